@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/fd.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+int fd_write_all(int fd, const void *data, size_t size) {
+        const char *p = data;
+
+        while (size > 0) {
+                ssize_t n = write(fd, p, size);
+
+                if (n < 0) {
+                        if (errno == EINTR)
+                                continue;
+                        if (errno != EAGAIN)
+                                return -errno;
+
+                        struct pollfd pollfd = { .fd = fd, .events = POLLOUT };
+                        if (poll(&pollfd, 1, -1) < 0 && errno != EINTR)
+                                return -errno;
+                        continue;
+                }
+                p += n;
+                size -= (size_t) n;
+        }
+        return 0;
+}
+
+int fd_read_all(int fd, size_t max_bytes, char **ret_data, size_t *ret_size) {
+        _cleanup_free_ char *data = NULL;
+        size_t size = 0, allocated = 0;
+        struct stat st;
+
+        /* One byte beyond the expected size shows the end of the file without growing the buffer. */
+        size_t step = fstat(fd, &st) >= 0 && S_ISREG(st.st_mode) && st.st_size > 0 ? (size_t) st.st_size + 1 : 4096;
+        if (step > max_bytes)
+                step = max_bytes + 1;
+
+        for (;;) {
+                if (size == allocated) {
+                        char *grown = realloc(data, allocated + step + 1);
+                        if (!grown)
+                                return -ENOMEM;
+                        data = grown;
+                        allocated += step;
+                        step = MAX(allocated, (size_t) 4096);
+                }
+
+                ssize_t n = read(fd, data + size, allocated - size);
+                if (n < 0) {
+                        if (errno == EINTR)
+                                continue;
+                        return -errno;
+                }
+                if (n == 0)
+                        break;
+                size += (size_t) n;
+                if (size > max_bytes)
+                        return -EFBIG;
+        }
+
+        data[size] = 0;
+        *ret_data = TAKE_PTR(data);
+        if (ret_size)
+                *ret_size = size;
+        return 0;
+}
+
+int file_read_at(int dir_fd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_size) {
+        _cleanup_close_ int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
+
+        return fd < 0 ? -errno : fd_read_all(fd, max_bytes, ret_data, ret_size);
+}
+
+int file_write_string_at(int dir_fd, const char *path, const char *value) {
+        _cleanup_close_ int fd = openat(dir_fd, path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
+
+        if (fd < 0)
+                return -errno;
+        ssize_t n = write(fd, value, strlen(value));
+        if (n < 0)
+                return -errno;
+        return (size_t) n == strlen(value) ? 0 : -EIO;
+}
+
+int file_replace_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode) {
+        char temporary[256];
+
+        /* Not O_TMPFILE: linkat() cannot replace. The fixed name means that a crash leaves one file at most, which
+         * the next try overwrites; callers hold the lock of the directory. */
+        if (snprintf(temporary, sizeof(temporary), ".%s.new", name) >= (int) sizeof(temporary))
+                return -ENAMETOOLONG;
+
+        _cleanup_close_ int fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+        if (fd < 0)
+                return -errno;
+
+        int r = fd_write_all(fd, data, size);
+        if (r >= 0 && fchmod(fd, mode) < 0)
+                r = -errno;
+        if (r >= 0 && renameat(dir_fd, temporary, dir_fd, name) < 0)
+                r = -errno;
+        if (r < 0)
+                (void) unlinkat(dir_fd, temporary, 0);
+        return r;
+}
+
+int file_publish_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode) {
+        char path[64];
+
+        _cleanup_close_ int fd = openat(dir_fd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, mode);
+        if (fd < 0)
+                return -errno;
+        int r = fd_write_all(fd, data, size);
+        if (r < 0)
+                return r;
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        if (linkat(AT_FDCWD, path, dir_fd, name, AT_SYMLINK_FOLLOW) < 0 && errno != EEXIST)
+                return -errno;
+        return 0;
+}
+
+int memfd_new_sealed(const char *name, const void *data, size_t size) {
+        _cleanup_close_ int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        if (fd < 0)
+                return -errno;
+
+        int r = fd_write_all(fd, data, size);
+        if (r < 0)
+                return r;
+        if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0 ||
+            lseek(fd, 0, SEEK_SET) < 0)
+                return -errno;
+        return TAKE_FD(fd);
+}
+
+int fd_move_to(int fd, int target) {
+        if (fd == target) {
+                int r = fd_set_cloexec(fd, false);
+                return r < 0 ? r : target;
+        }
+        int r = dup2(fd, target) < 0 ? -errno : target;
+        close(fd);
+        return r;
+}
+
+int fd_set_cloexec(int fd, bool cloexec) {
+        int flags = fcntl(fd, F_GETFD);
+        if (flags < 0)
+                return -errno;
+        flags = cloexec ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC;
+        return fcntl(fd, F_SETFD, flags) < 0 ? -errno : 0;
+}
+
+int fd_set_nonblock(int fd, bool nonblock) {
+        int flags = fcntl(fd, F_GETFL);
+        if (flags < 0)
+                return -errno;
+        flags = nonblock ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+        return fcntl(fd, F_SETFL, flags) < 0 ? -errno : 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "base/macro.h"
+
+/* Opens @path as if @root_fd were "/": symlinks, absolute ones too, cannot lead out of it (openat2 with
+ * RESOLVE_IN_ROOT, Linux 5.6). O_CLOEXEC is added. Returns the descriptor or -errno. */
+int open_in_root(int root_fd, const char *path, int flags);
+
+/* Opens directory @name right below @dir_fd, never through a symlink. With @create, makes it first with @mode.
+ * Returns the descriptor or -errno. */
+int open_directory_at(int dir_fd, const char *name, bool create, mode_t mode);
+
+/* mkdir -p for an absolute path that the administrator configured; new directories get @mode. 0 or -errno. */
+int mkdir_parents(const char *path, mode_t mode);
+
+/* Removes @name below @dir_fd and everything in it, whoever owns it, however deep, immutable or not: never follows a
+ * symlink, never enters a mount, of the same file system neither (-EBUSY, -EXDEV). A tree that others still write to is tried
+ * again. Missing is success. Returns 0 or the first -errno, having removed all that could be removed. */
+int remove_tree_at(int dir_fd, const char *name);
+
+/* The absolute path of the running program's own executable, and its directory: 0 or -errno. */
+int own_executable(char **ret_path, char **ret_directory);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/hash.h"
+
+#include <endian.h>
+#include <string.h>
+
+static uint64_t rotate(uint64_t x, unsigned bits) {
+        return (x << bits) | (x >> (64 - bits));
+}
+
+static void rounds(uint64_t v[static 4], unsigned n) {
+        while (n-- > 0) {
+                v[0] += v[1];
+                v[2] += v[3];
+                v[1] = rotate(v[1], 13) ^ v[0];
+                v[3] = rotate(v[3], 16) ^ v[2];
+                v[0] = rotate(v[0], 32);
+                v[2] += v[1];
+                v[0] += v[3];
+                v[1] = rotate(v[1], 17) ^ v[2];
+                v[3] = rotate(v[3], 21) ^ v[0];
+                v[2] = rotate(v[2], 32);
+        }
+}
+
+static void compress(Hash *hash, uint64_t word) {
+        hash->v[3] ^= word;
+        rounds(hash->v, 2);
+        hash->v[0] ^= word;
+}
+
+void hash_init(Hash *hash, const uint8_t key[static 16]) {
+        uint64_t k[2];
+
+        memcpy(k, key, sizeof(k));
+        k[0] = le64toh(k[0]);
+        k[1] = le64toh(k[1]);
+        *hash = (Hash){ .v = { k[0] ^ UINT64_C(0x736f6d6570736575), k[1] ^ UINT64_C(0x646f72616e646f6d),
+                               k[0] ^ UINT64_C(0x6c7967656e657261), k[1] ^ UINT64_C(0x7465646279746573) } };
+}
+
+void hash_update(Hash *hash, const void *data, size_t size) {
+        const uint8_t *p = data;
+
+        for (size_t i = 0; i < size; i++) {
+                hash->pending |= (uint64_t) p[i] << (8 * (hash->size % 8));
+                if (++hash->size % 8 == 0) {
+                        compress(hash, hash->pending);
+                        hash->pending = 0;
+                }
+        }
+}
+
+void hash_string(Hash *hash, const char *s) {
+        hash_update(hash, s ? s : "", s ? strlen(s) + 1 : 1);
+}
+
+uint64_t hash_finish(Hash *hash) {
+        compress(hash, hash->pending | (uint64_t) hash->size << 56);
+        hash->v[2] ^= 0xff;
+        rounds(hash->v, 4);
+        return hash->v[0] ^ hash->v[1] ^ hash->v[2] ^ hash->v[3];
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "base/macro.h"
+
+/* SipHash-2-4 (Aumasson, Bernstein 2012) over what is fed in: a keyed hash whose result tells nothing about the
+ * input to who does not know the key. */
+typedef struct Hash {
+        uint64_t v[4];
+        uint64_t pending; /* bytes that do not fill a word yet */
+        size_t size;
+} Hash;
+
+void hash_init(Hash *hash, const uint8_t key[static 16]);
+void hash_update(Hash *hash, const void *data, size_t size);
+/* A string with its terminator, so that ("ab", "c") and ("a", "bc") differ. NULL counts as "". */
+void hash_string(Hash *hash, const char *s);
+uint64_t hash_finish(Hash *hash);

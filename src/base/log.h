@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "base/macro.h"
+
+/* Messages for people, on stderr: one line each. In a CI job that is the job's log, so nothing secret goes here.
+ * Only the layers that talk to a user (main, cli, and the resident `supervise`) log; all others return -errno. */
+
+typedef enum LogLevel {
+        LOG_LEVEL_ERROR,
+        LOG_LEVEL_WARNING,
+        LOG_LEVEL_NOTICE,  /* always shown: what a user of the command wants to see */
+        LOG_LEVEL_VERBOSE, /* --verbose */
+        LOG_LEVEL_DEBUG,   /* --debug */
+} LogLevel;
+
+/* Shows messages up to @level; the default is LOG_LEVEL_NOTICE. */
+void log_set_level(LogLevel level);
+LogLevel log_get_level(void);
+
+/* Prints one message. @error is 0, or an errno (of either sign) that "%m" in @format stands for.
+ * Control characters in the finished message are shown as \xNN, so that a hostile name cannot forge lines.
+ * errno is preserved. Returns -abs(@error). */
+int log_full(LogLevel level, int error, const char *format, ...) _printf_(3, 4);
+
+#define log_error(...) ((void) log_full(LOG_LEVEL_ERROR, 0, __VA_ARGS__))
+#define log_warning(...) ((void) log_full(LOG_LEVEL_WARNING, 0, __VA_ARGS__))
+#define log_notice(...) ((void) log_full(LOG_LEVEL_NOTICE, 0, __VA_ARGS__))
+#define log_verbose(...) ((void) log_full(LOG_LEVEL_VERBOSE, 0, __VA_ARGS__))
+#define log_debug(...) ((void) log_full(LOG_LEVEL_DEBUG, 0, __VA_ARGS__))
+
+#define log_error_errno(error, ...) log_full(LOG_LEVEL_ERROR, error, __VA_ARGS__)
+#define log_warning_errno(error, ...) log_full(LOG_LEVEL_WARNING, error, __VA_ARGS__)
+#define log_debug_errno(error, ...) log_full(LOG_LEVEL_DEBUG, error, __VA_ARGS__)
+
+#define log_oom() log_full(LOG_LEVEL_ERROR, ENOMEM, "Out of memory")

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/string.h"
+
+static int child_stdio(int fd, int target, int null_fd) {
+        if (fd < 0)
+                fd = null_fd;
+        if (fd == target)
+                return fd_set_cloexec(fd, false);
+        return dup2(fd, target) < 0 ? -errno : 0;
+}
+
+static void reset_signals(void) {
+        sigset_t none;
+
+        for (int i = 1; i < NSIG; i++)
+                if (i != SIGKILL && i != SIGSTOP)
+                        (void) signal(i, SIG_DFL);
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* In the child: everything until exec. Returns only with -errno. */
+static int child_exec(const Spawn *spawn, pid_t parent) {
+        if (spawn->die_with_parent) {
+                if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+                        return -errno;
+                if (getppid() != parent) /* it died before we could ask */
+                        return -ESRCH;
+        }
+
+        int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (null_fd < 0)
+                return -errno;
+
+        /* A source that sits on one of the targets would be overwritten before its turn: move it out of the way. */
+        int fds[3] = { spawn->stdin_fd, spawn->stdout_fd, spawn->stderr_fd };
+        for (int i = 0; i < 3; i++)
+                if (fds[i] >= 0 && fds[i] < 3 && fds[i] != i && (fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3)) < 0)
+                        return -errno;
+        for (int i = 0; i < 3; i++) {
+                int r = child_stdio(fds[i], i, null_fd);
+                if (r < 0)
+                        return r;
+        }
+
+        reset_signals();
+        execvpe(spawn->argv[0], spawn->argv, spawn->envp ? spawn->envp : environ);
+        return -errno;
+}
+
+int process_spawn(const Spawn *spawn, pid_t *ret_pid, int *ret_pidfd) {
+        int error_pipe[2];
+        pid_t parent = getpid();
+
+        if (pipe2(error_pipe, O_CLOEXEC) < 0)
+                return -errno;
+
+        pid_t pid = fork();
+        if (pid < 0) {
+                int r = -errno;
+                close(error_pipe[0]);
+                close(error_pipe[1]);
+                return r;
+        }
+        if (pid == 0) {
+                int error = -child_exec(spawn, parent);
+                (void) fd_write_all(error_pipe[1], &error, sizeof(error));
+                _exit(127);
+        }
+
+        int error = 0;
+        close(error_pipe[1]);
+        ssize_t n;
+        while ((n = read(error_pipe[0], &error, sizeof(error))) < 0 && errno == EINTR)
+                ;
+        close(error_pipe[0]);
+        if (n > 0) {
+                (void) process_wait(pid, &(int){ 0 });
+                return -error;
+        }
+
+        if (ret_pidfd) {
+                int pidfd = pidfd_open_cloexec(pid);
+                if (pidfd < 0) {
+                        (void) kill(pid, SIGKILL);
+                        (void) process_wait(pid, &(int){ 0 });
+                        return pidfd;
+                }
+                *ret_pidfd = pidfd;
+        }
+        *ret_pid = pid;
+        return 0;
+}
+
+int process_wait(pid_t pid, int *ret_status) {
+        int status;
+
+        while (waitpid(pid, &status, 0) < 0)
+                if (errno != EINTR)
+                        return -errno;
+        *ret_status = status;
+        return 0;
+}
+
+static int status_to_exit(int status) {
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int process_run(const Spawn *spawn) {
+        pid_t pid;
+        int status;
+
+        int r = process_spawn(spawn, &pid, NULL);
+        if (r < 0)
+                return r;
+        r = process_wait(pid, &status);
+        return r < 0 ? r : status_to_exit(status);
+}
+
+int process_capture(const Spawn *spawn, size_t max_bytes, char **ret_output) {
+        int fds[2];
+        pid_t pid;
+        int status;
+
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return -errno;
+        Spawn with_pipe = *spawn;
+        with_pipe.stdout_fd = fds[1];
+
+        int r = process_spawn(&with_pipe, &pid, NULL);
+        close(fds[1]);
+        if (r < 0) {
+                close(fds[0]);
+                return r;
+        }
+
+        _cleanup_free_ char *output = NULL;
+        r = fd_read_all(fds[0], max_bytes, &output, NULL);
+        close(fds[0]);
+        if (r < 0)
+                (void) kill(pid, SIGKILL);
+
+        int q = process_wait(pid, &status);
+        if (r < 0 || q < 0)
+                return r < 0 ? r : q;
+        *ret_output = TAKE_PTR(output);
+        return status_to_exit(status);
+}
+
+int pidfd_wait(int pidfd, uint64_t timeout_usec) {
+        uint64_t deadline = clock_deadline(timeout_usec);
+
+        for (;;) {
+                struct pollfd pollfd = { .fd = pidfd, .events = POLLIN };
+                int n = poll(&pollfd, 1, clock_poll_timeout(deadline));
+
+                if (n > 0)
+                        return 0;
+                if (n == 0)
+                        return -ETIMEDOUT;
+                if (errno != EINTR)
+                        return -errno;
+        }
+}
+
+int pidfd_open_cloexec(pid_t pid) {
+        int fd = (int) syscall(SYS_pidfd_open, pid, 0); /* close-on-exec always: pidfd_open(2) */
+        return fd < 0 ? -errno : fd;
+}
+
+int pidfd_signal(int pidfd, int signal) {
+        return syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) < 0 ? -errno : 0;
+}
+
+static bool is_program(const char *path) {
+        struct stat st;
+
+        return stat(path, &st) >= 0 && S_ISREG(st.st_mode) && access(path, X_OK) >= 0;
+}
+
+bool program_exists(const char *name) {
+        if (strchr(name, '/'))
+                return is_program(name);
+
+        const char *path = getenv("PATH");
+        if (isempty(path))
+                path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        while (*path) {
+                size_t n = strcspn(path, ":");
+                char candidate[4096];
+
+                if (snprintf(candidate, sizeof(candidate), "%.*s/%s", (int) n, path, name) < (int) sizeof(candidate) &&
+                    is_program(candidate))
+                        return true;
+                path += n + (path[n] == ':');
+        }
+        return false;
+}
+
+const char *signal_name(int signal) {
+        static char buffer[32];
+        const char *abbreviation = sigabbrev_np(signal);
+
+        if (abbreviation)
+                snprintf(buffer, sizeof(buffer), "SIG%s", abbreviation);
+        else
+                snprintf(buffer, sizeof(buffer), "signal %d", signal);
+        return buffer;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include <signal.h>
+#include <sys/types.h>
+
+#include "base/macro.h"
+
+/* How to start a program. Descriptors are the child's stdin, stdout and stderr; negative stands for /dev/null. */
+typedef struct Spawn {
+        char *const *argv; /* argv[0] without a slash is looked up in PATH */
+        char *const *envp; /* NULL: ours */
+        int stdin_fd, stdout_fd, stderr_fd;
+        bool die_with_parent; /* SIGKILL to the child when the calling thread ends */
+} Spawn;
+
+#define SPAWN_INHERIT                                                                              \
+        (Spawn) {                                                                                  \
+                .stdin_fd = -EBADF, .stdout_fd = STDOUT_FILENO, .stderr_fd = STDERR_FILENO         \
+        }
+
+/* Starts the program with default signal dispositions and an empty signal mask; a failed exec is reported here, not
+ * as an exit status. @ret_pidfd may be NULL. Returns 0 or -errno (-ENOENT: no such program). */
+int process_spawn(const Spawn *spawn, pid_t *ret_pid, int *ret_pidfd);
+
+/* Waits for @pid to end. @ret_status gets the wait status as of waitpid(2). 0 or -errno. */
+int process_wait(pid_t pid, int *ret_status);
+
+/* Runs a program to its end. Returns its exit status (>= 0), 128 + N for signal N, or -errno when it could not be
+ * started. */
+int process_run(const Spawn *spawn);
+
+/* process_run() with stdout collected (at most @max_bytes; -EFBIG and killed beyond). */
+int process_capture(const Spawn *spawn, size_t max_bytes, char **ret_output);
+
+/* Waits until @pidfd's process ended: 0, -ETIMEDOUT, or -errno. */
+int pidfd_wait(int pidfd, uint64_t timeout_usec);
+
+int pidfd_open_cloexec(pid_t pid);
+int pidfd_signal(int pidfd, int signal);
+
+/* True if the program is somewhere in PATH and executable. */
+bool program_exists(const char *name);
+
+/* "SIGTERM" for 15; "signal 77" in a static buffer for what has no name. */
+const char *signal_name(int signal);

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/string.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+const char *endswith(const char *s, const char *suffix) {
+        size_t n = strlen(s), m = strlen(suffix);
+        return n >= m && streq(s + n - m, suffix) ? s + n - m : NULL;
+}
+
+void strv_free(char **v) {
+        if (!v)
+                return;
+        for (char **p = v; *p; p++)
+                free(*p);
+        free(v);
+}
+
+size_t strv_length(char *const *v) {
+        size_t n = 0;
+        while (v && v[n])
+                n++;
+        return n;
+}
+
+/* Takes ownership of @s in every case. */
+static int strv_consume(char ***v, char *s) {
+        size_t n = strv_length(*v);
+        char **grown = reallocarray(*v, n + 2, sizeof(char *));
+
+        if (!grown) {
+                free(s);
+                return -ENOMEM;
+        }
+        grown[n] = s;
+        grown[n + 1] = NULL;
+        *v = grown;
+        return 0;
+}
+
+int strv_extend(char ***v, const char *s) {
+        char *copy = strdup(s);
+        return copy ? strv_consume(v, copy) : -ENOMEM;
+}
+
+int strv_extendf(char ***v, const char *format, ...) {
+        char *s;
+        va_list ap;
+
+        va_start(ap, format);
+        int r = vasprintf(&s, format, ap);
+        va_end(ap);
+        return r < 0 ? -ENOMEM : strv_consume(v, s);
+}
+
+int strv_copy(char *const *v, char ***ret) {
+        _cleanup_strv_ char **copy = NULL;
+
+        for (; v && *v; v++)
+                if (strv_extend(&copy, *v) < 0)
+                        return -ENOMEM;
+        *ret = TAKE_PTR(copy);
+        return 0;
+}
+
+int string_printf(char **ret, const char *format, ...) {
+        char *s;
+        va_list ap;
+
+        va_start(ap, format);
+        int r = vasprintf(&s, format, ap);
+        va_end(ap);
+        if (r < 0)
+                return -ENOMEM;
+        *ret = s;
+        return 0;
+}
+
+int string_replace(char **target, const char *s) {
+        char *copy = NULL;
+
+        if (s && !(copy = strdup(s)))
+                return -ENOMEM;
+        free(*target);
+        *target = copy;
+        return 0;
+}
+
+int parse_uint64(const char *s, uint64_t *ret) {
+        uint64_t value = 0;
+
+        if (isempty(s))
+                return -EINVAL;
+        for (; *s; s++) {
+                if (*s < '0' || *s > '9')
+                        return -EINVAL;
+                if (__builtin_mul_overflow(value, UINT64_C(10), &value) ||
+                    __builtin_add_overflow(value, (uint64_t) (*s - '0'), &value))
+                        return -ERANGE;
+        }
+        *ret = value;
+        return 0;
+}
+
+size_t edit_distance(const char *a, const char *b) {
+        size_t n = strlen(b);
+        _cleanup_free_ size_t *row = malloc((n + 1) * sizeof(size_t));
+
+        if (!row)
+                return SIZE_MAX;
+        for (size_t j = 0; j <= n; j++)
+                row[j] = j;
+        for (size_t i = 1; a[i - 1]; i++) {
+                size_t diagonal = row[0];
+
+                row[0] = i;
+                for (size_t j = 1; j <= n; j++) {
+                        size_t replace = diagonal + (a[i - 1] != b[j - 1]);
+
+                        diagonal = row[j];
+                        row[j] = MIN(replace, MIN(row[j], row[j - 1]) + 1);
+                }
+        }
+        return row[n];
+}
+
+int nearest_name(const char *typed, const char *(*name)(const void *userdata, size_t i), const void *userdata) {
+        size_t length = strlen(typed), best = SIZE_MAX;
+        int found = -1;
+
+        /* Nobody means a name by something this long, and the distance costs length times length. */
+        if (length > 64)
+                return -1;
+        for (size_t i = 0;; i++) {
+                const char *candidate = name(userdata, i);
+                if (!candidate)
+                        break;
+
+                size_t distance = edit_distance(typed, candidate);
+                /* A prefix of four or more letters counts as near: "maint" means "maintenance". */
+                if (length >= 4 && startswith(candidate, typed))
+                        distance = 1;
+                if (distance < best) {
+                        best = distance;
+                        found = (int) i;
+                }
+        }
+        /* Two edits make any name of two letters of any other. */
+        return best <= MAX(length / 3, (size_t) 2) && best < length ? found : -1;
+}
