@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "wire/wire.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "base/fd.h"
+
+/* "nspr" and the version: an agent of another version is an error at once, not a misunderstanding later. */
+#define WIRE_MAGIC UINT32_C(0x6e737001)
+
+typedef struct WireHeader {
+        uint32_t magic;
+        uint32_t type;
+} WireHeader;
+
+void wire_message_done(WireMessage *message) {
+        for (size_t i = 0; i < message->n_fds; i++)
+                closep(&message->fds[i]);
+        message->n_fds = 0;
+}
+
+static int send_parts(int socket_fd, WireType type, struct iovec *parts, size_t n_parts, const int *fds, size_t n_fds) {
+        union {
+                struct cmsghdr header;
+                char space[CMSG_SPACE(sizeof(int) * WIRE_FDS_MAX)];
+        } control = { 0 };
+        WireHeader header = { .magic = WIRE_MAGIC, .type = type };
+
+        parts[0] = (struct iovec){ .iov_base = &header, .iov_len = sizeof(header) };
+        struct msghdr message = { .msg_iov = parts, .msg_iovlen = n_parts };
+        if (n_fds > WIRE_FDS_MAX)
+                return -E2BIG;
+        if (n_fds > 0) {
+                message.msg_control = &control;
+                message.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
+                struct cmsghdr *cmsg = CMSG_FIRSTHDR(&message);
+                cmsg->cmsg_level = SOL_SOCKET;
+                cmsg->cmsg_type = SCM_RIGHTS;
+                cmsg->cmsg_len = CMSG_LEN(sizeof(int) * n_fds);
+                memcpy(CMSG_DATA(cmsg), fds, sizeof(int) * n_fds);
+        }
+
+        for (;;) {
+                if (sendmsg(socket_fd, &message, MSG_NOSIGNAL) >= 0)
+                        return 0;
+                if (errno != EINTR)
+                        return -errno;
+        }
+}
+
+int wire_send(int socket_fd, WireType type, const void *payload, size_t size, const int *fds, size_t n_fds) {
+        struct iovec parts[2] = { [1] = { .iov_base = (void *) payload, .iov_len = size } };
+
+        if (size > WIRE_MESSAGE_MAX)
+                return -EMSGSIZE;
+        return send_parts(socket_fd, type, parts, 2, fds, n_fds);
+}
+
+/* Takes the descriptors that came with a message; more than expected are closed. Returns false if there were too
+ * many, or something else than descriptors. */
+static bool take_fds(struct msghdr *header, WireMessage *message) {
+        bool fine = !(header->msg_flags & MSG_CTRUNC);
+
+        message->n_fds = 0;
+        for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(header); cmsg; cmsg = CMSG_NXTHDR(header, cmsg)) {
+                if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS) {
+                        fine = false;
+                        continue;
+                }
+                size_t n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+                for (size_t i = 0; i < n; i++) {
+                        int fd;
+
+                        memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(int));
+                        if (message->n_fds < WIRE_FDS_MAX) {
+                                message->fds[message->n_fds++] = fd;
+                        } else {
+                                close(fd);
+                                fine = false;
+                        }
+                }
+        }
+        return fine;
+}
+
+int wire_receive(int socket_fd, WireMessage *message) {
+        union {
+                struct cmsghdr header;
+                char space[CMSG_SPACE(sizeof(int) * WIRE_FDS_MAX)];
+        } control;
+        WireHeader wire_header = { 0 };
+        struct iovec parts[2] = {
+                { .iov_base = &wire_header, .iov_len = sizeof(wire_header) },
+                { .iov_base = message->payload, .iov_len = sizeof(message->payload) },
+        };
+        struct msghdr header = {
+                .msg_iov = parts, .msg_iovlen = 2, .msg_control = &control, .msg_controllen = sizeof(control)
+        };
+        ssize_t n;
+
+        while ((n = recvmsg(socket_fd, &header, MSG_CMSG_CLOEXEC)) < 0)
+                if (errno != EINTR)
+                        return -errno;
+
+        bool fine = take_fds(&header, message);
+        /* An empty message and the end of the connection look alike; we never send an empty one. */
+        if (n == 0) {
+                wire_message_done(message);
+                return 0;
+        }
+        if (!fine || (header.msg_flags & MSG_TRUNC) || (size_t) n < sizeof(wire_header) ||
+            wire_header.magic != WIRE_MAGIC || wire_header.type == 0 || wire_header.type >= _WIRE_TYPE_MAX) {
+                wire_message_done(message);
+                return -EBADMSG;
+        }
+        message->type = (WireType) wire_header.type;
+        message->size = (size_t) n - sizeof(wire_header);
+        return 1;
+}
+
+int wire_send_exec(int socket_fd, const WireExec *exec, int script_fd) {
+        struct iovec parts[2 + WIRE_STRINGS_MAX];
+        size_t n = 1, size = sizeof(uint32_t);
+
+        parts[n++] = (struct iovec){ .iov_base = (void *) &exec->kill_timeout_msec, .iov_len = sizeof(uint32_t) };
+        for (char **s = exec->argv; *s; s++) {
+                if (n == ELEMENTSOF(parts))
+                        return -EMSGSIZE;
+                parts[n] = (struct iovec){ .iov_base = *s, .iov_len = strlen(*s) + 1 };
+                size += parts[n++].iov_len;
+        }
+        if (size > WIRE_MESSAGE_MAX)
+                return -EMSGSIZE;
+        return send_parts(socket_fd, WIRE_EXEC, parts, n, &script_fd, script_fd >= 0);
+}
+
+int wire_parse_exec(WireMessage *message, WireExec *ret) {
+        WireExec exec = { 0 };
+
+        if (message->size <= sizeof(uint32_t) || message->payload[message->size - 1] != 0)
+                return -EBADMSG;
+        memcpy(&exec.kill_timeout_msec, message->payload, sizeof(uint32_t));
+
+        char *p = (char *) message->payload + sizeof(uint32_t);
+        char *end = (char *) message->payload + message->size;
+        size_t n = 0;
+        for (char *s = p; s < end; s += strlen(s) + 1)
+                n++;
+        if (n > WIRE_STRINGS_MAX)
+                return -EBADMSG;
+
+        /* One more: the receiver appends the script's path. */
+        exec.argv = calloc(n + 2, sizeof(char *));
+        if (!exec.argv)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++, p += strlen(p) + 1)
+                exec.argv[i] = p;
+        *ret = exec;
+        return 0;
+}
+
+static int parse_fixed(const WireMessage *message, void *ret, size_t size) {
+        if (message->size != size)
+                return -EBADMSG;
+        memcpy(ret, message->payload, size);
+        return 0;
+}
+
+int wire_parse_exited(const WireMessage *message, WireExited *ret) {
+        WireExited exited;
+
+        if (parse_fixed(message, &exited, sizeof(exited)) < 0)
+                return -EBADMSG;
+        switch (exited.code) {
+        case CLD_EXITED:
+                if (exited.status < 0 || exited.status > 255)
+                        return -EBADMSG;
+                break;
+        case CLD_KILLED:
+        case CLD_DUMPED:
+                if (exited.status <= 0 || exited.status >= NSIG)
+                        return -EBADMSG;
+                break;
+        default:
+                return -EBADMSG;
+        }
+        *ret = exited;
+        return 0;
+}
+
+int wire_parse_failed(const WireMessage *message, WireFailed *ret) {
+        WireFailed failed;
+
+        if (parse_fixed(message, &failed, sizeof(failed)) < 0)
+                return -EBADMSG;
+        if (failed.cause == 0 || failed.cause >= _WIRE_CAUSE_MAX || failed.error <= 0 || failed.error >= 4096)
+                return -EBADMSG;
+        *ret = failed;
+        return 0;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "base/macro.h"
+
+/* What the host and the agent inside a container say to each other: one SOCK_SEQPACKET message each, native byte
+ * order (both ends run on one machine), descriptors attached with SCM_RIGHTS.
+ *
+ *      host                              agent
+ *      PING                        ->
+ *                                  <-    PONG
+ *
+ *      EXEC (+ memfd of a script)  ->
+ *                                  <-    STARTED (+ read ends of the step's stdout and stderr), or FAILED
+ *      KILL                        ->                                         (cancels the step)
+ *                                  <-    EXITED
+ *      (closes)
+ *
+ * One connection carries one step. A connection that closes before EXITED cancels its step. Everything in a message
+ * from the agent is hostile: processes of the job can take the agent's place. */
+
+#define WIRE_MESSAGE_MAX 65536U
+#define WIRE_FDS_MAX 2U
+#define WIRE_STRINGS_MAX 256U
+
+typedef enum WireType {
+        WIRE_PING = 1,
+        WIRE_PONG,
+        WIRE_EXEC,
+        WIRE_STARTED,
+        WIRE_KILL,
+        WIRE_EXITED,
+        WIRE_FAILED,
+        _WIRE_TYPE_MAX,
+} WireType;
+
+/* What kept a step from starting. */
+typedef enum WireCause {
+        WIRE_CAUSE_AGENT = 1, /* the agent or the container: our fault */
+        WIRE_CAUSE_SHELL,     /* the shell cannot be executed: the image's fault */
+        _WIRE_CAUSE_MAX,
+} WireCause;
+
+/* A received message. */
+typedef struct WireMessage {
+        WireType type;
+        size_t size; /* of the payload */
+        int fds[WIRE_FDS_MAX]; /* -EBADF where there is none */
+        size_t n_fds;
+        /* Aligned for the structs below. */
+        _Alignas(8) unsigned char payload[WIRE_MESSAGE_MAX];
+} WireMessage;
+
+/* Closes the descriptors that were not taken. */
+void wire_message_done(WireMessage *message);
+
+/* Payload of EXEC, in memory. `argv` is the program and its arguments; the script, where one is attached, becomes
+ * the last. An empty argv[0] stands for the default shell: /bin/bash if the image has it, else /bin/sh. */
+typedef struct WireExec {
+        uint32_t kill_timeout_msec; /* from SIGTERM to SIGKILL when the step is cancelled */
+        char **argv;                /* NULL-terminated; the strings belong to the message it was parsed from */
+} WireExec;
+
+typedef struct WireExited {
+        int32_t code; /* CLD_EXITED, CLD_KILLED or CLD_DUMPED, as si_code of waitid(2) */
+        int32_t status; /* exit status or signal number */
+} WireExited;
+
+typedef struct WireFailed {
+        uint32_t cause; /* WireCause */
+        int32_t error;  /* positive errno */
+} WireFailed;
+
+/* Sends one message; the descriptors stay the caller's. 0 or -errno (-EPIPE, -ECONNRESET: the other end is gone;
+ * -EMSGSIZE). Waits where the socket is blocking. */
+int wire_send(int socket_fd, WireType type, const void *payload, size_t size, const int *fds, size_t n_fds);
+
+/* Receives one message. Returns 1; 0 at the end of the connection; -EBADMSG for what is not one of ours (its
+ * descriptors are closed); or -errno (-EAGAIN: none yet). @message must be done with after 1. */
+int wire_receive(int socket_fd, WireMessage *message);
+
+/* EXEC: 0, -EMSGSIZE when it does not fit a message, or -errno. */
+int wire_send_exec(int socket_fd, const WireExec *exec, int script_fd);
+/* Parses the payload of an EXEC in place: 0, -EBADMSG, or -ENOMEM. @ret->argv is to be freed (not its strings). */
+int wire_parse_exec(WireMessage *message, WireExec *ret);
+
+/* Fixed-size payloads: 0 or -EBADMSG, also for values outside their enumerations and ranges. */
+int wire_parse_exited(const WireMessage *message, WireExited *ret);
+int wire_parse_failed(const WireMessage *message, WireFailed *ret);
