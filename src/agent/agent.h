@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include <sys/types.h>
+
+#include "wire/wire.h"
+
+/* The agent inside the container. It runs as root of the container, among the processes of a job that may be
+ * hostile: it protects the host from nothing (the kernel does), and has to stay alive for honest jobs. */
+
+#define AGENT_DIR "/run/nspawn-runner"
+#define AGENT_PATH "/run/nspawn-runner-agent" /* where the host binds this binary */
+
+/* --- first.c: what the container's first process does before anything of the image runs --- */
+
+/* Installs the seccomp filter in @filter_fd (an array of struct sock_filter). 0 or -errno. */
+int first_install_seccomp(int filter_fd);
+
+/* Gives the container its own machine-id, host name and hosts file. Best effort: images are allowed to be odd. */
+void first_write_identity(void);
+
+/* Writes the units that start this agent again under the image's systemd with the socket @listen_fd, and executes
+ * @init. Returns only on failure, with -errno. */
+int first_execute_init(const char *init, int listen_fd);
+
+/* --- step.c: one script and what it started --- */
+
+typedef enum StepState {
+        STEP_RUNNING,
+        STEP_CANCELLED, /* SIGTERM was sent, SIGKILL comes at kill_at_usec */
+        STEP_KILLING,
+} StepState;
+
+typedef struct Step {
+        pid_t pid; /* of the shell, which leads the session */
+        StepState state;
+        bool shell_ended;
+        WireExited exited;
+        uint64_t kill_timeout_usec, kill_at_usec;
+        int output_fds[2]; /* read ends of its stdout and stderr */
+        char script_path[64];
+} Step;
+
+/* Starts @exec with @script_fd as its script (negative: none) in a session of its own. 0, or -errno with *ret_cause
+ * set and nothing left behind. */
+int step_start(const WireExec *exec, int script_fd, Step *ret, WireCause *ret_cause);
+
+/* Begins to end the step and all that it started in the foreground: its session, and what descends from it. */
+void step_cancel(Step *step);
+/* Goes on with that. Returns true when nothing of the step is left. */
+bool step_cancel_progress(Step *step);
+
+/* Removes its script and closes what is open. */
+void step_done(Step *step);
+
+/* --- server.c --- */
+
+/* Serves @listen_fd until SIGTERM (or, as PID 1, the signal that asks an init to power off). Reaps orphans. Returns the
+ * exit status. */
+int server_run(int listen_fd);

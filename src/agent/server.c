@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "agent/agent.h"
+#include "base/clock.h"
+#include "base/fd.h"
+
+/* While a cancelled step ends, its processes are looked for this often; SIGCHLD tells only of our own children. */
+#define CANCEL_POLL_USEC (20 * USEC_PER_MSEC)
+
+/* A connection, its step, and, after both ended, what background processes still write. */
+typedef struct Client {
+        int socket_fd; /* negative when the host closed it */
+        bool has_step;
+        bool step_ended;
+        Step step;
+        struct Client *next;
+} Client;
+
+typedef struct Server {
+        int listen_fd, signal_fd;
+        bool stop;
+        int exit_status;
+        Client *clients;
+        size_t n_clients;
+} Server;
+
+static void client_close_socket(Client *client) {
+        closep(&client->socket_fd);
+        client->socket_fd = -EBADF;
+}
+
+static void client_send(Client *client, WireType type, const void *payload, size_t size) {
+        /* The messages are small and few: a full socket means that nobody reads. */
+        if (client->socket_fd >= 0 && wire_send(client->socket_fd, type, payload, size, NULL, 0) < 0)
+                client_close_socket(client);
+}
+
+static void client_exec(Client *client, WireMessage *message) {
+        WireCause cause = WIRE_CAUSE_AGENT;
+        WireExec exec = { 0 };
+        int script_fd = message->n_fds > 0 ? message->fds[0] : -EBADF;
+
+        int r = client->has_step ? -EBUSY : wire_parse_exec(message, &exec);
+        if (r >= 0)
+                r = step_start(&exec, script_fd, &client->step, &cause);
+        free(exec.argv);
+        if (r < 0) {
+                WireFailed failed = { .cause = cause, .error = -r };
+                client_send(client, WIRE_FAILED, &failed, sizeof(failed));
+                return;
+        }
+        client->has_step = true;
+        if (wire_send(client->socket_fd, WIRE_STARTED, NULL, 0, client->step.output_fds, 2) < 0)
+                client_close_socket(client);
+}
+
+/* The step is over: tell the host, as long as it listens. */
+static void client_step_ended(Client *client) {
+        client->step_ended = true;
+        client_send(client, WIRE_EXITED, &client->step.exited, sizeof(client->step.exited));
+        if (client->step.script_path[0]) {
+                (void) unlink(client->step.script_path);
+                client->step.script_path[0] = 0;
+        }
+}
+
+static void client_receive(Client *client) {
+        WireMessage message;
+
+        int r = wire_receive(client->socket_fd, &message);
+        if (r == -EAGAIN)
+                return;
+        if (r <= 0) {
+                client_close_socket(client);
+        } else {
+                if (message.type == WIRE_PING)
+                        client_send(client, WIRE_PONG, NULL, 0);
+                else if (message.type == WIRE_EXEC)
+                        client_exec(client, &message);
+                else if (message.type == WIRE_KILL && client->has_step && !client->step_ended)
+                        step_cancel(&client->step);
+                wire_message_done(&message);
+        }
+
+        /* The host's `run` is gone before its step: killed, or given up. */
+        if (client->socket_fd < 0 && client->has_step && !client->step_ended)
+                step_cancel(&client->step);
+}
+
+/* Throws away what nobody reads any more. Only after the host closed its connection: until then the output is its. */
+static void client_drain(int *fd) {
+        static char nowhere[65536];
+
+        (void) fd_set_nonblock(*fd, true);
+        for (unsigned i = 0; i < 16; i++) { /* others want their turn */
+                ssize_t n = read(*fd, nowhere, sizeof(nowhere));
+
+                if (n > 0 || (n < 0 && errno == EINTR))
+                        continue;
+                if (n == 0 || errno != EAGAIN)
+                        closep(fd), *fd = -EBADF;
+                return;
+        }
+}
+
+static bool client_is_over(const Client *client) {
+        if (client->socket_fd >= 0)
+                return false;
+        if (!client->has_step)
+                return true;
+        return client->step_ended && client->step.output_fds[0] < 0 && client->step.output_fds[1] < 0;
+}
+
+static void server_remove_finished(Server *server) {
+        for (Client **p = &server->clients; *p;) {
+                Client *client = *p;
+
+                if (!client_is_over(client)) {
+                        p = &client->next;
+                        continue;
+                }
+                *p = client->next;
+                if (client->has_step)
+                        step_done(&client->step);
+                server->n_clients--;
+                free(client);
+        }
+}
+
+static void server_accept(Server *server) {
+        int fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0)
+                return;
+
+        Client *client = malloc(sizeof(Client));
+        if (!client) {
+                close(fd);
+                return;
+        }
+        *client = (Client){ .socket_fd = fd, .step.output_fds = { -EBADF, -EBADF }, .next = server->clients };
+        server->clients = client;
+        server->n_clients++;
+        client_receive(client); /* the host sends at once: saves a turn */
+}
+
+/* All children that ended: shells of steps, and, as PID 1, orphans of the container. */
+static void server_reap(Server *server) {
+        for (;;) {
+                siginfo_t info = { 0 };
+
+                if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+                        return;
+                for (Client *client = server->clients; client; client = client->next) {
+                        Step *step = &client->step;
+
+                        if (!client->has_step || step->shell_ended || step->pid != info.si_pid)
+                                continue;
+                        step->shell_ended = true;
+                        step->exited = (WireExited){ .code = info.si_code, .status = info.si_status };
+                        if (step->state == STEP_RUNNING)
+                                client_step_ended(client);
+                }
+        }
+}
+
+static void server_signals(Server *server) {
+        struct signalfd_siginfo info;
+
+        while (read(server->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+                if (info.ssi_signo == SIGCHLD)
+                        continue;
+                server->stop = true;
+        }
+        server_reap(server);
+}
+
+static uint64_t server_cancel_progress(Server *server) {
+        uint64_t deadline = USEC_INFINITY;
+
+        for (Client *client = server->clients; client; client = client->next) {
+                if (!client->has_step || client->step_ended || client->step.state == STEP_RUNNING)
+                        continue;
+                if (step_cancel_progress(&client->step))
+                        client_step_ended(client);
+                else
+                        deadline = clock_deadline(CANCEL_POLL_USEC);
+        }
+        return deadline;
+}
+
+/* Waits for something to happen and does it. */
+static void server_turn(Server *server) {
+        uint64_t deadline = server_cancel_progress(server);
+        size_t n = 2;
+
+        server_remove_finished(server);
+        struct pollfd *pollfds = calloc(2 + 3 * server->n_clients, sizeof(struct pollfd));
+        if (!pollfds) { /* nothing that PID 1 could do about it but try again */
+                clock_sleep_usec(100 * USEC_PER_MSEC);
+                return;
+        }
+
+        pollfds[0] = (struct pollfd){ .fd = server->signal_fd, .events = POLLIN };
+        pollfds[1] = (struct pollfd){ .fd = server->listen_fd, .events = POLLIN };
+        for (Client *client = server->clients; client; client = client->next, n += 3) {
+                bool drain = client->socket_fd < 0 && client->has_step;
+
+                pollfds[n] = (struct pollfd){ .fd = client->socket_fd, .events = POLLIN };
+                for (size_t i = 0; i < 2; i++)
+                        pollfds[n + 1 + i] = (struct pollfd){
+                                .fd = drain ? client->step.output_fds[i] : -EBADF, .events = POLLIN
+                        };
+        }
+
+        if (poll(pollfds, n, clock_poll_timeout(deadline)) > 0) {
+                n = 2;
+                for (Client *client = server->clients; client; client = client->next, n += 3) {
+                        if (pollfds[n].revents)
+                                client_receive(client);
+                        for (size_t i = 0; i < 2; i++)
+                                if (pollfds[n + 1 + i].revents)
+                                        client_drain(&client->step.output_fds[i]);
+                }
+                if (pollfds[0].revents)
+                        server_signals(server);
+                if (pollfds[1].revents)
+                        server_accept(server);
+        }
+        free(pollfds);
+}
+
+int server_run(int listen_fd) {
+        Server server = { .listen_fd = listen_fd };
+        sigset_t mask;
+
+        sigemptyset(&mask);
+        sigaddset(&mask, SIGCHLD);
+        sigaddset(&mask, SIGTERM);
+        sigaddset(&mask, SIGRTMIN + 3); /* systemd(1): what nspawn and machined send to power an init off */
+        sigaddset(&mask, SIGRTMIN + 4);
+        sigprocmask(SIG_SETMASK, &mask, NULL);
+        server.signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+        if (server.signal_fd < 0)
+                return EXIT_FAILURE;
+
+        server_reap(&server); /* what ended before we listened */
+        while (!server.stop)
+                server_turn(&server);
+
+        for (Client *client = server.clients; client; client = client->next)
+                if (client->has_step)
+                        step_done(&client->step);
+        return EXIT_SUCCESS;
+}
