@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <ctype.h>
+#include <limits.h>
+#include <sys/un.h>
+
+#include "base/string.h"
+#include "config/setting-type.h"
+#include "image/image.h"
+#include "storage/storage.h"
+
+/* The longest path below the runtime directory that a socket has: its job's id is at most 40 bytes. */
+#define LONGEST_SOCKET "/jobs/1234567890123456789012345678901234567890/agent.sock"
+#define RUNTIME_DIR_MAX (sizeof(((struct sockaddr_un *) NULL)->sun_path) - sizeof(LONGEST_SOCKET))
+
+/* No control characters: such text goes to command lines, unit properties and logs. */
+static bool is_printable(const char *text) {
+        for (const unsigned char *p = (const unsigned char *) text; *p; p++)
+                if (*p < 0x20 || *p == 0x7f)
+                        return false;
+        return text[0] != 0;
+}
+
+/* The @length bytes at @text: absolute, without empty, "." and ".." components. "/" alone counts. */
+static bool is_normalized(const char *text, size_t length) {
+        if (length == 0 || text[0] != '/' || length >= PATH_MAX)
+                return false;
+        if (length == 1)
+                return true;
+        for (size_t i = 0; i < length;) {
+                const char *component = text + i + 1;
+                size_t n = 0;
+
+                while (i + 1 + n < length && component[n] != '/')
+                        n++;
+                if (n == 0 || n > NAME_MAX || (component[0] == '.' && (n == 1 || (n == 2 && component[1] == '.'))))
+                        return false;
+                i += 1 + n;
+        }
+        return true;
+}
+
+bool text_is_absolute_path(const char *text) {
+        return is_printable(text) && is_normalized(text, strlen(text)) && !streq(text, "/");
+}
+
+bool text_is_runtime_dir(const char *text) {
+        return text_is_absolute_path(text) && strlen(text) <= RUNTIME_DIR_MAX;
+}
+
+bool text_is_storage(const char *text) {
+        return streq(text, "auto") || storage_find(text);
+}
+
+bool text_is_image_name(const char *text) {
+        return !image_name_problem(text);
+}
+
+bool text_is_image_glob(const char *text) {
+        return is_printable(text) && !strchr(text, '/');
+}
+
+bool text_is_shell(const char *text) {
+        return text_is_absolute_path(text) || (is_printable(text) && !strpbrk(text, "/ ") && text[0] != '-' &&
+                                               !streq(text, ".") && !streq(text, ".."));
+}
+
+bool text_is_system_call(const char *text) {
+        if (*text == '@')
+                text++;
+        if (!islower((unsigned char) *text))
+                return false;
+        while (islower((unsigned char) *text) || isdigit((unsigned char) *text) || *text == '_' || *text == '-')
+                text++;
+        return *text == 0;
+}
+
+bool text_is_bind(const char *text) {
+        if (!is_printable(text))
+                return false;
+
+        size_t n = strcspn(text, ":");
+        const char *target = text[n] ? text + n + 1 : text;
+        size_t target_length = text[n] ? strlen(target) : n;
+
+        return is_normalized(text, n) && is_normalized(target, target_length) && target_length > 1 &&
+               !memchr(target, ':', target_length);
+}

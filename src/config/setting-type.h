@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "config/settings.h"
+
+typedef struct SettingType SettingType;
+
+/* One row of the table of settings. */
+struct SettingInfo {
+        const char *name;
+        const SettingType *type;
+        size_t offset;            /* of the value in Settings */
+        const char *default_text; /* as it is written in a configuration file */
+        const char *help;
+        uint64_t min, max;  /* of numbers and times (microseconds), inclusive; a @max of 0 stands for no limit */
+        const char *expect; /* what is said about values out of that range, or refused by @check */
+
+        /* For strings and items of lists: is @text right? NULL: whatever the type lets through. */
+        bool (*check)(const char *text);
+};
+
+/* How values of one kind are read, shown and freed. @value is the field in Settings. */
+struct SettingType {
+        const char *expect; /* completes "NAME must be ...", for who typed something else */
+        bool is_list;
+        bool nullable; /* may be unset, which "null" in the file says */
+
+        /* Returns 0, -EINVAL, -ERANGE (said by the row's @expect) or -ENOMEM, with the value untouched. */
+        int (*assign)(const SettingInfo *info, const char *text, void *value);
+        int (*format)(const void *value, char **ret);
+        void (*clear)(void *value); /* frees what the value owns and unsets it; NULL: nothing to free */
+};
+
+extern const SettingType setting_boolean, setting_boot, setting_network, setting_number, setting_time,
+        setting_memory, setting_string, setting_optional_string, setting_list;
+
+/* Checks for the table. */
+bool text_is_absolute_path(const char *text); /* normalized, not "/" */
+bool text_is_runtime_dir(const char *text);   /* short enough for the sockets below it, too */
+bool text_is_storage(const char *text);
+bool text_is_image_name(const char *text);
+bool text_is_image_glob(const char *text);
+bool text_is_shell(const char *text);
+bool text_is_system_call(const char *text);
+bool text_is_bind(const char *text);
+
+/* Time as systemd writes it: "90", "90s", "1min 30s", "1.5h", "infinity". 0, -EINVAL or -ERANGE. */
+int parse_time_usec(const char *text, uint64_t *ret_usec);

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "base/macro.h"
+
+/* The settings of a machine and of the program, from one table (settings.c): the configuration file, the playbook
+ * variables, the man page's test and `doctor` all read that table. */
+
+typedef enum BootMode { BOOT_AUTO, BOOT_YES, BOOT_NO } BootMode;
+typedef enum NetworkMode { NETWORK_HOST, NETWORK_NONE } NetworkMode;
+
+/* A size that may depend on the host's memory: "512M", "30%", "infinity". */
+typedef struct MemorySize {
+        uint64_t bytes;     /* UINT64_MAX: no limit; meaningless while permyriad is not 0 */
+        unsigned permyriad; /* hundredths of a percent of the host's memory, as systemd counts; 0: bytes counts */
+} MemorySize;
+
+typedef struct Settings {
+        char *root_dir;    /* images and layers */
+        char *runtime_dir; /* state of the jobs that exist now */
+        char *storage;     /* "auto" or the name of a storage driver */
+        MemorySize tmpfs_size;
+        BootMode boot;
+        bool private_users;
+        char *default_image;   /* or NULL */
+        char **allowed_images; /* globs; NULL: every image */
+        char *shell;           /* or NULL: bash if the image has it, else sh */
+        char *builds_dir;
+        char *cache_dir;
+        uint64_t cpu_weight;
+        MemorySize memory_high;
+        MemorySize memory_max;
+        uint64_t tasks_max;
+        uint64_t start_timeout_usec;
+        uint64_t kill_timeout_usec; /* from SIGTERM to SIGKILL when a step is cancelled */
+        bool seccomp;
+        char **system_call_filter; /* names and @groups allowed besides systemd-nspawn's own */
+        NetworkMode network;
+        char **bind;    /* "SOURCE[:TARGET]" */
+        char **bind_ro;
+} Settings;
+
+typedef struct SettingInfo SettingInfo;
+
+/* Fills @settings with the defaults. 0 or -ENOMEM. */
+int settings_init(Settings *settings);
+/* Frees what @settings owns; a zeroed one is fine. */
+void settings_done(Settings *settings);
+
+/* The bytes that @size stands for on this host; UINT64_MAX: no limit. */
+uint64_t memory_size_bytes(MemorySize size);
+
+/* The table never has more rows than this. */
+#define SETTINGS_MAX 64
+
+/* The table, for who lists it: setting @i, or NULL after the last. */
+const SettingInfo *settings_info(size_t i);
+const char *setting_name(const SettingInfo *info);
+const char *setting_help(const SettingInfo *info);
+/* The default as it is written in a configuration file. */
+const char *setting_default(const SettingInfo *info);
+const SettingInfo *setting_find(const char *name);
+/* The setting's name that is nearest to @typed, or NULL. */
+const char *setting_nearest(const char *typed);
+
+/* Sets one setting from scalar @text: 0, -EINVAL with *ret_problem (static: never freed) saying what would be right,
+ * as completes "NAME must be ...", or -ENOMEM. Lists take one item with each call and keep those they have: who wants
+ * to replace them calls setting_clear() before. */
+int setting_assign(Settings *settings, const SettingInfo *info, const char *text, const char **ret_problem);
+bool setting_is_list(const SettingInfo *info);
+/* Lists and those whose default is null can be unset, by setting_clear(); others keep their value there. */
+bool setting_is_nullable(const SettingInfo *info);
+void setting_clear(Settings *settings, const SettingInfo *info);
+/* The value as it would be written in a configuration file ("[a, b]" for lists): 0 or -ENOMEM. */
+int setting_format(const Settings *settings, const SettingInfo *info, char **ret);
