@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "container/cgroup.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+
+#define PARENT_NAME "nspawn-runner"
+#define FILE_MAX_BYTES (1024 * 1024)
+
+void cgroup_set_done(CgroupSet *set) {
+        for (size_t i = 0; i < set->n; i++)
+                free(set->directories[i].path);
+        set->n = 0;
+}
+
+/* Is @word one of the comma-separated words of @list? */
+static bool list_has(const char *list, const char *word) {
+        size_t n = strlen(word);
+
+        for (const char *p = list; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
+                if (strncmp(p, word, n) == 0 && (p[n] == ',' || p[n] == 0 || p[n] == '\n'))
+                        return true;
+        return false;
+}
+
+static unsigned flags_of_v1(const char *options) {
+        unsigned flags = 0;
+
+        if (list_has(options, "name=systemd"))
+                flags |= CGROUP_SYSTEMD;
+        if (list_has(options, "memory"))
+                flags |= CGROUP_MEMORY;
+        if (list_has(options, "pids"))
+                flags |= CGROUP_PIDS;
+        if (list_has(options, "cpu"))
+                flags |= CGROUP_CPU;
+        return flags;
+}
+
+/* Where the hierarchies that matter are mounted, from /proc/self/mountinfo (proc(5)). */
+static int find_mounts(CgroupSet *ret) {
+        _cleanup_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
+        _cleanup_cgroup_set_ CgroupSet set = { 0 };
+        char line[8192], mount_point[4096], type[64], options[1024];
+
+        if (!f)
+                return -errno;
+        while (fgets(line, sizeof(line), f) && set.n < ELEMENTSOF(set.directories)) {
+                const char *separator = strstr(line, " - ");
+                unsigned flags;
+
+                if (!separator || sscanf(line, "%*s %*s %*s %*s %4095s", mount_point) != 1 ||
+                    sscanf(separator, " - %63s %*s %1023s", type, options) != 2)
+                        continue;
+                if (streq(type, "cgroup2"))
+                        flags = CGROUP_UNIFIED;
+                else if (streq(type, "cgroup"))
+                        flags = flags_of_v1(options);
+                else
+                        continue;
+
+                bool seen = flags == 0;
+                for (size_t i = 0; i < set.n; i++)
+                        seen |= set.directories[i].flags == flags;
+                if (seen)
+                        continue;
+                char *path = strdup(mount_point);
+                if (!path)
+                        return -ENOMEM;
+                set.directories[set.n++] = (CgroupDirectory){ .path = path, .flags = flags };
+        }
+        if (set.n == 0)
+                return -EOPNOTSUPP;
+        *ret = set;
+        set.n = 0;
+        return 0;
+}
+
+/* Appends "/SUFFIX" to one directory's path. */
+static int append_path(CgroupDirectory *directory, const char *suffix) {
+        char *longer;
+
+        if (string_printf(&longer, "%s/%s", directory->path, suffix) < 0)
+                return -ENOMEM;
+        free(directory->path);
+        directory->path = longer;
+        return 0;
+}
+
+/* Group @parent, or @parent/@child, in every hierarchy. */
+static int group_everywhere(const char *parent, const char *child, CgroupSet *ret) {
+        _cleanup_cgroup_set_ CgroupSet set = { 0 };
+
+        int r = find_mounts(&set);
+        for (size_t i = 0; r >= 0 && i < set.n; i++) {
+                r = append_path(&set.directories[i], parent);
+                if (r >= 0 && child)
+                        r = append_path(&set.directories[i], child);
+        }
+        if (r < 0)
+                return r;
+        *ret = set;
+        set.n = 0;
+        return 0;
+}
+
+int cgroup_detached(const char *id, CgroupSet *ret) {
+        return group_everywhere(PARENT_NAME, id, ret);
+}
+
+int cgroup_of_machine_unit(const char *unit, CgroupSet *ret) {
+        return group_everywhere("machine.slice", unit, ret);
+}
+
+/* Finds the hierarchy's line in the text of /proc/PID/cgroup (cgroups(7)): "ID:CONTROLLERS:PATH". */
+static int path_in_hierarchy(const char *text, unsigned flags, char *ret, size_t size) {
+        for (const char *line = text; *line; line = strchr(line, '\n') + 1) {
+                const char *end = strchr(line, '\n');
+                const char *controllers = strchr(line, ':');
+                const char *path = controllers ? strchr(controllers + 1, ':') : NULL;
+
+                if (!end || !path || path > end)
+                        return -EBADMSG;
+                char list[256];
+                snprintf(list, sizeof(list), "%.*s", (int) (path - controllers - 1), controllers + 1);
+                unsigned here = list[0] ? flags_of_v1(list) : CGROUP_UNIFIED;
+                if (here == flags) {
+                        snprintf(ret, size, "%.*s", (int) (end - path - 2), path + 2);
+                        return 0;
+                }
+        }
+        return -ENOENT;
+}
+
+int cgroup_of_process(pid_t pid, CgroupSet *ret) {
+        _cleanup_cgroup_set_ CgroupSet set = { 0 };
+        _cleanup_free_ char *text = NULL;
+        char path[4096];
+
+        snprintf(path, sizeof(path), "/proc/%d/cgroup", pid > 0 ? (int) pid : (int) getpid());
+        int r = file_read_at(AT_FDCWD, path, FILE_MAX_BYTES, &text, NULL);
+        if (r < 0)
+                return r == -ENOENT ? -ESRCH : r;
+        r = find_mounts(&set);
+        for (size_t i = 0; r >= 0 && i < set.n; i++) {
+                r = path_in_hierarchy(text, set.directories[i].flags, path, sizeof(path));
+                if (r >= 0)
+                        r = append_path(&set.directories[i], path);
+        }
+        if (r < 0)
+                return r;
+        *ret = set;
+        set.n = 0;
+        return 0;
+}
+
+static int enter(const char *path) {
+        char parent[4096], pid[16];
+
+        /* Another job may remove the common parent, empty for a moment, between the two steps. */
+        for (unsigned tries = 0; mkdir(path, 0755) < 0 && errno != EEXIST; tries++) {
+                if (errno != ENOENT || tries >= 100)
+                        return -errno;
+                snprintf(parent, sizeof(parent), "%s", path);
+                *strrchr(parent, '/') = 0;
+                if (mkdir(parent, 0755) < 0 && errno != EEXIST)
+                        return -errno;
+        }
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
+                return -errno;
+        snprintf(pid, sizeof(pid), "%d", (int) getpid());
+        return file_write_string_at(fd, "cgroup.procs", pid);
+}
+
+int cgroup_enter(const CgroupSet *set) {
+        for (size_t i = 0; i < set->n; i++) {
+                int r = enter(set->directories[i].path);
+
+                /* Hierarchies of controllers serve only the limits, and may be read-only in a container. */
+                if (r < 0 && (set->directories[i].flags & (CGROUP_UNIFIED | CGROUP_SYSTEMD)))
+                        return r;
+        }
+        return 0;
+}
+
+static int write_number(const char *directory, const char *file, uint64_t value, const char *unlimited) {
+        char number[24];
+        _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0)
+                return -errno;
+        snprintf(number, sizeof(number), "%" PRIu64, value);
+        return file_write_string_at(fd, file, value == UINT64_MAX ? unlimited : number);
+}
+
+int cgroup_limit(const CgroupSet *set, const CgroupLimits *limits) {
+        /* The v2 file of each limit and what v1 has in its place; cpu.shares counts 1024 where cpu.weight has 100. */
+        const struct {
+                unsigned v1_controller;
+                const char *v2_file, *v1_file;
+                uint64_t v2_value, v1_value;
+                bool required;
+        } files[] = {
+                { CGROUP_MEMORY, "memory.high", NULL, limits->memory_high_bytes, 0, false },
+                { CGROUP_MEMORY, "memory.max", "memory.limit_in_bytes", limits->memory_max_bytes,
+                  limits->memory_max_bytes, true },
+                { CGROUP_PIDS, "pids.max", "pids.max", limits->tasks_max, limits->tasks_max, true },
+                { CGROUP_CPU, "cpu.weight", "cpu.shares", limits->cpu_weight,
+                  MAX(limits->cpu_weight * 1024 / 100, UINT64_C(2)), true },
+        };
+        int result = 0;
+
+        for (size_t f = 0; f < ELEMENTSOF(files); f++) {
+                bool done = false;
+
+                for (size_t i = 0; i < set->n; i++) {
+                        const CgroupDirectory *directory = &set->directories[i];
+
+                        if (directory->flags & CGROUP_UNIFIED)
+                                done |= write_number(directory->path, files[f].v2_file, files[f].v2_value, "max") >= 0;
+                        else if ((directory->flags & files[f].v1_controller) && files[f].v1_file)
+                                done |= write_number(directory->path, files[f].v1_file, files[f].v1_value,
+                                                     files[f].v1_controller == CGROUP_MEMORY ? "-1" : "max") >= 0;
+                }
+                if (!done && files[f].required)
+                        result = -EOPNOTSUPP;
+        }
+        return result;
+}
+
+int cgroup_enter_subgroup(const CgroupSet *set, const char *name) {
+        for (size_t i = 0; i < set->n; i++) {
+                _cleanup_free_ char *path = NULL;
+
+                if (!(set->directories[i].flags & (CGROUP_UNIFIED | CGROUP_SYSTEMD)))
+                        continue;
+                if (string_printf(&path, "%s/%s", set->directories[i].path, name) < 0)
+                        return -ENOMEM;
+                int r = enter(path);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+void cgroup_delegate_controllers(const CgroupSet *set) {
+        for (size_t i = 0; i < set->n; i++) {
+                _cleanup_free_ char *controllers = NULL;
+                char *state = NULL;
+
+                if (!(set->directories[i].flags & CGROUP_UNIFIED))
+                        continue;
+                _cleanup_close_ int fd = open(set->directories[i].path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                if (fd < 0 || file_read_at(fd, "cgroup.controllers", FILE_MAX_BYTES, &controllers, NULL) < 0)
+                        continue;
+                for (char *c = strtok_r(controllers, " \n", &state); c; c = strtok_r(NULL, " \n", &state)) {
+                        char enable[64];
+
+                        snprintf(enable, sizeof(enable), "+%s", c);
+                        (void) file_write_string_at(fd, "cgroup.subtree_control", enable);
+                }
+        }
+}
+
+/* Calls @member for each process in the group @fd (consumed) and below. Returns their number or -errno. */
+static int for_each_member(int fd, void (*member)(pid_t pid)) {
+        _cleanup_free_ char *text = NULL;
+        _cleanup_closedir_ DIR *dir = fdopendir(fd);
+        struct dirent *entry;
+        char *state = NULL;
+        int n = 0;
+
+        if (!dir) {
+                int r = -errno;
+                close(fd);
+                return r;
+        }
+        int r = file_read_at(fd, "cgroup.procs", FILE_MAX_BYTES, &text, NULL);
+        if (r < 0 && r != -ENOENT && r != -ENODEV && r != -EOPNOTSUPP)
+                return r;
+        for (char *line = r < 0 ? NULL : strtok_r(text, "\n", &state); line; line = strtok_r(NULL, "\n", &state)) {
+                pid_t pid = atoi(line);
+
+                n++;
+                if (pid > 0) /* 0: of another pid namespace */
+                        member(pid);
+        }
+        while ((entry = readdir(dir))) {
+                if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+                        continue;
+                int child = open_directory_at(dirfd(dir), entry->d_name, false, 0);
+                if (child < 0)
+                        continue;
+                r = for_each_member(child, member);
+                n += MAX(r, 0);
+        }
+        return n;
+}
+
+static void kill_member(pid_t pid) {
+        if (pid != getpid())
+                (void) kill(pid, SIGKILL);
+}
+
+static void ignore_member(_unused_ pid_t pid) {}
+
+static int for_all_members(const CgroupSet *set, void (*member)(pid_t pid)) {
+        int n = 0;
+
+        for (size_t i = 0; i < set->n; i++) {
+                int fd = open(set->directories[i].path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                if (fd < 0) {
+                        if (errno == ENOENT)
+                                continue;
+                        return -errno;
+                }
+                int r = for_each_member(fd, member);
+                if (r < 0)
+                        return r;
+                n += r;
+        }
+        return n;
+}
+
+int cgroup_kill(const CgroupSet *set) {
+        for (size_t i = 0; i < set->n; i++) {
+                if (!(set->directories[i].flags & CGROUP_UNIFIED))
+                        continue;
+                _cleanup_close_ int fd = open(set->directories[i].path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                if (fd >= 0)
+                        (void) file_write_string_at(fd, "cgroup.kill", "1"); /* Linux 5.14: at once, no fork escapes */
+        }
+        return for_all_members(set, kill_member);
+}
+
+bool cgroup_is_empty(const CgroupSet *set) {
+        return for_all_members(set, ignore_member) <= 0;
+}
+
+static int remove_group(int parent_fd, const char *name) {
+        int fd = open_directory_at(parent_fd, name, false, 0);
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : fd;
+
+        _cleanup_closedir_ DIR *dir = fdopendir(fd);
+        if (!dir) {
+                int r = -errno;
+                close(fd);
+                return r;
+        }
+        struct dirent *entry;
+        while ((entry = readdir(dir)))
+                if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+                        (void) remove_group(dirfd(dir), entry->d_name);
+        return unlinkat(parent_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int cgroup_remove(const CgroupSet *set) {
+        int result = 0;
+
+        for (size_t i = 0; i < set->n; i++) {
+                int r = remove_group(AT_FDCWD, set->directories[i].path);
+                if (r < 0)
+                        result = r;
+
+                /* The parent goes with the last of them. */
+                char parent[4096];
+                snprintf(parent, sizeof(parent), "%s", set->directories[i].path);
+                *strrchr(parent, '/') = 0;
+                if (endswith(parent, "/" PARENT_NAME))
+                        (void) rmdir(parent);
+        }
+        return result;
+}
+
+static int read_group_file(const CgroupDirectory *directory, const char *name, char **ret) {
+        _cleanup_close_ int fd = open(directory->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        return fd < 0 ? -errno : file_read_at(fd, name, FILE_MAX_BYTES, ret, NULL);
+}
+
+int cgroup_memory_bytes(const CgroupSet *set, uint64_t *ret) {
+        for (size_t i = 0; i < set->n; i++) {
+                _cleanup_free_ char *text = NULL;
+                unsigned flags = set->directories[i].flags;
+                const char *file = flags & CGROUP_UNIFIED ? "memory.current" : "memory.usage_in_bytes";
+
+                if ((flags & (CGROUP_UNIFIED | CGROUP_MEMORY)) &&
+                    read_group_file(&set->directories[i], file, &text) >= 0) {
+                        text[strcspn(text, "\n")] = 0;
+                        if (parse_uint64(text, ret) >= 0)
+                                return 0;
+                }
+        }
+        return -ENODATA;
+}
+
+int cgroup_oom_kills(const CgroupSet *set, uint64_t *ret) {
+        for (size_t i = 0; i < set->n; i++) {
+                _cleanup_free_ char *text = NULL;
+                unsigned flags = set->directories[i].flags;
+                const char *file = flags & CGROUP_UNIFIED ? "memory.events" : "memory.oom_control";
+
+                if (!(flags & (CGROUP_UNIFIED | CGROUP_MEMORY)) ||
+                    read_group_file(&set->directories[i], file, &text) < 0)
+                        continue;
+                const char *line = strstr(text, "oom_kill ");
+                if (line && sscanf(line, "oom_kill %" SCNu64, ret) == 1)
+                        return 0;
+        }
+        return -ENODATA;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/macro.h"
+
+/* Control groups, on hosts with the unified hierarchy (v2), the legacy ones (v1), or both (systemd.io,
+ * CGROUP_DELEGATION). A CgroupSet is one group's directory in each hierarchy that is mounted. */
+
+typedef enum CgroupFlags {
+        CGROUP_UNIFIED = 1 << 0, /* v2 */
+        CGROUP_SYSTEMD = 1 << 1, /* v1 without controllers: name=systemd */
+        CGROUP_MEMORY = 1 << 2,  /* v1 controllers */
+        CGROUP_PIDS = 1 << 3,
+        CGROUP_CPU = 1 << 4,
+} CgroupFlags;
+
+typedef struct CgroupDirectory {
+        char *path;
+        unsigned flags;
+} CgroupDirectory;
+
+typedef struct CgroupSet {
+        CgroupDirectory directories[8];
+        size_t n;
+} CgroupSet;
+
+void cgroup_set_done(CgroupSet *set);
+#define _cleanup_cgroup_set_ _cleanup_(cgroup_set_done)
+
+typedef struct CgroupLimits {
+        uint64_t memory_high_bytes, memory_max_bytes, tasks_max; /* UINT64_MAX: no limit */
+        uint64_t cpu_weight;                                     /* 1 to 10000, 100 is the kernel's default */
+} CgroupLimits;
+
+/* The directories of group `nspawn-runner/<id>`, whether they exist or not; @id NULL: of `nspawn-runner`, the parent of
+ * all. Only for hosts without systemd, where nobody else manages groups. 0 or -errno. */
+int cgroup_detached(const char *id, CgroupSet *ret);
+
+/* The same for service @unit in machine.slice, where systemd manages the groups. */
+int cgroup_of_machine_unit(const char *unit, CgroupSet *ret);
+
+/* The directories of the groups that @pid is in (0: this process). 0 or -errno (-ESRCH: no such process). */
+int cgroup_of_process(pid_t pid, CgroupSet *ret);
+
+/* Makes the groups and moves this process into them. 0 or -errno. */
+int cgroup_enter(const CgroupSet *set);
+
+/* Sets what the hierarchies at hand support; returns 0, or -EOPNOTSUPP if one of the limits could not be set. */
+int cgroup_limit(const CgroupSet *set, const CgroupLimits *limits);
+
+/* Makes subgroup @name where processes of their own are wanted (v2 and name=systemd) and moves this process there: in
+ * v2, a group with members cannot hand controllers down. 0 or -errno. */
+int cgroup_enter_subgroup(const CgroupSet *set, const char *name);
+
+/* Enables for the children of a v2 group all controllers that it has: best effort. */
+void cgroup_delegate_controllers(const CgroupSet *set);
+
+/* Sends SIGKILL to everything in the groups and below. Returns how many processes were seen, or -errno. */
+int cgroup_kill(const CgroupSet *set);
+bool cgroup_is_empty(const CgroupSet *set);
+
+/* Removes the groups and those below, which must be empty. Missing is success. 0 or -errno. */
+int cgroup_remove(const CgroupSet *set);
+
+/* Memory that the group uses now, and how many of its processes the kernel killed for want of memory: 0, or -ENODATA. */
+int cgroup_memory_bytes(const CgroupSet *set, uint64_t *ret);
+int cgroup_oom_kills(const CgroupSet *set, uint64_t *ret);

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "container/channel.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "wire/wire.h"
+
+/* Enough for the runs of one job, which come one by one, with room for status and the like. */
+#define BACKLOG 16
+
+static int socket_address(const char *job_directory, struct sockaddr_un *ret) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+        int n = snprintf(address.sun_path, sizeof(address.sun_path), "%s/" CHANNEL_SOCKET, job_directory);
+        if (n < 0 || (size_t) n >= sizeof(address.sun_path))
+                return -ENAMETOOLONG;
+        *ret = address;
+        return 0;
+}
+
+static int socket_new(void) {
+        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+        return fd < 0 ? -errno : fd;
+}
+
+int channel_listen(const char *job_directory) {
+        struct sockaddr_un address;
+
+        int r = socket_address(job_directory, &address);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int fd = socket_new();
+        if (fd < 0)
+                return fd;
+        if (unlink(address.sun_path) < 0 && errno != ENOENT)
+                return -errno;
+        if (bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 || listen(fd, BACKLOG) < 0)
+                return -errno;
+        return TAKE_FD(fd);
+}
+
+int channel_connect(const char *job_directory) {
+        struct sockaddr_un address;
+
+        int r = socket_address(job_directory, &address);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int fd = socket_new();
+        if (fd < 0)
+                return fd;
+        while (connect(fd, (struct sockaddr *) &address, sizeof(address)) < 0)
+                if (errno != EINTR)
+                        return -errno;
+        return TAKE_FD(fd);
+}
+
+int channel_wait_ready(int socket_fd, int signal_fd, uint64_t timeout_usec) {
+        uint64_t deadline = clock_deadline(timeout_usec);
+        WireMessage message;
+
+        int r = wire_send(socket_fd, WIRE_PING, NULL, 0, NULL, 0);
+        if (r < 0)
+                return r == -EPIPE ? -ECONNRESET : r;
+        for (;;) {
+                struct pollfd pollfds[2] = {
+                        { .fd = socket_fd, .events = POLLIN },
+                        { .fd = signal_fd, .events = POLLIN },
+                };
+                int n = poll(pollfds, 2, clock_poll_timeout(deadline));
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return -errno;
+                if (n == 0)
+                        return -ETIMEDOUT;
+                if (pollfds[1].revents)
+                        return -EINTR;
+                break;
+        }
+
+        r = wire_receive(socket_fd, &message);
+        if (r == 0)
+                return -ECONNRESET;
+        if (r < 0)
+                return r;
+        bool ready = message.type == WIRE_PONG;
+        wire_message_done(&message);
+        return ready ? 0 : -EBADMSG;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "base/macro.h"
+
+/* The host's side of the socket that the agent of a job listens on: `<job directory>/agent.sock`. */
+
+#define CHANNEL_SOCKET "agent.sock"
+
+/* Makes the socket in the job's directory and listens. The container's first process is to inherit the descriptor; it
+ * comes with close-on-exec set. Returns it or -errno. */
+int channel_listen(const char *job_directory);
+
+/* Connects to the agent's socket; the connection is blocking. -ENOENT: the job has none; -ECONNREFUSED: nobody
+ * listens any more: the machine ended. Returns the descriptor or -errno. */
+int channel_connect(const char *job_directory);
+
+/* Sends PING and waits for the answer: 0; -ECONNRESET when the machine ended meanwhile; -ETIMEDOUT; -EINTR when
+ * @signal_fd (negative: none) became readable; -EBADMSG for any other answer; or -errno. */
+int channel_wait_ready(int socket_fd, int signal_fd, uint64_t timeout_usec);

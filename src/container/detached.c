@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/process.h"
+#include "base/string.h"
+#include "container/cgroup.h"
+#include "container/supervisor.h"
+
+#define POLL_USEC (500)
+#define POLL_MAX_USEC (20 * USEC_PER_MSEC)
+
+static bool detached_usable(void) {
+        return true;
+}
+
+/* In the child: groups with the machine's limits, a session of its own, then the program. */
+static int child_start(const Machine *machine, const CgroupSet *groups, const Spawn *spawn) {
+        CgroupLimits limits = {
+                .memory_high_bytes = machine->memory_high_bytes,
+                .memory_max_bytes = machine->memory_max_bytes,
+                .tasks_max = machine->tasks_max,
+                .cpu_weight = machine->cpu_weight,
+        };
+        pid_t pid;
+
+        if (setsid() < 0)
+                return -errno;
+        int r = cgroup_enter(groups);
+        if (r < 0)
+                return r;
+        /* A host whose controllers are not ours to use runs jobs without limits; `doctor` says so. */
+        (void) cgroup_limit(groups, &limits);
+        return process_spawn(spawn, &pid, NULL);
+}
+
+static int detached_start(const Machine *machine, char *const argv[], int listen_fd) {
+        Spawn spawn = { .argv = argv, .stdin_fd = listen_fd, .stdout_fd = -EBADF, .stderr_fd = -EBADF };
+        _cleanup_cgroup_set_ CgroupSet groups = { 0 };
+        int status;
+
+        int r = cgroup_detached(machine->id, &groups);
+        if (r < 0)
+                return r;
+
+        if (!cgroup_is_empty(&groups))
+                return -EEXIST;
+
+        /* Twice forked: the supervisor is nobody's child, so that it ends without a zombie once prepare is gone, and
+         * also while it still runs. */
+        pid_t pid = fork();
+        if (pid < 0)
+                return -errno;
+        if (pid == 0)
+                _exit(-child_start(machine, &groups, &spawn));
+
+        r = process_wait(pid, &status);
+        if (r < 0)
+                return r;
+        if (!WIFEXITED(status))
+                return -ECHILD;
+        return -WEXITSTATUS(status);
+}
+
+static int detached_stop(const char *id, uint64_t timeout_usec) {
+        _cleanup_cgroup_set_ CgroupSet groups = { 0 };
+        uint64_t deadline = clock_deadline(timeout_usec), wait_usec = POLL_USEC;
+
+        int r = cgroup_detached(id, &groups);
+        if (r < 0)
+                return r == -EOPNOTSUPP ? 0 : r;
+        for (;;) {
+                r = cgroup_kill(&groups);
+                if (r < 0)
+                        return r;
+                if (r == 0) {
+                        r = cgroup_remove(&groups);
+                        if (r != -EBUSY)
+                                return r;
+                }
+                if (clock_now_usec() >= deadline)
+                        return -ETIMEDOUT;
+                clock_sleep_usec(wait_usec);
+                wait_usec = MIN(wait_usec * 2, POLL_MAX_USEC);
+        }
+}
+
+static int detached_list(char ***ids) {
+        _cleanup_cgroup_set_ CgroupSet groups = { 0 };
+
+        int r = cgroup_detached(NULL, &groups);
+        if (r < 0)
+                return r == -EOPNOTSUPP ? 0 : r;
+        for (size_t i = 0; i < groups.n; i++) {
+                _cleanup_closedir_ DIR *dir = opendir(groups.directories[i].path);
+                struct dirent *entry;
+
+                while (dir && (entry = readdir(dir)))
+                        if (entry->d_type == DT_DIR && entry->d_name[0] != '.') {
+                                r = strv_extend(ids, entry->d_name);
+                                if (r < 0)
+                                        return r;
+                        }
+        }
+        return 0;
+}
+
+const Supervisor supervisor_detached = {
+        .name = "detached",
+        .usable = detached_usable,
+        .start = detached_start,
+        .stop = detached_stop,
+        .list = detached_list,
+};

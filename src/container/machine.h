@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "base/macro.h"
+#include "config/settings.h"
+
+/* The plan of one container, made by `prepare` and carried out by `supervise`: all that they need to know, in plain
+ * values. Written to `<job directory>/machine.json` before anything is started (see job/state.h). */
+typedef struct Machine {
+        char *id;         /* of the job */
+        char *name;       /* of the machine, which is its host name too; the unit is NAME.service */
+        char *directory;  /* `<runtime_dir>/jobs/<id>` */
+        char *layer;      /* `<root_dir>/.layers/<id>` */
+        char *image;      /* name */
+        char *image_path; /* directory */
+        char *agent_path; /* the agent's binary on the host */
+        char *storage;    /* name of the driver */
+        char *supervisor; /* "systemd" or "detached" */
+        char *init;       /* the image's systemd that the agent is to execute; NULL: the agent stays PID 1 */
+        char *uuid;       /* also the machine-id inside */
+        char *shell;      /* or NULL */
+        char **bind;
+        char **bind_ro;
+        bool private_users;
+        char *seccomp_filter; /* file with the filter the agent installs first; NULL: none */
+        NetworkMode network;
+        uint64_t tmpfs_size_bytes;
+        uint64_t cpu_weight;
+        uint64_t memory_high_bytes, memory_max_bytes; /* UINT64_MAX: no limit */
+        uint64_t tasks_max;
+        uint64_t kill_timeout_usec;
+        uint64_t runtime_max_usec; /* the machine ends by itself after this; USEC_INFINITY: never */
+        uint64_t since_usec;       /* wall clock */
+} Machine;
+
+void machine_free(Machine *machine);
+DEFINE_CLEANUP(Machine *, machine_free)
+#define _cleanup_machine_ _cleanup_(machine_freep)
+
+#define MACHINE_NAME_PREFIX "nspawn-runner-job-" /* no other unit of ours begins so */
+#define UID_RANGE UINT32_C(0x10000) /* as systemd-nspawn's */

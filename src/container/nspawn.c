@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "container/nspawn.h"
+
+#include "base/string.h"
+
+/* Where the host binds the agent's binary; agent/agent.h knows it as AGENT_PATH. */
+#define AGENT_INSIDE "/run/nspawn-runner-agent"
+
+/* "SOURCE[:TARGET[:OPTIONS]]" as the setting has it. Without options, and with a user namespace, the mount is mapped:
+ * otherwise everything in it would belong to nobody (systemd-nspawn(1), --bind=). Writable mounts map only the
+ * container's root, to their own owner, so that a job cannot make files of the host's root. */
+static int add_bind(char ***arguments, const char *option, const char *bind, const char *mapping) {
+        const char *colon = strchr(bind, ':');
+        const char *second = colon ? strchr(colon + 1, ':') : NULL;
+
+        if (!mapping || second)
+                return strv_extendf(arguments, "%s=%s", option, bind);
+        if (colon)
+                return strv_extendf(arguments, "%s=%s:%s", option, bind, mapping);
+        return strv_extendf(arguments, "%s=%s:%s:%s", option, bind, bind, mapping);
+}
+
+/* A path as --bind-ro= takes it. */
+static int escape_colons(const char *path, char **ret) {
+        char *escaped = malloc(2 * strlen(path) + 1), *q = escaped;
+
+        if (!escaped)
+                return -ENOMEM;
+        for (const char *p = path; *p; p++) {
+                if (*p == ':' || *p == '\\')
+                        *q++ = '\\';
+                *q++ = *p;
+        }
+        *q = 0;
+        *ret = escaped;
+        return 0;
+}
+
+static int add_mounts(const Machine *machine, char ***arguments) {
+        _cleanup_free_ char *agent = NULL;
+
+        int r = escape_colons(machine->agent_path, &agent);
+        if (r >= 0)
+                r = strv_extendf(arguments, "--bind-ro=%s:" AGENT_INSIDE, agent);
+        for (char **bind = machine->bind; r >= 0 && bind && *bind; bind++)
+                r = add_bind(arguments, "--bind", *bind, machine->private_users ? "rootidmap" : NULL);
+        for (char **bind = machine->bind_ro; r >= 0 && bind && *bind; bind++)
+                r = add_bind(arguments, "--bind-ro", *bind, machine->private_users ? "idmap" : NULL);
+        return r;
+}
+
+int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, char ***ret) {
+        _cleanup_strv_ char **arguments = NULL;
+        static const char *const fixed[] = {
+                "systemd-nspawn",
+                "--quiet",
+                /* Otherwise the container moves to a scope of its own, which the unit's limits do not bind. */
+                "--keep-unit",
+                "--console=pipe",
+                /* All jobs of an image share its machine-id: their journals must not be linked into the host's. */
+                "--link-journal=no",
+                "--timezone=off",
+        };
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(fixed); i++)
+                r = strv_extend(&arguments, fixed[i]);
+        if (r >= 0)
+                r = strv_extendf(&arguments, "--register=%s", streq(machine->supervisor, "systemd") ? "yes" : "no");
+        if (r >= 0)
+                r = strv_extendf(&arguments, "--directory=%s", root);
+        if (r >= 0)
+                r = strv_extendf(&arguments, "--machine=%s", machine->name);
+        if (r >= 0)
+                r = strv_extendf(&arguments, "--uuid=%s", machine->uuid);
+        if (r >= 0 && machine->private_users) {
+                r = strv_extendf(&arguments, "--private-users=%u:%u", uid_base, UID_RANGE);
+                if (r >= 0)
+                        r = strv_extend(&arguments, "--private-users-ownership=off");
+        } else if (r >= 0) {
+                r = strv_extend(&arguments, "--private-users=no");
+        }
+        if (r >= 0)
+                /* "replace": a stub symlink of the image that dangles makes "auto" fail (systemd issue 15340). */
+                r = strv_extend(&arguments,
+                                machine->network == NETWORK_NONE ? "--resolv-conf=off" : "--resolv-conf=replace-host");
+        if (r >= 0 && machine->network == NETWORK_NONE)
+                r = strv_extend(&arguments, "--private-network");
+        if (r >= 0)
+                r = add_mounts(machine, &arguments);
+        if (r >= 0)
+                r = strv_extend(&arguments, "--");
+        if (r >= 0)
+                r = strv_extend(&arguments, AGENT_INSIDE);
+        if (r >= 0)
+                r = strv_extend(&arguments, "first");
+        if (r >= 0 && machine->init)
+                r = strv_extend(&arguments, machine->init);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(arguments);
+        return 0;
+}
+
+int nspawn_environment(const Machine *machine, char ***ret) {
+        _cleanup_strv_ char **environment = NULL;
+        static const char *const variables[] = {
+                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                "LANG=C.UTF-8",
+                /* See docs/ENVIRONMENT.md in systemd's source. The agent installs the seccomp filter, the layer is
+                 * ours alone and needs no lock, and /tmp belongs to the job's root: the small tmpfs that nspawn
+                 * mounts there makes builds fail. */
+                "SYSTEMD_SECCOMP=0",
+                "SYSTEMD_NSPAWN_LOCK=0",
+                "SYSTEMD_NSPAWN_TMPFS_TMP=0",
+        };
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(variables); i++)
+                r = strv_extend(&environment, variables[i]);
+        if (r >= 0)
+                r = strv_extendf(&environment, "LISTEN_FDS=%d", machine->seccomp_filter ? 2 : 1);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(environment);
+        return 0;
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "container/seccomp.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/netlink.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/library.h"
+#include "base/process.h"
+#include "base/string.h"
+
+#define FUNCTIONS(X)                    \
+        X(seccomp_init)                 \
+        X(seccomp_release)              \
+        X(seccomp_attr_set)             \
+        X(seccomp_arch_add)             \
+        X(seccomp_arch_remove)          \
+        X(seccomp_merge)                \
+        X(seccomp_rule_add_array)       \
+        X(seccomp_syscall_resolve_name) \
+        X(seccomp_export_bpf)
+
+static struct {
+        FUNCTIONS(LIBRARY_POINTER)
+} seccomp_api;
+
+/* Counts up when the code below makes another filter from the same input. */
+#define FILTER_VERSION 1
+
+#define ANALYZE "/usr/bin/systemd-analyze"
+#define LISTING_MAX_BYTES (1024 * 1024)
+#define NESTING_MAX 8
+
+/* What systemd-nspawn allows with the capabilities that it leaves by default: systemd 252, nspawn-seccomp.c. Groups
+ * are systemd's, see `systemd-analyze syscall-filter`. */
+static const char *const allowed[] = {
+        "@aio", "@basic-io", "@chown", "@default", "@file-system", "@io-event", "@ipc", "@mount", "@network-io",
+        "@process", "@resources", "@setuid", "@signal", "@sync", "@timer",
+        "brk", "capget", "capset", "copy_file_range", "fadvise64", "fadvise64_64", "flock", "get_mempolicy", "getcpu",
+        "getpriority", "getrandom", "ioctl", "ioprio_get", "kcmp", "madvise", "mincore", "mprotect", "mremap",
+        "name_to_handle_at", "oldolduname", "olduname", "personality", "readahead", "readdir", "remap_file_pages",
+        "sched_get_priority_max", "sched_get_priority_min", "sched_getaffinity", "sched_getattr", "sched_getparam",
+        "sched_getscheduler", "sched_rr_get_interval", "sched_rr_get_interval_time64", "sched_yield", "seccomp",
+        "sendfile", "sendfile64", "setdomainname", "setfsgid", "setfsgid32", "setfsuid", "setfsuid32", "sethostname",
+        "setpgid", "setsid", "splice", "sysinfo", "tee", "umask", "uname", "userfaultfd", "vmsplice",
+        /* CAP_SYS_PTRACE, CAP_SYS_BOOT, CAP_SYS_TTY_CONFIG */
+        "process_vm_readv", "process_vm_writev", "ptrace", "reboot", "vhangup",
+};
+
+/* The architectures whose programs a kernel of ours runs beside its own. */
+static const uint32_t other_architectures[] = {
+#if defined(__x86_64__)
+        SCMP_ARCH_X86, SCMP_ARCH_X32,
+#elif defined(__aarch64__)
+        SCMP_ARCH_ARM,
+#endif
+        0,
+};
+
+/* Finds the lines of group @name: "@name", then indented lines until one that is not. */
+static const char *find_group(const char *listing, const char *name) {
+        for (const char *line = listing; line && *line;) {
+                const char *end = strchrnul(line, '\n');
+
+                if (strlen(name) == (size_t) (end - line) && strncmp(line, name, (size_t) (end - line)) == 0)
+                        return *end ? end + 1 : end;
+                line = *end ? end + 1 : NULL;
+        }
+        return NULL;
+}
+
+static int expand(const char *listing, const char *item, int (*add)(const char *name, void *userdata), void *userdata,
+                  unsigned nesting) {
+        if (item[0] != '@')
+                return add(item, userdata);
+        if (nesting >= NESTING_MAX)
+                return -ELOOP;
+
+        const char *line = find_group(listing, item);
+        if (!line)
+                return -ENOENT;
+        while (*line == ' ') {
+                const char *end = strchrnul(line, '\n');
+                char name[128];
+
+                line += strspn(line, " ");
+                snprintf(name, sizeof(name), "%.*s", (int) (end - line), line);
+                if (name[0] && name[0] != '#') {
+                        int r = expand(listing, name, add, userdata, nesting + 1);
+                        if (r < 0)
+                                return r;
+                }
+                line = *end ? end + 1 : end;
+        }
+        return 0;
+}
+
+int seccomp_expand(const char *listing, const char *item, int (*add)(const char *name, void *userdata),
+                   void *userdata) {
+        return expand(listing, item, add, userdata, 0);
+}
+
+/* One system call gets one rule: the first that is added. */
+typedef struct Rules {
+        scmp_filter_ctx context;
+        uint32_t action;
+        char **added;
+} Rules;
+
+static bool is_added(const Rules *rules, const char *name) {
+        for (char **p = rules->added; p && *p; p++)
+                if (streq(*p, name))
+                        return true;
+        return false;
+}
+
+static int add_rule(const char *name, void *userdata) {
+        Rules *rules = userdata;
+
+        if (is_added(rules, name))
+                return 0;
+        int number = seccomp_api.seccomp_syscall_resolve_name(name);
+        if (number == __NR_SCMP_ERROR)
+                return 0; /* this libseccomp is older than this systemd: it fails with ENOSYS */
+        int r = seccomp_api.seccomp_rule_add_array(rules->context, rules->action, number, 0, NULL);
+        /* -EDOM: not on this architecture */
+        return r < 0 && r != -EDOM ? r : strv_extend(&rules->added, name);
+}
+
+/* Audit is not namespaced: without its socket, user space takes it for switched off, as nspawn arranges. */
+static int add_socket_rules(Rules *rules) {
+        const struct scmp_arg_cmp audit[] = { SCMP_A0(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2(SCMP_CMP_EQ, NETLINK_AUDIT) };
+        const struct scmp_arg_cmp other_family[] = { SCMP_A0(SCMP_CMP_NE, AF_NETLINK) };
+        const struct scmp_arg_cmp other_protocol[] = { SCMP_A2(SCMP_CMP_NE, NETLINK_AUDIT) };
+        int (*add)(scmp_filter_ctx, uint32_t, int, unsigned, const struct scmp_arg_cmp *) =
+                seccomp_api.seccomp_rule_add_array;
+
+        int r = add(rules->context, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 2, audit);
+        if (r >= 0)
+                r = add(rules->context, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, other_family);
+        if (r >= 0)
+                r = add(rules->context, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, other_protocol);
+        return r < 0 ? r : strv_extend(&rules->added, "socket");
+}
+
+static int add_all_rules(Rules *rules, const char *listing, char *const *allow, const char **ret_unknown) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(allowed); i++)
+                r = seccomp_expand(listing, allowed[i], add_rule, rules);
+        for (; r >= 0 && allow && *allow; allow++) {
+                if ((*allow)[0] != '@' && seccomp_api.seccomp_syscall_resolve_name(*allow) == __NR_SCMP_ERROR)
+                        r = -ENOENT;
+                else
+                        r = seccomp_expand(listing, *allow, add_rule, rules);
+                if (r == -ENOENT) {
+                        *ret_unknown = *allow;
+                        return -EINVAL;
+                }
+        }
+        rules->action = SCMP_ACT_ERRNO(EPERM);
+        if (r >= 0)
+                r = seccomp_expand(listing, "@known", add_rule, rules);
+        return r;
+}
+
+/* The rules for one architecture. */
+static int make_context(uint32_t architecture, const char *listing, char *const *allow, scmp_filter_ctx *ret,
+                        const char **ret_unknown) {
+        Rules rules = { .context = seccomp_api.seccomp_init(SCMP_ACT_ERRNO(ENOSYS)), .action = SCMP_ACT_ALLOW };
+        int r = 0;
+
+        if (!rules.context)
+                return -ENOMEM;
+        if (architecture != SCMP_ARCH_NATIVE) {
+                r = seccomp_api.seccomp_arch_add(rules.context, architecture);
+                if (r >= 0)
+                        r = seccomp_api.seccomp_arch_remove(rules.context, SCMP_ARCH_NATIVE);
+        } else {
+                /* i386 and the like reach sockets through socketcall(), whose arguments a filter cannot see. */
+                r = add_socket_rules(&rules);
+        }
+        /* Programs of an architecture that the filter does not know find no system call at all. */
+        if (r >= 0)
+                r = seccomp_api.seccomp_attr_set(rules.context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
+        if (r >= 0)
+                (void) seccomp_api.seccomp_attr_set(rules.context, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree */
+        if (r >= 0)
+                r = add_all_rules(&rules, listing, allow, ret_unknown);
+        strv_free(rules.added);
+        if (r < 0) {
+                seccomp_api.seccomp_release(rules.context);
+                return r;
+        }
+        *ret = rules.context;
+        return 0;
+}
+
+static int compile(const char *listing, char *const *allow, int fd, const char **ret_unknown) {
+        scmp_filter_ctx context, other;
+
+        int r = make_context(SCMP_ARCH_NATIVE, listing, allow, &context, ret_unknown);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; r >= 0 && other_architectures[i] != 0; i++) {
+                r = make_context(other_architectures[i], listing, allow, &other, ret_unknown);
+                if (r >= 0)
+                        r = seccomp_api.seccomp_merge(context, other); /* takes it */
+        }
+        if (r >= 0)
+                r = seccomp_api.seccomp_export_bpf(context, fd);
+        seccomp_api.seccomp_release(context);
+        return r;
+}
+
+/* A name for everything that the filter depends on; a new systemd comes with a new list. */
+static int filter_name(char *const *allow, char **ret) {
+        static const uint8_t key[16] = "seccomp-filter-n";
+        struct stat st;
+        Hash hash;
+
+        if (stat(ANALYZE, &st) < 0)
+                return -errno;
+        hash_init(&hash, key);
+        hash_update(&hash, &st.st_mtim, sizeof(st.st_mtim));
+        hash_update(&hash, &st.st_size, sizeof(st.st_size));
+        for (; allow && *allow; allow++)
+                hash_string(&hash, *allow);
+        return string_printf(ret, "v%d-%016" PRIx64 ".bpf", FILTER_VERSION, hash_finish(&hash));
+}
+
+static int make_filter(int dir_fd, const char *name, char *const *allow, const char **ret_unknown) {
+        static const char *const names[] = { FUNCTIONS(LIBRARY_NAME) NULL };
+        char *argv[] = { (char *) ANALYZE, (char *) "--no-pager", (char *) "syscall-filter", NULL };
+        char *envp[] = { (char *) "PATH=/usr/bin:/bin", (char *) "SYSTEMD_COLORS=0", NULL };
+        _cleanup_free_ char *listing = NULL, *filter = NULL;
+        size_t size;
+
+        int r = library_load("libseccomp.so.2", names, (void **) &seccomp_api);
+        if (r < 0)
+                return r;
+        Spawn spawn = { .argv = argv, .envp = envp, .stdin_fd = -EBADF, .stderr_fd = -EBADF };
+        r = process_capture(&spawn, LISTING_MAX_BYTES, &listing);
+        if (r != 0)
+                return r < 0 ? r : -EIO;
+
+        _cleanup_close_ int fd = memfd_create("seccomp-filter", MFD_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        r = compile(listing, allow, fd, ret_unknown);
+        if (r < 0)
+                return r;
+        if (lseek(fd, 0, SEEK_SET) < 0)
+                return -errno;
+        r = fd_read_all(fd, LISTING_MAX_BYTES, &filter, &size);
+        return r < 0 ? r : file_publish_at(dir_fd, name, filter, size, 0600);
+}
+
+int seccomp_filter_prepare(const char *directory, char *const *allow, char **ret_path, const char **ret_unknown) {
+        _cleanup_free_ char *name = NULL, *path = NULL;
+
+        int r = filter_name(allow, &name);
+        if (r >= 0)
+                r = string_printf(&path, "%s/%s", directory, name);
+        if (r < 0)
+                return r;
+        if (access(path, R_OK) < 0) {
+                r = mkdir_parents(directory, 0700);
+                if (r < 0)
+                        return r;
+                _cleanup_close_ int dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                if (dir_fd < 0)
+                        return -errno;
+                r = make_filter(dir_fd, name, allow, ret_unknown);
+                if (r < 0)
+                        return r;
+        }
+        *ret_path = TAKE_PTR(path);
+        return 0;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "container/supervisor.h"
+
+#include <sys/stat.h>
+
+bool host_is_systemd(void) {
+        struct stat st;
+
+        return lstat("/run/systemd/system", &st) >= 0 && S_ISDIR(st.st_mode);
+}
+
+const Supervisor *supervisor_pick(void) {
+        return supervisor_systemd.usable() ? &supervisor_systemd : &supervisor_detached;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "container/machine.h"
+
+/* Who keeps `nspawn-runner supervise`, and with it the container, running after `prepare` returned: one const struct
+ * each; nobody else switches on their names. */
+typedef struct Supervisor {
+        const char *name;
+
+        bool (*usable)(void);
+
+        /* Starts @argv for @machine, with @listen_fd as its standard input, limited as the machine says. Does not
+         * wait for it. 0; -EEXIST when there is one of that name; or -errno with nothing left running. */
+        int (*start)(const Machine *machine, char *const argv[], int listen_fd);
+
+        /* Kills every process of job @id and waits until they, the unit, and the control groups are gone. Nothing
+         * there is success. 0, -ETIMEDOUT or -errno. */
+        int (*stop)(const char *id, uint64_t timeout_usec);
+
+        /* Ids of the jobs that something is left of: appended to @ids. 0 or -errno. */
+        int (*list)(char ***ids);
+} Supervisor;
+
+extern const Supervisor supervisor_systemd, supervisor_detached;
+
+/* The one to use on this host: the first usable of { systemd, detached }. */
+const Supervisor *supervisor_pick(void);
+
+/* Is systemd PID 1? As sd_booted(3). */
+bool host_is_systemd(void);

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <fcntl.h>
+#include <systemd/sd-bus.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/library.h"
+#include "base/string.h"
+#include "container/supervisor.h"
+
+/* The machine as a transient service of the host's systemd (org.freedesktop.systemd1(5)). */
+
+#define FUNCTIONS(X)                       \
+        X(sd_bus_open_system)              \
+        X(sd_bus_flush_close_unref)        \
+        X(sd_bus_call)                     \
+        X(sd_bus_call_method)              \
+        X(sd_bus_match_signal)             \
+        X(sd_bus_process)                  \
+        X(sd_bus_wait)                     \
+        X(sd_bus_slot_unref)               \
+        X(sd_bus_message_new_method_call)  \
+        X(sd_bus_message_append)           \
+        X(sd_bus_message_append_strv)      \
+        X(sd_bus_message_open_container)   \
+        X(sd_bus_message_close_container)  \
+        X(sd_bus_message_enter_container)  \
+        X(sd_bus_message_exit_container)   \
+        X(sd_bus_message_read)             \
+        X(sd_bus_message_unref)            \
+        X(sd_bus_error_has_name)           \
+        X(sd_bus_error_get_errno)          \
+        X(sd_bus_error_free)
+
+static struct {
+        FUNCTIONS(LIBRARY_POINTER)
+} bus_api;
+
+#define MANAGER "org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"
+#define NO_SUCH_UNIT "org.freedesktop.systemd1.NoSuchUnit"
+#define UNIT_EXISTS "org.freedesktop.systemd1.UnitExists"
+#define STOP_TIMEOUT_USEC (10 * USEC_PER_SEC)
+
+static void bus_closep(sd_bus **bus) {
+        if (*bus)
+                bus_api.sd_bus_flush_close_unref(*bus);
+}
+
+static void message_unrefp(sd_bus_message **message) {
+        if (*message)
+                bus_api.sd_bus_message_unref(*message);
+}
+
+static void slot_unrefp(sd_bus_slot **slot) {
+        if (*slot)
+                bus_api.sd_bus_slot_unref(*slot);
+}
+
+static void error_done(sd_bus_error *error) {
+        bus_api.sd_bus_error_free(error);
+}
+
+#define _cleanup_bus_ _cleanup_(bus_closep)
+#define _cleanup_message_ _cleanup_(message_unrefp)
+#define _cleanup_error_ _cleanup_(error_done)
+
+static int bus_open(sd_bus **ret) {
+        static const char *const names[] = { FUNCTIONS(LIBRARY_NAME) NULL };
+
+        int r = library_load("libsystemd.so.0", names, (void **) &bus_api);
+        return r < 0 ? r : bus_api.sd_bus_open_system(ret);
+}
+
+static int unit_name(const char *id, char **ret) {
+        return string_printf(ret, MACHINE_NAME_PREFIX "%s.service", id);
+}
+
+/* The properties by topic, as systemd.exec(5), systemd.kill(5) and systemd.resource-control(5) have them. */
+static int append_service(sd_bus_message *message, const Machine *machine) {
+        return bus_api.sd_bus_message_append(message, "(sv)(sv)(sv)(sv)(sv)", "Description", "s", machine->name, "Type",
+                                             "s", "notify", "NotifyAccess", "s", "all", "CollectMode", "s",
+                                             "inactive-or-failed", "RuntimeMaxUSec", "t", machine->runtime_max_usec);
+}
+
+static int append_killing(sd_bus_message *message) {
+        /* A step that runs out of memory fails as a step: the machine stays, and can say so. */
+        return bus_api.sd_bus_message_append(message, "(sv)(sv)(sv)", "KillMode", "s", "mixed", "TimeoutStopUSec", "t",
+                                             STOP_TIMEOUT_USEC, "OOMPolicy", "s", "continue");
+}
+
+static int append_resources(sd_bus_message *message, const Machine *machine) {
+        return bus_api.sd_bus_message_append(message, "(sv)(sv)(sv)(sv)(sv)(sv)", "Slice", "s", "machine.slice",
+                                             "Delegate", "b", true, "CPUWeight", "t", machine->cpu_weight, "MemoryHigh",
+                                             "t", machine->memory_high_bytes, "MemoryMax", "t",
+                                             machine->memory_max_bytes, "TasksMax", "t", machine->tasks_max);
+}
+
+static int append_exec(sd_bus_message *message, char *const argv[], int listen_fd) {
+        int r = bus_api.sd_bus_message_append(message, "(sv)(sv)(sv)", "StandardInputFileDescriptor", "h", listen_fd,
+                                              "StandardOutput", "s", "journal", "StandardError", "s", "journal");
+        if (r >= 0)
+                r = bus_api.sd_bus_message_open_container(message, 'r', "sv");
+        if (r >= 0)
+                r = bus_api.sd_bus_message_append(message, "s", "ExecStart");
+        if (r >= 0)
+                r = bus_api.sd_bus_message_open_container(message, 'v', "a(sasb)");
+        if (r >= 0)
+                r = bus_api.sd_bus_message_open_container(message, 'a', "(sasb)");
+        if (r >= 0)
+                r = bus_api.sd_bus_message_open_container(message, 'r', "sasb");
+        if (r >= 0)
+                r = bus_api.sd_bus_message_append(message, "s", argv[0]);
+        if (r >= 0)
+                r = bus_api.sd_bus_message_append_strv(message, (char **) argv);
+        if (r >= 0)
+                r = bus_api.sd_bus_message_append(message, "b", false);
+        for (int i = 0; r >= 0 && i < 4; i++)
+                r = bus_api.sd_bus_message_close_container(message);
+        return r;
+}
+
+static int systemd_start(const Machine *machine, char *const argv[], int listen_fd) {
+        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_message_ sd_bus_message *message = NULL;
+        _cleanup_bus_ sd_bus *bus = NULL;
+        _cleanup_free_ char *unit = NULL;
+
+        int r = unit_name(machine->id, &unit);
+        if (r >= 0)
+                r = bus_open(&bus);
+        if (r < 0)
+                return r;
+        r = bus_api.sd_bus_message_new_method_call(bus, &message, MANAGER, "StartTransientUnit");
+        if (r >= 0)
+                r = bus_api.sd_bus_message_append(message, "ss", unit, "fail");
+        if (r >= 0)
+                r = bus_api.sd_bus_message_open_container(message, 'a', "(sv)");
+        if (r >= 0)
+                r = append_service(message, machine);
+        if (r >= 0)
+                r = append_killing(message);
+        if (r >= 0)
+                r = append_resources(message, machine);
+        if (r >= 0)
+                r = append_exec(message, argv, listen_fd);
+        if (r >= 0)
+                r = bus_api.sd_bus_message_close_container(message);
+        if (r >= 0)
+                r = bus_api.sd_bus_message_append(message, "a(sa(sv))", 0);
+        if (r >= 0)
+                r = bus_api.sd_bus_call(bus, message, 0, &error, NULL);
+        if (r < 0 && bus_api.sd_bus_error_has_name(&error, UNIT_EXISTS))
+                return -EEXIST;
+        return MIN(r, 0);
+}
+
+static int on_unit_removed(sd_bus_message *message, void *userdata, _unused_ sd_bus_error *error) {
+        const char *unit;
+        const char **waiting = userdata;
+
+        if (bus_api.sd_bus_message_read(message, "s", &unit) > 0 && *waiting && streq(unit, *waiting))
+                *waiting = NULL;
+        return 0;
+}
+
+static int wait_until_removed(sd_bus *bus, const char **waiting, uint64_t timeout_usec) {
+        uint64_t deadline = clock_deadline(timeout_usec);
+
+        while (*waiting) {
+                uint64_t now = clock_now_usec();
+                int r = bus_api.sd_bus_process(bus, NULL);
+
+                if (r < 0)
+                        return r;
+                if (r > 0)
+                        continue;
+                if (now >= deadline)
+                        return -ETIMEDOUT;
+                r = bus_api.sd_bus_wait(bus, deadline - now);
+                if (r < 0 && r != -EINTR)
+                        return r;
+        }
+        return 0;
+}
+
+static int systemd_stop(const char *id, uint64_t timeout_usec) {
+        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL, error2 = SD_BUS_ERROR_NULL;
+        _cleanup_(slot_unrefp) sd_bus_slot *slot = NULL;
+        _cleanup_bus_ sd_bus *bus = NULL;
+        _cleanup_free_ char *unit = NULL;
+
+        int r = unit_name(id, &unit);
+        if (r >= 0)
+                r = bus_open(&bus);
+        if (r < 0)
+                return r;
+
+        /* Listen first: the signal of a unit that goes fast must not be missed. */
+        const char *waiting = unit;
+        r = bus_api.sd_bus_match_signal(bus, &slot, MANAGER, "UnitRemoved", on_unit_removed, &waiting);
+        if (r >= 0)
+                r = bus_api.sd_bus_call_method(bus, MANAGER, "Subscribe", &error, NULL, NULL);
+        if (r >= 0) {
+                r = bus_api.sd_bus_call_method(bus, MANAGER, "KillUnit", &error2, NULL, "ssi", unit, "all", SIGKILL);
+                if (r < 0 && bus_api.sd_bus_error_has_name(&error2, NO_SUCH_UNIT))
+                        return 0;
+                /* Any other failure: there was nothing to kill in it, and it is about to be removed. */
+        }
+        if (r < 0 && !bus_api.sd_bus_error_has_name(&error2, "org.freedesktop.systemd1.NoSuchProcess"))
+                return r;
+
+        r = wait_until_removed(bus, &waiting, timeout_usec);
+        return r;
+}
+
+static int systemd_list(char ***ids) {
+        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_message_ sd_bus_message *reply = NULL;
+        _cleanup_bus_ sd_bus *bus = NULL;
+        const char *unit;
+
+        int r = bus_open(&bus);
+        if (r >= 0)
+                r = bus_api.sd_bus_call_method(bus, MANAGER, "ListUnitsByPatterns", &error, &reply, "asas", 0, 1,
+                                               MACHINE_NAME_PREFIX "*.service");
+        if (r >= 0)
+                r = bus_api.sd_bus_message_enter_container(reply, 'a', "(ssssssouso)");
+        while (r >= 0 && (r = bus_api.sd_bus_message_read(reply, "(ssssssouso)", &unit, NULL, NULL, NULL, NULL, NULL,
+                                                          NULL, NULL, NULL, NULL)) > 0) {
+                _cleanup_free_ char *id = strdup(unit + strlen(MACHINE_NAME_PREFIX));
+                if (!id)
+                        return -ENOMEM;
+                id[strlen(id) - strlen(".service")] = 0;
+                r = strv_extend(ids, id);
+        }
+        return MIN(r, 0);
+}
+
+const Supervisor supervisor_systemd = {
+        .name = "systemd",
+        .usable = host_is_systemd,
+        .start = systemd_start,
+        .stop = systemd_stop,
+        .list = systemd_list,
+};

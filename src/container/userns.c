@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "container/userns.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include "base/fd.h"
+#include "base/process.h"
+
+/* A child that is the first process of a new user namespace and does nothing: the namespace has no other handle
+ * until we opened it. It never returns to libc, so the bare system call is enough. */
+static pid_t spawn_holder(void) {
+        pid_t pid = (pid_t) syscall(SYS_clone, (unsigned long) (CLONE_NEWUSER | SIGCHLD), NULL, NULL, NULL, NULL);
+
+        if (pid != 0)
+                return pid < 0 ? -errno : pid;
+
+        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;)
+                pause();
+}
+
+static int write_map(int proc_fd, const char *name, uid_t base, uid_t range) {
+        char map[64];
+
+        snprintf(map, sizeof(map), "0 %u %u\n", base, range);
+        return file_write_string_at(proc_fd, name, map);
+}
+
+static int map_and_open(pid_t pid, uid_t base, uid_t range) {
+        char path[32];
+
+        snprintf(path, sizeof(path), "/proc/%d", (int) pid);
+        _cleanup_close_ int proc_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (proc_fd < 0)
+                return -errno;
+
+        int r = write_map(proc_fd, "uid_map", base, range);
+        if (r >= 0)
+                r = write_map(proc_fd, "gid_map", base, range);
+        if (r < 0)
+                return r;
+
+        int fd = openat(proc_fd, "ns/user", O_RDONLY | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+}
+
+int userns_open(uid_t base, uid_t range) {
+        pid_t pid = spawn_holder();
+        if (pid < 0)
+                return (int) pid;
+
+        int fd = map_and_open(pid, base, range);
+
+        (void) kill(pid, SIGKILL);
+        (void) process_wait(pid, &(int){ 0 });
+        return fd;
+}
