@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/process.h"
+#include "base/string.h"
+#include "storage/root-mount.h"
+#include "storage/subvolume.h"
+
+/* The job's root below the layer: always a subvolume, so that it goes in one step, however big it grew. */
+#define ROOT "root"
+
+static bool btrfs_suits(int root_fd) {
+        return btrfs_is(root_fd) && btrfs_load_library() >= 0;
+}
+
+/* Copies the tree @image_fd over the directory @target_fd, sharing the data of all files. */
+static int reflink_tree(int image_fd, int target_fd) {
+        char source[64], target[64];
+        /* The child gets its own copies of the descriptors by way of our /proc directory. "auto" rather than
+         * "always": files without copy-on-write (journals have that) cannot share and are copied. */
+        char *argv[] = { "cp", "-a", "-T", "--reflink=auto", "--", source, target, NULL };
+
+        snprintf(source, sizeof(source), "/proc/%d/fd/%d/.", (int) getpid(), image_fd);
+        snprintf(target, sizeof(target), "/proc/%d/fd/%d/.", (int) getpid(), target_fd);
+
+        Spawn spawn = SPAWN_INHERIT;
+        spawn.argv = argv;
+        spawn.stdout_fd = -EBADF;
+        spawn.die_with_parent = true;
+        int r = process_run(&spawn);
+        return r > 0 ? -EIO : r; /* cp said on stderr what it was */
+}
+
+static int btrfs_create(int image_fd, int layer_fd) {
+        if (btrfs_is_subvolume(image_fd))
+                return btrfs_subvolume_snapshot(image_fd, layer_fd, ROOT);
+
+        int r = btrfs_subvolume_create(layer_fd, ROOT);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int root_fd = open_directory_at(layer_fd, ROOT, false, 0);
+        return root_fd < 0 ? root_fd : reflink_tree(image_fd, root_fd);
+}
+
+static int btrfs_mount(const StorageMount *layer) {
+        _cleanup_free_ char *path = NULL;
+
+        /* By its path: the mount must be of this namespace. */
+        int r = string_printf(&path, "%s/" ROOT, layer->layer_path);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int mount_fd = mount_clone(AT_FDCWD, path, layer->userns_fd);
+        return mount_fd < 0 ? mount_fd : mount_attach(mount_fd, layer->target);
+}
+
+static int btrfs_remove(int layer_fd) {
+        return btrfs_subvolume_remove(layer_fd, ROOT);
+}
+
+const StorageDriver storage_btrfs = {
+        .name = "btrfs",
+        .help = "a snapshot for each job: for images on btrfs",
+        .needs_image = false,
+        .suits = btrfs_suits,
+        .create = btrfs_create,
+        .mount = btrfs_mount,
+        .remove = btrfs_remove,
+};

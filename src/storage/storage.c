@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "storage/storage.h"
+
+#include "base/string.h"
+
+const StorageDriver *const storage_drivers[] = {
+        &storage_btrfs,
+        &storage_overlay,
+        &storage_tmpfs,
+        NULL,
+};
+
+const StorageDriver *storage_find(const char *name) {
+        for (const StorageDriver *const *driver = storage_drivers; *driver; driver++)
+                if (streq((*driver)->name, name))
+                        return *driver;
+        return NULL;
+}
+
+const StorageDriver *storage_pick(const char *name, int root_fd) {
+        if (!streq(name, "auto"))
+                return storage_find(name);
+
+        for (const StorageDriver *const *driver = storage_drivers; *driver; driver++)
+                if ((*driver)->suits(root_fd))
+                        return *driver;
+        return NULL;
+}
+
+int storage_remove_any(int layer_fd) {
+        int result = 0;
+
+        for (const StorageDriver *const *driver = storage_drivers; *driver; driver++) {
+                int r = (*driver)->remove(layer_fd);
+                if (result == 0)
+                        result = r;
+        }
+        return result;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/macro.h"
+
+/* A layer is what a job changes. It lives in `<root_dir>/.layers/<id>/`, a plain directory of mode 0700 that the caller
+ * made and holds locked; a driver puts its own things below it. */
+
+typedef struct StorageMount {
+        int image_fd;           /* directory of the image, opened in the present mount namespace */
+        int layer_fd;           /* directory of the layer */
+        const char *layer_path; /* the same as an absolute path */
+        const char *work_dir;   /* absolute path of an empty directory of the job (mode 0700, host root), for mounts
+                                 * that are gone again when mount() returns; may hold target */
+        const char *target;     /* absolute path of the directory to mount the job's root on */
+        int userns_fd;          /* user namespace to map the image through, or negative: no mapping */
+        uid_t uid_base;         /* what the user namespace maps 0 to; 0 without one */
+        uint64_t tmpfs_size_bytes; /* UINT64_MAX: no limit */
+} StorageMount;
+
+/* Backends: one const struct each; nobody else switches on their names. */
+typedef struct StorageDriver {
+        const char *name;
+        const char *help; /* for `doctor` and the man page */
+
+        /* The job's root reads from the image as long as the job lives (overlayfs), so nobody may change the image
+         * meanwhile: who mounts it holds image_lock_shared() (image/lock.h). Without this, what create() made is
+         * independent of the image. */
+        bool needs_image;
+
+        /* Could layers be made for images in this directory? Cheap: asked for `storage: auto`, in the order of
+         * storage_drivers. */
+        bool (*suits)(int root_fd);
+
+        /* Makes the driver's part of the layer. Returns 0 or -errno, and what was left is removed by remove().
+         * -ELIBACC: a library that this driver needs is not installed. */
+        int (*create)(int image_fd, int layer_fd);
+
+        /* In the caller's own mount namespace, whose mounts do not propagate to others: mounts the job's root,
+         * writable, on @mount->target, owned by @mount->uid_base, with the image unchanged below; nothing else stays
+         * mounted. Once for each create(). Returns 0, or -errno with nothing mounted.
+         * -EOPNOTSUPP: the file system of image or layer cannot be mapped to another user range.
+         * -ENODEV: this kernel has no overlayfs. */
+        int (*mount)(const StorageMount *mount);
+
+        /* Removes what create() and the job made in the layer, also after a crash at any point. 0 or -errno. */
+        int (*remove)(int layer_fd);
+} StorageDriver;
+
+extern const StorageDriver storage_overlay, storage_btrfs, storage_tmpfs;
+
+/* All drivers, in the order that `auto` tries; NULL-terminated. */
+extern const StorageDriver *const storage_drivers[];
+
+const StorageDriver *storage_find(const char *name);
+
+/* The driver for images in @root_fd: by @name, or by the file system for "auto". NULL: no such driver. */
+const StorageDriver *storage_pick(const char *name, int root_fd);
+
+/* Empties a layer whichever driver made it. 0 or -errno. */
+int storage_remove_any(int layer_fd);

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "base/macro.h"
+
+/* btrfs subvolumes, through libbtrfsutil, which is loaded when it is first needed. -ELIBACC: it is not installed. */
+
+/* True if @fd is on btrfs. */
+bool btrfs_is(int fd);
+/* True if @fd is the top directory of a subvolume. Needs no library. */
+bool btrfs_is_subvolume(int fd);
+
+/* 0 if the library is there. */
+int btrfs_load_library(void);
+
+int btrfs_subvolume_create(int parent_fd, const char *name);
+
+/* A writable snapshot of subvolume @source_fd, with the subvolumes nested in it. On failure nothing is left. */
+int btrfs_subvolume_snapshot(int source_fd, int parent_fd, const char *name);
+
+/* Removes @name with all subvolumes nested in it, also what whoever used it made read-only or immutable; a plain
+ * directory there is removed as well. Missing is success. 0 or -errno. */
+int btrfs_subvolume_remove(int parent_fd, const char *name);

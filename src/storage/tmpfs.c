@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "storage/root-mount.h"
+
+static bool tmpfs_suits(int root_fd _unused_) {
+        return true; /* the image is only read */
+}
+
+static int tmpfs_create(int image_fd _unused_, int layer_fd _unused_) {
+        return 0; /* the whole layer lives in the job's mount namespace and dies with it */
+}
+
+static int mount_above(const StorageMount *layer, int target_fd) {
+        _cleanup_close_ int fd = open(layer->work_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0 || mkdirat(fd, OVERLAY_UPPER, 0700) < 0)
+                return -errno;
+        return overlay_mount(layer, fd, target_fd);
+}
+
+static int tmpfs_mount(const StorageMount *layer) {
+        char options[64];
+
+        /* For a tmpfs, no limit is 0. */
+        snprintf(options, sizeof(options), "mode=0700,size=%" PRIu64,
+                 layer->tmpfs_size_bytes == UINT64_MAX ? 0 : layer->tmpfs_size_bytes);
+
+        /* Before the tmpfs hides it: the target may be below the work directory. */
+        _cleanup_close_ int target_fd = open(layer->target, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (target_fd < 0)
+                return -errno;
+        if (mount("tmpfs", layer->work_dir, "tmpfs", 0, options) < 0)
+                return -errno;
+
+        /* The overlay holds the tmpfs from here on. */
+        int r = mount_above(layer, target_fd);
+        (void) umount2(layer->work_dir, MNT_DETACH);
+        return r;
+}
+
+static int tmpfs_remove(int layer_fd _unused_) {
+        return 0;
+}
+
+const StorageDriver storage_tmpfs = {
+        .name = "tmpfs",
+        .help = "overlayfs, changes in memory: fast, limited by tmpfs_size",
+        .needs_image = true,
+        .suits = tmpfs_suits,
+        .create = tmpfs_create,
+        .mount = tmpfs_mount,
+        .remove = tmpfs_remove,
+};
