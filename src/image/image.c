@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "image/image.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+
+#define NAME_MAX_BYTES 128
+
+const char *image_name_problem(const char *name) {
+        if (isempty(name))
+                return "is empty";
+        if (strlen(name) > NAME_MAX_BYTES)
+                return "is longer than 128 bytes";
+        if (*name == '.')
+                return "begins with '.'";
+        if (*name == '-')
+                return "begins with '-'";
+        for (const unsigned char *p = (const unsigned char *) name; *p; p++) {
+                if (*p == '/')
+                        return "contains '/'";
+                /* Anything but ASCII too: look-alikes of another image's name help nobody. */
+                if (*p <= 0x20 || *p >= 0x7f)
+                        return "contains a character that is not printable ASCII";
+        }
+        return NULL;
+}
+
+void image_free(Image *image) {
+        if (!image)
+                return;
+        free(image->name);
+        free(image->path);
+        closep(&image->fd);
+        free(image);
+}
+
+static int image_path(const char *root_dir, const char *name, char **ret) {
+        if (*root_dir == '/')
+                return string_printf(ret, "%s/%s", root_dir, name);
+
+        _cleanup_free_ char *absolute = realpath(root_dir, NULL);
+        return absolute ? string_printf(ret, "%s/%s", absolute, name) : -errno;
+}
+
+static bool is_root_file_system(int fd) {
+        _cleanup_close_ int usr_fd = open_in_root(fd, "usr", O_PATH | O_DIRECTORY);
+
+        return usr_fd >= 0;
+}
+
+static int open_at(int root_fd, const char *root_dir, const char *name, Image **ret) {
+        if (image_name_problem(name))
+                return -EINVAL;
+
+        _cleanup_image_ Image *image = malloc(sizeof(Image));
+        if (!image)
+                return -ENOMEM;
+        *image = (Image){ .fd = openat(root_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) };
+        if (image->fd < 0)
+                return errno == ELOOP ? -ENOTDIR : -errno;
+        if (!is_root_file_system(image->fd))
+                return -ENODATA;
+
+        image->name = strdup(name);
+        if (!image->name)
+                return -ENOMEM;
+        int r = image_path(root_dir, name, &image->path);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(image);
+        return 0;
+}
+
+int image_open(const char *root_dir, const char *name, Image **ret) {
+        if (image_name_problem(name))
+                return -EINVAL;
+        _cleanup_close_ int root_fd = open(root_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        return root_fd < 0 ? -errno : open_at(root_fd, root_dir, name, ret);
+}
+
+static int compare_names(const void *a, const void *b) {
+        return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+int image_list(const char *root_dir, char ***ret_names) {
+        _cleanup_strv_ char **names = NULL;
+        _cleanup_close_ int root_fd = open(root_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (root_fd < 0) {
+                if (errno != ENOENT)
+                        return -errno;
+                *ret_names = NULL;
+                return 0;
+        }
+
+        int dir_fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 3);
+        _cleanup_closedir_ DIR *dir = dir_fd < 0 ? NULL : fdopendir(dir_fd);
+        if (!dir) {
+                int r = -errno;
+                closep(&dir_fd);
+                return r;
+        }
+
+        for (;;) {
+                _cleanup_image_ Image *image = NULL;
+
+                errno = 0;
+                struct dirent *entry = readdir(dir);
+                if (!entry && errno != 0)
+                        return -errno;
+                if (!entry)
+                        break;
+                if (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN)
+                        continue;
+                if (open_at(root_fd, root_dir, entry->d_name, &image) < 0)
+                        continue;
+                int r = strv_extend(&names, entry->d_name);
+                if (r < 0)
+                        return r;
+        }
+        if (names)
+                qsort(names, strv_length(names), sizeof(char *), compare_names);
+        *ret_names = TAKE_PTR(names);
+        return 0;
+}
+
+const char *image_init(const Image *image) {
+        static const char *const candidates[] = { "/usr/lib/systemd/systemd", "/lib/systemd/systemd" };
+
+        for (size_t i = 0; i < ELEMENTSOF(candidates); i++) {
+                _cleanup_close_ int fd = open_in_root(image->fd, candidates[i], O_PATH);
+                struct stat st;
+
+                if (fd >= 0 && fstat(fd, &st) >= 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111))
+                        return candidates[i];
+        }
+        return NULL;
+}
+
+int image_boot(const Image *image, BootMode boot, const char **ret_init) {
+        const char *init = boot == BOOT_NO ? NULL : image_init(image);
+
+        if (!init && boot == BOOT_YES)
+                return -ENOEXEC;
+        *ret_init = init;
+        return 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "base/macro.h"
+#include "config/settings.h"
+
+/* An image: a directory right below the image root that holds a root file system, however it got there. */
+typedef struct Image {
+        char *name;
+        char *path; /* absolute */
+        int fd;     /* the directory (O_RDONLY|O_DIRECTORY), opened without following symlinks */
+} Image;
+
+/* Why a name from outside cannot be an image's: NULL when it can. Names are not empty, at most 128 bytes, printable,
+ * without '/', and do not start with '.' or '-'. The text completes "image name 'X' ...". */
+const char *image_name_problem(const char *name);
+
+/* Opens image @name in @root_dir. Returns 0; -EINVAL for a bad name; -ENOENT; -ENOTDIR for something else than a real
+ * directory (symlinks are not followed); -ENODATA for a directory that holds no root file system (empty or half
+ * made: it has no usr/, which systemd-nspawn insists on); or another -errno. */
+int image_open(const char *root_dir, const char *name, Image **ret);
+void image_free(Image *image);
+DEFINE_CLEANUP(Image *, image_free)
+#define _cleanup_image_ _cleanup_(image_freep)
+
+/* The names of the images in @root_dir, sorted; hidden and half-made ones are left out. A root directory that does
+ * not exist has none, *ret_names is then NULL. 0 or -errno. */
+int image_list(const char *root_dir, char ***ret_names);
+
+/* Path inside the image of the systemd that could boot it, or NULL: static string. Symlinks are resolved inside the
+ * image only. */
+const char *image_init(const Image *image);
+
+/* What setting `boot` comes to for this image: the path of image_init() when jobs boot it, NULL when they do not.
+ * Returns 0, or -ENOEXEC for `boot: yes` and an image without systemd. */
+int image_boot(const Image *image, BootMode boot, const char **ret_init);
+
+/* Bytes on disk, each file counted once however many links it has; stays on the image's file system and on the
+ * subvolumes nested in it. Files that disappear meanwhile do not matter. 0 or -errno. */
+int image_size(const Image *image, uint64_t *ret_bytes);
