@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "base/macro.h"
+
+/* What GitLab Runner's custom executor says in environment variables. CUSTOM_ENV_* variables are the job's to choose:
+ * never trust them where the job response has the same. All return NULL where a variable is absent or empty. */
+
+/* JOB_RESPONSE_FILE: path of the job as GitLab sent it (gitlab-runner 14.1). */
+const char *gitlab_response_file(void);
+/* CUSTOM_ENV_CI_JOB_ID, CUSTOM_ENV_CI_JOB_IMAGE: only for callers without a response file. */
+const char *gitlab_claimed_job_id(void);
+const char *gitlab_claimed_image(void);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "gitlab/exit-status.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "base/fd.h"
+#include "base/string.h"
+
+static int from_environment(const char *name, int fallback) {
+        const char *text = getenv(name);
+        uint64_t status;
+
+        if (!text || parse_uint64(text, &status) < 0 || status == 0 || status > 255)
+                return fallback;
+        return (int) status;
+}
+
+int exit_status_for_stage(int result) {
+        if (result == 0)
+                return 0;
+        return result < 0 ? from_environment("SYSTEM_FAILURE_EXIT_CODE", 2) :
+                            from_environment("BUILD_FAILURE_EXIT_CODE", 1);
+}
+
+static const char *report_path(void) {
+        const char *path = getenv("BUILD_EXIT_CODE_FILE");
+        return isempty(path) ? NULL : path;
+}
+
+int exit_status_report(int status) {
+        const char *path = report_path();
+        char text[16];
+
+        if (!path)
+                return 0;
+        _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600);
+        if (fd < 0)
+                return -errno;
+        int n = snprintf(text, sizeof(text), "%d\n", status);
+        return fd_write_all(fd, text, (size_t) n);
+}
+
+void exit_status_forget(void) {
+        const char *path = report_path();
+
+        if (path)
+                (void) unlink(path);
+}
