@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "job/job.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+#include "container/channel.h"
+#include "container/supervisor.h"
+#include "container/uid-range.h"
+#include "job/identity.h"
+#include "storage/storage.h"
+
+#define LOCK_POLL_USEC (5 * USEC_PER_MSEC)
+
+/* What systemd-nspawn makes for a machine and leaves when it is killed: empty directories. */
+static const char *const nspawn_leftovers[] = {
+        "/run/systemd/nspawn/propagate/",
+        "/run/systemd/nspawn/unix-export/",
+};
+
+static int start_layer(const Machine *machine, int image_fd, int *ret_layer_fd) {
+        const StorageDriver *driver = storage_find(machine->storage);
+        _cleanup_free_ char *layers = strdup(machine->layer);
+
+        if (!layers)
+                return -ENOMEM;
+        *strrchr(layers, '/') = 0;
+        if (mkdir(layers, 0700) < 0 && errno != EEXIST)
+                return -errno;
+        _cleanup_close_ int layer_fd = open_directory_at(AT_FDCWD, machine->layer, true, 0700);
+        if (layer_fd < 0)
+                return layer_fd;
+        if (flock(layer_fd, LOCK_SH | LOCK_NB) < 0)
+                return -errno;
+        int r = driver->create(image_fd, layer_fd);
+        if (r < 0)
+                return r;
+        *ret_layer_fd = TAKE_FD(layer_fd);
+        return 0;
+}
+
+int job_start(const Machine *machine, const JobDirectory *directory, char *const supervise_argv[], int image_fd,
+              uint64_t timeout_usec, int signal_fd, StartStep *ret_step) {
+        const Supervisor *supervisor = supervisor_pick();
+        _cleanup_close_ int layer_fd = -EBADF, listen_fd = -EBADF, socket_fd = -EBADF;
+
+        *ret_step = START_STATE;
+        int r = machine_save(machine, directory);
+        if (r < 0)
+                return r;
+        listen_fd = channel_listen(directory->path);
+        if (listen_fd < 0)
+                return listen_fd;
+        socket_fd = channel_connect(directory->path);
+        if (socket_fd < 0)
+                return socket_fd;
+
+        *ret_step = START_LAYER;
+        r = start_layer(machine, image_fd, &layer_fd);
+        if (r < 0)
+                return r;
+
+        *ret_step = START_SUPERVISOR;
+        r = supervisor->start(machine, supervise_argv, listen_fd);
+        if (r == -EEXIST) { /* somebody removed the state of a machine that still runs */
+                r = supervisor->stop(machine->id, JOB_STOP_TIMEOUT_USEC);
+                if (r >= 0)
+                        r = supervisor->start(machine, supervise_argv, listen_fd);
+        }
+        if (r < 0)
+                return r;
+
+        /* Without our own descriptor, the connection breaks as soon as the machine ends. */
+        *ret_step = START_READY;
+        closep(&listen_fd);
+        listen_fd = -EBADF;
+        return channel_wait_ready(socket_fd, signal_fd, timeout_usec);
+}
+
+static int remove_layer(const Settings *settings, const char *id) {
+        _cleanup_close_ int layers_fd = layers_open(settings->root_dir, false);
+        if (layers_fd < 0)
+                return layers_fd == -ENOENT ? 0 : layers_fd;
+
+        _cleanup_close_ int layer_fd = open_directory_at(layers_fd, id, false, 0);
+        if (layer_fd < 0)
+                return layer_fd == -ENOENT ? 0 : layer_fd;
+        int r = storage_remove_any(layer_fd);
+        if (r < 0)
+                return r;
+        return unlinkat(layers_fd, id, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static void remove_nspawn_leftovers(const char *id) {
+        for (size_t i = 0; i < ELEMENTSOF(nspawn_leftovers); i++) {
+                _cleanup_free_ char *path = NULL;
+
+                if (string_printf(&path, "%s" MACHINE_NAME_PREFIX "%s", nspawn_leftovers[i], id) >= 0)
+                        (void) rmdir(path);
+        }
+}
+
+int job_remove_locked(const Settings *settings, const char *id) {
+        int r = supervisor_pick()->stop(id, JOB_STOP_TIMEOUT_USEC);
+        if (r < 0)
+                return r;
+        remove_nspawn_leftovers(id);
+        (void) uid_range_collect(false); /* of a supervisor that was killed */
+        r = remove_layer(settings, id);
+        if (r < 0)
+                return r;
+        return job_directory_remove(settings->runtime_dir, id);
+}
+
+int job_remove(const Settings *settings, const char *id) {
+        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+        uint64_t deadline = clock_deadline(JOB_STOP_TIMEOUT_USEC);
+
+        for (;;) {
+                int r = job_directory_lock(settings->runtime_dir, id, false, &directory);
+                if (r == -ENOENT || r >= 0)
+                        break;
+                if (r != -EBUSY)
+                        return r;
+                /* A `prepare` or another `cleanup` is at it. Without its machine, prepare gives up and unlocks. */
+                r = supervisor_pick()->stop(id, JOB_STOP_TIMEOUT_USEC);
+                if (r < 0)
+                        return r;
+                if (clock_now_usec() >= deadline)
+                        return -EBUSY;
+                clock_sleep_usec(LOCK_POLL_USEC);
+        }
+        return job_remove_locked(settings, id);
+}
+
+bool job_exists(const Settings *settings, const char *id) {
+        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+
+        if (job_directory_open(settings->runtime_dir, id, false, &directory) != -ENOENT)
+                return true;
+        _cleanup_close_ int layer_fd = layer_open(settings->root_dir, id, false);
+        return layer_fd != -ENOENT;
+}
+
+JobState job_state(const Settings *settings, const char *id) {
+        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+
+        if (job_directory_lock(settings->runtime_dir, id, false, &directory) == -EBUSY)
+                return JOB_BUSY;
+        _cleanup_close_ int layer_fd = layer_open(settings->root_dir, id, false);
+        if (layer_fd >= 0 && flock(layer_fd, LOCK_EX | LOCK_NB) < 0)
+                return JOB_RUNNING;
+        return JOB_DEAD;
+}
+
+const char *job_state_name(JobState state) {
+        static const char *const names[] = {
+                [JOB_BUSY] = "preparing",
+                [JOB_RUNNING] = "running",
+                [JOB_DEAD] = "dead",
+        };
+        return names[state];
+}
+
+static int compare_strings(const void *a, const void *b) {
+        return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* Sorts and removes duplicates and what cannot be a job's id. */
+static void tidy_ids(char **ids) {
+        size_t n = strv_length(ids), kept = 0;
+
+        if (n == 0)
+                return;
+        qsort(ids, n, sizeof(char *), compare_strings);
+        for (size_t i = 0; i < n; i++)
+                if (job_id_problem(ids[i]) || (kept > 0 && streq(ids[kept - 1], ids[i])))
+                        free(ids[i]);
+                else
+                        ids[kept++] = ids[i];
+        ids[kept] = NULL;
+}
+
+int job_list(const Settings *settings, bool thorough, char ***ret) {
+        _cleanup_strv_ char **ids = NULL;
+
+        int r = job_directory_list(settings->runtime_dir, &ids);
+        if (r >= 0)
+                r = layers_list(settings->root_dir, &ids);
+        if (r >= 0 && thorough)
+                r = supervisor_pick()->list(&ids);
+        if (r < 0)
+                return r;
+        tidy_ids(ids);
+        *ret = TAKE_PTR(ids);
+        return 0;
+}
+
+int job_list_dead(const Settings *settings, bool thorough, char ***ret) {
+        _cleanup_strv_ char **ids = NULL, **dead = NULL;
+
+        int r = job_list(settings, thorough, &ids);
+        if (r < 0)
+                return r;
+        for (char **id = ids; id && *id; id++)
+                if (job_state(settings, *id) == JOB_DEAD && (r = strv_extend(&dead, *id)) < 0)
+                        return r;
+        *ret = TAKE_PTR(dead);
+        return 0;
+}
+
+/* Removes a job unless somebody took it up since we looked. */
+static int remove_dead(const Settings *settings, const char *id) {
+        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+
+        /* Made if it is missing: the lock keeps a `prepare` of the same job out while we remove its layer. */
+        int r = job_directory_lock(settings->runtime_dir, id, true, &directory);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int layer_fd = layer_open(settings->root_dir, id, false);
+        if (layer_fd >= 0 && flock(layer_fd, LOCK_EX | LOCK_NB) < 0)
+                return -EBUSY;
+        return job_remove_locked(settings, id);
+}
+
+int job_collect(const Settings *settings, bool thorough, char ***ret_removed) {
+        _cleanup_strv_ char **dead = NULL, **removed = NULL;
+        int result = 0;
+
+        int r = job_list_dead(settings, thorough, &dead);
+        if (r < 0)
+                return r;
+        for (char **id = dead; id && *id; id++) {
+                r = remove_dead(settings, *id);
+                if (r == -EBUSY)
+                        continue;
+                if (r >= 0)
+                        r = strv_extend(&removed, *id);
+                if (r < 0 && result == 0)
+                        result = r;
+        }
+        if (ret_removed)
+                *ret_removed = TAKE_PTR(removed);
+        return result;
+}
