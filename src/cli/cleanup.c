@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/job-common.h"
+#include "job/job.h"
+
+int cmd_cleanup(const Invocation *invocation) {
+        _cleanup_identity_ JobIdentity identity = { 0 };
+
+        int r = find_job(invocation, &identity);
+        if (r < 0)
+                return r;
+        r = job_remove(invocation->settings, identity.id);
+        if (r == -EBUSY)
+                log_error("Job %s is still being prepared or removed by another process; try again, or run "
+                          "'nspawn-runner gc' later", identity.id);
+        else if (r < 0)
+                log_error_errno(r, "Cannot remove all of job %s: %m; 'nspawn-runner gc' tries again", identity.id);
+        return r;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "config/settings.h"
+
+/* Everything about the commands is in one table (commands.c): dispatch, help, "did you mean", completions and the
+ * man page's test read it. */
+
+typedef struct CommandOption {
+        const char *name;     /* long name without dashes */
+        const char *argument; /* NULL: a switch */
+        const char *help;
+        char short_name; /* or 0 */
+} CommandOption;
+
+typedef struct Invocation Invocation;
+
+typedef enum CommandFlags {
+        COMMAND_STAGE = 1 << 0,      /* called by GitLab Runner: the result maps to its build and system failure */
+        COMMAND_HIDDEN = 1 << 1,     /* internal: not in help and completions */
+        COMMAND_STATUS = 1 << 2,     /* a positive result is the exit status itself */
+        COMMAND_BAD_CONFIG = 1 << 3, /* runs, with defaults, when the configuration cannot be used either */
+} CommandFlags;
+
+typedef struct Command {
+        const char *name;
+        const char *synopsis; /* the positional arguments */
+        unsigned min_arguments, max_arguments;
+        const CommandOption *options; /* ends with an empty one; NULL: none */
+        unsigned flags;
+        /* Returns 0, a negative errno (logged already) when we or the host are at fault, or a positive outcome:
+         * see gitlab/exit-status.h. */
+        int (*run)(const Invocation *invocation);
+        const char *help;
+} Command;
+
+extern const Command commands[]; /* ends with an empty one */
+
+#define COMMAND_OPTIONS_MAX 16
+
+/* The options that every command takes, before its name or behind it; ends with an empty one. */
+extern const CommandOption global_options[];
+
+/* One call of a command: parsed arguments. Everything is owned by main() and lives as long as the process. */
+struct Invocation {
+        const Command *command;
+        const Settings *settings;
+        const char *config_file;    /* as given, or NULL where the default was looked for */
+        const char *root;           /* as given with --root, or NULL */
+        const char *config_problem; /* COMMAND_BAD_CONFIG: why the configuration cannot be used, or NULL */
+        unsigned n_arguments;
+        char *const *arguments;
+        const char *option_values[COMMAND_OPTIONS_MAX]; /* parallel to command->options; "" for a switch that is set */
+};
+
+/* The value of option @name: NULL where it was not given. The name must be in the command's table. */
+const char *invocation_option(const Invocation *invocation, const char *name);
+bool invocation_has(const Invocation *invocation, const char *name);
+/* Positional argument @i, or NULL. */
+const char *invocation_argument(const Invocation *invocation, unsigned i);
+
+int cmd_gitlab_config(const Invocation *invocation);
+int cmd_prepare(const Invocation *invocation);
+int cmd_run(const Invocation *invocation);
+int cmd_cleanup(const Invocation *invocation);
+int cmd_supervise(const Invocation *invocation);
+int cmd_chroot_create(const Invocation *invocation);
+int cmd_chroot_list(const Invocation *invocation);
+int cmd_chroot_login(const Invocation *invocation);
+int cmd_toml(const Invocation *invocation);
+int cmd_doctor(const Invocation *invocation);
+int cmd_gc(const Invocation *invocation);
+int cmd_status(const Invocation *invocation);

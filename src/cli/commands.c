@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cli/command.h"
+
+const CommandOption global_options[] = {
+        { "verbose", NULL, "say what is being done", 'v' },
+        { "debug", NULL, "say more, for who looks for an error", 0 },
+        { "config", "FILE", "configuration file instead of /etc/nspawn-runner.yaml", 0 },
+        { "root", "DIR", "directory of the images, instead of what the configuration says", 0 },
+        { "help", NULL, "show help, on a command too, and exit", 'h' },
+        { "version", NULL, "show the version and exit", 0 },
+        { 0 },
+};
+
+static const CommandOption prepare_options[] = {
+        { "default-image", "IMAGE", "image of jobs that name none", 0 },
+        { "id", "ID", "job number, where GitLab does not say it", 0 },
+        { 0 },
+};
+
+static const CommandOption run_options[] = {
+        { "shell", "SHELL", "shell that runs the script, by name or path inside the image", 0 },
+        { "id", "ID", "job number, where GitLab does not say it", 0 },
+        { 0 },
+};
+
+static const CommandOption cleanup_options[] = {
+        { "id", "ID", "job number, where GitLab does not say it", 0 },
+        { 0 },
+};
+
+static const CommandOption gc_options[] = {
+        { "dry-run", NULL, "only list what would be removed", 0 },
+        { 0 },
+};
+
+const Command commands[] = {
+        { "gitlab-config", "", 0, 0, NULL, COMMAND_STAGE, cmd_gitlab_config,
+          "Tell GitLab Runner how to use this driver" },
+        { "prepare", "[IMAGE]", 0, 1, prepare_options, COMMAND_STAGE, cmd_prepare, "Start the machine of a job" },
+        { "run", "SCRIPT [STAGE]", 1, 2, run_options, COMMAND_STAGE, cmd_run, "Run one script inside it" },
+        { "cleanup", "", 0, 0, cleanup_options, COMMAND_STAGE, cmd_cleanup,
+          "Stop it and remove everything of the job" },
+        { "supervise", "DIRECTORY", 1, 1, NULL, COMMAND_HIDDEN | COMMAND_BAD_CONFIG, cmd_supervise,
+          "Be the parent of a job's container" },
+
+        { "toml", "[NAME]", 0, 1, NULL, 0, cmd_toml, "Print the section of an image for GitLab Runner's config.toml" },
+        { "gc", "", 0, 0, gc_options, 0, cmd_gc, "Remove what no living job owns" },
+        { 0 },
+};

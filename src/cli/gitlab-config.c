@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/string.h"
+#include "cli/command.h"
+#include "container/machine.h"
+#include "job/identity.h"
+
+/* GitLab Runner's name for the kind of script that @shell runs, or NULL: it writes scripts for bash by itself, and takes
+ * an unknown name for an error. */
+static const char *script_kind(const char *shell) {
+        static const char *const names[] = { "bash", "sh", "pwsh" };
+        const char *slash = shell ? strrchr(shell, '/') : NULL, *name = slash ? slash + 1 : shell;
+
+        for (size_t i = 0; name && i < ELEMENTSOF(names); i++)
+                if (streq(name, names[i]))
+                        return names[i];
+        return NULL;
+}
+
+/* "Running on HOST via ..." in the job's log: the machine that the job will have. By hand, without a job, and when the
+ * job cannot be told, which `prepare` will complain about, it is this host. */
+static int machine_hostname(const Settings *settings, char **ret) {
+        _cleanup_identity_ JobIdentity identity = { 0 };
+        char problem[512], host[HOST_NAME_MAX + 1];
+
+        if (identity_find(settings->runtime_dir, NULL, &identity, problem) >= 0)
+                return string_printf(ret, MACHINE_NAME_PREFIX "%s", identity.id);
+        log_debug("%s", problem);
+        if (gethostname(host, sizeof(host)) < 0)
+                return -errno;
+        return string_replace(ret, host);
+}
+
+int cmd_gitlab_config(const Invocation *invocation) {
+        const Settings *settings = invocation->settings;
+        _cleanup_free_ char *hostname = NULL;
+
+        if (machine_hostname(settings, &hostname) == -ENOMEM)
+                return log_oom();
+
+        /* Empty strings would mean "not configured" to GitLab Runner; absent keys leave its own values. */
+        json_t *config = json_pack("{s:{s:s, s:s}, s:s, s:s, s:b, s:s*, s:s*}", "driver", "name", "nspawn-runner", "version",
+                                   VERSION, "builds_dir", settings->builds_dir, "cache_dir", settings->cache_dir,
+                                   "builds_dir_is_shared", 0, "hostname", hostname, "shell",
+                                   script_kind(settings->shell));
+        if (!config)
+                return log_oom();
+
+        int r = json_dumpf(config, stdout, JSON_INDENT(2));
+        json_decref(config);
+        if (r < 0 || putchar('\n') == EOF)
+                return log_error_errno(errno, "Cannot write the configuration: %m");
+        return 0;
+}

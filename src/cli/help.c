@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cli/help.h"
+
+#include "base/string.h"
+#include "config/config-file.h"
+
+#define COLUMN 26 /* where explanations begin */
+
+static void print_row(FILE *stream, const char *term, const char *text) {
+        /* A term that fills the column gets a line of its own. */
+        if (strlen(term) > COLUMN - 3)
+                fprintf(stream, "  %s\n%*s%s\n", term, COLUMN, "", text);
+        else
+                fprintf(stream, "  %-*s%s\n", COLUMN - 2, term, text);
+}
+
+static void print_options(FILE *stream, const CommandOption *options) {
+        for (const CommandOption *option = options; option && option->name; option++) {
+                char term[80], shown[8] = "";
+
+                if (option->short_name)
+                        snprintf(shown, sizeof(shown), "-%c, ", option->short_name);
+                snprintf(term, sizeof(term), "%s--%s%s%s", shown, option->name, option->argument ? " " : "",
+                         option->argument ? option->argument : "");
+                print_row(stream, term, option->help);
+        }
+}
+
+static void print_commands(FILE *stream, unsigned stage) {
+        for (const Command *command = commands; command->name; command++) {
+                char term[80];
+
+                if (command->flags & COMMAND_HIDDEN || (command->flags & COMMAND_STAGE) != stage)
+                        continue;
+                snprintf(term, sizeof(term), "%s%s%s", command->name, command->synopsis[0] ? " " : "",
+                         command->synopsis);
+                print_row(stream, term, command->help);
+        }
+}
+
+void help_print(FILE *stream) {
+        fputs("Usage: nspawn-runner [OPTIONS] COMMAND [ARGUMENTS]\n\n"
+              "Runs the jobs of GitLab CI in ephemeral systemd-nspawn containers.\n\n"
+              "Commands that GitLab Runner calls:\n",
+              stream);
+        print_commands(stream, COMMAND_STAGE);
+        fputs("\nCommands for administrators:\n", stream);
+        print_commands(stream, 0);
+        fputs("\nOptions:\n", stream);
+        print_options(stream, global_options);
+
+        fputs("\nSettings that " CONFIG_FILE_DEFAULT " may change, with their defaults:\n", stream);
+        for (size_t i = 0; settings_info(i); i++) {
+                const SettingInfo *info = settings_info(i);
+                char term[128];
+
+                snprintf(term, sizeof(term), "%s: %s", setting_name(info), setting_default(info));
+                print_row(stream, term, setting_help(info));
+        }
+}
+
+void help_print_command(FILE *stream, const Command *command) {
+        fprintf(stream, "Usage: nspawn-runner %s%s%s%s\n\n%s.\n", command->name,
+                command->options && command->options->name ? " [OPTIONS]" : "", command->synopsis[0] ? " " : "",
+                command->synopsis, command->help);
+        if (command->options) {
+                fputs("\nOptions:\n", stream);
+                print_options(stream, command->options);
+        }
+        fputs("\nOptions of all commands:\n", stream);
+        print_options(stream, global_options);
+}

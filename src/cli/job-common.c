@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cli/job-common.h"
+
+#include <string.h>
+
+#include "base/log.h"
+
+#define CONSOLE_LINES 15
+/* From the end of the container until its supervisor has written why. */
+#define ENDED_TIMEOUT_USEC (2 * USEC_PER_SEC)
+
+int find_job(const Invocation *invocation, JobIdentity *ret) {
+        char problem[512];
+
+        int r = identity_find(invocation->settings->runtime_dir, invocation_option(invocation, "id"), ret, problem);
+        if (r < 0)
+                log_error("%s", problem);
+        return r;
+}
+
+static const char *last_lines(const char *text, unsigned lines) {
+        const char *p = text + strlen(text);
+
+        while (p > text && p[-1] == '\n')
+                p--;
+        while (p > text && (p[-1] != '\n' || --lines > 0))
+                p--;
+        return p;
+}
+
+void log_end_of_machine(const JobDirectory *directory) {
+        job_file_wait(directory, JOB_FILE_ENDED, ENDED_TIMEOUT_USEC);
+
+        _cleanup_free_ char *ended = job_file_read(directory, JOB_FILE_ENDED);
+        _cleanup_free_ char *console = job_file_read(directory, JOB_FILE_CONSOLE);
+
+        if (ended)
+                log_notice("The machine ended: %s", ended);
+        if (console) {
+                char *state = NULL;
+
+                log_notice("The last lines of its console:");
+                for (char *line = strtok_r((char *) last_lines(console, CONSOLE_LINES), "\n", &state); line;
+                     line = strtok_r(NULL, "\n", &state))
+                        log_notice("  %s", line);
+        }
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "cli/command.h"
+#include "job/identity.h"
+#include "job/state.h"
+
+/* What the commands of a job's stages share. They log what goes wrong. */
+
+/* The job that the invocation is for. 0 or -errno. */
+int find_job(const Invocation *invocation, JobIdentity *ret);
+
+/* Why the machine in @directory ended and the last lines of its console, into the job's log. */
+void log_end_of_machine(const JobDirectory *directory);

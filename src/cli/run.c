@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "base/string.h"
+#include "cli/command.h"
+#include "cli/job-common.h"
+#include "container/cgroup.h"
+#include "container/channel.h"
+#include "gitlab/exit-status.h"
+#include "job/step.h"
+
+#define SCRIPT_MAX_BYTES (256 * 1024 * 1024)
+
+/* The script as a sealed copy: the container cannot reach the host's file through it. */
+static int load_script(const char *path) {
+        _cleanup_free_ char *script = NULL;
+        size_t size;
+
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (fd < 0)
+                return -errno;
+        struct stat st;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (!S_ISREG(st.st_mode))
+                return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+        int r = fd_read_all(fd, SCRIPT_MAX_BYTES, &script, &size);
+        if (r < 0)
+                return r;
+        r = memfd_new_sealed("script", script, size);
+        explicit_bzero(script, size);
+        return r;
+}
+
+/* Bare names, as GitLab has them ("bash", "sh"), are looked up where shells are. */
+static int shell_path(const char *shell, char **ret) {
+        if (isempty(shell))
+                return string_replace(ret, "");
+        return string_printf(ret, "%s%s", shell[0] == '/' ? "" : "/bin/", shell);
+}
+
+/* Killed by SIGKILL, with the kernel's word that memory ran out. */
+static bool ran_out_of_memory(const Machine *machine) {
+        _cleanup_cgroup_set_ CgroupSet groups = { 0 };
+        uint64_t kills;
+
+        if (job_groups(machine, &groups) < 0)
+                return false;
+        return cgroup_oom_kills(&groups, &kills) >= 0 && kills > 0;
+}
+
+static int report_exit(const Machine *machine, const WireExited *exited) {
+        if (exited->code == CLD_EXITED && exited->status == 0)
+                return 0;
+
+        int status = exited->code == CLD_EXITED ? exited->status : 128 + exited->status;
+        if (exited->code != CLD_EXITED) {
+                if (exited->status == SIGKILL && ran_out_of_memory(machine))
+                        log_error("The script was killed: the job ran out of memory (memory_max)");
+                else
+                        log_error("The script was killed by %s%s", signal_name(exited->status),
+                                  exited->code == CLD_DUMPED ? " (core dumped)" : "");
+        }
+        int r = exit_status_report(status);
+        if (r < 0)
+                log_warning_errno(r, "Cannot write the exit status %d to BUILD_EXIT_CODE_FILE: %m", status);
+        return STAGE_BUILD_FAILURE;
+}
+
+static int report(const Machine *machine, const JobDirectory *directory, const char *shell, const StepOutcome *outcome) {
+        switch (outcome->result) {
+        case STEP_EXITED:
+                return report_exit(machine, &outcome->exited);
+        case STEP_NO_SHELL:
+                log_error("Image '%s' cannot run the script with shell '%s': %s", machine->image,
+                          isempty(shell) ? "/bin/bash or /bin/sh" : shell, strerror(outcome->error));
+                return STAGE_BUILD_FAILURE;
+        case STEP_FAILED:
+                return log_error_errno(outcome->error, "The agent in the machine cannot start the script: %m");
+        case STEP_CANCELLED:
+                log_error("Cancelled by %s", signal_name(outcome->signal));
+                return -ECANCELED;
+        case STEP_MACHINE_GONE:
+                break;
+        }
+        log_error("The machine of job %s ended while the script was running", machine->id);
+        log_end_of_machine(directory);
+        return -ECONNRESET;
+}
+
+static int open_machine(const Invocation *invocation, JobDirectory *ret_directory, Machine **ret_machine,
+                        int *ret_socket) {
+        _cleanup_identity_ JobIdentity identity = { 0 };
+
+        int r = find_job(invocation, &identity);
+        if (r < 0)
+                return r;
+        r = job_directory_open(invocation->settings->runtime_dir, identity.id, false, ret_directory);
+        if (r >= 0)
+                r = machine_load(ret_directory, ret_machine);
+        if (r >= 0)
+                r = channel_connect(ret_directory->path);
+        if (r >= 0) {
+                *ret_socket = r;
+                return 0;
+        }
+        if (r == -ENOENT)
+                log_error("Job %s has no machine: was it prepared, and not cleaned up yet?", identity.id);
+        else if (r == -ECONNREFUSED)
+                log_error("The machine of job %s does not run any more", identity.id);
+        else
+                log_error_errno(r, "Cannot reach the machine of job %s: %m", identity.id);
+        if (ret_directory->fd >= 0)
+                log_end_of_machine(ret_directory);
+        return r;
+}
+
+int cmd_run(const Invocation *invocation) {
+        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+        _cleanup_machine_ Machine *machine = NULL;
+        _cleanup_free_ char *shell = NULL;
+        _cleanup_close_ int socket_fd = -EBADF;
+        const char *path = invocation_argument(invocation, 0);
+        StepOutcome outcome;
+
+        exit_status_forget();
+        _cleanup_close_ int script_fd = load_script(path);
+        if (script_fd < 0)
+                return log_error_errno(script_fd, "Cannot read script '%s': %m", path);
+        int r = open_machine(invocation, &directory, &machine, &socket_fd);
+        if (r < 0)
+                return r;
+
+        const char *wanted = invocation_option(invocation, "shell");
+        r = shell_path(wanted ? wanted : machine->shell, &shell);
+        if (r < 0)
+                return log_oom();
+        r = step_run(socket_fd, shell, script_fd, machine->kill_timeout_usec, &outcome);
+        if (r < 0)
+                return log_error_errno(r, "Cannot talk to the agent of job %s: %m", machine->id);
+        return report(machine, &directory, shell, &outcome);
+}

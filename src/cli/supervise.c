@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "job/supervise.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "cli/command.h"
+
+/* The socket comes as standard input: the one descriptor that a transient unit can be given. */
+static int take_socket(void) {
+        int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 10);
+        if (fd < 0)
+                return -errno;
+        int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (null_fd < 0 || fd_move_to(null_fd, STDIN_FILENO) < 0) {
+                int r = -errno;
+                close(fd);
+                return r;
+        }
+        return fd;
+}
+
+/* Nobody reads our stderr on hosts without a journal: what went wrong is left for `prepare` too. */
+static int fail(const JobDirectory *directory, int error, const char *what) {
+        char text[256];
+
+        snprintf(text, sizeof(text), "cannot %s: %s", what, strerror(-error));
+        (void) job_file_write(directory, JOB_FILE_ENDED, text);
+        return log_error_errno(error, "Cannot %s: %m", what);
+}
+
+int cmd_supervise(const Invocation *invocation) {
+        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+        _cleanup_machine_ Machine *machine = NULL;
+        const char *path = invocation_argument(invocation, 0);
+        const char *what = "load the machine's plan";
+
+        directory.fd = open_directory_at(AT_FDCWD, path, false, 0);
+        if (directory.fd < 0)
+                return log_error_errno(directory.fd, "Cannot open the job's directory '%s': %m", path);
+        directory.path = strdup(path);
+        if (!directory.path)
+                return log_oom();
+        int listen_fd = take_socket();
+        if (listen_fd < 0)
+                return fail(&directory, listen_fd, "take the agent's socket");
+
+        int r = machine_load(&directory, &machine);
+        if (r < 0) {
+                close(listen_fd);
+                return fail(&directory, r, what);
+        }
+        r = supervise(machine, &directory, listen_fd, &what);
+        return r < 0 ? fail(&directory, r, what) : r;
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cli/toml.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/string.h"
+#include "cli/command.h"
+#include "image/image.h"
+
+/* Reads one character of UTF-8. Returns its length, or 0 for what is none: TOML knows nothing else. */
+static size_t utf8_length(const char *text) {
+        const unsigned char *p = (const unsigned char *) text;
+        size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3 :
+                   p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
+
+        for (size_t i = 1; i < n; i++)
+                if ((p[i] & 0xc0) != 0x80)
+                        return 0;
+        /* overlong forms, surrogates, and what is beyond Unicode */
+        if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
+            (p[0] == 0xf4 && p[1] > 0x8f))
+                return 0;
+        return n;
+}
+
+int toml_write_string(FILE *stream, const char *text) {
+        for (const char *p = text; *p; p += utf8_length(p))
+                if (utf8_length(p) == 0)
+                        return -EILSEQ;
+
+        putc('"', stream);
+        for (const unsigned char *p = (const unsigned char *) text; *p; p++)
+                if (*p == '"' || *p == '\\')
+                        fprintf(stream, "\\%c", *p);
+                else if (*p < 0x20 || *p == 0x7f)
+                        fprintf(stream, "\\u%04x", *p);
+                else
+                        putc(*p, stream);
+        putc('"', stream);
+        return 0;
+}
+
+/* `    KEY = ["a", "b"]` */
+static int write_array(FILE *stream, const char *key, char *const *items) {
+        fprintf(stream, "    %s = [", key);
+        for (size_t i = 0; items[i]; i++) {
+                if (i > 0)
+                        fputs(", ", stream);
+                int r = toml_write_string(stream, items[i]);
+                if (r < 0)
+                        return r;
+        }
+        fputs("]\n", stream);
+        return 0;
+}
+
+static int write_value(FILE *stream, const char *indent, const char *key, const char *value) {
+        fprintf(stream, "%s%s = ", indent, key);
+        int r = toml_write_string(stream, value);
+        if (r >= 0)
+                putc('\n', stream);
+        return r;
+}
+
+/* `    STAGE_exec = ..., STAGE_args = [...]`: the global options, the command and its own arguments, up to NULL. */
+static int write_stage(FILE *stream, const TomlRunner *runner, const char *stage, ...) {
+        _cleanup_strv_ char **arguments = NULL;
+        char key[32];
+        va_list ap;
+        int r = strv_copy(runner->global_options, &arguments);
+
+        va_start(ap, stage);
+        for (const char *word; r >= 0 && (word = va_arg(ap, const char *));)
+                r = strv_extend(&arguments, word);
+        va_end(ap);
+        if (r < 0)
+                return r;
+
+        snprintf(key, sizeof(key), "%s_exec", stage);
+        r = write_value(stream, "    ", key, runner->program);
+        if (r < 0)
+                return r;
+        snprintf(key, sizeof(key), "%s_args", stage);
+        return write_array(stream, key, arguments);
+}
+
+/* GitLab Runner's limit on something that has one of our own: seconds, with room for what is done besides. */
+static uint64_t timeout_above(uint64_t usec, uint64_t least_sec) {
+        return MAX(least_sec, MIN(usec / USEC_PER_SEC, UINT64_C(86400)) + 30);
+}
+
+int toml_write(FILE *stream, const TomlRunner *runner) {
+        fputs("# For GitLab Runner's configuration, /etc/gitlab-runner/config.toml; its service must run as root.\n"
+              "[[runners]]\n"
+              "  # Fill in: the name that GitLab shows for this runner.\n",
+              stream);
+        int r = write_value(stream, "  ", "name", runner->name);
+        if (r < 0)
+                return r;
+
+        fputs("  # Fill in: the address of your GitLab, and the token that it shows when you create the runner there\n"
+              "  # (CI/CD settings of the project, group or instance: \"New runner\"). The token begins with glrt-.\n"
+              "  url = \"https://gitlab.example.com/\"\n"
+              "  token = \"\"\n"
+              "  executor = \"custom\"\n"
+              "  # Inside the container.\n",
+              stream);
+        r = write_value(stream, "  ", "builds_dir", runner->builds_dir);
+        if (r >= 0)
+                r = write_value(stream, "  ", "cache_dir", runner->cache_dir);
+        if (r < 0)
+                return r;
+
+        fputs("  # How many jobs of this runner may run at once; 0: as many as the \"concurrent\" at the top of the file "
+              "says.\n"
+              "  limit = 0\n"
+              "  [runners.custom]\n",
+              stream);
+        r = write_stage(stream, runner, "config", "gitlab-config", NULL);
+        if (r >= 0 && !runner->image)
+                fputs("    # A job must name its image. For one that others get, add: \"--default-image\", \"NAME\"\n", stream);
+        if (r >= 0)
+                r = runner->image ? write_stage(stream, runner, "prepare", "prepare", "--default-image", runner->image, NULL) :
+                                    write_stage(stream, runner, "prepare", "prepare", NULL);
+        if (r >= 0)
+                r = write_stage(stream, runner, "run", "run", NULL);
+        if (r >= 0)
+                r = write_stage(stream, runner, "cleanup", "cleanup", NULL);
+        if (r < 0)
+                return r;
+
+        fprintf(stream,
+                "    # Seconds that a cancelled stage gets to end after SIGTERM, and then to be gone after SIGKILL.\n"
+                "    graceful_kill_timeout = %" PRIu64 "\n"
+                "    force_kill_timeout = 30\n"
+                "    # Seconds for preparing and removing a job's container, which normally take less than one.\n"
+                "    prepare_exec_timeout = %" PRIu64 "\n"
+                "    cleanup_exec_timeout = 300\n",
+                timeout_above(runner->kill_timeout_usec, 60), timeout_above(runner->start_timeout_usec, 300));
+        return 0;
+}
+
+/* Says that there is no such image, and which ones there are. */
+static int no_such_image(const Settings *settings, const char *name, int error) {
+        _cleanup_strv_ char **names = NULL;
+
+        int r = image_list(settings->root_dir, &names);
+        log_error_errno(error, "Cannot use image '%s' in %s: %m", name, settings->root_dir);
+        if (r >= 0 && strv_length(names) == 0)
+                log_notice("There are no images yet; 'nspawn-runner chroot-create NAME' makes one.");
+        for (char **other = names; r >= 0 && other && *other; other++)
+                log_notice("There is: %s", *other);
+        return error;
+}
+
+/* The image that jobs without one get: the argument, else the setting, else the only one there is, else none. */
+static int choose_image(const Invocation *invocation, char **ret) {
+        const Settings *settings = invocation->settings;
+        const char *name = invocation_argument(invocation, 0);
+        _cleanup_strv_ char **names = NULL;
+        _cleanup_image_ Image *image = NULL;
+
+        if (!name && !settings->default_image) {
+                int r = image_list(settings->root_dir, &names);
+                if (r < 0)
+                        return log_error_errno(r, "Cannot list the images in %s: %m", settings->root_dir);
+                return strv_length(names) == 1 ? string_replace(ret, names[0]) : 0;
+        }
+        if (!name)
+                name = settings->default_image;
+        const char *problem = image_name_problem(name);
+        if (problem) {
+                log_error("Image name '%s' %s", name, problem);
+                return -EINVAL;
+        }
+        int r = image_open(settings->root_dir, name, &image);
+        return r < 0 ? no_such_image(settings, name, r) : string_replace(ret, name);
+}
+
+/* What was given for this call holds for those that GitLab Runner makes, from whatever directory. */
+static int collect_global_options(const Invocation *invocation, char ***ret) {
+        _cleanup_strv_ char **options = NULL;
+        int r = 0;
+
+        if (invocation->config_file) {
+                _cleanup_free_ char *path = realpath(invocation->config_file, NULL);
+                if (!path)
+                        return log_error_errno(errno, "Cannot tell the path of '%s': %m", invocation->config_file);
+                if (strv_extend(&options, "--config") < 0 || strv_extend(&options, path) < 0)
+                        return log_oom();
+        }
+        if (invocation->root && (strv_extend(&options, "--root") < 0 || strv_extend(&options, invocation->root) < 0))
+                return log_oom();
+        *ret = TAKE_PTR(options);
+        return r;
+}
+
+int cmd_toml(const Invocation *invocation) {
+        _cleanup_free_ char *program = NULL, *directory = NULL, *image = NULL, *name = NULL;
+        _cleanup_strv_ char **options = NULL;
+
+        int r = choose_image(invocation, &image);
+        if (r < 0)
+                return r;
+        r = collect_global_options(invocation, &options);
+        if (r < 0)
+                return r;
+        r = own_executable(&program, &directory);
+        if (r < 0)
+                return log_error_errno(r, "Cannot tell the path of this program: %m");
+        if (string_printf(&name, "nspawn-runner%s%s", image ? " " : "", image ? image : "") < 0)
+                return log_oom();
+
+        const TomlRunner runner = {
+                .program = program,
+                .global_options = options,
+                .name = name,
+                .image = image,
+                .builds_dir = invocation->settings->builds_dir,
+                .cache_dir = invocation->settings->cache_dir,
+                .kill_timeout_usec = invocation->settings->kill_timeout_usec,
+                .start_timeout_usec = invocation->settings->start_timeout_usec,
+        };
+        r = toml_write(stdout, &runner);
+        if (r == -EILSEQ)
+                return log_error_errno(r, "A path or name is not valid UTF-8, and cannot be written in TOML");
+        return r < 0 ? log_error_errno(r, "Cannot write the section: %m") : 0;
+}

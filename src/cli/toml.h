@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include <stdio.h>
+
+#include "base/macro.h"
+
+/* What the [[runners]] section for GitLab Runner's config.toml depends on. */
+typedef struct TomlRunner {
+        const char *program;         /* absolute path of this program */
+        char *const *global_options; /* that each call gets, or NULL */
+        const char *name;            /* shown by GitLab */
+        const char *image;           /* of jobs that name none, or NULL */
+        const char *builds_dir;
+        const char *cache_dir;
+        uint64_t kill_timeout_usec, start_timeout_usec;
+} TomlRunner;
+
+/* Writes the section. 0; -EILSEQ with a part written when a string is not UTF-8; -ENOMEM. Errors of the stream are for
+ * the caller to look for. */
+int toml_write(FILE *stream, const TomlRunner *runner);
+
+/* Writes @text as a quoted TOML string. 0, or -EILSEQ with nothing written. */
+int toml_write_string(FILE *stream, const char *text);

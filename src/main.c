@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/string.h"
+#include "cli/arguments.h"
+#include "cli/help.h"
+#include "config/config-file.h"
+#include "gitlab/exit-status.h"
+
+#define EXIT_USAGE 2
+
+/* A descriptor that we open must never become our stdin, stdout or stderr. */
+static int open_missing_stdio(void) {
+        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+                if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR | O_NOCTTY) != fd)
+                        return -EBADF;
+        return 0;
+}
+
+/* Output that did not arrive is a failure: "nspawn-runner toml > FILE" on a full disk. */
+static int finish_stdout(void) {
+        bool failed = ferror(stdout);
+
+        if (fflush(stdout) == 0 && !failed)
+                return 0;
+        int error = errno;
+        if (error == EPIPE)
+                return -error;
+        return log_error_errno(error, "Cannot write to standard output: %m");
+}
+
+/* Reads the configuration and what the command line puts over it. Returns 0, or -errno with the reason in @problem. */
+static int load_settings(const Arguments *arguments, Settings *settings, char problem[static 512]) {
+        const char *path = arguments->config_file ? arguments->config_file : CONFIG_FILE_DEFAULT;
+        ConfigProblem found = { 0 };
+
+        int r = config_file_read(path, settings, &found);
+        if (r == -EINVAL && found.line > 0)
+                snprintf(problem, 512, "%s:%u:%u: %s", path, found.line, found.column, found.text);
+        else if (r == -EINVAL)
+                snprintf(problem, 512, "%s: %s", path, found.text);
+        else if (r == -EFBIG)
+                snprintf(problem, 512, "%s: larger than %zu KiB", path, CONFIG_FILE_MAX_BYTES / 1024);
+        else if (r < 0 && (r != -ENOENT || arguments->config_file))
+                snprintf(problem, 512, "Cannot read configuration file '%s': %s", path, strerror(-r));
+        else
+                r = 0;
+        if (r < 0)
+                return r;
+
+        if (arguments->root) {
+                const char *expect = NULL;
+
+                r = setting_assign(settings, setting_find("root_dir"), arguments->root, &expect);
+                if (r < 0)
+                        snprintf(problem, 512, "--root must be %s", expect ? expect : strerror(-r));
+        }
+        return r;
+}
+
+/* Runs the command: a negative or positive result as of Command.run. */
+static int run_command(Arguments *arguments) {
+        Invocation *invocation = &arguments->invocation;
+        Settings settings = { 0 };
+        char problem[512];
+
+        int r = settings_init(&settings);
+        if (r < 0)
+                return log_oom();
+
+        r = load_settings(arguments, &settings, problem);
+        if (r < 0) {
+                if (!(invocation->command->flags & COMMAND_BAD_CONFIG))
+                        return log_full(LOG_LEVEL_ERROR, r, "%s", problem);
+                invocation->config_problem = problem;
+                settings_done(&settings);
+                if (settings_init(&settings) < 0)
+                        return log_oom();
+        }
+
+        invocation->settings = &settings;
+        r = invocation->command->run(invocation);
+        settings_done(&settings);
+        return r;
+}
+
+static int usage_error(const Arguments *arguments) {
+        const Command *command = arguments->invocation.command;
+
+        log_error("%s", arguments->problem);
+        log_notice("See 'nspawn-runner %s%s--help'.", command && !(command->flags & COMMAND_HIDDEN) ? command->name : "",
+                   command && !(command->flags & COMMAND_HIDDEN) ? " " : "");
+        return command && command->flags & COMMAND_STAGE ? exit_status_for_stage(-EINVAL) : EXIT_USAGE;
+}
+
+int main(int argc, char **argv) {
+        Arguments arguments;
+
+        if (open_missing_stdio() < 0)
+                return exit_status_for_stage(-EBADF);
+        if (arguments_parse(argc, argv, &arguments) < 0)
+                return usage_error(&arguments);
+
+        const Command *command = arguments.invocation.command;
+        if (arguments.verbosity > 0)
+                log_set_level(arguments.verbosity > 1 ? LOG_LEVEL_DEBUG : LOG_LEVEL_VERBOSE);
+
+        if (arguments.version)
+                puts("nspawn-runner " VERSION);
+        else if (command && arguments.help)
+                help_print_command(stdout, command);
+        else if (!command)
+                help_print(stdout);
+        else {
+                int r = run_command(&arguments);
+                if (r >= 0 && finish_stdout() < 0)
+                        r = -EIO;
+                if (command->flags & COMMAND_STAGE)
+                        return exit_status_for_stage(r);
+                return r < 0 ? EXIT_FAILURE : command->flags & COMMAND_STATUS ? r : r > 0 ? EXIT_FAILURE : 0;
+        }
+        return finish_stdout() < 0 ? EXIT_FAILURE : 0;
+}
