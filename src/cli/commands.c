@@ -28,6 +28,16 @@ static const CommandOption cleanup_options[] = {
         { 0 },
 };
 
+static const CommandOption chroot_create_options[] = {
+        { "suite", "SUITE", "release of Debian or Ubuntu, such as bookworm; default: the host's", 0 },
+        { 0 },
+};
+
+static const CommandOption json_options[] = {
+        { "json", NULL, "print JSON, for programs", 0 },
+        { 0 },
+};
+
 static const CommandOption gc_options[] = {
         { "dry-run", NULL, "only list what would be removed", 0 },
         { 0 },
@@ -43,7 +53,13 @@ const Command commands[] = {
         { "supervise", "DIRECTORY", 1, 1, NULL, COMMAND_HIDDEN | COMMAND_BAD_CONFIG, cmd_supervise,
           "Be the parent of a job's container" },
 
+        { "chroot-create", "NAME", 1, 1, chroot_create_options, 0, cmd_chroot_create,
+          "Make an image of Debian or Ubuntu" },
+        { "chroot-list", "", 0, 0, json_options, 0, cmd_chroot_list, "List the images" },
+        { "chroot-login", "NAME", 1, 1, NULL, COMMAND_STATUS, cmd_chroot_login,
+          "Open a shell in an image, to change it" },
         { "toml", "[NAME]", 0, 1, NULL, 0, cmd_toml, "Print the section of an image for GitLab Runner's config.toml" },
+        { "status", "", 0, 0, json_options, 0, cmd_status, "List the jobs that exist now" },
         { "gc", "", 0, 0, gc_options, 0, cmd_gc, "Remove what no living job owns" },
         { 0 },
 };

@@ -12,27 +12,6 @@ static void say(bool dry_run, const char *what, char *const *names) {
                 log_notice("%s %s %s", dry_run ? "Would remove" : "Removed", what, *names);
 }
 
-/* Images that an interrupted creation left half made: removed unless @dry_run, and named in @ret. */
-static int collect_staging(const Settings *settings, bool dry_run, char ***ret) {
-        _cleanup_strv_ char **names = NULL, **found = NULL;
-        int result = 0;
-
-        int r = staging_list(settings->root_dir, &names);
-        if (r < 0)
-                return r;
-        for (char **name = names; name && *name; name++) {
-                if (staging_is_busy(settings->root_dir, *name))
-                        continue;
-                r = dry_run ? 0 : staging_collect(settings->root_dir, *name);
-                if (r >= 0)
-                        r = strv_extend(&found, *name);
-                else if (r != -EBUSY)
-                        result = r;
-        }
-        *ret = TAKE_PTR(found);
-        return result;
-}
-
 int cmd_gc(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
         _cleanup_strv_ char **jobs = NULL, **staging = NULL;
@@ -51,7 +30,7 @@ int cmd_gc(const Invocation *invocation) {
                 log_notice("%s %d user ID lock%s that nobody holds", dry_run ? "Would remove" : "Removed", n_locks,
                            n_locks == 1 ? "" : "s");
 
-        r = collect_staging(settings, dry_run, &staging);
+        r = staging_collect(settings->root_dir, dry_run, &staging);
         if (r < 0)
                 result = log_error_errno(r, "Cannot remove all half-made images in '%s': %m", settings->root_dir);
         say(dry_run, "half-made image", staging);

@@ -126,6 +126,10 @@ static int explain_start(const Settings *settings, const Machine *machine, const
                                         machine->storage);
                 return r;
         case START_SUPERVISOR:
+                if (r == -EEXIST) {
+                        log_error("A job with id %s runs already, under another runtime_dir", machine->id);
+                        return r;
+                }
                 return log_error_errno(r, "Cannot start the machine's supervisor (%s): %m", machine->supervisor);
         case START_READY:
                 break;

@@ -13,6 +13,7 @@
 #include "cli/job-common.h"
 #include "container/cgroup.h"
 #include "container/channel.h"
+#include "container/supervisor.h"
 #include "gitlab/exit-status.h"
 #include "job/step.h"
 
@@ -51,7 +52,7 @@ static bool ran_out_of_memory(const Machine *machine) {
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
         uint64_t kills;
 
-        if (job_groups(machine, &groups) < 0)
+        if (supervisor_pick()->groups(machine->id, &groups) < 0)
                 return false;
         return cgroup_oom_kills(&groups, &kills) >= 0 && kills > 0;
 }

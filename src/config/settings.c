@@ -35,7 +35,7 @@ static const SettingInfo table[] = {
           .help = "map the users of each job to a range of their own: root inside is not root of the host" },
         { ROW(default_image, optional_string), .default_text = "null",
           .help = "image of jobs that name none", .check = text_is_image_name,
-          .expect = "the name of an image: printable, without '/', not starting with '.' or '-'" },
+          .expect = "the name of an image: printable ASCII without blanks and '/', not beginning with '.' or '-'" },
         { ROW(allowed_images, list), .default_text = "[]",
           .help = "patterns (as in *-small) of images that jobs may name; empty: all", .check = text_is_image_glob,
           .expect = "names or patterns of images, without '/' and control characters" },

@@ -270,8 +270,8 @@ void cgroup_delegate_controllers(const CgroupSet *set) {
         }
 }
 
-/* Calls @member for each process in the group @fd (consumed) and below. Returns their number or -errno. */
-static int for_each_member(int fd, void (*member)(pid_t pid)) {
+/* Calls @visit for each process in the group @fd (consumed) and below. Returns their number or -errno. */
+static int visit_group(int fd, void (*visit)(pid_t pid, void *userdata), void *userdata) {
         _cleanup_free_ char *text = NULL;
         _cleanup_closedir_ DIR *dir = fdopendir(fd);
         struct dirent *entry;
@@ -291,7 +291,7 @@ static int for_each_member(int fd, void (*member)(pid_t pid)) {
 
                 n++;
                 if (pid > 0) /* 0: of another pid namespace */
-                        member(pid);
+                        visit(pid, userdata);
         }
         while ((entry = readdir(dir))) {
                 if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
@@ -299,20 +299,20 @@ static int for_each_member(int fd, void (*member)(pid_t pid)) {
                 int child = open_directory_at(dirfd(dir), entry->d_name, false, 0);
                 if (child < 0)
                         continue;
-                r = for_each_member(child, member);
+                r = visit_group(child, visit, userdata);
                 n += MAX(r, 0);
         }
         return n;
 }
 
-static void kill_member(pid_t pid) {
+static void kill_member(pid_t pid, _unused_ void *userdata) {
         if (pid != getpid())
                 (void) kill(pid, SIGKILL);
 }
 
-static void ignore_member(_unused_ pid_t pid) {}
+static void ignore_member(_unused_ pid_t pid, _unused_ void *userdata) {}
 
-static int for_all_members(const CgroupSet *set, void (*member)(pid_t pid)) {
+int cgroup_visit(const CgroupSet *set, void (*visit)(pid_t pid, void *userdata), void *userdata) {
         int n = 0;
 
         for (size_t i = 0; i < set->n; i++) {
@@ -322,7 +322,7 @@ static int for_all_members(const CgroupSet *set, void (*member)(pid_t pid)) {
                                 continue;
                         return -errno;
                 }
-                int r = for_each_member(fd, member);
+                int r = visit_group(fd, visit, userdata);
                 if (r < 0)
                         return r;
                 n += r;
@@ -338,11 +338,11 @@ int cgroup_kill(const CgroupSet *set) {
                 if (fd >= 0)
                         (void) file_write_string_at(fd, "cgroup.kill", "1"); /* Linux 5.14: at once, no fork escapes */
         }
-        return for_all_members(set, kill_member);
+        return cgroup_visit(set, kill_member, NULL);
 }
 
 bool cgroup_is_empty(const CgroupSet *set) {
-        return for_all_members(set, ignore_member) <= 0;
+        return cgroup_visit(set, ignore_member, NULL) <= 0;
 }
 
 static int remove_group(int parent_fd, const char *name) {

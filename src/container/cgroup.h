@@ -61,6 +61,10 @@ void cgroup_delegate_controllers(const CgroupSet *set);
 int cgroup_kill(const CgroupSet *set);
 bool cgroup_is_empty(const CgroupSet *set);
 
+/* Calls @visit for every process in the groups and below; a process may be seen more than once. Returns how many, or
+ * -errno. */
+int cgroup_visit(const CgroupSet *set, void (*visit)(pid_t pid, void *userdata), void *userdata);
+
 /* Removes the groups and those below, which must be empty. Missing is success. 0 or -errno. */
 int cgroup_remove(const CgroupSet *set);
 

@@ -113,5 +113,6 @@ const Supervisor supervisor_detached = {
         .usable = detached_usable,
         .start = detached_start,
         .stop = detached_stop,
+        .groups = cgroup_detached,
         .list = detached_list,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "container/cgroup.h"
 #include "container/machine.h"
 
 /* Who keeps `nspawn-runner supervise`, and with it the container, running after `prepare` returned: one const struct
@@ -17,6 +18,9 @@ typedef struct Supervisor {
         /* Kills every process of job @id and waits until they, the unit, and the control groups are gone. Nothing
          * there is success. 0, -ETIMEDOUT or -errno. */
         int (*stop)(const char *id, uint64_t timeout_usec);
+
+        /* The control groups of job @id, whether they exist or not. 0 or -errno. */
+        int (*groups)(const char *id, CgroupSet *ret);
 
         /* Ids of the jobs that something is left of: appended to @ids. 0 or -errno. */
         int (*list)(char ***ids);

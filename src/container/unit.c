@@ -213,6 +213,13 @@ static int systemd_stop(const char *id, uint64_t timeout_usec) {
         return r;
 }
 
+static int systemd_groups(const char *id, CgroupSet *ret) {
+        _cleanup_free_ char *unit = NULL;
+
+        int r = unit_name(id, &unit);
+        return r < 0 ? r : cgroup_of_machine_unit(unit, ret);
+}
+
 static int systemd_list(char ***ids) {
         _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_message_ sd_bus_message *reply = NULL;
@@ -241,5 +248,6 @@ const Supervisor supervisor_systemd = {
         .usable = host_is_systemd,
         .start = systemd_start,
         .stop = systemd_stop,
+        .groups = systemd_groups,
         .list = systemd_list,
 };

@@ -97,10 +97,6 @@ static const char debootstrap_completion_script[] =
         "        fi\n"
         "fi\n"
         "printf '%s\\n' \"$@\" >\"$list\"\n"
-        "if ! [ -e \"$target$keyring\" ]; then\n"
-        "        mkdir -p \"$target${keyring%/*}\"\n"
-        "        cp \"$keyring\" \"$target$keyring\"\n"
-        "fi\n"
         "mountpoint -q \"$target/proc\" || mount -t proc proc \"$target/proc\"\n"
         "echo 'I: Updating packages'\n"
         "chroot \"$target\" apt-get -q update\n"
@@ -253,15 +249,17 @@ static int add_proxy(char ***environment, const char *variable, const char *apt_
 
 int builder_environment(char ***ret) {
         _cleanup_strv_ char **environment = NULL;
+        const char *path = getenv("PATH");
         static const char *const fixed[] = {
-                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                 "HOME=/root",
                 "LANG=C.UTF-8",
                 "LC_ALL=C.UTF-8",
                 "DEBIAN_FRONTEND=noninteractive",
         };
-        int r = 0;
 
+        /* Where the builder was found comes first; dpkg insists on the directories of the system's own programs. */
+        int r = strv_extendf(&environment, "PATH=%s%s/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                             path ? path : "", isempty(path) ? "" : ":");
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(fixed); i++)
                 r = strv_extend(&environment, fixed[i]);
         if (r >= 0)

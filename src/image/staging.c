@@ -137,42 +137,41 @@ int staging_discard(Staging *staging) {
         return r;
 }
 
-int staging_list(const char *root_dir, char ***ret_names) {
+/* One name of the staging directory. Returns 1 when there was something (and it is gone now unless @dry_run), 0 when
+ * not, or -errno. */
+static int collect_name(const char *root_dir, const char *name, bool dry_run) {
+        _cleanup_staging_ Staging staging = STAGING_NONE;
+
+        int r = open_locked(root_dir, name, false, &staging);
+        if (r < 0)
+                return r == -EBUSY || r == -ENOENT ? 0 : r;
+        if (!dry_run)
+                r = staging_discard(&staging);
+        return r < 0 ? r : 1;
+}
+
+int staging_collect(const char *root_dir, bool dry_run, char ***names) {
         _cleanup_free_ char *path = NULL;
-        _cleanup_strv_ char **names = NULL;
+        int result = 0;
 
         int r = string_printf(&path, "%s/" STAGING_DIRECTORY, root_dir);
         if (r < 0)
                 return r;
         _cleanup_closedir_ DIR *dir = opendir(path);
-        if (!dir && errno != ENOENT)
-                return -errno;
+        if (!dir)
+                return errno == ENOENT ? 0 : -errno;
 
-        while (dir) {
+        for (;;) {
                 errno = 0;
                 struct dirent *entry = readdir(dir);
-                if (!entry && errno != 0)
-                        return -errno;
                 if (!entry)
-                        break;
-                if (*entry->d_name != '.' && (r = strv_extend(&names, entry->d_name)) < 0)
-                        return r;
+                        return errno != 0 ? -errno : result;
+                if (*entry->d_name == '.')
+                        continue;
+                r = collect_name(root_dir, entry->d_name, dry_run);
+                if (r > 0)
+                        r = strv_extend(names, entry->d_name);
+                if (r < 0 && result == 0)
+                        result = r;
         }
-        *ret_names = TAKE_PTR(names);
-        return 0;
-}
-
-bool staging_is_busy(const char *root_dir, const char *name) {
-        _cleanup_staging_ Staging staging = STAGING_NONE;
-
-        return open_locked(root_dir, name, false, &staging) == -EBUSY;
-}
-
-int staging_collect(const char *root_dir, const char *name) {
-        _cleanup_staging_ Staging staging = STAGING_NONE;
-
-        int r = open_locked(root_dir, name, false, &staging);
-        if (r == -ENOENT)
-                return 0;
-        return r < 0 ? r : staging_discard(&staging);
 }

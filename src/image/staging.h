@@ -36,9 +36,6 @@ int staging_discard(Staging *staging);
 void staging_done(Staging *staging);
 #define _cleanup_staging_ _cleanup_(staging_done)
 
-/* The names in the staging directory, in work or left over; NULL for none. 0 or -errno. */
-int staging_list(const char *root_dir, char ***ret_names);
-/* True if somebody is at work on @name. */
-bool staging_is_busy(const char *root_dir, const char *name);
-/* Removes what was left over of @name. 0, -EBUSY when it is being made just now, or -errno. */
-int staging_collect(const char *root_dir, const char *name);
+/* Removes what interrupted creations left, and leaves alone what is being made just now. With @dry_run only looks.
+ * Appends the names to @names. 0, or the first -errno with the others removed. */
+int staging_collect(const char *root_dir, bool dry_run, char ***names);

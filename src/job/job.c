@@ -2,6 +2,7 @@
 #include "job/job.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/file.h>
 
 #include "base/clock.h"
@@ -43,6 +44,48 @@ static int start_layer(const Machine *machine, int image_fd, int *ret_layer_fd) 
         return 0;
 }
 
+/* The names of units and control groups are the host's, the directories are a configuration's: a process that keeps a
+ * machine for another one's directories. */
+typedef struct ForeignSearch {
+        const char *our_directory;
+        bool found;
+} ForeignSearch;
+
+static void look_for_foreign(pid_t pid, void *userdata) {
+        _cleanup_free_ char *arguments = NULL;
+        ForeignSearch *search = userdata;
+        char path[64];
+        size_t size;
+
+        snprintf(path, sizeof(path), "/proc/%d/cmdline", (int) pid);
+        if (file_read_at(AT_FDCWD, path, 64 * 1024, &arguments, &size) < 0)
+                return;
+        for (char *p = arguments; p < arguments + size; p += strlen(p) + 1)
+                if (streq(p, "supervise")) {
+                        char *directory = p + strlen(p) + 1;
+                        if (directory < arguments + size && !streq(directory, search->our_directory))
+                                search->found = true;
+                } else if (streq(p, "prepare")) {
+                        search->found = true; /* the moment between its fork and the start of supervise */
+                }
+}
+
+static bool is_foreign_to(const char *directory, const char *id) {
+        _cleanup_cgroup_set_ CgroupSet groups = { 0 };
+        ForeignSearch search = { .our_directory = directory };
+
+        if (supervisor_pick()->groups(id, &groups) >= 0)
+                (void) cgroup_visit(&groups, look_for_foreign, &search);
+        return search.found;
+}
+
+static bool is_foreign(const Settings *settings, const char *id) {
+        _cleanup_free_ char *directory = NULL;
+
+        return string_printf(&directory, "%s/jobs/%s", settings->runtime_dir, id) >= 0 &&
+               is_foreign_to(directory, id);
+}
+
 int job_start(const Machine *machine, const JobDirectory *directory, char *const supervise_argv[], int image_fd,
               uint64_t timeout_usec, int signal_fd, StartStep *ret_step) {
         const Supervisor *supervisor = supervisor_pick();
@@ -66,7 +109,8 @@ int job_start(const Machine *machine, const JobDirectory *directory, char *const
 
         *ret_step = START_SUPERVISOR;
         r = supervisor->start(machine, supervise_argv, listen_fd);
-        if (r == -EEXIST) { /* somebody removed the state of a machine that still runs */
+        /* Somebody removed the state of a machine that still runs. */
+        if (r == -EEXIST && !is_foreign_to(machine->directory, machine->id)) {
                 r = supervisor->stop(machine->id, JOB_STOP_TIMEOUT_USEC);
                 if (r >= 0)
                         r = supervisor->start(machine, supervise_argv, listen_fd);
@@ -105,7 +149,7 @@ static void remove_nspawn_leftovers(const char *id) {
 }
 
 int job_remove_locked(const Settings *settings, const char *id) {
-        int r = supervisor_pick()->stop(id, JOB_STOP_TIMEOUT_USEC);
+        int r = is_foreign(settings, id) ? 0 : supervisor_pick()->stop(id, JOB_STOP_TIMEOUT_USEC);
         if (r < 0)
                 return r;
         remove_nspawn_leftovers(id);
@@ -127,7 +171,7 @@ int job_remove(const Settings *settings, const char *id) {
                 if (r != -EBUSY)
                         return r;
                 /* A `prepare` or another `cleanup` is at it. Without its machine, prepare gives up and unlocks. */
-                r = supervisor_pick()->stop(id, JOB_STOP_TIMEOUT_USEC);
+                r = is_foreign(settings, id) ? 0 : supervisor_pick()->stop(id, JOB_STOP_TIMEOUT_USEC);
                 if (r < 0)
                         return r;
                 if (clock_now_usec() >= deadline)
@@ -154,11 +198,12 @@ JobState job_state(const Settings *settings, const char *id) {
         _cleanup_close_ int layer_fd = layer_open(settings->root_dir, id, false);
         if (layer_fd >= 0 && flock(layer_fd, LOCK_EX | LOCK_NB) < 0)
                 return JOB_RUNNING;
-        return JOB_DEAD;
+        return !job_exists(settings, id) && is_foreign(settings, id) ? JOB_FOREIGN : JOB_DEAD;
 }
 
 const char *job_state_name(JobState state) {
         static const char *const names[] = {
+                [JOB_FOREIGN] = "foreign",
                 [JOB_BUSY] = "preparing",
                 [JOB_RUNNING] = "running",
                 [JOB_DEAD] = "dead",

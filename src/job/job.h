@@ -18,7 +18,8 @@ typedef enum StartStep {
 
 /* Starts the machine of @machine, whose job directory the caller made and holds locked, and waits until its agent answers.
  * Something readable on @signal_fd (negative: none) interrupts that. @supervise_argv is the command that carries it out.
- * Returns 0, or -errno (-ECONNRESET: the machine ended at once; -ETIMEDOUT; -EINTR) with *ret_step set; what is left
+ * Returns 0, or -errno (-EEXIST: a job of that id runs under other directories; -ECONNRESET: the machine ended at once;
+ * -ETIMEDOUT; -EINTR) with *ret_step set; what is left
  * behind is for job_remove(). */
 int job_start(const Machine *machine, const JobDirectory *directory, char *const supervise_argv[], int image_fd,
               uint64_t timeout_usec, int signal_fd, StartStep *ret_step);
@@ -35,6 +36,7 @@ bool job_exists(const Settings *settings, const char *id);
 
 /* What is known of a job on this host. */
 typedef enum JobState {
+        JOB_FOREIGN, /* runs under another configuration's directories: not ours to touch */
         JOB_BUSY,    /* being prepared or removed */
         JOB_RUNNING, /* its supervisor lives */
         JOB_DEAD,    /* nobody owns what is left */

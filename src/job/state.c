@@ -136,15 +136,6 @@ int layers_list(const char *root_dir, char ***ids) {
         return list_ids(fd, ids);
 }
 
-int job_groups(const Machine *machine, CgroupSet *ret) {
-        _cleanup_free_ char *unit = NULL;
-
-        if (!streq(machine->supervisor, "systemd"))
-                return cgroup_detached(machine->id, ret);
-        int r = string_printf(&unit, "%s.service", machine->name);
-        return r < 0 ? r : cgroup_of_machine_unit(unit, ret);
-}
-
 char *job_file_read(const JobDirectory *directory, const char *name) {
         char *text;
 

@@ -46,9 +46,6 @@ int layers_list(const char *root_dir, char ***ids);
 int machine_save(const Machine *machine, const JobDirectory *directory);
 int machine_load(const JobDirectory *directory, Machine **ret);
 
-/* The control groups of the job's machine. 0 or -errno. */
-int job_groups(const Machine *machine, CgroupSet *ret);
-
 /* Short texts, at most 64 KiB: NULL where there is none. */
 #define JOB_FILE_CONSOLE "console.log"
 #define JOB_FILE_ENDED "ended"

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cli/image-common.h"
+
+#include "base/log.h"
+#include "base/string.h"
+
+void log_available_images(const Settings *settings) {
+        _cleanup_strv_ char **names = NULL;
+        _cleanup_free_ char *list = NULL;
+
+        if (image_list(settings->root_dir, &names) < 0)
+                return;
+        for (char **name = names; name && *name; name++) {
+                char *longer;
+
+                if (string_printf(&longer, "%s%s%s", list ? list : "", list ? ", " : "", *name) < 0)
+                        return;
+                free(list);
+                list = longer;
+        }
+        if (list)
+                log_notice("Images in %s: %s", settings->root_dir, list);
+        else
+                log_notice("There are no images in %s yet: make one with 'nspawn-runner chroot-create NAME'",
+                           settings->root_dir);
+}
+
+int open_image_logged(const Settings *settings, const char *name, Image **ret) {
+        int r = image_open(settings->root_dir, name, ret);
+
+        if (r >= 0)
+                return 0;
+        switch (r) {
+        case -EINVAL:
+                log_error("Image name '%.200s' %s", name, image_name_problem(name));
+                return r;
+        case -ENOENT:
+                log_error("There is no image '%s'", name);
+                break;
+        case -ENODATA:
+                log_error("'%s/%s' is not an image: it holds no root file system (empty, or half made)",
+                          settings->root_dir, name);
+                break;
+        case -ENOTDIR:
+                log_error("'%s/%s' is not an image: it is not a directory (symlinks are not followed)",
+                          settings->root_dir, name);
+                break;
+        default:
+                return log_error_errno(r, "Cannot open image '%s' in '%s': %m", name, settings->root_dir);
+        }
+        log_available_images(settings);
+        return r;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/string.h"
+#include "cli/command.h"
+#include "cli/table.h"
+#include "container/cgroup.h"
+#include "container/supervisor.h"
+#include "job/job.h"
+
+static const TableColumn columns[] = {
+        { "id", COLUMN_TEXT },    { "image", COLUMN_TEXT },   { "since", COLUMN_TEXT },
+        { "boot", COLUMN_TEXT },  { "storage", COLUMN_TEXT }, { "state", COLUMN_TEXT },
+        { "memory", COLUMN_NUMBER }, { 0 },
+};
+
+/* ISO 8601 for programs; people know their time zone. */
+static void format_time(uint64_t usec, bool json, char *ret, size_t size) {
+        time_t seconds = (time_t) (usec / USEC_PER_SEC);
+        struct tm tm;
+
+        if (json)
+                strftime(ret, size, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &tm));
+        else
+                strftime(ret, size, "%Y-%m-%d %H:%M:%S", localtime_r(&seconds, &tm));
+}
+
+static bool memory_of(const Machine *machine, bool json, char ret[static 24]) {
+        _cleanup_cgroup_set_ CgroupSet groups = { 0 };
+        uint64_t bytes;
+
+        if (supervisor_pick()->groups(machine->id, &groups) < 0 || cgroup_memory_bytes(&groups, &bytes) < 0)
+                return false;
+        if (json)
+                snprintf(ret, 24, "%" PRIu64, bytes);
+        else
+                (void) format_bytes(bytes, ret);
+        return true;
+}
+
+static int add_job(const Settings *settings, const char *id, bool json, Table *table) {
+        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+        _cleanup_machine_ Machine *machine = NULL;
+        JobState job = job_state(settings, id);
+        const char *state = job_state_name(job);
+        char since[32], memory[24];
+
+        if (job == JOB_FOREIGN)
+                return 0;
+        if (job_directory_open(settings->runtime_dir, id, false, &directory) < 0 ||
+            machine_load(&directory, &machine) < 0) {
+                /* Just being made or removed, or after a crash; the last known state still tells something. */
+                const char *cells[ELEMENTSOF(columns) - 1] = { id, NULL, NULL, NULL, NULL, state, NULL };
+                return table_add(table, cells);
+        }
+        format_time(machine->since_usec, json, since, sizeof(since));
+        const char *cells[ELEMENTSOF(columns) - 1] = {
+                id,
+                machine->image,
+                since,
+                machine->init ? "yes" : "no",
+                machine->storage,
+                state,
+                memory_of(machine, json, memory) ? memory : NULL,
+        };
+        return table_add(table, cells);
+}
+
+int cmd_status(const Invocation *invocation) {
+        bool json = invocation_has(invocation, "json");
+        _cleanup_table_ Table *table = NULL;
+        _cleanup_strv_ char **ids = NULL;
+
+        int r = job_list(invocation->settings, true, &ids);
+        if (r < 0)
+                return log_error_errno(r, "Cannot list the jobs: %m");
+        r = table_new("jobs", columns, json, &table);
+        if (r == -ENOENT)
+                return log_error_errno(r, "libsmartcols.so.1 is not installed (package libsmartcols1)");
+        for (char **id = ids; r >= 0 && id && *id; id++)
+                r = add_job(invocation->settings, *id, json, table);
+        if (r >= 0)
+                r = table_print(table);
+        if (r < 0)
+                return log_error_errno(r, "Cannot print the jobs: %m");
+        if (!json && strv_length(ids) == 0)
+                log_notice("No jobs");
+        return 0;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cli/table.h"
+
+#include <libsmartcols/libsmartcols.h>
+#include <stdio.h>
+
+#include "base/library.h"
+
+#define FUNCTIONS(X)              \
+        X(scols_new_table)        \
+        X(scols_unref_table)      \
+        X(scols_table_new_column) \
+        X(scols_column_set_json_type) \
+        X(scols_table_set_name)   \
+        X(scols_table_enable_json) \
+        X(scols_table_new_line)   \
+        X(scols_line_set_data)    \
+        X(scols_table_is_empty)   \
+        X(scols_print_table)
+
+static struct {
+        FUNCTIONS(LIBRARY_POINTER)
+} scols;
+
+struct Table {
+        struct libscols_table *scols;
+        size_t n_columns;
+        bool json;
+};
+
+void table_free(Table *table) {
+        if (!table)
+                return;
+        if (table->scols)
+                scols.scols_unref_table(table->scols);
+        free(table);
+}
+
+int table_new(const char *name, const TableColumn *columns, bool json, Table **ret) {
+        static const char *const names[] = { FUNCTIONS(LIBRARY_NAME) NULL };
+
+        int r = library_load("libsmartcols.so.1", names, (void **) &scols);
+        if (r < 0)
+                return r;
+        _cleanup_table_ Table *table = calloc(1, sizeof(Table));
+        if (!table)
+                return -ENOMEM;
+        table->json = json;
+        table->scols = scols.scols_new_table();
+        if (!table->scols)
+                return -ENOMEM;
+        r = scols.scols_table_set_name(table->scols, name);
+        if (r >= 0)
+                r = scols.scols_table_enable_json(table->scols, json);
+        for (const TableColumn *column = columns; r >= 0 && column->name; column++) {
+                struct libscols_column *c = scols.scols_table_new_column(
+                        table->scols, column->name, 0, column->type == COLUMN_NUMBER ? SCOLS_FL_RIGHT : 0);
+                if (!c)
+                        return -ENOMEM;
+                if (column->type == COLUMN_NUMBER)
+                        r = scols.scols_column_set_json_type(c, SCOLS_JSON_NUMBER);
+                table->n_columns++;
+        }
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(table);
+        return 0;
+}
+
+int table_add(Table *table, const char *const cells[]) {
+        struct libscols_line *line = scols.scols_table_new_line(table->scols, NULL);
+        int r = 0;
+
+        if (!line)
+                return -ENOMEM;
+        for (size_t i = 0; r >= 0 && i < table->n_columns; i++)
+                if (cells[i])
+                        r = scols.scols_line_set_data(line, i, cells[i]);
+        return r;
+}
+
+int table_print(Table *table) {
+        if (scols.scols_table_is_empty(table->scols) && !table->json)
+                return 0;
+        int r = scols.scols_print_table(table->scols);
+        /* In JSON the library leaves the last newline out. */
+        if (r >= 0 && table->json && scols.scols_table_is_empty(table->scols))
+                r = 0;
+        return r;
+}
+
+const char *format_bytes(uint64_t bytes, char ret[static 16]) {
+        static const char units[] = "BKMGTPE";
+        double value = (double) bytes;
+        size_t unit = 0;
+
+        while (value >= 1024 && unit + 2 < sizeof(units)) {
+                value /= 1024;
+                unit++;
+        }
+        snprintf(ret, 16, unit > 0 && value < 9.95 ? "%.1f%c" : "%.0f%c", value, units[unit]);
+        return ret;
+}

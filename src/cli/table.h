@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "base/macro.h"
+
+/* What commands list: a table for people, or JSON for programs, by libsmartcols. */
+
+typedef enum ColumnType { COLUMN_TEXT, COLUMN_NUMBER /* right-aligned; a number in JSON */ } ColumnType;
+
+typedef struct TableColumn {
+        const char *name; /* as the heading shows it, and as the key in JSON */
+        ColumnType type;
+} TableColumn;
+
+typedef struct Table Table;
+
+/* A table with @columns (ended by one without a name); @name is the array's in JSON. 0; -ENOENT when libsmartcols is not
+ * installed; or -errno. */
+int table_new(const char *name, const TableColumn *columns, bool json, Table **ret);
+void table_free(Table *table);
+DEFINE_CLEANUP(Table *, table_free)
+#define _cleanup_table_ _cleanup_(table_freep)
+
+/* Adds a row with one text for each column (NULL: nothing there). 0 or -errno. */
+int table_add(Table *table, const char *const cells[]);
+
+/* Prints it to stdout; without rows only JSON prints anything. 0 or -errno. */
+int table_print(Table *table);
+
+/* "1.5G": for people; exact bytes belong into JSON. @ret of 16 bytes. */
+const char *format_bytes(uint64_t bytes, char ret[static 16]);
