@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -91,32 +91,29 @@ static int write_units(int listen_fd) {
 
         /* No dependency on the rest of the system: a step can run as soon as systemd answers, and `systemctl start`
          * pulls in what a unit needs, from sysinit.target on. */
-        const char *service =
-                "[Unit]\n"
-                "Description=Agent of nspawn-runner\n"
-                "DefaultDependencies=no\n"
-                "IgnoreOnIsolate=yes\n"
-                "Requires=nspawn-runner-agent.socket\n"
-                "[Service]\n"
-                "ExecStart=" AGENT_PATH " serve\n"
-                "Restart=always\n"
-                "RestartSec=100ms\n"
-                "Delegate=yes\n"
-                "TasksMax=infinity\n"
-                "LimitNOFILE=1024:524288\n"
-                "StandardInput=null\n"
-                "StandardOutput=null\n"
-                "StandardError=null\n";
-        const char *always_there =
-                "[Unit]\n"
-                "Wants=nspawn-runner-agent.socket\n";
-        const char *target =
-                "[Unit]\n"
-                "Description=CI job\n"
-                "DefaultDependencies=no\n"
-                "Requires=nspawn-runner-agent.service\n"
-                "Wants=dbus.socket\n"
-                "AllowIsolate=yes\n";
+        const char *service = "[Unit]\n"
+                              "Description=Agent of nspawn-runner\n"
+                              "DefaultDependencies=no\n"
+                              "IgnoreOnIsolate=yes\n"
+                              "Requires=nspawn-runner-agent.socket\n"
+                              "[Service]\n"
+                              "ExecStart=" AGENT_PATH " serve\n"
+                              "Restart=always\n"
+                              "RestartSec=100ms\n"
+                              "Delegate=yes\n"
+                              "TasksMax=infinity\n"
+                              "LimitNOFILE=1024:524288\n"
+                              "StandardInput=null\n"
+                              "StandardOutput=null\n"
+                              "StandardError=null\n";
+        const char *always_there = "[Unit]\n"
+                                   "Wants=nspawn-runner-agent.socket\n";
+        const char *target = "[Unit]\n"
+                             "Description=CI job\n"
+                             "DefaultDependencies=no\n"
+                             "Requires=nspawn-runner-agent.service\n"
+                             "Wants=dbus.socket\n"
+                             "AllowIsolate=yes\n";
 
         static const char *const directories[] = { "/run/systemd", UNIT_DIR, UNIT_DIR "/-.slice.d" };
         for (size_t i = 0; i < ELEMENTSOF(directories); i++)

@@ -215,9 +215,8 @@ static void server_turn(Server *server) {
 
                 pollfds[n] = (struct pollfd){ .fd = client->socket_fd, .events = POLLIN };
                 for (size_t i = 0; i < 2; i++)
-                        pollfds[n + 1 + i] = (struct pollfd){
-                                .fd = drain ? client->step.output_fds[i] : -EBADF, .events = POLLIN
-                        };
+                        pollfds[n + 1 + i] = (struct pollfd){ .fd = drain ? client->step.output_fds[i] : -EBADF,
+                                                              .events = POLLIN };
         }
 
         if (poll(pollfds, n, clock_poll_timeout(deadline)) > 0) {

@@ -27,8 +27,8 @@ static const char *default_shell(void) {
 static int build_environment(const char *shell, char ***ret) {
         _cleanup_strv_ char **environment = NULL;
         const char *path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-        const char *fixed[] = { path, "HOME=/root", "USER=root", "LOGNAME=root", "LANG=C.UTF-8",
-                                "container=systemd-nspawn" };
+        const char *fixed[] = { path,           "HOME=/root",   "USER=root",
+                                "LOGNAME=root", "LANG=C.UTF-8", "container=systemd-nspawn" };
 
         for (size_t i = 0; i < ELEMENTSOF(fixed); i++)
                 if (strv_extend(&environment, fixed[i]) < 0)
@@ -91,8 +91,7 @@ static int spawn(char *const argv[], char *const envp[], int stdout_fd, int stde
                 error = posix_spawn_file_actions_adddup2(&actions, stderr_fd, STDERR_FILENO);
         posix_spawnattr_setsigdefault(&attributes, &ignored);
         posix_spawnattr_setsigmask(&attributes, &none);
-        posix_spawnattr_setflags(&attributes,
-                                 POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
         if (error == 0)
                 error = posix_spawn(ret, argv[0], &actions, &attributes, argv, envp);
         posix_spawnattr_destroy(&attributes);

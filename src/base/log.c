@@ -18,9 +18,8 @@ LogLevel log_get_level(void) {
 }
 
 static const char *const prefixes[] = {
-        [LOG_LEVEL_ERROR] = "ERROR: ",  [LOG_LEVEL_WARNING] = "WARNING: ",
-        [LOG_LEVEL_NOTICE] = "",        [LOG_LEVEL_VERBOSE] = "",
-        [LOG_LEVEL_DEBUG] = "debug: ",
+        [LOG_LEVEL_ERROR] = "ERROR: ", [LOG_LEVEL_WARNING] = "WARNING: ", [LOG_LEVEL_NOTICE] = "",
+        [LOG_LEVEL_VERBOSE] = "",      [LOG_LEVEL_DEBUG] = "debug: ",
 };
 
 /* Copies @text to @ret with everything that could move a terminal's cursor or start a line made visible; tabs stay. The

@@ -18,27 +18,27 @@
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
-#define TAKE_PTR(p)                       \
-        ({                                \
-                typeof(p) *_pp = &(p);    \
-                typeof(p) _value = *_pp;  \
-                *_pp = NULL;              \
-                _value;                   \
+#define TAKE_PTR(p)                      \
+        ({                               \
+                typeof(p) *_pp = &(p);   \
+                typeof(p) _value = *_pp; \
+                *_pp = NULL;             \
+                _value;                  \
         })
 
-#define TAKE_FD(fd)                       \
-        ({                                \
-                int *_pfd = &(fd);        \
-                int _value = *_pfd;       \
-                *_pfd = -EBADF;           \
-                _value;                   \
+#define TAKE_FD(fd)                 \
+        ({                          \
+                int *_pfd = &(fd);  \
+                int _value = *_pfd; \
+                *_pfd = -EBADF;     \
+                _value;             \
         })
 
 /* Defines freep-style destructor NAME_FUNCp for `_cleanup_(NAME_FUNCp) TYPE *variable`. */
-#define DEFINE_CLEANUP(type, func)               \
-        static inline void func##p(type *p) {    \
-                if (*p)                          \
-                        func(*p);                \
+#define DEFINE_CLEANUP(type, func)            \
+        static inline void func##p(type *p) { \
+                if (*p)                       \
+                        func(*p);             \
         }
 
 static inline void freep(void *p) {

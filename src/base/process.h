@@ -14,9 +14,9 @@ typedef struct Spawn {
         bool die_with_parent; /* SIGKILL to the child when the calling thread ends */
 } Spawn;
 
-#define SPAWN_INHERIT                                                                              \
-        (Spawn) {                                                                                  \
-                .stdin_fd = -EBADF, .stdout_fd = STDOUT_FILENO, .stderr_fd = STDERR_FILENO         \
+#define SPAWN_INHERIT                                                                      \
+        (Spawn) {                                                                          \
+                .stdin_fd = -EBADF, .stdout_fd = STDOUT_FILENO, .stderr_fd = STDERR_FILENO \
         }
 
 /* Starts the program with default signal dispositions and an empty signal mask; a failed exec is reported here, not

@@ -13,7 +13,8 @@ int cmd_cleanup(const Invocation *invocation) {
         r = job_remove(invocation->settings, identity.id);
         if (r == -EBUSY)
                 log_error("Job %s is still being prepared or removed by another process; try again, or run "
-                          "'nspawn-runner gc' later", identity.id);
+                          "'nspawn-runner gc' later",
+                          identity.id);
         else if (r < 0)
                 log_error_errno(r, "Cannot remove all of job %s: %m; 'nspawn-runner gc' tries again", identity.id);
         return r;

@@ -106,21 +106,23 @@ static int add_seccomp_filter(const Settings *settings, Machine *machine) {
         if (r == -EINVAL && unknown)
                 log_error("system_call_filter: there is no system call or group '%s'", unknown);
         else if (r == -ENOENT)
-                log_error("The seccomp filter cannot be made: libseccomp2 or systemd-analyze (package systemd) is missing");
+                log_error(
+                        "The seccomp filter cannot be made: libseccomp2 or systemd-analyze (package systemd) is missing");
         else if (r < 0)
                 log_error_errno(r, "Cannot make the seccomp filter in '%s': %m", directory);
         return r;
 }
 
-static int explain_start(const Settings *settings, const Machine *machine, const JobDirectory *directory, StartStep step,
-                         int r) {
+static int explain_start(const Settings *settings, const Machine *machine, const JobDirectory *directory,
+                         StartStep step, int r) {
         switch (step) {
         case START_STATE:
                 return log_error_errno(r, "Cannot write the job's state to '%s': %m", directory->path);
         case START_LAYER:
                 if (r == -ELIBACC)
-                        log_error("Storage driver '%s' needs a library that is not installed: see 'nspawn-runner doctor'",
-                                  machine->storage);
+                        log_error(
+                                "Storage driver '%s' needs a library that is not installed: see 'nspawn-runner doctor'",
+                                machine->storage);
                 else
                         log_error_errno(r, "Cannot make the job's layer '%s' (storage %s): %m", machine->layer,
                                         machine->storage);

@@ -75,7 +75,8 @@ static int report_exit(const Machine *machine, const WireExited *exited) {
         return STAGE_BUILD_FAILURE;
 }
 
-static int report(const Machine *machine, const JobDirectory *directory, const char *shell, const StepOutcome *outcome) {
+static int report(const Machine *machine, const JobDirectory *directory, const char *shell,
+                  const StepOutcome *outcome) {
         switch (outcome->result) {
         case STEP_EXITED:
                 return report_exit(machine, &outcome->exited);

@@ -12,9 +12,8 @@
 #include "job/job.h"
 
 static const TableColumn columns[] = {
-        { "id", COLUMN_TEXT },    { "image", COLUMN_TEXT },   { "since", COLUMN_TEXT },
-        { "boot", COLUMN_TEXT },  { "storage", COLUMN_TEXT }, { "state", COLUMN_TEXT },
-        { "memory", COLUMN_NUMBER }, { 0 },
+        { "id", COLUMN_TEXT },      { "image", COLUMN_TEXT }, { "since", COLUMN_TEXT },    { "boot", COLUMN_TEXT },
+        { "storage", COLUMN_TEXT }, { "state", COLUMN_TEXT }, { "memory", COLUMN_NUMBER }, { 0 },
 };
 
 /* ISO 8601 for programs; people know their time zone. */

@@ -6,21 +6,19 @@
 
 #include "base/library.h"
 
-#define FUNCTIONS(X)              \
-        X(scols_new_table)        \
-        X(scols_unref_table)      \
-        X(scols_table_new_column) \
+#define FUNCTIONS(X)                  \
+        X(scols_new_table)            \
+        X(scols_unref_table)          \
+        X(scols_table_new_column)     \
         X(scols_column_set_json_type) \
-        X(scols_table_set_name)   \
-        X(scols_table_enable_json) \
-        X(scols_table_new_line)   \
-        X(scols_line_set_data)    \
-        X(scols_table_is_empty)   \
+        X(scols_table_set_name)       \
+        X(scols_table_enable_json)    \
+        X(scols_table_new_line)       \
+        X(scols_line_set_data)        \
+        X(scols_table_is_empty)       \
         X(scols_print_table)
 
-static struct {
-        FUNCTIONS(LIBRARY_POINTER)
-} scols;
+static struct { FUNCTIONS(LIBRARY_POINTER) } scols;
 
 struct Table {
         struct libscols_table *scols;

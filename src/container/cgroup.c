@@ -310,7 +310,8 @@ static void kill_member(pid_t pid, _unused_ void *userdata) {
                 (void) kill(pid, SIGKILL);
 }
 
-static void ignore_member(_unused_ pid_t pid, _unused_ void *userdata) {}
+static void ignore_member(_unused_ pid_t pid, _unused_ void *userdata) {
+}
 
 int cgroup_visit(const CgroupSet *set, void (*visit)(pid_t pid, void *userdata), void *userdata) {
         int n = 0;

@@ -6,10 +6,11 @@
 void machine_free(Machine *machine) {
         if (!machine)
                 return;
-        char *strings[] = { machine->id,         machine->name,    machine->directory,  machine->layer,
-                            machine->image,      machine->image_path, machine->agent_path, machine->storage,
-                            machine->supervisor, machine->init,    machine->uuid,       machine->shell,
-                            machine->seccomp_filter };
+        char *strings[] = {
+                machine->id,         machine->name,       machine->directory,     machine->layer,      machine->image,
+                machine->image_path, machine->agent_path, machine->storage,       machine->supervisor, machine->init,
+                machine->uuid,       machine->shell,      machine->seccomp_filter
+        };
         for (size_t i = 0; i < ELEMENTSOF(strings); i++)
                 free(strings[i]);
         strv_free(machine->bind);

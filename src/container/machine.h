@@ -38,4 +38,4 @@ DEFINE_CLEANUP(Machine *, machine_free)
 #define _cleanup_machine_ _cleanup_(machine_freep)
 
 #define MACHINE_NAME_PREFIX "nspawn-runner-job-" /* no other unit of ours begins so */
-#define UID_RANGE UINT32_C(0x10000) /* as systemd-nspawn's */
+#define UID_RANGE UINT32_C(0x10000)              /* as systemd-nspawn's */

@@ -28,9 +28,7 @@
         X(seccomp_syscall_resolve_name) \
         X(seccomp_export_bpf)
 
-static struct {
-        FUNCTIONS(LIBRARY_POINTER)
-} seccomp_api;
+static struct { FUNCTIONS(LIBRARY_POINTER) } seccomp_api;
 
 /* Counts up when the code below makes another filter from the same input. */
 #define FILTER_VERSION 1
@@ -42,23 +40,86 @@ static struct {
 /* What systemd-nspawn allows with the capabilities that it leaves by default: systemd 252, nspawn-seccomp.c. Groups
  * are systemd's, see `systemd-analyze syscall-filter`. */
 static const char *const allowed[] = {
-        "@aio", "@basic-io", "@chown", "@default", "@file-system", "@io-event", "@ipc", "@mount", "@network-io",
-        "@process", "@resources", "@setuid", "@signal", "@sync", "@timer",
-        "brk", "capget", "capset", "copy_file_range", "fadvise64", "fadvise64_64", "flock", "get_mempolicy", "getcpu",
-        "getpriority", "getrandom", "ioctl", "ioprio_get", "kcmp", "madvise", "mincore", "mprotect", "mremap",
-        "name_to_handle_at", "oldolduname", "olduname", "personality", "readahead", "readdir", "remap_file_pages",
-        "sched_get_priority_max", "sched_get_priority_min", "sched_getaffinity", "sched_getattr", "sched_getparam",
-        "sched_getscheduler", "sched_rr_get_interval", "sched_rr_get_interval_time64", "sched_yield", "seccomp",
-        "sendfile", "sendfile64", "setdomainname", "setfsgid", "setfsgid32", "setfsuid", "setfsuid32", "sethostname",
-        "setpgid", "setsid", "splice", "sysinfo", "tee", "umask", "uname", "userfaultfd", "vmsplice",
+        "@aio",
+        "@basic-io",
+        "@chown",
+        "@default",
+        "@file-system",
+        "@io-event",
+        "@ipc",
+        "@mount",
+        "@network-io",
+        "@process",
+        "@resources",
+        "@setuid",
+        "@signal",
+        "@sync",
+        "@timer",
+        "brk",
+        "capget",
+        "capset",
+        "copy_file_range",
+        "fadvise64",
+        "fadvise64_64",
+        "flock",
+        "get_mempolicy",
+        "getcpu",
+        "getpriority",
+        "getrandom",
+        "ioctl",
+        "ioprio_get",
+        "kcmp",
+        "madvise",
+        "mincore",
+        "mprotect",
+        "mremap",
+        "name_to_handle_at",
+        "oldolduname",
+        "olduname",
+        "personality",
+        "readahead",
+        "readdir",
+        "remap_file_pages",
+        "sched_get_priority_max",
+        "sched_get_priority_min",
+        "sched_getaffinity",
+        "sched_getattr",
+        "sched_getparam",
+        "sched_getscheduler",
+        "sched_rr_get_interval",
+        "sched_rr_get_interval_time64",
+        "sched_yield",
+        "seccomp",
+        "sendfile",
+        "sendfile64",
+        "setdomainname",
+        "setfsgid",
+        "setfsgid32",
+        "setfsuid",
+        "setfsuid32",
+        "sethostname",
+        "setpgid",
+        "setsid",
+        "splice",
+        "sysinfo",
+        "tee",
+        "umask",
+        "uname",
+        "userfaultfd",
+        "vmsplice",
         /* CAP_SYS_PTRACE, CAP_SYS_BOOT, CAP_SYS_TTY_CONFIG */
-        "process_vm_readv", "process_vm_writev", "ptrace", "reboot", "vhangup",
+        "process_vm_readv",
+        "process_vm_writev",
+        "ptrace",
+        "reboot",
+        "vhangup",
 };
 
 /* The architectures whose programs a kernel of ours runs beside its own. */
 static const uint32_t other_architectures[] = {
 #if defined(__x86_64__)
-        SCMP_ARCH_X86, SCMP_ARCH_X32,
+        SCMP_ARCH_X86,
+        SCMP_ARCH_X32,
 #elif defined(__aarch64__)
         SCMP_ARCH_ARM,
 #endif
@@ -140,8 +201,8 @@ static int add_socket_rules(Rules *rules) {
         const struct scmp_arg_cmp audit[] = { SCMP_A0(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2(SCMP_CMP_EQ, NETLINK_AUDIT) };
         const struct scmp_arg_cmp other_family[] = { SCMP_A0(SCMP_CMP_NE, AF_NETLINK) };
         const struct scmp_arg_cmp other_protocol[] = { SCMP_A2(SCMP_CMP_NE, NETLINK_AUDIT) };
-        int (*add)(scmp_filter_ctx, uint32_t, int, unsigned, const struct scmp_arg_cmp *) =
-                seccomp_api.seccomp_rule_add_array;
+        int (*add)(scmp_filter_ctx, uint32_t, int, unsigned,
+                   const struct scmp_arg_cmp *) = seccomp_api.seccomp_rule_add_array;
 
         int r = add(rules->context, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 2, audit);
         if (r >= 0)

@@ -16,5 +16,4 @@ int seccomp_filter_prepare(const char *directory, char *const *allow, char **ret
 
 /* What the name @item stands for: calls @add for it, or, for a @group, for each of its members as
  * `systemd-analyze syscall-filter` lists them in @listing. -ENOENT: no such group. */
-int seccomp_expand(const char *listing, const char *item, int (*add)(const char *name, void *userdata),
-                   void *userdata);
+int seccomp_expand(const char *listing, const char *item, int (*add)(const char *name, void *userdata), void *userdata);

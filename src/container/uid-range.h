@@ -12,8 +12,8 @@ typedef struct UidRange {
         int lock_fd;
 } UidRange;
 
-#define UID_RANGE_NONE                     \
-        (UidRange) {                       \
+#define UID_RANGE_NONE                       \
+        (UidRange) {                         \
                 .base = 0, .lock_fd = -EBADF \
         }
 

@@ -10,31 +10,29 @@
 
 /* The machine as a transient service of the host's systemd (org.freedesktop.systemd1(5)). */
 
-#define FUNCTIONS(X)                       \
-        X(sd_bus_open_system)              \
-        X(sd_bus_flush_close_unref)        \
-        X(sd_bus_call)                     \
-        X(sd_bus_call_method)              \
-        X(sd_bus_match_signal)             \
-        X(sd_bus_process)                  \
-        X(sd_bus_wait)                     \
-        X(sd_bus_slot_unref)               \
-        X(sd_bus_message_new_method_call)  \
-        X(sd_bus_message_append)           \
-        X(sd_bus_message_append_strv)      \
-        X(sd_bus_message_open_container)   \
-        X(sd_bus_message_close_container)  \
-        X(sd_bus_message_enter_container)  \
-        X(sd_bus_message_exit_container)   \
-        X(sd_bus_message_read)             \
-        X(sd_bus_message_unref)            \
-        X(sd_bus_error_has_name)           \
-        X(sd_bus_error_get_errno)          \
+#define FUNCTIONS(X)                      \
+        X(sd_bus_open_system)             \
+        X(sd_bus_flush_close_unref)       \
+        X(sd_bus_call)                    \
+        X(sd_bus_call_method)             \
+        X(sd_bus_match_signal)            \
+        X(sd_bus_process)                 \
+        X(sd_bus_wait)                    \
+        X(sd_bus_slot_unref)              \
+        X(sd_bus_message_new_method_call) \
+        X(sd_bus_message_append)          \
+        X(sd_bus_message_append_strv)     \
+        X(sd_bus_message_open_container)  \
+        X(sd_bus_message_close_container) \
+        X(sd_bus_message_enter_container) \
+        X(sd_bus_message_exit_container)  \
+        X(sd_bus_message_read)            \
+        X(sd_bus_message_unref)           \
+        X(sd_bus_error_has_name)          \
+        X(sd_bus_error_get_errno)         \
         X(sd_bus_error_free)
 
-static struct {
-        FUNCTIONS(LIBRARY_POINTER)
-} bus_api;
+static struct { FUNCTIONS(LIBRARY_POINTER) } bus_api;
 
 #define MANAGER "org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"
 #define NO_SUCH_UNIT "org.freedesktop.systemd1.NoSuchUnit"

@@ -6,8 +6,8 @@
 /* The job as GitLab sent it: the only thing about a job that the job itself cannot forge. */
 typedef struct JobResponse {
         uint64_t id;
-        char *image; /* NULL: the job names none */
-        char *token; /* secret */
+        char *image;      /* NULL: the job names none */
+        char *token;      /* secret */
         char *repository; /* URL without user and password, or NULL */
         uint64_t project_id;
         uint64_t timeout_sec; /* 0: not said */

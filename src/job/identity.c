@@ -92,8 +92,7 @@ static int id_from_response(const char *runtime_dir, const JobResponse *response
         return string_printf(ret, "%" PRIu64 "-%08" PRIx32, response->id, (uint32_t) hash_finish(&hash));
 }
 
-static int find_in_response(const char *runtime_dir, const char *path, JobIdentity *ret,
-                            char ret_problem[static 512]) {
+static int find_in_response(const char *runtime_dir, const char *path, JobIdentity *ret, char ret_problem[static 512]) {
         _cleanup_identity_ JobIdentity identity = { .has_response = true };
         char why[256] = "";
 

@@ -6,8 +6,8 @@
 
 /* Which job this call is for. */
 typedef struct JobIdentity {
-        char *id;             /* valid (see job_id_problem()) and the job's alone on this host */
-        bool has_response;    /* from JOB_RESPONSE_FILE: the job cannot have forged it */
+        char *id;          /* valid (see job_id_problem()) and the job's alone on this host */
+        bool has_response; /* from JOB_RESPONSE_FILE: the job cannot have forged it */
         JobResponse response;
 } JobIdentity;
 

@@ -82,8 +82,7 @@ static bool is_foreign_to(const char *directory, const char *id) {
 static bool is_foreign(const Settings *settings, const char *id) {
         _cleanup_free_ char *directory = NULL;
 
-        return string_printf(&directory, "%s/jobs/%s", settings->runtime_dir, id) >= 0 &&
-               is_foreign_to(directory, id);
+        return string_printf(&directory, "%s/jobs/%s", settings->runtime_dir, id) >= 0 && is_foreign_to(directory, id);
 }
 
 int job_start(const Machine *machine, const JobDirectory *directory, char *const supervise_argv[], int image_fd,

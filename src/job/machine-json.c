@@ -17,7 +17,8 @@ typedef struct Field {
         bool required;
 } Field;
 
-#define FIELD(name, kind, is_required) { #name, kind, offsetof(Machine, name), is_required }
+#define FIELD(name, kind, is_required) \
+        { #name, kind, offsetof(Machine, name), is_required }
 
 static const Field fields[] = {
         FIELD(id, FIELD_STRING, true),
@@ -72,7 +73,7 @@ static json_t *field_to_json(const Field *field, const void *value) {
         case FIELD_NUMBER:
                 /* Infinity is beyond JSON's integers. */
                 return *(const uint64_t *) value > INT64_MAX ? json_null() :
-                                                               json_integer((json_int_t) *(const uint64_t *) value);
+                                                               json_integer((json_int_t) * (const uint64_t *) value);
         }
         return NULL;
 }

@@ -17,9 +17,9 @@ typedef struct JobDirectory {
         int fd;
 } JobDirectory;
 
-#define JOB_DIRECTORY_NONE       \
-        (JobDirectory) {         \
-                .fd = -EBADF     \
+#define JOB_DIRECTORY_NONE   \
+        (JobDirectory) {     \
+                .fd = -EBADF \
         }
 
 void job_directory_done(JobDirectory *directory);

@@ -18,10 +18,10 @@
 typedef struct Stream {
         int source_fd; /* read end of a pipe of the container; negative: closed */
         int target_fd;
-        bool splice;         /* does the target take splice()? */
-        bool deaf;           /* the target is closed: throw away */
-        bool blocked;        /* there is data, but the target takes none now */
-        size_t remaining;    /* after the step ended: what it has left in the pipe */
+        bool splice;      /* does the target take splice()? */
+        bool deaf;        /* the target is closed: throw away */
+        bool blocked;     /* there is data, but the target takes none now */
+        size_t remaining; /* after the step ended: what it has left in the pipe */
 } Stream;
 
 typedef struct Run {
@@ -248,9 +248,10 @@ int step_run(int socket_fd, const char *shell, int script_fd, uint64_t kill_time
         _cleanup_(run_done) Run run = {
                 .socket_fd = socket_fd,
                 .signal_fd = catch_signals(),
-                .streams = { { .source_fd = -EBADF, .target_fd = STDOUT_FILENO, .splice = true,
-                               .remaining = SIZE_MAX },
-                             { .source_fd = -EBADF, .target_fd = STDERR_FILENO, .splice = true,
+                .streams = { { .source_fd = -EBADF, .target_fd = STDOUT_FILENO, .splice = true, .remaining = SIZE_MAX },
+                             { .source_fd = -EBADF,
+                               .target_fd = STDERR_FILENO,
+                               .splice = true,
                                .remaining = SIZE_MAX } },
                 .deadline = USEC_INFINITY,
                 .kill_timeout_usec = kill_timeout_usec,

@@ -287,7 +287,8 @@ static int report_end(Supervision *s) {
         if (s->why)
                 snprintf(text, sizeof(text), "%s", s->why);
         else if (WIFSIGNALED(s->nspawn_status))
-                snprintf(text, sizeof(text), "systemd-nspawn was killed by %s", signal_name(WTERMSIG(s->nspawn_status))),
+                snprintf(text, sizeof(text), "systemd-nspawn was killed by %s",
+                         signal_name(WTERMSIG(s->nspawn_status))),
                         result = 1;
         else if (WEXITSTATUS(s->nspawn_status) != 0)
                 snprintf(text, sizeof(text), "systemd-nspawn ended with exit status %d", WEXITSTATUS(s->nspawn_status)),

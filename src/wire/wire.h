@@ -44,7 +44,7 @@ typedef enum WireCause {
 /* A received message. */
 typedef struct WireMessage {
         WireType type;
-        size_t size; /* of the payload */
+        size_t size;           /* of the payload */
         int fds[WIRE_FDS_MAX]; /* -EBADF where there is none */
         size_t n_fds;
         /* Aligned for the structs below. */
@@ -62,7 +62,7 @@ typedef struct WireExec {
 } WireExec;
 
 typedef struct WireExited {
-        int32_t code; /* CLD_EXITED, CLD_KILLED or CLD_DUMPED, as si_code of waitid(2) */
+        int32_t code;   /* CLD_EXITED, CLD_KILLED or CLD_DUMPED, as si_code of waitid(2) */
         int32_t status; /* exit status or signal number */
 } WireExited;
 
