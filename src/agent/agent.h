@@ -23,6 +23,13 @@ void first_write_identity(void);
  * @init. Returns only on failure, with -errno. */
 int first_execute_init(const char *init, int listen_fd);
 
+/* --- units.c: what the image's systemd starts --- */
+
+#define UNITS_TARGET "nspawn-runner.target"
+
+/* Writes the units that start this agent again, as a service, with the socket @listen_fd. 0 or -errno. */
+int units_write(int listen_fd);
+
 /* --- step.c: one script and what it started --- */
 
 typedef enum StepState {

@@ -11,7 +11,7 @@
 #include "container/supervisor.h"
 
 #define POLL_USEC (500)
-#define POLL_MAX_USEC (20 * USEC_PER_MSEC)
+#define POLL_MAX_USEC (2 * USEC_PER_MSEC)
 
 static bool detached_usable(void) {
         return true;

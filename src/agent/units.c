@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "agent/agent.h"
+#include "base/fd.h"
+#include "base/string.h"
+
+#define UNIT_DIR "/run/systemd/system/"
+#define AGENT_SOCKET "nspawn-runner-agent.socket"
+#define AGENT_SERVICE "nspawn-runner-agent.service"
+#define DROP_IN "nspawn-runner.conf"
+
+typedef struct UnitFile {
+        const char *directory; /* of a drop-in, below UNIT_DIR; NULL for a whole unit */
+        const char *name, *content;
+} UnitFile;
+
+/* The container starts only what a job needs: nothing but the agent and the socket of D-Bus. What else there is, from
+ * sysinit.target on, comes with the first unit that a job starts and that depends on it. */
+static const UnitFile unit_files[] = {
+        { NULL, UNITS_TARGET,
+          "[Unit]\n"
+          "Description=CI job\n"
+          "DefaultDependencies=no\n"
+          "Requires=" AGENT_SERVICE "\n"
+          "Wants=dbus.socket\n"
+          "AllowIsolate=yes\n" },
+        { NULL, AGENT_SERVICE,
+          "[Unit]\n"
+          "Description=Agent of nspawn-runner\n"
+          "DefaultDependencies=no\n"
+          "IgnoreOnIsolate=yes\n"
+          "Requires=" AGENT_SOCKET "\n"
+          "[Service]\n"
+          "ExecStart=" AGENT_PATH " serve\n"
+          "Restart=always\n"
+          "RestartSec=100ms\n"
+          "Delegate=yes\n"
+          "TasksMax=infinity\n"
+          "LimitNOFILE=1024:524288\n"
+          "StandardInput=null\n"
+          "StandardOutput=null\n"
+          "StandardError=null\n" },
+        /* systemd gives a descriptor that it was started with to the socket unit that listens on the same address
+         * (sd_listen_fds(3), "socket-activated containers"), but only to units that it has loaded by then, before it
+         * looks at what to start: those that a unit which is always there names. */
+        { "-.slice.d", DROP_IN,
+          "[Unit]\n"
+          "Wants=" AGENT_SOCKET "\n" },
+        { "dbus.socket.d", DROP_IN,
+          "[Unit]\n"
+          "DefaultDependencies=no\n" },
+        /* As shipped, it empties /tmp, which by then has files of the job. */
+        { "systemd-tmpfiles-setup.service.d", DROP_IN,
+          "[Service]\n"
+          "ExecStart=\n"
+          "ExecStart=systemd-tmpfiles --create --boot --exclude-prefix=/dev\n" },
+};
+
+static int make_directory(const char *path) {
+        return mkdir(path, 0755) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+static int write_unit(const UnitFile *file) {
+        char path[256];
+
+        if (file->directory) {
+                snprintf(path, sizeof(path), UNIT_DIR "%s", file->directory);
+                int r = make_directory(path);
+                if (r < 0)
+                        return r;
+        }
+        snprintf(path, sizeof(path), UNIT_DIR "%s/%s", file->directory ? file->directory : ".", file->name);
+        _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+        return fd < 0 ? -errno : fd_write_all(fd, file->content, strlen(file->content));
+}
+
+/* The path in the address exists on the host only; nothing opens it here. */
+static int write_socket_unit(int listen_fd) {
+        struct sockaddr_un address = { 0 };
+        socklen_t length = sizeof(address) - 1;
+        _cleanup_free_ char *content = NULL;
+
+        if (getsockname(listen_fd, (struct sockaddr *) &address, &length) < 0)
+                return -errno;
+        if (string_printf(&content,
+                          "[Unit]\n"
+                          "Description=Steps of the CI job\n"
+                          "DefaultDependencies=no\n"
+                          "IgnoreOnIsolate=yes\n"
+                          "[Socket]\n"
+                          "ListenSequentialPacket=%s\n",
+                          address.sun_path) < 0)
+                return -ENOMEM;
+        return write_unit(&(UnitFile){ NULL, AGENT_SOCKET, content });
+}
+
+int units_write(int listen_fd) {
+        int r = make_directory("/run/systemd");
+        if (r >= 0)
+                r = make_directory(UNIT_DIR);
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(unit_files); i++)
+                r = write_unit(&unit_files[i]);
+        return r < 0 ? r : write_socket_unit(listen_fd);
+}
