@@ -8,6 +8,7 @@
 #include "base/process.h"
 #include "base/string.h"
 #include "container/cgroup.h"
+#include "container/nspawn.h"
 #include "container/supervisor.h"
 
 #define POLL_USEC (500)
@@ -38,7 +39,9 @@ static int child_start(const Machine *machine, const CgroupSet *groups, const Sp
 }
 
 static int detached_start(const Machine *machine, char *const argv[], int listen_fd) {
-        Spawn spawn = { .argv = argv, .stdin_fd = listen_fd, .stdout_fd = -EBADF, .stderr_fd = -EBADF };
+        /* Not ours: it has the secrets of the job, and the supervisor outlives this call. */
+        char *envp[] = { (char *) "PATH=" NSPAWN_SEARCH_PATH, (char *) "LANG=C.UTF-8", NULL };
+        Spawn spawn = { .argv = argv, .envp = envp, .stdin_fd = listen_fd, .stdout_fd = -EBADF, .stderr_fd = -EBADF };
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
         int status;
 

@@ -105,7 +105,7 @@ int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, c
 int nspawn_environment(const Machine *machine, char ***ret) {
         _cleanup_strv_ char **environment = NULL;
         static const char *const variables[] = {
-                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                "PATH=" NSPAWN_SEARCH_PATH,
                 "LANG=C.UTF-8",
                 /* See docs/ENVIRONMENT.md in systemd's source. The agent installs the seccomp filter, the layer is
                  * ours alone and needs no lock, and /tmp belongs to the job's root: the small tmpfs that nspawn

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <fcntl.h>
+#include <signal.h>
 #include <systemd/sd-bus.h>
 
 #include "base/clock.h"
@@ -81,9 +82,11 @@ static int append_service(sd_bus_message *message, const Machine *machine) {
 }
 
 static int append_killing(sd_bus_message *message) {
-        /* A step that runs out of memory fails as a step: the machine stays, and can say so. */
-        return bus_api.sd_bus_message_append(message, "(sv)(sv)(sv)", "KillMode", "s", "mixed", "TimeoutStopUSec", "t",
-                                             STOP_TIMEOUT_USEC, "OOMPolicy", "s", "continue");
+        /* A step that runs out of memory fails as a step: the machine stays, and can say so. SIGKILL is how `cleanup` ends
+         * a machine, and no failure. */
+        return bus_api.sd_bus_message_append(message, "(sv)(sv)(sv)(sv)", "KillMode", "s", "mixed", "TimeoutStopUSec",
+                                             "t", STOP_TIMEOUT_USEC, "OOMPolicy", "s", "continue", "SuccessExitStatus",
+                                             "(aiai)", 0, 1, SIGKILL);
 }
 
 static int append_resources(sd_bus_message *message, const Machine *machine) {

@@ -63,13 +63,20 @@ int response_parse(const char *data, size_t size, JobResponse *ret, char ret_pro
                 snprintf(ret_problem, 256, "it has no positive number \"id\"");
                 return -EBADMSG;
         }
+        /* Taken for "no image", another one than the job's would run it. */
+        const json_t *image = json_object_get(root, "image"), *name = json_object_get(image, "name");
+        if ((image && !json_is_object(image) && !json_is_null(image)) ||
+            (name && !json_is_string(name) && !json_is_null(name))) {
+                snprintf(ret_problem, 256, "its \"image\" is not an object with a \"name\"");
+                return -EBADMSG;
+        }
         response.id = (uint64_t) json_integer_value(id);
         response.project_id = get_number(json_object_get(root, "job_info"), "project_id");
         response.timeout_sec = get_number(json_object_get(root, "runner_info"), "timeout");
 
         int r = copy_string(root, "token", &response.token);
         if (r >= 0)
-                r = copy_string(json_object_get(root, "image"), "name", &response.image);
+                r = copy_string(image, "name", &response.image);
         if (r >= 0)
                 r = copy_string(json_object_get(root, "git_info"), "repo_url", &response.repository);
         if (r < 0)

@@ -33,9 +33,9 @@ const char *job_id_problem(const char *id) {
                 return "is longer than 40 characters";
         for (const char *p = id; *p; p++)
                 if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
-                      strchr("-_.", *p)))
-                        return "has a character that is not a letter, a digit, '-', '_' or '.'";
-        if (strchr("-_.", id[0]) || strchr("-_.", id[n - 1]))
+                      strchr("-.", *p)))
+                        return "has a character that is not a letter, a digit, '-' or '.'";
+        if (strchr("-.", id[0]) || strchr("-.", id[n - 1]))
                 return "does not begin and end with a letter or a digit";
         if (strstr(id, ".."))
                 return "has '..' in it";

@@ -14,7 +14,7 @@ typedef struct JobIdentity {
 void identity_done(JobIdentity *identity);
 #define _cleanup_identity_ _cleanup_(identity_done)
 
-/* Why @id cannot be a job's, or NULL: letters, digits, '-', '_' and '.', at most 40, with a letter or digit at both ends and
+/* Why @id cannot be a job's, or NULL: letters, digits, '-' and '.', at most 40, with a letter or digit at both ends and
  * no "..": it becomes part of paths, a unit's name and a host name. */
 const char *job_id_problem(const char *id);
 

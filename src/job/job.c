@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -48,15 +49,22 @@ static int start_layer(const Machine *machine, int image_fd, int *ret_layer_fd) 
  * machine for another one's directories. */
 typedef struct ForeignSearch {
         const char *our_directory;
+        struct stat pid_namespace; /* the host's: the processes of a job are in one of their own */
         bool found;
 } ForeignSearch;
 
 static void look_for_foreign(pid_t pid, void *userdata) {
         _cleanup_free_ char *arguments = NULL;
         ForeignSearch *search = userdata;
+        struct stat st;
         char path[64];
         size_t size;
 
+        /* What a process of the job has for a command line is the job's to choose. */
+        snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int) pid);
+        if (stat(path, &st) < 0 || st.st_ino != search->pid_namespace.st_ino ||
+            st.st_dev != search->pid_namespace.st_dev)
+                return;
         snprintf(path, sizeof(path), "/proc/%d/cmdline", (int) pid);
         if (file_read_at(AT_FDCWD, path, 64 * 1024, &arguments, &size) < 0)
                 return;
@@ -74,7 +82,7 @@ static bool is_foreign_to(const char *directory, const char *id) {
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
         ForeignSearch search = { .our_directory = directory };
 
-        if (supervisor_pick()->groups(id, &groups) >= 0)
+        if (stat("/proc/self/ns/pid", &search.pid_namespace) >= 0 && supervisor_pick()->groups(id, &groups) >= 0)
                 (void) cgroup_visit(&groups, look_for_foreign, &search);
         return search.found;
 }
@@ -132,6 +140,9 @@ static int remove_layer(const Settings *settings, const char *id) {
         _cleanup_close_ int layer_fd = open_directory_at(layers_fd, id, false, 0);
         if (layer_fd < 0)
                 return layer_fd == -ENOENT ? 0 : layer_fd;
+        /* Whatever was stopped, a layer that a supervisor still holds is in use. */
+        if (flock(layer_fd, LOCK_EX | LOCK_NB) < 0)
+                return errno == EWOULDBLOCK ? -EBUSY : -errno;
         int r = storage_remove_any(layer_fd);
         if (r < 0)
                 return r;
@@ -189,13 +200,19 @@ bool job_exists(const Settings *settings, const char *id) {
         return layer_fd != -ENOENT;
 }
 
+/* By the supervisor of a machine that runs, or by a `prepare`. */
+static bool is_layer_held(const Settings *settings, const char *id) {
+        _cleanup_close_ int layer_fd = layer_open(settings->root_dir, id, false);
+
+        return layer_fd >= 0 && flock(layer_fd, LOCK_EX | LOCK_NB) < 0;
+}
+
 JobState job_state(const Settings *settings, const char *id) {
         _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
 
         if (job_directory_lock(settings->runtime_dir, id, false, &directory) == -EBUSY)
                 return JOB_BUSY;
-        _cleanup_close_ int layer_fd = layer_open(settings->root_dir, id, false);
-        if (layer_fd >= 0 && flock(layer_fd, LOCK_EX | LOCK_NB) < 0)
+        if (is_layer_held(settings, id))
                 return JOB_RUNNING;
         return !job_exists(settings, id) && is_foreign(settings, id) ? JOB_FOREIGN : JOB_DEAD;
 }
@@ -265,8 +282,7 @@ static int remove_dead(const Settings *settings, const char *id) {
         int r = job_directory_lock(settings->runtime_dir, id, true, &directory);
         if (r < 0)
                 return r;
-        _cleanup_close_ int layer_fd = layer_open(settings->root_dir, id, false);
-        if (layer_fd >= 0 && flock(layer_fd, LOCK_EX | LOCK_NB) < 0)
+        if (is_layer_held(settings, id))
                 return -EBUSY;
         return job_remove_locked(settings, id);
 }

@@ -111,12 +111,22 @@ static int list_from_json(const json_t *array, char ***ret) {
         return 0;
 }
 
+static int network_from_json(const json_t *json, NetworkMode *ret) {
+        const char *name = json_string_value(json);
+
+        if (!name || (!streq(name, "host") && !streq(name, "none")))
+                return -EBADMSG;
+        *ret = streq(name, "none") ? NETWORK_NONE : NETWORK_HOST;
+        return 0;
+}
+
 static int field_from_json(const Field *field, const json_t *json, void *value) {
-        if (!json || json_is_null(json)) {
-                if (field->type == FIELD_NUMBER)
-                        *(uint64_t *) value = UINT64_MAX;
-                return field->required ? -EBADMSG : 0;
+        if (field->type == FIELD_NUMBER && (json_is_null(json) || (!json && !field->required))) {
+                *(uint64_t *) value = UINT64_MAX;
+                return 0;
         }
+        if (!json || json_is_null(json))
+                return field->required ? -EBADMSG : 0;
         switch (field->type) {
         case FIELD_STRING:
                 return json_is_string(json) ? string_replace(value, json_string_value(json)) : -EBADMSG;
@@ -126,10 +136,7 @@ static int field_from_json(const Field *field, const json_t *json, void *value) 
                 *(bool *) value = json_is_true(json);
                 return json_is_boolean(json) ? 0 : -EBADMSG;
         case FIELD_NETWORK:
-                if (!json_is_string(json))
-                        return -EBADMSG;
-                *(NetworkMode *) value = streq(json_string_value(json), "none") ? NETWORK_NONE : NETWORK_HOST;
-                return 0;
+                return network_from_json(json, value);
         case FIELD_NUMBER:
                 *(uint64_t *) value = (uint64_t) json_integer_value(json);
                 return json_is_integer(json) && json_integer_value(json) >= 0 ? 0 : -EBADMSG;

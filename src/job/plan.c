@@ -22,8 +22,12 @@
 
 ImageChoice plan_choose_image(const Settings *settings, const JobIdentity *identity, const char *forced,
                               const char *fallback) {
-        /* With a response, CUSTOM_ENV_CI_JOB_IMAGE adds nothing but what a job may have forged. */
         const char *of_job = identity->has_response ? identity->response.image : gitlab_claimed_image();
+
+        /* The response has `image:` as written, and GitLab Runner's CI_JOB_IMAGE has its variables expanded. A job may have
+         * forged that: no matter, both name an image that the job chose, for its own machine. */
+        if (of_job && strchr(of_job, '$') && gitlab_claimed_image())
+                of_job = gitlab_claimed_image();
 
         if (forced)
                 return (ImageChoice){ forced, IMAGE_FORCED };

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -13,6 +14,9 @@
 
 /* How long after the agent should have killed a cancelled step we still wait for it to say so. */
 #define CANCEL_MARGIN_USEC (2 * USEC_PER_SEC)
+
+/* How often one output is copied before the other, the socket and the signals have their turn. */
+#define COPIES_MAX 64U
 
 /* One of the two outputs. */
 typedef struct Stream {
@@ -61,8 +65,8 @@ static ssize_t copy_some(Stream *stream, size_t size) {
         if (!stream->splice || stream->deaf)
                 return copy_by_hand(stream, size);
 
-        /* From a non-blocking pipe to a pipe this does not block either (splice(2)). */
-        ssize_t n = splice(stream->source_fd, NULL, stream->target_fd, NULL, size, SPLICE_F_MOVE);
+        /* The flag: without it, Linux before 6.8 waits for data when the target is a file. */
+        ssize_t n = splice(stream->source_fd, NULL, stream->target_fd, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
         if (n >= 0 || (errno != EINVAL && errno != EPIPE))
                 return n < 0 ? -errno : n;
         if (errno == EINVAL)
@@ -77,10 +81,13 @@ static bool has_data(int fd) {
         return poll(&pollfd, 1, 0) > 0 && (pollfd.revents & POLLIN);
 }
 
-/* Copies what is in the pipe now, at most stream->remaining, as far as the target takes it. */
+/* Copies what is in the pipe now, at most stream->remaining, as far as the target takes it. As long as there is no such
+ * limit, not for ever: who writes faster than we copy would keep us from all else. */
 static void stream_copy(Stream *stream) {
         stream->blocked = false;
-        while (stream->remaining > 0) {
+        for (unsigned i = 0; stream->remaining > 0; i++) {
+                if (i >= COPIES_MAX && stream->remaining == SIZE_MAX)
+                        return;
                 ssize_t n = copy_some(stream, MIN(stream->remaining, (size_t) 1024 * 1024));
 
                 if (n > 0) {
@@ -112,6 +119,16 @@ static void stream_finish(Stream *stream) {
         stream_copy(stream);
 }
 
+/* Opens a pipe once more, for reading without waiting: whoever has a descriptor that was duplicated from another can
+ * make that one wait again. Returns the descriptor or -errno. */
+static int open_again(int fd) {
+        char path[64];
+
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        int again = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+        return again < 0 ? -errno : again;
+}
+
 static int take_streams(Run *run, WireMessage *message) {
         if (message->n_fds != 2)
                 return -EBADMSG;
@@ -121,12 +138,11 @@ static int take_streams(Run *run, WireMessage *message) {
                 /* A pipe cannot make us hang or do harm; anything else a hostile agent could pass might. */
                 if (fstat(message->fds[i], &st) < 0 || !S_ISFIFO(st.st_mode))
                         return -EBADMSG;
-                int r = fd_set_nonblock(message->fds[i], true);
-                if (r < 0)
-                        return r;
+                int fd = open_again(message->fds[i]);
+                if (fd < 0)
+                        return fd;
+                run->streams[i].source_fd = fd;
         }
-        for (size_t i = 0; i < 2; i++)
-                run->streams[i].source_fd = TAKE_FD(message->fds[i]);
         run->started = true;
         return 0;
 }
@@ -139,6 +155,8 @@ static int handle_message(Run *run, WireMessage *message) {
         case WIRE_STARTED:
                 return run->started ? -EBADMSG : take_streams(run, message);
         case WIRE_EXITED:
+                if (!run->started)
+                        return -EBADMSG;
                 r = wire_parse_exited(message, &run->outcome.exited);
                 if (r < 0)
                         return r;
@@ -146,6 +164,8 @@ static int handle_message(Run *run, WireMessage *message) {
                 run->ended = true;
                 return 0;
         case WIRE_FAILED:
+                if (run->started)
+                        return -EBADMSG;
                 r = wire_parse_failed(message, &failed);
                 if (r < 0)
                         return r;
@@ -182,7 +202,9 @@ static void cancel(Run *run) {
                 return;
         run->cancelled = true;
         run->outcome.signal = (int) info.ssi_signo;
-        run->deadline = clock_deadline(run->kill_timeout_usec + CANCEL_MARGIN_USEC);
+        run->deadline = run->kill_timeout_usec < USEC_INFINITY - CANCEL_MARGIN_USEC ?
+                                clock_deadline(run->kill_timeout_usec + CANCEL_MARGIN_USEC) :
+                                USEC_INFINITY;
         (void) wire_send(run->socket_fd, WIRE_KILL, NULL, 0, NULL, 0);
 }
 
@@ -244,7 +266,8 @@ static int catch_signals(void) {
 
 int step_run(int socket_fd, const char *shell, int script_fd, uint64_t kill_timeout_usec, StepOutcome *ret) {
         char *argv[] = { (char *) shell, NULL };
-        WireExec exec = { .argv = argv, .kill_timeout_msec = (uint32_t) (kill_timeout_usec / USEC_PER_MSEC) };
+        WireExec exec = { .argv = argv,
+                          .kill_timeout_msec = (uint32_t) MIN(kill_timeout_usec / USEC_PER_MSEC, UINT32_MAX) };
         _cleanup_(run_done) Run run = {
                 .socket_fd = socket_fd,
                 .signal_fd = catch_signals(),

@@ -163,6 +163,8 @@ static int become_nspawn(const Supervision *s, const CgroupSet *groups, char **a
 
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
+        /* The search is for the administrator's program, not for what the runner's PATH may have first. */
+        setenv("PATH", NSPAWN_SEARCH_PATH, true);
         execvpe(arguments[0], arguments, environment);
         return -errno;
 }
