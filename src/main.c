@@ -63,7 +63,7 @@ static int load_settings(const Arguments *arguments, Settings *settings, char pr
 /* Runs the command: a negative or positive result as of Command.run. */
 static int run_command(Arguments *arguments) {
         Invocation *invocation = &arguments->invocation;
-        Settings settings = { 0 };
+        _cleanup_(settings_done) Settings settings = { 0 };
         char problem[512];
 
         int r = settings_init(&settings);
@@ -81,16 +81,15 @@ static int run_command(Arguments *arguments) {
         }
 
         invocation->settings = &settings;
-        r = invocation->command->run(invocation);
-        settings_done(&settings);
-        return r;
+        return invocation->command->run(invocation);
 }
 
 static int usage_error(const Arguments *arguments) {
         const Command *command = arguments->invocation.command;
 
         log_error("%s", arguments->problem);
-        log_notice("See 'nspawn-runner %s%s--help'.", command && !(command->flags & COMMAND_HIDDEN) ? command->name : "",
+        log_notice("See 'nspawn-runner %s%s--help'.",
+                   command && !(command->flags & COMMAND_HIDDEN) ? command->name : "",
                    command && !(command->flags & COMMAND_HIDDEN) ? " " : "");
         return command && command->flags & COMMAND_STAGE ? exit_status_for_stage(-EINVAL) : EXIT_USAGE;
 }

@@ -8,7 +8,9 @@
 /* The agent inside the container. It runs as root of the container, among the processes of a job that may be
  * hostile: it protects the host from nothing (the kernel does), and has to stay alive for honest jobs. */
 
+#ifndef AGENT_DIR /* the tests, which are not root, have their own */
 #define AGENT_DIR "/run/nspawn-runner"
+#endif
 #define AGENT_PATH "/run/nspawn-runner-agent" /* where the host binds this binary */
 
 /* --- first.c: what the container's first process does before anything of the image runs --- */
@@ -45,7 +47,7 @@ typedef struct Step {
         WireExited exited;
         uint64_t kill_timeout_usec, kill_at_usec;
         int output_fds[2]; /* read ends of its stdout and stderr */
-        char script_path[64];
+        char script_path[256];
 } Step;
 
 /* Starts @exec with @script_fd as its script (negative: none) in a session of its own. 0, or -errno with *ret_cause

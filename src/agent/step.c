@@ -41,7 +41,7 @@ static int build_environment(const char *shell, char ***ret) {
 
 static int write_script(int source_fd, char *ret_path, size_t size) {
         static unsigned counter;
-        char path[64];
+        char path[256];
         off_t offset = 0;
         struct stat st;
 

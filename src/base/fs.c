@@ -64,11 +64,14 @@ int mkdir_parents(const char *path, mode_t mode) {
 /* Opens directory @name of @dir_fd unless something is mounted on it: -EXDEV then. A nested btrfs subvolume is no
  * mount. */
 static int open_to_remove(int dir_fd, const char *name) {
-        struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW,
-                                .resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS };
-        int fd = (int) syscall(SYS_openat2, dir_fd, name, &how, sizeof(how));
+        _cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        struct statx st;
 
-        return fd < 0 ? -errno : fd;
+        if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, 0, &st) < 0)
+                return -errno;
+        if (st.stx_attributes & STATX_ATTR_MOUNT_ROOT)
+                return -EXDEV;
+        return TAKE_FD(fd);
 }
 
 /* Root of a container without user namespace may set the immutable and append-only flags, which hold for us, too.

@@ -148,7 +148,7 @@ static int check_count(Arguments *arguments) {
 int arguments_parse(int argc, char **argv, Arguments *ret) {
         bool only_words = false;
 
-        *ret = (Arguments) { .invocation.arguments = argv };
+        *ret = (Arguments){ .invocation.arguments = argv };
         for (int i = 1; i < argc;) {
                 char *word = argv[i];
 
@@ -156,8 +156,8 @@ int arguments_parse(int argc, char **argv, Arguments *ret) {
                         only_words = true;
                         i++;
                 } else if (!only_words && word[0] == '-' && word[1]) {
-                        int n = word[1] == '-' ? parse_long(ret, word, argv[i + 1])
-                                               : parse_short(ret, word, argv[i + 1]);
+                        int n = word[1] == '-' ? parse_long(ret, word, argv[i + 1]) :
+                                                 parse_short(ret, word, argv[i + 1]);
                         if (n < 0)
                                 return n;
                         i += n;

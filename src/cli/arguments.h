@@ -6,11 +6,11 @@
 /* What the words of a command line mean, by the tables of commands.c. */
 typedef struct Arguments {
         bool help, version;
-        unsigned verbosity;         /* 1: --verbose, 2: --debug */
-        const char *config_file;    /* or NULL */
-        const char *root;           /* or NULL */
-        Invocation invocation;      /* its command is NULL where none was named */
-        char problem[256];          /* why parsing failed, without a program's name before it */
+        unsigned verbosity;      /* 1: --verbose, 2: --debug */
+        const char *config_file; /* or NULL */
+        const char *root;        /* or NULL */
+        Invocation invocation;   /* its command is NULL where none was named */
+        char problem[256];       /* why parsing failed, without a program's name before it */
 } Arguments;
 
 /* Reads @argv, which must outlive @ret; the words that are not options move to its front. Options, those of all

@@ -25,6 +25,7 @@ typedef struct Progress {
         bool terminal;
         uint64_t begin_usec, drawn_usec;
         char step[STEP_BYTES_MAX];
+        unsigned verbs_seen;                    /* by worth_a_line() */
         char lines[LAST_LINES][LINE_BYTES_MAX]; /* a ring */
         size_t n_lines;
 } Progress;
@@ -71,23 +72,29 @@ static void copy_printable(char *to, size_t size, const char *from) {
         to[n] = 0;
 }
 
-/* Where each package is a step, what is done with the packages is enough for a log. */
-static bool same_step(const Builder *builder, const char *a, const char *b) {
-        size_t n = strcspn(a, " ");
+/* Where each package is a step, a log has only what is done with the packages: "Retrieving" once, and of "Unpacking the
+ * base system", "Unpacking tar" and so on the first. */
+static bool worth_a_line(Progress *progress, const char *step) {
+        static const char *const verbs[] = { "Retrieving ", "Validating ", "Extracting " };
 
-        return builder->names_packages ? strncmp(a, b, n + 1) == 0 : streq(a, b);
+        if (!progress->builder->names_packages)
+                return true;
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
+                if (startswith(step, verbs[i])) {
+                        bool seen = progress->verbs_seen & 1U << i;
+                        progress->verbs_seen |= 1U << i;
+                        return !seen;
+                }
+        const char *space = strchr(step, ' ');
+        return !space || strchr(space + 1, ' ');
 }
 
 static void show_step(Progress *progress, const char *text) {
-        char step[STEP_BYTES_MAX];
-
-        copy_printable(step, sizeof(step), text);
-        bool same = same_step(progress->builder, step, progress->step);
-        strcpy(progress->step, step);
+        copy_printable(progress->step, sizeof(progress->step), text);
         if (progress->terminal)
                 draw(progress);
-        else if (!same && log_get_level() < LOG_LEVEL_VERBOSE)
-                log_notice("%s", step);
+        else if (worth_a_line(progress, progress->step) && log_get_level() < LOG_LEVEL_VERBOSE)
+                log_notice("%s", progress->step);
 }
 
 static void on_line(void *userdata, const char *line) {

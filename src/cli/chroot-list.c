@@ -14,8 +14,12 @@
 
 /* storage: the driver that a job would use; type: what the image is, a subvolume or a directory. */
 static const TableColumn columns[] = {
-        { "name", COLUMN_TEXT }, { "path", COLUMN_TEXT },   { "storage", COLUMN_TEXT },
-        { "type", COLUMN_TEXT }, { "size", COLUMN_NUMBER }, { "boot", COLUMN_TEXT },
+        { "name", COLUMN_TEXT },
+        { "path", COLUMN_TEXT },
+        { "storage", COLUMN_TEXT },
+        { "type", COLUMN_TEXT },
+        { "size", COLUMN_NUMBER },
+        { "boot", COLUMN_TEXT },
         { 0 },
 };
 
@@ -40,12 +44,9 @@ static int add_image(const Image *image, const StorageDriver *driver, BootMode b
                 (void) format_bytes(bytes, size);
 
         const char *cells[ELEMENTSOF(columns) - 1] = {
-                image->name,
-                image->path,
-                driver->name,
-                btrfs_is_subvolume(image->fd) ? "subvolume" : "directory",
-                *size ? size : NULL,
-                boot_mode(image, boot),
+                image->name,         image->path,
+                driver->name,        btrfs_is_subvolume(image->fd) ? "subvolume" : "directory",
+                *size ? size : NULL, boot_mode(image, boot),
         };
         return table_add(table, cells);
 }

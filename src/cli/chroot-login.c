@@ -39,6 +39,7 @@ typedef struct Login {
         const Image *image;
         bool terminal;
         UidRange users;
+        char key[17];     /* stands for the image in names of the system */
         CgroupSet groups; /* on hosts without systemd: those of the container, */
         CgroupSet home;   /* and our own */
         int signal_fd;
@@ -71,9 +72,10 @@ static int explain_busy(const Settings *settings, const Image *image) {
         _cleanup_free_ char *jobs = jobs_of_image(settings, image);
 
         if (jobs)
-                log_error("Image '%s' is in use, and its file system has no snapshots: changing it would change it under "
-                          "the jobs %s. Try again when they have ended.",
-                          image->name, jobs);
+                log_error(
+                        "Image '%s' is in use, and its file system has no snapshots: changing it would change it under "
+                        "the jobs %s. Try again when they have ended.",
+                        image->name, jobs);
         else
                 log_error("Image '%s' is in use: somebody is logged in to it, or a job is just starting or ending",
                           image->name);
@@ -112,6 +114,43 @@ static const char *find_shell(const Image *image) {
         return NULL;
 }
 
+/* Where a symlink /etc/resolv.conf leads into /run, which is empty in a container that is not booted (systemd-resolved
+ * makes it so): that path, else NULL. */
+static char *resolver_in_run(const Image *image) {
+        char target[256];
+        _cleanup_close_ int etc_fd = open_in_root(image->fd, "etc", O_PATH | O_DIRECTORY);
+
+        ssize_t n = etc_fd < 0 ? -1 : readlinkat(etc_fd, "resolv.conf", target, sizeof(target) - 1);
+        if (n < 0)
+                return NULL;
+        target[n] = 0;
+
+        const char *path = target;
+        if (startswith(path, "../"))
+                path += 2; /* of /etc */
+        return startswith(path, "/run/") && !strstr(path, "/../") && !strchr(path, ':') ? strdup(path) : NULL;
+}
+
+/* The host's resolver, for apt. Bound, not copied: what is copied would stay in the image. */
+static int add_resolver(const Login *login, char ***arguments) {
+        _cleanup_free_ char *in_run = resolver_in_run(login->image);
+
+        if (access("/etc/resolv.conf", R_OK) < 0)
+                return strv_extend(arguments, "--resolv-conf=off");
+        if (in_run) {
+                int r = strv_extend(arguments, "--resolv-conf=off");
+                return r < 0 ? r : strv_extendf(arguments, "--bind-ro=/etc/resolv.conf:%s", in_run);
+        }
+
+        /* A place to mount on. nspawn could not make it through a mapped mount, where the host's root has no user. */
+        _cleanup_close_ int etc_fd = open_in_root(login->image->fd, "etc", O_RDONLY | O_DIRECTORY);
+        if (etc_fd >= 0) {
+                int fd = openat(etc_fd, "resolv.conf", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+                closep(&fd);
+        }
+        return strv_extend(arguments, "--resolv-conf=bind-host");
+}
+
 static int login_arguments(const Login *login, const char *shell, char ***ret) {
         _cleanup_strv_ char **arguments = NULL;
         char name[HOST_NAME_BYTES_MAX + 1];
@@ -120,11 +159,11 @@ static int login_arguments(const Login *login, const char *shell, char ***ret) {
                 "--quiet",
                 "--link-journal=no",
                 "--timezone=off",
-                /* Bound, not copied: what is copied would stay in the image. */
-                "--resolv-conf=bind-host",
                 /* A minimal PID 1 that reaps what the shell leaves. */
                 "--as-pid2",
                 "--setenv=LANG=C.UTF-8",
+                /* What an administrator typed is not for the jobs to read. */
+                "--setenv=HISTFILE=/dev/null",
                 login->terminal ? "--console=interactive" : "--console=pipe",
                 /* Without systemd there is nobody to make a scope; the groups are ours then. */
                 host_is_systemd() ? "--register=yes" : "--register=no",
@@ -137,9 +176,11 @@ static int login_arguments(const Login *login, const char *shell, char ***ret) {
                 if (fixed[i])
                         r = strv_extend(&arguments, fixed[i]);
         if (r >= 0)
+                r = add_resolver(login, &arguments);
+        if (r >= 0)
                 r = strv_extendf(&arguments, "--directory=%s", login->image->path);
         if (r >= 0)
-                r = strv_extendf(&arguments, "--machine=nspawn-runner-login-%d", (int) getpid());
+                r = strv_extendf(&arguments, "--machine=nspawn-runner-login-%s", login->key);
         if (r >= 0)
                 r = strv_extendf(&arguments, "--hostname=%s", name);
         if (r >= 0)
@@ -186,20 +227,24 @@ static int mount_image(const Login *login) {
         return r < 0 ? log_error_errno(r, "Cannot mount image '%s': %m", path) : 0;
 }
 
+static void make_key(const Image *image, char ret[static 17]) {
+        static const uint8_t hash_key[16] = "chroot-login";
+        Hash hash;
+
+        hash_init(&hash, hash_key);
+        hash_string(&hash, image->path);
+        snprintf(ret, 17, "%016llx", (unsigned long long) hash_finish(&hash));
+}
+
 /* Control groups for the container where no systemd makes them: nspawn makes others below those it is started in. Named
  * after the image, so that what a killed login leaves is found by the next one. */
 static int find_groups(Login *login) {
-        static const uint8_t key[16] = "chroot-login";
         char name[64];
-        Hash hash;
 
         if (host_is_systemd())
                 return 0;
-        hash_init(&hash, key);
-        hash_string(&hash, login->image->path);
         /* The dot keeps it apart from jobs. */
-        snprintf(name, sizeof(name), ".login-%016llx", (unsigned long long) hash_finish(&hash));
-
+        snprintf(name, sizeof(name), ".login-%s", login->key);
         int r = cgroup_detached(name, &login->groups);
         if (r >= 0)
                 r = cgroup_of_process(0, &login->home);
@@ -344,6 +389,7 @@ int cmd_chroot_login(const Invocation *invocation) {
                 .terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO),
                 .users = UID_RANGE_NONE,
         };
+        make_key(image, login.key);
         r = image_lock_exclusive(image->fd);
         if (r == -EBUSY)
                 return explain_busy(settings, image);

@@ -59,6 +59,8 @@ const Command commands[] = {
         { "chroot-login", "NAME", 1, 1, NULL, COMMAND_STATUS, cmd_chroot_login,
           "Open a shell in an image, to change it" },
         { "toml", "[NAME]", 0, 1, NULL, 0, cmd_toml, "Print the section of an image for GitLab Runner's config.toml" },
+        { "doctor", "", 0, 0, NULL, COMMAND_STATUS | COMMAND_BAD_CONFIG, cmd_doctor,
+          "Check whether this host can run jobs" },
         { "status", "", 0, 0, json_options, 0, cmd_status, "List the jobs that exist now" },
         { "gc", "", 0, 0, gc_options, 0, cmd_gc, "Remove what no living job owns" },
         { 0 },

@@ -9,13 +9,17 @@
 #include "base/log.h"
 #include "base/string.h"
 #include "cli/command.h"
+#include "cli/image-common.h"
 #include "image/image.h"
 
 /* Reads one character of UTF-8. Returns its length, or 0 for what is none: TOML knows nothing else. */
 static size_t utf8_length(const char *text) {
         const unsigned char *p = (const unsigned char *) text;
-        size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3 :
-                   p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
+        size_t n = p[0] < 0x80                 ? 1 :
+                   p[0] >= 0xc2 && p[0] < 0xe0 ? 2 :
+                   p[0] >= 0xe0 && p[0] < 0xf0 ? 3 :
+                   p[0] >= 0xf0 && p[0] < 0xf5 ? 4 :
+                                                 0;
 
         for (size_t i = 1; i < n; i++)
                 if ((p[i] & 0xc0) != 0x80)
@@ -122,10 +126,12 @@ int toml_write(FILE *stream, const TomlRunner *runner) {
               stream);
         r = write_stage(stream, runner, "config", "gitlab-config", NULL);
         if (r >= 0 && !runner->image)
-                fputs("    # A job must name its image. For one that others get, add: \"--default-image\", \"NAME\"\n", stream);
+                fputs("    # A job must name its image. For one that others get, add: \"--default-image\", \"NAME\"\n",
+                      stream);
         if (r >= 0)
-                r = runner->image ? write_stage(stream, runner, "prepare", "prepare", "--default-image", runner->image, NULL) :
-                                    write_stage(stream, runner, "prepare", "prepare", NULL);
+                r = runner->image ?
+                            write_stage(stream, runner, "prepare", "prepare", "--default-image", runner->image, NULL) :
+                            write_stage(stream, runner, "prepare", "prepare", NULL);
         if (r >= 0)
                 r = write_stage(stream, runner, "run", "run", NULL);
         if (r >= 0)
@@ -144,19 +150,6 @@ int toml_write(FILE *stream, const TomlRunner *runner) {
         return 0;
 }
 
-/* Says that there is no such image, and which ones there are. */
-static int no_such_image(const Settings *settings, const char *name, int error) {
-        _cleanup_strv_ char **names = NULL;
-
-        int r = image_list(settings->root_dir, &names);
-        log_error_errno(error, "Cannot use image '%s' in %s: %m", name, settings->root_dir);
-        if (r >= 0 && strv_length(names) == 0)
-                log_notice("There are no images yet; 'nspawn-runner chroot-create NAME' makes one.");
-        for (char **other = names; r >= 0 && other && *other; other++)
-                log_notice("There is: %s", *other);
-        return error;
-}
-
 /* The image that jobs without one get: the argument, else the setting, else the only one there is, else none. */
 static int choose_image(const Invocation *invocation, char **ret) {
         const Settings *settings = invocation->settings;
@@ -168,23 +161,19 @@ static int choose_image(const Invocation *invocation, char **ret) {
                 int r = image_list(settings->root_dir, &names);
                 if (r < 0)
                         return log_error_errno(r, "Cannot list the images in %s: %m", settings->root_dir);
-                return strv_length(names) == 1 ? string_replace(ret, names[0]) : 0;
+                return strv_length(names) == 1 && string_replace(ret, names[0]) < 0 ? log_oom() : 0;
         }
         if (!name)
                 name = settings->default_image;
-        const char *problem = image_name_problem(name);
-        if (problem) {
-                log_error("Image name '%s' %s", name, problem);
-                return -EINVAL;
-        }
-        int r = image_open(settings->root_dir, name, &image);
-        return r < 0 ? no_such_image(settings, name, r) : string_replace(ret, name);
+        int r = open_image_logged(settings, name, &image);
+        if (r < 0)
+                return r;
+        return string_replace(ret, name) < 0 ? log_oom() : 0;
 }
 
 /* What was given for this call holds for those that GitLab Runner makes, from whatever directory. */
 static int collect_global_options(const Invocation *invocation, char ***ret) {
         _cleanup_strv_ char **options = NULL;
-        int r = 0;
 
         if (invocation->config_file) {
                 _cleanup_free_ char *path = realpath(invocation->config_file, NULL);
@@ -196,7 +185,7 @@ static int collect_global_options(const Invocation *invocation, char ***ret) {
         if (invocation->root && (strv_extend(&options, "--root") < 0 || strv_extend(&options, invocation->root) < 0))
                 return log_oom();
         *ret = TAKE_PTR(options);
-        return r;
+        return 0;
 }
 
 int cmd_toml(const Invocation *invocation) {

@@ -47,7 +47,7 @@ static int fail_syntax(Reader *reader) {
                 return -ENOMEM;
 
         case YAML_READER_ERROR: /* bad UTF-8, control characters: only the offset is known */
-                *problem = (ConfigProblem) { 0 };
+                *problem = (ConfigProblem){ 0 };
                 snprintf(problem->text, sizeof(problem->text), "not a text file: %s at byte %zu",
                          parser->problem ? parser->problem : "bad character", parser->problem_offset);
                 return -EINVAL;
@@ -92,8 +92,9 @@ static int next(Reader *reader) {
                 return fail_syntax(reader);
 
         if (reader->event.type == YAML_ALIAS_EVENT)
-                return fail(reader, "aliases such as '*%s' are not supported here; write the value in quotes if none was "
-                                    "meant",
+                return fail(reader,
+                            "aliases such as '*%s' are not supported here; write the value in quotes if none was "
+                            "meant",
                             (const char *) reader->event.data.alias.anchor);
         if (!tag_is_known(event_tag(&reader->event)))
                 return fail(reader, "tag '%s' is not supported here", (const char *) event_tag(&reader->event));
@@ -150,8 +151,8 @@ static int read_scalar(Reader *reader, const SettingInfo *info) {
                 return fail(reader, "'%s' must be text without NUL bytes", setting_name(info));
         int r = setting_assign(reader->settings, info, text, &expect);
         if (r == -EINVAL)
-                return fail(reader, "'%s' must be %s%s", setting_name(info),
-                            setting_is_list(info) ? "a list of " : "", expect);
+                return fail(reader, "'%s' must be %s%s", setting_name(info), setting_is_list(info) ? "a list of " : "",
+                            expect);
         return r;
 }
 

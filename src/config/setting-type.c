@@ -165,13 +165,26 @@ typedef struct Unit {
 
 /* The spellings that systemd.time(7) knows, up to a day. The first ones of a size are those that we write. */
 static const Unit time_units[] = {
-        { "d", USEC_PER_DAY },       { "h", USEC_PER_HOUR },         { "min", USEC_PER_MINUTE },
-        { "s", USEC_PER_SEC },       { "ms", USEC_PER_MSEC },        { "us", 1 },
-        { "day", USEC_PER_DAY },     { "days", USEC_PER_DAY },       { "hr", USEC_PER_HOUR },
-        { "hour", USEC_PER_HOUR },   { "hours", USEC_PER_HOUR },     { "m", USEC_PER_MINUTE },
-        { "minute", USEC_PER_MINUTE }, { "minutes", USEC_PER_MINUTE }, { "sec", USEC_PER_SEC },
-        { "second", USEC_PER_SEC },  { "seconds", USEC_PER_SEC },    { "msec", USEC_PER_MSEC },
-        { "usec", 1 },               { "", USEC_PER_SEC },
+        { "d", USEC_PER_DAY },
+        { "h", USEC_PER_HOUR },
+        { "min", USEC_PER_MINUTE },
+        { "s", USEC_PER_SEC },
+        { "ms", USEC_PER_MSEC },
+        { "us", 1 },
+        { "day", USEC_PER_DAY },
+        { "days", USEC_PER_DAY },
+        { "hr", USEC_PER_HOUR },
+        { "hour", USEC_PER_HOUR },
+        { "hours", USEC_PER_HOUR },
+        { "m", USEC_PER_MINUTE },
+        { "minute", USEC_PER_MINUTE },
+        { "minutes", USEC_PER_MINUTE },
+        { "sec", USEC_PER_SEC },
+        { "second", USEC_PER_SEC },
+        { "seconds", USEC_PER_SEC },
+        { "msec", USEC_PER_MSEC },
+        { "usec", 1 },
+        { "", USEC_PER_SEC },
 };
 
 /* Finds the unit whose name is the @length bytes at @text. */
@@ -250,8 +263,12 @@ const SettingType setting_time = {
 /* --- sizes --- */
 
 static const Unit size_units[] = {
-        { "T", UINT64_C(1) << 40 }, { "G", UINT64_C(1) << 30 }, { "M", UINT64_C(1) << 20 },
-        { "K", UINT64_C(1) << 10 }, { "B", 1 },                 { "", 1 },
+        { "T", UINT64_C(1) << 40 },
+        { "G", UINT64_C(1) << 30 },
+        { "M", UINT64_C(1) << 20 },
+        { "K", UINT64_C(1) << 10 },
+        { "B", 1 },
+        { "", 1 },
 };
 
 static int memory_assign(const SettingInfo *info, const char *text, void *value) {
@@ -259,7 +276,7 @@ static int memory_assign(const SettingInfo *info, const char *text, void *value)
         uint64_t whole, fraction, number;
 
         if (streq(text, "infinity")) {
-                *size = (MemorySize) { .bytes = UINT64_MAX };
+                *size = (MemorySize){ .bytes = UINT64_MAX };
                 return 0;
         }
 
@@ -273,7 +290,7 @@ static int memory_assign(const SettingInfo *info, const char *text, void *value)
                         return r;
                 if (number < 1 || number > 10000)
                         return -ERANGE;
-                *size = (MemorySize) { .permyriad = (unsigned) number };
+                *size = (MemorySize){ .permyriad = (unsigned) number };
                 return 0;
         }
 
@@ -285,7 +302,7 @@ static int memory_assign(const SettingInfo *info, const char *text, void *value)
                 return r;
         if (number == UINT64_MAX || !in_range(info, number))
                 return -ERANGE;
-        *size = (MemorySize) { .bytes = number };
+        *size = (MemorySize){ .bytes = number };
         return 0;
 }
 

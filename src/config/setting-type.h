@@ -31,8 +31,8 @@ struct SettingType {
         void (*clear)(void *value); /* frees what the value owns and unsets it; NULL: nothing to free */
 };
 
-extern const SettingType setting_boolean, setting_boot, setting_network, setting_number, setting_time,
-        setting_memory, setting_string, setting_optional_string, setting_list;
+extern const SettingType setting_boolean, setting_boot, setting_network, setting_number, setting_time, setting_memory,
+        setting_string, setting_optional_string, setting_list;
 
 /* Checks for the table. */
 bool text_is_absolute_path(const char *text); /* normalized, not "/" */

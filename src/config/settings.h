@@ -36,7 +36,7 @@ typedef struct Settings {
         bool seccomp;
         char **system_call_filter; /* names and @groups allowed besides systemd-nspawn's own */
         NetworkMode network;
-        char **bind;    /* "SOURCE[:TARGET]" */
+        char **bind; /* "SOURCE[:TARGET]" */
         char **bind_ro;
 } Settings;
 

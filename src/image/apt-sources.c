@@ -156,9 +156,9 @@ static char ***stanza_field(Stanza *stanza, const char *line, size_t length) {
                 const char *name;
                 char ***words;
         } fields[] = {
-                { "Types", &stanza->types },           { "URIs", &stanza->uris },
-                { "Suites", &stanza->suites },         { "Components", &stanza->components },
-                { "Signed-By", &stanza->signed_by },   { "Enabled", &stanza->enabled },
+                { "Types", &stanza->types },         { "URIs", &stanza->uris },
+                { "Suites", &stanza->suites },       { "Components", &stanza->components },
+                { "Signed-By", &stanza->signed_by }, { "Enabled", &stanza->enabled },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(fields); i++)
@@ -175,9 +175,9 @@ static bool strv_contains(char *const *v, const char *s) {
 }
 
 static int stanza_finish(Stanza *stanza, AptSources *sources) {
-        bool enabled = !stanza->enabled || !(strcasecmp(stanza->enabled[0], "no") == 0 ||
-                                             strcasecmp(stanza->enabled[0], "false") == 0 ||
-                                             streq(stanza->enabled[0], "0"));
+        bool enabled = !stanza->enabled ||
+                       !(strcasecmp(stanza->enabled[0], "no") == 0 || strcasecmp(stanza->enabled[0], "false") == 0 ||
+                         streq(stanza->enabled[0], "0"));
         /* More words: the key itself instead of the name of a file. */
         const char *keyring = strv_length(stanza->signed_by) == 1 ? stanza->signed_by[0] : NULL;
         int r = 0;
@@ -225,8 +225,8 @@ static int read_file(int dir_fd, const char *name, AptSources *sources) {
 
         if (fd < 0 || fd_read_all(fd, FILE_BYTES_MAX, &text, NULL) < 0)
                 return 0;
-        return endswith(name, ".sources") ? apt_sources_parse_deb822(text, sources)
-                                          : apt_sources_parse_list(text, sources);
+        return endswith(name, ".sources") ? apt_sources_parse_deb822(text, sources) :
+                                            apt_sources_parse_list(text, sources);
 }
 
 static int compare_names(const void *a, const void *b) {
@@ -297,6 +297,15 @@ static const AptSource *find_suite(const AptSources *sources, const char *uri, c
         return NULL;
 }
 
+/* The distribution's own keyring has two names, "X.gpg" and, newer, "X.pgp". */
+static bool is_own_keyring(const char *keyring, const Distribution *distribution) {
+        const char *end = strrchr(distribution->keyring, '.');
+        size_t n = (size_t) (end - distribution->keyring);
+
+        return !keyring || (strncmp(keyring, distribution->keyring, n) == 0 &&
+                            (streq(keyring + n, ".gpg") || streq(keyring + n, ".pgp")));
+}
+
 /* Whole archives, rather than somebody's packages for the same suite: they have updates of the suite too, or they look
  * like a mirror and are signed by nobody else. */
 static bool is_archive(const AptSources *sources, const AptSource *source, const Distribution *distribution,
@@ -305,8 +314,7 @@ static bool is_archive(const AptSources *sources, const AptSource *source, const
 
         if (find_suite(sources, source->uri, codename, "-updates"))
                 return true;
-        return streq(last + 1, distribution->archive) &&
-               (!source->keyring || streq(source->keyring, distribution->keyring));
+        return streq(last + 1, distribution->archive) && is_own_keyring(source->keyring, distribution);
 }
 
 int mirror_pick(const AptSources *sources, const Distribution *distribution, const char *codename, Mirror *ret) {
@@ -318,7 +326,8 @@ int mirror_pick(const AptSources *sources, const Distribution *distribution, con
                 if (streq(source->suite, codename) && strv_contains(source->components, "main") &&
                     is_archive(sources, source, distribution, codename))
                         if (string_replace(&mirror.archive, source->uri) < 0 ||
-                            string_replace(&mirror.keyring, source->keyring) < 0)
+                            (!is_own_keyring(source->keyring, distribution) &&
+                             string_replace(&mirror.keyring, source->keyring) < 0))
                                 return -ENOMEM;
         }
 

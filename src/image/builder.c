@@ -108,9 +108,9 @@ static int debootstrap_completion(const BuildPlan *plan, const char *target, cha
         _cleanup_free_ char *components = strdup(plan->distribution->components);
         const char *const head[] = { "/bin/sh", "-c", debootstrap_completion_script, "complete", target, plan->suite };
         /* What makes the mirror of the security updates of the default mirror: "+" is the same one. */
-        const char *security = suite_is_rolling(plan->distribution, plan->suite) ? ""
-                               : plan->distribution->default_security            ? "+-security"
-                                                                                 : "+";
+        const char *security = suite_is_rolling(plan->distribution, plan->suite) ? "" :
+                               plan->distribution->default_security              ? "+-security" :
+                                                                                   "+";
         int r = 0;
 
         if (!components)
@@ -173,16 +173,18 @@ static const Builder *find_builder(void) {
 
 static int find_suite(const char *suite, const HostSystem *host, BuildPlan *plan, char **ret_problem) {
         if (!suite && !host->codename)
-                return problem(ret_problem, "This host's os-release names no suite of Debian or Ubuntu: choose one with "
-                                            "--suite.");
+                return problem(ret_problem,
+                               "This host's os-release names no suite of Debian or Ubuntu: choose one with "
+                               "--suite.");
         plan->suite = strdup(suite ? suite : host->codename);
         if (!plan->suite)
                 return -ENOMEM;
 
         plan->distribution = suite_distribution(plan->suite, host);
         if (!plan->distribution)
-                return problem(ret_problem, "'%s' is no suite of Debian or Ubuntu that this host knows%s. Newer suites "
-                                            "become known with the package distro-info-data.",
+                return problem(ret_problem,
+                               "'%s' is no suite of Debian or Ubuntu that this host knows%s. Newer suites "
+                               "become known with the package distro-info-data.",
                                plan->suite, suite ? "" : " (it is this host's own: choose another with --suite)");
         return 0;
 }
@@ -195,6 +197,18 @@ static int find_mirror(const HostSystem *host, BuildPlan *plan) {
                 return 0;
         int r = apt_sources_read(APT_DIRECTORY, &sources);
         return r < 0 ? r : mirror_pick(&sources, plan->distribution, host->codename, &plan->mirror);
+}
+
+/* Where the distribution's keyring has only the newer of its two names, that one it is. */
+static int find_keyring(BuildPlan *plan) {
+        const char *keyring = plan->distribution->keyring;
+        _cleanup_free_ char *newer = NULL;
+
+        if (plan->mirror.keyring || access(keyring, R_OK) >= 0)
+                return 0;
+        if (string_printf(&newer, "%.*s.pgp", (int) (strrchr(keyring, '.') - keyring), keyring) < 0)
+                return -ENOMEM;
+        return access(newer, R_OK) < 0 ? 0 : string_replace(&plan->mirror.keyring, newer);
 }
 
 int build_plan_make(const char *suite, BuildPlan *ret, char **ret_problem) {
@@ -213,9 +227,13 @@ int build_plan_make(const char *suite, BuildPlan *ret, char **ret_problem) {
         if (r < 0)
                 return r;
 
+        r = find_keyring(&plan);
+        if (r < 0)
+                return r;
         if (access(plan_keyring(&plan), R_OK) < 0)
-                return problem(ret_problem, "%s, with the keys that %s's packages are signed with, is missing: install "
-                                            "the package %s.",
+                return problem(ret_problem,
+                               "%s, with the keys that %s's packages are signed with, is missing: install "
+                               "the package %s.",
                                plan_keyring(&plan), plan.distribution->label, plan.distribution->keyring_package);
 
         plan.eatmydata = program_exists("eatmydata");

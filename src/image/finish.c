@@ -11,9 +11,8 @@
 
 #define KEYRING_BYTES_MAX (16 << 20)
 
-static const char hosts[] =
-        "127.0.0.1\tlocalhost\n"
-        "::1\t\tlocalhost ip6-localhost ip6-loopback\n";
+static const char hosts[] = "127.0.0.1\tlocalhost\n"
+                            "::1\t\tlocalhost ip6-localhost ip6-loopback\n";
 
 static int remove_file(int tree_fd, const char *directory, const char *name) {
         _cleanup_close_ int fd = open_in_root(tree_fd, directory, O_RDONLY | O_DIRECTORY);
@@ -81,8 +80,9 @@ int finish_tree(int tree_fd) {
         int r = clear_machine_id(tree_fd, etc_fd);
         if (r >= 0)
                 r = remove_file(tree_fd, "etc", "hostname");
+        /* There, and empty: the host's is mounted over it. */
         if (r >= 0)
-                r = remove_file(tree_fd, "etc", "resolv.conf");
+                r = file_replace_at(etc_fd, "resolv.conf", "", 0, 0644);
         if (r >= 0 && fstatat(etc_fd, "hosts", &st, AT_SYMLINK_NOFOLLOW) < 0)
                 r = file_replace_at(etc_fd, "hosts", hosts, strlen(hosts), 0644);
         if (r >= 0)

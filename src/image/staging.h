@@ -7,14 +7,14 @@
  * somebody works in it; unlocked, it is what an interrupted creation left. */
 typedef struct Staging {
         char *name;
-        char *root_path;      /* of the tree that is being made; absolute if @root_dir is */
-        int images_fd;        /* `<root_dir>` */
+        char *root_path; /* of the tree that is being made; absolute if @root_dir is */
+        int images_fd;   /* `<root_dir>` */
         int parent_fd, lock_fd;
 } Staging;
 
-#define STAGING_NONE                                                             \
-        (Staging) {                                                              \
-                .images_fd = -EBADF, .parent_fd = -EBADF, .lock_fd = -EBADF      \
+#define STAGING_NONE                                                        \
+        (Staging) {                                                         \
+                .images_fd = -EBADF, .parent_fd = -EBADF, .lock_fd = -EBADF \
         }
 
 /* Makes and locks the staging directory of image @name, without leftovers, and an empty tree in it: a subvolume where

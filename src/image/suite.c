@@ -121,9 +121,7 @@ static const Distribution *debootstrap_distribution(const char *suite) {
         if (n < 0)
                 return NULL;
         target[n] = 0;
-        return streq(target, "sid")     ? &distributions[DEBIAN]
-               : streq(target, "gutsy") ? &distributions[UBUNTU]
-                                        : NULL;
+        return streq(target, "sid") ? &distributions[DEBIAN] : streq(target, "gutsy") ? &distributions[UBUNTU] : NULL;
 }
 
 static const Distribution *known_distribution(const char *suite) {

@@ -11,8 +11,8 @@ typedef struct Distribution {
         const char *components; /* of the archive, with commas */
         const char *keyring;    /* the archive's keys: the same path on a host that has them and in the image */
         const char *keyring_package;
-        const char *archive;    /* last part of the path of its official archive and mirrors */
-        bool default_security;  /* debootstrap's own default mirror has the security updates beside it in
+        const char *archive;        /* last part of the path of its official archive and mirrors */
+        bool default_security;      /* debootstrap's own default mirror has the security updates beside it in
                                  * "<mirror>-security" (else: on the mirror itself) */
         const char *const *rolling; /* suites without updates and security of their own */
 } Distribution;

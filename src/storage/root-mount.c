@@ -15,8 +15,8 @@
 #define UID_RANGE 65536U
 
 int mount_clone(int dir_fd, const char *path, int userns_fd) {
-        _cleanup_close_ int fd =
-                open_tree(dir_fd, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
+        _cleanup_close_ int fd = open_tree(dir_fd, path,
+                                           OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
         if (fd < 0)
                 return -errno;
         if (userns_fd < 0)
@@ -126,8 +126,8 @@ static int mount_with_options(int lower_fd, int upper_fd, int writable_fd, int t
 }
 
 static int overlay_mount_lower(int lower_fd, int writable_fd, int target_fd, const StorageMount *mount) {
-        _cleanup_close_ int upper_fd =
-                openat(writable_fd, OVERLAY_UPPER, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        _cleanup_close_ int upper_fd = openat(writable_fd, OVERLAY_UPPER,
+                                              O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (upper_fd < 0)
                 return -errno;
         int r = mirror_directory(lower_fd, upper_fd, mount);

@@ -19,14 +19,14 @@
 /* BTRFS_FIRST_FREE_OBJECTID: every subvolume's top directory has this inode number, and nothing else has. */
 #define SUBVOLUME_INODE 256
 
-#define FUNCTIONS(X)                                  \
-        X(btrfs_util_create_subvolume_fd)             \
-        X(btrfs_util_create_snapshot_fd2)             \
-        X(btrfs_util_delete_subvolume_fd)             \
-        X(btrfs_util_delete_subvolume_by_id_fd)       \
-        X(btrfs_util_set_subvolume_read_only_fd)      \
-        X(btrfs_util_create_subvolume_iterator_fd)    \
-        X(btrfs_util_subvolume_iterator_next)         \
+#define FUNCTIONS(X)                               \
+        X(btrfs_util_create_subvolume_fd)          \
+        X(btrfs_util_create_snapshot_fd2)          \
+        X(btrfs_util_delete_subvolume_fd)          \
+        X(btrfs_util_delete_subvolume_by_id_fd)    \
+        X(btrfs_util_set_subvolume_read_only_fd)   \
+        X(btrfs_util_create_subvolume_iterator_fd) \
+        X(btrfs_util_subvolume_iterator_next)      \
         X(btrfs_util_destroy_subvolume_iterator)
 
 typedef struct Library {
@@ -74,8 +74,8 @@ int btrfs_subvolume_snapshot(int source_fd, int parent_fd, const char *name) {
 
         if (r < 0)
                 return r;
-        r = to_errno(library.btrfs_util_create_snapshot_fd2(source_fd, parent_fd, name, BTRFS_UTIL_CREATE_SNAPSHOT_RECURSIVE, NULL,
-                                                 NULL));
+        r = to_errno(library.btrfs_util_create_snapshot_fd2(source_fd, parent_fd, name,
+                                                            BTRFS_UTIL_CREATE_SNAPSHOT_RECURSIVE, NULL, NULL));
         if (r < 0 && r != -EEXIST)
                 (void) btrfs_subvolume_remove(parent_fd, name);
         return r;

@@ -65,6 +65,8 @@ static bool take_fds(struct msghdr *header, WireMessage *message) {
         bool fine = !(header->msg_flags & MSG_CTRUNC);
 
         message->n_fds = 0;
+        for (size_t i = 0; i < WIRE_FDS_MAX; i++)
+                message->fds[i] = -EBADF;
         for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(header); cmsg; cmsg = CMSG_NXTHDR(header, cmsg)) {
                 if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS) {
                         fine = false;

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+#include "cli/doctor.h"
+#include "container/uid-range.h"
+#include "container/userns.h"
+#include "image/image.h"
+#include "job/job.h"
+#include "storage/storage.h"
+
+/* The directories of images and jobs, and whether the storage driver works there. */
+
+/* Less is hardly enough for one image and what a job makes. */
+#define SPACE_MIN_BYTES (UINT64_C(1) << 30)
+
+static const char *file_system_name(int fd, char buffer[static 32]) {
+        static const struct {
+                unsigned magic;
+                const char *name;
+        } table[] = {
+                { BTRFS_SUPER_MAGIC, "btrfs" },
+                { EXT4_SUPER_MAGIC, "ext4" },
+                { XFS_SUPER_MAGIC, "xfs" },
+                { TMPFS_MAGIC, "tmpfs" },
+                { RAMFS_MAGIC, "ramfs" },
+                { OVERLAYFS_SUPER_MAGIC, "overlay" },
+                { F2FS_SUPER_MAGIC, "f2fs" },
+                { NFS_SUPER_MAGIC, "nfs" },
+                { FUSE_SUPER_MAGIC, "fuse" },
+                { 0x2fc12fc1 /* zfs */, "zfs" },
+                { 0xca451a4e /* bcachefs */, "bcachefs" },
+        };
+        struct statfs s;
+
+        if (fstatfs(fd, &s) < 0)
+                return "unknown";
+        for (size_t i = 0; i < ELEMENTSOF(table); i++)
+                if ((unsigned) s.f_type == table[i].magic)
+                        return table[i].name;
+        snprintf(buffer, 32, "file system 0x%x", (unsigned) s.f_type);
+        return buffer;
+}
+
+static CheckResult check_root_dir(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        const char *path = invocation->settings->root_dir;
+        struct statvfs s;
+        char buffer[32];
+
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 && errno == ENOENT)
+                return check_say(CHECK_NOTE, ret_detail, "%s does not exist yet", path);
+        if (fd < 0 || fstatvfs(fd, &s) < 0)
+                return check_say(CHECK_MISSING, ret_detail, "%s: %s", path, strerror(errno));
+        if (s.f_flag & ST_RDONLY)
+                return check_say(CHECK_MISSING, ret_detail, "%s is on a read-only file system", path);
+        if (access(path, W_OK) < 0)
+                return check_say(CHECK_MISSING, ret_detail, "%s is not writable", path);
+
+        uint64_t free_bytes = (uint64_t) s.f_bavail * s.f_frsize;
+        return check_say(free_bytes < SPACE_MIN_BYTES ? CHECK_NOTE : CHECK_OK, ret_detail,
+                         "%s, %s, %" PRIu64 ".%" PRIu64 " GiB free", path, file_system_name(fd, buffer),
+                         free_bytes >> 30, (free_bytes & (SPACE_MIN_BYTES - 1)) * 10 >> 30);
+}
+
+static CheckResult check_runtime_dir(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        const char *path = invocation->settings->runtime_dir;
+        struct statfs s;
+        char buffer[32];
+
+        int r = mkdir_parents(path, 0755);
+        if (r < 0)
+                return check_say(CHECK_MISSING, ret_detail, "%s: %s", path, strerror(-r));
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 || fstatfs(fd, &s) < 0 || access(path, W_OK) < 0)
+                return check_say(CHECK_MISSING, ret_detail, "%s: %s", path, strerror(errno));
+        if ((unsigned) s.f_type != TMPFS_MAGIC && (unsigned) s.f_type != RAMFS_MAGIC)
+                return check_say(CHECK_NOTE, ret_detail, "%s is on %s and not on a tmpfs", path,
+                                 file_system_name(fd, buffer));
+        return check_say(CHECK_OK, ret_detail, "%s", path);
+}
+
+/* --- the storage driver, tried as a job would use it --- */
+
+typedef struct Trial {
+        const Settings *settings;
+        const StorageDriver *driver;
+        char id[32], image_id[32]; /* of jobs that there are not: whatever is left of them, `gc` removes */
+        char *layer_path, *image_path, *work_dir, *target;
+        JobDirectory directory;
+        UidRange users;
+        int layer_fd, image_layer_fd, image_fd;
+        const char *what; /* is being done */
+} Trial;
+
+static int trial_layer(const Trial *trial, const char *id) {
+        _cleanup_close_ int fd = layer_open(trial->settings->root_dir, id, true);
+
+        if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0)
+                return -errno;
+        return TAKE_FD(fd);
+}
+
+/* An empty image and a layer for it. */
+static int trial_begin(Trial *trial) {
+        const Settings *settings = trial->settings;
+
+        trial->what = "make a directory for a job";
+        int r = job_directory_lock(settings->runtime_dir, trial->id, true, &trial->directory);
+        if (r < 0)
+                return r;
+        if (mkdirat(trial->directory.fd, "root", 0700) < 0 || mkdirat(trial->directory.fd, "work", 0700) < 0)
+                return -errno;
+        if (string_printf(&trial->layer_path, "%s/.layers/%s", settings->root_dir, trial->id) < 0 ||
+            string_printf(&trial->image_path, "%s/.layers/%s/upper", settings->root_dir, trial->image_id) < 0 ||
+            string_printf(&trial->work_dir, "%s/work", trial->directory.path) < 0 ||
+            string_printf(&trial->target, "%s/root", trial->directory.path) < 0)
+                return -ENOMEM;
+
+        /* What the overlay driver makes is a plain directory, and as good an image as any. */
+        trial->what = "make a layer";
+        trial->image_layer_fd = trial_layer(trial, trial->image_id);
+        if (trial->image_layer_fd < 0)
+                return trial->image_layer_fd;
+        r = storage_overlay.create(-EBADF, trial->image_layer_fd);
+        if (r < 0)
+                return r;
+        trial->image_fd = open_directory_at(AT_FDCWD, trial->image_path, false, 0);
+        trial->layer_fd = trial_layer(trial, trial->id);
+        if (trial->image_fd < 0 || trial->layer_fd < 0)
+                return MIN(trial->image_fd, trial->layer_fd);
+        r = trial->driver->create(trial->image_fd, trial->layer_fd);
+        if (r < 0)
+                return r;
+
+        if (!settings->private_users)
+                return 0;
+        trial->what = "lock a range of users in /run/systemd/nspawn-uid";
+        return uid_range_acquire(trial->id, &trial->users);
+}
+
+static int trial_mount(const void *userdata) {
+        const Trial *trial = userdata;
+        _cleanup_close_ int userns_fd = -EBADF, file_fd = -EBADF;
+        _cleanup_free_ char *path = NULL;
+
+        _cleanup_close_ int image_fd = open_directory_at(AT_FDCWD, trial->image_path, false, 0);
+        if (image_fd < 0)
+                return image_fd;
+        if (trial->settings->private_users && (userns_fd = userns_open(trial->users.base, UID_RANGE)) < 0)
+                return userns_fd;
+
+        const StorageMount request = {
+                .image_fd = image_fd,
+                .layer_fd = trial->layer_fd,
+                .layer_path = trial->layer_path,
+                .work_dir = trial->work_dir,
+                .target = trial->target,
+                .userns_fd = userns_fd,
+                .uid_base = trial->users.base,
+                .tmpfs_size_bytes = memory_size_bytes(trial->settings->tmpfs_size),
+        };
+        int r = trial->driver->mount(&request);
+        if (r < 0)
+                return r;
+        if (string_printf(&path, "%s/file", trial->target) < 0)
+                return -ENOMEM;
+        file_fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        return file_fd < 0 ? -errno : fd_write_all(file_fd, "x", 1);
+}
+
+static int trial_end(Trial *trial) {
+        uid_range_release(&trial->users);
+        closep(&trial->image_fd);
+        closep(&trial->layer_fd);
+        closep(&trial->image_layer_fd);
+        int r = trial->directory.fd < 0 ? 0 : job_remove_locked(trial->settings, trial->id);
+        int q = job_exists(trial->settings, trial->image_id) ? job_remove(trial->settings, trial->image_id) : 0;
+        job_directory_done(&trial->directory);
+        free(trial->layer_path);
+        free(trial->image_path);
+        free(trial->work_dir);
+        free(trial->target);
+        return r < 0 ? r : q;
+}
+
+static CheckResult check_storage(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        const Settings *settings = invocation->settings;
+        Trial trial = {
+                .settings = settings,
+                .directory = JOB_DIRECTORY_NONE,
+                .users = UID_RANGE_NONE,
+                .layer_fd = -EBADF,
+                .image_layer_fd = -EBADF,
+                .image_fd = -EBADF,
+        };
+
+        _cleanup_close_ int root_fd = open(settings->root_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (root_fd < 0)
+                return check_say(CHECK_NOTE, ret_detail, "not tried: there is no %s", settings->root_dir);
+        trial.driver = storage_pick(settings->storage, root_fd);
+        if (!trial.driver)
+                return check_say(CHECK_MISSING, ret_detail, "none is possible on the file system of %s",
+                                 settings->root_dir);
+
+        snprintf(trial.id, sizeof(trial.id), "doctor-%d", (int) getpid());
+        snprintf(trial.image_id, sizeof(trial.image_id), "doctor-%d-image", (int) getpid());
+        int r = trial_begin(&trial);
+        if (r >= 0) {
+                trial.what = "mount an image";
+                r = check_in_child(trial_mount, &trial);
+        }
+        int q = trial_end(&trial);
+        if (r >= 0 && q < 0) {
+                trial.what = "remove a layer";
+                r = q;
+        }
+        if (r == -ELIBACC)
+                return check_say(CHECK_MISSING, ret_detail, "%s, but its library is not installed (see above)",
+                                 trial.driver->name);
+        if (r < 0)
+                return check_say(CHECK_MISSING, ret_detail, "%s cannot %s: %s", trial.driver->name, trial.what,
+                                 strerror(-r));
+        return check_say(CHECK_OK, ret_detail, "%s (%s)", trial.driver->name, trial.driver->help);
+}
+
+static CheckResult check_images(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        const Settings *settings = invocation->settings;
+        _cleanup_strv_ char **names = NULL;
+        _cleanup_image_ Image *image = NULL;
+
+        int r = image_list(settings->root_dir, &names);
+        if (r < 0)
+                return check_errno(r, ret_detail);
+        size_t n = strv_length(names);
+        if (settings->default_image && image_open(settings->root_dir, settings->default_image, &image) < 0)
+                return check_say(CHECK_MISSING, ret_detail, "default_image '%s' is not there", settings->default_image);
+        if (n == 0)
+                return check_say(CHECK_NOTE, ret_detail, "none yet");
+        return check_say(CHECK_OK, ret_detail, "%zu", n);
+}
+
+const Check doctor_directory_checks[] = {
+        { "image directory", check_root_dir, NULL, "images and what jobs change are kept there",
+          "chroot-create makes it; it should be on a file system with room, such as btrfs, ext4 or xfs" },
+        { "runtime directory", check_runtime_dir, NULL, "the state of the jobs is kept there until the host reboots",
+          "it should be below /run" },
+        { "storage", check_storage, NULL, "each job gets its file system from it",
+          "see the lines above, and the setting storage" },
+        { "images", check_images, check_optional, "jobs run in them", "make one: nspawn-runner chroot-create NAME" },
+        { 0 },
+};

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdio.h>
+
+#include "base/fs.h"
+#include "base/library.h"
+#include "base/process.h"
+#include "base/string.h"
+#include "cli/doctor.h"
+#include "container/supervisor.h"
+#include "storage/storage.h"
+
+/* Programs and libraries, where to get them by their names in Debian. */
+
+/* The first that has --private-users-ownership=off, and mapped --bind=. */
+#define NSPAWN_VERSION_MIN 250
+
+static bool needs_seccomp(const Settings *settings) {
+        return settings->seccomp;
+}
+
+static bool needs_systemd(_unused_ const Settings *settings) {
+        return host_is_systemd();
+}
+
+static bool needs_btrfs(const Settings *settings) {
+        return storage_find(settings->storage) == &storage_btrfs;
+}
+
+/* The first line that `PROGRAM --version` prints. 0 or -errno; -EPROTO when it fails. */
+static int program_version(const char *program, char **ret) {
+        _cleanup_free_ char *output = NULL;
+        Spawn spawn = SPAWN_INHERIT;
+
+        spawn.argv = (char *[]){ (char *) program, (char *) "--version", NULL };
+        spawn.stderr_fd = -EBADF;
+        int r = process_capture(&spawn, 65536, &output);
+        if (r != 0)
+                return r < 0 ? r : -EPROTO;
+        output[strcspn(output, "\n")] = 0;
+        *ret = TAKE_PTR(output);
+        return 0;
+}
+
+static CheckResult check_nspawn(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        _cleanup_free_ char *version = NULL;
+
+        int r = program_version("systemd-nspawn", &version);
+        if (r < 0)
+                return check_say(CHECK_MISSING, ret_detail, "%s",
+                                 r == -ENOENT ? "not installed" :
+                                 r == -EPROTO ? "its --version fails" :
+                                                strerror(-r));
+        const char *number = startswith(version, "systemd ");
+        if (!number || strtoul(number, NULL, 10) < NSPAWN_VERSION_MIN)
+                return check_say(CHECK_MISSING, ret_detail, "%s is older than %d", version, NSPAWN_VERSION_MIN);
+        return check_say(CHECK_OK, ret_detail, "%s", version);
+}
+
+static CheckResult check_analyze(_unused_ const Invocation *invocation,
+                                 _unused_ char ret_detail[static CHECK_DETAIL_MAX]) {
+        return program_exists("systemd-analyze") ? CHECK_OK : CHECK_MISSING;
+}
+
+static CheckResult check_builder(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        static const char *const programs[] = { "mmdebstrap", "debootstrap" };
+
+        for (size_t i = 0; i < ELEMENTSOF(programs); i++)
+                if (program_exists(programs[i]))
+                        return check_say(CHECK_OK, ret_detail, "%s", programs[i]);
+        return check_say(CHECK_MISSING, ret_detail, "neither is installed");
+}
+
+static CheckResult check_gitlab_runner(_unused_ const Invocation *invocation,
+                                       char ret_detail[static CHECK_DETAIL_MAX]) {
+        return program_exists("gitlab-runner") ? CHECK_OK : check_say(CHECK_MISSING, ret_detail, "not in PATH");
+}
+
+/* In the build tree beside us, else where it is installed: as prepare looks for it. */
+static CheckResult check_agent(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        static const char installed[] = LIBEXECDIR "/nspawn-runner-agent";
+        _cleanup_free_ char *self = NULL, *directory = NULL, *beside = NULL;
+
+        int r = own_executable(&self, &directory);
+        if (r >= 0)
+                r = string_printf(&beside, "%s/nspawn-runner-agent", directory);
+        if (r < 0)
+                return check_errno(r, ret_detail);
+        if (program_exists(beside))
+                return check_say(CHECK_OK, ret_detail, "%s", beside);
+        if (program_exists(installed))
+                return check_say(CHECK_OK, ret_detail, "%s", installed);
+        return check_say(CHECK_MISSING, ret_detail, "neither %s nor %s is there", beside, installed);
+}
+
+static CheckResult check_library(const char *soname, char ret_detail[static CHECK_DETAIL_MAX]) {
+        static const char *const none[] = { NULL };
+        int r = library_load(soname, none, NULL);
+
+        return r >= 0 ? CHECK_OK : check_say(CHECK_MISSING, ret_detail, "%s cannot be loaded", soname);
+}
+
+static CheckResult check_libseccomp(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        return check_library("libseccomp.so.2", ret_detail);
+}
+
+static CheckResult check_libsystemd(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        return check_library("libsystemd.so.0", ret_detail);
+}
+
+static CheckResult check_libsmartcols(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        return check_library("libsmartcols.so.1", ret_detail);
+}
+
+static CheckResult check_libbtrfsutil(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        return check_library("libbtrfsutil.so.1", ret_detail);
+}
+
+const Check doctor_program_checks[] = {
+        { "nspawn-runner-agent", check_agent, NULL, "it runs the scripts inside the containers",
+          "install all of nspawn-runner" },
+        { "systemd-nspawn", check_nspawn, NULL, "it makes the containers",
+          "install systemd-container, version 250 or newer" },
+        { "systemd-analyze", check_analyze, needs_seccomp, "the list of system calls for jobs comes from it",
+          "install systemd" },
+        { "libseccomp", check_libseccomp, needs_seccomp, "it makes the filter of system calls", "install libseccomp2" },
+        { "libsystemd", check_libsystemd, needs_systemd, "jobs are made services of systemd with it",
+          "install libsystemd0" },
+        { "libsmartcols", check_libsmartcols, check_optional, "it prints chroot-list and status as tables",
+          "install libsmartcols1" },
+        { "libbtrfsutil", check_libbtrfsutil, needs_btrfs, "it makes snapshots where the images are on btrfs",
+          "install libbtrfsutil1" },
+        { "mmdebstrap or debootstrap", check_builder, check_optional, "chroot-create makes images with it",
+          "install mmdebstrap" },
+        { "gitlab-runner", check_gitlab_runner, check_optional, "it fetches jobs from GitLab",
+          "install it from GitLab's packages" },
+        { 0 },
+};

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "cli/command.h"
+
+/* What `doctor` looks at: one row for each line that it prints, in tables by what they are about. */
+
+typedef enum CheckResult {
+        CHECK_OK,
+        CHECK_MISSING, /* jobs cannot run, where the row is required; else a note */
+        CHECK_NOTE,    /* jobs run, but somebody should know this */
+} CheckResult;
+
+#define CHECK_DETAIL_MAX 512
+
+typedef struct Check {
+        const char *name;
+        /* Says in @ret_detail what was found, in a few words or not at all. */
+        CheckResult (*run)(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]);
+        bool (*required)(const Settings *settings); /* NULL: always */
+        const char *why;                            /* what it is for */
+        const char *remedy;                         /* what to install or do */
+} Check;
+
+/* Each ends with an empty row. */
+extern const Check doctor_program_checks[], doctor_kernel_checks[], doctor_host_checks[], doctor_directory_checks[];
+
+/* For rows that are about something optional. */
+bool check_optional(const Settings *settings);
+
+/* Writes to the detail. Returns @result. */
+CheckResult check_say(CheckResult result, char detail[static CHECK_DETAIL_MAX], const char *format, ...) _printf_(3, 4);
+/* CHECK_OK for @r >= 0, else CHECK_MISSING with the error's name. */
+CheckResult check_errno(int r, char detail[static CHECK_DETAIL_MAX]);
+
+/* Calls @what in a child process with a mount namespace of its own: whatever it mounts is gone afterwards. Returns what
+ * @what returned (0 or -errno), or -errno when that far it did not get. */
+int check_in_child(int (*what)(const void *userdata), const void *userdata);

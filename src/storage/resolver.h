@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/macro.h"
+
+/* Gives the mounted root of a job, directory @root_fd, a copy of the host's /etc/resolv.conf in place of whatever it has,
+ * owned by the job's root (@uid_base on the host; 0 without a user namespace). systemd-nspawn's --resolv-conf= cannot:
+ * through an id-mapped mount the host's root, who has no user there, makes no files (EOVERFLOW).
+ * Nothing happens where the host has none, or the root has no /etc. 0 or -errno. */
+int resolver_copy(int root_fd, uid_t uid_base);
