@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The parts of the test suite and the command line of tools/run-tests. How parts are scheduled is in schedule.py."""
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from schedule import Failed, Part, Session, Work
+
+SOURCE = Path(__file__).resolve().parents[2]
+TOOLS = SOURCE / "tools"
+MINUTE = 60
+FUZZ_SECONDS = 20
+
+# The tests that go through most of the code in the least time, for builds that run many times slower.
+SMALL = ("test_job.py", "test_exit.py", "test_cancel.py", "test_identity.py", "test_config.py", "test_badinput.py")
+SMALLEST = ("test_job.py", "test_exit.py")
+
+
+def c_sources() -> list[Path]:
+    """All C files of ours."""
+    return sorted(path for top in ("src", "tests", "bench") for path in (SOURCE / top).rglob("*.[ch]"))
+
+
+def shell_sources() -> list[Path]:
+    """All shell scripts of ours, by their first line."""
+    found = []
+    for top in (".ci", "tools", "tests", "bench"):
+        for path in sorted((SOURCE / top).rglob("*")):
+            if path.is_file():
+                with open(path, "rb") as file:
+                    first = file.readline()
+                if first.startswith(b"#!") and b"sh" in first.rsplit(b"/", 1)[-1]:
+                    found.append(path)
+    return found
+
+
+# Things that parts need; made once, when the first selected part needs them.
+
+def configure(work: Work, compiler: str, *options: str) -> Path:
+    """Builds everything with that compiler, where no warning is let pass, in a directory of its own."""
+    build = work.session.directory / work.part.name
+    work.call("meson", "setup", "-Dwerror=true", *options, build, SOURCE, env={"CC": compiler})
+    work.call("ninja", "--quiet", "-C", build)
+    return build
+
+
+def make_gcc(work: Work) -> None:
+    """The build that is tested."""
+    work.session.products["gcc"] = configure(work, "gcc")
+
+
+def make_clang(work: Work) -> None:
+    """The same with the other compiler."""
+    work.session.products["clang"] = configure(work, "clang")
+
+
+def make_tree(flavour: str, suite: str):
+    """A function that provides the root file system @flavour-@suite."""
+    def make(work: Work) -> None:
+        path = work.output(TOOLS / "lib" / "cached-tree", work.session.cache, flavour, suite)
+        work.session.products[f"{flavour}-{suite}"] = Path(path.strip().splitlines()[-1])
+    return make
+
+
+# Parts
+
+def check_format(work: Work) -> None:
+    """clang-format as the judge."""
+    files = c_sources()
+    work.check("clang-format", len(files) > 0 and work.try_call("clang-format", "--dry-run", "--Werror", *files))
+
+
+def check_shell(work: Work) -> None:
+    """shellcheck on every script."""
+    for path in shell_sources():
+        work.check(path.relative_to(SOURCE), work.try_call("shellcheck", "-x", "-P", "SCRIPTDIR", path))
+
+
+def check_build(work: Work) -> None:
+    """Both compilers got here."""
+    for compiler in ("gcc", "clang"):
+        build = work.session.products[compiler]
+        work.check(compiler, work.try_call(build / "nspawn-runner", "--version"))
+
+
+def unit(work: Work, build: Path, *options: str, log: str = "testlog", env: dict[str, str] | None = None) -> None:
+    """The unit tests of a build. @log is how meson calls its log."""
+    # Some of them check limits on the length of paths: a temporary directory of the usual length.
+    ended_well = work.try_call("meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs",
+                               "--timeout-multiplier=10", *options, env={"TMPDIR": "/tmp", **(env or {})})
+    work.junit(build / "meson-logs" / f"{log}.junit.xml", ended_well=ended_well)
+
+
+def check_unit(work: Work) -> None:
+    """On this machine."""
+    unit(work, work.session.products["gcc"])
+
+
+def pytest_arguments(driver: Path | str, image: Path | str, results: Path | str) -> list[str]:
+    """How the integration tests are called, wherever."""
+    return ["/usr/bin/python3", "-B", "-m", "pytest", "-p", "no:cacheprovider", "-v", "--color=no", "-rA", "--tb=short",
+            f"--driver={driver}", f"--image-dir={image}", f"--junit-xml={results}"]
+
+
+def integration(work: Work, driver: Path, files: tuple[str, ...] = (), env: dict[str, str] | None = None) -> None:
+    """The integration tests on this machine, with whatever supervisor it has."""
+    results = work.directory() / "integration.xml"
+    image = work.session.products[f"image-{work.session.suite}"]
+    directory = SOURCE / "tests" / "integration"
+    ended_well = work.try_call(*pytest_arguments(driver, image, results),
+                               *([directory / name for name in files] or [directory]), env=env)
+    work.junit(results, ended_well=ended_well)
+
+
+def check_integration(work: Work) -> None:
+    """All of them."""
+    integration(work, work.session.products["gcc"] / "nspawn-runner")
+
+
+def check_sanitize(work: Work) -> None:
+    """Host program and agent under the address and undefined behaviour sanitizers."""
+    build = configure(work, "clang", "-Db_sanitize=address,undefined", "-Db_lundef=false",
+                      "-Dc_args=-fno-sanitize-recover=all", "-Dbuildtype=debug")
+    reports = work.directory() / "reports"
+    reports.mkdir()
+    env = {"ASAN_OPTIONS": f"detect_leaks=1:strict_string_checks=1:log_path={reports}/asan",
+           "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={reports}/ubsan"}
+    unit(work, build, env=env)
+    integration(work, with_plain_agent(work, build / "nspawn-runner"), SMALL, env)
+    work.no_reports(reports, lambda text: True)
+
+
+def check_valgrind(work: Work) -> None:
+    """Unit tests and whole jobs under valgrind."""
+    build = work.session.products["gcc"]
+    reports = work.directory() / "reports"
+    reports.mkdir()
+    valgrind = ["valgrind", "--quiet", "--leak-check=full", "--show-leak-kinds=definite,possible",
+                "--errors-for-leak-kinds=definite,possible", "--error-exitcode=99", "--child-silent-after-fork=yes"]
+    unit(work, build, "--wrap=" + " ".join(valgrind), log="testlog-valgrind")
+    wrapper = work.directory() / "nspawn-runner"
+    command = " ".join([*valgrind, f"--log-file={reports}/%p"])
+    wrapper.write_text(f'#!/bin/sh\nexec {command} {build}/nspawn-runner "$@"\n', encoding="ascii")
+    wrapper.chmod(0o755)
+    integration(work, wrapper, SMALLEST)
+    work.no_reports(reports, lambda text: bool(text.strip()))
+
+
+def with_plain_agent(work: Work, driver: Path) -> Path:
+    """The driver beside an agent that runs in any image: one with sanitizers would need their libraries there."""
+    directory = work.directory() / "bin"
+    directory.mkdir()
+    shutil.copy2(driver, directory)
+    shutil.copy2(work.session.products["gcc"] / "nspawn-runner-agent", directory)
+    return directory / "nspawn-runner"
+
+
+def check_fuzz(work: Work) -> None:
+    """Each fuzzer for a while, from its corpus."""
+    build = configure(work, "clang", "-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false",
+                      "-Dc_args=-fno-sanitize-recover=all")
+    for program in sorted(path for path in (build / "tests" / "fuzz").iterdir()
+                          if path.name.startswith("fuzz-") and path.is_file() and os.access(path, os.X_OK)):
+        found = work.directory() / program.name
+        found.mkdir()
+        corpus = SOURCE / "tests" / "fuzz" / "corpus" / program.name.removeprefix("fuzz-")
+        crashes = work.session.logs / f"{program.name}."
+        work.check(program.name, work.try_call(
+            program, f"-max_total_time={FUZZ_SECONDS}", "-seed=1", "-timeout=10", "-rss_limit_mb=2048",
+            "-print_final_stats=1", "-verbosity=1", f"-artifact_prefix={crashes}", found, corpus))
+
+
+NESTED = """
+set -eu
+meson setup -Dwerror=true /var/tmp/build /src
+ninja --quiet -C /var/tmp/build
+status=0
+meson test -C /var/tmp/build --no-rebuild --print-errorlogs --timeout-multiplier=10 || status=1
+cp /var/tmp/build/meson-logs/testlog.junit.xml /out/unit.xml
+"$@" || status=1
+exit $status
+"""
+
+
+def check_nested(suite: str):
+    """A function that builds and runs everything in a nested host of @suite, from what its packages give."""
+    def check(work: Work) -> None:
+        out = work.directory()
+        pytest = pytest_arguments("/var/tmp/build/nspawn-runner", "/image", "/out/integration.xml")
+        ended_well = work.try_call(
+            TOOLS / "nested-host", suite, "--cache", work.session.cache, "--bind-ro", f"{SOURCE}:/src",
+            "--bind", f"{out}:/out", "--bind-ro", f"{work.session.products[f'image-{suite}']}:/image",
+            "--setenv", "TMPDIR=/var/tmp", "--chdir", "/src",
+            "--journal", work.session.logs / f"{work.part.name}.journal",
+            "--", "bash", "-c", NESTED, "nested", *pytest, "/src/tests/integration")
+        work.junit(out / "unit.xml", out / "integration.xml", ended_well=ended_well)
+    return check
+
+
+def check_vm(work: Work) -> None:
+    """Limits on cgroup v2, in a virtual machine with a kernel of its own."""
+    out, programs = work.directory() / "out", work.directory() / "bin"
+    programs.mkdir()
+    for name in ("nspawn-runner", "nspawn-runner-agent"):
+        shutil.copy2(work.session.products["gcc"] / name, programs)
+    image = work.session.products[f"image-{work.session.suite}"]
+    ended_well = work.try_call(
+        TOOLS / "vm", work.session.suite, "--cache", work.session.cache, "--copy", f"{SOURCE}/tests:/root/tests",
+        "--copy", f"{programs}:/root/bin", "--copy", f"{image}:/root/image", "--fetch", f"/root/out:{out}",
+        "--setenv", "TMPDIR=/var/tmp", "--journal", work.session.logs / "vm.journal", "--",
+        *pytest_arguments("/root/bin/nspawn-runner", "/root/image", "/root/out/limits.xml"),
+        "/root/tests/integration/test_limits.py")
+    work.junit(out / "limits.xml", ended_well=ended_well)
+
+
+def check_quickstart(work: Work) -> None:
+    """The README's first command: on this machine, and on a bare Debian that has nothing but systemd."""
+    work.tap(TOOLS / "lib" / "check-quickstart", SOURCE, work.directory())
+    work.tap(TOOLS / "nested-host", "trixie", "--bare", "--cache", work.session.cache, "--bind-ro", f"{SOURCE}:/src",
+             "--journal", work.session.logs / "quickstart.journal",
+             "--", "/src/tools/lib/check-quickstart", "/src", "/var/tmp/quickstart")
+
+
+def all_parts(suite: str) -> list[Part]:
+    """In the order in which they are started, as far as what they need is there."""
+    return [
+        Part("gcc", make_gcc, product=True),
+        Part("host-trixie", make_tree("host", "trixie"), product=True),
+        Part("host-bookworm", make_tree("host", "bookworm"), product=True),
+        Part("image-trixie", make_tree("image", "trixie"), product=True),
+        Part("image-bookworm", make_tree("image", "bookworm"), product=True),
+        Part("format", check_format, "clang-format leaves every C file as it is"),
+        Part("shellcheck", check_shell, "shellcheck has nothing to say about any script"),
+        Part("unit", check_unit, "unit tests", needs=("gcc",)),
+        Part("nested-13", check_nested("trixie"), "build and all tests in a nested Debian 13 with systemd",
+             needs=("host-trixie", "image-trixie")),
+        Part("integration", check_integration, "integration tests on this machine", needs=("gcc", f"image-{suite}"),
+             lock="machine"),
+        Part("nested-12", check_nested("bookworm"), "build and all tests in a nested Debian 12 with systemd",
+             needs=("host-bookworm", "image-bookworm")),
+        Part("clang", make_clang, product=True),
+        Part("build", check_build, "gcc and clang compile everything without a warning", needs=("gcc", "clang")),
+        Part(f"guest-{suite}", make_tree("guest", suite), product=True),
+        Part("vm", check_vm, "limits on memory, tasks and CPU, in a virtual machine with cgroup v2",
+             needs=("gcc", f"guest-{suite}", f"image-{suite}")),
+        Part("sanitize", check_sanitize, "unit tests and some of the integration tests under ASan and UBSan",
+             needs=("gcc", f"image-{suite}"), lock="machine"),
+        Part("valgrind", check_valgrind, "unit tests and whole jobs under valgrind",
+             needs=("gcc", f"image-{suite}"), lock="machine"),
+        Part("bare-trixie", make_tree("bare", "trixie"), product=True),
+        Part("quickstart", check_quickstart, "tools/quickstart here, and in a bare nested Debian 13",
+             needs=("bare-trixie",), lock="machine"),
+        Part("fuzz", check_fuzz, f"each fuzzer for {FUZZ_SECONDS} s"),
+    ]
+
+
+def host_suite() -> str:
+    """The Debian release that this machine has, or for another system Debian 12."""
+    with open("/etc/os-release", encoding="utf-8") as file:
+        fields = dict(line.strip().split("=", 1) for line in file if "=" in line)
+    return "trixie" if fields.get("VERSION_CODENAME") == "trixie" else "bookworm"
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="tools/run-tests", allow_abbrev=False,
+        description="Runs all tests, or the named parts. Must be root: makes root file systems, containers and a "
+                    "virtual machine. The first time it downloads what they are made of.")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="see --list (default: all)")
+    parser.add_argument("--list", action="store_true", help="list the parts and do nothing")
+    parser.add_argument("--cache", metavar="DIR", type=Path, required=True,
+                        help="where root file systems, disks and logs are kept (default: "
+                             "/var/cache/nspawn-runner-tests)")
+    parser.add_argument("--jobs", metavar="N", type=int, default=2,
+                        help="how many parts may run at the same time (default: %(default)s)")
+    parser.add_argument("--part-timeout", metavar="MINUTES", type=int, default=30,
+                        help="no part may take longer (default: %(default)s)")
+    arguments = parser.parse_args()
+
+    suite = host_suite()
+    parts = all_parts(suite)
+    names = [part.name for part in parts if not part.product]
+    if arguments.list:
+        for part in parts:
+            if not part.product:
+                print(f"{part.name:12} {part.summary}")
+        return 0
+    unknown = [name for name in arguments.parts if name not in names]
+    if unknown:
+        parser.error(f"no part '{unknown[0]}'; there are: {', '.join(names)}")
+    with Session(arguments.cache.resolve(), suite, arguments.part_timeout * MINUTE) as session:
+        return session.run(parts, arguments.parts or names, arguments.jobs)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Failed as error:
+        sys.exit(f"run-tests: {error}")
