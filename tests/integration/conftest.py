@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures and command-line options. Run as root: python3 -m pytest tests/integration [--driver FILE] [--image-dir DIR]"""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+
+pytest.register_assert_rewrite("lab")  # before it is imported: its assertions then say what they saw
+
+import host  # noqa: E402
+import limits  # noqa: E402
+from lab import COMBINATIONS, Lab, Site, combination_name  # noqa: E402
+
+
+def pytest_configure() -> None:
+    """A terminated run cleans up like an interrupted one: containers and loop mounts outlive us otherwise."""
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds our options."""
+    parser.addoption("--driver", default="build/nspawn-runner", help="the nspawn-runner to test")
+    parser.addoption("--image-dir", help="use a copy of this tree as the image instead of making one")
+
+
+def left_out() -> dict[str, str]:
+    """Test files that need what this host does not have, and what that is. They are not collected."""
+    files = {}
+    if not shutil.which("gitlab-runner"):
+        files["test_real_runner.py"] = "gitlab-runner is not in PATH"
+    if not limits.effective():
+        files["test_limits.py"] = "no cgroup controllers that systemd can hand to a service"
+    return files
+
+
+def reasons() -> list[str]:
+    """One line for each thing that is not tested here."""
+    lines = [f"NOT RUN: {name}: {why}" for name, why in left_out().items()]
+    if not shutil.which("strace"):
+        lines.append("NOT RUN: test_crash.py::test_killed_at_system_calls: strace is not in PATH")
+    return lines
+
+
+collect_ignore = list(left_out())
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Says what is tested where, and names what is left out."""
+    supervisor = "systemd" if host.has_systemd() else "detached"
+    return [f"supervisor: {supervisor}; {host.systemd_version()}; kernel {os.uname().release}", *reasons()]
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Repeats at the end what is left out."""
+    for line in reasons():
+        terminalreporter.write_line(line, yellow=True)
+
+
+@pytest.fixture(scope="session")
+def driver(request: pytest.FixtureRequest) -> Path:
+    """The program under test."""
+    path = Path(request.config.getoption("--driver")).resolve()
+    assert os.access(path, os.X_OK), f"{path} is missing: build first, or give --driver"
+    assert os.geteuid() == 0, "these tests start containers: run them as root"
+    return path
+
+
+@pytest.fixture(scope="session")
+def lab(request: pytest.FixtureRequest, driver: Path) -> Iterator[Lab]:
+    """Images and directories for the whole run."""
+    given = request.config.getoption("--image-dir")
+    laboratory = Lab(driver, Path(given).resolve() if given else None)
+    try:
+        yield laboratory
+    finally:
+        laboratory.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def images_unchanged(lab: Lab) -> Iterator[None]:
+    """No test file may leave a shared image changed: not a byte, an owner, a time or an attribute."""
+    before = {image: host.fingerprint(image) for image in lab.images()}
+    yield
+    changed = [f"{image}: {line}" for image, state in before.items()
+               for line in host.changes(state, host.fingerprint(image))]
+    assert not changed, changed[:20]
+
+
+@pytest.fixture
+def make_site(lab: Lab) -> Iterator[Callable[..., Site]]:
+    """Makes sites; after the test none of them may have left anything on the host."""
+    sites: list[Site] = []
+
+    def make(root: Path | None = None, **settings: Any) -> Site:
+        sites.append(Site(lab, settings, root))
+        return sites[-1]
+    yield make
+    left = [line for site in sites for line in site.close()]
+    assert not left, "left behind:\n" + "\n".join(left)
+
+
+@pytest.fixture
+def site(make_site: Callable[..., Site]) -> Site:
+    """The commonest site: overlay, user namespace, no boot."""
+    return make_site()
+
+
+@pytest.fixture(params=("no", "yes"), ids=("init", "boot"))
+def any_boot_site(request: pytest.FixtureRequest, make_site: Callable[..., Site]) -> Site:
+    """Overlay with a user namespace, in both boot modes."""
+    return make_site(boot=request.param)
+
+
+@pytest.fixture(params=COMBINATIONS, ids=combination_name)
+def any_site(request: pytest.FixtureRequest, make_site: Callable[..., Site]) -> Site:
+    """Each combination of storage, user namespace and boot mode."""
+    storage, private_users, boot = request.param
+    return make_site(storage=storage, private_users=private_users, boot=boot)
+
+
+@pytest.fixture
+def tiny_root(lab: Lab) -> Iterator[Path]:
+    """An image root of the test's own, with one small image without systemd."""
+    root = lab.tiny_root()
+    yield root
+    host.remove_tree(root)

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be seen of jobs on this host: processes, mounts, cgroups, units, locks, files, and changes of a tree."""
+
+import fcntl
+import hashlib
+import os
+import re
+import stat
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+CGROUPS = Path("/sys/fs/cgroup")
+UID_LOCKS = Path("/run/systemd/nspawn-uid")
+MACHINE_DIRS = [Path("/run/systemd/machines"), Path("/run/systemd/nspawn/propagate"),
+                Path("/run/systemd/nspawn/unix-export")]
+
+
+def has_systemd() -> bool:
+    """Whether systemd is PID 1 here: what sd_booted() asks."""
+    return os.path.isdir("/run/systemd/system")
+
+
+def systemd_version() -> str:
+    """The version of the installed systemd-nspawn."""
+    done = subprocess.run(["systemd-nspawn", "--version"], capture_output=True, text=True, check=False)
+    return done.stdout.split("\n")[0]
+
+
+def read(path: str | Path) -> str:
+    """The file's text, or nothing if it is gone (entries of /proc and /sys may vanish at any time)."""
+    try:
+        return Path(path).read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def processes() -> dict[int, str]:
+    """All living processes with their command lines; zombies have ended and do not count."""
+    found = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            state = re.search(r"^State:\s+(\S)", read(f"/proc/{entry}/status"), re.M)
+            if state and state.group(1) not in "ZX":
+                found[int(entry)] = read(f"/proc/{entry}/cmdline").replace("\0", " ").strip()
+    return found
+
+
+def namespace(pid: int | str, kind: str) -> str:
+    """Identity of a namespace of a process."""
+    return os.readlink(f"/proc/{pid}/ns/{kind}")
+
+
+def mounts() -> list[str]:
+    """The lines of our own mountinfo."""
+    return read("/proc/self/mountinfo").splitlines()
+
+
+def cgroups_named(pattern: str) -> list[str]:
+    """Directories below any cgroup hierarchy whose path matches @pattern."""
+    found = []
+    for top, names, _ in os.walk(CGROUPS):
+        found += [f"{top}/{name}" for name in names if re.search(pattern, f"{top}/{name}")]
+    return found
+
+
+def units_named(pattern: str) -> list[str]:
+    """Loaded units of the host's systemd whose name matches; none where there is no systemd."""
+    if not has_systemd():
+        return []
+    done = subprocess.run(["systemctl", "list-units", "--all", "--plain", "--no-legend", "--full"],
+                          capture_output=True, text=True, check=True)
+    names = [line.split()[0] for line in done.stdout.splitlines() if line.strip()]
+    return [name for name in names if re.search(pattern, name)]
+
+
+def uid_locks() -> set[str]:
+    """Names of the files with which nspawn (and we) reserve UID ranges."""
+    return set(os.listdir(UID_LOCKS)) if UID_LOCKS.is_dir() else set()
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether anyone holds the kind of lock (of an open file description) that nspawn uses there."""
+    with open(path, "rb") as file:
+        layout = "hhqqi4x"  # struct flock: type, whence, start, length, pid
+        asked = struct.pack(layout, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        found = struct.unpack(layout, fcntl.fcntl(file, fcntl.F_OFD_GETLK, asked))
+        # It may have been removed between our listing and now.
+        return found[0] != fcntl.F_UNLCK or os.fstat(file.fileno()).st_nlink == 0
+
+
+def _is_forgotten(name: str) -> bool:
+    # A lock file is not locked for a moment when it has just been made or is about to be removed, perhaps by a
+    # container that is none of ours: one that stays so is forgotten.
+    for _ in range(20):
+        try:
+            if _is_locked(UID_LOCKS / name):
+                return False
+        except OSError:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def unheld_uid_locks(before: set[str]) -> list[str]:
+    """Lock files that are new since @before and that nobody holds."""
+    return [name for name in sorted(uid_locks() - before) if _is_forgotten(name)]
+
+
+def _entry(path: str, info: os.stat_result, content: bool) -> str:
+    link = os.readlink(path) if stat.S_ISLNK(info.st_mode) else ""
+    attributes = sorted((name, os.getxattr(path, name, follow_symlinks=False))
+                        for name in os.listxattr(path, follow_symlinks=False))
+    data = ""
+    if stat.S_ISREG(info.st_mode) and content:
+        with open(path, "rb") as file:
+            data = hashlib.file_digest(file, "sha256").hexdigest()
+    size = 0 if stat.S_ISDIR(info.st_mode) else info.st_size
+    return repr((info.st_mode, info.st_uid, info.st_gid, info.st_nlink, info.st_ino, info.st_rdev, size,
+                 info.st_mtime_ns, info.st_ctime_ns, link, attributes, data))
+
+
+def fingerprint(root: str | Path, content: bool = False) -> dict[str, str]:
+    """State of every file below and including @root: type, mode, owner, links, times, xattrs, target, and, if
+    asked for, contents. The change time alone, which nobody can set, already tells of every change."""
+    root = str(root)
+    state = {".": _entry(root, os.lstat(root), content)}
+    pending = [root]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                info = entry.stat(follow_symlinks=False)
+                state[entry.path[len(root) + 1:]] = _entry(entry.path, info, content)
+                if stat.S_ISDIR(info.st_mode):
+                    pending.append(entry.path)
+    return state
+
+
+def changes(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """What differs between two fingerprints, one line each."""
+    out = [f"gone: {path}" for path in sorted(before.keys() - after.keys())]
+    out += [f"new: {path}" for path in sorted(after.keys() - before.keys())]
+    out += [f"changed: {path}: {before[path]} -> {after[path]}"
+            for path in sorted(before.keys() & after.keys()) if before[path] != after[path]]
+    return out
+
+
+def remove_tree(path: str | Path) -> None:
+    """Removes a directory, with btrfs subvolumes wherever they are in it, and everything immutable-free."""
+    path = Path(path)
+    if not path.exists() and not path.is_symlink():
+        return
+    if subprocess.run(["rm", "-rf", "--one-file-system", "--", path], stderr=subprocess.DEVNULL,
+                      check=False).returncode == 0:
+        return
+    for top, _, _ in os.walk(path, topdown=False):
+        if os.lstat(top).st_ino == 256:
+            subprocess.run(["btrfs", "subvolume", "delete", top], capture_output=True, check=False)
+    subprocess.run(["rm", "-rf", "--", path], check=True)

@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the tests run jobs: image roots made once for all tests, and a Site with its own settings for each test."""
+
+import itertools
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Iterator
+
+import host
+import jobspec
+from build import Build, Runner
+from gitlabrunner import Result, run_job
+from jobspec import Job
+
+IMAGE = "debian"
+STORAGES = ("overlay", "btrfs", "tmpfs")
+COMBINATIONS = list(itertools.product(STORAGES, (True, False), ("yes", "no")))
+TINY_PROGRAMS = ("bash sh cat ls sleep mkdir rm rmdir touch chmod chown id stat env true false uname hostname "
+                 "head tail wc seq dd sha256sum date mktemp ln cp mv readlink sort tr nproc").split()
+
+# Ends a container from inside at once, whatever its first process is: reboot(2) in a PID namespace.
+POWER_OFF = "sync; python3 -c 'import ctypes; ctypes.CDLL(None).reboot(0x4321fedc)'"
+
+
+def combination_name(combination: tuple[str, bool, str]) -> str:
+    """Such as overlay-userns-boot."""
+    storage, private_users, boot = combination
+    return f"{storage}-{'userns' if private_users else 'hostids'}-{'boot' if boot == 'yes' else 'init'}"
+
+
+def yaml(value: Any) -> str:
+    """One setting's value as YAML."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(yaml(item) for item in value) + "]"
+    return f'"{value}"' if isinstance(value, str) and value not in ("yes", "no") else str(value)
+
+
+class Lab:
+    """What is made once: a temporary directory, a Debian image on the file system there and another on btrfs."""
+
+    def __init__(self, driver: Path, image_dir: Path | None):
+        self.driver = driver
+        self.base = Path(tempfile.mkdtemp(prefix="nspawn-runner-tests-"))
+        self.base.chmod(0o755)
+        # Short, as names of sockets must be, and on a tmpfs, as /run/nspawn-runner is.
+        self.runtime_base = Path(tempfile.mkdtemp(prefix="nspawn-runner-test-", dir="/run"))
+        self.plain_root = self.base / "plain"
+        self.btrfs_root = self.base / "btrfs"
+        self._source = image_dir
+        self._tiny: Path | None = None
+
+    def root(self, storage: str) -> Path:
+        """The image root to use with a storage driver; its image is there."""
+        root = self.btrfs_root if storage == "btrfs" else self.plain_root
+        if not (root / IMAGE).exists():
+            if storage == "btrfs":
+                self.mount_btrfs(root, "4G")
+            root.mkdir(exist_ok=True)
+            self._provide_image(root)
+        return root
+
+    def image(self, storage: str = "overlay") -> Path:
+        """The tree of the Debian image that jobs with @storage use."""
+        return self.root(storage) / IMAGE
+
+    def images(self) -> list[Path]:
+        """Those made so far."""
+        return [root / IMAGE for root in (self.plain_root, self.btrfs_root) if (root / IMAGE).exists()]
+
+    def mount_btrfs(self, where: Path, size: str) -> None:
+        """Mounts a new btrfs, in a file below our directory, at @where."""
+        where.mkdir()
+        file = where.with_suffix(".btrfs")
+        subprocess.run(["truncate", "-s", size, file], check=True)
+        subprocess.run(["mkfs.btrfs", "-q", file], check=True, capture_output=True)
+        subprocess.run(["mount", "-o", "loop", file, where], check=True)
+
+    def _provide_image(self, root: Path) -> None:
+        if self._source is None:
+            subprocess.run([self.driver, "--root", root, "chroot-create", IMAGE], check=True)
+            self._source = root / IMAGE
+            return
+        if root == self.btrfs_root:
+            subprocess.run(["btrfs", "-q", "subvolume", "create", root / IMAGE], check=True)
+            subprocess.run(["cp", "-a", "--reflink=auto", f"{self._source}/.", root / IMAGE], check=True)
+        else:
+            subprocess.run(["cp", "-a", "--reflink=auto", self._source, root / IMAGE], check=True)
+
+    def tiny_image(self) -> Path:
+        """A tree of 20 MB with a shell and the commonest commands, without systemd; copy it, do not change it."""
+        if self._tiny:
+            return self._tiny
+        source, tiny = self.image(), self.base / "tiny"
+        for name in ("usr/bin", "usr/lib", "usr/lib64", "usr/sbin", "etc", "tmp", "root", "proc", "sys", "dev", "run",
+                     "var/tmp"):
+            (tiny / name).mkdir(parents=True)
+        for name in ("bin", "sbin", "lib", "lib64"):
+            (tiny / name).symlink_to("usr/" + name)
+        (tiny / "tmp").chmod(0o1777)
+        for name in ("passwd", "group", "os-release"):
+            shutil.copy(source / "etc" / name, tiny / "etc" / name)
+        listing = subprocess.run(["chroot", source, "/usr/bin/ldd", *(f"/usr/bin/{p}" for p in TINY_PROGRAMS)],
+                                 capture_output=True, text=True, check=True).stdout
+        wanted = {f"/usr/bin/{p}" for p in TINY_PROGRAMS} | set(re.findall(r"(/\S+) \(0x", listing))
+        for name in wanted:
+            target = Path(os.path.realpath(tiny / name[1:].rpartition("/")[0])) / name.rpartition("/")[2]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            real = subprocess.run(["chroot", source, "/usr/bin/readlink", "-f", name], capture_output=True,
+                                  text=True, check=True).stdout.strip()
+            shutil.copy2(source / real[1:], target)
+        self._tiny = tiny
+        return tiny
+
+    def tiny_root(self) -> Path:
+        """A new image root of the caller's own with one tiny image in it."""
+        root = Path(tempfile.mkdtemp(prefix="root-", dir=self.base))
+        root.chmod(0o755)
+        subprocess.run(["cp", "-a", self.tiny_image(), root / IMAGE], check=True)
+        return root
+
+    def close(self) -> None:
+        """Removes everything."""
+        for line in reversed(host.mounts()):
+            where = line.split()[4]
+            if where.startswith(str(self.base) + "/"):
+                subprocess.run(["umount", where], check=True)
+        host.remove_tree(self.base)
+        host.remove_tree(self.runtime_base)
+
+
+class Site:
+    """One installation of the driver: configuration file, image root, runtime directory, jobs."""
+
+    def __init__(self, lab: Lab, settings: dict[str, Any], root: Path | None = None):
+        self.lab = lab
+        self.directory = Path(tempfile.mkdtemp(prefix="site-", dir=lab.base))
+        self.directory.chmod(0o755)
+        (self.directory / "tmp").mkdir()
+        self.runtime_dir = lab.runtime_base / self.directory.name.removeprefix("site-")
+        self.settings = {"storage": "overlay", "boot": "no", "start_timeout": "60s", **settings}
+        self.root = Path(root or lab.root(str(self.settings["storage"])))
+        self.settings = {"root_dir": str(self.root), "runtime_dir": str(self.runtime_dir), **self.settings}
+        self.config = self.directory / "nspawn-runner.yaml"
+        self.write_config()
+        self.ids: set[str] = set()
+        self._numbers_from = next(jobspec._numbers)
+        self._locks_before = host.uid_locks()
+        self._hidden_before = self._hidden()
+
+    def write_config(self) -> None:
+        """Writes the settings to the configuration file."""
+        lines = [f"{key}: {yaml(value)}\n" for key, value in self.settings.items()]
+        self.config.write_text("".join(lines))
+
+    # Calling the driver
+
+    def argv(self, *arguments: str) -> list[str]:
+        """The driver's command line with our configuration."""
+        return [str(self.lab.driver), "--config", str(self.config), *map(str, arguments)]
+
+    def call(self, *arguments: str, env: dict[str, str] | None = None, **kwargs: Any) -> subprocess.CompletedProcess:
+        """Runs one command of the driver to its end. Without @env the environment has no variable of a job's."""
+        clean = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TMPDIR": str(self.directory / "tmp")}
+        return subprocess.run(self.argv(*arguments), env={**clean, **(env or {})}, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, errors="replace", timeout=120, check=False, **kwargs)
+
+    def runner(self, **kwargs: Any) -> Runner:
+        """A gitlab-runner that uses this driver; prepare is not delayed when it is tried again."""
+        commands = {"config_exec": self.argv("gitlab-config"), "run_exec": self.argv("run"),
+                    "prepare_exec": self.argv("prepare", "--default-image", IMAGE),
+                    "cleanup_exec": self.argv("cleanup")}
+        return Runner(**{**commands, "retry_delay": 0, "stage_retry_delay": 0,
+                         "tmpdir": str(self.directory / "tmp"), **kwargs})
+
+    def run(self, job: Job, **kwargs: Any) -> Result:
+        """Plays a whole job."""
+        return run_job(self.runner(**kwargs), job)
+
+    @contextmanager
+    def started(self, job: Job | None = None, **kwargs: Any) -> Iterator[Build]:
+        """A job whose machine is up; cleanup is called at the end and must succeed and leave nothing."""
+        build = Build(self.runner(**kwargs), job or Job())
+        build.begin()
+        try:
+            yield build
+        finally:
+            call = build.cleanup()
+        assert call and call.returncode == 0, call
+        assert self.traces() == []
+
+    # What is there
+
+    def id_pattern(self) -> str:
+        """Matches the ids of this site's jobs: the numbers given out since it was made, and those set by hand."""
+        numbers = range(self._numbers_from, next(jobspec._numbers))
+        ids = "|".join([*(rf"{n}(?:-[0-9a-f]+)?" for n in numbers), *map(re.escape, self.ids)])
+        return rf"(?:{ids})(?=\.service|[/\s]|$)"
+
+    def job_pids(self) -> list[int]:
+        """Processes of this site's jobs, of the driver or inside a container."""
+        ids = self.id_pattern()
+        pattern = re.compile(rf"nspawn-runner[-/](?:job-)?({ids})|{re.escape(str(self.directory))}/|"
+                             rf"{re.escape(str(self.runtime_dir))}/")
+        own = os.getpid()
+        return [pid for pid, command in host.processes().items() if pid != own and
+                (pattern.search(command) or pattern.search(host.read(f"/proc/{pid}/cgroup")))]
+
+    def container_pids(self) -> list[int]:
+        """Those of them that run in a PID namespace other than ours."""
+        own, found = host.namespace("self", "pid"), []
+        for pid in self.job_pids():
+            try:
+                if host.namespace(pid, "pid") != own:
+                    found.append(pid)
+            except OSError:
+                continue
+        return sorted(found)
+
+    def layers(self) -> list[str]:
+        """Names in .layers."""
+        directory = self.root / ".layers"
+        return sorted(os.listdir(directory)) if directory.is_dir() else []
+
+    def jobs(self) -> list[str]:
+        """Names in the runtime directory's jobs/."""
+        directory = self.runtime_dir / "jobs"
+        return sorted(os.listdir(directory)) if directory.is_dir() else []
+
+    def job_id(self) -> str:
+        """The id of the only job there is."""
+        (job,) = self.jobs()
+        return job
+
+    def _hidden(self) -> set[str]:
+        return {name for name in os.listdir(self.root) if name.startswith(".")} if self.root.is_dir() else set()
+
+    def traces(self) -> list[str]:
+        """Everything on this host that belongs to jobs of this site; empty after cleanup."""
+        job = rf"nspawn-runner[-/](?:job-)?({self.id_pattern()})"
+        commands = host.processes()
+        out = [f"process {pid}: {commands.get(pid, '')}" for pid in self.job_pids()]
+        out += [f"layer {name}" for name in self.layers()] + [f"state of job {name}" for name in self.jobs()]
+        out += [f"in the image root: {name}" for name in self._hidden() - self._hidden_before - {".layers"}]
+        ours = (f"{self.directory}/", f"{self.runtime_dir}/", f"{self.root}/")
+        out += [f"mount {line}" for line in host.mounts() if any(part in line for part in ours)]
+        out += [f"cgroup {path}" for path in host.cgroups_named(job)]
+        out += [f"unit {name}" for name in host.units_named(job)]
+        for directory in host.MACHINE_DIRS:
+            if directory.is_dir():
+                out += [f"{directory}/{name}" for name in os.listdir(directory) if re.search(job, name)]
+        out += [f"UID lock {name}" for name in host.unheld_uid_locks(self._locks_before)]
+        return out
+
+    def close(self) -> list[str]:
+        """Removes everything; returns what a test left behind although it should have cleaned up."""
+        left = self.traces()
+        if left:
+            self._force_clean()
+        host.remove_tree(self.directory)
+        host.remove_tree(self.runtime_dir)
+        return left
+
+    def _force_clean(self) -> None:
+        for unit in host.units_named(rf"nspawn-runner-(?:job-)?({self.id_pattern()})"):
+            subprocess.run(["systemctl", "kill", "-s", "KILL", unit], check=False)
+        deadline = time.monotonic() + 10
+        while (pids := self.job_pids()) and time.monotonic() < deadline:
+            for pid in pids:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            time.sleep(0.05)
+        for line in reversed(host.mounts()):
+            where = line.split()[4]
+            if where.startswith((f"{self.directory}/", f"{self.runtime_dir}/", f"{self.root}/")):
+                subprocess.run(["umount", "-l", where], check=False)
+        for name in self.layers():
+            host.remove_tree(self.root / ".layers" / name)
+        for name in self._hidden() - self._hidden_before - {".layers"}:
+            host.remove_tree(self.root / name)
+        for path in sorted(host.cgroups_named(rf"nspawn-runner[-/](?:job-)?({self.id_pattern()})"), reverse=True):
+            try:
+                os.rmdir(path)
+            except OSError:
+                pass
+        for name in host.unheld_uid_locks(self._locks_before):
+            (host.UID_LOCKS / name).unlink(missing_ok=True)

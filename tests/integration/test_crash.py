@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SIGKILL at many points: whatever was killed wherever, the next command of the job, or gc, leaves nothing behind."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from typing import Callable
+
+import pytest
+
+import host
+from build import Build
+from jobspec import Job
+from lab import STORAGES, Site
+
+PATIENCE = 60
+STEPS = 15
+STRACE = shutil.which("strace")
+
+
+# What may come next. Each must end with nothing left.
+
+def then_cleanup(site: Site, build: Build) -> None:
+    """gitlab-runner's own next step."""
+    call = build.cleanup()
+    assert call and call.returncode == 0, call
+
+
+def then_prepare(site: Site, build: Build) -> None:
+    """The job's next attempt: it works, on a fresh machine."""
+    build.cleanup_temporary()
+    build.begin()
+    assert build.run_script("echo again").stdout == b"again\n"
+    then_cleanup(site, build)
+
+
+def then_gc(site: Site, build: Build) -> None:
+    """gc takes what is dead; a container that came up all the same is a living job, which cleanup ends."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        done = site.call("gc")
+        assert done.returncode == 0, done.stderr
+        if not site.traces() or site.container_pids():
+            break
+        assert time.monotonic() < deadline, site.traces()
+        time.sleep(0.05)
+    if site.traces():
+        then_cleanup(site, build)
+    build.cleanup_temporary()
+
+
+AFTERWARDS: list[Callable[[Site, Build], None]] = [then_cleanup, then_prepare, then_gc]
+
+
+def started(site: Site) -> Build:
+    """A build whose next call is prepare."""
+    build = Build(site.runner(), Job())
+    build.start_attempt()
+    build.config()
+    build.start_build()
+    return build
+
+
+def kill(pid: int) -> None:
+    """SIGKILL to one process, which may be gone."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def assert_clean(site: Site) -> None:
+    """Nothing is left, and the next job works."""
+    assert site.traces() == []
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_prepare_killed_at_any_time(make_site, storage: str) -> None:
+    """A sweep over the time that prepare takes."""
+    site = make_site(storage=storage)
+    begin = time.monotonic()
+    with site.started():
+        whole = time.monotonic() - begin
+    for step in range(STEPS):
+        build = started(site)
+        call = build.start("prepare", build.runner.prepare_exec)
+        time.sleep(whole * step / STEPS)
+        kill(call.pid)
+        # The pipes may be held by what prepare had started: gitlab-runner would wait for them.
+        assert call.wait(PATIENCE), (step, site.traces())
+        AFTERWARDS[step % 3](site, build)
+        assert_clean(site)
+
+
+def test_prepare_killed_in_boot_mode(make_site) -> None:
+    """The same while systemd boots in the container."""
+    site = make_site(boot="yes")
+    for step in range(6):
+        build = started(site)
+        call = build.start("prepare", build.runner.prepare_exec)
+        time.sleep(0.04 * step)
+        kill(call.pid)
+        assert call.wait(PATIENCE)
+        AFTERWARDS[step % 3](site, build)
+        assert_clean(site)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_cleanup_killed_at_any_time(make_site, storage: str) -> None:
+    """A sweep over cleanup; the layer has enough files to take a while."""
+    site = make_site(storage=storage)
+    for step in range(8):
+        build = Build(site.runner(), Job()).begin()
+        build.run_script("mkdir -p /root/d/{1..30}; touch /root/d/{1..30}/{1..20}; sleep 1000 >/dev/null 2>&1 &")
+        call = build.start("cleanup", build.runner.cleanup_exec)
+        time.sleep(0.003 * step)
+        kill(call.pid)
+        assert call.wait(PATIENCE)
+        AFTERWARDS[step % 3](site, build)
+        assert_clean(site)
+
+
+def test_each_process_killed(any_boot_site: Site) -> None:
+    """Every process of a running job in turn: supervisor, both of nspawn's, the container's first process."""
+    with any_boot_site.started():
+        count = len(any_boot_site.job_pids())
+    for number in range(min(count, 6)):
+        build = Build(any_boot_site.runner(), Job()).begin()
+        pids = sorted(any_boot_site.job_pids())
+        kill(pids[min(number, len(pids) - 1)])
+        AFTERWARDS[number % 3](any_boot_site, build)
+        assert_clean(any_boot_site)
+
+
+def test_everything_killed_at_once(any_boot_site: Site) -> None:
+    """As the kernel's out-of-memory killer or a hasty administrator may do."""
+    for afterwards in AFTERWARDS:
+        build = Build(any_boot_site.runner(), Job()).begin()
+        for pid in any_boot_site.job_pids():
+            kill(pid)
+        afterwards(any_boot_site, build)
+        assert_clean(any_boot_site)
+
+
+def test_gc_killed(site: Site) -> None:
+    """A killed gc is only finished later."""
+    for step in range(5):
+        build = Build(site.runner(), Job()).begin()
+        build.run_script("mkdir -p /root/d/{1..30}; touch /root/d/{1..30}/{1..20}")
+        for pid in site.job_pids():
+            kill(pid)
+        process = subprocess.Popen(site.argv("gc"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.002 * step)
+        process.kill()
+        process.wait()
+        then_gc(site, build)
+        assert_clean(site)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_after_a_reboot(make_site, storage: str) -> None:
+    """After a reboot the runtime directory and all processes are gone and layers are left: gc, or the next
+    prepare of that job, removes them."""
+    site = make_site(storage=storage)
+    for afterwards in (then_gc, then_prepare, then_cleanup):
+        build = Build(site.runner(), Job()).begin()
+        build.run_script("echo x > /root/x")
+        for pid in site.job_pids():
+            kill(pid)
+        deadline = time.monotonic() + PATIENCE
+        while site.job_pids():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        shutil.rmtree(site.runtime_dir)
+        site.call("gc") if afterwards is then_gc else None
+        afterwards(site, build)
+        if afterwards is not then_gc:
+            # Without the runtime directory the job may have got another id: gc finds the old one's layer.
+            assert site.call("gc").returncode == 0
+        assert_clean(site)
+
+
+# By system call: the process dies at the Nth call of a kind. With --follow also what it started.
+POINTS = [(calls, when) for calls, whens in {
+    "mkdir,mkdirat": (1, 2, 3, 5), "openat": (12, 20, 30, 45, 60), "rename,renameat,renameat2,linkat": (1, 2, 3),
+    "flock": (1, 2, 3), "fcntl": (1, 3, 6, 10), "bind": (1,), "listen": (1,), "write": (1, 2, 4, 8, 12),
+    "clone,clone3,vfork,fork": (1, 2), "execve": (2, 3, 4), "mount,mount_setattr,move_mount,open_tree,fsmount": (1, 2, 3, 4, 6),
+    "chown,fchown,fchownat,lchown": (1, 2), "unlink,unlinkat,rmdir": (1, 2, 4, 8), "connect": (1, 2), "sendmsg,sendto": (1, 2),
+    "ioctl": (1, 2, 3), "umount2": (1, 2), "kill,pidfd_send_signal": (1, 2), "exit_group": (1, 2), "setsid": (1,), "unshare": (1,),
+}.items() for when in whens]
+
+
+def trace(site: Site, build: Build, stage: str, argv: list[str], calls: str, when: int, follow: bool) -> bool:
+    """Runs a stage that dies at that call. False when there was no such call and the stage ended by itself."""
+    log = str(site.directory / "strace.log")
+    strace = ["strace", "-D", "-qq", *(["-f"] if follow else []), "-o", log, "-e", f"trace={calls}",
+              "-e", f"inject={calls}:signal=KILL:when={when}"]
+    call = build.start(stage, [*strace, *argv])
+    ended = call.wait(PATIENCE)
+    for pid, command in host.processes().items():
+        if command.startswith("strace -D") and log in command:
+            os.kill(pid, signal.SIGTERM)
+    assert ended or call.wait(PATIENCE), (stage, calls, when, call.output)
+    deadline = time.monotonic() + PATIENCE
+    while any(log in command for command in host.processes().values()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return "killed by SIGKILL" in host.read(log)
+
+
+def syscall_sweep(site: Site, stage: str, follow: bool) -> int:
+    """Kills @stage at each of POINTS; returns how many of them were reached."""
+    reached = 0
+    for number, (calls, when) in enumerate(POINTS):
+        build = started(site)
+        argv = build.runner.prepare_exec
+        if stage == "cleanup":
+            build.prepare()
+            argv = build.runner.cleanup_exec
+        reached += trace(site, build, stage, argv or [], calls, when, follow)
+        AFTERWARDS[number % 3](site, build)
+        assert site.traces() == [], (stage, calls, when)
+    return reached
+
+
+if STRACE:
+    @pytest.mark.parametrize("stage, follow", (("prepare", False), ("prepare", True), ("cleanup", False)),
+                             ids=("prepare", "prepare-and-supervise", "cleanup"))
+    def test_killed_at_system_calls(make_site, tiny_root, stage: str, follow: bool) -> None:
+        """A sweep over the kinds of system calls that change anything."""
+        site = make_site(root=tiny_root)
+        before = host.fingerprint(tiny_root / "debian", content=True)
+        reached = syscall_sweep(site, stage, follow)
+        assert reached >= 10, "the points no longer fit what the program does"
+        assert host.changes(before, host.fingerprint(tiny_root / "debian", content=True)) == []

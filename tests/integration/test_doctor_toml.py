@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""doctor: can jobs run here, and if not, why. toml: the section for gitlab-runner's configuration."""
+
+import json
+import os
+import subprocess
+import tomllib
+from pathlib import Path
+
+import host
+from jobspec import Job
+from lab import IMAGE, Site
+
+
+def test_doctor_on_a_good_host(site: Site) -> None:
+    """Jobs run here, so doctor says so: one line for each check, exit 0."""
+    done = site.call("doctor")
+    assert done.returncode == 0, done
+    lines = [line for line in done.stdout.splitlines() if line.strip()]
+    assert len(lines) > 8
+    for word in ("systemd-nspawn", "overlay", "seccomp", "user", str(site.root)):
+        assert word in done.stdout, (word, done.stdout)
+    assert ("detached" in done.stdout) or host.has_systemd()
+
+
+def test_doctor_names_what_is_missing(make_site, tmp_path: Path) -> None:
+    """A program that is not there: what it is for, and which package has it."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in os.listdir("/usr/bin"):
+        if name not in ("systemd-nspawn", "mmdebstrap", "debootstrap"):
+            (tools / name).symlink_to(f"/usr/bin/{name}")
+    done = make_site().call("doctor", env={"PATH": str(tools)})
+    assert done.returncode == 1, done
+    assert "systemd-container" in done.stdout and "mmdebstrap" in done.stdout, done.stdout
+
+
+def test_doctor_missing_root(make_site, tmp_path: Path) -> None:
+    """An image root that is not there yet is named; a relative complaint helps nobody."""
+    root = tmp_path / "images"
+    done = make_site(root=root).call("doctor")
+    assert str(root) in done.stdout and not root.exists()
+
+
+def test_doctor_leaves_nothing(site: Site) -> None:
+    """It tries kernel features; nothing of that stays."""
+    before = host.mounts(), sorted(os.listdir(site.root)), sorted(os.listdir("/tmp"))
+    site.call("doctor")
+    assert host.mounts() == before[0] and sorted(os.listdir(site.root)) == before[1]
+    new = set(os.listdir("/tmp")) - set(before[2])
+    assert not [name for name in new if "nspawn-runner" in name]
+
+
+def test_doctor_as_user(site: Site) -> None:
+    """Without root it checks what it can and says what it needs."""
+    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *site.argv("doctor")],
+                          capture_output=True, text=True, timeout=60, check=False, env={"PATH": os.environ["PATH"]})
+    assert done.returncode == 1 and "root" in done.stdout + done.stderr, done
+
+
+def test_toml(site: Site) -> None:
+    """Valid TOML with absolute paths; played by the runner as it stands, a job succeeds."""
+    done = site.call("toml", IMAGE)
+    assert done.returncode == 0, done
+    (runner,) = tomllib.loads(done.stdout)["runners"]
+    custom = runner["custom"]
+    assert runner["executor"] == "custom" and "#" in done.stdout
+    assert runner["builds_dir"] == "/builds" and runner["cache_dir"] == "/cache"
+    argv = {}
+    for stage, command in (("config", "gitlab-config"), ("prepare", "prepare"), ("run", "run"), ("cleanup", "cleanup")):
+        assert os.path.isabs(custom[f"{stage}_exec"]) and command in custom[f"{stage}_args"], custom
+        argv[f"{stage}_exec"] = [custom[f"{stage}_exec"], *custom[f"{stage}_args"]]
+    assert "--default-image" in custom["prepare_args"] and IMAGE in custom["prepare_args"]
+    result = site.run(Job(["echo by-toml"]), builds_dir=runner["builds_dir"], cache_dir=runner["cache_dir"], **argv)
+    assert result.state == "success" and "by-toml" in result.log, result
+
+
+def test_toml_without_name(make_site, tiny_root: Path) -> None:
+    """Without a name the default image, or a comment on what to fill in; always valid."""
+    for settings in ({}, {"default_image": IMAGE}):
+        done = make_site(root=tiny_root, **settings).call("toml")
+        assert done.returncode == 0 and tomllib.loads(done.stdout)["runners"], done
+
+
+def test_toml_odd_names(make_site, tiny_root: Path) -> None:
+    """Names are quoted as TOML wants it."""
+    (tiny_root / IMAGE).rename(tiny_root / 'a "b" c')
+    done = make_site(root=tiny_root).call("toml", 'a "b" c')
+    if done.returncode == 0:
+        assert 'a "b" c' in json.dumps(tomllib.loads(done.stdout)).replace('\\"', '"')
+    else:
+        assert done.stderr
+
+
+def test_toml_no_such_image(site: Site) -> None:
+    """An image that is not there is worth an error, or at least a word."""
+    done = site.call("toml", "no-such")
+    assert "no-such" in done.stderr, done

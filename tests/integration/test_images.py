@@ -1,0 +1,376 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Images: made with chroot-create, listed with chroot-list, entered with chroot-login."""
+
+import fcntl
+import json
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+from pathlib import Path
+
+import pytest
+
+import host
+from jobspec import Job
+from lab import IMAGE, Lab, Site
+
+PATIENCE = 60
+
+# Stands in for mmdebstrap where the making itself is not what is tested: makes a small tree, slowly if told to.
+FAKE_MMDEBSTRAP = """\
+#!/bin/sh
+for argument in "$@"; do case $argument in --*|-*) ;; *) last=$argument; case $argument in /*) target=$argument;; esac;; esac; done
+echo "$@" >> {log}
+{behaviour}
+mkdir -p "$target" && cp -a {tiny}/. "$target/"
+"""
+
+
+class Terminal:
+    """A program on a pseudo-terminal."""
+
+    def __init__(self, argv: list[str], rows: int = 24, columns: int = 80):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.environ["TERM"] = "vt100"
+            os.execvp(argv[0], argv)
+        self.resize(rows, columns)
+        self.seen = b""
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Changes the window's size; the kernel signals SIGWINCH."""
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def type(self, text: str) -> None:
+        """Types @text."""
+        os.write(self.fd, text.encode())
+
+    def expect(self, text: str, timeout: float = PATIENCE) -> None:
+        """Reads until @text came; what came until then is forgotten."""
+        deadline = time.monotonic() + timeout
+        while text.encode() not in self.seen:
+            assert time.monotonic() < deadline, self.seen
+            if not self._read():
+                raise AssertionError(f"ended without {text!r}: {self.seen!r}")
+        self.seen = self.seen.partition(text.encode())[2]
+
+    def _read(self) -> bool:
+        if select.select([self.fd], [], [], 1)[0]:
+            try:
+                data = os.read(self.fd, 4096)
+            except OSError:
+                return False
+            self.seen += data
+            return bool(data)
+        return True
+
+    def wait(self) -> int:
+        """Exit status, or minus the signal's number."""
+        deadline = time.monotonic() + PATIENCE
+        while self._read():
+            assert time.monotonic() < deadline, self.seen
+        _, status = os.waitpid(self.pid, 0)
+        os.close(self.fd)
+        return os.waitstatus_to_exitcode(status)
+
+
+@pytest.fixture(name="tools")
+def tools_fixture(lab: Lab, tmp_path: Path):
+    """Makes a PATH whose first directory has a stand-in for mmdebstrap with the given behaviour."""
+    def make(behaviour: str = "") -> tuple[dict[str, str], Path]:
+        directory, log = tmp_path / "bin", tmp_path / "arguments"
+        directory.mkdir(exist_ok=True)
+        (directory / "mmdebstrap").write_text(FAKE_MMDEBSTRAP.format(log=log, behaviour=behaviour, tiny=lab.tiny_image()))
+        (directory / "mmdebstrap").chmod(0o755)
+        return {"PATH": f"{directory}:{os.environ['PATH']}"}, log
+    return make
+
+
+@pytest.fixture(name="empty_site")
+def empty_site_fixture(make_site, tmp_path: Path) -> Site:
+    """A site whose image root is there and empty."""
+    root = tmp_path / "images"
+    root.mkdir()
+    return make_site(root=root)
+
+
+def test_created_image_runs_a_job(lab: Lab, site: Site) -> None:
+    """The image all tests use has what chroot-create promises."""
+    with site.started() as build:
+        build.run_script("git --version; python3 --version; test -e /etc/ssl/certs/ca-certificates.crt; "
+                         "test -x /lib/systemd/systemd; test -x /usr/bin/dbus-daemon; test -e /etc/debian_version")
+    assert (lab.image() / "etc/os-release").exists()
+
+
+def test_create(empty_site: Site, tools) -> None:
+    """One command makes an image; its packages and suite reach mmdebstrap; the list shows it."""
+    env, log = tools()
+    done = empty_site.call("chroot-create", "fresh", "--suite", "bookworm", env=env)
+    assert done.returncode == 0, done
+    assert (empty_site.root / "fresh" / "bin").exists()
+    arguments = log.read_text()
+    for word in ("minbase", "git", "ca-certificates", "systemd", "dbus", "python3", "bookworm"):
+        assert word in arguments, (word, arguments)
+    assert os.stat(empty_site.root / "fresh").st_mode & 0o777 == 0o755
+    assert [name for name in os.listdir(empty_site.root) if name != "fresh" and name != ".layers"] == []
+    with empty_site.started(Job(image="fresh")) as build:
+        assert build.run_script("echo up").stdout == b"up\n"
+
+
+def test_suite_defaults_to_the_hosts(empty_site: Site, tools) -> None:
+    """Without --suite: the host's own."""
+    env, log = tools()
+    assert empty_site.call("chroot-create", "fresh", env=env).returncode == 0
+    codename = next(line.split("=")[1].strip('"') for line in host.read("/etc/os-release").splitlines()
+                    if line.startswith("VERSION_CODENAME="))
+    assert codename in log.read_text()
+
+
+def test_create_on_btrfs(make_site, lab: Lab, tools) -> None:
+    """On btrfs an image is a subvolume."""
+    env, _ = tools()
+    site = make_site(root=lab.root("btrfs"), storage="btrfs")
+    try:
+        done = site.call("chroot-create", "fresh", env=env)
+        assert done.returncode == 0, done
+        assert (site.root / "fresh").stat().st_ino == 256
+        with site.started(Job(image="fresh")) as build:
+            assert build.run_script("echo up").stdout == b"up\n"
+    finally:
+        subprocess.run(["btrfs", "-q", "subvolume", "delete", site.root / "fresh"], check=True)
+
+
+def test_create_what_exists(make_site, tiny_root: Path, tools) -> None:
+    """An image that is there is never touched."""
+    env, log = tools()
+    before = host.fingerprint(tiny_root / IMAGE)
+    done = make_site(root=tiny_root).call("chroot-create", IMAGE, env=env)
+    assert done.returncode == 1 and IMAGE in done.stderr and not log.exists(), done
+    assert host.changes(before, host.fingerprint(tiny_root / IMAGE)) == []
+
+
+@pytest.mark.parametrize("name", ("../x", "/x", ".x", "-x", "a/b", "", "x\ny"))
+def test_create_bad_name(empty_site: Site, tools, name: str) -> None:
+    """Names that jobs could not use are refused before anything is made."""
+    env, log = tools()
+    done = empty_site.call("chroot-create", "--", name, env=env)
+    assert done.returncode in (1, 2) and done.stderr and not log.exists(), done
+    assert os.listdir(empty_site.root) == []
+
+
+def test_create_fails(empty_site: Site, tools) -> None:
+    """mmdebstrap fails: its message is shown, and no image is left."""
+    env, _ = tools("mkdir -p $target/etc; echo E: mirror is away >&2; exit 25")
+    done = empty_site.call("chroot-create", "fresh", env=env)
+    assert done.returncode == 1 and "mirror is away" in done.stderr + done.stdout, done
+    assert not (empty_site.root / "fresh").exists() and empty_site.traces() == []
+
+
+@pytest.mark.parametrize("number", (signal.SIGKILL, signal.SIGTERM, signal.SIGINT))
+def test_interrupted_creation(empty_site: Site, tools, number: int) -> None:
+    """An interrupted creation leaves no image that a job could take; the next try starts clean and succeeds."""
+    env, log = tools("mkdir -p $target/etc; touch $target/etc/half-made; sleep 1000")
+    process = subprocess.Popen(empty_site.argv("chroot-create", "fresh"), env={**os.environ, **env},
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0)
+    deadline = time.monotonic() + PATIENCE
+    while not log.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, number)
+    process.wait(PATIENCE)
+    assert not (empty_site.root / "fresh").exists()
+    assert "fresh" not in empty_site.call("chroot-list", "--json").stdout
+    leftover = [pid for pid, command in host.processes().items() if str(empty_site.root) in command]
+    assert leftover == []
+    env, _ = tools()
+    assert empty_site.call("chroot-create", "fresh", env=env).returncode == 0
+    assert (empty_site.root / "fresh/usr/bin/bash").exists() and not (empty_site.root / "fresh/etc/half-made").exists()
+    assert [name for name in os.listdir(empty_site.root) if name not in ("fresh", ".layers")] == []
+
+
+def test_gc_takes_half_made_images(empty_site: Site, tools) -> None:
+    """gc finds the staging directory of a creation that was killed, but not that of one that still runs."""
+    env, log = tools("mkdir -p $target/etc; touch {log}.begun; while ! test -e {log}.go; do sleep 0.02; done".replace("{log}", str(tools()[1])))
+    process = subprocess.Popen(empty_site.argv("chroot-create", "fresh"), env={**os.environ, **env},
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + PATIENCE
+    while not Path(f"{log}.begun").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert empty_site.call("gc").returncode == 0
+    Path(f"{log}.go").touch()
+    assert process.wait(PATIENCE) == 0 and (empty_site.root / "fresh/usr/bin/bash").exists()
+    (empty_site.root / "fresh").rename(empty_site.root / "other")
+    Path(f"{log}.begun").unlink()
+    Path(f"{log}.go").unlink()
+    process = subprocess.Popen(empty_site.argv("chroot-create", "fresh"), env={**os.environ, **env}, process_group=0,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not Path(f"{log}.begun").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    Path(f"{log}.go").touch()
+    listed = empty_site.call("gc", "--dry-run")
+    assert "fresh" in listed.stdout, listed
+    assert empty_site.call("gc").returncode == 0
+    assert [name for name in os.listdir(empty_site.root) if name not in ("other", ".layers")] == []
+
+
+def test_no_tool(empty_site: Site, tmp_path: Path) -> None:
+    """Neither mmdebstrap nor debootstrap: named, with what to install."""
+    tools = tmp_path / "few"
+    tools.mkdir()
+    for name in ("sh", "uname", "tar"):
+        (tools / name).symlink_to(f"/usr/bin/{name}")
+    done = empty_site.call("chroot-create", "fresh", env={"PATH": str(tools)})
+    assert done.returncode == 1 and "mmdebstrap" in done.stderr, done
+    assert os.listdir(empty_site.root) == []
+
+
+def test_list(make_site, tiny_root: Path) -> None:
+    """Every directory put there by hand is an image; hidden ones, files, links and layers are not."""
+    (tiny_root / "by-hand/usr/bin").mkdir(parents=True)
+    (tiny_root / "by-hand/bin").symlink_to("usr/bin")
+    (tiny_root / "by-hand/etc").mkdir()
+    (tiny_root / "file").touch()
+    (tiny_root / "link").symlink_to(IMAGE)
+    (tiny_root / ".hidden/etc").mkdir(parents=True)
+    site = make_site(root=tiny_root)
+    listed = json.loads(site.call("chroot-list", "--json").stdout)
+    rows = {row["name"]: row for row in (listed if isinstance(listed, list) else next(iter(listed.values())))}
+    assert rows.keys() == {IMAGE, "by-hand"}
+    row = rows[IMAGE]
+    assert row["path"] == str(tiny_root / IMAGE) and {"storage", "size", "boot"} <= row.keys(), row
+    assert "no" in str(row["boot"]).lower() or row["boot"] is False, row
+    table = site.call("chroot-list").stdout
+    assert IMAGE in table and "by-hand" in table and ".hidden" not in table and "NAME" in table.upper()
+
+
+def test_list_empty(empty_site: Site) -> None:
+    """No image: an empty JSON list, and a sentence or nothing for people; never an error."""
+    done = empty_site.call("chroot-list", "--json")
+    assert done.returncode == 0 and not any(json.loads(done.stdout) or []), done
+    assert empty_site.call("chroot-list").returncode == 0
+
+
+def test_list_boot(site: Site) -> None:
+    """The Debian image with systemd would be booted."""
+    listed = json.loads(site.call("chroot-list", "--json").stdout)
+    row = next(row for row in (listed if isinstance(listed, list) else next(iter(listed.values()))) if row["name"] == IMAGE)
+    assert row["boot"] in (True, "yes", "systemd"), row
+
+
+# chroot-login. These work on an image of their own, because it is changed.
+
+def login(site: Site, **size: int) -> Terminal:
+    """An interactive shell in the image; returns when it answers."""
+    terminal = Terminal(site.argv("chroot-login", IMAGE), **size)
+    terminal.type("echo rea''dy\n")
+    terminal.expect("ready")
+    return terminal
+
+
+def test_login(make_site, tiny_root: Path) -> None:
+    """A terminal inside; changes stay; the shell's exit status is ours; owners are the image's."""
+    site = make_site(root=tiny_root)
+    terminal = login(site)
+    terminal.type("tty; echo kept > /root/kept; chown 5:6 /root/kept; stat -c %u /proc/self/. ; echo do''ne\n")
+    terminal.expect("/dev/")
+    terminal.expect("done")
+    terminal.type("exit 7\n")
+    assert terminal.wait() == 7
+    kept = tiny_root / IMAGE / "root/kept"
+    assert kept.read_text() == "kept\n" and (kept.stat().st_uid, kept.stat().st_gid) == (5, 6)
+    assert site.traces() == []
+    with site.started() as build:
+        assert build.run_script("cat /root/kept").stdout == b"kept\n"
+
+
+def test_login_window_size(make_site, tiny_root: Path) -> None:
+    """The size is the terminal's, and follows it."""
+    script = 'echo si""ze $(python3 -c "import os; print(*os.get_terminal_size())" 2>/dev/null || echo $LINES $COLUMNS)\n'
+    del script
+    site = make_site(root=tiny_root)
+    terminal = login(site, rows=33, columns=111)
+    terminal.type("shopt -s checkwinsize; (:); echo si''ze $LINES $COLUMNS\n")
+    terminal.expect("size 33 111")
+    terminal.resize(44, 122)
+    deadline = time.monotonic() + PATIENCE
+    while b"size 44 122" not in terminal.seen:
+        assert time.monotonic() < deadline, terminal.seen
+        terminal.type("(:); echo si''ze $LINES $COLUMNS\n")
+        time.sleep(0.1)
+        terminal._read()  # pylint: disable=protected-access
+    terminal.type("exit\n")
+    assert terminal.wait() == 0
+
+
+def test_login_signals(make_site, tiny_root: Path) -> None:
+    """Ctrl-C reaches the program inside, not the login; Ctrl-D ends the shell."""
+    terminal = login(make_site(root=tiny_root))
+    terminal.type("sleep 1000\n")
+    time.sleep(0.3)
+    terminal.type("\x03")
+    terminal.type("echo stat''us $?\n")
+    terminal.expect("status 130")
+    terminal.type("\x04")
+    assert terminal.wait() in (0, 130)
+
+
+@pytest.mark.parametrize("number", (signal.SIGHUP, signal.SIGTERM, signal.SIGKILL))
+def test_login_killed(make_site, tiny_root: Path, number: int) -> None:
+    """When the terminal goes or the login is killed, the container goes too, and the image can be used again."""
+    site = make_site(root=tiny_root)
+    terminal = login(site)
+    os.kill(terminal.pid, number)
+    terminal.wait()
+    deadline = time.monotonic() + PATIENCE
+    while [command for command in host.processes().values() if str(tiny_root) in command and "pytest" not in command]:
+        assert time.monotonic() < deadline, host.processes()
+        time.sleep(0.05)
+    with site.started() as build:
+        assert build.run_script("echo up").stdout == b"up\n"
+    terminal = login(site)
+    terminal.type("exit\n")
+    assert terminal.wait() == 0
+
+
+def test_login_while_in_use(make_site, tiny_root: Path) -> None:
+    """Refused while a job uses the image on a file system without snapshots; the job is not disturbed."""
+    site = make_site(root=tiny_root)
+    with site.started() as build:
+        done = site.call("chroot-login", IMAGE)
+        assert done.returncode == 1 and IMAGE in done.stderr and site.job_id().split("-")[0] in done.stderr, done
+        assert build.run_script("echo up").stdout == b"up\n"
+
+
+def test_job_while_logged_in(make_site, tiny_root: Path) -> None:
+    """The other way round: a job does not start on an image that is being changed; it is tried again later."""
+    site = make_site(root=tiny_root)
+    terminal = login(site)
+    result = site.run(Job())
+    assert result.state == "failed" and result.failure_reason == "runner_system_failure" and IMAGE in result.log, result
+    terminal.type("exit\n")
+    assert terminal.wait() == 0
+    assert site.run(Job()).state == "success"
+
+
+def test_login_without_terminal(make_site, tiny_root: Path) -> None:
+    """From a script, commands on standard input are carried out, or it says that it needs a terminal."""
+    site = make_site(root=tiny_root)
+    done = subprocess.run(site.argv("chroot-login", IMAGE), input="echo from-a-pipe; exit 3\n", capture_output=True,
+                          text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode == 3 and "from-a-pipe" in done.stdout) or \
+        (done.returncode in (1, 2) and "terminal" in done.stderr), done
+
+
+def test_login_no_such_image(make_site, tiny_root: Path) -> None:
+    """Names the image and lists those there are."""
+    done = make_site(root=tiny_root).call("chroot-login", "no-such")
+    assert done.returncode == 1 and "no-such" in done.stderr and IMAGE in done.stderr, done

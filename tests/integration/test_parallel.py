@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many jobs of one image at once."""
+
+import re
+import threading
+
+import host
+from build import Build
+from jobspec import Job
+from lab import COMBINATIONS, Site
+
+MANY = 50
+
+
+def together(functions: list) -> None:
+    """Calls all functions at the same moment, each in a thread; raises what any of them raised."""
+    barrier, errors = threading.Barrier(len(functions)), []
+
+    def call(function) -> None:
+        try:
+            barrier.wait()
+            function()
+        except BaseException as error:  # pylint: disable=broad-except
+            errors.append(error)
+    threads = [threading.Thread(target=call, args=(function,)) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def base_of(pid: int) -> int:
+    """First host UID of the process's user namespace."""
+    return int(host.read(f"/proc/{pid}/uid_map").split()[1])
+
+
+def test_fifty_at_once(make_site) -> None:
+    """All start, none shares a UID range, a machine name or a cgroup with another, all run and end cleanly."""
+    site: Site = make_site(start_timeout="300s")
+    builds = [Build(site.runner(), Job()) for _ in range(MANY)]
+    together([build.begin for build in builds])
+    assert len(site.jobs()) == len(site.layers()) == MANY
+    machines: dict[str, set[int]] = {}
+    for pid in site.container_pids():
+        cgroup = next(m.group(1) for m in re.finditer(r"nspawn-runner[-/](?:job-)?([^/\n]+)",
+                                                      host.read(f"/proc/{pid}/cgroup")))
+        machines.setdefault(cgroup.removesuffix(".service"), set()).add(base_of(pid))
+    assert machines.keys() == set(site.jobs())
+    assert all(len(bases) == 1 for bases in machines.values()), machines
+    bases = sorted(base for found in machines.values() for base in found)
+    assert all(second - first >= 65536 for first, second in zip(bases, bases[1:])), bases
+
+    def play(build: Build) -> None:
+        build.run_script(f"echo {build.job.number} > /root/number")
+        assert build.run_script("cat /root/number; hostname").stdout.decode().split()[0] == str(build.job.number)
+        assert build.cleanup().returncode == 0
+    together([lambda build=build: play(build) for build in builds])
+    assert site.traces() == []
+
+
+def test_all_combinations_at_once(make_site) -> None:
+    """Jobs of all kinds side by side."""
+    sites = [make_site(storage=storage, private_users=users, boot=boot) for storage, users, boot in COMBINATIONS]
+
+    def play(site: Site) -> None:
+        result = site.run(Job(["echo up"], ["echo after"]))
+        assert result.state == "success", result.log
+    together([lambda site=site: play(site) for site in sites])
+
+
+def test_prepares_of_one_job_at_once(site: Site) -> None:
+    """Two prepare of the same job: the job has one machine afterwards, or a failure was reported; never two."""
+    job = Job()
+    builds = [Build(site.runner(), job) for _ in range(3)]
+    for build in builds:
+        build.start_attempt()
+        build.config()
+        build.start_build()
+    calls = [build.start("prepare", build.runner.prepare_exec) for build in builds]
+    assert all(call.wait(120) for call in calls)
+    assert len(site.jobs()) <= 1
+    if any(call.returncode == 0 for call in calls):
+        assert builds[0].run_script("echo one").stdout == b"one\n"
+    for build in builds:
+        build.cleanup()
+    assert site.traces() == []
+
+
+def test_parallel_runs_of_one_job(any_boot_site: Site) -> None:
+    """Several run calls of one job at once, each with its own output."""
+    with any_boot_site.started() as build:
+        calls = [build.start_script(f"for i in {{1..500}}; do echo {n}-$i; done") for n in range(8)]
+        for number, call in enumerate(calls):
+            assert call.wait(60) and call.returncode == 0, call.output
+            assert call.stdout == "".join(f"{number}-{i}\n" for i in range(1, 501)).encode()

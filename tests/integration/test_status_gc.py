@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""status: the jobs there are. gc: what no living job owns."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from build import Build
+from jobspec import Job
+from lab import IMAGE, Site
+
+
+def rows(site: Site) -> list[dict]:
+    """What status --json lists."""
+    done = site.call("status", "--json")
+    assert done.returncode == 0, done
+    listed = json.loads(done.stdout)
+    return listed if isinstance(listed, list) else next(iter(listed.values()))
+
+
+def test_status(any_boot_site: Site) -> None:
+    """A row for each job, with what an administrator asks for; nothing when there is none."""
+    site = any_boot_site
+    assert rows(site) == []
+    assert site.call("status").returncode == 0
+    with site.started(Job(image=IMAGE)) as build:
+        (row,) = rows(site)
+        assert {"id", "image", "since", "boot", "state", "memory"} <= row.keys(), row
+        assert row["id"] == site.job_id() and row["image"] == IMAGE
+        assert row["id"].startswith(str(build.job.number))
+        assert row["boot"] in ((True, "yes", "systemd") if site.settings["boot"] == "yes" else (False, "no")), row
+        assert "run" in str(row["state"]), row
+        table = site.call("status").stdout
+        assert row["id"] in table and IMAGE in table
+    assert rows(site) == []
+
+
+def test_status_of_a_dead_job(site: Site) -> None:
+    """A job whose container has gone is shown as such until it is cleaned up."""
+    build = Build(site.runner(), Job()).begin()
+    alive = str(rows(site)[0]["state"])
+    for pid in site.job_pids():
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    deadline = time.monotonic() + 60
+    while site.job_pids():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    listed = rows(site)
+    assert listed == [] or str(listed[0]["state"]) != alive
+    build.cleanup()
+
+
+def test_gc_leaves_living_jobs_alone(any_boot_site: Site) -> None:
+    """gc beside running jobs removes nothing of theirs."""
+    with any_boot_site.started() as build:
+        build.run_script("echo x > /root/x; sleep 1000 >/dev/null 2>&1 &")
+        before = set(any_boot_site.container_pids())
+        done = any_boot_site.call("gc")
+        assert done.returncode == 0, done
+        assert build.run_script("cat /root/x").stdout == b"x\n"
+        assert before <= set(any_boot_site.container_pids())
+
+
+def test_gc_dry_run(make_site, tiny_root) -> None:
+    """--dry-run lists what gc then removes, and removes nothing."""
+    site = make_site(root=tiny_root)
+    assert site.call("gc", "--dry-run").stdout.strip() == ""
+    layer = tiny_root / ".layers" / "4711-0badcafe"
+    (layer / "upper/root").mkdir(parents=True)
+    os.chown(layer / "upper", 1 << 20, 1 << 20)
+    listed = site.call("gc", "--dry-run")
+    assert listed.returncode == 0 and "4711-0badcafe" in listed.stdout, listed
+    assert layer.exists()
+    removed = site.call("gc")
+    assert removed.returncode == 0 and not layer.exists(), removed
+    assert site.call("gc", "--dry-run").stdout.strip() == ""
+    assert (tiny_root / IMAGE / "usr/bin/bash").exists()
+
+
+def test_gc_with_nothing_there(site: Site) -> None:
+    """Nothing to do: exit 0, quiet."""
+    done = site.call("gc")
+    assert (done.returncode, done.stdout) == (0, ""), done
+
+
+@pytest.mark.parametrize("foreign", ("file", "symlink", "socket-directory"))
+def test_gc_and_strange_things(make_site, tiny_root, foreign: str) -> None:
+    """What somebody else put among layers and jobs does not confuse gc, and a symlink is not followed."""
+    site = make_site(root=tiny_root)
+    with site.started():
+        pass
+    outside = site.directory / "outside"
+    outside.mkdir()
+    (outside / "precious").touch()
+    for directory in (tiny_root / ".layers", site.runtime_dir / "jobs"):
+        directory.mkdir(exist_ok=True)
+        entry = directory / "12-aaaaaaaa"
+        if foreign == "file":
+            entry.touch()
+        elif foreign == "symlink":
+            entry.symlink_to(outside)
+        else:
+            (entry / "agent.sock").mkdir(parents=True)
+    site.call("gc")
+    assert (outside / "precious").exists()
+    with site.started() as build:
+        assert build.run_script("echo up").stdout == b"up\n"
+    for directory in (tiny_root / ".layers", site.runtime_dir / "jobs"):
+        subprocess.run(["rm", "-rf", directory / "12-aaaaaaaa"], check=True)
+
+
+def test_prepare_does_the_cheap_part(make_site, tiny_root) -> None:
+    """Layers of jobs that died go with the next prepare, so that nobody needs to call gc."""
+    site = make_site(root=tiny_root)
+    dead = Build(site.runner(), Job()).begin()
+    for pid in site.job_pids():
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    deadline = time.monotonic() + 60
+    while site.job_pids():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    dead.cleanup_temporary()
+    with site.started():
+        assert len(site.layers()) in (1, 2)
+    assert site.call("gc").returncode == 0
+    assert site.traces() == []

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who keeps the container running: a service of the host's systemd, or a detached process with cgroups of its own."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+import host
+from lab import POWER_OFF, Site
+
+SYSTEMD = host.has_systemd()
+
+
+def output(*command: str) -> str:
+    """Standard output of a command that must succeed."""
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def machine(site: Site) -> str:
+    """Name of the only job's machine."""
+    return f"nspawn-runner-job-{site.job_id()}"
+
+
+def cgroup_lines(pid: int) -> list[str]:
+    """Paths of the process's cgroups, one per hierarchy that is mounted here."""
+    return [line.split(":", 2)[2] for line in host.read(f"/proc/{pid}/cgroup").splitlines()]
+
+
+def test_visible_on_the_host(any_boot_site: Site) -> None:
+    """systemd: machine, unit and journal. Detached: the job's own cgroup wherever its processes are."""
+    with any_boot_site.started():
+        name = machine(any_boot_site)
+        pids = any_boot_site.container_pids()
+        assert pids
+        if SYSTEMD:
+            assert name in output("machinectl", "list", "--no-legend")
+            assert f"Main PID: " in output("systemctl", "status", "--no-pager", f"{name}.service")
+            assert "active" == output("systemctl", "is-active", f"{name}.service").strip()
+            properties = output("systemctl", "show", f"{name}.service")
+            for line in ("Type=notify", "KillMode=mixed", "Slice=machine.slice", "Delegate=yes", "TasksMax=16384",
+                         "CollectMode=inactive-or-failed", "Transient=yes"):
+                assert line in properties.splitlines(), line
+            assert "RestartForceExitStatus=133" not in properties
+            assert all(f"machine.slice/{name}.service" in host.read(f"/proc/{pid}/cgroup") for pid in pids)
+        else:
+            for pid in pids:
+                assert [path for path in cgroup_lines(pid) if f"nspawn-runner/{any_boot_site.job_id()}" in path]
+
+
+def test_journal(site: Site) -> None:
+    """systemd: the unit has a journal. Detached: the container's console is kept beside the job's state."""
+    with site.started():
+        if SYSTEMD:
+            assert machine(site) in output("journalctl", "--no-pager", "-o", "short", "-u", machine(site))
+        else:
+            files = os.listdir(site.runtime_dir / "jobs" / site.job_id())
+            assert "machine.json" in files
+
+
+def test_caller_may_end(site: Site) -> None:
+    """The container outlives prepare's process group and session: nothing of it is in them."""
+    with site.started() as build:
+        prepare = next(call for call in build.calls if call.name == "prepare")
+        assert prepare.returncode == 0
+        sessions = {os.getsid(pid) for pid in site.job_pids()}
+        assert os.getsid(0) not in sessions
+        for pid in site.job_pids():
+            for fd in ("1", "2"):
+                target = os.readlink(f"/proc/{pid}/fd/{fd}") if os.path.exists(f"/proc/{pid}/fd/{fd}") else ""
+                assert not re.match(r"pipe:", target) or pid in site.container_pids() or target in own_pipes(site)
+
+
+def own_pipes(site: Site) -> set[str]:
+    """Pipes that more than one of the job's processes hold: their own, such as the console's."""
+    seen: dict[str, int] = {}
+    for pid in site.job_pids():
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                target = os.readlink(f"/proc/{pid}/fd/{fd}")
+            except OSError:
+                continue
+            seen[target] = seen.get(target, 0) + 1
+    return {target for target, count in seen.items() if count > 1}
+
+
+def test_one_supervisor_and_one_nspawn(any_boot_site: Site) -> None:
+    """Outside the container the job has the driver's supervisor and nspawn's processes, nothing else."""
+    with any_boot_site.started():
+        inside = set(any_boot_site.container_pids())
+        names = {host.read(f"/proc/{pid}/comm").strip() for pid in any_boot_site.job_pids() if pid not in inside}
+        assert names <= {"nspawn-runner", "systemd-nspawn", "nspawn", "(sd-stubinit)", "nspawn-runner-a"}, names
+
+
+def test_supervisor_killed(any_boot_site: Site) -> None:
+    """When the supervisor dies the container dies with it; run then fails, and cleanup has nothing to fear."""
+    with any_boot_site.started() as build:
+        inside = any_boot_site.container_pids()
+        for pid in set(any_boot_site.job_pids()) - set(inside):
+            if "supervise" in host.read(f"/proc/{pid}/cmdline"):
+                os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while any_boot_site.container_pids():
+            assert time.monotonic() < deadline, any_boot_site.traces()
+            time.sleep(0.02)
+        call = build.start_script("echo never")
+        assert call.wait(60) and call.returncode == 2 and call.stdout == b"" and call.stderr
+
+
+def test_time_limit(make_site) -> None:
+    """A job whose runner died ends by itself: its machine has a time limit from the job's own timeout."""
+    from jobspec import Job  # only here
+    site = make_site()
+    with site.started(Job(timeout=3600)):
+        if SYSTEMD:
+            usec = output("systemctl", "show", "-p", "RuntimeMaxUSec", "--value", f"{machine(site)}.service").strip()
+            assert usec not in ("", "infinity") and usec.startswith("1h"), usec
+        else:
+            state = (site.runtime_dir / "jobs" / site.job_id() / "machine.json").read_text()
+            limit = int(re.search(r'"runtime_max_usec":\s*(\d+)', state).group(1))
+            assert 3600 * 10**6 <= limit <= 3 * 3600 * 10**6
+
+
+def test_exit_of_nspawn_is_cleaned(any_boot_site: Site) -> None:
+    """A container that ends by itself leaves its mark only until cleanup."""
+    with any_boot_site.started() as build:
+        command = "systemctl poweroff" if any_boot_site.settings["boot"] == "yes" else POWER_OFF
+        call = build.start_script(command + "; sleep 1000")
+        assert call.wait(90) and call.returncode in (1, 2), call.output
+
+
+@pytest.mark.parametrize("command", ("reboot", "systemctl reboot", "systemctl exit 133"))
+def test_reboot_does_not_restart(make_site, command: str) -> None:
+    """A job that reboots its machine fails; it is not started again on an empty layer."""
+    site = make_site(boot="yes")
+    with site.started() as build:
+        call = build.start_script(f"touch /root/here; {command}; sleep 1000")
+        assert call.wait(90) and call.returncode in (1, 2), call.output
+        second = build.start_script("test -e /root/here && echo same")
+        assert second.wait(90)
+        assert second.returncode == 2 or second.stdout == b"same\n", second.output

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The program as it is called: exit statuses, where output goes, and the parts that need no root.
+
+Called by meson as `python3 test-cli.py PROGRAM`.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import tomllib
+import unittest
+from pathlib import Path
+
+PROGRAM = os.path.abspath(sys.argv.pop(1))
+STAGES = [["gitlab-config"], ["prepare"], ["run", "script"], ["cleanup"]]
+
+
+class CommandLine(unittest.TestCase):
+    def setUp(self):
+        self.directory = tempfile.TemporaryDirectory(prefix="nspawn-runner-test-")
+        self.addCleanup(self.directory.cleanup)
+        self.path = Path(self.directory.name)
+        self.root = self.path / "images"
+        # An empty configuration keeps the host's own out of it.
+        self.config = self.path / "config.yaml"
+        self.config.write_text(f"root_dir: {self.root}\nruntime_dir: {self.path}/r\n")
+
+    def call(self, *arguments, config=True, **environment):
+        argv = [PROGRAM, *(["--config", str(self.config)] if config else []), *arguments]
+        keep = {key: value for key, value in os.environ.items()
+                if not key.startswith("CUSTOM_ENV_") and key not in ("JOB_RESPONSE_FILE", "SYSTEM_FAILURE_EXIT_CODE")}
+        return subprocess.run(argv, env=keep | environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=60)
+
+    def make_image(self, name):
+        (self.root / name / "usr" / "bin").mkdir(parents=True)
+        (self.root / name / "etc").mkdir()
+
+    def test_help_and_version(self):
+        for arguments in ([], ["-h"], ["--help"], ["run", "--help"], ["--help", "run"], ["--version"]):
+            with self.subTest(arguments=arguments):
+                result = self.call(*arguments, config=False)
+                self.assertEqual((result.returncode, result.stderr), (0, ""))
+                self.assertTrue(result.stdout)
+        # Help is there also when the configuration is not.
+        self.assertEqual(self.call("--config", "/nonexistent", "run", "--help", config=False).returncode, 0)
+
+    def test_usage_errors(self):
+        for arguments, part in (
+            (["prepaer"], "did you mean 'prepare'?"),
+            (["xyzzy"], "unknown command 'xyzzy'"),
+            (["--bogus"], "unknown option '--bogus'"),
+            (["chroot-login"], "missing argument"),
+            (["status", "x"], "unexpected argument 'x'"),
+            (["gc", "--dry-rum"], "did you mean '--dry-run'?"),
+            (["run"], "missing argument"),
+        ):
+            with self.subTest(arguments=arguments):
+                result = self.call(*arguments)
+                self.assertEqual(result.returncode, 2)
+                self.assertEqual(result.stdout, "")
+                self.assertIn(part, result.stderr)
+
+    def test_hostile_words_forge_no_lines(self):
+        result = self.call("a\nERROR: forged\x1b[2J\u009b")
+        self.assertIn("'a\\x0aERROR: forged\\x1b[2J\\xc2\\x9b'", result.stderr)
+        self.assertEqual(len(result.stderr.splitlines()), 2)
+
+    def test_configuration_errors(self):
+        self.config.write_text("boot: no\nmemory-max: 1G\n")
+        for arguments in [*STAGES, ["status"], ["toml"]]:
+            with self.subTest(arguments=arguments):
+                result = self.call(*arguments, SYSTEM_FAILURE_EXIT_CODE="77")
+                self.assertEqual(result.returncode, 77 if arguments in STAGES else 1)
+                self.assertEqual(result.stdout, "")
+                self.assertIn(f"{self.config}:2:1: unknown setting 'memory-max'; did you mean 'memory_max'?",
+                              result.stderr)
+
+    def test_stages_fail_as_system(self):
+        """Whatever is wrong with a call is not the job's fault."""
+        for arguments in STAGES:
+            with self.subTest(arguments=arguments):
+                self.assertEqual(self.call(*arguments, "--bogus", SYSTEM_FAILURE_EXIT_CODE="77").returncode, 77)
+                self.assertEqual(self.call(*arguments, "--bogus").returncode, 2)
+                self.assertEqual(self.call(*arguments, "--bogus", SYSTEM_FAILURE_EXIT_CODE="x").returncode, 2)
+
+    def test_missing_configuration(self):
+        result = self.call("--config", "/nonexistent", "toml", config=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("Cannot read configuration file '/nonexistent'", result.stderr)
+
+    def test_root_option(self):
+        for value in ("relative", "/a/../b", "/"):
+            with self.subTest(value=value):
+                result = self.call("--root", value, "toml")
+                self.assertEqual(result.returncode, 1)
+                self.assertIn("--root must be an absolute path", result.stderr)
+
+    def test_lost_output_is_an_error(self):
+        with open("/dev/full", "w") as full:
+            for arguments, status in (["--help"], 1), (["toml"], 1), (["gitlab-config"], 2):
+                with self.subTest(arguments=arguments):
+                    result = subprocess.run([PROGRAM, "--config", self.config, *arguments], stdout=full,
+                                            stderr=subprocess.PIPE, text=True)
+                    self.assertEqual(result.returncode, status)
+                    self.assertIn("No space left on device", result.stderr)
+
+    def test_closed_descriptors(self):
+        """Started without stdin, stdout and stderr, nothing that is opened gets their numbers."""
+        result = subprocess.run(["/bin/sh", "-c", 'exec "$0" --config "$1" toml <&- >&- 2>&-', PROGRAM, self.config])
+        self.assertEqual(result.returncode, 0)
+
+    def test_gitlab_config(self):
+        for shell, kind in ((None, None), ("/bin/bash", "bash"), ("sh", "sh"), ("/usr/bin/pwsh", "pwsh"), ("zsh", None)):
+            with self.subTest(shell=shell):
+                self.config.write_text("builds_dir: /b\ncache_dir: '/c \"d\"'\n" + (f"shell: {shell}\n" if shell else ""))
+                result = self.call("gitlab-config")
+                self.assertEqual((result.returncode, result.stderr), (0, ""))
+                config = json.loads(result.stdout)
+                self.assertEqual(config.pop("shell", None), kind)
+                self.assertEqual(config.pop("driver")["name"], "nspawn-runner")
+                self.assertEqual(config, {"builds_dir": "/b", "cache_dir": '/c "d"', "builds_dir_is_shared": False,
+                                          "hostname": socket.gethostname()})
+
+    def test_gitlab_config_names_the_machine(self):
+        result = self.call("gitlab-config", CUSTOM_ENV_CI_JOB_ID="4711")
+        self.assertTrue(json.loads(result.stdout)["hostname"].endswith("-4711"))
+
+    def toml(self, *arguments, **options):
+        result = self.call(*arguments, **options)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        (runner,) = tomllib.loads(result.stdout)["runners"]
+        self.assertEqual(runner["executor"], "custom")
+        for stage in "config", "prepare", "run", "cleanup":
+            self.assertEqual(runner["custom"][f"{stage}_exec"], PROGRAM)
+        return runner
+
+    def test_toml(self):
+        given = ["--config", str(self.config)]
+        runner = self.toml("toml")
+        self.assertEqual((runner["builds_dir"], runner["cache_dir"]), ("/builds", "/cache"))
+        self.assertEqual(runner["custom"]["config_args"], [*given, "gitlab-config"])
+        self.assertEqual(runner["custom"]["prepare_args"], [*given, "prepare"])
+        self.assertEqual(runner["custom"]["run_args"], [*given, "run"])
+        self.assertEqual(runner["custom"]["cleanup_args"], [*given, "cleanup"])
+
+        # The only image is the one; of several, the one that is named.
+        self.make_image("small")
+        self.assertEqual(self.toml("toml")["custom"]["prepare_args"], [*given, "prepare", "--default-image", "small"])
+        self.make_image("it's\"big\\")
+        self.assertEqual(self.toml("toml")["custom"]["prepare_args"], [*given, "prepare"])
+        self.assertEqual(self.toml("toml", "it's\"big\\")["custom"]["prepare_args"],
+                         [*given, "prepare", "--default-image", "it's\"big\\"])
+
+    def test_toml_default_image(self):
+        self.make_image("small")
+        self.make_image("large")
+        with self.config.open("a") as f:
+            f.write("default_image: large\n")
+        self.assertIn("large", self.toml("toml")["custom"]["prepare_args"])
+        self.assertIn("small", self.toml("toml", "small")["custom"]["prepare_args"])
+
+    def test_toml_absolute_paths(self):
+        """GitLab Runner calls from other directories."""
+        os.chdir(self.path)
+        self.config.write_text("")
+        runner = self.toml("--config", "./config.yaml", "--root", str(self.root), "toml", config=False)
+        self.assertEqual(runner["custom"]["run_args"],
+                         ["--config", str(self.config.resolve()), "--root", str(self.root), "run"])
+
+    def test_toml_unknown_image(self):
+        self.make_image("small")
+        for name in "other", "..", "small/x", "":
+            with self.subTest(name=name):
+                result = self.call("toml", name)
+                self.assertEqual((result.returncode, result.stdout), (1, ""))
+        self.assertIn("small", self.call("toml", "other").stderr)
+
+    def test_doctor_with_bad_configuration(self):
+        self.config.write_text("boot: perhaps\n")
+        result = self.call("doctor")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(f"missing  configuration: {self.config}:1:7: 'boot' must be", result.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "unit.h"
+
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include "base/fd.h"
+#include "base/string.h"
+
+static int open_directory(void **state) {
+        int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        assert_true(fd >= 0);
+        return fd;
+}
+
+static void test_read_all(void **state) {
+        static const size_t sizes[] = { 0, 1, 4095, 4096, 4097, 100000 };
+        _cleanup_close_ int dir_fd = open_directory(state);
+
+        for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
+                size_t size = sizes[i], read_size = 4711;
+                _cleanup_free_ char *data = malloc(size + 1), *read_data = NULL;
+
+                memset(data, 'x', size);
+                assert_int_equal(file_replace_at(dir_fd, "file", data, size, 0600), 0);
+                assert_int_equal(file_read_at(dir_fd, "file", size, &read_data, &read_size), 0);
+                assert_row(read_size == size && memcmp(data, read_data, size) == 0 && read_data[size] == 0, i, "whole");
+
+                /* one byte more than allowed, with the outputs untouched */
+                char *untouched = NULL;
+                if (size > 0)
+                        assert_row(file_read_at(dir_fd, "file", size - 1, &untouched, NULL) == -EFBIG && !untouched, i,
+                                   "too big");
+        }
+}
+
+static void test_read_pipe(_unused_ void **state) {
+        _cleanup_free_ char *data = NULL;
+        int fds[2];
+
+        assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+        assert_int_equal(fd_write_all(fds[1], "abc", 3), 0);
+        close(fds[1]);
+        assert_int_equal(fd_read_all(fds[0], 3, &data, NULL), 0);
+        assert_string_equal(data, "abc");
+        close(fds[0]);
+}
+
+static void test_read_no_symlink(void **state) {
+        _cleanup_close_ int dir_fd = open_directory(state);
+        char *data = NULL;
+
+        assert_int_equal(file_replace_at(dir_fd, "target", "x", 1, 0644), 0);
+        assert_int_equal(symlinkat("target", dir_fd, "link"), 0);
+        assert_int_equal(file_read_at(dir_fd, "link", 100, &data, NULL), -ELOOP);
+        assert_int_equal(file_read_at(dir_fd, "none", 100, &data, NULL), -ENOENT);
+        assert_null(data);
+}
+
+static void test_replace(void **state) {
+        _cleanup_close_ int dir_fd = open_directory(state);
+        _cleanup_free_ char *data = NULL;
+        struct stat st;
+        mode_t umask_before = umask(077);
+
+        assert_int_equal(file_replace_at(dir_fd, "a", "old content", 11, 0600), 0);
+        assert_int_equal(file_replace_at(dir_fd, "a", "new", 3, 0644), 0);
+        umask(umask_before);
+        assert_int_equal(file_read_at(dir_fd, "a", 100, &data, NULL), 0);
+        assert_string_equal(data, "new");
+        assert_int_equal(fstatat(dir_fd, "a", &st, 0), 0);
+        assert_int_equal(st.st_mode & 07777, 0644);
+        assert_int_equal(faccessat(dir_fd, ".a.new", F_OK, 0), -1);
+
+        /* A directory cannot be replaced; nothing temporary stays. */
+        assert_int_equal(mkdirat(dir_fd, "d", 0700), 0);
+        assert_true(file_replace_at(dir_fd, "d", "x", 1, 0600) < 0);
+        assert_int_equal(faccessat(dir_fd, ".d.new", F_OK, 0), -1);
+}
+
+static void test_publish(void **state) {
+        _cleanup_close_ int dir_fd = open_directory(state);
+        _cleanup_free_ char *data = NULL;
+
+        assert_int_equal(file_publish_at(dir_fd, "p", "first", 5, 0600), 0);
+        assert_int_equal(file_publish_at(dir_fd, "p", "second", 6, 0600), 0);
+        assert_int_equal(file_read_at(dir_fd, "p", 100, &data, NULL), 0);
+        assert_string_equal(data, "first");
+}
+
+static void *read_slowly(void *fd) {
+        size_t *total = calloc(1, sizeof(size_t));
+        char buffer[1000];
+
+        for (;;) {
+                ssize_t n = read(*(int *) fd, buffer, sizeof(buffer));
+                if (n <= 0)
+                        return total;
+                *total += (size_t) n;
+        }
+}
+
+/* More than a pipe holds, through a non-blocking descriptor. */
+static void test_write_all_nonblocking(_unused_ void **state) {
+        const size_t size = 1000000;
+        _cleanup_free_ char *data = calloc(1, size);
+        pthread_t thread;
+        void *total;
+        int fds[2];
+
+        assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+        assert_int_equal(fd_set_nonblock(fds[1], true), 0);
+        assert_int_equal(pthread_create(&thread, NULL, read_slowly, &fds[0]), 0);
+        assert_int_equal(fd_write_all(fds[1], data, size), 0);
+        close(fds[1]);
+        assert_int_equal(pthread_join(thread, &total), 0);
+        assert_int_equal(*(size_t *) total, size);
+        free(total);
+        close(fds[0]);
+}
+
+static void test_memfd(_unused_ void **state) {
+        _cleanup_close_ int fd = memfd_new_sealed("test", "content", 7);
+        _cleanup_free_ char *data = NULL;
+
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, "x", 1), -1);
+        assert_int_equal(errno, EPERM);
+        assert_int_equal(ftruncate(fd, 0), -1);
+        assert_int_equal(ftruncate(fd, 100), -1);
+        assert_ptr_equal(mmap(NULL, 7, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
+        assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), -1);
+        assert_int_equal(fd_read_all(fd, 100, &data, NULL), 0);
+        assert_string_equal(data, "content");
+        assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+}
+
+static void test_move(_unused_ void **state) {
+        int fd = open("/dev/null", O_RDONLY | O_CLOEXEC), target = fcntl(fd, F_DUPFD_CLOEXEC, 200);
+
+        assert_int_equal(fd_move_to(fd, target), target);
+        assert_int_equal(fcntl(fd, F_GETFD), -1);
+        assert_int_equal(fcntl(target, F_GETFD), 0);
+        assert_int_equal(fd_set_cloexec(target, true), 0);
+        assert_int_equal(fd_move_to(target, target), target);
+        assert_int_equal(fcntl(target, F_GETFD), 0);
+
+        /* consumed when it fails, too */
+        assert_int_equal(fd_move_to(target, 1 << 30), -EBADF);
+        assert_int_equal(fcntl(target, F_GETFD), -1);
+}
+
+static void test_write_string(void **state) {
+        _cleanup_close_ int dir_fd = open_directory(state);
+        _cleanup_free_ char *data = NULL;
+
+        assert_int_equal(file_write_string_at(dir_fd, "w", "x"), -ENOENT);
+        assert_int_equal(file_replace_at(dir_fd, "w", "", 0, 0600), 0);
+        assert_int_equal(file_write_string_at(dir_fd, "w", "value"), 0);
+        assert_int_equal(file_read_at(dir_fd, "w", 100, &data, NULL), 0);
+        assert_string_equal(data, "value");
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_read_all, setup_directory, teardown_directory),
+                cmocka_unit_test(test_read_pipe),
+                cmocka_unit_test_setup_teardown(test_read_no_symlink, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_replace, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_publish, setup_directory, teardown_directory),
+                cmocka_unit_test(test_write_all_nonblocking),
+                cmocka_unit_test(test_memfd),
+                cmocka_unit_test(test_move),
+                cmocka_unit_test_setup_teardown(test_write_string, setup_directory, teardown_directory),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

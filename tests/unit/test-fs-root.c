@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "unit.h"
+
+#include <linux/fs.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/sysmacros.h>
+
+#include "base/fd.h"
+
+/* What of base/fs.c shows only to root: mounts in a tree that is removed, and flags that root of a container can set. Its
+ * mounts are in a mount namespace of its own. */
+
+static int open_directory(void **state) {
+        int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        assert_true(fd >= 0);
+        return fd;
+}
+
+static void touch(int dir_fd, const char *name) {
+        _cleanup_close_ int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        assert_true(fd >= 0);
+}
+
+static bool is_there(int dir_fd, const char *name) {
+        return faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
+}
+
+/* Also a directory of the same file system: its files are not the tree's. */
+static void test_remove_stops_at_mounts(void **state) {
+        _cleanup_close_ int dir_fd = open_directory(state);
+        char outside[4096], inside[4096];
+
+        snprintf(outside, sizeof(outside), "%s/outside", (char *) *state);
+        snprintf(inside, sizeof(inside), "%s/tree/sub/mounted", (char *) *state);
+        assert_int_equal(mkdirat(dir_fd, "outside", 0700), 0);
+        touch(dir_fd, "outside/kept");
+        assert_int_equal(mkdirat(dir_fd, "tree", 0700), 0);
+        assert_int_equal(mkdirat(dir_fd, "tree/sub", 0700), 0);
+        assert_int_equal(mkdirat(dir_fd, "tree/sub/mounted", 0700), 0);
+        touch(dir_fd, "tree/sub/file");
+        assert_int_equal(mount(outside, inside, NULL, MS_BIND, NULL), 0);
+
+        assert_int_equal(remove_tree_at(dir_fd, "tree"), -EBUSY);
+        assert_true(is_there(dir_fd, "outside/kept"));
+        assert_false(is_there(dir_fd, "tree/sub/file")); /* what could be removed is */
+
+        int top_fd = openat(dir_fd, "tree/sub", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_int_equal(remove_tree_at(top_fd, "mounted"), -EXDEV);
+        close(top_fd);
+        assert_true(is_there(dir_fd, "outside/kept"));
+
+        assert_int_equal(umount(inside), 0);
+        assert_int_equal(remove_tree_at(dir_fd, "tree"), 0);
+        assert_false(is_there(dir_fd, "tree"));
+}
+
+static void set_flags(int dir_fd, const char *name, int flags) {
+        _cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+
+        assert_true(fd >= 0);
+        assert_int_equal(ioctl(fd, FS_IOC_SETFLAGS, &flags), 0);
+}
+
+static void test_remove_protected(void **state) {
+        _cleanup_close_ int dir_fd = open_directory(state);
+
+        assert_int_equal(mkdirat(dir_fd, "tree", 0700), 0);
+        assert_int_equal(mkdirat(dir_fd, "tree/sub", 0700), 0);
+        assert_int_equal(mkdirat(dir_fd, "tree/sub/empty", 0700), 0);
+        assert_int_equal(symlinkat("none", dir_fd, "tree/sub/link"), 0);
+        assert_int_equal(mknodat(dir_fd, "tree/sub/device", S_IFCHR | 0600, makedev(1, 3)), 0);
+        touch(dir_fd, "tree/sub/immutable");
+        touch(dir_fd, "tree/sub/append-only");
+        set_flags(dir_fd, "tree/sub/immutable", FS_IMMUTABLE_FL);
+        set_flags(dir_fd, "tree/sub/append-only", FS_APPEND_FL);
+        set_flags(dir_fd, "tree/sub/empty", FS_IMMUTABLE_FL);
+        set_flags(dir_fd, "tree/sub", FS_APPEND_FL);
+        set_flags(dir_fd, "tree", FS_IMMUTABLE_FL);
+        assert_int_equal(remove_tree_at(dir_fd, "tree"), 0);
+        assert_false(is_there(dir_fd, "tree"));
+}
+
+static void test_remove_deep_protected(void **state) {
+        _cleanup_close_ int dir_fd = open_directory(state);
+        int fd = open_directory_at(dir_fd, "deep", true, 0700);
+
+        for (unsigned i = 0; i < 400; i++) {
+                int child = open_directory_at(fd, "d", true, 0700);
+                const int flags = FS_IMMUTABLE_FL;
+
+                assert_true(child >= 0);
+                assert_int_equal(ioctl(fd, FS_IOC_SETFLAGS, &flags), 0);
+                close(fd);
+                fd = child;
+        }
+        close(fd);
+        assert_int_equal(remove_tree_at(dir_fd, "deep"), 0);
+        assert_false(is_there(dir_fd, "deep"));
+}
+
+/* True where files can be protected: ext4, xfs and btrfs, and other file systems on newer kernels. */
+static bool have_flags(void) {
+        const char *parent = getenv("TMPDIR");
+        _cleanup_close_ int fd = open(parent && *parent ? parent : "/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+        int flags;
+
+        return fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) >= 0;
+}
+
+int main(void) {
+        const struct CMUnitTest mounts[] = {
+                cmocka_unit_test_setup_teardown(test_remove_stops_at_mounts, setup_directory, teardown_directory),
+        };
+        const struct CMUnitTest flags[] = {
+                cmocka_unit_test_setup_teardown(test_remove_protected, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_remove_deep_protected, setup_directory, teardown_directory),
+        };
+
+        if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) < 0) {
+                puts("needs root, and a mount namespace");
+                return 77; /* skipped, to meson */
+        }
+        int failed = cmocka_run_group_tests(mounts, NULL, NULL);
+        if (failed != 0)
+                return failed;
+        if (!have_flags()) {
+                puts("the file system of TMPDIR has no immutable flag");
+                return 77;
+        }
+        return cmocka_run_group_tests(flags, NULL, NULL);
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "unit.h"
+
+#include <sys/resource.h>
+
+#include "base/fd.h"
+#include "base/string.h"
+
+static int open_directory(void **state) {
+        int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        assert_true(fd >= 0);
+        return fd;
+}
+
+static void touch(int dir_fd, const char *name) {
+        _cleanup_close_ int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        assert_true(fd >= 0);
+}
+
+static bool is_there(int dir_fd, const char *name) {
+        return faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
+}
+
+/* Symlinks cannot lead out of the root: those that would, find something inside it, or nothing. */
+static void test_open_in_root(void **state) {
+        static const struct {
+                const char *path;
+                int result; /* 0: it opens */
+        } table[] = {
+                { "etc/inside", 0 },     { "/etc/inside", 0 },         { "../../../../etc/inside", 0 },
+                { "absolute", 0 },      /* -> /etc/inside */
+                { "upwards", 0 },       /* -> ../../../../../etc/inside */
+                { "outside", -ENOENT }, /* -> /etc/passwd */
+                { "loop", -ELOOP },     /* -> loop */
+                { "etc/none", -ENOENT }, { "etc/inside/x", -ENOTDIR },
+        };
+        _cleanup_close_ int dir_fd = open_directory(state);
+
+        assert_int_equal(mkdirat(dir_fd, "etc", 0755), 0);
+        touch(dir_fd, "etc/inside");
+        assert_int_equal(symlinkat("/etc/inside", dir_fd, "absolute"), 0);
+        assert_int_equal(symlinkat("../../../../../etc/inside", dir_fd, "upwards"), 0);
+        assert_int_equal(symlinkat("/etc/passwd", dir_fd, "outside"), 0);
+        assert_int_equal(symlinkat("loop", dir_fd, "loop"), 0);
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_close_ int fd = open_in_root(dir_fd, table[i].path, O_RDONLY);
+                assert_row(table[i].result == 0 ? fd >= 0 : fd == table[i].result, i, table[i].path);
+        }
+}
+
+static void test_open_directory_at(void **state) {
+        _cleanup_close_ int dir_fd = open_directory(state);
+
+        assert_int_equal(open_directory_at(dir_fd, "d", false, 0), -ENOENT);
+        _cleanup_close_ int made_fd = open_directory_at(dir_fd, "d", true, 0700);
+        _cleanup_close_ int again_fd = open_directory_at(dir_fd, "d", true, 0700);
+        assert_true(made_fd >= 0);
+        assert_true(again_fd >= 0);
+        assert_int_equal(symlinkat("d", dir_fd, "link"), 0);
+        assert_int_equal(open_directory_at(dir_fd, "link", true, 0700), -ENOTDIR);
+}
+
+static void test_mkdir_parents(void **state) {
+        _cleanup_close_ int dir_fd = open_directory(state);
+        _cleanup_free_ char *path = NULL, *below_file = NULL;
+
+        assert_int_equal(string_printf(&path, "%s/a/b/c", (char *) *state), 0);
+        assert_int_equal(mkdir_parents(path, 0700), 0);
+        assert_int_equal(mkdir_parents(path, 0700), 0);
+        assert_true(is_there(dir_fd, "a/b/c"));
+        assert_int_equal(mkdir_parents("/", 0700), 0);
+
+        touch(dir_fd, "file");
+        assert_int_equal(string_printf(&below_file, "%s/file", (char *) *state), 0);
+        assert_int_equal(mkdir_parents(below_file, 0700), -ENOTDIR);
+}
+
+static void test_remove(void **state) {
+        _cleanup_close_ int dir_fd = open_directory(state);
+
+        assert_int_equal(remove_tree_at(dir_fd, "none"), 0);
+
+        touch(dir_fd, "file");
+        assert_int_equal(remove_tree_at(dir_fd, "file"), 0);
+        assert_false(is_there(dir_fd, "file"));
+
+        /* A symlink is removed, not what it names. */
+        assert_int_equal(mkdirat(dir_fd, "kept", 0700), 0);
+        touch(dir_fd, "kept/file");
+        assert_int_equal(symlinkat("kept", dir_fd, "link"), 0);
+        assert_int_equal(remove_tree_at(dir_fd, "link"), 0);
+
+        assert_int_equal(mkdirat(dir_fd, "tree", 0700), 0);
+        assert_int_equal(symlinkat("../kept", dir_fd, "tree/link"), 0);
+        assert_int_equal(mkdirat(dir_fd, "tree/sub", 0700), 0);
+        assert_int_equal(mkdirat(dir_fd, "tree/sub/empty", 0700), 0);
+        assert_int_equal(mkfifoat(dir_fd, "tree/sub/fifo", 0600), 0);
+        touch(dir_fd, "tree/sub/-rf");
+        assert_int_equal(remove_tree_at(dir_fd, "tree"), 0);
+        assert_false(is_there(dir_fd, "tree"));
+        assert_true(is_there(dir_fd, "kept/file"));
+}
+
+/* Deeper than any stack, PATH_MAX and limit on open descriptors, and with names in it like those that removal uses
+ * itself. */
+static void test_remove_deep(void **state) {
+        const unsigned depth = 3000;
+        const struct rlimit few = { 256, 256 };
+        _cleanup_close_ int dir_fd = open_directory(state);
+        struct rlimit before;
+        int fd = open_directory_at(dir_fd, "deep", true, 0700);
+
+        for (unsigned i = 0; i < 200; i++) {
+                char name[64];
+
+                assert_true(fd >= 0);
+                snprintf(name, sizeof(name), ".remove-%u-%d", i, (int) getpid());
+                assert_int_equal(mkdirat(fd, name, 0700), 0);
+                _cleanup_close_ int taken_fd = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                touch(taken_fd, "file");
+        }
+        for (unsigned i = 0; i < depth; i++) {
+                assert_true(fd >= 0);
+                touch(fd, "file");
+                int child = open_directory_at(fd, "d", true, 0700);
+                close(fd);
+                fd = child;
+        }
+        close(fd);
+
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ few.rlim_cur, before.rlim_max }), 0);
+        assert_int_equal(remove_tree_at(dir_fd, "deep"), 0);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        assert_false(is_there(dir_fd, "deep"));
+}
+
+static void test_own_executable(_unused_ void **state) {
+        _cleanup_free_ char *path = NULL, *directory = NULL, *joined = NULL;
+
+        assert_int_equal(own_executable(&path, &directory), 0);
+        assert_int_equal(string_printf(&joined, "%s/test-fs", directory), 0);
+        assert_string_equal(path, joined);
+        assert_int_equal(access(path, X_OK), 0);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_open_in_root, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_open_directory_at, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_mkdir_parents, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_remove, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_remove_deep, setup_directory, teardown_directory),
+                cmocka_unit_test(test_own_executable),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

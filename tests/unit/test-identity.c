@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "unit.h"
+
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/string.h"
+#include "job/identity.h"
+
+static void set(const char *name, const char *value) {
+        assert_int_equal(value ? setenv(name, value, true) : unsetenv(name), 0);
+}
+
+static void test_ids(_unused_ void **state) {
+        static const struct {
+                const char *id;
+                bool fine;
+        } table[] = {
+                { "1", true },
+                { "a", true },
+                { "Z", true },
+                { "4711-0a1b2c3d", true },
+                { "9223372036854775807-ffffffff", true },
+                { "my.job_1-x", true },
+                { "a--b", true },
+                { "a.b.c", true },
+                { "1234567890123456789012345678901234567890", true },
+                { "12345678901234567890123456789012345678901", false },
+                { "", false },
+                { ".", false },
+                { "..", false },
+                { "-1", false },
+                { "1-", false },
+                { ".a", false },
+                { "a.", false },
+                { "_a", false },
+                { "a_", false },
+                { "a..b", false },
+                { "a/b", false },
+                { "/", false },
+                { "../x", false },
+                { "a b", false },
+                { "a\n", false },
+                { "\n", false },
+                { "a\tb", false },
+                { "a@b", false },
+                { "a:b", false },
+                { "a%b", false },
+                { "a\\x2db", false },
+                { "a*", false },
+                { "a$b", false },
+                { "\xc3\xa4", false },
+                { "a\x7f", false },
+                { "a\x80z", false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++)
+                assert_row(!job_id_problem(table[i].id) == table[i].fine, i, table[i].id);
+}
+
+/* Without a response, in this order: --id, CUSTOM_ENV_CI_JOB_ID, nothing. */
+static void test_without_response(void **state) {
+        static const struct {
+                const char *option, *environment;
+                int result;
+                const char *id;
+        } table[] = {
+                { NULL, NULL, -ENODATA, NULL },
+                { NULL, "", -ENODATA, NULL },
+                { NULL, "12", 0, "12" },
+                { "by-hand", NULL, 0, "by-hand" },
+                { "by-hand", "12", 0, "by-hand" },
+                { "by-hand", "../x", 0, "by-hand" },
+                { "", "12", -EINVAL, NULL },
+                { "../x", "12", -EINVAL, NULL },
+                { NULL, "../../etc", -EINVAL, NULL },
+                { NULL, "1\n2", -EINVAL, NULL },
+                { NULL, "1 --register=yes", -EINVAL, NULL },
+        };
+
+        set("JOB_RESPONSE_FILE", NULL);
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_identity_ JobIdentity identity = { 0 };
+                char problem[512] = "";
+
+                set("CUSTOM_ENV_CI_JOB_ID", table[i].environment);
+                assert_row(identity_find(*state, table[i].option, &identity, problem) == table[i].result, i,
+                           table[i].option);
+                assert_row(streq_null(identity.id, table[i].id), i, identity.id);
+                assert_row(!identity.has_response, i, table[i].option);
+                assert_row(!problem[0] == (table[i].result == 0), i, problem);
+        }
+        set("CUSTOM_ENV_CI_JOB_ID", NULL);
+        /* Nothing was written for them. */
+        assert_int_equal(rmdir(*state), 0);
+        assert_int_equal(mkdir(*state, 0700), 0);
+}
+
+/* Writes @text as the response of a job and finds the identity that it stands for, which ends with the test. */
+static int find(const char *directory, const char *text, const char *option, JobIdentity *ret,
+                char problem[static 512]) {
+        _cleanup_close_ int dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_free_ char *path = NULL, *runtime_dir = NULL;
+
+        assert_int_equal(string_printf(&path, "%s/response.json", directory), 0);
+        assert_int_equal(string_printf(&runtime_dir, "%s/run/deep", directory), 0);
+        assert_int_equal(file_replace_at(dir_fd, "response.json", text, strlen(text), 0600), 0);
+        set("JOB_RESPONSE_FILE", path);
+        problem[0] = 0;
+        int r = identity_find(runtime_dir, option, ret, problem);
+        set("JOB_RESPONSE_FILE", NULL);
+        return r;
+}
+
+#define RESPONSE(id, token, project, repository)                                            \
+        "{\"id\":" id ",\"token\":\"" token "\",\"job_info\":{\"project_id\":" project "}," \
+        "\"git_info\":{\"repo_url\":\"" repository "\"},\"variables\":[{\"key\":\"A\",\"value\":\"b\"}]}"
+
+static void test_hash(void **state) {
+        static const struct {
+                const char *text, *response;
+                bool same; /* as the first row */
+        } table[] = {
+                { "first", RESPONSE("7", "t", "1", "https://u:p@a.example/p.git"), true },
+                { "again", RESPONSE("7", "t", "1", "https://u:p@a.example/p.git"), true },
+                { "credentials do not count", RESPONSE("7", "t", "1", "https://a.example/p.git"), true },
+                { "order does not count",
+                  "{\"token\":\"t\",\"git_info\":{\"repo_url\":\"https://a.example/p.git\"},\"id\":7,"
+                  "\"job_info\":{\"project_id\":1},\"image\":{\"name\":\"x\"}}",
+                  true },
+                { "other token", RESPONSE("7", "u", "1", "https://a.example/p.git"), false },
+                { "other server", RESPONSE("7", "t", "1", "https://b.example/p.git"), false },
+                { "other project", RESPONSE("7", "t", "2", "https://a.example/p.git"), false },
+                { "other number", RESPONSE("8", "t", "1", "https://a.example/p.git"), false },
+                { "no token", RESPONSE("7", "", "1", "https://a.example/p.git"), false },
+                { "nothing but the number", "{\"id\":7}", false },
+                { "moved border", RESPONSE("7", "th", "1", "ttps://a.example/p.git"), false },
+        };
+        _cleanup_strv_ char **ids = NULL;
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_identity_ JobIdentity identity = { 0 };
+                char problem[512];
+
+                assert_row(find(*state, table[i].response, NULL, &identity, problem) == 0, i, problem);
+                assert_row(identity.has_response && !job_id_problem(identity.id), i, identity.id);
+                /* NUMBER, '-', 8 hexadecimal digits */
+                const char *hash = startswith(identity.id, streq(table[i].text, "other number") ? "8-" : "7-");
+                assert_row(hash && strlen(hash) == 8 && strspn(hash, "0123456789abcdef") == 8, i, identity.id);
+                assert_int_equal(strv_extend(&ids, identity.id), 0);
+                assert_row(streq(ids[i], ids[0]) == table[i].same, i, table[i].text);
+                for (size_t j = 0; !table[i].same && j < i; j++)
+                        assert_row(!streq(ids[i], ids[j]), i, table[j].text);
+        }
+}
+
+/* The hash tells nothing about the token without the key, which only root can read. */
+static void test_key(void **state) {
+        _cleanup_identity_ JobIdentity first = { 0 }, second = { 0 }, third = { 0 };
+        _cleanup_free_ char *path = NULL;
+        char problem[512];
+        struct stat st;
+
+        assert_int_equal(string_printf(&path, "%s/run/deep/key", (char *) *state), 0);
+        assert_int_equal(find(*state, "{\"id\":7,\"token\":\"t\"}", NULL, &first, problem), 0);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 07777, 0600);
+        assert_int_equal(st.st_size, 16);
+
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(find(*state, "{\"id\":7,\"token\":\"t\"}", NULL, &second, problem), 0);
+        assert_string_not_equal(first.id, second.id);
+
+        assert_int_equal(truncate(path, 15), 0);
+        assert_int_equal(find(*state, "{\"id\":7}", NULL, &third, problem), -EBADMSG);
+        assert_non_null(strstr(problem, "run/deep"));
+        assert_null(third.id);
+}
+
+/* What the job, or who calls us, says besides does not matter. */
+static void test_forged(void **state) {
+        static const struct {
+                const char *option, *claimed_id, *claimed_image;
+        } table[] = {
+                { NULL, NULL, NULL },        { NULL, "8", "other" }, { NULL, "8-00000000", "../../etc" },
+                { NULL, "../../other", "" }, { "8", "8", "other" },  { "../other", NULL, NULL },
+        };
+        _cleanup_free_ char *expected = NULL;
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_identity_ JobIdentity identity = { 0 };
+                char problem[512];
+
+                set("CUSTOM_ENV_CI_JOB_ID", table[i].claimed_id);
+                set("CUSTOM_ENV_CI_JOB_IMAGE", table[i].claimed_image);
+                assert_row(find(*state, RESPONSE("7", "t", "1", "https://a.example/p.git"), table[i].option, &identity,
+                                problem) == 0,
+                           i, problem);
+                if (!expected)
+                        expected = strdup(identity.id);
+                assert_row(streq(identity.id, expected), i, identity.id);
+                assert_row(!identity.response.image, i, identity.response.image);
+        }
+        set("CUSTOM_ENV_CI_JOB_ID", NULL);
+        set("CUSTOM_ENV_CI_JOB_IMAGE", NULL);
+}
+
+/* A response that cannot be read is an error: falling back to what the job says would be what a forger wants. */
+static void test_bad_response(void **state) {
+        static const char *const table[] = { "", "{}", "{\"id\":\"7\"}", "{\"id\":-7}", "not JSON", "{\"id\":7" };
+
+        set("CUSTOM_ENV_CI_JOB_ID", "12");
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                JobIdentity identity = { 0 };
+                char problem[512];
+
+                assert_row(find(*state, table[i], "13", &identity, problem) == -EBADMSG, i, table[i]);
+                assert_row(!identity.id, i, identity.id);
+                assert_row(strstr(problem, "JOB_RESPONSE_FILE") && strstr(problem, "response.json"), i, problem);
+        }
+
+        JobIdentity identity = { 0 };
+        char problem[512] = "";
+        set("JOB_RESPONSE_FILE", "/no/such/file");
+        assert_int_equal(identity_find(*state, "13", &identity, problem), -ENOENT);
+        assert_null(identity.id);
+        assert_non_null(strstr(problem, "/no/such/file"));
+        set("JOB_RESPONSE_FILE", NULL);
+        set("CUSTOM_ENV_CI_JOB_ID", NULL);
+}
+
+/* A runtime directory that cannot be made. */
+static void test_no_runtime_dir(void **state) {
+        _cleanup_close_ int dir_fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        JobIdentity identity = { 0 };
+        char problem[512];
+
+        assert_int_equal(file_replace_at(dir_fd, "run", "", 0, 0600), 0);
+        assert_true(find(*state, "{\"id\":7}", NULL, &identity, problem) < 0);
+        assert_non_null(strstr(problem, "run/deep"));
+        assert_null(identity.id);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_ids),
+                cmocka_unit_test_setup_teardown(test_without_response, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_hash, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_key, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_forged, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_bad_response, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_no_runtime_dir, setup_directory, teardown_directory),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

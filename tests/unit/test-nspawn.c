@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "unit.h"
+
+#include "base/string.h"
+#include "container/nspawn.h"
+
+#define FIXED "systemd-nspawn", "--quiet", "--keep-unit", "--console=pipe", "--link-journal=no", "--timezone=off"
+#define NAMES "--directory=/r", "--machine=m", "--uuid=11111111-2222-4333-8444-555555555555"
+#define AGENT "--bind-ro=/lib/agent:/run/nspawn-runner-agent"
+#define COMMAND "--", "/run/nspawn-runner-agent", "first"
+
+/* A machine with nothing special. */
+#define MACHINE_OF(supervisor_name, agent)                                                                             \
+        .name = (char *) "m", .uuid = (char *) "11111111-2222-4333-8444-555555555555", .agent_path = (char *) (agent), \
+        .supervisor = (char *) (supervisor_name)
+#define MACHINE MACHINE_OF("detached", "/lib/agent")
+
+#define STRINGS(...) ((char *[]){ __VA_ARGS__, NULL })
+
+static void check(size_t row, const char *const *expected, char *const *actual) {
+        size_t i;
+
+        for (i = 0; expected[i] && actual[i]; i++)
+                assert_row(streq(expected[i], actual[i]), row, actual[i]);
+        assert_row(!expected[i], row, expected[i]);
+        assert_row(!actual[i], row, actual[i]);
+}
+
+static void test_arguments(_unused_ void **state) {
+        const struct {
+                Machine machine;
+                uid_t uid_base;
+                const char *arguments[32];
+        } table[] = {
+                { { MACHINE },
+                  0,
+                  { FIXED, "--register=no", NAMES, "--private-users=no", "--resolv-conf=replace-host", AGENT,
+                    COMMAND } },
+                /* without a user namespace, the base does not matter */
+                { { MACHINE },
+                  65536,
+                  { FIXED, "--register=no", NAMES, "--private-users=no", "--resolv-conf=replace-host", AGENT,
+                    COMMAND } },
+                { { MACHINE_OF("systemd", "/lib/agent") },
+                  0,
+                  { FIXED, "--register=yes", NAMES, "--private-users=no", "--resolv-conf=replace-host", AGENT,
+                    COMMAND } },
+                { { MACHINE, .private_users = true },
+                  524288,
+                  { FIXED, "--register=no", NAMES, "--private-users=524288:65536", "--private-users-ownership=off",
+                    "--resolv-conf=replace-host", AGENT, COMMAND } },
+                /* the highest range there is */
+                { { MACHINE, .private_users = true },
+                  4294901760,
+                  { FIXED, "--register=no", NAMES, "--private-users=4294901760:65536", "--private-users-ownership=off",
+                    "--resolv-conf=replace-host", AGENT, COMMAND } },
+                { { MACHINE, .network = NETWORK_NONE },
+                  0,
+                  { FIXED, "--register=no", NAMES, "--private-users=no", "--resolv-conf=off", "--private-network",
+                    AGENT, COMMAND } },
+                { { MACHINE, .init = (char *) "/usr/lib/systemd/systemd" },
+                  0,
+                  { FIXED, "--register=no", NAMES, "--private-users=no", "--resolv-conf=replace-host", AGENT, COMMAND,
+                    "/usr/lib/systemd/systemd" } },
+                /* the filter is the agent's to install, and limits are the unit's */
+                { { MACHINE, .seccomp_filter = (char *) "/f.bpf", .memory_max_bytes = 1, .tasks_max = 1,
+                    .shell = (char *) "/bin/sh" },
+                  0,
+                  { FIXED, "--register=no", NAMES, "--private-users=no", "--resolv-conf=replace-host", AGENT,
+                    COMMAND } },
+                { { MACHINE, .bind = STRINGS((char *) "/a", (char *) "/b:/c"), .bind_ro = STRINGS((char *) "/d") },
+                  0,
+                  { FIXED, "--register=no", NAMES, "--private-users=no", "--resolv-conf=replace-host", AGENT,
+                    "--bind=/a", "--bind=/b:/c", "--bind-ro=/d", COMMAND } },
+                { { MACHINE, .private_users = true, .bind = STRINGS((char *) "/a", (char *) "/b:/c"),
+                    .bind_ro = STRINGS((char *) "/d", (char *) "/e:/f") },
+                  65536,
+                  { FIXED, "--register=no", NAMES, "--private-users=65536:65536", "--private-users-ownership=off",
+                    "--resolv-conf=replace-host", AGENT, "--bind=/a:/a:rootidmap", "--bind=/b:/c:rootidmap",
+                    "--bind-ro=/d:/d:idmap", "--bind-ro=/e:/f:idmap", COMMAND } },
+                /* who gives options knows what they want */
+                { { MACHINE, .private_users = true, .bind = STRINGS((char *) "/b:/c:norbind") },
+                  65536,
+                  { FIXED, "--register=no", NAMES, "--private-users=65536:65536", "--private-users-ownership=off",
+                    "--resolv-conf=replace-host", AGENT, "--bind=/b:/c:norbind", COMMAND } },
+                /* a colon in our own path separates nothing */
+                { { MACHINE_OF("detached", "/a:b\\c d") },
+                  0,
+                  { FIXED, "--register=no", NAMES, "--private-users=no", "--resolv-conf=replace-host",
+                    "--bind-ro=/a\\:b\\\\c d:/run/nspawn-runner-agent", COMMAND } },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_strv_ char **arguments = NULL;
+
+                assert_int_equal(nspawn_arguments(&table[i].machine, "/r", table[i].uid_base, &arguments), 0);
+                check(i, table[i].arguments, arguments);
+        }
+}
+
+/* Every combination of what decides about single arguments: each is there exactly when it should be. */
+static void test_combinations(_unused_ void **state) {
+        enum { SYSTEMD = 1, USERS = 2, NONE = 4, BOOT = 8, SECCOMP = 16, BINDS = 32, ALL = 64 };
+        static const struct {
+                const char *argument;
+                unsigned flag; /* there when it is set, or, if inverted, when it is not */
+                bool inverted;
+        } table[] = {
+                { "--register=yes", SYSTEMD, false },
+                { "--register=no", SYSTEMD, true },
+                { "--private-users=131072:65536", USERS, false },
+                { "--private-users-ownership=off", USERS, false },
+                { "--private-users=no", USERS, true },
+                { "--private-network", NONE, false },
+                { "--resolv-conf=off", NONE, false },
+                { "--resolv-conf=replace-host", NONE, true },
+                { "/sbin/init", BOOT, false },
+                { "LISTEN_FDS=2", SECCOMP, false },
+                { "LISTEN_FDS=1", SECCOMP, true },
+                { "--keep-unit", 0, true },
+                { "--link-journal=no", 0, true },
+                { AGENT, 0, true },
+                { "SYSTEMD_SECCOMP=0", 0, true },
+                { "SYSTEMD_NSPAWN_LOCK=0", 0, true },
+                { "SYSTEMD_NSPAWN_TMPFS_TMP=0", 0, true },
+        };
+
+        for (unsigned flags = 0; flags < ALL; flags++) {
+                Machine machine = {
+                        MACHINE_OF(flags & SYSTEMD ? "systemd" : "detached", "/lib/agent"),
+                        .private_users = flags & USERS,
+                        .network = flags & NONE ? NETWORK_NONE : NETWORK_HOST,
+                        .init = flags & BOOT ? (char *) "/sbin/init" : NULL,
+                        .seccomp_filter = flags & SECCOMP ? (char *) "/filter" : NULL,
+                        .bind = flags & BINDS ? STRINGS((char *) "/bind") : NULL,
+                };
+                _cleanup_strv_ char **arguments = NULL, **environment = NULL;
+
+                assert_int_equal(nspawn_arguments(&machine, "/r", 131072, &arguments), 0);
+                assert_int_equal(nspawn_environment(&machine, &environment), 0);
+                for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                        unsigned found = 0;
+
+                        for (char **s = arguments; *s; s++)
+                                found += streq(*s, table[i].argument);
+                        for (char **s = environment; *s; s++)
+                                found += streq(*s, table[i].argument);
+                        assert_row(found == (!(flags & table[i].flag) == table[i].inverted), i, table[i].argument);
+                }
+                /* The command comes last, after the end of options. */
+                size_t n = strv_length(arguments), n_command = flags & BOOT ? 4 : 3;
+                assert_string_equal(arguments[n - n_command], "--");
+                assert_string_equal(arguments[n - n_command + 1], "/run/nspawn-runner-agent");
+                assert_string_equal(arguments[n - n_command + 2], "first");
+        }
+}
+
+static void test_environment(_unused_ void **state) {
+        static const struct {
+                const char *filter;
+                const char *environment[8];
+        } table[] = {
+                { NULL,
+                  { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
+                    "SYSTEMD_SECCOMP=0", "SYSTEMD_NSPAWN_LOCK=0", "SYSTEMD_NSPAWN_TMPFS_TMP=0", "LISTEN_FDS=1" } },
+                { "/filter",
+                  { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
+                    "SYSTEMD_SECCOMP=0", "SYSTEMD_NSPAWN_LOCK=0", "SYSTEMD_NSPAWN_TMPFS_TMP=0", "LISTEN_FDS=2" } },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                Machine machine = { MACHINE, .seccomp_filter = (char *) table[i].filter };
+                _cleanup_strv_ char **environment = NULL;
+
+                assert_int_equal(nspawn_environment(&machine, &environment), 0);
+                check(i, table[i].environment, environment);
+        }
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_arguments),
+                cmocka_unit_test(test_combinations),
+                cmocka_unit_test(test_environment),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "unit.h"
+
+#include "base/fd.h"
+#include "base/string.h"
+#include "gitlab/response.h"
+
+/* As gitlab-runner writes it. */
+static const char full[] =
+        "{\"id\":4711,\"token\":\"job-token\",\"allow_git_fetch\":true,"
+        "\"job_info\":{\"name\":\"t\",\"stage\":\"test\",\"project_id\":33,\"project_name\":\"p\"},"
+        "\"git_info\":{\"repo_url\":\"https://gitlab-ci-token:secret@gitlab.example/g/p.git\",\"ref\":\"main\","
+        "\"depth\":0},\"runner_info\":{\"timeout\":3600},\"inputs\":{},"
+        "\"variables\":[{\"key\":\"CI_JOB_ID\",\"value\":\"1\",\"public\":true},{\"key\":\"X\",\"value\":"
+        "\"\\u003cb\\u0000\\u003e\"}],\"steps\":[{\"name\":\"script\",\"script\":[\"echo\"]}],"
+        "\"image\":{\"name\":\"debian-12\",\"entrypoint\":null},\"services\":null,\"artifacts\":null,"
+        "\"credentials\":[{\"type\":\"registry\",\"password\":\"hidden\"}],\"features\":{\"trace_sections\":true}}";
+
+static int parse(const char *text, JobResponse *ret, char problem[static 256]) {
+        /* An exact copy: sanitizers and valgrind see a read beyond its end. */
+        size_t size = strlen(text);
+        _cleanup_free_ char *exact = malloc(MAX(size, (size_t) 1));
+
+        memcpy(exact, text, size);
+        problem[0] = 0;
+        return response_parse(exact, size, ret, problem);
+}
+
+static void test_full(_unused_ void **state) {
+        _cleanup_response_ JobResponse response = { 0 };
+        char problem[256];
+
+        assert_int_equal(parse(full, &response, problem), 0);
+        assert_int_equal(response.id, 4711);
+        assert_string_equal(response.token, "job-token");
+        assert_string_equal(response.image, "debian-12");
+        assert_string_equal(response.repository, "https://gitlab.example/g/p.git");
+        assert_int_equal(response.project_id, 33);
+        assert_int_equal(response.timeout_sec, 3600);
+        response_done(&response);
+        assert_null(response.token);
+        assert_int_equal(response.id, 0);
+        response_done(&response); /* again is fine */
+}
+
+/* Only the id has to be there; what is of another type counts as missing. */
+static void test_values(_unused_ void **state) {
+        static const struct {
+                const char *text;
+                uint64_t id;
+                const char *image, *token, *repository;
+                uint64_t project_id, timeout_sec;
+        } table[] = {
+                { "{\"id\":1}", 1, NULL, NULL, NULL, 0, 0 },
+                { " \n{ \"id\" : 1 }\n", 1, NULL, NULL, NULL, 0, 0 },
+                { "{\"id\":9223372036854775807}", INT64_MAX, NULL, NULL, NULL, 0, 0 },
+                { "{\"id\":2,\"image\":null,\"token\":null,\"git_info\":null,\"job_info\":null,\"runner_info\":null}",
+                  2, NULL, NULL, NULL, 0, 0 },
+                { "{\"id\":2,\"image\":{},\"token\":\"\",\"git_info\":{},\"job_info\":{},\"runner_info\":{}}", 2, NULL,
+                  NULL, NULL, 0, 0 },
+                { "{\"id\":2,\"image\":{\"name\":\"\"},\"git_info\":{\"repo_url\":\"\"}}", 2, NULL, NULL, NULL, 0, 0 },
+                { "{\"id\":2,\"image\":{\"name\":null}}", 2, NULL, NULL, NULL, 0, 0 },
+                { "{\"id\":2,\"image\":\"debian\",\"token\":7,\"git_info\":[],\"job_info\":7,\"runner_info\":\"\"}", 2,
+                  NULL, NULL, NULL, 0, 0 },
+                { "{\"id\":2,\"image\":{\"name\":[\"debian\"]},\"job_info\":{\"project_id\":\"3\"}}", 2, NULL, NULL,
+                  NULL, 0, 0 },
+                { "{\"id\":2,\"job_info\":{\"project_id\":-3},\"runner_info\":{\"timeout\":-1}}", 2, NULL, NULL, NULL,
+                  0, 0 },
+                { "{\"id\":2,\"runner_info\":{\"timeout\":1.5}}", 2, NULL, NULL, NULL, 0, 0 },
+                /* variables of the job are not asked */
+                { "{\"id\":2,\"variables\":[{\"key\":\"id\",\"value\":\"3\"},{\"key\":\"CI_JOB_IMAGE\",\"value\":"
+                  "\"x\"}]}",
+                  2, NULL, NULL, NULL, 0, 0 },
+                { "{\"id\":2,\"image\":{\"name\":\"../x\\n\"}}", 2, "../x\n", NULL, NULL, 0, 0 },
+                { "{\"id\":2,\"git_info\":{\"repo_url\":\"/srv/p.git\"}}", 2, NULL, NULL, "/srv/p.git", 0, 0 },
+                { "{\"id\":2,\"git_info\":{\"repo_url\":\"file:///srv/a@b.git\"}}", 2, NULL, NULL,
+                  "file:///srv/a@b.git", 0, 0 },
+                { "{\"id\":2,\"git_info\":{\"repo_url\":\"https://u:p@w@host:8443/a@b\"}}", 2, NULL, NULL,
+                  "https://host:8443/a@b", 0, 0 },
+                { "{\"id\":2,\"git_info\":{\"repo_url\":\"https://u@host\"}}", 2, NULL, NULL, "https://host", 0, 0 },
+                { "{\"id\":2,\"git_info\":{\"repo_url\":\"https://u@\"}}", 2, NULL, NULL, "https://", 0, 0 },
+                { "{\"id\":2,\"git_info\":{\"repo_url\":\"git@host:a.git\"}}", 2, NULL, NULL, "git@host:a.git", 0, 0 },
+        };
+        char problem[256];
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_response_ JobResponse response = { 0 };
+
+                assert_row(parse(table[i].text, &response, problem) == 0, i, problem);
+                assert_row(response.id == table[i].id, i, table[i].text);
+                assert_row(streq_null(response.image, table[i].image), i, response.image);
+                assert_row(streq_null(response.token, table[i].token), i, response.token);
+                assert_row(streq_null(response.repository, table[i].repository), i, response.repository);
+                assert_row(response.project_id == table[i].project_id, i, table[i].text);
+                assert_row(response.timeout_sec == table[i].timeout_sec, i, table[i].text);
+        }
+}
+
+static void test_malformed(_unused_ void **state) {
+        static const char *const table[] = {
+                "",
+                " ",
+                "\n",
+                "null",
+                "7",
+                "\"id\"",
+                "[]",
+                "[{\"id\":1}]",
+                "{}",
+                "{",
+                "{\"id\":1",
+                "{\"id\":1} x",
+                "{\"id\":1}{\"id\":2}",
+                "{\"id\":}",
+                "{\"id\":0}",
+                "{\"id\":-1}",
+                "{\"id\":1.0}",
+                "{\"id\":1e3}",
+                "{\"id\":\"1\"}",
+                "{\"id\":null}",
+                "{\"id\":true}",
+                "{\"id\":[1]}",
+                "{\"id\":9223372036854775808}",
+                "{\"ID\":1}",
+                "{\"id\":1,\"token\":\"\xff\"}",
+                "\xef\xbb\xbf{\"id\":1}",
+        };
+        char problem[256];
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                JobResponse response = { .id = 4711 };
+
+                assert_row(parse(table[i], &response, problem) == -EBADMSG, i, table[i]);
+                assert_row(problem[0], i, table[i]);
+                assert_row(response.id == 4711 && !response.token, i, table[i]);
+        }
+}
+
+/* However deep: an error, and no overflow of the stack. */
+static void test_deep(_unused_ void **state) {
+        const size_t depth = 1000000;
+        _cleanup_free_ char *text = malloc(depth + 1);
+        JobResponse response;
+        char problem[256];
+
+        memset(text, '[', depth);
+        text[depth] = 0;
+        assert_int_equal(parse(text, &response, problem), -EBADMSG);
+}
+
+/* The reason goes to the job's log, what is in the file must not. */
+static void test_no_secret(_unused_ void **state) {
+        static const char *const table[] = {
+                "{\"id\":1,\"token\":\"secret\" secret}",
+                "{\"token\":\"secret\",\"id\":secret}",
+                "{\"token\":\"secret\"}",
+                "secret",
+                "{\"id\":\"secret\"}",
+        };
+        JobResponse response;
+        char problem[256];
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                assert_row(parse(table[i], &response, problem) == -EBADMSG, i, table[i]);
+                assert_row(!strstr(problem, "secret"), i, problem);
+        }
+}
+
+static void test_file(void **state) {
+        _cleanup_free_ char *path = NULL, *link = NULL;
+        _cleanup_close_ int dir_fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_response_ JobResponse response = { 0 };
+        char problem[256] = "";
+
+        assert_int_equal(string_printf(&path, "%s/response.json", (char *) *state), 0);
+        assert_int_equal(response_read(path, &response, problem), -ENOENT);
+        assert_int_equal(response_read(*state, &response, problem), -EISDIR);
+        assert_int_equal(file_replace_at(dir_fd, "response.json", "", 0, 0600), 0);
+        assert_int_equal(response_read(path, &response, problem), -EBADMSG);
+        assert_true(problem[0]);
+        assert_int_equal(file_replace_at(dir_fd, "response.json", full, sizeof(full) - 1, 0600), 0);
+        assert_int_equal(response_read(path, &response, problem), 0);
+        assert_int_equal(response.id, 4711);
+
+        assert_int_equal(string_printf(&link, "%s/link", (char *) *state), 0);
+        assert_int_equal(symlink(path, link), 0);
+        assert_int_equal(response_read(link, &response, problem), -ELOOP);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_full),
+                cmocka_unit_test(test_values),
+                cmocka_unit_test(test_malformed),
+                cmocka_unit_test(test_deep),
+                cmocka_unit_test(test_no_secret),
+                cmocka_unit_test_setup_teardown(test_file, setup_directory, teardown_directory),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

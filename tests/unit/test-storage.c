@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "unit.h"
+
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/string.h"
+#include "storage/storage.h"
+#include "storage/subvolume.h"
+
+static int open_directory(void **state) {
+        int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        assert_true(fd >= 0);
+        return fd;
+}
+
+static bool is_there(int dir_fd, const char *name) {
+        return faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
+}
+
+static void make_file(int dir_fd, const char *path) {
+        _cleanup_close_ int fd = openat(dir_fd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        assert_true(fd >= 0);
+}
+
+static void test_table(void **state) {
+        (void) state;
+        for (size_t i = 0; storage_drivers[i]; i++) {
+                const StorageDriver *driver = storage_drivers[i];
+
+                assert_row(driver->name && driver->help && driver->suits && driver->create && driver->mount &&
+                                   driver->remove,
+                           i, driver->name);
+                assert_row(!streq(driver->name, "auto"), i, driver->name);
+                assert_row(storage_find(driver->name) == driver, i, driver->name);
+        }
+        assert_null(storage_find("zfs"));
+        assert_null(storage_find(""));
+        assert_null(storage_find("auto"));
+}
+
+static void test_pick(void **state) {
+        _cleanup_close_ int dir_fd = open_directory(state);
+
+        assert_ptr_equal(storage_pick("overlay", dir_fd), &storage_overlay);
+        assert_ptr_equal(storage_pick("btrfs", dir_fd), &storage_btrfs);
+        assert_ptr_equal(storage_pick("tmpfs", dir_fd), &storage_tmpfs);
+        assert_null(storage_pick("nonsense", dir_fd));
+
+        /* There is always one, it says that it suits, and none before it does. */
+        const StorageDriver *picked = storage_pick("auto", dir_fd);
+        assert_non_null(picked);
+        assert_true(picked->suits(dir_fd));
+        for (size_t i = 0; storage_drivers[i] != picked; i++)
+                assert_false(storage_drivers[i]->suits(dir_fd));
+        assert_int_equal(storage_btrfs.suits(dir_fd), btrfs_is(dir_fd) && btrfs_load_library() >= 0);
+}
+
+/* Neither /proc can hold changes, nor is it btrfs; a tmpfs above it is always possible. */
+static void test_pick_proc(void **state) {
+        _cleanup_close_ int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        (void) state;
+        assert_true(proc_fd >= 0);
+        assert_false(storage_btrfs.suits(proc_fd));
+        assert_true(storage_tmpfs.suits(proc_fd));
+        assert_false(btrfs_is_subvolume(proc_fd));
+}
+
+static void test_overlay_layer(void **state) {
+        _cleanup_close_ int layer_fd = open_directory(state);
+        struct stat st;
+
+        assert_int_equal(storage_overlay.create(-EBADF, layer_fd), 0);
+        assert_int_equal(fstatat(layer_fd, "upper", &st, AT_SYMLINK_NOFOLLOW), 0);
+        assert_true(S_ISDIR(st.st_mode));
+        assert_int_equal(st.st_mode & 0777, 0700);
+        assert_int_equal(storage_overlay.create(-EBADF, layer_fd), -EEXIST);
+
+        assert_int_equal(mkdirat(layer_fd, "upper/d", 0700), 0);
+        make_file(layer_fd, "upper/d/f");
+        assert_int_equal(symlinkat("/etc", layer_fd, "upper/etc"), 0);
+        assert_int_equal(mkdirat(layer_fd, "work", 0700), 0);
+        assert_int_equal(mkdirat(layer_fd, "work/work", 0000), 0);
+        assert_int_equal(storage_overlay.remove(layer_fd), 0);
+        assert_false(is_there(layer_fd, "upper") || is_there(layer_fd, "work"));
+        assert_int_equal(access("/etc/passwd", F_OK), 0);
+        assert_int_equal(storage_overlay.remove(layer_fd), 0);
+}
+
+/* The remains of each driver, and none, and all at once. */
+static void test_remove_any(void **state) {
+        static const char *const remains[] = { "upper", "work", "root" };
+        _cleanup_close_ int layer_fd = open_directory(state);
+
+        for (unsigned which = 0; which < 1U << ELEMENTSOF(remains); which++) {
+                for (size_t i = 0; i < ELEMENTSOF(remains); i++) {
+                        _cleanup_free_ char *path = NULL;
+
+                        if (!(which & 1U << i))
+                                continue;
+                        assert_int_equal(mkdirat(layer_fd, remains[i], 0700), 0);
+                        assert_int_equal(string_printf(&path, "%s/file", remains[i]), 0);
+                        make_file(layer_fd, path);
+                }
+                assert_int_equal(storage_remove_any(layer_fd), 0);
+                for (size_t i = 0; i < ELEMENTSOF(remains); i++)
+                        assert_row(!is_there(layer_fd, remains[i]), which, remains[i]);
+        }
+}
+
+/* A layer's name that is something else than a directory is removed, not followed. */
+static void test_remove_symlink(void **state) {
+        _cleanup_close_ int layer_fd = open_directory(state);
+
+        assert_int_equal(mkdirat(layer_fd, "precious", 0700), 0);
+        make_file(layer_fd, "precious/file");
+        assert_int_equal(symlinkat("precious", layer_fd, "root"), 0);
+        assert_int_equal(symlinkat("precious", layer_fd, "upper"), 0);
+        assert_int_equal(storage_remove_any(layer_fd), 0);
+        assert_false(is_there(layer_fd, "root") || is_there(layer_fd, "upper"));
+        assert_true(is_there(layer_fd, "precious/file"));
+}
+
+/* Without btrfs nothing is made, and the error says what is wrong. */
+static void test_btrfs_elsewhere(void **state) {
+        _cleanup_close_ int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int dir_fd = open_directory(state);
+
+        assert_true(btrfs_subvolume_create(proc_fd, "x") < 0);
+        assert_true(btrfs_subvolume_snapshot(proc_fd, dir_fd, "x") < 0);
+        assert_false(is_there(dir_fd, "x"));
+        assert_int_equal(btrfs_subvolume_remove(dir_fd, "x"), 0);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_table),
+                cmocka_unit_test_setup_teardown(test_pick, setup_directory, teardown_directory),
+                cmocka_unit_test(test_pick_proc),
+                cmocka_unit_test_setup_teardown(test_overlay_layer, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_remove_any, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_remove_symlink, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_btrfs_elsewhere, setup_directory, teardown_directory),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "unit.h"
+
+#include "base/string.h"
+
+static void test_prefix_suffix(_unused_ void **state) {
+        assert_string_equal(startswith("--root=x", "--root="), "x");
+        assert_string_equal(startswith("abc", ""), "abc");
+        assert_null(startswith("ab", "abc"));
+        assert_string_equal(endswith("image.yaml", ".yaml"), ".yaml");
+        assert_string_equal(endswith("a", ""), "");
+        assert_null(endswith("yaml", ".yaml"));
+        assert_true(streq_null(NULL, NULL));
+        assert_true(streq_null("a", "a"));
+        assert_false(streq_null("a", NULL));
+        assert_false(streq_null(NULL, ""));
+        assert_true(isempty(NULL));
+        assert_true(isempty(""));
+        assert_false(isempty(" "));
+}
+
+static void test_strv(_unused_ void **state) {
+        _cleanup_strv_ char **v = NULL, **copy = NULL, **none = NULL;
+
+        assert_int_equal(strv_length(NULL), 0);
+        assert_int_equal(strv_extend(&v, "one"), 0);
+        assert_int_equal(strv_extendf(&v, "%s-%d", "two", 2), 0);
+        assert_int_equal(strv_length(v), 2);
+        assert_string_equal(v[1], "two-2");
+        assert_null(v[2]);
+
+        assert_int_equal(strv_copy(v, &copy), 0);
+        assert_int_equal(strv_length(copy), 2);
+        assert_string_equal(copy[0], "one");
+        assert_ptr_not_equal(copy[0], v[0]);
+        assert_int_equal(strv_copy(NULL, &none), 0);
+        assert_null(none);
+        strv_free(NULL);
+}
+
+static void test_replace(_unused_ void **state) {
+        _cleanup_free_ char *s = NULL;
+
+        assert_int_equal(string_replace(&s, "a"), 0);
+        assert_int_equal(string_replace(&s, s), 0); /* of itself */
+        assert_string_equal(s, "a");
+        assert_int_equal(string_replace(&s, NULL), 0);
+        assert_null(s);
+        assert_int_equal(string_printf(&s, "%d%%", 30), 0);
+        assert_string_equal(s, "30%");
+}
+
+static void test_parse_uint64(_unused_ void **state) {
+        static const struct {
+                const char *text;
+                int result;
+                uint64_t value;
+        } table[] = {
+                { "0", 0, 0 },
+                { "007", 0, 7 },
+                { "18446744073709551615", 0, UINT64_MAX },
+                { "18446744073709551616", -ERANGE, 0 },
+                { "99999999999999999999999", -ERANGE, 0 },
+                { "", -EINVAL, 0 },
+                { NULL, -EINVAL, 0 },
+                { " 1", -EINVAL, 0 },
+                { "1 ", -EINVAL, 0 },
+                { "+1", -EINVAL, 0 },
+                { "-1", -EINVAL, 0 },
+                { "0x10", -EINVAL, 0 },
+                { "1\n", -EINVAL, 0 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                uint64_t value = 4711;
+                int r = parse_uint64(table[i].text, &value);
+
+                assert_row(r == table[i].result, i, table[i].text);
+                assert_row(value == (r < 0 ? 4711 : table[i].value), i, table[i].text);
+        }
+}
+
+static void test_edit_distance(_unused_ void **state) {
+        static const struct {
+                const char *a, *b;
+                size_t distance;
+        } table[] = {
+                { "", "", 0 },         { "", "abc", 3 },           { "abc", "", 3 },
+                { "same", "same", 0 }, { "kitten", "sitting", 3 }, { "prepaer", "prepare", 2 },
+                { "run", "runs", 1 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++)
+                assert_row(edit_distance(table[i].a, table[i].b) == table[i].distance, i, table[i].a);
+}
+
+static const char *candidate(const void *userdata, size_t i) {
+        return ((const char *const *) userdata)[i];
+}
+
+static void test_nearest_name(_unused_ void **state) {
+        static const char *const names[] = { "prepare", "run", "gc", "chroot-maintenance", "chroot-list", "", NULL };
+        static const struct {
+                const char *typed, *nearest;
+        } table[] = {
+                { "prepaer", "prepare" },
+                { "prepare", "prepare" },
+                { "prep", "prepare" }, /* the beginning of it */
+                { "rum", "run" },
+                { "ru", "run" },
+                { "g", NULL },
+                { "xy", NULL }, /* nothing in common with "gc" */
+                { "chroot-lsit", "chroot-list" },
+                { "chroot-maint", "chroot-maintenance" },
+                { "entirely different", NULL },
+                { "", NULL },
+                { "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", NULL },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                int n = nearest_name(table[i].typed, candidate, names);
+                assert_row(streq_null(n < 0 ? NULL : names[n], table[i].nearest), i, table[i].typed);
+        }
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_prefix_suffix), cmocka_unit_test(test_strv),
+                cmocka_unit_test(test_replace),       cmocka_unit_test(test_parse_uint64),
+                cmocka_unit_test(test_edit_distance), cmocka_unit_test(test_nearest_name),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
