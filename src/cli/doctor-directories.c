@@ -115,7 +115,7 @@ static int trial_begin(Trial *trial) {
         const Settings *settings = trial->settings;
 
         trial->what = "make a directory for a job";
-        int r = job_directory_lock(settings->runtime_dir, trial->id, true, &trial->directory);
+        int r = job_directory_lock(settings->runtime_dir, trial->id, true, 0, &trial->directory);
         if (r < 0)
                 return r;
         if (mkdirat(trial->directory.fd, "root", 0700) < 0 || mkdirat(trial->directory.fd, "work", 0700) < 0)

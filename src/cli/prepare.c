@@ -13,6 +13,9 @@
 #include "job/job.h"
 #include "job/plan.h"
 
+/* Whoever looks at the jobs, as `status` does, holds the lock of a directory for a moment. */
+#define DIRECTORY_TIMEOUT_USEC (2 * USEC_PER_SEC)
+
 static void log_available_images(const Settings *settings) {
         _cleanup_strv_ char **names = NULL;
         _cleanup_free_ char *list = NULL;
@@ -215,7 +218,7 @@ static int take_directory(const Settings *settings, const char *id, JobDirectory
                 if (r < 0)
                         return log_error_errno(r, "Cannot remove what an earlier attempt left of job %s: %m", id);
         }
-        int r = job_directory_lock(settings->runtime_dir, id, true, ret);
+        int r = job_directory_lock(settings->runtime_dir, id, true, DIRECTORY_TIMEOUT_USEC, ret);
         if (r == -EBUSY)
                 log_error("Job %s is being prepared by another process", id);
         else if (r < 0)

@@ -79,6 +79,9 @@ int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, c
                         r = strv_extend(&arguments, "--private-users-ownership=off");
         } else if (r >= 0) {
                 r = strv_extend(&arguments, "--private-users=no");
+                /* Nothing else would keep a root that is the host's from making a node of the host's disk. */
+                if (r >= 0)
+                        r = strv_extend(&arguments, "--drop-capability=CAP_MKNOD");
         }
         if (r >= 0)
                 /* "replace": a stub symlink of the image that dangles makes "auto" fail (systemd issue 15340). */

@@ -16,7 +16,8 @@
 #include "job/identity.h"
 #include "storage/storage.h"
 
-#define LOCK_POLL_USEC (5 * USEC_PER_MSEC)
+/* How long to wait for a lock before what its holder may have started meanwhile is killed again. */
+#define LOCK_ROUND_USEC (10 * USEC_PER_MSEC)
 
 /* What systemd-nspawn makes for a machine and leaves when it is killed: empty directories. */
 static const char *const nspawn_leftovers[] = {
@@ -175,7 +176,7 @@ int job_remove(const Settings *settings, const char *id) {
         uint64_t deadline = clock_deadline(JOB_STOP_TIMEOUT_USEC);
 
         for (;;) {
-                int r = job_directory_lock(settings->runtime_dir, id, false, &directory);
+                int r = job_directory_lock(settings->runtime_dir, id, false, LOCK_ROUND_USEC, &directory);
                 if (r == -ENOENT || r >= 0)
                         break;
                 if (r != -EBUSY)
@@ -186,7 +187,6 @@ int job_remove(const Settings *settings, const char *id) {
                         return r;
                 if (clock_now_usec() >= deadline)
                         return -EBUSY;
-                clock_sleep_usec(LOCK_POLL_USEC);
         }
         return job_remove_locked(settings, id);
 }
@@ -208,9 +208,7 @@ static bool is_layer_held(const Settings *settings, const char *id) {
 }
 
 JobState job_state(const Settings *settings, const char *id) {
-        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
-
-        if (job_directory_lock(settings->runtime_dir, id, false, &directory) == -EBUSY)
+        if (job_directory_is_locked(settings->runtime_dir, id))
                 return JOB_BUSY;
         if (is_layer_held(settings, id))
                 return JOB_RUNNING;
@@ -279,7 +277,7 @@ static int remove_dead(const Settings *settings, const char *id) {
         _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
 
         /* Made if it is missing: the lock keeps a `prepare` of the same job out while we remove its layer. */
-        int r = job_directory_lock(settings->runtime_dir, id, true, &directory);
+        int r = job_directory_lock(settings->runtime_dir, id, true, 0, &directory);
         if (r < 0)
                 return r;
         if (is_layer_held(settings, id))

@@ -13,6 +13,7 @@
 
 #define FILE_MAX_BYTES (64 * 1024)
 #define FILE_POLL_USEC (2 * USEC_PER_MSEC)
+#define LOCK_POLL_USEC (2 * USEC_PER_MSEC)
 
 void job_directory_done(JobDirectory *directory) {
         free(directory->path);
@@ -58,25 +59,42 @@ int job_directory_open(const char *runtime_dir, const char *id, bool create, Job
         return 0;
 }
 
-int job_directory_lock(const char *runtime_dir, const char *id, bool create, JobDirectory *ret) {
-        for (unsigned tries = 0; tries < 1000; tries++) {
-                _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
-                struct stat st;
+static int try_lock(const char *runtime_dir, const char *id, bool create, JobDirectory *ret) {
+        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+        struct stat st;
 
-                int r = job_directory_open(runtime_dir, id, create, &directory);
-                if (r < 0)
+        int r = job_directory_open(runtime_dir, id, create, &directory);
+        if (r < 0)
+                return r;
+        if (flock(directory.fd, LOCK_EX | LOCK_NB) < 0)
+                return errno == EWOULDBLOCK ? -EBUSY : -errno;
+        if (fstat(directory.fd, &st) < 0)
+                return -errno;
+        if (st.st_nlink == 0)
+                return -ESTALE; /* its last owner removed it after we opened it */
+        *ret = directory;
+        directory = JOB_DIRECTORY_NONE;
+        return 0;
+}
+
+int job_directory_lock(const char *runtime_dir, const char *id, bool create, uint64_t timeout_usec, JobDirectory *ret) {
+        uint64_t deadline = clock_deadline(timeout_usec);
+
+        for (;;) {
+                int r = try_lock(runtime_dir, id, create, ret);
+                if (r == -ESTALE)
+                        continue;
+                if (r != -EBUSY || clock_now_usec() >= deadline)
                         return r;
-                if (flock(directory.fd, LOCK_EX | LOCK_NB) < 0)
-                        return errno == EWOULDBLOCK ? -EBUSY : -errno;
-                if (fstat(directory.fd, &st) < 0)
-                        return -errno;
-                if (st.st_nlink == 0)
-                        continue; /* its last owner removed it after we opened it */
-                *ret = directory;
-                directory = JOB_DIRECTORY_NONE;
-                return 0;
+                clock_sleep_usec(LOCK_POLL_USEC);
         }
-        return -EBUSY;
+}
+
+bool job_directory_is_locked(const char *runtime_dir, const char *id) {
+        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+
+        return job_directory_open(runtime_dir, id, false, &directory) >= 0 &&
+               flock(directory.fd, LOCK_SH | LOCK_NB) < 0;
 }
 
 int job_directory_remove(const char *runtime_dir, const char *id) {
