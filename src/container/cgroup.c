@@ -343,32 +343,75 @@ int cgroup_kill(const CgroupSet *set) {
 }
 
 bool cgroup_is_empty(const CgroupSet *set) {
-        return cgroup_visit(set, ignore_member, NULL) <= 0;
+        return cgroup_visit(set, ignore_member, NULL) == 0;
 }
 
-static int remove_group(int parent_fd, const char *name) {
-        int fd = open_directory_at(parent_fd, name, false, 0);
+/* The name of a group right below @fd, or NULL. */
+static char *first_child(int fd) {
+        int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_closedir_ DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+        struct dirent *entry;
+
+        if (!dir && copy >= 0)
+                close(copy);
+        while (dir && (entry = readdir(dir)))
+                if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+                        return strdup(entry->d_name);
+        return NULL;
+}
+
+/* Removes what is below the group @fd. Not recursive, with one descriptor: how deep groups are nested is the job's choice.
+ * @fd moves down to the first leaf, removes it from above, and goes on there. */
+static int remove_children(int fd) {
+        _cleanup_close_ int here = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        size_t depth = 0;
+
+        if (here < 0)
+                return -errno;
+        for (;;) {
+                _cleanup_free_ char *child = first_child(here);
+                int next;
+
+                if (!child && depth == 0)
+                        return 0;
+                if (child && unlinkat(here, child, AT_REMOVEDIR) >= 0)
+                        continue;
+                if (child && errno != ENOTEMPTY && errno != EBUSY)
+                        return -errno;
+
+                /* EBUSY: it has groups below it, or members. */
+                next = openat(here, child ? child : "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+                if (next < 0)
+                        return -errno;
+                if (child) {
+                        _cleanup_free_ char *grandchild = first_child(next);
+                        if (!grandchild) {
+                                close(next);
+                                return -EBUSY;
+                        }
+                }
+                depth = child ? depth + 1 : depth - 1;
+                close(here);
+                here = next;
+        }
+}
+
+static int remove_group(const char *path) {
+        _cleanup_close_ int fd = open_directory_at(AT_FDCWD, path, false, 0);
+
         if (fd < 0)
                 return fd == -ENOENT ? 0 : fd;
-
-        _cleanup_closedir_ DIR *dir = fdopendir(fd);
-        if (!dir) {
-                int r = -errno;
-                close(fd);
+        int r = remove_children(fd);
+        if (r < 0)
                 return r;
-        }
-        struct dirent *entry;
-        while ((entry = readdir(dir)))
-                if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
-                        (void) remove_group(dirfd(dir), entry->d_name);
-        return unlinkat(parent_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+        return rmdir(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 int cgroup_remove(const CgroupSet *set) {
         int result = 0;
 
         for (size_t i = 0; i < set->n; i++) {
-                int r = remove_group(AT_FDCWD, set->directories[i].path);
+                int r = remove_group(set->directories[i].path);
                 if (r < 0)
                         result = r;
 

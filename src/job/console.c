@@ -5,6 +5,9 @@
 
 #include "base/fd.h"
 
+/* A job can fill the pipe for ever: signals and the time limit want their turn. */
+#define ROUNDS 16
+
 static void append(Console *console, const char *data, size_t size) {
         if (console->forward_fd >= 0)
                 (void) fd_write_all(console->forward_fd, data, size);
@@ -25,7 +28,7 @@ static void append(Console *console, const char *data, size_t size) {
 int console_read(Console *console, int fd) {
         char buffer[4096];
 
-        for (;;) {
+        for (unsigned i = 0; i < ROUNDS; i++) {
                 ssize_t n = read(fd, buffer, sizeof(buffer));
 
                 if (n < 0 && errno == EINTR)
@@ -36,6 +39,7 @@ int console_read(Console *console, int fd) {
                         return 0;
                 append(console, buffer, (size_t) n);
         }
+        return 1;
 }
 
 void console_note(Console *console, const char *text) {

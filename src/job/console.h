@@ -12,7 +12,7 @@ typedef struct Console {
         char tail[16 * 1024];
 } Console;
 
-/* Reads what is there from non-blocking @fd. 1: goes on; 0: end of file; or -errno. */
+/* Reads from non-blocking @fd, not necessarily all that is there. 1: goes on; 0: end of file; or -errno. */
 int console_read(Console *console, int fd);
 /* Appends a message of our own. */
 void console_note(Console *console, const char *text);

@@ -25,6 +25,9 @@
 #include "job/console.h"
 #include "storage/storage.h"
 
+/* How old console.log may be while the container runs; at its end it is complete. */
+#define CONSOLE_SAVE_USEC (200 * USEC_PER_MSEC)
+
 #define FILTER_MAX_BYTES (64 * 1024)
 
 /* Everything that is to be given back when the machine ends. */
@@ -239,7 +242,7 @@ static void kill_children(void) {
 
 /* Waits until the container has ended or has to. */
 static int watch(Supervision *s) {
-        uint64_t deadline = clock_deadline(s->machine->runtime_max_usec);
+        uint64_t deadline = clock_deadline(s->machine->runtime_max_usec), next_save = 0;
 
         while (!s->nspawn_ended && !s->why) {
                 struct pollfd pollfds[2] = {
@@ -257,7 +260,10 @@ static int watch(Supervision *s) {
                                 closep(&s->console_fd);
                                 s->console_fd = -EBADF;
                         }
-                        console_save(&s->console);
+                        if (clock_now_usec() >= next_save) {
+                                console_save(&s->console);
+                                next_save = clock_deadline(CONSOLE_SAVE_USEC);
+                        }
                 }
                 if (n > 0 && pollfds[0].revents) {
                         struct signalfd_siginfo info;

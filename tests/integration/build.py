@@ -364,7 +364,11 @@ class Build:
     def run_script(self, body: str, stage: str = "build_script", raw: bool = False) -> Call:
         """Runs the commands in @body in one run call; raises Failure as gitlab-runner would judge it."""
         call = self._execute(stage, self.run_argv(body if raw else envelope(body + "\n"), stage), self.job_stop)
-        self.judge(call.returncode)
+        try:
+            self.judge(call.returncode)
+        except Failure as failure:
+            failure.args = (f"{failure.message}: {(call.stdout + call.stderr).decode(errors='replace')}",)
+            raise
         return call
 
     def run_stage(self, stage: str, stop: Stop | None = None) -> Call | None:

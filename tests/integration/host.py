@@ -59,10 +59,8 @@ def mounts() -> list[str]:
 
 def cgroups_named(pattern: str) -> list[str]:
     """Directories below any cgroup hierarchy whose path matches @pattern."""
-    found = []
-    for top, names, _ in os.walk(CGROUPS):
-        found += [f"{top}/{name}" for name in names if re.search(pattern, f"{top}/{name}")]
-    return found
+    listing = subprocess.run(["find", CGROUPS, "-type", "d"], capture_output=True, text=True, check=False).stdout
+    return [path for path in listing.splitlines() if re.search(pattern, path)]
 
 
 def units_named(pattern: str) -> list[str]:

@@ -17,10 +17,10 @@ KINDS = list(itertools.product(STORAGES, (True, False)))
 
 # Everything that could reach through to an image: contents, owners, modes, times, links, xattrs, removal, renaming.
 VANDALISM = """\
-echo changed >> /etc/os-release; truncate -s 0 /etc/debian_version; rm -rf /usr/share/doc; mv /usr/games /usr/jeux
+echo changed >> /etc/os-release; truncate -s 0 /etc/debian_version; rm -rf /usr/share/doc; mv /usr/share/perl5 /usr/share/other
 chown -R 1000:1000 /etc; chmod -R u+s,o+w /usr/bin; touch -d '2001-01-01' /etc/* /usr/bin/*
 ln /etc/passwd /etc/passwd.link; ln -sf /nowhere /etc/hostname; mkdir /opt/new; rmdir /srv /mnt || :
-echo in-place > /etc/issue; cat /usr/bin/ls >> /usr/bin/ls
+echo in-place > /etc/issue; head -c 10 /usr/bin/id >> /usr/bin/ls
 python3 - <<'END'
 import os
 for name in ("user.job", "trusted.job"):
@@ -42,7 +42,7 @@ def test_image_is_never_changed(make_site, lab: Lab, storage: str, private_users
     image = lab.image(storage)
     before = host.fingerprint(image, content=True)
     site = make_site(storage=storage, private_users=private_users)
-    result = site.run(Job(VANDALISM.splitlines()[:3] + [VANDALISM]))
+    result = site.run(Job([VANDALISM]))
     assert "Permission denied" not in result.log
     assert host.changes(before, host.fingerprint(image, content=True)) == []
     assert result.state == "success", result.log
@@ -56,7 +56,7 @@ def test_owners_on_the_host(make_site, storage: str, private_users: bool) -> Non
         build.run_script("touch /root/by-root; touch /root/by-1000; chown 1000:1001 /root/by-1000")
         assert build.run_script("stat -c %u:%g /root/by-root /root/by-1000 /etc/passwd /bin/ls /root /").stdout == \
             b"0:0\n1000:1001\n0:0\n0:0\n0:0\n0:0\n"
-        assert build.run_script("find / -xdev -uid 65534 | head").stdout == b""
+        assert build.run_script("find / -xdev -uid 65534 -not -path /proc -not -path /sys").stdout == b""
         pid = site.container_pids()[0]
         base = int(host.read(f"/proc/{pid}/uid_map").split()[1])
         assert (base > 0) == private_users
@@ -128,7 +128,7 @@ import fcntl, os, struct
 for parent in ("/root", "/root/one"):
     fd = os.open(parent, os.O_RDONLY)
     name = b"one" if parent == "/root" else b"two"
-    fcntl.ioctl(fd, 0x5000940e, struct.pack("q4088s", 0, name))  # BTRFS_IOC_SUBVOL_CREATE
+    fcntl.ioctl(fd, 0x5000940e, bytearray(struct.pack("q4088s", 0, name)))  # BTRFS_IOC_SUBVOL_CREATE
     open(parent + "/" + name.decode() + "/file", "w").write("x")
 END"""
 
@@ -161,7 +161,7 @@ def test_tmp_is_big(any_boot_site: Site) -> None:
 
 def test_odd_files(any_site: Site) -> None:
     """Deep, many, unreadable, immutable-looking and strangely named files: cleanup removes them all."""
-    script = r"""mkdir -p /root/d/$'new\nline'/"*"/' '; cd /root/d; for i in {1..300}; do mkdir x && cd x; done
+    script = r"""mkdir -p /root/d/$'new\nline'/"*"/' '; cd /root/d; mkdir -p $(printf 'x/%.0s' {1..300})
 cd /root; mkdir closed; touch closed/f; chmod 000 closed; mkfifo fifo; touch -- -rf; ln -s /etc/passwd link
 python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("/root/socket")'; touch "$(printf '\xff\xfe')" """
     with any_site.started() as build:

@@ -21,7 +21,8 @@ static void test_ids(_unused_ void **state) {
                 { "Z", true },
                 { "4711-0a1b2c3d", true },
                 { "9223372036854775807-ffffffff", true },
-                { "my.job_1-x", true },
+                { "my.job-1-x", true },
+                { "my_job", false }, /* no host name */
                 { "a--b", true },
                 { "a.b.c", true },
                 { "1234567890123456789012345678901234567890", true },

@@ -5,6 +5,7 @@
 
 #include "base/fd.h"
 #include "base/string.h"
+#include "storage/resolver.h"
 #include "storage/storage.h"
 #include "storage/subvolume.h"
 
@@ -134,6 +135,35 @@ static void test_btrfs_elsewhere(void **state) {
         assert_int_equal(btrfs_subvolume_remove(dir_fd, "x"), 0);
 }
 
+/* The host's resolver takes the place of what the root has, and nothing is written through a symlink. */
+static void test_resolver(void **state) {
+        _cleanup_close_ int root_fd = open_directory(state);
+        _cleanup_close_ int host_fd = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC);
+        _cleanup_free_ char *host = NULL, *copy = NULL, *precious = NULL;
+        struct stat st;
+
+        assert_int_equal(resolver_copy(root_fd, geteuid()), 0); /* no /etc: nothing to do */
+
+        assert_int_equal(mkdirat(root_fd, "etc", 0755), 0);
+        make_file(root_fd, "etc/precious");
+        assert_int_equal(symlinkat("precious", root_fd, "etc/resolv.conf"), 0);
+        assert_int_equal(resolver_copy(root_fd, geteuid()), 0);
+        assert_int_equal(file_read_at(root_fd, "etc/precious", 1, &precious, NULL), 0);
+        assert_string_equal(precious, "");
+
+        assert_int_equal(fstatat(root_fd, "etc/resolv.conf", &st, AT_SYMLINK_NOFOLLOW), 0);
+        if (host_fd < 0) {
+                assert_true(S_ISLNK(st.st_mode));
+                return;
+        }
+        assert_true(S_ISREG(st.st_mode));
+        assert_int_equal(st.st_mode & 07777, 0644);
+        assert_int_equal(st.st_uid, geteuid());
+        assert_int_equal(fd_read_all(host_fd, 1 << 20, &host, NULL), 0);
+        assert_int_equal(file_read_at(root_fd, "etc/resolv.conf", 1 << 20, &copy, NULL), 0);
+        assert_string_equal(copy, host);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_table),
@@ -143,6 +173,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_remove_any, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_remove_symlink, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_btrfs_elsewhere, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_resolver, setup_directory, teardown_directory),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

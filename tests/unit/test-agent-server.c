@@ -1,0 +1,611 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "unit.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "agent/agent.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/process.h"
+#include "base/string.h"
+#include "container/channel.h"
+#include "descriptors.h"
+
+/* The agent's server in a process of its own, outside of any container, asked for steps as `run` asks. What it cannot
+ * do here: be PID 1, and be root. */
+
+/* The server; one for each test, with a directory for what the scripts leave. */
+typedef struct Lab {
+        char *directory;
+        pid_t pid;
+} Lab;
+
+/* One connection and its step. */
+typedef struct Call {
+        int socket_fd;
+        int fds[2]; /* its stdout and stderr */
+} Call;
+
+#define CALL_NONE                                              \
+        (Call) {                                               \
+                .socket_fd = -EBADF, .fds = { -EBADF, -EBADF } \
+        }
+
+static void call_done(Call *call) {
+        closep(&call->socket_fd);
+        closep(&call->fds[0]);
+        closep(&call->fds[1]);
+        *call = CALL_NONE;
+}
+#define _cleanup_call_ _cleanup_(call_done)
+
+static int setup_lab(void **state) {
+        void *directory;
+
+        if (setup_directory(&directory) < 0 || remove_tree_at(AT_FDCWD, AGENT_DIR) < 0)
+                return -1;
+        Lab *lab = calloc(1, sizeof(Lab));
+        lab->directory = directory;
+        _cleanup_close_ int listen_fd = channel_listen(lab->directory);
+        if (listen_fd < 0)
+                return -1;
+        lab->pid = fork();
+        if (lab->pid == 0) {
+                const struct rlimit none = { 0, 0 };
+
+                /* As main() of the agent does, and as if it were PID 1. */
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                prctl(PR_SET_CHILD_SUBREAPER, 1);
+                (void) setrlimit(RLIMIT_CORE, &none);
+                (void) signal(SIGPIPE, SIG_IGN);
+                (void) fd_set_nonblock(listen_fd, true);
+                (void) umask(0022);
+                _exit(server_run(listen_fd));
+        }
+        *state = lab;
+        return 0;
+}
+
+/* The server ends when it is told to, with nothing left of any script. */
+static int teardown_lab(void **state) {
+        Lab *lab = *state;
+        void *directory = lab->directory;
+        int status;
+
+        if (kill(lab->pid, SIGTERM) < 0 || waitpid(lab->pid, &status, 0) != lab->pid || status != 0)
+                return -1;
+        free(lab);
+        if (rmdir(AGENT_DIR) < 0 && errno != ENOENT)
+                return -1;
+        return teardown_directory(&directory);
+}
+
+static Call call_connect(const Lab *lab) {
+        Call call = CALL_NONE;
+
+        call.socket_fd = channel_connect(lab->directory);
+        assert_true(call.socket_fd >= 0);
+        return call;
+}
+
+static void receive(const Call *call, WireType type, WireMessage *ret) {
+        assert_int_equal(wire_receive(call->socket_fd, ret), 1);
+        assert_int_equal(ret->type, type);
+}
+
+static void send_script(const Call *call, const char *shell, const char *script, uint32_t kill_timeout_msec) {
+        char *argv[] = { (char *) shell, NULL };
+        WireExec exec = { .kill_timeout_msec = kill_timeout_msec, .argv = argv };
+        _cleanup_close_ int fd = script ? memfd_new_sealed("script", script, strlen(script)) : -EBADF;
+
+        assert_int_equal(wire_send_exec(call->socket_fd, &exec, fd), 0);
+}
+
+static void take_started(Call *call) {
+        WireMessage message;
+
+        receive(call, WIRE_STARTED, &message);
+        assert_int_equal(message.n_fds, 2);
+        for (size_t i = 0; i < 2; i++)
+                call->fds[i] = TAKE_FD(message.fds[i]);
+        wire_message_done(&message);
+}
+
+/* Starts @script with /bin/sh. */
+static Call call_start(const Lab *lab, const char *script, uint32_t kill_timeout_msec) {
+        Call call = call_connect(lab);
+
+        send_script(&call, "/bin/sh", script, kill_timeout_msec);
+        take_started(&call);
+        return call;
+}
+
+static WireExited take_exited(const Call *call) {
+        WireMessage message;
+        WireExited exited;
+
+        receive(call, WIRE_EXITED, &message);
+        assert_int_equal(wire_parse_exited(&message, &exited), 0);
+        wire_message_done(&message);
+        return exited;
+}
+
+static WireFailed take_failed(const Call *call) {
+        WireMessage message;
+        WireFailed failed;
+
+        receive(call, WIRE_FAILED, &message);
+        assert_int_equal(wire_parse_failed(&message, &failed), 0);
+        wire_message_done(&message);
+        return failed;
+}
+
+static char *read_to_end(int fd) {
+        char *text;
+
+        assert_int_equal(fd_read_all(fd, 1 << 24, &text, NULL), 0);
+        return text;
+}
+
+/* The first line that a script prints. */
+static void read_line(int fd, char *ret, size_t size) {
+        size_t n = 0;
+
+        while (n < size - 1 && read(fd, ret + n, 1) == 1 && ret[n] != '\n')
+                n++;
+        ret[n] = 0;
+}
+
+static void check_alive(const Lab *lab) {
+        _cleanup_call_ Call call = call_connect(lab);
+
+        assert_int_equal(channel_wait_ready(call.socket_fd, -EBADF, USEC_INFINITY), 0);
+}
+
+/* How many scripts are on the disk. */
+static size_t count_scripts(void) {
+        _cleanup_closedir_ DIR *dir = opendir(AGENT_DIR);
+        struct dirent *entry;
+        size_t n = 0;
+
+        while (dir && (entry = readdir(dir)))
+                n += entry->d_name[0] != '.';
+        return n;
+}
+
+/* --- */
+
+static void test_ping(void **state) {
+        _cleanup_call_ Call call = call_connect(*state);
+
+        for (unsigned i = 0; i < 3; i++)
+                assert_int_equal(channel_wait_ready(call.socket_fd, -EBADF, USEC_INFINITY), 0);
+        check_alive(*state);
+}
+
+static void test_exit_codes(void **state) {
+        static const struct {
+                const char *script;
+                int status;
+        } table[] = {
+                { "", 0 },
+                { "exit 0", 0 },
+                { "exit 1", 1 },
+                { "exit 42", 42 },
+                { "exit 255", 255 },
+                { "exit 256", 0 },
+                { "false", 1 },
+                { "no-such-command", 127 },
+                { "/etc/passwd", 126 },
+                { "trap 'exit 7' TERM; kill -TERM $$; exit 8", 7 },
+                { "(", 2 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_call_ Call call = call_start(*state, table[i].script, 0);
+                WireExited exited = take_exited(&call);
+
+                assert_row(exited.code == CLD_EXITED && exited.status == table[i].status, i, table[i].script);
+                assert_int_equal(count_scripts(), 0);
+        }
+}
+
+/* Death by every signal that ends a process. */
+static void test_signals(void **state) {
+        for (int n = 1; n <= SIGRTMAX; n++) {
+                char script[64];
+
+                if (n == SIGCHLD || n == SIGCONT || n == SIGURG || n == SIGWINCH || n == SIGSTOP || n == SIGTSTP ||
+                    n == SIGTTIN || n == SIGTTOU || (n > SIGSYS && n < SIGRTMIN))
+                        continue;
+                snprintf(script, sizeof(script), "kill -%d $$; exit 9", n);
+                _cleanup_call_ Call call = call_start(*state, script, 0);
+                WireExited exited = take_exited(&call);
+                assert_row((exited.code == CLD_KILLED || exited.code == CLD_DUMPED) && exited.status == n, n, script);
+        }
+}
+
+/* Both outputs, apart and whole: the end of the file comes with the shell's end. */
+static void test_output(void **state) {
+        _cleanup_call_ Call call = call_start(
+                *state, "head -c 3000000 /dev/zero | tr '\\0' x; printf END; printf errors >&2; exit 3", 0);
+        _cleanup_free_ char *out = read_to_end(call.fds[0]), *err = read_to_end(call.fds[1]);
+        WireExited exited = take_exited(&call);
+
+        assert_int_equal(strlen(out), 3000003);
+        assert_int_equal(strspn(out, "x"), 3000000);
+        assert_string_equal(out + 3000000, "END");
+        assert_string_equal(err, "errors");
+        assert_int_equal(exited.status, 3);
+}
+
+/* They can be opened again by name. */
+static void test_dev_stderr(void **state) {
+        _cleanup_call_ Call call = call_start(*state, "echo out >/dev/stdout; echo err >/dev/stderr", 0);
+        _cleanup_free_ char *out = read_to_end(call.fds[0]), *err = read_to_end(call.fds[1]);
+
+        assert_string_equal(out, "out\n");
+        assert_string_equal(err, "err\n");
+}
+
+/* What a script finds around it: nothing of ours. */
+static void test_surroundings(void **state) {
+        static const struct {
+                const char *script, *output;
+        } table[] = {
+                { "grep -E '^Sig(Blk|Ign)' /proc/self/status | tr -d '\\n\\t '",
+                  "SigBlk:0000000000000000SigIgn:0000000000000000" },
+                { "readlink /proc/self/fd/0", "/dev/null\n" },
+                { "cat", "" },
+                { "umask", "0022\n" },
+                { "ls /proc/self/fd | tr '\\n' ' '", "0 1 2 3 " }, /* the last is ls's own */
+                { "set -- $(cut -d' ' -f 5,6 /proc/$$/stat); [ $1 = $$ ] && [ $2 = $$ ] && echo leader", "leader\n" },
+                { "echo $#", "0\n" },
+                { "stat -c %a $0", "700\n" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_call_ Call call = call_start(*state, table[i].script, 0);
+                _cleanup_free_ char *out = read_to_end(call.fds[0]), *err = read_to_end(call.fds[1]);
+
+                assert_row(streq(out, table[i].output), i, out);
+                assert_row(streq(err, ""), i, err);
+                assert_int_equal(take_exited(&call).status, 0);
+        }
+}
+
+static void test_environment(void **state) {
+        _cleanup_call_ Call call = call_connect(*state);
+
+        assert_int_equal(setenv("SECRET", "of the host", true), 0);
+        send_script(&call, "/usr/bin/env", NULL, 0);
+        take_started(&call);
+        _cleanup_free_ char *out = read_to_end(call.fds[0]);
+        assert_string_equal(out, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nHOME=/root\n"
+                                 "USER=root\nLOGNAME=root\nLANG=C.UTF-8\ncontainer=systemd-nspawn\n"
+                                 "SHELL=/usr/bin/env\n");
+        assert_int_equal(take_exited(&call).status, 0);
+}
+
+/* An empty name stands for bash, or sh where there is none. */
+static void test_default_shell(void **state) {
+        _cleanup_call_ Call call = call_connect(*state);
+
+        send_script(&call, "", "echo $SHELL; readlink /proc/$$/exe", 0);
+        take_started(&call);
+        _cleanup_free_ char *out = read_to_end(call.fds[0]);
+        assert_non_null(startswith(out, access("/bin/bash", X_OK) >= 0 ? "/bin/bash\n" : "/bin/sh\n"));
+}
+
+static void test_no_shell(void **state) {
+        const Lab *lab = *state;
+        _cleanup_free_ char *not_executable = NULL;
+        _cleanup_close_ int dir_fd = open(lab->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        assert_int_equal(file_replace_at(dir_fd, "file", "#!/bin/sh\n", 10, 0644), 0);
+        assert_int_equal(string_printf(&not_executable, "%s/file", lab->directory), 0);
+        const struct {
+                const char *shell;
+                int error;
+        } table[] = {
+                { "/no/such/shell", ENOENT },
+                { "/etc/passwd/shell", ENOTDIR },
+                { "/etc", EACCES },
+                { not_executable, EACCES },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_call_ Call call = call_connect(lab);
+
+                send_script(&call, table[i].shell, "exit 0", 0);
+                WireFailed failed = take_failed(&call);
+                assert_row(failed.cause == WIRE_CAUSE_SHELL, i, table[i].shell);
+                assert_row(failed.error == table[i].error, i, strerror(failed.error));
+                assert_int_equal(count_scripts(), 0);
+
+                /* The same connection may try another one. */
+                send_script(&call, "/bin/sh", "exit 5", 0);
+                take_started(&call);
+                assert_int_equal(take_exited(&call).status, 5);
+        }
+}
+
+/* The agent's own fault, or the host's. */
+static void test_bad_exec(void **state) {
+        static char *const argv[] = { (char *) "/bin/sh", NULL };
+        WireExec exec = { .argv = (char **) argv };
+        _cleanup_call_ Call call = call_connect(*state);
+        int fds[2];
+
+        /* The script is no file. */
+        assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+        assert_int_equal(wire_send_exec(call.socket_fd, &exec, fds[0]), 0);
+        close(fds[0]);
+        close(fds[1]);
+        WireFailed failed = take_failed(&call);
+        assert_int_equal(failed.cause, WIRE_CAUSE_AGENT);
+        assert_int_equal(failed.error, EINVAL);
+
+        /* No arguments, and something else than arguments. */
+        assert_int_equal(wire_send(call.socket_fd, WIRE_EXEC, "\0\0\0\0", 4, NULL, 0), 0);
+        assert_int_equal(take_failed(&call).error, EBADMSG);
+        assert_int_equal(wire_send(call.socket_fd, WIRE_EXEC, "\0\0\0\0sh", 6, NULL, 0), 0);
+        assert_int_equal(take_failed(&call).error, EBADMSG);
+
+        /* One connection, one step. */
+        send_script(&call, "/bin/sh", "exit 4", 0);
+        take_started(&call);
+        send_script(&call, "/bin/sh", "exit 6", 0);
+        for (unsigned i = 0; i < 2; i++) { /* in either order */
+                WireMessage message;
+                WireExited exited;
+
+                assert_int_equal(wire_receive(call.socket_fd, &message), 1);
+                if (message.type == WIRE_FAILED) {
+                        assert_int_equal(wire_parse_failed(&message, &failed), 0);
+                        assert_int_equal(failed.error, EBUSY);
+                } else {
+                        assert_int_equal(wire_parse_exited(&message, &exited), 0);
+                        assert_int_equal(exited.status, 4);
+                }
+                wire_message_done(&message);
+        }
+}
+
+/* --- cancellation --- */
+
+static void test_cancel(void **state) {
+        static const struct {
+                const char *text, *script;
+                int code, status;
+        } table[] = {
+                { "plain", "echo ready; sleep 1000", CLD_KILLED, SIGTERM },
+                { "GitLab's", "trap 'exit 1' TERM; echo ready; (trap 'exit 1' TERM; sleep 1000); exit 0", CLD_EXITED,
+                  1 },
+                { "with children", "sleep 1000 & sleep 1000 & echo ready; wait", CLD_KILLED, SIGTERM },
+                { "deaf", "trap '' TERM; echo ready; sleep 1000; sleep 1000; sleep 1000", CLD_KILLED, SIGKILL },
+                { "deaf child", "(trap '' TERM; echo ready; sleep 1000; sleep 1000)", CLD_KILLED, SIGTERM },
+                { "session of its own", "setsid -w sh -c 'echo ready; sleep 1000'; exit 5", CLD_KILLED, SIGTERM },
+                { "stopped", "echo ready; kill -STOP $$; sleep 1000", CLD_KILLED, SIGTERM },
+                /* what its line in /proc looks like must not confuse the agent */
+                { "odd name", "printf ') R 1 1 (' >/proc/$$/comm; echo ready; sleep 1000", CLD_KILLED, SIGTERM },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_call_ Call call = call_start(*state, table[i].script, 100);
+                char line[16];
+
+                read_line(call.fds[0], line, sizeof(line));
+                assert_string_equal(line, "ready");
+                assert_int_equal(wire_send(call.socket_fd, WIRE_KILL, NULL, 0, NULL, 0), 0);
+                WireExited exited = take_exited(&call);
+                assert_row(exited.code == table[i].code && exited.status == table[i].status, i, table[i].text);
+
+                /* Nobody is left who holds the pipes. */
+                _cleanup_free_ char *out = read_to_end(call.fds[0]), *err = read_to_end(call.fds[1]);
+                assert_row(streq(out, ""), i, out);
+                assert_int_equal(count_scripts(), 0);
+        }
+}
+
+/* KILL with nothing to kill, before and after, and twice. */
+static void test_cancel_nothing(void **state) {
+        _cleanup_call_ Call call = call_connect(*state);
+
+        assert_int_equal(wire_send(call.socket_fd, WIRE_KILL, NULL, 0, NULL, 0), 0);
+        send_script(&call, "/bin/sh", "echo ready; sleep 1000", 10000);
+        take_started(&call);
+        char line[16];
+        read_line(call.fds[0], line, sizeof(line));
+        assert_int_equal(wire_send(call.socket_fd, WIRE_KILL, NULL, 0, NULL, 0), 0);
+        assert_int_equal(wire_send(call.socket_fd, WIRE_KILL, NULL, 0, NULL, 0), 0);
+        assert_int_equal(take_exited(&call).status, SIGTERM);
+        assert_int_equal(wire_send(call.socket_fd, WIRE_KILL, NULL, 0, NULL, 0), 0);
+        assert_int_equal(channel_wait_ready(call.socket_fd, -EBADF, USEC_INFINITY), 0);
+}
+
+/* `run` was killed: so is its step, and the next works. */
+static void test_host_gone(void **state) {
+        _cleanup_call_ Call call = call_start(*state, "trap '' TERM; echo ready; sleep 1000; sleep 1000", 50);
+        char line[16];
+
+        read_line(call.fds[0], line, sizeof(line));
+        close(TAKE_FD(call.socket_fd));
+        _cleanup_free_ char *out = read_to_end(call.fds[0]), *err = read_to_end(call.fds[1]);
+        assert_string_equal(out, "");
+
+        _cleanup_call_ Call next = call_start(*state, "exit 6", 0);
+        assert_int_equal(take_exited(&next).status, 6);
+}
+
+/* Steps of several connections at once do not meet. */
+static void test_steps_at_once(void **state) {
+        Call calls[10];
+
+        for (int i = 0; i < (int) ELEMENTSOF(calls); i++) {
+                char script[64];
+
+                snprintf(script, sizeof(script), "echo %d; sleep 1000", i);
+                calls[i] = call_start(*state, script, 1000);
+        }
+        for (size_t i = ELEMENTSOF(calls); i-- > 0;) {
+                char line[16], number[16];
+
+                snprintf(number, sizeof(number), "%zu", i);
+                read_line(calls[i].fds[0], line, sizeof(line));
+                assert_string_equal(line, number);
+                assert_int_equal(wire_send(calls[i].socket_fd, WIRE_KILL, NULL, 0, NULL, 0), 0);
+                assert_int_equal(take_exited(&calls[i]).status, SIGTERM);
+                call_done(&calls[i]);
+        }
+}
+
+/* --- background processes --- */
+
+/* Ends @pid, whose parent is the server by now, and waits until it is gone. */
+static void end_process(pid_t pid) {
+        _cleanup_close_ int pidfd = pidfd_open_cloexec(pid);
+
+        assert_true(pid > 1 && pidfd >= 0);
+        assert_int_equal(pidfd_signal(pidfd, SIGKILL), 0);
+        assert_int_equal(pidfd_wait(pidfd, USEC_INFINITY), 0);
+}
+
+/* It keeps stdout and stderr: the step is over all the same, and it lives on. */
+static void test_background(void **state) {
+        _cleanup_call_ Call call = call_start(*state, "sleep 1000 & echo $!; exit 3", 0);
+        char line[16];
+
+        assert_int_equal(take_exited(&call).status, 3);
+        read_line(call.fds[0], line, sizeof(line));
+        call_done(&call);
+        check_alive(*state);
+        end_process(atoi(line));
+        check_alive(*state);
+}
+
+/* Much more than a pipe holds, after nobody listens any more: whoever writes that must not be stuck, nor killed. */
+static void test_background_writer(void **state) {
+        const Lab *lab = *state;
+        _cleanup_free_ char *script = NULL, *fifo = NULL;
+
+        assert_int_equal(string_printf(&fifo, "%s/done", lab->directory), 0);
+        assert_int_equal(mkfifo(fifo, 0600), 0);
+        assert_int_equal(string_printf(&script, "{ read x <%s; head -c 2000000 /dev/zero; echo done >%s; } & exit 0",
+                                       fifo, fifo),
+                         0);
+        _cleanup_call_ Call call = call_start(lab, script, 0);
+        assert_int_equal(take_exited(&call).status, 0);
+        call_done(&call);
+
+        _cleanup_close_ int fd = open(fifo, O_WRONLY | O_CLOEXEC);
+        assert_int_equal(write(fd, "go\n", 3), 3);
+        close(TAKE_FD(fd));
+        fd = open(fifo, O_RDONLY | O_CLOEXEC);
+        char line[16];
+        read_line(fd, line, sizeof(line));
+        assert_string_equal(line, "done");
+}
+
+/* --- hostile clients, and order --- */
+
+static void test_garbage(void **state) {
+        static const struct {
+                const char *data;
+                size_t size;
+        } table[] = {
+                { "", 0 },
+                { "x", 1 },
+                { "garbage that is longer than a header", 36 },
+                { "\1\160\163\156\377\377\377\377", 8 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_call_ Call call = call_connect(*state);
+                char byte;
+
+                assert_int_equal(send(call.socket_fd, table[i].data, table[i].size, MSG_NOSIGNAL), table[i].size);
+                assert_int_equal(recv(call.socket_fd, &byte, 1, 0), 0); /* closed */
+                check_alive(*state);
+        }
+
+        /* What only the agent says, to the agent. */
+        _cleanup_call_ Call call = call_connect(*state);
+        for (WireType type = WIRE_PONG; type < _WIRE_TYPE_MAX; type++)
+                if (type != WIRE_EXEC)
+                        assert_int_equal(wire_send(call.socket_fd, type, "xxxxxxxx", 8, NULL, 0), 0);
+        assert_int_equal(channel_wait_ready(call.socket_fd, -EBADF, USEC_INFINITY), 0);
+}
+
+/* A job that removes what is not its own hurts itself only. */
+static void test_removed_script(void **state) {
+        _cleanup_call_ Call call = call_start(*state, "rm -r \"${0%/*}\"; exit 4", 0);
+
+        assert_int_equal(take_exited(&call).status, 4);
+        _cleanup_call_ Call next = call_start(*state, "exit 5", 0);
+        assert_int_equal(take_exited(&next).status, 5);
+        assert_int_equal(count_scripts(), 0);
+}
+
+/* After many steps of every kind the server holds nothing of them. */
+static void test_no_leak(void **state) {
+        static const char *const scripts[] = { "exit 0", "kill -9 $$", "echo x; echo y >&2", "sleep 1000" };
+        const Lab *lab = *state;
+
+        check_alive(lab);
+        int before = count_descriptors(lab->pid);
+        for (unsigned i = 0; i < 40; i++) {
+                _cleanup_call_ Call call = call_start(lab, scripts[i % ELEMENTSOF(scripts)], 1000);
+
+                if (i % ELEMENTSOF(scripts) == 3) {
+                        close(TAKE_FD(call.socket_fd));
+                        _cleanup_free_ char *out = read_to_end(call.fds[0]);
+                } else {
+                        (void) take_exited(&call);
+                }
+        }
+        /* It may need some turns to see that all is closed. */
+        while (count_descriptors(lab->pid) != before) {
+                check_alive(lab);
+                clock_sleep_usec(USEC_PER_MSEC);
+        }
+}
+
+/* A server that ends with a step running leaves no script behind; see teardown_lab(). */
+static void test_end_with_step(void **state) {
+        _cleanup_call_ Call call = call_start(*state, "echo $$; sleep 1000", 0);
+        Lab *lab = *state;
+        char line[16];
+
+        read_line(call.fds[0], line, sizeof(line));
+        assert_int_equal(count_scripts(), 1);
+        assert_int_equal(kill(lab->pid, SIGTERM), 0);
+        assert_int_equal(waitid(P_PID, (id_t) lab->pid, &(siginfo_t){ 0 }, WEXITED | WNOWAIT), 0);
+        assert_int_equal(count_scripts(), 0);
+        /* In a container, the kernel ends it with PID 1. */
+        end_process(atoi(line));
+}
+
+#define WITH_LAB(test) cmocka_unit_test_setup_teardown(test, setup_lab, teardown_lab)
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                WITH_LAB(test_ping),        WITH_LAB(test_exit_codes),
+                WITH_LAB(test_signals),     WITH_LAB(test_output),
+                WITH_LAB(test_dev_stderr),  WITH_LAB(test_surroundings),
+                WITH_LAB(test_environment), WITH_LAB(test_default_shell),
+                WITH_LAB(test_no_shell),    WITH_LAB(test_bad_exec),
+                WITH_LAB(test_cancel),      WITH_LAB(test_cancel_nothing),
+                WITH_LAB(test_host_gone),   WITH_LAB(test_steps_at_once),
+                WITH_LAB(test_background),  WITH_LAB(test_background_writer),
+                WITH_LAB(test_garbage),     WITH_LAB(test_removed_script),
+                WITH_LAB(test_no_leak),     WITH_LAB(test_end_with_step),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "unit.h"
+
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/string.h"
+#include "container/supervisor.h"
+#include "job/plan.h"
+
+static void set(const char *name, const char *value) {
+        assert_int_equal(value ? setenv(name, value, true) : unsetenv(name), 0);
+}
+
+static void test_choose_image(_unused_ void **state) {
+        static const struct {
+                bool has_response;
+                const char *response, *claimed, *forced, *fallback, *configured;
+                const char *name;
+                ImageSource source;
+        } table[] = {
+                /* nobody names one */
+                { true, NULL, NULL, NULL, NULL, NULL, NULL, IMAGE_DEFAULT },
+                { false, NULL, NULL, NULL, NULL, NULL, NULL, IMAGE_DEFAULT },
+                /* the first of: argument, job, option, configuration */
+                { true, "job", "job", "forced", "fallback", "configured", "forced", IMAGE_FORCED },
+                { true, "job", "job", NULL, "fallback", "configured", "job", IMAGE_OF_JOB },
+                { true, NULL, NULL, NULL, "fallback", "configured", "fallback", IMAGE_DEFAULT },
+                { true, NULL, NULL, NULL, NULL, "configured", "configured", IMAGE_DEFAULT },
+                { false, NULL, "job", "forced", "fallback", "configured", "forced", IMAGE_FORCED },
+                { false, NULL, "job", NULL, "fallback", "configured", "job", IMAGE_OF_JOB },
+                { false, NULL, NULL, NULL, "fallback", "configured", "fallback", IMAGE_DEFAULT },
+                { false, NULL, "", NULL, "fallback", NULL, "fallback", IMAGE_DEFAULT },
+                /* with a response, a variable of the job is not asked, whether the job names an image or not */
+                { true, "job", "forged", NULL, NULL, NULL, "job", IMAGE_OF_JOB },
+                { true, NULL, "forged", NULL, NULL, "configured", "configured", IMAGE_DEFAULT },
+                { true, NULL, "forged", NULL, NULL, NULL, NULL, IMAGE_DEFAULT },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                Settings settings = { .default_image = (char *) table[i].configured };
+                JobIdentity identity = { .has_response = table[i].has_response,
+                                         .response.image = (char *) table[i].response };
+
+                set("CUSTOM_ENV_CI_JOB_IMAGE", table[i].claimed);
+                ImageChoice choice = plan_choose_image(&settings, &identity, table[i].forced, table[i].fallback);
+                assert_row(streq_null(choice.name, table[i].name), i, choice.name);
+                assert_row(choice.source == table[i].source, i, choice.name);
+        }
+        set("CUSTOM_ENV_CI_JOB_IMAGE", NULL);
+}
+
+static void test_allowed(_unused_ void **state) {
+        static const struct {
+                const char *globs[4];
+                const char *name;
+                bool allowed;
+        } table[] = {
+                { { NULL }, "anything", true },
+                { { "debian-12" }, "debian-12", true },
+                { { "debian-12" }, "debian-13", false },
+                { { "debian-12" }, "debian-12-root", false },
+                { { "debian-12" }, "Debian-12", false },
+                { { "debian-*", "ubuntu" }, "debian-", true },
+                { { "debian-*", "ubuntu" }, "ubuntu", true },
+                { { "debian-*", "ubuntu" }, "my-debian-12", false },
+                { { "*-small" }, "a-small", true },
+                { { "*-small" }, "small", false },
+                { { "debian-1?" }, "debian-12", true },
+                { { "debian-1?" }, "debian-1", false },
+                { { "debian-1[23]" }, "debian-13", true },
+                { { "debian-1[23]" }, "debian-14", false },
+                { { "debian-1[!4]" }, "debian-14", false },
+                { { "\\*" }, "x", false },
+                { { "*" }, "x", true },
+                { { "[" }, "x", false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                Settings settings = { .allowed_images = table[i].globs[0] ? (char **) table[i].globs : NULL };
+                ImageChoice choice = { table[i].name, IMAGE_OF_JOB };
+
+                assert_row(plan_image_allowed(&settings, &choice) == table[i].allowed, i, table[i].name);
+
+                /* The administrator is not asked. */
+                choice.source = IMAGE_FORCED;
+                assert_row(plan_image_allowed(&settings, &choice), i, table[i].name);
+                choice.source = IMAGE_DEFAULT;
+                assert_row(plan_image_allowed(&settings, &choice), i, table[i].name);
+        }
+}
+
+/* An image without systemd in an image root of its own. */
+static int setup_image(void **state) {
+        _cleanup_free_ char *image = NULL, *usr = NULL;
+
+        if (setup_directory(state) < 0 || string_printf(&image, "%s/small", (char *) *state) < 0 ||
+            string_printf(&usr, "%s/usr", image) < 0)
+                return -1;
+        return mkdir(image, 0755) < 0 || mkdir(usr, 0755) < 0 ? -1 : 0;
+}
+
+static void prepare_settings(Settings *settings, const char *root_dir) {
+        assert_int_equal(settings_init(settings), 0);
+        assert_int_equal(string_replace(&settings->root_dir, root_dir), 0);
+        assert_int_equal(string_replace(&settings->storage, "overlay"), 0);
+}
+
+static void test_machine(void **state) {
+        static const struct {
+                uint64_t timeout_sec, runtime_max_usec;
+        } table[] = {
+                { 0, USEC_INFINITY },          { 1, 1201 * USEC_PER_SEC },    { 3600, 4800 * USEC_PER_SEC },
+                { UINT32_MAX, USEC_INFINITY }, { UINT64_MAX, USEC_INFINITY },
+        };
+        JobDirectory directory = { .path = (char *) "/run/x/jobs/7-abc", .fd = -EBADF };
+        _cleanup_(settings_done) Settings settings;
+        _cleanup_image_ Image *image = NULL;
+        _cleanup_strv_ char **uuids = NULL;
+        _cleanup_free_ char *layer = NULL;
+
+        prepare_settings(&settings, *state);
+        assert_int_equal(strv_extend(&settings.bind, "/a:/b"), 0);
+        assert_int_equal(string_printf(&layer, "%s/.layers/7-abc", (char *) *state), 0);
+        assert_int_equal(image_open(*state, "small", &image), 0);
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                JobIdentity identity = { .id = (char *) "7-abc", .response.timeout_sec = table[i].timeout_sec };
+                _cleanup_machine_ Machine *machine = NULL;
+
+                assert_int_equal(plan_machine(&settings, &identity, &directory, image, &machine), 0);
+                assert_string_equal(machine->id, "7-abc");
+                assert_string_equal(machine->name, "nspawn-runner-job-7-abc");
+                assert_string_equal(machine->directory, directory.path);
+                assert_string_equal(machine->layer, layer);
+                assert_string_equal(machine->image, "small");
+                assert_string_equal(machine->image_path, image->path);
+                assert_string_equal(machine->storage, "overlay");
+                assert_string_equal(machine->supervisor, supervisor_pick()->name);
+                assert_non_null(endswith(machine->agent_path, "/nspawn-runner-agent"));
+                assert_string_equal(machine->bind[0], "/a:/b");
+                assert_null(machine->bind[1]);
+                assert_null(machine->init);
+                assert_null(machine->shell);
+                assert_null(machine->seccomp_filter);
+                assert_true(machine->private_users);
+                assert_int_equal(machine->cpu_weight, 50);
+                assert_int_equal(machine->tasks_max, 16384);
+                assert_true(machine->memory_high_bytes > 0 && machine->memory_high_bytes < machine->memory_max_bytes);
+                assert_row(machine->runtime_max_usec == table[i].runtime_max_usec, i, "runtime");
+                assert_true(machine->since_usec <= clock_realtime_usec());
+
+                /* As sd_id128 wants it: version 4, variant 1; another one each time. */
+                assert_int_equal(strlen(machine->uuid), 36);
+                assert_int_equal(machine->uuid[14], '4');
+                assert_non_null(strchr("89ab", machine->uuid[19]));
+                for (char **uuid = uuids; uuid && *uuid; uuid++)
+                        assert_string_not_equal(*uuid, machine->uuid);
+                assert_int_equal(strv_extend(&uuids, machine->uuid), 0);
+        }
+}
+
+static void test_impossible_machine(void **state) {
+        static const struct {
+                const char *storage, *root_dir; /* NULL: the right one */
+                BootMode boot;
+                int result;
+        } table[] = {
+                { NULL, NULL, BOOT_AUTO, 0 },       { NULL, NULL, BOOT_NO, 0 },
+                { NULL, NULL, BOOT_YES, -ENOEXEC }, { "zfs", NULL, BOOT_AUTO, -ENOSYS },
+                { "", NULL, BOOT_AUTO, -ENOSYS },   { NULL, "/no/such/directory", BOOT_AUTO, -ENOENT },
+        };
+        JobDirectory directory = { .path = (char *) "/run/x/jobs/7", .fd = -EBADF };
+        JobIdentity identity = { .id = (char *) "7" };
+        _cleanup_image_ Image *image = NULL;
+
+        assert_int_equal(image_open(*state, "small", &image), 0);
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_(settings_done) Settings settings;
+                _cleanup_machine_ Machine *machine = NULL;
+
+                prepare_settings(&settings, table[i].root_dir ? table[i].root_dir : *state);
+                settings.boot = table[i].boot;
+                if (table[i].storage)
+                        assert_int_equal(string_replace(&settings.storage, table[i].storage), 0);
+                assert_row(plan_machine(&settings, &identity, &directory, image, &machine) == table[i].result, i,
+                           table[i].storage);
+                assert_row(!machine == (table[i].result < 0), i, table[i].storage);
+        }
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_choose_image),
+                cmocka_unit_test(test_allowed),
+                cmocka_unit_test_setup_teardown(test_machine, setup_image, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_impossible_machine, setup_image, teardown_directory),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
