@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/string.h"
 #include "cli/command.h"
+#include "cli/image-common.h"
 #include "cli/job-common.h"
 #include "container/seccomp.h"
 #include "gitlab/exit-status.h"
@@ -15,27 +16,6 @@
 
 /* Whoever looks at the jobs, as `status` does, holds the lock of a directory for a moment. */
 #define DIRECTORY_TIMEOUT_USEC (2 * USEC_PER_SEC)
-
-static void log_available_images(const Settings *settings) {
-        _cleanup_strv_ char **names = NULL;
-        _cleanup_free_ char *list = NULL;
-
-        if (image_list(settings->root_dir, &names) < 0)
-                return;
-        for (char **name = names; name && *name; name++) {
-                _cleanup_free_ char *longer = NULL;
-
-                if (string_printf(&longer, "%s%s%s", list ? list : "", list ? ", " : "", *name) < 0)
-                        return;
-                free(list);
-                list = TAKE_PTR(longer);
-        }
-        if (list)
-                log_notice("Images in %s: %s", settings->root_dir, list);
-        else
-                log_notice("There are no images in %s yet: make one with 'nspawn-runner chroot-create NAME'",
-                           settings->root_dir);
-}
 
 /* Whose fault is it that the image cannot be had? The job's, if it named it. */
 static int image_failure(const ImageChoice *choice, int error) {

@@ -60,6 +60,8 @@ int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, c
                 /* All jobs of an image share its machine-id: their journals must not be linked into the host's. */
                 "--link-journal=no",
                 "--timezone=off",
+                /* `supervise` has copied it: nspawn cannot make files in an id-mapped root. */
+                "--resolv-conf=off",
         };
         int r = 0;
 
@@ -83,10 +85,6 @@ int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, c
                 if (r >= 0)
                         r = strv_extend(&arguments, "--drop-capability=CAP_MKNOD");
         }
-        if (r >= 0)
-                /* "replace": a stub symlink of the image that dangles makes "auto" fail (systemd issue 15340). */
-                r = strv_extend(&arguments,
-                                machine->network == NETWORK_NONE ? "--resolv-conf=off" : "--resolv-conf=replace-host");
         if (r >= 0 && machine->network == NETWORK_NONE)
                 r = strv_extend(&arguments, "--private-network");
         if (r >= 0)

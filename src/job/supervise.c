@@ -23,6 +23,7 @@
 #include "container/userns.h"
 #include "image/lock.h"
 #include "job/console.h"
+#include "storage/resolver.h"
 #include "storage/storage.h"
 
 /* How old console.log may be while the container runs; at its end it is complete. */
@@ -99,7 +100,7 @@ static int mount_root(Supervision *s, const StorageDriver *driver, const char **
         /* A descriptor from before leads into the host's mounts, which cannot be cloned from here. */
         _cleanup_close_ int image_fd = open_directory_at(AT_FDCWD, s->machine->image_path, false, 0);
         if (image_fd < 0)
-                return -errno;
+                return image_fd;
 
         if (s->machine->private_users) {
                 *ret_what = "make a user namespace";
@@ -118,7 +119,13 @@ static int mount_root(Supervision *s, const StorageDriver *driver, const char **
                 .tmpfs_size_bytes = s->machine->tmpfs_size_bytes,
         };
         *ret_what = "mount the job's root";
-        return driver->mount(&request);
+        int r = driver->mount(&request);
+        if (r < 0 || s->machine->network == NETWORK_NONE)
+                return r;
+
+        *ret_what = "copy the host's resolv.conf";
+        _cleanup_close_ int root_fd = open_directory_at(AT_FDCWD, s->root, false, 0);
+        return root_fd < 0 ? root_fd : resolver_copy(root_fd, s->users.base);
 }
 
 /* The compiled filter, as a copy that nobody can change. */

@@ -4,7 +4,9 @@
 #include "base/string.h"
 #include "container/nspawn.h"
 
-#define FIXED "systemd-nspawn", "--quiet", "--keep-unit", "--console=pipe", "--link-journal=no", "--timezone=off"
+#define FIXED                                                                                                \
+        "systemd-nspawn", "--quiet", "--keep-unit", "--console=pipe", "--link-journal=no", "--timezone=off", \
+                "--resolv-conf=off"
 #define NAMES "--directory=/r", "--machine=m", "--uuid=11111111-2222-4333-8444-555555555555"
 #define AGENT "--bind-ro=/lib/agent:/run/nspawn-runner-agent"
 #define COMMAND "--", "/run/nspawn-runner-agent", "first"
@@ -34,60 +36,60 @@ static void test_arguments(_unused_ void **state) {
         } table[] = {
                 { { MACHINE },
                   0,
-                  { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD",
-                    "--resolv-conf=replace-host", AGENT, COMMAND } },
+                  { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD", AGENT,
+                    COMMAND } },
                 /* without a user namespace, the base does not matter */
                 { { MACHINE },
                   65536,
-                  { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD",
-                    "--resolv-conf=replace-host", AGENT, COMMAND } },
+                  { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD", AGENT,
+                    COMMAND } },
                 { { MACHINE_OF("systemd", "/lib/agent") },
                   0,
-                  { FIXED, "--register=yes", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD",
-                    "--resolv-conf=replace-host", AGENT, COMMAND } },
+                  { FIXED, "--register=yes", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD", AGENT,
+                    COMMAND } },
                 { { MACHINE, .private_users = true },
                   524288,
                   { FIXED, "--register=no", NAMES, "--private-users=524288:65536", "--private-users-ownership=off",
-                    "--resolv-conf=replace-host", AGENT, COMMAND } },
+                    AGENT, COMMAND } },
                 /* the highest range there is */
                 { { MACHINE, .private_users = true },
                   4294901760,
                   { FIXED, "--register=no", NAMES, "--private-users=4294901760:65536", "--private-users-ownership=off",
-                    "--resolv-conf=replace-host", AGENT, COMMAND } },
+                    AGENT, COMMAND } },
                 { { MACHINE, .network = NETWORK_NONE },
                   0,
                   { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD",
-                    "--resolv-conf=off", "--private-network", AGENT, COMMAND } },
+                    "--private-network", AGENT, COMMAND } },
                 { { MACHINE, .init = (char *) "/usr/lib/systemd/systemd" },
                   0,
-                  { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD",
-                    "--resolv-conf=replace-host", AGENT, COMMAND, "/usr/lib/systemd/systemd" } },
+                  { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD", AGENT, COMMAND,
+                    "/usr/lib/systemd/systemd" } },
                 /* the filter is the agent's to install, and limits are the unit's */
                 { { MACHINE, .seccomp_filter = (char *) "/f.bpf", .memory_max_bytes = 1, .tasks_max = 1,
                     .shell = (char *) "/bin/sh" },
                   0,
-                  { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD",
-                    "--resolv-conf=replace-host", AGENT, COMMAND } },
+                  { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD", AGENT,
+                    COMMAND } },
                 { { MACHINE, .bind = STRINGS((char *) "/a", (char *) "/b:/c"), .bind_ro = STRINGS((char *) "/d") },
                   0,
-                  { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD",
-                    "--resolv-conf=replace-host", AGENT, "--bind=/a", "--bind=/b:/c", "--bind-ro=/d", COMMAND } },
+                  { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD", AGENT,
+                    "--bind=/a", "--bind=/b:/c", "--bind-ro=/d", COMMAND } },
                 { { MACHINE, .private_users = true, .bind = STRINGS((char *) "/a", (char *) "/b:/c"),
                     .bind_ro = STRINGS((char *) "/d", (char *) "/e:/f") },
                   65536,
                   { FIXED, "--register=no", NAMES, "--private-users=65536:65536", "--private-users-ownership=off",
-                    "--resolv-conf=replace-host", AGENT, "--bind=/a:/a:rootidmap", "--bind=/b:/c:rootidmap",
-                    "--bind-ro=/d:/d:idmap", "--bind-ro=/e:/f:idmap", COMMAND } },
+                    AGENT, "--bind=/a:/a:rootidmap", "--bind=/b:/c:rootidmap", "--bind-ro=/d:/d:idmap",
+                    "--bind-ro=/e:/f:idmap", COMMAND } },
                 /* who gives options knows what they want */
                 { { MACHINE, .private_users = true, .bind = STRINGS((char *) "/b:/c:norbind") },
                   65536,
                   { FIXED, "--register=no", NAMES, "--private-users=65536:65536", "--private-users-ownership=off",
-                    "--resolv-conf=replace-host", AGENT, "--bind=/b:/c:norbind", COMMAND } },
+                    AGENT, "--bind=/b:/c:norbind", COMMAND } },
                 /* a colon in our own path separates nothing */
                 { { MACHINE_OF("detached", "/a:b\\c d") },
                   0,
                   { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD",
-                    "--resolv-conf=replace-host", "--bind-ro=/a\\:b\\\\c d:/run/nspawn-runner-agent", COMMAND } },
+                    "--bind-ro=/a\\:b\\\\c d:/run/nspawn-runner-agent", COMMAND } },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
@@ -113,7 +115,7 @@ static void test_combinations(_unused_ void **state) {
                 { "--private-users=no", USERS, true },
                 { "--private-network", NONE, false },
                 { "--resolv-conf=off", NONE, false },
-                { "--resolv-conf=replace-host", NONE, true },
+                { NONE, true },
                 { "/sbin/init", BOOT, false },
                 { "LISTEN_FDS=2", SECCOMP, false },
                 { "LISTEN_FDS=1", SECCOMP, true },
