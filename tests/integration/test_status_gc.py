@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -15,11 +16,17 @@ from lab import IMAGE, Site
 
 
 def rows(site: Site) -> list[dict]:
-    """What status --json lists."""
+    """What status --json lists of this site's jobs (others may run on this host, and be half there)."""
     done = site.call("status", "--json")
     assert done.returncode == 0, done
-    listed = json.loads(done.stdout)
-    return listed if isinstance(listed, list) else next(iter(listed.values()))
+    return [row for row in json.loads(done.stdout)["jobs"] if re.fullmatch(site.id_pattern(), row["id"])]
+
+
+def listing(site: Site, *options: str) -> str:
+    """What gc says that it removes, or would."""
+    done = site.call("gc", *options)
+    assert done.returncode == 0, done
+    return done.stdout + done.stderr
 
 
 def test_status(any_boot_site: Site) -> None:
@@ -68,19 +75,29 @@ def test_gc_leaves_living_jobs_alone(any_boot_site: Site) -> None:
         assert before <= set(any_boot_site.container_pids())
 
 
+def test_other_installations(make_site) -> None:
+    """Jobs of another configuration (other directories) on the same host are neither listed nor removed."""
+    one, other = make_site(), make_site()
+    with one.started() as build:
+        assert one.job_id() not in other.call("status", "--json").stdout
+        assert one.job_id() not in listing(other, "--dry-run") + listing(other)
+        with other.started():
+            assert len(rows(other)) == len(rows(one)) == 1
+        assert build.run_script("echo still").stdout == b"still\n"
+
+
 def test_gc_dry_run(make_site, tiny_root) -> None:
     """--dry-run lists what gc then removes, and removes nothing."""
     site = make_site(root=tiny_root)
-    assert site.call("gc", "--dry-run").stdout.strip() == ""
+    assert "4711" not in listing(site, "--dry-run")
     layer = tiny_root / ".layers" / "4711-0badcafe"
     (layer / "upper/root").mkdir(parents=True)
     os.chown(layer / "upper", 1 << 20, 1 << 20)
-    listed = site.call("gc", "--dry-run")
-    assert listed.returncode == 0 and "4711-0badcafe" in listed.stdout, listed
+    assert "4711-0badcafe" in listing(site, "--dry-run")
     assert layer.exists()
-    removed = site.call("gc")
-    assert removed.returncode == 0 and not layer.exists(), removed
-    assert site.call("gc", "--dry-run").stdout.strip() == ""
+    assert "4711-0badcafe" in listing(site)
+    assert not layer.exists()
+    assert "4711" not in listing(site, "--dry-run")
     assert (tiny_root / IMAGE / "usr/bin/bash").exists()
 
 
@@ -110,8 +127,8 @@ def test_gc_and_strange_things(make_site, tiny_root, foreign: str) -> None:
             (entry / "agent.sock").mkdir(parents=True)
     site.call("gc")
     assert (outside / "precious").exists()
-    with site.started() as build:
-        assert build.run_script("echo up").stdout == b"up\n"
+    result = site.run(Job())
+    assert result.state == "success", result
     for directory in (tiny_root / ".layers", site.runtime_dir / "jobs"):
         subprocess.run(["rm", "-rf", directory / "12-aaaaaaaa"], check=True)
 

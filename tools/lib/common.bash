@@ -208,9 +208,9 @@ END
 open_streams() {
         mkfifo "$1/stdout" "$1/stderr"
         exec {HOLD_STDOUT}<>"$1/stdout" {HOLD_STDERR}<>"$1/stderr"
-        (exec {HOLD_STDOUT}>&- {HOLD_STDERR}>&- {SCRATCH_LOCK}>&-; exec cat "$1/stdout") &
+        (exec {HOLD_STDOUT}>&- {HOLD_STDERR}>&- {SCRATCH_LOCK}>&- {TREE_LOCK}>&-; exec cat "$1/stdout") &
         STREAM_READERS=($!)
-        (exec {HOLD_STDOUT}>&- {HOLD_STDERR}>&- {SCRATCH_LOCK}>&-; exec cat "$1/stderr" >&2) &
+        (exec {HOLD_STDOUT}>&- {HOLD_STDERR}>&- {SCRATCH_LOCK}>&- {TREE_LOCK}>&-; exec cat "$1/stderr" >&2) &
         STREAM_READERS+=($!)
 }
 
@@ -221,7 +221,7 @@ run_host() {
         [[ -z $timeout ]] || limit=(timeout --signal=KILL "$timeout")
         HOST_STATUS=0
         (
-                exec {HOLD_STDOUT}>&- {HOLD_STDERR}>&- {SCRATCH_LOCK}>&-
+                exec {HOLD_STDOUT}>&- {HOLD_STDERR}>&- {SCRATCH_LOCK}>&- {TREE_LOCK}>&-
                 exec_in_cgroup "${limit[@]}" "$@"
         ) </dev/null >"$SCRATCH_DIR/console" 2>&1 &
         HOST_PID=$!
@@ -318,7 +318,8 @@ make_disk() {
 }
 
 # Leaves in TREE the path of a root file system of flavour $2 and suite $3 below the cache directory $1, which is made
-# unless it is there. Whoever changes it must copy it first. What was made by another recipe is replaced.
+# unless it is there, and keeps others from removing it while this process lives. Whoever changes it must copy it first.
+# Those of other recipes that nobody uses are removed after a day.
 TREE=
 get_tree() {
         local cache=$1 flavour=$2 suite=$3 recipe=(make_tree) sources key lock old
@@ -330,10 +331,11 @@ get_tree() {
         mkdir -p "$cache"
         exec {lock}>"$cache/$flavour-$suite.lock"
         flock "$lock"
+        while read -r old; do
+                [[ $old == "$TREE" ]] || flock --nonblock "$old" rm -rf --one-file-system "$old" "$old.log" || true
+        done < <(find "$cache" -maxdepth 1 -type d -name "$flavour-$suite-*" -mmin +1440)
         if [[ ! -e $TREE ]]; then
-                for old in "$cache/$flavour-$suite"-*; do
-                        rm -rf --one-file-system "$old"
-                done
+                rm -rf --one-file-system "$TREE".partial*
                 note "making a root file system of $suite in $TREE"
                 if ! make_tree "$flavour" "$suite" "$sources" "$TREE.partial" >"$TREE.log" 2>&1; then
                         tail -n 30 "$TREE.log" >&2
@@ -341,5 +343,8 @@ get_tree() {
                 fi
                 mv "$TREE.partial" "$TREE"
         fi
+        touch "$TREE"
+        exec {TREE_LOCK}<"$TREE"
+        flock --shared "$TREE_LOCK"
         exec {lock}>&-
 }

@@ -61,7 +61,7 @@ def make_tree(flavour: str, suite: str):
     """A function that provides the root file system @flavour-@suite."""
     def make(work: Work) -> None:
         path = work.output(TOOLS / "lib" / "cached-tree", work.session.cache, flavour, suite)
-        work.session.products[f"{flavour}-{suite}"] = Path(path.strip().splitlines()[-1])
+        work.session.use(f"{flavour}-{suite}", Path(path.strip().splitlines()[-1]))
     return make
 
 

@@ -214,6 +214,12 @@ class Session:
             if point.startswith(f"{directory}/"):
                 subprocess.run(["umount", "--lazy", point], check=False)
 
+    def use(self, name: str, tree: Path) -> None:
+        """Makes a root file system of the cache a product, which nobody else removes for as long as we live."""
+        descriptor = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        self.products[name] = tree
+
     # Processes
 
     def start(self, command: list[str], env: dict[str, str] | None, stdout: Any, stderr: Any) -> subprocess.Popen:
