@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/image-common.h"
 #include "cli/job-common.h"
+#include "container/nspawn.h"
 #include "container/seccomp.h"
 #include "gitlab/exit-status.h"
 #include "job/job.h"
@@ -160,6 +161,10 @@ static int start(const Invocation *invocation, const JobIdentity *identity, cons
         _cleanup_strv_ char **argv = NULL;
         StartStep step;
 
+        if (!nspawn_is_installed()) {
+                log_error("systemd-nspawn is not installed: it is in package systemd-container");
+                return -ENOENT;
+        }
         int r = plan_machine(settings, identity, directory, image, &machine);
         if (r < 0)
                 return explain_plan(settings, image, r);

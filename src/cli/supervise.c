@@ -24,13 +24,30 @@ static int take_socket(void) {
         return fd;
 }
 
+/* What a kernel or a file system lacks, for those errors that say no more than that something is lacking. */
+static const char *explain(int error) {
+        switch (error) {
+        case -ENOSYS:
+                return " (this kernel is too old, or a sandbox forbids the call: mounts that map users, "
+                       "mount_setattr(2), need Linux 5.12, or 'private_users: no'; see 'nspawn-runner doctor')";
+        case -EOPNOTSUPP:
+                return " (the file system of the image cannot be mounted with mapped users, \"idmap\": another file "
+                       "system can, or 'private_users: no'; see 'nspawn-runner doctor')";
+        case -ENODEV:
+                return " (this kernel has no overlayfs; see 'nspawn-runner doctor')";
+        default:
+                return "";
+        }
+}
+
 /* Nobody reads our stderr on hosts without a journal: what went wrong is left for `prepare` too. */
 static int fail(const JobDirectory *directory, int error, const char *what) {
-        char text[256];
+        char text[512];
 
-        snprintf(text, sizeof(text), "cannot %s: %s", what, strerror(-error));
+        snprintf(text, sizeof(text), "cannot %s: %s%s", what, strerror(-error), explain(error));
         (void) job_file_write(directory, JOB_FILE_ENDED, text);
-        return log_error_errno(error, "Cannot %s: %m", what);
+        log_error("%s", text);
+        return error;
 }
 
 int cmd_supervise(const Invocation *invocation) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "container/nspawn.h"
 
+#include <stdio.h>
+
 #include "base/string.h"
 
 /* Where the host binds the agent's binary; agent/agent.h knows it as AGENT_PATH. */
@@ -101,6 +103,19 @@ int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, c
                 return r;
         *ret = TAKE_PTR(arguments);
         return 0;
+}
+
+bool nspawn_is_installed(void) {
+        for (const char *directory = NSPAWN_SEARCH_PATH; *directory;) {
+                size_t n = strcspn(directory, ":");
+                char path[128];
+
+                snprintf(path, sizeof(path), "%.*s/systemd-nspawn", (int) n, directory);
+                if (access(path, X_OK) >= 0)
+                        return true;
+                directory += n + (directory[n] == ':');
+        }
+        return false;
 }
 
 int nspawn_environment(const Machine *machine, char ***ret) {

@@ -47,10 +47,13 @@ static int image_path(const char *root_dir, const char *name, char **ret) {
         return absolute ? string_printf(ret, "%s/%s", absolute, name) : -errno;
 }
 
+/* systemd-nspawn insists on usr/; without programs a tree is half made. */
 static bool is_root_file_system(int fd) {
         _cleanup_close_ int usr_fd = open_in_root(fd, "usr", O_PATH | O_DIRECTORY);
+        _cleanup_close_ int bin_fd = open_in_root(fd, "bin", O_PATH | O_DIRECTORY);
+        _cleanup_close_ int usr_bin_fd = open_in_root(fd, "usr/bin", O_PATH | O_DIRECTORY);
 
-        return usr_fd >= 0;
+        return usr_fd >= 0 && (bin_fd >= 0 || usr_bin_fd >= 0);
 }
 
 static int open_at(int root_fd, const char *root_dir, const char *name, Image **ret) {

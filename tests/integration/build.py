@@ -90,6 +90,9 @@ class Call:
     stderr: bytes
     argv: list[str]
 
+    def __str__(self) -> str:
+        return f"{self.name}: exit status {self.returncode}\n{(self.stdout + self.stderr).decode(errors='replace')}"
+
 
 class Stop:
     """A context in Go's sense: can be cancelled, has a deadline, and ends with its parent."""
@@ -394,7 +397,7 @@ class Build:
             return call
         except Failure as failure:
             self.runner_log += f"Cleanup script failed: {failure.message}\n".encode()
-            return self.calls[-1]
+            return self.calls[-1] if self.calls and self.calls[-1].name == "cleanup" else None
         finally:
             self.cleanup_temporary()
 

@@ -29,6 +29,10 @@ class Result:
     runner_log: str
     calls: list[Call]
 
+    def __str__(self) -> str:
+        return f"{self.state} {self.failure_reason} {self.exit_code} {self.message!r}: {self.names()}\n" \
+               f"--- job log\n{self.log}\n--- runner's log\n{self.runner_log}"
+
     def names(self) -> list[str]:
         """Names of all calls, in order."""
         return [call.name for call in self.calls]

@@ -44,6 +44,13 @@ def yaml(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) and value not in ("yes", "no") else str(value)
 
 
+class Done(subprocess.CompletedProcess):
+    """A finished command, readable in a failed assertion."""
+
+    def __str__(self) -> str:
+        return f"{self.args}: exit status {self.returncode}\n--- stdout\n{self.stdout}\n--- stderr\n{self.stderr}"
+
+
 class Lab:
     """What is made once: a temporary directory, a Debian image on the file system there and another on btrfs."""
 
@@ -167,11 +174,12 @@ class Site:
         """The driver's command line with our configuration."""
         return [str(self.lab.driver), "--config", str(self.config), *map(str, arguments)]
 
-    def call(self, *arguments: str, env: dict[str, str] | None = None, **kwargs: Any) -> subprocess.CompletedProcess:
+    def call(self, *arguments: str, env: dict[str, str] | None = None, **kwargs: Any) -> Done:
         """Runs one command of the driver to its end. Without @env the environment has no variable of a job's."""
         clean = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TMPDIR": str(self.directory / "tmp")}
-        return subprocess.run(self.argv(*arguments), env={**clean, **(env or {})}, stdin=subprocess.DEVNULL,
+        done = subprocess.run(self.argv(*arguments), env={**clean, **(env or {})}, stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, errors="replace", timeout=120, check=False, **kwargs)
+        return Done(done.args, done.returncode, done.stdout, done.stderr)
 
     def runner(self, **kwargs: Any) -> Runner:
         """A gitlab-runner that uses this driver; prepare is not delayed when it is tried again."""

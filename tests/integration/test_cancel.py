@@ -185,7 +185,7 @@ def test_aborted_job(any_boot_site: Site) -> None:
 def test_script_timeout(site: Site) -> None:
     """RUNNER_SCRIPT_TIMEOUT ends the script, after_script runs with status timedout."""
     result = site.run(Job(["sleep 1000"], ["echo after-$CI_JOB_STATUS"], variables=[("RUNNER_SCRIPT_TIMEOUT", "500ms")]))
-    assert result.failure_reason == "job_execution_timeout" and "after-timedout" in result.log, result
+    assert result.failure_reason == "job_execution_timeout" and "after-timedout" in result.log, str(result)
 
 
 def test_abort_in_prepare(any_boot_site: Site) -> None:

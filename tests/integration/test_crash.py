@@ -25,7 +25,7 @@ STRACE = shutil.which("strace")
 def then_cleanup(site: Site, build: Build) -> None:
     """gitlab-runner's own next step."""
     call = build.cleanup()
-    assert call and call.returncode == 0, call
+    assert call and call.returncode == 0, str(call)
 
 
 def then_prepare(site: Site, build: Build) -> None:

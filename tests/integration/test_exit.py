@@ -65,7 +65,7 @@ def test_missing_shell(site: Site) -> None:
     """A shell that the image does not have is the job's fault: no retry, a message that names it."""
     with site.started() as build:
         done = run(site, build, "echo hi\n", None, "--shell", "/bin/no-such-shell")
-        assert done.returncode == 1 and "no-such-shell" in done.stderr, done
+        assert done.returncode == 1 and "no-such-shell" in done.stderr, str(done)
         assert run(site, build, "#!/bin/bash\necho still works\n").stdout == "still works\n"
 
 
@@ -73,7 +73,7 @@ def test_other_shell(site: Site) -> None:
     """--shell chooses what runs the script, whatever its first line says."""
     with site.started() as build:
         done = run(site, build, "#!/bin/bash\necho ${BASH_VERSION:-plain}\n", None, "--shell", "/bin/sh")
-        assert done.stdout == "plain\n", done
+        assert done.stdout == "plain\n", str(done)
         assert run(site, build, "#!/bin/sh\necho ${BASH_VERSION:+bash}\n").stdout == "bash\n"
 
 
@@ -83,7 +83,7 @@ def test_unreadable_script(site: Site) -> None:
         for path in (build.tempdir + "/no-such-script", build.tempdir):
             done = subprocess.run(site.argv("run", path, "build_script"), env=build.environment(),
                                   capture_output=True, text=True, timeout=60, check=False)
-            assert done.returncode == 2 and path in done.stderr, done
+            assert done.returncode == 2 and path in done.stderr, str(done)
             assert not os.path.exists(build.exit_code_file)
 
 
@@ -145,7 +145,7 @@ def test_container_that_dies_in_a_step(any_boot_site: Site) -> None:
     """When the machine is switched off by its own step, run ends with a failure that says so."""
     with any_boot_site.started() as build:
         done = run(any_boot_site, build, f"#!/bin/bash\n{POWER_OFF}\nsleep 30\n")
-        assert done.returncode in (1, 2) and done.stderr, done
+        assert done.returncode in (1, 2) and done.stderr, str(done)
 
 
 def test_run_without_prepare(site: Site) -> None:
@@ -153,5 +153,5 @@ def test_run_without_prepare(site: Site) -> None:
     build = Build(site.runner(), Job())
     build.start_attempt()
     done = run(site, build, "#!/bin/bash\necho never\n")
-    assert done.returncode == 2 and done.stdout == "" and done.stderr, done
+    assert done.returncode == 2 and done.stdout == "" and done.stderr, str(done)
     build.cleanup()

@@ -50,7 +50,7 @@ def test_bad_image_name(site: Site, name: str) -> None:
     """Refused as the job's fault, without a retry; nothing is started; the message can be printed safely."""
     job = Job(image=name)
     result = site.run(job)
-    assert (result.state, result.failure_reason) == ("failed", "script_failure"), result
+    assert (result.state, result.failure_reason) == ("failed", "script_failure"), str(result)
     assert result.names() == ["config", "prepare", "cleanup"]
     message = result.call("prepare").stderr.decode()
     assert "image" in message.lower() and not set(message) & {"\x1b", "\x7f", "\x00"}, message
@@ -62,7 +62,7 @@ def test_bad_image_name_by_argument(site: Site) -> None:
     for name in ("../debian", "/", ".layers"):
         for arguments in (("prepare", name), ("prepare", "--default-image", name)):
             done = site.call(*arguments, "--id", "7")
-            assert done.returncode in (1, 2) and name in done.stderr, done
+            assert done.returncode in (1, 2) and name in done.stderr, str(done)
     assert site.traces() == []
 
 
@@ -72,7 +72,7 @@ def test_symlinked_image(make_site, tiny_root, target: str) -> None:
     (tiny_root / "link").symlink_to(target)
     site = make_site(root=tiny_root)
     result = site.run(Job(image="link"))
-    assert result.failure_reason == "script_failure" and result.names() == ["config", "prepare", "cleanup"], result
+    assert result.failure_reason == "script_failure" and result.names() == ["config", "prepare", "cleanup"], str(result)
     assert "link" in result.log
 
 
@@ -81,7 +81,7 @@ def test_allowed_images(make_site, tiny_root) -> None:
     subprocess.run(["cp", "-a", tiny_root / IMAGE, tiny_root / "web-1"], check=True)
     site = make_site(root=tiny_root, allowed_images=["web-*", "x"])
     refused = site.run(Job(image=IMAGE))
-    assert refused.failure_reason == "script_failure" and "allowed" in refused.log, refused
+    assert refused.failure_reason == "script_failure" and "allowed" in refused.log, str(refused)
     with site.started(Job(image="web-1")) as build:
         assert build.run_script("echo up").stdout == b"up\n"
 
@@ -138,7 +138,7 @@ def test_id_by_hand(site: Site, identifier: str) -> None:
         assert (ran.returncode, ran.stdout) == (0, "by-hand\n"), ran
         assert site.call("cleanup", f"--id={identifier}").returncode == 0
     else:
-        assert done.returncode == 2 and " id " in done.stderr.lower() and "Starting" not in done.stderr, done
+        assert done.returncode == 2 and " id " in done.stderr.lower() and "Starting" not in done.stderr, str(done)
         assert site.call("cleanup", f"--id={identifier}").returncode in (0, 1, 2)
     assert site.traces() == []
     assert identifier not in ("1", "build-7", "a.b") or done.returncode == 0, done.stderr
@@ -173,7 +173,7 @@ def test_no_identity(site: Site) -> None:
     """Nothing that names the job: a message that says what is missing."""
     for command in (["prepare", IMAGE], ["run", "/dev/null", "x"]):
         done = site.call(*command)
-        assert done.returncode == 2 and "id" in done.stderr.lower(), done
+        assert done.returncode == 2 and "id" in done.stderr.lower(), str(done)
 
 
 @pytest.mark.parametrize("content", ("", "{", "[]", "null", "{}", '{"id": "7"}', '{"id": -1}', '{"id": 1.5}',
@@ -186,7 +186,7 @@ def test_malformed_response_file(site: Site, content: str) -> None:
     file.write_text(content)
     env = {"JOB_RESPONSE_FILE": str(file), "CUSTOM_ENV_CI_JOB_ID": "7", "CUSTOM_ENV_CI_JOB_IMAGE": IMAGE}
     done = site.call("prepare", "--default-image", IMAGE, env=env)
-    assert done.returncode == 2 and str(file) in done.stderr, done
+    assert done.returncode == 2 and str(file) in done.stderr, str(done)
     assert site.traces() == []
 
 
@@ -194,7 +194,7 @@ def test_missing_response_file(site: Site) -> None:
     """JOB_RESPONSE_FILE that does not exist is an error, not a reason to believe variables."""
     env = {"JOB_RESPONSE_FILE": "/no/such/response.json", "CUSTOM_ENV_CI_JOB_ID": "7"}
     done = site.call("prepare", IMAGE, env=env)
-    assert done.returncode == 2 and "/no/such/response.json" in done.stderr, done
+    assert done.returncode == 2 and "/no/such/response.json" in done.stderr, str(done)
     assert site.traces() == []
 
 

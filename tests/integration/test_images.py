@@ -111,7 +111,7 @@ def test_create(empty_site: Site, tools) -> None:
     """One command makes an image; its packages and suite reach mmdebstrap; the list shows it."""
     env, log = tools()
     done = empty_site.call("chroot-create", "fresh", "--suite", "bookworm", env=env)
-    assert done.returncode == 0, done
+    assert done.returncode == 0, str(done)
     assert (empty_site.root / "fresh" / "bin").exists()
     arguments = log.read_text()
     for word in ("minbase", "git", "ca-certificates", "systemd", "dbus", "python3", "bookworm"):
@@ -137,7 +137,7 @@ def test_create_on_btrfs(make_site, lab: Lab, tools) -> None:
     site = make_site(root=lab.root("btrfs"), storage="btrfs")
     try:
         done = site.call("chroot-create", "fresh", env=env)
-        assert done.returncode == 0, done
+        assert done.returncode == 0, str(done)
         assert (site.root / "fresh").stat().st_ino == 256
         with site.started(Job(image="fresh")) as build:
             assert build.run_script("echo up").stdout == b"up\n"
@@ -150,7 +150,7 @@ def test_create_what_exists(make_site, tiny_root: Path, tools) -> None:
     env, log = tools()
     before = host.fingerprint(tiny_root / IMAGE)
     done = make_site(root=tiny_root).call("chroot-create", IMAGE, env=env)
-    assert done.returncode == 1 and IMAGE in done.stderr and not log.exists(), done
+    assert done.returncode == 1 and IMAGE in done.stderr and not log.exists(), str(done)
     assert host.changes(before, host.fingerprint(tiny_root / IMAGE)) == []
 
 
@@ -159,7 +159,7 @@ def test_create_bad_name(empty_site: Site, tools, name: str) -> None:
     """Names that jobs could not use are refused before anything is made."""
     env, log = tools()
     done = empty_site.call("chroot-create", "--", name, env=env)
-    assert done.returncode in (1, 2) and done.stderr and not log.exists(), done
+    assert done.returncode in (1, 2) and done.stderr and not log.exists(), str(done)
     assert os.listdir(empty_site.root) == []
 
 
@@ -167,7 +167,7 @@ def test_create_fails(empty_site: Site, tools) -> None:
     """mmdebstrap fails: its message is shown, and no image is left."""
     env, _ = tools("mkdir -p $target/etc; echo E: mirror is away >&2; exit 25")
     done = empty_site.call("chroot-create", "fresh", env=env)
-    assert done.returncode == 1 and "mirror is away" in done.stderr + done.stdout, done
+    assert done.returncode == 1 and "mirror is away" in done.stderr + done.stdout, str(done)
     assert not (empty_site.root / "fresh").exists() and empty_site.traces() == []
 
 
@@ -217,7 +217,7 @@ def test_gc_takes_half_made_images(empty_site: Site, tools) -> None:
     process.wait()
     Path(f"{log}.go").touch()
     listed = empty_site.call("gc", "--dry-run")
-    assert "fresh" in listed.stdout + listed.stderr, listed
+    assert "fresh" in listed.stdout + listed.stderr, str(listed)
     assert empty_site.call("gc").returncode == 0
     assert [name for name in os.listdir(empty_site.root) if name not in ("other", ".layers")] == []
 
@@ -229,7 +229,7 @@ def test_no_tool(empty_site: Site, tmp_path: Path) -> None:
     for name in ("sh", "uname", "tar"):
         (tools / name).symlink_to(f"/usr/bin/{name}")
     done = empty_site.call("chroot-create", "fresh", env={"PATH": str(tools)})
-    assert done.returncode == 1 and "mmdebstrap" in done.stderr, done
+    assert done.returncode == 1 and "mmdebstrap" in done.stderr, str(done)
     assert os.listdir(empty_site.root) == []
 
 
@@ -255,7 +255,7 @@ def test_list(make_site, tiny_root: Path) -> None:
 def test_list_empty(empty_site: Site) -> None:
     """No image: an empty JSON list, and a sentence or nothing for people; never an error."""
     done = empty_site.call("chroot-list", "--json")
-    assert done.returncode == 0 and not any(json.loads(done.stdout) or []), done
+    assert done.returncode == 0 and not any(json.loads(done.stdout) or []), str(done)
     assert empty_site.call("chroot-list").returncode == 0
 
 
@@ -346,7 +346,7 @@ def test_login_while_in_use(make_site, tiny_root: Path) -> None:
     site = make_site(root=tiny_root)
     with site.started() as build:
         done = site.call("chroot-login", IMAGE)
-        assert done.returncode == 1 and IMAGE in done.stderr and site.job_id().split("-")[0] in done.stderr, done
+        assert done.returncode == 1 and IMAGE in done.stderr and site.job_id().split("-")[0] in done.stderr, str(done)
         assert build.run_script("echo up").stdout == b"up\n"
 
 
@@ -355,7 +355,7 @@ def test_job_while_logged_in(make_site, tiny_root: Path) -> None:
     site = make_site(root=tiny_root)
     terminal = login(site)
     result = site.run(Job())
-    assert result.state == "failed" and result.failure_reason == "runner_system_failure" and IMAGE in result.log, result
+    assert result.state == "failed" and result.failure_reason == "runner_system_failure" and IMAGE in result.log, str(result)
     terminal.type("exit\n")
     assert terminal.wait() == 0
     assert site.run(Job()).state == "success"
@@ -367,10 +367,10 @@ def test_login_without_terminal(make_site, tiny_root: Path) -> None:
     done = subprocess.run(site.argv("chroot-login", IMAGE), input="echo from-a-pipe; exit 3\n", capture_output=True,
                           text=True, timeout=PATIENCE, check=False)
     assert (done.returncode == 3 and "from-a-pipe" in done.stdout) or \
-        (done.returncode in (1, 2) and "terminal" in done.stderr), done
+        (done.returncode in (1, 2) and "terminal" in done.stderr), str(done)
 
 
 def test_login_no_such_image(make_site, tiny_root: Path) -> None:
     """Names the image and lists those there are."""
     done = make_site(root=tiny_root).call("chroot-login", "no-such")
-    assert done.returncode == 1 and "no-such" in done.stderr and IMAGE in done.stderr, done
+    assert done.returncode == 1 and "no-such" in done.stderr and IMAGE in done.stderr, str(done)

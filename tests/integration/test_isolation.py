@@ -147,7 +147,7 @@ def test_unknown_system_call_name(make_site) -> None:
     """A misspelt name is an error that names it, not a filter without it."""
     site = make_site(system_call_filter=["@no-such-group"])
     result = site.run(Job())
-    assert result.failure_reason == "runner_system_failure" and "@no-such-group" in result.log, result
+    assert result.failure_reason == "runner_system_failure" and "@no-such-group" in result.log, str(result)
 
 
 def test_filter_is_kept(any_boot_site: Site) -> None:

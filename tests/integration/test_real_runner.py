@@ -167,8 +167,8 @@ def test_no_such_image(real: RealRunner) -> None:
 @pytest.mark.parametrize("status", ("canceling", "canceled"))
 def test_cancel(real: RealRunner, coordinator: Coordinator, status: str) -> None:
     """canceling: after_script still runs. canceled: nothing more does."""
-    report = coordinator.submit(Job(["echo begun", "sleep 1000"], ["echo after-$CI_JOB_STATUS"]))
-    with real.working():
+    report = coordinator.submit(Job(["while :; do echo begun; sleep 0.5; done"], ["echo after-$CI_JOB_STATUS"]))
+    with real.working():  # the runner hears of it in the answer to the next piece of the log
         report.wait_for("begun")
         report.status = status
         if status == "canceling":

@@ -18,14 +18,14 @@ from lab import IMAGE, Site
 def rows(site: Site) -> list[dict]:
     """What status --json lists of this site's jobs (others may run on this host, and be half there)."""
     done = site.call("status", "--json")
-    assert done.returncode == 0, done
+    assert done.returncode == 0, str(done)
     return [row for row in json.loads(done.stdout)["jobs"] if re.fullmatch(site.id_pattern(), row["id"])]
 
 
 def listing(site: Site, *options: str) -> str:
     """What gc says that it removes, or would."""
     done = site.call("gc", *options)
-    assert done.returncode == 0, done
+    assert done.returncode == 0, str(done)
     return done.stdout + done.stderr
 
 
@@ -70,19 +70,21 @@ def test_gc_leaves_living_jobs_alone(any_boot_site: Site) -> None:
         build.run_script("echo x > /root/x; sleep 1000 >/dev/null 2>&1 &")
         before = set(any_boot_site.container_pids())
         done = any_boot_site.call("gc")
-        assert done.returncode == 0, done
+        assert done.returncode == 0, str(done)
         assert build.run_script("cat /root/x").stdout == b"x\n"
         assert before <= set(any_boot_site.container_pids())
 
 
-def test_other_installations(make_site) -> None:
-    """Jobs of another configuration (other directories) on the same host are neither listed nor removed."""
-    one, other = make_site(), make_site()
+def test_other_installations(make_site, tiny_root) -> None:
+    """Jobs of another configuration on the same host are not removed, not even where both have one image root;
+    with another image root they are not listed either."""
+    one, same_root, other_root = make_site(), make_site(), make_site(root=tiny_root)
     with one.started() as build:
-        assert one.job_id() not in other.call("status", "--json").stdout
-        assert one.job_id() not in listing(other, "--dry-run") + listing(other)
-        with other.started():
-            assert len(rows(other)) == len(rows(one)) == 1
+        assert one.job_id() not in other_root.call("status", "--json").stdout
+        for other in (same_root, other_root):
+            assert one.job_id() not in listing(other, "--dry-run") + listing(other)
+            assert other.run(Job()).state == "success"
+            assert one.job_id() in [row["id"] for row in rows(one)]
         assert build.run_script("echo still").stdout == b"still\n"
 
 
@@ -104,7 +106,7 @@ def test_gc_dry_run(make_site, tiny_root) -> None:
 def test_gc_with_nothing_there(site: Site) -> None:
     """Nothing to do: exit 0, quiet."""
     done = site.call("gc")
-    assert (done.returncode, done.stdout) == (0, ""), done
+    assert (done.returncode, done.stdout) == (0, ""), str(done)
 
 
 @pytest.mark.parametrize("foreign", ("file", "symlink", "socket-directory"))
@@ -128,7 +130,7 @@ def test_gc_and_strange_things(make_site, tiny_root, foreign: str) -> None:
     site.call("gc")
     assert (outside / "precious").exists()
     result = site.run(Job())
-    assert result.state == "success", result
+    assert result.state == "success", str(result)
     for directory in (tiny_root / ".layers", site.runtime_dir / "jobs"):
         subprocess.run(["rm", "-rf", directory / "12-aaaaaaaa"], check=True)
 

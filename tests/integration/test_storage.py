@@ -102,7 +102,7 @@ def test_btrfs_elsewhere(make_site) -> None:
     """storage: btrfs on another file system is an error of the set-up, which the message names."""
     site = make_site(storage="btrfs", root=make_site().root)
     result = site.run(Job())
-    assert result.failure_reason == "runner_system_failure" and "btrfs" in result.log, result
+    assert result.failure_reason == "runner_system_failure" and "btrfs" in result.log, str(result)
 
 
 @pytest.mark.parametrize("private_users", (True, False))

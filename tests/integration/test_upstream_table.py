@@ -85,7 +85,7 @@ def test_cleanup_failure_is_only_a_warning(site: Site) -> None:
 def test_job_image(site: Site, image: str, works: bool) -> None:
     """Set, empty (the default image), from a variable, from an unknown variable (empty), not there."""
     result = site.run(Job(image=image, variables=[("WHICH", IMAGE)]))
-    assert (result.state == "success") == works, result
+    assert (result.state == "success") == works, str(result)
 
 
 SERVICES = [
@@ -174,7 +174,7 @@ def test_get_sources_is_tried_again(site: Site, repository: Repository) -> None:
     job = repository.job(["echo never"], ("GIT_STRATEGY", "clone"), ("GET_SOURCES_ATTEMPTS", "2"))
     job.git["sha"] = "f" * 40
     result = site.run(job)
-    assert result.state == "failed" and result.failure_reason == "script_failure", result
+    assert result.state == "failed" and result.failure_reason == "script_failure", str(result)
     assert result.names()[2:6] == ["prepare_script", "get_sources", "clear_worktree", "get_sources"]
     assert "build_script" not in result.names() and result.names()[-2] == "cleanup_file_variables"
 
