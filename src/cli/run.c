@@ -81,7 +81,7 @@ static int report(const Machine *machine, const JobDirectory *directory, const c
         case STEP_EXITED:
                 return report_exit(machine, &outcome->exited);
         case STEP_NO_SHELL:
-                log_error("Image '%s' cannot run the script with shell '%s': %s", machine->image,
+                log_error("Image '%s' cannot run the script with %s: %s", machine->image,
                           isempty(shell) ? "/bin/bash or /bin/sh" : shell, strerror(outcome->error));
                 return STAGE_BUILD_FAILURE;
         case STEP_FAILED:

@@ -40,7 +40,7 @@ static bool memory_of(const Machine *machine, bool json, char ret[static 24]) {
         return true;
 }
 
-static int add_job(const Settings *settings, const char *id, bool json, Table *table) {
+static int add_job(const Settings *settings, const char *id, bool json, Table *table, size_t *n_rows) {
         _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
         _cleanup_machine_ Machine *machine = NULL;
         JobState job = job_state(settings, id);
@@ -49,6 +49,7 @@ static int add_job(const Settings *settings, const char *id, bool json, Table *t
 
         if (job == JOB_FOREIGN)
                 return 0;
+        (*n_rows)++;
         if (job_directory_open(settings->runtime_dir, id, false, &directory) < 0 ||
             machine_load(&directory, &machine) < 0) {
                 /* Just being made or removed, or after a crash; the last known state still tells something. */
@@ -72,6 +73,7 @@ int cmd_status(const Invocation *invocation) {
         bool json = invocation_has(invocation, "json");
         _cleanup_table_ Table *table = NULL;
         _cleanup_strv_ char **ids = NULL;
+        size_t n_rows = 0;
 
         int r = job_list(invocation->settings, true, &ids);
         if (r < 0)
@@ -80,12 +82,12 @@ int cmd_status(const Invocation *invocation) {
         if (r == -ENOENT)
                 return log_error_errno(r, "libsmartcols.so.1 is not installed (package libsmartcols1)");
         for (char **id = ids; r >= 0 && id && *id; id++)
-                r = add_job(invocation->settings, *id, json, table);
+                r = add_job(invocation->settings, *id, json, table, &n_rows);
         if (r >= 0)
                 r = table_print(table);
         if (r < 0)
                 return log_error_errno(r, "Cannot print the jobs: %m");
-        if (!json && strv_length(ids) == 0)
+        if (!json && n_rows == 0)
                 log_notice("No jobs");
         return 0;
 }

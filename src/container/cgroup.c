@@ -251,22 +251,39 @@ int cgroup_enter_subgroup(const CgroupSet *set, const char *name) {
         return 0;
 }
 
+static void delegate(const char *path) {
+        _cleanup_free_ char *controllers = NULL;
+        char *state = NULL;
+
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 || file_read_at(fd, "cgroup.controllers", FILE_MAX_BYTES, &controllers, NULL) < 0)
+                return;
+        for (char *c = strtok_r(controllers, " \n", &state); c; c = strtok_r(NULL, " \n", &state)) {
+                char enable[64];
+
+                snprintf(enable, sizeof(enable), "+%s", c);
+                (void) file_write_string_at(fd, "cgroup.subtree_control", enable);
+        }
+}
+
 void cgroup_delegate_controllers(const CgroupSet *set) {
+        for (size_t i = 0; i < set->n; i++)
+                if (set->directories[i].flags & CGROUP_UNIFIED)
+                        delegate(set->directories[i].path);
+}
+
+void cgroup_delegate_to(const CgroupSet *set) {
         for (size_t i = 0; i < set->n; i++) {
-                _cleanup_free_ char *controllers = NULL;
-                char *state = NULL;
+                char parent[4096], root[4096];
 
                 if (!(set->directories[i].flags & CGROUP_UNIFIED))
                         continue;
-                _cleanup_close_ int fd = open(set->directories[i].path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                if (fd < 0 || file_read_at(fd, "cgroup.controllers", FILE_MAX_BYTES, &controllers, NULL) < 0)
-                        continue;
-                for (char *c = strtok_r(controllers, " \n", &state); c; c = strtok_r(NULL, " \n", &state)) {
-                        char enable[64];
-
-                        snprintf(enable, sizeof(enable), "+%s", c);
-                        (void) file_write_string_at(fd, "cgroup.subtree_control", enable);
-                }
+                snprintf(parent, sizeof(parent), "%s", set->directories[i].path);
+                *strrchr(parent, '/') = 0;
+                snprintf(root, sizeof(root), "%s", parent);
+                *strrchr(root, '/') = 0;
+                delegate(root);
+                delegate(parent);
         }
 }
 

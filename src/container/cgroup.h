@@ -54,6 +54,9 @@ int cgroup_limit(const CgroupSet *set, const CgroupLimits *limits);
  * v2, a group with members cannot hand controllers down. 0 or -errno. */
 int cgroup_enter_subgroup(const CgroupSet *set, const char *name);
 
+/* Enables for a v2 group of a job what the hierarchy above hands down, which it does not by itself: best effort. */
+void cgroup_delegate_to(const CgroupSet *set);
+
 /* Enables for the children of a v2 group all controllers that it has: best effort. */
 void cgroup_delegate_controllers(const CgroupSet *set);
 

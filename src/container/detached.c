@@ -33,6 +33,7 @@ static int child_start(const Machine *machine, const CgroupSet *groups, const Sp
         int r = cgroup_enter(groups);
         if (r < 0)
                 return r;
+        cgroup_delegate_to(groups);
         /* A host whose controllers are not ours to use runs jobs without limits; `doctor` says so. */
         (void) cgroup_limit(groups, &limits);
         return process_spawn(spawn, &pid, NULL);
@@ -101,12 +102,18 @@ static int detached_list(char ***ids) {
                 _cleanup_closedir_ DIR *dir = opendir(groups.directories[i].path);
                 struct dirent *entry;
 
-                while (dir && (entry = readdir(dir)))
-                        if (entry->d_type == DT_DIR && entry->d_name[0] != '.') {
+                while (dir && (entry = readdir(dir))) {
+                        _cleanup_cgroup_set_ CgroupSet group = { 0 };
+
+                        if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+                                continue;
+                        /* An empty one may be another configuration's job that just starts. */
+                        r = cgroup_detached(entry->d_name, &group);
+                        if (r >= 0 && !cgroup_is_empty(&group))
                                 r = strv_extend(ids, entry->d_name);
-                                if (r < 0)
-                                        return r;
-                        }
+                        if (r < 0)
+                                return r;
+                }
         }
         return 0;
 }

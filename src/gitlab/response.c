@@ -71,6 +71,7 @@ int response_parse(const char *data, size_t size, JobResponse *ret, char ret_pro
                 return -EBADMSG;
         }
         response.id = (uint64_t) json_integer_value(id);
+        response.n_services = json_array_size(json_object_get(root, "services"));
         response.project_id = get_number(json_object_get(root, "job_info"), "project_id");
         response.timeout_sec = get_number(json_object_get(root, "runner_info"), "timeout");
 

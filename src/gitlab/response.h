@@ -11,6 +11,7 @@ typedef struct JobResponse {
         char *repository; /* URL without user and password, or NULL */
         uint64_t project_id;
         uint64_t timeout_sec; /* 0: not said */
+        size_t n_services;
 } JobResponse;
 
 /* Reads the file. 0; -ENOENT and other -errno from reading it; -EBADMSG when it is not a job, with a reason in

@@ -13,6 +13,7 @@
 #include "container/channel.h"
 #include "container/supervisor.h"
 #include "container/uid-range.h"
+#include "image/lock.h"
 #include "job/identity.h"
 #include "storage/storage.h"
 
@@ -39,7 +40,11 @@ static int start_layer(const Machine *machine, int image_fd, int *ret_layer_fd) 
                 return layer_fd;
         if (flock(layer_fd, LOCK_SH | LOCK_NB) < 0)
                 return -errno;
-        int r = driver->create(image_fd, layer_fd);
+        /* Nobody may change the image while it is copied. */
+        int r = image_lock_shared(image_fd);
+        if (r >= 0)
+                r = driver->create(image_fd, layer_fd);
+        (void) flock(image_fd, LOCK_UN);
         if (r < 0)
                 return r;
         *ret_layer_fd = TAKE_FD(layer_fd);
@@ -133,21 +138,41 @@ int job_start(const Machine *machine, const JobDirectory *directory, char *const
         return channel_wait_ready(socket_fd, signal_fd, timeout_usec);
 }
 
-static int remove_layer(const Settings *settings, const char *id) {
-        _cleanup_close_ int layers_fd = layers_open(settings->root_dir, false);
-        if (layers_fd < 0)
-                return layers_fd == -ENOENT ? 0 : layers_fd;
+/* The layer of a job: as its plan says, for a job belongs to the runtime directory, and `--root` may differ between two
+ * calls; without a plan, where it would be. */
+static int layer_path(const Settings *settings, const char *id, char **ret) {
+        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+        _cleanup_machine_ Machine *machine = NULL;
 
-        _cleanup_close_ int layer_fd = open_directory_at(layers_fd, id, false, 0);
+        if (job_directory_open(settings->runtime_dir, id, false, &directory) >= 0 &&
+            machine_load(&directory, &machine) >= 0)
+                return string_replace(ret, machine->layer);
+        return string_printf(ret, "%s/.layers/%s", settings->root_dir, id);
+}
+
+static int layer_of_job(const Settings *settings, const char *id) {
+        _cleanup_free_ char *path = NULL;
+
+        int r = layer_path(settings, id, &path);
+        return r < 0 ? r : open_directory_at(AT_FDCWD, path, false, 0);
+}
+
+static int remove_layer(const Settings *settings, const char *id) {
+        _cleanup_free_ char *path = NULL;
+
+        int r = layer_path(settings, id, &path);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int layer_fd = open_directory_at(AT_FDCWD, path, false, 0);
         if (layer_fd < 0)
                 return layer_fd == -ENOENT ? 0 : layer_fd;
         /* Whatever was stopped, a layer that a supervisor still holds is in use. */
         if (flock(layer_fd, LOCK_EX | LOCK_NB) < 0)
                 return errno == EWOULDBLOCK ? -EBUSY : -errno;
-        int r = storage_remove_any(layer_fd);
+        r = storage_remove_any(layer_fd);
         if (r < 0)
                 return r;
-        return unlinkat(layers_fd, id, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+        return rmdir(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 static void remove_nspawn_leftovers(const char *id) {
@@ -196,13 +221,13 @@ bool job_exists(const Settings *settings, const char *id) {
 
         if (job_directory_open(settings->runtime_dir, id, false, &directory) != -ENOENT)
                 return true;
-        _cleanup_close_ int layer_fd = layer_open(settings->root_dir, id, false);
+        _cleanup_close_ int layer_fd = layer_of_job(settings, id);
         return layer_fd != -ENOENT;
 }
 
 /* By the supervisor of a machine that runs, or by a `prepare`. */
 static bool is_layer_held(const Settings *settings, const char *id) {
-        _cleanup_close_ int layer_fd = layer_open(settings->root_dir, id, false);
+        _cleanup_close_ int layer_fd = layer_of_job(settings, id);
 
         return layer_fd >= 0 && flock(layer_fd, LOCK_EX | LOCK_NB) < 0;
 }

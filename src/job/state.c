@@ -136,18 +136,14 @@ int job_directory_list(const char *runtime_dir, char ***ids) {
         return list_ids(fd, ids);
 }
 
-int layers_open(const char *root_dir, bool create) {
-        return open_below(root_dir, ".layers", create, 0700);
-}
-
 int layer_open(const char *root_dir, const char *id, bool create) {
-        _cleanup_close_ int layers_fd = layers_open(root_dir, create);
+        _cleanup_close_ int layers_fd = open_below(root_dir, ".layers", create, 0700);
 
         return layers_fd < 0 ? layers_fd : open_directory_at(layers_fd, id, create, 0700);
 }
 
 int layers_list(const char *root_dir, char ***ids) {
-        int fd = layers_open(root_dir, false);
+        int fd = open_below(root_dir, ".layers", false, 0700);
 
         if (fd < 0)
                 return fd == -ENOENT ? 0 : fd;

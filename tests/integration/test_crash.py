@@ -198,11 +198,11 @@ def trace(site: Site, build: Build, stage: str, argv: list[str], calls: str, whe
     strace = ["strace", "-D", "-qq", *(["-f"] if follow else []), "-o", log, "-e", f"trace={calls}",
               "-e", f"inject={calls}:signal=KILL:when={when}"]
     call = build.start(stage, [*strace, *argv])
-    ended = call.wait(PATIENCE)
+    call.process.wait(PATIENCE)
     for pid, command in host.processes().items():
         if command.startswith("strace -D") and log in command:
-            os.kill(pid, signal.SIGTERM)
-    assert ended or call.wait(PATIENCE), (stage, calls, when, call.output)
+            kill(pid)  # it still holds what prepare left running, and the pipes
+    assert call.wait(PATIENCE), (stage, calls, when, call.output)
     deadline = time.monotonic() + PATIENCE
     while any(log in command for command in host.processes().values()):
         assert time.monotonic() < deadline

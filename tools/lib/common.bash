@@ -122,6 +122,9 @@ remove_cgroup() {
                 sleep 0.02
         done
         find "$cgroup" -depth -type d -exec rmdir {} +
+        # Where cgroup v1 is there too, systemd-nspawn makes a copy in systemd's own hierarchy.
+        cgroup=/sys/fs/cgroup/systemd/${cgroup##*/}
+        [[ ! -d $cgroup ]] || find "$cgroup" -depth -type d -exec rmdir {} +
 }
 
 # Detaches the loop devices whose backing file is below the directory $1. Whoever attached them may have been killed,
