@@ -36,7 +36,10 @@ static const UnitFile unit_files[] = {
           "DefaultDependencies=no\n"
           "IgnoreOnIsolate=yes\n"
           "Requires=" AGENT_SOCKET "\n"
+          "StartLimitIntervalSec=0\n" /* whatever kills it, the job must stay within reach */
           "[Service]\n"
+          "KillMode=process\n" /* what steps left running outlives the agent */
+          "OOMPolicy=continue\n"
           "ExecStart=" AGENT_PATH " serve\n"
           "Restart=always\n"
           "RestartSec=100ms\n"
@@ -94,6 +97,7 @@ static int write_socket_unit(int listen_fd) {
                           "DefaultDependencies=no\n"
                           "IgnoreOnIsolate=yes\n"
                           "[Socket]\n"
+                          "TriggerLimitIntervalSec=0\n"
                           "ListenSequentialPacket=%s\n",
                           address.sun_path) < 0)
                 return -ENOMEM;

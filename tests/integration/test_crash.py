@@ -199,11 +199,14 @@ def trace(site: Site, build: Build, stage: str, argv: list[str], calls: str, whe
               "-e", f"inject={calls}:signal=KILL:when={when}"]
     call = build.start(stage, [*strace, *argv])
     call.process.wait(PATIENCE)
-    for pid, command in host.processes().items():
-        if command.startswith("strace -D") and log in command:
-            kill(pid)  # it still holds what prepare left running, and the pipes
-    assert call.wait(PATIENCE), (stage, calls, when, call.output)
     deadline = time.monotonic() + PATIENCE
+    while True:
+        for pid, command in host.processes().items():
+            if command.startswith("strace -D") and log in command:
+                kill(pid)  # it still holds what prepare left running, and the pipes
+        if call.wait(0.2):
+            break
+        assert time.monotonic() < deadline, (stage, calls, when, call.output)
     while any(log in command for command in host.processes().values()):
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -63,9 +63,11 @@ static void test_name_problem(void **state) {
 static void fill_root(int dir_fd) {
         make_directory(dir_fd, "plain");
         make_directory(dir_fd, "plain/usr");
+        make_directory(dir_fd, "plain/usr/bin");
         make_directory(dir_fd, "empty");
         make_directory(dir_fd, "linked-usr");
         make_directory(dir_fd, "linked-usr/real");
+        make_directory(dir_fd, "linked-usr/real/bin");
         assert_int_equal(symlinkat("/real", dir_fd, "linked-usr/usr"), 0);
         make_directory(dir_fd, "escaping-usr");
         assert_int_equal(symlinkat("../plain/usr", dir_fd, "escaping-usr/usr"), 0);
@@ -148,6 +150,7 @@ static void test_init(void **state) {
                 make_directory(root_fd, "image");
                 _cleanup_close_ int dir_fd = open_directory_at(root_fd, "image", false, 0);
                 make_directory(dir_fd, "usr");
+                make_directory(dir_fd, "usr/bin");
                 make_directory(dir_fd, "usr/lib");
                 if (table[i].target)
                         assert_int_equal(symlinkat(table[i].target, dir_fd, "lib"), 0);
@@ -189,6 +192,7 @@ static void test_size(void **state) {
         content[100000] = 0;
         make_directory(root_fd, "image");
         make_directory(root_fd, "image/usr");
+        make_directory(root_fd, "image/usr/bin");
         make_file(root_fd, "outside", content, 0600);
         uint64_t empty = size_of(*state);
 

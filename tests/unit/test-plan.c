@@ -92,12 +92,12 @@ static void test_allowed(_unused_ void **state) {
 
 /* An image without systemd in an image root of its own. */
 static int setup_image(void **state) {
-        _cleanup_free_ char *image = NULL, *usr = NULL;
+        _cleanup_free_ char *image = NULL, *usr = NULL, *bin = NULL;
 
         if (setup_directory(state) < 0 || string_printf(&image, "%s/small", (char *) *state) < 0 ||
-            string_printf(&usr, "%s/usr", image) < 0)
+            string_printf(&usr, "%s/usr", image) < 0 || string_printf(&bin, "%s/usr/bin", image) < 0)
                 return -1;
-        return mkdir(image, 0755) < 0 || mkdir(usr, 0755) < 0 ? -1 : 0;
+        return mkdir(image, 0755) < 0 || mkdir(usr, 0755) < 0 || mkdir(bin, 0755) < 0 ? -1 : 0;
 }
 
 static void prepare_settings(Settings *settings, const char *root_dir) {
