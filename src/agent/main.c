@@ -54,6 +54,10 @@ static int fail(int error, const char *what) {
 }
 
 static int first(const Passed *passed, const char *init) {
+        /* systemd-nspawn, killed, would leave the container running, with nobody to wait for it. Also kept by what we
+         * execute. */
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+                return fail(errno, "Cannot arrange to end with systemd-nspawn");
         if (passed->filter_fd >= 0) {
                 int r = first_install_seccomp(passed->filter_fd);
                 if (r < 0)

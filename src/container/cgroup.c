@@ -393,11 +393,15 @@ static int remove_children(int fd) {
                         return 0;
                 if (child && unlinkat(here, child, AT_REMOVEDIR) >= 0)
                         continue;
+                if (child && errno == ENOENT)
+                        continue; /* systemd-nspawn removes its own */
                 if (child && errno != ENOTEMPTY && errno != EBUSY)
                         return -errno;
 
                 /* EBUSY: it has groups below it, or members. */
                 next = openat(here, child ? child : "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+                if (next < 0 && child && errno == ENOENT)
+                        continue;
                 if (next < 0)
                         return -errno;
                 if (child) {
