@@ -363,6 +363,10 @@ static int login_locked(Login *login) {
                 return r;
 
         /* Ours is the lock that counts: by inode it would be in the way of jobs on snapshots. */
+        /* From version 256 on, to tint the background, systemd-nspawn asks the terminal for its colour, and takes what is
+         * typed meanwhile for the answer. */
+        if (setenv("SYSTEMD_TINT_BACKGROUND", "0", 1) < 0)
+                return log_oom();
         if (setenv("SYSTEMD_NSPAWN_LOCK", "0", 1) < 0)
                 return log_oom();
         r = run_shell(login, argv);

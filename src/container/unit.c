@@ -37,6 +37,9 @@ static struct { FUNCTIONS(LIBRARY_POINTER) } bus_api;
 
 #define MANAGER "org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"
 #define NO_SUCH_UNIT "org.freedesktop.systemd1.NoSuchUnit"
+#define NO_SUCH_PROCESS "org.freedesktop.systemd1.NoSuchProcess"
+#define STRAGGLERS_TIMEOUT_USEC (2 * USEC_PER_SEC)
+#define STRAGGLERS_POLL_USEC (500)
 #define UNIT_EXISTS "org.freedesktop.systemd1.UnitExists"
 #define STOP_TIMEOUT_USEC (10 * USEC_PER_SEC)
 
@@ -184,33 +187,81 @@ static int wait_until_removed(sd_bus *bus, const char **waiting, uint64_t timeou
         return 0;
 }
 
-static int systemd_stop(const char *id, uint64_t timeout_usec) {
-        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL, error2 = SD_BUS_ERROR_NULL;
+/* What was in the unit when it was killed. */
+typedef struct Members {
+        pid_t *pids;
+        size_t n;
+} Members;
+
+static void members_done(Members *members) {
+        free(members->pids);
+}
+
+static void add_member(pid_t pid, void *userdata) {
+        Members *members = userdata;
+        pid_t *grown = reallocarray(members->pids, members->n + 1, sizeof(pid_t));
+
+        if (!grown)
+                return;
+        members->pids = grown;
+        members->pids[members->n++] = pid;
+}
+
+static bool any_lives(const Members *members) {
+        for (size_t i = 0; i < members->n; i++)
+                if (kill(members->pids[i], 0) >= 0)
+                        return true;
+        return false;
+}
+
+/* For systemd a unit is gone as soon as its last process begins to exit, and machined hears of it later still. */
+static void wait_for_stragglers(const char *id, const Members *members) {
+        uint64_t deadline = clock_deadline(STRAGGLERS_TIMEOUT_USEC);
+        _cleanup_free_ char *machine = NULL;
+
+        if (string_printf(&machine, "/run/systemd/machines/" MACHINE_NAME_PREFIX "%s", id) < 0)
+                return;
+        while ((any_lives(members) || access(machine, F_OK) >= 0) && clock_now_usec() < deadline)
+                clock_sleep_usec(STRAGGLERS_POLL_USEC);
+}
+
+static int kill_unit(sd_bus *bus, const char *unit, uint64_t timeout_usec) {
+        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL, kill_error = SD_BUS_ERROR_NULL;
         _cleanup_(slot_unrefp) sd_bus_slot *slot = NULL;
+        const char *waiting = unit;
+
+        /* Listen first: the signal of a unit that goes fast must not be missed. */
+        int r = bus_api.sd_bus_match_signal(bus, &slot, MANAGER, "UnitRemoved", on_unit_removed, &waiting);
+        if (r >= 0)
+                r = bus_api.sd_bus_call_method(bus, MANAGER, "Subscribe", &error, NULL, NULL);
+        if (r < 0)
+                return r;
+        r = bus_api.sd_bus_call_method(bus, MANAGER, "KillUnit", &kill_error, NULL, "ssi", unit, "all", SIGKILL);
+        if (r < 0 && bus_api.sd_bus_error_has_name(&kill_error, NO_SUCH_UNIT))
+                return 0;
+        /* Nothing to kill in it any more: it is about to be removed. */
+        if (r < 0 && !bus_api.sd_bus_error_has_name(&kill_error, NO_SUCH_PROCESS))
+                return r;
+        return wait_until_removed(bus, &waiting, timeout_usec);
+}
+
+static int systemd_stop(const char *id, uint64_t timeout_usec) {
+        _cleanup_(members_done) Members members = { 0 };
+        _cleanup_cgroup_set_ CgroupSet groups = { 0 };
         _cleanup_bus_ sd_bus *bus = NULL;
         _cleanup_free_ char *unit = NULL;
 
         int r = unit_name(id, &unit);
         if (r >= 0)
                 r = bus_open(&bus);
+        if (r >= 0)
+                r = cgroup_of_machine_unit(unit, &groups);
         if (r < 0)
                 return r;
-
-        /* Listen first: the signal of a unit that goes fast must not be missed. */
-        const char *waiting = unit;
-        r = bus_api.sd_bus_match_signal(bus, &slot, MANAGER, "UnitRemoved", on_unit_removed, &waiting);
+        (void) cgroup_visit(&groups, add_member, &members);
+        r = kill_unit(bus, unit, timeout_usec);
         if (r >= 0)
-                r = bus_api.sd_bus_call_method(bus, MANAGER, "Subscribe", &error, NULL, NULL);
-        if (r >= 0) {
-                r = bus_api.sd_bus_call_method(bus, MANAGER, "KillUnit", &error2, NULL, "ssi", unit, "all", SIGKILL);
-                if (r < 0 && bus_api.sd_bus_error_has_name(&error2, NO_SUCH_UNIT))
-                        return 0;
-                /* Any other failure: there was nothing to kill in it, and it is about to be removed. */
-        }
-        if (r < 0 && !bus_api.sd_bus_error_has_name(&error2, "org.freedesktop.systemd1.NoSuchProcess"))
-                return r;
-
-        r = wait_until_removed(bus, &waiting, timeout_usec);
+                wait_for_stragglers(id, &members);
         return r;
 }
 

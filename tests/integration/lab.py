@@ -265,7 +265,8 @@ class Site:
         for directory in host.MACHINE_DIRS:
             if directory.is_dir():
                 out += [f"{directory}/{name}" for name in os.listdir(directory) if re.search(job, name)]
-        out += [f"UID lock {name}" for name in host.unheld_uid_locks(self._locks_before)]
+        if self.settings.get("private_users", True):
+            out += [f"UID lock {name}" for name in host.unheld_uid_locks(self._locks_before)]
         return out
 
     def close(self) -> list[str]:
@@ -301,5 +302,3 @@ class Site:
                 os.rmdir(path)
             except OSError:
                 pass
-        for name in host.unheld_uid_locks(self._locks_before):
-            (host.UID_LOCKS / name).unlink(missing_ok=True)

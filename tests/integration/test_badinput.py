@@ -125,8 +125,9 @@ def test_init_that_hangs(make_site, tiny_root: Path) -> None:
     init.write_text("#!/bin/sh\necho this-init-hangs; while :; do sleep 100; done\n")
     init.chmod(0o755)
     site = make_site(root=tiny_root, boot="yes", start_timeout="1s")
-    result = site.run(Job())
-    assert result.state == "failed" and "this-init-hangs" in result.log and "1s" in result.log.replace("1 s", "1s"), str(result)
+    done = site.call("prepare", IMAGE, "--id", "hangs")
+    assert done.returncode == 2 and "this-init-hangs" in done.stderr and "1s" in done.stderr.replace("1 s", "1s"), str(done)
+    assert site.traces() == []
 
 
 def test_root_directory_missing(make_site, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a job cannot do and cannot see, held against what systemd-nspawn itself allows."""
 
+import re
 import json
 import os
 import socket
@@ -137,7 +138,8 @@ def test_as_systemd_nspawn(make_site, bare: dict[bool, dict]) -> None:
 def test_seccomp_off_and_extended(make_site) -> None:
     """seccomp: no leaves the calls to the kernel; system_call_filter allows single ones or groups more."""
     with make_site(seccomp=False).started() as build:
-        assert in_job(build)["Seccomp"] == "0"
+        # A host that runs in a container itself has a filter already: then no more than that.
+        assert in_job(build)["Seccomp"] == re.search(r"^Seccomp:\s*(\d)", Path("/proc/self/status").read_text(), re.M)[1]
     with make_site(system_call_filter=["@keyring", "bpf"]).started() as build:
         results = in_job(build)
     assert results["keyctl"] != EPERM and results["i386 add_key"] != EPERM and results["kexec_load"] == EPERM

@@ -71,7 +71,8 @@ def test_all_combinations_at_once(make_site) -> None:
 
 
 def test_prepares_of_one_job_at_once(site: Site) -> None:
-    """Two prepare of the same job: the job has one machine afterwards, or a failure was reported; never two."""
+    """Several prepare of the same job: each removes what it finds, so some may fail; there are never two machines,
+    and where all succeeded there is one."""
     job = Job()
     builds = [Build(site.runner(), job) for _ in range(3)]
     for build in builds:
@@ -81,7 +82,7 @@ def test_prepares_of_one_job_at_once(site: Site) -> None:
     calls = [build.start("prepare", build.runner.prepare_exec) for build in builds]
     assert all(call.wait(120) for call in calls)
     assert len(site.jobs()) <= 1
-    if any(call.returncode == 0 for call in calls):
+    if all(call.returncode == 0 for call in calls):
         assert builds[0].run_script("echo one").stdout == b"one\n"
     for build in builds:
         build.cleanup()

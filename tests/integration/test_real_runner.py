@@ -165,8 +165,9 @@ def test_no_such_image(real: RealRunner) -> None:
 
 
 @pytest.mark.parametrize("status", ("canceling", "canceled"))
-def test_cancel(real: RealRunner, coordinator: Coordinator, status: str) -> None:
+def test_cancel(site: Site, tmp_path: Path, coordinator: Coordinator, status: str) -> None:
     """canceling: after_script still runs. canceled: nothing more does."""
+    real = RealRunner(tmp_path, coordinator, site.runner())
     report = coordinator.submit(Job(["while :; do echo begun; sleep 0.5; done"], ["echo after-$CI_JOB_STATUS"]))
     with real.working():  # the runner hears of it in the answer to the next piece of the log
         report.wait_for("begun")

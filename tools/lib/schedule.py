@@ -19,6 +19,7 @@ from typing import Any, Callable
 # Debian's own programs before others of the same name.
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
 TAIL_LINES = 60
+KEPT_LOGS = 20
 HEARTBEAT_SECONDS = 60
 GRACE_SECONDS = 60
 
@@ -166,7 +167,7 @@ class Session:
 
     def __init__(self, cache: Path, suite: str, part_timeout: float):
         self.cache, self.suite, self.part_timeout = cache, suite, part_timeout
-        self.logs = cache / "logs"
+        self.logs = Path()
         self.products: dict[str, Path] = {}
         self.started = time.monotonic()
         self._processes: list[subprocess.Popen] = []
@@ -176,7 +177,11 @@ class Session:
     def __enter__(self) -> "Session":
         work = self.cache / "work"
         work.mkdir(parents=True, exist_ok=True)
-        self.logs.mkdir(exist_ok=True)
+        logs = self.cache / "logs"
+        logs.mkdir(exist_ok=True)
+        for old in sorted(path for path in logs.iterdir() if path.is_dir())[:-KEPT_LOGS]:
+            shutil.rmtree(old)
+        self.logs = Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=logs))
         # As make_scratch_dir() in common.bash does it: dead sessions are recognized by the lock nobody holds.
         with open(work / "lock", "wb") as sweep:
             fcntl.flock(sweep, fcntl.LOCK_EX)
