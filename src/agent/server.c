@@ -119,6 +119,13 @@ static bool client_is_over(const Client *client) {
         return client->step_ended && client->step.output_fds[0] < 0 && client->step.output_fds[1] < 0;
 }
 
+static void client_free(Client *client) {
+        if (client->has_step)
+                step_done(&client->step);
+        client_close_socket(client);
+        free(client);
+}
+
 static void server_remove_finished(Server *server) {
         for (Client **p = &server->clients; *p;) {
                 Client *client = *p;
@@ -128,10 +135,8 @@ static void server_remove_finished(Server *server) {
                         continue;
                 }
                 *p = client->next;
-                if (client->has_step)
-                        step_done(&client->step);
                 server->n_clients--;
-                free(client);
+                client_free(client);
         }
 }
 
@@ -254,8 +259,12 @@ int server_run(int listen_fd) {
         while (!server.stop)
                 server_turn(&server);
 
-        for (Client *client = server.clients; client; client = client->next)
-                if (client->has_step)
-                        step_done(&client->step);
+        while (server.clients) {
+                Client *client = server.clients;
+
+                server.clients = client->next;
+                client_free(client);
+        }
+        closep(&server.signal_fd);
         return EXIT_SUCCESS;
 }

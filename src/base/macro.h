@@ -10,7 +10,7 @@
 
 /* Cleanup by attribute: destructors run when the variable leaves its scope, accept NULL (or a negative
  * descriptor), and ownership leaves a variable only through TAKE_PTR() and TAKE_FD(). */
-#define _cleanup_(f) __attribute__((cleanup(f)))
+#define _cleanup_(f) __attribute__((cleanup(f), unused)) /* clang takes what is only cleaned up for unused */
 #define _printf_(string, first) __attribute__((format(printf, string, first)))
 #define _unused_ __attribute__((unused))
 

@@ -121,7 +121,7 @@ bool nspawn_is_installed(void) {
 int nspawn_environment(const Machine *machine, char ***ret) {
         _cleanup_strv_ char **environment = NULL;
         static const char *const variables[] = {
-                "PATH=" NSPAWN_SEARCH_PATH,
+                ("PATH=" NSPAWN_SEARCH_PATH),
                 "LANG=C.UTF-8",
                 /* See docs/ENVIRONMENT.md in systemd's source. The agent installs the seccomp filter, the layer is
                  * ours alone and needs no lock, and /tmp belongs to the job's root: the small tmpfs that nspawn

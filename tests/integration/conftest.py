@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures and command-line options. Run as root: python3 -m pytest tests/integration [--driver FILE] [--image-dir DIR]"""
+"""Fixtures and command-line options: python3 -m pytest tests/integration [--driver FILE] [--image-dir DIR], as root."""
 
 import os
 import shutil

@@ -125,8 +125,10 @@ def test_init_that_hangs(make_site, tiny_root: Path) -> None:
     init.write_text("#!/bin/sh\necho this-init-hangs; while :; do sleep 100; done\n")
     init.chmod(0o755)
     site = make_site(root=tiny_root, boot="yes", start_timeout="1s")
+    site.ids.add("hangs")
     done = site.call("prepare", IMAGE, "--id", "hangs")
-    assert done.returncode == 2 and "this-init-hangs" in done.stderr and "1s" in done.stderr.replace("1 s", "1s"), str(done)
+    assert done.returncode == 2 and "this-init-hangs" in done.stderr, str(done)
+    assert "1s" in done.stderr.replace("1 s", "1s"), str(done)
     assert site.traces() == []
 
 
@@ -241,7 +243,8 @@ def test_kernel_without_a_feature(make_site, tiny_root: Path, seccomp: bool) -> 
         return  # the supervisor is not our child there
     site = make_site(root=tiny_root, seccomp=seccomp)
     result = site.run(Job(), prepare_exec=[*without, *site.argv("prepare", IMAGE)])
-    assert result.state == "failed" and ("idmap" in result.log or "mount_setattr" in result.log or "5.12" in result.log), str(result)
+    assert result.state == "failed", str(result)
+    assert "idmap" in result.log or "id-map" in result.log or "mount_setattr" in result.log, str(result)
 
 
 def test_usage(site: Site) -> None:

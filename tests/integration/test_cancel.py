@@ -98,7 +98,8 @@ def test_step_hears_sigterm(make_site) -> None:
 def test_exit_zero_after_sigterm_is_no_success(site: Site) -> None:
     """gitlab-runner takes exit 0 after its SIGTERM for success: a cancelled run never gives it."""
     with site.started() as build:
-        call = build.start_script("#!/bin/bash\ntrap 'exit 0' TERM\necho begun\nwhile :; do sleep 0.1; done\n", raw=True)
+        script = "#!/bin/bash\ntrap 'exit 0' TERM\necho begun\nwhile :; do sleep 0.1; done\n"
+        call = build.start_script(script, raw=True)
         call.wait_for_output(b"begun")
         call.terminate(PATIENCE, 5)
         assert call.returncode in (1, 2)
@@ -184,7 +185,8 @@ def test_aborted_job(any_boot_site: Site) -> None:
 
 def test_script_timeout(site: Site) -> None:
     """RUNNER_SCRIPT_TIMEOUT ends the script, after_script runs with status timedout."""
-    result = site.run(Job(["sleep 1000"], ["echo after-$CI_JOB_STATUS"], variables=[("RUNNER_SCRIPT_TIMEOUT", "500ms")]))
+    result = site.run(Job(["sleep 1000"], ["echo after-$CI_JOB_STATUS"],
+                          variables=[("RUNNER_SCRIPT_TIMEOUT", "500ms")]))
     assert result.failure_reason == "job_execution_timeout" and "after-timedout" in result.log, str(result)
 
 

@@ -184,11 +184,27 @@ def test_after_a_reboot(make_site, storage: str) -> None:
 
 # By system call: the process dies at the Nth call of a kind. With --follow also what it started.
 POINTS = [(calls, when) for calls, whens in {
-    "mkdir,mkdirat": (1, 2, 3, 5), "openat": (12, 20, 30, 45, 60), "rename,renameat,renameat2,linkat": (1, 2, 3),
-    "flock": (1, 2, 3), "fcntl": (1, 3, 6, 10), "bind": (1,), "listen": (1,), "write": (1, 2, 4, 8, 12),
-    "clone,clone3,vfork,fork": (1, 2), "execve": (2, 3, 4), "mount,mount_setattr,move_mount,open_tree,fsmount": (1, 2, 3, 4, 6),
-    "chown,fchown,fchownat,lchown": (1, 2), "unlink,unlinkat,rmdir": (1, 2, 4, 8), "connect": (1, 2), "sendmsg,sendto": (1, 2),
-    "ioctl": (1, 2, 3), "umount2": (1, 2), "kill,pidfd_send_signal": (1, 2), "exit_group": (1, 2), "setsid": (1,), "unshare": (1,),
+    "mkdir,mkdirat": (1, 2, 3, 5),
+    "openat": (12, 20, 30, 45, 60),
+    "rename,renameat,renameat2,linkat": (1, 2, 3),
+    "flock": (1, 2, 3),
+    "fcntl": (1, 3, 6, 10),
+    "bind": (1,),
+    "listen": (1,),
+    "write": (1, 2, 4, 8, 12),
+    "clone,clone3,vfork,fork": (1, 2),
+    "execve": (2, 3, 4),
+    "mount,mount_setattr,move_mount,open_tree,fsmount": (1, 2, 3, 4, 6),
+    "chown,fchown,fchownat,lchown": (1, 2),
+    "unlink,unlinkat,rmdir": (1, 2, 4, 8),
+    "connect": (1, 2),
+    "sendmsg,sendto": (1, 2),
+    "ioctl": (1, 2, 3),
+    "umount2": (1, 2),
+    "kill,pidfd_send_signal": (1, 2),
+    "exit_group": (1, 2),
+    "setsid": (1,),
+    "unshare": (1,),
 }.items() for when in whens]
 
 

@@ -121,8 +121,8 @@ def test_next_attempt_replaces_the_machine(site: Site) -> None:
         assert two.run_script("test -e /root/old || echo fresh").stdout == b"fresh\n"
 
 
-BY_HAND = ("1", "build-7", "a.b", "a.b_c", "x" * 40, "ÄÖ", "with space", "a/b", "../../etc", "..", "", "-x", "a\nb", "$(id)",
-           "%n%i", "x" * 1000, "UPPER", "a@b:c", "\\x2d")
+BY_HAND = ("1", "build-7", "a.b", "a.b_c", "x" * 40, "ÄÖ", "with space", "a/b", "../../etc", "..", "", "-x", "a\nb",
+           "$(id)", "%n%i", "x" * 1000, "UPPER", "a@b:c", "\\x2d")
 
 
 @pytest.mark.parametrize("identifier", BY_HAND)

@@ -41,12 +41,14 @@ calls = json.loads(sys.argv[1])
 def by_number(number):
     ctypes.set_errno(0)
     return 0 if libc.syscall(number, *[ctypes.c_long(-1)] * 6) >= 0 else ctypes.get_errno()
-page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC,
+                 flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 def by_int80(number):
     # push rbx; mov eax, number; ebx = ecx = edx = esi = edi = -1; int 0x80; pop rbx; ret
     page.seek(0)
-    page.write(b"\\x53\\xb8" + struct.pack("<I", number) + b"".join(bytes([r]) + b"\\xff\\xff\\xff\\xff" for r in b"\\xbb\\xb9\\xba\\xbe\\xbf")
-               + b"\\xcd\\x80\\x5b\\xc3")
+    minus_one = b"\\xff\\xff\\xff\\xff"
+    arguments = b"".join(bytes([opcode]) + minus_one for opcode in b"\\xbb\\xb9\\xba\\xbe\\xbf")
+    page.write(b"\\x53\\xb8" + struct.pack("<I", number) + arguments + b"\\xcd\\x80\\x5b\\xc3")
     result = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(page)))()
     return -result if result < 0 else 0
 def isolated(call, number):

@@ -201,7 +201,7 @@ static int try_keyctl(void) {
 }
 
 static int try_add_key(void) {
-        return try_call(SYS_add_key, 0, 0, 0);
+        return try_call(SYS_add_key, (long) "no-such-type", (long) "name", 0);
 }
 
 static int try_bpf(void) {

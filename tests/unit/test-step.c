@@ -652,7 +652,7 @@ static void agent_blocks(int socket_fd) {
 
 /* The other process that reads makes what is there less than what was said to be. */
 static void agent_reads_itself(int socket_fd) {
-        char buffer[4096];
+        static char buffer[4096];
         int out[2], err[2];
 
         agent_take_exec(socket_fd);
