@@ -13,6 +13,7 @@
 
 #define FILE_MAX_BYTES (64 * 1024)
 #define FILE_POLL_USEC (2 * USEC_PER_MSEC)
+#define STALE_MAX 1000
 #define LOCK_POLL_USEC (2 * USEC_PER_MSEC)
 
 void job_directory_done(JobDirectory *directory) {
@@ -64,6 +65,8 @@ static int try_lock(const char *runtime_dir, const char *id, bool create, JobDir
         struct stat st;
 
         int r = job_directory_open(runtime_dir, id, create, &directory);
+        if (r == -ENOENT && create)
+                return -ESTALE; /* somebody took it for a dead job's between its making and its opening */
         if (r < 0)
                 return r;
         if (flock(directory.fd, LOCK_EX | LOCK_NB) < 0)
@@ -80,9 +83,9 @@ static int try_lock(const char *runtime_dir, const char *id, bool create, JobDir
 int job_directory_lock(const char *runtime_dir, const char *id, bool create, uint64_t timeout_usec, JobDirectory *ret) {
         uint64_t deadline = clock_deadline(timeout_usec);
 
-        for (;;) {
+        for (unsigned stale = 0;;) {
                 int r = try_lock(runtime_dir, id, create, ret);
-                if (r == -ESTALE)
+                if (r == -ESTALE && stale++ < STALE_MAX)
                         continue;
                 if (r != -EBUSY || clock_now_usec() >= deadline)
                         return r;

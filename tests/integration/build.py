@@ -261,6 +261,15 @@ class Build:
             raise system_failure(f"unknown Custom executor executable exit code {SYSTEM_FAILURE}")
         raise build_failure(f"exit status {line}", int(line))
 
+    def _accept(self, call: Call) -> Call:
+        """The call if it succeeded; else the failure, with what the call printed for whoever reads the traceback."""
+        try:
+            self.judge(call.returncode)
+        except Failure as failure:
+            failure.args = (f"{failure.message}: {(call.stdout + call.stderr).decode(errors='replace')}",)
+            raise
+        return call
+
     def start_attempt(self) -> None:
         """A new temporary directory with response.json, as for each prepare attempt."""
         self.builds_dir, self.cache_dir = self.runner.builds_dir, self.runner.cache_dir
@@ -334,8 +343,7 @@ class Build:
             return None
         call = self._execute("prepare", self.runner.prepare_exec, stop or self.job_stop,
                              self.runner.prepare_exec_timeout)
-        self.judge(call.returncode)
-        return call
+        return self._accept(call)
 
     def begin(self) -> "Build":
         """One attempt up to and including prepare; for tests that then call stages themselves. The job's time limit
@@ -367,12 +375,7 @@ class Build:
     def run_script(self, body: str, stage: str = "build_script", raw: bool = False) -> Call:
         """Runs the commands in @body in one run call; raises Failure as gitlab-runner would judge it."""
         call = self._execute(stage, self.run_argv(body if raw else envelope(body + "\n"), stage), self.job_stop)
-        try:
-            self.judge(call.returncode)
-        except Failure as failure:
-            failure.args = (f"{failure.message}: {(call.stdout + call.stderr).decode(errors='replace')}",)
-            raise
-        return call
+        return self._accept(call)
 
     def run_stage(self, stage: str, stop: Stop | None = None) -> Call | None:
         """One stage of the job with its real script; None when there is nothing to do in it."""
@@ -384,8 +387,7 @@ class Build:
             return None
         argv = self.run_argv(text, stage)
         call = self._execute(argv[-1], argv, stop)
-        self.judge(call.returncode)
-        return call
+        return self._accept(call)
 
     def cleanup(self) -> Call | None:
         """The cleanup stage: not bound to the job's own time; its failure is only logged."""

@@ -141,7 +141,8 @@ def test_seccomp_off_and_extended(make_site) -> None:
     """seccomp: no leaves the calls to the kernel; system_call_filter allows single ones or groups more."""
     with make_site(seccomp=False).started() as build:
         # A host that runs in a container itself has a filter already: then no more than that.
-        assert in_job(build)["Seccomp"] == re.search(r"^Seccomp:\s*(\d)", Path("/proc/self/status").read_text(), re.M)[1]
+        ours = re.search(r"^Seccomp:\s*(\d)", Path("/proc/self/status").read_text(), re.M)
+        assert ours and in_job(build)["Seccomp"] == ours[1]
     with make_site(system_call_filter=["@keyring", "bpf"]).started() as build:
         results = in_job(build)
     assert results["keyctl"] != EPERM and results["i386 add_key"] != EPERM and results["kexec_load"] == EPERM
@@ -246,7 +247,8 @@ def test_agent_cannot_be_changed(any_site: Site) -> None:
     assert host.read(any_site.lab.driver.parent / "nspawn-runner-agent")[:4] in ("\x7fELF", "")
 
 
-@pytest.mark.parametrize("command", ("mknod /root/sda b 8 0", "mount -t proc proc /mnt -o hidepid=0 && cat /mnt/1/environ | grep -q HOST",
+@pytest.mark.parametrize("command", ("mknod /root/sda b 8 0",
+                                     "mount -t proc proc /mnt -o hidepid=0 && cat /mnt/1/environ | grep -q HOST",
                                      "echo 1 > /proc/sysrq-trigger", "echo x > /proc/sys/kernel/core_pattern",
                                      "echo 1 > /sys/kernel/uevent_seqnum", "dmesg --clear", "modprobe dummy",
                                      "date -s 2001-01-01", "echo 0 > /proc/sys/kernel/randomize_va_space",
@@ -326,7 +328,8 @@ def test_bind(make_site, tmp_path: Path) -> None:
         (tmp_path / name / "from-host").write_text(name)
     os.chmod(tmp_path / "rw", 0o777)
     for private_users in (True, False):
-        site = make_site(private_users=private_users, bind=[f"{tmp_path}/rw:/srv/rw"], bind_ro=[f"{tmp_path}/ro:/srv/ro"])
+        site = make_site(private_users=private_users, bind=[f"{tmp_path}/rw:/srv/rw"],
+                         bind_ro=[f"{tmp_path}/ro:/srv/ro"])
         with site.started() as build:
             assert build.run_script("cat /srv/rw/from-host /srv/ro/from-host").stdout == b"rwro"
             build.run_script(f"touch /srv/rw/from-job-{private_users}; if echo x > /srv/ro/y; then exit 9; fi")
@@ -340,5 +343,6 @@ def test_socket_is_not_for_others(site: Site) -> None:
     with site.started():
         for path in [site.runtime_dir / "jobs", *(site.runtime_dir / "jobs").rglob("*")]:
             if path.is_socket() or path.name in ("machine.json", "console.log"):
-                reachable = all(parent.stat().st_mode & 0o001 for parent in path.parents if parent.is_relative_to(site.runtime_dir))
+                reachable = all(parent.stat().st_mode & 0o001 for parent in path.parents
+                                if parent.is_relative_to(site.runtime_dir))
                 assert not (reachable and path.stat().st_mode & 0o007), path

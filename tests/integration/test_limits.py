@@ -36,8 +36,8 @@ def test_memory_of_the_whole_job(make_site) -> None:
     """The limit is for all steps together: what the background of an earlier step holds counts."""
     site = make_site(memory_max="300M", memory_high="infinity")
     with site.started() as build:
-        build.run_script("python3 -c 'x = b\"x\" * (200 << 20); open(\"/tmp/up\", \"w\"); import time; time.sleep(1000)'"
-                         " >/dev/null 2>&1 & while ! test -e /tmp/up; do sleep 0.05; done")
+        hold = "x = b'x' * (200 << 20); open('/tmp/up', 'w'); import time; time.sleep(1000)"
+        build.run_script(f'python3 -c "{hold}" >/dev/null 2>&1 & while ! test -e /tmp/up; do sleep 0.05; done')
         call = build.start_script("python3 -c 'x = b\"x\" * (200 << 20)'; cat /tmp/up")
         assert call.wait(120)
         events = host.read(f"/sys/fs/cgroup{property_of(site, 'ControlGroup')}/memory.events")

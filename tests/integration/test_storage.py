@@ -17,7 +17,8 @@ KINDS = list(itertools.product(STORAGES, (True, False)))
 
 # Everything that could reach through to an image: contents, owners, modes, times, links, xattrs, removal, renaming.
 VANDALISM = """\
-echo changed >> /etc/os-release; truncate -s 0 /etc/debian_version; rm -rf /usr/share/doc; mv /usr/share/perl5 /usr/share/other
+echo changed >> /etc/os-release; truncate -s 0 /etc/debian_version
+rm -rf /usr/share/doc; mv /usr/share/perl5 /usr/share/other
 chown -R 1000:1000 /etc; chmod -R u+s,o+w /usr/bin; touch -d '2001-01-01' /etc/* /usr/bin/*
 ln /etc/passwd /etc/passwd.link; ln -sf /nowhere /etc/hostname; mkdir /opt/new; rmdir /srv /mnt || :
 echo in-place > /etc/issue; head -c 10 /usr/bin/id >> /usr/bin/ls
@@ -140,7 +141,8 @@ def test_nested_subvolumes(make_site, private_users: bool) -> None:
     with site.started() as build:
         build.run_script(MAKE_SUBVOLUME)
         assert build.run_script("cat /root/one/two/file").stdout == b"x"
-    listing = subprocess.run(["btrfs", "subvolume", "list", site.root], check=True, capture_output=True, text=True).stdout
+    listing = subprocess.run(["btrfs", "subvolume", "list", site.root], check=True, capture_output=True,
+                             text=True).stdout
     assert ".layers/" not in listing and "/one" not in listing
 
 
@@ -193,7 +195,8 @@ def test_image_with_special_files(make_site, tiny_root: Path) -> None:
 
 def test_root_on_tmpfs_in_overlay(make_site, tiny_root: Path) -> None:
     """A job can mount overlayfs on a tmpfs of its own (containers inside jobs)."""
-    script = """mkdir -p /t /m; mount -t tmpfs t /t; mkdir /t/u /t/w; mount -t overlay -o lowerdir=/etc,upperdir=/t/u,workdir=/t/w o /m
+    script = """mkdir -p /t /m; mount -t tmpfs t /t; mkdir /t/u /t/w
+mount -t overlay -o lowerdir=/etc,upperdir=/t/u,workdir=/t/w o /m
 test -e /m/passwd; touch /m/new; test -e /t/u/new; echo mounted"""
     with make_site().started() as build:
         assert build.run_script(script).stdout == b"mounted\n"

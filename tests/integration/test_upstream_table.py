@@ -81,7 +81,8 @@ def test_cleanup_failure_is_only_a_warning(site: Site) -> None:
     assert done.returncode == 0 and site.traces() == []
 
 
-@pytest.mark.parametrize("image, works", ((IMAGE, True), ("", True), ("$WHICH", True), ("$UNKNOWN", True), ("no-such", False)))
+@pytest.mark.parametrize("image, works", ((IMAGE, True), ("", True), ("$WHICH", True), ("$UNKNOWN", True),
+                                          ("no-such", False)))
 def test_job_image(site: Site, image: str, works: bool) -> None:
     """Set, empty (the default image), from a variable, from an unknown variable (empty), not there."""
     result = site.run(Job(image=image, variables=[("WHICH", IMAGE)]))
@@ -91,7 +92,8 @@ def test_job_image(site: Site, image: str, works: bool) -> None:
 SERVICES = [
     [{"name": "postgres:15"}],
     [{"name": "$DB", "alias": "db, other", "entrypoint": ["a"], "command": ["b", "c d"],
-      "variables": [vars(Variable("POSTGRES_PASSWORD", "se$DB\"cret")), vars(Variable("FILE", "content", True, True))]}],
+      "variables": [vars(Variable("POSTGRES_PASSWORD", "se$DB\"cret")),
+                    vars(Variable("FILE", "content", True, True))]}],
 ]
 
 
@@ -124,9 +126,10 @@ def test_prepare_script_failure(site: Site) -> None:
 
 def test_raw_variable(site: Site) -> None:
     """A raw variable arrives as it is, and so do difficult values."""
-    values = {"RAW": "$VARIABLE$WITH$DOLLARS$$", "QUOTES": "'\"`\\ $(id) ${x}", "LINES": "a\nb\n\n c", "UTF8": "äöü 漢字 🙂",
-              "CONTROL": "\x01\x02\x1b[31m\x7f", "LONG": "x" * 100_000}
-    job = Job([f'printf "%s|" "${{{name}}}"' for name in values], variables=[Variable(k, v, raw=True) for k, v in values.items()])
+    values = {"RAW": "$VARIABLE$WITH$DOLLARS$$", "QUOTES": "'\"`\\ $(id) ${x}", "LINES": "a\nb\n\n c",
+              "UTF8": "äöü 漢字 🙂", "CONTROL": "\x01\x02\x1b[31m\x7f", "LONG": "x" * 100_000}
+    job = Job([f'printf "%s|" "${{{name}}}"' for name in values],
+              variables=[Variable(k, v, raw=True) for k, v in values.items()])
     result = site.run(job)
     assert result.state == "success", result.message
     for value in values.values():
@@ -141,8 +144,8 @@ def test_too_long_variable(site: Site) -> None:
 
 def test_masked_and_file_values(site: Site) -> None:
     """Masked values reach the script in plain text, file values as a path."""
-    job = Job(['echo "$MASKED" | tr a-z A-Z', 'cat "$FILE"'], variables=[Variable("MASKED", "masked-value", masked=True),
-                                                                       Variable("FILE", "file-value", file=True)])
+    job = Job(['echo "$MASKED" | tr a-z A-Z', 'cat "$FILE"'],
+              variables=[Variable("MASKED", "masked-value", masked=True), Variable("FILE", "file-value", file=True)])
     result = site.run(job)
     assert "MASKED-VALUE" in result.log and "file-value" in result.log
 
@@ -197,7 +200,8 @@ def test_git_over_tls(site: Site, repository: Repository, tmp_path: Path) -> Non
 
 def test_debug_trace_and_sections(site: Site) -> None:
     """xtrace output, collapsed commands and section marks come through."""
-    result = site.run(Job(["echo one\necho two"], variables=[("CI_DEBUG_TRACE", "true"), ("FF_SCRIPT_SECTIONS", "true")]))
+    variables = [("CI_DEBUG_TRACE", "true"), ("FF_SCRIPT_SECTIONS", "true")]
+    result = site.run(Job(["echo one\necho two"], variables=variables))
     assert result.state == "success" and b"+ echo one" in result.call("build_script").stderr
     assert "section_start:" in result.log and "section_end:" in result.log and "\r" in result.log
     result = site.run(Job(["echo one\necho two"]))
@@ -229,14 +233,16 @@ def test_gitlab_env(any_boot_site: Site) -> None:
 
 def test_caches_and_artifacts_without_the_helper(site: Site) -> None:
     """No gitlab-runner in the image: these stages warn and pass."""
-    result = site.run(Job(artifacts=[{"name": "a", "paths": ["x"], "when": "always"}], cache=[{"key": "k", "paths": ["x"]}]))
+    artifact = {"name": "a", "paths": ["x"], "when": "always"}
+    result = site.run(Job(artifacts=[artifact], cache=[{"key": "k", "paths": ["x"]}]))
     assert result.state == "success" and "Missing gitlab-runner" in result.log
     assert {"restore_cache", "archive_cache", "upload_artifacts_on_success"} <= set(result.names())
 
 
 def test_several_steps(site: Site) -> None:
     """A further step (release:) is a run call of its own, in the same machine."""
-    step = {"name": "release", "script": ["cat /root/from-script"], "timeout": 60, "when": "on_success", "allow_failure": False}
+    step = {"name": "release", "script": ["cat /root/from-script"], "timeout": 60, "when": "on_success",
+            "allow_failure": False}
     result = site.run(Job(["echo kept > /root/from-script"], extra_steps=[step]))
     assert result.state == "success" and b"kept" in result.call("step_release").stdout
 
@@ -244,7 +250,8 @@ def test_several_steps(site: Site) -> None:
 def test_prepare_retry_after_system_failure(site: Site) -> None:
     """A first attempt that failed for a reason that has gone: the second works, with cleanup between."""
     flag = site.directory / "second-time"
-    wrapper = ["sh", "-c", f'if test -e {flag}; then exec "$@"; fi; touch {flag}; exit 2', "sh", *site.argv("prepare", IMAGE)]
+    once = f'if test -e {flag}; then exec "$@"; fi; touch {flag}; exit 2'
+    wrapper = ["sh", "-c", once, "sh", *site.argv("prepare", IMAGE)]
     result = site.run(Job(), prepare_exec=wrapper)
     assert result.state == "success"
     assert result.names()[:5] == ["config", "prepare", "cleanup", "config", "prepare"]
