@@ -80,8 +80,6 @@ static void fill_root(int dir_fd) {
 }
 
 static void test_open(void **state) {
-        skip_under_valgrind("openat2()");
-
         static const struct {
                 const char *name;
                 int result;
@@ -113,8 +111,6 @@ static void test_open(void **state) {
 }
 
 static void test_list(void **state) {
-        skip_under_valgrind("openat2()");
-
         _cleanup_close_ int dir_fd = open_directory(state);
         _cleanup_strv_ char **names = NULL, **none = NULL, **missing = NULL;
 
@@ -132,8 +128,6 @@ static void test_list(void **state) {
 
 /* Where systemd is, through merged /usr too, but never outside of the image, where the host surely has one. */
 static void test_init(void **state) {
-        skip_under_valgrind("openat2()");
-
         static const struct {
                 const char *target; /* of the symlink /lib; NULL: a directory */
                 const char *file;   /* NULL: none */
@@ -191,8 +185,6 @@ static uint64_t size_of(const char *root_dir) {
 
 /* Links count once, and what a symlink leads to does not. */
 static void test_size(void **state) {
-        skip_under_valgrind("openat2()");
-
         _cleanup_close_ int root_fd = open_directory(state);
         _cleanup_free_ char *content = malloc(100001);
 
@@ -324,8 +316,6 @@ static void assert_content(int dir_fd, const char *path, const char *content) {
 }
 
 static void test_finish(void **state) {
-        skip_under_valgrind("openat2()");
-
         _cleanup_close_ int fd = open_directory(state);
         static const char *const directories[] = {
                 "etc",
@@ -378,8 +368,6 @@ static void test_finish(void **state) {
 }
 
 static void test_finish_keyring(void **state) {
-        skip_under_valgrind("openat2()");
-
         _cleanup_close_ int fd = open_directory(state);
         _cleanup_free_ char *keyring = NULL, *inside = NULL;
 

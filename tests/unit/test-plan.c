@@ -107,8 +107,6 @@ static void prepare_settings(Settings *settings, const char *root_dir) {
 }
 
 static void test_machine(void **state) {
-        skip_under_valgrind("openat2()");
-
         static const struct {
                 uint64_t timeout_sec, runtime_max_usec;
         } table[] = {
@@ -162,8 +160,6 @@ static void test_machine(void **state) {
 }
 
 static void test_impossible_machine(void **state) {
-        skip_under_valgrind("openat2()");
-
         static const struct {
                 const char *storage, *root_dir; /* NULL: the right one */
                 BootMode boot;

@@ -122,8 +122,6 @@ static void test_swapped_stdio(_unused_ void **state) {
 }
 
 static void test_pidfd(_unused_ void **state) {
-        skip_under_valgrind("pidfd_open()");
-
         _cleanup_close_ int pidfd = -EBADF;
         Spawn spawn = SPAWN_INHERIT;
         pid_t pid;

@@ -285,8 +285,6 @@ static int under_filter(const char *path, int (*try)(void)) {
 }
 
 static void test_filter(void **state) {
-        skip_under_valgrind("seccomp filters");
-
         static const struct {
                 const char *text;
                 int (*try)(void);
@@ -314,20 +312,27 @@ static void test_filter(void **state) {
         assert_int_equal(prepare(*state, NULL, &path, &unknown), 0);
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 int r = under_filter(path, table[i].try);
+                if (r == -255) {
+                        print_message("this process may not install filters, as under valgrind\n");
+                        skip();
+                }
                 assert_row(r == table[i].result, i, strerror(-r));
         }
 }
 
 /* The calls that setting system_call_filter allows fail, or do not, as they do without a filter. */
 static void test_filter_allow(void **state) {
-        skip_under_valgrind("seccomp filters");
-
         char *const allow[] = { (char *) "@keyring", (char *) "bpf", NULL };
         _cleanup_free_ char *path = NULL;
         const char *unknown = NULL;
 
         assert_int_equal(prepare(*state, allow, &path, &unknown), 0);
-        assert_int_equal(under_filter(path, try_add_key), under_filter(NULL, try_add_key));
+        int r = under_filter(path, try_add_key);
+        if (r == -255) {
+                print_message("this process may not install filters, as under valgrind\n");
+                skip();
+        }
+        assert_int_equal(r, under_filter(NULL, try_add_key));
         assert_int_equal(under_filter(path, try_keyctl), under_filter(NULL, try_keyctl));
         assert_int_equal(under_filter(path, try_kexec), -EPERM);
         assert_int_equal(under_filter(path, try_getpid), 0);

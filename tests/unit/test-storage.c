@@ -137,8 +137,6 @@ static void test_btrfs_elsewhere(void **state) {
 
 /* The host's resolver takes the place of what the root has, and nothing is written through a symlink. */
 static void test_resolver(void **state) {
-        skip_under_valgrind("openat2()");
-
         _cleanup_close_ int root_fd = open_directory(state);
         _cleanup_close_ int host_fd = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC);
         _cleanup_free_ char *host = NULL, *copy = NULL, *precious = NULL;

@@ -38,17 +38,6 @@ static inline const char *row_text(const char *text) {
         return text ? text : "NULL";
 }
 
-/* valgrind stands between a program and the kernel and does not know all that is new: says so, by name, and skips the
- * test there. Comes before all else in a test. */
-static inline void skip_under_valgrind(const char *what) {
-        const char *preload = getenv("LD_PRELOAD");
-
-        if (preload && strstr(preload, "vgpreload")) {
-                print_message("valgrind does not know %s\n", what);
-                skip();
-        }
-}
-
 /* Fails with the row's index and text, so that a table's failing row is found. */
 #define assert_row(condition, row, text)                                                          \
         do {                                                                                      \
