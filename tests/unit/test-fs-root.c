@@ -41,7 +41,7 @@ static void test_remove_stops_at_mounts(void **state) {
         assert_int_equal(mkdirat(dir_fd, "tree/sub", 0700), 0);
         assert_int_equal(mkdirat(dir_fd, "tree/sub/mounted", 0700), 0);
         touch(dir_fd, "tree/sub/file");
-        assert_int_equal(mount(outside, inside, NULL, MS_BIND, NULL), 0);
+        assert_int_equal(mount(outside, inside, "none", MS_BIND, NULL), 0);
 
         assert_int_equal(remove_tree_at(dir_fd, "tree"), -EBUSY);
         assert_true(is_there(dir_fd, "outside/kept"));
@@ -119,7 +119,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_remove_deep_protected, setup_directory, teardown_directory),
         };
 
-        if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) < 0) {
+        if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_PRIVATE | MS_REC, NULL) < 0) {
                 puts("needs root, and a mount namespace");
                 return 77; /* skipped, to meson */
         }
