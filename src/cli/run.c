@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -47,27 +49,40 @@ static int shell_path(const char *shell, char **ret) {
         return string_printf(ret, "%s%s", shell[0] == '/' ? "" : "/bin/", shell);
 }
 
-/* Killed by SIGKILL, with the kernel's word that memory ran out. */
-static bool ran_out_of_memory(const Machine *machine) {
+/* Has the kernel killed a process of the job for want of memory, and has no failed script said so yet? What was said is
+ * kept in the job's directory: only scripts that fail shall pay for looking. */
+static bool ran_out_of_memory(const Machine *machine, const JobDirectory *directory) {
+        _cleanup_free_ char *said = job_file_read(directory, JOB_FILE_OOM_KILLS);
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
-        uint64_t kills;
+        uint64_t kills, kills_said = 0;
+        char text[32];
 
-        if (supervisor_pick()->groups(machine->id, &groups) < 0)
+        if (supervisor_pick()->groups(machine->id, &groups) < 0 || cgroup_oom_kills(&groups, &kills) < 0)
                 return false;
-        return cgroup_oom_kills(&groups, &kills) >= 0 && kills > 0;
+        if (said)
+                (void) parse_uint64(said, &kills_said);
+        if (kills <= kills_said)
+                return false;
+        snprintf(text, sizeof(text), "%" PRIu64, kills);
+        (void) job_file_write(directory, JOB_FILE_OOM_KILLS, text);
+        return true;
 }
 
-static int report_exit(const Machine *machine, const WireExited *exited) {
+static int report_exit(const Machine *machine, const JobDirectory *directory, const WireExited *exited) {
         if (exited->code == CLD_EXITED && exited->status == 0)
                 return 0;
 
         int status = exited->code == CLD_EXITED ? exited->status : 128 + exited->status;
-        if (exited->code != CLD_EXITED) {
-                if (exited->status == SIGKILL && ran_out_of_memory(machine))
-                        log_error("The script was killed: the job ran out of memory (memory_max)");
-                else
+        bool out_of_memory = ran_out_of_memory(machine, directory);
+        if (exited->code != CLD_EXITED && exited->status == SIGKILL && out_of_memory)
+                log_error("The script was killed: the job ran out of memory (memory_max)");
+        else {
+                if (exited->code != CLD_EXITED)
                         log_error("The script was killed by %s%s", signal_name(exited->status),
                                   exited->code == CLD_DUMPED ? " (core dumped)" : "");
+                /* Seldom is it the shell that needs too much, and what it started may hide why it failed: make says 2. */
+                if (out_of_memory)
+                        log_error("A process was killed: the job ran out of memory (memory_max)");
         }
         int r = exit_status_report(status);
         if (r < 0)
@@ -79,7 +94,7 @@ static int report(const Machine *machine, const JobDirectory *directory, const c
                   const StepOutcome *outcome) {
         switch (outcome->result) {
         case STEP_EXITED:
-                return report_exit(machine, &outcome->exited);
+                return report_exit(machine, directory, &outcome->exited);
         case STEP_NO_SHELL:
                 log_error("Image '%s' cannot run the script with %s: %s", machine->image,
                           isempty(shell) ? "/bin/bash or /bin/sh" : shell, strerror(outcome->error));

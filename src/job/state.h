@@ -10,6 +10,7 @@
  *      agent.sock     where its agent listens (container/channel.h)
  *      console.log    the end of what the container printed
  *      ended          why the machine ended, if it did by itself
+ *      oom-kills      how many of its processes were killed for want of memory, when a script last said so
  *      root, work     where the supervisor mounts, in its own mount namespace
  * An flock on the directory itself is held by whoever makes or removes it. */
 typedef struct JobDirectory {
@@ -52,6 +53,7 @@ int machine_load(const JobDirectory *directory, Machine **ret);
 /* Short texts, at most 64 KiB: NULL where there is none. */
 #define JOB_FILE_CONSOLE "console.log"
 #define JOB_FILE_ENDED "ended"
+#define JOB_FILE_OOM_KILLS "oom-kills"
 char *job_file_read(const JobDirectory *directory, const char *name);
 /* Waits for the file to be there, at most @timeout_usec: its reader may be faster than its writer. */
 void job_file_wait(const JobDirectory *directory, const char *name, uint64_t timeout_usec);

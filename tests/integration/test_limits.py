@@ -1,47 +1,107 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""memory_max, tasks_max and cpu_weight bind what runs in a job. Needs systemd on cgroup v2 with controllers."""
+"""memory_max, memory_high, tasks_max and cpu_weight bind what runs in a job. Needs systemd on cgroup v2 with
+controllers."""
 
 import subprocess
 import time
+from pathlib import Path
+
+import pytest
 
 import host
+from build import Build
 from jobspec import Job
 from lab import Site
 
+MIB = 1 << 20
 EAT = "python3 -c 'x = bytearray(400 * 1024 * 1024); print(len(x))'"
 
+# Says how many processes it could start, and ends them again.
+FORK = """python3 -c '
+import os, signal, time
+children = []
+try:
+    while len(children) < 200:
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(1000)
+        children.append(pid)
+except BlockingIOError:
+    print("stopped after", len(children))
+for pid in children:
+    os.kill(pid, signal.SIGKILL)
+'"""
 
-def property_of(site: Site, name: str) -> str:
-    """A property of the only job's unit."""
-    unit = f"nspawn-runner-job-{site.job_id()}.service"
+
+def property_of(site: Site, name: str, job: str | None = None) -> str:
+    """A property of the unit of that job, or of the only one."""
+    unit = f"nspawn-runner-job-{job or site.job_id()}.service"
     return subprocess.run(["systemctl", "show", "-p", name, "--value", unit], check=True, capture_output=True,
                           text=True).stdout.strip()
 
 
-def test_memory_max(make_site) -> None:
+def group_of(site: Site, job: str | None = None) -> Path:
+    """The cgroup of that job, or of the only one."""
+    group = property_of(site, "ControlGroup", job)
+    assert group.startswith("/machine.slice/"), group
+    return Path(f"/sys/fs/cgroup{group}")
+
+
+def counts(file: Path) -> dict[str, int]:
+    """A cgroup's file of names and numbers."""
+    return {name: int(number) for name, number in (line.split() for line in file.read_text().splitlines())}
+
+
+@pytest.mark.parametrize("boot", ("no", "yes"))
+def test_memory_max(make_site, boot: str) -> None:
     """What exceeds it is killed, in both boot modes; the message says why; the job's machine lives on."""
-    for boot in ("no", "yes"):
-        site = make_site(memory_max="200M", memory_high="infinity", boot=boot)
-        with site.started() as build:
-            call = build.start_script(EAT)
+    site = make_site(memory_max="100M", memory_high="infinity", boot=boot)
+    with site.started() as build:
+        group = group_of(site)
+        assert counts(group / "memory.events")["oom_kill"] == 0
+        for script, status in ((EAT, "137"), (f"exec {EAT}", "137"), (f"{EAT} || kill -TERM $$", "143"),
+                               (f"{EAT} || exit 3", "3")):
+            call = build.start_script(f"#!/bin/bash\n{script}\n", raw=True)
             assert call.wait(120) and call.returncode == 1, call.output
-            with open(build.exit_code_file, encoding="ascii") as file:
-                assert file.read().strip() == "137"
-            assert "memory" in call.stderr.decode(), call.output
-            assert build.run_script("echo still").stdout == b"still\n"
-            assert property_of(site, "MemoryMax") == str(200 << 20)
+            assert Path(build.exit_code_file).read_text(encoding="ascii").strip() == status
+            assert "the job ran out of memory (memory_max)" in call.stderr.decode(), call.output
+            assert str(400 * MIB) not in call.stdout.decode()
+        assert counts(group / "memory.events")["oom_kill"] == 4
+        # What fails later for another reason, or is killed by somebody else, is not blamed on memory.
+        for script in ("exit 4", "kill -KILL $$"):
+            call = build.start_script(script)
+            assert call.wait(120) and call.returncode == 1, call.output
+            assert "memory" not in call.stderr.decode(), call.output
+        assert build.run_script("echo still").stdout == b"still\n"
+        assert property_of(site, "MemoryMax") == str(100 * MIB)
 
 
 def test_memory_of_the_whole_job(make_site) -> None:
     """The limit is for all steps together: what the background of an earlier step holds counts."""
-    site = make_site(memory_max="300M", memory_high="infinity")
+    site = make_site(memory_max="150M", memory_high="infinity")
     with site.started() as build:
-        hold = "x = b'x' * (200 << 20); open('/tmp/up', 'w'); import time; time.sleep(1000)"
+        hold = "x = b'x' * (100 << 20); open('/tmp/up', 'w'); import time; time.sleep(1000)"
         build.run_script(f'python3 -c "{hold}" >/dev/null 2>&1 & while ! test -e /tmp/up; do sleep 0.05; done')
-        call = build.start_script("python3 -c 'x = b\"x\" * (200 << 20)'; cat /tmp/up")
+        events = group_of(site) / "memory.events"
+        assert counts(events)["oom_kill"] == 0
+        call = build.start_script("python3 -c 'x = b\"x\" * (100 << 20)'; cat /tmp/up")
         assert call.wait(120)
-        events = host.read(f"/sys/fs/cgroup{property_of(site, 'ControlGroup')}/memory.events")
-        assert "oom_kill 0" not in events
+        assert counts(events)["oom_kill"] > 0
+
+
+def test_memory_high(make_site) -> None:
+    """What exceeds it is slowed down, and not killed."""
+    site = make_site(memory_max="infinity", memory_high="100M")
+    with site.started() as build:
+        events = group_of(site) / "memory.events"
+        assert property_of(site, "MemoryHigh") == str(100 * MIB)
+        before = counts(events)["high"]
+        call = build.start_script(EAT)
+        while counts(events)["high"] == before and not call.wait(0.1):
+            pass
+        assert counts(events)["high"] > before
+        call.terminate(60, 5)
+        assert counts(events)["oom_kill"] == 0
 
 
 def test_memory_percentages(make_site) -> None:
@@ -54,14 +114,21 @@ def test_memory_percentages(make_site) -> None:
 
 
 def test_tasks_max(make_site) -> None:
-    """No more processes than that: a fork bomb ends in the job."""
+    """No more processes than that: fork fails, in the job and nowhere else, and when there is room the job goes on."""
     site = make_site(tasks_max=50)
     with site.started() as build:
-        call = build.start_script("for i in {1..100}; do sleep 1000 >/dev/null 2>&1 & done; wait -n || :; echo out")
-        build_pids = host.read(f"/sys/fs/cgroup{property_of(site, 'ControlGroup')}/pids.max").strip()
-        assert build_pids == "50"
-        assert call.wait(120)
-        assert call.returncode == 1 or "fork" in call.output, call.output
+        group = group_of(site)
+        assert (group / "pids.max").read_text().strip() == "50"
+        count = int(build.run_script(FORK).stdout.removeprefix(b"stopped after "))
+        assert 30 <= count < 50
+        assert build.run_script("echo still").stdout == b"still\n"
+
+
+def test_tasks_default(make_site) -> None:
+    """16384 processes, if nothing else is said."""
+    site = make_site()
+    with site.started():
+        assert (group_of(site) / "pids.max").read_text().strip() == "16384"
 
 
 def test_cpu_weight(make_site) -> None:
@@ -69,25 +136,38 @@ def test_cpu_weight(make_site) -> None:
     for setting, expected in (({}, "50"), ({"cpu_weight": 7}, "7")):
         site = make_site(**setting)
         with site.started():
-            group = f"/sys/fs/cgroup{property_of(site, 'ControlGroup')}"
-            assert host.read(f"{group}/cpu.weight").strip() == expected
+            group = group_of(site)
+            assert (group / "cpu.weight").read_text().strip() == expected
             inside = [host.read(f"/proc/{pid}/cgroup").strip().removeprefix("0::") for pid in site.container_pids()]
-            assert inside and all(path.startswith(group.removeprefix("/sys/fs/cgroup")) for path in inside)
+            assert inside and all(f"/sys/fs/cgroup{path}/".startswith(f"{group}/") for path in inside)
 
 
 def test_cpu_is_shared_by_weight(make_site) -> None:
     """Two busy jobs on one CPU get time in the relation of their weights, roughly."""
-    sites = [make_site(cpu_weight=weight) for weight in (20, 200)]
-    with sites[0].started(Job()) as light, sites[1].started(Job()) as heavy:
-        calls = [build.start_script("taskset -c 0 sh -c 'while :; do :; done'") for build in (light, heavy)]
-        groups = [f"/sys/fs/cgroup{property_of(site, 'ControlGroup')}/cpu.stat" for site in sites]
-
-        def usage(path: str) -> int:
-            return int(host.read(path).split()[1])
-        before = [usage(path) for path in groups]
-        while usage(groups[1]) - before[1] < 2_000_000:
+    site = make_site()
+    builds: list[Build] = []
+    files = []
+    try:
+        for weight in (20, 200):
+            site.settings["cpu_weight"] = weight
+            site.write_config()
+            known = set(site.jobs())
+            builds.append(Build(site.runner(), Job()))
+            builds[-1].begin()
+            (job,) = set(site.jobs()) - known
+            files.append(group_of(site, job) / "cpu.stat")
+        calls = [build.start_script("taskset -c 0 sh -c 'echo up; while :; do :; done'") for build in builds]
+        for call in calls:
+            call.wait_for_output(b"up")
+        before = [counts(file)["usage_usec"] for file in files]
+        used = [0, 0]
+        while sum(used) < 4_000_000:
             time.sleep(0.1)
-        used = [usage(path) - start for path, start in zip(groups, before)]
+            used = [counts(file)["usage_usec"] - start for file, start in zip(files, before)]
         assert used[1] > 3 * used[0], used
         for call in calls:
             call.terminate(60, 5)
+    finally:
+        for build in builds:
+            build.cleanup()
+    assert site.traces() == []
