@@ -39,12 +39,15 @@ def left_out() -> dict[str, str]:
     return files
 
 
-def reasons() -> list[str]:
-    """One line for each thing that is not tested here."""
-    lines = [f"NOT RUN: {name}: {why}" for name, why in left_out().items()]
+def reasons(config: pytest.Config) -> list[str]:
+    """One line for each thing that was asked for and is not tested here."""
+    missing = dict(left_out())
     if not shutil.which("strace"):
-        lines.append("NOT RUN: test_crash.py::test_killed_at_system_calls: strace is not in PATH")
-    return lines
+        missing["test_crash.py::test_killed_at_system_calls"] = "strace is not in PATH"
+    asked = [(config.invocation_params.dir / argument.split("::")[0]).resolve() for argument in config.args]
+    here = Path(__file__).resolve().parent
+    return [f"NOT RUN: {name}: {why}" for name, why in missing.items()
+            if any((here / name.split("::", maxsplit=1)[0]).is_relative_to(path) for path in asked)]
 
 
 collect_ignore = list(left_out())
@@ -53,12 +56,13 @@ collect_ignore = list(left_out())
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Says what is tested where, and names what is left out."""
     supervisor = "systemd" if host.has_systemd() else "detached"
-    return [f"supervisor: {supervisor}; {host.systemd_version()}; kernel {os.uname().release}", *reasons()]
+    return [f"supervisor: {supervisor}; {host.systemd_version()}; kernel {os.uname().release}",
+            *reasons(config)]
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Repeats at the end what is left out."""
-    for line in reasons():
+    for line in reasons(terminalreporter.config):
         terminalreporter.write_line(line, yellow=True)
 
 
