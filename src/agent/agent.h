@@ -15,6 +15,10 @@
 
 /* --- first.c: what the container's first process does before anything of the image runs --- */
 
+/* Empties the inheritable set of capabilities, which systemd-nspawn leaves full: a program with inheritable file
+ * capabilities would get them for any user (CVE-2022-24769 was that of container engines). 0 or -errno. */
+int first_clear_inheritable(void);
+
 /* Installs the seccomp filter in @filter_fd (an array of struct sock_filter). 0 or -errno. */
 int first_install_seccomp(int filter_fd);
 

@@ -58,8 +58,11 @@ static int first(const Passed *passed, const char *init) {
          * execute. */
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
                 return fail(errno, "Cannot arrange to end with systemd-nspawn");
+        int r = first_clear_inheritable();
+        if (r < 0)
+                return fail(r, "Cannot empty the inheritable capabilities");
         if (passed->filter_fd >= 0) {
-                int r = first_install_seccomp(passed->filter_fd);
+                r = first_install_seccomp(passed->filter_fd);
                 if (r < 0)
                         return fail(r, "Cannot install the seccomp filter");
                 close(passed->filter_fd);

@@ -39,6 +39,10 @@ int pidfd_wait(int pidfd, uint64_t timeout_usec);
 int pidfd_open_cloexec(pid_t pid);
 int pidfd_signal(int pidfd, int signal);
 
+/* Gives back the pages of program and libraries that hold code, for a process that is about to sleep for long: what it
+ * needs on waking is mapped again from the page cache. Best effort. */
+void process_release_code(void);
+
 /* True if the program is somewhere in PATH and executable. */
 bool program_exists(const char *name);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <systemd/sd-bus.h>
 
 #include "base/clock.h"
@@ -99,6 +100,47 @@ static int append_resources(sd_bus_message *message, const Machine *machine) {
                                              machine->memory_max_bytes, "TasksMax", "t", machine->tasks_max);
 }
 
+/* Those device nodes among @binds. */
+static int append_bound_devices(sd_bus_message *message, char *const binds[], const char *access) {
+        for (char *const *bind = binds; bind && *bind; bind++) {
+                _cleanup_free_ char *source = strndup(*bind, strcspn(*bind, ":"));
+                struct stat st;
+
+                if (!source)
+                        return -ENOMEM;
+                if (stat(source, &st) < 0 || !(S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)))
+                        continue;
+                int r = bus_api.sd_bus_message_append(message, "(ss)", source, access);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* The devices of systemd-nspawn@.service, and those that the configuration binds: what gets hold of a node of another one
+ * cannot open it. "closed" has the usual ones, such as /dev/null. */
+static int append_devices(sd_bus_message *message, const Machine *machine) {
+        int r = bus_api.sd_bus_message_append(message, "(sv)", "DevicePolicy", "s", "closed");
+
+        if (r >= 0)
+                r = bus_api.sd_bus_message_open_container(message, 'r', "sv");
+        if (r >= 0)
+                r = bus_api.sd_bus_message_append(message, "s", "DeviceAllow");
+        if (r >= 0)
+                r = bus_api.sd_bus_message_open_container(message, 'v', "a(ss)");
+        if (r >= 0)
+                r = bus_api.sd_bus_message_open_container(message, 'a', "(ss)");
+        if (r >= 0)
+                r = bus_api.sd_bus_message_append(message, "(ss)(ss)", "char-pts", "rw", "/dev/net/tun", "rwm");
+        if (r >= 0)
+                r = append_bound_devices(message, machine->bind, "rw");
+        if (r >= 0)
+                r = append_bound_devices(message, machine->bind_ro, "r");
+        for (int i = 0; r >= 0 && i < 3; i++)
+                r = bus_api.sd_bus_message_close_container(message);
+        return r;
+}
+
 static int append_exec(sd_bus_message *message, char *const argv[], int listen_fd) {
         int r = bus_api.sd_bus_message_append(message, "(sv)(sv)(sv)", "StandardInputFileDescriptor", "h", listen_fd,
                                               "StandardOutput", "s", "journal", "StandardError", "s", "journal");
@@ -145,6 +187,8 @@ static int systemd_start(const Machine *machine, char *const argv[], int listen_
                 r = append_killing(message);
         if (r >= 0)
                 r = append_resources(message, machine);
+        if (r >= 0)
+                r = append_devices(message, machine);
         if (r >= 0)
                 r = append_exec(message, argv, listen_fd);
         if (r >= 0)

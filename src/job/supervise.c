@@ -29,6 +29,9 @@
 /* How old console.log may be while the container runs; at its end it is complete. */
 #define CONSOLE_SAVE_USEC (200 * USEC_PER_MSEC)
 
+/* After so long without an event the supervisor makes itself small. */
+#define REST_USEC (500 * USEC_PER_MSEC)
+
 #define FILTER_MAX_BYTES (64 * 1024)
 
 /* Everything that is to be given back when the machine ends. */
@@ -250,18 +253,23 @@ static void kill_children(void) {
 /* Waits until the container has ended or has to. */
 static int watch(Supervision *s) {
         uint64_t deadline = clock_deadline(s->machine->runtime_max_usec), next_save = 0;
+        bool resting = false; /* there is nothing to do, as in most of a job's life */
 
         while (!s->nspawn_ended && !s->why) {
                 struct pollfd pollfds[2] = {
                         { .fd = s->signal_fd, .events = POLLIN },
                         { .fd = s->console_fd, .events = POLLIN },
                 };
-                int n = poll(pollfds, 2, clock_poll_timeout(deadline));
+                uint64_t until = resting ? deadline : MIN(deadline, clock_deadline(REST_USEC));
+                int n = poll(pollfds, 2, clock_poll_timeout(until));
 
                 if (n < 0 && errno != EINTR)
                         return -errno;
-                if (n == 0)
+                if (n == 0 && until == deadline)
                         s->why = "the job's time limit is over";
+                resting = n == 0;
+                if (resting)
+                        process_release_code();
                 if (n > 0 && pollfds[1].revents) {
                         if (console_read(&s->console, s->console_fd) <= 0) {
                                 closep(&s->console_fd);

@@ -5,6 +5,7 @@ import re
 import json
 import os
 import socket
+import stat
 import subprocess
 import threading
 from pathlib import Path
@@ -124,7 +125,8 @@ def test_system_calls(any_site: Site) -> None:
 
 
 def test_as_systemd_nspawn(make_site, bare: dict[bool, dict]) -> None:
-    """Neither more nor less than nspawn's own filter and capabilities, where the two can be compared."""
+    """Neither more nor less than nspawn's own filter and capabilities, where the two can be compared. But nothing is
+    inheritable."""
     assert bare
     for private_users, expected in bare.items():
         with make_site(private_users=private_users).started() as build:
@@ -133,6 +135,7 @@ def test_as_systemd_nspawn(make_site, bare: dict[bool, dict]) -> None:
             # Without a user namespace device nodes would be real ones: we take that capability away.
             for name in ("CapBnd", "CapEff", "CapInh", "CapPrm"):
                 expected[name] = f"{int(expected[name], 16) & ~CAP_MKNOD:016x}"
+        expected["CapInh"] = f"{0:016x}"
         differing = {key: (results[key], expected[key]) for key in expected if results[key] != expected[key]}
         assert differing == {}, f"ours, nspawn's ({private_users=})"
 
@@ -336,6 +339,21 @@ def test_bind(make_site, tmp_path: Path) -> None:
             assert build.run_script("stat -c %u /srv/ro/from-host").stdout == b"0\n"
     assert len(list((tmp_path / "rw").glob("from-job-*"))) == 2
     assert not (tmp_path / "ro" / "y").exists()
+
+
+def test_bound_devices(make_site, tmp_path: Path) -> None:
+    """A device that the configuration names can be opened. With systemd on the host, no other one can, however its node
+    came in."""
+    loop_control = os.stat("/dev/loop-control").st_rdev
+    os.mknod(tmp_path / "smuggled", 0o666 | stat.S_IFCHR, loop_control)
+    site = make_site(private_users=False, bind=["/dev/loop-control:/srv/control", f"{tmp_path}:/srv/host"])
+    with site.started() as build:
+        assert build.run_script("exec 3<>/srv/control && echo opened").stdout == b"opened\n"
+    site = make_site(private_users=False, bind=[f"{tmp_path}:/srv/host"])
+    if host.has_systemd():
+        with site.started() as build:
+            call = build.start_script("exec 3<>/srv/host/smuggled && echo opened")
+            assert call.wait(60) and b"not permitted" in call.stderr, call.output
 
 
 def test_socket_is_not_for_others(site: Site) -> None:

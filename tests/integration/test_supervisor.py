@@ -42,7 +42,7 @@ def test_visible_on_the_host(any_boot_site: Site) -> None:
             assert "active" == output("systemctl", "is-active", f"{name}.service").strip()
             properties = output("systemctl", "show", f"{name}.service")
             for line in ("Type=notify", "KillMode=mixed", "Slice=machine.slice", "Delegate=yes", "TasksMax=16384",
-                         "CollectMode=inactive-or-failed", "Transient=yes"):
+                         "CollectMode=inactive-or-failed", "Transient=yes", "DevicePolicy=closed"):
                 assert line in properties.splitlines(), line
             assert "RestartForceExitStatus=133" not in properties
             assert all(f"machine.slice/{name}.service" in host.read(f"/proc/{pid}/cgroup") for pid in pids)
