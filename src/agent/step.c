@@ -74,10 +74,10 @@ static int write_script(int source_fd, char *ret_path, size_t size) {
 static int spawn(char *const argv[], char *const envp[], int stdout_fd, int stderr_fd, pid_t *ret) {
         posix_spawn_file_actions_t actions;
         posix_spawnattr_t attributes;
-        sigset_t ignored, none;
+        sigset_t all, none;
 
-        sigemptyset(&ignored);
-        sigaddset(&ignored, SIGPIPE); /* ours; main() ignores it */
+        /* Whatever we, or who started us, ignores. */
+        sigfillset(&all);
         sigemptyset(&none);
         if (chdir("/root") < 0)
                 (void) chdir("/");
@@ -89,7 +89,7 @@ static int spawn(char *const argv[], char *const envp[], int stdout_fd, int stde
                 error = posix_spawn_file_actions_adddup2(&actions, stdout_fd, STDOUT_FILENO);
         if (error == 0)
                 error = posix_spawn_file_actions_adddup2(&actions, stderr_fd, STDERR_FILENO);
-        posix_spawnattr_setsigdefault(&attributes, &ignored);
+        posix_spawnattr_setsigdefault(&attributes, &all);
         posix_spawnattr_setsigmask(&attributes, &none);
         posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
         if (error == 0)

@@ -12,10 +12,12 @@
 #define LONGEST_SOCKET "/jobs/1234567890123456789012345678901234567890/agent.sock"
 #define RUNTIME_DIR_MAX (sizeof(((struct sockaddr_un *) NULL)->sun_path) - sizeof(LONGEST_SOCKET))
 
-/* No control characters: such text goes to command lines, unit properties and logs. */
+/* No control characters, nor what Unicode has besides to end a line (U+0080 to U+009F, U+2028, U+2029): such text goes to
+ * command lines, unit properties and logs. */
 static bool is_printable(const char *text) {
         for (const unsigned char *p = (const unsigned char *) text; *p; p++)
-                if (*p < 0x20 || *p == 0x7f)
+                if (*p < 0x20 || *p == 0x7f || (p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f) ||
+                    (p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9)))
                         return false;
         return text[0] != 0;
 }

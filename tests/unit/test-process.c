@@ -130,8 +130,21 @@ static void test_pidfd(_unused_ void **state) {
         spawn.argv = SHELL("exec sleep 1000");
         assert_int_equal(process_spawn(&spawn, &pid, &pidfd), 0);
         assert_int_equal(pidfd_wait(pidfd, 1000), -ETIMEDOUT);
-        assert_int_equal(pidfd_signal(pidfd, SIGTERM), 0);
+        assert_int_equal(kill(pid, SIGTERM), 0);
         assert_int_equal(pidfd_wait(pidfd, USEC_INFINITY), 0);
+        assert_int_equal(process_wait(pid, &status), 0);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+}
+
+static void test_pidfd_signal(_unused_ void **state) {
+        _cleanup_close_ int pidfd = -EBADF;
+        Spawn spawn = SPAWN_INHERIT;
+        pid_t pid;
+        int status;
+
+        spawn.argv = SHELL("exec sleep 1000");
+        assert_int_equal(process_spawn(&spawn, &pid, &pidfd), 0);
+        assert_int_equal(pidfd_signal(pidfd, SIGTERM), 0);
         assert_int_equal(process_wait(pid, &status), 0);
         assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
         assert_int_equal(pidfd_signal(pidfd, SIGTERM), -ESRCH);
@@ -210,7 +223,7 @@ static void test_clock(_unused_ void **state) {
         assert_true(clock_now_usec() >= now + 2000);
 }
 
-int main(void) {
+int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_run),
                 cmocka_unit_test(test_no_program),
@@ -218,10 +231,12 @@ int main(void) {
                 cmocka_unit_test(test_child_state),
                 cmocka_unit_test(test_swapped_stdio),
                 cmocka_unit_test(test_pidfd),
+                cmocka_unit_test(test_pidfd_signal),
                 cmocka_unit_test(test_die_with_parent),
                 cmocka_unit_test(test_program_exists),
                 cmocka_unit_test(test_signal_name),
                 cmocka_unit_test(test_clock),
         };
+        choose_tests(argc, argv, tests, ELEMENTSOF(tests));
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,9 @@
 #pragma once
 
 /* What every unit test includes: cmocka needs these before it. */
+#include <err.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,6 +38,24 @@ static inline int teardown_directory(void **state) {
 
 static inline const char *row_text(const char *text) {
         return text ? text : "NULL";
+}
+
+/* Which of its tests a program runs, by its arguments: --only PATTERN or --skip PATTERN; without, all. */
+static inline void choose_tests(int argc, char *argv[], const struct CMUnitTest *tests, size_t n) {
+        size_t found = 0;
+
+        if (argc == 1)
+                return;
+        for (size_t i = 0; argc == 3 && i < n; i++)
+                found += fnmatch(argv[2], tests[i].name, 0) == 0;
+        if (found == 0 || found == n)
+                errx(EXIT_FAILURE, "these arguments choose nothing");
+        if (strcmp(argv[1], "--only") == 0)
+                cmocka_set_test_filter(argv[2]);
+        else if (strcmp(argv[1], "--skip") == 0)
+                cmocka_set_skip_filter(argv[2]);
+        else
+                errx(EXIT_FAILURE, "unknown option '%s'", argv[1]);
 }
 
 /* Fails with the row's index and text, so that a table's failing row is found. */

@@ -16,7 +16,20 @@ FUZZ_SECONDS = 20
 
 # The tests that go through most of the code in the least time, for builds that run many times slower.
 SMALL = ("test_job.py", "test_exit.py", "test_cancel.py", "test_identity.py", "test_config.py", "test_badinput.py")
-SMALLEST = ("test_job.py", "test_exit.py")
+SMALLEST = (
+    "test_job.py::test_whole_job[overlay-userns-boot]",
+    "test_job.py::test_whole_job[btrfs-hostids-init]",
+    "test_job.py::test_whole_job[tmpfs-userns-init]",
+    "test_job.py::test_gitlab_config",
+    "test_exit.py::test_stage_order_after_failure",
+    "test_exit.py::test_missing_shell",
+    "test_exit.py::test_unreadable_script",
+    "test_exit.py::test_system_failure_code",
+    "test_exit.py::test_run_without_prepare",
+    "test_exit.py::test_container_that_dies_in_a_step[init]",
+    "test_cancel.py::test_cancelled_job[init]",
+    "test_cancel.py::test_script_timeout",
+)
 
 
 def c_sources() -> list[Path]:
@@ -133,22 +146,6 @@ def check_sanitize(work: Work) -> None:
     work.no_reports(reports, lambda text: True)
 
 
-def check_valgrind(work: Work) -> None:
-    """Unit tests and whole jobs under valgrind."""
-    build = work.session.products["gcc"]
-    reports = work.directory() / "reports"
-    reports.mkdir()
-    valgrind = ["valgrind", "--quiet", "--leak-check=full", "--show-leak-kinds=definite,possible",
-                "--errors-for-leak-kinds=definite,possible", "--error-exitcode=99", "--child-silent-after-fork=yes"]
-    unit(work, build, "--wrap=" + " ".join(valgrind), log="testlog-valgrind")
-    wrapper = work.directory() / "nspawn-runner"
-    command = " ".join([*valgrind, f"--log-file={reports}/%p"])
-    wrapper.write_text(f'#!/bin/sh\nexec {command} {build}/nspawn-runner "$@"\n', encoding="ascii")
-    wrapper.chmod(0o755)
-    integration(work, wrapper, SMALLEST)
-    work.no_reports(reports, lambda text: bool(text.strip()))
-
-
 def with_plain_agent(work: Work, driver: Path) -> Path:
     """The driver beside an agent that runs in any image: one with sanitizers would need their libraries there."""
     directory = work.directory() / "bin"
@@ -184,20 +181,60 @@ cp /var/tmp/build/meson-logs/testlog.junit.xml /out/unit.xml
 exit $status
 """
 
+# `supervise` is started by what /proc/self/exe leads to, which is the program without the wrapper: just as well, as
+# valgrind does not know the system calls for mounts and ID maps.
+VALGRIND = """
+set -eu
+meson setup -Dwerror=true /var/tmp/build /src
+ninja --quiet -C /var/tmp/build
+status=0
+meson test -C /var/tmp/build --no-rebuild --print-errorlogs --setup=valgrind || status=1
+cp /var/tmp/build/meson-logs/testlog-valgrind.junit.xml /out/unit.xml
+meson test -C /var/tmp/build --no-rebuild --list --suite=no-valgrind --suite=python | sed 's/^/NOT RUN: /'
+echo 'NOT RUN: nspawn-runner supervise (mount_setattr and the like)'
+printf '#!/bin/sh\nexec /src/tools/lib/valgrind --log-file=/out/reports/%%p /var/tmp/build/nspawn-runner "$@"\n' \
+        >/var/tmp/nspawn-runner
+chmod +x /var/tmp/nspawn-runner
+"$@" || status=1
+exit $status
+"""
+
+
+def nested(work: Work, suite: str, script: str, driver: str, out: Path, files: tuple[str, ...] = ()) -> None:
+    """Builds in a nested host of @suite, from what its packages give, and runs unit and integration tests there, as
+    the script says."""
+    directory = Path("/src/tests/integration")
+    ended_well = work.try_call(
+        TOOLS / "nested-host", suite, "--cache", work.session.cache, "--bind-ro", f"{SOURCE}:/src",
+        "--bind", f"{out}:/out", "--bind-ro", f"{work.session.products[f'image-{suite}']}:/image",
+        "--setenv", "TMPDIR=/var/tmp", "--chdir", "/src", "--journal", work.session.logs / f"{work.part.name}.journal",
+        "--", "bash", "-c", script, "nested", *pytest_arguments(driver, "/image", "/out/integration.xml"),
+        *([directory / name for name in files] or [directory]))
+    work.junit(out / "unit.xml", out / "integration.xml", ended_well=ended_well)
+
 
 def check_nested(suite: str):
-    """A function that builds and runs everything in a nested host of @suite, from what its packages give."""
+    """A function that builds and runs everything in a nested host of @suite."""
     def check(work: Work) -> None:
-        out = work.directory()
-        pytest = pytest_arguments("/var/tmp/build/nspawn-runner", "/image", "/out/integration.xml")
-        ended_well = work.try_call(
-            TOOLS / "nested-host", suite, "--cache", work.session.cache, "--bind-ro", f"{SOURCE}:/src",
-            "--bind", f"{out}:/out", "--bind-ro", f"{work.session.products[f'image-{suite}']}:/image",
-            "--setenv", "TMPDIR=/var/tmp", "--chdir", "/src",
-            "--journal", work.session.logs / f"{work.part.name}.journal",
-            "--", "bash", "-c", NESTED, "nested", *pytest, "/src/tests/integration")
-        work.junit(out / "unit.xml", out / "integration.xml", ended_well=ended_well)
+        nested(work, suite, NESTED, "/var/tmp/build/nspawn-runner", work.directory())
     return check
+
+
+def valgrind_found(report: str) -> bool:
+    """Whether valgrind has something to say but that it does not know seccomp(2), with which libseccomp only looks
+    what the kernel can do."""
+    return any(line.startswith("==") or ("unhandled" in line and not line.endswith(" syscall: 317"))
+               for line in report.splitlines())
+
+
+def check_valgrind(work: Work) -> None:
+    """Unit tests and whole jobs under valgrind; in Debian 13, as that of Debian 12 does not know openat2()."""
+    out = work.directory()
+    reports = out / "reports"
+    reports.mkdir()
+    nested(work, "trixie", VALGRIND, "/var/tmp/nspawn-runner", out, SMALLEST)
+    work.check("driver ran under valgrind", any(reports.iterdir()))
+    work.no_reports(reports, valgrind_found)
 
 
 def check_vm(work: Work) -> None:
@@ -225,7 +262,7 @@ def check_quickstart(work: Work) -> None:
 
 
 # Parts that do not pass everywhere yet: they run when they are named.
-ON_REQUEST = ("nested-12", "nested-13", "sanitize", "valgrind", "fuzz")
+ON_REQUEST = ("vm",)
 
 
 def all_parts(suite: str) -> list[Part]:
@@ -252,8 +289,8 @@ def all_parts(suite: str) -> list[Part]:
              needs=("gcc", f"guest-{suite}", f"image-{suite}")),
         Part("sanitize", check_sanitize, "unit tests and some of the integration tests under ASan and UBSan",
              needs=("gcc", f"image-{suite}"), lock="machine"),
-        Part("valgrind", check_valgrind, "unit tests and whole jobs under valgrind",
-             needs=("gcc", f"image-{suite}"), lock="machine"),
+        Part("valgrind", check_valgrind, "unit tests and whole jobs under valgrind, in a nested Debian 13",
+             needs=("host-trixie", "image-trixie")),
         Part("bare-trixie", make_tree("bare", "trixie"), product=True),
         Part("quickstart", check_quickstart, "tools/quickstart here, and in a bare nested Debian 13",
              needs=("bare-trixie",), lock="machine"),
