@@ -58,8 +58,10 @@ def mounts() -> list[str]:
 
 
 def cgroups_named(pattern: str) -> list[str]:
-    """Directories below any cgroup hierarchy whose path matches @pattern."""
-    listing = subprocess.run(["find", CGROUPS, "-type", "d"], capture_output=True, text=True, check=False).stdout
+    """Directories below any cgroup hierarchy whose path matches @pattern. Those of nested hosts, in which the same tests
+    may be running just now, are not this host's."""
+    listing = subprocess.run(["find", CGROUPS, "-name", "nspawn-runner-test-*", "-prune", "-o", "-type", "d", "-print"],
+                             capture_output=True, text=True, check=False).stdout
     return [path for path in listing.splitlines() if re.search(pattern, path)]
 
 
