@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "config/problem.h"
+#include "config/setting-type.h"
+
+/* What the definition of an image says: a playbook of ansible, whose first play has variables of ours in `vars:`. All
+ * others, and whatever else is in the file, are ansible's. */
+
+#define DEFINITION_PREFIX "nspawn_runner_"
+
+typedef enum SourceKind {
+        SOURCE_NONE, /* it does not say: the image is made by hand, or from what a command's options say */
+        SOURCE_SUITE,
+        SOURCE_COMMAND,
+        SOURCE_OCI,
+        SOURCE_TARBALL,
+        SOURCE_FROM,
+} SourceKind;
+
+typedef struct Definition {
+        char *name; /* of the image */
+        char *path; /* of the file; absolute if it was found by definition_find() */
+
+        SourceKind source;
+        /* SOURCE_SUITE; all but suite may be NULL, for what the builder takes by itself */
+        char *suite, *mirror, *variant;
+        char *keyring; /* as `tarball`: absolute where `path` is */
+        char **components;
+        char **packages; /* added to those that every image has */
+        /* SOURCE_COMMAND: an argv; of one string: "/bin/sh", "-e", "-c", string. It is meant to run in the definition's
+         * directory, so that "./script" is one beside it. */
+        char **create_command;
+        /* SOURCE_OCI: with a transport as skopeo writes them (docker://..., oci:/path:tag, ...) */
+        char *oci;
+        /* SOURCE_TARBALL: a http(s) URL, which then comes with sha256 (64 lower case digits), or a path (then sha256 may be
+         * NULL); a relative one was completed with the definition's directory */
+        char *tarball, *sha256;
+        /* SOURCE_FROM: name of another image, which may have no definition */
+        char *from;
+        unsigned from_line, from_column;
+
+        bool recreate; /* maintenance makes the image anew instead of updating it */
+        uint64_t keep_generations; /* at least 1: the one in use counts too */
+        char **test; /* argv as create_command, for inside the image; or NULL */
+        bool has_tasks; /* there is something to do for ansible-playbook, in any play */
+
+        /* Machine settings, for definition_apply(). */
+        Settings settings;
+        bool settings_given[SETTINGS_MAX];
+} Definition;
+
+void definition_free(Definition *definition);
+DEFINE_CLEANUP(Definition *, definition_free)
+#define _cleanup_definition_ _cleanup_(definition_freep)
+
+/* Looks for the definition of image @name: NAME.yaml and NAME.yml in definitions_dir, then in root_dir; the first found
+ * wins. @ret_shadowed (may be NULL: then nobody looks) gets one that was found after it, or NULL: worth a warning.
+ * Returns 0; -ENOENT: there is none; -EINVAL for a bad name; or -ENOMEM. */
+int definition_find(const Settings *settings, const char *name, char **ret_path, char **ret_shadowed);
+
+/* Reads the definition of image @name. Returns 0; -EINVAL with @ret_problem filled, for what the file holds; -EFBIG,
+ * -EISDIR, or another -errno from opening or reading it, with @ret_problem untouched. config_problem_format() says all
+ * of them. */
+int definition_load(const char *path, const char *name, Definition **ret, ConfigProblem *ret_problem);
+
+/* The same from memory (tests, fuzzers). */
+int definition_parse(const char *data, size_t size, const char *path, const char *name, Definition **ret,
+                     ConfigProblem *ret_problem);
+
+/* Puts the machine settings that the definition gives over @settings. 0 or -ENOMEM. */
+int definition_apply(const Definition *definition, Settings *settings);
+
+/* The names of the images that have a definition, sorted, each once; NULL where there is none. @ret_unusable (may be
+ * NULL) gets the paths of files that cannot be one, because their names are no images' names. 0 or -errno. */
+int definition_list(const Settings *settings, char ***ret_names, char ***ret_unusable);
+
+/* Sorts @definitions so that each comes after the one that it is made from, where that is among them, and otherwise
+ * leaves their order. Those that depend on themselves by way of others, or on such, come last: their entry of
+ * @ret_problems (@n, in the new order) says why, with line and column; the text of all others is empty. 0 or -ENOMEM. */
+int definition_order(Definition **definitions, size_t n, ConfigProblem *ret_problems);
+
+/* One variable of ours, for who lists them: help and the test of the man page. */
+typedef struct DefinitionVariable {
+        char name[64]; /* with the prefix */
+        const SettingInfo *info;
+        bool machine; /* a machine setting, whose default is what the configuration says */
+} DefinitionVariable;
+
+/* Variable @i, the ones of images first; false after the last. */
+bool definition_variable(size_t i, DefinitionVariable *ret);
