@@ -222,7 +222,8 @@ int cmd_chroot_create(const Invocation *invocation) {
                 return -EPERM;
         }
 
-        int r = build_plan_make(invocation_option(invocation, "suite"), &plan, &problem);
+        BuildRequest request = { .suite = invocation_option(invocation, "suite") };
+        int r = build_plan_make(&request, &plan, &problem);
         if (r == -EINVAL)
                 log_error("%s", problem);
         if (r < 0)

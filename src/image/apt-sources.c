@@ -339,9 +339,27 @@ int mirror_pick(const AptSources *sources, const Distribution *distribution, con
         return 0;
 }
 
-int mirror_sources_list(const Mirror *mirror, const Distribution *distribution, const char *suite, char ***ret_lines) {
+int mirror_replace(Mirror *mirror, const Distribution *distribution, const char *archive) {
+        size_t length = strlen(archive);
+
+        while (length > 0 && archive[length - 1] == '/')
+                length--;
+        char *copy = strndup(archive, length);
+        if (!copy)
+                return -ENOMEM;
+        bool same = streq_null(mirror->archive, copy);
+        free(mirror->archive);
+        mirror->archive = copy;
+
+        if (!same)
+                (void) string_replace(&mirror->keyring, NULL);
+        return distribution->default_security ? 0 : string_replace(&mirror->security, mirror->archive);
+}
+
+int mirror_sources_list(const Mirror *mirror, const Distribution *distribution, const char *suite,
+                        const char *components_with_commas, char ***ret_lines) {
         _cleanup_strv_ char **lines = NULL;
-        _cleanup_free_ char *components = strdup(distribution->components);
+        _cleanup_free_ char *components = strdup(components_with_commas);
         const char *keyring = mirror->keyring ? mirror->keyring : distribution->keyring;
 
         if (!components)

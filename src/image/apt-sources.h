@@ -41,5 +41,12 @@ void mirror_done(Mirror *mirror);
  * provide for the same suite. 0 or -ENOMEM; *ret is empty where nothing fits. */
 int mirror_pick(const AptSources *sources, const Distribution *distribution, const char *codename, Mirror *ret);
 
-/* The lines of a sources.list for @suite: with its updates and, where @mirror has them, security updates. */
-int mirror_sources_list(const Mirror *mirror, const Distribution *distribution, const char *suite, char ***ret_lines);
+/* Makes @archive the one that @mirror, the host's own or an empty one, stands for. Security updates still come from
+ * where the host has them, unless the distribution has them on every mirror; keys for another archive are forgotten.
+ * 0 or -ENOMEM. */
+int mirror_replace(Mirror *mirror, const Distribution *distribution, const char *archive);
+
+/* The lines of a sources.list for @suite and @components (with commas): with its updates and, where @mirror has them,
+ * security updates. */
+int mirror_sources_list(const Mirror *mirror, const Distribution *distribution, const char *suite,
+                        const char *components, char ***ret_lines);

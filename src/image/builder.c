@@ -13,9 +13,37 @@
 
 #define APT_DIRECTORY "/etc/apt"
 
+/* What debootstrap calls "important" is what it makes without being asked for a variant. */
+static const struct {
+        const char *name, *debootstrap; /* NULL: it cannot */
+} variants[] = {
+        { "minbase", "minbase" }, { "essential", NULL }, { "apt", NULL },      { "required", NULL },
+        { "buildd", "buildd" },   { "important", "" },   { "standard", NULL }, { "debootstrap", "" },
+};
+
+#define VARIANT_DEFAULT "minbase"
+
+bool build_variant_known(const char *variant) {
+        for (size_t i = 0; i < ELEMENTSOF(variants); i++)
+                if (streq(variants[i].name, variant))
+                        return true;
+        return false;
+}
+
+/* @variant as debootstrap calls it, "" where it wants to hear nothing; NULL: it does not have it. */
+static const char *debootstrap_variant(const char *variant) {
+        for (size_t i = 0; i < ELEMENTSOF(variants); i++)
+                if (streq(variants[i].name, variant))
+                        return variants[i].debootstrap;
+        return NULL;
+}
+
 void build_plan_done(BuildPlan *plan) {
         free(plan->suite);
         mirror_done(&plan->mirror);
+        free(plan->variant);
+        free(plan->components);
+        free(plan->packages);
         *plan = (BuildPlan){ 0 };
 }
 
@@ -23,17 +51,17 @@ static const char *plan_keyring(const BuildPlan *plan) {
         return plan->mirror.keyring ? plan->mirror.keyring : plan->distribution->keyring;
 }
 
-static int begin_arguments(const BuildPlan *plan, char ***arguments) {
+static int begin_arguments(const BuildPlan *plan, const char *variant, char ***arguments) {
         int r = plan->eatmydata ? strv_extend(arguments, "eatmydata") : 0;
 
         if (r >= 0)
                 r = strv_extend(arguments, plan->builder->program);
+        if (r >= 0 && !isempty(variant))
+                r = strv_extendf(arguments, "--variant=%s", variant);
         if (r >= 0)
-                r = strv_extend(arguments, "--variant=minbase");
+                r = strv_extendf(arguments, "--include=%s", plan->packages);
         if (r >= 0)
-                r = strv_extend(arguments, "--include=" PACKAGES);
-        if (r >= 0)
-                r = strv_extendf(arguments, "--components=%s", plan->distribution->components);
+                r = strv_extendf(arguments, "--components=%s", plan->components);
         if (r >= 0)
                 r = strv_extendf(arguments, "--keyring=%s", plan_keyring(plan));
         return r;
@@ -42,7 +70,7 @@ static int begin_arguments(const BuildPlan *plan, char ***arguments) {
 static int mmdebstrap_arguments(const BuildPlan *plan, const char *target, char ***ret) {
         _cleanup_strv_ char **arguments = NULL, **lines = NULL;
 
-        int r = begin_arguments(plan, &arguments);
+        int r = begin_arguments(plan, plan->variant, &arguments);
         if (r >= 0)
                 r = strv_extend(&arguments, "--mode=root");
         if (r >= 0)
@@ -55,7 +83,7 @@ static int mmdebstrap_arguments(const BuildPlan *plan, const char *target, char 
         if (r >= 0)
                 r = strv_extend(&arguments, target);
         if (r >= 0 && plan->mirror.archive)
-                r = mirror_sources_list(&plan->mirror, plan->distribution, plan->suite, &lines);
+                r = mirror_sources_list(&plan->mirror, plan->distribution, plan->suite, plan->components, &lines);
         for (char **line = lines; r >= 0 && line && *line; line++)
                 r = strv_extend(&arguments, *line);
         if (r < 0)
@@ -67,7 +95,7 @@ static int mmdebstrap_arguments(const BuildPlan *plan, const char *target, char 
 static int debootstrap_arguments(const BuildPlan *plan, const char *target, char ***ret) {
         _cleanup_strv_ char **arguments = NULL;
 
-        int r = begin_arguments(plan, &arguments);
+        int r = begin_arguments(plan, debootstrap_variant(plan->variant), &arguments);
         if (r >= 0)
                 r = strv_extend(&arguments, plan->suite);
         if (r >= 0)
@@ -105,7 +133,7 @@ static const char debootstrap_completion_script[] =
 
 static int debootstrap_completion(const BuildPlan *plan, const char *target, char ***ret) {
         _cleanup_strv_ char **arguments = NULL, **lines = NULL;
-        _cleanup_free_ char *components = strdup(plan->distribution->components);
+        _cleanup_free_ char *components = strdup(plan->components);
         const char *const head[] = { "/bin/sh", "-c", debootstrap_completion_script, "complete", target, plan->suite };
         /* What makes the mirror of the security updates of the default mirror: "+" is the same one. */
         const char *security = suite_is_rolling(plan->distribution, plan->suite) ? "" :
@@ -127,7 +155,7 @@ static int debootstrap_completion(const BuildPlan *plan, const char *target, cha
         if (r >= 0)
                 r = strv_extend(&arguments, security);
         if (r >= 0 && plan->mirror.archive)
-                r = mirror_sources_list(&plan->mirror, plan->distribution, plan->suite, &lines);
+                r = mirror_sources_list(&plan->mirror, plan->distribution, plan->suite, plan->components, &lines);
         for (char **line = lines; r >= 0 && line && *line; line++)
                 r = strv_extend(&arguments, *line);
         if (r < 0)
@@ -189,14 +217,57 @@ static int find_suite(const char *suite, const HostSystem *host, BuildPlan *plan
         return 0;
 }
 
-static int find_mirror(const HostSystem *host, BuildPlan *plan) {
+static int host_mirror(const HostSystem *host, const Distribution *distribution, Mirror *ret) {
         _cleanup_apt_sources_ AptSources sources = { 0 };
 
         /* Of another distribution the host's apt knows nothing. */
-        if (!streq_null(host->id, plan->distribution->name) || !host->codename)
+        if (!streq_null(host->id, distribution->name) || !host->codename)
                 return 0;
         int r = apt_sources_read(APT_DIRECTORY, &sources);
-        return r < 0 ? r : mirror_pick(&sources, plan->distribution, host->codename, &plan->mirror);
+        return r < 0 ? r : mirror_pick(&sources, distribution, host->codename, ret);
+}
+
+static int find_mirror(const BuildRequest *request, const HostSystem *host, BuildPlan *plan) {
+        int r = host_mirror(host, plan->distribution, &plan->mirror);
+        if (r >= 0 && request->mirror)
+                r = mirror_replace(&plan->mirror, plan->distribution, request->mirror);
+        if (r >= 0 && request->keyring)
+                r = string_replace(&plan->mirror.keyring, request->keyring);
+        return r;
+}
+
+static int join(char **text, char *const *words) {
+        for (; words && *words; words++) {
+                char *longer;
+
+                int r = *text ? string_printf(&longer, "%s,%s", *text, *words) : string_printf(&longer, "%s", *words);
+                if (r < 0)
+                        return r;
+                free(*text);
+                *text = longer;
+        }
+        return 0;
+}
+
+static int find_packages(const BuildRequest *request, BuildPlan *plan) {
+        int r = string_replace(&plan->packages, PACKAGES);
+        if (r >= 0)
+                r = join(&plan->packages, request->packages);
+        if (r >= 0)
+                r = join(&plan->components, request->components);
+        if (r >= 0 && !plan->components)
+                r = string_replace(&plan->components, plan->distribution->components);
+        return r;
+}
+
+static int find_variant(const BuildRequest *request, BuildPlan *plan, char **ret_problem) {
+        const char *variant = request->variant ? request->variant : VARIANT_DEFAULT;
+
+        if (!build_variant_known(variant))
+                return problem(ret_problem, "There is no variant '%s' of Debian and Ubuntu.", variant);
+        if (plan->builder == &builder_debootstrap && !debootstrap_variant(variant))
+                return problem(ret_problem, "Variant '%s' needs mmdebstrap, which is not installed.", variant);
+        return string_replace(&plan->variant, variant);
 }
 
 /* Where the distribution's keyring has only the newer of its two names, that one it is. */
@@ -211,7 +282,20 @@ static int find_keyring(BuildPlan *plan) {
         return access(newer, R_OK) < 0 ? 0 : string_replace(&plan->mirror.keyring, newer);
 }
 
-int build_plan_make(const char *suite, BuildPlan *ret, char **ret_problem) {
+/* The keyring that the request names, or the one that the distribution has. */
+static int check_keyring(const BuildRequest *request, BuildPlan *plan, char **ret_problem) {
+        int r = find_keyring(plan);
+
+        if (r < 0 || access(plan_keyring(plan), R_OK) >= 0)
+                return r;
+        if (request->keyring)
+                return problem(ret_problem, "The keyring %s cannot be read: %s.", request->keyring, strerror(errno));
+        return problem(ret_problem,
+                       "%s, with the keys that %s's packages are signed with, is missing: install the package %s.",
+                       plan_keyring(plan), plan->distribution->label, plan->distribution->keyring_package);
+}
+
+int build_plan_make(const BuildRequest *request, BuildPlan *ret, char **ret_problem) {
         _cleanup_build_plan_ BuildPlan plan = { .builder = find_builder() };
         _cleanup_(host_system_done) HostSystem host = { 0 };
 
@@ -221,20 +305,17 @@ int build_plan_make(const char *suite, BuildPlan *ret, char **ret_problem) {
         int r = host_system_read(&host);
         if (r == -ENOMEM)
                 return r;
-        r = find_suite(suite, &host, &plan, ret_problem);
+        r = find_suite(request->suite, &host, &plan, ret_problem);
         if (r >= 0)
-                r = find_mirror(&host, &plan);
+                r = find_variant(request, &plan, ret_problem);
+        if (r >= 0)
+                r = find_packages(request, &plan);
+        if (r >= 0)
+                r = find_mirror(request, &host, &plan);
+        if (r >= 0)
+                r = check_keyring(request, &plan, ret_problem);
         if (r < 0)
                 return r;
-
-        r = find_keyring(&plan);
-        if (r < 0)
-                return r;
-        if (access(plan_keyring(&plan), R_OK) < 0)
-                return problem(ret_problem,
-                               "%s, with the keys that %s's packages are signed with, is missing: install "
-                               "the package %s.",
-                               plan_keyring(&plan), plan.distribution->label, plan.distribution->keyring_package);
 
         plan.eatmydata = program_exists("eatmydata");
         *ret = plan;

@@ -19,8 +19,9 @@ typedef struct Builder {
 
 /* What is asked for; whatever is NULL is chosen. The strings belong to the caller. */
 typedef struct BuildRequest {
-        const char *suite;   /* NULL: the host's own */
-        const char *mirror;  /* URL of the archive; NULL: the host's mirror for its own distribution, else the builder's */
+        const char *suite; /* NULL: the host's own */
+        const char
+                *mirror; /* URL of the archive; NULL: the host's mirror for its own distribution, else the builder's */
         const char *keyring; /* file with the keys that sign it */
         const char *variant; /* as of mmdebstrap(1) */
         char *const *components;

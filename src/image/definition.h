@@ -40,10 +40,10 @@ typedef struct Definition {
         char *from;
         unsigned from_line, from_column;
 
-        bool recreate; /* maintenance makes the image anew instead of updating it */
+        bool recreate;             /* maintenance makes the image anew instead of updating it */
         uint64_t keep_generations; /* at least 1: the one in use counts too */
-        char **test; /* argv as create_command, for inside the image; or NULL */
-        bool has_tasks; /* there is something to do for ansible-playbook, in any play */
+        char **test;               /* argv as create_command, for inside the image; or NULL */
+        bool has_tasks;            /* there is something to do for ansible-playbook, in any play */
 
         /* Machine settings, for definition_apply(). */
         Settings settings;

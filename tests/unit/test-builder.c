@@ -232,7 +232,8 @@ static void test_mirror_pick(void **state) {
         }
 }
 
-#define PACKAGES "--include=git,ca-certificates,systemd,systemd-sysv,dbus,python3"
+#define PACKAGE_LIST "git,ca-certificates,systemd,systemd-sysv,dbus,python3"
+#define PACKAGES "--include=" PACKAGE_LIST
 #define DEBIAN_KEYRING "/usr/share/keyrings/debian-archive-keyring.gpg"
 #define UBUNTU_KEYRING "/usr/share/keyrings/ubuntu-archive-keyring.gpg"
 
@@ -243,6 +244,7 @@ static void test_arguments(void **state) {
                 Mirror mirror;
                 bool eatmydata;
                 const char *arguments;
+                const char *variant, *components, *packages;
         } table[] = {
                 { &builder_mmdebstrap,
                   "trixie",
@@ -279,16 +281,44 @@ static void test_arguments(void **state) {
                   true,
                   "eatmydata|debootstrap|--variant=minbase|" PACKAGES
                   "|--components=main,universe|--keyring=" UBUNTU_KEYRING "|jammy|/t" },
+                { &builder_mmdebstrap,
+                  "bookworm",
+                  { (char *) "http://m.example/debian", NULL, NULL },
+                  false,
+                  "mmdebstrap|--variant=apt|--include=git,vim,zsh|--components=main,contrib|--keyring=" DEBIAN_KEYRING
+                  "|--mode=root|--format=directory|--|bookworm|/t"
+                  "|deb [signed-by=" DEBIAN_KEYRING "] http://m.example/debian bookworm main contrib"
+                  "|deb [signed-by=" DEBIAN_KEYRING "] http://m.example/debian bookworm-updates main contrib",
+                  "apt",
+                  "main,contrib",
+                  "git,vim,zsh" },
+                { &builder_debootstrap,
+                  "sid",
+                  { NULL, NULL, NULL },
+                  false,
+                  "debootstrap|--variant=buildd|" PACKAGES "|--components=main|--keyring=" DEBIAN_KEYRING "|sid|/t",
+                  "buildd" },
+                /* what debootstrap has no name for is what it does without one */
+                { &builder_debootstrap,
+                  "sid",
+                  { NULL, NULL, NULL },
+                  false,
+                  "debootstrap|" PACKAGES "|--components=main|--keyring=" DEBIAN_KEYRING "|sid|/t",
+                  "important" },
         };
 
         (void) state;
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 _cleanup_strv_ char **argv = NULL;
+                const Distribution *distribution = suite_distribution(table[i].suite, &(HostSystem){ 0 });
                 BuildPlan plan = {
                         .builder = table[i].builder,
-                        .distribution = suite_distribution(table[i].suite, &(HostSystem){ 0 }),
+                        .distribution = distribution,
                         .suite = (char *) table[i].suite,
                         .mirror = table[i].mirror,
+                        .variant = (char *) (table[i].variant ? table[i].variant : "minbase"),
+                        .components = (char *) (table[i].components ? table[i].components : distribution->components),
+                        .packages = (char *) (table[i].packages ? table[i].packages : PACKAGE_LIST),
                         .eatmydata = table[i].eatmydata,
                 };
 
@@ -317,11 +347,13 @@ static void test_completion(void **state) {
         assert_null(builder_mmdebstrap.completion);
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 _cleanup_strv_ char **argv = NULL;
+                const Distribution *distribution = suite_distribution(table[i].suite, &(HostSystem){ 0 });
                 BuildPlan plan = {
                         .builder = &builder_debootstrap,
-                        .distribution = suite_distribution(table[i].suite, &(HostSystem){ 0 }),
+                        .distribution = distribution,
                         .suite = (char *) table[i].suite,
                         .mirror = { (char *) table[i].mirror, (char *) table[i].security, NULL },
+                        .components = (char *) distribution->components,
                 };
 
                 assert_int_equal(plan.builder->completion(&plan, "/t", &argv), 0);
@@ -330,6 +362,115 @@ static void test_completion(void **state) {
                 _cleanup_free_ char *text = join(argv + 4);
                 assert_row(streq(text, table[i].expected), i, text);
         }
+}
+
+static void test_mirror_replace(void **state) {
+        static const struct {
+                const char *suite;
+                Mirror host; /* what is known before */
+                const char *archive, *expected_archive, *security, *keyring;
+        } table[] = {
+                { "trixie", { NULL, NULL, NULL }, "http://n.example/debian/", "http://n.example/debian", NULL, NULL },
+                /* the security updates stay, keys for other archives go */
+                { "trixie",
+                  { (char *) "http://m.example/debian", (char *) "http://s.example/security", (char *) "/etc/own.gpg" },
+                  "http://n.example/debian",
+                  "http://n.example/debian",
+                  "http://s.example/security",
+                  NULL },
+                { "trixie",
+                  { (char *) "http://m.example/debian", NULL, (char *) "/etc/own.gpg" },
+                  "http://m.example/debian/",
+                  "http://m.example/debian",
+                  NULL,
+                  "/etc/own.gpg" },
+                /* each mirror has them */
+                { "jammy",
+                  { (char *) "http://m.example/ubuntu", (char *) "http://s.example/ubuntu", NULL },
+                  "http://n.example/ubuntu",
+                  "http://n.example/ubuntu",
+                  "http://n.example/ubuntu",
+                  NULL },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                const Distribution *distribution = suite_distribution(table[i].suite, &(HostSystem){ 0 });
+                _cleanup_mirror_ Mirror mirror = { 0 };
+
+                assert_int_equal(string_replace(&mirror.archive, table[i].host.archive), 0);
+                assert_int_equal(string_replace(&mirror.security, table[i].host.security), 0);
+                assert_int_equal(string_replace(&mirror.keyring, table[i].host.keyring), 0);
+                assert_int_equal(mirror_replace(&mirror, distribution, table[i].archive), 0);
+                assert_row(streq(mirror.archive, table[i].expected_archive), i, mirror.archive);
+                assert_row(streq_null(mirror.security, table[i].security), i, mirror.security);
+                assert_row(streq_null(mirror.keyring, table[i].keyring), i, mirror.keyring);
+        }
+}
+
+static void write_program(void **state, const char *name) {
+        _cleanup_free_ char *path = NULL;
+
+        write_file(state, name, "#!/bin/sh\n");
+        assert_int_equal(string_printf(&path, "%s/%s", (char *) *state, name), 0);
+        assert_int_equal(chmod(path, 0755), 0);
+}
+
+/* Requests to a host that has debootstrap only, and then mmdebstrap too. */
+static void test_plan(void **state) {
+        _cleanup_free_ char *path = strdup(getenv("PATH")), *keyring = NULL, *missing = NULL;
+        char *components[] = { (char *) "main", (char *) "contrib", NULL }, *packages[] = { (char *) "vim", NULL };
+        static const struct {
+                const char *suite, *variant;
+                bool mmdebstrap;
+                const char *problem; /* a part of it; NULL: none */
+        } table[] = {
+                { "trixie", NULL, false, NULL },
+                { "trixie", "buildd", false, NULL },
+                { "trixie", "apt", false, "needs mmdebstrap" },
+                { "trixie", "apt", true, NULL },
+                { "trixie", "nosuch", true, "no variant 'nosuch'" },
+                { "nosuchsuite", NULL, true, "'nosuchsuite' is no suite" },
+        };
+
+        write_file(state, "own.gpg", "x");
+        assert_int_equal(string_printf(&keyring, "%s/own.gpg", (char *) *state), 0);
+        assert_int_equal(string_printf(&missing, "%s/none.gpg", (char *) *state), 0);
+        assert_int_equal(setenv("PATH", *state, 1), 0);
+        write_program(state, "debootstrap");
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_build_plan_ BuildPlan plan = { 0 };
+                _cleanup_free_ char *problem = NULL;
+                BuildRequest request = { .suite = table[i].suite,
+                                         .mirror = "http://n.example/debian/",
+                                         .keyring = keyring,
+                                         .variant = table[i].variant,
+                                         .components = components,
+                                         .packages = packages };
+
+                if (table[i].mmdebstrap) {
+                        write_program(state, "mmdebstrap");
+                        write_program(state, "apt-get");
+                }
+                int r = build_plan_make(&request, &plan, &problem);
+                if (table[i].problem) {
+                        assert_row(r == -EINVAL && strstr(problem, table[i].problem), i, problem);
+                        continue;
+                }
+                assert_row(r == 0, i, problem);
+                assert_row(streq(plan.components, "main,contrib"), i, plan.components);
+                assert_row(streq(plan.packages, PACKAGE_LIST ",vim"), i, plan.packages);
+                assert_row(streq(plan.mirror.archive, "http://n.example/debian"), i, plan.mirror.archive);
+                assert_row(streq(plan.mirror.keyring, keyring), i, plan.mirror.keyring);
+                assert_row(streq(plan.variant, table[i].variant ? table[i].variant : "minbase"), i, plan.variant);
+        }
+
+        _cleanup_build_plan_ BuildPlan plan = { 0 };
+        _cleanup_free_ char *problem = NULL;
+        assert_int_equal(build_plan_make(&(BuildRequest){ .suite = "trixie", .keyring = missing }, &plan, &problem),
+                         -EINVAL);
+        assert_non_null(strstr(problem, "none.gpg cannot be read"));
+        assert_int_equal(setenv("PATH", path, 1), 0);
 }
 
 static bool environment_has(char *const *environment, const char *variable) {
@@ -370,6 +511,8 @@ int main(void) {
                 cmocka_unit_test(test_mirror_pick),
                 cmocka_unit_test(test_arguments),
                 cmocka_unit_test(test_completion),
+                cmocka_unit_test(test_mirror_replace),
+                cmocka_unit_test_setup_teardown(test_plan, setup_directory, teardown_directory),
                 cmocka_unit_test(test_environment),
                 cmocka_unit_test(test_step),
         };
