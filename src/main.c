@@ -37,18 +37,12 @@ static int load_settings(const Arguments *arguments, Settings *settings, char pr
         ConfigProblem found = { 0 };
 
         int r = config_file_read(path, settings, &found);
-        if (r == -EINVAL && found.line > 0)
-                snprintf(problem, 512, "%s:%u:%u: %s", path, found.line, found.column, found.text);
-        else if (r == -EINVAL)
-                snprintf(problem, 512, "%s: %s", path, found.text);
-        else if (r == -EFBIG)
-                snprintf(problem, 512, "%s: larger than %zu KiB", path, CONFIG_FILE_MAX_BYTES / 1024);
-        else if (r < 0 && (r != -ENOENT || arguments->config_file))
-                snprintf(problem, 512, "Cannot read configuration file '%s': %s", path, strerror(-r));
-        else
+        if (r == -ENOENT && !arguments->config_file)
                 r = 0;
-        if (r < 0)
+        if (r < 0) {
+                config_problem_format("configuration file", path, r, &found, problem, 512);
                 return r;
+        }
 
         if (arguments->root) {
                 const char *expect = NULL;

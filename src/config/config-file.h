@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "config/problem.h"
 #include "config/settings.h"
 
 #define CONFIG_FILE_DEFAULT "/etc/nspawn-runner.yaml"
-
-/* Larger files are refused. */
-#define CONFIG_FILE_MAX_BYTES ((size_t) 256 * 1024)
-
-/* Where and why reading stopped. */
-typedef struct ConfigProblem {
-        unsigned line, column; /* from 1; 0 where the whole file is meant */
-        char text[256];
-} ConfigProblem;
 
 /* Reads the YAML file @path (one mapping of setting to value) over @settings. Returns 0; -EINVAL with @ret_problem
  * filled, for what the file holds; -EFBIG, -EISDIR, or another -errno from opening or reading it, with @ret_problem

@@ -12,6 +12,9 @@ typedef struct ConfigProblem {
         char text[256];
 } ConfigProblem;
 
+/* Reads the file whole: 0, -EFBIG, -EISDIR or another -errno. */
+int config_data_read(const char *path, char **ret_data, size_t *ret_size);
+
 /* Says in one sentence that @path (a @what, as in "configuration file") could not be used: what @problem says for an
  * @error of -EINVAL, else what the error means. */
 void config_problem_format(const char *what, const char *path, int error, const ConfigProblem *problem, char *buffer,

@@ -4,17 +4,15 @@
 #include <sys/un.h>
 
 #include "base/string.h"
+#include "config/image-name.h"
 #include "config/setting-type.h"
-#include "image/image.h"
 #include "storage/storage.h"
 
 /* The longest path below the runtime directory that a socket has: its job's id is at most 40 bytes. */
 #define LONGEST_SOCKET "/jobs/1234567890123456789012345678901234567890/agent.sock"
 #define RUNTIME_DIR_MAX (sizeof(((struct sockaddr_un *) NULL)->sun_path) - sizeof(LONGEST_SOCKET))
 
-/* No control characters, nor what Unicode has besides to end a line (U+0080 to U+009F, U+2028, U+2029): such text goes to
- * command lines, unit properties and logs. */
-static bool is_printable(const char *text) {
+bool text_is_printable(const char *text) {
         for (const unsigned char *p = (const unsigned char *) text; *p; p++)
                 if (*p < 0x20 || *p == 0x7f || (p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f) ||
                     (p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9)))
@@ -42,7 +40,7 @@ static bool is_normalized(const char *text, size_t length) {
 }
 
 bool text_is_absolute_path(const char *text) {
-        return is_printable(text) && is_normalized(text, strlen(text)) && !streq(text, "/");
+        return text_is_printable(text) && is_normalized(text, strlen(text)) && !streq(text, "/");
 }
 
 bool text_is_runtime_dir(const char *text) {
@@ -58,11 +56,11 @@ bool text_is_image_name(const char *text) {
 }
 
 bool text_is_image_glob(const char *text) {
-        return is_printable(text) && !strchr(text, '/');
+        return text_is_printable(text) && !strchr(text, '/');
 }
 
 bool text_is_shell(const char *text) {
-        return text_is_absolute_path(text) || (is_printable(text) && !strpbrk(text, "/ ") && text[0] != '-' &&
+        return text_is_absolute_path(text) || (text_is_printable(text) && !strpbrk(text, "/ ") && text[0] != '-' &&
                                                !streq(text, ".") && !streq(text, ".."));
 }
 
@@ -77,7 +75,7 @@ bool text_is_system_call(const char *text) {
 }
 
 bool text_is_bind(const char *text) {
-        if (!is_printable(text))
+        if (!text_is_printable(text))
                 return false;
 
         size_t n = strcspn(text, ":");

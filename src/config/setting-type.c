@@ -45,7 +45,23 @@ static int scale_decimal(uint64_t whole, uint64_t fraction, uint64_t unit, uint6
         return 0;
 }
 
+const char *setting_expect(const SettingInfo *info, int error) {
+        return error == -ERANGE && info->expect ? info->expect : info->type->expect;
+}
+
 /* --- booleans and choices --- */
+
+/* For values that own nothing. */
+#define DEFINE_COPY(name, type)                              \
+        static int name##_copy(const void *from, void *to) { \
+                *(type *) to = *(const type *) from;         \
+                return 0;                                    \
+        }
+DEFINE_COPY(boolean, bool)
+DEFINE_COPY(boot, BootMode)
+DEFINE_COPY(network, NetworkMode)
+DEFINE_COPY(number, uint64_t)
+DEFINE_COPY(memory, MemorySize)
 
 static int parse_boolean(const char *text, bool *ret) {
         static const char *const names[2][6] = {
@@ -74,6 +90,7 @@ const SettingType setting_boolean = {
         .expect = "yes or no",
         .assign = boolean_assign,
         .format = boolean_format,
+        .copy = boolean_copy,
 };
 
 static int boot_assign(_unused_ const SettingInfo *info, const char *text, void *value) {
@@ -98,6 +115,7 @@ const SettingType setting_boot = {
         .expect = "auto, yes or no",
         .assign = boot_assign,
         .format = boot_format,
+        .copy = boot_copy,
 };
 
 static const char *const network_names[] = { [NETWORK_HOST] = "host", [NETWORK_NONE] = "none" };
@@ -119,6 +137,7 @@ const SettingType setting_network = {
         .expect = "host or none",
         .assign = network_assign,
         .format = network_format,
+        .copy = network_copy,
 };
 
 /* --- numbers --- */
@@ -152,6 +171,7 @@ const SettingType setting_number = {
         .expect = "a whole number",
         .assign = number_assign,
         .format = number_format,
+        .copy = number_copy,
 };
 
 typedef struct Unit {
@@ -258,6 +278,7 @@ const SettingType setting_time = {
         .expect = "a time such as 30s, 2min or infinity",
         .assign = time_assign,
         .format = time_format,
+        .copy = number_copy,
 };
 
 /* --- sizes --- */
@@ -325,6 +346,7 @@ const SettingType setting_memory = {
         .expect = "a size such as 512M or 2G, a percentage of the host's memory such as 30%, or infinity",
         .assign = memory_assign,
         .format = memory_format,
+        .copy = memory_copy,
 };
 
 /* --- strings and lists --- */
@@ -381,9 +403,14 @@ static void string_clear(void *value) {
         *(char **) value = NULL;
 }
 
+static int string_copy(const void *from, void *to) {
+        return string_replace(to, *(char *const *) from);
+}
+
 const SettingType setting_string = {
         .assign = string_assign,
         .format = string_format,
+        .copy = string_copy,
         .clear = string_clear,
 };
 
@@ -391,6 +418,7 @@ const SettingType setting_optional_string = {
         .nullable = true,
         .assign = string_assign,
         .format = string_format,
+        .copy = string_copy,
         .clear = string_clear,
 };
 
@@ -422,10 +450,50 @@ static void list_clear(void *value) {
         *(char ***) value = NULL;
 }
 
+static int list_copy(const void *from, void *to) {
+        char **copy = NULL;
+
+        int r = strv_copy(*(char **const *) from, &copy);
+        if (r < 0)
+                return r;
+        list_clear(to);
+        *(char ***) to = copy;
+        return 0;
+}
+
 const SettingType setting_list = {
         .is_list = true,
         .nullable = true,
         .assign = list_assign,
         .format = list_format,
+        .copy = list_copy,
+        .clear = list_clear,
+};
+
+static int command_assign_text(const SettingInfo *info, const char *text, void *value) {
+        static const char *const shell[] = { "/bin/sh", "-e", "-c" };
+        _cleanup_strv_ char **command = NULL;
+
+        if (!info->check(text))
+                return -ERANGE;
+        int r = 0;
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(shell); i++)
+                r = strv_extend(&command, shell[i]);
+        if (r >= 0)
+                r = strv_extend(&command, text);
+        if (r < 0)
+                return r;
+        list_clear(value);
+        *(char ***) value = TAKE_PTR(command);
+        return 0;
+}
+
+const SettingType setting_command = {
+        .is_list = true,
+        .nullable = true,
+        .assign = list_assign,
+        .assign_text = command_assign_text,
+        .format = list_format,
+        .copy = list_copy,
         .clear = list_clear,
 };

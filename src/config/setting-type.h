@@ -12,6 +12,7 @@ struct SettingInfo {
         size_t offset;            /* of the value in Settings */
         const char *default_text; /* as it is written in a configuration file */
         const char *help;
+        bool machine;       /* may be given for an image, too */
         uint64_t min, max;  /* of numbers and times (microseconds), inclusive; a @max of 0 stands for no limit */
         const char *expect; /* what is said about values out of that range, or refused by @check */
 
@@ -27,12 +28,28 @@ struct SettingType {
 
         /* Returns 0, -EINVAL, -ERANGE (said by the row's @expect) or -ENOMEM, with the value untouched. */
         int (*assign)(const SettingInfo *info, const char *text, void *value);
+        /* The same for a list that may also be given as one text; NULL: it may not. */
+        int (*assign_text)(const SettingInfo *info, const char *text, void *value);
         int (*format)(const void *value, char **ret);
+        /* Puts @from over @to: 0 or -ENOMEM, with @to as it was. */
+        int (*copy)(const void *from, void *to);
         void (*clear)(void *value); /* frees what the value owns and unsets it; NULL: nothing to free */
 };
 
 extern const SettingType setting_boolean, setting_boot, setting_network, setting_number, setting_time, setting_memory,
-        setting_string, setting_optional_string, setting_list;
+        setting_string, setting_optional_string, setting_list, setting_command;
+
+/* What is said about a value for which assign() returned @error: completes "NAME must be ...". */
+const char *setting_expect(const SettingInfo *info, int error);
+
+/* The value of a setting. */
+void *setting_field(const Settings *settings, const SettingInfo *info);
+/* Puts one setting of @from over that of @to: 0 or -ENOMEM. */
+int setting_copy(const Settings *from, Settings *to, const SettingInfo *info);
+
+/* Not empty, no control characters, nor what Unicode has besides to end a line (U+0080 to U+009F, U+2028, U+2029): for
+ * text that goes to command lines, unit properties and logs. */
+bool text_is_printable(const char *text);
 
 /* Checks for the table. */
 bool text_is_absolute_path(const char *text); /* normalized, not "/" */

@@ -11,6 +11,7 @@
 
 #define NAMED(setting, field, kind) .name = setting, .type = &setting_##kind, .offset = offsetof(Settings, field)
 #define ROW(field, kind) NAMED(#field, field, kind)
+#define MACHINE(field, kind) ROW(field, kind), .machine = true
 
 #define EXPECT_PATH "an absolute path without '.', '..', doubled or trailing slashes"
 #define EXPECT_MEMORY "at least 1M (is a suffix K, M, G or T missing?) and at most 100%"
@@ -24,21 +25,23 @@ static const SettingInfo table[] = {
         { ROW(runtime_dir, string), .default_text = "/run/nspawn-runner",
           .help = "directory for the state of the jobs that exist now, on a tmpfs", .check = text_is_runtime_dir,
           .expect = EXPECT_PATH ", and at most 50 bytes long, for the names of sockets have a limit" },
-        { ROW(storage, string), .default_text = "auto", .help = "how a job gets its own copy of the image",
+        { MACHINE(storage, string), .default_text = "auto", .help = "how a job gets its own copy of the image",
           .check = text_is_storage, .expect = "auto, overlay, btrfs or tmpfs" },
-        { ROW(tmpfs_size, memory), .default_text = "50%", .help = "how much a job may write with storage tmpfs",
+        { MACHINE(tmpfs_size, memory), .default_text = "50%", .help = "how much a job may write with storage tmpfs",
           .min = MEMORY_MIN, .expect = EXPECT_MEMORY },
-        { ROW(boot, boot), .default_text = "auto",
+        { MACHINE(boot, boot), .default_text = "auto",
           .help = "start the image's systemd (auto: if it has one), so that jobs can use services" },
-        { ROW(private_users, boolean), .default_text = "yes",
+        { MACHINE(private_users, boolean), .default_text = "yes",
           .help = "map the users of each job to a range of their own: root inside is not root of the host" },
+        { ROW(definitions_dir, string), .default_text = "/etc/nspawn-runner",
+          .help = "directory of the images' definitions", .check = text_is_absolute_path, .expect = EXPECT_PATH },
         { ROW(default_image, optional_string), .default_text = "null", .help = "image of jobs that name none",
           .check = text_is_image_name,
           .expect = "the name of an image: printable ASCII without blanks and '/', not beginning with '.' or '-'" },
         { ROW(allowed_images, list), .default_text = "[]",
           .help = "patterns (as in *-small) of images that jobs may name; empty: all", .check = text_is_image_glob,
           .expect = "names or patterns of images, without '/' and control characters" },
-        { ROW(shell, optional_string), .default_text = "null",
+        { MACHINE(shell, optional_string), .default_text = "null",
           .help = "shell that runs the scripts; null: bash if the image has it, else sh", .check = text_is_shell,
           .expect = "an absolute path or the bare name of a program" },
         { ROW(builds_dir, string), .default_text = "/builds",
@@ -47,34 +50,35 @@ static const SettingInfo table[] = {
         { ROW(cache_dir, string), .default_text = "/cache",
           .help = "directory inside the container for GitLab's caches", .check = text_is_absolute_path,
           .expect = EXPECT_PATH },
-        { ROW(cpu_weight, number), .default_text = "50",
+        { MACHINE(cpu_weight, number), .default_text = "50",
           .help = "share of the processor of a job next to others', which have 100", .min = 1, .max = 10000,
           .expect = "a number from 1 to 10000" },
-        { ROW(memory_high, memory), .default_text = "30%", .help = "memory above which a job is slowed down",
+        { MACHINE(memory_high, memory), .default_text = "30%", .help = "memory above which a job is slowed down",
           .min = MEMORY_MIN, .expect = EXPECT_MEMORY },
-        { ROW(memory_max, memory), .default_text = "40%", .help = "memory above which a job's processes are killed",
+        { MACHINE(memory_max, memory), .default_text = "40%", .help = "memory above which a job's processes are killed",
           .min = MEMORY_MIN, .expect = EXPECT_MEMORY },
-        { ROW(tasks_max, number), .default_text = "16384", .help = "how many processes and threads a job may have",
+        { MACHINE(tasks_max, number), .default_text = "16384", .help = "how many processes and threads a job may have",
           .min = 1, .expect = "a number above 0, or infinity" },
-        { NAMED("start_timeout", start_timeout_usec, time), .default_text = "60s",
+        { NAMED("start_timeout", start_timeout_usec, time), .machine = true, .default_text = "60s",
           .help = "how long a container may take to start", .min = USEC_PER_SEC, .expect = "at least 1s" },
-        { NAMED("kill_timeout", kill_timeout_usec, time), .default_text = "10s",
+        { NAMED("kill_timeout", kill_timeout_usec, time), .machine = true, .default_text = "10s",
           .help = "how long what a cancelled step started may take to end before it is killed" },
-        { ROW(seccomp, boolean), .default_text = "yes", .help = "refuse system calls that containers have no use for" },
-        { ROW(system_call_filter, list), .default_text = "[]",
+        { MACHINE(seccomp, boolean), .default_text = "yes",
+          .help = "refuse system calls that containers have no use for" },
+        { MACHINE(system_call_filter, list), .default_text = "[]",
           .help = "system calls and @groups allowed besides, as in ['@keyring', bpf]", .check = text_is_system_call,
           .expect = "names of system calls, or of groups of them as in @keyring" },
-        { ROW(network, network), .default_text = "host", .help = "network of the jobs: the host's, or none" },
-        { ROW(bind, list), .default_text = "[]",
+        { MACHINE(network, network), .default_text = "host", .help = "network of the jobs: the host's, or none" },
+        { MACHINE(bind, list), .default_text = "[]",
           .help = "files and directories of the host, writable inside, as SOURCE[:TARGET]", .check = text_is_bind,
           .expect = EXPECT_BIND },
-        { ROW(bind_ro, list), .default_text = "[]", .help = "the same, read-only", .check = text_is_bind,
+        { MACHINE(bind_ro, list), .default_text = "[]", .help = "the same, read-only", .check = text_is_bind,
           .expect = EXPECT_BIND },
 };
 
 _Static_assert(ELEMENTSOF(table) <= SETTINGS_MAX, "who notes something for each setting needs more room");
 
-static void *field(const Settings *settings, const SettingInfo *info) {
+void *setting_field(const Settings *settings, const SettingInfo *info) {
         return (char *) settings + info->offset;
 }
 
@@ -85,7 +89,7 @@ int settings_init(Settings *settings) {
                 /* What is null or an empty list by default is so already. */
                 if (table[i].type->nullable)
                         continue;
-                int r = table[i].type->assign(table + i, table[i].default_text, field(settings, table + i));
+                int r = table[i].type->assign(table + i, table[i].default_text, setting_field(settings, table + i));
                 if (r < 0) {
                         settings_done(settings);
                         return r;
@@ -97,7 +101,20 @@ int settings_init(Settings *settings) {
 void settings_done(Settings *settings) {
         for (size_t i = 0; i < ELEMENTSOF(table); i++)
                 if (table[i].type->clear)
-                        table[i].type->clear(field(settings, table + i));
+                        table[i].type->clear(setting_field(settings, table + i));
+}
+
+int settings_copy(const Settings *from, Settings *to) {
+        *to = (Settings){ 0 };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                int r = setting_copy(from, to, table + i);
+                if (r < 0) {
+                        settings_done(to);
+                        return r;
+                }
+        }
+        return 0;
 }
 
 uint64_t memory_size_bytes(MemorySize size) {
@@ -131,6 +148,10 @@ const SettingInfo *setting_find(const char *name) {
         return NULL;
 }
 
+bool setting_is_machine(const SettingInfo *info) {
+        return info->machine;
+}
+
 static const char *table_name(_unused_ const void *userdata, size_t i) {
         return i < ELEMENTSOF(table) ? table[i].name : NULL;
 }
@@ -141,15 +162,16 @@ const char *setting_nearest(const char *typed) {
 }
 
 int setting_assign(Settings *settings, const SettingInfo *info, const char *text, const char **ret_problem) {
-        int r = info->type->assign(info, text, field(settings, info));
+        int r = info->type->assign(info, text, setting_field(settings, info));
 
-        if (r == -EINVAL)
-                *ret_problem = info->type->expect;
-        else if (r == -ERANGE)
-                *ret_problem = info->expect ? info->expect : info->type->expect;
-        else
+        if (r != -EINVAL && r != -ERANGE)
                 return r;
+        *ret_problem = setting_expect(info, r);
         return -EINVAL;
+}
+
+int setting_copy(const Settings *from, Settings *to, const SettingInfo *info) {
+        return info->type->copy(setting_field(from, info), setting_field(to, info));
 }
 
 bool setting_is_list(const SettingInfo *info) {
@@ -162,9 +184,9 @@ bool setting_is_nullable(const SettingInfo *info) {
 
 void setting_clear(Settings *settings, const SettingInfo *info) {
         if (info->type->nullable)
-                info->type->clear(field(settings, info));
+                info->type->clear(setting_field(settings, info));
 }
 
 int setting_format(const Settings *settings, const SettingInfo *info, char **ret) {
-        return info->type->format(field(settings, info), ret);
+        return info->type->format(setting_field(settings, info), ret);
 }

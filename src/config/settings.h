@@ -16,9 +16,10 @@ typedef struct MemorySize {
 } MemorySize;
 
 typedef struct Settings {
-        char *root_dir;    /* images and layers */
-        char *runtime_dir; /* state of the jobs that exist now */
-        char *storage;     /* "auto" or the name of a storage driver */
+        char *root_dir;        /* images and layers */
+        char *runtime_dir;     /* state of the jobs that exist now */
+        char *definitions_dir; /* the images' definitions */
+        char *storage;         /* "auto" or the name of a storage driver */
         MemorySize tmpfs_size;
         BootMode boot;
         bool private_users;
@@ -47,6 +48,9 @@ int settings_init(Settings *settings);
 /* Frees what @settings owns; a zeroed one is fine. */
 void settings_done(Settings *settings);
 
+/* Makes @to, which must not own anything, the same as @from: 0 or -ENOMEM, with nothing in @to then. */
+int settings_copy(const Settings *from, Settings *to);
+
 /* The bytes that @size stands for on this host; UINT64_MAX: no limit. */
 uint64_t memory_size_bytes(MemorySize size);
 
@@ -60,6 +64,8 @@ const char *setting_help(const SettingInfo *info);
 /* The default as it is written in a configuration file. */
 const char *setting_default(const SettingInfo *info);
 const SettingInfo *setting_find(const char *name);
+/* True for settings that may be given for an image, too. */
+bool setting_is_machine(const SettingInfo *info);
 /* The setting's name that is nearest to @typed, or NULL. */
 const char *setting_nearest(const char *typed);
 

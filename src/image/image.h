@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/macro.h"
+#include "config/image-name.h"
 #include "config/settings.h"
 
 /* An image: a directory right below the image root that holds a root file system, however it got there. */
@@ -10,10 +11,6 @@ typedef struct Image {
         char *path; /* absolute */
         int fd;     /* the directory (O_RDONLY|O_DIRECTORY), opened without following symlinks */
 } Image;
-
-/* Why a name from outside cannot be an image's: NULL when it can. Names are not empty, at most 128 bytes, printable,
- * without '/', and do not start with '.' or '-'. The text completes "image name 'X' ...". */
-const char *image_name_problem(const char *name);
 
 /* Opens image @name in @root_dir. Returns 0; -EINVAL for a bad name; -ENOENT; -ENOTDIR for something else than a real
  * directory (symlinks are not followed); -ENODATA for a directory that holds no root file system (empty or half

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config/image-name.h"
+
+#include "base/string.h"
+
+#define NAME_MAX_BYTES 128
+
+const char *image_name_problem(const char *name) {
+        if (isempty(name))
+                return "is empty";
+        if (strlen(name) > NAME_MAX_BYTES)
+                return "is longer than 128 bytes";
+        if (*name == '.')
+                return "begins with '.'";
+        if (*name == '-')
+                return "begins with '-'";
+        for (const unsigned char *p = (const unsigned char *) name; *p; p++) {
+                if (*p == '/')
+                        return "contains '/'";
+                /* Anything but ASCII too: look-alikes of another image's name help nobody. */
+                if (*p <= 0x20 || *p >= 0x7f)
+                        return "contains a character that is not printable ASCII";
+        }
+        return NULL;
+}
