@@ -53,7 +53,7 @@ const Command commands[] = {
         { "supervise", "DIRECTORY", 1, 1, NULL, COMMAND_HIDDEN | COMMAND_BAD_CONFIG, cmd_supervise,
           "Be the parent of a job's container" },
 
-        { "chroot-create", "NAME", 1, 1, chroot_create_options, 0, cmd_chroot_create,
+        { "chroot-create", "NAME", 1, 1, chroot_create_options, COMMAND_DEFINITION, cmd_chroot_create,
           "Make an image of Debian or Ubuntu" },
         { "chroot-list", "", 0, 0, json_options, 0, cmd_chroot_list, "List the images" },
         { "chroot-login", "NAME", 1, 1, NULL, COMMAND_STATUS, cmd_chroot_login,

@@ -3,12 +3,13 @@
 
 #include "base/string.h"
 #include "config/config-file.h"
+#include "image/definition.h"
 
 #define COLUMN 26 /* where explanations begin */
 
 static void print_row(FILE *stream, const char *term, const char *text) {
         /* A term that fills the column gets a line of its own. */
-        if (strlen(term) > COLUMN - 3)
+        if (strlen(term) > COLUMN - 4)
                 fprintf(stream, "  %s\n%*s%s\n", term, COLUMN, "", text);
         else
                 fprintf(stream, "  %-*s%s\n", COLUMN - 2, term, text);
@@ -59,6 +60,19 @@ void help_print(FILE *stream) {
         }
 }
 
+static void print_variables(FILE *stream) {
+        DefinitionVariable variable;
+
+        fputs("\nVariables of an image's definition, with their defaults; see nspawn-runner-image(5):\n", stream);
+        for (size_t i = 0; definition_variable(i, &variable); i++) {
+                char term[128];
+
+                snprintf(term, sizeof(term), "%s: %s", variable.name,
+                         variable.machine ? "as configured" : setting_default(variable.info));
+                print_row(stream, term, setting_help(variable.info));
+        }
+}
+
 void help_print_command(FILE *stream, const Command *command) {
         fprintf(stream, "Usage: nspawn-runner %s%s%s%s\n\n%s.\n", command->name,
                 command->options && command->options->name ? " [OPTIONS]" : "", command->synopsis[0] ? " " : "",
@@ -67,6 +81,8 @@ void help_print_command(FILE *stream, const Command *command) {
                 fputs("\nOptions:\n", stream);
                 print_options(stream, command->options);
         }
+        if (command->flags & COMMAND_DEFINITION)
+                print_variables(stream);
         fputs("\nOptions of all commands:\n", stream);
         print_options(stream, global_options);
 }

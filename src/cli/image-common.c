@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/string.h"
+#include "image/definition.h"
 
 void log_available_images(const Settings *settings) {
         _cleanup_strv_ char **names = NULL;
@@ -50,4 +51,38 @@ int open_image_logged(const Settings *settings, const char *name, Image **ret) {
         }
         log_available_images(settings);
         return r;
+}
+
+int log_definition_problem(const char *path, int error, const ConfigProblem *problem) {
+        char text[512];
+
+        config_problem_format("definition", path, error, problem, text, sizeof(text));
+        return log_full(LOG_LEVEL_ERROR, error, "%s", text);
+}
+
+int image_settings_logged(const Settings *settings, const char *name, Settings *storage, const Settings **ret) {
+        _cleanup_definition_ Definition *definition = NULL;
+        _cleanup_free_ char *path = NULL;
+        ConfigProblem problem = { 0 };
+
+        int r = definition_find(settings, name, &path, NULL);
+        if (r == -ENOENT || r == -EINVAL) { /* a name that no definition can have */
+                *ret = settings;
+                return 0;
+        }
+        if (r < 0)
+                return log_oom();
+        r = definition_load(path, name, &definition, &problem);
+        if (r < 0)
+                return log_definition_problem(path, r, &problem);
+
+        if (settings_copy(settings, storage) < 0)
+                return log_oom();
+        if (definition_apply(definition, storage) < 0) {
+                settings_done(storage);
+                return log_oom();
+        }
+        log_verbose("Settings of image '%s' come from '%s', too", name, path);
+        *ret = storage;
+        return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "config/problem.h"
 #include "config/settings.h"
 #include "image/image.h"
 
@@ -11,3 +12,11 @@ void log_available_images(const Settings *settings);
 
 /* image_open(), with the reason logged. 0 or -errno. */
 int open_image_logged(const Settings *settings, const char *name, Image **ret);
+
+/* The settings for machines of image @name: those of the configuration, with what the image's definition says over them
+ * where it has one. *ret is @settings itself or @storage, which then is to be settings_done(). 0; -EINVAL when the
+ * definition cannot be used; or -errno. */
+int image_settings_logged(const Settings *settings, const char *name, Settings *storage, const Settings **ret);
+
+/* Why the definition @path could not be read: definition_load() returned @error. Returns it. */
+int log_definition_problem(const char *path, int error, const ConfigProblem *problem);

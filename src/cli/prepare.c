@@ -65,7 +65,8 @@ static int open_image(const Settings *settings, const ImageChoice *choice, Image
 
 static int explain_plan(const Settings *settings, const Image *image, int r) {
         if (r == -ENOEXEC) {
-                log_error("Image '%s' has no systemd to boot, and the configuration says 'boot: yes'", image->name);
+                log_error("Image '%s' has no systemd to boot, and its definition or the configuration says 'boot: yes'",
+                          image->name);
                 return STAGE_BUILD_FAILURE;
         }
         if (r == -ENOSYS)
@@ -154,9 +155,8 @@ static int supervise_command(const Invocation *invocation, const char *id, char 
         return 0;
 }
 
-static int start(const Invocation *invocation, const JobIdentity *identity, const JobDirectory *directory,
-                 const Image *image, int signal_fd) {
-        const Settings *settings = invocation->settings;
+static int start(const Invocation *invocation, const Settings *settings, const JobIdentity *identity,
+                 const JobDirectory *directory, const Image *image, int signal_fd) {
         _cleanup_machine_ Machine *machine = NULL;
         _cleanup_strv_ char **argv = NULL;
         StartStep step;
@@ -212,7 +212,8 @@ static int take_directory(const Settings *settings, const char *id, JobDirectory
 }
 
 int cmd_prepare(const Invocation *invocation) {
-        const Settings *settings = invocation->settings;
+        const Settings *settings = invocation->settings, *image_settings = NULL;
+        _cleanup_(settings_done) Settings storage = { 0 };
         _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
         _cleanup_identity_ JobIdentity identity = { 0 };
         _cleanup_image_ Image *image = NULL;
@@ -226,6 +227,8 @@ int cmd_prepare(const Invocation *invocation) {
         ImageChoice choice = plan_choose_image(settings, &identity, invocation_argument(invocation, 0),
                                                invocation_option(invocation, "default-image"));
         r = open_image(settings, &choice, &image);
+        if (r == 0)
+                r = image_settings_logged(settings, image->name, &storage, &image_settings);
         if (r != 0)
                 return r;
 
@@ -235,7 +238,7 @@ int cmd_prepare(const Invocation *invocation) {
         r = take_directory(settings, identity.id, &directory);
         if (r < 0)
                 return r;
-        r = start(invocation, &identity, &directory, image, signal_fd);
+        r = start(invocation, image_settings, &identity, &directory, image, signal_fd);
         if (r != 0) {
                 int q = job_remove_locked(settings, identity.id);
                 if (q < 0)

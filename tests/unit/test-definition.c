@@ -363,6 +363,24 @@ static void test_variables(_unused_ void **state) {
         assert_true(seen_boot && i > 25);
 }
 
+/* What readers may copy from the man page. */
+static void test_examples(_unused_ void **state) {
+        _cleanup_free_ char *page = NULL;
+        size_t n = 0;
+
+        assert_int_equal(file_read_at(AT_FDCWD, IMAGE_PAGE, 100000, &page, NULL), 0);
+        for (char *block = page; (block = strstr(block, "\n```\n")); n++) {
+                block += strlen("\n```\n");
+                char *end = strstr(block, "\n```\n");
+                assert_non_null(end);
+                end[1] = 0;
+                _cleanup_definition_ Definition *definition = parse("/d/x.yaml", "x", block);
+                assert_true(definition->source != SOURCE_NONE);
+                block = end + strlen("\n```");
+        }
+        assert_true(n >= 4);
+}
+
 static void write_file(const char *directory, const char *name, const char *text) {
         _cleanup_free_ char *path = NULL;
 
@@ -550,6 +568,7 @@ int main(void) {
                 cmocka_unit_test(test_tasks),
                 cmocka_unit_test(test_apply),
                 cmocka_unit_test(test_variables),
+                cmocka_unit_test(test_examples),
                 cmocka_unit_test_setup_teardown(test_find, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_load, setup_directory, teardown_directory),
                 cmocka_unit_test(test_order),

@@ -107,13 +107,25 @@ class ManPages(unittest.TestCase):
         self.assertEqual([plain(line) for line in documented], settings)
         self.assertEqual(documented, re.findall(r"^\*\w+\*: .*$", section(text, "SETTINGS"), re.MULTILINE))
 
+    def test_variables(self):
+        """Those of images one by one, with their defaults; those of machines are only named."""
+        rows = help_rows("Variables", "chroot-create")
+        own = [row for row in rows if not row.endswith(": as configured")]
+        machine = [row.split(":")[0] for row in rows if row.endswith(": as configured")]
+        self.assertIn("nspawn_runner_keep_generations: 2", own)
+        self.assertIn("nspawn_runner_storage", machine)
+        text = page_text("nspawn-runner-image.5.scd")
+        self.assertEqual([plain(line) for line in re.findall(r"^\*\w+\*: .*$", text, re.MULTILINE)], own)
+        self.assertEqual(re.findall(r"\*(nspawn_runner_\w+)\*", section(text, "MACHINE SETTINGS")), machine)
+
     def test_pages_name_nothing_else(self):
         """Also in passing, no page speaks of an option or a setting that there is not."""
         options = set(re.findall(r"--[\w-]+", " ".join(
             [*help_rows("Options"), *(row for command in self.commands
                                       for row in help_rows("Options:", command.split()[0]))])))
-        settings = {row.split(":")[0] for row in help_rows("Settings")}
-        for name in ("nspawn-runner.1.scd", "nspawn-runner.yaml.5.scd"):
+        settings = {row.split(":")[0]
+                    for row in [*help_rows("Settings"), *help_rows("Variables", "chroot-create")]}
+        for name in sorted(path.name for path in MAN.glob("*.scd")):
             text = page_text(name)
             with self.subTest(page=name):
                 self.assertLessEqual(set(re.findall(r"\*(--\w[\w-]*)", text)), options)
