@@ -155,7 +155,10 @@ class Site:
         self.runtime_dir = lab.runtime_base / self.directory.name.removeprefix("site-")
         self.settings = {"storage": "overlay", "boot": "no", "start_timeout": "60s", **settings}
         self.root = Path(root or lab.root(str(self.settings["storage"])))
-        self.settings = {"root_dir": str(self.root), "runtime_dir": str(self.runtime_dir), **self.settings}
+        self.definitions = self.directory / "definitions"
+        self.definitions.mkdir()
+        self.settings = {"root_dir": str(self.root), "runtime_dir": str(self.runtime_dir),
+                         "definitions_dir": str(self.definitions), **self.settings}
         self.config = self.directory / "nspawn-runner.yaml"
         self.write_config()
         self.ids: set[str] = set()
@@ -167,6 +170,12 @@ class Site:
         """Writes the settings to the configuration file."""
         lines = [f"{key}: {yaml(value)}\n" for key, value in self.settings.items()]
         self.config.write_text("".join(lines))
+
+    def define(self, image: str, *variables: str) -> Path:
+        """Writes the definition of an image, with lines such as "boot: no" that get the prefix."""
+        path = self.definitions / f"{image}.yaml"
+        path.write_text("- hosts: all\n  vars:\n" + "".join(f"    nspawn_runner_{line}\n" for line in variables))
+        return path
 
     # Calling the driver
 
