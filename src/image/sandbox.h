@@ -9,7 +9,15 @@
 typedef struct Sandbox {
         char *const *argv;
         char *const *envp;
-        int cancel_fd; /* everything is killed when this becomes readable (nothing is read); negative: never */
+        const char *directory; /* it starts in; NULL: the caller's */
+        int cancel_fd;         /* everything is killed when this becomes readable (nothing is read); negative: never */
+
+        /* For programs that work on what comes from outside. With a list of directories, which are absolute and exist,
+         * these are all that it can write to: the whole rest of the file system is read-only for it, /dev has nothing
+         * but null, zero, full and the sources of randomness, no device anywhere else can be opened, /proc is
+         * read-only, and it has no capabilities but those about files. NULL: no restriction. */
+        char *const *writable;
+        bool offline; /* no network, not even loopback and sockets of abstract names */
 
         /* Each line that the program prints to stdout or stderr, without its end; may be NULL. */
         void (*on_line)(void *userdata, const char *line);
