@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/process.h"
+#include "image/confine.h"
 
 /* What a shell says for a program that it cannot start */
 #define EXIT_CANNOT_START 126
@@ -30,6 +31,19 @@ static bool reader_is_gone(int output_fd) {
         struct pollfd pollfd = { .fd = output_fd };
 
         return poll(&pollfd, 1, 0) > 0 && (pollfd.revents & POLLERR);
+}
+
+/* The file system as the program may see it: 0 or -errno. */
+static int prepare_mounts(const Sandbox *sandbox) {
+        if (sandbox->writable) {
+                int r = confine(sandbox->writable);
+                if (r < 0)
+                        return r;
+        } else if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
+                   mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+                /* "slave": what the host unmounts does not stay busy because of us. */
+                return -errno;
+        return sandbox->directory && chdir(sandbox->directory) < 0 ? -errno : 0;
 }
 
 /* The first process of the namespaces. Returns the exit status. */
@@ -49,14 +63,13 @@ static int first_process(const Sandbox *sandbox, int output_fd) {
         (void) setsid();
         (void) umask(0022);
 
-        /* "slave": what the host unmounts does not stay busy because of us. */
-        if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
-            mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0) {
-                dprintf(output_fd, "Cannot make a mount namespace for %s: %m\n", sandbox->argv[0]);
+        int r = prepare_mounts(sandbox);
+        if (r < 0) {
+                dprintf(output_fd, "Cannot make a mount namespace for %s: %s\n", sandbox->argv[0], strerror(-r));
                 return EXIT_CANNOT_START;
         }
 
-        int r = process_spawn(&spawn, &pid, NULL);
+        r = process_spawn(&spawn, &pid, NULL);
         if (r < 0) {
                 dprintf(output_fd, "Cannot start %s: %s\n", sandbox->argv[0], strerror(-r));
                 return EXIT_CANNOT_START;
@@ -130,8 +143,8 @@ int sandbox_run(const Sandbox *sandbox) {
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return -errno;
 
-        pid_t pid = (pid_t) syscall(SYS_clone, (unsigned long) (CLONE_NEWNS | CLONE_NEWPID | SIGCHLD), NULL, NULL, NULL,
-                                    NULL);
+        unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | (sandbox->offline ? CLONE_NEWNET : 0) | SIGCHLD;
+        pid_t pid = (pid_t) syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
         if (pid == 0) {
                 close(fds[0]);
                 _exit(first_process(sandbox, fds[1]));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "image/builder.h"
 #include "image/definition.h"
 
 /* Where the tree of a new image comes from: one const struct for each kind of source. */
@@ -54,12 +55,20 @@ typedef struct Source {
  * SOURCE_NONE and SOURCE_FROM, which is a copy of another image: -EOPNOTSUPP. */
 int source_fill(const SourceRequest *request, SourceResult *ret, char **ret_problem);
 
+/* Of SOURCE_SUITE, the work with a plan that the caller has made: as source_fill(), never -EINVAL. Of @request only target,
+ * cancel_fd and the callbacks count. */
+int source_build(const SourceRequest *request, const BuildPlan *plan);
+
 /* "suite bookworm", "oci docker://...": what goes into `SourceResult.description`; "from NAME" too. 0 or -errno. */
 int source_describe(const Definition *definition, char **ret);
 
 extern const Source source_suite, source_command, source_tarball, source_oci;
 
 /* For the sources themselves. */
+
+/* What to fetch for @reference: for docker://NAME:TAG, NAME@DIGEST, where @digest (NULL: none) is what was found there.
+ * A digest in the reference itself goes before that and before its tag; other transports have none. 0 or -ENOMEM. */
+int oci_reference_pin(const char *reference, const char *digest, char **ret);
 
 /* *ret_problem gets the sentence: returns -EINVAL, or -ENOMEM with *ret_problem NULL. */
 int source_problem(char **ret_problem, const char *format, ...) _printf_(2, 3);
@@ -71,5 +80,12 @@ typedef enum SourceTrust {
         SOURCE_PROGRAM_UNPACK, /* writes to target and work directory only, and has no network */
 } SourceTrust;
 
-/* Runs @argv with the builders' environment and @environment added (NULL: nothing): as sandbox_run(). */
-int source_run(const SourceRequest *request, SourceTrust trust, char *const *argv, char *const *environment);
+/* Runs @argv with the builders' environment and @environment (NULL: nothing) added, in @directory (NULL: any): as
+ * sandbox_run(). */
+int source_run(const SourceRequest *request, SourceTrust trust, char *const *argv, char *const *environment,
+               const char *directory);
+
+/* The same for a program of whose output the first line that @matches is wanted: *ret, to be freed. All others go to
+ * on_line. -EBADMSG: it ended with 0 and without such a line. */
+int source_run_for_line(const SourceRequest *request, SourceTrust trust, char *const *argv, char *const *environment,
+                        bool (*matches)(const char *line), char **ret);
