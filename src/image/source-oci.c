@@ -18,8 +18,7 @@
 
 /* Where skopeo finds credentials, registries, keys and its own files. */
 static const char *const passed_on[] = {
-        "REGISTRY_AUTH_FILE",         "DOCKER_CONFIG", "XDG_RUNTIME_DIR",
-        "CONTAINERS_REGISTRIES_CONF", "SSL_CERT_FILE", "SSL_CERT_DIR",
+        "REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "XDG_RUNTIME_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
 };
 
 static int check_programs(char **ret_problem) {

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <jansson.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/string.h"
+#include "image/source.h"
+
+/* fill-source TARGET WORK OLD-DIGEST KIND VALUE...: calls source_fill(), prints what came of it as JSON, and on stderr
+ * what the programs print. An empty OLD-DIGEST stands for none. VALUE is the script of a command, the reference of an
+ * OCI image, or the place and perhaps the sha256 of a tarball. */
+
+static void print_line(_unused_ void *userdata, const char *line) {
+        fprintf(stderr, "%s\n", line);
+}
+
+static int set_source(Definition *definition, const char *kind, char **values) {
+        static char *command[] = { (char *) "/bin/sh", (char *) "-e", (char *) "-c", NULL, NULL };
+
+        if (streq(kind, "command")) {
+                definition->source = SOURCE_COMMAND;
+                command[3] = values[0];
+                definition->create_command = command;
+        } else if (streq(kind, "oci")) {
+                definition->source = SOURCE_OCI;
+                definition->oci = values[0];
+        } else if (streq(kind, "tarball")) {
+                definition->source = SOURCE_TARBALL;
+                definition->tarball = values[0];
+                definition->sha256 = values[1];
+        } else
+                return -EINVAL;
+        return 0;
+}
+
+int main(int argc, char **argv) {
+        Definition definition = { .name = (char *) "test", .path = getenv("DEFINITION") };
+        _cleanup_source_result_ SourceResult result = { 0 };
+        _cleanup_free_ char *problem = NULL;
+
+        if (argc < 6 || set_source(&definition, argv[4], argv + 5) < 0)
+                return EXIT_FAILURE;
+        SourceRequest request = {
+                .definition = &definition,
+                .target = argv[1],
+                .work = argv[2],
+                .old_digest = isempty(argv[3]) ? NULL : argv[3],
+                .cancel_fd = -EBADF,
+                .on_line = print_line,
+        };
+        int r = source_fill(&request, &result, &problem);
+
+        json_auto_t *env = json_array();
+        for (char **variable = result.env; variable && *variable; variable++)
+                json_array_append_new(env, json_string(*variable));
+        json_auto_t *root = json_pack("{si ss* ss* ss* ss* ss* sO sb}", "status", r, "problem", problem, "description",
+                                      result.description, "digest", result.digest, "working_dir", result.working_dir,
+                                      "user", result.user, "env", env, "unchanged", result.unchanged);
+        if (!root || json_dumpf(root, stdout, 0) < 0)
+                return EXIT_FAILURE;
+        return EXIT_SUCCESS;
+}
