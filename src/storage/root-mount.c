@@ -22,7 +22,8 @@ int mount_clone(int dir_fd, const char *path, int userns_fd) {
         if (userns_fd < 0)
                 return TAKE_FD(fd);
 
-        struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t) userns_fd };
+        /* An image may come from anywhere, with nodes of the host's devices that everybody may open. */
+        struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV, .userns_fd = (uint64_t) userns_fd };
         if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
                 /* The only thing invalid about a mount that we just made is its file system. */
                 return errno == EINVAL ? -EOPNOTSUPP : -errno;
@@ -106,7 +107,8 @@ static const char *const overlay_options[] = {
         "",
 };
 
-static int mount_with_options(int lower_fd, int upper_fd, int writable_fd, int target_fd, const char *more) {
+static int mount_with_options(int lower_fd, int upper_fd, int writable_fd, int target_fd, const StorageMount *request,
+                              const char *more) {
         char options[256], target[64];
 
         /* An attempt leaves marks that the next one refuses ("volatile" was here): each gets a directory of its own. */
@@ -122,7 +124,8 @@ static int mount_with_options(int lower_fd, int upper_fd, int writable_fd, int t
                  "lowerdir=/proc/self/fd/%d,upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d%s", lower_fd, upper_fd,
                  work_fd, more);
         snprintf(target, sizeof(target), "/proc/self/fd/%d", target_fd);
-        return mount("overlay", target, "overlay", 0, options) < 0 ? -errno : 0;
+        /* As mount_clone() does it. */
+        return mount("overlay", target, "overlay", request->userns_fd >= 0 ? MS_NODEV : 0, options) < 0 ? -errno : 0;
 }
 
 static int overlay_mount_lower(int lower_fd, int writable_fd, int target_fd, const StorageMount *mount) {
@@ -135,7 +138,7 @@ static int overlay_mount_lower(int lower_fd, int writable_fd, int target_fd, con
                 return r;
 
         for (size_t i = 0; i < ELEMENTSOF(overlay_options); i++) {
-                r = mount_with_options(lower_fd, upper_fd, writable_fd, target_fd, overlay_options[i]);
+                r = mount_with_options(lower_fd, upper_fd, writable_fd, target_fd, mount, overlay_options[i]);
                 /* EIO: "volatile" is refused on a disk that had an error to report once */
                 if (r != -EINVAL && r != -EIO && r != -EOPNOTSUPP)
                         break;

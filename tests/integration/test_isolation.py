@@ -272,6 +272,23 @@ def test_devices(any_site: Site) -> None:
     assert not {node for node in nodes - allowed if not node.startswith("/dev/pts/")}, nodes
 
 
+@pytest.mark.parametrize("storage", ("overlay", "btrfs", "tmpfs"))
+def test_devices_of_an_image(make_site, lab: Lab, storage: str) -> None:
+    """A node of a device that an image brings along opens nothing, whatever its mode says."""
+    site = make_site(storage=storage)
+    tree = site.root / "with-device"
+    subprocess.run(["cp", "-a", lab.tiny_image(), tree], check=True)
+    try:
+        os.mknod(tree / "node", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+        (tree / "node").chmod(0o666)
+        with site.started(Job(image=tree.name)) as build:
+            out = build.run_script("test -w /node; test -c /node; if echo x >/node; then echo opened; fi; "
+                                   "echo x >/dev/null; echo end").stdout
+            assert out == b"end\n"
+    finally:
+        host.remove_tree(tree)
+
+
 def test_machine_ids(any_boot_site: Site) -> None:
     """Two jobs of one image do not share a machine-id, which would make them one to dbus, journal and DHCP."""
     seen = []
