@@ -12,7 +12,7 @@ typedef struct Machine {
         char *directory;  /* `<runtime_dir>/jobs/<id>` */
         char *layer;      /* `<root_dir>/.layers/<id>` */
         char *image;      /* name */
-        char *image_path; /* directory */
+        char *image_path; /* directory of the image's current generation */
         char *agent_path; /* the agent's binary on the host */
         char *storage;    /* name of the driver */
         char *supervisor; /* "systemd" or "detached" */
@@ -21,6 +21,7 @@ typedef struct Machine {
         char *shell;      /* or NULL */
         char **bind;
         char **bind_ro;
+        uint64_t generation; /* of the image: which tree the job uses; 0: it has no number */
         bool private_users;
         char *seccomp_filter; /* file with the filter the agent installs first; NULL: none */
         NetworkMode network;

@@ -8,8 +8,9 @@
 /* An image: a directory right below the image root that holds a root file system, however it got there. */
 typedef struct Image {
         char *name;
-        char *path; /* absolute */
-        int fd;     /* the directory (O_RDONLY|O_DIRECTORY), opened without following symlinks */
+        char *path;          /* absolute */
+        int fd;              /* the directory (O_RDONLY|O_DIRECTORY), opened without following symlinks */
+        uint64_t generation; /* of the tree that was opened (image/generation.h); 0: it has no number */
 } Image;
 
 /* Opens image @name in @root_dir. Returns 0; -EINVAL for a bad name; -ENOENT; -ENOTDIR for something else than a real

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "base/macro.h"
+#include "image/image.h"
 
 /* Where images are made, out of sight: `<root_dir>/.staging/<name>/root`. The directory `<name>` is locked (flock) while
- * somebody works in it; unlocked, it is what an interrupted creation left. */
+ * somebody works in it; unlocked, it is what an interrupted creation left. Its lock is also what everybody holds who
+ * changes something of the image's generations (image/publish.h). */
 typedef struct Staging {
         char *name;
+        char *root_dir;
         char *root_path; /* of the tree that is being made; absolute if @root_dir is */
+        char *work_path; /* of a directory for whoever makes the tree, on the same file system: staging_work() */
+        bool new_image;  /* publish only if there is no image of that name */
         int images_fd;   /* `<root_dir>` */
         int parent_fd, lock_fd;
 } Staging;
@@ -22,12 +26,22 @@ typedef struct Staging {
  * another process; or -errno. */
 int staging_open(const char *root_dir, const char *name, Staging *ret);
 
+/* The same for an image that may be there already, and is to get a next generation. */
+int staging_open_empty(const char *root_dir, const char *name, Staging *ret);
+
+/* The same, with a copy of @from, any generation of any image in @root_dir: a snapshot on btrfs, data shared on XFS. When
+ * @cancel_fd (negative: none) becomes readable, gives up with -ECANCELED. Nobody may remove @from meanwhile: this takes
+ * its shared lock (and leaves it unlocked). -EBUSY also when @from is being removed. */
+int staging_open_copy(const char *root_dir, const char *name, const Image *from, int cancel_fd, Staging *ret);
+
+/* Only locks, with neither tree nor leftovers. */
+int staging_lock(const char *root_dir, const char *name, Staging *ret);
+
 /* A descriptor of the tree, or -errno. */
 int staging_tree(const Staging *staging);
 
-/* Gives the finished tree the image's name, once it is on disk. 0; -EEXIST when something has that name by now; or
- * -errno. */
-int staging_publish(Staging *staging);
+/* Makes the empty directory @staging->work_path; a descriptor of it, or -errno. It goes with the staging directory. */
+int staging_work(const Staging *staging);
 
 /* Removes the staging directory with all in it and unlocks it: 0 or -errno. */
 int staging_discard(Staging *staging);
@@ -36,6 +50,7 @@ int staging_discard(Staging *staging);
 void staging_done(Staging *staging);
 #define _cleanup_staging_ _cleanup_(staging_done)
 
-/* Removes what interrupted creations left, and leaves alone what is being made just now. With @dry_run only looks.
- * Appends the names to @names. 0, or the first -errno with the others removed. */
+/* Removes what interrupted creations left, and leaves alone what is being made just now. A tree that was current until a
+ * publish that was interrupted goes to the old generations instead. With @dry_run only looks. Appends the names to
+ * @names. 0, or the first -errno with the others removed. */
 int staging_collect(const char *root_dir, bool dry_run, char ***names);

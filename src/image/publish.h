@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "image/generation.h"
+#include "image/staging.h"
+
+/* What changes which tree is an image's current one. Each function takes or has the image's staging lock; the change
+ * itself is one rename, so that whoever opens the image has the old tree or the new one, whole, and so it is after a
+ * power failure. */
+
+/* Makes the staging tree the current one of its image: the next generation, described by @about (its number, and times
+ * that are 0, are filled in; NULL: nothing is known). The tree that was current becomes an old generation, and gets a
+ * number if it had none. @ret_number may be NULL.
+ * 0; -EEXIST when the staging was opened for a new image and something has its name by now; -EOPNOTSUPP when the file
+ * system cannot exchange directories or has no extended attributes; or -errno. When it fails, the image is as before and
+ * the tree still in the staging directory. Old generations stay: generations_collect(). */
+int publish(Staging *staging, const Generation *about, uint64_t *ret_number);
+
+/* Makes old generation @number of image @name the current one again; 0: the one that was current last before the present
+ * one, of those with lower numbers. Numbers stay with their trees. 0; -ENOENT when there is no such generation or image;
+ * -EALREADY when it is current; -EBUSY when somebody works on the image; or -errno. */
+int publish_rollback(const char *root_dir, const char *name, uint64_t number, uint64_t *ret_number);
+
+/* Takes image @name away: no job finds it any more, and what no job uses is removed. *ret_in_use is the number of trees
+ * that stay until their jobs have ended, for generations_collect(). 0; -ENOENT when there is nothing of that name;
+ * -EBUSY when somebody works on the image; or -errno. */
+int publish_remove(const char *root_dir, const char *name, unsigned *ret_in_use);
+
+/* Removes the generations of image @name that are beyond the number to keep (as the current one says) and that nobody uses,
+ * and puts in order what an interrupted publish or rollback left. Of an image that has no current tree, nothing is kept.
+ * The caller holds the staging lock. With @dry_run only looks. "NAME@NUMBER" of each goes to @names (NULL: not wanted).
+ * 0, or the first -errno with the others removed. */
+int generations_collect_locked(Staging *staging, bool dry_run, char ***names);
+
+/* The same for all images of @root_dir that nobody works on just now. */
+int generations_collect(const char *root_dir, bool dry_run, char ***names);
