@@ -9,6 +9,7 @@
 #include "base/string.h"
 #include "image/finish.h"
 #include "image/image.h"
+#include "image/publish.h"
 #include "image/sandbox.h"
 #include "image/staging.h"
 
@@ -55,6 +56,16 @@ static int build(const ImageCreate *create, const Staging *staging) {
         return builder->completion ? run_step(create, builder->completion, staging->root_path) : 0;
 }
 
+static int publish_new(const ImageCreate *create, Staging *staging) {
+        _cleanup_free_ char *source = NULL;
+
+        int r = string_printf(&source, "suite %s", create->plan->suite);
+        if (r < 0)
+                return r;
+        Generation about = { .source = source };
+        return publish(staging, &about, NULL);
+}
+
 static int finish(const Staging *staging) {
         _cleanup_close_ int tree_fd = staging_tree(staging);
 
@@ -80,7 +91,7 @@ int image_create(const ImageCreate *create, CreateStep *ret_step) {
         }
         if (r == 0) {
                 *ret_step = CREATE_PUBLISH;
-                r = staging_publish(&staging);
+                r = publish_new(create, &staging);
         }
         int q = staging_discard(&staging);
         staging_done(&staging);

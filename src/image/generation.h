@@ -62,8 +62,8 @@ int generation_hold_reference(const char *root_dir, const char *reference, Image
 
 /* The top directory of the tree that a machine was planned with, wherever it is by now: image @path (absolute), and there
  * generation @number. For 0 any that is found at @path will do. Returns the descriptor, opened in the present mount
- * namespace, or -errno. */
-int generation_open_tree(const char *path, uint64_t number);
+ * namespace and with the image's shared lock, or -errno; -EBUSY as above. */
+int generation_hold_tree(const char *path, uint64_t number);
 
 /* The numbers of the old trees of image @name, ascending; the current one is not among them. 0 or -errno; none is
  * success with *ret_n 0 and *ret NULL. */

@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
+#include "image/generation.h"
 
 void image_free(Image *image) {
         if (!image)
@@ -54,6 +55,7 @@ static int open_at(int root_fd, const char *root_dir, const char *name, Image **
         int r = image_path(root_dir, name, &image->path);
         if (r < 0)
                 return r;
+        image->generation = generation_number(image->fd);
         *ret = TAKE_PTR(image);
         return 0;
 }

@@ -5,20 +5,29 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
-#include "image/image.h"
+#include "image/copy-tree.h"
+#include "image/generation.h"
 #include "image/lock.h"
+#include "image/publish.h"
 #include "storage/subvolume.h"
 
 #define STAGING_DIRECTORY ".staging"
-#define TREE "root"
+#define WORK "work"
+/* A copy that is not complete yet: it may bear the number of what it is a copy of. */
+#define TREE_COPY "copy"
+
+static const char *const copy_without[] = { GENERATION_ATTRIBUTE, NULL };
 
 void staging_done(Staging *staging) {
         free(staging->name);
+        free(staging->root_dir);
         free(staging->root_path);
+        free(staging->work_path);
         closep(&staging->images_fd);
         closep(&staging->parent_fd);
         closep(&staging->lock_fd);
@@ -49,10 +58,13 @@ static int open_locked(const char *root_dir, const char *name, bool create, Stag
 
         if (image_name_problem(name))
                 return -EINVAL;
-        staging.name = strdup(name);
-        if (!staging.name)
-                return -ENOMEM;
-        int r = string_printf(&staging.root_path, "%s/" STAGING_DIRECTORY "/%s/" TREE, root_dir, name);
+        int r = string_replace(&staging.name, name);
+        if (r >= 0)
+                r = string_replace(&staging.root_dir, root_dir);
+        if (r >= 0)
+                r = string_printf(&staging.root_path, "%s/" STAGING_DIRECTORY "/%s/" STAGING_TREE, root_dir, name);
+        if (r >= 0)
+                r = string_printf(&staging.work_path, "%s/" STAGING_DIRECTORY "/%s/" WORK, root_dir, name);
         if (r < 0)
                 return r;
 
@@ -76,25 +88,67 @@ static int open_locked(const char *root_dir, const char *name, bool create, Stag
         return 0;
 }
 
-static int make_tree(const Staging *staging) {
+static int make_tree(const Staging *staging, const char *name) {
         if (btrfs_is(staging->lock_fd) && btrfs_load_library() >= 0)
-                return btrfs_subvolume_create(staging->lock_fd, TREE);
-        return mkdirat(staging->lock_fd, TREE, 0755) < 0 ? -errno : 0;
+                return btrfs_subvolume_create(staging->lock_fd, name);
+        return mkdirat(staging->lock_fd, name, 0755) < 0 ? -errno : 0;
 }
 
-int staging_open(const char *root_dir, const char *name, Staging *ret) {
-        Staging staging;
-        struct stat st;
+/* Removes what is in the staging directory. A tree that somebody uses stays: -EBUSY. */
+static int empty(const Staging *staging) {
+        int dir_fd = openat(staging->lock_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), result = 0;
+        _cleanup_closedir_ DIR *dir = dir_fd < 0 ? NULL : fdopendir(dir_fd);
+        if (!dir) {
+                int r = -errno;
+                closep(&dir_fd);
+                return r;
+        }
+
+        for (;;) {
+                errno = 0;
+                struct dirent *entry = readdir(dir);
+                if (!entry)
+                        return errno != 0 && result == 0 ? -errno : result;
+                if (streq(entry->d_name, ".") || streq(entry->d_name, ".."))
+                        continue;
+                _cleanup_close_ int fd = open_directory_at(staging->lock_fd, entry->d_name, false, 0);
+                int r = fd < 0 ? 0 : image_lock_exclusive(fd);
+                if (r >= 0)
+                        r = btrfs_subvolume_remove(staging->lock_fd, entry->d_name);
+                if (r < 0 && result == 0)
+                        result = r;
+        }
+}
+
+int staging_lock(const char *root_dir, const char *name, Staging *ret) {
+        _cleanup_staging_ Staging staging = STAGING_NONE;
 
         int r = open_locked(root_dir, name, true, &staging);
+        if (r >= 0)
+                r = generations_settle(&staging);
+        if (r >= 0)
+                r = empty(&staging);
         if (r < 0)
                 return r;
+        *ret = staging;
+        staging = STAGING_NONE;
+        return 0;
+}
 
-        r = btrfs_subvolume_remove(staging.lock_fd, TREE);
-        if (r >= 0 && fstatat(staging.images_fd, name, &st, AT_SYMLINK_NOFOLLOW) >= 0)
+/* With a tree, made by @make. */
+static int open_with_tree(const char *root_dir, const char *name, bool new_image,
+                          int (*make)(const Staging *staging, const Image *from, int cancel_fd), const Image *from,
+                          int cancel_fd, Staging *ret) {
+        Staging staging;
+
+        int r = staging_lock(root_dir, name, &staging);
+        if (r < 0)
+                return r;
+        staging.new_image = new_image;
+        if (new_image && faccessat(staging.images_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
                 r = -EEXIST;
         if (r >= 0)
-                r = make_tree(&staging);
+                r = make(&staging, from, cancel_fd);
         if (r < 0) {
                 (void) staging_discard(&staging);
                 staging_done(&staging);
@@ -104,32 +158,69 @@ int staging_open(const char *root_dir, const char *name, Staging *ret) {
         return 0;
 }
 
-int staging_tree(const Staging *staging) {
-        return open_directory_at(staging->lock_fd, TREE, false, 0);
+static int make_empty(const Staging *staging, const Image *from _unused_, int cancel_fd _unused_) {
+        return make_tree(staging, STAGING_TREE);
 }
 
-int staging_publish(Staging *staging) {
-        /* Before the name: after a power failure an image is there whole or not at all. */
-        if (syncfs(staging->lock_fd) < 0)
-                return -errno;
-        if (renameat2(staging->lock_fd, TREE, staging->images_fd, staging->name, RENAME_NOREPLACE) >= 0)
-                return 0;
-        if (errno != EINVAL)
-                return -errno;
+int staging_open(const char *root_dir, const char *name, Staging *ret) {
+        return open_with_tree(root_dir, name, true, make_empty, NULL, -EBADF, ret);
+}
 
-        /* A file system without RENAME_NOREPLACE. Others who make this image are locked out; renameat() itself refuses
-         * to replace a directory that is not empty. */
-        struct stat st;
-        if (fstatat(staging->images_fd, staging->name, &st, AT_SYMLINK_NOFOLLOW) >= 0)
-                return -EEXIST;
-        return renameat(staging->lock_fd, TREE, staging->images_fd, staging->name) < 0 ? -errno : 0;
+int staging_open_empty(const char *root_dir, const char *name, Staging *ret) {
+        return open_with_tree(root_dir, name, false, make_empty, NULL, -EBADF, ret);
+}
+
+static int fill_copy(const Staging *staging, const Image *from, int cancel_fd) {
+        int r = make_tree(staging, TREE_COPY);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int tree_fd = open_directory_at(staging->lock_fd, TREE_COPY, false, 0);
+        return tree_fd < 0 ? tree_fd : copy_tree(from->fd, tree_fd, copy_without, cancel_fd);
+}
+
+static int snapshot(const Staging *staging, const Image *from) {
+        int r = btrfs_subvolume_snapshot(from->fd, staging->lock_fd, TREE_COPY);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int tree_fd = open_directory_at(staging->lock_fd, TREE_COPY, false, 0);
+        if (tree_fd < 0)
+                return tree_fd;
+        return fremovexattr(tree_fd, GENERATION_ATTRIBUTE) < 0 && errno != ENODATA ? -errno : 0;
+}
+
+static int make_copy(const Staging *staging, const Image *from, int cancel_fd) {
+        bool shared = btrfs_is_subvolume(from->fd) && btrfs_is(staging->lock_fd) && btrfs_load_library() >= 0;
+        int r = shared ? snapshot(staging, from) : -EXDEV;
+
+        /* A subvolume of another file system */
+        if (r == -EXDEV)
+                r = fill_copy(staging, from, cancel_fd);
+        if (r < 0)
+                return r;
+        return renameat(staging->lock_fd, TREE_COPY, staging->lock_fd, STAGING_TREE) < 0 ? -errno : 0;
+}
+
+int staging_open_copy(const char *root_dir, const char *name, const Image *from, int cancel_fd, Staging *ret) {
+        return open_with_tree(root_dir, name, false, make_copy, from, cancel_fd, ret);
+}
+
+int staging_tree(const Staging *staging) {
+        return open_directory_at(staging->lock_fd, STAGING_TREE, false, 0);
+}
+
+int staging_work(const Staging *staging) {
+        if (mkdirat(staging->lock_fd, WORK, 0700) < 0)
+                return -errno;
+        return open_directory_at(staging->lock_fd, WORK, false, 0);
 }
 
 int staging_discard(Staging *staging) {
-        int r = btrfs_subvolume_remove(staging->lock_fd, TREE);
+        int r = generations_settle(staging);
 
         if (r >= 0)
-                r = remove_tree_at(staging->parent_fd, staging->name);
+                r = empty(staging);
+        if (r >= 0 && unlinkat(staging->parent_fd, staging->name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+                r = -errno;
         /* Stays while others work in it. */
         (void) unlinkat(staging->images_fd, STAGING_DIRECTORY, AT_REMOVEDIR);
         closep(&staging->lock_fd);

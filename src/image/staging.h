@@ -16,6 +16,9 @@ typedef struct Staging {
         int parent_fd, lock_fd;
 } Staging;
 
+/* The tree's name in the directory. */
+#define STAGING_TREE "root"
+
 #define STAGING_NONE                                                        \
         (Staging) {                                                         \
                 .images_fd = -EBADF, .parent_fd = -EBADF, .lock_fd = -EBADF \
@@ -30,8 +33,8 @@ int staging_open(const char *root_dir, const char *name, Staging *ret);
 int staging_open_empty(const char *root_dir, const char *name, Staging *ret);
 
 /* The same, with a copy of @from, any generation of any image in @root_dir: a snapshot on btrfs, data shared on XFS. When
- * @cancel_fd (negative: none) becomes readable, gives up with -ECANCELED. Nobody may remove @from meanwhile: this takes
- * its shared lock (and leaves it unlocked). -EBUSY also when @from is being removed. */
+ * @cancel_fd (negative: none) becomes readable, gives up with -ECANCELED. The caller holds @from, as by
+ * generation_hold_reference(). */
 int staging_open_copy(const char *root_dir, const char *name, const Image *from, int cancel_fd, Staging *ret);
 
 /* Only locks, with neither tree nor leftovers. */

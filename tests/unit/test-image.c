@@ -8,6 +8,7 @@
 #include "image/finish.h"
 #include "image/image.h"
 #include "image/lock.h"
+#include "image/publish.h"
 #include "image/staging.h"
 
 static int open_directory(void **state) {
@@ -254,12 +255,17 @@ static void test_staging(void **state) {
         _cleanup_close_ int tree_fd = staging_tree(&staging);
         assert_true(tree_fd >= 0);
         make_directory(tree_fd, "usr");
-        assert_int_equal(staging_publish(&staging), 0);
         assert_int_equal(staging_discard(&staging), 0);
-        assert_true(is_there(root_fd, "image/usr"));
         assert_false(is_there(root_fd, ".staging"));
 
+        make_directory(root_fd, "image");
         assert_int_equal(staging_open(*state, "image", &second), -EEXIST);
+        assert_false(is_there(root_fd, ".staging"));
+        assert_int_equal(staging_open_empty(*state, "image", &second), 0);
+        _cleanup_close_ int work_fd = staging_work(&second);
+        assert_true(work_fd >= 0);
+        assert_int_equal(access(second.work_path, F_OK), 0);
+        assert_int_equal(staging_discard(&second), 0);
         assert_false(is_there(root_fd, ".staging"));
 }
 
@@ -270,7 +276,7 @@ static void test_staging_race(void **state) {
 
         assert_int_equal(staging_open(*state, "image", &staging), 0);
         make_directory(root_fd, "image");
-        assert_int_equal(staging_publish(&staging), -EEXIST);
+        assert_int_equal(publish(&staging, NULL, NULL), -EEXIST);
         assert_int_equal(staging_discard(&staging), 0);
         assert_false(is_there(root_fd, ".staging"));
         assert_true(is_there(root_fd, "image"));

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "image/generation.h"
+
+/* `<number>.json` in the directory of an image's generations, @dir_fd: written whole or not at all. 0 or -errno. */
+int generation_save_at(int dir_fd, const Generation *generation);
+
+/* 0; -ENOENT; -EBADMSG; or -errno. */
+int generation_load_at(int dir_fd, uint64_t number, Generation **ret);

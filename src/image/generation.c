@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "image/generation.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+#include "image/lock.h"
+
+/* For how long a tree is looked for that others may be moving from one name to another just then, or that somebody has
+ * locked who looks whether it may go. */
+#define SEARCH_USEC (2 * USEC_PER_SEC)
+
+uint64_t generation_number(int tree_fd) {
+        char text[24];
+        uint64_t number;
+        ssize_t n = fgetxattr(tree_fd, GENERATION_ATTRIBUTE, text, sizeof(text) - 1);
+
+        if (n <= 0)
+                return 0;
+        text[n] = 0;
+        return parse_uint64(text, &number) >= 0 && number <= INT64_MAX ? number : 0;
+}
+
+int generation_split(const char *reference, char **ret_name, uint64_t *ret_number) {
+        const char *at = strrchr(reference, '@');
+        uint64_t number;
+
+        if (!at || at == reference || parse_uint64(at + 1, &number) < 0 || number == 0 || number > INT64_MAX)
+                return -EINVAL;
+        char *name = strndup(reference, (size_t) (at - reference));
+        if (!name)
+                return -ENOMEM;
+        *ret_name = name;
+        *ret_number = number;
+        return 0;
+}
+
+static int open_old(const char *root_dir, const char *name, uint64_t number, Image **ret) {
+        _cleanup_image_ Image *image = NULL;
+        _cleanup_free_ char *directory = NULL;
+        char text[24];
+
+        int r = string_printf(&directory, "%s/" GENERATIONS_DIRECTORY "/%s", root_dir, name);
+        if (r < 0)
+                return r;
+        snprintf(text, sizeof(text), "%" PRIu64, number);
+        r = image_open(directory, text, &image);
+        if (r < 0)
+                return r;
+        if (image->generation != number)
+                return -ENOENT;
+        r = string_replace(&image->name, name);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(image);
+        return 0;
+}
+
+/* One look in both places. */
+static int try_open(const char *root_dir, const char *name, uint64_t number, Image **ret) {
+        _cleanup_image_ Image *image = NULL;
+
+        int r = image_open(root_dir, name, &image);
+        if (r == -EINVAL || r == -ENOMEM)
+                return r;
+        if (r >= 0 && (image->generation == number || number == 0)) {
+                *ret = TAKE_PTR(image);
+                return 0;
+        }
+        return number == 0 ? r : open_old(root_dir, name, number, ret);
+}
+
+/* Is the generation known, so that a tree that is nowhere must be on its way from one place to the other? */
+static bool is_known(const char *root_dir, const char *name, uint64_t number) {
+        _cleanup_free_ char *path = NULL;
+
+        return string_printf(&path, "%s/" GENERATIONS_DIRECTORY "/%s/%" PRIu64 ".json", root_dir, name, number) >= 0 &&
+               access(path, F_OK) >= 0;
+}
+
+int generation_open(const char *root_dir, const char *name, uint64_t number, Image **ret) {
+        uint64_t deadline = clock_deadline(SEARCH_USEC);
+
+        if (image_name_problem(name))
+                return -EINVAL;
+        if (number == 0)
+                return -ENOENT;
+        for (;;) {
+                int r = try_open(root_dir, name, number, ret);
+                if (r != -ENOENT || !is_known(root_dir, name, number) || clock_now_usec() >= deadline)
+                        return r;
+                clock_sleep_usec(USEC_PER_MSEC);
+        }
+}
+
+int generation_open_reference(const char *root_dir, const char *reference, Image **ret) {
+        _cleanup_free_ char *name = NULL;
+        uint64_t number;
+
+        int r = image_open(root_dir, reference, ret);
+        if (r != -ENOENT || generation_split(reference, &name, &number) < 0)
+                return r;
+        return generation_open(root_dir, name, number, ret);
+}
+
+/* Is the directory, which we hold locked now, still where it was found? Otherwise it was taken away before the lock. */
+static bool is_in_place(int fd, const char *path) {
+        struct stat ours, named;
+
+        return fstat(fd, &ours) >= 0 && lstat(path, &named) >= 0 && ours.st_ino == named.st_ino &&
+               ours.st_dev == named.st_dev;
+}
+
+int generation_hold_reference(const char *root_dir, const char *reference, Image **ret) {
+        uint64_t deadline = clock_deadline(SEARCH_USEC);
+
+        for (;;) {
+                _cleanup_image_ Image *image = NULL;
+
+                int r = generation_open_reference(root_dir, reference, &image);
+                if (r < 0)
+                        return r;
+                r = image_lock_shared(image->fd);
+                if (r >= 0 && is_in_place(image->fd, image->path)) {
+                        *ret = TAKE_PTR(image);
+                        return 0;
+                }
+                if (r < 0 && r != -EBUSY)
+                        return r;
+                if (clock_now_usec() >= deadline)
+                        return -EBUSY;
+                clock_sleep_usec(USEC_PER_MSEC);
+        }
+}
+
+/* One place: a descriptor, -ENOENT when another tree is there, or -errno. */
+static int try_hold(const char *path, uint64_t number) {
+        _cleanup_close_ int fd = open_directory_at(AT_FDCWD, path, false, 0);
+
+        if (fd < 0)
+                return fd;
+        if (number != 0 && generation_number(fd) != number)
+                return -ENOENT;
+        int r = image_lock_shared(fd);
+        if (r < 0)
+                return r;
+        return is_in_place(fd, path) ? TAKE_FD(fd) : -EBUSY;
+}
+
+int generation_hold_tree(const char *path, uint64_t number) {
+        uint64_t deadline = clock_deadline(SEARCH_USEC);
+        _cleanup_free_ char *old = NULL;
+        const char *slash = strrchr(path, '/');
+
+        if (!slash)
+                return -EINVAL;
+        int r = string_printf(&old, "%.*s/" GENERATIONS_DIRECTORY "/%s/%" PRIu64, (int) (slash - path), path, slash + 1,
+                              number);
+        if (r < 0)
+                return r;
+        for (;;) {
+                r = try_hold(path, number);
+                if (r == -ENOENT && number != 0)
+                        r = try_hold(old, number);
+                if (r >= 0 || (r != -ENOENT && r != -EBUSY) || clock_now_usec() >= deadline)
+                        return r;
+                clock_sleep_usec(USEC_PER_MSEC);
+        }
+}
+
+static int compare_numbers(const void *a, const void *b) {
+        uint64_t x = *(const uint64_t *) a, y = *(const uint64_t *) b;
+
+        return x < y ? -1 : x > y;
+}
+
+int generation_list_old(const char *root_dir, const char *name, uint64_t **ret, size_t *ret_n) {
+        _cleanup_free_ char *path = NULL;
+        _cleanup_free_ uint64_t *numbers = NULL;
+        size_t n = 0;
+
+        if (image_name_problem(name))
+                return -EINVAL;
+        int r = string_printf(&path, "%s/" GENERATIONS_DIRECTORY "/%s", root_dir, name);
+        if (r < 0)
+                return r;
+        _cleanup_closedir_ DIR *dir = opendir(path);
+        if (!dir && errno != ENOENT)
+                return -errno;
+        while (dir) {
+                uint64_t number;
+
+                errno = 0;
+                struct dirent *entry = readdir(dir);
+                if (!entry && errno != 0)
+                        return -errno;
+                if (!entry)
+                        break;
+                if (parse_uint64(entry->d_name, &number) < 0 || number == 0)
+                        continue;
+                /* Where a rollback is just going on, the name is another one's for a moment. */
+                _cleanup_close_ int fd = open_directory_at(dirfd(dir), entry->d_name, false, 0);
+                if (fd < 0 || generation_number(fd) != number)
+                        continue;
+                uint64_t *longer = realloc(numbers, (n + 1) * sizeof(*numbers));
+                if (!longer)
+                        return -ENOMEM;
+                numbers = longer;
+                numbers[n++] = number;
+        }
+        if (n > 0)
+                qsort(numbers, n, sizeof(*numbers), compare_numbers);
+        *ret = TAKE_PTR(numbers);
+        *ret_n = n;
+        return 0;
+}

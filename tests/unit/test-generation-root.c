@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "unit.h"
+
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "base/fd.h"
+#include "base/string.h"
+#include "image/generation-json.h"
+#include "image/lock.h"
+#include "image/publish.h"
+
+static int open_directory(void **state) {
+        int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        assert_true(fd >= 0);
+        return fd;
+}
+
+static bool is_there(int dir_fd, const char *name) {
+        return faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
+}
+
+/* Makes a root file system that says @text in /text. */
+static void fill(int tree_fd, const char *text) {
+        assert_int_equal(mkdirat(tree_fd, "usr", 0755), 0);
+        assert_int_equal(mkdirat(tree_fd, "usr/bin", 0755), 0);
+        assert_int_equal(file_replace_at(tree_fd, "text", text, strlen(text), 0644), 0);
+}
+
+static void make_by_hand(void **state, const char *name, const char *text) {
+        _cleanup_close_ int root_fd = open_directory(state);
+        _cleanup_close_ int fd = open_directory_at(root_fd, name, true, 0755);
+
+        assert_true(fd >= 0);
+        fill(fd, text);
+}
+
+static void stage(void **state, const char *text, Staging *ret) {
+        assert_int_equal(staging_open_empty(*state, "image", ret), 0);
+        _cleanup_close_ int fd = staging_tree(ret);
+        assert_true(fd >= 0);
+        fill(fd, text);
+}
+
+/* Publishes a tree with @text and returns its number. */
+static uint64_t publish_text(void **state, const char *text, uint64_t keep) {
+        _cleanup_staging_ Staging staging = STAGING_NONE;
+        Generation about = { .keep = keep, .source = (char *) text };
+        uint64_t number = 0;
+
+        stage(state, text, &staging);
+        assert_int_equal(publish(&staging, &about, &number), 0);
+        assert_int_equal(generations_collect_locked(&staging, NULL), 0);
+        assert_int_equal(staging_discard(&staging), 0);
+        return number;
+}
+
+static void assert_text(void **state, const char *reference, const char *text, uint64_t number) {
+        _cleanup_image_ Image *image = NULL;
+        _cleanup_free_ char *data = NULL;
+
+        assert_int_equal(generation_open_reference(*state, reference, &image), 0);
+        assert_string_equal(image->name, "image");
+        assert_int_equal(image->generation, number);
+        assert_int_equal(file_read_at(image->fd, "text", 100, &data, NULL), 0);
+        assert_string_equal(data, text);
+}
+
+static void assert_gone(void **state, const char *reference) {
+        _cleanup_image_ Image *image = NULL;
+
+        assert_int_equal(generation_open_reference(*state, reference, &image), -ENOENT);
+}
+
+static void test_publish(void **state) {
+        _cleanup_generation_ Generation *about = NULL;
+        _cleanup_close_ int root_fd = open_directory(state);
+
+        assert_int_equal(publish_text(state, "one", 0), 1);
+        assert_text(state, "image", "one", 1);
+        assert_int_equal(publish_text(state, "two", 0), 2);
+        assert_text(state, "image", "two", 2);
+        assert_text(state, "image@1", "one", 1);
+        assert_text(state, "image@2", "two", 2);
+        assert_int_equal(publish_text(state, "three", 0), 3);
+        assert_gone(state, "image@1"); /* two are kept */
+        assert_text(state, "image@2", "two", 2);
+        assert_false(is_there(root_fd, ".staging"));
+        assert_false(is_there(root_fd, ".generations/image/1.json"));
+
+        assert_int_equal(generation_load(*state, "image", 3, &about), 0);
+        assert_string_equal(about->source, "three");
+        assert_true(about->created_usec > 0 && about->updated_usec > 0 && about->published_usec > 0);
+}
+
+static void test_keep(void **state) {
+        for (unsigned i = 1; i <= 5; i++)
+                assert_int_equal(publish_text(state, "x", 4), i);
+        assert_gone(state, "image@1");
+        assert_text(state, "image@2", "x", 2);
+        assert_int_equal(publish_text(state, "y", 1), 6);
+        for (unsigned i = 1; i <= 5; i++) {
+                char reference[32];
+                snprintf(reference, sizeof(reference), "image@%u", i);
+                assert_gone(state, reference);
+        }
+        assert_text(state, "image", "y", 6);
+}
+
+/* A tree that somebody put there becomes a generation as soon as there is another; a directory of just that name is
+ * meant by its name. */
+static void test_made_by_hand(void **state) {
+        make_by_hand(state, "image", "hand");
+        assert_text(state, "image", "hand", 0);
+        assert_gone(state, "image@1");
+        assert_int_equal(publish_text(state, "two", 0), 2);
+        assert_text(state, "image@1", "hand", 1);
+        assert_text(state, "image", "two", 2);
+
+        _cleanup_image_ Image *image = NULL;
+        make_by_hand(state, "image@1", "exact");
+        assert_int_equal(generation_open_reference(*state, "image@1", &image), 0);
+        assert_string_equal(image->name, "image@1");
+        assert_int_equal(image->generation, 0);
+}
+
+/* `cp -a` takes the number along. */
+static void test_copied_by_hand(void **state) {
+        _cleanup_close_ int root_fd = open_directory(state);
+
+        publish_text(state, "one", 3);
+        publish_text(state, "two", 3);
+        _cleanup_close_ int fd = open_directory_at(root_fd, "image", false, 0);
+        assert_int_equal(fsetxattr(fd, GENERATION_ATTRIBUTE, "1", 1, 0), 0);
+        assert_int_equal(publish_text(state, "three", 3), 4);
+        assert_text(state, "image@1", "one", 1);
+        assert_text(state, "image@3", "two", 3);
+}
+
+static void test_rollback(void **state) {
+        uint64_t number = 0;
+
+        assert_int_equal(publish_rollback(*state, "image", 0, &number), -ENOENT);
+        for (unsigned i = 1; i <= 3; i++)
+                publish_text(state, (const char *const[]){ "one", "two", "three" }[i - 1], 3);
+        assert_int_equal(publish_rollback(*state, "image", 3, &number), -EALREADY);
+        assert_int_equal(publish_rollback(*state, "image", 7, &number), -ENOENT);
+        assert_int_equal(publish_rollback(*state, "image", 0, &number), 0);
+        assert_int_equal(number, 2);
+        assert_text(state, "image", "two", 2);
+        assert_text(state, "image@3", "three", 3);
+        assert_int_equal(publish_rollback(*state, "image", 1, &number), 0);
+        assert_text(state, "image", "one", 1);
+        assert_int_equal(publish_rollback(*state, "image", 0, &number), -ENOENT);
+        assert_int_equal(publish_rollback(*state, "image", 3, NULL), 0);
+        assert_text(state, "image", "three", 3);
+
+        /* What was current last is what is kept, whatever its number. */
+        assert_int_equal(publish_rollback(*state, "image", 1, NULL), 0);
+        assert_int_equal(publish_text(state, "four", 2), 4);
+        assert_text(state, "image@1", "one", 1);
+        assert_gone(state, "image@3");
+        assert_int_equal(publish_rollback(*state, "image", 0, &number), 0);
+        assert_int_equal(number, 1);
+}
+
+/* A number is not given again, or a job would get something else by it. */
+static void test_numbers_are_not_reused(void **state) {
+        for (unsigned i = 1; i <= 3; i++)
+                publish_text(state, "x", 1);
+        publish_text(state, "y", 2);
+        assert_int_equal(publish_rollback(*state, "image", 3, NULL), 0);
+        assert_int_equal(generations_collect(*state, false, NULL), 0);
+        assert_gone(state, "image@4"); /* generation 3 keeps only itself */
+        assert_int_equal(publish_text(state, "z", 1), 5);
+}
+
+static void test_held(void **state) {
+        _cleanup_image_ Image *held = NULL;
+        _cleanup_strv_ char **names = NULL;
+        _cleanup_free_ char *path = NULL, *data = NULL;
+        unsigned in_use = 0;
+
+        publish_text(state, "one", 1);
+        assert_int_equal(generation_hold_reference(*state, "image", &held), 0);
+        publish_text(state, "two", 1);
+        publish_text(state, "three", 1);
+        assert_gone(state, "image@2");
+        assert_text(state, "image@1", "one", 1);
+
+        /* The supervisor of the job finds it where it is now. */
+        assert_int_equal(string_printf(&path, "%s/image", (char *) *state), 0);
+        _cleanup_close_ int tree_fd = generation_hold_tree(path, 1);
+        assert_true(tree_fd >= 0);
+        assert_int_equal(file_read_at(tree_fd, "text", 100, &data, NULL), 0);
+        assert_string_equal(data, "one");
+
+        image_free(TAKE_PTR(held));
+        assert_int_equal(publish_remove(*state, "image", &in_use), 0);
+        assert_int_equal(in_use, 1);
+        assert_gone(state, "image");
+        assert_int_equal(generations_collect(*state, true, &names), 0);
+        assert_int_equal(strv_length(names), 0);
+        closep(&tree_fd);
+        tree_fd = -EBADF;
+        assert_int_equal(generations_collect(*state, true, &names), 0);
+        assert_int_equal(strv_length(names), 1);
+        assert_string_equal(names[0], "image@1");
+        assert_int_equal(generations_collect(*state, false, NULL), 0);
+        assert_gone(state, "image@1");
+
+        _cleanup_close_ int root_fd = open_directory(state);
+        assert_false(is_there(root_fd, ".generations/image"));
+        assert_int_equal(publish_remove(*state, "image", &in_use), -ENOENT);
+}
+
+static void test_remove(void **state) {
+        _cleanup_close_ int root_fd = open_directory(state);
+        unsigned in_use = 1;
+
+        publish_text(state, "one", 0);
+        publish_text(state, "two", 0);
+        assert_int_equal(publish_remove(*state, "image", &in_use), 0);
+        assert_int_equal(in_use, 0);
+        assert_false(is_there(root_fd, "image"));
+        assert_false(is_there(root_fd, ".generations/image"));
+        assert_false(is_there(root_fd, ".staging"));
+
+        make_by_hand(state, "image", "hand");
+        assert_int_equal(publish_remove(*state, "image", &in_use), 0);
+        assert_false(is_there(root_fd, "image"));
+}
+
+/* Killed after the exchange: the tree that jobs may use is still in the staging directory. */
+static void test_killed_after_exchange(void **state) {
+        _cleanup_close_ int root_fd = open_directory(state);
+
+        for (unsigned round = 0; round < 2; round++) {
+                _cleanup_staging_ Staging staging = STAGING_NONE;
+
+                publish_text(state, "one", 5);
+                publish_text(state, "two", 5);
+                stage(state, "left", &staging);
+                char old[64];
+                snprintf(old, sizeof(old), ".generations/image/%u", round * 2 + 1);
+                _cleanup_close_ int tree_fd = open_directory_at(root_fd, old, false, 0);
+                assert_int_equal(remove_tree_at(staging.lock_fd, "root"), 0);
+                assert_int_equal(renameat(root_fd, old, root_fd, ".staging/image/root"), 0);
+                assert_int_equal(mkdirat(root_fd, old, 0700), 0); /* its reserved place, */
+                staging_done(&staging);
+                assert_int_equal(mkdirat(root_fd, ".generations/image/9", 0700), 0); /* and one for nobody */
+
+                if (round == 0)
+                        assert_int_equal(staging_collect(*state, false, &(char **){ NULL }), 0);
+                else
+                        publish_text(state, "three", 5);
+                assert_text(state, round == 0 ? "image@1" : "image@3", "one", round * 2 + 1);
+                assert_false(is_there(root_fd, ".staging"));
+                assert_false(is_there(root_fd, ".generations/image/9"));
+        }
+}
+
+/* Killed before it: nobody has seen the new tree. */
+static void test_killed_before_exchange(void **state) {
+        _cleanup_staging_ Staging staging = STAGING_NONE;
+        _cleanup_close_ int root_fd = open_directory(state);
+        const Generation next = { .number = 3 };
+
+        publish_text(state, "one", 5);
+        publish_text(state, "two", 5);
+        stage(state, "never seen", &staging);
+        _cleanup_close_ int tree_fd = staging_tree(&staging);
+        _cleanup_close_ int generations_fd = open_directory_at(root_fd, ".generations/image", false, 0);
+        assert_int_equal(generation_save_at(generations_fd, &next), 0);
+        assert_int_equal(fsetxattr(tree_fd, GENERATION_ATTRIBUTE, "3", 1, 0), 0);
+        staging_done(&staging);
+
+        _cleanup_strv_ char **names = NULL;
+        assert_int_equal(staging_collect(*state, false, &names), 0);
+        assert_int_equal(strv_length(names), 1);
+        assert_gone(state, "image@3");
+        assert_text(state, "image", "two", 2);
+        assert_int_equal(publish_text(state, "four", 5), 4);
+}
+
+/* Killed in the middle of a rollback: two trees have changed places, and one bears the other's name. */
+static void test_killed_rollback(void **state) {
+        _cleanup_close_ int root_fd = open_directory(state);
+
+        publish_text(state, "one", 5);
+        publish_text(state, "two", 5);
+        assert_int_equal(renameat2(root_fd, ".generations/image/1", root_fd, "image", RENAME_EXCHANGE), 0);
+        assert_text(state, "image", "one", 1);
+        assert_int_equal(generations_collect(*state, false, NULL), 0);
+        assert_text(state, "image@2", "two", 2);
+        assert_text(state, "image", "one", 1);
+}
+
+static void test_copy(void **state) {
+        _cleanup_staging_ Staging staging = STAGING_NONE;
+        _cleanup_image_ Image *from = NULL;
+        uint64_t number;
+
+        publish_text(state, "one", 0);
+        assert_int_equal(generation_hold_reference(*state, "image", &from), 0);
+        assert_int_equal(staging_open_copy(*state, "image", from, -EBADF, &staging), 0);
+        _cleanup_close_ int fd = staging_tree(&staging);
+        assert_int_equal(generation_number(fd), 0);
+        assert_int_equal(file_replace_at(fd, "text", "changed", 7, 0644), 0);
+        assert_text(state, "image", "one", 1);
+        assert_int_equal(publish(&staging, NULL, &number), 0);
+        assert_int_equal(number, 2);
+        assert_int_equal(staging_discard(&staging), 0);
+        assert_text(state, "image", "changed", 2);
+        assert_text(state, "image@1", "one", 1);
+}
+
+/* A symlink in the image root is no image to change. */
+static void test_symlinks(void **state) {
+        _cleanup_staging_ Staging staging = STAGING_NONE;
+        _cleanup_close_ int root_fd = open_directory(state);
+        unsigned in_use;
+
+        make_by_hand(state, "elsewhere", "text");
+        assert_int_equal(symlinkat("elsewhere", root_fd, "image"), 0);
+        stage(state, "new", &staging);
+        assert_int_equal(publish(&staging, NULL, NULL), -ENOTDIR);
+        assert_int_equal(staging_discard(&staging), 0);
+        assert_int_equal(publish_remove(*state, "image", &in_use), -ENOTDIR);
+        assert_true(is_there(root_fd, "elsewhere/text"));
+        assert_true(is_there(root_fd, "image"));
+}
+
+int main(void) {
+        static const char number[] = "1";
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_publish, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_keep, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_made_by_hand, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_copied_by_hand, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_rollback, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_numbers_are_not_reused, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_held, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_remove, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_killed_after_exchange, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_killed_before_exchange, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_killed_rollback, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_copy, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_symlinks, setup_directory, teardown_directory),
+        };
+        const char *parent = getenv("TMPDIR");
+        _cleanup_close_ int fd = open(parent && *parent ? parent : "/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+
+        if (fd < 0 || fsetxattr(fd, GENERATION_ATTRIBUTE, number, 1, 0) < 0) {
+                puts("needs root, and a file system with trusted extended attributes");
+                return 77;
+        }
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
