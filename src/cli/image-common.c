@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "cli/image-common.h"
 
+#include <inttypes.h>
+
 #include "base/log.h"
 #include "base/string.h"
 #include "image/definition.h"
+#include "image/generation.h"
 
 void log_available_images(const Settings *settings) {
         _cleanup_strv_ char **names = NULL;
@@ -26,18 +29,57 @@ void log_available_images(const Settings *settings) {
                            settings->root_dir);
 }
 
-int open_image_logged(const Settings *settings, const char *name, Image **ret) {
-        int r = image_open(settings->root_dir, name, ret);
+/* What there is of image @name, such as "2, 3 (current)"; NULL if nothing. */
+static char *list_generations(const Settings *settings, const char *name) {
+        _cleanup_image_ Image *image = NULL;
+        _cleanup_free_ uint64_t *numbers = NULL;
+        _cleanup_free_ char *list = NULL;
+        size_t n = 0;
 
-        if (r >= 0)
-                return 0;
+        if (image_open(settings->root_dir, name, &image) < 0 ||
+            generation_list_old(settings->root_dir, name, &numbers, &n) < 0)
+                return NULL;
+        for (size_t i = 0; i <= n; i++) {
+                char *longer;
+                bool current = i == n;
+
+                if (current && image->generation == 0)
+                        break;
+                if (string_printf(&longer, "%s%s%" PRIu64 "%s", list ? list : "", list ? ", " : "",
+                                  current ? image->generation : numbers[i], current ? " (current)" : "") < 0)
+                        return NULL;
+                free(list);
+                list = longer;
+        }
+        return TAKE_PTR(list);
+}
+
+void log_no_image(const Settings *settings, const char *reference) {
+        _cleanup_free_ char *name = NULL;
+        uint64_t number;
+
+        _cleanup_free_ char *generations = generation_split(reference, &name, &number) >= 0 ?
+                                                   list_generations(settings, name) :
+                                                   NULL;
+        if (generations) {
+                log_error("Image '%s' has no generation %" PRIu64 "; it has %s", name, number, generations);
+                return;
+        }
+        log_error("There is no image '%s'", reference);
+        log_available_images(settings);
+}
+
+static int explain(const Settings *settings, const char *name, int r) {
         switch (r) {
         case -EINVAL:
                 log_error("Image name '%.200s' %s", name, image_name_problem(name));
                 return r;
         case -ENOENT:
-                log_error("There is no image '%s'", name);
-                break;
+                log_no_image(settings, name);
+                return r;
+        case -EBUSY:
+                log_error("Image '%s' is being removed", name);
+                return r;
         case -ENODATA:
                 log_error("'%s/%s' is not an image: it holds no root file system (empty, or half made)",
                           settings->root_dir, name);
@@ -85,4 +127,16 @@ int image_settings_logged(const Settings *settings, const char *name, Settings *
         log_verbose("Settings of image '%s' come from '%s', too", name, path);
         *ret = storage;
         return 0;
+}
+
+int open_image_logged(const Settings *settings, const char *name, Image **ret) {
+        int r = image_open(settings->root_dir, name, ret);
+
+        return r < 0 ? explain(settings, name, r) : 0;
+}
+
+int hold_image_logged(const Settings *settings, const char *reference, Image **ret) {
+        int r = generation_hold_reference(settings->root_dir, reference, ret);
+
+        return r < 0 ? explain(settings, reference, r) : 0;
 }

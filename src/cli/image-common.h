@@ -10,6 +10,12 @@
 /* Tells the names of the images there are. */
 void log_available_images(const Settings *settings);
 
+/* Says that there is no image, or no generation, called @reference, and what there is. */
+void log_no_image(const Settings *settings, const char *reference);
+
+/* generation_hold_reference(), with the reason logged. 0 or -errno. */
+int hold_image_logged(const Settings *settings, const char *reference, Image **ret);
+
 /* image_open(), with the reason logged. 0 or -errno. */
 int open_image_logged(const Settings *settings, const char *name, Image **ret);
 

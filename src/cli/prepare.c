@@ -12,6 +12,7 @@
 #include "container/nspawn.h"
 #include "container/seccomp.h"
 #include "gitlab/exit-status.h"
+#include "image/generation.h"
 #include "job/job.h"
 #include "job/plan.h"
 
@@ -23,7 +24,28 @@ static int image_failure(const ImageChoice *choice, int error) {
         return choice->source == IMAGE_OF_JOB ? STAGE_BUILD_FAILURE : error;
 }
 
+/* An old generation of an allowed image is allowed; a directory that is just called so is another image. @image is NULL
+ * before anything was opened: then the name may yet be either. */
+static bool is_allowed(const Settings *settings, const ImageChoice *choice, const Image *image) {
+        _cleanup_free_ char *name = NULL;
+        uint64_t number;
+
+        if (plan_image_allowed(settings, choice))
+                return true;
+        if (image)
+                return plan_image_allowed(settings, &(ImageChoice){ image->name, choice->source });
+        return generation_split(choice->name, &name, &number) >= 0 &&
+               plan_image_allowed(settings, &(ImageChoice){ name, choice->source });
+}
+
+static int explain_not_allowed(const ImageChoice *choice) {
+        log_error("Image '%s' is not among this runner's allowed_images", choice->name);
+        return STAGE_BUILD_FAILURE;
+}
+
 static int open_image(const Settings *settings, const ImageChoice *choice, Image **ret) {
+        _cleanup_image_ Image *image = NULL;
+
         if (!choice->name) {
                 log_error("The job names no image ('image:' in .gitlab-ci.yml), and there is no default: give "
                           "--default-image to prepare, or set default_image in the configuration");
@@ -34,22 +56,23 @@ static int open_image(const Settings *settings, const ImageChoice *choice, Image
                 log_error("Image name '%.200s' %s", choice->name, problem);
                 return image_failure(choice, -EINVAL);
         }
-        if (!plan_image_allowed(settings, choice)) {
-                log_error("Image '%s' is not among this runner's allowed_images", choice->name);
-                return STAGE_BUILD_FAILURE;
-        }
+        if (!is_allowed(settings, choice, NULL))
+                return explain_not_allowed(choice);
 
-        int r = image_open(settings->root_dir, choice->name, ret);
-        if (r >= 0)
+        int r = generation_hold_reference(settings->root_dir, choice->name, &image);
+        if (r >= 0 && !is_allowed(settings, choice, image))
+                return explain_not_allowed(choice);
+        if (r >= 0) {
+                *ret = TAKE_PTR(image);
                 return 0;
+        }
         if (r == -ENOENT && access(settings->root_dir, F_OK) < 0) {
                 log_error("The image root '%s' does not exist: make an image with 'nspawn-runner chroot-create %s'",
                           settings->root_dir, choice->name);
                 return r;
         }
         if (r == -ENOENT) {
-                log_error("There is no image '%s'", choice->name);
-                log_available_images(settings);
+                log_no_image(settings, choice->name);
                 return STAGE_BUILD_FAILURE; /* also a default image: no retry makes it */
         }
         if (r == -ENODATA || r == -ENOTDIR || r == -ELOOP) {
@@ -59,7 +82,11 @@ static int open_image(const Settings *settings, const ImageChoice *choice, Image
                 log_available_images(settings);
                 return STAGE_BUILD_FAILURE;
         }
-        log_error_errno(r, "Cannot open image '%s' in '%s': %m", choice->name, settings->root_dir);
+        if (r == -EBUSY)
+                log_error("Image '%s' is being removed, or an older version of nspawn-runner changes it in place",
+                          choice->name);
+        else
+                log_error_errno(r, "Cannot open image '%s' in '%s': %m", choice->name, settings->root_dir);
         return r;
 }
 

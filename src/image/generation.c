@@ -44,7 +44,7 @@ int generation_split(const char *reference, char **ret_name, uint64_t *ret_numbe
 
 static int open_old(const char *root_dir, const char *name, uint64_t number, Image **ret) {
         _cleanup_image_ Image *image = NULL;
-        _cleanup_free_ char *directory = NULL;
+        _cleanup_free_ char *directory = NULL, *directory_of_current = NULL;
         char text[24];
 
         int r = string_printf(&directory, "%s/" GENERATIONS_DIRECTORY "/%s", root_dir, name);
@@ -57,6 +57,13 @@ static int open_old(const char *root_dir, const char *name, uint64_t number, Ima
         if (image->generation != number)
                 return -ENOENT;
         r = string_replace(&image->name, name);
+        if (r >= 0) {
+                /* Its path ends in GENERATIONS_DIRECTORY/name/number. */
+                size_t n = strlen(image->path) - strlen(text) - strlen(name) - strlen(GENERATIONS_DIRECTORY "//");
+                r = string_printf(&directory_of_current, "%.*s%s", (int) n, image->path, name);
+        }
+        if (r >= 0)
+                r = string_replace(&image->current_path, directory_of_current);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(image);

@@ -15,6 +15,7 @@ void image_free(Image *image) {
                 return;
         free(image->name);
         free(image->path);
+        free(image->current_path);
         closep(&image->fd);
         free(image);
 }
@@ -53,6 +54,8 @@ static int open_at(int root_fd, const char *root_dir, const char *name, Image **
         if (!image->name)
                 return -ENOMEM;
         int r = image_path(root_dir, name, &image->path);
+        if (r >= 0)
+                r = string_replace(&image->current_path, image->path);
         if (r < 0)
                 return r;
         image->generation = generation_number(image->fd);

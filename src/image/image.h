@@ -9,6 +9,7 @@
 typedef struct Image {
         char *name;
         char *path;          /* absolute */
+        char *current_path;  /* where the image's current generation is: @path, unless this is an old one */
         int fd;              /* the directory (O_RDONLY|O_DIRECTORY), opened without following symlinks */
         uint64_t generation; /* of the tree that was opened (image/generation.h); 0: it has no number */
 } Image;

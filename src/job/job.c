@@ -40,11 +40,11 @@ static int start_layer(const Machine *machine, int image_fd, int *ret_layer_fd) 
                 return layer_fd;
         if (flock(layer_fd, LOCK_SH | LOCK_NB) < 0)
                 return -errno;
-        /* Nobody may change the image while it is copied. */
+        /* Nobody may remove the image while it is copied, or before the supervisor has it: the lock stays as long as the
+         * caller has the image open. */
         int r = image_lock_shared(image_fd);
         if (r >= 0)
                 r = driver->create(image_fd, layer_fd);
-        (void) flock(image_fd, LOCK_UN);
         if (r < 0)
                 return r;
         *ret_layer_fd = TAKE_FD(layer_fd);

@@ -17,6 +17,7 @@ typedef enum StartStep {
 } StartStep;
 
 /* Starts the machine of @machine, whose job directory the caller made and holds locked, and waits until its agent answers.
+ * @image_fd is the image of the machine's generation; it gets the image's shared lock.
  * Something readable on @signal_fd (negative: none) interrupts that. @supervise_argv is the command that carries it out.
  * Returns 0, or -errno (-EEXIST: a job of that id runs under other directories; -ECONNRESET: the machine ended at once;
  * -ETIMEDOUT; -EINTR) with *ret_step set; what is left

@@ -34,6 +34,7 @@ static const Field fields[] = {
         FIELD(init, FIELD_STRING, false),
         FIELD(shell, FIELD_STRING, false),
         FIELD(seccomp_filter, FIELD_STRING, false),
+        FIELD(generation, FIELD_NUMBER, false),
         FIELD(bind, FIELD_LIST, false),
         FIELD(bind_ro, FIELD_LIST, false),
         FIELD(private_users, FIELD_BOOL, true),

@@ -89,7 +89,8 @@ static int copy_strings(const Settings *settings, const JobIdentity *identity, c
             string_printf(&machine->name, MACHINE_NAME_PREFIX "%s", identity->id) < 0 ||
             string_replace(&machine->directory, directory->path) < 0 ||
             string_printf(&machine->layer, "%s/.layers/%s", settings->root_dir, identity->id) < 0 ||
-            string_replace(&machine->image, image->name) < 0 || string_replace(&machine->image_path, image->path) < 0 ||
+            string_replace(&machine->image, image->name) < 0 ||
+            string_replace(&machine->image_path, image->current_path) < 0 ||
             string_replace(&machine->supervisor, supervisor_pick()->name) < 0 ||
             string_replace(&machine->init, init) < 0 || string_replace(&machine->shell, settings->shell) < 0 ||
             strv_copy(settings->bind, &machine->bind) < 0 || strv_copy(settings->bind_ro, &machine->bind_ro) < 0)
@@ -120,6 +121,7 @@ int plan_machine(const Settings *settings, const JobIdentity *identity, const Jo
                 return r;
 
         uint64_t timeout_sec = identity->response.timeout_sec;
+        machine->generation = image->generation;
         machine->private_users = settings->private_users;
         machine->network = settings->network;
         machine->tmpfs_size_bytes = memory_size_bytes(settings->tmpfs_size);

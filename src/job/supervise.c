@@ -21,7 +21,7 @@
 #include "container/nspawn.h"
 #include "container/uid-range.h"
 #include "container/userns.h"
-#include "image/lock.h"
+#include "image/generation.h"
 #include "job/console.h"
 #include "storage/resolver.h"
 #include "storage/storage.h"
@@ -60,8 +60,8 @@ static void supervision_done(Supervision *s) {
         free(s->root);
 }
 
-/* The locks that say that the layer, the image, and a range of UIDs are in use. */
-static int take_locks(Supervision *s, const StorageDriver *driver, const char **ret_what) {
+/* The locks that say that the layer and a range of UIDs are in use. */
+static int take_locks(Supervision *s, const char **ret_what) {
         *ret_what = "open the job's layer";
         s->layer_fd = open_directory_at(AT_FDCWD, s->machine->layer, false, 0);
         if (s->layer_fd < 0)
@@ -69,16 +69,6 @@ static int take_locks(Supervision *s, const StorageDriver *driver, const char **
         if (flock(s->layer_fd, LOCK_SH | LOCK_NB) < 0)
                 return -errno;
 
-        *ret_what = "open the image";
-        s->image_fd = open_directory_at(AT_FDCWD, s->machine->image_path, false, 0);
-        if (s->image_fd < 0)
-                return s->image_fd;
-        if (driver->needs_image) {
-                *ret_what = "use the image: it is being changed";
-                int r = image_lock_shared(s->image_fd);
-                if (r < 0)
-                        return r;
-        }
         if (!s->machine->private_users)
                 return 0;
         *ret_what = "find a free range of user IDs in /run/systemd/nspawn-uid";
@@ -100,10 +90,14 @@ static int mount_root(Supervision *s, const StorageDriver *driver, const char **
         *ret_what = "make a mount namespace";
         if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
                 return -errno;
-        /* A descriptor from before leads into the host's mounts, which cannot be cloned from here. */
-        _cleanup_close_ int image_fd = open_directory_at(AT_FDCWD, s->machine->image_path, false, 0);
-        if (image_fd < 0)
-                return image_fd;
+        /* Not before: a descriptor from then would lead into the host's mounts, which cannot be cloned from here. Until
+         * now `prepare` holds the image. */
+        if (driver->needs_image) {
+                *ret_what = "open the image";
+                s->image_fd = generation_hold_tree(s->machine->image_path, s->machine->generation);
+                if (s->image_fd < 0)
+                        return s->image_fd;
+        }
 
         if (s->machine->private_users) {
                 *ret_what = "make a user namespace";
@@ -112,7 +106,7 @@ static int mount_root(Supervision *s, const StorageDriver *driver, const char **
                         return userns_fd;
         }
         StorageMount request = {
-                .image_fd = image_fd,
+                .image_fd = s->image_fd,
                 .layer_fd = s->layer_fd,
                 .layer_path = s->machine->layer,
                 .work_dir = work,
@@ -362,7 +356,7 @@ int supervise(const Machine *machine, const JobDirectory *directory, int listen_
         *ret_what = "set up signals";
         int r = block_signals(&s);
         if (r >= 0)
-                r = take_locks(&s, driver, ret_what);
+                r = take_locks(&s, ret_what);
         if (r >= 0)
                 r = mount_root(&s, driver, ret_what);
         if (r >= 0)

@@ -59,7 +59,8 @@ static int copy_xattrs(int from_fd, int to_fd) {
                 return errno == EOPNOTSUPP ? 0 : -errno;
 
         for (const char *name = names; name < names + n; name += strlen(name) + 1) {
-                if (startswith(name, "trusted.overlay."))
+                /* What overlayfs would take for its own, and what we know the image by. */
+                if (startswith(name, "trusted.overlay.") || startswith(name, "trusted.nspawn-runner."))
                         continue;
                 int r = copy_xattr(from_fd, to_fd, name);
                 if (r < 0)

@@ -9,14 +9,15 @@
  * made and holds locked; a driver puts its own things below it. */
 
 typedef struct StorageMount {
-        int image_fd;              /* directory of the image, opened in the present mount namespace */
-        int layer_fd;              /* directory of the layer */
-        const char *layer_path;    /* the same as an absolute path */
-        const char *work_dir;      /* absolute path of an empty directory of the job (mode 0700, host root), for mounts
+        int image_fd;           /* directory of the image, opened in the present mount namespace; negative for drivers
+                                 * that do not need it any more */
+        int layer_fd;           /* directory of the layer */
+        const char *layer_path; /* the same as an absolute path */
+        const char *work_dir;   /* absolute path of an empty directory of the job (mode 0700, host root), for mounts
                                  * that are gone again when mount() returns; may hold target */
-        const char *target;        /* absolute path of the directory to mount the job's root on */
-        int userns_fd;             /* user namespace to map the image through, or negative: no mapping */
-        uid_t uid_base;            /* what the user namespace maps 0 to; 0 without one */
+        const char *target;     /* absolute path of the directory to mount the job's root on */
+        int userns_fd;          /* user namespace to map the image through, or negative: no mapping */
+        uid_t uid_base;         /* what the user namespace maps 0 to; 0 without one */
         uint64_t tmpfs_size_bytes; /* UINT64_MAX: no limit */
 } StorageMount;
 

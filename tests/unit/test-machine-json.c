@@ -31,6 +31,7 @@ static const struct {
         ROW(init, STRING, false),
         ROW(uuid, STRING, true),
         ROW(shell, STRING, false),
+        ROW(generation, NUMBER, false),
         ROW(bind, LIST, false),
         ROW(bind_ro, LIST, false),
         ROW(private_users, BOOL, true),
