@@ -8,20 +8,82 @@
 #include "base/string.h"
 #include "cli/command.h"
 #include "cli/table.h"
-#include "image/image.h"
+#include "image/generation.h"
+#include "job/job.h"
 #include "storage/storage.h"
 #include "storage/subvolume.h"
 
-/* storage: the driver that a job would use; type: what the image is, a subvolume or a directory. */
-static const TableColumn columns[] = {
-        { "name", COLUMN_TEXT },
-        { "path", COLUMN_TEXT },
-        { "storage", COLUMN_TEXT },
-        { "type", COLUMN_TEXT },
-        { "size", COLUMN_NUMBER },
-        { "boot", COLUMN_TEXT },
-        { 0 },
+/* One row for each generation of each image. created: when the image was made from its source; updated: when this
+ * generation was; jobs: how many run on it; storage: the driver that a job would use; type: what the image is, a
+ * subvolume or a directory. The digest is for programs: people would have it in the way. */
+enum {
+        NAME,
+        GENERATION,
+        SOURCE,
+        CREATED,
+        UPDATED,
+        JOBS,
+        STORAGE,
+        TYPE,
+        SIZE,
+        BOOT,
+        PATH,
+        DIGEST,
+        N_COLUMNS,
 };
+static const TableColumn json_columns[N_COLUMNS + 1] = {
+        [NAME] = { "name", COLUMN_TEXT },       [GENERATION] = { "generation", COLUMN_NUMBER },
+        [SOURCE] = { "source", COLUMN_TEXT },   [CREATED] = { "created", COLUMN_TEXT },
+        [UPDATED] = { "updated", COLUMN_TEXT }, [JOBS] = { "jobs", COLUMN_NUMBER },
+        [STORAGE] = { "storage", COLUMN_TEXT }, [TYPE] = { "type", COLUMN_TEXT },
+        [SIZE] = { "size", COLUMN_NUMBER },     [BOOT] = { "boot", COLUMN_TEXT },
+        [PATH] = { "path", COLUMN_TEXT },       [DIGEST] = { "digest", COLUMN_TEXT },
+};
+
+/* How many jobs there are, by image and generation. */
+typedef struct Use {
+        char *path; /* of the image */
+        uint64_t generation;
+} Use;
+
+typedef struct List {
+        const Settings *settings;
+        const StorageDriver *driver;
+        bool json;
+        Table *table;
+        Use *uses; /* one for each job */
+        size_t n_uses;
+} List;
+
+static void list_done(List *list) {
+        for (size_t i = 0; i < list->n_uses; i++)
+                free(list->uses[i].path);
+        free(list->uses);
+        table_free(list->table);
+}
+
+static int find_uses(List *list) {
+        _cleanup_strv_ char **ids = NULL;
+
+        int r = job_list(list->settings, false, &ids);
+        if (r < 0)
+                return r;
+        list->uses = calloc(strv_length(ids) + 1, sizeof(*list->uses));
+        if (!list->uses)
+                return -ENOMEM;
+        for (char **id = ids; id && *id; id++) {
+                _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+                _cleanup_machine_ Machine *machine = NULL;
+                JobState state = job_state(list->settings, *id);
+
+                if ((state != JOB_RUNNING && state != JOB_BUSY) ||
+                    job_directory_open(list->settings->runtime_dir, *id, false, &directory) < 0 ||
+                    machine_load(&directory, &machine) < 0)
+                        continue;
+                list->uses[list->n_uses++] = (Use){ TAKE_PTR(machine->image_path), machine->generation };
+        }
+        return 0;
+}
 
 static const char *boot_mode(const Image *image, BootMode boot) {
         const char *init;
@@ -31,42 +93,100 @@ static const char *boot_mode(const Image *image, BootMode boot) {
         return init ? "yes" : "no";
 }
 
-static int add_image(const Image *image, const StorageDriver *driver, BootMode boot, bool json, Table *table) {
-        char size[24] = "";
+static const char *format_size(const List *list, const Image *image, char ret[static 24]) {
         uint64_t bytes;
 
         int r = image_size(image, &bytes);
-        if (r < 0)
-                log_warning_errno(r, "Cannot find out the size of image '%s': %m", image->name);
-        else if (json)
-                snprintf(size, sizeof(size), "%" PRIu64, bytes);
-        else
-                (void) format_bytes(bytes, size);
-
-        const char *cells[ELEMENTSOF(columns) - 1] = {
-                image->name,         image->path,
-                driver->name,        btrfs_is_subvolume(image->fd) ? "subvolume" : "directory",
-                *size ? size : NULL, boot_mode(image, boot),
-        };
-        return table_add(table, cells);
+        if (r < 0) {
+                log_warning_errno(r, "Cannot find out the size of image '%s': %m", image->path);
+                return NULL;
+        }
+        if (!list->json)
+                return format_bytes(bytes, ret);
+        snprintf(ret, 24, "%" PRIu64, bytes);
+        return ret;
 }
 
-static int add_images(const Settings *settings, char *const *names, bool json, Table *table) {
-        _cleanup_close_ int root_fd = open(settings->root_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+static int add_row(List *list, const Image *image, const char *name) {
+        _cleanup_generation_ Generation *about = NULL;
+        char generation[24], jobs[24], size[24], created[FORMAT_TIME_BYTES], updated[FORMAT_TIME_BYTES];
+        size_t n_jobs = 0;
+
+        int r = generation_load_of(list->settings->root_dir, image, &about);
+        if (r < 0)
+                log_warning_errno(r, "Cannot read what is known of image '%s': %m", name);
+        for (size_t i = 0; i < list->n_uses; i++)
+                if (list->uses[i].generation == image->generation && streq(list->uses[i].path, image->current_path))
+                        n_jobs++;
+        snprintf(generation, sizeof(generation), "%" PRIu64, image->generation);
+        snprintf(jobs, sizeof(jobs), "%zu", n_jobs);
+
+        const char *cells[N_COLUMNS] = {
+                [NAME] = name,
+                [GENERATION] = image->generation > 0 ? generation : NULL,
+                [JOBS] = jobs,
+                [STORAGE] = list->driver->name,
+                [TYPE] = btrfs_is_subvolume(image->fd) ? "subvolume" : "directory",
+                [SIZE] = format_size(list, image, size),
+                [BOOT] = boot_mode(image, list->settings->boot),
+                [PATH] = image->path,
+        };
+        if (about) {
+                cells[SOURCE] = about->source;
+                cells[DIGEST] = about->digest;
+                if (about->created_usec > 0)
+                        cells[CREATED] = format_time(about->created_usec, list->json, created);
+                if (about->updated_usec > 0)
+                        cells[UPDATED] = format_time(about->updated_usec, list->json, updated);
+        }
+        return table_add(list->table, cells);
+}
+
+/* The current generation, by the image's name, and the old ones, newest first, as a job would name them. */
+static int add_image(List *list, const char *name) {
+        const char *root_dir = list->settings->root_dir;
+        _cleanup_image_ Image *image = NULL;
+        _cleanup_free_ uint64_t *numbers = NULL;
+        size_t n;
+
+        if (image_open(root_dir, name, &image) < 0)
+                return 0; /* gone meanwhile */
+        int r = add_row(list, image, name);
+        if (r >= 0)
+                r = generation_list_old(root_dir, name, &numbers, &n);
+        if (r < 0)
+                return r;
+        while (n-- > 0) {
+                _cleanup_image_ Image *old = NULL;
+                _cleanup_free_ char *reference = NULL;
+
+                r = generation_open(root_dir, name, numbers[n], &old);
+                if (r < 0 || numbers[n] == image->generation)
+                        continue;
+                r = string_printf(&reference, "%s@%" PRIu64, name, numbers[n]);
+                if (r >= 0)
+                        r = add_row(list, old, reference);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int add_images(List *list, char *const *names) {
+        _cleanup_close_ int root_fd = open(list->settings->root_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (root_fd < 0)
-                return log_error_errno(errno, "Cannot open the image root '%s': %m", settings->root_dir);
-        const StorageDriver *driver = storage_pick(settings->storage, root_fd);
-        if (!driver) {
-                log_error("There is no storage driver '%s'", settings->storage);
+                return log_error_errno(errno, "Cannot open the image root '%s': %m", list->settings->root_dir);
+        list->driver = storage_pick(list->settings->storage, root_fd);
+        if (!list->driver) {
+                log_error("There is no storage driver '%s'", list->settings->storage);
                 return -EINVAL;
         }
 
+        int r = find_uses(list);
+        if (r < 0)
+                return log_error_errno(r, "Cannot list the jobs: %m");
         for (; *names; names++) {
-                _cleanup_image_ Image *image = NULL;
-
-                if (image_open(settings->root_dir, *names, &image) < 0)
-                        continue; /* gone meanwhile */
-                int r = add_image(image, driver, settings->boot, json, table);
+                r = add_image(list, *names);
                 if (r < 0)
                         return log_error_errno(r, "Cannot print the list: %m");
         }
@@ -75,29 +195,32 @@ static int add_images(const Settings *settings, char *const *names, bool json, T
 
 int cmd_chroot_list(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
-        bool json = invocation_has(invocation, "json");
-        _cleanup_table_ Table *table = NULL;
+        _cleanup_(list_done) List list = { .settings = settings, .json = invocation_has(invocation, "json") };
         _cleanup_strv_ char **names = NULL;
+        TableColumn columns[N_COLUMNS + 1];
 
         int r = image_list(settings->root_dir, &names);
         if (r < 0)
                 return log_error_errno(r, "Cannot list the images in '%s': %m", settings->root_dir);
-        if (!names && !json) {
+        if (!names && !list.json) {
                 log_notice("There are no images in '%s': make one with 'nspawn-runner chroot-create NAME'",
                            settings->root_dir);
                 return 0;
         }
 
-        r = table_new("images", columns, json, &table);
+        memcpy(columns, json_columns, sizeof(columns));
+        if (!list.json)
+                columns[DIGEST] = (TableColumn){ 0 };
+        r = table_new("images", columns, list.json, &list.table);
         if (r == -ENOENT)
                 return log_error_errno(r, "libsmartcols.so.1 is not installed (package libsmartcols1)");
         if (r < 0)
                 return log_error_errno(r, "Cannot print the list: %m");
         if (names) {
-                r = add_images(settings, names, json, table);
+                r = add_images(&list, names);
                 if (r < 0)
                         return r;
         }
-        r = table_print(table);
+        r = table_print(list.table);
         return r < 0 ? log_error_errno(r, "Cannot print the list: %m") : 0;
 }

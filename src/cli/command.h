@@ -68,6 +68,8 @@ int cmd_supervise(const Invocation *invocation);
 int cmd_chroot_create(const Invocation *invocation);
 int cmd_chroot_list(const Invocation *invocation);
 int cmd_chroot_login(const Invocation *invocation);
+int cmd_chroot_rollback(const Invocation *invocation);
+int cmd_chroot_remove(const Invocation *invocation);
 int cmd_toml(const Invocation *invocation);
 int cmd_doctor(const Invocation *invocation);
 int cmd_gc(const Invocation *invocation);

@@ -55,9 +55,12 @@ const Command commands[] = {
 
         { "chroot-create", "NAME", 1, 1, chroot_create_options, COMMAND_DEFINITION, cmd_chroot_create,
           "Make an image of Debian or Ubuntu" },
-        { "chroot-list", "", 0, 0, json_options, 0, cmd_chroot_list, "List the images" },
+        { "chroot-list", "", 0, 0, json_options, 0, cmd_chroot_list, "List the images and their generations" },
         { "chroot-login", "NAME", 1, 1, NULL, COMMAND_STATUS, cmd_chroot_login,
           "Open a shell in an image, to change it" },
+        { "chroot-rollback", "NAME [GENERATION]", 1, 2, NULL, 0, cmd_chroot_rollback,
+          "Make an earlier generation of an image the current one" },
+        { "chroot-remove", "NAME", 1, 1, NULL, 0, cmd_chroot_remove, "Remove an image with all its generations" },
         { "toml", "[NAME]", 0, 1, NULL, 0, cmd_toml, "Print the section of an image for GitLab Runner's config.toml" },
         { "doctor", "", 0, 0, NULL, COMMAND_STATUS | COMMAND_BAD_CONFIG, cmd_doctor,
           "Check whether this host can run jobs" },

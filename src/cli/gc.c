@@ -3,7 +3,7 @@
 #include "base/string.h"
 #include "cli/command.h"
 #include "container/uid-range.h"
-#include "image/staging.h"
+#include "image/publish.h"
 #include "job/job.h"
 
 /* Prints what was found, or what was removed. */
@@ -14,7 +14,7 @@ static void say(bool dry_run, const char *what, char *const *names) {
 
 int cmd_gc(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
-        _cleanup_strv_ char **jobs = NULL, **staging = NULL;
+        _cleanup_strv_ char **jobs = NULL, **staging = NULL, **generations = NULL;
         bool dry_run = invocation_has(invocation, "dry-run");
         int result = 0;
 
@@ -35,7 +35,14 @@ int cmd_gc(const Invocation *invocation) {
                 result = log_error_errno(r, "Cannot remove all half-made images in '%s': %m", settings->root_dir);
         say(dry_run, "half-made image", staging);
 
-        if (result == 0 && strv_length(jobs) == 0 && n_locks == 0 && strv_length(staging) == 0)
+        r = generations_collect(settings->root_dir, dry_run, &generations);
+        if (r < 0)
+                result = log_error_errno(r, "Cannot remove all old generations of images in '%s': %m",
+                                         settings->root_dir);
+        say(dry_run, "old generation", generations);
+
+        if (result == 0 && strv_length(jobs) == 0 && n_locks == 0 && strv_length(staging) == 0 &&
+            strv_length(generations) == 0)
                 log_notice("Nothing to remove");
         return result;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "base/string.h"
@@ -15,17 +14,6 @@ static const TableColumn columns[] = {
         { "id", COLUMN_TEXT },      { "image", COLUMN_TEXT }, { "since", COLUMN_TEXT },    { "boot", COLUMN_TEXT },
         { "storage", COLUMN_TEXT }, { "state", COLUMN_TEXT }, { "memory", COLUMN_NUMBER }, { 0 },
 };
-
-/* ISO 8601 for programs; people know their time zone. */
-static void format_time(uint64_t usec, bool json, char *ret, size_t size) {
-        time_t seconds = (time_t) (usec / USEC_PER_SEC);
-        struct tm tm;
-
-        if (json)
-                strftime(ret, size, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &tm));
-        else
-                strftime(ret, size, "%Y-%m-%d %H:%M:%S", localtime_r(&seconds, &tm));
-}
 
 static bool memory_of(const Machine *machine, bool json, char ret[static 24]) {
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
@@ -45,7 +33,7 @@ static int add_job(const Settings *settings, const char *id, bool json, Table *t
         _cleanup_machine_ Machine *machine = NULL;
         JobState job = job_state(settings, id);
         const char *state = job_state_name(job);
-        char since[32], memory[24];
+        char since[FORMAT_TIME_BYTES], memory[24];
 
         if (job == JOB_FOREIGN)
                 return 0;
@@ -56,7 +44,7 @@ static int add_job(const Settings *settings, const char *id, bool json, Table *t
                 const char *cells[ELEMENTSOF(columns) - 1] = { id, NULL, NULL, NULL, NULL, state, NULL };
                 return table_add(table, cells);
         }
-        format_time(machine->since_usec, json, since, sizeof(since));
+        format_time(machine->since_usec, json, since);
         const char *cells[ELEMENTSOF(columns) - 1] = {
                 id,
                 machine->image,

@@ -3,6 +3,7 @@
 
 #include <libsmartcols/libsmartcols.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "base/library.h"
 
@@ -97,5 +98,16 @@ const char *format_bytes(uint64_t bytes, char ret[static 16]) {
                 unit++;
         }
         snprintf(ret, 16, unit > 0 && value < 9.95 ? "%.1f%c" : "%.0f%c", value, units[unit]);
+        return ret;
+}
+
+const char *format_time(uint64_t usec, bool json, char ret[static FORMAT_TIME_BYTES]) {
+        time_t seconds = (time_t) (usec / USEC_PER_SEC);
+        struct tm tm;
+
+        if (json)
+                strftime(ret, FORMAT_TIME_BYTES, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &tm));
+        else
+                strftime(ret, FORMAT_TIME_BYTES, "%Y-%m-%d %H:%M:%S", localtime_r(&seconds, &tm));
         return ret;
 }

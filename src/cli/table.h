@@ -29,3 +29,7 @@ int table_print(Table *table);
 
 /* "1.5G": for people; exact bytes belong into JSON. @ret of 16 bytes. */
 const char *format_bytes(uint64_t bytes, char ret[static 16]);
+
+/* A wall clock time: ISO 8601 for programs (@json); people know their time zone. */
+#define FORMAT_TIME_BYTES 32
+const char *format_time(uint64_t usec, bool json, char ret[static FORMAT_TIME_BYTES]);

@@ -228,3 +228,27 @@ int generation_list_old(const char *root_dir, const char *name, uint64_t **ret, 
         *ret_n = n;
         return 0;
 }
+
+int generation_previous(const char *root_dir, const char *name, uint64_t current, uint64_t *ret) {
+        _cleanup_free_ uint64_t *numbers = NULL;
+        uint64_t best = 0, best_usec = 0;
+        size_t n;
+
+        int r = generation_list_old(root_dir, name, &numbers, &n);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n && (current == 0 || numbers[i] < current); i++) {
+                _cleanup_generation_ Generation *generation = NULL;
+                bool known = generation_load(root_dir, name, numbers[i], &generation) >= 0;
+                uint64_t usec = known ? generation->published_usec : 0;
+
+                if (best == 0 || usec >= best_usec) {
+                        best = numbers[i];
+                        best_usec = usec;
+                }
+        }
+        if (best == 0)
+                return -ENOENT;
+        *ret = best;
+        return 0;
+}

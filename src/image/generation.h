@@ -68,3 +68,7 @@ int generation_hold_tree(const char *path, uint64_t number);
 /* The numbers of the old trees of image @name, ascending; the current one is not among them. 0 or -errno; none is
  * success with *ret_n 0 and *ret NULL. */
 int generation_list_old(const char *root_dir, const char *name, uint64_t **ret, size_t *ret_n);
+
+/* The old generation of image @name that was current last, of those with numbers below @current (0: of all). 0; -ENOENT
+ * when there is none; or -errno. */
+int generation_previous(const char *root_dir, const char *name, uint64_t current, uint64_t *ret);

@@ -301,31 +301,6 @@ int generations_settle(const Staging *staging) {
 
 /* Going back */
 
-/* The one that was current last, of those before the present one. */
-static int choose_previous(const Store *store, uint64_t *ret) {
-        _cleanup_free_ uint64_t *numbers = NULL;
-        uint64_t best = 0, best_usec = 0;
-        size_t n;
-
-        int r = generation_list_old(store->root_dir, store->name, &numbers, &n);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < n && numbers[i] < store->current; i++) {
-                _cleanup_generation_ Generation *generation = NULL;
-                uint64_t usec = generation_load_at(store->generations_fd, numbers[i], &generation) >= 0 ?
-                                        generation->published_usec :
-                                        0;
-                if (best == 0 || usec >= best_usec) {
-                        best = numbers[i];
-                        best_usec = usec;
-                }
-        }
-        if (best == 0)
-                return -ENOENT;
-        *ret = best;
-        return 0;
-}
-
 static int note_publication(const Store *store, uint64_t number) {
         _cleanup_generation_ Generation *generation = NULL;
         Generation unknown = { .number = number };
@@ -350,7 +325,7 @@ static int rollback_locked(const Staging *staging, uint64_t number, uint64_t *re
                 return -ENOENT;
         r = adopt_current(&store);
         if (r >= 0 && number == 0)
-                r = choose_previous(&store, &number);
+                r = generation_previous(staging->root_dir, staging->name, store.current, &number);
         if (r < 0)
                 return r;
         if (number == store.current)

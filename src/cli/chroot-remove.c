@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/log.h"
+#include "base/string.h"
+#include "cli/command.h"
+#include "cli/image-common.h"
+#include "image/publish.h"
+
+static int explain(const Settings *settings, const char *name, int r) {
+        switch (r) {
+        case -ENOENT:
+                log_no_image(settings, name);
+                return r;
+        case -ENOTDIR:
+                log_error("'%s/%s' is not an image: it is not a directory (symlinks are not followed)",
+                          settings->root_dir, name);
+                return r;
+        case -EBUSY:
+                log_error("Somebody works on image '%s': try again when that is done", name);
+                return r;
+        case -EXDEV:
+                log_error("Image '%s' is a mount point: unmount it first", name);
+                return r;
+        default:
+                return log_error_errno(r, "Cannot remove image '%s' from '%s': %m", name, settings->root_dir);
+        }
+}
+
+int cmd_chroot_remove(const Invocation *invocation) {
+        const Settings *settings = invocation->settings;
+        const char *name = invocation_argument(invocation, 0);
+        unsigned in_use = 0;
+
+        const char *problem = image_name_problem(name);
+        if (problem) {
+                log_error("Image name '%.200s' %s", name, problem);
+                return -EINVAL;
+        }
+        if (geteuid() != 0) {
+                log_error("Only root can remove images");
+                return -EPERM;
+        }
+
+        int r = publish_remove(settings->root_dir, name, &in_use);
+        if (r < 0)
+                return explain(settings, name, r);
+        if (in_use > 0)
+                log_notice("Image '%s' is removed. Jobs still use %u of its generations: 'nspawn-runner gc' removes "
+                           "what they leave",
+                           name, in_use);
+        else
+                log_notice("Image '%s' is removed", name);
+        return 0;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <inttypes.h>
+
+#include "base/log.h"
+#include "base/string.h"
+#include "cli/command.h"
+#include "cli/image-common.h"
+#include "image/publish.h"
+
+static int explain(const Settings *settings, const char *name, uint64_t number, int r) {
+        _cleanup_free_ char *reference = NULL;
+
+        switch (r) {
+        case -EALREADY:
+                log_error("Generation %" PRIu64 " of image '%s' is the current one", number, name);
+                return r;
+        case -EBUSY:
+                log_error("Somebody works on image '%s': try again when that is done", name);
+                return r;
+        case -EOPNOTSUPP:
+                log_error("The file system of '%s' cannot exchange two directories", settings->root_dir);
+                return r;
+        case -EXDEV:
+                log_error("Image '%s' is a mount point: nothing can take its place", name);
+                return r;
+        case -ENOENT:
+                break;
+        default:
+                return log_error_errno(r, "Cannot roll image '%s' back: %m", name);
+        }
+
+        _cleanup_image_ Image *image = NULL;
+        if (number == 0 && image_open(settings->root_dir, name, &image) >= 0)
+                log_error("Image '%s' has no earlier generation", name);
+        else if (number != 0 && string_printf(&reference, "%s@%" PRIu64, name, number) >= 0)
+                log_no_image(settings, reference);
+        else
+                log_no_image(settings, name);
+        return r;
+}
+
+int cmd_chroot_rollback(const Invocation *invocation) {
+        const Settings *settings = invocation->settings;
+        const char *name = invocation_argument(invocation, 0), *wanted = invocation_argument(invocation, 1);
+        uint64_t number = 0, result = 0;
+
+        const char *problem = image_name_problem(name);
+        if (problem) {
+                log_error("Image name '%.200s' %s", name, problem);
+                return -EINVAL;
+        }
+        if (wanted && (parse_uint64(wanted, &number) < 0 || number == 0)) {
+                log_error("A generation is a number such as 'chroot-list' shows, not '%.200s'", wanted);
+                return -EINVAL;
+        }
+        if (geteuid() != 0) {
+                log_error("Only root can roll images back");
+                return -EPERM;
+        }
+
+        int r = publish_rollback(settings->root_dir, name, number, &result);
+        if (r < 0)
+                return explain(settings, name, number, r);
+        log_notice("Image '%s' is generation %" PRIu64 " now", name, result);
+        return 0;
+}
