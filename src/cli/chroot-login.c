@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -23,20 +24,22 @@
 #include "container/supervisor.h"
 #include "container/uid-range.h"
 #include "container/userns.h"
-#include "image/image.h"
-#include "image/lock.h"
-#include "job/state.h"
+#include "image/publish.h"
 #include "storage/root-mount.h"
 
 #define HOST_NAME_BYTES_MAX 63
 /* From our SIGTERM to SIGKILL */
 #define STOP_TIMEOUT_USEC (5 * USEC_PER_SEC)
 
-/* The shell works on the image itself, so that what it changes stays. With `private_users` it is seen through an
- * id-mapped mount: root in there is not root of the host, and what it writes belongs, on disk, to the image's own users. */
+/* The shell works on a copy of the image, which becomes its next generation: jobs see it whole or not at all. With
+ * `private_users` the copy is seen through an id-mapped mount: root in there is not root of the host, and what it writes
+ * belongs, on disk, to the image's own users. */
 typedef struct Login {
         const Settings *settings;
-        const Image *image;
+        const Image *image; /* that a copy was made of */
+        Staging staging;
+        int tree_fd; /* the copy */
+        int signal;  /* that ended us, or 0 */
         bool terminal;
         UidRange users;
         char key[17];     /* stands for the image in names of the system */
@@ -44,43 +47,6 @@ typedef struct Login {
         CgroupSet home;   /* and our own */
         int signal_fd;
 } Login;
-
-/* The jobs whose root reads from the image: best effort, for a message. */
-static char *jobs_of_image(const Settings *settings, const Image *image) {
-        _cleanup_strv_ char **ids = NULL;
-        char *list = NULL;
-
-        if (job_directory_list(settings->runtime_dir, &ids) < 0)
-                return NULL;
-        for (char **id = ids; id && *id; id++) {
-                _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
-                _cleanup_machine_ Machine *machine = NULL;
-                char *longer;
-
-                if (job_directory_open(settings->runtime_dir, *id, false, &directory) < 0 ||
-                    machine_load(&directory, &machine) < 0 || !streq(machine->image_path, image->path))
-                        continue;
-                if (string_printf(&longer, "%s%s%s", list ? list : "", list ? ", " : "", *id) < 0)
-                        break;
-                free(list);
-                list = longer;
-        }
-        return list;
-}
-
-static int explain_busy(const Settings *settings, const Image *image) {
-        _cleanup_free_ char *jobs = jobs_of_image(settings, image);
-
-        if (jobs)
-                log_error(
-                        "Image '%s' is in use, and its file system has no snapshots: changing it would change it under "
-                        "the jobs %s. Try again when they have ended.",
-                        image->name, jobs);
-        else
-                log_error("Image '%s' is in use: somebody is logged in to it, or a job is just starting or ending",
-                          image->name);
-        return -EBUSY;
-}
 
 /* The image's name as a host name, for the prompt. */
 static void host_name(const char *image, char ret[static HOST_NAME_BYTES_MAX + 1]) {
@@ -101,11 +67,11 @@ static void host_name(const char *image, char ret[static HOST_NAME_BYTES_MAX + 1
                 strcpy(ret, "image");
 }
 
-static const char *find_shell(const Image *image) {
+static const char *find_shell(int tree_fd) {
         static const char *const shells[] = { "/bin/bash", "/bin/sh" };
 
         for (size_t i = 0; i < ELEMENTSOF(shells); i++) {
-                _cleanup_close_ int fd = open_in_root(image->fd, shells[i], O_PATH);
+                _cleanup_close_ int fd = open_in_root(tree_fd, shells[i], O_PATH);
                 struct stat st;
 
                 if (fd >= 0 && fstat(fd, &st) >= 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111))
@@ -116,9 +82,9 @@ static const char *find_shell(const Image *image) {
 
 /* Where a symlink /etc/resolv.conf leads into /run, which is empty in a container that is not booted (systemd-resolved
  * makes it so): that path, else NULL. */
-static char *resolver_in_run(const Image *image) {
+static char *resolver_in_run(int tree_fd) {
         char target[256];
-        _cleanup_close_ int etc_fd = open_in_root(image->fd, "etc", O_PATH | O_DIRECTORY);
+        _cleanup_close_ int etc_fd = open_in_root(tree_fd, "etc", O_PATH | O_DIRECTORY);
 
         ssize_t n = etc_fd < 0 ? -1 : readlinkat(etc_fd, "resolv.conf", target, sizeof(target) - 1);
         if (n < 0)
@@ -133,7 +99,7 @@ static char *resolver_in_run(const Image *image) {
 
 /* The host's resolver, for apt. Bound, not copied: what is copied would stay in the image. */
 static int add_resolver(const Login *login, char ***arguments) {
-        _cleanup_free_ char *in_run = resolver_in_run(login->image);
+        _cleanup_free_ char *in_run = resolver_in_run(login->tree_fd);
 
         if (access("/etc/resolv.conf", R_OK) < 0)
                 return strv_extend(arguments, "--resolv-conf=off");
@@ -143,7 +109,7 @@ static int add_resolver(const Login *login, char ***arguments) {
         }
 
         /* A place to mount on. nspawn could not make it through a mapped mount, where the host's root has no user. */
-        _cleanup_close_ int etc_fd = open_in_root(login->image->fd, "etc", O_RDONLY | O_DIRECTORY);
+        _cleanup_close_ int etc_fd = open_in_root(login->tree_fd, "etc", O_RDONLY | O_DIRECTORY);
         if (etc_fd >= 0) {
                 int fd = openat(etc_fd, "resolv.conf", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
                 closep(&fd);
@@ -178,7 +144,7 @@ static int login_arguments(const Login *login, const char *shell, char ***ret) {
         if (r >= 0)
                 r = add_resolver(login, &arguments);
         if (r >= 0)
-                r = strv_extendf(&arguments, "--directory=%s", login->image->path);
+                r = strv_extendf(&arguments, "--directory=%s", login->staging.root_path);
         if (r >= 0)
                 r = strv_extendf(&arguments, "--machine=nspawn-runner-login-%s", login->key);
         if (r >= 0)
@@ -204,10 +170,10 @@ static int login_arguments(const Login *login, const char *shell, char ***ret) {
         return 0;
 }
 
-/* Puts the mapped image over itself, in a mount namespace of our own, which goes when the last process of it goes. */
-static int mount_image(const Login *login) {
-        _cleanup_close_ int userns_fd = -EBADF, image_fd = -EBADF, mount_fd = -EBADF;
-        const char *path = login->image->path;
+/* Puts the mapped tree over itself, in a mount namespace of our own, which goes when the last process of it goes. */
+static int mount_tree(const Login *login) {
+        _cleanup_close_ int userns_fd = -EBADF, mount_fd = -EBADF;
+        const char *path = login->staging.root_path;
 
         if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
                 return log_error_errno(errno, "Cannot make a mount namespace: %m");
@@ -224,7 +190,7 @@ static int mount_image(const Login *login) {
                 return mount_fd;
         }
         int r = mount_fd < 0 ? mount_fd : mount_attach(mount_fd, path);
-        return r < 0 ? log_error_errno(r, "Cannot mount image '%s': %m", path) : 0;
+        return r < 0 ? log_error_errno(r, "Cannot mount '%s': %m", path) : 0;
 }
 
 static void make_key(const Image *image, char ret[static 17]) {
@@ -232,7 +198,7 @@ static void make_key(const Image *image, char ret[static 17]) {
         Hash hash;
 
         hash_init(&hash, hash_key);
-        hash_string(&hash, image->path);
+        hash_string(&hash, image->current_path);
         snprintf(ret, 17, "%016llx", (unsigned long long) hash_finish(&hash));
 }
 
@@ -305,7 +271,7 @@ static int wait_for_end(const Login *login, int pidfd) {
 }
 
 /* The shell's exit status, or -errno. */
-static int run_shell(const Login *login, char *const *argv) {
+static int run_shell(Login *login, char *const *argv) {
         Spawn spawn = SPAWN_INHERIT;
         _cleanup_close_ int pidfd = -EBADF;
         struct termios termios;
@@ -334,21 +300,23 @@ static int run_shell(const Login *login, char *const *argv) {
                 (void) tcsetattr(STDIN_FILENO, TCSADRAIN, &termios);
         if (ended_by < 0 || r < 0)
                 return log_error_errno(ended_by < 0 ? ended_by : r, "Cannot wait for systemd-nspawn: %m");
-        if (ended_by > 0)
+        if (ended_by > 0) {
+                login->signal = ended_by;
                 return 128 + ended_by;
+        }
         return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 static int login_locked(Login *login) {
         _cleanup_strv_ char **argv = NULL;
 
-        const char *shell = find_shell(login->image);
+        const char *shell = find_shell(login->tree_fd);
         if (!shell) {
                 log_error("Image '%s' has no shell (/bin/bash or /bin/sh)", login->image->name);
                 return -ENOEXEC;
         }
         if (login->settings->private_users) {
-                int r = uid_range_acquire(login->image->path, &login->users);
+                int r = uid_range_acquire(login->staging.root_path, &login->users);
                 if (r < 0)
                         return log_error_errno(r, "Cannot get a range of user IDs: %m");
         }
@@ -358,7 +326,7 @@ static int login_locked(Login *login) {
         r = find_groups(login);
         if (r < 0)
                 return log_error_errno(r, "Cannot find this process's control groups: %m");
-        r = mount_image(login);
+        r = mount_tree(login);
         if (r < 0)
                 return r;
 
@@ -371,39 +339,158 @@ static int login_locked(Login *login) {
                 return log_oom();
         r = run_shell(login, argv);
         remove_groups(login);
+        /* What is mounted on cannot change places. */
+        if (login->settings->private_users && umount2(login->staging.root_path, MNT_DETACH) < 0)
+                return log_error_errno(errno, "Cannot unmount '%s': %m", login->staging.root_path);
+        return r;
+}
+
+/* An answer from the terminal; @by_default is what just Enter, and the end of the input, stand for: the latter only for
+ * "no". A signal is a "no", too. */
+static bool ask(Login *login, const char *question, bool by_default) {
+        struct pollfd pollfds[] = { { .fd = STDIN_FILENO, .events = POLLIN },
+                                    { .fd = login->signal_fd, .events = POLLIN } };
+        char first = 0;
+
+        (void) fd_write_all(STDERR_FILENO, question, strlen(question));
+        for (;;) {
+                struct signalfd_siginfo info;
+                char c;
+
+                if (poll(pollfds, ELEMENTSOF(pollfds), -1) < 0) {
+                        if (errno == EINTR)
+                                continue;
+                        return false;
+                }
+                if (pollfds[1].revents && read(login->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+                        login->signal = (int) info.ssi_signo;
+                        (void) fd_write_all(STDERR_FILENO, "\n", 1);
+                        return false;
+                }
+                if (!pollfds[0].revents)
+                        continue;
+                if (read(STDIN_FILENO, &c, 1) <= 0)
+                        return false;
+                if (c == '\n')
+                        return first ? first == 'y' || first == 'Y' : by_default;
+                if (!first && c != ' ')
+                        first = c;
+        }
+}
+
+/* Is what the shell left to be published? */
+static bool is_wanted(Login *login, const Invocation *invocation, int status) {
+        char question[512];
+
+        if (login->signal > 0 || invocation_has(invocation, "discard"))
+                return false;
+        if (invocation_has(invocation, "publish") || !login->terminal)
+                return status == 0;
+        if (status == 0)
+                snprintf(question, sizeof(question), "Make this the next generation of image '%s'? [Y/n] ",
+                         login->image->name);
+        else
+                snprintf(question, sizeof(question),
+                         "The shell ended with exit status %d. Make this the next generation of image '%s' anyway? "
+                         "[y/N] ",
+                         status, login->image->name);
+        return ask(login, question, status == 0);
+}
+
+/* 0 or -errno. */
+static int publish_tree(Login *login) {
+        _cleanup_generation_ Generation *about = NULL;
+        const char *name = login->image->name;
+        uint64_t number;
+
+        int r = generation_load_of(login->settings->root_dir, login->image, &about);
+        if (r >= 0) {
+                about->updated_usec = 0; /* now */
+                r = publish(&login->staging, about, &number);
+        }
+        if (r == -EOPNOTSUPP)
+                log_error("The file system of '%s' cannot exchange two directories", login->settings->root_dir);
+        else if (r == -EXDEV)
+                log_error("Image '%s' is a mount point: nothing can take its place", name);
+        else if (r < 0)
+                log_error_errno(r, "Cannot publish the next generation of image '%s': %m", name);
+        if (r < 0)
+                return r;
+        log_notice("Image '%s' is generation %" PRIu64 " now", name, number);
+        r = generations_collect_locked(&login->staging, NULL);
+        if (r < 0)
+                log_warning_errno(r, "Not all old generations could be removed ('nspawn-runner gc' will): %m");
+        return 0;
+}
+
+/* The shell's exit status, or -errno. */
+static int login_and_publish(Login *login, const Invocation *invocation) {
+        login->tree_fd = staging_tree(&login->staging);
+        if (login->tree_fd < 0)
+                return log_error_errno(login->tree_fd, "Cannot open the copy of the image: %m");
+        int status = login_locked(login);
+        if (status < 0)
+                return status;
+        if (!is_wanted(login, invocation, status)) {
+                log_notice("Image '%s' is as it was", login->image->name);
+                return login->signal > 0 ? 128 + login->signal : status;
+        }
+        int r = publish_tree(login);
+        return r < 0 ? r : status;
+}
+
+static int open_copy(Login *login) {
+        const char *name = login->image->name;
+        struct signalfd_siginfo info;
+
+        int r = staging_open_copy(login->settings->root_dir, name, login->image, login->signal_fd, &login->staging);
+        if (r == -EBUSY)
+                log_error("Somebody works on image '%s': try again when that is done", name);
+        else if (r == -ECANCELED && read(login->signal_fd, &info, sizeof(info)) == sizeof(info))
+                return 128 + (int) info.ssi_signo;
+        else if (r < 0)
+                log_error_errno(r, "Cannot copy image '%s': %m", name);
         return r;
 }
 
 int cmd_chroot_login(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
-        const char *name = invocation_argument(invocation, 0);
         _cleanup_image_ Image *image = NULL;
 
-        int r = open_image_logged(settings, name, &image);
-        if (r < 0)
-                return r;
+        if (invocation_has(invocation, "discard") && invocation_has(invocation, "publish")) {
+                log_error("Either --discard or --publish");
+                return -EINVAL;
+        }
         if (geteuid() != 0) {
                 log_error("Only root can log in to images");
                 return -EPERM;
         }
+        int r = hold_image_logged(settings, invocation_argument(invocation, 0), &image);
+        if (r < 0)
+                return r;
 
         Login login = {
                 .settings = settings,
                 .image = image,
+                .staging = STAGING_NONE,
+                .tree_fd = -EBADF,
                 .terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO),
                 .users = UID_RANGE_NONE,
         };
         make_key(image, login.key);
-        r = image_lock_exclusive(image->fd);
-        if (r == -EBUSY)
-                return explain_busy(settings, image);
-        if (r < 0)
-                return log_error_errno(r, "Cannot lock image '%s': %m", name);
         login.signal_fd = open_signals();
         if (login.signal_fd < 0)
                 return log_error_errno(login.signal_fd, "Cannot set up signals: %m");
 
-        r = login_locked(&login);
+        r = open_copy(&login);
+        if (r == 0) {
+                r = login_and_publish(&login, invocation);
+                closep(&login.tree_fd);
+                int q = staging_discard(&login.staging);
+                if (q < 0)
+                        log_warning_errno(q, "Not all of the copy could be removed ('nspawn-runner gc' will): %m");
+                staging_done(&login.staging);
+        }
 
         close(login.signal_fd);
         uid_range_release(&login.users);

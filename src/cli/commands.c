@@ -33,6 +33,12 @@ static const CommandOption chroot_create_options[] = {
         { 0 },
 };
 
+static const CommandOption chroot_login_options[] = {
+        { "publish", NULL, "make the copy the next generation when the shell ends with 0, without asking", 0 },
+        { "discard", NULL, "throw the copy away", 0 },
+        { 0 },
+};
+
 static const CommandOption json_options[] = {
         { "json", NULL, "print JSON, for programs", 0 },
         { 0 },
@@ -56,8 +62,8 @@ const Command commands[] = {
         { "chroot-create", "NAME", 1, 1, chroot_create_options, COMMAND_DEFINITION, cmd_chroot_create,
           "Make an image of Debian or Ubuntu" },
         { "chroot-list", "", 0, 0, json_options, 0, cmd_chroot_list, "List the images and their generations" },
-        { "chroot-login", "NAME", 1, 1, NULL, COMMAND_STATUS, cmd_chroot_login,
-          "Open a shell in an image, to change it" },
+        { "chroot-login", "NAME", 1, 1, chroot_login_options, COMMAND_STATUS, cmd_chroot_login,
+          "Open a shell in a copy of an image, to change it" },
         { "chroot-rollback", "NAME [GENERATION]", 1, 2, NULL, 0, cmd_chroot_rollback,
           "Make an earlier generation of an image the current one" },
         { "chroot-remove", "NAME", 1, 1, NULL, 0, cmd_chroot_remove, "Remove an image with all its generations" },
