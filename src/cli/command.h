@@ -68,6 +68,7 @@ int cmd_supervise(const Invocation *invocation);
 int cmd_chroot_create(const Invocation *invocation);
 int cmd_chroot_list(const Invocation *invocation);
 int cmd_chroot_login(const Invocation *invocation);
+int cmd_chroot_diff(const Invocation *invocation);
 int cmd_chroot_rollback(const Invocation *invocation);
 int cmd_chroot_remove(const Invocation *invocation);
 int cmd_toml(const Invocation *invocation);

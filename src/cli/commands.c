@@ -39,6 +39,12 @@ static const CommandOption chroot_login_options[] = {
         { 0 },
 };
 
+static const CommandOption chroot_diff_options[] = {
+        { "files", NULL, "show files, too, and not only packages", 0 },
+        { "json", NULL, "print JSON, for programs", 0 },
+        { 0 },
+};
+
 static const CommandOption json_options[] = {
         { "json", NULL, "print JSON, for programs", 0 },
         { 0 },
@@ -64,6 +70,8 @@ const Command commands[] = {
         { "chroot-list", "", 0, 0, json_options, 0, cmd_chroot_list, "List the images and their generations" },
         { "chroot-login", "NAME", 1, 1, chroot_login_options, COMMAND_STATUS, cmd_chroot_login,
           "Open a shell in a copy of an image, to change it" },
+        { "chroot-diff", "NAME [GENERATION]", 1, 2, chroot_diff_options, 0, cmd_chroot_diff,
+          "Show what changed in an image since an earlier generation" },
         { "chroot-rollback", "NAME [GENERATION]", 1, 2, NULL, 0, cmd_chroot_rollback,
           "Make an earlier generation of an image the current one" },
         { "chroot-remove", "NAME", 1, 1, NULL, 0, cmd_chroot_remove, "Remove an image with all its generations" },
