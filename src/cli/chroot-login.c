@@ -202,6 +202,14 @@ static void make_key(const Image *image, char ret[static 17]) {
         snprintf(ret, 17, "%016llx", (unsigned long long) hash_finish(&hash));
 }
 
+static void remove_groups(const Login *login) {
+        /* nspawn has ended, the kernel may still be about to take its processes off the groups. */
+        uint64_t deadline = clock_deadline(USEC_PER_SEC);
+
+        while (login->groups.n > 0 && cgroup_remove(&login->groups) == -EBUSY && clock_now_usec() < deadline)
+                clock_sleep_usec(USEC_PER_MSEC);
+}
+
 /* Control groups for the container where no systemd makes them: nspawn makes others below those it is started in. Named
  * after the image, so that what a killed login leaves is found by the next one. */
 static int find_groups(Login *login) {
@@ -212,18 +220,12 @@ static int find_groups(Login *login) {
         /* The dot keeps it apart from jobs. */
         snprintf(name, sizeof(name), ".login-%s", login->key);
         int r = cgroup_detached(name, &login->groups);
+        /* Where a killed login left groups in some hierarchies, nspawn makes none in the others. */
+        remove_groups(login);
         if (r >= 0)
                 r = cgroup_of_process(0, &login->home);
         /* A host without any is for nspawn to judge. */
         return r == -EOPNOTSUPP ? 0 : r;
-}
-
-static void remove_groups(const Login *login) {
-        /* nspawn has ended, the kernel may still be about to take its processes off the groups. */
-        uint64_t deadline = clock_deadline(USEC_PER_SEC);
-
-        while (login->groups.n > 0 && cgroup_remove(&login->groups) == -EBUSY && clock_now_usec() < deadline)
-                clock_sleep_usec(USEC_PER_MSEC);
 }
 
 static int open_signals(void) {

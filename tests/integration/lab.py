@@ -25,6 +25,9 @@ COMBINATIONS = list(itertools.product(STORAGES, (True, False), ("yes", "no")))
 TINY_PROGRAMS = ("bash sh cat ls sleep mkdir rm rmdir touch chmod chown id stat env true false uname hostname "
                  "head tail wc seq dd sha256sum date mktemp ln cp mv readlink sort tr nproc").split()
 
+# What the driver keeps in an image root between jobs.
+KEPT = {".layers", ".generations"}
+
 # Ends a container from inside at once, whatever its first process is: reboot(2) in a PID namespace.
 POWER_OFF = "sync; python3 -c 'import ctypes; ctypes.CDLL(None).reboot(0x4321fedc)'"
 
@@ -85,11 +88,16 @@ class Lab:
 
     def mount_btrfs(self, where: Path, size: str) -> None:
         """Mounts a new btrfs, in a file below our directory, at @where."""
+        self.mount_new("btrfs", where, size)
+
+    def mount_new(self, kind: str, where: Path, size: str) -> None:
+        """Mounts a new file system of that kind, in a file below our directory, at @where."""
         where.mkdir()
-        file = where.with_suffix(".btrfs")
+        file = where.with_suffix(f".{kind}")
         subprocess.run(["truncate", "-s", size, file], check=True)
-        subprocess.run(["mkfs.btrfs", "-q", file], check=True, capture_output=True)
+        subprocess.run([f"mkfs.{kind}", "-q", file], check=True, capture_output=True)
         subprocess.run(["mount", "-o", "loop", file, where], check=True)
+        shutil.rmtree(where / "lost+found", ignore_errors=True)
 
     def _provide_image(self, root: Path) -> None:
         if self._source is None:
@@ -266,7 +274,7 @@ class Site:
         commands = host.processes()
         out = [f"process {pid}: {commands.get(pid, '')}" for pid in self.job_pids()]
         out += [f"layer {name}" for name in self.layers()] + [f"state of job {name}" for name in self.jobs()]
-        out += [f"in the image root: {name}" for name in self._hidden() - self._hidden_before - {".layers"}]
+        out += [f"in the image root: {name}" for name in self._hidden() - self._hidden_before - KEPT]
         ours = (f"{self.directory}/", f"{self.runtime_dir}/", f"{self.root}/")
         out += [f"mount {line}" for line in host.mounts() if any(part in line for part in ours)]
         out += [f"cgroup {path}" for path in host.cgroups_named(job)]
@@ -304,7 +312,7 @@ class Site:
                 subprocess.run(["umount", "-l", where], check=False)
         for name in self.layers():
             host.remove_tree(self.root / ".layers" / name)
-        for name in self._hidden() - self._hidden_before - {".layers"}:
+        for name in self._hidden() - self._hidden_before - KEPT:
             host.remove_tree(self.root / name)
         for path in sorted(host.cgroups_named(rf"nspawn-runner[-/](?:job-)?({self.id_pattern()})"), reverse=True):
             try:

@@ -18,7 +18,7 @@ import pytest
 
 import host
 from jobspec import Job
-from lab import IMAGE, Lab, Site
+from lab import IMAGE, KEPT, Lab, Site
 
 PATIENCE = 60
 
@@ -132,7 +132,7 @@ def test_create(empty_site: Site, tools) -> None:
     for word in ("minbase", "git", "ca-certificates", "systemd", "dbus", "python3", "bookworm"):
         assert word in arguments, (word, arguments)
     assert os.stat(empty_site.root / "fresh").st_mode & 0o777 == 0o755
-    assert [name for name in os.listdir(empty_site.root) if name != "fresh" and name != ".layers"] == []
+    assert [name for name in os.listdir(empty_site.root) if name not in {"fresh", *KEPT}] == []
     with empty_site.started(Job(image="fresh")) as build:
         assert build.run_script("echo up").stdout == b"up\n"
 
@@ -205,7 +205,7 @@ def test_interrupted_creation(empty_site: Site, tools, number: int) -> None:
     env, _ = tools()
     assert empty_site.call("chroot-create", "fresh", env=env).returncode == 0
     assert (empty_site.root / "fresh/usr/bin/bash").exists() and not (empty_site.root / "fresh/etc/half-made").exists()
-    assert [name for name in os.listdir(empty_site.root) if name not in ("fresh", ".layers")] == []
+    assert [name for name in os.listdir(empty_site.root) if name not in {"fresh", *KEPT}] == []
 
 
 def test_gc_takes_half_made_images(empty_site: Site, tools) -> None:
@@ -235,7 +235,7 @@ def test_gc_takes_half_made_images(empty_site: Site, tools) -> None:
     listed = empty_site.call("gc", "--dry-run")
     assert "fresh" in listed.stdout + listed.stderr, str(listed)
     assert empty_site.call("gc").returncode == 0
-    assert [name for name in os.listdir(empty_site.root) if name not in ("other", ".layers")] == []
+    assert [name for name in os.listdir(empty_site.root) if name not in {"other", *KEPT}] == []
 
 
 def test_no_tool(empty_site: Site, tmp_path: Path) -> None:
@@ -288,21 +288,23 @@ def test_list_boot(make_site, boot: str, expected: str) -> None:
 
 # chroot-login. These work on an image of their own, because it is changed.
 
-def login(site: Site, **size: int) -> Terminal:
-    """An interactive shell in the image; returns when it answers."""
-    terminal = Terminal(site.argv("chroot-login", IMAGE), **size)
+def login(site: Site, *options: str, **size: int) -> Terminal:
+    """An interactive shell in a copy of the image; returns when it answers."""
+    terminal = Terminal(site.argv("chroot-login", IMAGE, *options), **size)
     terminal.type("echo rea''dy\n")
     terminal.expect("ready")
     return terminal
 
 
 def test_login(make_site, tiny_root: Path) -> None:
-    """A terminal inside; changes stay; the shell's exit status is ours; owners are the image's."""
+    """A terminal inside; changes stay if they are to; the shell's exit status is ours; owners are the image's."""
     site = make_site(root=tiny_root)
     terminal = login(site)
     terminal.type("test -t 0 -a -t 2 && echo kept > /root/kept; chown 5:6 /root/kept; echo do''ne\n")
     terminal.expect("done")
     terminal.type("exit 7\n")
+    terminal.expect("[y/N]")
+    terminal.type("y\n")
     assert terminal.wait() == 7
     kept = tiny_root / IMAGE / "root/kept"
     assert kept.read_text() == "kept\n" and (kept.stat().st_uid, kept.stat().st_gid) == (5, 6)
@@ -314,7 +316,7 @@ def test_login(make_site, tiny_root: Path) -> None:
 def test_login_window_size(make_site, tiny_root: Path) -> None:
     """The size is the terminal's, and follows it."""
     site = make_site(root=tiny_root)
-    terminal = login(site, rows=33, columns=111)
+    terminal = login(site, "--discard", rows=33, columns=111)
     terminal.type("shopt -s checkwinsize; (:); echo si''ze $LINES $COLUMNS\n")
     terminal.expect("size 33 111")
     terminal.resize(44, 122)
@@ -330,7 +332,7 @@ def test_login_window_size(make_site, tiny_root: Path) -> None:
 
 def test_login_signals(make_site, tiny_root: Path) -> None:
     """Ctrl-C reaches the program inside, not the login; Ctrl-D ends the shell."""
-    terminal = login(make_site(root=tiny_root))
+    terminal = login(make_site(root=tiny_root), "--discard")
     terminal.type("sleep 1000\n")
     time.sleep(0.3)
     terminal.type("\x03")
@@ -353,31 +355,64 @@ def test_login_killed(make_site, tiny_root: Path, number: int) -> None:
     while [command for command in host.processes().values() if str(tiny_root) in command and "pytest" not in command]:
         assert time.monotonic() < deadline, host.processes()
         time.sleep(0.05)
-    with site.started() as build:
-        assert build.run_script("echo up").stdout == b"up\n"
-    terminal = login(site)
+    assert site.run(Job()).state == "success"
+    terminal = login(site, "--publish")
     terminal.type("exit\n")
     assert terminal.wait() == 0
+    assert site.traces() == []
+
+
+@pytest.mark.parametrize("status, answer, published", ((0, "\n", True), (0, "n\n", False), (0, "\x04", False),
+                                                       (3, "\n", False), (3, "Yes\n", True), (0, None, False)))
+def test_login_asks(make_site, tiny_root: Path, status: int, answer: str | None, published: bool) -> None:
+    """On a terminal the next generation is asked for; a signal, here as the question stands, is a no."""
+    site = make_site(root=tiny_root)
+    terminal = login(site)
+    terminal.type(f"echo changed > /changed; exit {status}\n")
+    terminal.expect("next generation")
+    assert not (tiny_root / IMAGE / "changed").exists()
+    if answer is None:
+        os.kill(terminal.pid, signal.SIGTERM)
+    else:
+        terminal.type(answer)
+    assert terminal.wait() == (128 + signal.SIGTERM if answer is None else status)
+    assert (tiny_root / IMAGE / "changed").exists() == published
+    assert site.traces() == []
+
+
+@pytest.mark.parametrize("option, status, published", (("--publish", 0, True), ("--publish", 1, False),
+                                                       ("--discard", 0, False), (None, 0, True), (None, 1, False)))
+def test_login_script(make_site, tiny_root: Path, option: str | None, status: int, published: bool) -> None:
+    """Without a terminal nobody is asked."""
+    site = make_site(root=tiny_root)
+    done = subprocess.run(site.argv("chroot-login", IMAGE, *([option] if option else [])), capture_output=True,
+                          input=f"touch /changed; exit {status}\n", text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == status, done
+    assert (tiny_root / IMAGE / "changed").exists() == published
+    assert site.call("chroot-login", IMAGE, "--publish", "--discard").returncode == 1
 
 
 def test_login_while_in_use(make_site, tiny_root: Path) -> None:
-    """Refused while a job uses the image on a file system without snapshots; the job is not disturbed."""
+    """A job is not disturbed by what is done to the image meanwhile, and the next one has it."""
     site = make_site(root=tiny_root)
     with site.started() as build:
-        done = site.call("chroot-login", IMAGE)
-        assert done.returncode == 1 and IMAGE in done.stderr and site.job_id().split("-")[0] in done.stderr, str(done)
-        assert build.run_script("echo up").stdout == b"up\n"
+        terminal = login(site, "--publish")
+        terminal.type("echo new > /new; rm /etc/os-release; exit\n")
+        assert terminal.wait() == 0
+        assert build.run_script("test ! -e /new && ls /etc/os-release").stdout == b"/etc/os-release\n"
+    with site.started() as build:
+        assert build.run_script("cat /new; ls /etc/os-release 2>&1 | wc -l").stdout.startswith(b"new\n")
 
 
 def test_job_while_logged_in(make_site, tiny_root: Path) -> None:
-    """The other way round: a job does not start on an image that is being changed; it is tried again later."""
+    """The other way round, too; but one at a time changes an image."""
     site = make_site(root=tiny_root)
-    terminal = login(site)
-    result = site.run(Job())
-    assert result.failure_reason == "runner_system_failure" and IMAGE in result.log, str(result)
+    terminal = login(site, "--discard")
+    assert site.run(Job()).state == "success"
+    done = site.call("chroot-login", IMAGE)
+    assert done.returncode == 1 and IMAGE in done.stderr, str(done)
     terminal.type("exit\n")
     assert terminal.wait() == 0
-    assert site.run(Job()).state == "success"
 
 
 def test_login_without_terminal(make_site, tiny_root: Path) -> None:

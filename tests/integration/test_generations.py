@@ -1,0 +1,479 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Generations of images: published with one rename while jobs go on, kept, listed, compared, rolled back, removed."""
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Callable, Iterator
+
+import pytest
+
+import host
+from build import Build
+from jobspec import Job
+from lab import IMAGE, KEPT, Done, Lab, Site
+
+PATIENCE = 60
+FILE_SYSTEMS = {"ext4": "overlay", "btrfs": "btrfs", "xfs": "overlay"}
+
+# A generation is whole if both files say the same; they are the first and the last that is written.
+CHANGE = "echo {0} > /aaa; sync; echo {0} > /zzz\n"
+
+
+@pytest.fixture(params=FILE_SYSTEMS)
+def fs_site(request: pytest.FixtureRequest, lab: Lab, make_site: Callable[..., Site]) -> Iterator[Site]:
+    """A site whose image root, with one small image, is a new file system."""
+    where = lab.base / f"{request.param}-{request.node.name.partition('[')[0]}"
+    lab.mount_new(request.param, where, "600M")
+    try:
+        if request.param == "btrfs":
+            subprocess.run(["btrfs", "-q", "subvolume", "create", where / IMAGE], check=True)
+        subprocess.run(["cp", "-a", "-T", lab.tiny_image(), where / IMAGE], check=True)
+        yield make_site(root=where, storage=FILE_SYSTEMS[request.param])
+    finally:
+        subprocess.run(["umount", where], check=True)
+        where.rmdir()
+        where.with_suffix(f".{request.param}").unlink()
+
+
+def change(site: Site, script: str, name: str = IMAGE) -> Done:
+    """Makes the next generation."""
+    done = subprocess.run(site.argv("chroot-login", name), input=script, capture_output=True, text=True,
+                          timeout=PATIENCE, check=False)
+    return Done(done.args, done.returncode, done.stdout, done.stderr)
+
+
+@contextmanager
+def running(site: Site, job: Job | None = None) -> Iterator[Build]:
+    """Site.started() for a job that is not alone: what it leaves is looked for at the end of the test."""
+    build = Build(site.runner(), job or Job())
+    build.begin()
+    try:
+        yield build
+    finally:
+        call = build.cleanup()
+    assert call and call.returncode == 0, call
+
+
+def listed(site: Site) -> dict[str, dict]:
+    """The rows of chroot-list --json by name."""
+    done = site.call("chroot-list", "--json")
+    assert done.returncode == 0, str(done)
+    return {row["name"]: row for row in json.loads(done.stdout)["images"]}
+
+
+def assert_whole(tree: Path) -> str:
+    """What the generation in @tree says."""
+    first, last = tree / "aaa", tree / "zzz"
+    assert first.exists() == last.exists(), tree
+    assert not first.exists() or first.read_text() == last.read_text(), tree
+    assert (tree / "usr/bin/bash").exists()
+    return first.read_text().strip() if first.exists() else ""
+
+
+def assert_clean(site: Site) -> None:
+    """After gc there is nothing but the image, its old generations, and what is known of them."""
+    assert site.call("gc").returncode == 0
+    assert set(os.listdir(site.root)) <= {IMAGE, *KEPT}
+    names = os.listdir(site.root / ".generations" / IMAGE)
+    trees = {name for name in names if name.isdigit()}
+    assert len(trees) <= 1 and {f"{name}.json" for name in trees} <= set(names), names
+    for name in trees:
+        assert_whole(site.root / ".generations" / IMAGE / name)
+    assert site.call("gc").stderr.count("\n") == 1  # "Nothing to remove"
+    assert site.traces() == []
+
+
+def test_jobs_during_publishing(fs_site: Site) -> None:
+    """Jobs in a loop while the image is changed in a loop: each has one generation, whole, from its begin to its end."""
+    site, stop, failures = fs_site, threading.Event(), []
+    assert change(site, CHANGE.format(0)).returncode == 0
+
+    def publish() -> None:
+        for number in range(1, 100):
+            if stop.is_set():
+                return
+            done = change(site, CHANGE.format(number))
+            if done.returncode != 0:
+                failures.append(str(done))
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    seen = set()
+    try:
+        for _ in range(8):
+            with running(site) as build:
+                states = {build.run_script("cat /aaa /zzz; ls /usr/bin | wc -l").stdout for _ in range(4)}
+            assert len(states) == 1, states
+            first, last, _ = states.pop().decode().split()
+            assert first == last
+            seen.add(int(first))
+    finally:
+        stop.set()
+        thread.join()
+    assert failures == []
+    assert len(seen) > 1, "no job saw another generation: the test tested nothing"
+    assert_clean(site)
+
+
+def make_zoo(tree: Path) -> None:
+    """Everything that a copy could get wrong."""
+    zoo = tree / "zoo"
+    zoo.mkdir()
+    (zoo / "plain").write_text("x" * 5000)
+    for number in range(3):
+        os.link(zoo / "plain", zoo / f"link{number}")
+    (zoo / "setuid").write_text("x")
+    os.chown(zoo / "setuid", 1234, 5678)
+    (zoo / "setuid").chmod(0o6755)
+    os.mkfifo(zoo / "fifo", 0o622)
+    os.mknod(zoo / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    os.mknod(zoo / "block", stat.S_IFBLK | 0o600, os.makedev(7, 200))
+    with socket.socket(socket.AF_UNIX) as server:
+        here = os.getcwd()
+        os.chdir(zoo)  # a socket's path is short
+        server.bind("socket")
+        os.chdir(here)
+    (zoo / "etc").symlink_to("/")
+    (zoo / "dangling").symlink_to("../../../../no/such")
+    with open(zoo / "sparse", "wb") as file:
+        file.seek(50 * 1024 * 1024)
+        file.write(b"end")
+        file.truncate(200 * 1024 * 1024)
+    os.setxattr(zoo / "plain", "user.comment", b"a\0b")
+    os.setxattr(zoo / "plain", "trusted.secret", b"x")
+    os.setxattr(zoo / "setuid", "security.capability",
+                bytes([1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]))
+    acl = bytes.fromhex("02000000" "01000600ffffffff" "02000400d2040000" "04000400ffffffff" "10000400ffffffff"
+                        "20000000ffffffff")
+    (zoo / "acl").mkdir(0o750)
+    os.setxattr(zoo / "acl", "system.posix_acl_access", acl)
+    (zoo / "acl/inside").write_text("x")
+    os.setxattr(zoo / "acl", "system.posix_acl_default", acl)
+    (zoo / "sticky").mkdir()
+    (zoo / "sticky").chmod(0o3777)
+    (zoo / "name with\nnewline").write_text("x")
+    (zoo / ("n" * 255)).write_text("x")
+    for path in sorted(zoo.rglob("*"), reverse=True):
+        os.utime(path, ns=(4102444800123456789, 4102444800987654321), follow_symlinks=False)
+
+
+def comparable(tree: Path) -> dict[str, str]:
+    """The state of a tree but for what cannot be the same in a copy, and what a login changes."""
+    state = {}
+    for name, entry in host.fingerprint(tree, content=True).items():
+        if name == "." or not name.startswith("zoo"):
+            continue
+        info = os.lstat(tree / name)
+        attributes = {key: os.getxattr(tree / name, key, follow_symlinks=False)
+                      for key in sorted(os.listxattr(tree / name, follow_symlinks=False))}
+        digest = entry.rpartition(" ")[2] if stat.S_ISREG(info.st_mode) else ""
+        target = os.readlink(tree / name) if stat.S_ISLNK(info.st_mode) else ""
+        times = () if name == "zoo" else (info.st_mtime_ns,)
+        state[name] = repr((oct(info.st_mode), info.st_uid, info.st_gid, info.st_rdev, info.st_nlink,
+                            0 if stat.S_ISDIR(info.st_mode) else info.st_size, times, attributes, digest, target))
+    return state
+
+
+def test_identical_copies(fs_site: Site) -> None:
+    """The copy that is worked on is the image in every respect: links, modes, times, attributes, holes, devices."""
+    site = fs_site
+    make_zoo(site.root / IMAGE)
+    before = comparable(site.root / IMAGE)
+    assert len(before) > 15
+    assert change(site, "true\n").returncode == 0
+    new, old = site.root / IMAGE, site.root / ".generations" / IMAGE / "1"
+    assert host.changes(before, comparable(new)) == []
+    assert host.changes(before, comparable(old)) == []
+    assert {os.lstat(new / "zoo" / f"link{number}").st_ino for number in range(3)} == \
+        {os.lstat(new / "zoo/plain").st_ino}
+    assert os.lstat(new / "zoo/sparse").st_blocks * 512 < 10 * 1024 * 1024
+    assert os.lstat(new / "zoo/plain").st_ino != os.lstat(old / "zoo/plain").st_ino or new.stat().st_dev != \
+        old.stat().st_dev
+
+
+def test_many_files(make_site, tiny_root: Path) -> None:
+    """200,000 files, in directories of which some are large and some deep, with links between them."""
+    site, zoo = make_site(root=tiny_root), tiny_root / IMAGE / "zoo"
+    zoo.mkdir()
+    for number in range(200_000):
+        directory = zoo / f"d{number % 50}" / ("large" if number % 2 else f"{number % 400}/deeper")
+        if number < 1000:
+            directory.mkdir(parents=True, exist_ok=True)
+        path = directory / str(number)
+        if number % 10 == 3:
+            os.link(zoo / f"d{(number - 1) % 50}/{(number - 1) % 400}/deeper/{number - 1}", path)
+        else:
+            with open(path, "wb") as file:
+                file.write(str(number).encode())
+    before = comparable(tiny_root / IMAGE)
+    assert change(site, "true\n").returncode == 0
+    assert host.changes(before, comparable(tiny_root / IMAGE)) == []
+
+
+def kill_at(site: Site, delay: float, number: int) -> None:
+    """A change that is killed after that time, with the container in it."""
+    with subprocess.Popen(site.argv("chroot-login", IMAGE), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdin
+        process.stdin.write(CHANGE.format(number))
+        process.stdin.close()
+        time.sleep(delay)
+        process.kill()
+    deadline = time.monotonic() + PATIENCE
+    while [command for command in host.processes().values() if f"{site.root}/.staging" in command]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_killed_at_many_points(fs_site: Site) -> None:
+    """SIGKILL during the copy, the work, the publishing and the clearing up: the image is there, whole, and usable."""
+    site, begin = fs_site, time.monotonic()
+    assert change(site, CHANGE.format(0)).returncode == 0
+    duration = time.monotonic() - begin
+    for number in range(1, 21):
+        kill_at(site, duration * 1.1 * number / 20, number)
+        assert assert_whole(site.root / IMAGE) in {str(other) for other in range(number + 1)}
+        if number % 5 == 0:
+            with running(site) as build:
+                first, last = build.run_script("cat /aaa /zzz").stdout.split()
+                assert first == last
+    assert change(site, CHANGE.format(99)).returncode == 0
+    assert assert_whole(site.root / IMAGE) == "99"
+    assert_clean(site)
+
+
+STEPS = [(call, when) for call, count in (("fsetxattr", 3), ("renameat2", 2), ("renameat", 5), ("mkdirat", 5),
+                                          ("unlinkat", 3), ("syncfs", 1), ("fsync", 1)) for when in range(1, count + 1)]
+
+
+@pytest.mark.parametrize("command", ("login", "rollback", "remove"))
+def test_killed_at_system_calls(fs_site: Site, command: str) -> None:
+    """SIGKILL at each system call that changes something in the image root: gc puts everything in order."""
+    site = fs_site
+    calls = ("fsetxattr", "renameat2", "renameat", "mkdirat", "unlinkat", "syncfs", "fsync")
+    arguments = {"login": ["chroot-login", IMAGE], "rollback": ["chroot-rollback", IMAGE],
+                 "remove": ["chroot-remove", IMAGE]}[command]
+    killed = 0
+    for number, (call, when) in enumerate(STEPS):
+        if not (site.root / IMAGE).exists():
+            subprocess.run(["cp", "-a", "-T", site.lab.tiny_image(), site.root / IMAGE], check=True)
+        for text in ("before", "current"):
+            assert change(site, CHANGE.format(f"{text}-{number}")).returncode == 0
+        done = subprocess.run(["strace", "-qq", "-o", "/dev/null", "-e", f"trace={','.join(calls)}",
+                               "-e", f"inject={call}:signal=KILL:when={when}", *site.argv(*arguments)],
+                              input=CHANGE.format(f"next-{number}"), capture_output=True, text=True, check=False,
+                              timeout=PATIENCE)
+        killed += done.returncode == -signal.SIGKILL
+        time.sleep(0.05)
+        if command != "remove":
+            assert assert_whole(site.root / IMAGE).endswith(f"-{number}"), (call, when)
+            assert_clean(site)
+            done = change(site, CHANGE.format(f"after-{number}"))
+            assert done.returncode == 0, str(done)
+        else:
+            assert site.call("gc").returncode == 0
+            assert (site.root / IMAGE).exists() or not (site.root / ".generations" / IMAGE).exists(), (call, when)
+    assert killed >= 4, "the system calls have other names here"
+
+
+def test_full_disk(lab: Lab, make_site) -> None:
+    """A disk that is too full for the copy, or gets full during the work: the image is as it was, and goes on."""
+    where = lab.base / "full"
+    lab.mount_new("ext4", where, "100M")
+    try:
+        subprocess.run(["cp", "-a", "-T", lab.tiny_image(), where / IMAGE], check=True)
+        site = make_site(root=where)
+        assert change(site, CHANGE.format(1)).returncode == 0
+        with open(where / IMAGE / "ballast", "wb") as file:
+            file.write(bytes(20 * 1024 * 1024))
+        done = change(site, "dd if=/dev/zero of=/fill bs=1M count=500 || exit 9\n")
+        assert done.returncode == 9, str(done)
+        assert assert_whole(where / IMAGE) == "1" and not (where / IMAGE / "fill").exists()
+        with open(where / "other", "wb") as file:
+            try:
+                while True:
+                    file.write(os.urandom(1024 * 1024))
+                    file.flush()
+            except OSError:
+                pass
+        done = change(site, CHANGE.format(2))
+        assert done.returncode == 1 and "No space left" in done.stderr, str(done)
+        assert assert_whole(where / IMAGE) == "1"
+        (where / "other").unlink()
+        with site.started() as build:
+            assert build.run_script("cat /aaa").stdout == b"1\n"
+        assert change(site, CHANGE.format(3)).returncode == 0
+        assert_clean(site)
+    finally:
+        subprocess.run(["umount", where], check=True)
+        where.rmdir()
+
+
+def test_list(make_site, tiny_root: Path) -> None:
+    """Each generation with number, times, and how many jobs use it."""
+    site = make_site(root=tiny_root)
+    assert listed(site)[IMAGE]["generation"] is None
+    for number in (2, 3):
+        assert change(site, CHANGE.format(number)).returncode == 0
+    with running(site, Job(image=f"{IMAGE}@2")), running(site), running(site):
+        rows = listed(site)
+        assert rows.keys() == {IMAGE, f"{IMAGE}@2"}, rows
+        assert (rows[IMAGE]["generation"], rows[f"{IMAGE}@2"]["generation"]) == (3, 2)
+        assert (rows[IMAGE]["jobs"], rows[f"{IMAGE}@2"]["jobs"]) == (2, 1)
+        assert rows[IMAGE]["updated"] > "2020" and rows[IMAGE]["created"] > "2020"
+    table = site.call("chroot-list").stdout
+    assert f"{IMAGE}@2" in table and "GENERATION" in table.upper()
+
+
+def test_job_picks_generation(make_site, tiny_root: Path) -> None:
+    """image: NAME@NUMBER; what is not there is the job's mistake, and what there is, is named."""
+    site = make_site(root=tiny_root, allowed_images=[IMAGE])
+    for number in (2, 3):
+        assert change(site, CHANGE.format(number)).returncode == 0
+    for image, expected in ((IMAGE, b"3\n"), (f"{IMAGE}@3", b"3\n"), (f"{IMAGE}@2", b"2\n")):
+        with site.started(Job(image=image)) as build:
+            assert build.run_script("cat /zzz").stdout == expected
+    result = site.run(Job(image=f"{IMAGE}@1"))
+    assert result.failure_reason == "script_failure" and "2, 3 (current)" in result.log, str(result)
+    # A directory of just that name is another image, which is not allowed.
+    subprocess.run(["cp", "-a", tiny_root / IMAGE, tiny_root / f"{IMAGE}@2"], check=True)
+    result = site.run(Job(image=f"{IMAGE}@2"))
+    assert result.failure_reason == "script_failure" and "allowed_images" in result.log, str(result)
+
+
+@pytest.mark.parametrize("storage", ("overlay", "tmpfs"))
+def test_job_keeps_its_generation(make_site, tiny_root: Path, storage: str) -> None:
+    """A generation beyond those that are kept stays until its last job has ended."""
+    site = make_site(root=tiny_root, storage=storage)
+    assert change(site, CHANGE.format(2)).returncode == 0
+    with site.started() as build:
+        for number in (3, 4, 5):
+            assert change(site, CHANGE.format(number)).returncode == 0
+        assert listed(site).keys() == {IMAGE, f"{IMAGE}@2", f"{IMAGE}@4"}
+        assert site.call("gc").returncode == 0
+        assert build.run_script("cat /zzz; ls /usr/bin/bash").stdout == b"2\n/usr/bin/bash\n"
+    assert f"{IMAGE}@2" in site.call("gc", "--dry-run").stderr
+    assert f"{IMAGE}@2" in listed(site)
+    assert f"{IMAGE}@2" in site.call("gc").stderr
+    assert listed(site).keys() == {IMAGE, f"{IMAGE}@4"}
+
+
+def test_rollback(fs_site: Site) -> None:
+    """The tree of before is back, and the other way round; numbers stay."""
+    site = fs_site
+    for number in (2, 3):
+        assert change(site, CHANGE.format(number)).returncode == 0
+    with site.started() as before:
+        done = site.call("chroot-rollback", IMAGE)
+        assert done.returncode == 0 and "generation 2" in done.stderr, str(done)
+        assert before.run_script("cat /zzz").stdout == b"3\n"
+        with running(site) as build:
+            assert build.run_script("cat /zzz").stdout == b"2\n"
+    assert {name: row["generation"] for name, row in listed(site).items()} == {IMAGE: 2, f"{IMAGE}@3": 3}
+    done = site.call("chroot-rollback", IMAGE)
+    assert done.returncode == 1 and "no earlier" in done.stderr, str(done)
+    done = site.call("chroot-rollback", IMAGE, "7")
+    assert done.returncode == 1 and "2 (current)" in done.stderr, str(done)
+    assert site.call("chroot-rollback", IMAGE, "2").returncode == 1
+    assert site.call("chroot-rollback", IMAGE, "x").returncode == 1
+    assert site.call("chroot-rollback", "no-such").returncode == 1
+    assert site.call("chroot-rollback", IMAGE, "3").returncode == 0
+    assert assert_whole(site.root / IMAGE) == "3"
+    assert_clean(site)
+
+
+def test_remove(fs_site: Site) -> None:
+    """Nobody finds the image any more; what a job uses goes with the job."""
+    site = fs_site
+    for number in (2, 3):
+        assert change(site, CHANGE.format(number)).returncode == 0
+    with site.started() as build:
+        done = site.call("chroot-remove", IMAGE)
+        assert done.returncode == 0, str(done)
+        assert listed(site) == {}
+        assert site.run(Job()).failure_reason == "script_failure"
+        assert build.run_script("cat /zzz /usr/bin/bash | wc -c").returncode == 0
+    assert site.call("gc").returncode == 0
+    assert set(os.listdir(site.root)) <= KEPT and os.listdir(site.root / ".generations") == []
+    done = site.call("chroot-remove", IMAGE)
+    assert done.returncode == 1 and IMAGE in done.stderr, str(done)
+    for name in ("../x", "", ".generations"):
+        assert site.call("chroot-remove", name).returncode in (1, 2)
+
+
+def test_remove_what_is_no_image(make_site, tiny_root: Path, tmp_path: Path) -> None:
+    """A symlink is not followed, and not removed."""
+    (tmp_path / "precious").touch()
+    (tiny_root / "link").symlink_to(tmp_path)
+    site = make_site(root=tiny_root)
+    assert site.call("chroot-remove", "link").returncode == 1
+    assert (tmp_path / "precious").exists() and (tiny_root / "link").is_symlink()
+
+
+DPKG = """\
+Package: one
+Status: install ok installed
+Architecture: amd64
+Version: {0}
+
+Package: {1}
+Status: install ok installed
+Architecture: all
+Version: 1
+
+"""
+
+
+def test_diff(make_site, tiny_root: Path) -> None:
+    """Packages added, removed and changed; files too if asked for."""
+    site = make_site(root=tiny_root)
+    assert site.call("chroot-diff", IMAGE).returncode == 1
+    for version, name in (("1.0", "old"), ("2.0", "new")):
+        text = DPKG.format(version, name)
+        script = f"mkdir -p /var/lib/dpkg; cat > /var/lib/dpkg/status <<'END'\n{text}END\n"
+        assert change(site, script + f"rm -f /only-old; touch /only-{name}; ln -sfn {name} /link; chmod 755 /etc\n" +
+                      ("chmod 700 /root; printf bbb > /same-size\n" if name == "new" else
+                       "chmod 755 /root; printf aaa > /same-size\n")).returncode == 0
+    done = site.call("chroot-diff", IMAGE, "--json")
+    assert done.returncode == 0, str(done)
+    rows = json.loads(done.stdout)["differences"]
+    assert [(row["change"], row["name"], row["old"], row["new"]) for row in rows] == \
+        [("added", "new", None, "1"), ("removed", "old", "1", None), ("changed", "one", "1.0", "2.0")]
+    done = site.call("chroot-diff", IMAGE, "2", "--files", "--json")
+    files = {row["name"]: row for row in json.loads(done.stdout)["differences"] if row["kind"] == "file"}
+    assert files["/only-new"]["change"] == "added" and files["/only-old"]["change"] == "removed"
+    assert (files["/link"]["old"], files["/link"]["new"]) == ("-> old", "-> new")
+    assert files["/root"]["new"].startswith("0700") and "content" in files["/same-size"]["new"]
+    assert "/usr/bin/bash" not in files and "/usr" not in files
+    table = site.call("chroot-diff", IMAGE).stdout
+    assert "one" in table and "2.0" in table
+    assert site.call("chroot-diff", IMAGE, "9").returncode == 1
+
+
+@pytest.mark.parametrize("where", ("etc", "usr", "root", "var"))
+def test_hostile_tree(make_site, tiny_root: Path, tmp_path: Path, where: str) -> None:
+    """Directories of the image are symlinks that lead out of it: nothing outside is touched by any command."""
+    (tmp_path / "bin").mkdir()
+    for name in ("resolv.conf", "machine-id", "lib/dpkg/status"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("Package: outside\nVersion: 1\nStatus: install ok installed\n")
+    site = make_site(root=tiny_root)
+    assert change(site, "true\n").returncode == 0
+    host.remove_tree(tiny_root / IMAGE / where)
+    (tiny_root / IMAGE / where).symlink_to(tmp_path)
+    before = host.fingerprint(tmp_path, content=True)
+    change(site, "echo written > /etc/resolv.conf; touch /var/x /root/x\n")
+    assert "outside" not in site.call("chroot-diff", IMAGE, "--files").stdout
+    site.call("chroot-list")
+    site.run(Job(["true"]))
+    site.call("chroot-rollback", IMAGE)
+    site.call("chroot-remove", IMAGE)
+    assert host.changes(before, host.fingerprint(tmp_path, content=True)) == []

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "unit.h"
+
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/string.h"
+#include "image/compare.h"
+
+static void make_file(int dir_fd, const char *name, const char *content, mode_t mode, time_t time) {
+        _cleanup_close_ int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+        assert_true(fd >= 0);
+        assert_int_equal(fd_write_all(fd, content, strlen(content)), 0);
+        assert_int_equal(fchmod(fd, mode), 0);
+        assert_int_equal(futimens(fd, (struct timespec[2]){ { time, 0 }, { time, 0 } }), 0);
+}
+
+/* Writes down "+path", "-path" or "*path", with '!' for other content. */
+static int on_difference(void *userdata, const Difference *difference) {
+        char **text = userdata, *longer;
+
+        assert_int_equal(string_printf(&longer, "%s%c%s%s ", *text,
+                                       !difference->old ? '+' :
+                                       !difference->new ? '-' :
+                                                          '*',
+                                       difference->path, difference->content ? "!" : ""),
+                         0);
+        free(*text);
+        *text = longer;
+        return 0;
+}
+
+static int cancel(void *userdata _unused_, const Difference *difference _unused_) {
+        return -ECANCELED;
+}
+
+static void test_compare(void **state) {
+        _cleanup_close_ int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int old_fd = open_directory_at(fd, "old", true, 0755);
+        _cleanup_close_ int new_fd = open_directory_at(fd, "new", true, 0755);
+        _cleanup_free_ char *text = strdup(""), *nothing = strdup("");
+
+        for (unsigned i = 0; i < 2; i++) {
+                int tree_fd = i == 0 ? old_fd : new_fd;
+
+                make_file(tree_fd, "same", "x", 0644, 100);
+                make_file(tree_fd, "touched", "x", 0644, 100 + i);
+                make_file(tree_fd, "mode", "x", i == 0 ? 0644 : 0755, 100);
+                make_file(tree_fd, "size", i == 0 ? "x" : "xx", 0644, 100);
+                make_file(tree_fd, "content", i == 0 ? "x" : "y", 0644, 100 + i);
+                assert_int_equal(symlinkat("same", tree_fd, "link"), 0);
+                assert_int_equal(symlinkat(i == 0 ? "a" : "b", tree_fd, "target"), 0);
+                assert_int_equal(mkdirat(tree_fd, "d", 0755), 0);
+                assert_int_equal(mkdirat(tree_fd, i == 0 ? "d/gone" : "d/come", 0755), 0);
+                make_file(tree_fd, i == 0 ? "d/gone/file" : "d/come/file", "x", 0644, 100);
+                if (i == 0)
+                        make_file(tree_fd, "type", "", 0755, 100);
+                else
+                        assert_int_equal(mkdirat(tree_fd, "type", 0755), 0);
+        }
+        make_file(new_fd, "type/inside", "x", 0644, 100);
+        /* What is behind a symlink is not of the tree. */
+        assert_int_equal(symlinkat("/", old_fd, "root"), 0);
+        assert_int_equal(symlinkat("/", new_fd, "root"), 0);
+
+        assert_int_equal(compare_trees(old_fd, new_fd, on_difference, &text), 0);
+        assert_string_equal(text, "*content! +d/come +d/come/file -d/gone -d/gone/file *mode *size! *target *type "
+                                  "+type/inside ");
+        assert_int_equal(compare_trees(old_fd, old_fd, on_difference, &nothing), 0);
+        assert_string_equal(nothing, "");
+        assert_int_equal(compare_trees(old_fd, new_fd, cancel, NULL), -ECANCELED);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_compare, setup_directory, teardown_directory),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
