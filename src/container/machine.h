@@ -7,18 +7,21 @@
 /* The plan of one container, made by `prepare` and carried out by `supervise`: all that they need to know, in plain
  * values. Written to `<job directory>/machine.json` before anything is started (see job/state.h). */
 typedef struct Machine {
-        char *id;         /* of the job */
-        char *name;       /* of the machine, which is its host name too; the unit is NAME.service */
-        char *directory;  /* `<runtime_dir>/jobs/<id>` */
-        char *layer;      /* `<root_dir>/.layers/<id>` */
-        char *image;      /* name */
-        char *image_path; /* directory of the image's current generation */
-        char *agent_path; /* the agent's binary on the host */
-        char *storage;    /* name of the driver */
-        char *supervisor; /* "systemd" or "detached" */
-        char *init;       /* the image's systemd that the agent is to execute; NULL: the agent stays PID 1 */
-        char *uuid;       /* also the machine-id inside */
-        char *shell;      /* or NULL */
+        char *id;           /* of the job */
+        char *name;         /* of the machine, which is its host name too; the unit is NAME.service */
+        char *directory;    /* `<runtime_dir>/jobs/<id>` */
+        char *layer;        /* `<root_dir>/.layers/<id>` */
+        char *image;        /* name */
+        char *image_path;   /* directory of the image's current generation */
+        char *agent_path;   /* the agent's binary on the host */
+        char *storage;      /* name of the driver */
+        char *supervisor;   /* "systemd" or "detached" */
+        char *init;         /* the image's systemd that the agent is to execute; NULL: the agent stays PID 1 */
+        char *uuid;         /* also the machine-id inside */
+        char *shell;        /* or NULL */
+        char **environment; /* of steps, over the agent's own: an OCI image has one */
+        char *user;         /* USER[:GROUP] that steps run as; NULL: root */
+        char *working_dir;  /* where steps start; NULL: home */
         char **bind;
         char **bind_ro;
         uint64_t generation; /* of the image: which tree the job uses; 0: it has no number */
@@ -32,6 +35,8 @@ typedef struct Machine {
         uint64_t kill_timeout_usec;
         uint64_t runtime_max_usec; /* the machine ends by itself after this; USEC_INFINITY: never */
         uint64_t since_usec;       /* wall clock */
+        uint64_t owner_pid;        /* the machine ends with this process; 0: it has no such owner */
+        uint64_t owner_start;      /* that process's start time, as in proc_pid_stat(5): numbers are used again */
 } Machine;
 
 void machine_free(Machine *machine);

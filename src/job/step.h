@@ -4,11 +4,13 @@
 #include "container/machine.h"
 #include "wire/wire.h"
 
-/* One script, run by the agent of a job's machine, seen from the host. */
+/* One script or command, run by the agent of a machine, seen from the host. */
 
 typedef enum StepResult {
         STEP_EXITED,       /* see exited */
-        STEP_NO_SHELL,     /* the shell could not be executed: see error */
+        STEP_NO_SHELL,     /* the program could not be executed: see error */
+        STEP_NO_USER,      /* the image has no such user: see error */
+        STEP_NO_DIRECTORY, /* the directory can be neither entered nor made: see error */
         STEP_FAILED,       /* the agent could not start it: see error */
         STEP_MACHINE_GONE, /* the connection broke: the machine ended, or the agent was replaced */
         STEP_CANCELLED,    /* SIGTERM, SIGINT or SIGHUP came; the step has ended, or its time for that is over */
@@ -21,7 +23,26 @@ typedef struct StepOutcome {
         int signal; /* that cancelled */
 } StepOutcome;
 
-/* Runs the script in @script_fd with @shell ("": the image's own) over connection @socket_fd, copying its output to our
- * stdout and stderr, until it ended and all that it wrote is delivered. Whatever reads our output may close it: the step
- * goes on. Returns 0 with the outcome, or -errno. */
-int step_run(int socket_fd, const char *shell, int script_fd, uint64_t kill_timeout_usec, StepOutcome *ret);
+/* What to run. Descriptors stay the caller's. */
+typedef struct StepRequest {
+        char *const *argv;        /* as in WireExec */
+        char *const *environment; /* "NAME=VALUE"s over the agent's own, or NULL */
+        const char *user;         /* USER[:GROUP] of the image; NULL: root */
+        const char *directory;    /* NULL: home */
+        int script_fd;            /* sealed copy of a script, the last argument; negative: none */
+        int stdin_fd;             /* copied into the step's stdin as it comes; negative: /dev/null */
+        int stdout_fd, stderr_fd; /* where its output goes */
+        uint64_t kill_timeout_usec;
+} StepRequest;
+
+/* With the user, directory and environment of an image; nothing on stdin; output to our own. */
+#define STEP_REQUEST_PLAIN                                                                                      \
+        (StepRequest) {                                                                                         \
+                .script_fd = -EBADF, .stdin_fd = -EBADF, .stdout_fd = STDOUT_FILENO, .stderr_fd = STDERR_FILENO \
+        }
+
+/* Runs it over connection @socket_fd, copying input and output, until it ended and all that it wrote is delivered.
+ * Whatever reads the output may close it: the step goes on. SIGTERM, SIGINT and SIGHUP are blocked from here on; one
+ * that comes cancels the step. Returns 0 with the outcome; -EMSGSIZE for arguments and environment of more than 64 KiB or
+ * 256 strings; or -errno. */
+int step_run(int socket_fd, const StepRequest *request, StepOutcome *ret);

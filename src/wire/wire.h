@@ -11,7 +11,8 @@
  *                                  <-    PONG
  *
  *      EXEC (+ memfd of a script)  ->
- *                                  <-    STARTED (+ read ends of the step's stdout and stderr), or FAILED
+ *                                  <-    STARTED (+ read ends of the step's stdout and stderr, and, if EXEC asked for
+ *                                        it, the write end of its stdin), or FAILED
  *      KILL                        ->                                         (cancels the step)
  *                                  <-    EXITED
  *      (closes)
@@ -20,7 +21,7 @@
  * from the agent is hostile: processes of the job can take the agent's place. */
 
 #define WIRE_MESSAGE_MAX 65536U
-#define WIRE_FDS_MAX 2U
+#define WIRE_FDS_MAX 3U
 #define WIRE_STRINGS_MAX 256U
 
 typedef enum WireType {
@@ -37,7 +38,9 @@ typedef enum WireType {
 /* What kept a step from starting. */
 typedef enum WireCause {
         WIRE_CAUSE_AGENT = 1, /* the agent or the container: our fault */
-        WIRE_CAUSE_SHELL,     /* the shell cannot be executed: the image's fault */
+        WIRE_CAUSE_SHELL,     /* the program cannot be executed: the image's fault */
+        WIRE_CAUSE_USER,      /* the image has no such user or group */
+        WIRE_CAUSE_DIRECTORY, /* the directory can be neither entered nor made */
         _WIRE_CAUSE_MAX,
 } WireCause;
 
@@ -55,10 +58,15 @@ typedef struct WireMessage {
 void wire_message_done(WireMessage *message);
 
 /* Payload of EXEC, in memory. `argv` is the program and its arguments; the script, where one is attached, becomes
- * the last. An empty argv[0] stands for the default shell: /bin/bash if the image has it, else /bin/sh. */
+ * the last. An empty argv[0] stands for the default shell: /bin/bash if the image has it, else /bin/sh; any other
+ * without a slash is looked up in PATH. Parsed, the strings belong to the message. */
 typedef struct WireExec {
         uint32_t kill_timeout_msec; /* from SIGTERM to SIGKILL when the step is cancelled */
-        char **argv;                /* NULL-terminated; the strings belong to the message it was parsed from */
+        bool wants_stdin;           /* a pipe, whose write end comes with STARTED; else stdin is /dev/null */
+        const char *user;           /* USER[:GROUP], names or numbers, as an image has them; NULL or "": root */
+        const char *directory;      /* where it starts; NULL or "": home, else / */
+        char **argv;                /* NULL-terminated */
+        char **environment;         /* NULL-terminated "NAME=VALUE"s that go over the agent's own; may be NULL */
 } WireExec;
 
 typedef struct WireExited {
@@ -81,8 +89,10 @@ int wire_receive(int socket_fd, WireMessage *message);
 
 /* EXEC: 0, -EMSGSIZE when it does not fit a message, or -errno. */
 int wire_send_exec(int socket_fd, const WireExec *exec, int script_fd);
-/* Parses the payload of an EXEC in place: 0, -EBADMSG, or -ENOMEM. @ret->argv is to be freed (not its strings). */
+/* Parses the payload of an EXEC in place: 0, -EBADMSG, or -ENOMEM. @ret is to be done with. */
 int wire_parse_exec(WireMessage *message, WireExec *ret);
+/* Frees what wire_parse_exec() made: the arrays, not the strings. */
+void wire_exec_done(WireExec *exec);
 
 /* Fixed-size payloads: 0 or -EBADMSG, also for values outside their enumerations and ranges. */
 int wire_parse_exited(const WireMessage *message, WireExited *ret);
