@@ -36,6 +36,24 @@ int first_execute_init(const char *init, int listen_fd);
 /* Writes the units that start this agent again, as a service, with the socket @listen_fd. 0 or -errno. */
 int units_write(int listen_fd);
 
+/* --- account.c: the users of the image --- */
+
+/* Who a step runs as. */
+typedef struct Account {
+        uid_t uid;
+        gid_t gid;
+        gid_t *groups; /* NULL: none */
+        size_t n_groups;
+        char *name, *home;
+} Account;
+
+void account_done(Account *account);
+#define _cleanup_account_ _cleanup_(account_done)
+
+/* Finds @user, "USER[:GROUP]" by names or numbers, in the files @passwd and @group of the image. A number need not be
+ * there; without GROUP the user's own groups count. 0; -ESRCH: there is no such user or group; or -errno. */
+int account_find(const char *user, const char *passwd, const char *group, Account *ret);
+
 /* --- step.c: one script and what it started --- */
 
 typedef enum StepState {
@@ -51,6 +69,7 @@ typedef struct Step {
         WireExited exited;
         uint64_t kill_timeout_usec, kill_at_usec;
         int output_fds[2]; /* read ends of its stdout and stderr */
+        int input_fd;      /* write end of its stdin; negative: it has none, or the host has it */
         char script_path[256];
 } Step;
 

@@ -51,15 +51,20 @@ static void client_exec(Client *client, WireMessage *message) {
         int r = client->has_step ? -EBUSY : wire_parse_exec(message, &exec);
         if (r >= 0)
                 r = step_start(&exec, script_fd, &client->step, &cause);
-        free(exec.argv);
+        wire_exec_done(&exec);
         if (r < 0) {
                 WireFailed failed = { .cause = cause, .error = -r };
                 client_send(client, WIRE_FAILED, &failed, sizeof(failed));
                 return;
         }
         client->has_step = true;
-        if (wire_send(client->socket_fd, WIRE_STARTED, NULL, 0, client->step.output_fds, 2) < 0)
+        Step *step = &client->step;
+        int fds[] = { step->output_fds[0], step->output_fds[1], step->input_fd };
+        if (wire_send(client->socket_fd, WIRE_STARTED, NULL, 0, fds, step->input_fd < 0 ? 2 : 3) < 0)
                 client_close_socket(client);
+        /* The end of its input comes with the host's last descriptor of it. */
+        closep(&step->input_fd);
+        step->input_fd = -EBADF;
 }
 
 /* The step is over: tell the host, as long as it listens. */
@@ -150,7 +155,9 @@ static void server_accept(Server *server) {
                 close(fd);
                 return;
         }
-        *client = (Client){ .socket_fd = fd, .step.output_fds = { -EBADF, -EBADF }, .next = server->clients };
+        *client = (Client){ .socket_fd = fd,
+                            .step = { .output_fds = { -EBADF, -EBADF }, .input_fd = -EBADF },
+                            .next = server->clients };
         server->clients = client;
         server->n_clients++;
         client_receive(client); /* the host sends at once: saves a turn */

@@ -99,6 +99,14 @@ static int report(const Machine *machine, const JobDirectory *directory, const c
                 log_error("Image '%s' cannot run the script with %s: %s", machine->image,
                           isempty(shell) ? "/bin/bash or /bin/sh" : shell, strerror(outcome->error));
                 return STAGE_BUILD_FAILURE;
+        case STEP_NO_USER:
+                log_error("Image '%s' is to run scripts as user '%s', and has no such user: %s", machine->image,
+                          machine->user, strerror(outcome->error));
+                return STAGE_BUILD_FAILURE;
+        case STEP_NO_DIRECTORY:
+                log_error("Image '%s' is to run scripts in '%s': %s", machine->image, machine->working_dir,
+                          strerror(outcome->error));
+                return STAGE_BUILD_FAILURE;
         case STEP_FAILED:
                 return log_error_errno(outcome->error, "The agent in the machine cannot start the script: %m");
         case STEP_CANCELLED:
@@ -159,7 +167,14 @@ int cmd_run(const Invocation *invocation) {
         r = shell_path(wanted ? wanted : machine->shell, &shell);
         if (r < 0)
                 return log_oom();
-        r = step_run(socket_fd, shell, script_fd, machine->kill_timeout_usec, &outcome);
+        StepRequest request = STEP_REQUEST_PLAIN;
+        request.argv = (char *[]){ shell, NULL };
+        request.environment = machine->environment;
+        request.user = machine->user;
+        request.directory = machine->working_dir;
+        request.script_fd = script_fd;
+        request.kill_timeout_usec = machine->kill_timeout_usec;
+        r = step_run(socket_fd, &request, &outcome);
         if (r < 0)
                 return log_error_errno(r, "Cannot talk to the agent of job %s: %m", machine->id);
         return report(machine, &directory, shell, &outcome);

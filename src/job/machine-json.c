@@ -33,6 +33,9 @@ static const Field fields[] = {
         FIELD(uuid, FIELD_STRING, true),
         FIELD(init, FIELD_STRING, false),
         FIELD(shell, FIELD_STRING, false),
+        FIELD(environment, FIELD_LIST, false),
+        FIELD(user, FIELD_STRING, false),
+        FIELD(working_dir, FIELD_STRING, false),
         FIELD(seccomp_filter, FIELD_STRING, false),
         FIELD(generation, FIELD_NUMBER, false),
         FIELD(bind, FIELD_LIST, false),
@@ -47,6 +50,8 @@ static const Field fields[] = {
         FIELD(kill_timeout_usec, FIELD_NUMBER, true),
         FIELD(runtime_max_usec, FIELD_NUMBER, false),
         FIELD(since_usec, FIELD_NUMBER, true),
+        FIELD(owner_pid, FIELD_NUMBER, false),
+        FIELD(owner_start, FIELD_NUMBER, false),
 };
 
 static json_t *list_to_json(char *const *list) {

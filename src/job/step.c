@@ -28,9 +28,21 @@ typedef struct Stream {
         size_t remaining; /* after the step ended: what it has left in the pipe */
 } Stream;
 
+/* The input: what was read and not yet taken waits here, so that a step that reads nothing keeps nobody from copying
+ * its output. */
+typedef struct Input {
+        int source_fd; /* ours; negative: at its end, or there is none */
+        int target_fd; /* write end of a pipe of the container; negative: not yet there, or closed */
+        char *buffer;
+        size_t offset, size;
+} Input;
+
+#define INPUT_BUFFER_BYTES (64 * 1024)
+
 typedef struct Run {
         int socket_fd, signal_fd;
         Stream streams[2];
+        Input input;
         bool started, ended, cancelled;
         uint64_t deadline; /* when cancelled */
         uint64_t kill_timeout_usec;
@@ -41,6 +53,8 @@ static void run_done(Run *run) {
         closep(&run->signal_fd);
         for (size_t i = 0; i < 2; i++)
                 closep(&run->streams[i].source_fd);
+        closep(&run->input.target_fd);
+        free(run->input.buffer);
 }
 
 static void stream_close(Stream *stream) {
@@ -119,33 +133,83 @@ static void stream_finish(Stream *stream) {
         stream_copy(stream);
 }
 
-/* Opens a pipe once more, for reading without waiting: whoever has a descriptor that was duplicated from another can
- * make that one wait again. Returns the descriptor or -errno. */
-static int open_again(int fd) {
-        char path[64];
+/* The step takes no more, or there is no more: it reads to the end of the file. */
+static void input_close(Input *input) {
+        closep(&input->target_fd);
+        input->target_fd = -EBADF;
+        input->size = input->offset = 0;
+}
 
+static void input_write(Input *input) {
+        ssize_t n = write(input->target_fd, input->buffer + input->offset, input->size - input->offset);
+
+        if (n < 0) {
+                if (errno != EINTR && errno != EAGAIN)
+                        input_close(input);
+                return;
+        }
+        input->offset += (size_t) n;
+        if (input->offset == input->size)
+                input->offset = input->size = 0;
+}
+
+/* Goes on with what can be done without waiting, as poll() said. */
+static void input_copy(Input *input) {
+        if (input->size == 0) {
+                ssize_t n = read(input->source_fd, input->buffer, INPUT_BUFFER_BYTES);
+
+                if (n < 0 && (errno == EINTR || errno == EAGAIN))
+                        return;
+                if (n <= 0) {
+                        input_close(input);
+                        return;
+                }
+                input->size = (size_t) n;
+        }
+        input_write(input);
+}
+
+/* Opens a pipe once more, not to wait at it: whoever has a descriptor that was duplicated from another can make that
+ * one wait again. Returns the descriptor or -errno. */
+static int open_again(int fd, int flags) {
+        char path[64];
+        struct stat st;
+
+        /* A pipe cannot make us hang or do harm; anything else a hostile agent could pass might. */
+        if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
+                return -EBADMSG;
         snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-        int again = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+        int again = open(path, flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
         return again < 0 ? -errno : again;
 }
 
 static int take_streams(Run *run, WireMessage *message) {
-        if (message->n_fds != 2)
+        bool input = run->input.source_fd >= 0;
+
+        if (message->n_fds != (input ? 3 : 2))
                 return -EBADMSG;
         for (size_t i = 0; i < 2; i++) {
-                struct stat st;
-
-                /* A pipe cannot make us hang or do harm; anything else a hostile agent could pass might. */
-                if (fstat(message->fds[i], &st) < 0 || !S_ISFIFO(st.st_mode))
-                        return -EBADMSG;
-                int fd = open_again(message->fds[i]);
+                int fd = open_again(message->fds[i], O_RDONLY);
                 if (fd < 0)
                         return fd;
                 run->streams[i].source_fd = fd;
         }
+        if (input) {
+                int fd = open_again(message->fds[2], O_WRONLY);
+                if (fd < 0 && fd != -ENXIO) /* that is: nobody reads it any more */
+                        return fd;
+                run->input.target_fd = fd;
+        }
         run->started = true;
         return 0;
 }
+
+static const StepResult failed_results[_WIRE_CAUSE_MAX] = {
+        [WIRE_CAUSE_AGENT] = STEP_FAILED,
+        [WIRE_CAUSE_SHELL] = STEP_NO_SHELL,
+        [WIRE_CAUSE_USER] = STEP_NO_USER,
+        [WIRE_CAUSE_DIRECTORY] = STEP_NO_DIRECTORY,
+};
 
 static int handle_message(Run *run, WireMessage *message) {
         WireFailed failed;
@@ -169,7 +233,7 @@ static int handle_message(Run *run, WireMessage *message) {
                 r = wire_parse_failed(message, &failed);
                 if (r < 0)
                         return r;
-                run->outcome.result = failed.cause == WIRE_CAUSE_SHELL ? STEP_NO_SHELL : STEP_FAILED;
+                run->outcome.result = failed_results[failed.cause];
                 run->outcome.error = failed.error;
                 run->ended = true;
                 return 0;
@@ -210,9 +274,13 @@ static void cancel(Run *run) {
 
 /* Waits for something and does it. 0 or -errno. */
 static int turn(Run *run) {
-        struct pollfd pollfds[4] = {
+        Input *input = &run->input;
+        struct pollfd pollfds[5] = {
                 [2] = { .fd = run->ended ? -EBADF : run->socket_fd, .events = POLLIN },
                 [3] = { .fd = run->signal_fd, .events = POLLIN },
+                [4] = input->size > 0 ? (struct pollfd){ .fd = input->target_fd, .events = POLLOUT } :
+                                        (struct pollfd){ .fd = input->target_fd < 0 ? -EBADF : input->source_fd,
+                                                         .events = POLLIN },
         };
         for (size_t i = 0; i < 2; i++) {
                 const Stream *stream = &run->streams[i];
@@ -220,7 +288,7 @@ static int turn(Run *run) {
                 pollfds[i] = stream->blocked ? (struct pollfd){ .fd = stream->target_fd, .events = POLLOUT } :
                                                (struct pollfd){ .fd = stream->source_fd, .events = POLLIN };
         }
-        int n = poll(pollfds, 4, clock_poll_timeout(run->deadline));
+        int n = poll(pollfds, ELEMENTSOF(pollfds), clock_poll_timeout(run->deadline));
 
         if (n < 0)
                 return errno == EINTR ? 0 : -errno;
@@ -234,6 +302,8 @@ static int turn(Run *run) {
         for (size_t i = 0; i < 2; i++)
                 if (pollfds[i].revents)
                         stream_copy(&run->streams[i]);
+        if (pollfds[4].revents)
+                input_copy(input);
         return pollfds[2].revents ? receive(run) : 0;
 }
 
@@ -241,6 +311,7 @@ static int turn(Run *run) {
 static int finish(Run *run) {
         int r = 0;
 
+        input_close(&run->input);
         for (size_t i = 0; i < 2; i++)
                 stream_finish(&run->streams[i]);
         while (r >= 0 && !run->cancelled && (run->streams[0].source_fd >= 0 || run->streams[1].source_fd >= 0))
@@ -264,25 +335,36 @@ static int catch_signals(void) {
         return fd < 0 ? -errno : fd;
 }
 
-int step_run(int socket_fd, const char *shell, int script_fd, uint64_t kill_timeout_usec, StepOutcome *ret) {
-        char *argv[] = { (char *) shell, NULL };
-        WireExec exec = { .argv = argv,
-                          .kill_timeout_msec = (uint32_t) MIN(kill_timeout_usec / USEC_PER_MSEC, UINT32_MAX) };
+static Stream stream_to(int target_fd) {
+        return (Stream){ .source_fd = -EBADF, .target_fd = target_fd, .splice = true, .remaining = SIZE_MAX };
+}
+
+int step_run(int socket_fd, const StepRequest *request, StepOutcome *ret) {
+        WireExec exec = {
+                .argv = (char **) request->argv,
+                .environment = (char **) request->environment,
+                .user = request->user,
+                .directory = request->directory,
+                .wants_stdin = request->stdin_fd >= 0,
+                .kill_timeout_msec = (uint32_t) MIN(request->kill_timeout_usec / USEC_PER_MSEC, UINT32_MAX),
+        };
         _cleanup_(run_done) Run run = {
                 .socket_fd = socket_fd,
                 .signal_fd = catch_signals(),
-                .streams = { { .source_fd = -EBADF, .target_fd = STDOUT_FILENO, .splice = true, .remaining = SIZE_MAX },
-                             { .source_fd = -EBADF,
-                               .target_fd = STDERR_FILENO,
-                               .splice = true,
-                               .remaining = SIZE_MAX } },
+                .streams = { stream_to(request->stdout_fd), stream_to(request->stderr_fd) },
+                .input = { .source_fd = request->stdin_fd, .target_fd = -EBADF },
                 .deadline = USEC_INFINITY,
-                .kill_timeout_usec = kill_timeout_usec,
+                .kill_timeout_usec = request->kill_timeout_usec,
         };
 
         if (run.signal_fd < 0)
                 return run.signal_fd;
-        int r = wire_send_exec(socket_fd, &exec, script_fd);
+        if (exec.wants_stdin) {
+                run.input.buffer = malloc(INPUT_BUFFER_BYTES);
+                if (!run.input.buffer)
+                        return -ENOMEM;
+        }
+        int r = wire_send_exec(socket_fd, &exec, request->script_fd);
         if (r == -EPIPE || r == -ECONNRESET) {
                 *ret = (StepOutcome){ .result = STEP_MACHINE_GONE, .error = -r };
                 return 0;

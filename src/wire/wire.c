@@ -9,7 +9,7 @@
 #include "base/fd.h"
 
 /* "nspr" and the version: an agent of another version is an error at once, not a misunderstanding later. */
-#define WIRE_MAGIC UINT32_C(0x6e737001)
+#define WIRE_MAGIC UINT32_C(0x6e737002)
 
 typedef struct WireHeader {
         uint32_t magic;
@@ -123,43 +123,88 @@ int wire_receive(int socket_fd, WireMessage *message) {
         return 1;
 }
 
-int wire_send_exec(int socket_fd, const WireExec *exec, int script_fd) {
-        struct iovec parts[2 + WIRE_STRINGS_MAX];
-        size_t n = 1, size = sizeof(uint32_t);
+/* Strings follow it, each with its end: user, directory, environment, arguments. */
+typedef struct ExecHeader {
+        uint32_t kill_timeout_msec;
+        uint32_t wants_stdin;
+        uint32_t n_environment;
+} ExecHeader;
 
-        parts[n++] = (struct iovec){ .iov_base = (void *) &exec->kill_timeout_msec, .iov_len = sizeof(uint32_t) };
-        for (char **s = exec->argv; *s; s++) {
-                if (n == ELEMENTSOF(parts))
-                        return -EMSGSIZE;
-                parts[n] = (struct iovec){ .iov_base = *s, .iov_len = strlen(*s) + 1 };
-                size += parts[n++].iov_len;
-        }
-        if (size > WIRE_MESSAGE_MAX)
+/* The parts of a message, and their size. */
+typedef struct Parts {
+        struct iovec vectors[2 + WIRE_STRINGS_MAX];
+        size_t n, size;
+} Parts;
+
+static int add_string(Parts *parts, const char *s) {
+        if (parts->n == ELEMENTSOF(parts->vectors))
                 return -EMSGSIZE;
-        return send_parts(socket_fd, WIRE_EXEC, parts, n, &script_fd, script_fd >= 0);
+        parts->vectors[parts->n] = (struct iovec){ .iov_base = (void *) s, .iov_len = strlen(s) + 1 };
+        parts->size += parts->vectors[parts->n++].iov_len;
+        return 0;
+}
+
+int wire_send_exec(int socket_fd, const WireExec *exec, int script_fd) {
+        ExecHeader header = { .kill_timeout_msec = exec->kill_timeout_msec, .wants_stdin = exec->wants_stdin };
+        Parts parts; /* not all of it is used, so nor is it cleared: this is on the way of every step */
+
+        parts.vectors[1] = (struct iovec){ .iov_base = &header, .iov_len = sizeof(header) };
+        parts.n = 2;
+        parts.size = sizeof(header);
+        int r = add_string(&parts, exec->user ? exec->user : "");
+        if (r >= 0)
+                r = add_string(&parts, exec->directory ? exec->directory : "");
+        for (char **s = exec->environment; r >= 0 && s && *s; s++, header.n_environment++)
+                r = add_string(&parts, *s);
+        for (char **s = exec->argv; r >= 0 && *s; s++)
+                r = add_string(&parts, *s);
+        if (r < 0 || parts.size > WIRE_MESSAGE_MAX)
+                return -EMSGSIZE;
+        return send_parts(socket_fd, WIRE_EXEC, parts.vectors, parts.n, &script_fd, script_fd >= 0);
+}
+
+void wire_exec_done(WireExec *exec) {
+        free(exec->argv);
+        free(exec->environment);
+        *exec = (WireExec){ 0 };
+}
+
+static char *next_string(char **p) {
+        char *s = *p;
+
+        *p += strlen(s) + 1;
+        return s;
 }
 
 int wire_parse_exec(WireMessage *message, WireExec *ret) {
-        WireExec exec = { 0 };
-
-        if (message->size <= sizeof(uint32_t) || message->payload[message->size - 1] != 0)
-                return -EBADMSG;
-        memcpy(&exec.kill_timeout_msec, message->payload, sizeof(uint32_t));
-
-        char *p = (char *) message->payload + sizeof(uint32_t);
-        char *end = (char *) message->payload + message->size;
+        ExecHeader header;
         size_t n = 0;
-        for (char *s = p; s < end; s += strlen(s) + 1)
+
+        if (message->size <= sizeof(header) || message->payload[message->size - 1] != 0)
+                return -EBADMSG;
+        memcpy(&header, message->payload, sizeof(header));
+
+        char *p = (char *) message->payload + sizeof(header), *end = (char *) message->payload + message->size;
+        for (char *s = p; s < end; (void) next_string(&s))
                 n++;
-        if (n > WIRE_STRINGS_MAX)
+        /* User, directory, and a program at least. */
+        if (n > WIRE_STRINGS_MAX || n < 3 || header.n_environment > n - 3 || header.wants_stdin > 1)
                 return -EBADMSG;
 
-        /* One more: the receiver appends the script's path. */
-        exec.argv = calloc(n + 2, sizeof(char *));
-        if (!exec.argv)
+        size_t n_argv = n - 2 - header.n_environment;
+        WireExec exec = { .kill_timeout_msec = header.kill_timeout_msec, .wants_stdin = header.wants_stdin };
+        exec.environment = calloc(header.n_environment + 1, sizeof(char *));
+        exec.argv = calloc(n_argv + 2, sizeof(char *)); /* one more: the receiver appends the script's path */
+        if (!exec.environment || !exec.argv) {
+                wire_exec_done(&exec);
                 return -ENOMEM;
-        for (size_t i = 0; i < n; i++, p += strlen(p) + 1)
-                exec.argv[i] = p;
+        }
+        exec.user = next_string(&p);
+        exec.directory = next_string(&p);
+        for (size_t i = 0; i < header.n_environment; i++)
+                exec.environment[i] = next_string(&p);
+        for (size_t i = 0; i < n_argv; i++)
+                exec.argv[i] = next_string(&p);
         *ret = exec;
         return 0;
 }

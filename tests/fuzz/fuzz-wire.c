@@ -45,7 +45,7 @@ static void check_exec(int sockets[static 2], WireMessage *message) {
         FUZZ_ASSERT(wire_receive(sockets[1], &again) == 1);
         FUZZ_ASSERT(again.type == WIRE_EXEC && again.n_fds == 0 && again.size == message->size);
         FUZZ_ASSERT(memcmp(again.payload, message->payload, again.size) == 0);
-        free(exec.argv);
+        wire_exec_done(&exec);
 }
 
 static void check_exited(const WireMessage *message) {
@@ -64,7 +64,7 @@ static void check_failed(const WireMessage *message) {
         WireFailed failed;
 
         if (wire_parse_failed(message, &failed) >= 0)
-                FUZZ_ASSERT((failed.cause == WIRE_CAUSE_AGENT || failed.cause == WIRE_CAUSE_SHELL) && failed.error > 0);
+                FUZZ_ASSERT(failed.cause > 0 && failed.cause < _WIRE_CAUSE_MAX && failed.error > 0);
 }
 
 /* One message as a hostile other end may send it, to the host or to the agent. */

@@ -30,18 +30,19 @@ typedef struct Lab {
 /* One connection and its step. */
 typedef struct Call {
         int socket_fd;
-        int fds[2]; /* its stdout and stderr */
+        int fds[3]; /* its stdout, stderr, and perhaps stdin */
 } Call;
 
-#define CALL_NONE                                              \
-        (Call) {                                               \
-                .socket_fd = -EBADF, .fds = { -EBADF, -EBADF } \
+#define CALL_NONE                                                      \
+        (Call) {                                                       \
+                .socket_fd = -EBADF, .fds = { -EBADF, -EBADF, -EBADF } \
         }
 
 static void call_done(Call *call) {
         closep(&call->socket_fd);
         closep(&call->fds[0]);
         closep(&call->fds[1]);
+        closep(&call->fds[2]);
         *call = CALL_NONE;
 }
 #define _cleanup_call_ _cleanup_(call_done)
@@ -108,14 +109,27 @@ static void send_script(const Call *call, const char *shell, const char *script,
         assert_int_equal(wire_send_exec(call->socket_fd, &exec, fd), 0);
 }
 
-static void take_started(Call *call) {
+static void take_streams(Call *call, size_t n) {
         WireMessage message;
 
         receive(call, WIRE_STARTED, &message);
-        assert_int_equal(message.n_fds, 2);
-        for (size_t i = 0; i < 2; i++)
+        assert_int_equal(message.n_fds, n);
+        for (size_t i = 0; i < n; i++)
                 call->fds[i] = TAKE_FD(message.fds[i]);
         wire_message_done(&message);
+}
+
+static void take_started(Call *call) {
+        take_streams(call, 2);
+}
+
+/* Starts a command with an input. */
+static Call call_command(const Lab *lab, const WireExec *exec) {
+        Call call = call_connect(lab);
+
+        assert_int_equal(wire_send_exec(call.socket_fd, exec, -EBADF), 0);
+        take_streams(&call, exec->wants_stdin ? 3 : 2);
+        return call;
 }
 
 /* Starts @script with /bin/sh. */
@@ -298,6 +312,155 @@ static void test_environment(void **state) {
         assert_int_equal(take_exited(&call).status, 0);
 }
 
+/* What goes in comes out, and its end ends the program: nobody but the host holds the other end. */
+static void test_input(void **state) {
+        char *argv[] = { (char *) "cat", NULL };
+        WireExec exec = { .argv = argv, .wants_stdin = true };
+
+        for (unsigned i = 0; i < 3; i++) {
+                _cleanup_call_ Call call = call_command(*state, &exec), other = call_command(*state, &exec);
+
+                assert_int_equal(fd_write_all(call.fds[2], "one\ntwo", 7), 0);
+                close(TAKE_FD(call.fds[2]));
+                _cleanup_free_ char *out = read_to_end(call.fds[0]);
+                assert_string_equal(out, "one\ntwo");
+                assert_int_equal(take_exited(&call).status, 0);
+        }
+}
+
+/* Looked up in the PATH of the step. */
+static void test_program_lookup(void **state) {
+        const Lab *lab = *state;
+        _cleanup_free_ char *path = NULL;
+        _cleanup_close_ int dir_fd = open(lab->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        assert_int_equal(file_replace_at(dir_fd, "hello", "#!/bin/sh\necho hello $1\n", 24, 0755), 0);
+        assert_int_equal(file_replace_at(dir_fd, "data", "", 0, 0644), 0);
+        assert_int_equal(mkdirat(dir_fd, "sh", 0755), 0);
+        assert_int_equal(string_printf(&path, "PATH=/no/such/directory:%s:/bin", lab->directory), 0);
+        const struct {
+                const char *program, *environment, *output;
+                int error;
+        } table[] = {
+                { "hello", path, "hello you\n", 0 }, { "hello", NULL, NULL, ENOENT },
+                { "hello", "PATH=", NULL, ENOENT },  { "data", path, NULL, EACCES },
+                { "echo", path, "you\n", 0 },        { "./echo", path, NULL, ENOENT },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                char *argv[] = { (char *) table[i].program, (char *) "you", NULL };
+                char *environment[] = { (char *) table[i].environment, NULL };
+                WireExec exec = { .argv = argv, .environment = environment };
+                _cleanup_call_ Call call = call_connect(lab);
+
+                assert_int_equal(wire_send_exec(call.socket_fd, &exec, -EBADF), 0);
+                if (table[i].error != 0) {
+                        WireFailed failed = take_failed(&call);
+                        assert_row(failed.cause == WIRE_CAUSE_SHELL && failed.error == table[i].error, i,
+                                   table[i].program);
+                        continue;
+                }
+                take_started(&call);
+                _cleanup_free_ char *out = read_to_end(call.fds[0]);
+                assert_row(streq(out, table[i].output), i, out);
+        }
+}
+
+/* What the host adds goes over what the agent has. */
+static void test_environment_additions(void **state) {
+        char *argv[] = { (char *) "/usr/bin/env", NULL };
+        char *environment[] = { (char *) "A=b c\nd", (char *) "HOME=/elsewhere", (char *) "HOMER=1", (char *) "A=e",
+                                NULL };
+        WireExec exec = { .argv = argv, .environment = environment };
+        _cleanup_call_ Call call = call_command(*state, &exec);
+        _cleanup_free_ char *out = read_to_end(call.fds[0]);
+
+        assert_string_equal(out, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nHOME=/elsewhere\n"
+                                 "USER=root\nLOGNAME=root\nLANG=C.UTF-8\ncontainer=systemd-nspawn\n"
+                                 "SHELL=/usr/bin/env\nA=e\nHOMER=1\n");
+}
+
+/* A directory is entered, and made where it is missing; what cannot be is the image's fault. */
+static void test_directory(void **state) {
+        const Lab *lab = *state;
+        _cleanup_free_ char *missing = NULL;
+
+        assert_int_equal(string_printf(&missing, "%s/new", lab->directory), 0);
+        const struct {
+                const char *directory;
+                int error;
+        } table[] = {
+                { "/usr/bin", 0 },
+                { missing, 0 },
+                { "/no/such/parent", ENOENT },
+                { "/etc/passwd", ENOTDIR },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                char *argv[] = { (char *) "/bin/sh", (char *) "-c", (char *) "pwd; cat", NULL };
+                WireExec exec = { .argv = argv, .directory = table[i].directory };
+                _cleanup_call_ Call call = call_connect(lab);
+                _cleanup_free_ char *expected = NULL;
+
+                assert_int_equal(wire_send_exec(call.socket_fd, &exec, -EBADF), 0);
+                if (table[i].error != 0) {
+                        WireFailed failed = take_failed(&call);
+                        assert_row(failed.cause == WIRE_CAUSE_DIRECTORY && failed.error == table[i].error, i,
+                                   table[i].directory);
+                        continue;
+                }
+                take_started(&call);
+                _cleanup_free_ char *out = read_to_end(call.fds[0]);
+                assert_int_equal(string_printf(&expected, "%s\n", table[i].directory), 0);
+                assert_row(streq(out, expected), i, out);
+                assert_int_equal(take_exited(&call).status, 0);
+        }
+}
+
+static void test_no_user(void **state) {
+        char *argv[] = { (char *) "/bin/true", NULL };
+        WireExec exec = { .argv = argv, .user = "no-such-user" };
+        _cleanup_call_ Call call = call_connect(*state);
+
+        assert_int_equal(wire_send_exec(call.socket_fd, &exec, -EBADF), 0);
+        WireFailed failed = take_failed(&call);
+        assert_int_equal(failed.cause, WIRE_CAUSE_USER);
+        assert_int_equal(failed.error, ESRCH);
+        check_alive(*state);
+}
+
+/* A user of the image: its ids, groups and home, a script and pipes of its own. Needs root, as PID 1 of a container is. */
+static void test_user(void **state) {
+        static const struct {
+                const char *user, *output;
+        } table[] = {
+                { "daemon", "1 1 1 daemon /usr/sbin\n" },
+                { "1", "1 1 1 daemon /usr/sbin\n" },
+                { "daemon:bin", "1 2 2 daemon /usr/sbin\n" },
+                { "54321:12345", "54321 12345 12345 54321 /\n" },
+        };
+
+        if (geteuid() != 0)
+                skip();
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                static const char script[] =
+                        "echo $(id -u) $(id -g) $(id -G) $USER $HOME >/dev/stdout; cat $0 >/dev/null; cat </dev/stdin >&2";
+                _cleanup_close_ int fd = memfd_new_sealed("script", script, strlen(script));
+                char *argv[] = { (char *) "/bin/sh", NULL };
+                WireExec exec = { .argv = argv, .user = table[i].user, .wants_stdin = true };
+                _cleanup_call_ Call call = call_connect(*state);
+
+                assert_int_equal(wire_send_exec(call.socket_fd, &exec, fd), 0);
+                take_streams(&call, 3);
+                close(TAKE_FD(call.fds[2]));
+                _cleanup_free_ char *out = read_to_end(call.fds[0]), *err = read_to_end(call.fds[1]);
+                assert_row(streq(out, table[i].output), i, out);
+                assert_row(streq(err, ""), i, err);
+                assert_int_equal(take_exited(&call).status, 0);
+                assert_int_equal(count_scripts(*state), 0);
+        }
+}
+
 /* An empty name stands for bash, or sh where there is none. */
 static void test_default_shell(void **state) {
         _cleanup_call_ Call call = call_connect(*state);
@@ -360,7 +523,7 @@ static void test_bad_exec(void **state) {
         /* No arguments, and something else than arguments. */
         assert_int_equal(wire_send(call.socket_fd, WIRE_EXEC, "\0\0\0\0", 4, NULL, 0), 0);
         assert_int_equal(take_failed(&call).error, EBADMSG);
-        assert_int_equal(wire_send(call.socket_fd, WIRE_EXEC, "\0\0\0\0sh", 6, NULL, 0), 0);
+        assert_int_equal(wire_send(call.socket_fd, WIRE_EXEC, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0sh", 16, NULL, 0), 0);
         assert_int_equal(take_failed(&call).error, EBADMSG);
 
         /* One connection, one step. */
@@ -535,7 +698,7 @@ static void test_garbage(void **state) {
                 { "", 0 },
                 { "x", 1 },
                 { "garbage that is longer than a header", 36 },
-                { "\1\160\163\156\377\377\377\377", 8 },
+                { "\2\160\163\156\377\377\377\377", 8 },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
@@ -583,6 +746,10 @@ static void test_no_leak(void **state) {
                 } else {
                         (void) take_exited(&call);
                 }
+
+                char *argv[] = { (char *) "cat", NULL };
+                WireExec exec = { .argv = argv, .wants_stdin = true, .directory = i % 2 ? "/" : "" };
+                _cleanup_call_ Call with_input = call_command(lab, &exec);
         }
         /* It may need some turns to see that all is closed. */
         while (count_descriptors(lab->pid) != before) {
@@ -610,16 +777,32 @@ static void test_end_with_step(void **state) {
 
 int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
-                WITH_LAB(test_ping),        WITH_LAB(test_exit_codes),
-                WITH_LAB(test_signals),     WITH_LAB(test_output),
-                WITH_LAB(test_dev_stderr),  WITH_LAB(test_surroundings),
-                WITH_LAB(test_environment), WITH_LAB(test_default_shell),
-                WITH_LAB(test_no_shell),    WITH_LAB(test_bad_exec),
-                WITH_LAB(test_cancel),      WITH_LAB(test_cancel_nothing),
-                WITH_LAB(test_host_gone),   WITH_LAB(test_steps_at_once),
-                WITH_LAB(test_background),  WITH_LAB(test_background_writer),
-                WITH_LAB(test_garbage),     WITH_LAB(test_removed_script),
-                WITH_LAB(test_no_leak),     WITH_LAB(test_end_with_step),
+                WITH_LAB(test_ping),
+                WITH_LAB(test_exit_codes),
+                WITH_LAB(test_signals),
+                WITH_LAB(test_output),
+                WITH_LAB(test_dev_stderr),
+                WITH_LAB(test_surroundings),
+                WITH_LAB(test_environment),
+                WITH_LAB(test_default_shell),
+                WITH_LAB(test_input),
+                WITH_LAB(test_program_lookup),
+                WITH_LAB(test_environment_additions),
+                WITH_LAB(test_directory),
+                WITH_LAB(test_no_user),
+                WITH_LAB(test_user),
+                WITH_LAB(test_no_shell),
+                WITH_LAB(test_bad_exec),
+                WITH_LAB(test_cancel),
+                WITH_LAB(test_cancel_nothing),
+                WITH_LAB(test_host_gone),
+                WITH_LAB(test_steps_at_once),
+                WITH_LAB(test_background),
+                WITH_LAB(test_background_writer),
+                WITH_LAB(test_garbage),
+                WITH_LAB(test_removed_script),
+                WITH_LAB(test_no_leak),
+                WITH_LAB(test_end_with_step),
         };
 
         /* What whoever started this test leaves open would show up in the scripts. */

@@ -32,6 +32,9 @@ static const struct {
         ROW(uuid, STRING, true),
         ROW(shell, STRING, false),
         ROW(generation, NUMBER, false),
+        ROW(environment, LIST, false),
+        ROW(user, STRING, false),
+        ROW(working_dir, STRING, false),
         ROW(bind, LIST, false),
         ROW(bind_ro, LIST, false),
         ROW(private_users, BOOL, true),
@@ -45,6 +48,8 @@ static const struct {
         ROW(kill_timeout_usec, NUMBER, true),
         ROW(runtime_max_usec, NUMBER, false),
         ROW(since_usec, NUMBER, true),
+        ROW(owner_pid, NUMBER, false),
+        ROW(owner_start, NUMBER, false),
 };
 
 static size_t size_of(Kind kind) {

@@ -34,6 +34,9 @@
 /* What the test and its agent tell each other besides: a byte each time. */
 static int to_agent[2], from_agent[2];
 
+/* What the next step gets for its input. */
+static int input_fd = -EBADF;
+
 typedef struct Result {
         int r;
         StepOutcome outcome;
@@ -68,7 +71,12 @@ static void run_host(int socket_fd, int script_fd, const int targets[static 2], 
         close(targets[0]);
         close(targets[1]);
         int before = count_descriptors(0);
-        result.r = step_run(socket_fd, SHELL, script_fd, kill_timeout_usec, &result.outcome);
+        StepRequest request = STEP_REQUEST_PLAIN;
+        request.argv = (char *[]){ (char *) SHELL, NULL };
+        request.script_fd = script_fd;
+        request.stdin_fd = input_fd;
+        request.kill_timeout_usec = kill_timeout_usec;
+        result.r = step_run(socket_fd, &request, &result.outcome);
         result.leaked_fds = count_descriptors(0) - before;
         _exit(fd_write_all(result_fd, &result, sizeof(result)) < 0);
 }
@@ -208,10 +216,11 @@ static void agent_take_exec(int socket_fd) {
         CHECK(message.type == WIRE_EXEC);
         CHECK(wire_parse_exec(&message, &exec) == 0);
         CHECK(streq(exec.argv[0], SHELL) && !exec.argv[1]);
+        CHECK(exec.wants_stdin == (input_fd >= 0));
         CHECK(message.n_fds == 1);
         CHECK(read(message.fds[0], script, sizeof(script)) == (ssize_t) strlen(SCRIPT));
         CHECK(streq(script, SCRIPT));
-        free(exec.argv);
+        wire_exec_done(&exec);
         wire_message_done(&message);
 }
 
@@ -292,6 +301,166 @@ static void check_much(const char *data, size_t size, size_t stream) {
                 fill(block, i, stream);
                 assert_memory_equal(data + i * BLOCK, block, BLOCK);
         }
+}
+
+/* --- input --- */
+
+#define INPUT_BYTES (3 * 1000 * 1000)
+
+/* Answers EXEC; @ret gets the ends that a step has: stdin, stdout, stderr. */
+static void agent_start_with_input(int socket_fd, int ret[static 3]) {
+        int host_ends[3], fds[2];
+
+        agent_take_exec(socket_fd);
+        for (size_t i = 0; i < 3; i++) {
+                CHECK(pipe2(fds, O_CLOEXEC) == 0);
+                ret[i] = fds[i == 0 ? 0 : 1];
+                host_ends[i] = fds[i == 0 ? 1 : 0];
+        }
+        CHECK(wire_send(socket_fd, WIRE_STARTED, NULL, 0, (int[]){ host_ends[1], host_ends[2], host_ends[0] }, 3) == 0);
+        for (size_t i = 0; i < 3; i++)
+                close(host_ends[i]);
+}
+
+/* cat(1) */
+static void agent_copies(int socket_fd) {
+        static char block[BLOCK];
+        int fds[3];
+        ssize_t n;
+
+        agent_start_with_input(socket_fd, fds);
+        while ((n = read(fds[0], block, sizeof(block))) > 0)
+                CHECK(fd_write_all(fds[1], block, (size_t) n) == 0);
+        agent_exited(socket_fd, CLD_EXITED, 0);
+}
+
+/* Output comes through while nobody takes the input. */
+static void agent_reads_late(int socket_fd) {
+        static char block[BLOCK];
+        size_t size = 0;
+        int fds[3];
+        ssize_t n;
+
+        agent_start_with_input(socket_fd, fds);
+        for (unsigned i = 0; i < 100; i++)
+                CHECK(fd_write_all(fds[1], block, BLOCK) == 0);
+        while ((n = read(fds[0], block, sizeof(block))) > 0)
+                size += (size_t) n;
+        agent_exited(socket_fd, CLD_EXITED, size == INPUT_BYTES);
+}
+
+static void agent_reads_some(int socket_fd) {
+        char byte;
+        int fds[3];
+
+        agent_start_with_input(socket_fd, fds);
+        CHECK(read(fds[0], &byte, 1) == 1);
+        close(fds[0]);
+        agent_exited(socket_fd, CLD_EXITED, 5);
+}
+
+/* The program had ended before the host looked at the pipe. */
+static void agent_reads_nothing(int socket_fd) {
+        int fds[2], outputs[2][2];
+
+        agent_take_exec(socket_fd);
+        CHECK(pipe2(fds, O_CLOEXEC) == 0 && pipe2(outputs[0], O_CLOEXEC) == 0 && pipe2(outputs[1], O_CLOEXEC) == 0);
+        close(fds[0]);
+        CHECK(wire_send(socket_fd, WIRE_STARTED, NULL, 0, (int[]){ outputs[0][0], outputs[1][0], fds[1] }, 3) == 0);
+        agent_exited(socket_fd, CLD_EXITED, 6);
+}
+
+/* No input, though it was asked for. */
+static void agent_forgets_input(int socket_fd) {
+        int fds[2];
+
+        agent_start(socket_fd, fds);
+        agent_wait_closed(socket_fd);
+}
+
+/* A file that is not ours to write to. */
+static void agent_passes_file(int socket_fd) {
+        int fds[2], outputs[2][2];
+
+        agent_take_exec(socket_fd);
+        CHECK(pipe2(outputs[0], O_CLOEXEC) == 0 && pipe2(outputs[1], O_CLOEXEC) == 0);
+        fds[1] = open("/dev/null", O_WRONLY | O_CLOEXEC);
+        CHECK(wire_send(socket_fd, WIRE_STARTED, NULL, 0, (int[]){ outputs[0][0], outputs[1][0], fds[1] }, 3) == 0);
+        agent_wait_closed(socket_fd);
+}
+
+static int make_input(void) {
+        _cleanup_free_ char *data = malloc(INPUT_BYTES);
+
+        for (size_t i = 0; i < INPUT_BYTES; i++)
+                data[i] = (char) (i * 31 + i / 1000);
+        int fd = memfd_new_sealed("input", data, INPUT_BYTES);
+        assert_true(fd >= 0);
+        return fd;
+}
+
+static void test_input(_unused_ void **state) {
+        static const struct {
+                const char *text;
+                void (*agent)(int socket_fd);
+                int r, status;
+        } table[] = {
+                { "all of it", agent_copies, 0, 0 },
+                { "late", agent_reads_late, 0, 1 },
+                { "some of it", agent_reads_some, 0, 5 },
+                { "none of it", agent_reads_nothing, 0, 6 },
+                { "no pipe", agent_forgets_input, -EBADMSG, 0 },
+                { "no pipe but a file", agent_passes_file, -EBADMSG, 0 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_(run_free) Run run;
+
+                input_fd = make_input();
+                run_start(&run, table[i].agent, pipes, 0);
+                Result result = run_finish(&run);
+                close(TAKE_FD(input_fd));
+                assert_row(result.r == table[i].r, i, table[i].text);
+                if (result.r < 0)
+                        continue;
+                assert_row(result.outcome.result == STEP_EXITED, i, table[i].text);
+                assert_row(result.outcome.exited.status == table[i].status, i, table[i].text);
+                if (table[i].agent != agent_copies)
+                        continue;
+                assert_int_equal(run.size[0], INPUT_BYTES);
+                for (size_t j = 0; j < INPUT_BYTES; j++)
+                        assert_true(run.output[0][j] == (char) (j * 31 + j / 1000));
+        }
+}
+
+/* Somebody types: what comes late arrives, and nothing waits for it when the step has ended. */
+static void agent_echoes_line(int socket_fd) {
+        char line[4] = "";
+        int fds[3];
+
+        agent_start_with_input(socket_fd, fds);
+        agent_tell();
+        CHECK(read(fds[0], line, 3) == 3);
+        CHECK(fd_write_all(fds[1], line, 3) == 0);
+        agent_exited(socket_fd, CLD_EXITED, 0);
+}
+
+static void test_input_pipe(_unused_ void **state) {
+        _cleanup_(run_free) Run run;
+        int fds[2];
+
+        assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+        input_fd = fds[0];
+        run_start(&run, agent_echoes_line, pipes, 0);
+        wait_for_agent();
+        assert_int_equal(write(fds[1], "hey", 3), 3);
+        Result result = run_finish(&run);
+        assert_int_equal(result.r, 0);
+        assert_int_equal(result.outcome.result, STEP_EXITED);
+        assert_int_equal(run.size[0], 3);
+        assert_memory_equal(run.output[0], "hey", 3);
+        close(TAKE_FD(input_fd));
+        close(fds[1]);
 }
 
 static void check_exited(const Result *result, int code, int status) {
@@ -464,6 +633,20 @@ static void agent_no_shell(int socket_fd) {
         CHECK(wire_send(socket_fd, WIRE_FAILED, &failed, sizeof(failed), NULL, 0) == 0);
 }
 
+static void agent_no_user(int socket_fd) {
+        WireFailed failed = { WIRE_CAUSE_USER, ESRCH };
+
+        agent_take_exec(socket_fd);
+        CHECK(wire_send(socket_fd, WIRE_FAILED, &failed, sizeof(failed), NULL, 0) == 0);
+}
+
+static void agent_no_directory(int socket_fd) {
+        WireFailed failed = { WIRE_CAUSE_DIRECTORY, ENOTDIR };
+
+        agent_take_exec(socket_fd);
+        CHECK(wire_send(socket_fd, WIRE_FAILED, &failed, sizeof(failed), NULL, 0) == 0);
+}
+
 static void agent_fails(int socket_fd) {
         WireFailed failed = { WIRE_CAUSE_AGENT, ENOSPC };
 
@@ -494,6 +677,8 @@ static void test_failures(_unused_ void **state) {
         } table[] = {
                 { "no shell", agent_no_shell, STEP_NO_SHELL, ENOENT },
                 { "agent fails", agent_fails, STEP_FAILED, ENOSPC },
+                { "no user", agent_no_user, STEP_NO_USER, ESRCH },
+                { "no directory", agent_no_directory, STEP_NO_DIRECTORY, ENOTDIR },
                 { "agent ends", agent_ends, STEP_MACHINE_GONE, ECONNRESET },
                 { "agent ends without reading", agent_ends_unread, STEP_MACHINE_GONE, 0 },
                 { "agent ends while the step runs", agent_ends_in_step, STEP_MACHINE_GONE, ECONNRESET },
@@ -808,6 +993,8 @@ static void test_cancel_delivery(_unused_ void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_output),
+                cmocka_unit_test(test_input),
+                cmocka_unit_test(test_input_pipe),
                 cmocka_unit_test_setup_teardown(test_output_files, setup_directory, teardown_directory),
                 cmocka_unit_test(test_slow_reader),
                 cmocka_unit_test(test_reader_closes),

@@ -11,7 +11,7 @@
 #include "descriptors.h"
 #include "wire/wire.h"
 
-#define MAGIC UINT32_C(0x6e737001)
+#define MAGIC UINT32_C(0x6e737002)
 
 static void close_pair(int (*fds)[2]) {
         closep(&(*fds)[0]);
@@ -61,12 +61,13 @@ static void test_round_trip(_unused_ void **state) {
                 payload[i] = (unsigned char) (i * 7);
         connect_pair(sockets);
         assert_int_equal(pipe2(files, O_CLOEXEC), 0);
+        const int three[WIRE_FDS_MAX] = { files[0], files[1], sockets[0] };
         int before = count_descriptors(0);
 
         for (WireType type = WIRE_PING; type < _WIRE_TYPE_MAX; type++)
                 for (size_t i = 0; i < ELEMENTSOF(sizes); i++)
                         for (size_t n_fds = 0; n_fds <= WIRE_FDS_MAX; n_fds++) {
-                                assert_int_equal(wire_send(sockets[0], type, payload, sizes[i], files, n_fds), 0);
+                                assert_int_equal(wire_send(sockets[0], type, payload, sizes[i], three, n_fds), 0);
                                 assert_int_equal(wire_receive(sockets[1], &message), 1);
                                 assert_int_equal(message.type, type);
                                 assert_int_equal(message.size, sizes[i]);
@@ -77,7 +78,7 @@ static void test_round_trip(_unused_ void **state) {
                                                 assert_int_equal(message.fds[j], -EBADF);
                                                 continue;
                                         }
-                                        assert_true(is_same_file(message.fds[j], files[j]));
+                                        assert_true(is_same_file(message.fds[j], three[j]));
                                         assert_int_equal(fcntl(message.fds[j], F_GETFD), FD_CLOEXEC);
                                 }
                                 wire_message_done(&message);
@@ -139,7 +140,7 @@ static void test_ends(_unused_ void **state) {
 static void test_send_limits(_unused_ void **state) {
         static const unsigned char payload[WIRE_MESSAGE_MAX + 1];
         _cleanup_pair_ int sockets[2];
-        int fds[WIRE_FDS_MAX + 1] = { 0, 0, 0 };
+        int fds[WIRE_FDS_MAX + 1] = { 0 };
         WireMessage message;
         int r = 0;
 
@@ -170,7 +171,7 @@ static void test_hostile(_unused_ void **state) {
                 { "whole header", MAGIC, WIRE_PING, 8, 2, 1 },
                 { "no magic", 0, WIRE_PING, 8, 0, -EBADMSG },
                 { "other version", MAGIC + 1, WIRE_PING, 8, 2, -EBADMSG },
-                { "other byte order", UINT32_C(0x0170736e), WIRE_PING, 8, 0, -EBADMSG },
+                { "other byte order", UINT32_C(0x0270736e), WIRE_PING, 8, 0, -EBADMSG },
                 { "type 0", MAGIC, 0, 8, 1, -EBADMSG },
                 { "last type", MAGIC, _WIRE_TYPE_MAX - 1, 8, 0, 1 },
                 { "type beyond", MAGIC, _WIRE_TYPE_MAX, 8, 2, -EBADMSG },
@@ -178,7 +179,7 @@ static void test_hostile(_unused_ void **state) {
                 { "largest", MAGIC, WIRE_EXEC, 8 + WIRE_MESSAGE_MAX, 1, 1 },
                 { "too large", MAGIC, WIRE_EXEC, 8 + WIRE_MESSAGE_MAX + 1, 0, -EBADMSG },
                 { "much too large, with descriptors", MAGIC, WIRE_EXEC, 100000, 2, -EBADMSG },
-                { "three descriptors", MAGIC, WIRE_STARTED, 8, 3, -EBADMSG },
+                { "three descriptors", MAGIC, WIRE_STARTED, 8, 3, 1 },
                 { "four descriptors", MAGIC, WIRE_STARTED, 8, 4, -EBADMSG },
                 { "as many descriptors as there can be", MAGIC, WIRE_STARTED, 8, 253, -EBADMSG },
         };
@@ -228,41 +229,87 @@ static bool are_equal(char *const *a, char *const *b) {
 }
 
 static void test_exec_round_trip(_unused_ void **state) {
-        static char *const table[][5] = {
+        static char *const argvs[][5] = {
                 { (char *) "" },
                 { (char *) "/bin/sh" },
                 { (char *) "/bin/sh", (char *) "-e" },
                 { (char *) "", (char *) "", (char *) "" },
                 { (char *) "a", (char *) "", (char *) "b\n\xff", (char *) "" },
         };
-        static const uint32_t timeouts[] = { 0, 10000, UINT32_MAX };
+        static char *const environments[][4] = {
+                { NULL },
+                { (char *) "A=b" },
+                { (char *) "", (char *) "A=\n", (char *) "=" },
+        };
+        static const struct {
+                uint32_t kill_timeout_msec;
+                bool script, wants_stdin;
+                const char *user, *directory;
+        } table[] = {
+                { 0, false, false, "", "" },
+                { 10000, true, false, "me", "" },
+                { UINT32_MAX, false, true, "", "/x y" },
+                { 1, true, true, "1:2", "/" },
+        };
 
-        for (size_t i = 0; i < ELEMENTSOF(table); i++)
-                for (size_t j = 0; j < ELEMENTSOF(timeouts) * 2; j++) {
-                        WireExec exec = { .kill_timeout_msec = timeouts[j / 2], .argv = (char **) table[i] }, parsed;
-                        _cleanup_pair_ int sockets[2];
-                        bool script = j % 2;
-                        WireMessage message;
+        for (size_t i = 0; i < ELEMENTSOF(argvs); i++)
+                for (size_t j = 0; j < ELEMENTSOF(environments); j++)
+                        for (size_t k = 0; k < ELEMENTSOF(table); k++) {
+                                WireExec parsed, exec = { .kill_timeout_msec = table[k].kill_timeout_msec,
+                                                          .wants_stdin = table[k].wants_stdin,
+                                                          .user = table[k].user,
+                                                          .directory = table[k].directory,
+                                                          .argv = (char **) argvs[i],
+                                                          .environment = (char **) environments[j] };
+                                _cleanup_pair_ int sockets[2];
+                                WireMessage message;
 
-                        connect_pair(sockets);
-                        assert_int_equal(wire_send_exec(sockets[0], &exec, script ? sockets[0] : -EBADF), 0);
-                        assert_int_equal(wire_receive(sockets[1], &message), 1);
-                        assert_int_equal(message.type, WIRE_EXEC);
-                        assert_int_equal(message.n_fds, script);
-                        assert_int_equal(wire_parse_exec(&message, &parsed), 0);
-                        assert_row(are_equal(parsed.argv, exec.argv), i, exec.argv[0]);
-                        assert_int_equal(parsed.kill_timeout_msec, timeouts[j / 2]);
-                        /* There is room for one argument more. */
-                        size_t n = strv_length(parsed.argv);
-                        parsed.argv[n] = (char *) "script";
-                        parsed.argv[n + 1] = NULL;
-                        free(parsed.argv);
-                        wire_message_done(&message);
-                }
+                                connect_pair(sockets);
+                                int script_fd = table[k].script ? sockets[0] : -EBADF;
+                                assert_int_equal(wire_send_exec(sockets[0], &exec, script_fd), 0);
+                                assert_int_equal(wire_receive(sockets[1], &message), 1);
+                                assert_int_equal(message.type, WIRE_EXEC);
+                                assert_int_equal(message.n_fds, table[k].script);
+                                assert_int_equal(wire_parse_exec(&message, &parsed), 0);
+                                assert_row(are_equal(parsed.argv, exec.argv), i, exec.argv[0]);
+                                assert_row(are_equal(parsed.environment, exec.environment), j, "environment");
+                                assert_int_equal(parsed.kill_timeout_msec, exec.kill_timeout_msec);
+                                assert_int_equal(parsed.wants_stdin, exec.wants_stdin);
+                                assert_string_equal(parsed.user, exec.user);
+                                assert_string_equal(parsed.directory, exec.directory);
+                                /* There is room for one argument more. */
+                                size_t n = strv_length(parsed.argv);
+                                parsed.argv[n] = (char *) "script";
+                                parsed.argv[n + 1] = NULL;
+                                wire_exec_done(&parsed);
+                                wire_message_done(&message);
+                        }
 }
 
+/* What is not given is as if it were empty. */
+static void test_exec_defaults(_unused_ void **state) {
+        char *argv[] = { (char *) "x", NULL };
+        WireExec exec = { .argv = argv }, parsed;
+        _cleanup_pair_ int sockets[2];
+        WireMessage message;
+
+        connect_pair(sockets);
+        assert_int_equal(wire_send_exec(sockets[0], &exec, -EBADF), 0);
+        assert_int_equal(wire_receive(sockets[1], &message), 1);
+        assert_int_equal(wire_parse_exec(&message, &parsed), 0);
+        assert_string_equal(parsed.user, "");
+        assert_string_equal(parsed.directory, "");
+        assert_null(parsed.environment[0]);
+        wire_exec_done(&parsed);
+        wire_exec_done(&parsed); /* twice is fine */
+}
+
+#define EXEC_HEADER_BYTES (3 * sizeof(uint32_t))
+#define EXEC_FIXED_BYTES (EXEC_HEADER_BYTES + 2) /* user and directory, empty */
+#define EXEC_ARGUMENTS_MAX (WIRE_STRINGS_MAX - 2)
+
 static void test_exec_limits(_unused_ void **state) {
-        char *argv[WIRE_STRINGS_MAX + 2] = { NULL };
+        char *argv[EXEC_ARGUMENTS_MAX + 2] = { NULL }, *environment[] = { (char *) "A=b", NULL };
         WireExec exec = { .argv = argv }, parsed;
         _cleanup_pair_ int sockets[2];
         WireMessage message;
@@ -273,30 +320,34 @@ static void test_exec_limits(_unused_ void **state) {
         assert_int_equal(wire_receive(sockets[1], &message), 1);
         assert_int_equal(wire_parse_exec(&message, &parsed), -EBADMSG);
 
-        for (size_t i = 0; i < WIRE_STRINGS_MAX; i++)
+        for (size_t i = 0; i < EXEC_ARGUMENTS_MAX; i++)
                 argv[i] = (char *) "x";
         assert_int_equal(wire_send_exec(sockets[0], &exec, -EBADF), 0);
         assert_int_equal(wire_receive(sockets[1], &message), 1);
         assert_int_equal(wire_parse_exec(&message, &parsed), 0);
-        assert_int_equal(strv_length(parsed.argv), WIRE_STRINGS_MAX);
-        free(parsed.argv);
+        assert_int_equal(strv_length(parsed.argv), EXEC_ARGUMENTS_MAX);
+        wire_exec_done(&parsed);
 
-        argv[WIRE_STRINGS_MAX] = (char *) "x";
+        exec.environment = environment;
+        assert_int_equal(wire_send_exec(sockets[0], &exec, -EBADF), -EMSGSIZE);
+        exec.environment = NULL;
+        argv[EXEC_ARGUMENTS_MAX] = (char *) "x";
         assert_int_equal(wire_send_exec(sockets[0], &exec, -EBADF), -EMSGSIZE);
 
-        /* The longest string that fits, beside the time and its own end. */
+        /* The longest string that fits, beside what there always is and its own end. */
+        size_t length = WIRE_MESSAGE_MAX - EXEC_FIXED_BYTES - 1;
         _cleanup_free_ char *longest = malloc(WIRE_MESSAGE_MAX);
         memset(longest, 'x', WIRE_MESSAGE_MAX);
-        longest[WIRE_MESSAGE_MAX - sizeof(uint32_t) - 1] = 0;
+        longest[length] = 0;
         argv[0] = longest;
         argv[1] = NULL;
         assert_int_equal(wire_send_exec(sockets[0], &exec, -EBADF), 0);
         assert_int_equal(wire_receive(sockets[1], &message), 1);
         assert_int_equal(wire_parse_exec(&message, &parsed), 0);
         assert_string_equal(parsed.argv[0], longest);
-        free(parsed.argv);
-        longest[WIRE_MESSAGE_MAX - sizeof(uint32_t) - 1] = 'x';
-        longest[WIRE_MESSAGE_MAX - sizeof(uint32_t)] = 0;
+        wire_exec_done(&parsed);
+        longest[length] = 'x';
+        longest[length + 1] = 0;
         assert_int_equal(wire_send_exec(sockets[0], &exec, -EBADF), -EMSGSIZE);
         assert_int_equal(wire_receive(sockets[1], &message), -EAGAIN);
 }
@@ -304,31 +355,41 @@ static void test_exec_limits(_unused_ void **state) {
 static void test_exec_hostile(_unused_ void **state) {
         static const struct {
                 const char *text;
+                uint32_t wants_stdin, n_environment;
                 size_t size;
-                const char *payload; /* after the time; NUL-filled up to size */
+                const char *payload; /* after the numbers; NUL-filled up to size */
                 int result;
         } table[] = {
-                { "empty", 0, "", -EBADMSG },
-                { "part of the time", 3, "", -EBADMSG },
-                { "only the time", 4, "", -EBADMSG },
-                { "one empty string", 5, "", 0 },
-                { "no end", 6, "ab", -EBADMSG },
-                { "end", 7, "ab", 0 },
-                { "as many strings as there may be", 4 + WIRE_STRINGS_MAX, "", 0 },
-                { "one string more", 4 + WIRE_STRINGS_MAX + 1, "", -EBADMSG },
-                { "nothing but strings", WIRE_MESSAGE_MAX, "", -EBADMSG },
+                { "empty", 0, 0, 0, "", -EBADMSG },
+                { "part of the numbers", 0, 0, 3, "", -EBADMSG },
+                { "only the numbers", 0, 0, 12, "", -EBADMSG },
+                { "user", 0, 0, 13, "", -EBADMSG },
+                { "user and directory", 0, 0, 14, "", -EBADMSG },
+                { "one empty argument", 0, 0, 15, "", 0 },
+                { "no end", 0, 0, 15, "abc", -EBADMSG },
+                { "one variable for three strings", 0, 1, 15, "", -EBADMSG },
+                { "one variable for four strings", 0, 1, 16, "", 0 },
+                { "more variables than strings", 0, 5, 16, "", -EBADMSG },
+                { "as many variables as there are numbers", 0, UINT32_MAX, 16, "", -EBADMSG },
+                { "stdin", 1, 0, 15, "", 0 },
+                { "something else than stdin", 2, 0, 15, "", -EBADMSG },
+                { "as many strings as there may be", 0, 0, 12 + WIRE_STRINGS_MAX, "", 0 },
+                { "one string more", 0, 0, 12 + WIRE_STRINGS_MAX + 1, "", -EBADMSG },
+                { "nothing but strings", 0, 0, WIRE_MESSAGE_MAX, "", -EBADMSG },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 WireExec untouched = { .argv = (char **) table }, exec = untouched;
                 WireMessage message = { .type = WIRE_EXEC, .size = table[i].size };
 
-                memcpy(message.payload + 4, table[i].payload, strlen(table[i].payload));
+                memcpy(message.payload + 4, &table[i].wants_stdin, sizeof(uint32_t));
+                memcpy(message.payload + 8, &table[i].n_environment, sizeof(uint32_t));
+                memcpy(message.payload + 12, table[i].payload, strlen(table[i].payload));
                 assert_row(wire_parse_exec(&message, &exec) == table[i].result, i, table[i].text);
                 if (table[i].result < 0)
                         assert_row(exec.argv == untouched.argv, i, table[i].text);
                 else
-                        free(exec.argv);
+                        wire_exec_done(&exec);
         }
 }
 
@@ -422,6 +483,7 @@ int main(void) {
                 cmocka_unit_test(test_hostile),
                 cmocka_unit_test(test_foreign_control_message),
                 cmocka_unit_test(test_exec_round_trip),
+                cmocka_unit_test(test_exec_defaults),
                 cmocka_unit_test(test_exec_limits),
                 cmocka_unit_test(test_exec_hostile),
                 cmocka_unit_test(test_exited),
