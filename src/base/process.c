@@ -211,6 +211,25 @@ void process_release_code(void) {
                 (void) madvise((void *) ranges[i].begin, ranges[i].end - ranges[i].begin, MADV_DONTNEED);
 }
 
+int process_start_time(pid_t pid, uint64_t *ret) {
+        _cleanup_free_ char *text = NULL;
+        char path[64];
+
+        snprintf(path, sizeof(path), "/proc/%d/stat", (int) pid);
+        int r = file_read_at(AT_FDCWD, path, 4096, &text, NULL);
+        if (r < 0)
+                return r == -ENOENT ? -ESRCH : r;
+        /* The second field, in parentheses, can hold anything; the start is the 22nd. */
+        char *p = strrchr(text, ')');
+        for (unsigned field = 2; p && field < 22; field++)
+                p = strchr(p + 1, ' ');
+        unsigned long long start;
+        if (!p || sscanf(p, " %llu", &start) != 1)
+                return -EBADMSG;
+        *ret = start;
+        return 0;
+}
+
 static bool is_program(const char *path) {
         struct stat st;
 

@@ -43,6 +43,10 @@ int pidfd_signal(int pidfd, int signal);
  * needs on waking is mapped again from the page cache. Best effort. */
 void process_release_code(void);
 
+/* When @pid started, in the kernel's ticks since boot: with it, a process that got an old one's number is told from
+ * that. 0, -ESRCH, or -errno. */
+int process_start_time(pid_t pid, uint64_t *ret);
+
 /* True if the program is somewhere in PATH and executable. */
 bool program_exists(const char *name);
 

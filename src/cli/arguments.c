@@ -172,6 +172,7 @@ int arguments_parse(int argc, char **argv, Arguments *ret) {
                 }
         }
 
+        argv[ret->invocation.n_arguments] = NULL; /* as programs take their arguments */
         ret->invocation.config_file = ret->config_file;
         ret->invocation.root = ret->root;
         return ret->invocation.command && !ret->help && !ret->version ? check_count(ret) : 0;

@@ -23,6 +23,8 @@ typedef enum CommandFlags {
         COMMAND_DEFINITION = 1 << 4, /* makes images from definitions: its help lists their variables */
 } CommandFlags;
 
+#define COMMAND_ARGUMENTS_ANY (~0U)
+
 typedef struct Command {
         const char *name;
         const char *synopsis; /* the positional arguments */
@@ -50,7 +52,7 @@ struct Invocation {
         const char *root;           /* as given with --root, or NULL */
         const char *config_problem; /* COMMAND_BAD_CONFIG: why the configuration cannot be used, or NULL */
         unsigned n_arguments;
-        char *const *arguments;
+        char *const *arguments; /* NULL behind the last */
         const char *option_values[COMMAND_OPTIONS_MAX]; /* parallel to command->options; "" for a switch that is set */
 };
 
@@ -71,6 +73,7 @@ int cmd_chroot_login(const Invocation *invocation);
 int cmd_chroot_diff(const Invocation *invocation);
 int cmd_chroot_rollback(const Invocation *invocation);
 int cmd_chroot_remove(const Invocation *invocation);
+int cmd_chroot_run(const Invocation *invocation);
 int cmd_toml(const Invocation *invocation);
 int cmd_doctor(const Invocation *invocation);
 int cmd_gc(const Invocation *invocation);

@@ -70,6 +70,8 @@ const Command commands[] = {
         { "chroot-list", "", 0, 0, json_options, 0, cmd_chroot_list, "List the images and their generations" },
         { "chroot-login", "NAME", 1, 1, chroot_login_options, COMMAND_STATUS, cmd_chroot_login,
           "Open a shell in a copy of an image, to change it" },
+        { "chroot-run", "NAME -- COMMAND [ARGUMENT...]", 2, COMMAND_ARGUMENTS_ANY, NULL, COMMAND_STATUS, cmd_chroot_run,
+          "Run a command in a throw-away container of an image" },
         { "chroot-diff", "NAME [GENERATION]", 1, 2, chroot_diff_options, 0, cmd_chroot_diff,
           "Show what changed in an image since an earlier generation" },
         { "chroot-rollback", "NAME [GENERATION]", 1, 2, NULL, 0, cmd_chroot_rollback,

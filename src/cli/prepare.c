@@ -3,16 +3,15 @@
 #include <sys/signalfd.h>
 
 #include "base/fd.h"
-#include "base/fs.h"
 #include "base/log.h"
 #include "base/string.h"
 #include "cli/command.h"
 #include "cli/image-common.h"
 #include "cli/job-common.h"
 #include "container/nspawn.h"
-#include "container/seccomp.h"
 #include "gitlab/exit-status.h"
 #include "image/generation.h"
+#include "job/explain.h"
 #include "job/job.h"
 #include "job/plan.h"
 
@@ -90,102 +89,12 @@ static int open_image(const Settings *settings, const ImageChoice *choice, Image
         return r;
 }
 
-static int explain_plan(const Settings *settings, const Image *image, int r) {
-        if (r == -ENOEXEC) {
-                log_error("Image '%s' has no systemd to boot, and its definition or the configuration says 'boot: yes'",
-                          image->name);
-                return STAGE_BUILD_FAILURE;
-        }
-        if (r == -ENOSYS)
-                log_error("There is no storage driver '%s'", settings->storage);
-        else if (r == -EPROTO)
-                log_error("nspawn-runner-agent is not installed: it belongs beside nspawn-runner, or in " LIBEXECDIR);
-        else
-                log_error_errno(r, "Cannot plan the machine: %m");
-        return r;
-}
-
-/* The filter is compiled by the first job after the host's boot. */
-static int add_seccomp_filter(const Settings *settings, Machine *machine) {
-        _cleanup_free_ char *directory = NULL;
-        const char *unknown = NULL;
-
-        if (!settings->seccomp)
-                return 0;
-        if (string_printf(&directory, "%s/seccomp", settings->runtime_dir) < 0)
-                return log_oom();
-        int r = seccomp_filter_prepare(directory, settings->system_call_filter, &machine->seccomp_filter, &unknown);
-        if (r == -EINVAL && unknown)
-                log_error("system_call_filter: there is no system call or group '%s'", unknown);
-        else if (r == -ENOENT)
-                log_error(
-                        "The seccomp filter cannot be made: libseccomp2 or systemd-analyze (package systemd) is missing");
-        else if (r < 0)
-                log_error_errno(r, "Cannot make the seccomp filter in '%s': %m", directory);
-        return r;
-}
-
-static int explain_start(const Settings *settings, const Machine *machine, const JobDirectory *directory,
-                         StartStep step, int r) {
-        switch (step) {
-        case START_STATE:
-                return log_error_errno(r, "Cannot write the job's state to '%s': %m", directory->path);
-        case START_LAYER:
-                if (r == -ELIBACC)
-                        log_error(
-                                "Storage driver '%s' needs a library that is not installed: see 'nspawn-runner doctor'",
-                                machine->storage);
-                else
-                        log_error_errno(r, "Cannot make the job's layer '%s' (storage %s): %m", machine->layer,
-                                        machine->storage);
-                return r;
-        case START_SUPERVISOR:
-                if (r == -EEXIST) {
-                        log_error("A job with id %s runs already, under another runtime_dir", machine->id);
-                        return r;
-                }
-                return log_error_errno(r, "Cannot start the machine's supervisor (%s): %m", machine->supervisor);
-        case START_READY:
-                break;
-        }
-        if (r == -EINTR)
-                log_error("Cancelled while the machine was starting");
-        else if (r == -ETIMEDOUT)
-                log_error("The machine did not get ready within %llu s (start_timeout)",
-                          (unsigned long long) (settings->start_timeout_usec / USEC_PER_SEC));
-        else if (r == -ECONNRESET)
-                log_error("The machine of image '%s' ended while it was starting", machine->image);
-        else
-                log_error_errno(r, "The machine's agent cannot be talked to: %m");
-        if (r != -EINTR)
-                log_end_of_machine(directory);
-        return r;
-}
-
-/* The command that carries the machine out: ourselves, with the configuration of this call. */
-static int supervise_command(const Invocation *invocation, const char *id, char ***ret) {
-        _cleanup_strv_ char **argv = NULL;
-        _cleanup_free_ char *self = NULL, *directory = NULL;
-
-        int r = own_executable(&self, &directory);
-        if (r >= 0)
-                r = strv_extend(&argv, self);
-        if (r >= 0 && log_get_level() >= LOG_LEVEL_DEBUG)
-                r = strv_extend(&argv, "--debug");
-        if (r >= 0)
-                r = strv_extend(&argv, "supervise");
-        if (r >= 0)
-                r = strv_extendf(&argv, "%s/jobs/%s", invocation->settings->runtime_dir, id);
-        if (r < 0)
-                return r;
-        *ret = TAKE_PTR(argv);
-        return 0;
-}
-
 static int start(const Invocation *invocation, const Settings *settings, const JobIdentity *identity,
                  const JobDirectory *directory, const Image *image, int signal_fd) {
         _cleanup_machine_ Machine *machine = NULL;
         _cleanup_strv_ char **argv = NULL;
+        _cleanup_free_ char *problem = NULL;
+        const char *unknown = NULL;
         StartStep step;
 
         if (!nspawn_is_installed()) {
@@ -193,19 +102,26 @@ static int start(const Invocation *invocation, const Settings *settings, const J
                 return -ENOENT;
         }
         int r = plan_machine(settings, identity, directory, image, &machine);
-        if (r < 0)
-                return explain_plan(settings, image, r);
-        r = add_seccomp_filter(settings, machine);
-        if (r < 0)
-                return r;
-        r = supervise_command(invocation, identity->id, &argv);
-        if (r < 0)
-                return log_error_errno(r, "Cannot find our own executable: %m");
+        if (r >= 0)
+                r = plan_seccomp(settings, machine, &unknown);
+        if (r >= 0)
+                r = plan_supervise_command(settings, identity->id, &argv);
+        if (r < 0) {
+                problem = explain_plan(settings, image->name, r, unknown);
+                log_error("%s", problem ? problem : strerror(ENOMEM));
+                return r == -ENOEXEC ? STAGE_BUILD_FAILURE : r;
+        }
 
         log_notice("Starting machine %s from image '%s' (storage %s, %s)", machine->name, image->name, machine->storage,
                    machine->init ? "booting its systemd" : "without an init system");
         r = job_start(machine, directory, argv, image->fd, settings->start_timeout_usec, signal_fd, &step);
-        return r < 0 ? explain_start(settings, machine, directory, step, r) : 0;
+        if (r >= 0)
+                return 0;
+        problem = explain_start(settings, machine, directory, step, r);
+        log_error("%s", problem ? problem : strerror(ENOMEM));
+        if (step == START_READY && r != -EINTR)
+                log_end_of_machine(directory);
+        return r;
 }
 
 /* SIGTERM and the like, as a descriptor: what is half started is removed before we go. */

@@ -35,7 +35,7 @@ typedef struct Machine {
         uint64_t kill_timeout_usec;
         uint64_t runtime_max_usec; /* the machine ends by itself after this; USEC_INFINITY: never */
         uint64_t since_usec;       /* wall clock */
-        uint64_t owner_pid;        /* the machine ends with this process; 0: it has no such owner */
+        uint64_t owner_pid;        /* the machine ends with this process; UINT64_MAX: it has no such owner */
         uint64_t owner_start;      /* that process's start time, as in proc_pid_stat(5): numbers are used again */
 } Machine;
 

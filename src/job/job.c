@@ -27,7 +27,7 @@ static const char *const nspawn_leftovers[] = {
 };
 
 static int start_layer(const Machine *machine, int image_fd, int *ret_layer_fd) {
-        const StorageDriver *driver = storage_find(machine->storage);
+        const StorageDriver *driver = storage_of_machine(machine->storage);
         _cleanup_free_ char *layers = strdup(machine->layer);
 
         if (!layers)

@@ -9,7 +9,9 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/string.h"
+#include "container/seccomp.h"
 #include "container/supervisor.h"
 #include "gitlab/environment.h"
 #include "storage/storage.h"
@@ -134,6 +136,38 @@ int plan_machine(const Settings *settings, const JobIdentity *identity, const Jo
                                             (timeout_sec + RUNTIME_MARGIN_SEC) * USEC_PER_SEC :
                                             USEC_INFINITY;
         machine->since_usec = clock_realtime_usec();
+        machine->owner_pid = machine->owner_start = UINT64_MAX;
         *ret = TAKE_PTR(machine);
+        return 0;
+}
+
+int plan_seccomp(const Settings *settings, Machine *machine, const char **ret_unknown) {
+        _cleanup_free_ char *directory = NULL;
+
+        *ret_unknown = NULL;
+        if (!settings->seccomp)
+                return 0;
+        int r = string_printf(&directory, "%s/seccomp", settings->runtime_dir);
+        return r < 0 ? r :
+                       seccomp_filter_prepare(directory, settings->system_call_filter, &machine->seccomp_filter,
+                                              ret_unknown);
+}
+
+int plan_supervise_command(const Settings *settings, const char *id, char ***ret) {
+        _cleanup_strv_ char **argv = NULL;
+        _cleanup_free_ char *self = NULL, *directory = NULL;
+
+        int r = own_executable(&self, &directory);
+        if (r >= 0)
+                r = strv_extend(&argv, self);
+        if (r >= 0 && log_get_level() >= LOG_LEVEL_DEBUG)
+                r = strv_extend(&argv, "--debug");
+        if (r >= 0)
+                r = strv_extend(&argv, "supervise");
+        if (r >= 0)
+                r = strv_extendf(&argv, "%s/jobs/%s", settings->runtime_dir, id);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(argv);
         return 0;
 }

@@ -25,6 +25,14 @@ ImageChoice plan_choose_image(const Settings *settings, const JobIdentity *ident
 /* May a job use image @name? What the administrator named is not asked about. */
 bool plan_image_allowed(const Settings *settings, const ImageChoice *choice);
 
+/* Adds the filter of system calls to the machine, if @settings want one; it is compiled by the first after the host's
+ * boot. 0; -EINVAL with *ret_unknown set to what system_call_filter names and does not exist; -ENOENT: libseccomp or
+ * systemd-analyze are missing; or -errno. */
+int plan_seccomp(const Settings *settings, Machine *machine, const char **ret_unknown);
+
+/* The command that carries the machine of job @id out: ourselves, with this call's directories. 0 or -errno. */
+int plan_supervise_command(const Settings *settings, const char *id, char ***ret);
+
 /* The machine of a job, complete but for the seccomp filter's path (NULL). 0, -errno, -ENOEXEC as of image_boot();
  * -ENOSYS when `storage` names no driver; -EPROTO when the agent's binary is missing. */
 int plan_machine(const Settings *settings, const JobIdentity *identity, const JobDirectory *directory,

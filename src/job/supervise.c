@@ -40,6 +40,7 @@ typedef struct Supervision {
         const JobDirectory *directory;
         int listen_fd, filter_fd, signal_fd, console_fd;
         int layer_fd, image_fd;
+        int owner_fd; /* pidfd of the process that the machine is for; negative: none */
         UidRange users;
         char *root;
         pid_t nspawn_pid;
@@ -56,6 +57,7 @@ static void supervision_done(Supervision *s) {
         closep(&s->console_fd);
         closep(&s->layer_fd);
         closep(&s->image_fd);
+        closep(&s->owner_fd);
         uid_range_release(&s->users);
         free(s->root);
 }
@@ -73,6 +75,21 @@ static int take_locks(Supervision *s, const char **ret_what) {
                 return 0;
         *ret_what = "find a free range of user IDs in /run/systemd/nspawn-uid";
         return uid_range_acquire(s->machine->name, &s->users);
+}
+
+/* Whom the machine is for, as a descriptor that tells of his end. */
+static int find_owner(Supervision *s, const char **ret_what) {
+        uint64_t start;
+
+        if (s->machine->owner_pid > INT32_MAX)
+                return 0;
+        *ret_what = "find the command that the machine is for";
+        s->owner_fd = pidfd_open_cloexec((pid_t) s->machine->owner_pid);
+        if (s->owner_fd < 0)
+                return s->owner_fd;
+        /* With the descriptor in hand: whose it is cannot change any more. */
+        int r = process_start_time((pid_t) s->machine->owner_pid, &start);
+        return r < 0 ? r : start == s->machine->owner_start ? 0 : -ESRCH;
 }
 
 /* The job's root, in a mount namespace that ends with this process and those it starts. */
@@ -250,12 +267,13 @@ static int watch(Supervision *s) {
         bool resting = false; /* there is nothing to do, as in most of a job's life */
 
         while (!s->nspawn_ended && !s->why) {
-                struct pollfd pollfds[2] = {
+                struct pollfd pollfds[] = {
                         { .fd = s->signal_fd, .events = POLLIN },
                         { .fd = s->console_fd, .events = POLLIN },
+                        { .fd = s->owner_fd, .events = POLLIN },
                 };
                 uint64_t until = resting ? deadline : MIN(deadline, clock_deadline(REST_USEC));
-                int n = poll(pollfds, 2, clock_poll_timeout(until));
+                int n = poll(pollfds, ELEMENTSOF(pollfds), clock_poll_timeout(until));
 
                 if (n < 0 && errno != EINTR)
                         return -errno;
@@ -264,6 +282,8 @@ static int watch(Supervision *s) {
                 resting = n == 0;
                 if (resting)
                         process_release_code();
+                if (n > 0 && pollfds[2].revents)
+                        s->why = "the command that it was for ended";
                 if (n > 0 && pollfds[1].revents) {
                         if (console_read(&s->console, s->console_fd) <= 0) {
                                 closep(&s->console_fd);
@@ -344,17 +364,20 @@ int supervise(const Machine *machine, const JobDirectory *directory, int listen_
                 .console_fd = -EBADF,
                 .layer_fd = -EBADF,
                 .image_fd = -EBADF,
+                .owner_fd = -EBADF,
                 .users = UID_RANGE_NONE,
                 .console = { .directory = directory, .forward_fd = journal ? STDOUT_FILENO : -EBADF },
         };
 
         *ret_what = "find the storage driver";
-        const StorageDriver *driver = storage_find(machine->storage);
+        const StorageDriver *driver = storage_of_machine(machine->storage);
         if (!driver)
                 return -EINVAL;
 
         *ret_what = "set up signals";
         int r = block_signals(&s);
+        if (r >= 0)
+                r = find_owner(&s, ret_what);
         if (r >= 0)
                 r = take_locks(&s, ret_what);
         if (r >= 0)

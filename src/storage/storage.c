@@ -17,6 +17,10 @@ const StorageDriver *storage_find(const char *name) {
         return NULL;
 }
 
+const StorageDriver *storage_of_machine(const char *name) {
+        return streq(name, storage_tree.name) ? &storage_tree : storage_find(name);
+}
+
 const StorageDriver *storage_pick(const char *name, int root_fd) {
         if (!streq(name, "auto"))
                 return storage_find(name);

@@ -57,6 +57,12 @@ extern const StorageDriver *const storage_drivers[];
 
 const StorageDriver *storage_find(const char *name);
 
+/* Not for jobs, so not among them: the tree itself, for work on an image that nobody else uses at the time. */
+extern const StorageDriver storage_tree;
+
+/* The driver that the plan of a machine names: of storage_drivers, or storage_tree. */
+const StorageDriver *storage_of_machine(const char *name);
+
 /* The driver for images in @root_fd: by @name, or by the file system for "auto". NULL: no such driver. */
 const StorageDriver *storage_pick(const char *name, int root_fd);
 

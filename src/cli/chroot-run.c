@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <signal.h>
+#include <sys/signalfd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/string.h"
+#include "cli/command.h"
+#include "cli/image-common.h"
+#include "job/image-machine.h"
+
+/* As shells have it. */
+#define STATUS_CANNOT_EXECUTE 126
+#define STATUS_NOT_FOUND 127
+
+static int report(const ImageMachine *machine, const char *command, const StepOutcome *outcome) {
+        _cleanup_free_ char *problem = NULL;
+
+        if (outcome->result == STEP_EXITED)
+                return outcome->exited.code == CLD_EXITED ? outcome->exited.status : 128 + outcome->exited.status;
+        problem = image_machine_explain(machine, outcome);
+        log_error("Command '%s' %s", command, problem ? problem : "failed");
+        if (outcome->result == STEP_NO_SHELL)
+                return outcome->error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_EXECUTE;
+        return outcome->result == STEP_CANCELLED ? 128 + outcome->signal : -ECONNABORTED;
+}
+
+/* SIGTERM and the like, as a descriptor: what is half started is removed before we go. */
+static int watch_signals(void) {
+        sigset_t mask;
+
+        sigemptyset(&mask);
+        sigaddset(&mask, SIGTERM);
+        sigaddset(&mask, SIGINT);
+        sigaddset(&mask, SIGHUP);
+        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+                return -errno;
+        int fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+        return fd < 0 ? -errno : fd;
+}
+
+static int run_in(const Invocation *invocation, const ImageMachine *machine) {
+        StepRequest request = STEP_REQUEST_PLAIN;
+        StepOutcome outcome;
+
+        request.argv = invocation->arguments + 1;
+        request.stdin_fd = STDIN_FILENO;
+        int r = image_machine_run(machine, &request, &outcome);
+        if (r == -EMSGSIZE) {
+                log_error("The command is too long: 64 KiB and 250 arguments are possible");
+                return r;
+        }
+        return r < 0 ? log_error_errno(r, "Cannot talk to the machine's agent: %m") :
+                       report(machine, request.argv[0], &outcome);
+}
+
+int cmd_chroot_run(const Invocation *invocation) {
+        const char *name = invocation_argument(invocation, 0);
+        _cleanup_free_ char *problem = NULL;
+        _cleanup_image_ Image *image = NULL;
+        ImageMachine *machine = NULL;
+
+        int r = open_image_logged(invocation->settings, name, &image);
+        if (r < 0)
+                return r;
+        if (geteuid() != 0) {
+                log_error("Only root can start machines");
+                return -EPERM;
+        }
+        _cleanup_close_ int signal_fd = watch_signals();
+        if (signal_fd < 0)
+                return log_error_errno(signal_fd, "Cannot set up signals: %m");
+
+        ImageMachineRequest request = {
+                .settings = invocation->settings,
+                .name = image->name,
+                .tree = image->path,
+                .cancel_fd = signal_fd,
+        };
+        r = image_machine_start(&request, &machine, &problem);
+        if (r < 0) {
+                log_error("%s", problem ? problem : strerror(ENOMEM));
+                return r;
+        }
+        r = run_in(invocation, machine);
+        int q = image_machine_stop(machine);
+        if (q < 0)
+                log_warning_errno(q, "Cannot remove all of the machine ('nspawn-runner gc' will): %m");
+        return r;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/fd.h"
+#include "base/fs.h"
+#include "storage/root-mount.h"
+
+/* No layer at all: what is done to the root stays in the tree, which nobody else uses. */
+
+static bool tree_suits(int root_fd _unused_) {
+        return false; /* never for jobs */
+}
+
+static int tree_create(int image_fd _unused_, int layer_fd _unused_) {
+        return 0;
+}
+
+static int tree_mount(const StorageMount *mount) {
+        _cleanup_close_ int mount_fd = mount_clone(mount->image_fd, "", mount->userns_fd);
+
+        return mount_fd < 0 ? mount_fd : mount_attach(mount_fd, mount->target);
+}
+
+static int tree_remove(int layer_fd _unused_) {
+        return 0;
+}
+
+const StorageDriver storage_tree = {
+        .name = "tree",
+        .help = "the tree itself: for work on images",
+        .needs_image = false,
+        .suits = tree_suits,
+        .create = tree_create,
+        .mount = tree_mount,
+        .remove = tree_remove,
+};
