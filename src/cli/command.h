@@ -52,7 +52,7 @@ struct Invocation {
         const char *root;           /* as given with --root, or NULL */
         const char *config_problem; /* COMMAND_BAD_CONFIG: why the configuration cannot be used, or NULL */
         unsigned n_arguments;
-        char *const *arguments; /* NULL behind the last */
+        char *const *arguments;                         /* NULL behind the last */
         const char *option_values[COMMAND_OPTIONS_MAX]; /* parallel to command->options; "" for a switch that is set */
 };
 
@@ -63,6 +63,7 @@ bool invocation_has(const Invocation *invocation, const char *name);
 const char *invocation_argument(const Invocation *invocation, unsigned i);
 
 int cmd_gitlab_config(const Invocation *invocation);
+int cmd_machine_exec(const Invocation *invocation);
 int cmd_prepare(const Invocation *invocation);
 int cmd_run(const Invocation *invocation);
 int cmd_cleanup(const Invocation *invocation);

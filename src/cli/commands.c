@@ -64,6 +64,9 @@ const Command commands[] = {
           "Stop it and remove everything of the job" },
         { "supervise", "DIRECTORY", 1, 1, NULL, COMMAND_HIDDEN | COMMAND_BAD_CONFIG, cmd_supervise,
           "Be the parent of a job's container" },
+        { "machine-exec", "ROOT COMMAND [ARGUMENT...]", 2, COMMAND_ARGUMENTS_ANY, NULL,
+          COMMAND_HIDDEN | COMMAND_STATUS | COMMAND_BAD_CONFIG, cmd_machine_exec,
+          "Run a command of ansible's in the machine of an image" },
 
         { "chroot-create", "NAME", 1, 1, chroot_create_options, COMMAND_DEFINITION, cmd_chroot_create,
           "Make an image of Debian or Ubuntu" },

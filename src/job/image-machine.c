@@ -14,6 +14,7 @@
 #include "base/string.h"
 #include "container/channel.h"
 #include "container/nspawn.h"
+#include "image/builder.h"
 #include "image/image.h"
 #include "job/explain.h"
 #include "job/job.h"
@@ -65,6 +66,19 @@ static int set_owner(Machine *machine) {
         return process_start_time(getpid(), &machine->owner_start);
 }
 
+/* The host's proxies, as its apt has them too, for whoever installs something; and nobody is there to answer apt. */
+static int add_surroundings(char ***environment) {
+        static const char *const names[] = { "http_proxy=", "https_proxy=", "no_proxy=", "DEBIAN_FRONTEND=" };
+        _cleanup_strv_ char **host = NULL;
+
+        int r = builder_environment(&host);
+        for (char **variable = host; r >= 0 && *variable; variable++)
+                for (size_t i = 0; r >= 0 && i < ELEMENTSOF(names); i++)
+                        if (startswith(*variable, names[i]))
+                                r = strv_extend(environment, *variable);
+        return r;
+}
+
 static int adjust(const ImageMachineRequest *request, Machine *machine) {
         int r = set_owner(machine);
 
@@ -74,6 +88,8 @@ static int adjust(const ImageMachineRequest *request, Machine *machine) {
                 strv_free(TAKE_PTR(machine->environment));
                 r = strv_copy(request->environment, &machine->environment);
         }
+        if (r >= 0 && request->in_place)
+                r = add_surroundings(&machine->environment);
         if (r >= 0 && request->user)
                 r = string_replace(&machine->user, request->user);
         if (r >= 0 && request->working_dir)

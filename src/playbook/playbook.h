@@ -3,6 +3,11 @@
 
 #include "job/image-machine.h"
 
+/* Our program under this name is what ansible starts for each command, with the machine's job directory in the variable;
+ * it becomes the hidden command `machine-exec`. */
+#define PLAYBOOK_ENTRY_NAME "nspawn-runner-machine-exec"
+#define PLAYBOOK_ENTRY_VARIABLE "NSPAWN_RUNNER_MACHINE"
+
 /* A playbook, run on the host by Debian's ansible-playbook against a machine that is kept up for all of it. Every
  * command of ansible's chroot connection becomes a step of the agent in that machine. */
 typedef struct Playbook {

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "container/channel.h"
+#include "job/step.h"
+#include "playbook/playbook.h"
+
+/* What ansible's connection plugin takes for chroot(8): its first argument, the directory, stands for the machine that the
+ * environment names. It is started for every task, and what it says ends up in the task's own messages. */
+
+/* As of ssh(1): it is not the command that failed. */
+#define STATUS_NO_CONNECTION 255
+#define STATUS_CANNOT_EXECUTE 126
+
+static int open_machine(Machine **ret_machine) {
+        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+        const char *path = getenv(PLAYBOOK_ENTRY_VARIABLE);
+
+        if (!path)
+                return -ENODATA;
+        directory.path = strdup(path);
+        directory.fd = open_directory_at(AT_FDCWD, path, false, 0);
+        if (!directory.path || directory.fd < 0)
+                return directory.path ? directory.fd : -ENOMEM;
+        int r = machine_load(&directory, ret_machine);
+        return r < 0 ? r : channel_connect(path);
+}
+
+static int report(const StepOutcome *outcome) {
+        switch (outcome->result) {
+        case STEP_EXITED:
+                return outcome->exited.code == CLD_EXITED ? outcome->exited.status : 128 + outcome->exited.status;
+        case STEP_CANCELLED:
+                return 128 + outcome->signal;
+        case STEP_MACHINE_GONE:
+                log_error("The machine of the image has ended");
+                return STATUS_NO_CONNECTION;
+        default:
+                log_error("The command cannot be started in the image: %s", strerror(outcome->error));
+                return STATUS_CANNOT_EXECUTE;
+        }
+}
+
+int cmd_machine_exec(const Invocation *invocation) {
+        _cleanup_machine_ Machine *machine = NULL;
+        StepRequest request = STEP_REQUEST_PLAIN;
+        StepOutcome outcome;
+
+        _cleanup_close_ int socket_fd = open_machine(&machine);
+        if (socket_fd < 0) {
+                log_error_errno(socket_fd, "Cannot reach the machine of the image: %m");
+                return STATUS_NO_CONNECTION;
+        }
+        /* Its user is for jobs. */
+        request.argv = invocation->arguments + 1;
+        request.environment = machine->environment;
+        request.stdin_fd = STDIN_FILENO;
+        request.kill_timeout_usec = machine->kill_timeout_usec;
+        int r = step_run(socket_fd, &request, &outcome);
+        if (r < 0) {
+                log_error_errno(r, "Cannot talk to the agent in the image: %m");
+                return STATUS_NO_CONNECTION;
+        }
+        return report(&outcome);
+}

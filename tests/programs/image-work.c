@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
+#include "base/fd.h"
+#include "base/string.h"
+#include "config/config-file.h"
+#include "job/image-machine.h"
+#include "playbook/playbook.h"
+
+/* nspawn-runner itself, main() and all, with one command more for the integration tests:
+ *      image-work work CONFIG NAME TREE [PLAYBOOK...] [-- COMMAND...]
+ * starts a machine on the tree in place, runs the playbooks and the command in it, and says on stderr what came of it. */
+
+#undef main
+int nspawn_runner_main(int argc, char **argv);
+
+static int complain(const char *problem, int r) {
+        fprintf(stderr, "problem: %s\n", problem ? problem : strerror(-r));
+        return 100;
+}
+
+static int run_playbook(const ImageMachine *machine, char *const *argv, const char *path, int cancel_fd) {
+        _cleanup_playbook_result_ PlaybookResult result = { 0 };
+        Playbook playbook = {
+                .machine = machine, .name = argv[3], .tree = argv[4], .path = path, .cancel_fd = cancel_fd
+        };
+
+        int r = playbook_run(&playbook, &result);
+        fprintf(stderr, "playbook: %d ok=%u changed=%u failed=%u\n", r, result.n_ok, result.n_changed, result.n_failed);
+        return r == 0 ? 0 : complain(result.problem, r);
+}
+
+static int run_command(const ImageMachine *machine, char *const *argv) {
+        StepRequest request = STEP_REQUEST_PLAIN;
+        StepOutcome outcome;
+
+        request.argv = argv;
+        int r = image_machine_run(machine, &request, &outcome);
+        if (r >= 0 && outcome.result == STEP_EXITED && outcome.exited.code == CLD_EXITED)
+                return outcome.exited.status;
+        _cleanup_free_ char *problem = r < 0 ? NULL : image_machine_explain(machine, &outcome);
+        return complain(problem, r);
+}
+
+static int work(int argc, char **argv, const Settings *settings, int cancel_fd) {
+        _cleanup_image_machine_ ImageMachine *machine = NULL;
+        _cleanup_free_ char *problem = NULL;
+        ImageMachineRequest request = {
+                .settings = settings, .name = argv[3], .tree = argv[4], .in_place = true, .cancel_fd = cancel_fd
+        };
+
+        int r = image_machine_start(&request, &machine, &problem);
+        if (r < 0)
+                return complain(problem, r);
+        for (int i = 5; r == 0 && i < argc; i++) {
+                if (streq(argv[i], "--"))
+                        return run_command(machine, argv + i + 1);
+                r = run_playbook(machine, argv, argv[i], cancel_fd);
+        }
+        return r;
+}
+
+int main(int argc, char **argv) {
+        _cleanup_(settings_done) Settings settings = { 0 };
+        ConfigProblem problem = { 0 };
+        sigset_t mask;
+
+        if (argc < 5 || !streq(argv[1], "work"))
+                return nspawn_runner_main(argc, argv);
+        sigemptyset(&mask);
+        sigaddset(&mask, SIGTERM);
+        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+                return 101;
+        _cleanup_close_ int signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+        if (settings_init(&settings) < 0 || config_file_read(argv[2], &settings, &problem) < 0)
+                return complain(problem.text, -EINVAL);
+        return work(argc, argv, &settings, signal_fd);
+}
