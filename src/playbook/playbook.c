@@ -31,8 +31,9 @@ typedef struct Run {
         char *host; /* in the inventory */
         char *work; /* directory */
         int work_fd;
-        char *recap; /* what the host's line in the recap begins with */
-        char *fatal; /* the last line that says what failed, or NULL */
+        char *recap;   /* what the host's line in the recap begins with */
+        char *fatal;   /* the last line that says what failed, or NULL */
+        bool in_fatal; /* it goes on */
         bool in_recap;
         bool plugin_missing;
 } Run;
@@ -86,8 +87,8 @@ static int write_inventory(const Run *run) {
                 "ansible_user", "root", "ansible_python_interpreter", "auto_silent",
                 /* The one that nearly every image has. With a shell, or users that nobody logs in as could do nothing. */
                 "ansible_become_method", "su", "ansible_become_flags", "-s /bin/sh",
-                /* Gone with the machine. */
-                "ansible_remote_tmp", "/run/nspawn-runner-ansible", "ansible_pipelining", 1);
+                /* A tmpfs of the machine's, in which every user may make a directory. */
+                "ansible_remote_tmp", "/dev/shm/ansible-${USER}", "ansible_pipelining", 1);
         _cleanup_free_ char *text = inventory ? json_dumps(inventory, JSON_INDENT(2)) : NULL;
         return text ? file_replace_at(run->work_fd, INVENTORY, text, strlen(text), 0600) : -ENOMEM;
 }
@@ -169,6 +170,25 @@ static void read_recap(Run *run, const char *line) {
         run->result->changed = run->result->n_changed > 0;
 }
 
+/* What failed: a line, or, where ansible prints that at length, an object over several. */
+static void note_fatal(Run *run, const char *line) {
+        char *longer;
+
+        if (startswith(line, "fatal: ") || startswith(line, "ERROR! ")) {
+                free(run->fatal);
+                run->fatal = strndup(line, FATAL_BYTES_MAX);
+                run->in_fatal = endswith(line, "{");
+        } else if (run->in_fatal && run->fatal) {
+                run->in_fatal = !streq(line, "}");
+                line += strspn(line, " ");
+                if (strlen(run->fatal) + strlen(line) < FATAL_BYTES_MAX &&
+                    string_printf(&longer, "%s %s", run->fatal, line) >= 0) {
+                        free(run->fatal);
+                        run->fatal = longer;
+                }
+        }
+}
+
 static void on_line(void *userdata, const char *line) {
         Run *run = userdata;
 
@@ -176,10 +196,7 @@ static void on_line(void *userdata, const char *line) {
                 run->in_recap = true;
         else if (run->in_recap)
                 read_recap(run, line);
-        if (startswith(line, "fatal: ") || startswith(line, "ERROR! ")) {
-                free(run->fatal);
-                run->fatal = strndup(line, FATAL_BYTES_MAX);
-        }
+        note_fatal(run, line);
         if (strstr(line, "connection plugin 'community.general.chroot' was not found"))
                 run->plugin_missing = true;
 
