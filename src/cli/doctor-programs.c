@@ -70,6 +70,10 @@ static CheckResult check_builder(_unused_ const Invocation *invocation, char ret
         return check_say(CHECK_MISSING, ret_detail, "neither is installed");
 }
 
+static CheckResult check_ansible(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        return program_exists("ansible-playbook") ? CHECK_OK : check_say(CHECK_MISSING, ret_detail, "not in PATH");
+}
+
 static CheckResult check_gitlab_runner(_unused_ const Invocation *invocation,
                                        char ret_detail[static CHECK_DETAIL_MAX]) {
         return program_exists("gitlab-runner") ? CHECK_OK : check_say(CHECK_MISSING, ret_detail, "not in PATH");
@@ -131,6 +135,7 @@ const Check doctor_program_checks[] = {
           "install libbtrfsutil1" },
         { "mmdebstrap or debootstrap", check_builder, check_optional, "chroot-create makes images with it",
           "install mmdebstrap" },
+        { "ansible", check_ansible, check_optional, "it runs the playbooks of images", "install ansible" },
         { "gitlab-runner", check_gitlab_runner, check_optional, "it fetches jobs from GitLab",
           "install it from GitLab's packages" },
         { 0 },
