@@ -32,6 +32,25 @@ static void test_run(_unused_ void **state) {
         }
 }
 
+/* Who starts later has a later start, and who is gone has none. */
+static void test_start_time(_unused_ void **state) {
+        uint64_t ours, parents, childs = 0;
+        int status;
+
+        assert_int_equal(process_start_time(getpid(), &ours), 0);
+        assert_int_equal(process_start_time(getppid(), &parents), 0);
+        assert_true(ours > 0 && parents <= ours);
+        pid_t pid = fork();
+        if (pid == 0) {
+                /* The name of a process can look like the rest of the line. */
+                (void) prctl(PR_SET_NAME, ") R 1 (2 3", 0, 0, 0);
+                _exit(process_start_time(getpid(), &childs) < 0 || childs < ours);
+        }
+        assert_int_equal(process_wait(pid, &status), 0);
+        assert_int_equal(status, 0);
+        assert_int_equal(process_start_time(pid, &childs), -ESRCH);
+}
+
 /* A program that cannot be started is told from one that fails. */
 static void test_no_program(_unused_ void **state) {
         static const struct {
@@ -226,6 +245,7 @@ static void test_clock(_unused_ void **state) {
 int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_run),
+                cmocka_unit_test(test_start_time),
                 cmocka_unit_test(test_no_program),
                 cmocka_unit_test(test_capture),
                 cmocka_unit_test(test_child_state),

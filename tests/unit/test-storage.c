@@ -39,6 +39,12 @@ static void test_table(void **state) {
         assert_null(storage_find("zfs"));
         assert_null(storage_find(""));
         assert_null(storage_find("auto"));
+
+        /* What plans of machines name besides is nobody's choice. */
+        assert_null(storage_find("tree"));
+        assert_ptr_equal(storage_of_machine("tree"), &storage_tree);
+        assert_ptr_equal(storage_of_machine("overlay"), &storage_overlay);
+        assert_null(storage_of_machine("auto"));
 }
 
 static void test_pick(void **state) {
