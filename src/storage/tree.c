@@ -26,7 +26,7 @@ static int tree_remove(int layer_fd _unused_) {
 const StorageDriver storage_tree = {
         .name = "tree",
         .help = "the tree itself: for work on images",
-        .needs_image = false,
+        .needs_image = true,
         .suits = tree_suits,
         .create = tree_create,
         .mount = tree_mount,
