@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "maintain/in-tree.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/string.h"
+#include "image/builder.h"
+#include "job/image-machine.h"
+#include "playbook/playbook.h"
+
+#define DPKG_STATUS "var/lib/dpkg/status"
+
+/* Without questions; changed configuration files of packages stay as the image has them. */
+static const char upgrade_script[] =
+        "export DEBIAN_FRONTEND=noninteractive\n"
+        "apt-get -qq update\n"
+        "apt-get -qq -y -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "
+        "dist-upgrade\n"
+        "apt-get -qq clean\n"
+        "rm -rf /var/lib/apt/lists/*\n";
+
+static void begin(const InTree *in_tree, const char *step) {
+        if (in_tree->on_step)
+                in_tree->on_step(in_tree->userdata, step);
+}
+
+static int start(const InTree *in_tree, bool in_place, ImageMachine **ret, char **ret_problem) {
+        ImageMachineRequest request = {
+                .settings = in_tree->settings,
+                .name = in_tree->definition->name,
+                .tree = in_tree->tree,
+                .in_place = in_place,
+                .environment = in_tree->environment,
+                .cancel_fd = in_tree->cancel_fd,
+        };
+
+        return image_machine_start(&request, ret, ret_problem);
+}
+
+/* Runs a command with its output on our stderr. Returns 0, or -errno with *ret_problem; -EIO when it ended with
+ * another exit status than 0. @what completes "... ended with exit status 1". */
+static int run(const ImageMachine *machine, char *const *argv, const char *what, char **ret_problem) {
+        _cleanup_strv_ char **environment = NULL;
+        StepRequest request = STEP_REQUEST_PLAIN;
+        StepOutcome outcome;
+
+        /* The host's proxies. */
+        int r = builder_environment(&environment);
+        if (r < 0)
+                return r;
+        request.argv = argv;
+        request.environment = environment;
+        request.stdout_fd = STDERR_FILENO;
+        request.kill_timeout_usec = machine->settings->kill_timeout_usec;
+        r = image_machine_run(machine, &request, &outcome);
+        if (r < 0)
+                return r;
+        if (outcome.result == STEP_EXITED && outcome.exited.status == 0)
+                return 0;
+        if (outcome.result == STEP_CANCELLED)
+                return -ECANCELED;
+        if (outcome.result == STEP_EXITED)
+                r = string_printf(ret_problem, "%s ended with exit status %d", what, outcome.exited.status);
+        else {
+                _cleanup_free_ char *text = image_machine_explain(machine, &outcome);
+                r = text ? string_printf(ret_problem, "%s %s", what, text) : -ENOMEM;
+        }
+        return r < 0 ? r : -EIO;
+}
+
+/* Stands for the packages that are installed; 0 where dpkg has none. */
+static int packages_hash(const char *tree, uint64_t *ret) {
+        static const uint8_t key[16] = "dpkg";
+        _cleanup_free_ char *data = NULL;
+        size_t size;
+        Hash hash;
+
+        *ret = 0;
+        _cleanup_close_ int tree_fd = open_directory_at(AT_FDCWD, tree, false, 0);
+        if (tree_fd < 0)
+                return tree_fd;
+        _cleanup_close_ int fd = open_in_root(tree_fd, DPKG_STATUS, O_RDONLY);
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : fd;
+        int r = fd_read_all(fd, (size_t) 256 * 1024 * 1024, &data, &size);
+        if (r < 0)
+                return r;
+        hash_init(&hash, key);
+        hash_update(&hash, data, size);
+        *ret = hash_finish(&hash);
+        return 0;
+}
+
+static int upgrade(const InTree *in_tree, const ImageMachine *machine, bool *changed, char **ret_problem) {
+        char *const argv[] = { (char *) "/bin/sh", (char *) "-e", (char *) "-c", (char *) upgrade_script, NULL };
+        uint64_t before, after;
+
+        begin(in_tree, "Upgrading its packages");
+        int r = packages_hash(in_tree->tree, &before);
+        if (r >= 0 && before == 0)
+                return 0; /* no dpkg, so no apt */
+        if (r >= 0)
+                r = run(machine, argv, "the upgrade of its packages", ret_problem);
+        if (r >= 0)
+                r = packages_hash(in_tree->tree, &after);
+        if (r >= 0 && after != before)
+                *changed = true;
+        return r;
+}
+
+static int play(const InTree *in_tree, const ImageMachine *machine, bool *changed, char **ret_problem) {
+        _cleanup_playbook_result_ PlaybookResult result = { 0 };
+        Playbook playbook = {
+                .machine = machine,
+                .name = in_tree->definition->name,
+                .tree = in_tree->tree,
+                .path = in_tree->definition->path,
+                .cancel_fd = in_tree->cancel_fd,
+                .on_line = in_tree->on_playbook_line,
+                .userdata = in_tree->userdata,
+        };
+
+        begin(in_tree, "Running its playbook");
+        int r = playbook_run(&playbook, &result);
+        if (r == 0) {
+                *changed = *changed || result.changed;
+                return 0;
+        }
+        *ret_problem = TAKE_PTR(result.problem);
+        return r > 0 ? -EIO : r;
+}
+
+int in_tree_update(const InTree *in_tree, bool *ret_changed, char **ret_problem) {
+        ImageMachine *machine;
+
+        if (!in_tree->upgrade && !in_tree->definition->has_tasks)
+                return 0;
+        begin(in_tree, "Starting a machine in its tree");
+        int r = start(in_tree, true, &machine, ret_problem);
+        if (r < 0)
+                return r;
+        if (in_tree->upgrade)
+                r = upgrade(in_tree, machine, ret_changed, ret_problem);
+        if (r >= 0 && in_tree->definition->has_tasks)
+                r = play(in_tree, machine, ret_changed, ret_problem);
+        int q = image_machine_stop(machine);
+        return r < 0 ? r : q;
+}
+
+int in_tree_test(const InTree *in_tree, char **ret_problem) {
+        ImageMachine *machine;
+
+        begin(in_tree, "Testing it");
+        int r = start(in_tree, false, &machine, ret_problem);
+        if (r < 0)
+                return r;
+        r = run(machine, in_tree->definition->test, "its test (nspawn_runner_test)", ret_problem);
+        int q = image_machine_stop(machine);
+        return r < 0 ? r : q;
+}

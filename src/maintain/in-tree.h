@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "image/definition.h"
+
+/* What runs in an image's tree before it is published, in machines of its own. */
+typedef struct InTree {
+        const Settings *settings; /* of the image */
+        const Definition *definition;
+        const char *tree; /* absolute; nobody else uses it */
+        bool upgrade;     /* its packages are to be brought up to date */
+        char *const *environment;
+        int cancel_fd;
+        void (*on_step)(void *userdata, const char *step);
+        void (*on_playbook_line)(void *userdata, const char *line);
+        void *userdata;
+} InTree;
+
+/* Upgrades packages and runs the playbook, as far as either is asked for. *ret_changed says whether the tree is another
+ * one now. Returns 0, or -errno with *ret_problem (to be freed; NULL: the error says it all) saying in a sentence what
+ * went wrong. Nothing runs any more. */
+int in_tree_update(const InTree *in_tree, bool *ret_changed, char **ret_problem);
+
+/* Runs the definition's test in a throw-away machine of the tree, which stays as it is: as above, -EIO for a test that
+ * failed. */
+int in_tree_test(const InTree *in_tree, char **ret_problem);

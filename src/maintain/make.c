@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "maintain/make.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+#include "image/finish.h"
+#include "image/generation.h"
+#include "image/publish.h"
+#include "image/source.h"
+#include "image/staging.h"
+#include "maintain/in-tree.h"
+
+/* One image at work. */
+typedef struct Make {
+        const MakeRequest *request;
+        MakeResult *result;
+        Settings settings; /* the image's own over the configuration's */
+        Image *current;    /* NULL: there is none yet */
+        Generation *known; /* of current */
+        Image *base;       /* SOURCE_FROM: the image to copy */
+        Staging staging;
+        SourceResult source; /* of a fresh tree */
+        bool changed;        /* the tree differs from the current one */
+} Make;
+
+void make_result_done(MakeResult *result) {
+        free(result->problem);
+        *result = (MakeResult){ 0 };
+}
+
+/* Notes the sentence and returns @error. */
+_printf_(3, 4) static int fail(Make *make, int error, const char *format, ...) {
+        _cleanup_free_ char *text = NULL;
+        va_list ap;
+
+        if (make->result->problem)
+                return error;
+        va_start(ap, format);
+        int n = vasprintf(&text, format, ap);
+        va_end(ap);
+        if (n < 0)
+                return -ENOMEM;
+        make->result->problem = TAKE_PTR(text);
+        return error;
+}
+
+static int fail_errno(Make *make, int error, const char *what) {
+        if (error == -EBUSY)
+                return fail(make, error, "another process works on it");
+        if (error == -ECANCELED)
+                return fail(make, error, "stopped");
+        return fail(make, error, "cannot %s: %s", what, strerror(-error));
+}
+
+static void begin(const Make *make, const char *step) {
+        if (make->request->on_step)
+                make->request->on_step(make->request->userdata, step);
+}
+
+/* Current image and base, as far as they are there. */
+static int look(Make *make) {
+        const Definition *definition = make->request->definition;
+        const char *root_dir = make->settings.root_dir;
+
+        int r = image_open(root_dir, definition->name, &make->current);
+        if (r >= 0)
+                r = generation_load_of(root_dir, make->current, &make->known);
+        else if (r == -ENOENT)
+                r = 0;
+        else if (r == -ENODATA || r == -ENOTDIR)
+                return fail(make, -EEXIST, "there is something called '%s' in '%s' already, and it is no image",
+                            definition->name, root_dir);
+        if (r < 0)
+                return fail_errno(make, r, "look at what is there");
+        if (make->current && make->request->only_new)
+                return fail(make, -EEXIST, "there is something called '%s' in '%s' already", definition->name, root_dir);
+        if (!make->current && definition->source == SOURCE_NONE)
+                return fail(make, -EINVAL,
+                            "its definition does not say what to make it from (nspawn_runner_chroot_suite, "
+                            "nspawn_runner_oci, ...)");
+        if (definition->source != SOURCE_FROM)
+                return 0;
+
+        r = image_open(root_dir, definition->from, &make->base);
+        if (r == -ENOENT)
+                return fail(make, -EINVAL, "there is no image '%s', which it is made from", definition->from);
+        return r < 0 ? fail_errno(make, r, "open the image that it is made from") : 0;
+}
+
+/* What stands for the present state of the base: "NAME@3". */
+static int base_digest(const Make *make, char **ret) {
+        uint64_t number = generation_number(make->base->fd);
+
+        return string_printf(ret, "%s@%llu", make->base->name, (unsigned long long) number);
+}
+
+/* A copy of the current tree, which is then changed. */
+static int begin_with_current(Make *make) {
+        begin(make, "Copying the present tree");
+        int r = staging_open_copy(make->settings.root_dir, make->request->definition->name, make->current,
+                                  make->request->cancel_fd, &make->staging);
+        return r < 0 ? fail_errno(make, r, "copy the present tree") : 0;
+}
+
+static int begin_with_base(Make *make) {
+        _cleanup_generation_ Generation *known = NULL;
+        const char *root_dir = make->settings.root_dir;
+
+        int r = generation_load_of(root_dir, make->base, &known);
+        if (r >= 0)
+                r = source_describe(make->request->definition, &make->source.description);
+        if (r >= 0)
+                r = base_digest(make, &make->source.digest);
+        if (r >= 0)
+                r = strv_copy(known->env, &make->source.env);
+        if (r >= 0)
+                r = string_replace(&make->source.working_dir, known->working_dir);
+        if (r >= 0)
+                r = string_replace(&make->source.user, known->user);
+        if (r < 0)
+                return fail_errno(make, r, "learn about the image that it is made from");
+
+        begin(make, "Copying the image that it is made from");
+        r = staging_open_copy(root_dir, make->request->definition->name, make->base, make->request->cancel_fd,
+                              &make->staging);
+        return r < 0 ? fail_errno(make, r, "copy the image that it is made from") : 0;
+}
+
+/* Into an empty tree. Returns 1 when the source has nothing new, and nothing was filled in. */
+static int fill(Make *make) {
+        const MakeRequest *request = make->request;
+        _cleanup_free_ char *problem = NULL;
+
+        _cleanup_close_ int work_fd = staging_work(&make->staging);
+        if (work_fd < 0)
+                return fail_errno(make, work_fd, "make a directory for downloads");
+        SourceRequest source = {
+                .definition = request->definition,
+                .target = make->staging.root_path,
+                .work = make->staging.work_path,
+                .old_digest = make->known && !request->definition->recreate ? make->known->digest : NULL,
+                .cancel_fd = request->cancel_fd,
+                .on_line = request->on_line,
+                .on_tick = request->on_tick,
+                .userdata = request->userdata,
+        };
+        int r = source_fill(&source, &make->source, &problem);
+        if (r > 0) {
+                make->result->said_why = true;
+                return fail(make, -EIO, "the program that makes it ended with exit status %d", r);
+        }
+        if (r == -EINVAL && problem)
+                return fail(make, r, "%s", problem);
+        if (r < 0)
+                return fail_errno(make, r, "make its tree");
+        if (make->source.unchanged)
+                return 1;
+
+        _cleanup_close_ int tree_fd = staging_tree(&make->staging);
+        r = tree_fd < 0 ? tree_fd : finish_tree(tree_fd);
+        return r < 0 ? fail_errno(make, r, "complete its tree") : 0;
+}
+
+static int begin_with_source(Make *make) {
+        _cleanup_free_ char *description = NULL, *step = NULL;
+        const Definition *definition = make->request->definition;
+
+        int r = source_describe(definition, &description);
+        if (r >= 0)
+                r = string_printf(&step, "Making it from %s", description);
+        if (r < 0)
+                return fail_errno(make, r, "describe its source");
+        begin(make, step);
+        r = make->current ? staging_open_empty(make->settings.root_dir, definition->name, &make->staging) :
+                            staging_open(make->settings.root_dir, definition->name, &make->staging);
+        return r < 0 ? fail_errno(make, r, "make a directory for it") : fill(make);
+}
+
+/* Must the image be made anew from its source? Only some sources can tell without being asked. */
+static int wants_source(const Make *make, bool *ret) {
+        const Definition *definition = make->request->definition;
+        _cleanup_free_ char *digest = NULL;
+
+        *ret = !make->current || definition->recreate;
+        switch (definition->source) {
+        case SOURCE_NONE:
+                *ret = false;
+                return 0;
+        case SOURCE_SUITE:
+        case SOURCE_COMMAND:
+                return 0;
+        case SOURCE_OCI:
+        case SOURCE_TARBALL:
+                *ret = true;
+                return 0;
+        case SOURCE_FROM:
+                if (*ret)
+                        return 0;
+                int r = base_digest(make, &digest);
+                *ret = !streq_null(digest, make->known->digest);
+                return r;
+        }
+        return -EINVAL;
+}
+
+/* Is there something to do in a copy of the current tree? */
+static bool can_be_updated(const Make *make) {
+        const Definition *definition = make->request->definition;
+
+        return definition->has_tasks || definition->source == SOURCE_SUITE;
+}
+
+/* The staging tree as it is before anything runs in it. Returns 1 when there is nothing to do. */
+static int make_tree(Make *make) {
+        bool from_source;
+
+        int r = wants_source(make, &from_source);
+        if (r < 0)
+                return fail_errno(make, r, "compare it with its source");
+        if (from_source) {
+                make->changed = true;
+                r = make->request->definition->source == SOURCE_FROM ? begin_with_base(make) : begin_with_source(make);
+                if (r <= 0)
+                        return r;
+                make->changed = false;
+                source_result_done(&make->source);
+                (void) staging_discard(&make->staging);
+                staging_done(&make->staging);
+        }
+        return can_be_updated(make) ? begin_with_current(make) : 1;
+}
+
+/* Whatever has to run in the tree. */
+static int work_in_tree(Make *make) {
+        const MakeRequest *request = make->request;
+        const Definition *definition = request->definition;
+        InTree in_tree = {
+                .settings = &make->settings,
+                .definition = definition,
+                .tree = make->staging.root_path,
+                .upgrade = definition->source == SOURCE_SUITE && !make->source.description,
+                .environment = make->source.description ? make->source.env : make->known ? make->known->env : NULL,
+                .cancel_fd = request->cancel_fd,
+                .on_step = request->on_step,
+                .on_playbook_line = request->on_playbook_line,
+                .userdata = request->userdata,
+        };
+        bool changed = false;
+
+        int r = in_tree_update(&in_tree, &changed, &make->result->problem);
+        if (r < 0)
+                return fail_errno(make, r, "work on its tree");
+        make->changed = make->changed || changed;
+        if (!make->changed || !definition->test)
+                return 0;
+        r = in_tree_test(&in_tree, &make->result->problem);
+        return r < 0 ? fail_errno(make, r, "test it") : 0;
+}
+
+/* The tree becomes the image. */
+static int give_name(Make *make) {
+        const Definition *definition = make->request->definition;
+        const Generation *known = make->known;
+        bool fresh = make->source.description;
+        Generation about = {
+                .created_usec = fresh || !known ? 0 : known->created_usec,
+                .keep = definition->keep_generations,
+                .source = fresh ? make->source.description : known ? known->source : NULL,
+                .digest = fresh ? make->source.digest : known ? known->digest : NULL,
+                .definition = definition->path,
+                .env = fresh ? make->source.env : known ? known->env : NULL,
+                .working_dir = fresh ? make->source.working_dir : known ? known->working_dir : NULL,
+                .user = fresh ? make->source.user : known ? known->user : NULL,
+        };
+
+        begin(make, "Publishing it");
+        int r = publish(&make->staging, &about, &make->result->generation);
+        if (r == -EEXIST)
+                return fail(make, r, "there is something of its name by now");
+        if (r < 0)
+                return fail_errno(make, r, "give it its name");
+        /* Those that jobs still use go later. */
+        (void) generations_collect_locked(&make->staging, false, NULL);
+        make->result->outcome = make->current ? MAKE_UPDATED : MAKE_CREATED;
+        return 0;
+}
+
+static int make_steps(Make *make) {
+        int r = look(make);
+
+        if (r >= 0)
+                r = make_tree(make);
+        if (r > 0)
+                return 0;
+        if (r >= 0)
+                r = work_in_tree(make);
+        if (r < 0)
+                return r;
+        return make->changed ? give_name(make) : 0;
+}
+
+int make_image(const MakeRequest *request, MakeResult *ret) {
+        Make make = { .request = request, .result = ret, .staging = STAGING_NONE };
+
+        *ret = (MakeResult){ .outcome = MAKE_UNCHANGED };
+        int r = settings_copy(request->settings, &make.settings);
+        if (r >= 0)
+                r = definition_apply(request->definition, &make.settings);
+        /* 0700: programs with the set-user-ID bit in images, perhaps old ones, are nothing for the host's users. */
+        if (r >= 0 && (r = mkdir_parents(make.settings.root_dir, 0700)) < 0)
+                (void) fail_errno(&make, r, "make the directory of the images");
+        if (r >= 0)
+                r = make_steps(&make);
+
+        if (make.staging.lock_fd >= 0) {
+                int q = staging_discard(&make.staging);
+                if (r == 0 && q < 0)
+                        r = fail_errno(&make, q, "remove its staging directory");
+        }
+        staging_done(&make.staging);
+        source_result_done(&make.source);
+        image_free(make.base);
+        image_free(make.current);
+        generation_free(make.known);
+        settings_done(&make.settings);
+        return r;
+}

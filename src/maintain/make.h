@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "image/definition.h"
+
+/* Makes one image, or brings it up to date, as its definition says. All work is done on a tree out of sight, which then
+ * becomes the image's next generation in one step: jobs that start meanwhile get the old tree or the new one, and after a
+ * failure there is the old one. */
+
+typedef enum MakeOutcome {
+        MAKE_CREATED,
+        MAKE_UPDATED,
+        MAKE_UNCHANGED, /* what there is, is what would be made */
+} MakeOutcome;
+
+typedef struct MakeRequest {
+        const Settings *settings; /* the configuration's */
+        const Definition *definition;
+        bool only_new; /* an image that is there already is an error, -EEXIST */
+        int cancel_fd; /* stops and undoes everything when readable; negative: never */
+
+        /* What begins now, as in "Running the playbook". */
+        void (*on_step)(void *userdata, const char *step);
+        /* A line that the program which fills the tree prints. */
+        void (*on_line)(void *userdata, const char *line);
+        /* A line of ansible's. */
+        void (*on_playbook_line)(void *userdata, const char *line);
+        /* About each second, while the tree is filled. */
+        void (*on_tick)(void *userdata);
+        void *userdata;
+} MakeRequest;
+
+typedef struct MakeResult {
+        MakeOutcome outcome;
+        uint64_t generation; /* number of the new one; 0 for MAKE_UNCHANGED */
+        char *problem;       /* of a failure: a sentence, without the image's name */
+        bool said_why;       /* the program that failed has printed why, on on_line */
+} MakeResult;
+
+void make_result_done(MakeResult *result);
+#define _cleanup_make_result_ _cleanup_(make_result_done)
+
+/* Returns 0, or with @ret->problem set unless memory ran out: -EEXIST; -EBUSY: another process works on the image;
+ * -ECANCELED; -EINVAL for what the definition wants and cannot be had; -EIO for a program that failed; or another
+ * -errno. After a failure nothing runs any more; what is left in the staging directory is for the next call or `gc`. */
+int make_image(const MakeRequest *request, MakeResult *ret);
