@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "base/string.h"
+#include "cli/command.h"
+#include "cli/image-common.h"
+#include "cli/make-common.h"
+#include "cli/table.h"
+#include "image/image.h"
+
+#define JOBS_MAX 64
+#define LINE_BYTES_MAX 1024
+
+/* One image of the list. Each is made by a process of its own, which tells what came of it by its exit status. */
+typedef enum ItemState {
+        ITEM_WAITING,
+        ITEM_RUNNING,
+        ITEM_CREATED,
+        ITEM_UPDATED,
+        ITEM_UNCHANGED,
+        ITEM_FAILED,
+} ItemState;
+
+static const char *const state_names[] = {
+        [ITEM_WAITING] = "not begun", [ITEM_RUNNING] = "interrupted", [ITEM_CREATED] = "created",
+        [ITEM_UPDATED] = "updated",   [ITEM_UNCHANGED] = "unchanged", [ITEM_FAILED] = "failed",
+};
+
+typedef struct Item {
+        char *name;
+        Definition *definition; /* NULL: it cannot be used */
+        ItemState state;
+        pid_t pid;
+        int output_fd;
+        char line[LINE_BYTES_MAX]; /* not ended yet */
+        size_t length;
+        uint64_t begin_usec, end_usec;
+} Item;
+
+typedef struct Maintenance {
+        const Settings *settings;
+        Item *items;
+        size_t n, n_running, jobs;
+        int signal_fd;
+        bool stopping;
+        bool bad_files; /* something in the directories is meant as a definition and cannot be one */
+} Maintenance;
+
+static bool is_over(const Item *item) {
+        return item->state != ITEM_WAITING && item->state != ITEM_RUNNING;
+}
+
+/* The images to work on, those named or all that have a definition. */
+static int find_names(const Invocation *invocation, bool *bad_files, char ***ret) {
+        _cleanup_strv_ char **unusable = NULL;
+
+        if (invocation->n_arguments > 0)
+                return strv_copy(invocation->arguments, ret);
+        int r = definition_list(invocation->settings, ret, &unusable);
+        for (char **path = unusable; r >= 0 && path && *path; path++) {
+                log_error("'%s' cannot be a definition: no image can have that name", *path);
+                *bad_files = true;
+        }
+        return r;
+}
+
+static void add_item(Maintenance *m, const char *name) {
+        Item *item = &m->items[m->n];
+
+        for (size_t i = 0; i < m->n; i++)
+                if (streq(m->items[i].name, name))
+                        return;
+        *item = (Item){ .name = strdup(name), .output_fd = -EBADF };
+        if (!item->name)
+                return;
+        m->n++;
+        int r = find_definition_logged(m->settings, name, &item->definition);
+        if (r == -ENOENT)
+                log_error("Image '%s' has no definition: there is neither '%s/%s.yaml' nor '%s/%s.yaml'", name,
+                          m->settings->definitions_dir, name, m->settings->root_dir, name);
+        if (r < 0)
+                item->state = ITEM_FAILED;
+}
+
+static Item *item_of(const Maintenance *m, const char *name) {
+        for (size_t i = 0; i < m->n; i++)
+                if (streq(m->items[i].name, name))
+                        return &m->items[i];
+        return NULL;
+}
+
+/* Images that depend on themselves are never begun. */
+static int refuse_cycles(Maintenance *m) {
+        _cleanup_free_ Definition **definitions = calloc(m->n + 1, sizeof(*definitions));
+        _cleanup_free_ ConfigProblem *problems = calloc(m->n + 1, sizeof(*problems));
+        size_t n = 0;
+
+        if (!definitions || !problems)
+                return log_oom();
+        for (size_t i = 0; i < m->n; i++)
+                if (m->items[i].definition)
+                        definitions[n++] = m->items[i].definition;
+        if (definition_order(definitions, n, problems) < 0)
+                return log_oom();
+        for (size_t i = 0; i < n; i++)
+                if (problems[i].text[0]) {
+                        (void) log_definition_problem(definitions[i]->path, -EINVAL, &problems[i]);
+                        item_of(m, definitions[i]->name)->state = ITEM_FAILED;
+                }
+        return 0;
+}
+
+/* What is printed by several at once is told apart by the image's name. */
+static void forward(Item *item, const char *data, size_t size) {
+        for (size_t i = 0; i < size; i++) {
+                if (data[i] != '\n')
+                        item->line[item->length++] = data[i];
+                if (item->length > 0 && (data[i] == '\n' || item->length == sizeof(item->line) - 1)) {
+                        fprintf(stderr, "%s: %.*s\n", item->name, (int) item->length, item->line);
+                        item->length = 0;
+                }
+        }
+}
+
+/* Returns false when there is nothing more to come. */
+static bool read_output(Item *item) {
+        char data[4096];
+        ssize_t n;
+
+        while ((n = read(item->output_fd, data, sizeof(data))) > 0)
+                forward(item, data, (size_t) n);
+        return n < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+/* In the child. */
+static int work(const Maintenance *m, const Item *item) {
+        _cleanup_make_result_ MakeResult result = { 0 };
+        static const ItemState states[] = {
+                [MAKE_CREATED] = ITEM_CREATED,
+                [MAKE_UPDATED] = ITEM_UPDATED,
+                [MAKE_UNCHANGED] = ITEM_UNCHANGED,
+        };
+
+        _cleanup_close_ int cancel_fd = open_cancel_fd_logged();
+        if (cancel_fd < 0 || make_image_logged(m->settings, item->definition, false, cancel_fd, &result) < 0)
+                return ITEM_FAILED;
+        return (int) states[result.outcome];
+}
+
+static int start(Maintenance *m, Item *item) {
+        int fds[2];
+        pid_t parent = getpid();
+
+        item->begin_usec = item->end_usec = clock_now_usec();
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return -errno;
+        fflush(NULL);
+        pid_t pid = fork();
+        if (pid == 0) {
+                if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent ||
+                    dup2(fds[1], STDERR_FILENO) < 0)
+                        _exit(ITEM_FAILED);
+                int status = work(m, item);
+                fflush(NULL);
+                _exit(status);
+        }
+        int r = -errno;
+        close(fds[1]);
+        if (pid < 0) {
+                close(fds[0]);
+                return r;
+        }
+        item->pid = pid;
+        item->output_fd = fds[0];
+        item->state = ITEM_RUNNING;
+        m->n_running++;
+        return fd_set_nonblock(item->output_fd, true);
+}
+
+/* Begins what can begin: an image after the one that it is made from. */
+static void start_some(Maintenance *m) {
+        for (size_t i = 0; i < m->n && m->n_running < m->jobs && !m->stopping; i++) {
+                Item *item = &m->items[i];
+                const Item *base = item->definition && item->definition->from ?
+                                           item_of(m, item->definition->from) :
+                                           NULL;
+
+                if (item->state != ITEM_WAITING || (base && !is_over(base)))
+                        continue;
+                if (base && base->state == ITEM_FAILED) {
+                        log_error("Image '%s' was not made: image '%s', which it is made from, failed", item->name,
+                                  base->name);
+                        item->state = ITEM_FAILED;
+                        i = (size_t) -1; /* others may wait for this one */
+                        continue;
+                }
+                int r = start(m, item);
+                if (r < 0) {
+                        log_error_errno(r, "Cannot start to work on image '%s': %m", item->name);
+                        if (item->state != ITEM_RUNNING)
+                                item->state = ITEM_FAILED;
+                }
+        }
+}
+
+static void end(Maintenance *m, Item *item) {
+        int status;
+
+        forward(item, "\n", 1);
+        closep(&item->output_fd);
+        item->output_fd = -EBADF;
+        item->state = ITEM_FAILED;
+        if (process_wait(item->pid, &status) >= 0 && WIFEXITED(status) && WEXITSTATUS(status) >= ITEM_CREATED &&
+            WEXITSTATUS(status) <= ITEM_FAILED)
+                item->state = (ItemState) WEXITSTATUS(status);
+        item->end_usec = clock_now_usec();
+        m->n_running--;
+}
+
+static void stop(Maintenance *m) {
+        struct signalfd_siginfo info;
+
+        while (read(m->signal_fd, &info, sizeof(info)) == sizeof(info))
+                m->stopping = true;
+        for (size_t i = 0; i < m->n; i++)
+                if (m->items[i].state == ITEM_RUNNING)
+                        (void) kill(m->items[i].pid, SIGTERM);
+}
+
+static int work_on_all(Maintenance *m) {
+        for (;;) {
+                struct pollfd pollfds[JOBS_MAX + 1] = { { .fd = m->signal_fd, .events = POLLIN } };
+                Item *items[JOBS_MAX + 1];
+                nfds_t n = 1;
+
+                start_some(m);
+                if (m->n_running == 0)
+                        return 0;
+                for (size_t i = 0; i < m->n; i++)
+                        if (m->items[i].state == ITEM_RUNNING) {
+                                pollfds[n] = (struct pollfd){ .fd = m->items[i].output_fd, .events = POLLIN };
+                                items[n++] = &m->items[i];
+                        }
+                if (poll(pollfds, n, -1) < 0 && errno != EINTR)
+                        return -errno;
+                if (pollfds[0].revents)
+                        stop(m);
+                for (nfds_t i = 1; i < n; i++)
+                        if (pollfds[i].revents && !read_output(items[i]))
+                                end(m, items[i]);
+        }
+}
+
+static void format_size(const Settings *settings, const char *name, char ret[static 16]) {
+        _cleanup_image_ Image *image = NULL;
+        uint64_t bytes;
+
+        strcpy(ret, "-");
+        if (image_open(settings->root_dir, name, &image) >= 0 && image_size(image, &bytes) >= 0)
+                (void) format_bytes(bytes, ret);
+}
+
+static int summarize(const Maintenance *m) {
+        static const TableColumn columns[] = {
+                { "IMAGE", COLUMN_TEXT }, { "RESULT", COLUMN_TEXT }, { "SECONDS", COLUMN_NUMBER },
+                { "SIZE", COLUMN_NUMBER }, { 0 },
+        };
+        _cleanup_table_ Table *table = NULL;
+
+        int r = table_new("images", columns, false, &table);
+        for (size_t i = 0; r >= 0 && i < m->n; i++) {
+                const Item *item = &m->items[i];
+                char seconds[32], size[16];
+
+                snprintf(seconds, sizeof(seconds), "%.1f",
+                         (double) (item->end_usec - item->begin_usec) / (double) USEC_PER_SEC);
+                format_size(m->settings, item->name, size);
+                r = table_add(table, (const char *const[]){ item->name, state_names[item->state], seconds, size });
+        }
+        if (r >= 0)
+                r = table_print(table);
+        if (r < 0)
+                return log_error_errno(r, "Cannot print the summary: %m");
+        for (size_t i = 0; i < m->n; i++)
+                if (m->items[i].state == ITEM_FAILED || !is_over(&m->items[i]))
+                        return -EIO;
+        return m->stopping || m->bad_files ? -EIO : 0;
+}
+
+static int parse_jobs(const char *text, size_t *ret) {
+        uint64_t jobs;
+
+        if (!text)
+                return 0;
+        if (parse_uint64(text, &jobs) < 0 || jobs < 1 || jobs > JOBS_MAX) {
+                log_error("--jobs must be a number from 1 to %d, not '%s'", JOBS_MAX, text);
+                return -EINVAL;
+        }
+        *ret = (size_t) jobs;
+        return 0;
+}
+
+static int maintain(Maintenance *m, char *const *names) {
+        for (char *const *name = names; name && *name; name++)
+                add_item(m, *name);
+        int r = refuse_cycles(m);
+        if (r < 0)
+                return r;
+        m->signal_fd = open_cancel_fd_logged();
+        if (m->signal_fd < 0)
+                return m->signal_fd;
+        r = work_on_all(m);
+        close(m->signal_fd);
+        return r < 0 ? log_error_errno(r, "Cannot wait for what was started: %m") : summarize(m);
+}
+
+int cmd_chroot_maintenance(const Invocation *invocation) {
+        Maintenance m = { .settings = invocation->settings, .jobs = 1 };
+        _cleanup_strv_ char **names = NULL;
+
+        int r = parse_jobs(invocation_option(invocation, "jobs"), &m.jobs);
+        if (r < 0)
+                return r;
+        if (geteuid() != 0) {
+                log_error("Only root can make images");
+                return -EPERM;
+        }
+        r = find_names(invocation, &m.bad_files, &names);
+        if (r < 0)
+                return log_error_errno(r, "Cannot list the definitions: %m");
+        if (!names || !*names) {
+                log_notice("There is no definition in '%s' or '%s'", m.settings->definitions_dir,
+                           m.settings->root_dir);
+                return m.bad_files ? -EIO : 0;
+        }
+
+        m.items = calloc(strv_length(names), sizeof(*m.items));
+        if (!m.items)
+                return log_oom();
+        r = maintain(&m, names);
+        for (size_t i = 0; i < m.n; i++) {
+                free(m.items[i].name);
+                definition_free(m.items[i].definition);
+        }
+        free(m.items);
+        return r;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cli/make-common.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/signalfd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "base/string.h"
+#include "cli/image-common.h"
+#include "cli/progress.h"
+
+int find_definition_logged(const Settings *settings, const char *name, Definition **ret) {
+        _cleanup_free_ char *path = NULL, *shadowed = NULL;
+        ConfigProblem problem = { 0 };
+
+        int r = definition_find(settings, name, &path, &shadowed);
+        if (r == -ENOENT)
+                return r;
+        if (r == -EINVAL) {
+                log_error("Image name '%.200s' %s", name, image_name_problem(name));
+                return r;
+        }
+        if (r < 0)
+                return log_oom();
+        if (shadowed)
+                log_warning("Image '%s' has two definitions: '%s' is used, '%s' is not", name, path, shadowed);
+        r = definition_load(path, name, ret, &problem);
+        return r < 0 ? log_definition_problem(path, r, &problem) : 0;
+}
+
+int open_cancel_fd_logged(void) {
+        sigset_t mask;
+
+        sigemptyset(&mask);
+        sigaddset(&mask, SIGINT);
+        sigaddset(&mask, SIGTERM);
+        sigaddset(&mask, SIGHUP);
+        int fd = sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -1 : signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+        return fd < 0 ? log_error_errno(errno, "Cannot set up signals: %m") : fd;
+}
+
+static void explain(const Definition *definition, const Progress *progress, int cancel_fd, int error,
+                    const MakeResult *result) {
+        const char *undone = "and nothing of it was left";
+
+        if (error == -ECANCELED) {
+                struct signalfd_siginfo info;
+                bool known = read(cancel_fd, &info, sizeof(info)) == sizeof(info);
+
+                log_error("Stopped by %s: image '%s' was not made, %s",
+                          known ? signal_name((int) info.ssi_signo) : "a signal", definition->name, undone);
+        } else if (result->problem)
+                log_error("Image '%s' was not made: %s", definition->name, result->problem);
+        else
+                log_error_errno(error, "Image '%s' was not made: %m", definition->name);
+        if (result->said_why)
+                progress_log_last_lines(progress);
+}
+
+int make_image_logged(const Settings *settings, const Definition *definition, bool only_new, int cancel_fd,
+                      MakeResult *ret) {
+        Progress progress;
+        MakeRequest request = {
+                .settings = settings,
+                .definition = definition,
+                .only_new = only_new,
+                .cancel_fd = cancel_fd,
+                .on_step = progress_step,
+                .on_line = progress_line,
+                .on_playbook_line = progress_playbook_line,
+                .on_tick = progress_tick,
+                .userdata = &progress,
+        };
+
+        progress_init(&progress);
+        int r = make_image(&request, ret);
+        progress_clear(&progress);
+        if (r < 0) {
+                explain(definition, &progress, cancel_fd, r, ret);
+                return r;
+        }
+        if (ret->outcome == MAKE_UNCHANGED)
+                log_notice("Image '%s' is up to date (%llu s)", definition->name, progress_seconds(&progress));
+        else
+                log_notice("Image '%s' is ready: %s/%s, generation %llu (%llu s)", definition->name,
+                           settings->root_dir, definition->name, (unsigned long long) ret->generation,
+                           progress_seconds(&progress));
+        return 0;
+}

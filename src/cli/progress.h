@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "base/macro.h"
+
+/* What is shown on stderr while an image is made: one line that is drawn again and again on a terminal, a line for each
+ * step elsewhere. What programs printed last is kept for when one fails. */
+
+#define PROGRESS_LINES 20
+#define PROGRESS_LINE_BYTES_MAX 240
+#define PROGRESS_STEP_BYTES_MAX 120
+
+typedef struct Progress {
+        bool terminal;
+        bool names_packages; /* the builder prints a step for each package */
+        uint64_t begin_usec, drawn_usec;
+        char step[PROGRESS_STEP_BYTES_MAX];
+        unsigned verbs_seen;
+        char lines[PROGRESS_LINES][PROGRESS_LINE_BYTES_MAX]; /* a ring */
+        size_t n_lines;
+} Progress;
+
+/* Begins now, on whatever stderr is. */
+void progress_init(Progress *progress);
+
+/* The callbacks of maintain/make.h; @userdata is the Progress. */
+void progress_step(void *userdata, const char *step);
+void progress_line(void *userdata, const char *line);
+void progress_playbook_line(void *userdata, const char *line);
+void progress_tick(void *userdata);
+
+/* Takes the drawn line off the terminal: to be called before anything else is written there. */
+void progress_clear(const Progress *progress);
+
+/* The last lines that programs printed, unless they were shown already. */
+void progress_log_last_lines(const Progress *progress);
+
+/* Whole seconds since the beginning. */
+unsigned long long progress_seconds(const Progress *progress);
