@@ -55,12 +55,15 @@ static int run_in(const Invocation *invocation, const ImageMachine *machine) {
 }
 
 int cmd_chroot_run(const Invocation *invocation) {
-        const char *name = invocation_argument(invocation, 0);
+        _cleanup_(settings_done) Settings storage = { 0 };
         _cleanup_free_ char *problem = NULL;
         _cleanup_image_ Image *image = NULL;
+        const Settings *settings = NULL;
         ImageMachine *machine = NULL;
 
-        int r = open_image_logged(invocation->settings, name, &image);
+        int r = hold_image_logged(invocation->settings, invocation_argument(invocation, 0), &image);
+        if (r >= 0)
+                r = image_settings_logged(invocation->settings, image->name, &storage, &settings);
         if (r < 0)
                 return r;
         if (geteuid() != 0) {
@@ -72,9 +75,8 @@ int cmd_chroot_run(const Invocation *invocation) {
                 return log_error_errno(signal_fd, "Cannot set up signals: %m");
 
         ImageMachineRequest request = {
-                .settings = invocation->settings,
-                .name = image->name,
-                .tree = image->path,
+                .settings = settings,
+                .image = image,
                 .cancel_fd = signal_fd,
         };
         r = image_machine_start(&request, &machine, &problem);

@@ -69,6 +69,7 @@ int cmd_run(const Invocation *invocation);
 int cmd_cleanup(const Invocation *invocation);
 int cmd_supervise(const Invocation *invocation);
 int cmd_chroot_create(const Invocation *invocation);
+int cmd_chroot_maintenance(const Invocation *invocation);
 int cmd_chroot_list(const Invocation *invocation);
 int cmd_chroot_login(const Invocation *invocation);
 int cmd_chroot_diff(const Invocation *invocation);

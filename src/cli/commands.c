@@ -33,6 +33,11 @@ static const CommandOption chroot_create_options[] = {
         { 0 },
 };
 
+static const CommandOption chroot_maintenance_options[] = {
+        { "jobs", "N", "work on N images at a time; default: 1", 0 },
+        { 0 },
+};
+
 static const CommandOption chroot_login_options[] = {
         { "publish", NULL, "make the copy the next generation when the shell ends with 0, without asking", 0 },
         { "discard", NULL, "throw the copy away", 0 },
@@ -69,7 +74,9 @@ const Command commands[] = {
           "Run a command of ansible's in the machine of an image" },
 
         { "chroot-create", "NAME", 1, 1, chroot_create_options, COMMAND_DEFINITION, cmd_chroot_create,
-          "Make an image of Debian or Ubuntu" },
+          "Make an image: as its definition says, or of Debian or Ubuntu" },
+        { "chroot-maintenance", "[NAME...]", 0, COMMAND_ARGUMENTS_ANY, chroot_maintenance_options, COMMAND_DEFINITION,
+          cmd_chroot_maintenance, "Make the images that have definitions, and bring them up to date" },
         { "chroot-list", "", 0, 0, json_options, 0, cmd_chroot_list, "List the images and their generations" },
         { "chroot-login", "NAME", 1, 1, chroot_login_options, COMMAND_STATUS, cmd_chroot_login,
           "Open a shell in a copy of an image, to change it" },

@@ -89,8 +89,8 @@ static int open_image(const Settings *settings, const ImageChoice *choice, Image
         return r;
 }
 
-static int start(const Invocation *invocation, const Settings *settings, const JobIdentity *identity,
-                 const JobDirectory *directory, const Image *image, int signal_fd) {
+static int start(const Settings *settings, const JobIdentity *identity, const JobDirectory *directory,
+                 const Image *image, int signal_fd) {
         _cleanup_machine_ Machine *machine = NULL;
         _cleanup_strv_ char **argv = NULL;
         _cleanup_free_ char *problem = NULL;
@@ -181,7 +181,7 @@ int cmd_prepare(const Invocation *invocation) {
         r = take_directory(settings, identity.id, &directory);
         if (r < 0)
                 return r;
-        r = start(invocation, image_settings, &identity, &directory, image, signal_fd);
+        r = start(image_settings, &identity, &directory, image, signal_fd);
         if (r != 0) {
                 int q = job_remove_locked(settings, identity.id);
                 if (q < 0)

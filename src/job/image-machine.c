@@ -54,7 +54,8 @@ static int open_tree_as_image(const ImageMachineRequest *request, Image **ret) {
         image->fd = open(request->tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (image->fd < 0)
                 return -errno;
-        if (string_replace(&image->name, request->name) < 0 || string_replace(&image->path, request->tree) < 0)
+        if (string_replace(&image->name, request->name) < 0 || string_replace(&image->path, request->tree) < 0 ||
+            string_replace(&image->current_path, request->tree) < 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(image);
         return 0;
@@ -114,7 +115,7 @@ static int plan(const ImageMachineRequest *request, const JobIdentity *identity,
         if (r >= 0)
                 r = plan_supervise_command(&settings, identity->id, ret_argv);
         if (r < 0)
-                *ret_problem = explain_plan(&settings, request->name, r, unknown);
+                *ret_problem = explain_plan(&settings, image->name, r, unknown);
         return r;
 }
 
@@ -176,7 +177,8 @@ static int start_locked(const ImageMachineRequest *request, const JobIdentity *i
 static int start(const ImageMachineRequest *request, ImageMachine **ret, char **ret_problem) {
         _cleanup_(image_machine_freep) ImageMachine *machine = calloc(1, sizeof(ImageMachine));
         _cleanup_identity_ JobIdentity identity = { 0 };
-        _cleanup_image_ Image *image = NULL;
+        const Image *image = request->image;
+        _cleanup_image_ Image *tree = NULL;
 
         if (!machine)
                 return -ENOMEM;
@@ -184,8 +186,10 @@ static int start(const ImageMachineRequest *request, ImageMachine **ret, char **
         machine->directory = JOB_DIRECTORY_NONE;
         (void) job_collect(request->settings, false, NULL); /* best effort, as in `prepare` */
         int r = make_identity(&identity);
-        if (r >= 0)
-                r = open_tree_as_image(request, &image);
+        if (r >= 0 && !image) {
+                r = open_tree_as_image(request, &tree);
+                image = tree;
+        }
         if (r >= 0)
                 r = job_directory_lock(request->settings->runtime_dir, identity.id, true, DIRECTORY_TIMEOUT_USEC,
                                        &machine->directory);
@@ -210,8 +214,8 @@ int image_machine_start(const ImageMachineRequest *request, ImageMachine **ret, 
         }
         int r = start(request, ret, ret_problem);
         if (r < 0 && !*ret_problem)
-                (void) string_printf(ret_problem, "Cannot start a machine of image '%s': %s", request->name,
-                                     strerror(-r));
+                (void) string_printf(ret_problem, "Cannot start a machine of image '%s': %s",
+                                     request->image ? request->image->name : request->name, strerror(-r));
         return r;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "image/image.h"
 #include "job/state.h"
 #include "job/step.h"
 
@@ -16,12 +17,16 @@ typedef struct ImageMachine {
 
 typedef struct ImageMachineRequest {
         const Settings *settings; /* the image's own over the configuration's; must outlive the machine */
-        const char *name;         /* of the image, for messages */
-        const char *tree;         /* absolute path of its tree */
+        /* The generation to try, which the caller holds until the machine has started: all that a job would get, with
+         * the image's own environment, user and directory for steps. NULL: @tree. */
+        const Image *image;
+
+        /* A tree that is to become image @name, at this absolute path. */
+        const char *name, *tree;
         /* What is done changes the tree, which nobody else uses: its root is the tree itself, the network the host's,
          * and nothing is bound into it. Otherwise it is what a job would get, and all changes go with it. */
         bool in_place;
-        /* Of steps, as an OCI image has them; NULL: none. */
+        /* Of steps in @tree, as an OCI image has them; NULL: none. */
         char *const *environment;
         const char *user;
         const char *working_dir;

@@ -14,6 +14,7 @@
 #include "container/seccomp.h"
 #include "container/supervisor.h"
 #include "gitlab/environment.h"
+#include "image/generation.h"
 #include "storage/storage.h"
 
 /* GitLab Runner ends a job at its timeout, and then has 10 minutes to do so before it gives up
@@ -100,6 +101,20 @@ static int copy_strings(const Settings *settings, const JobIdentity *identity, c
         return 0;
 }
 
+/* What steps have from the image's own configuration, where it has one. */
+static int copy_configuration(const Settings *settings, const Image *image, Machine *machine) {
+        _cleanup_generation_ Generation *known = NULL;
+
+        int r = generation_load_of(settings->root_dir, image, &known);
+        if (r >= 0)
+                r = strv_copy(known->env, &machine->environment);
+        if (r >= 0)
+                r = string_replace(&machine->user, known->user);
+        if (r >= 0)
+                r = string_replace(&machine->working_dir, known->working_dir);
+        return r;
+}
+
 int plan_machine(const Settings *settings, const JobIdentity *identity, const JobDirectory *directory,
                  const Image *image, Machine **ret) {
         _cleanup_machine_ Machine *machine = calloc(1, sizeof(Machine));
@@ -119,6 +134,8 @@ int plan_machine(const Settings *settings, const JobIdentity *identity, const Jo
                 r = find_agent(&machine->agent_path);
         if (r >= 0)
                 r = random_uuid(&machine->uuid);
+        if (r >= 0)
+                r = copy_configuration(settings, image, machine);
         if (r < 0)
                 return r;
 

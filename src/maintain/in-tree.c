@@ -35,6 +35,8 @@ static int start(const InTree *in_tree, bool in_place, ImageMachine **ret, char 
                 .tree = in_tree->tree,
                 .in_place = in_place,
                 .environment = in_tree->environment,
+                .user = in_place ? NULL : in_tree->user,
+                .working_dir = in_place ? NULL : in_tree->working_dir,
                 .cancel_fd = in_tree->cancel_fd,
         };
 

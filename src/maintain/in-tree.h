@@ -9,7 +9,9 @@ typedef struct InTree {
         const Definition *definition;
         const char *tree; /* absolute; nobody else uses it */
         bool upgrade;     /* its packages are to be brought up to date */
-        char *const *environment;
+        char *const *environment; /* of what runs in it; NULL: none */
+        const char *user;         /* of the test; NULL: root */
+        const char *working_dir;  /* where the test starts; NULL: home */
         int cancel_fd;
         void (*on_step)(void *userdata, const char *step);
         void (*on_playbook_line)(void *userdata, const char *line);

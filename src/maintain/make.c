@@ -235,16 +235,39 @@ static int make_tree(Make *make) {
         return can_be_updated(make) ? begin_with_current(make) : 1;
 }
 
+/* What is to be known of the tree, borrowed: its source's news, or else what was known of the present one. */
+static Generation about_tree(const Make *make) {
+        static const Generation nothing = { 0 };
+        const Definition *definition = make->request->definition;
+        const SourceResult *source = &make->source;
+        const Generation *known = make->known ? make->known : &nothing;
+        bool fresh = source->description;
+
+        return (Generation){
+                .created_usec = fresh ? 0 : known->created_usec,
+                .keep = definition->keep_generations,
+                .source = fresh ? source->description : known->source,
+                .digest = fresh ? source->digest : known->digest,
+                .definition = definition->path,
+                .env = fresh ? source->env : known->env,
+                .working_dir = fresh ? source->working_dir : known->working_dir,
+                .user = fresh ? source->user : known->user,
+        };
+}
+
 /* Whatever has to run in the tree. */
 static int work_in_tree(Make *make) {
         const MakeRequest *request = make->request;
         const Definition *definition = request->definition;
+        Generation about = about_tree(make);
         InTree in_tree = {
                 .settings = &make->settings,
                 .definition = definition,
                 .tree = make->staging.root_path,
                 .upgrade = definition->source == SOURCE_SUITE && !make->source.description,
-                .environment = make->source.description ? make->source.env : make->known ? make->known->env : NULL,
+                .environment = about.env,
+                .user = about.user,
+                .working_dir = about.working_dir,
                 .cancel_fd = request->cancel_fd,
                 .on_step = request->on_step,
                 .on_playbook_line = request->on_playbook_line,
@@ -264,19 +287,7 @@ static int work_in_tree(Make *make) {
 
 /* The tree becomes the image. */
 static int give_name(Make *make) {
-        const Definition *definition = make->request->definition;
-        const Generation *known = make->known;
-        bool fresh = make->source.description;
-        Generation about = {
-                .created_usec = fresh || !known ? 0 : known->created_usec,
-                .keep = definition->keep_generations,
-                .source = fresh ? make->source.description : known ? known->source : NULL,
-                .digest = fresh ? make->source.digest : known ? known->digest : NULL,
-                .definition = definition->path,
-                .env = fresh ? make->source.env : known ? known->env : NULL,
-                .working_dir = fresh ? make->source.working_dir : known ? known->working_dir : NULL,
-                .user = fresh ? make->source.user : known ? known->user : NULL,
-        };
+        Generation about = about_tree(make);
 
         begin(make, "Publishing it");
         int r = publish(&make->staging, &about, &make->result->generation);
@@ -285,7 +296,7 @@ static int give_name(Make *make) {
         if (r < 0)
                 return fail_errno(make, r, "give it its name");
         /* Those that jobs still use go later. */
-        (void) generations_collect_locked(&make->staging, false, NULL);
+        (void) generations_collect_locked(&make->staging, NULL);
         make->result->outcome = make->current ? MAKE_UPDATED : MAKE_CREATED;
         return 0;
 }
