@@ -18,6 +18,7 @@
 #include "cli/make-common.h"
 #include "cli/table.h"
 #include "image/image.h"
+#include "image/publish.h"
 
 #define JOBS_MAX 64
 #define LINE_BYTES_MAX 1024
@@ -168,8 +169,7 @@ static int start(Maintenance *m, Item *item) {
         fflush(NULL);
         pid_t pid = fork();
         if (pid == 0) {
-                if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent ||
-                    dup2(fds[1], STDERR_FILENO) < 0)
+                if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent || dup2(fds[1], STDERR_FILENO) < 0)
                         _exit(ITEM_FAILED);
                 int status = work(m, item);
                 fflush(NULL);
@@ -192,9 +192,8 @@ static int start(Maintenance *m, Item *item) {
 static void start_some(Maintenance *m) {
         for (size_t i = 0; i < m->n && m->n_running < m->jobs && !m->stopping; i++) {
                 Item *item = &m->items[i];
-                const Item *base = item->definition && item->definition->from ?
-                                           item_of(m, item->definition->from) :
-                                           NULL;
+                const Item *base = item->definition && item->definition->from ? item_of(m, item->definition->from) :
+                                                                                NULL;
 
                 if (item->state != ITEM_WAITING || (base && !is_over(base)))
                         continue;
@@ -273,8 +272,11 @@ static void format_size(const Settings *settings, const char *name, char ret[sta
 
 static int summarize(const Maintenance *m) {
         static const TableColumn columns[] = {
-                { "IMAGE", COLUMN_TEXT }, { "RESULT", COLUMN_TEXT }, { "SECONDS", COLUMN_NUMBER },
-                { "SIZE", COLUMN_NUMBER }, { 0 },
+                { "image", COLUMN_TEXT },
+                { "result", COLUMN_TEXT },
+                { "seconds", COLUMN_NUMBER },
+                { "size", COLUMN_NUMBER },
+                { 0 },
         };
         _cleanup_table_ Table *table = NULL;
 
@@ -322,6 +324,8 @@ static int maintain(Maintenance *m, char *const *names) {
                 return m->signal_fd;
         r = work_on_all(m);
         close(m->signal_fd);
+        /* Best effort, as `gc` tells what is wrong: old generations whose last job has ended by now. */
+        (void) generations_collect(m->settings->root_dir, false, NULL);
         return r < 0 ? log_error_errno(r, "Cannot wait for what was started: %m") : summarize(m);
 }
 
@@ -340,8 +344,7 @@ int cmd_chroot_maintenance(const Invocation *invocation) {
         if (r < 0)
                 return log_error_errno(r, "Cannot list the definitions: %m");
         if (!names || !*names) {
-                log_notice("There is no definition in '%s' or '%s'", m.settings->definitions_dir,
-                           m.settings->root_dir);
+                log_notice("There is no definition in '%s' or '%s'", m.settings->definitions_dir, m.settings->root_dir);
                 return m.bad_files ? -EIO : 0;
         }
 

@@ -11,6 +11,7 @@
 #include "base/string.h"
 #include "cli/image-common.h"
 #include "cli/progress.h"
+#include "image/builder.h"
 
 int find_definition_logged(const Settings *settings, const char *name, Definition **ret) {
         _cleanup_free_ char *path = NULL, *shadowed = NULL;
@@ -60,6 +61,16 @@ static void explain(const Definition *definition, const Progress *progress, int 
                 progress_log_last_lines(progress);
 }
 
+/* Does the program that makes the tree print a step for each package? */
+static bool builder_names_packages(const Definition *definition) {
+        _cleanup_build_plan_ BuildPlan plan = { 0 };
+        _cleanup_free_ char *problem = NULL;
+        BuildRequest request = { .suite = definition->suite };
+
+        return definition->source == SOURCE_SUITE && build_plan_make(&request, &plan, &problem) >= 0 &&
+               plan.builder->names_packages;
+}
+
 int make_image_logged(const Settings *settings, const Definition *definition, bool only_new, int cancel_fd,
                       MakeResult *ret) {
         Progress progress;
@@ -76,6 +87,7 @@ int make_image_logged(const Settings *settings, const Definition *definition, bo
         };
 
         progress_init(&progress);
+        progress.names_packages = builder_names_packages(definition);
         int r = make_image(&request, ret);
         progress_clear(&progress);
         if (r < 0) {
@@ -85,8 +97,7 @@ int make_image_logged(const Settings *settings, const Definition *definition, bo
         if (ret->outcome == MAKE_UNCHANGED)
                 log_notice("Image '%s' is up to date (%llu s)", definition->name, progress_seconds(&progress));
         else
-                log_notice("Image '%s' is ready: %s/%s, generation %llu (%llu s)", definition->name,
-                           settings->root_dir, definition->name, (unsigned long long) ret->generation,
-                           progress_seconds(&progress));
+                log_notice("Image '%s' is ready: %s/%s, generation %llu (%llu s)", definition->name, settings->root_dir,
+                           definition->name, (unsigned long long) ret->generation, progress_seconds(&progress));
         return 0;
 }

@@ -87,9 +87,9 @@ static void show(Progress *progress, const char *text, bool log) {
 void progress_step(void *userdata, const char *step) {
         Progress *progress = userdata;
 
-        if (log_get_level() >= LOG_LEVEL_VERBOSE)
-                log_notice("%s", step);
-        show(progress, step, true);
+        progress_clear(progress);
+        copy_printable(progress->step, sizeof(progress->step), step);
+        log_notice("%s", progress->step);
 }
 
 void progress_line(void *userdata, const char *line) {

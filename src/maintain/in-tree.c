@@ -14,12 +14,13 @@
 
 #define DPKG_STATUS "var/lib/dpkg/status"
 
-/* Without questions; changed configuration files of packages stay as the image has them. */
+/* Of the packages that are asked for, those that are there already cost nothing. Without questions; changed configuration files of packages stay as the image has them. */
 static const char upgrade_script[] =
         "export DEBIAN_FRONTEND=noninteractive\n"
+        "options='-qq -y -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold'\n"
         "apt-get -qq update\n"
-        "apt-get -qq -y -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "
-        "dist-upgrade\n"
+        "apt-get $options dist-upgrade\n"
+        "if [ $# -gt 0 ]; then apt-get $options install -- \"$@\"; fi\n"
         "apt-get -qq clean\n"
         "rm -rf /var/lib/apt/lists/*\n";
 
@@ -98,13 +99,18 @@ static int packages_hash(const char *tree, uint64_t *ret) {
 }
 
 static int upgrade(const InTree *in_tree, const ImageMachine *machine, bool *changed, char **ret_problem) {
-        char *const argv[] = { (char *) "/bin/sh", (char *) "-e", (char *) "-c", (char *) upgrade_script, NULL };
+        static const char *const shell[] = { "/bin/sh", "-e", "-c", upgrade_script, "upgrade" };
+        _cleanup_strv_ char **argv = NULL;
         uint64_t before, after;
 
         begin(in_tree, "Upgrading its packages");
         int r = packages_hash(in_tree->tree, &before);
         if (r >= 0 && before == 0)
                 return 0; /* no dpkg, so no apt */
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(shell); i++)
+                r = strv_extend(&argv, shell[i]);
+        for (char **package = in_tree->definition->packages; r >= 0 && package && *package; package++)
+                r = strv_extend(&argv, *package);
         if (r >= 0)
                 r = run(machine, argv, "the upgrade of its packages", ret_problem);
         if (r >= 0)

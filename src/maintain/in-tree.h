@@ -7,8 +7,8 @@
 typedef struct InTree {
         const Settings *settings; /* of the image */
         const Definition *definition;
-        const char *tree; /* absolute; nobody else uses it */
-        bool upgrade;     /* its packages are to be brought up to date */
+        const char *tree;         /* absolute; nobody else uses it */
+        bool upgrade;             /* its packages are to be brought up to date */
         char *const *environment; /* of what runs in it; NULL: none */
         const char *user;         /* of the test; NULL: root */
         const char *working_dir;  /* where the test starts; NULL: home */

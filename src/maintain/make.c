@@ -20,9 +20,10 @@ typedef struct Make {
         const MakeRequest *request;
         MakeResult *result;
         Settings settings; /* the image's own over the configuration's */
-        Image *current;    /* NULL: there is none yet */
+        Image *current;    /* held; NULL: there is none yet */
         Generation *known; /* of current */
-        Image *base;       /* SOURCE_FROM: the image to copy */
+        Image *base;       /* SOURCE_FROM: the image to copy, held */
+        char *description; /* of the source */
         Staging staging;
         SourceResult source; /* of a fresh tree */
         bool changed;        /* the tree differs from the current one */
@@ -67,7 +68,10 @@ static int look(Make *make) {
         const Definition *definition = make->request->definition;
         const char *root_dir = make->settings.root_dir;
 
-        int r = image_open(root_dir, definition->name, &make->current);
+        int r = source_describe(definition, &make->description);
+        if (r < 0)
+                return fail_errno(make, r, "describe its source");
+        r = generation_hold_reference(root_dir, definition->name, &make->current);
         if (r >= 0)
                 r = generation_load_of(root_dir, make->current, &make->known);
         else if (r == -ENOENT)
@@ -78,7 +82,8 @@ static int look(Make *make) {
         if (r < 0)
                 return fail_errno(make, r, "look at what is there");
         if (make->current && make->request->only_new)
-                return fail(make, -EEXIST, "there is something called '%s' in '%s' already", definition->name, root_dir);
+                return fail(make, -EEXIST, "there is something called '%s' in '%s' already", definition->name,
+                            root_dir);
         if (!make->current && definition->source == SOURCE_NONE)
                 return fail(make, -EINVAL,
                             "its definition does not say what to make it from (nspawn_runner_chroot_suite, "
@@ -86,10 +91,22 @@ static int look(Make *make) {
         if (definition->source != SOURCE_FROM)
                 return 0;
 
-        r = image_open(root_dir, definition->from, &make->base);
+        r = generation_hold_reference(root_dir, definition->from, &make->base);
         if (r == -ENOENT)
                 return fail(make, -EINVAL, "there is no image '%s', which it is made from", definition->from);
         return r < 0 ? fail_errno(make, r, "open the image that it is made from") : 0;
+}
+
+/* From here on we hold the lock of what changes the image: is it still what we looked at? */
+static int look_again(Make *make) {
+        _cleanup_image_ Image *now = NULL;
+
+        int r = image_open(make->settings.root_dir, make->request->definition->name, &now);
+        if (r < 0 && r != -ENOENT)
+                return fail_errno(make, r, "look at what is there");
+        if (!now != !make->current || (now && now->generation != make->current->generation))
+                return fail_errno(make, -EBUSY, "");
+        return 0;
 }
 
 /* What stands for the present state of the base: "NAME@3". */
@@ -104,7 +121,7 @@ static int begin_with_current(Make *make) {
         begin(make, "Copying the present tree");
         int r = staging_open_copy(make->settings.root_dir, make->request->definition->name, make->current,
                                   make->request->cancel_fd, &make->staging);
-        return r < 0 ? fail_errno(make, r, "copy the present tree") : 0;
+        return r < 0 ? fail_errno(make, r, "copy the present tree") : look_again(make);
 }
 
 static int begin_with_base(Make *make) {
@@ -113,7 +130,7 @@ static int begin_with_base(Make *make) {
 
         int r = generation_load_of(root_dir, make->base, &known);
         if (r >= 0)
-                r = source_describe(make->request->definition, &make->source.description);
+                r = string_replace(&make->source.description, make->description);
         if (r >= 0)
                 r = base_digest(make, &make->source.digest);
         if (r >= 0)
@@ -128,7 +145,7 @@ static int begin_with_base(Make *make) {
         begin(make, "Copying the image that it is made from");
         r = staging_open_copy(root_dir, make->request->definition->name, make->base, make->request->cancel_fd,
                               &make->staging);
-        return r < 0 ? fail_errno(make, r, "copy the image that it is made from") : 0;
+        return r < 0 ? fail_errno(make, r, "copy the image that it is made from") : look_again(make);
 }
 
 /* Into an empty tree. Returns 1 when the source has nothing new, and nothing was filled in. */
@@ -167,18 +184,19 @@ static int fill(Make *make) {
 }
 
 static int begin_with_source(Make *make) {
-        _cleanup_free_ char *description = NULL, *step = NULL;
+        _cleanup_free_ char *step = NULL;
         const Definition *definition = make->request->definition;
 
-        int r = source_describe(definition, &description);
-        if (r >= 0)
-                r = string_printf(&step, "Making it from %s", description);
+        int r = string_printf(&step, "Making it from %s", make->description);
         if (r < 0)
-                return fail_errno(make, r, "describe its source");
+                return r;
         begin(make, step);
         r = make->current ? staging_open_empty(make->settings.root_dir, definition->name, &make->staging) :
                             staging_open(make->settings.root_dir, definition->name, &make->staging);
-        return r < 0 ? fail_errno(make, r, "make a directory for it") : fill(make);
+        if (r < 0)
+                return fail_errno(make, r, "make a directory for it");
+        r = look_again(make);
+        return r < 0 ? r : fill(make);
 }
 
 /* Must the image be made anew from its source? Only some sources can tell without being asked. */
@@ -186,7 +204,9 @@ static int wants_source(const Make *make, bool *ret) {
         const Definition *definition = make->request->definition;
         _cleanup_free_ char *digest = NULL;
 
-        *ret = !make->current || definition->recreate;
+        /* An image that was made by hand stays as it is, but for what the playbook does. */
+        *ret = !make->current || definition->recreate ||
+               (make->known->source && !streq(make->known->source, make->description));
         switch (definition->source) {
         case SOURCE_NONE:
                 *ret = false;
@@ -295,9 +315,10 @@ static int give_name(Make *make) {
                 return fail(make, r, "there is something of its name by now");
         if (r < 0)
                 return fail_errno(make, r, "give it its name");
-        /* Those that jobs still use go later. */
-        (void) generations_collect_locked(&make->staging, NULL);
         make->result->outcome = make->current ? MAKE_UPDATED : MAKE_CREATED;
+        /* Those that jobs still use go later; we do not use it any more. */
+        image_free(TAKE_PTR(make->current));
+        (void) generations_collect_locked(&make->staging, NULL);
         return 0;
 }
 
@@ -335,6 +356,7 @@ int make_image(const MakeRequest *request, MakeResult *ret) {
         }
         staging_done(&make.staging);
         source_result_done(&make.source);
+        free(make.description);
         image_free(make.base);
         image_free(make.current);
         generation_free(make.known);
