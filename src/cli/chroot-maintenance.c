@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/lines.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "base/string.h"
@@ -21,7 +22,6 @@
 #include "image/publish.h"
 
 #define JOBS_MAX 64
-#define LINE_BYTES_MAX 1024
 
 /* One image of the list. Each is made by a process of its own, which tells what came of it by its exit status. */
 typedef enum ItemState {
@@ -44,8 +44,7 @@ typedef struct Item {
         ItemState state;
         pid_t pid;
         int output_fd;
-        char line[LINE_BYTES_MAX]; /* not ended yet */
-        size_t length;
+        Lines output;
         uint64_t begin_usec, end_usec;
 } Item;
 
@@ -76,13 +75,20 @@ static int find_names(const Invocation *invocation, bool *bad_files, char ***ret
         return r;
 }
 
+/* What is printed by several at once is told apart by the image's name. */
+static void on_line(void *userdata, const char *line) {
+        const Item *item = userdata;
+
+        fprintf(stderr, "%s: %s\n", item->name, line);
+}
+
 static void add_item(Maintenance *m, const char *name) {
         Item *item = &m->items[m->n];
 
         for (size_t i = 0; i < m->n; i++)
                 if (streq(m->items[i].name, name))
                         return;
-        *item = (Item){ .name = strdup(name), .output_fd = -EBADF };
+        *item = (Item){ .name = strdup(name), .output_fd = -EBADF, .output = { .on_line = on_line, .userdata = item } };
         if (!item->name)
                 return;
         m->n++;
@@ -122,25 +128,13 @@ static int refuse_cycles(Maintenance *m) {
         return 0;
 }
 
-/* What is printed by several at once is told apart by the image's name. */
-static void forward(Item *item, const char *data, size_t size) {
-        for (size_t i = 0; i < size; i++) {
-                if (data[i] != '\n')
-                        item->line[item->length++] = data[i];
-                if (item->length > 0 && (data[i] == '\n' || item->length == sizeof(item->line) - 1)) {
-                        fprintf(stderr, "%s: %.*s\n", item->name, (int) item->length, item->line);
-                        item->length = 0;
-                }
-        }
-}
-
 /* Returns false when there is nothing more to come. */
 static bool read_output(Item *item) {
         char data[4096];
         ssize_t n;
 
         while ((n = read(item->output_fd, data, sizeof(data))) > 0)
-                forward(item, data, (size_t) n);
+                lines_feed(&item->output, data, (size_t) n);
         return n < 0 && (errno == EAGAIN || errno == EINTR);
 }
 
@@ -216,7 +210,7 @@ static void start_some(Maintenance *m) {
 static void end(Maintenance *m, Item *item) {
         int status;
 
-        forward(item, "\n", 1);
+        lines_end(&item->output);
         closep(&item->output_fd);
         item->output_fd = -EBADF;
         item->state = ITEM_FAILED;

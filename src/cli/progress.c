@@ -88,6 +88,7 @@ void progress_step(void *userdata, const char *step) {
         Progress *progress = userdata;
 
         progress_clear(progress);
+        progress->n_lines = 0; /* what was printed until now went well */
         copy_printable(progress->step, sizeof(progress->step), step);
         log_notice("%s", progress->step);
 }

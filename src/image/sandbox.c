@@ -14,13 +14,13 @@
 #include <sys/wait.h>
 
 #include "base/fd.h"
+#include "base/lines.h"
 #include "base/process.h"
 #include "image/confine.h"
 
 /* What a shell says for a program that it cannot start */
 #define EXIT_CANNOT_START 126
 
-#define LINE_BYTES_MAX 4096
 #define TICK_MSEC 1000
 
 static int exit_status(int status) {
@@ -86,30 +86,9 @@ static int first_process(const Sandbox *sandbox, int output_fd) {
         }
 }
 
-typedef struct Lines {
-        char text[LINE_BYTES_MAX];
-        size_t length;
-} Lines;
-
-/* Carriage returns end lines too: programs draw their progress with them. Overlong lines come in parts. */
-static void feed_lines(const Sandbox *sandbox, Lines *lines, const char *data, size_t size) {
-        for (size_t i = 0; i < size; i++) {
-                bool end = data[i] == '\n' || data[i] == '\r';
-
-                if (!end)
-                        lines->text[lines->length++] = data[i];
-                if ((end && lines->length > 0) || lines->length == sizeof(lines->text) - 1) {
-                        lines->text[lines->length] = 0;
-                        lines->length = 0;
-                        if (sandbox->on_line)
-                                sandbox->on_line(sandbox->userdata, lines->text);
-                }
-        }
-}
-
 /* Until end of file, which comes when the last process has ended. Returns 0, -ECANCELED, or -errno. */
 static int read_output(const Sandbox *sandbox, int fd) {
-        Lines lines = { .length = 0 };
+        Lines lines = { .on_line = sandbox->on_line, .userdata = sandbox->userdata };
 
         for (;;) {
                 struct pollfd pollfds[] = { { .fd = fd, .events = POLLIN },
@@ -128,12 +107,12 @@ static int read_output(const Sandbox *sandbox, int fd) {
                         if (size == 0)
                                 break;
                         if (size > 0)
-                                feed_lines(sandbox, &lines, data, (size_t) size);
+                                lines_feed(&lines, data, (size_t) size);
                 }
                 if (sandbox->on_tick)
                         sandbox->on_tick(sandbox->userdata);
         }
-        feed_lines(sandbox, &lines, "\n", 1);
+        lines_end(&lines);
         return 0;
 }
 

@@ -2,13 +2,15 @@
 #include "maintain/in-tree.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/hash.h"
+#include "base/lines.h"
 #include "base/string.h"
-#include "image/builder.h"
 #include "job/image-machine.h"
 #include "playbook/playbook.h"
 
@@ -44,34 +46,63 @@ static int start(const InTree *in_tree, bool in_place, ImageMachine **ret, char 
         return image_machine_start(&request, ret, ret_problem);
 }
 
-/* Runs a command with its output on our stderr. Returns 0, or -errno with *ret_problem; -EIO when it ended with
- * another exit status than 0. @what completes "... ended with exit status 1". */
-static int run(const ImageMachine *machine, char *const *argv, const char *what, char **ret_problem) {
-        _cleanup_strv_ char **environment = NULL;
+/* What reads a command's output while the command runs. */
+typedef struct Reader {
+        Lines lines;
+        int fd;
+        pthread_t thread;
+} Reader;
+
+static void *read_output(void *userdata) {
+        Reader *reader = userdata;
+        char data[4096];
+        ssize_t n;
+
+        while ((n = read(reader->fd, data, sizeof(data))) > 0 || (n < 0 && errno == EINTR))
+                if (n > 0)
+                        lines_feed(&reader->lines, data, (size_t) n);
+        lines_end(&reader->lines);
+        return NULL;
+}
+
+/* step_run() with both outputs as lines for on_line. */
+static int run_with_lines(const InTree *in_tree, const ImageMachine *machine, StepRequest *request, StepOutcome *ret) {
+        Reader reader = { .lines = { .on_line = in_tree->on_line, .userdata = in_tree->userdata } };
+        int fds[2];
+
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return -errno;
+        reader.fd = fds[0];
+        request->stdout_fd = request->stderr_fd = fds[1];
+        int r = -pthread_create(&reader.thread, NULL, read_output, &reader);
+        if (r == 0) {
+                r = image_machine_run(machine, request, ret);
+                closep(&fds[1]);
+                fds[1] = -EBADF;
+                (void) pthread_join(reader.thread, NULL);
+        }
+        closep(&fds[0]);
+        closep(&fds[1]);
+        return r;
+}
+
+/* Returns 0, or -errno with *ret_problem; -EIO when the command ended with another exit status than 0. @what completes
+ * "... ended with exit status 1". */
+static int run(const InTree *in_tree, const ImageMachine *machine, char *const *argv, const char *what,
+               char **ret_problem) {
         StepRequest request = STEP_REQUEST_PLAIN;
         StepOutcome outcome;
 
-        /* The host's proxies. */
-        int r = builder_environment(&environment);
-        if (r < 0)
-                return r;
         request.argv = argv;
-        request.environment = environment;
-        request.stdout_fd = STDERR_FILENO;
-        request.kill_timeout_usec = machine->settings->kill_timeout_usec;
-        r = image_machine_run(machine, &request, &outcome);
+        int r = run_with_lines(in_tree, machine, &request, &outcome);
         if (r < 0)
                 return r;
-        if (outcome.result == STEP_EXITED && outcome.exited.status == 0)
+        if (outcome.result == STEP_EXITED && outcome.exited.code == CLD_EXITED && outcome.exited.status == 0)
                 return 0;
         if (outcome.result == STEP_CANCELLED)
                 return -ECANCELED;
-        if (outcome.result == STEP_EXITED)
-                r = string_printf(ret_problem, "%s ended with exit status %d", what, outcome.exited.status);
-        else {
-                _cleanup_free_ char *text = image_machine_explain(machine, &outcome);
-                r = text ? string_printf(ret_problem, "%s %s", what, text) : -ENOMEM;
-        }
+        _cleanup_free_ char *text = image_machine_explain(machine, &outcome);
+        r = text ? string_printf(ret_problem, "%s %s", what, text) : -ENOMEM;
         return r < 0 ? r : -EIO;
 }
 
@@ -112,7 +143,7 @@ static int upgrade(const InTree *in_tree, const ImageMachine *machine, bool *cha
         for (char **package = in_tree->definition->packages; r >= 0 && package && *package; package++)
                 r = strv_extend(&argv, *package);
         if (r >= 0)
-                r = run(machine, argv, "the upgrade of its packages", ret_problem);
+                r = run(in_tree, machine, argv, "the upgrade of its packages", ret_problem);
         if (r >= 0)
                 r = packages_hash(in_tree->tree, &after);
         if (r >= 0 && after != before)
@@ -166,7 +197,7 @@ int in_tree_test(const InTree *in_tree, char **ret_problem) {
         int r = start(in_tree, false, &machine, ret_problem);
         if (r < 0)
                 return r;
-        r = run(machine, in_tree->definition->test, "its test (nspawn_runner_test)", ret_problem);
+        r = run(in_tree, machine, in_tree->definition->test, "its test (nspawn_runner_test)", ret_problem);
         int q = image_machine_stop(machine);
         return r < 0 ? r : q;
 }

@@ -21,7 +21,7 @@ typedef struct MakeRequest {
 
         /* What begins now, as in "Running the playbook". */
         void (*on_step)(void *userdata, const char *step);
-        /* A line that the program which fills the tree prints. */
+        /* A line that a program prints which fills the tree or works in it. */
         void (*on_line)(void *userdata, const char *line);
         /* A line of ansible's. */
         void (*on_playbook_line)(void *userdata, const char *line);

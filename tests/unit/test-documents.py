@@ -165,7 +165,8 @@ class Examples(unittest.TestCase):
             seen += 1
             with self.subTest(file=name, line=line):
                 words = shlex.split(found.group(1))
-                result = call(*words, "--help")
+                options = words[:words.index("--")] if "--" in words else words
+                result = call(*options, "--help")
                 self.assertEqual((result.returncode, result.stderr), (0, ""))
         self.assertGreater(seen, 10)
 
