@@ -45,18 +45,18 @@ int open_cancel_fd_logged(void) {
 
 static void explain(const Definition *definition, const Progress *progress, int cancel_fd, int error,
                     const MakeResult *result) {
-        const char *undone = "and nothing of it was left";
+        const char *what = result->existed ? "stays as it was" : "was not made";
 
         if (error == -ECANCELED) {
                 struct signalfd_siginfo info;
                 bool known = read(cancel_fd, &info, sizeof(info)) == sizeof(info);
 
-                log_error("Stopped by %s: image '%s' was not made, %s",
-                          known ? signal_name((int) info.ssi_signo) : "a signal", definition->name, undone);
+                log_error("Stopped by %s: image '%s' %s, and nothing half made was left",
+                          known ? signal_name((int) info.ssi_signo) : "a signal", definition->name, what);
         } else if (result->problem)
-                log_error("Image '%s' was not made: %s", definition->name, result->problem);
+                log_error("Image '%s' %s: %s", definition->name, what, result->problem);
         else
-                log_error_errno(error, "Image '%s' was not made: %m", definition->name);
+                log_error_errno(error, "Image '%s' %s: %m", definition->name, what);
         if (result->said_why)
                 progress_log_last_lines(progress);
 }

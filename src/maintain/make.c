@@ -81,6 +81,7 @@ static int look(Make *make) {
                             definition->name, root_dir);
         if (r < 0)
                 return fail_errno(make, r, "look at what is there");
+        make->result->existed = make->current;
         if (make->current && make->request->only_new)
                 return fail(make, -EEXIST, "there is something called '%s' in '%s' already", definition->name,
                             root_dir);

@@ -34,6 +34,7 @@ typedef struct MakeResult {
         MakeOutcome outcome;
         uint64_t generation; /* number of the new one; 0 for MAKE_UNCHANGED */
         char *problem;       /* of a failure: a sentence, without the image's name */
+        bool existed;        /* there was an image before, which a failure leaves as it was */
         bool said_why;       /* the program that failed has printed why, on on_line */
 } MakeResult;
 

@@ -24,7 +24,7 @@ static void test_pieces(void **state _unused_) {
 
         lines_feed(&lines, "one\ntw", 6);
         assert_string_equal(seen.text, "one|");
-        lines_feed(&lines, "o\r\n\n 50%\r100%\r", 15);
+        lines_feed(&lines, "o\r\n\n 50%\r100%\r", 14);
         lines_feed(&lines, "end", 3);
         assert_string_equal(seen.text, "one|two| 50%|100%|");
         lines_end(&lines);
