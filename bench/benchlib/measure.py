@@ -279,6 +279,8 @@ def make_image(source, target, files):
         for each in {path, real}:
             os.makedirs(os.path.dirname(target + each), exist_ok=True)
             sh("cp", "-a", source + each, target + each)
+    if not os.path.exists(f"{target}/bin/sh"):
+        os.symlink("bash", f"{target}/bin/sh")
     for directory in ("dev", "proc", "sys", "run", "tmp", "root", "var/tmp"):
         os.makedirs(f"{target}/{directory}", exist_ok=True)
 

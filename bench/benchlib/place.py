@@ -96,18 +96,18 @@ class Place:
     @property
     def btrfs_root(self):
         if self._btrfs_root is None:
-            self._btrfs_root = self.make_btrfs("btrfs", 16)
+            self._btrfs_root = self.make_file_system("btrfs", 16)
             self.add_subvolume(self._image, f"{self._btrfs_root}/image")
         return self._btrfs_root
 
-    def make_btrfs(self, name, size_gib):
-        """A fresh btrfs in a file, mounted. Returns its mount point."""
-        if not shutil.which("mkfs.btrfs"):
-            raise BenchError("mkfs.btrfs is missing (package btrfs-progs); --only can leave btrfs out")
-        backing, point = f"{self.scratch}/{name}.raw", f"{self.scratch}/{name}"
+    def make_file_system(self, kind, size_gib):
+        """A fresh btrfs or xfs in a file, mounted. Returns its mount point."""
+        if not shutil.which(f"mkfs.{kind}"):
+            raise BenchError(f"mkfs.{kind} is missing (package {kind}progs or {kind}-progs); --only can leave it out")
+        backing, point = f"{self.scratch}/{kind}.raw", f"{self.scratch}/{kind}"
         with open(backing, "wb") as f:
             f.truncate(size_gib << 30)
-        sh("mkfs.btrfs", "-q", backing)
+        sh(f"mkfs.{kind}", "-q", backing)
         os.mkdir(point)
         device = self._attach(backing)
         sh("mount", device, point)

@@ -23,7 +23,7 @@ typedef struct Make {
         Image *current;    /* held; NULL: there is none yet */
         Generation *known; /* of current */
         Image *base;       /* SOURCE_FROM: the image to copy, held */
-        char *description; /* of the source */
+        char *description; /* of the source; NULL: it has none */
         Staging staging;
         SourceResult source; /* of a fresh tree */
         bool changed;        /* the tree differs from the current one */
@@ -68,7 +68,7 @@ static int look(Make *make) {
         const Definition *definition = make->request->definition;
         const char *root_dir = make->settings.root_dir;
 
-        int r = source_describe(definition, &make->description);
+        int r = definition->source == SOURCE_NONE ? 0 : source_describe(definition, &make->description);
         if (r < 0)
                 return fail_errno(make, r, "describe its source");
         r = generation_hold_reference(root_dir, definition->name, &make->current);
@@ -207,7 +207,7 @@ static int wants_source(const Make *make, bool *ret) {
 
         /* An image that was made by hand stays as it is, but for what the playbook does. */
         *ret = !make->current || definition->recreate ||
-               (make->known->source && !streq(make->known->source, make->description));
+               (make->known->source && !streq_null(make->known->source, make->description));
         switch (definition->source) {
         case SOURCE_NONE:
                 *ret = false;
