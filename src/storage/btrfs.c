@@ -7,6 +7,7 @@
 #include "base/process.h"
 #include "base/string.h"
 #include "storage/root-mount.h"
+#include "storage/skeleton.h"
 #include "storage/subvolume.h"
 
 /* The job's root below the layer: always a subvolume, so that it goes in one step, however big it grew. */
@@ -35,14 +36,16 @@ static int reflink_tree(int image_fd, int target_fd) {
 }
 
 static int btrfs_create(int image_fd, int layer_fd) {
-        if (btrfs_is_subvolume(image_fd))
-                return btrfs_subvolume_snapshot(image_fd, layer_fd, ROOT);
-
-        int r = btrfs_subvolume_create(layer_fd, ROOT);
+        bool shared = btrfs_is_subvolume(image_fd);
+        int r = shared ? btrfs_subvolume_snapshot(image_fd, layer_fd, ROOT) : btrfs_subvolume_create(layer_fd, ROOT);
         if (r < 0)
                 return r;
         _cleanup_close_ int root_fd = open_directory_at(layer_fd, ROOT, false, 0);
-        return root_fd < 0 ? root_fd : reflink_tree(image_fd, root_fd);
+        if (root_fd < 0)
+                return root_fd;
+        if (!shared)
+                r = reflink_tree(image_fd, root_fd);
+        return r < 0 ? r : skeleton_complete(root_fd);
 }
 
 static int btrfs_mount(const StorageMount *layer) {

@@ -2,6 +2,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "storage/root-mount.h"
+#include "storage/skeleton.h"
 
 /* No layer at all: what is done to the root stays in the tree, which nobody else uses. */
 
@@ -14,8 +15,10 @@ static int tree_create(int image_fd _unused_, int layer_fd _unused_) {
 }
 
 static int tree_mount(const StorageMount *mount) {
+        int r = skeleton_complete(mount->image_fd);
+        if (r < 0)
+                return r;
         _cleanup_close_ int mount_fd = mount_clone(mount->image_fd, "", mount->userns_fd);
-
         return mount_fd < 0 ? mount_fd : mount_attach(mount_fd, mount->target);
 }
 

@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "base/string.h"
 #include "storage/resolver.h"
+#include "storage/skeleton.h"
 #include "storage/storage.h"
 #include "storage/subvolume.h"
 
@@ -170,6 +171,29 @@ static void test_resolver(void **state) {
         assert_string_equal(copy, host);
 }
 
+/* What is missing is made, links only to what is there; what is there stays as it is. */
+static void test_skeleton(void **state) {
+        _cleanup_close_ int dir_fd = open_directory(state);
+        char target[16] = "";
+        struct stat st;
+
+        assert_int_equal(mkdirat(dir_fd, "usr", 0700), 0);
+        assert_int_equal(mkdirat(dir_fd, "usr/bin", 0755), 0);
+        assert_int_equal(symlinkat("/nowhere", dir_fd, "var"), 0);
+        make_file(dir_fd, "sys");
+        assert_int_equal(skeleton_complete(dir_fd), 0);
+        assert_int_equal(fstatat(dir_fd, "usr", &st, AT_SYMLINK_NOFOLLOW), 0);
+        assert_int_equal(st.st_mode, S_IFDIR | 0700);
+        assert_int_equal(fstatat(dir_fd, "tmp", &st, AT_SYMLINK_NOFOLLOW), 0);
+        assert_int_equal(st.st_mode, S_IFDIR | 01777);
+        assert_int_equal(readlinkat(dir_fd, "var", target, sizeof(target)), strlen("/nowhere"));
+        assert_int_equal(readlinkat(dir_fd, "bin", target, sizeof(target)), strlen("usr/bin"));
+        assert_memory_equal(target, "usr/bin", strlen("usr/bin"));
+        assert_false(is_there(dir_fd, "lib") || is_there(dir_fd, "lib64"));
+        assert_true(is_there(dir_fd, "proc") && is_there(dir_fd, "run") && is_there(dir_fd, "dev"));
+        assert_int_equal(skeleton_complete(dir_fd), 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_table),
@@ -179,6 +203,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_remove_any, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_remove_symlink, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_btrfs_elsewhere, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_skeleton, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_resolver, setup_directory, teardown_directory),
         };
 
