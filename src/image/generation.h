@@ -23,7 +23,7 @@ typedef struct Generation {
         uint64_t published_usec; /* and when it became the current one, the last time */
         uint64_t keep;    /* generations to keep while this one is current, itself included; 0: GENERATIONS_KEPT */
         char *source;     /* such as "suite bookworm"; all of these may be NULL */
-        char *digest;     /* of what the source had, where sources have one */
+        char *digest;     /* of what the source had, or of what was said about it (image/source.h) */
         char *definition; /* file */
         char **env;       /* of an OCI image's configuration: NAME=VALUE, */
         char *working_dir;

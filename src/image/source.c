@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/hash.h"
 #include "base/string.h"
 #include "image/builder.h"
 #include "image/sandbox.h"
@@ -80,6 +81,33 @@ int source_describe(const Definition *definition, char **ret) {
         description[strcspn(description, "\r\n")] = 0;
         *ret = TAKE_PTR(description);
         return 0;
+}
+
+static void hash_list(Hash *hash, char *const *list) {
+        uint64_t n = strv_length(list);
+
+        hash_update(hash, &n, sizeof(n));
+        for (char *const *text = list; text && *text; text++)
+                hash_string(hash, *text);
+}
+
+int source_recipe(const Definition *definition, char **ret) {
+        static const uint8_t key[16] = "recipe";
+        Hash hash;
+
+        hash_init(&hash, key);
+        if (definition->source == SOURCE_SUITE) {
+                hash_string(&hash, definition->suite);
+                hash_string(&hash, definition->mirror);
+                hash_string(&hash, definition->variant);
+                hash_string(&hash, definition->keyring);
+                hash_list(&hash, definition->components);
+                /* Packages that are added later are installed in the tree that is there. */
+        } else if (definition->source == SOURCE_COMMAND)
+                hash_list(&hash, definition->create_command);
+        else
+                return string_replace(ret, NULL);
+        return string_printf(ret, "recipe:%016llx", (unsigned long long) hash_finish(&hash));
 }
 
 static int add_environment(const SourceRequest *request, SourceTrust trust, char *const *more, char ***environment) {
@@ -192,6 +220,8 @@ int source_fill(const SourceRequest *request, SourceResult *ret, char **ret_prob
         r = source->fill(request, &result, ret_problem);
         if (r == 0 && !result.unchanged)
                 r = complete_tree(request->target, result.description, ret_problem);
+        if (r == 0 && !result.digest)
+                r = source_recipe(request->definition, &result.digest);
         if (r != 0)
                 return r;
         *ret = result;

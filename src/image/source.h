@@ -22,7 +22,7 @@ typedef struct SourceRequest {
 
 typedef struct SourceResult {
         char *description; /* such as "suite bookworm" or "oci docker://registry.example/group/name:tag" */
-        char *digest;      /* "sha256:..." of what the source had; NULL where sources have none */
+        char *digest;      /* "sha256:..." of what the source had, or that of source_recipe() */
         char **env;        /* of an OCI image's configuration: NAME=VALUE; NULL: none */
         char *working_dir; /* the same; NULL: none */
         char *user;        /* USER[:GROUP], the same; NULL: none */
@@ -61,6 +61,10 @@ int source_build(const SourceRequest *request, const BuildPlan *plan);
 
 /* "suite bookworm", "oci docker://...": what goes into `SourceResult.description`; "from NAME" too. 0 or -errno. */
 int source_describe(const Definition *definition, char **ret);
+
+/* "recipe:...": stands for all that the definition says about a suite or a create_command, where nothing else tells
+ * whether the tree would be made as before; NULL for other sources. 0 or -errno. */
+int source_recipe(const Definition *definition, char **ret);
 
 extern const Source source_suite, source_command, source_tarball, source_oci;
 

@@ -204,6 +204,7 @@ static int begin_with_source(Make *make) {
 static int wants_source(const Make *make, bool *ret) {
         const Definition *definition = make->request->definition;
         _cleanup_free_ char *digest = NULL;
+        int r = 0;
 
         /* An image that was made by hand stays as it is, but for what the playbook does. */
         *ret = !make->current || definition->recreate ||
@@ -214,7 +215,10 @@ static int wants_source(const Make *make, bool *ret) {
                 return 0;
         case SOURCE_SUITE:
         case SOURCE_COMMAND:
-                return 0;
+                r = source_recipe(definition, &digest);
+                if (r >= 0 && !*ret)
+                        *ret = make->known->digest && !streq(make->known->digest, digest);
+                return r;
         case SOURCE_OCI:
         case SOURCE_TARBALL:
                 *ret = true;
@@ -222,7 +226,7 @@ static int wants_source(const Make *make, bool *ret) {
         case SOURCE_FROM:
                 if (*ret)
                         return 0;
-                int r = base_digest(make, &digest);
+                r = base_digest(make, &digest);
                 *ret = !streq_null(digest, make->known->digest);
                 return r;
         }

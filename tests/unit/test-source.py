@@ -107,7 +107,7 @@ class Commands(Sources):
         self.assertEqual((target / "bin/pwd").read_text(), f"{self.outside}\n")
         self.assertEqual(printed, "made\ntwice\n")
         self.assertTrue(result["description"].startswith("command test -z"))
-        self.assertNotIn("digest", result)
+        self.assertRegex(result["digest"], r"^recipe:[0-9a-f]{16}$")
         for name, mode in (("usr", 0o755), ("etc", 0o755), ("root", 0o700), ("tmp", 0o1777)):
             self.assertEqual(stat.S_IMODE((target / name).stat().st_mode), mode, name)
 
