@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Maintenance by source: upgrades of suites, OCI images and tarballs by digest, and what playbooks do to each."""
+
+import functools
+import hashlib
+import http.server
+import os
+import subprocess
+import threading
+from pathlib import Path
+from typing import Callable, Iterator
+
+import pytest
+
+import host
+import ociimage
+from jobspec import Job
+from lab import IMAGE, Lab, Site
+from maintenance import assert_settled, copy_of, define, generations, maintain, output
+
+CONTROL = """\
+Package: {name}
+Version: {version}
+Architecture: all
+Maintainer: Tests <tests@example.org>
+Description: for a test
+"""
+
+# Stands in for mmdebstrap: the tree, with a repository of the test's own as the only one.
+MMDEBSTRAP = """\
+#!/bin/sh -e
+for argument; do case $argument in /*) target=$argument;; esac; done
+echo "$@" >>{log}
+cp -a --reflink=auto {image}/. $target
+rm -rf $target/etc/apt/sources.list* $target/etc/apt/apt.conf.d/*proxy*
+echo 'deb [trusted=yes] http://127.0.0.1:{port} ./' >$target/etc/apt/sources.list
+"""
+
+
+@pytest.fixture(name="images")
+def fixture_images(make_site: Callable[..., Site], tmp_path: Path) -> Iterator[Site]:
+    """A site without any image."""
+    root = tmp_path / "images"
+    root.mkdir()
+    yield make_site(root=root)
+    host.remove_tree(root)
+
+
+@pytest.fixture(name="xfs_images")
+def fixture_xfs_images(lab: Lab, make_site: Callable[..., Site]) -> Iterator[Site]:
+    """The same where copies cost nothing."""
+    where = lab.base / "suite"
+    lab.mount_new("xfs", where, "2G")
+    try:
+        yield make_site(root=where)
+    finally:
+        subprocess.run(["umount", where], check=True)
+        where.rmdir()
+        where.with_suffix(".xfs").unlink()
+
+
+class Repository:
+    """Packages by HTTP on loopback."""
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+        directory.mkdir()
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            """Says nothing."""
+
+            def log_message(self, *_: object) -> None:  # pylint: disable=arguments-differ
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0),
+                                                      functools.partial(Handler, directory=str(directory)))
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self.server.server_port
+
+    def add(self, name: str, version: str) -> None:
+        """Makes a package with a configuration file, and has it in the list alone of its name."""
+        tree = self.directory / f"tree-{name}"
+        (tree / "DEBIAN").mkdir(parents=True, exist_ok=True)
+        (tree / "etc").mkdir(exist_ok=True)
+        (tree / "DEBIAN/control").write_text(CONTROL.format(name=name, version=version))
+        (tree / "DEBIAN/conffiles").write_text(f"/etc/{name}\n")
+        (tree / "etc" / name).write_text(f"of version {version}\n")
+        for old in self.directory.glob(f"{name}_*"):
+            old.unlink()
+        subprocess.run(["dpkg-deb", "--root-owner-group", "--build", tree, self.directory / f"{name}_{version}.deb"],
+                       check=True, capture_output=True)
+        text = ""
+        for file in sorted(self.directory.glob("*.deb")):
+            data = file.read_bytes()
+            control = subprocess.run(["dpkg-deb", "--field", file], check=True, capture_output=True, text=True).stdout
+            text += (f"{control}Filename: ./{file.name}\nSize: {len(data)}\n"
+                     f"SHA256: {hashlib.sha256(data).hexdigest()}\n\n")
+        (self.directory / "Packages").write_text(text)
+
+
+@pytest.fixture(name="repository")
+def fixture_repository(tmp_path: Path) -> Iterator[Repository]:
+    """As long as the test."""
+    made = Repository(tmp_path / "repository")
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+def test_suite(xfs_images: Site, lab: Lab, repository: Repository) -> None:
+    """Made once, then upgraded in a copy: published if a package changed, with those that the definition names by now.
+    Configuration files that were changed stay, and nobody is asked. What the archive cannot give leaves the image as it
+    was; another mirror makes it anew."""
+    site, log = xfs_images, xfs_images.directory / "log"
+    programs = site.directory / "bin"
+    programs.mkdir()
+    (programs / "mmdebstrap").write_text(MMDEBSTRAP.format(log=log, image=lab.image(), port=repository.port))
+    (programs / "mmdebstrap").chmod(0o755)
+    env = {"PATH": f"{programs}:{os.environ['PATH']}", "no_proxy": "127.0.0.1"}
+    repository.add("lab-one", "1")
+    repository.add("lab-two", "1")
+
+    def versions() -> str:
+        return output(site, IMAGE, "dpkg-query -W -f '${Package} ${Version}\\n' 'lab-*'; "
+                                   "cat /etc/lab-two; ls /var/lib/apt/lists")
+
+    define(site, IMAGE, "chroot_suite: bookworm", "mirror: http://mirror.example/debian")
+    report = maintain(site, env=env)
+    assert report.results == {IMAGE: "created"}, report
+    report = maintain(site, env=env)
+    assert report.results == {IMAGE: "unchanged"} and "Upgrading its packages" in report.says(IMAGE), report
+
+    define(site, IMAGE, "chroot_suite: bookworm", "mirror: http://mirror.example/debian",
+           "packages: [lab-one, lab-two]", tasks="""\
+           - raw: test -e /marker || { echo ours >/etc/lab-two; touch /marker; }
+             changed_when: no
+           """)
+    report = maintain(site, env=env)
+    assert report.results == {IMAGE: "updated"}, report
+    assert versions() == "lab-one 1\nlab-two 1\nours\n"
+
+    repository.add("lab-two", "2")
+    report = maintain(site, env=env)
+    assert report.results == {IMAGE: "updated"}, report
+    assert versions() == "lab-one 1\nlab-two 2\nours\n"
+    done = site.call("chroot-diff", IMAGE)
+    assert "lab-two" in done.stdout and "lab-one" not in done.stdout, str(done)
+    assert maintain(site, env=env).results == {IMAGE: "unchanged"}
+    assert len(log.read_text().splitlines()) == 1 and generations(site)[IMAGE]["generation"] == 3
+
+    (repository.directory / "Packages").write_text("")
+    define(site, IMAGE, "chroot_suite: bookworm", "mirror: http://mirror.example/debian", "packages: [lab-none]")
+    report = maintain(site, env=env)
+    assert report.status == 1 and report.results == {IMAGE: "failed"}, report
+    assert "Unable to locate package lab-none" in report.says(IMAGE), report
+    assert "the upgrade of its packages ended with exit status 100" in report.says(IMAGE), report
+    assert versions() == "lab-one 1\nlab-two 2\nours\n"
+
+    define(site, IMAGE, "chroot_suite: bookworm", "mirror: http://other.example/debian")
+    report = maintain(site, env=env)
+    assert report.results == {IMAGE: "updated"} and "http://other.example/debian" in log.read_text(), report
+    assert "no packages found" in output(site, IMAGE, "dpkg-query -W 'lab-*' 2>&1 || true")
+    assert_settled(site)
+
+
+def test_oci(images: Site) -> None:
+    """Fetched again only if the digest is another one; what its configuration says reaches jobs, also through `from`."""
+    layout = images.directory / "layout"
+    first = ociimage.busybox_layout(layout, Env=["COLOUR=blue"], WorkingDir="/dir")
+    define(images, "busy", f"oci: oci:{layout}:image", "shell: /bin/sh")
+    define(images, "child", "from: busy", "shell: /bin/sh", tasks="- raw: echo played >/played\n  changed_when: no\n")
+    report = maintain(images)
+    assert report.status == 0 and report.results == {"busy": "created", "child": "created"}, report
+    rows = generations(images)
+    assert (rows["busy"]["digest"], rows["busy"]["source"]) == (first, f"oci oci:{layout}:image"), rows
+    assert rows["child"]["source"] == "from busy"
+    assert maintain(images).results == {"busy": "unchanged", "child": "unchanged"}
+    script = "echo $COLOUR; ls /dir; test ! -e /played || cat /played"
+    with images.started(Job(image="busy")) as build:
+        assert build.run_script(script, raw=True).stdout == b"blue\nstays\n"
+    with images.started(Job(image="child")) as build:
+        assert build.run_script(script, raw=True).stdout == b"blue\nstays\nplayed\n"
+
+    second = ociimage.busybox_layout(layout, lambda tar: tar.add("dir/third", b"3"), Env=["COLOUR=red"])
+    assert first != second
+    assert maintain(images).results == {"busy": "updated", "child": "updated"}
+    assert generations(images)["busy"]["digest"] == second
+    with images.started(Job(image="child")) as build:
+        assert build.run_script(script, raw=True).stdout == b"red\nstays\nthird\nplayed\n"
+
+    (layout / "index.json").write_text("{}")
+    report = maintain(images)
+    assert report.status == 1 and report.results == {"busy": "failed", "child": "failed"}, report
+    assert generations(images)["busy"]["digest"] == second
+    assert_settled(images)
+
+
+def pack(tree: Path, file: Path) -> str:
+    """An archive of a tree; returns its sha256."""
+    subprocess.run(["tar", "-C", tree, "--numeric-owner", "-cf", file, "."], check=True)
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_tarball(images: Site, lab: Lab, tmp_path: Path) -> None:
+    """Unpacked again only if it is another one; with the wrong sha256, never."""
+    file, tree = tmp_path / "tree.tar", tmp_path / "tree"
+    subprocess.run(["cp", "-a", lab.tiny_image(), tree], check=True)
+    digest = pack(tree, file)
+    path = define(images, "one", f"tarball: {file}")
+    assert maintain(images).results == {"one": "created"}
+    assert generations(images)["one"]["digest"] == f"sha256:{digest}"
+    os.utime(file)
+    assert maintain(images).results == {"one": "unchanged"}
+
+    (tree / "new").write_text("new\n")
+    digest = pack(tree, file)
+    define(images, "one", f"tarball: {file}", f'tarball_sha256: "{"0" * 64}"')
+    report = maintain(images)
+    assert report.status == 1 and digest in report.says("one") and not (images.root / "one/new").exists(), report
+    define(images, "one", f"tarball: {file}", f'tarball_sha256: "{digest.upper()}"')
+    report = maintain(images)
+    assert report.status == 0 and report.results == {"one": "updated"}, report
+    assert output(images, "one", "cat /new") == "new\n"
+
+    for data, words in ((None, "cannot be read"), (b"no archive", "was not made"), (file.read_bytes()[:50000], "tar")):
+        file.unlink(missing_ok=True)
+        if data:
+            file.write_bytes(data)
+        define(images, "one", f"tarball: {file}")
+        report = maintain(images)
+        assert report.status == 1 and words in report.says("one"), report
+    assert output(images, "one", "cat /new") == "new\n"
+    path.unlink()
+    assert_settled(images)
+
+
+def test_playbook(images: Site, lab: Lab) -> None:
+    """Played at each maintenance in a copy that is published if a task changed something, and only if none failed."""
+    counter = images.directory / "counter"
+    counter.write_text("0\n")
+
+    def play(tasks: str) -> str:
+        define(images, "one", command=copy_of(lab.tiny_image(), "echo made >$ROOT/made"), tasks=tasks)
+        report = maintain(images)
+        assert report.status == (0 if report.results["one"] != "failed" else 1), report
+        return report.results["one"]
+
+    once = "- raw: test -e /marker || { echo changed >/marker; echo did; }\n  register: it\n" \
+           "  changed_when: it.stdout != \"\"\n"
+    assert play(once) == "created"
+    assert play(once) == "unchanged"
+    assert generations(images)["one"]["generation"] == 1
+    assert play(once + "- raw: echo more >/more\n") == "updated"
+    assert play(once + "- raw: rm /more\n- raw: echo the reason >&2; exit 1\n") == "failed"
+    assert output(images, "one", "cat /more") == "more\n" and generations(images)["one"]["generation"] == 2
+    assert_settled(images)
+
+
+def test_playbook_needs(images: Site, lab: Lab) -> None:
+    """An image without python and a playbook that needs it: a hint, and no image."""
+    path = define(images, "one", command=copy_of(lab.tiny_image()))
+    path.write_text(path.read_text().replace("gather_facts: no", "gather_facts: yes") + "  tasks: [{ping: }]\n")
+    report = maintain(images)
+    assert report.status == 1 and "has no python" in report.says("one"), report
+    assert "gather_facts: no" in report.says("one") and not (images.root / "one").exists(), report
+    assert_settled(images)
