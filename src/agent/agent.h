@@ -8,7 +8,7 @@
 /* The agent inside the container. It runs as root of the container, among the processes of a job that may be
  * hostile: it protects the host from nothing (the kernel does), and has to stay alive for honest jobs. */
 
-#ifndef AGENT_DIR /* the tests, which are not root, have their own */
+#ifndef AGENT_DIR /* the tests have their own */
 #define AGENT_DIR "/run/nspawn-runner"
 #endif
 #define AGENT_PATH "/run/nspawn-runner-agent" /* where the host binds this binary */

@@ -75,7 +75,7 @@ static int write_script(int source_fd, const Account *account, char *ret_path, s
         if (mkdir(AGENT_DIR, 0700) < 0 && errno != EEXIST)
                 return -errno;
         /* The pid: this agent may have been started again by the container's systemd. */
-        snprintf(path, sizeof(path), AGENT_DIR "/script.%d.%u", (int) getpid(), counter++);
+        snprintf(path, sizeof(path), "%s/script.%d.%u", AGENT_DIR, (int) getpid(), counter++);
         _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0700);
         if (fd < 0)
                 return -errno;

@@ -74,6 +74,26 @@ static CheckResult check_ansible(_unused_ const Invocation *invocation, char ret
         return program_exists("ansible-playbook") ? CHECK_OK : check_say(CHECK_MISSING, ret_detail, "not in PATH");
 }
 
+/* The first of @programs that is not there. */
+static CheckResult check_programs(const char *const *programs, size_t n, char ret_detail[static CHECK_DETAIL_MAX]) {
+        for (size_t i = 0; i < n; i++)
+                if (!program_exists(programs[i]))
+                        return check_say(CHECK_MISSING, ret_detail, "%s is not in PATH", programs[i]);
+        return CHECK_OK;
+}
+
+static CheckResult check_oci(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        static const char *const programs[] = { "skopeo", "umoci" };
+
+        return check_programs(programs, ELEMENTSOF(programs), ret_detail);
+}
+
+static CheckResult check_tarball(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        static const char *const programs[] = { "tar", "curl" };
+
+        return check_programs(programs, ELEMENTSOF(programs), ret_detail);
+}
+
 static CheckResult check_gitlab_runner(_unused_ const Invocation *invocation,
                                        char ret_detail[static CHECK_DETAIL_MAX]) {
         return program_exists("gitlab-runner") ? CHECK_OK : check_say(CHECK_MISSING, ret_detail, "not in PATH");
@@ -136,6 +156,10 @@ const Check doctor_program_checks[] = {
         { "mmdebstrap or debootstrap", check_builder, check_optional, "chroot-create makes images with it",
           "install mmdebstrap" },
         { "ansible", check_ansible, check_optional, "it runs the playbooks of images", "install ansible" },
+        { "skopeo, umoci", check_oci, check_optional, "they fetch and unpack images of registries",
+          "install skopeo and umoci" },
+        { "tar, curl", check_tarball, check_optional, "they unpack and fetch archives for images",
+          "install tar and curl" },
         { "gitlab-runner", check_gitlab_runner, check_optional, "it fetches jobs from GitLab",
           "install it from GitLab's packages" },
         { 0 },

@@ -36,6 +36,8 @@ static void check_groups(const Account *account, const char *expected, size_t i)
         assert_row(streq(text, expected), i, text);
 }
 
+char agent_dir[256];
+
 static void test_find(void **state) {
         static const struct {
                 const char *user;

@@ -47,11 +47,14 @@ static void call_done(Call *call) {
 }
 #define _cleanup_call_ _cleanup_(call_done)
 
+char agent_dir[256];
+
 static int setup_lab(void **state) {
         void *directory;
 
-        if (setup_directory(&directory) < 0 || remove_tree_at(AT_FDCWD, AGENT_DIR) < 0)
+        if (setup_directory(&directory) < 0 || chmod(directory, 0711) < 0)
                 return -1;
+        snprintf(agent_dir, sizeof(agent_dir), "%s/agent", (const char *) directory);
         Lab *lab = calloc(1, sizeof(Lab));
         lab->directory = directory;
         _cleanup_close_ int listen_fd = channel_listen(lab->directory);
@@ -329,7 +332,7 @@ static void test_input(void **state) {
 }
 
 /* Looked up in the PATH of the step. */
-static void test_program_lookup(void **state) {
+static void test_exec_lookup(void **state) {
         const Lab *lab = *state;
         _cleanup_free_ char *path = NULL;
         _cleanup_close_ int dir_fd = open(lab->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -471,7 +474,7 @@ static void test_default_shell(void **state) {
         assert_non_null(startswith(out, access("/bin/bash", X_OK) >= 0 ? "/bin/bash\n" : "/bin/sh\n"));
 }
 
-static void test_no_shell(void **state) {
+static void test_exec_no_shell(void **state) {
         const Lab *lab = *state;
         _cleanup_free_ char *not_executable = NULL;
         _cleanup_close_ int dir_fd = open(lab->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -786,12 +789,12 @@ int main(int argc, char *argv[]) {
                 WITH_LAB(test_environment),
                 WITH_LAB(test_default_shell),
                 WITH_LAB(test_input),
-                WITH_LAB(test_program_lookup),
+                WITH_LAB(test_exec_lookup),
                 WITH_LAB(test_environment_additions),
                 WITH_LAB(test_directory),
                 WITH_LAB(test_no_user),
                 WITH_LAB(test_user),
-                WITH_LAB(test_no_shell),
+                WITH_LAB(test_exec_no_shell),
                 WITH_LAB(test_bad_exec),
                 WITH_LAB(test_cancel),
                 WITH_LAB(test_cancel_nothing),

@@ -327,7 +327,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_failures, setup_directory, teardown_directory),
         };
 
-        if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) < 0) {
+        if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount("", "/", "", MS_PRIVATE | MS_REC, NULL) < 0) {
                 puts("needs root, and a mount namespace");
                 return 77;
         }

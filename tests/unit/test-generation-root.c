@@ -238,6 +238,7 @@ static void test_killed_after_exchange(void **state) {
 
         for (unsigned round = 0; round < 2; round++) {
                 _cleanup_staging_ Staging staging = STAGING_NONE;
+                _cleanup_strv_ char **names = NULL;
 
                 publish_text(state, "one", 5);
                 publish_text(state, "two", 5);
@@ -252,7 +253,7 @@ static void test_killed_after_exchange(void **state) {
                 assert_int_equal(mkdirat(root_fd, ".generations/image/9", 0700), 0); /* and one for nobody */
 
                 if (round == 0)
-                        assert_int_equal(staging_collect(*state, false, &(char **){ NULL }), 0);
+                        assert_int_equal(staging_collect(*state, false, &names), 0);
                 else
                         publish_text(state, "three", 5);
                 assert_text(state, round == 0 ? "image@1" : "image@3", "one", round * 2 + 1);
