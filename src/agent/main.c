@@ -85,7 +85,6 @@ int main(int argc, char *argv[]) {
                 return fail(r, "No socket was passed");
         (void) fd_set_nonblock(passed.listen_fd, true);
         (void) umask(0022);
-        (void) signal(SIGPIPE, SIG_IGN);
 
         if (argc >= 2 && streq(argv[1], "first"))
                 return first(&passed, argc >= 3 ? argv[2] : NULL);

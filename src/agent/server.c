@@ -252,6 +252,10 @@ int server_run(int listen_fd) {
         Server server = { .listen_fd = listen_fd };
         sigset_t mask;
 
+        /* Whatever they are for who started us: steps have them all at their defaults, but for SIGPIPE, which step_start()
+         * sees to. */
+        for (int i = 1; i < NSIG; i++)
+                (void) signal(i, i == SIGPIPE ? SIG_IGN : SIG_DFL);
         sigemptyset(&mask);
         sigaddset(&mask, SIGCHLD);
         sigaddset(&mask, SIGTERM);

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sendfile.h>
@@ -106,38 +105,7 @@ typedef struct Child {
         int stdout_fd, stderr_fd;
 } Child;
 
-/* The usual child: root, at home. posix_spawn() starts it in a fraction of the time of a fork(). */
-static int spawn_plain(const Child *child, pid_t *ret) {
-        posix_spawn_file_actions_t actions;
-        posix_spawnattr_t attributes;
-        sigset_t all, none;
-
-        /* Whatever we, or who started us, ignores. */
-        sigfillset(&all);
-        sigemptyset(&none);
-        if (chdir("/root") < 0)
-                (void) chdir("/");
-
-        posix_spawn_file_actions_init(&actions);
-        posix_spawnattr_init(&attributes);
-        int error = child->stdin_fd < 0 ?
-                            posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0) :
-                            posix_spawn_file_actions_adddup2(&actions, child->stdin_fd, STDIN_FILENO);
-        if (error == 0)
-                error = posix_spawn_file_actions_adddup2(&actions, child->stdout_fd, STDOUT_FILENO);
-        if (error == 0)
-                error = posix_spawn_file_actions_adddup2(&actions, child->stderr_fd, STDERR_FILENO);
-        posix_spawnattr_setsigdefault(&attributes, &all);
-        posix_spawnattr_setsigmask(&attributes, &none);
-        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-        if (error == 0)
-                error = posix_spawn(ret, child->program, &actions, &attributes, child->argv, child->environment);
-        posix_spawnattr_destroy(&attributes);
-        posix_spawn_file_actions_destroy(&actions);
-        return -error;
-}
-
-/* Where a child of another user or elsewhere failed. */
+/* Where a child failed. */
 typedef struct ChildError {
         WireCause cause;
         int error;
@@ -147,15 +115,25 @@ static ChildError child_failed(WireCause cause) {
         return (ChildError){ .cause = cause, .error = errno };
 }
 
-/* In the child: becomes the program. Returns only on failure. */
+/* The kernel may kill a step before it kills what keeps the machine (job/supervise.c). Best effort. */
+static void take_equal_chances(void) {
+        int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+        if (fd >= 0) {
+                (void) write(fd, "0", 1);
+                close(fd);
+        }
+}
+
+/* In the child, which has the parent's memory as long as it is here: becomes the program. Returns only on failure. */
 static ChildError become(const Child *child) {
         const Account *account = child->account;
         int stdin_fd = child->stdin_fd < 0 ? open("/dev/null", O_RDONLY | O_CLOEXEC) : child->stdin_fd;
         sigset_t none;
 
         (void) setsid();
-        for (int i = 1; i < NSIG; i++)
-                (void) signal(i, SIG_DFL);
+        take_equal_chances();
+        (void) signal(SIGPIPE, SIG_DFL); /* all others are so: server_run() */
         sigemptyset(&none);
         (void) sigprocmask(SIG_SETMASK, &none, NULL);
         if (stdin_fd < 0 || dup2(stdin_fd, STDIN_FILENO) < 0 || dup2(child->stdout_fd, STDOUT_FILENO) < 0 ||
@@ -176,28 +154,28 @@ static ChildError become(const Child *child) {
         return child_failed(WIRE_CAUSE_AGENT);
 }
 
-/* A child that posix_spawn() cannot make: of another user, or in a directory of its own. */
-static int spawn_other(const Child *child, pid_t *ret, WireCause *ret_cause) {
-        ChildError failed = { 0 };
-        int error_pipe[2];
-        ssize_t n;
+/* vfork() takes a fraction of the time of fork(), and posix_spawn() can neither change users nor knows which few signals
+ * have to be reset. */
+static int spawn(const Child *child, pid_t *ret, WireCause *ret_cause) {
+        volatile ChildError failed = { 0 };
+        sigset_t all, before;
 
         /* Docker makes it too. */
         if (!isempty(child->directory) && mkdir(child->directory, 0755) >= 0 && child->account->uid != 0)
                 (void) chown(child->directory, child->account->uid, child->account->gid);
-        if (pipe2(error_pipe, O_CLOEXEC) < 0)
-                return -errno;
-        pid_t pid = fork();
+        /* No handler may run in the child while it is on our stack. */
+        sigfillset(&all);
+        (void) sigprocmask(SIG_SETMASK, &all, &before);
+        pid_t pid = vfork();
         if (pid == 0) {
-                failed = become(child);
-                (void) write(error_pipe[1], &failed, sizeof(failed));
+                ChildError error = become(child);
+
+                failed.cause = error.cause;
+                failed.error = error.error;
                 _exit(127);
         }
         int r = pid < 0 ? -errno : 0;
-        close(error_pipe[1]);
-        while (r >= 0 && (n = read(error_pipe[0], &failed, sizeof(failed))) < 0 && errno == EINTR)
-                ;
-        close(error_pipe[0]);
+        (void) sigprocmask(SIG_SETMASK, &before, NULL);
         if (r < 0)
                 return r;
         if (failed.error != 0) {
@@ -319,8 +297,7 @@ static int start_child(const WireExec *exec, Child *child, Step *step, WireCause
         if (r >= 0) {
                 child->program = program;
                 child->argv = exec->argv;
-                r = isempty(exec->user) && isempty(exec->directory) ? spawn_plain(child, &step->pid) :
-                                                                      spawn_other(child, &step->pid, ret_cause);
+                r = spawn(child, &step->pid, ret_cause);
         }
         child->program = NULL;
         if (r < 0 && *ret_cause == WIRE_CAUSE_AGENT && is_exec_error(-r))

@@ -14,6 +14,8 @@
 #define AGENT_SOCKET "nspawn-runner-agent.socket"
 #define AGENT_SERVICE "nspawn-runner-agent.service"
 #define DROP_IN "nspawn-runner.conf"
+/* Seen from UNIT_DIR. systemd before version 250 does not know the setting, and its services have their manager's. */
+#define MANAGER_DIR "../system.conf.d"
 
 typedef struct UnitFile {
         const char *directory; /* of a drop-in, below UNIT_DIR; NULL for a whole unit */
@@ -40,6 +42,7 @@ static const UnitFile unit_files[] = {
           "[Service]\n"
           "KillMode=process\n" /* what steps left running outlives the agent */
           "OOMPolicy=continue\n"
+          "OOMScoreAdjust=-100\n" /* as the container's systemd; steps have 0 */
           "ExecStart=" AGENT_PATH " serve\n"
           "Restart=always\n"
           "RestartSec=100ms\n"
@@ -55,6 +58,9 @@ static const UnitFile unit_files[] = {
         { "-.slice.d", DROP_IN,
           "[Unit]\n"
           "Wants=" AGENT_SOCKET "\n" },
+        { MANAGER_DIR, DROP_IN,
+          "[Manager]\n"
+          "DefaultOOMScoreAdjust=0\n" },
         { "dbus.socket.d", DROP_IN,
           "[Unit]\n"
           "DefaultDependencies=no\n" },

@@ -27,6 +27,9 @@
 #include "storage/storage.h"
 
 /* How old console.log may be while the container runs; at its end it is complete. */
+/* A tenth of the memory that is short: enough for a systemd beside shells, and little enough for a job to have (its
+ * processes can go back to it). See proc_pid_oom_score_adj(5). */
+#define OOM_SCORE_ADJUST "-100"
 #define CONSOLE_SAVE_USEC (200 * USEC_PER_MSEC)
 
 /* After so long without an event the supervisor makes itself small. */
@@ -157,6 +160,12 @@ static int load_filter(Supervision *s, const char **ret_what) {
         return MIN(s->filter_fd, 0);
 }
 
+/* The kernel is to kill what a step started, and not the container's first process, which inherits this: the machine
+ * would end. Best effort. */
+static void spare_from_oom(void) {
+        (void) file_write_string_at(AT_FDCWD, "/proc/self/oom_score_adj", OOM_SCORE_ADJUST);
+}
+
 /* In the child: becomes systemd-nspawn. Returns only with -errno. */
 static int become_nspawn(const Supervision *s, const CgroupSet *groups, char **arguments, char **environment,
                          int console_fd, pid_t parent) {
@@ -185,6 +194,7 @@ static int become_nspawn(const Supervision *s, const CgroupSet *groups, char **a
             dup2(output_fd, STDERR_FILENO) < 0 || dup2(listen_fd, 3) < 0 || (filter_fd >= 0 && dup2(filter_fd, 4) < 0))
                 return -errno;
 
+        spare_from_oom();
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
         /* The search is for the administrator's program, not for what the runner's PATH may have first. */

@@ -54,26 +54,28 @@ def counts(file: Path) -> dict[str, int]:
 
 @pytest.mark.parametrize("boot", ("no", "yes"))
 def test_memory_max(make_site, boot: str) -> None:
-    """What exceeds it is killed, in both boot modes; the message says why; the job's machine lives on."""
-    site = make_site(memory_max="100M", memory_high="infinity", boot=boot)
+    """What exceeds it is killed, in both boot modes; the message says why; the job's machine lives on. While the memory of
+    what was killed is still being freed, the kernel may kill another process of the step: its shell."""
+    site = make_site(memory_max="200M", memory_high="infinity", boot=boot)
     with site.started() as build:
         group = group_of(site)
         assert counts(group / "memory.events")["oom_kill"] == 0
-        for script, status in ((EAT, "137"), (f"exec {EAT}", "137"), (f"{EAT} || kill -TERM $$", "143"),
-                               (f"{EAT} || exit 3", "3")):
+        assert build.run_script("cat /proc/1/oom_score_adj /proc/self/oom_score_adj").stdout == b"-100\n0\n"
+        for script, statuses in ((EAT, {"137"}), (f"exec {EAT}", {"137"}), (f"{EAT} || kill -TERM $$", {"143", "137"}),
+                                 (f"{EAT} || exit 3", {"3", "137"})):
             call = build.start_script(f"#!/bin/bash\n{script}\n", raw=True)
             assert call.wait(120) and call.returncode == 1, call.output
-            assert Path(build.exit_code_file).read_text(encoding="ascii").strip() == status
+            assert Path(build.exit_code_file).read_text(encoding="ascii").strip() in statuses
             assert "the job ran out of memory (memory_max)" in call.stderr.decode(), call.output
             assert str(400 * MIB) not in call.stdout.decode()
-        assert counts(group / "memory.events")["oom_kill"] == 4
+        assert counts(group / "memory.events")["oom_kill"] >= 4
         # What fails later for another reason, or is killed by somebody else, is not blamed on memory.
         for script in ("exit 4", "kill -KILL $$"):
             call = build.start_script(script)
             assert call.wait(120) and call.returncode == 1, call.output
             assert "memory" not in call.stderr.decode(), call.output
         assert build.run_script("echo still").stdout == b"still\n"
-        assert property_of(site, "MemoryMax") == str(100 * MIB)
+        assert property_of(site, "MemoryMax") == str(200 * MIB)
 
 
 def test_memory_of_the_whole_job(make_site) -> None:

@@ -55,6 +55,20 @@ def test_processes_and_files_last(any_boot_site: Site) -> None:
             assert finish(build, f"tr '\\0' ' ' < /proc/{pid}/cmdline", stage) == b"sleep 1000 "
 
 
+def test_who_is_killed_for_want_of_memory(any_boot_site: Site) -> None:
+    """The kernel prefers what steps and services are to what keeps the machine."""
+    boots = any_boot_site.settings["boot"] == "yes"
+    # Hosts that are containers themselves may not be allowed to; test_limits.py runs where they are.
+    lower = subprocess.run(["sh", "-c", "echo -100 >/proc/self/oom_score_adj"], capture_output=True, check=False)
+    with any_boot_site.started() as build:
+        scores = finish(build, "cat /proc/self/oom_score_adj /proc/1/oom_score_adj").split()
+        assert scores == [b"0", b"-100" if lower.returncode == 0 else b"0"]
+        if boots:
+            finish(build, "systemd-run --unit=service sleep 1000")
+            service = finish(build, "cat /proc/$(systemctl show -P MainPID service)/oom_score_adj")
+            assert service == b"0\n"
+
+
 @pytest.mark.parametrize("how", ("sleep 1000 &", "setsid sleep 1000 &", "nohup sleep 1000 &",
                                  "(sleep 1000; echo late) &", "coproc sleep 1000", "sleep 1000 2>&1 | cat &"))
 def test_open_stdout_does_not_hold_up_the_stage(any_boot_site: Site, how: str) -> None:
