@@ -39,6 +39,8 @@ int open_cancel_fd_logged(void) {
         sigaddset(&mask, SIGINT);
         sigaddset(&mask, SIGTERM);
         sigaddset(&mask, SIGHUP);
+        /* When nobody reads any more what is said, the work goes on, or is undone, all the same. */
+        (void) signal(SIGPIPE, SIG_IGN);
         int fd = sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -1 : signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
         return fd < 0 ? log_error_errno(errno, "Cannot set up signals: %m") : fd;
 }

@@ -10,7 +10,7 @@
 int find_definition_logged(const Settings *settings, const char *name, Definition **ret);
 
 /* A descriptor that becomes readable when SIGINT, SIGTERM or SIGHUP comes, which from here on do nothing else; or -errno,
- * logged. */
+ * logged. SIGPIPE is ignored, too. */
 int open_cancel_fd_logged(void);
 
 /* make_image() with its progress on stderr and failures logged; what came of it goes to @ret, whose problem (of a

@@ -99,8 +99,11 @@ static int run(const InTree *in_tree, const ImageMachine *machine, char *const *
                 return r;
         if (outcome.result == STEP_EXITED && outcome.exited.code == CLD_EXITED && outcome.exited.status == 0)
                 return 0;
-        if (outcome.result == STEP_CANCELLED)
+        if (outcome.result == STEP_CANCELLED) {
+                /* Whoever waits on cancel_fd is to see it, too. */
+                (void) kill(getpid(), outcome.signal);
                 return -ECANCELED;
+        }
         _cleanup_free_ char *text = image_machine_explain(machine, &outcome);
         r = text ? string_printf(ret_problem, "%s %s", what, text) : -ENOMEM;
         return r < 0 ? r : -EIO;
