@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Several images at a time, several maintenances at a time, and what stops them: signals, a terminal that goes."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Callable, Iterator
+
+import pytest
+
+import host
+from lab import Lab, Site
+from maintenance import (PATIENCE, assert_settled, copy_of, define, generations, maintain, maintaining, output,
+                         report_of, running, wait_until)
+
+
+@pytest.fixture(name="images")
+def fixture_images(make_site: Callable[..., Site], tmp_path: Path) -> Iterator[Site]:
+    """A site without any image."""
+    root = tmp_path / "images"
+    root.mkdir()
+    yield make_site(root=root)
+    host.remove_tree(root)
+
+
+def fifos(site: Site, *names: str) -> list[Path]:
+    """New ones, in the site's directory."""
+    paths = [site.directory / name for name in names]
+    for path in paths:
+        os.mkfifo(path)
+    return paths
+
+
+def test_same_image_twice(images: Site, lab: Lab) -> None:
+    """The second maintenance says that another process works on the image, and only that one fails."""
+    begun, go_on = images.directory / "begun", fifos(images, "go-on")[0]
+    define(images, "busy", command=f"touch {begun}; read line <{go_on}\n" + copy_of(lab.tiny_image()))
+    with maintaining(images, "busy") as first:
+        wait_until(begun.exists)
+        define(images, "other", command=copy_of(lab.tiny_image()))
+        second = maintain(images)
+        assert second.status == 1 and second.results == {"busy": "failed", "other": "created"}, second
+        assert "another process works on it" in second.says("busy"), second
+        done = images.call("chroot-create", "busy")
+        assert done.returncode == 1 and "another process works on it" in done.stderr, str(done)
+        go_on.write_text("\n")
+        report = report_of(first)
+    assert report.status == 0 and report.results == {"busy": "created"}, report
+    assert maintain(images).results == {"busy": "unchanged", "other": "unchanged"}
+    assert_settled(images)
+
+
+def test_jobs(images: Site, lab: Lab) -> None:
+    """--jobs 2 has two at work at once, who here wait for each other; and not three."""
+    one, two = fifos(images, "one", "two")
+    count = images.directory / "count"
+    count.mkdir()
+    for name, talk in (("a", f"echo x >{one}; read x <{two}\n"), ("b", f"read x <{one}; echo x >{two}\n"),
+                       ("c", ""), ("d", "")):
+        begin = f"touch {count}/{name}; ls {count} | wc -l >>{images.directory}/counts\n"
+        define(images, name, command=begin + talk + copy_of(lab.tiny_image(), f"sleep 0.1; rm {count}/{name}"))
+    report = maintain(images, "--jobs", "2")
+    assert report.status == 0 and report.results == dict.fromkeys("abcd", "created"), report
+    counts = (images.directory / "counts").read_text().split()
+    assert max(map(int, counts)) == 2 and len(counts) == 4, counts
+    assert_settled(images)
+
+
+def test_output_is_told_apart(images: Site, lab: Lab) -> None:
+    """Each line has the name of the image that it is about, whole, whoever else prints at the time."""
+    talk = "- raw: for i in $(seq 300); do echo \"$i {0} {0} {0}\"; done\n  changed_when: no\n" \
+           "- debug: msg=\"{{{{ lines.stdout_lines }}}}\"\n"
+    for name in ("left", "right"):
+        tasks = talk.format(name).replace("changed_when", "register: lines\n  changed_when")
+        define(images, name, command=copy_of(lab.tiny_image()), tasks=tasks)
+    report = maintain(images, "--jobs=2")
+    assert report.status == 0, report
+    for line in report.done.stderr.splitlines():
+        assert re.match("(left|right): ", line), line
+    for name in ("left", "right"):
+        numbers = re.findall(rf'"(\d+) {name} {name} {name}"', report.says(name))
+        assert numbers == [str(number) for number in range(1, 301)], report
+        assert ("right" if name == "left" else "left") not in report.says(name)
+
+
+def test_output_as_it_comes(images: Site, lab: Lab) -> None:
+    """What a task printed is there while the next one runs."""
+    fifo = fifos(images, "go-on")[0]
+    define(images, "one", command=copy_of(lab.tiny_image()), tasks=f"""\
+        - name: the first
+          raw: echo x
+        - name: the second
+          local_action: command cat {fifo}
+        """)
+    with maintaining(images) as process:
+        seen = ""
+        assert process.stderr
+        while "the second" not in seen:
+            line = process.stderr.readline()
+            assert line.startswith("one: "), seen
+            seen += line
+        assert "changed: [one]" in seen
+        fifo.write_text("")
+        assert report_of(process).results == {"one": "created"}
+
+
+def waiting_definitions(site: Site, tree: Path, where: str) -> Path:
+    """Image "hangs" for ever at that point, after "done" and before "later"; the file that says that it does."""
+    sign = site.directory / "hanging"
+    sign.unlink(missing_ok=True)
+    wait = f"touch {sign}; exec sleep 87654\n"
+    define(site, "done", command=copy_of(tree))
+    define(site, "later", command=copy_of(tree))
+    in_machine = "touch /root/hanging; exec sleep 87654"
+    if where == "command":
+        define(site, "hangs", command=copy_of(tree, wait))
+    elif where == "playbook":
+        define(site, "hangs", command=copy_of(tree), tasks=f"- local_action: shell {wait}")
+    elif where == "task":
+        define(site, "hangs", command=copy_of(tree), tasks=f"- raw: {in_machine}\n")
+    else:
+        define(site, "hangs", f'test: "{in_machine}"', command=copy_of(tree))
+    return sign
+
+
+def sleepers() -> list[int]:
+    """Processes of the tests here that are to have ended."""
+    return [pid for pid, command in host.processes().items() if command == "sleep 87654"]
+
+
+WHERE = ("command", "playbook", "task", "test")
+
+
+@pytest.mark.parametrize("where, number, everybody",
+                         [*((where, signal.SIGTERM, False) for where in WHERE), ("command", signal.SIGINT, True),
+                          ("task", signal.SIGINT, True), ("playbook", signal.SIGHUP, True),
+                          ("command", signal.SIGHUP, False)])
+def test_stopped(images: Site, lab: Lab, where: str, number: signal.Signals, everybody: bool) -> None:
+    """By a signal, to the command alone or, as Ctrl-C and a closing terminal do, to its children, too: what is at work is
+    undone, what waits is not begun, what is done stays; the table says which is which."""
+    waiting_definitions(images, lab.tiny_image(), where)
+    assert maintain(images, "done").status == 0
+    with maintaining(images) as process:
+        wait_until(sleepers)
+        if everybody:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        report = report_of(process)
+    assert report.status == 1, report
+    assert report.results == {"done": "unchanged", "hangs": "failed", "later": "not begun"}, report
+    assert re.search("Stopped by SIG(TERM|INT|HUP): image 'hangs' was not made", report.says("hangs")), report
+    assert sleepers() == []
+    assert_settled(images)
+    assert set(generations(images)) == {"done"}
+    (images.definitions / "hangs.yaml").unlink()
+    assert maintain(images).results == {"done": "unchanged", "later": "created"}
+
+
+def test_stopped_while_several_work(images: Site, lab: Lab) -> None:
+    """All of them, also if the signal comes again and again; those that wait for one of them are not begun."""
+    for name in ("a", "b", "c"):
+        define(images, name, command=copy_of(lab.tiny_image(), "exec sleep 87654"))
+    define(images, "child", "from: a")
+    with maintaining(images, "--jobs=3") as process:
+        wait_until(lambda: len(sleepers()) == 3)
+        for _ in range(5):
+            process.send_signal(signal.SIGTERM)
+        report = report_of(process)
+    assert report.status == 1, report
+    assert report.results == {"a": "failed", "b": "failed", "c": "failed", "child": "not begun"}, report
+    assert sleepers() == [] and generations(images) == {}
+    assert_settled(images)
+
+
+def test_terminal_goes(images: Site, lab: Lab) -> None:
+    """Nobody is there to read what is printed: all the same everything is undone."""
+    waiting_definitions(images, lab.tiny_image(), "task")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        argv = images.argv("chroot-maintenance")
+        os.execv(argv[0], argv)
+    wait_until(sleepers)
+    os.close(terminal)
+    deadline = time.monotonic() + PATIENCE
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert sleepers() == [] and set(generations(images)) == {"done"}
+    assert_settled(images)
+
+
+def test_reader_goes(images: Site, lab: Lab) -> None:
+    """`chroot-maintenance | head -1` makes its images whole, or leaves nothing of them."""
+    define(images, "one", command=copy_of(lab.tiny_image()), tasks="- raw: seq 1000\n")
+    with subprocess.Popen(images.argv("chroot-maintenance"), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE) as process:
+        assert process.stderr
+        process.stderr.readline()
+        process.stderr.close()
+        process.wait(PATIENCE)
+    assert_settled(images)
+    assert maintain(images).status == 0
+
+
+def test_create_stopped(images: Site, lab: Lab) -> None:
+    """chroot-create, too."""
+    waiting_definitions(images, lab.tiny_image(), "task")
+    with subprocess.Popen(images.argv("chroot-create", "hangs"), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                          text=True) as process:
+        wait_until(sleepers)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1, errors
+    assert "Stopped by SIGTERM: image 'hangs' was not made, and nothing of it was left" in errors, errors
+    assert sleepers() == [] and os.listdir(images.root) == [".layers"]
+    assert_settled(images)
+
+
+def test_job_goes_on(images: Site, lab: Lab) -> None:
+    """A real job through several maintenances: its tree is what it was, to its end; then it is collected."""
+    define(images, "one", command=copy_of(lab.tiny_image(), "echo 1 >$ROOT/aaa; echo 1 >$ROOT/zzz"))
+    assert maintain(images).status == 0
+    with running(images, "one") as build:
+        build.run_script("while sleep 0.05; do cat /aaa /zzz; done >/seen 2>&1 &")
+        for count in range(2, 6):
+            define(images, "one", command=copy_of(lab.tiny_image(), f"echo {count} >$ROOT/aaa; echo {count} >$ROOT/zzz"))
+            assert maintain(images).results == {"one": "updated"}
+            assert set(build.run_script("cat /aaa /zzz /seen").stdout.split()) == {b"1"}
+        assert set(generations(images)) == {"one", "one@1", "one@4"}
+        assert output(images, "one", "cat /aaa /zzz") == "5\n5\n"
+    assert maintain(images).results == {"one": "unchanged"}
+    assert set(generations(images)) == {"one", "one@4"}
+    assert_settled(images)
