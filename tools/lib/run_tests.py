@@ -261,11 +261,6 @@ def check_quickstart(work: Work) -> None:
              "--", "/src/tools/lib/check-quickstart", "/src", "/var/tmp/quickstart", "alone")
 
 
-# Parts that run when they are named: in the virtual machine the kernel may choose the first process of a booted
-# container when memory runs out, and then the test of that limit fails.
-ON_REQUEST = ("vm",)
-
-
 def all_parts(suite: str) -> list[Part]:
     """In the order in which they are started, as far as what they need is there."""
     return [
@@ -312,7 +307,7 @@ def main() -> int:
         prog="tools/run-tests", allow_abbrev=False,
         description="Runs all tests, or the named parts. Must be root: makes root file systems, containers and a "
                     "virtual machine. The first time it downloads what they are made of.")
-    parser.add_argument("parts", nargs="*", metavar="PART", help="see --list (default: all but vm)")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="see --list (default: all)")
     parser.add_argument("--list", action="store_true", help="list the parts and do nothing")
     parser.add_argument("--cache", metavar="DIR", type=Path, required=True,
                         help="where root file systems, disks and logs are kept (default: "
@@ -326,7 +321,6 @@ def main() -> int:
     suite = host_suite()
     parts = all_parts(suite)
     names = [part.name for part in parts if not part.product]
-    usual = [name for name in names if name not in ON_REQUEST]
     if arguments.list:
         for part in parts:
             if not part.product:
@@ -336,9 +330,7 @@ def main() -> int:
     if unknown:
         parser.error(f"no part '{unknown[0]}'; there are: {', '.join(names)}")
     with Session(arguments.cache.resolve(), suite, arguments.part_timeout * MINUTE) as session:
-        if not arguments.parts:
-            print(f"Runs {', '.join(usual)}. Only when named: {', '.join(ON_REQUEST)}.", flush=True)
-        return session.run(parts, arguments.parts or usual, arguments.jobs)
+        return session.run(parts, arguments.parts or names, arguments.jobs)
 
 
 if __name__ == "__main__":
