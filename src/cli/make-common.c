@@ -83,7 +83,7 @@ int make_image_logged(const Settings *settings, const Definition *definition, bo
                 .cancel_fd = cancel_fd,
                 .on_step = progress_step,
                 .on_line = progress_line,
-                .on_playbook_line = progress_playbook_line,
+                .on_output = progress_output,
                 .on_tick = progress_tick,
                 .userdata = &progress,
         };

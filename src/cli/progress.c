@@ -110,7 +110,7 @@ void progress_line(void *userdata, const char *line) {
                 show(progress, step, worth_a_line(progress, step));
 }
 
-void progress_playbook_line(void *userdata, const char *line) {
+void progress_output(void *userdata, const char *line) {
         Progress *progress = userdata;
 
         progress_clear(progress);

@@ -26,7 +26,7 @@ void progress_init(Progress *progress);
 /* The callbacks of maintain/make.h; @userdata is the Progress. */
 void progress_step(void *userdata, const char *step);
 void progress_line(void *userdata, const char *line);
-void progress_playbook_line(void *userdata, const char *line);
+void progress_output(void *userdata, const char *line);
 void progress_tick(void *userdata);
 
 /* Takes the drawn line off the terminal: to be called before anything else is written there. */

@@ -67,7 +67,7 @@ static void *read_output(void *userdata) {
 
 /* step_run() with both outputs as lines for on_line. */
 static int run_with_lines(const InTree *in_tree, const ImageMachine *machine, StepRequest *request, StepOutcome *ret) {
-        Reader reader = { .lines = { .on_line = in_tree->on_line, .userdata = in_tree->userdata } };
+        Reader reader = { .lines = { .on_line = in_tree->on_output, .userdata = in_tree->userdata } };
         int fds[2];
 
         if (pipe2(fds, O_CLOEXEC) < 0)
@@ -162,7 +162,7 @@ static int play(const InTree *in_tree, const ImageMachine *machine, bool *change
                 .tree = in_tree->tree,
                 .path = in_tree->definition->path,
                 .cancel_fd = in_tree->cancel_fd,
-                .on_line = in_tree->on_playbook_line,
+                .on_line = in_tree->on_output,
                 .userdata = in_tree->userdata,
         };
 

@@ -14,9 +14,8 @@ typedef struct InTree {
         const char *working_dir;  /* where the test starts; NULL: home */
         int cancel_fd;
         void (*on_step)(void *userdata, const char *step);
-        /* A line that a command prints, and one of ansible's. */
-        void (*on_line)(void *userdata, const char *line);
-        void (*on_playbook_line)(void *userdata, const char *line);
+        /* A line that any of it prints. */
+        void (*on_output)(void *userdata, const char *line);
         void *userdata;
 } InTree;
 

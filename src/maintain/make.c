@@ -295,21 +295,18 @@ static int work_in_tree(Make *make) {
                 .working_dir = about.working_dir,
                 .cancel_fd = request->cancel_fd,
                 .on_step = request->on_step,
-                .on_line = request->on_line,
-                .on_playbook_line = request->on_playbook_line,
+                .on_output = request->on_output,
                 .userdata = request->userdata,
         };
         bool changed = false;
 
         int r = in_tree_update(&in_tree, &changed, &make->result->problem);
-        make->result->said_why = r == -EIO;
         if (r < 0)
                 return fail_errno(make, r, "work on its tree");
         make->changed = make->changed || changed;
         if (!make->changed || !definition->test)
                 return 0;
         r = in_tree_test(&in_tree, &make->result->problem);
-        make->result->said_why = r == -EIO;
         return r < 0 ? fail_errno(make, r, "test it") : 0;
 }
 

@@ -21,10 +21,10 @@ typedef struct MakeRequest {
 
         /* What begins now, as in "Running the playbook". */
         void (*on_step)(void *userdata, const char *step);
-        /* A line that a program prints which fills the tree or works in it. */
+        /* A line that the program prints which fills the tree. */
         void (*on_line)(void *userdata, const char *line);
-        /* A line of ansible's. */
-        void (*on_playbook_line)(void *userdata, const char *line);
+        /* A line that what runs in the tree prints: ansible, apt, the test. */
+        void (*on_output)(void *userdata, const char *line);
         /* About each second, while the tree is filled. */
         void (*on_tick)(void *userdata);
         void *userdata;

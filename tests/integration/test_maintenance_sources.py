@@ -226,7 +226,7 @@ def test_tarball(images: Site, lab: Lab, tmp_path: Path) -> None:
     assert report.status == 0 and report.results == {"one": "updated"}, report
     assert output(images, "one", "cat /new") == "new\n"
 
-    for data, words in ((None, "cannot be read"), (b"no archive", "was not made"), (file.read_bytes()[:50000], "tar")):
+    for data, words in ((None, "cannot be read"), (b"no archive", "stays as it was"), (file.read_bytes()[:50000], "tar")):
         file.unlink(missing_ok=True)
         if data:
             file.write_bytes(data)

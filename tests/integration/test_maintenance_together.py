@@ -216,7 +216,7 @@ def test_create_stopped(images: Site, lab: Lab) -> None:
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1, errors
-    assert "Stopped by SIGTERM: image 'hangs' was not made, and nothing of it was left" in errors, errors
+    assert "Stopped by SIGTERM: image 'hangs' was not made, and nothing half made was left" in errors, errors
     assert sleepers() == [] and os.listdir(images.root) == [".layers"]
     assert_settled(images)
 
