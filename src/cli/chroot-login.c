@@ -146,7 +146,8 @@ static int login_arguments(const Login *login, const char *shell, char ***ret) {
         if (r >= 0)
                 r = strv_extendf(&arguments, "--directory=%s", login->staging.root_path);
         if (r >= 0)
-                r = strv_extendf(&arguments, "--machine=nspawn-runner-login-%s", login->key);
+                /* machined may not have noticed yet that the machine of one that was killed has ended. */
+                r = strv_extendf(&arguments, "--machine=nspawn-runner-login-%s-%d", login->key, (int) getpid());
         if (r >= 0)
                 r = strv_extendf(&arguments, "--hostname=%s", name);
         if (r >= 0)
