@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/fs.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
@@ -153,24 +152,40 @@ static int remove_directory(Removal *removal, int dir_fd, const char *name, unsi
         return r < 0 ? r : unlink_entry(dir_fd, name, AT_REMOVEDIR);
 }
 
+DIR *directory_stream(int fd) {
+        DIR *dir = fdopendir(fd);
+
+        if (!dir && fd >= 0) {
+                int error = errno;
+
+                close(fd);
+                errno = error;
+        }
+        return dir;
+}
+
+struct dirent *directory_next(DIR *dir) {
+        struct dirent *entry;
+
+        do {
+                errno = 0;
+                entry = readdir(dir);
+        } while (entry && (streq(entry->d_name, ".") || streq(entry->d_name, "..")));
+        return entry;
+}
+
 /* Removes what is in the directory @fd (consumed). */
 static int remove_content(Removal *removal, int fd, unsigned depth) {
         int result = 0;
 
-        _cleanup_closedir_ DIR *dir = fdopendir(fd);
-        if (!dir) {
-                int r = -errno;
-                close(fd);
-                return r;
-        }
+        _cleanup_closedir_ DIR *dir = directory_stream(fd);
+        if (!dir)
+                return -errno;
 
         for (;;) {
-                errno = 0;
-                struct dirent *entry = readdir(dir);
+                struct dirent *entry = directory_next(dir);
                 if (!entry)
                         return errno != 0 && result == 0 ? -errno : result;
-                if (streq(entry->d_name, ".") || streq(entry->d_name, ".."))
-                        continue;
 
                 int r = entry->d_type == DT_DIR ? -EISDIR : unlink_entry(dirfd(dir), entry->d_name, 0);
                 if (r == -EISDIR)

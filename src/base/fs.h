@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include <dirent.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -13,6 +14,12 @@ int open_in_root(int root_fd, const char *path, int flags);
 /* Opens directory @name right below @dir_fd, never through a symlink. With @create, makes it first with @mode.
  * Returns the descriptor or -errno. */
 int open_directory_at(int dir_fd, const char *name, bool create, mode_t mode);
+
+/* fdopendir() that consumes @fd when it fails, too. NULL with errno. */
+DIR *directory_stream(int fd);
+
+/* The next entry but "." and ".."; NULL at the end, with errno 0, and on failure, with errno. */
+struct dirent *directory_next(DIR *dir);
 
 /* mkdir -p for an absolute path that the administrator configured; new directories get @mode. 0 or -errno. */
 int mkdir_parents(const char *path, mode_t mode);

@@ -50,5 +50,9 @@ int process_start_time(pid_t pid, uint64_t *ret);
 /* True if the program is somewhere in PATH and executable. */
 bool program_exists(const char *name);
 
+/* Blocks the signals that ask a command to end (TERM, INT, HUP, QUIT): a descriptor to read them from, that never waits
+ * (signalfd(2)). Or -errno. */
+int signals_open(void);
+
 /* "SIGTERM" for 15; "signal 77" in a static buffer for what has no name. */
 const char *signal_name(int signal);

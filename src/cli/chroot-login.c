@@ -21,6 +21,7 @@
 #include "cli/command.h"
 #include "cli/image-common.h"
 #include "container/cgroup.h"
+#include "container/nspawn.h"
 #include "container/supervisor.h"
 #include "container/uid-range.h"
 #include "container/userns.h"
@@ -43,6 +44,7 @@ typedef struct Login {
         bool terminal;
         UidRange users;
         char key[17];     /* stands for the image in names of the system */
+        char machine[64]; /* name */
         CgroupSet groups; /* on hosts without systemd: those of the container, */
         CgroupSet home;   /* and our own */
         int signal_fd;
@@ -146,8 +148,7 @@ static int login_arguments(const Login *login, const char *shell, char ***ret) {
         if (r >= 0)
                 r = strv_extendf(&arguments, "--directory=%s", login->staging.root_path);
         if (r >= 0)
-                /* machined may not have noticed yet that the machine of one that was killed has ended. */
-                r = strv_extendf(&arguments, "--machine=nspawn-runner-login-%s-%d", login->key, (int) getpid());
+                r = strv_extendf(&arguments, "--machine=%s", login->machine);
         if (r >= 0)
                 r = strv_extendf(&arguments, "--hostname=%s", name);
         if (r >= 0)
@@ -227,20 +228,6 @@ static int find_groups(Login *login) {
                 r = cgroup_of_process(0, &login->home);
         /* A host without any is for nspawn to judge. */
         return r == -EOPNOTSUPP ? 0 : r;
-}
-
-static int open_signals(void) {
-        sigset_t mask;
-
-        sigemptyset(&mask);
-        sigaddset(&mask, SIGHUP);
-        sigaddset(&mask, SIGINT);
-        sigaddset(&mask, SIGQUIT);
-        sigaddset(&mask, SIGTERM);
-        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
-                return -errno;
-        int fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-        return fd < 0 ? -errno : fd;
 }
 
 /* Waits for the end of nspawn. Signals to us end it: it has the terminal in raw mode, so what is typed never comes as
@@ -341,6 +328,7 @@ static int login_locked(Login *login) {
         if (setenv("SYSTEMD_NSPAWN_LOCK", "0", 1) < 0)
                 return log_oom();
         r = run_shell(login, argv);
+        nspawn_remove_leftovers(login->machine);
         remove_groups(login);
         /* What is mounted on cannot change places. */
         if (login->settings->private_users && umount2(login->staging.root_path, MNT_DETACH) < 0)
@@ -481,7 +469,9 @@ int cmd_chroot_login(const Invocation *invocation) {
                 .users = UID_RANGE_NONE,
         };
         make_key(image, login.key);
-        login.signal_fd = open_signals();
+        /* machined may not have noticed yet that the machine of one that was killed has ended. */
+        snprintf(login.machine, sizeof(login.machine), "nspawn-runner-login-%s-%d", login.key, (int) getpid());
+        login.signal_fd = signals_open();
         if (login.signal_fd < 0)
                 return log_error_errno(login.signal_fd, "Cannot set up signals: %m");
 

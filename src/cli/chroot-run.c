@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <signal.h>
-#include <sys/signalfd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/string.h"
 #include "cli/command.h"
 #include "cli/image-common.h"
@@ -23,20 +23,6 @@ static int report(const ImageMachine *machine, const char *command, const StepOu
         if (outcome->result == STEP_NO_SHELL)
                 return outcome->error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_EXECUTE;
         return outcome->result == STEP_CANCELLED ? 128 + outcome->signal : -ECONNABORTED;
-}
-
-/* SIGTERM and the like, as a descriptor: what is half started is removed before we go. */
-static int watch_signals(void) {
-        sigset_t mask;
-
-        sigemptyset(&mask);
-        sigaddset(&mask, SIGTERM);
-        sigaddset(&mask, SIGINT);
-        sigaddset(&mask, SIGHUP);
-        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
-                return -errno;
-        int fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-        return fd < 0 ? -errno : fd;
 }
 
 static int run_in(const Invocation *invocation, const ImageMachine *machine) {
@@ -70,7 +56,8 @@ int cmd_chroot_run(const Invocation *invocation) {
                 log_error("Only root can start machines");
                 return -EPERM;
         }
-        _cleanup_close_ int signal_fd = watch_signals();
+        /* What is half started is removed before we go. */
+        _cleanup_close_ int signal_fd = signals_open();
         if (signal_fd < 0)
                 return log_error_errno(signal_fd, "Cannot set up signals: %m");
 

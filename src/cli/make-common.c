@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "cli/make-common.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
 
@@ -33,16 +32,9 @@ int find_definition_logged(const Settings *settings, const char *name, Definitio
 }
 
 int open_cancel_fd_logged(void) {
-        sigset_t mask;
+        int fd = signals_open();
 
-        sigemptyset(&mask);
-        sigaddset(&mask, SIGINT);
-        sigaddset(&mask, SIGTERM);
-        sigaddset(&mask, SIGHUP);
-        /* When nobody reads any more what is said, the work goes on, or is undone, all the same. */
-        (void) signal(SIGPIPE, SIG_IGN);
-        int fd = sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -1 : signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-        return fd < 0 ? log_error_errno(errno, "Cannot set up signals: %m") : fd;
+        return fd < 0 ? log_error_errno(fd, "Cannot set up signals: %m") : fd;
 }
 
 static void explain(const Definition *definition, const Progress *progress, int cancel_fd, int error,

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <signal.h>
-#include <sys/signalfd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/string.h"
 #include "cli/command.h"
 #include "cli/image-common.h"
@@ -124,20 +123,6 @@ static int start(const Settings *settings, const JobIdentity *identity, const Jo
         return r;
 }
 
-/* SIGTERM and the like, as a descriptor: what is half started is removed before we go. */
-static int watch_signals(void) {
-        sigset_t mask;
-
-        sigemptyset(&mask);
-        sigaddset(&mask, SIGTERM);
-        sigaddset(&mask, SIGINT);
-        sigaddset(&mask, SIGHUP);
-        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
-                return -errno;
-        int fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-        return fd < 0 ? -errno : fd;
-}
-
 /* Takes the job's directory, new: whatever an earlier attempt left is removed. */
 static int take_directory(const Settings *settings, const char *id, JobDirectory *ret) {
         if (job_exists(settings, id)) {
@@ -161,7 +146,8 @@ int cmd_prepare(const Invocation *invocation) {
         _cleanup_identity_ JobIdentity identity = { 0 };
         _cleanup_image_ Image *image = NULL;
 
-        _cleanup_close_ int signal_fd = watch_signals();
+        /* What is half started is removed before we go. */
+        _cleanup_close_ int signal_fd = signals_open();
         if (signal_fd < 0)
                 return log_error_errno(signal_fd, "Cannot set up signals: %m");
         int r = find_job(invocation, &identity);

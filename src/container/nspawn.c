@@ -2,6 +2,7 @@
 #include "container/nspawn.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/string.h"
 
@@ -140,4 +141,15 @@ int nspawn_environment(const Machine *machine, char ***ret) {
                 return r;
         *ret = TAKE_PTR(environment);
         return 0;
+}
+
+void nspawn_remove_leftovers(const char *machine_name) {
+        static const char *const directories[] = { "/run/systemd/nspawn/propagate", "/run/systemd/nspawn/unix-export" };
+
+        for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
+                _cleanup_free_ char *path = NULL;
+
+                if (string_printf(&path, "%s/%s", directories[i], machine_name) >= 0)
+                        (void) rmdir(path);
+        }
 }

@@ -14,3 +14,7 @@ bool nspawn_is_installed(void);
  * mapped from @uid_base (ignored without private_users). Pure: depends on nothing else. 0 or -ENOMEM. */
 int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, char ***ret);
 int nspawn_environment(const Machine *machine, char ***ret);
+
+/* Removes the empty directories that systemd-nspawn makes for a machine in /run, and leaves when it is killed or when /run
+ * is no tmpfs. Nothing of that machine runs any more. */
+void nspawn_remove_leftovers(const char *machine_name);

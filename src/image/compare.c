@@ -35,21 +35,15 @@ static int list_names(int fd, char ***ret) {
         int dir_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (dir_fd < 0)
                 return -errno;
-        _cleanup_closedir_ DIR *dir = fdopendir(dir_fd);
-        if (!dir) {
-                int r = -errno;
-                close(dir_fd);
-                return r;
-        }
+        _cleanup_closedir_ DIR *dir = directory_stream(dir_fd);
+        if (!dir)
+                return -errno;
         for (;;) {
-                errno = 0;
-                struct dirent *entry = readdir(dir);
+                struct dirent *entry = directory_next(dir);
                 if (!entry && errno != 0)
                         return -errno;
                 if (!entry)
                         break;
-                if (streq(entry->d_name, ".") || streq(entry->d_name, ".."))
-                        continue;
                 if (n + 1 >= allocated) {
                         allocated = MAX(allocated * 2, (size_t) 32);
                         char **longer = reallocarray(names, allocated, sizeof(char *));

@@ -15,6 +15,7 @@
 #include <sys/xattr.h>
 
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/string.h"
 
 #define THREADS_MAX 8U
@@ -433,22 +434,16 @@ static int copy_entries(Worker *worker, const char *path, int source_fd, int tar
         int dir_fd = open_source(source_fd, ".", O_RDONLY | O_DIRECTORY);
         if (dir_fd < 0)
                 return dir_fd;
-        _cleanup_closedir_ DIR *dir = fdopendir(dir_fd);
-        if (!dir) {
-                int r = -errno;
-                close(dir_fd);
-                return r;
-        }
+        _cleanup_closedir_ DIR *dir = directory_stream(dir_fd);
+        if (!dir)
+                return -errno;
 
         while (!is_stopped(worker->copy)) {
                 struct stat st;
 
-                errno = 0;
-                struct dirent *entry = readdir(dir);
+                struct dirent *entry = directory_next(dir);
                 if (!entry)
                         return -errno;
-                if (streq(entry->d_name, ".") || streq(entry->d_name, ".."))
-                        continue;
                 if (fstatat(source_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
                         return -errno;
                 int r = S_ISDIR(st.st_mode) ? add_directory(worker->copy, path, target_fd, entry->d_name) :

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/string.h"
 #include "config/image-name.h"
 #include "image/definition-table.h"
@@ -98,8 +99,7 @@ static int list_directory(const char *directory, char ***names, char ***unusable
         for (;;) {
                 _cleanup_free_ char *name = NULL;
 
-                errno = 0;
-                const struct dirent *entry = readdir(dir);
+                const struct dirent *entry = directory_next(dir);
                 if (!entry)
                         return -errno;
                 int r = defined_name(entry->d_name, &name);

@@ -27,20 +27,14 @@ static int empty_directory(int tree_fd, const char *path, bool files_only) {
         int fd = open_in_root(tree_fd, path, O_RDONLY | O_DIRECTORY);
         if (fd < 0)
                 return fd == -ENOENT ? 0 : fd;
-        _cleanup_closedir_ DIR *dir = fdopendir(fd);
-        if (!dir) {
-                int r = -errno;
-                close(fd);
-                return r;
-        }
+        _cleanup_closedir_ DIR *dir = directory_stream(fd);
+        if (!dir)
+                return -errno;
 
         for (;;) {
-                errno = 0;
-                struct dirent *entry = readdir(dir);
+                struct dirent *entry = directory_next(dir);
                 if (!entry)
                         return -errno;
-                if (streq(entry->d_name, ".") || streq(entry->d_name, ".."))
-                        continue;
                 if (files_only && entry->d_type == DT_DIR)
                         continue;
                 int r = remove_tree_at(dirfd(dir), entry->d_name);

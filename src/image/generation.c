@@ -204,8 +204,7 @@ int generation_list_old(const char *root_dir, const char *name, uint64_t **ret, 
         while (dir) {
                 uint64_t number;
 
-                errno = 0;
-                struct dirent *entry = readdir(dir);
+                struct dirent *entry = directory_next(dir);
                 if (!entry && errno != 0)
                         return -errno;
                 if (!entry)

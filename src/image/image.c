@@ -86,18 +86,14 @@ int image_list(const char *root_dir, char ***ret_names) {
         }
 
         int dir_fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 3);
-        _cleanup_closedir_ DIR *dir = dir_fd < 0 ? NULL : fdopendir(dir_fd);
-        if (!dir) {
-                int r = -errno;
-                closep(&dir_fd);
-                return r;
-        }
+        _cleanup_closedir_ DIR *dir = directory_stream(dir_fd);
+        if (!dir)
+                return -errno;
 
         for (;;) {
                 _cleanup_image_ Image *image = NULL;
 
-                errno = 0;
-                struct dirent *entry = readdir(dir);
+                struct dirent *entry = directory_next(dir);
                 if (!entry && errno != 0)
                         return -errno;
                 if (!entry)

@@ -179,16 +179,12 @@ static int read_pacman(int tree_fd, PackageList *ret) {
         int fd = open_in_root(tree_fd, "var/lib/pacman/local", O_RDONLY | O_DIRECTORY);
         if (fd < 0)
                 return fd == -ENOTDIR ? -ENOENT : fd;
-        _cleanup_closedir_ DIR *dir = fdopendir(fd);
-        if (!dir) {
-                int r = -errno;
-                close(fd);
-                return r;
-        }
+        _cleanup_closedir_ DIR *dir = directory_stream(fd);
+        if (!dir)
+                return -errno;
 
         for (;;) {
-                errno = 0;
-                struct dirent *entry = readdir(dir);
+                struct dirent *entry = directory_next(dir);
                 if (!entry && errno != 0)
                         return -errno;
                 if (!entry)

@@ -66,17 +66,13 @@ static int for_each_number(Store *store, int (*visit)(Store *store, uint64_t num
         int dir_fd = openat(store->generations_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (dir_fd < 0)
                 return -errno;
-        _cleanup_closedir_ DIR *dir = fdopendir(dir_fd);
-        if (!dir) {
-                int r = -errno;
-                close(dir_fd);
-                return r;
-        }
+        _cleanup_closedir_ DIR *dir = directory_stream(dir_fd);
+        if (!dir)
+                return -errno;
         for (;;) {
                 bool json;
 
-                errno = 0;
-                struct dirent *entry = readdir(dir);
+                struct dirent *entry = directory_next(dir);
                 if (!entry)
                         return -errno;
                 uint64_t number = number_of_name(entry->d_name, &json);
@@ -508,8 +504,7 @@ int generations_collect(const char *root_dir, bool dry_run, char ***names) {
         if (!dir)
                 return errno == ENOENT ? 0 : -errno;
         for (;;) {
-                errno = 0;
-                struct dirent *entry = readdir(dir);
+                struct dirent *entry = directory_next(dir);
                 if (!entry)
                         return errno != 0 ? -errno : result;
                 if (image_name_problem(entry->d_name))

@@ -4,6 +4,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/string.h"
 #include "image/image.h"
 #include "storage/subvolume.h"
@@ -85,20 +86,13 @@ static int walk_entry(Walk *walk, int dir_fd, const char *name, unsigned depth) 
 
 /* @fd is consumed. */
 static int walk_directory(Walk *walk, int fd, unsigned depth) {
-        _cleanup_closedir_ DIR *dir = fdopendir(fd);
-
-        if (!dir) {
-                int r = -errno;
-                close(fd);
-                return r;
-        }
+        _cleanup_closedir_ DIR *dir = directory_stream(fd);
+        if (!dir)
+                return -errno;
         for (;;) {
-                errno = 0;
-                struct dirent *entry = readdir(dir);
+                struct dirent *entry = directory_next(dir);
                 if (!entry)
                         return -errno;
-                if (streq(entry->d_name, ".") || streq(entry->d_name, ".."))
-                        continue;
                 int r = walk_entry(walk, dirfd(dir), entry->d_name, depth);
                 if (r < 0)
                         return r;

@@ -97,20 +97,14 @@ static int make_tree(const Staging *staging, const char *name) {
 /* Removes what is in the staging directory. A tree that somebody uses stays: -EBUSY. */
 static int empty(const Staging *staging) {
         int dir_fd = openat(staging->lock_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), result = 0;
-        _cleanup_closedir_ DIR *dir = dir_fd < 0 ? NULL : fdopendir(dir_fd);
-        if (!dir) {
-                int r = -errno;
-                closep(&dir_fd);
-                return r;
-        }
+        _cleanup_closedir_ DIR *dir = directory_stream(dir_fd);
+        if (!dir)
+                return -errno;
 
         for (;;) {
-                errno = 0;
-                struct dirent *entry = readdir(dir);
+                struct dirent *entry = directory_next(dir);
                 if (!entry)
                         return errno != 0 && result == 0 ? -errno : result;
-                if (streq(entry->d_name, ".") || streq(entry->d_name, ".."))
-                        continue;
                 _cleanup_close_ int fd = open_directory_at(staging->lock_fd, entry->d_name, false, 0);
                 int r = fd < 0 ? 0 : image_lock_exclusive(fd);
                 if (r >= 0)
@@ -253,8 +247,7 @@ int staging_collect(const char *root_dir, bool dry_run, char ***names) {
                 return errno == ENOENT ? 0 : -errno;
 
         for (;;) {
-                errno = 0;
-                struct dirent *entry = readdir(dir);
+                struct dirent *entry = directory_next(dir);
                 if (!entry)
                         return errno != 0 ? -errno : result;
                 if (*entry->d_name == '.')

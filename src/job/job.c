@@ -11,6 +11,7 @@
 #include "base/fs.h"
 #include "base/string.h"
 #include "container/channel.h"
+#include "container/nspawn.h"
 #include "container/supervisor.h"
 #include "container/uid-range.h"
 #include "image/lock.h"
@@ -19,12 +20,6 @@
 
 /* How long to wait for a lock before what its holder may have started meanwhile is killed again. */
 #define LOCK_ROUND_USEC (10 * USEC_PER_MSEC)
-
-/* What systemd-nspawn makes for a machine and leaves when it is killed: empty directories. */
-static const char *const nspawn_leftovers[] = {
-        "/run/systemd/nspawn/propagate/",
-        "/run/systemd/nspawn/unix-export/",
-};
 
 static int start_layer(const Machine *machine, int image_fd, int *ret_layer_fd) {
         const StorageDriver *driver = storage_of_machine(machine->storage);
@@ -175,20 +170,13 @@ static int remove_layer(const Settings *settings, const char *id) {
         return rmdir(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-static void remove_nspawn_leftovers(const char *id) {
-        for (size_t i = 0; i < ELEMENTSOF(nspawn_leftovers); i++) {
-                _cleanup_free_ char *path = NULL;
-
-                if (string_printf(&path, "%s" MACHINE_NAME_PREFIX "%s", nspawn_leftovers[i], id) >= 0)
-                        (void) rmdir(path);
-        }
-}
-
 int job_remove_locked(const Settings *settings, const char *id) {
         int r = is_foreign(settings, id) ? 0 : supervisor_pick()->stop(id, JOB_STOP_TIMEOUT_USEC);
         if (r < 0)
                 return r;
-        remove_nspawn_leftovers(id);
+        _cleanup_free_ char *name = NULL;
+        if (string_printf(&name, MACHINE_NAME_PREFIX "%s", id) >= 0)
+                nspawn_remove_leftovers(name);
         (void) uid_range_collect(false); /* of a supervisor that was killed */
         r = remove_layer(settings, id);
         if (r < 0)
