@@ -8,6 +8,8 @@
 #include "base/string.h"
 #include "cli/command.h"
 #include "cli/table.h"
+#include "config/image-reference.h"
+#include "image/cache.h"
 #include "image/generation.h"
 #include "job/job.h"
 #include "storage/storage.h"
@@ -53,6 +55,7 @@ typedef struct List {
         Table *table;
         Use *uses; /* one for each job */
         size_t n_uses;
+        size_t n_rows;
 } List;
 
 static void list_done(List *list) {
@@ -112,7 +115,7 @@ static int add_row(List *list, const Image *image, const char *name) {
         char generation[24], jobs[24], size[24], created[FORMAT_TIME_BYTES], updated[FORMAT_TIME_BYTES];
         size_t n_jobs = 0;
 
-        int r = generation_load_of(list->settings->root_dir, image, &about);
+        int r = generation_load_of(image, &about);
         if (r < 0)
                 log_warning_errno(r, "Cannot read what is known of image '%s': %m", name);
         for (size_t i = 0; i < list->n_uses; i++)
@@ -139,12 +142,12 @@ static int add_row(List *list, const Image *image, const char *name) {
                 if (about->updated_usec > 0)
                         cells[UPDATED] = format_time(about->updated_usec, list->json, updated);
         }
+        list->n_rows++;
         return table_add(list->table, cells);
 }
 
 /* The current generation, by the image's name, and the old ones, newest first, as a job would name them. */
-static int add_image(List *list, const char *name) {
-        const char *root_dir = list->settings->root_dir;
+static int add_image(List *list, const char *root_dir, const char *name) {
         _cleanup_image_ Image *image = NULL;
         _cleanup_free_ uint64_t *numbers = NULL;
         size_t n;
@@ -172,10 +175,32 @@ static int add_image(List *list, const char *name) {
         return 0;
 }
 
+/* Those of registries, by their references. */
+static int add_cached_images(List *list) {
+        _cleanup_free_ char *root = NULL;
+        _cleanup_strv_ char **names = NULL;
+
+        int r = image_cache_root(list->settings->root_dir, &root);
+        if (r >= 0)
+                r = image_list(root, &names);
+        for (char **name = names; r >= 0 && name && *name; name++) {
+                _cleanup_free_ char *reference = image_reference_from_name(*name);
+                _cleanup_image_ Image *image = NULL;
+
+                if (!reference)
+                        return -ENOMEM;
+                if (image_open(root, *name, &image) >= 0)
+                        r = add_row(list, image, reference);
+        }
+        return r;
+}
+
 static int add_images(List *list, char *const *names) {
         _cleanup_close_ int root_fd = open(list->settings->root_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (root_fd < 0)
-                return log_error_errno(errno, "Cannot open the image root '%s': %m", list->settings->root_dir);
+                return errno == ENOENT ?
+                               0 :
+                               log_error_errno(errno, "Cannot open the image root '%s': %m", list->settings->root_dir);
         list->driver = storage_pick(list->settings->storage, root_fd);
         if (!list->driver) {
                 log_error("There is no storage driver '%s'", list->settings->storage);
@@ -185,12 +210,13 @@ static int add_images(List *list, char *const *names) {
         int r = find_uses(list);
         if (r < 0)
                 return log_error_errno(r, "Cannot list the jobs: %m");
-        for (; *names; names++) {
-                r = add_image(list, *names);
+        for (; names && *names; names++) {
+                r = add_image(list, list->settings->root_dir, *names);
                 if (r < 0)
                         return log_error_errno(r, "Cannot print the list: %m");
         }
-        return 0;
+        r = add_cached_images(list);
+        return r < 0 ? log_error_errno(r, "Cannot print the list: %m") : 0;
 }
 
 int cmd_chroot_list(const Invocation *invocation) {
@@ -202,11 +228,6 @@ int cmd_chroot_list(const Invocation *invocation) {
         int r = image_list(settings->root_dir, &names);
         if (r < 0)
                 return log_error_errno(r, "Cannot list the images in '%s': %m", settings->root_dir);
-        if (!names && !list.json) {
-                log_notice("There are no images in '%s': make one with 'nspawn-runner chroot-create NAME'",
-                           settings->root_dir);
-                return 0;
-        }
 
         memcpy(columns, json_columns, sizeof(columns));
         if (!list.json)
@@ -216,10 +237,13 @@ int cmd_chroot_list(const Invocation *invocation) {
                 return log_error_errno(r, "libsmartcols.so.1 is not installed (package libsmartcols1)");
         if (r < 0)
                 return log_error_errno(r, "Cannot print the list: %m");
-        if (names) {
-                r = add_images(&list, names);
-                if (r < 0)
-                        return r;
+        r = add_images(&list, names);
+        if (r < 0)
+                return r;
+        if (list.n_rows == 0 && !list.json) {
+                log_notice("There are no images in '%s': make one with 'nspawn-runner chroot-create NAME'",
+                           settings->root_dir);
+                return 0;
         }
         r = table_print(list.table);
         return r < 0 ? log_error_errno(r, "Cannot print the list: %m") : 0;

@@ -394,7 +394,7 @@ static int publish_tree(Login *login) {
         const char *name = login->image->name;
         uint64_t number;
 
-        int r = generation_load_of(login->settings->root_dir, login->image, &about);
+        int r = generation_load_of(login->image, &about);
         if (r >= 0) {
                 about->updated_usec = 0; /* now */
                 r = publish(&login->staging, about, &number);

@@ -3,6 +3,8 @@
 #include "base/string.h"
 #include "cli/command.h"
 #include "cli/image-common.h"
+#include "config/image-reference.h"
+#include "image/cache.h"
 #include "image/publish.h"
 
 static int explain(const Settings *settings, const char *name, int r) {
@@ -28,19 +30,27 @@ static int explain(const Settings *settings, const char *name, int r) {
 int cmd_chroot_remove(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
         const char *name = invocation_argument(invocation, 0);
+        bool of_registry = strchr(name, '/');
+        _cleanup_free_ char *cache = NULL, *cached = NULL;
         unsigned in_use = 0;
 
-        const char *problem = image_name_problem(name);
+        const char *problem = of_registry ? image_reference_problem(name) : image_name_problem(name);
         if (problem) {
                 log_error("Image name '%.200s' %s", name, problem);
                 return -EINVAL;
+        }
+        if (of_registry) {
+                cached = image_reference_to_name(name);
+                if (!cached || image_cache_root(settings->root_dir, &cache) < 0)
+                        return log_oom();
         }
         if (geteuid() != 0) {
                 log_error("Only root can remove images");
                 return -EPERM;
         }
 
-        int r = publish_remove(settings->root_dir, name, &in_use);
+        int r = of_registry ? publish_remove(cache, cached, &in_use) :
+                              publish_remove(settings->root_dir, name, &in_use);
         if (r < 0)
                 return explain(settings, name, r);
         if (in_use > 0)

@@ -49,7 +49,7 @@ int cmd_chroot_run(const Invocation *invocation) {
 
         int r = hold_image_logged(invocation->settings, invocation_argument(invocation, 0), &image);
         if (r >= 0)
-                r = image_settings_logged(invocation->settings, image->name, &storage, &settings);
+                r = image_settings_logged(invocation->settings, image->title, &storage, &settings);
         if (r < 0)
                 return r;
         if (geteuid() != 0) {

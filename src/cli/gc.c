@@ -3,6 +3,7 @@
 #include "base/string.h"
 #include "cli/command.h"
 #include "container/uid-range.h"
+#include "image/cache.h"
 #include "image/publish.h"
 #include "job/job.h"
 
@@ -12,9 +13,29 @@ static void say(bool dry_run, const char *what, char *const *names) {
                 log_notice("%s %s %s", dry_run ? "Would remove" : "Removed", what, *names);
 }
 
+/* In one directory of images; counts what there was. 0 or -errno, logged. */
+static int collect_images(const char *root_dir, bool dry_run, size_t *n) {
+        _cleanup_strv_ char **staging = NULL, **generations = NULL;
+        int result = 0;
+
+        int r = staging_collect(root_dir, dry_run, &staging);
+        if (r < 0)
+                result = log_error_errno(r, "Cannot remove all half-made images in '%s': %m", root_dir);
+        say(dry_run, "half-made image", staging);
+
+        r = generations_collect(root_dir, dry_run, &generations);
+        if (r < 0)
+                result = log_error_errno(r, "Cannot remove all old generations of images in '%s': %m", root_dir);
+        say(dry_run, "old generation", generations);
+        *n += strv_length(staging) + strv_length(generations);
+        return result;
+}
+
 int cmd_gc(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
-        _cleanup_strv_ char **jobs = NULL, **staging = NULL, **generations = NULL;
+        _cleanup_strv_ char **jobs = NULL;
+        _cleanup_free_ char *cache = NULL;
+        size_t n_images = 0;
         bool dry_run = invocation_has(invocation, "dry-run");
         int result = 0;
 
@@ -30,19 +51,17 @@ int cmd_gc(const Invocation *invocation) {
                 log_notice("%s %d user ID lock%s that nobody holds", dry_run ? "Would remove" : "Removed", n_locks,
                            n_locks == 1 ? "" : "s");
 
-        r = staging_collect(settings->root_dir, dry_run, &staging);
+        r = collect_images(settings->root_dir, dry_run, &n_images);
         if (r < 0)
-                result = log_error_errno(r, "Cannot remove all half-made images in '%s': %m", settings->root_dir);
-        say(dry_run, "half-made image", staging);
-
-        r = generations_collect(settings->root_dir, dry_run, &generations);
+                result = r;
+        r = image_cache_root(settings->root_dir, &cache);
         if (r < 0)
-                result = log_error_errno(r, "Cannot remove all old generations of images in '%s': %m",
-                                         settings->root_dir);
-        say(dry_run, "old generation", generations);
+                return log_oom();
+        r = collect_images(cache, dry_run, &n_images);
+        if (r < 0)
+                result = r;
 
-        if (result == 0 && strv_length(jobs) == 0 && n_locks == 0 && strv_length(staging) == 0 &&
-            strv_length(generations) == 0)
+        if (result == 0 && strv_length(jobs) == 0 && n_locks == 0 && n_images == 0)
                 log_notice("Nothing to remove");
         return result;
 }

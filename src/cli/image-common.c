@@ -5,6 +5,8 @@
 
 #include "base/log.h"
 #include "base/string.h"
+#include "config/image-reference.h"
+#include "image/cache.h"
 #include "image/definition.h"
 #include "image/generation.h"
 
@@ -136,7 +138,9 @@ int open_image_logged(const Settings *settings, const char *name, Image **ret) {
 }
 
 int hold_image_logged(const Settings *settings, const char *reference, Image **ret) {
-        int r = generation_hold_reference(settings->root_dir, reference, ret);
+        int r = strchr(reference, '/') && !image_reference_problem(reference) ?
+                        image_cache_hold(settings->root_dir, reference, ret) :
+                        generation_hold_reference(settings->root_dir, reference, ret);
 
         return r < 0 ? explain(settings, reference, r) : 0;
 }

@@ -13,7 +13,7 @@ void log_available_images(const Settings *settings);
 /* Says that there is no image, or no generation, called @reference, and what there is. */
 void log_no_image(const Settings *settings, const char *reference);
 
-/* generation_hold_reference(), with the reason logged. 0 or -errno. */
+/* generation_hold_reference(), or image_cache_hold() for an image of a registry, with the reason logged. 0 or -errno. */
 int hold_image_logged(const Settings *settings, const char *reference, Image **ret);
 
 /* image_open(), with the reason logged. 0 or -errno. */

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/string.h"
+#include "cli/choose-image.h"
 #include "cli/command.h"
 #include "cli/image-common.h"
 #include "cli/job-common.h"
@@ -16,77 +17,6 @@
 
 /* Whoever looks at the jobs, as `status` does, holds the lock of a directory for a moment. */
 #define DIRECTORY_TIMEOUT_USEC (2 * USEC_PER_SEC)
-
-/* Whose fault is it that the image cannot be had? The job's, if it named it. */
-static int image_failure(const ImageChoice *choice, int error) {
-        return choice->source == IMAGE_OF_JOB ? STAGE_BUILD_FAILURE : error;
-}
-
-/* An old generation of an allowed image is allowed; a directory that is just called so is another image. @image is NULL
- * before anything was opened: then the name may yet be either. */
-static bool is_allowed(const Settings *settings, const ImageChoice *choice, const Image *image) {
-        _cleanup_free_ char *name = NULL;
-        uint64_t number;
-
-        if (plan_image_allowed(settings, choice))
-                return true;
-        if (image)
-                return plan_image_allowed(settings, &(ImageChoice){ image->name, choice->source });
-        return generation_split(choice->name, &name, &number) >= 0 &&
-               plan_image_allowed(settings, &(ImageChoice){ name, choice->source });
-}
-
-static int explain_not_allowed(const ImageChoice *choice) {
-        log_error("Image '%s' is not among this runner's allowed_images", choice->name);
-        return STAGE_BUILD_FAILURE;
-}
-
-static int open_image(const Settings *settings, const ImageChoice *choice, Image **ret) {
-        _cleanup_image_ Image *image = NULL;
-
-        if (!choice->name) {
-                log_error("The job names no image ('image:' in .gitlab-ci.yml), and there is no default: give "
-                          "--default-image to prepare, or set default_image in the configuration");
-                return STAGE_BUILD_FAILURE;
-        }
-        const char *problem = image_name_problem(choice->name);
-        if (problem) {
-                log_error("Image name '%.200s' %s", choice->name, problem);
-                return image_failure(choice, -EINVAL);
-        }
-        if (!is_allowed(settings, choice, NULL))
-                return explain_not_allowed(choice);
-
-        int r = generation_hold_reference(settings->root_dir, choice->name, &image);
-        if (r >= 0 && !is_allowed(settings, choice, image))
-                return explain_not_allowed(choice);
-        if (r >= 0) {
-                *ret = TAKE_PTR(image);
-                return 0;
-        }
-        if (r == -ENOENT && access(settings->root_dir, F_OK) < 0) {
-                log_error("The image root '%s' does not exist: make an image with 'nspawn-runner chroot-create %s'",
-                          settings->root_dir, choice->name);
-                return r;
-        }
-        if (r == -ENOENT) {
-                log_no_image(settings, choice->name);
-                return STAGE_BUILD_FAILURE; /* also a default image: no retry makes it */
-        }
-        if (r == -ENODATA || r == -ENOTDIR || r == -ELOOP) {
-                log_error("'%s/%s' is not an image: %s", settings->root_dir, choice->name,
-                          r == -ENODATA ? "it holds no root file system (empty, or half made)" :
-                                          "it is not a directory (symlinks are not followed)");
-                log_available_images(settings);
-                return STAGE_BUILD_FAILURE;
-        }
-        if (r == -EBUSY)
-                log_error("Image '%s' is being removed, or an older version of nspawn-runner changes it in place",
-                          choice->name);
-        else
-                log_error_errno(r, "Cannot open image '%s' in '%s': %m", choice->name, settings->root_dir);
-        return r;
-}
 
 static int start(const Settings *settings, const JobIdentity *identity, const JobDirectory *directory,
                  const Image *image, int signal_fd) {
@@ -106,13 +36,13 @@ static int start(const Settings *settings, const JobIdentity *identity, const Jo
         if (r >= 0)
                 r = plan_supervise_command(settings, identity->id, &argv);
         if (r < 0) {
-                problem = explain_plan(settings, image->name, r, unknown);
+                problem = explain_plan(settings, image->title, r, unknown);
                 log_error("%s", problem ? problem : strerror(ENOMEM));
                 return r == -ENOEXEC ? STAGE_BUILD_FAILURE : r;
         }
 
-        log_notice("Starting machine %s from image '%s' (storage %s, %s)", machine->name, image->name, machine->storage,
-                   machine->init ? "booting its systemd" : "without an init system");
+        log_notice("Starting machine %s from image '%s' (storage %s, %s)", machine->name, image->title,
+                   machine->storage, machine->init ? "booting its systemd" : "without an init system");
         r = job_start(machine, directory, argv, image->fd, settings->start_timeout_usec, signal_fd, &step);
         if (r >= 0)
                 return 0;
@@ -155,9 +85,9 @@ int cmd_prepare(const Invocation *invocation) {
                 return r;
         ImageChoice choice = plan_choose_image(settings, &identity, invocation_argument(invocation, 0),
                                                invocation_option(invocation, "default-image"));
-        r = open_image(settings, &choice, &image);
+        r = choose_image(settings, &choice, signal_fd, &image);
         if (r == 0)
-                r = image_settings_logged(settings, image->name, &storage, &image_settings);
+                r = image_settings_logged(settings, image->title, &storage, &image_settings);
         if (r != 0)
                 return r;
 

@@ -5,6 +5,7 @@
 
 #include "base/string.h"
 #include "config/image-name.h"
+#include "config/image-reference.h"
 #include "config/setting-type.h"
 #include "storage/storage.h"
 
@@ -52,11 +53,11 @@ bool text_is_storage(const char *text) {
 }
 
 bool text_is_image_name(const char *text) {
-        return !image_name_problem(text);
+        return !image_name_problem(text) || !image_reference_problem(text);
 }
 
 bool text_is_image_glob(const char *text) {
-        return text_is_printable(text) && !strchr(text, '/');
+        return text_is_printable(text);
 }
 
 bool text_is_shell(const char *text) {

@@ -60,6 +60,7 @@ const char *setting_expect(const SettingInfo *info, int error) {
 DEFINE_COPY(boolean, bool)
 DEFINE_COPY(boot, BootMode)
 DEFINE_COPY(network, NetworkMode)
+DEFINE_COPY(pull, PullPolicy)
 DEFINE_COPY(number, uint64_t)
 DEFINE_COPY(memory, MemorySize)
 
@@ -118,20 +119,45 @@ const SettingType setting_boot = {
         .copy = boot_copy,
 };
 
-static const char *const network_names[] = { [NETWORK_HOST] = "host", [NETWORK_NONE] = "none" };
+/* Names of an enum's values, from 0 on, which is stored as an unsigned. */
+typedef struct Choice {
+        const char *const *names;
+        unsigned n;
+} Choice;
 
-static int network_assign(_unused_ const SettingInfo *info, const char *text, void *value) {
-        for (unsigned i = 0; i < ELEMENTSOF(network_names); i++)
-                if (streq(text, network_names[i])) {
-                        *(NetworkMode *) value = (NetworkMode) i;
+static int choice_assign(const Choice *choice, const char *text, void *value) {
+        for (unsigned i = 0; i < choice->n; i++)
+                if (streq(text, choice->names[i])) {
+                        *(unsigned *) value = i;
                         return 0;
                 }
         return -EINVAL;
 }
 
-static int network_format(const void *value, char **ret) {
-        return string_printf(ret, "%s", network_names[*(const NetworkMode *) value]);
+static int choice_format(const Choice *choice, const void *value, char **ret) {
+        return string_printf(ret, "%s", choice->names[*(const unsigned *) value]);
 }
+
+#define DEFINE_CHOICE(setting, ...)                                                                    \
+        static const char *const setting##_names[] = { __VA_ARGS__ };                                  \
+        static const Choice setting##_choice = { setting##_names, ELEMENTSOF(setting##_names) };       \
+        static int setting##_assign(_unused_ const SettingInfo *info, const char *text, void *value) { \
+                return choice_assign(&setting##_choice, text, value);                                  \
+        }                                                                                              \
+        static int setting##_format(const void *value, char **ret) {                                   \
+                return choice_format(&setting##_choice, value, ret);                                   \
+        }
+DEFINE_CHOICE(network, [NETWORK_HOST] = "host", [NETWORK_NONE] = "none")
+DEFINE_CHOICE(pull, [PULL_NEVER] = "never", [PULL_IF_NOT_PRESENT] = "if-not-present", [PULL_ALWAYS] = "always")
+_Static_assert(sizeof(NetworkMode) == sizeof(unsigned) && sizeof(PullPolicy) == sizeof(unsigned),
+               "choices are stored as unsigned");
+
+const SettingType setting_pull = {
+        .expect = "always, if-not-present or never",
+        .assign = pull_assign,
+        .format = pull_format,
+        .copy = pull_copy,
+};
 
 const SettingType setting_network = {
         .expect = "host or none",
@@ -347,6 +373,31 @@ const SettingType setting_memory = {
         .assign = memory_assign,
         .format = memory_format,
         .copy = memory_copy,
+};
+
+/* The same without percentages. */
+static int size_assign(const SettingInfo *info, const char *text, void *value) {
+        MemorySize size;
+
+        int r = memory_assign(info, text, &size);
+        if (r >= 0 && size.permyriad != 0)
+                return -EINVAL;
+        if (r >= 0)
+                *(uint64_t *) value = size.bytes;
+        return r;
+}
+
+static int size_format(const void *value, char **ret) {
+        MemorySize size = { .bytes = *(const uint64_t *) value };
+
+        return memory_format(&size, ret);
+}
+
+const SettingType setting_size = {
+        .expect = "a size such as 512M or 20G, or infinity",
+        .assign = size_assign,
+        .format = size_format,
+        .copy = number_copy,
 };
 
 /* --- strings and lists --- */

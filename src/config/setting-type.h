@@ -37,7 +37,7 @@ struct SettingType {
 };
 
 extern const SettingType setting_boolean, setting_boot, setting_network, setting_number, setting_time, setting_memory,
-        setting_string, setting_optional_string, setting_list, setting_command;
+        setting_pull, setting_size, setting_string, setting_optional_string, setting_list, setting_command;
 
 /* What is said about a value for which assign() returned @error: completes "NAME must be ...". */
 const char *setting_expect(const SettingInfo *info, int error);
@@ -55,7 +55,7 @@ bool text_is_printable(const char *text);
 bool text_is_absolute_path(const char *text); /* normalized, not "/" */
 bool text_is_runtime_dir(const char *text);   /* short enough for the sockets below it, too */
 bool text_is_storage(const char *text);
-bool text_is_image_name(const char *text);
+bool text_is_image_name(const char *text); /* or a reference of a registry's */
 bool text_is_image_glob(const char *text);
 bool text_is_shell(const char *text);
 bool text_is_system_call(const char *text);

@@ -7,6 +7,8 @@
  * variables, the man page's test and `doctor` all read that table. */
 
 typedef enum BootMode { BOOT_AUTO, BOOT_YES, BOOT_NO } BootMode;
+/* When images of registries are fetched, as GitLab and Docker call it. */
+typedef enum PullPolicy { PULL_NEVER, PULL_IF_NOT_PRESENT, PULL_ALWAYS } PullPolicy;
 typedef enum NetworkMode { NETWORK_HOST, NETWORK_NONE } NetworkMode;
 
 /* A size that may depend on the host's memory: "512M", "30%", "infinity". */
@@ -25,7 +27,9 @@ typedef struct Settings {
         bool private_users;
         char *default_image;   /* or NULL */
         char **allowed_images; /* globs; NULL: every image */
-        char *shell;           /* or NULL: bash if the image has it, else sh */
+        PullPolicy pull;
+        uint64_t image_cache_size; /* bytes; UINT64_MAX: no limit */
+        char *shell;               /* or NULL: bash if the image has it, else sh */
         char *builds_dir;
         char *cache_dir;
         uint64_t cpu_weight;

@@ -16,10 +16,19 @@
         { #name, kind, offsetof(Generation, name) }
 
 static const RecordField fields[] = {
-        FIELD(number, RECORD_NUMBER),         FIELD(created_usec, RECORD_NUMBER), FIELD(updated_usec, RECORD_NUMBER),
-        FIELD(published_usec, RECORD_NUMBER), FIELD(keep, RECORD_NUMBER),         FIELD(source, RECORD_STRING),
-        FIELD(digest, RECORD_STRING),         FIELD(definition, RECORD_STRING),   FIELD(env, RECORD_LIST),
-        FIELD(working_dir, RECORD_STRING),    FIELD(user, RECORD_STRING),         { 0 },
+        FIELD(number, RECORD_NUMBER),
+        FIELD(created_usec, RECORD_NUMBER),
+        FIELD(updated_usec, RECORD_NUMBER),
+        FIELD(published_usec, RECORD_NUMBER),
+        FIELD(keep, RECORD_NUMBER),
+        FIELD(size_bytes, RECORD_NUMBER),
+        FIELD(source, RECORD_STRING),
+        FIELD(digest, RECORD_STRING),
+        FIELD(definition, RECORD_STRING),
+        FIELD(env, RECORD_LIST),
+        FIELD(working_dir, RECORD_STRING),
+        FIELD(user, RECORD_STRING),
+        { 0 },
 };
 
 void generation_free(Generation *generation) {
@@ -77,8 +86,9 @@ int generation_load(const char *root_dir, const char *name, uint64_t number, Gen
         return dir_fd < 0 ? dir_fd : generation_load_at(dir_fd, number, ret);
 }
 
-int generation_load_of(const char *root_dir, const Image *image, Generation **ret) {
-        int r = image->generation == 0 ? -ENOENT : generation_load(root_dir, image->name, image->generation, ret);
+int generation_load_of(const Image *image, Generation **ret) {
+        int r = image->generation == 0 ? -ENOENT :
+                                         generation_load(image->root_dir, image->name, image->generation, ret);
 
         if (r != -ENOENT)
                 return r;

@@ -57,6 +57,10 @@ static int open_old(const char *root_dir, const char *name, uint64_t number, Ima
         if (image->generation != number)
                 return -ENOENT;
         r = string_replace(&image->name, name);
+        if (r >= 0)
+                r = string_replace(&image->title, name);
+        if (r >= 0)
+                r = string_replace(&image->root_dir, root_dir);
         if (r >= 0) {
                 /* Its path ends in GENERATIONS_DIRECTORY/name/number. */
                 size_t n = strlen(image->path) - strlen(text) - strlen(name) - strlen(GENERATIONS_DIRECTORY "//");

@@ -21,11 +21,12 @@ typedef struct Generation {
         uint64_t created_usec;   /* wall clock: when the first generation was made that this one descends from, */
         uint64_t updated_usec;   /* when this one was made, */
         uint64_t published_usec; /* and when it became the current one, the last time */
-        uint64_t keep;    /* generations to keep while this one is current, itself included; 0: GENERATIONS_KEPT */
-        char *source;     /* such as "suite bookworm"; all of these may be NULL */
-        char *digest;     /* of what the source had, or of what was said about it (image/source.h) */
-        char *definition; /* file */
-        char **env;       /* of an OCI image's configuration: NAME=VALUE, */
+        uint64_t keep;       /* generations to keep while this one is current, itself included; 0: GENERATIONS_KEPT */
+        uint64_t size_bytes; /* on disk, of images of registries; 0: not known */
+        char *source;        /* such as "suite bookworm"; all of these may be NULL */
+        char *digest;        /* of what the source had, or of what was said about it (image/source.h) */
+        char *definition;    /* file */
+        char **env;          /* of an OCI image's configuration: NAME=VALUE, */
         char *working_dir;
         char *user;
 } Generation;
@@ -43,7 +44,7 @@ int generation_load(const char *root_dir, const char *name, uint64_t number, Gen
 
 /* The same for the image that is there now, which may have been made by hand: then everything but the number (0) is
  * unknown. 0 or -errno; never -ENOENT. */
-int generation_load_of(const char *root_dir, const Image *image, Generation **ret);
+int generation_load_of(const Image *image, Generation **ret);
 
 /* Opens generation @number of image @name, current or old: as image_open(), with the image's own name and the path where
  * the tree is at the moment. -ENOENT when there is none of that number. */

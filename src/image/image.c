@@ -14,6 +14,8 @@ void image_free(Image *image) {
         if (!image)
                 return;
         free(image->name);
+        free(image->title);
+        free(image->root_dir);
         free(image->path);
         free(image->current_path);
         closep(&image->fd);
@@ -50,10 +52,13 @@ static int open_at(int root_fd, const char *root_dir, const char *name, Image **
         if (!is_root_file_system(image->fd))
                 return -ENODATA;
 
-        image->name = strdup(name);
-        if (!image->name)
-                return -ENOMEM;
         int r = image_path(root_dir, name, &image->path);
+        if (r >= 0)
+                r = string_replace(&image->name, name);
+        if (r >= 0)
+                r = string_replace(&image->title, name);
+        if (r >= 0)
+                r = string_replace(&image->root_dir, root_dir);
         if (r >= 0)
                 r = string_replace(&image->current_path, image->path);
         if (r < 0)

@@ -8,7 +8,9 @@
 /* An image: a directory right below the image root that holds a root file system, however it got there. */
 typedef struct Image {
         char *name;
-        char *path;          /* absolute */
+        char *title;    /* for people: the name, or the reference of one that came from a registry (image/cache.h) */
+        char *root_dir; /* directory of images that it is in */
+        char *path;     /* absolute */
         char *current_path;  /* where the image's current generation is: @path, unless this is an old one */
         int fd;              /* the directory (O_RDONLY|O_DIRECTORY), opened without following symlinks */
         uint64_t generation; /* of the tree that was opened (image/generation.h); 0: it has no number */

@@ -54,8 +54,8 @@ static int open_tree_as_image(const ImageMachineRequest *request, Image **ret) {
         image->fd = open(request->tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (image->fd < 0)
                 return -errno;
-        if (string_replace(&image->name, request->name) < 0 || string_replace(&image->path, request->tree) < 0 ||
-            string_replace(&image->current_path, request->tree) < 0)
+        if (string_replace(&image->name, request->name) < 0 || string_replace(&image->title, request->name) < 0 ||
+            string_replace(&image->path, request->tree) < 0 || string_replace(&image->current_path, request->tree) < 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(image);
         return 0;
@@ -115,7 +115,7 @@ static int plan(const ImageMachineRequest *request, const JobIdentity *identity,
         if (r >= 0)
                 r = plan_supervise_command(&settings, identity->id, ret_argv);
         if (r < 0)
-                *ret_problem = explain_plan(&settings, image->name, r, unknown);
+                *ret_problem = explain_plan(&settings, image->title, r, unknown);
         return r;
 }
 
@@ -215,7 +215,7 @@ int image_machine_start(const ImageMachineRequest *request, ImageMachine **ret, 
         int r = start(request, ret, ret_problem);
         if (r < 0 && !*ret_problem)
                 (void) string_printf(ret_problem, "Cannot start a machine of image '%s': %s",
-                                     request->image ? request->image->name : request->name, strerror(-r));
+                                     request->image ? request->image->title : request->name, strerror(-r));
         return r;
 }
 

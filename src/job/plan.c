@@ -92,7 +92,7 @@ static int copy_strings(const Settings *settings, const JobIdentity *identity, c
             string_printf(&machine->name, MACHINE_NAME_PREFIX "%s", identity->id) < 0 ||
             string_replace(&machine->directory, directory->path) < 0 ||
             string_printf(&machine->layer, "%s/.layers/%s", settings->root_dir, identity->id) < 0 ||
-            string_replace(&machine->image, image->name) < 0 ||
+            string_replace(&machine->image, image->title) < 0 ||
             string_replace(&machine->image_path, image->current_path) < 0 ||
             string_replace(&machine->supervisor, supervisor_pick()->name) < 0 ||
             string_replace(&machine->init, init) < 0 || string_replace(&machine->shell, settings->shell) < 0 ||
@@ -102,10 +102,10 @@ static int copy_strings(const Settings *settings, const JobIdentity *identity, c
 }
 
 /* What steps have from the image's own configuration, where it has one. */
-static int copy_configuration(const Settings *settings, const Image *image, Machine *machine) {
+static int copy_configuration(const Image *image, Machine *machine) {
         _cleanup_generation_ Generation *known = NULL;
 
-        int r = generation_load_of(settings->root_dir, image, &known);
+        int r = generation_load_of(image, &known);
         if (r >= 0)
                 r = strv_copy(known->env, &machine->environment);
         if (r >= 0)
@@ -135,7 +135,7 @@ int plan_machine(const Settings *settings, const JobIdentity *identity, const Jo
         if (r >= 0)
                 r = random_uuid(&machine->uuid);
         if (r >= 0)
-                r = copy_configuration(settings, image, machine);
+                r = copy_configuration(image, machine);
         if (r < 0)
                 return r;
 

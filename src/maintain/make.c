@@ -73,7 +73,7 @@ static int look(Make *make) {
                 return fail_errno(make, r, "describe its source");
         r = generation_hold_reference(root_dir, definition->name, &make->current);
         if (r >= 0)
-                r = generation_load_of(root_dir, make->current, &make->known);
+                r = generation_load_of(make->current, &make->known);
         else if (r == -ENOENT)
                 r = 0;
         else if (r == -ENODATA || r == -ENOTDIR)
@@ -129,7 +129,7 @@ static int begin_with_base(Make *make) {
         _cleanup_generation_ Generation *known = NULL;
         const char *root_dir = make->settings.root_dir;
 
-        int r = generation_load_of(root_dir, make->base, &known);
+        int r = generation_load_of(make->base, &known);
         if (r >= 0)
                 r = string_replace(&make->source.description, make->description);
         if (r >= 0)

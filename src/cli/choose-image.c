@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cli/choose-image.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/string.h"
+#include "cli/image-common.h"
+#include "config/image-reference.h"
+#include "gitlab/exit-status.h"
+#include "image/cache.h"
+#include "image/generation.h"
+
+/* Whose fault is it that the image cannot be had? The job's, if it named it. */
+static int image_failure(const ImageChoice *choice, int error) {
+        return choice->source == IMAGE_OF_JOB ? STAGE_BUILD_FAILURE : error;
+}
+
+/* An old generation of an allowed image is allowed; a directory that is just called so is another image. @image is NULL
+ * before anything was opened: then the name may yet be either. */
+static bool is_allowed(const Settings *settings, const ImageChoice *choice, const Image *image) {
+        _cleanup_free_ char *name = NULL;
+        uint64_t number;
+
+        if (plan_image_allowed(settings, choice))
+                return true;
+        if (image)
+                return plan_image_allowed(settings, &(ImageChoice){ image->name, choice->source });
+        return generation_split(choice->name, &name, &number) >= 0 &&
+               plan_image_allowed(settings, &(ImageChoice){ name, choice->source });
+}
+
+static int explain_not_allowed(const ImageChoice *choice) {
+        log_error("Image '%s' is not among this runner's allowed_images", choice->name);
+        return STAGE_BUILD_FAILURE;
+}
+
+static int open_local(const Settings *settings, const ImageChoice *choice, Image **ret) {
+        _cleanup_image_ Image *image = NULL;
+
+        const char *problem = image_name_problem(choice->name);
+        if (problem) {
+                log_error("Image name '%.200s' %s", choice->name, problem);
+                return image_failure(choice, -EINVAL);
+        }
+        if (!is_allowed(settings, choice, NULL))
+                return explain_not_allowed(choice);
+
+        int r = generation_hold_reference(settings->root_dir, choice->name, &image);
+        if (r >= 0 && !is_allowed(settings, choice, image))
+                return explain_not_allowed(choice);
+        if (r >= 0) {
+                *ret = TAKE_PTR(image);
+                return 0;
+        }
+        if (r == -ENOENT && access(settings->root_dir, F_OK) < 0) {
+                log_error("The image root '%s' does not exist: make an image with 'nspawn-runner chroot-create %s'",
+                          settings->root_dir, choice->name);
+                return r;
+        }
+        if (r == -ENOENT) {
+                log_no_image(settings, choice->name);
+                return STAGE_BUILD_FAILURE; /* also a default image: no retry makes it */
+        }
+        if (r == -ENODATA || r == -ENOTDIR || r == -ELOOP) {
+                log_error("'%s/%s' is not an image: %s", settings->root_dir, choice->name,
+                          r == -ENODATA ? "it holds no root file system (empty, or half made)" :
+                                          "it is not a directory (symlinks are not followed)");
+                log_available_images(settings);
+                return STAGE_BUILD_FAILURE;
+        }
+        if (r == -EBUSY)
+                log_error("Image '%s' is being removed, or an older version of nspawn-runner changes it in place",
+                          choice->name);
+        else
+                log_error_errno(r, "Cannot open image '%s' in '%s': %m", choice->name, settings->root_dir);
+        return r;
+}
+
+/* Whether a registry said that there is no such image, or not for us: then no retry helps. */
+typedef struct Fetching {
+        bool refused;
+} Fetching;
+
+static void on_step(void *userdata _unused_, const char *step) {
+        log_notice("%s", step);
+}
+
+static void on_line(void *userdata, const char *line) {
+        static const char *const refusals[] = { "manifest unknown", "name unknown", "unauthorized",
+                                                "access denied",    "denied: ",     "not found" };
+        Fetching *fetching = userdata;
+
+        for (size_t i = 0; i < ELEMENTSOF(refusals); i++)
+                fetching->refused = fetching->refused || strcasestr(line, refusals[i]);
+        log_notice("%s", line);
+}
+
+static int explain_fetch(const ImageChoice *choice, const Fetching *fetching, const char *problem, int r) {
+        if (r > 0) {
+                log_error("Image '%s' cannot be fetched", choice->name);
+                return fetching->refused ? image_failure(choice, -EIO) : -EIO;
+        }
+        if (r == -ENOENT) {
+                log_error("Image '%s' is not here, and this runner fetches none (setting 'pull')", choice->name);
+                return image_failure(choice, r);
+        }
+        if (r == -ECANCELED)
+                log_error("Cancelled while image '%s' was being fetched", choice->name);
+        else if (problem)
+                log_error("Image '%s' cannot be fetched: %s", choice->name, problem);
+        else
+                log_error_errno(r, "Image '%s' cannot be fetched: %m", choice->name);
+        return r;
+}
+
+static int open_of_registry(const Settings *settings, const ImageChoice *choice, int cancel_fd, Image **ret) {
+        _cleanup_free_ char *problem = NULL;
+        Fetching fetching = { 0 };
+        ImageFetch fetch = {
+                .settings = settings,
+                .reference = choice->name,
+                .cancel_fd = cancel_fd,
+                .on_step = on_step,
+                .on_line = on_line,
+                .userdata = &fetching,
+        };
+
+        const char *no_reference = image_reference_problem(choice->name);
+        if (no_reference) {
+                log_error("Image name '%.200s' contains '/', and is no image of a registry: it %s", choice->name,
+                          no_reference);
+                return image_failure(choice, -EINVAL);
+        }
+        if (!plan_image_allowed(settings, choice))
+                return explain_not_allowed(choice);
+        int r = image_cache_get(&fetch, ret, &problem);
+        return r == 0 ? 0 : explain_fetch(choice, &fetching, problem, r);
+}
+
+int choose_image(const Settings *settings, const ImageChoice *choice, int cancel_fd, Image **ret) {
+        if (!choice->name) {
+                log_error("The job names no image ('image:' in .gitlab-ci.yml), and there is no default: give "
+                          "--default-image to prepare, or set default_image in the configuration");
+                return STAGE_BUILD_FAILURE;
+        }
+        /* No image here can have one in its name. */
+        return strchr(choice->name, '/') ? open_of_registry(settings, choice, cancel_fd, ret) :
+                                           open_local(settings, choice, ret);
+}

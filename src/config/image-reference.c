@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config/image-reference.h"
+
+#include "base/string.h"
+#include "config/image-name.h"
+
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+#define TAG_BYTES_MAX 128
+#define PORT_BYTES_MAX 5
+
+/* HOST[:PORT], of @n bytes. */
+static bool is_registry(const char *text, size_t n) {
+        const char *colon = memchr(text, ':', n);
+        size_t host = colon ? (size_t) (colon - text) : n, port = colon ? n - host - 1 : 0;
+
+        if (host == 0 || strspn(text, LOWER UPPER DIGITS ".-") < host || !strchr(LOWER UPPER DIGITS, text[host - 1]) ||
+            !strchr(LOWER UPPER DIGITS, *text))
+                return false;
+        if (colon)
+                return port > 0 && port <= PORT_BYTES_MAX && strspn(colon + 1, DIGITS) == port;
+        return memchr(text, '.', n) || (n == strlen("localhost") && startswith(text, "localhost"));
+}
+
+/* The length of a component of a path: words of small letters and digits, with one '.', one or two '_', or any number of
+ * '-' between. 0: there is none. */
+static size_t component_length(const char *text) {
+        size_t n = strspn(text, LOWER DIGITS);
+
+        if (n == 0)
+                return 0;
+        for (;;) {
+                const char *rest = text + n;
+                size_t between = *rest == '.' ? 1 :
+                                 *rest == '_' ? (rest[1] == '_' ? 2 : 1) :
+                                                strspn(rest, "-"),
+                       word = between > 0 ? strspn(rest + between, LOWER DIGITS) : 0;
+
+                if (word == 0)
+                        return n;
+                n += between + word;
+        }
+}
+
+static size_t path_length(const char *text) {
+        size_t n = component_length(text);
+
+        while (n > 0 && text[n] == '/') {
+                size_t component = component_length(text + n + 1);
+
+                if (component == 0)
+                        return 0;
+                n += 1 + component;
+        }
+        return n;
+}
+
+static bool is_digest(const char *text) {
+        static const struct {
+                const char *algorithm;
+                size_t digits;
+        } table[] = { { "sha256:", 64 }, { "sha512:", 128 } };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                const char *digits = startswith(text, table[i].algorithm);
+
+                if (digits)
+                        return strlen(digits) == table[i].digits && strspn(digits, DIGITS "abcdef") == table[i].digits;
+        }
+        return false;
+}
+
+const char *image_reference_problem(const char *text) {
+        _cleanup_free_ char *name = image_reference_to_name(text);
+        const char *slash = strchr(text, '/');
+
+        if (!name)
+                return "is too long";
+        if (image_name_problem(name))
+                return image_name_problem(name);
+        if (!slash || !is_registry(text, (size_t) (slash - text)))
+                return "does not begin with a registry, as in docker.io/library/NAME";
+        const char *rest = slash + 1;
+        size_t n = path_length(rest);
+        if (n == 0)
+                return "has no path of small letters, digits and single '.', '_' and '-' between them";
+        rest += n;
+        if (*rest == ':') {
+                n = strspn(rest + 1, LOWER UPPER DIGITS "_.-");
+                if (n == 0 || n > TAG_BYTES_MAX || strchr(".-", rest[1]))
+                        return "has a tag that is none";
+                rest += 1 + n;
+        }
+        if (*rest == '@')
+                return is_digest(rest + 1) ? NULL : "has a digest that is none";
+        return *rest ? "has characters that none can have" : NULL;
+}
+
+static char *exchange(char *text, char from, char to) {
+        for (char *p = text; p && *p; p++)
+                if (*p == from)
+                        *p = to;
+        return text;
+}
+
+char *image_reference_to_name(const char *reference) {
+        const char *slash = strrchr(reference, '/');
+        bool complete = strchr(slash ? slash : reference, ':') || strchr(reference, '@');
+        char *name;
+
+        return string_printf(&name, "%s%s", reference, complete ? "" : ":latest") < 0 ? NULL : exchange(name, '/', '%');
+}
+
+char *image_reference_from_name(const char *name) {
+        return exchange(strdup(name), '%', '/');
+}

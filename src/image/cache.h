@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "image/image.h"
+
+/* Images of registries that jobs named: kept in `<root_dir>/.oci`, which has the same layout as a directory of images
+ * (image/generation.h, image/staging.h), each under the name that image_reference_to_name() gives. Their generation's
+ * file says in its time of modification when a job used the image last. */
+#define IMAGE_CACHE_DIRECTORY ".oci"
+
+typedef struct ImageFetch {
+        const Settings *settings; /* root_dir, pull, image_cache_size */
+        const char *reference;    /* image_reference_problem() has nothing against it */
+        int cancel_fd;            /* gives up when readable; negative: never */
+
+        /* What begins now, and a line that the programs print which fetch and unpack. */
+        void (*on_step)(void *userdata, const char *step);
+        void (*on_line)(void *userdata, const char *line);
+        void *userdata;
+} ImageFetch;
+
+/* The image, held as by generation_hold_reference(), fetched before if `pull` wants that. However many ask at the same
+ * time, one fetches, and the others wait for it. Then removes the least recently used images that no job uses, until
+ * what is left is within image_cache_size. Returns
+ *      0
+ *      > 0             exit status of a program that failed, which said why by on_line
+ *      -ENOENT         it is not here, and `pull` is never
+ *      -EINVAL         with *ret_problem (to be freed): a sentence
+ *      -ECANCELED
+ *      another -errno
+ * After a failure, what was fetched before is still there. */
+int image_cache_get(const ImageFetch *fetch, Image **ret, char **ret_problem);
+
+/* The image, held, if it is here: as generation_hold_reference(). */
+int image_cache_hold(const char *root_dir, const char *reference, Image **ret);
+
+/* The directory of the images, to be freed: for gc and lists. 0 or -ENOMEM. */
+int image_cache_root(const char *root_dir, char **ret);
