@@ -44,7 +44,7 @@ static const SettingInfo table[] = {
           .help = "patterns (as in *-small) of images that jobs may name; empty: all", .check = text_is_image_glob,
           .expect = "names or patterns of images, without control characters" },
         { ROW(pull, pull), .default_text = "never",
-          .help = "fetch images of registries that jobs name: always ask for a newer one, only if it is not here, or never" },
+          .help = "fetch images of registries that jobs name: always, if-not-present or never" },
         { ROW(image_cache_size, size), .default_text = "20G",
           .help = "room for images of registries: what was not used for longest goes first", .min = MEMORY_MIN,
           .expect = "at least 1M (is a suffix K, M, G or T missing?)" },

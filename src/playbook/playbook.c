@@ -174,7 +174,8 @@ static void read_recap(Run *run, const char *line) {
 static void note_fatal(Run *run, const char *line) {
         char *longer;
 
-        if (startswith(line, "fatal: ") || startswith(line, "ERROR! ")) {
+        /* The last is how ansible-core 2.19 begins. */
+        if (startswith(line, "fatal: ") || startswith(line, "ERROR! ") || startswith(line, "[ERROR]: ")) {
                 free(run->fatal);
                 run->fatal = strndup(line, FATAL_BYTES_MAX);
                 run->in_fatal = endswith(line, "{");

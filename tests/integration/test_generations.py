@@ -287,7 +287,7 @@ def test_killed_at_system_calls(fs_site: Site, command: str) -> None:
 def test_full_disk(lab: Lab, make_site) -> None:
     """A disk that is too full for the copy, or gets full during the work: the image is as it was, and goes on."""
     where = lab.base / "full"
-    lab.mount_new("ext4", where, "100M")
+    lab.mount_new("ext4", where, "200M")
     try:
         subprocess.run(["cp", "-a", "-T", lab.tiny_image(), where / IMAGE], check=True)
         site = make_site(root=where)

@@ -69,6 +69,14 @@ def test_who_is_killed_for_want_of_memory(any_boot_site: Site) -> None:
             assert service == b"0\n"
 
 
+def test_tmp_stays(make_site) -> None:
+    """/tmp is the job's from the beginning: whatever units a job starts, nothing is mounted over it, nothing removed."""
+    with make_site(boot="yes").started() as build:
+        finish(build, "echo mine > /tmp/file; mkdir /tmp/directory; touch -d '1 year ago' /tmp/old")
+        finish(build, "systemctl start local-fs.target sysinit.target; systemctl start tmp.mount || true")
+        assert finish(build, "cat /tmp/file; ls /tmp/old; ! mountpoint -q /tmp").split() == [b"mine", b"/tmp/old"]
+
+
 @pytest.mark.parametrize("how", ("sleep 1000 &", "setsid sleep 1000 &", "nohup sleep 1000 &",
                                  "(sleep 1000; echo late) &", "coproc sleep 1000", "sleep 1000 2>&1 | cat &"))
 def test_open_stdout_does_not_hold_up_the_stage(any_boot_site: Site, how: str) -> None:

@@ -175,7 +175,7 @@ static const struct {
         { "image_cache_size", "infinity", "infinity" },
         { "image_cache_size", "50%", NULL },
         { "image_cache_size", "20", NULL },
-        { "default_image", "registry.example/a:1", "registry.example/a:1" },
+        { "default_image", "registry.example/a:1", "'registry.example/a:1'" },
         { "default_image", "a/b", NULL },
         { "allowed_images", "", NULL },
         { "system_call_filter", "@keyring", "['@keyring']" },
