@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -154,15 +155,26 @@ static ChildError become(const Child *child) {
         return child_failed(WIRE_CAUSE_AGENT);
 }
 
+/* Where a step is to start need not be there: Docker makes it, too. Best effort: the step says what is wrong. */
+static void make_directory(const char *path, const Account *account) {
+        char parent[PATH_MAX];
+
+        for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+                snprintf(parent, sizeof(parent), "%.*s", (int) (slash - path), path);
+                (void) mkdir(parent, 0755);
+        }
+        if (mkdir(path, 0755) >= 0 && account->uid != 0)
+                (void) chown(path, account->uid, account->gid);
+}
+
 /* vfork() takes a fraction of the time of fork(), and posix_spawn() can neither change users nor knows which few signals
  * have to be reset. */
 static int spawn(const Child *child, pid_t *ret, WireCause *ret_cause) {
         volatile ChildError failed = { 0 };
         sigset_t all, before;
 
-        /* Docker makes it too. */
-        if (!isempty(child->directory) && mkdir(child->directory, 0755) >= 0 && child->account->uid != 0)
-                (void) chown(child->directory, child->account->uid, child->account->gid);
+        if (!isempty(child->directory))
+                make_directory(child->directory, child->account);
         /* No handler may run in the child while it is on our stack. */
         sigfillset(&all);
         (void) sigprocmask(SIG_SETMASK, &all, &before);

@@ -88,8 +88,10 @@ static void on_step(void *userdata _unused_, const char *step) {
 }
 
 static void on_line(void *userdata, const char *line) {
-        static const char *const refusals[] = { "manifest unknown", "name unknown", "unauthorized",
-                                                "access denied",    "denied: ",     "not found" };
+        static const char *const refusals[] = {
+                "manifest unknown", "name unknown", "unauthorized", "authentication required",
+                "access denied",    "denied: ",     "not found"
+        };
         Fetching *fetching = userdata;
 
         for (size_t i = 0; i < ELEMENTSOF(refusals); i++)

@@ -24,7 +24,7 @@ AUTH = "dGVzdGVyOnNlY3JldA=="  # "tester:secret" in base64
 
 REGISTRY_CONFIG = """\
 version: 0.1
-log: {{level: error, accesslog: {{disabled: true}}}}
+log: {{level: error}}
 storage:
   filesystem: {{rootdirectory: {directory}/blobs}}
   delete: {{enabled: true}}
@@ -159,7 +159,9 @@ class Registry:
     def start(self) -> None:
         """Returns when it answers."""
         with open(self.log, "ab") as log:
-            self._process = subprocess.Popen(["docker-registry", "serve", self.directory / "config.yml"],
+            # Variables that begin so change its configuration; skopeo has one that does.
+            clean = {key: value for key, value in os.environ.items() if not key.startswith("REGISTRY_")}
+            self._process = subprocess.Popen(["docker-registry", "serve", self.directory / "config.yml"], env=clean,
                                              stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + 60
         while True:
@@ -185,6 +187,10 @@ class Registry:
             (self.directory / "none.json").write_text('{"auths": {}}')
             out["REGISTRY_AUTH_FILE"] = str(self.directory / "none.json")
         return out
+
+    def count(self, text: str) -> int:
+        """How many requests there were whose line in the log has @text."""
+        return sum(text in line for line in self.log.read_text(errors="replace").splitlines())
 
     def push(self, layout: Path, name: str) -> str:
         """Copies image "image" of a layout to the registry; returns its reference, without a transport."""

@@ -384,19 +384,21 @@ static void test_environment_additions(void **state) {
 }
 
 /* A directory is entered, and made where it is missing; what cannot be is the image's fault. */
-static void test_directory(void **state) {
+static void test_exec_directory(void **state) {
         const Lab *lab = *state;
-        _cleanup_free_ char *missing = NULL;
+        _cleanup_free_ char *missing = NULL, *deeper = NULL;
 
         assert_int_equal(string_printf(&missing, "%s/new", lab->directory), 0);
+        assert_int_equal(string_printf(&deeper, "%s/new/a/b", lab->directory), 0);
         const struct {
                 const char *directory;
                 int error;
         } table[] = {
                 { "/usr/bin", 0 },
                 { missing, 0 },
-                { "/no/such/parent", ENOENT },
+                { deeper, 0 },
                 { "/etc/passwd", ENOTDIR },
+                { "/etc/passwd/below", ENOTDIR },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
@@ -791,7 +793,7 @@ int main(int argc, char *argv[]) {
                 WITH_LAB(test_input),
                 WITH_LAB(test_exec_lookup),
                 WITH_LAB(test_environment_additions),
-                WITH_LAB(test_directory),
+                WITH_LAB(test_exec_directory),
                 WITH_LAB(test_no_user),
                 WITH_LAB(test_user),
                 WITH_LAB(test_exec_no_shell),

@@ -392,7 +392,7 @@ class OciImages(Sources):
                 if password:
                     _, result, printed = self.fill("oci", reference, **registry.environment(credentials=False))
                     self.assertGreater(result["status"], 0)
-                    self.assertIn("unauthorized", printed)
+                    self.assertRegex(printed, "unauthorized|authentication required")
                 registry.stop()
                 _, result, printed = self.fill("oci", reference, **environment)
                 self.assertGreater(result["status"], 0)

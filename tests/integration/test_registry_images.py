@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Images of registries in jobs: fetched once, as `pull` says, within the cache's limits; run as they are configured."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+
+import host
+import ociimage
+from build import Build
+from jobspec import Job
+from lab import Lab, Site
+from ociimage import Registry, Tar
+
+GENEROUS = 60
+# For shells that are not bash.
+POSIX = [("FF_POSIXLY_CORRECT_ESCAPES", "true")]
+
+
+@pytest.fixture(name="registry", scope="module")
+def fixture_registry(lab: Lab) -> Iterator[Registry]:
+    """A registry with a password, that this process and its children can talk to."""
+    directory = lab.base / "registry"
+    with ociimage.registry(directory, password=True) as registry:
+        before = dict(os.environ)
+        os.environ.update(registry.environment())
+        yield registry
+        os.environ.clear()
+        os.environ.update(before)
+    host.remove_tree(directory)
+
+
+@pytest.fixture(name="push")
+def fixture_push(registry: Registry, tmp_path: Path) -> Callable[..., str]:
+    """Puts an image made of busybox into the registry, with a file `/text` in it; returns its reference."""
+    def push(name: str, text: str = "", more: Callable[[Tar], Any] | None = None, **config: Any) -> str:
+        def change(tar: Tar) -> None:
+            tar.add("text", text.encode())
+            if more:
+                more(tar)
+
+        layout = tmp_path / f"layout-{time.monotonic_ns()}"
+        ociimage.busybox_layout(layout, change, **config)
+        return registry.push(layout, name)
+    return push
+
+
+@pytest.fixture(name="fetching")
+def fixture_fetching(make_site: Callable[..., Site], tiny_root: Path) -> Iterator[Callable[..., Site]]:
+    """Makes sites that fetch, with an empty cache."""
+    def make(**settings: Any) -> Site:
+        return make_site(root=tiny_root, **{"pull": "if-not-present", "shell": "/bin/sh", **settings})
+
+    yield make
+
+
+def cached(site: Site) -> list[str]:
+    """The directories of the cache."""
+    path = site.root / ".oci"
+    return sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
+
+
+@contextmanager
+def meanwhile(site: Site) -> Iterator[None]:
+    """While one job runs, others leave something: its things."""
+    site.traces = list  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del site.traces
+
+
+def play(site: Site, image: str, script: str = "cat /text") -> str:
+    """What a script prints in a job of that image."""
+    with site.started(Job(image=image)) as build:
+        return build.run_script(script, raw=True).stdout.decode()
+
+
+def refused(site: Site, image: str) -> Any:
+    """A job that must fail before its script."""
+    result = site.run(Job(image=image))
+    assert result.state == "failed" and "get_sources" not in result.names(), str(result)
+    return result
+
+
+def test_never(make_site, tiny_root: Path, registry: Registry, push) -> None:
+    """By default nothing is fetched: the job is at fault, and knows why."""
+    image = push("group/never:1", "one")
+    before = registry.count("/v2/")
+    result = refused(make_site(root=tiny_root), image)
+    assert result.failure_reason == "script_failure" and "(setting 'pull')" in result.log, str(result)
+    assert registry.count("/v2/") == before and not (tiny_root / ".oci").exists()
+
+
+def test_if_not_present(fetching, registry: Registry, push) -> None:
+    """Fetched by the first job, with progress in its log; the second one does not need the registry."""
+    image = push("group/sub/present:1", "one")
+    site = fetching()
+    result = site.run(Job(["cat /text"], image=image, variables=POSIX))
+    assert f"Fetching image {image}" in result.log and "Copying blob" in result.log, result.log
+    push("group/sub/present:1", "two")
+    before = registry.count("/v2/")
+    assert play(site, image) == "one"
+    assert registry.count("/v2/") == before
+    site.settings["pull"] = "never"
+    site.write_config()
+    assert play(site, image) == "one", "never means that nothing is fetched, and this is here"
+
+
+def test_always(fetching, registry: Registry, push) -> None:
+    """Asks each time, and fetches what is new; without the registry it is the runner that failed."""
+    image = push("group/always:1", "one")
+    site = fetching(pull="always")
+    assert play(site, image) == "one"
+    layers = registry.count("/blobs/")
+    assert play(site, image) == "one"
+    assert registry.count("/blobs/") <= layers + 1, "the digest is the same: nothing but the configuration is read"
+    push("group/always:1", "two")
+    with site.started(Job(image=image)) as old, meanwhile(site):
+        assert old.run_script("cat /text", raw=True).stdout == b"two"
+        push("group/always:1", "three")
+        assert play(site, image) == "three"
+        assert old.run_script("cat /text", raw=True).stdout == b"two", "a job keeps the image that it started with"
+    registry.stop()
+    try:
+        result = refused(site, image)
+        assert result.failure_reason == "runner_system_failure" and "cannot be fetched" in result.log, str(result)
+    finally:
+        registry.start()
+    assert play(site, image) == "three"
+
+
+def test_unknown(fetching, registry: Registry, push) -> None:
+    """What the registry does not have, or does not give us, is the job's fault: trying again does not help."""
+    site = fetching()
+    for name in ("group/nothing:1", "group/always:nothing"):
+        result = refused(site, f"{registry.host}/{name}")
+        assert result.failure_reason == "script_failure" and "cannot be fetched" in result.log, str(result)
+    image = push("group/secret:1", "x")
+    os.environ.update(registry.environment(credentials=False))
+    try:
+        result = refused(site, image)
+        assert result.failure_reason == "script_failure" and "cannot be fetched" in result.log, str(result)
+    finally:
+        os.environ.update(registry.environment())
+    assert ociimage.AUTH not in result.log and "secret" not in result.log.replace("group/secret", "")
+    assert site.call("gc").returncode == 0
+    assert [name for name in cached(site) if not name.startswith(".")] == []
+
+
+HOSTILE = ("docker://127.0.0.1/x", "dir:/etc", "oci:/etc:x", "docker-archive:/etc/passwd", "--authfile=/x/y",
+           "127.0.0.1/../../x", "127.0.0.1//x", "127.0.0.1/X", "127.0.0.1/x y", "127.0.0.1/x;id", "127.0.0.1/$(id)",
+           "127.0.0.1/x@3", "group/name", "/etc", "registry.example/a\u00e4", "127.0.0.1/.oci/x", "127.0.0.1/x:" + "t" * 200)
+
+
+@pytest.mark.parametrize("image", HOSTILE)
+def test_hostile_references(fetching, registry: Registry, image: str) -> None:
+    """Whatever is no plain reference is refused before anything is started."""
+    site = fetching()
+    before = registry.count("/v2/")
+    result = refused(site, image)
+    assert result.failure_reason == "script_failure" and "Image name" in result.log, str(result)
+    assert registry.count("/v2/") == before and cached(site) == []
+
+
+def test_allowed_images(fetching, registry: Registry, push) -> None:
+    """They are compared with the reference as it is written."""
+    good, bad = push("group/good:1", "x"), push("other/bad:1", "x")
+    site = fetching(allowed_images=[f"{registry.host}/group/*"])
+    assert play(site, good) == "x"
+    result = refused(site, bad)
+    assert result.failure_reason == "script_failure" and "allowed_images" in result.log, str(result)
+    assert len([name for name in cached(site) if not name.startswith(".")]) == 1
+
+
+@pytest.mark.parametrize("pull", ("if-not-present", "always"))
+def test_many_at_once(fetching, registry: Registry, push, pull: str) -> None:
+    """However many jobs ask at the same time, one fetches, and the others wait for it."""
+    image = push(f"group/many-{pull}:1", "x", lambda tar: tar.add("data", os.urandom(8 << 20)))
+    site = fetching(pull=pull)
+    before = registry.count("/blobs/")
+    assert play(site, image) == "x"
+    once = registry.count("/blobs/") - before
+    host.remove_tree(site.root / ".oci")
+    before = registry.count("/blobs/")
+    builds = [Build(site.runner(), Job(image=image)) for _ in range(8)]
+    threads = [threading.Thread(target=build.begin) for build in builds]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for build in builds:
+            assert build.run_script("cat /text", raw=True).stdout == b"x"
+        assert registry.count("/blobs/") - before == once
+        assert any(b"Another job fetches it" in build.log for build in builds)
+    finally:
+        for build in builds:
+            build.cleanup()
+    assert site.traces() == []
+
+
+def test_cache_size(fetching, registry: Registry, push) -> None:
+    """The least recently used goes first, and never one that a job uses."""
+    images = [push(f"group/size-{i}:1", str(i), lambda tar: tar.add("data", os.urandom(3 << 20))) for i in range(4)]
+    site = fetching(image_cache_size="10M")
+    for image in images[:2]:
+        play(site, image)
+    with site.started(Job(image=images[1])) as build, meanwhile(site):
+        play(site, images[0])
+        play(site, images[2])
+        play(site, images[3])
+        there = [name for name in cached(site) if not name.startswith(".")]
+        assert len(there) == 2 and any("size-1" in name for name in there), there
+        assert build.run_script("cat /text", raw=True).stdout == b"1"
+    before = registry.count("/blobs/")
+    play(site, images[3])
+    assert registry.count("/blobs/") == before, "the one that was used last is still there"
+
+
+def test_killed_while_fetching(fetching, push) -> None:
+    """After SIGKILL at many points, and after SIGTERM, the next job fetches as if nothing had been."""
+    image = push("group/killed:1", "x", lambda tar: tar.add("data", os.urandom(4 << 20)))
+    site = fetching()
+    begin = time.monotonic()
+    assert play(site, image) == "x"
+    duration = time.monotonic() - begin
+    for round_ in range(12):
+        host.remove_tree(site.root / ".oci")
+        build = Build(site.runner(), Job(image=image))
+        build.start_attempt()
+        build.config()
+        call = build.start("prepare", build.runner.prepare_exec)
+        time.sleep(duration * round_ / 12)
+        with suppress(ProcessLookupError):
+            os.kill(call.pid, signal.SIGTERM if round_ % 4 == 3 else signal.SIGKILL)
+        assert call.wait(GENEROUS)
+        build.cleanup()
+        assert play(site, image) == "x"
+        assert not list((site.root / ".oci").glob(".staging/*"))
+        assert site.traces() == []
+    ours = str(site.root).encode()
+    left = [pid for pid in host.processes() if ours in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert not left
+
+
+@pytest.mark.parametrize("private_users", (True, False), ids=("userns", "hostids"))
+@pytest.mark.parametrize("storage", ("overlay", "tmpfs"))
+def test_configuration(fetching, push, storage: str, private_users: bool) -> None:
+    """Env, User and WorkingDir count for all steps, the entrypoint for none; the user can work in the builds directory."""
+    image = push("group/configured:1", "x", Env=["COLOUR=deep blue", "PATH=/opt:/bin"], User="builder",
+                 WorkingDir="/srv/work", Entrypoint=["/bin/false"], Cmd=["/bin/false"])
+    site = fetching(storage=storage, private_users=private_users)
+    with site.started(Job(image=image)) as build:
+        script = "id -u; pwd; echo $COLOUR; echo $PATH; echo $HOME; touch here && mkdir -p /builds/group/project && " \
+                 "cd /builds/group/project && touch mine && mkdir -p /cache/x && echo works"
+        shown = build.run_script(script, raw=True).stdout.decode().splitlines()
+        assert shown == ["1000", "/srv/work", "deep blue", "/opt:/bin", "/home/builder", "works"], shown
+        assert build.run_script("ls /builds/group/project; id -u", "after_script", raw=True).stdout == b"mine\n1000\n"
+
+
+def test_whole_job_without_bash(fetching, push) -> None:
+    """A job of GitLab's own scripts, in an image that has nothing but busybox."""
+    image = push("group/whole:1", "x")
+    result = fetching().run(Job(["echo from the script", "cat /text"], ["echo afterwards"], image=image,
+                                variables=POSIX))
+    assert result.state == "success", result.log
+    assert "from the script" in result.log and "afterwards" in result.log
+
+
+def test_commands(fetching, registry: Registry, push) -> None:
+    """They know images of registries by their references."""
+    image = push("group/listed", "x")
+    site = fetching()
+    with site.started(Job(image=image)):
+        status = site.call("status")
+        assert image in status.stdout, str(status)
+    shown = site.call("chroot-list")
+    assert image in shown.stdout and f"oci docker://{image}" in shown.stdout, str(shown)
+    done = site.call("chroot-run", image, "--", "/bin/cat", "/text")
+    assert (done.returncode, done.stdout) == (0, "x"), str(done)
+    done = site.call("chroot-run", f"{registry.host}/group/nothing", "--", "/bin/true")
+    assert done.returncode == 1 and "There is no image" in done.stderr, str(done)
+    done = site.call("chroot-remove", image)
+    assert done.returncode == 0, str(done)
+    assert image not in site.call("chroot-list").stdout
+    assert subprocess.run(["ls", site.root / ".oci"], capture_output=True, text=True, check=True).stdout == ""
