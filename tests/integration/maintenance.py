@@ -139,6 +139,6 @@ def generations(site: Site) -> dict[str, dict]:
 def assert_settled(site: Site) -> None:
     """Nothing is left but images and what is kept of them: no half of anything, no mount, no process, no job."""
     assert {path.name for path in site.root.iterdir() if path.name.startswith(".")} <= KEPT
-    assert json.loads(site.call("status", "--json").stdout)["jobs"] == []
+    assert site.jobs() == []
     assert site.traces() == []
     assert not [command for command in host.processes().values() if "ansible" in command and str(site.root) in command]

@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Maintenance in a loop while jobs run in a loop; killed at many points; on a full disk."""
+
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Callable, Iterator
+
+import pytest
+
+import host
+from lab import Lab, Site
+from maintenance import (assert_settled, copy_of, define, generations, maintain, maintaining, output,
+                         report_of, running, wait_until)
+
+FILE_SYSTEMS = {"ext4": "overlay", "btrfs": "btrfs", "xfs": "overlay"}
+ROUNDS = 20
+
+# A generation is whole if both files say the same; they are the first and the last that is written.
+MARK = "echo {0} >$ROOT/aaa; sync -f $ROOT; echo {0} >$ROOT/zzz"
+PLAY = "- raw: echo {0} >/aaa; echo {0} >/zzz\n"
+
+
+@pytest.fixture(name="images", params=FILE_SYSTEMS)
+def fixture_images(request: pytest.FixtureRequest, lab: Lab, make_site: Callable[..., Site]) -> Iterator[Site]:
+    """A site without any image on a new file system."""
+    where = lab.base / f"{request.param}-{request.node.name.partition('[')[0]}"
+    lab.mount_new(request.param, where, "600M")
+    try:
+        yield make_site(root=where, storage=FILE_SYSTEMS[request.param])
+    finally:
+        subprocess.run(["umount", where], check=True)
+        where.rmdir()
+        where.with_suffix(f".{request.param}").unlink()
+
+
+def assert_whole(tree: Path) -> str:
+    """What the generation in @tree says."""
+    first, last = (tree / name for name in ("aaa", "zzz"))
+    assert first.read_text() == last.read_text() and (tree / "usr/bin/bash").exists(), tree
+    return first.read_text().strip()
+
+
+def assert_in_order(site: Site) -> None:
+    """assert_settled(), and old generations are whole and no more than are kept."""
+    assert_settled(site)
+    store = site.root / ".generations"
+    for image in store.iterdir():
+        names = set(os.listdir(image))
+        trees = {name for name in names if name.isdigit()}
+        assert len(trees) <= 1 and {f"{name}.json" for name in trees} <= names, names
+        assert not {name for name in names if not re.fullmatch(r"\d+(\.json)?", name)}, names
+        for name in trees:
+            assert_whole(image / name)
+
+
+def test_jobs_meanwhile(images: Site, lab: Lab) -> None:
+    """Jobs in a loop during maintenance in a loop: each has one generation, whole, from its begin to its end."""
+    site, stop, failures, made = images, threading.Event(), [], []
+
+    def publish(number: int) -> None:
+        # Anew from its source, and by a playbook in a copy.
+        define(site, "one", command=copy_of(lab.tiny_image(), MARK.format(number)))
+        define(site, "two", command=copy_of(lab.tiny_image(), MARK.format(0)), tasks=PLAY.format(number))
+        report = maintain(site, "--jobs=2", *([] if number % 5 == 0 else ["one"]))
+        if report.status != 0:
+            failures.append(str(report))
+        made.append(number)
+
+    def publish_all() -> None:
+        number = 1
+        while not stop.is_set():
+            publish(number)
+            number += 1
+
+    publish(0)
+    thread = threading.Thread(target=publish_all)
+    thread.start()
+    seen: dict[str, set[int]] = {"one": set(), "two": set()}
+    try:
+        for count in range(ROUNDS):
+            image = "two" if count % 4 == 3 else "one"
+            with running(site, image) as build:
+                states = {build.run_script("cat /aaa /zzz; ls /usr/bin | wc -l").stdout for _ in range(3)}
+            assert len(states) == 1, states
+            first, last, _ = states.pop().decode().split()
+            assert first == last
+            seen[image].add(int(first))
+        wait_until(lambda: len(made) >= ROUNDS)
+    finally:
+        stop.set()
+        thread.join()
+    assert failures == []
+    assert len(seen["one"]) > 2, f"jobs saw {seen} of {len(made)} generations: the test tested nothing"
+    assert maintain(site).status == 0
+    assert site.call("gc").returncode == 0
+    assert_in_order(site)
+
+
+def gone(site: Site) -> bool:
+    """Has everything ended that was at work?"""
+    return not [command for command in host.processes().values()
+                if f"{site.root}/.staging" in command or str(site.config) in command or str(site.runtime_dir) in command]
+
+
+def check_after_kill(site: Site, allowed: set[str]) -> None:
+    """The image is there, whole, for jobs; what ran has ended by itself."""
+    wait_until(lambda: gone(site))
+    assert assert_whole(site.root / "one") in allowed, allowed
+    assert sorted(row["generation"] for name, row in generations(site).items() if "@" not in name)
+
+
+def change(site: Site, lab: Lab, number: int) -> None:
+    """Has the next maintenance work for all that it can do: fill, play, test, publish, remove an old one."""
+    define(site, "one", 'test: "stat /aaa /zzz"', command=copy_of(lab.tiny_image(), MARK.format(number)),
+           tasks="- raw: echo played\n  changed_when: no\n")
+
+
+def test_killed_at_many_points(images: Site, lab: Lab) -> None:
+    """SIGKILL, to the whole group or to the command alone, whose children then end: the last published tree is there and
+    of use, and the next maintenance succeeds and leaves nothing of it."""
+    site = images
+    change(site, lab, 0)
+    assert maintain(site).status == 0
+    change(site, lab, 1)
+    begin = time.monotonic()
+    assert maintain(site).status == 0
+    duration = time.monotonic() - begin
+    points = 13
+    for number in range(2, 2 + points):
+        change(site, lab, number)
+        with maintaining(site) as process:
+            time.sleep(duration * 1.05 * (number - 2) / points)
+            if number % 2:
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
+        check_after_kill(site, {str(other) for other in range(number + 1)})
+        if number % 4 == 0:
+            first, last = output(site, "one", "cat /aaa /zzz").split()
+            assert first == last
+    change(site, lab, 99)
+    report = maintain(site)
+    assert report.status == 0 and assert_whole(site.root / "one") == "99", report
+    assert_in_order(site)
+
+
+def child_of(process: subprocess.Popen[str]) -> int:
+    """The process that works on the image."""
+    found: list[int] = []
+
+    def find() -> bool:
+        found[:] = map(int, host.read(f"/proc/{process.pid}/task/{process.pid}/children").split())
+        return bool(found)
+    wait_until(find)
+    return found[0]
+
+
+VICTIMS = ("child", "ansible-playbook", "supervise", "systemd-nspawn", "sleep")
+
+
+@pytest.mark.parametrize("where", ("command", "task", "local", "test"))
+def test_parts_killed(make_site: Callable[..., Site], lab: Lab, tmp_path: Path, where: str) -> None:
+    """SIGKILL to whatever is at work for it: the image failed, the others are made, and nothing is left of it. What the
+    dead could not clear away, the next maintenance does."""
+    root = tmp_path / "images"
+    root.mkdir()
+    site = make_site(root=root)
+    change(site, lab, 0)
+    assert maintain(site).status == 0
+    commands = {"command": {}, "task": {"tasks": "- raw: exec sleep 76543\n"},
+                "local": {"tasks": "- local_action: command sleep 76543\n"}, "test": {}}[where]
+    made = copy_of(lab.tiny_image(), "exec sleep 76543" if where == "command" else MARK.format(1))
+    define(site, "one", *(['test: "exec sleep 76543"'] if where == "test" else []), command=made, **commands)
+    define(site, "two", command=copy_of(lab.tiny_image(), MARK.format(1)))
+    killed = []
+    for victim in VICTIMS:
+        # What runs on the host does not miss the machine.
+        if where == "local" and victim in ("supervise", "systemd-nspawn"):
+            continue
+        with maintaining(site) as process:
+            wait_until(lambda: [command for command in host.processes().values() if command == "sleep 76543"])
+            pids = [child_of(process)] if victim == "child" else \
+                [pid for pid, command in host.processes().items() if f"{victim} " in command and
+                 (pid in site.job_pids() or command == "sleep 76543" or str(site.definitions) in command) and
+                 re.match(rf"(\S*python3 )?(\S*/)?(nspawn-runner )?{victim}\b", command)]
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+                killed.append(victim)
+            if pids:
+                report = report_of(process)
+                assert report.status == 1 and report.results["one"] == "failed", (victim, str(report))
+                assert report.results["two"] in ("created", "unchanged"), (victim, str(report))
+                if victim != "child":
+                    assert "ERROR: Image 'one' stays as it was: " in report.says("one"), (victim, str(report))
+        wait_until(lambda: gone(site))
+        assert assert_whole(root / "one") == "0"
+    assert killed and {"child", "sleep"} <= set(killed), killed
+    assert output(site, "one", "cat /zzz") == "0\n"
+    change(site, lab, 2)
+    report = maintain(site)
+    assert report.results == {"one": "updated", "two": "unchanged"}, report
+    assert_in_order(site)
+    host.remove_tree(root)
+
+
+def test_killed_at_each_step(make_site: Callable[..., Site], lab: Lab, tmp_path: Path) -> None:
+    """As soon as a step is announced."""
+    root = tmp_path / "images"
+    root.mkdir()
+    site = make_site(root=root)
+    change(site, lab, 0)
+    report = maintain(site)
+    lines = report.says("one").splitlines()
+    assert report.status == 0 and len(lines) > 8, report
+    for number in range(1, len(lines) + 1):
+        change(site, lab, number)
+        with maintaining(site) as process:
+            assert process.stderr
+            for _ in range(number):
+                process.stderr.readline()
+            os.killpg(process.pid, signal.SIGKILL)
+        check_after_kill(site, {str(other) for other in range(number + 1)})
+    change(site, lab, 99)
+    assert maintain(site).status == 0 and assert_whole(root / "one") == "99"
+    assert_in_order(site)
+    host.remove_tree(root)
+
+
+@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+def test_full_disk(lab: Lab, make_site: Callable[..., Site], kind: str) -> None:
+    """While the tree is made, by the playbook, and when the tree is copied: said so, and the image is as it was."""
+    where = lab.base / f"full-{kind}"
+    lab.mount_new(kind, where, {"ext4": "80M", "btrfs": "300M", "xfs": "320M"}[kind])
+    fill = "dd if=/dev/zero of={0}/fill bs=1M count=1000 2>&1"
+    try:
+        site = make_site(root=where, storage=FILE_SYSTEMS[kind])
+        define(site, "one", command=copy_of(lab.tiny_image(), MARK.format(1)))
+        assert maintain(site).status == 0
+
+        define(site, "one", command=copy_of(lab.tiny_image(), fill.format("$ROOT")))
+        report = maintain(site)
+        assert report.status == 1 and "No space left on device" in report.says("one"), report
+        assert_in_order(site)
+        assert assert_whole(where / "one") == "1"
+
+        define(site, "one", command=copy_of(lab.tiny_image(), MARK.format(1)), tasks=f"- raw: {fill.format('')}\n")
+        report = maintain(site)
+        assert report.status == 1 and "No space left on device" in report.says("one"), report
+        assert_in_order(site)
+
+        with open(where / "ballast", "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(os.urandom(256 * 1024))
+            except OSError:
+                pass
+        report = maintain(site)
+        assert report.status == 1 and report.results == {"one": "failed"}, report
+        assert "No space left on device" in report.says("one"), report
+        (where / "ballast").unlink()
+        if kind == "btrfs":  # gives the room of subvolumes back a moment later
+            subprocess.run(["btrfs", "subvolume", "sync", where], check=True, capture_output=True)
+        assert assert_whole(where / "one") == "1"
+        assert_in_order(site)
+        assert output(site, "one", "cat /aaa") == "1\n"
+
+        define(site, "one", command=copy_of(lab.tiny_image(), MARK.format(2)))
+        report = maintain(site)
+        assert report.results == {"one": "updated"}, report
+        assert_in_order(site)
+    finally:
+        subprocess.run(["umount", where], check=True)
+        where.rmdir()
+
+
+def test_root_dir_vanished(make_site: Callable[..., Site], lab: Lab, tmp_path: Path) -> None:
+    """It is made again; a file in its place is an error that says so."""
+    site = make_site(root=tmp_path / "not/yet/there")
+    define(site, "one", command=copy_of(lab.tiny_image(), MARK.format(1)))
+    assert maintain(site).results == {"one": "created"}
+    host.remove_tree(tmp_path / "not")
+    (tmp_path / "not").write_text("")
+    report = maintain(site)
+    assert report.status == 1 and "cannot make the directory of the images: Not a directory" in report.says("one"), report
+
+
+@pytest.mark.parametrize("what", ("file", "symlink", "mount"))
+def test_name_is_taken(make_site: Callable[..., Site], lab: Lab, tmp_path: Path, what: str) -> None:
+    """By what is no image, or cannot be exchanged: it stays."""
+    root = tmp_path / "images"
+    root.mkdir()
+    site = make_site(root=root)
+    define(site, "one", command=copy_of(lab.tiny_image(), MARK.format(1)))
+    if what == "file":
+        (root / "one").write_text("mine")
+    elif what == "symlink":
+        (tmp_path / "elsewhere").mkdir()
+        (root / "one").symlink_to(tmp_path / "elsewhere")
+    else:
+        assert maintain(site).status == 0
+        subprocess.run(["mount", "--bind", root / "one", root / "one"], check=True)
+        define(site, "one", command=copy_of(lab.tiny_image(), MARK.format(2)))
+    def content() -> object:
+        path = root / "one"
+        return path.readlink() if path.is_symlink() else path.read_text() if path.is_file() else host.fingerprint(path)
+
+    before = content()
+    try:
+        report = maintain(site)
+        assert report.status == 1 and report.results == {"one": "failed"}, report
+        assert content() == before, report
+    finally:
+        if what == "mount":
+            subprocess.run(["umount", root / "one"], check=True)
+    assert_settled(site)
+    host.remove_tree(root)
