@@ -206,7 +206,7 @@ static int wants_source(const Make *make, bool *ret) {
         _cleanup_free_ char *digest = NULL;
         int r = 0;
 
-        /* An image that was made by hand stays as it is, but for what the playbook does. */
+        /* Of an image that was made by hand, no source is known: it is updated where that can be done. */
         *ret = !make->current || definition->recreate ||
                (make->known->source && !streq_null(make->known->source, make->description));
         switch (definition->source) {
