@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "cli/make-common.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
 
@@ -32,8 +33,9 @@ int find_definition_logged(const Settings *settings, const char *name, Definitio
 }
 
 int open_cancel_fd_logged(void) {
+        /* When nobody reads any more what is said, the work goes on, or is undone, all the same. */
+        (void) signal(SIGPIPE, SIG_IGN);
         int fd = signals_open();
-
         return fd < 0 ? log_error_errno(fd, "Cannot set up signals: %m") : fd;
 }
 
