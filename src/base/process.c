@@ -188,25 +188,41 @@ int pidfd_signal(int pidfd, int signal) {
         return syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) < 0 ? -errno : 0;
 }
 
-void process_release_code(void) {
+/* The next mapping that @smaps (proc_pid_smaps(5)) describes: is it of a file, read-only, and without a page of our own, as
+ * relocations make them? Returns false at the end. */
+static bool next_mapping(FILE *smaps, unsigned long *ret_begin, unsigned long *ret_end, bool *ret_clean) {
+        bool of_file = false;
+        char line[PATH_MAX + 128];
+
+        while (fgets(line, sizeof(line), smaps)) {
+                unsigned long begin, end, kib;
+                char mode[8], path = 0;
+
+                if (sscanf(line, "%lx-%lx %7s %*x %*s %*u %c", &begin, &end, mode, &path) >= 3) {
+                        *ret_begin = begin;
+                        *ret_end = end;
+                        of_file = path == '/' && mode[1] == '-';
+                } else if (sscanf(line, "Anonymous: %lu kB", &kib) == 1) {
+                        *ret_clean = of_file && kib == 0;
+                        return true;
+                }
+        }
+        return false;
+}
+
+void process_release_pages(void) {
         struct {
                 unsigned long begin, end;
-        } ranges[16];
+        } ranges[32];
         size_t n = 0;
+        bool clean;
 
-        FILE *maps = fopen("/proc/self/maps", "re");
-        if (!maps)
+        FILE *smaps = fopen("/proc/self/smaps", "re");
+        if (!smaps)
                 return;
-        char line[PATH_MAX + 128];
-        while (n < ELEMENTSOF(ranges) && fgets(line, sizeof(line), maps)) {
-                char mode[8], path;
-
-                /* Of files, and never written to: proc_pid_maps(5). */
-                if (sscanf(line, "%lx-%lx %7s %*x %*s %*u %c", &ranges[n].begin, &ranges[n].end, mode, &path) == 4 &&
-                    streq(mode, "r-xp") && path == '/')
-                        n++;
-        }
-        fclose(maps);
+        while (n < ELEMENTSOF(ranges) && next_mapping(smaps, &ranges[n].begin, &ranges[n].end, &clean))
+                n += clean;
+        fclose(smaps);
         /* All at once: whatever runs in between would bring its pages back. */
         for (size_t i = 0; i < n; i++)
                 (void) madvise((void *) ranges[i].begin, ranges[i].end - ranges[i].begin, MADV_DONTNEED);

@@ -39,9 +39,9 @@ int pidfd_wait(int pidfd, uint64_t timeout_usec);
 int pidfd_open_cloexec(pid_t pid);
 int pidfd_signal(int pidfd, int signal);
 
-/* Gives back the pages of program and libraries that hold code, for a process that is about to sleep for long: what it
- * needs on waking is mapped again from the page cache. Best effort. */
-void process_release_code(void);
+/* Gives back the pages of program and libraries that nothing was written to, for a process that is about to sleep for
+ * long: what it needs on waking is mapped again from the page cache. Best effort. */
+void process_release_pages(void);
 
 /* When @pid started, in the kernel's ticks since boot: with it, a process that got an old one's number is told from
  * that. 0, -ESRCH, or -errno. */

@@ -291,7 +291,7 @@ static int watch(Supervision *s) {
                         s->why = "the job's time limit is over";
                 resting = n == 0;
                 if (resting)
-                        process_release_code();
+                        process_release_pages();
                 if (n > 0 && pollfds[2].revents)
                         s->why = "the command that it was for ended";
                 if (n > 0 && pollfds[1].revents) {
