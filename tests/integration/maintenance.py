@@ -86,16 +86,17 @@ def report_of(process: subprocess.Popen[str]) -> Report:
 
 
 def define(site: Site, name: str, *variables: str, tasks: str = "", command: str = "") -> Path:
-    """Writes a definition: variables with the prefix left out, a command that makes the tree, tasks for ansible."""
+    """Writes a definition: variables with the prefix left out, a command that makes the tree, tasks for ansible. It is put
+    in place whole, as a maintenance may be reading it."""
     text = "- hosts: all\n  gather_facts: no\n  vars:\n"
     text += "".join(f"    nspawn_runner_{line}\n" for line in variables)
     if command:
         text += "    nspawn_runner_create_command: |\n" + textwrap.indent(textwrap.dedent(command), " " * 6) + "\n"
     if tasks:
         text += "  tasks:\n" + textwrap.indent(textwrap.dedent(tasks), " " * 4)
-    path = site.definitions / f"{name}.yaml"
-    path.write_text(text)
-    return path
+    new, path = site.directory / "new-definition", site.definitions / f"{name}.yaml"
+    new.write_text(text)
+    return new.replace(path)
 
 
 def copy_of(tree: Path, more: str = "") -> str:
