@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from schedule import Failed, Part, Session, Work
+from valgrind_report import findings
 
 SOURCE = Path(__file__).resolve().parents[2]
 TOOLS = SOURCE / "tools"
@@ -220,13 +221,6 @@ def check_nested(suite: str):
     return check
 
 
-def valgrind_found(report: str) -> bool:
-    """Whether valgrind has something to say but that it does not know seccomp(2), with which libseccomp only looks
-    what the kernel can do."""
-    return any(line.startswith("==") or ("unhandled" in line and not line.endswith(" syscall: 317"))
-               for line in report.splitlines())
-
-
 def check_valgrind(work: Work) -> None:
     """Unit tests and whole jobs under valgrind; in Debian 13, as that of Debian 12 does not know openat2()."""
     out = work.directory()
@@ -234,7 +228,7 @@ def check_valgrind(work: Work) -> None:
     reports.mkdir()
     nested(work, "trixie", VALGRIND, "/var/tmp/nspawn-runner", out, SMALLEST)
     work.check("driver ran under valgrind", any(reports.iterdir()))
-    work.no_reports(reports, valgrind_found)
+    work.no_reports(reports, lambda text: bool(findings(text)))
 
 
 def check_vm(work: Work) -> None:
