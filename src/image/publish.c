@@ -242,6 +242,19 @@ int publish(Staging *staging, const Generation *about, uint64_t *ret_number) {
         return 0;
 }
 
+int publish_keep(const Staging *staging, uint64_t keep) {
+        _cleanup_store_ Store store = { .generations_fd = -EBADF, .current_fd = -EBADF };
+        _cleanup_generation_ Generation *generation = NULL;
+
+        int r = store_open(staging->root_dir, staging->name, staging->images_fd, false, &store);
+        if (r >= 0)
+                r = generation_load_at(store.generations_fd, store.current, &generation);
+        if (r < 0)
+                return r;
+        generation->keep = keep;
+        return generation_save_at(store.generations_fd, generation);
+}
+
 /* What an interrupted change left */
 
 /* A directory that does not bear the number it is called by: it is the tree that a rollback exchanged, or an empty place

@@ -16,6 +16,10 @@
  * the tree still in the staging directory. Old generations stay: generations_collect(). */
 int publish(Staging *staging, const Generation *about, uint64_t *ret_number);
 
+/* Notes that @keep generations are to be kept while the present current one is, which has a number. Nothing is removed
+ * yet: generations_collect(). 0; -ENOENT when nothing is known of the current generation, or there is none; or -errno. */
+int publish_keep(const Staging *staging, uint64_t keep);
+
 /* Makes old generation @number of image @name the current one again; 0: the one that was current last before the present
  * one, of those with lower numbers. Numbers stay with their trees. 0; -ENOENT when there is no such generation or image;
  * -EALREADY when it is current; -EBUSY when somebody works on the image; or -errno. */

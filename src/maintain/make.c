@@ -327,18 +327,35 @@ static int give_name(Make *make) {
         return 0;
 }
 
+/* The tree stays, but its definition may want more or fewer generations kept than when it was published. */
+static int keep_as_many(Make *make) {
+        const Definition *definition = make->request->definition;
+
+        if (make->known->number == 0 || make->known->keep == definition->keep_generations)
+                return 0;
+        int r = 0;
+        if (make->staging.lock_fd < 0) {
+                r = staging_lock(make->settings.root_dir, definition->name, &make->staging);
+                if (r >= 0)
+                        r = look_again(make);
+        }
+        if (r >= 0)
+                r = publish_keep(&make->staging, definition->keep_generations);
+        if (r >= 0)
+                r = generations_collect_locked(&make->staging, NULL);
+        return r < 0 ? fail_errno(make, r, "keep another number of its generations") : 0;
+}
+
 static int make_steps(Make *make) {
         int r = look(make);
 
         if (r >= 0)
                 r = make_tree(make);
-        if (r > 0)
-                return 0;
-        if (r >= 0)
+        if (r == 0)
                 r = work_in_tree(make);
         if (r < 0)
                 return r;
-        return make->changed ? give_name(make) : 0;
+        return make->changed ? give_name(make) : keep_as_many(make);
 }
 
 int make_image(const MakeRequest *request, MakeResult *ret) {

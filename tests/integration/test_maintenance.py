@@ -225,6 +225,31 @@ def test_keep_generations(images: Site, tiny: Path) -> None:
     assert_settled(images)
 
 
+def test_keep_generations_changes(images: Site, tiny: Path) -> None:
+    """The definition's number counts at once, also when nothing else is new: fewer go, more stay from then on."""
+    def one(count: int, keep: int) -> None:
+        define(images, "one", f"keep_generations: {keep}", command=copy_of(tiny, f"echo {count} >$ROOT/number"))
+
+    for count in range(1, 5):
+        one(count, 4)
+        assert maintain(images).status == 0
+    assert numbers(images) == {"one": 4, "one@3": 3, "one@2": 2, "one@1": 1}
+    one(4, 2)
+    assert maintain(images).results == {"one": "unchanged"}
+    assert numbers(images) == {"one": 4, "one@3": 3}
+    one(4, 3)
+    assert maintain(images).results == {"one": "unchanged"}
+    assert numbers(images) == {"one": 4, "one@3": 3}
+    # A copy of the tree in which a playbook changes nothing is no reason to forget it either.
+    define(images, "one", "keep_generations: 1", command=copy_of(tiny, "echo 4 >$ROOT/number"),
+           tasks="- raw: test -e /number\n  changed_when: no\n")
+    assert maintain(images).results == {"one": "unchanged"}
+    assert numbers(images) == {"one": 4}
+    with running(images, "one") as build:
+        assert build.run_script("cat /number").stdout == b"4\n"
+    assert_settled(images)
+
+
 def test_test(images: Site, tiny: Path) -> None:
     """nspawn_runner_test decides; what it does to the tree is not published; nothing changed is not tested."""
     ran = images.directory / "ran"
