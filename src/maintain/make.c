@@ -149,6 +149,16 @@ static int begin_with_base(Make *make) {
         return r < 0 ? fail_errno(make, r, "copy the image that it is made from") : look_again(make);
 }
 
+/* Of what can change without its name doing so. */
+static void show_digest(const Make *make) {
+        const Definition *definition = make->request->definition;
+        _cleanup_free_ char *step = NULL;
+
+        if ((definition->source == SOURCE_OCI || definition->source == SOURCE_TARBALL) && make->source.digest &&
+            string_printf(&step, "Its digest is %s", make->source.digest) >= 0)
+                begin(make, step);
+}
+
 /* Into an empty tree. Returns 1 when the source has nothing new, and nothing was filled in. */
 static int fill(Make *make) {
         const MakeRequest *request = make->request;
@@ -176,6 +186,7 @@ static int fill(Make *make) {
                 return fail(make, r, "%s", problem);
         if (r < 0)
                 return fail_errno(make, r, "make its tree");
+        show_digest(make);
         if (make->source.unchanged)
                 return 1;
 

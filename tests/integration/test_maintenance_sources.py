@@ -175,10 +175,13 @@ def test_oci(images: Site) -> None:
     define(images, "child", "from: busy", "shell: /bin/sh", tasks="- raw: echo played >/played\n  changed_when: no\n")
     report = maintain(images)
     assert report.status == 0 and report.results == {"busy": "created", "child": "created"}, report
+    assert f"Its digest is {first}" in report.says("busy") and "digest" not in report.says("child"), report
     rows = generations(images)
     assert (rows["busy"]["digest"], rows["busy"]["source"]) == (first, f"oci oci:{layout}:image"), rows
     assert rows["child"]["source"] == "from busy"
-    assert maintain(images).results == {"busy": "unchanged", "child": "unchanged"}
+    report = maintain(images)
+    assert report.results == {"busy": "unchanged", "child": "unchanged"}, report
+    assert f"Its digest is {first}" in report.says("busy"), report
     script = "echo $COLOUR; ls /dir; test ! -e /played || cat /played"
     with images.started(Job(image="busy")) as build:
         assert build.run_script(script, raw=True).stdout == b"blue\nstays\n"
