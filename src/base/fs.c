@@ -25,6 +25,10 @@ int open_in_root(int root_fd, const char *path, int flags) {
         }
 }
 
+bool exists_at(int dir_fd, const char *path) {
+        return faccessat(dir_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
+}
+
 int open_directory_at(int dir_fd, const char *name, bool create, mode_t mode) {
         if (create && mkdirat(dir_fd, name, mode) < 0 && errno != EEXIST)
                 return -errno;

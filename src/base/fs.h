@@ -11,6 +11,9 @@
  * RESOLVE_IN_ROOT, Linux 5.6). O_CLOEXEC is added. Returns the descriptor or -errno. */
 int open_in_root(int root_fd, const char *path, int flags);
 
+/* Whether there is something of that name, be it a symlink to nowhere. What cannot be looked at is not there. */
+bool exists_at(int dir_fd, const char *path);
+
 /* Opens directory @name right below @dir_fd, never through a symlink. With @create, makes it first with @mode.
  * Returns the descriptor or -errno. */
 int open_directory_at(int dir_fd, const char *name, bool create, mode_t mode);

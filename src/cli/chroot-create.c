@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/string.h"
 #include "cli/command.h"
@@ -50,7 +51,7 @@ static int refuse_existing(const Settings *settings, const char *name) {
 
         if (string_printf(&path, "%s/%s", settings->root_dir, name) < 0)
                 return log_oom();
-        if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+        if (!exists_at(AT_FDCWD, path))
                 return 0;
         log_error("There is something called '%s' in '%s' already", name, settings->root_dir);
         return -EEXIST;

@@ -25,6 +25,7 @@
 #include "container/supervisor.h"
 #include "container/uid-range.h"
 #include "container/userns.h"
+#include "image/generation-collect.h"
 #include "image/publish.h"
 #include "storage/root-mount.h"
 

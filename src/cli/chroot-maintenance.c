@@ -18,8 +18,8 @@
 #include "cli/image-common.h"
 #include "cli/make-common.h"
 #include "cli/table.h"
+#include "image/generation-collect.h"
 #include "image/image.h"
-#include "image/publish.h"
 
 #define JOBS_MAX 64
 

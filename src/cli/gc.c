@@ -4,7 +4,7 @@
 #include "cli/command.h"
 #include "container/uid-range.h"
 #include "image/cache.h"
-#include "image/publish.h"
+#include "image/generation-collect.h"
 #include "job/job.h"
 
 /* Prints what was found, or what was removed. */

@@ -12,6 +12,7 @@
 #include "base/string.h"
 #include "config/image-reference.h"
 #include "image/finish.h"
+#include "image/generation-collect.h"
 #include "image/generation.h"
 #include "image/lock.h"
 #include "image/publish.h"

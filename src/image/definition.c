@@ -40,7 +40,7 @@ int definition_find(const Settings *settings, const char *name, char **ret_path,
                         if (string_printf(&path, "%s/%s%s", directories[d], name, suffixes[s]) < 0)
                                 return -ENOMEM;
                         /* A symlink to nowhere is there: who reads it says what is wrong with it. */
-                        if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+                        if (!exists_at(AT_FDCWD, path))
                                 continue;
                         *(found ? &shadowed : &found) = TAKE_PTR(path);
                 }

@@ -29,14 +29,3 @@ int publish_rollback(const char *root_dir, const char *name, uint64_t number, ui
  * that stay until their jobs have ended, for generations_collect(). 0; -ENOENT when there is nothing of that name;
  * -EBUSY when somebody works on the image; or -errno. */
 int publish_remove(const char *root_dir, const char *name, unsigned *ret_in_use);
-
-/* Removes the generations of the image that are beyond the number to keep (as the current one says) and that nobody uses,
- * and puts in order what an interrupted publish or rollback left. Of an image that has no current tree, nothing is kept.
- * "NAME@NUMBER" of each goes to @names (NULL: not wanted). 0, or the first -errno with the others removed. */
-int generations_collect_locked(const Staging *staging, char ***names);
-
-/* The same for all images of @root_dir that nobody works on just now. With @dry_run only looks. */
-int generations_collect(const char *root_dir, bool dry_run, char ***names);
-
-/* Moves every tree that an interrupted publish or rollback left elsewhere to its place. 0 or -errno. */
-int generations_settle(const Staging *staging);

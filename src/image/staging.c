@@ -11,9 +11,9 @@
 #include "base/fs.h"
 #include "base/string.h"
 #include "image/copy-tree.h"
+#include "image/generation-settle.h"
 #include "image/generation.h"
 #include "image/lock.h"
-#include "image/publish.h"
 #include "storage/subvolume.h"
 
 #define STAGING_DIRECTORY ".staging"
@@ -114,12 +114,16 @@ static int empty(const Staging *staging) {
         }
 }
 
+int staging_settle(const Staging *staging) {
+        return generations_settle(staging->root_dir, staging->name, staging->images_fd, staging->lock_fd, STAGING_TREE);
+}
+
 int staging_lock(const char *root_dir, const char *name, Staging *ret) {
         _cleanup_staging_ Staging staging = STAGING_NONE;
 
         int r = open_locked(root_dir, name, true, &staging);
         if (r >= 0)
-                r = generations_settle(&staging);
+                r = staging_settle(&staging);
         if (r >= 0)
                 r = empty(&staging);
         if (r < 0)
@@ -139,7 +143,7 @@ static int open_with_tree(const char *root_dir, const char *name, bool new_image
         if (r < 0)
                 return r;
         staging.new_image = new_image;
-        if (new_image && faccessat(staging.images_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
+        if (new_image && exists_at(staging.images_fd, name))
                 r = -EEXIST;
         if (r >= 0)
                 r = make(&staging, from, cancel_fd);
@@ -209,7 +213,7 @@ int staging_work(const Staging *staging) {
 }
 
 int staging_discard(Staging *staging) {
-        int r = generations_settle(staging);
+        int r = staging_settle(staging);
 
         if (r >= 0)
                 r = empty(staging);

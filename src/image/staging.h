@@ -40,6 +40,9 @@ int staging_open_copy(const char *root_dir, const char *name, const Image *from,
 /* Only locks, with neither tree nor leftovers. */
 int staging_lock(const char *root_dir, const char *name, Staging *ret);
 
+/* generations_settle() for an image that is locked already; each function that locks has done it. */
+int staging_settle(const Staging *staging);
+
 /* A descriptor of the tree, or -errno. */
 int staging_tree(const Staging *staging);
 

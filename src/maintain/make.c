@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/string.h"
 #include "image/finish.h"
+#include "image/generation-collect.h"
 #include "image/generation.h"
 #include "image/publish.h"
 #include "image/source.h"

@@ -6,6 +6,7 @@
 
 #include "base/fd.h"
 #include "base/string.h"
+#include "image/generation-collect.h"
 #include "image/generation-json.h"
 #include "image/lock.h"
 #include "image/publish.h"

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "image/generation-collect.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+#include "image/generation-json.h"
+#include "image/generation-store.h"
+#include "image/lock.h"
+#include "storage/subvolume.h"
+
+typedef struct Candidate {
+        uint64_t number, published_usec;
+} Candidate;
+
+/* The last that were current first. */
+static int compare_candidates(const void *a, const void *b) {
+        const Candidate *x = a, *y = b;
+
+        if (x->published_usec != y->published_usec)
+                return x->published_usec > y->published_usec ? -1 : 1;
+        return x->number > y->number ? -1 : x->number < y->number;
+}
+
+static int list_candidates(const GenerationStore *store, Candidate **ret, size_t *ret_n) {
+        _cleanup_free_ uint64_t *numbers = NULL;
+        size_t n;
+
+        int r = generation_list_old(store->root_dir, store->name, &numbers, &n);
+        if (r < 0)
+                return r;
+        Candidate *candidates = calloc(n + 1, sizeof(*candidates));
+        if (!candidates)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                _cleanup_generation_ Generation *generation = NULL;
+
+                candidates[i].number = numbers[i];
+                if (generation_load_at(store->generations_fd, numbers[i], &generation) >= 0)
+                        candidates[i].published_usec = generation->published_usec;
+        }
+        qsort(candidates, n, sizeof(*candidates), compare_candidates);
+        *ret = candidates;
+        *ret_n = n;
+        return 0;
+}
+
+/* How many trees are kept beside the current one. */
+static size_t old_to_keep(const GenerationStore *store) {
+        _cleanup_generation_ Generation *generation = NULL;
+
+        if (store->current_fd < 0)
+                return 0;
+        if (generation_load_at(store->generations_fd, store->current, &generation) < 0 || generation->keep == 0)
+                return GENERATIONS_KEPT - 1;
+        return (size_t) (generation->keep - 1);
+}
+
+/* Returns 1 if the tree was, or would be, removed; 0 if somebody uses it; -errno. */
+static int remove_generation(const GenerationStore *store, uint64_t number, int lock_fd, bool dry_run) {
+        GenerationNumberText name = generation_number_text(number);
+        char dead[32], json[32];
+
+        _cleanup_close_ int tree_fd = open_directory_at(store->generations_fd, name.text, false, 0);
+        if (tree_fd < 0)
+                return tree_fd == -ENOENT ? 0 : tree_fd;
+        int r = image_lock_exclusive(tree_fd);
+        if (r < 0)
+                return r == -EBUSY ? 0 : r;
+        if (dry_run)
+                return 1;
+        /* Out of sight first: half of a tree is nobody's generation. */
+        snprintf(dead, sizeof(dead), "old-%s", name.text);
+        snprintf(json, sizeof(json), "%s.json", name.text);
+        if (renameat(store->generations_fd, name.text, lock_fd, dead) < 0)
+                return -errno;
+        /* The highest number stays known, so that it is not given again. */
+        if (number != store->highest)
+                (void) unlinkat(store->generations_fd, json, 0);
+        r = btrfs_subvolume_remove(lock_fd, dead);
+        return r < 0 ? r : 1;
+}
+
+static int remove_orphan(GenerationStore *store, uint64_t number, bool json) {
+        GenerationNumberText tree = generation_number_text(number);
+        char name[32];
+
+        snprintf(name, sizeof(name), "%s.json", tree.text);
+        /* Without any tree there is nobody to be confused by a number that comes again. */
+        if (json && number != store->current && (number != store->highest || store->current_fd < 0) &&
+            !exists_at(store->generations_fd, tree.text))
+                (void) unlinkat(store->generations_fd, name, 0);
+        return 0;
+}
+
+static int collect(const Staging *staging, const char *root_dir, const char *name, int images_fd, bool dry_run,
+                   char ***names) {
+        _cleanup_generation_store_ GenerationStore store = GENERATION_STORE_NONE;
+        _cleanup_free_ Candidate *candidates = NULL;
+        int result = dry_run ? 0 : staging_settle(staging);
+        size_t n;
+
+        int r = generation_store_open(root_dir, name, images_fd, false, &store);
+        if (r >= 0)
+                r = list_candidates(&store, &candidates, &n);
+        if (r < 0)
+                return r == -ENOENT ? result : r;
+        for (size_t i = old_to_keep(&store); i < n; i++) {
+                r = remove_generation(&store, candidates[i].number, dry_run ? -EBADF : staging->lock_fd, dry_run);
+                if (r > 0 && names)
+                        r = strv_extendf(names, "%s@%" PRIu64, name, candidates[i].number);
+                if (r < 0 && result == 0)
+                        result = r;
+        }
+        if (dry_run)
+                return result;
+        r = generation_store_for_each(&store, remove_orphan);
+        if (store.current_fd < 0) {
+                _cleanup_close_ int parent_fd = open_directory_at(images_fd, GENERATIONS_DIRECTORY, false, 0);
+                (void) unlinkat(parent_fd, name, AT_REMOVEDIR); /* unless something is left */
+        }
+        return result < 0 ? result : r;
+}
+
+int generations_collect_locked(const Staging *staging, char ***names) {
+        return collect(staging, staging->root_dir, staging->name, staging->images_fd, false, names);
+}
+
+static int collect_image(const char *root_dir, const char *name, int images_fd, bool dry_run, char ***names) {
+        _cleanup_staging_ Staging staging = STAGING_NONE;
+
+        if (dry_run)
+                return collect(NULL, root_dir, name, images_fd, true, names);
+        int r = staging_lock(root_dir, name, &staging);
+        if (r < 0)
+                return r == -EBUSY ? 0 : r;
+        r = generations_collect_locked(&staging, names);
+        int q = staging_discard(&staging);
+        return r < 0 ? r : q;
+}
+
+int generations_collect(const char *root_dir, bool dry_run, char ***names) {
+        _cleanup_free_ char *path = NULL;
+        int result = 0;
+
+        int r = string_printf(&path, "%s/" GENERATIONS_DIRECTORY, root_dir);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int images_fd = open(root_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_closedir_ DIR *dir = images_fd < 0 ? NULL : opendir(path);
+        if (!dir)
+                return errno == ENOENT ? 0 : -errno;
+        for (;;) {
+                struct dirent *entry = directory_next(dir);
+                if (!entry)
+                        return errno != 0 ? -errno : result;
+                if (image_name_problem(entry->d_name))
+                        continue;
+                r = collect_image(root_dir, entry->d_name, images_fd, dry_run, names);
+                if (r < 0 && result == 0)
+                        result = r;
+        }
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "image/generation-settle.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "image/generation-store.h"
+
+/* A directory that does not bear the number it is called by: it is the tree that a rollback exchanged, or an empty place
+ * that was reserved. */
+static int settle_name(GenerationStore *store, uint64_t number, bool json) {
+        GenerationNumberText name = generation_number_text(number);
+
+        if (json)
+                return 0;
+        _cleanup_close_ int fd = open_directory_at(store->generations_fd, name.text, false, 0);
+        if (fd < 0)
+                return 0;
+        uint64_t own = generation_number(fd);
+        if (own == number)
+                return 0;
+        if (own == 0) {
+                (void) unlinkat(store->generations_fd, name.text, AT_REMOVEDIR);
+                return 0;
+        }
+        GenerationNumberText right = generation_number_text(own);
+        if (renameat(store->generations_fd, name.text, store->generations_fd, right.text) < 0 && errno != ENOTEMPTY &&
+            errno != EEXIST)
+                return -errno;
+        return 0;
+}
+
+/* A tree with a lower number than the current one's was that until a publish: others were never to be seen. */
+static int settle_staged(const GenerationStore *store, int staging_fd, const char *tree) {
+        char json[32];
+
+        _cleanup_close_ int tree_fd = open_directory_at(staging_fd, tree, false, 0);
+        uint64_t number = tree_fd < 0 ? 0 : generation_number(tree_fd);
+        snprintf(json, sizeof(json), "%" PRIu64 ".json", number);
+        if (number == 0 || number >= store->current || !exists_at(store->generations_fd, json))
+                return 0;
+        GenerationNumberText place = generation_number_text(number);
+        if (renameat(staging_fd, tree, store->generations_fd, place.text) < 0 && errno != ENOTEMPTY && errno != EEXIST)
+                return -errno;
+        return 0;
+}
+
+int generations_settle(const char *root_dir, const char *name, int images_fd, int staging_fd, const char *tree) {
+        _cleanup_generation_store_ GenerationStore store = GENERATION_STORE_NONE;
+
+        int r = generation_store_open(root_dir, name, images_fd, false, &store);
+        if (r < 0)
+                return r == -ENOENT || r == -ENOTDIR ? 0 : r;
+        /* First from the staging directory: its place may have been reserved. */
+        r = settle_staged(&store, staging_fd, tree);
+        return r < 0 ? r : generation_store_for_each(&store, settle_name);
+}
