@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <stdio.h>
 
-#include "base/fs.h"
 #include "base/library.h"
 #include "base/process.h"
 #include "base/string.h"
 #include "cli/doctor.h"
 #include "container/supervisor.h"
+#include "job/plan.h"
 #include "storage/storage.h"
 
 /* Programs and libraries, where to get them by their names in Debian. */
@@ -99,21 +99,13 @@ static CheckResult check_gitlab_runner(_unused_ const Invocation *invocation,
         return program_exists("gitlab-runner") ? CHECK_OK : check_say(CHECK_MISSING, ret_detail, "not in PATH");
 }
 
-/* In the build tree beside us, else where it is installed: as prepare looks for it. */
 static CheckResult check_agent(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
-        static const char installed[] = LIBEXECDIR "/nspawn-runner-agent";
-        _cleanup_free_ char *self = NULL, *directory = NULL, *beside = NULL;
+        _cleanup_free_ char *path = NULL;
 
-        int r = own_executable(&self, &directory);
-        if (r >= 0)
-                r = string_printf(&beside, "%s/nspawn-runner-agent", directory);
-        if (r < 0)
-                return check_errno(r, ret_detail);
-        if (program_exists(beside))
-                return check_say(CHECK_OK, ret_detail, "%s", beside);
-        if (program_exists(installed))
-                return check_say(CHECK_OK, ret_detail, "%s", installed);
-        return check_say(CHECK_MISSING, ret_detail, "neither %s nor %s is there", beside, installed);
+        int r = plan_find_agent(&path);
+        if (r == -EPROTO)
+                return check_say(CHECK_MISSING, ret_detail, "neither beside this program nor in %s", LIBEXECDIR);
+        return r < 0 ? check_errno(r, ret_detail) : check_say(CHECK_OK, ret_detail, "%s", path);
 }
 
 static CheckResult check_library(const char *soname, char ret_detail[static CHECK_DETAIL_MAX]) {

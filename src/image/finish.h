@@ -8,5 +8,5 @@
  * knows localhost. Nothing outside of the tree is touched, whatever symlinks are in it. 0 or -errno. */
 int finish_tree(int tree_fd);
 
-/* Gives the tree a copy of the host's @keyring, at the same path, unless it has one. 0 or -errno. */
+/* Gives the tree a copy of the host's @keyring, an absolute path, at the same path, unless it has one. 0 or -errno. */
 int finish_keyring(int tree_fd, const char *keyring);

@@ -48,8 +48,7 @@ bool plan_image_allowed(const Settings *settings, const ImageChoice *choice) {
         return false;
 }
 
-/* Beside our own executable, as in the build tree, else where it is installed. */
-static int find_agent(char **ret) {
+int plan_find_agent(char **ret) {
         _cleanup_free_ char *self = NULL, *directory = NULL, *beside = NULL;
 
         int r = own_executable(&self, &directory);
@@ -131,7 +130,7 @@ int plan_machine(const Settings *settings, const JobIdentity *identity, const Jo
         if (r >= 0)
                 r = string_replace(&machine->storage, storage->name);
         if (r >= 0)
-                r = find_agent(&machine->agent_path);
+                r = plan_find_agent(&machine->agent_path);
         if (r >= 0)
                 r = random_uuid(&machine->uuid);
         if (r >= 0)

@@ -30,6 +30,10 @@ bool plan_image_allowed(const Settings *settings, const ImageChoice *choice);
  * systemd-analyze are missing; or -errno. */
 int plan_seccomp(const Settings *settings, Machine *machine, const char **ret_unknown);
 
+/* The path of the agent's binary: beside our own executable, as in the build tree, else where it is installed. 0; -EPROTO
+ * when it is at neither place; or -errno. */
+int plan_find_agent(char **ret);
+
 /* The command that carries the machine of job @id out: ourselves, with this call's directories. 0 or -errno. */
 int plan_supervise_command(const Settings *settings, const char *id, char ***ret);
 
