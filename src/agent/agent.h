@@ -73,8 +73,8 @@ typedef struct Step {
         char script_path[256];
 } Step;
 
-/* In a process where SIGPIPE is ignored and all other signals are at their defaults: starts @exec with @script_fd as its script (negative: none) in a session of its own. 0, or -errno with *ret_cause
- * set and nothing left behind. */
+/* In a process where SIGPIPE is ignored and all other signals are at their defaults: starts @exec with @script_fd as its
+ * script (negative: none) in a session of its own. 0, or -errno with *ret_cause set and nothing left behind. */
 int step_start(const WireExec *exec, int script_fd, Step *ret, WireCause *ret_cause);
 
 /* Begins to end the step and all that it started in the foreground: its session, and what descends from it. */

@@ -64,8 +64,8 @@ static const UnitFile unit_files[] = {
         { "dbus.socket.d", DROP_IN,
           "[Unit]\n"
           "DefaultDependencies=no\n" },
-        /* Debian 13 and others start it with nearly every unit: an empty /tmp over the one that the job has used until then. An
-         * empty unit is a masked one. */
+        /* Debian 13 and others start it with nearly every unit: an empty /tmp over the one that the job has used until
+         * then. An empty unit is a masked one. */
         { NULL, "tmp.mount", "" },
         /* As shipped, it empties /tmp, which by then has files of the job. */
         { "systemd-tmpfiles-setup.service.d", DROP_IN,

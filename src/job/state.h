@@ -29,7 +29,8 @@ void job_directory_done(JobDirectory *directory);
 /* Opens the directory of job @id. With @create it is made if missing. 0, -ENOENT, or -errno. */
 int job_directory_open(const char *runtime_dir, const char *id, bool create, JobDirectory *ret);
 
-/* Opens and locks it, waiting up to @timeout_usec for who has the lock. -EBUSY when somebody still has it; -ENOENT when missing and not @create. */
+/* Opens and locks it, waiting up to @timeout_usec for who has the lock. -EBUSY when somebody still has it; -ENOENT when
+ * missing and not @create. */
 int job_directory_lock(const char *runtime_dir, const char *id, bool create, uint64_t timeout_usec, JobDirectory *ret);
 
 /* Does somebody make or remove the job at this moment? Looking does not disturb others who look. */

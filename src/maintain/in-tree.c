@@ -16,7 +16,8 @@
 
 #define DPKG_STATUS "var/lib/dpkg/status"
 
-/* Of the packages that are asked for, those that are there already cost nothing. Without questions; changed configuration files of packages stay as the image has them. */
+/* Of the packages that are asked for, those that are there already cost nothing. Without questions; changed configuration
+ * files of packages stay as the image has them. */
 static const char upgrade_script[] =
         "export DEBIAN_FRONTEND=noninteractive\n"
         "options='-qq -y -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold'\n"
