@@ -88,9 +88,11 @@ static bool state_equal(const FileState *a, const FileState *b) {
         return a->kind == b->kind && a->size == b->size && (a->size == 0 || memcmp(a->data, b->data, a->size) == 0);
 }
 
-/* Images without the directory have none of the files either. */
+/* Images without the directory have none of the files either: -ENOENT, also for what leads to a file or to itself. */
 static int open_etc(int tree_fd) {
-        return open_in_root(tree_fd, "etc", O_RDONLY | O_DIRECTORY);
+        int fd = open_in_root(tree_fd, "etc", O_RDONLY | O_DIRECTORY);
+
+        return fd == -ELOOP || fd == -ENOTDIR ? -ENOENT : fd;
 }
 
 static int read_all(int tree_fd, FileState *states) {

@@ -87,14 +87,18 @@ def test_slash(images: Site, lab: Lab) -> None:
     assert_settled(images)
 
 
-def test_made_by_playbook(images: Site, lab: Lab, outside: Path) -> None:
+@pytest.mark.parametrize("target", ("outside", "itself", "a file"))
+def test_made_by_playbook(images: Site, lab: Lab, outside: Path, target: str) -> None:
     """Turned into symlinks by tasks, so while the machine runs and before the tree is published."""
-    tasks = "".join(f"- raw: mkdir -p /{os.path.dirname(place)}; rm -rf /{place}; ln -s {outside} /{place}\n"
+    def text(place: str) -> str:
+        return {"outside": str(outside), "itself": f"/{place}", "a file": "/usr/bin/bash"}[target]
+
+    tasks = "".join(f"- raw: mkdir -p /{os.path.dirname(place)}; rm -rf /{place}; ln -s {text(place)} /{place}\n"
                     for place in ("etc/resolv.conf", "etc/machine-id", "var", "root", "etc"))
     define(images, "bad", command=copy_of(lab.tiny_image()), tasks=tasks)
     report = maintain(images)
     assert report.results == {"bad": "created"}, report
-    assert os.readlink(images.root / "bad/etc") == str(outside)
+    assert os.readlink(images.root / "bad/etc") == text("etc")
     define(images, "child", "from: bad", tasks=f"- raw: {WRITE}\n")
     maintain(images)
     for name in ("child", "bad"):
