@@ -226,7 +226,8 @@ def test_cache_size(fetching, registry: Registry, push) -> None:
 
 
 def test_killed_while_fetching(fetching, push) -> None:
-    """After SIGKILL at many points, and after SIGTERM, the next job fetches as if nothing had been."""
+    """After SIGKILL at many points, and after SIGTERM, the next job has its image as if nothing had been, and `gc` finds
+    what is left."""
     image = push("group/killed:1", "x", lambda tar: tar.add("data", os.urandom(4 << 20)))
     site = fetching()
     begin = time.monotonic()
@@ -244,8 +245,11 @@ def test_killed_while_fetching(fetching, push) -> None:
         assert call.wait(GENEROUS)
         build.cleanup()
         assert play(site, image) == "x"
+        # What was killed when the image had its name already left nothing to fetch, and its directory to `gc`.
+        assert site.call("gc").returncode == 0
         assert not list((site.root / ".oci").glob(".staging/*"))
         assert site.traces() == []
+        assert play(site, image) == "x"
     ours = str(site.root).encode()
     left = [pid for pid in host.processes() if ours in Path(f"/proc/{pid}/cmdline").read_bytes()]
     assert not left
