@@ -92,16 +92,22 @@ int file_replace_at(int dir_fd, const char *name, const void *data, size_t size,
         char temporary[256];
 
         /* Not O_TMPFILE: linkat() cannot replace. The fixed name means that a crash leaves one file at most, which
-         * the next try overwrites; callers hold the lock of the directory. */
+         * the next try removes; callers hold the lock of the directory. What an image has under that name is not
+         * opened: it may be the node of a disk, or a pipe. */
         if (snprintf(temporary, sizeof(temporary), ".%s.new", name) >= (int) sizeof(temporary))
                 return -ENAMETOOLONG;
+        if (unlinkat(dir_fd, temporary, 0) < 0 && errno != ENOENT)
+                return -errno;
 
-        _cleanup_close_ int fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+        _cleanup_close_ int fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
         if (fd < 0)
                 return -errno;
 
         int r = fd_write_all(fd, data, size);
         if (r >= 0 && fchmod(fd, mode) < 0)
+                r = -errno;
+        /* Before the name, or a power failure may leave an empty file under it. */
+        if (r >= 0 && fsync(fd) < 0)
                 r = -errno;
         if (r >= 0 && renameat(dir_fd, temporary, dir_fd, name) < 0)
                 r = -errno;

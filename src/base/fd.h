@@ -43,8 +43,8 @@ int file_read_at(int dir_fd, const char *path, size_t max_bytes, char **ret_data
 /* Writes one string to an existing file (as in /proc, /sys, cgroups) in one write(): 0 or -errno. */
 int file_write_string_at(int dir_fd, const char *path, const char *value);
 
-/* Replaces @name in @dir_fd with @data so that a reader, also after a crash of this process, sees the old content
- * or the new, never a part. Leaves no temporary file on failure. */
+/* Replaces @name in @dir_fd with @data so that a reader, also after a crash of this process or of the host, sees the old
+ * content or the new, never a part. Nothing that is in the directory is opened. Leaves no temporary file on failure. */
 int file_replace_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode);
 
 /* Makes file @name in @dir_fd with @data, whole at once, where several processes may do the same at the same time: the

@@ -11,6 +11,11 @@
  * RESOLVE_IN_ROOT, Linux 5.6). O_CLOEXEC is added. Returns the descriptor or -errno. */
 int open_in_root(int root_fd, const char *path, int flags);
 
+/* Reads the regular file @path as open_in_root() finds it. -ENOENT also for what is something else, which is not opened:
+ * a device, or a pipe that nobody writes to. -EFBIG when it is longer than @max_bytes, or another -errno. @ret_data is to
+ * be freed, and has a NUL behind it. */
+int file_read_in_root(int root_fd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_size);
+
 /* Whether there is something of that name, be it a symlink to nowhere. What cannot be looked at is not there. */
 bool exists_at(int dir_fd, const char *path);
 

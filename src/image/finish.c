@@ -14,8 +14,15 @@
 static const char hosts[] = "127.0.0.1\tlocalhost\n"
                             "::1\t\tlocalhost ip6-localhost ip6-loopback\n";
 
+/* A directory of the tree, or -ENOENT also where something else is: a file, or a symlink that leads to itself. */
+static int open_directory_in(int tree_fd, const char *path) {
+        int fd = open_in_root(tree_fd, path, O_RDONLY | O_DIRECTORY);
+
+        return fd == -ENOTDIR || fd == -ELOOP ? -ENOENT : fd;
+}
+
 static int remove_file(int tree_fd, const char *directory, const char *name) {
-        _cleanup_close_ int fd = open_in_root(tree_fd, directory, O_RDONLY | O_DIRECTORY);
+        _cleanup_close_ int fd = open_directory_in(tree_fd, directory);
 
         if (fd < 0)
                 return fd == -ENOENT ? 0 : fd;
@@ -24,7 +31,7 @@ static int remove_file(int tree_fd, const char *directory, const char *name) {
 
 /* Removes what is in directory @path; with @files_only its subdirectories, which programs expect there, stay. */
 static int empty_directory(int tree_fd, const char *path, bool files_only) {
-        int fd = open_in_root(tree_fd, path, O_RDONLY | O_DIRECTORY);
+        int fd = open_directory_in(tree_fd, path);
         if (fd < 0)
                 return fd == -ENOENT ? 0 : fd;
         _cleanup_closedir_ DIR *dir = directory_stream(fd);
@@ -52,7 +59,7 @@ static int clear_machine_id(int tree_fd, int etc_fd) {
                 return r;
 
         /* D-Bus has a copy where it is no symlink to the first. */
-        _cleanup_close_ int dbus_fd = open_in_root(tree_fd, "var/lib/dbus", O_RDONLY | O_DIRECTORY);
+        _cleanup_close_ int dbus_fd = open_directory_in(tree_fd, "var/lib/dbus");
         if (dbus_fd < 0)
                 return dbus_fd == -ENOENT ? 0 : dbus_fd;
         if (fstatat(dbus_fd, "machine-id", &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
@@ -67,7 +74,7 @@ int finish_tree(int tree_fd) {
         };
         struct stat st;
 
-        _cleanup_close_ int etc_fd = open_in_root(tree_fd, "etc", O_RDONLY | O_DIRECTORY);
+        _cleanup_close_ int etc_fd = open_directory_in(tree_fd, "etc");
         if (etc_fd < 0)
                 return etc_fd;
 

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
@@ -158,18 +157,9 @@ int packages_parse_apk(const char *text, size_t size, PackageList *ret) {
 static int read_file(int tree_fd, const char *path, int (*parser)(const char *text, size_t size, PackageList *ret),
                      PackageList *ret) {
         _cleanup_free_ char *text = NULL;
-        struct stat st;
         size_t size;
 
-        /* Not a fifo, for example, that nobody writes to. */
-        _cleanup_close_ int fd = open_in_root(tree_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-        if (fd < 0)
-                return fd == -ENOTDIR ? -ENOENT : fd;
-        if (fstat(fd, &st) < 0)
-                return -errno;
-        if (!S_ISREG(st.st_mode))
-                return -ENOENT;
-        int r = fd_read_all(fd, FILE_BYTES_MAX, &text, &size);
+        int r = file_read_in_root(tree_fd, path, FILE_BYTES_MAX, &text, &size);
         return r < 0 ? r : parser(text, size, ret);
 }
 

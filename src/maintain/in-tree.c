@@ -15,6 +15,7 @@
 #include "playbook/playbook.h"
 
 #define DPKG_STATUS "var/lib/dpkg/status"
+#define DPKG_STATUS_BYTES_MAX ((size_t) 256 * 1024 * 1024)
 
 /* Of the packages that are asked for, those that are there already cost nothing. Without questions; changed configuration
  * files of packages stay as the image has them. */
@@ -121,12 +122,9 @@ static int packages_hash(const char *tree, uint64_t *ret) {
         _cleanup_close_ int tree_fd = open_directory_at(AT_FDCWD, tree, false, 0);
         if (tree_fd < 0)
                 return tree_fd;
-        _cleanup_close_ int fd = open_in_root(tree_fd, DPKG_STATUS, O_RDONLY);
-        if (fd < 0)
-                return fd == -ENOENT ? 0 : fd;
-        int r = fd_read_all(fd, (size_t) 256 * 1024 * 1024, &data, &size);
+        int r = file_read_in_root(tree_fd, DPKG_STATUS, DPKG_STATUS_BYTES_MAX, &data, &size);
         if (r < 0)
-                return r;
+                return r == -ENOENT ? 0 : r;
         hash_init(&hash, key);
         hash_update(&hash, data, size);
         *ret = hash_finish(&hash);

@@ -60,6 +60,14 @@ class Tar:
         self._tar.addfile(info, io.BytesIO(data))
         return self
 
+    def copy(self, path: Path, name: str) -> "Tar":
+        """Appends a file, directory or symlink as it is, owned by root."""
+        info = self._tar.gettarinfo(path, name)
+        info.uid = info.gid = 0
+        with open(path, "rb") if info.isreg() else io.BytesIO() as file:
+            self._tar.addfile(info, file)
+        return self
+
     def directory(self, *names: str, mode: int = 0o755) -> "Tar":
         """Appends directories."""
         for name in names:

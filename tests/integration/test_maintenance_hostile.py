@@ -2,6 +2,8 @@
 """Trees that lead elsewhere: whatever a source, a playbook or a login put into an image, no command writes outside."""
 
 import os
+import subprocess
+import tarfile
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -40,11 +42,11 @@ def fixture_outside(tmp_path: Path) -> Iterator[Path]:
     assert host.changes(before, host.fingerprint(directory, content=True)) == []
 
 
-def use(site: Site, name: str) -> None:
+def use(site: Site, name: str, script: str = WRITE) -> None:
     """Every command that touches a tree, in a machine or not; whether it can is not asked."""
     for text in ("1", "2"):
-        site.call("chroot-run", name, "--", "/bin/sh", "-c", WRITE)
-        site.run(Job([WRITE], image=name))
+        site.call("chroot-run", name, "--", "/bin/sh", "-c", script)
+        site.run(Job([script], image=name))
         site.call("chroot-diff", name, "--files")
         site.call("chroot-list")
         site.call("chroot-maintenance", name)
@@ -76,14 +78,14 @@ def test_made_by_command(images: Site, lab: Lab, outside: Path, place: str, kind
 
 def test_slash(images: Site, lab: Lab) -> None:
     """Directories that are the root: the host's own are not written to."""
-    before, names = host.fingerprint("/etc"), sorted(os.listdir("/"))
+    before, names = host.fingerprint("/etc"), {path: sorted(os.listdir(path)) for path in ("/", "/root", "/lib")}
     for place in ("etc", "var", "root", "run"):
         define(images, "bad", 'test: "true"', command=leading(lab.tiny_image(), place, "/"),
                tasks=f"- raw: {WRITE}\n")
         maintain(images)
         use(images, "bad")
     assert host.changes(before, host.fingerprint("/etc")) == []
-    assert sorted(os.listdir("/")) == names
+    assert {path: sorted(os.listdir(path)) for path in names} == names
     assert_settled(images)
 
 
@@ -106,42 +108,122 @@ def test_made_by_playbook(images: Site, lab: Lab, outside: Path, target: str) ->
     assert_settled(images)
 
 
-def hostile_tar(outside: Path) -> ociimage.Tar:
-    """Everything that an archive can try."""
-    tar = ociimage.Tar().directory("etc", "bin", "tmp")
-    tar.symlink("out", str(outside)).add("out/through-symlink", b"x")
-    tar.symlink("up", "../" * 20 + str(outside)[1:]).add("up/through-relative", b"x")
-    tar.add("../" * 20 + str(outside)[1:] + "/by-dots", b"x").add(f"{outside}/absolute", b"x")
-    tar.hardlink("linked", str(outside / "precious")).add("linked", b"x")
-    tar.symlink("file", str(outside / "precious")).add("file", b"x", mode=0o4777)
-    return tar.symlink("dir", str(outside)).directory("dir", mode=0o777)
+def hostile_members(outside: Path) -> dict[str, tuple[str, ociimage.Tar]]:
+    """What archives can try, each in a way of its own, with what is expected of it."""
+    absolute, up = str(outside), "../" * 20 + str(outside)[1:]
+    tar = ociimage.Tar
+    return {
+        "by dots": ("failed", tar().add(f"{up}/evil", b"x")),
+        "absolute": ("created", tar().add(f"{absolute}/evil", b"x")),
+        "through symlink": ("failed", tar().symlink("out", absolute).add("out/evil", b"x")),
+        "through relative symlink": ("failed", tar().symlink("out", up).add("out/evil", b"x")),
+        "over symlink": ("created", tar().symlink("out", f"{absolute}/precious").add("out", b"x", mode=0o4777)),
+        "directory over symlink": ("failed", tar().symlink("out", absolute).directory("out", mode=0o777)),
+        "link out": ("failed", tar().hardlink("mine", f"{absolute}/precious").add("mine", b"x")),
+        "etc leads out": ("failed", tar().symlink("etc", absolute)),
+        "var leads out": ("created", tar().symlink("var", absolute)),
+        "tmp leads out": ("created", tar().symlink("tmp", absolute)),
+    }
 
 
-def test_tarball(images: Site, outside: Path) -> None:
-    """Members that lead out of the tree, by name and by links."""
+MEMBERS = tuple(hostile_members(Path("/")))
+
+
+def unpackable(lab: Lab) -> ociimage.Tar:
+    """The tiny image, without what archives here bring themselves."""
+    tar = ociimage.Tar()
+    for path in sorted(lab.tiny_image().rglob("*")):
+        name = str(path.relative_to(lab.tiny_image()))
+        if name.split("/")[0] not in ("etc", "var", "tmp"):
+            tar.copy(path, name)
+    return tar
+
+
+@pytest.mark.parametrize("what", MEMBERS)
+def test_tarball(images: Site, lab: Lab, outside: Path, what: str) -> None:
+    """Members that lead out of the tree, by name and by links; what could be unpacked is used in all ways."""
+    expected, tar = hostile_members(outside)[what]
     path = images.directory / "hostile.tar"
-    path.write_bytes(hostile_tar(outside).bytes())
-    define(images, "bad", f"tarball: {path}", "shell: /bin/sh", tasks=f"- raw: {WRITE}\n")
+    path.write_bytes(unpackable(lab).directory(*(() if what.startswith("etc") else ("etc",))).bytes())
+    (images.directory / "more.tar").write_bytes(tar.bytes())
+    subprocess.run(["tar", "--concatenate", "-Pf", path, images.directory / "more.tar"], check=True)
+    define(images, "bad", f"tarball: {path}", "shell: /bin/sh", tasks=f"- raw: {WRITE}; true\n")
+    report = maintain(images)
+    assert report.results == {"bad": expected}, report
+    use(images, "bad")
+    assert_settled(images)
+
+
+@pytest.mark.parametrize("what", MEMBERS)
+def test_oci(images: Site, outside: Path, what: str) -> None:
+    """The same in a layer over busybox."""
+    tar = hostile_members(outside)[what][1]
+    ociimage.write_layout(images.directory / "layout", [ociimage.busybox_tar().bytes(), tar.bytes()])
+    define(images, "bad", f"oci: oci:{images.directory}/layout:image", "shell: /bin/sh")
     report = maintain(images)
     assert set(report.results) == {"bad"}, report
     use(images, "bad")
     assert_settled(images)
 
 
-@pytest.mark.parametrize("where", ("one layer", "two layers"))
-def test_oci(images: Site, outside: Path, where: str) -> None:
-    """The same, and whiteouts of what a symlink of an earlier layer leads to."""
-    layers = [ociimage.busybox_tar().bytes()]
-    tar = hostile_tar(outside)
-    if where == "two layers":
-        links = ociimage.Tar().symlink("out", str(outside)).symlink("lower", str(outside))
-        layers.append(links.bytes())
-        tar.add("lower/.wh.precious").add("lower/.wh..wh..opq").add("lower/lib/.wh.dpkg")
-    ociimage.write_layout(images.directory / "layout", [*layers, tar.bytes()])
+def test_whiteouts(images: Site, outside: Path) -> None:
+    """Of what a symlink of an earlier layer leads to."""
+    links = ociimage.Tar().symlink("out", str(outside)).symlink("lower", str(outside))
+    tar = ociimage.Tar().add("lower/.wh.precious").add("lower/.wh..wh..opq").add("lower/lib/.wh.dpkg")
+    layers = [ociimage.busybox_tar().bytes(), links.bytes(), tar.bytes()]
+    ociimage.write_layout(images.directory / "layout", layers)
     define(images, "bad", f"oci: oci:{images.directory}/layout:image", "shell: /bin/sh")
     report = maintain(images)
     assert set(report.results) == {"bad"}, report
     use(images, "bad")
+    assert_settled(images)
+
+
+@pytest.fixture(name="disk")
+def fixture_disk(tmp_path: Path) -> Iterator[tuple[int, int]]:
+    """A disk of the host's, with something on it that stays as it is: its device number."""
+    file = tmp_path / "disk"
+    file.write_bytes(b"unharmed" * 65536)
+    device = Path(subprocess.run(["losetup", "--find", "--show", file], capture_output=True, text=True,
+                                 check=True).stdout.strip())
+    try:
+        number = os.stat(device).st_rdev
+        yield os.major(number), os.minor(number)
+        subprocess.run(["sync", device], check=True)
+        assert device.read_bytes() == b"unharmed" * 65536
+    finally:
+        subprocess.run(["losetup", "--detach", device], check=True)
+    assert file.read_bytes() == b"unharmed" * 65536
+
+
+# Files that are written in a fresh tree, in that of a machine's, or read from one; as they are called at first.
+TRAPS = (".hosts.new", ".resolv.conf.new", ".machine-id.new", ".hostname.new", "resolv.conf", "machine-id", "hostname",
+         "os-release", "passwd")
+
+
+@pytest.mark.parametrize("kind", ("disk", "fifo"))
+@pytest.mark.parametrize("how", ("tarball", "oci", "playbook"))
+def test_trap(images: Site, lab: Lab, disk: tuple[int, int], how: str, kind: str) -> None:
+    """Nodes of a disk of the host's, or pipes that nobody serves, where files of ours are to be: nothing is written to
+    the one, and nothing waits for the other."""
+    tar = ociimage.busybox_tar()
+    node = dict(kind=tarfile.BLKTYPE, device=disk) if kind == "disk" else dict(kind=tarfile.FIFOTYPE)
+    for name in (*(f"etc/{name}" for name in TRAPS), "var/lib/dpkg/status", "lib/apk/db/installed"):
+        tar.add(name, **node)
+    if how == "playbook":
+        make = f"mknod $f b {disk[0]} {disk[1]}" if kind == "disk" else "mkfifo $f"
+        define(images, "bad", "private_users: no", command=copy_of(lab.tiny_image(), "true"), tasks=f"""\
+            - raw: cd /etc; for f in {" ".join(TRAPS)}; do rm -f $f; {make} || true; done
+            """)
+    elif how == "oci":
+        ociimage.write_layout(images.directory / "layout", [tar.bytes()])
+        define(images, "bad", f"oci: oci:{images.directory}/layout:image", "shell: /bin/sh")
+    else:
+        (images.directory / "bad.tar").write_bytes(tar.bytes())
+        define(images, "bad", f"tarball: {images.directory}/bad.tar", "shell: /bin/sh")
+    report = maintain(images)
+    assert report.results == {"bad": "created"}, report
+    use(images, "bad", "echo x >/etc/new; ls /etc")
     assert_settled(images)
 
 

@@ -47,6 +47,35 @@ static void test_read_pipe(_unused_ void **state) {
         close(fds[0]);
 }
 
+/* Whatever has the name that the new file has at first, as in somebody's image, is not opened. */
+static void test_replace_beside_a_trap(void **state) {
+        static const char *const traps[] = { "fifo", "link", "symlink" };
+        _cleanup_close_ int dir_fd = open_directory(state);
+
+        for (size_t i = 0; i < ELEMENTSOF(traps); i++) {
+                _cleanup_free_ char *victim = NULL, *data = NULL;
+
+                assert_int_equal(file_replace_at(dir_fd, "victim", "unharmed", 8, 0600), 0);
+                switch (i) {
+                case 0:
+                        assert_int_equal(mkfifoat(dir_fd, ".a.new", 0666), 0);
+                        break;
+                case 1:
+                        assert_int_equal(linkat(dir_fd, "victim", dir_fd, ".a.new", 0), 0);
+                        break;
+                default:
+                        assert_int_equal(symlinkat("victim", dir_fd, ".a.new"), 0);
+                }
+                assert_int_equal(file_replace_at(dir_fd, "a", "new", 3, 0644), 0);
+                assert_int_equal(file_read_at(dir_fd, "a", 100, &data, NULL), 0);
+                assert_int_equal(file_read_at(dir_fd, "victim", 100, &victim, NULL), 0);
+                assert_row(streq(data, "new") && streq(victim, "unharmed"), i, traps[i]);
+        }
+        /* A directory is in the way, and stays. */
+        assert_int_equal(mkdirat(dir_fd, ".a.new", 0700), 0);
+        assert_int_equal(file_replace_at(dir_fd, "a", "newer", 5, 0644), -EISDIR);
+}
+
 static void test_read_no_symlink(void **state) {
         _cleanup_close_ int dir_fd = open_directory(state);
         char *data = NULL;
@@ -168,6 +197,7 @@ int main(void) {
                 cmocka_unit_test(test_read_pipe),
                 cmocka_unit_test_setup_teardown(test_read_no_symlink, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_replace, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_replace_beside_a_trap, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_publish, setup_directory, teardown_directory),
                 cmocka_unit_test(test_write_all_nonblocking),
                 cmocka_unit_test(test_memfd),

@@ -50,6 +50,24 @@ static void test_open_in_root(void **state) {
         }
 }
 
+static void test_file_read_in_root(void **state) {
+        _cleanup_close_ int dir_fd = open_directory(state);
+        _cleanup_free_ char *data = NULL, *untouched = NULL;
+        size_t size;
+
+        assert_int_equal(file_replace_at(dir_fd, "file", "text", 4, 0644), 0);
+        assert_int_equal(symlinkat("/file", dir_fd, "link"), 0);
+        assert_int_equal(mkfifoat(dir_fd, "fifo", 0600), 0);
+        assert_int_equal(file_read_in_root(dir_fd, "link", 4, &data, &size), 0);
+        assert_int_equal(size, 4);
+        assert_string_equal(data, "text");
+        assert_int_equal(file_read_in_root(dir_fd, "link", 3, &untouched, &size), -EFBIG);
+        static const char *const none[] = { "fifo", ".", "none", "file/below" };
+        for (size_t i = 0; i < ELEMENTSOF(none); i++)
+                assert_row(file_read_in_root(dir_fd, none[i], 4, &untouched, &size) == -ENOENT, i, none[i]);
+        assert_null(untouched);
+}
+
 static void test_open_directory_at(void **state) {
         _cleanup_close_ int dir_fd = open_directory(state);
 
@@ -149,6 +167,7 @@ static void test_own_executable(_unused_ void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_open_in_root, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_file_read_in_root, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_open_directory_at, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_mkdir_parents, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_remove, setup_directory, teardown_directory),
