@@ -62,8 +62,16 @@ typedef enum StepState {
         STEP_KILLING,
 } StepState;
 
+/* A process, also after its parent and its session are gone. */
+typedef struct ProcessMark {
+        pid_t pid;
+        uint64_t started; /* clock ticks after boot (proc(5)): a process number comes again */
+} ProcessMark;
+
 typedef struct Step {
-        pid_t pid; /* of the shell, which leads the session */
+        pid_t pid;              /* of the shell, which leads the session */
+        ProcessMark *cancelled; /* what was found when it was cancelled, as far as it lives */
+        size_t n_cancelled;
         StepState state;
         bool shell_ended;
         WireExited exited;

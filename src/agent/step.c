@@ -76,7 +76,9 @@ static int write_script(int source_fd, const Account *account, char *ret_path, s
                 return -errno;
         /* The pid: this agent may have been started again by the container's systemd. */
         snprintf(path, sizeof(path), "%s/script.%d.%u", AGENT_DIR, (int) getpid(), counter++);
-        _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0700);
+        /* A job can make something of that name, too: a pipe at which we would wait. */
+        (void) unlink(path);
+        _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
         if (fd < 0)
                 return -errno;
         if (account->uid != 0 && (fchown(fd, account->uid, account->gid) < 0 || chmod(AGENT_DIR, 0711) < 0)) {
@@ -372,13 +374,15 @@ int step_start(const WireExec *exec, int script_fd, Step *ret, WireCause *ret_ca
 
 /* One process as far as ending a step is concerned. */
 typedef struct Process {
-        pid_t pid, parent, session;
+        ProcessMark mark;
+        pid_t parent, session;
         bool ours;
 } Process;
 
 /* Reads the fields that matter of /proc/PID/stat. The command's name, in parentheses, can hold anything. */
 static bool read_process(const char *pid, Process *ret) {
         char path[64], data[512];
+        unsigned long long started;
         int parent, session;
         char state;
 
@@ -391,11 +395,13 @@ static bool read_process(const char *pid, Process *ret) {
                 return false;
         data[n] = 0;
         char *p = strrchr(data, ')');
-        if (!p || sscanf(p + 1, " %c %d %*d %d", &state, &parent, &session) != 3)
+        /* Fields 3, 4, 6 and 22 */
+        if (!p || sscanf(p + 1, " %c %d %*d %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+                         &state, &parent, &session, &started) != 4)
                 return false;
         if (state == 'Z' || state == 'X')
                 return false; /* dead already; its parent's to reap */
-        *ret = (Process){ .pid = atoi(pid), .parent = parent, .session = session };
+        *ret = (Process){ .mark = { atoi(pid), started }, .parent = parent, .session = session };
         return true;
 }
 
@@ -422,30 +428,55 @@ static size_t list_processes(Process **ret) {
         return n;
 }
 
-/* Sends @signal to the step's session and to everything that descends from it (sudo and script(1) put what they run
- * into a session of its own). What left both, a daemon, is not in the foreground. Returns how many there were. */
-static size_t signal_foreground(const Step *step, int signal) {
-        _cleanup_free_ Process *processes = NULL;
-        size_t n = list_processes(&processes), found = 0;
+static bool was_cancelled(const Step *step, const Process *process) {
+        for (size_t i = 0; i < step->n_cancelled; i++)
+                if (step->cancelled[i].pid == process->mark.pid && step->cancelled[i].started == process->mark.started)
+                        return true;
+        return false;
+}
+
+/* Marks the step's session, everything that descends from it (sudo and script(1) put what they run into a session of its
+ * own), and what was found so before: it may have lost its parent by now. What left both earlier, a daemon, is not in
+ * the foreground. */
+static void mark_foreground(const Step *step, Process *processes, size_t n) {
         bool grew = true;
 
         while (grew) {
                 grew = false;
                 for (size_t i = 0; i < n; i++) {
-                        if (processes[i].ours)
+                        Process *process = &processes[i];
+
+                        if (process->ours || process->mark.pid <= 1 || process->mark.pid == getpid())
                                 continue;
-                        bool ours = processes[i].session == step->pid || processes[i].pid == step->pid;
-                        for (size_t j = 0; !ours && j < n; j++)
-                                ours = processes[j].ours && processes[j].pid == processes[i].parent;
-                        processes[i].ours = ours;
-                        grew |= ours;
+                        process->ours = process->session == step->pid || process->mark.pid == step->pid ||
+                                        was_cancelled(step, process);
+                        for (size_t j = 0; !process->ours && j < n; j++)
+                                process->ours = processes[j].ours && processes[j].mark.pid == process->parent;
+                        grew |= process->ours;
                 }
         }
-        for (size_t i = 0; i < n; i++)
-                if (processes[i].ours && processes[i].pid > 1 && processes[i].pid != getpid()) {
-                        (void) kill(processes[i].pid, signal);
-                        found++;
-                }
+}
+
+/* Sends @signal to the foreground of the step, and returns how many processes that are. */
+static size_t signal_foreground(Step *step, int signal) {
+        _cleanup_free_ Process *processes = NULL;
+        size_t n = list_processes(&processes), found = 0;
+
+        mark_foreground(step, processes, n);
+        /* Without memory for them, those that lose their parent are lost to us. */
+        ProcessMark *marks = reallocarray(step->cancelled, n + 1, sizeof(*marks));
+        if (marks)
+                step->cancelled = marks;
+        for (size_t i = 0; i < n; i++) {
+                if (!processes[i].ours)
+                        continue;
+                (void) kill(processes[i].mark.pid, signal);
+                if (marks)
+                        marks[found] = processes[i].mark;
+                found++;
+        }
+        if (marks)
+                step->n_cancelled = found;
         return found;
 }
 
@@ -466,6 +497,7 @@ bool step_cancel_progress(Step *step) {
 }
 
 void step_done(Step *step) {
+        free(step->cancelled);
         if (step->script_path[0])
                 (void) unlink(step->script_path);
         close_pair(&step->output_fds);

@@ -25,6 +25,8 @@ WAITING = {
     "ignores-term": "trap '' TERM; echo begun; sleep 1000; sleep 1000",
     "all-ignore-term": "trap '' TERM; (trap '' TERM; while :; do sleep 0.1; done) & echo begun; wait",
     "stopped": "echo begun; kill -STOP $BASHPID",
+    # Loses its parent to the SIGTERM, and is in no session of the step's.
+    "deaf-orphan": "deaf='trap : TERM; echo begun; while :; do sleep 0.1; done'; sh -c \"setsid sh -c '$deaf'; true\"",
 }
 
 
