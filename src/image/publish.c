@@ -117,14 +117,18 @@ int publish_keep(const Staging *staging, uint64_t keep) {
 
 /* Going back */
 
+/* Generation @number is about to take the place of the current one. As many are kept as before: what the definition said
+ * when this one was made may be long ago. */
 static int note_publication(const GenerationStore *store, uint64_t number) {
-        _cleanup_generation_ Generation *generation = NULL;
+        _cleanup_generation_ Generation *generation = NULL, *current = NULL;
         Generation unknown = { .number = number };
 
         int r = generation_load_at(store->generations_fd, number, &generation);
         if (r < 0 && r != -ENOENT && r != -EBADMSG)
                 return r;
         Generation *about = r < 0 ? &unknown : generation;
+        if (generation_load_at(store->generations_fd, store->current, &current) >= 0)
+                about->keep = current->keep;
         about->published_usec = clock_realtime_usec();
         return generation_save_at(store->generations_fd, about);
 }

@@ -2,6 +2,7 @@
 #include "maintain/make.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -111,11 +112,15 @@ static int look_again(Make *make) {
         return 0;
 }
 
-/* What stands for the present state of the base: "NAME@3". */
+/* What stands for the present state of the base: "NAME@3", and when that was made, as the numbers of an image that was
+ * removed begin anew. */
 static int base_digest(const Make *make, char **ret) {
-        uint64_t number = generation_number(make->base->fd);
+        _cleanup_generation_ Generation *known = NULL;
 
-        return string_printf(ret, "%s@%llu", make->base->name, (unsigned long long) number);
+        int r = generation_load_of(make->base, &known);
+        if (r < 0)
+                return r;
+        return string_printf(ret, "%s@%" PRIu64 " of %" PRIu64, make->base->name, known->number, known->updated_usec);
 }
 
 /* A copy of the current tree, which is then changed. */
@@ -353,6 +358,9 @@ static int keep_as_many(Make *make) {
         }
         if (r >= 0)
                 r = publish_keep(&make->staging, definition->keep_generations);
+        /* A copy of an image from elsewhere: it has brought its number, and nothing of what was known of it. */
+        if (r == -ENOENT)
+                return 0;
         if (r >= 0)
                 r = generations_collect_locked(&make->staging, NULL);
         return r < 0 ? fail_errno(make, r, "keep another number of its generations") : 0;

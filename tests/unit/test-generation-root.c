@@ -5,6 +5,7 @@
 #include <sys/xattr.h>
 
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/string.h"
 #include "image/generation-collect.h"
 #include "image/generation-json.h"
@@ -16,10 +17,6 @@ static int open_directory(void **state) {
 
         assert_true(fd >= 0);
         return fd;
-}
-
-static bool is_there(int dir_fd, const char *name) {
-        return faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
 }
 
 /* Makes a root file system that says @text in /text. */
@@ -57,6 +54,16 @@ static uint64_t publish_text(void **state, const char *text, uint64_t keep) {
         return number;
 }
 
+/* As a definition that says another number by now. */
+static void keep(void **state, uint64_t n) {
+        _cleanup_staging_ Staging staging = STAGING_NONE;
+
+        assert_int_equal(staging_lock(*state, "image", &staging), 0);
+        assert_int_equal(publish_keep(&staging, n), 0);
+        assert_int_equal(generations_collect_locked(&staging, NULL), 0);
+        assert_int_equal(staging_discard(&staging), 0);
+}
+
 static void assert_text(void **state, const char *reference, const char *text, uint64_t number) {
         _cleanup_image_ Image *image = NULL;
         _cleanup_free_ char *data = NULL;
@@ -87,8 +94,8 @@ static void test_publish(void **state) {
         assert_int_equal(publish_text(state, "three", 0), 3);
         assert_gone(state, "image@1"); /* two are kept */
         assert_text(state, "image@2", "two", 2);
-        assert_false(is_there(root_fd, ".staging"));
-        assert_false(is_there(root_fd, ".generations/image/1.json"));
+        assert_false(exists_at(root_fd, ".staging"));
+        assert_false(exists_at(root_fd, ".generations/image/1.json"));
 
         assert_int_equal(generation_load(*state, "image", 3, &about), 0);
         assert_string_equal(about->source, "three");
@@ -172,9 +179,38 @@ static void test_numbers_are_not_reused(void **state) {
                 publish_text(state, "x", 1);
         publish_text(state, "y", 2);
         assert_int_equal(publish_rollback(*state, "image", 3, NULL), 0);
-        assert_int_equal(generations_collect(*state, false, NULL), 0);
-        assert_gone(state, "image@4"); /* generation 3 keeps only itself */
+        keep(state, 1);
+        assert_gone(state, "image@4");
         assert_int_equal(publish_text(state, "z", 1), 5);
+}
+
+/* Going back changes nothing about how many are kept, whatever was said when the old one was published. */
+static void test_rollback_keeps_as_many(void **state) {
+        publish_text(state, "one", 1);
+        publish_text(state, "two", 3);
+        publish_text(state, "three", 3);
+        assert_int_equal(publish_rollback(*state, "image", 1, NULL), 0);
+        assert_int_equal(generations_collect(*state, false, NULL), 0);
+        assert_text(state, "image@2", "two", 2);
+        assert_text(state, "image@3", "three", 3);
+        keep(state, 2);
+        assert_gone(state, "image@2");
+        assert_text(state, "image@3", "three", 3);
+        assert_text(state, "image", "one", 1);
+}
+
+/* A tree that has brought a number from elsewhere, and nothing of what was known of it. */
+static void test_keep_of_unknown(void **state) {
+        _cleanup_staging_ Staging staging = STAGING_NONE;
+        _cleanup_close_ int root_fd = open_directory(state);
+
+        make_by_hand(state, "image", "copied");
+        _cleanup_close_ int tree_fd = open_directory_at(root_fd, "image", false, 0);
+        assert_int_equal(fsetxattr(tree_fd, GENERATION_ATTRIBUTE, "7", 1, 0), 0);
+        assert_int_equal(staging_lock(*state, "image", &staging), 0);
+        assert_int_equal(publish_keep(&staging, 3), -ENOENT);
+        assert_int_equal(staging_discard(&staging), 0);
+        assert_text(state, "image", "copied", 7);
 }
 
 static void test_held(void **state) {
@@ -212,7 +248,7 @@ static void test_held(void **state) {
         assert_gone(state, "image@1");
 
         _cleanup_close_ int root_fd = open_directory(state);
-        assert_false(is_there(root_fd, ".generations/image"));
+        assert_false(exists_at(root_fd, ".generations/image"));
         assert_int_equal(publish_remove(*state, "image", &in_use), -ENOENT);
 }
 
@@ -224,13 +260,13 @@ static void test_remove(void **state) {
         publish_text(state, "two", 0);
         assert_int_equal(publish_remove(*state, "image", &in_use), 0);
         assert_int_equal(in_use, 0);
-        assert_false(is_there(root_fd, "image"));
-        assert_false(is_there(root_fd, ".generations/image"));
-        assert_false(is_there(root_fd, ".staging"));
+        assert_false(exists_at(root_fd, "image"));
+        assert_false(exists_at(root_fd, ".generations/image"));
+        assert_false(exists_at(root_fd, ".staging"));
 
         make_by_hand(state, "image", "hand");
         assert_int_equal(publish_remove(*state, "image", &in_use), 0);
-        assert_false(is_there(root_fd, "image"));
+        assert_false(exists_at(root_fd, "image"));
 }
 
 /* Killed after the exchange: the tree that jobs may use is still in the staging directory. */
@@ -258,8 +294,8 @@ static void test_killed_after_exchange(void **state) {
                 else
                         publish_text(state, "three", 5);
                 assert_text(state, round == 0 ? "image@1" : "image@3", "one", round * 2 + 1);
-                assert_false(is_there(root_fd, ".staging"));
-                assert_false(is_there(root_fd, ".generations/image/9"));
+                assert_false(exists_at(root_fd, ".staging"));
+                assert_false(exists_at(root_fd, ".generations/image/9"));
         }
 }
 
@@ -330,8 +366,8 @@ static void test_symlinks(void **state) {
         assert_int_equal(publish(&staging, NULL, NULL), -ENOTDIR);
         assert_int_equal(staging_discard(&staging), 0);
         assert_int_equal(publish_remove(*state, "image", &in_use), -ENOTDIR);
-        assert_true(is_there(root_fd, "elsewhere/text"));
-        assert_true(is_there(root_fd, "image"));
+        assert_true(exists_at(root_fd, "elsewhere/text"));
+        assert_true(exists_at(root_fd, "image"));
 }
 
 int main(void) {
@@ -343,6 +379,8 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_copied_by_hand, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_rollback, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_numbers_are_not_reused, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_rollback_keeps_as_many, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_keep_of_unknown, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_held, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_remove, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_killed_after_exchange, setup_directory, teardown_directory),
