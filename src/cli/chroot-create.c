@@ -12,6 +12,9 @@
 #include "image/generation.h"
 #include "image/image.h"
 
+/* More than that, one after the other, are a circle. */
+#define BASES_MAX 32U
+
 /* What stands for a definition where there is none. */
 static int new_definition(const char *name, Definition **ret) {
         _cleanup_definition_ Definition *definition = calloc(1, sizeof(*definition));
@@ -57,6 +60,29 @@ static int refuse_existing(const Settings *settings, const char *name) {
         return -EEXIST;
 }
 
+/* Images that this one is made from, however indirectly, and that are not there although they have definitions. */
+static int create_bases(const Settings *settings, const Definition *definition, int cancel_fd, unsigned depth) {
+        _cleanup_definition_ Definition *base = NULL;
+        _cleanup_make_result_ MakeResult result = { 0 };
+        _cleanup_image_ Image *image = NULL;
+
+        if (definition->source != SOURCE_FROM || image_open(settings->root_dir, definition->from, &image) >= 0)
+                return 0;
+        if (depth >= BASES_MAX) {
+                log_error("Image '%s' would be made from itself, or from more than %u others", definition->from, depth);
+                return -EINVAL;
+        }
+        int r = find_definition_logged(settings, definition->from, &base);
+        if (r == -ENOENT)
+                return 0; /* who makes the image says that there is none */
+        if (r >= 0)
+                r = create_bases(settings, base, cancel_fd, depth + 1);
+        if (r < 0)
+                return r;
+        log_notice("Making image '%s' first, which '%s' is made from", base->name, definition->name);
+        return make_image_logged(settings, base, true, cancel_fd, &result);
+}
+
 int cmd_chroot_create(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
         const char *name = invocation_argument(invocation, 0), *suite = invocation_option(invocation, "suite");
@@ -82,5 +108,8 @@ int cmd_chroot_create(const Invocation *invocation) {
                         return r;
         }
         _cleanup_close_ int cancel_fd = open_cancel_fd_logged();
-        return cancel_fd < 0 ? cancel_fd : make_image_logged(settings, definition, true, cancel_fd, &result);
+        if (cancel_fd < 0)
+                return cancel_fd;
+        r = create_bases(settings, definition, cancel_fd, 0);
+        return r < 0 ? r : make_image_logged(settings, definition, true, cancel_fd, &result);
 }

@@ -82,29 +82,50 @@ static void on_line(void *userdata, const char *line) {
         fprintf(stderr, "%s: %s\n", item->name, line);
 }
 
-static void add_item(Maintenance *m, const char *name) {
-        Item *item = &m->items[m->n];
-
-        for (size_t i = 0; i < m->n; i++)
-                if (streq(m->items[i].name, name))
-                        return;
-        *item = (Item){ .name = strdup(name), .output_fd = -EBADF, .output = { .on_line = on_line, .userdata = item } };
-        if (!item->name)
-                return;
-        m->n++;
-        int r = find_definition_logged(m->settings, name, &item->definition);
-        if (r == -ENOENT)
-                log_error("Image '%s' has no definition: there is neither '%s/%s.yaml' nor '%s/%s.yaml'", name,
-                          m->settings->definitions_dir, name, m->settings->root_dir, name);
-        if (r < 0)
-                item->state = ITEM_FAILED;
-}
-
 static Item *item_of(const Maintenance *m, const char *name) {
         for (size_t i = 0; i < m->n; i++)
                 if (streq(m->items[i].name, name))
                         return &m->items[i];
         return NULL;
+}
+
+/* Adds an image once. One that only others are made from (@is_base) may have no definition: it is used as it is. Returns
+ * 0 or -ENOMEM. */
+static int add_item(Maintenance *m, const char *name, bool is_base) {
+        _cleanup_definition_ Definition *definition = NULL;
+
+        if (item_of(m, name))
+                return 0;
+        int r = find_definition_logged(m->settings, name, &definition);
+        if (r == -ENOENT && is_base)
+                return 0;
+        if (r == -ENOENT)
+                log_error("Image '%s' has no definition: there is neither '%s/%s.yaml' nor '%s/%s.yaml'", name,
+                          m->settings->definitions_dir, name, m->settings->root_dir, name);
+        Item *items = reallocarray(m->items, m->n + 1, sizeof(*items));
+        if (!items)
+                return -ENOMEM;
+        m->items = items;
+        items[m->n] = (Item){ .name = strdup(name), .output_fd = -EBADF, .output.on_line = on_line };
+        if (!items[m->n].name)
+                return -ENOMEM;
+        items[m->n].definition = TAKE_PTR(definition);
+        items[m->n++].state = r < 0 ? ITEM_FAILED : ITEM_WAITING;
+        return 0;
+}
+
+/* Those that were asked for, and those that they are made from. */
+static int add_items(Maintenance *m, char *const *names) {
+        for (; names && *names; names++)
+                if (add_item(m, *names, false) < 0)
+                        return log_oom();
+        for (size_t i = 0; i < m->n; i++) {
+                const Definition *definition = m->items[i].definition;
+
+                if (definition && definition->from && add_item(m, definition->from, true) < 0)
+                        return log_oom();
+        }
+        return 0;
 }
 
 /* Images that depend on themselves are never begun. */
@@ -158,6 +179,7 @@ static int start(Maintenance *m, Item *item) {
         pid_t parent = getpid();
 
         item->begin_usec = item->end_usec = clock_now_usec();
+        item->output.userdata = item;
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return -errno;
         fflush(NULL);
@@ -308,9 +330,9 @@ static int parse_jobs(const char *text, size_t *ret) {
 }
 
 static int maintain(Maintenance *m, char *const *names) {
-        for (char *const *name = names; name && *name; name++)
-                add_item(m, *name);
-        int r = refuse_cycles(m);
+        int r = add_items(m, names);
+        if (r >= 0)
+                r = refuse_cycles(m);
         if (r < 0)
                 return r;
         m->signal_fd = open_cancel_fd_logged();
@@ -342,9 +364,6 @@ int cmd_chroot_maintenance(const Invocation *invocation) {
                 return m.bad_files ? -EIO : 0;
         }
 
-        m.items = calloc(strv_length(names), sizeof(*m.items));
-        if (!m.items)
-                return log_oom();
         r = maintain(&m, names);
         for (size_t i = 0; i < m.n; i++) {
                 free(m.items[i].name);
