@@ -117,7 +117,7 @@ int cmd_prepare(const Invocation *invocation) {
 
         if (identity.response.n_services > 0)
                 log_warning("This driver starts no services: 'services:' of the job is ignored");
-        (void) job_collect(settings, false, NULL); /* best effort: `gc` tells what is wrong */
+        job_collect_some(settings, signal_fd);
         r = take_directory(settings, identity.id, &directory);
         if (r < 0)
                 return r;

@@ -2,6 +2,7 @@
 #include "job/job.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -20,6 +21,11 @@
 
 /* How long to wait for a lock before what its holder may have started meanwhile is killed again. */
 #define LOCK_ROUND_USEC (10 * USEC_PER_MSEC)
+
+/* What `prepare` spends on the leftovers of others. */
+#define COLLECT_SOME_USEC (10 * USEC_PER_SEC)
+/* For how long what a machine said at its end is kept for a step of its job that may still come. */
+#define EXPLAINED_USEC (600 * USEC_PER_SEC)
 
 static int start_layer(const Machine *machine, int image_fd, int *ret_layer_fd) {
         const StorageDriver *driver = storage_of_machine(machine->storage);
@@ -317,4 +323,26 @@ int job_collect(const Settings *settings, bool thorough, char ***ret_removed) {
         if (ret_removed)
                 *ret_removed = TAKE_PTR(removed);
         return result;
+}
+
+/* Did the machine write that it ended, and when, so that somebody may still want to read it? */
+static bool ended_just_now(const Settings *settings, const char *id) {
+        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+        struct stat st;
+
+        return job_directory_open(settings->runtime_dir, id, false, &directory) >= 0 &&
+               fstatat(directory.fd, JOB_FILE_ENDED, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
+               (uint64_t) st.st_mtim.tv_sec * USEC_PER_SEC + EXPLAINED_USEC > clock_realtime_usec();
+}
+
+void job_collect_some(const Settings *settings, int cancel_fd) {
+        _cleanup_strv_ char **dead = NULL;
+        uint64_t deadline = clock_deadline(COLLECT_SOME_USEC);
+        struct pollfd cancelled = { .fd = cancel_fd, .events = POLLIN };
+
+        if (job_list_dead(settings, false, &dead) < 0)
+                return;
+        for (char **id = dead; id && *id && clock_now_usec() < deadline && poll(&cancelled, 1, 0) == 0; id++)
+                if (!ended_just_now(settings, *id))
+                        (void) remove_dead(settings, *id);
 }

@@ -54,5 +54,9 @@ int job_list(const Settings *settings, bool thorough, char ***ret);
  * groups too. The ids go to @ret_removed (NULL: not wanted). 0, or the first -errno with the others done. */
 int job_collect(const Settings *settings, bool thorough, char ***ret_removed);
 
+/* The cheap part of it, for `prepare`, as far as it is done within seconds and before @cancel_fd becomes readable. Jobs
+ * whose machine ended by itself a moment ago stay: their next step says why. Best effort. */
+void job_collect_some(const Settings *settings, int cancel_fd);
+
 /* The ids of the dead jobs: what job_collect() would remove. */
 int job_list_dead(const Settings *settings, bool thorough, char ***ret);

@@ -290,8 +290,11 @@ static int watch(Supervision *s) {
                 if (n == 0 && until == deadline)
                         s->why = "the job's time limit is over";
                 resting = n == 0;
-                if (resting)
+                if (resting) {
+                        /* What came right after the last time may be all that a machine says that does not start. */
+                        console_save(&s->console);
                         process_release_pages();
+                }
                 if (n > 0 && pollfds[2].revents)
                         s->why = "the command that it was for ended";
                 if (n > 0 && pollfds[1].revents) {

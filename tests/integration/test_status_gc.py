@@ -10,9 +10,10 @@ import time
 
 import pytest
 
-from build import Build
+from build import Build, Failure
 from jobspec import Job
 from lab import IMAGE, Site
+from maintenance import running
 
 
 def rows(site: Site) -> list[dict]:
@@ -153,3 +154,24 @@ def test_prepare_does_the_cheap_part(make_site, tiny_root) -> None:
         assert len(site.layers()) in (1, 2)
     assert site.call("gc").returncode == 0
     assert site.traces() == []
+
+
+def test_prepare_leaves_what_explains(make_site, tiny_root) -> None:
+    """A machine that ended by itself is not cleared away by the next job's prepare: the next step says what happened."""
+    site = make_site(root=tiny_root)
+    with running(site, IMAGE) as build:
+        (job,) = site.jobs()
+        ended = site.runtime_dir / "jobs" / job / "ended"
+        os.kill(min(site.container_pids()), signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while not ended.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        with running(site, IMAGE):
+            assert len(site.jobs()) == 2
+        with pytest.raises(Failure, match="does not run any more\nThe machine ended: "):
+            build.run_script("true")
+        # That is for a while only.
+        os.utime(ended, (0, 0))
+        with running(site, IMAGE):
+            assert job not in site.jobs()
