@@ -65,6 +65,19 @@ static void list_done(List *list) {
         table_free(list->table);
 }
 
+/* A tree that had no number when the job began got the first of its image's numbers when it was changed. */
+static uint64_t generation_by_now(const List *list, const Machine *machine) {
+        _cleanup_image_ Image *current = NULL;
+        _cleanup_free_ uint64_t *old = NULL;
+        const char *name = strrchr(machine->image_path, '/') + 1;
+        size_t n_old;
+
+        if (machine->generation > 0 || image_open(list->settings->root_dir, name, &current) < 0 ||
+            current->generation == 0 || generation_list_old(list->settings->root_dir, name, &old, &n_old) < 0)
+                return machine->generation;
+        return n_old == 0 ? current->generation : MIN(current->generation, old[0]);
+}
+
 static int find_uses(List *list) {
         _cleanup_strv_ char **ids = NULL;
 
@@ -83,7 +96,8 @@ static int find_uses(List *list) {
                     job_directory_open(list->settings->runtime_dir, *id, false, &directory) < 0 ||
                     machine_load(&directory, &machine) < 0)
                         continue;
-                list->uses[list->n_uses++] = (Use){ TAKE_PTR(machine->image_path), machine->generation };
+                uint64_t generation = generation_by_now(list, machine);
+                list->uses[list->n_uses++] = (Use){ TAKE_PTR(machine->image_path), generation };
         }
         return 0;
 }

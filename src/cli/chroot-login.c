@@ -20,6 +20,7 @@
 #include "base/string.h"
 #include "cli/command.h"
 #include "cli/image-common.h"
+#include "config/image-reference.h"
 #include "container/cgroup.h"
 #include "container/nspawn.h"
 #include "container/supervisor.h"
@@ -457,7 +458,15 @@ int cmd_chroot_login(const Invocation *invocation) {
                 log_error("Only root can log in to images");
                 return -EPERM;
         }
-        int r = hold_image_logged(settings, invocation_argument(invocation, 0), &image);
+        const char *name = invocation_argument(invocation, 0);
+        if (image_reference_is(name)) {
+                log_error(
+                        "'%s' is an image of a registry, which nobody changes here: try it with chroot-run, or make an "
+                        "image of your own of it (nspawn_runner_oci)",
+                        name);
+                return -EINVAL;
+        }
+        int r = hold_image_logged(settings, name, &image);
         if (r < 0)
                 return r;
 

@@ -5,6 +5,7 @@
 #include "base/string.h"
 #include "cli/command.h"
 #include "cli/image-common.h"
+#include "image/definition.h"
 #include "image/publish.h"
 
 static int explain(const Settings *settings, const char *name, uint64_t number, int r) {
@@ -62,5 +63,8 @@ int cmd_chroot_rollback(const Invocation *invocation) {
         if (r < 0)
                 return explain(settings, name, number, r);
         log_notice("Image '%s' is generation %" PRIu64 " now", name, result);
+        _cleanup_free_ char *definition = NULL;
+        if (definition_find(settings, name, &definition, NULL) >= 0)
+                log_notice("The next chroot-maintenance brings it up to date again, as '%s' says", definition);
         return 0;
 }

@@ -12,8 +12,10 @@
 #include "base/fs.h"
 #include "base/string.h"
 #include "cli/doctor.h"
+#include "config/image-reference.h"
 #include "container/uid-range.h"
 #include "container/userns.h"
+#include "image/generation.h"
 #include "image/image.h"
 #include "job/job.h"
 #include "storage/storage.h"
@@ -242,7 +244,8 @@ static CheckResult check_images(const Invocation *invocation, char ret_detail[st
         if (r < 0)
                 return check_errno(r, ret_detail);
         size_t n = strv_length(names);
-        if (settings->default_image && image_open(settings->root_dir, settings->default_image, &image) < 0)
+        if (settings->default_image && !image_reference_is(settings->default_image) &&
+            generation_open_reference(settings->root_dir, settings->default_image, &image) < 0)
                 return check_say(CHECK_MISSING, ret_detail, "default_image '%s' is not there", settings->default_image);
         if (n == 0)
                 return check_say(CHECK_NOTE, ret_detail, "none yet");

@@ -131,16 +131,9 @@ int image_settings_logged(const Settings *settings, const char *name, Settings *
         return 0;
 }
 
-int open_image_logged(const Settings *settings, const char *name, Image **ret) {
-        int r = image_open(settings->root_dir, name, ret);
-
-        return r < 0 ? explain(settings, name, r) : 0;
-}
-
 int hold_image_logged(const Settings *settings, const char *reference, Image **ret) {
-        int r = strchr(reference, '/') && !image_reference_problem(reference) ?
-                        image_cache_hold(settings->root_dir, reference, ret) :
-                        generation_hold_reference(settings->root_dir, reference, ret);
+        int r = image_reference_is(reference) ? image_cache_hold(settings->root_dir, reference, ret) :
+                                                generation_hold_reference(settings->root_dir, reference, ret);
 
         return r < 0 ? explain(settings, reference, r) : 0;
 }

@@ -16,9 +16,6 @@ void log_no_image(const Settings *settings, const char *reference);
 /* generation_hold_reference(), or image_cache_hold() for an image of a registry, with the reason logged. 0 or -errno. */
 int hold_image_logged(const Settings *settings, const char *reference, Image **ret);
 
-/* image_open(), with the reason logged. 0 or -errno. */
-int open_image_logged(const Settings *settings, const char *name, Image **ret);
-
 /* The settings for machines of image @name: those of the configuration, with what the image's definition says over them
  * where it has one. *ret is @settings itself or @storage, which then is to be settings_done(). 0; -EINVAL when the
  * definition cannot be used; or -errno. */

@@ -10,6 +10,7 @@
 #include "base/string.h"
 #include "cli/command.h"
 #include "cli/image-common.h"
+#include "config/image-reference.h"
 #include "image/image.h"
 
 /* Reads one character of UTF-8. Returns its length, or 0 for what is none: TOML knows nothing else. */
@@ -165,7 +166,8 @@ static int choose_image(const Invocation *invocation, char **ret) {
         }
         if (!name)
                 name = settings->default_image;
-        int r = open_image_logged(settings, name, &image);
+        /* Jobs have those of registries fetched. */
+        int r = image_reference_is(name) ? 0 : hold_image_logged(settings, name, &image);
         if (r < 0)
                 return r;
         return string_replace(ret, name) < 0 ? log_oom() : 0;

@@ -97,6 +97,10 @@ const char *image_reference_problem(const char *text) {
         return *rest ? "has characters that none can have" : NULL;
 }
 
+bool image_reference_is(const char *text) {
+        return strchr(text, '/') && !image_reference_problem(text);
+}
+
 static char *exchange(char *text, char from, char to) {
         for (char *p = text; p && *p; p++)
                 if (*p == from)

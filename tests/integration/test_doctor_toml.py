@@ -82,6 +82,18 @@ def test_toml_without_name(make_site, tiny_root: Path) -> None:
         assert done.returncode == 0 and tomllib.loads(done.stdout)["runners"], str(done)
 
 
+def test_references(make_site, tiny_root: Path) -> None:
+    """Images of registries, which jobs have fetched, and old generations can be the default, too."""
+    reference = "registry.example/group/name:1"
+    for settings, arguments in (({"default_image": reference}, []), ({}, [reference])):
+        site = make_site(root=tiny_root, pull="if-not-present", **settings)
+        done = site.call("toml", *arguments)
+        assert done.returncode == 0 and f'"{reference}"' in done.stdout, str(done)
+        assert "is not there" not in site.call("doctor").stdout
+    site = make_site(root=tiny_root, default_image=f"{IMAGE}@7")
+    assert site.call("toml").returncode == 1 and f"default_image '{IMAGE}@7' is not there" in site.call("doctor").stdout
+
+
 def test_toml_odd_names(make_site, tiny_root: Path) -> None:
     """Names are quoted as TOML wants it."""
     (tiny_root / IMAGE).rename(tiny_root / 'a "b" c')
