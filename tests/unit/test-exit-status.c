@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "unit.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "base/fd.h"
 #include "base/string.h"
 #include "gitlab/exit-status.h"
@@ -79,6 +82,24 @@ static void test_report(void **state) {
         set("BUILD_EXIT_CODE_FILE", NULL);
 }
 
+/* An empty file would be another failure than none: of the system. */
+static void test_no_room(void **state) {
+        struct rlimit before, none;
+        _cleanup_free_ char *path = NULL;
+
+        assert_int_equal(string_printf(&path, "%s/code", (char *) *state), 0);
+        set("BUILD_EXIT_CODE_FILE", path);
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+        none = (struct rlimit){ 0, before.rlim_max };
+        (void) signal(SIGXFSZ, SIG_IGN);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+        int r = exit_status_report(1);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        assert_int_equal(r, -EFBIG);
+        assert_int_equal(access(path, F_OK), -1);
+        set("BUILD_EXIT_CODE_FILE", NULL);
+}
+
 /* Older runners have no such file. */
 static void test_no_file(_unused_ void **state) {
         static const char *const table[] = { NULL, "" };
@@ -95,6 +116,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_stage),
                 cmocka_unit_test_setup_teardown(test_report, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_no_room, setup_directory, teardown_directory),
                 cmocka_unit_test(test_no_file),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
