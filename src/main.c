@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/log.h"
 #include "base/string.h"
@@ -112,6 +113,9 @@ int main(int argc, char **argv) {
 
         if (open_missing_stdio() < 0)
                 return exit_status_for_stage(-EBADF);
+        /* The modes of what is made are what we say: with a stricter mask of the caller's, nobody but root could enter
+         * the root directory of an image. */
+        (void) umask(022);
         argv = expand_name(&argc, argv);
         if (!argv)
                 return log_oom();
