@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -189,7 +190,8 @@ def test_parts_killed(make_site: Callable[..., Site], lab: Lab, tmp_path: Path, 
                  (pid in site.job_pids() or command == "sleep 76543" or str(site.definitions) in command) and
                  re.match(rf"(\S*python3 )?(\S*/)?(nspawn-runner )?{victim}\b", command)]
             for pid in pids:
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # gone with the one before
+                    os.kill(pid, signal.SIGKILL)
                 killed.append(victim)
             if pids:
                 report = report_of(process)
