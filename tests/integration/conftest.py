@@ -110,6 +110,15 @@ def make_site(lab: Lab) -> Iterator[Callable[..., Site]]:
 
 
 @pytest.fixture
+def images(make_site: Callable[..., Site], tmp_path: Path) -> Iterator[Site]:
+    """A site without any image."""
+    root = tmp_path / "images"
+    root.mkdir()
+    yield make_site(root=root)
+    host.remove_tree(root)
+
+
+@pytest.fixture
 def site(make_site: Callable[..., Site]) -> Site:
     """The commonest site: overlay, user namespace, no boot."""
     return make_site()

@@ -6,22 +6,12 @@ import re
 import subprocess
 import stat
 from pathlib import Path
-from typing import Callable, Iterator
 
 import pytest
 
 import host
 from lab import Lab, Site
 from maintenance import (Report, assert_settled, copy_of, define, generations, maintain, output, running)
-
-
-@pytest.fixture(name="images")
-def fixture_images(make_site: Callable[..., Site], tmp_path: Path) -> Iterator[Site]:
-    """A site without any image."""
-    root = tmp_path / "images"
-    root.mkdir()
-    yield make_site(root=root)
-    host.remove_tree(root)
 
 
 @pytest.fixture(name="tiny")

@@ -5,7 +5,7 @@ import os
 import subprocess
 import tarfile
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Iterator
 
 import pytest
 
@@ -18,15 +18,6 @@ from maintenance import assert_settled, copy_of, define, maintain
 PLACES = ("etc", "usr", "var", "root", "tmp", "run", "dev", "usr/lib", "var/lib/dpkg", "etc/resolv.conf",
           "etc/machine-id", "etc/hostname", "etc/passwd")
 WRITE = "for d in /etc /usr/lib /var/lib/dpkg /root /tmp /run; do echo written >$d/by-job; done; echo x >/etc/passwd"
-
-
-@pytest.fixture(name="images")
-def fixture_images(make_site: Callable[..., Site], tmp_path: Path) -> Iterator[Site]:
-    """A site without any image."""
-    root = tmp_path / "images"
-    root.mkdir()
-    yield make_site(root=root)
-    host.remove_tree(root)
 
 
 @pytest.fixture(name="outside")

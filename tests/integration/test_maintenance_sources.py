@@ -12,7 +12,6 @@ from typing import Callable, Iterator
 
 import pytest
 
-import host
 import ociimage
 from jobspec import Job
 from lab import IMAGE, Lab, Site
@@ -35,15 +34,6 @@ cp -a --reflink=auto {image}/. $target
 rm -rf $target/etc/apt/sources.list* $target/etc/apt/apt.conf.d/*proxy*
 echo 'deb [trusted=yes] http://127.0.0.1:{port} ./' >$target/etc/apt/sources.list
 """
-
-
-@pytest.fixture(name="images")
-def fixture_images(make_site: Callable[..., Site], tmp_path: Path) -> Iterator[Site]:
-    """A site without any image."""
-    root = tmp_path / "images"
-    root.mkdir()
-    yield make_site(root=root)
-    host.remove_tree(root)
 
 
 @pytest.fixture(name="xfs_images")

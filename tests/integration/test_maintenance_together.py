@@ -8,7 +8,6 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Callable, Iterator
 
 import pytest
 
@@ -16,15 +15,6 @@ import host
 from lab import Lab, Site
 from maintenance import (PATIENCE, assert_settled, copy_of, define, generations, maintain, maintaining, output,
                          report_of, running, wait_until)
-
-
-@pytest.fixture(name="images")
-def fixture_images(make_site: Callable[..., Site], tmp_path: Path) -> Iterator[Site]:
-    """A site without any image."""
-    root = tmp_path / "images"
-    root.mkdir()
-    yield make_site(root=root)
-    host.remove_tree(root)
 
 
 def fifos(site: Site, *names: str) -> list[Path]:
