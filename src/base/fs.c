@@ -184,6 +184,12 @@ DIR *directory_stream(int fd) {
         return dir;
 }
 
+DIR *directory_stream_of(int dir_fd) {
+        int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        return fd < 0 ? NULL : directory_stream(fd);
+}
+
 struct dirent *directory_next(DIR *dir) {
         struct dirent *entry;
 

@@ -26,6 +26,9 @@ int open_directory_at(int dir_fd, const char *name, bool create, mode_t mode);
 /* fdopendir() that consumes @fd when it fails, too. NULL with errno. */
 DIR *directory_stream(int fd);
 
+/* The same for a directory that stays open, from its beginning. */
+DIR *directory_stream_of(int dir_fd);
+
 /* The next entry but "." and ".."; NULL at the end, with errno 0, and on failure, with errno. */
 struct dirent *directory_next(DIR *dir);
 

@@ -32,10 +32,7 @@ static int list_names(int fd, char ***ret) {
                 *ret = NULL;
                 return 0;
         }
-        int dir_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (dir_fd < 0)
-                return -errno;
-        _cleanup_closedir_ DIR *dir = directory_stream(dir_fd);
+        _cleanup_closedir_ DIR *dir = directory_stream_of(fd);
         if (!dir)
                 return -errno;
         for (;;) {

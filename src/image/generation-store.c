@@ -41,10 +41,7 @@ static uint64_t number_of_name(const char *name, bool *ret_json) {
 
 int generation_store_for_each(GenerationStore *store,
                               int (*visit)(GenerationStore *store, uint64_t number, bool json)) {
-        int dir_fd = openat(store->generations_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (dir_fd < 0)
-                return -errno;
-        _cleanup_closedir_ DIR *dir = directory_stream(dir_fd);
+        _cleanup_closedir_ DIR *dir = directory_stream_of(store->generations_fd);
         if (!dir)
                 return -errno;
         for (;;) {

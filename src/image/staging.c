@@ -96,8 +96,9 @@ static int make_tree(const Staging *staging, const char *name) {
 
 /* Removes what is in the staging directory. A tree that somebody uses stays: -EBUSY. */
 static int empty(const Staging *staging) {
-        int dir_fd = openat(staging->lock_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), result = 0;
-        _cleanup_closedir_ DIR *dir = directory_stream(dir_fd);
+        _cleanup_closedir_ DIR *dir = directory_stream_of(staging->lock_fd);
+        int result = 0;
+
         if (!dir)
                 return -errno;
 
