@@ -76,9 +76,10 @@ static int write_script(int source_fd, const Account *account, char *ret_path, s
                 return -errno;
         /* The pid: this agent may have been started again by the container's systemd. */
         snprintf(path, sizeof(path), "%s/script.%d.%u", AGENT_DIR, (int) getpid(), counter++);
-        /* A job can make something of that name, too: a pipe at which we would wait. */
-        (void) unlink(path);
         _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
+        /* A job can make something of that name, too: a pipe at which we would wait. */
+        if (fd < 0 && errno == EEXIST && unlink(path) >= 0)
+                fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
         if (fd < 0)
                 return -errno;
         if (account->uid != 0 && (fchown(fd, account->uid, account->gid) < 0 || chmod(AGENT_DIR, 0711) < 0)) {

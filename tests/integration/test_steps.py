@@ -234,3 +234,12 @@ def test_run_from_another_directory(site: Site) -> None:
         done = subprocess.run(site.argv("run", "script", "some_stage"), cwd=os.path.dirname(path),
                               env=build.environment(), capture_output=True, timeout=PATIENCE, check=False)
         assert (done.returncode, done.stdout) == (0, b"relative\n"), done.stderr
+
+
+def test_pipes_in_place_of_scripts(site: Site) -> None:
+    """What a job makes where the agent puts the next scripts keeps it from nothing."""
+    with site.started() as build:
+        build.run_script("for n in $(seq 50); do rm -f /run/nspawn-runner/script.1.$n; mkfifo "
+                         "/run/nspawn-runner/script.1.$n; done", raw=True)
+        for number in range(5):
+            assert build.run_script(f"echo {number}", raw=True).stdout == f"{number}\n".encode()

@@ -97,10 +97,21 @@ static void test_no_files(_unused_ void **state) {
         assert_int_equal(account_find("build", "/no/passwd", "/no/group", &none), -ESRCH);
 }
 
+/* A job can make one: who waited at it would wait for ever. */
+static void test_pipe(void **state) {
+        _cleanup_account_ Account none = { 0 };
+        _cleanup_free_ char *path = NULL;
+
+        assert_int_equal(string_printf(&path, "%s/passwd", (char *) *state), 0);
+        assert_int_equal(mkfifo(path, 0644), 0);
+        assert_int_equal(account_find("build", path, path, &none), -ESRCH);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_find, setup_directory, teardown_directory),
                 cmocka_unit_test(test_no_files),
+                cmocka_unit_test_setup_teardown(test_pipe, setup_directory, teardown_directory),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
