@@ -22,10 +22,39 @@
 /* How long to wait for a lock before what its holder may have started meanwhile is killed again. */
 #define LOCK_ROUND_USEC (10 * USEC_PER_MSEC)
 
+/* For how long somebody may hold the directory of a new layer, and how often we look. */
+#define LAYER_TIMEOUT_USEC (10 * USEC_PER_SEC)
+#define LAYER_POLL_USEC (2 * USEC_PER_MSEC)
+
 /* What `prepare` spends on the leftovers of others. */
 #define COLLECT_SOME_USEC (10 * USEC_PER_SEC)
 /* For how long what a machine said at its end is kept for a step of its job that may still come. */
 #define EXPLAINED_USEC (600 * USEC_PER_SEC)
+
+/* Makes the layer's directory and locks it: descriptor or -errno. Another configuration with the same images may take the
+ * directory for a dead job's, and lock or remove it, as long as we do not have the lock. */
+static int make_layer(const char *path) {
+        uint64_t deadline = clock_deadline(LAYER_TIMEOUT_USEC);
+
+        for (;;) {
+                _cleanup_close_ int fd = open_directory_at(AT_FDCWD, path, true, 0700);
+                struct stat st;
+
+                if (fd < 0 && fd != -ENOENT)
+                        return fd;
+                if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) >= 0) {
+                        if (fstat(fd, &st) < 0)
+                                return -errno;
+                        if (st.st_nlink > 0)
+                                return TAKE_FD(fd);
+                } else if (fd >= 0 && errno != EWOULDBLOCK) {
+                        return -errno;
+                }
+                if (clock_now_usec() >= deadline)
+                        return -EBUSY;
+                clock_sleep_usec(LAYER_POLL_USEC);
+        }
+}
 
 static int start_layer(const Machine *machine, int image_fd, int *ret_layer_fd) {
         const StorageDriver *driver = storage_of_machine(machine->storage);
@@ -36,11 +65,9 @@ static int start_layer(const Machine *machine, int image_fd, int *ret_layer_fd) 
         *strrchr(layers, '/') = 0;
         if (mkdir(layers, 0700) < 0 && errno != EEXIST)
                 return -errno;
-        _cleanup_close_ int layer_fd = open_directory_at(AT_FDCWD, machine->layer, true, 0700);
+        _cleanup_close_ int layer_fd = make_layer(machine->layer);
         if (layer_fd < 0)
                 return layer_fd;
-        if (flock(layer_fd, LOCK_SH | LOCK_NB) < 0)
-                return -errno;
         /* Nobody may remove the image while it is copied, or before the supervisor has it: the lock stays as long as the
          * caller has the image open. */
         int r = image_lock_shared(image_fd);
@@ -296,12 +323,17 @@ static int remove_dead(const Settings *settings, const char *id) {
         _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
 
         /* Made if it is missing: the lock keeps a `prepare` of the same job out while we remove its layer. */
-        int r = job_directory_lock(settings->runtime_dir, id, true, 0, &directory);
+        int r = job_directory_lock(settings->runtime_dir, id, false, 0, &directory);
+        bool made = r == -ENOENT;
+        if (made)
+                r = job_directory_lock(settings->runtime_dir, id, true, 0, &directory);
         if (r < 0)
                 return r;
-        if (is_layer_held(settings, id))
-                return -EBUSY;
-        return job_remove_locked(settings, id);
+        r = is_layer_held(settings, id) ? -EBUSY : job_remove_locked(settings, id);
+        /* The layer is that of a job of another configuration, which is just being started. */
+        if (r == -EBUSY && made)
+                (void) job_directory_remove(settings->runtime_dir, id);
+        return r;
 }
 
 int job_collect(const Settings *settings, bool thorough, char ***ret_removed) {

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """status: the jobs there are. gc: what no living job owns."""
 
+import fcntl
 import json
 import os
 import re
 import signal
 import subprocess
 import time
+from pathlib import Path
+from typing import Callable
 
 import pytest
 
@@ -86,6 +89,74 @@ def test_other_installations(make_site, tiny_root) -> None:
             assert one.job_id() not in listing(other, "--dry-run") + listing(other)
             assert other.run(Job()).state == "success"
             assert one.job_id() in [row["id"] for row in rows(one)]
+        assert build.run_script("echo still").stdout == b"still\n"
+
+
+def delayed(call: str, path: Path, seconds: float) -> list[str]:
+    """What has the first such system call on @path wait before it is made."""
+    return ["strace", "-D", "-qq", "-o", "/dev/null", "-P", str(path), "-e", f"trace={call}",
+            "-e", f"inject={call}:delay_enter={int(seconds * 1e6)}:when=1"]
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    """Returns when it is so."""
+    deadline = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_layer_taken_up_while_gc_looks(make_site, tiny_root) -> None:
+    """The layer of a job that another configuration with the same images starts just when gc took it for a dead one's:
+    neither is it removed, nor does gc's own configuration get a job of that name."""
+    site = make_site(root=tiny_root)
+    with site.started():
+        pass
+    layer, state = tiny_root / ".layers/4711-0badcafe", site.runtime_dir / "jobs/4711-0badcafe"
+    layer.mkdir()
+    with subprocess.Popen([*delayed("flock", state, 2), *site.argv("gc")], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as gc:
+        wait_for(state.exists)
+        descriptor = os.open(layer, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        assert (gc.communicate(timeout=60)[0], gc.returncode) == ("Nothing to remove\n", 0)
+    assert layer.exists() and not state.exists()
+    os.close(descriptor)
+    assert "4711-0badcafe" in listing(site)
+
+
+@pytest.mark.parametrize("removed", (False, True), ids=("looked at", "removed"))
+def test_new_layer_taken_for_dead(make_site, tiny_root, removed: bool) -> None:
+    """The other side of it: prepare has not yet locked its new layer when another configuration's gc does, and removes
+    it or not."""
+    site = make_site(root=tiny_root)
+    with site.started():
+        pass
+    site.ids.add("new")
+    layer = tiny_root / ".layers/new"
+    with subprocess.Popen([*delayed("flock", layer, 2), *site.argv("prepare", "--id", "new", IMAGE)],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True) as prepare:
+        wait_for(layer.exists)
+        descriptor = os.open(layer, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(2.5)
+        if removed:
+            layer.rmdir()
+        os.close(descriptor)
+        output = prepare.communicate(timeout=60)[0]
+        assert prepare.returncode == 0, output
+    assert site.call("cleanup", "--id", "new").returncode == 0
+
+
+def test_other_image_root(make_site, tiny_root) -> None:
+    """Jobs of a configuration with the same state and other images, as a call with --root has them, are not removed."""
+    one = make_site()
+    other = make_site(root=tiny_root, runtime_dir=one.settings["runtime_dir"])
+    with one.started() as build:
+        assert one.job_id() not in listing(other, "--dry-run") + listing(other)
+        assert other.run(Job()).state == "success"
+        assert one.job_id() in [row["id"] for row in rows(one)]
         assert build.run_script("echo still").stdout == b"still\n"
 
 
