@@ -2,6 +2,7 @@
 """Trees that lead elsewhere: whatever a source, a playbook or a login put into an image, no command writes outside."""
 
 import os
+import stat
 import subprocess
 import tarfile
 from pathlib import Path
@@ -100,7 +101,9 @@ def test_made_by_playbook(images: Site, lab: Lab, outside: Path, target: str) ->
 
 
 def hostile_members(outside: Path) -> dict[str, tuple[str, ociimage.Tar]]:
-    """What archives can try, each in a way of its own, with what is expected of it."""
+    """What archives can try, each in a way of its own, with what is expected of it. tar makes symlinks last, in the
+    place of empty files: one that a directory took the place of is an error to it or not, depending on the inode number
+    and the time that the directory happened to get."""
     absolute, up = str(outside), "../" * 20 + str(outside)[1:]
     tar = ociimage.Tar
     return {
@@ -109,7 +112,7 @@ def hostile_members(outside: Path) -> dict[str, tuple[str, ociimage.Tar]]:
         "through symlink": ("failed", tar().symlink("out", absolute).add("out/evil", b"x")),
         "through relative symlink": ("failed", tar().symlink("out", up).add("out/evil", b"x")),
         "over symlink": ("created", tar().symlink("out", f"{absolute}/precious").add("out", b"x", mode=0o4777)),
-        "directory over symlink": ("failed", tar().symlink("out", absolute).directory("out", mode=0o777)),
+        "directory over symlink": ("failed or created", tar().symlink("out", absolute).directory("out", mode=0o777)),
         "link out": ("failed", tar().hardlink("mine", f"{absolute}/precious").add("mine", b"x")),
         "etc leads out": ("failed", tar().symlink("etc", absolute)),
         "var leads out": ("created", tar().symlink("var", absolute)),
@@ -140,7 +143,10 @@ def test_tarball(images: Site, lab: Lab, outside: Path, what: str) -> None:
     subprocess.run(["tar", "--concatenate", "-Pf", path, images.directory / "more.tar"], check=True)
     define(images, "bad", f"tarball: {path}", "shell: /bin/sh", tasks=f"- raw: {WRITE}; true\n")
     report = maintain(images)
-    assert report.results == {"bad": expected}, report
+    assert report.results.keys() == {"bad"} and report.results["bad"] in expected.split(" or "), report
+    if what == "directory over symlink" and report.results["bad"] == "created":
+        assert stat.S_IMODE(os.lstat(images.root / "bad/out").st_mode) == 0o777, report
+        assert (images.root / "bad/out").is_dir() and not (images.root / "bad/out").is_symlink()
     use(images, "bad")
     assert_settled(images)
 

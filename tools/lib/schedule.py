@@ -19,6 +19,8 @@ from typing import Any, Callable
 # Debian's own programs before others of the same name.
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
 TAIL_LINES = 60
+REASON_LINES = 40
+REASONS = 10
 KEPT_LOGS = 20
 HEARTBEAT_SECONDS = 60
 GRACE_SECONDS = 60
@@ -26,6 +28,12 @@ GRACE_SECONDS = 60
 
 class Failed(Exception):
     """Why a part ended early."""
+
+
+def first_lines(text: str) -> str:
+    """As much of what a failed case says as a screen has room for."""
+    lines = text.strip().splitlines()
+    return "\n".join([*lines[:REASON_LINES], *(["..."] if len(lines) > REASON_LINES else [])])
 
 
 @dataclass
@@ -46,6 +54,7 @@ class Count:
 
     passed: int = 0
     failed: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
     seconds: float = 0
 
 
@@ -122,9 +131,11 @@ class Work:
             if not cases:
                 self.count.failed.append(f"{path.name}: no test ran")
             for case in cases:
-                bad = [child.tag for child in case if child.tag in ("failure", "error", "skipped")]
+                bad = [child for child in case if child.tag in ("failure", "error", "skipped")]
                 if bad:
-                    self.count.failed.append(f"{case.get('classname') or path.stem}: {case.get('name')} ({bad[0]})")
+                    name = f"{case.get('classname') or path.stem}: {case.get('name')} ({bad[0].tag})"
+                    self.count.failed.append(name)
+                    self.count.reasons.append(f"{name}:\n{first_lines(bad[0].text or bad[0].get('message') or '')}")
                 else:
                     self.count.passed += 1
         if not ended_well and len(self.count.failed) == before:
@@ -339,8 +350,9 @@ class Session:
             cases = "ready" if work.part.product else f"{count.passed} passed"
             self.say(f"{name}: {cases} ({count.seconds:.0f} s)")
             return
-        self.say(f"{name}: FAILED; the end of {work.log_path}:")
-        print(work.tail(TAIL_LINES))
+        self.say(f"{name}: FAILED; all of it is in {work.log_path}")
+        # A log ends with what went well, too: what the failed cases say of themselves tells more than its end.
+        print("\n".join(count.reasons[:REASONS]) if count.reasons else work.tail(TAIL_LINES))
         self.say(f"{name}: {count.passed} passed, {len(count.failed)} failed ({count.seconds:.0f} s)")
 
     def _summarize(self, parts: list[Part], done: dict[str, Count], left_out: dict[str, list[str]]) -> int:
