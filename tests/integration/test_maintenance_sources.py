@@ -25,13 +25,16 @@ Maintainer: Tests <tests@example.org>
 Description: for a test
 """
 
+# One that a definition can name, and that no tree has before.
+KEYRING = Path("/usr/share/keyrings/debian-archive-bookworm-stable.gpg")
+
 # Stands in for mmdebstrap: the tree, with a repository of the test's own as the only one.
 MMDEBSTRAP = """\
 #!/bin/sh -e
 for argument; do case $argument in /*) target=$argument;; esac; done
 echo "$@" >>{log}
 cp -a --reflink=auto {image}/. $target
-rm -rf $target/etc/apt/sources.list* $target/etc/apt/apt.conf.d/*proxy*
+rm -rf $target/etc/apt/sources.list* $target/etc/apt/apt.conf.d/*proxy* $target{keyring}
 echo 'deb [trusted=yes] http://127.0.0.1:{port} ./' >$target/etc/apt/sources.list
 """
 
@@ -104,11 +107,12 @@ def fixture_repository(tmp_path: Path) -> Iterator[Repository]:
 def test_suite(xfs_images: Site, lab: Lab, repository: Repository) -> None:
     """Made once, then upgraded in a copy: published if a package changed, with those that the definition names by now.
     Configuration files that were changed stay, and nobody is asked. What the archive cannot give leaves the image as it
-    was; another mirror makes it anew."""
+    was; another mirror makes it anew, and what the definition says of the archive reaches the program that does."""
     site, log = xfs_images, xfs_images.directory / "log"
     programs = site.directory / "bin"
     programs.mkdir()
-    (programs / "mmdebstrap").write_text(MMDEBSTRAP.format(log=log, image=lab.image(), port=repository.port))
+    (programs / "mmdebstrap").write_text(MMDEBSTRAP.format(log=log, image=lab.image(), port=repository.port,
+                                                         keyring=KEYRING))
     (programs / "mmdebstrap").chmod(0o755)
     env = {"PATH": f"{programs}:{os.environ['PATH']}", "no_proxy": "127.0.0.1"}
     repository.add("lab-one", "1")
@@ -150,9 +154,15 @@ def test_suite(xfs_images: Site, lab: Lab, repository: Repository) -> None:
     assert "the upgrade of its packages ended with exit status 100" in report.says(IMAGE), report
     assert versions() == "lab-one 1\nlab-two 2\nours\n"
 
-    define(site, IMAGE, "chroot_suite: bookworm", "mirror: http://other.example/debian")
+    define(site, IMAGE, "chroot_suite: bookworm", "mirror: http://other.example/debian", "variant: buildd",
+           "components: [main, contrib]", f"keyring: {KEYRING}", "packages: [lab-one]")
     report = maintain(site, env=env)
-    assert report.results == {IMAGE: "updated"} and "http://other.example/debian" in log.read_text(), report
+    assert report.results == {IMAGE: "updated"}, report
+    arguments = log.read_text().splitlines()[1]
+    for words in ("--variant=buildd", "python3,lab-one", "--components=main,contrib", f"--keyring={KEYRING}",
+                  f"deb [signed-by={KEYRING}] http://other.example/debian bookworm main contrib"):
+        assert words in arguments, arguments
+    assert (site.root / IMAGE / KEYRING.relative_to("/")).read_bytes() == KEYRING.read_bytes()
     assert "no packages found" in output(site, IMAGE, "dpkg-query -W 'lab-*' 2>&1 || true")
     assert_settled(site)
 

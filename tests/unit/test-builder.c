@@ -493,6 +493,28 @@ static void test_environment(void **state) {
         assert_int_equal(unsetenv("http_proxy"), 0);
 }
 
+/* A proxy that only the host's apt knows is used too. */
+static void test_apt_proxy(void **state) {
+        _cleanup_strv_ char **environment = NULL, **direct = NULL;
+        _cleanup_free_ char *path = NULL;
+
+        assert_int_equal(string_printf(&path, "%s/apt.conf", (char *) *state), 0);
+        assert_int_equal(setenv("APT_CONFIG", path, 1), 0);
+        write_file(state, "apt.conf",
+                   "Acquire::http::Proxy \"http://apt.example:3142\";\nAcquire::https::Proxy \"DIRECT\";\n");
+        assert_int_equal(builder_environment(&environment), 0);
+        assert_true(environment_has(environment, "http_proxy=http://apt.example:3142"));
+        assert_false(environment_has(environment, "https_proxy=DIRECT"));
+
+        /* but not before the environment's own */
+        assert_int_equal(setenv("http_proxy", "http://proxy.example:3128", 1), 0);
+        assert_int_equal(builder_environment(&direct), 0);
+        assert_true(environment_has(direct, "http_proxy=http://proxy.example:3128"));
+        assert_false(environment_has(direct, "http_proxy=http://apt.example:3142"));
+        assert_int_equal(unsetenv("http_proxy"), 0);
+        assert_int_equal(unsetenv("APT_CONFIG"), 0);
+}
+
 static void test_step(void **state) {
         (void) state;
         assert_string_equal(builder_step("I: extracting archives..."), "extracting archives...");
@@ -514,6 +536,7 @@ int main(void) {
                 cmocka_unit_test(test_mirror_replace),
                 cmocka_unit_test_setup_teardown(test_plan, setup_directory, teardown_directory),
                 cmocka_unit_test(test_environment),
+                cmocka_unit_test_setup_teardown(test_apt_proxy, setup_directory, teardown_directory),
                 cmocka_unit_test(test_step),
         };
 
