@@ -73,7 +73,7 @@ class Lab:
         root = self.btrfs_root if storage == "btrfs" else self.plain_root
         if not (root / IMAGE).exists():
             if storage == "btrfs":
-                self.mount_btrfs(root, "4G")
+                self.mount_new("btrfs", root, "4G")
             root.mkdir(exist_ok=True)
             self._provide_image(root)
         return root
@@ -86,10 +86,6 @@ class Lab:
         """Those made so far."""
         return [root / IMAGE for root in (self.plain_root, self.btrfs_root) if (root / IMAGE).exists()]
 
-    def mount_btrfs(self, where: Path, size: str) -> None:
-        """Mounts a new btrfs, in a file below our directory, at @where."""
-        self.mount_new("btrfs", where, size)
-
     def mount_new(self, kind: str, where: Path, size: str) -> None:
         """Mounts a new file system of that kind, in a file below our directory, at @where."""
         where.mkdir()
@@ -98,6 +94,18 @@ class Lab:
         subprocess.run([f"mkfs.{kind}", "-q", file], check=True, capture_output=True)
         subprocess.run(["mount", "-o", "loop", file, where], check=True)
         shutil.rmtree(where / "lost+found", ignore_errors=True)
+
+    @contextmanager
+    def file_system(self, kind: str, name: str, size: str) -> Iterator[Path]:
+        """A new file system of that kind, mounted as long as the caller is in the context."""
+        where = self.base / f"{kind}-{name}"
+        self.mount_new(kind, where, size)
+        try:
+            yield where
+        finally:
+            subprocess.run(["umount", where], check=True)
+            where.rmdir()
+            where.with_suffix(f".{kind}").unlink()
 
     def _provide_image(self, root: Path) -> None:
         if self._source is None:

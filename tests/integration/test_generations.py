@@ -30,17 +30,11 @@ CHANGE = "echo {0} > /aaa; sync; echo {0} > /zzz\n"
 @pytest.fixture(params=FILE_SYSTEMS)
 def fs_site(request: pytest.FixtureRequest, lab: Lab, make_site: Callable[..., Site]) -> Iterator[Site]:
     """A site whose image root, with one small image, is a new file system."""
-    where = lab.base / f"{request.param}-{request.node.name.partition('[')[0]}"
-    lab.mount_new(request.param, where, "600M")
-    try:
+    with lab.file_system(request.param, request.node.name.partition("[")[0], "600M") as where:
         if request.param == "btrfs":
             subprocess.run(["btrfs", "-q", "subvolume", "create", where / IMAGE], check=True)
         subprocess.run(["cp", "-a", "-T", lab.tiny_image(), where / IMAGE], check=True)
         yield make_site(root=where, storage=FILE_SYSTEMS[request.param])
-    finally:
-        subprocess.run(["umount", where], check=True)
-        where.rmdir()
-        where.with_suffix(f".{request.param}").unlink()
 
 
 def change(site: Site, script: str, name: str = IMAGE) -> Done:
@@ -199,9 +193,17 @@ def test_identical_copies(fs_site: Site) -> None:
         old.stat().st_dev
 
 
-def test_many_files(make_site, tiny_root: Path) -> None:
+@pytest.fixture(name="roomy_site")
+def fixture_roomy_site(lab: Lab, make_site: Callable[..., Site]) -> Iterator[Site]:
+    """A site with one small image on a file system that is unmounted much sooner than its files are removed."""
+    with lab.file_system("ext4", "roomy", "8G") as where:
+        subprocess.run(["cp", "-a", "-T", lab.tiny_image(), where / IMAGE], check=True)
+        yield make_site(root=where)
+
+
+def test_many_files(roomy_site: Site) -> None:
     """200,000 files, in directories of which some are large and some deep, with links between them."""
-    site, zoo = make_site(root=tiny_root), tiny_root / IMAGE / "zoo"
+    site, zoo = roomy_site, roomy_site.root / IMAGE / "zoo"
     zoo.mkdir()
     for number in range(200_000):
         directory = zoo / f"d{number % 50}" / ("large" if number % 2 else f"{number % 400}/deeper")
@@ -213,9 +215,9 @@ def test_many_files(make_site, tiny_root: Path) -> None:
         else:
             with open(path, "wb") as file:
                 file.write(str(number).encode())
-    before = comparable(tiny_root / IMAGE)
+    before = comparable(site.root / IMAGE)
     assert change(site, "true\n").returncode == 0
-    assert host.changes(before, comparable(tiny_root / IMAGE)) == []
+    assert host.changes(before, comparable(site.root / IMAGE)) == []
 
 
 def kill_at(site: Site, delay: float, number: int) -> None:
@@ -286,9 +288,7 @@ def test_killed_at_system_calls(fs_site: Site, command: str) -> None:
 
 def test_full_disk(lab: Lab, make_site) -> None:
     """A disk that is too full for the copy, or gets full during the work: the image is as it was, and goes on."""
-    where = lab.base / "full"
-    lab.mount_new("ext4", where, "200M")
-    try:
+    with lab.file_system("ext4", "full", "200M") as where:
         subprocess.run(["cp", "-a", "-T", lab.tiny_image(), where / IMAGE], check=True)
         site = make_site(root=where)
         assert change(site, CHANGE.format(1)).returncode == 0
@@ -312,9 +312,6 @@ def test_full_disk(lab: Lab, make_site) -> None:
             assert build.run_script("cat /aaa").stdout == b"1\n"
         assert change(site, CHANGE.format(3)).returncode == 0
         assert_clean(site)
-    finally:
-        subprocess.run(["umount", where], check=True)
-        where.rmdir()
 
 
 def test_list(make_site, tiny_root: Path) -> None:

@@ -29,14 +29,8 @@ PLAY = "- raw: echo {0} >/aaa; echo {0} >/zzz\n"
 @pytest.fixture(name="images", params=FILE_SYSTEMS)
 def fixture_images(request: pytest.FixtureRequest, lab: Lab, make_site: Callable[..., Site]) -> Iterator[Site]:
     """A site without any image on a new file system."""
-    where = lab.base / f"{request.param}-{request.node.name.partition('[')[0]}"
-    lab.mount_new(request.param, where, "600M")
-    try:
+    with lab.file_system(request.param, request.node.name.partition("[")[0], "600M") as where:
         yield make_site(root=where, storage=FILE_SYSTEMS[request.param])
-    finally:
-        subprocess.run(["umount", where], check=True)
-        where.rmdir()
-        where.with_suffix(f".{request.param}").unlink()
 
 
 def assert_whole(tree: Path) -> str:
@@ -236,10 +230,8 @@ def test_killed_at_each_step(make_site: Callable[..., Site], lab: Lab, tmp_path:
 @pytest.mark.parametrize("kind", FILE_SYSTEMS)
 def test_full_disk(lab: Lab, make_site: Callable[..., Site], kind: str) -> None:
     """While the tree is made, by the playbook, and when the tree is copied: said so, and the image is as it was."""
-    where = lab.base / f"full-{kind}"
-    lab.mount_new(kind, where, {"ext4": "80M", "btrfs": "300M", "xfs": "320M"}[kind])
     fill = "dd if=/dev/zero of={0}/fill bs=1M count=1000 2>&1"
-    try:
+    with lab.file_system(kind, "full", {"ext4": "80M", "btrfs": "300M", "xfs": "320M"}[kind]) as where:
         site = make_site(root=where, storage=FILE_SYSTEMS[kind])
         define(site, "one", command=copy_of(lab.tiny_image(), MARK.format(1)))
         assert maintain(site).status == 0
@@ -266,7 +258,8 @@ def test_full_disk(lab: Lab, make_site: Callable[..., Site], kind: str) -> None:
         assert "No space left on device" in report.says("one"), report
         (where / "ballast").unlink()
         if kind == "btrfs":  # gives the room of subvolumes back a moment later
-            subprocess.run(["btrfs", "subvolume", "sync", where], check=True, capture_output=True)
+            for thing in ("filesystem", "subvolume"):
+                subprocess.run(["btrfs", thing, "sync", where], check=True, capture_output=True)
         assert assert_whole(where / "one") == "1"
         assert_in_order(site)
         assert output(site, "one", "cat /aaa") == "1\n"
@@ -275,9 +268,6 @@ def test_full_disk(lab: Lab, make_site: Callable[..., Site], kind: str) -> None:
         report = maintain(site)
         assert report.results == {"one": "updated"}, report
         assert_in_order(site)
-    finally:
-        subprocess.run(["umount", where], check=True)
-        where.rmdir()
 
 
 def test_root_dir_vanished(make_site: Callable[..., Site], lab: Lab, tmp_path: Path) -> None:

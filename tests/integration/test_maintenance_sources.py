@@ -42,14 +42,8 @@ echo 'deb [trusted=yes] http://127.0.0.1:{port} ./' >$target/etc/apt/sources.lis
 @pytest.fixture(name="xfs_images")
 def fixture_xfs_images(lab: Lab, make_site: Callable[..., Site]) -> Iterator[Site]:
     """The same where copies cost nothing."""
-    where = lab.base / "suite"
-    lab.mount_new("xfs", where, "2G")
-    try:
+    with lab.file_system("xfs", "suite", "2G") as where:
         yield make_site(root=where)
-    finally:
-        subprocess.run(["umount", where], check=True)
-        where.rmdir()
-        where.with_suffix(".xfs").unlink()
 
 
 class Repository:
