@@ -74,6 +74,7 @@ typedef struct Step {
         size_t n_cancelled;
         StepState state;
         bool shell_ended;
+        bool group_gone; /* nobody is left of the shell's process group: its number can be another's */
         WireExited exited;
         uint64_t kill_timeout_usec, kill_at_usec;
         int output_fds[2]; /* read ends of its stdout and stderr */
@@ -85,13 +86,16 @@ typedef struct Step {
  * script (negative: none) in a session of its own. 0, or -errno with *ret_cause set and nothing left behind. */
 int step_start(const WireExec *exec, int script_fd, Step *ret, WireCause *ret_cause);
 
-/* Begins to end the step and all that it started in the foreground: its session, and what descends from it. */
+/* Removes its script and closes what is open. */
+void step_done(Step *step);
+
+/* --- cancel.c: ending a step before its time --- */
+
+/* Begins to end the step and all that it started in the foreground: its process group, its session, and what descends
+ * from it. Without a /proc in the container (a job can unmount it), the process group alone. */
 void step_cancel(Step *step);
 /* Goes on with that. Returns true when nothing of the step is left. */
 bool step_cancel_progress(Step *step);
-
-/* Removes its script and closes what is open. */
-void step_done(Step *step);
 
 /* --- server.c --- */
 

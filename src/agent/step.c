@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <ctype.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
@@ -13,7 +11,6 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/string.h"
 
@@ -162,12 +159,14 @@ static ChildError become(const Child *child) {
 static void make_directory(const char *path, const Account *account) {
         char parent[PATH_MAX];
 
+        if (path[0] != '/')
+                return;
         for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
                 snprintf(parent, sizeof(parent), "%.*s", (int) (slash - path), path);
                 (void) mkdir(parent, 0755);
         }
         if (mkdir(path, 0755) >= 0 && account->uid != 0)
-                (void) chown(path, account->uid, account->gid);
+                (void) lchown(path, account->uid, account->gid);
 }
 
 /* vfork() takes a fraction of the time of fork(), and posix_spawn() can neither change users nor knows which few signals
@@ -339,6 +338,8 @@ int step_start(const WireExec *exec, int script_fd, Step *ret, WireCause *ret_ca
                         *ret_cause = WIRE_CAUSE_USER;
                 return r;
         }
+        for (char **path = exec->directories; *path; path++)
+                make_directory(*path, &account);
         r = build_environment(exec->argv[0], &account, exec->environment, &environment);
         if (r >= 0)
                 r = make_pipes(exec->wants_stdin, &account, &pipes);
@@ -371,130 +372,6 @@ int step_start(const WireExec *exec, int script_fd, Step *ret, WireCause *ret_ca
         step.input_fd = TAKE_FD(pipes.in[1]);
         *ret = step;
         return 0;
-}
-
-/* One process as far as ending a step is concerned. */
-typedef struct Process {
-        ProcessMark mark;
-        pid_t parent, session;
-        bool ours;
-} Process;
-
-/* Reads the fields that matter of /proc/PID/stat. The command's name, in parentheses, can hold anything. */
-static bool read_process(const char *pid, Process *ret) {
-        char path[64], data[512];
-        unsigned long long started;
-        int parent, session;
-        char state;
-
-        snprintf(path, sizeof(path), "/proc/%s/stat", pid);
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-                return false;
-        ssize_t n = read(fd, data, sizeof(data) - 1);
-        if (n <= 0)
-                return false;
-        data[n] = 0;
-        char *p = strrchr(data, ')');
-        /* Fields 3, 4, 6 and 22 */
-        if (!p || sscanf(p + 1, " %c %d %*d %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
-                         &state, &parent, &session, &started) != 4)
-                return false;
-        if (state == 'Z' || state == 'X')
-                return false; /* dead already; its parent's to reap */
-        *ret = (Process){ .mark = { atoi(pid), started }, .parent = parent, .session = session };
-        return true;
-}
-
-static size_t list_processes(Process **ret) {
-        _cleanup_closedir_ DIR *dir = opendir("/proc");
-        _cleanup_free_ Process *processes = NULL;
-        size_t n = 0, allocated = 0;
-        struct dirent *entry;
-
-        while (dir && (entry = readdir(dir))) {
-                if (!isdigit((unsigned char) entry->d_name[0]))
-                        continue;
-                if (n == allocated) {
-                        Process *grown = reallocarray(processes, allocated + 64, sizeof(Process));
-                        if (!grown)
-                                break;
-                        processes = grown;
-                        allocated += 64;
-                }
-                if (read_process(entry->d_name, &processes[n]))
-                        n++;
-        }
-        *ret = TAKE_PTR(processes);
-        return n;
-}
-
-static bool was_cancelled(const Step *step, const Process *process) {
-        for (size_t i = 0; i < step->n_cancelled; i++)
-                if (step->cancelled[i].pid == process->mark.pid && step->cancelled[i].started == process->mark.started)
-                        return true;
-        return false;
-}
-
-/* Marks the step's session, everything that descends from it (sudo and script(1) put what they run into a session of its
- * own), and what was found so before: it may have lost its parent by now. What left both earlier, a daemon, is not in
- * the foreground. */
-static void mark_foreground(const Step *step, Process *processes, size_t n) {
-        bool grew = true;
-
-        while (grew) {
-                grew = false;
-                for (size_t i = 0; i < n; i++) {
-                        Process *process = &processes[i];
-
-                        if (process->ours || process->mark.pid <= 1 || process->mark.pid == getpid())
-                                continue;
-                        process->ours = process->session == step->pid || process->mark.pid == step->pid ||
-                                        was_cancelled(step, process);
-                        for (size_t j = 0; !process->ours && j < n; j++)
-                                process->ours = processes[j].ours && processes[j].mark.pid == process->parent;
-                        grew |= process->ours;
-                }
-        }
-}
-
-/* Sends @signal to the foreground of the step, and returns how many processes that are. */
-static size_t signal_foreground(Step *step, int signal) {
-        _cleanup_free_ Process *processes = NULL;
-        size_t n = list_processes(&processes), found = 0;
-
-        mark_foreground(step, processes, n);
-        /* Without memory for them, those that lose their parent are lost to us. */
-        ProcessMark *marks = reallocarray(step->cancelled, n + 1, sizeof(*marks));
-        if (marks)
-                step->cancelled = marks;
-        for (size_t i = 0; i < n; i++) {
-                if (!processes[i].ours)
-                        continue;
-                (void) kill(processes[i].mark.pid, signal);
-                if (marks)
-                        marks[found] = processes[i].mark;
-                found++;
-        }
-        if (marks)
-                step->n_cancelled = found;
-        return found;
-}
-
-void step_cancel(Step *step) {
-        if (step->state != STEP_RUNNING)
-                return;
-        step->state = STEP_CANCELLED;
-        step->kill_at_usec = clock_deadline(step->kill_timeout_usec);
-        (void) signal_foreground(step, SIGTERM);
-        /* A stopped process gets its SIGTERM only when it goes on. */
-        (void) signal_foreground(step, SIGCONT);
-}
-
-bool step_cancel_progress(Step *step) {
-        if (step->state == STEP_CANCELLED && clock_now_usec() >= step->kill_at_usec)
-                step->state = STEP_KILLING;
-        return signal_foreground(step, step->state == STEP_KILLING ? SIGKILL : 0) == 0 && step->shell_ended;
 }
 
 void step_done(Step *step) {

@@ -345,6 +345,7 @@ int step_run(int socket_fd, const StepRequest *request, StepOutcome *ret) {
                 .environment = (char **) request->environment,
                 .user = request->user,
                 .directory = request->directory,
+                .directories = (char **) request->directories,
                 .wants_stdin = request->stdin_fd >= 0,
                 .kill_timeout_msec = (uint32_t) MIN(request->kill_timeout_usec / USEC_PER_MSEC, UINT32_MAX),
         };

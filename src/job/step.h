@@ -29,6 +29,7 @@ typedef struct StepRequest {
         char *const *environment; /* "NAME=VALUE"s over the agent's own, or NULL */
         const char *user;         /* USER[:GROUP] of the image; NULL: root */
         const char *directory;    /* NULL: home */
+        char *const *directories; /* made for the user if they are not there, or NULL */
         int script_fd;            /* sealed copy of a script, the last argument; negative: none */
         int stdin_fd;             /* copied into the step's stdin as it comes; negative: /dev/null */
         int stdout_fd, stderr_fd; /* where its output goes */

@@ -9,7 +9,7 @@
 #include "base/fd.h"
 
 /* "nspr" and the version: an agent of another version is an error at once, not a misunderstanding later. */
-#define WIRE_MAGIC UINT32_C(0x6e737002)
+#define WIRE_MAGIC UINT32_C(0x6e737003)
 
 typedef struct WireHeader {
         uint32_t magic;
@@ -123,10 +123,11 @@ int wire_receive(int socket_fd, WireMessage *message) {
         return 1;
 }
 
-/* Strings follow it, each with its end: user, directory, environment, arguments. */
+/* Strings follow it, each with its end: user, directory, directories, environment, arguments. */
 typedef struct ExecHeader {
         uint32_t kill_timeout_msec;
         uint32_t wants_stdin;
+        uint32_t n_directories;
         uint32_t n_environment;
 } ExecHeader;
 
@@ -154,6 +155,8 @@ int wire_send_exec(int socket_fd, const WireExec *exec, int script_fd) {
         int r = add_string(&parts, exec->user ? exec->user : "");
         if (r >= 0)
                 r = add_string(&parts, exec->directory ? exec->directory : "");
+        for (char **s = exec->directories; r >= 0 && s && *s; s++, header.n_directories++)
+                r = add_string(&parts, *s);
         for (char **s = exec->environment; r >= 0 && s && *s; s++, header.n_environment++)
                 r = add_string(&parts, *s);
         for (char **s = exec->argv; r >= 0 && *s; s++)
@@ -166,6 +169,7 @@ int wire_send_exec(int socket_fd, const WireExec *exec, int script_fd) {
 void wire_exec_done(WireExec *exec) {
         free(exec->argv);
         free(exec->environment);
+        free(exec->directories);
         *exec = (WireExec){ 0 };
 }
 
@@ -174,6 +178,15 @@ static char *next_string(char **p) {
 
         *p += strlen(s) + 1;
         return s;
+}
+
+/* Takes the next @n; the array is to be freed, and has room for @more. NULL: no memory. */
+static char **next_strings(char **p, size_t n, size_t more) {
+        char **strings = calloc(n + more + 1, sizeof(char *));
+
+        for (size_t i = 0; strings && i < n; i++)
+                strings[i] = next_string(p);
+        return strings;
 }
 
 int wire_parse_exec(WireMessage *message, WireExec *ret) {
@@ -188,23 +201,21 @@ int wire_parse_exec(WireMessage *message, WireExec *ret) {
         for (char *s = p; s < end; (void) next_string(&s))
                 n++;
         /* User, directory, and a program at least. */
-        if (n > WIRE_STRINGS_MAX || n < 3 || header.n_environment > n - 3 || header.wants_stdin > 1)
+        if (n > WIRE_STRINGS_MAX || n < 3 || header.n_directories > n - 3 ||
+            header.n_environment > n - 3 - header.n_directories || header.wants_stdin > 1)
                 return -EBADMSG;
 
-        size_t n_argv = n - 2 - header.n_environment;
+        size_t n_argv = n - 2 - header.n_directories - header.n_environment;
         WireExec exec = { .kill_timeout_msec = header.kill_timeout_msec, .wants_stdin = header.wants_stdin };
-        exec.environment = calloc(header.n_environment + 1, sizeof(char *));
-        exec.argv = calloc(n_argv + 2, sizeof(char *)); /* one more: the receiver appends the script's path */
-        if (!exec.environment || !exec.argv) {
+        exec.user = next_string(&p);
+        exec.directory = next_string(&p);
+        exec.directories = next_strings(&p, header.n_directories, 0);
+        exec.environment = exec.directories ? next_strings(&p, header.n_environment, 0) : NULL;
+        exec.argv = exec.environment ? next_strings(&p, n_argv, 1) : NULL; /* the receiver appends the script's path */
+        if (!exec.argv) {
                 wire_exec_done(&exec);
                 return -ENOMEM;
         }
-        exec.user = next_string(&p);
-        exec.directory = next_string(&p);
-        for (size_t i = 0; i < header.n_environment; i++)
-                exec.environment[i] = next_string(&p);
-        for (size_t i = 0; i < n_argv; i++)
-                exec.argv[i] = next_string(&p);
         *ret = exec;
         return 0;
 }

@@ -64,7 +64,8 @@ typedef struct WireExec {
         uint32_t kill_timeout_msec; /* from SIGTERM to SIGKILL when the step is cancelled */
         bool wants_stdin;           /* a pipe, whose write end comes with STARTED; else stdin is /dev/null */
         const char *user;           /* USER[:GROUP], names or numbers, as an image has them; NULL or "": root */
-        const char *directory;      /* where it starts; NULL or "": home, else / */
+        const char *directory;      /* where it starts, made if need be; NULL or "": home, else / */
+        char **directories;         /* NULL-terminated: made for the user if they are not there; may be NULL */
         char **argv;                /* NULL-terminated */
         char **environment;         /* NULL-terminated "NAME=VALUE"s that go over the agent's own; may be NULL */
 } WireExec;

@@ -27,6 +27,11 @@ WAITING = {
     "stopped": "echo begun; kill -STOP $BASHPID",
     # Loses its parent to the SIGTERM, and is in no session of the step's.
     "deaf-orphan": "deaf='trap : TERM; echo begun; while :; do sleep 0.1; done'; sh -c \"setsid sh -c '$deaf'; true\"",
+    # By mistake, as when a script makes a chroot and clears up after it: then there is no list of the processes.
+    "without-proc": "umount -l /proc; sleep 1000 & echo begun; sleep 1000",
+    # Each process of the chain is gone before it can be seen.
+    "runaway": "exec python3 -c 'import os, signal; signal.signal(15, signal.SIG_IGN); print(\"begun\", flush=True)\n"
+               "if os.fork(): signal.pause()\nwhile True:\n if os.fork(): os._exit(0)'",
 }
 
 

@@ -422,6 +422,31 @@ static void test_exec_directory(void **state) {
         }
 }
 
+/* Directories that are asked for are there, and the user's, unless something is there already. */
+static void test_directories(void **state) {
+        const Lab *lab = *state;
+        _cleanup_free_ char *mine = NULL, *present = NULL, *script = NULL, *expected = NULL;
+
+        if (geteuid() != 0)
+                skip();
+        assert_int_equal(string_printf(&mine, "%s/mine/too", lab->directory), 0);
+        assert_int_equal(string_printf(&present, "%s/present", lab->directory), 0);
+        assert_int_equal(mkdir(present, 0755), 0);
+        assert_int_equal(string_printf(&script, "stat -c '%%U %%n' %s %s", mine, present), 0);
+        assert_int_equal(string_printf(&expected, "daemon %s\nroot %s\n", mine, present), 0);
+        for (unsigned i = 0; i < 2; i++) {
+                char *argv[] = { (char *) "/bin/sh", (char *) "-c", script, NULL };
+                char *directories[] = { mine, (char *) "not/absolute", (char *) "", present, NULL };
+                WireExec exec = { .argv = argv, .user = "daemon", .directories = directories };
+                _cleanup_call_ Call call = call_command(lab, &exec);
+
+                _cleanup_free_ char *out = read_to_end(call.fds[0]);
+                assert_row(streq(out, expected), i, out);
+                assert_int_equal(take_exited(&call).status, 0);
+        }
+        assert_int_equal(access("not", F_OK), -1);
+}
+
 static void test_no_user(void **state) {
         char *argv[] = { (char *) "/bin/true", NULL };
         WireExec exec = { .argv = argv, .user = "no-such-user" };
@@ -553,6 +578,12 @@ static void test_bad_exec(void **state) {
 
 /* --- cancellation --- */
 
+/* Has anybody the end of a pipe into which is written? */
+static bool has_writer(int fd) {
+        struct pollfd pollfd = { .fd = fd };
+        return poll(&pollfd, 1, 0) == 0;
+}
+
 static void test_cancel(void **state) {
         /* A child that a shell starts while the signals are on their way gets none, and what a shell with a trap forked
          * loses those that come before it executes something: each is there, and itself, before "ready". */
@@ -575,6 +606,10 @@ static void test_cancel(void **state) {
                 { "deaf", "trap '' TERM; echo ready; sleep 1000; sleep 1000; sleep 1000", 50, CLD_KILLED, SIGKILL },
                 { "deaf child", "(trap '' TERM; echo ready; sleep 1000; sleep 1000)", 50, CLD_KILLED, SIGTERM },
                 { "deaf, no time", "trap '' TERM; echo ready; sleep 1000", 0, CLD_KILLED, SIGKILL },
+                /* each is gone before it could be seen; it ends by itself some time */
+                { "deaf runaway",
+                  "trap '' TERM; f() { [ $1 = 0 ] || f $(($1 - 1)) & exit 0; }; (f 20000); echo ready; sleep 1000", 50,
+                  CLD_KILLED, SIGKILL },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
@@ -588,6 +623,7 @@ static void test_cancel(void **state) {
                 assert_row(exited.code == table[i].code && exited.status == table[i].status, i, table[i].text);
 
                 /* Nobody is left who holds the pipes. */
+                assert_row(!has_writer(call.fds[0]) && !has_writer(call.fds[1]), i, table[i].text);
                 _cleanup_free_ char *out = read_to_end(call.fds[0]), *err = read_to_end(call.fds[1]);
                 assert_row(streq(out, ""), i, out);
                 assert_int_equal(count_scripts(*state), 0);
@@ -794,6 +830,7 @@ int main(int argc, char *argv[]) {
                 WITH_LAB(test_exec_lookup),
                 WITH_LAB(test_environment_additions),
                 WITH_LAB(test_exec_directory),
+                WITH_LAB(test_directories),
                 WITH_LAB(test_no_user),
                 WITH_LAB(test_user),
                 WITH_LAB(test_exec_no_shell),

@@ -11,7 +11,7 @@
 #include "descriptors.h"
 #include "wire/wire.h"
 
-#define MAGIC UINT32_C(0x6e737002)
+#define MAGIC UINT32_C(0x6e737003)
 
 static void close_pair(int (*fds)[2]) {
         closep(&(*fds)[0]);
@@ -245,11 +245,12 @@ static void test_exec_round_trip(_unused_ void **state) {
                 uint32_t kill_timeout_msec;
                 bool script, wants_stdin;
                 const char *user, *directory;
+                char *directories[3];
         } table[] = {
-                { 0, false, false, "", "" },
-                { 10000, true, false, "me", "" },
-                { UINT32_MAX, false, true, "", "/x y" },
-                { 1, true, true, "1:2", "/" },
+                { 0, false, false, "", "", { NULL } },
+                { 10000, true, false, "me", "", { (char *) "/builds", (char *) "/cache" } },
+                { UINT32_MAX, false, true, "", "/x y", { (char *) "" } },
+                { 1, true, true, "1:2", "/", { NULL } },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(argvs); i++)
@@ -259,6 +260,7 @@ static void test_exec_round_trip(_unused_ void **state) {
                                                           .wants_stdin = table[k].wants_stdin,
                                                           .user = table[k].user,
                                                           .directory = table[k].directory,
+                                                          .directories = (char **) table[k].directories,
                                                           .argv = (char **) argvs[i],
                                                           .environment = (char **) environments[j] };
                                 _cleanup_pair_ int sockets[2];
@@ -273,6 +275,7 @@ static void test_exec_round_trip(_unused_ void **state) {
                                 assert_int_equal(wire_parse_exec(&message, &parsed), 0);
                                 assert_row(are_equal(parsed.argv, exec.argv), i, exec.argv[0]);
                                 assert_row(are_equal(parsed.environment, exec.environment), j, "environment");
+                                assert_row(are_equal(parsed.directories, exec.directories), k, "directories");
                                 assert_int_equal(parsed.kill_timeout_msec, exec.kill_timeout_msec);
                                 assert_int_equal(parsed.wants_stdin, exec.wants_stdin);
                                 assert_string_equal(parsed.user, exec.user);
@@ -300,11 +303,12 @@ static void test_exec_defaults(_unused_ void **state) {
         assert_string_equal(parsed.user, "");
         assert_string_equal(parsed.directory, "");
         assert_null(parsed.environment[0]);
+        assert_null(parsed.directories[0]);
         wire_exec_done(&parsed);
         wire_exec_done(&parsed); /* twice is fine */
 }
 
-#define EXEC_HEADER_BYTES (3 * sizeof(uint32_t))
+#define EXEC_HEADER_BYTES (4 * sizeof(uint32_t))
 #define EXEC_FIXED_BYTES (EXEC_HEADER_BYTES + 2) /* user and directory, empty */
 #define EXEC_ARGUMENTS_MAX (WIRE_STRINGS_MAX - 2)
 
@@ -355,27 +359,31 @@ static void test_exec_limits(_unused_ void **state) {
 static void test_exec_hostile(_unused_ void **state) {
         static const struct {
                 const char *text;
-                uint32_t wants_stdin, n_environment;
+                uint32_t wants_stdin, n_directories, n_environment;
                 size_t size;
                 const char *payload; /* after the numbers; NUL-filled up to size */
                 int result;
         } table[] = {
-                { "empty", 0, 0, 0, "", -EBADMSG },
-                { "part of the numbers", 0, 0, 3, "", -EBADMSG },
-                { "only the numbers", 0, 0, 12, "", -EBADMSG },
-                { "user", 0, 0, 13, "", -EBADMSG },
-                { "user and directory", 0, 0, 14, "", -EBADMSG },
-                { "one empty argument", 0, 0, 15, "", 0 },
-                { "no end", 0, 0, 15, "abc", -EBADMSG },
-                { "one variable for three strings", 0, 1, 15, "", -EBADMSG },
-                { "one variable for four strings", 0, 1, 16, "", 0 },
-                { "more variables than strings", 0, 5, 16, "", -EBADMSG },
-                { "as many variables as there are numbers", 0, UINT32_MAX, 16, "", -EBADMSG },
-                { "stdin", 1, 0, 15, "", 0 },
-                { "something else than stdin", 2, 0, 15, "", -EBADMSG },
-                { "as many strings as there may be", 0, 0, 12 + WIRE_STRINGS_MAX, "", 0 },
-                { "one string more", 0, 0, 12 + WIRE_STRINGS_MAX + 1, "", -EBADMSG },
-                { "nothing but strings", 0, 0, WIRE_MESSAGE_MAX, "", -EBADMSG },
+                { "empty", 0, 0, 0, 0, "", -EBADMSG },
+                { "part of the numbers", 0, 0, 0, 3, "", -EBADMSG },
+                { "only the numbers", 0, 0, 0, 16, "", -EBADMSG },
+                { "user", 0, 0, 0, 17, "", -EBADMSG },
+                { "user and directory", 0, 0, 0, 18, "", -EBADMSG },
+                { "one empty argument", 0, 0, 0, 19, "", 0 },
+                { "no end", 0, 0, 0, 19, "abc", -EBADMSG },
+                { "one variable for three strings", 0, 0, 1, 19, "", -EBADMSG },
+                { "one variable for four strings", 0, 0, 1, 20, "", 0 },
+                { "more variables than strings", 0, 0, 5, 20, "", -EBADMSG },
+                { "as many variables as there are numbers", 0, 0, UINT32_MAX, 20, "", -EBADMSG },
+                { "one directory for three strings", 0, 1, 0, 19, "", -EBADMSG },
+                { "one directory and one variable for four strings", 0, 1, 1, 20, "", -EBADMSG },
+                { "one directory and one variable for five strings", 0, 1, 1, 21, "", 0 },
+                { "numbers that are four together", 0, UINT32_MAX, 5, 22, "", -EBADMSG },
+                { "stdin", 1, 0, 0, 19, "", 0 },
+                { "something else than stdin", 2, 0, 0, 19, "", -EBADMSG },
+                { "as many strings as there may be", 0, 0, 0, 16 + WIRE_STRINGS_MAX, "", 0 },
+                { "one string more", 0, 0, 0, 16 + WIRE_STRINGS_MAX + 1, "", -EBADMSG },
+                { "nothing but strings", 0, 0, 0, WIRE_MESSAGE_MAX, "", -EBADMSG },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
@@ -383,8 +391,9 @@ static void test_exec_hostile(_unused_ void **state) {
                 WireMessage message = { .type = WIRE_EXEC, .size = table[i].size };
 
                 memcpy(message.payload + 4, &table[i].wants_stdin, sizeof(uint32_t));
-                memcpy(message.payload + 8, &table[i].n_environment, sizeof(uint32_t));
-                memcpy(message.payload + 12, table[i].payload, strlen(table[i].payload));
+                memcpy(message.payload + 8, &table[i].n_directories, sizeof(uint32_t));
+                memcpy(message.payload + 12, &table[i].n_environment, sizeof(uint32_t));
+                memcpy(message.payload + 16, table[i].payload, strlen(table[i].payload));
                 assert_row(wire_parse_exec(&message, &exec) == table[i].result, i, table[i].text);
                 if (table[i].result < 0)
                         assert_row(exec.argv == untouched.argv, i, table[i].text);
