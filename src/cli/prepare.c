@@ -8,37 +8,15 @@
 #include "cli/command.h"
 #include "cli/image-common.h"
 #include "cli/job-common.h"
-#include "container/channel.h"
 #include "container/nspawn.h"
 #include "gitlab/exit-status.h"
 #include "image/generation.h"
 #include "job/explain.h"
 #include "job/job.h"
 #include "job/plan.h"
-#include "job/step.h"
 
 /* Whoever looks at the jobs, as `status` does, holds the lock of a directory for a moment. */
 #define DIRECTORY_TIMEOUT_USEC (2 * USEC_PER_SEC)
-
-/* Where an image's steps run as a user of its own, GitLab's scripts could not make their directories below "/". The agent
- * makes the one that a step starts in, for the step's user; what the image or the configuration put there stays. What
- * fails here, the scripts will tell. */
-static void make_directories_of_user(const Settings *settings, const Machine *machine) {
-        const char *const paths[] = { settings->builds_dir, settings->cache_dir };
-        char *const argv[] = { (char *) "/bin/sh", (char *) "-c", (char *) ":", NULL };
-
-        for (size_t i = 0; i < ELEMENTSOF(paths) && machine->user; i++) {
-                StepRequest request = STEP_REQUEST_PLAIN;
-                StepOutcome outcome;
-
-                request.argv = argv;
-                request.user = machine->user;
-                request.directory = paths[i];
-                _cleanup_close_ int socket_fd = channel_connect(machine->directory);
-                if (socket_fd >= 0)
-                        (void) step_run(socket_fd, &request, &outcome);
-        }
-}
 
 static int start(const Settings *settings, const JobIdentity *identity, const JobDirectory *directory,
                  const Image *image, int signal_fd) {
@@ -66,10 +44,8 @@ static int start(const Settings *settings, const JobIdentity *identity, const Jo
         log_notice("Starting machine %s from image '%s' (storage %s, %s)", machine->name, image->title,
                    machine->storage, machine->init ? "booting its systemd" : "without an init system");
         r = job_start(machine, directory, argv, image->fd, settings->start_timeout_usec, signal_fd, &step);
-        if (r >= 0) {
-                make_directories_of_user(settings, machine);
+        if (r >= 0)
                 return 0;
-        }
         problem = explain_start(settings, machine, directory, step, r);
         log_error("%s", problem ? problem : strerror(ENOMEM));
         if (step == START_READY && r != -EINTR)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,10 +12,10 @@
 #include "base/string.h"
 #include "cli/command.h"
 #include "cli/job-common.h"
-#include "container/cgroup.h"
 #include "container/channel.h"
 #include "container/supervisor.h"
 #include "gitlab/exit-status.h"
+#include "job/out-of-memory.h"
 #include "job/step.h"
 
 #define SCRIPT_MAX_BYTES (256 * 1024 * 1024)
@@ -49,23 +48,20 @@ static int shell_path(const char *shell, char **ret) {
         return string_printf(ret, "%s%s", shell[0] == '/' ? "" : "/bin/", shell);
 }
 
-/* Has the kernel killed a process of the job for want of memory, and has no failed script said so yet? What was said is
- * kept in the job's directory: only scripts that fail shall pay for looking. */
+/* Only scripts that fail pay for looking. */
 static bool ran_out_of_memory(const Machine *machine, const JobDirectory *directory) {
-        _cleanup_free_ char *said = job_file_read(directory, JOB_FILE_OOM_KILLS);
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
-        uint64_t kills, kills_said = 0;
-        char text[32];
 
-        if (supervisor_pick()->groups(machine->id, &groups) < 0 || cgroup_oom_kills(&groups, &kills) < 0)
-                return false;
-        if (said)
-                (void) parse_uint64(said, &kills_said);
-        if (kills <= kills_said)
-                return false;
-        snprintf(text, sizeof(text), "%" PRIu64, kills);
-        (void) job_file_write(directory, JOB_FILE_OOM_KILLS, text);
-        return true;
+        return supervisor_pick()->groups(machine->id, &groups) >= 0 && job_ran_out_of_memory(&groups, directory);
+}
+
+/* The machine ended, or only its agent did. What a job does to its own memory is no failure of the system's. */
+static int report_gone(const Machine *machine, const JobDirectory *directory) {
+        log_error("The machine of job %s ended while the script was running", machine->id);
+        log_end_of_machine(directory);
+
+        _cleanup_free_ char *why = job_file_read(directory, JOB_FILE_ENDED);
+        return streq_null(why, OUT_OF_MEMORY) ? STAGE_BUILD_FAILURE : -ECONNRESET;
 }
 
 static int report_exit(const Machine *machine, const JobDirectory *directory, const WireExited *exited) {
@@ -75,14 +71,14 @@ static int report_exit(const Machine *machine, const JobDirectory *directory, co
         int status = exited->code == CLD_EXITED ? exited->status : 128 + exited->status;
         bool out_of_memory = ran_out_of_memory(machine, directory);
         if (exited->code != CLD_EXITED && exited->status == SIGKILL && out_of_memory)
-                log_error("The script was killed: the job ran out of memory (memory_max)");
+                log_error("The script was killed: " OUT_OF_MEMORY);
         else {
                 if (exited->code != CLD_EXITED)
                         log_error("The script was killed by %s%s", signal_name(exited->status),
                                   exited->code == CLD_DUMPED ? " (core dumped)" : "");
                 /* Seldom is it the shell that needs too much, and what it started may hide why it failed: make says 2. */
                 if (out_of_memory)
-                        log_error("A process was killed: the job ran out of memory (memory_max)");
+                        log_error("A process was killed: " OUT_OF_MEMORY);
         }
         int r = exit_status_report(status);
         if (r < 0)
@@ -115,9 +111,7 @@ static int report(const Machine *machine, const JobDirectory *directory, const c
         case STEP_MACHINE_GONE:
                 break;
         }
-        log_error("The machine of job %s ended while the script was running", machine->id);
-        log_end_of_machine(directory);
-        return -ECONNRESET;
+        return report_gone(machine, directory);
 }
 
 static int open_machine(const Invocation *invocation, JobDirectory *ret_directory, Machine **ret_machine,
@@ -152,6 +146,7 @@ int cmd_run(const Invocation *invocation) {
         _cleanup_machine_ Machine *machine = NULL;
         _cleanup_free_ char *shell = NULL;
         _cleanup_close_ int socket_fd = -EBADF;
+        const Settings *settings = invocation->settings;
         const char *path = invocation_argument(invocation, 0);
         StepOutcome outcome;
 
@@ -172,6 +167,11 @@ int cmd_run(const Invocation *invocation) {
         request.environment = machine->environment;
         request.user = machine->user;
         request.directory = machine->working_dir;
+        /* A user of the image could not make GitLab's directories below "/". What the image or the configuration put
+         * there stays. */
+        char *const directories[] = { settings->builds_dir, settings->cache_dir, NULL };
+        if (machine->user)
+                request.directories = directories;
         request.script_fd = script_fd;
         request.kill_timeout_usec = machine->kill_timeout_usec;
         r = step_run(socket_fd, &request, &outcome);

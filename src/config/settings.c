@@ -27,7 +27,7 @@ static const SettingInfo table[] = {
           .expect = EXPECT_PATH ", and at most 50 bytes long, for the names of sockets have a limit" },
         { MACHINE(storage, string), .default_text = "auto", .help = "how a job gets its own copy of the image",
           .check = text_is_storage, .expect = "auto, overlay, btrfs or tmpfs" },
-        { MACHINE(tmpfs_size, memory), .default_text = "50%", .help = "how much a job may write with storage tmpfs",
+        { MACHINE(tmpfs_size, memory), .default_text = "20%", .help = "how much a job may write with storage tmpfs",
           .min = MEMORY_MIN, .expect = EXPECT_MEMORY },
         { MACHINE(boot, boot), .default_text = "auto",
           .help = "start the image's systemd (auto: if it has one), so that jobs can use services" },

@@ -23,13 +23,15 @@
 #include "container/userns.h"
 #include "image/generation.h"
 #include "job/console.h"
+#include "job/out-of-memory.h"
 #include "storage/resolver.h"
 #include "storage/storage.h"
 
-/* How old console.log may be while the container runs; at its end it is complete. */
 /* A tenth of the memory that is short: enough for a systemd beside shells, and little enough for a job to have (its
  * processes can go back to it). See proc_pid_oom_score_adj(5). */
 #define OOM_SCORE_ADJUST "-100"
+
+/* How old console.log may be while the container runs; at its end it is complete. */
 #define CONSOLE_SAVE_USEC (200 * USEC_PER_MSEC)
 
 /* After so long without an event the supervisor makes itself small. */
@@ -45,6 +47,7 @@ typedef struct Supervision {
         int layer_fd, image_fd;
         int owner_fd; /* pidfd of the process that the machine is for; negative: none */
         UidRange users;
+        CgroupSet groups; /* the job's, of which our own is one below */
         char *root;
         pid_t nspawn_pid;
         int nspawn_status;
@@ -62,6 +65,7 @@ static void supervision_done(Supervision *s) {
         closep(&s->image_fd);
         closep(&s->owner_fd);
         uid_range_release(&s->users);
+        cgroup_set_done(&s->groups);
         free(s->root);
 }
 
@@ -160,15 +164,14 @@ static int load_filter(Supervision *s, const char **ret_what) {
         return MIN(s->filter_fd, 0);
 }
 
-/* The kernel is to kill what a step started, and not the container's first process, which inherits this: the machine
- * would end. Best effort. */
+/* The kernel is to kill what a step started, and not us, nor systemd-nspawn and the container's first process, which
+ * inherit this: the machine would end. Best effort. */
 static void spare_from_oom(void) {
         (void) file_write_string_at(AT_FDCWD, "/proc/self/oom_score_adj", OOM_SCORE_ADJUST);
 }
 
 /* In the child: becomes systemd-nspawn. Returns only with -errno. */
-static int become_nspawn(const Supervision *s, const CgroupSet *groups, char **arguments, char **environment,
-                         int console_fd, pid_t parent) {
+static int become_nspawn(const Supervision *s, char **arguments, char **environment, int console_fd, pid_t parent) {
         sigset_t none;
 
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
@@ -176,7 +179,7 @@ static int become_nspawn(const Supervision *s, const CgroupSet *groups, char **a
         if (getppid() != parent)
                 return -ESRCH;
         /* Siblings in the tree: nspawn makes groups of its own in the one it is started in. */
-        int r = cgroup_enter_subgroup(groups, "container");
+        int r = cgroup_enter_subgroup(&s->groups, "container");
         if (r < 0)
                 return r;
         r = strv_extendf(&environment, "LISTEN_PID=%d", (int) getpid());
@@ -194,7 +197,6 @@ static int become_nspawn(const Supervision *s, const CgroupSet *groups, char **a
             dup2(output_fd, STDERR_FILENO) < 0 || dup2(listen_fd, 3) < 0 || (filter_fd >= 0 && dup2(filter_fd, 4) < 0))
                 return -errno;
 
-        spare_from_oom();
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
         /* The search is for the administrator's program, not for what the runner's PATH may have first. */
@@ -204,18 +206,17 @@ static int become_nspawn(const Supervision *s, const CgroupSet *groups, char **a
 }
 
 static int start_nspawn(Supervision *s, const char **ret_what) {
-        _cleanup_cgroup_set_ CgroupSet groups = { 0 };
         _cleanup_strv_ char **arguments = NULL, **environment = NULL;
         int console[2];
         pid_t parent = getpid();
 
         *ret_what = "set up control groups";
-        int r = cgroup_of_process(0, &groups);
+        int r = cgroup_of_process(0, &s->groups);
         if (r >= 0)
-                r = cgroup_enter_subgroup(&groups, "supervise");
+                r = cgroup_enter_subgroup(&s->groups, "supervise");
         if (r < 0)
                 return r;
-        cgroup_delegate_controllers(&groups);
+        cgroup_delegate_controllers(&s->groups);
 
         *ret_what = "start systemd-nspawn";
         r = nspawn_arguments(s->machine, s->root, s->users.base, &arguments);
@@ -231,7 +232,7 @@ static int start_nspawn(Supervision *s, const char **ret_what) {
 
         pid_t pid = fork();
         if (pid == 0) {
-                r = become_nspawn(s, &groups, arguments, TAKE_PTR(environment), console[1], parent);
+                r = become_nspawn(s, arguments, TAKE_PTR(environment), console[1], parent);
                 dprintf(console[1], "Cannot start systemd-nspawn: %s\n", strerror(-r));
                 _exit(127);
         }
@@ -336,6 +337,8 @@ static int report_end(Supervision *s) {
 
         if (s->why)
                 snprintf(text, sizeof(text), "%s", s->why);
+        else if (s->nspawn_status != 0 && job_ran_out_of_memory(&s->groups, s->directory))
+                snprintf(text, sizeof(text), "%s", OUT_OF_MEMORY), result = 1;
         else if (WIFSIGNALED(s->nspawn_status))
                 snprintf(text, sizeof(text), "systemd-nspawn was killed by %s",
                          signal_name(WTERMSIG(s->nspawn_status))),
@@ -387,6 +390,7 @@ int supervise(const Machine *machine, const JobDirectory *directory, int listen_
         if (!driver)
                 return -EINVAL;
 
+        spare_from_oom();
         *ret_what = "set up signals";
         int r = block_signals(&s);
         if (r >= 0)

@@ -91,6 +91,31 @@ def test_memory_of_the_whole_job(make_site) -> None:
         assert counts(events)["oom_kill"] > 0
 
 
+def test_files_in_memory(make_site) -> None:
+    """With storage tmpfs, what a job writes is memory that killing frees nothing of: each step that fails for it says so,
+    and is the job's failure, be it that the machine ended."""
+    site = make_site(storage="tmpfs", tmpfs_size="1G", memory_max="200M", memory_high="infinity")
+    with site.started() as build:
+        for number in range(5):
+            call = build.start_script(f"dd if=/dev/zero of=/file{number} bs=1M count=400")
+            assert call.wait(120) and call.returncode == 1, call.output
+            assert "the job ran out of memory (memory_max)" in call.stderr.decode(), call.output
+            if "The machine" in call.stderr.decode():
+                break
+
+
+def test_disk_in_memory(make_site) -> None:
+    """As the settings come, such a disk is full before the job is killed for it."""
+    site = make_site(storage="tmpfs")
+    with site.started() as build:
+        call = build.start_script("dd if=/dev/zero of=/file bs=1M || rm /file; echo goes on")
+        assert call.wait(120) and call.returncode == 0, call.output
+        assert "No space left on device" in call.stderr.decode(), call.output
+        assert call.stdout.decode().endswith("goes on\n"), call.output
+        events = counts(group_of(site) / "memory.events")
+        assert (events["high"], events["oom_kill"]) == (0, 0), events
+
+
 def test_memory_high(make_site) -> None:
     """What exceeds it is slowed down, and not killed."""
     site = make_site(memory_max="infinity", memory_high="100M")

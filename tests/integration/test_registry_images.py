@@ -20,6 +20,7 @@ from lab import Lab, Site
 from ociimage import Registry, Tar
 
 GENEROUS = 60
+HANGS = b"#!/bin/busybox ash\nwhile :; do /bin/busybox sleep 1; done\n"
 # For shells that are not bash.
 POSIX = [("FF_POSIXLY_CORRECT_ESCAPES", "true")]
 
@@ -250,9 +251,7 @@ def test_killed_while_fetching(fetching, push) -> None:
         assert not list((site.root / ".oci").glob(".staging/*"))
         assert site.traces() == []
         assert play(site, image) == "x"
-    ours = str(site.root).encode()
-    left = [pid for pid in host.processes() if ours in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    assert not left
+    assert not [command for command in host.processes().values() if str(site.root) in command]
 
 
 @pytest.mark.parametrize("private_users", (True, False), ids=("userns", "hostids"))
@@ -268,6 +267,16 @@ def test_configuration(fetching, push, storage: str, private_users: bool) -> Non
         shown = build.run_script(script, raw=True).stdout.decode().splitlines()
         assert shown == ["1000", "/srv/work", "deep blue", "/opt:/bin", "/home/builder", "works"], shown
         assert build.run_script("ls /builds/group/project; id -u", "after_script", raw=True).stdout == b"mine\n1000\n"
+
+
+def test_start_runs_nothing(fetching, push) -> None:
+    """No program of the image runs before the first step: one that hangs cannot hold up `prepare`."""
+    image = push("group/hangs:1", "x", lambda tar: tar.add("bin/sh", HANGS, mode=0o755), User="builder")
+    with fetching().started(Job(image=image)) as build:
+        call = build.start_script("exit 0\n", raw=True)
+        assert not call.wait(0.5)
+        os.kill(call.pid, signal.SIGTERM)
+        assert call.wait(GENEROUS)
 
 
 def test_whole_job_without_bash(fetching, push) -> None:
