@@ -282,17 +282,22 @@ static int compile(const char *listing, char *const *allow, int fd, const char *
         return r;
 }
 
-/* A name for everything that the filter depends on; a new systemd comes with a new list. */
+/* A name for everything that the filter depends on. A new systemd comes with a new list, a new libseccomp with new system
+ * calls: the linker's cache is written whenever a library is installed (ldconfig(8)). */
 static int filter_name(char *const *allow, char **ret) {
         static const uint8_t key[16] = "seccomp-filter-n";
-        struct stat st;
+        static const char *const files[] = { ANALYZE, "/etc/ld.so.cache" };
         Hash hash;
 
-        if (stat(ANALYZE, &st) < 0)
-                return -errno;
         hash_init(&hash, key);
-        hash_update(&hash, &st.st_mtim, sizeof(st.st_mtim));
-        hash_update(&hash, &st.st_size, sizeof(st.st_size));
+        for (size_t i = 0; i < ELEMENTSOF(files); i++) {
+                struct stat st = { 0 };
+
+                if (stat(files[i], &st) < 0 && i == 0)
+                        return -errno;
+                hash_update(&hash, &st.st_mtim, sizeof(st.st_mtim));
+                hash_update(&hash, &st.st_size, sizeof(st.st_size));
+        }
         for (; allow && *allow; allow++)
                 hash_string(&hash, *allow);
         return string_printf(ret, "v%d-%016" PRIx64 ".bpf", FILTER_VERSION, hash_finish(&hash));

@@ -37,8 +37,9 @@ const char *job_id_problem(const char *id) {
                         return "has a character that is not a letter, a digit, '-' or '.'";
         if (strchr("-.", id[0]) || strchr("-.", id[n - 1]))
                 return "does not begin and end with a letter or a digit";
-        if (strstr(id, ".."))
-                return "has '..' in it";
+        /* Each part of a host name is to begin and end so. */
+        if (strstr(id, "..") || strstr(id, ".-") || strstr(id, "-."))
+                return "has a '.' that is not between letters or digits";
         return NULL;
 }
 

@@ -39,11 +39,25 @@ ImageChoice plan_choose_image(const Settings *settings, const JobIdentity *ident
         return (ImageChoice){ fallback ? fallback : settings->default_image, IMAGE_DEFAULT };
 }
 
+/* The registry is compared by itself: no '*' for a part of its name, or of that of an image of this host, may also stand
+ * for what follows in the name of a registry that the job chose. */
+static bool image_matches(const char *glob, const char *name) {
+        size_t glob_length = strcspn(glob, "/"), name_length = strcspn(name, "/");
+        char glob_registry[FILENAME_MAX], name_registry[FILENAME_MAX];
+
+        if (!glob[glob_length] != !name[name_length] || glob_length >= sizeof(glob_registry) ||
+            name_length >= sizeof(name_registry))
+                return false;
+        snprintf(glob_registry, sizeof(glob_registry), "%.*s", (int) glob_length, glob);
+        snprintf(name_registry, sizeof(name_registry), "%.*s", (int) name_length, name);
+        return fnmatch(glob_registry, name_registry, 0) == 0 && fnmatch(glob + glob_length, name + name_length, 0) == 0;
+}
+
 bool plan_image_allowed(const Settings *settings, const ImageChoice *choice) {
         if (choice->source != IMAGE_OF_JOB || strv_length(settings->allowed_images) == 0)
                 return true;
         for (char **glob = settings->allowed_images; *glob; glob++)
-                if (fnmatch(*glob, choice->name, 0) == 0)
+                if (image_matches(*glob, choice->name))
                         return true;
         return false;
 }

@@ -50,7 +50,9 @@ def test_server_answers_in_after_script(any_site: Site) -> None:
 def test_processes_and_files_last(any_boot_site: Site) -> None:
     """A background process is the same one in each step, even when its shell has ended."""
     with any_boot_site.started() as build:
-        pid = finish(build, "sleep 1000 >/dev/null 2>&1 & echo $!").strip().decode()
+        # A shell's child is a shell for a moment.
+        pid = finish(build, "sleep 1000 >/dev/null 2>&1 & until grep -q sleep /proc/$!/comm; do :; done; echo $!")
+        pid = pid.strip().decode()
         for stage in ("after_script", "archive_cache", "no_such_stage_yet"):
             assert finish(build, f"tr '\\0' ' ' < /proc/{pid}/cmdline", stage) == b"sleep 1000 "
 

@@ -74,6 +74,16 @@ static void test_allowed(_unused_ void **state) {
                 { { "\\*" }, "x", false },
                 { { "*" }, "x", true },
                 { { "[" }, "x", false },
+                { { "*" }, "registry.example/x", false },
+                { { "debian-*" }, "debian-12@3", true },
+                { { "debian-*" }, "debian-x.example/debian-12", false },
+                { { "registry.example/*" }, "registry.example/group/x:1", true },
+                { { "registry.example/*" }, "registry.example", false },
+                { { "registry.example/group/*" }, "registry.example/group/x/y:1", true },
+                { { "registry.example/group/*" }, "registry.example/other/x", false },
+                { { "registry.*/group/*" }, "registry.example:5000/group/x", true },
+                { { "registry.*/group/*" }, "registry.attacker.example/any/group/x", false },
+                { { "*/*" }, "registry.example/x", true },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
