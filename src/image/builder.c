@@ -127,7 +127,7 @@ static const char debootstrap_completion_script[] =
         "printf '%s\\n' \"$@\" >\"$list\"\n"
         "mountpoint -q \"$target/proc\" || mount -t proc proc \"$target/proc\"\n"
         "echo 'I: Updating packages'\n"
-        "chroot \"$target\" apt-get -q update\n"
+        "chroot \"$target\" apt-get -q -o APT::Update::Error-Mode=any update\n"
         "chroot \"$target\" apt-get -q -y dist-upgrade\n"
         "chroot \"$target\" apt-get -q clean\n";
 

@@ -18,11 +18,12 @@
 #define DPKG_STATUS_BYTES_MAX ((size_t) 256 * 1024 * 1024)
 
 /* Of the packages that are asked for, those that are there already cost nothing. Without questions; changed configuration
- * files of packages stay as the image has them. */
+ * files of packages stay as the image has them. apt takes a mirror that it cannot reach for one without news, unless it
+ * is told to mind (apt-get(8), --error-on=any; older ones do not know the setting). */
 static const char upgrade_script[] =
         "export DEBIAN_FRONTEND=noninteractive\n"
         "options='-qq -y -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold'\n"
-        "apt-get -qq update\n"
+        "apt-get -qq -o APT::Update::Error-Mode=any update\n"
         "apt-get $options dist-upgrade\n"
         "if [ $# -gt 0 ]; then apt-get $options install -- \"$@\"; fi\n"
         "apt-get -qq clean\n"

@@ -31,17 +31,17 @@ typedef struct Run {
         char *host; /* in the inventory */
         char *work; /* directory */
         int work_fd;
-        char *recap;   /* what the host's line in the recap begins with */
         char *fatal;   /* the last line that says what failed, or NULL */
         bool in_fatal; /* it goes on */
         bool in_recap;
+        bool played;       /* something, in our host */
+        bool skipped_play; /* for want of hosts */
         bool plugin_missing;
 } Run;
 
 static void run_done(Run *run) {
         free(run->host);
         free(run->work);
-        free(run->recap);
         free(run->fatal);
         closep(&run->work_fd);
 }
@@ -164,6 +164,7 @@ static void read_recap(Run *run, const char *line) {
         rest += strspn(rest, " ");
         if (*rest != ':')
                 return;
+        run->played = true;
         run->result->n_ok = recap_number(rest, " ok=");
         run->result->n_changed = recap_number(rest, " changed=");
         run->result->n_failed = recap_number(rest, " failed=") + recap_number(rest, " unreachable=");
@@ -198,6 +199,8 @@ static void on_line(void *userdata, const char *line) {
         else if (run->in_recap)
                 read_recap(run, line);
         note_fatal(run, line);
+        if (startswith(line, "skipping: no hosts matched"))
+                run->skipped_play = true;
         if (strstr(line, "connection plugin 'community.general.chroot' was not found"))
                 run->plugin_missing = true;
 
@@ -237,6 +240,13 @@ static int run_ansible(Run *run) {
 static int report(Run *run, int r, bool has_python) {
         PlaybookResult *result = run->result;
 
+        /* For ansible, a playbook for other hosts is one that did what it should. */
+        if (r == 0 && run->skipped_play && !run->played)
+                return fail(
+                        result, -EINVAL,
+                        "The playbook did nothing: the image is called '%s' in it, and no play's 'hosts:' names that. "
+                        "'hosts: all' fits each image",
+                        run->host);
         if (r == 0)
                 return 0;
         if (r == -ECANCELED)

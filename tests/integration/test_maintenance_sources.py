@@ -161,6 +161,23 @@ def test_suite(xfs_images: Site, lab: Lab, repository: Repository) -> None:
     assert_settled(site)
 
 
+def test_suite_without_mirror(images: Site, lab: Lab, repository: Repository) -> None:
+    """A mirror that cannot be reached has no news; that is no success."""
+    subprocess.run(["cp", "-a", "--reflink=auto", lab.image(), images.root / IMAGE], check=True)
+    sources = images.root / IMAGE / "etc/apt"
+    for file in [sources / "sources.list", *sources.glob("sources.list.d/*"), *sources.glob("apt.conf.d/*proxy*")]:
+        file.unlink(missing_ok=True)
+    (sources / "sources.list").write_text(f"deb [trusted=yes] http://127.0.0.1:{repository.port} ./\n")
+    repository.add("lab-one", "1")
+    repository.server.shutdown()
+    repository.server.server_close()
+    define(images, IMAGE, "chroot_suite: bookworm")
+    report = maintain(images, env={"no_proxy": "127.0.0.1"})
+    assert report.status == 1 and report.results == {IMAGE: "failed"}, report
+    assert "the upgrade of its packages ended with exit status 100" in report.says(IMAGE), report
+    assert_settled(images)
+
+
 def test_oci(images: Site) -> None:
     """Fetched again only if the digest is another one; what its configuration says reaches jobs, also through `from`."""
     layout = images.directory / "layout"
