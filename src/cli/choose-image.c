@@ -87,15 +87,23 @@ static void on_step(void *userdata _unused_, const char *step) {
         log_notice("%s", step);
 }
 
-static void on_line(void *userdata, const char *line) {
+static bool is_refusal(const char *line) {
         static const char *const refusals[] = {
-                "manifest unknown", "name unknown", "unauthorized", "authentication required",
-                "access denied",    "denied: ",     "not found"
+                "manifest unknown",        "name unknown",  "unauthorized",
+                "authentication required", "access denied", "denied: ",
         };
-        Fetching *fetching = userdata;
 
         for (size_t i = 0; i < ELEMENTSOF(refusals); i++)
-                fetching->refused = fetching->refused || strcasestr(line, refusals[i]);
+                if (strcasestr(line, refusals[i]))
+                        return true;
+        /* Some registries say so of images, and this host of a program that skopeo needs. */
+        return strcasestr(line, "reading manifest") && strcasestr(line, "not found");
+}
+
+static void on_line(void *userdata, const char *line) {
+        Fetching *fetching = userdata;
+
+        fetching->refused = fetching->refused || is_refusal(line);
         log_notice("%s", line);
 }
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/string.h"
 #include "cli/command.h"
+#include "cli/image-common.h"
 #include "cli/table.h"
 #include "config/image-reference.h"
 #include "image/cache.h"
@@ -50,7 +51,7 @@ typedef struct Use {
 
 typedef struct List {
         const Settings *settings;
-        const StorageDriver *driver;
+        int root_fd;
         bool json;
         Table *table;
         Use *uses; /* one for each job */
@@ -102,6 +103,28 @@ static int find_uses(List *list) {
         return 0;
 }
 
+/* What jobs of an image, in all its generations, would get: NULL and nothing where its definition cannot be used. */
+typedef struct Machines {
+        const StorageDriver *driver;
+        BootMode boot;
+} Machines;
+
+static int find_machines(const List *list, const char *name, Machines *ret) {
+        _cleanup_(settings_done) Settings storage = { 0 };
+        const Settings *settings;
+
+        *ret = (Machines){ 0 };
+        int r = image_settings_logged(list->settings, name, &storage, &settings);
+        if (r < 0)
+                return r == -ENOMEM ? r : 0;
+        ret->driver = storage_pick(settings->storage, list->root_fd);
+        ret->boot = settings->boot;
+        if (ret->driver)
+                return 0;
+        log_error("There is no storage driver '%s'", settings->storage);
+        return -EINVAL;
+}
+
 static const char *boot_mode(const Image *image, BootMode boot) {
         const char *init;
 
@@ -124,7 +147,7 @@ static const char *format_size(const List *list, const Image *image, char ret[st
         return ret;
 }
 
-static int add_row(List *list, const Image *image, const char *name) {
+static int add_row(List *list, const Machines *machines, const Image *image, const char *name) {
         _cleanup_generation_ Generation *about = NULL;
         char generation[24], jobs[24], size[24], created[FORMAT_TIME_BYTES], updated[FORMAT_TIME_BYTES];
         size_t n_jobs = 0;
@@ -142,10 +165,10 @@ static int add_row(List *list, const Image *image, const char *name) {
                 [NAME] = name,
                 [GENERATION] = image->generation > 0 ? generation : NULL,
                 [JOBS] = jobs,
-                [STORAGE] = list->driver->name,
+                [STORAGE] = machines->driver ? machines->driver->name : NULL,
                 [TYPE] = btrfs_is_subvolume(image->fd) ? "subvolume" : "directory",
                 [SIZE] = format_size(list, image, size),
-                [BOOT] = boot_mode(image, list->settings->boot),
+                [BOOT] = machines->driver ? boot_mode(image, machines->boot) : NULL,
                 [PATH] = image->path,
         };
         if (about) {
@@ -160,29 +183,33 @@ static int add_row(List *list, const Image *image, const char *name) {
         return table_add(list->table, cells);
 }
 
-/* The current generation, by the image's name, and the old ones, newest first, as a job would name them. */
-static int add_image(List *list, const char *root_dir, const char *name) {
+/* The current generation and the old ones, newest first, as a job would name them. Those of a registry it cannot name:
+ * @reference, which else is NULL, stands for them all. */
+static int add_image(List *list, const char *root_dir, const char *name, const char *reference) {
         _cleanup_image_ Image *image = NULL;
         _cleanup_free_ uint64_t *numbers = NULL;
+        Machines machines;
         size_t n;
 
         if (image_open(root_dir, name, &image) < 0)
                 return 0; /* gone meanwhile */
-        int r = add_row(list, image, name);
+        int r = find_machines(list, reference ? reference : name, &machines);
+        if (r >= 0)
+                r = add_row(list, &machines, image, reference ? reference : name);
         if (r >= 0)
                 r = generation_list_old(root_dir, name, &numbers, &n);
         if (r < 0)
                 return r;
         while (n-- > 0) {
                 _cleanup_image_ Image *old = NULL;
-                _cleanup_free_ char *reference = NULL;
+                _cleanup_free_ char *numbered = NULL;
 
                 r = generation_open(root_dir, name, numbers[n], &old);
                 if (r < 0 || numbers[n] == image->generation)
                         continue;
-                r = string_printf(&reference, "%s@%" PRIu64, name, numbers[n]);
+                r = string_printf(&numbered, "%s@%" PRIu64, name, numbers[n]);
                 if (r >= 0)
-                        r = add_row(list, old, reference);
+                        r = add_row(list, &machines, old, reference ? reference : numbered);
                 if (r < 0)
                         return r;
         }
@@ -199,12 +226,8 @@ static int add_cached_images(List *list) {
                 r = image_list(root, &names);
         for (char **name = names; r >= 0 && name && *name; name++) {
                 _cleanup_free_ char *reference = image_reference_from_name(*name);
-                _cleanup_image_ Image *image = NULL;
 
-                if (!reference)
-                        return -ENOMEM;
-                if (image_open(root, *name, &image) >= 0)
-                        r = add_row(list, image, reference);
+                r = reference ? add_image(list, root, *name, reference) : -ENOMEM;
         }
         return r;
 }
@@ -215,17 +238,13 @@ static int add_images(List *list, char *const *names) {
                 return errno == ENOENT ?
                                0 :
                                log_error_errno(errno, "Cannot open the image root '%s': %m", list->settings->root_dir);
-        list->driver = storage_pick(list->settings->storage, root_fd);
-        if (!list->driver) {
-                log_error("There is no storage driver '%s'", list->settings->storage);
-                return -EINVAL;
-        }
+        list->root_fd = root_fd;
 
         int r = find_uses(list);
         if (r < 0)
                 return log_error_errno(r, "Cannot list the jobs: %m");
         for (; names && *names; names++) {
-                r = add_image(list, list->settings->root_dir, *names);
+                r = add_image(list, list->settings->root_dir, *names, NULL);
                 if (r < 0)
                         return log_error_errno(r, "Cannot print the list: %m");
         }

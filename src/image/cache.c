@@ -75,8 +75,8 @@ static int look(Fetch *fetch) {
 static bool is_good(const Fetch *fetch) {
         if (!fetch->image)
                 return false;
-        /* Somebody else fetched it while we waited: no registry could have said anything else. */
-        return fetch->request->settings->pull != PULL_ALWAYS || fetch->known->published_usec >= fetch->begin_usec;
+        /* Somebody else asked the registry while we waited: it could have said nothing else to us. */
+        return fetch->request->settings->pull != PULL_ALWAYS || fetch->known->asked_usec >= fetch->begin_usec;
 }
 
 static void begin(const Fetch *fetch, const char *step) {
@@ -103,8 +103,9 @@ static int take_turn(Fetch *fetch) {
 }
 
 /* The tree in the staging directory becomes the image. */
-static int publish_fetched(Fetch *fetch, const SourceResult *source) {
+static int publish_fetched(Fetch *fetch, const SourceResult *source, uint64_t asked_usec) {
         Generation about = {
+                .asked_usec = asked_usec,
                 .keep = 1,
                 .source = source->description,
                 .digest = source->digest,
@@ -148,10 +149,11 @@ static int fetch_now(Fetch *fetch, char **ret_problem) {
                 .userdata = request->userdata,
         };
         begin(fetch, step);
+        uint64_t asked_usec = clock_realtime_usec();
         r = source_fill(&fill, &source, ret_problem);
         if (r != 0)
                 return r;
-        return source.unchanged ? 0 : publish_fetched(fetch, &source);
+        return source.unchanged ? 0 : publish_fetched(fetch, &source, asked_usec);
 }
 
 /* With our turn, unless somebody else's has made it superfluous. */
@@ -217,6 +219,23 @@ static bool look_at(const char *root, const char *name, Cached *ret) {
         return ret->name;
 }
 
+/* What the old generations of an image take up, which stay as long as jobs use them. */
+static uint64_t size_of_old(const char *root, const char *name) {
+        _cleanup_free_ uint64_t *numbers = NULL;
+        uint64_t total_bytes = 0;
+        size_t n = 0;
+
+        if (generation_list_old(root, name, &numbers, &n) < 0)
+                return 0;
+        for (size_t i = 0; i < n; i++) {
+                _cleanup_generation_ Generation *known = NULL;
+
+                if (generation_load(root, name, numbers[i], &known) >= 0)
+                        total_bytes += known->size_bytes;
+        }
+        return total_bytes;
+}
+
 static bool is_used(const char *root, const char *name) {
         _cleanup_image_ Image *image = NULL;
 
@@ -234,13 +253,17 @@ static void make_room(const char *root, uint64_t limit_bytes) {
         Cached *cached = calloc(strv_length(names) + 1, sizeof(*cached));
         for (char **name = names; cached && name && *name; name++)
                 if (look_at(root, *name, &cached[n]))
-                        total_bytes += cached[n++].size_bytes;
+                        total_bytes += cached[n++].size_bytes + size_of_old(root, *name);
         if (cached)
                 qsort(cached, n, sizeof(*cached), compare_use);
         for (size_t i = 0; i < n && total_bytes > limit_bytes; i++) {
                 unsigned in_use;
 
-                if (!is_used(root, cached[i].name) && publish_remove(root, cached[i].name, &in_use) >= 0)
+                if (is_used(root, cached[i].name))
+                        continue;
+                int r = publish_remove(root, cached[i].name, &in_use);
+                /* Another job makes room at the same time. */
+                if (r >= 0 || r == -ENOENT)
                         total_bytes -= cached[i].size_bytes;
         }
         cached_free(cached, n);

@@ -135,7 +135,7 @@ static int collect_image(const char *root_dir, const char *name, int images_fd, 
 
         if (dry_run)
                 return collect(NULL, root_dir, name, images_fd, true, names);
-        int r = staging_lock(root_dir, name, &staging);
+        int r = staging_try_lock(root_dir, name, &staging);
         if (r < 0)
                 return r == -EBUSY ? 0 : r;
         r = generations_collect_locked(&staging, names);

@@ -20,6 +20,7 @@ static const RecordField fields[] = {
         FIELD(created_usec, RECORD_NUMBER),
         FIELD(updated_usec, RECORD_NUMBER),
         FIELD(published_usec, RECORD_NUMBER),
+        FIELD(asked_usec, RECORD_NUMBER),
         FIELD(keep, RECORD_NUMBER),
         FIELD(size_bytes, RECORD_NUMBER),
         FIELD(source, RECORD_STRING),

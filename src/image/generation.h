@@ -21,6 +21,7 @@ typedef struct Generation {
         uint64_t created_usec;   /* wall clock: when the first generation was made that this one descends from, */
         uint64_t updated_usec;   /* when this one was made, */
         uint64_t published_usec; /* and when it became the current one, the last time */
+        uint64_t asked_usec;     /* when the registry was asked for it, of images of registries */
         uint64_t keep;       /* generations to keep while this one is current, itself included; 0: GENERATIONS_KEPT */
         uint64_t size_bytes; /* on disk, of images of registries; 0: not known */
         char *source;        /* such as "suite bookworm"; all of these may be NULL */

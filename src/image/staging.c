@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
@@ -18,6 +19,9 @@
 
 #define STAGING_DIRECTORY ".staging"
 #define WORK "work"
+/* For who holds the lock only for a moment. */
+#define PATIENCE_USEC (10 * USEC_PER_SEC)
+#define POLL_USEC (20 * USEC_PER_MSEC)
 /* A copy that is not complete yet: it may bear the number of what it is a copy of. */
 #define TREE_COPY "copy"
 
@@ -52,8 +56,16 @@ static int lock_directory(int parent_fd, const char *name, bool create) {
         return ours.st_ino == named.st_ino && ours.st_dev == named.st_dev ? TAKE_FD(fd) : -EAGAIN;
 }
 
+/* Is somebody making a tree there? */
+static bool has_tree(int parent_fd, const char *name) {
+        _cleanup_close_ int fd = open_directory_at(parent_fd, name, false, 0);
+
+        return fd >= 0 && (exists_at(fd, STAGING_TREE) || exists_at(fd, TREE_COPY));
+}
+
 /* Opens `<root_dir>`, `.staging` and the locked directory of @name. */
-static int open_locked(const char *root_dir, const char *name, bool create, Staging *ret) {
+static int open_locked(const char *root_dir, const char *name, bool create, uint64_t patience_usec, Staging *ret) {
+        uint64_t deadline = clock_deadline(patience_usec);
         _cleanup_staging_ Staging staging = STAGING_NONE;
 
         if (image_name_problem(name))
@@ -73,12 +85,17 @@ static int open_locked(const char *root_dir, const char *name, bool create, Stag
                 return -errno;
 
         /* Others remove both directories when they are done, so either may vanish between two steps. */
-        for (unsigned tries = 0; tries < 1000; tries++) {
+        for (unsigned tries = 0; tries < 1000;) {
                 closep(&staging.parent_fd);
                 staging.parent_fd = open_directory_at(staging.images_fd, STAGING_DIRECTORY, create, 0700);
                 r = staging.parent_fd < 0 ? staging.parent_fd : lock_directory(staging.parent_fd, name, create);
+                if (r == -EBUSY && clock_now_usec() < deadline && !has_tree(staging.parent_fd, name)) {
+                        clock_sleep_usec(POLL_USEC);
+                        continue;
+                }
                 if (r != -EAGAIN && !(r == -ENOENT && create))
                         break;
+                tries++;
         }
         if (r < 0)
                 return r;
@@ -119,10 +136,10 @@ int staging_settle(const Staging *staging) {
         return generations_settle(staging->root_dir, staging->name, staging->images_fd, staging->lock_fd, STAGING_TREE);
 }
 
-int staging_lock(const char *root_dir, const char *name, Staging *ret) {
+static int lock(const char *root_dir, const char *name, uint64_t patience_usec, Staging *ret) {
         _cleanup_staging_ Staging staging = STAGING_NONE;
 
-        int r = open_locked(root_dir, name, true, &staging);
+        int r = open_locked(root_dir, name, true, patience_usec, &staging);
         if (r >= 0)
                 r = staging_settle(&staging);
         if (r >= 0)
@@ -132,6 +149,14 @@ int staging_lock(const char *root_dir, const char *name, Staging *ret) {
         *ret = staging;
         staging = STAGING_NONE;
         return 0;
+}
+
+int staging_lock(const char *root_dir, const char *name, Staging *ret) {
+        return lock(root_dir, name, PATIENCE_USEC, ret);
+}
+
+int staging_try_lock(const char *root_dir, const char *name, Staging *ret) {
+        return lock(root_dir, name, 0, ret);
 }
 
 /* With a tree, made by @make. */
@@ -232,7 +257,7 @@ int staging_discard(Staging *staging) {
 static int collect_name(const char *root_dir, const char *name, bool dry_run) {
         _cleanup_staging_ Staging staging = STAGING_NONE;
 
-        int r = open_locked(root_dir, name, false, &staging);
+        int r = open_locked(root_dir, name, false, 0, &staging);
         if (r < 0)
                 return r == -EBUSY || r == -ENOENT ? 0 : r;
         if (!dry_run)

@@ -40,6 +40,10 @@ int staging_open_copy(const char *root_dir, const char *name, const Image *from,
 /* Only locks, with neither tree nor leftovers. */
 int staging_lock(const char *root_dir, const char *name, Staging *ret);
 
+/* The same, without waiting. The others wait, for ten seconds at most, for somebody who makes no tree: who publishes,
+ * rolls back or clears up is done soon. */
+int staging_try_lock(const char *root_dir, const char *name, Staging *ret);
+
 /* generations_settle() for an image that is locked already; each function that locks has done it. */
 int staging_settle(const Staging *staging);
 

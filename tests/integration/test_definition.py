@@ -51,6 +51,12 @@ def machine(site: Site) -> dict:
     return json.loads((site.runtime_dir / "jobs" / site.job_id() / "machine.json").read_text())
 
 
+def listed(site: Site) -> dict:
+    """What chroot-list says of the image."""
+    (row,) = [row for row in json.loads(site.call("chroot-list", "--json").stdout)["images"] if row["name"] == IMAGE]
+    return row
+
+
 def test_settings(site: Site, tmp_path: Path) -> None:
     """The definition's settings come before the configuration's, for machines of this image; the rest stays."""
     (tmp_path / "file").write_text("of the host\n")
@@ -66,6 +72,7 @@ def test_settings(site: Site, tmp_path: Path) -> None:
         planned = machine(site)
         assert planned["storage"] == "tmpfs" and planned["tasks_max"] == 4711, planned
         assert planned["kill_timeout_usec"] == 7_000_000, planned
+        assert listed(site)["storage"] == "tmpfs"
 
     (site.definitions / f"{IMAGE}.yaml").unlink()
     with site.started():
@@ -80,6 +87,10 @@ def test_boot(make_site) -> None:
         site.define(IMAGE, f"boot: {defined}")
         with site.started() as build:
             assert build.run_script("cat /proc/1/comm").stdout.strip() == init
+            assert listed(site)["boot"] == defined
+    site.define(IMAGE, "boot: perhaps")
+    row = listed(site)
+    assert (row["boot"], row["storage"]) == (None, None), "jobs of it fail"
 
 
 def test_boot_without_systemd(make_site, tiny_root) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Images of registries in jobs: fetched once, as `pull` says, within the cache's limits; run as they are configured."""
 
+import json
 import os
 import signal
 import subprocess
@@ -138,6 +139,65 @@ def test_always(fetching, registry: Registry, push) -> None:
     assert play(site, image) == "three"
 
 
+# Takes its time after it has fetched an image, and says when.
+SLOW_SKOPEO = """\
+#!/bin/sh
+PATH={path} skopeo "$@" || exit
+case "$*" in *docker://*oci:*) echo was asked; while [ ! -e {directory}/go-on ]; do sleep 0.05; done;; esac
+"""
+
+
+def own_skopeo(site: Site, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Puts a program of that name before the host's."""
+    path, directory = os.environ["PATH"], site.directory / "bin"
+    directory.mkdir()
+    (directory / "skopeo").write_text(text.format(path=path, directory=directory))
+    (directory / "skopeo").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{directory}:{path}")
+
+
+def test_always_while_another_fetches(fetching, push, monkeypatch) -> None:
+    """What another job's fetch was told before this one began is old."""
+    image, site = push("group/overtaken:1", "one"), fetching(pull="always")
+    own_skopeo(site, monkeypatch, SLOW_SKOPEO)
+    first, second = (Build(site.runner(), Job(image=image)) for _ in range(2))
+    threads = [threading.Thread(target=build.begin) for build in (first, second)]
+    try:
+        threads[0].start()
+        deadline = time.monotonic() + GENEROUS
+        while b"was asked" not in first.log:
+            assert time.monotonic() < deadline, first.log
+            time.sleep(0.05)
+        push("group/overtaken:1", "second")
+        threads[1].start()
+        while b"Another job fetches it" not in second.log:
+            assert time.monotonic() < deadline, second.log
+            time.sleep(0.05)
+        (site.directory / "bin/go-on").touch()
+        for thread in threads:
+            thread.join()
+        assert [build.run_script("cat /text", raw=True).stdout for build in (first, second)] == [b"one", b"second"]
+        # Both are in the list, each with its job, and can be compared.
+        rows = [row for row in json.loads(site.call("chroot-list", "--json").stdout)["images"] if row["name"] == image]
+        assert sorted((row["generation"], row["jobs"]) for row in rows) == [(1, 1), (2, 1)], rows
+        done = site.call("chroot-diff", "--files", image)
+        assert done.returncode == 0 and "/text" in done.stdout, str(done)
+    finally:
+        (site.directory / "bin/go-on").touch()
+        for build in (first, second):
+            build.cleanup()
+    assert site.traces() == []
+
+
+def test_program_is_missing(fetching, push, monkeypatch) -> None:
+    """What this host lacks is no refusal by the registry: another runner may have it."""
+    image, site = push("group/helper:1", "x"), fetching()
+    own_skopeo(site, monkeypatch, "#!/bin/sh\necho 'exec: \"docker-credential-x\": executable file not found in $PATH'\n"
+                                  "exit 1\n")
+    result = refused(site, image)
+    assert result.failure_reason == "runner_system_failure" and "docker-credential-x" in result.log, str(result)
+
+
 def test_unknown(fetching, registry: Registry, push) -> None:
     """What the registry does not have, or does not give us, is the job's fault: trying again does not help."""
     site = fetching()
@@ -200,7 +260,9 @@ def test_many_at_once(fetching, registry: Registry, push, pull: str) -> None:
             thread.join()
         for build in builds:
             assert build.run_script("cat /text", raw=True).stdout == b"x"
-        assert registry.count("/blobs/") - before == once
+        again = registry.count("/blobs/") - before - once
+        # Who began after the registry was asked for the others asks again, and reads the configuration.
+        assert 0 <= again <= (7 if pull == "always" else 0)
         assert any(b"Another job fetches it" in build.log for build in builds)
     finally:
         for build in builds:
