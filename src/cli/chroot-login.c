@@ -29,6 +29,7 @@
 #include "image/generation-collect.h"
 #include "image/publish.h"
 #include "storage/root-mount.h"
+#include "storage/skeleton.h"
 
 #define HOST_NAME_BYTES_MAX 63
 /* From our SIGTERM to SIGKILL */
@@ -184,6 +185,9 @@ static int mount_tree(const Login *login) {
         if (!login->settings->private_users)
                 return 0;
 
+        int r = skeleton_complete(login->tree_fd);
+        if (r < 0)
+                return log_error_errno(r, "Cannot complete '%s': %m", path);
         userns_fd = userns_open(login->users.base, UID_RANGE);
         if (userns_fd < 0)
                 return log_error_errno(userns_fd, "Cannot make a user namespace: %m");
@@ -193,7 +197,7 @@ static int mount_tree(const Login *login) {
                           path);
                 return mount_fd;
         }
-        int r = mount_fd < 0 ? mount_fd : mount_attach(mount_fd, path);
+        r = mount_fd < 0 ? mount_fd : mount_attach(mount_fd, path);
         return r < 0 ? log_error_errno(r, "Cannot mount '%s': %m", path) : 0;
 }
 
@@ -432,7 +436,19 @@ static int login_and_publish(Login *login, const Invocation *invocation) {
         return r < 0 ? r : status;
 }
 
-static int open_copy(Login *login) {
+/* From here on we hold the lock of what changes the image: what is published after a generation that somebody else has
+ * published meanwhile would take that back. */
+static int look_again(const Login *login, bool by_number) {
+        _cleanup_image_ Image *now = NULL;
+
+        if (by_number || (image_open(login->settings->root_dir, login->image->name, &now) >= 0 &&
+                          now->generation == login->image->generation))
+                return 0;
+        log_error("Image '%s' was changed just now: try again", login->image->name);
+        return -EBUSY;
+}
+
+static int open_copy(Login *login, bool by_number) {
         const char *name = login->image->name;
         struct signalfd_siginfo info;
 
@@ -443,11 +459,17 @@ static int open_copy(Login *login) {
                 return 128 + (int) info.ssi_signo;
         else if (r < 0)
                 log_error_errno(r, "Cannot copy image '%s': %m", name);
+        if (r < 0)
+                return r;
+        r = look_again(login, by_number);
+        if (r < 0)
+                (void) staging_discard(&login->staging);
         return r;
 }
 
 int cmd_chroot_login(const Invocation *invocation) {
-        const Settings *settings = invocation->settings;
+        const Settings *settings = invocation->settings, *image_settings;
+        _cleanup_(settings_done) Settings storage = { 0 };
         _cleanup_image_ Image *image = NULL;
 
         if (invocation_has(invocation, "discard") && invocation_has(invocation, "publish")) {
@@ -467,11 +489,13 @@ int cmd_chroot_login(const Invocation *invocation) {
                 return -EINVAL;
         }
         int r = hold_image_logged(settings, name, &image);
+        if (r >= 0)
+                r = image_settings_logged(settings, image->name, &storage, &image_settings);
         if (r < 0)
                 return r;
 
         Login login = {
-                .settings = settings,
+                .settings = image_settings,
                 .image = image,
                 .staging = STAGING_NONE,
                 .tree_fd = -EBADF,
@@ -485,7 +509,7 @@ int cmd_chroot_login(const Invocation *invocation) {
         if (login.signal_fd < 0)
                 return log_error_errno(login.signal_fd, "Cannot set up signals: %m");
 
-        r = open_copy(&login);
+        r = open_copy(&login, !streq(name, image->name));
         if (r == 0) {
                 r = login_and_publish(&login, invocation);
                 closep(&login.tree_fd);

@@ -5,12 +5,26 @@
 #include "cli/image-common.h"
 #include "config/image-reference.h"
 #include "image/cache.h"
+#include "image/generation.h"
 #include "image/publish.h"
+
+static void explain_missing(const Settings *settings, const char *name) {
+        _cleanup_free_ char *of = NULL;
+        _cleanup_image_ Image *image = NULL;
+        uint64_t number;
+
+        if (generation_split(name, &of, &number) >= 0 && generation_open(settings->root_dir, of, number, &image) >= 0)
+                log_error("'%s' is a generation, and those go by themselves when they are neither kept nor used: "
+                          "'nspawn-runner chroot-remove %s' removes the whole image",
+                          name, of);
+        else
+                log_no_image(settings, name);
+}
 
 static int explain(const Settings *settings, const char *name, int r) {
         switch (r) {
         case -ENOENT:
-                log_no_image(settings, name);
+                explain_missing(settings, name);
                 return r;
         case -ENOTDIR:
                 log_error("'%s/%s' is not an image: it is not a directory (symlinks are not followed)",

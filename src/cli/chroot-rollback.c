@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/image-common.h"
 #include "image/definition.h"
+#include "image/generation.h"
 #include "image/publish.h"
 
 static int explain(const Settings *settings, const char *name, uint64_t number, int r) {
@@ -40,11 +41,23 @@ static int explain(const Settings *settings, const char *name, uint64_t number, 
         return r;
 }
 
+/* An image can have such a name, too, and goes before. */
+static bool names_generation(const Settings *settings, const char *name, char **ret_image, uint64_t *ret_number) {
+        _cleanup_image_ Image *image = NULL;
+
+        return image_open(settings->root_dir, name, &image) == -ENOENT &&
+               generation_split(name, ret_image, ret_number) >= 0;
+}
+
 int cmd_chroot_rollback(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
         const char *name = invocation_argument(invocation, 0), *wanted = invocation_argument(invocation, 1);
+        _cleanup_free_ char *split = NULL;
         uint64_t number = 0, result = 0;
 
+        /* As a job would name it. */
+        if (!wanted && names_generation(settings, name, &split, &number))
+                name = split;
         const char *problem = image_name_problem(name);
         if (problem) {
                 log_error("Image name '%.200s' %s", name, problem);

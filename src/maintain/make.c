@@ -90,7 +90,7 @@ static int look(Make *make) {
         if (!make->current && definition->source == SOURCE_NONE)
                 return fail(make, -EINVAL,
                             "its definition does not say what to make it from (nspawn_runner_chroot_suite, "
-                            "nspawn_runner_oci, ...)");
+                            "nspawn_runner_oci, ...). What playbooks only include belongs in another directory");
         if (definition->source != SOURCE_FROM)
                 return 0;
 
@@ -335,6 +335,11 @@ static int give_name(Make *make) {
         int r = publish(&make->staging, &about, &make->result->generation);
         if (r == -EEXIST)
                 return fail(make, r, "there is something of its name by now");
+        if (r == -EXDEV)
+                return fail(make, r, "its directory is a mount point: nothing can take its place");
+        if (r == -EOPNOTSUPP)
+                return fail(make, r, "the file system of '%s' cannot exchange two directories",
+                            make->settings.root_dir);
         if (r < 0)
                 return fail_errno(make, r, "give it its name");
         make->result->outcome = make->current ? MAKE_UPDATED : MAKE_CREATED;

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Generations of images: published with one rename while jobs go on, kept, listed, compared, rolled back, removed."""
 
+import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -384,7 +386,45 @@ def test_rollback(fs_site: Site) -> None:
     assert site.call("chroot-rollback", "no-such").returncode == 1
     assert site.call("chroot-rollback", IMAGE, "3").returncode == 0
     assert assert_whole(site.root / IMAGE) == "3"
+    done = site.call("chroot-remove", f"{IMAGE}@2")
+    assert done.returncode == 1 and f"'{IMAGE}@2' is a generation" in done.stderr, str(done)
+    assert site.call("chroot-rollback", f"{IMAGE}@2").returncode == 0, "as jobs name it"
+    assert assert_whole(site.root / IMAGE) == "2"
     assert_clean(site)
+
+
+def test_waits_for_who_clears_up(make_site, tiny_root: Path) -> None:
+    """Who holds an image's lock without making a tree is done soon: another change waits for that."""
+    site, directory = make_site(root=tiny_root), tiny_root / ".staging" / IMAGE
+    for number in (2, 3):
+        assert change(site, CHANGE.format(number)).returncode == 0
+    directory.mkdir(parents=True, mode=0o700)
+    holder = os.open(directory, os.O_RDONLY)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    with subprocess.Popen(site.argv("chroot-rollback", IMAGE), stderr=subprocess.DEVNULL) as process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        os.close(holder)
+        assert process.wait(PATIENCE) == 0
+    assert assert_whole(site.root / IMAGE) == "2"
+    assert_clean(site)
+
+
+def test_image_without_directories(make_site, tiny_root: Path) -> None:
+    """Those that each container needs and some images lack, such as those of busybox, are made."""
+    site = make_site(root=tiny_root)
+    for name in ("var", "run", "proc", "sys", "dev"):
+        shutil.rmtree(tiny_root / IMAGE / name)
+    done = change(site, CHANGE.format(2))
+    assert done.returncode == 0 and assert_whole(site.root / IMAGE) == "2", str(done)
+
+
+def test_settings_of_the_definition(make_site, tiny_root: Path) -> None:
+    """They count for a login, too."""
+    site = make_site(root=tiny_root)
+    site.define(IMAGE, "private_users: no")
+    done = change(site, "cat /proc/self/uid_map >/map\n")
+    assert done.returncode == 0 and (site.root / IMAGE / "map").read_text() == host.read("/proc/self/uid_map"), str(done)
 
 
 def test_remove(fs_site: Site) -> None:
