@@ -33,7 +33,8 @@ static int finish_stdout(void) {
         return log_error_errno(error, "Cannot write to standard output: %m");
 }
 
-/* Reads the configuration and what the command line puts over it. Returns 0, or -errno with the reason in @problem. */
+/* Reads the configuration and what the command line puts over it. Returns 0, -errno with the reason in @problem, or
+ * COMMAND_MISUSED. */
 static int load_settings(const Arguments *arguments, Settings *settings, char problem[static 512]) {
         const char *path = arguments->config_file ? arguments->config_file : CONFIG_FILE_DEFAULT;
         ConfigProblem found = { 0 };
@@ -50,8 +51,10 @@ static int load_settings(const Arguments *arguments, Settings *settings, char pr
                 const char *expect = NULL;
 
                 r = setting_assign(settings, setting_find("root_dir"), arguments->root, &expect);
-                if (r < 0)
-                        snprintf(problem, 512, "--root must be %s", expect ? expect : strerror(-r));
+                if (r < 0) {
+                        log_error("--root must be %s", expect ? expect : strerror(-r));
+                        return COMMAND_MISUSED;
+                }
         }
         return r;
 }
@@ -67,6 +70,8 @@ static int run_command(Arguments *arguments) {
                 return log_oom();
 
         r = load_settings(arguments, &settings, problem);
+        if (r == COMMAND_MISUSED)
+                return r;
         if (r < 0) {
                 if (!(invocation->command->flags & COMMAND_BAD_CONFIG))
                         return log_full(LOG_LEVEL_ERROR, r, "%s", problem);
@@ -138,6 +143,8 @@ int main(int argc, char **argv) {
                         r = -EIO;
                 if (command->flags & COMMAND_STAGE)
                         return exit_status_for_stage(r);
+                if (r == COMMAND_MISUSED)
+                        return EXIT_USAGE;
                 return r < 0 ? EXIT_FAILURE : command->flags & COMMAND_STATUS ? r : r > 0 ? EXIT_FAILURE : 0;
         }
         return finish_stdout() < 0 ? EXIT_FAILURE : 0;

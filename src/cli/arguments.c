@@ -30,6 +30,9 @@ static int find_command(Arguments *arguments, const char *name) {
         int nearest = nearest_name(name, command_name, NULL);
         if (nearest >= 0)
                 return fail(arguments, "unknown command '%.64s'; did you mean '%s'?", name, commands[nearest].name);
+        for (size_t i = 0; global_options[i].name; i++)
+                if (streq(global_options[i].name, name))
+                        return fail(arguments, "unknown command '%.64s'; did you mean '--%s'?", name, name);
         return fail(arguments, "unknown command '%.64s'", name);
 }
 

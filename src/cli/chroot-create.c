@@ -56,7 +56,10 @@ static int refuse_existing(const Settings *settings, const char *name) {
                 return log_oom();
         if (!exists_at(AT_FDCWD, path))
                 return 0;
-        log_error("There is something called '%s' in '%s' already", name, settings->root_dir);
+        log_error(
+                "There is something called '%s' in '%s' already: 'nspawn-runner chroot-maintenance %s' brings an image "
+                "with a definition up to date, 'nspawn-runner chroot-remove %s' removes one",
+                name, settings->root_dir, name, name);
         return -EEXIST;
 }
 

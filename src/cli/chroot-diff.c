@@ -141,7 +141,7 @@ static int hold_old(const Settings *settings, const char *reference, const Image
 
         if (wanted && (parse_uint64(wanted, &number) < 0 || number == 0)) {
                 log_error("A generation is a number such as 'chroot-list' shows, not '%.200s'", wanted);
-                return -EINVAL;
+                return COMMAND_MISUSED;
         }
         bool of_registry = image_reference_is(reference);
         int r = of_registry ? image_cache_root(settings->root_dir, &root) : string_replace(&root, settings->root_dir);

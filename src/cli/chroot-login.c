@@ -474,7 +474,7 @@ int cmd_chroot_login(const Invocation *invocation) {
 
         if (invocation_has(invocation, "discard") && invocation_has(invocation, "publish")) {
                 log_error("Either --discard or --publish");
-                return -EINVAL;
+                return COMMAND_MISUSED;
         }
         if (geteuid() != 0) {
                 log_error("Only root can log in to images");

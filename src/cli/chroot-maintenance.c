@@ -323,7 +323,7 @@ static int parse_jobs(const char *text, size_t *ret) {
                 return 0;
         if (parse_uint64(text, &jobs) < 0 || jobs < 1 || jobs > JOBS_MAX) {
                 log_error("--jobs must be a number from 1 to %d, not '%s'", JOBS_MAX, text);
-                return -EINVAL;
+                return COMMAND_MISUSED;
         }
         *ret = (size_t) jobs;
         return 0;

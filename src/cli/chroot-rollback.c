@@ -65,7 +65,7 @@ int cmd_chroot_rollback(const Invocation *invocation) {
         }
         if (wanted && (parse_uint64(wanted, &number) < 0 || number == 0)) {
                 log_error("A generation is a number such as 'chroot-list' shows, not '%.200s'", wanted);
-                return -EINVAL;
+                return COMMAND_MISUSED;
         }
         if (geteuid() != 0) {
                 log_error("Only root can roll images back");

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include <limits.h>
+
 #include "config/settings.h"
 
 /* Everything about the commands is in one table (commands.c): dispatch, help, "did you mean", completions and the
@@ -25,14 +27,17 @@ typedef enum CommandFlags {
 
 #define COMMAND_ARGUMENTS_ANY (~0U)
 
+/* What was asked for can be asked of no host: as if the command line could not be read. */
+#define COMMAND_MISUSED INT_MIN
+
 typedef struct Command {
         const char *name;
         const char *synopsis; /* the positional arguments */
         unsigned min_arguments, max_arguments;
         const CommandOption *options; /* ends with an empty one; NULL: none */
         unsigned flags;
-        /* Returns 0, a negative errno (logged already) when we or the host are at fault, or a positive outcome:
-         * see gitlab/exit-status.h. */
+        /* Returns 0, a negative errno (logged already) when we or the host are at fault, COMMAND_MISUSED (logged, too), or
+         * a positive outcome: see gitlab/exit-status.h. */
         int (*run)(const Invocation *invocation);
         const char *help;
 } Command;

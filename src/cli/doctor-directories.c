@@ -252,6 +252,29 @@ static CheckResult check_images(const Invocation *invocation, char ret_detail[st
         return check_say(CHECK_OK, ret_detail, "%zu", n);
 }
 
+/* Of those in the configuration, what containers are to see of the host and cannot. */
+static bool needs_binds(const Settings *settings) {
+        return strv_length(settings->bind) + strv_length(settings->bind_ro) > 0;
+}
+
+static CheckResult check_binds(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        const Settings *settings = invocation->settings;
+        char *const *const lists[] = { settings->bind, settings->bind_ro };
+
+        if (!needs_binds(settings))
+                return check_say(CHECK_OK, ret_detail, "none");
+        for (size_t i = 0; i < ELEMENTSOF(lists); i++)
+                for (char *const *bind = lists[i]; bind && *bind; bind++) {
+                        _cleanup_free_ char *source = strndup(*bind, strcspn(*bind, ":"));
+
+                        if (!source)
+                                return check_errno(-ENOMEM, ret_detail);
+                        if (access(source, F_OK) < 0)
+                                return check_say(CHECK_MISSING, ret_detail, "%s: %s", source, strerror(errno));
+                }
+        return check_say(CHECK_OK, ret_detail, "%zu", strv_length(settings->bind) + strv_length(settings->bind_ro));
+}
+
 const Check doctor_directory_checks[] = {
         { "image directory", check_root_dir, NULL, "images and what jobs change are kept there",
           "chroot-create makes it; it should be on a file system with room, such as btrfs, ext4 or xfs" },
@@ -259,6 +282,8 @@ const Check doctor_directory_checks[] = {
           "it should be below /run" },
         { "storage", check_storage, NULL, "each job gets its file system from it",
           "see the lines above, and the setting storage" },
+        { "bind mounts", check_binds, needs_binds, "containers do not start without what they are to see of the host",
+          "make it, or correct the settings bind and bind_ro" },
         { "images", check_images, check_optional, "jobs run in them", "make one: nspawn-runner chroot-create NAME" },
         { 0 },
 };

@@ -29,7 +29,13 @@ int find_definition_logged(const Settings *settings, const char *name, Definitio
         if (shadowed)
                 log_warning("Image '%s' has two definitions: '%s' is used, '%s' is not", name, path, shadowed);
         r = definition_load(path, name, ret, &problem);
-        return r < 0 ? log_definition_problem(path, r, &problem) : 0;
+        if (r < 0)
+                return log_definition_problem(path, r, &problem);
+        if ((*ret)->ignored_line > 0)
+                log_warning("%s:%u: variables of a later play are ansible's: those of nspawn-runner, which begin with "
+                            "'nspawn_runner_', belong into 'vars' of the first play",
+                            path, (*ret)->ignored_line);
+        return 0;
 }
 
 int open_cancel_fd_logged(void) {

@@ -7,7 +7,7 @@
  * step elsewhere. What programs printed last is kept for when one fails. */
 
 #define PROGRESS_LINES 20
-#define PROGRESS_LINE_BYTES_MAX 240
+#define PROGRESS_LINE_BYTES_MAX 1024
 #define PROGRESS_STEP_BYTES_MAX 120
 
 typedef struct Progress {

@@ -19,7 +19,7 @@ const char *image_name_problem(const char *name) {
                         return "contains '/'";
                 /* Anything but ASCII too: look-alikes of another image's name help nobody. */
                 if (*p <= 0x20 || *p >= 0x7f)
-                        return "contains a character that is not printable ASCII";
+                        return "contains a blank, or a character that is not printable ASCII";
         }
         return NULL;
 }

@@ -206,11 +206,25 @@ static bool key_is_tasks(const char *key) {
         return false;
 }
 
+/* Variables of a later play are ansible's, but somebody may have meant ours. From the key to the last event of the
+ * value. */
+static int skip_later_vars(DefinitionReader *reader) {
+        unsigned line = yaml_line(&reader->yaml);
+
+        reader->ours_seen = false;
+        int r = skip_pair(reader);
+        if (reader->ours_seen && reader->definition->ignored_line == 0)
+                reader->definition->ignored_line = line;
+        return r;
+}
+
 static int read_play_key(DefinitionReader *reader, bool first) {
         const char *key = yaml_scalar(&reader->yaml);
 
         if (first && key && streq(key, "<<"))
                 return skip_merge(reader);
+        if (!first && key && streq(key, "vars"))
+                return skip_later_vars(reader);
         if (first && key && name_is_ours(key))
                 return yaml_fail(&reader->yaml, "'%.64s' belongs into 'vars' of the play", key);
         if (first && key && streq(key, "vars")) {

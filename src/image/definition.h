@@ -39,6 +39,7 @@ typedef struct Definition {
         /* SOURCE_FROM: name of another image, which may have no definition */
         char *from;
         unsigned from_line, from_column;
+        unsigned ignored_line; /* where a later play has variables that look like ours and are ansible's; 0: nowhere */
 
         bool recreate;             /* maintenance makes the image anew instead of updating it */
         uint64_t keep_generations; /* at least 1: the one in use counts too */

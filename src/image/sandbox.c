@@ -18,8 +18,9 @@
 #include "base/process.h"
 #include "image/confine.h"
 
-/* What a shell says for a program that it cannot start */
+/* What a shell says for a program that it cannot start, or find. */
 #define EXIT_CANNOT_START 126
+#define EXIT_NOT_FOUND 127
 
 #define TICK_MSEC 1000
 
@@ -72,7 +73,7 @@ static int first_process(const Sandbox *sandbox, int output_fd) {
         r = process_spawn(&spawn, &pid, NULL);
         if (r < 0) {
                 dprintf(output_fd, "Cannot start %s: %s\n", sandbox->argv[0], strerror(-r));
-                return EXIT_CANNOT_START;
+                return r == -ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_START;
         }
 
         for (;;) {

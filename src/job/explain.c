@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/string.h"
+
 static char *_printf_(1, 2) sentence(const char *format, ...) {
         char *text;
         va_list ap;
@@ -60,6 +62,11 @@ char *explain_start(const Settings *settings, const Machine *machine, const JobD
                         return sentence("Storage driver '%s' needs a library that is not installed: see 'nspawn-runner "
                                         "doctor'",
                                         machine->storage);
+                if (error == -ENOTTY && streq(machine->storage, "btrfs"))
+                        return sentence(
+                                "Cannot make the job's layer '%s': it is not on a btrfs, which 'storage: btrfs' "
+                                "needs",
+                                machine->layer);
                 return sentence("Cannot make the job's layer '%s' (storage %s): %s", machine->layer, machine->storage,
                                 strerror(-error));
         case START_SUPERVISOR:

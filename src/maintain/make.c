@@ -69,6 +69,8 @@ static void begin(const Make *make, const char *step) {
 static int look(Make *make) {
         const Definition *definition = make->request->definition;
         const char *root_dir = make->settings.root_dir;
+        _cleanup_free_ char *image = NULL;
+        uint64_t number;
 
         int r = definition->source == SOURCE_NONE ? 0 : source_describe(definition, &make->description);
         if (r < 0)
@@ -91,6 +93,9 @@ static int look(Make *make) {
                 return fail(make, -EINVAL,
                             "its definition does not say what to make it from (nspawn_runner_chroot_suite, "
                             "nspawn_runner_oci, ...). What playbooks only include belongs in another directory");
+        if (!make->current && generation_split(definition->name, &image, &number) >= 0)
+                return fail(make, -EINVAL, "such a name stands for generation %" PRIu64 " of image '%s'", number,
+                            image);
         if (definition->source != SOURCE_FROM)
                 return 0;
 

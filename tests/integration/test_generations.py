@@ -382,7 +382,7 @@ def test_rollback(fs_site: Site) -> None:
     done = site.call("chroot-rollback", IMAGE, "7")
     assert done.returncode == 1 and "2 (current)" in done.stderr, str(done)
     assert site.call("chroot-rollback", IMAGE, "2").returncode == 1
-    assert site.call("chroot-rollback", IMAGE, "x").returncode == 1
+    assert site.call("chroot-rollback", IMAGE, "x").returncode == 2
     assert site.call("chroot-rollback", "no-such").returncode == 1
     assert site.call("chroot-rollback", IMAGE, "3").returncode == 0
     assert assert_whole(site.root / IMAGE) == "3"

@@ -390,7 +390,7 @@ def test_login_script(make_site, tiny_root: Path, option: str | None, status: in
                           input=f"touch /changed; exit {status}\n", text=True, timeout=PATIENCE, check=False)
     assert done.returncode == status, done
     assert (tiny_root / IMAGE / "changed").exists() == published
-    assert site.call("chroot-login", IMAGE, "--publish", "--discard").returncode == 1
+    assert site.call("chroot-login", IMAGE, "--publish", "--discard").returncode == 2
 
 
 def test_login_while_in_use(make_site, tiny_root: Path) -> None:

@@ -111,7 +111,7 @@ def test_called_wrongly(images: Site, tiny: Path) -> None:
     define(images, "one", command=copy_of(tiny))
     for jobs in ("0", "-1", "x", "65", "1.5", "", "99999999999999999999"):
         report = maintain(images, f"--jobs={jobs}")
-        assert report.status == 1 and report.rows == {} and "--jobs must be a number" in report.done.stderr, report
+        assert report.status == 2 and report.rows == {} and "--jobs must be a number" in report.done.stderr, report
     assert os.listdir(images.root) == []
 
 
@@ -126,7 +126,20 @@ def test_two_definitions(images: Site, tiny: Path) -> None:
     report = maintain(images)
     assert report.status == 0 and report.results == {"beside": "created", "one": "created"}, report
     assert f"two definitions: '{path}' is used, '{second}' is not" in report.done.stderr, report
+    assert "later play" not in report.done.stderr, report
     assert output(images, "one", "cat /which") == "first\n"
+
+
+def test_odd_definitions(images: Site, tiny: Path) -> None:
+    """What somebody may have meant in another way is said."""
+    path = define(images, "one", command=copy_of(tiny))
+    path.write_text(path.read_text() + "- hosts: all\n  vars:\n    nspawn_runner_from: two\n")
+    define(images, "one@2", command=copy_of(tiny))
+    report = maintain(images)
+    assert report.status == 1 and report.results == {"one": "created", "one@2": "failed"}, report
+    line = len(path.read_text().splitlines()) - 1
+    assert f"WARNING: {path}:{line}: variables of a later play are ansible's" in report.done.stderr, report
+    assert "generation 2 of image 'one'" in report.says("one@2"), report
 
 
 def test_from(images: Site, tiny: Path) -> None:

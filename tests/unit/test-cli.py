@@ -52,11 +52,16 @@ class CommandLine(unittest.TestCase):
         for arguments, part in (
             (["prepaer"], "did you mean 'prepare'?"),
             (["xyzzy"], "unknown command 'xyzzy'"),
+            (["help"], "did you mean '--help'?"),
             (["--bogus"], "unknown option '--bogus'"),
             (["chroot-login"], "missing argument"),
             (["status", "x"], "unexpected argument 'x'"),
             (["gc", "--dry-rum"], "did you mean '--dry-run'?"),
             (["run"], "missing argument"),
+            (["--root", "relative", "chroot-list"], "--root must be"),
+            (["chroot-maintenance", "--jobs", "0"], "--jobs must be a number from 1"),
+            (["chroot-login", "--publish", "--discard", "x"], "Either --discard or --publish"),
+            (["chroot-rollback", "x", "newest"], "A generation is a number"),
         ):
             with self.subTest(arguments=arguments):
                 result = self.call(*arguments)
@@ -96,7 +101,7 @@ class CommandLine(unittest.TestCase):
         for value in ("relative", "/a/../b", "/"):
             with self.subTest(value=value):
                 result = self.call("--root", value, "toml")
-                self.assertEqual(result.returncode, 1)
+                self.assertEqual(result.returncode, 2)
                 self.assertIn("--root must be an absolute path", result.stderr)
 
     def test_lost_output_is_an_error(self):
