@@ -139,6 +139,8 @@ int main(int argc, char **argv) {
                 help_print(stdout);
         else {
                 int r = run_command(&arguments);
+                if (r == -EACCES && geteuid() != 0)
+                        log_notice("This needs root");
                 if (r >= 0 && finish_stdout() < 0)
                         r = -EIO;
                 if (command->flags & COMMAND_STAGE)

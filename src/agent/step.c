@@ -340,7 +340,8 @@ int step_start(const WireExec *exec, int script_fd, Step *ret, WireCause *ret_ca
         }
         for (char **path = exec->directories; *path; path++)
                 make_directory(*path, &account);
-        r = build_environment(exec->argv[0], &account, exec->environment, &environment);
+        r = build_environment(script_fd >= 0 ? exec->argv[0] : default_shell(), &account, exec->environment,
+                              &environment);
         if (r >= 0)
                 r = make_pipes(exec->wants_stdin, &account, &pipes);
         if (r < 0)

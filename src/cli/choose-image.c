@@ -61,6 +61,9 @@ static int open_local(const Settings *settings, const ImageChoice *choice, Image
         }
         if (r == -ENOENT) {
                 log_no_image(settings, choice->name);
+                if (settings->pull != PULL_NEVER)
+                        log_notice("Images of registries are named with their registry, as in "
+                                   "'docker.io/library/debian:stable'");
                 return STAGE_BUILD_FAILURE; /* also a default image: no retry makes it */
         }
         if (r == -ENODATA || r == -ENOTDIR || r == -ELOOP) {

@@ -5,6 +5,7 @@
 #include "cli/image-common.h"
 #include "config/image-reference.h"
 #include "image/cache.h"
+#include "image/definition.h"
 #include "image/generation.h"
 #include "image/publish.h"
 
@@ -45,7 +46,7 @@ int cmd_chroot_remove(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
         const char *name = invocation_argument(invocation, 0);
         bool of_registry = strchr(name, '/');
-        _cleanup_free_ char *cache = NULL, *cached = NULL;
+        _cleanup_free_ char *cache = NULL, *cached = NULL, *definition = NULL;
         unsigned in_use = 0;
 
         const char *problem = of_registry ? image_reference_problem(name) : image_name_problem(name);
@@ -73,5 +74,7 @@ int cmd_chroot_remove(const Invocation *invocation) {
                            name, in_use);
         else
                 log_notice("Image '%s' is removed", name);
+        if (!of_registry && definition_find(settings, name, &definition, NULL) >= 0)
+                log_notice("The next chroot-maintenance makes it again, as long as there is '%s'", definition);
         return 0;
 }

@@ -61,8 +61,10 @@ static bool report(const Check *check, const Invocation *invocation) {
                 printf(": %s", detail);
         if (result != CHECK_OK) {
                 printf("; %s", check->why);
-                if (check->remedy)
-                        printf("; %s", check->remedy);
+                /* For anybody else the kernel lacks all that only root may do. */
+                const char *remedy = geteuid() == 0 || !check->remedy ? check->remedy : "ask again as root";
+                if (remedy)
+                        printf("; %s", remedy);
         }
         putchar('\n');
         /* What is tried next may hang or crash the machine: what was found so far is to be seen. */

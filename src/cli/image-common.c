@@ -57,7 +57,7 @@ static char *list_generations(const Settings *settings, const char *name) {
 }
 
 void log_no_image(const Settings *settings, const char *reference) {
-        _cleanup_free_ char *name = NULL;
+        _cleanup_free_ char *name = NULL, *path = NULL;
         uint64_t number;
 
         _cleanup_free_ char *generations = generation_split(reference, &name, &number) >= 0 ?
@@ -68,6 +68,8 @@ void log_no_image(const Settings *settings, const char *reference) {
                 return;
         }
         log_error("There is no image '%s'", reference);
+        if (definition_find(settings, reference, &path, NULL) >= 0)
+                log_notice("'%s' defines it: 'nspawn-runner chroot-create %s' makes it", path, reference);
         log_available_images(settings);
 }
 

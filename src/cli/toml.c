@@ -144,10 +144,12 @@ int toml_write(FILE *stream, const TomlRunner *runner) {
                 "    # Seconds that a cancelled stage gets to end after SIGTERM, and then to be gone after SIGKILL.\n"
                 "    graceful_kill_timeout = %" PRIu64 "\n"
                 "    force_kill_timeout = 30\n"
-                "    # Seconds for preparing and removing a job's container, which normally take less than one.\n"
+                "    # Seconds for preparing and removing a job's container, which normally take less than one%s.\n"
                 "    prepare_exec_timeout = %" PRIu64 "\n"
                 "    cleanup_exec_timeout = 300\n",
-                timeout_above(runner->kill_timeout_usec, 60), timeout_above(runner->start_timeout_usec, 300));
+                timeout_above(runner->kill_timeout_usec, 60),
+                runner->fetches ? ";\n    # the first job of an image of a registry waits until that is fetched" : "",
+                timeout_above(runner->start_timeout_usec, runner->fetches ? 3600 : 300));
         return 0;
 }
 
@@ -168,6 +170,8 @@ static int choose_image(const Invocation *invocation, char **ret) {
                 name = settings->default_image;
         /* Jobs have those of registries fetched. */
         int r = image_reference_is(name) ? 0 : hold_image_logged(settings, name, &image);
+        if (r < 0 && name == settings->default_image)
+                log_notice("The configuration's default_image says so");
         if (r < 0)
                 return r;
         return string_replace(ret, name) < 0 ? log_oom() : 0;
@@ -215,6 +219,7 @@ int cmd_toml(const Invocation *invocation) {
                 .cache_dir = invocation->settings->cache_dir,
                 .kill_timeout_usec = invocation->settings->kill_timeout_usec,
                 .start_timeout_usec = invocation->settings->start_timeout_usec,
+                .fetches = invocation->settings->pull != PULL_NEVER,
         };
         r = toml_write(stdout, &runner);
         if (r == -EILSEQ)

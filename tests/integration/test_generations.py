@@ -433,10 +433,12 @@ def test_remove(fs_site: Site) -> None:
     for number in (2, 3):
         assert change(site, CHANGE.format(number)).returncode == 0
     with site.started() as build:
+        site.define(IMAGE, "boot: no")
         done = site.call("chroot-remove", IMAGE)
-        assert done.returncode == 0, str(done)
+        assert done.returncode == 0 and "makes it again" in done.stderr, str(done)
         assert listed(site) == {}
-        assert site.run(Job()).failure_reason == "script_failure"
+        result = site.run(Job())
+        assert result.failure_reason == "script_failure" and f"chroot-create {IMAGE}" in result.log, str(result)
         assert build.run_script("cat /zzz /usr/bin/bash | wc -c").returncode == 0
     assert site.call("gc").returncode == 0
     assert set(os.listdir(site.root)) <= KEPT and os.listdir(site.root / ".generations") == []

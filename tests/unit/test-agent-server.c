@@ -311,7 +311,7 @@ static void test_environment(void **state) {
         _cleanup_free_ char *out = read_to_end(call.fds[0]);
         assert_string_equal(out, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nHOME=/root\n"
                                  "USER=root\nLOGNAME=root\nLANG=C.UTF-8\ncontainer=systemd-nspawn\n"
-                                 "SHELL=/usr/bin/env\n");
+                                 "SHELL=/bin/bash\n");
         assert_int_equal(take_exited(&call).status, 0);
 }
 
@@ -380,7 +380,7 @@ static void test_environment_additions(void **state) {
 
         assert_string_equal(out, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nHOME=/elsewhere\n"
                                  "USER=root\nLOGNAME=root\nLANG=C.UTF-8\ncontainer=systemd-nspawn\n"
-                                 "SHELL=/usr/bin/env\nA=e\nHOMER=1\n");
+                                 "SHELL=/bin/bash\nA=e\nHOMER=1\n");
 }
 
 /* A directory is entered, and made where it is missing; what cannot be is the image's fault. */
