@@ -42,6 +42,8 @@ static int load_settings(const Arguments *arguments, Settings *settings, char pr
         int r = config_file_read(path, settings, &found);
         if (r == -ENOENT && !arguments->config_file)
                 r = 0;
+        if (r >= 0)
+                log_debug("The configuration is %s", access(path, F_OK) >= 0 ? path : "that of the program");
         if (r < 0) {
                 config_problem_format("configuration file", path, r, &found, problem, 512);
                 return r;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <ctype.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -26,6 +27,7 @@
 #include "container/supervisor.h"
 #include "container/uid-range.h"
 #include "container/userns.h"
+#include "image/compare.h"
 #include "image/generation-collect.h"
 #include "image/publish.h"
 #include "storage/root-mount.h"
@@ -368,11 +370,20 @@ static bool ask(Login *login, const char *question, bool by_default) {
                         continue;
                 if (read(STDIN_FILENO, &c, 1) <= 0)
                         return false;
-                if (c == '\n')
-                        return first ? first == 'y' || first == 'Y' : by_default;
-                if (!first && c != ' ')
-                        first = c;
+                if (c != '\n') {
+                        if (!first && c != ' ')
+                                first = (char) tolower((unsigned char) c);
+                        continue;
+                }
+                if (!first || first == 'y' || first == 'n')
+                        return first ? first == 'y' : by_default;
+                first = 0;
+                (void) fd_write_all(STDERR_FILENO, question, strlen(question));
         }
+}
+
+static int on_difference(_unused_ void *userdata, _unused_ const Difference *difference) {
+        return -ECANCELED; /* one is enough */
 }
 
 /* Is what the shell left to be published? */
@@ -428,6 +439,12 @@ static int login_and_publish(Login *login, const Invocation *invocation) {
         int status = login_locked(login);
         if (status < 0)
                 return status;
+        /* A look around is no reason for an older generation to go. */
+        if (!invocation_has(invocation, "publish") &&
+            compare_trees(login->image->fd, login->tree_fd, on_difference, NULL) == 0) {
+                log_notice("Nothing was changed: image '%s' is as it was", login->image->name);
+                return login->signal > 0 ? 128 + login->signal : status;
+        }
         if (!is_wanted(login, invocation, status)) {
                 log_notice("Image '%s' is as it was", login->image->name);
                 return login->signal > 0 ? 128 + login->signal : status;
@@ -504,7 +521,8 @@ int cmd_chroot_login(const Invocation *invocation) {
         };
         make_key(image, login.key);
         /* machined may not have noticed yet that the machine of one that was killed has ended. */
-        snprintf(login.machine, sizeof(login.machine), "nspawn-runner-login-%s-%d", login.key, (int) getpid());
+        (void) nspawn_collect_leftovers(LOGIN_MACHINE_PREFIX, false);
+        snprintf(login.machine, sizeof(login.machine), LOGIN_MACHINE_PREFIX "%s-%d", login.key, (int) getpid());
         login.signal_fd = signals_open();
         if (login.signal_fd < 0)
                 return log_error_errno(login.signal_fd, "Cannot set up signals: %m");

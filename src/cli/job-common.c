@@ -15,6 +15,8 @@ int find_job(const Invocation *invocation, JobIdentity *ret) {
         int r = identity_find(invocation->settings->runtime_dir, invocation_option(invocation, "id"), ret, problem);
         if (r < 0)
                 log_error("%s", problem);
+        else
+                log_verbose("This is job %s%s", ret->id, invocation_option(invocation, "id") ? ", as --id says" : "");
         return r;
 }
 

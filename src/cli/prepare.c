@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <inttypes.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/process.h"
@@ -17,6 +19,17 @@
 
 /* Whoever looks at the jobs, as `status` does, holds the lock of a directory for a moment. */
 #define DIRECTORY_TIMEOUT_USEC (2 * USEC_PER_SEC)
+
+/* For --verbose and --debug. */
+static void explain_plan_verbosely(const Machine *machine, const Image *image, char *const *argv) {
+        log_verbose("Image '%s' is '%s', generation %" PRIu64, image->title, image->current_path, image->generation);
+        log_verbose("What the job changes goes to '%s'; its state is in '%s'", machine->layer, machine->directory);
+        log_verbose("Users of the job's own: %s; system call filter: %s; supervisor: %s",
+                    machine->private_users ? "yes" : "no", machine->seccomp_filter ? machine->seccomp_filter : "none",
+                    machine->supervisor);
+        for (; *argv; argv++)
+                log_debug("Its command line: %s", *argv);
+}
 
 static int start(const Settings *settings, const JobIdentity *identity, const JobDirectory *directory,
                  const Image *image, int signal_fd) {
@@ -43,9 +56,13 @@ static int start(const Settings *settings, const JobIdentity *identity, const Jo
 
         log_notice("Starting machine %s from image '%s' (storage %s, %s)", machine->name, image->title,
                    machine->storage, machine->init ? "booting its systemd" : "without an init system");
+        explain_plan_verbosely(machine, image, argv);
+        uint64_t begin_usec = clock_now_usec();
         r = job_start(machine, directory, argv, image->fd, settings->start_timeout_usec, signal_fd, &step);
-        if (r >= 0)
+        if (r >= 0) {
+                log_verbose("Its agent answered after %" PRIu64 " ms", (clock_now_usec() - begin_usec) / USEC_PER_MSEC);
                 return 0;
+        }
         problem = explain_start(settings, machine, directory, step, r);
         log_error("%s", problem ? problem : strerror(ENOMEM));
         if (step == START_READY && r != -EINTR)

@@ -174,6 +174,9 @@ int cmd_run(const Invocation *invocation) {
                 request.directories = directories;
         request.script_fd = script_fd;
         request.kill_timeout_usec = machine->kill_timeout_usec;
+        log_verbose("Running %s in machine %s of image '%s', as %s in %s, with %s", path, machine->name, machine->image,
+                    machine->user ? machine->user : "root", machine->working_dir ? machine->working_dir : "its home",
+                    isempty(shell) ? "bash, or else sh" : shell);
         r = step_run(socket_fd, &request, &outcome);
         if (r < 0)
                 return log_error_errno(r, "Cannot talk to the agent of job %s: %m", machine->id);

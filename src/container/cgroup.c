@@ -161,8 +161,8 @@ int cgroup_of_process(pid_t pid, CgroupSet *ret) {
         return 0;
 }
 
-static int enter(const char *path) {
-        char parent[4096], pid[16];
+static int make_group(const char *path) {
+        char parent[4096];
 
         /* Another job may remove the common parent, empty for a moment, between the two steps. */
         for (unsigned tries = 0; mkdir(path, 0755) < 0 && errno != EEXIST; tries++) {
@@ -173,11 +173,23 @@ static int enter(const char *path) {
                 if (mkdir(parent, 0755) < 0 && errno != EEXIST)
                         return -errno;
         }
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0)
-                return -errno;
+        return 0;
+}
+
+static int enter(const char *path) {
+        char pid[16];
+
         snprintf(pid, sizeof(pid), "%d", (int) getpid());
-        return file_write_string_at(fd, "cgroup.procs", pid);
+        /* And the `gc` of another configuration may take a group for a dead job's as long as it is empty. */
+        for (unsigned tries = 0;; tries++) {
+                int r = make_group(path);
+                if (r < 0)
+                        return r;
+                _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+                r = fd < 0 ? -errno : file_write_string_at(fd, "cgroup.procs", pid);
+                if ((r != -ENOENT && r != -ENODEV) || tries >= 100)
+                        return r;
+        }
 }
 
 int cgroup_enter(const CgroupSet *set) {

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "container/nspawn.h"
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/string.h"
 
 /* Where the host binds the agent's binary; agent/agent.h knows it as AGENT_PATH. */
@@ -143,13 +147,38 @@ int nspawn_environment(const Machine *machine, char ***ret) {
         return 0;
 }
 
-void nspawn_remove_leftovers(const char *machine_name) {
-        static const char *const directories[] = { "/run/systemd/nspawn/propagate", "/run/systemd/nspawn/unix-export" };
+static const char *const directories[] = { "/run/systemd/nspawn/propagate", "/run/systemd/nspawn/unix-export" };
 
+void nspawn_remove_leftovers(const char *machine_name) {
         for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
                 _cleanup_free_ char *path = NULL;
 
                 if (string_printf(&path, "%s/%s", directories[i], machine_name) >= 0)
                         (void) rmdir(path);
         }
+}
+
+static bool is_of_dead_process(const char *name) {
+        const char *dash = strrchr(name, '-');
+        uint64_t pid;
+
+        return dash && parse_uint64(dash + 1, &pid) >= 0 && pid > 0 && pid <= INT32_MAX && kill((pid_t) pid, 0) < 0 &&
+               errno == ESRCH;
+}
+
+unsigned nspawn_collect_leftovers(const char *prefix, bool dry_run) {
+        unsigned n = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
+                _cleanup_closedir_ DIR *dir = opendir(directories[i]);
+                struct dirent *entry;
+
+                while (dir && (entry = readdir(dir))) {
+                        if (!startswith(entry->d_name, prefix) || !is_of_dead_process(entry->d_name))
+                                continue;
+                        if (dry_run || unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR) >= 0)
+                                n++;
+                }
+        }
+        return n;
 }

@@ -40,8 +40,8 @@ def fs_site(request: pytest.FixtureRequest, lab: Lab, make_site: Callable[..., S
 
 
 def change(site: Site, script: str, name: str = IMAGE) -> Done:
-    """Makes the next generation."""
-    done = subprocess.run(site.argv("chroot-login", name), input=script, capture_output=True, text=True,
+    """Makes the next generation, be it a mere copy."""
+    done = subprocess.run(site.argv("chroot-login", "--publish", name), input=script, capture_output=True, text=True,
                           timeout=PATIENCE, check=False)
     return Done(done.args, done.returncode, done.stdout, done.stderr)
 
@@ -417,6 +417,36 @@ def test_image_without_directories(make_site, tiny_root: Path) -> None:
         shutil.rmtree(tiny_root / IMAGE / name)
     done = change(site, CHANGE.format(2))
     assert done.returncode == 0 and assert_whole(site.root / IMAGE) == "2", str(done)
+
+
+def test_nothing_changed(make_site, tiny_root: Path) -> None:
+    """A look around makes no generation that would push out an older one."""
+    site = make_site(root=tiny_root)
+    for script, number in (("touch /new\n", 2), ("ls /\n", 2), ("touch -d @1 /new\n", 2), ("echo x >/new\n", 3)):
+        done = subprocess.run(site.argv("chroot-login", IMAGE), input=script, capture_output=True, text=True,
+                              timeout=PATIENCE, check=False)
+        assert done.returncode == 0 and listed(site)[IMAGE]["generation"] == number, (script, done)
+
+
+def test_killed_login_leaves_nothing(make_site, tiny_root: Path) -> None:
+    """Nor where systemd-nspawn keeps something for each machine."""
+    site, kept = make_site(root=tiny_root), Path("/run/systemd/nspawn/propagate")
+    with subprocess.Popen(site.argv("chroot-login", IMAGE), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin and process.stdout
+        process.stdin.write(b"echo begun\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"begun\n"
+        process.kill()
+    name = f"nspawn-runner-login-*-{process.pid}"
+    deadline = time.monotonic() + PATIENCE
+    while [command for command in host.processes().values() if f"{site.root}/.staging" in command]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    there = bool(list(kept.glob(name)))
+    done = site.call("gc", "--dry-run")
+    assert done.returncode == 0 and ("killed chroot-logins" in done.stderr) >= there, str(done)
+    assert site.call("gc").returncode == 0 and not list(kept.glob(name))
+    assert site.traces() == []
 
 
 def test_settings_of_the_definition(make_site, tiny_root: Path) -> None:

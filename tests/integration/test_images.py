@@ -232,6 +232,11 @@ def test_gc_takes_half_made_images(empty_site: Site, tools) -> None:
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     Path(f"{log}.go").touch()
+    # What it started dies after it.
+    ours = (str(empty_site.directory), str(empty_site.root))
+    while [command for command in host.processes().values() if any(path in command for path in ours)]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     listed = empty_site.call("gc", "--dry-run")
     assert "fresh" in listed.stdout + listed.stderr, str(listed)
     assert empty_site.call("gc").returncode == 0
@@ -364,9 +369,11 @@ def test_login_killed(make_site, tiny_root: Path, number: int) -> None:
 
 
 @pytest.mark.parametrize("status, answer, published", ((0, "\n", True), (0, "n\n", False), (0, "\x04", False),
-                                                       (3, "\n", False), (3, "Yes\n", True), (0, None, False)))
+                                                       (3, "\n", False), (3, "Yes\n", True), (0, None, False),
+                                                       (0, "ok\ny\n", True), (3, "really\nno\n", False)))
 def test_login_asks(make_site, tiny_root: Path, status: int, answer: str | None, published: bool) -> None:
-    """On a terminal the next generation is asked for; a signal, here as the question stands, is a no."""
+    """On a terminal the next generation is asked for; a signal, here as the question stands, is a no. What is
+    neither yes nor no throws nothing away."""
     site = make_site(root=tiny_root)
     terminal = login(site)
     terminal.type(f"echo changed > /changed; exit {status}\n")
