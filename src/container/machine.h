@@ -46,4 +46,4 @@ DEFINE_CLEANUP(Machine *, machine_free)
 #define MACHINE_NAME_PREFIX "nspawn-runner-job-" /* no other unit of ours begins so */
 /* That of a chroot-login, before a key of the image and the number of its process. */
 #define LOGIN_MACHINE_PREFIX "nspawn-runner-login-"
-#define UID_RANGE UINT32_C(0x10000)              /* as systemd-nspawn's */
+#define UID_RANGE UINT32_C(0x10000) /* as systemd-nspawn's */
