@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <ctype.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -19,6 +18,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/string.h"
+#include "cli/ask.h"
 #include "cli/command.h"
 #include "cli/image-common.h"
 #include "config/image-reference.h"
@@ -344,44 +344,6 @@ static int login_locked(Login *login) {
         return r;
 }
 
-/* An answer from the terminal; @by_default is what just Enter, and the end of the input, stand for: the latter only for
- * "no". A signal is a "no", too. */
-static bool ask(Login *login, const char *question, bool by_default) {
-        struct pollfd pollfds[] = { { .fd = STDIN_FILENO, .events = POLLIN },
-                                    { .fd = login->signal_fd, .events = POLLIN } };
-        char first = 0;
-
-        (void) fd_write_all(STDERR_FILENO, question, strlen(question));
-        for (;;) {
-                struct signalfd_siginfo info;
-                char c;
-
-                if (poll(pollfds, ELEMENTSOF(pollfds), -1) < 0) {
-                        if (errno == EINTR)
-                                continue;
-                        return false;
-                }
-                if (pollfds[1].revents && read(login->signal_fd, &info, sizeof(info)) == sizeof(info)) {
-                        login->signal = (int) info.ssi_signo;
-                        (void) fd_write_all(STDERR_FILENO, "\n", 1);
-                        return false;
-                }
-                if (!pollfds[0].revents)
-                        continue;
-                if (read(STDIN_FILENO, &c, 1) <= 0)
-                        return false;
-                if (c != '\n') {
-                        if (!first && c != ' ')
-                                first = (char) tolower((unsigned char) c);
-                        continue;
-                }
-                if (!first || first == 'y' || first == 'n')
-                        return first ? first == 'y' : by_default;
-                first = 0;
-                (void) fd_write_all(STDERR_FILENO, question, strlen(question));
-        }
-}
-
 static int on_difference(_unused_ void *userdata, _unused_ const Difference *difference) {
         return -ECANCELED; /* one is enough */
 }
@@ -402,7 +364,7 @@ static bool is_wanted(Login *login, const Invocation *invocation, int status) {
                          "The shell ended with exit status %d. Make this the next generation of image '%s' anyway? "
                          "[y/N] ",
                          status, login->image->name);
-        return ask(login, question, status == 0);
+        return ask_yes_or_no(question, status == 0, login->signal_fd, &login->signal);
 }
 
 /* 0 or -errno. */

@@ -88,6 +88,8 @@ typedef struct ForeignSearch {
 } ForeignSearch;
 
 static void look_for_foreign(pid_t pid, void *userdata) {
+        /* The commands that start machines: between its fork and the start of supervise, a process looks like those. */
+        static const char *const starters[] = { "prepare", "chroot-create", "chroot-maintenance", "chroot-run" };
         _cleanup_free_ char *arguments = NULL;
         ForeignSearch *search = userdata;
         struct stat st;
@@ -107,8 +109,9 @@ static void look_for_foreign(pid_t pid, void *userdata) {
                         char *directory = p + strlen(p) + 1;
                         if (directory < arguments + size && !streq(directory, search->our_directory))
                                 search->found = true;
-                } else if (streq(p, "prepare")) {
-                        search->found = true; /* the moment between its fork and the start of supervise */
+                } else {
+                        for (size_t i = 0; i < ELEMENTSOF(starters); i++)
+                                search->found |= streq(p, starters[i]);
                 }
 }
 

@@ -149,6 +149,18 @@ def test_new_layer_taken_for_dead(make_site, tiny_root, removed: bool) -> None:
     assert site.call("cleanup", "--id", "new").returncode == 0
 
 
+def test_machine_of_a_command_begins(make_site, tiny_root) -> None:
+    """What chroot-run and the like start is no dead job for another configuration, from the first moment on."""
+    site, other = make_site(root=tiny_root), make_site()
+    slow = ["strace", "-f", "-D", "-qq", "-o", "/dev/null", "-P", str(site.lab.driver), "-e", "trace=execve",
+            "-e", "inject=execve:delay_enter=1500000"]
+    with subprocess.Popen([*slow, *site.argv("chroot-run", IMAGE, "--", "/bin/true")], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        while process.poll() is None:
+            assert other.call("gc").returncode == 0
+        assert process.returncode == 0 and process.stdout, process.stdout and process.stdout.read()
+
+
 def test_other_image_root(make_site, tiny_root) -> None:
     """Jobs of a configuration with the same state and other images, as a call with --root has them, are not removed."""
     one = make_site()
