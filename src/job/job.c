@@ -26,6 +26,9 @@
 #define LAYER_TIMEOUT_USEC (10 * USEC_PER_SEC)
 #define LAYER_POLL_USEC (2 * USEC_PER_MSEC)
 
+/* How long a unit or a control group may have no process before it is dead. */
+#define SECOND_LOOK_USEC USEC_PER_SEC
+
 /* What `prepare` spends on the leftovers of others. */
 #define COLLECT_SOME_USEC (10 * USEC_PER_SEC)
 /* For how long what a machine said at its end is kept for a step of its job that may still come. */
@@ -79,19 +82,21 @@ static int start_layer(const Machine *machine, int image_fd, int *ret_layer_fd) 
         return 0;
 }
 
-/* The names of units and control groups are the host's, the directories are a configuration's: a process that keeps a
- * machine for another one's directories. */
-typedef struct ForeignSearch {
+/* The names of units and control groups are the host's, the directories are a configuration's: whose is a process that is
+ * in the groups of a job? */
+typedef struct OwnerSearch {
         const char *our_directory;
         struct stat pid_namespace; /* the host's: the processes of a job are in one of their own */
-        bool found;
-} ForeignSearch;
+        bool ours, foreign;
+        bool unknown; /* what is about to become a supervise, for instance in systemd's hands */
+} OwnerSearch;
 
-static void look_for_foreign(pid_t pid, void *userdata) {
+static void look_for_owner(pid_t pid, void *userdata) {
         /* The commands that start machines: between its fork and the start of supervise, a process looks like those. */
         static const char *const starters[] = { "prepare", "chroot-create", "chroot-maintenance", "chroot-run" };
         _cleanup_free_ char *arguments = NULL;
-        ForeignSearch *search = userdata;
+        OwnerSearch *search = userdata;
+        bool known = false;
         struct stat st;
         char path[64];
         size_t size;
@@ -102,32 +107,41 @@ static void look_for_foreign(pid_t pid, void *userdata) {
             st.st_dev != search->pid_namespace.st_dev)
                 return;
         snprintf(path, sizeof(path), "/proc/%d/cmdline", (int) pid);
-        if (file_read_at(AT_FDCWD, path, 64 * 1024, &arguments, &size) < 0)
+        if (file_read_at(AT_FDCWD, path, 64 * 1024, &arguments, &size) < 0 || size == 0) /* it has ended */
                 return;
-        for (char *p = arguments; p < arguments + size; p += strlen(p) + 1)
-                if (streq(p, "supervise")) {
-                        char *directory = p + strlen(p) + 1;
-                        if (directory < arguments + size && !streq(directory, search->our_directory))
-                                search->found = true;
-                } else {
-                        for (size_t i = 0; i < ELEMENTSOF(starters); i++)
-                                search->found |= streq(p, starters[i]);
+        for (char *p = arguments; p < arguments + size && !known; p += strlen(p) + 1) {
+                /* It says nothing of its own, and does not live without a supervise. */
+                known = p == arguments && endswith(p, "systemd-nspawn");
+                if (streq(p, "supervise") && p + strlen(p) + 1 < arguments + size) {
+                        known = true;
+                        *(streq(p + strlen(p) + 1, search->our_directory) ? &search->ours : &search->foreign) = true;
                 }
+                for (size_t i = 0; i < ELEMENTSOF(starters) && !known; i++)
+                        search->foreign |= known = streq(p, starters[i]);
+        }
+        search->unknown |= !known;
 }
 
-static bool is_foreign_to(const char *directory, const char *id) {
+/* Of another configuration, as far as can be told. With @planned, we have a plan for a job of that name: what is not
+ * known is ours. */
+static bool is_foreign_to(const char *directory, const char *id, bool planned) {
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
-        ForeignSearch search = { .our_directory = directory };
+        OwnerSearch search = { .our_directory = directory };
 
         if (stat("/proc/self/ns/pid", &search.pid_namespace) >= 0 && supervisor_pick()->groups(id, &groups) >= 0)
-                (void) cgroup_visit(&groups, look_for_foreign, &search);
-        return search.found;
+                (void) cgroup_visit(&groups, look_for_owner, &search);
+        return search.foreign || (search.unknown && !search.ours && !planned);
 }
 
 static bool is_foreign(const Settings *settings, const char *id) {
+        _cleanup_job_directory_ JobDirectory job = JOB_DIRECTORY_NONE;
+        _cleanup_machine_ Machine *machine = NULL;
         _cleanup_free_ char *directory = NULL;
 
-        return string_printf(&directory, "%s/jobs/%s", settings->runtime_dir, id) >= 0 && is_foreign_to(directory, id);
+        bool planned = job_directory_open(settings->runtime_dir, id, false, &job) >= 0 &&
+                       machine_load(&job, &machine) >= 0;
+        return string_printf(&directory, "%s/jobs/%s", settings->runtime_dir, id) >= 0 &&
+               is_foreign_to(directory, id, planned);
 }
 
 int job_start(const Machine *machine, const JobDirectory *directory, char *const supervise_argv[], int image_fd,
@@ -154,7 +168,7 @@ int job_start(const Machine *machine, const JobDirectory *directory, char *const
         *ret_step = START_SUPERVISOR;
         r = supervisor->start(machine, supervise_argv, listen_fd);
         /* Somebody removed the state of a machine that still runs. */
-        if (r == -EEXIST && !is_foreign_to(machine->directory, machine->id)) {
+        if (r == -EEXIST && !is_foreign_to(machine->directory, machine->id, true)) {
                 r = supervisor->stop(machine->id, JOB_STOP_TIMEOUT_USEC);
                 if (r >= 0)
                         r = supervisor->start(machine, supervise_argv, listen_fd);
@@ -308,15 +322,29 @@ int job_list(const Settings *settings, bool thorough, char ***ret) {
         return 0;
 }
 
+/* Those of @ids that are dead. @stateless gets those of which there is but a unit or a group. */
+static int sort_out(const Settings *settings, char *const *ids, char ***dead, char ***stateless) {
+        int r = 0;
+
+        for (; r >= 0 && ids && *ids; ids++)
+                if (job_state(settings, *ids) == JOB_DEAD)
+                        r = strv_extend(stateless && !job_exists(settings, *ids) ? stateless : dead, *ids);
+        return r;
+}
+
 int job_list_dead(const Settings *settings, bool thorough, char ***ret) {
-        _cleanup_strv_ char **ids = NULL, **dead = NULL;
+        _cleanup_strv_ char **ids = NULL, **dead = NULL, **stateless = NULL;
 
         int r = job_list(settings, thorough, &ids);
+        if (r >= 0)
+                r = sort_out(settings, ids, &dead, &stateless);
+        /* That may be of another configuration, and just about to get its first process. */
+        if (r >= 0 && stateless) {
+                clock_sleep_usec(SECOND_LOOK_USEC);
+                r = sort_out(settings, stateless, &dead, NULL);
+        }
         if (r < 0)
                 return r;
-        for (char **id = ids; id && *id; id++)
-                if (job_state(settings, *id) == JOB_DEAD && (r = strv_extend(&dead, *id)) < 0)
-                        return r;
         *ret = TAKE_PTR(dead);
         return 0;
 }
