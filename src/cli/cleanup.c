@@ -10,10 +10,9 @@ int cmd_cleanup(const Invocation *invocation) {
         int r = find_job(invocation, &identity);
         if (r < 0)
                 return r;
-        bool existed = job_exists(invocation->settings, identity.id);
         r = job_remove(invocation->settings, identity.id);
         if (r >= 0)
-                log_verbose(existed ? "Removed all of job %s" : "There was nothing of job %s", identity.id);
+                log_verbose("Nothing of job %s is left", identity.id);
         if (r == -EBUSY)
                 log_error("Job %s is still being prepared or removed by another process; try again, or run "
                           "'nspawn-runner gc' later",

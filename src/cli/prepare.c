@@ -21,7 +21,7 @@
 #define DIRECTORY_TIMEOUT_USEC (2 * USEC_PER_SEC)
 
 /* For --verbose and --debug. */
-static void explain_plan_verbosely(const Machine *machine, const Image *image, char *const *argv) {
+static void log_plan(const Machine *machine, const Image *image, char *const *argv) {
         log_verbose("Image '%s' is '%s', generation %" PRIu64, image->title, image->current_path, image->generation);
         log_verbose("What the job changes goes to '%s'; its state is in '%s'", machine->layer, machine->directory);
         log_verbose("Users of the job's own: %s; system call filter: %s; supervisor: %s",
@@ -56,7 +56,7 @@ static int start(const Settings *settings, const JobIdentity *identity, const Jo
 
         log_notice("Starting machine %s from image '%s' (storage %s, %s)", machine->name, image->title,
                    machine->storage, machine->init ? "booting its systemd" : "without an init system");
-        explain_plan_verbosely(machine, image, argv);
+        log_plan(machine, image, argv);
         uint64_t begin_usec = clock_now_usec();
         r = job_start(machine, directory, argv, image->fd, settings->start_timeout_usec, signal_fd, &step);
         if (r >= 0) {

@@ -122,26 +122,32 @@ static void look_for_owner(pid_t pid, void *userdata) {
         search->unknown |= !known;
 }
 
-/* Of another configuration, as far as can be told. With @planned, we have a plan for a job of that name: what is not
- * known is ours. */
-static bool is_foreign_to(const char *directory, const char *id, bool planned) {
+static OwnerSearch find_owner(const char *directory, const char *id) {
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
         OwnerSearch search = { .our_directory = directory };
 
         if (stat("/proc/self/ns/pid", &search.pid_namespace) >= 0 && supervisor_pick()->groups(id, &groups) >= 0)
                 (void) cgroup_visit(&groups, look_for_owner, &search);
-        return search.foreign || (search.unknown && !search.ours && !planned);
+        return search;
 }
 
-static bool is_foreign(const Settings *settings, const char *id) {
-        _cleanup_job_directory_ JobDirectory job = JOB_DIRECTORY_NONE;
+static bool is_planned(const Settings *settings, const char *id) {
+        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
         _cleanup_machine_ Machine *machine = NULL;
+
+        return job_directory_open(settings->runtime_dir, id, false, &directory) >= 0 &&
+               machine_load(&directory, &machine) >= 0;
+}
+
+/* Of another configuration, as far as can be told: what is not known is ours where we have a plan for a job of that
+ * name. */
+static bool is_foreign(const Settings *settings, const char *id) {
         _cleanup_free_ char *directory = NULL;
 
-        bool planned = job_directory_open(settings->runtime_dir, id, false, &job) >= 0 &&
-                       machine_load(&job, &machine) >= 0;
-        return string_printf(&directory, "%s/jobs/%s", settings->runtime_dir, id) >= 0 &&
-               is_foreign_to(directory, id, planned);
+        if (string_printf(&directory, "%s/jobs/%s", settings->runtime_dir, id) < 0)
+                return false;
+        OwnerSearch search = find_owner(directory, id);
+        return search.foreign || (search.unknown && !search.ours && !is_planned(settings, id));
 }
 
 int job_start(const Machine *machine, const JobDirectory *directory, char *const supervise_argv[], int image_fd,
@@ -168,7 +174,7 @@ int job_start(const Machine *machine, const JobDirectory *directory, char *const
         *ret_step = START_SUPERVISOR;
         r = supervisor->start(machine, supervise_argv, listen_fd);
         /* Somebody removed the state of a machine that still runs. */
-        if (r == -EEXIST && !is_foreign_to(machine->directory, machine->id, true)) {
+        if (r == -EEXIST && !find_owner(machine->directory, machine->id).foreign) {
                 r = supervisor->stop(machine->id, JOB_STOP_TIMEOUT_USEC);
                 if (r >= 0)
                         r = supervisor->start(machine, supervise_argv, listen_fd);
