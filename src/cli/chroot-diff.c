@@ -7,8 +7,6 @@
 #include "cli/command.h"
 #include "cli/image-common.h"
 #include "cli/table.h"
-#include "config/image-reference.h"
-#include "image/cache.h"
 #include "image/compare.h"
 #include "image/generation.h"
 #include "image/packages.h"
@@ -133,32 +131,26 @@ static int print_differences(Diff *diff, bool files, bool json) {
 }
 
 /* Opens the earlier generation to compare with: as asked for, or the one before. */
-/* @reference is what @image was named by. */
-static int hold_old(const Settings *settings, const char *reference, const Image *image, const char *wanted,
-                    Image **ret) {
-        _cleanup_free_ char *root = NULL, *numbered = NULL;
+static int hold_old(const Settings *settings, const Image *image, const char *wanted, Image **ret) {
+        _cleanup_free_ char *reference = NULL;
         uint64_t number = 0;
 
         if (wanted && (parse_uint64(wanted, &number) < 0 || number == 0)) {
                 log_error("A generation is a number such as 'chroot-list' shows, not '%.200s'", wanted);
                 return COMMAND_MISUSED;
         }
-        bool of_registry = image_reference_is(reference);
-        int r = of_registry ? image_cache_root(settings->root_dir, &root) : string_replace(&root, settings->root_dir);
-        if (r < 0)
-                return log_oom();
-        r = wanted ? 0 : generation_previous(root, image->name, image->generation, &number);
+        int r = wanted ? 0 : generation_previous(image->root_dir, image->name, image->generation, &number);
         if (r == -ENOENT)
                 log_error("Image '%s' has no earlier generation", image->title);
         else if (r < 0)
                 log_error_errno(r, "Cannot list the generations of image '%s': %m", image->title);
         if (r < 0)
                 return r;
-        if (string_printf(&numbered, "%s@%" PRIu64, image->name, number) < 0)
+        if (string_printf(&reference, "%s@%" PRIu64, image->name, number) < 0)
                 return log_oom();
-        if (!of_registry)
-                return hold_image_logged(settings, numbered, ret);
-        r = generation_hold_reference(root, numbered, ret);
+        if (streq(image->root_dir, settings->root_dir))
+                return hold_image_logged(settings, reference, ret);
+        r = generation_hold_reference(image->root_dir, reference, ret);
         return r < 0 ? log_error_errno(r, "Cannot open generation %" PRIu64 " of image '%s': %m", number,
                                        image->title) :
                        0;
@@ -168,11 +160,9 @@ int cmd_chroot_diff(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
         _cleanup_image_ Image *old = NULL, *new = NULL;
 
-        const char *reference = invocation_argument(invocation, 0);
-
-        int r = hold_image_logged(settings, reference, &new);
+        int r = hold_image_logged(settings, invocation_argument(invocation, 0), &new);
         if (r >= 0)
-                r = hold_old(settings, reference, new, invocation_argument(invocation, 1), &old);
+                r = hold_old(settings, new, invocation_argument(invocation, 1), &old);
         if (r < 0)
                 return r;
         Diff diff = { .old = old, .new = new };

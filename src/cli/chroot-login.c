@@ -418,10 +418,7 @@ static int login_and_publish(Login *login, const Invocation *invocation) {
 /* From here on we hold the lock of what changes the image: what is published after a generation that somebody else has
  * published meanwhile would take that back. */
 static int look_again(const Login *login, bool by_number) {
-        _cleanup_image_ Image *now = NULL;
-
-        if (by_number || (image_open(login->settings->root_dir, login->image->name, &now) >= 0 &&
-                          now->generation == login->image->generation))
+        if (by_number || image_is_still(login->settings->root_dir, login->image->name, login->image) > 0)
                 return 0;
         log_error("Image '%s' was changed just now: try again", login->image->name);
         return -EBUSY;

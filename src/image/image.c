@@ -75,6 +75,15 @@ int image_open(const char *root_dir, const char *name, Image **ret) {
         return root_fd < 0 ? -errno : open_at(root_fd, root_dir, name, ret);
 }
 
+int image_is_still(const char *root_dir, const char *name, const Image *known) {
+        _cleanup_image_ Image *now = NULL;
+
+        int r = image_open(root_dir, name, &now);
+        if (r < 0 && r != -ENOENT)
+                return r;
+        return !now == !known && (!now || now->generation == known->generation);
+}
+
 static int compare_names(const void *a, const void *b) {
         return strcmp(*(char *const *) a, *(char *const *) b);
 }

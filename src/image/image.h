@@ -24,6 +24,10 @@ void image_free(Image *image);
 DEFINE_CLEANUP(Image *, image_free)
 #define _cleanup_image_ _cleanup_(image_freep)
 
+/* Does image @name in @root_dir still have the generation that @known has (NULL: is there still none)? For who holds the
+ * lock of what changes it. 1 or 0; or -errno. */
+int image_is_still(const char *root_dir, const char *name, const Image *known);
+
 /* The names of the images in @root_dir, sorted; hidden and half-made ones are left out. A root directory that does
  * not exist has none, *ret_names is then NULL. 0 or -errno. */
 int image_list(const char *root_dir, char ***ret_names);

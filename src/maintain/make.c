@@ -107,14 +107,11 @@ static int look(Make *make) {
 
 /* From here on we hold the lock of what changes the image: is it still what we looked at? */
 static int look_again(Make *make) {
-        _cleanup_image_ Image *now = NULL;
+        int r = image_is_still(make->settings.root_dir, make->request->definition->name, make->current);
 
-        int r = image_open(make->settings.root_dir, make->request->definition->name, &now);
-        if (r < 0 && r != -ENOENT)
+        if (r < 0)
                 return fail_errno(make, r, "look at what is there");
-        if (!now != !make->current || (now && now->generation != make->current->generation))
-                return fail_errno(make, -EBUSY, "");
-        return 0;
+        return r > 0 ? 0 : fail_errno(make, -EBUSY, "");
 }
 
 /* What stands for the present state of the base: "NAME@3", and when that was made, as the numbers of an image that was
