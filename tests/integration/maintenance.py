@@ -104,9 +104,9 @@ def copy_of(tree: Path, more: str = "") -> str:
     return f'cp -a --reflink=auto "{tree}/." "$ROOT"\n{more}\n'
 
 
-def wait_until(condition: Callable[[], object]) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     """Waits patiently."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -22,6 +22,7 @@ import host
 from build import Build
 from jobspec import Job
 from lab import IMAGE, KEPT, Done, Lab, Site
+from maintenance import wait_until
 
 PATIENCE = 60
 FILE_SYSTEMS = {"ext4": "overlay", "btrfs": "btrfs", "xfs": "overlay"}
@@ -224,6 +225,11 @@ def test_many_files(roomy_site: Site) -> None:
     assert host.changes(before, comparable(site.root / IMAGE)) == []
 
 
+def gone(site: Site) -> bool:
+    """Whether nothing works in a copy of an image any more."""
+    return not [command for command in host.processes().values() if f"{site.root}/.staging" in command]
+
+
 def kill_at(site: Site, delay: float, number: int) -> None:
     """A change that is killed after that time, with the container in it."""
     with subprocess.Popen(site.argv("chroot-login", IMAGE), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
@@ -233,10 +239,7 @@ def kill_at(site: Site, delay: float, number: int) -> None:
         process.stdin.close()
         time.sleep(delay)
         process.kill()
-    deadline = time.monotonic() + PATIENCE
-    while [command for command in host.processes().values() if f"{site.root}/.staging" in command]:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: gone(site), PATIENCE)
 
 
 def test_killed_at_many_points(fs_site: Site) -> None:
@@ -440,10 +443,7 @@ def test_killed_login_leaves_nothing(make_site, tiny_root: Path) -> None:
         assert process.stdout.readline() == b"begun\n"
         process.kill()
     name = f"nspawn-runner-login-*-{process.pid}"
-    deadline = time.monotonic() + PATIENCE
-    while [command for command in host.processes().values() if f"{site.root}/.staging" in command]:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: gone(site), PATIENCE)
     there = bool(list(kept.glob(name)))
     done = site.call("gc", "--dry-run")
     assert done.returncode == 0 and ("killed chroot-logins" in done.stderr) >= there, str(done)

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import tempfile
 import textwrap
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Iterator
@@ -16,6 +15,7 @@ import pytest
 
 import host
 from lab import Done, Lab, Site
+from maintenance import wait_until
 
 NAME = "debian"
 PATIENCE = 300
@@ -474,14 +474,6 @@ def test_changes_of_machine_files_stay(plain: Workshop) -> None:
     assert (etc / "resolv.conf").read_text() == "nameserver 192.0.2.53\n"
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Waits patiently."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def start_waiting(workshop: Workshop) -> subprocess.Popen:
     """A playbook that hangs in a task; returns when it does."""
     path = workshop.write("playbook.yaml", """\
@@ -492,7 +484,7 @@ def start_waiting(workshop: Workshop) -> subprocess.Popen:
         """)
     process = subprocess.Popen(workshop.argv(path), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     wait_until(lambda: any("sleep 98765" in command and "sh" not in command
-                           for command in host.processes().values()))
+                           for command in host.processes().values()), PATIENCE)
     return process
 
 
@@ -510,7 +502,7 @@ def test_killed(plain: Workshop) -> None:
     process = start_waiting(plain)
     process.kill()
     process.communicate(timeout=PATIENCE)
-    wait_until(lambda: not plain.site.job_pids())
+    wait_until(lambda: not plain.site.job_pids(), PATIENCE)
     assert plain.site.call("gc").returncode == 0
     assert plain.site.traces() == []
 

@@ -9,14 +9,13 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Callable
 
 import pytest
 
 from build import Build, Failure
 from jobspec import Job
 from lab import IMAGE, Site
-from maintenance import running
+from maintenance import running, wait_until
 
 
 def rows(site: Site) -> list[dict]:
@@ -98,14 +97,6 @@ def delayed(call: str, path: Path, seconds: float) -> list[str]:
             "-e", f"inject={call}:delay_enter={int(seconds * 1e6)}:when=1"]
 
 
-def wait_for(what: Callable[[], bool]) -> None:
-    """Returns when it is so."""
-    deadline = time.monotonic() + 60
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_layer_taken_up_while_gc_looks(make_site, tiny_root) -> None:
     """The layer of a job that another configuration with the same images starts just when gc took it for a dead one's:
     neither is it removed, nor does gc's own configuration get a job of that name."""
@@ -116,7 +107,7 @@ def test_layer_taken_up_while_gc_looks(make_site, tiny_root) -> None:
     layer.mkdir()
     with subprocess.Popen([*delayed("flock", state, 2), *site.argv("gc")], stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as gc:
-        wait_for(state.exists)
+        wait_until(state.exists, 60)
         descriptor = os.open(layer, os.O_RDONLY)
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         output = gc.communicate(timeout=60)[0]
@@ -138,7 +129,7 @@ def test_new_layer_taken_for_dead(make_site, tiny_root, removed: bool) -> None:
     with subprocess.Popen([*delayed("flock", layer, 2), *site.argv("prepare", "--id", "new", IMAGE)],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True) as prepare:
-        wait_for(layer.exists)
+        wait_until(layer.exists, 60)
         descriptor = os.open(layer, os.O_RDONLY)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         time.sleep(2.5)
