@@ -9,7 +9,7 @@
 #include "cli/help.h"
 #include "config/config-file.h"
 #include "gitlab/exit-status.h"
-#include "playbook/playbook.h"
+#include "maintain/playbook.h"
 
 #define EXIT_USAGE 2
 

@@ -116,7 +116,7 @@ static ChildError child_failed(WireCause cause) {
         return (ChildError){ .cause = cause, .error = errno };
 }
 
-/* The kernel may kill a step before it kills what keeps the machine (job/supervise.c). Best effort. */
+/* The kernel may kill a step before it kills what keeps the machine (machine/supervise.c). Best effort. */
 static void take_equal_chances(void) {
         int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 

@@ -9,8 +9,8 @@
 #include "cli/image-common.h"
 #include "config/image-reference.h"
 #include "gitlab/exit-status.h"
-#include "image/cache.h"
 #include "image/generation.h"
+#include "maintain/image-cache.h"
 
 /* Whose fault is it that the image cannot be had? The job's, if it named it. */
 static int image_failure(const ImageChoice *choice, int error) {

@@ -8,9 +8,9 @@
 #include "base/string.h"
 #include "cli/command.h"
 #include "cli/make-common.h"
-#include "image/builder.h"
 #include "image/generation.h"
 #include "image/image.h"
+#include "source/builder.h"
 
 /* More than that, one after the other, are a circle. */
 #define BASES_MAX 32U

@@ -7,9 +7,9 @@
 #include "cli/command.h"
 #include "cli/image-common.h"
 #include "cli/table.h"
-#include "image/compare.h"
 #include "image/generation.h"
-#include "image/packages.h"
+#include "tree/compare.h"
+#include "tree/packages.h"
 
 /* old and new: the version of a package; mode, owner and size, or the target, of a file. */
 static const TableColumn columns[] = {

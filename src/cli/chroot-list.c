@@ -10,11 +10,12 @@
 #include "cli/image-common.h"
 #include "cli/table.h"
 #include "config/image-reference.h"
-#include "image/cache.h"
 #include "image/generation.h"
-#include "job/job.h"
+#include "machine/remove.h"
+#include "maintain/image-cache.h"
 #include "storage/storage.h"
-#include "storage/subvolume.h"
+#include "tree/size.h"
+#include "tree/subvolume.h"
 
 /* One row for each generation of each image. created: when the image was made from its source; updated: when this
  * generation was; jobs: how many run on it; storage: the driver that a job would use; type: what the image is, a
@@ -136,7 +137,7 @@ static const char *boot_mode(const Image *image, BootMode boot) {
 static const char *format_size(const List *list, const Image *image, char ret[static 24]) {
         uint64_t bytes;
 
-        int r = image_size(image, &bytes);
+        int r = tree_size(image->fd, &bytes);
         if (r < 0) {
                 log_warning_errno(r, "Cannot find out the size of image '%s': %m", image->path);
                 return NULL;

@@ -27,11 +27,11 @@
 #include "container/supervisor.h"
 #include "container/uid-range.h"
 #include "container/userns.h"
-#include "image/compare.h"
 #include "image/generation-collect.h"
 #include "image/publish.h"
 #include "storage/root-mount.h"
-#include "storage/skeleton.h"
+#include "tree/compare.h"
+#include "tree/skeleton.h"
 
 #define HOST_NAME_BYTES_MAX 63
 /* From our SIGTERM to SIGKILL */

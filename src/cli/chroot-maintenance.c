@@ -20,6 +20,7 @@
 #include "cli/table.h"
 #include "image/generation-collect.h"
 #include "image/image.h"
+#include "tree/size.h"
 
 #define JOBS_MAX 64
 
@@ -282,7 +283,7 @@ static void format_size(const Settings *settings, const char *name, char ret[sta
         uint64_t bytes;
 
         strcpy(ret, "-");
-        if (image_open(settings->root_dir, name, &image) >= 0 && image_size(image, &bytes) >= 0)
+        if (image_open(settings->root_dir, name, &image) >= 0 && tree_size(image->fd, &bytes) >= 0)
                 (void) format_bytes(bytes, ret);
 }
 

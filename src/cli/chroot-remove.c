@@ -4,10 +4,10 @@
 #include "cli/command.h"
 #include "cli/image-common.h"
 #include "config/image-reference.h"
-#include "image/cache.h"
-#include "image/definition.h"
+#include "definition/definition.h"
 #include "image/generation.h"
 #include "image/publish.h"
+#include "maintain/image-cache.h"
 
 static void explain_missing(const Settings *settings, const char *name) {
         _cleanup_free_ char *of = NULL;

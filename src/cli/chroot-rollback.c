@@ -5,7 +5,7 @@
 #include "base/string.h"
 #include "cli/command.h"
 #include "cli/image-common.h"
-#include "image/definition.h"
+#include "definition/definition.h"
 #include "image/generation.h"
 #include "image/publish.h"
 

@@ -7,7 +7,7 @@
 #include "base/string.h"
 #include "cli/command.h"
 #include "cli/image-common.h"
-#include "job/image-machine.h"
+#include "machine/image-machine.h"
 
 /* As shells have it. */
 #define STATUS_CANNOT_EXECUTE 126

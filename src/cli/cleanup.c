@@ -2,7 +2,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/job-common.h"
-#include "job/job.h"
+#include "machine/remove.h"
 
 int cmd_cleanup(const Invocation *invocation) {
         _cleanup_identity_ JobIdentity identity = { 0 };

@@ -17,7 +17,7 @@
 #include "container/userns.h"
 #include "image/generation.h"
 #include "image/image.h"
-#include "job/job.h"
+#include "machine/remove.h"
 #include "storage/storage.h"
 
 /* The directories of images and jobs, and whether the storage driver works there. */

@@ -6,7 +6,7 @@
 #include "base/string.h"
 #include "cli/doctor.h"
 #include "container/supervisor.h"
-#include "job/plan.h"
+#include "machine/plan.h"
 #include "storage/storage.h"
 
 /* Programs and libraries, where to get them by their names in Debian. */

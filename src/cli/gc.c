@@ -4,9 +4,9 @@
 #include "cli/command.h"
 #include "container/nspawn.h"
 #include "container/uid-range.h"
-#include "image/cache.h"
 #include "image/generation-collect.h"
-#include "job/job.h"
+#include "machine/remove.h"
+#include "maintain/image-cache.h"
 
 /* Prints what was found, or what was removed. */
 static void say(bool dry_run, const char *what, char *const *names) {

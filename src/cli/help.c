@@ -3,7 +3,7 @@
 
 #include "base/string.h"
 #include "config/config-file.h"
-#include "image/definition.h"
+#include "definition/definition.h"
 
 #define COLUMN 26 /* where explanations begin */
 

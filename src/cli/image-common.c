@@ -6,9 +6,9 @@
 #include "base/log.h"
 #include "base/string.h"
 #include "config/image-reference.h"
-#include "image/cache.h"
-#include "image/definition.h"
+#include "definition/definition.h"
 #include "image/generation.h"
+#include "maintain/image-cache.h"
 
 void log_available_images(const Settings *settings) {
         _cleanup_strv_ char **names = NULL;

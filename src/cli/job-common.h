@@ -3,7 +3,7 @@
 
 #include "cli/command.h"
 #include "job/identity.h"
-#include "job/state.h"
+#include "machine/state.h"
 
 /* What the commands of a job's stages share. They log what goes wrong. */
 

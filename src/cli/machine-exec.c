@@ -8,8 +8,8 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "container/channel.h"
-#include "job/step.h"
-#include "playbook/playbook.h"
+#include "machine/step.h"
+#include "maintain/playbook.h"
 
 /* What ansible's connection plugin takes for chroot(8): its first argument, the directory, stands for the machine that the
  * environment names. It is started for every task, and what it says ends up in the task's own messages. */

@@ -11,7 +11,7 @@
 #include "base/string.h"
 #include "cli/image-common.h"
 #include "cli/progress.h"
-#include "image/builder.h"
+#include "source/builder.h"
 
 int find_definition_logged(const Settings *settings, const char *name, Definition **ret) {
         _cleanup_free_ char *path = NULL, *shadowed = NULL;

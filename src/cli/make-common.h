@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "image/definition.h"
+#include "definition/definition.h"
 #include "maintain/make.h"
 
 /* What the commands that make images share. */

@@ -13,9 +13,9 @@
 #include "container/nspawn.h"
 #include "gitlab/exit-status.h"
 #include "image/generation.h"
-#include "job/explain.h"
-#include "job/job.h"
-#include "job/plan.h"
+#include "machine/explain.h"
+#include "machine/plan.h"
+#include "machine/remove.h"
 
 /* Whoever looks at the jobs, as `status` does, holds the lock of a directory for a moment. */
 #define DIRECTORY_TIMEOUT_USEC (2 * USEC_PER_SEC)

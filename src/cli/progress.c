@@ -8,7 +8,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/string.h"
-#include "image/builder.h"
+#include "source/builder.h"
 
 void progress_init(Progress *progress) {
         *progress = (Progress){ .terminal = isatty(STDERR_FILENO), .begin_usec = clock_now_usec() };

@@ -15,8 +15,8 @@
 #include "container/channel.h"
 #include "container/supervisor.h"
 #include "gitlab/exit-status.h"
-#include "job/out-of-memory.h"
-#include "job/step.h"
+#include "machine/out-of-memory.h"
+#include "machine/step.h"
 
 #define SCRIPT_MAX_BYTES (256 * 1024 * 1024)
 

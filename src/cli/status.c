@@ -8,7 +8,7 @@
 #include "cli/table.h"
 #include "container/cgroup.h"
 #include "container/supervisor.h"
-#include "job/job.h"
+#include "machine/remove.h"
 
 static const TableColumn columns[] = {
         { "id", COLUMN_TEXT },      { "image", COLUMN_TEXT }, { "since", COLUMN_TEXT },    { "boot", COLUMN_TEXT },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "job/supervise.h"
+#include "machine/supervise.h"
 
 #include <fcntl.h>
 #include <stdio.h>

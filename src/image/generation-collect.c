@@ -11,7 +11,7 @@
 #include "image/generation-json.h"
 #include "image/generation-store.h"
 #include "image/lock.h"
-#include "storage/subvolume.h"
+#include "tree/subvolume.h"
 
 typedef struct Candidate {
         uint64_t number, published_usec;

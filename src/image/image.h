@@ -39,7 +39,3 @@ const char *image_init(const Image *image);
 /* What setting `boot` comes to for this image: the path of image_init() when jobs boot it, NULL when they do not.
  * Returns 0, or -ENOEXEC for `boot: yes` and an image without systemd. */
 int image_boot(const Image *image, BootMode boot, const char **ret_init);
-
-/* Bytes on disk, each file counted once however many links it has; stays on the image's file system and on the
- * subvolumes nested in it. Files that disappear meanwhile do not matter. 0 or -errno. */
-int image_size(const Image *image, uint64_t *ret_bytes);

@@ -11,11 +11,11 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
-#include "image/copy-tree.h"
 #include "image/generation-settle.h"
 #include "image/generation.h"
 #include "image/lock.h"
-#include "storage/subvolume.h"
+#include "tree/copy-tree.h"
+#include "tree/subvolume.h"
 
 #define STAGING_DIRECTORY ".staging"
 #define WORK "work"

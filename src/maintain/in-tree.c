@@ -11,8 +11,8 @@
 #include "base/hash.h"
 #include "base/lines.h"
 #include "base/string.h"
-#include "job/image-machine.h"
-#include "playbook/playbook.h"
+#include "machine/image-machine.h"
+#include "maintain/playbook.h"
 
 #define DPKG_STATUS "var/lib/dpkg/status"
 #define DPKG_STATUS_BYTES_MAX ((size_t) 256 * 1024 * 1024)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "image/definition.h"
+#include "definition/definition.h"
 
 /* What runs in an image's tree before it is published, in machines of its own. */
 typedef struct InTree {

@@ -9,13 +9,13 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
-#include "image/finish.h"
 #include "image/generation-collect.h"
 #include "image/generation.h"
 #include "image/publish.h"
-#include "image/source.h"
 #include "image/staging.h"
 #include "maintain/in-tree.h"
+#include "source/source.h"
+#include "tree/finish.h"
 
 /* One image at work. */
 typedef struct Make {

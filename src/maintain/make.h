@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "image/definition.h"
+#include "definition/definition.h"
 
 /* Makes one image, or brings it up to date, as its definition says. All work is done on a tree out of sight, which then
  * becomes the image's next generation in one step: jobs that start meanwhile get the old tree or the new one, and after a

@@ -7,8 +7,8 @@
 #include "base/process.h"
 #include "base/string.h"
 #include "storage/root-mount.h"
-#include "storage/skeleton.h"
-#include "storage/subvolume.h"
+#include "tree/skeleton.h"
+#include "tree/subvolume.h"
 
 /* The job's root below the layer: always a subvolume, so that it goes in one step, however big it grew. */
 #define ROOT "root"

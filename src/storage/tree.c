@@ -2,7 +2,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "storage/root-mount.h"
-#include "storage/skeleton.h"
+#include "tree/skeleton.h"
 
 /* No layer at all: what is done to the root stays in the tree, which nobody else uses. */
 

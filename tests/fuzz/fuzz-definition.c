@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "definition/definition.h"
 #include "fuzz.h"
-#include "image/definition.h"
 
 /* The definition of an image. What is accepted must be whole: one source with what it needs, and settings that can be
  * put over the configuration's and shown. */

@@ -4,7 +4,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "fuzz.h"
-#include "job/state.h"
+#include "machine/state.h"
 
 static char path[64] = "/tmp/nspawn-runner-fuzz-XXXXXX";
 

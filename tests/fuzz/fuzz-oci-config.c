@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/string.h"
 #include "fuzz.h"
-#include "image/oci-config.h"
+#include "source/oci-config.h"
 
 /* The configuration of an image from a registry. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -8,8 +8,8 @@
 #include "base/fd.h"
 #include "base/string.h"
 #include "config/config-file.h"
-#include "job/image-machine.h"
-#include "playbook/playbook.h"
+#include "machine/image-machine.h"
+#include "maintain/playbook.h"
 
 /* nspawn-runner itself, main() and all, with one command more for the integration tests:
  *      image-work work CONFIG NAME TREE [PLAYBOOK...] [-- COMMAND...]

@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "base/string.h"
-#include "image/source.h"
+#include "source/source.h"
 
 /* fill-source TARGET WORK OLD-DIGEST KIND VALUE...: calls source_fill(), prints what came of it as JSON, and on stderr
  * what the programs print. An empty OLD-DIGEST stands for none. VALUE is the script of a command, the reference of an

@@ -2,7 +2,7 @@
 #include "unit.h"
 
 #include "base/string.h"
-#include "image/builder.h"
+#include "source/builder.h"
 
 static char *join(char *const *v) {
         char *text = strdup("");

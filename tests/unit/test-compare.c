@@ -5,7 +5,7 @@
 
 #include "base/fd.h"
 #include "base/string.h"
-#include "image/compare.h"
+#include "tree/compare.h"
 
 static void make_file(int dir_fd, const char *name, const char *content, mode_t mode, time_t time) {
         _cleanup_close_ int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

@@ -3,7 +3,7 @@
 
 #include "base/fd.h"
 #include "base/string.h"
-#include "job/console.h"
+#include "machine/console.h"
 
 #define TAIL_BYTES sizeof(((Console *) NULL)->tail)
 

@@ -11,7 +11,7 @@
 
 #include "base/fd.h"
 #include "base/string.h"
-#include "image/copy-tree.h"
+#include "tree/copy-tree.h"
 
 typedef struct Trees {
         int dir_fd, source_fd, target_fd;

@@ -3,7 +3,7 @@
 
 #include "base/fd.h"
 #include "base/string.h"
-#include "image/definition.h"
+#include "definition/definition.h"
 
 #define PLAY "- hosts: all\n  vars:\n"
 #define VAR "    nspawn_runner_"

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "tree/size.h"
 #include "unit.h"
 
 #include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/string.h"
-#include "image/finish.h"
 #include "image/image.h"
 #include "image/lock.h"
 #include "image/publish.h"
 #include "image/staging.h"
+#include "tree/finish.h"
 
 static int open_directory(void **state) {
         int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -180,7 +181,7 @@ static uint64_t size_of(const char *root_dir) {
         uint64_t bytes = 0;
 
         assert_int_equal(image_open(root_dir, "image", &image), 0);
-        assert_int_equal(image_size(image, &bytes), 0);
+        assert_int_equal(tree_size(image->fd, &bytes), 0);
         return bytes;
 }
 

@@ -6,7 +6,7 @@
 
 #include "base/fd.h"
 #include "base/string.h"
-#include "job/state.h"
+#include "machine/state.h"
 
 typedef enum Kind { STRING, LIST, BOOL, NUMBER, NETWORK } Kind;
 

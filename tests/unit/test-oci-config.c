@@ -2,8 +2,8 @@
 #include "unit.h"
 
 #include "base/string.h"
-#include "image/oci-config.h"
-#include "image/source.h"
+#include "source/oci-config.h"
+#include "source/source.h"
 
 static void test_parse(void **state) {
         static const struct {

@@ -5,7 +5,7 @@
 
 #include "base/fd.h"
 #include "base/string.h"
-#include "image/packages.h"
+#include "tree/packages.h"
 
 /* A list as "name=version name=version ". */
 static char *list_text(const PackageList *list) {

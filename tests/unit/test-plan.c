@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/string.h"
 #include "container/supervisor.h"
-#include "job/plan.h"
+#include "machine/plan.h"
 
 static void set(const char *name, const char *value) {
         assert_int_equal(value ? setenv(name, value, true) : unsetenv(name), 0);

@@ -5,7 +5,7 @@
 
 #include "base/fd.h"
 #include "base/string.h"
-#include "playbook/scan.h"
+#include "maintain/playbook-scan.h"
 
 static void test_facts(void **state) {
         static const struct {

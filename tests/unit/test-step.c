@@ -13,7 +13,7 @@
 #include "base/fd.h"
 #include "base/string.h"
 #include "descriptors.h"
-#include "job/step.h"
+#include "machine/step.h"
 
 /* step_run() in a process of its own, which gives it stdout, stderr and signals of its own, against an agent in another
  * one that may be a hostile one. The test itself reads the output. */

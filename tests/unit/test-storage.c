@@ -5,10 +5,10 @@
 
 #include "base/fd.h"
 #include "base/string.h"
-#include "storage/resolver.h"
-#include "storage/skeleton.h"
+#include "machine/resolver.h"
 #include "storage/storage.h"
-#include "storage/subvolume.h"
+#include "tree/skeleton.h"
+#include "tree/subvolume.h"
 
 static int open_directory(void **state) {
         int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "definition/definition.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+#include "config/image-name.h"
+#include "definition/definition-table.h"
+
+static const char *const suffixes[] = { ".yaml", ".yml" };
+
+void definition_free(Definition *definition) {
+        if (!definition)
+                return;
+        for (size_t i = 0; definition_row(i); i++)
+                if (definition_row(i)->info.type->clear)
+                        definition_row(i)->info.type->clear(definition_field(definition, definition_row(i)));
+        settings_done(&definition->settings);
+        free(definition->name);
+        free(definition->path);
+        free(definition);
+}
+
+int definition_find(const Settings *settings, const char *name, char **ret_path, char **ret_shadowed) {
+        const char *const directories[] = { settings->definitions_dir, settings->root_dir };
+        _cleanup_free_ char *found = NULL, *shadowed = NULL;
+
+        if (image_name_problem(name))
+                return -EINVAL;
+        for (size_t d = 0; d < ELEMENTSOF(directories); d++)
+                for (size_t s = 0; s < ELEMENTSOF(suffixes); s++) {
+                        _cleanup_free_ char *path = NULL;
+
+                        if ((found && !ret_shadowed) || shadowed)
+                                break;
+                        if (string_printf(&path, "%s/%s%s", directories[d], name, suffixes[s]) < 0)
+                                return -ENOMEM;
+                        /* A symlink to nowhere is there: who reads it says what is wrong with it. */
+                        if (!exists_at(AT_FDCWD, path))
+                                continue;
+                        *(found ? &shadowed : &found) = TAKE_PTR(path);
+                }
+        if (!found)
+                return -ENOENT;
+        *ret_path = TAKE_PTR(found);
+        if (ret_shadowed)
+                *ret_shadowed = TAKE_PTR(shadowed);
+        return 0;
+}
+
+int definition_load(const char *path, const char *name, Definition **ret, ConfigProblem *ret_problem) {
+        _cleanup_free_ char *data = NULL;
+        size_t size;
+
+        int r = config_data_read(path, &data, &size);
+        return r < 0 ? r : definition_parse(data, size, path, name, ret, ret_problem);
+}
+
+int definition_apply(const Definition *definition, Settings *settings) {
+        for (size_t i = 0; settings_info(i); i++) {
+                if (!definition->settings_given[i])
+                        continue;
+                int r = setting_copy(&definition->settings, settings, settings_info(i));
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* What @file, a name in a directory, defines: 0 with an image's name; -ENOENT for another file; -EINVAL for a
+ * definition whose name no image can have. */
+static int defined_name(const char *file, char **ret) {
+        for (size_t i = 0; i < ELEMENTSOF(suffixes); i++) {
+                const char *end = endswith(file, suffixes[i]);
+                if (!end || file[0] == '.')
+                        continue;
+                char *name = strndup(file, (size_t) (end - file));
+                if (!name)
+                        return -ENOMEM;
+                if (image_name_problem(name)) {
+                        free(name);
+                        return -EINVAL;
+                }
+                *ret = name;
+                return 0;
+        }
+        return -ENOENT;
+}
+
+static int list_directory(const char *directory, char ***names, char ***unusable) {
+        _cleanup_closedir_ DIR *dir = opendir(directory);
+
+        if (!dir)
+                return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+        for (;;) {
+                _cleanup_free_ char *name = NULL;
+
+                const struct dirent *entry = directory_next(dir);
+                if (!entry)
+                        return -errno;
+                int r = defined_name(entry->d_name, &name);
+                if (r >= 0)
+                        r = strv_extend(names, name);
+                else if (r == -EINVAL)
+                        r = strv_extendf(unusable, "%s/%s", directory, entry->d_name);
+                if (r == -ENOMEM)
+                        return r;
+        }
+}
+
+static int compare_names(const void *a, const void *b) {
+        return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* Sorts, and keeps one of those that are the same. */
+static void sort_names(char **names) {
+        size_t n = strv_length(names), kept = 0;
+
+        if (n == 0)
+                return;
+        qsort(names, n, sizeof(char *), compare_names);
+        for (size_t i = 0; i < n; i++) {
+                if (kept > 0 && streq(names[kept - 1], names[i]))
+                        free(names[i]);
+                else
+                        names[kept++] = names[i];
+        }
+        names[kept] = NULL;
+}
+
+int definition_list(const Settings *settings, char ***ret_names, char ***ret_unusable) {
+        _cleanup_strv_ char **names = NULL, **unusable = NULL;
+
+        int r = list_directory(settings->definitions_dir, &names, &unusable);
+        if (r >= 0 && !streq(settings->definitions_dir, settings->root_dir))
+                r = list_directory(settings->root_dir, &names, &unusable);
+        if (r < 0)
+                return r;
+        sort_names(names);
+        sort_names(unusable);
+        *ret_names = TAKE_PTR(names);
+        if (ret_unusable)
+                *ret_unusable = TAKE_PTR(unusable);
+        return 0;
+}

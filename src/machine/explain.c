@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "machine/explain.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/string.h"
+
+static char *_printf_(1, 2) sentence(const char *format, ...) {
+        char *text;
+        va_list ap;
+
+        va_start(ap, format);
+        int r = vasprintf(&text, format, ap);
+        va_end(ap);
+        return r < 0 ? NULL : text;
+}
+
+char *explain_plan(const Settings *settings, const char *image, int error, const char *unknown) {
+        if (unknown)
+                return sentence("system_call_filter: there is no system call or group '%s'", unknown);
+        switch (error) {
+        case -ENOEXEC:
+                return sentence("Image '%s' has no systemd to boot, and its definition or the configuration says "
+                                "'boot: yes'",
+                                image);
+        case -ENOSYS:
+                return sentence("There is no storage driver '%s'", settings->storage);
+        case -EPROTO:
+                return sentence(
+                        "nspawn-runner-agent is not installed: it belongs beside nspawn-runner, or in " LIBEXECDIR);
+        case -ENOENT:
+                return sentence("The seccomp filter cannot be made: libseccomp2 or systemd-analyze (package systemd) "
+                                "is missing");
+        default:
+                return sentence("Cannot plan the machine: %s", strerror(-error));
+        }
+}
+
+static char *explain_ready(const Settings *settings, const Machine *machine, int error) {
+        switch (error) {
+        case -EINTR:
+                return sentence("Cancelled while the machine was starting");
+        case -ETIMEDOUT:
+                return sentence("The machine did not get ready within %llu s (start_timeout)",
+                                (unsigned long long) (settings->start_timeout_usec / USEC_PER_SEC));
+        case -ECONNRESET:
+                return sentence("The machine of image '%s' ended while it was starting", machine->image);
+        default:
+                return sentence("The machine's agent cannot be talked to: %s", strerror(-error));
+        }
+}
+
+char *explain_start(const Settings *settings, const Machine *machine, const JobDirectory *directory, StartStep step,
+                    int error) {
+        switch (step) {
+        case START_STATE:
+                return sentence("Cannot write the job's state to '%s': %s", directory->path, strerror(-error));
+        case START_LAYER:
+                if (error == -ELIBACC)
+                        return sentence("Storage driver '%s' needs a library that is not installed: see 'nspawn-runner "
+                                        "doctor'",
+                                        machine->storage);
+                if (error == -ENOTTY && streq(machine->storage, "btrfs"))
+                        return sentence(
+                                "Cannot make the job's layer '%s': it is not on a btrfs, which 'storage: btrfs' "
+                                "needs",
+                                machine->layer);
+                return sentence("Cannot make the job's layer '%s' (storage %s): %s", machine->layer, machine->storage,
+                                strerror(-error));
+        case START_SUPERVISOR:
+                if (error == -EEXIST)
+                        return sentence("A job with id %s runs already, under another runtime_dir", machine->id);
+                return sentence("Cannot start the machine's supervisor (%s): %s", machine->supervisor,
+                                strerror(-error));
+        case START_READY:
+                break;
+        }
+        return explain_ready(settings, machine, error);
+}

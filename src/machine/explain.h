@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "machine/remove.h"
+
+/* What went wrong, as a sentence without a full stop for a person: to be freed, NULL when memory ran out. */
+
+/* Why plan_machine(), plan_seccomp() or plan_supervise_command() failed with @error (-errno). @unknown is what
+ * plan_seccomp() set, or NULL. */
+char *explain_plan(const Settings *settings, const char *image, int error, const char *unknown);
+
+/* Why job_start() failed with @error at @step. */
+char *explain_start(const Settings *settings, const Machine *machine, const JobDirectory *directory, StartStep step,
+                    int error);

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "image/image.h"
+#include "machine/state.h"
+#include "machine/step.h"
+
+/* A machine to work on an image in, rather than one of a job of GitLab's: to maintain it, to test it, to try it. It is
+ * a job all the same, so that `status` shows it and `gc` removes what is left of it; and it ends with the process that
+ * started it. */
+typedef struct ImageMachine {
+        const Settings *settings; /* the caller's */
+        Machine *machine;
+        JobDirectory directory;
+        struct TreeFiles *files; /* of a tree that is changed: what only the machine needs other than it is */
+} ImageMachine;
+
+typedef struct ImageMachineRequest {
+        const Settings *settings; /* the image's own over the configuration's; must outlive the machine */
+        /* The generation to try, which the caller holds until the machine has started: all that a job would get, with
+         * the image's own environment, user and directory for steps. NULL: @tree. */
+        const Image *image;
+
+        /* A tree that is to become image @name, at this absolute path. */
+        const char *name, *tree;
+        /* What is done changes the tree, which nobody else uses: its root is the tree itself, the network the host's,
+         * and nothing is bound into it. Otherwise it is what a job would get, and all changes go with it. */
+        bool in_place;
+        /* Of steps in @tree, as an OCI image has them; NULL: none. */
+        char *const *environment;
+        const char *user;
+        const char *working_dir;
+        int cancel_fd; /* the start is given up when this becomes readable; negative: never */
+} ImageMachineRequest;
+
+/* Starts the machine and waits until its agent answers. Returns 0, or -errno with nothing left and *ret_problem (to be
+ * freed; NULL when memory ran out) saying in a sentence what went wrong. */
+int image_machine_start(const ImageMachineRequest *request, ImageMachine **ret, char **ret_problem);
+
+/* Runs something in it with the machine's user, directory and environment where @request has none of its own:
+ * as step_run(). */
+int image_machine_run(const ImageMachine *machine, const StepRequest *request, StepOutcome *ret);
+
+/* What completes "the command ..." for an outcome that is not the command's own exit: to be freed, NULL when memory ran
+ * out. */
+char *image_machine_explain(const ImageMachine *machine, const StepOutcome *outcome);
+
+/* Ends the machine, with all that runs in it, removes what was its own, and frees @machine. With @in_place the tree is as
+ * what ran in it left it. 0 or -errno; NULL is fine. */
+int image_machine_stop(ImageMachine *machine);
+static inline void image_machine_stopp(ImageMachine **machine) {
+        (void) image_machine_stop(*machine);
+}
+#define _cleanup_image_machine_ _cleanup_(image_machine_stopp)

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/record.h"
+#include "machine/state.h"
+
+#define MACHINE_FILE "machine.json"
+#define MACHINE_MAX_BYTES (1024 * 1024)
+
+static const char *const networks[] = { [NETWORK_HOST] = "host", [NETWORK_NONE] = "none", NULL };
+
+#define FIELD(name, kind, is_required) \
+        { #name, kind, offsetof(Machine, name), is_required, .absent = UINT64_MAX, .choices = networks }
+
+static const RecordField fields[] = {
+        FIELD(id, RECORD_STRING, true),
+        FIELD(name, RECORD_STRING, true),
+        FIELD(directory, RECORD_STRING, true),
+        FIELD(layer, RECORD_STRING, true),
+        FIELD(image, RECORD_STRING, true),
+        FIELD(image_path, RECORD_STRING, true),
+        FIELD(agent_path, RECORD_STRING, true),
+        FIELD(storage, RECORD_STRING, true),
+        FIELD(supervisor, RECORD_STRING, true),
+        FIELD(uuid, RECORD_STRING, true),
+        FIELD(init, RECORD_STRING, false),
+        FIELD(shell, RECORD_STRING, false),
+        FIELD(environment, RECORD_LIST, false),
+        FIELD(user, RECORD_STRING, false),
+        FIELD(working_dir, RECORD_STRING, false),
+        FIELD(seccomp_filter, RECORD_STRING, false),
+        FIELD(generation, RECORD_NUMBER, false),
+        FIELD(bind, RECORD_LIST, false),
+        FIELD(bind_ro, RECORD_LIST, false),
+        FIELD(private_users, RECORD_BOOL, true),
+        FIELD(network, RECORD_CHOICE, true),
+        FIELD(tmpfs_size_bytes, RECORD_NUMBER, false),
+        FIELD(cpu_weight, RECORD_NUMBER, true),
+        FIELD(memory_high_bytes, RECORD_NUMBER, false),
+        FIELD(memory_max_bytes, RECORD_NUMBER, false),
+        FIELD(tasks_max, RECORD_NUMBER, false),
+        FIELD(kill_timeout_usec, RECORD_NUMBER, true),
+        FIELD(runtime_max_usec, RECORD_NUMBER, false),
+        FIELD(since_usec, RECORD_NUMBER, true),
+        FIELD(owner_pid, RECORD_NUMBER, false),
+        FIELD(owner_start, RECORD_NUMBER, false),
+        { 0 },
+};
+
+int machine_save(const Machine *machine, const JobDirectory *directory) {
+        _cleanup_free_ char *text = NULL;
+
+        int r = record_format(fields, machine, &text);
+        return r < 0 ? r : file_replace_at(directory->fd, MACHINE_FILE, text, strlen(text), 0600);
+}
+
+int machine_load(const JobDirectory *directory, Machine **ret) {
+        _cleanup_machine_ Machine *machine = calloc(1, sizeof(Machine));
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+
+        if (!machine)
+                return -ENOMEM;
+        int r = file_read_at(directory->fd, MACHINE_FILE, MACHINE_MAX_BYTES, &text, &size);
+        if (r >= 0)
+                r = record_parse(fields, text, size, machine);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(machine);
+        return 0;
+}

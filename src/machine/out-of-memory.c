@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "machine/out-of-memory.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/string.h"
+
+bool job_ran_out_of_memory(const CgroupSet *groups, const JobDirectory *directory) {
+        _cleanup_free_ char *said = job_file_read(directory, JOB_FILE_OOM_KILLS);
+        uint64_t kills, kills_said = 0;
+        char text[32];
+
+        if (cgroup_oom_kills(groups, &kills) < 0)
+                return false;
+        if (said)
+                (void) parse_uint64(said, &kills_said);
+        if (kills <= kills_said)
+                return false;
+        snprintf(text, sizeof(text), "%" PRIu64, kills);
+        (void) job_file_write(directory, JOB_FILE_OOM_KILLS, text);
+        return true;
+}

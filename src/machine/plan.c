@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "machine/plan.h"
+
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/string.h"
+#include "container/seccomp.h"
+#include "container/supervisor.h"
+#include "gitlab/environment.h"
+#include "image/generation.h"
+#include "storage/storage.h"
+
+/* GitLab Runner ends a job at its timeout, and then has 10 minutes to do so before it gives up
+ * (graceful_kill_timeout); what outlives that has no runner any more. */
+#define RUNTIME_MARGIN_SEC UINT64_C(1200)
+
+#define AGENT_NAME "nspawn-runner-agent"
+
+ImageChoice plan_choose_image(const Settings *settings, const JobIdentity *identity, const char *forced,
+                              const char *fallback) {
+        const char *of_job = identity->has_response ? identity->response.image : gitlab_claimed_image();
+
+        /* The response has `image:` as written, and GitLab Runner's CI_JOB_IMAGE has its variables expanded. A job may have
+         * forged that: no matter, both name an image that the job chose, for its own machine. */
+        if (of_job && strchr(of_job, '$') && gitlab_claimed_image())
+                of_job = gitlab_claimed_image();
+
+        if (forced)
+                return (ImageChoice){ forced, IMAGE_FORCED };
+        if (!isempty(of_job))
+                return (ImageChoice){ of_job, IMAGE_OF_JOB };
+        return (ImageChoice){ fallback ? fallback : settings->default_image, IMAGE_DEFAULT };
+}
+
+/* The registry is compared by itself: no '*' for a part of its name, or of that of an image of this host, may also stand
+ * for what follows in the name of a registry that the job chose. */
+static bool image_matches(const char *glob, const char *name) {
+        size_t glob_length = strcspn(glob, "/"), name_length = strcspn(name, "/");
+        char glob_registry[FILENAME_MAX], name_registry[FILENAME_MAX];
+
+        if (!glob[glob_length] != !name[name_length] || glob_length >= sizeof(glob_registry) ||
+            name_length >= sizeof(name_registry))
+                return false;
+        snprintf(glob_registry, sizeof(glob_registry), "%.*s", (int) glob_length, glob);
+        snprintf(name_registry, sizeof(name_registry), "%.*s", (int) name_length, name);
+        return fnmatch(glob_registry, name_registry, 0) == 0 && fnmatch(glob + glob_length, name + name_length, 0) == 0;
+}
+
+bool plan_image_allowed(const Settings *settings, const ImageChoice *choice) {
+        if (choice->source != IMAGE_OF_JOB || strv_length(settings->allowed_images) == 0)
+                return true;
+        for (char **glob = settings->allowed_images; *glob; glob++)
+                if (image_matches(*glob, choice->name))
+                        return true;
+        return false;
+}
+
+int plan_find_agent(char **ret) {
+        _cleanup_free_ char *self = NULL, *directory = NULL, *beside = NULL;
+
+        int r = own_executable(&self, &directory);
+        if (r >= 0)
+                r = string_printf(&beside, "%s/" AGENT_NAME, directory);
+        if (r < 0)
+                return r;
+        if (access(beside, X_OK) >= 0) {
+                *ret = TAKE_PTR(beside);
+                return 0;
+        }
+        if (access(LIBEXECDIR "/" AGENT_NAME, X_OK) < 0)
+                return -EPROTO;
+        return string_replace(ret, LIBEXECDIR "/" AGENT_NAME);
+}
+
+static int random_uuid(char **ret) {
+        uint8_t b[16];
+
+        if (getrandom(b, sizeof(b), 0) != sizeof(b))
+                return -EIO;
+        b[6] = (b[6] & 0x0f) | 0x40; /* version 4, variant 1: RFC 9562 */
+        b[8] = (b[8] & 0x3f) | 0x80;
+        return string_printf(ret, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+                             b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+}
+
+static int pick_storage(const Settings *settings, const StorageDriver **ret) {
+        _cleanup_close_ int root_fd = open(settings->root_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (root_fd < 0)
+                return -errno;
+        *ret = storage_pick(settings->storage, root_fd);
+        return *ret ? 0 : -ENOSYS;
+}
+
+static int copy_strings(const Settings *settings, const JobIdentity *identity, const JobDirectory *directory,
+                        const Image *image, const char *init, Machine *machine) {
+        if (string_replace(&machine->id, identity->id) < 0 ||
+            string_printf(&machine->name, MACHINE_NAME_PREFIX "%s", identity->id) < 0 ||
+            string_replace(&machine->directory, directory->path) < 0 ||
+            string_printf(&machine->layer, "%s/.layers/%s", settings->root_dir, identity->id) < 0 ||
+            string_replace(&machine->image, image->title) < 0 ||
+            string_replace(&machine->image_path, image->current_path) < 0 ||
+            string_replace(&machine->supervisor, supervisor_pick()->name) < 0 ||
+            string_replace(&machine->init, init) < 0 || string_replace(&machine->shell, settings->shell) < 0 ||
+            strv_copy(settings->bind, &machine->bind) < 0 || strv_copy(settings->bind_ro, &machine->bind_ro) < 0)
+                return -ENOMEM;
+        return 0;
+}
+
+/* What steps have from the image's own configuration, where it has one. */
+static int copy_configuration(const Image *image, Machine *machine) {
+        _cleanup_generation_ Generation *known = NULL;
+
+        int r = generation_load_of(image, &known);
+        if (r >= 0)
+                r = strv_copy(known->env, &machine->environment);
+        if (r >= 0)
+                r = string_replace(&machine->user, known->user);
+        if (r >= 0)
+                r = string_replace(&machine->working_dir, known->working_dir);
+        return r;
+}
+
+int plan_machine(const Settings *settings, const JobIdentity *identity, const JobDirectory *directory,
+                 const Image *image, Machine **ret) {
+        _cleanup_machine_ Machine *machine = calloc(1, sizeof(Machine));
+        const StorageDriver *storage = NULL;
+        const char *init = NULL;
+
+        if (!machine)
+                return -ENOMEM;
+        int r = image_boot(image, settings->boot, &init);
+        if (r >= 0)
+                r = pick_storage(settings, &storage);
+        if (r >= 0)
+                r = copy_strings(settings, identity, directory, image, init, machine);
+        if (r >= 0)
+                r = string_replace(&machine->storage, storage->name);
+        if (r >= 0)
+                r = plan_find_agent(&machine->agent_path);
+        if (r >= 0)
+                r = random_uuid(&machine->uuid);
+        if (r >= 0)
+                r = copy_configuration(image, machine);
+        if (r < 0)
+                return r;
+
+        uint64_t timeout_sec = identity->response.timeout_sec;
+        machine->generation = image->generation;
+        machine->private_users = settings->private_users;
+        machine->network = settings->network;
+        machine->tmpfs_size_bytes = memory_size_bytes(settings->tmpfs_size);
+        machine->cpu_weight = settings->cpu_weight;
+        machine->memory_high_bytes = memory_size_bytes(settings->memory_high);
+        machine->memory_max_bytes = memory_size_bytes(settings->memory_max);
+        machine->tasks_max = settings->tasks_max;
+        machine->kill_timeout_usec = settings->kill_timeout_usec;
+        machine->runtime_max_usec = timeout_sec > 0 && timeout_sec < UINT32_MAX ?
+                                            (timeout_sec + RUNTIME_MARGIN_SEC) * USEC_PER_SEC :
+                                            USEC_INFINITY;
+        machine->since_usec = clock_realtime_usec();
+        machine->owner_pid = machine->owner_start = UINT64_MAX;
+        *ret = TAKE_PTR(machine);
+        return 0;
+}
+
+int plan_seccomp(const Settings *settings, Machine *machine, const char **ret_unknown) {
+        _cleanup_free_ char *directory = NULL;
+
+        *ret_unknown = NULL;
+        if (!settings->seccomp)
+                return 0;
+        int r = string_printf(&directory, "%s/seccomp", settings->runtime_dir);
+        return r < 0 ? r :
+                       seccomp_filter_prepare(directory, settings->system_call_filter, &machine->seccomp_filter,
+                                              ret_unknown);
+}
+
+int plan_supervise_command(const Settings *settings, const char *id, char ***ret) {
+        _cleanup_strv_ char **argv = NULL;
+        _cleanup_free_ char *self = NULL, *directory = NULL;
+
+        int r = own_executable(&self, &directory);
+        if (r >= 0)
+                r = strv_extend(&argv, self);
+        if (r >= 0 && log_get_level() >= LOG_LEVEL_DEBUG)
+                r = strv_extend(&argv, "--debug");
+        if (r >= 0)
+                r = strv_extend(&argv, "supervise");
+        if (r >= 0)
+                r = strv_extendf(&argv, "%s/jobs/%s", settings->runtime_dir, id);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(argv);
+        return 0;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "config/settings.h"
+#include "image/image.h"
+#include "job/identity.h"
+#include "machine/state.h"
+
+/* Which image a job gets. */
+typedef enum ImageSource {
+        IMAGE_FORCED,  /* by the administrator: prepare's argument */
+        IMAGE_OF_JOB,  /* `image:` of the job */
+        IMAGE_DEFAULT, /* --default-image, or default_image of the configuration */
+} ImageSource;
+
+typedef struct ImageChoice {
+        const char *name; /* NULL: nobody names one; belongs to the identity, the settings, or the caller */
+        ImageSource source;
+} ImageChoice;
+
+/* @forced and @fallback are prepare's argument and option, or NULL. */
+ImageChoice plan_choose_image(const Settings *settings, const JobIdentity *identity, const char *forced,
+                              const char *fallback);
+
+/* May a job use image @name? What the administrator named is not asked about. */
+bool plan_image_allowed(const Settings *settings, const ImageChoice *choice);
+
+/* Adds the filter of system calls to the machine, if @settings want one; it is compiled by the first after the host's
+ * boot. 0; -EINVAL with *ret_unknown set to what system_call_filter names and does not exist; -ENOENT: libseccomp or
+ * systemd-analyze are missing; or -errno. */
+int plan_seccomp(const Settings *settings, Machine *machine, const char **ret_unknown);
+
+/* The path of the agent's binary: beside our own executable, as in the build tree, else where it is installed. 0; -EPROTO
+ * when it is at neither place; or -errno. */
+int plan_find_agent(char **ret);
+
+/* The command that carries the machine of job @id out: ourselves, with this call's directories. 0 or -errno. */
+int plan_supervise_command(const Settings *settings, const char *id, char ***ret);
+
+/* The machine of a job, complete but for the seccomp filter's path (NULL). 0, -errno, -ENOEXEC as of image_boot();
+ * -ENOSYS when `storage` names no driver; -EPROTO when the agent's binary is missing. */
+int plan_machine(const Settings *settings, const JobIdentity *identity, const JobDirectory *directory,
+                 const Image *image, Machine **ret);

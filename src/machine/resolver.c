@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "machine/resolver.h"
+
+#include <fcntl.h>
+#include <sys/fsuid.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+
+#define RESOLVER "/etc/resolv.conf"
+#define RESOLVER_BYTES_MAX (1 << 20)
+
+static int replace_resolver(int etc_fd, const char *data, size_t size) {
+        if (unlinkat(etc_fd, "resolv.conf", 0) < 0 && errno != ENOENT)
+                return -errno;
+        _cleanup_close_ int fd = openat(etc_fd, "resolv.conf", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                                        0644);
+        if (fd < 0)
+                return -errno;
+        if (fchmod(fd, 0644) < 0) /* whatever the umask is */
+                return -errno;
+        return fd_write_all(fd, data, size);
+}
+
+int resolver_copy(int root_fd, uid_t uid_base) {
+        _cleanup_free_ char *data = NULL;
+        size_t size;
+
+        /* The host's may well be a symlink. */
+        _cleanup_close_ int host_fd = open(RESOLVER, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        if (host_fd < 0)
+                return errno == ENOENT ? 0 : -errno;
+        int r = fd_read_all(host_fd, RESOLVER_BYTES_MAX, &data, &size);
+        if (r < 0)
+                return r;
+
+        _cleanup_close_ int etc_fd = open_in_root(root_fd, "etc", O_RDONLY | O_DIRECTORY);
+        if (etc_fd < 0)
+                return etc_fd == -ENOENT ? 0 : etc_fd;
+
+        /* As the job's root, who owns its /etc: the file is his, and the mapping has a user for him. */
+        (void) setfsgid(uid_base);
+        (void) setfsuid(uid_base);
+        r = replace_resolver(etc_fd, data, size);
+        (void) setfsuid(0);
+        (void) setfsgid(0);
+        return r;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "machine/state.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+#include "job/identity.h"
+
+#define FILE_MAX_BYTES (64 * 1024)
+#define FILE_POLL_USEC (2 * USEC_PER_MSEC)
+#define STALE_MAX 1000
+#define LOCK_POLL_USEC (2 * USEC_PER_MSEC)
+
+void job_directory_done(JobDirectory *directory) {
+        free(directory->path);
+        closep(&directory->fd);
+        *directory = JOB_DIRECTORY_NONE;
+}
+
+/* Opens `<base>/<name>`, making both when @create. */
+static int open_below(const char *base, const char *name, bool create, mode_t mode) {
+        _cleanup_free_ char *path = NULL;
+
+        if (create) {
+                int r = mkdir_parents(base, 0755);
+                if (r < 0)
+                        return r;
+        }
+        int r = string_printf(&path, "%s/%s", base, name);
+        if (r < 0)
+                return r;
+        return open_directory_at(AT_FDCWD, path, create, mode);
+}
+
+int job_directory_open(const char *runtime_dir, const char *id, bool create, JobDirectory *ret) {
+        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+
+        if (job_id_problem(id))
+                return -EINVAL;
+        int r = string_printf(&directory.path, "%s/jobs/%s", runtime_dir, id);
+        if (r < 0)
+                return r;
+        if (create) {
+                _cleanup_close_ int jobs_fd = open_below(runtime_dir, "jobs", true, 0700);
+                if (jobs_fd < 0)
+                        return jobs_fd;
+                directory.fd = open_directory_at(jobs_fd, id, true, 0700);
+        } else {
+                directory.fd = open_directory_at(AT_FDCWD, directory.path, false, 0);
+        }
+        if (directory.fd < 0)
+                return directory.fd;
+        *ret = directory;
+        directory = JOB_DIRECTORY_NONE;
+        return 0;
+}
+
+static int try_lock(const char *runtime_dir, const char *id, bool create, JobDirectory *ret) {
+        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+        struct stat st;
+
+        int r = job_directory_open(runtime_dir, id, create, &directory);
+        if (r == -ENOENT && create)
+                return -ESTALE; /* somebody took it for a dead job's between its making and its opening */
+        if (r < 0)
+                return r;
+        if (flock(directory.fd, LOCK_EX | LOCK_NB) < 0)
+                return errno == EWOULDBLOCK ? -EBUSY : -errno;
+        if (fstat(directory.fd, &st) < 0)
+                return -errno;
+        if (st.st_nlink == 0)
+                return -ESTALE; /* its last owner removed it after we opened it */
+        *ret = directory;
+        directory = JOB_DIRECTORY_NONE;
+        return 0;
+}
+
+int job_directory_lock(const char *runtime_dir, const char *id, bool create, uint64_t timeout_usec, JobDirectory *ret) {
+        uint64_t deadline = clock_deadline(timeout_usec);
+
+        for (unsigned stale = 0;;) {
+                int r = try_lock(runtime_dir, id, create, ret);
+                if (r == -ESTALE && stale++ < STALE_MAX)
+                        continue;
+                if (r != -EBUSY || clock_now_usec() >= deadline)
+                        return r;
+                clock_sleep_usec(LOCK_POLL_USEC);
+        }
+}
+
+bool job_directory_is_locked(const char *runtime_dir, const char *id) {
+        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+
+        return job_directory_open(runtime_dir, id, false, &directory) >= 0 &&
+               flock(directory.fd, LOCK_SH | LOCK_NB) < 0;
+}
+
+int job_directory_remove(const char *runtime_dir, const char *id) {
+        _cleanup_free_ char *path = NULL;
+
+        int r = string_printf(&path, "%s/jobs", runtime_dir);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int jobs_fd = open_directory_at(AT_FDCWD, path, false, 0);
+        if (jobs_fd < 0)
+                return jobs_fd == -ENOENT ? 0 : jobs_fd;
+        return remove_tree_at(jobs_fd, id);
+}
+
+/* Appends the directories in @fd (consumed) that are named like a job. */
+static int list_ids(int fd, char ***ids) {
+        _cleanup_closedir_ DIR *dir = fdopendir(fd);
+        struct dirent *entry;
+
+        if (!dir) {
+                int r = -errno;
+                close(fd);
+                return r;
+        }
+        while ((entry = readdir(dir)))
+                if (!job_id_problem(entry->d_name)) {
+                        int r = strv_extend(ids, entry->d_name);
+                        if (r < 0)
+                                return r;
+                }
+        return 0;
+}
+
+int job_directory_list(const char *runtime_dir, char ***ids) {
+        int fd = open_below(runtime_dir, "jobs", false, 0);
+
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : fd;
+        return list_ids(fd, ids);
+}
+
+int layer_open(const char *root_dir, const char *id, bool create) {
+        _cleanup_close_ int layers_fd = open_below(root_dir, ".layers", create, 0700);
+
+        return layers_fd < 0 ? layers_fd : open_directory_at(layers_fd, id, create, 0700);
+}
+
+int layers_list(const char *root_dir, char ***ids) {
+        int fd = open_below(root_dir, ".layers", false, 0700);
+
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : fd;
+        return list_ids(fd, ids);
+}
+
+char *job_file_read(const JobDirectory *directory, const char *name) {
+        char *text;
+
+        if (file_read_at(directory->fd, name, FILE_MAX_BYTES, &text, NULL) < 0)
+                return NULL;
+        if (text[0])
+                return text;
+        free(text);
+        return NULL;
+}
+
+void job_file_wait(const JobDirectory *directory, const char *name, uint64_t timeout_usec) {
+        uint64_t deadline = clock_deadline(timeout_usec);
+
+        while (faccessat(directory->fd, name, F_OK, 0) < 0 && clock_now_usec() < deadline)
+                clock_sleep_usec(FILE_POLL_USEC);
+}
+
+int job_file_write(const JobDirectory *directory, const char *name, const char *text) {
+        return file_replace_at(directory->fd, name, text, strlen(text), 0600);
+}

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "machine/step.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+
+/* How long after the agent should have killed a cancelled step we still wait for it to say so. */
+#define CANCEL_MARGIN_USEC (2 * USEC_PER_SEC)
+
+/* How often one output is copied before the other, the socket and the signals have their turn. */
+#define COPIES_MAX 64U
+
+/* One of the two outputs. */
+typedef struct Stream {
+        int source_fd; /* read end of a pipe of the container; negative: closed */
+        int target_fd;
+        bool splice;      /* does the target take splice()? */
+        bool deaf;        /* the target is closed: throw away */
+        bool blocked;     /* there is data, but the target takes none now */
+        size_t remaining; /* after the step ended: what it has left in the pipe */
+} Stream;
+
+/* The input: what was read and not yet taken waits here, so that a step that reads nothing keeps nobody from copying
+ * its output. */
+typedef struct Input {
+        int source_fd; /* ours; negative: at its end, or there is none */
+        int target_fd; /* write end of a pipe of the container; negative: not yet there, or closed */
+        char *buffer;
+        size_t offset, size;
+} Input;
+
+#define INPUT_BUFFER_BYTES (64 * 1024)
+
+typedef struct Run {
+        int socket_fd, signal_fd;
+        Stream streams[2];
+        Input input;
+        bool started, ended, cancelled;
+        uint64_t deadline; /* when cancelled */
+        uint64_t kill_timeout_usec;
+        StepOutcome outcome;
+} Run;
+
+static void run_done(Run *run) {
+        closep(&run->signal_fd);
+        for (size_t i = 0; i < 2; i++)
+                closep(&run->streams[i].source_fd);
+        closep(&run->input.target_fd);
+        free(run->input.buffer);
+}
+
+static void stream_close(Stream *stream) {
+        closep(&stream->source_fd);
+        stream->source_fd = -EBADF;
+        stream->blocked = false;
+}
+
+/* Copies with read() and write(), for targets that splice() does not take (O_APPEND files, some terminals). */
+static ssize_t copy_by_hand(Stream *stream, size_t size) {
+        char buffer[65536];
+        ssize_t n = read(stream->source_fd, buffer, MIN(size, sizeof(buffer)));
+
+        if (n < 0)
+                return -errno;
+        if (n > 0 && !stream->deaf && fd_write_all(stream->target_fd, buffer, (size_t) n) < 0)
+                stream->deaf = true;
+        return n;
+}
+
+static ssize_t copy_some(Stream *stream, size_t size) {
+        if (!stream->splice || stream->deaf)
+                return copy_by_hand(stream, size);
+
+        /* The flag: without it, Linux before 6.8 waits for data when the target is a file. */
+        ssize_t n = splice(stream->source_fd, NULL, stream->target_fd, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+        if (n >= 0 || (errno != EINVAL && errno != EPIPE))
+                return n < 0 ? -errno : n;
+        if (errno == EINVAL)
+                stream->splice = false;
+        else
+                stream->deaf = true;
+        return copy_by_hand(stream, size);
+}
+
+static bool has_data(int fd) {
+        struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+        return poll(&pollfd, 1, 0) > 0 && (pollfd.revents & POLLIN);
+}
+
+/* Copies what is in the pipe now, at most stream->remaining, as far as the target takes it. As long as there is no such
+ * limit, not for ever: who writes faster than we copy would keep us from all else. */
+static void stream_copy(Stream *stream) {
+        stream->blocked = false;
+        for (unsigned i = 0; stream->remaining > 0; i++) {
+                if (i >= COPIES_MAX && stream->remaining == SIZE_MAX)
+                        return;
+                ssize_t n = copy_some(stream, MIN(stream->remaining, (size_t) 1024 * 1024));
+
+                if (n > 0) {
+                        if (stream->remaining != SIZE_MAX)
+                                stream->remaining -= (size_t) n;
+                        continue;
+                }
+                if (n == -EINTR)
+                        continue;
+                if (n == -EAGAIN) {
+                        stream->blocked = has_data(stream->source_fd);
+                        if (!stream->blocked && stream->remaining != SIZE_MAX)
+                                stream_close(stream);
+                        return;
+                }
+                break; /* end of file, or an error that no retry mends */
+        }
+        stream_close(stream);
+}
+
+/* The step ended: what it wrote is in the pipe by now. What its background processes write from here on is not its
+ * output, and may never end. */
+static void stream_finish(Stream *stream) {
+        int available;
+
+        if (stream->source_fd < 0)
+                return;
+        stream->remaining = ioctl(stream->source_fd, FIONREAD, &available) < 0 ? 0 : (size_t) available;
+        stream_copy(stream);
+}
+
+/* The step takes no more, or there is no more: it reads to the end of the file. */
+static void input_close(Input *input) {
+        closep(&input->target_fd);
+        input->target_fd = -EBADF;
+        input->size = input->offset = 0;
+}
+
+static void input_write(Input *input) {
+        ssize_t n = write(input->target_fd, input->buffer + input->offset, input->size - input->offset);
+
+        if (n < 0) {
+                if (errno != EINTR && errno != EAGAIN)
+                        input_close(input);
+                return;
+        }
+        input->offset += (size_t) n;
+        if (input->offset == input->size)
+                input->offset = input->size = 0;
+}
+
+/* Goes on with what can be done without waiting, as poll() said. */
+static void input_copy(Input *input) {
+        if (input->size == 0) {
+                ssize_t n = read(input->source_fd, input->buffer, INPUT_BUFFER_BYTES);
+
+                if (n < 0 && (errno == EINTR || errno == EAGAIN))
+                        return;
+                if (n <= 0) {
+                        input_close(input);
+                        return;
+                }
+                input->size = (size_t) n;
+        }
+        input_write(input);
+}
+
+/* Opens a pipe once more, not to wait at it: whoever has a descriptor that was duplicated from another can make that
+ * one wait again. Returns the descriptor or -errno. */
+static int open_again(int fd, int flags) {
+        char path[64];
+        struct stat st;
+
+        /* A pipe cannot make us hang or do harm; anything else a hostile agent could pass might. */
+        if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
+                return -EBADMSG;
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        int again = open(path, flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+        return again < 0 ? -errno : again;
+}
+
+static int take_streams(Run *run, WireMessage *message) {
+        bool input = run->input.source_fd >= 0;
+
+        if (message->n_fds != (input ? 3 : 2))
+                return -EBADMSG;
+        for (size_t i = 0; i < 2; i++) {
+                int fd = open_again(message->fds[i], O_RDONLY);
+                if (fd < 0)
+                        return fd;
+                run->streams[i].source_fd = fd;
+        }
+        if (input) {
+                int fd = open_again(message->fds[2], O_WRONLY);
+                if (fd < 0 && fd != -ENXIO) /* that is: nobody reads it any more */
+                        return fd;
+                run->input.target_fd = fd;
+        }
+        run->started = true;
+        return 0;
+}
+
+static const StepResult failed_results[_WIRE_CAUSE_MAX] = {
+        [WIRE_CAUSE_AGENT] = STEP_FAILED,
+        [WIRE_CAUSE_SHELL] = STEP_NO_SHELL,
+        [WIRE_CAUSE_USER] = STEP_NO_USER,
+        [WIRE_CAUSE_DIRECTORY] = STEP_NO_DIRECTORY,
+};
+
+static int handle_message(Run *run, WireMessage *message) {
+        WireFailed failed;
+        int r;
+
+        switch (message->type) {
+        case WIRE_STARTED:
+                return run->started ? -EBADMSG : take_streams(run, message);
+        case WIRE_EXITED:
+                if (!run->started)
+                        return -EBADMSG;
+                r = wire_parse_exited(message, &run->outcome.exited);
+                if (r < 0)
+                        return r;
+                run->outcome.result = run->cancelled ? STEP_CANCELLED : STEP_EXITED;
+                run->ended = true;
+                return 0;
+        case WIRE_FAILED:
+                if (run->started)
+                        return -EBADMSG;
+                r = wire_parse_failed(message, &failed);
+                if (r < 0)
+                        return r;
+                run->outcome.result = failed_results[failed.cause];
+                run->outcome.error = failed.error;
+                run->ended = true;
+                return 0;
+        default:
+                return -EBADMSG;
+        }
+}
+
+static int receive(Run *run) {
+        WireMessage message;
+
+        int r = wire_receive(run->socket_fd, &message);
+        if (r == -EAGAIN)
+                return 0;
+        if (r <= 0) {
+                run->outcome.result = run->cancelled ? STEP_CANCELLED : STEP_MACHINE_GONE;
+                run->outcome.error = r < 0 ? -r : ECONNRESET;
+                run->ended = true;
+                return 0;
+        }
+        r = handle_message(run, &message);
+        wire_message_done(&message);
+        return r;
+}
+
+static void cancel(Run *run) {
+        struct signalfd_siginfo info;
+
+        if (read(run->signal_fd, &info, sizeof(info)) != sizeof(info) || run->cancelled)
+                return;
+        run->cancelled = true;
+        run->outcome.signal = (int) info.ssi_signo;
+        run->deadline = run->kill_timeout_usec < USEC_INFINITY - CANCEL_MARGIN_USEC ?
+                                clock_deadline(run->kill_timeout_usec + CANCEL_MARGIN_USEC) :
+                                USEC_INFINITY;
+        (void) wire_send(run->socket_fd, WIRE_KILL, NULL, 0, NULL, 0);
+}
+
+/* Waits for something and does it. 0 or -errno. */
+static int turn(Run *run) {
+        Input *input = &run->input;
+        struct pollfd pollfds[5] = {
+                [2] = { .fd = run->ended ? -EBADF : run->socket_fd, .events = POLLIN },
+                [3] = { .fd = run->signal_fd, .events = POLLIN },
+                [4] = input->size > 0 ? (struct pollfd){ .fd = input->target_fd, .events = POLLOUT } :
+                                        (struct pollfd){ .fd = input->target_fd < 0 ? -EBADF : input->source_fd,
+                                                         .events = POLLIN },
+        };
+        for (size_t i = 0; i < 2; i++) {
+                const Stream *stream = &run->streams[i];
+
+                pollfds[i] = stream->blocked ? (struct pollfd){ .fd = stream->target_fd, .events = POLLOUT } :
+                                               (struct pollfd){ .fd = stream->source_fd, .events = POLLIN };
+        }
+        int n = poll(pollfds, ELEMENTSOF(pollfds), clock_poll_timeout(run->deadline));
+
+        if (n < 0)
+                return errno == EINTR ? 0 : -errno;
+        if (n == 0) {
+                run->outcome.result = STEP_CANCELLED;
+                run->ended = true;
+                return 0;
+        }
+        if (pollfds[3].revents)
+                cancel(run);
+        for (size_t i = 0; i < 2; i++)
+                if (pollfds[i].revents)
+                        stream_copy(&run->streams[i]);
+        if (pollfds[4].revents)
+                input_copy(input);
+        return pollfds[2].revents ? receive(run) : 0;
+}
+
+/* Delivers the rest of the output, at the reader's pace; who cancels does not wait for it. */
+static int finish(Run *run) {
+        int r = 0;
+
+        input_close(&run->input);
+        for (size_t i = 0; i < 2; i++)
+                stream_finish(&run->streams[i]);
+        while (r >= 0 && !run->cancelled && (run->streams[0].source_fd >= 0 || run->streams[1].source_fd >= 0))
+                r = turn(run);
+        if (run->cancelled)
+                run->outcome.result = STEP_CANCELLED;
+        return r;
+}
+
+static int catch_signals(void) {
+        sigset_t mask;
+
+        sigemptyset(&mask);
+        sigaddset(&mask, SIGTERM);
+        sigaddset(&mask, SIGINT);
+        sigaddset(&mask, SIGHUP);
+        (void) signal(SIGPIPE, SIG_IGN);
+        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+                return -errno;
+        int fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+        return fd < 0 ? -errno : fd;
+}
+
+static Stream stream_to(int target_fd) {
+        return (Stream){ .source_fd = -EBADF, .target_fd = target_fd, .splice = true, .remaining = SIZE_MAX };
+}
+
+int step_run(int socket_fd, const StepRequest *request, StepOutcome *ret) {
+        WireExec exec = {
+                .argv = (char **) request->argv,
+                .environment = (char **) request->environment,
+                .user = request->user,
+                .directory = request->directory,
+                .directories = (char **) request->directories,
+                .wants_stdin = request->stdin_fd >= 0,
+                .kill_timeout_msec = (uint32_t) MIN(request->kill_timeout_usec / USEC_PER_MSEC, UINT32_MAX),
+        };
+        _cleanup_(run_done) Run run = {
+                .socket_fd = socket_fd,
+                .signal_fd = catch_signals(),
+                .streams = { stream_to(request->stdout_fd), stream_to(request->stderr_fd) },
+                .input = { .source_fd = request->stdin_fd, .target_fd = -EBADF },
+                .deadline = USEC_INFINITY,
+                .kill_timeout_usec = request->kill_timeout_usec,
+        };
+
+        if (run.signal_fd < 0)
+                return run.signal_fd;
+        if (exec.wants_stdin) {
+                run.input.buffer = malloc(INPUT_BUFFER_BYTES);
+                if (!run.input.buffer)
+                        return -ENOMEM;
+        }
+        int r = wire_send_exec(socket_fd, &exec, request->script_fd);
+        if (r == -EPIPE || r == -ECONNRESET) {
+                *ret = (StepOutcome){ .result = STEP_MACHINE_GONE, .error = -r };
+                return 0;
+        }
+        while (r >= 0 && !run.ended)
+                r = turn(&run);
+        if (r >= 0)
+                r = finish(&run);
+        if (r < 0)
+                return r;
+        *ret = run.outcome;
+        return 0;
+}

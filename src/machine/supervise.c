@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "machine/supervise.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/process.h"
+#include "base/string.h"
+#include "container/cgroup.h"
+#include "container/nspawn.h"
+#include "container/uid-range.h"
+#include "container/userns.h"
+#include "image/generation.h"
+#include "machine/console.h"
+#include "machine/out-of-memory.h"
+#include "machine/resolver.h"
+#include "storage/storage.h"
+
+/* A tenth of the memory that is short: enough for a systemd beside shells, and little enough for a job to have (its
+ * processes can go back to it). See proc_pid_oom_score_adj(5). */
+#define OOM_SCORE_ADJUST "-100"
+
+/* How old console.log may be while the container runs; at its end it is complete. */
+#define CONSOLE_SAVE_USEC (200 * USEC_PER_MSEC)
+
+/* After so long without an event the supervisor makes itself small. */
+#define REST_USEC (500 * USEC_PER_MSEC)
+
+#define FILTER_MAX_BYTES (64 * 1024)
+
+/* Everything that is to be given back when the machine ends. */
+typedef struct Supervision {
+        const Machine *machine;
+        const JobDirectory *directory;
+        int listen_fd, filter_fd, signal_fd, console_fd;
+        int layer_fd, image_fd;
+        int owner_fd; /* pidfd of the process that the machine is for; negative: none */
+        UidRange users;
+        CgroupSet groups; /* the job's, of which our own is one below */
+        char *root;
+        pid_t nspawn_pid;
+        int nspawn_status;
+        bool nspawn_ended;
+        const char *why; /* we end it */
+        Console console;
+} Supervision;
+
+static void supervision_done(Supervision *s) {
+        closep(&s->listen_fd);
+        closep(&s->filter_fd);
+        closep(&s->signal_fd);
+        closep(&s->console_fd);
+        closep(&s->layer_fd);
+        closep(&s->image_fd);
+        closep(&s->owner_fd);
+        uid_range_release(&s->users);
+        cgroup_set_done(&s->groups);
+        free(s->root);
+}
+
+/* The locks that say that the layer and a range of UIDs are in use. */
+static int take_locks(Supervision *s, const char **ret_what) {
+        *ret_what = "open the job's layer";
+        s->layer_fd = open_directory_at(AT_FDCWD, s->machine->layer, false, 0);
+        if (s->layer_fd < 0)
+                return s->layer_fd;
+        if (flock(s->layer_fd, LOCK_SH | LOCK_NB) < 0)
+                return -errno;
+
+        if (!s->machine->private_users)
+                return 0;
+        *ret_what = "find a free range of user IDs in /run/systemd/nspawn-uid";
+        return uid_range_acquire(s->machine->name, &s->users);
+}
+
+/* Whom the machine is for, as a descriptor that tells of his end. */
+static int find_owner(Supervision *s, const char **ret_what) {
+        uint64_t start;
+
+        if (s->machine->owner_pid > INT32_MAX)
+                return 0;
+        *ret_what = "find the command that the machine is for";
+        s->owner_fd = pidfd_open_cloexec((pid_t) s->machine->owner_pid);
+        if (s->owner_fd < 0)
+                return s->owner_fd;
+        /* With the descriptor in hand: whose it is cannot change any more. */
+        int r = process_start_time((pid_t) s->machine->owner_pid, &start);
+        return r < 0 ? r : start == s->machine->owner_start ? 0 : -ESRCH;
+}
+
+/* The job's root, in a mount namespace that ends with this process and those it starts. */
+static int mount_root(Supervision *s, const StorageDriver *driver, const char **ret_what) {
+        _cleanup_free_ char *work = NULL;
+        _cleanup_close_ int userns_fd = -EBADF;
+
+        *ret_what = "set up the job's directory";
+        if (string_printf(&s->root, "%s/root", s->machine->directory) < 0 ||
+            string_printf(&work, "%s/work", s->machine->directory) < 0)
+                return -ENOMEM;
+        if (mkdirat(s->directory->fd, "root", 0700) < 0 || mkdirat(s->directory->fd, "work", 0700) < 0)
+                return -errno;
+
+        *ret_what = "make a mount namespace";
+        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+                return -errno;
+        /* Not before: a descriptor from then would lead into the host's mounts, which cannot be cloned from here. Until
+         * now `prepare` holds the image. */
+        if (driver->needs_image) {
+                *ret_what = "open the image";
+                s->image_fd = generation_hold_tree(s->machine->image_path, s->machine->generation);
+                if (s->image_fd < 0)
+                        return s->image_fd;
+        }
+
+        if (s->machine->private_users) {
+                *ret_what = "make a user namespace";
+                userns_fd = userns_open(s->users.base, UID_RANGE);
+                if (userns_fd < 0)
+                        return userns_fd;
+        }
+        StorageMount request = {
+                .image_fd = s->image_fd,
+                .layer_fd = s->layer_fd,
+                .layer_path = s->machine->layer,
+                .work_dir = work,
+                .target = s->root,
+                .userns_fd = userns_fd,
+                .uid_base = s->users.base,
+                .tmpfs_size_bytes = s->machine->tmpfs_size_bytes,
+        };
+        *ret_what = "mount the job's root";
+        int r = driver->mount(&request);
+        if (r < 0 || s->machine->network == NETWORK_NONE)
+                return r;
+
+        *ret_what = "copy the host's resolv.conf";
+        _cleanup_close_ int root_fd = open_directory_at(AT_FDCWD, s->root, false, 0);
+        return root_fd < 0 ? root_fd : resolver_copy(root_fd, s->users.base);
+}
+
+/* The compiled filter, as a copy that nobody can change. */
+static int load_filter(Supervision *s, const char **ret_what) {
+        _cleanup_free_ char *filter = NULL;
+        size_t size;
+
+        if (!s->machine->seccomp_filter)
+                return 0;
+        *ret_what = "read the seccomp filter";
+        int r = file_read_at(AT_FDCWD, s->machine->seccomp_filter, FILTER_MAX_BYTES, &filter, &size);
+        if (r < 0)
+                return r;
+        s->filter_fd = memfd_new_sealed("seccomp-filter", filter, size);
+        return MIN(s->filter_fd, 0);
+}
+
+/* The kernel is to kill what a step started, and not us, nor systemd-nspawn and the container's first process, which
+ * inherit this: the machine would end. Best effort. */
+static void spare_from_oom(void) {
+        (void) file_write_string_at(AT_FDCWD, "/proc/self/oom_score_adj", OOM_SCORE_ADJUST);
+}
+
+/* In the child: becomes systemd-nspawn. Returns only with -errno. */
+static int become_nspawn(const Supervision *s, char **arguments, char **environment, int console_fd, pid_t parent) {
+        sigset_t none;
+
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+                return -errno;
+        if (getppid() != parent)
+                return -ESRCH;
+        /* Siblings in the tree: nspawn makes groups of its own in the one it is started in. */
+        int r = cgroup_enter_subgroup(&s->groups, "container");
+        if (r < 0)
+                return r;
+        r = strv_extendf(&environment, "LISTEN_PID=%d", (int) getpid());
+        if (r < 0)
+                return r;
+
+        /* What is at 3 and 4 may be what is to get there: first all of them above. */
+        int listen_fd = fcntl(s->listen_fd, F_DUPFD_CLOEXEC, 10);
+        int filter_fd = s->filter_fd < 0 ? -EBADF : fcntl(s->filter_fd, F_DUPFD_CLOEXEC, 10);
+        int output_fd = fcntl(console_fd, F_DUPFD_CLOEXEC, 10);
+        int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (listen_fd < 0 || output_fd < 0 || null_fd < 0 || (s->filter_fd >= 0 && filter_fd < 0))
+                return -errno;
+        if (dup2(null_fd, STDIN_FILENO) < 0 || dup2(output_fd, STDOUT_FILENO) < 0 ||
+            dup2(output_fd, STDERR_FILENO) < 0 || dup2(listen_fd, 3) < 0 || (filter_fd >= 0 && dup2(filter_fd, 4) < 0))
+                return -errno;
+
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        /* The search is for the administrator's program, not for what the runner's PATH may have first. */
+        setenv("PATH", NSPAWN_SEARCH_PATH, true);
+        execvpe(arguments[0], arguments, environment);
+        return -errno;
+}
+
+static int start_nspawn(Supervision *s, const char **ret_what) {
+        _cleanup_strv_ char **arguments = NULL, **environment = NULL;
+        int console[2];
+        pid_t parent = getpid();
+
+        *ret_what = "set up control groups";
+        int r = cgroup_of_process(0, &s->groups);
+        if (r >= 0)
+                r = cgroup_enter_subgroup(&s->groups, "supervise");
+        if (r < 0)
+                return r;
+        cgroup_delegate_controllers(&s->groups);
+
+        *ret_what = "start systemd-nspawn";
+        r = nspawn_arguments(s->machine, s->root, s->users.base, &arguments);
+        if (r >= 0)
+                r = nspawn_environment(s->machine, &environment);
+        if (r >= 0 && s->machine->supervisor && getenv("NOTIFY_SOCKET"))
+                r = strv_extendf(&environment, "NOTIFY_SOCKET=%s", getenv("NOTIFY_SOCKET"));
+        if (r < 0)
+                return r;
+        if (pipe2(console, O_CLOEXEC) < 0)
+                return -errno;
+        s->console_fd = console[0];
+
+        pid_t pid = fork();
+        if (pid == 0) {
+                r = become_nspawn(s, arguments, TAKE_PTR(environment), console[1], parent);
+                dprintf(console[1], "Cannot start systemd-nspawn: %s\n", strerror(-r));
+                _exit(127);
+        }
+        r = -errno;
+        close(console[1]);
+        if (pid < 0)
+                return r;
+        s->nspawn_pid = pid;
+        /* From now on a machine that ended is seen by everybody who talks to it. */
+        closep(&s->listen_fd);
+        s->listen_fd = -EBADF;
+        closep(&s->filter_fd);
+        s->filter_fd = -EBADF;
+        return fd_set_nonblock(s->console_fd, true);
+}
+
+/* Children of ours, also those that systemd-nspawn left when it was killed: we are their subreaper. */
+static void reap(Supervision *s) {
+        int status;
+        pid_t pid;
+
+        while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+                if (pid == s->nspawn_pid) {
+                        s->nspawn_ended = true;
+                        s->nspawn_status = status;
+                }
+}
+
+static void kill_children(void) {
+        _cleanup_free_ char *children = NULL;
+        char path[64], *state = NULL;
+
+        snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int) getpid());
+        if (file_read_at(AT_FDCWD, path, 64 * 1024, &children, NULL) < 0)
+                return;
+        for (char *pid = strtok_r(children, " \n", &state); pid; pid = strtok_r(NULL, " \n", &state))
+                (void) kill(atoi(pid), SIGKILL);
+}
+
+/* Waits until the container has ended or has to. */
+static int watch(Supervision *s) {
+        uint64_t deadline = clock_deadline(s->machine->runtime_max_usec), next_save = 0;
+        bool resting = false; /* there is nothing to do, as in most of a job's life */
+
+        while (!s->nspawn_ended && !s->why) {
+                struct pollfd pollfds[] = {
+                        { .fd = s->signal_fd, .events = POLLIN },
+                        { .fd = s->console_fd, .events = POLLIN },
+                        { .fd = s->owner_fd, .events = POLLIN },
+                };
+                uint64_t until = resting ? deadline : MIN(deadline, clock_deadline(REST_USEC));
+                int n = poll(pollfds, ELEMENTSOF(pollfds), clock_poll_timeout(until));
+
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+                if (n == 0 && until == deadline)
+                        s->why = "the job's time limit is over";
+                resting = n == 0;
+                if (resting) {
+                        /* What came right after the last time may be all that a machine says that does not start. */
+                        console_save(&s->console);
+                        process_release_pages();
+                }
+                if (n > 0 && pollfds[2].revents)
+                        s->why = "the command that it was for ended";
+                if (n > 0 && pollfds[1].revents) {
+                        if (console_read(&s->console, s->console_fd) <= 0) {
+                                closep(&s->console_fd);
+                                s->console_fd = -EBADF;
+                        }
+                        if (clock_now_usec() >= next_save) {
+                                console_save(&s->console);
+                                next_save = clock_deadline(CONSOLE_SAVE_USEC);
+                        }
+                }
+                if (n > 0 && pollfds[0].revents) {
+                        struct signalfd_siginfo info;
+
+                        while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info))
+                                if (info.ssi_signo != SIGCHLD)
+                                        s->why = "it was stopped from outside";
+                }
+                reap(s);
+        }
+        return 0;
+}
+
+/* Until there is no child left; each round may bring those that the last one's dead leave. */
+static void kill_and_wait(Supervision *s) {
+        siginfo_t info;
+
+        do {
+                reap(s);
+                kill_children();
+        } while (waitid(P_ALL, 0, &info, WEXITED | WNOWAIT) >= 0 || errno == EINTR);
+}
+
+/* Says why the machine ended. Returns what supervise() returns. */
+static int report_end(Supervision *s) {
+        char text[128];
+        int result = 0;
+
+        if (s->why)
+                snprintf(text, sizeof(text), "%s", s->why);
+        else if (s->nspawn_status != 0 && job_ran_out_of_memory(&s->groups, s->directory))
+                snprintf(text, sizeof(text), "%s", OUT_OF_MEMORY), result = 1;
+        else if (WIFSIGNALED(s->nspawn_status))
+                snprintf(text, sizeof(text), "systemd-nspawn was killed by %s",
+                         signal_name(WTERMSIG(s->nspawn_status))),
+                        result = 1;
+        else if (WEXITSTATUS(s->nspawn_status) != 0)
+                snprintf(text, sizeof(text), "systemd-nspawn ended with exit status %d", WEXITSTATUS(s->nspawn_status)),
+                        result = 1;
+        else
+                snprintf(text, sizeof(text), "the container ended by itself");
+        if (s->console_fd >= 0)
+                (void) console_read(&s->console, s->console_fd);
+        console_save(&s->console);
+        (void) job_file_write(s->directory, JOB_FILE_ENDED, text);
+        return result;
+}
+
+static int block_signals(Supervision *s) {
+        sigset_t mask;
+
+        sigemptyset(&mask);
+        sigaddset(&mask, SIGCHLD);
+        sigaddset(&mask, SIGTERM);
+        sigaddset(&mask, SIGINT);
+        sigaddset(&mask, SIGHUP);
+        if (sigprocmask(SIG_SETMASK, &mask, NULL) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+                return -errno;
+        s->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+        return s->signal_fd < 0 ? -errno : 0;
+}
+
+int supervise(const Machine *machine, const JobDirectory *directory, int listen_fd, const char **ret_what) {
+        bool journal = streq(machine->supervisor, "systemd");
+        _cleanup_(supervision_done) Supervision s = {
+                .machine = machine,
+                .directory = directory,
+                .listen_fd = listen_fd,
+                .filter_fd = -EBADF,
+                .signal_fd = -EBADF,
+                .console_fd = -EBADF,
+                .layer_fd = -EBADF,
+                .image_fd = -EBADF,
+                .owner_fd = -EBADF,
+                .users = UID_RANGE_NONE,
+                .console = { .directory = directory, .forward_fd = journal ? STDOUT_FILENO : -EBADF },
+        };
+
+        *ret_what = "find the storage driver";
+        const StorageDriver *driver = storage_of_machine(machine->storage);
+        if (!driver)
+                return -EINVAL;
+
+        spare_from_oom();
+        *ret_what = "set up signals";
+        int r = block_signals(&s);
+        if (r >= 0)
+                r = find_owner(&s, ret_what);
+        if (r >= 0)
+                r = take_locks(&s, ret_what);
+        if (r >= 0)
+                r = mount_root(&s, driver, ret_what);
+        if (r >= 0)
+                r = load_filter(&s, ret_what);
+        if (r >= 0)
+                r = start_nspawn(&s, ret_what);
+        if (r < 0)
+                return r;
+
+        r = watch(&s);
+        kill_and_wait(&s);
+        int result = report_end(&s);
+        *ret_what = "wait for the container";
+        return r < 0 ? r : result;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "machine/state.h"
+
+/* Carries out @machine: mounts its root in a mount namespace of this process, runs systemd-nspawn, and stays its parent
+ * until the container has ended, by itself, by SIGTERM to this process, or by its time limit. While this process lives it
+ * holds the locks on layer, image, and UID range; the kernel drops them, and the mounts, however it ends.
+ *
+ * @listen_fd, the agent's socket, is consumed: only the container keeps it. Why the machine ended is written to the
+ * job's directory. Returns 0 when the container ended in order, 1 when systemd-nspawn failed, or -errno with
+ * *ret_what (static) saying what could not be done. Nothing runs any more in any case. */
+int supervise(const Machine *machine, const JobDirectory *directory, int listen_fd, const char **ret_what);

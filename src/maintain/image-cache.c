@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "maintain/image-cache.h"
+#include "tree/size.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/string.h"
+#include "config/image-reference.h"
+#include "image/generation-collect.h"
+#include "image/generation.h"
+#include "image/lock.h"
+#include "image/publish.h"
+#include "image/staging.h"
+#include "source/source.h"
+#include "tree/finish.h"
+
+/* How often who waits for another's fetch looks whether it is over. */
+#define WAIT_MSEC 100
+
+int image_cache_root(const char *root_dir, char **ret) {
+        return string_printf(ret, "%s/" IMAGE_CACHE_DIRECTORY, root_dir);
+}
+
+/* One fetch. */
+typedef struct Fetch {
+        const ImageFetch *request;
+        char *root; /* of the cache */
+        char *name; /* of the image in it */
+        uint64_t begin_usec;
+        Image *image;      /* held; NULL: it is not here */
+        Generation *known; /* of it */
+        Staging staging;
+} Fetch;
+
+static void fetch_done(Fetch *fetch) {
+        staging_done(&fetch->staging);
+        generation_free(fetch->known);
+        image_free(fetch->image);
+        free(fetch->name);
+        free(fetch->root);
+}
+
+static int name_for_people(Image *image, const char *reference) {
+        return string_replace(&image->title, reference);
+}
+
+int image_cache_hold(const char *root_dir, const char *reference, Image **ret) {
+        _cleanup_free_ char *root = NULL, *name = image_reference_to_name(reference);
+        _cleanup_image_ Image *image = NULL;
+
+        int r = name ? image_cache_root(root_dir, &root) : -ENOMEM;
+        if (r >= 0)
+                r = generation_hold_reference(root, name, &image);
+        if (r >= 0)
+                r = name_for_people(image, reference);
+        if (r >= 0)
+                *ret = TAKE_PTR(image);
+        return r;
+}
+
+/* Takes hold of what is here. -ENOENT: nothing. */
+static int look(Fetch *fetch) {
+        image_free(TAKE_PTR(fetch->image));
+        generation_free(TAKE_PTR(fetch->known));
+        int r = generation_hold_reference(fetch->root, fetch->name, &fetch->image);
+        return r < 0 ? r : generation_load_of(fetch->image, &fetch->known);
+}
+
+/* Will what is here do? */
+static bool is_good(const Fetch *fetch) {
+        if (!fetch->image)
+                return false;
+        /* Somebody else asked the registry while we waited: it could have said nothing else to us. */
+        return fetch->request->settings->pull != PULL_ALWAYS || fetch->known->asked_usec >= fetch->begin_usec;
+}
+
+static void begin(const Fetch *fetch, const char *step) {
+        if (fetch->request->on_step)
+                fetch->request->on_step(fetch->request->userdata, step);
+}
+
+/* Takes the lock that only one has who fetches this image. */
+static int take_turn(Fetch *fetch) {
+        bool said = false;
+
+        for (;;) {
+                struct pollfd cancel = { .fd = fetch->request->cancel_fd, .events = POLLIN };
+
+                int r = staging_open_empty(fetch->root, fetch->name, &fetch->staging);
+                if (r != -EBUSY)
+                        return r;
+                if (!said)
+                        begin(fetch, "Another job fetches it: waiting for that");
+                said = true;
+                if (poll(&cancel, 1, WAIT_MSEC) > 0)
+                        return -ECANCELED;
+        }
+}
+
+/* The tree in the staging directory becomes the image. */
+static int publish_fetched(Fetch *fetch, const SourceResult *source, uint64_t asked_usec) {
+        Generation about = {
+                .asked_usec = asked_usec,
+                .keep = 1,
+                .source = source->description,
+                .digest = source->digest,
+                .env = source->env,
+                .working_dir = source->working_dir,
+                .user = source->user,
+        };
+
+        _cleanup_close_ int tree_fd = staging_tree(&fetch->staging);
+        if (tree_fd < 0)
+                return tree_fd;
+        int r = finish_tree(tree_fd);
+        if (r >= 0)
+                r = tree_size(tree_fd, &about.size_bytes);
+        return r < 0 ? r : publish(&fetch->staging, &about, NULL);
+}
+
+/* With our turn. */
+static int fetch_now(Fetch *fetch, char **ret_problem) {
+        const ImageFetch *request = fetch->request;
+        _cleanup_source_result_ SourceResult source = { 0 };
+        Definition definition = { .name = fetch->name, .source = SOURCE_OCI };
+        _cleanup_free_ char *oci = NULL, *step = NULL;
+
+        int r = string_printf(&oci, "docker://%s", request->reference);
+        if (r >= 0)
+                r = string_printf(&step, "Fetching image %s", request->reference);
+        if (r < 0)
+                return r;
+        definition.oci = oci;
+        _cleanup_close_ int work_fd = staging_work(&fetch->staging);
+        if (work_fd < 0)
+                return work_fd;
+        SourceRequest fill = {
+                .definition = &definition,
+                .target = fetch->staging.root_path,
+                .work = fetch->staging.work_path,
+                .old_digest = fetch->known ? fetch->known->digest : NULL,
+                .cancel_fd = request->cancel_fd,
+                .on_line = request->on_line,
+                .userdata = request->userdata,
+        };
+        begin(fetch, step);
+        uint64_t asked_usec = clock_realtime_usec();
+        r = source_fill(&fill, &source, ret_problem);
+        if (r != 0)
+                return r;
+        return source.unchanged ? 0 : publish_fetched(fetch, &source, asked_usec);
+}
+
+/* With our turn, unless somebody else's has made it superfluous. */
+static int fetch_or_not(Fetch *fetch, char **ret_problem) {
+        int r = look(fetch);
+
+        if (r < 0 && r != -ENOENT)
+                return r;
+        if (!is_good(fetch)) {
+                r = fetch_now(fetch, ret_problem);
+                if (r == 0)
+                        r = look(fetch);
+        } else
+                r = 0;
+        int q = staging_discard(&fetch->staging);
+        return r != 0 ? r : q;
+}
+
+static int note_use(const Fetch *fetch) {
+        _cleanup_free_ char *path = NULL;
+
+        int r = string_printf(&path, "%s/" GENERATIONS_DIRECTORY "/%s/%" PRIu64 ".json", fetch->root, fetch->name,
+                              fetch->image->generation);
+        if (r < 0)
+                return r;
+        return utimensat(AT_FDCWD, path, NULL, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+/* What has to be known of an image to choose which one goes. */
+typedef struct Cached {
+        char *name;
+        uint64_t size_bytes;
+        struct timespec used;
+} Cached;
+
+static void cached_free(Cached *cached, size_t n) {
+        for (size_t i = 0; cached && i < n; i++)
+                free(cached[i].name);
+        free(cached);
+}
+
+static int compare_use(const void *a, const void *b) {
+        const struct timespec *x = &((const Cached *) a)->used, *y = &((const Cached *) b)->used;
+
+        if (x->tv_sec != y->tv_sec)
+                return x->tv_sec < y->tv_sec ? -1 : 1;
+        return x->tv_nsec < y->tv_nsec ? -1 : x->tv_nsec > y->tv_nsec;
+}
+
+/* False: gone meanwhile. */
+static bool look_at(const char *root, const char *name, Cached *ret) {
+        _cleanup_generation_ Generation *known = NULL;
+        _cleanup_image_ Image *image = NULL;
+        _cleanup_free_ char *path = NULL;
+        struct stat st;
+
+        if (image_open(root, name, &image) < 0 || generation_load_of(image, &known) < 0 ||
+            string_printf(&path, "%s/" GENERATIONS_DIRECTORY "/%s/%" PRIu64 ".json", root, name, image->generation) <
+                    0 ||
+            stat(path, &st) < 0)
+                return false;
+        *ret = (Cached){ .name = strdup(name), .size_bytes = known->size_bytes, .used = st.st_mtim };
+        return ret->name;
+}
+
+/* What the old generations of an image take up, which stay as long as jobs use them. */
+static uint64_t size_of_old(const char *root, const char *name) {
+        _cleanup_free_ uint64_t *numbers = NULL;
+        uint64_t total_bytes = 0;
+        size_t n = 0;
+
+        if (generation_list_old(root, name, &numbers, &n) < 0)
+                return 0;
+        for (size_t i = 0; i < n; i++) {
+                _cleanup_generation_ Generation *known = NULL;
+
+                if (generation_load(root, name, numbers[i], &known) >= 0)
+                        total_bytes += known->size_bytes;
+        }
+        return total_bytes;
+}
+
+static bool is_used(const char *root, const char *name) {
+        _cleanup_image_ Image *image = NULL;
+
+        return image_open(root, name, &image) >= 0 && image_lock_exclusive(image->fd) < 0;
+}
+
+/* Best effort: what cannot go now goes after another fetch. */
+static void make_room(const char *root, uint64_t limit_bytes) {
+        _cleanup_strv_ char **names = NULL;
+        uint64_t total_bytes = 0;
+        size_t n = 0;
+
+        if (image_list(root, &names) < 0)
+                return;
+        Cached *cached = calloc(strv_length(names) + 1, sizeof(*cached));
+        for (char **name = names; cached && name && *name; name++)
+                if (look_at(root, *name, &cached[n]))
+                        total_bytes += cached[n++].size_bytes + size_of_old(root, *name);
+        if (cached)
+                qsort(cached, n, sizeof(*cached), compare_use);
+        for (size_t i = 0; i < n && total_bytes > limit_bytes; i++) {
+                unsigned in_use;
+
+                if (is_used(root, cached[i].name))
+                        continue;
+                int r = publish_remove(root, cached[i].name, &in_use);
+                /* Another job makes room at the same time. */
+                if (r >= 0 || r == -ENOENT)
+                        total_bytes -= cached[i].size_bytes;
+        }
+        cached_free(cached, n);
+        (void) generations_collect(root, false, NULL);
+}
+
+static int get(Fetch *fetch, char **ret_problem) {
+        const Settings *settings = fetch->request->settings;
+
+        int r = look(fetch);
+        if (r < 0 && r != -ENOENT)
+                return r;
+        if (settings->pull == PULL_NEVER || (settings->pull == PULL_IF_NOT_PRESENT && fetch->image))
+                return r;
+        if (mkdir(fetch->root, 0700) < 0 && errno != EEXIST)
+                return -errno;
+        r = take_turn(fetch);
+        if (r >= 0)
+                r = fetch_or_not(fetch, ret_problem);
+        if (r == 0)
+                make_room(fetch->root, settings->image_cache_size);
+        return r;
+}
+
+int image_cache_get(const ImageFetch *request, Image **ret, char **ret_problem) {
+        _cleanup_(fetch_done) Fetch fetch = {
+                .request = request,
+                .name = image_reference_to_name(request->reference),
+                .begin_usec = clock_realtime_usec(),
+                .staging = STAGING_NONE,
+        };
+
+        int r = fetch.name ? image_cache_root(request->settings->root_dir, &fetch.root) : -ENOMEM;
+        if (r >= 0)
+                r = get(&fetch, ret_problem);
+        if (r == 0)
+                r = note_use(&fetch);
+        if (r == 0)
+                r = name_for_people(fetch.image, request->reference);
+        if (r == 0)
+                *ret = TAKE_PTR(fetch.image);
+        return r;
+}

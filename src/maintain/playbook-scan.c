@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "maintain/playbook-scan.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <yaml.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+
+#define BYTES_MAX (16 << 20)
+
+/* The scalar of @key in mapping @node, or NULL. */
+static const char *scalar_of(yaml_document_t *document, const yaml_node_t *node, const char *key) {
+        for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
+                const yaml_node_t *name = yaml_document_get_node(document, pair->key);
+                const yaml_node_t *value = yaml_document_get_node(document, pair->value);
+
+                if (name && name->type == YAML_SCALAR_NODE && streq((const char *) name->data.scalar.value, key) &&
+                    value && value->type == YAML_SCALAR_NODE)
+                        return (const char *) value->data.scalar.value;
+        }
+        return NULL;
+}
+
+static bool is_no(const char *text) {
+        static const char *const words[] = { "no", "n", "false", "f", "off", "0" };
+
+        for (size_t i = 0; i < ELEMENTSOF(words); i++)
+                if (strcasecmp(text, words[i]) == 0)
+                        return true;
+        return false;
+}
+
+static bool play_gathers_facts(yaml_document_t *document, const yaml_node_t *play) {
+        const char *facts = scalar_of(document, play, "gather_facts"), *hosts = scalar_of(document, play, "hosts");
+
+        /* An imported playbook has its own first play, and the host has a python. */
+        if (!hosts || streq(hosts, "localhost") || streq(hosts, "127.0.0.1"))
+                return false;
+        return !facts || !is_no(facts);
+}
+
+static bool document_begins_with_facts(yaml_document_t *document) {
+        const yaml_node_t *root = yaml_document_get_root_node(document);
+
+        if (!root || root->type != YAML_SEQUENCE_NODE ||
+            root->data.sequence.items.start == root->data.sequence.items.top)
+                return false;
+        const yaml_node_t *play = yaml_document_get_node(document, *root->data.sequence.items.start);
+        return play && play->type == YAML_MAPPING_NODE && play_gathers_facts(document, play);
+}
+
+bool playbook_begins_with_facts(const char *path) {
+        _cleanup_free_ char *text = NULL;
+        yaml_document_t document;
+        yaml_parser_t parser;
+        bool result = false;
+        size_t size;
+
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        if (fd < 0 || fd_read_all(fd, BYTES_MAX, &text, &size) < 0 || !yaml_parser_initialize(&parser))
+                return false;
+        yaml_parser_set_input_string(&parser, (const unsigned char *) text, size);
+        if (yaml_parser_load(&parser, &document)) {
+                result = document_begins_with_facts(&document);
+                yaml_document_delete(&document);
+        }
+        yaml_parser_delete(&parser);
+        return result;
+}
+
+static bool is_python(const char *name) {
+        const char *version = startswith(name, "python");
+
+        return version && strspn(version, "0123456789.") == strlen(version);
+}
+
+bool tree_has_python(int tree_fd) {
+        static const char *const directories[] = { "usr/bin", "usr/local/bin", "bin" };
+
+        for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
+                int fd = open_in_root(tree_fd, directories[i], O_RDONLY | O_DIRECTORY);
+                _cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+                struct dirent *entry;
+
+                if (!dir)
+                        closep(&fd);
+                while (dir && (entry = readdir(dir)))
+                        if (is_python(entry->d_name))
+                                return true;
+        }
+        _cleanup_close_ int platform_fd = open_in_root(tree_fd, "usr/libexec/platform-python", O_PATH);
+        return platform_fd >= 0;
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "maintain/playbook.h"
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/process.h"
+#include "base/string.h"
+#include "maintain/playbook-scan.h"
+#include "source/builder.h"
+#include "source/sandbox.h"
+
+/* Below the machine's directory, so that it goes with the machine, however that ends. */
+#define WORK "ansible"
+#define INVENTORY "inventory.json"
+#define TREE "root"
+#define TEMPORARY "tmp"
+
+#define FATAL_BYTES_MAX 400
+
+/* One run of ansible. */
+typedef struct Run {
+        const Playbook *playbook;
+        PlaybookResult *result;
+        char *host; /* in the inventory */
+        char *work; /* directory */
+        int work_fd;
+        char *fatal;   /* the last line that says what failed, or NULL */
+        bool in_fatal; /* it goes on */
+        bool in_recap;
+        bool played;       /* something, in our host */
+        bool skipped_play; /* for want of hosts */
+        bool plugin_missing;
+} Run;
+
+static void run_done(Run *run) {
+        free(run->host);
+        free(run->work);
+        free(run->fatal);
+        closep(&run->work_fd);
+}
+
+void playbook_result_done(PlaybookResult *result) {
+        free(result->problem);
+        *result = (PlaybookResult){ 0 };
+}
+
+static int _printf_(3, 4) fail(PlaybookResult *result, int error, const char *format, ...) {
+        va_list ap;
+
+        free(result->problem);
+        va_start(ap, format);
+        if (vasprintf(&result->problem, format, ap) < 0)
+                result->problem = NULL;
+        va_end(ap);
+        return error;
+}
+
+/* Ansible has its own ideas about some characters in the names of hosts, ranges for instance. */
+static int host_name(const char *image, char **ret) {
+        int r = string_replace(ret, image);
+
+        for (char *p = *ret; r >= 0 && *p; p++) {
+                bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
+                             strchr("-_.+@", *p);
+                if (!plain)
+                        *p = '_';
+        }
+        return r;
+}
+
+static int write_inventory(const Run *run) {
+        _cleanup_free_ char *tree = NULL, *program = NULL;
+
+        if (string_printf(&tree, "%s/" TREE, run->work) < 0 ||
+            string_printf(&program, "%s/" PLAYBOOK_ENTRY_NAME, run->work) < 0)
+                return -ENOMEM;
+        json_auto_t *inventory = json_pack(
+                "{s:{s:{s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b}}}}", "all", "hosts", run->host,
+                "ansible_connection", "community.general.chroot", "ansible_host", tree, "ansible_chroot_exe", program,
+                "ansible_user", "root", "ansible_python_interpreter", "auto_silent",
+                /* The one that nearly every image has. With a shell, or users that nobody logs in as could do nothing. */
+                "ansible_become_method", "su", "ansible_become_flags", "-s /bin/sh",
+                /* A tmpfs of the machine's, in which every user may make a directory. */
+                "ansible_remote_tmp", "/dev/shm/ansible-${USER}", "ansible_pipelining", 1);
+        _cleanup_free_ char *text = inventory ? json_dumps(inventory, JSON_INDENT(2)) : NULL;
+        return text ? file_replace_at(run->work_fd, INVENTORY, text, strlen(text), 0600) : -ENOMEM;
+}
+
+static int prepare_work(Run *run) {
+        const Playbook *playbook = run->playbook;
+        const JobDirectory *directory = &playbook->machine->directory;
+        _cleanup_free_ char *self = NULL, *beside = NULL;
+
+        int r = host_name(playbook->name, &run->host);
+        if (r >= 0)
+                r = string_printf(&run->work, "%s/" WORK, directory->path);
+        if (r >= 0)
+                r = remove_tree_at(directory->fd, WORK);
+        if (r >= 0)
+                r = run->work_fd = open_directory_at(directory->fd, WORK, true, 0700);
+        if (r >= 0)
+                r = own_executable(&self, &beside);
+        if (r < 0)
+                return r;
+        /* The tree's path can hold what means something to ansible; this one cannot. */
+        if (symlinkat(playbook->tree, run->work_fd, TREE) < 0 ||
+            symlinkat(self, run->work_fd, PLAYBOOK_ENTRY_NAME) < 0 || mkdirat(run->work_fd, TEMPORARY, 0700) < 0)
+                return -errno;
+        return write_inventory(run);
+}
+
+static int make_environment(const Run *run, char ***ret) {
+        _cleanup_strv_ char **environment = NULL;
+        static const char *const fixed[] = {
+                /* Ours reads what ansible says. */
+                "ANSIBLE_STDOUT_CALLBACK=default",
+                "ANSIBLE_NOCOLOR=True",
+                "ANSIBLE_FORCE_COLOR=False",
+                "ANSIBLE_NOCOWS=True",
+                "ANSIBLE_INVENTORY_ENABLED=yaml",
+                "ANSIBLE_RETRY_FILES_ENABLED=False",
+                "PYTHONUNBUFFERED=1",
+        };
+
+        int r = builder_environment(&environment);
+        for (char **variable = environ; r >= 0 && *variable; variable++) {
+                bool ours = false;
+
+                for (size_t i = 0; i < ELEMENTSOF(fixed); i++)
+                        ours |= strncmp(*variable, fixed[i], strcspn(fixed[i], "=") + 1) == 0;
+                if (startswith(*variable, "ANSIBLE_") && !startswith(*variable, "ANSIBLE_LOCAL_TEMP=") && !ours)
+                        r = strv_extend(&environment, *variable);
+        }
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(fixed); i++)
+                r = strv_extend(&environment, fixed[i]);
+        if (r >= 0)
+                r = strv_extendf(&environment, "ANSIBLE_LOCAL_TEMP=%s/" TEMPORARY, run->work);
+        if (r >= 0)
+                r = strv_extendf(&environment, PLAYBOOK_ENTRY_VARIABLE "=%s", run->playbook->machine->directory.path);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(environment);
+        return 0;
+}
+
+static unsigned recap_number(const char *line, const char *key) {
+        const char *found = strstr(line, key);
+        return found ? (unsigned) strtoul(found + strlen(key), NULL, 10) : 0;
+}
+
+/* "NAME    : ok=3  changed=1  unreachable=0  failed=0  skipped=0 ..." */
+static void read_recap(Run *run, const char *line) {
+        const char *rest = startswith(line, run->host);
+
+        if (!rest || (*rest != ' ' && *rest != ':'))
+                return;
+        rest += strspn(rest, " ");
+        if (*rest != ':')
+                return;
+        run->played = true;
+        run->result->n_ok = recap_number(rest, " ok=");
+        run->result->n_changed = recap_number(rest, " changed=");
+        run->result->n_failed = recap_number(rest, " failed=") + recap_number(rest, " unreachable=");
+        run->result->changed = run->result->n_changed > 0;
+}
+
+/* What failed: a line, or, where ansible prints that at length, an object over several. */
+static void note_fatal(Run *run, const char *line) {
+        char *longer;
+
+        /* The last is how ansible-core 2.19 begins. */
+        if (startswith(line, "fatal: ") || startswith(line, "ERROR! ") || startswith(line, "[ERROR]: ")) {
+                free(run->fatal);
+                run->fatal = strndup(line, FATAL_BYTES_MAX);
+                run->in_fatal = endswith(line, "{");
+        } else if (run->in_fatal && run->fatal) {
+                run->in_fatal = !streq(line, "}");
+                line += strspn(line, " ");
+                if (strlen(run->fatal) + strlen(line) < FATAL_BYTES_MAX &&
+                    string_printf(&longer, "%s %s", run->fatal, line) >= 0) {
+                        free(run->fatal);
+                        run->fatal = longer;
+                }
+        }
+}
+
+static void on_line(void *userdata, const char *line) {
+        Run *run = userdata;
+
+        if (startswith(line, "PLAY RECAP "))
+                run->in_recap = true;
+        else if (run->in_recap)
+                read_recap(run, line);
+        note_fatal(run, line);
+        if (startswith(line, "skipping: no hosts matched"))
+                run->skipped_play = true;
+        if (strstr(line, "connection plugin 'community.general.chroot' was not found"))
+                run->plugin_missing = true;
+
+        if (run->playbook->on_line) {
+                run->playbook->on_line(run->playbook->userdata, line);
+        } else {
+                puts(line);
+                fflush(stdout);
+        }
+}
+
+static int run_ansible(Run *run) {
+        _cleanup_strv_ char **environment = NULL;
+        _cleanup_free_ char *inventory = NULL;
+
+        int r = make_environment(run, &environment);
+        if (r >= 0)
+                r = string_printf(&inventory, "%s/" INVENTORY, run->work);
+        if (r < 0)
+                return r;
+        char *argv[] = { (char *) "ansible-playbook", (char *) "--inventory", inventory, (char *) run->playbook->path,
+                         NULL };
+        Sandbox sandbox = {
+                .argv = argv,
+                .envp = environment,
+                .cancel_fd = run->playbook->cancel_fd,
+                .on_line = on_line,
+                .userdata = run,
+        };
+        return sandbox_run(&sandbox);
+}
+
+#define PYTHON_HINT                                                                                                   \
+        "it has no python, which ansible's modules need: install it when the image is made, or with a raw task in a " \
+        "first play with 'gather_facts: no'"
+
+static int report(Run *run, int r, bool has_python) {
+        PlaybookResult *result = run->result;
+
+        /* For ansible, a playbook for other hosts is one that did what it should. */
+        if (r == 0 && run->skipped_play && !run->played)
+                return fail(
+                        result, -EINVAL,
+                        "The playbook did nothing: the image is called '%s' in it, and no play's 'hosts:' names that. "
+                        "'hosts: all' fits each image",
+                        run->host);
+        if (r == 0)
+                return 0;
+        if (r == -ECANCELED)
+                return fail(result, r, "The playbook was cancelled");
+        if (r < 0)
+                return fail(result, r, "Cannot run ansible-playbook: %s", strerror(-r));
+        if (run->plugin_missing)
+                return fail(result, -ENOPKG,
+                            "ansible lacks the collection community.general: install the package ansible, not "
+                            "ansible-core alone");
+        return fail(result, r, "The playbook failed%s%s%s", run->fatal ? ": " : "", run->fatal ? run->fatal : "",
+                    has_python ? "" : "; the image may be why: " PYTHON_HINT);
+}
+
+int playbook_run(const Playbook *playbook, PlaybookResult *ret) {
+        _cleanup_(run_done) Run run = { .playbook = playbook, .result = ret, .work_fd = -EBADF };
+
+        *ret = (PlaybookResult){ 0 };
+        if (!program_exists("ansible-playbook"))
+                return fail(ret, -ENOPKG, "ansible-playbook is not installed: it is in package ansible");
+        if (access(playbook->path, R_OK) < 0)
+                return fail(ret, -errno, "Cannot read playbook '%s': %s", playbook->path, strerror(errno));
+        _cleanup_close_ int tree_fd = open_directory_at(AT_FDCWD, playbook->tree, false, 0);
+        if (tree_fd < 0)
+                return fail(ret, tree_fd, "Cannot open tree '%s': %s", playbook->tree, strerror(-tree_fd));
+        bool has_python = tree_has_python(tree_fd);
+        if (!has_python && playbook_begins_with_facts(playbook->path))
+                return fail(ret, -ENOEXEC, "The playbook of image '%s' cannot run: " PYTHON_HINT, playbook->name);
+
+        int r = prepare_work(&run);
+        if (r < 0)
+                return fail(ret, r, "Cannot set up '%s' for ansible: %s",
+                            run.work ? run.work : playbook->machine->directory.path, strerror(-r));
+        return report(&run, run_ansible(&run), has_python);
+}

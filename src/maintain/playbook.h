@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "machine/image-machine.h"
+
+/* Our program under this name is what ansible starts for each command, with the machine's job directory in the variable;
+ * it becomes the hidden command `machine-exec`. */
+#define PLAYBOOK_ENTRY_NAME "nspawn-runner-machine-exec"
+#define PLAYBOOK_ENTRY_VARIABLE "NSPAWN_RUNNER_MACHINE"
+
+/* A playbook, run on the host by Debian's ansible-playbook against a machine that is kept up for all of it. Every
+ * command of ansible's chroot connection becomes a step of the agent in that machine. */
+typedef struct Playbook {
+        const ImageMachine *machine; /* started with the image's tree in place */
+        const char *name;            /* of the image: the inventory's only host */
+        const char *tree;            /* absolute path of the image's tree */
+        const char *path;            /* the playbook's file */
+        int cancel_fd;               /* ansible is killed when this becomes readable; negative: never */
+        /* Each line that ansible prints, as it comes, without its end. NULL: to our stdout. */
+        void (*on_line)(void *userdata, const char *line);
+        void *userdata;
+} Playbook;
+
+typedef struct PlaybookResult {
+        bool changed;                       /* ansible changed something in the image */
+        unsigned n_ok, n_changed, n_failed; /* tasks, as in its recap; unreachable counts as failed */
+        char *problem;                      /* of a failure: a sentence, or NULL */
+} PlaybookResult;
+
+void playbook_result_done(PlaybookResult *result);
+#define _cleanup_playbook_result_ _cleanup_(playbook_result_done)
+
+/* Returns 0 when all went well; ansible-playbook's exit status (> 0) when the playbook failed, which it said why;
+ * -ENOPKG: ansible is not installed; -ENOEXEC: the image has no python, and the playbook begins with facts; -ECANCELED;
+ * or another -errno. Unless it is 0, @ret->problem says what is wrong. Nothing of ansible runs any more. */
+int playbook_run(const Playbook *playbook, PlaybookResult *ret);

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "source/oci-config.h"
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+
+#define BLOB_MAX_BYTES ((size_t) 4 * 1024 * 1024) /* what registries accept for manifests */
+
+/* Half of what fits into a message to the agent: the other half is for what a step brings itself. */
+#define ENV_MAX_STRINGS 128
+#define ENV_MAX_BYTES ((size_t) 32 * 1024)
+
+void oci_config_done(OciConfig *config) {
+        strv_free(config->env);
+        free(config->working_dir);
+        free(config->user);
+        *config = (OciConfig){ 0 };
+}
+
+static int parse_env(const json_t *array, char ***ret) {
+        _cleanup_strv_ char **env = NULL;
+        size_t bytes = 0;
+
+        for (size_t i = 0; i < json_array_size(array); i++) {
+                const char *item = json_string_value(json_array_get(array, i));
+                if (!item)
+                        return -EBADMSG;
+                /* A variable without a name cannot be set. */
+                if (*item == '=' || !strchr(item, '='))
+                        continue;
+                bytes += strlen(item) + 1;
+                if (bytes > ENV_MAX_BYTES || strv_length(env) >= ENV_MAX_STRINGS)
+                        return -E2BIG;
+                int r = strv_extend(&env, item);
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(env);
+        return 0;
+}
+
+static int parse_string(const json_t *json, char **ret) {
+        if (!json || json_is_null(json))
+                return 0;
+        if (!json_is_string(json))
+                return -EBADMSG;
+        return isempty(json_string_value(json)) ? 0 : string_replace(ret, json_string_value(json));
+}
+
+static int parse_working_dir(const json_t *json, char **ret) {
+        _cleanup_free_ char *directory = NULL;
+
+        int r = parse_string(json, &directory);
+        if (r < 0 || !directory)
+                return r;
+        if (*directory != '/')
+                return string_printf(ret, "/%s", directory);
+        *ret = TAKE_PTR(directory);
+        return 0;
+}
+
+int oci_config_parse(const char *data, size_t size, OciConfig *ret) {
+        _cleanup_oci_config_ OciConfig config = { 0 };
+        json_auto_t *root = json_loadb(data, size, 0, NULL);
+
+        if (!json_is_object(root))
+                return -EBADMSG;
+        const json_t *json = json_object_get(root, "config");
+        if (json && !json_is_null(json) && !json_is_object(json))
+                return -EBADMSG;
+        const json_t *env = json_object_get(json, "Env");
+        if (env && !json_is_null(env) && !json_is_array(env))
+                return -EBADMSG;
+
+        int r = parse_env(env, &config.env);
+        if (r >= 0)
+                r = parse_working_dir(json_object_get(json, "WorkingDir"), &config.working_dir);
+        if (r >= 0)
+                r = parse_string(json_object_get(json, "User"), &config.user);
+        if (r < 0)
+                return r;
+        *ret = config;
+        config = (OciConfig){ 0 };
+        return 0;
+}
+
+/* blobs/ALGORITHM/DIGITS of what @descriptor describes. */
+static int read_blob(int layout_fd, const json_t *descriptor, char **ret, size_t *ret_size) {
+        const char *digest = json_string_value(json_object_get(descriptor, "digest"));
+        _cleanup_free_ char *path = NULL;
+
+        size_t n = digest ? strspn(digest, "abcdefghijklmnopqrstuvwxyz0123456789") : 0;
+        if (n == 0 || digest[n] != ':' || strspn(digest + n + 1, "0123456789abcdef") != strlen(digest + n + 1))
+                return -EBADMSG;
+        int r = string_printf(&path, "blobs/%.*s/%s", (int) n, digest, digest + n + 1);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int fd = open_in_root(layout_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+        return fd < 0 ? fd : fd_read_all(fd, BLOB_MAX_BYTES, ret, ret_size);
+}
+
+int oci_layout_config(int layout_fd, OciConfig *ret) {
+        _cleanup_free_ char *index_text = NULL, *manifest_text = NULL, *config_text = NULL;
+        json_auto_t *index = NULL, *manifest = NULL;
+        size_t size;
+
+        int r = file_read_at(layout_fd, "index.json", BLOB_MAX_BYTES, &index_text, &size);
+        if (r < 0)
+                return r;
+        index = json_loadb(index_text, size, 0, NULL);
+        r = read_blob(layout_fd, json_array_get(json_object_get(index, "manifests"), 0), &manifest_text, &size);
+        if (r < 0)
+                return r;
+        manifest = json_loadb(manifest_text, size, 0, NULL);
+        r = read_blob(layout_fd, json_object_get(manifest, "config"), &config_text, &size);
+        return r < 0 ? r : oci_config_parse(config_text, size, ret);
+}

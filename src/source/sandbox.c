@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "source/sandbox.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/fd.h"
+#include "base/lines.h"
+#include "base/process.h"
+#include "source/confine.h"
+
+/* What a shell says for a program that it cannot start, or find. */
+#define EXIT_CANNOT_START 126
+#define EXIT_NOT_FOUND 127
+
+#define TICK_MSEC 1000
+
+static int exit_status(int status) {
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static bool reader_is_gone(int output_fd) {
+        struct pollfd pollfd = { .fd = output_fd };
+
+        return poll(&pollfd, 1, 0) > 0 && (pollfd.revents & POLLERR);
+}
+
+/* The file system as the program may see it: 0 or -errno. */
+static int prepare_mounts(const Sandbox *sandbox) {
+        if (sandbox->writable) {
+                int r = confine(sandbox->writable);
+                if (r < 0)
+                        return r;
+        } else if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
+                   mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+                /* "slave": what the host unmounts does not stay busy because of us. */
+                return -errno;
+        return sandbox->directory && chdir(sandbox->directory) < 0 ? -errno : 0;
+}
+
+/* The first process of the namespaces. Returns the exit status. */
+static int first_process(const Sandbox *sandbox, int output_fd) {
+        Spawn spawn = { .argv = sandbox->argv,
+                        .envp = sandbox->envp,
+                        .stdin_fd = -EBADF,
+                        .stdout_fd = output_fd,
+                        .stderr_fd = output_fd };
+        pid_t pid;
+
+        /* getppid() is always 0 here, so whether the parent died before the request is seen by its end of the pipe. */
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || reader_is_gone(output_fd))
+                return EXIT_CANNOT_START;
+
+        /* Signals of the terminal are the parent's alone. */
+        (void) setsid();
+        (void) umask(0022);
+
+        int r = prepare_mounts(sandbox);
+        if (r < 0) {
+                dprintf(output_fd, "Cannot make a mount namespace for %s: %s\n", sandbox->argv[0], strerror(-r));
+                return EXIT_CANNOT_START;
+        }
+
+        r = process_spawn(&spawn, &pid, NULL);
+        if (r < 0) {
+                dprintf(output_fd, "Cannot start %s: %s\n", sandbox->argv[0], strerror(-r));
+                return r == -ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_START;
+        }
+
+        for (;;) {
+                int status;
+                pid_t ended = waitpid(-1, &status, 0);
+
+                if (ended == pid)
+                        return exit_status(status);
+                if (ended < 0 && errno != EINTR)
+                        return EXIT_CANNOT_START;
+        }
+}
+
+/* Until end of file, which comes when the last process has ended. Returns 0, -ECANCELED, or -errno. */
+static int read_output(const Sandbox *sandbox, int fd) {
+        Lines lines = { .on_line = sandbox->on_line, .userdata = sandbox->userdata };
+
+        for (;;) {
+                struct pollfd pollfds[] = { { .fd = fd, .events = POLLIN },
+                                            { .fd = sandbox->cancel_fd, .events = POLLIN } };
+                char data[4096];
+
+                int n = poll(pollfds, ELEMENTSOF(pollfds), sandbox->on_tick ? TICK_MSEC : -1);
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+                if (pollfds[1].revents && n > 0)
+                        return -ECANCELED;
+                if (n > 0 && pollfds[0].revents) {
+                        ssize_t size = read(fd, data, sizeof(data));
+                        if (size < 0 && errno != EINTR)
+                                return -errno;
+                        if (size == 0)
+                                break;
+                        if (size > 0)
+                                lines_feed(&lines, data, (size_t) size);
+                }
+                if (sandbox->on_tick)
+                        sandbox->on_tick(sandbox->userdata);
+        }
+        lines_end(&lines);
+        return 0;
+}
+
+int sandbox_run(const Sandbox *sandbox) {
+        int fds[2], status;
+
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return -errno;
+
+        unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | (sandbox->offline ? CLONE_NEWNET : 0) | SIGCHLD;
+        pid_t pid = (pid_t) syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
+        if (pid == 0) {
+                close(fds[0]);
+                _exit(first_process(sandbox, fds[1]));
+        }
+        int r = pid < 0 ? -errno : 0;
+        close(fds[1]);
+        if (r >= 0) {
+                r = read_output(sandbox, fds[0]);
+                if (r < 0)
+                        (void) kill(pid, SIGKILL);
+                /* It is gone only when all others in its PID namespace are. */
+                int q = process_wait(pid, &status);
+                if (r >= 0)
+                        r = q < 0 ? q : exit_status(status);
+        }
+        close(fds[0]);
+        return r;
+}

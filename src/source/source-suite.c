@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <fcntl.h>
+
+#include "base/fd.h"
+#include "base/string.h"
+#include "source/builder.h"
+#include "source/source.h"
+#include "tree/finish.h"
+
+static int run_step(const SourceRequest *request, const BuildPlan *plan,
+                    int (*arguments)(const BuildPlan *, const char *, char ***)) {
+        _cleanup_strv_ char **argv = NULL;
+
+        int r = arguments(plan, request->target, &argv);
+        return r < 0 ? r : source_run(request, SOURCE_PROGRAM_FREE, argv, NULL, NULL);
+}
+
+int source_build(const SourceRequest *request, const BuildPlan *plan) {
+        int r = run_step(request, plan, plan->builder->arguments);
+        if (r != 0)
+                return r;
+
+        if (plan->mirror.keyring) {
+                _cleanup_close_ int tree_fd = open(request->target, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+                r = tree_fd < 0 ? -errno : finish_keyring(tree_fd, plan->mirror.keyring);
+                if (r < 0)
+                        return r;
+        }
+        return plan->builder->completion ? run_step(request, plan, plan->builder->completion) : 0;
+}
+
+static int fill(const SourceRequest *request, _unused_ SourceResult *result, char **ret_problem) {
+        const Definition *definition = request->definition;
+        _cleanup_build_plan_ BuildPlan plan = { 0 };
+        BuildRequest build = {
+                .suite = definition->suite,
+                .mirror = definition->mirror,
+                .keyring = definition->keyring,
+                .variant = definition->variant,
+                .components = definition->components,
+                .packages = definition->packages,
+        };
+
+        int r = build_plan_make(&build, &plan, ret_problem);
+        return r < 0 ? r : source_build(request, &plan);
+}
+
+static const char *subject(const Definition *definition) {
+        return definition->suite;
+}
+
+const Source source_suite = { .kind = SOURCE_SUITE, .name = "suite", .fill = fill, .subject = subject };

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/process.h"
+#include "base/string.h"
+#include "source/source.h"
+
+#define SHA256_DIGITS 64
+
+static bool is_url(const char *tarball) {
+        return startswith(tarball, "http://") || startswith(tarball, "https://");
+}
+
+static int download(const SourceRequest *request, const char *file, char **ret_problem) {
+        /* A transfer that stands still is given up. */
+        char *argv[] = {
+                (char *) "curl",
+                (char *) "--fail",
+                (char *) "--location",
+                (char *) "--silent",
+                (char *) "--show-error",
+                (char *) "--proto",
+                (char *) "=http,https",
+                (char *) "--retry",
+                (char *) "3",
+                (char *) "--connect-timeout",
+                (char *) "30",
+                (char *) "--speed-limit",
+                (char *) "1",
+                (char *) "--speed-time",
+                (char *) "60",
+                (char *) "--output",
+                (char *) file,
+                (char *) "--",
+                request->definition->tarball,
+                NULL,
+        };
+
+        if (!program_exists("curl"))
+                return source_problem(ret_problem,
+                                      "curl, which downloads tarballs, is missing: install the package curl.");
+        return source_run(request, SOURCE_PROGRAM_FETCH, argv, NULL, NULL);
+}
+
+static bool is_sha256_line(const char *line) {
+        return strspn(line, "0123456789abcdef") == SHA256_DIGITS && line[SHA256_DIGITS] == ' ';
+}
+
+static int file_sha256(const SourceRequest *request, const char *file, char **ret) {
+        /* Through stdin: it escapes some file names. */
+        char *argv[] = { (char *) "/bin/sh",   (char *) "-c", (char *) "exec sha256sum <\"$1\"",
+                         (char *) "sha256sum", (char *) file, NULL };
+        _cleanup_free_ char *line = NULL;
+
+        int r = source_run_for_line(request, SOURCE_PROGRAM_UNPACK, argv, NULL, is_sha256_line, &line);
+        if (r != 0)
+                return r;
+        line[SHA256_DIGITS] = 0;
+        *ret = TAKE_PTR(line);
+        return 0;
+}
+
+/* Finds out the digest of what is to be unpacked from @file. */
+static int check(const SourceRequest *request, const char *file, char **ret_digest, char **ret_problem) {
+        const char *wanted = request->definition->sha256;
+        _cleanup_free_ char *sha256 = NULL;
+
+        int r = file_sha256(request, file, &sha256);
+        if (r != 0)
+                return r;
+        if (wanted && !streq(wanted, sha256))
+                return source_problem(ret_problem, "%s has not the sha256 that the definition says, but %s.",
+                                      request->definition->tarball, sha256);
+        return string_printf(ret_digest, "sha256:%s", sha256);
+}
+
+static int unpack(const SourceRequest *request, const char *file) {
+        /* Attributes that mean something to the kernel or to this program ("trusted.") are not the archive's to set. */
+        char *argv[] = {
+                (char *) "tar",
+                (char *) "--extract",
+                (char *) "--file",
+                (char *) file,
+                (char *) "--force-local",
+                (char *) "--directory",
+                (char *) request->target,
+                (char *) "--numeric-owner",
+                (char *) "--same-owner",
+                (char *) "--preserve-permissions",
+                (char *) "--acls",
+                (char *) "--xattrs",
+                (char *) "--xattrs-include=user.*",
+                (char *) "--xattrs-include=security.capability",
+                (char *) "--warning=no-timestamp",
+                NULL,
+        };
+        return source_run(request, SOURCE_PROGRAM_UNPACK, argv, NULL, NULL);
+}
+
+static int fill(const SourceRequest *request, SourceResult *result, char **ret_problem) {
+        const Definition *definition = request->definition;
+        _cleanup_free_ char *downloaded = NULL;
+        const char *file = definition->tarball;
+
+        if (is_url(definition->tarball)) {
+                /* A URL comes with what it holds: there is no need to look. */
+                int r = string_printf(&result->digest, "sha256:%s", definition->sha256);
+                if (r < 0)
+                        return r;
+                if (streq_null(result->digest, request->old_digest)) {
+                        result->unchanged = true;
+                        return 0;
+                }
+                r = string_printf(&downloaded, "%s/tarball", request->work);
+                if (r == 0)
+                        r = download(request, downloaded, ret_problem);
+                if (r != 0)
+                        return r;
+                file = downloaded;
+        } else if (access(file, R_OK) < 0)
+                return source_problem(ret_problem, "The tarball %s cannot be read: %m.", file);
+
+        _cleanup_free_ char *digest = NULL;
+        int r = check(request, file, &digest, ret_problem);
+        if (r != 0)
+                return r;
+        free(result->digest);
+        result->digest = TAKE_PTR(digest);
+        result->unchanged = streq_null(result->digest, request->old_digest);
+        return result->unchanged ? 0 : unpack(request, file);
+}
+
+static const char *subject(const Definition *definition) {
+        return definition->tarball;
+}
+
+const Source source_tarball = { .kind = SOURCE_TARBALL, .name = "tarball", .fill = fill, .subject = subject };

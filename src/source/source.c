@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "source/source.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/string.h"
+#include "source/builder.h"
+#include "source/sandbox.h"
+
+static const Source *const sources[] = { &source_suite, &source_command, &source_tarball, &source_oci };
+
+/* What every root file system has. systemd-nspawn insists on usr/, and images without any distribution have none. */
+static const struct {
+        const char *name;
+        mode_t mode;
+} directories[] = { { "usr", 0755 }, { "etc", 0755 }, { "root", 0700 }, { "tmp", 01777 } };
+
+void source_result_done(SourceResult *result) {
+        free(result->description);
+        free(result->digest);
+        strv_free(result->env);
+        free(result->working_dir);
+        free(result->user);
+        *result = (SourceResult){ 0 };
+}
+
+int source_problem(char **ret_problem, const char *format, ...) {
+        va_list ap;
+
+        va_start(ap, format);
+        int r = vasprintf(ret_problem, format, ap);
+        va_end(ap);
+        if (r < 0) {
+                *ret_problem = NULL;
+                return -ENOMEM;
+        }
+        return -EINVAL;
+}
+
+static const Source *find_source(SourceKind kind) {
+        for (size_t i = 0; i < ELEMENTSOF(sources); i++)
+                if (sources[i]->kind == kind)
+                        return sources[i];
+        return NULL;
+}
+
+/* "https://user:secret@host/..." without the secret: descriptions are for everybody. */
+static int without_credentials(const char *subject, char **ret) {
+        const char *authority = strstr(subject, "://");
+
+        if (authority) {
+                authority += strlen("://");
+                size_t n = strcspn(authority, "/?#");
+                const char *at = memrchr(authority, '@', n);
+                if (at)
+                        return string_printf(ret, "%.*s%s", (int) (authority - subject), subject, at + 1);
+        }
+        return string_replace(ret, subject);
+}
+
+int source_describe(const Definition *definition, char **ret) {
+        _cleanup_free_ char *subject = NULL, *description = NULL;
+
+        if (definition->source == SOURCE_FROM)
+                return string_printf(ret, "from %s", definition->from);
+        const Source *source = find_source(definition->source);
+        if (!source)
+                return -EOPNOTSUPP;
+        int r = without_credentials(source->subject(definition), &subject);
+        if (r >= 0)
+                r = string_printf(&description, "%s %s", source->name, subject);
+        if (r < 0)
+                return r;
+        /* One line: it is shown in tables. */
+        description[strcspn(description, "\r\n")] = 0;
+        *ret = TAKE_PTR(description);
+        return 0;
+}
+
+static void hash_list(Hash *hash, char *const *list) {
+        uint64_t n = strv_length(list);
+
+        hash_update(hash, &n, sizeof(n));
+        for (char *const *text = list; text && *text; text++)
+                hash_string(hash, *text);
+}
+
+int source_recipe(const Definition *definition, char **ret) {
+        static const uint8_t key[16] = "recipe";
+        Hash hash;
+
+        hash_init(&hash, key);
+        if (definition->source == SOURCE_SUITE) {
+                hash_string(&hash, definition->suite);
+                hash_string(&hash, definition->mirror);
+                hash_string(&hash, definition->variant);
+                hash_string(&hash, definition->keyring);
+                hash_list(&hash, definition->components);
+                /* Packages that are added later are installed in the tree that is there. */
+        } else if (definition->source == SOURCE_COMMAND)
+                hash_list(&hash, definition->create_command);
+        else
+                return string_replace(ret, NULL);
+        return string_printf(ret, "recipe:%016llx", (unsigned long long) hash_finish(&hash));
+}
+
+static int add_environment(const SourceRequest *request, SourceTrust trust, char *const *more, char ***environment) {
+        int r = builder_environment(environment);
+
+        if (r >= 0 && trust != SOURCE_PROGRAM_FREE)
+                r = strv_extendf(environment, "TMPDIR=%s", request->work);
+        for (; r >= 0 && more && *more; more++)
+                r = strv_extend(environment, *more);
+        return r;
+}
+
+int source_run(const SourceRequest *request, SourceTrust trust, char *const *argv, char *const *environment,
+               const char *directory) {
+        char *const target_and_work[] = { (char *) request->target, (char *) request->work, NULL };
+        _cleanup_strv_ char **envp = NULL;
+
+        int r = add_environment(request, trust, environment, &envp);
+        if (r < 0)
+                return r;
+        Sandbox sandbox = {
+                .argv = argv,
+                .envp = envp,
+                .directory = directory,
+                .cancel_fd = request->cancel_fd,
+                .writable = trust == SOURCE_PROGRAM_UNPACK ? target_and_work :
+                            trust == SOURCE_PROGRAM_FETCH  ? target_and_work + 1 :
+                                                             NULL,
+                .offline = trust == SOURCE_PROGRAM_UNPACK,
+                .on_line = request->on_line,
+                .on_tick = request->on_tick,
+                .userdata = request->userdata,
+        };
+        return sandbox_run(&sandbox);
+}
+
+/* A line among others that the program prints. */
+typedef struct Search {
+        const SourceRequest *request;
+        bool (*matches)(const char *line);
+        char *found;
+} Search;
+
+static void search_line(void *userdata, const char *line) {
+        Search *search = userdata;
+
+        if (!search->found && search->matches(line))
+                search->found = strdup(line);
+        else if (search->request->on_line)
+                search->request->on_line(search->request->userdata, line);
+}
+
+static void search_tick(void *userdata) {
+        Search *search = userdata;
+
+        if (search->request->on_tick)
+                search->request->on_tick(search->request->userdata);
+}
+
+int source_run_for_line(const SourceRequest *request, SourceTrust trust, char *const *argv, char *const *environment,
+                        bool (*matches)(const char *line), char **ret) {
+        Search search = { .request = request, .matches = matches };
+        SourceRequest searching = *request;
+
+        searching.on_line = search_line;
+        searching.on_tick = search_tick;
+        searching.userdata = &search;
+        int r = source_run(&searching, trust, argv, environment, NULL);
+        if (r == 0 && !search.found)
+                r = -EBADMSG;
+        if (r != 0) {
+                free(search.found);
+                return r;
+        }
+        *ret = search.found;
+        return 0;
+}
+
+static int complete_tree(const char *target, const char *description, char **ret_problem) {
+        _cleanup_close_ int fd = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
+                return -errno;
+
+        _cleanup_close_ int bin_fd = open_in_root(fd, "bin", O_PATH | O_DIRECTORY);
+        _cleanup_close_ int usr_bin_fd = open_in_root(fd, "usr/bin", O_PATH | O_DIRECTORY);
+        if (bin_fd < 0 && usr_bin_fd < 0)
+                return source_problem(ret_problem,
+                                      "What %s made is no root file system: there is neither bin nor usr/bin in it.",
+                                      description);
+
+        for (size_t i = 0; i < ELEMENTSOF(directories); i++)
+                if (mkdirat(fd, directories[i].name, 0700) >= 0) {
+                        /* The mode of mkdirat() depends on the umask. */
+                        if (fchmodat(fd, directories[i].name, directories[i].mode, 0) < 0)
+                                return -errno;
+                } else if (errno != EEXIST)
+                        return -errno;
+        return 0;
+}
+
+int source_fill(const SourceRequest *request, SourceResult *ret, char **ret_problem) {
+        const Source *source = find_source(request->definition->source);
+        _cleanup_source_result_ SourceResult result = { 0 };
+
+        if (!source)
+                return -EOPNOTSUPP;
+        int r = source_describe(request->definition, &result.description);
+        if (r < 0)
+                return r;
+        r = source->fill(request, &result, ret_problem);
+        if (r == 0 && !result.unchanged)
+                r = complete_tree(request->target, result.description, ret_problem);
+        if (r == 0 && !result.digest)
+                r = source_recipe(request->definition, &result.digest);
+        if (r != 0)
+                return r;
+        *ret = result;
+        result = (SourceResult){ 0 };
+        return 0;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "definition/definition.h"
+#include "source/builder.h"
+
+/* Where the tree of a new image comes from: one const struct for each kind of source. */
+
+typedef struct SourceRequest {
+        const Definition *definition; /* of what it says, only the source counts */
+        const char *target;           /* empty directory that becomes the tree; absolute */
+        const char *work;             /* empty directory for what is only needed meanwhile, on the same file system;
+                               * absolute; what is left in it is the caller's to remove */
+        const char *old_digest;       /* of the tree that the image has now; NULL: fill in anyway */
+        int cancel_fd;                /* stops everything when readable; negative: never */
+
+        /* As in Sandbox; what the programs print. */
+        void (*on_line)(void *userdata, const char *line);
+        void (*on_tick)(void *userdata);
+        void *userdata;
+} SourceRequest;
+
+typedef struct SourceResult {
+        char *description; /* such as "suite bookworm" or "oci docker://registry.example/group/name:tag" */
+        char *digest;      /* "sha256:..." of what the source had, or that of source_recipe() */
+        char **env;        /* of an OCI image's configuration: NAME=VALUE; NULL: none */
+        char *working_dir; /* the same; NULL: none */
+        char *user;        /* USER[:GROUP], the same; NULL: none */
+        bool unchanged;    /* digest is old_digest: the target was left empty */
+} SourceResult;
+
+void source_result_done(SourceResult *result);
+#define _cleanup_source_result_ _cleanup_(source_result_done)
+
+typedef struct Source {
+        SourceKind kind;
+        const char *name; /* begins descriptions */
+
+        /* As source_fill(). */
+        int (*fill)(const SourceRequest *request, SourceResult *ret, char **ret_problem);
+        /* What the definition names, for the description. */
+        const char *(*subject)(const Definition *definition);
+} Source;
+
+/* Fills the target. Nothing is written outside of it and of the work directory whatever comes from outside: only a
+ * create_command, which is the administrator's own, may do that. Devices in it are just files. The tree has the
+ * directories that every root file system has; finish_tree() is the caller's to call.
+ * Returns
+ *      0
+ *      > 0             exit status of a program, which said why by on_line
+ *      -EINVAL         with *ret_problem (to be freed) saying in a sentence what is wrong or missing
+ *      -ECANCELED
+ *      another -errno
+ * On failure @ret is untouched, and target and work hold whatever was unpacked by then; nothing runs any more. For
+ * SOURCE_NONE and SOURCE_FROM, which is a copy of another image: -EOPNOTSUPP. */
+int source_fill(const SourceRequest *request, SourceResult *ret, char **ret_problem);
+
+/* Of SOURCE_SUITE, the work with a plan that the caller has made: as source_fill(), never -EINVAL. Of @request only target,
+ * cancel_fd and the callbacks count. */
+int source_build(const SourceRequest *request, const BuildPlan *plan);
+
+/* "suite bookworm", "oci docker://...": what goes into `SourceResult.description`; "from NAME" too. 0 or -errno. */
+int source_describe(const Definition *definition, char **ret);
+
+/* "recipe:...": stands for all that the definition says about a suite or a create_command, where nothing else tells
+ * whether the tree would be made as before; NULL for other sources. 0 or -errno. */
+int source_recipe(const Definition *definition, char **ret);
+
+extern const Source source_suite, source_command, source_tarball, source_oci;
+
+/* For the sources themselves. */
+
+/* What to fetch for @reference: for docker://NAME:TAG, NAME@DIGEST, where @digest (NULL: none) is what was found there.
+ * A digest in the reference itself goes before that and before its tag; other transports have none. 0 or -ENOMEM. */
+int oci_reference_pin(const char *reference, const char *digest, char **ret);
+
+/* *ret_problem gets the sentence: returns -EINVAL, or -ENOMEM with *ret_problem NULL. */
+int source_problem(char **ret_problem, const char *format, ...) _printf_(2, 3);
+
+/* What a source lets a program do. */
+typedef enum SourceTrust {
+        SOURCE_PROGRAM_FREE,   /* anything */
+        SOURCE_PROGRAM_FETCH,  /* writes to the work directory only */
+        SOURCE_PROGRAM_UNPACK, /* writes to target and work directory only, and has no network */
+} SourceTrust;
+
+/* Runs @argv with the builders' environment and @environment (NULL: nothing) added, in @directory (NULL: any): as
+ * sandbox_run(). */
+int source_run(const SourceRequest *request, SourceTrust trust, char *const *argv, char *const *environment,
+               const char *directory);
+
+/* The same for a program of whose output the first line that @matches is wanted: *ret, to be freed. All others go to
+ * on_line. -EBADMSG: it ended with 0 and without such a line. */
+int source_run_for_line(const SourceRequest *request, SourceTrust trust, char *const *argv, char *const *environment,
+                        bool (*matches)(const char *line), char **ret);

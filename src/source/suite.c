@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "source/suite.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "base/fd.h"
+#include "base/string.h"
+
+static const char *const debian_rolling[] = { "sid", "unstable", "experimental", NULL };
+static const char *const ubuntu_rolling[] = { NULL };
+
+static const Distribution distributions[] = {
+        {
+                .name = "debian",
+                .label = "Debian",
+                .components = "main",
+                .keyring = "/usr/share/keyrings/debian-archive-keyring.gpg",
+                .keyring_package = "debian-archive-keyring",
+                .archive = "debian",
+                .default_security = true,
+                .rolling = debian_rolling,
+        },
+        {
+                .name = "ubuntu",
+                .label = "Ubuntu",
+                .components = "main,universe",
+                .keyring = "/usr/share/keyrings/ubuntu-archive-keyring.gpg",
+                .keyring_package = "ubuntu-keyring",
+                .archive = "ubuntu",
+                .default_security = false,
+                .rolling = ubuntu_rolling,
+        },
+};
+
+enum { DEBIAN, UBUNTU };
+
+void host_system_done(HostSystem *host) {
+        free(host->id);
+        free(host->codename);
+        *host = (HostSystem){ 0 };
+}
+
+/* The value of @key in os-release's shell-like syntax; NULL when not there. Codenames need no escapes. */
+static char *os_release_value(const char *text, const char *key) {
+        size_t n = strlen(key);
+
+        for (const char *line = text; line; line = strchr(line, '\n')) {
+                line += *line == '\n';
+                if (strncmp(line, key, n) != 0 || line[n] != '=')
+                        continue;
+                const char *value = line + n + 1;
+                size_t length = strcspn(value, "\n");
+                if (length >= 2 && (*value == '"' || *value == '\'') && value[length - 1] == *value) {
+                        value++;
+                        length -= 2;
+                }
+                return length > 0 ? strndup(value, length) : NULL;
+        }
+        return NULL;
+}
+
+int host_system_parse(const char *text, HostSystem *ret) {
+        static const char *const codename_keys[] = { "UBUNTU_CODENAME", "DEBIAN_CODENAME", "VERSION_CODENAME" };
+        HostSystem host = { .id = os_release_value(text, "ID") };
+
+        for (size_t i = 0; i < ELEMENTSOF(codename_keys) && !host.codename; i++)
+                host.codename = os_release_value(text, codename_keys[i]);
+        *ret = host;
+        return 0;
+}
+
+int host_system_read(HostSystem *ret) {
+        static const char *const paths[] = { "/etc/os-release", "/usr/lib/os-release" };
+        int r = -ENOENT;
+
+        for (size_t i = 0; i < ELEMENTSOF(paths) && r == -ENOENT; i++) {
+                _cleanup_free_ char *text = NULL;
+                _cleanup_close_ int fd = open(paths[i], O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+                r = fd < 0 ? -errno : fd_read_all(fd, 65536, &text, NULL);
+                if (r >= 0)
+                        return host_system_parse(text, ret);
+        }
+        return r;
+}
+
+bool suite_name_valid(const char *suite) {
+        if (isempty(suite) || strlen(suite) > 64 || !strchr("abcdefghijklmnopqrstuvwxyz0123456789", *suite))
+                return false;
+        return strspn(suite, "abcdefghijklmnopqrstuvwxyz0123456789.+-") == strlen(suite);
+}
+
+/* Column "series" of a table of package distro-info-data. */
+static bool distro_info_has(const char *distribution, const char *suite) {
+        _cleanup_free_ char *path = NULL, *text = NULL;
+
+        if (string_printf(&path, "/usr/share/distro-info/%s.csv", distribution) < 0 ||
+            file_read_at(AT_FDCWD, path, 1 << 20, &text, NULL) < 0)
+                return false;
+
+        char *state;
+        for (char *line = strtok_r(text, "\n", &state); line; line = strtok_r(NULL, "\n", &state)) {
+                (void) strsep(&line, ",");
+                (void) strsep(&line, ",");
+                const char *series = strsep(&line, ",");
+                if (series && streq(series, suite))
+                        return true;
+        }
+        return false;
+}
+
+/* debootstrap has a link for each suite, to the script of the distribution. */
+static const Distribution *debootstrap_distribution(const char *suite) {
+        _cleanup_free_ char *path = NULL;
+        char target[64];
+
+        if (string_printf(&path, "/usr/share/debootstrap/scripts/%s", suite) < 0)
+                return NULL;
+        ssize_t n = readlink(path, target, sizeof(target) - 1);
+        if (n < 0)
+                return NULL;
+        target[n] = 0;
+        return streq(target, "sid") ? &distributions[DEBIAN] : streq(target, "gutsy") ? &distributions[UBUNTU] : NULL;
+}
+
+static const Distribution *known_distribution(const char *suite) {
+        static const char *const debian[] = { "sid",      "unstable", "testing", "stable", "oldstable", "experimental",
+                                              "bullseye", "bookworm", "trixie",  "forky",  "duke" };
+        static const char *const ubuntu[] = { "focal", "jammy", "noble", "plucky", "questing" };
+
+        for (size_t i = 0; i < ELEMENTSOF(debian); i++)
+                if (streq(debian[i], suite))
+                        return &distributions[DEBIAN];
+        for (size_t i = 0; i < ELEMENTSOF(ubuntu); i++)
+                if (streq(ubuntu[i], suite))
+                        return &distributions[UBUNTU];
+        return NULL;
+}
+
+const Distribution *suite_distribution(const char *suite, const HostSystem *host) {
+        if (!suite_name_valid(suite))
+                return NULL;
+
+        if (host->id && streq_null(host->codename, suite))
+                for (size_t i = 0; i < ELEMENTSOF(distributions); i++)
+                        if (streq(distributions[i].name, host->id))
+                                return &distributions[i];
+        for (size_t i = 0; i < ELEMENTSOF(distributions); i++)
+                if (distro_info_has(distributions[i].name, suite))
+                        return &distributions[i];
+
+        const Distribution *distribution = debootstrap_distribution(suite);
+        return distribution ? distribution : known_distribution(suite);
+}
+
+bool suite_is_rolling(const Distribution *distribution, const char *suite) {
+        for (const char *const *name = distribution->rolling; *name; name++)
+                if (streq(*name, suite))
+                        return true;
+        return false;
+}

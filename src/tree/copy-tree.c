@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "tree/copy-tree.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <linux/openat2.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+
+#define THREADS_MAX 8U
+/* The limit of every file system for values and for lists of names: xattr(7) */
+#define ATTRIBUTE_BYTES_MAX ((size_t) 65536)
+#define BUFFER_BYTES ((size_t) 256 * 1024)
+/* Between two looks whether to go on */
+#define CHUNK_BYTES ((size_t) 64 * 1024 * 1024)
+
+/* A directory that is there in the target and still empty. By its path, not by descriptors: there may be any number. */
+typedef struct Directory {
+        struct Directory *next;
+        char path[]; /* below the top; "" is the top */
+} Directory;
+
+/* A file with several links, by the first of its names that we came across. */
+typedef struct Link {
+        struct Link *next;
+        dev_t device;
+        ino_t inode;
+        char path[];
+} Link;
+
+typedef struct Copy {
+        int source_fd, target_fd, cancel_fd;
+        const char *const *skip_attributes;
+
+        pthread_mutex_t mutex;
+        pthread_cond_t changed;
+        Directory *todo; /* a stack: what is deep is done first, so it stays short */
+        unsigned busy;   /* threads that may add to it */
+        int result;      /* the first error */
+
+        pthread_mutex_t links_mutex;
+        Link **links; /* a hash table with chains */
+        size_t n_links, links_allocated;
+} Copy;
+
+/* What each thread has for itself. */
+typedef struct Worker {
+        Copy *copy;
+        bool no_clone;
+        char *buffer, *names, *value;
+} Worker;
+
+/* Opens @path, of any length, below @top_fd: no symlink on the way, nothing mounted (-EXDEV). */
+static int open_below(int top_fd, const char *path, int flags) {
+        struct open_how how = { .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV | RESOLVE_BENEATH };
+        char part[PATH_MAX];
+        int fd = top_fd;
+
+        if (!*path)
+                path = ".";
+        for (;;) {
+                size_t n = strlen(path);
+
+                if (n >= sizeof(part))
+                        for (n = sizeof(part) - 1; path[n] != '/';)
+                                n--; /* a name is much shorter */
+                memcpy(part, path, n);
+                part[n] = 0;
+                path += n;
+                how.flags = (uint64_t) (unsigned) ((*path ? O_PATH | O_DIRECTORY : flags) | O_CLOEXEC);
+                int next = (int) syscall(SYS_openat2, fd, part, &how, sizeof(how));
+                int r = next < 0 ? -errno : next;
+                if (fd != top_fd)
+                        close(fd);
+                if (r < 0 || !*path)
+                        return r;
+                fd = r;
+                path++;
+        }
+}
+
+/* Without a trace in the time of last access, which only an owner or root may ask for. */
+static int open_source(int dir_fd, const char *name, int flags) {
+        int fd = openat(dir_fd, name, flags | O_NOATIME | O_CLOEXEC);
+
+        if (fd < 0 && errno == EPERM)
+                fd = openat(dir_fd, name, flags | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+}
+
+static bool is_stopped(Copy *copy) {
+        struct pollfd pollfd = { .fd = copy->cancel_fd, .events = POLLIN };
+        bool cancelled = copy->cancel_fd >= 0 && poll(&pollfd, 1, 0) > 0;
+
+        pthread_mutex_lock(&copy->mutex);
+        if (cancelled && copy->result == 0)
+                copy->result = -ECANCELED;
+        bool stopped = copy->result < 0;
+        pthread_mutex_unlock(&copy->mutex);
+        return stopped;
+}
+
+/* Attributes */
+
+static bool is_skipped(const Worker *worker, const char *name, bool top) {
+        for (const char *const *skip = top ? worker->copy->skip_attributes : NULL; skip && *skip; skip++)
+                if (streq(*skip, name))
+                        return true;
+        return false;
+}
+
+/* The two paths are below /proc/self/fd, so that no symlink and no limit of paths counts, and are not followed at their
+ * end; of an open file they lead to the file itself, and then they are (@follow). */
+static int copy_attributes(const Worker *worker, const char *source, const char *target, bool follow, bool top) {
+        ssize_t n = follow ? listxattr(source, worker->names, ATTRIBUTE_BYTES_MAX) :
+                             llistxattr(source, worker->names, ATTRIBUTE_BYTES_MAX);
+
+        if (n < 0)
+                return errno == EOPNOTSUPP ? 0 : -errno;
+        for (const char *name = worker->names; name < worker->names + n; name += strlen(name) + 1) {
+                if (is_skipped(worker, name, top))
+                        continue;
+                ssize_t size = follow ? getxattr(source, name, worker->value, ATTRIBUTE_BYTES_MAX) :
+                                        lgetxattr(source, name, worker->value, ATTRIBUTE_BYTES_MAX);
+                if (size < 0)
+                        return -errno;
+                if ((follow ? setxattr(target, name, worker->value, (size_t) size, 0) :
+                              lsetxattr(target, name, worker->value, (size_t) size, 0)) >= 0)
+                        continue;
+                /* A label is shown, and cannot be set, where there is no policy. */
+                if (errno != EOPNOTSUPP || !streq(name, "security.selinux"))
+                        return -errno;
+        }
+        return 0;
+}
+
+/* Everything about a file but its content, in the order in which nothing undoes what was done before: a new owner takes
+ * capabilities and the set-user-ID bit away. */
+static int finish_file(const Worker *worker, int source_fd, int target_fd, const struct stat *st, bool top) {
+        char source[64], target[64];
+
+        if (fchown(target_fd, st->st_uid, st->st_gid) < 0)
+                return -errno;
+        snprintf(source, sizeof(source), "/proc/self/fd/%d", source_fd);
+        snprintf(target, sizeof(target), "/proc/self/fd/%d", target_fd);
+        int r = copy_attributes(worker, source, target, true, top);
+        if (r < 0)
+                return r;
+        if (fchmod(target_fd, st->st_mode & 07777) < 0 ||
+            futimens(target_fd, (struct timespec[2]){ st->st_atim, st->st_mtim }) < 0)
+                return -errno;
+        return 0;
+}
+
+/* The same for what is not to be opened. */
+static int finish_special(const Worker *worker, int source_fd, int target_fd, const char *name, const struct stat *st) {
+        char source[64 + NAME_MAX], target[64 + NAME_MAX];
+
+        if (fchownat(target_fd, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        snprintf(source, sizeof(source), "/proc/self/fd/%d/%s", source_fd, name);
+        snprintf(target, sizeof(target), "/proc/self/fd/%d/%s", target_fd, name);
+        int r = copy_attributes(worker, source, target, false, false);
+        if (r < 0)
+                return r;
+        /* A symlink has no mode; the others are no symlinks, for we made them. */
+        if (!S_ISLNK(st->st_mode) && fchmodat(target_fd, name, st->st_mode & 07777, 0) < 0)
+                return -errno;
+        if (utimensat(target_fd, name, (struct timespec[2]){ st->st_atim, st->st_mtim }, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        return 0;
+}
+
+/* Content */
+
+static int copy_buffered(const Worker *worker, int source_fd, int target_fd, off_t from, off_t to) {
+        while (from < to) {
+                ssize_t n = pread(source_fd, worker->buffer, (size_t) MIN((off_t) BUFFER_BYTES, to - from), from);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return n < 0 ? -errno : -EIO; /* it became shorter */
+                for (ssize_t done = 0; done < n;) {
+                        ssize_t written = pwrite(target_fd, worker->buffer + done, (size_t) (n - done), from + done);
+                        if (written < 0 && errno != EINTR)
+                                return -errno;
+                        done += MAX(written, (ssize_t) 0);
+                }
+                from += n;
+        }
+        return 0;
+}
+
+static int copy_range(const Worker *worker, int source_fd, int target_fd, off_t from, off_t to) {
+        while (from < to) {
+                off_t end = MIN(to, from + (off_t) CHUNK_BYTES), in = from, out = from;
+                bool large = end - from > (off_t) BUFFER_BYTES;
+
+                while (large && in < end) {
+                        ssize_t n = copy_file_range(source_fd, &in, target_fd, &out, (size_t) (end - in), 0);
+                        if (n < 0 && errno == EINTR)
+                                continue;
+                        if (n < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == EFBIG))
+                                return -errno;
+                        if (n <= 0)
+                                break; /* not between these two: by hand */
+                }
+                int r = copy_buffered(worker, source_fd, target_fd, in, end);
+                if (r < 0)
+                        return r;
+                from = end;
+                if (from < to && is_stopped(worker->copy))
+                        return -ECANCELED;
+        }
+        return 0;
+}
+
+/* Only where there is data: the rest reads as zeros, as it did. */
+static int copy_sparse(const Worker *worker, int source_fd, int target_fd, off_t size) {
+        for (off_t offset = 0; offset < size;) {
+                off_t data = lseek(source_fd, offset, SEEK_DATA);
+                if (data < 0)
+                        return errno == ENXIO ? 0 : -errno;
+                off_t hole = lseek(source_fd, data, SEEK_HOLE);
+                if (hole < 0)
+                        return -errno;
+                int r = copy_range(worker, source_fd, target_fd, data, MIN(hole, size));
+                if (r < 0)
+                        return r;
+                offset = hole;
+        }
+        return 0;
+}
+
+static int copy_content(Worker *worker, int source_fd, int target_fd, const struct stat *st) {
+        if (st->st_size == 0)
+                return 0;
+        if (!worker->no_clone) {
+                if (ioctl(target_fd, FICLONE, source_fd) >= 0)
+                        return 0;
+                /* EINVAL: not these two, for example because only one is without copy-on-write */
+                if (errno == EOPNOTSUPP || errno == ENOTTY || errno == ENOSYS || errno == EXDEV)
+                        worker->no_clone = true;
+                else if (errno != EINVAL)
+                        return -errno;
+        }
+        int r = st->st_blocks < st->st_size / 512 ? copy_sparse(worker, source_fd, target_fd, st->st_size) :
+                                                    copy_range(worker, source_fd, target_fd, 0, st->st_size);
+        if (r < 0)
+                return r;
+        return ftruncate(target_fd, st->st_size) < 0 ? -errno : 0;
+}
+
+/* Hard links */
+
+static size_t link_slot(const Copy *copy, dev_t device, ino_t inode) {
+        uint64_t key = ((uint64_t) inode ^ (uint64_t) device << 40) * UINT64_C(0x9e3779b97f4a7c15);
+
+        return (size_t) (key >> 32) & (copy->links_allocated - 1);
+}
+
+static int links_grow(Copy *copy) {
+        size_t before = copy->links_allocated;
+        Link **old = copy->links, **links;
+
+        if (copy->n_links < before)
+                return 0;
+        links = calloc(MAX(before * 2, (size_t) 1024), sizeof(*links));
+        if (!links)
+                return -ENOMEM;
+        copy->links = links;
+        copy->links_allocated = MAX(before * 2, (size_t) 1024);
+        for (size_t i = 0; i < before; i++)
+                for (Link *link = old[i], *next; link; link = next) {
+                        size_t slot = link_slot(copy, link->device, link->inode);
+                        next = link->next;
+                        link->next = links[slot];
+                        links[slot] = link;
+                }
+        free(old);
+        return 0;
+}
+
+static void links_free(Copy *copy) {
+        for (size_t i = 0; i < copy->links_allocated; i++)
+                for (Link *link = copy->links[i], *next; link; link = next) {
+                        next = link->next;
+                        free(link);
+                }
+        free(copy->links);
+}
+
+/* The path of a name that the file has in the target, or NULL. */
+static const char *links_find(const Copy *copy, const struct stat *st) {
+        if (copy->links_allocated == 0)
+                return NULL;
+        for (Link *link = copy->links[link_slot(copy, st->st_dev, st->st_ino)]; link; link = link->next)
+                if (link->inode == st->st_ino && link->device == st->st_dev)
+                        return link->path;
+        return NULL;
+}
+
+static char *join(const char *directory, const char *name, size_t header) {
+        size_t n = strlen(directory), m = strlen(name);
+        char *p = malloc(header + n + 1 + m + 1);
+
+        if (!p)
+                return NULL;
+        if (n > 0) {
+                memcpy(p + header, directory, n);
+                p[header + n++] = '/';
+        }
+        memcpy(p + header + n, name, m + 1);
+        return p;
+}
+
+static int links_add(Copy *copy, const struct stat *st, const char *directory, const char *name) {
+        int r = links_grow(copy);
+        if (r < 0)
+                return r;
+        Link *link = (Link *) (void *) join(directory, name, offsetof(Link, path));
+        if (!link)
+                return -ENOMEM;
+        link->device = st->st_dev;
+        link->inode = st->st_ino;
+        size_t slot = link_slot(copy, st->st_dev, st->st_ino);
+        link->next = copy->links[slot];
+        copy->links[slot] = link;
+        copy->n_links++;
+        return 0;
+}
+
+static int make_link(Copy *copy, const char *existing, int target_fd, const char *name) {
+        _cleanup_free_ char *directory = strdup(existing);
+        if (!directory)
+                return -ENOMEM;
+        char *slash = strrchr(directory, '/');
+        const char *base = slash ? existing + (slash - directory) + 1 : existing;
+        *(slash ? slash : directory) = 0;
+        _cleanup_close_ int fd = open_below(copy->target_fd, directory, O_PATH | O_DIRECTORY);
+        if (fd < 0)
+                return fd;
+        return linkat(fd, base, target_fd, name, 0) < 0 ? -errno : 0;
+}
+
+/* Entries */
+
+/* Makes the new file: a descriptor for a regular one, else 0; -errno. */
+static int make_entry(int source_fd, int target_fd, const char *name, const struct stat *st) {
+        if (S_ISREG(st->st_mode)) {
+                int fd = openat(target_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+                return fd < 0 ? -errno : fd;
+        }
+        if (!S_ISLNK(st->st_mode))
+                return mknodat(target_fd, name, (st->st_mode & S_IFMT) | 0600, st->st_rdev) < 0 ? -errno : 0;
+
+        char text[PATH_MAX + 1];
+        ssize_t n = readlinkat(source_fd, name, text, sizeof(text) - 1);
+        if (n < 0)
+                return -errno;
+        text[n] = 0;
+        return symlinkat(text, target_fd, name) < 0 ? -errno : 0;
+}
+
+/* As make_entry(), unless one of the file's other names is in the target by now: then another link to it is made, and
+ * *ret_done is set. Whoever comes first with a file makes it; its content may come later. */
+static int make_entry_or_link(Worker *worker, const char *path, int source_fd, int target_fd, const char *name,
+                              const struct stat *st, bool *ret_done) {
+        Copy *copy = worker->copy;
+
+        if (st->st_nlink < 2)
+                return make_entry(source_fd, target_fd, name, st);
+        pthread_mutex_lock(&copy->links_mutex);
+        const char *existing = links_find(copy, st);
+        int fd = existing ? 0 : make_entry(source_fd, target_fd, name, st);
+        int r = existing || fd < 0 ? 0 : links_add(copy, st, path, name);
+        pthread_mutex_unlock(&copy->links_mutex);
+
+        if (r < 0) {
+                if (fd > 0)
+                        close(fd);
+                return r;
+        }
+        if (!existing)
+                return fd;
+        *ret_done = true;
+        return make_link(copy, existing, target_fd, name);
+}
+
+static int copy_file(Worker *worker, const char *path, int source_fd, int target_fd, const char *name,
+                     const struct stat *st) {
+        bool done = false;
+
+        int r = make_entry_or_link(worker, path, source_fd, target_fd, name, st, &done);
+        if (r < 0 || done)
+                return r;
+        if (!S_ISREG(st->st_mode))
+                return finish_special(worker, source_fd, target_fd, name, st);
+
+        _cleanup_close_ int to_fd = r;
+        _cleanup_close_ int from_fd = open_source(source_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+        if (from_fd < 0)
+                return from_fd;
+        r = copy_content(worker, from_fd, to_fd, st);
+        return r < 0 ? r : finish_file(worker, from_fd, to_fd, st, false);
+}
+
+static int add_directory(Copy *copy, const char *path, int target_fd, const char *name) {
+        if (mkdirat(target_fd, name, 0700) < 0)
+                return -errno;
+        Directory *directory = (Directory *) (void *) join(path, name, offsetof(Directory, path));
+        if (!directory)
+                return -ENOMEM;
+        pthread_mutex_lock(&copy->mutex);
+        directory->next = copy->todo;
+        copy->todo = directory;
+        pthread_cond_signal(&copy->changed);
+        pthread_mutex_unlock(&copy->mutex);
+        return 0;
+}
+
+static int copy_entries(Worker *worker, const char *path, int source_fd, int target_fd) {
+        int dir_fd = open_source(source_fd, ".", O_RDONLY | O_DIRECTORY);
+        if (dir_fd < 0)
+                return dir_fd;
+        _cleanup_closedir_ DIR *dir = directory_stream(dir_fd);
+        if (!dir)
+                return -errno;
+
+        while (!is_stopped(worker->copy)) {
+                struct stat st;
+
+                struct dirent *entry = directory_next(dir);
+                if (!entry)
+                        return -errno;
+                if (fstatat(source_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                        return -errno;
+                int r = S_ISDIR(st.st_mode) ? add_directory(worker->copy, path, target_fd, entry->d_name) :
+                                              copy_file(worker, path, source_fd, target_fd, entry->d_name, &st);
+                if (r < 0)
+                        return r;
+        }
+        return -ECANCELED;
+}
+
+/* The parent of @path, for what is mounted on it: that is seen with the parent's mount only. */
+static int stat_mount_point(int top_fd, const char *path, struct stat *ret) {
+        const char *slash = strrchr(path, '/');
+        _cleanup_free_ char *parent = strndup(path, slash ? (size_t) (slash - path) : 0);
+        if (!parent)
+                return -ENOMEM;
+        _cleanup_close_ int fd = open_below(top_fd, parent, O_PATH | O_DIRECTORY);
+        if (fd < 0)
+                return fd;
+        return fstatat(fd, slash ? slash + 1 : path, ret, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+static int copy_directory(Worker *worker, const char *path) {
+        Copy *copy = worker->copy;
+        struct stat st;
+
+        _cleanup_close_ int target_fd = open_below(copy->target_fd, path, O_RDONLY | O_DIRECTORY);
+        if (target_fd < 0)
+                return target_fd;
+        _cleanup_close_ int source_fd = open_below(copy->source_fd, path, O_RDONLY | O_DIRECTORY);
+        if (source_fd == -EXDEV) {
+                int r = stat_mount_point(copy->source_fd, path, &st);
+                if (r < 0)
+                        return r;
+                return fchown(target_fd, st.st_uid, st.st_gid) < 0 || fchmod(target_fd, st.st_mode & 07777) < 0 ?
+                               -errno :
+                               0;
+        }
+        if (source_fd < 0)
+                return source_fd;
+        if (fstat(source_fd, &st) < 0)
+                return -errno;
+
+        /* Its own attributes last: entries would change its time, and inherit a default access list. */
+        int r = copy_entries(worker, path, source_fd, target_fd);
+        return r < 0 ? r : finish_file(worker, source_fd, target_fd, &st, !*path);
+}
+
+static int worker_init(Worker *worker, Copy *copy) {
+        *worker = (Worker){
+                .copy = copy,
+                .buffer = malloc(BUFFER_BYTES),
+                .names = malloc(ATTRIBUTE_BYTES_MAX),
+                .value = malloc(ATTRIBUTE_BYTES_MAX),
+        };
+        return worker->buffer && worker->names && worker->value ? 0 : -ENOMEM;
+}
+
+static void *work(void *userdata) {
+        Copy *copy = userdata;
+        Worker worker;
+        int r = worker_init(&worker, copy);
+
+        pthread_mutex_lock(&copy->mutex);
+        for (;;) {
+                if (r < 0 && copy->result == 0)
+                        copy->result = r;
+                if (copy->result < 0)
+                        break;
+                if (!copy->todo) {
+                        if (copy->busy == 0)
+                                break;
+                        pthread_cond_wait(&copy->changed, &copy->mutex);
+                        continue;
+                }
+                Directory *directory = copy->todo;
+                copy->todo = directory->next;
+                copy->busy++;
+                pthread_mutex_unlock(&copy->mutex);
+                r = copy_directory(&worker, directory->path);
+                free(directory);
+                pthread_mutex_lock(&copy->mutex);
+                copy->busy--;
+        }
+        /* Nothing is left to do, or nothing is to be done any more: for the others, too. */
+        pthread_cond_broadcast(&copy->changed);
+        pthread_mutex_unlock(&copy->mutex);
+        free(worker.buffer);
+        free(worker.names);
+        free(worker.value);
+        return NULL;
+}
+
+int copy_tree(int source_fd, int target_fd, const char *const skip_attributes[], int cancel_fd) {
+        Copy copy = {
+                .source_fd = source_fd,
+                .target_fd = target_fd,
+                .cancel_fd = cancel_fd,
+                .skip_attributes = skip_attributes,
+                .mutex = PTHREAD_MUTEX_INITIALIZER,
+                .changed = PTHREAD_COND_INITIALIZER,
+                .links_mutex = PTHREAD_MUTEX_INITIALIZER,
+        };
+        pthread_t threads[THREADS_MAX];
+        unsigned n = 0;
+        long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+        /* Access lists that the new directory has from its parent are not the source's. */
+        (void) fremovexattr(target_fd, "system.posix_acl_default");
+        (void) fremovexattr(target_fd, "system.posix_acl_access");
+
+        copy.todo = calloc(1, sizeof(Directory) + 1);
+        if (!copy.todo)
+                return -ENOMEM;
+        /* We are one of them; fewer than wanted do it as well. */
+        while (n + 1 < THREADS_MAX && (long) n + 1 < processors && pthread_create(&threads[n], NULL, work, &copy) == 0)
+                n++;
+        (void) work(&copy);
+        while (n > 0)
+                (void) pthread_join(threads[--n], NULL);
+
+        for (Directory *directory = copy.todo, *next; directory; directory = next) {
+                next = directory->next;
+                free(directory);
+        }
+        links_free(&copy);
+        pthread_mutex_destroy(&copy.mutex);
+        pthread_mutex_destroy(&copy.links_mutex);
+        pthread_cond_destroy(&copy.changed);
+        return copy.result;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "tree/finish.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+
+#define KEYRING_BYTES_MAX (16 << 20)
+
+static const char hosts[] = "127.0.0.1\tlocalhost\n"
+                            "::1\t\tlocalhost ip6-localhost ip6-loopback\n";
+
+/* A directory of the tree, or -ENOENT also where something else is: a file, or a symlink that leads to itself. */
+static int open_directory_in(int tree_fd, const char *path) {
+        int fd = open_in_root(tree_fd, path, O_RDONLY | O_DIRECTORY);
+
+        return fd == -ENOTDIR || fd == -ELOOP ? -ENOENT : fd;
+}
+
+static int remove_file(int tree_fd, const char *directory, const char *name) {
+        _cleanup_close_ int fd = open_directory_in(tree_fd, directory);
+
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : fd;
+        return unlinkat(fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* Removes what is in directory @path; with @files_only its subdirectories, which programs expect there, stay. */
+static int empty_directory(int tree_fd, const char *path, bool files_only) {
+        int fd = open_directory_in(tree_fd, path);
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : fd;
+        _cleanup_closedir_ DIR *dir = directory_stream(fd);
+        if (!dir)
+                return -errno;
+
+        for (;;) {
+                struct dirent *entry = directory_next(dir);
+                if (!entry)
+                        return -errno;
+                if (files_only && entry->d_type == DT_DIR)
+                        continue;
+                int r = remove_tree_at(dirfd(dir), entry->d_name);
+                if (r < 0)
+                        return r;
+        }
+}
+
+/* An empty file: systemd, and we, give each machine an id of its own (machine-id(5)). */
+static int clear_machine_id(int tree_fd, int etc_fd) {
+        struct stat st;
+
+        int r = file_replace_at(etc_fd, "machine-id", "", 0, 0444);
+        if (r < 0)
+                return r;
+
+        /* D-Bus has a copy where it is no symlink to the first. */
+        _cleanup_close_ int dbus_fd = open_directory_in(tree_fd, "var/lib/dbus");
+        if (dbus_fd < 0)
+                return dbus_fd == -ENOENT ? 0 : dbus_fd;
+        if (fstatat(dbus_fd, "machine-id", &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+                return 0;
+        return unlinkat(dbus_fd, "machine-id", 0) < 0 ? -errno : 0;
+}
+
+int finish_tree(int tree_fd) {
+        static const char *const apt_directories[] = {
+                "var/lib/apt/lists", "var/lib/apt/lists/partial", "var/lib/apt/lists/auxfiles",
+                "var/cache/apt",     "var/cache/apt/archives",    "var/cache/apt/archives/partial",
+        };
+        struct stat st;
+
+        _cleanup_close_ int etc_fd = open_directory_in(tree_fd, "etc");
+        if (etc_fd < 0)
+                return etc_fd;
+
+        int r = clear_machine_id(tree_fd, etc_fd);
+        if (r >= 0)
+                r = remove_file(tree_fd, "etc", "hostname");
+        /* There, and empty: the host's is mounted over it. */
+        if (r >= 0)
+                r = file_replace_at(etc_fd, "resolv.conf", "", 0, 0644);
+        if (r >= 0 && fstatat(etc_fd, "hosts", &st, AT_SYMLINK_NOFOLLOW) < 0)
+                r = file_replace_at(etc_fd, "hosts", hosts, strlen(hosts), 0644);
+        if (r >= 0)
+                r = remove_file(tree_fd, "var/log", "bootstrap.log");
+        for (size_t i = 0; i < ELEMENTSOF(apt_directories) && r >= 0; i++)
+                r = empty_directory(tree_fd, apt_directories[i], true);
+        if (r >= 0)
+                r = empty_directory(tree_fd, "tmp", false);
+        return r;
+}
+
+int finish_keyring(int tree_fd, const char *keyring) {
+        _cleanup_free_ char *directory = strdup(keyring), *data = NULL;
+        size_t size;
+
+        if (!directory)
+                return -ENOMEM;
+        _cleanup_close_ int present = open_in_root(tree_fd, keyring, O_PATH);
+        if (present >= 0)
+                return 0;
+
+        _cleanup_close_ int source_fd = open(keyring, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        if (source_fd < 0)
+                return -errno;
+        int r = fd_read_all(source_fd, KEYRING_BYTES_MAX, &data, &size);
+        if (r < 0)
+                return r;
+
+        /* Each directory on the way, in the tree. */
+        char *name = strrchr(directory, '/');
+        *name++ = 0;
+        _cleanup_close_ int fd = fcntl(tree_fd, F_DUPFD_CLOEXEC, 3);
+        char *state = NULL;
+        for (char *part = strtok_r(directory, "/", &state); part && fd >= 0; part = strtok_r(NULL, "/", &state)) {
+                int child = open_directory_at(fd, part, true, 0755);
+                close(fd);
+                fd = child;
+        }
+        return fd < 0 ? fd : file_replace_at(fd, name, data, size, 0644);
+}
