@@ -119,3 +119,11 @@ char *image_reference_to_name(const char *reference) {
 char *image_reference_from_name(const char *name) {
         return exchange(strdup(name), '%', '/');
 }
+
+size_t image_reference_repository_length(const char *reference) {
+        size_t n = strcspn(reference, "@");
+        const char *slash = memrchr(reference, '/', n);
+        const char *colon = memrchr(reference, ':', n);
+
+        return colon && (!slash || colon > slash) ? (size_t) (colon - reference) : n;
+}

@@ -19,3 +19,7 @@ char *image_reference_to_name(const char *reference);
 
 /* The opposite, likewise. */
 char *image_reference_from_name(const char *name);
+
+/* How many bytes of @reference name the repository: all before tag and digest. Works for what skopeo calls
+ * docker://REFERENCE, too. */
+size_t image_reference_repository_length(const char *reference);

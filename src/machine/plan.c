@@ -11,6 +11,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/string.h"
+#include "config/image-reference.h"
 #include "container/seccomp.h"
 #include "container/supervisor.h"
 #include "gitlab/environment.h"
@@ -39,6 +40,19 @@ ImageChoice plan_choose_image(const Settings *settings, const JobIdentity *ident
         return (ImageChoice){ fallback ? fallback : settings->default_image, IMAGE_DEFAULT };
 }
 
+/* A registry chooses what its tags stand for, and whoever may push there chooses what digests it has: a digest makes any
+ * tag beside it meaningless. So a pattern that does not mention '@' stands for a digest only if it allows every tag of
+ * that repository: it ends with '*', and fits the name without its tag. @name is a reference with a digest. */
+static bool allows_each_tag(const char *glob, const char *name) {
+        char repository[FILENAME_MAX];
+        size_t n = image_reference_repository_length(name);
+
+        if (strchr(glob, '@') || !endswith(glob, "*") || n >= sizeof(repository))
+                return false;
+        snprintf(repository, sizeof(repository), "%.*s", (int) n, name);
+        return fnmatch(glob, repository, 0) == 0;
+}
+
 /* The registry is compared by itself: no '*' for a part of its name, or of that of an image of this host, may also stand
  * for what follows in the name of a registry that the job chose. */
 static bool image_matches(const char *glob, const char *name) {
@@ -50,7 +64,10 @@ static bool image_matches(const char *glob, const char *name) {
                 return false;
         snprintf(glob_registry, sizeof(glob_registry), "%.*s", (int) glob_length, glob);
         snprintf(name_registry, sizeof(name_registry), "%.*s", (int) name_length, name);
-        return fnmatch(glob_registry, name_registry, 0) == 0 && fnmatch(glob + glob_length, name + name_length, 0) == 0;
+        if (fnmatch(glob_registry, name_registry, 0) != 0 || fnmatch(glob + glob_length, name + name_length, 0) != 0)
+                return false;
+        /* Behind the '@' of an image of this host is a generation. */
+        return !name[name_length] || !strchr(name, '@') || strchr(glob, '@') || allows_each_tag(glob, name);
 }
 
 bool plan_image_allowed(const Settings *settings, const ImageChoice *choice) {

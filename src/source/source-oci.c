@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "base/process.h"
 #include "base/string.h"
+#include "config/image-reference.h"
 #include "source/oci-config.h"
 #include "source/source.h"
 
@@ -33,22 +34,14 @@ static int check_programs(char **ret_problem) {
         return 0;
 }
 
-/* The part of @reference that names the repository: without tag and digest. */
-static size_t repository_length(const char *reference) {
-        size_t n = strcspn(reference, "@");
-        const char *slash = memrchr(reference, '/', n);
-        const char *colon = memrchr(reference, ':', n);
-
-        return colon && (!slash || colon > slash) ? (size_t) (colon - reference) : n;
-}
-
 int oci_reference_pin(const char *reference, const char *digest, char **ret) {
         if (!startswith(reference, DOCKER))
                 return string_replace(ret, reference);
         const char *given = strrchr(reference, '@');
         if (!digest && !given)
                 return string_replace(ret, reference);
-        return string_printf(ret, "%.*s@%s", (int) repository_length(reference), reference, given ? given + 1 : digest);
+        return string_printf(ret, "%.*s@%s", (int) image_reference_repository_length(reference), reference,
+                             given ? given + 1 : digest);
 }
 
 static int skopeo_environment(char ***ret) {

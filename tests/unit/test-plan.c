@@ -50,6 +50,8 @@ static void test_choose_image(_unused_ void **state) {
         set("CUSTOM_ENV_CI_JOB_IMAGE", NULL);
 }
 
+#define DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 static void test_allowed(_unused_ void **state) {
         static const struct {
                 const char *globs[4];
@@ -84,6 +86,24 @@ static void test_allowed(_unused_ void **state) {
                 { { "registry.*/group/*" }, "registry.example:5000/group/x", true },
                 { { "registry.*/group/*" }, "registry.attacker.example/any/group/x", false },
                 { { "*/*" }, "registry.example/x", true },
+                /* A digest stands for anything in the repository, whatever tag is beside it. */
+                { { "registry.example/app:1*" }, "registry.example/app:1.0", true },
+                { { "registry.example/app:1*" }, "registry.example/app:1.0@sha256:" DIGEST, false },
+                { { "registry.example/app:1*" }, "registry.example/app@sha256:" DIGEST, false },
+                { { "registry.example/app" }, "registry.example/app@sha256:" DIGEST, false },
+                { { "registry.example/*:1" }, "registry.example/app:1@sha256:" DIGEST, false },
+                { { "registry.example/*" DIGEST }, "registry.example/app:1@sha256:" DIGEST, false },
+                { { "registry.example/app?1*" }, "registry.example/app:1@sha256:" DIGEST, false },
+                { { "registry.example/app:*" }, "registry.example/app:1@sha256:" DIGEST, false },
+                { { "registry.example/a*" }, "registry.example/app:1@sha256:" DIGEST, true },
+                { { "registry.example/group/*" }, "registry.example/group/app:1@sha256:" DIGEST, true },
+                { { "registry.example/group/*" }, "registry.example/group/app@sha256:" DIGEST, true },
+                { { "*/*" }, "registry.example/app@sha256:" DIGEST, true },
+                { { "registry.example/app:*@*" }, "registry.example/app:1@sha256:" DIGEST, true },
+                { { "registry.example/app@*" }, "registry.example/app@sha256:" DIGEST, true },
+                { { "registry.example/app@*" }, "registry.example/app:1@sha256:" DIGEST, false },
+                { { "registry.example/app@sha256:" DIGEST }, "registry.example/app@sha256:" DIGEST, true },
+                { { "registry.example/app:1", "*/app@*" }, "registry.example/app@sha256:" DIGEST, true },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
