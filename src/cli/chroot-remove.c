@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/fd.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/string.h"
+#include "cli/ask.h"
 #include "cli/command.h"
 #include "cli/image-common.h"
 #include "config/image-reference.h"
@@ -31,6 +37,9 @@ static int explain(const Settings *settings, const char *name, int r) {
                 log_error("'%s/%s' is not an image: it is not a directory (symlinks are not followed)",
                           settings->root_dir, name);
                 return r;
+        case -ENODATA:
+                log_error("'%s/%s' is not an image, and stays: it holds no root file system", settings->root_dir, name);
+                return r;
         case -EBUSY:
                 log_error("Somebody works on image '%s': try again when that is done", name);
                 return r;
@@ -42,17 +51,51 @@ static int explain(const Settings *settings, const char *name, int r) {
         }
 }
 
+/* 1 to go on, 0 for a "no", 128 + N for signal N, or -errno. */
+static int ask(const char *name) {
+        char question[512];
+        int signal = 0;
+
+        _cleanup_close_ int signal_fd = signals_open();
+        if (signal_fd < 0)
+                return log_error_errno(signal_fd, "Cannot set up signals: %m");
+        snprintf(question, sizeof(question), "Remove image '%s' with all its generations? [y/N] ", name);
+        bool yes = ask_yes_or_no(question, false, signal_fd, &signal);
+        return signal > 0 ? 128 + signal : yes;
+}
+
+/* @root: the directory of images that has it as @name; @title: what people call it. */
+static int remove_image(const Settings *settings, const char *root, const char *name, const char *title) {
+        unsigned in_use = 0;
+
+        int r = publish_remove(root, name, &in_use);
+        if (r < 0)
+                return explain(settings, title, r);
+        if (in_use > 0)
+                log_notice("Image '%s' is removed. Jobs still use %u of its generations: 'nspawn-runner gc' removes "
+                           "what they leave",
+                           title, in_use);
+        else
+                log_notice("Image '%s' is removed", title);
+        return 0;
+}
+
 int cmd_chroot_remove(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
         const char *name = invocation_argument(invocation, 0);
-        bool of_registry = strchr(name, '/');
+        bool of_registry = strchr(name, '/'), sure = invocation_has(invocation, "yes");
         _cleanup_free_ char *cache = NULL, *cached = NULL, *definition = NULL;
-        unsigned in_use = 0;
 
         const char *problem = of_registry ? image_reference_problem(name) : image_name_problem(name);
         if (problem) {
                 log_error("Image name '%.200s' %s", name, problem);
                 return -EINVAL;
+        }
+        if (!sure && !(isatty(STDIN_FILENO) && isatty(STDERR_FILENO))) {
+                log_error("Nobody can be asked whether to remove image '%s', as there is no terminal: add --yes to "
+                          "remove it",
+                          name);
+                return COMMAND_MISUSED;
         }
         if (of_registry) {
                 cached = image_reference_to_name(name);
@@ -64,17 +107,17 @@ int cmd_chroot_remove(const Invocation *invocation) {
                 return -EPERM;
         }
 
-        int r = of_registry ? publish_remove(cache, cached, &in_use) :
-                              publish_remove(settings->root_dir, name, &in_use);
+        const char *root = of_registry ? cache : settings->root_dir, *name_there = of_registry ? cached : name;
+        int r = publish_removable(root, name_there);
         if (r < 0)
                 return explain(settings, name, r);
-        if (in_use > 0)
-                log_notice("Image '%s' is removed. Jobs still use %u of its generations: 'nspawn-runner gc' removes "
-                           "what they leave",
-                           name, in_use);
-        else
-                log_notice("Image '%s' is removed", name);
-        if (!of_registry && definition_find(settings, name, &definition, NULL) >= 0)
+        r = sure ? 1 : ask(name);
+        if (r == 0)
+                log_notice("Image '%s' is as it was", name);
+        if (r != 1)
+                return r;
+        r = remove_image(settings, root, name_there, name);
+        if (r == 0 && !of_registry && definition_find(settings, name, &definition, NULL) >= 0)
                 log_notice("The next chroot-maintenance makes it again, as long as there is '%s'", definition);
-        return 0;
+        return r;
 }

@@ -55,6 +55,11 @@ static const CommandOption json_options[] = {
         { 0 },
 };
 
+static const CommandOption chroot_remove_options[] = {
+        { "yes", NULL, "do not ask", 0 },
+        { 0 },
+};
+
 static const CommandOption gc_options[] = {
         { "dry-run", NULL, "only list what would be removed", 0 },
         { 0 },
@@ -87,7 +92,8 @@ const Command commands[] = {
           "Show what changed in an image since an earlier generation" },
         { "chroot-rollback", "NAME [GENERATION]", 1, 2, NULL, 0, cmd_chroot_rollback,
           "Make an earlier generation of an image the current one" },
-        { "chroot-remove", "NAME", 1, 1, NULL, 0, cmd_chroot_remove, "Remove an image with all its generations" },
+        { "chroot-remove", "NAME", 1, 1, chroot_remove_options, COMMAND_STATUS, cmd_chroot_remove,
+          "Remove an image with all its generations" },
         { "toml", "[NAME]", 0, 1, NULL, 0, cmd_toml, "Print the section of an image for GitLab Runner's config.toml" },
         { "doctor", "", 0, 0, NULL, COMMAND_STATUS | COMMAND_BAD_CONFIG, cmd_doctor,
           "Check whether this host can run jobs" },

@@ -75,6 +75,14 @@ int image_open(const char *root_dir, const char *name, Image **ret) {
         return root_fd < 0 ? -errno : open_at(root_fd, root_dir, name, ret);
 }
 
+int image_recognize(int images_fd, const char *name) {
+        _cleanup_close_ int fd = openat(images_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+        if (fd < 0)
+                return errno == ELOOP ? -ENOTDIR : -errno;
+        return is_root_file_system(fd) || generation_number(fd) > 0 ? 0 : -ENODATA;
+}
+
 int image_is_still(const char *root_dir, const char *name, const Image *known) {
         _cleanup_image_ Image *now = NULL;
 

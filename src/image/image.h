@@ -24,6 +24,11 @@ void image_free(Image *image);
 DEFINE_CLEANUP(Image *, image_free)
 #define _cleanup_image_ _cleanup_(image_freep)
 
+/* Is directory @name, in the directory of images @images_fd, an image, or one that was: it holds a root file system, or it
+ * bears the number of a generation, which only a tree has that was published here. For who removes images: all else in
+ * there is somebody's data. Returns 0; -ENOENT; -ENOTDIR and -ENODATA as image_open(); or another -errno. */
+int image_recognize(int images_fd, const char *name);
+
 /* Does image @name in @root_dir still have the generation that @known has (NULL: is there still none)? For who holds the
  * lock of what changes it. 1 or 0; or -errno. */
 int image_is_still(const char *root_dir, const char *name, const Image *known);

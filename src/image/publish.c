@@ -186,17 +186,33 @@ int publish_rollback(const char *root_dir, const char *name, uint64_t number, ui
 
 /* Taking away */
 
+static int check_removable(const char *root_dir, int images_fd, const char *name) {
+        _cleanup_free_ uint64_t *numbers = NULL;
+        size_t n = 0;
+
+        int r = image_recognize(images_fd, name);
+        if (r != -ENOENT)
+                return r;
+        r = generation_list_old(root_dir, name, &numbers, &n);
+        return r < 0 ? r : n > 0 ? 0 : -ENOENT;
+}
+
+int publish_removable(const char *root_dir, const char *name) {
+        _cleanup_close_ int images_fd = open(root_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+        if (image_name_problem(name))
+                return -EINVAL;
+        return images_fd < 0 ? -errno : check_removable(root_dir, images_fd, name);
+}
+
 static int remove_locked(const Staging *staging, unsigned *ret_in_use) {
         _cleanup_generation_store_ GenerationStore store = GENERATION_STORE_NONE;
         _cleanup_free_ uint64_t *numbers = NULL;
-        bool known = exists_at(staging->images_fd, staging->name);
         size_t n = 0;
 
-        int r = generation_list_old(staging->root_dir, staging->name, &numbers, &n);
+        int r = check_removable(staging->root_dir, staging->images_fd, staging->name);
         if (r < 0)
                 return r;
-        if (!known && n == 0)
-                return -ENOENT;
         r = generation_store_open(staging->root_dir, staging->name, staging->images_fd, true, &store);
         if (r >= 0 && store.current_fd >= 0) {
                 r = generation_store_adopt_current(&store);
@@ -211,7 +227,6 @@ static int remove_locked(const Staging *staging, unsigned *ret_in_use) {
         if (r < 0)
                 return r;
         r = generations_collect_locked(staging, NULL);
-        free(TAKE_PTR(numbers));
         int q = generation_list_old(staging->root_dir, staging->name, &numbers, &n);
         if (r < 0 || q < 0)
                 return r < 0 ? r : q;

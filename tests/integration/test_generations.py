@@ -23,6 +23,7 @@ from build import Build
 from jobspec import Job
 from lab import IMAGE, KEPT, Done, Lab, Site
 from maintenance import wait_until
+from terminal import Terminal
 
 PATIENCE = 60
 FILE_SYSTEMS = {"ext4": "overlay", "btrfs": "btrfs", "xfs": "overlay"}
@@ -269,7 +270,7 @@ def test_killed_at_system_calls(fs_site: Site, command: str) -> None:
     site = fs_site
     calls = ("fsetxattr", "renameat2", "renameat", "mkdirat", "unlinkat", "syncfs", "fsync")
     arguments = {"login": ["chroot-login", IMAGE], "rollback": ["chroot-rollback", IMAGE],
-                 "remove": ["chroot-remove", IMAGE]}[command]
+                 "remove": ["chroot-remove", "--yes", IMAGE]}[command]
     killed = 0
     for number, (call, when) in enumerate(STEPS):
         if not (site.root / IMAGE).exists():
@@ -391,7 +392,7 @@ def test_rollback(fs_site: Site) -> None:
     assert site.call("chroot-rollback", "no-such").returncode == 1
     assert site.call("chroot-rollback", IMAGE, "3").returncode == 0
     assert assert_whole(site.root / IMAGE) == "3"
-    done = site.call("chroot-remove", f"{IMAGE}@2")
+    done = site.call("chroot-remove", "--yes", f"{IMAGE}@2")
     assert done.returncode == 1 and f"'{IMAGE}@2' is a generation" in done.stderr, str(done)
     assert site.call("chroot-rollback", f"{IMAGE}@2").returncode == 0, "as jobs name it"
     assert assert_whole(site.root / IMAGE) == "2"
@@ -466,7 +467,7 @@ def test_remove(fs_site: Site) -> None:
         assert change(site, CHANGE.format(number)).returncode == 0
     with site.started() as build:
         site.define(IMAGE, "boot: no")
-        done = site.call("chroot-remove", IMAGE)
+        done = site.call("chroot-remove", "--yes", IMAGE)
         assert done.returncode == 0 and "makes it again" in done.stderr, str(done)
         assert listed(site) == {}
         result = site.run(Job())
@@ -474,19 +475,58 @@ def test_remove(fs_site: Site) -> None:
         assert build.run_script("cat /zzz /usr/bin/bash | wc -c").returncode == 0
     assert site.call("gc").returncode == 0
     assert set(os.listdir(site.root)) <= KEPT and os.listdir(site.root / ".generations") == []
-    done = site.call("chroot-remove", IMAGE)
+    done = site.call("chroot-remove", "--yes", IMAGE)
     assert done.returncode == 1 and IMAGE in done.stderr, str(done)
     for name in ("../x", "", ".generations"):
-        assert site.call("chroot-remove", name).returncode in (1, 2)
+        assert site.call("chroot-remove", "--yes", name).returncode in (1, 2)
 
 
-def test_remove_what_is_no_image(make_site, tiny_root: Path, tmp_path: Path) -> None:
-    """A symlink is not followed, and not removed."""
-    (tmp_path / "precious").touch()
-    (tiny_root / "link").symlink_to(tmp_path)
+@pytest.mark.parametrize("kind", ("symlink", "file", "empty", "data"))
+def test_remove_what_is_no_image(make_site, tiny_root: Path, tmp_path: Path, kind: str) -> None:
+    """Whatever else is in the directory of images stays: nobody can say what it is."""
+    outside, there = tmp_path / "outside", tiny_root / "mydata"
+    (outside / "usr/bin").mkdir(parents=True)
+    if kind == "symlink":
+        there.symlink_to(outside)
+    elif kind == "file":
+        there.write_text("precious")
+    else:
+        there.mkdir()
+    if kind == "data":
+        for name in ("usr", "bin2", "project/usr/bin"):
+            (there / name).mkdir(parents=True)
+        (there / "project/precious").write_text("precious")
     site = make_site(root=tiny_root)
-    assert site.call("chroot-remove", "link").returncode == 1
-    assert (tmp_path / "precious").exists() and (tiny_root / "link").is_symlink()
+    paths = [path for path in (there, outside) if path.is_dir()]
+    before = [host.fingerprint(path, content=True) for path in paths]
+    done = site.call("chroot-remove", "--yes", "mydata")
+    assert done.returncode == 1 and "is not an image" in done.stderr, str(done)
+    after = [host.fingerprint(path, content=True) for path in paths]
+    assert [host.changes(*pair) for pair in zip(before, after)] == [[]] * len(paths)
+    assert there.is_symlink() == (kind == "symlink") and (kind != "file" or there.read_text() == "precious")
+
+
+def test_remove_asks(make_site, tiny_root: Path) -> None:
+    """On a terminal for a yes, which Enter alone is not; elsewhere it wants --yes. What was published as an image can be
+    removed whatever became of it."""
+    site = make_site(root=tiny_root)
+    done = site.call("chroot-remove", IMAGE)
+    assert done.returncode == 2 and "--yes" in done.stderr and (tiny_root / IMAGE / "usr").is_dir(), str(done)
+    for answer in ("\n", "n\n", "maybe\nn\n", "\x04", "\x03"):
+        with Terminal(site.argv("chroot-remove", IMAGE)) as terminal:
+            terminal.expect(f"Remove image '{IMAGE}' with all its generations? [y/N]")
+            terminal.type(answer)
+            assert terminal.wait() == (128 + signal.SIGINT if answer == "\x03" else 0)
+        assert (tiny_root / IMAGE / "usr").is_dir(), answer
+    with Terminal(site.argv("chroot-remove", "nothing")) as terminal:
+        terminal.expect("There is no image 'nothing'")
+        assert terminal.wait() == 1
+    assert change(site, "rm -rf /usr/bin /bin; true\n").returncode == 0
+    with Terminal(site.argv("chroot-remove", IMAGE)) as terminal:
+        terminal.expect("[y/N]")
+        terminal.type("y\n")
+        assert terminal.wait() == 0
+    assert not (tiny_root / IMAGE).exists()
 
 
 DPKG = """\
@@ -546,5 +586,5 @@ def test_hostile_tree(make_site, tiny_root: Path, tmp_path: Path, where: str) ->
     site.call("chroot-list")
     site.run(Job(["true"]))
     site.call("chroot-rollback", IMAGE)
-    site.call("chroot-remove", IMAGE)
+    site.call("chroot-remove", "--yes", IMAGE)
     assert host.changes(before, host.fingerprint(tmp_path, content=True)) == []

@@ -1,15 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Images: made with chroot-create, listed with chroot-list, entered with chroot-login."""
 
-import fcntl
 import json
 import os
-import pty
-import select
 import signal
-import struct
 import subprocess
-import termios
 import time
 from pathlib import Path
 from typing import Iterator
@@ -19,6 +14,7 @@ import pytest
 import host
 from jobspec import Job
 from lab import IMAGE, KEPT, Lab, Site
+from terminal import Terminal
 
 PATIENCE = 60
 
@@ -32,65 +28,12 @@ mkdir -p "$target" && cp -a {tiny}/. "$target/"
 """
 
 
-class Terminal:
-    """A program on a pseudo-terminal."""
-
-    running: list["Terminal"] = []
-
-    def __init__(self, argv: list[str], rows: int = 24, columns: int = 80):
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.environ["TERM"] = "vt100"
-            os.execvp(argv[0], argv)
-        self.resize(rows, columns)
-        self.seen = b""
-        self.running.append(self)
-
-    def resize(self, rows: int, columns: int) -> None:
-        """Changes the window's size; the kernel signals SIGWINCH."""
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-    def type(self, text: str) -> None:
-        """Types @text."""
-        os.write(self.fd, text.encode())
-
-    def expect(self, text: str, timeout: float = PATIENCE) -> None:
-        """Reads until @text came; what came until then is forgotten."""
-        deadline = time.monotonic() + timeout
-        while text.encode() not in self.seen:
-            assert time.monotonic() < deadline, self.seen
-            if not self._read():
-                raise AssertionError(f"ended without {text!r}: {self.seen!r}")
-        self.seen = self.seen.partition(text.encode())[2]
-
-    def _read(self) -> bool:
-        if select.select([self.fd], [], [], 1)[0]:
-            try:
-                data = os.read(self.fd, 4096)
-            except OSError:
-                return False
-            self.seen += data
-            return bool(data)
-        return True
-
-    def wait(self) -> int:
-        """Exit status, or minus the signal's number."""
-        deadline = time.monotonic() + PATIENCE
-        while self._read():
-            assert time.monotonic() < deadline, self.seen
-        _, status = os.waitpid(self.pid, 0)
-        os.close(self.fd)
-        self.running.remove(self)
-        return os.waitstatus_to_exitcode(status)
-
-
 @pytest.fixture(autouse=True)
 def no_terminal_is_left() -> Iterator[None]:
     """Ends what a failed test left on a terminal."""
     yield
     for terminal in list(Terminal.running):
-        os.kill(terminal.pid, signal.SIGKILL)
-        terminal.wait()
+        terminal.end()
 
 
 @pytest.fixture(name="tools")

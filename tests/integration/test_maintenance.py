@@ -176,7 +176,7 @@ def test_from_image_that_was_made_again(images: Site, tiny: Path) -> None:
     define(images, "base", command=copy_of(tiny, "echo one >$ROOT/number"))
     define(images, "child", "from: base")
     assert maintain(images).status == 0
-    assert images.call("chroot-remove", "base").returncode == 0
+    assert images.call("chroot-remove", "--yes", "base").returncode == 0
     define(images, "base", command=copy_of(tiny, "echo two >$ROOT/number"))
     assert maintain(images).results == {"base": "created", "child": "updated"}
     assert numbers(images)["base"] == 1 and output(images, "child", "cat /number") == "two\n"

@@ -43,7 +43,7 @@ def use(site: Site, name: str, script: str = WRITE) -> None:
         site.call("chroot-list")
         site.call("chroot-maintenance", name)
         site.call("chroot-rollback", name, text)
-    site.call("chroot-remove", name)
+    site.call("chroot-remove", "--yes", name)
     site.call("gc")
 
 

@@ -363,7 +363,7 @@ def test_commands(fetching, registry: Registry, push) -> None:
     assert (done.returncode, done.stdout) == (0, "x"), str(done)
     done = site.call("chroot-run", f"{registry.host}/group/nothing", "--", "/bin/true")
     assert done.returncode == 1 and "There is no image" in done.stderr, str(done)
-    done = site.call("chroot-remove", image)
+    done = site.call("chroot-remove", "--yes", image)
     assert done.returncode == 0, str(done)
     assert image not in site.call("chroot-list").stdout
     assert subprocess.run(["ls", site.root / ".oci"], capture_output=True, text=True, check=True).stdout == ""
