@@ -13,20 +13,64 @@ pytest.register_assert_rewrite("lab")  # before it is imported: its assertions t
 
 import host  # noqa: E402
 import limits  # noqa: E402
-from lab import COMBINATIONS, Lab, Site, combination_name  # noqa: E402
+import pace  # noqa: E402
+from lab import COMBINATIONS, PAIRWISE, Lab, Site, combination_name  # noqa: E402
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """A terminated run cleans up like an interrupted one: containers and loop mounts outlive us otherwise."""
     def interrupt(number: int, frame: Any) -> None:
         raise KeyboardInterrupt
     signal.signal(signal.SIGTERM, interrupt)
+    for name, what in (("host_matters", "depends on the host's systemd: run in nested hosts, too"),
+                       ("any_host", "an exception in a file whose other tests are marked with host_matters")):
+        config.addinivalue_line("markers", f"{name}: {what}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds our options."""
     parser.addoption("--driver", default="build/nspawn-runner", help="the nspawn-runner to test")
     parser.addoption("--image-dir", help="use a copy of this tree as the image instead of making one")
+    parser.addoption("--host-matters", action="store_true", help="only tests that depend on the host's systemd")
+    parser.addoption("--pairwise", action="store_true",
+                     help="of the twelve combinations only as many as it takes to have each pair of values together")
+
+
+def _left_aside(config: pytest.Config, item: pytest.Item) -> bool:
+    """Whether the options say that this test runs elsewhere."""
+    marks = {mark.name for mark in item.iter_markers()}
+    if config.getoption("--host-matters") and ("host_matters" not in marks or "any_host" in marks):
+        return True
+    combination = item.callspec.params.get("any_site") if hasattr(item, "callspec") else None
+    return bool(config.getoption("--pairwise") and combination and combination not in PAIRWISE)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what runs elsewhere; pytest says how many those were."""
+    aside = [item for item in items if _left_aside(config, item)]
+    config.hook.pytest_deselected(items=aside)
+    items[:] = [item for item in items if item not in aside]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Each phase of a test has its limit."""
+    with pace.limited(f"what {item.name} needs"):
+        yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Each phase of a test has its limit."""
+    with pace.limited(item.name):
+        yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Each phase of a test has its limit."""
+    with pace.limited(f"clearing up after {item.name}"):
+        yield
 
 
 def left_out() -> dict[str, str]:

@@ -22,6 +22,9 @@ from jobspec import Job
 IMAGE = "debian"
 STORAGES = ("overlay", "btrfs", "tmpfs")
 COMBINATIONS = list(itertools.product(STORAGES, (True, False), ("yes", "no")))
+# Those with which each value of one setting has been together with each value of another.
+PAIRWISE = [("overlay", True, "yes"), ("overlay", False, "no"), ("btrfs", True, "no"), ("btrfs", False, "yes"),
+            ("tmpfs", True, "yes"), ("tmpfs", False, "no")]
 TINY_PROGRAMS = ("bash sh cat ls sleep mkdir rm rmdir touch chmod chown id stat env true false uname hostname "
                  "head tail wc seq dd sha256sum date mktemp ln cp mv readlink sort tr nproc").split()
 

@@ -94,6 +94,7 @@ def test_image_without_bash(make_site, tiny_root: Path) -> None:
         assert call.stdout == b"plain /bin/sh\n"
 
 
+@pytest.mark.host_matters
 def test_boot_without_systemd(make_site, tiny_root: Path) -> None:
     """boot: yes with an image that has no systemd: the message says so; boot: auto falls back."""
     result = make_site(root=tiny_root, boot="yes").run(Job())
@@ -102,12 +103,14 @@ def test_boot_without_systemd(make_site, tiny_root: Path) -> None:
         assert build.run_script("echo up").stdout == b"up\n"
 
 
+@pytest.mark.host_matters
 def test_boot_auto_with_systemd(make_site) -> None:
     """boot: auto boots an image that has systemd."""
     with make_site(boot="auto").started() as build:
         assert build.run_script("cat /proc/1/comm").stdout == b"systemd\n"
 
 
+@pytest.mark.host_matters
 def test_broken_init(make_site, lab: Lab, tiny_root: Path) -> None:
     """An init that ends at once: prepare fails with the container's last lines, well before the start timeout."""
     init = tiny_root / IMAGE / "usr/lib/systemd/systemd"
@@ -118,6 +121,7 @@ def test_broken_init(make_site, lab: Lab, tiny_root: Path) -> None:
     assert result.state == "failed" and "this-init-is-broken" in result.log, str(result)
 
 
+@pytest.mark.host_matters
 def test_init_that_hangs(make_site, tiny_root: Path) -> None:
     """An init that never starts the agent: start_timeout ends it."""
     init = tiny_root / IMAGE / "usr/lib/systemd/systemd"
@@ -180,6 +184,7 @@ def test_full_disk(make_site, small_disk: Path) -> None:
     assert site.traces() == []
 
 
+@pytest.mark.host_matters
 def test_full_runtime_directory(make_site, lab: Lab, tiny_root: Path) -> None:
     """No space for the job's state: a system failure that says so, nothing left."""
     runtime = lab.runtime_base / "full"
@@ -209,6 +214,7 @@ def test_no_permission(make_site, tiny_root: Path) -> None:
         assert done.returncode != 0 and ("root" in done.stderr or "ermi" in done.stderr), (arguments, done)
 
 
+@pytest.mark.host_matters
 def test_nspawn_missing(make_site, tiny_root: Path, tmp_path: Path) -> None:
     """Without systemd-nspawn: a system failure that names the program and what to install."""
     for name in ("upper", "work"):
@@ -224,6 +230,7 @@ rm -f /usr/bin/systemd-nspawn; exec "$@\""""
         assert_system_failure(result, "systemd-nspawn", "systemd-container")
 
 
+@pytest.mark.host_matters
 def test_agent_missing(make_site, lab: Lab, tiny_root: Path, tmp_path: Path) -> None:
     """An installation without the agent's binary is named as such."""
     alone = tmp_path / "nspawn-runner"
@@ -234,6 +241,7 @@ def test_agent_missing(make_site, lab: Lab, tiny_root: Path, tmp_path: Path) -> 
         assert_system_failure(result, "nspawn-runner-agent")
 
 
+@pytest.mark.host_matters
 @pytest.mark.parametrize("seccomp", (True, False))
 def test_kernel_without_a_feature(make_site, tiny_root: Path, seccomp: bool) -> None:
     """No mount_setattr(2) (kernels before 5.12): said in so many words; without user namespace jobs still run."""
@@ -281,6 +289,7 @@ def test_closed_output(site: Site) -> None:
         assert 0 <= done.returncode < 128, (redirection, done)
 
 
+@pytest.mark.host_matters
 def test_cleanup_without_prepare(site: Site) -> None:
     """cleanup of a job that never was: exit 0 and quiet."""
     done = site.call("cleanup", "--id", "never-was")

@@ -13,6 +13,8 @@ from jobspec import Job
 from lab import Site
 from stagecall import StageCall
 
+pytestmark = pytest.mark.host_matters
+
 PATIENCE = 60
 KILL_TIMEOUT = {"kill_timeout": "1s"}
 

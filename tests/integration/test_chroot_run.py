@@ -11,6 +11,8 @@ import pytest
 import host
 from lab import IMAGE, Site
 
+pytestmark = pytest.mark.host_matters
+
 
 def call(site: Site, *command: str, data: bytes = b"") -> subprocess.CompletedProcess:
     """Runs it with @data for its input."""

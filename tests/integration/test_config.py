@@ -56,6 +56,7 @@ def test_cleanup_with_a_broken_configuration(site: Site) -> None:
         site.config.write_text(good)
 
 
+@pytest.mark.host_matters
 def test_changed_settings_do_not_confuse_a_running_job(make_site) -> None:
     """A job keeps the settings it was started with."""
     site = make_site(storage="overlay")

@@ -15,6 +15,8 @@ from build import Build
 from jobspec import Job
 from lab import STORAGES, Site
 
+pytestmark = pytest.mark.host_matters
+
 PATIENCE = 60
 STEPS = 15
 STRACE = shutil.which("strace")

@@ -57,6 +57,7 @@ def listed(site: Site) -> dict:
     return row
 
 
+@pytest.mark.host_matters
 def test_settings(site: Site, tmp_path: Path) -> None:
     """The definition's settings come before the configuration's, for machines of this image; the rest stays."""
     (tmp_path / "file").write_text("of the host\n")
@@ -80,6 +81,7 @@ def test_settings(site: Site, tmp_path: Path) -> None:
         assert planned["storage"] == "overlay" and planned["tasks_max"] == 5000, planned
 
 
+@pytest.mark.host_matters
 def test_boot(make_site) -> None:
     """An image of its own boot mode, either way."""
     for configured, defined, init in (("no", "yes", b"systemd"), ("yes", "no", b"nspawn-runner-a")):

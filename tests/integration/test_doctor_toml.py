@@ -7,9 +7,13 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+import pytest
+
 import host
 from jobspec import Job
 from lab import IMAGE, Site
+
+pytestmark = pytest.mark.host_matters
 
 
 def test_doctor_on_a_good_host(site: Site) -> None:

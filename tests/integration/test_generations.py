@@ -371,6 +371,7 @@ def test_job_keeps_its_generation(make_site, tiny_root: Path, storage: str) -> N
     assert listed(site).keys() == {IMAGE, f"{IMAGE}@4"}
 
 
+@pytest.mark.host_matters
 def test_rollback(fs_site: Site) -> None:
     """The tree of before is back, and the other way round; numbers stay."""
     site = fs_site
@@ -434,6 +435,7 @@ def test_nothing_changed(make_site, tiny_root: Path) -> None:
         assert done.returncode == 0 and listed(site)[IMAGE]["generation"] == number, (script, done)
 
 
+@pytest.mark.host_matters
 def test_killed_login_leaves_nothing(make_site, tiny_root: Path) -> None:
     """Nor where systemd-nspawn keeps something for each machine."""
     site, kept = make_site(root=tiny_root), Path("/run/systemd/nspawn/propagate")
@@ -460,6 +462,7 @@ def test_settings_of_the_definition(make_site, tiny_root: Path) -> None:
     assert done.returncode == 0 and (site.root / IMAGE / "map").read_text() == host.read("/proc/self/uid_map"), str(done)
 
 
+@pytest.mark.host_matters
 def test_remove(fs_site: Site) -> None:
     """Nobody finds the image any more; what a job uses goes with the job."""
     site = fs_site

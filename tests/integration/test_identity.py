@@ -11,6 +11,7 @@ from jobspec import Job
 from lab import IMAGE, Site
 
 
+@pytest.mark.host_matters
 def test_forged_job_id(site: Site) -> None:
     """A job that sets CI_JOB_ID to another's number gets its own machine, and cleanup takes only that."""
     victim = Build(site.runner(), Job()).begin()
@@ -86,6 +87,7 @@ def test_allowed_images(make_site, tiny_root) -> None:
         assert build.run_script("echo up").stdout == b"up\n"
 
 
+@pytest.mark.host_matters
 def test_two_servers_with_one_number(site: Site) -> None:
     """Two GitLab instances (or two runners) may both have a job 123: each has its own machine."""
     number = Job().number
@@ -111,6 +113,7 @@ def test_same_job_in_all_stages(site: Site) -> None:
         assert site.job_id() == first
 
 
+@pytest.mark.host_matters
 def test_next_attempt_replaces_the_machine(site: Site) -> None:
     """prepare of a job that has a machine already (a killed runner's, an earlier attempt's) starts afresh."""
     job = Job()
@@ -125,6 +128,7 @@ BY_HAND = ("1", "build-7", "a.b", "a.b_c", "x" * 40, "ÄÖ", "with space", "a/b"
            "$(id)", "%n%i", "x" * 1000, "UPPER", "a@b:c", "\\x2d")
 
 
+@pytest.mark.host_matters
 @pytest.mark.parametrize("identifier", BY_HAND)
 def test_id_by_hand(site: Site, identifier: str) -> None:
     """--id without a response file (other CI systems): it works wholly, or is refused with a message; never half."""
@@ -144,6 +148,7 @@ def test_id_by_hand(site: Site, identifier: str) -> None:
     assert identifier not in ("1", "build-7", "a.b") or done.returncode == 0, done.stderr
 
 
+@pytest.mark.host_matters
 def test_different_ids_are_different_jobs(site: Site) -> None:
     """Ids that differ only in odd characters or beyond some length do not fall together."""
     pairs = (("a-b", "a_b"), ("a.b", "a-b"), ("A", "a"), ("y" * 100 + "1", "y" * 100 + "2"))

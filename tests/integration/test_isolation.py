@@ -17,6 +17,8 @@ from build import Build
 from jobspec import Job
 from lab import Lab, Site
 
+pytestmark = pytest.mark.host_matters
+
 # System calls with arguments that are wrong in every respect but the right to call them: x86_64, then i386 numbers.
 CALLS = {
     "kexec_load": (246, 283), "kexec_file_load": (320, None), "bpf": (321, 357), "keyctl": (250, 288),

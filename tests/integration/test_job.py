@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A whole job, from config to cleanup, in each combination of storage, user namespace and boot mode."""
 
+import pytest
+
 import host
 from jobspec import Job
 from lab import IMAGE, Lab, Site
+
+pytestmark = pytest.mark.host_matters
 
 SCRIPT = [
     "echo from-build-script; pwd; id -u",

@@ -13,6 +13,8 @@ from build import Build
 from jobspec import Job
 from lab import Site
 
+pytestmark = pytest.mark.host_matters
+
 MIB = 1 << 20
 EAT = "python3 -c 'x = bytearray(400 * 1024 * 1024); print(len(x))'"
 

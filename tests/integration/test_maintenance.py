@@ -25,6 +25,7 @@ def numbers(site: Site) -> dict[str, int]:
     return {name: row["generation"] for name, row in generations(site).items()}
 
 
+@pytest.mark.host_matters
 def test_outcomes(images: Site, tiny: Path) -> None:
     """Created, updated, unchanged, failed: in one table with the time and size of each, and none stops the others."""
     for name in ("failing", "stays", "changes"):

@@ -158,6 +158,7 @@ def child_of(process: subprocess.Popen[str]) -> int:
 VICTIMS = ("child", "ansible-playbook", "supervise", "systemd-nspawn", "sleep")
 
 
+@pytest.mark.host_matters
 @pytest.mark.parametrize("where", ("command", "task", "local", "test"))
 def test_parts_killed(make_site: Callable[..., Site], lab: Lab, tmp_path: Path, where: str) -> None:
     """SIGKILL to whatever is at work for it: the image failed, the others are made, and nothing is left of it. What the

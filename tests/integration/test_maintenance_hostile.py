@@ -224,6 +224,7 @@ def test_trap(images: Site, lab: Lab, disk: tuple[int, int], how: str, kind: str
     assert_settled(images)
 
 
+@pytest.mark.host_matters
 def test_devices(images: Site, lab: Lab) -> None:
     """Device nodes and pipes where files are expected: jobs cannot open the one, and nobody waits for the other."""
     command = copy_of(lab.tiny_image(), 'mknod "$ROOT/disk" b 7 250; mknod "$ROOT/etc/resolv.conf" c 1 5 || true\n'

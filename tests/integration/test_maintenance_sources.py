@@ -98,6 +98,7 @@ def fixture_repository(tmp_path: Path) -> Iterator[Repository]:
     made.server.server_close()
 
 
+@pytest.mark.host_matters
 def test_suite(xfs_images: Site, lab: Lab, repository: Repository) -> None:
     """Made once, then upgraded in a copy: published if a package changed, with those that the definition names by now.
     Configuration files that were changed stay, and nobody is asked. What the archive cannot give leaves the image as it
@@ -178,6 +179,7 @@ def test_suite_without_mirror(images: Site, lab: Lab, repository: Repository) ->
     assert_settled(images)
 
 
+@pytest.mark.host_matters
 def test_oci(images: Site) -> None:
     """Fetched again only if the digest is another one; what its configuration says reaches jobs, also through `from`."""
     layout = images.directory / "layout"
@@ -219,6 +221,7 @@ def pack(tree: Path, file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
+@pytest.mark.host_matters
 def test_tarball(images: Site, lab: Lab, tmp_path: Path) -> None:
     """Unpacked again only if it is another one; with the wrong sha256, never."""
     file, tree = tmp_path / "tree.tar", tmp_path / "tree"
@@ -252,6 +255,7 @@ def test_tarball(images: Site, lab: Lab, tmp_path: Path) -> None:
     assert_settled(images)
 
 
+@pytest.mark.host_matters
 def test_playbook(images: Site, lab: Lab) -> None:
     """Played at each maintenance in a copy that is published if a task changed something, and only if none failed."""
     counter = images.directory / "counter"

@@ -151,6 +151,7 @@ def test_stopped(images: Site, lab: Lab, where: str, number: signal.Signals, eve
     assert maintain(images).results == {"done": "unchanged", "later": "created"}
 
 
+@pytest.mark.host_matters
 def test_stopped_while_several_work(images: Site, lab: Lab) -> None:
     """All of them, also if the signal comes again and again; those that wait for one of them are not begun."""
     for name in ("a", "b", "c"):
@@ -211,6 +212,7 @@ def test_create_stopped(images: Site, lab: Lab) -> None:
     assert_settled(images)
 
 
+@pytest.mark.host_matters
 def test_job_goes_on(images: Site, lab: Lab) -> None:
     """A real job through several maintenances: its tree is what it was, to its end; then it is collected."""
     define(images, "one", command=copy_of(lab.tiny_image(), "echo 1 >$ROOT/aaa; echo 1 >$ROOT/zzz"))

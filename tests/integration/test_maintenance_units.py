@@ -13,6 +13,8 @@ import host
 from lab import Lab, Site
 from maintenance import copy_of, define, generations
 
+pytestmark = pytest.mark.host_matters
+
 SOURCE = Path(__file__).resolve().parents[2]
 NAME = "nspawn-runner-maintenance"
 RUNTIME_UNITS = Path("/run/systemd/system")

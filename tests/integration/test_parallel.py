@@ -4,10 +4,14 @@
 import re
 import threading
 
+import pytest
+
 import host
 from build import Build
 from jobspec import Job
 from lab import COMBINATIONS, Site
+
+pytestmark = pytest.mark.host_matters
 
 MANY = 50
 

@@ -104,6 +104,7 @@ def fixture_booted(make_site: Callable[..., Site], module_tree: Path) -> Worksho
     return Workshop(make_site(boot="yes"), module_tree)
 
 
+@pytest.mark.host_matters
 def test_one_machine_for_fifty_tasks(plain: Workshop) -> None:
     """The container of the first task is that of the last one."""
     tasks = "".join(f"    - command: cut -d' ' -f 22 /proc/1/stat\n      register: seen{i}\n" for i in range(50))
@@ -112,6 +113,7 @@ def test_one_machine_for_fifty_tasks(plain: Workshop) -> None:
     assert (result.ok, result.changed, result.failed) == (51, 50, 0)
 
 
+@pytest.mark.host_matters
 def test_facts(workshop: Workshop) -> None:
     """They are the image's, not the host's."""
     workshop.play(f"""\
@@ -143,6 +145,7 @@ def test_changed_or_not(plain: Workshop) -> None:
     assert info.st_uid == 1, "owners on disk are the image's own"
 
 
+@pytest.mark.host_matters
 def test_files(plain: Workshop) -> None:
     """copy and template, small, empty and large, forth and back."""
     large = os.urandom(3_000_000)
@@ -168,6 +171,7 @@ def test_files(plain: Workshop) -> None:
     assert (plain.tree / "srv/script").read_text() == "by script\n"
 
 
+@pytest.mark.host_matters
 def test_become(plain: Workshop) -> None:
     """To root, which it is already; to a user; to one that nobody can log in as; with files."""
     plain.play("""\
@@ -225,6 +229,7 @@ def test_delegate_to_localhost(plain: Workshop) -> None:
     assert not (plain.tree / str(marker)[1:]).exists()
 
 
+@pytest.mark.host_matters
 def test_service(booted: Workshop) -> None:
     """What one task starts answers the next one."""
     booted.play("""\
@@ -488,6 +493,7 @@ def start_waiting(workshop: Workshop) -> subprocess.Popen:
     return process
 
 
+@pytest.mark.host_matters
 def test_cancelled(plain: Workshop) -> None:
     """SIGTERM ends ansible, its task, and the machine."""
     process = start_waiting(plain)
@@ -497,6 +503,7 @@ def test_cancelled(plain: Workshop) -> None:
     assert plain.site.traces() == []
 
 
+@pytest.mark.host_matters
 def test_killed(plain: Workshop) -> None:
     """Nothing outlives the command that was killed but what gc removes."""
     process = start_waiting(plain)

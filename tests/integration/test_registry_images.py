@@ -101,6 +101,7 @@ def test_never(make_site, tiny_root: Path, registry: Registry, push) -> None:
     assert registry.count("/v2/") == before and not (tiny_root / ".oci").exists()
 
 
+@pytest.mark.host_matters
 def test_if_not_present(fetching, registry: Registry, push) -> None:
     """Fetched by the first job, with progress in its log; the second one does not need the registry."""
     image = push("group/sub/present:1", "one")
@@ -288,6 +289,7 @@ def test_cache_size(fetching, registry: Registry, push) -> None:
     assert registry.count("/blobs/") == before, "the one that was used last is still there"
 
 
+@pytest.mark.host_matters
 def test_killed_while_fetching(fetching, push) -> None:
     """After SIGKILL at many points, and after SIGTERM, the next job has its image as if nothing had been, and `gc` finds
     what is left."""
@@ -316,6 +318,7 @@ def test_killed_while_fetching(fetching, push) -> None:
     assert not [command for command in host.processes().values() if str(site.root) in command]
 
 
+@pytest.mark.host_matters
 @pytest.mark.parametrize("private_users", (True, False), ids=("userns", "hostids"))
 @pytest.mark.parametrize("storage", ("overlay", "tmpfs"))
 def test_configuration(fetching, push, storage: str, private_users: bool) -> None:
@@ -341,6 +344,7 @@ def test_start_runs_nothing(fetching, push) -> None:
         assert call.wait(GENEROUS)
 
 
+@pytest.mark.host_matters
 def test_whole_job_without_bash(fetching, push) -> None:
     """A job of GitLab's own scripts, in an image that has nothing but busybox."""
     image = push("group/whole:1", "x")

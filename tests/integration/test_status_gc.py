@@ -17,6 +17,8 @@ from jobspec import Job
 from lab import IMAGE, Site
 from maintenance import running, wait_until
 
+pytestmark = pytest.mark.host_matters
+
 
 def rows(site: Site) -> list[dict]:
     """What status --json lists of this site's jobs (others may run on this host, and be half there)."""

@@ -40,6 +40,7 @@ def finish(build: Build, body: str, stage: str = "build_script") -> bytes:
     return call.stdout
 
 
+@pytest.mark.host_matters
 def test_server_answers_in_after_script(any_site: Site) -> None:
     """A server started in the background by one step serves the next, in every combination."""
     result = any_site.run(Job([SERVER], [CLIENT]))
@@ -47,6 +48,7 @@ def test_server_answers_in_after_script(any_site: Site) -> None:
     assert "served-hello" in result.log
 
 
+@pytest.mark.host_matters
 def test_processes_and_files_last(any_boot_site: Site) -> None:
     """A background process is the same one in each step, even when its shell has ended."""
     with any_boot_site.started() as build:
@@ -57,6 +59,7 @@ def test_processes_and_files_last(any_boot_site: Site) -> None:
             assert finish(build, f"tr '\\0' ' ' < /proc/{pid}/cmdline", stage) == b"sleep 1000 "
 
 
+@pytest.mark.host_matters
 def test_who_is_killed_for_want_of_memory(any_boot_site: Site) -> None:
     """The kernel prefers what steps and services are to what keeps the machine."""
     boots = any_boot_site.settings["boot"] == "yes"
@@ -71,6 +74,7 @@ def test_who_is_killed_for_want_of_memory(any_boot_site: Site) -> None:
             assert service == b"0\n"
 
 
+@pytest.mark.host_matters
 def test_tmp_stays(make_site) -> None:
     """/tmp is the job's from the beginning: whatever units a job starts, nothing is mounted over it, nothing removed."""
     with make_site(boot="yes").started() as build:
@@ -88,6 +92,7 @@ def test_open_stdout_does_not_hold_up_the_stage(any_boot_site: Site, how: str) -
         assert finish(build, "echo next") == b"next\n"
 
 
+@pytest.mark.host_matters
 def test_background_writer_is_drained(any_boot_site: Site) -> None:
     """A process that goes on writing after its step neither blocks nor dies, and disturbs no other step."""
     with any_boot_site.started() as build:
@@ -97,6 +102,7 @@ def test_background_writer_is_drained(any_boot_site: Site) -> None:
         assert finish(build, "while ! test -e /tmp/written; do sleep 0.02; done; echo ok") == b"ok\n"
 
 
+@pytest.mark.host_matters
 def test_systemctl_start(make_site) -> None:
     """With boot: yes a job can start services, which are there in the next step."""
     with make_site(boot="yes").started() as build:
@@ -204,6 +210,7 @@ def test_no_stray_descriptors(any_boot_site: Site) -> None:
     assert not [line for line in lines if "socket:" in line], lines
 
 
+@pytest.mark.host_matters
 def test_driver_is_gone_after_the_stage(site: Site) -> None:
     """A finished run leaves no process of the driver but the job's own supervisor."""
     with site.started() as build:

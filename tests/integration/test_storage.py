@@ -13,6 +13,8 @@ import host
 from jobspec import Job
 from lab import IMAGE, STORAGES, Lab, Site
 
+pytestmark = pytest.mark.host_matters
+
 KINDS = list(itertools.product(STORAGES, (True, False)))
 
 # Everything that could reach through to an image: contents, owners, modes, times, links, xattrs, removal, renaming.

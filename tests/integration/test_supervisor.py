@@ -12,6 +12,8 @@ import pytest
 import host
 from lab import POWER_OFF, Site
 
+pytestmark = pytest.mark.host_matters
+
 SYSTEMD = host.has_systemd()
 
 

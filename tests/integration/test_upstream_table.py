@@ -81,6 +81,7 @@ def test_cleanup_failure_is_only_a_warning(site: Site) -> None:
     assert done.returncode == 0 and site.traces() == []
 
 
+@pytest.mark.host_matters
 @pytest.mark.parametrize("image, works", ((IMAGE, True), ("", True), ("$WHICH", True), ("$UNKNOWN", True),
                                           ("no-such", False)))
 def test_job_image(site: Site, image: str, works: bool) -> None:
@@ -166,6 +167,7 @@ def test_git_strategies(site: Site, repository: Repository, variables: list, exp
             assert text in result.log, result.log
 
 
+@pytest.mark.host_matters
 def test_git_strategies_in_boot_mode(make_site, repository: Repository) -> None:
     """The same with systemd in the container."""
     result = make_site(boot="yes").run(repository.job(["cat file"], ("GIT_STRATEGY", "clone")))
@@ -247,6 +249,7 @@ def test_several_steps(site: Site) -> None:
     assert result.state == "success" and b"kept" in result.call("step_release").stdout
 
 
+@pytest.mark.host_matters
 def test_prepare_retry_after_system_failure(site: Site) -> None:
     """A first attempt that failed for a reason that has gone: the second works, with cleanup between."""
     flag = site.directory / "second-time"
@@ -257,6 +260,7 @@ def test_prepare_retry_after_system_failure(site: Site) -> None:
     assert result.names()[:5] == ["config", "prepare", "cleanup", "config", "prepare"]
 
 
+@pytest.mark.host_matters
 def test_umask_and_directory(site: Site) -> None:
     """A script begins with the usual umask and in a directory that exists."""
     with site.started() as build:

@@ -113,18 +113,19 @@ def check_unit(work: Work) -> None:
     unit(work, work.session.products["gcc"])
 
 
-def pytest_arguments(driver: Path | str, image: Path | str, results: Path | str) -> list[str]:
+def pytest_arguments(driver: Path | str, image: Path | str, results: Path | str, *options: str) -> list[str]:
     """How the integration tests are called, wherever."""
     return ["/usr/bin/python3", "-B", "-m", "pytest", "-p", "no:cacheprovider", "-v", "--color=no", "-rA", "--tb=short",
-            f"--driver={driver}", f"--image-dir={image}", f"--junit-xml={results}"]
+            f"--driver={driver}", f"--image-dir={image}", f"--junit-xml={results}", *options]
 
 
-def integration(work: Work, driver: Path, files: tuple[str, ...] = (), env: dict[str, str] | None = None) -> None:
+def integration(work: Work, driver: Path, files: tuple[str, ...] = (), options: tuple[str, ...] = (),
+                env: dict[str, str] | None = None) -> None:
     """The integration tests on this machine, with whatever supervisor it has."""
     results = work.directory() / "integration.xml"
     image = work.session.products[f"image-{work.session.suite}"]
     directory = SOURCE / "tests" / "integration"
-    ended_well = work.try_call(*pytest_arguments(driver, image, results),
+    ended_well = work.try_call(*pytest_arguments(driver, image, results, *options),
                                *([directory / name for name in files] or [directory]), env=env)
     work.junit(results, ended_well=ended_well)
 
@@ -143,7 +144,7 @@ def check_sanitize(work: Work) -> None:
     env = {"ASAN_OPTIONS": f"detect_leaks=1:strict_string_checks=1:log_path={reports}/asan",
            "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={reports}/ubsan"}
     unit(work, build, env=env)
-    integration(work, with_plain_agent(work, build / "nspawn-runner"), SMALL, env)
+    integration(work, with_plain_agent(work, build / "nspawn-runner"), SMALL, ("--pairwise",), env)
     work.no_reports(reports, lambda text: True)
 
 
@@ -201,7 +202,8 @@ exit $status
 """
 
 
-def nested(work: Work, suite: str, script: str, driver: str, out: Path, files: tuple[str, ...] = ()) -> None:
+def nested(work: Work, suite: str, script: str, driver: str, out: Path, files: tuple[str, ...] = (),
+           options: tuple[str, ...] = ()) -> None:
     """Builds in a nested host of @suite, from what its packages give, and runs unit and integration tests there, as
     the script says."""
     directory = Path("/src/tests/integration")
@@ -209,15 +211,16 @@ def nested(work: Work, suite: str, script: str, driver: str, out: Path, files: t
         TOOLS / "nested-host", suite, "--cache", work.session.cache, "--bind-ro", f"{SOURCE}:/src",
         "--bind", f"{out}:/out", "--bind-ro", f"{work.session.products[f'image-{suite}']}:/image",
         "--setenv", "TMPDIR=/var/tmp", "--chdir", "/src", "--journal", work.session.logs / f"{work.part.name}.journal",
-        "--", "bash", "-c", script, "nested", *pytest_arguments(driver, "/image", "/out/integration.xml"),
+        "--", "bash", "-c", script, "nested", *pytest_arguments(driver, "/image", "/out/integration.xml", *options),
         *([directory / name for name in files] or [directory]))
     work.junit(out / "unit.xml", out / "integration.xml", ended_well=ended_well)
 
 
 def check_nested(suite: str):
-    """A function that builds and runs everything in a nested host of @suite."""
+    """A function that builds in a nested host of @suite and runs there what depends on the host."""
     def check(work: Work) -> None:
-        nested(work, suite, NESTED, "/var/tmp/build/nspawn-runner", work.directory())
+        nested(work, suite, NESTED, "/var/tmp/build/nspawn-runner", work.directory(),
+               options=("--host-matters", "--pairwise"))
     return check
 
 
@@ -266,11 +269,11 @@ def all_parts(suite: str) -> list[Part]:
         Part("format", check_format, "clang-format leaves every C file as it is"),
         Part("shellcheck", check_shell, "shellcheck has nothing to say about any script"),
         Part("unit", check_unit, "unit tests", needs=("gcc",)),
-        Part("nested-13", check_nested("trixie"), "build and all tests in a nested Debian 13 with systemd",
+        Part("nested-13", check_nested("trixie"), "build, and tests that depend on the host, in a nested Debian 13",
              needs=("host-trixie", "image-trixie")),
-        Part("integration", check_integration, "integration tests on this machine", needs=("gcc", f"image-{suite}"),
+        Part("integration", check_integration, "all integration tests on this machine", needs=("gcc", f"image-{suite}"),
              lock="machine"),
-        Part("nested-12", check_nested("bookworm"), "build and all tests in a nested Debian 12 with systemd",
+        Part("nested-12", check_nested("bookworm"), "build, and tests that depend on the host, in a nested Debian 12",
              needs=("host-bookworm", "image-bookworm")),
         Part("clang", make_clang, product=True),
         Part("build", check_build, "gcc and clang compile everything without a warning", needs=("gcc", "clang")),
@@ -308,8 +311,8 @@ def main() -> int:
                              "/var/cache/nspawn-runner-tests)")
     parser.add_argument("--jobs", metavar="N", type=int, default=2,
                         help="how many parts may run at the same time (default: %(default)s)")
-    parser.add_argument("--part-timeout", metavar="MINUTES", type=int, default=30,
-                        help="no part may take longer (default: %(default)s)")
+    parser.add_argument("--silence", metavar="MINUTES", type=int, default=60,
+                        help="a part that prints nothing for so long hangs (default: %(default)s)")
     arguments = parser.parse_args()
 
     suite = host_suite()
@@ -323,7 +326,7 @@ def main() -> int:
     unknown = [name for name in arguments.parts if name not in names]
     if unknown:
         parser.error(f"no part '{unknown[0]}'; there are: {', '.join(names)}")
-    with Session(arguments.cache.resolve(), suite, arguments.part_timeout * MINUTE) as session:
+    with Session(arguments.cache.resolve(), suite, arguments.silence * MINUTE) as session:
         return session.run(parts, arguments.parts or names, arguments.jobs)
 
 

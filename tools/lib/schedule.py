@@ -24,6 +24,7 @@ REASONS = 10
 KEPT_LOGS = 20
 HEARTBEAT_SECONDS = 60
 GRACE_SECONDS = 60
+SLOWEST = 10
 
 
 class Failed(Exception):
@@ -55,6 +56,7 @@ class Count:
     passed: int = 0
     failed: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
+    times: list[tuple[float, str]] = field(default_factory=list)
     seconds: float = 0
 
 
@@ -63,7 +65,6 @@ class Work:
 
     def __init__(self, session: "Session", part: Part):
         self.session, self.part, self.count = session, part, Count()
-        self.deadline = time.monotonic() + session.part_timeout
         self.log_path = session.logs / f"{part.name}.log"
         self.log = open(self.log_path, "wb", buffering=0)
         self._directory: Path | None = None
@@ -80,12 +81,19 @@ class Work:
         self.log.write(("$ " + " ".join(command) + "\n").encode())
         process = self.session.start(command, env, stdout or self.log, self.log)
         try:
-            return process.wait(max(0.1, self.deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            self.session.stop([process])
-            raise Failed(f"took longer than {self.session.part_timeout / 60:.0f} minutes") from None
+            while True:
+                try:
+                    return process.wait(HEARTBEAT_SECONDS)
+                except subprocess.TimeoutExpired:
+                    self._complain_of_silence(process)
         finally:
             self.session.forget(process)
+
+    def _complain_of_silence(self, process: subprocess.Popen) -> None:
+        """A part may take as long as it needs, as machines differ; but something has to happen meanwhile."""
+        if time.time() - self.log_path.stat().st_mtime > self.session.silence_seconds:
+            self.session.stop([process])
+            raise Failed(f"nothing was printed for {self.session.silence_seconds / 60:.0f} minutes: it hangs")
 
     def try_call(self, *argv: Any, env: dict[str, str] | None = None) -> bool:
         """Runs a command with its output in the log; whether it ended with 0."""
@@ -131,6 +139,8 @@ class Work:
             if not cases:
                 self.count.failed.append(f"{path.name}: no test ran")
             for case in cases:
+                where = (case.get("classname") or path.stem).rpartition(".")[2]
+                self.count.times.append((float(case.get("time") or 0), f"{where}::{case.get('name')}"))
                 bad = [child for child in case if child.tag in ("failure", "error", "skipped")]
                 if bad:
                     name = f"{case.get('classname') or path.stem}: {case.get('name')} ({bad[0].tag})"
@@ -176,8 +186,8 @@ class Work:
 class Session:
     """All that is common to the parts of one call: directories, processes, what was made."""
 
-    def __init__(self, cache: Path, suite: str, part_timeout: float):
-        self.cache, self.suite, self.part_timeout = cache, suite, part_timeout
+    def __init__(self, cache: Path, suite: str, silence_seconds: float):
+        self.cache, self.suite, self.silence_seconds = cache, suite, silence_seconds
         self.logs = Path()
         self.products: dict[str, Path] = {}
         self.started = time.monotonic()
@@ -365,6 +375,9 @@ class Session:
             print(f"{part.name:14} {count.passed:5} passed {len(count.failed):5} failed {count.seconds:7.0f} s")
             for name in count.failed[:20]:
                 print(f"{'':14} failed: {name}")
+        times = [(seconds, part.name, name) for part in parts for seconds, name in done[part.name].times]
+        for seconds, part_name, name in sorted(times, reverse=True)[:SLOWEST]:
+            print(f"slowest: {seconds:6.1f} s {part_name:12} {name}")
         for line in sorted({line for lines in left_out.values() for line in lines}):
             where = ", ".join(name for name, lines in left_out.items() if line in lines)
             print(f"not run in {where}: {line}")
