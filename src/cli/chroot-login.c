@@ -467,6 +467,8 @@ int cmd_chroot_login(const Invocation *invocation) {
         int r = hold_image_logged(settings, name, &image);
         if (r >= 0)
                 r = image_settings_logged(settings, image->name, &storage, &image_settings);
+        if (r >= 0 && !invocation_has(invocation, "discard"))
+                r = warn_of_definition(settings, image->name);
         if (r < 0)
                 return r;
 

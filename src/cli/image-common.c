@@ -133,6 +133,26 @@ int image_settings_logged(const Settings *settings, const char *name, Settings *
         return 0;
 }
 
+int warn_of_definition(const Settings *settings, const char *name) {
+        _cleanup_definition_ Definition *definition = NULL;
+        _cleanup_free_ char *path = NULL;
+        ConfigProblem problem = { 0 };
+
+        int r = definition_find(settings, name, &path, NULL);
+        if (r == -ENOENT || r == -EINVAL)
+                return 0;
+        if (r < 0)
+                return log_oom();
+        r = definition_load(path, name, &definition, &problem);
+        if (r < 0)
+                return log_definition_problem(path, r, &problem);
+        if (definition->source != SOURCE_NONE)
+                log_warning("Image '%s' is made as '%s' says: what you change here is lost when chroot-maintenance "
+                            "makes it anew. Put what is to last into that file",
+                            name, path);
+        return 0;
+}
+
 int hold_image_logged(const Settings *settings, const char *reference, Image **ret) {
         int r = image_reference_is(reference) ? image_cache_hold(settings->root_dir, reference, ret) :
                                                 generation_hold_reference(settings->root_dir, reference, ret);

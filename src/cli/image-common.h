@@ -21,5 +21,9 @@ int hold_image_logged(const Settings *settings, const char *reference, Image **r
  * definition cannot be used; or -errno. */
 int image_settings_logged(const Settings *settings, const char *name, Settings *storage, const Settings **ret);
 
+/* For who is about to change image @name by hand: warns if its definition says what it is made from, as it will be made
+ * anew some day, without that change. 0; -EINVAL when the definition cannot be used; or -errno, logged. */
+int warn_of_definition(const Settings *settings, const char *name);
+
 /* Why the definition @path could not be read: definition_load() returned @error. Returns it. */
 int log_definition_problem(const char *path, int error, const ConfigProblem *problem);

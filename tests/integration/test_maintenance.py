@@ -199,6 +199,29 @@ def test_create_from(images: Site, tiny: Path) -> None:
     assert_settled(images)
 
 
+def test_login_to_defined_image(images: Site, tiny: Path) -> None:
+    """What is changed by hand in an image that is made from something is gone when it is made anew: that is said before
+    the shell starts. Nothing is said where it cannot happen."""
+    def login(name: str, *options: str) -> str:
+        done = subprocess.run(images.argv("chroot-login", *options, name), text=True, check=True, capture_output=True,
+                              input="echo by hand >/changed\necho in the shell >&2\n")
+        return done.stderr.partition("in the shell")[0]
+
+    path = define(images, "one", command=copy_of(tiny))
+    define(images, "child", "from: one")
+    assert maintain(images).status == 0
+    warning = f"'{path}' says: what you change here is lost"
+    assert warning in login("one", "--publish") and "is lost" in login("child")
+    assert "is lost" not in login("one", "--discard")
+    define(images, "one", "boot: no")
+    assert "is lost" not in login("one")
+    assert maintain(images).status == 0 and (images.root / "one/changed").exists()
+    define(images, "one", command=copy_of(tiny, "true"))
+    assert maintain(images).status == 0 and not (images.root / "one/changed").exists(), "so it is"
+    path.unlink()
+    assert "is lost" not in login("one")
+
+
 def test_copied_image(images: Site, tiny: Path) -> None:
     """An image that came with its number from another host, but without what was known of it there."""
     define(images, "one", command=copy_of(tiny))
