@@ -4,8 +4,6 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "agent/agent.h"
 #include "base/fd.h"
@@ -21,17 +19,18 @@ void account_done(Account *account) {
         *account = (Account){ 0 };
 }
 
-/* A regular file: at a pipe, which a job can make, nobody waits. */
-static FILE *open_database(const char *path) {
-        struct stat st;
+/* More is no list of users, but something to keep us busy. */
+#define DATABASE_BYTES_MAX (16 * 1024 * 1024)
 
-        int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-        if (fd < 0)
+/* A file in memory, opened for reading; NULL when there is none. @data gets what is behind it, and is to be freed after
+ * it. */
+static FILE *open_database(const char *path, char **data) {
+        size_t size;
+
+        _cleanup_close_ int fd = open_regular(path);
+        if (fd < 0 || fd_read_all(fd, DATABASE_BYTES_MAX, data, &size) < 0 || size == 0)
                 return NULL;
-        FILE *file = fstat(fd, &st) >= 0 && S_ISREG(st.st_mode) ? fdopen(fd, "r") : NULL;
-        if (!file)
-                close(fd);
-        return file;
+        return fmemopen(*data, size, "r");
 }
 
 static bool parse_id(const char *text, unsigned *ret) {
@@ -52,7 +51,8 @@ static int set_user(Account *account, uid_t uid, gid_t gid, const char *name, co
 }
 
 static int find_user(const char *text, const char *passwd, Account *account) {
-        _cleanup_fclose_ FILE *file = open_database(passwd);
+        _cleanup_free_ char *data = NULL;
+        _cleanup_fclose_ FILE *file = open_database(passwd, &data);
         unsigned uid = 0;
         bool numeric = parse_id(text, &uid);
         const struct passwd *entry;
@@ -67,7 +67,8 @@ static int find_user(const char *text, const char *passwd, Account *account) {
 }
 
 static int find_group(const char *text, const char *group, gid_t *ret) {
-        _cleanup_fclose_ FILE *file = open_database(group);
+        _cleanup_free_ char *data = NULL;
+        _cleanup_fclose_ FILE *file = open_database(group, &data);
         const struct group *entry;
         unsigned gid;
 
@@ -84,7 +85,8 @@ static int find_group(const char *text, const char *group, gid_t *ret) {
 
 /* The groups that name the user as a member. */
 static int find_memberships(const char *group, Account *account) {
-        _cleanup_fclose_ FILE *file = open_database(group);
+        _cleanup_free_ char *data = NULL;
+        _cleanup_fclose_ FILE *file = open_database(group, &data);
         const struct group *entry;
 
         while (file && (entry = fgetgrent(file)))

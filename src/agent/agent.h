@@ -25,6 +25,9 @@ int first_install_seccomp(int filter_fd);
 /* Gives the container its own machine-id, host name and hosts file. Best effort: images are allowed to be odd. */
 void first_write_identity(void);
 
+/* What the image's systemd gives its services for LANG: a locale that the image has. */
+void first_set_locale(void);
+
 /* Writes the units that start this agent again under the image's systemd with the socket @listen_fd, and executes
  * @init. Returns only on failure, with -errno. */
 int first_execute_init(const char *init, int listen_fd);
@@ -35,6 +38,25 @@ int first_execute_init(const char *init, int listen_fd);
 
 /* Writes the units that start this agent again, as a service, with the socket @listen_fd. 0 or -errno. */
 int units_write(int listen_fd);
+
+/* --- surroundings.c: what the agent needs of the container, from before a job could change it --- */
+
+typedef struct Surroundings {
+        int proc_fd;      /* /proc, or negative: there is none */
+        int null_fd;      /* /dev/null, or an empty file where that is something else; or negative */
+        const char *lang; /* the value of LANG that the image has a locale for */
+} Surroundings;
+
+/* As far as it is there: negative descriptors stand for what is not. */
+void surroundings_open(Surroundings *ret);
+void surroundings_done(Surroundings *surroundings);
+
+/* Opens @path below /proc, never waiting, and nothing that was mounted there since. Descriptor or -errno. Can be called
+ * after vfork(). */
+int surroundings_open_proc(const Surroundings *surroundings, const char *path, int flags);
+
+/* Opens a regular file to be read; what is something else is not there (-ENOENT). Never waits. Descriptor or -errno. */
+int open_regular(const char *path);
 
 /* --- account.c: the users of the image --- */
 
@@ -84,7 +106,7 @@ typedef struct Step {
 
 /* In a process where SIGPIPE is ignored and all other signals are at their defaults: starts @exec with @script_fd as its
  * script (negative: none) in a session of its own. 0, or -errno with *ret_cause set and nothing left behind. */
-int step_start(const WireExec *exec, int script_fd, Step *ret, WireCause *ret_cause);
+int step_start(const Surroundings *surroundings, const WireExec *exec, int script_fd, Step *ret, WireCause *ret_cause);
 
 /* Removes its script and closes what is open. */
 void step_done(Step *step);
@@ -92,10 +114,10 @@ void step_done(Step *step);
 /* --- cancel.c: ending a step before its time --- */
 
 /* Begins to end the step and all that it started in the foreground: its process group, its session, and what descends
- * from it. Without a /proc in the container (a job can unmount it), the process group alone. */
-void step_cancel(Step *step);
+ * from it. Without a /proc in the container, the process group alone. */
+void step_cancel(const Surroundings *surroundings, Step *step);
 /* Goes on with that. Returns true when nothing of the step is left. */
-bool step_cancel_progress(Step *step);
+bool step_cancel_progress(const Surroundings *surroundings, Step *step);
 
 /* --- server.c --- */
 

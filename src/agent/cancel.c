@@ -20,14 +20,14 @@ typedef struct Process {
 } Process;
 
 /* Reads the fields that matter of /proc/PID/stat. The command's name, in parentheses, can hold anything. */
-static bool read_process(const char *pid, Process *ret) {
+static bool read_process(const Surroundings *surroundings, const char *pid, Process *ret) {
         char path[64], data[512];
         unsigned long long started;
         int parent, group, session;
         char state;
 
-        snprintf(path, sizeof(path), "/proc/%s/stat", pid);
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+        snprintf(path, sizeof(path), "%s/stat", pid);
+        _cleanup_close_ int fd = surroundings_open_proc(surroundings, path, O_RDONLY);
         if (fd < 0)
                 return false;
         ssize_t n = read(fd, data, sizeof(data) - 1);
@@ -45,12 +45,15 @@ static bool read_process(const char *pid, Process *ret) {
         return true;
 }
 
-static size_t list_processes(Process **ret) {
-        _cleanup_closedir_ DIR *dir = opendir("/proc");
+static size_t list_processes(const Surroundings *surroundings, Process **ret) {
+        _cleanup_close_ int fd = surroundings_open_proc(surroundings, ".", O_RDONLY | O_DIRECTORY);
+        _cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
         _cleanup_free_ Process *processes = NULL;
         size_t n = 0, allocated = 0;
         struct dirent *entry;
 
+        if (dir)
+                fd = -EBADF; /* it is the stream's now */
         while (dir && (entry = readdir(dir))) {
                 if (!isdigit((unsigned char) entry->d_name[0]))
                         continue;
@@ -61,7 +64,7 @@ static size_t list_processes(Process **ret) {
                         processes = grown;
                         allocated += 64;
                 }
-                if (read_process(entry->d_name, &processes[n]))
+                if (read_process(surroundings, entry->d_name, &processes[n]))
                         n++;
         }
         *ret = TAKE_PTR(processes);
@@ -106,9 +109,9 @@ static void signal_group(Step *step, int signal) {
 }
 
 /* Sends @signal to the foreground of the step, to each process once, and returns how many were seen. */
-static size_t signal_foreground(Step *step, int signal) {
+static size_t signal_foreground(const Surroundings *surroundings, Step *step, int signal) {
         _cleanup_free_ Process *processes = NULL;
-        size_t n = list_processes(&processes), found = 0;
+        size_t n = list_processes(surroundings, &processes), found = 0;
 
         mark_foreground(step, processes, n);
         signal_group(step, signal);
@@ -130,22 +133,22 @@ static size_t signal_foreground(Step *step, int signal) {
         return found;
 }
 
-void step_cancel(Step *step) {
+void step_cancel(const Surroundings *surroundings, Step *step) {
         if (step->state != STEP_RUNNING)
                 return;
         step->state = STEP_CANCELLED;
         step->kill_at_usec = clock_deadline(step->kill_timeout_usec);
-        (void) signal_foreground(step, SIGTERM);
+        (void) signal_foreground(surroundings, step, SIGTERM);
         /* A stopped process gets its SIGTERM only when it goes on. */
-        (void) signal_foreground(step, SIGCONT);
+        (void) signal_foreground(surroundings, step, SIGCONT);
 }
 
-bool step_cancel_progress(Step *step) {
+bool step_cancel_progress(const Surroundings *surroundings, Step *step) {
         bool killed_before = step->state == STEP_KILLING;
 
         if (step->state == STEP_CANCELLED && clock_now_usec() >= step->kill_at_usec)
                 step->state = STEP_KILLING;
-        if (signal_foreground(step, step->state == STEP_KILLING ? SIGKILL : 0) > 0 || !step->shell_ended)
+        if (signal_foreground(surroundings, step, step->state == STEP_KILLING ? SIGKILL : 0) > 0 || !step->shell_ended)
                 return false;
         /* None was seen, but the group can have members that were too fast, or dead ones that nobody reaps. After it was
          * killed, there are no fast ones: they have no more children. */

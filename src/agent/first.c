@@ -11,6 +11,7 @@
 
 #include "agent/agent.h"
 #include "base/fd.h"
+#include "base/locale.h"
 #include "base/string.h"
 
 int first_install_seccomp(int filter_fd) {
@@ -80,6 +81,12 @@ void first_write_identity(void) {
                 snprintf(text, sizeof(text),
                          "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t%s\n", hostname);
         write_file("/etc/hosts", text, O_APPEND);
+}
+
+void first_set_locale(void) {
+        _cleanup_close_ int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+        (void) setenv("LANG", locale_of_tree(root_fd), true);
 }
 
 int first_execute_init(const char *init, int listen_fd) {

@@ -69,6 +69,7 @@ static int first(const Passed *passed, const char *init) {
         }
         first_write_identity();
         if (init) {
+                first_set_locale();
                 setenv("LISTEN_FDS", "1", true);
                 if (passed->listen_fd != LISTEN_FDS_START)
                         return fail(EBADF, "The socket is not the first descriptor");

@@ -26,6 +26,7 @@ typedef struct Client {
 
 typedef struct Server {
         int listen_fd, signal_fd;
+        Surroundings surroundings;
         bool stop;
         int exit_status;
         Client *clients;
@@ -43,14 +44,14 @@ static void client_send(Client *client, WireType type, const void *payload, size
                 client_close_socket(client);
 }
 
-static void client_exec(Client *client, WireMessage *message) {
+static void client_exec(const Server *server, Client *client, WireMessage *message) {
         WireCause cause = WIRE_CAUSE_AGENT;
         WireExec exec = { 0 };
         int script_fd = message->n_fds > 0 ? message->fds[0] : -EBADF;
 
         int r = client->has_step ? -EBUSY : wire_parse_exec(message, &exec);
         if (r >= 0)
-                r = step_start(&exec, script_fd, &client->step, &cause);
+                r = step_start(&server->surroundings, &exec, script_fd, &client->step, &cause);
         wire_exec_done(&exec);
         if (r < 0) {
                 WireFailed failed = { .cause = cause, .error = -r };
@@ -77,7 +78,7 @@ static void client_step_ended(Client *client) {
         }
 }
 
-static void client_receive(Client *client) {
+static void client_receive(const Server *server, Client *client) {
         WireMessage message;
 
         int r = wire_receive(client->socket_fd, &message);
@@ -89,15 +90,15 @@ static void client_receive(Client *client) {
                 if (message.type == WIRE_PING)
                         client_send(client, WIRE_PONG, NULL, 0);
                 else if (message.type == WIRE_EXEC)
-                        client_exec(client, &message);
+                        client_exec(server, client, &message);
                 else if (message.type == WIRE_KILL && client->has_step && !client->step_ended)
-                        step_cancel(&client->step);
+                        step_cancel(&server->surroundings, &client->step);
                 wire_message_done(&message);
         }
 
         /* The host's `run` is gone before its step: killed, or given up. */
         if (client->socket_fd < 0 && client->has_step && !client->step_ended)
-                step_cancel(&client->step);
+                step_cancel(&server->surroundings, &client->step);
 }
 
 /* Throws away what nobody reads any more. Only after the host closed its connection: until then the output is its. */
@@ -160,7 +161,7 @@ static void server_accept(Server *server) {
                             .next = server->clients };
         server->clients = client;
         server->n_clients++;
-        client_receive(client); /* the host sends at once: saves a turn */
+        client_receive(server, client); /* the host sends at once: saves a turn */
 }
 
 /* All children that ended: shells of steps, and, as PID 1, orphans of the container. */
@@ -200,7 +201,7 @@ static uint64_t server_cancel_progress(Server *server) {
         for (Client *client = server->clients; client; client = client->next) {
                 if (!client->has_step || client->step_ended || client->step.state == STEP_RUNNING)
                         continue;
-                if (step_cancel_progress(&client->step))
+                if (step_cancel_progress(&server->surroundings, &client->step))
                         client_step_ended(client);
                 else
                         deadline = clock_deadline(CANCEL_POLL_USEC);
@@ -235,7 +236,7 @@ static void server_turn(Server *server) {
                 n = 2;
                 for (Client *client = server->clients; client; client = client->next, n += 3) {
                         if (pollfds[n].revents)
-                                client_receive(client);
+                                client_receive(server, client);
                         for (size_t i = 0; i < 2; i++)
                                 if (pollfds[n + 1 + i].revents)
                                         client_drain(&client->step.output_fds[i]);
@@ -266,6 +267,7 @@ int server_run(int listen_fd) {
         if (server.signal_fd < 0)
                 return EXIT_FAILURE;
 
+        surroundings_open(&server.surroundings);
         server_reap(&server); /* what ended before we listened */
         while (!server.stop)
                 server_turn(&server);
@@ -277,5 +279,6 @@ int server_run(int listen_fd) {
                 client_free(client);
         }
         closep(&server.signal_fd);
+        surroundings_done(&server.surroundings);
         return EXIT_SUCCESS;
 }

@@ -18,8 +18,14 @@
  * pipe-user-pages-soft), and then the default is as good. */
 #define PIPE_SIZE_BYTES (256 * 1024)
 
+static bool is_executable(const char *path) {
+        struct stat st;
+
+        return stat(path, &st) >= 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111);
+}
+
 static const char *default_shell(void) {
-        return access("/bin/bash", X_OK) >= 0 ? "/bin/bash" : "/bin/sh";
+        return is_executable("/bin/bash") ? "/bin/bash" : "/bin/sh";
 }
 
 /* Sets @assignment ("NAME=VALUE") in @environment. */
@@ -33,7 +39,8 @@ static int set_variable(char ***environment, const char *assignment) {
 }
 
 /* The whole environment of a step: nothing of the host's, nothing of ours. */
-static int build_environment(const char *shell, const Account *account, char *const *additions, char ***ret) {
+static int build_environment(const char *lang, const char *shell, const Account *account, char *const *additions,
+                             char ***ret) {
         _cleanup_strv_ char **environment = NULL;
 
         int r = strv_extend(&environment, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
@@ -44,7 +51,7 @@ static int build_environment(const char *shell, const Account *account, char *co
         if (r >= 0)
                 r = strv_extendf(&environment, "LOGNAME=%s", account->name);
         if (r >= 0)
-                r = strv_extend(&environment, "LANG=C.UTF-8");
+                r = strv_extendf(&environment, "LANG=%s", lang);
         if (r >= 0)
                 r = strv_extend(&environment, "container=systemd-nspawn");
         if (r >= 0)
@@ -98,11 +105,12 @@ static int write_script(int source_fd, const Account *account, char *ret_path, s
 
 /* What a child of ours is to be. */
 typedef struct Child {
+        const Surroundings *surroundings;
         const char *program; /* path */
         char *const *argv, *const *environment;
         const Account *account;
         const char *directory; /* as asked for: "" for home */
-        int stdin_fd;          /* or negative: /dev/null */
+        int stdin_fd;
         int stdout_fd, stderr_fd;
 } Child;
 
@@ -117,8 +125,11 @@ static ChildError child_failed(WireCause cause) {
 }
 
 /* The kernel may kill a step before it kills what keeps the machine (machine/supervise.c). Best effort. */
-static void take_equal_chances(void) {
-        int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+static void take_equal_chances(const Surroundings *surroundings) {
+        char path[64];
+
+        snprintf(path, sizeof(path), "%d/oom_score_adj", (int) getpid());
+        int fd = surroundings_open_proc(surroundings, path, O_WRONLY);
 
         if (fd >= 0) {
                 (void) write(fd, "0", 1);
@@ -129,15 +140,14 @@ static void take_equal_chances(void) {
 /* In the child, which has the parent's memory as long as it is here: becomes the program. Returns only on failure. */
 static ChildError become(const Child *child) {
         const Account *account = child->account;
-        int stdin_fd = child->stdin_fd < 0 ? open("/dev/null", O_RDONLY | O_CLOEXEC) : child->stdin_fd;
         sigset_t none;
 
         (void) setsid();
-        take_equal_chances();
+        take_equal_chances(child->surroundings);
         (void) signal(SIGPIPE, SIG_DFL); /* all others are so: server_run() */
         sigemptyset(&none);
         (void) sigprocmask(SIG_SETMASK, &none, NULL);
-        if (stdin_fd < 0 || dup2(stdin_fd, STDIN_FILENO) < 0 || dup2(child->stdout_fd, STDOUT_FILENO) < 0 ||
+        if (dup2(child->stdin_fd, STDIN_FILENO) < 0 || dup2(child->stdout_fd, STDOUT_FILENO) < 0 ||
             dup2(child->stderr_fd, STDERR_FILENO) < 0)
                 return child_failed(WIRE_CAUSE_AGENT);
         if (account->uid != 0 || account->gid != 0) {
@@ -273,21 +283,28 @@ static void pipes_done(Pipes *pipes) {
         close_pair(&pipes->err);
 }
 
-/* They belong to the step's user, who may open them again by way of /dev/stdout and the like. */
+/* An end belongs to the step's user, and others can do with it what it is for: who has it, as after su, can open it
+ * again by way of /dev/stderr and the like. Nobody else finds it. */
+static int share_end(int fd, const Account *account, mode_t mode) {
+        if (account->uid != 0 && fchown(fd, account->uid, account->gid) < 0)
+                return -errno;
+        return fchmod(fd, mode) < 0 ? -errno : 0;
+}
+
 static int make_pipes(bool with_input, const Account *account, Pipes *pipes) {
         int r = make_pipe(pipes->out);
 
         if (r >= 0)
+                r = share_end(pipes->out[1], account, 0622);
+        if (r >= 0)
                 r = make_pipe(pipes->err);
+        if (r >= 0)
+                r = share_end(pipes->err[1], account, 0622);
         if (r >= 0 && with_input)
                 r = make_pipe(pipes->in);
-        if (r < 0 || account->uid == 0)
-                return r;
-        int fds[] = { pipes->in[0], pipes->out[1], pipes->err[1] };
-        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
-                if (fds[i] >= 0 && fchown(fds[i], account->uid, account->gid) < 0)
-                        return -errno;
-        return 0;
+        if (r >= 0 && with_input)
+                r = share_end(pipes->in[0], account, 0644);
+        return r;
 }
 
 static int find_account(const char *user, Account *ret) {
@@ -319,7 +336,7 @@ static int start_child(const WireExec *exec, Child *child, Step *step, WireCause
         return r;
 }
 
-int step_start(const WireExec *exec, int script_fd, Step *ret, WireCause *ret_cause) {
+int step_start(const Surroundings *surroundings, const WireExec *exec, int script_fd, Step *ret, WireCause *ret_cause) {
         _cleanup_(pipes_done)
                 Pipes pipes = { .in = { -EBADF, -EBADF }, .out = { -EBADF, -EBADF }, .err = { -EBADF, -EBADF } };
         _cleanup_account_ Account account = { 0 };
@@ -340,8 +357,8 @@ int step_start(const WireExec *exec, int script_fd, Step *ret, WireCause *ret_ca
         }
         for (char **path = exec->directories; *path; path++)
                 make_directory(*path, &account);
-        r = build_environment(script_fd >= 0 ? exec->argv[0] : default_shell(), &account, exec->environment,
-                              &environment);
+        r = build_environment(surroundings->lang, script_fd >= 0 ? exec->argv[0] : default_shell(), &account,
+                              exec->environment, &environment);
         if (r >= 0)
                 r = make_pipes(exec->wants_stdin, &account, &pipes);
         if (r < 0)
@@ -356,10 +373,11 @@ int step_start(const WireExec *exec, int script_fd, Step *ret, WireCause *ret_ca
                 exec->argv[n + 1] = NULL;
         }
 
-        Child child = { .environment = environment,
+        Child child = { .surroundings = surroundings,
+                        .environment = environment,
                         .account = &account,
                         .directory = exec->directory,
-                        .stdin_fd = pipes.in[0],
+                        .stdin_fd = exec->wants_stdin ? pipes.in[0] : surroundings->null_fd,
                         .stdout_fd = pipes.out[1],
                         .stderr_fd = pipes.err[1] };
         r = start_child(exec, &child, &step, ret_cause);

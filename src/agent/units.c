@@ -13,6 +13,8 @@
 #define UNIT_DIR "/run/systemd/system/"
 #define AGENT_SOCKET "nspawn-runner-agent.socket"
 #define AGENT_SERVICE "nspawn-runner-agent.service"
+/* Those that programs expect to listen, whoever asks them first. */
+#define LISTENING_SOCKETS "dbus.socket systemd-journald.socket systemd-journald-dev-log.socket"
 #define DROP_IN "nspawn-runner.conf"
 /* Seen from UNIT_DIR. systemd before version 250 does not know the setting, and its services have their manager's. */
 #define MANAGER_DIR "../system.conf.d"
@@ -22,7 +24,7 @@ typedef struct UnitFile {
         const char *name, *content;
 } UnitFile;
 
-/* The container starts only what a job needs: nothing but the agent and the socket of D-Bus. What else there is, from
+/* The container starts only what a job needs: nothing but the agent, and sockets of D-Bus and the journal. What else there is, from
  * sysinit.target on, comes with the first unit that a job starts and that depends on it. */
 static const UnitFile unit_files[] = {
         { NULL, UNITS_TARGET,
@@ -30,7 +32,7 @@ static const UnitFile unit_files[] = {
           "Description=CI job\n"
           "DefaultDependencies=no\n"
           "Requires=" AGENT_SERVICE "\n"
-          "Wants=dbus.socket\n"
+          "Wants=" LISTENING_SOCKETS "\n"
           "AllowIsolate=yes\n" },
         { NULL, AGENT_SERVICE,
           "[Unit]\n"
@@ -38,6 +40,7 @@ static const UnitFile unit_files[] = {
           "DefaultDependencies=no\n"
           "IgnoreOnIsolate=yes\n"
           "Requires=" AGENT_SOCKET "\n"
+          "After=" LISTENING_SOCKETS "\n"
           "StartLimitIntervalSec=0\n" /* whatever kills it, the job must stay within reach */
           "[Service]\n"
           "KillMode=process\n" /* what steps left running outlives the agent */

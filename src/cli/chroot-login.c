@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/hash.h"
+#include "base/locale.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "base/string.h"
@@ -134,7 +135,6 @@ static int login_arguments(const Login *login, const char *shell, char ***ret) {
                 "--timezone=off",
                 /* A minimal PID 1 that reaps what the shell leaves. */
                 "--as-pid2",
-                "--setenv=LANG=C.UTF-8",
                 /* What an administrator typed is not for the jobs to read. */
                 "--setenv=HISTFILE=/dev/null",
                 login->terminal ? "--console=interactive" : "--console=pipe",
@@ -156,6 +156,8 @@ static int login_arguments(const Login *login, const char *shell, char ***ret) {
                 r = strv_extendf(&arguments, "--machine=%s", login->machine);
         if (r >= 0)
                 r = strv_extendf(&arguments, "--hostname=%s", name);
+        if (r >= 0)
+                r = strv_extendf(&arguments, "--setenv=LANG=%s", locale_of_tree(login->tree_fd));
         if (r >= 0)
                 r = strv_extendf(&arguments, "--setenv=SHELL=%s", shell);
         if (r >= 0 && login->settings->private_users) {

@@ -134,10 +134,11 @@ def test_streams_stay_apart(any_boot_site: Site) -> None:
 
 @pytest.mark.parametrize("target", ("/dev/stderr", "/dev/fd/2", "/proc/self/fd/2"))
 def test_reopened_stderr(any_site: Site, target: str) -> None:
-    """Scripts may open their own standard error by name, also in a user namespace."""
+    """Scripts may open their own standard error by name, also in a user namespace, and as another user."""
     with any_site.started() as build:
-        call = build.run_script(f"echo by-name > {target}; echo again >> {target}")
-        assert (call.stdout, call.stderr) == (b"", b"by-name\nagain\n")
+        call = build.run_script(f"echo by-name > {target}; echo again >> {target}; "
+                                f"su nobody -s /bin/sh -c 'echo of-nobody > {target}'")
+        assert (call.stdout, call.stderr) == (b"", b"by-name\nagain\nof-nobody\n")
 
 
 @pytest.mark.parametrize("stream", ("stdout", "stderr"))

@@ -107,11 +107,22 @@ static void test_pipe(void **state) {
         assert_int_equal(account_find("build", path, path, &none), -ESRCH);
 }
 
+/* Nor does it read for ever, or fill the memory. */
+static void test_endless(void **state) {
+        _cleanup_account_ Account none = { 0 };
+        _cleanup_free_ char *path = NULL;
+
+        write_file(*state, "passwd", passwd, &path);
+        assert_int_equal(truncate(path, INT64_C(1) << 40), 0);
+        assert_int_equal(account_find("build", path, path, &none), -ESRCH);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_find, setup_directory, teardown_directory),
                 cmocka_unit_test(test_no_files),
                 cmocka_unit_test_setup_teardown(test_pipe, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_endless, setup_directory, teardown_directory),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+
+#include "agent/agent.h"
+#include "base/fd.h"
+#include "base/locale.h"
+
+/* What the agent needs of the container for every step, opened before the first one runs. A job may put a pipe where
+ * /dev/null was, or mount something over /proc: it can have what it wants, and the agent must not wait at it. */
+
+int open_regular(const char *path) {
+        struct stat st;
+
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        return S_ISREG(st.st_mode) ? TAKE_FD(fd) : -ENOENT;
+}
+
+static int open_proc(void) {
+        struct statfs fs;
+
+        _cleanup_close_ int fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        if (fstatfs(fd, &fs) < 0)
+                return -errno;
+        /* The same on all architectures; the field's type is not. */
+        return (uint64_t) fs.f_type == PROC_SUPER_MAGIC ? TAKE_FD(fd) : -ENOENT;
+}
+
+static int open_null(void) {
+        struct stat st;
+
+        _cleanup_close_ int fd = open("/dev/null", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (fd >= 0 && fstat(fd, &st) >= 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)) {
+                (void) fd_set_nonblock(fd, false);
+                return TAKE_FD(fd);
+        }
+        return memfd_new_sealed("null", "", 0); /* reads the same */
+}
+
+void surroundings_open(Surroundings *ret) {
+        _cleanup_close_ int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+        *ret = (Surroundings){ .proc_fd = open_proc(), .null_fd = open_null(), .lang = locale_of_tree(root_fd) };
+}
+
+void surroundings_done(Surroundings *surroundings) {
+        closep(&surroundings->proc_fd);
+        closep(&surroundings->null_fd);
+}
+
+int surroundings_open_proc(const Surroundings *surroundings, const char *path, int flags) {
+        /* Not through what somebody mounted over a part of it. */
+        struct open_how how = { .flags = (uint64_t) (unsigned) (flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK),
+                                .resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS };
+
+        if (surroundings->proc_fd < 0)
+                return -ENOENT;
+        int fd = (int) syscall(SYS_openat2, surroundings->proc_fd, path, &how, sizeof(how));
+        return fd < 0 ? -errno : fd;
+}
