@@ -45,7 +45,7 @@ static int start(const Settings *settings, const JobIdentity *identity, const Jo
         }
         int r = plan_machine(settings, identity, directory, image, &machine);
         if (r >= 0)
-                r = plan_seccomp(settings, machine, &unknown);
+                r = plan_seccomp(settings, image, machine, &unknown);
         if (r >= 0)
                 r = plan_supervise_command(settings, identity->id, &argv);
         if (r < 0) {
@@ -54,6 +54,10 @@ static int start(const Settings *settings, const JobIdentity *identity, const Jo
                 return r == -ENOEXEC ? STAGE_BUILD_FAILURE : r;
         }
 
+        if (plan_lacks_sockets(settings, image))
+                log_warning("Image '%s' has programs of 32-bit x86, which cannot make sockets here, so they have no "
+                            "network: the setting system_call_filter can let them ('socketcall')",
+                            image->title);
         log_notice("Starting machine %s from image '%s' (storage %s, %s)", machine->name, image->title,
                    machine->storage, machine->init ? "booting its systemd" : "without an init system");
         log_plan(machine, image, argv);

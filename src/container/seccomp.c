@@ -3,11 +3,9 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/netlink.h>
 #include <seccomp.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
@@ -16,9 +14,11 @@
 #include "base/library.h"
 #include "base/process.h"
 #include "base/string.h"
+#include "container/socket-filter.h"
 
 #define FUNCTIONS(X)                    \
         X(seccomp_init)                 \
+        X(seccomp_arch_native)          \
         X(seccomp_release)              \
         X(seccomp_attr_set)             \
         X(seccomp_arch_add)             \
@@ -30,8 +30,8 @@
 
 static struct { FUNCTIONS(LIBRARY_POINTER) } seccomp_api;
 
-/* Counts up when the code below makes another filter from the same input. */
-#define FILTER_VERSION 1
+/* Counts up when the code here or in socket-filter.c makes another filter from the same input. */
+#define FILTER_VERSION 2
 
 #define ANALYZE "/usr/bin/systemd-analyze"
 #define LISTING_MAX_BYTES (1024 * 1024)
@@ -105,7 +105,6 @@ static const char *const allowed[] = {
         "tee",
         "umask",
         "uname",
-        "userfaultfd",
         "vmsplice",
         /* CAP_SYS_PTRACE, CAP_SYS_BOOT, CAP_SYS_TTY_CONFIG */
         "process_vm_readv",
@@ -113,6 +112,14 @@ static const char *const allowed[] = {
         "ptrace",
         "reboot",
         "vhangup",
+};
+
+/* What is in those groups and yet fails with EPERM, see docs/security.md. */
+static const char *const refused[] = {
+        /* Makes sockets, and much else, without a system call that a filter could see. */
+        "io_uring_enter",
+        "io_uring_register",
+        "io_uring_setup",
 };
 
 /* The architectures whose programs a kernel of ours runs beside its own. */
@@ -196,47 +203,60 @@ static int add_rule(const char *name, void *userdata) {
         return r < 0 && r != -EDOM ? r : strv_extend(&rules->added, name);
 }
 
-/* Audit is not namespaced: without its socket, user space takes it for switched off, as nspawn arranges. */
-static int add_socket_rules(Rules *rules) {
-        const struct scmp_arg_cmp audit[] = { SCMP_A0(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2(SCMP_CMP_EQ, NETLINK_AUDIT) };
-        const struct scmp_arg_cmp other_family[] = { SCMP_A0(SCMP_CMP_NE, AF_NETLINK) };
-        const struct scmp_arg_cmp other_protocol[] = { SCMP_A2(SCMP_CMP_NE, NETLINK_AUDIT) };
-        int (*add)(scmp_filter_ctx, uint32_t, int, unsigned,
-                   const struct scmp_arg_cmp *) = seccomp_api.seccomp_rule_add_array;
-
-        int r = add(rules->context, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 2, audit);
-        if (r >= 0)
-                r = add(rules->context, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, other_family);
-        if (r >= 0)
-                r = add(rules->context, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, other_protocol);
-        return r < 0 ? r : strv_extend(&rules->added, "socket");
+static int add_items(Rules *rules, uint32_t action, const char *listing, const char *const *items, size_t n) {
+        rules->action = action;
+        for (size_t i = 0; i < n; i++) {
+                int r = seccomp_expand(listing, items[i], add_rule, rules);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
-static int add_all_rules(Rules *rules, const char *listing, char *const *allow, const char **ret_unknown) {
-        int r = 0;
+/* What the configuration allows comes first, so that it can also allow what we refuse. */
+static int add_allowed_by_user(Rules *rules, const char *listing, char *const *allow, const char **ret_unknown) {
+        rules->action = SCMP_ACT_ALLOW;
+        for (; allow && *allow; allow++) {
+                bool exists = (*allow)[0] == '@' || seccomp_api.seccomp_syscall_resolve_name(*allow) != __NR_SCMP_ERROR;
+                int r = exists ? seccomp_expand(listing, *allow, add_rule, rules) : -ENOENT;
 
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(allowed); i++)
-                r = seccomp_expand(listing, allowed[i], add_rule, rules);
-        for (; r >= 0 && allow && *allow; allow++) {
-                if ((*allow)[0] != '@' && seccomp_api.seccomp_syscall_resolve_name(*allow) == __NR_SCMP_ERROR)
-                        r = -ENOENT;
-                else
-                        r = seccomp_expand(listing, *allow, add_rule, rules);
                 if (r == -ENOENT) {
                         *ret_unknown = *allow;
                         return -EINVAL;
                 }
+                if (r < 0)
+                        return r;
         }
-        rules->action = SCMP_ACT_ERRNO(EPERM);
-        if (r >= 0)
-                r = seccomp_expand(listing, "@known", add_rule, rules);
-        return r;
+        return 0;
+}
+
+static int add_all_rules(Rules *rules, uint32_t architecture, const char *listing, char *const *allow,
+                         const char **ret_unknown) {
+        static const char *const multiplexed[] = { "socketcall" }, *const known[] = { "@known" };
+
+        int r = add_allowed_by_user(rules, listing, allow, ret_unknown);
+        if (r < 0)
+                return r;
+        r = add_items(rules, SCMP_ACT_ERRNO(EPERM), listing, refused, ELEMENTSOF(refused));
+        if (r < 0)
+                return r;
+        /* Its arguments are in memory, where socket-filter.c cannot look. Before the calls that it stands for: libseccomp
+         * adds a rule for it with each of them, which changes nothing when there is one already. */
+        if (architecture == SCMP_ARCH_X86) {
+                r = add_items(rules, SCMP_ACT_ERRNO(EPERM), listing, multiplexed, ELEMENTSOF(multiplexed));
+                if (r < 0)
+                        return r;
+        }
+        r = add_items(rules, SCMP_ACT_ALLOW, listing, allowed, ELEMENTSOF(allowed));
+        if (r < 0)
+                return r;
+        return add_items(rules, SCMP_ACT_ERRNO(EPERM), listing, known, ELEMENTSOF(known));
 }
 
 /* The rules for one architecture. */
 static int make_context(uint32_t architecture, const char *listing, char *const *allow, scmp_filter_ctx *ret,
                         const char **ret_unknown) {
-        Rules rules = { .context = seccomp_api.seccomp_init(SCMP_ACT_ERRNO(ENOSYS)), .action = SCMP_ACT_ALLOW };
+        Rules rules = { .context = seccomp_api.seccomp_init(SCMP_ACT_ERRNO(ENOSYS)) };
         int r = 0;
 
         if (!rules.context)
@@ -245,9 +265,6 @@ static int make_context(uint32_t architecture, const char *listing, char *const 
                 r = seccomp_api.seccomp_arch_add(rules.context, architecture);
                 if (r >= 0)
                         r = seccomp_api.seccomp_arch_remove(rules.context, SCMP_ARCH_NATIVE);
-        } else {
-                /* i386 and the like reach sockets through socketcall(), whose arguments a filter cannot see. */
-                r = add_socket_rules(&rules);
         }
         /* Programs of an architecture that the filter does not know find no system call at all. */
         if (r >= 0)
@@ -255,7 +272,7 @@ static int make_context(uint32_t architecture, const char *listing, char *const 
         if (r >= 0)
                 (void) seccomp_api.seccomp_attr_set(rules.context, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree */
         if (r >= 0)
-                r = add_all_rules(&rules, listing, allow, ret_unknown);
+                r = add_all_rules(&rules, architecture, listing, allow, ret_unknown);
         strv_free(rules.added);
         if (r < 0) {
                 seccomp_api.seccomp_release(rules.context);
@@ -263,6 +280,24 @@ static int make_context(uint32_t architecture, const char *listing, char *const 
         }
         *ret = rules.context;
         return 0;
+}
+
+static int note_socket(const char *name, void *userdata) {
+        bool *found = userdata;
+
+        *found |= streq(name, "socket");
+        return 0;
+}
+
+/* Writes the part that looks at arguments, which stands before all others. */
+static int write_socket_filter(const char *listing, char *const *allow, int fd) {
+        struct sock_filter instructions[SOCKET_FILTER_MAX];
+        bool any_family = false;
+
+        for (; allow && *allow; allow++)
+                (void) seccomp_expand(listing, *allow, note_socket, &any_family);
+        size_t n = socket_filter_make(seccomp_api.seccomp_arch_native(), any_family, instructions);
+        return fd_write_all(fd, instructions, n * sizeof(instructions[0]));
 }
 
 static int compile(const char *listing, char *const *allow, int fd, const char **ret_unknown) {
@@ -277,12 +312,20 @@ static int compile(const char *listing, char *const *allow, int fd, const char *
                         r = seccomp_api.seccomp_merge(context, other); /* takes it */
         }
         if (r >= 0)
+                r = write_socket_filter(listing, allow, fd);
+        if (r >= 0)
                 r = seccomp_api.seccomp_export_bpf(context, fd);
         seccomp_api.seccomp_release(context);
         return r;
 }
 
-/* A name for everything that the filter depends on. A new systemd comes with a new list, a new libseccomp with new system
+static void hash_strings(Hash *hash, const char *const *strings, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                hash_string(hash, strings[i]);
+        hash_string(hash, NULL); /* where one list ends and the next begins */
+}
+
+/* A name for everything that the filter depends on, the lists in this file among it. A new systemd comes with a new list, a new libseccomp with new system
  * calls: the linker's cache is written whenever a library is installed (ldconfig(8)). */
 static int filter_name(char *const *allow, char **ret) {
         static const uint8_t key[16] = "seccomp-filter-n";
@@ -298,8 +341,9 @@ static int filter_name(char *const *allow, char **ret) {
                 hash_update(&hash, &st.st_mtim, sizeof(st.st_mtim));
                 hash_update(&hash, &st.st_size, sizeof(st.st_size));
         }
-        for (; allow && *allow; allow++)
-                hash_string(&hash, *allow);
+        hash_strings(&hash, allowed, ELEMENTSOF(allowed));
+        hash_strings(&hash, refused, ELEMENTSOF(refused));
+        hash_strings(&hash, (const char *const *) allow, strv_length(allow));
         return string_printf(ret, "v%d-%016" PRIx64 ".bpf", FILTER_VERSION, hash_finish(&hash));
 }
 

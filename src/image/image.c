@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "image/image.h"
 
+#include <elf.h>
+#include <endian.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -154,4 +156,25 @@ int image_boot(const Image *image, BootMode boot, const char **ret_init) {
                 return -ENOEXEC;
         *ret_init = init;
         return 0;
+}
+
+bool image_is_i386(const Image *image) {
+        static const char *const programs[] = { "/bin/sh", "/usr/bin/env" };
+
+        for (size_t i = 0; i < ELEMENTSOF(programs); i++) {
+                _cleanup_close_ int path_fd = open_in_root(image->fd, programs[i], O_PATH);
+                Elf32_Ehdr header;
+                struct stat st;
+                char path[64];
+
+                /* Opened only when it is a file: what an image has there may be anything. */
+                if (path_fd < 0 || fstat(path_fd, &st) < 0 || !S_ISREG(st.st_mode))
+                        continue;
+                snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
+                _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+                if (fd >= 0 && pread(fd, &header, sizeof(header), 0) == (ssize_t) sizeof(header) &&
+                    memcmp(header.e_ident, ELFMAG, SELFMAG) == 0)
+                        return header.e_ident[EI_CLASS] == ELFCLASS32 && le16toh(header.e_machine) == EM_386;
+        }
+        return false;
 }

@@ -44,3 +44,6 @@ const char *image_init(const Image *image);
 /* What setting `boot` comes to for this image: the path of image_init() when jobs boot it, NULL when they do not.
  * Returns 0, or -ENOEXEC for `boot: yes` and an image without systemd. */
 int image_boot(const Image *image, BootMode boot, const char **ret_init);
+
+/* Are the image's programs those of 32-bit x86? Asks its shell. */
+bool image_is_i386(const Image *image);

@@ -111,7 +111,7 @@ static int plan(const ImageMachineRequest *request, const JobIdentity *identity,
         if (r >= 0)
                 r = adjust(request, machine->machine);
         if (r >= 0)
-                r = plan_seccomp(&settings, machine->machine, &unknown);
+                r = plan_seccomp(&settings, image, machine->machine, &unknown);
         if (r >= 0)
                 r = plan_supervise_command(&settings, identity->id, ret_argv);
         if (r < 0)

@@ -188,16 +188,54 @@ int plan_machine(const Settings *settings, const JobIdentity *identity, const Jo
         return 0;
 }
 
-int plan_seccomp(const Settings *settings, Machine *machine, const char **ret_unknown) {
+static bool allows(const Settings *settings, const char *call) {
+        for (char **item = settings->system_call_filter; item && *item; item++)
+                if (streq(*item, call) || streq(*item, "@network-io"))
+                        return true;
+        return false;
+}
+
+/* 32-bit x86 images need a call that nothing can look into (container/socket-filter.h). */
+#if defined(__x86_64__)
+#define MULTIPLEXED_CALL "socketcall"
+
+static bool needs_multiplexed_call(const Settings *settings, const Image *image) {
+        return settings->seccomp && !allows(settings, MULTIPLEXED_CALL) && image_is_i386(image);
+}
+#else
+#define MULTIPLEXED_CALL NULL
+
+static bool needs_multiplexed_call(_unused_ const Settings *settings, _unused_ const Image *image) {
+        return false;
+}
+#endif
+
+bool plan_lacks_sockets(const Settings *settings, const Image *image) {
+        return image_reference_is(image->title) && needs_multiplexed_call(settings, image);
+}
+
+int plan_seccomp(const Settings *settings, const Image *image, Machine *machine, const char **ret_unknown) {
         _cleanup_free_ char *directory = NULL;
+        _cleanup_strv_ char **allow = NULL;
 
         *ret_unknown = NULL;
         if (!settings->seccomp)
                 return 0;
         int r = string_printf(&directory, "%s/seccomp", settings->runtime_dir);
-        return r < 0 ? r :
-                       seccomp_filter_prepare(directory, settings->system_call_filter, &machine->seccomp_filter,
-                                              ret_unknown);
+        if (r >= 0)
+                r = strv_copy(settings->system_call_filter, &allow);
+        if (r >= 0 && !image_reference_is(image->title) && needs_multiplexed_call(settings, image))
+                r = strv_extend(&allow, MULTIPLEXED_CALL);
+        if (r < 0)
+                return r;
+        r = seccomp_filter_prepare(directory, allow, &machine->seccomp_filter, ret_unknown);
+        /* To the same word in the settings, which live longer. */
+        for (size_t i = 0; *ret_unknown && allow[i]; i++)
+                if (*ret_unknown == allow[i]) {
+                        *ret_unknown = settings->system_call_filter[i];
+                        break;
+                }
+        return r;
 }
 
 int plan_supervise_command(const Settings *settings, const char *id, char ***ret) {

@@ -28,7 +28,11 @@ bool plan_image_allowed(const Settings *settings, const ImageChoice *choice);
 /* Adds the filter of system calls to the machine, if @settings want one; it is compiled by the first after the host's
  * boot. 0; -EINVAL with *ret_unknown set to what system_call_filter names and does not exist; -ENOENT: libseccomp or
  * systemd-analyze are missing; or -errno. */
-int plan_seccomp(const Settings *settings, Machine *machine, const char **ret_unknown);
+int plan_seccomp(const Settings *settings, const Image *image, Machine *machine, const char **ret_unknown);
+
+/* Do the programs of @image make sockets with socketcall(2) alone, as those of 32-bit x86 do, without being let? The
+ * administrator's own images of that kind are; those of registries are not, since a job could choose one for it. */
+bool plan_lacks_sockets(const Settings *settings, const Image *image);
 
 /* The path of the agent's binary: beside our own executable, as in the build tree, else where it is installed. 0; -EPROTO
  * when it is at neither place; or -errno. */

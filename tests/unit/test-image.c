@@ -176,6 +176,56 @@ static void test_init(void **state) {
         }
 }
 
+/* Asked of the shell, as far as it is a file in the image; else of the next program. */
+static void test_is_i386(void **state) {
+        static const char i386[20] = { 0x7f, 'E', 'L', 'F', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 3, 0 };
+        static const char arm[20] = { 0x7f, 'E', 'L', 'F', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 40, 0 };
+        static const char wide[20] = { 0x7f, 'E', 'L', 'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 62, 0 };
+        static const char script[20] = "#!/bin/other\n";
+        enum { FILE_OF, LINK_TO, FIFO, NOTHING };
+        static const struct {
+                int kind;
+                const char *sh; /* content, or target */
+                const char *env;
+                bool is_i386;
+        } table[] = {
+                { FILE_OF, i386, NULL, true },   { FILE_OF, i386, wide, true },
+                { FILE_OF, wide, NULL, false },  { FILE_OF, wide, i386, false },
+                { FILE_OF, arm, NULL, false },   { FILE_OF, script, NULL, false },
+                { FILE_OF, script, i386, true }, { NOTHING, NULL, i386, true },
+                { NOTHING, NULL, NULL, false },  { LINK_TO, "/usr/bin/env", i386, true },
+                { LINK_TO, "sh", i386, true },   { FIFO, NULL, i386, true },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_close_ int root_fd = open_directory(state);
+                _cleanup_image_ Image *image = NULL;
+                char header[52] = "";
+
+                make_directory(root_fd, "image");
+                _cleanup_close_ int dir_fd = open_directory_at(root_fd, "image", false, 0);
+                make_directory(dir_fd, "usr");
+                make_directory(dir_fd, "usr/bin");
+                assert_int_equal(symlinkat("usr/bin", dir_fd, "bin"), 0);
+                _cleanup_close_ int bin_fd = open_directory_at(dir_fd, "usr/bin", false, 0);
+                if (table[i].kind == FILE_OF) {
+                        memcpy(header, table[i].sh, 20);
+                        assert_int_equal(file_replace_at(bin_fd, "sh", header, sizeof(header), 0755), 0);
+                } else if (table[i].kind == LINK_TO) {
+                        assert_int_equal(symlinkat(table[i].sh, bin_fd, "sh"), 0);
+                } else if (table[i].kind == FIFO) {
+                        assert_int_equal(mkfifoat(bin_fd, "sh", 0755), 0);
+                }
+                if (table[i].env) {
+                        memcpy(header, table[i].env, 20);
+                        assert_int_equal(file_replace_at(bin_fd, "env", header, sizeof(header), 0755), 0);
+                }
+                assert_int_equal(image_open(*state, "image", &image), 0);
+                assert_row(image_is_i386(image) == table[i].is_i386, i, table[i].sh);
+                assert_int_equal(remove_tree_at(root_fd, "image"), 0);
+        }
+}
+
 static uint64_t size_of(const char *root_dir) {
         _cleanup_image_ Image *image = NULL;
         uint64_t bytes = 0;
@@ -396,6 +446,7 @@ int main(void) {
                 cmocka_unit_test(test_name_problem),
                 cmocka_unit_test_setup_teardown(test_open, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_list, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_is_i386, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_init, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_size, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_lock, setup_directory, teardown_directory),

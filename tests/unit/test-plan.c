@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "unit.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
+#include "base/fs.h"
 #include "base/string.h"
 #include "container/supervisor.h"
 #include "machine/plan.h"
@@ -218,12 +221,93 @@ static void test_impossible_machine(void **state) {
         }
 }
 
+#if defined(__x86_64__)
+/* socketcall() is for 32-bit images, and of those not for one that a job can name in a registry. */
+static void test_seccomp_of_32_bit_images(void **state) {
+        static const char header[52] = { 0x7f, 'E', 'L', 'F', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 3, 0 };
+        enum { PLAIN, WITH_SOCKETCALL, N_FILTERS };
+        static const struct {
+                const char *title, *configured;
+                bool narrow;
+                int filter;
+                bool lacks;
+        } table[] = {
+                { "small", NULL, false, PLAIN, false },
+                { "small", "socketcall", false, WITH_SOCKETCALL, false },
+                { "small", NULL, true, WITH_SOCKETCALL, false },
+                { "small", "socketcall", true, WITH_SOCKETCALL, false },
+                { "registry.example/x:1", NULL, false, PLAIN, false },
+                { "registry.example/x:1", NULL, true, PLAIN, true },
+                { "registry.example/x:1", "socketcall", true, WITH_SOCKETCALL, false },
+        };
+        char *filters[N_FILTERS] = { 0 };
+        _cleanup_free_ char *image_path = NULL;
+
+        assert_int_equal(string_printf(&image_path, "%s/small/usr/bin", (char *) *state), 0);
+        _cleanup_close_ int bin_fd = open_directory_at(AT_FDCWD, image_path, false, 0);
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_(settings_done) Settings settings;
+                _cleanup_image_ Image *image = NULL;
+                const char *unknown = NULL;
+                Machine machine = { 0 };
+
+                prepare_settings(&settings, *state);
+                assert_int_equal(string_replace(&settings.runtime_dir, *state), 0);
+                if (table[i].configured)
+                        assert_int_equal(strv_extend(&settings.system_call_filter, table[i].configured), 0);
+                (void) unlinkat(bin_fd, "env", 0);
+                if (table[i].narrow)
+                        assert_int_equal(file_replace_at(bin_fd, "env", header, sizeof(header), 0755), 0);
+                assert_int_equal(image_open(*state, "small", &image), 0);
+                assert_int_equal(string_replace(&image->title, table[i].title), 0);
+
+                int r = plan_seccomp(&settings, image, &machine, &unknown);
+                if (r == -ENOENT) {
+                        print_message("libseccomp or systemd-analyze is not installed\n");
+                        skip();
+                }
+                assert_row(r == 0, i, table[i].title);
+                char **filter = &filters[table[i].filter];
+                assert_row(!*filter || streq(*filter, machine.seccomp_filter), i, machine.seccomp_filter);
+                free(*filter);
+                *filter = machine.seccomp_filter;
+                assert_row(plan_lacks_sockets(&settings, image) == table[i].lacks, i, table[i].title);
+        }
+        assert_string_not_equal(filters[PLAIN], filters[WITH_SOCKETCALL]);
+        for (size_t i = 0; i < N_FILTERS; i++)
+                free(filters[i]);
+}
+#endif
+
+/* What is unknown is told of the configuration's own text, which outlives the call. */
+static void test_unknown_system_call(void **state) {
+        _cleanup_(settings_done) Settings settings;
+        _cleanup_image_ Image *image = NULL;
+        const char *unknown = NULL;
+        Machine machine = { 0 };
+
+        prepare_settings(&settings, *state);
+        assert_int_equal(string_replace(&settings.runtime_dir, *state), 0);
+        assert_int_equal(strv_extend(&settings.system_call_filter, "bpf"), 0);
+        assert_int_equal(strv_extend(&settings.system_call_filter, "@no-such-group"), 0);
+        assert_int_equal(image_open(*state, "small", &image), 0);
+        int r = plan_seccomp(&settings, image, &machine, &unknown);
+        if (r == -ENOENT)
+                skip();
+        assert_int_equal(r, -EINVAL);
+        assert_ptr_equal(unknown, settings.system_call_filter[1]);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_choose_image),
                 cmocka_unit_test(test_allowed),
                 cmocka_unit_test_setup_teardown(test_machine, setup_image, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_impossible_machine, setup_image, teardown_directory),
+#if defined(__x86_64__)
+                cmocka_unit_test_setup_teardown(test_seccomp_of_32_bit_images, setup_image, teardown_directory),
+#endif
+                cmocka_unit_test_setup_teardown(test_unknown_system_call, setup_image, teardown_directory),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -245,6 +245,58 @@ static int try_inet(void) {
         return try_socket(AF_INET, SOCK_STREAM, 0);
 }
 
+/* As a 32-bit program does: the i386 call @number. Returns 0 or -errno. */
+static int try_i386(_unused_ long number, _unused_ long a, _unused_ long b, _unused_ long c) {
+#if defined(__x86_64__)
+        long result;
+
+        __asm__ volatile("int $0x80"
+                         : "=a"(result)
+                         : "a"(number), "b"(a), "c"(b), "d"(c)
+                         : "memory", "r8", "r9", "r10", "r11");
+        return result < 0 ? (int) result : 0;
+#else
+        return -EPERM;
+#endif
+}
+
+static int try_vsock(void) {
+        return try_socket(AF_VSOCK, SOCK_STREAM, 0);
+}
+
+static int try_alg(void) {
+        return try_socket(AF_ALG, SOCK_SEQPACKET, 0);
+}
+
+/* socketcall(SYS_SOCKET, arguments): not even far enough to find that these are no arguments. */
+static int try_socketcall(void) {
+        return try_i386(102, 1, 0, 0);
+}
+
+static int try_socketcall_bind(void) {
+        return try_i386(102, 2, 0, 0);
+}
+
+static int try_i386_vsock(void) {
+        return try_i386(359, AF_VSOCK, SOCK_STREAM, 0);
+}
+
+static int try_i386_unix(void) {
+        return try_i386(359, AF_UNIX, SOCK_STREAM, 0);
+}
+
+static int try_i386_keyctl(void) {
+        return try_i386(288, 0, -1, 0);
+}
+
+static int try_io_uring(void) {
+        return try_call(SYS_io_uring_setup, 0, 0, 0);
+}
+
+static int try_userfaultfd(void) {
+        return try_call(SYS_userfaultfd, -1, 0, 0);
+}
+
 /* Of another family, the protocol's number means something else. */
 static int try_protocol_of_audit(void) {
         return try_socket(AF_UNIX, SOCK_STREAM, NETLINK_AUDIT) == -EPROTONOSUPPORT ? 0 : -EIO;
@@ -305,6 +357,17 @@ static void test_filter(void **state) {
                 { "unix socket", try_unix, 0 },
                 { "inet socket", try_inet, 0 },
                 { "protocol 9 of another family", try_protocol_of_audit, 0 },
+                { "vsock", try_vsock, -EAFNOSUPPORT },
+                { "alg", try_alg, -EAFNOSUPPORT },
+                { "io_uring", try_io_uring, -EPERM },
+                { "userfaultfd", try_userfaultfd, -EPERM },
+                { "i386 keyctl", try_i386_keyctl, -EPERM },
+                { "socketcall", try_socketcall, -EPERM },
+                { "socketcall for bind", try_socketcall_bind, -EPERM },
+#if defined(__x86_64__)
+                { "i386 vsock", try_i386_vsock, -EAFNOSUPPORT },
+                { "i386 unix", try_i386_unix, 0 },
+#endif
         };
         _cleanup_free_ char *path = NULL;
         const char *unknown = NULL;
@@ -329,6 +392,37 @@ static void test_filter_allow(void **state) {
         assert_int_equal(under_filter(path, try_getpid), 0);
 }
 
+/* What the configuration allows wins over what is refused by default, groups too. */
+static void test_filter_restored(void **state) {
+        static const struct {
+                const char *allow;
+                int (*try)(void);
+        } table[] = {
+                { "@aio", try_io_uring },
+                { "io_uring_setup", try_io_uring },
+                { "userfaultfd", try_userfaultfd },
+                { "socket", try_vsock },
+                { "@network-io", try_vsock },
+#if defined(__x86_64__)
+                { "socketcall", try_socketcall },
+                { "socketcall", try_socketcall_bind },
+                { "socket", try_i386_vsock },
+#endif
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                char *const allow[] = { (char *) table[i].allow, NULL };
+                _cleanup_free_ char *path = NULL;
+                const char *unknown = NULL;
+
+                assert_int_equal(prepare(*state, allow, &path, &unknown), 0);
+                assert_row(under_filter(path, table[i].try) == under_filter(NULL, table[i].try), i, table[i].allow);
+                /* And nothing else. */
+                assert_row(under_filter(path, try_audit) == -EAFNOSUPPORT, i, "audit");
+                assert_row(under_filter(path, try_kexec) == -EPERM, i, "kexec_load");
+        }
+}
+
 int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_expand),
@@ -337,6 +431,7 @@ int main(int argc, char *argv[]) {
                 cmocka_unit_test_setup_teardown(test_prepare_unknown, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_filter, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_filter_allow, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_filter_restored, setup_directory, teardown_directory),
         };
         choose_tests(argc, argv, tests, ELEMENTSOF(tests));
         return cmocka_run_group_tests(tests, NULL, NULL);
