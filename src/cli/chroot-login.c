@@ -161,7 +161,7 @@ static int login_arguments(const Login *login, const char *shell, char ***ret) {
         if (r >= 0)
                 r = strv_extendf(&arguments, "--setenv=SHELL=%s", shell);
         if (r >= 0 && login->settings->private_users) {
-                r = strv_extendf(&arguments, "--private-users=%u:%u", login->users.base, UID_RANGE);
+                r = strv_extendf(&arguments, "--private-users=%u:%u", login->users.base, login->users.width);
                 if (r >= 0)
                         r = strv_extend(&arguments, "--private-users-ownership=off");
         } else if (r >= 0) {
@@ -192,7 +192,7 @@ static int mount_tree(const Login *login) {
         int r = skeleton_complete(login->tree_fd);
         if (r < 0)
                 return log_error_errno(r, "Cannot complete '%s': %m", path);
-        userns_fd = userns_open(login->users.base, UID_RANGE);
+        userns_fd = userns_open(login->users.base, login->users.width);
         if (userns_fd < 0)
                 return log_error_errno(userns_fd, "Cannot make a user namespace: %m");
         mount_fd = mount_clone(AT_FDCWD, path, userns_fd);
@@ -316,7 +316,7 @@ static int login_locked(Login *login) {
                 return -ENOEXEC;
         }
         if (login->settings->private_users) {
-                int r = uid_range_acquire(login->staging.root_path, &login->users);
+                int r = uid_range_acquire(login->staging.root_path, login->settings->uid_range, &login->users);
                 if (r < 0)
                         return log_error_errno(r, "Cannot get a range of user IDs: %m");
         }
@@ -480,7 +480,6 @@ int cmd_chroot_login(const Invocation *invocation) {
                 .staging = STAGING_NONE,
                 .tree_fd = -EBADF,
                 .terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO),
-                .users = UID_RANGE_NONE,
         };
         make_key(image, login.key);
         /* machined may not have noticed yet that the machine of one that was killed has ended. */

@@ -147,7 +147,7 @@ static int trial_begin(Trial *trial) {
         if (!settings->private_users)
                 return 0;
         trial->what = "lock a range of users in /run/systemd/nspawn-uid";
-        return uid_range_acquire(trial->id, &trial->users);
+        return uid_range_acquire(trial->id, settings->uid_range, &trial->users);
 }
 
 static int trial_mount(const void *userdata) {
@@ -158,7 +158,7 @@ static int trial_mount(const void *userdata) {
         _cleanup_close_ int image_fd = open_directory_at(AT_FDCWD, trial->image_path, false, 0);
         if (image_fd < 0)
                 return image_fd;
-        if (trial->settings->private_users && (userns_fd = userns_open(trial->users.base, UID_RANGE)) < 0)
+        if (trial->settings->private_users && (userns_fd = userns_open(trial->users.base, trial->users.width)) < 0)
                 return userns_fd;
 
         const StorageMount request = {
@@ -169,6 +169,7 @@ static int trial_mount(const void *userdata) {
                 .target = trial->target,
                 .userns_fd = userns_fd,
                 .uid_base = trial->users.base,
+                .uid_range = trial->users.width,
                 .tmpfs_size_bytes = memory_size_bytes(trial->settings->tmpfs_size),
         };
         int r = trial->driver->mount(&request);
@@ -200,7 +201,6 @@ static CheckResult check_storage(const Invocation *invocation, char ret_detail[s
         Trial trial = {
                 .settings = settings,
                 .directory = JOB_DIRECTORY_NONE,
-                .users = UID_RANGE_NONE,
                 .layer_fd = -EBADF,
                 .image_layer_fd = -EBADF,
                 .image_fd = -EBADF,

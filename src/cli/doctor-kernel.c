@@ -71,7 +71,7 @@ static CheckResult check_process_namespaces(_unused_ const Invocation *invocatio
 
 static CheckResult check_user_namespace(_unused_ const Invocation *invocation,
                                         char ret_detail[static CHECK_DETAIL_MAX]) {
-        _cleanup_close_ int fd = userns_open(TRIAL_UID, UID_RANGE);
+        _cleanup_close_ int fd = userns_open(TRIAL_UID, UID_BLOCK);
         return check_errno(fd, ret_detail);
 }
 
@@ -93,7 +93,7 @@ static int open_nearest(const char *path) {
 }
 
 static int try_idmapped_mount(const void *root_dir) {
-        _cleanup_close_ int userns_fd = userns_open(TRIAL_UID, UID_RANGE);
+        _cleanup_close_ int userns_fd = userns_open(TRIAL_UID, UID_BLOCK);
         if (userns_fd < 0)
                 return userns_fd;
         _cleanup_close_ int dir_fd = open_nearest(root_dir);
@@ -125,7 +125,7 @@ static int try_overlay(const void *userdata) {
         _cleanup_close_ int userns_fd = -EBADF;
         struct stat st;
 
-        if (trial->mapped && (userns_fd = userns_open(TRIAL_UID, UID_RANGE)) < 0)
+        if (trial->mapped && (userns_fd = userns_open(TRIAL_UID, UID_BLOCK)) < 0)
                 return userns_fd;
         _cleanup_close_ int image_fd = open_nearest(trial->root_dir);
         if (image_fd < 0)
@@ -148,6 +148,7 @@ static int try_overlay(const void *userdata) {
                 .target = "/tmp/root",
                 .userns_fd = userns_fd,
                 .uid_base = trial->mapped ? TRIAL_UID : 0,
+                .uid_range = UID_BLOCK,
         };
         int r = overlay_mount(&request, layer_fd, target_fd);
         if (r < 0)
@@ -156,7 +157,7 @@ static int try_overlay(const void *userdata) {
                                            0600);
         if (file_fd < 0 || stat("/tmp/root", &st) < 0)
                 return -errno;
-        return !trial->mapped || st.st_uid - TRIAL_UID < UID_RANGE ? 0 : -EPROTO;
+        return !trial->mapped || st.st_uid - TRIAL_UID < UID_BLOCK ? 0 : -EPROTO;
 }
 
 static CheckResult check_overlay_as(const OverlayTrial *trial, char ret_detail[static CHECK_DETAIL_MAX]) {

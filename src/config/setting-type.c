@@ -169,7 +169,8 @@ const SettingType setting_network = {
 /* --- numbers --- */
 
 static bool in_range(const SettingInfo *info, uint64_t number) {
-        return number >= info->min && (info->max == 0 || number <= info->max);
+        return number >= info->min && (info->max == 0 || number <= info->max) &&
+               (info->multiple_of == 0 || number % info->multiple_of == 0);
 }
 
 /* "infinity" is for rows without a maximum. */

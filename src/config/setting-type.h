@@ -12,9 +12,10 @@ struct SettingInfo {
         size_t offset;            /* of the value in Settings */
         const char *default_text; /* as it is written in a configuration file */
         const char *help;
-        bool machine;       /* may be given for an image, too */
-        uint64_t min, max;  /* of numbers and times (microseconds), inclusive; a @max of 0 stands for no limit */
-        const char *expect; /* what is said about values out of that range, or refused by @check */
+        bool machine;         /* may be given for an image, too */
+        uint64_t min, max;    /* of numbers and times (microseconds), inclusive; a @max of 0 stands for no limit */
+        uint64_t multiple_of; /* of numbers; 0: of any */
+        const char *expect;   /* what is said about values out of that range, or refused by @check */
 
         /* For strings and items of lists: is @text right? NULL: whatever the type lets through. */
         bool (*check)(const char *text);

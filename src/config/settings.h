@@ -17,6 +17,11 @@ typedef struct MemorySize {
         unsigned permyriad; /* hundredths of a percent of the host's memory, as systemd counts; 0: bytes counts */
 } MemorySize;
 
+/* Users and groups are given to containers in blocks of so many, as systemd has it. */
+#define UID_BLOCK UINT32_C(65536)
+/* The most that one container may have. */
+#define UID_RANGE_MAX (64 * UID_BLOCK)
+
 typedef struct Settings {
         char *root_dir;        /* images and layers */
         char *runtime_dir;     /* state of the jobs that exist now */
@@ -25,6 +30,7 @@ typedef struct Settings {
         MemorySize tmpfs_size;
         BootMode boot;
         bool private_users;
+        uint64_t uid_range;    /* users and groups that a job has; a multiple of UID_BLOCK */
         char *default_image;   /* or NULL */
         char **allowed_images; /* globs; NULL: every image */
         PullPolicy pull;

@@ -26,6 +26,7 @@ typedef struct Machine {
         char **bind_ro;
         uint64_t generation; /* of the image: which tree the job uses; 0: it has no number */
         bool private_users;
+        uint64_t uid_range;   /* how many users and groups it has; meaningless without private_users */
         char *seccomp_filter; /* file with the filter the agent installs first; NULL: none */
         NetworkMode network;
         uint64_t tmpfs_size_bytes;
@@ -46,4 +47,3 @@ DEFINE_CLEANUP(Machine *, machine_free)
 #define MACHINE_NAME_PREFIX "nspawn-runner-job-" /* no other unit of ours begins so */
 /* That of a chroot-login, before a key of the image and the number of its process. */
 #define LOGIN_MACHINE_PREFIX "nspawn-runner-login-"
-#define UID_RANGE UINT32_C(0x10000) /* as systemd-nspawn's */

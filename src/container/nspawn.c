@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -83,7 +84,7 @@ int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, c
         if (r >= 0)
                 r = strv_extendf(&arguments, "--uuid=%s", machine->uuid);
         if (r >= 0 && machine->private_users) {
-                r = strv_extendf(&arguments, "--private-users=%u:%u", uid_base, UID_RANGE);
+                r = strv_extendf(&arguments, "--private-users=%u:%" PRIu64, uid_base, machine->uid_range);
                 if (r >= 0)
                         r = strv_extend(&arguments, "--private-users-ownership=off");
         } else if (r >= 0) {

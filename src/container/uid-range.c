@@ -2,28 +2,19 @@
 #include "container/uid-range.h"
 
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/string.h"
-#include "container/machine.h"
 
 #define LOCK_DIR "/run/systemd/nspawn-uid"
 
-/* UIDS-GIDS.md in systemd's source: the ranges for containers, 1 GiB of them. */
+/* UIDS-GIDS.md in systemd's source: the blocks for containers, 28664 of them. */
 #define BASE_MIN UINT32_C(0x00080000)
 #define BASE_MAX UINT32_C(0x6FFF0000)
-#define TRIES_MAX 500
-
-static uid_t candidate_from(uint32_t number) {
-        return (uid_t) (((number % (BASE_MAX - BASE_MIN)) + BASE_MIN) & ~UINT32_C(0xFFFF));
-}
 
 /* Locks file @name: 0; -EBUSY when another holds it; -ESTALE when its holder just removed it (try again). */
 static int lock_file(int dir_fd, const char *name, int flags, int *ret_fd) {
@@ -43,25 +34,100 @@ static int lock_file(int dir_fd, const char *name, int flags, int *ret_fd) {
         return 0;
 }
 
-/* A range that the host's user database knows belongs to somebody. The files only: asking the name service would
- * load its modules and may ask a directory server, for a range that systemd reserves for containers. */
-static bool known_to_host(const char *path, uid_t base) {
-        _cleanup_fclose_ FILE *f = fopen(path, "re");
-        char line[4096];
+static void unlock_file(int dir_fd, const char *name, int fd) {
+        (void) unlinkat(dir_fd, name, 0); /* before the lock goes: see -ESTALE */
+        close(fd);
+}
 
-        while (f && fgets(line, sizeof(line), f)) {
-                unsigned long id;
+static void block_name(const UidRange *range, size_t i, char ret[static 16]) {
+        snprintf(ret, 16, "%u", range->base + (uint32_t) i * UID_BLOCK);
+}
 
-                if (sscanf(line, "%*[^:]:%*[^:]:%lu:", &id) == 1 && id >= base && id - base < UID_RANGE)
+static void unlock_blocks(int dir_fd, UidRange *range) {
+        char name[16];
+
+        while (range->n_locks > 0) {
+                block_name(range, --range->n_locks, name);
+                unlock_file(dir_fd, name, range->lock_fds[range->n_locks]);
+        }
+}
+
+/* All or none. */
+static int lock_blocks(int dir_fd, UidRange *range) {
+        char name[16];
+
+        while (range->n_locks < range->width / UID_BLOCK) {
+                block_name(range, range->n_locks, name);
+                int r = lock_file(dir_fd, name, O_CREAT, &range->lock_fds[range->n_locks]);
+                if (r < 0) {
+                        unlock_blocks(dir_fd, range);
+                        return r;
+                }
+                range->n_locks++;
+        }
+        return 0;
+}
+
+/* A number that is all of the field, and what follows it; NULL: it is none. */
+static const char *parse_field(const char *text, uint64_t *ret) {
+        char *end;
+
+        if (*text < '0' || *text > '9')
+                return NULL;
+        *ret = strtoull(text, &end, 10);
+        return *end == ':' || *end == '\n' || *end == 0 ? end + (*end == ':') : NULL;
+}
+
+/* @line has the first of its ids in field number @field (the name is number 0), and with @counted, how many in the next
+ * one. */
+static bool line_overlaps(const char *line, unsigned field, bool counted, uid_t base, uint32_t width) {
+        uint64_t first, count = 1;
+
+        for (; field > 0; field--) {
+                line = strchr(line, ':');
+                if (!line++)
+                        return false;
+        }
+        line = parse_field(line, &first);
+        if (!line || (counted && !parse_field(line, &count)))
+                return false;
+        return first < (uint64_t) base + width && count > 0 && (first >= base || count > base - first);
+}
+
+bool uid_range_is_known(const char *etc, uid_t base, uint32_t width) {
+        static const struct {
+                const char *name;
+                unsigned field;
+                bool counted;
+        } files[] = {
+                { "passwd", 2, false },
+                { "group", 2, false },
+                { "subuid", 1, true },
+                { "subgid", 1, true },
+        };
+
+        /* The files only: asking the name service would load its modules and may ask a directory server, for a range
+         * that systemd reserves for containers. */
+        for (size_t i = 0; i < ELEMENTSOF(files); i++) {
+                _cleanup_free_ char *path = NULL, *line = NULL;
+                size_t allocated = 0;
+
+                if (string_printf(&path, "%s/%s", etc, files[i].name) < 0)
                         return true;
+                _cleanup_fclose_ FILE *f = fopen(path, "re");
+                while (f && getline(&line, &allocated, f) >= 0)
+                        if (line_overlaps(line, files[i].field, files[i].counted, base, width))
+                                return true;
         }
         return false;
 }
 
-int uid_range_acquire(const char *seed, UidRange *ret) {
+int uid_range_acquire(const char *seed, uint64_t width, UidRange *ret) {
         static const uint8_t key[16] = "nspawn-runner-ui";
         Hash hash;
 
+        if (width == 0 || width > UID_RANGE_MAX || width % UID_BLOCK != 0)
+                return -EINVAL;
         int r = mkdir_parents(LOCK_DIR, 0755);
         if (r < 0)
                 return r;
@@ -69,41 +135,33 @@ int uid_range_acquire(const char *seed, UidRange *ret) {
         if (dir_fd < 0)
                 return -errno;
 
+        /* Side by side, ranges of one width leave no gaps that are too small for another. */
+        uint32_t n_places = (uint32_t) ((BASE_MAX + UID_BLOCK - BASE_MIN) / width);
         hash_init(&hash, key);
         hash_string(&hash, seed);
-        uid_t base = candidate_from((uint32_t) hash_finish(&hash));
-        for (unsigned i = 0; i < TRIES_MAX; i++) {
-                UidRange range = { .base = base, .lock_fd = -EBADF };
-                uint32_t number;
-                char name[16];
+        uint32_t place = (uint32_t) (hash_finish(&hash) % n_places);
+        for (uint32_t i = 0; i < n_places; i++, place = (place + 1) % n_places) {
+                UidRange range = { .base = BASE_MIN + place * (uint32_t) width, .width = (uint32_t) width };
 
-                snprintf(name, sizeof(name), "%u", base);
-                r = lock_file(dir_fd, name, O_CREAT, &range.lock_fd);
-                if (r >= 0) {
-                        if (!known_to_host("/etc/passwd", base) && !known_to_host("/etc/group", base)) {
-                                *ret = range;
-                                return 0;
-                        }
-                        uid_range_release(&range);
-                } else if (r != -EBUSY && r != -ESTALE) {
+                r = lock_blocks(dir_fd, &range);
+                if (r == -EBUSY || r == -ESTALE)
+                        continue;
+                if (r < 0)
                         return r;
+                if (!uid_range_is_known("/etc", range.base, range.width)) {
+                        *ret = range;
+                        return 0;
                 }
-                if (getrandom(&number, sizeof(number), 0) != sizeof(number))
-                        return -EIO;
-                base = candidate_from(number);
+                unlock_blocks(dir_fd, &range);
         }
         return -EBUSY;
 }
 
 void uid_range_release(UidRange *range) {
-        char path[64];
-
-        if (range->lock_fd < 0)
+        if (range->n_locks == 0)
                 return;
-        snprintf(path, sizeof(path), LOCK_DIR "/%u", range->base);
-        (void) unlink(path); /* before the lock goes: see -ESTALE */
-        closep(&range->lock_fd);
-        range->lock_fd = -EBADF;
+        _cleanup_close_ int dir_fd = open(LOCK_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        unlock_blocks(dir_fd, range);
 }
 
 int uid_range_collect(bool dry_run) {
@@ -114,19 +172,18 @@ int uid_range_collect(bool dry_run) {
         if (!dir)
                 return errno == ENOENT ? 0 : -errno;
         while ((entry = readdir(dir))) {
-                UidRange range = UID_RANGE_NONE;
                 uint64_t base;
+                int fd;
 
                 if (parse_uint64(entry->d_name, &base) < 0 || base < BASE_MIN || base > BASE_MAX)
                         continue;
-                if (lock_file(dirfd(dir), entry->d_name, 0, &range.lock_fd) < 0)
+                if (lock_file(dirfd(dir), entry->d_name, 0, &fd) < 0)
                         continue;
-                range.base = (uid_t) base;
                 n++;
                 if (dry_run)
-                        closep(&range.lock_fd);
+                        close(fd);
                 else
-                        uid_range_release(&range);
+                        unlock_file(dirfd(dir), entry->d_name, fd);
         }
         return n;
 }

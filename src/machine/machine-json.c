@@ -34,6 +34,7 @@ static const RecordField fields[] = {
         FIELD(bind, RECORD_LIST, false),
         FIELD(bind_ro, RECORD_LIST, false),
         FIELD(private_users, RECORD_BOOL, true),
+        FIELD(uid_range, RECORD_NUMBER, false),
         FIELD(network, RECORD_CHOICE, true),
         FIELD(tmpfs_size_bytes, RECORD_NUMBER, false),
         FIELD(cpu_weight, RECORD_NUMBER, true),

@@ -172,6 +172,7 @@ int plan_machine(const Settings *settings, const JobIdentity *identity, const Jo
         uint64_t timeout_sec = identity->response.timeout_sec;
         machine->generation = image->generation;
         machine->private_users = settings->private_users;
+        machine->uid_range = settings->uid_range;
         machine->network = settings->network;
         machine->tmpfs_size_bytes = memory_size_bytes(settings->tmpfs_size);
         machine->cpu_weight = settings->cpu_weight;

@@ -81,7 +81,7 @@ static int take_locks(Supervision *s, const char **ret_what) {
         if (!s->machine->private_users)
                 return 0;
         *ret_what = "find a free range of user IDs in /run/systemd/nspawn-uid";
-        return uid_range_acquire(s->machine->name, &s->users);
+        return uid_range_acquire(s->machine->name, s->machine->uid_range, &s->users);
 }
 
 /* Whom the machine is for, as a descriptor that tells of his end. */
@@ -125,7 +125,7 @@ static int mount_root(Supervision *s, const StorageDriver *driver, const char **
 
         if (s->machine->private_users) {
                 *ret_what = "make a user namespace";
-                userns_fd = userns_open(s->users.base, UID_RANGE);
+                userns_fd = userns_open(s->users.base, s->users.width);
                 if (userns_fd < 0)
                         return userns_fd;
         }
@@ -137,6 +137,7 @@ static int mount_root(Supervision *s, const StorageDriver *driver, const char **
                 .target = s->root,
                 .userns_fd = userns_fd,
                 .uid_base = s->users.base,
+                .uid_range = s->users.width,
                 .tmpfs_size_bytes = s->machine->tmpfs_size_bytes,
         };
         *ret_what = "mount the job's root";
@@ -381,7 +382,6 @@ int supervise(const Machine *machine, const JobDirectory *directory, int listen_
                 .layer_fd = -EBADF,
                 .image_fd = -EBADF,
                 .owner_fd = -EBADF,
-                .users = UID_RANGE_NONE,
                 .console = { .directory = directory, .forward_fd = journal ? STDOUT_FILENO : -EBADF },
         };
 

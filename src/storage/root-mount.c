@@ -11,9 +11,6 @@
 #include "base/fs.h"
 #include "base/string.h"
 
-/* The width of a job's range of users, as systemd-nspawn has it. */
-#define UID_RANGE 65536U
-
 int mount_clone(int dir_fd, const char *path, int userns_fd) {
         _cleanup_close_ int fd = open_tree(dir_fd, path,
                                            OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
@@ -80,9 +77,9 @@ static int mirror_directory(int lower_mount_fd, int upper_fd, const StorageMount
 
         if (mount->userns_fd >= 0) {
                 /* An owner beyond the range would be nobody, of the host: not as the owner of a job's root. */
-                if (st.st_uid - mount->uid_base >= UID_RANGE)
+                if (st.st_uid - mount->uid_base >= mount->uid_range)
                         st.st_uid = mount->uid_base;
-                if (st.st_gid - mount->uid_base >= UID_RANGE)
+                if (st.st_gid - mount->uid_base >= mount->uid_range)
                         st.st_gid = mount->uid_base;
         }
         if (fchown(upper_fd, st.st_uid, st.st_gid) < 0)

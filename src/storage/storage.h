@@ -18,6 +18,7 @@ typedef struct StorageMount {
         const char *target;     /* absolute path of the directory to mount the job's root on */
         int userns_fd;          /* user namespace to map the image through, or negative: no mapping */
         uid_t uid_base;         /* what the user namespace maps 0 to; 0 without one */
+        uint32_t uid_range;     /* how many users it maps */
         uint64_t tmpfs_size_bytes; /* UINT64_MAX: no limit */
 } StorageMount;
 

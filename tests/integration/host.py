@@ -103,6 +103,11 @@ def _is_forgotten(name: str) -> bool:
     return True
 
 
+def held_uid_locks(names: set[str]) -> set[str]:
+    """Those of the lock files that are there and that somebody holds."""
+    return {name for name in names & uid_locks() if _is_locked(UID_LOCKS / name)}
+
+
 def unheld_uid_locks(before: set[str]) -> list[str]:
     """Lock files that are new since @before and that nobody holds."""
     return [name for name in sorted(uid_locks() - before) if _is_forgotten(name)]

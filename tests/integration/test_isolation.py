@@ -245,17 +245,36 @@ def test_filter_that_was_tampered_with(site: Site) -> None:
 
 
 def test_uid_range(any_site: Site) -> None:
-    """With a user namespace: 65536 UIDs and GIDs of the job's own, none of them the host's."""
+    """With a user namespace: 196608 UIDs and GIDs of the job's own, none of them the host's. Each block of 65536 is
+    locked as systemd-nspawn does it. Files can have any of these owners, among them the subordinate ids that Debian
+    gives to users."""
     with any_site.started() as build:
         maps = build.run_script("cat /proc/self/uid_map /proc/self/gid_map").stdout.decode().splitlines()
         for inside, outside, size in (map(int, line.split()) for line in maps):
             if any_site.settings["private_users"]:
-                assert inside == 0 and outside >= 65536 and outside % 65536 == 0 and size == 65536
+                assert inside == 0 and outside >= 65536 and outside % 65536 == 0 and size == 196608
+                blocks = {str(outside + block) for block in (0, 65536, 131072)}
+                assert host.held_uid_locks(blocks) == blocks
             else:
                 assert (inside, outside) == (0, 0)
         if any_site.settings["private_users"]:
             for pid in any_site.container_pids():
                 assert os.stat(f"/proc/{pid}").st_uid >= 65536
+            out = build.run_script("touch f; chown 100000:165535 f; cd /usr; setpriv --reuid 165535 --regid 100000 "
+                                   "--clear-groups id -u; stat -c %u:%g ~/f; chown 196607 ~/f && stat -c %u ~/f").stdout
+            assert out.decode().split() == ["165535", "100000:165535", "196607"]
+            call = build.start_script("touch g; chown 196608 g")
+            assert call.wait(60) and call.returncode != 0 and b"Invalid argument" in call.stderr
+
+
+@pytest.mark.parametrize("boot", ("no", "yes"))
+def test_uid_range_setting(make_site, boot: str) -> None:
+    """Another width, of one block and of many, with a lock for each block."""
+    for width in (65536, 64 * 65536):
+        with make_site(uid_range=width, boot=boot).started() as build:
+            inside, base, size = map(int, build.run_script("cat /proc/self/uid_map").stdout.split())
+            blocks = {str(base + block) for block in range(0, width, 65536)}
+            assert (inside, size) == (0, width) and host.held_uid_locks(blocks) == blocks
 
 
 def test_namespaces(any_site: Site) -> None:

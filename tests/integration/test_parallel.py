@@ -54,7 +54,7 @@ def test_fifty_at_once(make_site) -> None:
     assert machines.keys() == set(site.jobs())
     assert all(len(bases) == 1 for bases in machines.values()), machines
     bases = sorted(base for found in machines.values() for base in found)
-    assert all(second - first >= 65536 for first, second in zip(bases, bases[1:])), bases
+    assert all(second - first >= 196608 for first, second in zip(bases, bases[1:])), bases
 
     def play(build: Build) -> None:
         build.run_script(f"echo {build.job.number} > /root/number")

@@ -38,6 +38,7 @@ static const struct {
         ROW(bind, LIST, false),
         ROW(bind_ro, LIST, false),
         ROW(private_users, BOOL, true),
+        ROW(uid_range, NUMBER, false),
         ROW(seccomp_filter, STRING, false),
         ROW(network, NETWORK, true),
         ROW(tmpfs_size_bytes, NUMBER, false),

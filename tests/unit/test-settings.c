@@ -134,6 +134,14 @@ static const struct {
         { "tasks_max", "0", NULL },
         { "tasks_max", "many", NULL },
 
+        { "uid_range", "65536", "65536" },
+        { "uid_range", "4194304", "4194304" },
+        { "uid_range", "0", NULL },
+        { "uid_range", "65535", NULL },
+        { "uid_range", "100000", NULL },
+        { "uid_range", "4259840", NULL },
+        { "uid_range", "infinity", NULL },
+
         { "start_timeout", "60", "60s" },
         { "start_timeout", "60s", "60s" },
         { "start_timeout", "90 sec", "90s" },

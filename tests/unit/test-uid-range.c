@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "unit.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/fs.h"
+#include "base/string.h"
+#include "container/uid-range.h"
+
+static void test_known_to_host(_unused_ void **state) {
+        static const struct {
+                const char *file, *content;
+                bool known; /* in 1000000 to 1196607 */
+        } table[] = {
+                { "passwd", "root:x:0:0:root:/root:/bin/sh\nu:x:999999:1000000::/:/bin/sh\n", false },
+                { "passwd", "u:x:1000000:100::/:/bin/sh\n", true },
+                { "passwd", "root:x:0:0:::\nu:x:1196607:100::/:/bin/sh\n", true },
+                { "passwd", "u:x:1196608:100::/:/bin/sh\n", false },
+                /* without a password, and a line like none other */
+                { "passwd", "u::1000000:100::/:/bin/sh\n", true },
+                { "passwd", "+::::::\nnonsense\n\n::\nu::1000000", true },
+                { "group", "g:x:1100000:u,v\n", true },
+                { "group", "g:x:1196608:1100000\n", false },
+                { "subuid", "u:100000:65536\nv:165536:65536\n", false },
+                { "subuid", "u:934464:65536\n", false },
+                { "subuid", "u:934464:65537\n", true },
+                { "subuid", "u:1196607:1\n", true },
+                { "subuid", "u:1196608:65536\n", false },
+                { "subuid", "u:0:4294967295\n", true },
+                { "subuid", "u:1100000:0\n", false },
+                { "subuid", "u:1100000:\nu:1100000\nu::5\n:\n", false },
+                { "subgid", "u:1000000:65536\n", true },
+                { "subgid", "u:18446744073709551615:18446744073709551615\n", false },
+                { "shadow", "u:1000000:1000000:\n", false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                char directory[] = "/tmp/test-uid-range-XXXXXX";
+                _cleanup_free_ char *path = NULL;
+
+                assert_non_null(mkdtemp(directory));
+                assert_int_equal(string_printf(&path, "%s/%s", directory, table[i].file), 0);
+                FILE *f = fopen(path, "we");
+                assert_non_null(f);
+                fputs(table[i].content, f);
+                assert_int_equal(fclose(f), 0);
+                assert_row(uid_range_is_known(directory, 1000000, 196608) == table[i].known, i, table[i].content);
+                assert_int_equal(remove_tree_at(AT_FDCWD, directory), 0);
+        }
+        assert_false(uid_range_is_known("/nonexistent", 1000000, 196608));
+}
+
+/* A line of a group with many members is one line. */
+static void test_long_line(_unused_ void **state) {
+        char directory[] = "/tmp/test-uid-range-XXXXXX";
+        _cleanup_free_ char *path = NULL;
+
+        assert_non_null(mkdtemp(directory));
+        assert_int_equal(string_printf(&path, "%s/group", directory), 0);
+        FILE *f = fopen(path, "we");
+        assert_non_null(f);
+        fputs("many:x:5:", f);
+        for (unsigned i = 0; i < 5000; i++)
+                fprintf(f, "a:b:1000000:,");
+        fputs("\n", f);
+        assert_int_equal(fclose(f), 0);
+        assert_false(uid_range_is_known(directory, 1000000, 196608));
+        assert_int_equal(remove_tree_at(AT_FDCWD, directory), 0);
+}
+
+static void test_width(_unused_ void **state) {
+        static const uint64_t wrong[] = { 0, 1, 65535, 65537, 100000, 4194304 + 65536, UINT64_MAX };
+        UidRange range = { 0 };
+
+        for (size_t i = 0; i < ELEMENTSOF(wrong); i++)
+                assert_int_equal(uid_range_acquire("m", wrong[i], &range), -EINVAL);
+        uid_range_release(&range);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_known_to_host),
+                cmocka_unit_test(test_long_line),
+                cmocka_unit_test(test_width),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
