@@ -9,6 +9,8 @@ import os
 import shutil
 from dataclasses import dataclass
 
+from simulation.build import Build
+
 from . import gitlab
 from .stage import BenchError
 
@@ -33,14 +35,15 @@ class Job:
     tree: str  # and where that is
     environment: dict
     scripts: dict  # stage -> path
+    build: Build
 
     @property
     def state(self):
         """Where contenders without a place of their own keep the job."""
         return f"{self.directory}/state"
 
-    def write_script(self, name, text):
-        return gitlab.write_script(f"{self.directory}/script-{name}", text)
+    def write_script(self, text):
+        return self.build.script_file(text)
 
 
 class Contender:
@@ -60,10 +63,8 @@ class Contender:
 
     def new_job(self):
         number = self.place.next_number()
-        directory = f"{self.place.jobs}/{number}"
-        builds = self.builds.format(directory=directory)
-        environment, paths = gitlab.write_job(directory, number, self.image, builds)
-        return Job(number, directory, self.image, self.tree(), environment, paths)
+        build, paths = gitlab.write_job(self.place.jobs, number, self.image, self.builds)
+        return Job(number, build.tempdir, self.image, self.tree(), build.environment(), paths, build)
 
     def end_job(self, job):
         shutil.rmtree(job.directory)

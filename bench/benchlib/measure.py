@@ -11,7 +11,9 @@ import resource
 import time
 from dataclasses import dataclass
 
-from . import alive, gitlab
+from simulation.shellscript import envelope
+
+from . import alive
 from .contenders import Driver, play
 from .place import sh, systemd_is_here
 from .stage import BenchError
@@ -116,14 +118,14 @@ def jobs(_place, contenders, settings):
 
 # A single run -----------------------------------------------------------------------------------------------
 
-EMPTY_SCRIPTS = {"nothing": "#!/usr/bin/env bash\n", "empty": gitlab.bash_form("")}
+EMPTY_SCRIPTS = {"nothing": "#!/usr/bin/env bash\n", "empty": envelope("")}
 
 
 def _empty_run(player, contenders, settings):
     figures = {kind: {contender.name: [] for contender in contenders} for kind in EMPTY_SCRIPTS}
     with contextlib.ExitStack() as stack:
         played = [(contender, stack.enter_context(prepared(contender, player))) for contender in contenders]
-        scripts = {(contender.name, kind): job.write_script(kind, text)
+        scripts = {(contender.name, kind): job.write_script(text)
                    for contender, job in played for kind, text in EMPTY_SCRIPTS.items()}
         rounds = settings.rounds * 10
         settings.progress(f"empty scripts, {rounds} rounds")
@@ -186,7 +188,7 @@ def _leftovers(player, contender):
     try:
         try:
             player.call(*contender.prepare(job)).check()
-            script = job.write_script("background", gitlab.bash_form(BACKGROUND))
+            script = job.write_script(envelope(BACKGROUND))
             player.call(*contender.run(job, "build_script", script)).check()
             watch = alive.Watch(contender, job)
         finally:
@@ -234,10 +236,10 @@ def _output(player, contenders, settings):
             directory = job.environment["CUSTOM_ENV_CI_PROJECT_DIR"]
             make = f"mkdir -p {directory}\ncd {directory}\n" + "".join(
                 f"{command} > {kind} || [ $? = 141 ]\n" for kind, command in CHUNKS.items())
-            script = job.write_script("make", "#!/usr/bin/env bash\n" + make)
+            script = job.write_script("#!/usr/bin/env bash\n" + make)
             player.call(*contender.run(job, "build_script", script)).check()
             scripts = {kind: job.write_script(
-                kind, "#!/usr/bin/env bash\n"
+                "#!/usr/bin/env bash\n"
                 f"files=()\nfor ((i = 0; i < {times}; i++)); do files+=({directory}/{kind}); done\n"
                 'exec cat "${files[@]}"\n') for kind in CHUNKS}
             played.append((contender, job, scripts))

@@ -17,14 +17,11 @@ import pace  # noqa: E402
 from lab import COMBINATIONS, PAIRWISE, Lab, Site, combination_name  # noqa: E402
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     """A terminated run cleans up like an interrupted one: containers and loop mounts outlive us otherwise."""
     def interrupt(number: int, frame: Any) -> None:
         raise KeyboardInterrupt
     signal.signal(signal.SIGTERM, interrupt)
-    for name, what in (("host_matters", "depends on the host's systemd: run in nested hosts, too"),
-                       ("any_host", "an exception in a file whose other tests are marked with host_matters")):
-        config.addinivalue_line("markers", f"{name}: {what}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

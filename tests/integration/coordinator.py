@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from jobspec import Job
+from simulation.jobspec import Job
 
 API = "/api/v4/"
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import host
-import jobspec
-from build import Build, Runner
-from gitlabrunner import Result, run_job
-from jobspec import Job
+from simulation import jobspec
+from simulation.build import Build, Runner
+from simulation.gitlabrunner import Result, run_job
+from simulation.jobspec import Job
 
 IMAGE = "debian"
 STORAGES = ("overlay", "btrfs", "tmpfs")

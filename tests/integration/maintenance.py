@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 import host
-from build import Build
-from jobspec import Job
 from lab import KEPT, Done, Site
+from simulation.build import Build
+from simulation.jobspec import Job
 
 PATIENCE = 120
 RESULTS = "created|updated|unchanged|failed|interrupted|not begun"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a job may do to its own machine without losing a step: the agent waits at nothing that a job made."""
 
-from build import Build
-from jobspec import Job
 from lab import IMAGE, Site
+from simulation.build import Build
+from simulation.jobspec import Job
 
 PATIENCE = 60  # seconds; a stage that hangs is noticed then
 

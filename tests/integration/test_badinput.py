@@ -10,9 +10,9 @@ from typing import Iterator
 import pytest
 
 import host
-from gitlabrunner import Result
-from jobspec import Job
 from lab import IMAGE, Lab, Site
+from simulation.gitlabrunner import Result
+from simulation.jobspec import Job
 
 
 def assert_build_failure(result: Result, *words: str) -> None:

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from build import Build
-from gitlabrunner import play
-from jobspec import Job
 from lab import Site
-from stagecall import StageCall
+from simulation.build import Build
+from simulation.gitlabrunner import play
+from simulation.jobspec import Job
+from simulation.stagecall import StageCall
 
 pytestmark = pytest.mark.host_matters
 

@@ -11,9 +11,9 @@ from typing import Callable
 import pytest
 
 import host
-from build import Build
-from jobspec import Job
 from lab import STORAGES, Site
+from simulation.build import Build
+from simulation.jobspec import Job
 
 pytestmark = pytest.mark.host_matters
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import host
-from jobspec import Job
 from lab import IMAGE, Site
+from simulation.jobspec import Job
 
 pytestmark = pytest.mark.host_matters
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from build import Build, Failure
-from jobspec import Job
 from lab import POWER_OFF, Site
+from simulation.build import Build, Failure
+from simulation.jobspec import Job
 
 FATAL_SIGNALS = ["HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
                  "ALRM", "TERM", "STKFLT", "XCPU", "XFSZ", "VTALRM", "PROF", "POLL", "PWR", "SYS", "RTMIN", "RTMAX"]

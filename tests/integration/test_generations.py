@@ -19,10 +19,10 @@ from typing import Callable, Iterator
 import pytest
 
 import host
-from build import Build
-from jobspec import Job
 from lab import IMAGE, KEPT, Done, Lab, Site
 from maintenance import wait_until
+from simulation.build import Build
+from simulation.jobspec import Job
 from terminal import Terminal
 
 PATIENCE = 60

@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from build import Build
-from jobspec import Job
 from lab import IMAGE, Site
+from simulation.build import Build
+from simulation.jobspec import Job
 
 
 @pytest.mark.host_matters

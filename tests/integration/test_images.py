@@ -12,8 +12,8 @@ from typing import Iterator
 import pytest
 
 import host
-from jobspec import Job
 from lab import IMAGE, KEPT, Lab, Site
+from simulation.jobspec import Job
 from terminal import Terminal
 
 PATIENCE = 60

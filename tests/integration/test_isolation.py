@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 import host
-from build import Build
-from jobspec import Job
 from lab import Lab, Site
+from simulation.build import Build
+from simulation.jobspec import Job
 
 pytestmark = pytest.mark.host_matters
 
@@ -111,7 +111,7 @@ def probe_command(calls: dict) -> list[str]:
 
 def in_job(build: Build, calls: dict | None = None) -> dict:
     """What the calls give inside a job."""
-    from shellscript import escape
+    from simulation.shellscript import escape
     command = " ".join(escape(word) for word in probe_command(calls or CALLS))
     return json.loads(build.run_script(command).stdout)
 

@@ -4,8 +4,8 @@
 import pytest
 
 import host
-from jobspec import Job
 from lab import IMAGE, Lab, Site
+from simulation.jobspec import Job
 
 pytestmark = pytest.mark.host_matters
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import host
-from build import Build
-from jobspec import Job
 from lab import Site
+from simulation.build import Build
+from simulation.jobspec import Job
 
 pytestmark = pytest.mark.host_matters
 

@@ -12,9 +12,9 @@ import pytest
 
 import host
 import ociimage
-from jobspec import Job
 from lab import Lab, Site
 from maintenance import assert_settled, copy_of, define, maintain
+from simulation.jobspec import Job
 
 PLACES = ("etc", "usr", "var", "root", "tmp", "run", "dev", "usr/lib", "var/lib/dpkg", "etc/resolv.conf",
           "etc/machine-id", "etc/hostname", "etc/passwd")

@@ -13,9 +13,9 @@ from typing import Callable, Iterator
 import pytest
 
 import ociimage
-from jobspec import Job
 from lab import IMAGE, Lab, Site
 from maintenance import assert_settled, copy_of, define, generations, maintain, output
+from simulation.jobspec import Job
 
 CONTROL = """\
 Package: {name}

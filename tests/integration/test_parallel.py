@@ -7,9 +7,9 @@ import threading
 import pytest
 
 import host
-from build import Build
-from jobspec import Job
 from lab import COMBINATIONS, Site
+from simulation.build import Build
+from simulation.jobspec import Job
 
 pytestmark = pytest.mark.host_matters
 

@@ -13,11 +13,11 @@ from typing import Iterator
 
 import pytest
 
-from build import Runner
 from coordinator import Coordinator, Report, runner_config
-from gitlabrunner import run_job
-from jobspec import FEATURE_FLAGS, Job, Variable
 from lab import Site
+from simulation.build import Runner
+from simulation.gitlabrunner import run_job
+from simulation.jobspec import FEATURE_FLAGS, Job, Variable
 
 RECORDER = """\
 #!{python}

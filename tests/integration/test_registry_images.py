@@ -15,10 +15,10 @@ import pytest
 
 import host
 import ociimage
-from build import Build
-from jobspec import Job
 from lab import Lab, Site
 from ociimage import Registry, Tar
+from simulation.build import Build
+from simulation.jobspec import Job
 
 GENEROUS = 60
 HANGS = b"#!/bin/busybox ash\nwhile :; do /bin/busybox sleep 1; done\n"

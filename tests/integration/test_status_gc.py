@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from build import Build, Failure
-from jobspec import Job
 from lab import IMAGE, Site
 from maintenance import running, wait_until
+from simulation.build import Build, Failure
+from simulation.jobspec import Job
 
 pytestmark = pytest.mark.host_matters
 

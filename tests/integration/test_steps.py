@@ -9,9 +9,9 @@ import threading
 import pytest
 
 import host
-from build import Build
-from jobspec import Job
 from lab import Site
+from simulation.build import Build
+from simulation.jobspec import Job
 
 PATIENCE = 60  # seconds; a stage that hangs is noticed then
 

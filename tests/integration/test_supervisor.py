@@ -114,7 +114,7 @@ def test_supervisor_killed(any_boot_site: Site) -> None:
 
 def test_time_limit(make_site) -> None:
     """A job whose runner died ends by itself: its machine has a time limit from the job's own timeout."""
-    from jobspec import Job  # only here
+    from simulation.jobspec import Job  # only here
     site = make_site()
     with site.started(Job(timeout=3600)):
         if SYSTEMD:

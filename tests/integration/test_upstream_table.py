@@ -8,10 +8,10 @@ from typing import Iterator
 
 import pytest
 
-from build import Build, Failure
 from coordinator import Coordinator
-from jobspec import Job, Variable
 from lab import IMAGE, Site
+from simulation.build import Build, Failure
+from simulation.jobspec import Job, Variable
 
 
 class Repository:

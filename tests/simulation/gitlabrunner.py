@@ -10,8 +10,8 @@ import threading
 import time
 from dataclasses import dataclass
 
-from build import Build, Call, Failure, Runner, Stop
-from jobspec import Job
+from .build import Build, Call, Failure, Runner, Stop
+from .jobspec import Job
 
 PREPARE_ATTEMPTS = 3
 AFTER_SCRIPT_TIMEOUT = 300

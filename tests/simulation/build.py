@@ -15,9 +15,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Callable
 
-from jobspec import FEATURE_FLAGS, Job, Variable, expand, expand_all
-from shellscript import StageScripts, envelope
-from stagecall import KillError, Sink, StageCall
+from .jobspec import FEATURE_FLAGS, Job, Variable, expand, expand_all
+from .shellscript import StageScripts, envelope
+from .stagecall import KillError, Sink, StageCall
 
 BUILD_FAILURE, SYSTEM_FAILURE = 1, 2
 SHELLS = ("bash", "sh", "pwsh", "powershell")

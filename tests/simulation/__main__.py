@@ -1,23 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Plays one CI job with the driver given on the command line and shows its log while it grows.
 
-Usage: demo_job.py IMAGE -- DRIVER [OPTION...]
+Usage: python3 -m simulation IMAGE -- DRIVER [OPTION...]
 
-The part of GitLab Runner is played by the integration tests' simulation of it: the same environment, response.json,
-stages and scripts. Exits with 0 if the job succeeded.
+Exits with 0 if the job succeeded.
 """
 
 import os
 import signal
 import sys
 import threading
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "integration"))
-
-from build import Build, Runner  # noqa: E402
-from gitlabrunner import play  # noqa: E402
-from jobspec import Job  # noqa: E402
+from .build import Build, Runner
+from .gitlabrunner import play
+from .jobspec import Job
 
 SCRIPT = [
     "cat /etc/os-release | head -n 1",
