@@ -35,10 +35,5 @@ struct dirent *directory_next(DIR *dir);
 /* mkdir -p for an absolute path that the administrator configured; new directories get @mode. 0 or -errno. */
 int mkdir_parents(const char *path, mode_t mode);
 
-/* Removes @name below @dir_fd and everything in it, whoever owns it, however deep, immutable or not: never follows a
- * symlink, never enters a mount, of the same file system neither (-EBUSY, -EXDEV). A tree that others still write to is tried
- * again. Missing is success. Returns 0 or the first -errno, having removed all that could be removed. */
-int remove_tree_at(int dir_fd, const char *name);
-
 /* The absolute path of the running program's own executable, and its directory: 0 or -errno. */
 int own_executable(char **ret_path, char **ret_directory);

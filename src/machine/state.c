@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "base/string.h"
 #include "job/identity.h"
+#include "tree/remove.h"
 
 #define FILE_MAX_BYTES (64 * 1024)
 #define FILE_POLL_USEC (2 * USEC_PER_MSEC)

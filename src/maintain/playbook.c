@@ -15,6 +15,7 @@
 #include "maintain/playbook-scan.h"
 #include "source/builder.h"
 #include "source/sandbox.h"
+#include "tree/remove.h"
 
 /* Below the machine's directory, so that it goes with the machine, however that ends. */
 #define WORK "ansible"

@@ -4,9 +4,9 @@
 
 #include "base/fd.h"
 #include "base/fs.h"
-#include "base/process.h"
 #include "base/string.h"
 #include "storage/root-mount.h"
+#include "tree/copy-tree.h"
 #include "tree/skeleton.h"
 #include "tree/subvolume.h"
 
@@ -15,24 +15,6 @@
 
 static bool btrfs_suits(int root_fd) {
         return btrfs_is(root_fd) && btrfs_load_library() >= 0;
-}
-
-/* Copies the tree @image_fd over the directory @target_fd, sharing the data of all files. */
-static int reflink_tree(int image_fd, int target_fd) {
-        char source[64], target[64];
-        /* The child gets its own copies of the descriptors by way of our /proc directory. "auto" rather than
-         * "always": files without copy-on-write (journals have that) cannot share and are copied. */
-        char *argv[] = { "cp", "-a", "-T", "--reflink=auto", "--", source, target, NULL };
-
-        snprintf(source, sizeof(source), "/proc/%d/fd/%d/.", (int) getpid(), image_fd);
-        snprintf(target, sizeof(target), "/proc/%d/fd/%d/.", (int) getpid(), target_fd);
-
-        Spawn spawn = SPAWN_INHERIT;
-        spawn.argv = argv;
-        spawn.stdout_fd = -EBADF;
-        spawn.die_with_parent = true;
-        int r = process_run(&spawn);
-        return r > 0 ? -EIO : r; /* cp said on stderr what it was */
 }
 
 static int btrfs_create(int image_fd, int layer_fd) {
@@ -44,7 +26,7 @@ static int btrfs_create(int image_fd, int layer_fd) {
         if (root_fd < 0)
                 return root_fd;
         if (!shared)
-                r = reflink_tree(image_fd, root_fd);
+                r = copy_tree(image_fd, root_fd, NULL, -EBADF);
         return r < 0 ? r : skeleton_complete(root_fd);
 }
 

@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "storage/root-mount.h"
+#include "tree/remove.h"
 
 /* File systems that cannot hold the changes of an overlay: they lack trusted attributes or whiteouts. */
 static const unsigned unsuitable[] = {

@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
+#include "tree/remove.h"
 
 int mount_clone(int dir_fd, const char *path, int userns_fd) {
         _cleanup_close_ int fd = open_tree(dir_fd, path,

@@ -3,12 +3,10 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/fs.h>
 #include <linux/openat2.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -17,27 +15,18 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
+#include "tree/copy-content.h"
+#include "tree/inode-table.h"
 
 #define THREADS_MAX 8U
 /* The limit of every file system for values and for lists of names: xattr(7) */
 #define ATTRIBUTE_BYTES_MAX ((size_t) 65536)
-#define BUFFER_BYTES ((size_t) 256 * 1024)
-/* Between two looks whether to go on */
-#define CHUNK_BYTES ((size_t) 64 * 1024 * 1024)
 
 /* A directory that is there in the target and still empty. By its path, not by descriptors: there may be any number. */
 typedef struct Directory {
         struct Directory *next;
         char path[]; /* below the top; "" is the top */
 } Directory;
-
-/* A file with several links, by the first of its names that we came across. */
-typedef struct Link {
-        struct Link *next;
-        dev_t device;
-        ino_t inode;
-        char path[];
-} Link;
 
 typedef struct Copy {
         int source_fd, target_fd, cancel_fd;
@@ -50,15 +39,14 @@ typedef struct Copy {
         int result;      /* the first error */
 
         pthread_mutex_t links_mutex;
-        Link **links; /* a hash table with chains */
-        size_t n_links, links_allocated;
+        InodeTable links; /* with the path below the top of the first name that we came across */
 } Copy;
 
 /* What each thread has for itself. */
 typedef struct Worker {
         Copy *copy;
-        bool no_clone;
-        char *buffer, *names, *value;
+        ContentCopy content;
+        char *names, *value;
 } Worker;
 
 /* Opens @path, of any length, below @top_fd: no symlink on the way, nothing mounted (-EXDEV). */
@@ -99,7 +87,8 @@ static int open_source(int dir_fd, const char *name, int flags) {
         return fd < 0 ? -errno : fd;
 }
 
-static bool is_stopped(Copy *copy) {
+static bool is_stopped(void *userdata) {
+        Copy *copy = userdata;
         struct pollfd pollfd = { .fd = copy->cancel_fd, .events = POLLIN };
         bool cancelled = copy->cancel_fd >= 0 && poll(&pollfd, 1, 0) > 0;
 
@@ -182,134 +171,7 @@ static int finish_special(const Worker *worker, int source_fd, int target_fd, co
         return 0;
 }
 
-/* Content */
-
-static int copy_buffered(const Worker *worker, int source_fd, int target_fd, off_t from, off_t to) {
-        while (from < to) {
-                ssize_t n = pread(source_fd, worker->buffer, (size_t) MIN((off_t) BUFFER_BYTES, to - from), from);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0)
-                        return n < 0 ? -errno : -EIO; /* it became shorter */
-                for (ssize_t done = 0; done < n;) {
-                        ssize_t written = pwrite(target_fd, worker->buffer + done, (size_t) (n - done), from + done);
-                        if (written < 0 && errno != EINTR)
-                                return -errno;
-                        done += MAX(written, (ssize_t) 0);
-                }
-                from += n;
-        }
-        return 0;
-}
-
-static int copy_range(const Worker *worker, int source_fd, int target_fd, off_t from, off_t to) {
-        while (from < to) {
-                off_t end = MIN(to, from + (off_t) CHUNK_BYTES), in = from, out = from;
-                bool large = end - from > (off_t) BUFFER_BYTES;
-
-                while (large && in < end) {
-                        ssize_t n = copy_file_range(source_fd, &in, target_fd, &out, (size_t) (end - in), 0);
-                        if (n < 0 && errno == EINTR)
-                                continue;
-                        if (n < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == EFBIG))
-                                return -errno;
-                        if (n <= 0)
-                                break; /* not between these two: by hand */
-                }
-                int r = copy_buffered(worker, source_fd, target_fd, in, end);
-                if (r < 0)
-                        return r;
-                from = end;
-                if (from < to && is_stopped(worker->copy))
-                        return -ECANCELED;
-        }
-        return 0;
-}
-
-/* Only where there is data: the rest reads as zeros, as it did. */
-static int copy_sparse(const Worker *worker, int source_fd, int target_fd, off_t size) {
-        for (off_t offset = 0; offset < size;) {
-                off_t data = lseek(source_fd, offset, SEEK_DATA);
-                if (data < 0)
-                        return errno == ENXIO ? 0 : -errno;
-                off_t hole = lseek(source_fd, data, SEEK_HOLE);
-                if (hole < 0)
-                        return -errno;
-                int r = copy_range(worker, source_fd, target_fd, data, MIN(hole, size));
-                if (r < 0)
-                        return r;
-                offset = hole;
-        }
-        return 0;
-}
-
-static int copy_content(Worker *worker, int source_fd, int target_fd, const struct stat *st) {
-        if (st->st_size == 0)
-                return 0;
-        if (!worker->no_clone) {
-                if (ioctl(target_fd, FICLONE, source_fd) >= 0)
-                        return 0;
-                /* EINVAL: not these two, for example because only one is without copy-on-write */
-                if (errno == EOPNOTSUPP || errno == ENOTTY || errno == ENOSYS || errno == EXDEV)
-                        worker->no_clone = true;
-                else if (errno != EINVAL)
-                        return -errno;
-        }
-        int r = st->st_blocks < st->st_size / 512 ? copy_sparse(worker, source_fd, target_fd, st->st_size) :
-                                                    copy_range(worker, source_fd, target_fd, 0, st->st_size);
-        if (r < 0)
-                return r;
-        return ftruncate(target_fd, st->st_size) < 0 ? -errno : 0;
-}
-
 /* Hard links */
-
-static size_t link_slot(const Copy *copy, dev_t device, ino_t inode) {
-        uint64_t key = ((uint64_t) inode ^ (uint64_t) device << 40) * UINT64_C(0x9e3779b97f4a7c15);
-
-        return (size_t) (key >> 32) & (copy->links_allocated - 1);
-}
-
-static int links_grow(Copy *copy) {
-        size_t before = copy->links_allocated;
-        Link **old = copy->links, **links;
-
-        if (copy->n_links < before)
-                return 0;
-        links = calloc(MAX(before * 2, (size_t) 1024), sizeof(*links));
-        if (!links)
-                return -ENOMEM;
-        copy->links = links;
-        copy->links_allocated = MAX(before * 2, (size_t) 1024);
-        for (size_t i = 0; i < before; i++)
-                for (Link *link = old[i], *next; link; link = next) {
-                        size_t slot = link_slot(copy, link->device, link->inode);
-                        next = link->next;
-                        link->next = links[slot];
-                        links[slot] = link;
-                }
-        free(old);
-        return 0;
-}
-
-static void links_free(Copy *copy) {
-        for (size_t i = 0; i < copy->links_allocated; i++)
-                for (Link *link = copy->links[i], *next; link; link = next) {
-                        next = link->next;
-                        free(link);
-                }
-        free(copy->links);
-}
-
-/* The path of a name that the file has in the target, or NULL. */
-static const char *links_find(const Copy *copy, const struct stat *st) {
-        if (copy->links_allocated == 0)
-                return NULL;
-        for (Link *link = copy->links[link_slot(copy, st->st_dev, st->st_ino)]; link; link = link->next)
-                if (link->inode == st->st_ino && link->device == st->st_dev)
-                        return link->path;
-        return NULL;
-}
 
 static char *join(const char *directory, const char *name, size_t header) {
         size_t n = strlen(directory), m = strlen(name);
@@ -326,19 +188,9 @@ static char *join(const char *directory, const char *name, size_t header) {
 }
 
 static int links_add(Copy *copy, const struct stat *st, const char *directory, const char *name) {
-        int r = links_grow(copy);
-        if (r < 0)
-                return r;
-        Link *link = (Link *) (void *) join(directory, name, offsetof(Link, path));
-        if (!link)
-                return -ENOMEM;
-        link->device = st->st_dev;
-        link->inode = st->st_ino;
-        size_t slot = link_slot(copy, st->st_dev, st->st_ino);
-        link->next = copy->links[slot];
-        copy->links[slot] = link;
-        copy->n_links++;
-        return 0;
+        _cleanup_free_ char *path = join(directory, name, 0);
+
+        return path ? inode_table_add(&copy->links, st, path) : -ENOMEM;
 }
 
 static int make_link(Copy *copy, const char *existing, int target_fd, const char *name) {
@@ -382,7 +234,7 @@ static int make_entry_or_link(Worker *worker, const char *path, int source_fd, i
         if (st->st_nlink < 2)
                 return make_entry(source_fd, target_fd, name, st);
         pthread_mutex_lock(&copy->links_mutex);
-        const char *existing = links_find(copy, st);
+        const char *existing = inode_table_find(&copy->links, st);
         int fd = existing ? 0 : make_entry(source_fd, target_fd, name, st);
         int r = existing || fd < 0 ? 0 : links_add(copy, st, path, name);
         pthread_mutex_unlock(&copy->links_mutex);
@@ -412,7 +264,7 @@ static int copy_file(Worker *worker, const char *path, int source_fd, int target
         _cleanup_close_ int from_fd = open_source(source_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
         if (from_fd < 0)
                 return from_fd;
-        r = copy_content(worker, from_fd, to_fd, st);
+        r = content_copy(&worker->content, from_fd, to_fd, st);
         return r < 0 ? r : finish_file(worker, from_fd, to_fd, st, false);
 }
 
@@ -495,11 +347,11 @@ static int copy_directory(Worker *worker, const char *path) {
 static int worker_init(Worker *worker, Copy *copy) {
         *worker = (Worker){
                 .copy = copy,
-                .buffer = malloc(BUFFER_BYTES),
+                .content = { .is_stopped = is_stopped, .userdata = copy },
                 .names = malloc(ATTRIBUTE_BYTES_MAX),
                 .value = malloc(ATTRIBUTE_BYTES_MAX),
         };
-        return worker->buffer && worker->names && worker->value ? 0 : -ENOMEM;
+        return worker->names && worker->value ? content_copy_init(&worker->content) : -ENOMEM;
 }
 
 static void *work(void *userdata) {
@@ -531,7 +383,7 @@ static void *work(void *userdata) {
         /* Nothing is left to do, or nothing is to be done any more: for the others, too. */
         pthread_cond_broadcast(&copy->changed);
         pthread_mutex_unlock(&copy->mutex);
-        free(worker.buffer);
+        content_copy_done(&worker.content);
         free(worker.names);
         free(worker.value);
         return NULL;
@@ -569,7 +421,7 @@ int copy_tree(int source_fd, int target_fd, const char *const skip_attributes[],
                 next = directory->next;
                 free(directory);
         }
-        links_free(&copy);
+        inode_table_done(&copy.links);
         pthread_mutex_destroy(&copy.mutex);
         pthread_mutex_destroy(&copy.links_mutex);
         pthread_cond_destroy(&copy.changed);

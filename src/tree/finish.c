@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
+#include "tree/remove.h"
 
 #define KEYRING_BYTES_MAX (16 << 20)
 

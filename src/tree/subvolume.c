@@ -3,9 +3,7 @@
 
 #include <btrfsutil.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <linux/magic.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 
@@ -13,6 +11,7 @@
 #include "base/fs.h"
 #include "base/library.h"
 #include "base/string.h"
+#include "tree/remove.h"
 
 #define LIBRARY "libbtrfsutil.so.1"
 
@@ -81,16 +80,6 @@ int btrfs_subvolume_snapshot(int source_fd, int parent_fd, const char *name) {
         return r;
 }
 
-/* Undoes `chattr +i` and `+a`, which keep even root from removing something. */
-static void clear_protection(int fd) {
-        int flags;
-
-        if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0 || !(flags & (FS_IMMUTABLE_FL | FS_APPEND_FL)))
-                return;
-        flags &= ~(FS_IMMUTABLE_FL | FS_APPEND_FL);
-        (void) ioctl(fd, FS_IOC_SETFLAGS, &flags);
-}
-
 /* Makes the nested subvolume at @path, and every directory that leads there, removable. Goes one step at a time: the
  * path is the job's work, so it may be longer than PATH_MAX. */
 static void unprotect_path(int top_fd, char *path) {
@@ -104,7 +93,7 @@ static void unprotect_path(int top_fd, char *path) {
                 if (fd >= 0 && btrfs_is_subvolume(fd))
                         (void) library.btrfs_util_set_subvolume_read_only_fd(fd, false);
                 if (fd >= 0)
-                        clear_protection(fd);
+                        (void) tree_clear_protection(fd);
         }
 }
 
@@ -153,7 +142,7 @@ int btrfs_subvolume_remove(int parent_fd, const char *name) {
                 return 0;
 
         (void) library.btrfs_util_set_subvolume_read_only_fd(fd, false);
-        clear_protection(fd);
+        (void) tree_clear_protection(fd);
         r = for_each_nested(fd, false);
         if (r >= 0)
                 r = for_each_nested(fd, true);

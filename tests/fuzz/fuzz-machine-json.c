@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "fuzz.h"
 #include "machine/state.h"
+#include "tree/remove.h"
 
 static char path[64] = "/tmp/nspawn-runner-fuzz-XXXXXX";
 

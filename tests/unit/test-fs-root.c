@@ -8,6 +8,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/fd.h"
+#include "tree/remove.h"
 
 /* What of base/fs.c shows only to root: mounts in a tree that is removed, and flags that root of a container can set. Its
  * mounts are in a mount namespace of its own. */

@@ -5,6 +5,7 @@
 
 #include "base/fd.h"
 #include "base/string.h"
+#include "tree/remove.h"
 
 static int open_directory(void **state) {
         int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -11,6 +11,7 @@
 #include "image/generation-json.h"
 #include "image/lock.h"
 #include "image/publish.h"
+#include "tree/remove.h"
 
 static int open_directory(void **state) {
         int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

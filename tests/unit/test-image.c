@@ -11,6 +11,7 @@
 #include "image/publish.h"
 #include "image/staging.h"
 #include "tree/finish.h"
+#include "tree/remove.h"
 
 static int open_directory(void **state) {
         int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

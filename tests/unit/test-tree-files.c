@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "base/string.h"
 #include "machine/tree-files.h"
+#include "tree/remove.h"
 
 #define MACHINE "nspawn-runner-job-image-1"
 #define LINE "127.0.1.1\t" MACHINE "\n"

@@ -17,6 +17,7 @@
 
 #include "base/fs.h"
 #include "base/macro.h"
+#include "tree/remove.h"
 
 /* A directory for the files of a test, removed afterwards. As setup and teardown of a test: *state is its path. */
 static inline int setup_directory(void **state) {

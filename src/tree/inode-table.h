@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include <sys/stat.h>
+
+#include "base/macro.h"
+
+/* Files with several links that were seen before, by device and inode, each with a text that was given with it. */
+typedef struct InodeEntry InodeEntry;
+
+typedef struct InodeTable {
+        InodeEntry **entries; /* a hash table with chains */
+        size_t n, allocated;
+} InodeTable;
+
+void inode_table_done(InodeTable *table);
+
+/* The text that was given with the file that @st tells of, or NULL. It belongs to the table. */
+const char *inode_table_find(const InodeTable *table, const struct stat *st);
+
+/* Adds the file, which must not be in the table. 0, or -ENOMEM with the table as it was. */
+int inode_table_add(InodeTable *table, const struct stat *st, const char *text);
