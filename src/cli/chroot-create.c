@@ -40,10 +40,10 @@ static int choose_suite(Definition *definition, const char *suite) {
                 return r;
         }
         if (r >= 0)
-                r = string_replace(&definition->suite, plan.suite);
+                r = string_replace(&definition->source.suite, plan.suite);
         if (r < 0)
                 return log_oom();
-        definition->source = SOURCE_SUITE;
+        definition->source.kind = SOURCE_SUITE;
         log_notice("Making image '%s': %s %s with %s", definition->name, plan.distribution->label, plan.suite,
                    plan.builder->program);
         return 0;
@@ -69,13 +69,15 @@ static int create_bases(const Settings *settings, const Definition *definition, 
         _cleanup_make_result_ MakeResult result = { 0 };
         _cleanup_image_ Image *image = NULL;
 
-        if (definition->source != SOURCE_FROM || image_open(settings->root_dir, definition->from, &image) >= 0)
+        if (definition->source.kind != SOURCE_FROM ||
+            image_open(settings->root_dir, definition->source.from, &image) >= 0)
                 return 0;
         if (depth >= BASES_MAX) {
-                log_error("Image '%s' would be made from itself, or from more than %u others", definition->from, depth);
+                log_error("Image '%s' would be made from itself, or from more than %u others", definition->source.from,
+                          depth);
                 return -EINVAL;
         }
-        int r = find_definition_logged(settings, definition->from, &base);
+        int r = find_definition_logged(settings, definition->source.from, &base);
         if (r == -ENOENT)
                 return 0; /* who makes the image says that there is none */
         if (r >= 0)
@@ -105,7 +107,7 @@ int cmd_chroot_create(const Invocation *invocation) {
                 return -EPERM;
         }
 
-        if (suite || definition->source == SOURCE_NONE) {
+        if (suite || definition->source.kind == SOURCE_NONE) {
                 r = choose_suite(definition, suite);
                 if (r < 0)
                         return r;

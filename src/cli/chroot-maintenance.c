@@ -123,7 +123,7 @@ static int add_items(Maintenance *m, char *const *names) {
         for (size_t i = 0; i < m->n; i++) {
                 const Definition *definition = m->items[i].definition;
 
-                if (definition && definition->from && add_item(m, definition->from, true) < 0)
+                if (definition && definition->source.from && add_item(m, definition->source.from, true) < 0)
                         return log_oom();
         }
         return 0;
@@ -209,8 +209,9 @@ static int start(Maintenance *m, Item *item) {
 static void start_some(Maintenance *m) {
         for (size_t i = 0; i < m->n && m->n_running < m->jobs && !m->stopping; i++) {
                 Item *item = &m->items[i];
-                const Item *base = item->definition && item->definition->from ? item_of(m, item->definition->from) :
-                                                                                NULL;
+                const Item *base = item->definition && item->definition->source.from ?
+                                           item_of(m, item->definition->source.from) :
+                                           NULL;
 
                 if (item->state != ITEM_WAITING || (base && !is_over(base)))
                         continue;

@@ -146,7 +146,7 @@ int warn_of_definition(const Settings *settings, const char *name) {
         r = definition_load(path, name, &definition, &problem);
         if (r < 0)
                 return log_definition_problem(path, r, &problem);
-        if (definition->source != SOURCE_NONE)
+        if (definition->source.kind != SOURCE_NONE)
                 log_warning("Image '%s' is made as '%s' says: what you change here is lost when chroot-maintenance "
                             "makes it anew. Put what is to last into that file",
                             name, path);

@@ -67,9 +67,9 @@ static void explain(const Definition *definition, const Progress *progress, int 
 static bool builder_names_packages(const Definition *definition) {
         _cleanup_build_plan_ BuildPlan plan = { 0 };
         _cleanup_free_ char *problem = NULL;
-        BuildRequest request = { .suite = definition->suite };
+        BuildRequest request = { .suite = definition->source.suite };
 
-        return definition->source == SOURCE_SUITE && build_plan_make(&request, &plan, &problem) >= 0 &&
+        return definition->source.kind == SOURCE_SUITE && build_plan_make(&request, &plan, &problem) >= 0 &&
                plan.builder->names_packages;
 }
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config/setting-check.h"
+
 #include <ctype.h>
 #include <limits.h>
 #include <sys/un.h>
@@ -6,7 +8,6 @@
 #include "base/string.h"
 #include "config/image-name.h"
 #include "config/image-reference.h"
-#include "config/setting-type.h"
 #include "storage/storage.h"
 
 /* The longest path below the runtime directory that a socket has: its job's id is at most 40 bytes. */

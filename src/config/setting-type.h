@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "config/settings.h"
+#include "base/macro.h"
 
+/* What the tables of settings and of variables have in common: their rows, and the types of values in them. */
+
+typedef struct SettingInfo SettingInfo;
 typedef struct SettingType SettingType;
 
 /* One row of the table of settings. */
 struct SettingInfo {
         const char *name;
         const SettingType *type;
-        size_t offset;            /* of the value in Settings */
+        size_t offset;            /* of the value in the struct that the table describes */
         const char *default_text; /* as it is written in a configuration file */
         const char *help;
         bool machine;         /* may be given for an image, too */
@@ -21,7 +24,7 @@ struct SettingInfo {
         bool (*check)(const char *text);
 };
 
-/* How values of one kind are read, shown and freed. @value is the field in Settings. */
+/* How values of one kind are read, shown and freed. @value is the field in the struct. */
 struct SettingType {
         const char *expect; /* completes "NAME must be ...", for who typed something else */
         bool is_list;
@@ -42,25 +45,6 @@ extern const SettingType setting_boolean, setting_boot, setting_network, setting
 
 /* What is said about a value for which assign() returned @error: completes "NAME must be ...". */
 const char *setting_expect(const SettingInfo *info, int error);
-
-/* The value of a setting. */
-void *setting_field(const Settings *settings, const SettingInfo *info);
-/* Puts one setting of @from over that of @to: 0 or -ENOMEM. */
-int setting_copy(const Settings *from, Settings *to, const SettingInfo *info);
-
-/* Not empty, no control characters, nor what Unicode has besides to end a line (U+0080 to U+009F, U+2028, U+2029): for
- * text that goes to command lines, unit properties and logs. */
-bool text_is_printable(const char *text);
-
-/* Checks for the table. */
-bool text_is_absolute_path(const char *text); /* normalized, not "/" */
-bool text_is_runtime_dir(const char *text);   /* short enough for the sockets below it, too */
-bool text_is_storage(const char *text);
-bool text_is_image_name(const char *text); /* or a reference of a registry's */
-bool text_is_image_glob(const char *text);
-bool text_is_shell(const char *text);
-bool text_is_system_call(const char *text);
-bool text_is_bind(const char *text);
 
 /* Time as systemd writes it: "90", "90s", "1min 30s", "1.5h", "infinity". 0, -EINVAL or -ERANGE. */
 int parse_time_usec(const char *text, uint64_t *ret_usec);

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config/settings.h"
 
-#include <unistd.h>
-
 #include "base/string.h"
-#include "config/setting-type.h"
+#include "config/setting-check.h"
 
 /* A size in bytes rather than in a larger unit is what is left when a suffix was forgotten. */
 #define MEMORY_MIN (UINT64_C(1) << 20)
@@ -125,14 +123,6 @@ int settings_copy(const Settings *from, Settings *to) {
                 }
         }
         return 0;
-}
-
-uint64_t memory_size_bytes(MemorySize size) {
-        if (size.permyriad == 0)
-                return size.bytes;
-
-        uint64_t pages = (uint64_t) sysconf(_SC_PHYS_PAGES), page_bytes = (uint64_t) sysconf(_SC_PAGESIZE);
-        return pages * size.permyriad / 10000 * page_bytes;
 }
 
 const SettingInfo *settings_info(size_t i) {

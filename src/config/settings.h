@@ -1,26 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "base/macro.h"
+#include "config/setting-type.h"
+#include "config/value.h"
 
 /* The settings of a machine and of the program, from one table (settings.c): the configuration file, the playbook
  * variables, the man page's test and `doctor` all read that table. */
-
-typedef enum BootMode { BOOT_AUTO, BOOT_YES, BOOT_NO } BootMode;
-/* When images of registries are fetched, as GitLab and Docker call it. */
-typedef enum PullPolicy { PULL_NEVER, PULL_IF_NOT_PRESENT, PULL_ALWAYS } PullPolicy;
-typedef enum NetworkMode { NETWORK_HOST, NETWORK_NONE } NetworkMode;
-
-/* A size that may depend on the host's memory: "512M", "30%", "infinity". */
-typedef struct MemorySize {
-        uint64_t bytes;     /* UINT64_MAX: no limit; meaningless while permyriad is not 0 */
-        unsigned permyriad; /* hundredths of a percent of the host's memory, as systemd counts; 0: bytes counts */
-} MemorySize;
-
-/* Users and groups are given to containers in blocks of so many, as systemd has it. */
-#define UID_BLOCK UINT32_C(65536)
-/* The most that one container may have. */
-#define UID_RANGE_MAX (64 * UID_BLOCK)
 
 typedef struct Settings {
         char *root_dir;        /* images and layers */
@@ -51,8 +36,6 @@ typedef struct Settings {
         char **bind_ro;
 } Settings;
 
-typedef struct SettingInfo SettingInfo;
-
 /* Fills @settings with the defaults. 0 or -ENOMEM. */
 int settings_init(Settings *settings);
 /* Frees what @settings owns; a zeroed one is fine. */
@@ -60,9 +43,6 @@ void settings_done(Settings *settings);
 
 /* Makes @to, which must not own anything, the same as @from: 0 or -ENOMEM, with nothing in @to then. */
 int settings_copy(const Settings *from, Settings *to);
-
-/* The bytes that @size stands for on this host; UINT64_MAX: no limit. */
-uint64_t memory_size_bytes(MemorySize size);
 
 /* The table never has more rows than this. */
 #define SETTINGS_MAX 64
@@ -89,3 +69,8 @@ bool setting_is_nullable(const SettingInfo *info);
 void setting_clear(Settings *settings, const SettingInfo *info);
 /* The value as it would be written in a configuration file ("[a, b]" for lists): 0 or -ENOMEM. */
 int setting_format(const Settings *settings, const SettingInfo *info, char **ret);
+
+/* The value of a setting. */
+void *setting_field(const Settings *settings, const SettingInfo *info);
+/* Puts one setting of @from over that of @to: 0 or -ENOMEM. */
+int setting_copy(const Settings *from, Settings *to, const SettingInfo *info);

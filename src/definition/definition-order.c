@@ -8,8 +8,8 @@
 
 /* Index of the definition that @definition is made from; NOWHERE: it is not among them. */
 static size_t find_from(Definition *const *definitions, size_t n, const Definition *definition) {
-        for (size_t i = 0; definition->from && i < n; i++)
-                if (streq(definitions[i]->name, definition->from))
+        for (size_t i = 0; definition->source.from && i < n; i++)
+                if (streq(definitions[i]->name, definition->source.from))
                         return i;
         return NOWHERE;
 }

@@ -15,7 +15,6 @@ typedef struct Mark {
 typedef struct DefinitionReader {
         YamlReader yaml;
         Definition *definition;
-        char *directory; /* of the file; NULL: unknown */
         Mark rows[DEFINITION_ROWS_MAX], settings[SETTINGS_MAX];
         bool vars_seen;
         bool ours_seen; /* one of our names was in what was skipped */
@@ -313,8 +312,8 @@ static int find_source(DefinitionReader *reader) {
                 found = row;
                 mark = here;
         }
-        reader->definition->source = found ? found->source : SOURCE_NONE;
-        if (reader->definition->source == SOURCE_FROM) {
+        reader->definition->source.kind = found ? found->source : SOURCE_NONE;
+        if (reader->definition->source.kind == SOURCE_FROM) {
                 reader->definition->from_line = mark.line;
                 reader->definition->from_column = mark.column;
         }
@@ -326,12 +325,12 @@ static int check_parts(DefinitionReader *reader) {
         for (size_t i = 0; definition_row(i); i++) {
                 const DefinitionRow *row = definition_row(i);
 
-                if (row->of == SOURCE_NONE || row->of == reader->definition->source || !row_is_given(reader, i))
+                if (row->of == SOURCE_NONE || row->of == reader->definition->source.kind || !row_is_given(reader, i))
                         continue;
                 return fail_at(reader, reader->rows[i],
                                "'" DEFINITION_PREFIX "%s' is only for images with '" DEFINITION_PREFIX "%s'%s",
                                row->info.name, definition_source_row(row->of)->info.name,
-                               reader->definition->source == SOURCE_NONE ? ", which is missing" : "");
+                               reader->definition->source.kind == SOURCE_NONE ? ", which is missing" : "");
         }
         return 0;
 }
@@ -376,28 +375,29 @@ static int complete_path(char **path, const char *directory) {
 static int complete_oci(DefinitionReader *reader) {
         char *reference = NULL;
 
-        if (!reader->definition->oci)
+        if (!reader->definition->source.oci)
                 return 0;
-        int r = definition_oci_reference(reader->definition->oci, reader->directory, &reference);
+        int r = definition_oci_reference(reader->definition->source.oci, reader->definition->source.directory,
+                                         &reference);
         if (r < 0)
                 return r;
-        free(reader->definition->oci);
-        reader->definition->oci = reference;
+        free(reader->definition->source.oci);
+        reader->definition->source.oci = reference;
         return 0;
 }
 
 static int complete_tarball(DefinitionReader *reader) {
         Definition *definition = reader->definition;
 
-        if (!definition->tarball)
+        if (!definition->source.tarball)
                 return 0;
-        for (char *p = definition->sha256; p && *p; p++)
+        for (char *p = definition->source.sha256; p && *p; p++)
                 *p = (char) tolower((unsigned char) *p);
-        if (!strstr(definition->tarball, "://"))
-                return complete_path(&definition->tarball, reader->directory);
-        if (definition->sha256)
+        if (!strstr(definition->source.tarball, "://"))
+                return complete_path(&definition->source.tarball, reader->definition->source.directory);
+        if (definition->source.sha256)
                 return 0;
-        return fail_at(reader, mark_of(reader, &definition->tarball),
+        return fail_at(reader, mark_of(reader, &definition->source.tarball),
                        "'" DEFINITION_PREFIX "tarball' is a URL: say what its content must be with '" DEFINITION_PREFIX
                        "tarball_sha256'");
 }
@@ -410,7 +410,7 @@ static int complete(DefinitionReader *reader) {
         if (r >= 0)
                 r = check_parts(reader);
         if (r >= 0)
-                r = check_command(reader, &definition->create_command, "create_command");
+                r = check_command(reader, &definition->source.create_command, "create_command");
         if (r >= 0)
                 r = check_command(reader, &definition->test, "test");
         if (r >= 0)
@@ -418,15 +418,16 @@ static int complete(DefinitionReader *reader) {
         if (r >= 0)
                 r = complete_tarball(reader);
         if (r >= 0)
-                r = complete_path(&definition->keyring, reader->directory);
+                r = complete_path(&definition->source.keyring, reader->definition->source.directory);
         if (r < 0)
                 return r;
-        if (definition->keyring && strpbrk(definition->keyring, " ,[]\"'#"))
-                return fail_at(reader, mark_of(reader, &definition->keyring),
+        if (definition->source.keyring && strpbrk(definition->source.keyring, " ,[]\"'#"))
+                return fail_at(reader, mark_of(reader, &definition->source.keyring),
                                "the path of the keyring, '%.128s', must be without blanks, commas and quotes",
-                               definition->keyring);
-        if (definition->from && streq(definition->from, definition->name))
-                return fail_at(reader, mark_of(reader, &definition->from), "the image would be made from itself");
+                               definition->source.keyring);
+        if (definition->source.from && streq(definition->source.from, definition->name))
+                return fail_at(reader, mark_of(reader, &definition->source.from),
+                               "the image would be made from itself");
         return 0;
 }
 
@@ -447,16 +448,14 @@ static int set_defaults(Definition *definition) {
 int definition_parse(const char *data, size_t size, const char *path, const char *name, Definition **ret,
                      ConfigProblem *ret_problem) {
         _cleanup_definition_ Definition *definition = calloc(1, sizeof(Definition));
-        _cleanup_free_ char *directory = NULL;
         DefinitionReader reader = { .definition = definition };
         const char *slash = strrchr(path, '/');
 
         if (!definition || string_replace(&definition->name, name) < 0 || string_replace(&definition->path, path) < 0 ||
             set_defaults(definition) < 0)
                 return -ENOMEM;
-        if (slash && !(directory = strndup(path, (size_t) (slash - path))))
+        if (slash && !(definition->source.directory = strndup(path, MAX((size_t) (slash - path), (size_t) 1))))
                 return -ENOMEM;
-        reader.directory = directory;
 
         int r = yaml_reader_init(&reader.yaml, data, size, ret_problem);
         if (r < 0)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/string.h"
+#include "config/setting-check.h"
 #include "source/builder.h"
 
 /* What one argument of a program may have, less a little (MAX_ARG_STRLEN). */
@@ -67,38 +68,38 @@ static bool text_is_oci(const char *text) {
 
 /* The order is that of the documentation. */
 static const DefinitionRow table[] = {
-        { ROW("chroot_suite", suite, optional_string), .info.default_text = "null", .source = SOURCE_SUITE,
+        { ROW("chroot_suite", source.suite, optional_string), .info.default_text = "null", .source = SOURCE_SUITE,
           .info.help = "make the image of this suite of Debian or Ubuntu", .info.check = suite_name_valid,
           .info.expect = "the name of a suite, such as bookworm" },
-        { ROW("mirror", mirror, optional_string), .info.default_text = "null", .of = SOURCE_SUITE,
+        { ROW("mirror", source.mirror, optional_string), .info.default_text = "null", .of = SOURCE_SUITE,
           .info.help = "URL of the archive that has the suite; null: the host's mirror", .info.check = text_is_url,
           .info.expect = "a URL that begins with http:// or https://" },
-        { ROW("components", components, list), .info.default_text = "[]", .of = SOURCE_SUITE,
+        { ROW("components", source.components, list), .info.default_text = "[]", .of = SOURCE_SUITE,
           .info.help = "components of the archive; empty: the distribution's usual ones",
           .info.check = text_is_component, .info.expect = "names of components, as in [main, contrib]" },
-        { ROW("packages", packages, list), .info.default_text = "[]", .of = SOURCE_SUITE,
+        { ROW("packages", source.packages, list), .info.default_text = "[]", .of = SOURCE_SUITE,
           .info.help = "packages besides those that every such image has", .info.check = text_is_package,
           .info.expect = "names of packages" },
-        { ROW("variant", variant, optional_string), .info.default_text = "null", .of = SOURCE_SUITE,
+        { ROW("variant", source.variant, optional_string), .info.default_text = "null", .of = SOURCE_SUITE,
           .info.help = "which packages to begin with, as mmdebstrap calls them; null: minbase",
           .info.check = build_variant_known,
           .info.expect = "minbase, essential, apt, required, buildd, important, standard or debootstrap" },
-        { ROW("keyring", keyring, optional_string), .info.default_text = "null", .of = SOURCE_SUITE,
+        { ROW("keyring", source.keyring, optional_string), .info.default_text = "null", .of = SOURCE_SUITE,
           .info.help = "file with the keys that sign the archive; null: the distribution's",
           .info.check = text_is_keyring, .info.expect = "the path of a file, without blanks, commas and quotes" },
-        { ROW("create_command", create_command, command), .info.default_text = "null", .source = SOURCE_COMMAND,
+        { ROW("create_command", source.create_command, command), .info.default_text = "null", .source = SOURCE_COMMAND,
           .info.help = "command that makes the image in the directory $ROOT", .info.check = text_is_argument,
           .info.expect = EXPECT_COMMAND },
-        { ROW("oci", oci, optional_string), .info.default_text = "null", .source = SOURCE_OCI,
+        { ROW("oci", source.oci, optional_string), .info.default_text = "null", .source = SOURCE_OCI,
           .info.help = "make the image of this one, of a registry or in a directory", .info.check = text_is_oci,
           .info.expect = "a reference such as registry.example/group/name:tag, docker://..., or oci:PATH" },
-        { ROW("tarball", tarball, optional_string), .info.default_text = "null", .source = SOURCE_TARBALL,
+        { ROW("tarball", source.tarball, optional_string), .info.default_text = "null", .source = SOURCE_TARBALL,
           .info.help = "make the image of this archive: a path or URL", .info.check = text_is_tarball,
           .info.expect = "a path, or a URL that begins with http:// or https://" },
-        { ROW("tarball_sha256", sha256, optional_string), .info.default_text = "null", .of = SOURCE_TARBALL,
+        { ROW("tarball_sha256", source.sha256, optional_string), .info.default_text = "null", .of = SOURCE_TARBALL,
           .info.help = "what the archive's SHA-256 must be", .info.check = text_is_sha256,
           .info.expect = "64 hexadecimal digits, as sha256sum prints them" },
-        { ROW("from", from, optional_string), .info.default_text = "null", .source = SOURCE_FROM,
+        { ROW("from", source.from, optional_string), .info.default_text = "null", .source = SOURCE_FROM,
           .info.help = "make the image of another one here", .info.check = text_is_image_name,
           .info.expect = "the name of an image" },
         { ROW("maint_recreate", recreate, boolean), .info.default_text = "no",
@@ -210,4 +211,17 @@ int definition_oci_reference(const char *text, const char *directory, char **ret
                 return r < 0 ? r : string_printf(ret, "oci:%s", path);
         }
         return is_reference(text) ? string_printf(ret, "docker://%s", text) : -EINVAL;
+}
+
+void definition_free(Definition *definition) {
+        if (!definition)
+                return;
+        for (size_t i = 0; definition_row(i); i++)
+                if (definition_row(i)->info.type->clear)
+                        definition_row(i)->info.type->clear(definition_field(definition, definition_row(i)));
+        settings_done(&definition->settings);
+        free(definition->name);
+        free(definition->path);
+        free(definition->source.directory);
+        free(definition);
 }

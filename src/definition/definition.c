@@ -9,21 +9,8 @@
 #include "base/fs.h"
 #include "base/string.h"
 #include "config/image-name.h"
-#include "definition/definition-table.h"
 
 static const char *const suffixes[] = { ".yaml", ".yml" };
-
-void definition_free(Definition *definition) {
-        if (!definition)
-                return;
-        for (size_t i = 0; definition_row(i); i++)
-                if (definition_row(i)->info.type->clear)
-                        definition_row(i)->info.type->clear(definition_field(definition, definition_row(i)));
-        settings_done(&definition->settings);
-        free(definition->name);
-        free(definition->path);
-        free(definition);
-}
 
 int definition_find(const Settings *settings, const char *name, char **ret_path, char **ret_shadowed) {
         const char *const directories[] = { settings->definitions_dir, settings->root_dir };

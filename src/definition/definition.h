@@ -2,42 +2,20 @@
 #pragma once
 
 #include "config/problem.h"
-#include "config/setting-type.h"
+#include "config/settings.h"
+#include "source/spec.h"
 
 /* What the definition of an image says: a playbook of ansible, whose first play has variables of ours in `vars:`. All
  * others, and whatever else is in the file, are ansible's. */
 
 #define DEFINITION_PREFIX "nspawn_runner_"
 
-typedef enum SourceKind {
-        SOURCE_NONE, /* it does not say: the image is made by hand, or from what a command's options say */
-        SOURCE_SUITE,
-        SOURCE_COMMAND,
-        SOURCE_OCI,
-        SOURCE_TARBALL,
-        SOURCE_FROM,
-} SourceKind;
-
 typedef struct Definition {
         char *name; /* of the image */
         char *path; /* of the file; absolute if it was found by definition_find() */
 
-        SourceKind source;
-        /* SOURCE_SUITE; all but suite may be NULL, for what the builder takes by itself */
-        char *suite, *mirror, *variant;
-        char *keyring; /* as `tarball`: absolute where `path` is */
-        char **components;
-        char **packages; /* added to those that every image has */
-        /* SOURCE_COMMAND: an argv; of one string: "/bin/sh", "-e", "-c", string. It is meant to run in the definition's
-         * directory, so that "./script" is one beside it. */
-        char **create_command;
-        /* SOURCE_OCI: with a transport as skopeo writes them (docker://..., oci:/path:tag, ...) */
-        char *oci;
-        /* SOURCE_TARBALL: a http(s) URL, which then comes with sha256 (64 lower case digits), or a path (then sha256 may be
-         * NULL); a relative one was completed with the definition's directory */
-        char *tarball, *sha256;
-        /* SOURCE_FROM: name of another image, which may have no definition */
-        char *from;
+        /* Relative paths in it were completed with the definition's directory. */
+        SourceSpec source;
         unsigned from_line, from_column;
         unsigned ignored_line; /* where a later play has variables that look like ours and are ansible's; 0: nowhere */
 

@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -16,17 +15,6 @@
 /* For how long a tree is looked for that others may be moving from one name to another just then, or that somebody has
  * locked who looks whether it may go. */
 #define SEARCH_USEC (2 * USEC_PER_SEC)
-
-uint64_t generation_number(int tree_fd) {
-        char text[24];
-        uint64_t number;
-        ssize_t n = fgetxattr(tree_fd, GENERATION_ATTRIBUTE, text, sizeof(text) - 1);
-
-        if (n <= 0)
-                return 0;
-        text[n] = 0;
-        return parse_uint64(text, &number) >= 0 && number <= INT64_MAX ? number : 0;
-}
 
 int generation_split(const char *reference, char **ret_name, uint64_t *ret_number) {
         const char *at = strrchr(reference, '@');

@@ -9,7 +9,6 @@
  * whatever the tree is called at the moment. A tree without is one that somebody put there by hand: number 0.
  *
  * Who changes any of this for image NAME holds the lock of its staging directory (image/staging.h). */
-#define GENERATION_ATTRIBUTE "trusted.nspawn-runner.generation"
 #define GENERATIONS_DIRECTORY ".generations"
 
 /* How many generations of an image are kept, with the current one, where nobody says how many. */
@@ -35,9 +34,6 @@ typedef struct Generation {
 void generation_free(Generation *generation);
 DEFINE_CLEANUP(Generation *, generation_free)
 #define _cleanup_generation_ _cleanup_(generation_freep)
-
-/* The number that the tree with top directory @tree_fd bears; 0 where it has none. */
-uint64_t generation_number(int tree_fd);
 
 /* What is known of generation @number of image @name. 0; -ENOENT when nothing is; -EBADMSG when it cannot be read; or
  * -errno. */

@@ -6,11 +6,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
-#include "image/generation.h"
 
 void image_free(Image *image) {
         if (!image)
@@ -22,6 +22,17 @@ void image_free(Image *image) {
         free(image->current_path);
         closep(&image->fd);
         free(image);
+}
+
+uint64_t generation_number(int tree_fd) {
+        char text[24];
+        uint64_t number;
+        ssize_t n = fgetxattr(tree_fd, GENERATION_ATTRIBUTE, text, sizeof(text) - 1);
+
+        if (n <= 0)
+                return 0;
+        text[n] = 0;
+        return parse_uint64(text, &number) >= 0 && number <= INT64_MAX ? number : 0;
 }
 
 static int image_path(const char *root_dir, const char *name, char **ret) {

@@ -20,6 +20,11 @@ typedef struct Image {
  * directory (symlinks are not followed); -ENODATA for a directory that holds no root file system (empty or half
  * made: it has no usr/, which systemd-nspawn insists on); or another -errno. */
 int image_open(const char *root_dir, const char *name, Image **ret);
+/* The number of its generation (image/generation.h) that the tree with top directory @tree_fd bears in the attribute; 0
+ * where it has none. */
+#define GENERATION_ATTRIBUTE "trusted.nspawn-runner.generation"
+uint64_t generation_number(int tree_fd);
+
 void image_free(Image *image);
 DEFINE_CLEANUP(Image *, image_free)
 #define _cleanup_image_ _cleanup_(image_freep)

@@ -128,7 +128,7 @@ static int publish_fetched(Fetch *fetch, const SourceResult *source, uint64_t as
 static int fetch_now(Fetch *fetch, char **ret_problem) {
         const ImageFetch *request = fetch->request;
         _cleanup_source_result_ SourceResult source = { 0 };
-        Definition definition = { .name = fetch->name, .source = SOURCE_OCI };
+        SourceSpec spec = { .kind = SOURCE_OCI };
         _cleanup_free_ char *oci = NULL, *step = NULL;
 
         int r = string_printf(&oci, "docker://%s", request->reference);
@@ -136,12 +136,12 @@ static int fetch_now(Fetch *fetch, char **ret_problem) {
                 r = string_printf(&step, "Fetching image %s", request->reference);
         if (r < 0)
                 return r;
-        definition.oci = oci;
+        spec.oci = oci;
         _cleanup_close_ int work_fd = staging_work(&fetch->staging);
         if (work_fd < 0)
                 return work_fd;
         SourceRequest fill = {
-                .definition = &definition,
+                .spec = &spec,
                 .target = fetch->staging.root_path,
                 .work = fetch->staging.work_path,
                 .old_digest = fetch->known ? fetch->known->digest : NULL,

@@ -143,7 +143,7 @@ static int upgrade(const InTree *in_tree, const ImageMachine *machine, bool *cha
                 return 0; /* no dpkg, so no apt */
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(shell); i++)
                 r = strv_extend(&argv, shell[i]);
-        for (char **package = in_tree->definition->packages; r >= 0 && package && *package; package++)
+        for (char **package = in_tree->definition->source.packages; r >= 0 && package && *package; package++)
                 r = strv_extend(&argv, *package);
         if (r >= 0)
                 r = run(in_tree, machine, argv, "the upgrade of its packages", ret_problem);

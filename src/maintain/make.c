@@ -72,7 +72,7 @@ static int look(Make *make) {
         _cleanup_free_ char *image = NULL;
         uint64_t number;
 
-        int r = definition->source == SOURCE_NONE ? 0 : source_describe(definition, &make->description);
+        int r = definition->source.kind == SOURCE_NONE ? 0 : source_describe(&definition->source, &make->description);
         if (r < 0)
                 return fail_errno(make, r, "describe its source");
         r = generation_hold_reference(root_dir, definition->name, &make->current);
@@ -89,19 +89,19 @@ static int look(Make *make) {
         if (make->current && make->request->only_new)
                 return fail(make, -EEXIST, "there is something called '%s' in '%s' already", definition->name,
                             root_dir);
-        if (!make->current && definition->source == SOURCE_NONE)
+        if (!make->current && definition->source.kind == SOURCE_NONE)
                 return fail(make, -EINVAL,
                             "its definition does not say what to make it from (nspawn_runner_chroot_suite, "
                             "nspawn_runner_oci, ...). What playbooks only include belongs in another directory");
         if (!make->current && generation_split(definition->name, &image, &number) >= 0)
                 return fail(make, -EINVAL, "such a name stands for generation %" PRIu64 " of image '%s'", number,
                             image);
-        if (definition->source != SOURCE_FROM)
+        if (definition->source.kind != SOURCE_FROM)
                 return 0;
 
-        r = generation_hold_reference(root_dir, definition->from, &make->base);
+        r = generation_hold_reference(root_dir, definition->source.from, &make->base);
         if (r == -ENOENT)
-                return fail(make, -EINVAL, "there is no image '%s', which it is made from", definition->from);
+                return fail(make, -EINVAL, "there is no image '%s', which it is made from", definition->source.from);
         return r < 0 ? fail_errno(make, r, "open the image that it is made from") : 0;
 }
 
@@ -162,8 +162,8 @@ static void show_digest(const Make *make) {
         const Definition *definition = make->request->definition;
         _cleanup_free_ char *step = NULL;
 
-        if ((definition->source == SOURCE_OCI || definition->source == SOURCE_TARBALL) && make->source.digest &&
-            string_printf(&step, "Its digest is %s", make->source.digest) >= 0)
+        if ((definition->source.kind == SOURCE_OCI || definition->source.kind == SOURCE_TARBALL) &&
+            make->source.digest && string_printf(&step, "Its digest is %s", make->source.digest) >= 0)
                 begin(make, step);
 }
 
@@ -176,7 +176,7 @@ static int fill(Make *make) {
         if (work_fd < 0)
                 return fail_errno(make, work_fd, "make a directory for downloads");
         SourceRequest source = {
-                .definition = request->definition,
+                .spec = &request->definition->source,
                 .target = make->staging.root_path,
                 .work = make->staging.work_path,
                 .old_digest = make->known && !request->definition->recreate ? make->known->digest : NULL,
@@ -228,13 +228,13 @@ static int wants_source(const Make *make, bool *ret) {
         /* Of an image that was made by hand, no source is known: it is updated where that can be done. */
         *ret = !make->current || definition->recreate ||
                (make->known->source && !streq_null(make->known->source, make->description));
-        switch (definition->source) {
+        switch (definition->source.kind) {
         case SOURCE_NONE:
                 *ret = false;
                 return 0;
         case SOURCE_SUITE:
         case SOURCE_COMMAND:
-                r = source_recipe(definition, &digest);
+                r = source_recipe(&definition->source, &digest);
                 if (r >= 0 && !*ret)
                         *ret = make->known->digest && !streq(make->known->digest, digest);
                 return r;
@@ -256,7 +256,7 @@ static int wants_source(const Make *make, bool *ret) {
 static bool can_be_updated(const Make *make) {
         const Definition *definition = make->request->definition;
 
-        return definition->has_tasks || definition->source == SOURCE_SUITE;
+        return definition->has_tasks || definition->source.kind == SOURCE_SUITE;
 }
 
 /* The staging tree as it is before anything runs in it. Returns 1 when there is nothing to do. */
@@ -268,7 +268,8 @@ static int make_tree(Make *make) {
                 return fail_errno(make, r, "compare it with its source");
         if (from_source) {
                 make->changed = true;
-                r = make->request->definition->source == SOURCE_FROM ? begin_with_base(make) : begin_with_source(make);
+                r = make->request->definition->source.kind == SOURCE_FROM ? begin_with_base(make) :
+                                                                            begin_with_source(make);
                 if (r <= 0)
                         return r;
                 make->changed = false;
@@ -308,7 +309,7 @@ static int work_in_tree(Make *make) {
                 .settings = &make->settings,
                 .definition = definition,
                 .tree = make->staging.root_path,
-                .upgrade = definition->source == SOURCE_SUITE && !make->source.description,
+                .upgrade = definition->source.kind == SOURCE_SUITE && !make->source.description,
                 .environment = about.env,
                 .user = about.user,
                 .working_dir = about.working_dir,

@@ -101,10 +101,9 @@ static int take_config(const SourceRequest *request, SourceResult *result, char 
                 return layout_fd;
         int r = oci_layout_config(layout_fd, &config);
         if (r == -EBADMSG)
-                return source_problem(ret_problem, "The configuration of %s cannot be read.", request->definition->oci);
+                return source_problem(ret_problem, "The configuration of %s cannot be read.", request->spec->oci);
         if (r == -E2BIG)
-                return source_problem(ret_problem, "The environment that %s sets is too large.",
-                                      request->definition->oci);
+                return source_problem(ret_problem, "The environment that %s sets is too large.", request->spec->oci);
         if (r < 0)
                 return r;
         result->env = TAKE_PTR(config.env);
@@ -119,7 +118,7 @@ static int fill(const SourceRequest *request, SourceResult *result, char **ret_p
 
         int r = check_programs(ret_problem);
         if (r >= 0)
-                r = oci_reference_pin(request->definition->oci, NULL, &reference);
+                r = oci_reference_pin(request->spec->oci, NULL, &reference);
         if (r >= 0)
                 r = skopeo_environment(&environment);
         if (r < 0)
@@ -144,8 +143,8 @@ static int fill(const SourceRequest *request, SourceResult *result, char **ret_p
         return r != 0 ? r : take_config(request, result, ret_problem);
 }
 
-static const char *subject(const Definition *definition) {
-        return definition->oci;
+static const char *subject(const SourceSpec *spec) {
+        return spec->oci;
 }
 
 const Source source_oci = { .kind = SOURCE_OCI, .name = "oci", .fill = fill, .subject = subject };

@@ -30,23 +30,23 @@ int source_build(const SourceRequest *request, const BuildPlan *plan) {
 }
 
 static int fill(const SourceRequest *request, _unused_ SourceResult *result, char **ret_problem) {
-        const Definition *definition = request->definition;
+        const SourceSpec *spec = request->spec;
         _cleanup_build_plan_ BuildPlan plan = { 0 };
         BuildRequest build = {
-                .suite = definition->suite,
-                .mirror = definition->mirror,
-                .keyring = definition->keyring,
-                .variant = definition->variant,
-                .components = definition->components,
-                .packages = definition->packages,
+                .suite = spec->suite,
+                .mirror = spec->mirror,
+                .keyring = spec->keyring,
+                .variant = spec->variant,
+                .components = spec->components,
+                .packages = spec->packages,
         };
 
         int r = build_plan_make(&build, &plan, ret_problem);
         return r < 0 ? r : source_build(request, &plan);
 }
 
-static const char *subject(const Definition *definition) {
-        return definition->suite;
+static const char *subject(const SourceSpec *spec) {
+        return spec->suite;
 }
 
 const Source source_suite = { .kind = SOURCE_SUITE, .name = "suite", .fill = fill, .subject = subject };

@@ -30,7 +30,7 @@ static int download(const SourceRequest *request, const char *file, char **ret_p
                 (char *) "--output",
                 (char *) file,
                 (char *) "--",
-                request->definition->tarball,
+                request->spec->tarball,
                 NULL,
         };
 
@@ -60,7 +60,7 @@ static int file_sha256(const SourceRequest *request, const char *file, char **re
 
 /* Finds out the digest of what is to be unpacked from @file. */
 static int check(const SourceRequest *request, const char *file, char **ret_digest, char **ret_problem) {
-        const char *wanted = request->definition->sha256;
+        const char *wanted = request->spec->sha256;
         _cleanup_free_ char *sha256 = NULL;
 
         int r = file_sha256(request, file, &sha256);
@@ -68,7 +68,7 @@ static int check(const SourceRequest *request, const char *file, char **ret_dige
                 return r;
         if (wanted && !streq(wanted, sha256))
                 return source_problem(ret_problem, "%s has not the sha256 that the definition says, but %s.",
-                                      request->definition->tarball, sha256);
+                                      request->spec->tarball, sha256);
         return string_printf(ret_digest, "sha256:%s", sha256);
 }
 
@@ -96,13 +96,13 @@ static int unpack(const SourceRequest *request, const char *file) {
 }
 
 static int fill(const SourceRequest *request, SourceResult *result, char **ret_problem) {
-        const Definition *definition = request->definition;
+        const SourceSpec *spec = request->spec;
         _cleanup_free_ char *downloaded = NULL;
-        const char *file = definition->tarball;
+        const char *file = spec->tarball;
 
-        if (is_url(definition->tarball)) {
+        if (is_url(spec->tarball)) {
                 /* A URL comes with what it holds: there is no need to look. */
-                int r = string_printf(&result->digest, "sha256:%s", definition->sha256);
+                int r = string_printf(&result->digest, "sha256:%s", spec->sha256);
                 if (r < 0)
                         return r;
                 if (streq_null(result->digest, request->old_digest)) {
@@ -128,8 +128,8 @@ static int fill(const SourceRequest *request, SourceResult *result, char **ret_p
         return result->unchanged ? 0 : unpack(request, file);
 }
 
-static const char *subject(const Definition *definition) {
-        return definition->tarball;
+static const char *subject(const SourceSpec *spec) {
+        return spec->tarball;
 }
 
 const Source source_tarball = { .kind = SOURCE_TARBALL, .name = "tarball", .fill = fill, .subject = subject };

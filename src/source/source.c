@@ -64,15 +64,15 @@ static int without_credentials(const char *subject, char **ret) {
         return string_replace(ret, subject);
 }
 
-int source_describe(const Definition *definition, char **ret) {
+int source_describe(const SourceSpec *spec, char **ret) {
         _cleanup_free_ char *subject = NULL, *description = NULL;
 
-        if (definition->source == SOURCE_FROM)
-                return string_printf(ret, "from %s", definition->from);
-        const Source *source = find_source(definition->source);
+        if (spec->kind == SOURCE_FROM)
+                return string_printf(ret, "from %s", spec->from);
+        const Source *source = find_source(spec->kind);
         if (!source)
                 return -EOPNOTSUPP;
-        int r = without_credentials(source->subject(definition), &subject);
+        int r = without_credentials(source->subject(spec), &subject);
         if (r >= 0)
                 r = string_printf(&description, "%s %s", source->name, subject);
         if (r < 0)
@@ -91,20 +91,20 @@ static void hash_list(Hash *hash, char *const *list) {
                 hash_string(hash, *text);
 }
 
-int source_recipe(const Definition *definition, char **ret) {
+int source_recipe(const SourceSpec *spec, char **ret) {
         static const uint8_t key[16] = "recipe";
         Hash hash;
 
         hash_init(&hash, key);
-        if (definition->source == SOURCE_SUITE) {
-                hash_string(&hash, definition->suite);
-                hash_string(&hash, definition->mirror);
-                hash_string(&hash, definition->variant);
-                hash_string(&hash, definition->keyring);
-                hash_list(&hash, definition->components);
+        if (spec->kind == SOURCE_SUITE) {
+                hash_string(&hash, spec->suite);
+                hash_string(&hash, spec->mirror);
+                hash_string(&hash, spec->variant);
+                hash_string(&hash, spec->keyring);
+                hash_list(&hash, spec->components);
                 /* Packages that are added later are installed in the tree that is there. */
-        } else if (definition->source == SOURCE_COMMAND)
-                hash_list(&hash, definition->create_command);
+        } else if (spec->kind == SOURCE_COMMAND)
+                hash_list(&hash, spec->create_command);
         else
                 return string_replace(ret, NULL);
         return string_printf(ret, "recipe:%016llx", (unsigned long long) hash_finish(&hash));
@@ -209,19 +209,19 @@ static int complete_tree(const char *target, const char *description, char **ret
 }
 
 int source_fill(const SourceRequest *request, SourceResult *ret, char **ret_problem) {
-        const Source *source = find_source(request->definition->source);
+        const Source *source = find_source(request->spec->kind);
         _cleanup_source_result_ SourceResult result = { 0 };
 
         if (!source)
                 return -EOPNOTSUPP;
-        int r = source_describe(request->definition, &result.description);
+        int r = source_describe(request->spec, &result.description);
         if (r < 0)
                 return r;
         r = source->fill(request, &result, ret_problem);
         if (r == 0 && !result.unchanged)
                 r = complete_tree(request->target, result.description, ret_problem);
         if (r == 0 && !result.digest)
-                r = source_recipe(request->definition, &result.digest);
+                r = source_recipe(request->spec, &result.digest);
         if (r != 0)
                 return r;
         *ret = result;

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "definition/definition.h"
 #include "source/builder.h"
+#include "source/spec.h"
 
 /* Where the tree of a new image comes from: one const struct for each kind of source. */
 
 typedef struct SourceRequest {
-        const Definition *definition; /* of what it says, only the source counts */
-        const char *target;           /* empty directory that becomes the tree; absolute */
-        const char *work;             /* empty directory for what is only needed meanwhile, on the same file system;
+        const SourceSpec *spec;
+        const char *target;     /* empty directory that becomes the tree; absolute */
+        const char *work;       /* empty directory for what is only needed meanwhile, on the same file system;
                                * absolute; what is left in it is the caller's to remove */
-        const char *old_digest;       /* of the tree that the image has now; NULL: fill in anyway */
-        int cancel_fd;                /* stops everything when readable; negative: never */
+        const char *old_digest; /* of the tree that the image has now; NULL: fill in anyway */
+        int cancel_fd;          /* stops everything when readable; negative: never */
 
         /* As in Sandbox; what the programs print. */
         void (*on_line)(void *userdata, const char *line);
@@ -38,8 +38,8 @@ typedef struct Source {
 
         /* As source_fill(). */
         int (*fill)(const SourceRequest *request, SourceResult *ret, char **ret_problem);
-        /* What the definition names, for the description. */
-        const char *(*subject)(const Definition *definition);
+        /* What @spec names, for the description. */
+        const char *(*subject)(const SourceSpec *spec);
 } Source;
 
 /* Fills the target. Nothing is written outside of it and of the work directory whatever comes from outside: only a
@@ -60,11 +60,11 @@ int source_fill(const SourceRequest *request, SourceResult *ret, char **ret_prob
 int source_build(const SourceRequest *request, const BuildPlan *plan);
 
 /* "suite bookworm", "oci docker://...": what goes into `SourceResult.description`; "from NAME" too. 0 or -errno. */
-int source_describe(const Definition *definition, char **ret);
+int source_describe(const SourceSpec *spec, char **ret);
 
-/* "recipe:...": stands for all that the definition says about a suite or a create_command, where nothing else tells
+/* "recipe:...": stands for all that @spec says about a suite or a create_command, where nothing else tells
  * whether the tree would be made as before; NULL for other sources. 0 or -errno. */
-int source_recipe(const Definition *definition, char **ret);
+int source_recipe(const SourceSpec *spec, char **ret);
 
 extern const Source source_suite, source_command, source_tarball, source_oci;
 

@@ -7,15 +7,16 @@
 static void check(const Definition *definition) {
         Settings settings;
 
-        FUZZ_ASSERT((definition->source == SOURCE_SUITE) == (definition->suite != NULL));
-        FUZZ_ASSERT((definition->source == SOURCE_COMMAND) == (definition->create_command != NULL));
-        FUZZ_ASSERT((definition->source == SOURCE_OCI) == (definition->oci != NULL));
-        FUZZ_ASSERT((definition->source == SOURCE_TARBALL) == (definition->tarball != NULL));
-        FUZZ_ASSERT((definition->source == SOURCE_FROM) == (definition->from != NULL));
-        FUZZ_ASSERT(!definition->mirror || definition->suite);
-        FUZZ_ASSERT(!definition->sha256 || (definition->tarball && strlen(definition->sha256) == 64));
-        FUZZ_ASSERT(!definition->oci || strchr(definition->oci, ':'));
-        FUZZ_ASSERT(!definition->from || definition->from_line > 0);
+        FUZZ_ASSERT((definition->source.kind == SOURCE_SUITE) == (definition->source.suite != NULL));
+        FUZZ_ASSERT((definition->source.kind == SOURCE_COMMAND) == (definition->source.create_command != NULL));
+        FUZZ_ASSERT((definition->source.kind == SOURCE_OCI) == (definition->source.oci != NULL));
+        FUZZ_ASSERT((definition->source.kind == SOURCE_TARBALL) == (definition->source.tarball != NULL));
+        FUZZ_ASSERT((definition->source.kind == SOURCE_FROM) == (definition->source.from != NULL));
+        FUZZ_ASSERT(!definition->source.mirror || definition->source.suite);
+        FUZZ_ASSERT(!definition->source.sha256 ||
+                    (definition->source.tarball && strlen(definition->source.sha256) == 64));
+        FUZZ_ASSERT(!definition->source.oci || strchr(definition->source.oci, ':'));
+        FUZZ_ASSERT(!definition->source.from || definition->from_line > 0);
         FUZZ_ASSERT(definition->keep_generations >= 1);
         FUZZ_ASSERT(!definition->test || definition->test[0][0]);
 

@@ -14,34 +14,34 @@ static void print_line(_unused_ void *userdata, const char *line) {
         fprintf(stderr, "%s\n", line);
 }
 
-static int set_source(Definition *definition, const char *kind, char **values) {
+static int set_source(SourceSpec *spec, const char *kind, char **values) {
         static char *command[] = { (char *) "/bin/sh", (char *) "-e", (char *) "-c", NULL, NULL };
 
         if (streq(kind, "command")) {
-                definition->source = SOURCE_COMMAND;
+                spec->kind = SOURCE_COMMAND;
                 command[3] = values[0];
-                definition->create_command = command;
+                spec->create_command = command;
         } else if (streq(kind, "oci")) {
-                definition->source = SOURCE_OCI;
-                definition->oci = values[0];
+                spec->kind = SOURCE_OCI;
+                spec->oci = values[0];
         } else if (streq(kind, "tarball")) {
-                definition->source = SOURCE_TARBALL;
-                definition->tarball = values[0];
-                definition->sha256 = values[1];
+                spec->kind = SOURCE_TARBALL;
+                spec->tarball = values[0];
+                spec->sha256 = values[1];
         } else
                 return -EINVAL;
         return 0;
 }
 
 int main(int argc, char **argv) {
-        Definition definition = { .name = (char *) "test", .path = getenv("DEFINITION") };
+        SourceSpec spec = { .directory = getenv("DIRECTORY") };
         _cleanup_source_result_ SourceResult result = { 0 };
         _cleanup_free_ char *problem = NULL;
 
-        if (argc < 6 || set_source(&definition, argv[4], argv + 5) < 0)
+        if (argc < 6 || set_source(&spec, argv[4], argv + 5) < 0)
                 return EXIT_FAILURE;
         SourceRequest request = {
-                .definition = &definition,
+                .spec = &spec,
                 .target = argv[1],
                 .work = argv[2],
                 .old_digest = isempty(argv[3]) ? NULL : argv[3],

@@ -174,11 +174,11 @@ static void test_defaults(_unused_ void **state) {
 
         assert_string_equal(definition->name, "this");
         assert_string_equal(definition->path, "/d/this.yaml");
-        assert_int_equal(definition->source, SOURCE_NONE);
+        assert_int_equal(definition->source.kind, SOURCE_NONE);
         assert_false(definition->recreate || definition->has_tasks);
         assert_int_equal(definition->keep_generations, 2);
         assert_null(definition->test);
-        assert_null(definition->suite);
+        assert_null(definition->source.suite);
         definition_free(NULL);
 }
 
@@ -190,13 +190,13 @@ static void test_suite(_unused_ void **state) {
                          "keyring: own.gpg\n" VAR "maint_recreate: on\n" VAR "keep_generations: 5\n" VAR
                          "test: [systemctl, --version, '']\n");
 
-        assert_int_equal(definition->source, SOURCE_SUITE);
-        assert_string_equal(definition->suite, "bookworm");
-        assert_string_equal(definition->mirror, "http://m.example/debian");
-        assert_strv(definition->components, (const char *[]){ "main", "contrib", NULL });
-        assert_strv(definition->packages, (const char *[]){ "vim", "zsh", NULL });
-        assert_string_equal(definition->variant, "apt");
-        assert_string_equal(definition->keyring, "/d/own.gpg");
+        assert_int_equal(definition->source.kind, SOURCE_SUITE);
+        assert_string_equal(definition->source.suite, "bookworm");
+        assert_string_equal(definition->source.mirror, "http://m.example/debian");
+        assert_strv(definition->source.components, (const char *[]){ "main", "contrib", NULL });
+        assert_strv(definition->source.packages, (const char *[]){ "vim", "zsh", NULL });
+        assert_string_equal(definition->source.variant, "apt");
+        assert_string_equal(definition->source.keyring, "/d/own.gpg");
         assert_true(definition->recreate);
         assert_int_equal(definition->keep_generations, 5);
         assert_strv(definition->test, (const char *[]){ "systemctl", "--version", "", NULL });
@@ -209,10 +209,10 @@ static void test_commands(_unused_ void **state) {
         _cleanup_definition_ Definition *list = parse("/d/this.yaml", "this",
                                                       PLAY VAR "create_command:\n      - ./make\n      - 7\n");
 
-        assert_int_equal(text->source, SOURCE_COMMAND);
-        assert_strv(text->create_command,
+        assert_int_equal(text->source.kind, SOURCE_COMMAND);
+        assert_strv(text->source.create_command,
                     (const char *[]){ "/bin/sh", "-e", "-c", "dnf --installroot $ROOT\ntrue '{{ x }}'\n", NULL });
-        assert_strv(list->create_command, (const char *[]){ "./make", "7", NULL });
+        assert_strv(list->source.create_command, (const char *[]){ "./make", "7", NULL });
 }
 
 /* References and paths, and how they are kept. */
@@ -242,18 +242,19 @@ static void test_references(_unused_ void **state) {
 
                 assert_int_equal(string_printf(&text, PLAY VAR "%s: %s\n", table[i].variable, table[i].text), 0);
                 _cleanup_definition_ Definition *definition = parse(table[i].path, "x", text);
-                const char *value = streq(table[i].variable, "oci") ? definition->oci : definition->tarball;
+                const char *value = streq(table[i].variable, "oci") ? definition->source.oci :
+                                                                      definition->source.tarball;
                 assert_row(streq_null(value, table[i].expected), i, value);
-                assert_row(definition->source == (streq(table[i].variable, "oci") ? SOURCE_OCI : SOURCE_TARBALL), i,
-                           text);
+                assert_row(definition->source.kind == (streq(table[i].variable, "oci") ? SOURCE_OCI : SOURCE_TARBALL),
+                           i, text);
         }
 
         _cleanup_definition_ Definition *url = parse(
                 "/d/x.yaml", "x",
                 PLAY VAR "tarball: https://x.example/y.tar\n" VAR "tarball_sha256: "
                          "ABCDEF789012345678901234567890123456789012345678901234567890123F\n");
-        assert_string_equal(url->tarball, "https://x.example/y.tar");
-        assert_string_equal(url->sha256, "abcdef789012345678901234567890123456789012345678901234567890123f");
+        assert_string_equal(url->source.tarball, "https://x.example/y.tar");
+        assert_string_equal(url->source.sha256, "abcdef789012345678901234567890123456789012345678901234567890123f");
 
         /* The directory counts too. */
         ConfigProblem problem;
@@ -375,7 +376,7 @@ static void test_examples(_unused_ void **state) {
                 assert_non_null(end);
                 end[1] = 0;
                 _cleanup_definition_ Definition *definition = parse("/d/x.yaml", "x", block);
-                assert_true(definition->source != SOURCE_NONE);
+                assert_true(definition->source.kind != SOURCE_NONE);
                 block = end + strlen("\n```");
         }
         assert_true(n >= 4);
@@ -474,7 +475,7 @@ static void test_load(void **state) {
 
         write_file(*state, "x.yaml", PLAY VAR "oci: busybox\n");
         assert_int_equal(definition_load(path, "x", &definition, &problem), 0);
-        assert_string_equal(definition->oci, "docker://busybox");
+        assert_string_equal(definition->source.oci, "docker://busybox");
 }
 
 /* "NAME" or "NAME<FROM", and the order that comes of it; of those that cannot be made a part of the reason. */

@@ -93,16 +93,16 @@ static void test_describe(void **state) {
         static char *script[] = { (char *) "/bin/sh", (char *) "-e", (char *) "-c", (char *) "one\ntwo", NULL };
         static char *program[] = { (char *) "pacstrap", (char *) "-c", NULL };
         const struct {
-                Definition definition;
+                SourceSpec spec;
                 const char *description;
         } table[] = {
-                { { .source = SOURCE_SUITE, .suite = (char *) "sid" }, "suite sid" },
-                { { .source = SOURCE_COMMAND, .create_command = script }, "command one" },
-                { { .source = SOURCE_COMMAND, .create_command = program }, "command pacstrap" },
-                { { .source = SOURCE_OCI, .oci = (char *) "docker://h/a@sha256:0" }, "oci docker://h/a@sha256:0" },
-                { { .source = SOURCE_TARBALL, .tarball = (char *) "/a@b" }, "tarball /a@b" },
-                { { .source = SOURCE_TARBALL, .tarball = (char *) "https://u:p@h/a@b" }, "tarball https://h/a@b" },
-                { { .source = SOURCE_FROM, .from = (char *) "base" }, "from base" },
+                { { .kind = SOURCE_SUITE, .suite = (char *) "sid" }, "suite sid" },
+                { { .kind = SOURCE_COMMAND, .create_command = script }, "command one" },
+                { { .kind = SOURCE_COMMAND, .create_command = program }, "command pacstrap" },
+                { { .kind = SOURCE_OCI, .oci = (char *) "docker://h/a@sha256:0" }, "oci docker://h/a@sha256:0" },
+                { { .kind = SOURCE_TARBALL, .tarball = (char *) "/a@b" }, "tarball /a@b" },
+                { { .kind = SOURCE_TARBALL, .tarball = (char *) "https://u:p@h/a@b" }, "tarball https://h/a@b" },
+                { { .kind = SOURCE_FROM, .from = (char *) "base" }, "from base" },
         };
         _cleanup_free_ char *none = NULL;
 
@@ -110,10 +110,10 @@ static void test_describe(void **state) {
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 _cleanup_free_ char *description = NULL;
 
-                assert_int_equal(source_describe(&table[i].definition, &description), 0);
+                assert_int_equal(source_describe(&table[i].spec, &description), 0);
                 assert_row(streq(description, table[i].description), i, description);
         }
-        assert_int_equal(source_describe(&(Definition){ .source = SOURCE_NONE }, &none), -EOPNOTSUPP);
+        assert_int_equal(source_describe(&(SourceSpec){ .kind = SOURCE_NONE }, &none), -EOPNOTSUPP);
 }
 
 int main(void) {

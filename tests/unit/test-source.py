@@ -102,7 +102,7 @@ class Commands(Sources):
     def test_command(self):
         """It gets the tree in $ROOT, starts beside its definition, and its output is shown."""
         script = 'test -z "$(ls "$ROOT")"; mkdir "$ROOT/bin"; pwd >"$ROOT/bin/pwd"; echo made; echo twice >&2'
-        target, result, printed = self.fill("command", script, DEFINITION=f"{self.outside}/x.yaml")
+        target, result, printed = self.fill("command", script, DIRECTORY=f"{self.outside}")
         self.assertEqual(result["status"], 0, printed)
         self.assertEqual((target / "bin/pwd").read_text(), f"{self.outside}\n")
         self.assertEqual(printed, "made\ntwice\n")

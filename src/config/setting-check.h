@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "base/macro.h"
+
+/* Checks of texts, for rows of the tables. */
+
+/* Not empty, no control characters, nor what Unicode has besides to end a line (U+0080 to U+009F, U+2028, U+2029): for
+ * text that goes to command lines, unit properties and logs. */
+bool text_is_printable(const char *text);
+
+bool text_is_absolute_path(const char *text); /* normalized, not "/" */
+bool text_is_runtime_dir(const char *text);   /* short enough for the sockets below it, too */
+bool text_is_storage(const char *text);
+bool text_is_image_name(const char *text); /* or a reference of a registry's */
+bool text_is_image_glob(const char *text);
+bool text_is_shell(const char *text);
+bool text_is_system_call(const char *text);
+bool text_is_bind(const char *text);

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config/value.h"
+
+#include <unistd.h>
+
+uint64_t memory_size_bytes(MemorySize size) {
+        if (size.permyriad == 0)
+                return size.bytes;
+
+        uint64_t pages = (uint64_t) sysconf(_SC_PHYS_PAGES), page_bytes = (uint64_t) sysconf(_SC_PAGESIZE);
+        return pages * size.permyriad / 10000 * page_bytes;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "base/macro.h"
+
+/* Kinds of values that settings have. */
+
+typedef enum BootMode { BOOT_AUTO, BOOT_YES, BOOT_NO } BootMode;
+/* When images of registries are fetched, as GitLab and Docker call it. */
+typedef enum PullPolicy { PULL_NEVER, PULL_IF_NOT_PRESENT, PULL_ALWAYS } PullPolicy;
+typedef enum NetworkMode { NETWORK_HOST, NETWORK_NONE } NetworkMode;
+
+/* A size that may depend on the host's memory: "512M", "30%", "infinity". */
+typedef struct MemorySize {
+        uint64_t bytes;     /* UINT64_MAX: no limit; meaningless while permyriad is not 0 */
+        unsigned permyriad; /* hundredths of a percent of the host's memory, as systemd counts; 0: bytes counts */
+} MemorySize;
+
+/* Users and groups are given to containers in blocks of so many, as systemd has it. */
+#define UID_BLOCK UINT32_C(65536)
+/* The most that one container may have. */
+#define UID_RANGE_MAX (64 * UID_BLOCK)
+
+/* The bytes that @size stands for on this host; UINT64_MAX: no limit. */
+uint64_t memory_size_bytes(MemorySize size);

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rooms of the house: which folder of src/ includes which, as the table in docs/architecture.md allows it, without a
+circle.
+
+Called by meson as `python3 test-structure.py SOURCE`.
+"""
+
+import re
+import sys
+import unittest
+from pathlib import Path
+
+SOURCE = Path(sys.argv.pop(1))
+ROW = re.compile(r"^\| `(\w+)` \| [^|]+ \|([^|]*)\|$", re.MULTILINE)
+INCLUDE = re.compile(r'^#include "(\w+)/([\w-]+\.h)"', re.MULTILINE)
+
+
+def files(room: Path) -> list[Path]:
+    """The C files in a folder."""
+    return sorted(room.glob("*.[ch]"))
+
+
+def table() -> dict[str, set[str]]:
+    """What each room may include, from the document."""
+    text = (SOURCE / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms: dict[str, set[str]] = {}
+    for name, allowed in ROW.findall(text):
+        if "all above" in allowed:
+            rooms[name] = set(rooms) - set(re.split(r"\W+", allowed.partition("but")[2]))
+        else:
+            rooms[name] = set(re.findall(r"\w+", allowed))
+    return rooms
+
+
+def includes(path: Path) -> list[tuple[str, str]]:
+    """Rooms and headers that a file includes."""
+    return INCLUDE.findall(path.read_text(encoding="utf-8"))
+
+
+def circle(edges: dict[str, set[str]]) -> list[str]:
+    """A way from a node back to itself, or nothing."""
+    done: set[str] = set()
+
+    def visit(node: str, way: list[str]) -> list[str]:
+        if node in way:
+            return way[way.index(node):] + [node]
+        if node not in done:
+            for other in sorted(edges.get(node, ())):
+                found = visit(other, way + [node])
+                if found:
+                    return found
+            done.add(node)
+        return []
+
+    for start in sorted(edges):
+        found = visit(start, [])
+        if found:
+            return found
+    return []
+
+
+class TestStructure(unittest.TestCase):
+    """The table and the code agree."""
+
+    def test_each_room_has_a_row(self) -> None:
+        """No folder without, and no row without a folder."""
+        folders = {path.name for path in (SOURCE / "src").iterdir() if path.is_dir()}
+        self.assertEqual(folders, set(table()))
+
+    def test_includes_are_in_the_table(self) -> None:
+        """A file includes its own room and what the row of its room names."""
+        rooms = table()
+        wrong = [f"{path.relative_to(SOURCE)} includes {room}/{header}"
+                 for name, allowed in rooms.items()
+                 for path in files(SOURCE / "src" / name)
+                 for room, header in includes(path)
+                 if room != name and room not in allowed]
+        self.assertEqual(wrong, [])
+
+    def test_rows_say_no_more_than_is_used(self) -> None:
+        """A room that is allowed to include another by name does so."""
+        text = (SOURCE / "docs" / "architecture.md").read_text(encoding="utf-8")
+        for name, allowed in ROW.findall(text):
+            if "all above" not in allowed:
+                used = {room for path in files(SOURCE / "src" / name) for room, _ in includes(path)} - {name}
+                self.assertEqual(set(re.findall(r"\w+", allowed)), used, name)
+
+    def test_no_circle_of_rooms(self) -> None:
+        """What includes what is a tree of rooms, not a ring."""
+        edges = {name: {room for path in files(SOURCE / "src" / name) for room, _ in includes(path)} - {name}
+                 for name in table()}
+        self.assertEqual(circle(edges), [])
+
+    def test_no_circle_of_modules(self) -> None:
+        """Nor do files need each other: a module is NAME.c with NAME.h. A header without a file of its own, for several
+        modules that implement it, is a module by itself."""
+        edges: dict[str, set[str]] = {}
+        for name in table():
+            for path in files(SOURCE / "src" / name):
+                module = f"{name}/{path.stem}"
+                edges.setdefault(module, set()).update(
+                    f"{room}/{header[:-2]}" for room, header in includes(path) if f"{room}/{header[:-2]}" != module)
+        self.assertEqual(circle(edges), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
