@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "cli/arguments.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "base/string.h"
+#include "cli/commands.h"
 
 static int _printf_(2, 3) fail(Arguments *arguments, const char *format, ...) {
         va_list ap;
@@ -17,19 +19,21 @@ static int _printf_(2, 3) fail(Arguments *arguments, const char *format, ...) {
 
 static const char *command_name(_unused_ const void *userdata, size_t i) {
         /* Hidden ones are no suggestion: the empty string is near to nothing. */
-        return commands[i].flags & COMMAND_HIDDEN ? "" : commands[i].name;
+        if (!commands[i])
+                return NULL;
+        return commands[i]->flags & COMMAND_HIDDEN ? "" : commands[i]->name;
 }
 
 static int find_command(Arguments *arguments, const char *name) {
-        for (const Command *command = commands; command->name; command++)
-                if (streq(command->name, name)) {
-                        arguments->invocation.command = command;
+        for (const Command *const *command = commands; *command; command++)
+                if (streq((*command)->name, name)) {
+                        arguments->invocation.command = *command;
                         return 0;
                 }
 
         int nearest = nearest_name(name, command_name, NULL);
         if (nearest >= 0)
-                return fail(arguments, "unknown command '%.64s'; did you mean '%s'?", name, commands[nearest].name);
+                return fail(arguments, "unknown command '%.64s'; did you mean '%s'?", name, commands[nearest]->name);
         for (size_t i = 0; global_options[i].name; i++)
                 if (streq(global_options[i].name, name))
                         return fail(arguments, "unknown command '%.64s'; did you mean '--%s'?", name, name);
@@ -187,6 +191,7 @@ const char *invocation_option(const Invocation *invocation, const char *name) {
         for (unsigned i = 0; options && options[i].name; i++)
                 if (streq(options[i].name, name))
                         return invocation->option_values[i];
+        assert(!"the command has no such option");
         return NULL;
 }
 

@@ -6,7 +6,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/string.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "cli/make-common.h"
 #include "image/generation.h"
 #include "image/image.h"
@@ -88,7 +88,7 @@ static int create_bases(const Settings *settings, const Definition *definition, 
         return make_image_logged(settings, base, true, cancel_fd, &result);
 }
 
-int cmd_chroot_create(const Invocation *invocation) {
+static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
         const char *name = invocation_argument(invocation, 0), *suite = invocation_option(invocation, "suite");
         _cleanup_definition_ Definition *definition = NULL;
@@ -118,3 +118,19 @@ int cmd_chroot_create(const Invocation *invocation) {
         r = create_bases(settings, definition, cancel_fd, 0);
         return r < 0 ? r : make_image_logged(settings, definition, true, cancel_fd, &result);
 }
+
+static const CommandOption options[] = {
+        { "suite", "SUITE", "release of Debian or Ubuntu, such as bookworm; default: the host's", 0 },
+        { 0 },
+};
+
+const Command command_chroot_create = {
+        .name = "chroot-create",
+        .synopsis = "NAME",
+        .min_arguments = 1,
+        .max_arguments = 1,
+        .options = options,
+        .flags = COMMAND_DEFINITION,
+        .run = run,
+        .help = "Make an image: as its definition says, or of Debian or Ubuntu",
+};

@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "base/string.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "cli/image-common.h"
 #include "cli/table.h"
 #include "image/generation.h"
@@ -156,7 +156,7 @@ static int hold_old(const Settings *settings, const Image *image, const char *wa
                        0;
 }
 
-int cmd_chroot_diff(const Invocation *invocation) {
+static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
         _cleanup_image_ Image *old = NULL, *new = NULL;
 
@@ -170,3 +170,19 @@ int cmd_chroot_diff(const Invocation *invocation) {
         table_free(diff.table);
         return r;
 }
+
+static const CommandOption options[] = {
+        { "files", NULL, "show files, too, and not only packages", 0 },
+        { "json", NULL, "print JSON, for programs", 0 },
+        { 0 },
+};
+
+const Command command_chroot_diff = {
+        .name = "chroot-diff",
+        .synopsis = "NAME [GENERATION]",
+        .min_arguments = 1,
+        .max_arguments = 2,
+        .options = options,
+        .run = run,
+        .help = "Show what changed in an image since an earlier generation",
+};

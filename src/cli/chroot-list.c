@@ -6,7 +6,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/string.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "cli/image-common.h"
 #include "cli/table.h"
 #include "config/image-reference.h"
@@ -253,7 +253,7 @@ static int add_images(List *list, char *const *names) {
         return r < 0 ? log_error_errno(r, "Cannot print the list: %m") : 0;
 }
 
-int cmd_chroot_list(const Invocation *invocation) {
+static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
         _cleanup_(list_done) List list = { .settings = settings, .json = invocation_has(invocation, "json") };
         _cleanup_strv_ char **names = NULL;
@@ -282,3 +282,16 @@ int cmd_chroot_list(const Invocation *invocation) {
         r = table_print(list.table);
         return r < 0 ? log_error_errno(r, "Cannot print the list: %m") : 0;
 }
+
+static const CommandOption options[] = {
+        { "json", NULL, "print JSON, for programs", 0 },
+        { 0 },
+};
+
+const Command command_chroot_list = {
+        .name = "chroot-list",
+        .synopsis = "",
+        .options = options,
+        .run = run,
+        .help = "List the images and their generations",
+};

@@ -20,7 +20,7 @@
 #include "base/process.h"
 #include "base/string.h"
 #include "cli/ask.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "cli/image-common.h"
 #include "config/image-reference.h"
 #include "container/cgroup.h"
@@ -445,7 +445,7 @@ static int open_copy(Login *login, bool by_number) {
         return r;
 }
 
-int cmd_chroot_login(const Invocation *invocation) {
+static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings, *image_settings;
         _cleanup_(settings_done) Settings storage = { 0 };
         _cleanup_image_ Image *image = NULL;
@@ -505,3 +505,20 @@ int cmd_chroot_login(const Invocation *invocation) {
         cgroup_set_done(&login.home);
         return r;
 }
+
+static const CommandOption options[] = {
+        { "publish", NULL, "make the copy the next generation when the shell ends with 0, without asking", 0 },
+        { "discard", NULL, "throw the copy away", 0 },
+        { 0 },
+};
+
+const Command command_chroot_login = {
+        .name = "chroot-login",
+        .synopsis = "NAME",
+        .min_arguments = 1,
+        .max_arguments = 1,
+        .options = options,
+        .flags = COMMAND_STATUS,
+        .run = run,
+        .help = "Open a shell in a copy of an image, to change it",
+};

@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/string.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "cli/image-common.h"
 #include "cli/make-common.h"
 #include "cli/table.h"
@@ -347,7 +347,7 @@ static int maintain(Maintenance *m, char *const *names) {
         return r < 0 ? log_error_errno(r, "Cannot wait for what was started: %m") : summarize(m);
 }
 
-int cmd_chroot_maintenance(const Invocation *invocation) {
+static int run(const Invocation *invocation) {
         Maintenance m = { .settings = invocation->settings, .jobs = 1 };
         _cleanup_strv_ char **names = NULL;
 
@@ -374,3 +374,18 @@ int cmd_chroot_maintenance(const Invocation *invocation) {
         free(m.items);
         return r;
 }
+
+static const CommandOption options[] = {
+        { "jobs", "N", "work on N images at a time; default: 1", 0 },
+        { 0 },
+};
+
+const Command command_chroot_maintenance = {
+        .name = "chroot-maintenance",
+        .synopsis = "[NAME...]",
+        .max_arguments = COMMAND_ARGUMENTS_ANY,
+        .options = options,
+        .flags = COMMAND_DEFINITION,
+        .run = run,
+        .help = "Make the images that have definitions, and bring them up to date",
+};

@@ -7,7 +7,7 @@
 #include "base/process.h"
 #include "base/string.h"
 #include "cli/ask.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "cli/image-common.h"
 #include "config/image-reference.h"
 #include "definition/definition.h"
@@ -80,7 +80,7 @@ static int remove_image(const Settings *settings, const char *root, const char *
         return 0;
 }
 
-int cmd_chroot_remove(const Invocation *invocation) {
+static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
         const char *name = invocation_argument(invocation, 0);
         bool of_registry = strchr(name, '/'), sure = invocation_has(invocation, "yes");
@@ -121,3 +121,19 @@ int cmd_chroot_remove(const Invocation *invocation) {
                 log_notice("The next chroot-maintenance makes it again, as long as there is '%s'", definition);
         return r;
 }
+
+static const CommandOption options[] = {
+        { "yes", NULL, "do not ask", 0 },
+        { 0 },
+};
+
+const Command command_chroot_remove = {
+        .name = "chroot-remove",
+        .synopsis = "NAME",
+        .min_arguments = 1,
+        .max_arguments = 1,
+        .options = options,
+        .flags = COMMAND_STATUS,
+        .run = run,
+        .help = "Remove an image with all its generations",
+};

@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "base/string.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "cli/image-common.h"
 #include "definition/definition.h"
 #include "image/generation.h"
@@ -49,7 +49,7 @@ static bool names_generation(const Settings *settings, const char *name, char **
                generation_split(name, ret_image, ret_number) >= 0;
 }
 
-int cmd_chroot_rollback(const Invocation *invocation) {
+static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
         const char *name = invocation_argument(invocation, 0), *wanted = invocation_argument(invocation, 1);
         _cleanup_free_ char *split = NULL;
@@ -81,3 +81,12 @@ int cmd_chroot_rollback(const Invocation *invocation) {
                 log_notice("The next chroot-maintenance brings it up to date again, as '%s' says", definition);
         return 0;
 }
+
+const Command command_chroot_rollback = {
+        .name = "chroot-rollback",
+        .synopsis = "NAME [GENERATION]",
+        .min_arguments = 1,
+        .max_arguments = 2,
+        .run = run,
+        .help = "Make an earlier generation of an image the current one",
+};

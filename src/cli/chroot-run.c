@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/string.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "cli/image-common.h"
 #include "machine/image-machine.h"
 
@@ -40,7 +40,7 @@ static int run_in(const Invocation *invocation, const ImageMachine *machine) {
                        report(machine, request.argv[0], &outcome);
 }
 
-int cmd_chroot_run(const Invocation *invocation) {
+static int run(const Invocation *invocation) {
         _cleanup_(settings_done) Settings storage = { 0 };
         _cleanup_free_ char *problem = NULL;
         _cleanup_image_ Image *image = NULL;
@@ -77,3 +77,13 @@ int cmd_chroot_run(const Invocation *invocation) {
                 log_warning_errno(q, "Cannot remove all of the machine ('nspawn-runner gc' will): %m");
         return r;
 }
+
+const Command command_chroot_run = {
+        .name = "chroot-run",
+        .synopsis = "NAME -- COMMAND [ARGUMENT...]",
+        .min_arguments = 2,
+        .max_arguments = COMMAND_ARGUMENTS_ANY,
+        .flags = COMMAND_STATUS,
+        .run = run,
+        .help = "Run a command in a throw-away container of an image",
+};

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/log.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "cli/job-common.h"
 #include "machine/remove.h"
 
-int cmd_cleanup(const Invocation *invocation) {
+static int run(const Invocation *invocation) {
         _cleanup_identity_ JobIdentity identity = { 0 };
 
         int r = find_job(invocation, &identity);
@@ -21,3 +21,17 @@ int cmd_cleanup(const Invocation *invocation) {
                 log_error_errno(r, "Cannot remove all of job %s: %m; 'nspawn-runner gc' tries again", identity.id);
         return r;
 }
+
+static const CommandOption options[] = {
+        { "id", "ID", "job number, where GitLab does not say it", 0 },
+        { 0 },
+};
+
+const Command command_cleanup = {
+        .name = "cleanup",
+        .synopsis = "",
+        .options = options,
+        .flags = COMMAND_STAGE,
+        .run = run,
+        .help = "Stop the machine of a job and remove all of the job",
+};

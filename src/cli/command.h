@@ -5,8 +5,7 @@
 
 #include "config/settings.h"
 
-/* Everything about the commands is in one table (commands.c): dispatch, help, "did you mean", completions and the
- * man page's test read it. */
+/* What a command is. Each has a file of its own, with its entry, a Command, beside its code; commands.c lists them. */
 
 typedef struct CommandOption {
         const char *name;     /* long name without dashes */
@@ -42,12 +41,7 @@ typedef struct Command {
         const char *help;
 } Command;
 
-extern const Command commands[]; /* ends with an empty one */
-
 #define COMMAND_OPTIONS_MAX 16
-
-/* The options that every command takes, before its name or behind it; ends with an empty one. */
-extern const CommandOption global_options[];
 
 /* One call of a command: parsed arguments. Everything is owned by main() and lives as long as the process. */
 struct Invocation {
@@ -61,27 +55,8 @@ struct Invocation {
         const char *option_values[COMMAND_OPTIONS_MAX]; /* parallel to command->options; "" for a switch that is set */
 };
 
-/* The value of option @name: NULL where it was not given. The name must be in the command's table. */
+/* The value of option @name: NULL where it was not given. The command must have that option: it is an assertion. */
 const char *invocation_option(const Invocation *invocation, const char *name);
 bool invocation_has(const Invocation *invocation, const char *name);
 /* Positional argument @i, or NULL. */
 const char *invocation_argument(const Invocation *invocation, unsigned i);
-
-int cmd_gitlab_config(const Invocation *invocation);
-int cmd_machine_exec(const Invocation *invocation);
-int cmd_prepare(const Invocation *invocation);
-int cmd_run(const Invocation *invocation);
-int cmd_cleanup(const Invocation *invocation);
-int cmd_supervise(const Invocation *invocation);
-int cmd_chroot_create(const Invocation *invocation);
-int cmd_chroot_maintenance(const Invocation *invocation);
-int cmd_chroot_list(const Invocation *invocation);
-int cmd_chroot_login(const Invocation *invocation);
-int cmd_chroot_diff(const Invocation *invocation);
-int cmd_chroot_rollback(const Invocation *invocation);
-int cmd_chroot_remove(const Invocation *invocation);
-int cmd_chroot_run(const Invocation *invocation);
-int cmd_toml(const Invocation *invocation);
-int cmd_doctor(const Invocation *invocation);
-int cmd_gc(const Invocation *invocation);
-int cmd_status(const Invocation *invocation);

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/string.h"
+#include "cli/commands.h"
 
 bool check_optional(_unused_ const Settings *settings) {
         return false;
@@ -72,7 +73,7 @@ static bool report(const Check *check, const Invocation *invocation) {
         return result == CHECK_MISSING && required;
 }
 
-int cmd_doctor(const Invocation *invocation) {
+static int run(const Invocation *invocation) {
         static const Check *const tables[] = {
                 doctor_host_checks,
                 doctor_program_checks,
@@ -96,3 +97,11 @@ int cmd_doctor(const Invocation *invocation) {
                        n_missing == 1 ? " is" : "s are");
         return n_missing > 0;
 }
+
+const Command command_doctor = {
+        .name = "doctor",
+        .synopsis = "",
+        .flags = COMMAND_STATUS | COMMAND_BAD_CONFIG,
+        .run = run,
+        .help = "Check whether this host can run jobs",
+};

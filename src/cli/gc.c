@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/log.h"
 #include "base/string.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "container/nspawn.h"
 #include "container/uid-range.h"
 #include "image/generation-collect.h"
@@ -32,7 +32,7 @@ static int collect_images(const char *root_dir, bool dry_run, size_t *n) {
         return result;
 }
 
-int cmd_gc(const Invocation *invocation) {
+static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
         _cleanup_strv_ char **jobs = NULL;
         _cleanup_free_ char *cache = NULL;
@@ -71,3 +71,16 @@ int cmd_gc(const Invocation *invocation) {
                 log_notice("Nothing to remove");
         return result;
 }
+
+static const CommandOption options[] = {
+        { "dry-run", NULL, "only list what would be removed", 0 },
+        { 0 },
+};
+
+const Command command_gc = {
+        .name = "gc",
+        .synopsis = "",
+        .options = options,
+        .run = run,
+        .help = "Remove what no living job owns",
+};

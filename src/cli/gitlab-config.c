@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "base/string.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "container/machine.h"
 #include "job/identity.h"
 
@@ -35,7 +35,7 @@ static int machine_hostname(const Settings *settings, char **ret) {
         return string_replace(ret, host);
 }
 
-int cmd_gitlab_config(const Invocation *invocation) {
+static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
         _cleanup_free_ char *hostname = NULL;
 
@@ -56,3 +56,11 @@ int cmd_gitlab_config(const Invocation *invocation) {
                 return log_error_errno(errno, "Cannot write the configuration: %m");
         return 0;
 }
+
+const Command command_gitlab_config = {
+        .name = "gitlab-config",
+        .synopsis = "",
+        .flags = COMMAND_STAGE,
+        .run = run,
+        .help = "Tell GitLab Runner how to use this driver",
+};

@@ -2,6 +2,7 @@
 #include "cli/help.h"
 
 #include "base/string.h"
+#include "cli/commands.h"
 #include "config/config-file.h"
 #include "definition/definition.h"
 
@@ -28,7 +29,8 @@ static void print_options(FILE *stream, const CommandOption *options) {
 }
 
 static void print_commands(FILE *stream, unsigned stage) {
-        for (const Command *command = commands; command->name; command++) {
+        for (size_t i = 0; commands[i]; i++) {
+                const Command *command = commands[i];
                 char term[80];
 
                 if (command->flags & COMMAND_HIDDEN || (command->flags & COMMAND_STAGE) != stage)

@@ -6,7 +6,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/log.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "container/channel.h"
 #include "machine/step.h"
 #include "maintain/playbook.h"
@@ -47,7 +47,7 @@ static int report(const StepOutcome *outcome) {
         }
 }
 
-int cmd_machine_exec(const Invocation *invocation) {
+static int run(const Invocation *invocation) {
         _cleanup_machine_ Machine *machine = NULL;
         StepRequest request = STEP_REQUEST_PLAIN;
         StepOutcome outcome;
@@ -69,3 +69,13 @@ int cmd_machine_exec(const Invocation *invocation) {
         }
         return report(&outcome);
 }
+
+const Command command_machine_exec = {
+        .name = "machine-exec",
+        .synopsis = "ROOT COMMAND [ARGUMENT...]",
+        .min_arguments = 2,
+        .max_arguments = COMMAND_ARGUMENTS_ANY,
+        .flags = COMMAND_HIDDEN | COMMAND_STATUS | COMMAND_BAD_CONFIG,
+        .run = run,
+        .help = "Run a command of ansible's in the machine of an image",
+};

@@ -7,7 +7,7 @@
 #include "base/process.h"
 #include "base/string.h"
 #include "cli/choose-image.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "cli/image-common.h"
 #include "cli/job-common.h"
 #include "container/nspawn.h"
@@ -90,7 +90,7 @@ static int take_directory(const Settings *settings, const char *id, JobDirectory
         return r;
 }
 
-int cmd_prepare(const Invocation *invocation) {
+static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings, *image_settings = NULL;
         _cleanup_(settings_done) Settings storage = { 0 };
         _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
@@ -126,3 +126,19 @@ int cmd_prepare(const Invocation *invocation) {
         }
         return r;
 }
+
+static const CommandOption options[] = {
+        { "default-image", "IMAGE", "image of jobs that name none", 0 },
+        { "id", "ID", "job number, where GitLab does not say it", 0 },
+        { 0 },
+};
+
+const Command command_prepare = {
+        .name = "prepare",
+        .synopsis = "[IMAGE]",
+        .max_arguments = 1,
+        .options = options,
+        .flags = COMMAND_STAGE,
+        .run = run,
+        .help = "Start the machine of a job",
+};

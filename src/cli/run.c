@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/string.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "cli/job-common.h"
 #include "container/channel.h"
 #include "container/supervisor.h"
@@ -141,7 +141,7 @@ static int open_machine(const Invocation *invocation, JobDirectory *ret_director
         return r;
 }
 
-int cmd_run(const Invocation *invocation) {
+static int run(const Invocation *invocation) {
         _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
         _cleanup_machine_ Machine *machine = NULL;
         _cleanup_free_ char *shell = NULL;
@@ -182,3 +182,20 @@ int cmd_run(const Invocation *invocation) {
                 return log_error_errno(r, "Cannot talk to the agent of job %s: %m", machine->id);
         return report(machine, &directory, shell, &outcome);
 }
+
+static const CommandOption options[] = {
+        { "shell", "SHELL", "shell that runs the script, by name or path inside the image", 0 },
+        { "id", "ID", "job number, where GitLab does not say it", 0 },
+        { 0 },
+};
+
+const Command command_run = {
+        .name = "run",
+        .synopsis = "SCRIPT [STAGE]",
+        .min_arguments = 1,
+        .max_arguments = 2,
+        .options = options,
+        .flags = COMMAND_STAGE,
+        .run = run,
+        .help = "Run one script in the machine of a job",
+};

@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "base/string.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "cli/table.h"
 #include "container/cgroup.h"
 #include "container/supervisor.h"
@@ -57,7 +57,7 @@ static int add_job(const Settings *settings, const char *id, bool json, Table *t
         return table_add(table, cells);
 }
 
-int cmd_status(const Invocation *invocation) {
+static int run(const Invocation *invocation) {
         bool json = invocation_has(invocation, "json");
         _cleanup_table_ Table *table = NULL;
         _cleanup_strv_ char **ids = NULL;
@@ -79,3 +79,16 @@ int cmd_status(const Invocation *invocation) {
                 log_notice("No jobs");
         return 0;
 }
+
+static const CommandOption options[] = {
+        { "json", NULL, "print JSON, for programs", 0 },
+        { 0 },
+};
+
+const Command command_status = {
+        .name = "status",
+        .synopsis = "",
+        .options = options,
+        .run = run,
+        .help = "List the jobs that exist now",
+};

@@ -8,7 +8,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/log.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 
 /* The socket comes as standard input: the one descriptor that a transient unit can be given. */
 static int take_socket(void) {
@@ -50,7 +50,7 @@ static int fail(const JobDirectory *directory, int error, const char *what) {
         return error;
 }
 
-int cmd_supervise(const Invocation *invocation) {
+static int run(const Invocation *invocation) {
         _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
         _cleanup_machine_ Machine *machine = NULL;
         const char *path = invocation_argument(invocation, 0);
@@ -74,3 +74,13 @@ int cmd_supervise(const Invocation *invocation) {
         r = supervise(machine, &directory, listen_fd, &what);
         return r < 0 ? fail(&directory, r, what) : r;
 }
+
+const Command command_supervise = {
+        .name = "supervise",
+        .synopsis = "DIRECTORY",
+        .min_arguments = 1,
+        .max_arguments = 1,
+        .flags = COMMAND_HIDDEN | COMMAND_BAD_CONFIG,
+        .run = run,
+        .help = "Be the parent of a job's container",
+};

@@ -8,7 +8,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/string.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "cli/image-common.h"
 #include "config/image-reference.h"
 #include "image/image.h"
@@ -194,7 +194,7 @@ static int collect_global_options(const Invocation *invocation, char ***ret) {
         return 0;
 }
 
-int cmd_toml(const Invocation *invocation) {
+static int run(const Invocation *invocation) {
         _cleanup_free_ char *program = NULL, *directory = NULL, *image = NULL, *name = NULL;
         _cleanup_strv_ char **options = NULL;
 
@@ -226,3 +226,11 @@ int cmd_toml(const Invocation *invocation) {
                 return log_error_errno(r, "A path or name is not valid UTF-8, and cannot be written in TOML");
         return r < 0 ? log_error_errno(r, "Cannot write the section: %m") : 0;
 }
+
+const Command command_toml = {
+        .name = "toml",
+        .synopsis = "[NAME]",
+        .max_arguments = 1,
+        .run = run,
+        .help = "Print the section of an image for GitLab Runner's config.toml",
+};

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "unit.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+
 #include "base/fd.h"
 #include "base/string.h"
 #include "cli/arguments.h"
+#include "cli/commands.h"
 #include "cli/help.h"
 #include "config/settings.h"
 
@@ -110,6 +114,23 @@ static void test_lines(_unused_ void **state) {
         }
 }
 
+/* Asking for an option that the command does not have is a mistake in the code, and ends the process. */
+static void test_option_of_another_command(_unused_ void **state) {
+        const Invocation invocation = { .command = &command_cleanup };
+        int status = 0;
+
+        pid_t pid = fork();
+        if (pid == 0) {
+                signal(SIGABRT, SIG_DFL);
+                if (!freopen("/dev/null", "w", stderr))
+                        _exit(2);
+                (void) invocation_option(&invocation, "dry-run");
+                _exit(0);
+        }
+        assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
 /* Problems hold what was typed only in part, however long it was. */
 static void test_long_words(_unused_ void **state) {
         _cleanup_free_ char *word = calloc(1, 100001);
@@ -125,15 +146,15 @@ static void test_long_words(_unused_ void **state) {
 }
 
 static void test_table(_unused_ void **state) {
-        for (size_t i = 0; commands[i].name; i++) {
-                const Command *command = commands + i;
+        for (size_t i = 0; commands[i]; i++) {
+                const Command *command = commands[i];
                 size_t n_options = 0;
 
                 assert_row(command->run && command->synopsis && !isempty(command->help), i, command->name);
                 assert_row(command->min_arguments <= command->max_arguments, i, command->name);
                 assert_row((command->max_arguments == 0) == isempty(command->synopsis), i, command->name);
                 for (size_t k = 0; k < i; k++)
-                        assert_row(!streq(command->name, commands[k].name), i, command->name);
+                        assert_row(!streq(command->name, commands[k]->name), i, command->name);
 
                 for (const CommandOption *option = command->options; option && option->name; option++) {
                         assert_row(!isempty(option->help), i, option->name);
@@ -162,15 +183,16 @@ static char *help_text(const Command *command) {
 static void test_help(_unused_ void **state) {
         _cleanup_free_ char *help = help_text(NULL);
 
-        for (const Command *command = commands; command->name; command++) {
+        for (size_t i = 0; commands[i]; i++) {
+                const Command *command = commands[i];
                 _cleanup_free_ char *of_command = help_text(command), *row = NULL;
 
                 assert_int_equal(string_printf(&row, "\n  %s ", command->name), 0);
-                assert_row(!!strstr(help, row) == !(command->flags & COMMAND_HIDDEN), command - commands, row);
-                assert_row(strstr(of_command, command->help), command - commands, command->name);
+                assert_row(!!strstr(help, row) == !(command->flags & COMMAND_HIDDEN), i, row);
+                assert_row(strstr(of_command, command->help), i, command->name);
                 for (const CommandOption *option = command->options; option && option->name; option++)
-                        assert_row(strstr(of_command, option->help), command - commands, option->name);
-                assert_row(strstr(of_command, "--version"), command - commands, command->name);
+                        assert_row(strstr(of_command, option->help), i, option->name);
+                assert_row(strstr(of_command, "--version"), i, command->name);
         }
         for (size_t i = 0; settings_info(i); i++)
                 assert_row(strstr(help, setting_name(settings_info(i))), i, setting_name(settings_info(i)));
@@ -188,7 +210,8 @@ static void test_completion(_unused_ void **state) {
 
         /* commands="...", all that are not hidden, in the table's order */
         assert_int_equal(string_printf(&expected, "commands=\""), 0);
-        for (const Command *command = commands; command->name; command++) {
+        for (size_t i = 0; commands[i]; i++) {
+                const Command *command = commands[i];
                 _cleanup_free_ char *before = expected;
 
                 if (command->flags & COMMAND_HIDDEN) {
@@ -204,7 +227,8 @@ static void test_completion(_unused_ void **state) {
         assert_row(strstr(script, all), 0, all);
 
         /* COMMAND) options="..." */
-        for (const Command *command = commands; command->name; command++) {
+        for (size_t i = 0; commands[i]; i++) {
+                const Command *command = commands[i];
                 _cleanup_free_ char *options = NULL, *line = NULL;
 
                 for (const CommandOption *option = command->options; option && option->name; option++) {
@@ -216,7 +240,7 @@ static void test_completion(_unused_ void **state) {
                 if (!options || command->flags & COMMAND_HIDDEN)
                         continue;
                 assert_int_equal(string_printf(&line, "%s) options=\"%s\" ;;\n", command->name, options), 0);
-                assert_row(strstr(script, line), command - commands, line);
+                assert_row(strstr(script, line), i, line);
         }
 
         for (const CommandOption *option = global_options; option->name; option++) {
@@ -228,8 +252,9 @@ static void test_completion(_unused_ void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_lines), cmocka_unit_test(test_long_words), cmocka_unit_test(test_table),
-                cmocka_unit_test(test_help),  cmocka_unit_test(test_completion),
+                cmocka_unit_test(test_lines),      cmocka_unit_test(test_long_words),
+                cmocka_unit_test(test_table),      cmocka_unit_test(test_help),
+                cmocka_unit_test(test_completion), cmocka_unit_test(test_option_of_another_command),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
