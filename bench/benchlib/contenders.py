@@ -255,7 +255,7 @@ class Driver(Contender):
         for parent in (f"{self.root()}/.layers", f"{self.runtime()}/jobs"):
             try:
                 found += [f"{parent}/{entry}" for entry in os.listdir(parent)
-                          if entry.startswith(f"{job.number}-")]
+                          if entry.startswith(f"{job.number}-") or f"-{job.number}-" in entry]
             except FileNotFoundError:
                 pass
         return tuple(found)

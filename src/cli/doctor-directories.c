@@ -88,7 +88,9 @@ static CheckResult check_runtime_dir(const Invocation *invocation, char ret_deta
         if ((unsigned) s.f_type != TMPFS_MAGIC && (unsigned) s.f_type != RAMFS_MAGIC)
                 return check_say(CHECK_NOTE, ret_detail, "%s is on %s and not on a tmpfs", path,
                                  file_system_name(fd, buffer));
-        return check_say(CHECK_OK, ret_detail, "%s", path);
+        char prefix[MACHINE_PREFIX_BYTES];
+        machine_prefix(path, prefix);
+        return check_say(CHECK_OK, ret_detail, "%s; machines are called %sID", path, prefix);
 }
 
 /* --- the storage driver, tried as a job would use it --- */
@@ -97,6 +99,7 @@ typedef struct Trial {
         const Settings *settings;
         const StorageDriver *driver;
         char id[32], image_id[32]; /* of jobs that there are not: whatever is left of them, `gc` removes */
+        char *name, *image_name;   /* of their machines */
         char *layer_path, *image_path, *work_dir, *target;
         JobDirectory directory;
         UidRange users;
@@ -104,8 +107,8 @@ typedef struct Trial {
         const char *what; /* is being done */
 } Trial;
 
-static int trial_layer(const Trial *trial, const char *id) {
-        _cleanup_close_ int fd = layer_open(trial->settings->root_dir, id, true);
+static int trial_layer(const Trial *trial, const char *name) {
+        _cleanup_close_ int fd = layer_open(trial->settings->root_dir, name, true);
 
         if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0)
                 return -errno;
@@ -122,22 +125,24 @@ static int trial_begin(Trial *trial) {
                 return r;
         if (mkdirat(trial->directory.fd, "root", 0700) < 0 || mkdirat(trial->directory.fd, "work", 0700) < 0)
                 return -errno;
-        if (string_printf(&trial->layer_path, "%s/.layers/%s", settings->root_dir, trial->id) < 0 ||
-            string_printf(&trial->image_path, "%s/.layers/%s/upper", settings->root_dir, trial->image_id) < 0 ||
+        if (machine_name(settings->runtime_dir, trial->id, &trial->name) < 0 ||
+            machine_name(settings->runtime_dir, trial->image_id, &trial->image_name) < 0 ||
+            string_printf(&trial->layer_path, "%s/.layers/%s", settings->root_dir, trial->name) < 0 ||
+            string_printf(&trial->image_path, "%s/.layers/%s/upper", settings->root_dir, trial->image_name) < 0 ||
             string_printf(&trial->work_dir, "%s/work", trial->directory.path) < 0 ||
             string_printf(&trial->target, "%s/root", trial->directory.path) < 0)
                 return -ENOMEM;
 
         /* What the overlay driver makes is a plain directory, and as good an image as any. */
         trial->what = "make a layer";
-        trial->image_layer_fd = trial_layer(trial, trial->image_id);
+        trial->image_layer_fd = trial_layer(trial, trial->image_name);
         if (trial->image_layer_fd < 0)
                 return trial->image_layer_fd;
         r = storage_overlay.create(-EBADF, trial->image_layer_fd);
         if (r < 0)
                 return r;
         trial->image_fd = open_directory_at(AT_FDCWD, trial->image_path, false, 0);
-        trial->layer_fd = trial_layer(trial, trial->id);
+        trial->layer_fd = trial_layer(trial, trial->name);
         if (trial->image_fd < 0 || trial->layer_fd < 0)
                 return MIN(trial->image_fd, trial->layer_fd);
         r = trial->driver->create(trial->image_fd, trial->layer_fd);
@@ -147,7 +152,7 @@ static int trial_begin(Trial *trial) {
         if (!settings->private_users)
                 return 0;
         trial->what = "lock a range of users in /run/systemd/nspawn-uid";
-        return uid_range_acquire(trial->id, settings->uid_range, &trial->users);
+        return uid_range_acquire(trial->name, settings->uid_range, &trial->users);
 }
 
 static int trial_mount(const void *userdata) {
@@ -189,6 +194,8 @@ static int trial_end(Trial *trial) {
         int r = trial->directory.fd < 0 ? 0 : job_remove_locked(trial->settings, trial->id);
         int q = job_exists(trial->settings, trial->image_id) ? job_remove(trial->settings, trial->image_id) : 0;
         job_directory_done(&trial->directory);
+        free(trial->name);
+        free(trial->image_name);
         free(trial->layer_path);
         free(trial->image_path);
         free(trial->work_dir);

@@ -28,7 +28,7 @@ static int machine_hostname(const Settings *settings, char **ret) {
         char problem[512], host[HOST_NAME_MAX + 1];
 
         if (identity_find(settings->runtime_dir, NULL, &identity, problem) >= 0)
-                return string_printf(ret, MACHINE_NAME_PREFIX "%s", identity.id);
+                return machine_name(settings->runtime_dir, identity.id, ret);
         log_debug("%s", problem);
         if (gethostname(host, sizeof(host)) < 0)
                 return -errno;

@@ -52,7 +52,7 @@ static int shell_path(const char *shell, char **ret) {
 static bool ran_out_of_memory(const Machine *machine, const JobDirectory *directory) {
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
 
-        return supervisor_pick()->groups(machine->id, &groups) >= 0 && job_ran_out_of_memory(&groups, directory);
+        return supervisor_pick()->groups(machine->name, &groups) >= 0 && job_ran_out_of_memory(&groups, directory);
 }
 
 /* The machine ended, or only its agent did. What a job does to its own memory is no failure of the system's. */

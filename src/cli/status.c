@@ -19,7 +19,7 @@ static bool memory_of(const Machine *machine, bool json, char ret[static 24]) {
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
         uint64_t bytes;
 
-        if (supervisor_pick()->groups(machine->id, &groups) < 0 || cgroup_memory_bytes(&groups, &bytes) < 0)
+        if (supervisor_pick()->groups(machine->name, &groups) < 0 || cgroup_memory_bytes(&groups, &bytes) < 0)
                 return false;
         if (json)
                 snprintf(ret, 24, "%" PRIu64, bytes);
@@ -35,7 +35,7 @@ static int add_job(const Settings *settings, const char *id, bool json, Table *t
         const char *state = job_state_name(job);
         char since[FORMAT_TIME_BYTES], memory[24];
 
-        if (job == JOB_FOREIGN)
+        if (job == JOB_GONE)
                 return 0;
         (*n_rows)++;
         if (job_directory_open(settings->runtime_dir, id, false, &directory) < 0 ||

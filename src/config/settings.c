@@ -20,7 +20,7 @@ static const SettingInfo table[] = {
         { ROW(root_dir, string), .default_text = "/var/lib/nspawn-runner",
           .help = "directory of the images; what jobs change is kept below it, too", .check = text_is_absolute_path,
           .expect = EXPECT_PATH },
-        { ROW(runtime_dir, string), .default_text = "/run/nspawn-runner",
+        { ROW(runtime_dir, string), .default_text = RUNTIME_DIR_DEFAULT,
           .help = "directory for the state of the jobs that exist now, on a tmpfs", .check = text_is_runtime_dir,
           .expect = EXPECT_PATH ", and at most 50 bytes long, for the names of sockets have a limit" },
         { MACHINE(storage, string), .default_text = "auto", .help = "how a job gets its own copy of the image",

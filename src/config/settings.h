@@ -7,6 +7,8 @@
 /* The settings of a machine and of the program, from one table (settings.c): the configuration file, the playbook
  * variables, the man page's test and `doctor` all read that table. */
 
+#define RUNTIME_DIR_DEFAULT "/run/nspawn-runner"
+
 typedef struct Settings {
         char *root_dir;        /* images and layers */
         char *runtime_dir;     /* state of the jobs that exist now */

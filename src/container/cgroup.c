@@ -111,8 +111,8 @@ static int group_everywhere(const char *parent, const char *child, CgroupSet *re
         return 0;
 }
 
-int cgroup_detached(const char *id, CgroupSet *ret) {
-        return group_everywhere(PARENT_NAME, id, ret);
+int cgroup_detached(const char *name, CgroupSet *ret) {
+        return group_everywhere(PARENT_NAME, name, ret);
 }
 
 int cgroup_of_machine_unit(const char *unit, CgroupSet *ret) {
@@ -180,16 +180,11 @@ static int enter(const char *path) {
         char pid[16];
 
         snprintf(pid, sizeof(pid), "%d", (int) getpid());
-        /* And the `gc` of another configuration may take a group for a dead job's as long as it is empty. */
-        for (unsigned tries = 0;; tries++) {
-                int r = make_group(path);
-                if (r < 0)
-                        return r;
-                _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-                r = fd < 0 ? -errno : file_write_string_at(fd, "cgroup.procs", pid);
-                if ((r != -ENOENT && r != -ENODEV) || tries >= 100)
-                        return r;
-        }
+        int r = make_group(path);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        return fd < 0 ? -errno : file_write_string_at(fd, "cgroup.procs", pid);
 }
 
 int cgroup_enter(const CgroupSet *set) {

@@ -34,9 +34,9 @@ typedef struct CgroupLimits {
         uint64_t cpu_weight;                                     /* 1 to 10000, 100 is the kernel's default */
 } CgroupLimits;
 
-/* The directories of group `nspawn-runner/<id>`, whether they exist or not; @id NULL: of `nspawn-runner`, the parent of
- * all. Only for hosts without systemd, where nobody else manages groups. 0 or -errno. */
-int cgroup_detached(const char *id, CgroupSet *ret);
+/* The directories of group `nspawn-runner/<name>`, whether they exist or not; @name NULL: of `nspawn-runner`, the parent
+ * of all. Only for hosts without systemd, where nobody else manages groups. 0 or -errno. */
+int cgroup_detached(const char *name, CgroupSet *ret);
 
 /* The same for service @unit in machine.slice, where systemd manages the groups. */
 int cgroup_of_machine_unit(const char *unit, CgroupSet *ret);

@@ -51,7 +51,7 @@ static int detached_start(const Machine *machine, char *const argv[], int listen
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
         int status;
 
-        int r = cgroup_detached(machine->id, &groups);
+        int r = cgroup_detached(machine->name, &groups);
         if (r < 0)
                 return r;
 
@@ -74,11 +74,11 @@ static int detached_start(const Machine *machine, char *const argv[], int listen
         return -WEXITSTATUS(status);
 }
 
-static int detached_stop(const char *id, uint64_t timeout_usec) {
+static int detached_stop(const char *name, uint64_t timeout_usec) {
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
         uint64_t deadline = clock_deadline(timeout_usec), wait_usec = POLL_USEC;
 
-        int r = cgroup_detached(id, &groups);
+        int r = cgroup_detached(name, &groups);
         if (r < 0)
                 return r == -EOPNOTSUPP ? 0 : r;
         for (;;) {
@@ -97,7 +97,7 @@ static int detached_stop(const char *id, uint64_t timeout_usec) {
         }
 }
 
-static int detached_list(char ***ids) {
+static int detached_list(const char *prefix, char ***ids) {
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
 
         int r = cgroup_detached(NULL, &groups);
@@ -108,14 +108,11 @@ static int detached_list(char ***ids) {
                 struct dirent *entry;
 
                 while (dir && (entry = readdir(dir))) {
-                        _cleanup_cgroup_set_ CgroupSet group = { 0 };
+                        const char *id = startswith(entry->d_name, prefix);
 
-                        if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+                        if (entry->d_type != DT_DIR || !id)
                                 continue;
-                        /* An empty one may be another configuration's job that just starts. */
-                        r = cgroup_detached(entry->d_name, &group);
-                        if (r >= 0 && !cgroup_is_empty(&group))
-                                r = strv_extend(ids, entry->d_name);
+                        r = strv_extend(ids, id);
                         if (r < 0)
                                 return r;
                 }

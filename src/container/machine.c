@@ -1,7 +1,55 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "container/machine.h"
 
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
 #include "base/string.h"
+
+/* @path without symlinks, as far as it exists. */
+static void resolve(const char *path, char ret[static PATH_MAX]) {
+        char existing[PATH_MAX];
+        size_t n = strnlen(path, sizeof(existing) - 1);
+
+        memcpy(existing, path, n);
+        existing[n] = 0;
+        while (n > 0 && !realpath(existing, ret)) {
+                while (n > 0 && existing[n - 1] != '/')
+                        n--;
+                while (n > 0 && existing[n - 1] == '/')
+                        n--;
+                existing[n] = 0;
+        }
+        size_t length = n > 0 ? strlen(ret) : 0;
+        snprintf(ret + length, PATH_MAX - length, "%s", path + n);
+}
+
+void machine_prefix(const char *runtime_dir, char ret[static MACHINE_PREFIX_BYTES]) {
+        static const uint8_t no_key[16];
+        char path[PATH_MAX], usual[PATH_MAX];
+        Hash hash;
+
+        resolve(runtime_dir, path);
+        resolve(RUNTIME_DIR_DEFAULT, usual);
+        if (streq(path, usual)) {
+                strcpy(ret, "nspawn-runner-job-");
+                return;
+        }
+        hash_init(&hash, no_key);
+        hash_string(&hash, path);
+        snprintf(ret, MACHINE_PREFIX_BYTES, "nspawn-runner-%08" PRIx32 "-", (uint32_t) hash_finish(&hash));
+}
+
+int machine_name(const char *runtime_dir, const char *id, char **ret) {
+        char prefix[MACHINE_PREFIX_BYTES];
+
+        machine_prefix(runtime_dir, prefix);
+        return string_printf(ret, "%s%s", prefix, id);
+}
 
 void machine_free(Machine *machine) {
         if (!machine)

@@ -8,9 +8,9 @@
  * values. Written to `<job directory>/machine.json` before anything is started (see machine/state.h). */
 typedef struct Machine {
         char *id;           /* of the job */
-        char *name;         /* of the machine, which is its host name too; the unit is NAME.service */
+        char *name;         /* of the machine: see machine_name() */
         char *directory;    /* `<runtime_dir>/jobs/<id>` */
-        char *layer;        /* `<root_dir>/.layers/<id>` */
+        char *layer;        /* `<root_dir>/.layers/<name>` */
         char *image;        /* name */
         char *image_path;   /* directory of the image's current generation */
         char *agent_path;   /* the agent's binary on the host */
@@ -44,6 +44,17 @@ void machine_free(Machine *machine);
 DEFINE_CLEANUP(Machine *, machine_free)
 #define _cleanup_machine_ _cleanup_(machine_freep)
 
-#define MACHINE_NAME_PREFIX "nspawn-runner-job-" /* no other unit of ours begins so */
+/* The name of a machine is also that of its service, its control groups, its layer, and its host name. All these are
+ * common to every configuration on the host, so the name says whose it is: "PREFIX" and the id, where PREFIX is
+ * "nspawn-runner-job-" for the default runtime_dir and "nspawn-runner-HASH-" for others, with HASH 8 hexadecimal digits of
+ * the directory's path. One runtime_dir, one prefix: symlinks in its path are resolved, as far as it exists. No prefix is
+ * the beginning of another one, and no other unit or group of ours begins so. At most 63 characters, as long as ids have
+ * 40: it has to be a valid host name. */
+#define MACHINE_PREFIX_BYTES sizeof("nspawn-runner-01234567-")
+void machine_prefix(const char *runtime_dir, char ret[static MACHINE_PREFIX_BYTES]);
+
+/* 0 or -ENOMEM. */
+int machine_name(const char *runtime_dir, const char *id, char **ret);
+
 /* That of a chroot-login, before a key of the image and the number of its process. */
 #define LOGIN_MACHINE_PREFIX "nspawn-runner-login-"

@@ -15,15 +15,16 @@ typedef struct Supervisor {
          * wait for it. 0; -EEXIST when there is one of that name; or -errno with nothing left running. */
         int (*start)(const Machine *machine, char *const argv[], int listen_fd);
 
-        /* Kills every process of job @id and waits until they, the unit, and the control groups are gone. Nothing
+        /* Kills every process of machine @name and waits until they, the unit, and the control groups are gone. Nothing
          * there is success. 0, -ETIMEDOUT or -errno. */
-        int (*stop)(const char *id, uint64_t timeout_usec);
+        int (*stop)(const char *name, uint64_t timeout_usec);
 
-        /* The control groups of job @id, whether they exist or not. 0 or -errno. */
-        int (*groups)(const char *id, CgroupSet *ret);
+        /* The control groups of machine @name, whether they exist or not. 0 or -errno. */
+        int (*groups)(const char *name, CgroupSet *ret);
 
-        /* Ids of the jobs that something is left of: appended to @ids. 0 or -errno. */
-        int (*list)(char ***ids);
+        /* What the names of units or control groups have after @prefix, see machine_prefix(): appended to @ids. 0 or
+         * -errno. */
+        int (*list)(const char *prefix, char ***ids);
 } Supervisor;
 
 extern const Supervisor supervisor_systemd, supervisor_detached;

@@ -74,8 +74,8 @@ static int bus_open(sd_bus **ret) {
         return r < 0 ? r : bus_api.sd_bus_open_system(ret);
 }
 
-static int unit_name(const char *id, char **ret) {
-        return string_printf(ret, MACHINE_NAME_PREFIX "%s.service", id);
+static int unit_name(const char *name, char **ret) {
+        return string_printf(ret, "%s.service", name);
 }
 
 /* The properties by topic, as systemd.exec(5), systemd.kill(5) and systemd.resource-control(5) have them. */
@@ -171,7 +171,7 @@ static int systemd_start(const Machine *machine, char *const argv[], int listen_
         _cleanup_bus_ sd_bus *bus = NULL;
         _cleanup_free_ char *unit = NULL;
 
-        int r = unit_name(machine->id, &unit);
+        int r = unit_name(machine->name, &unit);
         if (r >= 0)
                 r = bus_open(&bus);
         if (r < 0)
@@ -259,11 +259,11 @@ static bool any_lives(const Members *members) {
 }
 
 /* For systemd a unit is gone as soon as its last process begins to exit, and machined hears of it later still. */
-static void wait_for_stragglers(const char *id, const Members *members) {
+static void wait_for_stragglers(const char *name, const Members *members) {
         uint64_t deadline = clock_deadline(STRAGGLERS_TIMEOUT_USEC);
         _cleanup_free_ char *machine = NULL;
 
-        if (string_printf(&machine, "/run/systemd/machines/" MACHINE_NAME_PREFIX "%s", id) < 0)
+        if (string_printf(&machine, "/run/systemd/machines/%s", name) < 0)
                 return;
         while ((any_lives(members) || access(machine, F_OK) >= 0) && clock_now_usec() < deadline)
                 clock_sleep_usec(STRAGGLERS_POLL_USEC);
@@ -289,13 +289,13 @@ static int kill_unit(sd_bus *bus, const char *unit, uint64_t timeout_usec) {
         return wait_until_removed(bus, &waiting, timeout_usec);
 }
 
-static int systemd_stop(const char *id, uint64_t timeout_usec) {
+static int systemd_stop(const char *name, uint64_t timeout_usec) {
         _cleanup_(members_done) Members members = { 0 };
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
         _cleanup_bus_ sd_bus *bus = NULL;
         _cleanup_free_ char *unit = NULL;
 
-        int r = unit_name(id, &unit);
+        int r = unit_name(name, &unit);
         if (r >= 0)
                 r = bus_open(&bus);
         if (r >= 0)
@@ -305,32 +305,35 @@ static int systemd_stop(const char *id, uint64_t timeout_usec) {
         (void) cgroup_visit(&groups, add_member, &members);
         r = kill_unit(bus, unit, timeout_usec);
         if (r >= 0)
-                wait_for_stragglers(id, &members);
+                wait_for_stragglers(name, &members);
         return r;
 }
 
-static int systemd_groups(const char *id, CgroupSet *ret) {
+static int systemd_groups(const char *name, CgroupSet *ret) {
         _cleanup_free_ char *unit = NULL;
 
-        int r = unit_name(id, &unit);
+        int r = unit_name(name, &unit);
         return r < 0 ? r : cgroup_of_machine_unit(unit, ret);
 }
 
-static int systemd_list(char ***ids) {
+static int systemd_list(const char *prefix, char ***ids) {
         _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_message_ sd_bus_message *reply = NULL;
         _cleanup_bus_ sd_bus *bus = NULL;
+        _cleanup_free_ char *pattern = NULL;
         const char *unit;
 
-        int r = bus_open(&bus);
+        int r = string_printf(&pattern, "%s*.service", prefix);
+        if (r >= 0)
+                r = bus_open(&bus);
         if (r >= 0)
                 r = bus_api.sd_bus_call_method(bus, MANAGER, "ListUnitsByPatterns", &error, &reply, "asas", 0, 1,
-                                               MACHINE_NAME_PREFIX "*.service");
+                                               pattern);
         if (r >= 0)
                 r = bus_api.sd_bus_message_enter_container(reply, 'a', "(ssssssouso)");
         while (r >= 0 && (r = bus_api.sd_bus_message_read(reply, "(ssssssouso)", &unit, NULL, NULL, NULL, NULL, NULL,
                                                           NULL, NULL, NULL, NULL)) > 0) {
-                _cleanup_free_ char *id = strdup(unit + strlen(MACHINE_NAME_PREFIX));
+                _cleanup_free_ char *id = strdup(unit + strlen(prefix));
                 if (!id)
                         return -ENOMEM;
                 id[strlen(id) - strlen(".service")] = 0;

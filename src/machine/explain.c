@@ -70,8 +70,6 @@ char *explain_start(const Settings *settings, const Machine *machine, const JobD
                 return sentence("Cannot make the job's layer '%s' (storage %s): %s", machine->layer, machine->storage,
                                 strerror(-error));
         case START_SUPERVISOR:
-                if (error == -EEXIST)
-                        return sentence("A job with id %s runs already, under another runtime_dir", machine->id);
                 return sentence("Cannot start the machine's supervisor (%s): %s", machine->supervisor,
                                 strerror(-error));
         case START_READY:

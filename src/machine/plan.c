@@ -119,9 +119,9 @@ static int pick_storage(const Settings *settings, const StorageDriver **ret) {
 static int copy_strings(const Settings *settings, const JobIdentity *identity, const JobDirectory *directory,
                         const Image *image, const char *init, Machine *machine) {
         if (string_replace(&machine->id, identity->id) < 0 ||
-            string_printf(&machine->name, MACHINE_NAME_PREFIX "%s", identity->id) < 0 ||
+            machine_name(settings->runtime_dir, identity->id, &machine->name) < 0 ||
             string_replace(&machine->directory, directory->path) < 0 ||
-            string_printf(&machine->layer, "%s/.layers/%s", settings->root_dir, identity->id) < 0 ||
+            string_printf(&machine->layer, "%s/.layers/%s", settings->root_dir, machine->name) < 0 ||
             string_replace(&machine->image, image->title) < 0 ||
             string_replace(&machine->image_path, image->current_path) < 0 ||
             string_replace(&machine->supervisor, supervisor_pick()->name) < 0 ||

@@ -19,7 +19,7 @@ typedef enum StartStep {
 /* Starts the machine of @machine, whose job directory the caller made and holds locked, and waits until its agent answers.
  * @image_fd is the image of the machine's generation; it gets the image's shared lock.
  * Something readable on @signal_fd (negative: none) interrupts that. @supervise_argv is the command that carries it out.
- * Returns 0, or -errno (-EEXIST: a job of that id runs under other directories; -ECONNRESET: the machine ended at once;
+ * Returns 0, or -errno (-ECONNRESET: the machine ended at once;
  * -ETIMEDOUT; -EINTR) with *ret_step set; what is left
  * behind is for job_remove(). */
 int job_start(const Machine *machine, const JobDirectory *directory, char *const supervise_argv[], int image_fd,
@@ -35,18 +35,18 @@ int job_remove(const Settings *settings, const char *id);
 /* Is there anything of job @id to be seen in the directories? */
 bool job_exists(const Settings *settings, const char *id);
 
-/* What is known of a job on this host. */
+/* What is known of a job of this configuration. */
 typedef enum JobState {
-        JOB_FOREIGN, /* runs under another configuration's directories: not ours to touch */
         JOB_BUSY,    /* being prepared or removed */
         JOB_RUNNING, /* its supervisor lives */
         JOB_DEAD,    /* nobody owns what is left */
+        JOB_GONE,    /* nothing is left: it was removed since it was listed */
 } JobState;
 
 JobState job_state(const Settings *settings, const char *id);
 const char *job_state_name(JobState state);
 
-/* The ids of all jobs that anything is left of, sorted, each once: directories and layers, and with
+/* The ids of all jobs of this configuration that anything is left of, sorted, each once: directories and layers, and with
  * @thorough units and control groups. */
 int job_list(const Settings *settings, bool thorough, char ***ret);
 

@@ -113,8 +113,8 @@ int job_directory_remove(const char *runtime_dir, const char *id) {
         return remove_tree_at(jobs_fd, id);
 }
 
-/* Appends the directories in @fd (consumed) that are named like a job. */
-static int list_ids(int fd, char ***ids) {
+/* Appends what the names of the directories in @fd (consumed) have after @prefix, where that is like a job's id. */
+static int list_ids(int fd, const char *prefix, char ***ids) {
         _cleanup_closedir_ DIR *dir = fdopendir(fd);
         struct dirent *entry;
 
@@ -123,12 +123,15 @@ static int list_ids(int fd, char ***ids) {
                 close(fd);
                 return r;
         }
-        while ((entry = readdir(dir)))
-                if (!job_id_problem(entry->d_name)) {
-                        int r = strv_extend(ids, entry->d_name);
-                        if (r < 0)
-                                return r;
-                }
+        while ((entry = readdir(dir))) {
+                const char *id = startswith(entry->d_name, prefix);
+
+                if (!id || job_id_problem(id))
+                        continue;
+                int r = strv_extend(ids, id);
+                if (r < 0)
+                        return r;
+        }
         return 0;
 }
 
@@ -137,21 +140,21 @@ int job_directory_list(const char *runtime_dir, char ***ids) {
 
         if (fd < 0)
                 return fd == -ENOENT ? 0 : fd;
-        return list_ids(fd, ids);
+        return list_ids(fd, "", ids);
 }
 
-int layer_open(const char *root_dir, const char *id, bool create) {
+int layer_open(const char *root_dir, const char *name, bool create) {
         _cleanup_close_ int layers_fd = open_below(root_dir, ".layers", create, 0700);
 
-        return layers_fd < 0 ? layers_fd : open_directory_at(layers_fd, id, create, 0700);
+        return layers_fd < 0 ? layers_fd : open_directory_at(layers_fd, name, create, 0700);
 }
 
-int layers_list(const char *root_dir, char ***ids) {
+int layers_list(const char *root_dir, const char *prefix, char ***ids) {
         int fd = open_below(root_dir, ".layers", false, 0700);
 
         if (fd < 0)
                 return fd == -ENOENT ? 0 : fd;
-        return list_ids(fd, ids);
+        return list_ids(fd, prefix, ids);
 }
 
 char *job_file_read(const JobDirectory *directory, const char *name) {

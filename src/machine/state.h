@@ -42,10 +42,10 @@ int job_directory_remove(const char *runtime_dir, const char *id);
 /* The ids that have a directory: appended to @ids. 0 or -errno; no runtime directory is no job. */
 int job_directory_list(const char *runtime_dir, char ***ids);
 
-/* The layer of job @id in `<root_dir>/.layers`: descriptor or -errno. */
-int layer_open(const char *root_dir, const char *id, bool create);
-/* The ids that have a layer there: as job_directory_list(). */
-int layers_list(const char *root_dir, char ***ids);
+/* The layer called @name in `<root_dir>/.layers`: descriptor or -errno. */
+int layer_open(const char *root_dir, const char *name, bool create);
+/* What the names of layers there have after @prefix, see machine_prefix(): as job_directory_list(). */
+int layers_list(const char *root_dir, const char *prefix, char ***ids);
 
 /* The plan: written whole or not at all, read with every value checked for its type. 0, -EBADMSG, or -errno. */
 int machine_save(const Machine *machine, const JobDirectory *directory);

@@ -57,6 +57,44 @@ def mounts() -> list[str]:
     return read("/proc/self/mountinfo").splitlines()
 
 
+def _siphash(data: bytes) -> int:
+    """SipHash-2-4 with the key 0, as its paper has it."""
+    mask = (1 << 64) - 1
+    v = [0x736f6d6570736575, 0x646f72616e646f6d, 0x6c7967656e657261, 0x7465646279746573]
+
+    def rotate(x: int, bits: int) -> int:
+        return (x << bits | x >> (64 - bits)) & mask
+
+    def rounds(n: int) -> None:
+        for _ in range(n):
+            for a, b, bits in ((0, 1, 13), (2, 3, 16)):
+                v[a] = (v[a] + v[b]) & mask
+                v[b] = rotate(v[b], bits) ^ v[a]
+            v[0] = rotate(v[0], 32)
+            for a, b, bits in ((2, 1, 17), (0, 3, 21)):
+                v[a] = (v[a] + v[b]) & mask
+                v[b] = rotate(v[b], bits) ^ v[a]
+            v[2] = rotate(v[2], 32)
+
+    padded = data + bytes(7 - len(data) % 8) + bytes([len(data) & 255])
+    for i in range(0, len(padded), 8):
+        word = int.from_bytes(padded[i:i + 8], "little")
+        v[3] ^= word
+        rounds(2)
+        v[0] ^= word
+    v[2] ^= 0xff
+    rounds(4)
+    return v[0] ^ v[1] ^ v[2] ^ v[3]
+
+
+def machine_prefix(runtime_dir: Path) -> str:
+    """What the names of the machines of a configuration with that runtime_dir begin with."""
+    path = os.path.realpath(runtime_dir)
+    if path == os.path.realpath("/run/nspawn-runner"):
+        return "nspawn-runner-job-"
+    return f"nspawn-runner-{_siphash(path.encode() + bytes(1)) & 0xffffffff:08x}-"
+
+
 def cgroups_named(pattern: str) -> list[str]:
     """Directories below any cgroup hierarchy whose path matches @pattern. Those of nested hosts, in which the same tests
     may be running just now, are not this host's."""

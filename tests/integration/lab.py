@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import host
-from simulation import jobspec
 from simulation.build import Build, Runner
 from simulation.gitlabrunner import Result, run_job
 from simulation.jobspec import Job
@@ -180,8 +179,6 @@ class Site:
                          "definitions_dir": str(self.definitions), **self.settings}
         self.config = self.directory / "nspawn-runner.yaml"
         self.write_config()
-        self.ids: set[str] = set()
-        self._numbers_from = next(jobspec._numbers)
         self._locks_before = host.uid_locks()
         self._hidden_before = self._hidden()
 
@@ -235,17 +232,18 @@ class Site:
 
     # What is there
 
-    def id_pattern(self) -> str:
-        """Matches the ids of this site's jobs: the numbers given out since it was made, and those set by hand."""
-        numbers = range(self._numbers_from, next(jobspec._numbers))
-        ids = "|".join([*(rf"{n}(?:-[0-9a-f]+)?" for n in numbers), *map(re.escape, self.ids)])
-        return rf"(?:{ids})(?=\.service|[/\s]|$)"
+    @property
+    def prefix(self) -> str:
+        """What the names of this site's machines begin with, and those of nobody else's."""
+        return host.machine_prefix(Path(self.settings["runtime_dir"]))
+
+    def machine(self) -> str:
+        """The name of the only job's machine."""
+        return self.prefix + self.job_id()
 
     def job_pids(self) -> list[int]:
         """Processes of this site's jobs, of the driver or inside a container."""
-        ids = self.id_pattern()
-        pattern = re.compile(rf"nspawn-runner[-/](?:job-)?({ids})|{re.escape(str(self.directory))}/|"
-                             rf"{re.escape(str(self.runtime_dir))}/")
+        pattern = re.compile(rf"{self.prefix}|{re.escape(str(self.directory))}/|{re.escape(str(self.runtime_dir))}/")
         own = os.getpid()
         return [pid for pid, command in host.processes().items() if pid != own and
                 (pattern.search(command) or pattern.search(host.read(f"/proc/{pid}/cgroup")))]
@@ -262,9 +260,10 @@ class Site:
         return sorted(found)
 
     def layers(self) -> list[str]:
-        """Names in .layers."""
+        """Names of this site's layers."""
         directory = self.root / ".layers"
-        return sorted(os.listdir(directory)) if directory.is_dir() else []
+        names = os.listdir(directory) if directory.is_dir() else []
+        return sorted(name for name in names if name.startswith(self.prefix))
 
     def jobs(self) -> list[str]:
         """Names in the runtime directory's jobs/."""
@@ -281,7 +280,7 @@ class Site:
 
     def traces(self) -> list[str]:
         """Everything on this host that belongs to jobs of this site; empty after cleanup."""
-        job = rf"nspawn-runner[-/](?:job-)?({self.id_pattern()})"
+        job = self.prefix
         commands = host.processes()
         out = [f"process {pid}: {commands.get(pid, '')}" for pid in self.job_pids()]
         out += [f"layer {name}" for name in self.layers()] + [f"state of job {name}" for name in self.jobs()]
@@ -307,7 +306,7 @@ class Site:
         return left
 
     def _force_clean(self) -> None:
-        for unit in host.units_named(rf"nspawn-runner-(?:job-)?({self.id_pattern()})"):
+        for unit in host.units_named(self.prefix):
             subprocess.run(["systemctl", "kill", "-s", "KILL", unit], check=False)
         deadline = time.monotonic() + 10
         while (pids := self.job_pids()) and time.monotonic() < deadline:
@@ -325,7 +324,7 @@ class Site:
             host.remove_tree(self.root / ".layers" / name)
         for name in self._hidden() - self._hidden_before - KEPT:
             host.remove_tree(self.root / name)
-        for path in sorted(host.cgroups_named(rf"nspawn-runner[-/](?:job-)?({self.id_pattern()})"), reverse=True):
+        for path in sorted(host.cgroups_named(self.prefix), reverse=True):
             try:
                 os.rmdir(path)
             except OSError:

@@ -129,7 +129,6 @@ def test_init_that_hangs(make_site, tiny_root: Path) -> None:
     init.write_text("#!/bin/sh\necho this-init-hangs; while :; do sleep 100; done\n")
     init.chmod(0o755)
     site = make_site(root=tiny_root, boot="yes", start_timeout="1s")
-    site.ids.add("hangs")
     done = site.call("prepare", IMAGE, "--id", "hangs")
     assert done.returncode == 2 and "this-init-hangs" in done.stderr, str(done)
     assert "1s" in done.stderr.replace("1 s", "1s"), str(done)

@@ -37,7 +37,7 @@ for pid in children:
 
 def property_of(site: Site, name: str, job: str | None = None) -> str:
     """A property of the unit of that job, or of the only one."""
-    unit = f"nspawn-runner-job-{job or site.job_id()}.service"
+    unit = f"{site.prefix}{job or site.job_id()}.service"
     return subprocess.run(["systemctl", "show", "-p", name, "--value", unit], check=True, capture_output=True,
                           text=True).stdout.strip()
 

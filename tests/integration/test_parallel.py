@@ -48,10 +48,10 @@ def test_fifty_at_once(make_site) -> None:
     assert len(site.jobs()) == len(site.layers()) == MANY
     machines: dict[str, set[int]] = {}
     for pid in site.container_pids():
-        cgroup = next(m.group(1) for m in re.finditer(r"nspawn-runner[-/](?:job-)?([^/\n]+)",
+        cgroup = next(m.group(1) for m in re.finditer(rf"({site.prefix}[^/\n]+)",
                                                       host.read(f"/proc/{pid}/cgroup")))
         machines.setdefault(cgroup.removesuffix(".service"), set()).add(base_of(pid))
-    assert machines.keys() == set(site.jobs())
+    assert machines.keys() == {site.prefix + job for job in site.jobs()}
     assert all(len(bases) == 1 for bases in machines.values()), machines
     bases = sorted(base for found in machines.values() for base in found)
     assert all(second - first >= 196608 for first, second in zip(bases, bases[1:])), bases

@@ -4,7 +4,6 @@
 import fcntl
 import json
 import os
-import re
 import signal
 import subprocess
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import host
 from lab import IMAGE, Site
 from maintenance import running, wait_until
 from simulation.build import Build, Failure
@@ -21,10 +21,10 @@ pytestmark = pytest.mark.host_matters
 
 
 def rows(site: Site) -> list[dict]:
-    """What status --json lists of this site's jobs (others may run on this host, and be half there)."""
+    """What status --json lists: this site's jobs, whatever others there are on this host."""
     done = site.call("status", "--json")
     assert done.returncode == 0, str(done)
-    return [row for row in json.loads(done.stdout)["jobs"] if re.fullmatch(site.id_pattern(), row["id"])]
+    return json.loads(done.stdout)["jobs"]
 
 
 def listing(site: Site, *options: str) -> str:
@@ -81,77 +81,133 @@ def test_gc_leaves_living_jobs_alone(any_boot_site: Site) -> None:
 
 
 def test_other_installations(make_site, tiny_root) -> None:
-    """Jobs of another configuration on the same host are not removed, not even where both have one image root;
-    with another image root they are not listed either."""
+    """Jobs of another configuration on the same host are neither removed nor listed, not even where both have one image
+    root."""
     one, same_root, other_root = make_site(), make_site(), make_site(root=tiny_root)
     with one.started() as build:
-        assert one.job_id() not in other_root.call("status", "--json").stdout
         for other in (same_root, other_root):
-            assert one.job_id() not in listing(other, "--dry-run") + listing(other)
+            assert rows(other) == [] and one.job_id() not in listing(other, "--dry-run") + listing(other)
             assert other.run(Job()).state == "success"
             assert one.job_id() in [row["id"] for row in rows(one)]
         assert build.run_script("echo still").stdout == b"still\n"
 
 
-def delayed(call: str, path: Path, seconds: float) -> list[str]:
-    """What has the first such system call on @path wait before it is made."""
-    return ["strace", "-D", "-qq", "-o", "/dev/null", "-P", str(path), "-e", f"trace={call}",
-            "-e", f"inject={call}:delay_enter={int(seconds * 1e6)}:when=1"]
+def test_same_id(make_site) -> None:
+    """Two configurations with the same images can have jobs of the same id at the same time."""
+    one, other = make_site(), make_site()
+    for site in (one, other):
+        assert site.call("prepare", "--id", "same", IMAGE).returncode == 0
+    script = one.directory / "script"
+    script.write_text("hostname\n")
+    for site in (one, other):
+        assert site.call("run", "--id", "same", str(script), "build_script").stdout == f"{site.prefix}same\n"
+    assert one.call("cleanup", "--id", "same").returncode == 0 and rows(one) == []
+    assert other.call("run", "--id", "same", str(script), "build_script").returncode == 0
+    assert other.call("cleanup", "--id", "same").returncode == 0
 
 
-def test_layer_taken_up_while_gc_looks(make_site, tiny_root) -> None:
-    """The layer of a job that another configuration with the same images starts just when gc took it for a dead one's:
-    neither is it removed, nor does gc's own configuration get a job of that name."""
+def leave(machine: str) -> list[Path]:
+    """Of a machine that nothing else is left of: a unit, or where there is no systemd, control groups without a process."""
+    if host.has_systemd():
+        subprocess.run(["systemd-run", "--quiet", f"--unit={machine}", "--slice=machine.slice", "--collect", "sleep",
+                        "1000"], check=True)
+        return [path for path in host.CGROUPS.rglob(f"{machine}.service") if path.is_dir()]
+    tops = [host.CGROUPS, host.CGROUPS / "systemd", host.CGROUPS / "unified"]
+    left = [top / "nspawn-runner" / machine / "below" for top in tops if (top / "cgroup.procs").exists()]
+    for path in left:
+        path.mkdir(parents=True)
+    return [path.parent for path in left]
+
+
+def test_whose_it_is(make_site, tiny_root) -> None:
+    """gc removes what bears this configuration's name and nothing else, at once: layers, units, control groups, those
+    without processes too."""
+    site, other = make_site(root=tiny_root), make_site(root=tiny_root)
+    ours, foreign = f"{site.prefix}4711-0badcafe", f"{other.prefix}4711-0badcafe"
+    groups, foreign_groups = leave(ours), leave(foreign)
+    layers = [tiny_root / ".layers" / name for name in (ours, foreign, "4712-0badcafe")]
+    for layer in layers:
+        layer.mkdir(parents=True)
+    try:
+        assert groups and all(path.exists() for path in groups)
+        said = [line for line in listing(site, "--dry-run").splitlines() if " job " in line]
+        assert said == ["Would remove job 4711-0badcafe"]
+        assert "Removed job 4711-0badcafe" in listing(site)
+        assert [layer.exists() for layer in layers] == [False, True, True]
+        assert not any(path.exists() for path in groups) and all(path.exists() for path in foreign_groups)
+        assert rows(site) == [] and [row["id"] for row in rows(other)] == ["4711-0badcafe"]
+        for path in foreign_groups:
+            left_alone = host.read(str(path / "cgroup.procs")) if host.has_systemd() else "empty"
+            assert left_alone
+    finally:
+        listing(other)
+    assert not any(path.exists() for path in foreign_groups) and site.traces() + other.traces() == []
+
+
+def test_runtime_dir_by_another_path(make_site) -> None:
+    """A symlink to the runtime directory leads to the same jobs."""
+    site = make_site()
+    link = site.lab.runtime_base / "link"
+    link.symlink_to(site.runtime_dir.name)
+    with site.started() as build:
+        same = make_site(runtime_dir=str(link))
+        assert [row["id"] for row in rows(same)] == [site.job_id()] and "job" not in listing(same)
+        assert build.run_script("echo still").stdout == b"still\n"
+
+
+def held(path: Path) -> int:
+    """A descriptor that holds the exclusive lock of a directory."""
+    descriptor = os.open(path, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return descriptor
+
+
+@pytest.mark.parametrize("command", ("prepare", "cleanup"))
+def test_layer_of_a_dying_process(make_site, tiny_root, command: str) -> None:
+    """A layer that is still locked, by a cleanup that was killed and is not yet dead, is waited for."""
     site = make_site(root=tiny_root)
-    with site.started():
-        pass
-    layer, state = tiny_root / ".layers/4711-0badcafe", site.runtime_dir / "jobs/4711-0badcafe"
-    layer.mkdir()
-    with subprocess.Popen([*delayed("flock", state, 2), *site.argv("gc")], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as gc:
-        wait_until(state.exists, 60)
-        descriptor = os.open(layer, os.O_RDONLY)
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        output = gc.communicate(timeout=60)[0]
-        assert "4711" not in output and gc.returncode == 0, output
-    assert layer.exists() and not state.exists()
-    os.close(descriptor)
-    assert "4711-0badcafe" in listing(site)
-
-
-@pytest.mark.parametrize("removed", (False, True), ids=("looked at", "removed"))
-def test_new_layer_taken_for_dead(make_site, tiny_root, removed: bool) -> None:
-    """The other side of it: prepare has not yet locked its new layer when another configuration's gc does, and removes
-    it or not."""
-    site = make_site(root=tiny_root)
-    with site.started():
-        pass
-    site.ids.add("new")
-    layer = tiny_root / ".layers/new"
-    with subprocess.Popen([*delayed("flock", layer, 2), *site.argv("prepare", "--id", "new", IMAGE)],
+    layer = tiny_root / ".layers" / f"{site.prefix}new"
+    (site.runtime_dir / "jobs/new").mkdir(parents=True)
+    layer.mkdir(parents=True)
+    descriptor = held(layer)
+    with subprocess.Popen(site.argv(command, "--id", "new", *([IMAGE] if command == "prepare" else [])),
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True) as prepare:
-        wait_until(layer.exists, 60)
-        descriptor = os.open(layer, os.O_RDONLY)
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        time.sleep(2.5)
-        if removed:
-            layer.rmdir()
+                          text=True) as process:
+        directory = f"/proc/{process.pid}/fd"
+        wait_until(lambda: process.poll() is not None or str(layer) in map(os.readlink, Path(directory).iterdir()), 60)
         os.close(descriptor)
-        output = prepare.communicate(timeout=60)[0]
-        assert prepare.returncode == 0, output
+        output = process.communicate(timeout=60)[0]
+        assert process.returncode == 0, output
     assert site.call("cleanup", "--id", "new").returncode == 0
+    assert site.traces() == []
+
+
+def test_gone_while_looked_at(make_site, tiny_root) -> None:
+    """A job that goes between the list of jobs and the look at it is not shown as dead."""
+    site = make_site(root=tiny_root)
+    state = site.runtime_dir / "jobs/4711-0badcafe"
+    state.mkdir(parents=True)
+    slow = ["strace", "-qq", "-o", "/dev/null", "-P", str(state), "-e", "trace=openat,openat2",
+            "-e", "inject=openat,openat2:delay_enter=1500000:when=1"]
+    processes = [subprocess.Popen([*slow, *site.argv(*command)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True)
+                 for command in (("status", "--json"), ("gc", "--dry-run"))]
+    time.sleep(1)  # too early or too late, and the test sees nothing
+    state.rmdir()
+    for process in processes:
+        output = process.communicate(timeout=60)[0]
+        assert "4711" not in output and process.returncode == 0, output
 
 
 def test_machine_of_a_command_begins(make_site, tiny_root) -> None:
-    """What chroot-run and the like start is no dead job for another configuration, from the first moment on."""
-    site, other = make_site(root=tiny_root), make_site()
+    """What chroot-run and the like start is no dead job, from the first moment on."""
+    site = make_site(root=tiny_root)
     slow = ["strace", "-f", "-D", "-qq", "-o", "/dev/null", "-P", str(site.lab.driver), "-e", "trace=execve",
             "-e", "inject=execve:delay_enter=1500000"]
     with subprocess.Popen([*slow, *site.argv("chroot-run", IMAGE, "--", "/bin/true")], stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         while process.poll() is None:
-            assert other.call("gc").returncode == 0
+            assert site.call("gc").returncode == 0
         assert process.returncode == 0 and process.stdout, process.stdout and process.stdout.read()
 
 
@@ -170,7 +226,7 @@ def test_gc_dry_run(make_site, tiny_root) -> None:
     """--dry-run lists what gc then removes, and removes nothing."""
     site = make_site(root=tiny_root)
     assert "4711" not in listing(site, "--dry-run")
-    layer = tiny_root / ".layers" / "4711-0badcafe"
+    layer = tiny_root / ".layers" / f"{site.prefix}4711-0badcafe"
     (layer / "upper/root").mkdir(parents=True)
     os.chown(layer / "upper", 1 << 20, 1 << 20)
     assert "4711-0badcafe" in listing(site, "--dry-run")
@@ -193,12 +249,15 @@ def test_gc_and_strange_things(make_site, tiny_root, foreign: str) -> None:
     site = make_site(root=tiny_root)
     with site.started():
         pass
+    def strange(directory: Path) -> str:
+        return "12-aaaaaaaa" if directory.name == "jobs" else f"{site.prefix}12-aaaaaaaa"
+
     outside = site.directory / "outside"
     outside.mkdir()
     (outside / "precious").touch()
     for directory in (tiny_root / ".layers", site.runtime_dir / "jobs"):
         directory.mkdir(exist_ok=True)
-        entry = directory / "12-aaaaaaaa"
+        entry = directory / strange(directory)
         if foreign == "file":
             entry.touch()
         elif foreign == "symlink":
@@ -210,7 +269,7 @@ def test_gc_and_strange_things(make_site, tiny_root, foreign: str) -> None:
     result = site.run(Job())
     assert result.state == "success", str(result)
     for directory in (tiny_root / ".layers", site.runtime_dir / "jobs"):
-        subprocess.run(["rm", "-rf", directory / "12-aaaaaaaa"], check=True)
+        subprocess.run(["rm", "-rf", directory / strange(directory)], check=True)
 
 
 def test_prepare_does_the_cheap_part(make_site, tiny_root) -> None:

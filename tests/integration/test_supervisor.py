@@ -22,11 +22,6 @@ def output(*command: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def machine(site: Site) -> str:
-    """Name of the only job's machine."""
-    return f"nspawn-runner-job-{site.job_id()}"
-
-
 def cgroup_lines(pid: int) -> list[str]:
     """Paths of the process's cgroups, one per hierarchy that is mounted here."""
     return [line.split(":", 2)[2] for line in host.read(f"/proc/{pid}/cgroup").splitlines()]
@@ -35,7 +30,7 @@ def cgroup_lines(pid: int) -> list[str]:
 def test_visible_on_the_host(any_boot_site: Site) -> None:
     """systemd: machine, unit and journal. Detached: the job's own cgroup wherever its processes are."""
     with any_boot_site.started():
-        name = machine(any_boot_site)
+        name = any_boot_site.machine()
         pids = any_boot_site.container_pids()
         assert pids
         if SYSTEMD:
@@ -50,14 +45,14 @@ def test_visible_on_the_host(any_boot_site: Site) -> None:
             assert all(f"machine.slice/{name}.service" in host.read(f"/proc/{pid}/cgroup") for pid in pids)
         else:
             for pid in pids:
-                assert [path for path in cgroup_lines(pid) if f"nspawn-runner/{any_boot_site.job_id()}" in path]
+                assert [path for path in cgroup_lines(pid) if f"nspawn-runner/{name}" in path]
 
 
 def test_journal(site: Site) -> None:
     """systemd: the unit has a journal. Detached: the container's console is kept beside the job's state."""
     with site.started():
         if SYSTEMD:
-            assert machine(site) in output("journalctl", "--no-pager", "-o", "short", "-u", machine(site))
+            assert site.machine() in output("journalctl", "--no-pager", "-o", "short", "-u", site.machine())
         else:
             files = os.listdir(site.runtime_dir / "jobs" / site.job_id())
             assert "machine.json" in files
@@ -118,7 +113,7 @@ def test_time_limit(make_site) -> None:
     site = make_site()
     with site.started(Job(timeout=3600)):
         if SYSTEMD:
-            usec = output("systemctl", "show", "-p", "RuntimeMaxUSec", "--value", f"{machine(site)}.service").strip()
+            usec = output("systemctl", "show", "-p", "RuntimeMaxUSec", "--value", f"{site.machine()}.service").strip()
             assert usec not in ("", "infinity") and usec.startswith("1h"), usec
         else:
             state = (site.runtime_dir / "jobs" / site.job_id() / "machine.json").read_text()

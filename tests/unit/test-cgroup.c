@@ -335,7 +335,7 @@ static void test_of_process(_unused_ void **state) {
 static void test_names(_unused_ void **state) {
         _cleanup_cgroup_set_ CgroupSet parent = { 0 }, job = { 0 }, unit = { 0 };
 
-        int r = cgroup_detached("7-abc", &job);
+        int r = cgroup_detached("nspawn-runner-job-7", &job);
         if (r == -EOPNOTSUPP) {
                 print_message("no control groups are mounted\n");
                 skip();
@@ -346,7 +346,7 @@ static void test_names(_unused_ void **state) {
         assert_int_equal(job.n, parent.n);
         for (size_t i = 0; i < job.n; i++) {
                 assert_non_null(endswith(parent.directories[i].path, "/nspawn-runner"));
-                assert_non_null(endswith(job.directories[i].path, "/nspawn-runner/7-abc"));
+                assert_non_null(endswith(job.directories[i].path, "/nspawn-runner/nspawn-runner-job-7"));
                 assert_non_null(endswith(unit.directories[i].path, "/machine.slice/nspawn-runner-job-7.service"));
                 /* each hierarchy once */
                 for (size_t j = 0; j < i; j++)

@@ -154,7 +154,7 @@ static void test_machine(void **state) {
 
         prepare_settings(&settings, *state);
         assert_int_equal(strv_extend(&settings.bind, "/a:/b"), 0);
-        assert_int_equal(string_printf(&layer, "%s/.layers/7-abc", (char *) *state), 0);
+        assert_int_equal(string_printf(&layer, "%s/.layers/nspawn-runner-job-7-abc", (char *) *state), 0);
         assert_int_equal(image_open(*state, "small", &image), 0);
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 JobIdentity identity = { .id = (char *) "7-abc", .response.timeout_sec = table[i].timeout_sec };
