@@ -7,6 +7,7 @@
 #include "base/string.h"
 #include "cli/arguments.h"
 #include "cli/help.h"
+#include "config/binds.h"
 #include "config/config-file.h"
 #include "gitlab/exit-status.h"
 #include "maintain/playbook.h"
@@ -57,6 +58,10 @@ static int load_settings(const Arguments *arguments, Settings *settings, char pr
                         log_error("--root must be %s", expect ? expect : strerror(-r));
                         return COMMAND_MISUSED;
                 }
+                /* The file's binds may be in that directory. */
+                r = binds_check(settings, found.text);
+                if (r < 0)
+                        config_problem_format("configuration file", path, r, &found, problem, 512);
         }
         return r;
 }

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/string.h"
+#include "config/binds.h"
 #include "config/image-reference.h"
 #include "definition/definition.h"
 #include "image/generation.h"
@@ -128,6 +129,12 @@ int image_settings_logged(const Settings *settings, const char *name, Settings *
                 settings_done(storage);
                 return log_oom();
         }
+        /* Each by itself is right, or it would not have been read. */
+        r = binds_check(storage, problem.text);
+        if (r < 0) {
+                settings_done(storage);
+                return r == -ENOMEM ? log_oom() : log_definition_problem(path, r, &problem);
+        }
         log_verbose("Settings of image '%s' come from '%s', too", name, path);
         *ret = storage;
         return 0;
@@ -151,6 +158,17 @@ int warn_of_definition(const Settings *settings, const char *name) {
                             "makes it anew. Put what is to last into that file",
                             name, path);
         return 0;
+}
+
+int binds_checked_logged(const Settings *configuration, const char *name, const Settings *settings) {
+        ConfigProblem problem;
+
+        int r = definition_check_binds(configuration, name, settings, &problem);
+        if (r == -EINVAL)
+                log_error("Image '%s': %s", name, problem.text);
+        else if (r < 0)
+                log_error_errno(r, "Cannot look for other images' settings bind and bind_ro: %m");
+        return r;
 }
 
 int hold_image_logged(const Settings *settings, const char *reference, Image **ret) {

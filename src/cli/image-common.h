@@ -25,5 +25,8 @@ int image_settings_logged(const Settings *settings, const char *name, Settings *
  * anew some day, without that change. 0; -EINVAL when the definition cannot be used; or -errno, logged. */
 int warn_of_definition(const Settings *settings, const char *name);
 
+/* definition_check_binds() with the reason logged. */
+int binds_checked_logged(const Settings *configuration, const char *name, const Settings *settings);
+
 /* Why the definition @path could not be read: definition_load() returned @error. Returns it. */
 int log_definition_problem(const char *path, int error, const ConfigProblem *problem);

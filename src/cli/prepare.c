@@ -109,6 +109,8 @@ static int run(const Invocation *invocation) {
         r = choose_image(settings, &choice, signal_fd, &image);
         if (r == 0)
                 r = image_settings_logged(settings, image->title, &storage, &image_settings);
+        if (r == 0)
+                r = binds_checked_logged(settings, image->title, image_settings);
         if (r != 0)
                 return r;
 

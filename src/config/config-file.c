@@ -5,6 +5,7 @@
 
 #include "base/fd.h"
 #include "base/string.h"
+#include "config/binds.h"
 #include "config/yaml-reader.h"
 
 typedef struct ConfigReader {
@@ -73,6 +74,19 @@ static int read_stream(ConfigReader *reader) {
         return yaml_end(&reader->yaml);
 }
 
+/* What several items of `bind` and `bind_ro` together mean. */
+static int check_binds(const ConfigReader *reader, ConfigProblem *ret_problem) {
+        int r = binds_check(reader->settings, ret_problem->text);
+
+        if (r != -EINVAL)
+                return r;
+        for (unsigned i = 0; settings_info(i); i++)
+                if (reader->seen[i] > 0 && startswith(setting_name(settings_info(i)), "bind"))
+                        ret_problem->line = reader->seen[i];
+        ret_problem->column = 1;
+        return r;
+}
+
 int config_parse(const char *data, size_t size, Settings *settings, ConfigProblem *ret_problem) {
         ConfigReader reader = { .settings = settings };
 
@@ -81,7 +95,7 @@ int config_parse(const char *data, size_t size, Settings *settings, ConfigProble
                 return r;
         r = read_stream(&reader);
         yaml_reader_done(&reader.yaml);
-        return r;
+        return r < 0 ? r : check_binds(&reader, ret_problem);
 }
 
 int config_file_read(const char *path, Settings *settings, ConfigProblem *ret_problem) {

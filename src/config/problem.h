@@ -9,7 +9,7 @@
 /* Where and why reading a file of the administrator's stopped. */
 typedef struct ConfigProblem {
         unsigned line, column; /* from 1; 0 where the whole file is meant */
-        char text[256];
+        char text[512];
 } ConfigProblem;
 
 /* Reads the file whole: 0, -EFBIG, -EISDIR or another -errno. */

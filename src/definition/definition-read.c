@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/string.h"
+#include "config/binds.h"
 #include "config/yaml-reader.h"
 #include "definition/definition-table.h"
 
@@ -402,6 +403,19 @@ static int complete_tarball(DefinitionReader *reader) {
                        "tarball_sha256'");
 }
 
+static int check_binds(DefinitionReader *reader) {
+        Mark mark = { 0 };
+        ConfigProblem problem;
+
+        int r = binds_check(&reader->definition->settings, problem.text);
+        if (r != -EINVAL)
+                return r;
+        for (size_t i = 0; settings_info(i); i++)
+                if (reader->settings[i].line > 0 && startswith(setting_name(settings_info(i)), "bind"))
+                        mark = reader->settings[i];
+        return fail_at(reader, mark, "%s", problem.text);
+}
+
 /* What several variables together mean. */
 static int complete(DefinitionReader *reader) {
         Definition *definition = reader->definition;
@@ -409,6 +423,8 @@ static int complete(DefinitionReader *reader) {
         int r = find_source(reader);
         if (r >= 0)
                 r = check_parts(reader);
+        if (r >= 0)
+                r = check_binds(reader);
         if (r >= 0)
                 r = check_command(reader, &definition->source.create_command, "create_command");
         if (r >= 0)

@@ -50,6 +50,16 @@ int definition_parse(const char *data, size_t size, const char *path, const char
 /* Puts the machine settings that the definition gives over @settings. 0 or -ENOMEM. */
 int definition_apply(const Definition *definition, Settings *settings);
 
+/* The settings of jobs of image @name: @configuration's with what its definition says over them. 0 with @ret to be
+ * settings_done(); a negative error, whose reason is not told, where it has no definition that can be used. */
+int definition_settings(const Settings *configuration, const char *name, Settings *ret);
+
+/* May jobs of image @name, with @settings, be given what `bind` and `bind_ro` say, or would it be in reach of jobs of other
+ * images, with what their definitions or @configuration say? 0; -EINVAL with a sentence in @reterr_problem
+ * (config/binds.h); or another -errno. Definitions that cannot be used are passed over: their jobs do not start. */
+int definition_check_binds(const Settings *configuration, const char *name, const Settings *settings,
+                           ConfigProblem *reterr_problem);
+
 /* The names of the images that have a definition, sorted, each once; NULL where there is none. @ret_unusable (may be
  * NULL) gets the paths of files that cannot be one, because their names are no images' names. 0 or -errno. */
 int definition_list(const Settings *settings, char ***ret_names, char ***ret_unusable);

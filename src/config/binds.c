@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config/binds.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/string.h"
+
+/* Whether binds can be used together. Whoever reads the configuration or a definition asks, before anything is started
+ * with them. Never looks at the host: what a path leads to may be another thing tomorrow. */
+
+char *bind_source(const char *bind) {
+        return strndup(bind, strcspn(bind, ":"));
+}
+
+const char *bind_target(const char *bind) {
+        const char *colon = strchr(bind, ':');
+
+        return colon ? colon + 1 : bind;
+}
+
+bool path_is_below(const char *inner, const char *outer) {
+        const char *rest = startswith(inner, outer);
+
+        return rest && *rest && (*rest == '/' || streq(outer, "/"));
+}
+
+static bool is_or_is_below(const char *inner, const char *outer) {
+        return streq(inner, outer) || path_is_below(inner, outer);
+}
+
+/* Both lists as one, with the sources apart. */
+typedef struct Bind {
+        char *source;
+        const char *target;
+        const char *setting;
+        bool writable;
+} Bind;
+
+typedef struct Binds {
+        Bind *items;
+        size_t n;
+} Binds;
+
+static void binds_done(Binds *binds) {
+        for (size_t i = 0; i < binds->n; i++)
+                free(binds->items[i].source);
+        free(binds->items);
+}
+#define _cleanup_binds_ _cleanup_(binds_done)
+
+static int binds_collect(const Settings *settings, Binds *ret) {
+        const size_t n_writable = strv_length(settings->bind), n = n_writable + strv_length(settings->bind_ro);
+
+        ret->items = calloc(n + 1, sizeof(Bind));
+        if (!ret->items)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                const bool writable = i < n_writable;
+                const char *text = writable ? settings->bind[i] : settings->bind_ro[i - n_writable];
+
+                ret->items[i] = (Bind){
+                        .source = bind_source(text),
+                        .target = bind_target(text),
+                        .setting = writable ? "bind" : "bind_ro",
+                        .writable = writable,
+                };
+                ret->n++;
+                if (!ret->items[i].source)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static int refuse(char problem[static BINDS_PROBLEM_MAX], const char *format, ...) _printf_(2, 3);
+static int refuse(char problem[static BINDS_PROBLEM_MAX], const char *format, ...) {
+        va_list ap;
+
+        va_start(ap, format);
+        vsnprintf(problem, BINDS_PROBLEM_MAX, format, ap);
+        va_end(ap);
+        return -EINVAL;
+}
+
+static int check_pair(const Bind *outer, const Bind *inner, char problem[static BINDS_PROBLEM_MAX]) {
+        if (outer < inner && streq(outer->target, inner->target))
+                return refuse(problem, "'%s' and '%s' have the same target '%s' in bind and bind_ro", outer->source,
+                              inner->source, inner->target);
+        if (!outer->writable)
+                return 0;
+        if (path_is_below(inner->source, outer->source))
+                return refuse(problem,
+                              "%s: '%s' is below '%s', which jobs may write to: a job could put a symlink in its "
+                              "place. Move it elsewhere, or leave one of the two out",
+                              inner->setting, inner->source, outer->source);
+        if (path_is_below(inner->target, outer->target))
+                return refuse(problem,
+                              "%s: target '%s' of '%s' is below '%s', which jobs may write to: a job could put a "
+                              "symlink in its place. Give it another target",
+                              inner->setting, inner->target, inner->source, outer->target);
+        return 0;
+}
+
+static int check_directories(const Settings *settings, const Bind *bind, char problem[static BINDS_PROBLEM_MAX]) {
+        const struct {
+                const char *name, *path;
+                bool secret;
+        } directories[] = {
+                { "root_dir", settings->root_dir, true },
+                { "runtime_dir", settings->runtime_dir, true },
+                { "definitions_dir", settings->definitions_dir, false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
+                const char *name = directories[i].name, *path = directories[i].path;
+
+                if (!path) /* a definition has none of its own */
+                        continue;
+                if ((bind->writable || directories[i].secret) && is_or_is_below(bind->source, path))
+                        return refuse(problem, "%s: '%s' is in %s '%s', which is no place for jobs: bind another path",
+                                      bind->setting, bind->source, name, path);
+                if (bind->writable && path_is_below(path, bind->source))
+                        return refuse(problem,
+                                      "%s: '%s' has %s '%s' in it, where jobs must not write: bind another path",
+                                      bind->setting, bind->source, name, path);
+        }
+        return 0;
+}
+
+int binds_check(const Settings *settings, char reterr_problem[static BINDS_PROBLEM_MAX]) {
+        _cleanup_binds_ Binds binds = { 0 };
+
+        int r = binds_collect(settings, &binds);
+        for (size_t i = 0; r >= 0 && i < binds.n; i++) {
+                r = check_directories(settings, binds.items + i, reterr_problem);
+                for (size_t k = 0; r >= 0 && k < binds.n; k++)
+                        r = check_pair(binds.items + i, binds.items + k, reterr_problem);
+        }
+        return r;
+}
+
+int binds_check_between(const Settings *ours, const Settings *theirs, const char *whose,
+                        char reterr_problem[static BINDS_PROBLEM_MAX]) {
+        _cleanup_binds_ Binds a = { 0 }, b = { 0 };
+
+        int r = binds_collect(ours, &a);
+        if (r >= 0)
+                r = binds_collect(theirs, &b);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < a.n; i++)
+                for (size_t k = 0; k < b.n; k++) {
+                        const Bind *mine = a.items + i, *other = b.items + k;
+
+                        if (other->writable && path_is_below(mine->source, other->source))
+                                return refuse(reterr_problem,
+                                              "%s: '%s' is below '%s', which %s may write to: a job could put a "
+                                              "symlink in its place. Move it elsewhere",
+                                              mine->setting, mine->source, other->source, whose);
+                        if (mine->writable && path_is_below(other->source, mine->source))
+                                return refuse(reterr_problem,
+                                              "%s: '%s' has '%s' in it, which %s are given: a job could put a symlink "
+                                              "in its place. Bind another path",
+                                              mine->setting, mine->source, other->source, whose);
+                }
+        return 0;
+}

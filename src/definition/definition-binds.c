@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdio.h>
+
+#include "base/string.h"
+#include "config/binds.h"
+#include "definition/definition.h"
+
+/* Whether the binds of one image go together with those of all others. `prepare` and `chroot-run` ask before they start a
+ * container, `doctor` for each image. */
+
+static bool has_binds(const Settings *settings) {
+        return strv_length(settings->bind) + strv_length(settings->bind_ro) > 0;
+}
+
+int definition_settings(const Settings *configuration, const char *name, Settings *ret) {
+        _cleanup_definition_ Definition *definition = NULL;
+        _cleanup_free_ char *path = NULL;
+        ConfigProblem ignored;
+
+        int r = definition_find(configuration, name, &path, NULL);
+        if (r >= 0)
+                r = definition_load(path, name, &definition, &ignored);
+        if (r >= 0)
+                r = settings_copy(configuration, ret);
+        if (r < 0)
+                return r;
+        r = definition_apply(definition, ret);
+        if (r < 0)
+                settings_done(ret);
+        return r;
+}
+
+static int check_with(const Settings *configuration, const char *name, const Settings *settings,
+                      ConfigProblem *reterr_problem) {
+        _cleanup_(settings_done) Settings theirs = { 0 };
+        _cleanup_free_ char *whose = NULL;
+
+        int r = definition_settings(configuration, name, &theirs);
+        if (r < 0)
+                return r == -ENOMEM ? r : 0;
+        r = string_printf(&whose, "jobs of image '%s'", name);
+        return r < 0 ? r : binds_check_between(settings, &theirs, whose, reterr_problem->text);
+}
+
+int definition_check_binds(const Settings *configuration, const char *name, const Settings *settings,
+                           ConfigProblem *reterr_problem) {
+        _cleanup_strv_ char **names = NULL;
+
+        if (!has_binds(settings))
+                return 0;
+        int r = binds_check_between(settings, configuration, "jobs of other images", reterr_problem->text);
+        if (r >= 0)
+                r = definition_list(configuration, &names, NULL);
+        for (char **other = names; r >= 0 && other && *other; other++)
+                if (!streq(*other, name))
+                        r = check_with(configuration, *other, settings, reterr_problem);
+        return r;
+}
