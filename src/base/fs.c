@@ -11,11 +11,11 @@
 #include "base/fd.h"
 #include "base/string.h"
 
-int open_in_root(int root_fd, const char *path, int flags) {
-        struct open_how how = { .flags = (uint64_t) (unsigned) (flags | O_CLOEXEC), .resolve = RESOLVE_IN_ROOT };
+static int open_resolving(int dir_fd, const char *path, int flags, uint64_t resolve) {
+        struct open_how how = { .flags = (uint64_t) (unsigned) (flags | O_CLOEXEC), .resolve = resolve };
 
         for (unsigned tries = 0;; tries++) {
-                int fd = (int) syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+                int fd = (int) syscall(SYS_openat2, dir_fd, path, &how, sizeof(how));
 
                 if (fd >= 0)
                         return fd;
@@ -23,6 +23,14 @@ int open_in_root(int root_fd, const char *path, int flags) {
                 if (errno != EAGAIN || tries >= 100)
                         return -errno;
         }
+}
+
+int open_in_root(int root_fd, const char *path, int flags) {
+        return open_resolving(root_fd, path, flags, RESOLVE_IN_ROOT);
+}
+
+int open_without_symlinks(int dir_fd, const char *path, int flags) {
+        return open_resolving(dir_fd, path, flags, RESOLVE_NO_SYMLINKS);
 }
 
 int file_read_in_root(int root_fd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_size) {

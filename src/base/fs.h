@@ -11,6 +11,10 @@
  * RESOLVE_IN_ROOT, Linux 5.6). O_CLOEXEC is added. Returns the descriptor or -errno. */
 int open_in_root(int root_fd, const char *path, int flags);
 
+/* Opens @path, of which no part may be a symlink (-ELOOP): openat2 with RESOLVE_NO_SYMLINKS, Linux 5.6. O_CLOEXEC is added.
+ * Returns the descriptor or -errno. */
+int open_without_symlinks(int dir_fd, const char *path, int flags);
+
 /* Reads the regular file @path as open_in_root() finds it. -ENOENT also for what is something else, which is not opened:
  * a device, or a pipe that nobody writes to. -EFBIG when it is longer than @max_bytes, or another -errno. @ret_data is to
  * be freed, and has a NUL behind it. */

@@ -9,12 +9,15 @@
 #include <sys/vfs.h>
 
 #include "base/fd.h"
+#include "base/file-system.h"
 #include "base/fs.h"
 #include "base/string.h"
 #include "cli/doctor.h"
 #include "config/image-reference.h"
+#include "container/bind.h"
 #include "container/uid-range.h"
 #include "container/userns.h"
+#include "definition/definition.h"
 #include "image/generation.h"
 #include "image/image.h"
 #include "machine/remove.h"
@@ -25,38 +28,10 @@
 /* Less is hardly enough for one image and what a job makes. */
 #define SPACE_MIN_BYTES (UINT64_C(1) << 30)
 
-static const char *file_system_name(int fd, char buffer[static 32]) {
-        static const struct {
-                unsigned magic;
-                const char *name;
-        } table[] = {
-                { BTRFS_SUPER_MAGIC, "btrfs" },
-                { EXT4_SUPER_MAGIC, "ext4" },
-                { XFS_SUPER_MAGIC, "xfs" },
-                { TMPFS_MAGIC, "tmpfs" },
-                { RAMFS_MAGIC, "ramfs" },
-                { OVERLAYFS_SUPER_MAGIC, "overlay" },
-                { F2FS_SUPER_MAGIC, "f2fs" },
-                { NFS_SUPER_MAGIC, "nfs" },
-                { FUSE_SUPER_MAGIC, "fuse" },
-                { 0x2fc12fc1 /* zfs */, "zfs" },
-                { 0xca451a4e /* bcachefs */, "bcachefs" },
-        };
-        struct statfs s;
-
-        if (fstatfs(fd, &s) < 0)
-                return "unknown";
-        for (size_t i = 0; i < ELEMENTSOF(table); i++)
-                if ((unsigned) s.f_type == table[i].magic)
-                        return table[i].name;
-        snprintf(buffer, 32, "file system 0x%x", (unsigned) s.f_type);
-        return buffer;
-}
-
 static CheckResult check_root_dir(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
         const char *path = invocation->settings->root_dir;
         struct statvfs s;
-        char buffer[32];
+        char buffer[FILE_SYSTEM_NAME_MAX];
 
         _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0 && errno == ENOENT)
@@ -77,7 +52,7 @@ static CheckResult check_root_dir(const Invocation *invocation, char ret_detail[
 static CheckResult check_runtime_dir(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
         const char *path = invocation->settings->runtime_dir;
         struct statfs s;
-        char buffer[32];
+        char buffer[FILE_SYSTEM_NAME_MAX];
 
         int r = mkdir_parents(path, 0755);
         if (r < 0)
@@ -259,27 +234,50 @@ static CheckResult check_images(const Invocation *invocation, char ret_detail[st
         return check_say(CHECK_OK, ret_detail, "%zu", n);
 }
 
-/* Of those in the configuration, what containers are to see of the host and cannot. */
+/* What containers are to see of the host, tried as a job would get it. */
 static bool needs_binds(const Settings *settings) {
         return strv_length(settings->bind) + strv_length(settings->bind_ro) > 0;
 }
 
+/* The binds of image @name, or of those without a definition (NULL). Returns how many, or -errno with the reason in
+ * @ret_detail. */
+static int try_binds(const Settings *configuration, const char *name, const Settings *settings,
+                     char ret_detail[static CHECK_DETAIL_MAX]) {
+        _cleanup_free_ char *problem = NULL;
+        ConfigProblem conflict = { 0 };
+
+        int r = name ? definition_check_binds(configuration, name, settings, &conflict) : 0;
+        if (r >= 0)
+                r = bind_try(settings, &problem);
+        if (r >= 0)
+                return (int) (strv_length(settings->bind) + strv_length(settings->bind_ro));
+        const char *why = problem ? problem : r == -EINVAL && conflict.text[0] ? conflict.text : strerror(-r);
+        (void) check_say(CHECK_MISSING, ret_detail, "%s%s%s%.400s", name ? "image '" : "", name ? name : "",
+                         name ? "': " : "", why);
+        return r;
+}
+
 static CheckResult check_binds(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
         const Settings *settings = invocation->settings;
-        char *const *const lists[] = { settings->bind, settings->bind_ro };
+        _cleanup_strv_ char **names = NULL;
 
-        if (!needs_binds(settings))
-                return check_say(CHECK_OK, ret_detail, "none");
-        for (size_t i = 0; i < ELEMENTSOF(lists); i++)
-                for (char *const *bind = lists[i]; bind && *bind; bind++) {
-                        _cleanup_free_ char *source = strndup(*bind, strcspn(*bind, ":"));
+        int n = try_binds(settings, NULL, settings, ret_detail);
+        if (n < 0)
+                return CHECK_MISSING;
+        int r = definition_list(settings, &names, NULL);
+        if (r < 0)
+                return check_errno(r, ret_detail);
+        for (char **name = names; name && *name; name++) {
+                _cleanup_(settings_done) Settings own = { 0 };
 
-                        if (!source)
-                                return check_errno(-ENOMEM, ret_detail);
-                        if (access(source, F_OK) < 0)
-                                return check_say(CHECK_MISSING, ret_detail, "%s: %s", source, strerror(errno));
-                }
-        return check_say(CHECK_OK, ret_detail, "%zu", strv_length(settings->bind) + strv_length(settings->bind_ro));
+                /* One that cannot be used is another check's business. */
+                if (definition_settings(settings, *name, &own) < 0)
+                        continue;
+                r = try_binds(settings, *name, &own, ret_detail);
+                if (r < 0)
+                        return CHECK_NOTE; /* only that image's jobs do not start */
+        }
+        return n == 0 ? check_say(CHECK_OK, ret_detail, "none") : check_say(CHECK_OK, ret_detail, "%d", n);
 }
 
 const Check doctor_directory_checks[] = {
@@ -290,7 +288,7 @@ const Check doctor_directory_checks[] = {
         { "storage", check_storage, NULL, "each job gets its file system from it",
           "see the lines above, and the setting storage" },
         { "bind mounts", check_binds, needs_binds, "containers do not start without what they are to see of the host",
-          "make it, or correct the settings bind and bind_ro" },
+          "see the settings bind and bind_ro" },
         { "images", check_images, check_optional, "jobs run in them", "make one: nspawn-runner chroot-create NAME" },
         { 0 },
 };

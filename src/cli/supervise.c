@@ -40,11 +40,15 @@ static const char *explain(int error) {
         }
 }
 
-/* Nobody reads our stderr on hosts without a journal: what went wrong is left for `prepare` too. */
-static int fail(const JobDirectory *directory, int error, const char *what) {
-        char text[512];
+/* Nobody reads our stderr on hosts without a journal: what went wrong is left for `prepare` too. @problem says it, or is
+ * NULL. */
+static int fail(const JobDirectory *directory, int error, const char *what, const char *problem) {
+        char text[1024];
 
-        snprintf(text, sizeof(text), "cannot %s: %s%s", what, strerror(-error), explain(error));
+        if (problem)
+                snprintf(text, sizeof(text), "%s", problem);
+        else
+                snprintf(text, sizeof(text), "cannot %s: %s%s", what, strerror(-error), explain(error));
         (void) job_file_write(directory, JOB_FILE_ENDED, text);
         log_error("%s", text);
         return error;
@@ -53,6 +57,7 @@ static int fail(const JobDirectory *directory, int error, const char *what) {
 static int run(const Invocation *invocation) {
         _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
         _cleanup_machine_ Machine *machine = NULL;
+        _cleanup_free_ char *problem = NULL;
         const char *path = invocation_argument(invocation, 0);
         const char *what = "load the machine's plan";
 
@@ -64,15 +69,15 @@ static int run(const Invocation *invocation) {
                 return log_oom();
         int listen_fd = take_socket();
         if (listen_fd < 0)
-                return fail(&directory, listen_fd, "take the agent's socket");
+                return fail(&directory, listen_fd, "take the agent's socket", NULL);
 
         int r = machine_load(&directory, &machine);
         if (r < 0) {
                 close(listen_fd);
-                return fail(&directory, r, what);
+                return fail(&directory, r, what, NULL);
         }
-        r = supervise(machine, &directory, listen_fd, &what);
-        return r < 0 ? fail(&directory, r, what) : r;
+        r = supervise(machine, &directory, listen_fd, &what, &problem);
+        return r < 0 ? fail(&directory, r, what, problem) : r;
 }
 
 const Command command_supervise = {

@@ -10,23 +10,11 @@
 
 #include "base/fd.h"
 #include "base/string.h"
+#include "config/binds.h"
+#include "container/bind.h"
 
 /* Where the host binds the agent's binary; agent/agent.h knows it as AGENT_PATH. */
 #define AGENT_INSIDE "/run/nspawn-runner-agent"
-
-/* "SOURCE[:TARGET[:OPTIONS]]" as the setting has it. Without options, and with a user namespace, the mount is mapped:
- * otherwise everything in it would belong to nobody (systemd-nspawn(1), --bind=). Writable mounts map only the
- * container's root, to their own owner, so that a job cannot make files of the host's root. */
-static int add_bind(char ***arguments, const char *option, const char *bind, const char *mapping) {
-        const char *colon = strchr(bind, ':');
-        const char *second = colon ? strchr(colon + 1, ':') : NULL;
-
-        if (!mapping || second)
-                return strv_extendf(arguments, "%s=%s", option, bind);
-        if (colon)
-                return strv_extendf(arguments, "%s=%s:%s", option, bind, mapping);
-        return strv_extendf(arguments, "%s=%s:%s:%s", option, bind, bind, mapping);
-}
 
 /* A path as --bind-ro= takes it. */
 static int escape_colons(const char *path, char **ret) {
@@ -44,16 +32,48 @@ static int escape_colons(const char *path, char **ret) {
         return 0;
 }
 
+/* What bind_prepare() made of entry @number of both lists. */
+static int add_bind(char ***arguments, const char *option, const Machine *machine, size_t number, const char *bind) {
+        _cleanup_free_ char *directory = NULL, *target = NULL;
+
+        int r = escape_colons(machine->directory, &directory);
+        if (r >= 0)
+                r = escape_colons(bind_target(bind), &target);
+        return r < 0 ? r :
+                       strv_extendf(arguments, "%s=%s/" BINDS_DIRECTORY "/%zu:%s", option, directory, number, target);
+}
+
+static int add_run_directories(char ***arguments, const Machine *machine) {
+        _cleanup_free_ char *directory = NULL;
+        _cleanup_strv_ char **names = NULL;
+
+        int r = bind_run_directories(machine, &names);
+        if (r >= 0)
+                r = escape_colons(machine->directory, &directory);
+        for (char **name = names; r >= 0 && name && *name; name++) {
+                _cleanup_free_ char *escaped = NULL;
+
+                r = escape_colons(*name, &escaped);
+                if (r >= 0)
+                        r = strv_extendf(arguments, "--bind=%s/" BINDS_RUN_DIRECTORY "%s:/run/%s", directory, escaped,
+                                         escaped);
+        }
+        return r;
+}
+
 static int add_mounts(const Machine *machine, char ***arguments) {
         _cleanup_free_ char *agent = NULL;
+        size_t number = 0;
 
         int r = escape_colons(machine->agent_path, &agent);
         if (r >= 0)
                 r = strv_extendf(arguments, "--bind-ro=%s:" AGENT_INSIDE, agent);
+        if (r >= 0)
+                r = add_run_directories(arguments, machine);
         for (char **bind = machine->bind; r >= 0 && bind && *bind; bind++)
-                r = add_bind(arguments, "--bind", *bind, machine->private_users ? "rootidmap" : NULL);
+                r = add_bind(arguments, "--bind", machine, number++, *bind);
         for (char **bind = machine->bind_ro; r >= 0 && bind && *bind; bind++)
-                r = add_bind(arguments, "--bind-ro", *bind, machine->private_users ? "idmap" : NULL);
+                r = add_bind(arguments, "--bind-ro", machine, number++, *bind);
         return r;
 }
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/stat.h>
 #include <systemd/sd-bus.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/library.h"
 #include "base/string.h"
+#include "container/bind.h"
 #include "container/supervisor.h"
 
 /* The machine as a transient service of the host's systemd (org.freedesktop.systemd1(5)). */
@@ -100,17 +100,14 @@ static int append_resources(sd_bus_message *message, const Machine *machine) {
                                              machine->memory_max_bytes, "TasksMax", "t", machine->tasks_max);
 }
 
-/* Those device nodes among @binds. */
+/* Those device nodes among @binds. `supervise` makes nodes of them, for which it needs the "m"; a job makes none. */
 static int append_bound_devices(sd_bus_message *message, char *const binds[], const char *access) {
         for (char *const *bind = binds; bind && *bind; bind++) {
-                _cleanup_free_ char *source = strndup(*bind, strcspn(*bind, ":"));
-                struct stat st;
+                char device[BIND_DEVICE_MAX];
 
-                if (!source)
-                        return -ENOMEM;
-                if (stat(source, &st) < 0 || !(S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)))
+                if (!bind_is_device(*bind, device))
                         continue;
-                int r = bus_api.sd_bus_message_append(message, "(ss)", source, access);
+                int r = bus_api.sd_bus_message_append(message, "(ss)", device, access);
                 if (r < 0)
                         return r;
         }
@@ -132,10 +129,11 @@ static int append_devices(sd_bus_message *message, const Machine *machine) {
                 r = bus_api.sd_bus_message_open_container(message, 'a', "(ss)");
         if (r >= 0)
                 r = bus_api.sd_bus_message_append(message, "(ss)(ss)", "char-pts", "rw", "/dev/net/tun", "rwm");
+        /* Of two entries for one device, the last one counts. */
         if (r >= 0)
-                r = append_bound_devices(message, machine->bind, "rw");
+                r = append_bound_devices(message, machine->bind_ro, "rm");
         if (r >= 0)
-                r = append_bound_devices(message, machine->bind_ro, "r");
+                r = append_bound_devices(message, machine->bind, "rwm");
         for (int i = 0; r >= 0 && i < 3; i++)
                 r = bus_api.sd_bus_message_close_container(message);
         return r;

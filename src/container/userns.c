@@ -24,14 +24,19 @@ static pid_t spawn_holder(void) {
                 pause();
 }
 
-static int write_map(int proc_fd, const char *name, uid_t base, uid_t range) {
+/* What is @inside in the namespace is @base outside, and so on for @range of them. */
+typedef struct IdMap {
+        uid_t inside, base, range;
+} IdMap;
+
+static int write_map(int proc_fd, const char *name, const IdMap *ids) {
         char map[64];
 
-        snprintf(map, sizeof(map), "0 %u %u\n", base, range);
+        snprintf(map, sizeof(map), "%u %u %u\n", ids->inside, ids->base, ids->range);
         return file_write_string_at(proc_fd, name, map);
 }
 
-static int map_and_open(pid_t pid, uid_t base, uid_t range) {
+static int map_and_open(pid_t pid, const IdMap *users, const IdMap *groups) {
         char path[32];
 
         snprintf(path, sizeof(path), "/proc/%d", (int) pid);
@@ -39,9 +44,9 @@ static int map_and_open(pid_t pid, uid_t base, uid_t range) {
         if (proc_fd < 0)
                 return -errno;
 
-        int r = write_map(proc_fd, "uid_map", base, range);
+        int r = write_map(proc_fd, "uid_map", users);
         if (r >= 0)
-                r = write_map(proc_fd, "gid_map", base, range);
+                r = write_map(proc_fd, "gid_map", groups);
         if (r < 0)
                 return r;
 
@@ -49,14 +54,27 @@ static int map_and_open(pid_t pid, uid_t base, uid_t range) {
         return fd < 0 ? -errno : fd;
 }
 
-int userns_open(uid_t base, uid_t range) {
+static int open_mapped(const IdMap *users, const IdMap *groups) {
         pid_t pid = spawn_holder();
         if (pid < 0)
                 return (int) pid;
 
-        int fd = map_and_open(pid, base, range);
+        int fd = map_and_open(pid, users, groups);
 
         (void) kill(pid, SIGKILL);
         (void) process_wait(pid, &(int){ 0 });
         return fd;
+}
+
+int userns_open(uid_t base, uid_t range) {
+        const IdMap ids = { .inside = 0, .base = base, .range = range };
+
+        return open_mapped(&ids, &ids);
+}
+
+int userns_open_owner(uid_t uid, gid_t gid, uid_t base) {
+        const IdMap users = { .inside = uid, .base = base, .range = 1 };
+        const IdMap groups = { .inside = gid, .base = base, .range = 1 };
+
+        return open_mapped(&users, &groups);
 }

@@ -17,6 +17,7 @@
 #include "base/fs.h"
 #include "base/process.h"
 #include "base/string.h"
+#include "container/bind.h"
 #include "container/cgroup.h"
 #include "container/nspawn.h"
 #include "container/uid-range.h"
@@ -148,6 +149,21 @@ static int mount_root(Supervision *s, const StorageDriver *driver, const char **
         *ret_what = "copy the host's resolv.conf";
         _cleanup_close_ int root_fd = open_directory_at(AT_FDCWD, s->root, false, 0);
         return root_fd < 0 ? root_fd : resolver_copy(root_fd, s->users.base);
+}
+
+static int mount_binds(Supervision *s, const char **ret_what, char **reterr_problem) {
+        *ret_what = "mount what 'bind' and 'bind_ro' name";
+        _cleanup_close_ int root_fd = open_directory_at(AT_FDCWD, s->root, false, 0);
+        if (root_fd < 0)
+                return root_fd;
+        const BindRequest request = {
+                .machine = s->machine,
+                .job_fd = s->directory->fd,
+                .root_fd = root_fd,
+                .uid_base = s->users.base,
+                .uid_range = s->users.width,
+        };
+        return bind_prepare(&request, reterr_problem);
 }
 
 /* The compiled filter, as a copy that nobody can change. */
@@ -370,7 +386,8 @@ static int block_signals(Supervision *s) {
         return s->signal_fd < 0 ? -errno : 0;
 }
 
-int supervise(const Machine *machine, const JobDirectory *directory, int listen_fd, const char **ret_what) {
+int supervise(const Machine *machine, const JobDirectory *directory, int listen_fd, const char **ret_what,
+              char **reterr_problem) {
         bool journal = streq(machine->supervisor, "systemd");
         _cleanup_(supervision_done) Supervision s = {
                 .machine = machine,
@@ -399,6 +416,8 @@ int supervise(const Machine *machine, const JobDirectory *directory, int listen_
                 r = take_locks(&s, ret_what);
         if (r >= 0)
                 r = mount_root(&s, driver, ret_what);
+        if (r >= 0)
+                r = mount_binds(&s, ret_what, reterr_problem);
         if (r >= 0)
                 r = load_filter(&s, ret_what);
         if (r >= 0)

@@ -9,5 +9,7 @@
  *
  * @listen_fd, the agent's socket, is consumed: only the container keeps it. Why the machine ended is written to the
  * job's directory. Returns 0 when the container ended in order, 1 when systemd-nspawn failed, or -errno with
- * *ret_what (static) saying what could not be done. Nothing runs any more in any case. */
-int supervise(const Machine *machine, const JobDirectory *directory, int listen_fd, const char **ret_what);
+ * *ret_what (static) saying what could not be done, and *reterr_problem, if not NULL then (to be freed), saying it better:
+ * a whole sentence. Nothing runs any more in any case. */
+int supervise(const Machine *machine, const JobDirectory *directory, int listen_fd, const char **ret_what,
+              char **reterr_problem);

@@ -46,16 +46,6 @@ def test_doctor_missing_root(make_site, tmp_path: Path) -> None:
     assert str(root) in done.stdout and not root.exists()
 
 
-def test_doctor_looks_at_bind_mounts(make_site, tmp_path: Path) -> None:
-    """Without their source no job starts."""
-    bind = {"bind": [f"{tmp_path}:/mnt"], "bind_ro": [f"{tmp_path}/later:/srv"]}
-    site = make_site(**bind)
-    done = site.call("doctor")
-    assert done.returncode == 1 and f"{tmp_path}/later: No such file or directory" in done.stdout, str(done)
-    (tmp_path / "later").mkdir()
-    assert site.call("doctor").returncode == 0
-
-
 def test_doctor_leaves_nothing(site: Site) -> None:
     """It tries kernel features; nothing of that stays."""
     before = host.mounts(), sorted(os.listdir(site.root)), sorted(os.listdir("/tmp"))

@@ -416,38 +416,6 @@ def test_network(make_site, network: str, boot: str) -> None:
             assert build.run_script(server).stdout == b"lo works\n"
 
 
-def test_bind(make_site, tmp_path: Path) -> None:
-    """bind and bind_ro show a host directory inside; the second cannot be written."""
-    for name in ("rw", "ro"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "from-host").write_text(name)
-    os.chmod(tmp_path / "rw", 0o777)
-    for private_users in (True, False):
-        site = make_site(private_users=private_users, bind=[f"{tmp_path}/rw:/srv/rw"],
-                         bind_ro=[f"{tmp_path}/ro:/srv/ro"])
-        with site.started() as build:
-            assert build.run_script("cat /srv/rw/from-host /srv/ro/from-host").stdout == b"rwro"
-            build.run_script(f"touch /srv/rw/from-job-{private_users}; if echo x > /srv/ro/y; then exit 9; fi")
-            assert build.run_script("stat -c %u /srv/ro/from-host").stdout == b"0\n"
-    assert len(list((tmp_path / "rw").glob("from-job-*"))) == 2
-    assert not (tmp_path / "ro" / "y").exists()
-
-
-def test_bound_devices(make_site, tmp_path: Path) -> None:
-    """A device that the configuration names can be opened. With systemd on the host, no other one can, however its node
-    came in."""
-    loop_control = os.stat("/dev/loop-control").st_rdev
-    os.mknod(tmp_path / "smuggled", 0o666 | stat.S_IFCHR, loop_control)
-    site = make_site(private_users=False, bind=["/dev/loop-control:/srv/control", f"{tmp_path}:/srv/host"])
-    with site.started() as build:
-        assert build.run_script("exec 3<>/srv/control && echo opened").stdout == b"opened\n"
-    site = make_site(private_users=False, bind=[f"{tmp_path}:/srv/host"])
-    if host.has_systemd():
-        with site.started() as build:
-            call = build.start_script("exec 3<>/srv/host/smuggled && echo opened")
-            assert call.wait(60) and b"not permitted" in call.stderr, call.output
-
-
 def test_socket_is_not_for_others(site: Site) -> None:
     """Only root of the host reaches the agent's socket and the job's state."""
     with site.started():

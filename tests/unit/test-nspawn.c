@@ -11,10 +11,10 @@
 #define AGENT "--bind-ro=/lib/agent:/run/nspawn-runner-agent"
 #define COMMAND "--", "/run/nspawn-runner-agent", "first"
 
-/* A machine with nothing special. */
+/* A machine with nothing special; the directory's name has what systemd-nspawn would take for more than a name. */
 #define MACHINE_OF(supervisor_name, agent)                                                                             \
         .name = (char *) "m", .uuid = (char *) "11111111-2222-4333-8444-555555555555", .agent_path = (char *) (agent), \
-        .supervisor = (char *) (supervisor_name)
+        .supervisor = (char *) (supervisor_name), .directory = (char *) "/j:1"
 #define MACHINE MACHINE_OF("detached", "/lib/agent")
 
 #define STRINGS(...) ((char *[]){ __VA_ARGS__, NULL })
@@ -70,22 +70,24 @@ static void test_arguments(_unused_ void **state) {
                   0,
                   { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD", AGENT,
                     COMMAND } },
+                /* what `supervise` prepared, by numbers; sources are never handed over */
                 { { MACHINE, .bind = STRINGS((char *) "/a", (char *) "/b:/c"), .bind_ro = STRINGS((char *) "/d") },
                   0,
                   { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD", AGENT,
-                    "--bind=/a", "--bind=/b:/c", "--bind-ro=/d", COMMAND } },
+                    "--bind=/j\\:1/binds/0:/a", "--bind=/j\\:1/binds/1:/c", "--bind-ro=/j\\:1/binds/2:/d", COMMAND } },
                 { { MACHINE, .private_users = true, .uid_range = 65536,
-                    .bind = STRINGS((char *) "/a", (char *) "/b:/c"),
-                    .bind_ro = STRINGS((char *) "/d", (char *) "/e:/f") },
+                    .bind_ro = STRINGS((char *) "/d", (char *) "/e:/f\\g h") },
                   65536,
                   { FIXED, "--register=no", NAMES, "--private-users=65536:65536", "--private-users-ownership=off",
-                    AGENT, "--bind=/a:/a:rootidmap", "--bind=/b:/c:rootidmap", "--bind-ro=/d:/d:idmap",
-                    "--bind-ro=/e:/f:idmap", COMMAND } },
-                /* who gives options knows what they want */
-                { { MACHINE, .private_users = true, .uid_range = 65536, .bind = STRINGS((char *) "/b:/c:norbind") },
-                  65536,
-                  { FIXED, "--register=no", NAMES, "--private-users=65536:65536", "--private-users-ownership=off",
-                    AGENT, "--bind=/b:/c:norbind", COMMAND } },
+                    AGENT, "--bind-ro=/j\\:1/binds/0:/d", "--bind-ro=/j\\:1/binds/1:/f\\\\g h", COMMAND } },
+                /* of what is missing in /run, the topmost directory is ours */
+                { { MACHINE, .bind = STRINGS((char *) "/a:/run/x/y/z", (char *) "/b:/run/b", (char *) "/c:/run/c"),
+                    .bind_ro = STRINGS((char *) "/d:/run/x/d", (char *) "/e:/run/c/e", (char *) "/f:/run/host/f") },
+                  0,
+                  { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD", AGENT,
+                    "--bind=/j\\:1/binds/run-x:/run/x", "--bind=/j\\:1/binds/0:/run/x/y/z",
+                    "--bind=/j\\:1/binds/1:/run/b", "--bind=/j\\:1/binds/2:/run/c", "--bind-ro=/j\\:1/binds/3:/run/x/d",
+                    "--bind-ro=/j\\:1/binds/4:/run/c/e", "--bind-ro=/j\\:1/binds/5:/run/host/f", COMMAND } },
                 /* a colon in our own path separates nothing */
                 { { MACHINE_OF("detached", "/a:b\\c d") },
                   0,
