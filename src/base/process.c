@@ -253,9 +253,9 @@ static bool is_program(const char *path) {
         return stat(path, &st) >= 0 && S_ISREG(st.st_mode) && access(path, X_OK) >= 0;
 }
 
-bool program_exists(const char *name) {
+int program_find(const char *name, char **ret) {
         if (strchr(name, '/'))
-                return is_program(name);
+                return is_program(name) ? string_replace(ret, name) : -ENOENT;
 
         const char *path = getenv("PATH");
         if (isempty(path))
@@ -266,10 +266,16 @@ bool program_exists(const char *name) {
 
                 if (snprintf(candidate, sizeof(candidate), "%.*s/%s", (int) n, path, name) < (int) sizeof(candidate) &&
                     is_program(candidate))
-                        return true;
+                        return string_replace(ret, candidate);
                 path += n + (path[n] == ':');
         }
-        return false;
+        return -ENOENT;
+}
+
+bool program_exists(const char *name) {
+        _cleanup_free_ char *path = NULL;
+
+        return program_find(name, &path) >= 0;
 }
 
 int signals_open(void) {

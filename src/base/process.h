@@ -47,7 +47,11 @@ void process_release_pages(void);
  * that. 0, -ESRCH, or -errno. */
 int process_start_time(pid_t pid, uint64_t *ret);
 
-/* True if the program is somewhere in PATH and executable. */
+/* Where the program is, as it is looked up in PATH; a name with a slash is a path already. -ENOENT when it is not there or
+ * not executable. */
+int program_find(const char *name, char **ret);
+
+/* True if program_find() finds it. */
 bool program_exists(const char *name);
 
 /* Blocks the signals that ask a command to end (TERM, INT, HUP, QUIT): a descriptor to read them from, that never waits

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/string.h"
 #include "cli/image-common.h"
+#include "cli/table.h"
 #include "config/image-reference.h"
 #include "gitlab/exit-status.h"
 #include "image/generation.h"
@@ -110,13 +111,21 @@ static void on_line(void *userdata, const char *line) {
         log_notice("%s", line);
 }
 
-static int explain_fetch(const ImageChoice *choice, const Fetching *fetching, const char *problem, int r) {
+static int explain_fetch(const Settings *settings, const ImageChoice *choice, const Fetching *fetching,
+                         const char *problem, int r) {
+        char limit[16];
+
         if (r > 0) {
                 log_error("Image '%s' cannot be fetched", choice->name);
                 return fetching->refused ? image_failure(choice, -EIO) : -EIO;
         }
         if (r == -ENOENT) {
                 log_error("Image '%s' is not here, and this runner fetches none (setting 'pull')", choice->name);
+                return image_failure(choice, r);
+        }
+        if (r == -EDQUOT) {
+                log_error("Image '%s' cannot be fetched: it takes up more than image_cache_size allows, which is %s",
+                          choice->name, format_bytes(settings->image_cache_size, limit));
                 return image_failure(choice, r);
         }
         if (r == -ECANCELED)
@@ -149,7 +158,7 @@ static int open_of_registry(const Settings *settings, const ImageChoice *choice,
         if (!plan_image_allowed(settings, choice))
                 return explain_not_allowed(choice);
         int r = image_cache_get(&fetch, ret, &problem);
-        return r == 0 ? 0 : explain_fetch(choice, &fetching, problem, r);
+        return r == 0 ? 0 : explain_fetch(settings, choice, &fetching, problem, r);
 }
 
 int choose_image(const Settings *settings, const ImageChoice *choice, int cancel_fd, Image **ret) {

@@ -130,6 +130,7 @@ static int fetch_now(Fetch *fetch, char **ret_problem) {
         _cleanup_source_result_ SourceResult source = { 0 };
         SourceSpec spec = { .kind = SOURCE_OCI };
         _cleanup_free_ char *oci = NULL, *step = NULL;
+        uint64_t limit_bytes = request->settings->image_cache_size;
 
         int r = string_printf(&oci, "docker://%s", request->reference);
         if (r >= 0)
@@ -146,6 +147,7 @@ static int fetch_now(Fetch *fetch, char **ret_problem) {
                 .work = fetch->staging.work_path,
                 .old_digest = fetch->known ? fetch->known->digest : NULL,
                 .cancel_fd = request->cancel_fd,
+                .max_bytes = limit_bytes == UINT64_MAX ? 0 : limit_bytes,
                 .on_line = request->on_line,
                 .userdata = request->userdata,
         };

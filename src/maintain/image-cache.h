@@ -26,6 +26,7 @@ typedef struct ImageFetch {
  *      > 0             exit status of a program that failed, which said why by on_line
  *      -ENOENT         it is not here, and `pull` is never
  *      -EINVAL         with *ret_problem (to be freed): a sentence
+ *      -EDQUOT         it takes up more than image_cache_size by itself
  *      -ECANCELED
  *      another -errno
  * After a failure, what was fetched before is still there. */

@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The root of a program that unpacks or fetches what comes from outside, and what it may do there. Called in the sandbox's
+ * first process (source/sandbox.c), which is a fork of ours. Everything that is to be seen is taken hold of first
+ * (open_tree(2)), by the host's paths; then a new root is made of it, and the old one goes. Nothing is opened by a path
+ * that something hostile could have changed: of all that is mounted, only the writable directories hold anything of it,
+ * and they are mounted last. */
+
 #include "source/confine.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -10,83 +18,264 @@
 #include <sys/syscall.h>
 
 #include "base/fd.h"
+#include "base/fs.h"
+#include "base/process.h"
+#include "base/string.h"
+#include "source/syscall-filter.h"
 
-static const char *const devices[] = { "null", "zero", "full", "random", "urandom" };
-
-/* To give files any owner, mode, time and file capability. Without CAP_SYS_ADMIN nothing can be mounted again, and no
- * "trusted." attribute be set: these mean something to overlayfs and to us. */
-static const unsigned capabilities[] = {
-        CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,     CAP_FSETID,
-        CAP_SETGID, CAP_SETUID,       CAP_SETFCAP,         CAP_SYS_CHROOT, CAP_MKNOD,
+/* Where the system's programs are and what they are linked with. What is a symlink on the host is one here. */
+static const char *const system_paths[] = {
+        "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/ld.so.cache", "/etc/alternatives", NULL
 };
 
-static int change_mount(const char *path, unsigned flags, uint64_t set, uint64_t clear) {
-        struct mount_attr attr = { .attr_set = set, .attr_clr = clear };
+/* Names, and who signs for them. Not all of /etc/ssl: the host's own keys are there. */
+static const char *const network_paths[] = { "/etc/resolv.conf",
+                                             "/etc/hosts",
+                                             "/etc/host.conf",
+                                             "/etc/gai.conf",
+                                             "/etc/nsswitch.conf",
+                                             "/etc/services",
+                                             "/etc/ssl/certs",
+                                             "/etc/ssl/openssl.cnf",
+                                             "/etc/ca-certificates",
+                                             "/etc/pki/ca-trust",
+                                             "/etc/pki/tls/certs",
+                                             "/etc/crypto-policies",
+                                             NULL };
 
-        return mount_setattr(AT_FDCWD, path, flags, &attr, sizeof(attr)) < 0 ? -errno : 0;
+static const char *const device_paths[] = {
+        "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", NULL
+};
+
+/* To read and write whatever is to be seen. */
+static const unsigned reader_capabilities[] = { CAP_DAC_OVERRIDE };
+
+/* To give files any owner, mode, time and file capability, and to make nodes. Without CAP_SYS_ADMIN nothing can be mounted
+ * again, and no "trusted." attribute be set: these mean something to overlayfs and to us. Without CAP_DAC_READ_SEARCH no
+ * file can be opened by a handle, which needs no path. */
+static const unsigned unpacker_capabilities[] = { CAP_DAC_OVERRIDE, CAP_CHOWN,   CAP_FOWNER,
+                                                  CAP_FSETID,       CAP_SETFCAP, CAP_MKNOD };
+
+#define MOUNTS_MAX 64
+
+/* What is to be mounted, or linked, in the new root. */
+typedef struct Item {
+        char *path; /* on the host and there */
+        int mount_fd;
+        char *link; /* target, for a symlink; then there is no mount */
+        bool directory;
+} Item;
+
+typedef struct Root {
+        Item items[MOUNTS_MAX];
+        size_t n;
+        int fd; /* of the new root */
+} Root;
+
+static void root_done(Root *root) {
+        for (size_t i = 0; i < root->n; i++) {
+                free(root->items[i].path);
+                free(root->items[i].link);
+                closep(&root->items[i].mount_fd);
+        }
+        closep(&root->fd);
 }
 
-/* Each a mount of the host's device, taken before devices cannot be opened any more. */
-static int clone_devices(int fds[static ELEMENTSOF(devices)]) {
-        for (size_t i = 0; i < ELEMENTSOF(devices); i++) {
-                char path[32];
+/* Takes hold of the mount that is to be at @path there. */
+static int take_mount(const char *path, bool recursive, uint64_t attributes, Item *ret) {
+        struct mount_attr attr = { .attr_set = attributes };
+        unsigned flags = recursive ? AT_RECURSIVE : 0;
+        struct stat st;
 
-                snprintf(path, sizeof(path), "/dev/%s", devices[i]);
-                fds[i] = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-                if (fds[i] < 0)
-                        return -errno;
+        _cleanup_close_ int fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
+        if (fd < 0 || fstat(fd, &st) < 0 || mount_setattr(fd, "", AT_EMPTY_PATH | flags, &attr, sizeof(attr)) < 0)
+                return -errno;
+        ret->directory = S_ISDIR(st.st_mode);
+        ret->mount_fd = TAKE_FD(fd);
+        return 0;
+}
+
+static int take_link(const char *path, Item *ret) {
+        char target[PATH_MAX];
+
+        ssize_t n = readlink(path, target, sizeof(target) - 1);
+        if (n < 0)
+                return -errno;
+        target[n] = 0;
+        return string_replace(&ret->link, target);
+}
+
+/* Something that can only be read. @keep_link: a symlink stays one. What is not there is left out. */
+static int take_readable(Root *root, const char *path, bool keep_link) {
+        Item item = { .mount_fd = -EBADF };
+        int r = -EINVAL;
+
+        if (root->n >= MOUNTS_MAX)
+                return -E2BIG;
+        if (keep_link)
+                r = take_link(path, &item);
+        if (r == -EINVAL) /* no symlink */
+                r = take_mount(path, true, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID, &item);
+        if (r >= 0)
+                r = string_replace(&item.path, path);
+        if (r >= 0) {
+                root->items[root->n++] = item;
+                return 0;
+        }
+        closep(&item.mount_fd);
+        free(item.link);
+        return r == -ENOENT || r == -ENOTDIR || r == -ELOOP ? 0 : r;
+}
+
+static int take_list(Root *root, const char *const *paths, bool keep_links) {
+        for (; paths && *paths; paths++) {
+                int r = take_readable(root, *paths, keep_links);
+                if (r < 0)
+                        return r;
         }
         return 0;
 }
 
-static int mount_devices(const int fds[static ELEMENTSOF(devices)]) {
-        if (mount("tmpfs", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC | MS_NODEV, "mode=0755,size=64k") < 0)
-                return -errno;
-        for (size_t i = 0; i < ELEMENTSOF(devices); i++) {
-                char path[32];
+static int take_exactly(Root *root, const char *path, uint64_t attributes) {
+        Item item = { .mount_fd = -EBADF };
 
-                snprintf(path, sizeof(path), "/dev/%s", devices[i]);
-                _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
-                if (fd < 0 || move_mount(fds[i], "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-                        return -errno;
+        if (root->n >= MOUNTS_MAX)
+                return -E2BIG;
+        int r = take_mount(path, false, attributes, &item);
+        if (r >= 0)
+                r = string_replace(&item.path, path);
+        if (r < 0) {
+                closep(&item.mount_fd);
+                return r;
         }
-        if (symlink("/proc/self/fd", "/dev/fd") < 0)
-                return -errno;
-        return change_mount("/dev", 0, MOUNT_ATTR_RDONLY, 0);
+        root->items[root->n++] = item;
+        return 0;
 }
 
-static int confine_mounts(char *const *writable, const int device_fds[static ELEMENTSOF(devices)]) {
-        /* Private: what the host mounts meanwhile does not come in here, writable. */
-        if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-                return -errno;
-        for (char *const *path = writable; *path; path++)
-                if (mount(*path, *path, NULL, MS_BIND, NULL) < 0)
-                        return -errno;
+/* Perhaps a symlink, which leads from /usr to elsewhere, or the other way round. */
+static int take_program(Root *root, const char *program) {
+        _cleanup_free_ char *path = NULL;
 
-        int r = change_mount("/", AT_RECURSIVE, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID, 0);
-        for (char *const *path = writable; r >= 0 && *path; path++)
-                r = change_mount(*path, 0, 0, MOUNT_ATTR_RDONLY);
-        if (r >= 0)
-                r = mount_devices(device_fds);
-        if (r >= 0 && mount("proc", "/proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
-                r = -errno;
+        int r = program_find(program, &path);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r; /* starting it says so */
+        _cleanup_free_ char *real = realpath(path, NULL);
+        if (*path == '/' && !startswith(path, "/usr/"))
+                r = take_readable(root, path, false);
+        if (r >= 0 && real && !startswith(real, "/usr/") && !streq(real, path))
+                r = take_readable(root, real, false);
         return r;
 }
 
-static bool is_kept(unsigned capability) {
-        for (size_t i = 0; i < ELEMENTSOF(capabilities); i++)
-                if (capabilities[i] == capability)
+static int take_all(Root *root, const Confinement *confinement, const char *program) {
+        int r = take_list(root, system_paths, true);
+
+        if (r >= 0 && confinement->online)
+                r = take_list(root, network_paths, false);
+        if (r >= 0)
+                r = take_program(root, program);
+        if (r >= 0)
+                r = take_list(root, (const char *const *) confinement->readable, false);
+        for (const char *const *path = device_paths; r >= 0 && *path; path++)
+                r = take_exactly(root, *path, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+        for (char *const *path = confinement->writable; r >= 0 && *path; path++)
+                r = take_exactly(root, *path, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+        return r;
+}
+
+/* Makes what is missing of a directory's path in the new root. */
+static int make_parents(int root_fd, const char *path, bool whole) {
+        char part[PATH_MAX];
+
+        if (snprintf(part, sizeof(part), "%s", path + 1) >= (int) sizeof(part))
+                return -ENAMETOOLONG;
+        for (char *slash = part; (slash = strchr(slash, '/')); slash++) {
+                *slash = 0;
+                if (*part && mkdirat(root_fd, part, 0755) < 0 && errno != EEXIST)
+                        return -errno;
+                *slash = '/';
+        }
+        return whole && mkdirat(root_fd, part, 0755) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+static int place(int root_fd, const Item *item) {
+        _cleanup_close_ int there = open_in_root(root_fd, item->path, O_PATH);
+
+        if (there < 0) {
+                int r = make_parents(root_fd, item->path, item->directory);
+                if (r < 0)
+                        return r;
+        }
+        if (item->link)
+                return there < 0 && symlinkat(item->link, root_fd, item->path + 1) < 0 ? -errno : 0;
+        if (there < 0 && !item->directory) {
+                _cleanup_close_ int fd = openat(root_fd, item->path + 1, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+                if (fd < 0)
+                        return -errno;
+        }
+        if (there < 0)
+                there = open_in_root(root_fd, item->path, O_PATH);
+        if (there < 0)
+                return there;
+        return move_mount(item->mount_fd, "", there, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0 ?
+                       -errno :
+                       0;
+}
+
+/* An empty file system where @covered was, which is not needed by its path any more. */
+static int mount_root(Root *root, const char *covered) {
+        if (mount("tmpfs", covered, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=1m,nr_inodes=1k") < 0)
+                return -errno;
+        root->fd = open(covered, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (root->fd < 0 || fchdir(root->fd) < 0 || mkdir("proc", 0555) < 0)
+                return -errno;
+        /* As long as the host's is to be seen: in a container, the kernel wants that. */
+        if (mount("proc", "proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+                return -errno;
+        return 0;
+}
+
+static int enter_root(void) {
+        struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+
+        /* The old root is on top of the new one for a moment (pivot_root(2)). */
+        if (syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0 ||
+            mount_setattr(AT_FDCWD, "/", 0, &attr, sizeof(attr)) < 0)
+                return -errno;
+        return 0;
+}
+
+static int confine_files(const Confinement *confinement, const char *program) {
+        _cleanup_(root_done) Root root = { .fd = -EBADF };
+
+        /* Private: what the host mounts meanwhile does not come in here. */
+        if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+                return -errno;
+        int r = take_all(&root, confinement, program);
+        if (r >= 0)
+                r = mount_root(&root, confinement->writable[0]);
+        for (size_t i = 0; r >= 0 && i < root.n; i++)
+                r = place(root.fd, root.items + i);
+        if (r >= 0 && symlinkat("/proc/self/fd", root.fd, "dev/fd") < 0)
+                r = -errno;
+        return r < 0 ? r : enter_root();
+}
+
+static bool is_kept(const unsigned *kept, size_t n, unsigned capability) {
+        for (size_t i = 0; i < n; i++)
+                if (kept[i] == capability)
                         return true;
         return false;
 }
 
-static int drop_capabilities(void) {
+static int drop_capabilities(const unsigned *kept, size_t n) {
         struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
         struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+        uint32_t masks[_LINUX_CAPABILITY_U32S_3] = { 0 };
 
         /* EINVAL: the first one that this kernel does not have. */
         for (unsigned capability = 0; capability < 64; capability++)
-                if (!is_kept(capability) && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0) {
+                if (!is_kept(kept, n, capability) && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0) {
                         if (errno == EINVAL)
                                 break;
                         return -errno;
@@ -95,26 +284,29 @@ static int drop_capabilities(void) {
         /* Of those only that we have ourselves. */
         if (syscall(SYS_capget, &header, data) < 0)
                 return -errno;
-        uint32_t kept[_LINUX_CAPABILITY_U32S_3] = { 0 };
-        for (size_t i = 0; i < ELEMENTSOF(capabilities); i++)
-                kept[CAP_TO_INDEX(capabilities[i])] |= CAP_TO_MASK(capabilities[i]);
+        for (size_t i = 0; i < n; i++)
+                masks[CAP_TO_INDEX(kept[i])] |= CAP_TO_MASK(kept[i]);
         for (size_t i = 0; i < ELEMENTSOF(data); i++) {
-                data[i].permitted &= kept[i];
+                data[i].permitted &= masks[i];
                 data[i].effective = data[i].permitted;
                 data[i].inheritable = 0;
         }
         return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
-int confine(char *const *writable) {
-        int fds[ELEMENTSOF(devices)];
+int confine(const Confinement *confinement, const char *program) {
+        int r = confine_files(confinement, program);
 
-        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
-                fds[i] = -EBADF;
-        int r = clone_devices(fds);
+        /* This process is a copy of one whose memory and environment may have secrets of a job. */
+        if (r >= 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+                r = -errno;
         if (r >= 0)
-                r = confine_mounts(writable, fds);
-        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
-                closep(&fds[i]);
-        return r < 0 ? r : drop_capabilities();
+                r = confinement->any_owner ?
+                            drop_capabilities(unpacker_capabilities, ELEMENTSOF(unpacker_capabilities)) :
+                            drop_capabilities(reader_capabilities, ELEMENTSOF(reader_capabilities));
+        if (r < 0)
+                return r;
+        return syscall_filter_install(confinement->unix_sockets ? SYSCALL_SOCKETS_UNIX :
+                                      confinement->online       ? SYSCALL_SOCKETS_INTERNET :
+                                                                  SYSCALL_SOCKETS_NONE);
 }

@@ -16,13 +16,14 @@
 #include "base/fd.h"
 #include "base/lines.h"
 #include "base/process.h"
-#include "source/confine.h"
 
 /* What a shell says for a program that it cannot start, or find. */
 #define EXIT_CANNOT_START 126
 #define EXIT_NOT_FOUND 127
 
 #define TICK_MSEC 1000
+/* A fast disk takes some hundred megabytes in that time. */
+#define CHECK_MSEC 200
 
 static int exit_status(int status) {
         return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -36,8 +37,8 @@ static bool reader_is_gone(int output_fd) {
 
 /* The file system as the program may see it: 0 or -errno. */
 static int prepare_mounts(const Sandbox *sandbox) {
-        if (sandbox->writable) {
-                int r = confine(sandbox->writable);
+        if (sandbox->confinement) {
+                int r = confine(sandbox->confinement, sandbox->argv[0]);
                 if (r < 0)
                         return r;
         } else if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
@@ -87,7 +88,12 @@ static int first_process(const Sandbox *sandbox, int output_fd) {
         }
 }
 
-/* Until end of file, which comes when the last process has ended. Returns 0, -ECANCELED, or -errno. */
+static int check(const Sandbox *sandbox) {
+        return sandbox->on_check ? sandbox->on_check(sandbox->check_userdata) : 0;
+}
+
+/* Until end of file, which comes when the last process has ended. Returns 0, -ECANCELED, what on_check returned, or
+ * -errno. */
 static int read_output(const Sandbox *sandbox, int fd) {
         Lines lines = { .on_line = sandbox->on_line, .userdata = sandbox->userdata };
 
@@ -96,7 +102,13 @@ static int read_output(const Sandbox *sandbox, int fd) {
                                             { .fd = sandbox->cancel_fd, .events = POLLIN } };
                 char data[4096];
 
-                int n = poll(pollfds, ELEMENTSOF(pollfds), sandbox->on_tick ? TICK_MSEC : -1);
+                int r = check(sandbox);
+                if (r < 0)
+                        return r;
+                int n = poll(pollfds, ELEMENTSOF(pollfds),
+                             sandbox->on_check ? CHECK_MSEC :
+                             sandbox->on_tick  ? TICK_MSEC :
+                                                 -1);
                 if (n < 0 && errno != EINTR)
                         return -errno;
                 if (pollfds[1].revents && n > 0)
@@ -114,7 +126,7 @@ static int read_output(const Sandbox *sandbox, int fd) {
                         sandbox->on_tick(sandbox->userdata);
         }
         lines_end(&lines);
-        return 0;
+        return check(sandbox);
 }
 
 int sandbox_run(const Sandbox *sandbox) {
@@ -123,7 +135,9 @@ int sandbox_run(const Sandbox *sandbox) {
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return -errno;
 
-        unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | (sandbox->offline ? CLONE_NEWNET : 0) | SIGCHLD;
+        unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | SIGCHLD;
+        if (sandbox->confinement)
+                flags |= CLONE_NEWIPC | CLONE_NEWUTS | (sandbox->confinement->online ? 0 : CLONE_NEWNET);
         pid_t pid = (pid_t) syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
         if (pid == 0) {
                 close(fds[0]);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/macro.h"
+#include "source/confine.h"
 
 /* A program that works on half of the host's files (as builders of images do), run so that nothing of it can outlive
  * it: in a mount and a PID namespace of its own. Its mounts are nobody else's, and when it ends, or is cancelled, or the
@@ -12,12 +13,14 @@ typedef struct Sandbox {
         const char *directory; /* it starts in; NULL: the caller's */
         int cancel_fd;         /* everything is killed when this becomes readable (nothing is read); negative: never */
 
-        /* For programs that work on what comes from outside. With a list of directories, which are absolute and exist,
-         * these are all that it can write to: the whole rest of the file system is read-only for it, /dev has nothing
-         * but null, zero, full and the sources of randomness, no device anywhere else can be opened, /proc is
-         * read-only, and it has no capabilities but those about files. NULL: no restriction. */
-        char *const *writable;
-        bool offline; /* no network, not even loopback and sockets of abstract names */
+        /* For programs that work on what comes from outside: what they see and may do. Without @online there, they have no
+         * network, not even loopback and sockets of abstract names. NULL: they may do all that we may. */
+        const Confinement *confinement;
+
+        /* Called all the time, at least each second; once more when the program has ended. When it returns a negative
+         * errno, everything is killed and that is returned. May be NULL. */
+        int (*on_check)(void *userdata);
+        void *check_userdata;
 
         /* Each line that the program prints to stdout or stderr, without its end; may be NULL. */
         void (*on_line)(void *userdata, const char *line);
@@ -26,6 +29,6 @@ typedef struct Sandbox {
         void *userdata;
 } Sandbox;
 
-/* Runs it to its end, with stdin from /dev/null. Returns the exit status (>= 0; 128 + N for signal N), -ECANCELED, or
- * another -errno. In every case nothing of it runs any more. */
+/* Runs it to its end, with stdin from /dev/null. Returns the exit status (>= 0; 128 + N for signal N), -ECANCELED, what
+ * on_check returned, or another -errno. In every case nothing of it runs any more. */
 int sandbox_run(const Sandbox *sandbox);

@@ -8,8 +8,13 @@ static int fill(const SourceRequest *request, _unused_ SourceResult *result, _un
         int r = strv_extendf(&environment, "ROOT=%s", request->target);
         if (r < 0)
                 return r;
-        return source_run(request, SOURCE_PROGRAM_FREE, request->spec->create_command, environment,
-                          request->spec->directory);
+        SourceProgram program = {
+                .trust = SOURCE_PROGRAM_FREE,
+                .argv = request->spec->create_command,
+                .environment = environment,
+                .directory = request->spec->directory,
+        };
+        return source_run(request, &program);
 }
 
 static bool is_script(char *const *argv) {

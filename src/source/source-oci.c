@@ -9,6 +9,7 @@
 #include "base/string.h"
 #include "config/image-reference.h"
 #include "source/oci-config.h"
+#include "source/oci-manifest.h"
 #include "source/source.h"
 
 /* In the work directory, by relative paths: a ':' in an absolute one would be taken for the beginning of a tag. */
@@ -16,6 +17,9 @@
 #define LAYOUT_IMAGE LAYOUT ":image"
 
 #define DOCKER "docker://"
+#define DOCKER_DAEMON "docker-daemon:"
+
+#define MANIFEST_MAX_BYTES ((size_t) 4 * 1024 * 1024) /* what registries accept */
 
 /* Where skopeo finds credentials, registries, keys and its own files. */
 static const char *const passed_on[] = {
@@ -54,6 +58,97 @@ static int skopeo_environment(char ***ret) {
         return 0;
 }
 
+/* How skopeo is run for one reference. */
+typedef struct Skopeo {
+        const SourceRequest *request;
+        SourceTrust trust;
+        char **environment;
+        char **readable;
+} Skopeo;
+
+static void skopeo_done(Skopeo *skopeo) {
+        strv_free(skopeo->environment);
+        strv_free(skopeo->readable);
+}
+
+static int add_readable(Skopeo *skopeo, const char *variable, const char *below) {
+        const char *value = getenv(variable);
+
+        return value && *value == '/' ? strv_extendf(&skopeo->readable, "%s%s", value, below) : 0;
+}
+
+/* Go takes several directories there. */
+static int add_certificates(Skopeo *skopeo) {
+        const char *directories = getenv("SSL_CERT_DIR");
+        int r = add_readable(skopeo, "SSL_CERT_FILE", "");
+
+        while (r >= 0 && !isempty(directories)) {
+                size_t n = strcspn(directories, ":");
+
+                if (*directories == '/')
+                        r = strv_extendf(&skopeo->readable, "%.*s", (int) n, directories);
+                directories += n + (directories[n] == ':');
+        }
+        return r;
+}
+
+/* What skopeo has to read for registries: containers-auth.json(5), containers-registries.conf(5),
+ * containers-certs.d(5), containers-policy.json(5). */
+static int add_files_for_registries(Skopeo *skopeo) {
+        static const char *const files[] = {
+                "/etc/containers",
+                "/etc/docker/certs.d",
+                "/var/lib/containers/sigstore",
+                "/run/containers/0/auth.json",
+                "/root/.config/containers",
+                "/root/.docker/config.json",
+        };
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(files); i++)
+                r = strv_extend(&skopeo->readable, files[i]);
+        if (r >= 0)
+                r = add_readable(skopeo, "REGISTRY_AUTH_FILE", "");
+        if (r >= 0)
+                r = add_readable(skopeo, "DOCKER_CONFIG", "/config.json");
+        if (r >= 0)
+                r = add_readable(skopeo, "XDG_RUNTIME_DIR", "/containers/auth.json");
+        return r < 0 ? r : add_certificates(skopeo);
+}
+
+static int skopeo_for(const SourceRequest *request, const char *reference, Skopeo *ret) {
+        _cleanup_(skopeo_done) Skopeo skopeo = { .request = request, .trust = SOURCE_PROGRAM_READ };
+        /* Directories and archives: TRANSPORT:PATH[:NAME] */
+        const char *rest = strchr(reference, ':');
+
+        int r = skopeo_environment(&skopeo.environment);
+        if (r >= 0)
+                r = add_files_for_registries(&skopeo);
+        if (startswith(reference, DOCKER))
+                skopeo.trust = SOURCE_PROGRAM_FETCH;
+        else if (startswith(reference, DOCKER_DAEMON)) {
+                skopeo.trust = SOURCE_PROGRAM_FETCH_DAEMON;
+                if (r >= 0)
+                        r = strv_extend(&skopeo.readable, "/var/run/docker.sock");
+        } else if (r >= 0 && rest)
+                r = strv_extendf(&skopeo.readable, "%.*s", (int) strcspn(rest + 1, ":"), rest + 1);
+        if (r < 0)
+                return r;
+        *ret = skopeo;
+        skopeo = (Skopeo){ 0 };
+        return 0;
+}
+
+static SourceProgram program_of(const Skopeo *skopeo, char *const *argv) {
+        return (SourceProgram){
+                .trust = skopeo->trust,
+                .argv = argv,
+                .environment = skopeo->environment,
+                .directory = skopeo->request->work,
+                .readable = skopeo->readable,
+        };
+}
+
 static bool is_digest(const char *line) {
         size_t n = strspn(line, "abcdefghijklmnopqrstuvwxyz0123456789");
 
@@ -62,22 +157,94 @@ static bool is_digest(const char *line) {
 }
 
 /* The digest of what the registry has under that name: of the list, where there are several architectures. */
-static int find_digest(const SourceRequest *request, const char *reference, char *const *environment, char **ret) {
+static int find_digest(const Skopeo *skopeo, const char *reference, char **ret) {
         char *argv[] = { (char *) "skopeo",      (char *) "inspect", (char *) "--no-tags", (char *) "--format",
                          (char *) "{{.Digest}}", (char *) "--",      (char *) reference,   NULL };
+        SourceProgram program = program_of(skopeo, argv);
 
-        return source_run_for_line(request, SOURCE_PROGRAM_FETCH, argv, environment, is_digest, ret);
+        return source_run_for_line(skopeo->request, &program, is_digest, ret);
 }
 
-static int fetch(const SourceRequest *request, const char *reference, char *const *environment) {
+/* The lines of a manifest, from the one on with which it begins. */
+typedef struct Manifest {
+        const SourceRequest *request;
+        char *text;
+        size_t size;
+        bool too_large;
+} Manifest;
+
+static void manifest_line(void *userdata, const char *line) {
+        Manifest *manifest = userdata;
+        size_t n = strlen(line);
+
+        if (!manifest->text && *line != '{') {
+                if (manifest->request->on_line)
+                        manifest->request->on_line(manifest->request->userdata, line);
+                return;
+        }
+        char *longer = manifest->size + n > MANIFEST_MAX_BYTES ? NULL : realloc(manifest->text, manifest->size + n + 2);
+        if (!longer) {
+                manifest->too_large = true;
+                return;
+        }
+        memcpy(longer + manifest->size, line, n);
+        memcpy(longer + manifest->size + n, "\n", 2);
+        manifest->text = longer;
+        manifest->size += n + 1;
+}
+
+static int read_manifest(const Skopeo *skopeo, const char *reference, OciManifest *ret) {
+        char *argv[] = { (char *) "skopeo", (char *) "inspect", (char *) "--raw",
+                         (char *) "--",     (char *) reference, NULL };
+        Manifest manifest = { .request = skopeo->request };
+        SourceRequest reading = *skopeo->request;
+        SourceProgram program = program_of(skopeo, argv);
+
+        reading.on_line = manifest_line;
+        reading.on_tick = NULL;
+        reading.userdata = &manifest;
+        int r = source_run(&reading, &program);
+        if (r == 0)
+                r = manifest.too_large ? -EBADMSG :
+                    manifest.text      ? oci_manifest_parse(manifest.text, oci_architecture(), ret) :
+                                         -EBADMSG;
+        free(manifest.text);
+        return r;
+}
+
+/* Is there room for @reference, by what its manifest says? 0; -EDQUOT: no; or as source_run(). What cannot be read is left
+ * to skopeo. */
+static int check_room(const Skopeo *skopeo, const char *reference) {
+        _cleanup_oci_manifest_ OciManifest manifest = { 0 }, of_architecture = { 0 };
+        _cleanup_free_ char *entry = NULL;
+        uint64_t bytes;
+
+        if (skopeo->request->max_bytes == 0 || !oci_architecture())
+                return 0;
+        int r = read_manifest(skopeo, reference, &manifest);
+        bytes = manifest.layers_bytes;
+        if (r == 0 && manifest.digest && is_digest(manifest.digest)) {
+                r = string_printf(&entry, "%.*s@%s", (int) image_reference_repository_length(reference), reference,
+                                  manifest.digest);
+                if (r == 0)
+                        r = read_manifest(skopeo, entry, &of_architecture);
+                bytes = of_architecture.layers_bytes;
+        }
+        if (r == -EBADMSG || r == -ENOENT)
+                return 0;
+        return r == 0 && bytes > skopeo->request->max_bytes ? -EDQUOT : r;
+}
+
+static int fetch(const Skopeo *skopeo, const char *reference) {
         char *argv[] = { (char *) "skopeo",
                          (char *) "copy",
                          (char *) "--",
                          (char *) reference,
                          (char *) "oci:" LAYOUT_IMAGE,
                          NULL };
+        SourceProgram program = program_of(skopeo, argv);
 
-        return source_run(request, SOURCE_PROGRAM_FETCH, argv, environment, request->work);
+        return source_run(skopeo->request, &program);
 }
 
 static int unpack(const SourceRequest *request) {
@@ -89,7 +256,9 @@ static int unpack(const SourceRequest *request) {
                          (char *) request->target,
                          NULL };
 
-        return source_run(request, SOURCE_PROGRAM_UNPACK, argv, NULL, request->work);
+        SourceProgram program = { .trust = SOURCE_PROGRAM_UNPACK, .argv = argv, .directory = request->work };
+
+        return source_run(request, &program);
 }
 
 static int take_config(const SourceRequest *request, SourceResult *result, char **ret_problem) {
@@ -114,17 +283,17 @@ static int take_config(const SourceRequest *request, SourceResult *result, char 
 
 static int fill(const SourceRequest *request, SourceResult *result, char **ret_problem) {
         _cleanup_free_ char *reference = NULL, *pinned = NULL;
-        _cleanup_strv_ char **environment = NULL;
+        _cleanup_(skopeo_done) Skopeo skopeo = { 0 };
 
         int r = check_programs(ret_problem);
         if (r >= 0)
                 r = oci_reference_pin(request->spec->oci, NULL, &reference);
         if (r >= 0)
-                r = skopeo_environment(&environment);
+                r = skopeo_for(request, reference, &skopeo);
         if (r < 0)
                 return r;
 
-        r = find_digest(request, reference, environment, &result->digest);
+        r = find_digest(&skopeo, reference, &result->digest);
         if (r == -EBADMSG)
                 return source_problem(ret_problem, "skopeo does not say which digest %s has.", reference);
         if (r != 0)
@@ -136,8 +305,10 @@ static int fill(const SourceRequest *request, SourceResult *result, char **ret_p
 
         /* By digest: the name may stand for another image by now. */
         r = oci_reference_pin(reference, result->digest, &pinned);
+        if (r == 0 && skopeo.trust == SOURCE_PROGRAM_FETCH)
+                r = check_room(&skopeo, pinned);
         if (r == 0)
-                r = fetch(request, pinned, environment);
+                r = fetch(&skopeo, pinned);
         if (r == 0)
                 r = unpack(request);
         return r != 0 ? r : take_config(request, result, ret_problem);

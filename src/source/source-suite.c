@@ -12,7 +12,7 @@ static int run_step(const SourceRequest *request, const BuildPlan *plan,
         _cleanup_strv_ char **argv = NULL;
 
         int r = arguments(plan, request->target, &argv);
-        return r < 0 ? r : source_run(request, SOURCE_PROGRAM_FREE, argv, NULL, NULL);
+        return r < 0 ? r : source_run(request, &(SourceProgram){ .trust = SOURCE_PROGRAM_FREE, .argv = argv });
 }
 
 int source_build(const SourceRequest *request, const BuildPlan *plan) {

@@ -37,7 +37,7 @@ static int download(const SourceRequest *request, const char *file, char **ret_p
         if (!program_exists("curl"))
                 return source_problem(ret_problem,
                                       "curl, which downloads tarballs, is missing: install the package curl.");
-        return source_run(request, SOURCE_PROGRAM_FETCH, argv, NULL, NULL);
+        return source_run(request, &(SourceProgram){ .trust = SOURCE_PROGRAM_FETCH, .argv = argv });
 }
 
 static bool is_sha256_line(const char *line) {
@@ -48,9 +48,11 @@ static int file_sha256(const SourceRequest *request, const char *file, char **re
         /* Through stdin: it escapes some file names. */
         char *argv[] = { (char *) "/bin/sh",   (char *) "-c", (char *) "exec sha256sum <\"$1\"",
                          (char *) "sha256sum", (char *) file, NULL };
+        char *const readable[] = { (char *) file, NULL };
+        SourceProgram program = { .trust = SOURCE_PROGRAM_READ, .argv = argv, .readable = readable };
         _cleanup_free_ char *line = NULL;
 
-        int r = source_run_for_line(request, SOURCE_PROGRAM_UNPACK, argv, NULL, is_sha256_line, &line);
+        int r = source_run_for_line(request, &program, is_sha256_line, &line);
         if (r != 0)
                 return r;
         line[SHA256_DIGITS] = 0;
@@ -92,7 +94,10 @@ static int unpack(const SourceRequest *request, const char *file) {
                 (char *) "--warning=no-timestamp",
                 NULL,
         };
-        return source_run(request, SOURCE_PROGRAM_UNPACK, argv, NULL, NULL);
+        char *const readable[] = { (char *) file, NULL };
+        SourceProgram program = { .trust = SOURCE_PROGRAM_UNPACK, .argv = argv, .readable = readable };
+
+        return source_run(request, &program);
 }
 
 static int fill(const SourceRequest *request, SourceResult *result, char **ret_problem) {

@@ -12,6 +12,7 @@
 #include "base/string.h"
 #include "source/builder.h"
 #include "source/sandbox.h"
+#include "tree/size.h"
 
 static const Source *const sources[] = { &source_suite, &source_command, &source_tarball, &source_oci };
 
@@ -110,33 +111,54 @@ int source_recipe(const SourceSpec *spec, char **ret) {
         return string_printf(ret, "recipe:%016llx", (unsigned long long) hash_finish(&hash));
 }
 
-static int add_environment(const SourceRequest *request, SourceTrust trust, char *const *more, char ***environment) {
+static int add_environment(const SourceRequest *request, const SourceProgram *program, char ***environment) {
         int r = builder_environment(environment);
 
-        if (r >= 0 && trust != SOURCE_PROGRAM_FREE)
+        if (r >= 0 && program->trust != SOURCE_PROGRAM_FREE)
                 r = strv_extendf(environment, "TMPDIR=%s", request->work);
-        for (; r >= 0 && more && *more; more++)
+        for (char *const *more = program->environment; r >= 0 && more && *more; more++)
                 r = strv_extend(environment, *more);
         return r;
 }
 
-int source_run(const SourceRequest *request, SourceTrust trust, char *const *argv, char *const *environment,
-               const char *directory) {
+/* Target and work directory, each by itself, as one is made of the other. */
+static int check_size(void *userdata) {
+        const SourceRequest *request = userdata;
+        const char *const paths[] = { request->target, request->work };
+
+        for (size_t i = 0; i < ELEMENTSOF(paths); i++) {
+                _cleanup_close_ int fd = open(paths[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+                int r = fd < 0 ? -errno : tree_is_larger(fd, request->max_bytes);
+                if (r != 0)
+                        return r < 0 ? r : -EDQUOT;
+        }
+        return 0;
+}
+
+int source_run(const SourceRequest *request, const SourceProgram *program) {
         char *const target_and_work[] = { (char *) request->target, (char *) request->work, NULL };
+        SourceTrust trust = program->trust;
+        Confinement confinement = {
+                .writable = trust == SOURCE_PROGRAM_UNPACK ? target_and_work : target_and_work + 1,
+                .readable = program->readable,
+                .online = trust == SOURCE_PROGRAM_FETCH || trust == SOURCE_PROGRAM_FETCH_DAEMON,
+                .unix_sockets = trust == SOURCE_PROGRAM_FETCH_DAEMON,
+                .any_owner = trust == SOURCE_PROGRAM_UNPACK,
+        };
+        bool free = trust == SOURCE_PROGRAM_FREE;
         _cleanup_strv_ char **envp = NULL;
 
-        int r = add_environment(request, trust, environment, &envp);
+        int r = add_environment(request, program, &envp);
         if (r < 0)
                 return r;
         Sandbox sandbox = {
-                .argv = argv,
+                .argv = program->argv,
                 .envp = envp,
-                .directory = directory,
+                .directory = program->directory,
                 .cancel_fd = request->cancel_fd,
-                .writable = trust == SOURCE_PROGRAM_UNPACK ? target_and_work :
-                            trust == SOURCE_PROGRAM_FETCH  ? target_and_work + 1 :
-                                                             NULL,
-                .offline = trust == SOURCE_PROGRAM_UNPACK,
+                .confinement = free ? NULL : &confinement,
+                .on_check = free || request->max_bytes == 0 ? NULL : check_size,
+                .check_userdata = (void *) request,
                 .on_line = request->on_line,
                 .on_tick = request->on_tick,
                 .userdata = request->userdata,
@@ -167,15 +189,15 @@ static void search_tick(void *userdata) {
                 search->request->on_tick(search->request->userdata);
 }
 
-int source_run_for_line(const SourceRequest *request, SourceTrust trust, char *const *argv, char *const *environment,
-                        bool (*matches)(const char *line), char **ret) {
+int source_run_for_line(const SourceRequest *request, const SourceProgram *program, bool (*matches)(const char *line),
+                        char **ret) {
         Search search = { .request = request, .matches = matches };
         SourceRequest searching = *request;
 
         searching.on_line = search_line;
         searching.on_tick = search_tick;
         searching.userdata = &search;
-        int r = source_run(&searching, trust, argv, environment, NULL);
+        int r = source_run(&searching, program);
         if (r == 0 && !search.found)
                 r = -EBADMSG;
         if (r != 0) {

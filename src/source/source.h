@@ -13,6 +13,8 @@ typedef struct SourceRequest {
                                * absolute; what is left in it is the caller's to remove */
         const char *old_digest; /* of the tree that the image has now; NULL: fill in anyway */
         int cancel_fd;          /* stops everything when readable; negative: never */
+        uint64_t max_bytes; /* that what is fetched, and then the tree, may take up on disk; 0: as much as there is. Not
+                             * for a suite or a command: those are the administrator's */
 
         /* As in Sandbox; what the programs print. */
         void (*on_line)(void *userdata, const char *line);
@@ -49,6 +51,7 @@ typedef struct Source {
  *      0
  *      > 0             exit status of a program, which said why by on_line
  *      -EINVAL         with *ret_problem (to be freed) saying in a sentence what is wrong or missing
+ *      -EDQUOT         there is more than max_bytes
  *      -ECANCELED
  *      another -errno
  * On failure @ret is untouched, and target and work hold whatever was unpacked by then; nothing runs any more. For
@@ -77,19 +80,27 @@ int oci_reference_pin(const char *reference, const char *digest, char **ret);
 /* *ret_problem gets the sentence: returns -EINVAL, or -ENOMEM with *ret_problem NULL. */
 int source_problem(char **ret_problem, const char *format, ...) _printf_(2, 3);
 
-/* What a source lets a program do. */
+/* What a source lets a program do. All but the first are confined (source/confine.h). */
 typedef enum SourceTrust {
-        SOURCE_PROGRAM_FREE,   /* anything */
-        SOURCE_PROGRAM_FETCH,  /* writes to the work directory only */
-        SOURCE_PROGRAM_UNPACK, /* writes to target and work directory only, and has no network */
+        SOURCE_PROGRAM_FREE,         /* anything */
+        SOURCE_PROGRAM_FETCH,        /* writes to the work directory only, and has the host's network */
+        SOURCE_PROGRAM_FETCH_DAEMON, /* the same, with local sockets that are readable for it */
+        SOURCE_PROGRAM_READ,         /* writes to the work directory only, and has no network */
+        SOURCE_PROGRAM_UNPACK,       /* writes to target and work directory only, with any owners, and has no network */
 } SourceTrust;
 
-/* Runs @argv with the builders' environment and @environment (NULL: nothing) added, in @directory (NULL: any): as
- * sandbox_run(). */
-int source_run(const SourceRequest *request, SourceTrust trust, char *const *argv, char *const *environment,
-               const char *directory);
+typedef struct SourceProgram {
+        SourceTrust trust;
+        char *const *argv;
+        char *const *environment; /* besides the builders'; NULL: nothing */
+        const char *directory;    /* it starts in; NULL: any */
+        char *const *readable;    /* what it can read besides the system's programs, as of Confinement */
+} SourceProgram;
+
+/* Runs it as sandbox_run(). -EDQUOT: it wrote more than @request->max_bytes, and was killed. */
+int source_run(const SourceRequest *request, const SourceProgram *program);
 
 /* The same for a program of whose output the first line that @matches is wanted: *ret, to be freed. All others go to
  * on_line. -EBADMSG: it ended with 0 and without such a line. */
-int source_run_for_line(const SourceRequest *request, SourceTrust trust, char *const *argv, char *const *environment,
-                        bool (*matches)(const char *line), char **ret);
+int source_run_for_line(const SourceRequest *request, const SourceProgram *program, bool (*matches)(const char *line),
+                        char **ret);

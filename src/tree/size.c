@@ -17,8 +17,15 @@ typedef struct Walk {
         InodeTable counted; /* files with several links */
         bool btrfs;         /* each subvolume has a device number of its own */
         dev_t device;
-        uint64_t bytes;
+        uint64_t bytes, max_bytes; /* -EDQUOT beyond */
+        uint64_t least_bytes;      /* of each entry */
+        bool deep_is_too_large;
 } Walk;
+
+static int count(Walk *walk, const struct stat *st) {
+        walk->bytes += MAX((uint64_t) st->st_blocks * 512, walk->least_bytes);
+        return walk->bytes > walk->max_bytes ? -EDQUOT : 0;
+}
 
 static int walk_directory(Walk *walk, int fd, unsigned depth);
 
@@ -36,19 +43,18 @@ static int walk_entry(Walk *walk, int dir_fd, const char *name, unsigned depth) 
                         if (r < 0)
                                 return r;
                 }
-                walk->bytes += (uint64_t) st.st_blocks * 512;
-                return 0;
+                return count(walk, &st);
         }
 
         if (depth >= DEPTH_MAX)
-                return 0;
+                return walk->deep_is_too_large ? -EDQUOT : 0;
         _cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0)
                 return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
         if (st.st_dev != walk->device && !(walk->btrfs && btrfs_is_subvolume(fd)))
                 return 0;
-        walk->bytes += (uint64_t) st.st_blocks * 512;
-        return walk_directory(walk, TAKE_FD(fd), depth + 1);
+        int r = count(walk, &st);
+        return r < 0 ? r : walk_directory(walk, TAKE_FD(fd), depth + 1);
 }
 
 /* @fd is consumed. */
@@ -66,20 +72,36 @@ static int walk_directory(Walk *walk, int fd, unsigned depth) {
         }
 }
 
-int tree_size(int tree_fd, uint64_t *ret_bytes) {
-        Walk walk = { .btrfs = btrfs_is(tree_fd) };
+static int walk_tree(int tree_fd, Walk *walk) {
         struct stat st;
 
+        walk->btrfs = btrfs_is(tree_fd);
         if (fstat(tree_fd, &st) < 0)
                 return -errno;
-        walk.device = st.st_dev;
-        walk.bytes = (uint64_t) st.st_blocks * 512;
+        walk->device = st.st_dev;
+        int r = count(walk, &st);
+        if (r < 0)
+                return r;
 
         int fd = openat(tree_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        int r = fd < 0 ? -errno : walk_directory(&walk, fd, 0);
-        inode_table_done(&walk.counted);
+        r = fd < 0 ? -errno : walk_directory(walk, fd, 0);
+        inode_table_done(&walk->counted);
+        return r;
+}
+
+int tree_size(int tree_fd, uint64_t *ret_bytes) {
+        Walk walk = { .max_bytes = UINT64_MAX };
+
+        int r = walk_tree(tree_fd, &walk);
         if (r < 0)
                 return r;
         *ret_bytes = walk.bytes;
         return 0;
+}
+
+int tree_is_larger(int tree_fd, uint64_t max_bytes) {
+        Walk walk = { .max_bytes = max_bytes, .least_bytes = 4096, .deep_is_too_large = true };
+
+        int r = walk_tree(tree_fd, &walk);
+        return r == -EDQUOT ? 1 : r;
 }

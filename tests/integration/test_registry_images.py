@@ -140,11 +140,11 @@ def test_always(fetching, registry: Registry, push) -> None:
     assert play(site, image) == "three"
 
 
-# Takes its time after it has fetched an image, and says when.
+# Takes its time after it has fetched an image, and says when. It sees nothing of the host's but its own directory.
 SLOW_SKOPEO = """\
 #!/bin/sh
 PATH={path} skopeo "$@" || exit
-case "$*" in *docker://*oci:*) echo was asked; while [ ! -e {directory}/go-on ]; do sleep 0.05; done;; esac
+case "$*" in *docker://*oci:*) echo was asked; while [ ! -e go-on ]; do sleep 0.05; done;; esac
 """
 
 
@@ -155,6 +155,15 @@ def own_skopeo(site: Site, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     (directory / "skopeo").write_text(text.format(path=path, directory=directory))
     (directory / "skopeo").chmod(0o755)
     monkeypatch.setenv("PATH", f"{directory}:{path}")
+
+
+def go_on(site: Site, threads: list[threading.Thread]) -> None:
+    """Lets each fetch end, the present one and those that follow, until the threads have."""
+    while any(thread.is_alive() for thread in threads):
+        for work in site.root.glob(".oci/.staging/*/work"):
+            with suppress(FileNotFoundError):
+                (work / "go-on").touch()
+        time.sleep(0.05)
 
 
 def test_always_while_another_fetches(fetching, push, monkeypatch) -> None:
@@ -174,9 +183,7 @@ def test_always_while_another_fetches(fetching, push, monkeypatch) -> None:
         while b"Another job fetches it" not in second.log:
             assert time.monotonic() < deadline, second.log
             time.sleep(0.05)
-        (site.directory / "bin/go-on").touch()
-        for thread in threads:
-            thread.join()
+        go_on(site, threads)
         assert [build.run_script("cat /text", raw=True).stdout for build in (first, second)] == [b"one", b"second"]
         # Both are in the list, each with its job, and can be compared.
         rows = [row for row in json.loads(site.call("chroot-list", "--json").stdout)["images"] if row["name"] == image]
@@ -184,7 +191,7 @@ def test_always_while_another_fetches(fetching, push, monkeypatch) -> None:
         done = site.call("chroot-diff", "--files", image)
         assert done.returncode == 0 and "/text" in done.stdout, str(done)
     finally:
-        (site.directory / "bin/go-on").touch()
+        go_on(site, threads)
         for build in (first, second):
             build.cleanup()
     assert site.traces() == []
@@ -290,6 +297,22 @@ def test_cache_size(fetching, registry: Registry, push) -> None:
 
 
 @pytest.mark.host_matters
+@pytest.mark.parametrize("data", (os.urandom(11 << 20), bytes(64 << 20)), ids=("layers", "bomb"))
+def test_too_large(fetching, registry: Registry, push, data: bytes) -> None:
+    """One that takes up more than all may: the job fails for good, and what there was stays. Random data shows in the
+    manifest, and is not fetched at all; zeros only when they are unpacked."""
+    small = push("group/small:1", "x")
+    large = push(f"group/large-{data[:4].hex()}:1", "x", lambda tar: tar.add("data", data))
+    site = fetching(image_cache_size="10M")
+    assert play(site, small) == "x"
+    there, before = cached(site), registry.count("/blobs/")
+    result = refused(site, large)
+    assert result.failure_reason == "script_failure" and "image_cache_size allows, which is 10M" in result.log, str(result)
+    assert cached(site) == there and not list((site.root / ".oci").glob(".staging/*"))
+    # To find out the digest, skopeo reads the configuration.
+    assert (registry.count("/blobs/") - before <= 1) == any(data), result.log
+
+
 def test_killed_while_fetching(fetching, push) -> None:
     """After SIGKILL at many points, and after SIGTERM, the next job has its image as if nothing had been, and `gc` finds
     what is left."""

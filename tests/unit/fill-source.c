@@ -40,12 +40,16 @@ int main(int argc, char **argv) {
 
         if (argc < 6 || set_source(&spec, argv[4], argv + 5) < 0)
                 return EXIT_FAILURE;
+        uint64_t max_bytes = 0;
+        if (getenv("MAX_BYTES") && parse_uint64(getenv("MAX_BYTES"), &max_bytes) < 0)
+                return EXIT_FAILURE;
         SourceRequest request = {
                 .spec = &spec,
                 .target = argv[1],
                 .work = argv[2],
                 .old_digest = isempty(argv[3]) ? NULL : argv[3],
                 .cancel_fd = -EBADF,
+                .max_bytes = max_bytes,
                 .on_line = print_line,
         };
         int r = source_fill(&request, &result, &problem);

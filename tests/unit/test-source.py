@@ -4,11 +4,13 @@
 Called by meson as `python3 test-source.py FILL-SOURCE`; needs root.
 """
 
+import errno
 import functools
 import hashlib
 import http.server
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -252,8 +254,142 @@ class Tarballs(Sources):
         self.assertEqual(result["description"], f"tarball {url}/a.tar")
 
 
+# What a program that was taken over tries, one line each; the names of those that succeeded are printed.
+ATTEMPTS = """\
+#!/usr/bin/python3
+import ctypes, errno, os, socket, stat, sys
+libc = ctypes.CDLL(None, use_errno=True)
+STREAM = socket.SOCK_STREAM
+
+def system_call(name, *arguments):
+    numbers = {"x86_64": NUMBERS_X86_64, "aarch64": NUMBERS_AARCH64}[os.uname().machine]
+    result = libc.syscall(numbers[name], *arguments)
+    # Anything but a refusal is a system call that is there.
+    if result < 0 and ctypes.get_errno() in (errno.EPERM, errno.ENOSYS):
+        raise OSError(ctypes.get_errno(), name)
+
+# Of the generic table, which newer calls share among architectures.
+NEW = {"io_uring_setup": 425, "open_tree": 428, "fsopen": 430, "clone3": 435, "pidfd_getfd": 438}
+NUMBERS_X86_64 = dict(NEW, bpf=321, keyctl=250, unshare=272, open_by_handle_at=304, ptrace=101, userfaultfd=323,
+                      perf_event_open=298, process_vm_readv=310, setns=308, mount=165, chroot=161)
+NUMBERS_AARCH64 = dict(NEW, bpf=280, keyctl=219, unshare=97, open_by_handle_at=265, ptrace=117, userfaultfd=282,
+                       perf_event_open=241, process_vm_readv=270, setns=268, mount=40, chroot=51)
+
+def connect(family, address):
+    socket.socket(family, STREAM).connect(address)
+
+def see(path):
+    os.lstat(path)
+
+def read(path):
+    open(path, "rb").read(1)
+
+def device():
+    os.mknod(os.environ["TMPDIR"] + "/node", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+    os.unlink(os.environ["TMPDIR"] + "/node")
+
+def clone():
+    if libc.fork() == 0:
+        os._exit(0)
+    # CLONE_NEWUSER | SIGCHLD, as Go and libc call it
+    system_call_clone = {"x86_64": 56, "aarch64": 220}[os.uname().machine]
+    pid = libc.syscall(system_call_clone, 0x10000000 | 17, 0, 0, 0, 0)
+    if pid == 0:
+        os._exit(0)
+    if pid < 0:
+        raise OSError(ctypes.get_errno(), "clone")
+
+attempts = {
+    "unix socket": lambda: socket.socket(socket.AF_UNIX, STREAM),
+    "host's socket": lambda: connect(socket.AF_UNIX, "@PATH@/work-socket"),
+    "abstract socket": lambda: connect(socket.AF_UNIX, "\\0@ABSTRACT@"),
+    "internet socket": lambda: socket.socket(socket.AF_INET, STREAM),
+    "packet socket": lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW),
+    "vsock socket": lambda: socket.socket(socket.AF_VSOCK, STREAM),
+    "crypto socket": lambda: socket.socket(socket.AF_ALG, socket.SOCK_SEQPACKET),
+    "clone": clone,
+    "device": device,
+    "chown": lambda: os.chown(os.environ["TMPDIR"], 1000, 1000),
+    "setuid": lambda: os.seteuid(1000),
+    "environment of process 1": lambda: read("/proc/1/environ"),
+    "memory of process 1": lambda: read("/proc/1/mem"),
+    "files of process 1": lambda: os.readlink("/proc/1/fd/2"),
+    "root of process 1": lambda: os.listdir("/proc/1/root"),
+    **{name: lambda name=name: system_call(name, 0, 0, 0, 0, 0, 0) for name in NUMBERS_X86_64},
+    **{path: lambda path=path: see(path) for path in (
+        "/etc/shadow", "/etc/passwd", "/etc/ssh", "/etc/ssl/private", "/etc/machine-id", "/run", "/run/systemd", "/root",
+        "/home", "/var", "/tmp", "/sys", "/boot", "/mnt", "/opt", "/srv", "/dev/kmsg", "/dev/shm", "/dev/loop-control",
+        "@PATH@/outside", "/etc/ld.so.cache", "/etc/resolv.conf", "/etc/containers", "/usr/bin", "/bin/sh",
+        "/dev/urandom")},
+}
+for name, attempt in attempts.items():
+    try:
+        attempt()
+        print("did", name)
+    except OSError as error:
+        pass
+status = dict(line.split(":\\t", 1) for line in open("/proc/self/status") if ":\\t" in line)
+print("status", *(status[name].strip().lstrip("0") for name in ("CapBnd", "CapEff", "NoNewPrivs", "Seccomp")))
+sys.exit(7)
+"""
+
+# What each program may do of it: see that the host's system is there.
+ALWAYS = {"/etc/ld.so.cache", "/usr/bin", "/bin/sh", "/dev/urandom"}
+
+
 class Confinement(Sources):
     """What an unpacker may do that an archive has taken over: tar is a script of ours here."""
+
+    def attempts(self, program, kind, *values):
+        """What @program can do as that, and what the kernel says of its privileges. It fails in the end."""
+        tools = self.path / "work-tools"
+        tools.mkdir(exist_ok=True)
+        name = f"nspawn-runner-test-{os.getpid()}"
+        (tools / program).write_text(ATTEMPTS.replace("@PATH@", str(self.path)).replace("@ABSTRACT@", name))
+        (tools / program).chmod(0o755)
+        (self.path / "work-socket").unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX) as path, socket.socket(socket.AF_UNIX) as abstract:
+            path.bind(str(self.path / "work-socket"))
+            abstract.bind("\0" + name)
+            for listener in (path, abstract):
+                listener.listen()
+            _, _, printed = self.fill(kind, *values, PATH=f"{tools}:{os.environ['PATH']}")
+        lines = printed.splitlines()
+        self.assertTrue(lines and lines[-1].startswith("status"), printed)
+        self.assertEqual([line for line in lines[:-1] if not line.startswith("did ")], [], printed)
+        # The directories above those that it writes to are there, with nothing else in them.
+        above = {str(path) for path in self.path.parents}
+        return {line.removeprefix("did ") for line in lines[:-1]} - above, lines[-1].removeprefix("status ")
+
+    @staticmethod
+    def of_skopeo():
+        """What it sees beside that, with the directories above."""
+        files = ("/etc/containers", "/var/lib/containers/sigstore", "/run/containers/0/auth.json",
+                 "/root/.config/containers", "/root/.docker/config.json")
+        there = [Path(file) for file in files if os.path.exists(file)]
+        return {str(path) for file in there for path in (file, *file.parents)}
+
+    def test_attempts_of_unpacker(self):
+        """No socket at all, no other file of the host's, no privilege but about files."""
+        did, status = self.attempts("tar", "tarball", self.archive(ociimage.busybox_tar()))
+        self.assertEqual(did - ALWAYS, {"device", "chown"})
+        self.assertLessEqual(ALWAYS, did)
+        self.assertEqual(status, "8800001b 8800001b 1 2")
+
+    def test_attempts_of_fetcher(self):
+        """The internet, and what is needed for that; nothing about files but to read and write them."""
+        did, status = self.attempts("curl", "tarball", "http://127.0.0.1:9/x", "0" * 64)
+        self.assertEqual(did - ALWAYS, {"internet socket", "/etc/resolv.conf"})
+        self.assertEqual(status, "2 2 1 2")
+        did, status = self.attempts("skopeo", "oci", "docker://127.0.0.1:9/x:1")
+        self.assertEqual(did - ALWAYS - self.of_skopeo(), {"internet socket", "/etc/resolv.conf"})
+        self.assertEqual(status, "2 2 1 2")
+
+    def test_attempts_on_directory(self):
+        """What is fetched from a directory of this host needs no network."""
+        ociimage.busybox_layout(self.path / "layout")
+        did, _ = self.attempts("skopeo", "oci", f"oci:{self.path}/layout:image")
+        self.assertEqual(did - ALWAYS - self.of_skopeo(), set())
 
     def run_as_tar(self, script):
         tools = self.path / "work-tools"
@@ -288,6 +424,92 @@ class Confinement(Sources):
         _, result, printed = self.run_as_tar(script)
         self.assertIn("Operation not permitted", printed)
         self.assertGreater(result["status"], 0)
+
+
+class Sizes(Sources):
+    """What takes up more than it may is stopped, wherever its size shows."""
+
+    LIMIT = 8 << 20
+
+    def check(self, kind, *values, too_large=True):
+        target, result, printed = self.fill(kind, *values, MAX_BYTES=str(self.LIMIT))
+        self.assertEqual(result["status"], -errno.EDQUOT if too_large else 0, (result, printed))
+        return target, printed
+
+    def layout(self, *members, **more):
+        subprocess.run(["rm", "-rf", self.path / "layout"], check=True)
+        tar = ociimage.busybox_tar()
+        for name, data in members:
+            tar.add(name, data)
+        ociimage.write_layout(self.path / "layout", [tar.bytes()])
+        return self.check("oci", f"oci:{self.path}/layout:image", **more)
+
+    def test_fits(self):
+        """The limit is for what is fetched and for the tree, each by itself."""
+        self.layout(("data", os.urandom(self.LIMIT // 2)), too_large=False)
+
+    def test_layers(self):
+        target, printed = self.layout(("data", os.urandom(self.LIMIT + 1)))
+        self.assertEqual(os.listdir(target), [], printed)
+
+    def test_bomb(self):
+        """A small layer that becomes a large tree; and a program that would never end is stopped meanwhile."""
+        _, printed = self.layout(("bomb", bytes(64 << 20)))
+        self.assertIn("unpacking rootfs", printed)
+        tools = self.path / "work-tools"
+        tools.mkdir()
+        (tools / "tar").write_text(f"#!/bin/sh\nexec cat /dev/zero >{self.path}/target{self.number + 1}/endless\n")
+        (tools / "tar").chmod(0o755)
+        _, result, printed = self.fill("tarball", self.archive(ociimage.busybox_tar()), MAX_BYTES=str(self.LIMIT),
+                                       PATH=f"{tools}:{os.environ['PATH']}")
+        self.assertEqual(result["status"], -errno.EDQUOT, (result, printed))
+
+    def test_many_files(self):
+        """Empty ones take up room, too."""
+        self.layout(*((f"dir/{number}", b"") for number in range(self.LIMIT // 4096)))
+
+    def test_deep(self):
+        self.layout(("d/" * 300 + "f", b""))
+
+    def test_download(self):
+        """A web server that sends more than it should."""
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.end_headers()
+                try:
+                    while True:
+                        self.wfile.write(bytes(65536))
+                except OSError:
+                    pass
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        _, result, printed = self.fill("tarball", f"http://127.0.0.1:{server.server_port}/endless", "0" * 64,
+                                       MAX_BYTES=str(self.LIMIT), no_proxy="127.0.0.1")
+        self.assertEqual(result["status"], -errno.EDQUOT, (result, printed))
+
+    def test_manifest(self):
+        """A registry is asked for it first."""
+        with ociimage.registry(self.path / "registry") as registry:
+            environment = {**registry.environment(), "MAX_BYTES": str(self.LIMIT)}
+            layout = self.path / "layout"
+            ociimage.write_layout(layout, [ociimage.busybox_tar().add("data", os.urandom(self.LIMIT)).bytes()])
+            large = registry.push(layout, "group/large:1")
+            subprocess.run(["rm", "-rf", layout], check=True)
+            ociimage.busybox_layout(layout)
+            small = registry.push(layout, "group/small:1")
+            self.filled("oci", "docker://" + small, **environment)
+            before = registry.count("/blobs/")
+            _, result, printed = self.fill("oci", "docker://" + large, **environment)
+            self.assertEqual(result["status"], -errno.EDQUOT, (result, printed))
+            # To find out the digest, skopeo reads the configuration.
+            self.assertLessEqual(registry.count("/blobs/") - before, 1)
 
 
 class OciImages(Sources):
