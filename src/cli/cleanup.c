@@ -5,20 +5,20 @@
 #include "machine/remove.h"
 
 static int run(const Invocation *invocation) {
-        _cleanup_identity_ JobIdentity identity = { 0 };
+        _cleanup_job_spec_ JobSpec job = { 0 };
 
-        int r = find_job(invocation, &identity);
+        int r = find_job(invocation, &job);
         if (r < 0)
                 return r;
-        r = job_remove(invocation->settings, identity.id);
+        r = job_remove(invocation->settings, job.id);
         if (r >= 0)
-                log_verbose("Nothing of job %s is left", identity.id);
+                log_verbose("Nothing of job %s is left", job.id);
         if (r == -EBUSY)
                 log_error("Job %s is still being prepared or removed by another process; try again, or run "
                           "'nspawn-runner gc' later",
-                          identity.id);
+                          job.id);
         else if (r < 0)
-                log_error_errno(r, "Cannot remove all of job %s: %m; 'nspawn-runner gc' tries again", identity.id);
+                log_error_errno(r, "Cannot remove all of job %s: %m; 'nspawn-runner gc' tries again", job.id);
         return r;
 }
 

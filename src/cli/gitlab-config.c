@@ -7,7 +7,7 @@
 #include "base/string.h"
 #include "cli/commands.h"
 #include "container/machine.h"
-#include "job/identity.h"
+#include "gitlab/job.h"
 
 /* GitLab Runner's name for the kind of script that @shell runs, or NULL: it writes scripts for bash by itself, and takes
  * an unknown name for an error. */
@@ -24,11 +24,11 @@ static const char *script_kind(const char *shell) {
 /* "Running on HOST via ..." in the job's log: the machine that the job will have. By hand, without a job, and when the
  * job cannot be told, which `prepare` will complain about, it is this host. */
 static int machine_hostname(const Settings *settings, char **ret) {
-        _cleanup_identity_ JobIdentity identity = { 0 };
+        _cleanup_job_spec_ JobSpec job = { 0 };
         char problem[512], host[HOST_NAME_MAX + 1];
 
-        if (identity_find(settings->runtime_dir, NULL, &identity, problem) >= 0)
-                return machine_name(settings->runtime_dir, identity.id, ret);
+        if (gitlab_job_read(settings->runtime_dir, NULL, &job, problem) >= 0)
+                return machine_name(settings->runtime_dir, job.id, ret);
         log_debug("%s", problem);
         if (gethostname(host, sizeof(host)) < 0)
                 return -errno;

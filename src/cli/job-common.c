@@ -4,15 +4,16 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "gitlab/job.h"
 
 #define CONSOLE_LINES 15
 /* From the end of the container until its supervisor has written why. */
 #define ENDED_TIMEOUT_USEC (2 * USEC_PER_SEC)
 
-int find_job(const Invocation *invocation, JobIdentity *ret) {
+int find_job(const Invocation *invocation, JobSpec *ret) {
         char problem[512];
 
-        int r = identity_find(invocation->settings->runtime_dir, invocation_option(invocation, "id"), ret, problem);
+        int r = gitlab_job_read(invocation->settings->runtime_dir, invocation_option(invocation, "id"), ret, problem);
         if (r < 0)
                 log_error("%s", problem);
         else

@@ -2,13 +2,13 @@
 #pragma once
 
 #include "cli/command.h"
-#include "job/identity.h"
+#include "job/spec.h"
 #include "machine/state.h"
 
 /* What the commands of a job's stages share. They log what goes wrong. */
 
 /* The job that the invocation is for. 0 or -errno. */
-int find_job(const Invocation *invocation, JobIdentity *ret);
+int find_job(const Invocation *invocation, JobSpec *ret);
 
 /* Why the machine in @directory ended and the last lines of its console, into the job's log. */
 void log_end_of_machine(const JobDirectory *directory);

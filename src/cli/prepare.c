@@ -31,8 +31,8 @@ static void log_plan(const Machine *machine, const Image *image, char *const *ar
                 log_debug("Its command line: %s", *argv);
 }
 
-static int start(const Settings *settings, const JobIdentity *identity, const JobDirectory *directory,
-                 const Image *image, int signal_fd) {
+static int start(const Settings *settings, const JobSpec *job, const JobDirectory *directory, const Image *image,
+                 int signal_fd) {
         _cleanup_machine_ Machine *machine = NULL;
         _cleanup_strv_ char **argv = NULL;
         _cleanup_free_ char *problem = NULL;
@@ -43,11 +43,11 @@ static int start(const Settings *settings, const JobIdentity *identity, const Jo
                 log_error("systemd-nspawn is not installed: it is in package systemd-container");
                 return -ENOENT;
         }
-        int r = plan_machine(settings, identity, directory, image, &machine);
+        int r = plan_machine(settings, job, directory, image, &machine);
         if (r >= 0)
                 r = plan_seccomp(settings, image, machine, &unknown);
         if (r >= 0)
-                r = plan_supervise_command(settings, identity->id, &argv);
+                r = plan_supervise_command(settings, job->id, &argv);
         if (r < 0) {
                 problem = explain_plan(settings, image->title, r, unknown);
                 log_error("%s", problem ? problem : strerror(ENOMEM));
@@ -94,17 +94,17 @@ static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings, *image_settings = NULL;
         _cleanup_(settings_done) Settings storage = { 0 };
         _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
-        _cleanup_identity_ JobIdentity identity = { 0 };
+        _cleanup_job_spec_ JobSpec job = { 0 };
         _cleanup_image_ Image *image = NULL;
 
         /* What is half started is removed before we go. */
         _cleanup_close_ int signal_fd = signals_open();
         if (signal_fd < 0)
                 return log_error_errno(signal_fd, "Cannot set up signals: %m");
-        int r = find_job(invocation, &identity);
+        int r = find_job(invocation, &job);
         if (r < 0)
                 return r;
-        ImageChoice choice = plan_choose_image(settings, &identity, invocation_argument(invocation, 0),
+        ImageChoice choice = plan_choose_image(settings, &job, invocation_argument(invocation, 0),
                                                invocation_option(invocation, "default-image"));
         r = choose_image(settings, &choice, signal_fd, &image);
         if (r == 0)
@@ -114,15 +114,15 @@ static int run(const Invocation *invocation) {
         if (r != 0)
                 return r;
 
-        if (identity.response.n_services > 0)
+        if (job.n_services > 0)
                 log_warning("This driver starts no services: 'services:' of the job is ignored");
         job_collect_some(settings, signal_fd);
-        r = take_directory(settings, identity.id, &directory);
+        r = take_directory(settings, job.id, &directory);
         if (r < 0)
                 return r;
-        r = start(image_settings, &identity, &directory, image, signal_fd);
+        r = start(image_settings, &job, &directory, image, signal_fd);
         if (r != 0) {
-                int q = job_remove_locked(settings, identity.id);
+                int q = job_remove_locked(settings, job.id);
                 if (q < 0)
                         log_warning("Not all of the failed start could be removed: 'nspawn-runner gc' will");
         }

@@ -116,12 +116,12 @@ static int report(const Machine *machine, const JobDirectory *directory, const c
 
 static int open_machine(const Invocation *invocation, JobDirectory *ret_directory, Machine **ret_machine,
                         int *ret_socket) {
-        _cleanup_identity_ JobIdentity identity = { 0 };
+        _cleanup_job_spec_ JobSpec job = { 0 };
 
-        int r = find_job(invocation, &identity);
+        int r = find_job(invocation, &job);
         if (r < 0)
                 return r;
-        r = job_directory_open(invocation->settings->runtime_dir, identity.id, false, ret_directory);
+        r = job_directory_open(invocation->settings->runtime_dir, job.id, false, ret_directory);
         if (r >= 0)
                 r = machine_load(ret_directory, ret_machine);
         if (r >= 0)
@@ -131,11 +131,11 @@ static int open_machine(const Invocation *invocation, JobDirectory *ret_director
                 return 0;
         }
         if (r == -ENOENT)
-                log_error("Job %s has no machine: was it prepared, and not cleaned up yet?", identity.id);
+                log_error("Job %s has no machine: was it prepared, and not cleaned up yet?", job.id);
         else if (r == -ECONNREFUSED)
-                log_error("The machine of job %s does not run any more", identity.id);
+                log_error("The machine of job %s does not run any more", job.id);
         else
-                log_error_errno(r, "Cannot reach the machine of job %s: %m", identity.id);
+                log_error_errno(r, "Cannot reach the machine of job %s: %m", job.id);
         if (ret_directory->fd >= 0)
                 log_end_of_machine(ret_directory);
         return r;

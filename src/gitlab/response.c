@@ -9,17 +9,10 @@
 #include "base/fd.h"
 #include "base/string.h"
 
+/* Reads the job response for gitlab/job.c, and nobody else: what it finds goes into a JobSpec, and nothing of it is logged. */
+
 /* Variables of a job can have megabytes each. */
 #define RESPONSE_MAX_BYTES (256 * 1024 * 1024)
-
-void response_done(JobResponse *response) {
-        if (response->token)
-                explicit_bzero(response->token, strlen(response->token));
-        free(response->token);
-        free(response->image);
-        free(response->repository);
-        *response = (JobResponse){ 0 };
-}
 
 static int copy_string(const json_t *object, const char *key, char **ret) {
         const char *value = json_string_value(json_object_get(object, key));
@@ -48,8 +41,172 @@ static void strip_credentials(char *url) {
                 memmove(host, at + 1, strlen(at + 1) + 1);
 }
 
-int response_parse(const char *data, size_t size, JobResponse *ret, char ret_problem[static 256]) {
-        _cleanup_response_ JobResponse response = { 0 };
+/* A list of strings, of which others are left out; NULL where it is none. */
+static int copy_list(const json_t *object, const char *key, char ***ret) {
+        const json_t *list = json_object_get(object, key);
+
+        for (size_t i = 0; i < json_array_size(list); i++) {
+                const char *item = json_string_value(json_array_get(list, i));
+                int r = item ? strv_extend(ret, item) : 0;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static bool get_boolean(const json_t *object, const char *key) {
+        return json_is_true(json_object_get(object, key));
+}
+
+/* Room for what is in list @key of @object; NULL with *ret_n 0 where that is empty or no list. */
+static int allocate_list(const json_t *object, const char *key, size_t size, void *ret_items, const json_t **ret_list) {
+        const json_t *list = json_object_get(object, key);
+
+        *ret_list = list;
+        if (json_array_size(list) == 0)
+                return 0;
+        void *items = calloc(json_array_size(list), size);
+        if (!items)
+                return -ENOMEM;
+        *(void **) ret_items = items;
+        return 0;
+}
+
+static int read_variables(const json_t *object, JobVariables *ret) {
+        const json_t *list;
+
+        int r = allocate_list(object, "variables", sizeof(JobVariable), &ret->items, &list);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < json_array_size(list); i++) {
+                const json_t *item = json_array_get(list, i);
+                const char *value = json_string_value(json_object_get(item, "value"));
+                JobVariable *variable = &ret->items[ret->n];
+
+                if (isempty(json_string_value(json_object_get(item, "key"))))
+                        continue;
+                ret->n++;
+                r = copy_string(item, "key", &variable->key);
+                if (r < 0)
+                        return r;
+                variable->value = strdup(value ? value : "");
+                if (!variable->value)
+                        return -ENOMEM;
+                variable->public = get_boolean(item, "public");
+                variable->masked = get_boolean(item, "masked");
+                variable->file = get_boolean(item, "file");
+                variable->raw = get_boolean(item, "raw");
+        }
+        return 0;
+}
+
+static int read_image(const json_t *image, JobImage *ret) {
+        int r = copy_string(image, "name", &ret->name);
+        if (r < 0)
+                return r;
+        r = copy_list(image, "entrypoint", &ret->entrypoint);
+        if (r < 0)
+                return r;
+        return copy_string(json_object_get(json_object_get(image, "executor_opts"), "docker"), "user", &ret->user);
+}
+
+static int read_service(const json_t *object, JobService *ret) {
+        int r = copy_string(object, "name", &ret->name);
+        if (r < 0)
+                return r;
+        r = copy_string(object, "alias", &ret->alias);
+        if (r < 0)
+                return r;
+        r = copy_list(object, "entrypoint", &ret->entrypoint);
+        if (r < 0)
+                return r;
+        r = copy_list(object, "command", &ret->command);
+        return r < 0 ? r : read_variables(object, &ret->variables);
+}
+
+static int read_services(const json_t *root, JobSpec *spec) {
+        const json_t *list;
+
+        int r = allocate_list(root, "services", sizeof(JobService), &spec->services, &list);
+        for (size_t i = 0; r >= 0 && i < json_array_size(list); i++)
+                r = read_service(json_array_get(list, i), &spec->services[spec->n_services++]);
+        return r;
+}
+
+static int read_cache(const json_t *object, JobCache *ret) {
+        int r = copy_string(object, "key", &ret->key);
+        if (r < 0)
+                return r;
+        r = copy_list(object, "paths", &ret->paths);
+        if (r < 0)
+                return r;
+        ret->untracked = get_boolean(object, "untracked");
+        return copy_string(object, "policy", &ret->policy);
+}
+
+static int read_caches(const json_t *root, JobSpec *spec) {
+        const json_t *list;
+
+        int r = allocate_list(root, "cache", sizeof(JobCache), &spec->caches, &list);
+        for (size_t i = 0; r >= 0 && i < json_array_size(list); i++)
+                r = read_cache(json_array_get(list, i), &spec->caches[spec->n_caches++]);
+        return r;
+}
+
+/* Which job it is, and of which project. */
+static int read_origin(const json_t *root, JobSpec *spec) {
+        const json_t *git = json_object_get(root, "git_info");
+
+        spec->trusted = true;
+        spec->number = get_number(root, "id");
+        spec->project_id = get_number(json_object_get(root, "job_info"), "project_id");
+        spec->timeout_sec = get_number(json_object_get(root, "runner_info"), "timeout");
+        /* Older servers do not say. */
+        spec->ref_protected = get_boolean(git, "protected");
+        int r = copy_string(root, "token", &spec->token);
+        if (r < 0)
+                return r;
+        r = copy_string(git, "ref", &spec->ref);
+        if (r < 0)
+                return r;
+        r = copy_string(git, "repo_url", &spec->repository);
+        if (r < 0)
+                return r;
+        if (spec->repository)
+                strip_credentials(spec->repository);
+        return 0;
+}
+
+static int read_job(const json_t *root, JobSpec *spec) {
+        int r = read_origin(root, spec);
+        if (r < 0)
+                return r;
+        r = read_image(json_object_get(root, "image"), &spec->image);
+        if (r < 0)
+                return r;
+        r = read_services(root, spec);
+        if (r < 0)
+                return r;
+        r = read_caches(root, spec);
+        return r < 0 ? r : read_variables(root, &spec->variables);
+}
+
+/* Why @root is no job, or NULL. */
+static const char *job_problem(const json_t *root) {
+        const json_t *id = json_object_get(root, "id");
+        if (!json_is_object(root) || !json_is_integer(id) || json_integer_value(id) <= 0)
+                return "it has no positive number \"id\"";
+
+        /* Taken for "no image", another one than the job's would run it. */
+        const json_t *image = json_object_get(root, "image"), *name = json_object_get(image, "name");
+        if ((image && !json_is_object(image) && !json_is_null(image)) ||
+            (name && !json_is_string(name) && !json_is_null(name)))
+                return "its \"image\" is not an object with a \"name\"";
+        return NULL;
+}
+
+int response_parse(const char *data, size_t size, JobSpec *ret, char ret_problem[static 256]) {
+        _cleanup_job_spec_ JobSpec spec = { 0 };
         json_error_t error;
 
         json_auto_t *root = json_loadb(data, size, JSON_ALLOW_NUL, &error);
@@ -58,38 +215,20 @@ int response_parse(const char *data, size_t size, JobResponse *ret, char ret_pro
                 snprintf(ret_problem, 256, "not valid JSON at line %d, column %d", error.line, error.column);
                 return -EBADMSG;
         }
-        const json_t *id = json_object_get(root, "id");
-        if (!json_is_object(root) || !json_is_integer(id) || json_integer_value(id) <= 0) {
-                snprintf(ret_problem, 256, "it has no positive number \"id\"");
+        const char *problem = job_problem(root);
+        if (problem) {
+                snprintf(ret_problem, 256, "%s", problem);
                 return -EBADMSG;
         }
-        /* Taken for "no image", another one than the job's would run it. */
-        const json_t *image = json_object_get(root, "image"), *name = json_object_get(image, "name");
-        if ((image && !json_is_object(image) && !json_is_null(image)) ||
-            (name && !json_is_string(name) && !json_is_null(name))) {
-                snprintf(ret_problem, 256, "its \"image\" is not an object with a \"name\"");
-                return -EBADMSG;
-        }
-        response.id = (uint64_t) json_integer_value(id);
-        response.n_services = json_array_size(json_object_get(root, "services"));
-        response.project_id = get_number(json_object_get(root, "job_info"), "project_id");
-        response.timeout_sec = get_number(json_object_get(root, "runner_info"), "timeout");
-
-        int r = copy_string(root, "token", &response.token);
-        if (r >= 0)
-                r = copy_string(image, "name", &response.image);
-        if (r >= 0)
-                r = copy_string(json_object_get(root, "git_info"), "repo_url", &response.repository);
+        int r = read_job(root, &spec);
         if (r < 0)
                 return r;
-        if (response.repository)
-                strip_credentials(response.repository);
-        *ret = response;
-        response = (JobResponse){ 0 };
+        *ret = spec;
+        spec = (JobSpec){ 0 };
         return 0;
 }
 
-int response_read(const char *path, JobResponse *ret, char ret_problem[static 256]) {
+int response_read(const char *path, JobSpec *ret, char ret_problem[static 256]) {
         _cleanup_free_ char *data = NULL;
         size_t size;
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "job/identity.h"
 
-#include <ctype.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,17 +11,12 @@
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/string.h"
-#include "gitlab/environment.h"
+
+/* Names jobs, for whoever makes a JobSpec. Of the job it uses only what GitLab says itself. */
 
 #define ID_MAX 40
 #define KEY_FILE "key"
 #define KEY_SIZE 16
-
-void identity_done(JobIdentity *identity) {
-        free(identity->id);
-        response_done(&identity->response);
-        *identity = (JobIdentity){ 0 };
-}
 
 const char *job_id_problem(const char *id) {
         size_t n = strlen(id);
@@ -79,7 +73,7 @@ static int read_key(const char *runtime_dir, uint8_t ret[static KEY_SIZE]) {
 
 /* The number alone is another job's on another server. The token is one job's alone, but secret, which is why the hash
  * has a key; the repository and the project are hashed too, should a server leave the token out. */
-static int id_from_response(const char *runtime_dir, const JobResponse *response, char **ret) {
+int job_id_make(const char *runtime_dir, const JobSpec *spec, char **ret) {
         uint8_t key[KEY_SIZE];
         Hash hash;
 
@@ -87,54 +81,8 @@ static int id_from_response(const char *runtime_dir, const JobResponse *response
         if (r < 0)
                 return r;
         hash_init(&hash, key);
-        hash_string(&hash, response->token);
-        hash_string(&hash, response->repository);
-        hash_update(&hash, &response->project_id, sizeof(response->project_id));
-        return string_printf(ret, "%" PRIu64 "-%08" PRIx32, response->id, (uint32_t) hash_finish(&hash));
-}
-
-static int find_in_response(const char *runtime_dir, const char *path, JobIdentity *ret, char ret_problem[static 512]) {
-        _cleanup_identity_ JobIdentity identity = { .has_response = true };
-        char why[256] = "";
-
-        int r = response_read(path, &identity.response, why);
-        if (r < 0) {
-                snprintf(ret_problem, 512, "Cannot read the job from JOB_RESPONSE_FILE '%s': %s", path,
-                         r == -EBADMSG ? why : strerror(-r));
-                return r;
-        }
-        r = id_from_response(runtime_dir, &identity.response, &identity.id);
-        if (r < 0) {
-                snprintf(ret_problem, 512, "Cannot use the runtime directory '%s': %s", runtime_dir, strerror(-r));
-                return r;
-        }
-        *ret = identity;
-        identity = (JobIdentity){ 0 };
-        return 0;
-}
-
-int identity_find(const char *runtime_dir, const char *option_id, JobIdentity *ret, char ret_problem[static 512]) {
-        const char *path = gitlab_response_file();
-
-        if (path)
-                return find_in_response(runtime_dir, path, ret, ret_problem);
-
-        const char *source = option_id ? "--id" : "CUSTOM_ENV_CI_JOB_ID";
-        const char *id = option_id ? option_id : gitlab_claimed_job_id();
-        if (!id) {
-                snprintf(ret_problem, 512,
-                         "Which job? Neither JOB_RESPONSE_FILE, --id nor CUSTOM_ENV_CI_JOB_ID is there. GitLab Runner "
-                         "sets the first; by hand, give --id");
-                return -ENODATA;
-        }
-        const char *problem = job_id_problem(id);
-        if (problem) {
-                snprintf(ret_problem, 512, "Job id '%.100s' (%s) %s", id, source, problem);
-                return -EINVAL;
-        }
-        char *copy = strdup(id);
-        if (!copy)
-                return -ENOMEM;
-        *ret = (JobIdentity){ .id = copy };
-        return 0;
+        hash_string(&hash, spec->token);
+        hash_string(&hash, spec->repository);
+        hash_update(&hash, &spec->project_id, sizeof(spec->project_id));
+        return string_printf(ret, "%" PRIu64 "-%08" PRIx32, spec->number, (uint32_t) hash_finish(&hash));
 }

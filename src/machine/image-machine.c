@@ -38,7 +38,7 @@ static void image_machine_free(ImageMachine *machine) {
 }
 DEFINE_CLEANUP(ImageMachine *, image_machine_free)
 
-static int make_identity(JobIdentity *ret) {
+static int make_job(JobSpec *ret) {
         uint64_t number;
 
         if (getrandom(&number, sizeof(number), 0) != sizeof(number))
@@ -98,8 +98,8 @@ static int adjust(const ImageMachineRequest *request, Machine *machine) {
         return r;
 }
 
-static int plan(const ImageMachineRequest *request, const JobIdentity *identity, const Image *image,
-                ImageMachine *machine, char ***ret_argv, char **ret_problem) {
+static int plan(const ImageMachineRequest *request, const JobSpec *job, const Image *image, ImageMachine *machine,
+                char ***ret_argv, char **ret_problem) {
         Settings settings = *request->settings; /* borrows everything */
         const char *unknown = NULL;
 
@@ -107,13 +107,13 @@ static int plan(const ImageMachineRequest *request, const JobIdentity *identity,
                 settings.network = NETWORK_HOST;
                 settings.bind = settings.bind_ro = NULL;
         }
-        int r = plan_machine(&settings, identity, &machine->directory, image, &machine->machine);
+        int r = plan_machine(&settings, job, &machine->directory, image, &machine->machine);
         if (r >= 0)
                 r = adjust(request, machine->machine);
         if (r >= 0)
                 r = plan_seccomp(&settings, image, machine->machine, &unknown);
         if (r >= 0)
-                r = plan_supervise_command(&settings, identity->id, ret_argv);
+                r = plan_supervise_command(&settings, job->id, ret_argv);
         if (r < 0)
                 *ret_problem = explain_plan(&settings, image->title, r, unknown);
         return r;
@@ -152,12 +152,12 @@ static void explain_failed_start(const ImageMachine *machine, StartStep step, in
 }
 
 /* With the directory locked. */
-static int start_locked(const ImageMachineRequest *request, const JobIdentity *identity, const Image *image,
+static int start_locked(const ImageMachineRequest *request, const JobSpec *job, const Image *image,
                         ImageMachine *machine, char **ret_problem) {
         _cleanup_strv_ char **argv = NULL;
         StartStep step;
 
-        int r = plan(request, identity, image, machine, &argv, ret_problem);
+        int r = plan(request, job, image, machine, &argv, ret_problem);
         if (r < 0)
                 return r;
         if (request->in_place) {
@@ -176,7 +176,7 @@ static int start_locked(const ImageMachineRequest *request, const JobIdentity *i
 
 static int start(const ImageMachineRequest *request, ImageMachine **ret, char **ret_problem) {
         _cleanup_(image_machine_freep) ImageMachine *machine = calloc(1, sizeof(ImageMachine));
-        _cleanup_identity_ JobIdentity identity = { 0 };
+        _cleanup_job_spec_ JobSpec job = { 0 };
         const Image *image = request->image;
         _cleanup_image_ Image *tree = NULL;
 
@@ -185,19 +185,19 @@ static int start(const ImageMachineRequest *request, ImageMachine **ret, char **
         machine->settings = request->settings;
         machine->directory = JOB_DIRECTORY_NONE;
         (void) job_collect(request->settings, false, NULL); /* best effort, as in `prepare` */
-        int r = make_identity(&identity);
+        int r = make_job(&job);
         if (r >= 0 && !image) {
                 r = open_tree_as_image(request, &tree);
                 image = tree;
         }
         if (r >= 0)
-                r = job_directory_lock(request->settings->runtime_dir, identity.id, true, DIRECTORY_TIMEOUT_USEC,
+                r = job_directory_lock(request->settings->runtime_dir, job.id, true, DIRECTORY_TIMEOUT_USEC,
                                        &machine->directory);
         if (r < 0)
                 return r;
-        r = start_locked(request, &identity, image, machine, ret_problem);
+        r = start_locked(request, &job, image, machine, ret_problem);
         if (r < 0) {
-                (void) job_remove_locked(request->settings, identity.id);
+                (void) job_remove_locked(request->settings, job.id);
                 return r;
         }
         /* It is its supervisor that says from here on that it lives. */

@@ -14,7 +14,6 @@
 #include "config/image-reference.h"
 #include "container/seccomp.h"
 #include "container/supervisor.h"
-#include "gitlab/environment.h"
 #include "image/generation.h"
 #include "storage/storage.h"
 
@@ -24,19 +23,11 @@
 
 #define AGENT_NAME "nspawn-runner-agent"
 
-ImageChoice plan_choose_image(const Settings *settings, const JobIdentity *identity, const char *forced,
-                              const char *fallback) {
-        const char *of_job = identity->has_response ? identity->response.image : gitlab_claimed_image();
-
-        /* The response has `image:` as written, and GitLab Runner's CI_JOB_IMAGE has its variables expanded. A job may have
-         * forged that: no matter, both name an image that the job chose, for its own machine. */
-        if (of_job && strchr(of_job, '$') && gitlab_claimed_image())
-                of_job = gitlab_claimed_image();
-
+ImageChoice plan_choose_image(const Settings *settings, const JobSpec *job, const char *forced, const char *fallback) {
         if (forced)
                 return (ImageChoice){ forced, IMAGE_FORCED };
-        if (!isempty(of_job))
-                return (ImageChoice){ of_job, IMAGE_OF_JOB };
+        if (!isempty(job->image.name))
+                return (ImageChoice){ job->image.name, IMAGE_OF_JOB };
         return (ImageChoice){ fallback ? fallback : settings->default_image, IMAGE_DEFAULT };
 }
 
@@ -116,10 +107,10 @@ static int pick_storage(const Settings *settings, const StorageDriver **ret) {
         return *ret ? 0 : -ENOSYS;
 }
 
-static int copy_strings(const Settings *settings, const JobIdentity *identity, const JobDirectory *directory,
-                        const Image *image, const char *init, Machine *machine) {
-        if (string_replace(&machine->id, identity->id) < 0 ||
-            machine_name(settings->runtime_dir, identity->id, &machine->name) < 0 ||
+static int copy_strings(const Settings *settings, const JobSpec *job, const JobDirectory *directory, const Image *image,
+                        const char *init, Machine *machine) {
+        if (string_replace(&machine->id, job->id) < 0 ||
+            machine_name(settings->runtime_dir, job->id, &machine->name) < 0 ||
             string_replace(&machine->directory, directory->path) < 0 ||
             string_printf(&machine->layer, "%s/.layers/%s", settings->root_dir, machine->name) < 0 ||
             string_replace(&machine->image, image->title) < 0 ||
@@ -145,8 +136,8 @@ static int copy_configuration(const Image *image, Machine *machine) {
         return r;
 }
 
-int plan_machine(const Settings *settings, const JobIdentity *identity, const JobDirectory *directory,
-                 const Image *image, Machine **ret) {
+int plan_machine(const Settings *settings, const JobSpec *job, const JobDirectory *directory, const Image *image,
+                 Machine **ret) {
         _cleanup_machine_ Machine *machine = calloc(1, sizeof(Machine));
         const StorageDriver *storage = NULL;
         const char *init = NULL;
@@ -157,7 +148,7 @@ int plan_machine(const Settings *settings, const JobIdentity *identity, const Jo
         if (r >= 0)
                 r = pick_storage(settings, &storage);
         if (r >= 0)
-                r = copy_strings(settings, identity, directory, image, init, machine);
+                r = copy_strings(settings, job, directory, image, init, machine);
         if (r >= 0)
                 r = string_replace(&machine->storage, storage->name);
         if (r >= 0)
@@ -169,7 +160,7 @@ int plan_machine(const Settings *settings, const JobIdentity *identity, const Jo
         if (r < 0)
                 return r;
 
-        uint64_t timeout_sec = identity->response.timeout_sec;
+        uint64_t timeout_sec = job->timeout_sec;
         machine->generation = image->generation;
         machine->private_users = settings->private_users;
         machine->uid_range = settings->uid_range;

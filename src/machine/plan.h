@@ -3,7 +3,7 @@
 
 #include "config/settings.h"
 #include "image/image.h"
-#include "job/identity.h"
+#include "job/spec.h"
 #include "machine/state.h"
 
 /* Which image a job gets. */
@@ -14,13 +14,12 @@ typedef enum ImageSource {
 } ImageSource;
 
 typedef struct ImageChoice {
-        const char *name; /* NULL: nobody names one; belongs to the identity, the settings, or the caller */
+        const char *name; /* NULL: nobody names one; belongs to the job, the settings, or the caller */
         ImageSource source;
 } ImageChoice;
 
 /* @forced and @fallback are prepare's argument and option, or NULL. */
-ImageChoice plan_choose_image(const Settings *settings, const JobIdentity *identity, const char *forced,
-                              const char *fallback);
+ImageChoice plan_choose_image(const Settings *settings, const JobSpec *job, const char *forced, const char *fallback);
 
 /* May a job use image @name? What the administrator named is not asked about. */
 bool plan_image_allowed(const Settings *settings, const ImageChoice *choice);
@@ -43,5 +42,5 @@ int plan_supervise_command(const Settings *settings, const char *id, char ***ret
 
 /* The machine of a job, complete but for the seccomp filter's path (NULL). 0, -errno, -ENOEXEC as of image_boot();
  * -ENOSYS when `storage` names no driver; -EPROTO when the agent's binary is missing. */
-int plan_machine(const Settings *settings, const JobIdentity *identity, const JobDirectory *directory,
-                 const Image *image, Machine **ret);
+int plan_machine(const Settings *settings, const JobSpec *job, const JobDirectory *directory, const Image *image,
+                 Machine **ret);

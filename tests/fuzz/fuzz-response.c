@@ -4,21 +4,25 @@
 
 /* The job as GitLab sent it. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-        _cleanup_response_ JobResponse response = { 0 };
+        _cleanup_job_spec_ JobSpec job = { 0 };
         char problem[256] = "";
 
-        int r = response_parse((const char *) data, size, &response, problem);
+        int r = response_parse((const char *) data, size, &job, problem);
         if (r < 0) {
                 FUZZ_ASSERT(r == -EBADMSG && problem[0] && strlen(problem) < sizeof(problem));
-                FUZZ_ASSERT(response.id == 0 && !response.token && !response.image && !response.repository);
+                FUZZ_ASSERT(job.number == 0 && !job.token && !job.image.name && !job.repository);
                 return 0;
         }
-        FUZZ_ASSERT(response.id > 0 && response.id <= INT64_MAX && response.project_id <= INT64_MAX);
-        FUZZ_ASSERT(!response.token || response.token[0]);
-        FUZZ_ASSERT(!response.image || response.image[0]);
+        FUZZ_ASSERT(job.number > 0 && job.number <= INT64_MAX && job.project_id <= INT64_MAX);
+        FUZZ_ASSERT(!job.token || job.token[0]);
+        FUZZ_ASSERT(!job.image.name || job.image.name[0]);
+
+        for (size_t i = 0; i < job.variables.n; i++)
+                FUZZ_ASSERT(job.variables.items[i].key && job.variables.items[i].value);
+        FUZZ_ASSERT(!job.id && job.trusted);
 
         /* No user or password is left in the URL. */
-        const char *host = response.repository ? strstr(response.repository, "://") : NULL;
+        const char *host = job.repository ? strstr(job.repository, "://") : NULL;
         if (host)
                 FUZZ_ASSERT(!memchr(host + 3, '@', strcspn(host + 3, "/")));
         return 0;

@@ -5,6 +5,7 @@
 
 #include "base/fd.h"
 #include "base/string.h"
+#include "gitlab/job.h"
 #include "job/identity.h"
 
 static void set(const char *name, const char *value) {
@@ -84,14 +85,14 @@ static void test_without_response(void **state) {
 
         set("JOB_RESPONSE_FILE", NULL);
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                _cleanup_identity_ JobIdentity identity = { 0 };
+                _cleanup_job_spec_ JobSpec job = { 0 };
                 char problem[512] = "";
 
                 set("CUSTOM_ENV_CI_JOB_ID", table[i].environment);
-                assert_row(identity_find(*state, table[i].option, &identity, problem) == table[i].result, i,
+                assert_row(gitlab_job_read(*state, table[i].option, &job, problem) == table[i].result, i,
                            table[i].option);
-                assert_row(streq_null(identity.id, table[i].id), i, identity.id);
-                assert_row(!identity.has_response, i, table[i].option);
+                assert_row(streq_null(job.id, table[i].id), i, job.id);
+                assert_row(!job.trusted, i, table[i].option);
                 assert_row(!problem[0] == (table[i].result == 0), i, problem);
         }
         set("CUSTOM_ENV_CI_JOB_ID", NULL);
@@ -101,8 +102,7 @@ static void test_without_response(void **state) {
 }
 
 /* Writes @text as the response of a job and finds the identity that it stands for, which ends with the test. */
-static int find(const char *directory, const char *text, const char *option, JobIdentity *ret,
-                char problem[static 512]) {
+static int find(const char *directory, const char *text, const char *option, JobSpec *ret, char problem[static 512]) {
         _cleanup_close_ int dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         _cleanup_free_ char *path = NULL, *runtime_dir = NULL;
 
@@ -111,7 +111,7 @@ static int find(const char *directory, const char *text, const char *option, Job
         assert_int_equal(file_replace_at(dir_fd, "response.json", text, strlen(text), 0600), 0);
         set("JOB_RESPONSE_FILE", path);
         problem[0] = 0;
-        int r = identity_find(runtime_dir, option, ret, problem);
+        int r = gitlab_job_read(runtime_dir, option, ret, problem);
         set("JOB_RESPONSE_FILE", NULL);
         return r;
 }
@@ -143,15 +143,15 @@ static void test_hash(void **state) {
         _cleanup_strv_ char **ids = NULL;
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                _cleanup_identity_ JobIdentity identity = { 0 };
+                _cleanup_job_spec_ JobSpec job = { 0 };
                 char problem[512];
 
-                assert_row(find(*state, table[i].response, NULL, &identity, problem) == 0, i, problem);
-                assert_row(identity.has_response && !job_id_problem(identity.id), i, identity.id);
+                assert_row(find(*state, table[i].response, NULL, &job, problem) == 0, i, problem);
+                assert_row(job.trusted && !job_id_problem(job.id), i, job.id);
                 /* NUMBER, '-', 8 hexadecimal digits */
-                const char *hash = startswith(identity.id, streq(table[i].text, "other number") ? "8-" : "7-");
-                assert_row(hash && strlen(hash) == 8 && strspn(hash, "0123456789abcdef") == 8, i, identity.id);
-                assert_int_equal(strv_extend(&ids, identity.id), 0);
+                const char *hash = startswith(job.id, streq(table[i].text, "other number") ? "8-" : "7-");
+                assert_row(hash && strlen(hash) == 8 && strspn(hash, "0123456789abcdef") == 8, i, job.id);
+                assert_int_equal(strv_extend(&ids, job.id), 0);
                 assert_row(streq(ids[i], ids[0]) == table[i].same, i, table[i].text);
                 for (size_t j = 0; !table[i].same && j < i; j++)
                         assert_row(!streq(ids[i], ids[j]), i, table[j].text);
@@ -160,7 +160,7 @@ static void test_hash(void **state) {
 
 /* The hash tells nothing about the token without the key, which only root can read. */
 static void test_key(void **state) {
-        _cleanup_identity_ JobIdentity first = { 0 }, second = { 0 }, third = { 0 };
+        _cleanup_job_spec_ JobSpec first = { 0 }, second = { 0 }, third = { 0 };
         _cleanup_free_ char *path = NULL;
         char problem[512];
         struct stat st;
@@ -192,20 +192,49 @@ static void test_forged(void **state) {
         _cleanup_free_ char *expected = NULL;
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                _cleanup_identity_ JobIdentity identity = { 0 };
+                _cleanup_job_spec_ JobSpec job = { 0 };
                 char problem[512];
 
                 set("CUSTOM_ENV_CI_JOB_ID", table[i].claimed_id);
                 set("CUSTOM_ENV_CI_JOB_IMAGE", table[i].claimed_image);
-                assert_row(find(*state, RESPONSE("7", "t", "1", "https://a.example/p.git"), table[i].option, &identity,
+                assert_row(find(*state, RESPONSE("7", "t", "1", "https://a.example/p.git"), table[i].option, &job,
                                 problem) == 0,
                            i, problem);
                 if (!expected)
-                        expected = strdup(identity.id);
-                assert_row(streq(identity.id, expected), i, identity.id);
-                assert_row(!identity.response.image, i, identity.response.image);
+                        expected = strdup(job.id);
+                assert_row(streq(job.id, expected), i, job.id);
+                assert_row(!job.image.name, i, job.image.name);
         }
         set("CUSTOM_ENV_CI_JOB_ID", NULL);
+        set("CUSTOM_ENV_CI_JOB_IMAGE", NULL);
+}
+
+/* `image:` is the response's; only variables in it are taken as GitLab Runner expanded them. Without a response, a variable
+ * of the job is all there is. */
+static void test_image(void **state) {
+        static const struct {
+                const char *response, *claimed, *image;
+        } table[] = {
+                { "{\"id\":7,\"image\":{\"name\":\"job\"}}", "forged", "job" },
+                { "{\"id\":7,\"image\":{\"name\":\"a/$X\"}}", "a/x", "a/x" },
+                { "{\"id\":7,\"image\":{\"name\":\"a/$X\"}}", NULL, "a/$X" },
+                { "{\"id\":7}", "forged", NULL },
+                { NULL, "job", "job" },
+                { NULL, "", NULL },
+                { NULL, NULL, NULL },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_job_spec_ JobSpec job = { 0 };
+                char problem[512];
+
+                set("CUSTOM_ENV_CI_JOB_IMAGE", table[i].claimed);
+                int r = table[i].response ? find(*state, table[i].response, NULL, &job, problem) :
+                                            gitlab_job_read(*state, "7", &job, problem);
+                assert_row(r == 0, i, problem);
+                assert_row(streq_null(job.image.name, table[i].image), i, job.image.name);
+                assert_row(job.trusted == !!table[i].response, i, table[i].image);
+        }
         set("CUSTOM_ENV_CI_JOB_IMAGE", NULL);
 }
 
@@ -215,19 +244,19 @@ static void test_bad_response(void **state) {
 
         set("CUSTOM_ENV_CI_JOB_ID", "12");
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                JobIdentity identity = { 0 };
+                JobSpec job = { 0 };
                 char problem[512];
 
-                assert_row(find(*state, table[i], "13", &identity, problem) == -EBADMSG, i, table[i]);
-                assert_row(!identity.id, i, identity.id);
+                assert_row(find(*state, table[i], "13", &job, problem) == -EBADMSG, i, table[i]);
+                assert_row(!job.id, i, job.id);
                 assert_row(strstr(problem, "JOB_RESPONSE_FILE") && strstr(problem, "response.json"), i, problem);
         }
 
-        JobIdentity identity = { 0 };
+        JobSpec job = { 0 };
         char problem[512] = "";
         set("JOB_RESPONSE_FILE", "/no/such/file");
-        assert_int_equal(identity_find(*state, "13", &identity, problem), -ENOENT);
-        assert_null(identity.id);
+        assert_int_equal(gitlab_job_read(*state, "13", &job, problem), -ENOENT);
+        assert_null(job.id);
         assert_non_null(strstr(problem, "/no/such/file"));
         set("JOB_RESPONSE_FILE", NULL);
         set("CUSTOM_ENV_CI_JOB_ID", NULL);
@@ -236,13 +265,13 @@ static void test_bad_response(void **state) {
 /* A runtime directory that cannot be made. */
 static void test_no_runtime_dir(void **state) {
         _cleanup_close_ int dir_fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        JobIdentity identity = { 0 };
+        JobSpec job = { 0 };
         char problem[512];
 
         assert_int_equal(file_replace_at(dir_fd, "run", "", 0, 0600), 0);
-        assert_true(find(*state, "{\"id\":7}", NULL, &identity, problem) < 0);
+        assert_true(find(*state, "{\"id\":7}", NULL, &job, problem) < 0);
         assert_non_null(strstr(problem, "run/deep"));
-        assert_null(identity.id);
+        assert_null(job.id);
 }
 
 int main(void) {
@@ -252,6 +281,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_hash, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_key, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_forged, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_image, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_bad_response, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_no_runtime_dir, setup_directory, teardown_directory),
         };

@@ -11,46 +11,29 @@
 #include "container/supervisor.h"
 #include "machine/plan.h"
 
-static void set(const char *name, const char *value) {
-        assert_int_equal(value ? setenv(name, value, true) : unsetenv(name), 0);
-}
-
 static void test_choose_image(_unused_ void **state) {
         static const struct {
-                bool has_response;
-                const char *response, *claimed, *forced, *fallback, *configured;
+                const char *job, *forced, *fallback, *configured;
                 const char *name;
                 ImageSource source;
         } table[] = {
                 /* nobody names one */
-                { true, NULL, NULL, NULL, NULL, NULL, NULL, IMAGE_DEFAULT },
-                { false, NULL, NULL, NULL, NULL, NULL, NULL, IMAGE_DEFAULT },
+                { NULL, NULL, NULL, NULL, NULL, IMAGE_DEFAULT },
                 /* the first of: argument, job, option, configuration */
-                { true, "job", "job", "forced", "fallback", "configured", "forced", IMAGE_FORCED },
-                { true, "job", "job", NULL, "fallback", "configured", "job", IMAGE_OF_JOB },
-                { true, NULL, NULL, NULL, "fallback", "configured", "fallback", IMAGE_DEFAULT },
-                { true, NULL, NULL, NULL, NULL, "configured", "configured", IMAGE_DEFAULT },
-                { false, NULL, "job", "forced", "fallback", "configured", "forced", IMAGE_FORCED },
-                { false, NULL, "job", NULL, "fallback", "configured", "job", IMAGE_OF_JOB },
-                { false, NULL, NULL, NULL, "fallback", "configured", "fallback", IMAGE_DEFAULT },
-                { false, NULL, "", NULL, "fallback", NULL, "fallback", IMAGE_DEFAULT },
-                /* with a response, a variable of the job is not asked, whether the job names an image or not */
-                { true, "job", "forged", NULL, NULL, NULL, "job", IMAGE_OF_JOB },
-                { true, NULL, "forged", NULL, NULL, "configured", "configured", IMAGE_DEFAULT },
-                { true, NULL, "forged", NULL, NULL, NULL, NULL, IMAGE_DEFAULT },
+                { "job", "forced", "fallback", "configured", "forced", IMAGE_FORCED },
+                { "job", NULL, "fallback", "configured", "job", IMAGE_OF_JOB },
+                { NULL, NULL, "fallback", "configured", "fallback", IMAGE_DEFAULT },
+                { NULL, NULL, NULL, "configured", "configured", IMAGE_DEFAULT },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 Settings settings = { .default_image = (char *) table[i].configured };
-                JobIdentity identity = { .has_response = table[i].has_response,
-                                         .response.image = (char *) table[i].response };
+                JobSpec job = { .image.name = (char *) table[i].job };
 
-                set("CUSTOM_ENV_CI_JOB_IMAGE", table[i].claimed);
-                ImageChoice choice = plan_choose_image(&settings, &identity, table[i].forced, table[i].fallback);
+                ImageChoice choice = plan_choose_image(&settings, &job, table[i].forced, table[i].fallback);
                 assert_row(streq_null(choice.name, table[i].name), i, choice.name);
                 assert_row(choice.source == table[i].source, i, choice.name);
         }
-        set("CUSTOM_ENV_CI_JOB_IMAGE", NULL);
 }
 
 #define DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -157,10 +140,10 @@ static void test_machine(void **state) {
         assert_int_equal(string_printf(&layer, "%s/.layers/nspawn-runner-job-7-abc", (char *) *state), 0);
         assert_int_equal(image_open(*state, "small", &image), 0);
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                JobIdentity identity = { .id = (char *) "7-abc", .response.timeout_sec = table[i].timeout_sec };
+                JobSpec job = { .id = (char *) "7-abc", .timeout_sec = table[i].timeout_sec };
                 _cleanup_machine_ Machine *machine = NULL;
 
-                assert_int_equal(plan_machine(&settings, &identity, &directory, image, &machine), 0);
+                assert_int_equal(plan_machine(&settings, &job, &directory, image, &machine), 0);
                 assert_string_equal(machine->id, "7-abc");
                 assert_string_equal(machine->name, "nspawn-runner-job-7-abc");
                 assert_string_equal(machine->directory, directory.path);
@@ -203,7 +186,7 @@ static void test_impossible_machine(void **state) {
                 { "", NULL, BOOT_AUTO, -ENOSYS },   { NULL, "/no/such/directory", BOOT_AUTO, -ENOENT },
         };
         JobDirectory directory = { .path = (char *) "/run/x/jobs/7", .fd = -EBADF };
-        JobIdentity identity = { .id = (char *) "7" };
+        JobSpec job = { .id = (char *) "7" };
         _cleanup_image_ Image *image = NULL;
 
         assert_int_equal(image_open(*state, "small", &image), 0);
@@ -215,7 +198,7 @@ static void test_impossible_machine(void **state) {
                 settings.boot = table[i].boot;
                 if (table[i].storage)
                         assert_int_equal(string_replace(&settings.storage, table[i].storage), 0);
-                assert_row(plan_machine(&settings, &identity, &directory, image, &machine) == table[i].result, i,
+                assert_row(plan_machine(&settings, &job, &directory, image, &machine) == table[i].result, i,
                            table[i].storage);
                 assert_row(!machine == (table[i].result < 0), i, table[i].storage);
         }

@@ -16,7 +16,7 @@ static const char full[] =
         "\"image\":{\"name\":\"debian-12\",\"entrypoint\":null},\"services\":null,\"artifacts\":null,"
         "\"credentials\":[{\"type\":\"registry\",\"password\":\"hidden\"}],\"features\":{\"trace_sections\":true}}";
 
-static int parse(const char *text, JobResponse *ret, char problem[static 256]) {
+static int parse(const char *text, JobSpec *ret, char problem[static 256]) {
         /* An exact copy: sanitizers and valgrind see a read beyond its end. */
         size_t size = strlen(text);
         _cleanup_free_ char *exact = malloc(MAX(size, (size_t) 1));
@@ -27,20 +27,75 @@ static int parse(const char *text, JobResponse *ret, char problem[static 256]) {
 }
 
 static void test_full(_unused_ void **state) {
-        _cleanup_response_ JobResponse response = { 0 };
+        _cleanup_job_spec_ JobSpec job = { 0 };
         char problem[256];
 
-        assert_int_equal(parse(full, &response, problem), 0);
-        assert_int_equal(response.id, 4711);
-        assert_string_equal(response.token, "job-token");
-        assert_string_equal(response.image, "debian-12");
-        assert_string_equal(response.repository, "https://gitlab.example/g/p.git");
-        assert_int_equal(response.project_id, 33);
-        assert_int_equal(response.timeout_sec, 3600);
-        response_done(&response);
-        assert_null(response.token);
-        assert_int_equal(response.id, 0);
-        response_done(&response); /* again is fine */
+        assert_int_equal(parse(full, &job, problem), 0);
+        assert_int_equal(job.number, 4711);
+        assert_string_equal(job.token, "job-token");
+        assert_string_equal(job.image.name, "debian-12");
+        assert_string_equal(job.repository, "https://gitlab.example/g/p.git");
+        assert_int_equal(job.project_id, 33);
+        assert_int_equal(job.timeout_sec, 3600);
+        assert_true(job.trusted && !job.ref_protected);
+        assert_string_equal(job.ref, "main");
+        assert_null(job.image.entrypoint);
+        assert_int_equal(job.n_services, 0);
+        assert_int_equal(job.variables.n, 2);
+        assert_true(job.variables.items[0].public && !job.variables.items[1].public);
+        assert_string_equal(job.variables.items[1].key, "X");
+        assert_null(job.id); /* that is not GitLab's to say */
+        job_spec_done(&job);
+        assert_null(job.token);
+        assert_int_equal(job.number, 0);
+        job_spec_done(&job); /* again is fine */
+}
+
+static void assert_strings(char *const *strings, const char *const expected[]) {
+        size_t i = 0;
+
+        for (; expected[i]; i++)
+                assert_string_equal(strings[i], expected[i]);
+        assert_int_equal(strv_length(strings), i);
+}
+
+/* Image, services, caches and variables with all that they can have, and things among them that are none. */
+static void test_lists(_unused_ void **state) {
+        static const char text[] =
+                "{\"id\":1,\"git_info\":{\"protected\":true},"
+                "\"image\":{\"name\":\"a\",\"entrypoint\":[\"/e\",\"\",7],"
+                "\"executor_opts\":{\"docker\":{\"user\":\"u:g\",\"platform\":\"x\"}}},"
+                "\"services\":[{\"name\":\"postgres:16\",\"alias\":\"db, pg\",\"entrypoint\":[\"/s\"],"
+                "\"command\":[\"-c\",\"x\"],\"variables\":[{\"key\":\"P\",\"value\":\"1\",\"file\":true}]},7,{}],"
+                "\"cache\":[{\"key\":\"k\",\"paths\":[\"a/\",\"b\"],\"policy\":\"pull\",\"untracked\":true}],"
+                "\"variables\":[{\"key\":\"A\",\"value\":null,\"masked\":true},{\"value\":\"x\"},null,"
+                "{\"key\":\"B\",\"value\":\"$A\",\"raw\":true,\"public\":\"true\"}]}";
+        _cleanup_job_spec_ JobSpec job = { 0 };
+        char problem[256];
+
+        assert_int_equal(parse(text, &job, problem), 0);
+        assert_true(job.ref_protected);
+        assert_strings(job.image.entrypoint, (const char *[]){ "/e", "", NULL });
+        assert_string_equal(job.image.user, "u:g");
+
+        assert_int_equal(job.n_services, 3);
+        assert_string_equal(job.services[0].name, "postgres:16");
+        assert_string_equal(job.services[0].alias, "db, pg");
+        assert_strings(job.services[0].entrypoint, (const char *[]){ "/s", NULL });
+        assert_strings(job.services[0].command, (const char *[]){ "-c", "x", NULL });
+        assert_true(job.services[0].variables.n == 1 && job.services[0].variables.items[0].file);
+        assert_true(!job.services[1].name && !job.services[2].name);
+
+        assert_int_equal(job.n_caches, 1);
+        assert_string_equal(job.caches[0].key, "k");
+        assert_strings(job.caches[0].paths, (const char *[]){ "a/", "b", NULL });
+        assert_string_equal(job.caches[0].policy, "pull");
+        assert_true(job.caches[0].untracked);
+
+        assert_int_equal(job.variables.n, 2);
+        assert_string_equal(job.variables.items[0].value, "");
+        assert_true(job.variables.items[0].masked);
+        assert_true(job.variables.items[1].raw && !job.variables.items[1].public);
 }
 
 /* Only the id has to be there; what is of another type counts as missing. */
@@ -82,15 +137,15 @@ static void test_values(_unused_ void **state) {
         char problem[256];
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                _cleanup_response_ JobResponse response = { 0 };
+                _cleanup_job_spec_ JobSpec job = { 0 };
 
-                assert_row(parse(table[i].text, &response, problem) == 0, i, problem);
-                assert_row(response.id == table[i].id, i, table[i].text);
-                assert_row(streq_null(response.image, table[i].image), i, response.image);
-                assert_row(streq_null(response.token, table[i].token), i, response.token);
-                assert_row(streq_null(response.repository, table[i].repository), i, response.repository);
-                assert_row(response.project_id == table[i].project_id, i, table[i].text);
-                assert_row(response.timeout_sec == table[i].timeout_sec, i, table[i].text);
+                assert_row(parse(table[i].text, &job, problem) == 0, i, problem);
+                assert_row(job.number == table[i].id, i, table[i].text);
+                assert_row(streq_null(job.image.name, table[i].image), i, job.image.name);
+                assert_row(streq_null(job.token, table[i].token), i, job.token);
+                assert_row(streq_null(job.repository, table[i].repository), i, job.repository);
+                assert_row(job.project_id == table[i].project_id, i, table[i].text);
+                assert_row(job.timeout_sec == table[i].timeout_sec, i, table[i].text);
         }
 }
 
@@ -128,11 +183,11 @@ static void test_malformed(_unused_ void **state) {
         char problem[256];
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                JobResponse response = { .id = 4711 };
+                JobSpec job = { .number = 4711 };
 
-                assert_row(parse(table[i], &response, problem) == -EBADMSG, i, table[i]);
+                assert_row(parse(table[i], &job, problem) == -EBADMSG, i, table[i]);
                 assert_row(problem[0], i, table[i]);
-                assert_row(response.id == 4711 && !response.token, i, table[i]);
+                assert_row(job.number == 4711 && !job.token, i, table[i]);
         }
 }
 
@@ -140,12 +195,12 @@ static void test_malformed(_unused_ void **state) {
 static void test_deep(_unused_ void **state) {
         const size_t depth = 1000000;
         _cleanup_free_ char *text = malloc(depth + 1);
-        JobResponse response;
+        JobSpec job;
         char problem[256];
 
         memset(text, '[', depth);
         text[depth] = 0;
-        assert_int_equal(parse(text, &response, problem), -EBADMSG);
+        assert_int_equal(parse(text, &job, problem), -EBADMSG);
 }
 
 /* The reason goes to the job's log, what is in the file must not. */
@@ -157,11 +212,11 @@ static void test_no_secret(_unused_ void **state) {
                 "secret",
                 "{\"id\":\"secret\"}",
         };
-        JobResponse response;
+        JobSpec job;
         char problem[256];
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                assert_row(parse(table[i], &response, problem) == -EBADMSG, i, table[i]);
+                assert_row(parse(table[i], &job, problem) == -EBADMSG, i, table[i]);
                 assert_row(!strstr(problem, "secret"), i, problem);
         }
 }
@@ -169,27 +224,28 @@ static void test_no_secret(_unused_ void **state) {
 static void test_file(void **state) {
         _cleanup_free_ char *path = NULL, *link = NULL;
         _cleanup_close_ int dir_fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        _cleanup_response_ JobResponse response = { 0 };
+        _cleanup_job_spec_ JobSpec job = { 0 };
         char problem[256] = "";
 
         assert_int_equal(string_printf(&path, "%s/response.json", (char *) *state), 0);
-        assert_int_equal(response_read(path, &response, problem), -ENOENT);
-        assert_int_equal(response_read(*state, &response, problem), -EISDIR);
+        assert_int_equal(response_read(path, &job, problem), -ENOENT);
+        assert_int_equal(response_read(*state, &job, problem), -EISDIR);
         assert_int_equal(file_replace_at(dir_fd, "response.json", "", 0, 0600), 0);
-        assert_int_equal(response_read(path, &response, problem), -EBADMSG);
+        assert_int_equal(response_read(path, &job, problem), -EBADMSG);
         assert_true(problem[0]);
         assert_int_equal(file_replace_at(dir_fd, "response.json", full, sizeof(full) - 1, 0600), 0);
-        assert_int_equal(response_read(path, &response, problem), 0);
-        assert_int_equal(response.id, 4711);
+        assert_int_equal(response_read(path, &job, problem), 0);
+        assert_int_equal(job.number, 4711);
 
         assert_int_equal(string_printf(&link, "%s/link", (char *) *state), 0);
         assert_int_equal(symlink(path, link), 0);
-        assert_int_equal(response_read(link, &response, problem), -ELOOP);
+        assert_int_equal(response_read(link, &job, problem), -ELOOP);
 }
 
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_full),
+                cmocka_unit_test(test_lists),
                 cmocka_unit_test(test_values),
                 cmocka_unit_test(test_malformed),
                 cmocka_unit_test(test_deep),

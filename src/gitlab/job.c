@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "gitlab/job.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/string.h"
+#include "gitlab/environment.h"
+#include "gitlab/response.h"
+#include "job/identity.h"
+
+/* Turns what GitLab Runner hands over into a JobSpec, for the commands that it calls. Nobody else reads the response or
+ * the job's variables in the environment. */
+
+/* The response has `image:` as written, and GitLab Runner's CI_JOB_IMAGE has its variables expanded. A job may have forged
+ * that: no matter, both name an image that the job chose, for its own machine. */
+static int expand_image(JobSpec *spec) {
+        const char *expanded = gitlab_claimed_image();
+
+        if (!spec->image.name || !strchr(spec->image.name, '$') || !expanded)
+                return 0;
+        return string_replace(&spec->image.name, expanded);
+}
+
+static int read_response(const char *runtime_dir, const char *path, JobSpec *ret, char ret_problem[static 512]) {
+        _cleanup_job_spec_ JobSpec spec = { 0 };
+        char why[256] = "";
+
+        int r = response_read(path, &spec, why);
+        if (r < 0) {
+                snprintf(ret_problem, 512, "Cannot read the job from JOB_RESPONSE_FILE '%s': %s", path,
+                         r == -EBADMSG ? why : strerror(-r));
+                return r;
+        }
+        r = job_id_make(runtime_dir, &spec, &spec.id);
+        if (r < 0) {
+                snprintf(ret_problem, 512, "Cannot use the runtime directory '%s': %s", runtime_dir, strerror(-r));
+                return r;
+        }
+        r = expand_image(&spec);
+        if (r < 0) {
+                snprintf(ret_problem, 512, "Cannot read the job: %s", strerror(-r));
+                return r;
+        }
+        *ret = spec;
+        spec = (JobSpec){ 0 };
+        return 0;
+}
+
+int gitlab_job_read(const char *runtime_dir, const char *option_id, JobSpec *ret, char ret_problem[static 512]) {
+        _cleanup_job_spec_ JobSpec spec = { 0 };
+        const char *path = gitlab_response_file();
+
+        if (path)
+                return read_response(runtime_dir, path, ret, ret_problem);
+
+        const char *source = option_id ? "--id" : "CUSTOM_ENV_CI_JOB_ID";
+        const char *id = option_id ? option_id : gitlab_claimed_job_id();
+        if (!id) {
+                snprintf(ret_problem, 512,
+                         "Which job? Neither JOB_RESPONSE_FILE, --id nor CUSTOM_ENV_CI_JOB_ID is there. GitLab Runner "
+                         "sets the first; by hand, give --id");
+                return -ENODATA;
+        }
+        const char *problem = job_id_problem(id);
+        if (problem) {
+                snprintf(ret_problem, 512, "Job id '%.100s' (%s) %s", id, source, problem);
+                return -EINVAL;
+        }
+        int r = string_replace(&spec.id, id);
+        if (r >= 0)
+                r = string_replace(&spec.image.name, gitlab_claimed_image());
+        if (r < 0) {
+                snprintf(ret_problem, 512, "Cannot read the job: %s", strerror(-r));
+                return r;
+        }
+        *ret = spec;
+        spec = (JobSpec){ 0 };
+        return 0;
+}

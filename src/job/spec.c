@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "job/spec.h"
+
+#include <string.h>
+
+#include "base/string.h"
+
+/* What a JobSpec owns. It knows neither where one comes from nor what is done with it. */
+
+static void free_secret(char *secret) {
+        if (secret)
+                explicit_bzero(secret, strlen(secret));
+        free(secret);
+}
+
+void job_variables_done(JobVariables *variables) {
+        for (size_t i = 0; i < variables->n; i++) {
+                free(variables->items[i].key);
+                free_secret(variables->items[i].value);
+        }
+        free(variables->items);
+        *variables = (JobVariables){ 0 };
+}
+
+static void service_done(JobService *service) {
+        free(service->name);
+        free(service->alias);
+        strv_free(service->entrypoint);
+        strv_free(service->command);
+        job_variables_done(&service->variables);
+}
+
+static void cache_done(JobCache *cache) {
+        free(cache->key);
+        strv_free(cache->paths);
+        free(cache->policy);
+}
+
+void job_spec_done(JobSpec *spec) {
+        free(spec->id);
+        free_secret(spec->token);
+        free(spec->repository);
+        free(spec->ref);
+        free(spec->image.name);
+        strv_free(spec->image.entrypoint);
+        free(spec->image.user);
+        for (size_t i = 0; i < spec->n_services; i++)
+                service_done(&spec->services[i]);
+        free(spec->services);
+        for (size_t i = 0; i < spec->n_caches; i++)
+                cache_done(&spec->caches[i]);
+        free(spec->caches);
+        job_variables_done(&spec->variables);
+        *spec = (JobSpec){ 0 };
+}

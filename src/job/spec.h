@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "base/macro.h"
+
+/* A job, whoever describes it: GitLab by way of GitLab Runner (gitlab/job.h), or somebody by hand. What can be set in
+ * .gitlab-ci.yml is the job's to choose, so all of it is hostile; number, token, project and protection are GitLab's word
+ * where @trusted. */
+
+typedef struct JobVariable {
+        char *key, *value;
+        bool public; /* may be shown to others, such as services */
+        bool masked;
+        bool file; /* the job gets the path of a file that holds the value */
+        bool raw;  /* variables in the value are not expanded */
+} JobVariable;
+
+typedef struct JobVariables {
+        JobVariable *items;
+        size_t n;
+} JobVariables;
+
+typedef struct JobImage {
+        char *name;        /* variables in it are expanded; NULL: the job names none */
+        char **entrypoint; /* `image:entrypoint` */
+        char *user;        /* `image:docker:user` */
+} JobImage;
+
+typedef struct JobService {
+        char *name;
+        char *alias; /* as written: several, with blanks or commas between; or NULL */
+        char **entrypoint, **command;
+        JobVariables variables; /* the service's own */
+} JobService;
+
+typedef struct JobCache {
+        char *key;
+        char **paths;
+        char *policy; /* "pull-push", "pull", "push"; or NULL */
+        bool untracked;
+} JobCache;
+
+typedef struct JobSpec {
+        char *id;         /* valid (see job_id_problem()) and the job's alone on this host */
+        bool trusted;     /* what is below was read where the job cannot write */
+        uint64_t number;  /* GitLab's; 0: not said, as with the numbers that follow */
+        char *token;      /* secret */
+        char *repository; /* URL without user and password, or NULL */
+        uint64_t project_id;
+        char *ref;          /* branch or tag, or NULL */
+        bool ref_protected; /* false also where nobody says */
+        uint64_t timeout_sec;
+
+        JobImage image;
+        JobService *services;
+        size_t n_services;
+        JobCache *caches;
+        size_t n_caches;
+        JobVariables variables;
+} JobSpec;
+
+/* Frees what @spec owns, secrets erased before; a zeroed one is fine. */
+void job_spec_done(JobSpec *spec);
+#define _cleanup_job_spec_ _cleanup_(job_spec_done)
+
+void job_variables_done(JobVariables *variables);
