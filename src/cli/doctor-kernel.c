@@ -17,6 +17,7 @@
 #include "cli/doctor.h"
 #include "container/machine.h"
 #include "container/userns.h"
+#include "machine/plan.h"
 #include "storage/root-mount.h"
 
 /* Features of the kernel, found out by using them: version numbers say little about what a distribution's kernel, a
@@ -24,6 +25,9 @@
 
 /* Any range will do for trying. */
 #define TRIAL_UID UINT32_C(0x7f000000)
+
+/* One job can use up all of them. With so many, that does not happen by mistake. */
+#define INOTIFY_SHARED_MIN 1024
 
 static bool needs_users(const Settings *settings) {
         return settings->private_users;
@@ -209,6 +213,18 @@ static CheckResult check_seccomp(_unused_ const Invocation *invocation, char ret
         return check_errno(check_in_child(try_seccomp, NULL), ret_detail);
 }
 
+static CheckResult check_inotify(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        _cleanup_free_ char *text = NULL, *library = NULL;
+        bool shared = !invocation->settings->private_users || plan_find_preload(&library) < 0;
+
+        int r = file_read_at(AT_FDCWD, "/proc/sys/fs/inotify/max_user_instances", 64, &text, NULL);
+        if (r < 0)
+                return check_errno(r, ret_detail);
+        unsigned long n = strtoul(text, NULL, 10);
+        return check_say(shared && n < INOTIFY_SHARED_MIN ? CHECK_NOTE : CHECK_OK, ret_detail, "%lu for %s", n,
+                         shared ? "root of the host and all jobs together" : "each job");
+}
+
 const Check doctor_kernel_checks[] = {
         { "kernel", check_kernel, NULL, "it cannot be asked", NULL },
         { "mount namespaces", check_mount_namespace, NULL, "each job's file system is mounted in one of its own",
@@ -230,5 +246,7 @@ const Check doctor_kernel_checks[] = {
           "use Linux 3.17 or newer" },
         { "seccomp filters", check_seccomp, needs_seccomp, "they refuse system calls that jobs have no use for",
           "use a kernel with CONFIG_SECCOMP_FILTER, or set seccomp: no" },
+        { "inotify instances", check_inotify, check_optional, "one job can take them away from all others",
+          "raise the limit: sysctl fs.inotify.max_user_instances=8192" },
         { 0 },
 };

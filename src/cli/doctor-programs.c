@@ -108,6 +108,15 @@ static CheckResult check_agent(_unused_ const Invocation *invocation, char ret_d
         return r < 0 ? check_errno(r, ret_detail) : check_say(CHECK_OK, ret_detail, "%s", path);
 }
 
+static CheckResult check_preload(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        _cleanup_free_ char *path = NULL;
+
+        int r = plan_find_preload(&path);
+        if (r == -ENOENT)
+                return check_say(CHECK_MISSING, ret_detail, "neither beside this program nor in %s", LIBEXECDIR);
+        return r < 0 ? check_errno(r, ret_detail) : check_say(CHECK_OK, ret_detail, "%s", path);
+}
+
 static CheckResult check_library(const char *soname, char ret_detail[static CHECK_DETAIL_MAX]) {
         static const char *const none[] = { NULL };
         int r = library_load(soname, none, NULL);
@@ -134,6 +143,9 @@ static CheckResult check_libbtrfsutil(_unused_ const Invocation *invocation, cha
 const Check doctor_program_checks[] = {
         { "nspawn-runner-agent", check_agent, NULL, "it runs the scripts inside the containers",
           "install all of nspawn-runner" },
+        { "nspawn-runner-userns.so", check_preload, check_optional,
+          "without it, the kernel counts the inotify instances and namespaces of all jobs for the host's root",
+          "install all of nspawn-runner, in a directory without ':' and ' ' in its path" },
         { "systemd-nspawn", check_nspawn, NULL, "it makes the containers",
           "install systemd-container, version 250 or newer" },
         { "systemd-analyze", check_analyze, needs_seccomp, "the list of system calls for jobs comes from it",

@@ -14,6 +14,7 @@ typedef struct Machine {
         char *image;        /* name */
         char *image_path;   /* directory of the image's current generation */
         char *agent_path;   /* the agent's binary on the host */
+        char *preload;      /* library that systemd-nspawn is started with (preload/userns-owner.h); NULL: none */
         char *storage;      /* name of the driver */
         char *supervisor;   /* "systemd" or "detached" */
         char *init;         /* the image's systemd that the agent is to execute; NULL: the agent stays PID 1 */

@@ -12,6 +12,7 @@
 #include "base/string.h"
 #include "config/binds.h"
 #include "container/bind.h"
+#include "preload/userns-owner.h"
 
 /* Where the host binds the agent's binary; agent/agent.h knows it as AGENT_PATH. */
 #define AGENT_INSIDE "/run/nspawn-runner-agent"
@@ -144,7 +145,7 @@ bool nspawn_is_installed(void) {
         return false;
 }
 
-int nspawn_environment(const Machine *machine, char ***ret) {
+int nspawn_environment(const Machine *machine, uid_t uid_base, char ***ret) {
         _cleanup_strv_ char **environment = NULL;
         static const char *const variables[] = {
                 ("PATH=" NSPAWN_SEARCH_PATH),
@@ -162,6 +163,12 @@ int nspawn_environment(const Machine *machine, char ***ret) {
                 r = strv_extend(&environment, variables[i]);
         if (r >= 0)
                 r = strv_extendf(&environment, "LISTEN_FDS=%d", machine->seccomp_filter ? 2 : 1);
+        /* The container's root: no process of the host is that user. */
+        if (r >= 0 && machine->private_users && machine->preload) {
+                r = strv_extendf(&environment, "LD_PRELOAD=%s", machine->preload);
+                if (r >= 0)
+                        r = strv_extendf(&environment, USERNS_OWNER_VARIABLE "=%u", uid_base);
+        }
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(environment);

@@ -13,7 +13,7 @@ bool nspawn_is_installed(void);
 /* systemd-nspawn's command line and environment for @machine, whose root is mounted on @root and whose users are
  * mapped from @uid_base (ignored without private_users). Pure: depends on nothing else. 0 or -ENOMEM. */
 int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, char ***ret);
-int nspawn_environment(const Machine *machine, char ***ret);
+int nspawn_environment(const Machine *machine, uid_t uid_base, char ***ret);
 
 /* Removes the empty directories that systemd-nspawn makes for a machine in /run, and leaves when it is killed or when /run
  * is no tmpfs. Nothing of that machine runs any more. */

@@ -22,6 +22,7 @@ static const RecordField fields[] = {
         FIELD(image_path, RECORD_STRING, true),
         FIELD(agent_path, RECORD_STRING, true),
         FIELD(storage, RECORD_STRING, true),
+        FIELD(preload, RECORD_STRING, false),
         FIELD(supervisor, RECORD_STRING, true),
         FIELD(uuid, RECORD_STRING, true),
         FIELD(init, RECORD_STRING, false),

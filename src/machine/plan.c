@@ -15,6 +15,7 @@
 #include "container/seccomp.h"
 #include "container/supervisor.h"
 #include "image/generation.h"
+#include "preload/userns-owner.h"
 #include "storage/storage.h"
 
 /* GitLab Runner ends a job at its timeout, and then has 10 minutes to do so before it gives up
@@ -70,21 +71,40 @@ bool plan_image_allowed(const Settings *settings, const ImageChoice *choice) {
         return false;
 }
 
-int plan_find_agent(char **ret) {
-        _cleanup_free_ char *self = NULL, *directory = NULL, *beside = NULL;
+/* What belongs to the program: beside it, or where it is installed. -ENOENT: in neither place. */
+static int find_part(const char *name, int mode, char **ret) {
+        _cleanup_free_ char *self = NULL, *directory = NULL, *beside = NULL, *installed = NULL;
 
         int r = own_executable(&self, &directory);
         if (r >= 0)
-                r = string_printf(&beside, "%s/" AGENT_NAME, directory);
+                r = string_printf(&beside, "%s/%s", directory, name);
+        if (r >= 0)
+                r = string_printf(&installed, LIBEXECDIR "/%s", name);
         if (r < 0)
                 return r;
-        if (access(beside, X_OK) >= 0) {
+        if (access(beside, mode) >= 0)
                 *ret = TAKE_PTR(beside);
-                return 0;
-        }
-        if (access(LIBEXECDIR "/" AGENT_NAME, X_OK) < 0)
-                return -EPROTO;
-        return string_replace(ret, LIBEXECDIR "/" AGENT_NAME);
+        else if (access(installed, mode) >= 0)
+                *ret = TAKE_PTR(installed);
+        else
+                return -ENOENT;
+        return 0;
+}
+
+int plan_find_agent(char **ret) {
+        int r = find_part(AGENT_NAME, X_OK, ret);
+        return r == -ENOENT ? -EPROTO : r;
+}
+
+int plan_find_preload(char **ret) {
+        _cleanup_free_ char *path = NULL;
+
+        int r = find_part(USERNS_OWNER_LIBRARY, R_OK, &path);
+        if (r == 0 && strpbrk(path, ": ")) /* these separate paths in LD_PRELOAD */
+                r = -ENOENT;
+        if (r == 0)
+                *ret = TAKE_PTR(path);
+        return r;
 }
 
 static int random_uuid(char **ret) {
@@ -153,6 +173,8 @@ int plan_machine(const Settings *settings, const JobSpec *job, const JobDirector
                 r = string_replace(&machine->storage, storage->name);
         if (r >= 0)
                 r = plan_find_agent(&machine->agent_path);
+        if (r >= 0 && (r = plan_find_preload(&machine->preload)) == -ENOENT)
+                r = 0; /* doctor tells */
         if (r >= 0)
                 r = random_uuid(&machine->uuid);
         if (r >= 0)

@@ -37,6 +37,10 @@ bool plan_lacks_sockets(const Settings *settings, const Image *image);
  * when it is at neither place; or -errno. */
 int plan_find_agent(char **ret);
 
+/* The library for systemd-nspawn, preload/userns-owner.h: 0; -ENOENT when there is none, or it has a path that LD_PRELOAD
+ * cannot have; or another -errno. */
+int plan_find_preload(char **ret);
+
 /* The command that carries the machine of job @id out: ourselves, with this call's directories. 0 or -errno. */
 int plan_supervise_command(const Settings *settings, const char *id, char ***ret);
 

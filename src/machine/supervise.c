@@ -238,7 +238,7 @@ static int start_nspawn(Supervision *s, const char **ret_what) {
         *ret_what = "start systemd-nspawn";
         r = nspawn_arguments(s->machine, s->root, s->users.base, &arguments);
         if (r >= 0)
-                r = nspawn_environment(s->machine, &environment);
+                r = nspawn_environment(s->machine, s->users.base, &environment);
         if (r >= 0 && s->machine->supervisor && getenv("NOTIFY_SOCKET"))
                 r = strv_extendf(&environment, "NOTIFY_SOCKET=%s", getenv("NOTIFY_SOCKET"));
         if (r < 0)

@@ -8,6 +8,7 @@ import re
 import stat
 import struct
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -50,6 +51,14 @@ def processes() -> dict[int, str]:
 def namespace(pid: int | str, kind: str) -> str:
     """Identity of a namespace of a process."""
     return os.readlink(f"/proc/{pid}/ns/{kind}")
+
+
+def namespace_owner(pid: int) -> int:
+    """The user of the host to whom the user namespace of a process belongs."""
+    owner = bytearray(4)
+    with open(f"/proc/{pid}/ns/user", "rb") as file:
+        fcntl.ioctl(file, 0xb704, owner)  # NS_GET_OWNER_UID
+    return int.from_bytes(owner, sys.byteorder)
 
 
 def mounts() -> list[str]:

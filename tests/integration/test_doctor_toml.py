@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -37,6 +38,20 @@ def test_doctor_names_what_is_missing(make_site, tmp_path: Path) -> None:
     done = make_site().call("doctor", env={"PATH": str(tools)})
     assert done.returncode == 1, str(done)
     assert "systemd-container" in done.stdout and "mmdebstrap" in done.stdout, done.stdout
+
+
+def test_doctor_without_library(site: Site, tmp_path: Path) -> None:
+    """The library that systemd-nspawn is started with is not there, or has a path that cannot be used: jobs run, and
+    share what the kernel counts."""
+    assert "for each job" in site.call("doctor").stdout
+    for directory in ("bin", "with blank"):
+        (tmp_path / directory).mkdir()
+        for name in ("nspawn-runner", "nspawn-runner-agent", *["nspawn-runner-userns.so"][:directory != "bin"]):
+            shutil.copy2(site.lab.driver.parent / name, tmp_path / directory)
+        done = subprocess.run([tmp_path / directory / "nspawn-runner", *site.argv("doctor")[1:]], capture_output=True,
+                              text=True, check=False)
+        assert done.returncode == 0 and "nspawn-runner-userns.so: neither" in done.stdout, done.stdout
+        assert "for root of the host and all jobs together" in done.stdout
 
 
 def test_doctor_missing_root(make_site, tmp_path: Path) -> None:

@@ -286,7 +286,35 @@ def test_namespaces(any_site: Site) -> None:
                 assert host.namespace(pid, kind) != host.namespace("self", kind), kind
             differs = host.namespace(pid, "user") != host.namespace("self", "user")
             assert differs == any_site.settings["private_users"]
+            if differs:  # what the kernel counts for its owner is not counted for the host's root
+                assert host.namespace_owner(pid) == int(host.read(f"/proc/{pid}/uid_map").split()[1])
             assert host.namespace(pid, "net") == host.namespace("self", "net")
+
+
+INOTIFY = """
+import ctypes, os, time
+libc = ctypes.CDLL(None, use_errno=True)
+n = 0
+while n < 10000 and libc.inotify_init1(0) >= 0:
+    n += 1
+print(n, os.strerror(ctypes.get_errno()), flush=True)
+time.sleep(1000 if os.environ.get("HOLD") else 0)
+"""
+
+
+def test_inotify_of_one_job(site: Site) -> None:
+    """A job that uses up its inotify instances takes none from others."""
+    limit = int(Path("/proc/sys/fs/inotify/max_user_instances").read_text())
+    count = min(limit, 10000)
+    greedy, other = (Build(site.runner(), Job()) for _ in range(2))
+    script = f"ulimit -n 16384; cat > i.py <<'END'\n{INOTIFY}\nEND\n"
+    for build in (greedy, other):
+        build.begin()
+    greedy.run_script(script + "mkfifo f; HOLD=1 python3 i.py > f 2>&1 & read -r n why < f; "
+                      f"test $n = {count}; python3 i.py | grep -q '^0 ' || test $n = 10000")
+    assert other.run_script(script + "python3 i.py").stdout.split()[0] == str(count).encode()
+    for build in (greedy, other):
+        build.cleanup()
 
 
 def test_environment_is_exact(any_site: Site) -> None:

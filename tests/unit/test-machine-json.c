@@ -27,6 +27,7 @@ static const struct {
         ROW(image_path, STRING, true),
         ROW(agent_path, STRING, true),
         ROW(storage, STRING, true),
+        ROW(preload, STRING, false),
         ROW(supervisor, STRING, true),
         ROW(init, STRING, false),
         ROW(uuid, STRING, true),

@@ -126,6 +126,8 @@ static void test_combinations(_unused_ void **state) {
                 { AGENT, 0, true },
                 { "SYSTEMD_SECCOMP=0", 0, true },
                 { "SYSTEMD_NSPAWN_LOCK=0", 0, true },
+                { "LD_PRELOAD=/lib/userns.so", USERS, false },
+                { "NSPAWN_RUNNER_USERNS_OWNER=131072", USERS, false },
                 { "SYSTEMD_NSPAWN_TMPFS_TMP=0", 0, true },
         };
 
@@ -134,6 +136,7 @@ static void test_combinations(_unused_ void **state) {
                         MACHINE_OF(flags & SYSTEMD ? "systemd" : "detached", "/lib/agent"),
                         .private_users = flags & USERS,
                         .uid_range = 65536,
+                        .preload = (char *) "/lib/userns.so",
                         .network = flags & NONE ? NETWORK_NONE : NETWORK_HOST,
                         .init = flags & BOOT ? (char *) "/sbin/init" : NULL,
                         .seccomp_filter = flags & SECCOMP ? (char *) "/filter" : NULL,
@@ -142,7 +145,7 @@ static void test_combinations(_unused_ void **state) {
                 _cleanup_strv_ char **arguments = NULL, **environment = NULL;
 
                 assert_int_equal(nspawn_arguments(&machine, "/r", 131072, &arguments), 0);
-                assert_int_equal(nspawn_environment(&machine, &environment), 0);
+                assert_int_equal(nspawn_environment(&machine, 131072, &environment), 0);
                 for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                         unsigned found = 0;
 
@@ -177,7 +180,7 @@ static void test_environment(_unused_ void **state) {
                 Machine machine = { MACHINE, .seccomp_filter = (char *) table[i].filter };
                 _cleanup_strv_ char **environment = NULL;
 
-                assert_int_equal(nspawn_environment(&machine, &environment), 0);
+                assert_int_equal(nspawn_environment(&machine, 131072, &environment), 0);
                 check(i, table[i].environment, environment);
         }
 }

@@ -153,7 +153,8 @@ def with_plain_agent(work: Work, driver: Path) -> Path:
     directory = work.directory() / "bin"
     directory.mkdir()
     shutil.copy2(driver, directory)
-    shutil.copy2(work.session.products["gcc"] / "nspawn-runner-agent", directory)
+    for name in ("nspawn-runner-agent", "nspawn-runner-userns.so"):
+        shutil.copy2(work.session.products["gcc"] / name, directory)
     return directory / "nspawn-runner"
 
 
@@ -238,7 +239,7 @@ def check_vm(work: Work) -> None:
     """Limits on cgroup v2, in a virtual machine with a kernel of its own."""
     out, programs = work.directory() / "out", work.directory() / "bin"
     programs.mkdir()
-    for name in ("nspawn-runner", "nspawn-runner-agent"):
+    for name in ("nspawn-runner", "nspawn-runner-agent", "nspawn-runner-userns.so"):
         shutil.copy2(work.session.products["gcc"] / name, programs)
     image = work.session.products[f"image-{work.session.suite}"]
     ended_well = work.try_call(
