@@ -100,13 +100,24 @@ typedef struct Step {
         WireExited exited;
         uint64_t kill_timeout_usec, kill_at_usec;
         int output_fds[2]; /* read ends of its stdout and stderr */
-        int input_fd;      /* write end of its stdin; negative: it has none, or the host has it */
         char script_path[256];
 } Step;
 
+/* What the host is to know before the program begins, which may be the last thing that we do: it may kill us. As in
+ * WIRE_STARTED; the descriptors are closed afterwards. */
+typedef struct StepStarted {
+        WireStarted message;
+        int fds[WIRE_FDS_MAX];
+        size_t n_fds;
+} StepStarted;
+
+/* Called in the child, as after vfork(), right before execve(), which can still fail. */
+typedef void (*StepAnnounce)(const StepStarted *started, void *userdata);
+
 /* In a process where SIGPIPE is ignored and all other signals are at their defaults: starts @exec with @script_fd as its
  * script (negative: none) in a session of its own. 0, or -errno with *ret_cause set and nothing left behind. */
-int step_start(const Surroundings *surroundings, const WireExec *exec, int script_fd, Step *ret, WireCause *ret_cause);
+int step_start(const Surroundings *surroundings, const WireExec *exec, int script_fd, StepAnnounce announce,
+               void *userdata, Step *ret, WireCause *ret_cause);
 
 /* Removes its script and closes what is open. */
 void step_done(Step *step);
@@ -119,8 +130,14 @@ void step_cancel(const Surroundings *surroundings, Step *step);
 /* Goes on with that. Returns true when nothing of the step is left. */
 bool step_cancel_progress(const Surroundings *surroundings, Step *step);
 
+/* --- group.c --- */
+
+/* Moves this process to a control group of its own at the top of the container, where systemd has no unit: what restarts,
+ * stops or kills units reaches neither the agent nor what it starts. Best effort. */
+void group_enter_own(void);
+
 /* --- server.c --- */
 
-/* Serves @listen_fd until SIGTERM (or, as PID 1, the signal that asks an init to power off). Reaps orphans. Returns the
- * exit status. */
-int server_run(int listen_fd);
+/* Serves @listen_fd until SIGTERM (or, as PID 1, the signal that asks an init to power off); @booted, as a service of the
+ * container's systemd, until that shuts down. Reaps orphans. Returns the exit status. */
+int server_run(int listen_fd, bool booted);

@@ -75,7 +75,7 @@ static int first(const Passed *passed, const char *init) {
                         return fail(EBADF, "The socket is not the first descriptor");
                 return fail(first_execute_init(init, passed->listen_fd), init);
         }
-        return server_run(passed->listen_fd);
+        return server_run(passed->listen_fd, false);
 }
 
 int main(int argc, char *argv[]) {
@@ -89,7 +89,9 @@ int main(int argc, char *argv[]) {
 
         if (argc >= 2 && streq(argv[1], "first"))
                 return first(&passed, argc >= 3 ? argv[2] : NULL);
-        if (argc == 2 && streq(argv[1], "serve"))
-                return server_run(passed.listen_fd);
+        if (argc == 2 && streq(argv[1], "serve")) {
+                group_enter_own();
+                return server_run(passed.listen_fd, true);
+        }
         return fail(EINVAL, "Unknown arguments");
 }

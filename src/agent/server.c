@@ -11,6 +11,7 @@
 #include "agent/agent.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/string.h"
 
 /* While a cancelled step ends, its processes are looked for this often; SIGCHLD tells only of our own children. */
 #define CANCEL_POLL_USEC (20 * USEC_PER_MSEC)
@@ -18,6 +19,7 @@
 /* A connection, its step, and, after both ended, what background processes still write. */
 typedef struct Client {
         int socket_fd; /* negative when the host closed it */
+        bool deaf;     /* the host did not take that the step started */
         bool has_step;
         bool step_ended;
         Step step;
@@ -27,8 +29,8 @@ typedef struct Client {
 typedef struct Server {
         int listen_fd, signal_fd;
         Surroundings surroundings;
+        bool booted;
         bool stop;
-        int exit_status;
         Client *clients;
         size_t n_clients;
 } Server;
@@ -44,6 +46,14 @@ static void client_send(Client *client, WireType type, const void *payload, size
                 client_close_socket(client);
 }
 
+static void client_announce(const StepStarted *started, void *userdata) {
+        Client *client = userdata;
+
+        /* Its descriptor is the child's: the parent closes its own. */
+        client->deaf = wire_send(client->socket_fd, WIRE_STARTED, &started->message, sizeof(started->message),
+                                 started->fds, started->n_fds) < 0;
+}
+
 static void client_exec(const Server *server, Client *client, WireMessage *message) {
         WireCause cause = WIRE_CAUSE_AGENT;
         WireExec exec = { 0 };
@@ -51,7 +61,7 @@ static void client_exec(const Server *server, Client *client, WireMessage *messa
 
         int r = client->has_step ? -EBUSY : wire_parse_exec(message, &exec);
         if (r >= 0)
-                r = step_start(&server->surroundings, &exec, script_fd, &client->step, &cause);
+                r = step_start(&server->surroundings, &exec, script_fd, client_announce, client, &client->step, &cause);
         wire_exec_done(&exec);
         if (r < 0) {
                 WireFailed failed = { .cause = cause, .error = -r };
@@ -59,13 +69,8 @@ static void client_exec(const Server *server, Client *client, WireMessage *messa
                 return;
         }
         client->has_step = true;
-        Step *step = &client->step;
-        int fds[] = { step->output_fds[0], step->output_fds[1], step->input_fd };
-        if (wire_send(client->socket_fd, WIRE_STARTED, NULL, 0, fds, step->input_fd < 0 ? 2 : 3) < 0)
+        if (client->deaf)
                 client_close_socket(client);
-        /* The end of its input comes with the host's last descriptor of it. */
-        closep(&step->input_fd);
-        step->input_fd = -EBADF;
 }
 
 /* The step is over: tell the host, as long as it listens. */
@@ -156,12 +161,18 @@ static void server_accept(Server *server) {
                 close(fd);
                 return;
         }
-        *client = (Client){ .socket_fd = fd,
-                            .step = { .output_fds = { -EBADF, -EBADF }, .input_fd = -EBADF },
-                            .next = server->clients };
+        *client = (Client){ .socket_fd = fd, .step = { .output_fds = { -EBADF, -EBADF } }, .next = server->clients };
         server->clients = client;
         server->n_clients++;
         client_receive(server, client); /* the host sends at once: saves a turn */
+}
+
+/* The container is switched off: its systemd has become the program that ends all others. */
+static bool is_shutdown(const Surroundings *surroundings) {
+        char name[sizeof("systemd-shutdow")] = "";
+
+        _cleanup_close_ int fd = surroundings_open_proc(surroundings, "1/comm", O_RDONLY);
+        return fd >= 0 && read(fd, name, sizeof(name) - 1) > 0 && streq(name, "systemd-shutdow");
 }
 
 /* All children that ended: shells of steps, and, as PID 1, orphans of the container. */
@@ -176,6 +187,11 @@ static void server_reap(Server *server) {
 
                         if (!client->has_step || step->shell_ended || step->pid != info.si_pid)
                                 continue;
+                        /* The end of the machine, which the host learns of, and not of the script. */
+                        if (info.si_code != CLD_EXITED && server->booted && is_shutdown(&server->surroundings)) {
+                                server->stop = true;
+                                return;
+                        }
                         step->shell_ended = true;
                         step->exited = (WireExited){ .code = info.si_code, .status = info.si_status };
                         if (step->state == STEP_RUNNING)
@@ -190,7 +206,9 @@ static void server_signals(Server *server) {
         while (read(server->signal_fd, &info, sizeof(info)) == sizeof(info)) {
                 if (info.ssi_signo == SIGCHLD)
                         continue;
-                server->stop = true;
+                /* A job may send it to every process, as pkill does; PID 1 would not hear of it. */
+                if (!server->booted || is_shutdown(&server->surroundings))
+                        server->stop = true;
         }
         server_reap(server);
 }
@@ -249,8 +267,8 @@ static void server_turn(Server *server) {
         free(pollfds);
 }
 
-int server_run(int listen_fd) {
-        Server server = { .listen_fd = listen_fd };
+int server_run(int listen_fd, bool booted) {
+        Server server = { .listen_fd = listen_fd, .booted = booted };
         sigset_t mask;
 
         /* Whatever they are for who started us: steps have them all at their defaults, but for SIGPIPE, which step_start()
@@ -262,10 +280,12 @@ int server_run(int listen_fd) {
         sigaddset(&mask, SIGTERM);
         sigaddset(&mask, SIGRTMIN + 3); /* systemd(1): what nspawn and machined send to power an init off */
         sigaddset(&mask, SIGRTMIN + 4);
-        sigprocmask(SIG_SETMASK, &mask, NULL);
         server.signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
         if (server.signal_fd < 0)
                 return EXIT_FAILURE;
+        /* The others end nothing: they wait. */
+        sigfillset(&mask);
+        sigprocmask(SIG_SETMASK, &mask, NULL);
 
         surroundings_open(&server.surroundings);
         server_reap(&server); /* what ended before we listened */

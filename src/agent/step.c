@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -112,6 +113,9 @@ typedef struct Child {
         const char *directory; /* as asked for: "" for home */
         int stdin_fd;
         int stdout_fd, stderr_fd;
+        StepStarted started; /* without the pidfd */
+        StepAnnounce announce;
+        void *userdata;
 } Child;
 
 /* Where a child failed. */
@@ -135,6 +139,16 @@ static void take_equal_chances(const Surroundings *surroundings) {
                 (void) write(fd, "0", 1);
                 close(fd);
         }
+}
+
+/* The pidfd is for the host, should we be killed; where there is none, it has to do without. */
+static void announce(const Child *child) {
+        StepStarted started = child->started;
+        int pid_fd = (int) syscall(SYS_pidfd_open, getpid(), 0);
+
+        if (pid_fd >= 0)
+                started.fds[started.n_fds++] = pid_fd;
+        child->announce(&started, child->userdata);
 }
 
 /* In the child, which has the parent's memory as long as it is here: becomes the program. Returns only on failure. */
@@ -161,6 +175,7 @@ static ChildError become(const Child *child) {
         } else if (chdir(account->home) < 0) {
                 (void) chdir("/");
         }
+        announce(child);
         execve(child->program, child->argv, child->environment);
         return child_failed(WIRE_CAUSE_AGENT);
 }
@@ -336,7 +351,8 @@ static int start_child(const WireExec *exec, Child *child, Step *step, WireCause
         return r;
 }
 
-int step_start(const Surroundings *surroundings, const WireExec *exec, int script_fd, Step *ret, WireCause *ret_cause) {
+int step_start(const Surroundings *surroundings, const WireExec *exec, int script_fd, StepAnnounce announce_step,
+               void *userdata, Step *ret, WireCause *ret_cause) {
         _cleanup_(pipes_done)
                 Pipes pipes = { .in = { -EBADF, -EBADF }, .out = { -EBADF, -EBADF }, .err = { -EBADF, -EBADF } };
         _cleanup_account_ Account account = { 0 };
@@ -379,7 +395,12 @@ int step_start(const Surroundings *surroundings, const WireExec *exec, int scrip
                         .directory = exec->directory,
                         .stdin_fd = exec->wants_stdin ? pipes.in[0] : surroundings->null_fd,
                         .stdout_fd = pipes.out[1],
-                        .stderr_fd = pipes.err[1] };
+                        .stderr_fd = pipes.err[1],
+                        .started = { .message = { .is_bash = endswith(exec->argv[0], "bash") != NULL },
+                                     .fds = { pipes.out[0], pipes.err[0], pipes.in[1] },
+                                     .n_fds = exec->wants_stdin ? 3 : 2 },
+                        .announce = announce_step,
+                        .userdata = userdata };
         r = start_child(exec, &child, &step, ret_cause);
         if (r < 0) {
                 if (step.script_path[0])
@@ -388,7 +409,6 @@ int step_start(const Surroundings *surroundings, const WireExec *exec, int scrip
         }
         step.output_fds[0] = TAKE_FD(pipes.out[0]);
         step.output_fds[1] = TAKE_FD(pipes.err[0]);
-        step.input_fd = TAKE_FD(pipes.in[1]);
         *ret = step;
         return 0;
 }
@@ -398,5 +418,4 @@ void step_done(Step *step) {
         if (step->script_path[0])
                 (void) unlink(step->script_path);
         close_pair(&step->output_fds);
-        closep(&step->input_fd);
 }

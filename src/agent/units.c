@@ -39,11 +39,14 @@ static const UnitFile unit_files[] = {
           "Description=Agent of nspawn-runner\n"
           "DefaultDependencies=no\n"
           "IgnoreOnIsolate=yes\n"
+          "RefuseManualStop=yes\n"
           "Requires=" AGENT_SOCKET "\n"
           "After=" LISTENING_SOCKETS "\n"
           "StartLimitIntervalSec=0\n" /* whatever kills it, the job must stay within reach */
           "[Service]\n"
-          "KillMode=process\n" /* what steps left running outlives the agent */
+          "Slice=-.slice\n"      /* what stops system.slice stops all in it */
+          "KillMode=process\n"   /* what steps left running outlives the agent */
+          "KillSignal=SIGKILL\n" /* it goes on at all others */
           "OOMPolicy=continue\n"
           "OOMScoreAdjust=-100\n" /* as the container's systemd; steps have 0 */
           "ExecStart=" AGENT_PATH " serve\n"
@@ -61,6 +64,10 @@ static const UnitFile unit_files[] = {
         { "-.slice.d", DROP_IN,
           "[Unit]\n"
           "Wants=" AGENT_SOCKET "\n" },
+        /* Where the agent is started from, should it be killed. The name is AGENT_PATH as systemd-escape(1) has it. */
+        { "run-nspawn\\x2drunner\\x2dagent.mount.d", DROP_IN,
+          "[Unit]\n"
+          "RefuseManualStop=yes\n" },
         { MANAGER_DIR, DROP_IN,
           "[Manager]\n"
           "DefaultOOMScoreAdjust=0\n" },
@@ -108,7 +115,9 @@ static int write_socket_unit(int listen_fd) {
                           "Description=Steps of the CI job\n"
                           "DefaultDependencies=no\n"
                           "IgnoreOnIsolate=yes\n"
+                          "RefuseManualStop=yes\n"
                           "[Socket]\n"
+                          "Slice=-.slice\n"
                           "TriggerLimitIntervalSec=0\n"
                           "ListenSequentialPacket=%s\n",
                           address.sun_path) < 0)

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -186,6 +187,51 @@ int pidfd_open_cloexec(pid_t pid) {
 
 int pidfd_signal(int pidfd, int signal) {
         return syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) < 0 ? -errno : 0;
+}
+
+bool fd_is_pidfd(int fd) {
+        char path[64], target[64];
+
+        /* No file has a path like this: those begin with a slash. */
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        ssize_t n = readlink(path, target, sizeof(target) - 1);
+        if (n < 0)
+                return false;
+        target[n] = 0;
+        return streq(target, "anon_inode:[pidfd]");
+}
+
+/* <linux/pidfd.h> of Linux 6.15; the kernel accepts it from all later ones. */
+typedef struct PidfdInfo {
+        uint64_t mask;
+        uint64_t cgroup_id;
+        uint32_t ids[11];
+        int32_t exit_code;
+} PidfdInfo;
+
+#define GET_PIDFD_INFO _IOWR(0xff, 11, PidfdInfo)
+#define PIDFD_INFO_HAS_EXIT (UINT64_C(1) << 3)
+
+int pidfd_exit_status(int pidfd, uint64_t timeout_usec, int *ret_status) {
+        uint64_t deadline = clock_deadline(timeout_usec);
+
+        for (;;) {
+                PidfdInfo info = { .mask = PIDFD_INFO_HAS_EXIT };
+                struct pollfd pollfd = { .fd = pidfd }; /* POLLHUP: it was waited for */
+
+                /* ENOTTY: Linux before 6.13; ESRCH: before 6.15, after it was waited for */
+                if (ioctl(pidfd, GET_PIDFD_INFO, &info) < 0)
+                        return -ENODATA;
+                if (info.mask & PIDFD_INFO_HAS_EXIT) {
+                        *ret_status = info.exit_code;
+                        return 0;
+                }
+                int n = poll(&pollfd, 1, clock_poll_timeout(deadline));
+                if (n == 0)
+                        return -ENODATA;
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+        }
 }
 
 /* The next mapping that @smaps (proc_pid_smaps(5)) describes: is it of a file, read-only, and without a page of our own, as

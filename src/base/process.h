@@ -38,6 +38,11 @@ int pidfd_wait(int pidfd, uint64_t timeout_usec);
 
 int pidfd_open_cloexec(pid_t pid);
 int pidfd_signal(int pidfd, int signal);
+/* Whether @fd is one. Asks the kernel by name, and nothing of a file that could make us wait. */
+bool fd_is_pidfd(int fd);
+/* How a process has ended that is not our child, as the status of waitpid(2), once its parent has waited for it, for which
+ * there is @timeout_usec. 0; -ENODATA: the kernel does not tell (Linux before 6.15), or it was not waited for in time. */
+int pidfd_exit_status(int pidfd, uint64_t timeout_usec, int *ret_status);
 
 /* Gives back the pages of program and libraries that nothing was written to, for a process that is about to sleep for
  * long: what it needs on waking is mapped again from the page cache. Best effort. */

@@ -62,6 +62,7 @@ static int run(const Invocation *invocation) {
         request.environment = machine->environment;
         request.stdin_fd = STDIN_FILENO;
         request.kill_timeout_usec = machine->kill_timeout_usec;
+        request.machine = machine->directory;
         int r = step_run(socket_fd, &request, &outcome);
         if (r < 0) {
                 log_error_errno(r, "Cannot talk to the agent in the image: %m");

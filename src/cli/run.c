@@ -90,6 +90,10 @@ static int report(const Machine *machine, const JobDirectory *directory, const c
                   const StepOutcome *outcome) {
         switch (outcome->result) {
         case STEP_EXITED:
+                if (outcome->guessed)
+                        log_error("How the script ended is not known: the agent in the machine was killed, most "
+                                  "likely by the script together with everything else (kill -9 -1). Linux 6.15 and "
+                                  "later know it");
                 return report_exit(machine, directory, &outcome->exited);
         case STEP_NO_SHELL:
                 log_error("Image '%s' cannot run the script with %s: %s", machine->image,
@@ -174,6 +178,7 @@ static int run(const Invocation *invocation) {
                 request.directories = directories;
         request.script_fd = script_fd;
         request.kill_timeout_usec = machine->kill_timeout_usec;
+        request.machine = directory.path;
         log_verbose("Running %s in machine %s of image '%s', as %s in %s, with %s", path, machine->name, machine->image,
                     machine->user ? machine->user : "root", machine->working_dir ? machine->working_dir : "its home",
                     isempty(shell) ? "bash, or else sh" : shell);

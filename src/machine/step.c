@@ -8,12 +8,19 @@
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/process.h"
+#include "container/channel.h"
 
 /* How long after the agent should have killed a cancelled step we still wait for it to say so. */
 #define CANCEL_MARGIN_USEC (2 * USEC_PER_SEC)
+
+/* How long the container's systemd may take to start the agent again, and to wait for a process that has ended. */
+#define AGENT_TIMEOUT_USEC (30 * USEC_PER_SEC)
+#define REAPED_TIMEOUT_USEC (5 * USEC_PER_SEC)
 
 /* How often one output is copied before the other, the socket and the signals have their turn. */
 #define COPIES_MAX 64U
@@ -41,9 +48,11 @@ typedef struct Input {
 
 typedef struct Run {
         int socket_fd, signal_fd;
+        int pid_fd; /* of the program, or negative */
         Stream streams[2];
         Input input;
         bool started, ended, cancelled;
+        bool agent_gone;   /* the connection broke */
         uint64_t deadline; /* when cancelled */
         uint64_t kill_timeout_usec;
         StepOutcome outcome;
@@ -51,6 +60,7 @@ typedef struct Run {
 
 static void run_done(Run *run) {
         closep(&run->signal_fd);
+        closep(&run->pid_fd);
         for (size_t i = 0; i < 2; i++)
                 closep(&run->streams[i].source_fd);
         closep(&run->input.target_fd);
@@ -183,11 +193,19 @@ static int open_again(int fd, int flags) {
         return again < 0 ? -errno : again;
 }
 
-static int take_streams(Run *run, WireMessage *message) {
+static int take_started(Run *run, WireMessage *message) {
         bool input = run->input.source_fd >= 0;
+        size_t n_pipes = input ? 3 : 2;
+        WireStarted started;
 
-        if (message->n_fds != (input ? 3 : 2))
+        if (wire_parse_started(message, &started) < 0 || message->n_fds < n_pipes || message->n_fds > n_pipes + 1)
                 return -EBADMSG;
+        if (message->n_fds > n_pipes) {
+                if (!fd_is_pidfd(message->fds[n_pipes]))
+                        return -EBADMSG;
+                run->pid_fd = TAKE_FD(message->fds[n_pipes]);
+        }
+        run->outcome.is_bash = started.is_bash;
         for (size_t i = 0; i < 2; i++) {
                 int fd = open_again(message->fds[i], O_RDONLY);
                 if (fd < 0)
@@ -217,7 +235,7 @@ static int handle_message(Run *run, WireMessage *message) {
 
         switch (message->type) {
         case WIRE_STARTED:
-                return run->started ? -EBADMSG : take_streams(run, message);
+                return run->started ? -EBADMSG : take_started(run, message);
         case WIRE_EXITED:
                 if (!run->started)
                         return -EBADMSG;
@@ -228,8 +246,6 @@ static int handle_message(Run *run, WireMessage *message) {
                 run->ended = true;
                 return 0;
         case WIRE_FAILED:
-                if (run->started)
-                        return -EBADMSG;
                 r = wire_parse_failed(message, &failed);
                 if (r < 0)
                         return r;
@@ -249,9 +265,11 @@ static int receive(Run *run) {
         if (r == -EAGAIN)
                 return 0;
         if (r <= 0) {
+                run->agent_gone = true;
                 run->outcome.result = run->cancelled ? STEP_CANCELLED : STEP_MACHINE_GONE;
                 run->outcome.error = r < 0 ? -r : ECONNRESET;
-                run->ended = true;
+                /* It may be the agent alone that was killed, and the program goes on. */
+                run->ended = run->cancelled || run->pid_fd < 0;
                 return 0;
         }
         r = handle_message(run, &message);
@@ -269,18 +287,22 @@ static void cancel(Run *run) {
         run->deadline = run->kill_timeout_usec < USEC_INFINITY - CANCEL_MARGIN_USEC ?
                                 clock_deadline(run->kill_timeout_usec + CANCEL_MARGIN_USEC) :
                                 USEC_INFINITY;
-        (void) wire_send(run->socket_fd, WIRE_KILL, NULL, 0, NULL, 0);
+        if (run->agent_gone) /* there is nobody to end it but cleanup */
+                run->ended = true;
+        else
+                (void) wire_send(run->socket_fd, WIRE_KILL, NULL, 0, NULL, 0);
 }
 
 /* Waits for something and does it. 0 or -errno. */
 static int turn(Run *run) {
         Input *input = &run->input;
-        struct pollfd pollfds[5] = {
-                [2] = { .fd = run->ended ? -EBADF : run->socket_fd, .events = POLLIN },
+        struct pollfd pollfds[6] = {
+                [2] = { .fd = run->ended || run->agent_gone ? -EBADF : run->socket_fd, .events = POLLIN },
                 [3] = { .fd = run->signal_fd, .events = POLLIN },
                 [4] = input->size > 0 ? (struct pollfd){ .fd = input->target_fd, .events = POLLOUT } :
                                         (struct pollfd){ .fd = input->target_fd < 0 ? -EBADF : input->source_fd,
                                                          .events = POLLIN },
+                [5] = { .fd = run->agent_gone && !run->ended ? run->pid_fd : -EBADF, .events = POLLIN },
         };
         for (size_t i = 0; i < 2; i++) {
                 const Stream *stream = &run->streams[i];
@@ -304,6 +326,8 @@ static int turn(Run *run) {
                         stream_copy(&run->streams[i]);
         if (pollfds[4].revents)
                 input_copy(input);
+        if (pollfds[5].revents)
+                run->ended = true;
         return pollfds[2].revents ? receive(run) : 0;
 }
 
@@ -319,6 +343,36 @@ static int finish(Run *run) {
         if (run->cancelled)
                 run->outcome.result = STEP_CANCELLED;
         return r;
+}
+
+/* An agent answers: the container's systemd has started another. */
+static bool machine_lives(const Run *run, const char *machine) {
+        _cleanup_close_ int socket_fd = machine ? channel_connect(machine) : -EBADF;
+
+        return socket_fd >= 0 && channel_wait_ready(socket_fd, run->signal_fd, AGENT_TIMEOUT_USEC) >= 0;
+}
+
+/* How the program ended, whose agent was killed before it could say that. */
+static void settle(Run *run, const char *machine) {
+        StepOutcome *outcome = &run->outcome;
+        int status;
+
+        if (outcome->result != STEP_MACHINE_GONE || !machine_lives(run, machine))
+                return;
+        if (!run->started) {
+                outcome->result = STEP_FAILED;
+                return;
+        }
+        outcome->result = STEP_EXITED;
+        if (run->pid_fd < 0 || pidfd_exit_status(run->pid_fd, REAPED_TIMEOUT_USEC, &status) < 0) {
+                outcome->guessed = true;
+                outcome->exited = (WireExited){ .code = CLD_KILLED, .status = SIGKILL };
+        } else if (WIFSIGNALED(status)) {
+                outcome->exited = (WireExited){ .code = WCOREDUMP(status) ? CLD_DUMPED : CLD_KILLED,
+                                                .status = WTERMSIG(status) };
+        } else {
+                outcome->exited = (WireExited){ .code = CLD_EXITED, .status = WEXITSTATUS(status) };
+        }
 }
 
 static int catch_signals(void) {
@@ -352,6 +406,7 @@ int step_run(int socket_fd, const StepRequest *request, StepOutcome *ret) {
         _cleanup_(run_done) Run run = {
                 .socket_fd = socket_fd,
                 .signal_fd = catch_signals(),
+                .pid_fd = -EBADF,
                 .streams = { stream_to(request->stdout_fd), stream_to(request->stderr_fd) },
                 .input = { .source_fd = request->stdin_fd, .target_fd = -EBADF },
                 .deadline = USEC_INFINITY,
@@ -367,8 +422,9 @@ int step_run(int socket_fd, const StepRequest *request, StepOutcome *ret) {
         }
         int r = wire_send_exec(socket_fd, &exec, request->script_fd);
         if (r == -EPIPE || r == -ECONNRESET) {
-                *ret = (StepOutcome){ .result = STEP_MACHINE_GONE, .error = -r };
-                return 0;
+                run.outcome = (StepOutcome){ .result = STEP_MACHINE_GONE, .error = -r };
+                run.ended = true;
+                r = 0;
         }
         while (r >= 0 && !run.ended)
                 r = turn(&run);
@@ -376,6 +432,7 @@ int step_run(int socket_fd, const StepRequest *request, StepOutcome *ret) {
                 r = finish(&run);
         if (r < 0)
                 return r;
+        settle(&run, request->machine);
         *ret = run.outcome;
         return 0;
 }

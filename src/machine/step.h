@@ -12,15 +12,17 @@ typedef enum StepResult {
         STEP_NO_USER,      /* the image has no such user: see error */
         STEP_NO_DIRECTORY, /* the directory can be neither entered nor made: see error */
         STEP_FAILED,       /* the agent could not start it: see error */
-        STEP_MACHINE_GONE, /* the connection broke: the machine ended, or the agent was replaced */
+        STEP_MACHINE_GONE, /* the machine ended */
         STEP_CANCELLED,    /* SIGTERM, SIGINT or SIGHUP came; the step has ended, or its time for that is over */
 } StepResult;
 
 typedef struct StepOutcome {
         StepResult result;
         WireExited exited;
-        int error;  /* positive errno */
-        int signal; /* that cancelled */
+        int error;    /* positive errno */
+        int signal;   /* that cancelled */
+        bool is_bash; /* the program that was started, by its name */
+        bool guessed; /* exited is: the agent was killed, most likely together with the step */
 } StepOutcome;
 
 /* What to run. Descriptors stay the caller's. */
@@ -34,6 +36,7 @@ typedef struct StepRequest {
         int stdin_fd;             /* copied into the step's stdin as it comes; negative: /dev/null */
         int stdout_fd, stderr_fd; /* where its output goes */
         uint64_t kill_timeout_usec;
+        const char *machine; /* the job's directory: to ask again whether the machine lives; NULL: it does not */
 } StepRequest;
 
 /* With the user, directory and environment of an image; nothing on stdin; output to our own. */
@@ -44,6 +47,7 @@ typedef struct StepRequest {
 
 /* Runs it over connection @socket_fd, copying input and output, until it ended and all that it wrote is delivered.
  * Whatever reads the output may close it: the step goes on. SIGTERM, SIGINT and SIGHUP are blocked from here on; one
- * that comes cancels the step. Returns 0 with the outcome; -EMSGSIZE for arguments and environment of more than 64 KiB or
+ * that comes cancels the step. With the agent killed, as a step can do where it is not PID 1, goes on until the program
+ * ends. Returns 0 with the outcome; -EMSGSIZE for arguments and environment of more than 64 KiB or
  * 256 strings; or -errno. */
 int step_run(int socket_fd, const StepRequest *request, StepOutcome *ret);

@@ -9,7 +9,7 @@
 #include "base/fd.h"
 
 /* "nspr" and the version: an agent of another version is an error at once, not a misunderstanding later. */
-#define WIRE_MAGIC UINT32_C(0x6e737003)
+#define WIRE_MAGIC UINT32_C(0x6e737004)
 
 typedef struct WireHeader {
         uint32_t magic;
@@ -224,6 +224,15 @@ static int parse_fixed(const WireMessage *message, void *ret, size_t size) {
         if (message->size != size)
                 return -EBADMSG;
         memcpy(ret, message->payload, size);
+        return 0;
+}
+
+int wire_parse_started(const WireMessage *message, WireStarted *ret) {
+        WireStarted started;
+
+        if (parse_fixed(message, &started, sizeof(started)) < 0 || started.is_bash > 1)
+                return -EBADMSG;
+        *ret = started;
         return 0;
 }
 

@@ -11,17 +11,20 @@
  *                                  <-    PONG
  *
  *      EXEC (+ memfd of a script)  ->
- *                                  <-    STARTED (+ read ends of the step's stdout and stderr, and, if EXEC asked for
- *                                        it, the write end of its stdin), or FAILED
+ *                                  <-    STARTED (+ read ends of the step's stdout and stderr, if EXEC asked for it the
+ *                                        write end of its stdin, and, where the kernel lets the agent have one, a
+ *                                        pidfd of the program)
+ *                                  <-    FAILED, instead or afterwards
  *      KILL                        ->                                         (cancels the step)
  *                                  <-    EXITED
  *      (closes)
  *
- * One connection carries one step. A connection that closes before EXITED cancels its step. Everything in a message
+ * One connection carries one step. A connection that the host closes before EXITED cancels its step. One that the agent
+ * closes tells that the agent was killed; the program may go on, and the pidfd tells of its end. Everything in a message
  * from the agent is hostile: processes of the job can take the agent's place. */
 
 #define WIRE_MESSAGE_MAX 65536U
-#define WIRE_FDS_MAX 3U
+#define WIRE_FDS_MAX 4U
 #define WIRE_STRINGS_MAX 256U
 
 typedef enum WireType {
@@ -70,6 +73,10 @@ typedef struct WireExec {
         char **environment;         /* NULL-terminated "NAME=VALUE"s that go over the agent's own; may be NULL */
 } WireExec;
 
+typedef struct WireStarted {
+        uint32_t is_bash; /* the program, by its name: 0 or 1 */
+} WireStarted;
+
 typedef struct WireExited {
         int32_t code;   /* CLD_EXITED, CLD_KILLED or CLD_DUMPED, as si_code of waitid(2) */
         int32_t status; /* exit status or signal number */
@@ -96,5 +103,6 @@ int wire_parse_exec(WireMessage *message, WireExec *ret);
 void wire_exec_done(WireExec *exec);
 
 /* Fixed-size payloads: 0 or -EBADMSG, also for values outside their enumerations and ranges. */
+int wire_parse_started(const WireMessage *message, WireStarted *ret);
 int wire_parse_exited(const WireMessage *message, WireExited *ret);
 int wire_parse_failed(const WireMessage *message, WireFailed *ret);

@@ -60,6 +60,13 @@ static void check_exited(const WireMessage *message) {
                             exited.status < NSIG);
 }
 
+static void check_started(const WireMessage *message) {
+        WireStarted started;
+
+        if (wire_parse_started(message, &started) >= 0)
+                FUZZ_ASSERT(started.is_bash <= 1);
+}
+
 static void check_failed(const WireMessage *message) {
         WireFailed failed;
 
@@ -85,6 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 check_exec(sockets, &message);
                 check_exited(&message);
                 check_failed(&message);
+                check_started(&message);
                 wire_message_done(&message);
         }
         close(sockets[1]);

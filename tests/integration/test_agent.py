@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a job may do to its own machine without losing a step: the agent waits at nothing that a job made."""
+"""What a job may do to its own machine without losing a step."""
+
+import os
+from pathlib import Path
+
+import pytest
 
 from lab import IMAGE, Site
 from simulation.build import Build
@@ -25,6 +30,48 @@ def finish(build: Build, script: str) -> bytes:
         raise AssertionError(f"{script!r} did not end: {call.output}")
     assert call.returncode == 0, call.output
     return call.stdout
+
+
+def ends_with(build: Build, script: str, status: int) -> str:
+    """The script must end by itself, fail, and have that exit status; returns all of its output."""
+    call = build.start_script(script + "\n", raw=True)
+    assert call.wait(PATIENCE), f"{script!r} did not end: {call.output}"
+    number = Path(build.exit_code_file)
+    assert call.returncode == 1 and number.exists(), f"{script!r}: {call.returncode}, {call.output}"
+    assert number.read_text().strip() == str(status), f"{script!r}: {call.output}"
+    return call.output
+
+
+# Linux tells others than the parent how a process ended from then on.
+TELLS_STATUS = tuple(map(int, os.uname().release.split("-")[0].split(".")[:2])) >= (6, 15)
+
+
+def test_kill_everything(any_boot_site: Site) -> None:
+    """A script may signal every process but itself, the agent among them: it goes on, and so does the job."""
+    known = TELLS_STATUS or any_boot_site.settings["boot"] == "no"
+    with any_boot_site.started() as build:
+        output = ends_with(build, "kill -9 -1; echo still; exit 7", 7 if known else 137)
+        assert "still" in output and ("is not known" in output) is not known
+        # From another process: the script is killed, too.
+        output = ends_with(build, "python3 -c 'import os; os.kill(-1, 9)'; exit 7", 137)
+        assert "machine" not in output, output
+        assert "still" in ends_with(build, "kill -TERM -1; kill -HUP -1; kill -USR1 -1; echo still; exit 8", 8)
+        assert finish(build, "echo next") == b"next\n"
+
+
+@pytest.mark.parametrize("command", (
+    # As needrestart and upgrades do it.
+    "systemctl restart '*'; systemctl restart nspawn-runner-agent.service; systemctl daemon-reexec",
+    "systemctl stop '*.socket' '*.service' '*.mount' '*.target'",
+    "systemctl isolate rescue.target",
+))
+def test_units_are_restarted(make_site, command: str) -> None:
+    """Whatever a job does to all units of its machine, the step goes on, and the agent can be started again."""
+    with make_site(boot="yes").started() as build:
+        assert "still" in ends_with(build, f"systemctl start dbus; {command}; echo still; exit 3", 3)
+        assert finish(build, "grep -c nspawn-runner$ /proc/self/cgroup") != b"0\n"
+        ends_with(build, "kill -9 -1; exit 137", 137)
+        assert finish(build, "echo next") == b"next\n"
 
 
 def test_waits_at_nothing(any_boot_site: Site) -> None:

@@ -155,6 +155,48 @@ static void test_pidfd(_unused_ void **state) {
         assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
 }
 
+/* Of processes that are not ours to wait for; here they are, to see each state. */
+static void test_pidfd_exit_status(_unused_ void **state) {
+        static const struct {
+                const char *script;
+                int status;
+        } table[] = {
+                { "exit 0", 0 },
+                { "exit 7", 7 << 8 },
+                { "kill -9 $$", SIGKILL },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_close_ int pidfd = -EBADF;
+                Spawn spawn = SPAWN_INHERIT;
+                int status, told = -1;
+                pid_t pid;
+
+                spawn.argv = SHELL((char *) table[i].script);
+                assert_int_equal(process_spawn(&spawn, &pid, &pidfd), 0);
+                assert_true(fd_is_pidfd(pidfd));
+                assert_int_equal(pidfd_wait(pidfd, USEC_INFINITY), 0);
+                assert_row(pidfd_exit_status(pidfd, 1000, &told) == -ENODATA && told == -1, i, "not waited for");
+                assert_int_equal(process_wait(pid, &status), 0);
+                assert_int_equal(status, table[i].status);
+                /* Linux before 6.15 does not tell. */
+                if (pidfd_exit_status(pidfd, USEC_INFINITY, &told) >= 0)
+                        assert_row(told == status, i, table[i].script);
+                else
+                        assert_row(told == -1, i, table[i].script);
+        }
+}
+
+static void test_fd_is_pidfd(_unused_ void **state) {
+        _cleanup_close_ int ours = pidfd_open_cloexec(getpid()), file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+        _cleanup_close_ int memory = memfd_new_sealed("anon_inode:[pidfd]", "", 0);
+
+        assert_true(fd_is_pidfd(ours));
+        assert_false(fd_is_pidfd(file));
+        assert_false(fd_is_pidfd(memory));
+        assert_false(fd_is_pidfd(-EBADF));
+}
+
 static void test_pidfd_signal(_unused_ void **state) {
         _cleanup_close_ int pidfd = -EBADF;
         Spawn spawn = SPAWN_INHERIT;
@@ -251,6 +293,8 @@ int main(int argc, char *argv[]) {
                 cmocka_unit_test(test_child_state),
                 cmocka_unit_test(test_swapped_stdio),
                 cmocka_unit_test(test_pidfd),
+                cmocka_unit_test(test_pidfd_exit_status),
+                cmocka_unit_test(test_fd_is_pidfd),
                 cmocka_unit_test(test_pidfd_signal),
                 cmocka_unit_test(test_die_with_parent),
                 cmocka_unit_test(test_program_exists),

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/process.h"
 #include "base/string.h"
 #include "descriptors.h"
 #include "machine/step.h"
@@ -236,7 +237,7 @@ static void agent_answer(int socket_fd, int ret[static 2]) {
                 read_ends[i] = fds[0];
                 ret[i] = fds[1];
         }
-        CHECK(wire_send(socket_fd, WIRE_STARTED, NULL, 0, read_ends, 2) == 0);
+        CHECK(wire_send(socket_fd, WIRE_STARTED, &(WireStarted){ 0 }, sizeof(WireStarted), read_ends, 2) == 0);
         close(read_ends[0]);
         close(read_ends[1]);
 }
@@ -317,7 +318,8 @@ static void agent_start_with_input(int socket_fd, int ret[static 3]) {
                 ret[i] = fds[i == 0 ? 0 : 1];
                 host_ends[i] = fds[i == 0 ? 1 : 0];
         }
-        CHECK(wire_send(socket_fd, WIRE_STARTED, NULL, 0, (int[]){ host_ends[1], host_ends[2], host_ends[0] }, 3) == 0);
+        CHECK(wire_send(socket_fd, WIRE_STARTED, &(WireStarted){ 0 }, sizeof(WireStarted),
+                        (int[]){ host_ends[1], host_ends[2], host_ends[0] }, 3) == 0);
         for (size_t i = 0; i < 3; i++)
                 close(host_ends[i]);
 }
@@ -366,7 +368,8 @@ static void agent_reads_nothing(int socket_fd) {
         agent_take_exec(socket_fd);
         CHECK(pipe2(fds, O_CLOEXEC) == 0 && pipe2(outputs[0], O_CLOEXEC) == 0 && pipe2(outputs[1], O_CLOEXEC) == 0);
         close(fds[0]);
-        CHECK(wire_send(socket_fd, WIRE_STARTED, NULL, 0, (int[]){ outputs[0][0], outputs[1][0], fds[1] }, 3) == 0);
+        CHECK(wire_send(socket_fd, WIRE_STARTED, &(WireStarted){ 0 }, sizeof(WireStarted),
+                        (int[]){ outputs[0][0], outputs[1][0], fds[1] }, 3) == 0);
         agent_exited(socket_fd, CLD_EXITED, 6);
 }
 
@@ -385,7 +388,8 @@ static void agent_passes_file(int socket_fd) {
         agent_take_exec(socket_fd);
         CHECK(pipe2(outputs[0], O_CLOEXEC) == 0 && pipe2(outputs[1], O_CLOEXEC) == 0);
         fds[1] = open("/dev/null", O_WRONLY | O_CLOEXEC);
-        CHECK(wire_send(socket_fd, WIRE_STARTED, NULL, 0, (int[]){ outputs[0][0], outputs[1][0], fds[1] }, 3) == 0);
+        CHECK(wire_send(socket_fd, WIRE_STARTED, &(WireStarted){ 0 }, sizeof(WireStarted),
+                        (int[]){ outputs[0][0], outputs[1][0], fds[1] }, 3) == 0);
         agent_wait_closed(socket_fd);
 }
 
@@ -668,6 +672,52 @@ static void agent_ends_in_step(int socket_fd) {
         CHECK(fd_write_all(fds[0], "last words", 10) == 0);
 }
 
+static void agent_fails_late(int socket_fd) {
+        WireFailed failed = { WIRE_CAUSE_SHELL, ENOEXEC };
+        int fds[2];
+
+        agent_start(socket_fd, fds);
+        CHECK(wire_send(socket_fd, WIRE_FAILED, &failed, sizeof(failed), NULL, 0) == 0);
+        agent_wait_closed(socket_fd);
+}
+
+/* Killed by its step, which goes on, writes, and ends. */
+static void agent_is_killed(int socket_fd) {
+        int out[2], err[2], fds[4] = { 0 };
+
+        agent_take_exec(socket_fd);
+        CHECK(pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0);
+        pid_t pid = fork_child();
+        if (pid == 0) {
+                char byte;
+
+                /* It goes on when the agent is gone: the test has no other word of that. */
+                close(socket_fd);
+                close(out[0]);
+                CHECK(read(to_agent[0], &byte, 1) == 1);
+                CHECK(fd_write_all(out[1], "last words", 10) == 0);
+                _exit(7);
+        }
+        fds[0] = out[0];
+        fds[1] = err[0];
+        fds[2] = pidfd_open_cloexec(pid);
+        CHECK(fds[2] >= 0);
+        CHECK(wire_send(socket_fd, WIRE_STARTED, &(WireStarted){ 0 }, sizeof(WireStarted), fds, 3) == 0);
+}
+
+static void test_killed_agent(_unused_ void **state) {
+        _cleanup_(run_free) Run run;
+
+        run_start(&run, agent_is_killed, pipes, 0);
+        assert_int_equal(write(to_agent[1], "x", 1), 1);
+        Result result = run_finish(&run);
+        assert_int_equal(result.r, 0);
+        /* Nobody can be asked whether the machine lives. */
+        assert_int_equal(result.outcome.result, STEP_MACHINE_GONE);
+        assert_int_equal(run.size[0], 10);
+        assert_memory_equal(run.output[0], "last words", 10);
+}
+
 static void test_failures(_unused_ void **state) {
         static const struct {
                 const char *text;
@@ -679,6 +729,7 @@ static void test_failures(_unused_ void **state) {
                 { "agent fails", agent_fails, STEP_FAILED, ENOSPC },
                 { "no user", agent_no_user, STEP_NO_USER, ESRCH },
                 { "no directory", agent_no_directory, STEP_NO_DIRECTORY, ENOTDIR },
+                { "no shell after all", agent_fails_late, STEP_NO_SHELL, ENOEXEC },
                 { "agent ends", agent_ends, STEP_MACHINE_GONE, ECONNRESET },
                 { "agent ends without reading", agent_ends_unread, STEP_MACHINE_GONE, 0 },
                 { "agent ends while the step runs", agent_ends_in_step, STEP_MACHINE_GONE, ECONNRESET },
@@ -707,7 +758,7 @@ static void test_last_words(_unused_ void **state) {
 
 static void agent_no_descriptors(int socket_fd) {
         agent_take_exec(socket_fd);
-        CHECK(wire_send(socket_fd, WIRE_STARTED, NULL, 0, NULL, 0) == 0);
+        CHECK(wire_send(socket_fd, WIRE_STARTED, &(WireStarted){ 0 }, sizeof(WireStarted), NULL, 0) == 0);
         agent_wait_closed(socket_fd);
 }
 
@@ -716,7 +767,7 @@ static void agent_one_descriptor(int socket_fd) {
 
         agent_take_exec(socket_fd);
         CHECK(pipe2(fds, O_CLOEXEC) == 0);
-        CHECK(wire_send(socket_fd, WIRE_STARTED, NULL, 0, fds, 1) == 0);
+        CHECK(wire_send(socket_fd, WIRE_STARTED, &(WireStarted){ 0 }, sizeof(WireStarted), fds, 1) == 0);
         agent_wait_closed(socket_fd);
 }
 
@@ -726,7 +777,28 @@ static void send_odd_descriptor(int socket_fd, int fd) {
 
         agent_take_exec(socket_fd);
         CHECK(fd >= 0 && pipe2(fds, O_CLOEXEC) == 0);
-        CHECK(wire_send(socket_fd, WIRE_STARTED, NULL, 0, (int[]){ fds[0], fd }, 2) == 0);
+        CHECK(wire_send(socket_fd, WIRE_STARTED, &(WireStarted){ 0 }, sizeof(WireStarted), (int[]){ fds[0], fd }, 2) ==
+              0);
+        agent_wait_closed(socket_fd);
+}
+
+static void agent_odd_pidfd(int socket_fd) {
+        int fds[2];
+
+        agent_take_exec(socket_fd);
+        CHECK(pipe2(fds, O_CLOEXEC) == 0);
+        CHECK(wire_send(socket_fd, WIRE_STARTED, &(WireStarted){ 0 }, sizeof(WireStarted),
+                        (int[]){ fds[0], fds[0], fds[0] }, 3) == 0);
+        agent_wait_closed(socket_fd);
+}
+
+static void agent_many_descriptors(int socket_fd) {
+        int fds[2];
+
+        agent_take_exec(socket_fd);
+        CHECK(pipe2(fds, O_CLOEXEC) == 0);
+        CHECK(wire_send(socket_fd, WIRE_STARTED, &(WireStarted){ 0 }, sizeof(WireStarted),
+                        (int[]){ fds[0], fds[0], fds[0], fds[0] }, 4) == 0);
         agent_wait_closed(socket_fd);
 }
 
@@ -751,22 +823,13 @@ static void agent_starts_twice(int socket_fd) {
 
         agent_start(socket_fd, fds);
         CHECK(pipe2(again, O_CLOEXEC) == 0);
-        CHECK(wire_send(socket_fd, WIRE_STARTED, NULL, 0, again, 2) == 0);
+        CHECK(wire_send(socket_fd, WIRE_STARTED, &(WireStarted){ 0 }, sizeof(WireStarted), again, 2) == 0);
         agent_wait_closed(socket_fd);
 }
 
 static void agent_exits_first(int socket_fd) {
         agent_take_exec(socket_fd);
         agent_exited(socket_fd, CLD_EXITED, 0);
-        agent_wait_closed(socket_fd);
-}
-
-static void agent_fails_late(int socket_fd) {
-        WireFailed failed = { WIRE_CAUSE_AGENT, EIO };
-        int fds[2];
-
-        agent_start(socket_fd, fds);
-        CHECK(wire_send(socket_fd, WIRE_FAILED, &failed, sizeof(failed), NULL, 0) == 0);
         agent_wait_closed(socket_fd);
 }
 
@@ -808,7 +871,8 @@ static void agent_write_ends(int socket_fd) {
 
         agent_take_exec(socket_fd);
         CHECK(pipe2(fds, O_CLOEXEC) == 0);
-        CHECK(wire_send(socket_fd, WIRE_STARTED, NULL, 0, (int[]){ fds[1], fds[1] }, 2) == 0);
+        CHECK(wire_send(socket_fd, WIRE_STARTED, &(WireStarted){ 0 }, sizeof(WireStarted), (int[]){ fds[1], fds[1] },
+                        2) == 0);
         agent_exited(socket_fd, CLD_EXITED, 0);
         agent_wait_closed(socket_fd);
 }
@@ -819,7 +883,8 @@ static void agent_blocks(int socket_fd) {
 
         agent_take_exec(socket_fd);
         CHECK(pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0);
-        CHECK(wire_send(socket_fd, WIRE_STARTED, NULL, 0, (int[]){ out[0], err[0] }, 2) == 0);
+        CHECK(wire_send(socket_fd, WIRE_STARTED, &(WireStarted){ 0 }, sizeof(WireStarted), (int[]){ out[0], err[0] },
+                        2) == 0);
         CHECK(write(out[1], "x", 1) == 1);
         do { /* until it was read: from then on nothing is set any more */
                 CHECK(ioctl(out[0], FIONREAD, &available) == 0);
@@ -851,7 +916,8 @@ static void agent_reads_itself(int socket_fd) {
                         (void) read(out[0], buffer, sizeof(buffer));
                 }
         }
-        CHECK(wire_send(socket_fd, WIRE_STARTED, NULL, 0, (int[]){ out[0], err[0] }, 2) == 0);
+        CHECK(wire_send(socket_fd, WIRE_STARTED, &(WireStarted){ 0 }, sizeof(WireStarted), (int[]){ out[0], err[0] },
+                        2) == 0);
         agent_exited(socket_fd, CLD_EXITED, 0);
         agent_wait_closed(socket_fd);
         CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
@@ -872,7 +938,8 @@ static void test_hostile(_unused_ void **state) {
                 { "a file", agent_file, -EBADMSG, 0 },
                 { "STARTED twice", agent_starts_twice, -EBADMSG, 0 },
                 { "EXITED without STARTED", agent_exits_first, -EBADMSG, 0 },
-                { "FAILED after STARTED", agent_fails_late, -EBADMSG, 0 },
+                { "something else than a pidfd", agent_odd_pidfd, -EBADMSG, 0 },
+                { "one descriptor too many", agent_many_descriptors, -EBADMSG, 0 },
                 { "no exit status", agent_odd_exit, -EBADMSG, 0 },
                 { "PONG", agent_pongs, -EBADMSG, 0 },
                 { "EXEC", agent_executes, -EBADMSG, 0 },
@@ -1002,6 +1069,7 @@ int main(void) {
                 cmocka_unit_test(test_endless_writer),
                 cmocka_unit_test(test_exit_codes),
                 cmocka_unit_test(test_failures),
+                cmocka_unit_test(test_killed_agent),
                 cmocka_unit_test(test_last_words),
                 cmocka_unit_test(test_hostile),
                 cmocka_unit_test(test_cancel),

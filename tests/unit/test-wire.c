@@ -11,7 +11,7 @@
 #include "descriptors.h"
 #include "wire/wire.h"
 
-#define MAGIC UINT32_C(0x6e737003)
+#define MAGIC UINT32_C(0x6e737004)
 
 static void close_pair(int (*fds)[2]) {
         closep(&(*fds)[0]);
@@ -61,13 +61,13 @@ static void test_round_trip(_unused_ void **state) {
                 payload[i] = (unsigned char) (i * 7);
         connect_pair(sockets);
         assert_int_equal(pipe2(files, O_CLOEXEC), 0);
-        const int three[WIRE_FDS_MAX] = { files[0], files[1], sockets[0] };
+        const int all[WIRE_FDS_MAX] = { files[0], files[1], sockets[0], sockets[1] };
         int before = count_descriptors(0);
 
         for (WireType type = WIRE_PING; type < _WIRE_TYPE_MAX; type++)
                 for (size_t i = 0; i < ELEMENTSOF(sizes); i++)
                         for (size_t n_fds = 0; n_fds <= WIRE_FDS_MAX; n_fds++) {
-                                assert_int_equal(wire_send(sockets[0], type, payload, sizes[i], three, n_fds), 0);
+                                assert_int_equal(wire_send(sockets[0], type, payload, sizes[i], all, n_fds), 0);
                                 assert_int_equal(wire_receive(sockets[1], &message), 1);
                                 assert_int_equal(message.type, type);
                                 assert_int_equal(message.size, sizes[i]);
@@ -78,7 +78,7 @@ static void test_round_trip(_unused_ void **state) {
                                                 assert_int_equal(message.fds[j], -EBADF);
                                                 continue;
                                         }
-                                        assert_true(is_same_file(message.fds[j], three[j]));
+                                        assert_true(is_same_file(message.fds[j], all[j]));
                                         assert_int_equal(fcntl(message.fds[j], F_GETFD), FD_CLOEXEC);
                                 }
                                 wire_message_done(&message);
@@ -94,7 +94,7 @@ static void test_take_descriptor(_unused_ void **state) {
         connect_pair(sockets);
         assert_int_equal(pipe2(files, O_CLOEXEC), 0);
         int before = count_descriptors(0);
-        assert_int_equal(wire_send(sockets[0], WIRE_STARTED, NULL, 0, files, 2), 0);
+        assert_int_equal(wire_send(sockets[0], WIRE_STARTED, &(WireStarted){ 0 }, sizeof(WireStarted), files, 2), 0);
         assert_int_equal(wire_receive(sockets[1], &message), 1);
         _cleanup_close_ int taken = TAKE_FD(message.fds[1]);
         wire_message_done(&message);
@@ -179,8 +179,8 @@ static void test_hostile(_unused_ void **state) {
                 { "largest", MAGIC, WIRE_EXEC, 8 + WIRE_MESSAGE_MAX, 1, 1 },
                 { "too large", MAGIC, WIRE_EXEC, 8 + WIRE_MESSAGE_MAX + 1, 0, -EBADMSG },
                 { "much too large, with descriptors", MAGIC, WIRE_EXEC, 100000, 2, -EBADMSG },
-                { "three descriptors", MAGIC, WIRE_STARTED, 8, 3, 1 },
-                { "four descriptors", MAGIC, WIRE_STARTED, 8, 4, -EBADMSG },
+                { "four descriptors", MAGIC, WIRE_STARTED, 8, 4, 1 },
+                { "five descriptors", MAGIC, WIRE_STARTED, 8, 5, -EBADMSG },
                 { "as many descriptors as there can be", MAGIC, WIRE_STARTED, 8, 253, -EBADMSG },
         };
         static unsigned char data[100000];
@@ -216,7 +216,7 @@ static void test_foreign_control_message(_unused_ void **state) {
         connect_pair(sockets);
         assert_int_equal(setsockopt(sockets[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)), 0);
         int before = count_descriptors(0);
-        assert_int_equal(wire_send(sockets[0], WIRE_STARTED, NULL, 0, sockets, 2), 0);
+        assert_int_equal(wire_send(sockets[0], WIRE_STARTED, &(WireStarted){ 0 }, sizeof(WireStarted), sockets, 2), 0);
         assert_int_equal(wire_receive(sockets[1], &message), -EBADMSG);
         assert_int_equal(count_descriptors(0), before);
 }
@@ -371,11 +371,11 @@ static void test_exec_hostile(_unused_ void **state) {
                 { "user and directory", 0, 0, 0, 18, "", -EBADMSG },
                 { "one empty argument", 0, 0, 0, 19, "", 0 },
                 { "no end", 0, 0, 0, 19, "abc", -EBADMSG },
-                { "one variable for three strings", 0, 0, 1, 19, "", -EBADMSG },
+                { "one variable for all strings", 0, 0, 1, 19, "", -EBADMSG },
                 { "one variable for four strings", 0, 0, 1, 20, "", 0 },
                 { "more variables than strings", 0, 0, 5, 20, "", -EBADMSG },
                 { "as many variables as there are numbers", 0, 0, UINT32_MAX, 20, "", -EBADMSG },
-                { "one directory for three strings", 0, 1, 0, 19, "", -EBADMSG },
+                { "one directory for all strings", 0, 1, 0, 19, "", -EBADMSG },
                 { "one directory and one variable for four strings", 0, 1, 1, 20, "", -EBADMSG },
                 { "one directory and one variable for five strings", 0, 1, 1, 21, "", 0 },
                 { "numbers that are four together", 0, UINT32_MAX, 5, 22, "", -EBADMSG },
@@ -447,6 +447,19 @@ static void test_exited(_unused_ void **state) {
         }
 }
 
+static void test_started(_unused_ void **state) {
+        for (uint32_t is_bash = 0; is_bash < 3; is_bash++)
+                for (size_t size = 0; size <= 2 * sizeof(WireStarted); size++) {
+                        WireMessage message = { .type = WIRE_STARTED, .size = size };
+                        WireStarted parsed = { 4711 };
+                        bool fine = size == sizeof(WireStarted) && is_bash < 2;
+
+                        memcpy(message.payload, &is_bash, sizeof(is_bash));
+                        assert_row(wire_parse_started(&message, &parsed) == (fine ? 0 : -EBADMSG), size, "started");
+                        assert_row(parsed.is_bash == (fine ? is_bash : 4711), size, "parsed");
+                }
+}
+
 static void test_failed(_unused_ void **state) {
         static const struct {
                 uint32_t cause;
@@ -496,6 +509,7 @@ int main(void) {
                 cmocka_unit_test(test_exec_limits),
                 cmocka_unit_test(test_exec_hostile),
                 cmocka_unit_test(test_exited),
+                cmocka_unit_test(test_started),
                 cmocka_unit_test(test_failed),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
