@@ -138,6 +138,10 @@ void group_enter_own(void);
 
 /* --- server.c --- */
 
+/* Tells the host, which waits for this machine to get ready, that the image's systemd cannot be executed, @error (-errno)
+ * being why. Waits for the host for some seconds. */
+void server_refuse(int listen_fd, int error);
+
 /* Serves @listen_fd until SIGTERM (or, as PID 1, the signal that asks an init to power off); @booted, as a service of the
  * container's systemd, until that shuts down. Reaps orphans. Returns the exit status. */
 int server_run(int listen_fd, bool booted);

@@ -73,7 +73,10 @@ static int first(const Passed *passed, const char *init) {
                 setenv("LISTEN_FDS", "1", true);
                 if (passed->listen_fd != LISTEN_FDS_START)
                         return fail(EBADF, "The socket is not the first descriptor");
-                return fail(first_execute_init(init, passed->listen_fd), init);
+                r = first_execute_init(init, passed->listen_fd);
+                (void) fail(r, init);
+                server_refuse(passed->listen_fd, r);
+                return EXIT_FAILURE;
         }
         return server_run(passed->listen_fd, false);
 }

@@ -16,6 +16,8 @@
 /* While a cancelled step ends, its processes are looked for this often; SIGCHLD tells only of our own children. */
 #define CANCEL_POLL_USEC (20 * USEC_PER_MSEC)
 
+#define REFUSE_TIMEOUT_MSEC 10000
+
 /* A connection, its step, and, after both ended, what background processes still write. */
 typedef struct Client {
         int socket_fd; /* negative when the host closed it */
@@ -265,6 +267,25 @@ static void server_turn(Server *server) {
                         server_accept(server);
         }
         free(pollfds);
+}
+
+static bool wait_readable(int fd) {
+        struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+
+        return poll(&pollfd, 1, REFUSE_TIMEOUT_MSEC) > 0;
+}
+
+void server_refuse(int listen_fd, int error) {
+        WireFailed failed = { .cause = WIRE_CAUSE_SHELL, .error = -error };
+        WireMessage message;
+
+        if (!wait_readable(listen_fd))
+                return;
+        _cleanup_close_ int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd < 0 || !wait_readable(fd) || wire_receive(fd, &message) <= 0)
+                return;
+        wire_message_done(&message);
+        (void) wire_send(fd, WIRE_FAILED, &failed, sizeof(failed), NULL, 0);
 }
 
 int server_run(int listen_fd, bool booted) {

@@ -69,6 +69,8 @@ static int start(const Settings *settings, const JobSpec *job, const JobDirector
         }
         problem = explain_start(settings, machine, directory, step, r);
         log_error("%s", problem ? problem : strerror(ENOMEM));
+        if (step == START_READY && r == -ENOEXEC)
+                return STAGE_BUILD_FAILURE;
         if (step == START_READY && r != -EINTR)
                 log_end_of_machine(directory);
         return r;

@@ -15,8 +15,10 @@
 #include "container/channel.h"
 #include "container/supervisor.h"
 #include "gitlab/exit-status.h"
+#include "machine/explain.h"
 #include "machine/out-of-memory.h"
 #include "machine/step.h"
+#include "machine/supervise.h"
 
 #define SCRIPT_MAX_BYTES (256 * 1024 * 1024)
 
@@ -55,13 +57,16 @@ static bool ran_out_of_memory(const Machine *machine, const JobDirectory *direct
         return supervisor_pick()->groups(machine->name, &groups) >= 0 && job_ran_out_of_memory(&groups, directory);
 }
 
-/* The machine ended, or only its agent did. What a job does to its own memory is no failure of the system's. */
+/* The machine ended. What a job does to its own machine is no failure of the system's. */
 static int report_gone(const Machine *machine, const JobDirectory *directory) {
         log_error("The machine of job %s ended while the script was running", machine->id);
         log_end_of_machine(directory);
 
         _cleanup_free_ char *why = job_file_read(directory, JOB_FILE_ENDED);
-        return streq_null(why, OUT_OF_MEMORY) ? STAGE_BUILD_FAILURE : -ECONNRESET;
+        return streq_null(why, OUT_OF_MEMORY) || streq_null(why, ENDED_BY_REBOOT) ||
+                               streq_null(why, ENDED_BY_POWER_OFF) ?
+                       STAGE_BUILD_FAILURE :
+                       -ECONNRESET;
 }
 
 static int report_exit(const Machine *machine, const JobDirectory *directory, const WireExited *exited) {
@@ -86,18 +91,66 @@ static int report_exit(const Machine *machine, const JobDirectory *directory, co
         return STAGE_BUILD_FAILURE;
 }
 
-static int report(const Machine *machine, const JobDirectory *directory, const char *shell,
+/* GitLab Runner hands the whole of its script to eval, quoted in a way that bash, zsh and busybox know. */
+static bool is_quoted_for_bash(int script_fd) {
+        static const char quote[] = "eval $'";
+        struct stat st;
+
+        if (fstat(script_fd, &st) < 0 || st.st_size == 0)
+                return false;
+        void *script = mmap(NULL, (size_t) st.st_size, PROT_READ, MAP_PRIVATE, script_fd, 0);
+        if (script == MAP_FAILED)
+                return false;
+        bool found = memmem(script, (size_t) st.st_size, quote, strlen(quote));
+        (void) munmap(script, (size_t) st.st_size);
+        return found;
+}
+
+/* Asks the shell itself. */
+static bool knows_quotes(const JobDirectory *directory, const StepRequest *request) {
+        char *const argv[] = { request->argv[0], (char *) "-c", (char *) "[ $'a' = a ]", NULL };
+        _cleanup_close_ int socket_fd = channel_connect(directory->path);
+        _cleanup_close_ int null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+        StepRequest probe = *request;
+        StepOutcome outcome;
+
+        probe.argv = argv;
+        probe.script_fd = -EBADF;
+        probe.stdout_fd = probe.stderr_fd = null_fd;
+        return socket_fd < 0 || null_fd < 0 || step_run(socket_fd, &probe, &outcome) < 0 ||
+               outcome.result != STEP_EXITED || outcome.exited.code != CLD_EXITED || outcome.exited.status == 0;
+}
+
+/* Only scripts that fail pay for looking. */
+static void explain_quotes(const JobDirectory *directory, const StepRequest *request, const StepOutcome *outcome) {
+        const WireExited *exited = &outcome->exited;
+
+        if (outcome->is_bash || exited->code != CLD_EXITED || exited->status == 0 ||
+            !is_quoted_for_bash(request->script_fd) || knows_quotes(directory, request))
+                return;
+        log_error(
+                "%s, with which the image runs the script, cannot read it: GitLab Runner quotes scripts for bash. Set "
+                "the variable FF_POSIXLY_CORRECT_ESCAPES to \"true\" in the job, or use an image with bash",
+                isempty(request->argv[0]) ? "/bin/sh" : request->argv[0]);
+}
+
+static int report(const Machine *machine, const JobDirectory *directory, const StepRequest *request,
                   const StepOutcome *outcome) {
+        const char *shell = request->argv[0];
+        _cleanup_free_ char *problem = NULL;
+
         switch (outcome->result) {
         case STEP_EXITED:
                 if (outcome->guessed)
                         log_error("How the script ended is not known: the agent in the machine was killed, most "
                                   "likely by the script together with everything else (kill -9 -1). Linux 6.15 and "
                                   "later know it");
+                explain_quotes(directory, request, outcome);
                 return report_exit(machine, directory, &outcome->exited);
         case STEP_NO_SHELL:
-                log_error("Image '%s' cannot run the script with %s: %s", machine->image,
-                          isempty(shell) ? "/bin/bash or /bin/sh" : shell, strerror(outcome->error));
+                problem = explain_exec(machine, isempty(shell) ? "the script with /bin/bash or /bin/sh" : shell,
+                                       outcome->error);
+                log_error("%s", problem ? problem : strerror(ENOMEM));
                 return STAGE_BUILD_FAILURE;
         case STEP_NO_USER:
                 log_error("Image '%s' is to run scripts as user '%s', and has no such user: %s", machine->image,
@@ -185,7 +238,7 @@ static int run(const Invocation *invocation) {
         r = step_run(socket_fd, &request, &outcome);
         if (r < 0)
                 return log_error_errno(r, "Cannot talk to the agent of job %s: %m", machine->id);
-        return report(machine, &directory, shell, &outcome);
+        return report(machine, &directory, &request, &outcome);
 }
 
 static const CommandOption options[] = {

@@ -90,7 +90,7 @@ int channel_wait_ready(int socket_fd, int signal_fd, uint64_t timeout_usec) {
                 return -ECONNRESET;
         if (r < 0)
                 return r;
-        bool ready = message.type == WIRE_PONG;
+        WireType type = message.type;
         wire_message_done(&message);
-        return ready ? 0 : -EBADMSG;
+        return type == WIRE_PONG ? 0 : type == WIRE_FAILED ? -ENOEXEC : -EBADMSG;
 }

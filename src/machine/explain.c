@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "machine/explain.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fd.h"
+#include "base/fs.h"
 #include "base/string.h"
+#include "tree/architecture.h"
 
 static char *_printf_(1, 2) sentence(const char *format, ...) {
         char *text;
@@ -38,6 +42,18 @@ char *explain_plan(const Settings *settings, const char *image, int error, const
         }
 }
 
+char *explain_exec(const Machine *machine, const char *program, int error) {
+        /* Looked at again, by name: it is for people. */
+        _cleanup_close_ int tree_fd = open_directory_at(AT_FDCWD, machine->image_path, false, 0);
+        const char *architecture = tree_fd < 0 || error != ENOEXEC ? NULL : tree_foreign_architecture(tree_fd);
+
+        if (architecture)
+                return sentence("Image '%s' is for another processor than this host's: %s. Use an image for this one; "
+                                "or the package qemu-user-static on the host lets it run the other's programs, slowly",
+                                machine->image, architecture);
+        return sentence("Image '%s' cannot run %s: %s", machine->image, program, strerror(error));
+}
+
 static char *explain_ready(const Settings *settings, const Machine *machine, int error) {
         switch (error) {
         case -EINTR:
@@ -47,6 +63,8 @@ static char *explain_ready(const Settings *settings, const Machine *machine, int
                                 (unsigned long long) (settings->start_timeout_usec / USEC_PER_SEC));
         case -ECONNRESET:
                 return sentence("The machine of image '%s' ended while it was starting", machine->image);
+        case -ENOEXEC:
+                return explain_exec(machine, machine->init, ENOEXEC);
         default:
                 return sentence("The machine's agent cannot be talked to: %s", strerror(-error));
         }

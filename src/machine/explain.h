@@ -9,6 +9,9 @@
  * plan_seccomp() set, or NULL. */
 char *explain_plan(const Settings *settings, const char *image, int error, const char *unknown);
 
+/* Why @program of the image of @machine cannot be executed, @error (positive errno) being what the kernel said. */
+char *explain_exec(const Machine *machine, const char *program, int error);
+
 /* Why job_start() failed with @error at @step. */
 char *explain_start(const Settings *settings, const Machine *machine, const JobDirectory *directory, StartStep step,
                     int error);

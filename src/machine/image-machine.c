@@ -138,7 +138,7 @@ static void explain_failed_start(const ImageMachine *machine, StartStep step, in
         _cleanup_free_ char *what = explain_start(machine->settings, machine->machine, &machine->directory, step,
                                                   error);
 
-        if (step != START_READY || error == -EINTR) {
+        if (step != START_READY || error == -EINTR || error == -ENOEXEC) {
                 *ret_problem = TAKE_PTR(what);
                 return;
         }
@@ -252,7 +252,8 @@ char *image_machine_explain(const ImageMachine *machine, const StepOutcome *outc
                         (void) string_printf(&text, "was killed by %s", signal_name(outcome->exited.status));
                 break;
         case STEP_NO_SHELL:
-                (void) string_printf(&text, "cannot be executed: %s", strerror(outcome->error));
+                why = outcome->error == ENOEXEC ? explain_exec(machine->machine, "it", ENOEXEC) : NULL;
+                (void) string_printf(&text, "cannot be executed: %s", why ? why : strerror(outcome->error));
                 break;
         case STEP_NO_USER:
                 (void) string_printf(&text, "is to run as user '%s', whom the image does not have",

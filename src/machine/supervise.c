@@ -38,6 +38,10 @@
 /* After so long without an event the supervisor makes itself small. */
 #define REST_USEC (500 * USEC_PER_MSEC)
 
+/* What systemd-nspawn ends with when the container asked for a reboot: with --keep-unit it leaves that to the unit
+ * (RestartForceExitStatus= in its own systemd-nspawn@.service). */
+#define STATUS_REBOOT 133
+
 #define FILTER_MAX_BYTES (64 * 1024)
 
 /* Everything that is to be given back when the machine ends. */
@@ -360,11 +364,13 @@ static int report_end(Supervision *s) {
                 snprintf(text, sizeof(text), "systemd-nspawn was killed by %s",
                          signal_name(WTERMSIG(s->nspawn_status))),
                         result = 1;
+        else if (WEXITSTATUS(s->nspawn_status) == STATUS_REBOOT)
+                snprintf(text, sizeof(text), ENDED_BY_REBOOT);
         else if (WEXITSTATUS(s->nspawn_status) != 0)
                 snprintf(text, sizeof(text), "systemd-nspawn ended with exit status %d", WEXITSTATUS(s->nspawn_status)),
                         result = 1;
         else
-                snprintf(text, sizeof(text), "the container ended by itself");
+                snprintf(text, sizeof(text), ENDED_BY_POWER_OFF);
         if (s->console_fd >= 0)
                 (void) console_read(&s->console, s->console_fd);
         console_save(&s->console);

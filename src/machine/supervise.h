@@ -3,6 +3,10 @@
 
 #include "machine/state.h"
 
+/* What is in the file JOB_FILE_ENDED of a machine that the job itself ended. */
+#define ENDED_BY_REBOOT "it was rebooted from inside, and a job's machine is not started again"
+#define ENDED_BY_POWER_OFF "it was switched off from inside"
+
 /* Carries out @machine: mounts its root in a mount namespace of this process, runs systemd-nspawn, and stays its parent
  * until the container has ended, by itself, by SIGTERM to this process, or by its time limit. While this process lives it
  * holds the locks on layer, image, and UID range; the kernel drops them, and the mounts, however it ends.

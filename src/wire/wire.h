@@ -8,7 +8,7 @@
  *
  *      host                              agent
  *      PING                        ->
- *                                  <-    PONG
+ *                                  <-    PONG, or FAILED: the image's systemd cannot be executed
  *
  *      EXEC (+ memfd of a script)  ->
  *                                  <-    STARTED (+ read ends of the step's stdout and stderr, if EXEC asked for it the
@@ -41,7 +41,7 @@ typedef enum WireType {
 /* What kept a step from starting. */
 typedef enum WireCause {
         WIRE_CAUSE_AGENT = 1, /* the agent or the container: our fault */
-        WIRE_CAUSE_SHELL,     /* the program cannot be executed: the image's fault */
+        WIRE_CAUSE_SHELL,     /* the program, or the image's systemd, cannot be executed: the image's fault */
         WIRE_CAUSE_USER,      /* the image has no such user or group */
         WIRE_CAUSE_DIRECTORY, /* the directory can be neither entered nor made */
         _WIRE_CAUSE_MAX,

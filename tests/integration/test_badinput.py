@@ -203,6 +203,40 @@ def test_full_runtime_directory(make_site, lab: Lab, tiny_root: Path) -> None:
         runtime.rmdir()
 
 
+@pytest.mark.parametrize("boot", ("no", "yes"))
+def test_other_architecture(make_site, tiny_root: Path, boot: str) -> None:
+    """An image for another processor: the job's fault in both boot modes, and the message names the processor."""
+    tree = tiny_root / IMAGE
+    (tree / "usr/lib/systemd").mkdir()
+    shutil.copy2(tree / "bin/true", tree / "usr/lib/systemd/systemd")
+    for path in [*(tree / "usr/bin").iterdir(), tree / "usr/lib/systemd/systemd"]:
+        if path.is_symlink() or path.read_bytes()[:4] != b"\x7fELF":
+            continue
+        with path.open("r+b") as file:  # e_machine of elf(5): one that nobody has a binfmt for
+            file.seek(18)
+            file.write(b"\x02\x01")
+    result = make_site(root=tiny_root, boot=boot).run(Job())
+    assert (result.state, result.failure_reason) == ("failed", "script_failure"), str(result)
+    assert "is for another processor than this host's: loong64" in result.log, result.log
+    assert result.names().count("prepare") == 1
+
+
+def test_no_bash(make_site, tiny_root: Path) -> None:
+    """A shell that cannot read GitLab Runner's scripts: the log says so, and what to set; with that, it can."""
+    for name in ("bash", "sh"):
+        (tiny_root / IMAGE / "bin" / name).unlink()
+    shutil.copy2("/bin/dash", tiny_root / IMAGE / "bin/sh")
+    site = make_site(root=tiny_root)
+    result = site.run(Job(["echo it runs"]))
+    assert (result.state, result.failure_reason) == ("failed", "script_failure"), str(result)
+    assert "FF_POSIXLY_CORRECT_ESCAPES" in result.log, result.log
+    with site.started() as build:
+        call = build.start_script("exit 127", raw=True)
+        assert call.wait(60) and call.returncode == 1 and "FF_POSIXLY" not in call.output, call.output
+    result = site.run(Job(["exit 9"], variables=[("FF_POSIXLY_CORRECT_ESCAPES", "true")]))
+    assert (result.exit_code, "cannot read it" in result.log) == (9, False), str(result)
+
+
 def test_no_permission(make_site, tiny_root: Path) -> None:
     """Called by an ordinary user: every stage says that it needs root."""
     site = make_site(root=tiny_root)

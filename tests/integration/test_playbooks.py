@@ -231,7 +231,7 @@ def test_delegate_to_localhost(plain: Workshop) -> None:
 
 @pytest.mark.host_matters
 def test_service(booted: Workshop) -> None:
-    """What one task starts answers the next one."""
+    """What one task starts answers the next one, and a task that restarts all units loses nobody."""
     booted.play("""\
         - hosts: all
           tasks:
@@ -252,6 +252,9 @@ def test_service(booted: Workshop) -> None:
               register: answer
             - assert: {that: answer.content | string == "42"}
             - service: {name: answer, state: stopped}
+            - raw: systemctl restart '*' 2>/dev/null; systemctl daemon-reexec; echo lived
+              register: restarted
+            - assert: {that: restarted.stdout is search("lived")}
         """)
 
 
