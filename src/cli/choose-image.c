@@ -143,6 +143,7 @@ static int open_of_registry(const Settings *settings, const ImageChoice *choice,
         ImageFetch fetch = {
                 .settings = settings,
                 .reference = choice->name,
+                .command = "prepare",
                 .cancel_fd = cancel_fd,
                 .on_step = on_step,
                 .on_line = on_line,

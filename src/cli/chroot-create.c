@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/string.h"
 #include "cli/commands.h"
+#include "cli/image-common.h"
 #include "cli/make-common.h"
 #include "image/generation.h"
 #include "image/image.h"
@@ -64,7 +65,8 @@ static int refuse_existing(const Settings *settings, const char *name) {
 }
 
 /* Images that this one is made from, however indirectly, and that are not there although they have definitions. */
-static int create_bases(const Settings *settings, const Definition *definition, int cancel_fd, unsigned depth) {
+static int create_bases(const Invocation *invocation, const Definition *definition, int cancel_fd, unsigned depth) {
+        const Settings *settings = invocation->settings;
         _cleanup_definition_ Definition *base = NULL;
         _cleanup_make_result_ MakeResult result = { 0 };
         _cleanup_image_ Image *image = NULL;
@@ -81,11 +83,11 @@ static int create_bases(const Settings *settings, const Definition *definition, 
         if (r == -ENOENT)
                 return 0; /* who makes the image says that there is none */
         if (r >= 0)
-                r = create_bases(settings, base, cancel_fd, depth + 1);
+                r = create_bases(invocation, base, cancel_fd, depth + 1);
         if (r < 0)
                 return r;
         log_notice("Making image '%s' first, which '%s' is made from", base->name, definition->name);
-        return make_image_logged(settings, base, true, cancel_fd, &result);
+        return make_image_logged(invocation, base, true, cancel_fd, &result);
 }
 
 static int run(const Invocation *invocation) {
@@ -115,12 +117,13 @@ static int run(const Invocation *invocation) {
         _cleanup_close_ int cancel_fd = open_cancel_fd_logged();
         if (cancel_fd < 0)
                 return cancel_fd;
-        r = create_bases(settings, definition, cancel_fd, 0);
-        return r < 0 ? r : make_image_logged(settings, definition, true, cancel_fd, &result);
+        r = create_bases(invocation, definition, cancel_fd, 0);
+        return r < 0 ? r : make_image_logged(invocation, definition, true, cancel_fd, &result);
 }
 
 static const CommandOption options[] = {
         { "suite", "SUITE", "release of Debian or Ubuntu, such as bookworm; default: the host's", 0 },
+        NO_WAIT_OPTION,
         { 0 },
 };
 

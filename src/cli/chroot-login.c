@@ -417,32 +417,30 @@ static int login_and_publish(Login *login, const Invocation *invocation) {
         return r < 0 ? r : status;
 }
 
-/* From here on we hold the lock of what changes the image: what is published after a generation that somebody else has
- * published meanwhile would take that back. */
-static int look_again(const Login *login, bool by_number) {
-        if (by_number || image_is_still(login->settings->root_dir, login->image->name, login->image) > 0)
-                return 0;
-        log_error("Image '%s' was changed just now: try again", login->image->name);
-        return -EBUSY;
-}
-
-static int open_copy(Login *login, bool by_number) {
+/* A copy of the image. -ESTALE: it was changed before we had the lock of what changes it, and what is published after
+ * a generation that somebody else has published meanwhile would take that back. */
+static int open_copy(Login *login, const Invocation *invocation, bool by_number) {
         const char *name = login->image->name;
         struct signalfd_siginfo info;
 
-        int r = staging_open_copy(login->settings->root_dir, name, login->image, login->signal_fd, &login->staging);
+        ImageTurn turn;
+
+        image_turn_init(invocation, name, login->signal_fd, &turn);
+        int r = staging_open_copy(login->settings->root_dir, name, &turn.turn, login->image, login->signal_fd,
+                                  &login->staging);
         if (r == -EBUSY)
-                log_error("Somebody works on image '%s': try again when that is done", name);
+                log_busy(&turn);
         else if (r == -ECANCELED && read(login->signal_fd, &info, sizeof(info)) == sizeof(info))
                 return 128 + (int) info.ssi_signo;
         else if (r < 0)
                 log_error_errno(r, "Cannot copy image '%s': %m", name);
         if (r < 0)
                 return r;
-        r = look_again(login, by_number);
-        if (r < 0)
-                (void) staging_discard(&login->staging);
-        return r;
+        if (by_number || image_is_still(login->settings->root_dir, name, login->image) > 0)
+                return 0;
+        (void) staging_discard(&login->staging);
+        staging_done(&login->staging);
+        return -ESTALE;
 }
 
 static int run(const Invocation *invocation) {
@@ -489,7 +487,13 @@ static int run(const Invocation *invocation) {
         if (login.signal_fd < 0)
                 return log_error_errno(login.signal_fd, "Cannot set up signals: %m");
 
-        r = open_copy(&login, !streq(name, image->name));
+        while ((r = open_copy(&login, invocation, !streq(name, image->name))) == -ESTALE) {
+                image_free(TAKE_PTR(image));
+                r = hold_image_logged(settings, name, &image);
+                if (r < 0)
+                        break;
+                login.image = image;
+        }
         if (r == 0) {
                 r = login_and_publish(&login, invocation);
                 closep(&login.tree_fd);
@@ -509,6 +513,7 @@ static int run(const Invocation *invocation) {
 static const CommandOption options[] = {
         { "publish", NULL, "make the copy the next generation when the shell ends with 0, without asking", 0 },
         { "discard", NULL, "throw the copy away", 0 },
+        NO_WAIT_OPTION,
         { 0 },
 };
 

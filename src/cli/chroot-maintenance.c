@@ -50,6 +50,7 @@ typedef struct Item {
 } Item;
 
 typedef struct Maintenance {
+        const Invocation *invocation;
         const Settings *settings;
         Item *items;
         size_t n, n_running, jobs;
@@ -170,7 +171,7 @@ static int work(const Maintenance *m, const Item *item) {
         };
 
         _cleanup_close_ int cancel_fd = open_cancel_fd_logged();
-        if (cancel_fd < 0 || make_image_logged(m->settings, item->definition, false, cancel_fd, &result) < 0)
+        if (cancel_fd < 0 || make_image_logged(m->invocation, item->definition, false, cancel_fd, &result) < 0)
                 return ITEM_FAILED;
         return (int) states[result.outcome];
 }
@@ -348,7 +349,7 @@ static int maintain(Maintenance *m, char *const *names) {
 }
 
 static int run(const Invocation *invocation) {
-        Maintenance m = { .settings = invocation->settings, .jobs = 1 };
+        Maintenance m = { .invocation = invocation, .settings = invocation->settings, .jobs = 1 };
         _cleanup_strv_ char **names = NULL;
 
         int r = parse_jobs(invocation_option(invocation, "jobs"), &m.jobs);
@@ -377,6 +378,7 @@ static int run(const Invocation *invocation) {
 
 static const CommandOption options[] = {
         { "jobs", "N", "work on N images at a time; default: 1", 0 },
+        NO_WAIT_OPTION,
         { 0 },
 };
 

@@ -40,9 +40,6 @@ static int explain(const Settings *settings, const char *name, int r) {
         case -ENODATA:
                 log_error("'%s/%s' is not an image, and stays: it holds no root file system", settings->root_dir, name);
                 return r;
-        case -EBUSY:
-                log_error("Somebody works on image '%s': try again when that is done", name);
-                return r;
         case -EXDEV:
                 log_error("Image '%s' is a mount point: unmount it first", name);
                 return r;
@@ -65,12 +62,17 @@ static int ask(const char *name) {
 }
 
 /* @root: the directory of images that has it as @name; @title: what people call it. */
-static int remove_image(const Settings *settings, const char *root, const char *name, const char *title) {
+static int remove_image(const Invocation *invocation, const char *root, const char *name, const char *title) {
+        ImageTurn turn;
+
+        image_turn_init(invocation, title, -EBADF, &turn);
         unsigned in_use = 0;
 
-        int r = publish_remove(root, name, &in_use);
+        int r = publish_remove(root, name, &turn.turn, &in_use);
+        if (r == -EBUSY)
+                return log_busy(&turn);
         if (r < 0)
-                return explain(settings, title, r);
+                return explain(invocation->settings, title, r);
         if (in_use > 0)
                 log_notice("Image '%s' is removed. Jobs still use %u of its generations: 'nspawn-runner gc' removes "
                            "what they leave",
@@ -116,7 +118,7 @@ static int run(const Invocation *invocation) {
                 log_notice("Image '%s' is as it was", name);
         if (r != 1)
                 return r;
-        r = remove_image(settings, root, name_there, name);
+        r = remove_image(invocation, root, name_there, name);
         if (r == 0 && !of_registry && definition_find(settings, name, &definition, NULL) >= 0)
                 log_notice("The next chroot-maintenance makes it again, as long as there is '%s'", definition);
         return r;
@@ -124,6 +126,7 @@ static int run(const Invocation *invocation) {
 
 static const CommandOption options[] = {
         { "yes", NULL, "do not ask", 0 },
+        NO_WAIT_OPTION,
         { 0 },
 };
 

@@ -16,9 +16,6 @@ static int explain(const Settings *settings, const char *name, uint64_t number, 
         case -EALREADY:
                 log_error("Generation %" PRIu64 " of image '%s' is the current one", number, name);
                 return r;
-        case -EBUSY:
-                log_error("Somebody works on image '%s': try again when that is done", name);
-                return r;
         case -EOPNOTSUPP:
                 log_error("The file system of '%s' cannot exchange two directories", settings->root_dir);
                 return r;
@@ -72,7 +69,12 @@ static int run(const Invocation *invocation) {
                 return -EPERM;
         }
 
-        int r = publish_rollback(settings->root_dir, name, number, &result);
+        ImageTurn turn;
+
+        image_turn_init(invocation, name, -EBADF, &turn);
+        int r = publish_rollback(settings->root_dir, name, number, &turn.turn, &result);
+        if (r == -EBUSY)
+                return log_busy(&turn);
         if (r < 0)
                 return explain(settings, name, number, r);
         log_notice("Image '%s' is generation %" PRIu64 " now", name, result);
@@ -82,11 +84,14 @@ static int run(const Invocation *invocation) {
         return 0;
 }
 
+static const CommandOption options[] = { NO_WAIT_OPTION, { 0 } };
+
 const Command command_chroot_rollback = {
         .name = "chroot-rollback",
         .synopsis = "NAME [GENERATION]",
         .min_arguments = 1,
         .max_arguments = 2,
+        .options = options,
         .run = run,
         .help = "Make an earlier generation of an image the current one",
 };

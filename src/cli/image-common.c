@@ -140,6 +140,34 @@ int image_settings_logged(const Settings *settings, const char *name, Settings *
         return 0;
 }
 
+static void on_wait(void *userdata, const TurnHolder *holder) {
+        const ImageTurn *turn = userdata;
+        char who[TURN_TEXT_BYTES];
+
+        log_notice("Image '%s' is being changed by %s: waiting until that is done", turn->name,
+                   turn_describe(holder, who));
+}
+
+void image_turn_init(const Invocation *invocation, const char *name, int cancel_fd, ImageTurn *ret) {
+        *ret = (ImageTurn){
+                .name = name,
+                .turn = {
+                        .command = invocation->command->name,
+                        .wait = !invocation_has(invocation, "no-wait"),
+                        .cancel_fd = cancel_fd,
+                        .on_wait = on_wait,
+                        .userdata = ret,
+                },
+        };
+}
+
+int log_busy(const ImageTurn *turn) {
+        char who[TURN_TEXT_BYTES];
+
+        return log_full(LOG_LEVEL_ERROR, -EBUSY, "Image '%s' is being changed by %s: try again when that is done",
+                        turn->name, turn_describe(&turn->turn.holder, who));
+}
+
 int warn_of_definition(const Settings *settings, const char *name) {
         _cleanup_definition_ Definition *definition = NULL;
         _cleanup_free_ char *path = NULL;

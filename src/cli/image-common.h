@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "cli/command.h"
 #include "config/problem.h"
 #include "config/settings.h"
 #include "image/image.h"
+#include "image/turn.h"
 
 /* What the commands that are given an image by an administrator share. They log what goes wrong. */
 
@@ -27,6 +29,21 @@ int warn_of_definition(const Settings *settings, const char *name);
 
 /* definition_check_binds() with the reason logged. */
 int binds_checked_logged(const Settings *configuration, const char *name, const Settings *settings);
+
+/* Commands that change images wait for each other, unless they are told otherwise. */
+#define NO_WAIT_OPTION \
+        { "no-wait", NULL, "fail at once when another process is changing the image", 0 }
+
+typedef struct ImageTurn {
+        const char *name; /* of the image, for messages */
+        Turn turn;
+} ImageTurn;
+
+/* What @invocation, of a command with that option, wants. It says for whom it waits. The result must stay where it is. */
+void image_turn_init(const Invocation *invocation, const char *name, int cancel_fd, ImageTurn *ret);
+
+/* Who is changing the image, when it was not waited for. Returns -EBUSY. */
+int log_busy(const ImageTurn *turn);
 
 /* Why the definition @path could not be read: definition_load() returned @error. Returns it. */
 int log_definition_problem(const char *path, int error, const ConfigProblem *problem);

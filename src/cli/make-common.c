@@ -73,13 +73,29 @@ static bool builder_names_packages(const Definition *definition) {
                plan.builder->names_packages;
 }
 
-int make_image_logged(const Settings *settings, const Definition *definition, bool only_new, int cancel_fd,
+static void on_wait(void *userdata, const TurnHolder *holder) {
+        char text[TURN_TEXT_BYTES + 64], who[TURN_TEXT_BYTES];
+
+        snprintf(text, sizeof(text), "Waiting: it is being changed by %s", turn_describe(holder, who));
+        progress_step(userdata, text);
+}
+
+int make_image_logged(const Invocation *invocation, const Definition *definition, bool only_new, int cancel_fd,
                       MakeResult *ret) {
+        const Settings *settings = invocation->settings;
         Progress progress;
+        Turn turn = {
+                .command = invocation->command->name,
+                .wait = !invocation_has(invocation, "no-wait"),
+                .cancel_fd = cancel_fd,
+                .on_wait = on_wait,
+                .userdata = &progress,
+        };
         MakeRequest request = {
                 .settings = settings,
                 .definition = definition,
                 .only_new = only_new,
+                .turn = &turn,
                 .cancel_fd = cancel_fd,
                 .on_step = progress_step,
                 .on_line = progress_line,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "cli/command.h"
 #include "definition/definition.h"
 #include "maintain/make.h"
 
@@ -13,7 +14,7 @@ int find_definition_logged(const Settings *settings, const char *name, Definitio
  * logged. SIGPIPE is ignored, too. */
 int open_cancel_fd_logged(void);
 
-/* make_image() with its progress on stderr and failures logged; what came of it goes to @ret, whose problem (of a
- * failure) was told already. 0 or -errno. */
-int make_image_logged(const Settings *settings, const Definition *definition, bool only_new, int cancel_fd,
+/* make_image() for a command that has NO_WAIT_OPTION, with its progress on stderr and failures logged; what came of it
+ * goes to @ret, whose problem (of a failure) was told already. 0 or -errno. */
+int make_image_logged(const Invocation *invocation, const Definition *definition, bool only_new, int cancel_fd,
                       MakeResult *ret);

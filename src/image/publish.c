@@ -172,11 +172,11 @@ static int rollback_locked(const Staging *staging, uint64_t number, uint64_t *re
         return 0;
 }
 
-int publish_rollback(const char *root_dir, const char *name, uint64_t number, uint64_t *ret_number) {
+int publish_rollback(const char *root_dir, const char *name, uint64_t number, Turn *turn, uint64_t *ret_number) {
         _cleanup_staging_ Staging staging = STAGING_NONE;
         uint64_t unwanted;
 
-        int r = staging_lock(root_dir, name, &staging);
+        int r = staging_lock(root_dir, name, turn, &staging);
         if (r < 0)
                 return r;
         r = rollback_locked(&staging, number, ret_number ? ret_number : &unwanted);
@@ -234,10 +234,10 @@ static int remove_locked(const Staging *staging, unsigned *ret_in_use) {
         return 0;
 }
 
-int publish_remove(const char *root_dir, const char *name, unsigned *ret_in_use) {
+int publish_remove(const char *root_dir, const char *name, Turn *turn, unsigned *ret_in_use) {
         _cleanup_staging_ Staging staging = STAGING_NONE;
 
-        int r = staging_lock(root_dir, name, &staging);
+        int r = staging_lock(root_dir, name, turn, &staging);
         if (r < 0)
                 return r;
         r = remove_locked(&staging, ret_in_use);

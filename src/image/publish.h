@@ -21,15 +21,15 @@ int publish(Staging *staging, const Generation *about, uint64_t *ret_number);
 int publish_keep(const Staging *staging, uint64_t keep);
 
 /* Makes old generation @number of image @name the current one again; 0: the one that was current last before the present
- * one, of those with lower numbers. Numbers stay with their trees. 0; -ENOENT when there is no such generation or image;
+ * one, of those with lower numbers. Numbers stay with their trees. Waits as staging_open(). 0; -ENOENT when there is no such generation or image;
  * -EALREADY when it is current; -EBUSY when somebody works on the image; or -errno. */
-int publish_rollback(const char *root_dir, const char *name, uint64_t number, uint64_t *ret_number);
+int publish_rollback(const char *root_dir, const char *name, uint64_t number, Turn *turn, uint64_t *ret_number);
 
 /* Is there something of that name that publish_remove() takes away? 0; -ENOENT; -ENOTDIR or -ENODATA when what has that
  * name is no image (image_recognize()); or another -errno. */
 int publish_removable(const char *root_dir, const char *name);
 
 /* Takes image @name away: no job finds it any more, and what no job uses is removed. *ret_in_use is the number of trees
- * that stay until their jobs have ended, for generations_collect(). 0; what publish_removable() says, and then nothing
+ * that stay until their jobs have ended, for generations_collect(). Waits as staging_open(). 0; what publish_removable() says, and then nothing
  * was touched; -EBUSY when somebody works on the image; or -errno. */
-int publish_remove(const char *root_dir, const char *name, unsigned *ret_in_use);
+int publish_remove(const char *root_dir, const char *name, Turn *turn, unsigned *ret_in_use);

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
@@ -19,9 +18,6 @@
 
 #define STAGING_DIRECTORY ".staging"
 #define WORK "work"
-/* For who holds the lock only for a moment. */
-#define PATIENCE_USEC (10 * USEC_PER_SEC)
-#define POLL_USEC (20 * USEC_PER_MSEC)
 /* A copy that is not complete yet: it may bear the number of what it is a copy of. */
 #define TREE_COPY "copy"
 
@@ -56,16 +52,8 @@ static int lock_directory(int parent_fd, const char *name, bool create) {
         return ours.st_ino == named.st_ino && ours.st_dev == named.st_dev ? TAKE_FD(fd) : -EAGAIN;
 }
 
-/* Is somebody making a tree there? */
-static bool has_tree(int parent_fd, const char *name) {
-        _cleanup_close_ int fd = open_directory_at(parent_fd, name, false, 0);
-
-        return fd >= 0 && (exists_at(fd, STAGING_TREE) || exists_at(fd, TREE_COPY));
-}
-
 /* Opens `<root_dir>`, `.staging` and the locked directory of @name. */
-static int open_locked(const char *root_dir, const char *name, bool create, uint64_t patience_usec, Staging *ret) {
-        uint64_t deadline = clock_deadline(patience_usec);
+static int open_locked(const char *root_dir, const char *name, bool create, Staging *ret) {
         _cleanup_staging_ Staging staging = STAGING_NONE;
 
         if (image_name_problem(name))
@@ -85,17 +73,12 @@ static int open_locked(const char *root_dir, const char *name, bool create, uint
                 return -errno;
 
         /* Others remove both directories when they are done, so either may vanish between two steps. */
-        for (unsigned tries = 0; tries < 1000;) {
+        for (unsigned tries = 0; tries < 1000; tries++) {
                 closep(&staging.parent_fd);
                 staging.parent_fd = open_directory_at(staging.images_fd, STAGING_DIRECTORY, create, 0700);
                 r = staging.parent_fd < 0 ? staging.parent_fd : lock_directory(staging.parent_fd, name, create);
-                if (r == -EBUSY && clock_now_usec() < deadline && !has_tree(staging.parent_fd, name)) {
-                        clock_sleep_usec(POLL_USEC);
-                        continue;
-                }
                 if (r != -EAGAIN && !(r == -ENOENT && create))
                         break;
-                tries++;
         }
         if (r < 0)
                 return r;
@@ -136,10 +119,10 @@ int staging_settle(const Staging *staging) {
         return generations_settle(staging->root_dir, staging->name, staging->images_fd, staging->lock_fd, STAGING_TREE);
 }
 
-static int lock(const char *root_dir, const char *name, uint64_t patience_usec, Staging *ret) {
+int staging_try_lock(const char *root_dir, const char *name, Staging *ret) {
         _cleanup_staging_ Staging staging = STAGING_NONE;
 
-        int r = open_locked(root_dir, name, true, patience_usec, &staging);
+        int r = open_locked(root_dir, name, true, &staging);
         if (r >= 0)
                 r = staging_settle(&staging);
         if (r >= 0)
@@ -151,21 +134,43 @@ static int lock(const char *root_dir, const char *name, uint64_t patience_usec, 
         return 0;
 }
 
-int staging_lock(const char *root_dir, const char *name, Staging *ret) {
-        return lock(root_dir, name, PATIENCE_USEC, ret);
+/* The directory that somebody else has locked, and whether a tree is being made there. */
+static int open_other(const char *root_dir, const char *name, bool *ret_makes_tree) {
+        _cleanup_free_ char *path = NULL;
+
+        int r = string_printf(&path, "%s/" STAGING_DIRECTORY "/%s", root_dir, name);
+        if (r < 0)
+                return r;
+        int fd = open_directory_at(AT_FDCWD, path, false, 0);
+        *ret_makes_tree = fd >= 0 && (exists_at(fd, STAGING_TREE) || exists_at(fd, TREE_COPY));
+        return fd;
 }
 
-int staging_try_lock(const char *root_dir, const char *name, Staging *ret) {
-        return lock(root_dir, name, 0, ret);
+int staging_lock(const char *root_dir, const char *name, Turn *turn, Staging *ret) {
+        TurnWait wait = { 0 };
+
+        for (;;) {
+                bool makes_tree = false;
+
+                int r = staging_try_lock(root_dir, name, ret);
+                if (r >= 0)
+                        turn_note(turn, ret->lock_fd);
+                if (r != -EBUSY)
+                        return r;
+                _cleanup_close_ int fd = open_other(root_dir, name, &makes_tree);
+                r = turn_wait(turn, &wait, fd, makes_tree);
+                if (r < 0)
+                        return r;
+        }
 }
 
 /* With a tree, made by @make. */
-static int open_with_tree(const char *root_dir, const char *name, bool new_image,
+static int open_with_tree(const char *root_dir, const char *name, Turn *turn, bool new_image,
                           int (*make)(const Staging *staging, const Image *from, int cancel_fd), const Image *from,
                           int cancel_fd, Staging *ret) {
         Staging staging;
 
-        int r = staging_lock(root_dir, name, &staging);
+        int r = staging_lock(root_dir, name, turn, &staging);
         if (r < 0)
                 return r;
         staging.new_image = new_image;
@@ -186,12 +191,12 @@ static int make_empty(const Staging *staging, const Image *from _unused_, int ca
         return make_tree(staging, STAGING_TREE);
 }
 
-int staging_open(const char *root_dir, const char *name, Staging *ret) {
-        return open_with_tree(root_dir, name, true, make_empty, NULL, -EBADF, ret);
+int staging_open(const char *root_dir, const char *name, Turn *turn, Staging *ret) {
+        return open_with_tree(root_dir, name, turn, true, make_empty, NULL, -EBADF, ret);
 }
 
-int staging_open_empty(const char *root_dir, const char *name, Staging *ret) {
-        return open_with_tree(root_dir, name, false, make_empty, NULL, -EBADF, ret);
+int staging_open_empty(const char *root_dir, const char *name, Turn *turn, Staging *ret) {
+        return open_with_tree(root_dir, name, turn, false, make_empty, NULL, -EBADF, ret);
 }
 
 static int fill_copy(const Staging *staging, const Image *from, int cancel_fd) {
@@ -224,8 +229,9 @@ static int make_copy(const Staging *staging, const Image *from, int cancel_fd) {
         return renameat(staging->lock_fd, TREE_COPY, staging->lock_fd, STAGING_TREE) < 0 ? -errno : 0;
 }
 
-int staging_open_copy(const char *root_dir, const char *name, const Image *from, int cancel_fd, Staging *ret) {
-        return open_with_tree(root_dir, name, false, make_copy, from, cancel_fd, ret);
+int staging_open_copy(const char *root_dir, const char *name, Turn *turn, const Image *from, int cancel_fd,
+                      Staging *ret) {
+        return open_with_tree(root_dir, name, turn, false, make_copy, from, cancel_fd, ret);
 }
 
 int staging_tree(const Staging *staging) {
@@ -257,7 +263,7 @@ int staging_discard(Staging *staging) {
 static int collect_name(const char *root_dir, const char *name, bool dry_run) {
         _cleanup_staging_ Staging staging = STAGING_NONE;
 
-        int r = open_locked(root_dir, name, false, 0, &staging);
+        int r = open_locked(root_dir, name, false, &staging);
         if (r < 0)
                 return r == -EBUSY || r == -ENOENT ? 0 : r;
         if (!dry_run)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "image/image.h"
+#include "image/turn.h"
 
 /* Where images are made, out of sight: `<root_dir>/.staging/<name>/root`. The directory `<name>` is locked (flock) while
  * somebody works in it; unlocked, it is what an interrupted creation left. Its lock is also what everybody holds who
@@ -25,23 +26,24 @@ typedef struct Staging {
         }
 
 /* Makes and locks the staging directory of image @name, without leftovers, and an empty tree in it: a subvolume where
- * that is possible. 0; -EEXIST when there is an image (or anything) of that name; -EBUSY when it is being made by
- * another process; or -errno. */
-int staging_open(const char *root_dir, const char *name, Staging *ret);
+ * that is possible. If another process has the lock, waits as @turn says (NULL: at most 10 s, and not for one that makes
+ * a tree). 0; -EEXIST when there is an image (or anything) of that name; -EBUSY when another process has the lock still;
+ * -ECANCELED; or -errno. */
+int staging_open(const char *root_dir, const char *name, Turn *turn, Staging *ret);
 
 /* The same for an image that may be there already, and is to get a next generation. */
-int staging_open_empty(const char *root_dir, const char *name, Staging *ret);
+int staging_open_empty(const char *root_dir, const char *name, Turn *turn, Staging *ret);
 
 /* The same, with a copy of @from, any generation of any image in @root_dir: a snapshot on btrfs, data shared on XFS. When
  * @cancel_fd (negative: none) becomes readable, gives up with -ECANCELED. The caller holds @from, as by
  * generation_hold_reference(). */
-int staging_open_copy(const char *root_dir, const char *name, const Image *from, int cancel_fd, Staging *ret);
+int staging_open_copy(const char *root_dir, const char *name, Turn *turn, const Image *from, int cancel_fd,
+                      Staging *ret);
 
 /* Only locks, with neither tree nor leftovers. */
-int staging_lock(const char *root_dir, const char *name, Staging *ret);
+int staging_lock(const char *root_dir, const char *name, Turn *turn, Staging *ret);
 
-/* The same, without waiting. The others wait, for ten seconds at most, for somebody who makes no tree: who publishes,
- * rolls back or clears up is done soon. */
+/* The same, without waiting. */
 int staging_try_lock(const char *root_dir, const char *name, Staging *ret);
 
 /* generations_settle() for an image that is locked already; each function that locks has done it. */

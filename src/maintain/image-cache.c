@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -19,9 +18,6 @@
 #include "image/staging.h"
 #include "source/source.h"
 #include "tree/finish.h"
-
-/* How often who waits for another's fetch looks whether it is over. */
-#define WAIT_MSEC 100
 
 int image_cache_root(const char *root_dir, char **ret) {
         return string_printf(ret, "%s/" IMAGE_CACHE_DIRECTORY, root_dir);
@@ -85,22 +81,21 @@ static void begin(const Fetch *fetch, const char *step) {
                 fetch->request->on_step(fetch->request->userdata, step);
 }
 
+static void on_wait(void *userdata, _unused_ const TurnHolder *holder) {
+        begin(userdata, "Another job fetches it: waiting for that");
+}
+
 /* Takes the lock that only one has who fetches this image. */
 static int take_turn(Fetch *fetch) {
-        bool said = false;
+        Turn turn = {
+                .command = fetch->request->command,
+                .wait = true,
+                .cancel_fd = fetch->request->cancel_fd,
+                .on_wait = on_wait,
+                .userdata = fetch,
+        };
 
-        for (;;) {
-                struct pollfd cancel = { .fd = fetch->request->cancel_fd, .events = POLLIN };
-
-                int r = staging_open_empty(fetch->root, fetch->name, &fetch->staging);
-                if (r != -EBUSY)
-                        return r;
-                if (!said)
-                        begin(fetch, "Another job fetches it: waiting for that");
-                said = true;
-                if (poll(&cancel, 1, WAIT_MSEC) > 0)
-                        return -ECANCELED;
-        }
+        return staging_open_empty(fetch->root, fetch->name, &turn, &fetch->staging);
 }
 
 /* The tree in the staging directory becomes the image. */
@@ -264,7 +259,7 @@ static void make_room(const char *root, uint64_t limit_bytes) {
 
                 if (is_used(root, cached[i].name))
                         continue;
-                int r = publish_remove(root, cached[i].name, &in_use);
+                int r = publish_remove(root, cached[i].name, NULL, &in_use);
                 /* Another job makes room at the same time. */
                 if (r >= 0 || r == -ENOENT)
                         total_bytes -= cached[i].size_bytes;

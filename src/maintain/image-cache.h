@@ -11,6 +11,7 @@
 typedef struct ImageFetch {
         const Settings *settings; /* root_dir, pull, image_cache_size */
         const char *reference;    /* image_reference_problem() has nothing against it */
+        const char *command;      /* that wants it, for those who wait for it; or NULL */
         int cancel_fd;            /* gives up when readable; negative: never */
 
         /* What begins now, and a line that the programs print which fetch and unpack. */

@@ -17,6 +17,9 @@
 #include "source/source.h"
 #include "tree/finish.h"
 
+/* How often to begin anew with an image that others change. */
+#define TRIES_MAX 1000U
+
 /* One image at work. */
 typedef struct Make {
         const MakeRequest *request;
@@ -53,8 +56,11 @@ _printf_(3, 4) static int fail(Make *make, int error, const char *format, ...) {
 }
 
 static int fail_errno(Make *make, int error, const char *what) {
-        if (error == -EBUSY)
-                return fail(make, error, "another process works on it");
+        if (error == -EBUSY) {
+                char who[TURN_TEXT_BYTES];
+
+                return fail(make, error, "it is being changed by %s", turn_describe(&make->request->turn->holder, who));
+        }
         if (error == -ECANCELED)
                 return fail(make, error, "stopped");
         return fail(make, error, "cannot %s: %s", what, strerror(-error));
@@ -105,13 +111,13 @@ static int look(Make *make) {
         return r < 0 ? fail_errno(make, r, "open the image that it is made from") : 0;
 }
 
-/* From here on we hold the lock of what changes the image: is it still what we looked at? */
+/* From here on we hold the lock of what changes the image: is it still what we looked at? -ESTALE: no, all begins anew. */
 static int look_again(Make *make) {
         int r = image_is_still(make->settings.root_dir, make->request->definition->name, make->current);
 
         if (r < 0)
                 return fail_errno(make, r, "look at what is there");
-        return r > 0 ? 0 : fail_errno(make, -EBUSY, "");
+        return r > 0 ? 0 : -ESTALE;
 }
 
 /* What stands for the present state of the base: "NAME@3", and when that was made, as the numbers of an image that was
@@ -128,8 +134,8 @@ static int base_digest(const Make *make, char **ret) {
 /* A copy of the current tree, which is then changed. */
 static int begin_with_current(Make *make) {
         begin(make, "Copying the present tree");
-        int r = staging_open_copy(make->settings.root_dir, make->request->definition->name, make->current,
-                                  make->request->cancel_fd, &make->staging);
+        int r = staging_open_copy(make->settings.root_dir, make->request->definition->name, make->request->turn,
+                                  make->current, make->request->cancel_fd, &make->staging);
         return r < 0 ? fail_errno(make, r, "copy the present tree") : look_again(make);
 }
 
@@ -152,8 +158,8 @@ static int begin_with_base(Make *make) {
                 return fail_errno(make, r, "learn about the image that it is made from");
 
         begin(make, "Copying the image that it is made from");
-        r = staging_open_copy(root_dir, make->request->definition->name, make->base, make->request->cancel_fd,
-                              &make->staging);
+        r = staging_open_copy(root_dir, make->request->definition->name, make->request->turn, make->base,
+                              make->request->cancel_fd, &make->staging);
         return r < 0 ? fail_errno(make, r, "copy the image that it is made from") : look_again(make);
 }
 
@@ -211,8 +217,10 @@ static int begin_with_source(Make *make) {
         if (r < 0)
                 return r;
         begin(make, step);
-        r = make->current ? staging_open_empty(make->settings.root_dir, definition->name, &make->staging) :
-                            staging_open(make->settings.root_dir, definition->name, &make->staging);
+        r = (make->current ? staging_open_empty : staging_open)(make->settings.root_dir, definition->name,
+                                                                make->request->turn, &make->staging);
+        if (r == -EEXIST)
+                return -ESTALE; /* made meanwhile: what there is decides */
         if (r < 0)
                 return fail_errno(make, r, "make a directory for it");
         r = look_again(make);
@@ -360,7 +368,7 @@ static int keep_as_many(Make *make) {
                 return 0;
         int r = 0;
         if (make->staging.lock_fd < 0) {
-                r = staging_lock(make->settings.root_dir, definition->name, &make->staging);
+                r = staging_lock(make->settings.root_dir, definition->name, make->request->turn, &make->staging);
                 if (r >= 0)
                         r = look_again(make);
         }
@@ -371,7 +379,7 @@ static int keep_as_many(Make *make) {
                 return 0;
         if (r >= 0)
                 r = generations_collect_locked(&make->staging, NULL);
-        return r < 0 ? fail_errno(make, r, "keep another number of its generations") : 0;
+        return r < 0 && r != -ESTALE ? fail_errno(make, r, "keep another number of its generations") : r;
 }
 
 static int make_steps(Make *make) {
@@ -386,6 +394,23 @@ static int make_steps(Make *make) {
         return make->changed ? give_name(make) : keep_as_many(make);
 }
 
+/* Lets go of everything that was looked at or begun. Returns @r, or what went wrong here. */
+static int forget(Make *make, int r) {
+        if (make->staging.lock_fd >= 0) {
+                int q = staging_discard(&make->staging);
+                if (r == 0 && q < 0)
+                        r = fail_errno(make, q, "remove its staging directory");
+        }
+        staging_done(&make->staging);
+        source_result_done(&make->source);
+        free(TAKE_PTR(make->description));
+        image_free(TAKE_PTR(make->base));
+        image_free(TAKE_PTR(make->current));
+        generation_free(TAKE_PTR(make->known));
+        make->changed = false;
+        return r;
+}
+
 int make_image(const MakeRequest *request, MakeResult *ret) {
         Make make = { .request = request, .result = ret, .staging = STAGING_NONE };
 
@@ -396,20 +421,11 @@ int make_image(const MakeRequest *request, MakeResult *ret) {
         /* 0700: programs with the set-user-ID bit in images, perhaps old ones, are nothing for the host's users. */
         if (r >= 0 && (r = mkdir_parents(make.settings.root_dir, 0700)) < 0)
                 (void) fail_errno(&make, r, "make the directory of the images");
-        if (r >= 0)
-                r = make_steps(&make);
+        /* While we waited for the lock, or just before we had it, somebody changed the image. */
+        for (unsigned tries = 0; r >= 0 && (r = make_steps(&make)) == -ESTALE && tries < TRIES_MAX; tries++)
+                r = forget(&make, 0);
 
-        if (make.staging.lock_fd >= 0) {
-                int q = staging_discard(&make.staging);
-                if (r == 0 && q < 0)
-                        r = fail_errno(&make, q, "remove its staging directory");
-        }
-        staging_done(&make.staging);
-        source_result_done(&make.source);
-        free(make.description);
-        image_free(make.base);
-        image_free(make.current);
-        generation_free(make.known);
+        r = forget(&make, r);
         settings_done(&make.settings);
         return r;
 }

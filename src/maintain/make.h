@@ -2,6 +2,7 @@
 #pragma once
 
 #include "definition/definition.h"
+#include "image/turn.h"
 
 /* Makes one image, or brings it up to date, as its definition says. All work is done on a tree out of sight, which then
  * becomes the image's next generation in one step: jobs that start meanwhile get the old tree or the new one, and after a
@@ -17,6 +18,7 @@ typedef struct MakeRequest {
         const Settings *settings; /* the configuration's */
         const Definition *definition;
         bool only_new; /* an image that is there already is an error, -EEXIST */
+        Turn *turn;    /* what to do while another process changes the image; its cancel_fd is the same as this: */
         int cancel_fd; /* stops and undoes everything when readable; negative: never */
 
         /* What begins now, as in "Running the playbook". */

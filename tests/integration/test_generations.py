@@ -400,17 +400,27 @@ def test_rollback(fs_site: Site) -> None:
     assert_clean(site)
 
 
-def test_waits_for_who_clears_up(make_site, tiny_root: Path) -> None:
-    """Who holds an image's lock without making a tree is done soon: another change waits for that."""
+@pytest.mark.parametrize("option", (None, "--no-wait"))
+def test_waits_for_who_clears_up(make_site, tiny_root: Path, option: str | None) -> None:
+    """Who holds an image's lock without making a tree is done soon, and always waited for. One that was killed and is not
+    yet dead, with a tree, is waited for like everybody else. What is written of an earlier holder is not believed."""
     site, directory = make_site(root=tiny_root), tiny_root / ".staging" / IMAGE
     for number in (2, 3):
         assert change(site, CHANGE.format(number)).returncode == 0
     directory.mkdir(parents=True, mode=0o700)
+    (directory / "holder").write_text(f"{os.getpid()} 1 1 chroot-login\n")
     holder = os.open(directory, os.O_RDONLY)
     fcntl.flock(holder, fcntl.LOCK_EX)
-    with subprocess.Popen(site.argv("chroot-rollback", IMAGE), stderr=subprocess.DEVNULL) as process:
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(0.5)
+    if not option:
+        (directory / "root").mkdir()
+    with subprocess.Popen(site.argv("chroot-rollback", IMAGE, *([option] if option else [])), stderr=subprocess.PIPE,
+                          text=True) as process:
+        if option:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.5)
+        else:
+            assert process.stderr.readline() == \
+                f"Image '{IMAGE}' is being changed by another process: waiting until that is done\n"
         os.close(holder)
         assert process.wait(PATIENCE) == 0
     assert assert_whole(site.root / IMAGE) == "2"

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -363,14 +364,28 @@ def test_login_while_in_use(make_site, tiny_root: Path) -> None:
 
 
 def test_job_while_logged_in(make_site, tiny_root: Path) -> None:
-    """The other way round, too; but one at a time changes an image."""
+    """The other way round, too; but one at a time changes an image, and the others say for whom they wait."""
     site = make_site(root=tiny_root)
     terminal = login(site, "--discard")
     assert site.run(Job()).state == "success"
-    done = site.call("chroot-login", IMAGE)
-    assert done.returncode == 1 and IMAGE in done.stderr, str(done)
+    who = re.compile(rf"Image '{IMAGE}' is being changed by chroot-login \(PID {terminal.pid}, since \d\d:\d\d\): (.*)")
+    commands = (["chroot-login", IMAGE], ["chroot-rollback", IMAGE], ["chroot-remove", "--yes", IMAGE])
+    for command in commands:
+        done = site.call(*command, "--no-wait")
+        assert done.returncode == 1 and (said := who.search(done.stderr)) and "try again" in said[1], str(done)
+    waiting = [subprocess.Popen(site.argv(*command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                stderr=subprocess.PIPE, text=True) for command in commands]
+    for process in waiting:
+        assert (said := who.search(process.stderr.readline())) and said[1] == "waiting until that is done"
+    waiting[2].kill()
+    waiting[0].send_signal(signal.SIGTERM)
+    assert waiting[0].wait(PATIENCE) == 128 + signal.SIGTERM
     terminal.type("exit\n")
     assert terminal.wait() == 0
+    assert waiting[1].wait(PATIENCE) == 1 and "no earlier generation" in waiting[1].stderr.read()
+    for process in waiting:
+        process.stderr.close()
+        process.wait()
 
 
 def test_login_without_terminal(make_site, tiny_root: Path) -> None:

@@ -25,21 +25,39 @@ def fifos(site: Site, *names: str) -> list[Path]:
     return paths
 
 
+def line_with(process: subprocess.Popen[str], text: str) -> str:
+    """The first line on its stderr that has the text; what was before is read and gone."""
+    for line in process.stderr:
+        if text in line:
+            return line
+    raise AssertionError(f"it ended without a word about '{text}'")
+
+
 def test_same_image_twice(images: Site, lab: Lab) -> None:
-    """The second maintenance says that another process works on the image, and only that one fails."""
+    """Who comes to an image that is being changed says by whom, and waits, or fails if that was asked for; the other
+    images of a maintenance go on."""
     begun, go_on = images.directory / "begun", fifos(images, "go-on")[0]
     define(images, "busy", command=f"touch {begun}; read line <{go_on}\n" + copy_of(lab.tiny_image()))
     with maintaining(images, "busy") as first:
         wait_until(begun.exists)
+        (worker,) = host.read(f"/proc/{first.pid}/task/{first.pid}/children").split()
+        who = re.compile(rf"it is being changed by chroot-maintenance \(PID {worker}, since \d\d:\d\d\)")
         define(images, "other", command=copy_of(lab.tiny_image()))
-        second = maintain(images)
-        assert second.status == 1 and second.results == {"busy": "failed", "other": "created"}, second
-        assert "another process works on it" in second.says("busy"), second
-        done = images.call("chroot-create", "busy")
-        assert done.returncode == 1 and "another process works on it" in done.stderr, str(done)
-        go_on.write_text("\n")
-        report = report_of(first)
-    assert report.status == 0 and report.results == {"busy": "created"}, report
+        hasty = maintain(images, "--no-wait")
+        assert hasty.status == 1 and hasty.results == {"busy": "failed", "other": "created"}, hasty
+        assert who.search(hasty.says("busy")), hasty
+        done = images.call("chroot-create", "--no-wait", "busy")
+        assert done.returncode == 1 and who.search(done.stderr), str(done)
+        with maintaining(images, "busy") as second, \
+                subprocess.Popen(images.argv("chroot-create", "busy"), stdin=subprocess.DEVNULL,
+                                 stderr=subprocess.PIPE, text=True) as third:
+            assert who.search(line_with(second, "Waiting: ")) and who.search(line_with(third, "Waiting: "))
+            go_on.write_text("\n")
+            assert report_of(first).results == {"busy": "created"}
+            assert report_of(second).results == {"busy": "unchanged"}
+            assert "there is something called 'busy'" in third.communicate(timeout=PATIENCE)[1]
+            assert third.returncode == 1
+    assert set(generations(images)) == {"busy", "other"}
     assert maintain(images).results == {"busy": "unchanged", "other": "unchanged"}
     assert_settled(images)
 

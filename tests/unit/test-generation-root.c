@@ -36,7 +36,7 @@ static void make_by_hand(void **state, const char *name, const char *text) {
 }
 
 static void stage(void **state, const char *text, Staging *ret) {
-        assert_int_equal(staging_open_empty(*state, "image", ret), 0);
+        assert_int_equal(staging_open_empty(*state, "image", NULL, ret), 0);
         _cleanup_close_ int fd = staging_tree(ret);
         assert_true(fd >= 0);
         fill(fd, text);
@@ -59,7 +59,7 @@ static uint64_t publish_text(void **state, const char *text, uint64_t keep) {
 static void keep(void **state, uint64_t n) {
         _cleanup_staging_ Staging staging = STAGING_NONE;
 
-        assert_int_equal(staging_lock(*state, "image", &staging), 0);
+        assert_int_equal(staging_lock(*state, "image", NULL, &staging), 0);
         assert_int_equal(publish_keep(&staging, n), 0);
         assert_int_equal(generations_collect_locked(&staging, NULL), 0);
         assert_int_equal(staging_discard(&staging), 0);
@@ -150,27 +150,27 @@ static void test_copied_by_hand(void **state) {
 static void test_rollback(void **state) {
         uint64_t number = 0;
 
-        assert_int_equal(publish_rollback(*state, "image", 0, &number), -ENOENT);
+        assert_int_equal(publish_rollback(*state, "image", 0, NULL, &number), -ENOENT);
         for (unsigned i = 1; i <= 3; i++)
                 publish_text(state, (const char *const[]){ "one", "two", "three" }[i - 1], 3);
-        assert_int_equal(publish_rollback(*state, "image", 3, &number), -EALREADY);
-        assert_int_equal(publish_rollback(*state, "image", 7, &number), -ENOENT);
-        assert_int_equal(publish_rollback(*state, "image", 0, &number), 0);
+        assert_int_equal(publish_rollback(*state, "image", 3, NULL, &number), -EALREADY);
+        assert_int_equal(publish_rollback(*state, "image", 7, NULL, &number), -ENOENT);
+        assert_int_equal(publish_rollback(*state, "image", 0, NULL, &number), 0);
         assert_int_equal(number, 2);
         assert_text(state, "image", "two", 2);
         assert_text(state, "image@3", "three", 3);
-        assert_int_equal(publish_rollback(*state, "image", 1, &number), 0);
+        assert_int_equal(publish_rollback(*state, "image", 1, NULL, &number), 0);
         assert_text(state, "image", "one", 1);
-        assert_int_equal(publish_rollback(*state, "image", 0, &number), -ENOENT);
-        assert_int_equal(publish_rollback(*state, "image", 3, NULL), 0);
+        assert_int_equal(publish_rollback(*state, "image", 0, NULL, &number), -ENOENT);
+        assert_int_equal(publish_rollback(*state, "image", 3, NULL, NULL), 0);
         assert_text(state, "image", "three", 3);
 
         /* What was current last is what is kept, whatever its number. */
-        assert_int_equal(publish_rollback(*state, "image", 1, NULL), 0);
+        assert_int_equal(publish_rollback(*state, "image", 1, NULL, NULL), 0);
         assert_int_equal(publish_text(state, "four", 2), 4);
         assert_text(state, "image@1", "one", 1);
         assert_gone(state, "image@3");
-        assert_int_equal(publish_rollback(*state, "image", 0, &number), 0);
+        assert_int_equal(publish_rollback(*state, "image", 0, NULL, &number), 0);
         assert_int_equal(number, 1);
 }
 
@@ -179,7 +179,7 @@ static void test_numbers_are_not_reused(void **state) {
         for (unsigned i = 1; i <= 3; i++)
                 publish_text(state, "x", 1);
         publish_text(state, "y", 2);
-        assert_int_equal(publish_rollback(*state, "image", 3, NULL), 0);
+        assert_int_equal(publish_rollback(*state, "image", 3, NULL, NULL), 0);
         keep(state, 1);
         assert_gone(state, "image@4");
         assert_int_equal(publish_text(state, "z", 1), 5);
@@ -190,7 +190,7 @@ static void test_rollback_keeps_as_many(void **state) {
         publish_text(state, "one", 1);
         publish_text(state, "two", 3);
         publish_text(state, "three", 3);
-        assert_int_equal(publish_rollback(*state, "image", 1, NULL), 0);
+        assert_int_equal(publish_rollback(*state, "image", 1, NULL, NULL), 0);
         assert_int_equal(generations_collect(*state, false, NULL), 0);
         assert_text(state, "image@2", "two", 2);
         assert_text(state, "image@3", "three", 3);
@@ -208,7 +208,7 @@ static void test_keep_of_unknown(void **state) {
         make_by_hand(state, "image", "copied");
         _cleanup_close_ int tree_fd = open_directory_at(root_fd, "image", false, 0);
         assert_int_equal(fsetxattr(tree_fd, GENERATION_ATTRIBUTE, "7", 1, 0), 0);
-        assert_int_equal(staging_lock(*state, "image", &staging), 0);
+        assert_int_equal(staging_lock(*state, "image", NULL, &staging), 0);
         assert_int_equal(publish_keep(&staging, 3), -ENOENT);
         assert_int_equal(staging_discard(&staging), 0);
         assert_text(state, "image", "copied", 7);
@@ -235,7 +235,7 @@ static void test_held(void **state) {
         assert_string_equal(data, "one");
 
         image_free(TAKE_PTR(held));
-        assert_int_equal(publish_remove(*state, "image", &in_use), 0);
+        assert_int_equal(publish_remove(*state, "image", NULL, &in_use), 0);
         assert_int_equal(in_use, 1);
         assert_gone(state, "image");
         assert_int_equal(generations_collect(*state, true, &names), 0);
@@ -250,7 +250,7 @@ static void test_held(void **state) {
 
         _cleanup_close_ int root_fd = open_directory(state);
         assert_false(exists_at(root_fd, ".generations/image"));
-        assert_int_equal(publish_remove(*state, "image", &in_use), -ENOENT);
+        assert_int_equal(publish_remove(*state, "image", NULL, &in_use), -ENOENT);
 }
 
 static void test_remove(void **state) {
@@ -259,14 +259,14 @@ static void test_remove(void **state) {
 
         publish_text(state, "one", 0);
         publish_text(state, "two", 0);
-        assert_int_equal(publish_remove(*state, "image", &in_use), 0);
+        assert_int_equal(publish_remove(*state, "image", NULL, &in_use), 0);
         assert_int_equal(in_use, 0);
         assert_false(exists_at(root_fd, "image"));
         assert_false(exists_at(root_fd, ".generations/image"));
         assert_false(exists_at(root_fd, ".staging"));
 
         make_by_hand(state, "image", "hand");
-        assert_int_equal(publish_remove(*state, "image", &in_use), 0);
+        assert_int_equal(publish_remove(*state, "image", NULL, &in_use), 0);
         assert_false(exists_at(root_fd, "image"));
 }
 
@@ -343,7 +343,7 @@ static void test_copy(void **state) {
 
         publish_text(state, "one", 0);
         assert_int_equal(generation_hold_reference(*state, "image", &from), 0);
-        assert_int_equal(staging_open_copy(*state, "image", from, -EBADF, &staging), 0);
+        assert_int_equal(staging_open_copy(*state, "image", NULL, from, -EBADF, &staging), 0);
         _cleanup_close_ int fd = staging_tree(&staging);
         assert_int_equal(generation_number(fd), 0);
         assert_int_equal(file_replace_at(fd, "text", "changed", 7, 0644), 0);
@@ -366,7 +366,7 @@ static void test_symlinks(void **state) {
         stage(state, "new", &staging);
         assert_int_equal(publish(&staging, NULL, NULL), -ENOTDIR);
         assert_int_equal(staging_discard(&staging), 0);
-        assert_int_equal(publish_remove(*state, "image", &in_use), -ENOTDIR);
+        assert_int_equal(publish_remove(*state, "image", NULL, &in_use), -ENOTDIR);
         assert_true(exists_at(root_fd, "elsewhere/text"));
         assert_true(exists_at(root_fd, "image"));
 }

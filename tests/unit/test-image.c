@@ -295,9 +295,9 @@ static void test_staging(void **state) {
         _cleanup_strv_ char **names = NULL;
         _cleanup_close_ int root_fd = open_directory(state);
 
-        assert_int_equal(staging_open(*state, "../x", &staging), -EINVAL);
-        assert_int_equal(staging_open(*state, "image", &staging), 0);
-        assert_int_equal(staging_open(*state, "image", &second), -EBUSY);
+        assert_int_equal(staging_open(*state, "../x", NULL, &staging), -EINVAL);
+        assert_int_equal(staging_open(*state, "image", NULL, &staging), 0);
+        assert_int_equal(staging_open(*state, "image", NULL, &second), -EBUSY);
         assert_false(is_there(root_fd, "image"));
 
         /* In work: nobody collects it. */
@@ -311,9 +311,9 @@ static void test_staging(void **state) {
         assert_false(is_there(root_fd, ".staging"));
 
         make_directory(root_fd, "image");
-        assert_int_equal(staging_open(*state, "image", &second), -EEXIST);
+        assert_int_equal(staging_open(*state, "image", NULL, &second), -EEXIST);
         assert_false(is_there(root_fd, ".staging"));
-        assert_int_equal(staging_open_empty(*state, "image", &second), 0);
+        assert_int_equal(staging_open_empty(*state, "image", NULL, &second), 0);
         _cleanup_close_ int work_fd = staging_work(&second);
         assert_true(work_fd >= 0);
         assert_int_equal(access(second.work_path, F_OK), 0);
@@ -326,7 +326,7 @@ static void test_staging_race(void **state) {
         _cleanup_staging_ Staging staging = STAGING_NONE;
         _cleanup_close_ int root_fd = open_directory(state);
 
-        assert_int_equal(staging_open(*state, "image", &staging), 0);
+        assert_int_equal(staging_open(*state, "image", NULL, &staging), 0);
         make_directory(root_fd, "image");
         assert_int_equal(publish(&staging, NULL, NULL), -EEXIST);
         assert_int_equal(staging_discard(&staging), 0);
@@ -342,14 +342,14 @@ static void test_staging_leftovers(void **state) {
         for (unsigned round = 0; round < 2; round++) {
                 _cleanup_staging_ Staging killed = STAGING_NONE, next = STAGING_NONE;
 
-                assert_int_equal(staging_open(*state, "image", &killed), 0);
+                assert_int_equal(staging_open(*state, "image", NULL, &killed), 0);
                 _cleanup_close_ int tree_fd = staging_tree(&killed);
                 make_file(tree_fd, "half-made", "", 0600);
                 staging_done(&killed);
                 assert_true(is_there(root_fd, ".staging/image/root/half-made"));
 
                 if (round == 0) { /* the next try starts clean */
-                        assert_int_equal(staging_open(*state, "image", &next), 0);
+                        assert_int_equal(staging_open(*state, "image", NULL, &next), 0);
                         assert_false(is_there(root_fd, ".staging/image/root/half-made"));
                         assert_int_equal(staging_discard(&next), 0);
                 }
