@@ -38,14 +38,10 @@ def read(path: str | Path) -> str:
 
 
 def processes() -> dict[int, str]:
-    """All living processes with their command lines; zombies have ended and do not count."""
-    found = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            state = re.search(r"^State:\s+(\S)", read(f"/proc/{entry}/status"), re.M)
-            if state and state.group(1) not in "ZX":
-                found[int(entry)] = read(f"/proc/{entry}/cmdline").replace("\0", " ").strip()
-    return found
+    """All living processes with their command lines. Those without one do not count: the kernel's, and those that have
+    ended, or are about to and have given up their memory."""
+    lines = {int(entry): read(f"/proc/{entry}/cmdline") for entry in os.listdir("/proc") if entry.isdigit()}
+    return {pid: line.replace("\0", " ").strip() for pid, line in lines.items() if line}
 
 
 def namespace(pid: int | str, kind: str) -> str:
@@ -161,21 +157,24 @@ def unheld_uid_locks(before: set[str]) -> list[str]:
 
 
 def _entry(path: str, info: os.stat_result, content: bool) -> str:
+    size = 0 if stat.S_ISDIR(info.st_mode) else info.st_size
+    known = (info.st_mode, info.st_uid, info.st_gid, info.st_nlink, info.st_ino, info.st_rdev, size, info.st_mtime_ns,
+             info.st_ctime_ns)
+    if not content:
+        return repr(known)
     link = os.readlink(path) if stat.S_ISLNK(info.st_mode) else ""
     attributes = sorted((name, os.getxattr(path, name, follow_symlinks=False))
                         for name in os.listxattr(path, follow_symlinks=False))
     data = ""
-    if stat.S_ISREG(info.st_mode) and content:
+    if stat.S_ISREG(info.st_mode):
         with open(path, "rb") as file:
             data = hashlib.file_digest(file, "sha256").hexdigest()
-    size = 0 if stat.S_ISDIR(info.st_mode) else info.st_size
-    return repr((info.st_mode, info.st_uid, info.st_gid, info.st_nlink, info.st_ino, info.st_rdev, size,
-                 info.st_mtime_ns, info.st_ctime_ns, link, attributes, data))
+    return repr((*known, link, attributes, data))
 
 
 def fingerprint(root: str | Path, content: bool = False) -> dict[str, str]:
-    """State of every file below and including @root: type, mode, owner, links, times, xattrs, target, and, if
-    asked for, contents. The change time alone, which nobody can set, already tells of every change."""
+    """State of every file below and including @root: type, mode, owner, links, times, and, if asked for, target, xattrs
+    and contents. The change time alone, which nobody can set, already tells of every change."""
     root = str(root)
     state = {".": _entry(root, os.lstat(root), content)}
     pending = [root]

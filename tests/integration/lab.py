@@ -69,6 +69,7 @@ class Lab:
         self.btrfs_root = self.base / "btrfs"
         self._source = image_dir
         self._tiny: Path | None = None
+        self._states: dict[Path, dict[str, str]] = {}
 
     def root(self, storage: str) -> Path:
         """The image root to use with a storage driver; its image is there."""
@@ -78,15 +79,20 @@ class Lab:
                 self.mount_new("btrfs", root, "4G")
             root.mkdir(exist_ok=True)
             self._provide_image(root)
+            self._states[root / IMAGE] = host.fingerprint(root / IMAGE)
         return root
 
     def image(self, storage: str = "overlay") -> Path:
         """The tree of the Debian image that jobs with @storage use."""
         return self.root(storage) / IMAGE
 
-    def images(self) -> list[Path]:
-        """Those made so far."""
-        return [root / IMAGE for root in (self.plain_root, self.btrfs_root) if (root / IMAGE).exists()]
+    def changes_of_images(self) -> list[str]:
+        """What has changed in the images since they were made, or since this was last asked."""
+        changed = []
+        for image, before in self._states.items():
+            self._states[image] = host.fingerprint(image)
+            changed += [f"{image}: {line}" for line in host.changes(before, self._states[image])]
+        return changed
 
     def mount_new(self, kind: str, where: Path, size: str) -> None:
         """Mounts a new file system of that kind, in a file below our directory, at @where."""
