@@ -112,6 +112,8 @@ int make_image_logged(const Invocation *invocation, const Definition *definition
                 explain(definition, &progress, cancel_fd, r, ret);
                 return r;
         }
+        if (ret->warning)
+                log_warning("Image '%s': %s", definition->name, ret->warning);
         if (ret->outcome == MAKE_UNCHANGED)
                 log_notice("Image '%s' is up to date (%llu s)", definition->name, progress_seconds(&progress));
         else

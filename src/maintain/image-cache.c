@@ -16,6 +16,7 @@
 #include "image/lock.h"
 #include "image/publish.h"
 #include "image/staging.h"
+#include "maintain/owners.h"
 #include "source/source.h"
 #include "tree/finish.h"
 
@@ -110,12 +111,17 @@ static int publish_fetched(Fetch *fetch, const SourceResult *source, uint64_t as
                 .user = source->user,
         };
 
+        _cleanup_free_ char *warning = NULL;
         _cleanup_close_ int tree_fd = staging_tree(&fetch->staging);
         if (tree_fd < 0)
                 return tree_fd;
         int r = finish_tree(tree_fd);
         if (r >= 0)
                 r = tree_size(tree_fd, &about.size_bytes);
+        if (r >= 0)
+                r = owners_warning(tree_fd, fetch->request->settings, &warning);
+        if (r >= 0 && warning)
+                begin(fetch, warning);
         return r < 0 ? r : publish(&fetch->staging, &about, NULL);
 }
 

@@ -14,6 +14,7 @@
 #include "image/publish.h"
 #include "image/staging.h"
 #include "maintain/in-tree.h"
+#include "maintain/owners.h"
 #include "source/source.h"
 #include "tree/finish.h"
 
@@ -36,6 +37,7 @@ typedef struct Make {
 
 void make_result_done(MakeResult *result) {
         free(result->problem);
+        free(result->warning);
         *result = (MakeResult){ 0 };
 }
 
@@ -342,8 +344,12 @@ static int work_in_tree(Make *make) {
 static int give_name(Make *make) {
         Generation about = about_tree(make);
 
+        _cleanup_close_ int tree_fd = staging_tree(&make->staging);
+        int r = tree_fd < 0 ? tree_fd : owners_warning(tree_fd, &make->settings, &make->result->warning);
+        if (r < 0)
+                return fail_errno(make, r, "look at the owners of its files");
         begin(make, "Publishing it");
-        int r = publish(&make->staging, &about, &make->result->generation);
+        r = publish(&make->staging, &about, &make->result->generation);
         if (r == -EEXIST)
                 return fail(make, r, "there is something of its name by now");
         if (r == -EXDEV)

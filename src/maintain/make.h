@@ -35,6 +35,7 @@ typedef struct MakeRequest {
 typedef struct MakeResult {
         MakeOutcome outcome;
         uint64_t generation; /* number of the new one; 0 for MAKE_UNCHANGED */
+        char *warning;       /* about an image that was made, a sentence; or NULL */
         char *problem;       /* of a failure: a sentence, without the image's name */
         bool existed;        /* there was an image before, which a failure leaves as it was */
         bool said_why;       /* the program that failed has printed why, on on_line */

@@ -2,6 +2,8 @@
 #include "tree/size.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
@@ -20,9 +22,42 @@ typedef struct Walk {
         uint64_t bytes, max_bytes; /* -EDQUOT beyond */
         uint64_t least_bytes;      /* of each entry */
         bool deep_is_too_large;
+        int tree_fd;
+        uint64_t owner_limit;
+        ForeignOwners *foreign; /* NULL: nobody asked */
 } Walk;
 
-static int count(Walk *walk, const struct stat *st) {
+/* The path of entry @name in @dir_fd, as seen from the tree. */
+static int path_in_tree(const Walk *walk, int dir_fd, const char *name, char **ret) {
+        char link[64], root[PATH_MAX], directory[PATH_MAX];
+
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", walk->tree_fd);
+        ssize_t n_root = readlink(link, root, sizeof(root));
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", dir_fd);
+        ssize_t n = readlink(link, directory, sizeof(directory) - 1);
+        /* What is too long, or moves meanwhile, is named without where it is. */
+        if (n_root < 0 || n <= n_root)
+                return string_replace(ret, name);
+        directory[n] = 0;
+        return string_printf(ret, "%s/%s", directory + n_root + 1, name);
+}
+
+static int note_owner(Walk *walk, const struct stat *st, int dir_fd, const char *name) {
+        ForeignOwners *foreign = walk->foreign;
+
+        if (!foreign || (st->st_uid < walk->owner_limit && st->st_gid < walk->owner_limit))
+                return 0;
+        if (foreign->n++ > 0)
+                return 0;
+        foreign->uid = st->st_uid;
+        foreign->gid = st->st_gid;
+        return path_in_tree(walk, dir_fd, name, &foreign->example);
+}
+
+static int count(Walk *walk, const struct stat *st, int dir_fd, const char *name) {
+        int r = note_owner(walk, st, dir_fd, name);
+        if (r < 0)
+                return r;
         walk->bytes += MAX((uint64_t) st->st_blocks * 512, walk->least_bytes);
         return walk->bytes > walk->max_bytes ? -EDQUOT : 0;
 }
@@ -43,7 +78,7 @@ static int walk_entry(Walk *walk, int dir_fd, const char *name, unsigned depth) 
                         if (r < 0)
                                 return r;
                 }
-                return count(walk, &st);
+                return count(walk, &st, dir_fd, name);
         }
 
         if (depth >= DEPTH_MAX)
@@ -53,7 +88,7 @@ static int walk_entry(Walk *walk, int dir_fd, const char *name, unsigned depth) 
                 return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
         if (st.st_dev != walk->device && !(walk->btrfs && btrfs_is_subvolume(fd)))
                 return 0;
-        int r = count(walk, &st);
+        int r = count(walk, &st, dir_fd, name);
         return r < 0 ? r : walk_directory(walk, TAKE_FD(fd), depth + 1);
 }
 
@@ -79,7 +114,7 @@ static int walk_tree(int tree_fd, Walk *walk) {
         if (fstat(tree_fd, &st) < 0)
                 return -errno;
         walk->device = st.st_dev;
-        int r = count(walk, &st);
+        int r = count(walk, &st, tree_fd, ".");
         if (r < 0)
                 return r;
 
@@ -96,6 +131,19 @@ int tree_size(int tree_fd, uint64_t *ret_bytes) {
         if (r < 0)
                 return r;
         *ret_bytes = walk.bytes;
+        return 0;
+}
+
+int tree_foreign_owners(int tree_fd, uint64_t limit, ForeignOwners *ret) {
+        ForeignOwners foreign = { 0 };
+        Walk walk = { .max_bytes = UINT64_MAX, .tree_fd = tree_fd, .owner_limit = limit, .foreign = &foreign };
+
+        int r = walk_tree(tree_fd, &walk);
+        if (r < 0) {
+                free(foreign.example);
+                return r;
+        }
+        *ret = foreign;
         return 0;
 }
 

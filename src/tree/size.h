@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include <sys/types.h>
+
 #include "base/macro.h"
 
 /* Bytes on disk, each file counted once however many links it has; stays on the file system of @tree_fd and on
@@ -11,3 +13,14 @@ int tree_size(int tree_fd, uint64_t *ret_bytes);
  * can run out of inodes, too, and what is nested deeper than 256 directories for too much. Somebody may be writing to it,
  * and be hostile. 1 or 0; or -errno. */
 int tree_is_larger(int tree_fd, uint64_t max_bytes);
+
+/* What belongs to users or groups that are not below a limit. */
+typedef struct ForeignOwners {
+        uint64_t n;    /* how many files, directories and so on */
+        char *example; /* the path of one in the tree, without a slash at its beginning; NULL: there is none */
+        uid_t uid;     /* of the example */
+        gid_t gid;
+} ForeignOwners;
+
+/* Counts as tree_size() does. @ret->example is to be freed. 0 or -errno. */
+int tree_foreign_owners(int tree_fd, uint64_t limit, ForeignOwners *ret);

@@ -277,6 +277,31 @@ def test_uid_range_setting(make_site, boot: str) -> None:
             assert (inside, size) == (0, width) and host.held_uid_locks(blocks) == blocks
 
 
+@pytest.mark.parametrize("storage", ("overlay", "btrfs"))
+def test_owners_above_the_range(make_site, lab: Lab, storage: str) -> None:
+    """What an image has of users that jobs do not have belongs to nobody: root may read it as others may, and change or
+    remove none of it. A wider range makes it root's to change."""
+    site = make_site(storage=storage)
+    tree = site.root / "with-owners"
+    subprocess.run(["cp", "-a", lab.tiny_image(), tree], check=True)
+    try:
+        for name, mode in (("open", 0o644), ("secret", 0o600)):
+            (tree / name).write_text(name)
+            os.chown(tree / name, 200000, 200001)
+            (tree / name).chmod(mode)
+        script = "set +e; stat -c %u:%g /open; cat /open /secret; echo x >/open; chown 0 /open; rm -f /open /secret; ls /open"
+        with site.started(Job(image=tree.name)) as build:
+            call = build.start_script(script)
+            assert call.wait(60) and call.stdout == b"65534:65534\nopen/open\n", call
+        site.settings["uid_range"] = 4 * 65536
+        site.write_config()
+        with site.started(Job(image=tree.name)) as build:
+            call = build.start_script(script)
+            assert call.wait(60) and call.stdout == b"200000:200001\nopensecret", call
+    finally:
+        host.remove_tree(tree)
+
+
 def test_namespaces(any_site: Site) -> None:
     """Each job has namespaces of its own; the network is the host's by default."""
     with any_site.started() as build:

@@ -234,6 +234,10 @@ def test_tarball(images: Site, lab: Lab, tmp_path: Path) -> None:
     assert maintain(images).results == {"one": "unchanged"}
 
     (tree / "new").write_text("new\n")
+    (tree / "of-others").mkdir()
+    for name, owner, group in (("highest", 196607, 196607), ("user", 196608, 0), ("group", 0, 4294967294)):
+        (tree / "of-others" / name).touch()
+        os.chown(tree / "of-others" / name, owner, group)
     digest = pack(tree, file)
     define(images, "one", f"tarball: {file}", f'tarball_sha256: "{"0" * 64}"')
     report = maintain(images)
@@ -241,6 +245,9 @@ def test_tarball(images: Site, lab: Lab, tmp_path: Path) -> None:
     define(images, "one", f"tarball: {file}", f'tarball_sha256: "{digest.upper()}"')
     report = maintain(images)
     assert report.status == 0 and report.results == {"one": "updated"}, report
+    warning = report.says("one")
+    assert "2 of its files belong" in warning and "(196608) is raised" in warning, report
+    assert "'of-others/user' to 196608:0" in warning or "'of-others/group' to 0:4294967294" in warning, report
     assert output(images, "one", "cat /new") == "new\n"
 
     for data, words in ((None, "cannot be read"), (b"no archive", "stays as it was"), (file.read_bytes()[:50000], "tar")):

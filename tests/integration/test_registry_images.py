@@ -104,10 +104,11 @@ def test_never(make_site, tiny_root: Path, registry: Registry, push) -> None:
 @pytest.mark.host_matters
 def test_if_not_present(fetching, registry: Registry, push) -> None:
     """Fetched by the first job, with progress in its log; the second one does not need the registry."""
-    image = push("group/sub/present:1", "one")
+    image = push("group/sub/present:1", "one", lambda tar: tar.add("of-another", uid=300000))
     site = fetching()
     result = site.run(Job(["cat /text"], image=image, variables=POSIX))
     assert f"Fetching image {image}" in result.log and "Copying blob" in result.log, result.log
+    assert "1 of its files belong" in result.log and "'of-another' to 300000:0" in result.log, result.log
     push("group/sub/present:1", "two")
     before = registry.count("/v2/")
     assert play(site, image) == "one"

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "maintain/owners.h"
+
+#include <inttypes.h>
+
+#include "base/string.h"
+#include "tree/size.h"
+
+int owners_warning(int tree_fd, const Settings *settings, char **ret) {
+        ForeignOwners foreign = { 0 };
+        char *text = NULL;
+
+        if (settings->private_users) {
+                int r = tree_foreign_owners(tree_fd, settings->uid_range, &foreign);
+                if (r < 0)
+                        return r;
+        }
+        int r = foreign.n == 0 ?
+                        0 :
+                        string_printf(&text,
+                                      "%" PRIu64 " of its files belong to users or groups that jobs do not "
+                                      "have, as '%.200s' to %u:%u. In jobs they are nobody's and cannot be "
+                                      "changed, unless uid_range (%" PRIu64 ") is raised above that",
+                                      foreign.n, foreign.example, foreign.uid, foreign.gid, settings->uid_range);
+        free(foreign.example);
+        if (r >= 0)
+                *ret = text;
+        return MIN(r, 0);
+}
