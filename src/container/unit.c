@@ -81,7 +81,7 @@ static int unit_name(const char *name, char **ret) {
 /* The properties by topic, as systemd.exec(5), systemd.kill(5) and systemd.resource-control(5) have them. */
 static int append_service(sd_bus_message *message, const Machine *machine) {
         return bus_api.sd_bus_message_append(message, "(sv)(sv)(sv)(sv)(sv)", "Description", "s", machine->name, "Type",
-                                             "s", "notify", "NotifyAccess", "s", "all", "CollectMode", "s",
+                                             "s", "notify", "NotifyAccess", "s", "main", "CollectMode", "s",
                                              "inactive-or-failed", "RuntimeMaxUSec", "t", machine->runtime_max_usec);
 }
 
@@ -140,8 +140,11 @@ static int append_devices(sd_bus_message *message, const Machine *machine) {
 }
 
 static int append_exec(sd_bus_message *message, char *const argv[], int listen_fd) {
-        int r = bus_api.sd_bus_message_append(message, "(sv)(sv)(sv)", "StandardInputFileDescriptor", "h", listen_fd,
-                                              "StandardOutput", "s", "journal", "StandardError", "s", "journal");
+        /* "<0>" at the start of a line of the container's console is no priority: the journal shows such lines on all
+         * terminals of the host. */
+        int r = bus_api.sd_bus_message_append(message, "(sv)(sv)(sv)(sv)", "StandardInputFileDescriptor", "h",
+                                              listen_fd, "StandardOutput", "s", "journal", "StandardError", "s",
+                                              "journal", "SyslogLevelPrefix", "b", false);
         if (r >= 0)
                 r = bus_api.sd_bus_message_open_container(message, 'r', "sv");
         if (r >= 0)

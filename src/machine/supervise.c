@@ -19,6 +19,7 @@
 #include "base/string.h"
 #include "container/bind.h"
 #include "container/cgroup.h"
+#include "container/notify.h"
 #include "container/nspawn.h"
 #include "container/uid-range.h"
 #include "container/userns.h"
@@ -243,8 +244,6 @@ static int start_nspawn(Supervision *s, const char **ret_what) {
         r = nspawn_arguments(s->machine, s->root, s->users.base, &arguments);
         if (r >= 0)
                 r = nspawn_environment(s->machine, s->users.base, &environment);
-        if (r >= 0 && s->machine->supervisor && getenv("NOTIFY_SOCKET"))
-                r = strv_extendf(&environment, "NOTIFY_SOCKET=%s", getenv("NOTIFY_SOCKET"));
         if (r < 0)
                 return r;
         if (pipe2(console, O_CLOEXEC) < 0)
@@ -430,6 +429,9 @@ int supervise(const Machine *machine, const JobDirectory *directory, int listen_
                 r = start_nspawn(&s, ret_what);
         if (r < 0)
                 return r;
+        /* By us: systemd-nspawn would pass on what the container's first process says of itself. */
+        if (journal && notify_systemd("READY=1\nSTATUS=The container runs") < 0)
+                s.why = "its readiness could not be reported to systemd";
 
         r = watch(&s);
         kill_and_wait(&s);

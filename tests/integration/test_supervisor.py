@@ -39,8 +39,13 @@ def test_visible_on_the_host(any_boot_site: Site) -> None:
             assert "active" == output("systemctl", "is-active", f"{name}.service").strip()
             properties = output("systemctl", "show", f"{name}.service")
             for line in ("Type=notify", "KillMode=mixed", "Slice=machine.slice", "Delegate=yes", "TasksMax=16384",
-                         "CollectMode=inactive-or-failed", "Transient=yes", "DevicePolicy=closed"):
+                         "CollectMode=inactive-or-failed", "Transient=yes", "DevicePolicy=closed", "NotifyAccess=main",
+                         "SyslogLevelPrefix=no", "StatusText=The container runs"):
                 assert line in properties.splitlines(), line
+            # What the container says of itself does not get there.
+            outside = [pid for pid in any_boot_site.job_pids() if "nspawn" in host.read(f"/proc/{pid}/comm")]
+            nspawn = [pid for pid in outside if host.read(f"/proc/{pid}/cmdline").startswith("systemd-nspawn")]
+            assert nspawn and not any("NOTIFY_SOCKET" in host.read(f"/proc/{pid}/environ") for pid in nspawn)
             assert "RestartForceExitStatus=133" not in properties
             assert all(f"machine.slice/{name}.service" in host.read(f"/proc/{pid}/cgroup") for pid in pids)
         else:
