@@ -10,7 +10,9 @@
 #include "cli/commands.h"
 #include "cli/image-common.h"
 #include "cli/job-common.h"
+#include "container/cgroup.h"
 #include "container/nspawn.h"
+#include "container/supervisor.h"
 #include "gitlab/exit-status.h"
 #include "image/generation.h"
 #include "machine/explain.h"
@@ -29,6 +31,23 @@ static void log_plan(const Machine *machine, const Image *image, char *const *ar
                     machine->supervisor);
         for (; *argv; argv++)
                 log_debug("Its command line: %s", *argv);
+}
+
+/* Says which limits do not bind, once for each job: those who wrote it may rely on them. */
+static void warn_of_missing_limits(const Machine *machine) {
+        _cleanup_cgroup_set_ CgroupSet groups = { 0 };
+
+        if (supervisor_pick()->groups(machine->name, &groups) < 0)
+                return;
+        unsigned limited = cgroup_limited(&groups);
+        bool memory = (machine->memory_max_bytes != UINT64_MAX || machine->memory_high_bytes != UINT64_MAX) &&
+                      !(limited & CGROUP_MEMORY);
+        bool tasks = machine->tasks_max != UINT64_MAX && !(limited & CGROUP_PIDS);
+        bool cpu = !(limited & CGROUP_CPU);
+        if (memory || tasks || cpu)
+                log_warning("Not limited on this host, which has no controller of control groups for it:%s%s%s",
+                            memory ? " memory (memory_max, memory_high)" : "", tasks ? " processes (tasks_max)" : "",
+                            cpu ? " CPU (cpu_weight)" : "");
 }
 
 static int start(const Settings *settings, const JobSpec *job, const JobDirectory *directory, const Image *image,
@@ -65,6 +84,7 @@ static int start(const Settings *settings, const JobSpec *job, const JobDirector
         r = job_start(machine, directory, argv, image->fd, settings->start_timeout_usec, signal_fd, &step);
         if (r >= 0) {
                 log_verbose("Its agent answered after %" PRIu64 " ms", (clock_now_usec() - begin_usec) / USEC_PER_MSEC);
+                warn_of_missing_limits(machine);
                 return 0;
         }
         problem = explain_start(settings, machine, directory, step, r);

@@ -198,51 +198,6 @@ int cgroup_enter(const CgroupSet *set) {
         return 0;
 }
 
-static int write_number(const char *directory, const char *file, uint64_t value, const char *unlimited) {
-        char number[24];
-        _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-        if (fd < 0)
-                return -errno;
-        snprintf(number, sizeof(number), "%" PRIu64, value);
-        return file_write_string_at(fd, file, value == UINT64_MAX ? unlimited : number);
-}
-
-int cgroup_limit(const CgroupSet *set, const CgroupLimits *limits) {
-        /* The v2 file of each limit and what v1 has in its place; cpu.shares counts 1024 where cpu.weight has 100. */
-        const struct {
-                unsigned v1_controller;
-                const char *v2_file, *v1_file;
-                uint64_t v2_value, v1_value;
-                bool required;
-        } files[] = {
-                { CGROUP_MEMORY, "memory.high", NULL, limits->memory_high_bytes, 0, false },
-                { CGROUP_MEMORY, "memory.max", "memory.limit_in_bytes", limits->memory_max_bytes,
-                  limits->memory_max_bytes, true },
-                { CGROUP_PIDS, "pids.max", "pids.max", limits->tasks_max, limits->tasks_max, true },
-                { CGROUP_CPU, "cpu.weight", "cpu.shares", limits->cpu_weight,
-                  MAX(limits->cpu_weight * 1024 / 100, UINT64_C(2)), true },
-        };
-        int result = 0;
-
-        for (size_t f = 0; f < ELEMENTSOF(files); f++) {
-                bool done = false;
-
-                for (size_t i = 0; i < set->n; i++) {
-                        const CgroupDirectory *directory = &set->directories[i];
-
-                        if (directory->flags & CGROUP_UNIFIED)
-                                done |= write_number(directory->path, files[f].v2_file, files[f].v2_value, "max") >= 0;
-                        else if ((directory->flags & files[f].v1_controller) && files[f].v1_file)
-                                done |= write_number(directory->path, files[f].v1_file, files[f].v1_value,
-                                                     files[f].v1_controller == CGROUP_MEMORY ? "-1" : "max") >= 0;
-                }
-                if (!done && files[f].required)
-                        result = -EOPNOTSUPP;
-        }
-        return result;
-}
-
 int cgroup_enter_subgroup(const CgroupSet *set, const char *name) {
         for (size_t i = 0; i < set->n; i++) {
                 _cleanup_free_ char *path = NULL;

@@ -8,6 +8,10 @@
 /* Control groups, on hosts with the unified hierarchy (v2), the legacy ones (v1), or both (systemd.io,
  * CGROUP_DELEGATION). A CgroupSet is one group's directory in each hierarchy that is mounted. */
 
+/* A booted machine with a user's session and a hundred containers in it has some 500, ten deep. */
+#define CGROUP_DESCENDANTS_MAX 2048
+#define CGROUP_DEPTH_MAX 32
+
 typedef enum CgroupFlags {
         CGROUP_UNIFIED = 1 << 0, /* v2 */
         CGROUP_SYSTEMD = 1 << 1, /* v1 without controllers: name=systemd */
@@ -49,6 +53,17 @@ int cgroup_enter(const CgroupSet *set);
 
 /* Sets what the hierarchies at hand support; returns 0, or -EOPNOTSUPP if one of the limits could not be set. */
 int cgroup_limit(const CgroupSet *set, const CgroupLimits *limits);
+
+/* How many processes and threads the host can have, all together: the smaller of kernel.pid_max and kernel.threads-max,
+ * see proc_sys_kernel(5). UINT64_MAX where that cannot be read. */
+uint64_t cgroup_host_tasks(void);
+
+/* Those of CGROUP_MEMORY, CGROUP_PIDS and CGROUP_CPU whose limits bind the groups: their controller is at work in one. */
+unsigned cgroup_limited(const CgroupSet *set);
+
+/* Limits how many groups there can be below these, and how deep: the kernel's memory for a group is counted for nobody.
+ * Version 2 only, with or without controllers; version 1 has no such limit. 0 or -errno. */
+int cgroup_bound(const CgroupSet *set);
 
 /* Makes subgroup @name where processes of their own are wanted (v2 and name=systemd) and moves this process there: in
  * v2, a group with members cannot hand controllers down. 0 or -errno. */

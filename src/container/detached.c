@@ -20,12 +20,18 @@ static bool detached_usable(void) {
         return true;
 }
 
+/* systemd raises kernel.pid_max to more than any machine needs. Without it, it may be 32768 for all together: no job has
+ * more than half. See proc_sys_kernel(5). */
+static uint64_t tasks_max(const Machine *machine) {
+        return MIN(machine->tasks_max, cgroup_host_tasks() / 2);
+}
+
 /* In the child: groups with the machine's limits, a session of its own, then the program. */
 static int child_start(const Machine *machine, const CgroupSet *groups, const Spawn *spawn) {
         CgroupLimits limits = {
                 .memory_high_bytes = machine->memory_high_bytes,
                 .memory_max_bytes = machine->memory_max_bytes,
-                .tasks_max = machine->tasks_max,
+                .tasks_max = tasks_max(machine),
                 .cpu_weight = machine->cpu_weight,
         };
         pid_t pid;
@@ -39,7 +45,7 @@ static int child_start(const Machine *machine, const CgroupSet *groups, const Sp
         if (r < 0)
                 return r;
         cgroup_delegate_to(groups);
-        /* A host whose controllers are not ours to use runs jobs without limits; `doctor` says so. */
+        /* A host whose controllers are not ours to use runs jobs without limits; `prepare` and `doctor` say so. */
         (void) cgroup_limit(groups, &limits);
         return process_spawn(spawn, &pid, NULL);
 }

@@ -235,6 +235,8 @@ static int start_nspawn(Supervision *s, const char **ret_what) {
         *ret_what = "set up control groups";
         int r = cgroup_of_process(0, &s->groups);
         if (r >= 0)
+                r = cgroup_bound(&s->groups);
+        if (r >= 0)
                 r = cgroup_enter_subgroup(&s->groups, "supervise");
         if (r < 0)
                 return r;

@@ -6,11 +6,13 @@ import re
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 import host
 from lab import POWER_OFF, Site
+from simulation.shellscript import escape
 
 pytestmark = pytest.mark.host_matters
 
@@ -51,6 +53,82 @@ def test_visible_on_the_host(any_boot_site: Site) -> None:
         else:
             for pid in pids:
                 assert [path for path in cgroup_lines(pid) if f"nspawn-runner/{name}" in path]
+
+
+def hierarchies() -> dict[str, Path]:
+    """Where each hierarchy of control groups is mounted, by its part of the lines of /proc/PID/cgroup; "": version 2."""
+    found = {}
+    for line in host.read("/proc/self/mountinfo").splitlines():
+        words = line.split()
+        kind, options = words[words.index("-") + 1], words[words.index("-") + 3]
+        if kind == "cgroup2":
+            found.setdefault("", Path(words[4]))
+        elif kind == "cgroup":
+            for option in options.split(","):
+                found.setdefault(option, Path(words[4]))
+    return found
+
+
+def groups(site: Site) -> dict[str, Path]:
+    """The only job's own group in each hierarchy."""
+    mounted, found = hierarchies(), {}
+    last = site.machine() + (".service" if SYSTEMD else "")
+    for line in host.read(f"/proc/{site.container_pids()[0]}/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        for name in controllers.split(","):
+            if name in mounted and last in path:
+                found[name] = mounted[name] / path[1:path.index(last) + len(last)]
+    return found
+
+
+# Makes groups beside each other, then below each other, until there can be no more: says how many.
+FILL = """\
+import os, re
+mounts = open("/proc/self/mountinfo").read()
+os.chdir(re.search(r"^\\S+ \\S+ \\S+ \\S+ (\\S+) .* - cgroup2 ", mounts, re.M)[1])
+def fill(make):
+    for number in range(5000):
+        try:
+            make(f"x{number}")
+        except BlockingIOError:
+            return number
+many = fill(os.mkdir)
+for number in range(many):
+    os.rmdir(f"x{number}")
+print(many, fill(lambda name: (os.mkdir(name), os.chdir(name))))
+"""
+
+
+def test_number_of_groups(site: Site) -> None:
+    """A job can make so many control groups and no more, and all of them go with it."""
+    with site.started() as build:
+        assert "" in groups(site), "test hosts have version 2, if without controllers"
+        own = groups(site)[""]
+        many, deep = map(int, build.run_script(f"python3 -c {escape(FILL)}").stdout.split())
+        assert 1024 < many < 2048 and 8 < deep < 32, (many, deep)
+        assert (own / "cgroup.max.descendants").read_text() == "2048\n"
+        assert (own / "cgroup.max.depth").read_text() == "32\n"
+
+
+def test_missing_controllers(make_site) -> None:
+    """Limits that do not bind here are named in the job's log, once; those that do are not."""
+    site = make_site(memory_max="1G", tasks_max=10**7, cpu_weight=7)
+    with site.started() as build:
+        own, log = groups(site), build.calls[1].stderr.decode()
+        names = {"memory": ("memory.max", "memory.limit_in_bytes"), "pids": ("pids.max", "pids.max"),
+                 "cpu": ("cpu.weight", "cpu.shares")}
+        values = {}
+        for controller, (new, old) in names.items():
+            files = [directory / (old if name else new) for name, directory in own.items() if name in ("", controller)]
+            values[controller] = [file.read_text().strip() for file in files if file.exists()]
+        for controller, setting in (("memory", "memory_max"), ("pids", "tasks_max"), ("cpu", "cpu_weight")):
+            assert (setting in log) == (not values[controller]), (log, values)
+        assert log.count("Not limited on this host") == (not all(values.values())), log
+        assert "Not limited" not in build.run_script("echo >&2").stderr.decode()
+        if not SYSTEMD and values["pids"]:
+            # systemd raises pid_max. Elsewhere no job has more than half of what the host has.
+            most = min(int(host.read(f"/proc/sys/kernel/{name}")) for name in ("pid_max", "threads-max"))
+            assert values["pids"] == [str(min(10**7, most // 2))]
 
 
 def test_journal(site: Site) -> None:

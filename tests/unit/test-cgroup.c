@@ -119,6 +119,67 @@ static void test_limits(void **state) {
         }
 }
 
+/* What the kernel has for the groups below, with version 2 alone, and what of it cannot be set is an error. */
+static void test_bound(void **state) {
+        static const struct {
+                const char *hierarchy;
+                unsigned flags;
+                const char *file; /* of the two, the only one; NULL: both */
+                int result;
+        } table[] = {
+                { "bound", CGROUP_UNIFIED, NULL, 0 },
+                { "no-depth", CGROUP_UNIFIED, "cgroup.max.descendants", -ENOENT },
+                { "no-descendants", CGROUP_UNIFIED, "cgroup.max.depth", -ENOENT },
+                { "bound-v1", CGROUP_SYSTEMD, "none", 0 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                static const char *const files[] = { "cgroup.max.descendants", "cgroup.max.depth" };
+                static const char *const values[] = { "2048", "32" };
+                _cleanup_cgroup_set_ CgroupSet set = { 0 };
+
+                add_hierarchy(&set, state, table[i].hierarchy, table[i].flags);
+                for (size_t f = 0; f < ELEMENTSOF(files); f++)
+                        if (!table[i].file || streq(table[i].file, files[f]))
+                                make_file(set.directories[0].path, files[f], "");
+                assert_row(cgroup_bound(&set) == table[i].result, i, table[i].hierarchy);
+                for (size_t f = 0; !table[i].file && f < ELEMENTSOF(files); f++) {
+                        _cleanup_free_ char *content = read_file(set.directories[0].path, files[f]);
+                        assert_row(streq(content, values[f]), i, content);
+                }
+        }
+}
+
+/* Which limits bind is seen from the files that controllers make. */
+static void test_limited(void **state) {
+        static const struct {
+                const char *hierarchy;
+                unsigned flags;
+                const char *files[4];
+                unsigned limited;
+        } table[] = {
+                { "all",
+                  CGROUP_UNIFIED,
+                  { "memory.max", "pids.max", "cpu.weight" },
+                  CGROUP_MEMORY | CGROUP_PIDS | CGROUP_CPU },
+                { "pids", CGROUP_UNIFIED, { "pids.max", "memory.limit_in_bytes", "cpu.shares" }, CGROUP_PIDS },
+                { "none", CGROUP_UNIFIED, { "cgroup.procs" }, 0 },
+                { "v1-cpu", CGROUP_CPU, { "cpu.shares", "cpu.weight" }, CGROUP_CPU },
+                { "v1-memory", CGROUP_MEMORY, { "memory.limit_in_bytes", "pids.max" }, CGROUP_MEMORY },
+                { "v1-missing", CGROUP_MEMORY, { "cgroup.procs" }, 0 },
+                { "v1-systemd", CGROUP_SYSTEMD, { "memory.max", "pids.max" }, 0 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_cgroup_set_ CgroupSet set = { 0 };
+
+                add_hierarchy(&set, state, table[i].hierarchy, table[i].flags);
+                for (size_t f = 0; f < ELEMENTSOF(table[i].files) && table[i].files[f]; f++)
+                        make_file(set.directories[0].path, table[i].files[f], "");
+                assert_row(cgroup_limited(&set) == table[i].limited, i, table[i].hierarchy);
+        }
+}
+
 /* As most v1 hosts have it: a hierarchy for each controller, and v2 without any. */
 static void test_limits_hybrid(void **state) {
         static const struct {
@@ -361,7 +422,7 @@ int main(void) {
                 WITH_DIRECTORY(test_limits),   WITH_DIRECTORY(test_limits_hybrid), WITH_DIRECTORY(test_enter),
                 WITH_DIRECTORY(test_delegate), WITH_DIRECTORY(test_visit),         WITH_DIRECTORY(test_kill),
                 WITH_DIRECTORY(test_remove),   WITH_DIRECTORY(test_memory),        cmocka_unit_test(test_of_process),
-                cmocka_unit_test(test_names),
+                cmocka_unit_test(test_names),  WITH_DIRECTORY(test_bound),         WITH_DIRECTORY(test_limited),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
