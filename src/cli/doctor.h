@@ -23,7 +23,8 @@ typedef struct Check {
 } Check;
 
 /* Each ends with an empty row. */
-extern const Check doctor_program_checks[], doctor_kernel_checks[], doctor_host_checks[], doctor_directory_checks[];
+extern const Check doctor_program_checks[], doctor_kernel_checks[], doctor_host_checks[], doctor_directory_checks[],
+        doctor_security_checks[];
 
 /* For rows that are about something optional. */
 bool check_optional(const Settings *settings);

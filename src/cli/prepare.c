@@ -112,6 +112,23 @@ static int take_directory(const Settings *settings, const char *id, JobDirectory
         return r;
 }
 
+/* The settings of the image, where its definition has some, unless the job must not have them. */
+static int settings_of_image(const Settings *settings, const ImageChoice *choice, const Image *image, Settings *storage,
+                             const Settings **ret) {
+        int r = image_settings_logged(settings, image->title, storage, ret);
+        if (r != 0)
+                return r;
+        if (settings->private_users && !(*ret)->private_users &&
+            !plan_host_root_allowed(settings, choice->source, image->name)) {
+                log_error(
+                        "Image '%s' makes root of a job root of the host ('private_users: no' in its definition): jobs "
+                        "may choose it only where allowed_images has its name, and not a pattern for it",
+                        image->name);
+                return STAGE_BUILD_FAILURE;
+        }
+        return 0;
+}
+
 static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings, *image_settings = NULL;
         _cleanup_(settings_done) Settings storage = { 0 };
@@ -130,7 +147,7 @@ static int run(const Invocation *invocation) {
                                                invocation_option(invocation, "default-image"));
         r = choose_image(settings, &choice, signal_fd, &image);
         if (r == 0)
-                r = image_settings_logged(settings, image->title, &storage, &image_settings);
+                r = settings_of_image(settings, &choice, image, &storage, &image_settings);
         if (r == 0)
                 r = binds_checked_logged(settings, image->title, image_settings);
         if (r != 0)

@@ -71,6 +71,15 @@ bool plan_image_allowed(const Settings *settings, const ImageChoice *choice) {
         return false;
 }
 
+bool plan_host_root_allowed(const Settings *settings, ImageSource source, const char *name) {
+        if (source != IMAGE_OF_JOB)
+                return true;
+        for (char **entry = settings->allowed_images; entry && *entry; entry++)
+                if (streq(*entry, name))
+                        return true;
+        return false;
+}
+
 /* What belongs to the program: beside it, or where it is installed. -ENOENT: in neither place. */
 static int find_part(const char *name, int mode, char **ret) {
         _cleanup_free_ char *self = NULL, *directory = NULL, *beside = NULL, *installed = NULL;

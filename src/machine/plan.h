@@ -24,6 +24,10 @@ ImageChoice plan_choose_image(const Settings *settings, const JobSpec *job, cons
 /* May a job use image @name? What the administrator named is not asked about. */
 bool plan_image_allowed(const Settings *settings, const ImageChoice *choice);
 
+/* May a job choose an image whose definition makes its root the host's (`private_users: no`, which @settings do not say)?
+ * Only if allowed_images has its very name @name: no pattern was written with that in mind. */
+bool plan_host_root_allowed(const Settings *settings, ImageSource source, const char *name);
+
 /* Adds the filter of system calls to the machine, if @settings want one; it is compiled by the first after the host's
  * boot. 0; -EINVAL with *ret_unknown set to what system_call_filter names and does not exist; -ENOENT: libseccomp or
  * systemd-analyze are missing; or -errno. */

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -59,6 +60,37 @@ def test_doctor_missing_root(make_site, tmp_path: Path) -> None:
     root = tmp_path / "images"
     done = make_site(root=root).call("doctor")
     assert str(root) in done.stdout and not root.exists()
+
+
+def test_doctor_on_what_is_open(make_site) -> None:
+    """What works and should not surprise anybody: root of the host, set-user-ID programs of images, processes."""
+    def line(name: str, **settings) -> str:
+        site.settings.update(settings)
+        site.write_config()
+        (found,) = [line for line in site.call("doctor").stdout.splitlines() if line[9:].startswith(f"{name}:")]
+        return found
+
+    root = Path(tempfile.mkdtemp(dir="/var/tmp"))
+    try:
+        site = make_site(root=root)
+        assert line("host's root").startswith("ok ")
+        site.define("kernel", "private_users: no")
+        site.define("closed", "private_users: yes")
+        assert "'kernel': root of its jobs" in line("host's root", allowed_images=["*"])
+        assert "'kernel' (jobs may choose it): root of its jobs" in line("host's root", allowed_images=["kernel"])
+        assert "every job" in line("host's root", private_users=False)
+
+        root.chmod(0o755)
+        assert line("set-user-ID programs").startswith("note ") and str(root) in line("set-user-ID programs")
+        root.chmod(0o700)
+        assert line("set-user-ID programs").startswith("ok ")
+
+        host_has = int(host.read("/proc/sys/kernel/pid_max"))
+        assert line("processes", tasks_max=10).startswith("ok ")
+        assert line("processes", tasks_max=host_has).startswith("note ")
+        assert "infinity" in line("processes", tasks_max="infinity")
+    finally:
+        host.remove_tree(root)
 
 
 def test_doctor_leaves_nothing(site: Site) -> None:

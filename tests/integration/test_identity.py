@@ -87,6 +87,25 @@ def test_allowed_images(make_site, tiny_root) -> None:
         assert build.run_script("echo up").stdout == b"up\n"
 
 
+def test_images_with_the_hosts_root(make_site, tiny_root) -> None:
+    """A definition with private_users: no is for the jobs that the administrator means: no pattern lets others in."""
+    site = make_site(root=tiny_root, default_image=IMAGE)
+    site.define(IMAGE, "private_users: no")
+    for allowed in ([], ["*"], [f"{IMAGE[:-1]}?", "other"]):
+        site.settings["allowed_images"] = allowed
+        site.write_config()
+        refused = site.run(Job(image=IMAGE))
+        assert refused.failure_reason == "script_failure" and "root of the host" in refused.log, str(refused)
+    site.settings["allowed_images"] = ["*", IMAGE]
+    site.write_config()
+    with site.started(Job(image=IMAGE)) as build:
+        assert build.run_script("#!/bin/bash\nread a b c </proc/self/uid_map; echo $b\n", raw=True).stdout == b"0\n"
+    site.settings["allowed_images"] = ["other"]
+    site.write_config()
+    with site.started(Job(image=None)) as build:
+        assert build.run_script("echo default").stdout == b"default\n"
+
+
 @pytest.mark.host_matters
 def test_two_servers_with_one_number(site: Site) -> None:
     """Two GitLab instances (or two runners) may both have a job 123: each has its own machine."""

@@ -106,6 +106,38 @@ static void test_allowed(_unused_ void **state) {
         }
 }
 
+static void test_host_root_allowed(_unused_ void **state) {
+        static const struct {
+                const char *entries[3];
+                const char *name;
+                ImageSource source;
+                bool allowed;
+        } table[] = {
+                { { NULL }, "kernel", IMAGE_OF_JOB, false },
+                { { "kernel" }, "kernel", IMAGE_OF_JOB, true },
+                { { "other", "kernel" }, "kernel", IMAGE_OF_JOB, true },
+                { { "*" }, "kernel", IMAGE_OF_JOB, false },
+                { {
+                          "kerne?",
+                          "k*",
+                  },
+                  "kernel",
+                  IMAGE_OF_JOB,
+                  false },
+                { { "kernel" }, "kernel-2", IMAGE_OF_JOB, false },
+                { { "*", "kernel" }, "kernel", IMAGE_OF_JOB, true },
+                { { NULL }, "kernel", IMAGE_FORCED, true },
+                { { "other" }, "kernel", IMAGE_DEFAULT, true },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                Settings settings = { .allowed_images = (char **) table[i].entries };
+
+                assert_row(plan_host_root_allowed(&settings, table[i].source, table[i].name) == table[i].allowed, i,
+                           table[i].name);
+        }
+}
+
 /* An image without systemd in an image root of its own. */
 static int setup_image(void **state) {
         _cleanup_free_ char *image = NULL, *usr = NULL, *bin = NULL;
@@ -285,6 +317,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_choose_image),
                 cmocka_unit_test(test_allowed),
+                cmocka_unit_test(test_host_root_allowed),
                 cmocka_unit_test_setup_teardown(test_machine, setup_image, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_impossible_machine, setup_image, teardown_directory),
 #if defined(__x86_64__)
