@@ -90,7 +90,7 @@ void first_set_locale(void) {
 }
 
 int first_execute_init(const char *init, int listen_fd) {
-        char *argv[] = { (char *) init, (char *) "--unit=" UNITS_TARGET, NULL };
+        char **argv = ARGV(init, "--unit=" UNITS_TARGET);
 
         int r = units_write(listen_fd);
         if (r >= 0)

@@ -18,6 +18,13 @@
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
+/* qsort(3) of an array; NULL is fine when there is nothing in it. */
+#define SORT(items, n, compare)                                           \
+        do {                                                              \
+                if ((n) > 0)                                              \
+                        qsort((items), (n), sizeof((items)[0]), compare); \
+        } while (0)
+
 #define TAKE_PTR(p)                      \
         ({                               \
                 typeof(p) *_pp = &(p);   \

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/string.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 const char *endswith(const char *s, const char *suffix) {
@@ -45,36 +44,74 @@ int strv_extend(char ***v, const char *s) {
 }
 
 int strv_extendf(char ***v, const char *format, ...) {
-        char *s;
+        char *s = NULL;
         va_list ap;
 
         va_start(ap, format);
-        int r = vasprintf(&s, format, ap);
+        int r = string_vprintf(&s, format, ap);
         va_end(ap);
-        return r < 0 ? -ENOMEM : strv_consume(v, s);
+        return r < 0 ? r : strv_consume(v, s);
+}
+
+int strv_extend_strv(char ***v, char *const *strings) {
+        for (; strings && *strings; strings++) {
+                int r = strv_extend(v, *strings);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 int strv_copy(char *const *v, char ***ret) {
         _cleanup_strv_ char **copy = NULL;
 
-        for (; v && *v; v++)
-                if (strv_extend(&copy, *v) < 0)
-                        return -ENOMEM;
+        int r = strv_extend_strv(&copy, v);
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(copy);
         return 0;
 }
 
-int string_printf(char **ret, const char *format, ...) {
-        char *s;
-        va_list ap;
+static int compare_strings(const void *a, const void *b) {
+        return strcmp(*(char *const *) a, *(char *const *) b);
+}
 
-        va_start(ap, format);
-        int r = vasprintf(&s, format, ap);
-        va_end(ap);
-        if (r < 0)
+void strv_sort(char **v) {
+        if (v && *v)
+                qsort(v, strv_length(v), sizeof(char *), compare_strings);
+}
+
+void strv_sort_unique(char **v) {
+        size_t kept = 0;
+
+        if (!v || !*v)
+                return;
+        strv_sort(v);
+        for (size_t i = 0; v[i]; i++) {
+                if (kept > 0 && streq(v[kept - 1], v[i]))
+                        free(v[i]);
+                else
+                        v[kept++] = v[i];
+        }
+        v[kept] = NULL;
+}
+
+int string_vprintf(char **ret, const char *format, va_list ap) {
+        char *s;
+
+        if (vasprintf(&s, format, ap) < 0)
                 return -ENOMEM;
         *ret = s;
         return 0;
+}
+
+int string_printf(char **ret, const char *format, ...) {
+        va_list ap;
+
+        va_start(ap, format);
+        int r = string_vprintf(ret, format, ap);
+        va_end(ap);
+        return r;
 }
 
 int string_replace(char **target, const char *s) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include <stdarg.h>
 #include <string.h>
 
 #include "base/macro.h"
@@ -33,15 +34,26 @@ DEFINE_CLEANUP(char **, strv_free)
 #define _cleanup_strv_ _cleanup_(strv_freep)
 size_t strv_length(char *const *v);
 
+/* A command line, or another list of strings that are only read, for the block that it is written in. */
+#define ARGV(...) ((char **) (const char *const[]){ __VA_ARGS__, NULL })
+
 /* Appends a copy of @s, or of the printf result; 0 or -ENOMEM with *v as it was. */
 int strv_extend(char ***v, const char *s);
 int strv_extendf(char ***v, const char *format, ...) _printf_(2, 3);
+/* The same for all of @strings (NULL: none), and for each of the arguments until one is NULL: 0, or -ENOMEM with *v longer or not. */
+int strv_extend_strv(char ***v, char *const *strings);
+#define strv_extend_many(v, ...) strv_extend_strv(v, ARGV(__VA_ARGS__))
+
+/* Sorts by bytes; strv_sort_unique() also frees all but one of those that are the same. */
+void strv_sort(char **v);
+void strv_sort_unique(char **v);
 
 /* Copies @v (NULL stays NULL); 0 or -ENOMEM. */
 int strv_copy(char *const *v, char ***ret);
 
-/* printf into a new string: 0 or -ENOMEM. */
+/* printf into a new string: 0, or -ENOMEM with *ret as it was. */
 int string_printf(char **ret, const char *format, ...) _printf_(2, 3);
+int string_vprintf(char **ret, const char *format, va_list ap) _printf_(2, 0);
 
 /* Replaces *target by a copy of @s (NULL: by NULL). Returns 0, or -ENOMEM with *target untouched. */
 int string_replace(char **target, const char *s);

@@ -31,7 +31,7 @@ static int program_version(const char *program, char **ret) {
         _cleanup_free_ char *output = NULL;
         Spawn spawn = SPAWN_INHERIT;
 
-        spawn.argv = (char *[]){ (char *) program, (char *) "--version", NULL };
+        spawn.argv = ARGV(program, "--version");
         spawn.stderr_fd = -EBADF;
         int r = process_capture(&spawn, 65536, &output);
         if (r != 0)

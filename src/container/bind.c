@@ -59,7 +59,7 @@ static int fail(const Bind *bind, int error, char **reterr_problem, const char *
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&why, format, ap) < 0)
+        if (string_vprintf(&why, format, ap) < 0)
                 why = NULL;
         va_end(ap);
         if (why &&

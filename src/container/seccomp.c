@@ -349,8 +349,8 @@ static int filter_name(char *const *allow, char **ret) {
 
 static int make_filter(int dir_fd, const char *name, char *const *allow, const char **ret_unknown) {
         static const char *const names[] = { FUNCTIONS(LIBRARY_NAME) NULL };
-        char *argv[] = { (char *) ANALYZE, (char *) "--no-pager", (char *) "syscall-filter", NULL };
-        char *envp[] = { (char *) "PATH=/usr/bin:/bin", (char *) "SYSTEMD_COLORS=0", NULL };
+        char **argv = ARGV(ANALYZE, "--no-pager", "syscall-filter");
+        char **envp = ARGV("PATH=/usr/bin:/bin", "SYSTEMD_COLORS=0");
         _cleanup_free_ char *listing = NULL, *filter = NULL;
         size_t size;
 

@@ -99,26 +99,6 @@ static int list_directory(const char *directory, char ***names, char ***unusable
         }
 }
 
-static int compare_names(const void *a, const void *b) {
-        return strcmp(*(char *const *) a, *(char *const *) b);
-}
-
-/* Sorts, and keeps one of those that are the same. */
-static void sort_names(char **names) {
-        size_t n = strv_length(names), kept = 0;
-
-        if (n == 0)
-                return;
-        qsort(names, n, sizeof(char *), compare_names);
-        for (size_t i = 0; i < n; i++) {
-                if (kept > 0 && streq(names[kept - 1], names[i]))
-                        free(names[i]);
-                else
-                        names[kept++] = names[i];
-        }
-        names[kept] = NULL;
-}
-
 int definition_list(const Settings *settings, char ***ret_names, char ***ret_unusable) {
         _cleanup_strv_ char **names = NULL, **unusable = NULL;
 
@@ -127,8 +107,8 @@ int definition_list(const Settings *settings, char ***ret_names, char ***ret_unu
                 r = list_directory(settings->root_dir, &names, &unusable);
         if (r < 0)
                 return r;
-        sort_names(names);
-        sort_names(unusable);
+        strv_sort_unique(names);
+        strv_sort_unique(unusable);
         *ret_names = TAKE_PTR(names);
         if (ret_unusable)
                 *ret_unusable = TAKE_PTR(unusable);

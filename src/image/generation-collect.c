@@ -43,7 +43,7 @@ static int list_candidates(const GenerationStore *store, Candidate **ret, size_t
                 if (generation_load_at(store->generations_fd, numbers[i], &generation) >= 0)
                         candidates[i].published_usec = generation->published_usec;
         }
-        qsort(candidates, n, sizeof(*candidates), compare_candidates);
+        SORT(candidates, n, compare_candidates);
         *ret = candidates;
         *ret_n = n;
         return 0;

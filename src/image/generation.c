@@ -213,8 +213,7 @@ int generation_list_old(const char *root_dir, const char *name, uint64_t **ret, 
                 numbers = longer;
                 numbers[n++] = number;
         }
-        if (n > 0)
-                qsort(numbers, n, sizeof(*numbers), compare_numbers);
+        SORT(numbers, n, compare_numbers);
         *ret = TAKE_PTR(numbers);
         *ret_n = n;
         return 0;

@@ -105,10 +105,6 @@ int image_is_still(const char *root_dir, const char *name, const Image *known) {
         return !now == !known && (!now || now->generation == known->generation);
 }
 
-static int compare_names(const void *a, const void *b) {
-        return strcmp(*(char *const *) a, *(char *const *) b);
-}
-
 int image_list(const char *root_dir, char ***ret_names) {
         _cleanup_strv_ char **names = NULL;
         _cleanup_close_ int root_fd = open(root_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -141,8 +137,7 @@ int image_list(const char *root_dir, char ***ret_names) {
                 if (r < 0)
                         return r;
         }
-        if (names)
-                qsort(names, strv_length(names), sizeof(char *), compare_names);
+        strv_sort(names);
         *ret_names = TAKE_PTR(names);
         return 0;
 }

@@ -16,7 +16,7 @@ static char *_printf_(1, 2) sentence(const char *format, ...) {
         va_list ap;
 
         va_start(ap, format);
-        int r = vasprintf(&text, format, ap);
+        int r = string_vprintf(&text, format, ap);
         va_end(ap);
         return r < 0 ? NULL : text;
 }

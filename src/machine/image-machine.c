@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/process.h"
+#include "base/proxy.h"
 #include "base/string.h"
 #include "container/channel.h"
 #include "container/nspawn.h"
@@ -19,7 +20,6 @@
 #include "machine/plan.h"
 #include "machine/remove.h"
 #include "machine/tree-files.h"
-#include "source/builder.h"
 #include "storage/storage.h"
 
 #define ID_PREFIX "image-"
@@ -67,17 +67,10 @@ static int set_owner(Machine *machine) {
         return process_start_time(getpid(), &machine->owner_start);
 }
 
-/* The host's proxies, as its apt has them too, for whoever installs something; and nobody is there to answer apt. */
+/* For whoever installs something: nobody is there to answer apt. */
 static int add_surroundings(char ***environment) {
-        static const char *const names[] = { "http_proxy=", "https_proxy=", "no_proxy=", "DEBIAN_FRONTEND=" };
-        _cleanup_strv_ char **host = NULL;
-
-        int r = builder_environment(&host);
-        for (char **variable = host; r >= 0 && *variable; variable++)
-                for (size_t i = 0; r >= 0 && i < ELEMENTSOF(names); i++)
-                        if (startswith(*variable, names[i]))
-                                r = strv_extend(environment, *variable);
-        return r;
+        int r = proxy_environment(environment);
+        return r < 0 ? r : strv_extend(environment, "DEBIAN_FRONTEND=noninteractive");
 }
 
 static int adjust(const ImageMachineRequest *request, Machine *machine) {

@@ -250,23 +250,18 @@ const char *job_state_name(JobState state) {
         return names[state];
 }
 
-static int compare_strings(const void *a, const void *b) {
-        return strcmp(*(char *const *) a, *(char *const *) b);
-}
-
 /* Sorts and removes duplicates and what cannot be a job's id. */
 static void tidy_ids(char **ids) {
-        size_t n = strv_length(ids), kept = 0;
+        size_t kept = 0;
 
-        if (n == 0)
-                return;
-        qsort(ids, n, sizeof(char *), compare_strings);
-        for (size_t i = 0; i < n; i++)
-                if (job_id_problem(ids[i]) || (kept > 0 && streq(ids[kept - 1], ids[i])))
+        strv_sort_unique(ids);
+        for (size_t i = 0; ids && ids[i]; i++)
+                if (job_id_problem(ids[i]))
                         free(ids[i]);
                 else
                         ids[kept++] = ids[i];
-        ids[kept] = NULL;
+        if (ids)
+                ids[kept] = NULL;
 }
 
 int job_list(const Settings *settings, bool thorough, char ***ret) {

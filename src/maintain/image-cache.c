@@ -258,8 +258,7 @@ static void make_room(const char *root, uint64_t limit_bytes) {
         for (char **name = names; cached && name && *name; name++)
                 if (look_at(root, *name, &cached[n]))
                         total_bytes += cached[n++].size_bytes + size_of_old(root, *name);
-        if (cached)
-                qsort(cached, n, sizeof(*cached), compare_use);
+        SORT(cached, n, compare_use);
         for (size_t i = 0; i < n && total_bytes > limit_bytes; i++) {
                 unsigned in_use;
 

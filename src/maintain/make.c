@@ -49,7 +49,7 @@ _printf_(3, 4) static int fail(Make *make, int error, const char *format, ...) {
         if (make->result->problem)
                 return error;
         va_start(ap, format);
-        int n = vasprintf(&text, format, ap);
+        int n = string_vprintf(&text, format, ap);
         va_end(ap);
         if (n < 0)
                 return -ENOMEM;

@@ -57,7 +57,7 @@ static int _printf_(3, 4) fail(PlaybookResult *result, int error, const char *fo
 
         free(result->problem);
         va_start(ap, format);
-        if (vasprintf(&result->problem, format, ap) < 0)
+        if (string_vprintf(&result->problem, format, ap) < 0)
                 result->problem = NULL;
         va_end(ap);
         return error;
@@ -222,8 +222,7 @@ static int run_ansible(Run *run) {
                 r = string_printf(&inventory, "%s/" INVENTORY, run->work);
         if (r < 0)
                 return r;
-        char *argv[] = { (char *) "ansible-playbook", (char *) "--inventory", inventory, (char *) run->playbook->path,
-                         NULL };
+        char **argv = ARGV("ansible-playbook", "--inventory", inventory, run->playbook->path);
         Sandbox sandbox = {
                 .argv = argv,
                 .envp = environment,

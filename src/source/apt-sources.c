@@ -229,10 +229,6 @@ static int read_file(int dir_fd, const char *name, AptSources *sources) {
                                             apt_sources_parse_list(text, sources);
 }
 
-static int compare_names(const void *a, const void *b) {
-        return strcmp(*(char *const *) a, *(char *const *) b);
-}
-
 static int read_directory(int fd, AptSources *sources) {
         _cleanup_strv_ char **names = NULL;
         int dir_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -250,11 +246,9 @@ static int read_directory(int fd, AptSources *sources) {
         if (r < 0)
                 return r;
 
-        size_t n = strv_length(names);
-        if (n > 0)
-                qsort(names, n, sizeof(char *), compare_names);
-        for (size_t i = 0; r >= 0 && i < n; i++)
-                r = read_file(fd, names[i], sources);
+        strv_sort(names);
+        for (char **name = names; r >= 0 && name && *name; name++)
+                r = read_file(fd, *name, sources);
         return r;
 }
 

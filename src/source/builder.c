@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "source/builder.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "base/process.h"
+#include "base/proxy.h"
 #include "base/string.h"
 
 /* Beyond the smallest Debian with apt: what GitLab Runner's scripts need (git, certificates), what `boot: yes` needs
@@ -53,39 +53,41 @@ static const char *plan_keyring(const BuildPlan *plan) {
 
 static int begin_arguments(const BuildPlan *plan, const char *variant, char ***arguments) {
         int r = plan->eatmydata ? strv_extend(arguments, "eatmydata") : 0;
+        if (r < 0)
+                return r;
+        r = strv_extend(arguments, plan->builder->program);
+        if (r < 0)
+                return r;
+        if (!isempty(variant) && strv_extendf(arguments, "--variant=%s", variant) < 0)
+                return -ENOMEM;
+        if (strv_extendf(arguments, "--include=%s", plan->packages) < 0 ||
+            strv_extendf(arguments, "--components=%s", plan->components) < 0 ||
+            strv_extendf(arguments, "--keyring=%s", plan_keyring(plan)) < 0)
+                return -ENOMEM;
+        return 0;
+}
 
-        if (r >= 0)
-                r = strv_extend(arguments, plan->builder->program);
-        if (r >= 0 && !isempty(variant))
-                r = strv_extendf(arguments, "--variant=%s", variant);
-        if (r >= 0)
-                r = strv_extendf(arguments, "--include=%s", plan->packages);
-        if (r >= 0)
-                r = strv_extendf(arguments, "--components=%s", plan->components);
-        if (r >= 0)
-                r = strv_extendf(arguments, "--keyring=%s", plan_keyring(plan));
-        return r;
+/* The lines of sources.list, where they are known. */
+static int add_sources(const BuildPlan *plan, char ***arguments) {
+        _cleanup_strv_ char **lines = NULL;
+
+        if (!plan->mirror.archive)
+                return 0;
+        int r = mirror_sources_list(&plan->mirror, plan->distribution, plan->suite, plan->components, &lines);
+        return r < 0 ? r : strv_extend_strv(arguments, lines);
 }
 
 static int mmdebstrap_arguments(const BuildPlan *plan, const char *target, char ***ret) {
-        _cleanup_strv_ char **arguments = NULL, **lines = NULL;
+        _cleanup_strv_ char **arguments = NULL;
 
         int r = begin_arguments(plan, plan->variant, &arguments);
-        if (r >= 0)
-                r = strv_extend(&arguments, "--mode=root");
-        if (r >= 0)
-                /* Or it would guess from the target's name. */
-                r = strv_extend(&arguments, "--format=directory");
-        if (r >= 0)
-                r = strv_extend(&arguments, "--");
-        if (r >= 0)
-                r = strv_extend(&arguments, plan->suite);
-        if (r >= 0)
-                r = strv_extend(&arguments, target);
-        if (r >= 0 && plan->mirror.archive)
-                r = mirror_sources_list(&plan->mirror, plan->distribution, plan->suite, plan->components, &lines);
-        for (char **line = lines; r >= 0 && line && *line; line++)
-                r = strv_extend(&arguments, *line);
+        if (r < 0)
+                return r;
+        /* Without a format it would guess one from the target's name. */
+        r = strv_extend_many(&arguments, "--mode=root", "--format=directory", "--", plan->suite, target);
+        if (r < 0)
+                return r;
+        r = add_sources(plan, &arguments);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(arguments);
@@ -96,12 +98,9 @@ static int debootstrap_arguments(const BuildPlan *plan, const char *target, char
         _cleanup_strv_ char **arguments = NULL;
 
         int r = begin_arguments(plan, debootstrap_variant(plan->variant), &arguments);
-        if (r >= 0)
-                r = strv_extend(&arguments, plan->suite);
-        if (r >= 0)
-                r = strv_extend(&arguments, target);
-        if (r >= 0 && plan->mirror.archive)
-                r = strv_extend(&arguments, plan->mirror.archive);
+        if (r < 0)
+                return r;
+        r = strv_extend_many(&arguments, plan->suite, target, plan->mirror.archive);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(arguments);
@@ -132,32 +131,23 @@ static const char debootstrap_completion_script[] =
         "chroot \"$target\" apt-get -q clean\n";
 
 static int debootstrap_completion(const BuildPlan *plan, const char *target, char ***ret) {
-        _cleanup_strv_ char **arguments = NULL, **lines = NULL;
+        _cleanup_strv_ char **arguments = NULL;
         _cleanup_free_ char *components = strdup(plan->components);
-        const char *const head[] = { "/bin/sh", "-c", debootstrap_completion_script, "complete", target, plan->suite };
         /* What makes the mirror of the security updates of the default mirror: "+" is the same one. */
         const char *security = suite_is_rolling(plan->distribution, plan->suite) ? "" :
                                plan->distribution->default_security              ? "+-security" :
                                                                                    "+";
-        int r = 0;
 
         if (!components)
                 return -ENOMEM;
         for (char *comma = components; (comma = strchr(comma, ','));)
                 *comma = ' ';
 
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(head); i++)
-                r = strv_extend(&arguments, head[i]);
-        if (r >= 0)
-                r = strv_extend(&arguments, components);
-        if (r >= 0)
-                r = strv_extend(&arguments, plan_keyring(plan));
-        if (r >= 0)
-                r = strv_extend(&arguments, security);
-        if (r >= 0 && plan->mirror.archive)
-                r = mirror_sources_list(&plan->mirror, plan->distribution, plan->suite, plan->components, &lines);
-        for (char **line = lines; r >= 0 && line && *line; line++)
-                r = strv_extend(&arguments, *line);
+        int r = strv_extend_many(&arguments, "/bin/sh", "-c", debootstrap_completion_script, "complete", target,
+                                 plan->suite, components, plan_keyring(plan), security);
+        if (r < 0)
+                return r;
+        r = add_sources(plan, &arguments);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(arguments);
@@ -183,13 +173,9 @@ static int problem(char **ret_problem, const char *format, ...) {
         va_list ap;
 
         va_start(ap, format);
-        int r = vasprintf(ret_problem, format, ap);
+        int r = string_vprintf(ret_problem, format, ap);
         va_end(ap);
-        if (r < 0) {
-                *ret_problem = NULL;
-                return -ENOMEM;
-        }
-        return -EINVAL;
+        return r < 0 ? r : -EINVAL;
 }
 
 static const Builder *find_builder(void) {
@@ -229,11 +215,12 @@ static int host_mirror(const HostSystem *host, const Distribution *distribution,
 
 static int find_mirror(const BuildRequest *request, const HostSystem *host, BuildPlan *plan) {
         int r = host_mirror(host, plan->distribution, &plan->mirror);
-        if (r >= 0 && request->mirror)
-                r = mirror_replace(&plan->mirror, plan->distribution, request->mirror);
-        if (r >= 0 && request->keyring)
-                r = string_replace(&plan->mirror.keyring, request->keyring);
-        return r;
+        if (r < 0)
+                return r;
+        r = request->mirror ? mirror_replace(&plan->mirror, plan->distribution, request->mirror) : 0;
+        if (r < 0)
+                return r;
+        return request->keyring ? string_replace(&plan->mirror.keyring, request->keyring) : 0;
 }
 
 static int join(char **text, char *const *words) {
@@ -251,13 +238,15 @@ static int join(char **text, char *const *words) {
 
 static int find_packages(const BuildRequest *request, BuildPlan *plan) {
         int r = string_replace(&plan->packages, PACKAGES);
-        if (r >= 0)
-                r = join(&plan->packages, request->packages);
-        if (r >= 0)
-                r = join(&plan->components, request->components);
-        if (r >= 0 && !plan->components)
-                r = string_replace(&plan->components, plan->distribution->components);
-        return r;
+        if (r < 0)
+                return r;
+        r = join(&plan->packages, request->packages);
+        if (r < 0)
+                return r;
+        r = join(&plan->components, request->components);
+        if (r < 0)
+                return r;
+        return plan->components ? 0 : string_replace(&plan->components, plan->distribution->components);
 }
 
 static int find_variant(const BuildRequest *request, BuildPlan *plan, char **ret_problem) {
@@ -306,14 +295,18 @@ int build_plan_make(const BuildRequest *request, BuildPlan *ret, char **ret_prob
         if (r == -ENOMEM)
                 return r;
         r = find_suite(request->suite, &host, &plan, ret_problem);
-        if (r >= 0)
-                r = find_variant(request, &plan, ret_problem);
-        if (r >= 0)
-                r = find_packages(request, &plan);
-        if (r >= 0)
-                r = find_mirror(request, &host, &plan);
-        if (r >= 0)
-                r = check_keyring(request, &plan, ret_problem);
+        if (r < 0)
+                return r;
+        r = find_variant(request, &plan, ret_problem);
+        if (r < 0)
+                return r;
+        r = find_packages(request, &plan);
+        if (r < 0)
+                return r;
+        r = find_mirror(request, &host, &plan);
+        if (r < 0)
+                return r;
+        r = check_keyring(request, &plan, ret_problem);
         if (r < 0)
                 return r;
 
@@ -323,50 +316,20 @@ int build_plan_make(const BuildRequest *request, BuildPlan *ret, char **ret_prob
         return 0;
 }
 
-/* What the host's apt has for a proxy: NULL for none. */
-static char *apt_proxy(const char *key) {
-        char *argv[] = { "apt-config", "--format", "%v", "dump", (char *) key, NULL };
-        Spawn spawn = SPAWN_INHERIT;
-        _cleanup_free_ char *output = NULL;
-
-        spawn.argv = argv;
-        spawn.stderr_fd = -EBADF;
-        if (process_capture(&spawn, 4096, &output) != 0)
-                return NULL;
-        output[strcspn(output, "\r\n")] = 0;
-        return isempty(output) || strcasecmp(output, "DIRECT") == 0 ? NULL : TAKE_PTR(output);
-}
-
-static int add_proxy(char ***environment, const char *variable, const char *apt_key) {
-        const char *value = getenv(variable);
-
-        if (!isempty(value))
-                return strv_extendf(environment, "%s=%s", variable, value);
-        _cleanup_free_ char *proxy = apt_key ? apt_proxy(apt_key) : NULL;
-        return proxy ? strv_extendf(environment, "%s=%s", variable, proxy) : 0;
-}
-
 int builder_environment(char ***ret) {
         _cleanup_strv_ char **environment = NULL;
         const char *path = getenv("PATH");
-        static const char *const fixed[] = {
-                "HOME=/root",
-                "LANG=C.UTF-8",
-                "LC_ALL=C.UTF-8",
-                "DEBIAN_FRONTEND=noninteractive",
-        };
 
         /* Where the builder was found comes first; dpkg insists on the directories of the system's own programs. */
         int r = strv_extendf(&environment, "PATH=%s%s/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                              path ? path : "", isempty(path) ? "" : ":");
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(fixed); i++)
-                r = strv_extend(&environment, fixed[i]);
-        if (r >= 0)
-                r = add_proxy(&environment, "http_proxy", "Acquire::http::Proxy");
-        if (r >= 0)
-                r = add_proxy(&environment, "https_proxy", "Acquire::https::Proxy");
-        if (r >= 0)
-                r = add_proxy(&environment, "no_proxy", NULL);
+        if (r < 0)
+                return r;
+        r = strv_extend_many(&environment, "HOME=/root", "LANG=C.UTF-8", "LC_ALL=C.UTF-8",
+                             "DEBIAN_FRONTEND=noninteractive");
+        if (r < 0)
+                return r;
+        r = proxy_environment(&environment);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(environment);

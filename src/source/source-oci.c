@@ -158,8 +158,7 @@ static bool is_digest(const char *line) {
 
 /* The digest of what the registry has under that name: of the list, where there are several architectures. */
 static int find_digest(const Skopeo *skopeo, const char *reference, char **ret) {
-        char *argv[] = { (char *) "skopeo",      (char *) "inspect", (char *) "--no-tags", (char *) "--format",
-                         (char *) "{{.Digest}}", (char *) "--",      (char *) reference,   NULL };
+        char **argv = ARGV("skopeo", "inspect", "--no-tags", "--format", "{{.Digest}}", "--", reference);
         SourceProgram program = program_of(skopeo, argv);
 
         return source_run_for_line(skopeo->request, &program, is_digest, ret);
@@ -194,8 +193,7 @@ static void manifest_line(void *userdata, const char *line) {
 }
 
 static int read_manifest(const Skopeo *skopeo, const char *reference, OciManifest *ret) {
-        char *argv[] = { (char *) "skopeo", (char *) "inspect", (char *) "--raw",
-                         (char *) "--",     (char *) reference, NULL };
+        char **argv = ARGV("skopeo", "inspect", "--raw", "--", reference);
         Manifest manifest = { .request = skopeo->request };
         SourceRequest reading = *skopeo->request;
         SourceProgram program = program_of(skopeo, argv);
@@ -236,25 +234,14 @@ static int check_room(const Skopeo *skopeo, const char *reference) {
 }
 
 static int fetch(const Skopeo *skopeo, const char *reference) {
-        char *argv[] = { (char *) "skopeo",
-                         (char *) "copy",
-                         (char *) "--",
-                         (char *) reference,
-                         (char *) "oci:" LAYOUT_IMAGE,
-                         NULL };
+        char **argv = ARGV("skopeo", "copy", "--", reference, "oci:" LAYOUT_IMAGE);
         SourceProgram program = program_of(skopeo, argv);
 
         return source_run(skopeo->request, &program);
 }
 
 static int unpack(const SourceRequest *request) {
-        char *argv[] = { (char *) "umoci",
-                         (char *) "raw",
-                         (char *) "unpack",
-                         (char *) "--image",
-                         (char *) LAYOUT_IMAGE,
-                         (char *) request->target,
-                         NULL };
+        char **argv = ARGV("umoci", "raw", "unpack", "--image", LAYOUT_IMAGE, request->target);
 
         SourceProgram program = { .trust = SOURCE_PROGRAM_UNPACK, .argv = argv, .directory = request->work };
 

@@ -11,28 +11,9 @@ static bool is_url(const char *tarball) {
 
 static int download(const SourceRequest *request, const char *file, char **ret_problem) {
         /* A transfer that stands still is given up. */
-        char *argv[] = {
-                (char *) "curl",
-                (char *) "--fail",
-                (char *) "--location",
-                (char *) "--silent",
-                (char *) "--show-error",
-                (char *) "--proto",
-                (char *) "=http,https",
-                (char *) "--retry",
-                (char *) "3",
-                (char *) "--connect-timeout",
-                (char *) "30",
-                (char *) "--speed-limit",
-                (char *) "1",
-                (char *) "--speed-time",
-                (char *) "60",
-                (char *) "--output",
-                (char *) file,
-                (char *) "--",
-                request->spec->tarball,
-                NULL,
-        };
+        char **argv = ARGV("curl", "--fail", "--location", "--silent", "--show-error", "--proto", "=http,https",
+                           "--retry", "3", "--connect-timeout", "30", "--speed-limit", "1", "--speed-time", "60",
+                           "--output", file, "--", request->spec->tarball);
 
         if (!program_exists("curl"))
                 return source_problem(ret_problem,
@@ -46,9 +27,8 @@ static bool is_sha256_line(const char *line) {
 
 static int file_sha256(const SourceRequest *request, const char *file, char **ret) {
         /* Through stdin: it escapes some file names. */
-        char *argv[] = { (char *) "/bin/sh",   (char *) "-c", (char *) "exec sha256sum <\"$1\"",
-                         (char *) "sha256sum", (char *) file, NULL };
-        char *const readable[] = { (char *) file, NULL };
+        char **argv = ARGV("/bin/sh", "-c", "exec sha256sum <\"$1\"", "sha256sum", file);
+        char **readable = ARGV(file);
         SourceProgram program = { .trust = SOURCE_PROGRAM_READ, .argv = argv, .readable = readable };
         _cleanup_free_ char *line = NULL;
 
@@ -76,25 +56,10 @@ static int check(const SourceRequest *request, const char *file, char **ret_dige
 
 static int unpack(const SourceRequest *request, const char *file) {
         /* Attributes that mean something to the kernel or to this program ("trusted.") are not the archive's to set. */
-        char *argv[] = {
-                (char *) "tar",
-                (char *) "--extract",
-                (char *) "--file",
-                (char *) file,
-                (char *) "--force-local",
-                (char *) "--directory",
-                (char *) request->target,
-                (char *) "--numeric-owner",
-                (char *) "--same-owner",
-                (char *) "--preserve-permissions",
-                (char *) "--acls",
-                (char *) "--xattrs",
-                (char *) "--xattrs-include=user.*",
-                (char *) "--xattrs-include=security.capability",
-                (char *) "--warning=no-timestamp",
-                NULL,
-        };
-        char *const readable[] = { (char *) file, NULL };
+        char **argv = ARGV("tar", "--extract", "--file", file, "--force-local", "--directory", request->target,
+                           "--numeric-owner", "--same-owner", "--preserve-permissions", "--acls", "--xattrs",
+                           "--xattrs-include=user.*", "--xattrs-include=security.capability", "--warning=no-timestamp");
+        char **readable = ARGV(file);
         SourceProgram program = { .trust = SOURCE_PROGRAM_UNPACK, .argv = argv, .readable = readable };
 
         return source_run(request, &program);

@@ -35,13 +35,9 @@ int source_problem(char **ret_problem, const char *format, ...) {
         va_list ap;
 
         va_start(ap, format);
-        int r = vasprintf(ret_problem, format, ap);
+        int r = string_vprintf(ret_problem, format, ap);
         va_end(ap);
-        if (r < 0) {
-                *ret_problem = NULL;
-                return -ENOMEM;
-        }
-        return -EINVAL;
+        return r < 0 ? r : -EINVAL;
 }
 
 static const Source *find_source(SourceKind kind) {

@@ -19,10 +19,6 @@ typedef struct Comparison {
         char *old_buffer, *new_buffer;
 } Comparison;
 
-static int compare_names(const void *a, const void *b) {
-        return strcmp(*(char *const *) a, *(char *const *) b);
-}
-
 /* The names in a directory, sorted; none in a negative @fd. */
 static int list_names(int fd, char ***ret) {
         _cleanup_strv_ char **names = NULL;
@@ -54,8 +50,7 @@ static int list_names(int fd, char ***ret) {
                         return -ENOMEM;
                 n++;
         }
-        if (n > 0)
-                qsort(names, n, sizeof(char *), compare_names);
+        strv_sort(names);
         *ret = TAKE_PTR(names);
         return 0;
 }

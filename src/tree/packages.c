@@ -44,11 +44,6 @@ static int compare_packages(const void *a, const void *b) {
         return r != 0 ? r : strcmp(x->version, y->version);
 }
 
-static void list_sort(PackageList *list) {
-        if (list->n > 0)
-                qsort(list->packages, list->n, sizeof(Package), compare_packages);
-}
-
 /* Files of paragraphs, separated by empty lines, of lines with a field and its value. */
 typedef struct Paragraph {
         char name[256], version[256], architecture[64], status[128];
@@ -140,7 +135,7 @@ static int parse(const Syntax *syntax, const char *text, size_t size, PackageLis
                 if (r < 0)
                         return r;
         }
-        list_sort(&list);
+        SORT(list.packages, list.n, compare_packages);
         *ret = list;
         list = (PackageList){ 0 };
         return 0;
@@ -190,7 +185,7 @@ static int read_pacman(int tree_fd, PackageList *ret) {
                 if (r < 0)
                         return r;
         }
-        list_sort(&list);
+        SORT(list.packages, list.n, compare_packages);
         *ret = list;
         list = (PackageList){ 0 };
         return 0;

@@ -38,6 +38,26 @@ static void test_strv(_unused_ void **state) {
         strv_free(NULL);
 }
 
+static void test_strv_many(_unused_ void **state) {
+        _cleanup_strv_ char **v = NULL;
+        const char *missing = NULL;
+
+        assert_int_equal(strv_extend_many(&v, "b", "a", missing, "never"), 0);
+        assert_int_equal(strv_length(v), 2);
+        assert_int_equal(strv_extend_strv(&v, ARGV("b", "")), 0);
+        assert_int_equal(strv_extend_strv(&v, NULL), 0);
+        assert_int_equal(strv_length(v), 4);
+
+        strv_sort(v);
+        assert_string_equal(v[0], "");
+        assert_string_equal(v[1], "a");
+        strv_sort_unique(v);
+        assert_int_equal(strv_length(v), 3);
+        assert_string_equal(v[2], "b");
+        strv_sort_unique(NULL);
+        strv_sort(NULL);
+}
+
 static void test_replace(_unused_ void **state) {
         _cleanup_free_ char *s = NULL;
 
@@ -126,8 +146,9 @@ static void test_nearest_name(_unused_ void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_prefix_suffix), cmocka_unit_test(test_strv),
-                cmocka_unit_test(test_replace),       cmocka_unit_test(test_parse_uint64),
-                cmocka_unit_test(test_edit_distance), cmocka_unit_test(test_nearest_name),
+                cmocka_unit_test(test_strv_many),     cmocka_unit_test(test_replace),
+                cmocka_unit_test(test_parse_uint64),  cmocka_unit_test(test_edit_distance),
+                cmocka_unit_test(test_nearest_name),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
