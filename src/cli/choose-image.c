@@ -134,7 +134,8 @@ static int explain_fetch(const Settings *settings, const ImageChoice *choice, co
                 log_error("Image '%s' cannot be fetched: %s", choice->name, problem);
         else
                 log_error_errno(r, "Image '%s' cannot be fetched: %m", choice->name);
-        return r;
+        /* What it holds cannot be used, however often it is fetched. */
+        return r == -EUCLEAN ? image_failure(choice, r) : r;
 }
 
 static int open_of_registry(const Settings *settings, const ImageChoice *choice, int cancel_fd, Image **ret) {

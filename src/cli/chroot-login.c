@@ -31,6 +31,7 @@
 #include "image/generation-collect.h"
 #include "image/publish.h"
 #include "storage/root-mount.h"
+#include "tree/check.h"
 #include "tree/compare.h"
 #include "tree/skeleton.h"
 
@@ -137,6 +138,8 @@ static int login_arguments(const Login *login, const char *shell, char ***ret) {
                 "--as-pid2",
                 /* What an administrator typed is not for the jobs to read. */
                 "--setenv=HISTFILE=/dev/null",
+                /* A reboot would have systemd-nspawn set up the same root once more, which by then may be another's work. */
+                "--drop-capability=CAP_SYS_BOOT",
                 login->terminal ? "--console=interactive" : "--console=pipe",
                 /* Without systemd there is nobody to make a scope; the groups are ours then. */
                 host_is_systemd() ? "--register=yes" : "--register=no",
@@ -179,21 +182,33 @@ static int login_arguments(const Login *login, const char *shell, char ***ret) {
         return 0;
 }
 
-/* Puts the mapped tree over itself, in a mount namespace of our own, which goes when the last process of it goes. */
+/* Nothing has looked at the tree since it was mounted. */
+static int check_tree(const Login *login) {
+        _cleanup_free_ char *in_run = resolver_in_run(login->tree_fd), *problem = NULL;
+        char *const targets[] = { in_run, NULL };
+
+        _cleanup_close_ int root_fd = open_directory_at(AT_FDCWD, login->staging.root_path, false, 0);
+        int r = root_fd < 0 ? root_fd : tree_check_root(root_fd, targets, &problem);
+        if (r > 0) {
+                log_error("Image '%s' cannot be used: %s", login->image->name, problem);
+                return -EUCLEAN;
+        }
+        return r < 0 ? log_error_errno(r, "Cannot look at '%s': %m", login->staging.root_path) : 0;
+}
+
+/* Puts the tree, mapped if users are, over itself, in a mount namespace of our own, which goes when the last process of it
+ * goes. */
 static int mount_tree(const Login *login) {
         _cleanup_close_ int userns_fd = -EBADF, mount_fd = -EBADF;
         const char *path = login->staging.root_path;
 
         if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
                 return log_error_errno(errno, "Cannot make a mount namespace: %m");
-        if (!login->settings->private_users)
-                return 0;
 
         int r = skeleton_complete(login->tree_fd);
         if (r < 0)
                 return log_error_errno(r, "Cannot complete '%s': %m", path);
-        userns_fd = userns_open(login->users.base, login->users.width);
-        if (userns_fd < 0)
+        if (login->settings->private_users && (userns_fd = userns_open(login->users.base, login->users.width)) < 0)
                 return log_error_errno(userns_fd, "Cannot make a user namespace: %m");
         mount_fd = mount_clone(AT_FDCWD, path, userns_fd);
         if (mount_fd == -EOPNOTSUPP) {
@@ -202,7 +217,7 @@ static int mount_tree(const Login *login) {
                 return mount_fd;
         }
         r = mount_fd < 0 ? mount_fd : mount_attach(mount_fd, path);
-        return r < 0 ? log_error_errno(r, "Cannot mount '%s': %m", path) : 0;
+        return r < 0 ? log_error_errno(r, "Cannot mount '%s': %m", path) : check_tree(login);
 }
 
 static void make_key(const Image *image, char ret[static 17]) {
@@ -327,8 +342,10 @@ static int login_locked(Login *login) {
         if (r < 0)
                 return log_error_errno(r, "Cannot find this process's control groups: %m");
         r = mount_tree(login);
-        if (r < 0)
+        if (r < 0) {
+                (void) umount2(login->staging.root_path, MNT_DETACH);
                 return r;
+        }
 
         /* Ours is the lock that counts: by inode it would be in the way of jobs on snapshots. */
         /* From version 256 on, to tint the background, systemd-nspawn asks the terminal for its colour, and takes what is
@@ -341,7 +358,7 @@ static int login_locked(Login *login) {
         nspawn_remove_leftovers(login->machine);
         remove_groups(login);
         /* What is mounted on cannot change places. */
-        if (login->settings->private_users && umount2(login->staging.root_path, MNT_DETACH) < 0)
+        if (umount2(login->staging.root_path, MNT_DETACH) < 0)
                 return log_error_errno(errno, "Cannot unmount '%s': %m", login->staging.root_path);
         return r;
 }
@@ -372,6 +389,7 @@ static bool is_wanted(Login *login, const Invocation *invocation, int status) {
 /* 0 or -errno. */
 static int publish_tree(Login *login) {
         _cleanup_generation_ Generation *about = NULL;
+        _cleanup_free_ char *problem = NULL;
         const char *name = login->image->name;
         uint64_t number;
 
@@ -384,6 +402,8 @@ static int publish_tree(Login *login) {
                 log_error("The file system of '%s' cannot exchange two directories", login->settings->root_dir);
         else if (r == -EXDEV)
                 log_error("Image '%s' is a mount point: nothing can take its place", name);
+        else if (r == -EUCLEAN && (problem = publish_problem(&login->staging)))
+                log_error("Cannot publish the next generation of image '%s': %s", name, problem);
         else if (r < 0)
                 log_error_errno(r, "Cannot publish the next generation of image '%s': %m", name);
         if (r < 0)

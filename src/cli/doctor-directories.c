@@ -22,6 +22,7 @@
 #include "image/image.h"
 #include "machine/remove.h"
 #include "storage/storage.h"
+#include "tree/check.h"
 
 /* The directories of images and jobs, and whether the storage driver works there. */
 
@@ -133,7 +134,7 @@ static int trial_begin(Trial *trial) {
 static int trial_mount(const void *userdata) {
         const Trial *trial = userdata;
         _cleanup_close_ int userns_fd = -EBADF, file_fd = -EBADF;
-        _cleanup_free_ char *path = NULL;
+        _cleanup_free_ char *path = NULL, *problem = NULL;
 
         _cleanup_close_ int image_fd = open_directory_at(AT_FDCWD, trial->image_path, false, 0);
         if (image_fd < 0)
@@ -155,6 +156,10 @@ static int trial_mount(const void *userdata) {
         int r = trial->driver->mount(&request);
         if (r < 0)
                 return r;
+        _cleanup_close_ int root_fd = open_directory_at(AT_FDCWD, trial->target, false, 0);
+        r = root_fd < 0 ? root_fd : tree_check_root(root_fd, NULL, &problem);
+        if (r != 0)
+                return r > 0 ? -EUCLEAN : r;
         if (string_printf(&path, "%s/file", trial->target) < 0)
                 return -ENOMEM;
         file_fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

@@ -93,7 +93,8 @@ static int start(const Settings *settings, const JobSpec *job, const JobDirector
                 return STAGE_BUILD_FAILURE;
         if (step == START_READY && r != -EINTR)
                 log_end_of_machine(directory);
-        return r;
+        /* The job named it, and no retry makes it better. */
+        return step == START_TREE && r == -EUCLEAN ? STAGE_BUILD_FAILURE : r;
 }
 
 /* Takes the job's directory, new: whatever an earlier attempt left is removed. */

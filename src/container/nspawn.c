@@ -78,6 +78,20 @@ static int add_mounts(const Machine *machine, char ***arguments) {
         return r;
 }
 
+int nspawn_bind_targets(const Machine *machine, char ***ret) {
+        char *const *const lists[] = { machine->bind, machine->bind_ro };
+        _cleanup_strv_ char **targets = NULL;
+
+        for (size_t i = 0; i < ELEMENTSOF(lists); i++)
+                for (char *const *bind = lists[i]; bind && *bind; bind++) {
+                        int r = strv_extend(&targets, bind_target(*bind));
+                        if (r < 0)
+                                return r;
+                }
+        *ret = TAKE_PTR(targets);
+        return 0;
+}
+
 int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, char ***ret) {
         _cleanup_strv_ char **arguments = NULL;
         static const char *const fixed[] = {

@@ -8,9 +8,11 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/string.h"
 #include "image/generation-collect.h"
 #include "image/generation-json.h"
 #include "image/generation-store.h"
+#include "tree/check.h"
 
 static int exchange(int a_fd, const char *a, int b_fd, const char *b) {
         if (renameat2(a_fd, a, b_fd, b, RENAME_EXCHANGE) >= 0)
@@ -45,6 +47,22 @@ static int publish_next(const Staging *staging, GenerationStore *store) {
         return 0;
 }
 
+/* Whatever worked on the tree since it was made may have changed any of it. */
+static int check_staging_tree(const Staging *staging, char **ret_problem) {
+        _cleanup_close_ int tree_fd = staging_tree(staging);
+
+        return tree_fd < 0 ? tree_fd : tree_check(tree_fd, NULL, ret_problem);
+}
+
+char *publish_problem(const Staging *staging) {
+        _cleanup_free_ char *problem = NULL;
+        char *text = NULL;
+
+        if (check_staging_tree(staging, &problem) > 0)
+                (void) string_printf(&text, "no image can be made of its tree: %s", problem);
+        return text;
+}
+
 static int publish_prepared(const Staging *staging, GenerationStore *store, uint64_t number) {
         _cleanup_close_ int tree_fd = staging_tree(staging);
         if (tree_fd < 0)
@@ -68,11 +86,15 @@ static int publish_prepared(const Staging *staging, GenerationStore *store, uint
 
 int publish(Staging *staging, const Generation *about, uint64_t *ret_number) {
         _cleanup_generation_store_ GenerationStore store = GENERATION_STORE_NONE;
+        _cleanup_free_ char *problem = NULL;
         uint64_t now = clock_realtime_usec();
 
         if (staging->new_image && exists_at(staging->images_fd, staging->name))
                 return -EEXIST;
-        int r = generation_store_open(staging->root_dir, staging->name, staging->images_fd, true, &store);
+        int r = check_staging_tree(staging, &problem);
+        if (r != 0)
+                return r > 0 ? -EUCLEAN : r;
+        r = generation_store_open(staging->root_dir, staging->name, staging->images_fd, true, &store);
         if (r >= 0 && store.current_fd >= 0)
                 r = generation_store_adopt_current(&store);
         if (r < 0)

@@ -11,10 +11,14 @@
 /* Makes the staging tree the current one of its image: the next generation, described by @about (its number, and times
  * that are 0, are filled in; NULL: nothing is known). The tree that was current becomes an old generation, and gets a
  * number if it had none. @ret_number may be NULL.
- * 0; -EEXIST when the staging was opened for a new image and something has its name by now; -EOPNOTSUPP when the file
+ * 0; -EUCLEAN when nothing may be started in that tree (tree/check.h), which publish_problem() explains; -EEXIST when the
+ * staging was opened for a new image and something has its name by now; -EOPNOTSUPP when the file
  * system cannot exchange directories or has no extended attributes; or -errno. When it fails, the image is as before and
  * the tree still in the staging directory. Old generations stay: generations_collect(). */
 int publish(Staging *staging, const Generation *about, uint64_t *ret_number);
+
+/* Why publish() refused the staging tree with -EUCLEAN: a sentence, to be freed; NULL when memory ran out. */
+char *publish_problem(const Staging *staging);
 
 /* Notes that @keep generations are to be kept while the present current one is, which has a number. Nothing is removed
  * yet: generations_collect(). 0; -ENOENT when nothing is known of the current generation, or there is none; or -errno. */

@@ -70,11 +70,21 @@ static char *explain_ready(const Settings *settings, const Machine *machine, int
         }
 }
 
+static char *explain_tree(const Machine *machine, const JobDirectory *directory, int error) {
+        _cleanup_free_ char *why = error == -EUCLEAN ? job_file_read(directory, JOB_FILE_ENDED) : NULL;
+
+        if (!why)
+                return sentence("Cannot look at image '%s': %s", machine->image, strerror(-error));
+        return sentence("Image '%s' cannot be used: %s", machine->image, why);
+}
+
 char *explain_start(const Settings *settings, const Machine *machine, const JobDirectory *directory, StartStep step,
                     int error) {
         switch (step) {
         case START_STATE:
                 return sentence("Cannot write the job's state to '%s': %s", directory->path, strerror(-error));
+        case START_TREE:
+                return explain_tree(machine, directory, error);
         case START_LAYER:
                 if (error == -ELIBACC)
                         return sentence("Storage driver '%s' needs a library that is not installed: see 'nspawn-runner "

@@ -18,6 +18,7 @@
 #include "image/lock.h"
 #include "job/identity.h"
 #include "storage/storage.h"
+#include "tree/check.h"
 
 /* How long to wait for a lock before what its holder may have started meanwhile is killed again. */
 #define LOCK_ROUND_USEC (10 * USEC_PER_MSEC)
@@ -85,6 +86,21 @@ static int start_layer(const Machine *machine, int image_fd, int *ret_layer_fd) 
         return 0;
 }
 
+/* Before anything is made for the job: what the image has, the job's root will have. */
+static int check_tree(const Machine *machine, const JobDirectory *directory, int image_fd) {
+        _cleanup_strv_ char **targets = NULL;
+        _cleanup_free_ char *problem = NULL;
+
+        int r = nspawn_bind_targets(machine, &targets);
+        if (r >= 0)
+                r = tree_check(image_fd, targets, &problem);
+        if (r > 0) {
+                (void) job_file_write(directory, JOB_FILE_ENDED, problem);
+                return -EUCLEAN;
+        }
+        return r;
+}
+
 int job_start(const Machine *machine, const JobDirectory *directory, char *const supervise_argv[], int image_fd,
               uint64_t timeout_usec, int signal_fd, StartStep *ret_step) {
         const Supervisor *supervisor = supervisor_pick();
@@ -100,6 +116,11 @@ int job_start(const Machine *machine, const JobDirectory *directory, char *const
         socket_fd = channel_connect(directory->path);
         if (socket_fd < 0)
                 return socket_fd;
+
+        *ret_step = START_TREE;
+        r = check_tree(machine, directory, image_fd);
+        if (r < 0)
+                return r;
 
         *ret_step = START_LAYER;
         r = start_layer(machine, image_fd, &layer_fd);

@@ -11,6 +11,7 @@
 /* Where a start failed, for the message. */
 typedef enum StartStep {
         START_STATE,      /* the runtime directory */
+        START_TREE,       /* the image: nothing may be started in such a tree (tree/check.h) */
         START_LAYER,      /* the layer in the image root */
         START_SUPERVISOR, /* the unit or the detached process */
         START_READY,      /* the machine ended, or did not answer in time */
@@ -19,7 +20,8 @@ typedef enum StartStep {
 /* Starts the machine of @machine, whose job directory the caller made and holds locked, and waits until its agent answers.
  * @image_fd is the image of the machine's generation; it gets the image's shared lock.
  * Something readable on @signal_fd (negative: none) interrupts that. @supervise_argv is the command that carries it out.
- * Returns 0, or -errno (-ECONNRESET: the machine ended at once;
+ * Returns 0, or -errno (-EUCLEAN at START_TREE: the image is refused, and the file JOB_FILE_ENDED says why; -ECONNRESET: the
+ * machine ended at once;
  * -ETIMEDOUT; -EINTR) with *ret_step set; what is left
  * behind is for job_remove(). */
 int job_start(const Machine *machine, const JobDirectory *directory, char *const supervise_argv[], int image_fd,

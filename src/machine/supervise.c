@@ -28,6 +28,7 @@
 #include "machine/out-of-memory.h"
 #include "machine/resolver.h"
 #include "storage/storage.h"
+#include "tree/check.h"
 
 /* A tenth of the memory that is short: enough for a systemd beside shells, and little enough for a job to have (its
  * processes can go back to it). See proc_pid_oom_score_adj(5). */
@@ -147,13 +148,31 @@ static int mount_root(Supervision *s, const StorageDriver *driver, const char **
                 .tmpfs_size_bytes = s->machine->tmpfs_size_bytes,
         };
         *ret_what = "mount the job's root";
-        int r = driver->mount(&request);
+        return driver->mount(&request);
+}
+
+/* Nothing has looked at the root since it was mounted. */
+static int complete_root(Supervision *s, const char **ret_what, char **reterr_problem) {
+        _cleanup_strv_ char **targets = NULL;
+        _cleanup_free_ char *problem = NULL;
+
+        *ret_what = "look at the job's root";
+        _cleanup_close_ int root_fd = open_directory_at(AT_FDCWD, s->root, false, 0);
+        if (root_fd < 0)
+                return root_fd;
+        int r = nspawn_bind_targets(s->machine, &targets);
+        if (r < 0)
+                return r;
+        r = tree_check_root(root_fd, targets, &problem);
+        if (r > 0) {
+                r = string_printf(reterr_problem, "image '%s' cannot be used: %s", s->machine->image, problem);
+                return r < 0 ? r : -EUCLEAN;
+        }
         if (r < 0 || s->machine->network == NETWORK_NONE)
                 return r;
 
         *ret_what = "copy the host's resolv.conf";
-        _cleanup_close_ int root_fd = open_directory_at(AT_FDCWD, s->root, false, 0);
-        return root_fd < 0 ? root_fd : resolver_copy(root_fd, s->users.base);
+        return resolver_copy(root_fd, s->users.base);
 }
 
 static int mount_binds(Supervision *s, const char **ret_what, char **reterr_problem) {
@@ -423,6 +442,8 @@ int supervise(const Machine *machine, const JobDirectory *directory, int listen_
                 r = take_locks(&s, ret_what);
         if (r >= 0)
                 r = mount_root(&s, driver, ret_what);
+        if (r >= 0)
+                r = complete_root(&s, ret_what, reterr_problem);
         if (r >= 0)
                 r = mount_binds(&s, ret_what, reterr_problem);
         if (r >= 0)

@@ -72,7 +72,12 @@ static int state_read(int etc_fd, const char *name, FileState *ret) {
                 state.kind = FILE_MISSING;
         } else if (S_ISREG(state.st.st_mode)) {
                 state.kind = FILE_REGULAR;
-                r = file_read_at(etc_fd, name, FILE_BYTES_MAX, &state.data, &state.size);
+                /* The machine may be running, and put a pipe there in this moment. */
+                r = file_read_in_root(etc_fd, name, FILE_BYTES_MAX, &state.data, &state.size);
+                if (r == -ENOENT) {
+                        state.kind = FILE_OTHER;
+                        r = 0;
+                }
         } else if (S_ISLNK(state.st.st_mode)) {
                 state.kind = FILE_SYMLINK;
                 r = read_symlink(etc_fd, name, &state);

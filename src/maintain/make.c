@@ -198,7 +198,7 @@ static int fill(Make *make) {
                 make->result->said_why = true;
                 return fail(make, -EIO, "the program that makes it ended with exit status %d", r);
         }
-        if (r == -EINVAL && problem)
+        if (problem)
                 return fail(make, r, "%s", problem);
         if (r < 0)
                 return fail_errno(make, r, "make its tree");
@@ -343,6 +343,7 @@ static int work_in_tree(Make *make) {
 /* The tree becomes the image. */
 static int give_name(Make *make) {
         Generation about = about_tree(make);
+        _cleanup_free_ char *problem = NULL;
 
         _cleanup_close_ int tree_fd = staging_tree(&make->staging);
         int r = tree_fd < 0 ? tree_fd : owners_warning(tree_fd, &make->settings, &make->result->warning);
@@ -352,6 +353,8 @@ static int give_name(Make *make) {
         r = publish(&make->staging, &about, &make->result->generation);
         if (r == -EEXIST)
                 return fail(make, r, "there is something of its name by now");
+        if (r == -EUCLEAN && (problem = publish_problem(&make->staging)))
+                return fail(make, r, "%s", problem);
         if (r == -EXDEV)
                 return fail(make, r, "its directory is a mount point: nothing can take its place");
         if (r == -EOPNOTSUPP)

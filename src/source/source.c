@@ -12,6 +12,7 @@
 #include "base/string.h"
 #include "source/builder.h"
 #include "source/sandbox.h"
+#include "tree/check.h"
 #include "tree/size.h"
 
 static const Source *const sources[] = { &source_suite, &source_command, &source_tarball, &source_oci };
@@ -205,9 +206,19 @@ int source_run_for_line(const SourceRequest *request, const SourceProgram *progr
 }
 
 static int complete_tree(const char *target, const char *description, char **ret_problem) {
+        _cleanup_free_ char *problem = NULL;
+
         _cleanup_close_ int fd = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0)
                 return -errno;
+        int r = tree_check(fd, NULL, &problem);
+        if (r > 0) {
+                r = source_problem(ret_problem, "What %s made cannot be used as a root file system: %s", description,
+                                   problem);
+                return r == -EINVAL ? -EUCLEAN : r;
+        }
+        if (r < 0)
+                return r;
 
         _cleanup_close_ int bin_fd = open_in_root(fd, "bin", O_PATH | O_DIRECTORY);
         _cleanup_close_ int usr_bin_fd = open_in_root(fd, "usr/bin", O_PATH | O_DIRECTORY);

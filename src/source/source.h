@@ -51,6 +51,7 @@ typedef struct Source {
  *      0
  *      > 0             exit status of a program, which said why by on_line
  *      -EINVAL         with *ret_problem (to be freed) saying in a sentence what is wrong or missing
+ *      -EUCLEAN        the same: nothing may be started in what the source has (tree/check.h)
  *      -EDQUOT         there is more than max_bytes
  *      -ECANCELED
  *      another -errno

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "unit.h"
+
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/string.h"
+#include "tree/check.h"
+
+/* Every place with everything that it can be without root's help; devices and mounts are in test-tree-check-root.c. */
+
+static const char *const places[] = { "dev", "etc", "proc", "run", "sys", "tmp", "usr", "var" };
+
+/* "->TARGET" is a symlink to it; a NULL problem is none. */
+static const struct {
+        const char *what, *problem;
+} kinds[] = {
+        { "directory", NULL },
+        { "nothing", NULL },
+        { "->elsewhere", "symbolic link" },
+        { "->/elsewhere", "symbolic link" },
+        { "->../elsewhere", "symbolic link" },
+        { "->../../../../../../../../../../tmp", "symbolic link" },
+        { "->/", "symbolic link" },
+        { "->.", "symbolic link" },
+        { "->nowhere", "symbolic link" },
+        { "->/nowhere/at/all", "symbolic link" },
+        { "->link", "symbolic link" },
+        { "->loop", "symbolic link" },
+        { "fifo", "named pipe" },
+        { "socket", "socket" },
+        { "file", "regular file" },
+};
+
+/* The tree is a directory in the test's own, so that ".." leads to something. */
+static int make_tree(void **state) {
+        _cleanup_close_ int dir_fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        assert_int_equal(mkdirat(dir_fd, "elsewhere", 0755), 0);
+        assert_int_equal(mkdirat(dir_fd, "tree", 0755), 0);
+        int fd = open_directory_at(dir_fd, "tree", false, 0);
+        assert_true(fd >= 0);
+        assert_int_equal(mkdirat(fd, "elsewhere", 0755), 0);
+        assert_int_equal(symlinkat("elsewhere", fd, "link"), 0);
+        assert_int_equal(symlinkat("loop", fd, "loop"), 0);
+        for (size_t i = 0; i < ELEMENTSOF(places); i++)
+                assert_int_equal(mkdirat(fd, places[i], 0755), 0);
+        return fd;
+}
+
+static void put(int fd, const char *name, const char *what) {
+        assert_int_equal(remove_tree_at(fd, name), 0);
+        if (streq(what, "directory"))
+                assert_int_equal(mkdirat(fd, name, 0755), 0);
+        else if (startswith(what, "->"))
+                assert_int_equal(symlinkat(what + 2, fd, name), 0);
+        else if (streq(what, "fifo"))
+                assert_int_equal(mkfifoat(fd, name, 0644), 0);
+        else if (streq(what, "socket"))
+                assert_int_equal(mknodat(fd, name, S_IFSOCK | 0644, 0), 0);
+        else if (streq(what, "file"))
+                assert_int_equal(mknodat(fd, name, S_IFREG | 0644, 0), 0);
+        else
+                assert_string_equal(what, "nothing");
+}
+
+static void assert_says(const char *problem, const char *name, const char *what, size_t row) {
+        _cleanup_free_ char *expected = NULL;
+
+        assert_int_equal(string_printf(&expected, "its /%s is a %s and has to be a directory", name, what), 0);
+        assert_row(problem && streq(problem, expected), row, problem);
+}
+
+/* At every place, and by both functions. */
+static void test_places(void **state) {
+        _cleanup_close_ int fd = make_tree(state);
+
+        for (size_t i = 0; i < ELEMENTSOF(places); i++) {
+                for (size_t k = 0; k < ELEMENTSOF(kinds); k++) {
+                        _cleanup_free_ char *problem = NULL, *problem_of_root = NULL;
+                        bool good = !kinds[k].problem;
+
+                        put(fd, places[i], kinds[k].what);
+                        assert_row(tree_check(fd, NULL, &problem) == !good, k, places[i]);
+                        assert_row(tree_check_root(fd, NULL, &problem_of_root) == !good, k, places[i]);
+                        assert_row(good == !problem && good == !problem_of_root, k, places[i]);
+                        if (!good) {
+                                assert_says(problem, places[i], kinds[k].problem, k);
+                                assert_says(problem_of_root, places[i], kinds[k].problem, k);
+                        }
+                }
+                put(fd, places[i], "directory");
+        }
+}
+
+/* What images really have. */
+static void test_usual_links(void **state) {
+        static const char *const links[][2] = {
+                { "bin", "usr/bin" },
+                { "sbin", "usr/sbin" },
+                { "lib", "usr/lib" },
+                { "lib64", "/usr/lib64" },
+                { "home", "var/home" },
+                { "var/run", "/run" },
+                { "var/lock", "../run/lock" },
+                { "var/tmp", "/tmp" },
+                { "etc/mtab", "../proc/self/mounts" },
+                { "etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf" },
+                { "etc/localtime", "/usr/share/zoneinfo/Etc/UTC" },
+                { "etc/os-release", "../usr/lib/os-release" },
+                { "usr/tmp", "../var/tmp" },
+                { "dev/fd", "/proc/self/fd" },
+                { "dev/null", "/nowhere" },
+                { "run/host", "/" },
+        };
+        _cleanup_close_ int fd = make_tree(state);
+        _cleanup_free_ char *problem = NULL;
+
+        for (size_t i = 0; i < ELEMENTSOF(links); i++)
+                assert_int_equal(symlinkat(links[i][1], fd, links[i][0]), 0);
+        assert_int_equal(tree_check(fd, NULL, &problem), 0);
+        assert_int_equal(tree_check_root(fd, NULL, &problem), 0);
+        assert_null(problem);
+}
+
+static void test_empty(void **state) {
+        _cleanup_close_ int fd = open(*state, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        char *problem = NULL;
+
+        assert_int_equal(tree_check(fd, NULL, &problem), 0);
+        assert_null(problem);
+}
+
+/* In a tree with these, besides the directories. */
+static const char *const target_links[][2] = {
+        { "cache", "run/host" },
+        { "cache2", "/run/../run//./host/incoming" },
+        { "all", "/" },
+        { "up", "../../../.." },
+        { "deep", "usr/deep" },
+        { "usr/deep", "../run" },
+        { "made", "usr/not/there" },
+        { "agent", "/run/nspawn-runner-agent" },
+        { "through-dev", "dev/fd/../../run/host" },
+        { "settings", "etc" },
+        { "around", "around" },
+        { "run-link", "run" },
+        { "fine", "srv/data" },
+        { "up-and-down", "usr/../srv" },
+        { "file/link", "x" },
+};
+
+static const struct {
+        const char *target, *where; /* it leads there, where nothing may be mounted; "": nowhere; NULL: it is fine */
+} targets[] = {
+        { "/srv", NULL },
+        { "/srv/data/more", NULL },
+        { "/not/there", NULL },
+        { "/usr", NULL },
+        { "/usr/bin/tool", NULL },
+        { "/etc/tool.conf", NULL },
+        { "/dev/fuse", NULL },
+        { "/dev/net/tun", NULL },
+        { "/run/tool.sock", NULL },
+        { "/run/hosts", NULL },
+        { "/var/run/tool.sock", NULL },
+        { "/fine", NULL },
+        { "/fine/x", NULL },
+        { "/up-and-down", NULL },
+        { "/made/x", NULL },
+        { "/run-link/x", NULL },
+        { "/around", NULL }, /* what cannot be followed cannot be mounted on either */
+        { "/around/x", NULL },
+        { "/run/nspawn-runner-other", NULL },
+        { "/", "" },
+        { "/dev", "dev" },
+        { "/etc", "etc" },
+        { "/run", "run" },
+        { "/proc", "proc" },
+        { "/proc/sys/x", "proc/sys/x" },
+        { "/sys/fs", "sys/fs" },
+        { "/run/host", "run/host" },
+        { "/run/host/incoming", "run/host/incoming" },
+        { "/run/nspawn-runner-agent", "run/nspawn-runner-agent" },
+        { "/run/nspawn-runner/x", "run/nspawn-runner/x" },
+        { "/cache", "run/host" },
+        { "/cache/container-manager", "run/host/container-manager" },
+        { "/all", "" },
+        { "/all/run/host", "run/host" },
+        { "/all/srv", NULL },
+        { "/up/run/host", "run/host" },
+        { "/deep", "run" },
+        { "/deep/host/x", "run/host/x" },
+        { "/agent", "run/nspawn-runner-agent" },
+        { "/settings", "etc" },
+        { "/run-link", "run" },
+        { "/var/run", "run" },
+        { "/var/run/host", "run/host" },
+        { "/cache2", "?" },
+        { "/through-dev", "?" },
+};
+
+static void test_bind_targets(void **state) {
+        _cleanup_close_ int fd = make_tree(state);
+
+        assert_int_equal(mkdirat(fd, "srv", 0755), 0);
+        assert_int_equal(mkdirat(fd, "file", 0755), 0);
+        assert_int_equal(symlinkat("/run", fd, "var/run"), 0);
+        for (size_t i = 0; i < ELEMENTSOF(target_links); i++)
+                assert_int_equal(symlinkat(target_links[i][1], fd, target_links[i][0]), 0);
+
+        for (size_t i = 0; i < ELEMENTSOF(targets); i++) {
+                char *const list[] = { (char *) "/srv", (char *) targets[i].target, NULL };
+                _cleanup_free_ char *problem = NULL, *expected = NULL;
+                const char *where = targets[i].where;
+
+                int r = tree_check(fd, list, &problem);
+                assert_row(r == (where ? 1 : 0), i, targets[i].target);
+                if (!where)
+                        continue;
+                int q = streq(where, "?") ?
+                                string_printf(&expected,
+                                              "no path of it can be told for '%s', where the setting 'bind' mounts "
+                                              "something",
+                                              targets[i].target) :
+                                string_printf(&expected,
+                                              "'%s', where the setting 'bind' mounts something, is '/%s' in it, which "
+                                              "containers need for themselves",
+                                              targets[i].target, where);
+                assert_int_equal(q, 0);
+                assert_row(streq(problem, expected), i, problem);
+        }
+}
+
+/* Forty links are followed, as the kernel does, and nobody follows more; what is longer than any path is refused. */
+static void test_bind_limits(void **state) {
+        _cleanup_close_ int fd = make_tree(state);
+        char name[32], target[32], long_target[4000];
+
+        for (unsigned i = 0; i < 50; i++) {
+                snprintf(name, sizeof(name), "l%u", i);
+                snprintf(target, sizeof(target), i ? "l%u" : "run", i ? i - 1 : i);
+                assert_int_equal(symlinkat(target, fd, name), 0);
+        }
+        for (size_t i = 0; i < sizeof(long_target) - 1; i++)
+                long_target[i] = i % 200 ? 'x' : '/';
+        long_target[sizeof(long_target) - 1] = 0;
+        assert_int_equal(symlinkat(long_target + 1, fd, "long"), 0);
+        assert_int_equal(symlinkat(long_target + 2, fd, "longer"), 0);
+
+        static const struct {
+                const char *target;
+                int result;
+        } table[] = { { "/l39", 1 }, { "/l40", 0 }, { "/l49", 0 }, { "/long", 0 } };
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                char *const list[] = { (char *) table[i].target, NULL };
+                _cleanup_free_ char *problem = NULL;
+
+                assert_row(tree_check(fd, list, &problem) == table[i].result, i, table[i].target);
+        }
+        _cleanup_free_ char *twice = NULL, *problem = NULL;
+        assert_int_equal(string_printf(&twice, "/long/%s", long_target), 0);
+        char *const list[] = { twice, NULL };
+        assert_int_equal(tree_check(fd, list, &problem), 1);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_places, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_usual_links, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_empty, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_bind_targets, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_bind_limits, setup_directory, teardown_directory),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
