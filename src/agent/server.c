@@ -189,8 +189,9 @@ static void server_reap(Server *server) {
 
                         if (!client->has_step || step->shell_ended || step->pid != info.si_pid)
                                 continue;
-                        /* The end of the machine, which the host learns of, and not of the script. */
-                        if (info.si_code != CLD_EXITED && server->booted && is_shutdown(&server->surroundings)) {
+                        /* The end of the machine, which the host learns of, and not of the script: what this ran was
+                         * killed. */
+                        if (info.si_status != 0 && server->booted && is_shutdown(&server->surroundings)) {
                                 server->stop = true;
                                 return;
                         }
