@@ -76,7 +76,8 @@ static int write_script(int source_fd, const Account *account, char *ret_path, s
         if (!S_ISREG(st.st_mode))
                 return -EINVAL;
 
-        /* A job may have removed it. */
+        /* A job may have removed it, or put something else there. */
+        (void) unlink(AGENT_DIR);
         if (mkdir(AGENT_DIR, 0700) < 0 && errno != EEXIST)
                 return -errno;
         /* The pid: this agent may have been started again by the container's systemd. */
