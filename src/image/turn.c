@@ -18,7 +18,7 @@
 #define HOLDER_FILE "holder"
 /* Who publishes, rolls back or clears up is done soon. */
 #define PATIENCE_USEC (10 * USEC_PER_SEC)
-/* What lasts no longer is not worth a word. */
+/* What lasts no longer is not worth a word, except for a tree that is being made. */
 #define SILENT_USEC (500 * USEC_PER_MSEC)
 #define POLL_USEC (20 * USEC_PER_MSEC)
 
@@ -48,10 +48,10 @@ static TurnHolder read_holder(int lock_fd) {
         return holder;
 }
 
-static void say(Turn *turn, TurnWait *wait, uint64_t now) {
+static void say(Turn *turn, TurnWait *wait, bool worth_it) {
         bool same = turn->holder.pid == wait->holder.pid && turn->holder.start == wait->holder.start;
 
-        if (!turn->on_wait || now < wait->begin_usec + SILENT_USEC || (wait->said && same))
+        if (!turn->on_wait || !worth_it || (wait->said && same))
                 return;
         wait->said = true;
         wait->holder = turn->holder;
@@ -67,7 +67,7 @@ int turn_wait(Turn *turn, TurnWait *wait, int lock_fd, bool makes_tree) {
         if (turn)
                 turn->holder = read_holder(lock_fd);
         if (turn && turn->wait)
-                say(turn, wait, now);
+                say(turn, wait, makes_tree || now >= wait->begin_usec + SILENT_USEC);
         else if (makes_tree || now >= wait->begin_usec + PATIENCE_USEC)
                 return -EBUSY;
         return poll(&cancelled, 1, (int) (POLL_USEC / USEC_PER_MSEC)) > 0 ? -ECANCELED : 0;
