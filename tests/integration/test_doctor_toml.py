@@ -93,6 +93,49 @@ def test_doctor_on_what_is_open(make_site) -> None:
         host.remove_tree(root)
 
 
+def lines_of(site: Site) -> dict[str, str]:
+    """What doctor prints on a host on which jobs can run: the lines, by what they are about."""
+    done = site.call("doctor")
+    assert done.returncode == 0, str(done)
+    return {line[9:].partition(":")[0].partition(";")[0]: line for line in done.stdout.splitlines() if line[9:]}
+
+
+@pytest.mark.parametrize("storage", ("overlay", "btrfs", "tmpfs"))
+def test_doctor_tries_the_storage(make_site, storage: str) -> None:
+    """With a user namespace, as jobs have it, on each file system that jobs can run on."""
+    site = make_site(storage=storage)
+    assert lines_of(site)["storage"].startswith(f"ok       storage: {storage}")
+    assert site.traces() == []
+
+
+def test_doctor_reads_definitions(make_site, tiny_root: Path) -> None:
+    """Broken ones are named, with file and line; the others are counted."""
+    site = make_site(root=tiny_root)
+    site.define("good", "boot: no")
+    assert lines_of(site)["definitions"] == "ok       definitions: 1"
+    bad = site.define("bad", "boot: no", "storage: floppy"), site.define("worse", "nonsense: 1")
+    (site.definitions / "of@1@2.yaml").write_text("")
+    line = lines_of(site)["definitions"]
+    assert line.startswith("note") and f"{bad[0]}:4:" in line and f"{bad[1]}:3:" in line and "good" not in line, line
+
+
+def test_doctor_looks_for_gitlab_runner(make_site, tiny_root: Path) -> None:
+    """It has to be in jobs, by a bind or in the image; on the host it does not help them."""
+    site, runner = make_site(root=tiny_root), make_site(root=tiny_root).directory / "gitlab-runner"
+    runner.touch(0o755)
+    line = lines_of(site)["gitlab-runner in jobs"]
+    assert line.startswith("note") and f"jobs of image '{IMAGE}' do not have it" in line and "bind_ro" in line, line
+    site.define(IMAGE, f"bind_ro: ['{runner}:/usr/local/bin/gitlab-runner']")
+    assert lines_of(site)["gitlab-runner in jobs"].startswith("ok")
+    site.define(IMAGE, f"bind_ro: ['{runner.parent}:/opt/bin']")
+    assert lines_of(site)["gitlab-runner in jobs"].startswith("note")
+    (tiny_root / IMAGE / "usr/bin/gitlab-runner").symlink_to(runner)
+    assert lines_of(site)["gitlab-runner in jobs"].startswith("note"), "a symlink that leads nowhere in a job"
+    (tiny_root / IMAGE / "usr/bin/gitlab-runner").unlink()
+    (tiny_root / IMAGE / "usr/bin/gitlab-runner").touch(0o755)
+    assert lines_of(site)["gitlab-runner in jobs"].startswith("ok")
+
+
 def test_doctor_leaves_nothing(site: Site) -> None:
     """It tries kernel features; nothing of that stays."""
     before = host.mounts(), sorted(os.listdir(site.root)), sorted(os.listdir("/tmp"))
