@@ -306,6 +306,32 @@ make_tree() {
         [[ $flavour != guest ]] || make_disk "$dir"
 }
 
+# Makes the root file system $3 of suite $1 with what docs/recipes.md wants in its image; $2 as above.
+make_recipes_tree() {
+        local suite=$1 sources=$2 dir=$3 option args=()
+        while read -r option; do
+                args+=(--aptopt="$option")
+        done < <(apt_network_options)
+        mmdebstrap --quiet --variant=apt --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
+                --include="systemd,systemd-sysv,dbus,$(recipes_packages)" "${args[@]}" "$suite" "$dir" - <<<"$sources"
+        : >"$dir/etc/machine-id"
+}
+
+# Prints what the trees of flavour $1 are made of.
+list_packages() {
+        if [[ $1 == recipes ]]; then
+                recipes_packages
+        else
+                "$TOOLS_DIR/install-deps" --list run build test host
+        fi
+}
+
+# Prints the packages that the definition in docs/recipes.md names, with commas between them.
+recipes_packages() {
+        sed -n '/nspawn_runner_packages: \[/,/\]/p' "$SOURCE_DIR/docs/recipes.md" | tr -d ' \n' |
+                sed 's/.*\[//; s/\].*//'
+}
+
 # Turns the tree $1 into a directory with its kernel, initial RAM disk, and itself as a disk.
 make_disk() {
         local dir=$1
@@ -328,7 +354,8 @@ get_tree() {
         local cache=$1 flavour=$2 suite=$3 recipe=(make_tree) sources key lock old
         [[ $flavour != guest ]] || recipe+=(make_disk add_command_unit)
         sources=$(debian_sources "$suite")
-        key=$({ "$TOOLS_DIR/install-deps" --list run build test host; declare -f "${recipe[@]}"; echo "$sources"; } |
+        [[ $flavour != recipes ]] || recipe=(make_recipes_tree) # image that docs/recipes.md describes
+        key=$({ list_packages "$flavour"; declare -f "${recipe[@]}"; echo "$sources"; } |
                 sha256sum)
         TREE=$cache/$flavour-$suite-${key:0:12}
         mkdir -p "$cache"
@@ -340,7 +367,9 @@ get_tree() {
         if [[ ! -e $TREE ]]; then
                 rm -rf --one-file-system "$TREE".partial*
                 note "making a root file system of $suite in $TREE"
-                if ! make_tree "$flavour" "$suite" "$sources" "$TREE.partial" >"$TREE.log" 2>&1; then
+                recipe=(make_tree "$flavour")
+                [[ $flavour != recipes ]] || recipe=(make_recipes_tree)
+                if ! "${recipe[@]}" "$suite" "$sources" "$TREE.partial" >"$TREE.log" 2>&1; then
                         tail -n 30 "$TREE.log" >&2
                         die "could not make the root file system of $suite (all of it: $TREE.log)"
                 fi

@@ -132,7 +132,8 @@ def integration(work: Work, driver: Path, files: tuple[str, ...] = (), options: 
 
 def check_integration(work: Work) -> None:
     """All of them."""
-    integration(work, work.session.products["gcc"] / "nspawn-runner")
+    integration(work, work.session.products["gcc"] / "nspawn-runner",
+                options=(f"--recipes-dir={work.session.products['recipes-bookworm']}",))
 
 
 def check_sanitize(work: Work) -> None:
@@ -267,13 +268,14 @@ def all_parts(suite: str) -> list[Part]:
         Part("host-bookworm", make_tree("host", "bookworm"), product=True),
         Part("image-trixie", make_tree("image", "trixie"), product=True),
         Part("image-bookworm", make_tree("image", "bookworm"), product=True),
+        Part("recipes-bookworm", make_tree("recipes", "bookworm"), product=True),
         Part("format", check_format, "clang-format leaves every C file as it is"),
         Part("shellcheck", check_shell, "shellcheck has nothing to say about any script"),
         Part("unit", check_unit, "unit tests", needs=("gcc",)),
         Part("nested-13", check_nested("trixie"), "build, and tests that depend on the host, in a nested Debian 13",
              needs=("host-trixie", "image-trixie")),
-        Part("integration", check_integration, "all integration tests on this machine", needs=("gcc", f"image-{suite}"),
-             lock="machine"),
+        Part("integration", check_integration, "all integration tests on this machine",
+             needs=("gcc", f"image-{suite}", "recipes-bookworm"), lock="machine"),
         Part("nested-12", check_nested("bookworm"), "build, and tests that depend on the host, in a nested Debian 12",
              needs=("host-bookworm", "image-bookworm")),
         Part("clang", make_clang, product=True),
