@@ -7,6 +7,7 @@
 #include "image/generation-collect.h"
 #include "machine/remove.h"
 #include "maintain/image-cache.h"
+#include "maintain/kept-tree.h"
 
 /* Prints what was found, or what was removed. */
 static void say(bool dry_run, const char *what, char *const *names) {
@@ -29,6 +30,23 @@ static int collect_images(const char *root_dir, bool dry_run, size_t *n) {
                 result = log_error_errno(r, "Cannot remove all old generations of images in '%s': %m", root_dir);
         say(dry_run, "old generation", generations);
         *n += strv_length(staging) + strv_length(generations);
+        return result;
+}
+
+/* Trees that wait for the next try. */
+static int collect_kept(const Settings *settings, bool dry_run, size_t *n) {
+        _cleanup_strv_ char **names = NULL;
+        _cleanup_free_ char *root = NULL;
+
+        int r = kept_tree_root(settings->root_dir, &root);
+        if (r < 0)
+                return log_oom();
+        int result = collect_images(root, dry_run, n);
+        r = kept_tree_collect(settings, dry_run, &names);
+        if (r < 0)
+                result = log_error_errno(r, "Cannot remove all kept trees in '%s': %m", root);
+        say(dry_run, "kept tree of image", names);
+        *n += strv_length(names);
         return result;
 }
 
@@ -64,6 +82,9 @@ static int run(const Invocation *invocation) {
         if (r < 0)
                 return log_oom();
         r = collect_images(cache, dry_run, &n_images);
+        if (r < 0)
+                result = r;
+        r = collect_kept(settings, dry_run, &n_images);
         if (r < 0)
                 result = r;
 

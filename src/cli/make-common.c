@@ -59,6 +59,9 @@ static void explain(const Definition *definition, const Progress *progress, int 
                 log_error("Image '%s' %s: %s", definition->name, what, result->problem);
         else
                 log_error_errno(error, "Image '%s' %s: %m", definition->name, what);
+        if (result->kept)
+                log_notice("The tree that image '%s' was to be made of is kept as it came: the next try begins with it",
+                           definition->name);
         if (result->said_why)
                 progress_log_last_lines(progress);
 }

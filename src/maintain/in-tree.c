@@ -13,6 +13,7 @@
 #include "base/string.h"
 #include "machine/image-machine.h"
 #include "maintain/playbook.h"
+#include "tree/remove.h"
 
 #define DPKG_STATUS "var/lib/dpkg/status"
 #define DPKG_STATUS_BYTES_MAX ((size_t) 256 * 1024 * 1024)
@@ -203,4 +204,22 @@ int in_tree_test(const InTree *in_tree, char **ret_problem) {
         r = run(in_tree, machine, in_tree->definition->test, "its test (nspawn_runner_test)", ret_problem);
         int q = image_machine_stop(machine);
         return r < 0 ? r : q;
+}
+
+int in_tree_check(const InTree *in_tree, const char *work, int work_fd, char **ret_problem) {
+        PlaybookCheck check = {
+                .name = in_tree->definition->name,
+                .path = in_tree->definition->path,
+                .work = work,
+                .cancel_fd = in_tree->cancel_fd,
+                .on_line = in_tree->on_output,
+                .userdata = in_tree->userdata,
+        };
+
+        if (!in_tree->definition->has_tasks)
+                return 0;
+        begin(in_tree, "Checking the playbook");
+        int r = playbook_check(&check, ret_problem);
+        (void) remove_tree_at(work_fd, PLAYBOOK_TEMPORARY);
+        return r > 0 ? -EIO : r;
 }

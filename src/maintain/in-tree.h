@@ -27,3 +27,8 @@ int in_tree_update(const InTree *in_tree, bool *ret_changed, char **ret_problem)
 /* Runs the definition's test in a throw-away machine of the tree, which stays as it is: as above, -EIO for a test that
  * failed. */
 int in_tree_test(const InTree *in_tree, char **ret_problem);
+
+/* Before there is a tree: lets ansible read the playbook, if there is one. @work, which is open as @work_fd, is a directory
+ * for temporary files; none is left. As above, -EIO for a playbook that cannot be used. Of @in_tree only definition, cancel_fd
+ * and callbacks count. */
+int in_tree_check(const InTree *in_tree, const char *work, int work_fd, char **ret_problem);

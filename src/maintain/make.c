@@ -13,7 +13,9 @@
 #include "image/generation.h"
 #include "image/publish.h"
 #include "image/staging.h"
+#include "maintain/decide.h"
 #include "maintain/in-tree.h"
+#include "maintain/kept-tree.h"
 #include "maintain/owners.h"
 #include "source/source.h"
 #include "tree/finish.h"
@@ -32,7 +34,9 @@ typedef struct Make {
         char *description; /* of the source; NULL: it has none */
         Staging staging;
         SourceResult source; /* of a fresh tree */
-        bool changed;        /* the tree differs from the current one */
+        KeptTree kept;
+        bool with_kept; /* the tree is a copy of that of an earlier try */
+        bool changed;   /* the tree differs from the current one */
 } Make;
 
 void make_result_done(MakeResult *result) {
@@ -122,23 +126,21 @@ static int look_again(Make *make) {
         return r > 0 ? 0 : -ESTALE;
 }
 
-/* What stands for the present state of the base: "NAME@3", and when that was made, as the numbers of an image that was
- * removed begin anew. */
-static int base_digest(const Make *make, char **ret) {
-        _cleanup_generation_ Generation *known = NULL;
-
-        int r = generation_load_of(make->base, &known);
-        if (r < 0)
-                return r;
-        return string_printf(ret, "%s@%" PRIu64 " of %" PRIu64, make->base->name, known->number, known->updated_usec);
-}
-
 /* A copy of the current tree, which is then changed. */
 static int begin_with_current(Make *make) {
         begin(make, "Copying the present tree");
         int r = staging_open_copy(make->settings.root_dir, make->request->definition->name, make->request->turn,
                                   make->current, make->request->cancel_fd, &make->staging);
         return r < 0 ? fail_errno(make, r, "copy the present tree") : look_again(make);
+}
+
+/* What an image's configuration says about programs that run in it. */
+static int take_over(Make *make, const Generation *known) {
+        int r = strv_copy(known->env, &make->source.env);
+
+        if (r >= 0)
+                r = string_replace(&make->source.working_dir, known->working_dir);
+        return r < 0 ? r : string_replace(&make->source.user, known->user);
 }
 
 static int begin_with_base(Make *make) {
@@ -149,13 +151,9 @@ static int begin_with_base(Make *make) {
         if (r >= 0)
                 r = string_replace(&make->source.description, make->description);
         if (r >= 0)
-                r = base_digest(make, &make->source.digest);
+                r = decide_base_digest(make->base, &make->source.digest);
         if (r >= 0)
-                r = strv_copy(known->env, &make->source.env);
-        if (r >= 0)
-                r = string_replace(&make->source.working_dir, known->working_dir);
-        if (r >= 0)
-                r = string_replace(&make->source.user, known->user);
+                r = take_over(make, known);
         if (r < 0)
                 return fail_errno(make, r, "learn about the image that it is made from");
 
@@ -163,6 +161,32 @@ static int begin_with_base(Make *make) {
         r = staging_open_copy(root_dir, make->request->definition->name, make->request->turn, make->base,
                               make->request->cancel_fd, &make->staging);
         return r < 0 ? fail_errno(make, r, "copy the image that it is made from") : look_again(make);
+}
+
+/* The source's news are those of then. */
+static int begin_with_kept(Make *make) {
+        const Generation *known = make->kept.about;
+
+        source_result_done(&make->source);
+        int r = string_replace(&make->source.description, known->source);
+        if (r >= 0)
+                r = string_replace(&make->source.digest, known->digest);
+        if (r >= 0)
+                r = take_over(make, known);
+        if (r < 0)
+                return fail_errno(make, r, "learn about the tree of an earlier try");
+
+        begin(make, "Beginning with the tree that was kept of an earlier try");
+        if (make->staging.lock_fd >= 0)
+                (void) staging_discard(&make->staging);
+        staging_done(&make->staging);
+        make->with_kept = true;
+        r = staging_open_copy(make->settings.root_dir, make->request->definition->name, make->request->turn,
+                              make->kept.image, make->request->cancel_fd, &make->staging);
+        if (r < 0)
+                return fail_errno(make, r, "copy the tree of an earlier try");
+        make->staging.new_image = !make->current;
+        return look_again(make);
 }
 
 /* Of what can change without its name doing so. */
@@ -175,19 +199,23 @@ static void show_digest(const Make *make) {
                 begin(make, step);
 }
 
+/* What there would be no need to fill in again. */
+static const char *old_digest(const Make *make) {
+        if (make->kept.image)
+                return make->kept.about->digest;
+        return make->known && !make->request->definition->recreate ? make->known->digest : NULL;
+}
+
 /* Into an empty tree. Returns 1 when the source has nothing new, and nothing was filled in. */
 static int fill(Make *make) {
         const MakeRequest *request = make->request;
         _cleanup_free_ char *problem = NULL;
 
-        _cleanup_close_ int work_fd = staging_work(&make->staging);
-        if (work_fd < 0)
-                return fail_errno(make, work_fd, "make a directory for downloads");
         SourceRequest source = {
                 .spec = &request->definition->source,
                 .target = make->staging.root_path,
                 .work = make->staging.work_path,
-                .old_digest = make->known && !request->definition->recreate ? make->known->digest : NULL,
+                .old_digest = old_digest(make),
                 .cancel_fd = request->cancel_fd,
                 .on_line = request->on_line,
                 .on_tick = request->on_tick,
@@ -211,9 +239,29 @@ static int fill(Make *make) {
         return r < 0 ? fail_errno(make, r, "complete its tree") : 0;
 }
 
+/* Before minutes are spent on a tree. */
+static int check_and_fill(Make *make) {
+        const MakeRequest *request = make->request;
+        InTree in_tree = {
+                .definition = request->definition,
+                .cancel_fd = request->cancel_fd,
+                .on_step = request->on_step,
+                .on_output = request->on_output,
+                .userdata = request->userdata,
+        };
+
+        _cleanup_close_ int work_fd = staging_work(&make->staging);
+        if (work_fd < 0)
+                return fail_errno(make, work_fd, "make a directory for downloads");
+        int r = make->kept.image ? 0 :
+                                   in_tree_check(&in_tree, make->staging.work_path, work_fd, &make->result->problem);
+        return r < 0 ? fail_errno(make, r, "check its playbook") : fill(make);
+}
+
 static int begin_with_source(Make *make) {
         _cleanup_free_ char *step = NULL;
         const Definition *definition = make->request->definition;
+        SourceKind kind = definition->source.kind;
 
         int r = string_printf(&step, "Making it from %s", make->description);
         if (r < 0)
@@ -226,54 +274,24 @@ static int begin_with_source(Make *make) {
         if (r < 0)
                 return fail_errno(make, r, "make a directory for it");
         r = look_again(make);
-        return r < 0 ? r : fill(make);
-}
-
-/* Must the image be made anew from its source? Only some sources can tell without being asked. */
-static int wants_source(const Make *make, bool *ret) {
-        const Definition *definition = make->request->definition;
-        _cleanup_free_ char *digest = NULL;
-        int r = 0;
-
-        /* Of an image that was made by hand, no source is known: it is updated where that can be done. */
-        *ret = !make->current || definition->recreate ||
-               (make->known->source && !streq_null(make->known->source, make->description));
-        switch (definition->source.kind) {
-        case SOURCE_NONE:
-                *ret = false;
-                return 0;
-        case SOURCE_SUITE:
-        case SOURCE_COMMAND:
-                r = source_recipe(&definition->source, &digest);
-                if (r >= 0 && !*ret)
-                        *ret = make->known->digest && !streq(make->known->digest, digest);
+        if (r < 0)
                 return r;
-        case SOURCE_OCI:
-        case SOURCE_TARBALL:
-                *ret = true;
-                return 0;
-        case SOURCE_FROM:
-                if (*ret)
-                        return 0;
-                r = base_digest(make, &digest);
-                *ret = !streq_null(digest, make->known->digest);
-                return r;
-        }
-        return -EINVAL;
-}
-
-/* Is there something to do in a copy of the current tree? */
-static bool can_be_updated(const Make *make) {
-        const Definition *definition = make->request->definition;
-
-        return definition->has_tasks || definition->source.kind == SOURCE_SUITE;
+        r = kept_tree_find(make->settings.root_dir, definition, &make->kept);
+        if (r < 0)
+                return fail_errno(make, r, "look for the tree of an earlier try");
+        if (make->kept.image && (kind == SOURCE_SUITE || kind == SOURCE_COMMAND))
+                return begin_with_kept(make);
+        r = check_and_fill(make);
+        return r > 0 && make->kept.image ? begin_with_kept(make) : r;
 }
 
 /* The staging tree as it is before anything runs in it. Returns 1 when there is nothing to do. */
 static int make_tree(Make *make) {
         bool from_source;
 
-        int r = wants_source(make, &from_source);
+        Decision decision = { make->request->definition, make->known, make->base, make->description };
+
+        int r = decide_from_source(&decision, &from_source);
         if (r < 0)
                 return fail_errno(make, r, "compare it with its source");
         if (from_source) {
@@ -287,7 +305,7 @@ static int make_tree(Make *make) {
                 (void) staging_discard(&make->staging);
                 staging_done(&make->staging);
         }
-        return can_be_updated(make) ? begin_with_current(make) : 1;
+        return decide_can_be_updated(make->request->definition) ? begin_with_current(make) : 1;
 }
 
 /* What is to be known of the tree, borrowed: its source's news, or else what was known of the present one. */
@@ -319,7 +337,7 @@ static int work_in_tree(Make *make) {
                 .settings = &make->settings,
                 .definition = definition,
                 .tree = make->staging.root_path,
-                .upgrade = definition->source.kind == SOURCE_SUITE && !make->source.description,
+                .upgrade = definition->source.kind == SOURCE_SUITE && (!make->source.description || make->with_kept),
                 .environment = about.env,
                 .user = about.user,
                 .working_dir = about.working_dir,
@@ -391,20 +409,52 @@ static int keep_as_many(Make *make) {
         return r < 0 && r != -ESTALE ? fail_errno(make, r, "keep another number of its generations") : r;
 }
 
+/* A fresh tree that is about to be worked on: best effort, as on a full disk. An image that it is made from is there
+ * anyway, and what is made anew each time is not to begin with an old tree. */
+static void set_aside(Make *make) {
+        const Definition *definition = make->request->definition;
+
+        if (!make->source.description || make->with_kept || definition->source.kind == SOURCE_FROM ||
+            definition->recreate || (!definition->has_tasks && !definition->test))
+                return;
+        _cleanup_close_ int tree_fd = staging_tree(&make->staging);
+        if (tree_fd >= 0)
+                (void) kept_tree_set_aside(make->settings.root_dir, definition->name, tree_fd, make->request->cancel_fd,
+                                           &make->kept);
+}
+
+/* After a failure in the tree. */
+static void keep_for_next_try(Make *make, int error) {
+        Generation about = about_tree(make);
+
+        if (error == -ECANCELED || error == -ENOMEM)
+                return;
+        make->result->kept = make->with_kept || kept_tree_keep(&make->kept, &about) >= 0;
+}
+
 static int make_steps(Make *make) {
         int r = look(make);
 
         if (r >= 0)
                 r = make_tree(make);
-        if (r == 0)
+        if (r == 0) {
+                set_aside(make);
                 r = work_in_tree(make);
+                if (r < 0)
+                        keep_for_next_try(make, r);
+        }
         if (r < 0)
                 return r;
-        return make->changed ? give_name(make) : keep_as_many(make);
+        r = make->changed ? give_name(make) : keep_as_many(make);
+        if (r >= 0 && make->changed)
+                (void) kept_tree_forget(make->settings.root_dir, make->request->definition->name, &make->kept);
+        return r;
 }
 
 /* Lets go of everything that was looked at or begun. Returns @r, or what went wrong here. */
 static int forget(Make *make, int r) {
+        kept_tree_done(&make->kept);
+        make->with_kept = false;
         if (make->staging.lock_fd >= 0) {
                 int q = staging_discard(&make->staging);
                 if (r == 0 && q < 0)
@@ -421,7 +471,7 @@ static int forget(Make *make, int r) {
 }
 
 int make_image(const MakeRequest *request, MakeResult *ret) {
-        Make make = { .request = request, .result = ret, .staging = STAGING_NONE };
+        Make make = { .request = request, .result = ret, .staging = STAGING_NONE, .kept = KEPT_TREE_NONE };
 
         *ret = (MakeResult){ .outcome = MAKE_UNCHANGED };
         int r = settings_copy(request->settings, &make.settings);

@@ -38,6 +38,7 @@ typedef struct MakeResult {
         char *warning;       /* about an image that was made, a sentence; or NULL */
         char *problem;       /* of a failure: a sentence, without the image's name */
         bool existed;        /* there was an image before, which a failure leaves as it was */
+        bool kept;           /* after a failure: the tree is kept for the next try (maintain/kept-tree.h) */
         bool said_why;       /* the program that failed has printed why, on on_line */
 } MakeResult;
 

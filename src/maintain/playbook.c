@@ -21,7 +21,6 @@
 #define WORK "ansible"
 #define INVENTORY "inventory.json"
 #define TREE "root"
-#define TEMPORARY "tmp"
 
 #define FATAL_BYTES_MAX 400
 
@@ -112,20 +111,21 @@ static int prepare_work(Run *run) {
                 return r;
         /* The tree's path can hold what means something to ansible; this one cannot. */
         if (symlinkat(playbook->tree, run->work_fd, TREE) < 0 ||
-            symlinkat(self, run->work_fd, PLAYBOOK_ENTRY_NAME) < 0 || mkdirat(run->work_fd, TEMPORARY, 0700) < 0)
+            symlinkat(self, run->work_fd, PLAYBOOK_ENTRY_NAME) < 0 ||
+            mkdirat(run->work_fd, PLAYBOOK_TEMPORARY, 0700) < 0)
                 return -errno;
         return write_inventory(run);
 }
 
-static int make_environment(const Run *run, char ***ret) {
+/* What ansible gets in any case: the caller's variables for it, but what ours has to read in its own words. */
+static int ansible_environment(const char *temporary, char ***ret) {
         _cleanup_strv_ char **environment = NULL;
         static const char *const fixed[] = {
-                /* Ours reads what ansible says. */
                 "ANSIBLE_STDOUT_CALLBACK=default",
                 "ANSIBLE_NOCOLOR=True",
                 "ANSIBLE_FORCE_COLOR=False",
                 "ANSIBLE_NOCOWS=True",
-                "ANSIBLE_INVENTORY_ENABLED=yaml",
+                "ANSIBLE_INVENTORY_ENABLED=yaml,host_list",
                 "ANSIBLE_RETRY_FILES_ENABLED=False",
                 "PYTHONUNBUFFERED=1",
         };
@@ -142,9 +142,7 @@ static int make_environment(const Run *run, char ***ret) {
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(fixed); i++)
                 r = strv_extend(&environment, fixed[i]);
         if (r >= 0)
-                r = strv_extendf(&environment, "ANSIBLE_LOCAL_TEMP=%s/" TEMPORARY, run->work);
-        if (r >= 0)
-                r = strv_extendf(&environment, PLAYBOOK_ENTRY_VARIABLE "=%s", run->playbook->machine->directory.path);
+                r = strv_extendf(&environment, "ANSIBLE_LOCAL_TEMP=%s/" PLAYBOOK_TEMPORARY, temporary);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(environment);
@@ -217,7 +215,9 @@ static int run_ansible(Run *run) {
         _cleanup_strv_ char **environment = NULL;
         _cleanup_free_ char *inventory = NULL;
 
-        int r = make_environment(run, &environment);
+        int r = ansible_environment(run->work, &environment);
+        if (r >= 0)
+                r = strv_extendf(&environment, PLAYBOOK_ENTRY_VARIABLE "=%s", run->playbook->machine->directory.path);
         if (r >= 0)
                 r = string_printf(&inventory, "%s/" INVENTORY, run->work);
         if (r < 0)
@@ -281,4 +281,60 @@ int playbook_run(const Playbook *playbook, PlaybookResult *ret) {
                 return fail(ret, r, "Cannot set up '%s' for ansible: %s",
                             run.work ? run.work : playbook->machine->directory.path, strerror(-r));
         return report(&run, run_ansible(&run), has_python);
+}
+
+/* What is wrong is said in several lines, which mean something together. */
+typedef struct Check {
+        const PlaybookCheck *request;
+        char *first; /* that says what is wrong; NULL: none yet */
+} Check;
+
+static void check_line(void *userdata, const char *line) {
+        Check *check = userdata;
+        const char *text = startswith(line, "ERROR! ");
+
+        if (!text)
+                text = startswith(line, "[ERROR]: ");
+        if (text && !check->first)
+                check->first = strdup(text);
+        if (check->request->on_line)
+                check->request->on_line(check->request->userdata, line);
+}
+
+int playbook_check(const PlaybookCheck *request, char **ret_problem) {
+        Check check = { .request = request };
+        PlaybookResult result = { 0 };
+        _cleanup_strv_ char **environment = NULL;
+        _cleanup_free_ char *host = NULL, *inventory = NULL;
+
+        if (!program_exists("ansible-playbook")) {
+                int r = fail(&result, -ENOPKG, "ansible-playbook is not installed: it is in package ansible");
+                *ret_problem = result.problem;
+                return r;
+        }
+        int r = host_name(request->name, &host);
+        if (r >= 0)
+                r = string_printf(&inventory, "%s,", host);
+        if (r >= 0)
+                r = ansible_environment(request->work, &environment);
+        if (r < 0)
+                return r;
+        char *argv[] = { (char *) "ansible-playbook", (char *) "--syntax-check",
+                         (char *) "--inventory",      inventory,
+                         (char *) request->path,      NULL };
+        Sandbox sandbox = {
+                .argv = argv,
+                .envp = environment,
+                .cancel_fd = request->cancel_fd,
+                .on_line = check_line,
+                .userdata = &check,
+        };
+        r = sandbox_run(&sandbox);
+        if (r > 0)
+                (void) fail(&result, r, "Its playbook cannot be used: %s", check.first ? check.first : "see above");
+        else if (r < 0 && r != -ECANCELED)
+                (void) fail(&result, r, "Cannot run ansible-playbook: %s", strerror(-r));
+        free(check.first);
+        *ret_problem = result.problem;
+        return r;
 }

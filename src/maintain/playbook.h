@@ -34,3 +34,22 @@ void playbook_result_done(PlaybookResult *result);
  * -ENOPKG: ansible is not installed; -ENOEXEC: the image has no python, and the playbook begins with facts; -ECANCELED;
  * or another -errno. Unless it is 0, @ret->problem says what is wrong. Nothing of ansible runs any more. */
 int playbook_run(const Playbook *playbook, PlaybookResult *ret);
+
+/* Where in its directory ansible has temporary files. */
+#define PLAYBOOK_TEMPORARY "tmp"
+
+/* A playbook that is looked at before there is anything to run it in. */
+typedef struct PlaybookCheck {
+        const char *name; /* of the image */
+        const char *path; /* the playbook's file */
+        const char *work; /* a directory; PLAYBOOK_TEMPORARY in it is the caller's to remove */
+        int cancel_fd;
+        /* Each line that ansible prints when something is wrong; may be NULL. */
+        void (*on_line)(void *userdata, const char *line);
+        void *userdata;
+} PlaybookCheck;
+
+/* Lets ansible read the playbook with all that it includes by fixed names (--syntax-check). 0; ansible-playbook's exit
+ * status (> 0) when it finds something wrong; -ENOPKG: it is not installed; -ECANCELED; or another -errno. Unless it is 0,
+ * *ret_problem (to be freed) is a sentence. */
+int playbook_check(const PlaybookCheck *check, char **ret_problem);

@@ -14,7 +14,7 @@ import pytest
 
 import ociimage
 from lab import IMAGE, Lab, Site
-from maintenance import assert_settled, copy_of, define, generations, maintain, output
+from maintenance import Report, assert_settled, copy_of, define, generations, maintain, output
 from simulation.jobspec import Job
 
 CONTROL = """\
@@ -292,4 +292,108 @@ def test_playbook_needs(images: Site, lab: Lab) -> None:
     report = maintain(images)
     assert report.status == 1 and "has no python" in report.says("one"), report
     assert "gather_facts: no" in report.says("one") and not (images.root / "one").exists(), report
+    assert_settled(images)
+
+
+HALF_DONE = "- raw: touch /half; exit 1\n"
+WHOLE = "- raw: test ! -e /half && touch /whole\n"
+KEPT_FOR_NEXT = "is kept as it came: the next try begins with it"
+FROM_KEPT = "Beginning with the tree that was kept of an earlier try"
+
+
+def test_playbook_tried_again(images: Site, lab: Lab) -> None:
+    """What was made before a playbook failed is there for the next try, without what the playbook did, as long as the
+    definition would make the same; and gone when that has worked, or when nobody wants it any more."""
+    log, kept = images.directory / "log", images.root / ".kept"
+    log.touch()
+
+    def play(tasks: str, *variables: str, number: int = 1) -> Report:
+        command = copy_of(lab.tiny_image(), f"echo made >>{log}; echo {number} >$ROOT/number")
+        define(images, "one", *variables, command=command, tasks=tasks)
+        return maintain(images)
+
+    def times_made() -> int:
+        return len(log.read_text().splitlines())
+
+    report = play(HALF_DONE)
+    assert report.results == {"one": "failed"} and KEPT_FOR_NEXT in report.done.stderr, report
+    assert (kept / "one/number").exists() and not (kept / "one/half").exists() and times_made() == 1, report
+    report = play(HALF_DONE)
+    assert FROM_KEPT in report.says("one") and KEPT_FOR_NEXT in report.done.stderr and times_made() == 1, report
+    assert "one" not in images.call("chroot-list").stdout.split()
+    report = play(WHOLE)
+    assert report.results == {"one": "created"} and FROM_KEPT in report.says("one") and times_made() == 1, report
+    assert output(images, "one", "cat /number; ls /whole") == "1\n/whole\n" and not kept.exists()
+    report = play(WHOLE)
+    assert FROM_KEPT not in report.says("one") and times_made() == 1, report
+
+    report = play(WHOLE, 'test: "false"', number=2)
+    assert report.results == {"one": "failed"} and KEPT_FOR_NEXT in report.done.stderr and times_made() == 2, report
+    report = play(HALF_DONE, "maint_recreate: yes", number=2)
+    assert FROM_KEPT not in report.says("one") and times_made() == 3, report
+    assert KEPT_FOR_NEXT not in report.done.stderr, report
+    report = play(HALF_DONE, number=3)
+    assert FROM_KEPT not in report.says("one") and times_made() == 4, report
+    assert (kept / "one/number").read_text() == "3\n"
+
+    assert images.call("gc").returncode == 0 and (kept / "one").exists()
+    define(images, "one", command=copy_of(lab.tiny_image()))
+    assert "kept tree of image one" in images.call("gc", "--dry-run").stderr and (kept / "one").exists()
+    assert images.call("gc").returncode == 0 and not kept.exists()
+    assert output(images, "one", "cat /number") == "1\n"
+    assert_settled(images)
+
+
+@pytest.mark.parametrize("kind", ("tarball", "oci"))
+def test_playbook_tried_again_by_digest(images: Site, lab: Lab, kind: str) -> None:
+    """Of an archive and an OCI image, the source says whether it has the same; with what the image's configuration says."""
+    def provide(text: bytes) -> str:
+        if kind == "oci":
+            ociimage.busybox_layout(images.directory / "layout", lambda tar: tar.add("text", text), Env=["COLOUR=blue"])
+            return f"oci: oci:{images.directory}/layout:image"
+        tree = images.directory / "tree"
+        subprocess.run(["cp", "-a", "-T", lab.tiny_image(), tree], check=True)
+        (tree / "text").write_bytes(text)
+        pack(tree, images.directory / "tree.tar")
+        return f"tarball: {images.directory}/tree.tar"
+
+    source = provide(b"one\n")
+    define(images, "one", source, "shell: /bin/sh", tasks=HALF_DONE)
+    report = maintain(images)
+    assert report.results == {"one": "failed"} and KEPT_FOR_NEXT in report.done.stderr, report
+    define(images, "one", source, "shell: /bin/sh", tasks=WHOLE)
+    report = maintain(images)
+    assert report.results == {"one": "created"} and FROM_KEPT in report.says("one"), report
+    with images.started(Job(image="one")) as build:
+        shown = build.run_script("cat /text; ls /whole; echo $COLOUR", raw=True).stdout
+    assert shown == (b"one\n/whole\nblue\n" if kind == "oci" else b"one\n/whole\n\n")
+    assert not (images.root / ".kept").exists()
+
+    provide(b"two\n")
+    define(images, "one", source, "shell: /bin/sh", tasks=HALF_DONE)
+    assert KEPT_FOR_NEXT in maintain(images).done.stderr
+    provide(b"three\n")
+    define(images, "one", source, "shell: /bin/sh", tasks=WHOLE)
+    report = maintain(images)
+    assert report.results == {"one": "updated"} and FROM_KEPT not in report.says("one"), report
+    assert (images.root / "one/text").read_text() == "three\n" and not (images.root / ".kept").exists()
+    assert_settled(images)
+
+
+def test_playbook_is_checked_first(images: Site, lab: Lab) -> None:
+    """Nothing is made for a playbook that ansible cannot read, or without ansible."""
+    log, programs = images.directory / "log", images.directory / "bin"
+    command = copy_of(lab.tiny_image(), f"echo made >>{log}")
+    for tasks, words in (("- raw: 'true'\n  shell: 'true'\n", "conflicting action statements: raw, shell"),
+                         ("- import_role: {name: nowhere}\n", "the role 'nowhere' was not found")):
+        define(images, "one", command=command, tasks=tasks)
+        report = maintain(images)
+        assert report.results == {"one": "failed"} and not log.exists(), report
+        assert "Its playbook cannot be used: " in report.says("one") and words in report.says("one"), report
+    programs.mkdir()
+    for name in ("cp", "sh"):
+        (programs / name).symlink_to(f"/usr/bin/{name}")
+    define(images, "one", command=command, tasks="- raw: 'true'\n")
+    report = maintain(images, env={"PATH": str(programs)})
+    assert "ansible-playbook is not installed" in report.says("one") and not log.exists(), report
     assert_settled(images)
