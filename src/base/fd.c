@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Reads and writes descriptors and whole files, for everybody, the agent included. Opens nothing through a symlink at
+ * the end of a path, and replaces a file so that a reader finds the old content or the new one, even after a
+ * crash. */
+
 #include "base/fd.h"
 
 #include <fcntl.h>

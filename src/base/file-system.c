@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The name of the file system that something is on, for messages of `doctor` and of binds that cannot be mounted. For
+ * people only: nothing may be decided by it. */
+
 #include "base/file-system.h"
 
 #include <linux/magic.h>
@@ -6,8 +10,6 @@
 #include <sys/vfs.h>
 
 #include "base/macro.h"
-
-/* Names of file systems, for messages. Nothing is decided by them. */
 
 const char *file_system_name(int fd, char buffer[static FILE_SYSTEM_NAME_MAX]) {
         static const struct {

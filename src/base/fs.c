@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Opens, reads and makes what a path names, for everybody, the agent included. What is in a tree, or where jobs can
+ * write, is opened so that its symlinks stay inside of the tree or are refused. Only mkdir_parents() takes a path as
+ * it comes: that is for directories that the administrator configured. */
+
 #include "base/fs.h"
 
 #include <fcntl.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* A keyed hash (SipHash-2-4) that gives jobs, containers, compiled filters, and the recipes of images a short name.
+ * Such names stay on disk, so the same input must give the same result in every version and on every processor. */
+
 #include "base/hash.h"
 
 #include <endian.h>

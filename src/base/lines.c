@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Cuts the output of a program into lines for whoever shows them: playbooks (maintain/), makers of trees
+ * (source/sandbox.c) and chroot-maintenance. The output is not trusted: it is held in a fixed buffer, however long a
+ * line gets. */
+
 #include "base/lines.h"
 
 void lines_end(Lines *lines) {

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Starts programs, waits for them, and asks what became of them, through pidfds where that is possible. Called by
+ * whatever runs another program on the host. Never uses a shell: a program gets its arguments one by one. */
+
 #include "base/process.h"
 
 #include <fcntl.h>

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Finds the proxy by which this host reaches the network, for programs that fetch something: those that make trees
+ * (source/builder.c), and what maintenance runs in an image (machine/image-machine.c). Jobs do not get it. */
+
 #include "base/proxy.h"
 
 #include <strings.h>
 
 #include "base/process.h"
 #include "base/string.h"
-
-/* How this host reaches the world, for programs that fetch something: started on the host or inside of a container. */
 
 /* What the host's apt has for a proxy: NULL for none. */
 static char *apt_proxy(const char *key) {

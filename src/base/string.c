@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Strings, NULL-terminated lists of strings, numbers in text, and "did you mean" for names. Works on memory only: no
+ * files, no system calls. */
+
 #include "base/string.h"
 
 #include <stdio.h>

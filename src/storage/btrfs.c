@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Storage driver `btrfs`: the root of each job is a writable snapshot of the image. Called through the struct at the
+ * end only. A layer does not need its image any more once it is made, so the image may then change. */
+
 #include <fcntl.h>
 #include <stdio.h>
 

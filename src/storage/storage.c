@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The list of storage drivers and the choice among them: for configuration, `doctor`, the plan of a container, and
+ * cleanup. Only here is a driver looked up by its name. */
+
 #include "storage/storage.h"
 
 #include "base/string.h"

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Storage driver `tmpfs`: like `overlay`, but what a job writes stays in memory, in the mount namespace of
+ * `supervise`. Called through the struct at the end only. Leaves nothing on disk, so there is nothing to remove. */
+
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>

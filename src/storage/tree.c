@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Storage driver for what maintenance runs in an image: no layer, what is changed stays in the tree. Called through
+ * the struct at the end only. Never for jobs: the tree must belong to the caller alone. */
+
 #include "base/fd.h"
 #include "base/fs.h"
 #include "storage/root-mount.h"
 #include "tree/skeleton.h"
-
-/* No layer at all: what is done to the root stays in the tree, which nobody else uses. */
 
 static bool tree_suits(int root_fd _unused_) {
         return false; /* never for jobs */

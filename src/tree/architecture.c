@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Finds out which processor a tree is for, to explain why its programs could not be executed (machine/explain.c).
+ * Never decides whether a tree may be started: a host may be able to run foreign programs. */
+
 #include "tree/architecture.h"
 
 #include <elf.h>

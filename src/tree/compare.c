@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Finds the files in which two trees differ, for chroot-diff and for what chroot-login shows at its end. Neither tree
+ * is trusted: no symlink is followed, no mount entered, and nothing but directories and regular files is opened. */
+
 #include "tree/compare.h"
 
 #include <fcntl.h>

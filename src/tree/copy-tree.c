@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Copies a whole tree with several threads: for the copy of an image that is then changed (image/staging.c), and for
+ * a job's layer on btrfs where the image is no subvolume. The source is not trusted: no symlink is followed, no mount
+ * entered, no device or pipe opened. */
+
 #include "tree/copy-tree.h"
 
 #include <fcntl.h>

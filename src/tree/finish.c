@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Turns a freshly made root file system into an image: removes what belongs to the one system that it was made as.
+ * Called after a tree was built or fetched, and for the keyring that its apt sources name. The tree may come from
+ * anywhere, so no path in it may lead out of it. */
+
 #include "tree/finish.h"
 
 #include <fcntl.h>

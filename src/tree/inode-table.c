@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* A hash table of files that have several links. copy-tree.c uses it to make the same links again, size.c to count
+ * each file once. */
+
 #include "tree/inode-table.h"
 
 #include "base/string.h"

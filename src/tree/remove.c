@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Removes trees that hostile programs have filled: layers of jobs, staging trees, and single files of an image.
+ * Called by whatever removes or replaces something in a tree. However deep the tree is, this comes to an end and
+ * needs a limited number of descriptors; it never removes anything outside of the tree. */
+
 #include "tree/remove.h"
 
 #include <fcntl.h>

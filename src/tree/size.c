@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Walks a tree and adds up what it occupies, or finds files whose owners a job does not have. Called for
+ * `chroot-list`, maintenance, the cache of images, and as the limit of what a source may unpack. Only looks: no file
+ * is opened except directories. */
+
 #include "tree/size.h"
 
 #include <fcntl.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Makes the directories that every root needs and that minimal images lack. Called before a tree or a btrfs layer is
+ * mounted for a container, and by chroot-login. Changes nothing that is there already. */
+
 #include "tree/skeleton.h"
 
 #include <fcntl.h>

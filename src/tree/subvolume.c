@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Makes, snapshots and removes btrfs subvolumes. Called for layers, staging trees and old generations. Nothing else
+ * calls libbtrfsutil. Users of a subvolume may have nested others in it, at paths of any length: those are found
+ * through the kernel's own list, and no path of theirs is opened in one piece. */
+
 #include "tree/subvolume.h"
 
 #include <btrfsutil.h>

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Packs and unpacks the messages between host and agent. Both ends call this. What arrives is not trusted: sizes,
+ * counts, strings, values and descriptors of a message are checked before anything in it is used, and descriptors
+ * that nobody expects are closed. */
+
 #include "wire/wire.h"
 
 #include <signal.h>
