@@ -24,12 +24,12 @@ static bool is_allowed(const Settings *settings, const ImageChoice *choice, cons
         _cleanup_free_ char *name = NULL;
         uint64_t number;
 
-        if (plan_image_allowed(settings, choice))
+        if (image_choice_is_allowed(settings, choice))
                 return true;
         if (image)
-                return plan_image_allowed(settings, &(ImageChoice){ image->name, choice->source });
+                return image_choice_is_allowed(settings, &(ImageChoice){ image->name, choice->source });
         return generation_split(choice->name, &name, &number) >= 0 &&
-               plan_image_allowed(settings, &(ImageChoice){ name, choice->source });
+               image_choice_is_allowed(settings, &(ImageChoice){ name, choice->source });
 }
 
 static int explain_not_allowed(const ImageChoice *choice) {
@@ -157,7 +157,7 @@ static int open_of_registry(const Settings *settings, const ImageChoice *choice,
                           no_reference);
                 return image_failure(choice, -EINVAL);
         }
-        if (!plan_image_allowed(settings, choice))
+        if (!image_choice_is_allowed(settings, choice))
                 return explain_not_allowed(choice);
         int r = image_cache_get(&fetch, ret, &problem);
         return r == 0 ? 0 : explain_fetch(settings, choice, &fetching, problem, r);

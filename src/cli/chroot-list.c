@@ -11,7 +11,8 @@
 #include "cli/table.h"
 #include "config/image-reference.h"
 #include "image/generation.h"
-#include "machine/remove.h"
+#include "machine/collect.h"
+#include "machine/directory.h"
 #include "maintain/image-cache.h"
 #include "storage/storage.h"
 #include "tree/size.h"
@@ -83,19 +84,19 @@ static uint64_t generation_by_now(const List *list, const Machine *machine) {
 static int find_uses(List *list) {
         _cleanup_strv_ char **ids = NULL;
 
-        int r = job_list(list->settings, false, &ids);
+        int r = machine_list(list->settings, false, &ids);
         if (r < 0)
                 return r;
         list->uses = calloc(strv_length(ids) + 1, sizeof(*list->uses));
         if (!list->uses)
                 return -ENOMEM;
         for (char **id = ids; id && *id; id++) {
-                _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+                _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
                 _cleanup_machine_ Machine *machine = NULL;
-                JobState state = job_state(list->settings, *id);
+                MachineState state = machine_state(list->settings, *id);
 
-                if ((state != JOB_RUNNING && state != JOB_BUSY) ||
-                    job_directory_open(list->settings->runtime_dir, *id, false, &directory) < 0 ||
+                if ((state != MACHINE_RUNNING && state != MACHINE_BUSY) ||
+                    machine_directory_open(list->settings->runtime_dir, *id, false, &directory) < 0 ||
                     machine_load(&directory, &machine) < 0)
                         continue;
                 uint64_t generation = generation_by_now(list, machine);
@@ -129,7 +130,7 @@ static int find_machines(const List *list, const char *name, Machines *ret) {
 static const char *boot_mode(const Image *image, BootMode boot) {
         const char *init;
 
-        if (image_boot(image, boot, &init) < 0)
+        if (image_boot(image->fd, boot, &init) < 0)
                 return "no systemd"; /* but the configuration wants it: jobs of this image fail */
         return init ? "yes" : "no";
 }

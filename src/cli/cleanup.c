@@ -10,7 +10,7 @@ static int run(const Invocation *invocation) {
         int r = find_job(invocation, &job);
         if (r < 0)
                 return r;
-        r = job_remove(invocation->settings, job.id);
+        r = machine_remove(invocation->settings, job.id);
         if (r >= 0)
                 log_verbose("Nothing of job %s is left", job.id);
         if (r == -EBUSY)

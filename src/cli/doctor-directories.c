@@ -21,6 +21,7 @@
 #include "definition/definition.h"
 #include "image/generation.h"
 #include "image/image.h"
+#include "machine/directory.h"
 #include "machine/remove.h"
 #include "storage/storage.h"
 #include "tree/check.h"
@@ -78,7 +79,7 @@ typedef struct Trial {
         char id[32], image_id[32]; /* of jobs that there are not: whatever is left of them, `gc` removes */
         char *name, *image_name;   /* of their machines */
         char *layer_path, *image_path, *work_dir, *target;
-        JobDirectory directory;
+        MachineDirectory directory;
         UidRange users;
         int layer_fd, image_layer_fd, image_fd;
         const char *what; /* is being done */
@@ -97,7 +98,7 @@ static int trial_begin(Trial *trial) {
         const Settings *settings = trial->settings;
 
         trial->what = "make a directory for a job";
-        int r = job_directory_lock(settings->runtime_dir, trial->id, true, 0, &trial->directory);
+        int r = machine_directory_lock(settings->runtime_dir, trial->id, true, 0, &trial->directory);
         if (r < 0)
                 return r;
         if (mkdirat(trial->directory.fd, "root", 0700) < 0 || mkdirat(trial->directory.fd, "work", 0700) < 0)
@@ -174,9 +175,9 @@ static int trial_end(Trial *trial) {
         closep(&trial->image_fd);
         closep(&trial->layer_fd);
         closep(&trial->image_layer_fd);
-        int r = trial->directory.fd < 0 ? 0 : job_remove_locked(trial->settings, trial->id);
-        int q = job_exists(trial->settings, trial->image_id) ? job_remove(trial->settings, trial->image_id) : 0;
-        job_directory_done(&trial->directory);
+        int r = trial->directory.fd < 0 ? 0 : machine_remove_locked(trial->settings, trial->id);
+        int q = machine_exists(trial->settings, trial->image_id) ? machine_remove(trial->settings, trial->image_id) : 0;
+        machine_directory_done(&trial->directory);
         free(trial->name);
         free(trial->image_name);
         free(trial->layer_path);
@@ -190,7 +191,7 @@ static CheckResult check_storage(const Invocation *invocation, char ret_detail[s
         const Settings *settings = invocation->settings;
         Trial trial = {
                 .settings = settings,
-                .directory = JOB_DIRECTORY_NONE,
+                .directory = MACHINE_DIRECTORY_NONE,
                 .layer_fd = -EBADF,
                 .image_layer_fd = -EBADF,
                 .image_fd = -EBADF,

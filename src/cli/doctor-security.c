@@ -11,7 +11,7 @@
 #include "cli/doctor.h"
 #include "container/cgroup.h"
 #include "definition/definition.h"
-#include "machine/plan.h"
+#include "job/image-choice.h"
 
 /* What works, and is more open than it looks. */
 
@@ -37,7 +37,9 @@ static int images_with_host_root(const Settings *settings, char *ret, size_t siz
                         r = definition_apply(definition, &of_image);
                 if (r >= 0 && !of_image.private_users)
                         snprintf(ret + n, size - n, "%s'%s'%s", n > 0 ? ", " : "", *name,
-                                 plan_host_root_allowed(settings, IMAGE_OF_JOB, *name) ? " (jobs may choose it)" : "");
+                                 image_choice_host_root_allowed(settings, IMAGE_OF_JOB, *name) ?
+                                         " (jobs may choose it)" :
+                                         "");
         }
         return r;
 }

@@ -5,7 +5,7 @@
 #include "container/nspawn.h"
 #include "container/uid-range.h"
 #include "image/generation-collect.h"
-#include "machine/remove.h"
+#include "machine/collect.h"
 #include "maintain/image-cache.h"
 #include "maintain/kept-tree.h"
 
@@ -58,7 +58,7 @@ static int run(const Invocation *invocation) {
         bool dry_run = invocation_has(invocation, "dry-run");
         int result = 0;
 
-        int r = dry_run ? job_list_dead(settings, true, &jobs) : job_collect(settings, true, &jobs);
+        int r = dry_run ? machine_list_dead(settings, true, &jobs) : machine_collect(settings, true, &jobs);
         if (r < 0)
                 result = log_error_errno(r, "Cannot remove all of the dead jobs: %m");
         say(dry_run, "job", jobs);

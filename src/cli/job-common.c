@@ -31,11 +31,11 @@ static const char *last_lines(const char *text, unsigned lines) {
         return p;
 }
 
-void log_end_of_machine(const JobDirectory *directory) {
-        job_file_wait(directory, JOB_FILE_ENDED, ENDED_TIMEOUT_USEC);
+void log_end_of_machine(const MachineDirectory *directory) {
+        machine_file_wait(directory, MACHINE_FILE_ENDED, ENDED_TIMEOUT_USEC);
 
-        _cleanup_free_ char *ended = job_file_read(directory, JOB_FILE_ENDED);
-        _cleanup_free_ char *console = job_file_read(directory, JOB_FILE_CONSOLE);
+        _cleanup_free_ char *ended = machine_file_read(directory, MACHINE_FILE_ENDED);
+        _cleanup_free_ char *console = machine_file_read(directory, MACHINE_FILE_CONSOLE);
 
         if (ended)
                 log_notice("The machine ended: %s", ended);

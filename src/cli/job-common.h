@@ -3,7 +3,7 @@
 
 #include "cli/command.h"
 #include "job/spec.h"
-#include "machine/state.h"
+#include "machine/directory.h"
 
 /* What the commands of a job's stages share. They log what goes wrong. */
 
@@ -11,4 +11,4 @@
 int find_job(const Invocation *invocation, JobSpec *ret);
 
 /* Why the machine in @directory ended and the last lines of its console, into the job's log. */
-void log_end_of_machine(const JobDirectory *directory);
+void log_end_of_machine(const MachineDirectory *directory);

@@ -19,7 +19,7 @@
 #define STATUS_CANNOT_EXECUTE 126
 
 static int open_machine(Machine **ret_machine) {
-        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         const char *path = getenv(PLAYBOOK_ENTRY_VARIABLE);
 
         if (!path)

@@ -15,9 +15,11 @@
 #include "container/supervisor.h"
 #include "gitlab/exit-status.h"
 #include "image/generation.h"
+#include "machine/collect.h"
 #include "machine/explain.h"
 #include "machine/plan.h"
 #include "machine/remove.h"
+#include "machine/start.h"
 
 /* Whoever looks at the jobs, as `status` does, holds the lock of a directory for a moment. */
 #define DIRECTORY_TIMEOUT_USEC (2 * USEC_PER_SEC)
@@ -50,30 +52,64 @@ static void warn_of_missing_limits(const Machine *machine) {
                             cpu ? " CPU (cpu_weight)" : "");
 }
 
-static int start(const Settings *settings, const JobSpec *job, const JobDirectory *directory, const Image *image,
+/* As far as it can be said without an image: the rest is plan_take_image()'s. */
+static MachineRequest request_of_job(const Settings *settings, const JobSpec *job) {
+        MachineRequest request = MACHINE_REQUEST_NONE;
+
+        request.settings = settings;
+        request.id = job->id;
+        request.runtime_max_usec = job_spec_runtime_max_usec(job);
+        return request;
+}
+
+static int plan(const MachineRequest *request, Machine **ret, char ***ret_argv) {
+        const char *unknown = NULL;
+
+        int r = plan_machine(request, ret);
+        if (r >= 0)
+                r = plan_seccomp(request, *ret, &unknown);
+        if (r >= 0)
+                r = plan_supervise_command(request->settings, request->id, ret_argv);
+        if (r >= 0)
+                return 0;
+        _cleanup_free_ char *problem = explain_plan(request->settings, request->image, r, unknown);
+        log_error("%s", problem ? problem : strerror(ENOMEM));
+        return r == -ENOEXEC ? STAGE_BUILD_FAILURE : r;
+}
+
+static int explain_failed_start(const Settings *settings, const Machine *machine, const MachineDirectory *directory,
+                                StartStep step, int error) {
+        _cleanup_free_ char *problem = explain_start(settings, machine, directory, step, error);
+
+        log_error("%s", problem ? problem : strerror(ENOMEM));
+        if (step == START_READY && error == -ENOEXEC)
+                return STAGE_BUILD_FAILURE;
+        if (step == START_READY && error != -EINTR)
+                log_end_of_machine(directory);
+        /* The job named it, and no retry makes it better. */
+        return step == START_TREE && error == -EUCLEAN ? STAGE_BUILD_FAILURE : error;
+}
+
+static int start(const Settings *settings, const JobSpec *job, const MachineDirectory *directory, const Image *image,
                  int signal_fd) {
+        MachineRequest request = request_of_job(settings, job);
+        _cleanup_generation_ Generation *known = NULL;
         _cleanup_machine_ Machine *machine = NULL;
         _cleanup_strv_ char **argv = NULL;
-        _cleanup_free_ char *problem = NULL;
-        const char *unknown = NULL;
         StartStep step;
 
         if (!nspawn_is_installed()) {
                 log_error("systemd-nspawn is not installed: it is in package systemd-container");
                 return -ENOENT;
         }
-        int r = plan_machine(settings, job, directory, image, &machine);
-        if (r >= 0)
-                r = plan_seccomp(settings, image, machine, &unknown);
-        if (r >= 0)
-                r = plan_supervise_command(settings, job->id, &argv);
-        if (r < 0) {
-                problem = explain_plan(settings, image->title, r, unknown);
-                log_error("%s", problem ? problem : strerror(ENOMEM));
-                return r == -ENOEXEC ? STAGE_BUILD_FAILURE : r;
-        }
+        int r = plan_take_image(&request, image, &known);
+        if (r < 0)
+                return log_error_errno(r, "Cannot read what is known of image '%s': %m", image->title);
+        r = plan(&request, &machine, &argv);
+        if (r != 0)
+                return r;
 
-        if (plan_lacks_sockets(settings, image))
+        if (plan_lacks_sockets(&request))
                 log_warning("Image '%s' has programs of 32-bit x86, which cannot make sockets here, so they have no "
                             "network: the setting system_call_filter can let them ('socketcall')",
                             image->title);
@@ -81,31 +117,23 @@ static int start(const Settings *settings, const JobSpec *job, const JobDirector
                    machine->storage, machine->init ? "booting its systemd" : "without an init system");
         log_plan(machine, image, argv);
         uint64_t begin_usec = clock_now_usec();
-        r = job_start(machine, directory, argv, image->fd, settings->start_timeout_usec, signal_fd, &step);
-        if (r >= 0) {
-                log_verbose("Its agent answered after %" PRIu64 " ms", (clock_now_usec() - begin_usec) / USEC_PER_MSEC);
-                warn_of_missing_limits(machine);
-                return 0;
-        }
-        problem = explain_start(settings, machine, directory, step, r);
-        log_error("%s", problem ? problem : strerror(ENOMEM));
-        if (step == START_READY && r == -ENOEXEC)
-                return STAGE_BUILD_FAILURE;
-        if (step == START_READY && r != -EINTR)
-                log_end_of_machine(directory);
-        /* The job named it, and no retry makes it better. */
-        return step == START_TREE && r == -EUCLEAN ? STAGE_BUILD_FAILURE : r;
+        r = machine_start(machine, directory, argv, image->fd, settings->start_timeout_usec, signal_fd, &step);
+        if (r < 0)
+                return explain_failed_start(settings, machine, directory, step, r);
+        log_verbose("Its agent answered after %" PRIu64 " ms", (clock_now_usec() - begin_usec) / USEC_PER_MSEC);
+        warn_of_missing_limits(machine);
+        return 0;
 }
 
 /* Takes the job's directory, new: whatever an earlier attempt left is removed. */
-static int take_directory(const Settings *settings, const char *id, JobDirectory *ret) {
-        if (job_exists(settings, id)) {
+static int take_directory(const Settings *settings, const char *id, MachineDirectory *ret) {
+        if (machine_exists(settings, id)) {
                 log_verbose("Removing what an earlier attempt left of job %s", id);
-                int r = job_remove(settings, id);
+                int r = machine_remove(settings, id);
                 if (r < 0)
                         return log_error_errno(r, "Cannot remove what an earlier attempt left of job %s: %m", id);
         }
-        int r = job_directory_lock(settings->runtime_dir, id, true, DIRECTORY_TIMEOUT_USEC, ret);
+        int r = machine_directory_lock(settings->runtime_dir, id, true, DIRECTORY_TIMEOUT_USEC, ret);
         if (r == -EBUSY)
                 log_error("Job %s is being prepared by another process", id);
         else if (r < 0)
@@ -120,7 +148,7 @@ static int settings_of_image(const Settings *settings, const ImageChoice *choice
         if (r != 0)
                 return r;
         if (settings->private_users && !(*ret)->private_users &&
-            !plan_host_root_allowed(settings, choice->source, image->name)) {
+            !image_choice_host_root_allowed(settings, choice->source, image->name)) {
                 log_error(
                         "Image '%s' makes root of a job root of the host ('private_users: no' in its definition): jobs "
                         "may choose it only where allowed_images has its name, and not a pattern for it",
@@ -133,7 +161,7 @@ static int settings_of_image(const Settings *settings, const ImageChoice *choice
 static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings, *image_settings = NULL;
         _cleanup_(settings_done) Settings storage = { 0 };
-        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         _cleanup_job_spec_ JobSpec job = { 0 };
         _cleanup_image_ Image *image = NULL;
 
@@ -144,7 +172,7 @@ static int run(const Invocation *invocation) {
         int r = find_job(invocation, &job);
         if (r < 0)
                 return r;
-        ImageChoice choice = plan_choose_image(settings, &job, invocation_argument(invocation, 0),
+        ImageChoice choice = image_choice_make(settings, &job, invocation_argument(invocation, 0),
                                                invocation_option(invocation, "default-image"));
         r = choose_image(settings, &choice, signal_fd, &image);
         if (r == 0)
@@ -156,13 +184,13 @@ static int run(const Invocation *invocation) {
 
         if (job.n_services > 0)
                 log_warning("This driver starts no services: 'services:' of the job is ignored");
-        job_collect_some(settings, signal_fd);
+        machine_collect_some(settings, signal_fd);
         r = take_directory(settings, job.id, &directory);
         if (r < 0)
                 return r;
         r = start(image_settings, &job, &directory, image, signal_fd);
         if (r != 0) {
-                int q = job_remove_locked(settings, job.id);
+                int q = machine_remove_locked(settings, job.id);
                 if (q < 0)
                         log_warning("Not all of the failed start could be removed: 'nspawn-runner gc' will");
         }

@@ -51,25 +51,25 @@ static int shell_path(const char *shell, char **ret) {
 }
 
 /* Only scripts that fail pay for looking. */
-static bool ran_out_of_memory(const Machine *machine, const JobDirectory *directory) {
+static bool ran_out_of_memory(const Machine *machine, const MachineDirectory *directory) {
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
 
-        return supervisor_pick()->groups(machine->name, &groups) >= 0 && job_ran_out_of_memory(&groups, directory);
+        return supervisor_pick()->groups(machine->name, &groups) >= 0 && machine_ran_out_of_memory(&groups, directory);
 }
 
 /* The machine ended. What a job does to its own machine is no failure of the system's. */
-static int report_gone(const Machine *machine, const JobDirectory *directory) {
+static int report_gone(const Machine *machine, const MachineDirectory *directory) {
         log_error("The machine of job %s ended while the script was running", machine->id);
         log_end_of_machine(directory);
 
-        _cleanup_free_ char *why = job_file_read(directory, JOB_FILE_ENDED);
+        _cleanup_free_ char *why = machine_file_read(directory, MACHINE_FILE_ENDED);
         return streq_null(why, OUT_OF_MEMORY) || streq_null(why, ENDED_BY_REBOOT) ||
                                streq_null(why, ENDED_BY_POWER_OFF) ?
                        STAGE_BUILD_FAILURE :
                        -ECONNRESET;
 }
 
-static int report_exit(const Machine *machine, const JobDirectory *directory, const WireExited *exited) {
+static int report_exit(const Machine *machine, const MachineDirectory *directory, const WireExited *exited) {
         if (exited->code == CLD_EXITED && exited->status == 0)
                 return 0;
 
@@ -107,7 +107,7 @@ static bool is_quoted_for_bash(int script_fd) {
 }
 
 /* Asks the shell itself. */
-static bool knows_quotes(const JobDirectory *directory, const StepRequest *request) {
+static bool knows_quotes(const MachineDirectory *directory, const StepRequest *request) {
         char *const argv[] = { request->argv[0], (char *) "-c", (char *) "[ $'a' = a ]", NULL };
         _cleanup_close_ int socket_fd = channel_connect(directory->path);
         _cleanup_close_ int null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -122,7 +122,7 @@ static bool knows_quotes(const JobDirectory *directory, const StepRequest *reque
 }
 
 /* Only scripts that fail pay for looking. */
-static void explain_quotes(const JobDirectory *directory, const StepRequest *request, const StepOutcome *outcome) {
+static void explain_quotes(const MachineDirectory *directory, const StepRequest *request, const StepOutcome *outcome) {
         const WireExited *exited = &outcome->exited;
 
         if (outcome->is_bash || exited->code != CLD_EXITED || exited->status == 0 ||
@@ -134,7 +134,7 @@ static void explain_quotes(const JobDirectory *directory, const StepRequest *req
                 isempty(request->argv[0]) ? "/bin/sh" : request->argv[0]);
 }
 
-static int report(const Machine *machine, const JobDirectory *directory, const StepRequest *request,
+static int report(const Machine *machine, const MachineDirectory *directory, const StepRequest *request,
                   const StepOutcome *outcome) {
         const char *shell = request->argv[0];
         _cleanup_free_ char *problem = NULL;
@@ -171,14 +171,14 @@ static int report(const Machine *machine, const JobDirectory *directory, const S
         return report_gone(machine, directory);
 }
 
-static int open_machine(const Invocation *invocation, JobDirectory *ret_directory, Machine **ret_machine,
+static int open_machine(const Invocation *invocation, MachineDirectory *ret_directory, Machine **ret_machine,
                         int *ret_socket) {
         _cleanup_job_spec_ JobSpec job = { 0 };
 
         int r = find_job(invocation, &job);
         if (r < 0)
                 return r;
-        r = job_directory_open(invocation->settings->runtime_dir, job.id, false, ret_directory);
+        r = machine_directory_open(invocation->settings->runtime_dir, job.id, false, ret_directory);
         if (r >= 0)
                 r = machine_load(ret_directory, ret_machine);
         if (r >= 0)
@@ -199,7 +199,7 @@ static int open_machine(const Invocation *invocation, JobDirectory *ret_director
 }
 
 static int run(const Invocation *invocation) {
-        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         _cleanup_machine_ Machine *machine = NULL;
         _cleanup_free_ char *shell = NULL;
         _cleanup_close_ int socket_fd = -EBADF;

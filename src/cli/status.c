@@ -8,7 +8,8 @@
 #include "cli/table.h"
 #include "container/cgroup.h"
 #include "container/supervisor.h"
-#include "machine/remove.h"
+#include "machine/collect.h"
+#include "machine/directory.h"
 
 static const TableColumn columns[] = {
         { "id", COLUMN_TEXT },      { "image", COLUMN_TEXT }, { "since", COLUMN_TEXT },    { "boot", COLUMN_TEXT },
@@ -29,16 +30,16 @@ static bool memory_of(const Machine *machine, bool json, char ret[static 24]) {
 }
 
 static int add_job(const Settings *settings, const char *id, bool json, Table *table, size_t *n_rows) {
-        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         _cleanup_machine_ Machine *machine = NULL;
-        JobState job = job_state(settings, id);
-        const char *state = job_state_name(job);
+        MachineState job = machine_state(settings, id);
+        const char *state = machine_state_name(job);
         char since[FORMAT_TIME_BYTES], memory[24];
 
-        if (job == JOB_GONE)
+        if (job == MACHINE_GONE)
                 return 0;
         (*n_rows)++;
-        if (job_directory_open(settings->runtime_dir, id, false, &directory) < 0 ||
+        if (machine_directory_open(settings->runtime_dir, id, false, &directory) < 0 ||
             machine_load(&directory, &machine) < 0) {
                 /* Just being made or removed, or after a crash; the last known state still tells something. */
                 const char *cells[ELEMENTSOF(columns) - 1] = { id, NULL, NULL, NULL, NULL, state, NULL };
@@ -63,7 +64,7 @@ static int run(const Invocation *invocation) {
         _cleanup_strv_ char **ids = NULL;
         size_t n_rows = 0;
 
-        int r = job_list(invocation->settings, true, &ids);
+        int r = machine_list(invocation->settings, true, &ids);
         if (r < 0)
                 return log_error_errno(r, "Cannot list the jobs: %m");
         r = table_new("jobs", columns, json, &table);

@@ -42,20 +42,20 @@ static const char *explain(int error) {
 
 /* Nobody reads our stderr on hosts without a journal: what went wrong is left for `prepare` too. @problem says it, or is
  * NULL. */
-static int fail(const JobDirectory *directory, int error, const char *what, const char *problem) {
+static int fail(const MachineDirectory *directory, int error, const char *what, const char *problem) {
         char text[1024];
 
         if (problem)
                 snprintf(text, sizeof(text), "%s", problem);
         else
                 snprintf(text, sizeof(text), "cannot %s: %s%s", what, strerror(-error), explain(error));
-        (void) job_file_write(directory, JOB_FILE_ENDED, text);
+        (void) machine_file_write(directory, MACHINE_FILE_ENDED, text);
         log_error("%s", text);
         return error;
 }
 
 static int run(const Invocation *invocation) {
-        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         _cleanup_machine_ Machine *machine = NULL;
         _cleanup_free_ char *problem = NULL;
         const char *path = invocation_argument(invocation, 0);

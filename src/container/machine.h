@@ -5,7 +5,7 @@
 #include "config/settings.h"
 
 /* The plan of one container, made by `prepare` and carried out by `supervise`: all that they need to know, in plain
- * values. Written to `<job directory>/machine.json` before anything is started (see machine/state.h). */
+ * values. Written to `<job directory>/machine.json` before anything is started (see machine/directory.h). */
 typedef struct Machine {
         char *id;           /* of the job */
         char *name;         /* of the machine: see machine_name() */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/id.h"
 #include "base/string.h"
 #include "gitlab/environment.h"
 #include "gitlab/response.h"
@@ -62,7 +63,7 @@ int gitlab_job_read(const char *runtime_dir, const char *option_id, JobSpec *ret
                          "sets the first; by hand, give --id");
                 return -ENODATA;
         }
-        const char *problem = job_id_problem(id);
+        const char *problem = id_problem(id);
         if (problem) {
                 snprintf(ret_problem, 512, "Job id '%.100s' (%s) %s", id, source, problem);
                 return -EINVAL;

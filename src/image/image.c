@@ -142,11 +142,11 @@ int image_list(const char *root_dir, char ***ret_names) {
         return 0;
 }
 
-const char *image_init(const Image *image) {
+const char *image_init(int tree_fd) {
         static const char *const candidates[] = { "/usr/lib/systemd/systemd", "/lib/systemd/systemd" };
 
         for (size_t i = 0; i < ELEMENTSOF(candidates); i++) {
-                _cleanup_close_ int fd = open_in_root(image->fd, candidates[i], O_PATH);
+                _cleanup_close_ int fd = open_in_root(tree_fd, candidates[i], O_PATH);
                 struct stat st;
 
                 if (fd >= 0 && fstat(fd, &st) >= 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111))
@@ -155,8 +155,8 @@ const char *image_init(const Image *image) {
         return NULL;
 }
 
-int image_boot(const Image *image, BootMode boot, const char **ret_init) {
-        const char *init = boot == BOOT_NO ? NULL : image_init(image);
+int image_boot(int tree_fd, BootMode boot, const char **ret_init) {
+        const char *init = boot == BOOT_NO ? NULL : image_init(tree_fd);
 
         if (!init && boot == BOOT_YES)
                 return -ENOEXEC;
@@ -164,11 +164,11 @@ int image_boot(const Image *image, BootMode boot, const char **ret_init) {
         return 0;
 }
 
-bool image_is_i386(const Image *image) {
+bool image_is_i386(int tree_fd) {
         static const char *const programs[] = { "/bin/sh", "/usr/bin/env" };
 
         for (size_t i = 0; i < ELEMENTSOF(programs); i++) {
-                _cleanup_close_ int path_fd = open_in_root(image->fd, programs[i], O_PATH);
+                _cleanup_close_ int path_fd = open_in_root(tree_fd, programs[i], O_PATH);
                 Elf32_Ehdr header;
                 struct stat st;
                 char path[64];

@@ -42,13 +42,13 @@ int image_is_still(const char *root_dir, const char *name, const Image *known);
  * not exist has none, *ret_names is then NULL. 0 or -errno. */
 int image_list(const char *root_dir, char ***ret_names);
 
-/* Path inside the image of the systemd that could boot it, or NULL: static string. Symlinks are resolved inside the
+/* Path inside the image with top directory @tree_fd of the systemd that could boot it, or NULL: static string. Symlinks are resolved inside the
  * image only. */
-const char *image_init(const Image *image);
+const char *image_init(int tree_fd);
 
-/* What setting `boot` comes to for this image: the path of image_init() when jobs boot it, NULL when they do not.
+/* What setting `boot` comes to for the image with top directory @tree_fd: the path of image_init() when jobs boot it, NULL when they do not.
  * Returns 0, or -ENOEXEC for `boot: yes` and an image without systemd. */
-int image_boot(const Image *image, BootMode boot, const char **ret_init);
+int image_boot(int tree_fd, BootMode boot, const char **ret_init);
 
-/* Are the image's programs those of 32-bit x86? Asks its shell. */
-bool image_is_i386(const Image *image);
+/* Are the programs of the image with top directory @tree_fd those of 32-bit x86? Asks its shell. */
+bool image_is_i386(int tree_fd);

@@ -14,28 +14,8 @@
 
 /* Names jobs, for whoever makes a JobSpec. Of the job it uses only what GitLab says itself. */
 
-#define ID_MAX 40
 #define KEY_FILE "key"
 #define KEY_SIZE 16
-
-const char *job_id_problem(const char *id) {
-        size_t n = strlen(id);
-
-        if (n == 0)
-                return "is empty";
-        if (n > ID_MAX)
-                return "is longer than 40 characters";
-        for (const char *p = id; *p; p++)
-                if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
-                      strchr("-.", *p)))
-                        return "has a character that is not a letter, a digit, '-' or '.'";
-        if (strchr("-.", id[0]) || strchr("-.", id[n - 1]))
-                return "does not begin and end with a letter or a digit";
-        /* Each part of a host name is to begin and end so. */
-        if (strstr(id, "..") || strstr(id, ".-") || strstr(id, "-."))
-                return "has a '.' that is not between letters or digits";
-        return NULL;
-}
 
 /* The key under which tokens are hashed: as old as the host's boot, and readable by root only. */
 static int read_key(const char *runtime_dir, uint8_t ret[static KEY_SIZE]) {

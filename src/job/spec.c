@@ -3,9 +3,14 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/string.h"
 
 /* What a JobSpec owns. It knows neither where one comes from nor what is done with it. */
+
+/* GitLab Runner ends a job at its timeout, and then has 10 minutes to do so before it gives up
+ * (graceful_kill_timeout); what outlives that has no runner any more. */
+#define RUNTIME_MARGIN_SEC UINT64_C(1200)
 
 static void free_secret(char *secret) {
         if (secret)
@@ -52,4 +57,10 @@ void job_spec_done(JobSpec *spec) {
         free(spec->caches);
         job_variables_done(&spec->variables);
         *spec = (JobSpec){ 0 };
+}
+
+uint64_t job_spec_runtime_max_usec(const JobSpec *spec) {
+        return spec->timeout_sec > 0 && spec->timeout_sec < UINT32_MAX ?
+                       (spec->timeout_sec + RUNTIME_MARGIN_SEC) * USEC_PER_SEC :
+                       USEC_INFINITY;
 }

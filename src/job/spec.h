@@ -41,7 +41,7 @@ typedef struct JobCache {
 } JobCache;
 
 typedef struct JobSpec {
-        char *id;         /* valid (see job_id_problem()) and the job's alone on this host */
+        char *id;         /* valid (see id_problem()) and the job's alone on this host */
         bool trusted;     /* what is below was read where the job cannot write */
         uint64_t number;  /* GitLab's; 0: not said, as with the numbers that follow */
         char *token;      /* secret */
@@ -62,5 +62,9 @@ typedef struct JobSpec {
 /* Frees what @spec owns, secrets erased before; a zeroed one is fine. */
 void job_spec_done(JobSpec *spec);
 #define _cleanup_job_spec_ _cleanup_(job_spec_done)
+
+/* For how long the job's machines may run: somewhat longer than GitLab Runner lets the job, which has to be the one to end
+ * it. USEC_INFINITY: nobody says. */
+uint64_t job_spec_runtime_max_usec(const JobSpec *spec);
 
 void job_variables_done(JobVariables *variables);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "machine/state.h"
+#include "machine/directory.h"
 
 /* What a container prints on its console, which the job can fill as it likes: its end is kept in the job's directory,
  * everything is passed on to @forward_fd (the journal; negative: nowhere). */
 typedef struct Console {
-        const JobDirectory *directory;
+        const MachineDirectory *directory;
         int forward_fd;
         size_t size;
         char tail[16 * 1024];

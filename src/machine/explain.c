@@ -70,15 +70,15 @@ static char *explain_ready(const Settings *settings, const Machine *machine, int
         }
 }
 
-static char *explain_tree(const Machine *machine, const JobDirectory *directory, int error) {
-        _cleanup_free_ char *why = error == -EUCLEAN ? job_file_read(directory, JOB_FILE_ENDED) : NULL;
+static char *explain_tree(const Machine *machine, const MachineDirectory *directory, int error) {
+        _cleanup_free_ char *why = error == -EUCLEAN ? machine_file_read(directory, MACHINE_FILE_ENDED) : NULL;
 
         if (!why)
                 return sentence("Cannot look at image '%s': %s", machine->image, strerror(-error));
         return sentence("Image '%s' cannot be used: %s", machine->image, why);
 }
 
-char *explain_start(const Settings *settings, const Machine *machine, const JobDirectory *directory, StartStep step,
+char *explain_start(const Settings *settings, const Machine *machine, const MachineDirectory *directory, StartStep step,
                     int error) {
         switch (step) {
         case START_STATE:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "machine/remove.h"
+#include "machine/start.h"
 
 /* What went wrong, as a sentence without a full stop for a person: to be freed, NULL when memory ran out. */
 
@@ -12,6 +12,6 @@ char *explain_plan(const Settings *settings, const char *image, int error, const
 /* Why @program of the image of @machine cannot be executed, @error (positive errno) being what the kernel said. */
 char *explain_exec(const Machine *machine, const char *program, int error);
 
-/* Why job_start() failed with @error at @step. */
-char *explain_start(const Settings *settings, const Machine *machine, const JobDirectory *directory, StartStep step,
+/* Why machine_start() failed with @error at @step. */
+char *explain_start(const Settings *settings, const Machine *machine, const MachineDirectory *directory, StartStep step,
                     int error);

@@ -7,7 +7,6 @@
 #include <sys/file.h>
 #include <sys/random.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/process.h"
@@ -15,15 +14,17 @@
 #include "base/string.h"
 #include "container/channel.h"
 #include "container/nspawn.h"
-#include "image/image.h"
+#include "machine/collect.h"
 #include "machine/explain.h"
 #include "machine/plan.h"
 #include "machine/remove.h"
+#include "machine/start.h"
 #include "machine/tree-files.h"
-#include "storage/storage.h"
+
+/* Machines that commands about images start, work with, and remove again. */
 
 #define ID_PREFIX "image-"
-/* Whoever looks at the jobs holds the lock of a directory for a moment. */
+/* Whoever looks at the machines holds the lock of a directory for a moment. */
 #define DIRECTORY_TIMEOUT_USEC (2 * USEC_PER_SEC)
 /* From the end of the container until its supervisor has written why. */
 #define ENDED_TIMEOUT_USEC (2 * USEC_PER_SEC)
@@ -32,39 +33,18 @@ static void image_machine_free(ImageMachine *machine) {
         if (!machine)
                 return;
         machine_free(machine->machine);
-        job_directory_done(&machine->directory);
+        machine_directory_done(&machine->directory);
         tree_files_free(machine->files);
         free(machine);
 }
 DEFINE_CLEANUP(ImageMachine *, image_machine_free)
 
-static int make_job(JobSpec *ret) {
+static int make_id(char **ret) {
         uint64_t number;
 
         if (getrandom(&number, sizeof(number), 0) != sizeof(number))
                 return -EIO;
-        return string_printf(&ret->id, ID_PREFIX "%016llx", (unsigned long long) number);
-}
-
-static int open_tree_as_image(const ImageMachineRequest *request, Image **ret) {
-        _cleanup_image_ Image *image = calloc(1, sizeof(Image));
-
-        if (!image)
-                return -ENOMEM;
-        image->fd = open(request->tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (image->fd < 0)
-                return -errno;
-        if (string_replace(&image->name, request->name) < 0 || string_replace(&image->title, request->name) < 0 ||
-            string_replace(&image->path, request->tree) < 0 || string_replace(&image->current_path, request->tree) < 0)
-                return -ENOMEM;
-        *ret = TAKE_PTR(image);
-        return 0;
-}
-
-/* It ends with us. */
-static int set_owner(Machine *machine) {
-        machine->owner_pid = (uint64_t) getpid();
-        return process_start_time(getpid(), &machine->owner_start);
+        return string_printf(ret, ID_PREFIX "%016llx", (unsigned long long) number);
 }
 
 /* For whoever installs something: nobody is there to answer apt. */
@@ -73,49 +53,69 @@ static int add_surroundings(char ***environment) {
         return r < 0 ? r : strv_extend(environment, "DEBIAN_FRONTEND=noninteractive");
 }
 
-static int adjust(const ImageMachineRequest *request, Machine *machine) {
-        int r = set_owner(machine);
+/* What a machine in a tree is made of, with what of it has to live as long as that. */
+typedef struct Parts {
+        MachineRequest machine;
+        Generation *known;
+        char *id;
+        char **environment;
+        int tree_fd; /* of request->tree */
+} Parts;
 
-        if (r >= 0 && request->in_place)
-                r = string_replace(&machine->storage, storage_tree.name);
-        if (r >= 0 && request->environment) {
-                strv_free(TAKE_PTR(machine->environment));
-                r = strv_copy(request->environment, &machine->environment);
-        }
-        if (r >= 0 && request->in_place)
-                r = add_surroundings(&machine->environment);
-        if (r >= 0 && request->user)
-                r = string_replace(&machine->user, request->user);
-        if (r >= 0 && request->working_dir)
-                r = string_replace(&machine->working_dir, request->working_dir);
-        return r;
+static void parts_done(Parts *parts) {
+        generation_free(parts->known);
+        free(parts->id);
+        strv_free(parts->environment);
+        closep(&parts->tree_fd);
 }
 
-static int plan(const ImageMachineRequest *request, const JobSpec *job, const Image *image, ImageMachine *machine,
-                char ***ret_argv, char **ret_problem) {
-        Settings settings = *request->settings; /* borrows everything */
+static int take_tree(const ImageMachineRequest *request, Parts *parts) {
+        parts->tree_fd = open(request->tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (parts->tree_fd < 0)
+                return -errno;
+        int r = request->environment ? strv_copy(request->environment, &parts->environment) : 0;
+        if (r >= 0 && request->in_place)
+                r = add_surroundings(&parts->environment);
+        if (r < 0)
+                return r;
+        parts->machine.image = request->name;
+        parts->machine.tree_path = request->tree;
+        parts->machine.tree_fd = parts->tree_fd;
+        parts->machine.in_place = request->in_place;
+        parts->machine.environment = parts->environment;
+        parts->machine.user = request->user;
+        parts->machine.working_dir = request->working_dir;
+        return 0;
+}
+
+static int find_parts(const ImageMachineRequest *request, Parts *parts) {
+        int r = make_id(&parts->id);
+        if (r < 0)
+                return r;
+        parts->machine.settings = request->settings;
+        parts->machine.id = parts->id;
+        parts->machine.owned = true;
+        return request->image ? plan_take_image(&parts->machine, request->image, &parts->known) :
+                                take_tree(request, parts);
+}
+
+static int plan(const MachineRequest *request, ImageMachine *machine, char ***ret_argv, char **ret_problem) {
         const char *unknown = NULL;
 
-        if (request->in_place) {
-                settings.network = NETWORK_HOST;
-                settings.bind = settings.bind_ro = NULL;
-        }
-        int r = plan_machine(&settings, job, &machine->directory, image, &machine->machine);
+        int r = plan_machine(request, &machine->machine);
         if (r >= 0)
-                r = adjust(request, machine->machine);
+                r = plan_seccomp(request, machine->machine, &unknown);
         if (r >= 0)
-                r = plan_seccomp(&settings, image, machine->machine, &unknown);
-        if (r >= 0)
-                r = plan_supervise_command(&settings, job->id, ret_argv);
+                r = plan_supervise_command(request->settings, request->id, ret_argv);
         if (r < 0)
-                *ret_problem = explain_plan(&settings, image->title, r, unknown);
+                *ret_problem = explain_plan(request->settings, request->image, r, unknown);
         return r;
 }
 
 /* Of a machine that ended by itself. */
-static char *why_it_ended(const JobDirectory *directory) {
-        job_file_wait(directory, JOB_FILE_ENDED, ENDED_TIMEOUT_USEC);
-        return job_file_read(directory, JOB_FILE_ENDED);
+static char *why_it_ended(const MachineDirectory *directory) {
+        machine_file_wait(directory, MACHINE_FILE_ENDED, ENDED_TIMEOUT_USEC);
+        return machine_file_read(directory, MACHINE_FILE_ENDED);
 }
 
 static const char *last_line(char *text) {
@@ -136,7 +136,7 @@ static void explain_failed_start(const ImageMachine *machine, StartStep step, in
                 return;
         }
         _cleanup_free_ char *why = why_it_ended(&machine->directory);
-        _cleanup_free_ char *console = job_file_read(&machine->directory, JOB_FILE_CONSOLE);
+        _cleanup_free_ char *console = machine_file_read(&machine->directory, MACHINE_FILE_CONSOLE);
         const char *line = last_line(console);
         if (what)
                 (void) string_printf(
@@ -145,52 +145,46 @@ static void explain_failed_start(const ImageMachine *machine, StartStep step, in
 }
 
 /* With the directory locked. */
-static int start_locked(const ImageMachineRequest *request, const JobSpec *job, const Image *image,
-                        ImageMachine *machine, char **ret_problem) {
+static int start_locked(const MachineRequest *request, int cancel_fd, ImageMachine *machine, char **ret_problem) {
         _cleanup_strv_ char **argv = NULL;
         StartStep step;
 
-        int r = plan(request, job, image, machine, &argv, ret_problem);
+        int r = plan(request, machine, &argv, ret_problem);
         if (r < 0)
                 return r;
         if (request->in_place) {
-                r = tree_files_save(image->fd, &machine->files);
+                r = tree_files_save(request->tree_fd, &machine->files);
                 if (r < 0)
                         return r;
         }
-        r = job_start(machine->machine, &machine->directory, argv, image->fd, request->settings->start_timeout_usec,
-                      request->cancel_fd, &step);
+        r = machine_start(machine->machine, &machine->directory, argv, request->tree_fd,
+                          request->settings->start_timeout_usec, cancel_fd, &step);
         if (r < 0) {
                 explain_failed_start(machine, step, r, ret_problem);
                 return r;
         }
-        return machine->files ? tree_files_note(image->fd, machine->files) : 0;
+        return machine->files ? tree_files_note(request->tree_fd, machine->files) : 0;
 }
 
 static int start(const ImageMachineRequest *request, ImageMachine **ret, char **ret_problem) {
         _cleanup_(image_machine_freep) ImageMachine *machine = calloc(1, sizeof(ImageMachine));
-        _cleanup_job_spec_ JobSpec job = { 0 };
-        const Image *image = request->image;
-        _cleanup_image_ Image *tree = NULL;
+        _cleanup_(parts_done) Parts parts = { .machine = MACHINE_REQUEST_NONE, .tree_fd = -EBADF };
 
         if (!machine)
                 return -ENOMEM;
         machine->settings = request->settings;
-        machine->directory = JOB_DIRECTORY_NONE;
-        (void) job_collect(request->settings, false, NULL); /* best effort, as in `prepare` */
-        int r = make_job(&job);
-        if (r >= 0 && !image) {
-                r = open_tree_as_image(request, &tree);
-                image = tree;
-        }
-        if (r >= 0)
-                r = job_directory_lock(request->settings->runtime_dir, job.id, true, DIRECTORY_TIMEOUT_USEC,
-                                       &machine->directory);
+        machine->directory = MACHINE_DIRECTORY_NONE;
+        (void) machine_collect(request->settings, false, NULL); /* best effort, as in `prepare` */
+        int r = find_parts(request, &parts);
         if (r < 0)
                 return r;
-        r = start_locked(request, &job, image, machine, ret_problem);
+        r = machine_directory_lock(request->settings->runtime_dir, parts.id, true, DIRECTORY_TIMEOUT_USEC,
+                                   &machine->directory);
+        if (r < 0)
+                return r;
+        r = start_locked(&parts.machine, request->cancel_fd, machine, ret_problem);
         if (r < 0) {
-                (void) job_remove_locked(request->settings, job.id);
+                (void) machine_remove_locked(request->settings, parts.id);
                 return r;
         }
         /* It is its supervisor that says from here on that it lives. */
@@ -273,7 +267,7 @@ char *image_machine_explain(const ImageMachine *machine, const StepOutcome *outc
 int image_machine_stop(ImageMachine *machine) {
         if (!machine)
                 return 0;
-        int r = job_remove(machine->settings, machine->machine->id);
+        int r = machine_remove(machine->settings, machine->machine->id);
         if (r >= 0 && machine->files) {
                 _cleanup_close_ int tree_fd = open_directory_at(AT_FDCWD, machine->machine->image_path, false, 0);
                 r = tree_fd < 0 ? tree_fd : tree_files_restore(tree_fd, machine->files, machine->machine->name);

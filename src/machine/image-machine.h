@@ -2,16 +2,15 @@
 #pragma once
 
 #include "image/image.h"
-#include "machine/state.h"
+#include "machine/directory.h"
 #include "machine/step.h"
 
-/* A machine to work on an image in, rather than one of a job of GitLab's: to maintain it, to test it, to try it. It is
- * a job all the same, so that `status` shows it and `gc` removes what is left of it; and it ends with the process that
- * started it. */
+/* A machine to work on an image in: to maintain it, to test it, to try it. `status` shows it beside those of jobs, and
+ * `gc` removes what is left of it; it ends with the process that started it. */
 typedef struct ImageMachine {
         const Settings *settings; /* the caller's */
         Machine *machine;
-        JobDirectory directory;
+        MachineDirectory directory;
         struct TreeFiles *files; /* of a tree that is changed: what only the machine needs other than it is */
 } ImageMachine;
 

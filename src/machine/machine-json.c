@@ -3,7 +3,7 @@
 
 #include "base/fd.h"
 #include "base/record.h"
-#include "machine/state.h"
+#include "machine/directory.h"
 
 #define MACHINE_FILE "machine.json"
 #define MACHINE_MAX_BYTES (1024 * 1024)
@@ -50,14 +50,14 @@ static const RecordField fields[] = {
         { 0 },
 };
 
-int machine_save(const Machine *machine, const JobDirectory *directory) {
+int machine_save(const Machine *machine, const MachineDirectory *directory) {
         _cleanup_free_ char *text = NULL;
 
         int r = record_format(fields, machine, &text);
         return r < 0 ? r : file_replace_at(directory->fd, MACHINE_FILE, text, strlen(text), 0600);
 }
 
-int machine_load(const JobDirectory *directory, Machine **ret) {
+int machine_load(const MachineDirectory *directory, Machine **ret) {
         _cleanup_machine_ Machine *machine = calloc(1, sizeof(Machine));
         _cleanup_free_ char *text = NULL;
         size_t size;

@@ -6,8 +6,8 @@
 
 #include "base/string.h"
 
-bool job_ran_out_of_memory(const CgroupSet *groups, const JobDirectory *directory) {
-        _cleanup_free_ char *said = job_file_read(directory, JOB_FILE_OOM_KILLS);
+bool machine_ran_out_of_memory(const CgroupSet *groups, const MachineDirectory *directory) {
+        _cleanup_free_ char *said = machine_file_read(directory, MACHINE_FILE_OOM_KILLS);
         uint64_t kills, kills_said = 0;
         char text[32];
 
@@ -18,6 +18,6 @@ bool job_ran_out_of_memory(const CgroupSet *groups, const JobDirectory *director
         if (kills <= kills_said)
                 return false;
         snprintf(text, sizeof(text), "%" PRIu64, kills);
-        (void) job_file_write(directory, JOB_FILE_OOM_KILLS, text);
+        (void) machine_file_write(directory, MACHINE_FILE_OOM_KILLS, text);
         return true;
 }

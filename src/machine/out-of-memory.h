@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "machine/state.h"
+#include "machine/directory.h"
 
-/* What the job's log says of it, and the file JOB_FILE_ENDED of a machine that ended so. */
+/* What the job's log says of it, and the file MACHINE_FILE_ENDED of a machine that ended so. */
 #define OUT_OF_MEMORY "the job ran out of memory (memory_max)"
 
 /* Has the kernel killed a process in @groups, those of the job in @directory, for want of memory, and has nobody said so
  * yet? Who asks is the one to say it: that is noted in the directory. */
-bool job_ran_out_of_memory(const CgroupSet *groups, const JobDirectory *directory);
+bool machine_ran_out_of_memory(const CgroupSet *groups, const MachineDirectory *directory);

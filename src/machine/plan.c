@@ -2,7 +2,6 @@
 #include "machine/plan.h"
 
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <stdio.h>
 #include <sys/random.h>
 
@@ -10,75 +9,18 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/string.h"
 #include "config/image-reference.h"
 #include "container/seccomp.h"
 #include "container/supervisor.h"
-#include "image/generation.h"
 #include "preload/userns-owner.h"
 #include "storage/storage.h"
 
-/* GitLab Runner ends a job at its timeout, and then has 10 minutes to do so before it gives up
- * (graceful_kill_timeout); what outlives that has no runner any more. */
-#define RUNTIME_MARGIN_SEC UINT64_C(1200)
+/* Makes the plan of a machine: whoever wants one, for a job, for an image or to try the host, says what it is made of in a
+ * MachineRequest. Nothing is started here, and nothing made but the compiled filter of system calls. */
 
 #define AGENT_NAME "nspawn-runner-agent"
-
-ImageChoice plan_choose_image(const Settings *settings, const JobSpec *job, const char *forced, const char *fallback) {
-        if (forced)
-                return (ImageChoice){ forced, IMAGE_FORCED };
-        if (!isempty(job->image.name))
-                return (ImageChoice){ job->image.name, IMAGE_OF_JOB };
-        return (ImageChoice){ fallback ? fallback : settings->default_image, IMAGE_DEFAULT };
-}
-
-/* A registry chooses what its tags stand for, and whoever may push there chooses what digests it has: a digest makes any
- * tag beside it meaningless. So a pattern that does not mention '@' stands for a digest only if it allows every tag of
- * that repository: it ends with '*', and fits the name without its tag. @name is a reference with a digest. */
-static bool allows_each_tag(const char *glob, const char *name) {
-        char repository[FILENAME_MAX];
-        size_t n = image_reference_repository_length(name);
-
-        if (strchr(glob, '@') || !endswith(glob, "*") || n >= sizeof(repository))
-                return false;
-        snprintf(repository, sizeof(repository), "%.*s", (int) n, name);
-        return fnmatch(glob, repository, 0) == 0;
-}
-
-/* The registry is compared by itself: no '*' for a part of its name, or of that of an image of this host, may also stand
- * for what follows in the name of a registry that the job chose. */
-static bool image_matches(const char *glob, const char *name) {
-        size_t glob_length = strcspn(glob, "/"), name_length = strcspn(name, "/");
-        char glob_registry[FILENAME_MAX], name_registry[FILENAME_MAX];
-
-        if (!glob[glob_length] != !name[name_length] || glob_length >= sizeof(glob_registry) ||
-            name_length >= sizeof(name_registry))
-                return false;
-        snprintf(glob_registry, sizeof(glob_registry), "%.*s", (int) glob_length, glob);
-        snprintf(name_registry, sizeof(name_registry), "%.*s", (int) name_length, name);
-        if (fnmatch(glob_registry, name_registry, 0) != 0 || fnmatch(glob + glob_length, name + name_length, 0) != 0)
-                return false;
-        /* Behind the '@' of an image of this host is a generation. */
-        return !name[name_length] || !strchr(name, '@') || strchr(glob, '@') || allows_each_tag(glob, name);
-}
-
-bool plan_image_allowed(const Settings *settings, const ImageChoice *choice) {
-        if (choice->source != IMAGE_OF_JOB || strv_length(settings->allowed_images) == 0)
-                return true;
-        for (char **glob = settings->allowed_images; *glob; glob++)
-                if (image_matches(*glob, choice->name))
-                        return true;
-        return false;
-}
-
-bool plan_host_root_allowed(const Settings *settings, ImageSource source, const char *name) {
-        if (source != IMAGE_OF_JOB)
-                return true;
-        for (char **entry = settings->allowed_images; entry && *entry; entry++)
-                if (streq(*entry, name))
-                        return true;
-        return false;
-}
 
 /* What belongs to the program: beside it, or where it is installed. -ENOENT: in neither place. */
 static int find_part(const char *name, int mode, char **ret) {
@@ -136,77 +78,101 @@ static int pick_storage(const Settings *settings, const StorageDriver **ret) {
         return *ret ? 0 : -ENOSYS;
 }
 
-static int copy_strings(const Settings *settings, const JobSpec *job, const JobDirectory *directory, const Image *image,
-                        const char *init, Machine *machine) {
-        if (string_replace(&machine->id, job->id) < 0 ||
-            machine_name(settings->runtime_dir, job->id, &machine->name) < 0 ||
-            string_replace(&machine->directory, directory->path) < 0 ||
-            string_printf(&machine->layer, "%s/.layers/%s", settings->root_dir, machine->name) < 0 ||
-            string_replace(&machine->image, image->title) < 0 ||
-            string_replace(&machine->image_path, image->current_path) < 0 ||
-            string_replace(&machine->supervisor, supervisor_pick()->name) < 0 ||
-            string_replace(&machine->init, init) < 0 || string_replace(&machine->shell, settings->shell) < 0 ||
-            strv_copy(settings->bind, &machine->bind) < 0 || strv_copy(settings->bind_ro, &machine->bind_ro) < 0)
-                return -ENOMEM;
+int plan_take_image(MachineRequest *request, const Image *image, Generation **ret_known) {
+        int r = generation_load_of(image, ret_known);
+        if (r < 0)
+                return r;
+        request->image = image->title;
+        request->tree_path = image->current_path;
+        request->tree_fd = image->fd;
+        request->generation = image->generation;
+        request->environment = (*ret_known)->env;
+        request->user = (*ret_known)->user;
+        request->working_dir = (*ret_known)->working_dir;
         return 0;
 }
 
-/* What steps have from the image's own configuration, where it has one. */
-static int copy_configuration(const Image *image, Machine *machine) {
-        _cleanup_generation_ Generation *known = NULL;
+static int copy_strings(const MachineRequest *request, const char *init, Machine *machine) {
+        const Settings *settings = request->settings;
 
-        int r = generation_load_of(image, &known);
-        if (r >= 0)
-                r = strv_copy(known->env, &machine->environment);
-        if (r >= 0)
-                r = string_replace(&machine->user, known->user);
-        if (r >= 0)
-                r = string_replace(&machine->working_dir, known->working_dir);
-        return r;
+        if (string_replace(&machine->id, request->id) < 0 ||
+            machine_name(settings->runtime_dir, request->id, &machine->name) < 0 ||
+            string_printf(&machine->directory, "%s/jobs/%s", settings->runtime_dir, request->id) < 0 ||
+            string_printf(&machine->layer, "%s/.layers/%s", settings->root_dir, machine->name) < 0 ||
+            string_replace(&machine->image, request->image) < 0 ||
+            string_replace(&machine->image_path, request->tree_path) < 0 ||
+            string_replace(&machine->supervisor, supervisor_pick()->name) < 0 ||
+            string_replace(&machine->init, init) < 0 || string_replace(&machine->shell, settings->shell) < 0 ||
+            string_replace(&machine->user, request->user) < 0 ||
+            string_replace(&machine->working_dir, request->working_dir) < 0)
+                return -ENOMEM;
+        int r = request->environment ? strv_copy(request->environment, &machine->environment) : 0;
+        if (r < 0 || request->in_place)
+                return r;
+        r = strv_copy(settings->bind, &machine->bind);
+        return r < 0 ? r : strv_copy(settings->bind_ro, &machine->bind_ro);
 }
 
-int plan_machine(const Settings *settings, const JobSpec *job, const JobDirectory *directory, const Image *image,
-                 Machine **ret) {
-        _cleanup_machine_ Machine *machine = calloc(1, sizeof(Machine));
-        const StorageDriver *storage = NULL;
-        const char *init = NULL;
+static void copy_numbers(const MachineRequest *request, Machine *machine) {
+        const Settings *settings = request->settings;
 
-        if (!machine)
-                return -ENOMEM;
-        int r = image_boot(image, settings->boot, &init);
-        if (r >= 0)
-                r = pick_storage(settings, &storage);
-        if (r >= 0)
-                r = copy_strings(settings, job, directory, image, init, machine);
-        if (r >= 0)
-                r = string_replace(&machine->storage, storage->name);
-        if (r >= 0)
-                r = plan_find_agent(&machine->agent_path);
-        if (r >= 0 && (r = plan_find_preload(&machine->preload)) == -ENOENT)
-                r = 0; /* doctor tells */
-        if (r >= 0)
-                r = random_uuid(&machine->uuid);
-        if (r >= 0)
-                r = copy_configuration(image, machine);
-        if (r < 0)
-                return r;
-
-        uint64_t timeout_sec = job->timeout_sec;
-        machine->generation = image->generation;
+        machine->generation = request->generation;
         machine->private_users = settings->private_users;
         machine->uid_range = settings->uid_range;
-        machine->network = settings->network;
+        machine->network = request->in_place ? NETWORK_HOST : settings->network;
         machine->tmpfs_size_bytes = memory_size_bytes(settings->tmpfs_size);
         machine->cpu_weight = settings->cpu_weight;
         machine->memory_high_bytes = memory_size_bytes(settings->memory_high);
         machine->memory_max_bytes = memory_size_bytes(settings->memory_max);
         machine->tasks_max = settings->tasks_max;
         machine->kill_timeout_usec = settings->kill_timeout_usec;
-        machine->runtime_max_usec = timeout_sec > 0 && timeout_sec < UINT32_MAX ?
-                                            (timeout_sec + RUNTIME_MARGIN_SEC) * USEC_PER_SEC :
-                                            USEC_INFINITY;
+        machine->runtime_max_usec = request->runtime_max_usec;
         machine->since_usec = clock_realtime_usec();
         machine->owner_pid = machine->owner_start = UINT64_MAX;
+}
+
+/* The parts of the host that carry it out. */
+static int find_parts(const MachineRequest *request, Machine *machine) {
+        const StorageDriver *storage = &storage_tree;
+
+        int r = request->in_place ? 0 : pick_storage(request->settings, &storage);
+        if (r < 0)
+                return r;
+        r = string_replace(&machine->storage, storage->name);
+        if (r < 0)
+                return r;
+        r = plan_find_agent(&machine->agent_path);
+        if (r < 0)
+                return r;
+        r = plan_find_preload(&machine->preload);
+        return r == -ENOENT ? 0 : r; /* doctor tells */
+}
+
+int plan_machine(const MachineRequest *request, Machine **ret) {
+        _cleanup_machine_ Machine *machine = calloc(1, sizeof(Machine));
+        const char *init = NULL;
+
+        if (!machine)
+                return -ENOMEM;
+        int r = image_boot(request->tree_fd, request->settings->boot, &init);
+        if (r < 0)
+                return r;
+        r = copy_strings(request, init, machine);
+        if (r < 0)
+                return r;
+        r = find_parts(request, machine);
+        if (r < 0)
+                return r;
+        r = random_uuid(&machine->uuid);
+        if (r < 0)
+                return r;
+        copy_numbers(request, machine);
+        if (request->owned) {
+                machine->owner_pid = (uint64_t) getpid();
+                r = process_start_time(getpid(), &machine->owner_start);
+                if (r < 0)
+                        return r;
+        }
         *ret = TAKE_PTR(machine);
         return 0;
 }
@@ -222,22 +188,24 @@ static bool allows(const Settings *settings, const char *call) {
 #if defined(__x86_64__)
 #define MULTIPLEXED_CALL "socketcall"
 
-static bool needs_multiplexed_call(const Settings *settings, const Image *image) {
-        return settings->seccomp && !allows(settings, MULTIPLEXED_CALL) && image_is_i386(image);
+static bool needs_multiplexed_call(const MachineRequest *request) {
+        return request->settings->seccomp && !allows(request->settings, MULTIPLEXED_CALL) &&
+               image_is_i386(request->tree_fd);
 }
 #else
 #define MULTIPLEXED_CALL NULL
 
-static bool needs_multiplexed_call(_unused_ const Settings *settings, _unused_ const Image *image) {
+static bool needs_multiplexed_call(_unused_ const MachineRequest *request) {
         return false;
 }
 #endif
 
-bool plan_lacks_sockets(const Settings *settings, const Image *image) {
-        return image_reference_is(image->title) && needs_multiplexed_call(settings, image);
+bool plan_lacks_sockets(const MachineRequest *request) {
+        return image_reference_is(request->image) && needs_multiplexed_call(request);
 }
 
-int plan_seccomp(const Settings *settings, const Image *image, Machine *machine, const char **ret_unknown) {
+int plan_seccomp(const MachineRequest *request, Machine *machine, const char **ret_unknown) {
+        const Settings *settings = request->settings;
         _cleanup_free_ char *directory = NULL;
         _cleanup_strv_ char **allow = NULL;
 
@@ -247,7 +215,7 @@ int plan_seccomp(const Settings *settings, const Image *image, Machine *machine,
         int r = string_printf(&directory, "%s/seccomp", settings->runtime_dir);
         if (r >= 0)
                 r = strv_copy(settings->system_call_filter, &allow);
-        if (r >= 0 && !image_reference_is(image->title) && needs_multiplexed_call(settings, image))
+        if (r >= 0 && !image_reference_is(request->image) && needs_multiplexed_call(request))
                 r = strv_extend(&allow, MULTIPLEXED_CALL);
         if (r < 0)
                 return r;

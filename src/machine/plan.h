@@ -1,41 +1,48 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "config/settings.h"
-#include "image/image.h"
-#include "job/spec.h"
-#include "machine/state.h"
+#include "image/generation.h"
+#include "machine/directory.h"
 
-/* Which image a job gets. */
-typedef enum ImageSource {
-        IMAGE_FORCED,  /* by the administrator: prepare's argument */
-        IMAGE_OF_JOB,  /* `image:` of the job */
-        IMAGE_DEFAULT, /* --default-image, or default_image of the configuration */
-} ImageSource;
+/* What a machine is made of. Everything is the caller's, and only read; the plan has copies. */
+typedef struct MachineRequest {
+        const Settings *settings; /* the image's own over the configuration's */
+        const char *id;           /* see id_problem(); the machine's alone among those of settings->runtime_dir */
+        const char *image;        /* what people call the image: its name, or a reference */
+        const char *tree_path;    /* absolute: where the current generation of the image is, or a tree to work in */
+        int tree_fd;              /* that tree, or an older generation of the image */
+        uint64_t generation;      /* of the tree; 0: it has no number */
+        /* What is done changes the tree, which nobody else uses: its root is the tree itself, the network the host's,
+         * and nothing is bound into it. Otherwise all changes go with the machine. */
+        bool in_place;
+        char *const *environment;  /* of steps, "NAME=VALUE"s over the agent's own; NULL: none */
+        const char *user;          /* USER[:GROUP] of steps; NULL: root */
+        const char *working_dir;   /* where steps start; NULL: home */
+        uint64_t runtime_max_usec; /* the machine ends by itself after this; USEC_INFINITY: never */
+        bool owned;                /* it ends with this process */
+} MachineRequest;
 
-typedef struct ImageChoice {
-        const char *name; /* NULL: nobody names one; belongs to the job, the settings, or the caller */
-        ImageSource source;
-} ImageChoice;
+#define MACHINE_REQUEST_NONE                                         \
+        (MachineRequest) {                                           \
+                .tree_fd = -EBADF, .runtime_max_usec = USEC_INFINITY \
+        }
 
-/* @forced and @fallback are prepare's argument and option, or NULL. */
-ImageChoice plan_choose_image(const Settings *settings, const JobSpec *job, const char *forced, const char *fallback);
+/* Puts what @image has of these into @request: the tree, and the environment, user and directory of steps. *ret_known, to
+ * be freed after @request was used, owns some of it, and @image the rest. 0 or -errno. */
+int plan_take_image(MachineRequest *request, const Image *image, Generation **ret_known);
 
-/* May a job use image @name? What the administrator named is not asked about. */
-bool plan_image_allowed(const Settings *settings, const ImageChoice *choice);
+/* The machine, complete but for the seccomp filter's path (NULL). 0; -ENOEXEC as of image_boot(); -ENOSYS when `storage`
+ * names no driver; -EPROTO when the agent's binary is missing; or -errno. */
+int plan_machine(const MachineRequest *request, Machine **ret);
 
-/* May a job choose an image whose definition makes its root the host's (`private_users: no`, which @settings do not say)?
- * Only if allowed_images has its very name @name: no pattern was written with that in mind. */
-bool plan_host_root_allowed(const Settings *settings, ImageSource source, const char *name);
-
-/* Adds the filter of system calls to the machine, if @settings want one; it is compiled by the first after the host's
+/* Adds the filter of system calls to the machine, if the settings want one; it is compiled by the first after the host's
  * boot. 0; -EINVAL with *ret_unknown set to what system_call_filter names and does not exist; -ENOENT: libseccomp or
  * systemd-analyze are missing; or -errno. */
-int plan_seccomp(const Settings *settings, const Image *image, Machine *machine, const char **ret_unknown);
+int plan_seccomp(const MachineRequest *request, Machine *machine, const char **ret_unknown);
 
-/* Do the programs of @image make sockets with socketcall(2) alone, as those of 32-bit x86 do, without being let? The
+/* Do the programs of the image make sockets with socketcall(2) alone, as those of 32-bit x86 do, without being let? The
  * administrator's own images of that kind are; those of registries are not, since a job could choose one for it. */
-bool plan_lacks_sockets(const Settings *settings, const Image *image);
+bool plan_lacks_sockets(const MachineRequest *request);
 
 /* The path of the agent's binary: beside our own executable, as in the build tree, else where it is installed. 0; -EPROTO
  * when it is at neither place; or -errno. */
@@ -45,10 +52,5 @@ int plan_find_agent(char **ret);
  * cannot have; or another -errno. */
 int plan_find_preload(char **ret);
 
-/* The command that carries the machine of job @id out: ourselves, with this call's directories. 0 or -errno. */
+/* The command that carries machine @id out: ourselves, with this call's directories. 0 or -errno. */
 int plan_supervise_command(const Settings *settings, const char *id, char ***ret);
-
-/* The machine of a job, complete but for the seccomp filter's path (NULL). 0, -errno, -ENOEXEC as of image_boot();
- * -ENOSYS when `storage` names no driver; -EPROTO when the agent's binary is missing. */
-int plan_machine(const Settings *settings, const JobSpec *job, const JobDirectory *directory, const Image *image,
-                 Machine **ret);

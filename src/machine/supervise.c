@@ -49,7 +49,7 @@
 /* Everything that is to be given back when the machine ends. */
 typedef struct Supervision {
         const Machine *machine;
-        const JobDirectory *directory;
+        const MachineDirectory *directory;
         int listen_fd, filter_fd, signal_fd, console_fd;
         int layer_fd, image_fd;
         int owner_fd; /* pidfd of the process that the machine is for; negative: none */
@@ -378,7 +378,7 @@ static int report_end(Supervision *s) {
 
         if (s->why)
                 snprintf(text, sizeof(text), "%s", s->why);
-        else if (s->nspawn_status != 0 && job_ran_out_of_memory(&s->groups, s->directory))
+        else if (s->nspawn_status != 0 && machine_ran_out_of_memory(&s->groups, s->directory))
                 snprintf(text, sizeof(text), "%s", OUT_OF_MEMORY), result = 1;
         else if (WIFSIGNALED(s->nspawn_status))
                 snprintf(text, sizeof(text), "systemd-nspawn was killed by %s",
@@ -394,7 +394,7 @@ static int report_end(Supervision *s) {
         if (s->console_fd >= 0)
                 (void) console_read(&s->console, s->console_fd);
         console_save(&s->console);
-        (void) job_file_write(s->directory, JOB_FILE_ENDED, text);
+        (void) machine_file_write(s->directory, MACHINE_FILE_ENDED, text);
         return result;
 }
 
@@ -412,7 +412,7 @@ static int block_signals(Supervision *s) {
         return s->signal_fd < 0 ? -errno : 0;
 }
 
-int supervise(const Machine *machine, const JobDirectory *directory, int listen_fd, const char **ret_what,
+int supervise(const Machine *machine, const MachineDirectory *directory, int listen_fd, const char **ret_what,
               char **reterr_problem) {
         bool journal = streq(machine->supervisor, "systemd");
         _cleanup_(supervision_done) Supervision s = {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "machine/state.h"
+#include "machine/directory.h"
 
-/* What is in the file JOB_FILE_ENDED of a machine that the job itself ended. */
+/* What is in the file MACHINE_FILE_ENDED of a machine that the job itself ended. */
 #define ENDED_BY_REBOOT "it was rebooted from inside, and a job's machine is not started again"
 #define ENDED_BY_POWER_OFF "it was switched off from inside"
 
@@ -15,5 +15,5 @@
  * job's directory. Returns 0 when the container ended in order, 1 when systemd-nspawn failed, or -errno with
  * *ret_what (static) saying what could not be done, and *reterr_problem, if not NULL then (to be freed), saying it better:
  * a whole sentence. Nothing runs any more in any case. */
-int supervise(const Machine *machine, const JobDirectory *directory, int listen_fd, const char **ret_what,
+int supervise(const Machine *machine, const MachineDirectory *directory, int listen_fd, const char **ret_what,
               char **reterr_problem);

@@ -95,7 +95,7 @@ static int write_inventory(const Run *run) {
 
 static int prepare_work(Run *run) {
         const Playbook *playbook = run->playbook;
-        const JobDirectory *directory = &playbook->machine->directory;
+        const MachineDirectory *directory = &playbook->machine->directory;
         _cleanup_free_ char *self = NULL, *beside = NULL;
 
         int r = host_name(playbook->name, &run->host);

@@ -4,7 +4,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "fuzz.h"
-#include "machine/state.h"
+#include "machine/directory.h"
 #include "tree/remove.h"
 
 static char path[64] = "/tmp/nspawn-runner-fuzz-XXXXXX";
@@ -13,15 +13,15 @@ static void remove_directory(void) {
         (void) remove_tree_at(AT_FDCWD, path);
 }
 
-static JobDirectory open_directory(void) {
+static MachineDirectory open_directory(void) {
         FUZZ_ASSERT(mkdtemp(path));
         FUZZ_ASSERT(atexit(remove_directory) == 0);
-        return (JobDirectory){ .path = path, .fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
+        return (MachineDirectory){ .path = path, .fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
 }
 
 /* The plan of a machine: what is accepted is written so that it is accepted again, and then stays as it is. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-        static JobDirectory directory = JOB_DIRECTORY_NONE;
+        static MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         _cleanup_machine_ Machine *machine = NULL, *again = NULL;
         _cleanup_free_ char *first = NULL, *second = NULL;
 

@@ -9,13 +9,13 @@
 
 /* What a container prints, and who reads it. */
 typedef struct Lab {
-        JobDirectory directory;
+        MachineDirectory directory;
         Console console;
         int fds[2];
 } Lab;
 
 static void lab_done(Lab *lab) {
-        job_directory_done(&lab->directory);
+        machine_directory_done(&lab->directory);
         closep(&lab->fds[0]);
         closep(&lab->fds[1]);
 }
@@ -34,7 +34,7 @@ static void check_saved(const Lab *lab, const char *text, size_t size) {
         _cleanup_free_ char *saved = NULL;
 
         console_save(&lab->console);
-        assert_int_equal(file_read_at(lab->directory.fd, JOB_FILE_CONSOLE, 1 << 20, &saved, &saved_size), 0);
+        assert_int_equal(file_read_at(lab->directory.fd, MACHINE_FILE_CONSOLE, 1 << 20, &saved, &saved_size), 0);
         assert_int_equal(saved_size, kept);
         assert_memory_equal(saved, text + size - kept, kept);
 }
@@ -73,7 +73,7 @@ static void test_ends(void **state) {
 
         /* There was nothing: no empty file. */
         console_save(&lab.console);
-        assert_int_equal(faccessat(lab.directory.fd, JOB_FILE_CONSOLE, F_OK, 0), -1);
+        assert_int_equal(faccessat(lab.directory.fd, MACHINE_FILE_CONSOLE, F_OK, 0), -1);
 }
 
 static void test_note(void **state) {
@@ -86,7 +86,7 @@ static void test_note(void **state) {
         console_note(&lab.console, "ours");
         console_save(&lab.console);
         console_save(&lab.console);
-        text = job_file_read(&lab.directory, JOB_FILE_CONSOLE);
+        text = machine_file_read(&lab.directory, MACHINE_FILE_CONSOLE);
         assert_string_equal(text, "guest\nours\n");
 }
 

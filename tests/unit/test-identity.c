@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "base/id.h"
 #include "base/string.h"
 #include "gitlab/job.h"
 #include "job/identity.h"
@@ -60,7 +61,7 @@ static void test_ids(_unused_ void **state) {
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++)
-                assert_row(!job_id_problem(table[i].id) == table[i].fine, i, table[i].id);
+                assert_row(!id_problem(table[i].id) == table[i].fine, i, table[i].id);
 }
 
 /* Without a response, in this order: --id, CUSTOM_ENV_CI_JOB_ID, nothing. */
@@ -147,7 +148,7 @@ static void test_hash(void **state) {
                 char problem[512];
 
                 assert_row(find(*state, table[i].response, NULL, &job, problem) == 0, i, problem);
-                assert_row(job.trusted && !job_id_problem(job.id), i, job.id);
+                assert_row(job.trusted && !id_problem(job.id), i, job.id);
                 /* NUMBER, '-', 8 hexadecimal digits */
                 const char *hash = startswith(job.id, streq(table[i].text, "other number") ? "8-" : "7-");
                 assert_row(hash && strlen(hash) == 8 && strspn(hash, "0123456789abcdef") == 8, i, job.id);

@@ -165,14 +165,14 @@ static void test_init(void **state) {
                 }
 
                 assert_int_equal(image_open(*state, "image", &image), 0);
-                assert_row(streq_null(image_init(image), table[i].init), i, table[i].target);
-                assert_row(image_boot(image, BOOT_AUTO, &init) == 0 && streq_null(init, table[i].init), i, "auto");
-                assert_row(image_boot(image, BOOT_NO, &init) == 0 && !init, i, "no");
+                assert_row(streq_null(image_init(image->fd), table[i].init), i, table[i].target);
+                assert_row(image_boot(image->fd, BOOT_AUTO, &init) == 0 && streq_null(init, table[i].init), i, "auto");
+                assert_row(image_boot(image->fd, BOOT_NO, &init) == 0 && !init, i, "no");
                 if (table[i].init)
-                        assert_row(image_boot(image, BOOT_YES, &init) == 0 && streq_null(init, table[i].init), i,
+                        assert_row(image_boot(image->fd, BOOT_YES, &init) == 0 && streq_null(init, table[i].init), i,
                                    "yes");
                 else
-                        assert_row(image_boot(image, BOOT_YES, &init) == -ENOEXEC, i, "yes");
+                        assert_row(image_boot(image->fd, BOOT_YES, &init) == -ENOEXEC, i, "yes");
                 assert_int_equal(remove_tree_at(root_fd, "image"), 0);
         }
 }
@@ -222,7 +222,7 @@ static void test_is_i386(void **state) {
                         assert_int_equal(file_replace_at(bin_fd, "env", header, sizeof(header), 0755), 0);
                 }
                 assert_int_equal(image_open(*state, "image", &image), 0);
-                assert_row(image_is_i386(image) == table[i].is_i386, i, table[i].sh);
+                assert_row(image_is_i386(image->fd) == table[i].is_i386, i, table[i].sh);
                 assert_int_equal(remove_tree_at(root_fd, "image"), 0);
         }
 }

@@ -6,7 +6,7 @@
 
 #include "base/fd.h"
 #include "base/string.h"
-#include "machine/state.h"
+#include "machine/directory.h"
 
 typedef enum Kind { STRING, LIST, BOOL, NUMBER, NETWORK } Kind;
 
@@ -132,15 +132,15 @@ static void check_equal(const Machine *a, const Machine *b) {
         }
 }
 
-static JobDirectory job_directory(void **state) {
-        JobDirectory directory = { .path = strdup(*state), .fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
+static MachineDirectory job_directory(void **state) {
+        MachineDirectory directory = { .path = strdup(*state), .fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
 
         assert_true(directory.fd >= 0);
         return directory;
 }
 
 static void test_round_trip(void **state) {
-        _cleanup_job_directory_ JobDirectory directory = job_directory(state);
+        _cleanup_machine_directory_ MachineDirectory directory = job_directory(state);
         _cleanup_machine_ Machine *machine = make_machine(), *loaded = NULL;
         struct stat st;
 
@@ -156,7 +156,7 @@ static void test_round_trip_least(void **state) {
         static const uint64_t numbers[] = { 0, 1, INT64_MAX, UINT64_MAX };
 
         for (size_t n = 0; n < ELEMENTSOF(numbers); n++) {
-                _cleanup_job_directory_ JobDirectory directory = job_directory(state);
+                _cleanup_machine_directory_ MachineDirectory directory = job_directory(state);
                 _cleanup_machine_ Machine *machine = make_machine(), *loaded = NULL;
 
                 for (size_t i = 0; i < ELEMENTSOF(fields); i++) {
@@ -182,7 +182,7 @@ static void test_round_trip_least(void **state) {
 /* Nothing is written of what could not be read again. */
 static void test_no_utf8(void **state) {
         static const char *const table[] = { "\xff", "a\xc3", "\xed\xa0\x80" };
-        _cleanup_job_directory_ JobDirectory directory = job_directory(state);
+        _cleanup_machine_directory_ MachineDirectory directory = job_directory(state);
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 _cleanup_machine_ Machine *machine = make_machine(), *other = make_machine();
@@ -195,13 +195,13 @@ static void test_no_utf8(void **state) {
         }
 }
 
-static int load(const JobDirectory *directory, const char *text, Machine **ret) {
+static int load(const MachineDirectory *directory, const char *text, Machine **ret) {
         assert_int_equal(file_replace_at(directory->fd, "machine.json", text, strlen(text), 0600), 0);
         return machine_load(directory, ret);
 }
 
 /* Loads what machine_save() writes, with @value for @key (NULL: without @key). @value is borrowed. */
-static int load_with(const JobDirectory *directory, const char *key, json_t *value, Machine **ret) {
+static int load_with(const MachineDirectory *directory, const char *key, json_t *value, Machine **ret) {
         _cleanup_machine_ Machine *machine = make_machine();
         _cleanup_free_ char *text = NULL, *changed = NULL;
 
@@ -218,7 +218,7 @@ static int load_with(const JobDirectory *directory, const char *key, json_t *val
 }
 
 static void test_missing(void **state) {
-        _cleanup_job_directory_ JobDirectory directory = job_directory(state);
+        _cleanup_machine_directory_ MachineDirectory directory = job_directory(state);
 
         for (size_t i = 0; i < ELEMENTSOF(fields); i++) {
                 _cleanup_machine_ Machine *machine = NULL;
@@ -254,7 +254,7 @@ static void test_wrong_types(void **state) {
                 { "[null]", 0 },
                 { "[[\"a\"]]", 0 },
         };
-        _cleanup_job_directory_ JobDirectory directory = job_directory(state);
+        _cleanup_machine_directory_ MachineDirectory directory = job_directory(state);
 
         for (size_t row = 0; row < ELEMENTSOF(table); row++) {
                 json_auto_t *value = json_loads(table[row].value, JSON_DECODE_ANY, NULL);
@@ -274,7 +274,7 @@ static void test_malformed(void **state) {
         static const char *const table[] = {
                 "", " ", "null", "[]", "7", "{}", "{", "x", "{\"id\":\"a\"}", "{\"id\":\"a\\u0000b\"}", "\xff",
         };
-        _cleanup_job_directory_ JobDirectory directory = job_directory(state);
+        _cleanup_machine_directory_ MachineDirectory directory = job_directory(state);
         Machine *machine = NULL;
 
         assert_int_equal(machine_load(&directory, &machine), -ENOENT);

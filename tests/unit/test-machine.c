@@ -3,9 +3,9 @@
 
 #include <sys/stat.h>
 
+#include "base/id.h"
 #include "base/string.h"
 #include "container/machine.h"
-#include "job/identity.h"
 
 static void assert_prefix(const char *runtime_dir, const char *expected) {
         char prefix[MACHINE_PREFIX_BYTES];
@@ -56,7 +56,7 @@ static void test_length(_unused_ void **state) {
         static const char *const runtime_dirs[] = { "/run/nspawn-runner", "/run/other" };
         const char *longest = "1234567890123456789012345678901234567890";
 
-        assert_null(job_id_problem(longest));
+        assert_null(id_problem(longest));
         for (size_t i = 0; i < ELEMENTSOF(runtime_dirs); i++) {
                 _cleanup_free_ char *name = NULL;
 

@@ -7,136 +7,10 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/process.h"
 #include "base/string.h"
 #include "container/supervisor.h"
 #include "machine/plan.h"
-
-static void test_choose_image(_unused_ void **state) {
-        static const struct {
-                const char *job, *forced, *fallback, *configured;
-                const char *name;
-                ImageSource source;
-        } table[] = {
-                /* nobody names one */
-                { NULL, NULL, NULL, NULL, NULL, IMAGE_DEFAULT },
-                /* the first of: argument, job, option, configuration */
-                { "job", "forced", "fallback", "configured", "forced", IMAGE_FORCED },
-                { "job", NULL, "fallback", "configured", "job", IMAGE_OF_JOB },
-                { NULL, NULL, "fallback", "configured", "fallback", IMAGE_DEFAULT },
-                { NULL, NULL, NULL, "configured", "configured", IMAGE_DEFAULT },
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                Settings settings = { .default_image = (char *) table[i].configured };
-                JobSpec job = { .image.name = (char *) table[i].job };
-
-                ImageChoice choice = plan_choose_image(&settings, &job, table[i].forced, table[i].fallback);
-                assert_row(streq_null(choice.name, table[i].name), i, choice.name);
-                assert_row(choice.source == table[i].source, i, choice.name);
-        }
-}
-
-#define DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-
-static void test_allowed(_unused_ void **state) {
-        static const struct {
-                const char *globs[4];
-                const char *name;
-                bool allowed;
-        } table[] = {
-                { { NULL }, "anything", true },
-                { { "debian-12" }, "debian-12", true },
-                { { "debian-12" }, "debian-13", false },
-                { { "debian-12" }, "debian-12-root", false },
-                { { "debian-12" }, "Debian-12", false },
-                { { "debian-*", "ubuntu" }, "debian-", true },
-                { { "debian-*", "ubuntu" }, "ubuntu", true },
-                { { "debian-*", "ubuntu" }, "my-debian-12", false },
-                { { "*-small" }, "a-small", true },
-                { { "*-small" }, "small", false },
-                { { "debian-1?" }, "debian-12", true },
-                { { "debian-1?" }, "debian-1", false },
-                { { "debian-1[23]" }, "debian-13", true },
-                { { "debian-1[23]" }, "debian-14", false },
-                { { "debian-1[!4]" }, "debian-14", false },
-                { { "\\*" }, "x", false },
-                { { "*" }, "x", true },
-                { { "[" }, "x", false },
-                { { "*" }, "registry.example/x", false },
-                { { "debian-*" }, "debian-12@3", true },
-                { { "debian-*" }, "debian-x.example/debian-12", false },
-                { { "registry.example/*" }, "registry.example/group/x:1", true },
-                { { "registry.example/*" }, "registry.example", false },
-                { { "registry.example/group/*" }, "registry.example/group/x/y:1", true },
-                { { "registry.example/group/*" }, "registry.example/other/x", false },
-                { { "registry.*/group/*" }, "registry.example:5000/group/x", true },
-                { { "registry.*/group/*" }, "registry.attacker.example/any/group/x", false },
-                { { "*/*" }, "registry.example/x", true },
-                /* A digest stands for anything in the repository, whatever tag is beside it. */
-                { { "registry.example/app:1*" }, "registry.example/app:1.0", true },
-                { { "registry.example/app:1*" }, "registry.example/app:1.0@sha256:" DIGEST, false },
-                { { "registry.example/app:1*" }, "registry.example/app@sha256:" DIGEST, false },
-                { { "registry.example/app" }, "registry.example/app@sha256:" DIGEST, false },
-                { { "registry.example/*:1" }, "registry.example/app:1@sha256:" DIGEST, false },
-                { { "registry.example/*" DIGEST }, "registry.example/app:1@sha256:" DIGEST, false },
-                { { "registry.example/app?1*" }, "registry.example/app:1@sha256:" DIGEST, false },
-                { { "registry.example/app:*" }, "registry.example/app:1@sha256:" DIGEST, false },
-                { { "registry.example/a*" }, "registry.example/app:1@sha256:" DIGEST, true },
-                { { "registry.example/group/*" }, "registry.example/group/app:1@sha256:" DIGEST, true },
-                { { "registry.example/group/*" }, "registry.example/group/app@sha256:" DIGEST, true },
-                { { "*/*" }, "registry.example/app@sha256:" DIGEST, true },
-                { { "registry.example/app:*@*" }, "registry.example/app:1@sha256:" DIGEST, true },
-                { { "registry.example/app@*" }, "registry.example/app@sha256:" DIGEST, true },
-                { { "registry.example/app@*" }, "registry.example/app:1@sha256:" DIGEST, false },
-                { { "registry.example/app@sha256:" DIGEST }, "registry.example/app@sha256:" DIGEST, true },
-                { { "registry.example/app:1", "*/app@*" }, "registry.example/app@sha256:" DIGEST, true },
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                Settings settings = { .allowed_images = table[i].globs[0] ? (char **) table[i].globs : NULL };
-                ImageChoice choice = { table[i].name, IMAGE_OF_JOB };
-
-                assert_row(plan_image_allowed(&settings, &choice) == table[i].allowed, i, table[i].name);
-
-                /* The administrator is not asked. */
-                choice.source = IMAGE_FORCED;
-                assert_row(plan_image_allowed(&settings, &choice), i, table[i].name);
-                choice.source = IMAGE_DEFAULT;
-                assert_row(plan_image_allowed(&settings, &choice), i, table[i].name);
-        }
-}
-
-static void test_host_root_allowed(_unused_ void **state) {
-        static const struct {
-                const char *entries[3];
-                const char *name;
-                ImageSource source;
-                bool allowed;
-        } table[] = {
-                { { NULL }, "kernel", IMAGE_OF_JOB, false },
-                { { "kernel" }, "kernel", IMAGE_OF_JOB, true },
-                { { "other", "kernel" }, "kernel", IMAGE_OF_JOB, true },
-                { { "*" }, "kernel", IMAGE_OF_JOB, false },
-                { {
-                          "kerne?",
-                          "k*",
-                  },
-                  "kernel",
-                  IMAGE_OF_JOB,
-                  false },
-                { { "kernel" }, "kernel-2", IMAGE_OF_JOB, false },
-                { { "*", "kernel" }, "kernel", IMAGE_OF_JOB, true },
-                { { NULL }, "kernel", IMAGE_FORCED, true },
-                { { "other" }, "kernel", IMAGE_DEFAULT, true },
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                Settings settings = { .allowed_images = (char **) table[i].entries };
-
-                assert_row(plan_host_root_allowed(&settings, table[i].source, table[i].name) == table[i].allowed, i,
-                           table[i].name);
-        }
-}
 
 /* An image without systemd in an image root of its own. */
 static int setup_image(void **state) {
@@ -154,14 +28,19 @@ static void prepare_settings(Settings *settings, const char *root_dir) {
         assert_int_equal(string_replace(&settings->storage, "overlay"), 0);
 }
 
+static MachineRequest request_of(const char *id, const Settings *settings, const Image *image) {
+        MachineRequest request = MACHINE_REQUEST_NONE;
+
+        request.settings = settings;
+        request.id = id;
+        request.image = image->title;
+        request.tree_path = image->path;
+        request.tree_fd = image->fd;
+        return request;
+}
+
 static void test_machine(void **state) {
-        static const struct {
-                uint64_t timeout_sec, runtime_max_usec;
-        } table[] = {
-                { 0, USEC_INFINITY },          { 1, 1201 * USEC_PER_SEC },    { 3600, 4800 * USEC_PER_SEC },
-                { UINT32_MAX, USEC_INFINITY }, { UINT64_MAX, USEC_INFINITY },
-        };
-        JobDirectory directory = { .path = (char *) "/run/x/jobs/7-abc", .fd = -EBADF };
+        static char *const environment[] = { (char *) "A=1", NULL };
         _cleanup_(settings_done) Settings settings;
         _cleanup_image_ Image *image = NULL;
         _cleanup_strv_ char **uuids = NULL;
@@ -169,16 +48,21 @@ static void test_machine(void **state) {
 
         prepare_settings(&settings, *state);
         assert_int_equal(strv_extend(&settings.bind, "/a:/b"), 0);
+        settings.network = NETWORK_NONE;
         assert_int_equal(string_printf(&layer, "%s/.layers/nspawn-runner-job-7-abc", (char *) *state), 0);
         assert_int_equal(image_open(*state, "small", &image), 0);
-        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                JobSpec job = { .id = (char *) "7-abc", .timeout_sec = table[i].timeout_sec };
+        for (size_t i = 0; i < 3; i++) {
+                MachineRequest request = request_of("7-abc", &settings, image);
                 _cleanup_machine_ Machine *machine = NULL;
 
-                assert_int_equal(plan_machine(&settings, &job, &directory, image, &machine), 0);
+                request.environment = environment;
+                request.user = "build";
+                request.working_dir = "/w";
+                request.runtime_max_usec = 17;
+                assert_int_equal(plan_machine(&request, &machine), 0);
                 assert_string_equal(machine->id, "7-abc");
                 assert_string_equal(machine->name, "nspawn-runner-job-7-abc");
-                assert_string_equal(machine->directory, directory.path);
+                assert_string_equal(machine->directory, RUNTIME_DIR_DEFAULT "/jobs/7-abc");
                 assert_string_equal(machine->layer, layer);
                 assert_string_equal(machine->image, "small");
                 assert_string_equal(machine->image_path, image->path);
@@ -194,7 +78,13 @@ static void test_machine(void **state) {
                 assert_int_equal(machine->cpu_weight, 50);
                 assert_int_equal(machine->tasks_max, 16384);
                 assert_true(machine->memory_high_bytes > 0 && machine->memory_high_bytes < machine->memory_max_bytes);
-                assert_row(machine->runtime_max_usec == table[i].runtime_max_usec, i, "runtime");
+                assert_string_equal(machine->environment[0], "A=1");
+                assert_null(machine->environment[1]);
+                assert_string_equal(machine->user, "build");
+                assert_string_equal(machine->working_dir, "/w");
+                assert_int_equal(machine->runtime_max_usec, 17);
+                assert_true(machine->owner_pid == UINT64_MAX && machine->owner_start == UINT64_MAX);
+                assert_int_equal(machine->network, NETWORK_NONE);
                 assert_true(machine->since_usec <= clock_realtime_usec());
 
                 /* As sd_id128 wants it: version 4, variant 1; another one each time. */
@@ -207,6 +97,34 @@ static void test_machine(void **state) {
         }
 }
 
+/* Work on the tree itself sees the host's network and nothing that jobs get of the host; it ends with who asked for it. */
+static void test_machine_in_place(void **state) {
+        _cleanup_(settings_done) Settings settings;
+        _cleanup_machine_ Machine *machine = NULL;
+        _cleanup_image_ Image *image = NULL;
+        uint64_t started;
+
+        prepare_settings(&settings, *state);
+        settings.network = NETWORK_NONE;
+        assert_int_equal(strv_extend(&settings.bind, "/a:/b"), 0);
+        assert_int_equal(strv_extend(&settings.bind_ro, "/c:/d"), 0);
+        assert_int_equal(image_open(*state, "small", &image), 0);
+        MachineRequest request = request_of("7", &settings, image);
+        request.in_place = request.owned = true;
+
+        assert_int_equal(plan_machine(&request, &machine), 0);
+        assert_string_equal(machine->storage, "tree");
+        assert_int_equal(machine->network, NETWORK_HOST);
+        assert_true(strv_length(machine->bind) == 0 && strv_length(machine->bind_ro) == 0);
+        assert_int_equal(machine->owner_pid, getpid());
+        assert_int_equal(process_start_time(getpid(), &started), 0);
+        assert_int_equal(machine->owner_start, started);
+        assert_true(machine->runtime_max_usec == USEC_INFINITY);
+        /* All of it is the request's doing, not the settings'. */
+        assert_int_equal(settings.network, NETWORK_NONE);
+        assert_int_equal(strv_length(settings.bind), 1);
+}
+
 static void test_impossible_machine(void **state) {
         static const struct {
                 const char *storage, *root_dir; /* NULL: the right one */
@@ -217,8 +135,6 @@ static void test_impossible_machine(void **state) {
                 { NULL, NULL, BOOT_YES, -ENOEXEC }, { "zfs", NULL, BOOT_AUTO, -ENOSYS },
                 { "", NULL, BOOT_AUTO, -ENOSYS },   { NULL, "/no/such/directory", BOOT_AUTO, -ENOENT },
         };
-        JobDirectory directory = { .path = (char *) "/run/x/jobs/7", .fd = -EBADF };
-        JobSpec job = { .id = (char *) "7" };
         _cleanup_image_ Image *image = NULL;
 
         assert_int_equal(image_open(*state, "small", &image), 0);
@@ -230,8 +146,8 @@ static void test_impossible_machine(void **state) {
                 settings.boot = table[i].boot;
                 if (table[i].storage)
                         assert_int_equal(string_replace(&settings.storage, table[i].storage), 0);
-                assert_row(plan_machine(&settings, &job, &directory, image, &machine) == table[i].result, i,
-                           table[i].storage);
+                MachineRequest request = request_of("7", &settings, image);
+                assert_row(plan_machine(&request, &machine) == table[i].result, i, table[i].storage);
                 assert_row(!machine == (table[i].result < 0), i, table[i].storage);
         }
 }
@@ -276,7 +192,8 @@ static void test_seccomp_of_32_bit_images(void **state) {
                 assert_int_equal(image_open(*state, "small", &image), 0);
                 assert_int_equal(string_replace(&image->title, table[i].title), 0);
 
-                int r = plan_seccomp(&settings, image, &machine, &unknown);
+                MachineRequest request = request_of("7", &settings, image);
+                int r = plan_seccomp(&request, &machine, &unknown);
                 if (r == -ENOENT) {
                         print_message("libseccomp or systemd-analyze is not installed\n");
                         skip();
@@ -286,7 +203,7 @@ static void test_seccomp_of_32_bit_images(void **state) {
                 assert_row(!*filter || streq(*filter, machine.seccomp_filter), i, machine.seccomp_filter);
                 free(*filter);
                 *filter = machine.seccomp_filter;
-                assert_row(plan_lacks_sockets(&settings, image) == table[i].lacks, i, table[i].title);
+                assert_row(plan_lacks_sockets(&request) == table[i].lacks, i, table[i].title);
         }
         assert_string_not_equal(filters[PLAIN], filters[WITH_SOCKETCALL]);
         for (size_t i = 0; i < N_FILTERS; i++)
@@ -306,7 +223,8 @@ static void test_unknown_system_call(void **state) {
         assert_int_equal(strv_extend(&settings.system_call_filter, "bpf"), 0);
         assert_int_equal(strv_extend(&settings.system_call_filter, "@no-such-group"), 0);
         assert_int_equal(image_open(*state, "small", &image), 0);
-        int r = plan_seccomp(&settings, image, &machine, &unknown);
+        MachineRequest request = request_of("7", &settings, image);
+        int r = plan_seccomp(&request, &machine, &unknown);
         if (r == -ENOENT)
                 skip();
         assert_int_equal(r, -EINVAL);
@@ -315,10 +233,9 @@ static void test_unknown_system_call(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_choose_image),
-                cmocka_unit_test(test_allowed),
-                cmocka_unit_test(test_host_root_allowed),
+
                 cmocka_unit_test_setup_teardown(test_machine, setup_image, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_machine_in_place, setup_image, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_impossible_machine, setup_image, teardown_directory),
 #if defined(__x86_64__)
                 cmocka_unit_test_setup_teardown(test_seccomp_of_32_bit_images, setup_image, teardown_directory),

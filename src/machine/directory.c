@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "machine/state.h"
+#include "machine/directory.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -8,19 +8,21 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/id.h"
 #include "base/string.h"
-#include "job/identity.h"
 #include "tree/remove.h"
 
 #define FILE_MAX_BYTES (64 * 1024)
 #define FILE_POLL_USEC (2 * USEC_PER_MSEC)
 #define STALE_MAX 1000
 #define LOCK_POLL_USEC (2 * USEC_PER_MSEC)
+/* How often we look whether a layer is still locked. */
+#define LAYER_POLL_USEC (2 * USEC_PER_MSEC)
 
-void job_directory_done(JobDirectory *directory) {
+void machine_directory_done(MachineDirectory *directory) {
         free(directory->path);
         closep(&directory->fd);
-        *directory = JOB_DIRECTORY_NONE;
+        *directory = MACHINE_DIRECTORY_NONE;
 }
 
 /* Opens `<base>/<name>`, making both when @create. */
@@ -38,10 +40,10 @@ static int open_below(const char *base, const char *name, bool create, mode_t mo
         return open_directory_at(AT_FDCWD, path, create, mode);
 }
 
-int job_directory_open(const char *runtime_dir, const char *id, bool create, JobDirectory *ret) {
-        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+int machine_directory_open(const char *runtime_dir, const char *id, bool create, MachineDirectory *ret) {
+        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
 
-        if (job_id_problem(id))
+        if (id_problem(id))
                 return -EINVAL;
         int r = string_printf(&directory.path, "%s/jobs/%s", runtime_dir, id);
         if (r < 0)
@@ -57,15 +59,15 @@ int job_directory_open(const char *runtime_dir, const char *id, bool create, Job
         if (directory.fd < 0)
                 return directory.fd;
         *ret = directory;
-        directory = JOB_DIRECTORY_NONE;
+        directory = MACHINE_DIRECTORY_NONE;
         return 0;
 }
 
-static int try_lock(const char *runtime_dir, const char *id, bool create, JobDirectory *ret) {
-        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+static int try_lock(const char *runtime_dir, const char *id, bool create, MachineDirectory *ret) {
+        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         struct stat st;
 
-        int r = job_directory_open(runtime_dir, id, create, &directory);
+        int r = machine_directory_open(runtime_dir, id, create, &directory);
         if (r == -ENOENT && create)
                 return -ESTALE; /* somebody took it for a dead job's between its making and its opening */
         if (r < 0)
@@ -77,11 +79,12 @@ static int try_lock(const char *runtime_dir, const char *id, bool create, JobDir
         if (st.st_nlink == 0)
                 return -ESTALE; /* its last owner removed it after we opened it */
         *ret = directory;
-        directory = JOB_DIRECTORY_NONE;
+        directory = MACHINE_DIRECTORY_NONE;
         return 0;
 }
 
-int job_directory_lock(const char *runtime_dir, const char *id, bool create, uint64_t timeout_usec, JobDirectory *ret) {
+int machine_directory_lock(const char *runtime_dir, const char *id, bool create, uint64_t timeout_usec,
+                           MachineDirectory *ret) {
         uint64_t deadline = clock_deadline(timeout_usec);
 
         for (unsigned stale = 0;;) {
@@ -94,14 +97,14 @@ int job_directory_lock(const char *runtime_dir, const char *id, bool create, uin
         }
 }
 
-bool job_directory_is_locked(const char *runtime_dir, const char *id) {
-        _cleanup_job_directory_ JobDirectory directory = JOB_DIRECTORY_NONE;
+bool machine_directory_is_locked(const char *runtime_dir, const char *id) {
+        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
 
-        return job_directory_open(runtime_dir, id, false, &directory) >= 0 &&
+        return machine_directory_open(runtime_dir, id, false, &directory) >= 0 &&
                flock(directory.fd, LOCK_SH | LOCK_NB) < 0;
 }
 
-int job_directory_remove(const char *runtime_dir, const char *id) {
+int machine_directory_remove(const char *runtime_dir, const char *id) {
         _cleanup_free_ char *path = NULL;
 
         int r = string_printf(&path, "%s/jobs", runtime_dir);
@@ -126,7 +129,7 @@ static int list_ids(int fd, const char *prefix, char ***ids) {
         while ((entry = readdir(dir))) {
                 const char *id = startswith(entry->d_name, prefix);
 
-                if (!id || job_id_problem(id))
+                if (!id || id_problem(id))
                         continue;
                 int r = strv_extend(ids, id);
                 if (r < 0)
@@ -135,7 +138,7 @@ static int list_ids(int fd, const char *prefix, char ***ids) {
         return 0;
 }
 
-int job_directory_list(const char *runtime_dir, char ***ids) {
+int machine_directory_list(const char *runtime_dir, char ***ids) {
         int fd = open_below(runtime_dir, "jobs", false, 0);
 
         if (fd < 0)
@@ -149,6 +152,19 @@ int layer_open(const char *root_dir, const char *name, bool create) {
         return layers_fd < 0 ? layers_fd : open_directory_at(layers_fd, name, create, 0700);
 }
 
+int layer_lock(int layer_fd, int operation, uint64_t timeout_usec) {
+        uint64_t deadline = clock_deadline(timeout_usec);
+
+        while (flock(layer_fd, operation | LOCK_NB) < 0) {
+                if (errno != EWOULDBLOCK && errno != EINTR)
+                        return -errno;
+                if (clock_now_usec() >= deadline)
+                        return -EBUSY;
+                clock_sleep_usec(LAYER_POLL_USEC);
+        }
+        return 0;
+}
+
 int layers_list(const char *root_dir, const char *prefix, char ***ids) {
         int fd = open_below(root_dir, ".layers", false, 0700);
 
@@ -157,7 +173,7 @@ int layers_list(const char *root_dir, const char *prefix, char ***ids) {
         return list_ids(fd, prefix, ids);
 }
 
-char *job_file_read(const JobDirectory *directory, const char *name) {
+char *machine_file_read(const MachineDirectory *directory, const char *name) {
         char *text;
 
         if (file_read_at(directory->fd, name, FILE_MAX_BYTES, &text, NULL) < 0)
@@ -168,13 +184,13 @@ char *job_file_read(const JobDirectory *directory, const char *name) {
         return NULL;
 }
 
-void job_file_wait(const JobDirectory *directory, const char *name, uint64_t timeout_usec) {
+void machine_file_wait(const MachineDirectory *directory, const char *name, uint64_t timeout_usec) {
         uint64_t deadline = clock_deadline(timeout_usec);
 
         while (faccessat(directory->fd, name, F_OK, 0) < 0 && clock_now_usec() < deadline)
                 clock_sleep_usec(FILE_POLL_USEC);
 }
 
-int job_file_write(const JobDirectory *directory, const char *name, const char *text) {
+int machine_file_write(const MachineDirectory *directory, const char *name, const char *text) {
         return file_replace_at(directory->fd, name, text, strlen(text), 0600);
 }

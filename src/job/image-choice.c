@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "job/image-choice.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/string.h"
+#include "config/image-reference.h"
+
+/* Which image a job gets, and whether the administrator lets it have that. Names alone are looked at here: whether there
+ * is such an image is for the caller to find out. */
+
+ImageChoice image_choice_make(const Settings *settings, const JobSpec *job, const char *forced, const char *fallback) {
+        if (forced)
+                return (ImageChoice){ forced, IMAGE_FORCED };
+        if (!isempty(job->image.name))
+                return (ImageChoice){ job->image.name, IMAGE_OF_JOB };
+        return (ImageChoice){ fallback ? fallback : settings->default_image, IMAGE_DEFAULT };
+}
+
+/* A registry chooses what its tags stand for, and whoever may push there chooses what digests it has: a digest makes any
+ * tag beside it meaningless. So a pattern that does not mention '@' stands for a digest only if it allows every tag of
+ * that repository: it ends with '*', and fits the name without its tag. @name is a reference with a digest. */
+static bool allows_each_tag(const char *glob, const char *name) {
+        char repository[FILENAME_MAX];
+        size_t n = image_reference_repository_length(name);
+
+        if (strchr(glob, '@') || !endswith(glob, "*") || n >= sizeof(repository))
+                return false;
+        snprintf(repository, sizeof(repository), "%.*s", (int) n, name);
+        return fnmatch(glob, repository, 0) == 0;
+}
+
+/* The registry is compared by itself: no '*' for a part of its name, or of that of an image of this host, may also stand
+ * for what follows in the name of a registry that the job chose. */
+static bool matches(const char *glob, const char *name) {
+        size_t glob_length = strcspn(glob, "/"), name_length = strcspn(name, "/");
+        char glob_registry[FILENAME_MAX], name_registry[FILENAME_MAX];
+
+        if (!glob[glob_length] != !name[name_length] || glob_length >= sizeof(glob_registry) ||
+            name_length >= sizeof(name_registry))
+                return false;
+        snprintf(glob_registry, sizeof(glob_registry), "%.*s", (int) glob_length, glob);
+        snprintf(name_registry, sizeof(name_registry), "%.*s", (int) name_length, name);
+        if (fnmatch(glob_registry, name_registry, 0) != 0 || fnmatch(glob + glob_length, name + name_length, 0) != 0)
+                return false;
+        /* Behind the '@' of an image of this host is a generation. */
+        return !name[name_length] || !strchr(name, '@') || strchr(glob, '@') || allows_each_tag(glob, name);
+}
+
+bool image_choice_is_allowed(const Settings *settings, const ImageChoice *choice) {
+        if (choice->source != IMAGE_OF_JOB || strv_length(settings->allowed_images) == 0)
+                return true;
+        for (char **glob = settings->allowed_images; *glob; glob++)
+                if (matches(*glob, choice->name))
+                        return true;
+        return false;
+}
+
+bool image_choice_host_root_allowed(const Settings *settings, ImageSource source, const char *name) {
+        if (source != IMAGE_OF_JOB)
+                return true;
+        for (char **entry = settings->allowed_images; entry && *entry; entry++)
+                if (streq(*entry, name))
+                        return true;
+        return false;
+}

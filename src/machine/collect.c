@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "machine/collect.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/id.h"
+#include "base/string.h"
+#include "container/supervisor.h"
+#include "machine/directory.h"
+#include "machine/remove.h"
+
+/* Which machines of this configuration there are, which of them nobody owns any more, and their removal. Whoever is alive
+ * holds a lock, so nothing here asks who a process is. */
+
+/* What `prepare` spends on the leftovers of others. */
+#define COLLECT_SOME_USEC (10 * USEC_PER_SEC)
+/* For how long what a machine said at its end is kept for a step of its job that may still come. */
+#define EXPLAINED_USEC (600 * USEC_PER_SEC)
+
+/* By the supervisor of a machine that runs, or by a `prepare`. */
+static bool is_layer_held(const Settings *settings, const char *id) {
+        _cleanup_close_ int layer_fd = machine_layer_open(settings, id);
+
+        return layer_fd >= 0 && flock(layer_fd, LOCK_EX | LOCK_NB) < 0;
+}
+
+/* Is there a unit or a control group of the machine? */
+static bool has_unit_or_group(const Settings *settings, const char *id) {
+        _cleanup_strv_ char **rest = NULL; /* of names that begin like this one */
+        _cleanup_free_ char *name = NULL;
+
+        if (machine_name(settings->runtime_dir, id, &name) < 0 || supervisor_pick()->list(name, &rest) < 0)
+                return false;
+        for (char **s = rest; s && *s; s++)
+                if (streq(*s, ""))
+                        return true;
+        return false;
+}
+
+MachineState machine_state(const Settings *settings, const char *id) {
+        if (machine_directory_is_locked(settings->runtime_dir, id))
+                return MACHINE_BUSY;
+        if (is_layer_held(settings, id))
+                return MACHINE_RUNNING;
+        return machine_exists(settings, id) || has_unit_or_group(settings, id) ? MACHINE_DEAD : MACHINE_GONE;
+}
+
+const char *machine_state_name(MachineState state) {
+        static const char *const names[] = {
+                [MACHINE_BUSY] = "preparing",
+                [MACHINE_RUNNING] = "running",
+                [MACHINE_DEAD] = "dead",
+                [MACHINE_GONE] = "gone",
+        };
+        return names[state];
+}
+
+/* Sorts and removes duplicates and what cannot be a job's id. */
+static void tidy_ids(char **ids) {
+        size_t kept = 0;
+
+        strv_sort_unique(ids);
+        for (size_t i = 0; ids && ids[i]; i++)
+                if (id_problem(ids[i]))
+                        free(ids[i]);
+                else
+                        ids[kept++] = ids[i];
+        if (ids)
+                ids[kept] = NULL;
+}
+
+int machine_list(const Settings *settings, bool thorough, char ***ret) {
+        _cleanup_strv_ char **ids = NULL;
+        char prefix[MACHINE_PREFIX_BYTES];
+
+        machine_prefix(settings->runtime_dir, prefix);
+        int r = machine_directory_list(settings->runtime_dir, &ids);
+        if (r >= 0)
+                r = layers_list(settings->root_dir, prefix, &ids);
+        if (r >= 0 && thorough)
+                r = supervisor_pick()->list(prefix, &ids);
+        if (r < 0)
+                return r;
+        tidy_ids(ids);
+        *ret = TAKE_PTR(ids);
+        return 0;
+}
+
+int machine_list_dead(const Settings *settings, bool thorough, char ***ret) {
+        _cleanup_strv_ char **ids = NULL, **dead = NULL;
+
+        int r = machine_list(settings, thorough, &ids);
+        for (char **id = ids; r >= 0 && id && *id; id++)
+                if (machine_state(settings, *id) == MACHINE_DEAD)
+                        r = strv_extend(&dead, *id);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(dead);
+        return 0;
+}
+
+/* Removes a machine unless somebody took it up since we looked. */
+static int remove_dead(const Settings *settings, const char *id) {
+        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
+
+        /* Made if it is missing: the lock keeps a `prepare` of the same job out while we remove its layer. */
+        int r = machine_directory_lock(settings->runtime_dir, id, false, 0, &directory);
+        bool made = r == -ENOENT;
+        if (made)
+                r = machine_directory_lock(settings->runtime_dir, id, true, 0, &directory);
+        if (r < 0)
+                return r;
+        r = is_layer_held(settings, id) ? -EBUSY : machine_remove_locked(settings, id);
+        /* It runs, and somebody removed its directory, which it was not for us to make. */
+        if (r == -EBUSY && made)
+                (void) machine_directory_remove(settings->runtime_dir, id);
+        return r;
+}
+
+int machine_collect(const Settings *settings, bool thorough, char ***ret_removed) {
+        _cleanup_strv_ char **dead = NULL, **removed = NULL;
+        int result = 0;
+
+        int r = machine_list_dead(settings, thorough, &dead);
+        if (r < 0)
+                return r;
+        for (char **id = dead; id && *id; id++) {
+                r = remove_dead(settings, *id);
+                if (r == -EBUSY)
+                        continue;
+                if (r >= 0)
+                        r = strv_extend(&removed, *id);
+                if (r < 0 && result == 0)
+                        result = r;
+        }
+        if (ret_removed)
+                *ret_removed = TAKE_PTR(removed);
+        return result;
+}
+
+/* Did the machine write that it ended, and when, so that somebody may still want to read it? */
+static bool ended_just_now(const Settings *settings, const char *id) {
+        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
+        struct stat st;
+
+        return machine_directory_open(settings->runtime_dir, id, false, &directory) >= 0 &&
+               fstatat(directory.fd, MACHINE_FILE_ENDED, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
+               (uint64_t) st.st_mtim.tv_sec * USEC_PER_SEC + EXPLAINED_USEC > clock_realtime_usec();
+}
+
+void machine_collect_some(const Settings *settings, int cancel_fd) {
+        _cleanup_strv_ char **dead = NULL;
+        uint64_t deadline = clock_deadline(COLLECT_SOME_USEC);
+        struct pollfd cancelled = { .fd = cancel_fd, .events = POLLIN };
+
+        if (machine_list_dead(settings, false, &dead) < 0)
+                return;
+        for (char **id = dead; id && *id && clock_now_usec() < deadline && poll(&cancelled, 1, 0) == 0; id++)
+                if (!ended_just_now(settings, *id))
+                        (void) remove_dead(settings, *id);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "container/cgroup.h"
+#include "container/machine.h"
+
+/* The directory of a machine, `<runtime_dir>/jobs/<id>/`: there from before anything of the machine is started until all
+ * of it is gone. It holds
+ *      machine.json   its plan
+ *      agent.sock     where its agent listens (container/channel.h)
+ *      console.log    the end of what the container printed
+ *      ended          why the machine ended, if it did by itself
+ *      oom-kills      how many of its processes were killed for want of memory, when a script last said so
+ *      root, work     where the supervisor mounts, in its own mount namespace
+ * An flock on the directory itself is held by whoever makes or removes it. */
+typedef struct MachineDirectory {
+        char *path;
+        int fd;
+} MachineDirectory;
+
+#define MACHINE_DIRECTORY_NONE \
+        (MachineDirectory) {   \
+                .fd = -EBADF   \
+        }
+
+void machine_directory_done(MachineDirectory *directory);
+#define _cleanup_machine_directory_ _cleanup_(machine_directory_done)
+
+/* Opens the directory of machine @id. With @create it is made if missing. 0; -EINVAL for what cannot be an id; -ENOENT;
+ * or -errno. */
+int machine_directory_open(const char *runtime_dir, const char *id, bool create, MachineDirectory *ret);
+
+/* Opens and locks it, waiting up to @timeout_usec for who has the lock. -EBUSY when somebody still has it; -ENOENT when
+ * missing and not @create. */
+int machine_directory_lock(const char *runtime_dir, const char *id, bool create, uint64_t timeout_usec,
+                           MachineDirectory *ret);
+
+/* Does somebody make or remove the machine at this moment? Looking does not disturb others who look. */
+bool machine_directory_is_locked(const char *runtime_dir, const char *id);
+
+/* Removes the directory with all that is in it: the last step of removing a machine. */
+int machine_directory_remove(const char *runtime_dir, const char *id);
+
+/* The ids that have a directory: appended to @ids. 0 or -errno; no runtime directory is no machine. */
+int machine_directory_list(const char *runtime_dir, char ***ids);
+
+/* The layer called @name in `<root_dir>/.layers`: descriptor or -errno. */
+int layer_open(const char *root_dir, const char *name, bool create);
+/* Locks a layer (@operation: LOCK_SH or LOCK_EX), waiting at most @timeout_usec for whoever removes or looks at it, also
+ * for one that was killed and is not yet dead. 0, -EBUSY when somebody still has it, or -errno. */
+int layer_lock(int layer_fd, int operation, uint64_t timeout_usec);
+/* What the names of layers there have after @prefix, see machine_prefix(): as machine_directory_list(). */
+int layers_list(const char *root_dir, const char *prefix, char ***ids);
+
+/* The plan: written whole or not at all, read with every value checked for its type. 0, -EBADMSG, or -errno. */
+int machine_save(const Machine *machine, const MachineDirectory *directory);
+int machine_load(const MachineDirectory *directory, Machine **ret);
+
+/* Short texts, at most 64 KiB: NULL where there is none. */
+#define MACHINE_FILE_CONSOLE "console.log"
+#define MACHINE_FILE_ENDED "ended"
+#define MACHINE_FILE_OOM_KILLS "oom-kills"
+char *machine_file_read(const MachineDirectory *directory, const char *name);
+/* Waits for the file to be there, at most @timeout_usec: its reader may be faster than its writer. */
+void machine_file_wait(const MachineDirectory *directory, const char *name, uint64_t timeout_usec);
+int machine_file_write(const MachineDirectory *directory, const char *name, const char *text);

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "machine/start.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+#include "container/channel.h"
+#include "container/nspawn.h"
+#include "container/supervisor.h"
+#include "image/lock.h"
+#include "machine/remove.h"
+#include "storage/storage.h"
+#include "tree/check.h"
+
+/* From a plan to a machine whose agent answers, for all who want one. It removes nothing: what a failed start leaves is
+ * for machine_remove_locked(). */
+
+/* Makes a layer and locks it: descriptor or -errno. */
+static int make_layer(const char *path) {
+        for (;;) {
+                _cleanup_close_ int fd = open_directory_at(AT_FDCWD, path, true, 0700);
+                struct stat st;
+
+                if (fd < 0 && fd != -ENOENT)
+                        return fd;
+                int r = fd < 0 ? 0 : layer_lock(fd, LOCK_SH, MACHINE_STOP_TIMEOUT_USEC);
+                if (r < 0)
+                        return r;
+                /* Or was it removed, as the last thing that a dying process did? */
+                if (fd >= 0 && fstat(fd, &st) >= 0 && st.st_nlink > 0)
+                        return TAKE_FD(fd);
+        }
+}
+
+static int start_layer(const Machine *machine, int tree_fd, int *ret_layer_fd) {
+        const StorageDriver *driver = storage_of_machine(machine->storage);
+        _cleanup_free_ char *layers = strdup(machine->layer);
+
+        if (!layers)
+                return -ENOMEM;
+        *strrchr(layers, '/') = 0;
+        if (mkdir(layers, 0700) < 0 && errno != EEXIST)
+                return -errno;
+        _cleanup_close_ int layer_fd = make_layer(machine->layer);
+        if (layer_fd < 0)
+                return layer_fd;
+        /* Nobody may remove the image while it is copied, or before the supervisor has it: the lock stays as long as the
+         * caller has the image open. */
+        int r = image_lock_shared(tree_fd);
+        if (r >= 0)
+                r = driver->create(tree_fd, layer_fd);
+        if (r < 0)
+                return r;
+        *ret_layer_fd = TAKE_FD(layer_fd);
+        return 0;
+}
+
+/* Before anything is made for the machine: what the image has, its root will have. */
+static int check_tree(const Machine *machine, const MachineDirectory *directory, int tree_fd) {
+        _cleanup_strv_ char **targets = NULL;
+        _cleanup_free_ char *problem = NULL;
+
+        int r = nspawn_bind_targets(machine, &targets);
+        if (r >= 0)
+                r = tree_check(tree_fd, targets, &problem);
+        if (r > 0) {
+                (void) machine_file_write(directory, MACHINE_FILE_ENDED, problem);
+                return -EUCLEAN;
+        }
+        return r;
+}
+
+int machine_start(const Machine *machine, const MachineDirectory *directory, char *const supervise_argv[], int tree_fd,
+                  uint64_t timeout_usec, int signal_fd, StartStep *ret_step) {
+        const Supervisor *supervisor = supervisor_pick();
+        _cleanup_close_ int layer_fd = -EBADF, listen_fd = -EBADF, socket_fd = -EBADF;
+
+        *ret_step = START_STATE;
+        int r = machine_save(machine, directory);
+        if (r < 0)
+                return r;
+        listen_fd = channel_listen(directory->path);
+        if (listen_fd < 0)
+                return listen_fd;
+        socket_fd = channel_connect(directory->path);
+        if (socket_fd < 0)
+                return socket_fd;
+
+        *ret_step = START_TREE;
+        r = check_tree(machine, directory, tree_fd);
+        if (r < 0)
+                return r;
+
+        *ret_step = START_LAYER;
+        r = start_layer(machine, tree_fd, &layer_fd);
+        if (r < 0)
+                return r;
+
+        *ret_step = START_SUPERVISOR;
+        r = supervisor->start(machine, supervise_argv, listen_fd);
+        /* Somebody removed the state of a machine that still runs. */
+        if (r == -EEXIST) {
+                r = supervisor->stop(machine->name, MACHINE_STOP_TIMEOUT_USEC);
+                if (r >= 0)
+                        r = supervisor->start(machine, supervise_argv, listen_fd);
+        }
+        if (r < 0)
+                return r;
+
+        /* Without our own descriptor, the connection breaks as soon as the machine ends. */
+        *ret_step = START_READY;
+        closep(&listen_fd);
+        listen_fd = -EBADF;
+        return channel_wait_ready(socket_fd, signal_fd, timeout_usec);
+}
