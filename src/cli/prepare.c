@@ -182,6 +182,10 @@ static int run(const Invocation *invocation) {
         if (r != 0)
                 return r;
 
+        if (strv_length(job.image.entrypoint) > 0)
+                log_warning("This driver runs no entrypoints: 'image:entrypoint' of the job is ignored");
+        if (job.image.user && job.image.user[0])
+                log_warning("'image:docker:user' of the job is ignored: steps run as root, or as the image says");
         if (job.n_services > 0)
                 log_warning("This driver starts no services: 'services:' of the job is ignored");
         machine_collect_some(settings, signal_fd);

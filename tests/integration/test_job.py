@@ -67,3 +67,21 @@ def test_file_variables_and_directories(any_boot_site: Site) -> None:
     result = any_boot_site.run(job)
     assert result.state == "success", result.log
     assert "line 1\nline '2' \n" in result.log
+
+
+class JobWithImageOptions(Job):
+    """One whose `image:` says what this driver does not do."""
+
+    def payload(self) -> dict:
+        payload = super().payload()
+        payload["image"] |= {"entrypoint": ["/bin/false"], "executor_opts": {"docker": {"user": "nobody"}}}
+        return payload
+
+
+def test_image_options_are_not_ignored_silently(site: Site) -> None:
+    """The job's log says which words of `image:` have no effect; that of a job without them says nothing."""
+    result = site.run(JobWithImageOptions(["id -u"]))
+    assert result.state == "success", str(result)
+    assert "'image:entrypoint' of the job is ignored" in result.log, result.log
+    assert "'image:docker:user' of the job is ignored" in result.log, result.log
+    assert "is ignored" not in site.run(Job()).log
