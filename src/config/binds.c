@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Decides whether binds can be used together. Whoever reads the configuration or a definition calls this before
+ * anything is started with them. It never looks at the host: what a path leads to may be something else tomorrow. */
+
 #include "config/binds.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "base/string.h"
-
-/* Whether binds can be used together. Whoever reads the configuration or a definition asks, before anything is started
- * with them. Never looks at the host: what a path leads to may be another thing tomorrow. */
 
 char *bind_source(const char *bind) {
         return strndup(bind, strcspn(bind, ":"));

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Reads the configuration file into Settings, for main.c and `doctor`. Whatever is wrong in it is an error with its
+ * line; nothing is skipped. Definitions of images are read elsewhere: see definition/. */
+
 #include "config/config-file.h"
 
 #include <fcntl.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Decides whether a name from outside may be the name of an image. Called before any path is made of such a name, so
+ * nothing may pass that could be a path of its own, an option, or two names that look the same. */
+
 #include "config/image-name.h"
 
 #include "base/string.h"

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Recognizes references of images in registries, and turns them into names of images and back. Jobs write these
+ * references, so only the grammar of registries passes: never another transport of skopeo, an option or a path. */
+
 #include "config/image-reference.h"
 
 #include "base/string.h"

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Reads a file of the administrator's, and says where and why it could not be used. Called for the configuration file
+ * and for definitions. The path is the administrator's own and may be a symlink; a file that is too large is
+ * refused. */
+
 #include "config/problem.h"
 
 #include <fcntl.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Checks of single texts for the rows of the tables of settings and of definitions. They look at the text only, never
+ * at the host: that a path exists is checked when it is used. */
+
 #include "config/setting-check.h"
 
 #include <ctype.h>

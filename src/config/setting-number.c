@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The types of settings that are numbers: counts, times and sizes. Reached through SettingType only, apart from
+ * parse_time_usec(). What is printed reads back as the same value. */
+
 #include <ctype.h>
 #include <inttypes.h>
 #include <strings.h>

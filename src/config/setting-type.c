@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The types of settings that are texts, lists, yes or no, or one of several words. Reached through SettingType only,
+ * by whoever reads or shows a setting: configuration file, definitions, help, `doctor`. */
+
 #include "config/setting-type.h"
 
 #include <ctype.h>

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The table of settings: the only place that knows a setting's name, type, default, help and check. The configuration
+ * file, definitions, help, the plan of a container and the test of the man page go through it. A new setting is a row
+ * here and a field of Settings. */
+
 #include "config/settings.h"
 
 #include "base/string.h"

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What a memory size of the configuration comes to on this host. Called when the plan of a container is made; later
+ * changes of the host's memory do not count. */
+
 #include "config/value.h"
 
 #include <unistd.h>

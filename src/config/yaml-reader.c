@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Reads YAML event by event, with the line of whatever is wrong. Called for the configuration file and for
+ * definitions, which are playbooks. Aliases are never expanded and nothing here is recursive, so a small file cannot
+ * cost much. */
+
 #include "config/yaml-reader.h"
 
 #include <stdarg.h>

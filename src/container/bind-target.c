@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Makes the mount points of binds in the root of a container, for bind.c. systemd-nspawn would make those that are
+ * missing as root of the host, who is nobody in the container, or not at all where the root is a mapped mount.
+ * Symlinks of the image stay inside of the root. */
+
 #include "container/bind-target.h"
 
 #include <fcntl.h>
@@ -11,9 +16,6 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
-
-/* Mount points in a job's root. systemd-nspawn would make those that are missing as root of the host, who is nobody in the
- * job, or not at all where the root is a mapped mount. */
 
 /* As the kernel has it for one path. */
 #define SYMLINKS_MAX 40

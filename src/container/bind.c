@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Opens and mounts what a container gets of the host. `supervise` calls this once, after the root is mounted and
+ * before systemd-nspawn starts; `doctor` asks whether it would work. Sources may be in directories that other jobs
+ * write to: nothing here uses a path of theirs twice, follows a symlink, or opens what it found for more than
+ * looking. */
+
 #include "container/bind.h"
 
 #include <fcntl.h>
@@ -17,10 +23,6 @@
 #include "config/binds.h"
 #include "container/bind-target.h"
 #include "container/userns.h"
-
-/* The binds of one container. `supervise` calls this once, after the job's root is mounted and before systemd-nspawn
- * starts; `doctor` asks whether it would work. Sources may be in directories that other jobs write to: nothing here works
- * with a path of theirs twice, follows a symlink, or opens what it found for more than looking. */
 
 /* Nodes and mount points, and what a job puts into directories of /run that we made. */
 #define BINDS_TMPFS_OPTIONS "mode=0700,size=64m,nr_inodes=10000"

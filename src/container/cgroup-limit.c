@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Sets the limits of a container's control groups, and tells which limits bind. Called where no systemd does it
+ * (detached.c), by `supervise` for the number of groups, and to warn of limits that this host cannot enforce. */
+
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,8 +12,6 @@
 #include "base/fs.h"
 #include "base/string.h"
 #include "container/cgroup.h"
-
-/* What the groups of a job limit. */
 
 static int write_number(const char *directory, const char *file, uint64_t value, const char *unlimited) {
         char number[24];

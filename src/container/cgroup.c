@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Finds, makes, fills, empties and removes control groups, in version 1 and version 2. Called by the supervisors,
+ * `supervise`, cleanup, status and `doctor`. A container can nest its own groups as it likes, so removing them is not
+ * recursive; the process that asks is never killed. */
+
 #include "container/cgroup.h"
 
 #include <fcntl.h>

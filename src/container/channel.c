@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The host's end of the agent's socket: whoever starts a container listens, and whoever wants something of its agent
+ * connects. The agent can be replaced by processes of the job, so nothing that it answers is believed, and waiting
+ * for it always has a limit. */
+
 #include "container/channel.h"
 
 #include <fcntl.h>

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Supervisor for hosts whose PID 1 is not systemd: `supervise` runs as a process on its own, in control groups that
+ * we make. Called through the struct at the end only. Nothing of the caller may go on to it: no environment, no
+ * descriptors, no directory, for the caller has the job's secrets. */
+
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <signal.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Tells systemd, by one datagram, that `supervise` is ready. Only `supervise` calls this. It does without libsystemd,
+ * which would be loaded for nothing else and stay in memory as long as the container. */
+
 #include "container/notify.h"
 
 #include <stddef.h>

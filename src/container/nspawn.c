@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The command line and environment of systemd-nspawn, made from the plan of a container and nothing else, so that a
+ * test can read them. `supervise` starts it with them. Whatever confines a container is an option here. Also removes
+ * what systemd-nspawn leaves in /run. */
+
 #include "container/nspawn.h"
 
 #include <dirent.h>

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Compiles the filter of system calls that the agent installs in a container, and keeps the result for the next jobs.
+ * Called when a container is planned. What it allows is what systemd-nspawn allows: a job must not get more than that
+ * unless the configuration says so. */
+
 #include "container/seccomp.h"
 
 #include <fcntl.h>

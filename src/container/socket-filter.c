@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The instructions that decide which sockets a job may make, written by hand. Only seccomp.c calls this, and puts
+ * them before the filter that libseccomp makes. */
+
 #include "container/socket-filter.h"
 
 #include <endian.h>

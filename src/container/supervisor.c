@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Chooses who keeps a container running on this host: its systemd, or nobody (detached.c). Called when a container is
+ * planned, stopped or looked for. */
+
 #include "container/supervisor.h"
 
 #include <sys/stat.h>

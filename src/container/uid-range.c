@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Takes a range of users for one container and gives it back. `supervise` calls this; `gc` removes what killed
+ * holders left. The lock files are shared with systemd: a block is never used without its lock, nor one in which the
+ * host has users. */
+
 #include "container/uid-range.h"
 
 #include <fcntl.h>

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Supervisor for hosts with systemd: `supervise` runs as a transient service (org.freedesktop.systemd1(5)), and
+ * systemd keeps its limits and devices. Called through the struct at the end only. libsystemd is used here and
+ * nowhere else. */
+
 #include <fcntl.h>
 #include <signal.h>
 #include <systemd/sd-bus.h>
@@ -9,8 +14,6 @@
 #include "base/string.h"
 #include "container/bind.h"
 #include "container/supervisor.h"
-
-/* The machine as a transient service of the host's systemd (org.freedesktop.systemd1(5)). */
 
 #define FUNCTIONS(X)                      \
         X(sd_bus_open_system)             \

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Makes user namespaces for id-mapped mounts: of a container's root, of binds, and for trying whether a file system
+ * can be mapped. No process of a container ever runs in them; systemd-nspawn makes its own. */
+
 #include "container/userns.h"
 
 #include <fcntl.h>
