@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Puts right what a publish or a rollback left when it was killed half way. Called with the image's staging lock
+ * held, before anything else is done to the image. Can itself be killed at any step and called again. */
+
 #include "image/generation-settle.h"
 
 #include <fcntl.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The directory of one image's generations, for those who change it: publish.c, generation-collect.c and
+ * generation-settle.c. Only with the image's staging lock held. A number is never given to two trees. */
+
 #include "image/generation-store.h"
 
 #include <fcntl.h>

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Finds generations of an image and holds them for who reads from them. Called by jobs, `supervise` and all commands
+ * about images. Others may move a tree to another name meanwhile: nothing here writes, and a tree is only held when
+ * it is still in its place after it was locked. */
+
 #include "image/generation.h"
 
 #include <fcntl.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Opens and lists images, and looks into them: which systemd, which architecture. Called by everybody who uses an
+ * image. Only reads, follows no symlink out of the tree, and runs nothing of it. */
+
 #include "image/image.h"
 
 #include <elf.h>

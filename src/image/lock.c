@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The lock on a directory (flock): jobs that read from a tree share it, and whoever removes a tree or works in a
+ * staging directory has it alone. Never waits: whoever wants to wait does so itself. */
+
 #include "image/lock.h"
 
 #include <sys/file.h>

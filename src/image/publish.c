@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Changes which tree is an image's current one: publish, roll back, remove. Called by the commands that change
+ * images, by maintenance and by the cache of registries' images. Running jobs must not notice: they keep the tree
+ * they have, and a crash at any point leaves the old tree or the new one, whole. */
+
 #include "image/publish.h"
 
 #include <fcntl.h>

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The place where the next tree of an image is made, and the lock of whoever changes the image. Called by
+ * maintenance, publish.c and `gc`. No job sees what is in there; what an interrupted command left in it is removed by
+ * the next one. */
+
 #include "image/staging.h"
 
 #include <fcntl.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Waits for another process that changes the same image, and says who that is. staging.c calls this while it takes
+ * the lock. It never takes a lock itself, and what the holder wrote about itself decides nothing. */
+
 #include "image/turn.h"
 
 #include <inttypes.h>
@@ -12,8 +16,6 @@
 #include "base/fd.h"
 #include "base/process.h"
 #include "base/string.h"
-
-/* Who waits for an image, and for whom. Called by image/staging.c while it takes the lock; never takes one itself. */
 
 #define HOLDER_FILE "holder"
 /* Who publishes, rolls back or clears up is done soon. */

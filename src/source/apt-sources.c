@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Finds the mirrors and keys of the host's own apt, so that images come over the same ones. Called when a build is
+ * planned. Files are the host's; what is not understood in them is skipped. */
+
 #include "source/apt-sources.h"
 
 #include <ctype.h>

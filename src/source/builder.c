@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Plans how a suite of Debian or Ubuntu is built: which builder, mirror, keys and packages. Called for chroot-create
+ * and for definitions with a suite. Nothing is started here but small questions to the host's apt; source-suite.c
+ * runs what is planned. A plan always names the keys that the packages are signed with. */
+
 #include "source/builder.h"
 
 #include <stdio.h>

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Reads what the configuration of an OCI image says about environment, directory and user. source-oci.c calls this on
+ * a layout that skopeo fetched. The text is a stranger's: it is limited in size, and no path in it is followed out of
+ * the layout. */
+
 #include "source/oci-config.h"
 
 #include <fcntl.h>

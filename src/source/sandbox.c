@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Runs a program that makes or unpacks a tree, so that nothing of it outlives its end, a cancellation or our death.
+ * Called for sources and for ansible. A program that works on a stranger's data must come with a Confinement; without
+ * one it may do all that we may. */
+
 #include "source/sandbox.h"
 
 #include <fcntl.h>

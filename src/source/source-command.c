@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Source of images: a command of the administrator's that fills the tree. Called through the struct at the end only.
+ * The command is trusted and may do anything, but of the caller's environment it sees no more than PATH and
+ * proxies. */
+
 #include "base/string.h"
 #include "source/source.h"
 

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Source of images: an OCI image, fetched with skopeo and unpacked with umoci. Called through the struct at the end
+ * only, for definitions and for images that jobs name. Registry and image are not trusted: both programs are
+ * confined, and only skopeo has a network. */
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Source of images: a suite of Debian or Ubuntu. Called through the struct at the end only. The builder and the
+ * packages' scripts run as root of the host: packages are trusted by their signatures. */
+
 #include <fcntl.h>
 
 #include "base/fd.h"

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Source of images: an archive with a root file system, from a file or a URL. Called through the struct at the end
+ * only. The archive is not trusted: curl, sha256sum and tar are confined, and nothing is unpacked before the digest
+ * is right. */
+
 #include "base/process.h"
 #include "base/string.h"
 #include "source/source.h"

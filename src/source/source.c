@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Fills the tree of a new image from whatever its definition names. Called by maintenance and by the cache of
+ * registries' images. What has come from outside is checked before it is handed on; finish_tree() and publishing are
+ * the caller's. */
+
 #include "source/source.h"
 
 #include <fcntl.h>

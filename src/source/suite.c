@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Knows which distribution a suite belongs to. Called when a build is planned. Names of suites go into URLs and
+ * command lines, so they are checked here first. */
+
 #include "source/suite.h"
 
 #include <fcntl.h>
