@@ -26,7 +26,7 @@ typedef enum CommandFlags {
 
 #define COMMAND_ARGUMENTS_ANY (~0U)
 
-/* What was asked for can be asked of no host: as if the command line could not be read. */
+/* A usage error that only the command could detect. */
 #define COMMAND_MISUSED INT_MIN
 
 typedef struct Command {

@@ -3,7 +3,7 @@
 
 const CommandOption global_options[] = {
         { "verbose", NULL, "say what is being done", 'v' },
-        { "debug", NULL, "say more, for who looks for an error", 0 },
+        { "debug", NULL, "log details for debugging", 0 },
         { "config", "FILE", "configuration file instead of /etc/nspawn-runner.yaml", 0 },
         { "root", "DIR", "directory of the images, instead of what the configuration says", 0 },
         { "help", NULL, "show help, on a command too, and exit", 'h' },

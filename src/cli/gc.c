@@ -103,5 +103,5 @@ const Command command_gc = {
         .synopsis = "",
         .options = options,
         .run = run,
-        .help = "Remove what no living job owns",
+        .help = "Clean up after dead jobs and interrupted builds",
 };

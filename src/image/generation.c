@@ -17,8 +17,7 @@
 #include "base/string.h"
 #include "image/lock.h"
 
-/* For how long a tree is looked for that others may be moving from one name to another just then, or that somebody has
- * locked who looks whether it may go. */
+/* How long to look for a tree that is being renamed, or that is locked by somebody who checks whether to remove it. */
 #define SEARCH_USEC (2 * USEC_PER_SEC)
 
 int generation_split(const char *reference, char **ret_name, uint64_t *ret_number) {

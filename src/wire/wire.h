@@ -92,7 +92,7 @@ typedef struct WireFailed {
 int wire_send(int socket_fd, WireType type, const void *payload, size_t size, const int *fds, size_t n_fds);
 
 /* Receives one message. Returns 1; 0 at the end of the connection; -EBADMSG for what is not one of ours (its
- * descriptors are closed); or -errno (-EAGAIN: none yet). @message must be done with after 1. */
+ * descriptors are closed); or -errno (-EAGAIN: none yet). After 1, call wire_message_done(). */
 int wire_receive(int socket_fd, WireMessage *message);
 
 /* EXEC: 0, -EMSGSIZE when it does not fit a message, or -errno. */
