@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/string.h"
+#include "tree/check.h"
 
 char *bind_source(const char *bind) {
         return strndup(bind, strcspn(bind, ":"));
@@ -128,12 +129,24 @@ static int check_directories(const Settings *settings, const Bind *bind, char pr
         return 0;
 }
 
+/* As far as text tells: where symlinks of an image lead a target is seen when it is started (tree_check()). */
+static int check_target(const Bind *bind, char problem[static BINDS_PROBLEM_MAX]) {
+        if (!tree_place_is_reserved(bind->target))
+                return 0;
+        return refuse(problem,
+                      "%s: '%s' cannot be mounted on '%s', which containers need for themselves: give it another "
+                      "target, such as '%s:/mnt%s'",
+                      bind->setting, bind->source, bind->target, bind->source, bind->target);
+}
+
 int binds_check(const Settings *settings, char reterr_problem[static BINDS_PROBLEM_MAX]) {
         _cleanup_binds_ Binds binds = { 0 };
 
         int r = binds_collect(settings, &binds);
         for (size_t i = 0; r >= 0 && i < binds.n; i++) {
                 r = check_directories(settings, binds.items + i, reterr_problem);
+                if (r >= 0)
+                        r = check_target(binds.items + i, reterr_problem);
                 for (size_t k = 0; r >= 0 && k < binds.n; k++)
                         r = check_pair(binds.items + i, binds.items + k, reterr_problem);
         }

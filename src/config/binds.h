@@ -22,6 +22,7 @@ bool path_is_below(const char *inner, const char *outer);
  *  - two with the same target: one would hide the other;
  *  - a source below a writable source, or a target below a writable target: a job could put a symlink there, and the next
  *    job would get whatever it leads to;
+ *  - a target where systemd-nspawn or the agent work (tree_place_is_reserved());
  *  - a source in root_dir or runtime_dir: other jobs' files, and state of ours;
  *  - a writable source that has these or definitions_dir in it. */
 int binds_check(const Settings *settings, char reterr_problem[static BINDS_PROBLEM_MAX]);

@@ -102,6 +102,17 @@ static bool is_below(const char *path, const char *directory) {
         return strncmp(path, directory, n) == 0 && (path[n] == 0 || path[n] == '/');
 }
 
+bool tree_place_is_reserved(const char *path) {
+        path += strspn(path, "/");
+        for (size_t i = 0; i < ELEMENTSOF(reserved); i++)
+                if (streq(path, reserved[i]))
+                        return true;
+        for (size_t i = 0; i < ELEMENTSOF(reserved_below); i++)
+                if (is_below(path, reserved_below[i]))
+                        return true;
+        return false;
+}
+
 static bool is_hidden(const char *path) {
         for (size_t i = 0; i < ELEMENTSOF(hidden); i++)
                 if (is_below(path, hidden[i]))
@@ -186,7 +197,6 @@ static int resolve(int tree_fd, const char *path, char **ret) {
 
 static int check_target(int tree_fd, const char *target, char **ret_problem) {
         _cleanup_free_ char *where = NULL;
-        bool bad = false;
 
         int r = resolve(tree_fd, target, &where);
         if (r == -ELOOP)
@@ -197,11 +207,7 @@ static int check_target(int tree_fd, const char *target, char **ret_problem) {
                 return refused(string_printf(
                         ret_problem, "no path of it can be told for '%s', where the setting 'bind' mounts something",
                         target));
-        for (size_t i = 0; i < ELEMENTSOF(reserved); i++)
-                bad = bad || streq(where, reserved[i]);
-        for (size_t i = 0; i < ELEMENTSOF(reserved_below); i++)
-                bad = bad || is_below(where, reserved_below[i]);
-        if (!bad)
+        if (!tree_place_is_reserved(where))
                 return 0;
         return refused(
                 string_printf(ret_problem,

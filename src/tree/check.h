@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include <stdbool.h>
+
 /* May a container be started in a tree that nobody trusts?
  *
  * systemd-nspawn (252 and 257 were read: outer_child() in nspawn.c, mount_all() and mount_bind() in nspawn-mount.c) sets up
  * a root before it enters it. It then works, as root of the host, on <root>/dev, <root>/run/host and <root>/etc/machine-id
  * by their plain paths: what is a symlink there leads to the host's own files. It is safe where dev, run, proc and sys are
  * directories of the tree itself, for it mounts empty file systems on them first. */
+
+/* Is @path of a container, normalized and without symlinks, a place where systemd-nspawn or the agent work, so that nothing
+ * else may be mounted there? */
+bool tree_place_is_reserved(const char *path);
 
 /* What a tree must not have, whatever it is for: dev, etc, proc, run, sys, tmp, usr and var are directories of it, or are
  * missing, and no path of @bind_targets (NULL-terminated, absolute, as the container will see it; NULL: none) leads, through

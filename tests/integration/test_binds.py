@@ -107,6 +107,10 @@ def test_targets_behind_symlinks(make_site, tiny_root: Path, tmp_path: Path) -> 
         site.write_config()
         said = prepare_fails(site)
         assert words in said and f"cannot bind '{tmp_path}/source' (setting bind_ro)" in said, said
+    site.settings["bind_ro"] = [f"{tmp_path}/source:/run/host"]
+    site.write_config()
+    said = prepare_fails(site)
+    assert f"{site.config}:" in said and "cannot be mounted on '/run/host'" in said, said
     site.settings["bind_ro"] = [f"{tmp_path}/source/file:/usr"]
     site.write_config()
     assert f"'/usr' in image '{IMAGE}' is a directory, and it is not" in prepare_fails(site)

@@ -61,6 +61,7 @@ static const struct {
         { "bind:\n- /srv\n-\n", 3, 2, "list of plain values" },
         { "bind: ['/c:/s']\nboot: no\nbind_ro: ['/c/d:/t']\n", 3, 1, "bind_ro: '/c/d' is below '/c'" },
         { "boot: no\nbind: ['/c/d:/t', '/c:/s']\n", 2, 1, "bind: '/c/d' is below '/c'" },
+        { "boot: no\nbind_ro: ['/srv:/run/host']\n", 2, 1, "bind_ro: '/srv' cannot be mounted on '/run/host'" },
         { "bind: [/r/i]\nroot_dir: /r\n", 1, 1, "bind: '/r/i' is in root_dir '/r'" },
         { "bind:\n- /srv\n- relative\n", 3, 3, "'bind' must be a list of SOURCE" },
         { "root_dir: \"/srv\\0x\"\n", 1, 11, "NUL" },

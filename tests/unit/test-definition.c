@@ -65,6 +65,7 @@ static const struct {
         { PLAY VAR "memory_max: lots\n", 3, 31, "a size such as 512M" },
         { PLAY VAR "memory_max: '{{ x }}'\n", 3, 31, "a size such as 512M" },
         { PLAY VAR "bind: ['/c:/s', '/c/d:/t']\n", 3, 5, "bind: '/c/d' is below '/c'" },
+        { PLAY VAR "bind: ['/c:/sys/x']\n", 3, 5, "bind: '/c' cannot be mounted on '/sys/x'" },
         { PLAY VAR "bind: /a\n", 3, 25, "must be a list" },
         { PLAY VAR "storage: zfs\n", 3, 28, "auto, overlay, btrfs or tmpfs" },
         { PLAY VAR "chroot_suite: Not A Suite\n", 3, 33, "name of a suite" },
