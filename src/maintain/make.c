@@ -114,6 +114,13 @@ static int look(Make *make) {
         r = generation_hold_reference(root_dir, definition->source.from, &make->base);
         if (r == -ENOENT)
                 return fail(make, -EINVAL, "there is no image '%s', which it is made from", definition->source.from);
+        if (r == -ENODATA || r == -ENOTDIR)
+                return fail(make, -EINVAL, "'%s/%s', which it is made from, is not an image: it %s", root_dir,
+                            definition->source.from,
+                            r == -ENODATA ? "holds no root file system (empty, or half made)" :
+                                            "is not a directory (symlinks are not followed)");
+        if (r == -EBUSY)
+                return fail(make, r, "image '%s', which it is made from, is being removed", definition->source.from);
         return r < 0 ? fail_errno(make, r, "open the image that it is made from") : 0;
 }
 
