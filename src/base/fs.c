@@ -7,9 +7,11 @@
 #include "base/fs.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <sys/fsuid.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
@@ -119,6 +121,36 @@ struct dirent *directory_next(DIR *dir) {
                 entry = readdir(dir);
         } while (entry && (streq(entry->d_name, ".") || streq(entry->d_name, "..")));
         return entry;
+}
+
+/* Effective is what is permitted. A change of the file system user takes away what root may do with files. */
+static int raise_capabilities(void) {
+        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+        struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+        if (syscall(SYS_capget, &header, data) < 0)
+                return -errno;
+        for (size_t i = 0; i < ELEMENTSOF(data); i++)
+                data[i].effective = data[i].permitted;
+        return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
+int file_owner_enter(uid_t owner) {
+        (void) setfsgid(owner);
+        (void) setfsuid(owner);
+        int r = raise_capabilities();
+        if (r < 0)
+                file_owner_leave();
+        return r;
+}
+
+void file_owner_leave(void) {
+        (void) setfsuid(0);
+        (void) setfsgid(0);
+}
+
+bool error_is_of_unknown_owner(int r) {
+        return r == -EOVERFLOW || r == -EACCES || r == -EPERM;
 }
 
 int own_executable(char **ret_path, char **ret_directory) {

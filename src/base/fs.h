@@ -39,5 +39,14 @@ struct dirent *directory_next(DIR *dir);
 /* mkdir -p for an absolute path that the administrator configured; new directories get @mode. 0 or -errno. */
 int mkdir_parents(const char *path, mode_t mode);
 
+/* From here on what this process makes belongs to user and group @owner, and it may do with files what root may, where an
+ * id-mapped mount has no user for root of the host, too. 0; or -errno, with nothing changed. */
+int file_owner_enter(uid_t owner);
+void file_owner_leave(void);
+
+/* Is @r (-errno) what the kernel says of a change to a file or directory that an id-mapped mount has no owner for? Nobody may
+ * change it there. */
+bool error_is_of_unknown_owner(int r);
+
 /* The absolute path of the running program's own executable, and its directory: 0 or -errno. */
 int own_executable(char **ret_path, char **ret_directory);

@@ -8,10 +8,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/capability.h>
-#include <sys/fsuid.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
@@ -19,18 +16,6 @@
 
 /* As the kernel has it for one path. */
 #define SYMLINKS_MAX 40
-
-/* Effective is what is permitted. A change of the file system user takes away what root may do with files. */
-static int raise_capabilities(void) {
-        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-        struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-
-        if (syscall(SYS_capget, &header, data) < 0)
-                return -errno;
-        for (size_t i = 0; i < ELEMENTSOF(data); i++)
-                data[i].effective = data[i].permitted;
-        return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
-}
 
 static int make_entry(int parent_fd, const char *name, bool directory) {
         if (directory)
@@ -120,12 +105,10 @@ static int check_kind(int root_fd, const char *target, bool directory) {
 
 int bind_target_make(int root_fd, const char *target, bool directory, uid_t owner) {
         /* The owner's from the start: in a mapped root, root of the host is nobody, and could make nothing. */
-        (void) setfsgid(owner);
-        (void) setfsuid(owner);
-        int r = raise_capabilities();
-        if (r >= 0)
-                r = make_path(root_fd, target, directory);
-        (void) setfsuid(0);
-        (void) setfsgid(0);
+        int r = file_owner_enter(owner);
+        if (r < 0)
+                return r;
+        r = make_path(root_fd, target, directory);
+        file_owner_leave();
         return r < 0 ? r : check_kind(root_fd, target, directory);
 }

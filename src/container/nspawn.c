@@ -105,7 +105,7 @@ int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, c
                 /* Otherwise the container moves to a scope of its own, which the unit's limits do not bind. */
                 "--keep-unit",
                 "--console=pipe",
-                /* All jobs of an image share its machine-id: their journals must not be linked into the host's. */
+                /* Nothing of a job is to be left on the host: its journal ends with it. */
                 "--link-journal=no",
                 "--timezone=off",
                 /* `supervise` has copied it: nspawn cannot make files in an id-mapped root. */

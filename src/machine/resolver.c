@@ -2,19 +2,18 @@
 #include "machine/resolver.h"
 
 #include <fcntl.h>
-#include <sys/fsuid.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "tree/remove.h"
 
-#define RESOLVER "/etc/resolv.conf"
+#define RESOLVER_NAME "resolv.conf"
+#define RESOLVER "/etc/" RESOLVER_NAME
 #define RESOLVER_BYTES_MAX (1 << 20)
 
-static int replace_resolver(int etc_fd, const char *data, size_t size) {
-        if (unlinkat(etc_fd, "resolv.conf", 0) < 0 && errno != ENOENT)
-                return -errno;
-        _cleanup_close_ int fd = openat(etc_fd, "resolv.conf", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+static int make_resolver(int etc_fd, const char *data, size_t size) {
+        _cleanup_close_ int fd = openat(etc_fd, RESOLVER_NAME, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                                         0644);
         if (fd < 0)
                 return -errno;
@@ -39,11 +38,13 @@ int resolver_copy(int root_fd, uid_t uid_base) {
         if (etc_fd < 0)
                 return etc_fd == -ENOENT ? 0 : etc_fd;
 
-        /* As the job's root, who owns its /etc: the file is his, and the mapping has a user for him. */
-        (void) setfsgid(uid_base);
-        (void) setfsuid(uid_base);
-        r = replace_resolver(etc_fd, data, size);
-        (void) setfsuid(0);
-        (void) setfsgid(0);
-        return r;
+        /* By root of the host, as there may be a directory with files of others. */
+        r = remove_tree_at(etc_fd, RESOLVER_NAME);
+        if (r >= 0)
+                r = file_owner_enter(uid_base);
+        if (r >= 0) {
+                r = make_resolver(etc_fd, data, size);
+                file_owner_leave();
+        }
+        return error_is_of_unknown_owner(r) ? 0 : r;
 }

@@ -168,6 +168,8 @@ static int complete_root(Supervision *s, const char **ret_what, char **reterr_pr
                 r = string_printf(reterr_problem, "image '%s' cannot be used: %s", s->machine->image, problem);
                 return r < 0 ? r : -EUCLEAN;
         }
+        if (r >= 0)
+                r = tree_remove_machine_id(root_fd);
         if (r < 0 || s->machine->network == NETWORK_NONE)
                 return r;
 

@@ -16,7 +16,7 @@ typedef enum FileKind {
         FILE_MISSING,
         FILE_REGULAR,
         FILE_SYMLINK,
-        FILE_OTHER, /* a directory, a device: nobody's business */
+        FILE_OTHER, /* a directory, a device, a file of no use: nobody's business */
 } FileKind;
 
 typedef struct FileState {
@@ -74,7 +74,7 @@ static int state_read(int etc_fd, const char *name, FileState *ret) {
                 state.kind = FILE_REGULAR;
                 /* The machine may be running, and put a pipe there in this moment. */
                 r = file_read_in_root(etc_fd, name, FILE_BYTES_MAX, &state.data, &state.size);
-                if (r == -ENOENT) {
+                if (r == -ENOENT || r == -EFBIG) {
                         state.kind = FILE_OTHER;
                         r = 0;
                 }
@@ -148,9 +148,8 @@ static int state_write(int etc_fd, const char *name, const FileState *state) {
                         return -errno;
                 return symlinkat(state->data, etc_fd, name) < 0 ? -errno : 0;
         case FILE_MISSING:
+        case FILE_OTHER: /* the machine has put something in its place */
                 return unlinkat(etc_fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
-        case FILE_OTHER:
-                break;
         }
         return 0;
 }

@@ -14,7 +14,7 @@ int tree_files_save(int tree_fd, TreeFiles **ret);
 int tree_files_note(int tree_fd, TreeFiles *files);
 
 /* When it has ended: restores those that are still as the machine made them, and takes the lines of machine
- * @machine_name out of a hosts file that was changed. 0, or the first -errno with the others done. */
+ * @machine_name out of a hosts file that was changed. In place of what was no file there is nothing then. 0, or the first -errno with the others done. */
 int tree_files_restore(int tree_fd, const TreeFiles *files, const char *machine_name);
 
 void tree_files_free(TreeFiles *files);

@@ -243,6 +243,15 @@ static int remove_odd_machine_id(int root_fd) {
         return S_ISREG(st.st_mode) ? 0 : remove_tree_at(etc_fd, "machine-id");
 }
 
+int tree_remove_machine_id(int root_fd) {
+        _cleanup_close_ int etc_fd = open_directory_at(root_fd, "etc", false, 0);
+
+        if (etc_fd < 0)
+                return etc_fd == -ENOENT ? 0 : etc_fd;
+        int r = remove_tree_at(etc_fd, "machine-id");
+        return error_is_of_unknown_owner(r) ? 0 : r;
+}
+
 int tree_check_root(int root_fd, char *const *bind_targets, char **ret_problem) {
         int r = check(root_fd, RESOLVE_NO_XDEV, bind_targets, ret_problem);
 

@@ -25,3 +25,8 @@ int tree_check(int tree_fd, char *const *bind_targets, char **ret_problem);
  * it, and an etc/machine-id that is no regular file is removed: systemd-nspawn 252 would follow a symlink, and wait for a
  * pipe. @root_fd was opened on the mounted root. */
 int tree_check_root(int root_fd, char *const *bind_targets, char **ret_problem);
+
+/* Takes etc/machine-id out of the root of a container, whatever it is, so that the container's own takes its place: where
+ * there is one, systemd-nspawn makes that the container's, and does not start with one that is none (setup_machine_id() in
+ * nspawn.c). For roots that tree_check_root() found good. What belongs to nobody there stays. 0 or -errno. */
+int tree_remove_machine_id(int root_fd);

@@ -216,6 +216,82 @@ def test_machine_id(make_site: Callable[..., Site], lab: Lab, canary: Canary, tm
             host.remove_tree(site.root / NAME)
 
 
+# What is in etc instead of usual files; None: there is no etc.
+ODD_FILES: tuple[dict[str, str] | None, ...] = (
+    {"machine-id": "a text", "resolv.conf": "directory", "hostname": "directory", "hosts": "directory"},
+    {"machine-id": "long", "resolv.conf": "pipe", "hostname": "pipe", "hosts": "pipe"},
+    {"machine-id": "0" * 32, "resolv.conf": "dangling", "hostname": "absolute", "hosts": "relative"},
+    {"machine-id": "0123456789abcdef" * 2, "resolv.conf": "device", "hostname": "dangling", "hosts": "link to a link"},
+    None,
+)
+
+
+FOREIGN = {"machine-id": "fedcba9876543210" * 2}
+
+
+def put_odd(tree: Path, files: dict[str, str] | None, canary: Canary) -> None:
+    """Gives a tree these. Its etc belongs to nobody that the container knows as root."""
+    put(tree, "etc", "directory", canary.path)
+    if files is None:
+        (tree / "etc").rmdir()
+        return
+    for name, kind in files.items():
+        if name == "machine-id":
+            (tree / "etc" / name).write_text("x" * (4 << 20) if kind == "long" else kind + "\n")
+        else:
+            put(tree, f"etc/{name}", kind, canary.path / "etc" / name)
+        if kind == "directory":
+            (tree / "etc" / name / "file").touch()
+            os.chown(tree / "etc" / name, 4321, 4321)
+    os.chown(tree / "etc", 1234, 1234)
+
+
+def test_odd_files(make_site: Callable[..., Site], canary: Canary, tmp_path: Path) -> None:
+    """What a container has of its own in /etc starts no image's end, whatever it finds there."""
+    root = tmp_path / "images"
+    tree = make_tree(root / NAME)
+    script = "cat /etc/machine-id || true; test ! -e /etc/resolv.conf || test -f /etc/resolv.conf && echo started"
+    for files, users in (*itertools.product(ODD_FILES, (True, False)), (FOREIGN, True)):
+        put_odd(tree, files, canary)
+        if files == FOREIGN:  # whom a job does not have
+            os.chown(tree / "etc", 4000000, 4000000)
+            os.chown(tree / "etc/machine-id", 4000000, 4000000)
+        before = host.fingerprint(tree)
+        done = make_site(root=root, private_users=users).call("chroot-run", NAME, "--", "/bin/sh", "-c", script)
+        assert done.returncode == 0 and done.stdout.endswith("started\n"), (files, done)
+        if files == FOREIGN:
+            continue
+        # an id of its own, not that of all
+        assert files is None or re.match("[0-9a-f]{32}\n", done.stdout), (files, done)
+        assert files is None or files["machine-id"] not in done.stdout, (files, done)
+        assert host.changes(before, host.fingerprint(tree)) == [], files
+        canary.check(files)
+    host.remove_tree(root)
+
+
+def look(path: Path) -> tuple:
+    """What is there, as far as an image has it."""
+    if not os.path.lexists(path):
+        return ()
+    info = path.lstat()
+    what = os.readlink(path) if path.is_symlink() else path.read_text() if stat.S_ISREG(info.st_mode) else ""
+    return info.st_mode, info.st_uid, what
+
+
+def test_odd_files_in_playbooks(images: Site, canary: Canary) -> None:
+    """Files come back as they were; where a container's file took the place of something else, there is nothing then."""
+    names = ("odd0", "odd2")  # with directories, and with links
+    places = list(itertools.product(names, ("machine-id", "resolv.conf", "hostname", "hosts")))
+    for name in names:
+        define(images, name, tasks="- raw: echo >/made\n")
+        put_odd(make_tree(images.root / name), ODD_FILES[int(name[-1])], canary)
+    before = {(name, file): look(images.root / name / "etc" / file) for name, file in places}
+    before["odd0", "resolv.conf"] = ()
+    report = maintain(images)
+    assert report.results == dict.fromkeys(names, "updated"), report
+    assert {(name, file): look(images.root / name / "etc" / file) for name, file in places} == before
+
+
 def test_bind_through_a_link(make_site: Callable[..., Site], canary: Canary, tmp_path: Path) -> None:
     """A directory that jobs share is not mounted where root of the host writes, wherever the image has it lead."""
     root, shared = tmp_path / "images", tmp_path / "shared"

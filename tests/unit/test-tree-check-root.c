@@ -112,6 +112,8 @@ static void test_machine_id(void **state) {
                 assert_row(exists_at(etc_fd, "machine-id") == there, i, what);
                 assert_row(tree_check_root(fd, NULL, &problem) == 0, i, what);
                 assert_row(exists_at(etc_fd, "machine-id") == (there && machine_ids[i].stays), i, what);
+                assert_row(tree_remove_machine_id(fd) == 0, i, what);
+                assert_row(!exists_at(etc_fd, "machine-id"), i, what);
                 assert_row(exists_at(etc_fd, "file") && exists_at(fd, "outside"), i, what);
                 assert_null(problem);
         }

@@ -70,6 +70,8 @@ static void test_restore(void **state) {
                 { "hosts", "1 a\n", "1 a\n" LINE, NULL, NULL },
                 /* something that is no file */
                 { "hostname", "/", "/", NO_CHANGE, "/" },
+                { "machine-id", "/", "0123\n", NO_CHANGE, NULL },
+                { "resolv.conf", "/", "x\n", "y\n", "y\n" },
         };
         _cleanup_close_ int tree_fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         _cleanup_close_ int etc_fd = open_directory_at(tree_fd, "etc", true, 0755);
