@@ -74,8 +74,8 @@ def test_recipe(make_site: Any, root: Path, recipe: Recipe) -> None:
     site.config.write_text(site.config.read_text() + recipe.settings)
     with site.started(Job(image="recipes")) as build:
         call = build.start_script(recipe.script)
-        assert call.wait(600) and call.returncode == 0, call
-        assert call.stdout.decode() == recipe.output, call
+        assert call.wait(600) and call.returncode == 0, call.output
+        assert call.stdout.decode() == recipe.output, call.output
 
 
 def test_debootstrap(make_site: Any, root: Path) -> None:
