@@ -57,6 +57,13 @@ static void unlock_blocks(int dir_fd, UidRange *range) {
         }
 }
 
+/* For whoever wonders whose the files are, above all those that a killed holder left. */
+static void note_holder(const UidRange *range, const char *holder) {
+        for (size_t i = 0; i < range->n_locks; i++)
+                if (ftruncate(range->lock_fds[i], 0) == 0)
+                        (void) dprintf(range->lock_fds[i], "%s\n", holder);
+}
+
 /* All or none. */
 static int lock_blocks(int dir_fd, UidRange *range) {
         char name[16];
@@ -127,7 +134,7 @@ bool uid_range_is_known(const char *etc, uid_t base, uint32_t width) {
         return false;
 }
 
-int uid_range_acquire(const char *seed, uint64_t width, UidRange *ret) {
+int uid_range_acquire(const char *holder, uint64_t width, UidRange *ret) {
         static const uint8_t key[16] = "nspawn-runner-ui";
         Hash hash;
 
@@ -143,7 +150,7 @@ int uid_range_acquire(const char *seed, uint64_t width, UidRange *ret) {
         /* Side by side, ranges of one width leave no gaps that are too small for another. */
         uint32_t n_places = (uint32_t) ((BASE_MAX + UID_BLOCK - BASE_MIN) / width);
         hash_init(&hash, key);
-        hash_string(&hash, seed);
+        hash_string(&hash, holder);
         uint32_t place = (uint32_t) (hash_finish(&hash) % n_places);
         for (uint32_t i = 0; i < n_places; i++, place = (place + 1) % n_places) {
                 UidRange range = { .base = BASE_MIN + place * (uint32_t) width, .width = (uint32_t) width };
@@ -154,6 +161,7 @@ int uid_range_acquire(const char *seed, uint64_t width, UidRange *ret) {
                 if (r < 0)
                         return r;
                 if (!uid_range_is_known("/etc", range.base, range.width)) {
+                        note_holder(&range, holder);
                         *ret = range;
                         return 0;
                 }

@@ -16,11 +16,11 @@ typedef struct UidRange {
         int lock_fds[UID_RANGE_MAX / UID_BLOCK];
 } UidRange;
 
-/* Picks and locks a free range of @width users, a multiple of UID_BLOCK up to UID_RANGE_MAX; @seed (the machine's name)
- * decides where the search starts. Ranges with users of the host (/etc/passwd, /etc/group), or that the host gave to its
+/* Picks and locks a free range of @width users, a multiple of UID_BLOCK up to UID_RANGE_MAX; @holder (the machine's name,
+ * or the path of the tree that is worked on) decides where the search starts and is written to the locks' files. Ranges with users of the host (/etc/passwd, /etc/group), or that the host gave to its
  * users for containers of theirs (/etc/subuid, /etc/subgid), are left out. 0; -EBUSY when there is none left; -EINVAL
  * for another width; or -errno. */
-int uid_range_acquire(const char *seed, uint64_t width, UidRange *ret);
+int uid_range_acquire(const char *holder, uint64_t width, UidRange *ret);
 
 /* Gives the range back and removes the files of its locks. A zeroed one is fine. */
 void uid_range_release(UidRange *range);

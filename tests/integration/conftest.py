@@ -50,6 +50,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in aside]
 
 
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Files of which all tests run elsewhere are no error."""
+    elsewhere = session.config.getoption("--host-matters") or reasons(session.config)
+    if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and elsewhere:
+        session.exitstatus = pytest.ExitCode.OK
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     """Each phase of a test has its limit."""

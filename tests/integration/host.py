@@ -151,9 +151,9 @@ def held_uid_locks(names: set[str]) -> set[str]:
     return {name for name in names & uid_locks() if _is_locked(UID_LOCKS / name)}
 
 
-def unheld_uid_locks(before: set[str]) -> list[str]:
-    """Lock files that are new since @before and that nobody holds."""
-    return [name for name in sorted(uid_locks() - before) if _is_forgotten(name)]
+def unheld_uid_locks(holder: str) -> list[str]:
+    """Lock files that nobody holds and of which the last holder is called so: our own program writes it there."""
+    return [name for name in sorted(uid_locks()) if re.search(holder, read(UID_LOCKS / name)) and _is_forgotten(name)]
 
 
 def _entry(path: str, info: os.stat_result, content: bool) -> str:

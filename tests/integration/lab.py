@@ -185,7 +185,6 @@ class Site:
                          "definitions_dir": str(self.definitions), **self.settings}
         self.config = self.directory / "nspawn-runner.yaml"
         self.write_config()
-        self._locks_before = host.uid_locks()
         self._hidden_before = self._hidden()
 
     def write_config(self) -> None:
@@ -299,7 +298,7 @@ class Site:
             if directory.is_dir():
                 out += [f"{directory}/{name}" for name in os.listdir(directory) if re.search(job, name)]
         if self.settings.get("private_users", True):
-            out += [f"UID lock {name}" for name in host.unheld_uid_locks(self._locks_before)]
+            out += [f"UID lock {name}" for name in host.unheld_uid_locks(rf"^{job}|^{re.escape(str(self.root))}/")]
         return out
 
     def close(self) -> list[str]:

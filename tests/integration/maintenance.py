@@ -17,6 +17,9 @@ from simulation.build import Build
 from simulation.jobspec import Job
 
 PATIENCE = 120
+
+# On which image roots are tested that can copy in different ways, with the storage that jobs have there.
+FILE_SYSTEMS = {"ext4": "overlay", "btrfs": "btrfs", "xfs": "overlay"}
 RESULTS = "created|updated|unchanged|failed|interrupted|not begun"
 
 
@@ -122,6 +125,22 @@ def running(site: Site, image: str) -> Iterator[Build]:
     finally:
         call = build.cleanup()
     assert call and call.returncode == 0, call
+
+
+def gone(site: Site) -> bool:
+    """Has everything ended that was at work on images?"""
+    return not [command for command in host.processes().values()
+                if f"{site.root}/.staging" in command or str(site.config) in command or str(site.runtime_dir) in command]
+
+
+def assert_whole(tree: Path) -> str:
+    """What the generation in @tree says in the first and in the last file of it that is written; nothing before the
+    first one that does."""
+    first, last = tree / "aaa", tree / "zzz"
+    assert first.exists() == last.exists(), tree
+    assert not first.exists() or first.read_text() == last.read_text(), tree
+    assert (tree / "usr/bin/bash").exists(), tree
+    return first.read_text().strip() if first.exists() else ""
 
 
 def output(site: Site, image: str, script: str) -> str:

@@ -222,7 +222,7 @@ def trace(site: Site, build: Build, stage: str, argv: list[str], calls: str, whe
         for pid, command in host.processes().items():
             if command.startswith("strace -D") and log in command:
                 kill(pid)  # it still holds what prepare left running, and the pipes
-        if call.wait(0.2):
+        if call.wait(0.02):
             break
         assert time.monotonic() < deadline, (stage, calls, when, call.output)
     while any(log in command for command in host.processes().values()):

@@ -12,7 +12,6 @@ import stat
 import subprocess
 import threading
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -20,13 +19,11 @@ import pytest
 
 import host
 from lab import IMAGE, KEPT, Done, Lab, Site
-from maintenance import wait_until
-from simulation.build import Build
+from maintenance import FILE_SYSTEMS, assert_whole, gone, running, wait_until
 from simulation.jobspec import Job
 from terminal import Terminal
 
 PATIENCE = 60
-FILE_SYSTEMS = {"ext4": "overlay", "btrfs": "btrfs", "xfs": "overlay"}
 
 # A generation is whole if both files say the same; they are the first and the last that is written.
 CHANGE = "echo {0} > /aaa; sync; echo {0} > /zzz\n"
@@ -49,32 +46,11 @@ def change(site: Site, script: str, name: str = IMAGE) -> Done:
     return Done(done.args, done.returncode, done.stdout, done.stderr)
 
 
-@contextmanager
-def running(site: Site, job: Job | None = None) -> Iterator[Build]:
-    """Site.started() for a job that is not alone: what it leaves is looked for at the end of the test."""
-    build = Build(site.runner(), job or Job())
-    build.begin()
-    try:
-        yield build
-    finally:
-        call = build.cleanup()
-    assert call and call.returncode == 0, call
-
-
 def listed(site: Site) -> dict[str, dict]:
     """The rows of chroot-list --json by name."""
     done = site.call("chroot-list", "--json")
     assert done.returncode == 0, str(done)
     return {row["name"]: row for row in json.loads(done.stdout)["images"]}
-
-
-def assert_whole(tree: Path) -> str:
-    """What the generation in @tree says."""
-    first, last = tree / "aaa", tree / "zzz"
-    assert first.exists() == last.exists(), tree
-    assert not first.exists() or first.read_text() == last.read_text(), tree
-    assert (tree / "usr/bin/bash").exists()
-    return first.read_text().strip() if first.exists() else ""
 
 
 def assert_clean(site: Site) -> None:
@@ -108,8 +84,10 @@ def test_jobs_during_publishing(fs_site: Site) -> None:
     thread.start()
     seen = set()
     try:
-        for _ in range(8):
-            with running(site) as build:
+        jobs = 0
+        while not failures and (jobs < 8 or len(seen) < 2):
+            jobs += 1
+            with running(site, IMAGE) as build:
                 states = {build.run_script("cat /aaa /zzz; ls /usr/bin | wc -l").stdout for _ in range(4)}
             assert len(states) == 1, states
             first, last, _ = states.pop().decode().split()
@@ -119,7 +97,6 @@ def test_jobs_during_publishing(fs_site: Site) -> None:
         stop.set()
         thread.join()
     assert failures == []
-    assert len(seen) > 1, "no job saw another generation: the test tested nothing"
     assert_clean(site)
 
 
@@ -226,11 +203,6 @@ def test_many_files(roomy_site: Site) -> None:
     assert host.changes(before, comparable(site.root / IMAGE)) == []
 
 
-def gone(site: Site) -> bool:
-    """Whether nothing works in a copy of an image any more."""
-    return not [command for command in host.processes().values() if f"{site.root}/.staging" in command]
-
-
 def kill_at(site: Site, delay: float, number: int) -> None:
     """A change that is killed after that time, with the container in it."""
     with subprocess.Popen(site.argv("chroot-login", IMAGE), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
@@ -252,7 +224,7 @@ def test_killed_at_many_points(fs_site: Site) -> None:
         kill_at(site, duration * 1.1 * number / 20, number)
         assert assert_whole(site.root / IMAGE) in {str(other) for other in range(number + 1)}
         if number % 5 == 0:
-            with running(site) as build:
+            with running(site, IMAGE) as build:
                 first, last = build.run_script("cat /aaa /zzz").stdout.split()
                 assert first == last
     assert change(site, CHANGE.format(99)).returncode == 0
@@ -260,11 +232,13 @@ def test_killed_at_many_points(fs_site: Site) -> None:
     assert_clean(site)
 
 
+# Where the steps differ: a subvolume is not copied and removed as a directory is, and XFS only shares data.
+SWEEPS = [("ext4", "login"), ("ext4", "rollback"), ("ext4", "remove"), ("btrfs", "login"), ("btrfs", "remove")]
 STEPS = [(call, when) for call, count in (("fsetxattr", 3), ("renameat2", 2), ("renameat", 5), ("mkdirat", 5),
                                           ("unlinkat", 3), ("syncfs", 1), ("fsync", 1)) for when in range(1, count + 1)]
 
 
-@pytest.mark.parametrize("command", ("login", "rollback", "remove"))
+@pytest.mark.parametrize("fs_site, command", SWEEPS, indirect=["fs_site"])
 def test_killed_at_system_calls(fs_site: Site, command: str) -> None:
     """SIGKILL at each system call that changes something in the image root: gc puts everything in order."""
     site = fs_site
@@ -328,7 +302,7 @@ def test_list(make_site, tiny_root: Path) -> None:
     assert listed(site)[IMAGE]["generation"] is None
     for number in (2, 3):
         assert change(site, CHANGE.format(number)).returncode == 0
-    with running(site, Job(image=f"{IMAGE}@2")), running(site), running(site):
+    with running(site, f"{IMAGE}@2"), running(site, IMAGE), running(site, IMAGE):
         rows = listed(site)
         assert rows.keys() == {IMAGE, f"{IMAGE}@2"}, rows
         assert (rows[IMAGE]["generation"], rows[f"{IMAGE}@2"]["generation"]) == (3, 2)
@@ -381,7 +355,7 @@ def test_rollback(fs_site: Site) -> None:
         done = site.call("chroot-rollback", IMAGE)
         assert done.returncode == 0 and "generation 2" in done.stderr, str(done)
         assert before.run_script("cat /zzz").stdout == b"3\n"
-        with running(site) as build:
+        with running(site, IMAGE) as build:
             assert build.run_script("cat /zzz").stdout == b"2\n"
     assert {name: row["generation"] for name, row in listed(site).items()} == {IMAGE: 2, f"{IMAGE}@3": 3}
     done = site.call("chroot-rollback", IMAGE)

@@ -15,11 +15,10 @@ import pytest
 
 import host
 from lab import Lab, Site
-from maintenance import (assert_settled, copy_of, define, generations, maintain, maintaining, output,
-                         report_of, running, wait_until)
+from maintenance import (FILE_SYSTEMS, assert_settled, assert_whole, copy_of, define, generations, gone, maintain,
+                         maintaining, output, report_of, running, wait_until)
 
-FILE_SYSTEMS = {"ext4": "overlay", "btrfs": "btrfs", "xfs": "overlay"}
-ROUNDS = 20
+ROUNDS = 12
 
 # A generation is whole if both files say the same; they are the first and the last that is written.
 MARK = "echo {0} >$ROOT/aaa; sync -f $ROOT; echo {0} >$ROOT/zzz"
@@ -31,13 +30,6 @@ def fixture_images(request: pytest.FixtureRequest, lab: Lab, make_site: Callable
     """A site without any image on a new file system."""
     with lab.file_system(request.param, request.node.name.partition("[")[0], "600M") as where:
         yield make_site(root=where, storage=FILE_SYSTEMS[request.param])
-
-
-def assert_whole(tree: Path) -> str:
-    """What the generation in @tree says."""
-    first, last = (tree / name for name in ("aaa", "zzz"))
-    assert first.read_text() == last.read_text() and (tree / "usr/bin/bash").exists(), tree
-    return first.read_text().strip()
 
 
 def assert_in_order(site: Site) -> None:
@@ -77,7 +69,9 @@ def test_jobs_meanwhile(images: Site, lab: Lab) -> None:
     thread.start()
     seen: dict[str, set[int]] = {"one": set(), "two": set()}
     try:
-        for count in range(ROUNDS):
+        count = 0
+        while not failures and (count < ROUNDS or len(seen["one"]) < 3):
+            count += 1
             image = "two" if count % 4 == 3 else "one"
             with running(site, image) as build:
                 states = {build.run_script("cat /aaa /zzz; ls /usr/bin | wc -l").stdout for _ in range(3)}
@@ -85,21 +79,14 @@ def test_jobs_meanwhile(images: Site, lab: Lab) -> None:
             first, last, _ = states.pop().decode().split()
             assert first == last
             seen[image].add(int(first))
-        wait_until(lambda: len(made) >= ROUNDS)
+        wait_until(lambda: failures or len(made) >= ROUNDS)
     finally:
         stop.set()
         thread.join()
     assert failures == []
-    assert len(seen["one"]) > 2, f"jobs saw {seen} of {len(made)} generations: the test tested nothing"
     assert maintain(site).status == 0
     assert site.call("gc").returncode == 0
     assert_in_order(site)
-
-
-def gone(site: Site) -> bool:
-    """Has everything ended that was at work?"""
-    return not [command for command in host.processes().values()
-                if f"{site.root}/.staging" in command or str(site.config) in command or str(site.runtime_dir) in command]
 
 
 def check_after_kill(site: Site, allowed: set[str]) -> None:
@@ -125,7 +112,7 @@ def test_killed_at_many_points(images: Site, lab: Lab) -> None:
     begin = time.monotonic()
     assert maintain(site).status == 0
     duration = time.monotonic() - begin
-    points = 13
+    points = 9
     for number in range(2, 2 + points):
         change(site, lab, number)
         with maintaining(site) as process:
@@ -215,6 +202,9 @@ def test_killed_at_each_step(make_site: Callable[..., Site], lab: Lab, tmp_path:
     lines = report.says("one").splitlines()
     assert report.status == 0 and len(lines) > 8, report
     for number in range(1, len(lines) + 1):
+        # The playbook's lines come from one program; what it costs to get there is most of the time.
+        if lines[number - 1].startswith(("TASK", "changed", "ok", "PLAY RECAP")):
+            continue
         change(site, lab, number)
         with maintaining(site) as process:
             assert process.stderr

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,21 @@ def test_status_of_a_dead_job(site: Site) -> None:
         time.sleep(0.02)
     listed = rows(site)
     assert listed == [] or str(listed[0]["state"]) != alive
+    build.cleanup()
+
+
+def test_users_of_a_dead_job(site: Site) -> None:
+    """Whose a range of users is can be read, and it is free again when the job is dead."""
+    build = Build(site.runner(), Job()).begin()
+    name = site.machine()
+    held = {lock for lock in host.uid_locks() if host.read(host.UID_LOCKS / lock) == f"{name}\n"}
+    assert len(held) == 3 and host.held_uid_locks(held) == held
+    for pid in site.job_pids():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not site.job_pids())
+    assert site.call("gc").returncode == 0  # perhaps others' gc was sooner
+    assert [lock for lock in host.uid_locks() if host.read(host.UID_LOCKS / lock) == f"{name}\n"] == []
     build.cleanup()
 
 

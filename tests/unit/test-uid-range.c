@@ -3,7 +3,9 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/string.h"
@@ -79,11 +81,36 @@ static void test_width(_unused_ void **state) {
         uid_range_release(&range);
 }
 
+/* Whose a lock is can be read in its file, also if it was another's before. */
+static void test_holder_root(_unused_ void **state) {
+        UidRange range;
+        char path[64], text[64] = "";
+
+        if (geteuid() != 0)
+                skip();
+        for (int i = 0; i < 2; i++) {
+                const char *holder = i == 0 ? "test-uid-range-with-a-long-name" : "test-uid-range";
+
+                assert_int_equal(uid_range_acquire(holder, UID_BLOCK, &range), 0);
+                assert_int_equal(range.n_locks, 1);
+                snprintf(path, sizeof(path), "/run/systemd/nspawn-uid/%u", range.base);
+                FILE *f = fopen(path, "re");
+                assert_non_null(f);
+                assert_non_null(fgets(text, sizeof(text), f));
+                fclose(f);
+                text[strcspn(text, "\n")] = '\0';
+                assert_string_equal(text, holder);
+                uid_range_release(&range);
+                assert_int_equal(access(path, F_OK), -1);
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_known_to_host),
                 cmocka_unit_test(test_long_line),
                 cmocka_unit_test(test_width),
+                cmocka_unit_test(test_holder_root),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

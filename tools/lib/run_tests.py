@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from changes import changed, select
 from schedule import Failed, Part, Session, Work
 from valgrind_report import findings
 
@@ -132,8 +133,13 @@ def integration(work: Work, driver: Path, files: tuple[str, ...] = (), options: 
 
 def check_integration(work: Work) -> None:
     """All of them."""
-    integration(work, work.session.products["gcc"] / "nspawn-runner",
-                options=(f"--recipes-dir={work.session.products['recipes-bookworm']}",))
+    integration(work, work.session.products["gcc"] / "nspawn-runner", chosen(work),
+                (f"--recipes-dir={work.session.products['recipes-bookworm']}",))
+
+
+def chosen(work: Work) -> tuple[str, ...]:
+    """The files with integration tests that were asked for; none if all were."""
+    return tuple(sorted(name for name in work.session.files or () if name != "test_limits.py"))
 
 
 def check_sanitize(work: Work) -> None:
@@ -176,11 +182,9 @@ def check_fuzz(work: Work) -> None:
 
 NESTED = """
 set -eu
-meson setup -Dwerror=true /var/tmp/build /src
-ninja --quiet -C /var/tmp/build
 status=0
-meson test -C /var/tmp/build --no-rebuild --print-errorlogs --timeout-multiplier=10 || status=1
-cp /var/tmp/build/meson-logs/testlog.junit.xml /out/unit.xml
+meson test -C /build --no-rebuild --print-errorlogs --timeout-multiplier=10 || status=1
+cp /build/meson-logs/testlog.junit.xml /out/unit.xml
 "$@" || status=1
 exit $status
 """
@@ -189,14 +193,12 @@ exit $status
 # valgrind does not know the system calls for mounts and ID maps.
 VALGRIND = """
 set -eu
-meson setup -Dwerror=true /var/tmp/build /src
-ninja --quiet -C /var/tmp/build
 status=0
-meson test -C /var/tmp/build --no-rebuild --print-errorlogs --setup=valgrind || status=1
-cp /var/tmp/build/meson-logs/testlog-valgrind.junit.xml /out/unit.xml
-meson test -C /var/tmp/build --no-rebuild --list --suite=no-valgrind --suite=python | sed 's/^/NOT RUN: /'
+meson test -C /build --no-rebuild --print-errorlogs --setup=valgrind || status=1
+cp /build/meson-logs/testlog-valgrind.junit.xml /out/unit.xml
+meson test -C /build --no-rebuild --list --suite=no-valgrind --suite=python | sed 's/^/NOT RUN: /'
 echo 'NOT RUN: nspawn-runner supervise (mount_setattr and the like)'
-printf '#!/bin/sh\nexec /src/tools/lib/valgrind --log-file=/out/reports/%%p /var/tmp/build/nspawn-runner "$@"\n' \
+printf '#!/bin/sh\nexec /src/tools/lib/valgrind --log-file=/out/reports/%%p /build/nspawn-runner "$@"\n' \
         >/var/tmp/nspawn-runner
 chmod +x /var/tmp/nspawn-runner
 "$@" || status=1
@@ -204,24 +206,40 @@ exit $status
 """
 
 
+def nested_host(work: Work, suite: str) -> list[Path | str]:
+    """How a command is run in a nested host of @suite, which has the source in /src, and in /build what was made of it
+    from what its packages give."""
+    build = work.session.directory / f"build-{suite}"
+    return [TOOLS / "nested-host", suite, "--cache", work.session.cache, "--bind-ro", f"{SOURCE}:/src",
+            "--bind", f"{build}:/build", "--chdir", "/src"]
+
+
+def make_nested(suite: str):
+    """A function that builds in a nested host of @suite."""
+    def make(work: Work) -> None:
+        (work.session.directory / f"build-{suite}").mkdir()
+        work.call(*nested_host(work, suite), "--", "bash", "-c",
+                  "meson setup -Dwerror=true /build /src && ninja --quiet -C /build")
+    return make
+
+
 def nested(work: Work, suite: str, script: str, driver: str, out: Path, files: tuple[str, ...] = (),
            options: tuple[str, ...] = ()) -> None:
-    """Builds in a nested host of @suite, from what its packages give, and runs unit and integration tests there, as
-    the script says."""
+    """Runs unit and integration tests in a nested host of @suite, as the script says."""
     directory = Path("/src/tests/integration")
     ended_well = work.try_call(
-        TOOLS / "nested-host", suite, "--cache", work.session.cache, "--bind-ro", f"{SOURCE}:/src",
-        "--bind", f"{out}:/out", "--bind-ro", f"{work.session.products[f'image-{suite}']}:/image",
-        "--setenv", "TMPDIR=/var/tmp", "--chdir", "/src", "--journal", work.session.logs / f"{work.part.name}.journal",
+        *nested_host(work, suite), "--bind", f"{out}:/out",
+        "--bind-ro", f"{work.session.products[f'image-{suite}']}:/image",
+        "--setenv", "TMPDIR=/var/tmp", "--journal", work.session.logs / f"{work.part.name}.journal",
         "--", "bash", "-c", script, "nested", *pytest_arguments(driver, "/image", "/out/integration.xml", *options),
         *([directory / name for name in files] or [directory]))
     work.junit(out / "unit.xml", out / "integration.xml", ended_well=ended_well)
 
 
 def check_nested(suite: str):
-    """A function that builds in a nested host of @suite and runs there what depends on the host."""
+    """A function that runs in a nested host of @suite what depends on the host."""
     def check(work: Work) -> None:
-        nested(work, suite, NESTED, "/var/tmp/build/nspawn-runner", work.directory(),
+        nested(work, suite, NESTED, "/build/nspawn-runner", work.directory(), chosen(work),
                options=("--host-matters", "--pairwise"))
     return check
 
@@ -272,12 +290,14 @@ def all_parts(suite: str) -> list[Part]:
         Part("format", check_format, "clang-format leaves every C file as it is"),
         Part("shellcheck", check_shell, "shellcheck has nothing to say about any script"),
         Part("unit", check_unit, "unit tests", needs=("gcc",)),
-        Part("nested-13", check_nested("trixie"), "build, and tests that depend on the host, in a nested Debian 13",
-             needs=("host-trixie", "image-trixie")),
+        Part("build-trixie", make_nested("trixie"), needs=("host-trixie",), product=True),
+        Part("nested-13", check_nested("trixie"), "unit tests, and what depends on the host, in a nested Debian 13",
+             needs=("build-trixie", "image-trixie")),
         Part("integration", check_integration, "all integration tests on this machine",
              needs=("gcc", f"image-{suite}", "recipes-bookworm"), lock="machine"),
-        Part("nested-12", check_nested("bookworm"), "build, and tests that depend on the host, in a nested Debian 12",
-             needs=("host-bookworm", "image-bookworm")),
+        Part("build-bookworm", make_nested("bookworm"), needs=("host-bookworm",), product=True),
+        Part("nested-12", check_nested("bookworm"), "unit tests, and what depends on the host, in a nested Debian 12",
+             needs=("build-bookworm", "image-bookworm")),
         Part("clang", make_clang, product=True),
         Part("build", check_build, "gcc and clang compile everything without a warning", needs=("gcc", "clang")),
         Part(f"guest-{suite}", make_tree("guest", suite), product=True),
@@ -286,7 +306,7 @@ def all_parts(suite: str) -> list[Part]:
         Part("sanitize", check_sanitize, "unit tests and some of the integration tests under ASan and UBSan",
              needs=("gcc", f"image-{suite}"), lock="machine"),
         Part("valgrind", check_valgrind, "unit tests and whole jobs under valgrind, in a nested Debian 13",
-             needs=("host-trixie", "image-trixie")),
+             needs=("build-trixie", "image-trixie")),
         Part("bare-trixie", make_tree("bare", "trixie"), product=True),
         Part("quickstart", check_quickstart, "tools/quickstart here, and in a bare nested Debian 13",
              needs=("bare-trixie",), lock="machine"),
@@ -308,6 +328,9 @@ def main() -> int:
         description="Runs all tests, or the named parts. Must be root: makes root file systems, containers and a "
                     "virtual machine. The first time it downloads what they are made of.")
     parser.add_argument("parts", nargs="*", metavar="PART", help="see --list (default: all)")
+    parser.add_argument("--changed", metavar="COMMIT", nargs="?", const="HEAD",
+                        help="only the parts and integration tests that something can break which differs from COMMIT "
+                             "(default: HEAD, so what is not committed)")
     parser.add_argument("--list", action="store_true", help="list the parts and do nothing")
     parser.add_argument("--cache", metavar="DIR", type=Path, required=True,
                         help="where root file systems, disks and logs are kept (default: "
@@ -326,10 +349,23 @@ def main() -> int:
             if not part.product:
                 print(f"{part.name:12} {part.summary}")
         return 0
+    files = None
+    if arguments.changed:
+        if arguments.parts:
+            parser.error("either --changed or names of parts")
+        selection = select(changed(SOURCE, arguments.changed))
+        files = selection.files
+        arguments.parts = [name for name in names if selection.parts is None or name in selection.parts]
+        if not arguments.parts:
+            print("nothing has changed")
+            return 0
+        if files is not None:
+            print("integration tests:", " ".join(sorted(files)) or "none")
     unknown = [name for name in arguments.parts if name not in names]
     if unknown:
         parser.error(f"no part '{unknown[0]}'; there are: {', '.join(names)}")
     with Session(arguments.cache.resolve(), suite, arguments.silence * MINUTE) as session:
+        session.files = files
         return session.run(parts, arguments.parts or names, arguments.jobs)
 
 
