@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Finds the user and groups that a step runs as, in passwd and group of the image. step.c calls this. The files are
+ * read as they are: the functions that look users up for us load libraries of the host's libc, which the image has
+ * not. They are the image's, so their size is limited and nothing is waited for. */
+
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
@@ -8,9 +13,6 @@
 #include "agent/agent.h"
 #include "base/fd.h"
 #include "base/string.h"
-
-/* The files are read as they are: the functions that look users up for us load libraries of the host's libc, which the
- * image has not. */
 
 void account_done(Account *account) {
         free(account->groups);

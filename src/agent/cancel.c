@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Ends a step before its time: SIGTERM to all that it started in the foreground, later SIGKILL. server.c calls this
+ * when the host asks for it or has gone. What the job turned into a daemon earlier is not touched, and neither are
+ * other steps. */
+
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What the container's first process does before any code of the image runs: it drops capabilities, installs the
+ * seccomp filter, and writes the container's identity. main.c calls this. Files of the image are written only where
+ * they are regular files or missing, because nothing may make us wait here. */
+
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>

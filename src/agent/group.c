@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Moves the agent into a control group of its own, so that stopping units in the container does not stop it. main.c
+ * calls this when the agent is a service of the container's systemd. A container without control groups must work all
+ * the same. */
+
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/stat.h>

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Entry of the agent, the static program inside the container. systemd-nspawn starts it as `agent first [INIT]`, the
+ * container's first process: seccomp, identity, then it serves or executes INIT. The container's systemd starts it as
+ * `agent serve`. The descriptors come as systemd passes them (LISTEN_FDS): the listening socket, and for `first`
+ * perhaps the seccomp filter, told apart by their type. */
+
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,12 +16,6 @@
 #include "agent/agent.h"
 #include "base/fd.h"
 #include "base/string.h"
-
-/* Called as
- *      agent first [INIT]  the container's first process: seccomp, identity, then serve, or execute INIT;
- *      agent serve         a service of the container's systemd.
- * The descriptors come as systemd passes them (LISTEN_FDS): the listening socket, and for `first` perhaps the seccomp
- * filter, told apart by their type. */
 
 #define LISTEN_FDS_START 3
 #define LISTEN_FDS_MAX 16

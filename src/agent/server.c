@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Serves the agent's socket: takes steps, tells the host how they end, and reaps orphans. main.c calls this, often as
+ * PID 1. It must not die of an error and must not wait for any single client, whatever a job does to it. */
+
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Opens what the agent needs of the container for every step, before the first step runs. server.c calls this. A job
+ * may put a pipe where /dev/null was, or mount something over /proc: it can have what it wants, and the agent must
+ * not wait at it. */
+
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
@@ -12,9 +17,6 @@
 #include "agent/agent.h"
 #include "base/fd.h"
 #include "base/locale.h"
-
-/* What the agent needs of the container for every step, opened before the first one runs. A job may put a pipe where
- * /dev/null was, or mount something over /proc: it can have what it wants, and the agent must not wait at it. */
 
 int open_regular(const char *path) {
         struct stat st;

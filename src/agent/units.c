@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Writes the units by which the image's systemd starts the agent, and little else. first.c calls this before it
+ * executes that systemd. Everything goes to /run: the image itself is not changed. */
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Decides whether the binds of one image go together with those of all others. `prepare` and `chroot-run` ask this
+ * before they start a container, `doctor` for each image. Looks at the definitions only, not at the jobs that run. */
+
 #include <stdio.h>
 
 #include "base/string.h"
 #include "config/binds.h"
 #include "definition/definition.h"
-
-/* Whether the binds of one image go together with those of all others. `prepare` and `chroot-run` ask before they start a
- * container, `doctor` for each image. */
 
 static bool has_binds(const Settings *settings) {
         return strv_length(settings->bind) + strv_length(settings->bind_ro) > 0;

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Sorts definitions so that an image comes after the one that it is made from, and finds images that would be made
+ * from themselves. chroot-maintenance calls this before it starts anything. */
+
 #include <stdio.h>
 
 #include "base/string.h"

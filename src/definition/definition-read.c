@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Reads our variables out of a definition, which is a playbook of ansible, and checks what they mean together. Called
+ * by definition.c. Everything in the file that is not ours is ansible's: it is skipped, never judged. */
+
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>

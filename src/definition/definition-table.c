@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The table of the variables that belong to images and not to containers, and the checks of their texts. Reader, help
+ * and the test of the man page use it. What a check lets through ends up in command lines and in sources.list. */
+
 #include "definition/definition-table.h"
 
 #include <ctype.h>

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Finds definitions of images, loads them, and puts their settings over those of the configuration. Called by every
+ * command that uses an image's settings, `prepare` included. Definitions are the administrator's and only read; their
+ * names must be names that an image can have. */
+
 #include "definition/definition.h"
 
 #include <dirent.h>
