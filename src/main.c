@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The program's entry: reads the command line and the configuration, runs the command, and makes an exit status of
+ * its result. A command is known here only by its entry in the table; ansible starts us under another name, which
+ * stands for one of them. */
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>

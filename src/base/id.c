@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Decides whether a text may be the id of a job or a machine. Whoever makes an id or finds one in a directory calls
+ * this, before it becomes part of a path, a unit or a host name. */
+
 #include "base/id.h"
 
 #include <string.h>
-
-/* Ids of jobs and of the machines that carry them out, for whoever makes one or finds one in a directory. */
 
 #define ID_MAX 40
 

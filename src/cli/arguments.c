@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Reads the command line by the tables of commands and options. main.c calls this first. Nothing is done or printed
+ * here: a mistake is returned, so that main.c can map it to the command's exit status. */
+
 #include "cli/arguments.h"
 
 #include <assert.h>

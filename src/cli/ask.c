@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Asks yes or no on the terminal, for chroot-login and chroot-remove. Callers make sure that there is a terminal. An
+ * answer that never comes, or a signal, is a "no". */
+
 #include "cli/ask.h"
 
 #include <ctype.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Command `chroot-create`: makes an image that is not there yet, by its definition or of a suite. Never replaces
+ * anything that has the image's name. */
+
 #include <fcntl.h>
 #include <stdlib.h>
 

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Command `chroot-diff`: shows packages and files that differ between two generations. Only reads, and holds both
+ * trees meanwhile. */
+
 #include <inttypes.h>
 #include <stdio.h>
 

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Command `chroot-list`: one row for each generation of each image, with what a job on it would get. Only reads; an
+ * image that goes meanwhile is left out. */
+
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>

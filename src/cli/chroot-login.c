@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Command `chroot-login`: a shell for the administrator in a copy of an image, which then becomes its next
+ * generation. The image itself is never changed, and a copy that was not wanted, or whose shell was killed, is
+ * removed. */
+
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>

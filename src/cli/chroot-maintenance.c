@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Command `chroot-maintenance`: makes and updates the images that have definitions, several at a time, each in a
+ * process of its own. One that fails stops only those that are made from it. */
+
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>

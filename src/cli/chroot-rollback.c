@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Command `chroot-rollback`: makes an earlier generation the current one again. Jobs that run keep the tree they
+ * have. */
+
 #include <inttypes.h>
 
 #include "base/log.h"

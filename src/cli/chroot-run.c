@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Command `chroot-run`: runs one command in a throw-away container of an image, with its own standard input and
+ * output. Its exit status is the command's. The image stays as it is. */
+
 #include <signal.h>
 
 #include "base/fd.h"

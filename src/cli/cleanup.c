@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Command `cleanup`: GitLab Runner calls it last for a job, also when `prepare` failed. Nothing of the job may be
+ * left when it succeeds. */
+
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/job-common.h"

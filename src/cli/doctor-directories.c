@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Checks of `doctor`: the directories of images and jobs, storage and binds, tried as a job would use them. A trial
+ * looks like a job without a container, so that `gc` removes what a killed `doctor` leaves. */
+
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/magic.h>
@@ -25,8 +29,6 @@
 #include "machine/remove.h"
 #include "storage/storage.h"
 #include "tree/check.h"
-
-/* The directories of images and jobs, and whether the storage driver works there. */
 
 /* Less is hardly enough for one image and what a job makes. */
 #define SPACE_MIN_BYTES (UINT64_C(1) << 30)

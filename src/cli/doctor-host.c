@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Checks of `doctor`: configuration, user, systemd and control groups. They look and change nothing. */
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -11,8 +14,6 @@
 #include "config/config-file.h"
 #include "container/cgroup.h"
 #include "container/supervisor.h"
-
-/* What is around the jobs: configuration, user, systemd, control groups. */
 
 #define BUS_SOCKET "/run/dbus/system_bus_socket"
 

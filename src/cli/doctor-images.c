@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Checks of `doctor`: what jobs of single images need, that is their definitions and GitLab Runner's program in them.
+ * Only looks. A fault here is a note, as it does not concern the jobs of other images. */
+
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,9 +14,6 @@
 #include "cli/doctor.h"
 #include "definition/definition.h"
 #include "image/image.h"
-
-/* What jobs of single images need: their definitions, and GitLab Runner's program in them. Only looks; a fault here is a
- * note, as it does not concern the jobs of other images. */
 
 /* Appends to the detail what fits. */
 _printf_(2, 3) static void add(char detail[static CHECK_DETAIL_MAX], const char *format, ...) {

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Checks of `doctor`: features of the kernel, found out by using them. Version numbers say little about what a
+ * distribution's kernel, a security module or a container around us lets through. What is tried happens in a child
+ * process or in a namespace that goes with it. */
+
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -19,9 +24,6 @@
 #include "container/userns.h"
 #include "machine/plan.h"
 #include "storage/root-mount.h"
-
-/* Features of the kernel, found out by using them: version numbers say little about what a distribution's kernel, a
- * security module or a container around us lets through. */
 
 /* Any range will do for trying. */
 #define TRIAL_UID UINT32_C(0x7f000000)

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Checks of `doctor`: programs and libraries, with the names of their packages in Debian. Programs are looked for in
+ * PATH; only systemd-nspawn is started, for its version. */
+
 #include <stdio.h>
 
 #include "base/library.h"
@@ -8,8 +12,6 @@
 #include "container/supervisor.h"
 #include "machine/plan.h"
 #include "storage/storage.h"
-
-/* Programs and libraries, where to get them by their names in Debian. */
 
 /* The first that has --private-users-ownership=off, and mapped --bind=. */
 #define NSPAWN_VERSION_MIN 250

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Checks of `doctor`: what works, and is more open than it looks. Nothing here keeps jobs from running: these lines
+ * are notes. */
+
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
@@ -12,8 +16,6 @@
 #include "container/cgroup.h"
 #include "definition/definition.h"
 #include "job/image-choice.h"
-
-/* What works, and is more open than it looks. */
 
 /* The images whose definitions make their root the host's, as "'a', 'b'", as far as there is room. 0 or -errno. */
 static int images_with_host_root(const Settings *settings, char *ret, size_t size) {

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Command `gc`: removes what dead jobs and interrupted commands left: jobs, locks, half-made images, old generations.
+ * Never touches what a living process holds, however old it is. */
+
 #include "base/log.h"
 #include "base/string.h"
 #include "cli/commands.h"

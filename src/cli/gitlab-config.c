@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Command `gitlab-config`: GitLab Runner calls it first for a job and reads JSON from its standard output. Must not
+ * fail because the job cannot be told: `prepare` reports that. */
+
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>

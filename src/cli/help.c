@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Prints help, for main.c. All of it comes from the tables of commands, settings and variables; there is no text
+ * about a single command here. */
+
 #include "cli/help.h"
 
 #include "base/string.h"

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What the commands about images share: finding an image, its settings, waiting for others, and saying what is wrong.
+ * These functions log, so a caller does not do it again. */
+
 #include "cli/image-common.h"
 
 #include <inttypes.h>

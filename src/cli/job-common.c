@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What `prepare`, `run` and `cleanup` share: which job this is, and why its container ended. These functions log to
+ * the job's log, which others can read. */
+
 #include "cli/job-common.h"
 
 #include <string.h>

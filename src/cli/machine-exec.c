@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Command `machine-exec`, which is what ansible's connection plugin takes for chroot(8): its first argument, the
+ * directory, stands for the container that the environment names. It is started for every task, and what it says ends
+ * up in the task's own messages. */
+
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -10,9 +15,6 @@
 #include "container/channel.h"
 #include "machine/step.h"
 #include "maintain/playbook.h"
-
-/* What ansible's connection plugin takes for chroot(8): its first argument, the directory, stands for the machine that the
- * environment names. It is started for every task, and what it says ends up in the task's own messages. */
 
 /* As of ssh(1): it is not the command that failed. */
 #define STATUS_NO_CONNECTION 255

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What chroot-create and chroot-maintenance share: reading a definition with its warnings, making the image with
+ * progress on stderr, and saying why that failed. */
+
 #include "cli/make-common.h"
 
 #include <signal.h>

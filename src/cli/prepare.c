@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Command `prepare`: GitLab Runner calls it to start the container of a job. It ends when the agent answers, and
+ * leaves nothing when it fails. Whatever is wrong because of the job is a build failure; all else is a system
+ * failure, after which GitLab Runner tries again. */
+
 #include <inttypes.h>
 
 #include "base/clock.h"

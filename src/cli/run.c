@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Command `run`: GitLab Runner calls it for each script of a job; it runs the script in the job's container and says
+ * how that ended. The script may hold secrets: it goes to the container as a sealed memory file, and neither into
+ * logs nor into arguments. */
+
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Command `status`: lists the jobs that exist now. Only reads, and shows what is known of a job that is just being
+ * made or removed. */
+
 #include <inttypes.h>
 #include <stdio.h>
 

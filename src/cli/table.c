@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Prints tables for people and JSON for programs, for the commands that list something. Nothing else calls
+ * libsmartcols. */
+
 #include "cli/table.h"
 
 #include <libsmartcols/libsmartcols.h>

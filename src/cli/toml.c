@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Command `toml`: prints a section for GitLab Runner's config.toml. It only prints: GitLab Runner's own file is the
+ * administrator's to change. */
+
 #include "cli/toml.h"
 
 #include <inttypes.h>

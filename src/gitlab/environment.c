@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Reads what GitLab Runner says in environment variables. Only gitlab/job.c calls this. What begins with CUSTOM_ENV_
+ * is the job's own choice and never proves which job it is. */
+
 #include "gitlab/environment.h"
 
 #include "base/string.h"

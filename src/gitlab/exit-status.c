@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Turns the result of a stage into the exit status by which GitLab Runner tells the job's fault from the system's,
+ * and reports a script's own status. main.c and the stages call this. A failure of the job must never look like one
+ * of the system, which GitLab Runner tries again, nor the other way round. */
+
 #include "gitlab/exit-status.h"
 
 #include <fcntl.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Turns what GitLab Runner hands over into a JobSpec, for the commands that it calls. Nobody else reads the response
+ * or the job's variables in the environment. */
+
 #include "gitlab/job.h"
 
 #include <stdio.h>
@@ -9,9 +13,6 @@
 #include "gitlab/environment.h"
 #include "gitlab/response.h"
 #include "job/identity.h"
-
-/* Turns what GitLab Runner hands over into a JobSpec, for the commands that it calls. Nobody else reads the response or
- * the job's variables in the environment. */
 
 /* The response has `image:` as written, and GitLab Runner's CI_JOB_IMAGE has its variables expanded. A job may have forged
  * that: no matter, both name an image that the job chose, for its own machine. */

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Reads the job response for gitlab/job.c, and nobody else. What it finds goes into a JobSpec. The response holds
+ * secrets: nothing of it is logged or quoted, and its memory is erased. */
+
 #include "gitlab/response.h"
 
 #include <fcntl.h>
@@ -8,8 +12,6 @@
 
 #include "base/fd.h"
 #include "base/string.h"
-
-/* Reads the job response for gitlab/job.c, and nobody else: what it finds goes into a JobSpec, and nothing of it is logged. */
 
 /* Variables of a job can have megabytes each. */
 #define RESPONSE_MAX_BYTES (256 * 1024 * 1024)

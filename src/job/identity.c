@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Makes the id that a job of GitLab's has on this host. gitlab/job.c calls this. Of the job only what GitLab itself
+ * says is used: a job that could choose its id could take another one's container. */
+
 #include "job/identity.h"
 
 #include <fcntl.h>
@@ -11,8 +15,6 @@
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/string.h"
-
-/* Names jobs, for whoever makes a JobSpec. Of the job it uses only what GitLab says itself. */
 
 #define KEY_FILE "key"
 #define KEY_SIZE 16

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Decides which image a job gets, and whether the administrator lets it have that. `prepare` calls this, and `doctor`
+ * asks about images that give away the host's root. Only names are looked at here: whether there is such an image is
+ * for the caller to find out. */
+
 #include "job/image-choice.h"
 
 #include <fnmatch.h>
@@ -7,9 +12,6 @@
 
 #include "base/string.h"
 #include "config/image-reference.h"
-
-/* Which image a job gets, and whether the administrator lets it have that. Names alone are looked at here: whether there
- * is such an image is for the caller to find out. */
 
 ImageChoice image_choice_make(const Settings *settings, const JobSpec *job, const char *forced, const char *fallback) {
         if (forced)

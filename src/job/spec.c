@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Frees what a JobSpec owns, and erases its secrets before. It knows neither where one comes from nor what is done
+ * with it. */
+
 #include "job/spec.h"
 
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/string.h"
-
-/* What a JobSpec owns. It knows neither where one comes from nor what is done with it. */
 
 /* GitLab Runner ends a job at its timeout, and then has 10 minutes to do so before it gives up
  * (graceful_kill_timeout); what outlives that has no runner any more. */

@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* A library that is loaded into systemd-nspawn (LD_PRELOAD). A user namespace belongs to the user who makes it, and
+ * what the kernel counts for users (inotify instances, namespaces) is counted for that owner, too. systemd-nspawn
+ * makes its namespaces as root, so all containers and the host's root would share one count, and one job could use it
+ * up. Here, the one clone(2) that makes the user namespace is done with the effective user USERNS_OWNER_VARIABLE,
+ * with unchanged capabilities. systemd-nspawn makes it by syscall(2). If it ever does it otherwise, or the variable
+ * is not set, all is as without this library. */
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <linux/securebits.h>
@@ -10,13 +18,6 @@
 #include <unistd.h>
 
 #include "preload/userns-owner.h"
-
-/* A library that is loaded into systemd-nspawn (LD_PRELOAD). A user namespace belongs to the user who makes it, and what
- * the kernel counts for users (inotify instances, namespaces) is counted for that owner, too. systemd-nspawn makes its
- * namespaces as root, so all containers and the host's root would share one count, and one job could use it up. Here,
- * the one clone(2) that makes the user namespace is done with the effective user USERNS_OWNER_VARIABLE, with unchanged
- * capabilities. systemd-nspawn makes it by syscall(2). If it ever does it otherwise, or the variable is not set, all is
- * as without this library. */
 
 typedef long (*SystemCall)(long number, ...);
 
