@@ -19,6 +19,8 @@
 #include "base/locale.h"
 #include "base/string.h"
 
+#define FILE_BYTES_MAX (1 << 20)
+
 int first_install_seccomp(int filter_fd) {
         _cleanup_free_ char *data = NULL;
         size_t size;
@@ -49,13 +51,28 @@ int first_clear_inheritable(void) {
         return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
+/* In place of a symlink, what it leads to: that may be of use elsewhere in the image, and in a tree that stays, only the
+ * link comes back. Returns false when that cannot be. */
+static bool replace_symlink(const char *path) {
+        _cleanup_free_ char *data = NULL;
+        size_t size = 0;
+
+        _cleanup_close_ int old_fd = open_regular(path);
+        if (old_fd >= 0 && fd_read_all(old_fd, FILE_BYTES_MAX, &data, &size) < 0)
+                return false;
+        if (unlink(path) < 0)
+                return false;
+        _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        return fd >= 0 && fd_write_all(fd, data ? data : "", size) >= 0;
+}
+
 static void write_file(const char *path, const char *content, int flags) {
         struct stat st;
 
         /* A pipe in the image would let us wait for ever. Nothing of the image runs yet that could make one. */
-        if (stat(path, &st) >= 0 && !S_ISREG(st.st_mode))
+        if (lstat(path, &st) >= 0 && !S_ISREG(st.st_mode) && (!S_ISLNK(st.st_mode) || !replace_symlink(path)))
                 return;
-        _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | flags, 0644);
+        _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | flags, 0644);
 
         if (fd >= 0)
                 (void) fd_write_all(fd, content, strlen(content));

@@ -220,8 +220,8 @@ def test_machine_id(make_site: Callable[..., Site], lab: Lab, canary: Canary, tm
 ODD_FILES: tuple[dict[str, str] | None, ...] = (
     {"machine-id": "a text", "resolv.conf": "directory", "hostname": "directory", "hosts": "directory"},
     {"machine-id": "long", "resolv.conf": "pipe", "hostname": "pipe", "hosts": "pipe"},
-    {"machine-id": "0" * 32, "resolv.conf": "dangling", "hostname": "absolute", "hosts": "relative"},
-    {"machine-id": "0123456789abcdef" * 2, "resolv.conf": "device", "hostname": "dangling", "hosts": "link to a link"},
+    {"machine-id": "0" * 32, "resolv.conf": "dangling", "hostname": "to a file", "hosts": "to a file"},
+    {"machine-id": "0123456789abcdef" * 2, "resolv.conf": "device", "hostname": "absolute", "hosts": "link to a link"},
     None,
 )
 
@@ -238,6 +238,9 @@ def put_odd(tree: Path, files: dict[str, str] | None, canary: Canary) -> None:
     for name, kind in files.items():
         if name == "machine-id":
             (tree / "etc" / name).write_text("x" * (4 << 20) if kind == "long" else kind + "\n")
+        elif kind == "to a file":
+            (tree / "etc" / f"{name}.real").write_text(f"::1 {name}\n")
+            (tree / "etc" / name).symlink_to(f"{name}.real")
         else:
             put(tree, f"etc/{name}", kind, canary.path / "etc" / name)
         if kind == "directory":
@@ -261,6 +264,9 @@ def test_odd_files(make_site: Callable[..., Site], canary: Canary, tmp_path: Pat
         assert done.returncode == 0 and done.stdout.endswith("started\n"), (files, done)
         if files == FOREIGN:
             continue
+        if files and files["hosts"] == "to a file":
+            seen = make_site(root=root, private_users=users).call("chroot-run", NAME, "--", "/bin/cat", "/etc/hosts")
+            assert re.fullmatch(r"::1 hosts\n127\.0\.1\.1\tnspawn-runner-\S+\n", seen.stdout), seen
         # an id of its own, not that of all
         assert files is None or re.match("[0-9a-f]{32}\n", done.stdout), (files, done)
         assert files is None or files["machine-id"] not in done.stdout, (files, done)
@@ -281,7 +287,8 @@ def look(path: Path) -> tuple:
 def test_odd_files_in_playbooks(images: Site, canary: Canary) -> None:
     """Files come back as they were; where a container's file took the place of something else, there is nothing then."""
     names = ("odd0", "odd2")  # with directories, and with links
-    places = list(itertools.product(names, ("machine-id", "resolv.conf", "hostname", "hosts")))
+    places = list(itertools.product(names, ("machine-id", "resolv.conf", "hostname", "hosts", "hostname.real",
+                                            "hosts.real")))
     for name in names:
         define(images, name, tasks="- raw: echo >/made\n")
         put_odd(make_tree(images.root / name), ODD_FILES[int(name[-1])], canary)
