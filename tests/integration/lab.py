@@ -177,7 +177,7 @@ class Site:
         self.directory.chmod(0o755)
         (self.directory / "tmp").mkdir()
         self.runtime_dir = lab.runtime_base / self.directory.name.removeprefix("site-")
-        self.settings = {"storage": "overlay", "boot": "no", "start_timeout": "60s", **settings}
+        self.settings = {"storage": "overlay", "boot": "no", "start_timeout": "240s", **settings}
         self.root = Path(root or lab.root(str(self.settings["storage"])))
         self.definitions = self.directory / "definitions"
         self.definitions.mkdir()
@@ -208,7 +208,7 @@ class Site:
         """Runs one command of the driver to its end. Without @env the environment has no variable of a job's."""
         clean = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TMPDIR": str(self.directory / "tmp")}
         done = subprocess.run(self.argv(*arguments), env={**clean, **(env or {})}, stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, errors="replace", timeout=120, check=False, **kwargs)
+                              capture_output=True, text=True, errors="replace", check=False, **kwargs)
         return Done(done.args, done.returncode, done.stdout, done.stderr)
 
     def runner(self, **kwargs: Any) -> Runner:

@@ -13,10 +13,9 @@ from typing import Callable, Iterator
 
 import host
 from lab import KEPT, Done, Site
+from pace import PATIENCE
 from simulation.build import Build
 from simulation.jobspec import Job
-
-PATIENCE = 120
 
 # On which image roots are tested that can copy in different ways, with the storage that jobs have there.
 FILE_SYSTEMS = {"ext4": "overlay", "btrfs": "btrfs", "xfs": "overlay"}

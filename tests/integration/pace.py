@@ -19,6 +19,8 @@ PROGRAMS, BYTES = 20, 64 << 20
 # How long one test may take, and each half of its fixtures; and how often it is told again that it is over.
 TEST_SECONDS = 300
 AGAIN_SECONDS = 60
+# For whatever waits inside a test: for ever, as it is the test that has a limit.
+PATIENCE = 24 * 3600
 
 
 class TookTooLong(Exception):

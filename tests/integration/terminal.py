@@ -10,7 +10,7 @@ import struct
 import termios
 import time
 
-PATIENCE = 60
+from pace import PATIENCE
 
 
 class Terminal:

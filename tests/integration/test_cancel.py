@@ -8,6 +8,7 @@ import time
 import pytest
 
 from lab import Site
+from pace import PATIENCE
 from simulation.build import Build
 from simulation.gitlabrunner import play
 from simulation.jobspec import Job
@@ -15,7 +16,6 @@ from simulation.stagecall import StageCall
 
 pytestmark = pytest.mark.host_matters
 
-PATIENCE = 60
 KILL_TIMEOUT = {"kill_timeout": "1s"}
 
 # Each prints "begun", then waits in its own way for the end.

@@ -12,12 +12,12 @@ import pytest
 
 import host
 from lab import STORAGES, Site
+from pace import PATIENCE
 from simulation.build import Build
 from simulation.jobspec import Job
 
 pytestmark = pytest.mark.host_matters
 
-PATIENCE = 60
 STEPS = 15
 STRACE = shutil.which("strace")
 

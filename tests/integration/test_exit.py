@@ -22,7 +22,7 @@ def run(site: Site, build: Build, script: str, environ: dict[str, str | None] | 
     env = {**build.environment(), **(environ or {})}
     return subprocess.run(site.argv("run", *options, build.script_file(script), "build_script"),
                           env={k: v for k, v in env.items() if v is not None}, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=60, check=False)
+                          capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("code", (0, 1, 2, 42, 127, 128, 255))
@@ -82,7 +82,7 @@ def test_unreadable_script(site: Site) -> None:
     with site.started() as build:
         for path in (build.tempdir + "/no-such-script", build.tempdir):
             done = subprocess.run(site.argv("run", path, "build_script"), env=build.environment(),
-                                  capture_output=True, text=True, timeout=60, check=False)
+                                  capture_output=True, text=True, check=False)
             assert done.returncode == 2 and path in done.stderr, str(done)
             assert not os.path.exists(build.exit_code_file)
 
@@ -116,7 +116,7 @@ def test_system_failure_code(site: Site) -> None:
     with site.started() as build:
         for value, code in (("99", 99), (None, 2)):
             env = {**build.environment(), "SYSTEM_FAILURE_EXIT_CODE": value}
-            done = subprocess.run(site.argv("run", "/no/such/script", "x"), capture_output=True, timeout=60,
+            done = subprocess.run(site.argv("run", "/no/such/script", "x"), capture_output=True,
                                   env={k: v for k, v in env.items() if v is not None}, check=False)
             assert done.returncode == code
 
@@ -132,7 +132,7 @@ def test_stale_exit_code_file(site: Site) -> None:
         assert Path(build.exit_code_file).read_text().strip() == "5"
         # A system failure has no number of the script's.
         assert subprocess.run(site.argv("run", "/no/such/script", "x"), env=build.environment(), capture_output=True,
-                              timeout=60, check=False).returncode == 2
+                              check=False).returncode == 2
 
 
 @pytest.mark.host_matters

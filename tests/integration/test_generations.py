@@ -20,10 +20,9 @@ import pytest
 import host
 from lab import IMAGE, KEPT, Done, Lab, Site
 from maintenance import FILE_SYSTEMS, assert_whole, gone, running, wait_until
+from pace import PATIENCE
 from simulation.jobspec import Job
 from terminal import Terminal
-
-PATIENCE = 60
 
 # A generation is whole if both files say the same; they are the first and the last that is written.
 CHANGE = "echo {0} > /aaa; sync; echo {0} > /zzz\n"

@@ -14,10 +14,9 @@ import pytest
 
 import host
 from lab import IMAGE, KEPT, Lab, Site
+from pace import PATIENCE
 from simulation.jobspec import Job
 from terminal import Terminal
-
-PATIENCE = 60
 
 # Stands in for mmdebstrap where the making itself is not what is tested: makes a small tree, slowly if told to.
 FAKE_MMDEBSTRAP = """\

@@ -84,7 +84,7 @@ def test_prepares_of_one_job_at_once(site: Site) -> None:
         build.config()
         build.start_build()
     calls = [build.start("prepare", build.runner.prepare_exec) for build in builds]
-    assert all(call.wait(120) for call in calls)
+    assert all(call.wait() for call in calls)
     assert len(site.jobs()) <= 1
     if all(call.returncode == 0 for call in calls):
         assert builds[0].run_script("echo one").stdout == b"one\n"

@@ -16,9 +16,9 @@ import pytest
 import host
 from lab import Done, Lab, Site
 from maintenance import wait_until
+from pace import PATIENCE
 
 NAME = "debian"
-PATIENCE = 300
 
 
 @dataclass

@@ -192,7 +192,7 @@ def test_layer_of_a_dying_process(make_site, tiny_root, command: str) -> None:
         directory = f"/proc/{process.pid}/fd"
         wait_until(lambda: process.poll() is not None or str(layer) in map(os.readlink, Path(directory).iterdir()), 60)
         os.close(descriptor)
-        output = process.communicate(timeout=60)[0]
+        output = process.communicate()[0]
         assert process.returncode == 0, output
     assert site.call("cleanup", "--id", "new").returncode == 0
     assert site.traces() == []
@@ -211,7 +211,7 @@ def test_gone_while_looked_at(make_site, tiny_root) -> None:
     time.sleep(1)  # too early or too late, and the test sees nothing
     state.rmdir()
     for process in processes:
-        output = process.communicate(timeout=60)[0]
+        output = process.communicate()[0]
         assert "4711" not in output and process.returncode == 0, output
 
 

@@ -10,10 +10,9 @@ import pytest
 
 import host
 from lab import Site
+from pace import PATIENCE
 from simulation.build import Build
 from simulation.jobspec import Job
-
-PATIENCE = 60  # seconds; a stage that hangs is noticed then
 
 SERVER = """\
 python3 - <<'END' > /tmp/server.log 2>&1 &

@@ -75,7 +75,7 @@ class Job:
     name: str = "test-job"
     stage: str = "test"
     project: int = 1
-    timeout: int = 120
+    timeout: int = 3600
 
     def __post_init__(self) -> None:
         self.token = self.token or f"jobtoken-{self.number}"
