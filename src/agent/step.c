@@ -383,8 +383,11 @@ int step_start(const Surroundings *surroundings, const WireExec *exec, int scrip
                               exec->environment, &environment);
         if (r >= 0)
                 r = make_pipes(exec->wants_stdin, &account, &pipes);
-        if (r < 0)
+        if (r < 0) {
+                if (r == -EINVAL) /* a number that the user namespace does not have */
+                        *ret_cause = WIRE_CAUSE_USER;
                 return r;
+        }
         if (script_fd >= 0) {
                 size_t n = strv_length(exec->argv);
 

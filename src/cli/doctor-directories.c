@@ -291,6 +291,17 @@ static CheckResult check_binds(const Invocation *invocation, char ret_detail[sta
         return n == 0 ? check_say(CHECK_OK, ret_detail, "none") : check_say(CHECK_OK, ret_detail, "%d", n);
 }
 
+/* Where null, jobs need what nobody but GitLab Runner knows. */
+static CheckResult check_job_directories(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        const char *builds = invocation->settings->builds_dir, *cache = invocation->settings->cache_dir;
+
+        if (builds && cache)
+                return check_say(CHECK_OK, ret_detail, "%s and %s, whatever GitLab Runner's config.toml says", builds,
+                                 cache);
+        return check_say(CHECK_NOTE, ret_detail, "%s%s%s null", builds ? "" : "builds_dir",
+                         builds || cache ? "" : " and ", cache ? "" : "cache_dir");
+}
+
 const Check doctor_directory_checks[] = {
         { "image directory", check_root_dir, NULL, "images and what jobs change are kept there",
           "chroot-create makes it; it should be on a file system with room, such as btrfs, ext4 or xfs" },
@@ -300,6 +311,8 @@ const Check doctor_directory_checks[] = {
           "see the lines above, and the setting storage" },
         { "bind mounts", check_binds, needs_binds, "containers do not start without what they are to see of the host",
           "see the settings bind and bind_ro" },
+        { "builds_dir, cache_dir", check_job_directories, check_optional,
+          "jobs fail (\"the builds_dir is not configured\") where GitLab Runner's config.toml does not say it", NULL },
         { "images", check_images, check_optional, "jobs run in them", "make one: nspawn-runner chroot-create NAME" },
         { 0 },
 };

@@ -47,7 +47,7 @@ static int run(const Invocation *invocation) {
                 return log_oom();
 
         /* Empty strings would mean "not configured" to GitLab Runner; absent keys leave its own values. */
-        json_t *config = json_pack("{s:{s:s, s:s}, s:s, s:s, s:b, s:s*, s:s*}", "driver", "name", "nspawn-runner",
+        json_t *config = json_pack("{s:{s:s, s:s}, s:s*, s:s*, s:b, s:s*, s:s*}", "driver", "name", "nspawn-runner",
                                    "version", VERSION, "builds_dir", settings->builds_dir, "cache_dir",
                                    settings->cache_dir, "builds_dir_is_shared", 0, "hostname", hostname, "shell",
                                    script_kind(settings->shell));

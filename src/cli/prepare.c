@@ -28,6 +28,8 @@
 
 /* Whoever looks at the jobs, as `status` does, holds the lock of a directory for a moment. */
 #define DIRECTORY_TIMEOUT_USEC (2 * USEC_PER_SEC)
+/* Of USER:GROUP; names are shorter than 33 bytes each in most systems. */
+#define USER_LENGTH_MAX 256
 
 /* For --verbose and --debug. */
 static void log_plan(const Machine *machine, const Image *image, char *const *argv) {
@@ -65,6 +67,18 @@ static MachineRequest request_of_job(const Settings *settings, const JobSpec *jo
         request.id = job->id;
         request.runtime_max_usec = job_spec_runtime_max_usec(job);
         return request;
+}
+
+/* As Docker does, the job may choose the user of its steps. */
+static int take_user(const JobSpec *job, MachineRequest *request) {
+        if (isempty(job->image.user))
+                return 0;
+        if (strlen(job->image.user) > USER_LENGTH_MAX) {
+                log_error("'image:docker:user' of the job is longer than %d bytes", USER_LENGTH_MAX);
+                return STAGE_BUILD_FAILURE;
+        }
+        request->user = job->image.user;
+        return 0;
 }
 
 static int plan(const MachineRequest *request, Machine **ret, char ***ret_argv) {
@@ -110,6 +124,9 @@ static int start(const Settings *settings, const JobSpec *job, const MachineDire
         int r = plan_take_image(&request, image, &known);
         if (r < 0)
                 return log_error_errno(r, "Cannot read what is known of image '%s': %m", image->title);
+        r = take_user(job, &request);
+        if (r != 0)
+                return r;
         r = plan(&request, &machine, &argv);
         if (r != 0)
                 return r;
@@ -163,6 +180,20 @@ static int settings_of_image(const Settings *settings, const ImageChoice *choice
         return 0;
 }
 
+/* What GitLab Runner's Docker executor makes something of, and this driver does not. */
+static void warn_of_ignored(const JobSpec *job) {
+        if (strv_length(job->image.entrypoint) > 0)
+                log_warning("This driver runs no entrypoints: 'image:entrypoint' of the job is ignored");
+        if (!isempty(job->image.platform))
+                log_warning(
+                        "'image:docker:platform' of the job is ignored: images are fetched for this host's processor");
+        if (strv_length(job->image.pull_policies) > 0)
+                log_warning("'image:pull_policy' of the job is ignored: the runner's setting pull says when images are "
+                            "fetched");
+        if (job->n_services > 0)
+                log_warning("This driver starts no services: 'services:' of the job is ignored");
+}
+
 static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings, *image_settings = NULL;
         _cleanup_(settings_done) Settings storage = { 0 };
@@ -187,12 +218,7 @@ static int run(const Invocation *invocation) {
         if (r != 0)
                 return r;
 
-        if (strv_length(job.image.entrypoint) > 0)
-                log_warning("This driver runs no entrypoints: 'image:entrypoint' of the job is ignored");
-        if (job.image.user && job.image.user[0])
-                log_warning("'image:docker:user' of the job is ignored: steps run as root, or as the image says");
-        if (job.n_services > 0)
-                log_warning("This driver starts no services: 'services:' of the job is ignored");
+        warn_of_ignored(&job);
         machine_collect_some(settings, signal_fd);
         r = take_directory(settings, job.id, &directory);
         if (r < 0)

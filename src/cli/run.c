@@ -17,8 +17,10 @@
 #include "base/string.h"
 #include "cli/commands.h"
 #include "cli/job-common.h"
+#include "config/setting-check.h"
 #include "container/channel.h"
 #include "container/supervisor.h"
+#include "gitlab/environment.h"
 #include "gitlab/exit-status.h"
 #include "machine/explain.h"
 #include "machine/out-of-memory.h"
@@ -158,8 +160,11 @@ static int report(const Machine *machine, const MachineDirectory *directory, con
                 log_error("%s", problem ? problem : strerror(ENOMEM));
                 return STAGE_BUILD_FAILURE;
         case STEP_NO_USER:
-                log_error("Image '%s' is to run scripts as user '%s', and has no such user: %s", machine->image,
-                          machine->user, strerror(outcome->error));
+                log_error("Scripts are to run as user '%s', as 'image:docker:user' of the job or else the image says, "
+                          "but %s",
+                          machine->user,
+                          outcome->error == EINVAL ? "jobs do not have users and groups with such numbers (uid_range)" :
+                                                     "the image has no such user or group");
                 return STAGE_BUILD_FAILURE;
         case STEP_NO_DIRECTORY:
                 log_error("Image '%s' is to run scripts in '%s': %s", machine->image, machine->working_dir,
@@ -203,6 +208,21 @@ static int open_machine(const Invocation *invocation, MachineDirectory *ret_dire
         return r;
 }
 
+/* A user of the image could not make GitLab's directories below "/". What the image or the configuration put there stays.
+ * Where GitLab Runner's configuration says what they are, we are told the one for builds only. */
+static void collect_directories(const Settings *settings, char *ret[static 3]) {
+        const char *claimed = gitlab_claimed_builds_dir();
+        size_t n = 0;
+
+        if (settings->builds_dir)
+                ret[n++] = settings->builds_dir;
+        else if (claimed && text_is_absolute_path(claimed))
+                ret[n++] = (char *) claimed;
+        if (settings->cache_dir)
+                ret[n++] = settings->cache_dir;
+        ret[n] = NULL;
+}
+
 static int run(const Invocation *invocation) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         _cleanup_machine_ Machine *machine = NULL;
@@ -229,11 +249,11 @@ static int run(const Invocation *invocation) {
         request.environment = machine->environment;
         request.user = machine->user;
         request.directory = machine->working_dir;
-        /* A user of the image could not make GitLab's directories below "/". What the image or the configuration put
-         * there stays. */
-        char *const directories[] = { settings->builds_dir, settings->cache_dir, NULL };
-        if (machine->user)
+        char *directories[3];
+        if (machine->user) {
+                collect_directories(settings, directories);
                 request.directories = directories;
+        }
         request.script_fd = script_fd;
         request.kill_timeout_usec = machine->kill_timeout_usec;
         request.machine = directory.path;

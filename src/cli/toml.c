@@ -75,6 +75,19 @@ static int write_value(FILE *stream, const char *indent, const char *key, const 
         return r;
 }
 
+/* The key where it has an effect, with what to begin with; else why it is not there. */
+static int write_directory(FILE *stream, const char *key, const char *setting, const char *usual) {
+        if (!setting) {
+                fputs("  # A directory inside the container.\n", stream);
+                return write_value(stream, "  ", key, usual);
+        }
+        fprintf(stream, "  # No %s here: it would have no effect, since nspawn-runner's setting %s is ", key, key);
+        int r = toml_write_string(stream, setting);
+        if (r >= 0)
+                putc('\n', stream);
+        return r;
+}
+
 /* `    STAGE_exec = ..., STAGE_args = [...]`: the global options, the command and its own arguments, up to NULL. */
 static int write_stage(FILE *stream, const TomlRunner *runner, const char *stage, ...) {
         _cleanup_strv_ char **arguments = NULL;
@@ -115,12 +128,11 @@ int toml_write(FILE *stream, const TomlRunner *runner) {
               "  # (CI/CD settings of the project, group or instance: \"New runner\"). The token begins with glrt-.\n"
               "  url = \"https://gitlab.example.com/\"\n"
               "  token = \"\"\n"
-              "  executor = \"custom\"\n"
-              "  # Inside the container.\n",
+              "  executor = \"custom\"\n",
               stream);
-        r = write_value(stream, "  ", "builds_dir", runner->builds_dir);
+        r = write_directory(stream, "builds_dir", runner->builds_dir, "/builds");
         if (r >= 0)
-                r = write_value(stream, "  ", "cache_dir", runner->cache_dir);
+                r = write_directory(stream, "cache_dir", runner->cache_dir, "/cache");
         if (r < 0)
                 return r;
 

@@ -11,6 +11,7 @@ typedef struct TomlRunner {
         char *const *global_options; /* that each call gets, or NULL */
         const char *name;            /* shown by GitLab */
         const char *image;           /* of jobs that name none, or NULL */
+        /* Our settings, which override what the section says; NULL: it has the say. */
         const char *builds_dir;
         const char *cache_dir;
         uint64_t kill_timeout_usec, start_timeout_usec;

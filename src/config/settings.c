@@ -57,12 +57,12 @@ static const SettingInfo table[] = {
         { MACHINE(shell, optional_string), .default_text = "null",
           .help = "shell that runs the scripts; null: bash if the image has it, else sh", .check = text_is_shell,
           .expect = "an absolute path or the bare name of a program" },
-        { ROW(builds_dir, string), .default_text = "/builds",
-          .help = "directory inside the container where projects are checked out", .check = text_is_absolute_path,
-          .expect = EXPECT_PATH },
-        { ROW(cache_dir, string), .default_text = "/cache",
-          .help = "directory inside the container for GitLab's caches", .check = text_is_absolute_path,
-          .expect = EXPECT_PATH },
+        { ROW(builds_dir, optional_string), .default_text = "/builds",
+          .help = "directory inside the container where projects are checked out; null: GitLab Runner's own",
+          .check = text_is_absolute_path, .expect = EXPECT_PATH },
+        { ROW(cache_dir, optional_string), .default_text = "/cache",
+          .help = "directory inside the container for GitLab's caches; null: GitLab Runner's own",
+          .check = text_is_absolute_path, .expect = EXPECT_PATH },
         { MACHINE(cpu_weight, number), .default_text = "50",
           .help = "share of the processor of a job next to others', which have 100", .min = 1, .max = 10000,
           .expect = "a number from 1 to 10000" },
@@ -100,7 +100,7 @@ int settings_init(Settings *settings) {
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 /* What is null or an empty list by default is so already. */
-                if (table[i].type->nullable)
+                if (table[i].type->is_list || streq(table[i].default_text, "null"))
                         continue;
                 int r = table[i].type->assign(table + i, table[i].default_text, setting_field(settings, table + i));
                 if (r < 0) {

@@ -23,7 +23,7 @@ typedef struct Settings {
         PullPolicy pull;
         uint64_t image_cache_size; /* bytes; UINT64_MAX: no limit */
         char *shell;               /* or NULL: bash if the image has it, else sh */
-        char *builds_dir;
+        char *builds_dir;          /* or NULL: what GitLab Runner's configuration says; so is cache_dir */
         char *cache_dir;
         uint64_t cpu_weight;
         MemorySize memory_high;
@@ -66,7 +66,7 @@ const char *setting_nearest(const char *typed);
  * to replace them calls setting_clear() before. */
 int setting_assign(Settings *settings, const SettingInfo *info, const char *text, const char **ret_problem);
 bool setting_is_list(const SettingInfo *info);
-/* Lists and those whose default is null can be unset, by setting_clear(); others keep their value there. */
+/* Lists and those for which null means something can be unset, by setting_clear(); others keep their value there. */
 bool setting_is_nullable(const SettingInfo *info);
 void setting_clear(Settings *settings, const SettingInfo *info);
 /* The value as it would be written in a configuration file ("[a, b]" for lists): 0 or -ENOMEM. */

@@ -5,6 +5,8 @@
 
 #include "gitlab/environment.h"
 
+#include <string.h>
+
 #include "base/string.h"
 
 static const char *get(const char *name) {
@@ -22,4 +24,72 @@ const char *gitlab_claimed_job_id(void) {
 
 const char *gitlab_claimed_image(void) {
         return get("CUSTOM_ENV_CI_JOB_IMAGE");
+}
+
+const char *gitlab_claimed_builds_dir(void) {
+        return get("CUSTOM_ENV_CI_BUILDS_DIR");
+}
+
+static const char word[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+
+/* Length of the name of the variable that the text behind a '$' begins with, and where it is; *ret_length is that of all
+ * that it stands for, with braces. Without a name that is 0, and what is there stays. */
+static const char *find_name(const char *text, size_t *ret_name_length, size_t *ret_length) {
+        bool braces = text[0] == '{';
+        const char *name = text + braces;
+        size_t n = strspn(name, word);
+
+        if (n == 0 || (braces && name[n] != '}'))
+                n = braces = 0;
+        *ret_name_length = n;
+        *ret_length = n + (braces ? 2 : 0);
+        return name;
+}
+
+static int append(char **text, const char *piece, size_t n) {
+        char *grown;
+
+        int r = string_printf(&grown, "%s%.*s", *text, (int) n, piece);
+        if (r < 0)
+                return r;
+        free(*text);
+        *text = grown;
+        return 0;
+}
+
+int gitlab_expand(const char *text, char **ret) {
+        _cleanup_free_ char *expanded = strdup("");
+
+        if (!expanded)
+                return -ENOMEM;
+        for (const char *p = text; *p;) {
+                size_t n = strcspn(p, "$"), name_length, length;
+                _cleanup_free_ char *variable = NULL;
+
+                int r = append(&expanded, p, n);
+                if (r < 0)
+                        return r;
+                p += n;
+                if (!*p)
+                        break;
+                p++;
+                const char *name = find_name(p, &name_length, &length);
+                if (name_length == 0) {
+                        r = append(&expanded, "$", 1);
+                        if (r < 0)
+                                return r;
+                        p += *p == '$';
+                        continue;
+                }
+                r = string_printf(&variable, "CUSTOM_ENV_%.*s", (int) name_length, name);
+                if (r < 0)
+                        return r;
+                const char *value = get(variable);
+                r = value ? append(&expanded, value, strlen(value)) : 0;
+                if (r < 0)
+                        return r;
+                p += length;
+        }
+        *ret = TAKE_PTR(expanded);
+        return 0;
 }

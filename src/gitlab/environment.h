@@ -11,3 +11,9 @@ const char *gitlab_response_file(void);
 /* CUSTOM_ENV_CI_JOB_ID, CUSTOM_ENV_CI_JOB_IMAGE: only for callers without a response file. */
 const char *gitlab_claimed_job_id(void);
 const char *gitlab_claimed_image(void);
+/* CUSTOM_ENV_CI_BUILDS_DIR: the directory, inside the machine, that projects are checked out below. */
+const char *gitlab_claimed_builds_dir(void);
+
+/* @text with its $NAME and ${NAME} replaced, as GitLab Runner does where it uses the same text itself: by the values of
+ * CUSTOM_ENV_NAME, nothing where there is no such variable, and $$ by $. 0 or -ENOMEM. */
+int gitlab_expand(const char *text, char **ret);

@@ -24,6 +24,20 @@ static int expand_image(JobSpec *spec) {
         return string_replace(&spec->image.name, expanded);
 }
 
+/* Nothing has `image:docker:user` expanded for us. */
+static int expand_user(JobSpec *spec) {
+        char *expanded;
+
+        if (!spec->image.user || !strchr(spec->image.user, '$'))
+                return 0;
+        int r = gitlab_expand(spec->image.user, &expanded);
+        if (r < 0)
+                return r;
+        free(spec->image.user);
+        spec->image.user = expanded;
+        return 0;
+}
+
 static int read_response(const char *runtime_dir, const char *path, JobSpec *ret, char ret_problem[static 512]) {
         _cleanup_job_spec_ JobSpec spec = { 0 };
         char why[256] = "";
@@ -40,6 +54,8 @@ static int read_response(const char *runtime_dir, const char *path, JobSpec *ret
                 return r;
         }
         r = expand_image(&spec);
+        if (r >= 0)
+                r = expand_user(&spec);
         if (r < 0) {
                 snprintf(ret_problem, 512, "Cannot read the job: %s", strerror(-r));
                 return r;

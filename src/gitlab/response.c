@@ -102,6 +102,15 @@ static int read_variables(const json_t *object, JobVariables *ret) {
         return 0;
 }
 
+/* GitLab hands over a number as one. */
+static int copy_user(const json_t *docker, char **ret) {
+        const json_t *user = json_object_get(docker, "user");
+
+        if (!json_is_integer(user))
+                return copy_string(docker, "user", ret);
+        return string_printf(ret, "%" JSON_INTEGER_FORMAT, json_integer_value(user));
+}
+
 static int read_image(const json_t *image, JobImage *ret) {
         int r = copy_string(image, "name", &ret->name);
         if (r < 0)
@@ -109,7 +118,12 @@ static int read_image(const json_t *image, JobImage *ret) {
         r = copy_list(image, "entrypoint", &ret->entrypoint);
         if (r < 0)
                 return r;
-        return copy_string(json_object_get(json_object_get(image, "executor_opts"), "docker"), "user", &ret->user);
+        r = copy_list(image, "pull_policy", &ret->pull_policies);
+        if (r < 0)
+                return r;
+        const json_t *docker = json_object_get(json_object_get(image, "executor_opts"), "docker");
+        r = copy_string(docker, "platform", &ret->platform);
+        return r < 0 ? r : copy_user(docker, &ret->user);
 }
 
 static int read_service(const json_t *object, JobService *ret) {

@@ -51,6 +51,8 @@ void job_spec_done(JobSpec *spec) {
         free(spec->image.name);
         strv_free(spec->image.entrypoint);
         free(spec->image.user);
+        free(spec->image.platform);
+        strv_free(spec->image.pull_policies);
         for (size_t i = 0; i < spec->n_services; i++)
                 service_done(&spec->services[i]);
         free(spec->services);

@@ -21,9 +21,11 @@ typedef struct JobVariables {
 } JobVariables;
 
 typedef struct JobImage {
-        char *name;        /* variables in it are expanded; NULL: the job names none */
-        char **entrypoint; /* `image:entrypoint` */
-        char *user;        /* `image:docker:user` */
+        char *name;           /* variables in it are expanded; NULL: the job names none */
+        char **entrypoint;    /* `image:entrypoint` */
+        char *user;           /* `image:docker:user`, variables in it expanded; NULL or empty: the image's own */
+        char *platform;       /* `image:docker:platform` */
+        char **pull_policies; /* `image:pull_policy` */
 } JobImage;
 
 typedef struct JobService {

@@ -42,6 +42,8 @@ def combination_name(combination: tuple[str, bool, str]) -> str:
 
 def yaml(value: Any) -> str:
     """One setting's value as YAML."""
+    if value is None:
+        return "null"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):

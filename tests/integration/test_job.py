@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A whole job, from config to cleanup, in each combination of storage, user namespace and boot mode."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 import host
@@ -69,19 +72,60 @@ def test_file_variables_and_directories(any_boot_site: Site) -> None:
     assert "line 1\nline '2' \n" in result.log
 
 
-class JobWithImageOptions(Job):
-    """One whose `image:` says what this driver does not do."""
+class JobWithImage(Job):
+    """One whose `image:` says more than a name."""
 
-    def payload(self) -> dict:
+    def with_image(self, docker: dict[str, Any] | None = None, **options: Any) -> "JobWithImage":
+        self.options = options | {"executor_opts": {"docker": docker or {}}}
+        return self
+
+    def payload(self) -> dict[str, Any]:
         payload = super().payload()
-        payload["image"] |= {"entrypoint": ["/bin/false"], "executor_opts": {"docker": {"user": "nobody"}}}
+        payload["image"] |= self.options
         return payload
 
 
 def test_image_options_are_not_ignored_silently(site: Site) -> None:
-    """The job's log says which words of `image:` have no effect; that of a job without them says nothing."""
-    result = site.run(JobWithImageOptions(["id -u"]))
+    """The job's log says once which words of `image:` have no effect; that of a job without them says nothing."""
+    result = site.run(JobWithImage(["id -u"]).with_image({"platform": "linux/arm64"}, entrypoint=["/bin/false"],
+                                                         pull_policy=["always"]))
     assert result.state == "success", str(result)
-    assert "'image:entrypoint' of the job is ignored" in result.log, result.log
-    assert "'image:docker:user' of the job is ignored" in result.log, result.log
-    assert "is ignored" not in site.run(Job()).log
+    for word in "image:entrypoint", "image:docker:platform", "image:pull_policy":
+        assert result.log.count(f"'{word}' of the job is ignored") == 1, result.log
+    assert "is ignored" not in site.run(JobWithImage().with_image({"user": ""}, pull_policy=None)).log
+
+
+def test_user_of_job(any_boot_site: Site) -> None:
+    """Steps run as the user that the job chooses, by name or number, with variables; and can work in its project."""
+    job = JobWithImage(["echo I-am-$(id -un):$(id -gn)-$(id -G); pwd; touch file ../other /cache/file"],
+                       ["echo then-$(id -un)"],
+                       variables=[("WHO", "nobody"), ("GROUP", "games")]).with_image({"user": "$WHO:${GROUP}"})
+    result = any_boot_site.run(job)
+    assert result.state == "success", str(result)
+    assert "I-am-nobody:games-60" in result.log and "then-nobody" in result.log, result.log
+    assert "is ignored" not in result.log
+    result = any_boot_site.run(JobWithImage(["echo I-am-$(id -u)-$(id -g)"]).with_image({"user": 4711}))
+    assert result.state == "success" and "I-am-4711-0" in result.log, str(result)
+
+
+@pytest.mark.parametrize("user, why", (("nosuchuser", "the image has no such user or group"),
+                                       ("nobody:nosuchgroup", "the image has no such user or group"),
+                                       ("4000000", "jobs do not have users and groups with such numbers"),
+                                       ("u" * 70_000, "longer than 256 bytes")),
+                         ids=("user", "group", "number", "long"))
+def test_user_that_is_not_there(site: Site, user: str, why: str) -> None:
+    """The job fails, once, with a message that says so."""
+    result = site.run(JobWithImage(["echo not-run"]).with_image({"user": user}))
+    assert (result.state, result.failure_reason) == ("failed", "script_failure"), str(result)
+    assert why in result.log and "not-run" not in result.log.replace("echo not-run", ""), result.log
+
+
+def test_directories_of_the_runner(make_site: Callable[..., Site]) -> None:
+    """With null, GitLab Runner's own directories are in effect, also for users that could not make them; without any,
+    the job fails."""
+    site = make_site(builds_dir=None, cache_dir=None)
+    job = JobWithImage(["pwd; touch file"]).with_image({"user": "nobody"})
+    result = site.run(job, builds_dir="/work/builds", cache_dir="/work/cache")
+    assert result.state == "success" and "/work/builds/group/project" in result.log, str(result)
+    result = site.run(Job())
+    assert result.state == "failed" and result.message == "the builds_dir is not configured", str(result)

@@ -130,6 +130,17 @@ class CommandLine(unittest.TestCase):
                 self.assertEqual(config, {"builds_dir": "/b", "cache_dir": '/c "d"', "builds_dir_is_shared": False,
                                           "hostname": socket.gethostname()})
 
+    def test_gitlab_config_leaves_directories(self):
+        """Those of GitLab Runner's configuration are in effect where there is no key, and each alone."""
+        for text, keys in (("builds_dir: null\n", {"cache_dir"}), ("cache_dir: ~\n", {"builds_dir"}),
+                           ("builds_dir: null\ncache_dir: null\n", set())):
+            with self.subTest(text=text):
+                self.config.write_text(text)
+                config = json.loads(self.call("gitlab-config").stdout)
+                self.assertEqual(config.keys() & {"builds_dir", "cache_dir"}, keys)
+                runner = self.toml("toml")
+                self.assertEqual(runner.keys() & {"builds_dir", "cache_dir"}, {"builds_dir", "cache_dir"} - keys)
+
     def test_gitlab_config_names_the_machine(self):
         result = self.call("gitlab-config", CUSTOM_ENV_CI_JOB_ID="4711")
         self.assertTrue(json.loads(result.stdout)["hostname"].endswith("-4711"))
@@ -146,7 +157,7 @@ class CommandLine(unittest.TestCase):
     def test_toml(self):
         given = ["--config", str(self.config)]
         runner = self.toml("toml")
-        self.assertEqual((runner["builds_dir"], runner["cache_dir"]), ("/builds", "/cache"))
+        self.assertEqual(runner.keys() & {"builds_dir", "cache_dir"}, set())
         self.assertEqual(runner["custom"]["config_args"], [*given, "gitlab-config"])
         self.assertEqual(runner["custom"]["prepare_args"], [*given, "prepare"])
         self.assertEqual(runner["custom"]["run_args"], [*given, "run"])

@@ -239,6 +239,32 @@ static void test_image(void **state) {
         set("CUSTOM_ENV_CI_JOB_IMAGE", NULL);
 }
 
+/* As GitLab Runner's Docker executor would: variables in `image:docker:user` are expanded, and a number is one. */
+static void test_user(void **state) {
+        static const struct {
+                const char *user, *expanded;
+        } table[] = {
+                { "\"u:g\"", "u:g" }, { "1000", "1000" }, { "\"$U\"", "build" }, { "\"${U}s:$G\"", "builds:" },
+                { "\"$$U\"", "$U" },  { "\"a$\"", "a$" }, { "\"${U\"", "${U" },  { "\"$-$U$U\"", "$-buildbuild" },
+                { "\"\"", NULL },     { "null", NULL },   { "[\"u\"]", NULL },   { "\"$G\"", "" },
+        };
+
+        set("CUSTOM_ENV_U", "build");
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_job_spec_ JobSpec job = { 0 };
+                _cleanup_free_ char *response = NULL;
+                char problem[512];
+
+                assert_int_equal(string_printf(&response,
+                                               "{\"id\":7,\"image\":{\"executor_opts\":{\"docker\":{\"user\":%s}}}}",
+                                               table[i].user),
+                                 0);
+                assert_row(find(*state, response, NULL, &job, problem) == 0, i, problem);
+                assert_row(streq_null(job.image.user, table[i].expanded), i, job.image.user);
+        }
+        set("CUSTOM_ENV_U", NULL);
+}
+
 /* A response that cannot be read is an error: falling back to what the job says would be what a forger wants. */
 static void test_bad_response(void **state) {
         static const char *const table[] = { "", "{}", "{\"id\":\"7\"}", "{\"id\":-7}", "not JSON", "{\"id\":7" };
@@ -283,6 +309,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_key, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_forged, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_image, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_user, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_bad_response, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_no_runtime_dir, setup_directory, teardown_directory),
         };

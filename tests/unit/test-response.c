@@ -64,7 +64,7 @@ static void test_lists(_unused_ void **state) {
         static const char text[] =
                 "{\"id\":1,\"git_info\":{\"protected\":true},"
                 "\"image\":{\"name\":\"a\",\"entrypoint\":[\"/e\",\"\",7],"
-                "\"executor_opts\":{\"docker\":{\"user\":\"u:g\",\"platform\":\"x\"}}},"
+                "\"pull_policy\":[\"always\",7],\"executor_opts\":{\"docker\":{\"user\":\"u:g\",\"platform\":\"x\"}}},"
                 "\"services\":[{\"name\":\"postgres:16\",\"alias\":\"db, pg\",\"entrypoint\":[\"/s\"],"
                 "\"command\":[\"-c\",\"x\"],\"variables\":[{\"key\":\"P\",\"value\":\"1\",\"file\":true}]},7,{}],"
                 "\"cache\":[{\"key\":\"k\",\"paths\":[\"a/\",\"b\"],\"policy\":\"pull\",\"untracked\":true}],"
@@ -77,6 +77,8 @@ static void test_lists(_unused_ void **state) {
         assert_true(job.ref_protected);
         assert_strings(job.image.entrypoint, (const char *[]){ "/e", "", NULL });
         assert_string_equal(job.image.user, "u:g");
+        assert_string_equal(job.image.platform, "x");
+        assert_strings(job.image.pull_policies, (const char *[]){ "always", NULL });
 
         assert_int_equal(job.n_services, 3);
         assert_string_equal(job.services[0].name, "postgres:16");

@@ -260,6 +260,8 @@ static void test_defaults(void **state) {
         assert_null(settings->default_image);
         assert_null(settings->allowed_images);
         assert_null(settings->bind);
+        assert_string_equal(settings->builds_dir, "/builds");
+        assert_string_equal(settings->cache_dir, "/cache");
         assert_int_equal(settings->memory_max.permyriad, 4000);
         assert_true(settings->start_timeout_usec == 60 * USEC_PER_SEC);
         assert_true(settings->kill_timeout_usec == 10 * USEC_PER_SEC);

@@ -61,15 +61,15 @@ static void test_section(_unused_ void **state) {
                 .global_options = options,
                 .name = "nspawn-runner small",
                 .image = "small",
-                .builds_dir = "/builds",
-                .cache_dir = "/cache",
+                .builds_dir = "/a\nb",
                 .kill_timeout_usec = 600 * USEC_PER_SEC,
                 .start_timeout_usec = USEC_INFINITY,
         };
         static const char *const parts[] = {
                 "[[runners]]\n",
                 "\n  executor = \"custom\"\n",
-                "\n  builds_dir = \"/builds\"\n",
+                " builds_dir is \"/a\\u000ab\"\n",
+                "\n  cache_dir = \"/cache\"\n",
                 "\n    config_exec = \"/usr/bin/nspawn-runner\"\n",
                 "\n    config_args = [\"--config\", \"/etc/a \\\"b\\\".yaml\", \"gitlab-config\"]\n",
                 "\n    prepare_args = [\"--config\", \"/etc/a \\\"b\\\".yaml\", \"prepare\", \"--default-image\", \"small\"]\n",
