@@ -12,10 +12,10 @@
 #include "base/string.h"
 #include "cli/arguments.h"
 #include "cli/help.h"
+#include "cli/machine-exec.h"
 #include "config/binds.h"
 #include "config/config-file.h"
 #include "gitlab/exit-status.h"
-#include "maintain/playbook.h"
 
 #define EXIT_USAGE 2
 
@@ -107,24 +107,6 @@ static int usage_error(const Arguments *arguments) {
         return command && command->flags & COMMAND_STAGE ? exit_status_for_stage(-EINVAL) : EXIT_USAGE;
 }
 
-/* Ansible can be told the name of a program, not what to say to it: under that name, every word is the command's. Returns
- * the command line to parse, or NULL when memory ran out. */
-static char **expand_name(int *argc, char **argv) {
-        const char *slash = *argc > 0 ? strrchr(argv[0], '/') : NULL;
-
-        if (!slash || !streq(slash + 1, PLAYBOOK_ENTRY_NAME))
-                return argv;
-        char **expanded = calloc((size_t) *argc + 3, sizeof(char *));
-        if (!expanded)
-                return NULL;
-        expanded[0] = argv[0];
-        expanded[1] = (char *) "machine-exec";
-        expanded[2] = (char *) "--";
-        memcpy(expanded + 3, argv + 1, ((size_t) *argc - 1) * sizeof(char *));
-        *argc += 2;
-        return expanded;
-}
-
 int main(int argc, char **argv) {
         Arguments arguments;
 
@@ -133,7 +115,7 @@ int main(int argc, char **argv) {
         /* The modes of what is made are what we say: with a stricter mask of the caller's, nobody but root could enter
          * the root directory of an image. */
         (void) umask(022);
-        argv = expand_name(&argc, argv);
+        argv = machine_exec_expand_name(&argc, argv);
         if (!argv)
                 return log_oom();
         if (arguments_parse(argc, argv, &arguments) < 0)

@@ -16,6 +16,7 @@
 #include "gitlab/exit-status.h"
 #include "image/generation.h"
 #include "maintain/image-cache.h"
+#include "source/source.h"
 
 /* Whose fault is it that the image cannot be had? The job's, if it named it. */
 static int image_failure(const ImageChoice *choice, int error) {
@@ -86,42 +87,20 @@ static int open_local(const Settings *settings, const ImageChoice *choice, Image
         return r;
 }
 
-/* Whether a registry said that there is no such image, or not for us: then no retry helps. */
-typedef struct Fetching {
-        bool refused;
-} Fetching;
-
 static void on_step(void *userdata _unused_, const char *step) {
         log_notice("%s", step);
 }
 
-static bool is_refusal(const char *line) {
-        static const char *const refusals[] = {
-                "manifest unknown",        "name unknown",  "unauthorized",
-                "authentication required", "access denied", "denied: ",
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(refusals); i++)
-                if (strcasestr(line, refusals[i]))
-                        return true;
-        /* Some registries say so of images, and this host of a program that skopeo needs. */
-        return strcasestr(line, "reading manifest") && strcasestr(line, "not found");
-}
-
-static void on_line(void *userdata, const char *line) {
-        Fetching *fetching = userdata;
-
-        fetching->refused = fetching->refused || is_refusal(line);
+static void on_line(void *userdata _unused_, const char *line) {
         log_notice("%s", line);
 }
 
-static int explain_fetch(const Settings *settings, const ImageChoice *choice, const Fetching *fetching,
-                         const char *problem, int r) {
+static int explain_fetch(const Settings *settings, const ImageChoice *choice, const char *problem, int r) {
         char limit[16];
 
         if (r > 0) {
                 log_error("Image '%s' cannot be fetched", choice->name);
-                return fetching->refused ? image_failure(choice, -EIO) : -EIO;
+                return r == SOURCE_REFUSED ? image_failure(choice, -EIO) : -EIO;
         }
         if (r == -ENOENT) {
                 log_error("Image '%s' is not here, and this runner fetches none (setting 'pull')", choice->name);
@@ -144,15 +123,12 @@ static int explain_fetch(const Settings *settings, const ImageChoice *choice, co
 
 static int open_of_registry(const Settings *settings, const ImageChoice *choice, int cancel_fd, Image **ret) {
         _cleanup_free_ char *problem = NULL;
-        Fetching fetching = { 0 };
+        const Listener listener = { .cancel_fd = cancel_fd, .on_step = on_step, .on_line = on_line };
         ImageFetch fetch = {
                 .settings = settings,
                 .reference = choice->name,
                 .command = "prepare",
-                .cancel_fd = cancel_fd,
-                .on_step = on_step,
-                .on_line = on_line,
-                .userdata = &fetching,
+                .listener = &listener,
         };
 
         const char *no_reference = image_reference_problem(choice->name);
@@ -164,7 +140,7 @@ static int open_of_registry(const Settings *settings, const ImageChoice *choice,
         if (!image_choice_is_allowed(settings, choice))
                 return explain_not_allowed(choice);
         int r = image_cache_get(&fetch, ret, &problem);
-        return r == 0 ? 0 : explain_fetch(settings, choice, &fetching, problem, r);
+        return r == 0 ? 0 : explain_fetch(settings, choice, problem, r);
 }
 
 int choose_image(const Settings *settings, const ImageChoice *choice, int cancel_fd, Image **ret) {

@@ -4,6 +4,8 @@
  * directory, stands for the container that the environment names. It is started for every task, and what it says ends
  * up in the task's own messages. */
 
+#include "cli/machine-exec.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -11,6 +13,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/string.h"
 #include "cli/commands.h"
 #include "container/channel.h"
 #include "machine/step.h"
@@ -47,6 +50,22 @@ static int report(const StepOutcome *outcome) {
                 log_error("The command cannot be started in the image: %s", strerror(outcome->error));
                 return STATUS_CANNOT_EXECUTE;
         }
+}
+
+char **machine_exec_expand_name(int *argc, char **argv) {
+        const char *slash = *argc > 0 ? strrchr(argv[0], '/') : NULL;
+
+        if (!slash || !streq(slash + 1, PLAYBOOK_ENTRY_NAME))
+                return argv;
+        char **expanded = calloc((size_t) *argc + 3, sizeof(char *));
+        if (!expanded)
+                return NULL;
+        expanded[0] = argv[0];
+        expanded[1] = (char *) command_machine_exec.name;
+        expanded[2] = (char *) "--";
+        memcpy(expanded + 3, argv + 1, ((size_t) *argc - 1) * sizeof(char *));
+        *argc += 2;
+        return expanded;
 }
 
 static int run(const Invocation *invocation) {

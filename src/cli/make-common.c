@@ -98,17 +98,20 @@ int make_image_logged(const Invocation *invocation, const Definition *definition
                 .on_wait = on_wait,
                 .userdata = &progress,
         };
-        MakeRequest request = {
-                .settings = settings,
-                .definition = definition,
-                .only_new = only_new,
-                .turn = &turn,
+        const Listener listener = {
                 .cancel_fd = cancel_fd,
                 .on_step = progress_step,
                 .on_line = progress_line,
                 .on_output = progress_output,
                 .on_tick = progress_tick,
                 .userdata = &progress,
+        };
+        MakeRequest request = {
+                .settings = settings,
+                .definition = definition,
+                .only_new = only_new,
+                .turn = &turn,
+                .listener = &listener,
         };
 
         progress_init(&progress);

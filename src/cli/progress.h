@@ -23,7 +23,7 @@ typedef struct Progress {
 /* Begins now, on whatever stderr is. */
 void progress_init(Progress *progress);
 
-/* The callbacks of maintain/make.h; @userdata is the Progress. */
+/* The callbacks of a Listener (base/listener.h); @userdata is the Progress. */
 void progress_step(void *userdata, const char *step);
 void progress_line(void *userdata, const char *line);
 void progress_output(void *userdata, const char *line);

@@ -78,8 +78,7 @@ static bool is_good(const Fetch *fetch) {
 }
 
 static void begin(const Fetch *fetch, const char *step) {
-        if (fetch->request->on_step)
-                fetch->request->on_step(fetch->request->userdata, step);
+        listener_step(fetch->request->listener, step);
 }
 
 static void on_wait(void *userdata, _unused_ const TurnHolder *holder) {
@@ -91,7 +90,7 @@ static int take_turn(Fetch *fetch) {
         Turn turn = {
                 .command = fetch->request->command,
                 .wait = true,
-                .cancel_fd = fetch->request->cancel_fd,
+                .cancel_fd = fetch->request->listener->cancel_fd,
                 .on_wait = on_wait,
                 .userdata = fetch,
         };
@@ -147,10 +146,8 @@ static int fetch_now(Fetch *fetch, char **ret_problem) {
                 .target = fetch->staging.root_path,
                 .work = fetch->staging.work_path,
                 .old_digest = fetch->known ? fetch->known->digest : NULL,
-                .cancel_fd = request->cancel_fd,
+                .listener = request->listener,
                 .max_bytes = limit_bytes == UINT64_MAX ? 0 : limit_bytes,
-                .on_line = request->on_line,
-                .userdata = request->userdata,
         };
         begin(fetch, step);
         uint64_t asked_usec = clock_realtime_usec();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "base/listener.h"
 #include "image/image.h"
 
 /* Images of registries that jobs named: kept in `<root_dir>/.oci`, which has the same layout as a directory of images
@@ -12,19 +13,14 @@ typedef struct ImageFetch {
         const Settings *settings; /* root_dir, pull, image_cache_size */
         const char *reference;    /* image_reference_problem() has nothing against it */
         const char *command;      /* that wants it, for those who wait for it; or NULL */
-        int cancel_fd;            /* gives up when readable; negative: never */
-
-        /* What begins now, and a line that the programs print which fetch and unpack. */
-        void (*on_step)(void *userdata, const char *step);
-        void (*on_line)(void *userdata, const char *line);
-        void *userdata;
+        const Listener *listener; /* told of steps, and of lines that programs print */
 } ImageFetch;
 
 /* The image, held as by generation_hold_reference(), fetched before if `pull` wants that. However many ask at the same
  * time, one fetches, and the others wait for it. Then removes the least recently used images that no job uses, until
  * what is left is within image_cache_size. Returns
  *      0
- *      > 0             exit status of a program that failed, which said why by on_line
+ *      > 0             as source_fill(): a program failed, which said why by on_line
  *      -ENOENT         it is not here, and `pull` is never
  *      -EINVAL         with *ret_problem (to be freed): a sentence
  *      -EDQUOT         it takes up more than image_cache_size by itself

@@ -30,11 +30,6 @@ static const char upgrade_script[] =
         "apt-get -qq clean\n"
         "rm -rf /var/lib/apt/lists/*\n";
 
-static void begin(const InTree *in_tree, const char *step) {
-        if (in_tree->on_step)
-                in_tree->on_step(in_tree->userdata, step);
-}
-
 static int start(const InTree *in_tree, bool in_place, ImageMachine **ret, char **ret_problem) {
         ImageMachineRequest request = {
                 .settings = in_tree->settings,
@@ -44,7 +39,7 @@ static int start(const InTree *in_tree, bool in_place, ImageMachine **ret, char 
                 .environment = in_tree->environment,
                 .user = in_place ? NULL : in_tree->user,
                 .working_dir = in_place ? NULL : in_tree->working_dir,
-                .cancel_fd = in_tree->cancel_fd,
+                .cancel_fd = in_tree->listener->cancel_fd,
         };
 
         return image_machine_start(&request, ret, ret_problem);
@@ -71,7 +66,8 @@ static void *read_output(void *userdata) {
 
 /* step_run() with both outputs as lines for on_line. */
 static int run_with_lines(const InTree *in_tree, const ImageMachine *machine, StepRequest *request, StepOutcome *ret) {
-        Reader reader = { .lines = { .on_line = in_tree->on_output, .userdata = in_tree->userdata } };
+        Reader reader = { .lines = { .on_line = in_tree->listener->on_output,
+                                     .userdata = in_tree->listener->userdata } };
         int fds[2];
 
         if (pipe2(fds, O_CLOEXEC) < 0)
@@ -138,7 +134,7 @@ static int upgrade(const InTree *in_tree, const ImageMachine *machine, bool *cha
         _cleanup_strv_ char **argv = NULL;
         uint64_t before, after;
 
-        begin(in_tree, "Upgrading its packages");
+        listener_step(in_tree->listener, "Upgrading its packages");
         int r = packages_hash(in_tree->tree, &before);
         if (r >= 0 && before == 0)
                 return 0; /* no dpkg, so no apt */
@@ -162,12 +158,10 @@ static int play(const InTree *in_tree, const ImageMachine *machine, bool *change
                 .name = in_tree->definition->name,
                 .tree = in_tree->tree,
                 .path = in_tree->definition->path,
-                .cancel_fd = in_tree->cancel_fd,
-                .on_line = in_tree->on_output,
-                .userdata = in_tree->userdata,
+                .listener = in_tree->listener,
         };
 
-        begin(in_tree, "Running its playbook");
+        listener_step(in_tree->listener, "Running its playbook");
         int r = playbook_run(&playbook, &result);
         if (r == 0) {
                 *changed = *changed || result.changed;
@@ -182,7 +176,7 @@ int in_tree_update(const InTree *in_tree, bool *ret_changed, char **ret_problem)
 
         if (!in_tree->upgrade && !in_tree->definition->has_tasks)
                 return 0;
-        begin(in_tree, "Starting a machine in its tree");
+        listener_step(in_tree->listener, "Starting a machine in its tree");
         int r = start(in_tree, true, &machine, ret_problem);
         if (r < 0)
                 return r;
@@ -197,7 +191,7 @@ int in_tree_update(const InTree *in_tree, bool *ret_changed, char **ret_problem)
 int in_tree_test(const InTree *in_tree, char **ret_problem) {
         ImageMachine *machine;
 
-        begin(in_tree, "Testing it");
+        listener_step(in_tree->listener, "Testing it");
         int r = start(in_tree, false, &machine, ret_problem);
         if (r < 0)
                 return r;
@@ -211,14 +205,12 @@ int in_tree_check(const InTree *in_tree, const char *work, int work_fd, char **r
                 .name = in_tree->definition->name,
                 .path = in_tree->definition->path,
                 .work = work,
-                .cancel_fd = in_tree->cancel_fd,
-                .on_line = in_tree->on_output,
-                .userdata = in_tree->userdata,
+                .listener = in_tree->listener,
         };
 
         if (!in_tree->definition->has_tasks)
                 return 0;
-        begin(in_tree, "Checking the playbook");
+        listener_step(in_tree->listener, "Checking the playbook");
         int r = playbook_check(&check, ret_problem);
         (void) remove_tree_at(work_fd, PLAYBOOK_TEMPORARY);
         return r > 0 ? -EIO : r;

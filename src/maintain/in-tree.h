@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "base/listener.h"
 #include "definition/definition.h"
 
 /* What runs in an image's tree before it is published, in machines of its own. */
@@ -12,11 +13,7 @@ typedef struct InTree {
         char *const *environment; /* of what runs in it; NULL: none */
         const char *user;         /* of the test; NULL: root */
         const char *working_dir;  /* where the test starts; NULL: home */
-        int cancel_fd;
-        void (*on_step)(void *userdata, const char *step);
-        /* A line that any of it prints. */
-        void (*on_output)(void *userdata, const char *line);
-        void *userdata;
+        const Listener *listener;
 } InTree;
 
 /* Upgrades packages and runs the playbook, as far as either is asked for. *ret_changed says whether the tree is another
@@ -29,6 +26,6 @@ int in_tree_update(const InTree *in_tree, bool *ret_changed, char **ret_problem)
 int in_tree_test(const InTree *in_tree, char **ret_problem);
 
 /* Before there is a tree: lets ansible read the playbook, if there is one. @work, which is open as @work_fd, is a directory
- * for temporary files; none is left. As above, -EIO for a playbook that cannot be used. Of @in_tree only definition, cancel_fd
- * and callbacks count. */
+ * for temporary files; none is left. As above, -EIO for a playbook that cannot be used. Of @in_tree only definition and
+ * listener count. */
 int in_tree_check(const InTree *in_tree, const char *work, int work_fd, char **ret_problem);

@@ -73,8 +73,7 @@ static int fail_errno(Make *make, int error, const char *what) {
 }
 
 static void begin(const Make *make, const char *step) {
-        if (make->request->on_step)
-                make->request->on_step(make->request->userdata, step);
+        listener_step(make->request->listener, step);
 }
 
 /* Current image and base, as far as they are there. */
@@ -137,7 +136,7 @@ static int look_again(Make *make) {
 static int begin_with_current(Make *make) {
         begin(make, "Copying the present tree");
         int r = staging_open_copy(make->settings.root_dir, make->request->definition->name, make->request->turn,
-                                  make->current, make->request->cancel_fd, &make->staging);
+                                  make->current, make->request->listener->cancel_fd, &make->staging);
         return r < 0 ? fail_errno(make, r, "copy the present tree") : look_again(make);
 }
 
@@ -166,7 +165,7 @@ static int begin_with_base(Make *make) {
 
         begin(make, "Copying the image that it is made from");
         r = staging_open_copy(root_dir, make->request->definition->name, make->request->turn, make->base,
-                              make->request->cancel_fd, &make->staging);
+                              make->request->listener->cancel_fd, &make->staging);
         return r < 0 ? fail_errno(make, r, "copy the image that it is made from") : look_again(make);
 }
 
@@ -189,7 +188,7 @@ static int begin_with_kept(Make *make) {
         staging_done(&make->staging);
         make->with_kept = true;
         r = staging_open_copy(make->settings.root_dir, make->request->definition->name, make->request->turn,
-                              make->kept.image, make->request->cancel_fd, &make->staging);
+                              make->kept.image, make->request->listener->cancel_fd, &make->staging);
         if (r < 0)
                 return fail_errno(make, r, "copy the tree of an earlier try");
         make->staging.new_image = !make->current;
@@ -223,14 +222,15 @@ static int fill(Make *make) {
                 .target = make->staging.root_path,
                 .work = make->staging.work_path,
                 .old_digest = old_digest(make),
-                .cancel_fd = request->cancel_fd,
-                .on_line = request->on_line,
-                .on_tick = request->on_tick,
-                .userdata = request->userdata,
+                .listener = request->listener,
         };
         int r = source_fill(&source, &make->source, &problem);
         if (r > 0) {
                 make->result->said_why = true;
+                if (r == SOURCE_REFUSED)
+                        return fail(make, -EIO,
+                                    "the registry does not give it out: there is no such image, or it "
+                                    "takes other credentials");
                 return fail(make, -EIO, "the program that makes it ended with exit status %d", r);
         }
         if (problem)
@@ -251,10 +251,7 @@ static int check_and_fill(Make *make) {
         const MakeRequest *request = make->request;
         InTree in_tree = {
                 .definition = request->definition,
-                .cancel_fd = request->cancel_fd,
-                .on_step = request->on_step,
-                .on_output = request->on_output,
-                .userdata = request->userdata,
+                .listener = request->listener,
         };
 
         _cleanup_close_ int work_fd = staging_work(&make->staging);
@@ -348,10 +345,7 @@ static int work_in_tree(Make *make) {
                 .environment = about.env,
                 .user = about.user,
                 .working_dir = about.working_dir,
-                .cancel_fd = request->cancel_fd,
-                .on_step = request->on_step,
-                .on_output = request->on_output,
-                .userdata = request->userdata,
+                .listener = request->listener,
         };
         bool changed = false;
 
@@ -426,8 +420,8 @@ static void set_aside(Make *make) {
                 return;
         _cleanup_close_ int tree_fd = staging_tree(&make->staging);
         if (tree_fd >= 0)
-                (void) kept_tree_set_aside(make->settings.root_dir, definition->name, tree_fd, make->request->cancel_fd,
-                                           &make->kept);
+                (void) kept_tree_set_aside(make->settings.root_dir, definition->name, tree_fd,
+                                           make->request->listener->cancel_fd, &make->kept);
 }
 
 /* After a failure in the tree. */

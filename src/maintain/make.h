@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "base/listener.h"
 #include "definition/definition.h"
 #include "image/turn.h"
 
@@ -18,18 +19,8 @@ typedef struct MakeRequest {
         const Settings *settings; /* the configuration's */
         const Definition *definition;
         bool only_new; /* an image that is there already is an error, -EEXIST */
-        Turn *turn;    /* what to do while another process changes the image; its cancel_fd is the same as this: */
-        int cancel_fd; /* stops and undoes everything when readable; negative: never */
-
-        /* What begins now, as in "Running the playbook". */
-        void (*on_step)(void *userdata, const char *step);
-        /* A line that the program prints which fills the tree. */
-        void (*on_line)(void *userdata, const char *line);
-        /* A line that what runs in the tree prints: ansible, apt, the test. */
-        void (*on_output)(void *userdata, const char *line);
-        /* About each second, while the tree is filled. */
-        void (*on_tick)(void *userdata);
-        void *userdata;
+        Turn *turn;    /* what to do while another process changes the image; its cancel_fd is the listener's */
+        const Listener *listener; /* everything is stopped and undone when it cancels */
 } MakeRequest;
 
 typedef struct MakeResult {

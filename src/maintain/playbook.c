@@ -203,12 +203,7 @@ static void on_line(void *userdata, const char *line) {
         if (strstr(line, "connection plugin 'community.general.chroot' was not found"))
                 run->plugin_missing = true;
 
-        if (run->playbook->on_line) {
-                run->playbook->on_line(run->playbook->userdata, line);
-        } else {
-                puts(line);
-                fflush(stdout);
-        }
+        listener_output(run->playbook->listener, line);
 }
 
 static int run_ansible(Run *run) {
@@ -223,13 +218,12 @@ static int run_ansible(Run *run) {
         if (r < 0)
                 return r;
         char **argv = ARGV("ansible-playbook", "--inventory", inventory, run->playbook->path);
-        Sandbox sandbox = {
-                .argv = argv,
-                .envp = environment,
-                .cancel_fd = run->playbook->cancel_fd,
+        const Listener listener = {
+                .cancel_fd = run->playbook->listener->cancel_fd,
                 .on_line = on_line,
                 .userdata = run,
         };
+        Sandbox sandbox = { .argv = argv, .envp = environment, .listener = &listener };
         return sandbox_run(&sandbox);
 }
 
@@ -297,8 +291,7 @@ static void check_line(void *userdata, const char *line) {
                 text = startswith(line, "[ERROR]: ");
         if (text && !check->first)
                 check->first = strdup(text);
-        if (check->request->on_line)
-                check->request->on_line(check->request->userdata, line);
+        listener_output(check->request->listener, line);
 }
 
 int playbook_check(const PlaybookCheck *request, char **ret_problem) {
@@ -319,16 +312,13 @@ int playbook_check(const PlaybookCheck *request, char **ret_problem) {
                 r = ansible_environment(request->work, &environment);
         if (r < 0)
                 return r;
-        char *argv[] = { (char *) "ansible-playbook", (char *) "--syntax-check",
-                         (char *) "--inventory",      inventory,
-                         (char *) request->path,      NULL };
-        Sandbox sandbox = {
-                .argv = argv,
-                .envp = environment,
-                .cancel_fd = request->cancel_fd,
+        char **argv = ARGV("ansible-playbook", "--syntax-check", "--inventory", inventory, request->path);
+        const Listener listener = {
+                .cancel_fd = request->listener->cancel_fd,
                 .on_line = check_line,
                 .userdata = &check,
         };
+        Sandbox sandbox = { .argv = argv, .envp = environment, .listener = &listener };
         r = sandbox_run(&sandbox);
         if (r > 0)
                 (void) fail(&result, r, "Its playbook cannot be used: %s", check.first ? check.first : "see above");

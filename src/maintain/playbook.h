@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "base/listener.h"
 #include "machine/image-machine.h"
 
 /* Our program under this name is what ansible starts for each command, with the machine's job directory in the variable;
@@ -15,10 +16,7 @@ typedef struct Playbook {
         const char *name;            /* of the image: the inventory's only host */
         const char *tree;            /* absolute path of the image's tree */
         const char *path;            /* the playbook's file */
-        int cancel_fd;               /* ansible is killed when this becomes readable; negative: never */
-        /* Each line that ansible prints, as it comes, without its end. NULL: to our stdout. */
-        void (*on_line)(void *userdata, const char *line);
-        void *userdata;
+        const Listener *listener;    /* its on_output gets what ansible prints, as it comes */
 } Playbook;
 
 typedef struct PlaybookResult {
@@ -40,13 +38,10 @@ int playbook_run(const Playbook *playbook, PlaybookResult *ret);
 
 /* A playbook that is looked at before there is anything to run it in. */
 typedef struct PlaybookCheck {
-        const char *name; /* of the image */
-        const char *path; /* the playbook's file */
-        const char *work; /* a directory; PLAYBOOK_TEMPORARY in it is the caller's to remove */
-        int cancel_fd;
-        /* Each line that ansible prints when something is wrong; may be NULL. */
-        void (*on_line)(void *userdata, const char *line);
-        void *userdata;
+        const char *name;         /* of the image */
+        const char *path;         /* the playbook's file */
+        const char *work;         /* a directory; PLAYBOOK_TEMPORARY in it is the caller's to remove */
+        const Listener *listener; /* its on_output gets what ansible prints when something is wrong */
 } PlaybookCheck;
 
 /* Lets ansible read the playbook with all that it includes by fixed names (--syntax-check). 0; ansible-playbook's exit

@@ -100,11 +100,12 @@ static int check(const Sandbox *sandbox) {
 /* Until end of file, which comes when the last process has ended. Returns 0, -ECANCELED, what on_check returned, or
  * -errno. */
 static int read_output(const Sandbox *sandbox, int fd) {
-        Lines lines = { .on_line = sandbox->on_line, .userdata = sandbox->userdata };
+        const Listener *listener = sandbox->listener;
+        Lines lines = { .on_line = listener->on_line, .userdata = listener->userdata };
 
         for (;;) {
                 struct pollfd pollfds[] = { { .fd = fd, .events = POLLIN },
-                                            { .fd = sandbox->cancel_fd, .events = POLLIN } };
+                                            { .fd = listener->cancel_fd, .events = POLLIN } };
                 char data[4096];
 
                 int r = check(sandbox);
@@ -112,7 +113,7 @@ static int read_output(const Sandbox *sandbox, int fd) {
                         return r;
                 int n = poll(pollfds, ELEMENTSOF(pollfds),
                              sandbox->on_check ? CHECK_MSEC :
-                             sandbox->on_tick  ? TICK_MSEC :
+                             listener->on_tick ? TICK_MSEC :
                                                  -1);
                 if (n < 0 && errno != EINTR)
                         return -errno;
@@ -127,8 +128,7 @@ static int read_output(const Sandbox *sandbox, int fd) {
                         if (size > 0)
                                 lines_feed(&lines, data, (size_t) size);
                 }
-                if (sandbox->on_tick)
-                        sandbox->on_tick(sandbox->userdata);
+                listener_tick(listener);
         }
         lines_end(&lines);
         return check(sandbox);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "base/macro.h"
+#include "base/listener.h"
 #include "source/confine.h"
 
 /* A program that works on half of the host's files (as builders of images do), run so that nothing of it can outlive
@@ -11,7 +11,6 @@ typedef struct Sandbox {
         char *const *argv;
         char *const *envp;
         const char *directory; /* it starts in; NULL: the caller's */
-        int cancel_fd;         /* everything is killed when this becomes readable (nothing is read); negative: never */
 
         /* For programs that work on what comes from outside: what they see and may do. Without @online there, they have no
          * network, not even loopback and sockets of abstract names. NULL: they may do all that we may. */
@@ -22,11 +21,8 @@ typedef struct Sandbox {
         int (*on_check)(void *userdata);
         void *check_userdata;
 
-        /* Each line that the program prints to stdout or stderr, without its end; may be NULL. */
-        void (*on_line)(void *userdata, const char *line);
-        /* About each second; may be NULL. */
-        void (*on_tick)(void *userdata);
-        void *userdata;
+        /* Told of each line that the program prints to stdout or stderr; everything is killed when it cancels. */
+        const Listener *listener;
 } Sandbox;
 
 /* Runs it to its end, with stdin from /dev/null. Returns the exit status (>= 0; 128 + N for signal N), -ECANCELED, what

@@ -171,7 +171,7 @@ static int find_digest(const Skopeo *skopeo, const char *reference, char **ret) 
 
 /* The lines of a manifest, from the one on with which it begins. */
 typedef struct Manifest {
-        const SourceRequest *request;
+        const Listener *listener;
         char *text;
         size_t size;
         bool too_large;
@@ -182,8 +182,7 @@ static void manifest_line(void *userdata, const char *line) {
         size_t n = strlen(line);
 
         if (!manifest->text && *line != '{') {
-                if (manifest->request->on_line)
-                        manifest->request->on_line(manifest->request->userdata, line);
+                listener_line(manifest->listener, line);
                 return;
         }
         char *longer = manifest->size + n > MANIFEST_MAX_BYTES ? NULL : realloc(manifest->text, manifest->size + n + 2);
@@ -199,13 +198,16 @@ static void manifest_line(void *userdata, const char *line) {
 
 static int read_manifest(const Skopeo *skopeo, const char *reference, OciManifest *ret) {
         char **argv = ARGV("skopeo", "inspect", "--raw", "--", reference);
-        Manifest manifest = { .request = skopeo->request };
+        Manifest manifest = { .listener = skopeo->request->listener };
+        const Listener listener = {
+                .cancel_fd = skopeo->request->listener->cancel_fd,
+                .on_line = manifest_line,
+                .userdata = &manifest,
+        };
         SourceRequest reading = *skopeo->request;
         SourceProgram program = program_of(skopeo, argv);
 
-        reading.on_line = manifest_line;
-        reading.on_tick = NULL;
-        reading.userdata = &manifest;
+        reading.listener = &listener;
         int r = source_run(&reading, &program);
         if (r == 0)
                 r = manifest.too_large ? -EBADMSG :
@@ -273,7 +275,7 @@ static int take_config(const SourceRequest *request, SourceResult *result, char 
         return 0;
 }
 
-static int fill(const SourceRequest *request, SourceResult *result, char **ret_problem) {
+static int fill_from(const SourceRequest *request, SourceResult *result, char **ret_problem) {
         _cleanup_free_ char *reference = NULL, *pinned = NULL;
         _cleanup_(skopeo_done) Skopeo skopeo = { 0 };
 
@@ -304,6 +306,53 @@ static int fill(const SourceRequest *request, SourceResult *result, char **ret_p
         if (r == 0)
                 r = unpack(request);
         return r != 0 ? r : take_config(request, result, ret_problem);
+}
+
+/* Stands between skopeo and whoever listens. */
+typedef struct Words {
+        const Listener *listener;
+        bool refused;
+} Words;
+
+static bool is_refusal(const char *line) {
+        static const char *const refusals[] = {
+                "manifest unknown",        "name unknown",  "unauthorized",
+                "authentication required", "access denied", "denied: ",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(refusals); i++)
+                if (strcasestr(line, refusals[i]))
+                        return true;
+        /* Some registries say so of images, and this host of a program that skopeo needs. */
+        return strcasestr(line, "reading manifest") && strcasestr(line, "not found");
+}
+
+static void words_line(void *userdata, const char *line) {
+        Words *words = userdata;
+
+        words->refused = words->refused || is_refusal(line);
+        listener_line(words->listener, line);
+}
+
+static void words_tick(void *userdata) {
+        const Words *words = userdata;
+
+        listener_tick(words->listener);
+}
+
+static int fill(const SourceRequest *request, SourceResult *result, char **ret_problem) {
+        Words words = { .listener = request->listener };
+        const Listener listener = {
+                .cancel_fd = request->listener->cancel_fd,
+                .on_line = words_line,
+                .on_tick = words_tick,
+                .userdata = &words,
+        };
+        SourceRequest listening = *request;
+
+        listening.listener = &listener;
+        int r = fill_from(&listening, result, ret_problem);
+        return r > 0 && words.refused ? SOURCE_REFUSED : r;
 }
 
 static const char *subject(const SourceSpec *spec) {

@@ -157,20 +157,17 @@ int source_run(const SourceRequest *request, const SourceProgram *program) {
                 .argv = program->argv,
                 .envp = envp,
                 .directory = program->directory,
-                .cancel_fd = request->cancel_fd,
                 .confinement = free ? NULL : &confinement,
                 .on_check = free || request->max_bytes == 0 ? NULL : check_size,
                 .check_userdata = (void *) request,
-                .on_line = request->on_line,
-                .on_tick = request->on_tick,
-                .userdata = request->userdata,
+                .listener = request->listener,
         };
         return sandbox_run(&sandbox);
 }
 
 /* A line among others that the program prints. */
 typedef struct Search {
-        const SourceRequest *request;
+        const Listener *listener;
         bool (*matches)(const char *line);
         char *found;
 } Search;
@@ -180,25 +177,28 @@ static void search_line(void *userdata, const char *line) {
 
         if (!search->found && search->matches(line))
                 search->found = strdup(line);
-        else if (search->request->on_line)
-                search->request->on_line(search->request->userdata, line);
+        else
+                listener_line(search->listener, line);
 }
 
 static void search_tick(void *userdata) {
-        Search *search = userdata;
+        const Search *search = userdata;
 
-        if (search->request->on_tick)
-                search->request->on_tick(search->request->userdata);
+        listener_tick(search->listener);
 }
 
 int source_run_for_line(const SourceRequest *request, const SourceProgram *program, bool (*matches)(const char *line),
                         char **ret) {
-        Search search = { .request = request, .matches = matches };
+        Search search = { .listener = request->listener, .matches = matches };
+        const Listener listener = {
+                .cancel_fd = request->listener->cancel_fd,
+                .on_line = search_line,
+                .on_tick = search_tick,
+                .userdata = &search,
+        };
         SourceRequest searching = *request;
 
-        searching.on_line = search_line;
-        searching.on_tick = search_tick;
-        searching.userdata = &search;
+        searching.listener = &listener;
         int r = source_run(&searching, program);
         if (r == 0 && !search.found)
                 r = -EBADMSG;

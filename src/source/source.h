@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "base/listener.h"
 #include "source/builder.h"
 #include "source/spec.h"
 
@@ -12,14 +13,9 @@ typedef struct SourceRequest {
         const char *work;       /* empty directory for what is only needed meanwhile, on the same file system;
                                * absolute; what is left in it is the caller's to remove */
         const char *old_digest; /* of the tree that the image has now; NULL: fill in anyway */
-        int cancel_fd;          /* stops everything when readable; negative: never */
         uint64_t max_bytes; /* that what is fetched, and then the tree, may take up on disk; 0: as much as there is. Not
                              * for a suite or a command: those are the administrator's */
-
-        /* As in Sandbox; what the programs print. */
-        void (*on_line)(void *userdata, const char *line);
-        void (*on_tick)(void *userdata);
-        void *userdata;
+        const Listener *listener;
 } SourceRequest;
 
 typedef struct SourceResult {
@@ -49,7 +45,7 @@ typedef struct Source {
  * directories that every root file system has; finish_tree() is the caller's to call.
  * Returns
  *      0
- *      > 0             exit status of a program, which said why by on_line
+ *      > 0             exit status of a program, which said why by on_line, or SOURCE_REFUSED
  *      -EINVAL         with *ret_problem (to be freed) saying in a sentence what is wrong or missing
  *      -EUCLEAN        the same: nothing may be started in what the source has (tree/check.h)
  *      -EDQUOT         there is more than max_bytes
@@ -59,8 +55,12 @@ typedef struct Source {
  * SOURCE_NONE and SOURCE_FROM, which is a copy of another image: -EOPNOTSUPP. */
 int source_fill(const SourceRequest *request, SourceResult *ret, char **ret_problem);
 
+/* The registry has no such image, or not for us, as the program said by on_line: to ask again is of no use. Above every
+ * exit status. */
+#define SOURCE_REFUSED 256
+
 /* Of SOURCE_SUITE, the work with a plan that the caller has made: as source_fill(), never -EINVAL. Of @request only target,
- * cancel_fd and the callbacks count. */
+ * and the listener count. */
 int source_build(const SourceRequest *request, const BuildPlan *plan);
 
 /* "suite bookworm", "oci docker://...": what goes into `SourceResult.description`; "from NAME" too. 0 or -errno. */

@@ -23,10 +23,16 @@ static int complain(const char *problem, int r) {
         return 100;
 }
 
+static void print_line(_unused_ void *userdata, const char *line) {
+        puts(line);
+        fflush(stdout);
+}
+
 static int run_playbook(const ImageMachine *machine, char *const *argv, const char *path, int cancel_fd) {
         _cleanup_playbook_result_ PlaybookResult result = { 0 };
+        const Listener listener = { .cancel_fd = cancel_fd, .on_output = print_line };
         Playbook playbook = {
-                .machine = machine, .name = argv[3], .tree = argv[4], .path = path, .cancel_fd = cancel_fd
+                .machine = machine, .name = argv[3], .tree = argv[4], .path = path, .listener = &listener
         };
 
         int r = playbook_run(&playbook, &result);

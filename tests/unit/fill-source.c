@@ -43,14 +43,14 @@ int main(int argc, char **argv) {
         uint64_t max_bytes = 0;
         if (getenv("MAX_BYTES") && parse_uint64(getenv("MAX_BYTES"), &max_bytes) < 0)
                 return EXIT_FAILURE;
+        const Listener listener = { .cancel_fd = -EBADF, .on_line = print_line };
         SourceRequest request = {
                 .spec = &spec,
                 .target = argv[1],
                 .work = argv[2],
                 .old_digest = isempty(argv[3]) ? NULL : argv[3],
-                .cancel_fd = -EBADF,
+                .listener = &listener,
                 .max_bytes = max_bytes,
-                .on_line = print_line,
         };
         int r = source_fill(&request, &result, &problem);
 
