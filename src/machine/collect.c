@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Finds the machines of this configuration, and removes those that nobody owns any more. Called by `gc`, `status`,
+ * chroot-list, and before a machine is started. Whoever is alive holds a lock, so nothing here asks who a process
+ * is. */
+
 #include "machine/collect.h"
 
 #include <fcntl.h>
@@ -13,9 +18,6 @@
 #include "container/supervisor.h"
 #include "machine/directory.h"
 #include "machine/remove.h"
-
-/* Which machines of this configuration there are, which of them nobody owns any more, and their removal. Whoever is alive
- * holds a lock, so nothing here asks who a process is. */
 
 /* What `prepare` spends on the leftovers of others. */
 #define COLLECT_SOME_USEC (10 * USEC_PER_SEC)

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Keeps the end of what a container prints on its console, and passes it on to the journal. `supervise` calls this. A
+ * job can print without end: one call reads a limited part, and memory and file stay small. */
+
 #include "machine/console.h"
 
 #include <string.h>

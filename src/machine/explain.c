@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Says in a sentence why a machine could not be planned or started, or why a program of it could not be executed.
+ * Called by `prepare`, `run` and image-machine.c when that has failed. Only returns text: the command logs it. */
+
 #include "machine/explain.h"
 
 #include <fcntl.h>

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Starts a machine to work in an image, runs commands in it, and removes it again: for chroot-run and for
+ * maintenance. A machine in place writes to the tree itself, which nobody else may use, and leaves none of its own
+ * files there. */
+
 #include "machine/image-machine.h"
 
 #include <fcntl.h>
@@ -20,8 +25,6 @@
 #include "machine/remove.h"
 #include "machine/start.h"
 #include "machine/tree-files.h"
-
-/* Machines that commands about images start, work with, and remove again. */
 
 #define ID_PREFIX "image-"
 /* Whoever looks at the machines holds the lock of a directory for a moment. */

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Writes the plan of a machine as machine.json and reads it back. Written before anything is started, read by
+ * `supervise` and by every later command about the machine. A file that lacks something, or has a value of another
+ * type, is refused: what it says is done as root. */
+
 #include <string.h>
 
 #include "base/fd.h"

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Makes the plan of a machine: whoever wants one, for a job, for an image or to try the host, says what it is made of
+ * in a MachineRequest. Nothing is started here, and nothing made but the compiled filter of system calls. */
+
 #include "machine/plan.h"
 
 #include <fcntl.h>
@@ -16,9 +20,6 @@
 #include "container/supervisor.h"
 #include "preload/userns-owner.h"
 #include "storage/storage.h"
-
-/* Makes the plan of a machine: whoever wants one, for a job, for an image or to try the host, says what it is made of in a
- * MachineRequest. Nothing is started here, and nothing made but the compiled filter of system calls. */
 
 #define AGENT_NAME "nspawn-runner-agent"
 

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Removes a machine, whoever started it and however far it came: only its id is needed. The directory goes last, so
+ * that whoever is killed here leaves something that says that there is more to remove. */
+
 #include "machine/remove.h"
 
 #include <fcntl.h>
@@ -13,9 +17,6 @@
 #include "container/uid-range.h"
 #include "machine/directory.h"
 #include "storage/storage.h"
-
-/* Removes a machine, whoever started it and however far it came: only its id is needed. The directory goes last, so that
- * whoever is killed here leaves something that says that there is more to remove. */
 
 /* How long to wait for a lock before what its holder may have started meanwhile is killed again. */
 #define LOCK_ROUND_USEC (10 * USEC_PER_MSEC)

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Gives a container the host's resolv.conf. `supervise` calls this before anything runs in the root. Whatever the
+ * image has under that name is replaced, not opened or followed. */
+
 #include "machine/resolver.h"
 
 #include <fcntl.h>

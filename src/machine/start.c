@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Starts a machine from its plan and waits until its agent answers, for all who want one. It removes nothing: what a
+ * failed start leaves is for machine_remove_locked(). */
+
 #include "machine/start.h"
 
 #include <fcntl.h>
@@ -16,9 +20,6 @@
 #include "machine/remove.h"
 #include "storage/storage.h"
 #include "tree/check.h"
-
-/* From a plan to a machine whose agent answers, for all who want one. It removes nothing: what a failed start leaves is
- * for machine_remove_locked(). */
 
 /* Makes a layer and locks it: descriptor or -errno. */
 static int make_layer(const char *path) {

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Carries out a plan: locks, mounts, starts systemd-nspawn, waits for its end and says why it ended. Only the command
+ * `supervise` calls this. It stays as long as the container, so it keeps little memory, and it must not leave
+ * anything running or mounted, however it dies. */
+
 #include "machine/supervise.h"
 
 #include <fcntl.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Keeps the files in /etc that a machine writes for itself from staying in an image's tree. image-machine.c calls
+ * this around a machine that works in place. What the work itself changed in them is not undone. */
+
 #include "machine/tree-files.h"
 
 #include <fcntl.h>

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Images of registries that jobs named: fetches them, notes their use, and removes what was not used for longest.
+ * Called by `prepare`; other commands ask for what is there. However many jobs ask at once, one fetches; an image
+ * that a job uses is never removed. */
+
 #include "maintain/image-cache.h"
 #include "tree/size.h"
 

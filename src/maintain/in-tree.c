@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Runs what a definition wants in a tree before it is published: upgrade, playbook, test. make.c calls this. What is
+ * run in the tree runs in a machine; only ansible itself runs on the host. */
+
 #include "maintain/in-tree.h"
 
 #include <fcntl.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Makes an image, or its next generation, as its definition says: for chroot-create and chroot-maintenance. All of it
+ * is done in a staging tree: after a failure, a signal or a crash the image is as it was. */
+
 #include "maintain/make.h"
 
 #include <fcntl.h>
@@ -292,7 +296,6 @@ static int begin_with_source(Make *make) {
 /* The staging tree as it is before anything runs in it. Returns 1 when there is nothing to do. */
 static int make_tree(Make *make) {
         bool from_source;
-
         Decision decision = { make->request->definition, make->known, make->base, make->description };
 
         int r = decide_from_source(&decision, &from_source);

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Warns of files in a new image whose owners jobs will not have. make.c and image-cache.c call this before they
+ * publish. Only tells: the files stay as they are. */
+
 #include "maintain/owners.h"
 
 #include <inttypes.h>

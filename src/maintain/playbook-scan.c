@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Looks into a playbook and a tree to explain a missing python before ansible does it worse. playbook.c calls this.
+ * What cannot be read is no error here. */
+
 #include "maintain/playbook-scan.h"
 
 #include <fcntl.h>

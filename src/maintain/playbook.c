@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Runs ansible-playbook on the host for a tree, and reads from its output what changed or failed. in-tree.c calls
+ * this. Modules run in the machine, through machine-exec; the playbook itself is the administrator's and is trusted
+ * as root. */
+
 #include "maintain/playbook.h"
 
 #include <fcntl.h>
