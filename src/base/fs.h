@@ -48,5 +48,5 @@ void file_owner_leave(void);
  * change it there. */
 bool error_is_of_unknown_owner(int r);
 
-/* The absolute path of the running program's own executable, and its directory: 0 or -errno. */
+/* The absolute path of the running program's own executable, and its directory, both to be freed: 0 or -errno. */
 int own_executable(char **ret_path, char **ret_directory);

@@ -11,8 +11,10 @@ typedef struct Hash {
         size_t size;
 } Hash;
 
+/* Begins a hash. The key need not be secret where the result may tell about the input. */
 void hash_init(Hash *hash, const uint8_t key[static 16]);
 void hash_update(Hash *hash, const void *data, size_t size);
 /* A string with its terminator, so that ("ab", "c") and ("a", "bc") differ. NULL counts as "". */
 void hash_string(Hash *hash, const char *s);
+/* The result. Nothing can be added to @hash after this. */
 uint64_t hash_finish(Hash *hash);

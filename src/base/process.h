@@ -30,13 +30,16 @@ int process_wait(pid_t pid, int *ret_status);
  * started. */
 int process_run(const Spawn *spawn);
 
-/* process_run() with stdout collected (at most @max_bytes; -EFBIG and killed beyond). */
+/* process_run() with stdout collected in *ret_output, to be freed (at most @max_bytes; beyond, the program is killed,
+ * and -EFBIG returned). *ret_output is set whenever an exit status is returned. */
 int process_capture(const Spawn *spawn, size_t max_bytes, char **ret_output);
 
 /* Waits until @pidfd's process ended: 0, -ETIMEDOUT, or -errno. */
 int pidfd_wait(int pidfd, uint64_t timeout_usec);
 
+/* A descriptor of process @pid, with close-on-exec; -ESRCH: there is no such process; or another -errno. */
 int pidfd_open_cloexec(pid_t pid);
+/* 0; -ESRCH: it has ended and was waited for; or another -errno. */
 int pidfd_signal(int pidfd, int signal);
 /* Whether @fd is one. Asks the kernel by name, and nothing of a file that could make us wait. */
 bool fd_is_pidfd(int fd);
@@ -52,8 +55,8 @@ void process_release_pages(void);
  * that. 0, -ESRCH, or -errno. */
 int process_start_time(pid_t pid, uint64_t *ret);
 
-/* Where the program is, as it is looked up in PATH; a name with a slash is a path already. -ENOENT when it is not there or
- * not executable. */
+/* Where the program is, as it is looked up in PATH; a name with a slash is a path already. *ret is freed and replaced,
+ * so it has to be NULL or a string before. 0; -ENOENT when it is not there or not executable; or -ENOMEM. */
 int program_find(const char *name, char **ret);
 
 /* True if program_find() finds it. */

@@ -48,10 +48,10 @@ int strv_extend_strv(char ***v, char *const *strings);
 void strv_sort(char **v);
 void strv_sort_unique(char **v);
 
-/* Copies @v (NULL stays NULL); 0 or -ENOMEM. */
+/* Copies @v (NULL stays NULL) to *ret, for strv_free(); 0 or -ENOMEM. */
 int strv_copy(char *const *v, char ***ret);
 
-/* printf into a new string: 0, or -ENOMEM with *ret as it was. */
+/* printf into a new string, to be freed: 0, or -ENOMEM with *ret as it was. What *ret had before is not freed. */
 int string_printf(char **ret, const char *format, ...) _printf_(2, 3);
 int string_vprintf(char **ret, const char *format, va_list ap) _printf_(2, 0);
 
@@ -61,7 +61,7 @@ int string_replace(char **target, const char *s);
 /* Parses a whole decimal number without sign or blanks: 0, -EINVAL, or -ERANGE. */
 int parse_uint64(const char *s, uint64_t *ret);
 
-/* The number of single-character edits that make @b of @a. */
+/* The number of single-character edits that make @b of @a; SIZE_MAX when memory ran out. */
 size_t edit_distance(const char *a, const char *b);
 
 /* Finds the candidate that someone who typed @typed may have meant: returns its index, or -1 when nothing is near.

@@ -7,7 +7,7 @@
 
 /* What the commands of a job's stages share. They log what goes wrong. */
 
-/* The job that the invocation is for. 0 or -errno. */
+/* The job that the invocation is for; after 0, call job_spec_done(). 0 or -errno. */
 int find_job(const Invocation *invocation, JobSpec *ret);
 
 /* Why the machine in @directory ended and the last lines of its console, into the job's log. */

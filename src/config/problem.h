@@ -12,7 +12,8 @@ typedef struct ConfigProblem {
         char text[512];
 } ConfigProblem;
 
-/* Reads the file whole: 0, -EFBIG, -EISDIR or another -errno. */
+/* Reads the file whole into *ret_data, to be freed: 0, -EFBIG beyond CONFIG_FILE_MAX_BYTES, -EISDIR or another
+ * -errno. */
 int config_data_read(const char *path, char **ret_data, size_t *ret_size);
 
 /* Says in one sentence that @path (a @what, as in "configuration file") could not be used: what @problem says for an

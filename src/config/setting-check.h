@@ -11,9 +11,9 @@ bool text_is_printable(const char *text);
 
 bool text_is_absolute_path(const char *text); /* normalized, not "/" */
 bool text_is_runtime_dir(const char *text);   /* short enough for the sockets below it, too */
-bool text_is_storage(const char *text);
-bool text_is_image_name(const char *text); /* or a reference of a registry's */
-bool text_is_image_glob(const char *text);
-bool text_is_shell(const char *text);
-bool text_is_system_call(const char *text);
-bool text_is_bind(const char *text);
+bool text_is_storage(const char *text);       /* "auto", or the name of a driver */
+bool text_is_image_name(const char *text);    /* or a reference of a registry's */
+bool text_is_image_glob(const char *text);    /* for fnmatch(3) */
+bool text_is_shell(const char *text);         /* an absolute path, or a name without a slash */
+bool text_is_system_call(const char *text);   /* or of a group, with "@"; it need not exist */
+bool text_is_bind(const char *text);          /* SOURCE[:TARGET], both absolute and normalized */

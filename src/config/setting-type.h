@@ -34,6 +34,7 @@ struct SettingType {
         int (*assign)(const SettingInfo *info, const char *text, void *value);
         /* The same for a list that may also be given as one text; NULL: it may not. */
         int (*assign_text)(const SettingInfo *info, const char *text, void *value);
+        /* The value as it is written in a file; *ret is to be freed. 0 or -ENOMEM. */
         int (*format)(const void *value, char **ret);
         /* Puts @from over @to: 0 or -ENOMEM, with @to as it was. */
         int (*copy)(const void *from, void *to);

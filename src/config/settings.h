@@ -55,6 +55,7 @@ const char *setting_name(const SettingInfo *info);
 const char *setting_help(const SettingInfo *info);
 /* The default as it is written in a configuration file. */
 const char *setting_default(const SettingInfo *info);
+/* NULL: there is no such setting. */
 const SettingInfo *setting_find(const char *name);
 /* True for settings that may be given for an image, too. */
 bool setting_is_machine(const SettingInfo *info);
@@ -69,7 +70,7 @@ bool setting_is_list(const SettingInfo *info);
 /* Lists and those for which null means something can be unset, by setting_clear(); others keep their value there. */
 bool setting_is_nullable(const SettingInfo *info);
 void setting_clear(Settings *settings, const SettingInfo *info);
-/* The value as it would be written in a configuration file ("[a, b]" for lists): 0 or -ENOMEM. */
+/* The value as it would be written in a configuration file ("[a, b]" for lists), to be freed: 0 or -ENOMEM. */
 int setting_format(const Settings *settings, const SettingInfo *info, char **ret);
 
 /* The value of a setting. */

@@ -41,11 +41,12 @@ int yaml_end(YamlReader *reader);
 /* From the first event of a value to its last. @see (may be NULL) is called for each scalar in it. */
 int yaml_skip(YamlReader *reader, void (*see)(void *userdata, const char *text), void *userdata);
 
-/* The scalar that is looked at, or NULL if it is something else, or a string with NUL bytes. */
+/* The scalar that is looked at, or NULL if it is something else, or a string with NUL bytes. It belongs
+ * to the event, and goes with the next one. */
 const char *yaml_scalar(const YamlReader *reader);
 /* True for what YAML 1.1 reads as null. */
 bool yaml_is_null(const YamlReader *reader);
-/* The line of the present event, from 1. */
+/* The line and the column of the present event, from 1. */
 unsigned yaml_line(const YamlReader *reader);
 unsigned yaml_column(const YamlReader *reader);
 

@@ -38,8 +38,9 @@ typedef struct CgroupLimits {
         uint64_t cpu_weight;                                     /* 1 to 10000, 100 is the kernel's default */
 } CgroupLimits;
 
-/* The directories of group `nspawn-runner/<name>`, whether they exist or not; @name NULL: of `nspawn-runner`, the parent
- * of all. Only for hosts without systemd, where nobody else manages groups. 0 or -errno. */
+/* The directories of group `nspawn-runner/<name>`, whether they exist or not; @name NULL: of `nspawn-runner`, the
+ * parent of all. Only for hosts without systemd, where nobody else manages groups. 0; -EOPNOTSUPP: no hierarchy is
+ * mounted; or another -errno. After 0, call cgroup_set_done(). */
 int cgroup_detached(const char *name, CgroupSet *ret);
 
 /* The same for service @unit in machine.slice, where systemd manages the groups. */
@@ -75,8 +76,10 @@ void cgroup_delegate_to(const CgroupSet *set);
 /* Enables for the children of a v2 group all controllers that it has: best effort. */
 void cgroup_delegate_controllers(const CgroupSet *set);
 
-/* Sends SIGKILL to everything in the groups and below. Returns how many processes were seen, or -errno. */
+/* Sends SIGKILL to everything in the groups and below but this process. Returns how many processes were seen, or
+ * -errno. */
 int cgroup_kill(const CgroupSet *set);
+/* Is nobody in the groups and below? False also where that cannot be told. */
 bool cgroup_is_empty(const CgroupSet *set);
 
 /* Calls @visit for every process in the groups and below; a process may be seen more than once. Returns how many, or

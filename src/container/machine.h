@@ -54,7 +54,7 @@ DEFINE_CLEANUP(Machine *, machine_free)
 #define MACHINE_PREFIX_BYTES sizeof("nspawn-runner-01234567-")
 void machine_prefix(const char *runtime_dir, char ret[static MACHINE_PREFIX_BYTES]);
 
-/* 0 or -ENOMEM. */
+/* *ret is to be freed. 0 or -ENOMEM. */
 int machine_name(const char *runtime_dir, const char *id, char **ret);
 
 /* That of a chroot-login, before a key of the image and the number of its process. */

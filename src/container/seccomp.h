@@ -8,10 +8,10 @@
  * system calls and @groups, besides. What is known but not allowed fails with EPERM, what is unknown with ENOSYS, so
  * that programs newer than the host's libseccomp fall back as on an old kernel. */
 
-/* Finds the compiled filter in @directory, or makes it there with libseccomp and `systemd-analyze syscall-filter`. The
- * file's name depends on all that the filter depends on.
- * Returns 0; -ENOENT when libseccomp or systemd-analyze are missing; -EINVAL for a name in @allow that neither
- * knows, then with *ret_unknown pointing to it; or -errno. */
+/* Finds the compiled filter in @directory (*ret_path is to be freed), or makes it there with libseccomp and
+ * `systemd-analyze syscall-filter`. The file's name depends on all that the filter depends on. Returns 0; -ENOENT when
+ * libseccomp or systemd-analyze are missing; -EINVAL for a name in @allow that neither knows, then with *ret_unknown
+ * pointing to it; or -errno. */
 int seccomp_filter_prepare(const char *directory, char *const *allow, char **ret_path, const char **ret_unknown);
 
 /* What the name @item stands for: calls @add for it, or, for a @group, for each of its members as

@@ -9,7 +9,7 @@
 typedef struct Supervisor {
         const char *name;
 
-        bool (*usable)(void);
+        bool (*usable)(void); /* on this host */
 
         /* Starts @argv for @machine, with @listen_fd as its standard input, limited as the machine says. Does not
          * wait for it. 0; -EEXIST when there is one of that name; or -errno with nothing left running. */

@@ -15,6 +15,7 @@ typedef struct DefinitionRow {
 
 /* Row @i, or NULL after the last. */
 const DefinitionRow *definition_row(size_t i);
+/* Where the value of @row is in @definition. */
 void *definition_field(const Definition *definition, const DefinitionRow *row);
 /* The row that says that an image comes from @source. */
 const DefinitionRow *definition_source_row(SourceKind source);
@@ -22,8 +23,8 @@ const DefinitionRow *definition_source_row(SourceKind source);
 /* What may have been meant by the variable @typed, given without the prefix: a name without it (static), or NULL. */
 const char *definition_nearest(const char *typed);
 
-/* Text of `oci` as skopeo wants it, with a transport: 0, -EINVAL or -ENOMEM. Paths in it are taken from below
- * @directory. */
+/* Text of `oci` as skopeo wants it, with a transport, to be freed: 0, -EINVAL or -ENOMEM. Paths in it are taken from
+ * below @directory. */
 int definition_oci_reference(const char *text, const char *directory, char **ret);
-/* @path, from below @directory (may be NULL) when it is relative: 0 or -ENOMEM. */
+/* @path, from below @directory (may be NULL) when it is relative, as a new string: 0 or -ENOMEM. */
 int definition_path(const char *path, const char *directory, char **ret);

@@ -33,9 +33,9 @@ void definition_free(Definition *definition);
 DEFINE_CLEANUP(Definition *, definition_free)
 #define _cleanup_definition_ _cleanup_(definition_freep)
 
-/* Looks for the definition of image @name: NAME.yaml and NAME.yml in definitions_dir, then in root_dir; the first found
- * wins. @ret_shadowed (may be NULL: then nobody looks) gets one that was found after it, or NULL: worth a warning.
- * Returns 0; -ENOENT: there is none; -EINVAL for a bad name; or -ENOMEM. */
+/* Looks for the definition of image @name: NAME.yaml and NAME.yml in definitions_dir, then in root_dir; the first
+ * found wins. Both paths are to be freed. @ret_shadowed (may be NULL: then nobody looks) gets one that was found after
+ * it, or NULL: worth a warning. Returns 0; -ENOENT: there is none; -EINVAL for a bad name; or -ENOMEM. */
 int definition_find(const Settings *settings, const char *name, char **ret_path, char **ret_shadowed);
 
 /* Reads the definition of image @name. Returns 0; -EINVAL with @ret_problem filled, for what the file holds; -EFBIG,
@@ -61,7 +61,8 @@ int definition_check_binds(const Settings *configuration, const char *name, cons
                            ConfigProblem *reterr_problem);
 
 /* The names of the images that have a definition, sorted, each once; NULL where there is none. @ret_unusable (may be
- * NULL) gets the paths of files that cannot be one, because their names are no images' names. 0 or -errno. */
+ * NULL) gets the paths of files that cannot be one, because their names are no images' names. Both are for strv_free().
+ * 0 or -errno. */
 int definition_list(const Settings *settings, char ***ret_names, char ***ret_unusable);
 
 /* Sorts @definitions so that each comes after the one that it is made from, where that is among them, and otherwise

@@ -4,7 +4,8 @@
 #include "base/macro.h"
 
 /* What GitLab Runner's custom executor says in environment variables. CUSTOM_ENV_* variables are the job's to choose:
- * never trust them where the job response has the same. All return NULL where a variable is absent or empty. */
+ * never trust them where the job response has the same. All return NULL where a variable is absent or empty, and
+ * what they return is the environment's. */
 
 /* JOB_RESPONSE_FILE: path of the job as GitLab sent it (gitlab-runner 14.1). */
 const char *gitlab_response_file(void);

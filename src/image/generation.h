@@ -47,7 +47,8 @@ int generation_load_of(const Image *image, Generation **ret);
  * the tree is at the moment. -ENOENT when there is none of that number. */
 int generation_open(const char *root_dir, const char *name, uint64_t number, Image **ret);
 
-/* Splits `NAME@NUMBER`: the name goes to @ret_name. 0; -EINVAL when @reference is not of that form. */
+/* Splits `NAME@NUMBER`: the name goes to @ret_name, to be freed. 0; -EINVAL when @reference is not of that form; or
+ * -ENOMEM. */
 int generation_split(const char *reference, char **ret_name, uint64_t *ret_number);
 
 /* Opens what `image:` of a job names: the image of exactly that name, else, for `NAME@NUMBER`, that generation of image
@@ -63,8 +64,8 @@ int generation_hold_reference(const char *root_dir, const char *reference, Image
  * namespace and with the image's shared lock, or -errno; -EBUSY as above. */
 int generation_hold_tree(const char *path, uint64_t number);
 
-/* The numbers of the old trees of image @name, ascending; the current one is not among them. 0 or -errno; none is
- * success with *ret_n 0 and *ret NULL. */
+/* The numbers of the old trees of image @name, ascending; the current one is not among them. *ret is to be freed. 0 or
+ * -errno; none is success with *ret_n 0 and *ret NULL. */
 int generation_list_old(const char *root_dir, const char *name, uint64_t **ret, size_t *ret_n);
 
 /* The old generation of image @name that was current last, of those with numbers below @current (0: of all). 0; -ENOENT

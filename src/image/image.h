@@ -39,7 +39,7 @@ int image_recognize(int images_fd, const char *name);
 int image_is_still(const char *root_dir, const char *name, const Image *known);
 
 /* The names of the images in @root_dir, sorted; hidden and half-made ones are left out. A root directory that does
- * not exist has none, *ret_names is then NULL. 0 or -errno. */
+ * not exist has none, *ret_names is then NULL; else it is for strv_free(). 0 or -errno. */
 int image_list(const char *root_dir, char ***ret_names);
 
 /* Path inside the image with top directory @tree_fd of the systemd that could boot it, or NULL: static string. Symlinks are resolved inside the

@@ -14,8 +14,8 @@ typedef enum MachineState {
 MachineState machine_state(const Settings *settings, const char *id);
 const char *machine_state_name(MachineState state);
 
-/* The ids of all machines of this configuration that anything is left of, sorted, each once: directories and layers, and
- * with @thorough units and control groups. */
+/* The ids of all machines of this configuration that anything is left of, sorted, each once: directories and layers,
+ * and with @thorough units and control groups. *ret is for strv_free(), as below. 0 or -errno. */
 int machine_list(const Settings *settings, bool thorough, char ***ret);
 
 /* The ids of the dead ones: what machine_collect() would remove. */

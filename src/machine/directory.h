@@ -52,11 +52,13 @@ int layer_lock(int layer_fd, int operation, uint64_t timeout_usec);
 /* What the names of layers there have after @prefix, see machine_prefix(): as machine_directory_list(). */
 int layers_list(const char *root_dir, const char *prefix, char ***ids);
 
-/* The plan: written whole or not at all, read with every value checked for its type. 0, -EBADMSG, or -errno. */
+/* The plan: written whole or not at all, read with every value checked for its type into *ret, for machine_free(). 0,
+ * -EBADMSG, or -errno. */
 int machine_save(const Machine *machine, const MachineDirectory *directory);
 int machine_load(const MachineDirectory *directory, Machine **ret);
 
-/* Short texts, at most 64 KiB: NULL where there is none. */
+/* Short texts, at most 64 KiB. What is read is to be freed, and NULL where there is none or it is empty; writing
+ * returns 0 or -errno. */
 #define MACHINE_FILE_CONSOLE "console.log"
 #define MACHINE_FILE_ENDED "ended"
 #define MACHINE_FILE_OOM_KILLS "oom-kills"

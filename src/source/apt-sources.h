@@ -47,6 +47,6 @@ int mirror_pick(const AptSources *sources, const Distribution *distribution, con
 int mirror_replace(Mirror *mirror, const Distribution *distribution, const char *archive);
 
 /* The lines of a sources.list for @suite and @components (with commas): with its updates and, where @mirror has them,
- * security updates. */
+ * security updates. *ret_lines is for strv_free(). 0 or -ENOMEM. */
 int mirror_sources_list(const Mirror *mirror, const Distribution *distribution, const char *suite,
                         const char *components, char ***ret_lines);

@@ -11,9 +11,10 @@ typedef struct Builder {
         const char *program;
         bool names_packages; /* prints a step for each package */
 
-        /* Its command line for making the tree in the directory @target, which exists and is empty. */
+        /* Its command line for making the tree in the directory @target, which exists and is empty. *ret is for
+         * strv_free(). 0 or -ENOMEM. */
         int (*arguments)(const BuildPlan *plan, const char *target, char ***ret);
-        /* What completes the tree then, or NULL. */
+        /* Likewise, for what completes the tree then; or NULL. */
         int (*completion)(const BuildPlan *plan, const char *target, char ***ret);
 } Builder;
 
@@ -50,7 +51,8 @@ int build_plan_make(const BuildRequest *request, BuildPlan *ret, char **ret_prob
 /* Can @variant be asked for at all? */
 bool build_variant_known(const char *variant);
 
-/* The environment for builders: the host's proxies, as its apt has them, and nothing else of the caller's. */
+/* The environment for builders: the host's proxies, as its apt has them, and nothing else of the caller's but its
+ * PATH. *ret is for strv_free(). 0 or -ENOMEM. */
 int builder_environment(char ***ret);
 
 /* What the builder says it does now: the part of @line to show, or NULL where the line is no news. */

@@ -63,11 +63,13 @@ int source_fill(const SourceRequest *request, SourceResult *ret, char **ret_prob
  * and the listener count. */
 int source_build(const SourceRequest *request, const BuildPlan *plan);
 
-/* "suite bookworm", "oci docker://...": what goes into `SourceResult.description`; "from NAME" too. 0 or -errno. */
+/* "suite bookworm", "oci docker://...": what goes into `SourceResult.description`; "from NAME" too. *ret is to be
+ * freed. 0; -EOPNOTSUPP for SOURCE_NONE; or -ENOMEM. */
 int source_describe(const SourceSpec *spec, char **ret);
 
 /* "recipe:...": stands for all that @spec says about a suite or a create_command, where nothing else tells
- * whether the tree would be made as before; NULL for other sources. 0 or -errno. */
+ * whether the tree would be made as before; NULL for other sources. *ret must be NULL before, and is to be freed. 0 or
+ * -ENOMEM. */
 int source_recipe(const SourceSpec *spec, char **ret);
 
 extern const Source source_suite, source_command, source_tarball, source_oci;

@@ -26,7 +26,8 @@ void host_system_done(HostSystem *host);
 /* @text is the content of an os-release file. Of a derivative, the codename of what it derives from counts, where it
  * says that. 0 or -ENOMEM. */
 int host_system_parse(const char *text, HostSystem *ret);
-/* Reads /etc/os-release or /usr/lib/os-release. */
+/* Reads /etc/os-release or /usr/lib/os-release. After 0, call host_system_done(). 0; -ENOENT: there is neither; or
+ * another -errno. */
 int host_system_read(HostSystem *ret);
 
 /* True if @suite can be the name of a suite at all: it goes into URLs and command lines. */
@@ -36,4 +37,5 @@ bool suite_name_valid(const char *suite);
  * distro-info-data, debootstrap's scripts and a short list of our own. */
 const Distribution *suite_distribution(const char *suite, const HostSystem *host);
 
+/* True for suites that have no updates and no security archive of their own. */
 bool suite_is_rolling(const Distribution *distribution, const char *suite);

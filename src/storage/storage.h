@@ -56,12 +56,13 @@ extern const StorageDriver storage_overlay, storage_btrfs, storage_tmpfs;
 /* All drivers, in the order that `auto` tries; NULL-terminated. */
 extern const StorageDriver *const storage_drivers[];
 
+/* The one of storage_drivers that is called so; NULL: none. */
 const StorageDriver *storage_find(const char *name);
 
 /* Not for jobs, so not among them: the tree itself, for work on an image that nobody else uses at the time. */
 extern const StorageDriver storage_tree;
 
-/* The driver that the plan of a machine names: of storage_drivers, or storage_tree. */
+/* The driver that the plan of a machine names: of storage_drivers, or storage_tree. NULL: there is none. */
 const StorageDriver *storage_of_machine(const char *name);
 
 /* The driver for images in @root_fd: by @name, or by the file system for "auto". NULL: no such driver. */

@@ -10,12 +10,14 @@ bool btrfs_is(int fd);
 /* True if @fd is the top directory of a subvolume. Needs no library. */
 bool btrfs_is_subvolume(int fd);
 
-/* 0 if the library is there. */
+/* 0, or -ELIBACC. */
 int btrfs_load_library(void);
 
+/* Makes an empty subvolume @name in the directory @parent_fd. 0; -EEXIST; or another -errno. */
 int btrfs_subvolume_create(int parent_fd, const char *name);
 
-/* A writable snapshot of subvolume @source_fd, with the subvolumes nested in it. On failure nothing is left. */
+/* A writable snapshot of subvolume @source_fd, with the subvolumes nested in it. 0, or -errno with nothing left;
+ * -EEXIST leaves what is there alone. */
 int btrfs_subvolume_snapshot(int source_fd, int parent_fd, const char *name);
 
 /* Removes @name with all subvolumes nested in it, also what whoever used it made read-only or immutable; a plain

@@ -97,7 +97,8 @@ int wire_receive(int socket_fd, WireMessage *message);
 
 /* EXEC: 0, -EMSGSIZE when it does not fit a message, or -errno. */
 int wire_send_exec(int socket_fd, const WireExec *exec, int script_fd);
-/* Parses the payload of an EXEC in place: 0, -EBADMSG, or -ENOMEM. @ret is to be done with. */
+/* Parses the payload of an EXEC in place: 0, -EBADMSG, or -ENOMEM. After 0, call wire_exec_done(); the strings live as
+ * long as @message. */
 int wire_parse_exec(WireMessage *message, WireExec *ret);
 /* Frees what wire_parse_exec() made: the arrays, not the strings. */
 void wire_exec_done(WireExec *exec);
