@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The rooms of the house: which folder of src/ includes which, as the table in docs/architecture.md allows it, without a
-circle.
+circle. And how a file in it begins.
 
 Called by meson as `python3 test-structure.py SOURCE`.
 """
@@ -12,6 +12,9 @@ from pathlib import Path
 
 SOURCE = Path(sys.argv.pop(1))
 ROW = re.compile(r"^\| `(\w+)` \| [^|]+ \|([^|]*)\|$", re.MULTILINE)
+# A paragraph between the licence and the first include.
+OPENING = re.compile(r"\A/\* SPDX-License-Identifier: [^\n]+ \*/\n\n/\* ((?:(?!\*/).)+) \*/\n\n#include ", re.DOTALL)
+OPENING_MIN = 60
 INCLUDE = re.compile(r'^#include "(\w+)/([\w-]+\.h)"', re.MULTILINE)
 
 
@@ -101,6 +104,17 @@ class TestStructure(unittest.TestCase):
                 edges.setdefault(module, set()).update(
                     f"{room}/{header[:-2]}" for room, header in includes(path) if f"{room}/{header[:-2]}" != module)
         self.assertEqual(circle(edges), [])
+
+    def test_each_file_says_what_it_is_for(self) -> None:
+        """Who opens a file reads first what it is for, who calls it, and what it must never do."""
+        sources = sorted((SOURCE / "src").rglob("*.c"))
+        self.assertTrue(sources)
+        silent = []
+        for path in sources:
+            opening = OPENING.match(path.read_text(encoding="utf-8"))
+            if opening is None or len(opening.group(1)) < OPENING_MIN:
+                silent.append(str(path.relative_to(SOURCE)))
+        self.assertEqual(silent, [], f"no paragraph of {OPENING_MIN} characters below the licence, before the includes")
 
 
 if __name__ == "__main__":
