@@ -304,7 +304,7 @@ def all_parts(suite: str) -> list[Part]:
         Part("vm", check_vm, "limits on memory, tasks and CPU, in a virtual machine with cgroup v2",
              needs=("gcc", f"guest-{suite}", f"image-{suite}")),
         Part("sanitize", check_sanitize, "unit tests and some of the integration tests under ASan and UBSan",
-             needs=("gcc", f"image-{suite}"), lock="machine"),
+             needs=("gcc", f"image-{suite}")),
         Part("valgrind", check_valgrind, "unit tests and whole jobs under valgrind, in a nested Debian 13",
              needs=("build-trixie", "image-trixie")),
         Part("bare-trixie", make_tree("bare", "trixie"), product=True),
