@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* The program's entry: reads the command line and the configuration, runs the command, and makes an exit status of
- * its result. A command is known here only by its entry in the table; ansible starts us under another name, which
- * stands for one of them. */
+ * its result. What is special to one command stands in that command's file, not here. */
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -11,7 +11,7 @@ typedef struct Hash {
         size_t size;
 } Hash;
 
-/* Begins a hash. The key need not be secret where the result may tell about the input. */
+/* Begins a hash. Only a secret key keeps those who see the result from finding out the input. */
 void hash_init(Hash *hash, const uint8_t key[static 16]);
 void hash_update(Hash *hash, const void *data, size_t size);
 /* A string with its terminator, so that ("ab", "c") and ("a", "bc") differ. NULL counts as "". */

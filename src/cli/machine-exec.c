@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Command `machine-exec`, which is what ansible's connection plugin takes for chroot(8): its first argument, the
- * directory, stands for the container that the environment names. It is started for every task, and what it says ends
- * up in the task's own messages. */
+ * directory, stands for the container that the environment names. Ansible starts it for every task, under another
+ * name of our program, which is turned into the command here. What it says ends up in the task's own messages. */
 
 #include "cli/machine-exec.h"
 

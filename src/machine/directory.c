@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Makes, locks, lists and removes the directories of machines, and reads and writes the short files in them. Called
- * by whatever starts, looks at or removes a machine. A directory that is there says that something of its machine may
- * be left, so it is removed last. */
+/* Opens, locks, lists and removes the directories of machines, opens and locks their layers, and reads and writes the
+ * short files in a directory. Called by whatever starts, looks at or removes a machine. A directory that is there
+ * says that something of its machine may be left, so it is removed last. */
 
 #include "machine/directory.h"
 
