@@ -16,14 +16,30 @@
 #define RESOLVER "/etc/" RESOLVER_NAME
 #define RESOLVER_BYTES_MAX (1 << 20)
 
-static int make_resolver(int etc_fd, const char *data, size_t size) {
+static int make_resolver(int root_fd, const char *data, size_t size) {
+        bool made = mkdirat(root_fd, "etc", 0755) >= 0;
+        if (!made && errno != EEXIST)
+                return -errno;
+        _cleanup_close_ int etc_fd = open_directory_at(root_fd, "etc", false, 0);
+        if (etc_fd < 0)
+                return etc_fd;
+        if (made && fchmod(etc_fd, 0755) < 0) /* whatever the umask is */
+                return -errno;
         _cleanup_close_ int fd = openat(etc_fd, RESOLVER_NAME, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                                         0644);
         if (fd < 0)
                 return -errno;
-        if (fchmod(fd, 0644) < 0) /* whatever the umask is */
+        if (fchmod(fd, 0644) < 0)
                 return -errno;
         return fd_write_all(fd, data, size);
+}
+
+static int remove_old(int root_fd) {
+        _cleanup_close_ int etc_fd = open_directory_at(root_fd, "etc", false, 0);
+
+        if (etc_fd < 0)
+                return etc_fd == -ENOENT ? 0 : etc_fd;
+        return remove_tree_at(etc_fd, RESOLVER_NAME);
 }
 
 int resolver_copy(int root_fd, uid_t uid_base) {
@@ -38,16 +54,12 @@ int resolver_copy(int root_fd, uid_t uid_base) {
         if (r < 0)
                 return r;
 
-        _cleanup_close_ int etc_fd = open_in_root(root_fd, "etc", O_RDONLY | O_DIRECTORY);
-        if (etc_fd < 0)
-                return etc_fd == -ENOENT ? 0 : etc_fd;
-
         /* By root of the host, as there may be a directory with files of others. */
-        r = remove_tree_at(etc_fd, RESOLVER_NAME);
+        r = remove_old(root_fd);
         if (r >= 0)
                 r = file_owner_enter(uid_base);
         if (r >= 0) {
-                r = make_resolver(etc_fd, data, size);
+                r = make_resolver(root_fd, data, size);
                 file_owner_leave();
         }
         return error_is_of_unknown_owner(r) ? 0 : r;

@@ -149,9 +149,17 @@ static void test_resolver(void **state) {
         _cleanup_free_ char *host = NULL, *copy = NULL, *precious = NULL;
         struct stat st;
 
-        assert_int_equal(resolver_copy(root_fd, geteuid()), 0); /* no /etc: nothing to do */
+        mode_t mask = umask(0077);
+        assert_int_equal(resolver_copy(root_fd, geteuid()), 0); /* it is made, where there is something to put there */
+        umask(mask);
+        assert_int_equal(fstatat(root_fd, "etc", &st, AT_SYMLINK_NOFOLLOW), host_fd < 0 ? -1 : 0);
+        if (host_fd < 0)
+                assert_int_equal(mkdirat(root_fd, "etc", 0755), 0);
+        else {
+                assert_int_equal(st.st_mode, S_IFDIR | 0755);
+                assert_int_equal(unlinkat(root_fd, "etc/resolv.conf", 0), 0);
+        }
 
-        assert_int_equal(mkdirat(root_fd, "etc", 0755), 0);
         make_file(root_fd, "etc/precious");
         assert_int_equal(symlinkat("precious", root_fd, "etc/resolv.conf"), 0);
         assert_int_equal(resolver_copy(root_fd, geteuid()), 0);
