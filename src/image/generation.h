@@ -35,8 +35,8 @@ void generation_free(Generation *generation);
 DEFINE_CLEANUP(Generation *, generation_free)
 #define _cleanup_generation_ _cleanup_(generation_freep)
 
-/* What is known of generation @number of image @name. 0; -ENOENT when nothing is; -EBADMSG when it cannot be read; or
- * -errno. */
+/* What is known of generation @number of image @name, for generation_free(). 0; -ENOENT when nothing is; -EBADMSG when
+ * it cannot be read; or -errno. */
 int generation_load(const char *root_dir, const char *name, uint64_t number, Generation **ret);
 
 /* The same for the image that is there now, which may have been made by hand: then everything but the number (0) is

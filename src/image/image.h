@@ -16,9 +16,9 @@ typedef struct Image {
         uint64_t generation; /* of the tree that was opened (image/generation.h); 0: it has no number */
 } Image;
 
-/* Opens image @name in @root_dir. Returns 0; -EINVAL for a bad name; -ENOENT; -ENOTDIR for something else than a real
- * directory (symlinks are not followed); -ENODATA for a directory that holds no root file system (empty or half
- * made: it has no usr/, which systemd-nspawn insists on); or another -errno. */
+/* Opens image @name in @root_dir; *ret is for image_free(). Returns 0; -EINVAL for a bad name; -ENOENT; -ENOTDIR for
+ * something else than a real directory (symlinks are not followed); -ENODATA for a directory that holds no root file
+ * system (empty or half made: it has no usr/, which systemd-nspawn insists on); or another -errno. */
 int image_open(const char *root_dir, const char *name, Image **ret);
 /* The number of its generation (image/generation.h) that the tree with top directory @tree_fd bears in the attribute; 0
  * where it has none. */

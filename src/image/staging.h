@@ -26,9 +26,10 @@ typedef struct Staging {
         }
 
 /* Makes and locks the staging directory of image @name, without leftovers, and an empty tree in it: a subvolume where
- * that is possible. If another process has the lock, waits as @turn says (NULL: at most 10 s, and not for one that makes
- * a tree). 0; -EEXIST when there is an image (or anything) of that name; -EBUSY when another process has the lock still;
- * -ECANCELED; or -errno. */
+ * that is possible. If another process has the lock, waits as @turn says (NULL: at most 10 s, and not for one that
+ * makes a tree). 0; -EEXIST when there is an image (or anything) of that name; -EBUSY when another process has the
+ * lock still; -ECANCELED; or -errno. After 0, call staging_discard(), which removes what was not published, and
+ * staging_done(). */
 int staging_open(const char *root_dir, const char *name, Turn *turn, Staging *ret);
 
 /* The same for an image that may be there already, and is to get a next generation. */

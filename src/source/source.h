@@ -77,7 +77,8 @@ extern const Source source_suite, source_command, source_tarball, source_oci;
 /* For the sources themselves. */
 
 /* What to fetch for @reference: for docker://NAME:TAG, NAME@DIGEST, where @digest (NULL: none) is what was found there.
- * A digest in the reference itself goes before that and before its tag; other transports have none. 0 or -ENOMEM. */
+ * A digest in the reference itself goes before that and before its tag; other transports have none. *ret must be
+ * NULL before, and is to be freed. 0 or -ENOMEM. */
 int oci_reference_pin(const char *reference, const char *digest, char **ret);
 
 /* *ret_problem gets the sentence: returns -EINVAL, or -ENOMEM with *ret_problem NULL. */
