@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import host
-from lab import IMAGE, Site
+from lab import IMAGE, KEPT, Site
 from simulation.jobspec import Job
 
 pytestmark = pytest.mark.host_matters
@@ -138,11 +138,10 @@ def test_doctor_looks_for_gitlab_runner(make_site, tiny_root: Path) -> None:
 
 def test_doctor_leaves_nothing(site: Site) -> None:
     """It tries kernel features; nothing of that stays."""
-    before = host.mounts(), sorted(os.listdir(site.root)), sorted(os.listdir("/tmp"))
+    temporary, before = site.directory / "tmp", set(os.listdir(site.root))  # which is its TMPDIR
     site.call("doctor")
-    assert host.mounts() == before[0] and sorted(os.listdir(site.root)) == before[1]
-    new = set(os.listdir("/tmp")) - set(before[2])
-    assert not [name for name in new if "nspawn-runner" in name]
+    assert set(os.listdir(site.root)) - KEPT == before - KEPT and os.listdir(temporary) == []
+    assert site.traces() == []  # mounts among them
 
 
 def test_doctor_as_user(site: Site) -> None:

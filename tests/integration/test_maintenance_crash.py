@@ -15,7 +15,7 @@ import pytest
 
 import host
 from lab import Lab, Site
-from maintenance import (FILE_SYSTEMS, assert_settled, assert_whole, copy_of, define, generations, gone, maintain,
+from maintenance import (FILE_SYSTEMS, NAP, assert_settled, assert_whole, copy_of, define, generations, gone, maintain,
                          maintaining, output, report_of, running, wait_until)
 
 ROUNDS = 12
@@ -155,10 +155,10 @@ def test_parts_killed(make_site: Callable[..., Site], lab: Lab, tmp_path: Path, 
     site = make_site(root=root)
     change(site, lab, 0)
     assert maintain(site).status == 0
-    commands = {"command": {}, "task": {"tasks": "- raw: exec sleep 76543\n"},
-                "local": {"tasks": "- local_action: command sleep 76543\n"}, "test": {}}[where]
-    made = copy_of(lab.tiny_image(), "exec sleep 76543" if where == "command" else MARK.format(1))
-    define(site, "one", *(['test: "exec sleep 76543"'] if where == "test" else []), command=made, **commands)
+    commands = {"command": {}, "task": {"tasks": f"- raw: exec {NAP}\n"},
+                "local": {"tasks": f"- local_action: command {NAP}\n"}, "test": {}}[where]
+    made = copy_of(lab.tiny_image(), f"exec {NAP}" if where == "command" else MARK.format(1))
+    define(site, "one", *([f'test: "exec {NAP}"'] if where == "test" else []), command=made, **commands)
     define(site, "two", command=copy_of(lab.tiny_image(), MARK.format(1)))
     killed = []
     for victim in VICTIMS:
@@ -166,10 +166,10 @@ def test_parts_killed(make_site: Callable[..., Site], lab: Lab, tmp_path: Path, 
         if where == "local" and victim in ("supervise", "systemd-nspawn"):
             continue
         with maintaining(site) as process:
-            wait_until(lambda: [command for command in host.processes().values() if command == "sleep 76543"])
+            wait_until(lambda: [command for command in host.processes().values() if command == NAP])
             pids = [child_of(process)] if victim == "child" else \
                 [pid for pid, command in host.processes().items() if f"{victim} " in command and
-                 (pid in site.job_pids() or command == "sleep 76543" or str(site.definitions) in command) and
+                 (pid in site.job_pids() or command == NAP or str(site.definitions) in command) and
                  re.match(rf"(\S*python3 )?(\S*/)?(nspawn-runner )?{victim}\b", command)]
             for pid in pids:
                 with suppress(ProcessLookupError):  # gone with the one before

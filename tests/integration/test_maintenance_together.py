@@ -13,7 +13,7 @@ import pytest
 
 import host
 from lab import Lab, Site
-from maintenance import (PATIENCE, assert_settled, copy_of, define, generations, maintain, maintaining, output,
+from maintenance import (NAP, PATIENCE, assert_settled, copy_of, define, generations, maintain, maintaining, output,
                          report_of, running, wait_until)
 
 
@@ -120,10 +120,10 @@ def waiting_definitions(site: Site, tree: Path, where: str) -> Path:
     """Image "hangs" for ever at that point, after "done" and before "later"; the file that says that it does."""
     sign = site.directory / "hanging"
     sign.unlink(missing_ok=True)
-    wait = f"touch {sign}; exec sleep 87654\n"
+    wait = f"touch {sign}; exec {NAP}\n"
     define(site, "done", command=copy_of(tree))
     define(site, "later", command=copy_of(tree))
-    in_machine = "touch /root/hanging; exec sleep 87654"
+    in_machine = f"touch /root/hanging; exec {NAP}"
     if where == "command":
         define(site, "hangs", command=copy_of(tree, wait))
     elif where == "playbook":
@@ -137,7 +137,7 @@ def waiting_definitions(site: Site, tree: Path, where: str) -> Path:
 
 def sleepers() -> list[int]:
     """Processes of the tests here that are to have ended."""
-    return [pid for pid, command in host.processes().items() if command == "sleep 87654"]
+    return [pid for pid, command in host.processes().items() if command == NAP]
 
 
 WHERE = ("command", "playbook", "task", "test")
@@ -173,7 +173,7 @@ def test_stopped(images: Site, lab: Lab, where: str, number: signal.Signals, eve
 def test_stopped_while_several_work(images: Site, lab: Lab) -> None:
     """All of them, also if the signal comes again and again; those that wait for one of them are not begun."""
     for name in ("a", "b", "c"):
-        define(images, name, command=copy_of(lab.tiny_image(), "exec sleep 87654"))
+        define(images, name, command=copy_of(lab.tiny_image(), f"exec {NAP}"))
     define(images, "child", "from: a")
     with maintaining(images, "--jobs=3") as process:
         wait_until(lambda: len(sleepers()) == 3)
