@@ -20,7 +20,6 @@
 #include "config/setting-check.h"
 #include "container/channel.h"
 #include "container/supervisor.h"
-#include "gitlab/environment.h"
 #include "gitlab/exit-status.h"
 #include "machine/explain.h"
 #include "machine/out-of-memory.h"
@@ -181,14 +180,9 @@ static int report(const Machine *machine, const MachineDirectory *directory, con
         return report_gone(machine, directory);
 }
 
-static int open_machine(const Invocation *invocation, MachineDirectory *ret_directory, Machine **ret_machine,
-                        int *ret_socket) {
-        _cleanup_job_spec_ JobSpec job = { 0 };
-
-        int r = find_job(invocation, &job);
-        if (r < 0)
-                return r;
-        r = machine_directory_open(invocation->settings->runtime_dir, job.id, false, ret_directory);
+static int open_machine(const Settings *settings, const JobSpec *job, MachineDirectory *ret_directory,
+                        Machine **ret_machine, int *ret_socket) {
+        int r = machine_directory_open(settings->runtime_dir, job->id, false, ret_directory);
         if (r >= 0)
                 r = machine_load(ret_directory, ret_machine);
         if (r >= 0)
@@ -198,11 +192,11 @@ static int open_machine(const Invocation *invocation, MachineDirectory *ret_dire
                 return 0;
         }
         if (r == -ENOENT)
-                log_error("Job %s has no machine: was it prepared, and not cleaned up yet?", job.id);
+                log_error("Job %s has no machine: was it prepared, and not cleaned up yet?", job->id);
         else if (r == -ECONNREFUSED)
-                log_error("The machine of job %s does not run any more", job.id);
+                log_error("The machine of job %s does not run any more", job->id);
         else
-                log_error_errno(r, "Cannot reach the machine of job %s: %m", job.id);
+                log_error_errno(r, "Cannot reach the machine of job %s: %m", job->id);
         if (ret_directory->fd >= 0)
                 log_end_of_machine(ret_directory);
         return r;
@@ -210,14 +204,13 @@ static int open_machine(const Invocation *invocation, MachineDirectory *ret_dire
 
 /* A user of the image could not make GitLab's directories below "/". What the image or the configuration put there stays.
  * Where GitLab Runner's configuration says what they are, we are told the one for builds only. */
-static void collect_directories(const Settings *settings, char *ret[static 3]) {
-        const char *claimed = gitlab_claimed_builds_dir();
+static void collect_directories(const Settings *settings, const JobSpec *job, char *ret[static 3]) {
         size_t n = 0;
 
         if (settings->builds_dir)
                 ret[n++] = settings->builds_dir;
-        else if (claimed && text_is_absolute_path(claimed))
-                ret[n++] = (char *) claimed;
+        else if (job->builds_dir && text_is_absolute_path(job->builds_dir))
+                ret[n++] = job->builds_dir;
         if (settings->cache_dir)
                 ret[n++] = settings->cache_dir;
         ret[n] = NULL;
@@ -226,6 +219,7 @@ static void collect_directories(const Settings *settings, char *ret[static 3]) {
 static int run(const Invocation *invocation) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         _cleanup_machine_ Machine *machine = NULL;
+        _cleanup_job_spec_ JobSpec job = { 0 };
         _cleanup_free_ char *shell = NULL;
         _cleanup_close_ int socket_fd = -EBADF;
         const Settings *settings = invocation->settings;
@@ -236,7 +230,10 @@ static int run(const Invocation *invocation) {
         _cleanup_close_ int script_fd = load_script(path);
         if (script_fd < 0)
                 return log_error_errno(script_fd, "Cannot read script '%s': %m", path);
-        int r = open_machine(invocation, &directory, &machine, &socket_fd);
+        int r = find_job(invocation, &job);
+        if (r < 0)
+                return r;
+        r = open_machine(settings, &job, &directory, &machine, &socket_fd);
         if (r < 0)
                 return r;
 
@@ -251,7 +248,7 @@ static int run(const Invocation *invocation) {
         request.directory = machine->working_dir;
         char *directories[3];
         if (machine->user) {
-                collect_directories(settings, directories);
+                collect_directories(settings, &job, directories);
                 request.directories = directories;
         }
         request.script_fd = script_fd;

@@ -56,6 +56,8 @@ static int read_response(const char *runtime_dir, const char *path, JobSpec *ret
         r = expand_image(&spec);
         if (r >= 0)
                 r = expand_user(&spec);
+        if (r >= 0)
+                r = string_replace(&spec.builds_dir, gitlab_claimed_builds_dir());
         if (r < 0) {
                 snprintf(ret_problem, 512, "Cannot read the job: %s", strerror(-r));
                 return r;

@@ -48,6 +48,7 @@ void job_spec_done(JobSpec *spec) {
         free_secret(spec->token);
         free(spec->repository);
         free(spec->ref);
+        free(spec->builds_dir);
         free(spec->image.name);
         strv_free(spec->image.entrypoint);
         free(spec->image.user);

@@ -52,6 +52,7 @@ typedef struct JobSpec {
         char *ref;          /* branch or tag, or NULL */
         bool ref_protected; /* false also where nobody says */
         uint64_t timeout_sec;
+        char *builds_dir; /* that the project is checked out below, inside; the job's word, also with @trusted; or NULL */
 
         JobImage image;
         JobService *services;
