@@ -31,6 +31,10 @@ static bool is_or_is_below(const char *inner, const char *outer) {
         return streq(inner, outer) || path_is_below(inner, outer);
 }
 
+static bool overlap(const char *a, const char *b) {
+        return is_or_is_below(a, b) || path_is_below(b, a);
+}
+
 /* Both lists as one, with the sources apart. */
 typedef struct Bind {
         char *source;
@@ -95,11 +99,26 @@ static int check_pair(const Bind *outer, const Bind *inner, char problem[static 
                               "%s: '%s' is below '%s', which jobs may write to: a job could put a symlink in its "
                               "place. Move it elsewhere, or leave one of the two out",
                               inner->setting, inner->source, outer->source);
-        if (path_is_below(inner->target, outer->target))
-                return refuse(problem,
-                              "%s: target '%s' of '%s' is below '%s', which jobs may write to: a job could put a "
-                              "symlink in its place. Give it another target",
-                              inner->setting, inner->target, inner->source, outer->target);
+        return 0;
+}
+
+/* Those of @binds with a target below that of another, in which one of @writers lets jobs put a symlink. */
+static int check_nested(const Binds *binds, const Binds *writers, const char *whose,
+                        char problem[static BINDS_PROBLEM_MAX]) {
+        for (size_t i = 0; i < binds->n; i++)
+                for (size_t k = 0; k < binds->n; k++) {
+                        const Bind *outer = binds->items + i, *inner = binds->items + k;
+
+                        if (!path_is_below(inner->target, outer->target))
+                                continue;
+                        for (size_t w = 0; w < writers->n; w++)
+                                if (writers->items[w].writable && overlap(writers->items[w].source, outer->source))
+                                        return refuse(problem,
+                                                      "%s: target '%s' of '%s' is below '%s', which %s may write to: a "
+                                                      "job could put a symlink in its place. Give it another target",
+                                                      inner->setting, inner->target, inner->source, outer->target,
+                                                      whose);
+                }
         return 0;
 }
 
@@ -150,7 +169,7 @@ int binds_check(const Settings *settings, char reterr_problem[static BINDS_PROBL
                 for (size_t k = 0; r >= 0 && k < binds.n; k++)
                         r = check_pair(binds.items + i, binds.items + k, reterr_problem);
         }
-        return r;
+        return r < 0 ? r : check_nested(&binds, &binds, "jobs", reterr_problem);
 }
 
 int binds_check_between(const Settings *ours, const Settings *theirs, const char *whose,
@@ -177,5 +196,6 @@ int binds_check_between(const Settings *ours, const Settings *theirs, const char
                                               "in its place. Bind another path",
                                               mine->setting, mine->source, other->source, whose);
                 }
-        return 0;
+        r = check_nested(&a, &b, whose, reterr_problem);
+        return r < 0 ? r : check_nested(&b, &a, "jobs", reterr_problem);
 }

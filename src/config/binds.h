@@ -20,14 +20,14 @@ bool path_is_below(const char *inner, const char *outer);
 /* Are all binds of @settings fine with each other and with the directories that are ours? 0; -EINVAL with a sentence in
  * @reterr_problem; or -ENOMEM. What is refused:
  *  - two with the same target: one would hide the other;
- *  - a source below a writable source, or a target below a writable target: a job could put a symlink there, and the next
- *    job would get whatever it leads to;
+ *  - a source below a writable source: a job could put a symlink there, and the next job would get whatever it leads to;
+ *  - a target below another, where a writable source lets jobs put a symlink: it would be mounted where that leads;
  *  - a target where systemd-nspawn or the agent work (tree_place_is_reserved());
  *  - a source in root_dir or runtime_dir: other jobs' files, and state of ours;
  *  - a writable source that has these or definitions_dir in it. */
 int binds_check(const Settings *settings, char reterr_problem[static BINDS_PROBLEM_MAX]);
 
 /* The same for what jobs with @ours and jobs with @theirs share: no source of one may be below a writable one of the
- * other. @whose says in a few words whose the latter are. */
+ * other, nor a target of one where the other lets jobs put a symlink. @whose says in a few words whose the latter are. */
 int binds_check_between(const Settings *ours, const Settings *theirs, const char *whose,
                         char reterr_problem[static BINDS_PROBLEM_MAX]);

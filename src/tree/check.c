@@ -84,8 +84,27 @@ static int check_directory(int tree_fd, const char *name, uint64_t resolve, char
 
 /* --- where a path leads --- */
 
+/* A bind target, and where in the tree it is once symlinks are followed. */
+typedef struct Place {
+        const char *target;
+        char *path; /* as in Walk; NULL: nowhere, as far as the tree goes */
+} Place;
+
+typedef struct Places {
+        Place *items;
+        size_t n;
+} Places;
+
+static void places_done(Places *places) {
+        for (size_t i = 0; i < places->n; i++)
+                free(places->items[i].path);
+        free(places->items);
+}
+
 typedef struct Walk {
         int tree_fd;
+        const Places *places; /* whose content is not the tree's, or NULL */
+        const Place *own, *met;
         char *path; /* where we are: without a slash at either end, without symlinks; "" is the root */
         char *rest; /* still to go */
         unsigned links;
@@ -176,44 +195,88 @@ static int walk_step(Walk *walk, const char *name) {
         return 0;
 }
 
-/* Where @path leads in the tree: *ret without a slash at either end. Returns 0, 1 (nowhere that can be told), or -errno. */
-static int resolve(int tree_fd, const char *path, char **ret) {
-        _cleanup_(walk_done) Walk walk = { .tree_fd = tree_fd, .path = strdup(""), .rest = strdup(path) };
-        int r = walk.path && walk.rest ? 0 : -ENOMEM;
+/* Notes the first other place that a symlink leads to. One that the target's own name is below is what the configuration
+ * wants. */
+static void walk_look_around(Walk *walk) {
+        for (size_t i = 0; walk->links > 0 && !walk->met && walk->places && i < walk->places->n; i++) {
+                const Place *place = walk->places->items + i;
 
-        while (r == 0 && walk.rest[0]) {
-                size_t n = strcspn(walk.rest, "/");
-                _cleanup_free_ char *name = strndup(walk.rest, n);
+                if (place == walk->own || !place->path || is_below(walk->own->target, place->target))
+                        continue;
+                if (is_below(walk->path, place->path))
+                        walk->met = place;
+        }
+}
+
+/* Goes to the end. Returns 0, 1 (it leads nowhere that can be told), or -errno; -ELOOP: there are too many symlinks. */
+static int walk_go(Walk *walk, const char *path) {
+        walk->path = strdup("");
+        walk->rest = strdup(path);
+        int r = walk->path && walk->rest ? 0 : -ENOMEM;
+
+        while (r == 0 && walk->rest[0]) {
+                size_t n = strcspn(walk->rest, "/");
+                _cleanup_free_ char *name = strndup(walk->rest, n);
                 if (!name)
                         return -ENOMEM;
-                memmove(walk.rest, walk.rest + n + (walk.rest[n] == '/'),
-                        strlen(walk.rest + n + (walk.rest[n] == '/')) + 1);
-                r = walk_step(&walk, name);
+                memmove(walk->rest, walk->rest + n + (walk->rest[n] == '/'),
+                        strlen(walk->rest + n + (walk->rest[n] == '/')) + 1);
+                r = walk_step(walk, name);
+                walk_look_around(walk);
         }
-        if (r == 0)
-                *ret = TAKE_PTR(walk.path);
         return r;
 }
 
-static int check_target(int tree_fd, const char *target, char **ret_problem) {
-        _cleanup_free_ char *where = NULL;
+/* Where @target leads in the tree; NULL for a loop, which nobody follows. */
+static int resolve_target(int tree_fd, const char *target, char **ret_path, char **ret_problem) {
+        _cleanup_(walk_done) Walk walk = { .tree_fd = tree_fd };
 
-        int r = resolve(tree_fd, target, &where);
+        int r = walk_go(&walk, target);
         if (r == -ELOOP)
-                return 0; /* nobody else will follow it, so nothing will be mounted */
+                return 0;
         if (r < 0)
                 return r;
         if (r > 0)
                 return refused(string_printf(
                         ret_problem, "no path of it can be told for '%s', where the setting 'bind' mounts something",
                         target));
-        if (!tree_place_is_reserved(where))
-                return 0;
-        return refused(
-                string_printf(ret_problem,
-                              "'%s', where the setting 'bind' mounts something, is '/%.200s' in it, which containers "
-                              "need for themselves",
-                              target, where));
+        if (tree_place_is_reserved(walk.path))
+                return refused(string_printf(ret_problem,
+                                             "'%s', where the setting 'bind' mounts something, is '/%.200s' in it, "
+                                             "which containers need for themselves",
+                                             target, walk.path));
+        *ret_path = TAKE_PTR(walk.path);
+        return 0;
+}
+
+/* What is in another place is not the tree's: jobs may have put symlinks there, which systemd-nspawn would follow. */
+static int check_apart(int tree_fd, const Places *places, const Place *own, char **ret_problem) {
+        _cleanup_(walk_done) Walk walk = { .tree_fd = tree_fd, .places = places, .own = own };
+
+        /* What is a loop in the tree may be none in the container, where a part of it is hidden by another place. */
+        int r = walk_go(&walk, own->target);
+        if (!walk.met)
+                return r == -ELOOP ? 0 : MIN(r, 0);
+        return refused(string_printf(
+                ret_problem, "'%s', where the setting 'bind' mounts something, leads into '%s', where it does so, too",
+                own->target, walk.met->target));
+}
+
+static int check_targets(int tree_fd, char *const *targets, char **ret_problem) {
+        _cleanup_(places_done) Places places = { .items = calloc(strv_length(targets) + 1, sizeof(Place)) };
+
+        if (!places.items)
+                return -ENOMEM;
+        int r = 0;
+        for (; r == 0 && targets && *targets; targets++) {
+                Place *place = places.items + places.n++;
+
+                place->target = *targets;
+                r = resolve_target(tree_fd, place->target, &place->path, ret_problem);
+        }
+        for (size_t i = 0; r == 0 && i < places.n; i++)
+                r = check_apart(tree_fd, &places, places.items + i, ret_problem);
+        return r;
 }
 
 /* --- */
@@ -223,9 +286,7 @@ static int check(int tree_fd, uint64_t resolve_flags, char *const *bind_targets,
 
         for (size_t i = 0; r == 0 && i < ELEMENTSOF(directories); i++)
                 r = check_directory(tree_fd, directories[i], resolve_flags, ret_problem);
-        for (; r == 0 && bind_targets && *bind_targets; bind_targets++)
-                r = check_target(tree_fd, *bind_targets, ret_problem);
-        return r;
+        return r == 0 ? check_targets(tree_fd, bind_targets, ret_problem) : r;
 }
 
 int tree_check(int tree_fd, char *const *bind_targets, char **ret_problem) {

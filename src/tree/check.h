@@ -16,8 +16,8 @@ bool tree_place_is_reserved(const char *path);
 
 /* What a tree must not have, whatever it is for: dev, etc, proc, run, sys, tmp, usr and var are directories of it, or are
  * missing, and no path of @bind_targets (NULL-terminated, absolute, as the container will see it; NULL: none) leads, through
- * symlinks in the tree, to where systemd-nspawn or the agent work. Reads only; @tree_fd may be any descriptor of the
- * directory.
+ * symlinks in the tree, to where systemd-nspawn or the agent work, or into another of them, where others may have put
+ * more symlinks. Reads only; @tree_fd may be any descriptor of the directory.
  * Returns 0; 1 with *ret_problem (to be freed), which goes on after "Image 'NAME' cannot be used: "; or -errno. */
 int tree_check(int tree_fd, char *const *bind_targets, char **ret_problem);
 

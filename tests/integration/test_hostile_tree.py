@@ -333,6 +333,33 @@ def test_bind_through_a_link(make_site: Callable[..., Site], canary: Canary, tmp
     host.remove_tree(root)
 
 
+def test_bind_through_another(make_site: Callable[..., Site], canary: Canary, tmp_path: Path) -> None:
+    """Nor does an image have one lead into another, where jobs choose how the path goes on."""
+    root, shared, data = tmp_path / "images", tmp_path / "shared", tmp_path / "data"
+    tree = make_tree(root / NAME)
+    for path in (shared, data):
+        path.mkdir()
+    (shared / "link").symlink_to("/run/host")
+    (shared / "deep").symlink_to("/run/one/two")
+    for name in ("container-manager", "container-uuid"):
+        (data / name).symlink_to(canary.path / "run/host" / name)
+    bind = [f"{shared}:/cache", f"{data}:/data"]
+    (tree / "srv").symlink_to("cache")
+    for users in (True, False):
+        site = make_site(root=root, private_users=users, bind=bind)
+        for i, target in enumerate(("/cache/link", "srv/link", "cache/deep/../../host", "cache")):
+            (tree / "data").symlink_to(target)
+            said = start(site, ("job", "chroot-run")[i % 2])
+            assert "'/data', where the setting 'bind' mounts something, leads into '/cache', where it does so, too" in said
+            (tree / "data").unlink()
+            canary.check(target)
+        (tree / "data").symlink_to("cached")
+        done = site.call("chroot-run", NAME, "--", "/bin/ls", "/cached", "/cache")
+        assert done.returncode == 0 and "container-manager" in done.stdout and "deep" in done.stdout, done
+        (tree / "data").unlink()
+    host.remove_tree(root)
+
+
 def test_usual_trees(make_site: Callable[..., Site], canary: Canary, tmp_path: Path) -> None:
     """Links that images do have, directories that they lack, and what an administrator has mounted in one."""
     root = tmp_path / "images"

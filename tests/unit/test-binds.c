@@ -66,6 +66,8 @@ static void test_check(_unused_ void **state) {
                 { { "/a:/t" }, { "/b:/t/u" }, "bind_ro: target '/t/u' of '/b' is below '/t'" },
                 { { "/b:/t/u", "/a:/t" }, { NULL }, "bind: target '/t/u' of '/b' is below '/t'" },
                 { { "/b:/t/u" }, { "/a:/t" }, NULL },
+                { { "/a:/w" }, { "/a:/t", "/b:/t/u" }, "bind_ro: target '/t/u' of '/b' is below '/t'" },
+                { { "/a/sub:/w" }, { "/a:/t", "/b:/t/sub/u" }, "bind_ro: target '/t/sub/u' of '/b' is below '/t'" },
                 { { "/a:/t", "/b:/t" }, { NULL }, "'/a' and '/b' have the same target '/t'" },
                 { { "/a:/t" }, { "/t" }, "'/a' and '/t' have the same target '/t'" },
                 /* places that containers need for themselves, and what is below of those that jobs may have */
@@ -121,6 +123,9 @@ static void test_check_between(_unused_ void **state) {
                 { { "/c" }, { NULL }, { "/c/d" }, { NULL }, "bind: '/c' has '/c/d' in it, which they are given" },
                 { { "/c" }, { NULL }, { NULL }, { "/c/d" }, "bind: '/c' has '/c/d' in it, which they are given" },
                 { { NULL }, { "/c" }, { "/c/d" }, { "/c/e" }, NULL },
+                { { NULL }, { "/a:/t", "/b:/t/u" }, { "/a" }, { NULL }, "is below '/t', which they may write to" },
+                { { "/a/x" }, { NULL }, { NULL }, { "/a:/t", "/b:/t/u" }, "is below '/t', which jobs may write to" },
+                { { "/x" }, { "/a:/t", "/b:/t/u" }, { "/b" }, { "/a:/t", "/b:/t/u" }, NULL },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {

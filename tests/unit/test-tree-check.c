@@ -210,7 +210,7 @@ static void test_bind_targets(void **state) {
                 assert_int_equal(symlinkat(target_links[i][1], fd, target_links[i][0]), 0);
 
         for (size_t i = 0; i < ELEMENTSOF(targets); i++) {
-                char *const list[] = { (char *) "/srv", (char *) targets[i].target, NULL };
+                char *const list[] = { (char *) "/opt", (char *) targets[i].target, NULL };
                 _cleanup_free_ char *problem = NULL, *expected = NULL;
                 const char *where = targets[i].where;
 
@@ -229,6 +229,38 @@ static void test_bind_targets(void **state) {
                                               targets[i].target, where);
                 assert_int_equal(q, 0);
                 assert_row(streq(problem, expected), i, problem);
+        }
+}
+
+/* A path that a symlink of the tree leads into another place goes on as that one's content has it. */
+static void test_bind_targets_apart(void **state) {
+        static const char *const links[][2] = {
+                { "data", "cache/x" },  { "same", "/srv/../cache" }, { "through", "srv/c/y/../../host" },
+                { "hop", "cache/l" },   { "cache/l", "l" },          { "srv/c", "/cache" },
+                { "beside", "caches" }, { "outer", "srv" },
+        };
+        static const struct {
+                const char *first, *second;
+                bool fine;
+        } table[] = {
+                { "/cache", "/data", false },    { "/data", "/cache", false }, { "/cache", "/same", false },
+                { "/cache", "/through", false }, { "/cache", "/hop", false },  { "/cache", "/srv/c/x", false },
+                { "/srv/c", "/data", false },    { "/data", "/beside", true }, { "/cache", "/beside", true },
+                { "/cache", "/cache/x", true }, /* as the configuration has it */
+                { "/outer", "/outer/x", true },  { "/data", "/hop", true },
+        };
+        _cleanup_close_ int fd = make_tree(state);
+
+        assert_int_equal(mkdirat(fd, "srv", 0755), 0);
+        assert_int_equal(mkdirat(fd, "cache", 0755), 0);
+        for (size_t i = 0; i < ELEMENTSOF(links); i++)
+                assert_row(symlinkat(links[i][1], fd, links[i][0]) == 0, i, links[i][0]);
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                char *const list[] = { (char *) table[i].first, (char *) table[i].second, NULL };
+                _cleanup_free_ char *problem = NULL;
+
+                assert_row(tree_check(fd, list, &problem) == !table[i].fine, i, problem);
+                assert_row(table[i].fine || strstr(problem, "leads into '/"), i, problem);
         }
 }
 
@@ -270,6 +302,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_usual_links, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_empty, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_bind_targets, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_bind_targets_apart, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_bind_limits, setup_directory, teardown_directory),
         };
 
