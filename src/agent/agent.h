@@ -11,7 +11,6 @@
 #ifndef AGENT_DIR /* the tests have their own */
 #define AGENT_DIR "/run/nspawn-runner"
 #endif
-#define AGENT_PATH "/run/nspawn-runner-agent" /* where the host binds this binary */
 
 /* --- first.c: what the container's first process does before anything of the image runs --- */
 

@@ -53,7 +53,7 @@ static const UnitFile unit_files[] = {
           "KillSignal=SIGKILL\n" /* it goes on at all others */
           "OOMPolicy=continue\n"
           "OOMScoreAdjust=-100\n" /* as the container's systemd; steps have 0 */
-          "ExecStart=" AGENT_PATH " serve\n"
+          "ExecStart=" AGENT_INSIDE " serve\n"
           "Restart=always\n"
           "RestartSec=100ms\n"
           "Delegate=yes\n"
@@ -68,7 +68,7 @@ static const UnitFile unit_files[] = {
         { "-.slice.d", DROP_IN,
           "[Unit]\n"
           "Wants=" AGENT_SOCKET "\n" },
-        /* Where the agent is started from, should it be killed. The name is AGENT_PATH as systemd-escape(1) has it. */
+        /* Where the agent is started from, should it be killed. The name is AGENT_INSIDE as systemd-escape(1) has it. */
         { "run-nspawn\\x2drunner\\x2dagent.mount.d", DROP_IN,
           "[Unit]\n"
           "RefuseManualStop=yes\n" },

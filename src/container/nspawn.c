@@ -18,9 +18,7 @@
 #include "config/binds.h"
 #include "container/bind.h"
 #include "preload/userns-owner.h"
-
-/* Where the host binds the agent's binary; agent/agent.h knows it as AGENT_PATH. */
-#define AGENT_INSIDE "/run/nspawn-runner-agent"
+#include "wire/wire.h"
 
 /* A path as --bind-ro= takes it. */
 static int escape_colons(const char *path, char **ret) {

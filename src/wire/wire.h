@@ -23,6 +23,9 @@
  * closes tells that the agent was killed; the program may go on, and the pidfd tells of its end. Everything in a message
  * from the agent is hostile: processes of the job can take the agent's place. */
 
+/* Where the host binds the agent's binary in the container. agent/units.c has it as the name of a unit, too. */
+#define AGENT_INSIDE "/run/nspawn-runner-agent"
+
 #define WIRE_MESSAGE_MAX 65536U
 #define WIRE_FDS_MAX 4U
 #define WIRE_STRINGS_MAX 256U
