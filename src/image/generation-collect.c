@@ -67,7 +67,7 @@ static size_t old_to_keep(const GenerationStore *store) {
 /* Returns 1 if the tree was, or would be, removed; 0 if somebody uses it; -errno. */
 static int remove_generation(const GenerationStore *store, uint64_t number, int lock_fd, bool dry_run) {
         GenerationNumberText name = generation_number_text(number);
-        char dead[32], json[32];
+        char dead[32];
 
         _cleanup_close_ int tree_fd = open_directory_at(store->generations_fd, name.text, false, 0);
         if (tree_fd < 0)
@@ -79,25 +79,22 @@ static int remove_generation(const GenerationStore *store, uint64_t number, int 
                 return 1;
         /* Out of sight first: half of a tree is nobody's generation. */
         snprintf(dead, sizeof(dead), "old-%s", name.text);
-        snprintf(json, sizeof(json), "%s.json", name.text);
         if (renameat(store->generations_fd, name.text, lock_fd, dead) < 0)
                 return -errno;
         /* The highest number stays known, so that it is not given again. */
         if (number != store->highest)
-                (void) unlinkat(store->generations_fd, json, 0);
+                (void) unlinkat(store->generations_fd, generation_json_name(number).text, 0);
         r = btrfs_subvolume_remove(lock_fd, dead);
         return r < 0 ? r : 1;
 }
 
 static int remove_orphan(GenerationStore *store, uint64_t number, bool json) {
         GenerationNumberText tree = generation_number_text(number);
-        char name[32];
 
-        snprintf(name, sizeof(name), "%s.json", tree.text);
         /* Without any tree there is nobody to be confused by a number that comes again. */
         if (json && number != store->current && (number != store->highest || store->current_fd < 0) &&
             !exists_at(store->generations_fd, tree.text))
-                (void) unlinkat(store->generations_fd, name, 0);
+                (void) unlinkat(store->generations_fd, generation_json_name(number).text, 0);
         return 0;
 }
 

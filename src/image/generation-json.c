@@ -48,27 +48,37 @@ void generation_free(Generation *generation) {
         free(generation);
 }
 
+GenerationJsonName generation_json_name(uint64_t number) {
+        GenerationJsonName name;
+
+        snprintf(name.text, sizeof(name.text), "%" PRIu64 GENERATION_JSON_SUFFIX, number);
+        return name;
+}
+
+int generation_json_path(const char *root_dir, const char *name, uint64_t number, char **ret) {
+        return string_printf(ret, "%s/" GENERATIONS_DIRECTORY "/%s/%s", root_dir, name,
+                             generation_json_name(number).text);
+}
+
 int generation_save_at(int dir_fd, const Generation *generation) {
         _cleanup_free_ char *text = NULL;
-        char name[32];
 
         int r = record_format(fields, generation, &text);
         if (r < 0)
                 return r;
-        snprintf(name, sizeof(name), "%" PRIu64 ".json", generation->number);
-        return file_replace_at(dir_fd, name, text, strlen(text), 0600);
+        GenerationJsonName name = generation_json_name(generation->number);
+        return file_replace_at(dir_fd, name.text, text, strlen(text), 0600);
 }
 
 int generation_load_at(int dir_fd, uint64_t number, Generation **ret) {
         _cleanup_generation_ Generation *generation = calloc(1, sizeof(Generation));
+        GenerationJsonName name = generation_json_name(number);
         _cleanup_free_ char *text = NULL;
-        char name[32];
         size_t size;
 
         if (!generation)
                 return -ENOMEM;
-        snprintf(name, sizeof(name), "%" PRIu64 ".json", number);
-        int r = file_read_at(dir_fd, name, FILE_BYTES_MAX, &text, &size);
+        int r = file_read_at(dir_fd, name.text, FILE_BYTES_MAX, &text, &size);
         if (r >= 0)
                 r = record_parse(fields, text, size, generation);
         if (r < 0)

@@ -3,6 +3,15 @@
 
 #include "image/generation.h"
 
+#define GENERATION_JSON_SUFFIX ".json"
+
+/* `<number>.json` */
+typedef struct GenerationJsonName {
+        char text[32];
+} GenerationJsonName;
+
+GenerationJsonName generation_json_name(uint64_t number);
+
 /* `<number>.json` in the directory of an image's generations, @dir_fd: written whole or not at all. 0 or -errno. */
 int generation_save_at(int dir_fd, const Generation *generation);
 

@@ -6,11 +6,11 @@
 #include "image/generation-settle.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "image/generation-json.h"
 #include "image/generation-store.h"
 
 /* A directory that does not bear the number it is called by: it is the tree that a rollback exchanged, or an empty place
@@ -39,12 +39,10 @@ static int settle_name(GenerationStore *store, uint64_t number, bool json) {
 
 /* A tree with a lower number than the current one's was that until a publish: others were never to be seen. */
 static int settle_staged(const GenerationStore *store, int staging_fd, const char *tree) {
-        char json[32];
-
         _cleanup_close_ int tree_fd = open_directory_at(staging_fd, tree, false, 0);
         uint64_t number = tree_fd < 0 ? 0 : generation_number(tree_fd);
-        snprintf(json, sizeof(json), "%" PRIu64 ".json", number);
-        if (number == 0 || number >= store->current || !exists_at(store->generations_fd, json))
+        if (number == 0 || number >= store->current ||
+            !exists_at(store->generations_fd, generation_json_name(number).text))
                 return 0;
         GenerationNumberText place = generation_number_text(number);
         if (renameat(staging_fd, tree, store->generations_fd, place.text) < 0 && errno != ENOTEMPTY && errno != EEXIST)

@@ -32,7 +32,7 @@ void generation_store_done(GenerationStore *store) {
 static uint64_t number_of_name(const char *name, bool *ret_json) {
         char copy[32];
         uint64_t number;
-        const char *suffix = endswith(name, ".json");
+        const char *suffix = endswith(name, GENERATION_JSON_SUFFIX);
         size_t n = suffix ? (size_t) (suffix - name) : strlen(name);
 
         if (n >= sizeof(copy))

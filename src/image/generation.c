@@ -84,8 +84,7 @@ static int try_open(const char *root_dir, const char *name, uint64_t number, Ima
 static bool is_known(const char *root_dir, const char *name, uint64_t number) {
         _cleanup_free_ char *path = NULL;
 
-        return string_printf(&path, "%s/" GENERATIONS_DIRECTORY "/%s/%" PRIu64 ".json", root_dir, name, number) >= 0 &&
-               access(path, F_OK) >= 0;
+        return generation_json_path(root_dir, name, number, &path) >= 0 && access(path, F_OK) >= 0;
 }
 
 int generation_open(const char *root_dir, const char *name, uint64_t number, Image **ret) {

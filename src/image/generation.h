@@ -43,6 +43,10 @@ int generation_load(const char *root_dir, const char *name, uint64_t number, Gen
  * unknown. 0 or -errno; never -ENOENT. */
 int generation_load_of(const Image *image, Generation **ret);
 
+/* The path of the file with what is known of generation @number of image @name, whether it is there or not. *ret is to be
+ * freed. 0 or -ENOMEM. */
+int generation_json_path(const char *root_dir, const char *name, uint64_t number, char **ret);
+
 /* Opens generation @number of image @name, current or old: as image_open(), with the image's own name and the path where
  * the tree is at the moment. -ENOENT when there is none of that number. */
 int generation_open(const char *root_dir, const char *name, uint64_t number, Image **ret);

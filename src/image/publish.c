@@ -7,7 +7,6 @@
 #include "image/publish.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -117,10 +116,8 @@ int publish(Staging *staging, const Generation *about, uint64_t *ret_number) {
                 r = publish_prepared(staging, &store, generation.number);
         if (r < 0) {
                 GenerationNumberText place = generation_number_text(store.current);
-                char name[32];
 
-                snprintf(name, sizeof(name), "%" PRIu64 ".json", generation.number);
-                (void) unlinkat(store.generations_fd, name, 0);
+                (void) unlinkat(store.generations_fd, generation_json_name(generation.number).text, 0);
                 (void) unlinkat(store.generations_fd, place.text, AT_REMOVEDIR);
                 return r;
         }

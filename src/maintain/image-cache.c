@@ -8,7 +8,6 @@
 #include "tree/size.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -181,8 +180,7 @@ static int fetch_or_not(Fetch *fetch, char **ret_problem) {
 static int note_use(const Fetch *fetch) {
         _cleanup_free_ char *path = NULL;
 
-        int r = string_printf(&path, "%s/" GENERATIONS_DIRECTORY "/%s/%" PRIu64 ".json", fetch->root, fetch->name,
-                              fetch->image->generation);
+        int r = generation_json_path(fetch->root, fetch->name, fetch->image->generation, &path);
         if (r < 0)
                 return r;
         return utimensat(AT_FDCWD, path, NULL, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
@@ -217,9 +215,7 @@ static bool look_at(const char *root, const char *name, Cached *ret) {
         struct stat st;
 
         if (image_open(root, name, &image) < 0 || generation_load_of(image, &known) < 0 ||
-            string_printf(&path, "%s/" GENERATIONS_DIRECTORY "/%s/%" PRIu64 ".json", root, name, image->generation) <
-                    0 ||
-            stat(path, &st) < 0)
+            generation_json_path(root, name, image->generation, &path) < 0 || stat(path, &st) < 0)
                 return false;
         *ret = (Cached){ .name = strdup(name), .size_bytes = known->size_bytes, .used = st.st_mtim };
         return ret->name;
