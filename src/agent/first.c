@@ -16,6 +16,7 @@
 
 #include "agent/agent.h"
 #include "base/fd.h"
+#include "base/hosts.h"
 #include "base/locale.h"
 #include "base/string.h"
 
@@ -98,10 +99,9 @@ void first_write_identity(void) {
         /* An image carries the name of the machine that made it, and its systemd would take that. */
         snprintf(text, sizeof(text), "%s\n", hostname);
         write_file("/etc/hostname", text, O_TRUNC);
-        snprintf(text, sizeof(text), "127.0.1.1\t%s\n", hostname);
+        snprintf(text, sizeof(text), HOSTS_OWN_LINE, hostname);
         if (access("/etc/hosts", F_OK) < 0)
-                snprintf(text, sizeof(text),
-                         "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t%s\n", hostname);
+                snprintf(text, sizeof(text), HOSTS_LOCALHOST HOSTS_OWN_LINE, hostname);
         write_file("/etc/hosts", text, O_APPEND);
 }
 

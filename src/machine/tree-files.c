@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/hosts.h"
 #include "base/string.h"
 
 #define FILE_BYTES_MAX (64 << 20)
@@ -164,7 +165,7 @@ static int remove_line(int etc_fd, const FileState *now, const char *machine_nam
 
         if (now->kind != FILE_REGULAR)
                 return 0;
-        int r = string_printf(&line, "127.0.1.1\t%s\n", machine_name);
+        int r = string_printf(&line, HOSTS_OWN_LINE, machine_name);
         if (r < 0)
                 return r;
         const char *found = memmem(now->data, now->size, line, strlen(line));

@@ -12,13 +12,11 @@
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/hosts.h"
 #include "base/string.h"
 #include "tree/remove.h"
 
 #define KEYRING_BYTES_MAX (16 << 20)
-
-static const char hosts[] = "127.0.0.1\tlocalhost\n"
-                            "::1\t\tlocalhost ip6-localhost ip6-loopback\n";
 
 /* A directory of the tree, or -ENOENT also where something else is: a file, or a symlink that leads to itself. */
 static int open_directory_in(int tree_fd, const char *path) {
@@ -87,11 +85,11 @@ int finish_tree(int tree_fd) {
         int r = clear_machine_id(tree_fd, etc_fd);
         if (r >= 0)
                 r = remove_file(tree_fd, "etc", "hostname");
-        /* There, and empty: the host's is mounted over it. */
+        /* There, and empty: containers get the host's (machine/resolver.h). */
         if (r >= 0)
                 r = file_replace_at(etc_fd, "resolv.conf", "", 0, 0644);
         if (r >= 0 && fstatat(etc_fd, "hosts", &st, AT_SYMLINK_NOFOLLOW) < 0)
-                r = file_replace_at(etc_fd, "hosts", hosts, strlen(hosts), 0644);
+                r = file_replace_at(etc_fd, "hosts", HOSTS_LOCALHOST, strlen(HOSTS_LOCALHOST), 0644);
         if (r >= 0)
                 r = remove_file(tree_fd, "var/log", "bootstrap.log");
         for (size_t i = 0; i < ELEMENTSOF(apt_directories) && r >= 0; i++)
