@@ -18,6 +18,7 @@
 
 #include "agent/agent.h"
 #include "base/fd.h"
+#include "base/process.h"
 #include "base/string.h"
 
 /* More than the default 64 KiB: fewer switches between a chatty step and the host. The kernel may refuse (pipe(7),
@@ -49,7 +50,7 @@ static int build_environment(const char *lang, const char *shell, const Account 
                              char ***ret) {
         _cleanup_strv_ char **environment = NULL;
 
-        int r = strv_extend(&environment, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        int r = strv_extend(&environment, "PATH=" SEARCH_PATH);
         if (r >= 0)
                 r = strv_extendf(&environment, "HOME=%s", account->home);
         if (r >= 0)

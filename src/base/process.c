@@ -309,7 +309,7 @@ int program_find(const char *name, char **ret) {
 
         const char *path = getenv("PATH");
         if (isempty(path))
-                path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+                path = SEARCH_PATH;
         while (*path) {
                 size_t n = strcspn(path, ":");
                 char candidate[4096];

@@ -6,6 +6,9 @@
 
 #include "base/macro.h"
 
+/* Where programs are looked for by who has no PATH of the user's: systemd-nspawn is, and it is what steps get. */
+#define SEARCH_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 /* How to start a program. Descriptors are the child's stdin, stdout and stderr; negative stands for /dev/null. */
 typedef struct Spawn {
         char *const *argv; /* argv[0] without a slash is looked up in PATH */

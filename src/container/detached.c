@@ -57,7 +57,7 @@ static int child_start(const Machine *machine, const CgroupSet *groups, const Sp
 
 static int detached_start(const Machine *machine, char *const argv[], int listen_fd) {
         /* Not ours: it has the secrets of the job, and the supervisor outlives this call. */
-        char **envp = ARGV("PATH=" NSPAWN_SEARCH_PATH, "LANG=C.UTF-8");
+        char **envp = ARGV("PATH=" SEARCH_PATH, "LANG=C.UTF-8");
         Spawn spawn = { .argv = argv, .envp = envp, .stdin_fd = listen_fd, .stdout_fd = -EBADF, .stderr_fd = -EBADF };
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
         int status;

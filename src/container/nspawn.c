@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/process.h"
 #include "base/string.h"
 #include "config/binds.h"
 #include "container/bind.h"
@@ -150,7 +151,7 @@ int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, c
 }
 
 bool nspawn_is_installed(void) {
-        for (const char *directory = NSPAWN_SEARCH_PATH; *directory;) {
+        for (const char *directory = SEARCH_PATH; *directory;) {
                 size_t n = strcspn(directory, ":");
                 char path[128];
 
@@ -165,7 +166,7 @@ bool nspawn_is_installed(void) {
 int nspawn_environment(const Machine *machine, uid_t uid_base, char ***ret) {
         _cleanup_strv_ char **environment = NULL;
         static const char *const variables[] = {
-                ("PATH=" NSPAWN_SEARCH_PATH),
+                ("PATH=" SEARCH_PATH),
                 "LANG=C.UTF-8",
                 /* See docs/ENVIRONMENT.md in systemd's source. The agent installs the seccomp filter, the layer is
                  * ours alone and needs no lock, and /tmp belongs to the job's root: the small tmpfs that nspawn

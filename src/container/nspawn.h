@@ -5,10 +5,7 @@
 
 #include "container/machine.h"
 
-/* Where systemd-nspawn is looked for, and the PATH that it gets. */
-#define NSPAWN_SEARCH_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-/* Is it in NSPAWN_SEARCH_PATH? */
+/* Is systemd-nspawn in SEARCH_PATH (base/process.h)? */
 bool nspawn_is_installed(void);
 
 /* systemd-nspawn's command line and environment for @machine, whose root is mounted on @root and whose users are

@@ -248,7 +248,7 @@ static int become_nspawn(const Supervision *s, char **arguments, char **environm
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
         /* The search is for the administrator's program, not for what the runner's PATH may have first. */
-        setenv("PATH", NSPAWN_SEARCH_PATH, true);
+        setenv("PATH", SEARCH_PATH, true);
         execvpe(arguments[0], arguments, environment);
         return -errno;
 }

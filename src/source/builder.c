@@ -326,8 +326,7 @@ int builder_environment(char ***ret) {
         const char *path = getenv("PATH");
 
         /* Where the builder was found comes first; dpkg insists on the directories of the system's own programs. */
-        int r = strv_extendf(&environment, "PATH=%s%s/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                             path ? path : "", isempty(path) ? "" : ":");
+        int r = strv_extendf(&environment, "PATH=%s%s" SEARCH_PATH, path ? path : "", isempty(path) ? "" : ":");
         if (r < 0)
                 return r;
         r = strv_extend_many(&environment, "HOME=/root", "LANG=C.UTF-8", "LC_ALL=C.UTF-8",
