@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The rooms of the house: which folder of src/ includes which, as the table in docs/architecture.md allows it, without a
-circle. And how a file in it begins.
+circle. How a file in it begins, and what is written once.
 
 Called by meson as `python3 test-structure.py SOURCE`.
 """
@@ -16,6 +16,15 @@ ROW = re.compile(r"^\| `(\w+)` \| [^|]+ \|([^|]*)\|$", re.MULTILINE)
 OPENING = re.compile(r"\A/\* SPDX-License-Identifier: [^\n]+ \*/\n\n/\* ((?:(?!\*/).)+) \*/\n\n#include ", re.DOTALL)
 OPENING_MIN = 60
 INCLUDE = re.compile(r'^#include "(\w+)/([\w-]+\.h)"', re.MULTILINE)
+
+# What only one file may spell out, as it stands in C: others use the name that it has there.
+ONE_PLACE = {
+    '"/run/nspawn-runner-agent"': "wire/wire.h",
+    "/usr/local/sbin:/usr/local/bin:": "base/process.h",
+    '"127.0.1.1': "base/hosts.h",
+    "localhost ip6-localhost": "base/hosts.h",
+    '".json"': "image/generation-json.h",
+}
 
 
 def files(room: Path) -> list[Path]:
@@ -104,6 +113,13 @@ class TestStructure(unittest.TestCase):
                 edges.setdefault(module, set()).update(
                     f"{room}/{header[:-2]}" for room, header in includes(path) if f"{room}/{header[:-2]}" != module)
         self.assertEqual(circle(edges), [])
+
+    def test_one_fact_in_one_place(self) -> None:
+        """What host and agent, or several rooms, must agree on is written once."""
+        texts = {str(path.relative_to(SOURCE / "src")): path.read_text(encoding="utf-8")
+                 for path in (SOURCE / "src").rglob("*.[ch]")}
+        for fact, place in ONE_PLACE.items():
+            self.assertEqual([name for name, text in texts.items() if fact in text], [place], fact)
 
     def test_each_file_says_what_it_is_for(self) -> None:
         """Who opens a file reads first what it is for, who calls it, and what it must never do."""
