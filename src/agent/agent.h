@@ -98,7 +98,7 @@ typedef struct Step {
         bool group_gone; /* nobody is left of the shell's process group: its number can be another's */
         WireExited exited;
         uint64_t kill_timeout_usec, kill_at_usec;
-        int output_fds[2]; /* read ends of its stdout and stderr */
+        int output_fds[2]; /* read ends of its stdout and stderr; negative: closed, or it has a terminal */
         char script_path[256];
 } Step;
 
@@ -120,6 +120,12 @@ int step_start(const Surroundings *surroundings, const WireExec *exec, int scrip
 
 /* Removes its script and closes what is open. */
 void step_done(Step *step);
+
+/* --- terminal.c --- */
+
+/* Opens a pseudo-terminal of that size which belongs to @account: ret[0] is the step's end, ret[1] the host's, the master.
+ * 0 or -errno. */
+int terminal_open(const Account *account, uint16_t rows, uint16_t columns, int ret[static 2]);
 
 /* --- cancel.c: ending a step before its time --- */
 

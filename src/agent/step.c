@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -120,6 +121,7 @@ typedef struct Child {
         const char *directory; /* as asked for: "" for home */
         int stdin_fd;
         int stdout_fd, stderr_fd;
+        bool terminal;       /* all three are one, which becomes the session's */
         StepStarted started; /* without the pidfd */
         StepAnnounce announce;
         void *userdata;
@@ -170,6 +172,8 @@ static ChildError become(const Child *child) {
         (void) sigprocmask(SIG_SETMASK, &none, NULL);
         if (dup2(child->stdin_fd, STDIN_FILENO) < 0 || dup2(child->stdout_fd, STDOUT_FILENO) < 0 ||
             dup2(child->stderr_fd, STDERR_FILENO) < 0)
+                return child_failed(WIRE_CAUSE_AGENT);
+        if (child->terminal && ioctl(STDIN_FILENO, TIOCSCTTY, 0) < 0)
                 return child_failed(WIRE_CAUSE_AGENT);
         if (account->uid != 0 || account->gid != 0) {
                 if (setgroups(account->n_groups, account->groups) < 0 || setgid(account->gid) < 0 ||
@@ -294,7 +298,8 @@ static int find_program(const char *name, char *const *environment, char **ret_p
         return result;
 }
 
-/* The three ends that the step has, and the two, or three, that the host gets. */
+/* The three ends that the step has, and the two, or three, that the host gets. Of a terminal there is one of each, in `in`.
+ */
 typedef struct Pipes {
         int in[2], out[2], err[2];
 } Pipes;
@@ -383,7 +388,8 @@ int step_start(const Surroundings *surroundings, const WireExec *exec, int scrip
         r = build_environment(surroundings->lang, script_fd >= 0 ? exec->argv[0] : default_shell(), &account,
                               exec->environment, &environment);
         if (r >= 0)
-                r = make_pipes(exec->wants_stdin, &account, &pipes);
+                r = exec->wants_terminal ? terminal_open(&account, exec->rows, exec->columns, pipes.in) :
+                                           make_pipes(exec->wants_stdin, &account, &pipes);
         if (r < 0) {
                 if (r == -EINVAL) /* a number that the user namespace does not have */
                         *ret_cause = WIRE_CAUSE_USER;
@@ -411,6 +417,12 @@ int step_start(const Surroundings *surroundings, const WireExec *exec, int scrip
                                      .n_fds = exec->wants_stdin ? 3 : 2 },
                         .announce = announce_step,
                         .userdata = userdata };
+        if (exec->wants_terminal) {
+                child.terminal = true;
+                child.stdin_fd = child.stdout_fd = child.stderr_fd = pipes.in[0];
+                child.started.fds[0] = pipes.in[1];
+                child.started.n_fds = 1;
+        }
         r = start_child(exec, &child, &step, ret_cause);
         if (r < 0) {
                 if (step.script_path[0])

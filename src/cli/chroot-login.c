@@ -6,21 +6,14 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/mount.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <termios.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
-#include "base/hash.h"
-#include "base/locale.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "base/string.h"
@@ -28,25 +21,18 @@
 #include "cli/commands.h"
 #include "cli/image-common.h"
 #include "config/image-reference.h"
-#include "container/cgroup.h"
-#include "container/nspawn.h"
-#include "container/supervisor.h"
-#include "container/uid-range.h"
-#include "container/userns.h"
 #include "image/generation-collect.h"
 #include "image/publish.h"
-#include "storage/root-mount.h"
-#include "tree/check.h"
+#include "machine/image-machine.h"
+#include "machine/terminal.h"
 #include "tree/compare.h"
-#include "tree/skeleton.h"
 
 #define HOST_NAME_BYTES_MAX 63
 /* From our SIGTERM to SIGKILL */
 #define STOP_TIMEOUT_USEC (5 * USEC_PER_SEC)
 
-/* The shell works on a copy of the image, which becomes its next generation: jobs see it whole or not at all. With
- * `private_users` the copy is seen through an id-mapped mount: root in there is not root of the host, and what it writes
- * belongs, on disk, to the image's own users. */
+/* A shell in a copy of an image, which becomes its next generation: jobs see it whole or not at all. The copy is the root
+ * of a machine as playbooks have it, and the shell a step of its agent, on a terminal if there is one. */
 typedef struct Login {
         const Settings *settings;
         const Image *image; /* that a copy was made of */
@@ -54,11 +40,6 @@ typedef struct Login {
         int tree_fd; /* the copy */
         int signal;  /* that ended us, or 0 */
         bool terminal;
-        UidRange users;
-        char key[17];     /* stands for the image in names of the system */
-        char machine[64]; /* name */
-        CgroupSet groups; /* on hosts without systemd: those of the container, */
-        CgroupSet home;   /* and our own */
         int signal_fd;
 } Login;
 
@@ -94,278 +75,91 @@ static const char *find_shell(int tree_fd) {
         return NULL;
 }
 
-/* Where a symlink /etc/resolv.conf leads into /run, which is empty in a container that is not booted (systemd-resolved
- * makes it so): that path, else NULL. */
-static char *resolver_in_run(int tree_fd) {
-        char target[256];
-        _cleanup_close_ int etc_fd = open_in_root(tree_fd, "etc", O_PATH | O_DIRECTORY);
+/* Nothing of the host's environment, and of the terminal its kind. */
+static int make_environment(const Login *login, char ***ret) {
+        _cleanup_strv_ char **environment = NULL;
+        const char *kind = getenv("TERM");
 
-        ssize_t n = etc_fd < 0 ? -1 : readlinkat(etc_fd, "resolv.conf", target, sizeof(target) - 1);
-        if (n < 0)
-                return NULL;
-        target[n] = 0;
-
-        const char *path = target;
-        if (startswith(path, "../"))
-                path += 2; /* of /etc */
-        return startswith(path, "/run/") && !strstr(path, "/../") && !strchr(path, ':') ? strdup(path) : NULL;
-}
-
-/* The host's resolver, for apt. Bound, not copied: what is copied would stay in the image. */
-static int add_resolver(const Login *login, char ***arguments) {
-        _cleanup_free_ char *in_run = resolver_in_run(login->tree_fd);
-
-        if (access("/etc/resolv.conf", R_OK) < 0)
-                return strv_extend(arguments, "--resolv-conf=off");
-        if (in_run) {
-                int r = strv_extend(arguments, "--resolv-conf=off");
-                return r < 0 ? r : strv_extendf(arguments, "--bind-ro=/etc/resolv.conf:%s", in_run);
-        }
-
-        /* A place to mount on. nspawn could not make it through a mapped mount, where the host's root has no user. */
-        _cleanup_close_ int etc_fd = open_in_root(login->tree_fd, "etc", O_RDONLY | O_DIRECTORY);
-        if (etc_fd >= 0) {
-                int fd = openat(etc_fd, "resolv.conf", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-                closep(&fd);
-        }
-        return strv_extend(arguments, "--resolv-conf=bind-host");
-}
-
-static int login_arguments(const Login *login, const char *shell, char ***ret) {
-        _cleanup_strv_ char **arguments = NULL;
-        char name[HOST_NAME_BYTES_MAX + 1];
-        const char *const fixed[] = {
-                "systemd-nspawn",
-                "--quiet",
-                "--link-journal=no",
-                "--timezone=off",
-                /* A minimal PID 1 that reaps what the shell leaves. */
-                "--as-pid2",
-                /* What an administrator typed is not for the jobs to read. */
-                "--setenv=HISTFILE=/dev/null",
-                /* A reboot would have systemd-nspawn set up the same root once more, which by then may be another's work. */
-                "--drop-capability=CAP_SYS_BOOT",
-                login->terminal ? "--console=interactive" : "--console=pipe",
-                /* Without systemd there is nobody to make a scope; the groups are ours then. */
-                host_is_systemd() ? "--register=yes" : "--register=no",
-                host_is_systemd() ? NULL : "--keep-unit",
-        };
-        int r = 0;
-
-        host_name(login->image->name, name);
-        for (size_t i = 0; i < ELEMENTSOF(fixed) && r >= 0; i++)
-                if (fixed[i])
-                        r = strv_extend(&arguments, fixed[i]);
-        if (r >= 0)
-                r = add_resolver(login, &arguments);
-        if (r >= 0)
-                r = strv_extendf(&arguments, "--directory=%s", login->staging.root_path);
-        if (r >= 0)
-                r = strv_extendf(&arguments, "--machine=%s", login->machine);
-        if (r >= 0)
-                r = strv_extendf(&arguments, "--hostname=%s", name);
-        if (r >= 0)
-                r = strv_extendf(&arguments, "--setenv=LANG=%s", locale_of_tree(login->tree_fd));
-        if (r >= 0)
-                r = strv_extendf(&arguments, "--setenv=SHELL=%s", shell);
-        if (r >= 0 && login->settings->private_users) {
-                r = strv_extendf(&arguments, "--private-users=%u:%u", login->users.base, login->users.width);
-                if (r >= 0)
-                        r = strv_extend(&arguments, "--private-users-ownership=off");
-        } else if (r >= 0) {
-                r = strv_extend(&arguments, "--private-users=no");
-        }
-        if (r >= 0)
-                r = strv_extend(&arguments, "--");
-        if (r >= 0)
-                r = strv_extend(&arguments, shell);
-        if (r >= 0)
-                r = strv_extend(&arguments, "-l");
+        /* What an administrator typed is not for the jobs to read. */
+        int r = strv_extend(&environment, "HISTFILE=/dev/null");
+        if (r >= 0 && login->terminal)
+                r = strv_extendf(&environment, "TERM=%s", isempty(kind) ? "vt220" : kind);
         if (r < 0)
                 return r;
-        *ret = TAKE_PTR(arguments);
+        *ret = TAKE_PTR(environment);
         return 0;
 }
 
-/* Nothing has looked at the tree since it was mounted. */
-static int check_tree(const Login *login) {
-        _cleanup_free_ char *in_run = resolver_in_run(login->tree_fd), *problem = NULL;
-        char *const targets[] = { in_run, NULL };
-
-        _cleanup_close_ int root_fd = open_directory_at(AT_FDCWD, login->staging.root_path, false, 0);
-        int r = root_fd < 0 ? root_fd : tree_check_root(root_fd, targets, &problem);
-        if (r > 0) {
-                log_error("Image '%s' cannot be used: %s", login->image->name, problem);
-                return -EUCLEAN;
+/* The exit status of the shell, or of what became of it instead. */
+static int report(Login *login, const ImageMachine *machine, const StepOutcome *outcome) {
+        switch (outcome->result) {
+        case STEP_EXITED:
+                return outcome->exited.code == CLD_EXITED ? outcome->exited.status : 128 + outcome->exited.status;
+        case STEP_CANCELLED:
+                login->signal = outcome->signal;
+                return 128 + outcome->signal;
+        default: {
+                _cleanup_free_ char *problem = image_machine_explain(machine, outcome);
+                log_error("The shell %s", problem ? problem : "failed");
+                return -ECONNABORTED;
         }
-        return r < 0 ? log_error_errno(r, "Cannot look at '%s': %m", login->staging.root_path) : 0;
-}
-
-/* Puts the tree, mapped if users are, over itself, in a mount namespace of our own, which goes when the last process of it
- * goes. */
-static int mount_tree(const Login *login) {
-        _cleanup_close_ int userns_fd = -EBADF, mount_fd = -EBADF;
-        const char *path = login->staging.root_path;
-
-        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
-                return log_error_errno(errno, "Cannot make a mount namespace: %m");
-
-        int r = skeleton_complete(login->tree_fd);
-        if (r < 0)
-                return log_error_errno(r, "Cannot complete '%s': %m", path);
-        if (login->settings->private_users && (userns_fd = userns_open(login->users.base, login->users.width)) < 0)
-                return log_error_errno(userns_fd, "Cannot make a user namespace: %m");
-        mount_fd = mount_clone(AT_FDCWD, path, userns_fd);
-        if (mount_fd == -EOPNOTSUPP) {
-                log_error("The file system of '%s' does not support id-mapped mounts: 'private_users: no' does without",
-                          path);
-                return mount_fd;
-        }
-        r = mount_fd < 0 ? mount_fd : mount_attach(mount_fd, path);
-        return r < 0 ? log_error_errno(r, "Cannot mount '%s': %m", path) : check_tree(login);
-}
-
-static void make_key(const Image *image, char ret[static 17]) {
-        static const uint8_t hash_key[16] = "chroot-login";
-        Hash hash;
-
-        hash_init(&hash, hash_key);
-        hash_string(&hash, image->current_path);
-        snprintf(ret, 17, "%016llx", (unsigned long long) hash_finish(&hash));
-}
-
-static void remove_groups(const Login *login) {
-        /* nspawn has ended, the kernel may still be about to take its processes off the groups. */
-        uint64_t deadline = clock_deadline(USEC_PER_SEC);
-
-        while (login->groups.n > 0 && cgroup_remove(&login->groups) == -EBUSY && clock_now_usec() < deadline)
-                clock_sleep_usec(USEC_PER_MSEC);
-}
-
-/* Control groups for the container where no systemd makes them: nspawn makes others below those it is started in. Named
- * after the image, so that what a killed login leaves is found by the next one. */
-static int find_groups(Login *login) {
-        char name[64];
-
-        if (host_is_systemd())
-                return 0;
-        /* The dot keeps it apart from jobs. */
-        snprintf(name, sizeof(name), ".login-%s", login->key);
-        int r = cgroup_detached(name, &login->groups);
-        /* Where a killed login left groups in some hierarchies, nspawn makes none in the others. */
-        remove_groups(login);
-        if (r >= 0)
-                r = cgroup_of_process(0, &login->home);
-        /* A host without any is for nspawn to judge. */
-        return r == -EOPNOTSUPP ? 0 : r;
-}
-
-/* Waits for the end of nspawn. Signals to us end it: it has the terminal in raw mode, so what is typed never comes as
- * one. Returns the signal that did, 0, or -errno. */
-static int wait_for_end(const Login *login, int pidfd) {
-        struct pollfd pollfds[] = { { .fd = pidfd, .events = POLLIN }, { .fd = login->signal_fd, .events = POLLIN } };
-        uint64_t deadline = USEC_INFINITY;
-        int ended_by = 0;
-
-        for (;;) {
-                int n = poll(pollfds, ELEMENTSOF(pollfds), clock_poll_timeout(deadline));
-                if (n < 0 && errno != EINTR)
-                        return -errno;
-                if (n > 0 && pollfds[0].revents)
-                        return ended_by;
-                if (n > 0 && pollfds[1].revents) {
-                        struct signalfd_siginfo info;
-
-                        if (read(login->signal_fd, &info, sizeof(info)) == sizeof(info)) {
-                                ended_by = (int) info.ssi_signo;
-                                (void) pidfd_signal(pidfd, SIGTERM);
-                                if (deadline == USEC_INFINITY)
-                                        deadline = clock_deadline(STOP_TIMEOUT_USEC);
-                        }
-                }
-                if (deadline != USEC_INFINITY && clock_poll_timeout(deadline) == 0) {
-                        (void) pidfd_signal(pidfd, SIGKILL);
-                        deadline = USEC_INFINITY;
-                }
         }
 }
 
 /* The shell's exit status, or -errno. */
-static int run_shell(Login *login, char *const *argv) {
-        Spawn spawn = SPAWN_INHERIT;
-        _cleanup_close_ int pidfd = -EBADF;
-        struct termios termios;
-        bool restore = login->terminal && tcgetattr(STDIN_FILENO, &termios) >= 0;
-        int status;
-        pid_t pid;
+static int run_shell(Login *login, const ImageMachine *machine, const char *shell) {
+        _cleanup_terminal_ Terminal terminal = TERMINAL_NONE;
+        _cleanup_strv_ char **environment = NULL;
+        StepRequest request = STEP_REQUEST_PLAIN;
+        StepOutcome outcome;
 
-        spawn.argv = argv;
-        spawn.stdin_fd = STDIN_FILENO;
-        spawn.die_with_parent = true;
-        /* The child inherits the groups. */
-        int r = cgroup_enter(&login->groups);
+        int r = make_environment(login, &environment);
         if (r < 0)
-                return log_error_errno(r, "Cannot set up control groups: %m");
-        r = process_spawn(&spawn, &pid, &pidfd);
-        (void) cgroup_enter(&login->home);
-        if (r == -ENOENT)
-                log_error("systemd-nspawn is not installed (package systemd-container)");
-        if (r < 0)
-                return r == -ENOENT ? r : log_error_errno(r, "Cannot start systemd-nspawn: %m");
-
-        int ended_by = wait_for_end(login, pidfd);
-        r = process_wait(pid, &status);
-        /* A killed nspawn leaves it raw. */
-        if (restore)
-                (void) tcsetattr(STDIN_FILENO, TCSADRAIN, &termios);
-        if (ended_by < 0 || r < 0)
-                return log_error_errno(ended_by < 0 ? ended_by : r, "Cannot wait for systemd-nspawn: %m");
-        if (ended_by > 0) {
-                login->signal = ended_by;
-                return 128 + ended_by;
+                return log_oom();
+        request.argv = ARGV(shell, "-l");
+        request.environment = environment;
+        request.stdin_fd = STDIN_FILENO;
+        request.terminal = login->terminal;
+        request.kill_timeout_usec = STOP_TIMEOUT_USEC;
+        if (login->terminal) {
+                r = terminal_begin(STDIN_FILENO, &terminal);
+                if (r < 0)
+                        return log_error_errno(r, "Cannot put the terminal into raw mode: %m");
         }
-        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        r = image_machine_run(machine, &request, &outcome);
+        terminal_end(&terminal);
+        return r < 0 ? log_error_errno(r, "Cannot talk to the container's agent: %m") :
+                       report(login, machine, &outcome);
 }
 
 static int login_locked(Login *login) {
-        _cleanup_strv_ char **argv = NULL;
+        char name[HOST_NAME_BYTES_MAX + 1];
+        _cleanup_free_ char *problem = NULL;
+        ImageMachine *machine = NULL;
 
         const char *shell = find_shell(login->tree_fd);
         if (!shell) {
                 log_error("Image '%s' has no shell (/bin/bash or /bin/sh)", login->image->name);
                 return -ENOEXEC;
         }
-        if (login->settings->private_users) {
-                int r = uid_range_acquire(login->staging.root_path, login->settings->uid_range, &login->users);
-                if (r < 0)
-                        return log_error_errno(r, "Cannot get a range of user IDs: %m");
-        }
-        int r = login_arguments(login, shell, &argv);
-        if (r < 0)
-                return log_oom();
-        r = find_groups(login);
-        if (r < 0)
-                return log_error_errno(r, "Cannot find this process's control groups: %m");
-        r = mount_tree(login);
+        host_name(login->image->name, name);
+        const ImageMachineRequest request = {
+                .settings = login->settings,
+                .name = login->image->name,
+                .tree = login->staging.root_path,
+                .in_place = true,
+                .interactive = true,
+                .hostname = name,
+                .cancel_fd = login->signal_fd,
+        };
+        int r = image_machine_start(&request, &machine, &problem);
         if (r < 0) {
-                (void) umount2(login->staging.root_path, MNT_DETACH);
+                log_error("%s", problem ? problem : strerror(ENOMEM));
                 return r;
         }
-
-        /* Ours is the lock that counts: by inode it would be in the way of jobs on snapshots. */
-        /* From version 256 on, to tint the background, systemd-nspawn asks the terminal for its colour, and takes what is
-         * typed meanwhile for the answer. */
-        if (setenv("SYSTEMD_TINT_BACKGROUND", "0", 1) < 0)
-                return log_oom();
-        if (setenv("SYSTEMD_NSPAWN_LOCK", "0", 1) < 0)
-                return log_oom();
-        r = run_shell(login, argv);
-        nspawn_remove_leftovers(login->machine);
-        remove_groups(login);
-        /* What is mounted on cannot change places. */
-        if (umount2(login->staging.root_path, MNT_DETACH) < 0)
-                return log_error_errno(errno, "Cannot unmount '%s': %m", login->staging.root_path);
-        return r;
+        int status = run_shell(login, machine, shell);
+        r = image_machine_stop(machine);
+        return r < 0 ? log_error_errno(r, "Cannot end the container: %m") : status;
 }
 
 static int on_difference(_unused_ void *userdata, _unused_ const Difference *difference) {
@@ -504,10 +298,6 @@ static int run(const Invocation *invocation) {
                 .tree_fd = -EBADF,
                 .terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO),
         };
-        make_key(image, login.key);
-        /* machined may not have noticed yet that the machine of one that was killed has ended. */
-        (void) nspawn_collect_leftovers(LOGIN_MACHINE_PREFIX, false);
-        snprintf(login.machine, sizeof(login.machine), LOGIN_MACHINE_PREFIX "%s-%d", login.key, (int) getpid());
         login.signal_fd = signals_open();
         if (login.signal_fd < 0)
                 return log_error_errno(login.signal_fd, "Cannot set up signals: %m");
@@ -529,9 +319,6 @@ static int run(const Invocation *invocation) {
         }
 
         close(login.signal_fd);
-        uid_range_release(&login.users);
-        cgroup_set_done(&login.groups);
-        cgroup_set_done(&login.home);
         return r;
 }
 

@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "base/string.h"
 #include "cli/commands.h"
-#include "container/nspawn.h"
 #include "container/uid-range.h"
 #include "image/generation-collect.h"
 #include "machine/collect.h"
@@ -74,11 +73,6 @@ static int run(const Invocation *invocation) {
                 log_notice("%s %d user ID lock%s that nobody holds", dry_run ? "Would remove" : "Removed", n_locks,
                            n_locks == 1 ? "" : "s");
 
-        unsigned n_logins = nspawn_collect_leftovers(LOGIN_MACHINE_PREFIX, dry_run);
-        if (n_logins > 0)
-                log_notice("%s %u director%s of killed chroot-logins", dry_run ? "Would remove" : "Removed", n_logins,
-                           n_logins == 1 ? "y" : "ies");
-
         r = collect_images(settings->root_dir, dry_run, &n_images);
         if (r < 0)
                 result = r;
@@ -92,7 +86,7 @@ static int run(const Invocation *invocation) {
         if (r < 0)
                 result = r;
 
-        if (result == 0 && strv_length(jobs) == 0 && n_locks == 0 && n_images == 0 && n_logins == 0)
+        if (result == 0 && strv_length(jobs) == 0 && n_locks == 0 && n_images == 0)
                 log_notice("Nothing to remove");
         return result;
 }

@@ -9,6 +9,7 @@
 typedef struct Machine {
         char *id;           /* of the job */
         char *name;         /* of the machine: see machine_name() */
+        char *hostname;     /* inside; NULL: the name */
         char *directory;    /* `<runtime_dir>/jobs/<id>` */
         char *layer;        /* `<root_dir>/.layers/<name>` */
         char *image;        /* name */
@@ -27,6 +28,7 @@ typedef struct Machine {
         char **bind_ro;
         uint64_t generation; /* of the image: which tree the job uses; 0: it has no number */
         bool private_users;
+        bool interactive;     /* somebody works in it by hand: it has a /tmp of its own, and cannot reboot */
         uint64_t uid_range;   /* how many users and groups it has; meaningless without private_users */
         char *seccomp_filter; /* file with the filter the agent installs first; NULL: none */
         NetworkMode network;
@@ -56,6 +58,3 @@ void machine_prefix(const char *runtime_dir, char ret[static MACHINE_PREFIX_BYTE
 
 /* *ret is to be freed. 0 or -ENOMEM. */
 int machine_name(const char *runtime_dir, const char *id, char **ret);
-
-/* That of a chroot-login, before a key of the image and the number of its process. */
-#define LOGIN_MACHINE_PREFIX "nspawn-runner-login-"

@@ -132,6 +132,11 @@ int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, c
                 if (r >= 0)
                         r = strv_extend(&arguments, "--drop-capability=CAP_MKNOD");
         }
+        if (r >= 0 && machine->hostname)
+                r = strv_extendf(&arguments, "--hostname=%s", machine->hostname);
+        /* Nobody is to look for the reason why a shell ended at once. */
+        if (r >= 0 && machine->interactive)
+                r = strv_extend(&arguments, "--drop-capability=CAP_SYS_BOOT");
         if (r >= 0 && machine->network == NETWORK_NONE)
                 r = strv_extend(&arguments, "--private-network");
         if (r >= 0)
@@ -173,12 +178,13 @@ int nspawn_environment(const Machine *machine, uid_t uid_base, char ***ret) {
                  * mounts there makes builds fail. */
                 "SYSTEMD_SECCOMP=0",
                 "SYSTEMD_NSPAWN_LOCK=0",
-                "SYSTEMD_NSPAWN_TMPFS_TMP=0",
         };
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(variables); i++)
                 r = strv_extend(&environment, variables[i]);
+        if (r >= 0 && !machine->interactive)
+                r = strv_extend(&environment, "SYSTEMD_NSPAWN_TMPFS_TMP=0");
         if (r >= 0)
                 r = strv_extendf(&environment, "LISTEN_FDS=%d", machine->seccomp_filter ? 2 : 1);
         /* The container's root: no process of the host is that user. */
@@ -202,29 +208,4 @@ void nspawn_remove_leftovers(const char *machine_name) {
                 if (string_printf(&path, "%s/%s", directories[i], machine_name) >= 0)
                         (void) rmdir(path);
         }
-}
-
-static bool is_of_dead_process(const char *name) {
-        const char *dash = strrchr(name, '-');
-        uint64_t pid;
-
-        return dash && parse_uint64(dash + 1, &pid) >= 0 && pid > 0 && pid <= INT32_MAX && kill((pid_t) pid, 0) < 0 &&
-               errno == ESRCH;
-}
-
-unsigned nspawn_collect_leftovers(const char *prefix, bool dry_run) {
-        unsigned n = 0;
-
-        for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
-                _cleanup_closedir_ DIR *dir = opendir(directories[i]);
-                struct dirent *entry;
-
-                while (dir && (entry = readdir(dir))) {
-                        if (!startswith(entry->d_name, prefix) || !is_of_dead_process(entry->d_name))
-                                continue;
-                        if (dry_run || unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR) >= 0)
-                                n++;
-                }
-        }
-        return n;
 }

@@ -21,7 +21,3 @@ int nspawn_bind_targets(const Machine *machine, char ***ret);
 /* Removes the empty directories that systemd-nspawn makes for a machine in /run, and leaves when it is killed or when /run
  * is no tmpfs. Nothing of that machine runs any more. */
 void nspawn_remove_leftovers(const char *machine_name);
-
-/* The same for machines that are called "PREFIX...-PID" after a process of the host's that is gone. With @dry_run only
- * looks. Returns how many there were. */
-unsigned nspawn_collect_leftovers(const char *prefix, bool dry_run);

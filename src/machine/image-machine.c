@@ -85,6 +85,8 @@ static int take_tree(const ImageMachineRequest *request, Parts *parts) {
         parts->machine.tree_path = request->tree;
         parts->machine.tree_fd = parts->tree_fd;
         parts->machine.in_place = request->in_place;
+        parts->machine.interactive = request->interactive;
+        parts->machine.hostname = request->hostname;
         parts->machine.environment = parts->environment;
         parts->machine.user = request->user;
         parts->machine.working_dir = request->working_dir;
@@ -270,10 +272,13 @@ char *image_machine_explain(const ImageMachine *machine, const StepOutcome *outc
 int image_machine_stop(ImageMachine *machine) {
         if (!machine)
                 return 0;
-        int r = machine_remove(machine->settings, machine->machine->id);
+        const Machine *plan = machine->machine;
+        int r = machine_remove(machine->settings, plan->id);
         if (r >= 0 && machine->files) {
                 _cleanup_close_ int tree_fd = open_directory_at(AT_FDCWD, machine->machine->image_path, false, 0);
-                r = tree_fd < 0 ? tree_fd : tree_files_restore(tree_fd, machine->files, machine->machine->name);
+                r = tree_fd < 0 ?
+                            tree_fd :
+                            tree_files_restore(tree_fd, machine->files, plan->hostname ? plan->hostname : plan->name);
         }
         image_machine_free(machine);
         return r;

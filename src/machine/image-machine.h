@@ -25,6 +25,9 @@ typedef struct ImageMachineRequest {
         /* What is done changes the tree, which nobody else uses: its root is the tree itself, the network the host's,
          * and nothing is bound into it. Otherwise it is what a job would get, and all changes go with it. */
         bool in_place;
+        /* As in MachineRequest, of a tree. */
+        bool interactive;
+        const char *hostname;
         /* Of steps in @tree, as an OCI image has them; NULL: none. */
         char *const *environment;
         const char *user;

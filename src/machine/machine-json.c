@@ -21,6 +21,7 @@ static const char *const networks[] = { [NETWORK_HOST] = "host", [NETWORK_NONE] 
 static const RecordField fields[] = {
         FIELD(id, RECORD_STRING, true),
         FIELD(name, RECORD_STRING, true),
+        FIELD(hostname, RECORD_STRING, false),
         FIELD(directory, RECORD_STRING, true),
         FIELD(layer, RECORD_STRING, true),
         FIELD(image, RECORD_STRING, true),
@@ -40,6 +41,7 @@ static const RecordField fields[] = {
         FIELD(bind, RECORD_LIST, false),
         FIELD(bind_ro, RECORD_LIST, false),
         FIELD(private_users, RECORD_BOOL, true),
+        FIELD(interactive, RECORD_BOOL, true),
         FIELD(uid_range, RECORD_NUMBER, false),
         FIELD(network, RECORD_CHOICE, true),
         FIELD(tmpfs_size_bytes, RECORD_NUMBER, false),

@@ -104,6 +104,7 @@ static int copy_strings(const MachineRequest *request, const char *init, Machine
             string_replace(&machine->image_path, request->tree_path) < 0 ||
             string_replace(&machine->supervisor, supervisor_pick()->name) < 0 ||
             string_replace(&machine->init, init) < 0 || string_replace(&machine->shell, settings->shell) < 0 ||
+            string_replace(&machine->hostname, request->hostname) < 0 ||
             string_replace(&machine->user, request->user) < 0 ||
             string_replace(&machine->working_dir, request->working_dir) < 0)
                 return -ENOMEM;
@@ -119,6 +120,7 @@ static void copy_numbers(const MachineRequest *request, Machine *machine) {
 
         machine->generation = request->generation;
         machine->private_users = settings->private_users;
+        machine->interactive = request->interactive;
         machine->uid_range = settings->uid_range;
         machine->network = request->in_place ? NETWORK_HOST : settings->network;
         machine->tmpfs_size_bytes = memory_size_bytes(settings->tmpfs_size);
@@ -155,7 +157,7 @@ int plan_machine(const MachineRequest *request, Machine **ret) {
 
         if (!machine)
                 return -ENOMEM;
-        int r = image_boot(request->tree_fd, request->settings->boot, &init);
+        int r = image_boot(request->tree_fd, request->interactive ? BOOT_NO : request->settings->boot, &init);
         if (r < 0)
                 return r;
         r = copy_strings(request, init, machine);

@@ -15,6 +15,10 @@ typedef struct MachineRequest {
         /* What is done changes the tree, which nobody else uses: its root is the tree itself, the network the host's,
          * and nothing is bound into it. Otherwise all changes go with the machine. */
         bool in_place;
+        /* Somebody works in it by hand: the image's systemd is not started, what is in /tmp goes with the machine, and it
+         * cannot reboot. */
+        bool interactive;
+        const char *hostname;      /* inside; NULL: the machine's name */
         char *const *environment;  /* of steps, "NAME=VALUE"s over the agent's own; NULL: none */
         const char *user;          /* USER[:GROUP] of steps; NULL: root */
         const char *working_dir;   /* where steps start; NULL: home */

@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/process.h"
 #include "container/channel.h"
+#include "machine/terminal.h"
 
 /* How long after the agent should have killed a cancelled step we still wait for it to say so. */
 #define CANCEL_MARGIN_USEC (2 * USEC_PER_SEC)
@@ -30,11 +31,15 @@
 /* How often one output is copied before the other, the socket and the signals have their turn. */
 #define COPIES_MAX 64U
 
+/* More than a terminal of the kernel's holds. */
+#define TERMINAL_REST_BYTES ((size_t) 1024 * 1024)
+
 /* One of the two outputs. */
 typedef struct Stream {
         int source_fd; /* read end of a pipe of the container; negative: closed */
         int target_fd;
         bool splice;      /* does the target take splice()? */
+        bool terminal;    /* the source is one */
         bool deaf;        /* the target is closed: throw away */
         bool blocked;     /* there is data, but the target takes none now */
         size_t remaining; /* after the step ended: what it has left in the pipe */
@@ -45,6 +50,7 @@ typedef struct Stream {
 typedef struct Input {
         int source_fd; /* ours; negative: at its end, or there is none */
         int target_fd; /* write end of a pipe of the container; negative: not yet there, or closed */
+        bool ended;    /* there is no more to read */
         char *buffer;
         size_t offset, size;
 } Input;
@@ -53,7 +59,8 @@ typedef struct Input {
 
 typedef struct Run {
         int socket_fd, signal_fd;
-        int pid_fd; /* of the program, or negative */
+        int terminal_fd; /* ours, whose size is the step's; negative: it has none */
+        int pid_fd;      /* of the program, or negative */
         Stream streams[2];
         Input input;
         bool started, ended, cancelled;
@@ -144,7 +151,11 @@ static void stream_finish(Stream *stream) {
 
         if (stream->source_fd < 0)
                 return;
-        stream->remaining = ioctl(stream->source_fd, FIONREAD, &available) < 0 ? 0 : (size_t) available;
+        /* Of a terminal the kernel tells only what it has already moved to our end. The step's end was hung up. */
+        if (stream->terminal)
+                stream->remaining = TERMINAL_REST_BYTES;
+        else
+                stream->remaining = ioctl(stream->source_fd, FIONREAD, &available) < 0 ? 0 : (size_t) available;
         stream_copy(stream);
 }
 
@@ -176,6 +187,7 @@ static void input_copy(Input *input) {
                 if (n < 0 && (errno == EINTR || errno == EAGAIN))
                         return;
                 if (n <= 0) {
+                        input->ended = true;
                         input_close(input);
                         return;
                 }
@@ -198,9 +210,42 @@ static int open_again(int fd, int flags) {
         return again < 0 ? -errno : again;
 }
 
+/* The master of the step's terminal. It is not opened again, which would make another one: whoever took the agent's place
+ * could keep us waiting here, as any program can that somebody talks to. */
+static int take_terminal(Run *run, WireMessage *message) {
+        int r = terminal_check_master(message->fds[0]);
+        if (r < 0)
+                return r;
+        r = fd_set_nonblock(message->fds[0], true);
+        if (r < 0)
+                return r;
+        int fd = fcntl(message->fds[0], F_DUPFD_CLOEXEC, 3);
+        if (fd < 0)
+                return -errno;
+        run->input.target_fd = fd;
+        run->streams[0].source_fd = TAKE_FD(message->fds[0]);
+        terminal_copy_size(run->terminal_fd, fd); /* it may have changed meanwhile */
+        return 0;
+}
+
+static int take_pipes(Run *run, WireMessage *message) {
+        for (size_t i = 0; i < 2; i++) {
+                int fd = open_again(message->fds[i], O_RDONLY);
+                if (fd < 0)
+                        return fd;
+                run->streams[i].source_fd = fd;
+        }
+        if (run->input.source_fd < 0)
+                return 0;
+        int fd = open_again(message->fds[2], O_WRONLY);
+        if (fd < 0 && fd != -ENXIO) /* that is: nobody reads it any more */
+                return fd;
+        run->input.target_fd = fd;
+        return 0;
+}
+
 static int take_started(Run *run, WireMessage *message) {
-        bool input = run->input.source_fd >= 0;
-        size_t n_pipes = input ? 3 : 2;
+        size_t n_pipes = run->terminal_fd >= 0 ? 1 : run->input.source_fd >= 0 ? 3 : 2;
         WireStarted started;
 
         if (wire_parse_started(message, &started) < 0 || message->n_fds < n_pipes || message->n_fds > n_pipes + 1)
@@ -211,18 +256,9 @@ static int take_started(Run *run, WireMessage *message) {
                 run->pid_fd = TAKE_FD(message->fds[n_pipes]);
         }
         run->outcome.is_bash = started.is_bash;
-        for (size_t i = 0; i < 2; i++) {
-                int fd = open_again(message->fds[i], O_RDONLY);
-                if (fd < 0)
-                        return fd;
-                run->streams[i].source_fd = fd;
-        }
-        if (input) {
-                int fd = open_again(message->fds[2], O_WRONLY);
-                if (fd < 0 && fd != -ENXIO) /* that is: nobody reads it any more */
-                        return fd;
-                run->input.target_fd = fd;
-        }
+        int r = run->terminal_fd >= 0 ? take_terminal(run, message) : take_pipes(run, message);
+        if (r < 0)
+                return r;
         run->started = true;
         return 0;
 }
@@ -285,7 +321,13 @@ static int receive(Run *run) {
 static void cancel(Run *run) {
         struct signalfd_siginfo info;
 
-        if (read(run->signal_fd, &info, sizeof(info)) != sizeof(info) || run->cancelled)
+        if (read(run->signal_fd, &info, sizeof(info)) != sizeof(info))
+                return;
+        if (info.ssi_signo == SIGWINCH) {
+                terminal_copy_size(run->terminal_fd, run->streams[0].source_fd);
+                return;
+        }
+        if (run->cancelled)
                 return;
         run->cancelled = true;
         run->outcome.signal = (int) info.ssi_signo;
@@ -296,6 +338,11 @@ static void cancel(Run *run) {
                 run->ended = true;
         else
                 (void) wire_send(run->socket_fd, WIRE_KILL, NULL, 0, NULL, 0);
+        /* Shells that somebody talks to take no notice of SIGTERM, but go when the line is hung up. */
+        if (run->terminal_fd >= 0) {
+                input_close(&run->input);
+                stream_close(&run->streams[0]);
+        }
 }
 
 /* Waits for something and does it. 0 or -errno. */
@@ -331,6 +378,8 @@ static int turn(Run *run) {
                         stream_copy(&run->streams[i]);
         if (pollfds[4].revents)
                 input_copy(input);
+        if (input->ended && run->terminal_fd >= 0) /* whoever typed is gone */
+                stream_close(&run->streams[0]);
         if (pollfds[5].revents)
                 run->ended = true;
         return pollfds[2].revents ? receive(run) : 0;
@@ -380,13 +429,16 @@ static void settle(Run *run, const char *machine) {
         }
 }
 
-static int catch_signals(void) {
+static int catch_signals(bool terminal) {
         sigset_t mask;
 
         sigemptyset(&mask);
         sigaddset(&mask, SIGTERM);
         sigaddset(&mask, SIGINT);
+        sigaddset(&mask, SIGQUIT);
         sigaddset(&mask, SIGHUP);
+        if (terminal)
+                sigaddset(&mask, SIGWINCH);
         (void) signal(SIGPIPE, SIG_IGN);
         if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
                 return -errno;
@@ -405,12 +457,14 @@ int step_run(int socket_fd, const StepRequest *request, StepOutcome *ret) {
                 .user = request->user,
                 .directory = request->directory,
                 .directories = (char **) request->directories,
-                .wants_stdin = request->stdin_fd >= 0,
+                .wants_stdin = request->stdin_fd >= 0 && !request->terminal,
+                .wants_terminal = request->terminal,
                 .kill_timeout_msec = (uint32_t) MIN(request->kill_timeout_usec / USEC_PER_MSEC, UINT32_MAX),
         };
         _cleanup_(run_done) Run run = {
                 .socket_fd = socket_fd,
-                .signal_fd = catch_signals(),
+                .signal_fd = catch_signals(request->terminal),
+                .terminal_fd = request->terminal ? request->stdin_fd : -EBADF,
                 .pid_fd = -EBADF,
                 .streams = { stream_to(request->stdout_fd), stream_to(request->stderr_fd) },
                 .input = { .source_fd = request->stdin_fd, .target_fd = -EBADF },
@@ -420,7 +474,12 @@ int step_run(int socket_fd, const StepRequest *request, StepOutcome *ret) {
 
         if (run.signal_fd < 0)
                 return run.signal_fd;
-        if (exec.wants_stdin) {
+        if (request->terminal) {
+                terminal_size(request->stdin_fd, &exec.rows, &exec.columns);
+                run.streams[0].terminal = true;
+                run.streams[0].splice = false;
+        }
+        if (request->stdin_fd >= 0) {
                 run.input.buffer = malloc(INPUT_BUFFER_BYTES);
                 if (!run.input.buffer)
                         return -ENOMEM;

@@ -13,7 +13,7 @@ typedef enum StepResult {
         STEP_NO_DIRECTORY, /* the directory can be neither entered nor made: see error */
         STEP_FAILED,       /* the agent could not start it: see error */
         STEP_MACHINE_GONE, /* the machine ended */
-        STEP_CANCELLED,    /* SIGTERM, SIGINT or SIGHUP came; the step has ended, or its time for that is over */
+        STEP_CANCELLED, /* SIGTERM, SIGINT, SIGQUIT or SIGHUP came; the step has ended, or its time for that is over */
 } StepResult;
 
 typedef struct StepOutcome {
@@ -35,6 +35,9 @@ typedef struct StepRequest {
         int script_fd;            /* sealed copy of a script, the last argument; negative: none */
         int stdin_fd;             /* copied into the step's stdin as it comes; negative: /dev/null */
         int stdout_fd, stderr_fd; /* where its output goes */
+        /* The step gets a pseudo-terminal of the container, and all is copied between it and stdin_fd and stdout_fd, which
+         * is a terminal that the caller has put into raw mode: its size is that one's, and follows it. */
+        bool terminal;
         uint64_t kill_timeout_usec;
         const char *machine; /* the job's directory: to ask again whether the machine lives; NULL: it does not */
 } StepRequest;
@@ -46,7 +49,7 @@ typedef struct StepRequest {
         }
 
 /* Runs it over connection @socket_fd, copying input and output, until it ended and all that it wrote is delivered.
- * Whatever reads the output may close it: the step goes on. SIGTERM, SIGINT and SIGHUP are blocked from here on; one
+ * Whatever reads the output may close it: the step goes on. SIGTERM, SIGINT, SIGQUIT and SIGHUP are blocked from here on; one
  * that comes cancels the step. With the agent killed, as a step can do where it is not PID 1, goes on until the program
  * ends. Returns 0 with the outcome; -EMSGSIZE for arguments and environment of more than 64 KiB or
  * 256 strings; or -errno. */

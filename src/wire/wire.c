@@ -14,7 +14,7 @@
 #include "base/fd.h"
 
 /* "nspr" and the version: an agent of another version is an error at once, not a misunderstanding later. */
-#define WIRE_MAGIC UINT32_C(0x6e737004)
+#define WIRE_MAGIC UINT32_C(0x6e737005)
 
 typedef struct WireHeader {
         uint32_t magic;
@@ -134,6 +134,8 @@ typedef struct ExecHeader {
         uint32_t wants_stdin;
         uint32_t n_directories;
         uint32_t n_environment;
+        uint32_t wants_terminal;
+        uint16_t rows, columns;
 } ExecHeader;
 
 /* The parts of a message, and their size. */
@@ -151,7 +153,13 @@ static int add_string(Parts *parts, const char *s) {
 }
 
 int wire_send_exec(int socket_fd, const WireExec *exec, int script_fd) {
-        ExecHeader header = { .kill_timeout_msec = exec->kill_timeout_msec, .wants_stdin = exec->wants_stdin };
+        ExecHeader header = {
+                .kill_timeout_msec = exec->kill_timeout_msec,
+                .wants_stdin = exec->wants_stdin,
+                .wants_terminal = exec->wants_terminal,
+                .rows = exec->rows,
+                .columns = exec->columns,
+        };
         Parts parts; /* not all of it is used, so nor is it cleared: this is on the way of every step */
 
         parts.vectors[1] = (struct iovec){ .iov_base = &header, .iov_len = sizeof(header) };
@@ -207,11 +215,17 @@ int wire_parse_exec(WireMessage *message, WireExec *ret) {
                 n++;
         /* User, directory, and a program at least. */
         if (n > WIRE_STRINGS_MAX || n < 3 || header.n_directories > n - 3 ||
-            header.n_environment > n - 3 - header.n_directories || header.wants_stdin > 1)
+            header.n_environment > n - 3 - header.n_directories || header.wants_stdin > 1 || header.wants_terminal > 1)
                 return -EBADMSG;
 
         size_t n_argv = n - 2 - header.n_directories - header.n_environment;
-        WireExec exec = { .kill_timeout_msec = header.kill_timeout_msec, .wants_stdin = header.wants_stdin };
+        WireExec exec = {
+                .kill_timeout_msec = header.kill_timeout_msec,
+                .wants_stdin = header.wants_stdin,
+                .wants_terminal = header.wants_terminal,
+                .rows = header.rows,
+                .columns = header.columns,
+        };
         exec.user = next_string(&p);
         exec.directory = next_string(&p);
         exec.directories = next_strings(&p, header.n_directories, 0);

@@ -13,7 +13,8 @@
  *      EXEC (+ memfd of a script)  ->
  *                                  <-    STARTED (+ read ends of the step's stdout and stderr, if EXEC asked for it the
  *                                        write end of its stdin, and, where the kernel lets the agent have one, a
- *                                        pidfd of the program)
+ *                                        pidfd of the program; of a step on a terminal, instead of the three ends, the
+ *                                        master of that)
  *                                  <-    FAILED, instead or afterwards
  *      KILL                        ->                                         (cancels the step)
  *                                  <-    EXITED
@@ -69,6 +70,8 @@ void wire_message_done(WireMessage *message);
 typedef struct WireExec {
         uint32_t kill_timeout_msec; /* from SIGTERM to SIGKILL when the step is cancelled */
         bool wants_stdin;           /* a pipe, whose write end comes with STARTED; else stdin is /dev/null */
+        bool wants_terminal;        /* a pseudo-terminal instead of all pipes, which is the step's controlling one */
+        uint16_t rows, columns;     /* its size, at first */
         const char *user;           /* USER[:GROUP], names or numbers, as an image has them; NULL or "": root */
         const char *directory;      /* where it starts, made if need be; NULL or "": home, else / */
         char **directories;         /* NULL-terminated: made for the user if they are not there; may be NULL */

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import termios
 import time
 from pathlib import Path
 from typing import Iterator
@@ -299,6 +300,49 @@ def test_login_signals(make_site, tiny_root: Path) -> None:
 
 
 @pytest.mark.host_matters
+def test_login_terminal(make_site, tiny_root: Path) -> None:
+    """Programs read the terminal and not what is typed before or after; jobs are stopped and go on; the container is
+    called like the image, /tmp is its own, and it has the filter of system calls that jobs have."""
+    site = make_site(root=tiny_root)
+    terminal = login(site, "--discard")
+    steps = (("echo wai''ting; read -r line < /dev/tty; echo rea''d $line\n", "waiting"), ("some text\n", "read some text"),
+             ("echo wai''ting; cat\n", "waiting"), ("once\n", "once\r\nonce"), ("\x1a", "Stopped"),
+             ("jobs; echo sta''tus $?\n", "status 0"), ("fg\n", "cat\r\n"), ("twice\n", "twice\r\ntwice"),
+             ("\x04", "# "), ("echo af''ter $?\n", "after 0"),
+             ("sleep 1000 & echo pi''d $!\n", "pid "), ("kill %1; wait %1; echo en''d $?\n", "end 143"),
+             ("echo na''me $HOSTNAME $(echo /dev/pts/[0-9])\n", f"name {IMAGE} /dev/pts/0"),
+             ("while read -r k v; do case $k in Seccomp:) echo fil''ter $v;; esac; done < /proc/self/status\n", "filter 2"),
+             ("while read -r a b c d; do [ $b != /tmp ] || echo wh''at $c; done < /proc/mounts\n", "what tmpfs"),
+             ("exit 9\n", "as it was"))
+    for typed, expected in steps:
+        terminal.type(typed)
+        terminal.expect(expected)
+    assert terminal.wait() == 9
+    assert site.traces() == []
+
+
+@pytest.mark.host_matters
+def test_login_container_killed(make_site, tiny_root: Path) -> None:
+    """Whatever becomes of the container, the terminal is as it was, and it is not the shell's status that is told."""
+    site = make_site(root=tiny_root)
+    terminal = Terminal(site.argv("chroot-login", IMAGE, "--publish"))
+    before = termios.tcgetattr(terminal.fd)
+    terminal.type("echo rea''dy\n")
+    terminal.expect("ready\r\n")
+    assert termios.tcgetattr(terminal.fd) != before
+    for pid, command in host.processes().items():
+        if f"supervise {site.runtime_dir}" in command:
+            os.kill(pid, signal.SIGKILL)
+    terminal.expect("lost its machine")
+    deadline = time.monotonic() + PATIENCE
+    while termios.tcgetattr(terminal.fd) != before:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert terminal.wait() == 1
+    assert site.traces() == []
+
+
+@pytest.mark.host_matters
 @pytest.mark.parametrize("number", (signal.SIGHUP, signal.SIGTERM, signal.SIGKILL))
 def test_login_killed(make_site, tiny_root: Path, number: int) -> None:
     """When the terminal goes or the login is killed, the container goes too, and the image can be used again."""
@@ -307,7 +351,8 @@ def test_login_killed(make_site, tiny_root: Path, number: int) -> None:
     os.kill(terminal.pid, number)
     terminal.wait()
     deadline = time.monotonic() + PATIENCE
-    while [command for command in host.processes().values() if str(tiny_root) in command and "pytest" not in command]:
+    while [command for command in host.processes().values()
+           if (str(tiny_root) in command or str(site.runtime_dir) in command) and "pytest" not in command]:
         assert time.monotonic() < deadline, host.processes()
         time.sleep(0.05)
     assert site.run(Job()).state == "success"

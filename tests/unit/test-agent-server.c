@@ -340,6 +340,48 @@ static void test_input(void **state) {
         }
 }
 
+/* Reads from a terminal until @text came. */
+static void expect(int master_fd, const char *text) {
+        char seen[4096] = "";
+        size_t n = 0;
+
+        while (!strstr(seen, text)) {
+                ssize_t r = read(master_fd, seen + n, sizeof(seen) - 1 - n);
+
+                assert_true(r > 0);
+                n += (size_t) r;
+                seen[n] = 0;
+        }
+}
+
+/* The step's controlling terminal, of the size that was asked for, whose keys send signals; nobody but the host has the
+ * other end, so closing it hangs up. */
+static void test_terminal(void **state) {
+        char *argv[] = {
+                (char *) "/bin/sh", (char *) "-c",
+                (char *) "trap '' HUP; read -r x < /dev/tty; echo \"$(stty size) $x\"; test -t 0 -a -t 1 -a -t 2 && "
+                         "trap - HUP && echo sleeping && exec sleep 1000",
+                NULL
+        };
+        WireExec exec = { .argv = argv, .wants_terminal = true, .rows = 33, .columns = 111 };
+
+        for (unsigned i = 0; i < 2; i++) {
+                _cleanup_call_ Call call = call_connect(*state);
+
+                assert_int_equal(wire_send_exec(call.socket_fd, &exec, -EBADF), 0);
+                take_streams(&call, 1);
+                assert_int_equal(fd_set_nonblock(call.fds[0], false), 0);
+                assert_int_equal(fd_write_all(call.fds[0], "typed\n", 6), 0);
+                expect(call.fds[0], "33 111 typed\r\nsleeping");
+                if (i == 0)
+                        assert_int_equal(fd_write_all(call.fds[0], "\x03", 1), 0);
+                else
+                        close(TAKE_FD(call.fds[0]));
+                WireExited exited = take_exited(&call);
+                assert_true(exited.code == CLD_KILLED && exited.status == (i == 0 ? SIGINT : SIGHUP));
+        }
+}
+
 /* Looked up in the PATH of the step. */
 static void test_exec_lookup(void **state) {
         const Lab *lab = *state;
@@ -833,32 +875,15 @@ static void test_end_with_step(void **state) {
 
 int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
-                WITH_LAB(test_ping),
-                WITH_LAB(test_exit_codes),
-                WITH_LAB(test_signals),
-                WITH_LAB(test_output),
-                WITH_LAB(test_dev_stderr),
-                WITH_LAB(test_surroundings),
-                WITH_LAB(test_environment),
-                WITH_LAB(test_default_shell),
-                WITH_LAB(test_input),
-                WITH_LAB(test_exec_lookup),
-                WITH_LAB(test_environment_additions),
-                WITH_LAB(test_exec_directory),
-                WITH_LAB(test_directories),
-                WITH_LAB(test_no_user),
-                WITH_LAB(test_user),
-                WITH_LAB(test_exec_no_shell),
-                WITH_LAB(test_bad_exec),
-                WITH_LAB(test_cancel),
-                WITH_LAB(test_cancel_nothing),
-                WITH_LAB(test_host_gone),
-                WITH_LAB(test_steps_at_once),
-                WITH_LAB(test_background),
-                WITH_LAB(test_background_writer),
-                WITH_LAB(test_garbage),
-                WITH_LAB(test_removed_script),
-                WITH_LAB(test_no_leak),
+                WITH_LAB(test_ping),           WITH_LAB(test_exit_codes),     WITH_LAB(test_signals),
+                WITH_LAB(test_output),         WITH_LAB(test_dev_stderr),     WITH_LAB(test_surroundings),
+                WITH_LAB(test_environment),    WITH_LAB(test_default_shell),  WITH_LAB(test_input),
+                WITH_LAB(test_terminal),       WITH_LAB(test_exec_lookup),    WITH_LAB(test_environment_additions),
+                WITH_LAB(test_exec_directory), WITH_LAB(test_directories),    WITH_LAB(test_no_user),
+                WITH_LAB(test_user),           WITH_LAB(test_exec_no_shell),  WITH_LAB(test_bad_exec),
+                WITH_LAB(test_cancel),         WITH_LAB(test_cancel_nothing), WITH_LAB(test_host_gone),
+                WITH_LAB(test_steps_at_once),  WITH_LAB(test_background),     WITH_LAB(test_background_writer),
+                WITH_LAB(test_garbage),        WITH_LAB(test_removed_script), WITH_LAB(test_no_leak),
                 WITH_LAB(test_end_with_step),
         };
 

@@ -21,6 +21,7 @@ static const struct {
 } fields[] = {
         ROW(id, STRING, true),
         ROW(name, STRING, true),
+        ROW(hostname, STRING, false),
         ROW(directory, STRING, true),
         ROW(layer, STRING, true),
         ROW(image, STRING, true),
@@ -39,6 +40,7 @@ static const struct {
         ROW(bind, LIST, false),
         ROW(bind_ro, LIST, false),
         ROW(private_users, BOOL, true),
+        ROW(interactive, BOOL, true),
         ROW(uid_range, NUMBER, false),
         ROW(seccomp_filter, STRING, false),
         ROW(network, NETWORK, true),

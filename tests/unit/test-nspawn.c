@@ -64,6 +64,11 @@ static void test_arguments(_unused_ void **state) {
                   0,
                   { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD", AGENT, COMMAND,
                     "/usr/lib/systemd/systemd" } },
+                /* somebody at a terminal */
+                { { MACHINE, .hostname = (char *) "image", .interactive = true },
+                  0,
+                  { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD",
+                    "--hostname=image", "--drop-capability=CAP_SYS_BOOT", AGENT, COMMAND } },
                 /* the filter is the agent's to install, and limits are the unit's */
                 { { MACHINE, .seccomp_filter = (char *) "/f.bpf", .memory_max_bytes = 1, .tasks_max = 1,
                     .shell = (char *) "/bin/sh" },

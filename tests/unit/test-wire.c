@@ -11,7 +11,7 @@
 #include "descriptors.h"
 #include "wire/wire.h"
 
-#define MAGIC UINT32_C(0x6e737004)
+#define MAGIC UINT32_C(0x6e737005)
 
 static void close_pair(int (*fds)[2]) {
         closep(&(*fds)[0]);
@@ -258,6 +258,9 @@ static void test_exec_round_trip(_unused_ void **state) {
                         for (size_t k = 0; k < ELEMENTSOF(table); k++) {
                                 WireExec parsed, exec = { .kill_timeout_msec = table[k].kill_timeout_msec,
                                                           .wants_stdin = table[k].wants_stdin,
+                                                          .wants_terminal = table[k].script,
+                                                          .rows = 33,
+                                                          .columns = UINT16_MAX,
                                                           .user = table[k].user,
                                                           .directory = table[k].directory,
                                                           .directories = (char **) table[k].directories,
@@ -278,6 +281,9 @@ static void test_exec_round_trip(_unused_ void **state) {
                                 assert_row(are_equal(parsed.directories, exec.directories), k, "directories");
                                 assert_int_equal(parsed.kill_timeout_msec, exec.kill_timeout_msec);
                                 assert_int_equal(parsed.wants_stdin, exec.wants_stdin);
+                                assert_int_equal(parsed.wants_terminal, exec.wants_terminal);
+                                assert_int_equal(parsed.rows, exec.rows);
+                                assert_int_equal(parsed.columns, exec.columns);
                                 assert_string_equal(parsed.user, exec.user);
                                 assert_string_equal(parsed.directory, exec.directory);
                                 /* There is room for one argument more. */
@@ -308,7 +314,7 @@ static void test_exec_defaults(_unused_ void **state) {
         wire_exec_done(&parsed); /* twice is fine */
 }
 
-#define EXEC_HEADER_BYTES (4 * sizeof(uint32_t))
+#define EXEC_HEADER_BYTES (6 * sizeof(uint32_t))
 #define EXEC_FIXED_BYTES (EXEC_HEADER_BYTES + 2) /* user and directory, empty */
 #define EXEC_ARGUMENTS_MAX (WIRE_STRINGS_MAX - 2)
 
@@ -356,6 +362,18 @@ static void test_exec_limits(_unused_ void **state) {
         assert_int_equal(wire_receive(sockets[1], &message), -EAGAIN);
 }
 
+static void test_exec_hostile_terminal(_unused_ void **state) {
+        for (uint32_t wants_terminal = 0; wants_terminal < 3; wants_terminal++) {
+                WireMessage message = { .type = WIRE_EXEC, .size = 27 };
+                WireExec exec = { 0 };
+
+                memcpy(message.payload + 16, &wants_terminal, sizeof(uint32_t));
+                assert_int_equal(wire_parse_exec(&message, &exec), wants_terminal > 1 ? -EBADMSG : 0);
+                assert_int_equal(exec.wants_terminal, wants_terminal == 1);
+                wire_exec_done(&exec);
+        }
+}
+
 static void test_exec_hostile(_unused_ void **state) {
         static const struct {
                 const char *text;
@@ -366,23 +384,23 @@ static void test_exec_hostile(_unused_ void **state) {
         } table[] = {
                 { "empty", 0, 0, 0, 0, "", -EBADMSG },
                 { "part of the numbers", 0, 0, 0, 3, "", -EBADMSG },
-                { "only the numbers", 0, 0, 0, 16, "", -EBADMSG },
-                { "user", 0, 0, 0, 17, "", -EBADMSG },
-                { "user and directory", 0, 0, 0, 18, "", -EBADMSG },
-                { "one empty argument", 0, 0, 0, 19, "", 0 },
-                { "no end", 0, 0, 0, 19, "abc", -EBADMSG },
-                { "one variable for all strings", 0, 0, 1, 19, "", -EBADMSG },
-                { "one variable for four strings", 0, 0, 1, 20, "", 0 },
-                { "more variables than strings", 0, 0, 5, 20, "", -EBADMSG },
-                { "as many variables as there are numbers", 0, 0, UINT32_MAX, 20, "", -EBADMSG },
-                { "one directory for all strings", 0, 1, 0, 19, "", -EBADMSG },
-                { "one directory and one variable for four strings", 0, 1, 1, 20, "", -EBADMSG },
-                { "one directory and one variable for five strings", 0, 1, 1, 21, "", 0 },
-                { "numbers that are four together", 0, UINT32_MAX, 5, 22, "", -EBADMSG },
-                { "stdin", 1, 0, 0, 19, "", 0 },
-                { "something else than stdin", 2, 0, 0, 19, "", -EBADMSG },
-                { "as many strings as there may be", 0, 0, 0, 16 + WIRE_STRINGS_MAX, "", 0 },
-                { "one string more", 0, 0, 0, 16 + WIRE_STRINGS_MAX + 1, "", -EBADMSG },
+                { "only the numbers", 0, 0, 0, 24, "", -EBADMSG },
+                { "user", 0, 0, 0, 25, "", -EBADMSG },
+                { "user and directory", 0, 0, 0, 26, "", -EBADMSG },
+                { "one empty argument", 0, 0, 0, 27, "", 0 },
+                { "no end", 0, 0, 0, 27, "abc", -EBADMSG },
+                { "one variable for all strings", 0, 0, 1, 27, "", -EBADMSG },
+                { "one variable for four strings", 0, 0, 1, 28, "", 0 },
+                { "more variables than strings", 0, 0, 5, 28, "", -EBADMSG },
+                { "as many variables as there are numbers", 0, 0, UINT32_MAX, 28, "", -EBADMSG },
+                { "one directory for all strings", 0, 1, 0, 27, "", -EBADMSG },
+                { "one directory and one variable for four strings", 0, 1, 1, 28, "", -EBADMSG },
+                { "one directory and one variable for five strings", 0, 1, 1, 29, "", 0 },
+                { "numbers that are four together", 0, UINT32_MAX, 5, 30, "", -EBADMSG },
+                { "stdin", 1, 0, 0, 27, "", 0 },
+                { "something else than stdin", 2, 0, 0, 27, "", -EBADMSG },
+                { "as many strings as there may be", 0, 0, 0, 24 + WIRE_STRINGS_MAX, "", 0 },
+                { "one string more", 0, 0, 0, 24 + WIRE_STRINGS_MAX + 1, "", -EBADMSG },
                 { "nothing but strings", 0, 0, 0, WIRE_MESSAGE_MAX, "", -EBADMSG },
         };
 
@@ -393,7 +411,7 @@ static void test_exec_hostile(_unused_ void **state) {
                 memcpy(message.payload + 4, &table[i].wants_stdin, sizeof(uint32_t));
                 memcpy(message.payload + 8, &table[i].n_directories, sizeof(uint32_t));
                 memcpy(message.payload + 12, &table[i].n_environment, sizeof(uint32_t));
-                memcpy(message.payload + 16, table[i].payload, strlen(table[i].payload));
+                memcpy(message.payload + 24, table[i].payload, strlen(table[i].payload));
                 assert_row(wire_parse_exec(&message, &exec) == table[i].result, i, table[i].text);
                 if (table[i].result < 0)
                         assert_row(exec.argv == untouched.argv, i, table[i].text);
@@ -508,6 +526,7 @@ int main(void) {
                 cmocka_unit_test(test_exec_defaults),
                 cmocka_unit_test(test_exec_limits),
                 cmocka_unit_test(test_exec_hostile),
+                cmocka_unit_test(test_exec_hostile_terminal),
                 cmocka_unit_test(test_exited),
                 cmocka_unit_test(test_started),
                 cmocka_unit_test(test_failed),
