@@ -20,15 +20,15 @@
 #include "cli/doctor.h"
 #include "config/image-reference.h"
 #include "container/bind.h"
-#include "container/uid-range.h"
-#include "container/userns.h"
 #include "definition/definition.h"
 #include "image/generation.h"
 #include "image/image.h"
 #include "machine/directory.h"
+#include "machine/plan.h"
 #include "machine/remove.h"
+#include "machine/root.h"
+#include "machine/start.h"
 #include "storage/storage.h"
-#include "tree/check.h"
 
 /* Less is hardly enough for one image and what a job makes. */
 #define SPACE_MIN_BYTES (UINT64_C(1) << 30)
@@ -77,115 +77,99 @@ static CheckResult check_runtime_dir(const Invocation *invocation, char ret_deta
 
 typedef struct Trial {
         const Settings *settings;
-        const StorageDriver *driver;
-        char id[32], image_id[32]; /* of jobs that there are not: whatever is left of them, `gc` removes */
-        char *name, *image_name;   /* of their machines */
-        char *layer_path, *image_path, *work_dir, *target;
+        char id[32], image_id[32]; /* of machines that there are not: whatever is left of them, `gc` removes */
+        char *image_name, *image_path;
         MachineDirectory directory;
-        UidRange users;
+        Machine *machine;
+        MachineRoot root;
         int layer_fd, image_layer_fd, image_fd;
         const char *what; /* is being done */
 } Trial;
 
-static int trial_layer(const Trial *trial, const char *name) {
-        _cleanup_close_ int fd = layer_open(trial->settings->root_dir, name, true);
-
-        if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0)
-                return -errno;
-        return TAKE_FD(fd);
-}
-
-/* An empty image and a layer for it. */
-static int trial_begin(Trial *trial) {
+/* What the overlay driver makes is a plain directory, and as good an image as any. */
+static int trial_make_image(Trial *trial) {
         const Settings *settings = trial->settings;
 
-        trial->what = "make a directory for a job";
-        int r = machine_directory_lock(settings->runtime_dir, trial->id, true, 0, &trial->directory);
-        if (r < 0)
-                return r;
-        if (mkdirat(trial->directory.fd, "root", 0700) < 0 || mkdirat(trial->directory.fd, "work", 0700) < 0)
-                return -errno;
-        if (machine_name(settings->runtime_dir, trial->id, &trial->name) < 0 ||
-            machine_name(settings->runtime_dir, trial->image_id, &trial->image_name) < 0 ||
-            string_printf(&trial->layer_path, "%s/.layers/%s", settings->root_dir, trial->name) < 0 ||
-            string_printf(&trial->image_path, "%s/.layers/%s/upper", settings->root_dir, trial->image_name) < 0 ||
-            string_printf(&trial->work_dir, "%s/work", trial->directory.path) < 0 ||
-            string_printf(&trial->target, "%s/root", trial->directory.path) < 0)
+        if (machine_name(settings->runtime_dir, trial->image_id, &trial->image_name) < 0 ||
+            string_printf(&trial->image_path, "%s/.layers/%s/upper", settings->root_dir, trial->image_name) < 0)
                 return -ENOMEM;
-
-        /* What the overlay driver makes is a plain directory, and as good an image as any. */
         trial->what = "make a layer";
-        trial->image_layer_fd = trial_layer(trial, trial->image_name);
+        trial->image_layer_fd = layer_open(settings->root_dir, trial->image_name, true);
         if (trial->image_layer_fd < 0)
                 return trial->image_layer_fd;
-        r = storage_overlay.create(-EBADF, trial->image_layer_fd);
+        if (flock(trial->image_layer_fd, LOCK_SH | LOCK_NB) < 0)
+                return -errno;
+        int r = storage_overlay.create(-EBADF, trial->image_layer_fd);
         if (r < 0)
                 return r;
         trial->image_fd = open_directory_at(AT_FDCWD, trial->image_path, false, 0);
-        trial->layer_fd = trial_layer(trial, trial->name);
-        if (trial->image_fd < 0 || trial->layer_fd < 0)
-                return MIN(trial->image_fd, trial->layer_fd);
-        r = trial->driver->create(trial->image_fd, trial->layer_fd);
-        if (r < 0)
-                return r;
-
-        if (!settings->private_users)
-                return 0;
-        trial->what = "lock a range of users in /run/systemd/nspawn-uid";
-        return uid_range_acquire(trial->name, settings->uid_range, &trial->users);
+        return MIN(trial->image_fd, 0);
 }
 
-static int trial_mount(const void *userdata) {
-        const Trial *trial = userdata;
-        _cleanup_close_ int userns_fd = -EBADF, file_fd = -EBADF;
-        _cleanup_free_ char *problem = NULL;
+/* An empty image and a machine of it, as far as it is not started. */
+static int trial_begin(Trial *trial) {
+        MachineRequest request = MACHINE_REQUEST_NONE;
 
-        _cleanup_close_ int image_fd = open_directory_at(AT_FDCWD, trial->image_path, false, 0);
-        if (image_fd < 0)
-                return image_fd;
-        if (trial->settings->private_users && (userns_fd = userns_open(trial->users.base, trial->users.width)) < 0)
-                return userns_fd;
-
-        const StorageMount request = {
-                .image_fd = image_fd,
-                .layer_fd = trial->layer_fd,
-                .layer_path = trial->layer_path,
-                .work_dir = trial->work_dir,
-                .target = trial->target,
-                .userns_fd = userns_fd,
-                .uid_base = trial->users.base,
-                .uid_range = trial->users.width,
-                .tmpfs_size_bytes = memory_size_bytes(trial->settings->tmpfs_size),
-        };
-        int r = trial->driver->mount(&request);
+        trial->what = "make a directory for a job";
+        int r = machine_directory_lock(trial->settings->runtime_dir, trial->id, true, 0, &trial->directory);
         if (r < 0)
                 return r;
-        _cleanup_close_ int root_fd = open_directory_at(AT_FDCWD, trial->target, false, 0);
-        r = root_fd < 0 ? root_fd : tree_check_root(root_fd, NULL, &problem);
-        if (r != 0)
-                return r > 0 ? -EUCLEAN : r;
-        /* As the job's root: the host's has no number where all of the mount is mapped, and can make nothing (EOVERFLOW).
-         * We are a child, and go with it. */
-        (void) setfsgid(trial->users.base);
-        (void) setfsuid(trial->users.base);
-        file_fd = openat(root_fd, "file", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        r = trial_make_image(trial);
+        if (r < 0)
+                return r;
+
+        trial->what = "make the plan of a container";
+        request.settings = trial->settings;
+        request.id = trial->id;
+        request.image = "doctor";
+        request.tree_path = trial->image_path;
+        request.tree_fd = trial->image_fd;
+        request.interactive = true; /* there is no init to find */
+        r = plan_machine(&request, &trial->machine);
+        if (r < 0)
+                return r;
+        trial->what = "make a layer";
+        r = machine_make_layer(trial->machine, trial->image_fd, &trial->layer_fd);
+        if (r < 0)
+                return r;
+        trial->root.machine = trial->machine;
+        trial->root.directory_fd = trial->directory.fd;
+        return machine_root_lock(&trial->root, &trial->what);
+}
+
+/* In a child, with which all that is mounted goes. */
+static int trial_mount(const void *userdata) {
+        MachineRoot root = ((const Trial *) userdata)->root;
+        _cleanup_free_ char *problem = NULL;
+        const char *what;
+
+        int r = machine_root_mount(&root, &what);
+        if (r < 0)
+                return r;
+        r = machine_root_complete(&root, &what, &problem);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int root_fd = open_directory_at(AT_FDCWD, root.path, false, 0);
+        if (root_fd < 0)
+                return root_fd;
+        /* As the job's root: the host's has no number where all of the mount is mapped, and can make nothing (EOVERFLOW). */
+        (void) setfsgid(root.users.base);
+        (void) setfsuid(root.users.base);
+        _cleanup_close_ int file_fd = openat(root_fd, "file", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         return file_fd < 0 ? -errno : fd_write_all(file_fd, "x", 1);
 }
 
 static int trial_end(Trial *trial) {
-        uid_range_release(&trial->users);
+        machine_root_done(&trial->root);
         closep(&trial->image_fd);
         closep(&trial->layer_fd);
         closep(&trial->image_layer_fd);
         int r = trial->directory.fd < 0 ? 0 : machine_remove_locked(trial->settings, trial->id);
         int q = machine_exists(trial->settings, trial->image_id) ? machine_remove(trial->settings, trial->image_id) : 0;
         machine_directory_done(&trial->directory);
-        free(trial->name);
+        machine_free(trial->machine);
         free(trial->image_name);
-        free(trial->layer_path);
         free(trial->image_path);
-        free(trial->work_dir);
-        free(trial->target);
         return r < 0 ? r : q;
 }
 
@@ -194,6 +178,7 @@ static CheckResult check_storage(const Invocation *invocation, char ret_detail[s
         Trial trial = {
                 .settings = settings,
                 .directory = MACHINE_DIRECTORY_NONE,
+                .root = MACHINE_ROOT_NONE,
                 .layer_fd = -EBADF,
                 .image_layer_fd = -EBADF,
                 .image_fd = -EBADF,
@@ -202,8 +187,8 @@ static CheckResult check_storage(const Invocation *invocation, char ret_detail[s
         _cleanup_close_ int root_fd = open(settings->root_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (root_fd < 0)
                 return check_say(CHECK_NOTE, ret_detail, "not tried: there is no %s", settings->root_dir);
-        trial.driver = storage_pick(settings->storage, root_fd);
-        if (!trial.driver)
+        const StorageDriver *driver = storage_pick(settings->storage, root_fd);
+        if (!driver)
                 return check_say(CHECK_MISSING, ret_detail, "none is possible on the file system of %s",
                                  settings->root_dir);
 
@@ -214,18 +199,20 @@ static CheckResult check_storage(const Invocation *invocation, char ret_detail[s
                 trial.what = "mount an image";
                 r = check_in_child(trial_mount, &trial);
         }
+        bool is_planned = trial.machine;
         int q = trial_end(&trial);
         if (r >= 0 && q < 0) {
                 trial.what = "remove a layer";
                 r = q;
         }
+        if (r == -EPROTO && !is_planned)
+                return check_say(CHECK_NOTE, ret_detail, "not tried: nspawn-runner-agent is not installed (see above)");
         if (r == -ELIBACC)
                 return check_say(CHECK_MISSING, ret_detail, "%s, but its library is not installed (see above)",
-                                 trial.driver->name);
+                                 driver->name);
         if (r < 0)
-                return check_say(CHECK_MISSING, ret_detail, "%s cannot %s: %s", trial.driver->name, trial.what,
-                                 strerror(-r));
-        return check_say(CHECK_OK, ret_detail, "%s (%s)", trial.driver->name, trial.driver->help);
+                return check_say(CHECK_MISSING, ret_detail, "%s cannot %s: %s", driver->name, trial.what, strerror(-r));
+        return check_say(CHECK_OK, ret_detail, "%s (%s)", driver->name, driver->help);
 }
 
 static CheckResult check_images(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {

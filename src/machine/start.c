@@ -38,7 +38,7 @@ static int make_layer(const char *path) {
         }
 }
 
-static int start_layer(const Machine *machine, int tree_fd, int *ret_layer_fd) {
+int machine_make_layer(const Machine *machine, int tree_fd, int *ret_layer_fd) {
         const StorageDriver *driver = storage_of_machine(machine->storage);
         _cleanup_free_ char *layers = strdup(machine->layer);
 
@@ -98,7 +98,7 @@ int machine_start(const Machine *machine, const MachineDirectory *directory, cha
                 return r;
 
         *ret_step = START_LAYER;
-        r = start_layer(machine, tree_fd, &layer_fd);
+        r = machine_make_layer(machine, tree_fd, &layer_fd);
         if (r < 0)
                 return r;
 

@@ -20,3 +20,7 @@ typedef enum StartStep {
  * machine_remove_locked(). */
 int machine_start(const Machine *machine, const MachineDirectory *directory, char *const supervise_argv[], int tree_fd,
                   uint64_t timeout_usec, int signal_fd, StartStep *ret_step);
+
+/* A part of it, for who starts nothing: makes the machine's layer, locked as long as *ret_layer_fd (the caller's to close)
+ * is open. 0 or -errno. */
+int machine_make_layer(const Machine *machine, int tree_fd, int *ret_layer_fd);

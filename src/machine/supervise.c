@@ -11,8 +11,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/file.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -26,14 +24,9 @@
 #include "container/cgroup.h"
 #include "container/notify.h"
 #include "container/nspawn.h"
-#include "container/uid-range.h"
-#include "container/userns.h"
-#include "image/generation.h"
 #include "machine/console.h"
 #include "machine/out-of-memory.h"
-#include "machine/resolver.h"
-#include "storage/storage.h"
-#include "tree/check.h"
+#include "machine/root.h"
 
 /* A tenth of the memory that is short: enough for a systemd beside shells, and little enough for a job to have (its
  * processes can go back to it). See proc_pid_oom_score_adj(5). */
@@ -56,11 +49,9 @@ typedef struct Supervision {
         const Machine *machine;
         const MachineDirectory *directory;
         int listen_fd, filter_fd, signal_fd, console_fd;
-        int layer_fd, image_fd;
         int owner_fd; /* pidfd of the process that the machine is for; negative: none */
-        UidRange users;
+        MachineRoot root;
         CgroupSet groups; /* the job's, of which our own is one below */
-        char *root;
         pid_t nspawn_pid;
         int nspawn_status;
         bool nspawn_ended;
@@ -73,27 +64,9 @@ static void supervision_done(Supervision *s) {
         closep(&s->filter_fd);
         closep(&s->signal_fd);
         closep(&s->console_fd);
-        closep(&s->layer_fd);
-        closep(&s->image_fd);
         closep(&s->owner_fd);
-        uid_range_release(&s->users);
+        machine_root_done(&s->root);
         cgroup_set_done(&s->groups);
-        free(s->root);
-}
-
-/* The locks that say that the layer and a range of UIDs are in use. */
-static int take_locks(Supervision *s, const char **ret_what) {
-        *ret_what = "open the job's layer";
-        s->layer_fd = open_directory_at(AT_FDCWD, s->machine->layer, false, 0);
-        if (s->layer_fd < 0)
-                return s->layer_fd;
-        if (flock(s->layer_fd, LOCK_SH | LOCK_NB) < 0)
-                return -errno;
-
-        if (!s->machine->private_users)
-                return 0;
-        *ret_what = "find a free range of user IDs in /run/systemd/nspawn-uid";
-        return uid_range_acquire(s->machine->name, s->machine->uid_range, &s->users);
 }
 
 /* Whom the machine is for, as a descriptor that tells of his end. */
@@ -111,88 +84,17 @@ static int find_owner(Supervision *s, const char **ret_what) {
         return r < 0 ? r : start == s->machine->owner_start ? 0 : -ESRCH;
 }
 
-/* The job's root, in a mount namespace that ends with this process and those it starts. */
-static int mount_root(Supervision *s, const StorageDriver *driver, const char **ret_what) {
-        _cleanup_free_ char *work = NULL;
-        _cleanup_close_ int userns_fd = -EBADF;
-
-        *ret_what = "set up the job's directory";
-        if (string_printf(&s->root, "%s/root", s->machine->directory) < 0 ||
-            string_printf(&work, "%s/work", s->machine->directory) < 0)
-                return -ENOMEM;
-        if (mkdirat(s->directory->fd, "root", 0700) < 0 || mkdirat(s->directory->fd, "work", 0700) < 0)
-                return -errno;
-
-        *ret_what = "make a mount namespace";
-        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
-                return -errno;
-        /* Not before: a descriptor from then would lead into the host's mounts, which cannot be cloned from here. Until
-         * now `prepare` holds the image. */
-        if (driver->needs_image) {
-                *ret_what = "open the image";
-                s->image_fd = generation_hold_tree(s->machine->image_path, s->machine->generation);
-                if (s->image_fd < 0)
-                        return s->image_fd;
-        }
-
-        if (s->machine->private_users) {
-                *ret_what = "make a user namespace";
-                userns_fd = userns_open(s->users.base, s->users.width);
-                if (userns_fd < 0)
-                        return userns_fd;
-        }
-        StorageMount request = {
-                .image_fd = s->image_fd,
-                .layer_fd = s->layer_fd,
-                .layer_path = s->machine->layer,
-                .work_dir = work,
-                .target = s->root,
-                .userns_fd = userns_fd,
-                .uid_base = s->users.base,
-                .uid_range = s->users.width,
-                .tmpfs_size_bytes = s->machine->tmpfs_size_bytes,
-        };
-        *ret_what = "mount the job's root";
-        return driver->mount(&request);
-}
-
-/* Nothing has looked at the root since it was mounted. */
-static int complete_root(Supervision *s, const char **ret_what, char **reterr_problem) {
-        _cleanup_strv_ char **targets = NULL;
-        _cleanup_free_ char *problem = NULL;
-
-        *ret_what = "look at the job's root";
-        _cleanup_close_ int root_fd = open_directory_at(AT_FDCWD, s->root, false, 0);
-        if (root_fd < 0)
-                return root_fd;
-        int r = nspawn_bind_targets(s->machine, &targets);
-        if (r < 0)
-                return r;
-        r = tree_check_root(root_fd, targets, &problem);
-        if (r > 0) {
-                r = string_printf(reterr_problem, "image '%s' cannot be used: %s", s->machine->image, problem);
-                return r < 0 ? r : -EUCLEAN;
-        }
-        if (r >= 0)
-                r = tree_remove_machine_id(root_fd);
-        if (r < 0 || s->machine->network == NETWORK_NONE)
-                return r;
-
-        *ret_what = "copy the host's resolv.conf";
-        return resolver_copy(root_fd, s->users.base);
-}
-
 static int mount_binds(Supervision *s, const char **ret_what, char **reterr_problem) {
         *ret_what = "mount what 'bind' and 'bind_ro' name";
-        _cleanup_close_ int root_fd = open_directory_at(AT_FDCWD, s->root, false, 0);
+        _cleanup_close_ int root_fd = open_directory_at(AT_FDCWD, s->root.path, false, 0);
         if (root_fd < 0)
                 return root_fd;
         const BindRequest request = {
                 .machine = s->machine,
                 .job_fd = s->directory->fd,
                 .root_fd = root_fd,
-                .uid_base = s->users.base,
-                .uid_range = s->users.width,
+                .uid_base = s->root.users.base,
+                .uid_range = s->root.users.width,
         };
         return bind_prepare(&request, reterr_problem);
 }
@@ -269,9 +171,9 @@ static int start_nspawn(Supervision *s, const char **ret_what) {
         cgroup_delegate_controllers(&s->groups);
 
         *ret_what = "start systemd-nspawn";
-        r = nspawn_arguments(s->machine, s->root, s->users.base, &arguments);
+        r = nspawn_arguments(s->machine, s->root.path, s->root.users.base, &arguments);
         if (r >= 0)
-                r = nspawn_environment(s->machine, s->users.base, &environment);
+                r = nspawn_environment(s->machine, s->root.users.base, &environment);
         if (r < 0)
                 return r;
         if (pipe2(console, O_CLOEXEC) < 0)
@@ -429,28 +331,24 @@ int supervise(const Machine *machine, const MachineDirectory *directory, int lis
                 .filter_fd = -EBADF,
                 .signal_fd = -EBADF,
                 .console_fd = -EBADF,
-                .layer_fd = -EBADF,
-                .image_fd = -EBADF,
                 .owner_fd = -EBADF,
                 .console = { .directory = directory, .forward_fd = journal ? STDOUT_FILENO : -EBADF },
         };
 
-        *ret_what = "find the storage driver";
-        const StorageDriver *driver = storage_of_machine(machine->storage);
-        if (!driver)
-                return -EINVAL;
-
+        s.root = MACHINE_ROOT_NONE;
+        s.root.machine = machine;
+        s.root.directory_fd = directory->fd;
         spare_from_oom();
         *ret_what = "set up signals";
         int r = block_signals(&s);
         if (r >= 0)
                 r = find_owner(&s, ret_what);
         if (r >= 0)
-                r = take_locks(&s, ret_what);
+                r = machine_root_lock(&s.root, ret_what);
         if (r >= 0)
-                r = mount_root(&s, driver, ret_what);
+                r = machine_root_mount(&s.root, ret_what);
         if (r >= 0)
-                r = complete_root(&s, ret_what, reterr_problem);
+                r = machine_root_complete(&s.root, ret_what, reterr_problem);
         if (r >= 0)
                 r = mount_binds(&s, ret_what, reterr_problem);
         if (r >= 0)

@@ -97,6 +97,13 @@ class TestStructure(unittest.TestCase):
                 used = {room for path in files(SOURCE / "src" / name) for room, _ in includes(path)} - {name}
                 self.assertEqual(set(re.findall(r"\w+", allowed)), used, name)
 
+    def test_one_way_to_start(self) -> None:
+        """One place mounts a root by a storage driver, and one starts systemd-nspawn: nothing has a container of its own."""
+        for call, place in ((r"->mount\(&", "machine/root.c"), (r"\bnspawn_arguments\((?!const)", "machine/supervise.c")):
+            found = [str(path.relative_to(SOURCE / "src")) for name in table() for path in files(SOURCE / "src" / name)
+                     if re.search(call, path.read_text(encoding="utf-8"))]
+            self.assertEqual(found, [place], call)
+
     def test_no_circle_of_rooms(self) -> None:
         """What includes what is a tree of rooms, not a ring."""
         edges = {name: {room for path in files(SOURCE / "src" / name) for room, _ in includes(path)} - {name}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "container/machine.h"
+#include "container/uid-range.h"
+
+/* The root of a machine as its container sees it, and the locks that say that what it is made of is in use. */
+typedef struct MachineRoot {
+        const Machine *machine;
+        int directory_fd; /* the machine's directory, the caller's */
+        int layer_fd, image_fd;
+        UidRange users; /* of the container; empty without a user namespace */
+        char *path;     /* where it is mounted */
+} MachineRoot;
+
+#define MACHINE_ROOT_NONE                                                      \
+        (MachineRoot) {                                                        \
+                .directory_fd = -EBADF, .layer_fd = -EBADF, .image_fd = -EBADF \
+        }
+
+/* Gives the locks back. What is mounted goes with the process that mounted it. */
+void machine_root_done(MachineRoot *root);
+#define _cleanup_machine_root_ _cleanup_(machine_root_done)
+
+/* In all of these *ret_what (static) says, also after success, what was being done. */
+
+/* Locks the layer and a range of users. 0 or -errno. */
+int machine_root_lock(MachineRoot *root, const char **ret_what);
+
+/* Mounts the root below the machine's directory, in a new mount namespace that ends with this process and those that it
+ * starts. 0; -EINVAL: there is no such storage driver; or -errno. */
+int machine_root_mount(MachineRoot *root, const char **ret_what);
+
+/* Looks at the mounted root, and puts in what every machine gets. 0; -EUCLEAN with *reterr_problem (to be freed) saying
+ * what is wrong with the image; or -errno. */
+int machine_root_complete(MachineRoot *root, const char **ret_what, char **reterr_problem);
