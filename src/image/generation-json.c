@@ -79,8 +79,9 @@ int generation_load_at(int dir_fd, uint64_t number, Generation **ret) {
         if (!generation)
                 return -ENOMEM;
         int r = file_read_at(dir_fd, name.text, FILE_BYTES_MAX, &text, &size);
-        if (r >= 0)
-                r = record_parse(fields, text, size, generation);
+        if (r < 0)
+                return r;
+        r = record_parse(fields, text, size, generation);
         if (r < 0)
                 return r;
         if (generation->number != number)

@@ -113,8 +113,9 @@ int generation_store_adopt_current(GenerationStore *store) {
                 return 0;
         Generation adopted = { .number = store->highest + 1, .published_usec = clock_realtime_usec() };
         int r = generation_save_at(store->generations_fd, &adopted);
-        if (r >= 0)
-                r = generation_set_number(store->current_fd, adopted.number);
+        if (r < 0)
+                return r;
+        r = generation_set_number(store->current_fd, adopted.number);
         if (r < 0)
                 return r;
         store->current = store->highest = adopted.number;

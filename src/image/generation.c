@@ -48,20 +48,13 @@ static int open_old(const char *root_dir, const char *name, uint64_t number, Ima
                 return r;
         if (image->generation != number)
                 return -ENOENT;
-        r = string_replace(&image->name, name);
-        if (r >= 0)
-                r = string_replace(&image->title, name);
-        if (r >= 0)
-                r = string_replace(&image->root_dir, root_dir);
-        if (r >= 0) {
-                /* Its path ends in GENERATIONS_DIRECTORY/name/number. */
-                size_t n = strlen(image->path) - strlen(text) - strlen(name) - strlen(GENERATIONS_DIRECTORY "//");
-                r = string_printf(&directory_of_current, "%.*s%s", (int) n, image->path, name);
-        }
-        if (r >= 0)
-                r = string_replace(&image->current_path, directory_of_current);
-        if (r < 0)
-                return r;
+        /* Its path ends in GENERATIONS_DIRECTORY/name/number. */
+        size_t n = strlen(image->path) - strlen(text) - strlen(name) - strlen(GENERATIONS_DIRECTORY "//");
+        if (string_replace(&image->name, name) < 0 || string_replace(&image->title, name) < 0 ||
+            string_replace(&image->root_dir, root_dir) < 0 ||
+            string_printf(&directory_of_current, "%.*s%s", (int) n, image->path, name) < 0 ||
+            string_replace(&image->current_path, directory_of_current) < 0)
+                return -ENOMEM;
         *ret = TAKE_PTR(image);
         return 0;
 }

@@ -70,16 +70,11 @@ static int open_at(int root_fd, const char *root_dir, const char *name, Image **
                 return -ENODATA;
 
         int r = image_path(root_dir, name, &image->path);
-        if (r >= 0)
-                r = string_replace(&image->name, name);
-        if (r >= 0)
-                r = string_replace(&image->title, name);
-        if (r >= 0)
-                r = string_replace(&image->root_dir, root_dir);
-        if (r >= 0)
-                r = string_replace(&image->current_path, image->path);
         if (r < 0)
                 return r;
+        if (string_replace(&image->name, name) < 0 || string_replace(&image->title, name) < 0 ||
+            string_replace(&image->root_dir, root_dir) < 0 || string_replace(&image->current_path, image->path) < 0)
+                return -ENOMEM;
         image->generation = generation_number(image->fd);
         *ret = TAKE_PTR(image);
         return 0;

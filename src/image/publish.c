@@ -73,13 +73,15 @@ static int publish_prepared(const Staging *staging, GenerationStore *store, uint
                 return tree_fd;
 
         int r = generation_set_number(tree_fd, number);
-        if (r >= 0 && store->current_fd >= 0)
-                r = generation_store_reserve_place(store);
-        /* Before the name: after a power failure the image is there whole, the old one or the new. */
-        if (r >= 0 && syncfs(staging->lock_fd) < 0)
-                r = -errno;
         if (r < 0)
                 return r;
+        if (store->current_fd >= 0)
+                r = generation_store_reserve_place(store);
+        if (r < 0)
+                return r;
+        /* Before the name: after a power failure the image is there whole, the old one or the new. */
+        if (syncfs(staging->lock_fd) < 0)
+                return -errno;
         if (store->current_fd >= 0)
                 return publish_next(staging, store);
         r = publish_first(staging);
@@ -99,7 +101,9 @@ int publish(Staging *staging, const Generation *about, uint64_t *ret_number) {
         if (r != 0)
                 return r > 0 ? -EUCLEAN : r;
         r = generation_store_open(staging->root_dir, staging->name, staging->images_fd, true, &store);
-        if (r >= 0 && store.current_fd >= 0)
+        if (r < 0)
+                return r;
+        if (store.current_fd >= 0)
                 r = generation_store_adopt_current(&store);
         if (r < 0)
                 return r;
@@ -131,8 +135,9 @@ int publish_keep(const Staging *staging, uint64_t keep) {
         _cleanup_generation_ Generation *generation = NULL;
 
         int r = generation_store_open(staging->root_dir, staging->name, staging->images_fd, false, &store);
-        if (r >= 0)
-                r = generation_load_at(store.generations_fd, store.current, &generation);
+        if (r < 0)
+                return r;
+        r = generation_load_at(store.generations_fd, store.current, &generation);
         if (r < 0)
                 return r;
         generation->keep = keep;
@@ -157,18 +162,36 @@ static int note_publication(const GenerationStore *store, uint64_t number) {
         return generation_save_at(store->generations_fd, about);
 }
 
+/* Generation @number is the current one after this, and the current one is where that was. */
+static int take_place(const GenerationStore *store, uint64_t number) {
+        GenerationNumberText target = generation_number_text(number);
+
+        int r = note_publication(store, number);
+        if (r < 0)
+                return r;
+        r = generation_store_reserve_place(store);
+        if (r < 0)
+                return r;
+        if (syncfs(store->generations_fd) < 0)
+                return -errno;
+        return exchange(store->generations_fd, target.text, store->images_fd, store->name);
+}
+
 static int rollback_locked(const Staging *staging, uint64_t number, uint64_t *ret_number) {
         _cleanup_generation_store_ GenerationStore store = GENERATION_STORE_NONE;
 
         int r = staging_settle(staging);
-        if (r >= 0)
-                r = generation_store_open(staging->root_dir, staging->name, staging->images_fd, false, &store);
+        if (r < 0)
+                return r;
+        r = generation_store_open(staging->root_dir, staging->name, staging->images_fd, false, &store);
         if (r < 0)
                 return r;
         if (store.current_fd < 0)
                 return -ENOENT;
         r = generation_store_adopt_current(&store);
-        if (r >= 0 && number == 0)
+        if (r < 0)
+                return r;
+        if (number == 0)
                 r = generation_previous(staging->root_dir, staging->name, store.current, &number);
         if (r < 0)
                 return r;
@@ -178,13 +201,7 @@ static int rollback_locked(const Staging *staging, uint64_t number, uint64_t *re
         GenerationNumberText target = generation_number_text(number), place = generation_number_text(store.current);
         if (!generation_store_has_old(&store, number))
                 return -ENOENT;
-        r = note_publication(&store, number);
-        if (r >= 0)
-                r = generation_store_reserve_place(&store);
-        if (r >= 0 && syncfs(store.generations_fd) < 0)
-                r = -errno;
-        if (r >= 0)
-                r = exchange(store.generations_fd, target.text, store.images_fd, store.name);
+        r = take_place(&store, number);
         if (r < 0) {
                 (void) unlinkat(store.generations_fd, place.text, AT_REMOVEDIR);
                 return r;
@@ -229,6 +246,23 @@ int publish_removable(const char *root_dir, const char *name) {
         return images_fd < 0 ? -errno : check_removable(root_dir, images_fd, name);
 }
 
+/* The current tree goes to the old ones. */
+static int retire_current(GenerationStore *store) {
+        int r = generation_store_adopt_current(store);
+        if (r < 0)
+                return r;
+        r = generation_store_reserve_place(store);
+        if (r < 0)
+                return r;
+
+        GenerationNumberText place = generation_number_text(store->current);
+        if (renameat(store->images_fd, store->name, store->generations_fd, place.text) >= 0)
+                return 0;
+        r = errno == EBUSY ? -EXDEV : -errno;
+        (void) unlinkat(store->generations_fd, place.text, AT_REMOVEDIR);
+        return r;
+}
+
 static int remove_locked(const Staging *staging, unsigned *ret_in_use) {
         _cleanup_generation_store_ GenerationStore store = GENERATION_STORE_NONE;
         _cleanup_free_ uint64_t *numbers = NULL;
@@ -238,16 +272,10 @@ static int remove_locked(const Staging *staging, unsigned *ret_in_use) {
         if (r < 0)
                 return r;
         r = generation_store_open(staging->root_dir, staging->name, staging->images_fd, true, &store);
-        if (r >= 0 && store.current_fd >= 0) {
-                r = generation_store_adopt_current(&store);
-                if (r >= 0)
-                        r = generation_store_reserve_place(&store);
-                GenerationNumberText place = generation_number_text(store.current);
-                if (r >= 0 && renameat(store.images_fd, store.name, store.generations_fd, place.text) < 0) {
-                        r = errno == EBUSY ? -EXDEV : -errno;
-                        (void) unlinkat(store.generations_fd, place.text, AT_REMOVEDIR);
-                }
-        }
+        if (r < 0)
+                return r;
+        if (store.current_fd >= 0)
+                r = retire_current(&store);
         if (r < 0)
                 return r;
         r = generations_collect_locked(staging, NULL);

@@ -63,15 +63,11 @@ static int open_locked(const char *root_dir, const char *name, bool create, Stag
 
         if (image_name_problem(name))
                 return -EINVAL;
-        int r = string_replace(&staging.name, name);
-        if (r >= 0)
-                r = string_replace(&staging.root_dir, root_dir);
-        if (r >= 0)
-                r = string_printf(&staging.root_path, "%s/" STAGING_DIRECTORY "/%s/" STAGING_TREE, root_dir, name);
-        if (r >= 0)
-                r = string_printf(&staging.work_path, "%s/" STAGING_DIRECTORY "/%s/" WORK, root_dir, name);
-        if (r < 0)
-                return r;
+        if (string_replace(&staging.name, name) < 0 || string_replace(&staging.root_dir, root_dir) < 0 ||
+            string_printf(&staging.root_path, "%s/" STAGING_DIRECTORY "/%s/" STAGING_TREE, root_dir, name) < 0 ||
+            string_printf(&staging.work_path, "%s/" STAGING_DIRECTORY "/%s/" WORK, root_dir, name) < 0)
+                return -ENOMEM;
+        int r = -EAGAIN;
 
         staging.images_fd = open(root_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (staging.images_fd < 0)
@@ -128,10 +124,12 @@ int staging_try_lock(const char *root_dir, const char *name, Staging *ret) {
         _cleanup_staging_ Staging staging = STAGING_NONE;
 
         int r = open_locked(root_dir, name, true, &staging);
-        if (r >= 0)
-                r = staging_settle(&staging);
-        if (r >= 0)
-                r = empty(&staging);
+        if (r < 0)
+                return r;
+        r = staging_settle(&staging);
+        if (r < 0)
+                return r;
+        r = empty(&staging);
         if (r < 0)
                 return r;
         *ret = staging;

@@ -124,8 +124,9 @@ static int compare_entry(const Comparison *comparison, int old_fd, int new_fd, c
         bool same = old && new &&same_attributes(old, new);
 
         int r = read_target(old_fd, name, old, old_target);
-        if (r >= 0)
-                r = read_target(new_fd, name, new, new_target);
+        if (r < 0)
+                return r;
+        r = read_target(new_fd, name, new, new_target);
         if (r < 0)
                 return r;
         if (old && S_ISLNK(old->st_mode))
@@ -179,10 +180,12 @@ static int compare_name(const Comparison *comparison, int old_fd, int new_fd, co
             (in_new && fstatat(new_fd, name, &new, AT_SYMLINK_NOFOLLOW) < 0))
                 return -errno;
         r = compare_entry(comparison, old_fd, new_fd, path, name, in_old ? &old : NULL, in_new ? &new : NULL);
-        if (r >= 0)
-                r = open_child(old_fd, name, in_old ? &old : NULL, &old_child);
-        if (r >= 0)
-                r = open_child(new_fd, name, in_new ? &new : NULL, &new_child);
+        if (r < 0)
+                return r;
+        r = open_child(old_fd, name, in_old ? &old : NULL, &old_child);
+        if (r < 0)
+                return r;
+        r = open_child(new_fd, name, in_new ? &new : NULL, &new_child);
         if (r < 0 || (old_child < 0 && new_child < 0) || depth == 0)
                 return r;
         return compare_directories(comparison, old_child, new_child, path, depth - 1);
@@ -193,8 +196,9 @@ static int compare_directories(const Comparison *comparison, int old_fd, int new
         char **a, **b;
 
         int r = list_names(old_fd, &old_names);
-        if (r >= 0)
-                r = list_names(new_fd, &new_names);
+        if (r < 0)
+                return r;
+        r = list_names(new_fd, &new_names);
         if (r < 0)
                 return r;
         for (a = old_names, b = new_names; (a && *a) || (b && *b);) {

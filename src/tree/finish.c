@@ -83,20 +83,28 @@ int finish_tree(int tree_fd) {
                 return etc_fd;
 
         int r = clear_machine_id(tree_fd, etc_fd);
-        if (r >= 0)
-                r = remove_file(tree_fd, "etc", "hostname");
+        if (r < 0)
+                return r;
+        r = remove_file(tree_fd, "etc", "hostname");
+        if (r < 0)
+                return r;
         /* There, and empty: containers get the host's (machine/resolver.h). */
-        if (r >= 0)
-                r = file_replace_at(etc_fd, "resolv.conf", "", 0, 0644);
-        if (r >= 0 && fstatat(etc_fd, "hosts", &st, AT_SYMLINK_NOFOLLOW) < 0)
+        r = file_replace_at(etc_fd, "resolv.conf", "", 0, 0644);
+        if (r < 0)
+                return r;
+        if (fstatat(etc_fd, "hosts", &st, AT_SYMLINK_NOFOLLOW) < 0)
                 r = file_replace_at(etc_fd, "hosts", HOSTS_LOCALHOST, strlen(HOSTS_LOCALHOST), 0644);
-        if (r >= 0)
-                r = remove_file(tree_fd, "var/log", "bootstrap.log");
-        for (size_t i = 0; i < ELEMENTSOF(apt_directories) && r >= 0; i++)
+        if (r < 0)
+                return r;
+        r = remove_file(tree_fd, "var/log", "bootstrap.log");
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < ELEMENTSOF(apt_directories); i++) {
                 r = empty_directory(tree_fd, apt_directories[i], true);
-        if (r >= 0)
-                r = empty_directory(tree_fd, "tmp", false);
-        return r;
+                if (r < 0)
+                        return r;
+        }
+        return empty_directory(tree_fd, "tmp", false);
 }
 
 int finish_keyring(int tree_fd, const char *keyring) {

@@ -149,8 +149,9 @@ int btrfs_subvolume_remove(int parent_fd, const char *name) {
         (void) library.btrfs_util_set_subvolume_read_only_fd(fd, false);
         (void) tree_clear_protection(fd);
         r = for_each_nested(fd, false);
-        if (r >= 0)
-                r = for_each_nested(fd, true);
+        if (r < 0)
+                return r;
+        r = for_each_nested(fd, true);
         if (r < 0)
                 return r;
         return to_errno(library.btrfs_util_delete_subvolume_fd(parent_fd, name, 0));
