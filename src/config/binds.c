@@ -162,14 +162,19 @@ int binds_check(const Settings *settings, char reterr_problem[static BINDS_PROBL
         _cleanup_binds_ Binds binds = { 0 };
 
         int r = binds_collect(settings, &binds);
-        for (size_t i = 0; r >= 0 && i < binds.n; i++) {
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < binds.n; i++) {
                 r = check_directories(settings, binds.items + i, reterr_problem);
-                if (r >= 0)
-                        r = check_target(binds.items + i, reterr_problem);
+                if (r < 0)
+                        return r;
+                r = check_target(binds.items + i, reterr_problem);
                 for (size_t k = 0; r >= 0 && k < binds.n; k++)
                         r = check_pair(binds.items + i, binds.items + k, reterr_problem);
+                if (r < 0)
+                        return r;
         }
-        return r < 0 ? r : check_nested(&binds, &binds, "jobs", reterr_problem);
+        return check_nested(&binds, &binds, "jobs", reterr_problem);
 }
 
 int binds_check_between(const Settings *ours, const Settings *theirs, const char *whose,
@@ -177,8 +182,9 @@ int binds_check_between(const Settings *ours, const Settings *theirs, const char
         _cleanup_binds_ Binds a = { 0 }, b = { 0 };
 
         int r = binds_collect(ours, &a);
-        if (r >= 0)
-                r = binds_collect(theirs, &b);
+        if (r < 0)
+                return r;
+        r = binds_collect(theirs, &b);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < a.n; i++)

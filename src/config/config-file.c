@@ -52,9 +52,9 @@ static int read_mapping(ConfigReader *reader) {
                         return i;
                 const SettingInfo *info = settings_info((size_t) i);
                 r = yaml_next(&reader->yaml);
-                if (r >= 0)
-                        r = yaml_read_value(&reader->yaml, info, setting_name(info),
-                                            setting_field(reader->settings, info));
+                if (r < 0)
+                        return r;
+                r = yaml_read_value(&reader->yaml, info, setting_name(info), setting_field(reader->settings, info));
                 if (r < 0)
                         return r;
         }

@@ -272,10 +272,11 @@ static int size_assign(const SettingInfo *info, const char *text, void *value) {
         MemorySize size;
 
         int r = memory_assign(info, text, &size);
-        if (r >= 0 && size.permyriad != 0)
+        if (r < 0)
+                return r;
+        if (size.permyriad != 0)
                 return -EINVAL;
-        if (r >= 0)
-                *(uint64_t *) value = size.bytes;
+        *(uint64_t *) value = size.bytes;
         return r;
 }
 

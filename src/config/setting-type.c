@@ -253,16 +253,11 @@ const SettingType setting_list = {
 };
 
 static int command_assign_text(const SettingInfo *info, const char *text, void *value) {
-        static const char *const shell[] = { "/bin/sh", "-e", "-c" };
         _cleanup_strv_ char **command = NULL;
 
         if (!info->check(text))
                 return -ERANGE;
-        int r = 0;
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(shell); i++)
-                r = strv_extend(&command, shell[i]);
-        if (r >= 0)
-                r = strv_extend(&command, text);
+        int r = strv_extend_many(&command, "/bin/sh", "-e", "-c", text);
         if (r < 0)
                 return r;
         list_clear(value);

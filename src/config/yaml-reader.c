@@ -117,8 +117,9 @@ int yaml_next_plain(YamlReader *reader) {
 
 int yaml_begin(YamlReader *reader) {
         int r = yaml_next(reader); /* start of the stream */
-        if (r >= 0)
-                r = yaml_next(reader);
+        if (r < 0)
+                return r;
+        r = yaml_next(reader);
         if (r < 0 || reader->event.type == YAML_STREAM_END_EVENT)
                 return r;
         return yaml_next(reader); /* of the document's content */
@@ -126,9 +127,12 @@ int yaml_begin(YamlReader *reader) {
 
 int yaml_end(YamlReader *reader) {
         int r = yaml_next(reader); /* end of the document */
-        if (r >= 0)
-                r = yaml_next(reader);
-        if (r >= 0 && reader->event.type != YAML_STREAM_END_EVENT)
+        if (r < 0)
+                return r;
+        r = yaml_next(reader);
+        if (r < 0)
+                return r;
+        if (reader->event.type != YAML_STREAM_END_EVENT)
                 return yaml_fail(reader, "only one document is expected in the file");
         return r;
 }

@@ -19,10 +19,12 @@ int definition_settings(const Settings *configuration, const char *name, Setting
         ConfigProblem ignored;
 
         int r = definition_find(configuration, name, &path, NULL);
-        if (r >= 0)
-                r = definition_load(path, name, &definition, &ignored);
-        if (r >= 0)
-                r = settings_copy(configuration, ret);
+        if (r < 0)
+                return r;
+        r = definition_load(path, name, &definition, &ignored);
+        if (r < 0)
+                return r;
+        r = settings_copy(configuration, ret);
         if (r < 0)
                 return r;
         r = definition_apply(definition, ret);
@@ -50,10 +52,17 @@ int definition_check_binds(const Settings *configuration, const char *name, cons
         if (!has_binds(settings))
                 return 0;
         int r = binds_check_between(settings, configuration, "jobs of other images", reterr_problem->text);
-        if (r >= 0)
-                r = definition_list(configuration, &names, NULL);
-        for (char **other = names; r >= 0 && other && *other; other++)
-                if (!streq(*other, name))
-                        r = check_with(configuration, *other, settings, reterr_problem);
-        return r;
+        if (r < 0)
+                return r;
+        r = definition_list(configuration, &names, NULL);
+        if (r < 0)
+                return r;
+        for (char **other = names; other && *other; other++) {
+                if (streq(*other, name))
+                        continue;
+                r = check_with(configuration, *other, settings, reterr_problem);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }

@@ -131,9 +131,12 @@ static int skip_merge(DefinitionReader *reader) {
         Mark mark = mark_here(reader);
 
         int r = yaml_next(&reader->yaml);
-        if (r >= 0)
-                r = skip(reader);
-        if (r >= 0 && reader->ours_seen)
+        if (r < 0)
+                return r;
+        r = skip(reader);
+        if (r < 0)
+                return r;
+        if (reader->ours_seen)
                 return fail_at(reader, mark,
                                "variables that come with '<<' are not looked at: write those that begin "
                                "with '" DEFINITION_PREFIX "' into 'vars' of the first play itself");
@@ -142,9 +145,9 @@ static int skip_merge(DefinitionReader *reader) {
 
 static int skip_pair(DefinitionReader *reader) {
         int r = skip(reader);
-
-        if (r >= 0)
-                r = yaml_next(&reader->yaml);
+        if (r < 0)
+                return r;
+        r = yaml_next(&reader->yaml);
         return r < 0 ? r : skip(reader);
 }
 
@@ -425,20 +428,27 @@ static int complete(DefinitionReader *reader) {
         Definition *definition = reader->definition;
 
         int r = find_source(reader);
-        if (r >= 0)
-                r = check_parts(reader);
-        if (r >= 0)
-                r = check_binds(reader);
-        if (r >= 0)
-                r = check_command(reader, &definition->source.create_command, "create_command");
-        if (r >= 0)
-                r = check_command(reader, &definition->test, "test");
-        if (r >= 0)
-                r = complete_oci(reader);
-        if (r >= 0)
-                r = complete_tarball(reader);
-        if (r >= 0)
-                r = complete_path(&definition->source.keyring, reader->definition->source.directory);
+        if (r < 0)
+                return r;
+        r = check_parts(reader);
+        if (r < 0)
+                return r;
+        r = check_binds(reader);
+        if (r < 0)
+                return r;
+        r = check_command(reader, &definition->source.create_command, "create_command");
+        if (r < 0)
+                return r;
+        r = check_command(reader, &definition->test, "test");
+        if (r < 0)
+                return r;
+        r = complete_oci(reader);
+        if (r < 0)
+                return r;
+        r = complete_tarball(reader);
+        if (r < 0)
+                return r;
+        r = complete_path(&definition->source.keyring, reader->definition->source.directory);
         if (r < 0)
                 return r;
         if (definition->source.keyring && strpbrk(definition->source.keyring, " ,[]\"'#"))
@@ -472,9 +482,8 @@ int definition_parse(const char *data, size_t size, const char *path, const char
         const char *slash = strrchr(path, '/');
 
         if (!definition || string_replace(&definition->name, name) < 0 || string_replace(&definition->path, path) < 0 ||
-            set_defaults(definition) < 0)
-                return -ENOMEM;
-        if (slash && !(definition->source.directory = strndup(path, MAX((size_t) (slash - path), (size_t) 1))))
+            set_defaults(definition) < 0 ||
+            (slash && !(definition->source.directory = strndup(path, MAX((size_t) (slash - path), (size_t) 1)))))
                 return -ENOMEM;
 
         int r = yaml_reader_init(&reader.yaml, data, size, ret_problem);

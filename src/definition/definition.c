@@ -108,7 +108,9 @@ int definition_list(const Settings *settings, char ***ret_names, char ***ret_unu
         _cleanup_strv_ char **names = NULL, **unusable = NULL;
 
         int r = list_directory(settings->definitions_dir, &names, &unusable);
-        if (r >= 0 && !streq(settings->definitions_dir, settings->root_dir))
+        if (r < 0)
+                return r;
+        if (!streq(settings->definitions_dir, settings->root_dir))
                 r = list_directory(settings->root_dir, &names, &unusable);
         if (r < 0)
                 return r;

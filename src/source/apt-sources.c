@@ -265,7 +265,9 @@ int apt_sources_read(const char *directory, AptSources *ret) {
                 _cleanup_close_ int parts_fd = openat(fd, "sources.list.d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
                 r = read_file(fd, "sources.list", &sources);
-                if (r >= 0 && parts_fd >= 0)
+                if (r < 0)
+                        return r;
+                if (parts_fd >= 0)
                         r = read_directory(parts_fd, &sources);
         }
         if (r < 0)
@@ -366,10 +368,14 @@ int mirror_sources_list(const Mirror *mirror, const Distribution *distribution, 
                 *comma = ' ';
 
         int r = strv_extendf(&lines, "deb [signed-by=%s] %s %s %s", keyring, mirror->archive, suite, components);
-        if (r >= 0 && !suite_is_rolling(distribution, suite)) {
+        if (r < 0)
+                return r;
+        if (!suite_is_rolling(distribution, suite)) {
                 r = strv_extendf(&lines, "deb [signed-by=%s] %s %s-updates %s", keyring, mirror->archive, suite,
                                  components);
-                if (r >= 0 && mirror->security)
+                if (r < 0)
+                        return r;
+                if (mirror->security)
                         r = strv_extendf(&lines, "deb [signed-by=%s] %s %s-security %s", keyring, mirror->security,
                                          suite, components);
         }

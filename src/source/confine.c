@@ -162,25 +162,38 @@ static int take_program(Root *root, const char *program) {
         _cleanup_free_ char *real = realpath(path, NULL);
         if (*path == '/' && !startswith(path, "/usr/"))
                 r = take_readable(root, path, false);
-        if (r >= 0 && real && !startswith(real, "/usr/") && !streq(real, path))
+        if (r < 0)
+                return r;
+        if (real && !startswith(real, "/usr/") && !streq(real, path))
                 r = take_readable(root, real, false);
         return r;
 }
 
 static int take_all(Root *root, const Confinement *confinement, const char *program) {
         int r = take_list(root, system_paths, true);
-
-        if (r >= 0 && confinement->online)
+        if (r < 0)
+                return r;
+        if (confinement->online)
                 r = take_list(root, network_paths, false);
-        if (r >= 0)
-                r = take_program(root, program);
-        if (r >= 0)
-                r = take_list(root, (const char *const *) confinement->readable, false);
-        for (const char *const *path = device_paths; r >= 0 && *path; path++)
+        if (r < 0)
+                return r;
+        r = take_program(root, program);
+        if (r < 0)
+                return r;
+        r = take_list(root, (const char *const *) confinement->readable, false);
+        if (r < 0)
+                return r;
+        for (const char *const *path = device_paths; *path; path++) {
                 r = take_exactly(root, *path, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
-        for (char *const *path = confinement->writable; r >= 0 && *path; path++)
+                if (r < 0)
+                        return r;
+        }
+        for (char *const *path = confinement->writable; *path; path++) {
                 r = take_exactly(root, *path, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
-        return r;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 /* Makes what is missing of a directory's path in the new root. */
@@ -252,13 +265,19 @@ static int confine_files(const Confinement *confinement, const char *program) {
         if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
                 return -errno;
         int r = take_all(&root, confinement, program);
-        if (r >= 0)
-                r = mount_root(&root, confinement->writable[0]);
-        for (size_t i = 0; r >= 0 && i < root.n; i++)
+        if (r < 0)
+                return r;
+        r = mount_root(&root, confinement->writable[0]);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < root.n; i++) {
                 r = place(root.fd, root.items + i);
-        if (r >= 0 && symlinkat("/proc/self/fd", root.fd, "dev/fd") < 0)
-                r = -errno;
-        return r < 0 ? r : enter_root();
+                if (r < 0)
+                        return r;
+        }
+        if (symlinkat("/proc/self/fd", root.fd, "dev/fd") < 0)
+                return -errno;
+        return enter_root();
 }
 
 static bool is_kept(const unsigned *kept, size_t n, unsigned capability) {
@@ -296,14 +315,13 @@ static int drop_capabilities(const unsigned *kept, size_t n) {
 
 int confine(const Confinement *confinement, const char *program) {
         int r = confine_files(confinement, program);
-
+        if (r < 0)
+                return r;
         /* This process is a copy of one whose memory and environment may have secrets of a job. */
-        if (r >= 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-                r = -errno;
-        if (r >= 0)
-                r = confinement->any_owner ?
-                            drop_capabilities(unpacker_capabilities, ELEMENTSOF(unpacker_capabilities)) :
-                            drop_capabilities(reader_capabilities, ELEMENTSOF(reader_capabilities));
+        if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+                return -errno;
+        r = confinement->any_owner ? drop_capabilities(unpacker_capabilities, ELEMENTSOF(unpacker_capabilities)) :
+                                     drop_capabilities(reader_capabilities, ELEMENTSOF(reader_capabilities));
         if (r < 0)
                 return r;
         return syscall_filter_install(confinement->unix_sockets ? SYSCALL_SOCKETS_UNIX :

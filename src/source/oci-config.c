@@ -83,10 +83,12 @@ int oci_config_parse(const char *data, size_t size, OciConfig *ret) {
                 return -EBADMSG;
 
         int r = parse_env(env, &config.env);
-        if (r >= 0)
-                r = parse_working_dir(json_object_get(json, "WorkingDir"), &config.working_dir);
-        if (r >= 0)
-                r = parse_string(json_object_get(json, "User"), &config.user);
+        if (r < 0)
+                return r;
+        r = parse_working_dir(json_object_get(json, "WorkingDir"), &config.working_dir);
+        if (r < 0)
+                return r;
+        r = parse_string(json_object_get(json, "User"), &config.user);
         if (r < 0)
                 return r;
         *ret = config;

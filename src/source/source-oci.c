@@ -100,24 +100,18 @@ static int add_certificates(Skopeo *skopeo) {
 /* What skopeo has to read for registries: containers-auth.json(5), containers-registries.conf(5),
  * containers-certs.d(5), containers-policy.json(5). */
 static int add_files_for_registries(Skopeo *skopeo) {
-        static const char *const files[] = {
-                "/etc/containers",
-                "/etc/docker/certs.d",
-                "/var/lib/containers/sigstore",
-                "/run/containers/0/auth.json",
-                "/root/.config/containers",
-                "/root/.docker/config.json",
-        };
-        int r = 0;
-
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(files); i++)
-                r = strv_extend(&skopeo->readable, files[i]);
-        if (r >= 0)
-                r = add_readable(skopeo, "REGISTRY_AUTH_FILE", "");
-        if (r >= 0)
-                r = add_readable(skopeo, "DOCKER_CONFIG", "/config.json");
-        if (r >= 0)
-                r = add_readable(skopeo, "XDG_RUNTIME_DIR", "/containers/auth.json");
+        int r = strv_extend_many(&skopeo->readable, "/etc/containers", "/etc/docker/certs.d",
+                                 "/var/lib/containers/sigstore", "/run/containers/0/auth.json",
+                                 "/root/.config/containers", "/root/.docker/config.json");
+        if (r < 0)
+                return r;
+        r = add_readable(skopeo, "REGISTRY_AUTH_FILE", "");
+        if (r < 0)
+                return r;
+        r = add_readable(skopeo, "DOCKER_CONFIG", "/config.json");
+        if (r < 0)
+                return r;
+        r = add_readable(skopeo, "XDG_RUNTIME_DIR", "/containers/auth.json");
         return r < 0 ? r : add_certificates(skopeo);
 }
 
@@ -127,15 +121,17 @@ static int skopeo_for(const SourceRequest *request, const char *reference, Skope
         const char *rest = strchr(reference, ':');
 
         int r = skopeo_environment(&skopeo.environment);
-        if (r >= 0)
-                r = add_files_for_registries(&skopeo);
+        if (r < 0)
+                return r;
+        r = add_files_for_registries(&skopeo);
+        if (r < 0)
+                return r;
         if (startswith(reference, DOCKER))
                 skopeo.trust = SOURCE_PROGRAM_FETCH;
         else if (startswith(reference, DOCKER_DAEMON)) {
                 skopeo.trust = SOURCE_PROGRAM_FETCH_DAEMON;
-                if (r >= 0)
-                        r = strv_extend(&skopeo.readable, "/var/run/docker.sock");
-        } else if (r >= 0 && rest)
+                r = strv_extend(&skopeo.readable, "/var/run/docker.sock");
+        } else if (rest)
                 r = strv_extendf(&skopeo.readable, "%.*s", (int) strcspn(rest + 1, ":"), rest + 1);
         if (r < 0)
                 return r;
@@ -280,10 +276,12 @@ static int fill_from(const SourceRequest *request, SourceResult *result, char **
         _cleanup_(skopeo_done) Skopeo skopeo = { 0 };
 
         int r = check_programs(ret_problem);
-        if (r >= 0)
-                r = oci_reference_pin(request->spec->oci, NULL, &reference);
-        if (r >= 0)
-                r = skopeo_for(request, reference, &skopeo);
+        if (r < 0)
+                return r;
+        r = oci_reference_pin(request->spec->oci, NULL, &reference);
+        if (r < 0)
+                return r;
+        r = skopeo_for(request, reference, &skopeo);
         if (r < 0)
                 return r;
 

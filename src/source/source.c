@@ -76,8 +76,9 @@ int source_describe(const SourceSpec *spec, char **ret) {
         if (!source)
                 return -EOPNOTSUPP;
         int r = without_credentials(source->subject(spec), &subject);
-        if (r >= 0)
-                r = string_printf(&description, "%s %s", source->name, subject);
+        if (r < 0)
+                return r;
+        r = string_printf(&description, "%s %s", source->name, subject);
         if (r < 0)
                 return r;
         /* One line: it is shown in tables. */
@@ -115,12 +116,11 @@ int source_recipe(const SourceSpec *spec, char **ret) {
 
 static int add_environment(const SourceRequest *request, const SourceProgram *program, char ***environment) {
         int r = builder_environment(environment);
-
-        if (r >= 0 && program->trust != SOURCE_PROGRAM_FREE)
+        if (r < 0)
+                return r;
+        if (program->trust != SOURCE_PROGRAM_FREE)
                 r = strv_extendf(environment, "TMPDIR=%s", request->work);
-        for (char *const *more = program->environment; r >= 0 && more && *more; more++)
-                r = strv_extend(environment, *more);
-        return r;
+        return r < 0 ? r : strv_extend_strv(environment, program->environment);
 }
 
 /* Target and work directory, each by itself, as one is made of the other. */
