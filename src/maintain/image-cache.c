@@ -56,13 +56,16 @@ int image_cache_hold(const char *root_dir, const char *reference, Image **ret) {
         _cleanup_image_ Image *image = NULL;
 
         int r = name ? image_cache_root(root_dir, &root) : -ENOMEM;
-        if (r >= 0)
-                r = generation_hold_reference(root, name, &image);
-        if (r >= 0)
-                r = name_for_people(image, reference);
-        if (r >= 0)
-                *ret = TAKE_PTR(image);
-        return r;
+        if (r < 0)
+                return r;
+        r = generation_hold_reference(root, name, &image);
+        if (r < 0)
+                return r;
+        r = name_for_people(image, reference);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(image);
+        return 0;
 }
 
 /* Takes hold of what is here. -ENOENT: nothing. */
@@ -119,13 +122,17 @@ static int publish_fetched(Fetch *fetch, const SourceResult *source, uint64_t as
         if (tree_fd < 0)
                 return tree_fd;
         int r = finish_tree(tree_fd);
-        if (r >= 0)
-                r = tree_size(tree_fd, &about.size_bytes);
-        if (r >= 0)
-                r = owners_warning(tree_fd, fetch->request->settings, &warning);
-        if (r >= 0 && warning)
+        if (r < 0)
+                return r;
+        r = tree_size(tree_fd, &about.size_bytes);
+        if (r < 0)
+                return r;
+        r = owners_warning(tree_fd, fetch->request->settings, &warning);
+        if (r < 0)
+                return r;
+        if (warning)
                 begin(fetch, warning);
-        return r < 0 ? r : publish(&fetch->staging, &about, NULL);
+        return publish(&fetch->staging, &about, NULL);
 }
 
 /* With our turn. */
@@ -137,8 +144,9 @@ static int fetch_now(Fetch *fetch, char **ret_problem) {
         uint64_t limit_bytes = request->settings->image_cache_size;
 
         int r = string_printf(&oci, "docker://%s", request->reference);
-        if (r >= 0)
-                r = string_printf(&step, "Fetching image %s", request->reference);
+        if (r < 0)
+                return r;
+        r = string_printf(&step, "Fetching image %s", request->reference);
         if (r < 0)
                 return r;
         spec.oci = oci;

@@ -134,23 +134,25 @@ static int packages_hash(const char *tree, uint64_t *ret) {
 }
 
 static int upgrade(const InTree *in_tree, const ImageMachine *machine, bool *changed, char **ret_problem) {
-        static const char *const shell[] = { "/bin/sh", "-e", "-c", upgrade_script, "upgrade" };
         _cleanup_strv_ char **argv = NULL;
         uint64_t before, after;
 
         listener_step(in_tree->listener, "Upgrading its packages");
         int r = packages_hash(in_tree->tree, &before);
-        if (r >= 0 && before == 0)
+        if (r < 0)
+                return r;
+        if (before == 0)
                 return 0; /* no dpkg, so no apt */
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(shell); i++)
-                r = strv_extend(&argv, shell[i]);
-        for (char **package = in_tree->definition->source.packages; r >= 0 && package && *package; package++)
-                r = strv_extend(&argv, *package);
-        if (r >= 0)
-                r = run(in_tree, machine, argv, "the upgrade of its packages", ret_problem);
-        if (r >= 0)
-                r = packages_hash(in_tree->tree, &after);
-        if (r >= 0 && after != before)
+        if (strv_extend_many(&argv, "/bin/sh", "-e", "-c", upgrade_script, "upgrade") < 0 ||
+            strv_extend_strv(&argv, in_tree->definition->source.packages) < 0)
+                return -ENOMEM;
+        r = run(in_tree, machine, argv, "the upgrade of its packages", ret_problem);
+        if (r < 0)
+                return r;
+        r = packages_hash(in_tree->tree, &after);
+        if (r < 0)
+                return r;
+        if (after != before)
                 *changed = true;
         return r;
 }

@@ -42,10 +42,12 @@ static int hold(const char *root_dir, const char *name, Image **ret, Generation 
         _cleanup_free_ char *root = NULL;
 
         int r = kept_tree_root(root_dir, &root);
-        if (r >= 0)
-                r = generation_hold_reference(root, name, &image);
-        if (r >= 0)
-                r = generation_load_of(image, &about);
+        if (r < 0)
+                return r;
+        r = generation_hold_reference(root, name, &image);
+        if (r < 0)
+                return r;
+        r = generation_load_of(image, &about);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(image);
@@ -171,8 +173,9 @@ int kept_tree_collect(const Settings *settings, bool dry_run, char ***names) {
         int result = 0;
 
         int r = kept_tree_root(settings->root_dir, &root);
-        if (r >= 0)
-                r = image_list(root, &kept);
+        if (r < 0)
+                return r;
+        r = image_list(root, &kept);
         if (r < 0)
                 return r;
         for (char **name = kept; name && *name; name++) {

@@ -147,23 +147,29 @@ static int begin_with_current(Make *make) {
 /* What an image's configuration says about programs that run in it. */
 static int take_over(Make *make, const Generation *known) {
         int r = strv_copy(known->env, &make->source.env);
-
-        if (r >= 0)
-                r = string_replace(&make->source.working_dir, known->working_dir);
+        if (r < 0)
+                return r;
+        r = string_replace(&make->source.working_dir, known->working_dir);
         return r < 0 ? r : string_replace(&make->source.user, known->user);
 }
 
-static int begin_with_base(Make *make) {
+static int take_over_base(Make *make) {
         _cleanup_generation_ Generation *known = NULL;
-        const char *root_dir = make->settings.root_dir;
 
         int r = generation_load_of(make->base, &known);
-        if (r >= 0)
-                r = string_replace(&make->source.description, make->description);
-        if (r >= 0)
-                r = decide_base_digest(make->base, &make->source.digest);
-        if (r >= 0)
-                r = take_over(make, known);
+        if (r < 0)
+                return r;
+        r = string_replace(&make->source.description, make->description);
+        if (r < 0)
+                return r;
+        r = decide_base_digest(make->base, &make->source.digest);
+        return r < 0 ? r : take_over(make, known);
+}
+
+static int begin_with_base(Make *make) {
+        const char *root_dir = make->settings.root_dir;
+
+        int r = take_over_base(make);
         if (r < 0)
                 return fail_errno(make, r, "learn about the image that it is made from");
 
@@ -178,21 +184,17 @@ static int begin_with_kept(Make *make) {
         const Generation *known = make->kept.about;
 
         source_result_done(&make->source);
-        int r = string_replace(&make->source.description, known->source);
-        if (r >= 0)
-                r = string_replace(&make->source.digest, known->digest);
-        if (r >= 0)
-                r = take_over(make, known);
-        if (r < 0)
-                return fail_errno(make, r, "learn about the tree of an earlier try");
+        if (string_replace(&make->source.description, known->source) < 0 ||
+            string_replace(&make->source.digest, known->digest) < 0 || take_over(make, known) < 0)
+                return fail_errno(make, -ENOMEM, "learn about the tree of an earlier try");
 
         begin(make, "Beginning with the tree that was kept of an earlier try");
         if (make->staging.lock_fd >= 0)
                 (void) staging_discard(&make->staging);
         staging_done(&make->staging);
         make->with_kept = true;
-        r = staging_open_copy(make->settings.root_dir, make->request->definition->name, make->request->turn,
-                              make->kept.image, make->request->listener->cancel_fd, &make->staging);
+        int r = staging_open_copy(make->settings.root_dir, make->request->definition->name, make->request->turn,
+                                  make->kept.image, make->request->listener->cancel_fd, &make->staging);
         if (r < 0)
                 return fail_errno(make, r, "copy the tree of an earlier try");
         make->staging.new_image = !make->current;
@@ -438,17 +440,19 @@ static void keep_for_next_try(Make *make, int error) {
 
 static int make_steps(Make *make) {
         int r = look(make);
-
-        if (r >= 0)
-                r = make_tree(make);
+        if (r < 0)
+                return r;
+        r = make_tree(make);
+        if (r < 0)
+                return r;
         if (r == 0) {
                 set_aside(make);
                 r = work_in_tree(make);
-                if (r < 0)
+                if (r < 0) {
                         keep_for_next_try(make, r);
+                        return r;
+                }
         }
-        if (r < 0)
-                return r;
         r = make->changed ? give_name(make) : keep_as_many(make);
         if (r >= 0 && make->changed)
                 (void) kept_tree_forget(make->settings.root_dir, make->request->definition->name, &make->kept);

@@ -104,14 +104,18 @@ static int prepare_work(Run *run) {
         _cleanup_free_ char *self = NULL, *beside = NULL;
 
         int r = host_name(playbook->name, &run->host);
-        if (r >= 0)
-                r = string_printf(&run->work, "%s/" WORK, directory->path);
-        if (r >= 0)
-                r = remove_tree_at(directory->fd, WORK);
-        if (r >= 0)
-                r = run->work_fd = open_directory_at(directory->fd, WORK, true, 0700);
-        if (r >= 0)
-                r = own_executable(&self, &beside);
+        if (r < 0)
+                return r;
+        r = string_printf(&run->work, "%s/" WORK, directory->path);
+        if (r < 0)
+                return r;
+        r = remove_tree_at(directory->fd, WORK);
+        if (r < 0)
+                return r;
+        r = run->work_fd = open_directory_at(directory->fd, WORK, true, 0700);
+        if (r < 0)
+                return r;
+        r = own_executable(&self, &beside);
         if (r < 0)
                 return r;
         /* The tree's path can hold what means something to ansible; this one cannot. */
@@ -125,29 +129,27 @@ static int prepare_work(Run *run) {
 /* What ansible gets in any case: the caller's variables for it, but what ours has to read in its own words. */
 static int ansible_environment(const char *temporary, char ***ret) {
         _cleanup_strv_ char **environment = NULL;
-        static const char *const fixed[] = {
-                "ANSIBLE_STDOUT_CALLBACK=default",
-                "ANSIBLE_NOCOLOR=True",
-                "ANSIBLE_FORCE_COLOR=False",
-                "ANSIBLE_NOCOWS=True",
-                "ANSIBLE_INVENTORY_ENABLED=yaml,host_list",
-                "ANSIBLE_RETRY_FILES_ENABLED=False",
-                "PYTHONUNBUFFERED=1",
-        };
+        char **fixed = ARGV("ANSIBLE_STDOUT_CALLBACK=default", "ANSIBLE_NOCOLOR=True", "ANSIBLE_FORCE_COLOR=False",
+                            "ANSIBLE_NOCOWS=True", "ANSIBLE_INVENTORY_ENABLED=yaml,host_list",
+                            "ANSIBLE_RETRY_FILES_ENABLED=False", "PYTHONUNBUFFERED=1");
 
         int r = builder_environment(&environment);
-        for (char **variable = environ; r >= 0 && *variable; variable++) {
+        if (r < 0)
+                return r;
+        for (char **variable = environ; *variable; variable++) {
                 bool ours = false;
 
-                for (size_t i = 0; i < ELEMENTSOF(fixed); i++)
+                for (size_t i = 0; fixed[i]; i++)
                         ours |= strncmp(*variable, fixed[i], strcspn(fixed[i], "=") + 1) == 0;
                 if (startswith(*variable, "ANSIBLE_") && !startswith(*variable, "ANSIBLE_LOCAL_TEMP=") && !ours)
                         r = strv_extend(&environment, *variable);
+                if (r < 0)
+                        return r;
         }
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(fixed); i++)
-                r = strv_extend(&environment, fixed[i]);
-        if (r >= 0)
-                r = strv_extendf(&environment, "ANSIBLE_LOCAL_TEMP=%s/" PLAYBOOK_TEMPORARY, temporary);
+        r = strv_extend_strv(&environment, fixed);
+        if (r < 0)
+                return r;
+        r = strv_extendf(&environment, "ANSIBLE_LOCAL_TEMP=%s/" PLAYBOOK_TEMPORARY, temporary);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(environment);
@@ -216,10 +218,12 @@ static int run_ansible(Run *run) {
         _cleanup_free_ char *inventory = NULL;
 
         int r = ansible_environment(run->work, &environment);
-        if (r >= 0)
-                r = strv_extendf(&environment, PLAYBOOK_ENTRY_VARIABLE "=%s", run->playbook->machine->directory.path);
-        if (r >= 0)
-                r = string_printf(&inventory, "%s/" INVENTORY, run->work);
+        if (r < 0)
+                return r;
+        r = strv_extendf(&environment, PLAYBOOK_ENTRY_VARIABLE "=%s", run->playbook->machine->directory.path);
+        if (r < 0)
+                return r;
+        r = string_printf(&inventory, "%s/" INVENTORY, run->work);
         if (r < 0)
                 return r;
         char **argv = ARGV("ansible-playbook", "--inventory", inventory, run->playbook->path);
@@ -311,10 +315,12 @@ int playbook_check(const PlaybookCheck *request, char **ret_problem) {
                 return r;
         }
         int r = host_name(request->name, &host);
-        if (r >= 0)
-                r = string_printf(&inventory, "%s,", host);
-        if (r >= 0)
-                r = ansible_environment(request->work, &environment);
+        if (r < 0)
+                return r;
+        r = string_printf(&inventory, "%s,", host);
+        if (r < 0)
+                return r;
+        r = ansible_environment(request->work, &environment);
         if (r < 0)
                 return r;
         char **argv = ARGV("ansible-playbook", "--syntax-check", "--inventory", inventory, request->path);
