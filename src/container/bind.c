@@ -329,8 +329,9 @@ static int prepare_one(const char *text, bool read_only, size_t number, int bind
         char name[32];
 
         int r = parse_and_open(text, read_only, &bind, reterr_problem);
-        if (r >= 0)
-                r = make_target(&bind, binds_fd, request, reterr_problem);
+        if (r < 0)
+                return r;
+        r = make_target(&bind, binds_fd, request, reterr_problem);
         if (r < 0)
                 return r;
         snprintf(name, sizeof(name), "%zu", number);
@@ -356,17 +357,19 @@ static int make_directory(const BindRequest *request) {
 int bind_prepare(const BindRequest *request, char **reterr_problem) {
         const Machine *machine = request->machine;
         const size_t n = strv_length(machine->bind), n_all = n + strv_length(machine->bind_ro);
-        int r = 0;
 
         if (n_all == 0)
                 return 0;
         _cleanup_close_ int binds_fd = make_directory(request);
         if (binds_fd < 0)
                 return binds_fd;
-        for (size_t i = 0; r >= 0 && i < n_all; i++)
-                r = prepare_one(i < n ? machine->bind[i] : machine->bind_ro[i - n], i >= n, i, binds_fd, request,
-                                reterr_problem);
-        return r;
+        for (size_t i = 0; i < n_all; i++) {
+                int r = prepare_one(i < n ? machine->bind[i] : machine->bind_ro[i - n], i >= n, i, binds_fd, request,
+                                    reterr_problem);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 static int try_one(const char *text, bool read_only, bool private_users, char **reterr_problem) {
@@ -382,10 +385,16 @@ static int try_one(const char *text, bool read_only, bool private_users, char **
 int bind_try(const Settings *settings, char **reterr_problem) {
         int r = 0;
 
-        for (char *const *bind = settings->bind; r >= 0 && bind && *bind; bind++)
+        for (char *const *bind = settings->bind; bind && *bind; bind++) {
                 r = try_one(*bind, false, settings->private_users, reterr_problem);
-        for (char *const *bind = settings->bind_ro; r >= 0 && bind && *bind; bind++)
+                if (r < 0)
+                        return r;
+        }
+        for (char *const *bind = settings->bind_ro; bind && *bind; bind++) {
                 r = try_one(*bind, true, settings->private_users, reterr_problem);
+                if (r < 0)
+                        return r;
+        }
         return r;
 }
 

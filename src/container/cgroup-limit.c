@@ -105,8 +105,9 @@ int cgroup_bound(const CgroupSet *set) {
                 if (!(set->directories[i].flags & CGROUP_UNIFIED))
                         continue;
                 int r = write_number(path, "cgroup.max.descendants", CGROUP_DESCENDANTS_MAX, NULL);
-                if (r >= 0)
-                        r = write_number(path, "cgroup.max.depth", CGROUP_DEPTH_MAX, NULL);
+                if (r < 0)
+                        return r;
+                r = write_number(path, "cgroup.max.depth", CGROUP_DEPTH_MAX, NULL);
                 if (r < 0)
                         return r;
         }

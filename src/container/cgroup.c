@@ -104,13 +104,17 @@ static int group_everywhere(const char *parent, const char *child, CgroupSet *re
         _cleanup_cgroup_set_ CgroupSet set = { 0 };
 
         int r = find_mounts(&set);
-        for (size_t i = 0; r >= 0 && i < set.n; i++) {
-                r = append_path(&set.directories[i], parent);
-                if (r >= 0 && child)
-                        r = append_path(&set.directories[i], child);
-        }
         if (r < 0)
                 return r;
+        for (size_t i = 0; i < set.n; i++) {
+                r = append_path(&set.directories[i], parent);
+                if (r < 0)
+                        return r;
+                if (child)
+                        r = append_path(&set.directories[i], child);
+                if (r < 0)
+                        return r;
+        }
         *ret = set;
         set.n = 0;
         return 0;
@@ -154,13 +158,16 @@ int cgroup_of_process(pid_t pid, CgroupSet *ret) {
         if (r < 0)
                 return r == -ENOENT ? -ESRCH : r;
         r = find_mounts(&set);
-        for (size_t i = 0; r >= 0 && i < set.n; i++) {
-                r = path_in_hierarchy(text, set.directories[i].flags, path, sizeof(path));
-                if (r >= 0)
-                        r = append_path(&set.directories[i], path);
-        }
         if (r < 0)
                 return r;
+        for (size_t i = 0; i < set.n; i++) {
+                r = path_in_hierarchy(text, set.directories[i].flags, path, sizeof(path));
+                if (r < 0)
+                        return r;
+                r = append_path(&set.directories[i], path);
+                if (r < 0)
+                        return r;
+        }
         *ret = set;
         set.n = 0;
         return 0;

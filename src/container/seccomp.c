@@ -258,26 +258,34 @@ static int add_all_rules(Rules *rules, uint32_t architecture, const char *listin
         return add_items(rules, SCMP_ACT_ERRNO(EPERM), listing, known, ELEMENTSOF(known));
 }
 
+static int fill_context(Rules *rules, uint32_t architecture, const char *listing, char *const *allow,
+                        const char **ret_unknown) {
+        int r = 0;
+
+        if (architecture != SCMP_ARCH_NATIVE) {
+                r = seccomp_api.seccomp_arch_add(rules->context, architecture);
+                if (r < 0)
+                        return r;
+                r = seccomp_api.seccomp_arch_remove(rules->context, SCMP_ARCH_NATIVE);
+        }
+        if (r < 0)
+                return r;
+        /* Programs of an architecture that the filter does not know find no system call at all. */
+        r = seccomp_api.seccomp_attr_set(rules->context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
+        if (r < 0)
+                return r;
+        (void) seccomp_api.seccomp_attr_set(rules->context, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree */
+        return add_all_rules(rules, architecture, listing, allow, ret_unknown);
+}
+
 /* The rules for one architecture. */
 static int make_context(uint32_t architecture, const char *listing, char *const *allow, scmp_filter_ctx *ret,
                         const char **ret_unknown) {
         Rules rules = { .context = seccomp_api.seccomp_init(SCMP_ACT_ERRNO(ENOSYS)) };
-        int r = 0;
 
         if (!rules.context)
                 return -ENOMEM;
-        if (architecture != SCMP_ARCH_NATIVE) {
-                r = seccomp_api.seccomp_arch_add(rules.context, architecture);
-                if (r >= 0)
-                        r = seccomp_api.seccomp_arch_remove(rules.context, SCMP_ARCH_NATIVE);
-        }
-        /* Programs of an architecture that the filter does not know find no system call at all. */
-        if (r >= 0)
-                r = seccomp_api.seccomp_attr_set(rules.context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
-        if (r >= 0)
-                (void) seccomp_api.seccomp_attr_set(rules.context, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree */
-        if (r >= 0)
-                r = add_all_rules(&rules, architecture, listing, allow, ret_unknown);
+        int r = fill_context(&rules, architecture, listing, allow, ret_unknown);
         strv_free(rules.added);
         if (r < 0) {
                 seccomp_api.seccomp_release(rules.context);
@@ -305,23 +313,28 @@ static int write_socket_filter(const char *listing, char *const *allow, int fd) 
         return fd_write_all(fd, instructions, n * sizeof(instructions[0]));
 }
 
+static void context_release(scmp_filter_ctx *context) {
+        if (*context)
+                seccomp_api.seccomp_release(*context);
+}
+
 static int compile(const char *listing, char *const *allow, int fd, const char **ret_unknown) {
-        scmp_filter_ctx context, other;
+        _cleanup_(context_release) scmp_filter_ctx context = NULL;
+        scmp_filter_ctx other;
 
         int r = make_context(SCMP_ARCH_NATIVE, listing, allow, &context, ret_unknown);
         if (r < 0)
                 return r;
-        for (size_t i = 0; r >= 0 && other_architectures[i] != 0; i++) {
+        for (size_t i = 0; other_architectures[i] != 0; i++) {
                 r = make_context(other_architectures[i], listing, allow, &other, ret_unknown);
-                if (r >= 0)
-                        r = seccomp_api.seccomp_merge(context, other); /* takes it */
+                if (r < 0)
+                        return r;
+                r = seccomp_api.seccomp_merge(context, other); /* takes it */
+                if (r < 0)
+                        return r;
         }
-        if (r >= 0)
-                r = write_socket_filter(listing, allow, fd);
-        if (r >= 0)
-                r = seccomp_api.seccomp_export_bpf(context, fd);
-        seccomp_api.seccomp_release(context);
-        return r;
+        r = write_socket_filter(listing, allow, fd);
+        return r < 0 ? r : seccomp_api.seccomp_export_bpf(context, fd);
 }
 
 static void hash_strings(Hash *hash, const char *const *strings, size_t n) {
@@ -383,8 +396,9 @@ int seccomp_filter_prepare(const char *directory, char *const *allow, char **ret
         _cleanup_free_ char *name = NULL, *path = NULL;
 
         int r = filter_name(allow, &name);
-        if (r >= 0)
-                r = string_printf(&path, "%s/%s", directory, name);
+        if (r < 0)
+                return r;
+        r = string_printf(&path, "%s/%s", directory, name);
         if (r < 0)
                 return r;
         if (access(path, R_OK) < 0) {

@@ -49,8 +49,9 @@ static int map_and_open(pid_t pid, const IdMap *users, const IdMap *groups) {
                 return -errno;
 
         int r = write_map(proc_fd, "uid_map", users);
-        if (r >= 0)
-                r = write_map(proc_fd, "gid_map", groups);
+        if (r < 0)
+                return r;
+        r = write_map(proc_fd, "gid_map", groups);
         if (r < 0)
                 return r;
 
