@@ -86,8 +86,9 @@ static int create_bases(const Invocation *invocation, const Definition *definiti
         int r = find_definition_logged(settings, definition->source.from, &base);
         if (r == -ENOENT)
                 return 0; /* who makes the image says that there is none */
-        if (r >= 0)
-                r = create_bases(invocation, base, cancel_fd, depth + 1);
+        if (r < 0)
+                return r;
+        r = create_bases(invocation, base, cancel_fd, depth + 1);
         if (r < 0)
                 return r;
         log_notice("Making image '%s' first, which '%s' is made from", base->name, definition->name);

@@ -165,8 +165,9 @@ static int run(const Invocation *invocation) {
         _cleanup_image_ Image *old = NULL, *new = NULL;
 
         int r = hold_image_logged(settings, invocation_argument(invocation, 0), &new);
-        if (r >= 0)
-                r = hold_old(settings, new, invocation_argument(invocation, 1), &old);
+        if (r < 0)
+                return r;
+        r = hold_old(settings, new, invocation_argument(invocation, 1), &old);
         if (r < 0)
                 return r;
         Diff diff = { .old = old, .new = new };

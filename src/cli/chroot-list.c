@@ -200,10 +200,12 @@ static int add_image(List *list, const char *root_dir, const char *name, const c
         if (image_open(root_dir, name, &image) < 0)
                 return 0; /* gone meanwhile */
         int r = find_machines(list, reference ? reference : name, &machines);
-        if (r >= 0)
-                r = add_row(list, &machines, image, reference ? reference : name);
-        if (r >= 0)
-                r = generation_list_old(root_dir, name, &numbers, &n);
+        if (r < 0)
+                return r;
+        r = add_row(list, &machines, image, reference ? reference : name);
+        if (r < 0)
+                return r;
+        r = generation_list_old(root_dir, name, &numbers, &n);
         if (r < 0)
                 return r;
         while (n-- > 0) {
@@ -214,8 +216,9 @@ static int add_image(List *list, const char *root_dir, const char *name, const c
                 if (r < 0 || numbers[n] == image->generation)
                         continue;
                 r = string_printf(&numbered, "%s@%" PRIu64, name, numbers[n]);
-                if (r >= 0)
-                        r = add_row(list, &machines, old, reference ? reference : numbered);
+                if (r < 0)
+                        return r;
+                r = add_row(list, &machines, old, reference ? reference : numbered);
                 if (r < 0)
                         return r;
         }
@@ -228,12 +231,17 @@ static int add_cached_images(List *list) {
         _cleanup_strv_ char **names = NULL;
 
         int r = image_cache_root(list->settings->root_dir, &root);
-        if (r >= 0)
-                r = image_list(root, &names);
-        for (char **name = names; r >= 0 && name && *name; name++) {
+        if (r < 0)
+                return r;
+        r = image_list(root, &names);
+        if (r < 0)
+                return r;
+        for (char **name = names; name && *name; name++) {
                 _cleanup_free_ char *reference = image_reference_from_name(*name);
 
                 r = reference ? add_image(list, root, *name, reference) : -ENOMEM;
+                if (r < 0)
+                        return r;
         }
         return r;
 }

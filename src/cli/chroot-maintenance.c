@@ -338,8 +338,9 @@ static int parse_jobs(const char *text, size_t *ret) {
 
 static int maintain(Maintenance *m, char *const *names) {
         int r = add_items(m, names);
-        if (r >= 0)
-                r = refuse_cycles(m);
+        if (r < 0)
+                return r;
+        r = refuse_cycles(m);
         if (r < 0)
                 return r;
         m->signal_fd = open_cancel_fd_logged();

@@ -52,10 +52,12 @@ static int run(const Invocation *invocation) {
         ImageMachine *machine = NULL;
 
         int r = hold_image_logged(invocation->settings, invocation_argument(invocation, 0), &image);
-        if (r >= 0)
-                r = image_settings_logged(invocation->settings, image->title, &storage, &settings);
-        if (r >= 0)
-                r = binds_checked_logged(invocation->settings, image->title, settings);
+        if (r < 0)
+                return r;
+        r = image_settings_logged(invocation->settings, image->title, &storage, &settings);
+        if (r < 0)
+                return r;
+        r = binds_checked_logged(invocation->settings, image->title, settings);
         if (r < 0)
                 return r;
         if (geteuid() != 0) {

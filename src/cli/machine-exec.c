@@ -60,9 +60,7 @@ char **machine_exec_expand_name(int *argc, char **argv) {
         char **expanded = calloc((size_t) *argc + 3, sizeof(char *));
         if (!expanded)
                 return NULL;
-        expanded[0] = argv[0];
-        expanded[1] = (char *) command_machine_exec.name;
-        expanded[2] = (char *) "--";
+        memcpy(expanded, ARGV(argv[0], command_machine_exec.name, "--"), 3 * sizeof(char *));
         memcpy(expanded + 3, argv + 1, ((size_t) *argc - 1) * sizeof(char *));
         *argc += 2;
         return expanded;

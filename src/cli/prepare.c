@@ -81,14 +81,18 @@ static int take_user(const JobSpec *job, MachineRequest *request) {
         return 0;
 }
 
+static int plan_all(const MachineRequest *request, Machine **ret, char ***ret_argv, const char **ret_unknown) {
+        int r = plan_machine(request, ret);
+        if (r < 0)
+                return r;
+        r = plan_seccomp(request, *ret, ret_unknown);
+        return r < 0 ? r : plan_supervise_command(request->settings, request->id, ret_argv);
+}
+
 static int plan(const MachineRequest *request, Machine **ret, char ***ret_argv) {
         const char *unknown = NULL;
 
-        int r = plan_machine(request, ret);
-        if (r >= 0)
-                r = plan_seccomp(request, *ret, &unknown);
-        if (r >= 0)
-                r = plan_supervise_command(request->settings, request->id, ret_argv);
+        int r = plan_all(request, ret, ret_argv, &unknown);
         if (r >= 0)
                 return 0;
         _cleanup_free_ char *problem = explain_plan(request->settings, request->image, r, unknown);

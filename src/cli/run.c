@@ -114,13 +114,12 @@ static bool is_quoted_for_bash(int script_fd) {
 
 /* Asks the shell itself. */
 static bool knows_quotes(const MachineDirectory *directory, const StepRequest *request) {
-        char *const argv[] = { request->argv[0], (char *) "-c", (char *) "[ $'a' = a ]", NULL };
         _cleanup_close_ int socket_fd = channel_connect(directory->path);
         _cleanup_close_ int null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
         StepRequest probe = *request;
         StepOutcome outcome;
 
-        probe.argv = argv;
+        probe.argv = ARGV(request->argv[0], "-c", "[ $'a' = a ]");
         probe.script_fd = -EBADF;
         probe.stdout_fd = probe.stderr_fd = null_fd;
         return socket_fd < 0 || null_fd < 0 || step_run(socket_fd, &probe, &outcome) < 0 ||
@@ -180,13 +179,18 @@ static int report(const Machine *machine, const MachineDirectory *directory, con
         return report_gone(machine, directory);
 }
 
+/* Returns a connection to its agent. */
+static int reach(const Settings *settings, const char *id, MachineDirectory *ret_directory, Machine **ret_machine) {
+        int r = machine_directory_open(settings->runtime_dir, id, false, ret_directory);
+        if (r < 0)
+                return r;
+        r = machine_load(ret_directory, ret_machine);
+        return r < 0 ? r : channel_connect(ret_directory->path);
+}
+
 static int open_machine(const Settings *settings, const JobSpec *job, MachineDirectory *ret_directory,
                         Machine **ret_machine, int *ret_socket) {
-        int r = machine_directory_open(settings->runtime_dir, job->id, false, ret_directory);
-        if (r >= 0)
-                r = machine_load(ret_directory, ret_machine);
-        if (r >= 0)
-                r = channel_connect(ret_directory->path);
+        int r = reach(settings, job->id, ret_directory, ret_machine);
         if (r >= 0) {
                 *ret_socket = r;
                 return 0;

@@ -53,19 +53,22 @@ int table_new(const char *name, const TableColumn *columns, bool json, Table **r
         if (!table->scols)
                 return -ENOMEM;
         r = scols.scols_table_set_name(table->scols, name);
-        if (r >= 0)
-                r = scols.scols_table_enable_json(table->scols, json);
-        for (const TableColumn *column = columns; r >= 0 && column->name; column++) {
+        if (r < 0)
+                return r;
+        r = scols.scols_table_enable_json(table->scols, json);
+        if (r < 0)
+                return r;
+        for (const TableColumn *column = columns; column->name; column++) {
                 struct libscols_column *c = scols.scols_table_new_column(
                         table->scols, column->name, 0, column->type == COLUMN_NUMBER ? SCOLS_FL_RIGHT : 0);
                 if (!c)
                         return -ENOMEM;
                 if (column->type == COLUMN_NUMBER)
                         r = scols.scols_column_set_json_type(c, SCOLS_JSON_NUMBER);
+                if (r < 0)
+                        return r;
                 table->n_columns++;
         }
-        if (r < 0)
-                return r;
         *ret = TAKE_PTR(table);
         return 0;
 }

@@ -131,8 +131,9 @@ int toml_write(FILE *stream, const TomlRunner *runner) {
               "  executor = \"custom\"\n",
               stream);
         r = write_directory(stream, "builds_dir", runner->builds_dir, "/builds");
-        if (r >= 0)
-                r = write_directory(stream, "cache_dir", runner->cache_dir, "/cache");
+        if (r < 0)
+                return r;
+        r = write_directory(stream, "cache_dir", runner->cache_dir, "/cache");
         if (r < 0)
                 return r;
 
@@ -142,17 +143,19 @@ int toml_write(FILE *stream, const TomlRunner *runner) {
               "  [runners.custom]\n",
               stream);
         r = write_stage(stream, runner, "config", "gitlab-config", NULL);
-        if (r >= 0 && !runner->image)
+        if (r < 0)
+                return r;
+        if (!runner->image)
                 fputs("    # A job must name its image. For one that others get, add: \"--default-image\", \"NAME\"\n",
                       stream);
-        if (r >= 0)
-                r = runner->image ?
-                            write_stage(stream, runner, "prepare", "prepare", "--default-image", runner->image, NULL) :
+        r = runner->image ? write_stage(stream, runner, "prepare", "prepare", "--default-image", runner->image, NULL) :
                             write_stage(stream, runner, "prepare", "prepare", NULL);
-        if (r >= 0)
-                r = write_stage(stream, runner, "run", "run", NULL);
-        if (r >= 0)
-                r = write_stage(stream, runner, "cleanup", "cleanup", NULL);
+        if (r < 0)
+                return r;
+        r = write_stage(stream, runner, "run", "run", NULL);
+        if (r < 0)
+                return r;
+        r = write_stage(stream, runner, "cleanup", "cleanup", NULL);
         if (r < 0)
                 return r;
 
