@@ -37,6 +37,8 @@ static int to_agent[2], from_agent[2];
 
 /* What the next step gets for its input. */
 static int input_fd = -EBADF;
+/* Is that a terminal which the step is to have one for? */
+static bool with_terminal;
 
 typedef struct Result {
         int r;
@@ -76,6 +78,7 @@ static void run_host(int socket_fd, int script_fd, const int targets[static 2], 
         request.argv = (char *[]){ (char *) SHELL, NULL };
         request.script_fd = script_fd;
         request.stdin_fd = input_fd;
+        request.terminal = with_terminal;
         request.kill_timeout_usec = kill_timeout_usec;
         result.r = step_run(socket_fd, &request, &result.outcome);
         result.leaked_fds = count_descriptors(0) - before;
@@ -217,7 +220,7 @@ static void agent_take_exec(int socket_fd) {
         CHECK(message.type == WIRE_EXEC);
         CHECK(wire_parse_exec(&message, &exec) == 0);
         CHECK(streq(exec.argv[0], SHELL) && !exec.argv[1]);
-        CHECK(exec.wants_stdin == (input_fd >= 0));
+        CHECK(exec.wants_stdin == (input_fd >= 0 && !with_terminal) && exec.wants_terminal == with_terminal);
         CHECK(message.n_fds == 1);
         CHECK(read(message.fds[0], script, sizeof(script)) == (ssize_t) strlen(SCRIPT));
         CHECK(streq(script, SCRIPT));
@@ -958,6 +961,80 @@ static void test_hostile(_unused_ void **state) {
         }
 }
 
+/* --- terminals --- */
+
+static void open_terminal(int ret[static 2]) {
+        int locked = 0;
+
+        ret[0] = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+        CHECK(ret[0] >= 0 && ioctl(ret[0], TIOCSPTLCK, &locked) == 0);
+        ret[1] = ioctl(ret[0], TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+        CHECK(ret[1] >= 0);
+}
+
+static void agent_answer_with(int socket_fd, int fd) {
+        agent_take_exec(socket_fd);
+        CHECK(wire_send(socket_fd, WIRE_STARTED, &(WireStarted){ 0 }, sizeof(WireStarted), &fd, 1) == 0);
+        close(fd);
+}
+
+static void agent_passes_null(int socket_fd) {
+        agent_answer_with(socket_fd, open("/dev/null", O_RDWR | O_CLOEXEC));
+        agent_wait_closed(socket_fd);
+}
+
+static void agent_passes_pipe(int socket_fd) {
+        int fds[2];
+
+        CHECK(pipe2(fds, O_CLOEXEC) == 0);
+        agent_answer_with(socket_fd, fds[0]);
+        agent_wait_closed(socket_fd);
+}
+
+/* The end that is the step's: what is typed would be the host's own. */
+static void agent_passes_slave(int socket_fd) {
+        int fds[2];
+
+        open_terminal(fds);
+        agent_answer_with(socket_fd, fds[1]);
+        agent_wait_closed(socket_fd);
+}
+
+/* All that it wrote is delivered, also what nobody has read when it ended. */
+static void agent_has_terminal(int socket_fd) {
+        int fds[2];
+
+        open_terminal(fds);
+        agent_answer_with(socket_fd, fds[0]);
+        CHECK(fd_write_all(fds[1], "hello\n", 6) == 0);
+        close(fds[1]);
+        agent_exited(socket_fd, CLD_EXITED, 9);
+        agent_wait_closed(socket_fd);
+}
+
+static void test_terminal(_unused_ void **state) {
+        static void (*const hostile[])(int) = { agent_passes_null, agent_passes_pipe, agent_passes_slave };
+        int fds[2];
+
+        open_terminal(fds);
+        input_fd = fds[1];
+        with_terminal = true;
+        for (size_t i = 0; i < ELEMENTSOF(hostile); i++)
+                assert_int_equal(run_step(hostile[i]).r, -EBADMSG);
+
+        _cleanup_(run_free) Run run;
+        run_start(&run, agent_has_terminal, pipes, 10 * USEC_PER_SEC);
+        Result result = run_finish(&run);
+        assert_int_equal(result.r, 0);
+        assert_int_equal(result.outcome.exited.status, 9);
+        assert_int_equal(run.size[0], 7);
+        assert_memory_equal(run.output[0], "hello\r\n", 7);
+        input_fd = -EBADF;
+        with_terminal = false;
+        close(fds[0]);
+        close(fds[1]);
+}
+
 /* --- cancellation --- */
 
 static void agent_obeys(int socket_fd) {
@@ -1072,6 +1149,7 @@ int main(void) {
                 cmocka_unit_test(test_killed_agent),
                 cmocka_unit_test(test_last_words),
                 cmocka_unit_test(test_hostile),
+                cmocka_unit_test(test_terminal),
                 cmocka_unit_test(test_cancel),
                 cmocka_unit_test(test_cancel_delivery),
         };
