@@ -117,29 +117,62 @@ static int append_bound_devices(sd_bus_message *message, char *const binds[], co
         return 0;
 }
 
+/* Opens property @name, whose type @type is an array: three containers for close_containers(). */
+static int open_array(sd_bus_message *message, const char *name, const char *type) {
+        int r = bus_api.sd_bus_message_open_container(message, 'r', "sv");
+        if (r < 0)
+                return r;
+        r = bus_api.sd_bus_message_append(message, "s", name);
+        if (r < 0)
+                return r;
+        r = bus_api.sd_bus_message_open_container(message, 'v', type);
+        return r < 0 ? r : bus_api.sd_bus_message_open_container(message, 'a', type + 1);
+}
+
+static int close_containers(sd_bus_message *message, unsigned n) {
+        while (n-- > 0) {
+                int r = bus_api.sd_bus_message_close_container(message);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 /* The devices of systemd-nspawn@.service, and those that the configuration binds: what gets hold of a node of another one
  * cannot open it. "closed" has the usual ones, such as /dev/null. */
 static int append_devices(sd_bus_message *message, const Machine *machine) {
         int r = bus_api.sd_bus_message_append(message, "(sv)", "DevicePolicy", "s", "closed");
-
-        if (r >= 0)
-                r = bus_api.sd_bus_message_open_container(message, 'r', "sv");
-        if (r >= 0)
-                r = bus_api.sd_bus_message_append(message, "s", "DeviceAllow");
-        if (r >= 0)
-                r = bus_api.sd_bus_message_open_container(message, 'v', "a(ss)");
-        if (r >= 0)
-                r = bus_api.sd_bus_message_open_container(message, 'a', "(ss)");
-        if (r >= 0)
-                r = bus_api.sd_bus_message_append(message, "(ss)(ss)", "char-pts", "rw", "/dev/net/tun", "rwm");
+        if (r < 0)
+                return r;
+        r = open_array(message, "DeviceAllow", "a(ss)");
+        if (r < 0)
+                return r;
+        r = bus_api.sd_bus_message_append(message, "(ss)(ss)", "char-pts", "rw", "/dev/net/tun", "rwm");
+        if (r < 0)
+                return r;
         /* Of two entries for one device, the last one counts. */
-        if (r >= 0)
-                r = append_bound_devices(message, machine->bind_ro, "rm");
-        if (r >= 0)
-                r = append_bound_devices(message, machine->bind, "rwm");
-        for (int i = 0; r >= 0 && i < 3; i++)
-                r = bus_api.sd_bus_message_close_container(message);
-        return r;
+        r = append_bound_devices(message, machine->bind_ro, "rm");
+        if (r < 0)
+                return r;
+        r = append_bound_devices(message, machine->bind, "rwm");
+        return r < 0 ? r : close_containers(message, 3);
+}
+
+static int append_command(sd_bus_message *message, char *const argv[]) {
+        int r = open_array(message, "ExecStart", "a(sasb)");
+        if (r < 0)
+                return r;
+        r = bus_api.sd_bus_message_open_container(message, 'r', "sasb");
+        if (r < 0)
+                return r;
+        r = bus_api.sd_bus_message_append(message, "s", argv[0]);
+        if (r < 0)
+                return r;
+        r = bus_api.sd_bus_message_append_strv(message, (char **) argv);
+        if (r < 0)
+                return r;
+        r = bus_api.sd_bus_message_append(message, "b", false);
+        return r < 0 ? r : close_containers(message, 4);
 }
 
 static int append_exec(sd_bus_message *message, char *const argv[], int listen_fd) {
@@ -148,25 +181,37 @@ static int append_exec(sd_bus_message *message, char *const argv[], int listen_f
         int r = bus_api.sd_bus_message_append(message, "(sv)(sv)(sv)(sv)", "StandardInputFileDescriptor", "h",
                                               listen_fd, "StandardOutput", "s", "journal", "StandardError", "s",
                                               "journal", "SyslogLevelPrefix", "b", false);
-        if (r >= 0)
-                r = bus_api.sd_bus_message_open_container(message, 'r', "sv");
-        if (r >= 0)
-                r = bus_api.sd_bus_message_append(message, "s", "ExecStart");
-        if (r >= 0)
-                r = bus_api.sd_bus_message_open_container(message, 'v', "a(sasb)");
-        if (r >= 0)
-                r = bus_api.sd_bus_message_open_container(message, 'a', "(sasb)");
-        if (r >= 0)
-                r = bus_api.sd_bus_message_open_container(message, 'r', "sasb");
-        if (r >= 0)
-                r = bus_api.sd_bus_message_append(message, "s", argv[0]);
-        if (r >= 0)
-                r = bus_api.sd_bus_message_append_strv(message, (char **) argv);
-        if (r >= 0)
-                r = bus_api.sd_bus_message_append(message, "b", false);
-        for (int i = 0; r >= 0 && i < 4; i++)
-                r = bus_api.sd_bus_message_close_container(message);
-        return r;
+        return r < 0 ? r : append_command(message, argv);
+}
+
+static int append_properties(sd_bus_message *message, const Machine *machine, char *const argv[], int listen_fd) {
+        int r = bus_api.sd_bus_message_open_container(message, 'a', "(sv)");
+        if (r < 0)
+                return r;
+        r = append_service(message, machine);
+        if (r < 0)
+                return r;
+        r = append_killing(message);
+        if (r < 0)
+                return r;
+        r = append_resources(message, machine);
+        if (r < 0)
+                return r;
+        r = append_devices(message, machine);
+        if (r < 0)
+                return r;
+        r = append_exec(message, argv, listen_fd);
+        return r < 0 ? r : close_containers(message, 1);
+}
+
+/* The arguments of StartTransientUnit: name, mode, properties, and auxiliary units, of which there are none. */
+static int append_unit(sd_bus_message *message, const char *unit, const Machine *machine, char *const argv[],
+                       int listen_fd) {
+        int r = bus_api.sd_bus_message_append(message, "ss", unit, "fail");
+        if (r < 0)
+                return r;
+        r = append_properties(message, machine, argv, listen_fd);
+        return r < 0 ? r : bus_api.sd_bus_message_append(message, "a(sa(sv))", 0);
 }
 
 static int systemd_start(const Machine *machine, char *const argv[], int listen_fd) {
@@ -176,31 +221,18 @@ static int systemd_start(const Machine *machine, char *const argv[], int listen_
         _cleanup_free_ char *unit = NULL;
 
         int r = unit_name(machine->name, &unit);
-        if (r >= 0)
-                r = bus_open(&bus);
+        if (r < 0)
+                return r;
+        r = bus_open(&bus);
         if (r < 0)
                 return r;
         r = bus_api.sd_bus_message_new_method_call(bus, &message, MANAGER, "StartTransientUnit");
-        if (r >= 0)
-                r = bus_api.sd_bus_message_append(message, "ss", unit, "fail");
-        if (r >= 0)
-                r = bus_api.sd_bus_message_open_container(message, 'a', "(sv)");
-        if (r >= 0)
-                r = append_service(message, machine);
-        if (r >= 0)
-                r = append_killing(message);
-        if (r >= 0)
-                r = append_resources(message, machine);
-        if (r >= 0)
-                r = append_devices(message, machine);
-        if (r >= 0)
-                r = append_exec(message, argv, listen_fd);
-        if (r >= 0)
-                r = bus_api.sd_bus_message_close_container(message);
-        if (r >= 0)
-                r = bus_api.sd_bus_message_append(message, "a(sa(sv))", 0);
-        if (r >= 0)
-                r = bus_api.sd_bus_call(bus, message, 0, &error, NULL);
+        if (r < 0)
+                return r;
+        r = append_unit(message, unit, machine, argv, listen_fd);
+        if (r < 0)
+                return r;
+        r = bus_api.sd_bus_call(bus, message, 0, &error, NULL);
         if (r < 0 && bus_api.sd_bus_error_has_name(&error, UNIT_EXISTS))
                 return -EEXIST;
         return MIN(r, 0);
@@ -280,8 +312,9 @@ static int kill_unit(sd_bus *bus, const char *unit, uint64_t timeout_usec) {
 
         /* Listen first: the signal of a unit that goes fast must not be missed. */
         int r = bus_api.sd_bus_match_signal(bus, &slot, MANAGER, "UnitRemoved", on_unit_removed, &waiting);
-        if (r >= 0)
-                r = bus_api.sd_bus_call_method(bus, MANAGER, "Subscribe", &error, NULL, NULL);
+        if (r < 0)
+                return r;
+        r = bus_api.sd_bus_call_method(bus, MANAGER, "Subscribe", &error, NULL, NULL);
         if (r < 0)
                 return r;
         r = bus_api.sd_bus_call_method(bus, MANAGER, "KillUnit", &kill_error, NULL, "ssi", unit, "all", SIGKILL);
@@ -300,10 +333,12 @@ static int systemd_stop(const char *name, uint64_t timeout_usec) {
         _cleanup_free_ char *unit = NULL;
 
         int r = unit_name(name, &unit);
-        if (r >= 0)
-                r = bus_open(&bus);
-        if (r >= 0)
-                r = cgroup_of_machine_unit(unit, &groups);
+        if (r < 0)
+                return r;
+        r = bus_open(&bus);
+        if (r < 0)
+                return r;
+        r = cgroup_of_machine_unit(unit, &groups);
         if (r < 0)
                 return r;
         (void) cgroup_visit(&groups, add_member, &members);
@@ -328,20 +363,26 @@ static int systemd_list(const char *prefix, char ***ids) {
         const char *unit;
 
         int r = string_printf(&pattern, "%s*.service", prefix);
-        if (r >= 0)
-                r = bus_open(&bus);
-        if (r >= 0)
-                r = bus_api.sd_bus_call_method(bus, MANAGER, "ListUnitsByPatterns", &error, &reply, "asas", 0, 1,
-                                               pattern);
-        if (r >= 0)
-                r = bus_api.sd_bus_message_enter_container(reply, 'a', "(ssssssouso)");
-        while (r >= 0 && (r = bus_api.sd_bus_message_read(reply, "(ssssssouso)", &unit, NULL, NULL, NULL, NULL, NULL,
-                                                          NULL, NULL, NULL, NULL)) > 0) {
+        if (r < 0)
+                return r;
+        r = bus_open(&bus);
+        if (r < 0)
+                return r;
+        r = bus_api.sd_bus_call_method(bus, MANAGER, "ListUnitsByPatterns", &error, &reply, "asas", 0, 1, pattern);
+        if (r < 0)
+                return r;
+        r = bus_api.sd_bus_message_enter_container(reply, 'a', "(ssssssouso)");
+        if (r < 0)
+                return r;
+        while ((r = bus_api.sd_bus_message_read(reply, "(ssssssouso)", &unit, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+                                                NULL, NULL)) > 0) {
                 _cleanup_free_ char *id = strdup(unit + strlen(prefix));
                 if (!id)
                         return -ENOMEM;
                 id[strlen(id) - strlen(".service")] = 0;
                 r = strv_extend(ids, id);
+                if (r < 0)
+                        return r;
         }
         return MIN(r, 0);
 }
