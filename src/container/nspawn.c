@@ -41,11 +41,9 @@ static int escape_colons(const char *path, char **ret) {
 static int add_bind(char ***arguments, const char *option, const Machine *machine, size_t number, const char *bind) {
         _cleanup_free_ char *directory = NULL, *target = NULL;
 
-        int r = escape_colons(machine->directory, &directory);
-        if (r >= 0)
-                r = escape_colons(bind_target(bind), &target);
-        return r < 0 ? r :
-                       strv_extendf(arguments, "%s=%s/" BINDS_DIRECTORY "/%zu:%s", option, directory, number, target);
+        if (escape_colons(machine->directory, &directory) < 0 || escape_colons(bind_target(bind), &target) < 0)
+                return -ENOMEM;
+        return strv_extendf(arguments, "%s=%s/" BINDS_DIRECTORY "/%zu:%s", option, directory, number, target);
 }
 
 static int add_run_directories(char ***arguments, const Machine *machine) {
@@ -53,28 +51,30 @@ static int add_run_directories(char ***arguments, const Machine *machine) {
         _cleanup_strv_ char **names = NULL;
 
         int r = bind_run_directories(machine, &names);
-        if (r >= 0)
-                r = escape_colons(machine->directory, &directory);
-        for (char **name = names; r >= 0 && name && *name; name++) {
+        if (r < 0)
+                return r;
+        r = escape_colons(machine->directory, &directory);
+        if (r < 0)
+                return r;
+        for (char **name = names; name && *name; name++) {
                 _cleanup_free_ char *escaped = NULL;
 
-                r = escape_colons(*name, &escaped);
-                if (r >= 0)
-                        r = strv_extendf(arguments, "--bind=%s/" BINDS_RUN_DIRECTORY "%s:/run/%s", directory, escaped,
-                                         escaped);
+                if (escape_colons(*name, &escaped) < 0 ||
+                    strv_extendf(arguments, "--bind=%s/" BINDS_RUN_DIRECTORY "%s:/run/%s", directory, escaped,
+                                 escaped) < 0)
+                        return -ENOMEM;
         }
-        return r;
+        return 0;
 }
 
 static int add_mounts(const Machine *machine, char ***arguments) {
         _cleanup_free_ char *agent = NULL;
         size_t number = 0;
 
-        int r = escape_colons(machine->agent_path, &agent);
-        if (r >= 0)
-                r = strv_extendf(arguments, "--bind-ro=%s:" AGENT_INSIDE, agent);
-        if (r >= 0)
-                r = add_run_directories(arguments, machine);
+        if (escape_colons(machine->agent_path, &agent) < 0 ||
+            strv_extendf(arguments, "--bind-ro=%s:" AGENT_INSIDE, agent) < 0)
+                return -ENOMEM;
+        int r = add_run_directories(arguments, machine);
         for (char **bind = machine->bind; r >= 0 && bind && *bind; bind++)
                 r = add_bind(arguments, "--bind", machine, number++, *bind);
         for (char **bind = machine->bind_ro; r >= 0 && bind && *bind; bind++)
@@ -96,6 +96,14 @@ int nspawn_bind_targets(const Machine *machine, char ***ret) {
         return 0;
 }
 
+static int add_users(const Machine *machine, uid_t uid_base, char ***arguments) {
+        /* Nothing else would keep a root that is the host's from making a node of the host's disk. */
+        if (!machine->private_users)
+                return strv_extend_many(arguments, "--private-users=no", "--drop-capability=CAP_MKNOD");
+        int r = strv_extendf(arguments, "--private-users=%u:%" PRIu64, uid_base, machine->uid_range);
+        return r < 0 ? r : strv_extend(arguments, "--private-users-ownership=off");
+}
+
 int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, char ***ret) {
         _cleanup_strv_ char **arguments = NULL;
         static const char *const fixed[] = {
@@ -109,46 +117,23 @@ int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, c
                 "--timezone=off",
                 /* `supervise` has copied it: nspawn cannot make files in an id-mapped root. */
                 "--resolv-conf=off",
+                NULL,
         };
-        int r = 0;
 
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(fixed); i++)
-                r = strv_extend(&arguments, fixed[i]);
-        if (r >= 0)
-                r = strv_extendf(&arguments, "--register=%s", streq(machine->supervisor, "systemd") ? "yes" : "no");
-        if (r >= 0)
-                r = strv_extendf(&arguments, "--directory=%s", root);
-        if (r >= 0)
-                r = strv_extendf(&arguments, "--machine=%s", machine->name);
-        if (r >= 0)
-                r = strv_extendf(&arguments, "--uuid=%s", machine->uuid);
-        if (r >= 0 && machine->private_users) {
-                r = strv_extendf(&arguments, "--private-users=%u:%" PRIu64, uid_base, machine->uid_range);
-                if (r >= 0)
-                        r = strv_extend(&arguments, "--private-users-ownership=off");
-        } else if (r >= 0) {
-                r = strv_extend(&arguments, "--private-users=no");
-                /* Nothing else would keep a root that is the host's from making a node of the host's disk. */
-                if (r >= 0)
-                        r = strv_extend(&arguments, "--drop-capability=CAP_MKNOD");
-        }
-        if (r >= 0 && machine->hostname)
-                r = strv_extendf(&arguments, "--hostname=%s", machine->hostname);
-        /* Nobody is to look for the reason why a shell ended at once. */
-        if (r >= 0 && machine->interactive)
-                r = strv_extend(&arguments, "--drop-capability=CAP_SYS_BOOT");
-        if (r >= 0 && machine->network == NETWORK_NONE)
-                r = strv_extend(&arguments, "--private-network");
-        if (r >= 0)
-                r = add_mounts(machine, &arguments);
-        if (r >= 0)
-                r = strv_extend(&arguments, "--");
-        if (r >= 0)
-                r = strv_extend(&arguments, AGENT_INSIDE);
-        if (r >= 0)
-                r = strv_extend(&arguments, "first");
-        if (r >= 0 && machine->init)
-                r = strv_extend(&arguments, machine->init);
+        if (strv_extend_strv(&arguments, (char **) fixed) < 0 ||
+            strv_extendf(&arguments, "--register=%s", streq(machine->supervisor, "systemd") ? "yes" : "no") < 0 ||
+            strv_extendf(&arguments, "--directory=%s", root) < 0 ||
+            strv_extendf(&arguments, "--machine=%s", machine->name) < 0 ||
+            strv_extendf(&arguments, "--uuid=%s", machine->uuid) < 0 || add_users(machine, uid_base, &arguments) < 0 ||
+            (machine->hostname && strv_extendf(&arguments, "--hostname=%s", machine->hostname) < 0) ||
+            /* Nobody is to look for the reason why a shell ended at once. */
+            (machine->interactive && strv_extend(&arguments, "--drop-capability=CAP_SYS_BOOT") < 0) ||
+            (machine->network == NETWORK_NONE && strv_extend(&arguments, "--private-network") < 0))
+                return -ENOMEM;
+        int r = add_mounts(machine, &arguments);
+        if (r < 0)
+                return r;
+        r = strv_extend_many(&arguments, "--", AGENT_INSIDE, "first", machine->init);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(arguments);
@@ -178,23 +163,18 @@ int nspawn_environment(const Machine *machine, uid_t uid_base, char ***ret) {
                  * mounts there makes builds fail. */
                 "SYSTEMD_SECCOMP=0",
                 "SYSTEMD_NSPAWN_LOCK=0",
+                NULL,
         };
-        int r = 0;
 
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(variables); i++)
-                r = strv_extend(&environment, variables[i]);
-        if (r >= 0 && !machine->interactive)
-                r = strv_extend(&environment, "SYSTEMD_NSPAWN_TMPFS_TMP=0");
-        if (r >= 0)
-                r = strv_extendf(&environment, "LISTEN_FDS=%d", machine->seccomp_filter ? 2 : 1);
+        if (strv_extend_strv(&environment, (char **) variables) < 0 ||
+            (!machine->interactive && strv_extend(&environment, "SYSTEMD_NSPAWN_TMPFS_TMP=0") < 0) ||
+            strv_extendf(&environment, "LISTEN_FDS=%d", machine->seccomp_filter ? 2 : 1) < 0)
+                return -ENOMEM;
         /* The container's root: no process of the host is that user. */
-        if (r >= 0 && machine->private_users && machine->preload) {
-                r = strv_extendf(&environment, "LD_PRELOAD=%s", machine->preload);
-                if (r >= 0)
-                        r = strv_extendf(&environment, USERNS_OWNER_VARIABLE "=%u", uid_base);
-        }
-        if (r < 0)
-                return r;
+        if (machine->private_users && machine->preload &&
+            (strv_extendf(&environment, "LD_PRELOAD=%s", machine->preload) < 0 ||
+             strv_extendf(&environment, USERNS_OWNER_VARIABLE "=%u", uid_base) < 0))
+                return -ENOMEM;
         *ret = TAKE_PTR(environment);
         return 0;
 }
