@@ -140,5 +140,5 @@ const Command command_chroot_create = {
         .options = options,
         .flags = COMMAND_DEFINITION,
         .run = run,
-        .help = "Make an image: as its definition says, or of Debian or Ubuntu",
+        .help = "Make an image, as its definition says, or of Debian or Ubuntu",
 };

@@ -177,7 +177,7 @@ static int run(const Invocation *invocation) {
 }
 
 static const CommandOption options[] = {
-        { "files", NULL, "show files, too, and not only packages", 0 },
+        { "files", NULL, "show files as well as packages", 0 },
         { "json", NULL, "print JSON, for programs", 0 },
         { 0 },
 };

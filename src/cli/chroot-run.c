@@ -93,5 +93,5 @@ const Command command_chroot_run = {
         .max_arguments = COMMAND_ARGUMENTS_ANY,
         .flags = COMMAND_STATUS,
         .run = run,
-        .help = "Run a command in a throw-away container of an image",
+        .help = "Run a command in a temporary container of an image",
 };

@@ -37,5 +37,5 @@ const Command command_cleanup = {
         .options = options,
         .flags = COMMAND_STAGE,
         .run = run,
-        .help = "Stop the machine of a job and remove all of the job",
+        .help = "Stop the container of a job and remove everything of the job",
 };

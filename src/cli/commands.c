@@ -9,8 +9,8 @@ const CommandOption global_options[] = {
         { "verbose", NULL, "say what is being done", 'v' },
         { "debug", NULL, "log details for debugging", 0 },
         { "config", "FILE", "configuration file instead of /etc/nspawn-runner.yaml", 0 },
-        { "root", "DIR", "directory of the images, instead of what the configuration says", 0 },
-        { "help", NULL, "show help, on a command too, and exit", 'h' },
+        { "root", "DIR", "directory of the images, instead of the configuration's", 0 },
+        { "help", NULL, "show help, or the help of the given command, and exit", 'h' },
         { "version", NULL, "show the version and exit", 0 },
         { 0 },
 };

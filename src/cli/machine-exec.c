@@ -97,5 +97,5 @@ const Command command_machine_exec = {
         .max_arguments = COMMAND_ARGUMENTS_ANY,
         .flags = COMMAND_HIDDEN | COMMAND_STATUS | COMMAND_BAD_CONFIG,
         .run = run,
-        .help = "Run a command of ansible's in the machine of an image",
+        .help = "Run a command for ansible in the container of an image",
 };

@@ -249,5 +249,5 @@ const Command command_prepare = {
         .options = options,
         .flags = COMMAND_STAGE,
         .run = run,
-        .help = "Start the machine of a job",
+        .help = "Start the container of a job",
 };

@@ -281,5 +281,5 @@ const Command command_run = {
         .options = options,
         .flags = COMMAND_STAGE,
         .run = run,
-        .help = "Run one script in the machine of a job",
+        .help = "Run one script in the container of a job",
 };

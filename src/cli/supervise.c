@@ -92,5 +92,5 @@ const Command command_supervise = {
         .max_arguments = 1,
         .flags = COMMAND_HIDDEN | COMMAND_BAD_CONFIG,
         .run = run,
-        .help = "Be the parent of a job's container",
+        .help = "Keep a job's container running (internal)",
 };

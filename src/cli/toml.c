@@ -251,5 +251,5 @@ const Command command_toml = {
         .synopsis = "[NAME]",
         .max_arguments = 1,
         .run = run,
-        .help = "Print the section of an image for GitLab Runner's config.toml",
+        .help = "Print a [[runners]] section for GitLab Runner's config.toml",
 };

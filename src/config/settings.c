@@ -23,11 +23,11 @@
 /* The order is that of the documentation. */
 static const SettingInfo table[] = {
         { ROW(root_dir, string), .default_text = "/var/lib/nspawn-runner",
-          .help = "directory of the images; what jobs change is kept below it, too", .check = text_is_absolute_path,
+          .help = "directory of the images, and of the changes that jobs make", .check = text_is_absolute_path,
           .expect = EXPECT_PATH },
         { ROW(runtime_dir, string), .default_text = RUNTIME_DIR_DEFAULT,
           .help = "directory for the state of the jobs that exist now, on a tmpfs", .check = text_is_runtime_dir,
-          .expect = EXPECT_PATH ", and at most 50 bytes long, for the names of sockets have a limit" },
+          .expect = EXPECT_PATH ", and at most 50 bytes long, because names of sockets have a limit" },
         { MACHINE(storage, string), .default_text = "auto", .help = "how a job gets its own copy of the image",
           .check = text_is_storage, .expect = "auto, overlay, btrfs or tmpfs" },
         { MACHINE(tmpfs_size, memory), .default_text = "20%", .help = "how much a job may write with storage tmpfs",
@@ -35,7 +35,7 @@ static const SettingInfo table[] = {
         { MACHINE(boot, boot), .default_text = "auto",
           .help = "start the image's systemd (auto: if it has one), so that jobs can use services" },
         { MACHINE(private_users, boolean), .default_text = "yes",
-          .help = "map the users of each job to a range of their own: root inside is not root of the host" },
+          .help = "map the users of each job to a range of its own: root inside is not root of the host" },
         { MACHINE(uid_range, number), .default_text = "196608",
           .help = "how many users and groups a job has, with private_users", .min = UID_BLOCK, .max = UID_RANGE_MAX,
           .multiple_of = UID_BLOCK, .expect = "a multiple of 65536 from 65536 to 4194304" },
@@ -52,7 +52,7 @@ static const SettingInfo table[] = {
         { ROW(pull, pull), .default_text = "never",
           .help = "fetch images of registries that jobs name: always, if-not-present or never" },
         { ROW(image_cache_size, size), .default_text = "20G",
-          .help = "room for images of registries: what was not used for longest goes first", .min = MEMORY_MIN,
+          .help = "room for images of registries; the least recently used are removed first", .min = MEMORY_MIN,
           .expect = "at least 1M (is a suffix K, M, G or T missing?)" },
         { MACHINE(shell, optional_string), .default_text = "null",
           .help = "shell that runs the scripts; null: bash if the image has it, else sh", .check = text_is_shell,
@@ -64,7 +64,7 @@ static const SettingInfo table[] = {
           .help = "directory inside the container for GitLab's caches; null: GitLab Runner's own",
           .check = text_is_absolute_path, .expect = EXPECT_PATH },
         { MACHINE(cpu_weight, number), .default_text = "50",
-          .help = "share of the processor of a job next to others', which have 100", .min = 1, .max = 10000,
+          .help = "CPU share of a job when CPUs are busy; other processes normally have 100", .min = 1, .max = 10000,
           .expect = "a number from 1 to 10000" },
         { MACHINE(memory_high, memory), .default_text = "30%", .help = "memory above which a job is slowed down",
           .min = MEMORY_MIN, .expect = EXPECT_MEMORY },
@@ -75,11 +75,10 @@ static const SettingInfo table[] = {
         { NAMED("start_timeout", start_timeout_usec, time), .machine = true, .default_text = "60s",
           .help = "how long a container may take to start", .min = USEC_PER_SEC, .expect = "at least 1s" },
         { NAMED("kill_timeout", kill_timeout_usec, time), .machine = true, .default_text = "10s",
-          .help = "how long what a cancelled step started may take to end before it is killed" },
-        { MACHINE(seccomp, boolean), .default_text = "yes",
-          .help = "refuse system calls that containers have no use for" },
+          .help = "how long the processes of a cancelled step may take to end before they are killed" },
+        { MACHINE(seccomp, boolean), .default_text = "yes", .help = "refuse system calls that containers do not need" },
         { MACHINE(system_call_filter, list), .default_text = "[]",
-          .help = "system calls and @groups allowed besides, as in ['@keyring', bpf]", .check = text_is_system_call,
+          .help = "more system calls and @groups to allow, as in ['@keyring', bpf]", .check = text_is_system_call,
           .expect = "names of system calls, or of groups of them as in @keyring" },
         { MACHINE(network, network), .default_text = "host", .help = "network of the jobs: the host's, or none" },
         { MACHINE(bind, list), .default_text = "[]",
@@ -89,7 +88,7 @@ static const SettingInfo table[] = {
           .expect = EXPECT_BIND },
 };
 
-_Static_assert(ELEMENTSOF(table) <= SETTINGS_MAX, "who notes something for each setting needs more room");
+_Static_assert(ELEMENTSOF(table) <= SETTINGS_MAX, "SETTINGS_MAX is too small for the table");
 
 void *setting_field(const Settings *settings, const SettingInfo *info) {
         return (char *) settings + info->offset;

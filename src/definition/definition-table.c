@@ -82,7 +82,7 @@ static const DefinitionRow table[] = {
           .info.help = "components of the archive; empty: the distribution's usual ones",
           .info.check = text_is_component, .info.expect = "names of components, as in [main, contrib]" },
         { ROW("packages", source.packages, list), .info.default_text = "[]", .of = SOURCE_SUITE,
-          .info.help = "packages besides those that every such image has", .info.check = text_is_package,
+          .info.help = "packages to install in addition to the usual ones", .info.check = text_is_package,
           .info.expect = "names of packages" },
         { ROW("variant", source.variant, optional_string), .info.default_text = "null", .of = SOURCE_SUITE,
           .info.help = "which packages to begin with, as mmdebstrap calls them; null: minbase",
@@ -95,28 +95,28 @@ static const DefinitionRow table[] = {
           .info.help = "command that makes the image in the directory $ROOT", .info.check = text_is_argument,
           .info.expect = EXPECT_COMMAND },
         { ROW("oci", source.oci, optional_string), .info.default_text = "null", .source = SOURCE_OCI,
-          .info.help = "make the image of this one, of a registry or in a directory", .info.check = text_is_oci,
+          .info.help = "make the image of this OCI image, from a registry or a directory", .info.check = text_is_oci,
           .info.expect = "a reference such as registry.example/group/name:tag, docker://..., or oci:PATH" },
         { ROW("tarball", source.tarball, optional_string), .info.default_text = "null", .source = SOURCE_TARBALL,
           .info.help = "make the image of this archive: a path or URL", .info.check = text_is_tarball,
           .info.expect = "a path, or a URL that begins with http:// or https://" },
         { ROW("tarball_sha256", source.sha256, optional_string), .info.default_text = "null", .of = SOURCE_TARBALL,
-          .info.help = "what the archive's SHA-256 must be", .info.check = text_is_sha256,
+          .info.help = "SHA-256 that the archive must have", .info.check = text_is_sha256,
           .info.expect = "64 hexadecimal digits, as sha256sum prints them" },
         { ROW("from", source.from, optional_string), .info.default_text = "null", .source = SOURCE_FROM,
-          .info.help = "make the image of another one here", .info.check = text_is_image_name,
+          .info.help = "make the image of another image of this host", .info.check = text_is_image_name,
           .info.expect = "the name of an image" },
         { ROW("maint_recreate", recreate, boolean), .info.default_text = "no",
           .info.help = "make the image anew at each maintenance, instead of updating it" },
         { ROW("keep_generations", keep_generations, number), .info.default_text = "2",
-          .info.help = "how many generations to keep, with the present one", .info.min = 1, .info.max = 1000,
+          .info.help = "how many generations to keep, including the current one", .info.min = 1, .info.max = 1000,
           .info.expect = "a number from 1 to 1000" },
         { ROW("test", test, command), .info.default_text = "null",
           .info.help = "command that must succeed in a new tree before jobs get it", .info.check = text_is_argument,
           .info.expect = EXPECT_COMMAND },
 };
 
-_Static_assert(ELEMENTSOF(table) < DEFINITION_ROWS_MAX, "who notes something for each row needs more room");
+_Static_assert(ELEMENTSOF(table) < DEFINITION_ROWS_MAX, "DEFINITION_ROWS_MAX is too small for the table");
 
 const DefinitionRow *definition_row(size_t i) {
         return i < ELEMENTSOF(table) ? table + i : NULL;

@@ -116,7 +116,7 @@ class ManPages(unittest.TestCase):
         self.assertIn("nspawn_runner_storage", machine)
         text = page_text("nspawn-runner-image.5.scd")
         self.assertEqual([plain(line) for line in re.findall(r"^\*\w+\*: .*$", text, re.MULTILINE)], own)
-        self.assertEqual(re.findall(r"\*(nspawn_runner_\w+)\*", section(text, "MACHINE SETTINGS")), machine)
+        self.assertEqual(re.findall(r"\*(nspawn_runner_\w+)\*", section(text, "CONTAINER SETTINGS")), machine)
 
     def test_pages_name_nothing_else(self):
         """Also in passing, no page speaks of an option or a setting that there is not."""
