@@ -23,7 +23,9 @@ static int images_with_host_root(const Settings *settings, char *ret, size_t siz
 
         ret[0] = 0;
         int r = definition_list(settings, &names, NULL);
-        for (char **name = names; r >= 0 && name && *name; name++) {
+        if (r < 0)
+                return r;
+        for (char **name = names; name && *name; name++) {
                 _cleanup_definition_ Definition *definition = NULL;
                 _cleanup_(settings_done) Settings of_image = { 0 };
                 _cleanup_free_ char *path = NULL;
@@ -35,9 +37,12 @@ static int images_with_host_root(const Settings *settings, char *ret, size_t siz
                     definition_load(path, *name, &definition, &problem) < 0)
                         continue;
                 r = settings_copy(settings, &of_image);
-                if (r >= 0)
-                        r = definition_apply(definition, &of_image);
-                if (r >= 0 && !of_image.private_users)
+                if (r < 0)
+                        return r;
+                r = definition_apply(definition, &of_image);
+                if (r < 0)
+                        return r;
+                if (!of_image.private_users)
                         snprintf(ret + n, size - n, "%s'%s'%s", n > 0 ? ", " : "", *name,
                                  image_choice_host_root_allowed(settings, IMAGE_OF_JOB, *name) ?
                                          " (jobs may choose it)" :

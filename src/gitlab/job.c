@@ -38,6 +38,15 @@ static int expand_user(JobSpec *spec) {
         return 0;
 }
 
+/* What the answer leaves to us. */
+static int complete(JobSpec *spec) {
+        int r = expand_image(spec);
+        if (r < 0)
+                return r;
+        r = expand_user(spec);
+        return r < 0 ? r : string_replace(&spec->builds_dir, gitlab_claimed_builds_dir());
+}
+
 static int read_response(const char *runtime_dir, const char *path, JobSpec *ret, char ret_problem[static 512]) {
         _cleanup_job_spec_ JobSpec spec = { 0 };
         char why[256] = "";
@@ -53,11 +62,7 @@ static int read_response(const char *runtime_dir, const char *path, JobSpec *ret
                 snprintf(ret_problem, 512, "Cannot use the runtime directory '%s': %s", runtime_dir, strerror(-r));
                 return r;
         }
-        r = expand_image(&spec);
-        if (r >= 0)
-                r = expand_user(&spec);
-        if (r >= 0)
-                r = string_replace(&spec.builds_dir, gitlab_claimed_builds_dir());
+        r = complete(&spec);
         if (r < 0) {
                 snprintf(ret_problem, 512, "Cannot read the job: %s", strerror(-r));
                 return r;

@@ -290,8 +290,9 @@ static int get(Fetch *fetch, char **ret_problem) {
         if (mkdir(fetch->root, 0700) < 0 && errno != EEXIST)
                 return -errno;
         r = take_turn(fetch);
-        if (r >= 0)
-                r = fetch_or_not(fetch, ret_problem);
+        if (r < 0)
+                return r;
+        r = fetch_or_not(fetch, ret_problem);
         if (r == 0)
                 make_room(fetch->root, settings->image_cache_size);
         return r;
@@ -306,13 +307,17 @@ int image_cache_get(const ImageFetch *request, Image **ret, char **ret_problem) 
         };
 
         int r = fetch.name ? image_cache_root(request->settings->root_dir, &fetch.root) : -ENOMEM;
-        if (r >= 0)
-                r = get(&fetch, ret_problem);
-        if (r == 0)
-                r = note_use(&fetch);
-        if (r == 0)
-                r = name_for_people(fetch.image, request->reference);
-        if (r == 0)
-                *ret = TAKE_PTR(fetch.image);
-        return r;
+        if (r < 0)
+                return r;
+        r = get(&fetch, ret_problem);
+        if (r != 0)
+                return r;
+        r = note_use(&fetch);
+        if (r != 0)
+                return r;
+        r = name_for_people(fetch.image, request->reference);
+        if (r != 0)
+                return r;
+        *ret = TAKE_PTR(fetch.image);
+        return 0;
 }
