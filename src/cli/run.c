@@ -5,6 +5,7 @@
  * logs nor into arguments. */
 
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -213,7 +214,7 @@ static void collect_directories(const Settings *settings, const JobSpec *job, ch
 
         if (settings->builds_dir)
                 ret[n++] = settings->builds_dir;
-        else if (job->builds_dir && text_is_absolute_path(job->builds_dir))
+        else if (job->builds_dir && strlen(job->builds_dir) < PATH_MAX && text_is_absolute_path(job->builds_dir))
                 ret[n++] = job->builds_dir;
         if (settings->cache_dir)
                 ret[n++] = settings->cache_dir;
