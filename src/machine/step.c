@@ -151,11 +151,9 @@ static void stream_finish(Stream *stream) {
 
         if (stream->source_fd < 0)
                 return;
-        /* Of a terminal the kernel tells only what it has already moved to our end. The step's end was hung up. */
-        if (stream->terminal)
+        stream->remaining = ioctl(stream->source_fd, FIONREAD, &available) < 0 ? 0 : (size_t) available;
+        if (stream->terminal) /* the kernel tells only what it has already moved to our end */
                 stream->remaining = TERMINAL_REST_BYTES;
-        else
-                stream->remaining = ioctl(stream->source_fd, FIONREAD, &available) < 0 ? 0 : (size_t) available;
         stream_copy(stream);
 }
 
@@ -214,9 +212,8 @@ static int open_again(int fd, int flags) {
  * could keep us waiting here, as any program can that somebody talks to. */
 static int take_terminal(Run *run, WireMessage *message) {
         int r = terminal_check_master(message->fds[0]);
-        if (r < 0)
-                return r;
-        r = fd_set_nonblock(message->fds[0], true);
+        if (r >= 0)
+                r = fd_set_nonblock(message->fds[0], true);
         if (r < 0)
                 return r;
         int fd = fcntl(message->fds[0], F_DUPFD_CLOEXEC, 3);
