@@ -80,7 +80,7 @@ static int run(const Invocation *invocation) {
         request.argv = invocation->arguments + 1;
         request.environment = machine->environment;
         request.stdin_fd = STDIN_FILENO;
-        request.kill_timeout_usec = machine->kill_timeout_usec;
+        request.kill_timeout_usec = machine->settings.kill_timeout_usec;
         request.machine = machine->directory;
         int r = step_run(socket_fd, &request, &outcome);
         if (r < 0) {

@@ -36,8 +36,8 @@ static void log_plan(const Machine *machine, const Image *image, char *const *ar
         log_verbose("Image '%s' is '%s', generation %" PRIu64, image->title, image->current_path, image->generation);
         log_verbose("What the job changes goes to '%s'; its state is in '%s'", machine->layer, machine->directory);
         log_verbose("Users of the job's own: %s; system call filter: %s; supervisor: %s",
-                    machine->private_users ? "yes" : "no", machine->seccomp_filter ? machine->seccomp_filter : "none",
-                    machine->supervisor);
+                    machine->settings.private_users ? "yes" : "no",
+                    machine->seccomp_filter ? machine->seccomp_filter : "none", machine->supervisor);
         for (; *argv; argv++)
                 log_debug("Its command line: %s", *argv);
 }
@@ -49,9 +49,10 @@ static void warn_of_missing_limits(const Machine *machine) {
         if (supervisor_pick()->groups(machine->name, &groups) < 0)
                 return;
         unsigned limited = cgroup_limited(&groups);
-        bool memory = (machine->memory_max_bytes != UINT64_MAX || machine->memory_high_bytes != UINT64_MAX) &&
+        bool memory = (machine->settings.memory_max.bytes != UINT64_MAX ||
+                       machine->settings.memory_high.bytes != UINT64_MAX) &&
                       !(limited & CGROUP_MEMORY);
-        bool tasks = machine->tasks_max != UINT64_MAX && !(limited & CGROUP_PIDS);
+        bool tasks = machine->settings.tasks_max != UINT64_MAX && !(limited & CGROUP_PIDS);
         bool cpu = !(limited & CGROUP_CPU);
         if (memory || tasks || cpu)
                 log_warning("Not limited on this host, which has no controller of control groups for it:%s%s%s",
@@ -140,7 +141,7 @@ static int start(const Settings *settings, const JobSpec *job, const MachineDire
                             "network: the setting system_call_filter can let them ('socketcall')",
                             image->title);
         log_notice("Starting machine %s from image '%s' (storage %s, %s)", machine->name, image->title,
-                   machine->storage, machine->init ? "booting its systemd" : "without an init system");
+                   machine->settings.storage, machine->init ? "booting its systemd" : "without an init system");
         log_plan(machine, image, argv);
         uint64_t begin_usec = clock_now_usec();
         r = machine_start(machine, directory, argv, image->fd, settings->start_timeout_usec, signal_fd, &step);

@@ -243,7 +243,7 @@ static int run(const Invocation *invocation) {
                 return r;
 
         const char *wanted = invocation_option(invocation, "shell");
-        r = shell_path(wanted ? wanted : machine->shell, &shell);
+        r = shell_path(wanted ? wanted : machine->settings.shell, &shell);
         if (r < 0)
                 return log_oom();
         StepRequest request = STEP_REQUEST_PLAIN;
@@ -257,7 +257,7 @@ static int run(const Invocation *invocation) {
                 request.directories = directories;
         }
         request.script_fd = script_fd;
-        request.kill_timeout_usec = machine->kill_timeout_usec;
+        request.kill_timeout_usec = machine->settings.kill_timeout_usec;
         request.machine = directory.path;
         log_verbose("Running %s in machine %s of image '%s', as %s in %s, with %s", path, machine->name, machine->image,
                     machine->user ? machine->user : "root", machine->working_dir ? machine->working_dir : "its home",

@@ -55,7 +55,7 @@ static int add_job(const Settings *settings, const char *id, bool json, Table *t
                 machine->image,
                 since,
                 machine->init ? "yes" : "no",
-                machine->storage,
+                machine->settings.storage,
                 state,
                 memory_of(machine, json, memory) ? memory : NULL,
         };

@@ -59,6 +59,11 @@ static int memory_copy(const void *from, void *to) {
         return 0;
 }
 
+static void memory_resolve(void *value) {
+        *(MemorySize *) value = (MemorySize){ .bytes = memory_size_bytes(*(const MemorySize *) value) };
+}
+_Static_assert(offsetof(MemorySize, bytes) == 0, "what is stored of a size are its bytes");
+
 static bool in_range(const SettingInfo *info, uint64_t number) {
         return number >= info->min && (info->max == 0 || number <= info->max) &&
                (info->multiple_of == 0 || number % info->multiple_of == 0);
@@ -90,6 +95,7 @@ const SettingType setting_number = {
         .assign = number_assign,
         .format = number_format,
         .copy = number_copy,
+        .record = RECORD_NUMBER,
 };
 
 typedef struct Unit {
@@ -197,6 +203,7 @@ const SettingType setting_time = {
         .assign = time_assign,
         .format = time_format,
         .copy = number_copy,
+        .record = RECORD_NUMBER,
 };
 
 /* --- sizes --- */
@@ -265,6 +272,8 @@ const SettingType setting_memory = {
         .assign = memory_assign,
         .format = memory_format,
         .copy = memory_copy,
+        .record = RECORD_NUMBER,
+        .resolve = memory_resolve,
 };
 
 /* The same without percentages. */
@@ -291,4 +300,5 @@ const SettingType setting_size = {
         .assign = size_assign,
         .format = size_format,
         .copy = number_copy,
+        .record = RECORD_NUMBER,
 };

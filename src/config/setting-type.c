@@ -57,6 +57,7 @@ const SettingType setting_boolean = {
         .assign = boolean_assign,
         .format = boolean_format,
         .copy = boolean_copy,
+        .record = RECORD_BOOL,
 };
 
 static int boot_assign(_unused_ const SettingInfo *info, const char *text, void *value) {
@@ -71,10 +72,10 @@ static int boot_assign(_unused_ const SettingInfo *info, const char *text, void 
         return 0;
 }
 
-static int boot_format(const void *value, char **ret) {
-        static const char *const names[] = { [BOOT_AUTO] = "auto", [BOOT_YES] = "yes", [BOOT_NO] = "no" };
+static const char *const boot_names[] = { [BOOT_AUTO] = "auto", [BOOT_YES] = "yes", [BOOT_NO] = "no", NULL };
 
-        return string_printf(ret, "%s", names[*(const BootMode *) value]);
+static int boot_format(const void *value, char **ret) {
+        return string_printf(ret, "%s", boot_names[*(const BootMode *) value]);
 }
 
 const SettingType setting_boot = {
@@ -82,6 +83,8 @@ const SettingType setting_boot = {
         .assign = boot_assign,
         .format = boot_format,
         .copy = boot_copy,
+        .record = RECORD_CHOICE,
+        .choices = boot_names,
 };
 
 /* Names of an enum's values, from 0 on, which is stored as an unsigned. */
@@ -104,8 +107,8 @@ static int choice_format(const Choice *choice, const void *value, char **ret) {
 }
 
 #define DEFINE_CHOICE(setting, ...)                                                                    \
-        static const char *const setting##_names[] = { __VA_ARGS__ };                                  \
-        static const Choice setting##_choice = { setting##_names, ELEMENTSOF(setting##_names) };       \
+        static const char *const setting##_names[] = { __VA_ARGS__, NULL };                            \
+        static const Choice setting##_choice = { setting##_names, ELEMENTSOF(setting##_names) - 1 };   \
         static int setting##_assign(_unused_ const SettingInfo *info, const char *text, void *value) { \
                 return choice_assign(&setting##_choice, text, value);                                  \
         }                                                                                              \
@@ -114,7 +117,8 @@ static int choice_format(const Choice *choice, const void *value, char **ret) {
         }
 DEFINE_CHOICE(network, [NETWORK_HOST] = "host", [NETWORK_NONE] = "none")
 DEFINE_CHOICE(pull, [PULL_NEVER] = "never", [PULL_IF_NOT_PRESENT] = "if-not-present", [PULL_ALWAYS] = "always")
-_Static_assert(sizeof(NetworkMode) == sizeof(unsigned) && sizeof(PullPolicy) == sizeof(unsigned),
+_Static_assert(sizeof(NetworkMode) == sizeof(unsigned) && sizeof(PullPolicy) == sizeof(unsigned) &&
+                       sizeof(BootMode) == sizeof(unsigned),
                "choices are stored as unsigned");
 
 const SettingType setting_pull = {
@@ -122,6 +126,8 @@ const SettingType setting_pull = {
         .assign = pull_assign,
         .format = pull_format,
         .copy = pull_copy,
+        .record = RECORD_CHOICE,
+        .choices = pull_names,
 };
 
 const SettingType setting_network = {
@@ -129,6 +135,8 @@ const SettingType setting_network = {
         .assign = network_assign,
         .format = network_format,
         .copy = network_copy,
+        .record = RECORD_CHOICE,
+        .choices = network_names,
 };
 
 /* --- strings and lists --- */
@@ -194,6 +202,7 @@ const SettingType setting_string = {
         .format = string_format,
         .copy = string_copy,
         .clear = string_clear,
+        .record = RECORD_STRING,
 };
 
 const SettingType setting_optional_string = {
@@ -202,6 +211,7 @@ const SettingType setting_optional_string = {
         .format = string_format,
         .copy = string_copy,
         .clear = string_clear,
+        .record = RECORD_STRING,
 };
 
 static int list_assign(const SettingInfo *info, const char *text, void *value) {
@@ -250,6 +260,7 @@ const SettingType setting_list = {
         .format = list_format,
         .copy = list_copy,
         .clear = list_clear,
+        .record = RECORD_LIST,
 };
 
 static int command_assign_text(const SettingInfo *info, const char *text, void *value) {
@@ -273,4 +284,5 @@ const SettingType setting_command = {
         .format = list_format,
         .copy = list_copy,
         .clear = list_clear,
+        .record = RECORD_LIST,
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/macro.h"
+#include "base/record.h"
 
 /* What the tables of settings and of variables have in common: their rows, and the types of values in them. */
 
@@ -38,6 +39,10 @@ struct SettingType {
         int (*format)(const void *value, char **ret);
         /* Puts @from over @to: 0 or -ENOMEM, with @to as it was. */
         int (*copy)(const void *from, void *to);
+        /* Puts in what the value stands for on this host; NULL: nothing depends on the host. */
+        void (*resolve)(void *value);
+        RecordType record;          /* how the value is stored in a file of ours, */
+        const char *const *choices; /* and its words, for RECORD_CHOICE */
         void (*clear)(void *value); /* frees what the value owns and unsets it; NULL: nothing to free */
 };
 

@@ -116,10 +116,12 @@ void settings_done(Settings *settings) {
                         table[i].type->clear(setting_field(settings, table + i));
 }
 
-int settings_copy(const Settings *from, Settings *to) {
+static int copy_rows(const Settings *from, Settings *to, bool machine_only) {
         *to = (Settings){ 0 };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                if (machine_only && !table[i].machine)
+                        continue;
                 int r = setting_copy(from, to, table + i);
                 if (r < 0) {
                         settings_done(to);
@@ -127,6 +129,30 @@ int settings_copy(const Settings *from, Settings *to) {
                 }
         }
         return 0;
+}
+
+int settings_copy(const Settings *from, Settings *to) {
+        return copy_rows(from, to, false);
+}
+
+int settings_copy_machine(const Settings *from, Settings *to) {
+        return copy_rows(from, to, true);
+}
+
+void settings_resolve(Settings *settings) {
+        for (size_t i = 0; i < ELEMENTSOF(table); i++)
+                if (table[i].type->resolve)
+                        table[i].type->resolve(setting_field(settings, table + i));
+}
+
+RecordField setting_record(const SettingInfo *info, size_t offset) {
+        return (RecordField){
+                .key = info->name,
+                .type = info->type->record,
+                .offset = offset + info->offset,
+                .required = !info->type->nullable,
+                .choices = info->type->choices,
+        };
 }
 
 const SettingInfo *settings_info(size_t i) {

@@ -45,6 +45,11 @@ void settings_done(Settings *settings);
 
 /* Makes @to, which must not own anything, the same as @from: 0 or -ENOMEM, with nothing in @to then. */
 int settings_copy(const Settings *from, Settings *to);
+/* The same with the settings of machines alone; the others are 0 and NULL in @to. */
+int settings_copy_machine(const Settings *from, Settings *to);
+
+/* Puts in what a setting stands for on this host: bytes for shares of its memory. */
+void settings_resolve(Settings *settings);
 
 /* The table never has more rows than this. */
 #define SETTINGS_MAX 64
@@ -72,6 +77,10 @@ bool setting_is_nullable(const SettingInfo *info);
 void setting_clear(Settings *settings, const SettingInfo *info);
 /* The value as it would be written in a configuration file ("[a, b]" for lists), to be freed: 0 or -ENOMEM. */
 int setting_format(const Settings *settings, const SettingInfo *info, char **ret);
+
+/* The row of a setting, whose Settings are at @offset in a struct, for base/record.h. Times are microseconds, sizes bytes:
+ * of settings that went through settings_resolve(). Only what may be null may be missing. */
+RecordField setting_record(const SettingInfo *info, size_t offset);
 
 /* The value of a setting. */
 void *setting_field(const Settings *settings, const SettingInfo *info);

@@ -184,12 +184,12 @@ static int clone_for(const Bind *bind, bool private_users, uid_t base, uid_t ran
 }
 
 static uid_t job_root(const BindRequest *request) {
-        return request->machine->private_users ? request->uid_base : 0;
+        return request->machine->settings.private_users ? request->uid_base : 0;
 }
 
 static int attach_mount(const Bind *bind, int binds_fd, const char *name, const BindRequest *request,
                         char **reterr_problem) {
-        _cleanup_close_ int mount_fd = clone_for(bind, request->machine->private_users, request->uid_base,
+        _cleanup_close_ int mount_fd = clone_for(bind, request->machine->settings.private_users, request->uid_base,
                                                  request->uid_range, reterr_problem);
         if (mount_fd < 0)
                 return mount_fd;
@@ -212,10 +212,10 @@ static int make_node(const Bind *bind, int binds_fd, const char *name, const Bin
         uid_t uid = bind->st.st_uid;
         gid_t gid = bind->st.st_gid;
 
-        if (request->machine->private_users && bind->read_only) {
+        if (request->machine->settings.private_users && bind->read_only) {
                 uid = gid = 0;
                 mode = 0444;
-        } else if (request->machine->private_users) {
+        } else if (request->machine->settings.private_users) {
                 uid = gid = request->uid_base;
                 mode |= 0600;
         }
@@ -245,7 +245,8 @@ static bool target_is_below_any(char *const *binds, const char *target) {
 
 /* A target that another bind mounts something over is looked for there. */
 static bool target_is_in_bind(const Machine *machine, const char *target) {
-        return target_is_below_any(machine->bind, target) || target_is_below_any(machine->bind_ro, target);
+        return target_is_below_any(machine->settings.bind, target) ||
+               target_is_below_any(machine->settings.bind_ro, target);
 }
 
 /* NAME of a target /run/NAME/REST, and "/REST": false for other targets, and for those below what is systemd-nspawn's. */
@@ -278,9 +279,9 @@ static int add_run_directories(const Machine *machine, char *const *binds, char 
 }
 
 int bind_run_directories(const Machine *machine, char ***names) {
-        int r = add_run_directories(machine, machine->bind, names);
+        int r = add_run_directories(machine, machine->settings.bind, names);
 
-        return r < 0 ? r : add_run_directories(machine, machine->bind_ro, names);
+        return r < 0 ? r : add_run_directories(machine, machine->settings.bind_ro, names);
 }
 
 /* Where the target is to be made: the job's root, or a directory for /run; a descriptor, with the path from there in
@@ -356,7 +357,7 @@ static int make_directory(const BindRequest *request) {
 
 int bind_prepare(const BindRequest *request, char **reterr_problem) {
         const Machine *machine = request->machine;
-        const size_t n = strv_length(machine->bind), n_all = n + strv_length(machine->bind_ro);
+        const size_t n = strv_length(machine->settings.bind), n_all = n + strv_length(machine->settings.bind_ro);
 
         if (n_all == 0)
                 return 0;
@@ -364,8 +365,8 @@ int bind_prepare(const BindRequest *request, char **reterr_problem) {
         if (binds_fd < 0)
                 return binds_fd;
         for (size_t i = 0; i < n_all; i++) {
-                int r = prepare_one(i < n ? machine->bind[i] : machine->bind_ro[i - n], i >= n, i, binds_fd, request,
-                                    reterr_problem);
+                int r = prepare_one(i < n ? machine->settings.bind[i] : machine->settings.bind_ro[i - n], i >= n, i,
+                                    binds_fd, request, reterr_problem);
                 if (r < 0)
                         return r;
         }

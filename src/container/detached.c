@@ -28,16 +28,16 @@ static bool detached_usable(void) {
 /* systemd raises kernel.pid_max to more than any machine needs. Without it, it may be 32768 for all together: no job has
  * more than half. See proc_sys_kernel(5). */
 static uint64_t tasks_max(const Machine *machine) {
-        return MIN(machine->tasks_max, cgroup_host_tasks() / 2);
+        return MIN(machine->settings.tasks_max, cgroup_host_tasks() / 2);
 }
 
 /* In the child: groups with the machine's limits, a session of its own, then the program. */
 static int child_start(const Machine *machine, const CgroupSet *groups, const Spawn *spawn) {
         CgroupLimits limits = {
-                .memory_high_bytes = machine->memory_high_bytes,
-                .memory_max_bytes = machine->memory_max_bytes,
+                .memory_high_bytes = machine->settings.memory_high.bytes,
+                .memory_max_bytes = machine->settings.memory_max.bytes,
                 .tasks_max = tasks_max(machine),
-                .cpu_weight = machine->cpu_weight,
+                .cpu_weight = machine->settings.cpu_weight,
         };
         pid_t pid;
 

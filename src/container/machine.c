@@ -60,16 +60,14 @@ void machine_free(Machine *machine) {
         if (!machine)
                 return;
         char *strings[] = {
-                machine->id,          machine->name,           machine->directory,  machine->layer,
-                machine->image,       machine->image_path,     machine->agent_path, machine->preload,
-                machine->storage,     machine->supervisor,     machine->init,       machine->uuid,
-                machine->shell,       machine->seccomp_filter, machine->hostname,   machine->user,
-                machine->working_dir,
+                machine->id,         machine->name,       machine->directory,   machine->layer,
+                machine->image,      machine->image_path, machine->agent_path,  machine->preload,
+                machine->supervisor, machine->init,       machine->uuid,        machine->seccomp_filter,
+                machine->hostname,   machine->user,       machine->working_dir,
         };
         for (size_t i = 0; i < ELEMENTSOF(strings); i++)
                 free(strings[i]);
         strv_free(machine->environment);
-        strv_free(machine->bind);
-        strv_free(machine->bind_ro);
+        settings_done(&machine->settings);
         free(machine);
 }

@@ -7,40 +7,33 @@
 /* The plan of one container, made by `prepare` and carried out by `supervise`: all that they need to know, in plain
  * values. Written to `<job directory>/machine.json` before anything is started (see machine/directory.h). */
 typedef struct Machine {
-        char *id;           /* of the job */
-        char *name;         /* of the machine: see machine_name() */
-        char *hostname;     /* inside; NULL: the name */
-        char *directory;    /* `<runtime_dir>/jobs/<id>` */
-        char *layer;        /* `<root_dir>/.layers/<name>` */
-        char *image;        /* name */
-        char *image_path;   /* directory of the image's current generation */
-        char *agent_path;   /* the agent's binary on the host */
-        char *preload;      /* library that systemd-nspawn is started with (preload/userns-owner.h); NULL: none */
-        char *storage;      /* name of the driver */
-        char *supervisor;   /* "systemd" or "detached" */
-        char *init;         /* the image's systemd that the agent is to execute; NULL: the agent stays PID 1 */
-        char *uuid;         /* also the machine-id inside */
-        char *shell;        /* or NULL */
-        char **environment; /* of steps, over the agent's own: an OCI image has one */
-        char *user;         /* USER[:GROUP] that steps run as; NULL: root */
-        char *working_dir;  /* where steps start; NULL: home */
-        char **bind;
-        char **bind_ro;
-        uint64_t generation; /* of the image: which tree the job uses; 0: it has no number */
-        bool private_users;
+        char *id;             /* of the job */
+        char *name;           /* of the machine: see machine_name() */
+        char *hostname;       /* inside; NULL: the name */
+        char *directory;      /* `<runtime_dir>/jobs/<id>` */
+        char *layer;          /* `<root_dir>/.layers/<name>` */
+        char *image;          /* name */
+        char *image_path;     /* directory of the image's current generation */
+        char *agent_path;     /* the agent's binary on the host */
+        char *preload;        /* library that systemd-nspawn is started with (preload/userns-owner.h); NULL: none */
+        char *supervisor;     /* "systemd" or "detached" */
+        char *init;           /* the image's systemd that the agent is to execute; NULL: the agent stays PID 1 */
+        char *uuid;           /* also the machine-id inside */
+        char **environment;   /* of steps, over the agent's own: an OCI image has one */
+        char *user;           /* USER[:GROUP] that steps run as; NULL: root */
+        char *working_dir;    /* where steps start; NULL: home */
+        uint64_t generation;  /* of the image: which tree the job uses; 0: it has no number */
         bool interactive;     /* somebody works in it by hand: it has a /tmp of its own, and cannot reboot */
-        uint64_t uid_range;   /* how many users and groups it has; meaningless without private_users */
         char *seccomp_filter; /* file with the filter the agent installs first; NULL: none */
-        NetworkMode network;
-        uint64_t tmpfs_size_bytes;
-        uint64_t cpu_weight;
-        uint64_t memory_high_bytes, memory_max_bytes; /* UINT64_MAX: no limit */
-        uint64_t tasks_max;
-        uint64_t kill_timeout_usec;
         uint64_t runtime_max_usec; /* the machine ends by itself after this; USEC_INFINITY: never */
         uint64_t since_usec;       /* wall clock */
         uint64_t owner_pid;        /* the machine ends with this process; UINT64_MAX: it has no such owner */
         uint64_t owner_start;      /* that process's start time, as in proc_pid_stat(5): numbers are used again */
+
+        /* The settings of machines (setting_is_machine()), and only these: as they were when it was planned, but `storage`
+         * is the name of the driver, sizes of memory are bytes, and work in a tree has neither a network of its own nor
+         * binds. `init` and `seccomp_filter` say what became of `boot` and `seccomp`. */
+        Settings settings;
 } Machine;
 
 void machine_free(Machine *machine);

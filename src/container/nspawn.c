@@ -75,15 +75,15 @@ static int add_mounts(const Machine *machine, char ***arguments) {
             strv_extendf(arguments, "--bind-ro=%s:" AGENT_INSIDE, agent) < 0)
                 return -ENOMEM;
         int r = add_run_directories(arguments, machine);
-        for (char **bind = machine->bind; r >= 0 && bind && *bind; bind++)
+        for (char **bind = machine->settings.bind; r >= 0 && bind && *bind; bind++)
                 r = add_bind(arguments, "--bind", machine, number++, *bind);
-        for (char **bind = machine->bind_ro; r >= 0 && bind && *bind; bind++)
+        for (char **bind = machine->settings.bind_ro; r >= 0 && bind && *bind; bind++)
                 r = add_bind(arguments, "--bind-ro", machine, number++, *bind);
         return r;
 }
 
 int nspawn_bind_targets(const Machine *machine, char ***ret) {
-        char *const *const lists[] = { machine->bind, machine->bind_ro };
+        char *const *const lists[] = { machine->settings.bind, machine->settings.bind_ro };
         _cleanup_strv_ char **targets = NULL;
 
         for (size_t i = 0; i < ELEMENTSOF(lists); i++)
@@ -98,9 +98,9 @@ int nspawn_bind_targets(const Machine *machine, char ***ret) {
 
 static int add_users(const Machine *machine, uid_t uid_base, char ***arguments) {
         /* Nothing else would keep a root that is the host's from making a node of the host's disk. */
-        if (!machine->private_users)
+        if (!machine->settings.private_users)
                 return strv_extend_many(arguments, "--private-users=no", "--drop-capability=CAP_MKNOD");
-        int r = strv_extendf(arguments, "--private-users=%u:%" PRIu64, uid_base, machine->uid_range);
+        int r = strv_extendf(arguments, "--private-users=%u:%" PRIu64, uid_base, machine->settings.uid_range);
         return r < 0 ? r : strv_extend(arguments, "--private-users-ownership=off");
 }
 
@@ -128,7 +128,7 @@ int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, c
             (machine->hostname && strv_extendf(&arguments, "--hostname=%s", machine->hostname) < 0) ||
             /* Nobody is to look for the reason why a shell ended at once. */
             (machine->interactive && strv_extend(&arguments, "--drop-capability=CAP_SYS_BOOT") < 0) ||
-            (machine->network == NETWORK_NONE && strv_extend(&arguments, "--private-network") < 0))
+            (machine->settings.network == NETWORK_NONE && strv_extend(&arguments, "--private-network") < 0))
                 return -ENOMEM;
         int r = add_mounts(machine, &arguments);
         if (r < 0)
@@ -171,7 +171,7 @@ int nspawn_environment(const Machine *machine, uid_t uid_base, char ***ret) {
             strv_extendf(&environment, "LISTEN_FDS=%d", machine->seccomp_filter ? 2 : 1) < 0)
                 return -ENOMEM;
         /* The container's root: no process of the host is that user. */
-        if (machine->private_users && machine->preload &&
+        if (machine->settings.private_users && machine->preload &&
             (strv_extendf(&environment, "LD_PRELOAD=%s", machine->preload) < 0 ||
              strv_extendf(&environment, USERNS_OWNER_VARIABLE "=%u", uid_base) < 0))
                 return -ENOMEM;

@@ -97,10 +97,10 @@ static int append_killing(sd_bus_message *message) {
 }
 
 static int append_resources(sd_bus_message *message, const Machine *machine) {
-        return bus_api.sd_bus_message_append(message, "(sv)(sv)(sv)(sv)(sv)(sv)", "Slice", "s", "machine.slice",
-                                             "Delegate", "b", true, "CPUWeight", "t", machine->cpu_weight, "MemoryHigh",
-                                             "t", machine->memory_high_bytes, "MemoryMax", "t",
-                                             machine->memory_max_bytes, "TasksMax", "t", machine->tasks_max);
+        return bus_api.sd_bus_message_append(
+                message, "(sv)(sv)(sv)(sv)(sv)(sv)", "Slice", "s", "machine.slice", "Delegate", "b", true, "CPUWeight",
+                "t", machine->settings.cpu_weight, "MemoryHigh", "t", machine->settings.memory_high.bytes, "MemoryMax",
+                "t", machine->settings.memory_max.bytes, "TasksMax", "t", machine->settings.tasks_max);
 }
 
 /* Those device nodes among @binds. `supervise` makes nodes of them, for which it needs the "m"; a job makes none. */
@@ -151,10 +151,10 @@ static int append_devices(sd_bus_message *message, const Machine *machine) {
         if (r < 0)
                 return r;
         /* Of two entries for one device, the last one counts. */
-        r = append_bound_devices(message, machine->bind_ro, "rm");
+        r = append_bound_devices(message, machine->settings.bind_ro, "rm");
         if (r < 0)
                 return r;
-        r = append_bound_devices(message, machine->bind, "rwm");
+        r = append_bound_devices(message, machine->settings.bind, "rwm");
         return r < 0 ? r : close_containers(message, 3);
 }
 

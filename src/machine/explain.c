@@ -93,14 +93,14 @@ char *explain_start(const Settings *settings, const Machine *machine, const Mach
                 if (error == -ELIBACC)
                         return sentence("Storage driver '%s' needs a library that is not installed: see 'nspawn-runner "
                                         "doctor'",
-                                        machine->storage);
-                if (error == -ENOTTY && streq(machine->storage, "btrfs"))
+                                        machine->settings.storage);
+                if (error == -ENOTTY && streq(machine->settings.storage, "btrfs"))
                         return sentence(
                                 "Cannot make the job's layer '%s': it is not on a btrfs, which 'storage: btrfs' "
                                 "needs",
                                 machine->layer);
-                return sentence("Cannot make the job's layer '%s' (storage %s): %s", machine->layer, machine->storage,
-                                strerror(-error));
+                return sentence("Cannot make the job's layer '%s' (storage %s): %s", machine->layer,
+                                machine->settings.storage, strerror(-error));
         case START_SUPERVISOR:
                 return sentence("Cannot start the machine's supervisor (%s): %s", machine->supervisor,
                                 strerror(-error));

@@ -223,7 +223,7 @@ int image_machine_run(const ImageMachine *machine, const StepRequest *request, S
                 full.directory = plan->working_dir;
         full.machine = machine->directory.path;
         if (full.kill_timeout_usec == 0)
-                full.kill_timeout_usec = plan->kill_timeout_usec;
+                full.kill_timeout_usec = plan->settings.kill_timeout_usec;
         _cleanup_close_ int socket_fd = channel_connect(machine->directory.path);
         if (socket_fd == -ECONNREFUSED) {
                 *ret = (StepOutcome){ .result = STEP_MACHINE_GONE, .error = ECONNREFUSED };

@@ -13,12 +13,11 @@
 #define MACHINE_FILE "machine.json"
 #define MACHINE_MAX_BYTES (1024 * 1024)
 
-static const char *const networks[] = { [NETWORK_HOST] = "host", [NETWORK_NONE] = "none", NULL };
-
 #define FIELD(name, kind, is_required) \
-        { #name, kind, offsetof(Machine, name), is_required, .absent = UINT64_MAX, .choices = networks }
+        { #name, kind, offsetof(Machine, name), is_required, .absent = UINT64_MAX }
 
-static const RecordField fields[] = {
+/* What is not a setting. */
+static const RecordField facts[] = {
         FIELD(id, RECORD_STRING, true),
         FIELD(name, RECORD_STRING, true),
         FIELD(hostname, RECORD_STRING, false),
@@ -27,40 +26,43 @@ static const RecordField fields[] = {
         FIELD(image, RECORD_STRING, true),
         FIELD(image_path, RECORD_STRING, true),
         FIELD(agent_path, RECORD_STRING, true),
-        FIELD(storage, RECORD_STRING, true),
         FIELD(preload, RECORD_STRING, false),
         FIELD(supervisor, RECORD_STRING, true),
         FIELD(uuid, RECORD_STRING, true),
         FIELD(init, RECORD_STRING, false),
-        FIELD(shell, RECORD_STRING, false),
         FIELD(environment, RECORD_LIST, false),
         FIELD(user, RECORD_STRING, false),
         FIELD(working_dir, RECORD_STRING, false),
         FIELD(seccomp_filter, RECORD_STRING, false),
         FIELD(generation, RECORD_NUMBER, false),
-        FIELD(bind, RECORD_LIST, false),
-        FIELD(bind_ro, RECORD_LIST, false),
-        FIELD(private_users, RECORD_BOOL, true),
         FIELD(interactive, RECORD_BOOL, true),
-        FIELD(uid_range, RECORD_NUMBER, false),
-        FIELD(network, RECORD_CHOICE, true),
-        FIELD(tmpfs_size_bytes, RECORD_NUMBER, false),
-        FIELD(cpu_weight, RECORD_NUMBER, true),
-        FIELD(memory_high_bytes, RECORD_NUMBER, false),
-        FIELD(memory_max_bytes, RECORD_NUMBER, false),
-        FIELD(tasks_max, RECORD_NUMBER, false),
-        FIELD(kill_timeout_usec, RECORD_NUMBER, true),
         FIELD(runtime_max_usec, RECORD_NUMBER, false),
         FIELD(since_usec, RECORD_NUMBER, true),
         FIELD(owner_pid, RECORD_NUMBER, false),
         FIELD(owner_start, RECORD_NUMBER, false),
-        { 0 },
 };
+
+/* The facts, and the settings of machines under their names. The last one has no key. */
+typedef struct Fields {
+        RecordField list[ELEMENTSOF(facts) + SETTINGS_MAX + 1];
+} Fields;
+
+static Fields all_fields(void) {
+        Fields fields = { 0 };
+        size_t n = ELEMENTSOF(facts);
+
+        memcpy(fields.list, facts, sizeof(facts));
+        for (size_t i = 0; settings_info(i); i++)
+                if (setting_is_machine(settings_info(i)))
+                        fields.list[n++] = setting_record(settings_info(i), offsetof(Machine, settings));
+        return fields;
+}
 
 int machine_save(const Machine *machine, const MachineDirectory *directory) {
         _cleanup_free_ char *text = NULL;
 
-        int r = record_format(fields, machine, &text);
+        Fields fields = all_fields();
+        int r = record_format(fields.list, machine, &text);
         return r < 0 ? r : file_replace_at(directory->fd, MACHINE_FILE, text, strlen(text), 0600);
 }
 
@@ -73,7 +75,7 @@ int machine_load(const MachineDirectory *directory, Machine **ret) {
                 return -ENOMEM;
         int r = file_read_at(directory->fd, MACHINE_FILE, MACHINE_MAX_BYTES, &text, &size);
         if (r >= 0)
-                r = record_parse(fields, text, size, machine);
+                r = record_parse(all_fields().list, text, size, machine);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(machine);

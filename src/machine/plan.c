@@ -103,45 +103,43 @@ static int copy_strings(const MachineRequest *request, const char *init, Machine
             string_replace(&machine->image, request->image) < 0 ||
             string_replace(&machine->image_path, request->tree_path) < 0 ||
             string_replace(&machine->supervisor, supervisor_pick()->name) < 0 ||
-            string_replace(&machine->init, init) < 0 || string_replace(&machine->shell, settings->shell) < 0 ||
-            string_replace(&machine->hostname, request->hostname) < 0 ||
+            string_replace(&machine->init, init) < 0 || string_replace(&machine->hostname, request->hostname) < 0 ||
             string_replace(&machine->user, request->user) < 0 ||
             string_replace(&machine->working_dir, request->working_dir) < 0)
                 return -ENOMEM;
-        int r = request->environment ? strv_copy(request->environment, &machine->environment) : 0;
-        if (r < 0 || request->in_place)
+        return request->environment ? strv_copy(request->environment, &machine->environment) : 0;
+}
+
+/* The settings as they are for this machine on this host. */
+static int take_settings(const MachineRequest *request, const StorageDriver *storage, Settings *ret) {
+        int r = settings_copy_machine(request->settings, ret);
+        if (r < 0)
                 return r;
-        r = strv_copy(settings->bind, &machine->bind);
-        return r < 0 ? r : strv_copy(settings->bind_ro, &machine->bind_ro);
+        settings_resolve(ret);
+        if (request->in_place) {
+                ret->network = NETWORK_HOST;
+                setting_clear(ret, setting_find("bind"));
+                setting_clear(ret, setting_find("bind_ro"));
+        }
+        return string_replace(&ret->storage, storage->name);
 }
 
 static void copy_numbers(const MachineRequest *request, Machine *machine) {
-        const Settings *settings = request->settings;
-
         machine->generation = request->generation;
-        machine->private_users = settings->private_users;
         machine->interactive = request->interactive;
-        machine->uid_range = settings->uid_range;
-        machine->network = request->in_place ? NETWORK_HOST : settings->network;
-        machine->tmpfs_size_bytes = memory_size_bytes(settings->tmpfs_size);
-        machine->cpu_weight = settings->cpu_weight;
-        machine->memory_high_bytes = memory_size_bytes(settings->memory_high);
-        machine->memory_max_bytes = memory_size_bytes(settings->memory_max);
-        machine->tasks_max = settings->tasks_max;
-        machine->kill_timeout_usec = settings->kill_timeout_usec;
         machine->runtime_max_usec = request->runtime_max_usec;
         machine->since_usec = clock_realtime_usec();
         machine->owner_pid = machine->owner_start = UINT64_MAX;
 }
 
-/* The parts of the host that carry it out. */
+/* The settings, and the parts of the host that carry it out. */
 static int find_parts(const MachineRequest *request, Machine *machine) {
         const StorageDriver *storage = &storage_tree;
 
         int r = request->in_place ? 0 : pick_storage(request->settings, &storage);
         if (r < 0)
                 return r;
-        r = string_replace(&machine->storage, storage->name);
+        r = take_settings(request, storage, &machine->settings);
         if (r < 0)
                 return r;
         r = plan_find_agent(&machine->agent_path);

@@ -37,14 +37,14 @@ int machine_root_lock(MachineRoot *root, const char **ret_what) {
         if (flock(root->layer_fd, LOCK_SH | LOCK_NB) < 0)
                 return -errno;
 
-        if (!root->machine->private_users)
+        if (!root->machine->settings.private_users)
                 return 0;
         *ret_what = "find a free range of user IDs in /run/systemd/nspawn-uid";
-        return uid_range_acquire(root->machine->name, root->machine->uid_range, &root->users);
+        return uid_range_acquire(root->machine->name, root->machine->settings.uid_range, &root->users);
 }
 
 int machine_root_mount(MachineRoot *root, const char **ret_what) {
-        const StorageDriver *driver = storage_of_machine(root->machine->storage);
+        const StorageDriver *driver = storage_of_machine(root->machine->settings.storage);
         _cleanup_free_ char *work = NULL;
         _cleanup_close_ int userns_fd = -EBADF;
 
@@ -70,7 +70,7 @@ int machine_root_mount(MachineRoot *root, const char **ret_what) {
                         return root->image_fd;
         }
 
-        if (root->machine->private_users) {
+        if (root->machine->settings.private_users) {
                 *ret_what = "make a user namespace";
                 userns_fd = userns_open(root->users.base, root->users.width);
                 if (userns_fd < 0)
@@ -85,7 +85,7 @@ int machine_root_mount(MachineRoot *root, const char **ret_what) {
                 .userns_fd = userns_fd,
                 .uid_base = root->users.base,
                 .uid_range = root->users.width,
-                .tmpfs_size_bytes = root->machine->tmpfs_size_bytes,
+                .tmpfs_size_bytes = root->machine->settings.tmpfs_size.bytes,
         };
         *ret_what = "mount the job's root";
         return driver->mount(&request);
@@ -110,7 +110,7 @@ int machine_root_complete(MachineRoot *root, const char **ret_what, char **reter
         }
         if (r >= 0)
                 r = tree_remove_machine_id(root_fd);
-        if (r < 0 || root->machine->network == NETWORK_NONE)
+        if (r < 0 || root->machine->settings.network == NETWORK_NONE)
                 return r;
 
         *ret_what = "copy the host's resolv.conf";

@@ -39,7 +39,7 @@ static int make_layer(const char *path) {
 }
 
 int machine_make_layer(const Machine *machine, int tree_fd, int *ret_layer_fd) {
-        const StorageDriver *driver = storage_of_machine(machine->storage);
+        const StorageDriver *driver = storage_of_machine(machine->settings.storage);
         _cleanup_free_ char *layers = strdup(machine->layer);
 
         if (!layers)

@@ -72,7 +72,7 @@ def test_settings(site: Site, tmp_path: Path) -> None:
         assert build.run_script("df -m / | tail -n 1 | awk '{ print $2 }'\n", raw=True).stdout == b"64\n"
         planned = machine(site)
         assert planned["storage"] == "tmpfs" and planned["tasks_max"] == 4711, planned
-        assert planned["kill_timeout_usec"] == 7_000_000, planned
+        assert planned["kill_timeout"] == 7_000_000, planned
         assert listed(site)["storage"] == "tmpfs"
 
     (site.definitions / f"{IMAGE}.yaml").unlink()

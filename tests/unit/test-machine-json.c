@@ -8,17 +8,19 @@
 #include "base/string.h"
 #include "machine/directory.h"
 
-typedef enum Kind { STRING, LIST, BOOL, NUMBER, NETWORK } Kind;
+typedef enum Kind { STRING, LIST, BOOL, NUMBER, NETWORK, BOOT } Kind;
 
-/* Every field of Machine, told here once more: one that machine-json.c forgets shows. */
-#define ROW(name, kind, required) \
-        { #name, kind, offsetof(Machine, name), required }
-static const struct {
+typedef struct Field {
         const char *key;
         Kind kind;
         size_t offset;
         bool required;
-} fields[] = {
+} Field;
+
+/* Every field of Machine that is no setting, told here once more: one that machine-json.c forgets shows. */
+#define ROW(name, kind, required) \
+        { #name, kind, offsetof(Machine, name), required }
+static const Field facts[] = {
         ROW(id, STRING, true),
         ROW(name, STRING, true),
         ROW(hostname, STRING, false),
@@ -27,39 +29,59 @@ static const struct {
         ROW(image, STRING, true),
         ROW(image_path, STRING, true),
         ROW(agent_path, STRING, true),
-        ROW(storage, STRING, true),
         ROW(preload, STRING, false),
         ROW(supervisor, STRING, true),
         ROW(init, STRING, false),
         ROW(uuid, STRING, true),
-        ROW(shell, STRING, false),
         ROW(generation, NUMBER, false),
         ROW(environment, LIST, false),
         ROW(user, STRING, false),
         ROW(working_dir, STRING, false),
-        ROW(bind, LIST, false),
-        ROW(bind_ro, LIST, false),
-        ROW(private_users, BOOL, true),
         ROW(interactive, BOOL, true),
-        ROW(uid_range, NUMBER, false),
         ROW(seccomp_filter, STRING, false),
-        ROW(network, NETWORK, true),
-        ROW(tmpfs_size_bytes, NUMBER, false),
-        ROW(cpu_weight, NUMBER, true),
-        ROW(memory_high_bytes, NUMBER, false),
-        ROW(memory_max_bytes, NUMBER, false),
-        ROW(tasks_max, NUMBER, false),
-        ROW(kill_timeout_usec, NUMBER, true),
         ROW(runtime_max_usec, NUMBER, false),
         ROW(since_usec, NUMBER, true),
         ROW(owner_pid, NUMBER, false),
         ROW(owner_start, NUMBER, false),
 };
 
+/* Those, and the settings of machines. */
+static Field fields[ELEMENTSOF(facts) + SETTINGS_MAX];
+static size_t n_fields;
+
+static Kind kind_of(const SettingType *type) {
+        if (type == &setting_boolean)
+                return BOOL;
+        if (type == &setting_network)
+                return NETWORK;
+        if (type == &setting_boot)
+                return BOOT;
+        if (type == &setting_list)
+                return LIST;
+        return type == &setting_string || type == &setting_optional_string ? STRING : NUMBER;
+}
+
+static int setup_fields(_unused_ void **state) {
+        static const Settings settings;
+
+        memcpy(fields, facts, sizeof(facts));
+        n_fields = ELEMENTSOF(facts);
+        for (size_t i = 0; settings_info(i); i++) {
+                const SettingInfo *info = settings_info(i);
+                size_t offset = (size_t) ((char *) setting_field(&settings, info) - (const char *) &settings);
+
+                if (setting_is_machine(info))
+                        fields[n_fields++] = (Field){ setting_name(info), kind_of(info->type),
+                                                      offsetof(Machine, settings) + offset,
+                                                      !setting_is_nullable(info) };
+        }
+        return 0;
+}
+
 static size_t size_of(Kind kind) {
         static const size_t sizes[] = {
                 [STRING] = sizeof(char *),   [LIST] = sizeof(char **),        [BOOL] = sizeof(bool),
-                [NUMBER] = sizeof(uint64_t), [NETWORK] = sizeof(NetworkMode),
+                [NUMBER] = sizeof(uint64_t), [NETWORK] = sizeof(NetworkMode), [BOOT] = sizeof(BootMode),
         };
         return sizes[kind];
 }
@@ -73,7 +95,8 @@ static void test_no_field_missing(_unused_ void **state) {
         unsigned char covered[sizeof(Machine)] = { 0 };
         size_t hole = 0;
 
-        for (size_t i = 0; i < ELEMENTSOF(fields); i++)
+        memset(covered + offsetof(Machine, settings), 1, sizeof(Settings));
+        for (size_t i = 0; i < n_fields; i++)
                 memset(covered + fields[i].offset, 1, size_of(fields[i].kind));
         for (size_t i = 0; i < sizeof(Machine); i++) {
                 hole = covered[i] ? 0 : hole + 1;
@@ -87,7 +110,7 @@ static Machine *make_machine(void) {
         Machine *machine = calloc(1, sizeof(Machine));
 
         assert_non_null(machine);
-        for (size_t i = 0; i < ELEMENTSOF(fields); i++) {
+        for (size_t i = 0; i < n_fields; i++) {
                 void *value = field(machine, i);
 
                 switch (fields[i].kind) {
@@ -107,13 +130,16 @@ static Machine *make_machine(void) {
                 case NETWORK:
                         *(NetworkMode *) value = NETWORK_NONE;
                         break;
+                case BOOT:
+                        *(BootMode *) value = BOOT_NO;
+                        break;
                 }
         }
         return machine;
 }
 
 static void check_equal(const Machine *a, const Machine *b) {
-        for (size_t i = 0; i < ELEMENTSOF(fields); i++) {
+        for (size_t i = 0; i < n_fields; i++) {
                 const void *x = field(a, i), *y = field(b, i);
 
                 switch (fields[i].kind) {
@@ -161,7 +187,7 @@ static void test_round_trip_least(void **state) {
                 _cleanup_machine_directory_ MachineDirectory directory = job_directory(state);
                 _cleanup_machine_ Machine *machine = make_machine(), *loaded = NULL;
 
-                for (size_t i = 0; i < ELEMENTSOF(fields); i++) {
+                for (size_t i = 0; i < n_fields; i++) {
                         void *value = field(machine, i);
 
                         if (fields[i].kind == STRING)
@@ -172,6 +198,8 @@ static void test_round_trip_least(void **state) {
                                 *(bool *) value = false;
                         else if (fields[i].kind == NETWORK)
                                 *(NetworkMode *) value = NETWORK_HOST;
+                        else if (fields[i].kind == BOOT)
+                                *(BootMode *) value = BOOT_AUTO;
                         else
                                 *(uint64_t *) value = numbers[n];
                 }
@@ -191,7 +219,7 @@ static void test_no_utf8(void **state) {
 
                 assert_int_equal(string_replace(&machine->image_path, table[i]), 0);
                 assert_row(machine_save(machine, &directory) == -EILSEQ, i, table[i]);
-                assert_int_equal(strv_extend(&other->bind, table[i]), 0);
+                assert_int_equal(strv_extend(&other->settings.bind, table[i]), 0);
                 assert_row(machine_save(other, &directory) == -EILSEQ, i, table[i]);
                 assert_int_equal(faccessat(directory.fd, "machine.json", F_OK, 0), -1);
         }
@@ -222,7 +250,7 @@ static int load_with(const MachineDirectory *directory, const char *key, json_t 
 static void test_missing(void **state) {
         _cleanup_machine_directory_ MachineDirectory directory = job_directory(state);
 
-        for (size_t i = 0; i < ELEMENTSOF(fields); i++) {
+        for (size_t i = 0; i < n_fields; i++) {
                 _cleanup_machine_ Machine *machine = NULL;
                 int r = load_with(&directory, fields[i].key, NULL, &machine);
 
@@ -249,6 +277,7 @@ static void test_wrong_types(void **state) {
                 { "\"text\"", 1 << STRING },
                 { "\"none\"", 1 << STRING | 1 << NETWORK },
                 { "\"host\"", 1 << STRING | 1 << NETWORK },
+                { "\"auto\"", 1 << STRING | 1 << BOOT },
                 { "{}", 0 },
                 { "[]", 1 << LIST },
                 { "[\"a\"]", 1 << LIST },
@@ -261,7 +290,7 @@ static void test_wrong_types(void **state) {
         for (size_t row = 0; row < ELEMENTSOF(table); row++) {
                 json_auto_t *value = json_loads(table[row].value, JSON_DECODE_ANY, NULL);
 
-                for (size_t i = 0; i < ELEMENTSOF(fields); i++) {
+                for (size_t i = 0; i < n_fields; i++) {
                         _cleanup_machine_ Machine *machine = NULL;
                         bool fine = (table[row].fine & 1U << fields[i].kind) ||
                                     (json_is_null(value) && !fields[i].required);
@@ -310,5 +339,5 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_wrong_types, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_malformed, setup_directory, teardown_directory),
         };
-        return cmocka_run_group_tests(tests, NULL, NULL);
+        return cmocka_run_group_tests(tests, setup_fields, NULL);
 }

@@ -66,25 +66,26 @@ static void test_machine(void **state) {
                 assert_string_equal(machine->layer, layer);
                 assert_string_equal(machine->image, "small");
                 assert_string_equal(machine->image_path, image->path);
-                assert_string_equal(machine->storage, "overlay");
+                assert_string_equal(machine->settings.storage, "overlay");
                 assert_string_equal(machine->supervisor, supervisor_pick()->name);
                 assert_non_null(endswith(machine->agent_path, "/nspawn-runner-agent"));
-                assert_string_equal(machine->bind[0], "/a:/b");
-                assert_null(machine->bind[1]);
+                assert_string_equal(machine->settings.bind[0], "/a:/b");
+                assert_null(machine->settings.bind[1]);
                 assert_null(machine->init);
-                assert_null(machine->shell);
+                assert_null(machine->settings.shell);
                 assert_null(machine->seccomp_filter);
-                assert_true(machine->private_users);
-                assert_int_equal(machine->cpu_weight, 50);
-                assert_int_equal(machine->tasks_max, 16384);
-                assert_true(machine->memory_high_bytes > 0 && machine->memory_high_bytes < machine->memory_max_bytes);
+                assert_true(machine->settings.private_users);
+                assert_int_equal(machine->settings.cpu_weight, 50);
+                assert_int_equal(machine->settings.tasks_max, 16384);
+                assert_true(machine->settings.memory_high.bytes > 0 &&
+                            machine->settings.memory_high.bytes < machine->settings.memory_max.bytes);
                 assert_string_equal(machine->environment[0], "A=1");
                 assert_null(machine->environment[1]);
                 assert_string_equal(machine->user, "build");
                 assert_string_equal(machine->working_dir, "/w");
                 assert_int_equal(machine->runtime_max_usec, 17);
                 assert_true(machine->owner_pid == UINT64_MAX && machine->owner_start == UINT64_MAX);
-                assert_int_equal(machine->network, NETWORK_NONE);
+                assert_int_equal(machine->settings.network, NETWORK_NONE);
                 assert_true(machine->since_usec <= clock_realtime_usec());
 
                 /* As sd_id128 wants it: version 4, variant 1; another one each time. */
@@ -95,6 +96,40 @@ static void test_machine(void **state) {
                         assert_string_not_equal(*uuid, machine->uuid);
                 assert_int_equal(strv_extend(&uuids, machine->uuid), 0);
         }
+}
+
+/* The plan has each setting of machines, with what it stands for on this host, and no other setting. */
+static void test_settings(void **state) {
+        _cleanup_(settings_done) Settings settings;
+        _cleanup_machine_ Machine *machine = NULL;
+        _cleanup_image_ Image *image = NULL;
+
+        prepare_settings(&settings, *state);
+        assert_int_equal(strv_extend(&settings.system_call_filter, "bpf"), 0);
+        assert_int_equal(strv_extend(&settings.bind_ro, "/a"), 0);
+        assert_int_equal(string_replace(&settings.shell, "zsh"), 0);
+        settings.boot = BOOT_NO;
+        settings.network = NETWORK_NONE;
+        settings.memory_high = (MemorySize){ .bytes = UINT64_MAX };
+        assert_int_equal(image_open(*state, "small", &image), 0);
+        MachineRequest request = request_of("7", &settings, image);
+        assert_int_equal(plan_machine(&request, &machine), 0);
+
+        assert_int_equal(settings.memory_max.permyriad, 4000);
+        settings_resolve(&settings);
+        assert_true(settings.memory_max.permyriad == 0 && settings.memory_max.bytes > 0);
+        for (size_t i = 0; settings_info(i); i++) {
+                const SettingInfo *info = settings_info(i);
+                _cleanup_free_ char *expected = NULL, *planned = NULL;
+
+                if (!setting_is_machine(info))
+                        continue;
+                assert_int_equal(setting_format(&settings, info, &expected), 0);
+                assert_int_equal(setting_format(&machine->settings, info, &planned), 0);
+                assert_row(streq(expected, planned), i, setting_name(info));
+        }
+        assert_null(machine->settings.root_dir);
+        assert_null(machine->settings.default_image);
 }
 
 /* Work on the tree itself sees the host's network and nothing that jobs get of the host; it ends with who asked for it. */
@@ -113,9 +148,9 @@ static void test_machine_in_place(void **state) {
         request.in_place = request.owned = true;
 
         assert_int_equal(plan_machine(&request, &machine), 0);
-        assert_string_equal(machine->storage, "tree");
-        assert_int_equal(machine->network, NETWORK_HOST);
-        assert_true(strv_length(machine->bind) == 0 && strv_length(machine->bind_ro) == 0);
+        assert_string_equal(machine->settings.storage, "tree");
+        assert_int_equal(machine->settings.network, NETWORK_HOST);
+        assert_true(strv_length(machine->settings.bind) == 0 && strv_length(machine->settings.bind_ro) == 0);
         assert_int_equal(machine->owner_pid, getpid());
         assert_int_equal(process_start_time(getpid(), &started), 0);
         assert_int_equal(machine->owner_start, started);
@@ -235,6 +270,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
 
                 cmocka_unit_test_setup_teardown(test_machine, setup_image, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_settings, setup_image, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_machine_in_place, setup_image, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_impossible_machine, setup_image, teardown_directory),
 #if defined(__x86_64__)
