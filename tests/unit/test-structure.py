@@ -16,6 +16,7 @@ ROW = re.compile(r"^\| `(\w+)` \| [^|]+ \|([^|]*)\|$", re.MULTILINE)
 OPENING = re.compile(r"\A/\* SPDX-License-Identifier: [^\n]+ \*/\n\n/\* ((?:(?!\*/).)+) \*/\n\n#include ", re.DOTALL)
 OPENING_MIN = 60
 INCLUDE = re.compile(r'^#include "(\w+)/([\w-]+\.h)"', re.MULTILINE)
+LINES_MAX = 500
 
 # What only one file may spell out, as it stands in C: others use the name that it has there.
 ONE_PLACE = {
@@ -138,6 +139,12 @@ class TestStructure(unittest.TestCase):
             if opening is None or len(opening.group(1)) < OPENING_MIN:
                 silent.append(str(path.relative_to(SOURCE)))
         self.assertEqual(silent, [], f"no paragraph of {OPENING_MIN} characters below the licence, before the includes")
+
+    def test_files_are_short(self) -> None:
+        """At most so many lines that one can keep them in mind."""
+        long = {str(path.relative_to(SOURCE)): n for path in sorted((SOURCE / "src").rglob("*.[ch]"))
+                if (n := len(path.read_text(encoding="utf-8").splitlines())) > LINES_MAX}
+        self.assertEqual(long, {})
 
 
 if __name__ == "__main__":
