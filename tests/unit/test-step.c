@@ -694,7 +694,8 @@ static void agent_is_killed(int socket_fd) {
         if (pid == 0) {
                 char byte;
 
-                /* It goes on when the agent is gone: the test has no other word of that. */
+                /* It goes on when the agent, its parent, is gone: the test has no other word of that. */
+                CHECK(prctl(PR_SET_PDEATHSIG, 0) == 0);
                 close(socket_fd);
                 close(out[0]);
                 CHECK(read(to_agent[0], &byte, 1) == 1);
