@@ -37,10 +37,10 @@ static int run_in(const Invocation *invocation, const ImageMachine *machine) {
         request.stdin_fd = STDIN_FILENO;
         int r = image_machine_run(machine, &request, &outcome);
         if (r == -EMSGSIZE) {
-                log_error("The command is too long: 64 KiB and 250 arguments are possible");
+                log_error("The command is too long: at most 64 KiB and 250 arguments are possible");
                 return r;
         }
-        return r < 0 ? log_error_errno(r, "Cannot talk to the machine's agent: %m") :
+        return r < 0 ? log_error_errno(r, "Cannot talk to the container's agent: %m") :
                        report(machine, request.argv[0], &outcome);
 }
 
@@ -61,7 +61,7 @@ static int run(const Invocation *invocation) {
         if (r < 0)
                 return r;
         if (geteuid() != 0) {
-                log_error("Only root can start machines");
+                log_error("Only root can start containers");
                 return -EPERM;
         }
         /* What is half started is removed before we go. */
@@ -82,7 +82,7 @@ static int run(const Invocation *invocation) {
         r = run_in(invocation, machine);
         int q = image_machine_stop(machine);
         if (q < 0)
-                log_warning_errno(q, "Cannot remove all of the machine ('nspawn-runner gc' will): %m");
+                log_warning_errno(q, "Cannot remove all of the container ('nspawn-runner gc' will): %m");
         return r;
 }
 

@@ -70,7 +70,7 @@ static CheckResult check_runtime_dir(const Invocation *invocation, char ret_deta
                                  file_system_name(fd, buffer));
         char prefix[MACHINE_PREFIX_BYTES];
         machine_prefix(path, prefix);
-        return check_say(CHECK_OK, ret_detail, "%s; machines are called %sID", path, prefix);
+        return check_say(CHECK_OK, ret_detail, "%s; containers are called %sID", path, prefix);
 }
 
 /* --- the storage driver, tried as a job would use it --- */

@@ -42,7 +42,7 @@ void log_end_of_machine(const MachineDirectory *directory) {
         _cleanup_free_ char *console = machine_file_read(directory, MACHINE_FILE_CONSOLE);
 
         if (ended)
-                log_notice("The machine ended: %s", ended);
+                log_notice("The container ended: %s", ended);
         if (console) {
                 char *state = NULL;
 

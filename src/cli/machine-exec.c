@@ -44,7 +44,7 @@ static int report(const StepOutcome *outcome) {
         case STEP_CANCELLED:
                 return 128 + outcome->signal;
         case STEP_MACHINE_GONE:
-                log_error("The machine of the image has ended");
+                log_error("The container of the image has ended");
                 return STATUS_NO_CONNECTION;
         default:
                 log_error("The command cannot be started in the image: %s", strerror(outcome->error));
@@ -73,7 +73,7 @@ static int run(const Invocation *invocation) {
 
         _cleanup_close_ int socket_fd = open_machine(&machine);
         if (socket_fd < 0) {
-                log_error_errno(socket_fd, "Cannot reach the machine of the image: %m");
+                log_error_errno(socket_fd, "Cannot reach the container of the image: %m");
                 return STATUS_NO_CONNECTION;
         }
         /* Its user is for jobs. */

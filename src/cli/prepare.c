@@ -55,7 +55,7 @@ static void warn_of_missing_limits(const Machine *machine) {
         bool tasks = machine->settings.tasks_max != UINT64_MAX && !(limited & CGROUP_PIDS);
         bool cpu = !(limited & CGROUP_CPU);
         if (memory || tasks || cpu)
-                log_warning("Not limited on this host, which has no controller of control groups for it:%s%s%s",
+                log_warning("Not limited on this host, because cgroup controllers are missing:%s%s%s",
                             memory ? " memory (memory_max, memory_high)" : "", tasks ? " processes (tasks_max)" : "",
                             cpu ? " CPU (cpu_weight)" : "");
 }
@@ -140,7 +140,7 @@ static int start(const Settings *settings, const JobSpec *job, const MachineDire
                 log_warning("Image '%s' has programs of 32-bit x86, which cannot make sockets here, so they have no "
                             "network: the setting system_call_filter can let them ('socketcall')",
                             image->title);
-        log_notice("Starting machine %s from image '%s' (storage %s, %s)", machine->name, image->title,
+        log_notice("Starting container %s from image '%s' (storage %s, %s)", machine->name, image->title,
                    machine->settings.storage, machine->init ? "booting its systemd" : "without an init system");
         log_plan(machine, image, argv);
         uint64_t begin_usec = clock_now_usec();

@@ -66,7 +66,7 @@ static bool ran_out_of_memory(const Machine *machine, const MachineDirectory *di
 
 /* The machine ended. What a job does to its own machine is no failure of the system's. */
 static int report_gone(const Machine *machine, const MachineDirectory *directory) {
-        log_error("The machine of job %s ended while the script was running", machine->id);
+        log_error("The container of job %s ended while the script was running", machine->id);
         log_end_of_machine(directory);
 
         _cleanup_free_ char *why = machine_file_read(directory, MACHINE_FILE_ENDED);
@@ -148,9 +148,9 @@ static int report(const Machine *machine, const MachineDirectory *directory, con
         switch (outcome->result) {
         case STEP_EXITED:
                 if (outcome->guessed)
-                        log_error("How the script ended is not known: the agent in the machine was killed, most "
-                                  "likely by the script together with everything else (kill -9 -1). Linux 6.15 and "
-                                  "later know it");
+                        log_error("How the script ended is not known: the agent in the container was killed, most "
+                                  "likely by the script together with all other processes (kill -9 -1). Linux 6.15 "
+                                  "and later report how it ended");
                 explain_quotes(directory, request, outcome);
                 return report_exit(machine, directory, &outcome->exited);
         case STEP_NO_SHELL:
@@ -159,18 +159,19 @@ static int report(const Machine *machine, const MachineDirectory *directory, con
                 log_error("%s", problem ? problem : strerror(ENOMEM));
                 return STAGE_BUILD_FAILURE;
         case STEP_NO_USER:
-                log_error("Scripts are to run as user '%s', as 'image:docker:user' of the job or else the image says, "
-                          "but %s",
-                          machine->user,
-                          outcome->error == EINVAL ? "jobs do not have users and groups with such numbers (uid_range)" :
-                                                     "the image has no such user or group");
+                log_error(
+                        "Scripts cannot run as user '%s', which 'image:docker:user' of the job or else the image names: "
+                        "%s",
+                        machine->user,
+                        outcome->error == EINVAL ? "jobs do not have users and groups with such numbers (uid_range)" :
+                                                   "the image has no such user or group");
                 return STAGE_BUILD_FAILURE;
         case STEP_NO_DIRECTORY:
-                log_error("Image '%s' is to run scripts in '%s': %s", machine->image, machine->working_dir,
-                          strerror(outcome->error));
+                log_error("Image '%s' names '%s' as its working directory, which cannot be entered: %s", machine->image,
+                          machine->working_dir, strerror(outcome->error));
                 return STAGE_BUILD_FAILURE;
         case STEP_FAILED:
-                return log_error_errno(outcome->error, "The agent in the machine cannot start the script: %m");
+                return log_error_errno(outcome->error, "The agent in the container cannot start the script: %m");
         case STEP_CANCELLED:
                 log_error("Cancelled by %s", signal_name(outcome->signal));
                 return -ECANCELED;
@@ -197,11 +198,12 @@ static int open_machine(const Settings *settings, const JobSpec *job, MachineDir
                 return 0;
         }
         if (r == -ENOENT)
-                log_error("Job %s has no machine: was it prepared, and not cleaned up yet?", job->id);
+                log_error("Job %s is not running: it was not prepared, or was cleaned up; see 'nspawn-runner status'",
+                          job->id);
         else if (r == -ECONNREFUSED)
-                log_error("The machine of job %s does not run any more", job->id);
+                log_error("The container of job %s does not run any more", job->id);
         else
-                log_error_errno(r, "Cannot reach the machine of job %s: %m", job->id);
+                log_error_errno(r, "Cannot reach the container of job %s: %m", job->id);
         if (ret_directory->fd >= 0)
                 log_end_of_machine(ret_directory);
         return r;
@@ -259,8 +261,9 @@ static int run(const Invocation *invocation) {
         request.script_fd = script_fd;
         request.kill_timeout_usec = machine->settings.kill_timeout_usec;
         request.machine = directory.path;
-        log_verbose("Running %s in machine %s of image '%s', as %s in %s, with %s", path, machine->name, machine->image,
-                    machine->user ? machine->user : "root", machine->working_dir ? machine->working_dir : "its home",
+        log_verbose("Running %s in container %s of image '%s', as %s in %s, with %s", path, machine->name,
+                    machine->image, machine->user ? machine->user : "root",
+                    machine->working_dir ? machine->working_dir : "its home",
                     isempty(shell) ? "bash, or else sh" : shell);
         r = step_run(socket_fd, &request, &outcome);
         if (r < 0)

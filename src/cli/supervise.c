@@ -64,7 +64,7 @@ static int run(const Invocation *invocation) {
         _cleanup_machine_ Machine *machine = NULL;
         _cleanup_free_ char *problem = NULL;
         const char *path = invocation_argument(invocation, 0);
-        const char *what = "load the machine's plan";
+        const char *what = "load the container's plan";
 
         directory.fd = open_directory_at(AT_FDCWD, path, false, 0);
         if (directory.fd < 0)

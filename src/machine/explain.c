@@ -30,19 +30,19 @@ char *explain_plan(const Settings *settings, const char *image, int error, const
                 return sentence("system_call_filter: there is no system call or group '%s'", unknown);
         switch (error) {
         case -ENOEXEC:
-                return sentence("Image '%s' has no systemd to boot, and its definition or the configuration says "
+                return sentence("Image '%s' has no systemd to boot, but its definition or the configuration says "
                                 "'boot: yes'",
                                 image);
         case -ENOSYS:
                 return sentence("There is no storage driver '%s'", settings->storage);
         case -EPROTO:
                 return sentence(
-                        "nspawn-runner-agent is not installed: it belongs beside nspawn-runner, or in " LIBEXECDIR);
+                        "nspawn-runner-agent is not installed: it must be beside nspawn-runner or in " LIBEXECDIR);
         case -ENOENT:
                 return sentence("The seccomp filter cannot be made: libseccomp2 or systemd-analyze (package systemd) "
                                 "is missing");
         default:
-                return sentence("Cannot plan the machine: %s", strerror(-error));
+                return sentence("Cannot plan the container: %s", strerror(-error));
         }
 }
 
@@ -52,25 +52,26 @@ char *explain_exec(const Machine *machine, const char *program, int error) {
         const char *architecture = tree_fd < 0 || error != ENOEXEC ? NULL : tree_foreign_architecture(tree_fd);
 
         if (architecture)
-                return sentence("Image '%s' is for another processor than this host's: %s. Use an image for this one; "
-                                "or the package qemu-user-static on the host lets it run the other's programs, slowly",
-                                machine->image, architecture);
+                return sentence(
+                        "Image '%s' is for another processor than this host's: %s. Use an image for this host's "
+                        "processor, or install qemu-user-static on the host, which runs the image slowly",
+                        machine->image, architecture);
         return sentence("Image '%s' cannot run %s: %s", machine->image, program, strerror(error));
 }
 
 static char *explain_ready(const Settings *settings, const Machine *machine, int error) {
         switch (error) {
         case -EINTR:
-                return sentence("Cancelled while the machine was starting");
+                return sentence("Cancelled while the container was starting");
         case -ETIMEDOUT:
-                return sentence("The machine did not get ready within %llu s (start_timeout)",
+                return sentence("The container did not get ready within %llu s (start_timeout)",
                                 (unsigned long long) (settings->start_timeout_usec / USEC_PER_SEC));
         case -ECONNRESET:
-                return sentence("The machine of image '%s' ended while it was starting", machine->image);
+                return sentence("The container of image '%s' ended while it was starting", machine->image);
         case -ENOEXEC:
                 return explain_exec(machine, machine->init, ENOEXEC);
         default:
-                return sentence("The machine's agent cannot be talked to: %s", strerror(-error));
+                return sentence("Cannot talk to the container's agent: %s", strerror(-error));
         }
 }
 
@@ -95,14 +96,13 @@ char *explain_start(const Settings *settings, const Machine *machine, const Mach
                                         "doctor'",
                                         machine->settings.storage);
                 if (error == -ENOTTY && streq(machine->settings.storage, "btrfs"))
-                        return sentence(
-                                "Cannot make the job's layer '%s': it is not on a btrfs, which 'storage: btrfs' "
-                                "needs",
-                                machine->layer);
+                        return sentence("Cannot make the job's layer '%s': 'storage: btrfs' needs btrfs, and the layer "
+                                        "would be on another file system",
+                                        machine->layer);
                 return sentence("Cannot make the job's layer '%s' (storage %s): %s", machine->layer,
                                 machine->settings.storage, strerror(-error));
         case START_SUPERVISOR:
-                return sentence("Cannot start the machine's supervisor (%s): %s", machine->supervisor,
+                return sentence("Cannot start the container's supervisor (%s): %s", machine->supervisor,
                                 strerror(-error));
         case START_READY:
                 break;

@@ -206,7 +206,7 @@ int image_machine_start(const ImageMachineRequest *request, ImageMachine **ret, 
         }
         int r = start(request, ret, ret_problem);
         if (r < 0 && !*ret_problem)
-                (void) string_printf(ret_problem, "Cannot start a machine of image '%s': %s",
+                (void) string_printf(ret_problem, "Cannot start a container of image '%s': %s",
                                      request->image ? request->image->title : request->name, strerror(-r));
         return r;
 }
@@ -248,12 +248,11 @@ char *image_machine_explain(const ImageMachine *machine, const StepOutcome *outc
                 (void) string_printf(&text, "cannot be executed: %s", why ? why : strerror(outcome->error));
                 break;
         case STEP_NO_USER:
-                (void) string_printf(&text, "is to run as user '%s', whom the image does not have",
+                (void) string_printf(&text, "cannot run as user '%s': the image has no such user",
                                      machine->machine->user ? machine->machine->user : "root");
                 break;
         case STEP_NO_DIRECTORY:
-                (void) string_printf(&text, "is to start in a directory that cannot be entered: %s",
-                                     strerror(outcome->error));
+                (void) string_printf(&text, "cannot enter its working directory: %s", strerror(outcome->error));
                 break;
         case STEP_FAILED:
                 (void) string_printf(&text, "could not be started by the agent: %s", strerror(outcome->error));
@@ -263,7 +262,7 @@ char *image_machine_explain(const ImageMachine *machine, const StepOutcome *outc
                 break;
         case STEP_MACHINE_GONE:
                 why = why_it_ended(&machine->directory);
-                (void) string_printf(&text, "lost its machine%s%s", why ? ": " : "", why ? why : "");
+                (void) string_printf(&text, "lost its container%s%s", why ? ": " : "", why ? why : "");
                 break;
         }
         return text;

@@ -75,7 +75,7 @@ static int find_owner(Supervision *s, const char **ret_what) {
 
         if (s->machine->owner_pid > INT32_MAX)
                 return 0;
-        *ret_what = "find the command that the machine is for";
+        *ret_what = "find the command that the container belongs to";
         s->owner_fd = pidfd_open_cloexec((pid_t) s->machine->owner_pid);
         if (s->owner_fd < 0)
                 return s->owner_fd;

@@ -4,7 +4,7 @@
 #include "machine/directory.h"
 
 /* What is in the file MACHINE_FILE_ENDED of a machine that the job itself ended. */
-#define ENDED_BY_REBOOT "it was rebooted from inside, and a job's machine is not started again"
+#define ENDED_BY_REBOOT "it was rebooted from inside, and a job's container is not started again"
 #define ENDED_BY_POWER_OFF "it was switched off from inside"
 
 /* Carries out @machine: mounts its root in a mount namespace of this process, runs systemd-nspawn, and stays its parent

@@ -182,7 +182,7 @@ int in_tree_update(const InTree *in_tree, bool *ret_changed, char **ret_problem)
 
         if (!in_tree->upgrade && !in_tree->definition->has_tasks)
                 return 0;
-        listener_step(in_tree->listener, "Starting a machine in its tree");
+        listener_step(in_tree->listener, "Starting a container in its tree");
         int r = start(in_tree, true, &machine, ret_problem);
         if (r < 0)
                 return r;

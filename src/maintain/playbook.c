@@ -245,11 +245,10 @@ static int report(Run *run, int r, bool has_python) {
 
         /* For ansible, a playbook for other hosts is one that did what it should. */
         if (r == 0 && run->skipped_play && !run->played)
-                return fail(
-                        result, -EINVAL,
-                        "The playbook did nothing: the image is called '%s' in it, and no play's 'hosts:' names that. "
-                        "'hosts: all' fits each image",
-                        run->host);
+                return fail(result, -EINVAL,
+                            "The playbook did nothing: its host is called '%s', and no play's 'hosts:' matches that. "
+                            "'hosts: all' matches each image",
+                            run->host);
         if (r == 0)
                 return 0;
         if (r == -ECANCELED)

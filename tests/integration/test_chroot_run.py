@@ -129,4 +129,4 @@ def test_many_at_once(site: Site) -> None:
 def test_machine_ends(site: Site) -> None:
     """Said, with the reason."""
     done = call(site, "python3", "-c", "import ctypes; ctypes.CDLL(None).reboot(0x4321fedc)")
-    assert done.returncode == 1 and b"lost its machine" in done.stderr, done
+    assert done.returncode == 1 and b"lost its container" in done.stderr, done

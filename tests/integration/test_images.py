@@ -333,7 +333,7 @@ def test_login_container_killed(make_site, tiny_root: Path) -> None:
     for pid, command in host.processes().items():
         if f"supervise {site.runtime_dir}" in command:
             os.kill(pid, signal.SIGKILL)
-    terminal.expect("lost its machine")
+    terminal.expect("lost its container")
     deadline = time.monotonic() + PATIENCE
     while termios.tcgetattr(terminal.fd) != before:
         assert time.monotonic() < deadline

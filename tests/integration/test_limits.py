@@ -102,7 +102,7 @@ def test_files_in_memory(make_site) -> None:
             call = build.start_script(f"dd if=/dev/zero of=/file{number} bs=1M count=400")
             assert call.wait() and call.returncode == 1, call.output
             assert "the job ran out of memory (memory_max)" in call.stderr.decode(), call.output
-            if "The machine" in call.stderr.decode():
+            if "The container" in call.stderr.decode():
                 break
 
 

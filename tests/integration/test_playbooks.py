@@ -343,7 +343,7 @@ def test_hosts_of_another_kind(plain: Workshop) -> None:
     """A playbook that has nothing for the image is no success; a play among others may be for somebody else."""
     play = "- hosts: webservers\n  gather_facts: no\n  tasks:\n    - raw: touch /never\n"
     result = plain.call(plain.write("playbook.yaml", play))
-    assert result.status != 0 and "no play's 'hosts:' names that" in result.problem, result.done
+    assert result.status != 0 and "no play's 'hosts:' matches that" in result.problem, result.done
     ours = "- hosts: all\n  gather_facts: no\n  tasks:\n    - raw: 'true'\n"
     here = "- hosts: localhost\n  gather_facts: no\n  tasks:\n    - debug: {msg: here}\n"
     for text in (play + ours, here):

@@ -321,7 +321,7 @@ def test_prepare_leaves_what_explains(make_site, tiny_root) -> None:
             time.sleep(0.02)
         with running(site, IMAGE):
             assert len(site.jobs()) == 2
-        with pytest.raises(Failure, match="does not run any more\nThe machine ended: "):
+        with pytest.raises(Failure, match="does not run any more\nThe container ended: "):
             build.run_script("true")
         # That is for a while only.
         os.utime(ended, (0, 0))

@@ -210,7 +210,7 @@ def test_exit_of_nspawn_is_cleaned(any_boot_site: Site) -> None:
         command = "systemctl poweroff" if any_boot_site.settings["boot"] == "yes" else POWER_OFF
         call = build.start_script(command + "; sleep 1000")
         assert call.wait(90) and call.returncode == 1, call.output
-        assert "The machine ended: it was switched off from inside" in call.output
+        assert "The container ended: it was switched off from inside" in call.output
 
 
 @pytest.mark.parametrize("command", ("reboot", "systemctl reboot", "systemctl exit 133"))
@@ -221,7 +221,7 @@ def test_reboot_does_not_restart(make_site, command: str) -> None:
         call = build.start_script(f"touch /root/here; {command}; sleep 1000")
         assert call.wait(90) and call.returncode in (1, 2), call.output
         if command == "systemctl reboot":
-            assert call.returncode == 1 and "The machine ended: it was rebooted from inside" in call.output
+            assert call.returncode == 1 and "The container ended: it was rebooted from inside" in call.output
         second = build.start_script("test -e /root/here && echo same")
         assert second.wait(90)
         assert second.returncode == 2 or second.stdout == b"same\n", second.output
