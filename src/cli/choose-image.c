@@ -74,13 +74,13 @@ static int open_local(const Settings *settings, const ImageChoice *choice, Image
         }
         if (r == -ENODATA || r == -ENOTDIR || r == -ELOOP) {
                 log_error("'%s/%s' is not an image: %s", settings->root_dir, choice->name,
-                          r == -ENODATA ? "it holds no root file system (empty, or half made)" :
+                          r == -ENODATA ? "it holds no root file system (it is empty or incomplete)" :
                                           "it is not a directory (symlinks are not followed)");
                 log_available_images(settings);
                 return STAGE_BUILD_FAILURE;
         }
         if (r == -EBUSY)
-                log_error("Image '%s' is being removed, or an older version of nspawn-runner changes it in place",
+                log_error("Image '%s' is being removed, or an older version of nspawn-runner is changing it",
                           choice->name);
         else
                 log_error_errno(r, "Cannot open image '%s' in '%s': %m", choice->name, settings->root_dir);
@@ -103,7 +103,8 @@ static int explain_fetch(const Settings *settings, const ImageChoice *choice, co
                 return r == SOURCE_REFUSED ? image_failure(choice, -EIO) : -EIO;
         }
         if (r == -ENOENT) {
-                log_error("Image '%s' is not here, and this runner fetches none (setting 'pull')", choice->name);
+                log_error("This host does not have image '%s', and the setting 'pull' forbids fetching it",
+                          choice->name);
                 return image_failure(choice, r);
         }
         if (r == -EDQUOT) {
@@ -133,7 +134,7 @@ static int open_of_registry(const Settings *settings, const ImageChoice *choice,
 
         const char *no_reference = image_reference_problem(choice->name);
         if (no_reference) {
-                log_error("Image name '%.200s' contains '/', and is no image of a registry: it %s", choice->name,
+                log_error("Image name '%.200s' contains '/', but is not an image of a registry: it %s", choice->name,
                           no_reference);
                 return image_failure(choice, -EINVAL);
         }

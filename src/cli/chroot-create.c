@@ -61,10 +61,9 @@ static int refuse_existing(const Settings *settings, const char *name) {
                 return log_oom();
         if (!exists_at(AT_FDCWD, path))
                 return 0;
-        log_error(
-                "There is something called '%s' in '%s' already: 'nspawn-runner chroot-maintenance %s' brings an image "
-                "with a definition up to date, 'nspawn-runner chroot-remove %s' removes one",
-                name, settings->root_dir, name, name);
+        log_error("'%s' already exists in '%s'. To update an image that has a definition, call 'nspawn-runner "
+                  "chroot-maintenance %s'; to remove an image, 'nspawn-runner chroot-remove %s'",
+                  name, settings->root_dir, name, name);
         return -EEXIST;
 }
 

@@ -140,7 +140,7 @@ static int hold_old(const Settings *settings, const Image *image, const char *wa
         uint64_t number = 0;
 
         if (wanted && (parse_uint64(wanted, &number) < 0 || number == 0)) {
-                log_error("A generation is a number such as 'chroot-list' shows, not '%.200s'", wanted);
+                log_error("A generation is a number that 'chroot-list' shows, not '%.200s'", wanted);
                 return COMMAND_MISUSED;
         }
         int r = wanted ? 0 : generation_previous(image->root_dir, image->name, image->generation, &number);

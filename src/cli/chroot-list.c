@@ -160,7 +160,7 @@ static int add_row(List *list, const Machines *machines, const Image *image, con
 
         int r = generation_load_of(image, &about);
         if (r < 0)
-                log_warning_errno(r, "Cannot read what is known of image '%s': %m", name);
+                log_warning_errno(r, "Cannot read the description of image '%s': %m", name);
         for (size_t i = 0; i < list->n_uses; i++)
                 if (list->uses[i].generation == image->generation && streq(list->uses[i].path, image->current_path))
                         n_jobs++;

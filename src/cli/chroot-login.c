@@ -200,7 +200,7 @@ static int publish_tree(Login *login) {
         if (r == -EOPNOTSUPP)
                 log_error("The file system of '%s' cannot exchange two directories", login->settings->root_dir);
         else if (r == -EXDEV)
-                log_error("Image '%s' is a mount point: nothing can take its place", name);
+                log_error("Image '%s' is a mount point and cannot be replaced: unmount it first", name);
         else if (r == -EUCLEAN && (problem = publish_problem(&login->staging)))
                 log_error("Cannot publish the next generation of image '%s': %s", name, problem);
         else if (r < 0)
@@ -225,7 +225,7 @@ static int login_and_publish(Login *login, const Invocation *invocation) {
         /* A look around is no reason for an older generation to go. */
         if (!invocation_has(invocation, "publish") &&
             compare_trees(login->image->fd, login->tree_fd, on_difference, NULL) == 0) {
-                log_notice("Nothing was changed: image '%s' is as it was", login->image->name);
+                log_notice("Nothing changed: image '%s' is as it was", login->image->name);
                 return login->signal > 0 ? 128 + login->signal : status;
         }
         if (!is_wanted(login, invocation, status)) {
@@ -268,7 +268,7 @@ static int run(const Invocation *invocation) {
         _cleanup_image_ Image *image = NULL;
 
         if (invocation_has(invocation, "discard") && invocation_has(invocation, "publish")) {
-                log_error("Either --discard or --publish");
+                log_error("Give either --discard or --publish, not both");
                 return COMMAND_MISUSED;
         }
         if (geteuid() != 0) {

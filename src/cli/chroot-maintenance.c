@@ -350,7 +350,7 @@ static int maintain(Maintenance *m, char *const *names) {
         close(m->signal_fd);
         /* Best effort, as `gc` tells what is wrong: old generations whose last job has ended by now. */
         (void) generations_collect(m->settings->root_dir, false, NULL);
-        return r < 0 ? log_error_errno(r, "Cannot wait for what was started: %m") : summarize(m);
+        return r < 0 ? log_error_errno(r, "Cannot wait for the work that was started: %m") : summarize(m);
 }
 
 static int run(const Invocation *invocation) {

@@ -25,8 +25,8 @@ static void explain_missing(const Settings *settings, const char *name) {
         uint64_t number;
 
         if (generation_split(name, &of, &number) >= 0 && generation_open(settings->root_dir, of, number, &image) >= 0)
-                log_error("'%s' is a generation, and those go by themselves when they are neither kept nor used: "
-                          "'nspawn-runner chroot-remove %s' removes the whole image",
+                log_error("'%s' is a generation. Generations are removed automatically when they are neither kept "
+                          "nor used; 'nspawn-runner chroot-remove %s' removes the whole image",
                           name, of);
         else
                 log_no_image(settings, name);
@@ -42,7 +42,8 @@ static int explain(const Settings *settings, const char *name, int r) {
                           settings->root_dir, name);
                 return r;
         case -ENODATA:
-                log_error("'%s/%s' is not an image, and stays: it holds no root file system", settings->root_dir, name);
+                log_error("'%s/%s' is not an image, and was not removed: it holds no root file system",
+                          settings->root_dir, name);
                 return r;
         case -EXDEV:
                 log_error("Image '%s' is a mount point: unmount it first", name);
@@ -79,7 +80,7 @@ static int remove_image(const Invocation *invocation, const char *root, const ch
                 return explain(invocation->settings, title, r);
         if (in_use > 0)
                 log_notice("Image '%s' is removed. Jobs still use %u of its generations: 'nspawn-runner gc' removes "
-                           "what they leave",
+                           "these later",
                            title, in_use);
         else
                 log_notice("Image '%s' is removed", title);
@@ -98,7 +99,7 @@ static int run(const Invocation *invocation) {
                 return -EINVAL;
         }
         if (!sure && !(isatty(STDIN_FILENO) && isatty(STDERR_FILENO))) {
-                log_error("Nobody can be asked whether to remove image '%s', as there is no terminal: add --yes to "
+                log_error("There is no terminal to ask whether to remove image '%s': add --yes to "
                           "remove it",
                           name);
                 return COMMAND_MISUSED;
@@ -124,7 +125,7 @@ static int run(const Invocation *invocation) {
                 return r;
         r = remove_image(invocation, root, name_there, name);
         if (r == 0 && !of_registry && definition_find(settings, name, &definition, NULL) >= 0)
-                log_notice("The next chroot-maintenance makes it again, as long as there is '%s'", definition);
+                log_notice("The next chroot-maintenance makes it again, unless you remove '%s'", definition);
         return r;
 }
 

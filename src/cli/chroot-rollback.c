@@ -24,7 +24,7 @@ static int explain(const Settings *settings, const char *name, uint64_t number, 
                 log_error("The file system of '%s' cannot exchange two directories", settings->root_dir);
                 return r;
         case -EXDEV:
-                log_error("Image '%s' is a mount point: nothing can take its place", name);
+                log_error("Image '%s' is a mount point and cannot be replaced: unmount it first", name);
                 return r;
         case -ENOENT:
                 break;
@@ -65,7 +65,7 @@ static int run(const Invocation *invocation) {
                 return -EINVAL;
         }
         if (wanted && (parse_uint64(wanted, &number) < 0 || number == 0)) {
-                log_error("A generation is a number such as 'chroot-list' shows, not '%.200s'", wanted);
+                log_error("A generation is a number that 'chroot-list' shows, not '%.200s'", wanted);
                 return COMMAND_MISUSED;
         }
         if (geteuid() != 0) {

@@ -290,16 +290,16 @@ static CheckResult check_job_directories(const Invocation *invocation, char ret_
 }
 
 const Check doctor_directory_checks[] = {
-        { "image directory", check_root_dir, NULL, "images and what jobs change are kept there",
+        { "image directory", check_root_dir, NULL, "it holds the images, and the changes that jobs make",
           "chroot-create makes it; it should be on a file system with room, such as btrfs, ext4 or xfs" },
-        { "runtime directory", check_runtime_dir, NULL, "the state of the jobs is kept there until the host reboots",
+        { "runtime directory", check_runtime_dir, NULL, "it holds the state of the jobs until the host reboots",
           "it should be below /run" },
         { "storage", check_storage, NULL, "each job gets its file system from it",
           "see the lines above, and the setting storage" },
-        { "bind mounts", check_binds, needs_binds, "containers do not start without what they are to see of the host",
+        { "bind mounts", check_binds, needs_binds, "containers do not start if a bind cannot be mounted",
           "see the settings bind and bind_ro" },
         { "builds_dir, cache_dir", check_job_directories, check_optional,
-          "jobs fail (\"the builds_dir is not configured\") where GitLab Runner's config.toml does not say it", NULL },
+          "jobs fail (\"the builds_dir is not configured\") if GitLab Runner's config.toml does not set it", NULL },
         { "images", check_images, check_optional, "jobs run in them", "make one: nspawn-runner chroot-create NAME" },
         { 0 },
 };

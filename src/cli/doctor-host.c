@@ -27,7 +27,7 @@ static CheckResult check_configuration(const Invocation *invocation, char ret_de
         if (invocation->config_problem)
                 return check_say(CHECK_MISSING, ret_detail, "%s", invocation->config_problem);
         if (access(path, F_OK) < 0)
-                return check_say(CHECK_OK, ret_detail, "defaults; there is no %s", path);
+                return check_say(CHECK_OK, ret_detail, "defaults, as there is no %s", path);
         return check_say(CHECK_OK, ret_detail, "%s", path);
 }
 
@@ -38,8 +38,8 @@ static CheckResult check_root_user(_unused_ const Invocation *invocation, char r
 
 static CheckResult check_systemd(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
         return check_say(CHECK_OK, ret_detail, "%s",
-                         host_is_systemd() ? "it is PID 1: jobs run as its services" :
-                                             "it is not PID 1: jobs run as processes on their own");
+                         host_is_systemd() ? "it is PID 1, and jobs run as its services" :
+                                             "it is not PID 1, and jobs run as separate processes");
 }
 
 static int connect_bus(void) {
@@ -115,9 +115,9 @@ const Check doctor_host_checks[] = {
         { "configuration", check_configuration, NULL, "all commands but this one need it", "correct it" },
         { "root", check_root_user, NULL, "jobs are started by root", "run nspawn-runner and gitlab-runner as root" },
         { "systemd", check_systemd, NULL, NULL, NULL },
-        { "system bus", check_bus, needs_bus, "systemd is asked over it to start jobs", "install dbus and start it" },
-        { "systemd-machined", check_machined, needs_bus, "containers are registered with it",
-          "install systemd-container" },
+        { "system bus", check_bus, needs_bus, "nspawn-runner uses it to ask systemd to start jobs",
+          "install dbus and start it" },
+        { "systemd-machined", check_machined, needs_bus, "it registers containers", "install systemd-container" },
         { "control groups", check_cgroups, NULL, "they keep a job's processes together and limit what it uses",
           "see cgroups(7)" },
         { 0 },

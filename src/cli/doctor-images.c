@@ -128,7 +128,7 @@ static CheckResult check_runner_in_jobs(const Invocation *invocation, char ret_d
 
 const Check doctor_image_checks[] = {
         { "definitions", check_definitions, check_optional, "images with a definition are made and used as it says",
-          "correct it, or take it away" },
+          "correct or remove it" },
         { "gitlab-runner in jobs", check_runner_in_jobs, check_optional,
           "without it, GitLab's scripts skip caches and artifacts", "bind_ro: [/usr/bin/gitlab-runner]" },
         { 0 },

@@ -98,10 +98,10 @@ static CheckResult check_set_user_id(const Invocation *invocation, char ret_deta
         if (r < 0)
                 return check_errno(r, ret_detail);
         if (r == 0)
-                return check_say(CHECK_OK, ret_detail, "only root gets at the images in %s", path);
+                return check_say(CHECK_OK, ret_detail, "only root can read the images in %s", path);
         if (statvfs(path, &s) >= 0 && (s.f_flag & ST_NOSUID))
                 return check_say(CHECK_OK, ret_detail, "the file system of %s is mounted with nosuid", path);
-        return check_say(CHECK_NOTE, ret_detail, "every user of this host gets at the images in %s", path);
+        return check_say(CHECK_NOTE, ret_detail, "every user of this host can read the images in %s", path);
 }
 
 static CheckResult check_tasks(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
@@ -118,11 +118,11 @@ static CheckResult check_tasks(const Invocation *invocation, char ret_detail[sta
 }
 
 const Check doctor_security_checks[] = {
-        { "host's root", check_host_root, check_optional, "such jobs can do anything to it",
-          "leave private_users at yes, or trust them like yourself" },
+        { "host's root", check_host_root, check_optional, "such jobs can do anything to the host",
+          "leave private_users at yes, or trust these jobs like yourself" },
         { "set-user-ID programs", check_set_user_id, check_optional,
-          "there may be old or hostile set-user-ID programs of root among theirs", "chmod 700 that directory" },
-        { "processes", check_tasks, check_optional, "a few jobs can keep the host from starting any more",
+          "images may contain old or hostile set-user-ID programs of root", "chmod 700 that directory" },
+        { "processes", check_tasks, check_optional, "a few jobs can keep the host from starting more processes",
           "sysctl kernel.pid_max=4194304, as systemd does, or a smaller tasks_max" },
         { 0 },
 };

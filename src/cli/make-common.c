@@ -57,7 +57,7 @@ static void explain(const Definition *definition, const Progress *progress, int 
                 struct signalfd_siginfo info;
                 bool known = read(cancel_fd, &info, sizeof(info)) == sizeof(info);
 
-                log_error("Stopped by %s: image '%s' %s, and nothing half made was left",
+                log_error("Stopped by %s: image '%s' %s, and nothing incomplete was left",
                           known ? signal_name((int) info.ssi_signo) : "a signal", definition->name, what);
         } else if (result->problem)
                 log_error("Image '%s' %s: %s", definition->name, what, result->problem);

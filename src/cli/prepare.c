@@ -128,7 +128,7 @@ static int start(const Settings *settings, const JobSpec *job, const MachineDire
         }
         int r = plan_take_image(&request, image, &known);
         if (r < 0)
-                return log_error_errno(r, "Cannot read what is known of image '%s': %m", image->title);
+                return log_error_errno(r, "Cannot read the description of image '%s': %m", image->title);
         r = take_user(job, &request);
         if (r != 0)
                 return r;
@@ -137,8 +137,8 @@ static int start(const Settings *settings, const JobSpec *job, const MachineDire
                 return r;
 
         if (plan_lacks_sockets(&request))
-                log_warning("Image '%s' has programs of 32-bit x86, which cannot make sockets here, so they have no "
-                            "network: the setting system_call_filter can let them ('socketcall')",
+                log_warning("Image '%s' has programs of 32-bit x86. They have no network, because they cannot make "
+                            "sockets here: the setting system_call_filter can allow that ('socketcall')",
                             image->title);
         log_notice("Starting container %s from image '%s' (storage %s, %s)", machine->name, image->title,
                    machine->settings.storage, machine->init ? "booting its systemd" : "without an init system");
@@ -178,7 +178,7 @@ static int settings_of_image(const Settings *settings, const ImageChoice *choice
             !image_choice_host_root_allowed(settings, choice->source, image->name)) {
                 log_error(
                         "Image '%s' makes root of a job root of the host ('private_users: no' in its definition): jobs "
-                        "may choose it only where allowed_images has its name, and not a pattern for it",
+                        "may choose it only if allowed_images has its name, not a pattern for it",
                         image->name);
                 return STAGE_BUILD_FAILURE;
         }
@@ -232,7 +232,8 @@ static int run(const Invocation *invocation) {
         if (r != 0) {
                 int q = machine_remove_locked(settings, job.id);
                 if (q < 0)
-                        log_warning("Not all of the failed start could be removed: 'nspawn-runner gc' will");
+                        log_warning(
+                                "Not everything of the failed start could be removed: 'nspawn-runner gc' will do it");
         }
         return r;
 }

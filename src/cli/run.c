@@ -134,10 +134,9 @@ static void explain_quotes(const MachineDirectory *directory, const StepRequest 
         if (outcome->is_bash || exited->code != CLD_EXITED || exited->status == 0 ||
             !is_quoted_for_bash(request->script_fd) || knows_quotes(directory, request))
                 return;
-        log_error(
-                "%s, with which the image runs the script, cannot read it: GitLab Runner quotes scripts for bash. Set "
-                "the variable FF_POSIXLY_CORRECT_ESCAPES to \"true\" in the job, or use an image with bash",
-                isempty(request->argv[0]) ? "/bin/sh" : request->argv[0]);
+        log_error("%s, the image's shell, cannot read the script: GitLab Runner quotes scripts for bash. Set "
+                  "the variable FF_POSIXLY_CORRECT_ESCAPES to \"true\" in the job, or use an image with bash",
+                  isempty(request->argv[0]) ? "/bin/sh" : request->argv[0]);
 }
 
 static int report(const Machine *machine, const MachineDirectory *directory, const StepRequest *request,

@@ -34,10 +34,10 @@ static const char *explain(int error) {
         switch (error) {
         case -ENOSYS:
                 return " (this kernel is too old, or a sandbox forbids the call: mounts that map users, "
-                       "mount_setattr(2), need Linux 5.12, or 'private_users: no'; see 'nspawn-runner doctor')";
+                       "mount_setattr(2), need Linux 5.12; or set 'private_users: no'; see 'nspawn-runner doctor')";
         case -EOPNOTSUPP:
-                return " (the file system of the image cannot be mounted with mapped users, \"idmap\": another file "
-                       "system can, or 'private_users: no'; see 'nspawn-runner doctor')";
+                return " (the file system of the image cannot be mounted with mapped users, \"idmap\": use another "
+                       "file system, or 'private_users: no'; see 'nspawn-runner doctor')";
         case -ENODEV:
                 return " (this kernel has no overlayfs; see 'nspawn-runner doctor')";
         default:

@@ -190,7 +190,7 @@ static int choose_image(const Invocation *invocation, char **ret) {
         /* Jobs have those of registries fetched. */
         int r = image_reference_is(name) ? 0 : hold_image_logged(settings, name, &image);
         if (r < 0 && name == settings->default_image)
-                log_notice("The configuration's default_image says so");
+                log_notice("default_image in the configuration names it");
         if (r < 0)
                 return r;
         return string_replace(ret, name) < 0 ? log_oom() : 0;

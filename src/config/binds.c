@@ -97,7 +97,7 @@ static int check_pair(const Bind *outer, const Bind *inner, char problem[static 
         if (path_is_below(inner->source, outer->source))
                 return refuse(problem,
                               "%s: '%s' is below '%s', which jobs may write to: a job could put a symlink in its "
-                              "place. Move it elsewhere, or leave one of the two out",
+                              "place. Move it elsewhere, or remove one of the two settings",
                               inner->setting, inner->source, outer->source);
         return 0;
 }
@@ -138,11 +138,11 @@ static int check_directories(const Settings *settings, const Bind *bind, char pr
                 if (!path) /* a definition has none of its own */
                         continue;
                 if ((bind->writable || directories[i].secret) && is_or_is_below(bind->source, path))
-                        return refuse(problem, "%s: '%s' is in %s '%s', which is no place for jobs: bind another path",
+                        return refuse(problem, "%s: '%s' is in %s '%s', which jobs must not have: bind another path",
                                       bind->setting, bind->source, name, path);
                 if (bind->writable && path_is_below(path, bind->source))
                         return refuse(problem,
-                                      "%s: '%s' has %s '%s' in it, where jobs must not write: bind another path",
+                                      "%s: '%s' contains %s '%s', where jobs must not write: bind another path",
                                       bind->setting, bind->source, name, path);
         }
         return 0;
@@ -198,8 +198,8 @@ int binds_check_between(const Settings *ours, const Settings *theirs, const char
                                               mine->setting, mine->source, other->source, whose);
                         if (mine->writable && path_is_below(other->source, mine->source))
                                 return refuse(reterr_problem,
-                                              "%s: '%s' has '%s' in it, which %s are given: a job could put a symlink "
-                                              "in its place. Bind another path",
+                                              "%s: '%s' contains '%s', which %s get: a job could put a symlink in its "
+                                              "place. Bind another path",
                                               mine->setting, mine->source, other->source, whose);
                 }
         r = check_nested(&a, &b, whose, reterr_problem);

@@ -73,7 +73,7 @@ static int read_stream(ConfigReader *reader) {
                 if (r < 0)
                         return r;
         } else if (!yaml_is_null(&reader->yaml)) {
-                return yaml_fail(&reader->yaml, "the file must be a mapping: lines of 'SETTING: VALUE'");
+                return yaml_fail(&reader->yaml, "the file must be a mapping, with lines 'SETTING: VALUE'");
         }
         return yaml_end(&reader->yaml);
 }

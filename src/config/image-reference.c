@@ -93,12 +93,12 @@ const char *image_reference_problem(const char *text) {
         if (*rest == ':') {
                 n = strspn(rest + 1, LOWER UPPER DIGITS "_.-");
                 if (n == 0 || n > TAG_BYTES_MAX || strchr(".-", rest[1]))
-                        return "has a tag that is none";
+                        return "has an invalid tag";
                 rest += 1 + n;
         }
         if (*rest == '@')
-                return is_digest(rest + 1) ? NULL : "has a digest that is none";
-        return *rest ? "has characters that none can have" : NULL;
+                return is_digest(rest + 1) ? NULL : "has an invalid digest";
+        return *rest ? "has characters that are not allowed in it" : NULL;
 }
 
 bool image_reference_is(const char *text) {

@@ -137,7 +137,7 @@ static int fail_mapping(const Bind *bind, int error, char **reterr_problem) {
                             name, path_is_below(bind->source, "/dev") ? ", or a device by itself" : "");
         if (error == -EPERM)
                 return fail(bind, error, reterr_problem,
-                            "it is on a mount (%s) that shows files with other users already, which the kernel does "
+                            "it is on a mount (%s) that already maps users, which the kernel does "
                             "not do twice",
                             name);
         return fail(bind, error, reterr_problem, "cannot show it with the users of a job: %s", strerror(-error));
@@ -313,11 +313,12 @@ static int make_target(const Bind *bind, int binds_fd, const BindRequest *reques
                 return 0;
         int r = root_fd < 0 ? root_fd : bind_target_make(root_fd, path, directory, job_root(request));
         if (r == -ENOTDIR && directory)
-                return fail(bind, r, reterr_problem, "it is a directory, and '%s' or one above it in image '%s' is not",
-                            bind->target, machine->image);
-        if (r == -EISDIR)
-                return fail(bind, r, reterr_problem, "'%s' in image '%s' is a directory, and it is not", bind->target,
+                return fail(bind, r, reterr_problem,
+                            "it is a directory, but '%s' or a directory above that is none in image '%s'", bind->target,
                             machine->image);
+        if (r == -EISDIR)
+                return fail(bind, r, reterr_problem, "'%s' in image '%s' is a directory, but the source is not",
+                            bind->target, machine->image);
         if (r < 0)
                 return fail(bind, r, reterr_problem, "cannot make '%s' in the job's layer: %s", bind->target,
                             strerror(-r));

@@ -138,7 +138,7 @@ static int skip_merge(DefinitionReader *reader) {
                 return r;
         if (reader->ours_seen)
                 return fail_at(reader, mark,
-                               "variables that come with '<<' are not looked at: write those that begin "
+                               "variables that come with '<<' are not read: write those that begin "
                                "with '" DEFINITION_PREFIX "' into 'vars' of the first play itself");
         return r;
 }

@@ -83,7 +83,7 @@ int gitlab_job_read(const char *runtime_dir, const char *option_id, JobSpec *ret
         const char *id = option_id ? option_id : gitlab_claimed_job_id();
         if (!id) {
                 snprintf(ret_problem, 512,
-                         "Which job? Neither JOB_RESPONSE_FILE, --id nor CUSTOM_ENV_CI_JOB_ID is there. GitLab Runner "
+                         "Which job? None of JOB_RESPONSE_FILE, --id and CUSTOM_ENV_CI_JOB_ID is set. GitLab Runner "
                          "sets the first; by hand, give --id");
                 return -ENODATA;
         }

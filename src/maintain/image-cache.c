@@ -89,7 +89,7 @@ static void begin(const Fetch *fetch, const char *step) {
 }
 
 static void on_wait(void *userdata, _unused_ const TurnHolder *holder) {
-        begin(userdata, "Another job fetches it: waiting for that");
+        begin(userdata, "Another job fetches it: waiting for it");
 }
 
 /* Takes the lock that only one has who fetches this image. */

@@ -96,21 +96,19 @@ static int look(Make *make) {
         else if (r == -ENOENT)
                 r = 0;
         else if (r == -ENODATA || r == -ENOTDIR)
-                return fail(make, -EEXIST, "there is something called '%s' in '%s' already, and it is no image",
-                            definition->name, root_dir);
+                return fail(make, -EEXIST, "'%s' already exists in '%s', and is not an image", definition->name,
+                            root_dir);
         if (r < 0)
                 return fail_errno(make, r, "look at what is there");
         make->result->existed = make->current;
         if (make->current && make->request->only_new)
-                return fail(make, -EEXIST, "there is something called '%s' in '%s' already", definition->name,
-                            root_dir);
+                return fail(make, -EEXIST, "'%s' already exists in '%s'", definition->name, root_dir);
         if (!make->current && definition->source.kind == SOURCE_NONE)
                 return fail(make, -EINVAL,
                             "its definition does not say what to make it from (nspawn_runner_chroot_suite, "
-                            "nspawn_runner_oci, ...). What playbooks only include belongs in another directory");
+                            "nspawn_runner_oci, ...). Put files that playbooks include into another directory");
         if (!make->current && generation_split(definition->name, &image, &number) >= 0)
-                return fail(make, -EINVAL, "such a name stands for generation %" PRIu64 " of image '%s'", number,
-                            image);
+                return fail(make, -EINVAL, "this name means generation %" PRIu64 " of image '%s'", number, image);
         if (definition->source.kind != SOURCE_FROM)
                 return 0;
 
@@ -120,7 +118,7 @@ static int look(Make *make) {
         if (r == -ENODATA || r == -ENOTDIR)
                 return fail(make, -EINVAL, "'%s/%s', which it is made from, is not an image: it %s", root_dir,
                             definition->source.from,
-                            r == -ENODATA ? "holds no root file system (empty, or half made)" :
+                            r == -ENODATA ? "holds no root file system (it is empty or incomplete)" :
                                             "is not a directory (symlinks are not followed)");
         if (r == -EBUSY)
                 return fail(make, r, "image '%s', which it is made from, is being removed", definition->source.from);
@@ -138,10 +136,10 @@ static int look_again(Make *make) {
 
 /* A copy of the current tree, which is then changed. */
 static int begin_with_current(Make *make) {
-        begin(make, "Copying the present tree");
+        begin(make, "Copying the current tree");
         int r = staging_open_copy(make->settings.root_dir, make->request->definition->name, make->request->turn,
                                   make->current, make->request->listener->cancel_fd, &make->staging);
-        return r < 0 ? fail_errno(make, r, "copy the present tree") : look_again(make);
+        return r < 0 ? fail_errno(make, r, "copy the current tree") : look_again(make);
 }
 
 /* What an image's configuration says about programs that run in it. */
@@ -235,8 +233,8 @@ static int fill(Make *make) {
                 make->result->said_why = true;
                 if (r == SOURCE_REFUSED)
                         return fail(make, -EIO,
-                                    "the registry does not give it out: there is no such image, or it "
-                                    "takes other credentials");
+                                    "the registry refuses it: there is no such image, or it needs "
+                                    "other credentials");
                 return fail(make, -EIO, "the program that makes it ended with exit status %d", r);
         }
         if (problem)
@@ -376,11 +374,11 @@ static int give_name(Make *make) {
         begin(make, "Publishing it");
         r = publish(&make->staging, &about, &make->result->generation);
         if (r == -EEXIST)
-                return fail(make, r, "there is something of its name by now");
+                return fail(make, r, "something else has its name by now");
         if (r == -EUCLEAN && (problem = publish_problem(&make->staging)))
                 return fail(make, r, "%s", problem);
         if (r == -EXDEV)
-                return fail(make, r, "its directory is a mount point: nothing can take its place");
+                return fail(make, r, "its directory is a mount point and cannot be replaced: unmount it first");
         if (r == -EOPNOTSUPP)
                 return fail(make, r, "the file system of '%s' cannot exchange two directories",
                             make->settings.root_dir);

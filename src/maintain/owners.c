@@ -23,7 +23,7 @@ int owners_warning(int tree_fd, const Settings *settings, char **ret) {
                         0 :
                         string_printf(&text,
                                       "%" PRIu64 " of its files belong to users or groups that jobs do not "
-                                      "have, as '%.200s' to %u:%u. In jobs they are nobody's and cannot be "
+                                      "have ('%.200s' belongs to %u:%u). In jobs they are nobody's and cannot be "
                                       "changed, unless uid_range (%" PRIu64 ") is raised above that",
                                       foreign.n, foreign.example, foreign.uid, foreign.gid, settings->uid_range);
         free(foreign.example);

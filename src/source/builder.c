@@ -202,8 +202,8 @@ static int find_suite(const char *suite, const HostSystem *host, BuildPlan *plan
         plan->distribution = suite_distribution(plan->suite, host);
         if (!plan->distribution)
                 return problem(ret_problem,
-                               "'%s' is no suite of Debian or Ubuntu that this host knows%s. Newer suites "
-                               "become known with the package distro-info-data.",
+                               "'%s' is no suite of Debian or Ubuntu that this host knows%s. The package "
+                               "distro-info-data on the host lists newer suites.",
                                plan->suite, suite ? "" : " (it is this host's own: choose another with --suite)");
         return 0;
 }
@@ -284,8 +284,7 @@ static int check_keyring(const BuildRequest *request, BuildPlan *plan, char **re
                 return r;
         if (request->keyring)
                 return problem(ret_problem, "The keyring %s cannot be read: %s.", request->keyring, strerror(errno));
-        return problem(ret_problem,
-                       "%s, with the keys that %s's packages are signed with, is missing: install the package %s.",
+        return problem(ret_problem, "%s, the file with the keys of %s's packages, is missing: install the package %s.",
                        plan_keyring(plan), plan->distribution->label, plan->distribution->keyring_package);
 }
 

@@ -36,10 +36,9 @@ static int check_programs(char **ret_problem) {
 
         for (size_t i = 0; i < ELEMENTSOF(programs); i++)
                 if (!program_exists(programs[i]))
-                        return source_problem(
-                                ret_problem,
-                                "%s, which OCI images are fetched with, is missing: install the package %s.",
-                                programs[i], programs[i]);
+                        return source_problem(ret_problem,
+                                              "%s, which fetches OCI images, is missing: install the package %s.",
+                                              programs[i], programs[i]);
         return 0;
 }
 
@@ -287,7 +286,7 @@ static int fill_from(const SourceRequest *request, SourceResult *result, char **
 
         r = find_digest(&skopeo, reference, &result->digest);
         if (r == -EBADMSG)
-                return source_problem(ret_problem, "skopeo does not say which digest %s has.", reference);
+                return source_problem(ret_problem, "skopeo does not print the digest of %s.", reference);
         if (r != 0)
                 return r;
         if (streq_null(result->digest, request->old_digest)) {

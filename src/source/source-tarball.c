@@ -54,7 +54,7 @@ static int check(const SourceRequest *request, const char *file, char **ret_dige
         if (r != 0)
                 return r;
         if (wanted && !streq(wanted, sha256))
-                return source_problem(ret_problem, "%s has not the sha256 that the definition says, but %s.",
+                return source_problem(ret_problem, "%s does not have the SHA-256 in the definition, but %s.",
                                       request->spec->tarball, sha256);
         return string_printf(ret_digest, "sha256:%s", sha256);
 }

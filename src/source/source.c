@@ -218,8 +218,8 @@ static int complete_tree(const char *target, const char *description, char **ret
                 return -errno;
         int r = tree_check(fd, NULL, &problem);
         if (r > 0) {
-                r = source_problem(ret_problem, "What %s made cannot be used as a root file system: %s", description,
-                                   problem);
+                r = source_problem(ret_problem, "The tree that %s made cannot be used as a root file system: %s",
+                                   description, problem);
                 return r == -EINVAL ? -EUCLEAN : r;
         }
         if (r < 0)
@@ -229,7 +229,7 @@ static int complete_tree(const char *target, const char *description, char **ret
         _cleanup_close_ int usr_bin_fd = open_in_root(fd, "usr/bin", O_PATH | O_DIRECTORY);
         if (bin_fd < 0 && usr_bin_fd < 0)
                 return source_problem(ret_problem,
-                                      "What %s made is no root file system: there is neither bin nor usr/bin in it.",
+                                      "The tree that %s made is no root file system: it has neither bin nor usr/bin.",
                                       description);
 
         for (size_t i = 0; i < ELEMENTSOF(directories); i++)

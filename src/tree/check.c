@@ -237,14 +237,15 @@ static int resolve_target(int tree_fd, const char *target, char **ret_path, char
         if (r < 0)
                 return r;
         if (r > 0)
-                return refused(string_printf(
-                        ret_problem, "no path of it can be told for '%s', where the setting 'bind' mounts something",
-                        target));
-        if (tree_place_is_reserved(walk.path))
                 return refused(string_printf(ret_problem,
-                                             "'%s', where the setting 'bind' mounts something, is '/%.200s' in it, "
-                                             "which containers need for themselves",
-                                             target, walk.path));
+                                             "cannot find out where '%s', a target of the setting 'bind', leads in it",
+                                             target));
+        if (tree_place_is_reserved(walk.path))
+                return refused(
+                        string_printf(ret_problem,
+                                      "'%s', where the setting 'bind' mounts something, leads to '/%.200s' in it, "
+                                      "which containers need for themselves",
+                                      target, walk.path));
         *ret_path = TAKE_PTR(walk.path);
         return 0;
 }
@@ -258,7 +259,7 @@ static int check_apart(int tree_fd, const Places *places, const Place *own, char
         if (!walk.met)
                 return r == -ELOOP ? 0 : MIN(r, 0);
         return refused(string_printf(
-                ret_problem, "'%s', where the setting 'bind' mounts something, leads into '%s', where it does so, too",
+                ret_problem, "'%s', where the setting 'bind' mounts something, leads into '%s', another such place",
                 own->target, walk.met->target));
 }
 

@@ -234,7 +234,7 @@ def test_no_bash(make_site, tiny_root: Path) -> None:
         call = build.start_script("exit 127", raw=True)
         assert call.wait(60) and call.returncode == 1 and "FF_POSIXLY" not in call.output, call.output
     result = site.run(Job(["exit 9"], variables=[("FF_POSIXLY_CORRECT_ESCAPES", "true")]))
-    assert (result.exit_code, "cannot read it" in result.log) == (9, False), str(result)
+    assert (result.exit_code, "cannot read the script" in result.log) == (9, False), str(result)
 
 
 def test_no_permission(make_site, tiny_root: Path) -> None:

@@ -113,7 +113,7 @@ def test_targets_behind_symlinks(make_site, tiny_root: Path, tmp_path: Path) -> 
     assert f"{site.config}:" in said and "cannot be mounted on '/run/host'" in said, said
     site.settings["bind_ro"] = [f"{tmp_path}/source/file:/usr"]
     site.write_config()
-    assert f"'/usr' in image '{IMAGE}' is a directory, and it is not" in prepare_fails(site)
+    assert f"'/usr' in image '{IMAGE}' is a directory, but the source is not" in prepare_fails(site)
 
 
 def test_a_job_replaces_a_source(make_site, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_same_image_twice(images: Site, lab: Lab) -> None:
             go_on.write_text("\n")
             assert report_of(first).results == {"busy": "created"}
             assert report_of(second).results == {"busy": "unchanged"}
-            assert "there is something called 'busy'" in third.communicate(timeout=PATIENCE)[1]
+            assert "'busy' already exists in" in third.communicate(timeout=PATIENCE)[1]
             assert third.returncode == 1
     assert set(generations(images)) == {"busy", "other"}
     assert maintain(images).results == {"busy": "unchanged", "other": "unchanged"}
@@ -225,7 +225,7 @@ def test_create_stopped(images: Site, lab: Lab) -> None:
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1, errors
-    assert "Stopped by SIGTERM: image 'hangs' was not made, and nothing half made was left" in errors, errors
+    assert "Stopped by SIGTERM: image 'hangs' was not made, and nothing incomplete was left" in errors, errors
     assert sleepers() == [] and os.listdir(images.root) == [".layers"]
     assert_settled(images)
 

@@ -60,7 +60,7 @@ class CommandLine(unittest.TestCase):
             (["run"], "missing argument"),
             (["--root", "relative", "chroot-list"], "--root must be"),
             (["chroot-maintenance", "--jobs", "0"], "--jobs must be a number from 1"),
-            (["chroot-login", "--publish", "--discard", "x"], "Either --discard or --publish"),
+            (["chroot-login", "--publish", "--discard", "x"], "Give either --discard or --publish, not both"),
             (["chroot-rollback", "x", "newest"], "A generation is a number"),
         ):
             with self.subTest(arguments=arguments):

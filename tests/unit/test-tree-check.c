@@ -220,12 +220,11 @@ static void test_bind_targets(void **state) {
                         continue;
                 int q = streq(where, "?") ?
                                 string_printf(&expected,
-                                              "no path of it can be told for '%s', where the setting 'bind' mounts "
-                                              "something",
+                                              "cannot find out where '%s', a target of the setting 'bind', leads in it",
                                               targets[i].target) :
                                 string_printf(&expected,
-                                              "'%s', where the setting 'bind' mounts something, is '/%s' in it, which "
-                                              "containers need for themselves",
+                                              "'%s', where the setting 'bind' mounts something, leads to '/%s' in it, "
+                                              "which containers need for themselves",
                                               targets[i].target, where);
                 assert_int_equal(q, 0);
                 assert_row(streq(problem, expected), i, problem);
