@@ -97,7 +97,8 @@ def test_never(make_site, tiny_root: Path, registry: Registry, push) -> None:
     image = push("group/never:1", "one")
     before = registry.count("/v2/")
     result = refused(make_site(root=tiny_root), image)
-    assert result.failure_reason == "script_failure" and "(setting 'pull')" in result.log, str(result)
+    assert result.failure_reason == "script_failure", str(result)
+    assert "the setting 'pull' forbids fetching it" in result.log, result.log
     assert registry.count("/v2/") == before and not (tiny_root / ".oci").exists()
 
 
