@@ -24,9 +24,9 @@ char *publish_problem(const Staging *staging);
  * yet: generations_collect(). 0; -ENOENT when nothing is known of the current generation, or there is none; or -errno. */
 int publish_keep(const Staging *staging, uint64_t keep);
 
-/* Makes old generation @number of image @name the current one again; 0: the one that was current last before the present
- * one, of those with lower numbers. Numbers stay with their trees. Waits as staging_open(). 0; -ENOENT when there is no such generation or image;
- * -EALREADY when it is current; -EBUSY when somebody works on the image; or -errno. */
+/* Makes old generation @number of image @name the current one again. @number 0: the lower-numbered one that was current
+ * most recently. Numbers stay with their trees. Waits as staging_open(). 0; -ENOENT when there is no such generation or
+ * image; -EALREADY when it is current; -EBUSY when another process is changing the image; or -errno. */
 int publish_rollback(const char *root_dir, const char *name, uint64_t number, Turn *turn, uint64_t *ret_number);
 
 /* Is there something of that name that publish_remove() takes away? 0; -ENOENT; -ENOTDIR or -ENODATA when what has that

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Finds the mirrors and keys of the host's own apt, so that images come over the same ones. Called when a build is
- * planned. Files are the host's; what is not understood in them is skipped. */
+ * planned. It reads the host's files, and skips entries that it does not understand. */
 
 #include "source/apt-sources.h"
 

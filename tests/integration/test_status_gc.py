@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""status: the jobs there are. gc: what no living job owns."""
+"""status lists the jobs that exist; gc cleans up after dead ones."""
 
 import fcntl
 import json
