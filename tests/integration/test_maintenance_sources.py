@@ -247,7 +247,7 @@ def test_tarball(images: Site, lab: Lab, tmp_path: Path) -> None:
     assert report.status == 0 and report.results == {"one": "updated"}, report
     warning = report.says("one")
     assert "2 of its files belong" in warning and "(196608) is raised" in warning, report
-    assert "'of-others/user' to 196608:0" in warning or "'of-others/group' to 0:4294967294" in warning, report
+    assert "'of-others/user' belongs to 196608:0" in warning or "'of-others/group' belongs to 0:4294967294" in warning, report
     assert output(images, "one", "cat /new") == "new\n"
 
     for data, words in ((None, "cannot be read"), (b"no archive", "stays as it was"), (file.read_bytes()[:50000], "tar")):

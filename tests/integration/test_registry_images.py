@@ -109,7 +109,7 @@ def test_if_not_present(fetching, registry: Registry, push) -> None:
     site = fetching()
     result = site.run(Job(["cat /text"], image=image, variables=POSIX))
     assert f"Fetching image {image}" in result.log and "Copying blob" in result.log, result.log
-    assert "1 of its files belong" in result.log and "'of-another' to 300000:0" in result.log, result.log
+    assert "1 of its files belong" in result.log and "'of-another' belongs to 300000:0" in result.log, result.log
     push("group/sub/present:1", "two")
     before = registry.count("/v2/")
     assert play(site, image) == "one"
