@@ -97,8 +97,9 @@ static bool line_overlaps(const char *line, unsigned field, bool counted, uid_t 
 
         for (; field > 0; field--) {
                 line = strchr(line, ':');
-                if (!line++)
+                if (!line)
                         return false;
+                line++;
         }
         line = parse_field(line, &first);
         if (!line || (counted && !parse_field(line, &count)))
