@@ -187,7 +187,7 @@ int uid_range_collect(bool dry_run) {
                 return errno == ENOENT ? 0 : -errno;
         while ((entry = readdir(dir))) {
                 uint64_t base;
-                int fd;
+                int fd = -EBADF;
 
                 if (parse_uint64(entry->d_name, &base) < 0 || base < BASE_MIN || base > BASE_MAX)
                         continue;
