@@ -10,7 +10,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -19,6 +18,7 @@
 #include "base/fd.h"
 #include "base/process.h"
 #include "container/channel.h"
+#include "machine/stream.h"
 #include "machine/terminal.h"
 
 /* How long after the agent should have killed a cancelled step we still wait for it to say so. */
@@ -27,35 +27,6 @@
 /* How long the container's systemd may take to start the agent again, and to wait for a process that has ended. */
 #define AGENT_TIMEOUT_USEC (30 * USEC_PER_SEC)
 #define REAPED_TIMEOUT_USEC (5 * USEC_PER_SEC)
-
-/* How often one output is copied before the other, the socket and the signals have their turn. */
-#define COPIES_MAX 64U
-
-/* More than a terminal of the kernel's holds. */
-#define TERMINAL_REST_BYTES ((size_t) 1024 * 1024)
-
-/* One of the two outputs. */
-typedef struct Stream {
-        int source_fd; /* read end of a pipe of the container; negative: closed */
-        int target_fd;
-        bool splice;      /* does the target take splice()? */
-        bool terminal;    /* the source is one */
-        bool deaf;        /* the target is closed: throw away */
-        bool blocked;     /* there is data, but the target takes none now */
-        size_t remaining; /* after the step ended: what it has left in the pipe */
-} Stream;
-
-/* The input: what was read and not yet taken waits here, so that a step that reads nothing keeps nobody from copying
- * its output. */
-typedef struct Input {
-        int source_fd; /* ours; negative: at its end, or there is none */
-        int target_fd; /* write end of a pipe of the container; negative: not yet there, or closed */
-        bool ended;    /* there is no more to read */
-        char *buffer;
-        size_t offset, size;
-} Input;
-
-#define INPUT_BUFFER_BYTES (64 * 1024)
 
 typedef struct Run {
         int socket_fd, signal_fd;
@@ -75,123 +46,7 @@ static void run_done(Run *run) {
         closep(&run->pid_fd);
         for (size_t i = 0; i < 2; i++)
                 closep(&run->streams[i].source_fd);
-        closep(&run->input.target_fd);
-        free(run->input.buffer);
-}
-
-static void stream_close(Stream *stream) {
-        closep(&stream->source_fd);
-        stream->source_fd = -EBADF;
-        stream->blocked = false;
-}
-
-/* Copies with read() and write(), for targets that splice() does not take (O_APPEND files, some terminals). */
-static ssize_t copy_by_hand(Stream *stream, size_t size) {
-        char buffer[65536];
-        ssize_t n = read(stream->source_fd, buffer, MIN(size, sizeof(buffer)));
-
-        if (n < 0)
-                return -errno;
-        if (n > 0 && !stream->deaf && fd_write_all(stream->target_fd, buffer, (size_t) n) < 0)
-                stream->deaf = true;
-        return n;
-}
-
-static ssize_t copy_some(Stream *stream, size_t size) {
-        if (!stream->splice || stream->deaf)
-                return copy_by_hand(stream, size);
-
-        /* The flag: without it, Linux before 6.8 waits for data when the target is a file. */
-        ssize_t n = splice(stream->source_fd, NULL, stream->target_fd, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-        if (n >= 0 || (errno != EINVAL && errno != EPIPE))
-                return n < 0 ? -errno : n;
-        if (errno == EINVAL)
-                stream->splice = false;
-        else
-                stream->deaf = true;
-        return copy_by_hand(stream, size);
-}
-
-static bool has_data(int fd) {
-        struct pollfd pollfd = { .fd = fd, .events = POLLIN };
-        return poll(&pollfd, 1, 0) > 0 && (pollfd.revents & POLLIN);
-}
-
-/* Copies what is in the pipe now, at most stream->remaining, as far as the target takes it. As long as there is no such
- * limit, not for ever: who writes faster than we copy would keep us from all else. */
-static void stream_copy(Stream *stream) {
-        stream->blocked = false;
-        for (unsigned i = 0; stream->remaining > 0; i++) {
-                if (i >= COPIES_MAX && stream->remaining == SIZE_MAX)
-                        return;
-                ssize_t n = copy_some(stream, MIN(stream->remaining, (size_t) 1024 * 1024));
-
-                if (n > 0) {
-                        if (stream->remaining != SIZE_MAX)
-                                stream->remaining -= (size_t) n;
-                        continue;
-                }
-                if (n == -EINTR)
-                        continue;
-                if (n == -EAGAIN) {
-                        stream->blocked = has_data(stream->source_fd);
-                        if (!stream->blocked && stream->remaining != SIZE_MAX)
-                                stream_close(stream);
-                        return;
-                }
-                break; /* end of file, or an error that no retry mends */
-        }
-        stream_close(stream);
-}
-
-/* The step ended: what it wrote is in the pipe by now. What its background processes write from here on is not its
- * output, and may never end. */
-static void stream_finish(Stream *stream) {
-        int available;
-
-        if (stream->source_fd < 0)
-                return;
-        stream->remaining = ioctl(stream->source_fd, FIONREAD, &available) < 0 ? 0 : (size_t) available;
-        if (stream->terminal) /* the kernel tells only what it has already moved to our end */
-                stream->remaining = TERMINAL_REST_BYTES;
-        stream_copy(stream);
-}
-
-/* The step takes no more, or there is no more: it reads to the end of the file. */
-static void input_close(Input *input) {
-        closep(&input->target_fd);
-        input->target_fd = -EBADF;
-        input->size = input->offset = 0;
-}
-
-static void input_write(Input *input) {
-        ssize_t n = write(input->target_fd, input->buffer + input->offset, input->size - input->offset);
-
-        if (n < 0) {
-                if (errno != EINTR && errno != EAGAIN)
-                        input_close(input);
-                return;
-        }
-        input->offset += (size_t) n;
-        if (input->offset == input->size)
-                input->offset = input->size = 0;
-}
-
-/* Goes on with what can be done without waiting, as poll() said. */
-static void input_copy(Input *input) {
-        if (input->size == 0) {
-                ssize_t n = read(input->source_fd, input->buffer, INPUT_BUFFER_BYTES);
-
-                if (n < 0 && (errno == EINTR || errno == EAGAIN))
-                        return;
-                if (n <= 0) {
-                        input->ended = true;
-                        input_close(input);
-                        return;
-                }
-                input->size = (size_t) n;
-        }
-        input_write(input);
+        input_done(&run->input);
 }
 
 /* Opens a pipe once more, not to wait at it: whoever has a descriptor that was duplicated from another can make that
@@ -443,10 +298,6 @@ static int catch_signals(bool terminal) {
         return fd < 0 ? -errno : fd;
 }
 
-static Stream stream_to(int target_fd) {
-        return (Stream){ .source_fd = -EBADF, .target_fd = target_fd, .splice = true, .remaining = SIZE_MAX };
-}
-
 int step_run(int socket_fd, const StepRequest *request, StepOutcome *ret) {
         WireExec exec = {
                 .argv = (char **) request->argv,
@@ -476,12 +327,10 @@ int step_run(int socket_fd, const StepRequest *request, StepOutcome *ret) {
                 run.streams[0].terminal = true;
                 run.streams[0].splice = false;
         }
-        if (request->stdin_fd >= 0) {
-                run.input.buffer = malloc(INPUT_BUFFER_BYTES);
-                if (!run.input.buffer)
-                        return -ENOMEM;
-        }
-        int r = wire_send_exec(socket_fd, &exec, request->script_fd);
+        int r = input_begin(&run.input);
+        if (r < 0)
+                return r;
+        r = wire_send_exec(socket_fd, &exec, request->script_fd);
         if (r == -EPIPE || r == -ECONNRESET) {
                 run.outcome = (StepOutcome){ .result = STEP_MACHINE_GONE, .error = -r };
                 run.ended = true;
