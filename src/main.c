@@ -38,35 +38,33 @@ static int finish_stdout(void) {
         return log_error_errno(error, "Cannot write to standard output: %m");
 }
 
-/* Reads the configuration and what the command line puts over it. Returns 0, -errno with the reason in @problem, or
- * COMMAND_MISUSED. */
-static int load_settings(const Arguments *arguments, Settings *settings, char problem[static 512]) {
+/* Reads the configuration and what the command line puts over it. Returns 0, -errno with the reason in @reterr_problem,
+ * or COMMAND_MISUSED. */
+static int load_settings(const Arguments *arguments, Settings *settings, Problem *reterr_problem) {
         const char *path = arguments->config_file ? arguments->config_file : CONFIG_FILE_DEFAULT;
-        ConfigProblem found = { 0 };
 
-        int r = config_file_read(path, settings, &found);
-        if (r == -ENOENT && !arguments->config_file)
+        int r = config_file_read(path, settings, reterr_problem);
+        if (r == -ENOENT && !arguments->config_file) {
+                log_debug("There is no %s: all settings have their defaults", path);
+                *reterr_problem = (Problem){ 0 };
                 r = 0;
-        if (r >= 0)
-                log_debug("The configuration is %s", access(path, F_OK) >= 0 ? path : "that of the program");
-        if (r < 0) {
-                config_problem_format("configuration file", path, r, &found, problem, 512);
+        } else if (r == 0)
+                log_debug("The configuration is in %s", path);
+        if (r < 0 || !arguments->root)
                 return r;
-        }
 
-        if (arguments->root) {
-                const char *expect = NULL;
-
-                r = setting_assign(settings, setting_find("root_dir"), arguments->root, &expect);
-                if (r < 0) {
-                        log_error("--root must be %s", expect ? expect : strerror(-r));
-                        return COMMAND_MISUSED;
-                }
-                /* The file's binds may be in that directory. */
-                r = binds_check(settings, found.text);
-                if (r < 0)
-                        config_problem_format("configuration file", path, r, &found, problem, 512);
+        const SettingInfo *info = setting_find("root_dir");
+        r = setting_assign(settings, info, arguments->root);
+        if (r == -EINVAL || r == -ERANGE) {
+                log_error("--root must be %s", setting_expect(info, r));
+                return COMMAND_MISUSED;
         }
+        if (r < 0)
+                return r;
+        /* The file's binds may be in that directory. */
+        r = binds_check(settings, reterr_problem);
+        if (r < 0)
+                reterr_problem->file = path;
         return r;
 }
 
@@ -74,19 +72,20 @@ static int load_settings(const Arguments *arguments, Settings *settings, char pr
 static int run_command(Arguments *arguments) {
         Invocation *invocation = &arguments->invocation;
         _cleanup_(settings_done) Settings settings = { 0 };
-        char problem[512];
+        Problem problem = { 0 };
+        char text[PROBLEM_DESCRIPTION_MAX];
 
         int r = settings_init(&settings);
         if (r < 0)
                 return log_oom();
 
-        r = load_settings(arguments, &settings, problem);
+        r = load_settings(arguments, &settings, &problem);
         if (r == COMMAND_MISUSED)
                 return r;
         if (r < 0) {
                 if (!(invocation->command->flags & COMMAND_BAD_CONFIG))
-                        return log_full(LOG_LEVEL_ERROR, r, "%s", problem);
-                invocation->config_problem = problem;
+                        return log_problem(r, &problem);
+                invocation->config_problem = problem_describe(&problem, r, text);
                 settings_done(&settings);
                 if (settings_init(&settings) < 0)
                         return log_oom();

@@ -71,3 +71,9 @@ int log_full(LogLevel level, int error, const char *format, ...) {
         errno = saved_errno;
         return -error;
 }
+
+int log_problem(int error, const Problem *problem) {
+        char text[PROBLEM_DESCRIPTION_MAX];
+
+        return log_full(LOG_LEVEL_ERROR, error, "%s", problem_describe(problem, error, text));
+}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "base/macro.h"
+#include "base/problem.h"
 
 /* Messages for people, on stderr: one line each. In a CI job that is the job's log, so nothing secret goes here.
  * Only the layers that talk to a user (main, cli, and the resident `supervise`) log; all others return -errno. */
@@ -32,5 +32,8 @@ int log_full(LogLevel level, int error, const char *format, ...) _printf_(3, 4);
 #define log_error_errno(error, ...) log_full(LOG_LEVEL_ERROR, error, __VA_ARGS__)
 #define log_warning_errno(error, ...) log_full(LOG_LEVEL_WARNING, error, __VA_ARGS__)
 #define log_debug_errno(error, ...) log_full(LOG_LEVEL_DEBUG, error, __VA_ARGS__)
+
+/* Says why something failed with @error (-errno), which it returns. */
+int log_problem(int error, const Problem *problem);
 
 #define log_oom() log_full(LOG_LEVEL_ERROR, ENOMEM, "Out of memory")

@@ -137,7 +137,7 @@ static int add_items(Maintenance *m, char *const *names) {
 /* Images that depend on themselves are never begun. */
 static int refuse_cycles(Maintenance *m) {
         _cleanup_free_ Definition **definitions = calloc(m->n + 1, sizeof(*definitions));
-        _cleanup_free_ ConfigProblem *problems = calloc(m->n + 1, sizeof(*problems));
+        _cleanup_free_ Problem *problems = calloc(m->n + 1, sizeof(*problems));
         size_t n = 0;
 
         if (!definitions || !problems)
@@ -149,7 +149,7 @@ static int refuse_cycles(Maintenance *m) {
                 return log_oom();
         for (size_t i = 0; i < n; i++)
                 if (problems[i].text[0]) {
-                        (void) log_definition_problem(definitions[i]->path, -EINVAL, &problems[i]);
+                        (void) log_problem(-EINVAL, &problems[i]);
                         item_of(m, definitions[i]->name)->state = ITEM_FAILED;
                 }
         return 0;

@@ -242,7 +242,7 @@ static bool needs_binds(const Settings *settings) {
 static int try_binds(const Settings *configuration, const char *name, const Settings *settings,
                      char ret_detail[static CHECK_DETAIL_MAX]) {
         _cleanup_free_ char *problem = NULL;
-        ConfigProblem conflict = { 0 };
+        Problem conflict = { 0 };
 
         int r = name ? definition_check_binds(configuration, name, settings, &conflict) : 0;
         if (r >= 0)

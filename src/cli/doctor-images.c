@@ -31,8 +31,8 @@ _printf_(2, 3) static void add(char detail[static CHECK_DETAIL_MAX], const char 
 static bool is_broken(const Settings *settings, const char *name, char detail[static CHECK_DETAIL_MAX]) {
         _cleanup_definition_ Definition *definition = NULL;
         _cleanup_free_ char *path = NULL;
-        ConfigProblem problem = { 0 };
-        char text[1024];
+        Problem problem = { 0 };
+        char text[PROBLEM_DESCRIPTION_MAX];
 
         int r = definition_find(settings, name, &path, NULL);
         if (r == -ENOENT) /* it is gone since it was listed */
@@ -41,8 +41,7 @@ static bool is_broken(const Settings *settings, const char *name, char detail[st
                 r = definition_load(path, name, &definition, &problem);
         if (r >= 0)
                 return false;
-        config_problem_format("definition", path ? path : name, r, &problem, text, sizeof(text));
-        add(detail, "%s", text);
+        add(detail, "%s", problem_describe(&problem, r, text));
         return true;
 }
 

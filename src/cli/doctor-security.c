@@ -29,7 +29,7 @@ static int images_with_host_root(const Settings *settings, char *ret, size_t siz
                 _cleanup_definition_ Definition *definition = NULL;
                 _cleanup_(settings_done) Settings of_image = { 0 };
                 _cleanup_free_ char *path = NULL;
-                ConfigProblem problem = { 0 };
+                Problem problem = { 0 };
                 size_t n = strlen(ret);
 
                 /* A definition that cannot be read fails its jobs, and is for others to complain about. */

@@ -104,17 +104,10 @@ static int explain(const Settings *settings, const char *name, int r) {
         return r;
 }
 
-int log_definition_problem(const char *path, int error, const ConfigProblem *problem) {
-        char text[512];
-
-        config_problem_format("definition", path, error, problem, text, sizeof(text));
-        return log_full(LOG_LEVEL_ERROR, error, "%s", text);
-}
-
 int image_settings_logged(const Settings *settings, const char *name, Settings *storage, const Settings **ret) {
         _cleanup_definition_ Definition *definition = NULL;
         _cleanup_free_ char *path = NULL;
-        ConfigProblem problem = { 0 };
+        Problem problem = { 0 };
 
         int r = definition_find(settings, name, &path, NULL);
         if (r == -ENOENT || r == -EINVAL) { /* a name that no definition can have */
@@ -125,7 +118,7 @@ int image_settings_logged(const Settings *settings, const char *name, Settings *
                 return log_oom();
         r = definition_load(path, name, &definition, &problem);
         if (r < 0)
-                return log_definition_problem(path, r, &problem);
+                return log_problem(r, &problem);
 
         if (settings_copy(settings, storage) < 0)
                 return log_oom();
@@ -134,10 +127,11 @@ int image_settings_logged(const Settings *settings, const char *name, Settings *
                 return log_oom();
         }
         /* Each by itself is right, or it would not have been read. */
-        r = binds_check(storage, problem.text);
+        problem.file = path;
+        r = binds_check(storage, &problem);
         if (r < 0) {
                 settings_done(storage);
-                return r == -ENOMEM ? log_oom() : log_definition_problem(path, r, &problem);
+                return log_problem(r, &problem);
         }
         log_verbose("Settings of image '%s' come from '%s', too", name, path);
         *ret = storage;
@@ -175,7 +169,7 @@ int log_busy(const ImageTurn *turn) {
 int warn_of_definition(const Settings *settings, const char *name) {
         _cleanup_definition_ Definition *definition = NULL;
         _cleanup_free_ char *path = NULL;
-        ConfigProblem problem = { 0 };
+        Problem problem = { 0 };
 
         int r = definition_find(settings, name, &path, NULL);
         if (r == -ENOENT || r == -EINVAL)
@@ -184,7 +178,7 @@ int warn_of_definition(const Settings *settings, const char *name) {
                 return log_oom();
         r = definition_load(path, name, &definition, &problem);
         if (r < 0)
-                return log_definition_problem(path, r, &problem);
+                return log_problem(r, &problem);
         if (definition->source.kind != SOURCE_NONE)
                 log_warning("Image '%s' is made as '%s' says: what you change here is lost when chroot-maintenance "
                             "makes it anew. Put what is to last into that file",
@@ -193,7 +187,7 @@ int warn_of_definition(const Settings *settings, const char *name) {
 }
 
 int binds_checked_logged(const Settings *configuration, const char *name, const Settings *settings) {
-        ConfigProblem problem;
+        Problem problem = { 0 };
 
         int r = definition_check_binds(configuration, name, settings, &problem);
         if (r == -EINVAL)

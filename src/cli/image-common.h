@@ -2,7 +2,6 @@
 #pragma once
 
 #include "cli/command.h"
-#include "config/problem.h"
 #include "config/settings.h"
 #include "image/image.h"
 #include "image/turn.h"
@@ -44,6 +43,3 @@ void image_turn_init(const Invocation *invocation, const char *name, int cancel_
 
 /* Who is changing the image, when it was not waited for. Returns -EBUSY. */
 int log_busy(const ImageTurn *turn);
-
-/* Why the definition @path could not be read: definition_load() returned @error. Returns it. */
-int log_definition_problem(const char *path, int error, const ConfigProblem *problem);

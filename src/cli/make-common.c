@@ -19,7 +19,7 @@
 
 int find_definition_logged(const Settings *settings, const char *name, Definition **ret) {
         _cleanup_free_ char *path = NULL, *shadowed = NULL;
-        ConfigProblem problem = { 0 };
+        Problem problem = { 0 };
 
         int r = definition_find(settings, name, &path, &shadowed);
         if (r == -ENOENT)
@@ -34,7 +34,7 @@ int find_definition_logged(const Settings *settings, const char *name, Definitio
                 log_warning("Image '%s' has two definitions: '%s' is used, '%s' is not", name, path, shadowed);
         r = definition_load(path, name, ret, &problem);
         if (r < 0)
-                return log_definition_problem(path, r, &problem);
+                return log_problem(r, &problem);
         if ((*ret)->ignored_line > 0)
                 log_warning("%s:%u: variables of a later play are ansible's: those of nspawn-runner, which begin with "
                             "'nspawn_runner_', belong into 'vars' of the first play",

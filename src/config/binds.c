@@ -5,9 +5,6 @@
 
 #include "config/binds.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "base/string.h"
 #include "tree/check.h"
 
@@ -78,33 +75,23 @@ static int binds_collect(const Settings *settings, Binds *ret) {
         return 0;
 }
 
-static int refuse(char problem[static BINDS_PROBLEM_MAX], const char *format, ...) _printf_(2, 3);
-static int refuse(char problem[static BINDS_PROBLEM_MAX], const char *format, ...) {
-        va_list ap;
-
-        va_start(ap, format);
-        vsnprintf(problem, BINDS_PROBLEM_MAX, format, ap);
-        va_end(ap);
-        return -EINVAL;
-}
-
-static int check_pair(const Bind *outer, const Bind *inner, char problem[static BINDS_PROBLEM_MAX]) {
+static int check_pair(const Bind *outer, const Bind *inner, Problem *reterr_problem) {
         if (outer < inner && streq(outer->target, inner->target))
-                return refuse(problem, "'%s' and '%s' have the same target '%s' in bind and bind_ro", outer->source,
-                              inner->source, inner->target);
+                return problem_set(reterr_problem, -EINVAL,
+                                   "'%s' and '%s' have the same target '%s' in bind and bind_ro", outer->source,
+                                   inner->source, inner->target);
         if (!outer->writable)
                 return 0;
         if (path_is_below(inner->source, outer->source))
-                return refuse(problem,
-                              "%s: '%s' is below '%s', which jobs may write to: a job could put a symlink in its "
-                              "place. Move it elsewhere, or remove one of the two settings",
-                              inner->setting, inner->source, outer->source);
+                return problem_set(reterr_problem, -EINVAL,
+                                   "%s: '%s' is below '%s', which jobs may write to: a job could put a symlink in its "
+                                   "place. Move it elsewhere, or remove one of the two settings",
+                                   inner->setting, inner->source, outer->source);
         return 0;
 }
 
 /* Those of @binds with a target below that of another, in which one of @writers lets jobs put a symlink. */
-static int check_nested(const Binds *binds, const Binds *writers, const char *whose,
-                        char problem[static BINDS_PROBLEM_MAX]) {
+static int check_nested(const Binds *binds, const Binds *writers, const char *whose, Problem *reterr_problem) {
         for (size_t i = 0; i < binds->n; i++)
                 for (size_t k = 0; k < binds->n; k++) {
                         const Bind *outer = binds->items + i, *inner = binds->items + k;
@@ -113,16 +100,16 @@ static int check_nested(const Binds *binds, const Binds *writers, const char *wh
                                 continue;
                         for (size_t w = 0; w < writers->n; w++)
                                 if (writers->items[w].writable && overlap(writers->items[w].source, outer->source))
-                                        return refuse(problem,
-                                                      "%s: target '%s' of '%s' is below '%s', which %s may write to: a "
-                                                      "job could put a symlink in its place. Give it another target",
-                                                      inner->setting, inner->target, inner->source, outer->target,
-                                                      whose);
+                                        return problem_set(
+                                                reterr_problem, -EINVAL,
+                                                "%s: target '%s' of '%s' is below '%s', which %s may write to: a "
+                                                "job could put a symlink in its place. Give it another target",
+                                                inner->setting, inner->target, inner->source, outer->target, whose);
                 }
         return 0;
 }
 
-static int check_directories(const Settings *settings, const Bind *bind, char problem[static BINDS_PROBLEM_MAX]) {
+static int check_directories(const Settings *settings, const Bind *bind, Problem *reterr_problem) {
         const struct {
                 const char *name, *path;
                 bool secret;
@@ -138,27 +125,28 @@ static int check_directories(const Settings *settings, const Bind *bind, char pr
                 if (!path) /* a definition has none of its own */
                         continue;
                 if ((bind->writable || directories[i].secret) && is_or_is_below(bind->source, path))
-                        return refuse(problem, "%s: '%s' is in %s '%s', which jobs must not have: bind another path",
-                                      bind->setting, bind->source, name, path);
+                        return problem_set(reterr_problem, -EINVAL,
+                                           "%s: '%s' is in %s '%s', which jobs must not have: bind another path",
+                                           bind->setting, bind->source, name, path);
                 if (bind->writable && path_is_below(path, bind->source))
-                        return refuse(problem,
-                                      "%s: '%s' contains %s '%s', where jobs must not write: bind another path",
-                                      bind->setting, bind->source, name, path);
+                        return problem_set(reterr_problem, -EINVAL,
+                                           "%s: '%s' contains %s '%s', where jobs must not write: bind another path",
+                                           bind->setting, bind->source, name, path);
         }
         return 0;
 }
 
 /* As far as text tells: where symlinks of an image lead a target is seen when it is started (tree_check()). */
-static int check_target(const Bind *bind, char problem[static BINDS_PROBLEM_MAX]) {
+static int check_target(const Bind *bind, Problem *reterr_problem) {
         if (!tree_place_is_reserved(bind->target))
                 return 0;
-        return refuse(problem,
-                      "%s: '%s' cannot be mounted on '%s', which containers need for themselves: give it another "
-                      "target, such as '%s:/mnt%s'",
-                      bind->setting, bind->source, bind->target, bind->source, bind->target);
+        return problem_set(reterr_problem, -EINVAL,
+                           "%s: '%s' cannot be mounted on '%s', which containers need for themselves: give it another "
+                           "target, such as '%s:/mnt%s'",
+                           bind->setting, bind->source, bind->target, bind->source, bind->target);
 }
 
-int binds_check(const Settings *settings, char reterr_problem[static BINDS_PROBLEM_MAX]) {
+int binds_check(const Settings *settings, Problem *reterr_problem) {
         _cleanup_binds_ Binds binds = { 0 };
 
         int r = binds_collect(settings, &binds);
@@ -177,8 +165,7 @@ int binds_check(const Settings *settings, char reterr_problem[static BINDS_PROBL
         return check_nested(&binds, &binds, "jobs", reterr_problem);
 }
 
-int binds_check_between(const Settings *ours, const Settings *theirs, const char *whose,
-                        char reterr_problem[static BINDS_PROBLEM_MAX]) {
+int binds_check_between(const Settings *ours, const Settings *theirs, const char *whose, Problem *reterr_problem) {
         _cleanup_binds_ Binds a = { 0 }, b = { 0 };
 
         int r = binds_collect(ours, &a);
@@ -192,15 +179,16 @@ int binds_check_between(const Settings *ours, const Settings *theirs, const char
                         const Bind *mine = a.items + i, *other = b.items + k;
 
                         if (other->writable && path_is_below(mine->source, other->source))
-                                return refuse(reterr_problem,
-                                              "%s: '%s' is below '%s', which %s may write to: a job could put a "
-                                              "symlink in its place. Move it elsewhere",
-                                              mine->setting, mine->source, other->source, whose);
+                                return problem_set(reterr_problem, -EINVAL,
+                                                   "%s: '%s' is below '%s', which %s may write to: a job could put a "
+                                                   "symlink in its place. Move it elsewhere",
+                                                   mine->setting, mine->source, other->source, whose);
                         if (mine->writable && path_is_below(other->source, mine->source))
-                                return refuse(reterr_problem,
-                                              "%s: '%s' contains '%s', which %s get: a job could put a symlink in its "
-                                              "place. Bind another path",
-                                              mine->setting, mine->source, other->source, whose);
+                                return problem_set(
+                                        reterr_problem, -EINVAL,
+                                        "%s: '%s' contains '%s', which %s get: a job could put a symlink in its "
+                                        "place. Bind another path",
+                                        mine->setting, mine->source, other->source, whose);
                 }
         r = check_nested(&a, &b, whose, reterr_problem);
         return r < 0 ? r : check_nested(&b, &a, "jobs", reterr_problem);

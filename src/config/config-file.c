@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/string.h"
 #include "config/binds.h"
+#include "config/config-data.h"
 #include "config/yaml-reader.h"
 
 typedef struct ConfigReader {
@@ -79,33 +80,37 @@ static int read_stream(ConfigReader *reader) {
 }
 
 /* What several items of `bind` and `bind_ro` together mean. */
-static int check_binds(const ConfigReader *reader, ConfigProblem *ret_problem) {
-        int r = binds_check(reader->settings, ret_problem->text);
-
+static int check_binds(const ConfigReader *reader, Problem *reterr_problem) {
+        int r = binds_check(reader->settings, reterr_problem);
         if (r != -EINVAL)
                 return r;
         for (unsigned i = 0; settings_info(i); i++)
                 if (reader->seen[i] > 0 && startswith(setting_name(settings_info(i)), "bind"))
-                        ret_problem->line = reader->seen[i];
-        ret_problem->column = 1;
+                        reterr_problem->line = reader->seen[i];
+        reterr_problem->column = 1;
         return r;
 }
 
-int config_parse(const char *data, size_t size, Settings *settings, ConfigProblem *ret_problem) {
+int config_parse(const char *data, size_t size, Settings *settings, Problem *reterr_problem) {
         ConfigReader reader = { .settings = settings };
 
-        int r = yaml_reader_init(&reader.yaml, data, size, ret_problem);
+        int r = yaml_reader_init(&reader.yaml, data, size, reterr_problem);
         if (r < 0)
                 return r;
         r = read_stream(&reader);
         yaml_reader_done(&reader.yaml);
-        return r < 0 ? r : check_binds(&reader, ret_problem);
+        return r < 0 ? r : check_binds(&reader, reterr_problem);
 }
 
-int config_file_read(const char *path, Settings *settings, ConfigProblem *ret_problem) {
+int config_file_read(const char *path, Settings *settings, Problem *reterr_problem) {
         _cleanup_free_ char *data = NULL;
         size_t size;
 
-        int r = config_data_read(path, &data, &size);
-        return r < 0 ? r : config_parse(data, size, settings, ret_problem);
+        int r = config_data_read("configuration file", path, &data, &size, reterr_problem);
+        if (r < 0)
+                return r;
+        r = config_parse(data, size, settings, reterr_problem);
+        if (r < 0)
+                reterr_problem->file = path;
+        return r;
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "config/problem.h"
+#include "base/problem.h"
 #include "config/settings.h"
 
 #define CONFIG_FILE_DEFAULT "/etc/nspawn-runner.yaml"
 
-/* Reads the YAML file @path (one mapping of setting to value) over @settings. Returns 0; -EINVAL with @ret_problem
- * filled, for what the file holds; -EFBIG, -EISDIR, or another -errno from opening or reading it, with @ret_problem
- * untouched. After a failure @settings may be half changed. An empty file is fine. */
-int config_file_read(const char *path, Settings *settings, ConfigProblem *ret_problem);
+/* Reads the YAML file @path (one mapping of setting to value) over @settings. Returns 0; -EINVAL for what the file holds;
+ * -EFBIG, -EISDIR, or another -errno from opening or reading it. @reterr_problem, zero before, then says what is wrong and
+ * where; it refers to @path. After a failure @settings may be half changed. An empty file is fine. */
+int config_file_read(const char *path, Settings *settings, Problem *reterr_problem);
 
-/* The same from memory (tests, fuzzers). */
-int config_parse(const char *data, size_t size, Settings *settings, ConfigProblem *ret_problem);
+/* The same from memory, where no file is named (tests, fuzzers). */
+int config_parse(const char *data, size_t size, Settings *settings, Problem *reterr_problem);

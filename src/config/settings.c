@@ -191,13 +191,8 @@ const char *setting_nearest(const char *typed) {
         return i < 0 ? NULL : table[i].name;
 }
 
-int setting_assign(Settings *settings, const SettingInfo *info, const char *text, const char **ret_problem) {
-        int r = info->type->assign(info, text, setting_field(settings, info));
-
-        if (r != -EINVAL && r != -ERANGE)
-                return r;
-        *ret_problem = setting_expect(info, r);
-        return -EINVAL;
+int setting_assign(Settings *settings, const SettingInfo *info, const char *text) {
+        return info->type->assign(info, text, setting_field(settings, info));
 }
 
 int setting_copy(const Settings *from, Settings *to, const SettingInfo *info) {

@@ -67,10 +67,9 @@ bool setting_is_machine(const SettingInfo *info);
 /* The setting's name that is nearest to @typed, or NULL. */
 const char *setting_nearest(const char *typed);
 
-/* Sets one setting from scalar @text: 0, -EINVAL with *ret_problem (static: never freed) saying what would be right,
- * as completes "NAME must be ...", or -ENOMEM. Lists take one item with each call and keep those they have: who wants
- * to replace them calls setting_clear() before. */
-int setting_assign(Settings *settings, const SettingInfo *info, const char *text, const char **ret_problem);
+/* Sets one setting from scalar @text: 0; -EINVAL or -ERANGE for a value that is not right, of which setting_expect() tells
+ * what would be; or -ENOMEM. A list gets one more item with each call; setting_clear() empties it. */
+int setting_assign(Settings *settings, const SettingInfo *info, const char *text);
 bool setting_is_list(const SettingInfo *info);
 /* Lists and those for which null means something can be unset, by setting_clear(); others keep their value there. */
 bool setting_is_nullable(const SettingInfo *info);

@@ -7,12 +7,11 @@
 #include "config/yaml-reader.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 
 #include "base/string.h"
 
-int yaml_reader_init(YamlReader *reader, const char *data, size_t size, ConfigProblem *ret_problem) {
-        *reader = (YamlReader){ .problem = ret_problem };
+int yaml_reader_init(YamlReader *reader, const char *data, size_t size, Problem *reterr_problem) {
+        *reader = (YamlReader){ .problem = reterr_problem };
         if (!yaml_parser_initialize(&reader->parser))
                 return -ENOMEM;
         yaml_parser_set_input_string(&reader->parser, (const unsigned char *) data, size);
@@ -34,13 +33,12 @@ unsigned yaml_column(const YamlReader *reader) {
 }
 
 int yaml_fail(YamlReader *reader, const char *format, ...) {
-        ConfigProblem *problem = reader->problem;
         va_list ap;
 
-        problem->line = yaml_line(reader);
-        problem->column = yaml_column(reader);
+        reader->problem->line = yaml_line(reader);
+        reader->problem->column = yaml_column(reader);
         va_start(ap, format);
-        vsnprintf(problem->text, sizeof(problem->text), format, ap);
+        (void) problem_vset(reader->problem, -EINVAL, format, ap);
         va_end(ap);
         return -EINVAL;
 }
@@ -48,24 +46,22 @@ int yaml_fail(YamlReader *reader, const char *format, ...) {
 /* What libyaml found wrong, in words. */
 static int fail_syntax(YamlReader *reader) {
         const yaml_parser_t *parser = &reader->parser;
-        ConfigProblem *problem = reader->problem;
+        Problem *problem = reader->problem;
 
         switch (parser->error) {
         case YAML_MEMORY_ERROR:
                 return -ENOMEM;
 
         case YAML_READER_ERROR: /* bad UTF-8, control characters: only the offset is known */
-                *problem = (ConfigProblem){ 0 };
-                snprintf(problem->text, sizeof(problem->text), "not a text file: %s at byte %zu",
-                         parser->problem ? parser->problem : "bad character", parser->problem_offset);
-                return -EINVAL;
+                problem->line = problem->column = 0;
+                return problem_set(problem, -EINVAL, "not a text file: %s at byte %zu",
+                                   parser->problem ? parser->problem : "bad character", parser->problem_offset);
 
         default:
                 problem->line = (unsigned) parser->problem_mark.line + 1;
                 problem->column = (unsigned) parser->problem_mark.column + 1;
-                snprintf(problem->text, sizeof(problem->text), "%s%s%s", parser->context ? parser->context : "",
-                         parser->context ? ", " : "", parser->problem ? parser->problem : "not valid YAML");
-                return -EINVAL;
+                return problem_set(problem, -EINVAL, "%s%s%s", parser->context ? parser->context : "",
+                                   parser->context ? ", " : "", parser->problem ? parser->problem : "not valid YAML");
         }
 }
 

@@ -3,10 +3,10 @@
 
 #include <yaml.h>
 
-#include "config/problem.h"
+#include "base/problem.h"
 #include "config/setting-type.h"
 
-/* Reads a YAML file event by event, and notes where and why it is wrong. Aliases are never followed, so that what a file
+/* Reads a YAML file event by event, and notes in a Problem where and why it is wrong. Aliases are never followed, so that what a file
  * costs grows with its size only, and nothing here calls itself, however deep the file is.
  *
  * Functions return 0, -EINVAL with the problem noted, or -ENOMEM. */
@@ -14,11 +14,11 @@ typedef struct YamlReader {
         yaml_parser_t parser;
         yaml_event_t event; /* the one that is looked at */
         bool have_event;
-        ConfigProblem *problem;
+        Problem *problem;
 } YamlReader;
 
 /* @data must live as long as the reader. */
-int yaml_reader_init(YamlReader *reader, const char *data, size_t size, ConfigProblem *ret_problem);
+int yaml_reader_init(YamlReader *reader, const char *data, size_t size, Problem *reterr_problem);
 void yaml_reader_done(YamlReader *reader);
 #define _cleanup_yaml_reader_ _cleanup_(yaml_reader_done)
 

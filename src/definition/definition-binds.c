@@ -16,7 +16,7 @@ static bool has_binds(const Settings *settings) {
 int definition_settings(const Settings *configuration, const char *name, Settings *ret) {
         _cleanup_definition_ Definition *definition = NULL;
         _cleanup_free_ char *path = NULL;
-        ConfigProblem ignored;
+        Problem ignored;
 
         int r = definition_find(configuration, name, &path, NULL);
         if (r < 0)
@@ -34,7 +34,7 @@ int definition_settings(const Settings *configuration, const char *name, Setting
 }
 
 static int check_with(const Settings *configuration, const char *name, const Settings *settings,
-                      ConfigProblem *reterr_problem) {
+                      Problem *reterr_problem) {
         _cleanup_(settings_done) Settings theirs = { 0 };
         _cleanup_free_ char *whose = NULL;
 
@@ -42,16 +42,16 @@ static int check_with(const Settings *configuration, const char *name, const Set
         if (r < 0)
                 return r == -ENOMEM ? r : 0;
         r = string_printf(&whose, "jobs of image '%s'", name);
-        return r < 0 ? r : binds_check_between(settings, &theirs, whose, reterr_problem->text);
+        return r < 0 ? r : binds_check_between(settings, &theirs, whose, reterr_problem);
 }
 
 int definition_check_binds(const Settings *configuration, const char *name, const Settings *settings,
-                           ConfigProblem *reterr_problem) {
+                           Problem *reterr_problem) {
         _cleanup_strv_ char **names = NULL;
 
         if (!has_binds(settings))
                 return 0;
-        int r = binds_check_between(settings, configuration, "jobs of other images", reterr_problem->text);
+        int r = binds_check_between(settings, configuration, "jobs of other images", reterr_problem);
         if (r < 0)
                 return r;
         r = definition_list(configuration, &names, NULL);

@@ -26,8 +26,7 @@ static void add_name(char *text, size_t size, const char *name) {
 }
 
 /* @start leads into a cycle: names what is in it. */
-static void explain(Definition *const *definitions, const size_t *from, size_t start, size_t n,
-                    ConfigProblem *problem) {
+static void explain(Definition *const *definitions, const size_t *from, size_t start, size_t n, Problem *problem) {
         char names[160] = "";
         size_t at = start;
 
@@ -46,14 +45,16 @@ static void explain(Definition *const *definitions, const size_t *from, size_t s
         } while (i != first);
         add_name(names, sizeof(names), definitions[first]->name);
 
+        problem->file = definitions[start]->path;
         problem->line = definitions[start]->from_line;
         problem->column = definitions[start]->from_column;
-        snprintf(problem->text, sizeof(problem->text), "%s: %s",
-                 inside ? "the image would be made from itself" : "made from images that are made from themselves",
-                 names);
+        (void) problem_set(problem, -EINVAL, "%s: %s",
+                           inside ? "the image would be made from itself" :
+                                    "made from images that are made from themselves",
+                           names);
 }
 
-int definition_order(Definition **definitions, size_t n, ConfigProblem *ret_problems) {
+int definition_order(Definition **definitions, size_t n, Problem *reterr_problems) {
         _cleanup_free_ size_t *from = calloc(MAX(n, (size_t) 1), sizeof(size_t));
         _cleanup_free_ bool *done = calloc(MAX(n, (size_t) 1), sizeof(bool));
         _cleanup_free_ Definition **sorted = calloc(MAX(n, (size_t) 1), sizeof(Definition *));
@@ -70,7 +71,7 @@ int definition_order(Definition **definitions, size_t n, ConfigProblem *ret_prob
                 for (size_t i = 0; i < n; i++) {
                         if (done[i] || (from[i] != NOWHERE && !done[from[i]]))
                                 continue;
-                        ret_problems[n_sorted] = (ConfigProblem){ .text = "" };
+                        reterr_problems[n_sorted] = (Problem){ 0 };
                         sorted[n_sorted++] = definitions[i];
                         done[i] = progress = true;
                 }
@@ -80,7 +81,7 @@ int definition_order(Definition **definitions, size_t n, ConfigProblem *ret_prob
         for (size_t i = 0; i < n; i++) {
                 if (done[i])
                         continue;
-                explain(definitions, from, i, n, &ret_problems[n_sorted]);
+                explain(definitions, from, i, n, &reterr_problems[n_sorted]);
                 sorted[n_sorted++] = definitions[i];
         }
         for (size_t i = 0; i < n; i++)

@@ -52,13 +52,13 @@ static Mark mark_here(const DefinitionReader *reader) {
 /* Notes what is wrong at a place that was read before. */
 static int fail_at(DefinitionReader *reader, Mark mark, const char *format, ...) _printf_(3, 4);
 static int fail_at(DefinitionReader *reader, Mark mark, const char *format, ...) {
-        ConfigProblem *problem = reader->yaml.problem;
+        Problem *problem = reader->yaml.problem;
         va_list ap;
 
         problem->line = mark.line;
         problem->column = mark.column;
         va_start(ap, format);
-        vsnprintf(problem->text, sizeof(problem->text), format, ap);
+        (void) problem_vset(problem, -EINVAL, format, ap);
         va_end(ap);
         return -EINVAL;
 }
@@ -412,9 +412,9 @@ static int complete_tarball(DefinitionReader *reader) {
 
 static int check_binds(DefinitionReader *reader) {
         Mark mark = { 0 };
-        ConfigProblem problem;
+        Problem problem = { 0 };
 
-        int r = binds_check(&reader->definition->settings, problem.text);
+        int r = binds_check(&reader->definition->settings, &problem);
         if (r != -EINVAL)
                 return r;
         for (size_t i = 0; settings_info(i); i++)
@@ -476,7 +476,7 @@ static int set_defaults(Definition *definition) {
 }
 
 int definition_parse(const char *data, size_t size, const char *path, const char *name, Definition **ret,
-                     ConfigProblem *ret_problem) {
+                     Problem *reterr_problem) {
         _cleanup_definition_ Definition *definition = calloc(1, sizeof(Definition));
         DefinitionReader reader = { .definition = definition };
         const char *slash = strrchr(path, '/');
@@ -486,7 +486,7 @@ int definition_parse(const char *data, size_t size, const char *path, const char
             (slash && !(definition->source.directory = strndup(path, MAX((size_t) (slash - path), (size_t) 1)))))
                 return -ENOMEM;
 
-        int r = yaml_reader_init(&reader.yaml, data, size, ret_problem);
+        int r = yaml_reader_init(&reader.yaml, data, size, reterr_problem);
         if (r < 0)
                 return r;
         r = read_playbook(&reader);

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
+#include "config/config-data.h"
 #include "config/image-name.h"
 
 static const char *const suffixes[] = { ".yaml", ".yml" };
@@ -44,12 +45,17 @@ int definition_find(const Settings *settings, const char *name, char **ret_path,
         return 0;
 }
 
-int definition_load(const char *path, const char *name, Definition **ret, ConfigProblem *ret_problem) {
+int definition_load(const char *path, const char *name, Definition **ret, Problem *reterr_problem) {
         _cleanup_free_ char *data = NULL;
         size_t size;
 
-        int r = config_data_read(path, &data, &size);
-        return r < 0 ? r : definition_parse(data, size, path, name, ret, ret_problem);
+        int r = config_data_read("definition", path, &data, &size, reterr_problem);
+        if (r < 0)
+                return r;
+        r = definition_parse(data, size, path, name, ret, reterr_problem);
+        if (r < 0)
+                reterr_problem->file = path;
+        return r;
 }
 
 int definition_apply(const Definition *definition, Settings *settings) {

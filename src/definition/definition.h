@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "config/problem.h"
+#include "base/problem.h"
 #include "config/settings.h"
 #include "source/spec.h"
 
@@ -38,14 +38,13 @@ DEFINE_CLEANUP(Definition *, definition_free)
  * it, or NULL: worth a warning. Returns 0; -ENOENT: there is none; -EINVAL for a bad name; or -ENOMEM. */
 int definition_find(const Settings *settings, const char *name, char **ret_path, char **ret_shadowed);
 
-/* Reads the definition of image @name. Returns 0; -EINVAL with @ret_problem filled, for what the file holds; -EFBIG,
- * -EISDIR, or another -errno from opening or reading it, with @ret_problem untouched. config_problem_format() says all
- * of them. */
-int definition_load(const char *path, const char *name, Definition **ret, ConfigProblem *ret_problem);
+/* Reads the definition of image @name. Returns 0; -EINVAL for what the file holds; -EFBIG, -EISDIR, or another -errno from
+ * opening or reading it. @reterr_problem, zero before, then says what is wrong and where; it refers to @path. */
+int definition_load(const char *path, const char *name, Definition **ret, Problem *reterr_problem);
 
-/* The same from memory (tests, fuzzers). */
+/* The same from memory, where no file is named (tests, fuzzers). */
 int definition_parse(const char *data, size_t size, const char *path, const char *name, Definition **ret,
-                     ConfigProblem *ret_problem);
+                     Problem *reterr_problem);
 
 /* Puts the machine settings that the definition gives over @settings. 0 or -ENOMEM. */
 int definition_apply(const Definition *definition, Settings *settings);
@@ -58,7 +57,7 @@ int definition_settings(const Settings *configuration, const char *name, Setting
  * images, with what their definitions or @configuration say? 0; -EINVAL with a sentence in @reterr_problem
  * (config/binds.h); or another -errno. Definitions that cannot be used are passed over: their jobs do not start. */
 int definition_check_binds(const Settings *configuration, const char *name, const Settings *settings,
-                           ConfigProblem *reterr_problem);
+                           Problem *reterr_problem);
 
 /* The names of the images that have a definition, sorted, each once; NULL where there is none. @ret_unusable (may be
  * NULL) gets the paths of files that cannot be one, because their names are no images' names. Both are for strv_free().
@@ -67,8 +66,8 @@ int definition_list(const Settings *settings, char ***ret_names, char ***ret_unu
 
 /* Sorts @definitions so that each comes after the one that it is made from, where that is among them, and otherwise
  * leaves their order. Those that depend on themselves by way of others, or on such, come last: their entry of
- * @ret_problems (@n, in the new order) says why, with line and column; the text of all others is empty. 0 or -ENOMEM. */
-int definition_order(Definition **definitions, size_t n, ConfigProblem *ret_problems);
+ * @reterr_problems (@n, in the new order) says why, with file, line and column; the text of all others is empty. 0 or -ENOMEM. */
+int definition_order(Definition **definitions, size_t n, Problem *reterr_problems);
 
 /* One variable of ours, for who lists them: help and the test of the man page. */
 typedef struct DefinitionVariable {

@@ -136,7 +136,7 @@ int kept_tree_forget(const char *root_dir, const char *name, KeptTree *kept) {
 static bool is_wanted(const Settings *settings, const char *name, const Generation *about) {
         _cleanup_definition_ Definition *definition = NULL;
         _cleanup_free_ char *path = NULL;
-        ConfigProblem problem = { 0 };
+        Problem problem = { 0 };
 
         if (is_old(about))
                 return false;

@@ -4,7 +4,7 @@
 
 /* The configuration file. What is accepted must be what setting_format() shows, and be accepted again in that form. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-        ConfigProblem problem = { .text = "" };
+        Problem problem = { .text = "" };
         Settings settings;
 
         if (settings_init(&settings) < 0)

@@ -37,7 +37,7 @@ static void check(const Definition *definition) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         _cleanup_definition_ Definition *definition = NULL;
-        ConfigProblem problem = { .text = "" };
+        Problem problem = { .text = "" };
 
         int r = definition_parse((const char *) data, size, "/etc/nspawn-runner/x.yaml", "x", &definition, &problem);
         if (r == -EINVAL) {

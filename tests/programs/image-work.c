@@ -72,7 +72,7 @@ static int work(int argc, char **argv, const Settings *settings, int cancel_fd) 
 
 int main(int argc, char **argv) {
         _cleanup_(settings_done) Settings settings = { 0 };
-        ConfigProblem problem = { 0 };
+        Problem problem = { 0 };
         sigset_t mask;
 
         if (argc < 5 || !streq(argv[1], "work"))

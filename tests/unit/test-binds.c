@@ -101,13 +101,13 @@ static void test_check(_unused_ void **state) {
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 _cleanup_(settings_done) Settings settings = { 0 };
-                char problem[BINDS_PROBLEM_MAX] = "";
+                Problem problem = { 0 };
 
                 fill(&settings, table[i].bind, table[i].bind_ro);
-                int r = binds_check(&settings, problem);
-                assert_row(r == (table[i].problem ? -EINVAL : 0), i, problem);
+                int r = binds_check(&settings, &problem);
+                assert_row(r == (table[i].problem ? -EINVAL : 0), i, problem.text);
                 if (table[i].problem)
-                        assert_row(strstr(problem, table[i].problem), i, problem);
+                        assert_row(strstr(problem.text, table[i].problem), i, problem.text);
         }
 }
 
@@ -130,14 +130,14 @@ static void test_check_between(_unused_ void **state) {
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 _cleanup_(settings_done) Settings ours = { 0 }, theirs = { 0 };
-                char problem[BINDS_PROBLEM_MAX] = "";
+                Problem problem = { 0 };
 
                 fill(&ours, table[i].bind, table[i].bind_ro);
                 fill(&theirs, table[i].their_bind, table[i].their_bind_ro);
-                int r = binds_check_between(&ours, &theirs, "they", problem);
-                assert_row(r == (table[i].problem ? -EINVAL : 0), i, problem);
+                int r = binds_check_between(&ours, &theirs, "they", &problem);
+                assert_row(r == (table[i].problem ? -EINVAL : 0), i, problem.text);
                 if (table[i].problem)
-                        assert_row(strstr(problem, table[i].problem), i, problem);
+                        assert_row(strstr(problem.text, table[i].problem), i, problem.text);
         }
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/fd.h"
 #include "base/string.h"
+#include "config/config-data.h"
 #include "definition/definition.h"
 
 #define PLAY "- hosts: all\n  vars:\n"
@@ -133,7 +134,7 @@ static const struct {
 
 static void test_files(_unused_ void **state) {
         for (size_t i = 0; i < ELEMENTSOF(files); i++) {
-                ConfigProblem problem = { .text = "" };
+                Problem problem = { .text = "" };
                 _cleanup_definition_ Definition *definition = NULL;
 
                 int r = definition_parse(files[i].text, strlen(files[i].text), "/d/this.yaml", "this", &definition,
@@ -153,7 +154,7 @@ static void test_files(_unused_ void **state) {
 }
 
 static Definition *parse(const char *path, const char *name, const char *text) {
-        ConfigProblem problem = { .text = "" };
+        Problem problem = { .text = "" };
         Definition *definition = NULL;
 
         if (definition_parse(text, strlen(text), path, name, &definition, &problem) < 0)
@@ -259,7 +260,7 @@ static void test_references(_unused_ void **state) {
         assert_string_equal(url->source.sha256, "abcdef789012345678901234567890123456789012345678901234567890123f");
 
         /* The directory counts too. */
-        ConfigProblem problem;
+        Problem problem;
         Definition *none = NULL;
         static const char keyring[] = PLAY VAR "chroot_suite: sid\n" VAR "keyring: own.gpg\n";
         assert_int_equal(definition_parse(keyring, strlen(keyring), "/d e/x.yaml", "x", &none, &problem), -EINVAL);
@@ -313,11 +314,10 @@ static void test_apply(_unused_ void **state) {
                 PLAY VAR "boot: yes\n" VAR "memory_max: 1G\n" VAR "bind_ro: [/a, /b]\n" VAR "shell: null\n" VAR
                          "network: none\n" VAR "start_timeout: 2min\n" VAR "tasks_max: 7\n" VAR "private_users: no\n");
 
-        const char *problem;
         assert_int_equal(settings_init(&settings), 0);
-        assert_int_equal(setting_assign(&settings, setting_find("shell"), "zsh", &problem), 0);
-        assert_int_equal(setting_assign(&settings, setting_find("bind"), "/c", &problem), 0);
-        assert_int_equal(setting_assign(&settings, setting_find("root_dir"), "/srv", &problem), 0);
+        assert_int_equal(setting_assign(&settings, setting_find("shell"), "zsh"), 0);
+        assert_int_equal(setting_assign(&settings, setting_find("bind"), "/c"), 0);
+        assert_int_equal(setting_assign(&settings, setting_find("root_dir"), "/srv"), 0);
         assert_int_equal(settings_copy(&settings, &before), 0);
         assert_int_equal(definition_apply(some, &settings), 0);
         assert_int_equal(definition_apply(some, &settings), 0);
@@ -455,25 +455,25 @@ static void test_find(void **state) {
 static void test_load(void **state) {
         _cleanup_free_ char *path = NULL, *large = malloc(CONFIG_FILE_MAX_BYTES + 2);
         _cleanup_definition_ Definition *definition = NULL;
-        ConfigProblem problem = { .text = "untouched" };
-        char text[512];
+        Problem problem = { 0 };
+        char text[PROBLEM_DESCRIPTION_MAX];
 
         assert_int_equal(string_printf(&path, "%s/x.yaml", (char *) *state), 0);
         assert_int_equal(definition_load(path, "x", &definition, &problem), -ENOENT);
-        config_problem_format("definition", path, -ENOENT, &problem, text, sizeof(text));
-        assert_non_null(strstr(text, "Cannot read definition '"));
+        assert_non_null(startswith(problem_describe(&problem, -ENOENT, text), "Cannot read definition '"));
+        assert_non_null(endswith(text, "/x.yaml': No such file or directory"));
         assert_int_equal(definition_load(*state, "x", &definition, &problem), -EISDIR);
+        assert_non_null(endswith(problem_describe(&problem, -EISDIR, text), "': Is a directory"));
 
         memset(large, '#', CONFIG_FILE_MAX_BYTES + 1);
         large[CONFIG_FILE_MAX_BYTES + 1] = 0;
         write_file(*state, "x.yaml", large);
         assert_int_equal(definition_load(path, "x", &definition, &problem), -EFBIG);
-        assert_string_equal(problem.text, "untouched");
+        assert_non_null(endswith(problem_describe(&problem, -EFBIG, text), "/x.yaml: larger than 256 KiB"));
 
         write_file(*state, "x.yaml", PLAY VAR "bot: no\n");
         assert_int_equal(definition_load(path, "x", &definition, &problem), -EINVAL);
-        config_problem_format("definition", path, -EINVAL, &problem, text, sizeof(text));
-        assert_non_null(strstr(text, "/x.yaml:3:5: unknown variable"));
+        assert_non_null(strstr(problem_describe(&problem, -EINVAL, text), "/x.yaml:3:5: unknown variable"));
 
         write_file(*state, "x.yaml", PLAY VAR "oci: busybox\n");
         assert_int_equal(definition_load(path, "x", &definition, &problem), 0);
@@ -501,7 +501,7 @@ static void test_order(_unused_ void **state) {
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 Definition *definitions[6] = { NULL };
-                ConfigProblem problems[6];
+                Problem problems[6];
                 size_t n = 0;
 
                 for (; table[i].definitions[n]; n++) {
@@ -537,7 +537,7 @@ static void test_hostile(_unused_ void **state) {
         _cleanup_free_ char *text = malloc(size);
 
         for (size_t i = 0; i < ELEMENTSOF(units); i++) {
-                ConfigProblem problem = { .text = "" };
+                Problem problem = { .text = "" };
                 _cleanup_definition_ Definition *definition = NULL;
 
                 for (size_t at = 0; at < size; at++)

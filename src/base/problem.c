@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Holds why something failed until the command says it. Filled in wherever an errno alone would not tell a person what
+ * to do; read by commands only. Allocates nothing, so that it can always be filled in. */
+
+#include "base/problem.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int problem_vset(Problem *problem, int error, const char *format, va_list ap) {
+        char text[PROBLEM_TEXT_MAX];
+
+        if (!problem)
+                return error;
+        errno = -error; /* for %m */
+        if (vsnprintf(text, sizeof(text), format, ap) < 0)
+                text[0] = 0;
+        memcpy(problem->text, text, strlen(text) + 1);
+        return error;
+}
+
+int problem_set(Problem *problem, int error, const char *format, ...) {
+        va_list ap;
+
+        va_start(ap, format);
+        (void) problem_vset(problem, error, format, ap);
+        va_end(ap);
+        return error;
+}
+
+const char *problem_describe(const Problem *problem, int error, char buffer[static PROBLEM_DESCRIPTION_MAX]) {
+        const char *text = problem->text[0] ? problem->text : strerror(-error);
+
+        if (!problem->file)
+                snprintf(buffer, PROBLEM_DESCRIPTION_MAX, "%s", text);
+        else if (problem->line == 0)
+                snprintf(buffer, PROBLEM_DESCRIPTION_MAX, "%s: %s", problem->file, text);
+        else
+                snprintf(buffer, PROBLEM_DESCRIPTION_MAX, "%s:%u:%u: %s", problem->file, problem->line, problem->column,
+                         text);
+        return buffer;
+}

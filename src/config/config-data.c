@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Reads a file that the administrator wrote: the configuration file or a definition. The path is the administrator's own
+ * and may be a symlink; a file that is too large is refused. */
+
+#include "config/config-data.h"
+
+#include <fcntl.h>
+
+#include "base/fd.h"
+
+int config_data_read(const char *what, const char *path, char **ret_data, size_t *ret_size, Problem *reterr_problem) {
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+        int r = fd < 0 ? -errno : fd_read_all(fd, CONFIG_FILE_MAX_BYTES, ret_data, ret_size);
+        if (r == -EFBIG)
+                return problem_set(reterr_problem, r, "%s: larger than %zu KiB", path, CONFIG_FILE_MAX_BYTES / 1024);
+        return r < 0 ? problem_set(reterr_problem, r, "Cannot read %s '%s': %m", what, path) : 0;
+}
