@@ -57,14 +57,30 @@ static int append(char **text, const char *piece, size_t n) {
         return 0;
 }
 
-int gitlab_expand(const char *text, char **ret) {
+/* *ret_value: NULL or what is in @own or the environment. */
+static int find_value(const char *name, size_t n, char *const *own, const char **ret_value) {
+        _cleanup_free_ char *variable = NULL;
+
+        for (; own && *own; own++)
+                if (strncmp(*own, name, n) == 0 && (*own)[n] == '=') {
+                        *ret_value = *own + n + 1;
+                        return 0;
+                }
+        int r = string_printf(&variable, "CUSTOM_ENV_%.*s", (int) n, name);
+        if (r < 0)
+                return r;
+        *ret_value = get(variable);
+        return 0;
+}
+
+int gitlab_expand(const char *text, char *const *own, char **ret) {
         _cleanup_free_ char *expanded = strdup("");
 
         if (!expanded)
                 return -ENOMEM;
         for (const char *p = text; *p;) {
                 size_t n = strcspn(p, "$"), name_length, length;
-                _cleanup_free_ char *variable = NULL;
+                const char *value = NULL;
 
                 int r = append(&expanded, p, n);
                 if (r < 0)
@@ -81,10 +97,9 @@ int gitlab_expand(const char *text, char **ret) {
                         p += *p == '$';
                         continue;
                 }
-                r = string_printf(&variable, "CUSTOM_ENV_%.*s", (int) name_length, name);
+                r = find_value(name, name_length, own, &value);
                 if (r < 0)
                         return r;
-                const char *value = get(variable);
                 r = value ? append(&expanded, value, strlen(value)) : 0;
                 if (r < 0)
                         return r;

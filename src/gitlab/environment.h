@@ -16,5 +16,6 @@ const char *gitlab_claimed_image(void);
 const char *gitlab_claimed_builds_dir(void);
 
 /* @text with its $NAME and ${NAME} replaced, as GitLab Runner does where it uses the same text itself: by the values of
- * CUSTOM_ENV_NAME, nothing where there is no such variable, and $$ by $. 0 or -ENOMEM. */
-int gitlab_expand(const char *text, char **ret);
+ * CUSTOM_ENV_NAME, nothing where there is no such variable, and $$ by $. @own (NULL: none) are "NAME=VALUE"s that go over
+ * those variables. 0 or -ENOMEM. */
+int gitlab_expand(const char *text, char *const *own, char **ret);

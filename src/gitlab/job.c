@@ -12,6 +12,7 @@
 #include "base/string.h"
 #include "gitlab/environment.h"
 #include "gitlab/response.h"
+#include "gitlab/service-variables.h"
 #include "job/identity.h"
 
 /* The response has `image:` as written, and GitLab Runner's CI_JOB_IMAGE has its variables expanded. A job may have forged
@@ -30,7 +31,7 @@ static int expand_user(JobSpec *spec) {
 
         if (!spec->image.user || !strchr(spec->image.user, '$'))
                 return 0;
-        int r = gitlab_expand(spec->image.user, &expanded);
+        int r = gitlab_expand(spec->image.user, NULL, &expanded);
         if (r < 0)
                 return r;
         free(spec->image.user);
@@ -44,6 +45,9 @@ static int complete(JobSpec *spec) {
         if (r < 0)
                 return r;
         r = expand_user(spec);
+        if (r < 0)
+                return r;
+        r = gitlab_complete_services(spec);
         return r < 0 ? r : string_replace(&spec->builds_dir, gitlab_claimed_builds_dir());
 }
 

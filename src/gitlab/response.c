@@ -111,6 +111,14 @@ static int copy_user(const json_t *docker, char **ret) {
         return string_printf(ret, "%" JSON_INTEGER_FORMAT, json_integer_value(user));
 }
 
+/* What is meant for Docker, of the image or a service. */
+static int read_docker_options(const json_t *object, char **ret_platform, char **ret_user) {
+        const json_t *docker = json_object_get(json_object_get(object, "executor_opts"), "docker");
+
+        int r = copy_string(docker, "platform", ret_platform);
+        return r < 0 ? r : copy_user(docker, ret_user);
+}
+
 static int read_image(const json_t *image, JobImage *ret) {
         int r = copy_string(image, "name", &ret->name);
         if (r < 0)
@@ -121,9 +129,7 @@ static int read_image(const json_t *image, JobImage *ret) {
         r = copy_list(image, "pull_policy", &ret->pull_policies);
         if (r < 0)
                 return r;
-        const json_t *docker = json_object_get(json_object_get(image, "executor_opts"), "docker");
-        r = copy_string(docker, "platform", &ret->platform);
-        return r < 0 ? r : copy_user(docker, &ret->user);
+        return read_docker_options(image, &ret->platform, &ret->user);
 }
 
 static int read_service(const json_t *object, JobService *ret) {
@@ -131,6 +137,12 @@ static int read_service(const json_t *object, JobService *ret) {
         if (r < 0)
                 return r;
         r = copy_string(object, "alias", &ret->alias);
+        if (r < 0)
+                return r;
+        r = read_docker_options(object, &ret->platform, &ret->user);
+        if (r < 0)
+                return r;
+        r = copy_list(object, "pull_policy", &ret->pull_policies);
         if (r < 0)
                 return r;
         r = copy_list(object, "entrypoint", &ret->entrypoint);

@@ -33,6 +33,11 @@ static const RecordField fields[] = {
         FIELD(env, RECORD_LIST),
         FIELD(working_dir, RECORD_STRING),
         FIELD(user, RECORD_STRING),
+        FIELD(entrypoint, RECORD_LIST),
+        FIELD(command, RECORD_LIST),
+        FIELD(ports, RECORD_LIST),
+        FIELD(volumes, RECORD_LIST),
+        FIELD(has_command, RECORD_BOOL),
         { 0 },
 };
 
@@ -45,6 +50,10 @@ void generation_free(Generation *generation) {
         strv_free(generation->env);
         free(generation->working_dir);
         free(generation->user);
+        strv_free(generation->entrypoint);
+        strv_free(generation->command);
+        strv_free(generation->ports);
+        strv_free(generation->volumes);
         free(generation);
 }
 

@@ -29,6 +29,11 @@ typedef struct Generation {
         char **env;          /* of an OCI image's configuration: NAME=VALUE, */
         char *working_dir;
         char *user;
+        char **entrypoint; /* the same, for services, as all that follow: see source/oci-config.h */
+        char **command;
+        char **ports;
+        char **volumes;
+        bool has_command; /* entrypoint and what follows it are known; older versions of this program did not look */
 } Generation;
 
 void generation_free(Generation *generation);

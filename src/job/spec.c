@@ -32,9 +32,15 @@ void job_variables_done(JobVariables *variables) {
 static void service_done(JobService *service) {
         free(service->name);
         free(service->alias);
+        free(service->user);
+        free(service->platform);
+        strv_free(service->pull_policies);
         strv_free(service->entrypoint);
         strv_free(service->command);
         job_variables_done(&service->variables);
+        for (char **variable = service->environment; variable && *variable; variable++)
+                explicit_bzero(*variable, strlen(*variable));
+        strv_free(service->environment);
 }
 
 static void cache_done(JobCache *cache) {

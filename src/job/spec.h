@@ -29,10 +29,14 @@ typedef struct JobImage {
 } JobImage;
 
 typedef struct JobService {
-        char *name;
+        char *name;  /* variables in it and in the following two are expanded, as in all that comes from GitLab */
         char *alias; /* as written: several, with blanks or commas between; or NULL */
+        char *user;  /* `docker:user` */
+        char *platform;
+        char **pull_policies;
         char **entrypoint, **command;
         JobVariables variables; /* the service's own */
+        char **environment;     /* "NAME=VALUE": the job's variables that services may see, and over them their own */
 } JobService;
 
 typedef struct JobCache {

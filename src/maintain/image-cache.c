@@ -20,6 +20,7 @@
 #include "image/lock.h"
 #include "image/publish.h"
 #include "image/staging.h"
+#include "maintain/image-config.h"
 #include "maintain/owners.h"
 #include "source/source.h"
 #include "tree/finish.h"
@@ -76,9 +77,16 @@ static int look(Fetch *fetch) {
         return r < 0 ? r : generation_load_of(fetch->image, &fetch->known);
 }
 
+/* It was fetched by a version of this program that did not look what an image runs as a service. */
+static bool lacks_command(const Fetch *fetch) {
+        return fetch->request->for_service && !fetch->known->has_command;
+}
+
 /* Will what is here do? */
 static bool is_good(const Fetch *fetch) {
         if (!fetch->image)
+                return false;
+        if (lacks_command(fetch))
                 return false;
         /* Somebody else asked the registry while we waited: it could have said nothing else to us. */
         return fetch->request->settings->pull != PULL_ALWAYS || fetch->known->asked_usec >= fetch->begin_usec;
@@ -112,10 +120,8 @@ static int publish_fetched(Fetch *fetch, const SourceResult *source, uint64_t as
                 .keep = 1,
                 .source = source->description,
                 .digest = source->digest,
-                .env = source->env,
-                .working_dir = source->working_dir,
-                .user = source->user,
         };
+        image_config_of_source(source, &about);
 
         _cleanup_free_ char *warning = NULL;
         _cleanup_close_ int tree_fd = staging_tree(&fetch->staging);
@@ -157,7 +163,7 @@ static int fetch_now(Fetch *fetch, char **ret_problem) {
                 .spec = &spec,
                 .target = fetch->staging.root_path,
                 .work = fetch->staging.work_path,
-                .old_digest = fetch->known ? fetch->known->digest : NULL,
+                .old_digest = fetch->known && !lacks_command(fetch) ? fetch->known->digest : NULL,
                 .listener = request->listener,
                 .max_bytes = limit_bytes == UINT64_MAX ? 0 : limit_bytes,
         };
@@ -285,7 +291,8 @@ static int get(Fetch *fetch, char **ret_problem) {
         int r = look(fetch);
         if (r < 0 && r != -ENOENT)
                 return r;
-        if (settings->pull == PULL_NEVER || (settings->pull == PULL_IF_NOT_PRESENT && fetch->image))
+        if (settings->pull == PULL_NEVER ||
+            (settings->pull == PULL_IF_NOT_PRESENT && fetch->image && !lacks_command(fetch)))
                 return r;
         if (mkdir(fetch->root, 0700) < 0 && errno != EEXIST)
                 return -errno;

@@ -13,6 +13,7 @@ typedef struct ImageFetch {
         const Settings *settings; /* root_dir, pull, image_cache_size */
         const char *reference;    /* image_reference_problem() has nothing against it */
         const char *command;      /* that wants it, for those who wait for it; or NULL */
+        bool for_service;         /* what it runs as a service has to be known, too, unless `pull` is never */
         const Listener *listener; /* told of steps, and of lines that programs print */
 } ImageFetch;
 

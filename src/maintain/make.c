@@ -18,6 +18,7 @@
 #include "image/publish.h"
 #include "image/staging.h"
 #include "maintain/decide.h"
+#include "maintain/image-config.h"
 #include "maintain/in-tree.h"
 #include "maintain/kept-tree.h"
 #include "maintain/owners.h"
@@ -142,15 +143,6 @@ static int begin_with_current(Make *make) {
         return r < 0 ? fail_errno(make, r, "copy the current tree") : look_again(make);
 }
 
-/* What an image's configuration says about programs that run in it. */
-static int take_over(Make *make, const Generation *known) {
-        int r = strv_copy(known->env, &make->source.env);
-        if (r < 0)
-                return r;
-        r = string_replace(&make->source.working_dir, known->working_dir);
-        return r < 0 ? r : string_replace(&make->source.user, known->user);
-}
-
 static int take_over_base(Make *make) {
         _cleanup_generation_ Generation *known = NULL;
 
@@ -161,7 +153,7 @@ static int take_over_base(Make *make) {
         if (r < 0)
                 return r;
         r = decide_base_digest(make->base, &make->source.digest);
-        return r < 0 ? r : take_over(make, known);
+        return r < 0 ? r : image_config_copy(known, &make->source);
 }
 
 static int begin_with_base(Make *make) {
@@ -183,7 +175,7 @@ static int begin_with_kept(Make *make) {
 
         source_result_done(&make->source);
         if (string_replace(&make->source.description, known->source) < 0 ||
-            string_replace(&make->source.digest, known->digest) < 0 || take_over(make, known) < 0)
+            string_replace(&make->source.digest, known->digest) < 0 || image_config_copy(known, &make->source) < 0)
                 return fail_errno(make, -ENOMEM, "learn about the tree of an earlier try");
 
         begin(make, "Beginning with the tree that was kept of an earlier try");
@@ -323,16 +315,18 @@ static Generation about_tree(const Make *make) {
         const Generation *known = make->known ? make->known : &nothing;
         bool fresh = source->description;
 
-        return (Generation){
+        Generation about = {
                 .created_usec = fresh ? 0 : known->created_usec,
                 .keep = definition->keep_generations,
                 .source = fresh ? source->description : known->source,
                 .digest = fresh ? source->digest : known->digest,
                 .definition = definition->path,
-                .env = fresh ? source->env : known->env,
-                .working_dir = fresh ? source->working_dir : known->working_dir,
-                .user = fresh ? source->user : known->user,
         };
+        if (fresh)
+                image_config_of_source(source, &about);
+        else
+                image_config_of_known(known, &about);
+        return about;
 }
 
 /* Whatever has to run in the tree. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads what the configuration of an OCI image says about environment, directory and user. source-oci.c calls this on
+/* Reads what the configuration of an OCI image says about what runs in it. source-oci.c calls this on
  * a layout that skopeo fetched. The text is a stranger's: it is limited in size, and no path in it is followed out of
  * the layout. */
 
@@ -24,8 +24,15 @@ void oci_config_done(OciConfig *config) {
         strv_free(config->env);
         free(config->working_dir);
         free(config->user);
+        strv_free(config->entrypoint);
+        strv_free(config->command);
+        strv_free(config->ports);
+        strv_free(config->volumes);
         *config = (OciConfig){ 0 };
 }
+
+/* More ports or volumes are no description of anything. */
+#define KEYS_MAX 128
 
 static int parse_env(const json_t *array, char ***ret) {
         _cleanup_strv_ char **env = NULL;
@@ -69,6 +76,82 @@ static int parse_working_dir(const json_t *json, char **ret) {
         return 0;
 }
 
+/* A list of arguments. */
+static int parse_arguments(const json_t *array, char ***ret) {
+        _cleanup_strv_ char **arguments = NULL;
+        size_t bytes = 0;
+
+        if (!array || json_is_null(array))
+                return 0;
+        if (!json_is_array(array))
+                return -EBADMSG;
+        for (size_t i = 0; i < json_array_size(array); i++) {
+                const char *item = json_string_value(json_array_get(array, i));
+
+                if (!item)
+                        return -EBADMSG;
+                bytes += strlen(item) + 1;
+                if (bytes > ENV_MAX_BYTES || strv_length(arguments) >= ENV_MAX_STRINGS)
+                        return -E2BIG;
+                int r = strv_extend(&arguments, item);
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(arguments);
+        return 0;
+}
+
+/* "5432/tcp", or without a protocol. Others, and ranges, are left out. */
+static int add_port(const char *key, char ***ports) {
+        size_t n = strspn(key, "0123456789");
+        char number[8];
+        uint64_t port;
+
+        if (n == 0 || n >= sizeof(number) || (key[n] && !streq(key + n, "/tcp")))
+                return 0;
+        snprintf(number, sizeof(number), "%.*s", (int) n, key);
+        if (parse_uint64(number, &port) < 0 || port == 0 || port > UINT16_MAX)
+                return 0;
+        return strv_extendf(ports, "%u", (unsigned) port);
+}
+
+static int add_volume(const char *key, char ***volumes) {
+        return *key == '/' ? strv_extend(volumes, key) : 0;
+}
+
+/* The keys of an object, whose values say nothing: that is how sets are written there. */
+static int parse_keys(json_t *object, int (*add)(const char *key, char ***list), char ***ret) {
+        _cleanup_strv_ char **list = NULL;
+        const char *key;
+        json_t *value;
+
+        if (!object || json_is_null(object))
+                return 0;
+        if (!json_is_object(object))
+                return -EBADMSG;
+        if (json_object_size(object) > KEYS_MAX)
+                return -E2BIG;
+        json_object_foreach (object, key, value) {
+                int r = add(key, &list);
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(list);
+        return 0;
+}
+
+/* What is of use to services only. */
+static int parse_service(const json_t *json, OciConfig *config) {
+        int r = parse_arguments(json_object_get(json, "Entrypoint"), &config->entrypoint);
+        if (r < 0)
+                return r;
+        r = parse_arguments(json_object_get(json, "Cmd"), &config->command);
+        if (r < 0)
+                return r;
+        r = parse_keys(json_object_get(json, "ExposedPorts"), add_port, &config->ports);
+        return r < 0 ? r : parse_keys(json_object_get(json, "Volumes"), add_volume, &config->volumes);
+}
+
 int oci_config_parse(const char *data, size_t size, OciConfig *ret) {
         _cleanup_oci_config_ OciConfig config = { 0 };
         json_auto_t *root = json_loadb(data, size, 0, NULL);
@@ -89,6 +172,9 @@ int oci_config_parse(const char *data, size_t size, OciConfig *ret) {
         if (r < 0)
                 return r;
         r = parse_string(json_object_get(json, "User"), &config.user);
+        if (r < 0)
+                return r;
+        r = parse_service(json, &config);
         if (r < 0)
                 return r;
         *ret = config;

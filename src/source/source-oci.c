@@ -261,12 +261,18 @@ static int take_config(const SourceRequest *request, SourceResult *result, char 
         if (r == -EBADMSG)
                 return source_problem(ret_problem, "The configuration of %s cannot be read.", request->spec->oci);
         if (r == -E2BIG)
-                return source_problem(ret_problem, "The environment that %s sets is too large.", request->spec->oci);
+                return source_problem(ret_problem, "The environment or the command of %s is too large.",
+                                      request->spec->oci);
         if (r < 0)
                 return r;
         result->env = TAKE_PTR(config.env);
         result->working_dir = TAKE_PTR(config.working_dir);
         result->user = TAKE_PTR(config.user);
+        result->entrypoint = TAKE_PTR(config.entrypoint);
+        result->command = TAKE_PTR(config.command);
+        result->ports = TAKE_PTR(config.ports);
+        result->volumes = TAKE_PTR(config.volumes);
+        result->has_config = true;
         return 0;
 }
 

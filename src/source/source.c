@@ -34,6 +34,10 @@ void source_result_done(SourceResult *result) {
         strv_free(result->env);
         free(result->working_dir);
         free(result->user);
+        strv_free(result->entrypoint);
+        strv_free(result->command);
+        strv_free(result->ports);
+        strv_free(result->volumes);
         *result = (SourceResult){ 0 };
 }
 

@@ -24,7 +24,12 @@ typedef struct SourceResult {
         char **env;        /* of an OCI image's configuration: NAME=VALUE; NULL: none */
         char *working_dir; /* the same; NULL: none */
         char *user;        /* USER[:GROUP], the same; NULL: none */
-        bool unchanged;    /* digest is old_digest: the target was left empty */
+        char **entrypoint; /* the same, as the three that follow: see source/oci-config.h */
+        char **command;
+        char **ports;
+        char **volumes;
+        bool has_config; /* of an image that has such a configuration */
+        bool unchanged;  /* digest is old_digest: the target was left empty */
 } SourceResult;
 
 void source_result_done(SourceResult *result);

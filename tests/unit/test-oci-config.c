@@ -43,6 +43,49 @@ static void test_parse(void **state) {
         }
 }
 
+/* @expected: items with '|' between; NULL: none. */
+static bool are(char *const *items, const char *expected) {
+        char text[256] = "";
+
+        for (size_t i = 0; items && items[i]; i++)
+                snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i > 0 ? "|" : "", items[i]);
+        return expected ? items && streq(text, expected) : !items;
+}
+
+/* What an image runs as a service. */
+static void test_service(void **state) {
+        static const struct {
+                const char *text; /* in "config" */
+                int r;
+                const char *entrypoint, *command, *ports, *volumes;
+        } table[] = {
+                { "", 0, NULL, NULL, NULL, NULL },
+                { "\"Entrypoint\":null,\"Cmd\":null,\"ExposedPorts\":null,\"Volumes\":null", 0, NULL, NULL, NULL,
+                  NULL },
+                { "\"Entrypoint\":[\"a\",\"b\"],\"Cmd\":[\"\",\"c d\"]", 0, "a|b", "|c d", NULL, NULL },
+                { "\"ExposedPorts\":{\"5432/tcp\":{},\"53/udp\":{},\"80\":{},\"1-2/tcp\":{},\"70000/tcp\":{},\"0\":{}}",
+                  0, NULL, NULL, "5432|80", NULL },
+                { "\"Volumes\":{\"/data\":{},\"relative\":{}}", 0, NULL, NULL, NULL, "/data" },
+                { "\"Entrypoint\":\"sh\"", -EBADMSG, NULL, NULL, NULL, NULL },
+                { "\"Cmd\":[1]", -EBADMSG, NULL, NULL, NULL, NULL },
+                { "\"ExposedPorts\":[]", -EBADMSG, NULL, NULL, NULL, NULL },
+                { "\"Volumes\":7", -EBADMSG, NULL, NULL, NULL, NULL },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_oci_config_ OciConfig config = { 0 };
+                char text[512];
+
+                snprintf(text, sizeof(text), "{\"config\":{%s}}", table[i].text);
+                assert_row(oci_config_parse(text, strlen(text), &config) == table[i].r, i, text);
+                assert_row(are(config.entrypoint, table[i].entrypoint), i, text);
+                assert_row(are(config.command, table[i].command), i, text);
+                assert_row(are(config.ports, table[i].ports), i, text);
+                assert_row(are(config.volumes, table[i].volumes), i, text);
+        }
+}
+
 static void test_large_environment(void **state) {
         static char text[64 * 1024];
         size_t n;
@@ -118,10 +161,8 @@ static void test_describe(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_parse),
-                cmocka_unit_test(test_large_environment),
-                cmocka_unit_test(test_pin),
-                cmocka_unit_test(test_describe),
+                cmocka_unit_test(test_parse), cmocka_unit_test(test_service),  cmocka_unit_test(test_large_environment),
+                cmocka_unit_test(test_pin),   cmocka_unit_test(test_describe),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

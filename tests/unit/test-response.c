@@ -66,7 +66,9 @@ static void test_lists(_unused_ void **state) {
                 "\"image\":{\"name\":\"a\",\"entrypoint\":[\"/e\",\"\",7],"
                 "\"pull_policy\":[\"always\",7],\"executor_opts\":{\"docker\":{\"user\":\"u:g\",\"platform\":\"x\"}}},"
                 "\"services\":[{\"name\":\"postgres:16\",\"alias\":\"db, pg\",\"entrypoint\":[\"/s\"],"
-                "\"command\":[\"-c\",\"x\"],\"variables\":[{\"key\":\"P\",\"value\":\"1\",\"file\":true}]},7,{}],"
+                "\"command\":[\"-c\",\"x\"],\"pull_policy\":[\"never\"],"
+                "\"executor_opts\":{\"docker\":{\"user\":70,\"platform\":\"y\"}},"
+                "\"variables\":[{\"key\":\"P\",\"value\":\"1\",\"file\":true}]},7,{}],"
                 "\"cache\":[{\"key\":\"k\",\"paths\":[\"a/\",\"b\"],\"policy\":\"pull\",\"untracked\":true}],"
                 "\"variables\":[{\"key\":\"A\",\"value\":null,\"masked\":true},{\"value\":\"x\"},null,"
                 "{\"key\":\"B\",\"value\":\"$A\",\"raw\":true,\"public\":\"true\"}]}";
@@ -86,6 +88,9 @@ static void test_lists(_unused_ void **state) {
         assert_strings(job.services[0].entrypoint, (const char *[]){ "/s", NULL });
         assert_strings(job.services[0].command, (const char *[]){ "-c", "x", NULL });
         assert_true(job.services[0].variables.n == 1 && job.services[0].variables.items[0].file);
+        assert_strings(job.services[0].pull_policies, (const char *[]){ "never", NULL });
+        assert_string_equal(job.services[0].user, "70");
+        assert_string_equal(job.services[0].platform, "y");
         assert_true(!job.services[1].name && !job.services[2].name);
 
         assert_int_equal(job.n_caches, 1);

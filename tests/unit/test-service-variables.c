@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "unit.h"
+
+#include "base/string.h"
+#include "gitlab/service-variables.h"
+
+#define VARIABLE(name, text, is_public, is_raw) \
+        { .key = strdup(name), .value = strdup(text), .public = is_public, .raw = is_raw }
+
+static bool has(char *const *environment, const char *assignment) {
+        for (; environment && *environment; environment++)
+                if (streq(*environment, assignment))
+                        return true;
+        return false;
+}
+
+static int fill(JobVariables *variables, const JobVariable *items, size_t n) {
+        variables->items = calloc(n, sizeof(*items));
+        if (!variables->items)
+                return -ENOMEM;
+        memcpy(variables->items, items, n * sizeof(*items));
+        variables->n = n;
+        return 0;
+}
+
+static void test_complete(_unused_ void **state) {
+        const JobVariable of_job[] = {
+                VARIABLE("PUBLIC", "raw $X", true, false), VARIABLE("SECRET", "s", false, false),
+                VARIABLE("TWICE", "1", true, false),       VARIABLE("TWICE", "2", false, false),
+                VARIABLE("SHOWN", "1", false, false),      VARIABLE("SHOWN", "2", true, false),
+        };
+        const JobVariable of_service[] = {
+                VARIABLE("PASSWORD", "$SECRET-${PUBLIC}", false, false),
+                VARIABLE("RAW", "$SECRET", false, true),
+                VARIABLE("URL", "x/$PASSWORD$NONE$$", false, false),
+                VARIABLE("PUBLIC", "mine", false, false),
+        };
+        _cleanup_job_spec_ JobSpec job = { .n_services = 2 };
+
+        job.services = calloc(2, sizeof(*job.services));
+        assert_non_null(job.services);
+        assert_int_equal(fill(&job.variables, of_job, ELEMENTSOF(of_job)), 0);
+        assert_int_equal(fill(&job.services[0].variables, of_service, ELEMENTSOF(of_service)), 0);
+        job.services[0].name = strdup("db:$TAG");
+        job.services[0].alias = strdup("a ${TAG}x");
+        job.services[0].user = strdup("$TAG");
+
+        const char *const claimed[] = { "PUBLIC=expanded", "SECRET=s",           "TWICE=2", "SHOWN=2",
+                                        "CI_SERVER=yes",   "CI_JOB_SERVICES=[]", "TAG=16" };
+        for (size_t i = 0; i < ELEMENTSOF(claimed); i++) {
+                _cleanup_free_ char *name = NULL;
+                size_t n = strcspn(claimed[i], "=");
+
+                assert_int_equal(string_printf(&name, "CUSTOM_ENV_%.*s", (int) n, claimed[i]), 0);
+                assert_int_equal(setenv(name, claimed[i] + n + 1, 1), 0);
+        }
+        setenv("PLAIN", "1", 1);
+        assert_int_equal(gitlab_complete_services(&job), 0);
+
+        assert_string_equal(job.services[0].name, "db:16");
+        assert_string_equal(job.services[0].alias, "a 16x");
+        assert_string_equal(job.services[0].user, "16");
+        char **seen = job.services[1].environment;
+        assert_true(has(seen, "PUBLIC=expanded") && has(seen, "SHOWN=2") && has(seen, "CI_SERVER=yes"));
+        assert_false(has(seen, "SECRET=s") || has(seen, "TWICE=2") || has(seen, "CI_JOB_SERVICES=[]"));
+        assert_false(has(seen, "PLAIN=1"));
+        seen = job.services[0].environment;
+        assert_true(has(seen, "PASSWORD=s-expanded") && has(seen, "RAW=$SECRET"));
+        assert_true(has(seen, "URL=x/s-expanded$"));
+        assert_string_equal(seen[strv_length(seen) - 1], "PUBLIC=mine"); /* over the job's, which comes before */
+}
+
+int main(int argc, char *argv[]) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_complete),
+        };
+
+        choose_tests(argc, argv, tests, ELEMENTSOF(tests));
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
