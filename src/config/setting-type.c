@@ -65,6 +65,8 @@ static int boot_assign(_unused_ const SettingInfo *info, const char *text, void 
 
         if (streq(text, "auto"))
                 *(BootMode *) value = BOOT_AUTO;
+        else if (streq(text, "eager"))
+                *(BootMode *) value = BOOT_EAGER;
         else if (parse_boolean(text, &boolean) >= 0)
                 *(BootMode *) value = boolean ? BOOT_YES : BOOT_NO;
         else
@@ -72,14 +74,16 @@ static int boot_assign(_unused_ const SettingInfo *info, const char *text, void 
         return 0;
 }
 
-static const char *const boot_names[] = { [BOOT_AUTO] = "auto", [BOOT_YES] = "yes", [BOOT_NO] = "no", NULL };
+static const char *const boot_names[] = {
+        [BOOT_AUTO] = "auto", [BOOT_YES] = "yes", [BOOT_NO] = "no", [BOOT_EAGER] = "eager", NULL,
+};
 
 static int boot_format(const void *value, char **ret) {
         return string_printf(ret, "%s", boot_names[*(const BootMode *) value]);
 }
 
 const SettingType setting_boot = {
-        .expect = "auto, yes or no",
+        .expect = "auto, yes, no or eager",
         .assign = boot_assign,
         .format = boot_format,
         .copy = boot_copy,

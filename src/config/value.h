@@ -5,7 +5,7 @@
 
 /* Kinds of values that settings have. */
 
-typedef enum BootMode { BOOT_AUTO, BOOT_YES, BOOT_NO } BootMode;
+typedef enum BootMode { BOOT_AUTO, BOOT_YES, BOOT_NO, BOOT_EAGER } BootMode;
 /* When images of registries are fetched, as GitLab and Docker call it. */
 typedef enum PullPolicy { PULL_NEVER, PULL_IF_NOT_PRESENT, PULL_ALWAYS } PullPolicy;
 typedef enum NetworkMode { NETWORK_HOST, NETWORK_NONE } NetworkMode;

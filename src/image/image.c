@@ -157,7 +157,7 @@ const char *image_init(int tree_fd) {
 int image_boot(int tree_fd, BootMode boot, const char **ret_init) {
         const char *init = boot == BOOT_NO ? NULL : image_init(tree_fd);
 
-        if (!init && boot == BOOT_YES)
+        if (!init && (boot == BOOT_YES || boot == BOOT_EAGER))
                 return -ENOEXEC;
         *ret_init = init;
         return 0;

@@ -47,7 +47,7 @@ int image_list(const char *root_dir, char ***ret_names);
 const char *image_init(int tree_fd);
 
 /* What setting `boot` comes to for the image with top directory @tree_fd: the path of image_init() when jobs boot it, NULL when they do not.
- * Returns 0, or -ENOEXEC for `boot: yes` and an image without systemd. */
+ * Returns 0, or -ENOEXEC for `boot: yes` or `boot: eager` and an image without systemd. */
 int image_boot(int tree_fd, BootMode boot, const char **ret_init);
 
 /* Are the programs of the image with top directory @tree_fd those of 32-bit x86? Asks its shell. */

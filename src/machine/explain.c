@@ -31,8 +31,8 @@ char *explain_plan(const Settings *settings, const char *image, int error, const
         switch (error) {
         case -ENOEXEC:
                 return sentence("Image '%s' has no systemd to boot, but its definition or the configuration says "
-                                "'boot: yes'",
-                                image);
+                                "'boot: %s'",
+                                image, settings->boot == BOOT_EAGER ? "eager" : "yes");
         case -ENOSYS:
                 return sentence("There is no storage driver '%s'", settings->storage);
         case -EPROTO:

@@ -115,6 +115,12 @@ def test_journal_listens(make_site) -> None:
                       "journalctl -o cat -t mark | grep first")
 
 
+def test_eager(make_site) -> None:
+    """With boot: eager the image's systemd is there before the first step."""
+    with make_site(boot="eager").started() as build:
+        assert finish(build, "readlink /proc/1/exe").endswith(b"/systemd\n")
+
+
 @pytest.mark.any_host
 def test_locale_of_the_image(make_site, tiny_root) -> None:
     """LANG names a locale that the image has: others make programs warn."""

@@ -48,7 +48,7 @@ static const struct {
         { "? boot\n", 2, 1, "has no value" },
 
         /* values */
-        { "boot: perhaps\n", 1, 7, "'boot' must be auto, yes or no" },
+        { "boot: perhaps\n", 1, 7, "'boot' must be auto, yes, no or eager" },
         { "boot:\n", 1, 6, "'boot' has no value" },
         { "root_dir: ~\n", 1, 11, "'root_dir' has no value" },
         { "root_dir: ''\n", 1, 11, "'root_dir' must be an absolute path" },
@@ -73,7 +73,7 @@ static const struct {
         { "boot: !secret no\n", 1, 7, "tag '!secret'" },
         { "boot: !!python/object no\n", 1, 7, "tag" },
         { "!thing {boot: no}\n", 1, 1, "tag" },
-        { "boot: |\n  no\n", 1, 7, "must be auto, yes or no" },
+        { "boot: |\n  no\n", 1, 7, "must be auto, yes, no or eager" },
 
         /* shape */
         { "boot\n", 1, 1, "must be a mapping" },

@@ -58,7 +58,7 @@ static const struct {
         { "- vars: {a: b}\n  vars: {b: c}\n", 2, 3, "'vars' is there twice" },
 
         /* values */
-        { PLAY VAR "boot: perhaps\n", 3, 25, "'nspawn_runner_boot' must be auto, yes or no" },
+        { PLAY VAR "boot: perhaps\n", 3, 25, "'nspawn_runner_boot' must be auto, yes, no or eager" },
         { PLAY VAR "boot:\n", 3, 24, "has no value" },
         { PLAY VAR "boot: [no]\n", 3, 25, "one value, not a list" },
         { PLAY VAR "boot: !vault x\n", 3, 25, "tag '!vault'" },

@@ -169,10 +169,14 @@ static void test_init(void **state) {
                 assert_row(image_boot(image->fd, BOOT_AUTO, &init) == 0 && streq_null(init, table[i].init), i, "auto");
                 assert_row(image_boot(image->fd, BOOT_NO, &init) == 0 && !init, i, "no");
                 if (table[i].init)
-                        assert_row(image_boot(image->fd, BOOT_YES, &init) == 0 && streq_null(init, table[i].init), i,
-                                   "yes");
+                        for (size_t j = 0; j < 2; j++)
+                                assert_row(image_boot(image->fd, j == 0 ? BOOT_YES : BOOT_EAGER, &init) == 0 &&
+                                                   streq_null(init, table[i].init),
+                                           i, j == 0 ? "yes" : "eager");
                 else
-                        assert_row(image_boot(image->fd, BOOT_YES, &init) == -ENOEXEC, i, "yes");
+                        assert_row(image_boot(image->fd, BOOT_YES, &init) == -ENOEXEC &&
+                                           image_boot(image->fd, BOOT_EAGER, &init) == -ENOEXEC,
+                                   i, "yes");
                 assert_int_equal(remove_tree_at(root_fd, "image"), 0);
         }
 }

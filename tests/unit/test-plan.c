@@ -166,9 +166,13 @@ static void test_impossible_machine(void **state) {
                 BootMode boot;
                 int result;
         } table[] = {
-                { NULL, NULL, BOOT_AUTO, 0 },       { NULL, NULL, BOOT_NO, 0 },
-                { NULL, NULL, BOOT_YES, -ENOEXEC }, { "zfs", NULL, BOOT_AUTO, -ENOSYS },
-                { "", NULL, BOOT_AUTO, -ENOSYS },   { NULL, "/no/such/directory", BOOT_AUTO, -ENOENT },
+                { NULL, NULL, BOOT_AUTO, 0 },
+                { NULL, NULL, BOOT_NO, 0 },
+                { NULL, NULL, BOOT_YES, -ENOEXEC },
+                { NULL, NULL, BOOT_EAGER, -ENOEXEC },
+                { "zfs", NULL, BOOT_AUTO, -ENOSYS },
+                { "", NULL, BOOT_AUTO, -ENOSYS },
+                { NULL, "/no/such/directory", BOOT_AUTO, -ENOENT },
         };
         _cleanup_image_ Image *image = NULL;
 

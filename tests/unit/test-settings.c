@@ -58,6 +58,8 @@ static const struct {
         { "boot", "No", "no" },
         { "boot", "true", "yes" },
         { "boot", "0", "no" },
+        { "boot", "eager", "eager" },
+        { "boot", "Eager", NULL },
         { "boot", "maybe", NULL },
 
         { "private_users", "yes", "yes" },
