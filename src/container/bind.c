@@ -23,6 +23,7 @@
 #include "config/binds.h"
 #include "container/bind-target.h"
 #include "container/userns.h"
+#include "container/volume.h"
 
 /* Nodes and mount points, and what a job puts into directories of /run that we made. */
 #define BINDS_TMPFS_OPTIONS "mode=0700,size=64m,nr_inodes=10000"
@@ -30,10 +31,11 @@
 /* Any users will do for trying. */
 #define BIND_TRIAL_UID UINT32_C(0x7f000000)
 
+typedef enum BindKind { BIND_WRITABLE, BIND_READ_ONLY, BIND_VOLUME } BindKind;
+
 typedef struct Bind {
-        char *source;
-        const char *target;
-        bool read_only;
+        char *source, *target;
+        BindKind kind;
         int fd; /* the source, O_PATH */
         struct stat st;
 } Bind;
@@ -45,13 +47,10 @@ typedef struct Bind {
 
 static void bind_done(Bind *bind) {
         free(bind->source);
+        free(bind->target);
         closep(&bind->fd);
 }
 #define _cleanup_bind_ _cleanup_(bind_done)
-
-static const char *bind_setting(const Bind *bind) {
-        return bind->read_only ? "bind_ro" : "bind";
-}
 
 /* Says what is wrong with @bind, as the rest of a sentence. Returns @error. */
 static int fail(const Bind *bind, int error, char **reterr_problem, const char *format, ...) _printf_(4, 5);
@@ -64,8 +63,13 @@ static int fail(const Bind *bind, int error, char **reterr_problem, const char *
         if (string_vprintf(&why, format, ap) < 0)
                 why = NULL;
         va_end(ap);
-        if (why &&
-            string_printf(&problem, "cannot bind '%s' (setting %s): %s", bind->source, bind_setting(bind), why) >= 0)
+        if (!why)
+                return error;
+        int r = bind->kind == BIND_VOLUME ? string_printf(&problem, "cannot mount volume '%s' on '%s': %s",
+                                                          bind->source, bind->target, why) :
+                                            string_printf(&problem, "cannot bind '%s' (setting %s): %s", bind->source,
+                                                          bind->kind == BIND_READ_ONLY ? "bind_ro" : "bind", why);
+        if (r >= 0)
                 *reterr_problem = problem;
         return error;
 }
@@ -98,6 +102,14 @@ static int fail_symlink(const Bind *bind, char **reterr_problem) {
                     part, real);
 }
 
+static int open_volume(Bind *bind, char **reterr_problem) {
+        /* The way to it is the administrator's, and so are symlinks there. */
+        bind->fd = open_directory_at(AT_FDCWD, bind->source, false, 0);
+        if (bind->fd < 0)
+                return fail(bind, bind->fd, reterr_problem, "%s", strerror(-bind->fd));
+        return fstat(bind->fd, &bind->st) < 0 ? -errno : 0;
+}
+
 static int open_source(Bind *bind, char **reterr_problem) {
         /* As a directory first: that has an automounter mount what belongs there. */
         bind->fd = open_without_symlinks(AT_FDCWD, bind->source, O_PATH | O_DIRECTORY);
@@ -116,13 +128,21 @@ static int open_source(Bind *bind, char **reterr_problem) {
         }
 }
 
-static int parse_and_open(const char *text, bool read_only, Bind *ret, char **reterr_problem) {
+static int parse_and_open(const char *text, BindKind kind, Bind *ret, char **reterr_problem) {
+        Volume volume;
+
+        ret->kind = kind;
+        if (kind == BIND_VOLUME) {
+                int r = volume_parse(text, &volume);
+                if (r < 0)
+                        return r;
+                ret->source = volume.source;
+                ret->target = volume.target;
+                return open_volume(ret, reterr_problem);
+        }
         ret->source = bind_source(text);
-        if (!ret->source)
-                return -ENOMEM;
-        ret->target = bind_target(text);
-        ret->read_only = read_only;
-        return open_source(ret, reterr_problem);
+        ret->target = strdup(bind_target(text));
+        return ret->source && ret->target ? open_source(ret, reterr_problem) : -ENOMEM;
 }
 
 /* The kernel says EINVAL where the file system cannot be mapped, and EPERM where the mount is mapped already. */
@@ -147,12 +167,15 @@ static int fail_mapping(const Bind *bind, int error, char **reterr_problem) {
 static int clone_source(const Bind *bind, int userns_fd, char **reterr_problem) {
         const bool mapped = userns_fd >= 0;
         /* What is mounted below the source may be of kinds that cannot be mapped: only as it is, it comes along. */
-        const unsigned recursive = mapped ? 0 : AT_RECURSIVE;
-        struct mount_attr attr = { .attr_set = bind->read_only ? MOUNT_ATTR_RDONLY : 0 };
+        const unsigned recursive = mapped || bind->kind == BIND_VOLUME ? 0 : AT_RECURSIVE;
+        struct mount_attr attr = { .attr_set = bind->kind == BIND_READ_ONLY ? MOUNT_ATTR_RDONLY : 0 };
 
         if (mapped) {
-                attr.attr_set |= MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV;
+                attr.attr_set |= MOUNT_ATTR_IDMAP;
                 attr.userns_fd = (uint64_t) userns_fd;
+        }
+        if (recursive == 0) {
+                attr.attr_set |= MOUNT_ATTR_NODEV;
                 /* Nor does what the host mounts there later. */
                 attr.propagation = MS_PRIVATE;
         }
@@ -162,13 +185,15 @@ static int clone_source(const Bind *bind, int userns_fd, char **reterr_problem) 
                 return fail(bind, -errno, reterr_problem, "cannot mount it again: %s", strerror(errno));
         if (attr.attr_set != 0 && mount_setattr(fd, "", AT_EMPTY_PATH | recursive, &attr, sizeof(attr)) < 0)
                 return mapped ? fail_mapping(bind, -errno, reterr_problem) :
-                                fail(bind, -errno, reterr_problem, "cannot make it read-only: %s", strerror(errno));
+                                fail(bind, -errno, reterr_problem, "cannot change how it is mounted: %s",
+                                     strerror(errno));
         return TAKE_FD(fd);
 }
 
 /* The namespace that maps the source for a job whose users are @base and @range above: a descriptor, or -errno. */
 static int open_mapping(const Bind *bind, uid_t base, uid_t range) {
-        return bind->read_only ? userns_open(base, range) : userns_open_owner(bind->st.st_uid, bind->st.st_gid, base);
+        return bind->kind == BIND_WRITABLE ? userns_open_owner(bind->st.st_uid, bind->st.st_gid, base) :
+                                             userns_open(base, range);
 }
 
 static int clone_for(const Bind *bind, bool private_users, uid_t base, uid_t range, char **reterr_problem) {
@@ -208,11 +233,12 @@ static int attach_mount(const Bind *bind, int binds_fd, const char *name, const 
  * no power over files of users that it does not have. */
 static int make_node(const Bind *bind, int binds_fd, const char *name, const BindRequest *request,
                      char **reterr_problem) {
-        mode_t mode = bind->st.st_mode & (bind->read_only ? 0444 : 0666);
+        const bool read_only = bind->kind == BIND_READ_ONLY;
+        mode_t mode = bind->st.st_mode & (read_only ? 0444 : 0666);
         uid_t uid = bind->st.st_uid;
         gid_t gid = bind->st.st_gid;
 
-        if (request->machine->settings.private_users && bind->read_only) {
+        if (request->machine->settings.private_users && read_only) {
                 uid = gid = 0;
                 mode = 0444;
         } else if (request->machine->settings.private_users) {
@@ -236,66 +262,94 @@ static bool target_is_in_tree(const char *target) {
         return true;
 }
 
-static bool target_is_below_any(char *const *binds, const char *target) {
-        for (; binds && *binds; binds++)
-                if (path_is_below(target, bind_target(*binds)))
+/* A target that something else is mounted over is looked for there: @targets are all of them. */
+static bool target_is_in_bind(char *const *targets, const char *target) {
+        for (; targets && *targets; targets++)
+                if (path_is_below(target, *targets))
                         return true;
         return false;
 }
 
-/* A target that another bind mounts something over is looked for there. */
-static bool target_is_in_bind(const Machine *machine, const char *target) {
-        return target_is_below_any(machine->settings.bind, target) ||
-               target_is_below_any(machine->settings.bind_ro, target);
-}
-
 /* NAME of a target /run/NAME/REST, and "/REST": false for other targets, and for those below what is systemd-nspawn's. */
-static bool split_run_target(const Machine *machine, const char *target, char ret_name[static NAME_MAX + 1],
+static bool split_run_target(char *const *targets, const char *target, char ret_name[static NAME_MAX + 1],
                              const char **ret_rest) {
         const char *name = startswith(target, "/run/"), *rest = name ? strchr(name, '/') : NULL;
 
-        if (!rest || rest - name > NAME_MAX || target_is_in_bind(machine, target))
+        if (!rest || rest - name > NAME_MAX || target_is_in_bind(targets, target))
                 return false;
         snprintf(ret_name, NAME_MAX + 1, "%.*s", (int) (rest - name), name);
         *ret_rest = rest;
         return !streq(ret_name, "host") && !streq(ret_name, "systemd");
 }
 
-static int add_run_directories(const Machine *machine, char *const *binds, char ***names) {
-        for (; binds && *binds; binds++) {
-                char name[NAME_MAX + 1];
-                const char *rest;
-                bool known = false;
+int bind_targets(const Machine *machine, char ***ret) {
+        char *const *const lists[] = { machine->settings.bind, machine->settings.bind_ro };
+        _cleanup_strv_ char **targets = NULL;
 
-                if (!split_run_target(machine, bind_target(*binds), name, &rest))
-                        continue;
-                for (char **other = *names; other && *other; other++)
-                        known |= streq(*other, name);
-                int r = known ? 0 : strv_extend(names, name);
+        for (size_t i = 0; i < ELEMENTSOF(lists); i++)
+                for (char *const *bind = lists[i]; bind && *bind; bind++) {
+                        int r = strv_extend(&targets, bind_target(*bind));
+                        if (r < 0)
+                                return r;
+                }
+        for (char *const *text = machine->volumes; text && *text; text++) {
+                _cleanup_volume_ Volume volume = { 0 };
+
+                int r = volume_parse(*text, &volume);
+                if (r >= 0)
+                        r = strv_extend(&targets, volume.target);
                 if (r < 0)
                         return r;
         }
+        *ret = TAKE_PTR(targets);
         return 0;
 }
 
 int bind_run_directories(const Machine *machine, char ***names) {
-        int r = add_run_directories(machine, machine->settings.bind, names);
+        _cleanup_strv_ char **targets = NULL;
 
-        return r < 0 ? r : add_run_directories(machine, machine->settings.bind_ro, names);
+        int r = bind_targets(machine, &targets);
+        for (char **target = targets; r >= 0 && target && *target; target++) {
+                char name[NAME_MAX + 1];
+                const char *rest;
+                bool known = false;
+
+                if (!split_run_target(targets, *target, name, &rest))
+                        continue;
+                for (char **other = *names; other && *other; other++)
+                        known |= streq(*other, name);
+                if (!known)
+                        r = strv_extend(names, name);
+        }
+        return r;
+}
+
+/* Everything that is to be mounted, and where it is prepared. */
+typedef struct Preparation {
+        const BindRequest *request;
+        char **targets;
+        int binds_fd;
+        size_t n; /* how many are prepared */
+} Preparation;
+
+static void preparation_done(Preparation *preparation) {
+        strv_free(preparation->targets);
+        closep(&preparation->binds_fd);
 }
 
 /* Where the target is to be made: the job's root, or a directory for /run; a descriptor, with the path from there in
  * @ret_path; -ENOENT: it is not ours to make. */
-static int open_target_root(const Bind *bind, int binds_fd, const BindRequest *request, const char **ret_path) {
+static int open_target_root(const Preparation *preparation, const Bind *bind, const char **ret_path) {
         char directory[NAME_MAX + 1], name[NAME_MAX + sizeof("run-")];
+        const BindRequest *request = preparation->request;
 
         *ret_path = bind->target;
-        if (target_is_in_tree(bind->target) && !target_is_in_bind(request->machine, bind->target))
+        if (target_is_in_tree(bind->target) && !target_is_in_bind(preparation->targets, bind->target))
                 return fcntl(request->root_fd, F_DUPFD_CLOEXEC, 3);
-        if (!split_run_target(request->machine, bind->target, directory, ret_path))
+        if (!split_run_target(preparation->targets, bind->target, directory, ret_path))
                 return -ENOENT;
         snprintf(name, sizeof(name), "run-%s", directory);
-        int fd = open_directory_at(binds_fd, name, true, 0755);
+        int fd = open_directory_at(preparation->binds_fd, name, true, 0755);
         if (fd >= 0 && fchown(fd, job_root(request), job_root(request)) < 0) {
                 close(fd);
                 return -EPERM;
@@ -303,12 +357,13 @@ static int open_target_root(const Bind *bind, int binds_fd, const BindRequest *r
         return fd;
 }
 
-static int make_target(const Bind *bind, int binds_fd, const BindRequest *request, char **reterr_problem) {
+static int make_target(const Preparation *preparation, const Bind *bind, char **reterr_problem) {
+        const BindRequest *request = preparation->request;
         const Machine *machine = request->machine;
         const bool directory = S_ISDIR(bind->st.st_mode);
         const char *path;
 
-        _cleanup_close_ int root_fd = open_target_root(bind, binds_fd, request, &path);
+        _cleanup_close_ int root_fd = open_target_root(preparation, bind, &path);
         if (root_fd == -ENOENT)
                 return 0;
         int r = root_fd < 0 ? root_fd : bind_target_make(root_fd, path, directory, job_root(request));
@@ -325,21 +380,29 @@ static int make_target(const Bind *bind, int binds_fd, const BindRequest *reques
         return 0;
 }
 
-static int prepare_one(const char *text, bool read_only, size_t number, int binds_fd, const BindRequest *request,
-                       char **reterr_problem) {
+static int prepare_one(Preparation *preparation, const char *text, BindKind kind, char **reterr_problem) {
         _cleanup_bind_ Bind bind = BIND_NONE;
         char name[32];
 
-        int r = parse_and_open(text, read_only, &bind, reterr_problem);
+        int r = parse_and_open(text, kind, &bind, reterr_problem);
         if (r < 0)
                 return r;
-        r = make_target(&bind, binds_fd, request, reterr_problem);
+        r = make_target(preparation, &bind, reterr_problem);
         if (r < 0)
                 return r;
-        snprintf(name, sizeof(name), "%zu", number);
-        r = is_device(&bind.st) ? make_node(&bind, binds_fd, name, request, reterr_problem) :
-                                  attach_mount(&bind, binds_fd, name, request, reterr_problem);
+        snprintf(name, sizeof(name), "%zu", preparation->n++);
+        r = is_device(&bind.st) ?
+                    make_node(&bind, preparation->binds_fd, name, preparation->request, reterr_problem) :
+                    attach_mount(&bind, preparation->binds_fd, name, preparation->request, reterr_problem);
         return r < 0 && !*reterr_problem ? fail(&bind, r, reterr_problem, "%s", strerror(-r)) : r;
+}
+
+static int prepare_all(Preparation *preparation, char *const *texts, BindKind kind, char **reterr_problem) {
+        int r = 0;
+
+        for (; r >= 0 && texts && *texts; texts++)
+                r = prepare_one(preparation, *texts, kind, reterr_problem);
+        return r;
 }
 
 /* A tmpfs of the job's own: a descriptor, or -errno. */
@@ -357,27 +420,25 @@ static int make_directory(const BindRequest *request) {
 }
 
 int bind_prepare(const BindRequest *request, char **reterr_problem) {
+        _cleanup_(preparation_done) Preparation preparation = { .request = request, .binds_fd = -EBADF };
         const Machine *machine = request->machine;
-        const size_t n = strv_length(machine->settings.bind), n_all = n + strv_length(machine->settings.bind_ro);
 
-        if (n_all == 0)
-                return 0;
-        _cleanup_close_ int binds_fd = make_directory(request);
-        if (binds_fd < 0)
-                return binds_fd;
-        for (size_t i = 0; i < n_all; i++) {
-                int r = prepare_one(i < n ? machine->settings.bind[i] : machine->settings.bind_ro[i - n], i >= n, i,
-                                    binds_fd, request, reterr_problem);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
+        int r = bind_targets(machine, &preparation.targets);
+        if (r < 0 || !preparation.targets)
+                return r;
+        preparation.binds_fd = make_directory(request);
+        if (preparation.binds_fd < 0)
+                return preparation.binds_fd;
+        r = prepare_all(&preparation, machine->settings.bind, BIND_WRITABLE, reterr_problem);
+        if (r >= 0)
+                r = prepare_all(&preparation, machine->settings.bind_ro, BIND_READ_ONLY, reterr_problem);
+        return r < 0 ? r : prepare_all(&preparation, machine->volumes, BIND_VOLUME, reterr_problem);
 }
 
-static int try_one(const char *text, bool read_only, bool private_users, char **reterr_problem) {
+static int try_one(const char *text, BindKind kind, bool private_users, char **reterr_problem) {
         _cleanup_bind_ Bind bind = BIND_NONE;
 
-        int r = parse_and_open(text, read_only, &bind, reterr_problem);
+        int r = parse_and_open(text, kind, &bind, reterr_problem);
         if (r < 0 || is_device(&bind.st))
                 return r;
         _cleanup_close_ int mount_fd = clone_for(&bind, private_users, BIND_TRIAL_UID, UID_BLOCK, reterr_problem);
@@ -388,12 +449,12 @@ int bind_try(const Settings *settings, char **reterr_problem) {
         int r = 0;
 
         for (char *const *bind = settings->bind; bind && *bind; bind++) {
-                r = try_one(*bind, false, settings->private_users, reterr_problem);
+                r = try_one(*bind, BIND_WRITABLE, settings->private_users, reterr_problem);
                 if (r < 0)
                         return r;
         }
         for (char *const *bind = settings->bind_ro; bind && *bind; bind++) {
-                r = try_one(*bind, true, settings->private_users, reterr_problem);
+                r = try_one(*bind, BIND_READ_ONLY, settings->private_users, reterr_problem);
                 if (r < 0)
                         return r;
         }
@@ -404,7 +465,7 @@ bool bind_is_device(const char *text, char ret[static BIND_DEVICE_MAX]) {
         _cleanup_bind_ Bind bind = BIND_NONE;
         _cleanup_free_ char *problem = NULL;
 
-        if (parse_and_open(text, false, &bind, &problem) < 0 || !is_device(&bind.st))
+        if (parse_and_open(text, BIND_WRITABLE, &bind, &problem) < 0 || !is_device(&bind.st))
                 return false;
         /* systemd reads the numbers off such a path; others it takes only below /dev, and looks again what is there. */
         snprintf(ret, BIND_DEVICE_MAX, "/dev/%s/%u:%u", S_ISCHR(bind.st.st_mode) ? "char" : "block",

@@ -3,11 +3,11 @@
 
 #include "container/machine.h"
 
-/* What a container gets of the host by `bind` and `bind_ro`. `supervise` prepares each of them in a directory of the job
+/* What a container gets of the host by `bind` and `bind_ro`, and its volumes (container/volume.h). `supervise` prepares each of them in a directory of the job
  * that nobody else sees, and systemd-nspawn only binds from there: it is never handed a path that somebody else could
  * change meanwhile. */
 
-/* Below the job's directory: an entry 0, 1, ... for each of Machine.bind and then of Machine.bind_ro. */
+/* Below the job's directory: an entry 0, 1, ... for each of the settings bind and bind_ro, and then of Machine.volumes. */
 #define BINDS_DIRECTORY "binds"
 
 /* systemd-nspawn mounts a tmpfs on /run, and would make what is missing there nobody's. So of a target /run/NAME/... it gets
@@ -16,6 +16,10 @@
 
 /* Those names, each once, appended to @names. 0 or -ENOMEM. */
 int bind_run_directories(const Machine *machine, char ***names);
+
+/* The paths in the container that something is mounted on, in the order of BINDS_DIRECTORY: by the settings bind and bind_ro,
+ * and volumes. *ret is to be freed; NULL: none. 0; -EBADMSG as of volume_parse(); or -ENOMEM. */
+int bind_targets(const Machine *machine, char ***ret);
 
 typedef struct BindRequest {
         const Machine *machine;
@@ -29,6 +33,7 @@ typedef struct BindRequest {
  *  - directories, files and sockets become mounts. With private users, those of `bind` show their owner as the job's root
  *    and everybody else as nobody, those of `bind_ro` show all owners as they are, and neither has what is mounted below
  *    it, nor devices that can be opened;
+ *  - volumes become such mounts, too, writable with all owners as they are, also without private users;
  *  - of a device, the job gets a node of its own: the host's could not be mapped, and would be the job's to change.
  * Returns 0, or -errno with a sentence for people in *reterr_problem (to be freed; NULL: no memory). The mounts that were
  * made then go with the namespace. */

@@ -68,6 +68,7 @@ void machine_free(Machine *machine) {
         for (size_t i = 0; i < ELEMENTSOF(strings); i++)
                 free(strings[i]);
         strv_free(machine->environment);
+        strv_free(machine->volumes);
         settings_done(&machine->settings);
         free(machine);
 }

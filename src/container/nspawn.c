@@ -16,7 +16,6 @@
 #include "base/fd.h"
 #include "base/process.h"
 #include "base/string.h"
-#include "config/binds.h"
 #include "container/bind.h"
 #include "preload/userns-owner.h"
 #include "wire/wire.h"
@@ -37,13 +36,13 @@ static int escape_colons(const char *path, char **ret) {
         return 0;
 }
 
-/* What bind_prepare() made of entry @number of both lists. */
-static int add_bind(char ***arguments, const char *option, const Machine *machine, size_t number, const char *bind) {
-        _cleanup_free_ char *directory = NULL, *target = NULL;
+/* What bind_prepare() made of entry @number of all lists. */
+static int add_bind(char ***arguments, const char *option, const Machine *machine, size_t number, const char *target) {
+        _cleanup_free_ char *directory = NULL, *escaped = NULL;
 
-        if (escape_colons(machine->directory, &directory) < 0 || escape_colons(bind_target(bind), &target) < 0)
+        if (escape_colons(machine->directory, &directory) < 0 || escape_colons(target, &escaped) < 0)
                 return -ENOMEM;
-        return strv_extendf(arguments, "%s=%s/" BINDS_DIRECTORY "/%zu:%s", option, directory, number, target);
+        return strv_extendf(arguments, "%s=%s/" BINDS_DIRECTORY "/%zu:%s", option, directory, number, escaped);
 }
 
 static int add_run_directories(char ***arguments, const Machine *machine) {
@@ -68,32 +67,20 @@ static int add_run_directories(char ***arguments, const Machine *machine) {
 }
 
 static int add_mounts(const Machine *machine, char ***arguments) {
+        const size_t n = strv_length(machine->settings.bind), n_ro = strv_length(machine->settings.bind_ro);
+        _cleanup_strv_ char **targets = NULL;
         _cleanup_free_ char *agent = NULL;
-        size_t number = 0;
 
         if (escape_colons(machine->agent_path, &agent) < 0 ||
             strv_extendf(arguments, "--bind-ro=%s:" AGENT_INSIDE, agent) < 0)
                 return -ENOMEM;
         int r = add_run_directories(arguments, machine);
-        for (char **bind = machine->settings.bind; r >= 0 && bind && *bind; bind++)
-                r = add_bind(arguments, "--bind", machine, number++, *bind);
-        for (char **bind = machine->settings.bind_ro; r >= 0 && bind && *bind; bind++)
-                r = add_bind(arguments, "--bind-ro", machine, number++, *bind);
+        if (r < 0)
+                return r;
+        r = bind_targets(machine, &targets);
+        for (size_t i = 0; r >= 0 && targets && targets[i]; i++)
+                r = add_bind(arguments, i >= n && i < n + n_ro ? "--bind-ro" : "--bind", machine, i, targets[i]);
         return r;
-}
-
-int nspawn_bind_targets(const Machine *machine, char ***ret) {
-        char *const *const lists[] = { machine->settings.bind, machine->settings.bind_ro };
-        _cleanup_strv_ char **targets = NULL;
-
-        for (size_t i = 0; i < ELEMENTSOF(lists); i++)
-                for (char *const *bind = lists[i]; bind && *bind; bind++) {
-                        int r = strv_extend(&targets, bind_target(*bind));
-                        if (r < 0)
-                                return r;
-                }
-        *ret = TAKE_PTR(targets);
-        return 0;
 }
 
 static int add_users(const Machine *machine, uid_t uid_base, char ***arguments) {

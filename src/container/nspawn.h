@@ -14,10 +14,6 @@ bool nspawn_is_installed(void);
 int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, char ***ret);
 int nspawn_environment(const Machine *machine, uid_t uid_base, char ***ret);
 
-/* The paths in the container that the settings bind and bind_ro mount something on, one after the other: *ret, to be freed;
- * NULL: none. 0 or -ENOMEM. */
-int nspawn_bind_targets(const Machine *machine, char ***ret);
-
 /* Removes the empty directories that systemd-nspawn makes for a machine in /run, and leaves when it is killed or when /run
  * is no tmpfs. Nothing of that machine runs any more. */
 void nspawn_remove_leftovers(const char *machine_name);

@@ -33,6 +33,7 @@ static const RecordField facts[] = {
         FIELD(environment, RECORD_LIST, false),
         FIELD(user, RECORD_STRING, false),
         FIELD(working_dir, RECORD_STRING, false),
+        FIELD(volumes, RECORD_LIST, false),
         FIELD(seccomp_filter, RECORD_STRING, false),
         FIELD(generation, RECORD_NUMBER, false),
         FIELD(interactive, RECORD_BOOL, true),

@@ -14,7 +14,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
-#include "container/nspawn.h"
+#include "container/bind.h"
 #include "container/userns.h"
 #include "image/generation.h"
 #include "machine/resolver.h"
@@ -100,7 +100,7 @@ int machine_root_complete(MachineRoot *root, const char **ret_what, char **reter
         _cleanup_close_ int root_fd = open_directory_at(AT_FDCWD, root->path, false, 0);
         if (root_fd < 0)
                 return root_fd;
-        int r = nspawn_bind_targets(root->machine, &targets);
+        int r = bind_targets(root->machine, &targets);
         if (r < 0)
                 return r;
         r = tree_check_root(root_fd, targets, &problem);

@@ -13,9 +13,10 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
+#include "container/bind.h"
 #include "container/channel.h"
-#include "container/nspawn.h"
 #include "container/supervisor.h"
+#include "container/volume.h"
 #include "image/lock.h"
 #include "machine/remove.h"
 #include "storage/storage.h"
@@ -38,6 +39,33 @@ static int make_layer(const char *path) {
         }
 }
 
+static int make_directory(int dir_fd, const char *name, mode_t mode) {
+        if (mkdirat(dir_fd, name, mode) < 0)
+                return errno == EEXIST ? 0 : -errno;
+        /* Whatever our umask is. */
+        return fchmodat(dir_fd, name, mode, 0) < 0 ? -errno : 0;
+}
+
+/* Those of the volumes that are in the layer itself, empty. As in Docker, every user of the container may write there. */
+static int make_layer_volumes(const Machine *machine, int layer_fd) {
+        _cleanup_free_ char *above = NULL;
+
+        int r = string_printf(&above, "%s/" LAYER_VOLUMES "/", machine->layer);
+        for (char **text = machine->volumes; r >= 0 && text && *text; text++) {
+                _cleanup_volume_ Volume volume = { 0 };
+                _cleanup_close_ int volumes_fd = -EBADF;
+
+                r = volume_parse(*text, &volume);
+                const char *name = r < 0 ? NULL : startswith(volume.source, above);
+                if (!name)
+                        continue;
+                r = volumes_fd = open_directory_at(layer_fd, LAYER_VOLUMES, true, 0700);
+                if (r >= 0)
+                        r = make_directory(volumes_fd, name, VOLUME_MODE);
+        }
+        return r;
+}
+
 int machine_make_layer(const Machine *machine, int tree_fd, int *ret_layer_fd) {
         const StorageDriver *driver = storage_of_machine(machine->settings.storage);
         _cleanup_free_ char *layers = strdup(machine->layer);
@@ -55,6 +83,8 @@ int machine_make_layer(const Machine *machine, int tree_fd, int *ret_layer_fd) {
         int r = image_lock_shared(tree_fd);
         if (r >= 0)
                 r = driver->create(tree_fd, layer_fd);
+        if (r >= 0)
+                r = make_layer_volumes(machine, layer_fd);
         if (r < 0)
                 return r;
         *ret_layer_fd = TAKE_FD(layer_fd);
@@ -66,7 +96,7 @@ static int check_tree(const Machine *machine, const MachineDirectory *directory,
         _cleanup_strv_ char **targets = NULL;
         _cleanup_free_ char *problem = NULL;
 
-        int r = nspawn_bind_targets(machine, &targets);
+        int r = bind_targets(machine, &targets);
         if (r >= 0)
                 r = tree_check(tree_fd, targets, &problem);
         if (r > 0) {

@@ -24,6 +24,7 @@
 #include "container/cgroup.h"
 #include "container/notify.h"
 #include "container/nspawn.h"
+#include "container/volume.h"
 #include "machine/console.h"
 #include "machine/out-of-memory.h"
 #include "machine/root.h"
@@ -51,6 +52,7 @@ typedef struct Supervision {
         int listen_fd, filter_fd, signal_fd, console_fd;
         int owner_fd; /* pidfd of the process that the machine is for; negative: none */
         MachineRoot root;
+        VolumeLocks volumes;
         CgroupSet groups; /* the job's, of which our own is one below */
         pid_t nspawn_pid;
         int nspawn_status;
@@ -66,6 +68,7 @@ static void supervision_done(Supervision *s) {
         closep(&s->console_fd);
         closep(&s->owner_fd);
         machine_root_done(&s->root);
+        volume_locks_done(&s->volumes);
         cgroup_set_done(&s->groups);
 }
 
@@ -84,8 +87,19 @@ static int find_owner(Supervision *s, const char **ret_what) {
         return r < 0 ? r : start == s->machine->owner_start ? 0 : -ESRCH;
 }
 
+static int lock_volumes(Supervision *s, const char **ret_what, char **reterr_problem) {
+        _cleanup_free_ char *source = NULL;
+
+        *ret_what = "lock the job's volumes";
+        int r = volumes_lock(s->machine, &s->volumes, &source);
+        if (r < 0 && source)
+                (void) string_printf(reterr_problem, "cannot lock volume '%s': %s", source,
+                                     r == -EBUSY ? "another process cleans or removes it" : strerror(-r));
+        return r;
+}
+
 static int mount_binds(Supervision *s, const char **ret_what, char **reterr_problem) {
-        *ret_what = "mount what 'bind' and 'bind_ro' name";
+        *ret_what = "mount volumes, and what 'bind' and 'bind_ro' name";
         _cleanup_close_ int root_fd = open_directory_at(AT_FDCWD, s->root.path, false, 0);
         if (root_fd < 0)
                 return root_fd;
@@ -345,6 +359,8 @@ int supervise(const Machine *machine, const MachineDirectory *directory, int lis
                 r = find_owner(&s, ret_what);
         if (r >= 0)
                 r = machine_root_lock(&s.root, ret_what);
+        if (r >= 0)
+                r = lock_volumes(&s, ret_what, reterr_problem);
         if (r >= 0)
                 r = machine_root_mount(&s.root, ret_what);
         if (r >= 0)

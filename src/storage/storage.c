@@ -6,6 +6,7 @@
 #include "storage/storage.h"
 
 #include "base/string.h"
+#include "tree/remove.h"
 
 const StorageDriver *const storage_drivers[] = {
         &storage_btrfs,
@@ -36,7 +37,7 @@ const StorageDriver *storage_pick(const char *name, int root_fd) {
 }
 
 int storage_remove_any(int layer_fd) {
-        int result = 0;
+        int result = remove_tree_at(layer_fd, LAYER_VOLUMES);
 
         for (const StorageDriver *const *driver = storage_drivers; *driver; driver++) {
                 int r = (*driver)->remove(layer_fd);

@@ -8,6 +8,10 @@
 /* A layer is what a job changes. It lives in `<root_dir>/.layers/<id>/`, a plain directory of mode 0700 that the caller
  * made and holds locked; a driver puts its own things below it. */
 
+/* Directories of the layer that are mounted in the job's container by themselves, and in others of the job
+ * (container/volume.h): not a driver's, but removed with what is. */
+#define LAYER_VOLUMES "volumes"
+
 typedef struct StorageMount {
         int image_fd;           /* directory of the image, opened in the present mount namespace; negative for drivers
                                  * that do not need it any more */
@@ -68,5 +72,5 @@ const StorageDriver *storage_of_machine(const char *name);
 /* The driver for images in @root_fd: by @name, or by the file system for "auto". NULL: no such driver. */
 const StorageDriver *storage_pick(const char *name, int root_fd);
 
-/* Empties a layer whichever driver made it. 0 or -errno. */
+/* Empties a layer whichever driver made it, LAYER_VOLUMES included. 0 or -errno. */
 int storage_remove_any(int layer_fd);

@@ -38,6 +38,7 @@ static const Field facts[] = {
         ROW(user, STRING, false),
         ROW(working_dir, STRING, false),
         ROW(interactive, BOOL, true),
+        ROW(volumes, LIST, false),
         ROW(seccomp_filter, STRING, false),
         ROW(runtime_max_usec, NUMBER, false),
         ROW(since_usec, NUMBER, true),

@@ -96,6 +96,13 @@ static void test_arguments(_unused_ void **state) {
                     "--bind=/j\\:1/binds/run-x:/run/x", "--bind=/j\\:1/binds/0:/run/x/y/z",
                     "--bind=/j\\:1/binds/1:/run/b", "--bind=/j\\:1/binds/2:/run/c", "--bind-ro=/j\\:1/binds/3:/run/x/d",
                     "--bind-ro=/j\\:1/binds/4:/run/c/e", "--bind-ro=/j\\:1/binds/5:/run/host/f", COMMAND } },
+                /* volumes come last, and are writable */
+                { { MACHINE, .settings.bind = STRINGS((char *) "/a"), .settings.bind_ro = STRINGS((char *) "/b"),
+                    .volumes = STRINGS((char *) "/c/data\n/cache:1\nlocked", (char *) "/d/data\n/run/x/y\n") },
+                  0,
+                  { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD", AGENT,
+                    "--bind=/j\\:1/binds/run-x:/run/x", "--bind=/j\\:1/binds/0:/a", "--bind-ro=/j\\:1/binds/1:/b",
+                    "--bind=/j\\:1/binds/2:/cache\\:1", "--bind=/j\\:1/binds/3:/run/x/y", COMMAND } },
                 /* a colon in our own path separates nothing */
                 { { MACHINE_OF("detached", "/a:b\\c d") },
                   0,

@@ -99,7 +99,7 @@ static void test_overlay_layer(void **state) {
 
 /* The remains of each driver, and none, and all at once. */
 static void test_remove_any(void **state) {
-        static const char *const remains[] = { "upper", "work", "root" };
+        static const char *const remains[] = { "upper", "work", "root", LAYER_VOLUMES };
         _cleanup_close_ int layer_fd = open_directory(state);
 
         for (unsigned which = 0; which < 1U << ELEMENTSOF(remains); which++) {

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Volumes as texts in the plan of a machine, and the locks that say that they are in use. Whoever plans a machine
+ * writes them, and `supervise` reads and locks them; bind.c mounts them. Nothing here opens what is in a volume. */
+
+#include "container/volume.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+
+#define SEPARATOR "\n"
+#define LOCKED "locked"
+
+void volume_done(Volume *volume) {
+        free(volume->source);
+        free(volume->target);
+        *volume = (Volume){ 0 };
+}
+
+int volume_add(char ***volumes, const char *source, const char *target, bool locked) {
+        return strv_extendf(volumes, "%s" SEPARATOR "%s" SEPARATOR "%s", source, target, locked ? LOCKED : "");
+}
+
+int volume_parse(const char *text, Volume *ret) {
+        const size_t n_source = strcspn(text, SEPARATOR);
+        const char *target = text + n_source + (text[n_source] != 0);
+        const size_t n_target = strcspn(target, SEPARATOR);
+        const char *lock = target + n_target + (target[n_target] != 0);
+
+        if (text[0] != '/' || target[0] != '/' || !target[n_target] || (*lock && !streq(lock, LOCKED)))
+                return -EBADMSG;
+        _cleanup_volume_ Volume volume = {
+                .source = strndup(text, n_source),
+                .target = strndup(target, n_target),
+                .locked = *lock,
+        };
+        if (!volume.source || !volume.target)
+                return -ENOMEM;
+        *ret = volume;
+        volume = (Volume){ 0 };
+        return 0;
+}
+
+void volume_locks_done(VolumeLocks *locks) {
+        for (size_t i = 0; i < locks->n; i++)
+                closep(&locks->fds[i]);
+        free(locks->fds);
+        *locks = (VolumeLocks){ 0 };
+}
+
+/* The directory above @source, locked: a descriptor, or -errno. */
+static int lock_above(const char *source) {
+        _cleanup_free_ char *place = strdup(source);
+        struct stat st;
+
+        if (!place)
+                return -ENOMEM;
+        *strrchr(place, '/') = 0;
+        _cleanup_close_ int fd = open_directory_at(AT_FDCWD, place, false, 0);
+        if (fd < 0)
+                return fd;
+        if (flock(fd, LOCK_SH | LOCK_NB) < 0)
+                return errno == EWOULDBLOCK ? -EBUSY : -errno;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        return st.st_nlink == 0 ? -ESTALE : TAKE_FD(fd);
+}
+
+int volumes_lock(const Machine *machine, VolumeLocks *ret, char **reterr_source) {
+        _cleanup_volume_locks_ VolumeLocks locks = { .fds = calloc(strv_length(machine->volumes) + 1, sizeof(int)) };
+
+        if (!locks.fds)
+                return -ENOMEM;
+        for (char **text = machine->volumes; text && *text; text++) {
+                _cleanup_volume_ Volume volume = { 0 };
+
+                int r = volume_parse(*text, &volume);
+                if (r < 0)
+                        return r;
+                if (!volume.locked)
+                        continue;
+                int fd = lock_above(volume.source);
+                if (fd < 0) {
+                        *reterr_source = TAKE_PTR(volume.source);
+                        return fd;
+                }
+                locks.fds[locks.n++] = fd;
+        }
+        *ret = locks;
+        locks = (VolumeLocks){ 0 };
+        return 0;
+}
