@@ -29,8 +29,12 @@ int problem_set(Problem *problem, int error, const char *format, ...) {
         return error;
 }
 
+const char *problem_text(const Problem *problem, int error) {
+        return problem->text[0] ? problem->text : strerror(-error);
+}
+
 const char *problem_describe(const Problem *problem, int error, char buffer[static PROBLEM_DESCRIPTION_MAX]) {
-        const char *text = problem->text[0] ? problem->text : strerror(-error);
+        const char *text = problem_text(problem, error);
 
         if (!problem->file)
                 snprintf(buffer, PROBLEM_DESCRIPTION_MAX, "%s", text);

@@ -22,6 +22,9 @@ typedef struct Problem {
 int problem_set(Problem *problem, int error, const char *format, ...) _printf_(3, 4);
 int problem_vset(Problem *problem, int error, const char *format, va_list ap) _printf_(3, 0);
 
+/* The text; what @error (-errno) means where there is none. Valid until the next call, at least. */
+const char *problem_text(const Problem *problem, int error);
+
 /* As a line: "FILE:LINE:COLUMN: TEXT", with as much of it as is known. Where there is no text, this is what @error means.
  * Returns @buffer. */
 const char *problem_describe(const Problem *problem, int error, char buffer[static PROBLEM_DESCRIPTION_MAX]);

@@ -95,7 +95,7 @@ static void on_line(void *userdata _unused_, const char *line) {
         log_notice("%s", line);
 }
 
-static int explain_fetch(const Settings *settings, const ImageChoice *choice, const char *problem, int r) {
+static int explain_fetch(const Settings *settings, const ImageChoice *choice, const Problem *problem, int r) {
         char limit[16];
 
         if (r > 0) {
@@ -114,16 +114,14 @@ static int explain_fetch(const Settings *settings, const ImageChoice *choice, co
         }
         if (r == -ECANCELED)
                 log_error("Cancelled while image '%s' was being fetched", choice->name);
-        else if (problem)
-                log_error("Image '%s' cannot be fetched: %s", choice->name, problem);
         else
-                log_error_errno(r, "Image '%s' cannot be fetched: %m", choice->name);
+                log_error("Image '%s' cannot be fetched: %s", choice->name, problem_text(problem, r));
         /* What it holds cannot be used, however often it is fetched. */
         return r == -EUCLEAN ? image_failure(choice, r) : r;
 }
 
 static int open_of_registry(const Settings *settings, const ImageChoice *choice, int cancel_fd, Image **ret) {
-        _cleanup_free_ char *problem = NULL;
+        Problem problem = { 0 };
         const Listener listener = { .cancel_fd = cancel_fd, .on_step = on_step, .on_line = on_line };
         ImageFetch fetch = {
                 .settings = settings,
@@ -141,7 +139,7 @@ static int open_of_registry(const Settings *settings, const ImageChoice *choice,
         if (!image_choice_is_allowed(settings, choice))
                 return explain_not_allowed(choice);
         int r = image_cache_get(&fetch, ret, &problem);
-        return r == 0 ? 0 : explain_fetch(settings, choice, problem, r);
+        return r == 0 ? 0 : explain_fetch(settings, choice, &problem, r);
 }
 
 int choose_image(const Settings *settings, const ImageChoice *choice, int cancel_fd, Image **ret) {

@@ -36,17 +36,13 @@ static int new_definition(const char *name, Definition **ret) {
 /* The suite that the command line asks for, or that is made where nobody says what, takes the place of the source. */
 static int choose_suite(Definition *definition, const char *suite) {
         _cleanup_build_plan_ BuildPlan plan = { 0 };
-        _cleanup_free_ char *problem = NULL;
+        Problem problem = { 0 };
         BuildRequest request = { .suite = suite };
 
         int r = build_plan_make(&request, &plan, &problem);
-        if (r == -EINVAL) {
-                log_error("%s", problem);
-                return r;
-        }
-        if (r >= 0)
-                r = string_replace(&definition->source.suite, plan.suite);
         if (r < 0)
+                return log_problem(r, &problem);
+        if (string_replace(&definition->source.suite, plan.suite) < 0)
                 return log_oom();
         definition->source.kind = SOURCE_SUITE;
         log_notice("Making image '%s': %s %s with %s", definition->name, plan.distribution->label, plan.suite,

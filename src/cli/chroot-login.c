@@ -99,8 +99,10 @@ static int report(Login *login, const ImageMachine *machine, const StepOutcome *
                 login->signal = outcome->signal;
                 return 128 + outcome->signal;
         default: {
-                _cleanup_free_ char *problem = image_machine_explain(machine, outcome);
-                log_error("The shell %s", problem ? problem : "failed");
+                Problem problem = { 0 };
+
+                image_machine_explain(machine, outcome, &problem);
+                log_error("The shell %s", problem.text);
                 return -ECONNABORTED;
         }
         }
@@ -134,7 +136,7 @@ static int run_shell(Login *login, const ImageMachine *machine, const char *shel
 
 static int login_locked(Login *login) {
         char name[HOST_NAME_BYTES_MAX + 1];
-        _cleanup_free_ char *problem = NULL;
+        Problem problem = { 0 };
         ImageMachine *machine = NULL;
 
         const char *shell = find_shell(login->tree_fd);
@@ -153,10 +155,8 @@ static int login_locked(Login *login) {
                 .cancel_fd = login->signal_fd,
         };
         int r = image_machine_start(&request, &machine, &problem);
-        if (r < 0) {
-                log_error("%s", problem ? problem : strerror(ENOMEM));
-                return r;
-        }
+        if (r < 0)
+                return log_problem(r, &problem);
         int status = run_shell(login, machine, shell);
         r = image_machine_stop(machine);
         return r < 0 ? log_error_errno(r, "Cannot end the container: %m") : status;
@@ -188,25 +188,18 @@ static bool is_wanted(Login *login, const Invocation *invocation, int status) {
 /* 0 or -errno. */
 static int publish_tree(Login *login) {
         _cleanup_generation_ Generation *about = NULL;
-        _cleanup_free_ char *problem = NULL;
         const char *name = login->image->name;
+        Problem problem = { 0 };
         uint64_t number;
 
         int r = generation_load_of(login->image, &about);
         if (r >= 0) {
                 about->updated_usec = 0; /* now */
-                r = publish(&login->staging, about, &number);
+                r = publish(&login->staging, about, &number, &problem);
         }
-        if (r == -EOPNOTSUPP)
-                log_error("The file system of '%s' cannot exchange two directories", login->settings->root_dir);
-        else if (r == -EXDEV)
-                log_error("Image '%s' is a mount point and cannot be replaced: unmount it first", name);
-        else if (r == -EUCLEAN && (problem = publish_problem(&login->staging)))
-                log_error("Cannot publish the next generation of image '%s': %s", name, problem);
-        else if (r < 0)
-                log_error_errno(r, "Cannot publish the next generation of image '%s': %m", name);
         if (r < 0)
-                return r;
+                return log_error_errno(r, "Cannot publish the next generation of image '%s': %s", name,
+                                       problem_text(&problem, r));
         log_notice("Image '%s' is generation %" PRIu64 " now", name, number);
         r = generations_collect_locked(&login->staging, NULL);
         if (r < 0)

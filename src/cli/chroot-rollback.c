@@ -13,24 +13,14 @@
 #include "image/generation.h"
 #include "image/publish.h"
 
-static int explain(const Settings *settings, const char *name, uint64_t number, int r) {
+static int explain(const Settings *settings, const char *name, uint64_t number, int r, const Problem *problem) {
         _cleanup_free_ char *reference = NULL;
 
-        switch (r) {
-        case -EALREADY:
-                log_error("Generation %" PRIu64 " of image '%s' is the current one", number, name);
-                return r;
-        case -EOPNOTSUPP:
-                log_error("The file system of '%s' cannot exchange two directories", settings->root_dir);
-                return r;
-        case -EXDEV:
-                log_error("Image '%s' is a mount point and cannot be replaced: unmount it first", name);
-                return r;
-        case -ENOENT:
-                break;
-        default:
-                return log_error_errno(r, "Cannot roll image '%s' back: %m", name);
-        }
+        if (r == -EALREADY)
+                return log_full(LOG_LEVEL_ERROR, r, "Generation %" PRIu64 " of image '%s' is the current one", number,
+                                name);
+        if (r != -ENOENT)
+                return log_error_errno(r, "Cannot roll image '%s' back: %s", name, problem_text(problem, r));
 
         _cleanup_image_ Image *image = NULL;
         if (number == 0 && image_open(settings->root_dir, name, &image) >= 0)
@@ -55,6 +45,7 @@ static int run(const Invocation *invocation) {
         const char *name = invocation_argument(invocation, 0), *wanted = invocation_argument(invocation, 1);
         _cleanup_free_ char *split = NULL;
         uint64_t number = 0, result = 0;
+        Problem reason = { 0 };
 
         /* As a job would name it. */
         if (!wanted && names_generation(settings, name, &split, &number))
@@ -76,11 +67,11 @@ static int run(const Invocation *invocation) {
         ImageTurn turn;
 
         image_turn_init(invocation, name, -EBADF, &turn);
-        int r = publish_rollback(settings->root_dir, name, number, &turn.turn, &result);
+        int r = publish_rollback(settings->root_dir, name, number, &turn.turn, &result, &reason);
         if (r == -EBUSY)
                 return log_busy(&turn);
         if (r < 0)
-                return explain(settings, name, number, r);
+                return explain(settings, name, number, r, &reason);
         log_notice("Image '%s' is generation %" PRIu64 " now", name, result);
         _cleanup_free_ char *definition = NULL;
         if (definition_find(settings, name, &definition, NULL) >= 0)

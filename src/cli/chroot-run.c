@@ -18,12 +18,12 @@
 #define STATUS_NOT_FOUND 127
 
 static int report(const ImageMachine *machine, const char *command, const StepOutcome *outcome) {
-        _cleanup_free_ char *problem = NULL;
+        Problem problem = { 0 };
 
         if (outcome->result == STEP_EXITED)
                 return outcome->exited.code == CLD_EXITED ? outcome->exited.status : 128 + outcome->exited.status;
-        problem = image_machine_explain(machine, outcome);
-        log_error("Command '%s' %s", command, problem ? problem : "failed");
+        image_machine_explain(machine, outcome, &problem);
+        log_error("Command '%s' %s", command, problem.text);
         if (outcome->result == STEP_NO_SHELL)
                 return outcome->error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_EXECUTE;
         return outcome->result == STEP_CANCELLED ? 128 + outcome->signal : -ECONNABORTED;
@@ -46,7 +46,7 @@ static int run_in(const Invocation *invocation, const ImageMachine *machine) {
 
 static int run(const Invocation *invocation) {
         _cleanup_(settings_done) Settings storage = { 0 };
-        _cleanup_free_ char *problem = NULL;
+        Problem problem = { 0 };
         _cleanup_image_ Image *image = NULL;
         const Settings *settings = NULL;
         ImageMachine *machine = NULL;
@@ -75,10 +75,8 @@ static int run(const Invocation *invocation) {
                 .cancel_fd = signal_fd,
         };
         r = image_machine_start(&request, &machine, &problem);
-        if (r < 0) {
-                log_error("%s", problem ? problem : strerror(ENOMEM));
-                return r;
-        }
+        if (r < 0)
+                return log_problem(r, &problem);
         r = run_in(invocation, machine);
         int q = image_machine_stop(machine);
         if (q < 0)

@@ -59,10 +59,8 @@ static void explain(const Definition *definition, const Progress *progress, int 
 
                 log_error("Stopped by %s: image '%s' %s, and nothing incomplete was left",
                           known ? signal_name((int) info.ssi_signo) : "a signal", definition->name, what);
-        } else if (result->problem)
-                log_error("Image '%s' %s: %s", definition->name, what, result->problem);
-        else
-                log_error_errno(error, "Image '%s' %s: %m", definition->name, what);
+        } else
+                log_error("Image '%s' %s: %s", definition->name, what, problem_text(&result->problem, error));
         if (result->kept)
                 log_notice("The tree that image '%s' was to be made of is kept as it came: the next try begins with it",
                            definition->name);
@@ -73,7 +71,7 @@ static void explain(const Definition *definition, const Progress *progress, int 
 /* Does the program that makes the tree print a step for each package? */
 static bool builder_names_packages(const Definition *definition) {
         _cleanup_build_plan_ BuildPlan plan = { 0 };
-        _cleanup_free_ char *problem = NULL;
+        Problem problem = { 0 };
         BuildRequest request = { .suite = definition->source.suite };
 
         return definition->source.kind == SOURCE_SUITE && build_plan_make(&request, &plan, &problem) >= 0 &&

@@ -18,11 +18,23 @@
 #include "image/generation-store.h"
 #include "tree/check.h"
 
-static int exchange(int a_fd, const char *a, int b_fd, const char *b) {
-        if (renameat2(a_fd, a, b_fd, b, RENAME_EXCHANGE) >= 0)
+/* Exchanges @name in @fd with the image's current tree. */
+static int exchange(const Staging *staging, int fd, const char *name, Problem *reterr_problem) {
+        if (renameat2(fd, name, staging->images_fd, staging->name, RENAME_EXCHANGE) >= 0)
                 return 0;
-        /* EBUSY: something is mounted there. */
-        return errno == EINVAL || errno == ENOSYS ? -EOPNOTSUPP : errno == EBUSY ? -EXDEV : -errno;
+        if (errno == EINVAL || errno == ENOSYS)
+                return problem_set(reterr_problem, -errno,
+                                   "the file system of '%s' cannot exchange two directories in one step: move root_dir "
+                                   "to one that can, such as ext4, XFS or btrfs",
+                                   staging->root_dir);
+        if (errno == EBUSY)
+                return problem_set(reterr_problem, -errno,
+                                   "its directory is a mount point and cannot be replaced: unmount it first");
+        return -errno;
+}
+
+static int fail_taken(Problem *reterr_problem) {
+        return problem_set(reterr_problem, -EEXIST, "something else has its name by now");
 }
 
 static int publish_first(const Staging *staging) {
@@ -39,10 +51,10 @@ static int publish_first(const Staging *staging) {
 }
 
 /* The old tree is in the staging directory then, and on its way to its place. */
-static int publish_next(const Staging *staging, GenerationStore *store) {
+static int publish_next(const Staging *staging, GenerationStore *store, Problem *reterr_problem) {
         GenerationNumberText number = generation_number_text(store->current);
 
-        int r = exchange(staging->lock_fd, STAGING_TREE, staging->images_fd, staging->name);
+        int r = exchange(staging, staging->lock_fd, STAGING_TREE, reterr_problem);
         if (r < 0)
                 return r;
         (void) fsync(staging->images_fd);
@@ -52,22 +64,17 @@ static int publish_next(const Staging *staging, GenerationStore *store) {
 }
 
 /* Whatever worked on the tree since it was made may have changed any of it. */
-static int check_staging_tree(const Staging *staging, char **ret_problem) {
+static int check_staging_tree(const Staging *staging, Problem *reterr_problem) {
         _cleanup_close_ int tree_fd = staging_tree(staging);
+        Problem problem = { 0 };
 
-        return tree_fd < 0 ? tree_fd : tree_check(tree_fd, NULL, ret_problem);
+        int r = tree_fd < 0 ? tree_fd : tree_check(tree_fd, NULL, &problem);
+        if (r == TREE_REFUSED)
+                return problem_set(reterr_problem, -EUCLEAN, "no image can be made of its tree: %s", problem.text);
+        return r;
 }
 
-char *publish_problem(const Staging *staging) {
-        _cleanup_free_ char *problem = NULL;
-        char *text = NULL;
-
-        if (check_staging_tree(staging, &problem) > 0)
-                (void) string_printf(&text, "no image can be made of its tree: %s", problem);
-        return text;
-}
-
-static int publish_prepared(const Staging *staging, GenerationStore *store, uint64_t number) {
+static int publish_prepared(const Staging *staging, GenerationStore *store, uint64_t number, Problem *reterr_problem) {
         _cleanup_close_ int tree_fd = staging_tree(staging);
         if (tree_fd < 0)
                 return tree_fd;
@@ -83,23 +90,25 @@ static int publish_prepared(const Staging *staging, GenerationStore *store, uint
         if (syncfs(staging->lock_fd) < 0)
                 return -errno;
         if (store->current_fd >= 0)
-                return publish_next(staging, store);
+                return publish_next(staging, store, reterr_problem);
         r = publish_first(staging);
-        if (r >= 0)
-                (void) fsync(staging->images_fd);
-        return r;
+        if (r == -EEXIST)
+                return fail_taken(reterr_problem);
+        if (r < 0)
+                return r;
+        (void) fsync(staging->images_fd);
+        return 0;
 }
 
-int publish(Staging *staging, const Generation *about, uint64_t *ret_number) {
+int publish(Staging *staging, const Generation *about, uint64_t *ret_number, Problem *reterr_problem) {
         _cleanup_generation_store_ GenerationStore store = GENERATION_STORE_NONE;
-        _cleanup_free_ char *problem = NULL;
         uint64_t now = clock_realtime_usec();
 
         if (staging->new_image && exists_at(staging->images_fd, staging->name))
-                return -EEXIST;
-        int r = check_staging_tree(staging, &problem);
-        if (r != 0)
-                return r > 0 ? -EUCLEAN : r;
+                return fail_taken(reterr_problem);
+        int r = check_staging_tree(staging, reterr_problem);
+        if (r < 0)
+                return r;
         r = generation_store_open(staging->root_dir, staging->name, staging->images_fd, true, &store);
         if (r < 0)
                 return r;
@@ -117,7 +126,7 @@ int publish(Staging *staging, const Generation *about, uint64_t *ret_number) {
                 generation.updated_usec = now;
         r = generation_save_at(store.generations_fd, &generation);
         if (r >= 0)
-                r = publish_prepared(staging, &store, generation.number);
+                r = publish_prepared(staging, &store, generation.number, reterr_problem);
         if (r < 0) {
                 GenerationNumberText place = generation_number_text(store.current);
 
@@ -163,7 +172,7 @@ static int note_publication(const GenerationStore *store, uint64_t number) {
 }
 
 /* Generation @number is the current one after this, and the current one is where that was. */
-static int take_place(const GenerationStore *store, uint64_t number) {
+static int take_place(const Staging *staging, const GenerationStore *store, uint64_t number, Problem *reterr_problem) {
         GenerationNumberText target = generation_number_text(number);
 
         int r = note_publication(store, number);
@@ -174,10 +183,10 @@ static int take_place(const GenerationStore *store, uint64_t number) {
                 return r;
         if (syncfs(store->generations_fd) < 0)
                 return -errno;
-        return exchange(store->generations_fd, target.text, store->images_fd, store->name);
+        return exchange(staging, store->generations_fd, target.text, reterr_problem);
 }
 
-static int rollback_locked(const Staging *staging, uint64_t number, uint64_t *ret_number) {
+static int rollback_locked(const Staging *staging, uint64_t number, uint64_t *ret_number, Problem *reterr_problem) {
         _cleanup_generation_store_ GenerationStore store = GENERATION_STORE_NONE;
 
         int r = staging_settle(staging);
@@ -201,7 +210,7 @@ static int rollback_locked(const Staging *staging, uint64_t number, uint64_t *re
         GenerationNumberText target = generation_number_text(number), place = generation_number_text(store.current);
         if (!generation_store_has_old(&store, number))
                 return -ENOENT;
-        r = take_place(&store, number);
+        r = take_place(staging, &store, number, reterr_problem);
         if (r < 0) {
                 (void) unlinkat(store.generations_fd, place.text, AT_REMOVEDIR);
                 return r;
@@ -213,14 +222,15 @@ static int rollback_locked(const Staging *staging, uint64_t number, uint64_t *re
         return 0;
 }
 
-int publish_rollback(const char *root_dir, const char *name, uint64_t number, Turn *turn, uint64_t *ret_number) {
+int publish_rollback(const char *root_dir, const char *name, uint64_t number, Turn *turn, uint64_t *ret_number,
+                     Problem *reterr_problem) {
         _cleanup_staging_ Staging staging = STAGING_NONE;
         uint64_t unwanted;
 
         int r = staging_lock(root_dir, name, turn, &staging);
         if (r < 0)
                 return r;
-        r = rollback_locked(&staging, number, ret_number ? ret_number : &unwanted);
+        r = rollback_locked(&staging, number, ret_number ? ret_number : &unwanted, reterr_problem);
         int q = staging_discard(&staging);
         return r < 0 ? r : q;
 }

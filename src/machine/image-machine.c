@@ -104,7 +104,7 @@ static int find_parts(const ImageMachineRequest *request, Parts *parts) {
                                 take_tree(request, parts);
 }
 
-static int plan(const MachineRequest *request, ImageMachine *machine, char ***ret_argv, char **ret_problem) {
+static int plan(const MachineRequest *request, ImageMachine *machine, char ***ret_argv, Problem *reterr_problem) {
         const char *unknown = NULL;
 
         int r = plan_machine(request, &machine->machine);
@@ -112,9 +112,10 @@ static int plan(const MachineRequest *request, ImageMachine *machine, char ***re
                 r = plan_seccomp(request, machine->machine, &unknown);
         if (r >= 0)
                 r = plan_supervise_command(request->settings, request->id, ret_argv);
-        if (r < 0)
-                *ret_problem = explain_plan(request->settings, request->image, r, unknown);
-        return r;
+        if (r >= 0)
+                return 0;
+        _cleanup_free_ char *why = explain_plan(request->settings, request->image, r, unknown);
+        return problem_set(reterr_problem, r, "%s", why ? why : strerror(-r));
 }
 
 /* Of a machine that ended by itself. */
@@ -132,29 +133,26 @@ static const char *last_line(char *text) {
         return newline ? newline + 1 : text;
 }
 
-static void explain_failed_start(const ImageMachine *machine, StartStep step, int error, char **ret_problem) {
+static void explain_failed_start(const ImageMachine *machine, StartStep step, int error, Problem *reterr_problem) {
         _cleanup_free_ char *what = explain_start(machine->settings, machine->machine, &machine->directory, step,
                                                   error);
 
-        if (step != START_READY || error == -EINTR || error == -ENOEXEC) {
-                *ret_problem = TAKE_PTR(what);
+        (void) problem_set(reterr_problem, error, "%s", what ? what : strerror(-error));
+        if (step != START_READY || error == -EINTR || error == -ENOEXEC)
                 return;
-        }
         _cleanup_free_ char *why = why_it_ended(&machine->directory);
         _cleanup_free_ char *console = machine_file_read(&machine->directory, MACHINE_FILE_CONSOLE);
         const char *line = last_line(console);
-        if (what)
-                (void) string_printf(
-                        ret_problem, "%s%s%s%s%s", what, why ? ": " : "", why ? why : "",
-                        isempty(line) ? "" : "; the last line of its console: ", isempty(line) ? "" : line);
+        (void) problem_set(reterr_problem, error, "%s%s%s%s%s", reterr_problem->text, why ? ": " : "", why ? why : "",
+                           isempty(line) ? "" : "; the last line of its console: ", isempty(line) ? "" : line);
 }
 
 /* With the directory locked. */
-static int start_locked(const MachineRequest *request, int cancel_fd, ImageMachine *machine, char **ret_problem) {
+static int start_locked(const MachineRequest *request, int cancel_fd, ImageMachine *machine, Problem *reterr_problem) {
         _cleanup_strv_ char **argv = NULL;
         StartStep step;
 
-        int r = plan(request, machine, &argv, ret_problem);
+        int r = plan(request, machine, &argv, reterr_problem);
         if (r < 0)
                 return r;
         if (request->in_place) {
@@ -165,13 +163,13 @@ static int start_locked(const MachineRequest *request, int cancel_fd, ImageMachi
         r = machine_start(machine->machine, &machine->directory, argv, request->tree_fd,
                           request->settings->start_timeout_usec, cancel_fd, &step);
         if (r < 0) {
-                explain_failed_start(machine, step, r, ret_problem);
+                explain_failed_start(machine, step, r, reterr_problem);
                 return r;
         }
         return machine->files ? tree_files_note(request->tree_fd, machine->files) : 0;
 }
 
-static int start(const ImageMachineRequest *request, ImageMachine **ret, char **ret_problem) {
+static int start(const ImageMachineRequest *request, ImageMachine **ret, Problem *reterr_problem) {
         _cleanup_(image_machine_freep) ImageMachine *machine = calloc(1, sizeof(ImageMachine));
         _cleanup_(parts_done) Parts parts = { .machine = MACHINE_REQUEST_NONE, .tree_fd = -EBADF };
 
@@ -187,7 +185,7 @@ static int start(const ImageMachineRequest *request, ImageMachine **ret, char **
                                    &machine->directory);
         if (r < 0)
                 return r;
-        r = start_locked(&parts.machine, request->cancel_fd, machine, ret_problem);
+        r = start_locked(&parts.machine, request->cancel_fd, machine, reterr_problem);
         if (r < 0) {
                 (void) machine_remove_locked(request->settings, parts.id);
                 return r;
@@ -198,16 +196,15 @@ static int start(const ImageMachineRequest *request, ImageMachine **ret, char **
         return 0;
 }
 
-int image_machine_start(const ImageMachineRequest *request, ImageMachine **ret, char **ret_problem) {
-        *ret_problem = NULL;
-        if (!nspawn_is_installed()) {
-                *ret_problem = strdup("systemd-nspawn is not installed: it is in package systemd-container");
-                return -ENOENT;
-        }
-        int r = start(request, ret, ret_problem);
-        if (r < 0 && !*ret_problem)
-                (void) string_printf(ret_problem, "Cannot start a container of image '%s': %s",
-                                     request->image ? request->image->title : request->name, strerror(-r));
+int image_machine_start(const ImageMachineRequest *request, ImageMachine **ret, Problem *reterr_problem) {
+        *reterr_problem = (Problem){ 0 };
+        if (!nspawn_is_installed())
+                return problem_set(reterr_problem, -ENOENT,
+                                   "systemd-nspawn is not installed: it is in package systemd-container");
+        int r = start(request, ret, reterr_problem);
+        if (r < 0 && !reterr_problem->text[0])
+                return problem_set(reterr_problem, r, "Cannot start a container of image '%s': %m",
+                                   request->image ? request->image->title : request->name);
         return r;
 }
 
@@ -232,40 +229,40 @@ int image_machine_run(const ImageMachine *machine, const StepRequest *request, S
         return socket_fd < 0 ? socket_fd : step_run(socket_fd, &full, ret);
 }
 
-char *image_machine_explain(const ImageMachine *machine, const StepOutcome *outcome) {
+void image_machine_explain(const ImageMachine *machine, const StepOutcome *outcome, Problem *ret) {
         _cleanup_free_ char *why = NULL;
-        char *text = NULL;
+        const int error = -outcome->error;
 
         switch (outcome->result) {
         case STEP_EXITED:
                 if (outcome->exited.code == CLD_EXITED)
-                        (void) string_printf(&text, "ended with exit status %d", outcome->exited.status);
+                        (void) problem_set(ret, error, "ended with exit status %d", outcome->exited.status);
                 else
-                        (void) string_printf(&text, "was killed by %s", signal_name(outcome->exited.status));
+                        (void) problem_set(ret, error, "was killed by %s", signal_name(outcome->exited.status));
                 break;
         case STEP_NO_SHELL:
-                why = outcome->error == ENOEXEC ? explain_exec(machine->machine, "it", ENOEXEC) : NULL;
-                (void) string_printf(&text, "cannot be executed: %s", why ? why : strerror(outcome->error));
+                if (error == -ENOEXEC)
+                        why = explain_exec(machine->machine, "it", ENOEXEC);
+                (void) problem_set(ret, error, "cannot be executed: %s", why ? why : strerror(outcome->error));
                 break;
         case STEP_NO_USER:
-                (void) string_printf(&text, "cannot run as user '%s': the image has no such user",
-                                     machine->machine->user ? machine->machine->user : "root");
+                (void) problem_set(ret, error, "cannot run as user '%s': the image has no such user",
+                                   machine->machine->user ? machine->machine->user : "root");
                 break;
         case STEP_NO_DIRECTORY:
-                (void) string_printf(&text, "cannot enter its working directory: %s", strerror(outcome->error));
+                (void) problem_set(ret, error, "cannot enter its working directory: %m");
                 break;
         case STEP_FAILED:
-                (void) string_printf(&text, "could not be started by the agent: %s", strerror(outcome->error));
+                (void) problem_set(ret, error, "could not be started by the agent: %m");
                 break;
         case STEP_CANCELLED:
-                (void) string_printf(&text, "was cancelled by %s", signal_name(outcome->signal));
+                (void) problem_set(ret, error, "was cancelled by %s", signal_name(outcome->signal));
                 break;
         case STEP_MACHINE_GONE:
                 why = why_it_ended(&machine->directory);
-                (void) string_printf(&text, "lost its container%s%s", why ? ": " : "", why ? why : "");
+                (void) problem_set(ret, error, "lost its container%s%s", why ? ": " : "", why ? why : "");
                 break;
         }
-        return text;
 }
 
 int image_machine_stop(ImageMachine *machine) {

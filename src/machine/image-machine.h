@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "base/problem.h"
 #include "image/image.h"
 #include "machine/directory.h"
 #include "machine/step.h"
@@ -35,17 +36,16 @@ typedef struct ImageMachineRequest {
         int cancel_fd; /* the start is given up when this becomes readable; negative: never */
 } ImageMachineRequest;
 
-/* Starts the machine and waits until its agent answers. Returns 0, or -errno with nothing left and *ret_problem (to be
- * freed; NULL when memory ran out) saying in a sentence what went wrong. */
-int image_machine_start(const ImageMachineRequest *request, ImageMachine **ret, char **ret_problem);
+/* Starts the machine and waits until its agent answers. 0, or -errno with nothing left and @reterr_problem saying in
+ * a sentence what went wrong. */
+int image_machine_start(const ImageMachineRequest *request, ImageMachine **ret, Problem *reterr_problem);
 
 /* Runs something in it with the machine's user, directory and environment where @request has none of its own:
  * as step_run(). */
 int image_machine_run(const ImageMachine *machine, const StepRequest *request, StepOutcome *ret);
 
-/* What completes "the command ..." for an outcome that is not the command's own exit: to be freed, NULL when memory ran
- * out. */
-char *image_machine_explain(const ImageMachine *machine, const StepOutcome *outcome);
+/* Puts into @ret what completes "the command ..." for an outcome. */
+void image_machine_explain(const ImageMachine *machine, const StepOutcome *outcome, Problem *ret);
 
 /* Ends the machine, with all that runs in it, removes what was its own, and frees @machine. With @in_place the tree is as
  * what ran in it left it. 0 or -errno; NULL is fine. */

@@ -93,7 +93,7 @@ int machine_root_mount(MachineRoot *root, const char **ret_what) {
 
 int machine_root_complete(MachineRoot *root, const char **ret_what, char **reterr_problem) {
         _cleanup_strv_ char **targets = NULL;
-        _cleanup_free_ char *problem = NULL;
+        Problem problem = { 0 };
 
         /* Nothing has looked at it since it was mounted. */
         *ret_what = "look at the job's root";
@@ -104,8 +104,8 @@ int machine_root_complete(MachineRoot *root, const char **ret_what, char **reter
         if (r < 0)
                 return r;
         r = tree_check_root(root_fd, targets, &problem);
-        if (r > 0) {
-                r = string_printf(reterr_problem, "image '%s' cannot be used: %s", root->machine->image, problem);
+        if (r == TREE_REFUSED) {
+                r = string_printf(reterr_problem, "image '%s' cannot be used: %s", root->machine->image, problem.text);
                 return r < 0 ? r : -EUCLEAN;
         }
         if (r >= 0)

@@ -94,16 +94,16 @@ int machine_make_layer(const Machine *machine, int tree_fd, int *ret_layer_fd) {
 /* Before anything is made for the machine: what the image has, its root will have. */
 static int check_tree(const Machine *machine, const MachineDirectory *directory, int tree_fd) {
         _cleanup_strv_ char **targets = NULL;
-        _cleanup_free_ char *problem = NULL;
+        Problem problem = { 0 };
 
         int r = bind_targets(machine, &targets);
-        if (r >= 0)
-                r = tree_check(tree_fd, targets, &problem);
-        if (r > 0) {
-                (void) machine_file_write(directory, MACHINE_FILE_ENDED, problem);
-                return -EUCLEAN;
-        }
-        return r;
+        if (r < 0)
+                return r;
+        r = tree_check(tree_fd, targets, &problem);
+        if (r != TREE_REFUSED)
+                return r;
+        (void) machine_file_write(directory, MACHINE_FILE_ENDED, problem.text);
+        return -EUCLEAN;
 }
 
 int machine_start(const Machine *machine, const MachineDirectory *directory, char *const supervise_argv[], int tree_fd,

@@ -114,7 +114,7 @@ static int take_turn(Fetch *fetch) {
 }
 
 /* The tree in the staging directory becomes the image. */
-static int publish_fetched(Fetch *fetch, const SourceResult *source, uint64_t asked_usec) {
+static int publish_fetched(Fetch *fetch, const SourceResult *source, uint64_t asked_usec, Problem *reterr_problem) {
         Generation about = {
                 .asked_usec = asked_usec,
                 .keep = 1,
@@ -138,11 +138,11 @@ static int publish_fetched(Fetch *fetch, const SourceResult *source, uint64_t as
                 return r;
         if (warning)
                 begin(fetch, warning);
-        return publish(&fetch->staging, &about, NULL);
+        return publish(&fetch->staging, &about, NULL, reterr_problem);
 }
 
 /* With our turn. */
-static int fetch_now(Fetch *fetch, char **ret_problem) {
+static int fetch_now(Fetch *fetch, Problem *reterr_problem) {
         const ImageFetch *request = fetch->request;
         _cleanup_source_result_ SourceResult source = { 0 };
         SourceSpec spec = { .kind = SOURCE_OCI };
@@ -169,20 +169,20 @@ static int fetch_now(Fetch *fetch, char **ret_problem) {
         };
         begin(fetch, step);
         uint64_t asked_usec = clock_realtime_usec();
-        r = source_fill(&fill, &source, ret_problem);
+        r = source_fill(&fill, &source, reterr_problem);
         if (r != 0)
                 return r;
-        return source.unchanged ? 0 : publish_fetched(fetch, &source, asked_usec);
+        return source.unchanged ? 0 : publish_fetched(fetch, &source, asked_usec, reterr_problem);
 }
 
 /* With our turn, unless somebody else's has made it superfluous. */
-static int fetch_or_not(Fetch *fetch, char **ret_problem) {
+static int fetch_or_not(Fetch *fetch, Problem *reterr_problem) {
         int r = look(fetch);
 
         if (r < 0 && r != -ENOENT)
                 return r;
         if (!is_good(fetch)) {
-                r = fetch_now(fetch, ret_problem);
+                r = fetch_now(fetch, reterr_problem);
                 if (r == 0)
                         r = look(fetch);
         } else
@@ -285,7 +285,7 @@ static void make_room(const char *root, uint64_t limit_bytes) {
         (void) generations_collect(root, false, NULL);
 }
 
-static int get(Fetch *fetch, char **ret_problem) {
+static int get(Fetch *fetch, Problem *reterr_problem) {
         const Settings *settings = fetch->request->settings;
 
         int r = look(fetch);
@@ -299,13 +299,13 @@ static int get(Fetch *fetch, char **ret_problem) {
         r = take_turn(fetch);
         if (r < 0)
                 return r;
-        r = fetch_or_not(fetch, ret_problem);
+        r = fetch_or_not(fetch, reterr_problem);
         if (r == 0)
                 make_room(fetch->root, settings->image_cache_size);
         return r;
 }
 
-int image_cache_get(const ImageFetch *request, Image **ret, char **ret_problem) {
+int image_cache_get(const ImageFetch *request, Image **ret, Problem *reterr_problem) {
         _cleanup_(fetch_done) Fetch fetch = {
                 .request = request,
                 .name = image_reference_to_name(request->reference),
@@ -316,7 +316,7 @@ int image_cache_get(const ImageFetch *request, Image **ret, char **ret_problem) 
         int r = fetch.name ? image_cache_root(request->settings->root_dir, &fetch.root) : -ENOMEM;
         if (r < 0)
                 return r;
-        r = get(&fetch, ret_problem);
+        r = get(&fetch, reterr_problem);
         if (r != 0)
                 return r;
         r = note_use(&fetch);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/listener.h"
+#include "base/problem.h"
 #include "image/image.h"
 
 /* Images of registries that jobs named: kept in `<root_dir>/.oci`, which has the same layout as a directory of images
@@ -23,12 +24,12 @@ typedef struct ImageFetch {
  *      0
  *      > 0             as source_fill(): a program failed, which said why by on_line
  *      -ENOENT         it is not here, and `pull` is never
- *      -EINVAL         with *ret_problem (to be freed): a sentence
+ *      -EINVAL         with @reterr_problem
  *      -EDQUOT         it takes up more than image_cache_size by itself
  *      -ECANCELED
- *      another -errno
+ *      another -errno, with @reterr_problem where the error alone does not say it
  * After a failure, what was fetched before is still there. */
-int image_cache_get(const ImageFetch *fetch, Image **ret, char **ret_problem);
+int image_cache_get(const ImageFetch *fetch, Image **ret, Problem *reterr_problem);
 
 /* The image, held, if it is here: as generation_hold_reference(). */
 int image_cache_hold(const char *root_dir, const char *reference, Image **ret);

@@ -34,7 +34,7 @@ static const char upgrade_script[] =
         "apt-get -qq clean\n"
         "rm -rf /var/lib/apt/lists/*\n";
 
-static int start(const InTree *in_tree, bool in_place, ImageMachine **ret, char **ret_problem) {
+static int start(const InTree *in_tree, bool in_place, ImageMachine **ret, Problem *reterr_problem) {
         ImageMachineRequest request = {
                 .settings = in_tree->settings,
                 .name = in_tree->definition->name,
@@ -46,7 +46,7 @@ static int start(const InTree *in_tree, bool in_place, ImageMachine **ret, char 
                 .cancel_fd = in_tree->listener->cancel_fd,
         };
 
-        return image_machine_start(&request, ret, ret_problem);
+        return image_machine_start(&request, ret, reterr_problem);
 }
 
 /* What reads a command's output while the command runs. */
@@ -90,10 +90,10 @@ static int run_with_lines(const InTree *in_tree, const ImageMachine *machine, St
         return r;
 }
 
-/* Returns 0, or -errno with *ret_problem; -EIO when the command ended with another exit status than 0. @what completes
+/* Returns 0, or -errno with @reterr_problem; -EIO when the command ended with another exit status than 0. @what completes
  * "... ended with exit status 1". */
 static int run(const InTree *in_tree, const ImageMachine *machine, char *const *argv, const char *what,
-               char **ret_problem) {
+               Problem *reterr_problem) {
         StepRequest request = STEP_REQUEST_PLAIN;
         StepOutcome outcome;
 
@@ -108,9 +108,8 @@ static int run(const InTree *in_tree, const ImageMachine *machine, char *const *
                 (void) kill(getpid(), outcome.signal);
                 return -ECANCELED;
         }
-        _cleanup_free_ char *text = image_machine_explain(machine, &outcome);
-        r = text ? string_printf(ret_problem, "%s %s", what, text) : -ENOMEM;
-        return r < 0 ? r : -EIO;
+        image_machine_explain(machine, &outcome, reterr_problem);
+        return problem_set(reterr_problem, -EIO, "%s %s", what, reterr_problem->text);
 }
 
 /* Stands for the packages that are installed; 0 where dpkg has none. */
@@ -133,7 +132,7 @@ static int packages_hash(const char *tree, uint64_t *ret) {
         return 0;
 }
 
-static int upgrade(const InTree *in_tree, const ImageMachine *machine, bool *changed, char **ret_problem) {
+static int upgrade(const InTree *in_tree, const ImageMachine *machine, bool *changed, Problem *reterr_problem) {
         _cleanup_strv_ char **argv = NULL;
         uint64_t before, after;
 
@@ -146,7 +145,7 @@ static int upgrade(const InTree *in_tree, const ImageMachine *machine, bool *cha
         if (strv_extend_many(&argv, "/bin/sh", "-e", "-c", upgrade_script, "upgrade") < 0 ||
             strv_extend_strv(&argv, in_tree->definition->source.packages) < 0)
                 return -ENOMEM;
-        r = run(in_tree, machine, argv, "the upgrade of its packages", ret_problem);
+        r = run(in_tree, machine, argv, "the upgrade of its packages", reterr_problem);
         if (r < 0)
                 return r;
         r = packages_hash(in_tree->tree, &after);
@@ -157,8 +156,8 @@ static int upgrade(const InTree *in_tree, const ImageMachine *machine, bool *cha
         return r;
 }
 
-static int play(const InTree *in_tree, const ImageMachine *machine, bool *changed, char **ret_problem) {
-        _cleanup_playbook_result_ PlaybookResult result = { 0 };
+static int play(const InTree *in_tree, const ImageMachine *machine, bool *changed, Problem *reterr_problem) {
+        PlaybookResult result = { 0 };
         Playbook playbook = {
                 .machine = machine,
                 .name = in_tree->definition->name,
@@ -173,40 +172,40 @@ static int play(const InTree *in_tree, const ImageMachine *machine, bool *change
                 *changed = *changed || result.changed;
                 return 0;
         }
-        *ret_problem = TAKE_PTR(result.problem);
+        *reterr_problem = result.problem;
         return r > 0 ? -EIO : r;
 }
 
-int in_tree_update(const InTree *in_tree, bool *ret_changed, char **ret_problem) {
+int in_tree_update(const InTree *in_tree, bool *ret_changed, Problem *reterr_problem) {
         ImageMachine *machine;
 
         if (!in_tree->upgrade && !in_tree->definition->has_tasks)
                 return 0;
         listener_step(in_tree->listener, "Starting a container in its tree");
-        int r = start(in_tree, true, &machine, ret_problem);
+        int r = start(in_tree, true, &machine, reterr_problem);
         if (r < 0)
                 return r;
         if (in_tree->upgrade)
-                r = upgrade(in_tree, machine, ret_changed, ret_problem);
+                r = upgrade(in_tree, machine, ret_changed, reterr_problem);
         if (r >= 0 && in_tree->definition->has_tasks)
-                r = play(in_tree, machine, ret_changed, ret_problem);
+                r = play(in_tree, machine, ret_changed, reterr_problem);
         int q = image_machine_stop(machine);
         return r < 0 ? r : q;
 }
 
-int in_tree_test(const InTree *in_tree, char **ret_problem) {
+int in_tree_test(const InTree *in_tree, Problem *reterr_problem) {
         ImageMachine *machine;
 
         listener_step(in_tree->listener, "Testing it");
-        int r = start(in_tree, false, &machine, ret_problem);
+        int r = start(in_tree, false, &machine, reterr_problem);
         if (r < 0)
                 return r;
-        r = run(in_tree, machine, in_tree->definition->test, "its test (nspawn_runner_test)", ret_problem);
+        r = run(in_tree, machine, in_tree->definition->test, "its test (nspawn_runner_test)", reterr_problem);
         int q = image_machine_stop(machine);
         return r < 0 ? r : q;
 }
 
-int in_tree_check(const InTree *in_tree, const char *work, int work_fd, char **ret_problem) {
+int in_tree_check(const InTree *in_tree, const char *work, int work_fd, Problem *reterr_problem) {
         PlaybookCheck check = {
                 .name = in_tree->definition->name,
                 .path = in_tree->definition->path,
@@ -217,7 +216,7 @@ int in_tree_check(const InTree *in_tree, const char *work, int work_fd, char **r
         if (!in_tree->definition->has_tasks)
                 return 0;
         listener_step(in_tree->listener, "Checking the playbook");
-        int r = playbook_check(&check, ret_problem);
+        int r = playbook_check(&check, reterr_problem);
         (void) remove_tree_at(work_fd, PLAYBOOK_TEMPORARY);
         return r > 0 ? -EIO : r;
 }

@@ -108,7 +108,7 @@ int kept_tree_keep(KeptTree *kept, const Generation *about) {
         if (kept->aside.lock_fd < 0)
                 return -ENOENT;
         ours.keep = 1;
-        int r = publish(&kept->aside, &ours, NULL);
+        int r = publish(&kept->aside, &ours, NULL, NULL);
         return r < 0 ? r : generations_collect_locked(&kept->aside, NULL);
 }
 

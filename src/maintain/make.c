@@ -45,24 +45,19 @@ typedef struct Make {
 } Make;
 
 void make_result_done(MakeResult *result) {
-        free(result->problem);
         free(result->warning);
         *result = (MakeResult){ 0 };
 }
 
 /* Notes the sentence and returns @error. */
 _printf_(3, 4) static int fail(Make *make, int error, const char *format, ...) {
-        _cleanup_free_ char *text = NULL;
         va_list ap;
 
-        if (make->result->problem)
+        if (make->result->problem.text[0])
                 return error;
         va_start(ap, format);
-        int n = string_vprintf(&text, format, ap);
+        (void) problem_vset(&make->result->problem, error, format, ap);
         va_end(ap);
-        if (n < 0)
-                return -ENOMEM;
-        make->result->problem = TAKE_PTR(text);
         return error;
 }
 
@@ -74,7 +69,7 @@ static int fail_errno(Make *make, int error, const char *what) {
         }
         if (error == -ECANCELED)
                 return fail(make, error, "stopped");
-        return fail(make, error, "cannot %s: %s", what, strerror(-error));
+        return fail(make, error, "cannot %s: %m", what);
 }
 
 static void begin(const Make *make, const char *step) {
@@ -211,8 +206,6 @@ static const char *old_digest(const Make *make) {
 /* Into an empty tree. Returns 1 when the source has nothing new, and nothing was filled in. */
 static int fill(Make *make) {
         const MakeRequest *request = make->request;
-        _cleanup_free_ char *problem = NULL;
-
         SourceRequest source = {
                 .spec = &request->definition->source,
                 .target = make->staging.root_path,
@@ -220,7 +213,7 @@ static int fill(Make *make) {
                 .old_digest = old_digest(make),
                 .listener = request->listener,
         };
-        int r = source_fill(&source, &make->source, &problem);
+        int r = source_fill(&source, &make->source, &make->result->problem);
         if (r > 0) {
                 make->result->said_why = true;
                 if (r == SOURCE_REFUSED)
@@ -229,8 +222,6 @@ static int fill(Make *make) {
                                     "other credentials");
                 return fail(make, -EIO, "the program that makes it ended with exit status %d", r);
         }
-        if (problem)
-                return fail(make, r, "%s", problem);
         if (r < 0)
                 return fail_errno(make, r, "make its tree");
         show_digest(make);
@@ -359,23 +350,13 @@ static int work_in_tree(Make *make) {
 /* The tree becomes the image. */
 static int give_name(Make *make) {
         Generation about = about_tree(make);
-        _cleanup_free_ char *problem = NULL;
 
         _cleanup_close_ int tree_fd = staging_tree(&make->staging);
         int r = tree_fd < 0 ? tree_fd : owners_warning(tree_fd, &make->settings, &make->result->warning);
         if (r < 0)
                 return fail_errno(make, r, "look at the owners of its files");
         begin(make, "Publishing it");
-        r = publish(&make->staging, &about, &make->result->generation);
-        if (r == -EEXIST)
-                return fail(make, r, "something else has its name by now");
-        if (r == -EUCLEAN && (problem = publish_problem(&make->staging)))
-                return fail(make, r, "%s", problem);
-        if (r == -EXDEV)
-                return fail(make, r, "its directory is a mount point and cannot be replaced: unmount it first");
-        if (r == -EOPNOTSUPP)
-                return fail(make, r, "the file system of '%s' cannot exchange two directories",
-                            make->settings.root_dir);
+        r = publish(&make->staging, &about, &make->result->generation, &make->result->problem);
         if (r < 0)
                 return fail_errno(make, r, "give it its name");
         make->result->outcome = make->current ? MAKE_UPDATED : MAKE_CREATED;

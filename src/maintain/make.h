@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/listener.h"
+#include "base/problem.h"
 #include "definition/definition.h"
 #include "image/turn.h"
 
@@ -27,7 +28,7 @@ typedef struct MakeResult {
         MakeOutcome outcome;
         uint64_t generation; /* number of the new one; 0 for MAKE_UNCHANGED */
         char *warning;       /* about an image that was made, a sentence; or NULL */
-        char *problem;       /* of a failure: a sentence, without the image's name */
+        Problem problem;     /* of a failure: a sentence, without the image's name */
         bool existed;        /* there was an image before, which a failure leaves as it was */
         bool kept;           /* after a failure: the tree is kept for the next try (maintain/kept-tree.h) */
         bool said_why;       /* the program that failed has printed why, on on_line */
@@ -36,7 +37,7 @@ typedef struct MakeResult {
 void make_result_done(MakeResult *result);
 #define _cleanup_make_result_ _cleanup_(make_result_done)
 
-/* Returns 0, or with @ret->problem set unless memory ran out: -EEXIST; -EBUSY: another process works on the image;
+/* Returns 0, or with @ret->problem filled in unless memory ran out: -EEXIST; -EBUSY: another process works on the image;
  * -ECANCELED; -EINVAL for what the definition wants and cannot be had; -EIO for a program that failed; or another
  * -errno. After a failure nothing runs any more; what is left in the staging directory is for the next call or `gc`. */
 int make_image(const MakeRequest *request, MakeResult *ret);

@@ -8,7 +8,6 @@
 
 #include <fcntl.h>
 #include <jansson.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -49,22 +48,6 @@ static void run_done(Run *run) {
         free(run->work);
         free(run->fatal);
         closep(&run->work_fd);
-}
-
-void playbook_result_done(PlaybookResult *result) {
-        free(result->problem);
-        *result = (PlaybookResult){ 0 };
-}
-
-static int _printf_(3, 4) fail(PlaybookResult *result, int error, const char *format, ...) {
-        va_list ap;
-
-        free(result->problem);
-        va_start(ap, format);
-        if (string_vprintf(&result->problem, format, ap) < 0)
-                result->problem = NULL;
-        va_end(ap);
-        return error;
 }
 
 /* Ansible has its own ideas about some characters in the names of hosts, ranges for instance. */
@@ -245,22 +228,23 @@ static int report(Run *run, int r, bool has_python) {
 
         /* For ansible, a playbook for other hosts is one that did what it should. */
         if (r == 0 && run->skipped_play && !run->played)
-                return fail(result, -EINVAL,
-                            "The playbook did nothing: its host is called '%s', and no play's 'hosts:' matches that. "
-                            "'hosts: all' matches each image",
-                            run->host);
+                return problem_set(
+                        &result->problem, -EINVAL,
+                        "The playbook did nothing: its host is called '%s', and no play's 'hosts:' matches that. "
+                        "'hosts: all' matches each image",
+                        run->host);
         if (r == 0)
                 return 0;
         if (r == -ECANCELED)
-                return fail(result, r, "The playbook was cancelled");
+                return problem_set(&result->problem, r, "The playbook was cancelled");
         if (r < 0)
-                return fail(result, r, "Cannot run ansible-playbook: %s", strerror(-r));
+                return problem_set(&result->problem, r, "Cannot run ansible-playbook: %m");
         if (run->plugin_missing)
-                return fail(result, -ENOPKG,
-                            "ansible lacks the collection community.general: install the package ansible, not "
-                            "ansible-core alone");
-        return fail(result, r, "The playbook failed%s%s%s", run->fatal ? ": " : "", run->fatal ? run->fatal : "",
-                    has_python ? "" : "; the image may be why: " PYTHON_HINT);
+                return problem_set(&result->problem, -ENOPKG,
+                                   "ansible lacks the collection community.general: install the package ansible, not "
+                                   "ansible-core alone");
+        return problem_set(&result->problem, r, "The playbook failed%s%s%s", run->fatal ? ": " : "",
+                           run->fatal ? run->fatal : "", has_python ? "" : "; the image may be why: " PYTHON_HINT);
 }
 
 int playbook_run(const Playbook *playbook, PlaybookResult *ret) {
@@ -268,20 +252,22 @@ int playbook_run(const Playbook *playbook, PlaybookResult *ret) {
 
         *ret = (PlaybookResult){ 0 };
         if (!program_exists("ansible-playbook"))
-                return fail(ret, -ENOPKG, "ansible-playbook is not installed: it is in package ansible");
+                return problem_set(&ret->problem, -ENOPKG,
+                                   "ansible-playbook is not installed: it is in package ansible");
         if (access(playbook->path, R_OK) < 0)
-                return fail(ret, -errno, "Cannot read playbook '%s': %s", playbook->path, strerror(errno));
+                return problem_set(&ret->problem, -errno, "Cannot read playbook '%s': %m", playbook->path);
         _cleanup_close_ int tree_fd = open_directory_at(AT_FDCWD, playbook->tree, false, 0);
         if (tree_fd < 0)
-                return fail(ret, tree_fd, "Cannot open tree '%s': %s", playbook->tree, strerror(-tree_fd));
+                return problem_set(&ret->problem, tree_fd, "Cannot open tree '%s': %m", playbook->tree);
         bool has_python = tree_has_python(tree_fd);
         if (!has_python && playbook_begins_with_facts(playbook->path))
-                return fail(ret, -ENOEXEC, "The playbook of image '%s' cannot run: " PYTHON_HINT, playbook->name);
+                return problem_set(&ret->problem, -ENOEXEC, "The playbook of image '%s' cannot run: " PYTHON_HINT,
+                                   playbook->name);
 
         int r = prepare_work(&run);
         if (r < 0)
-                return fail(ret, r, "Cannot set up '%s' for ansible: %s",
-                            run.work ? run.work : playbook->machine->directory.path, strerror(-r));
+                return problem_set(&ret->problem, r, "Cannot set up '%s' for ansible: %m",
+                                   run.work ? run.work : playbook->machine->directory.path);
         return report(&run, run_ansible(&run), has_python);
 }
 
@@ -302,17 +288,14 @@ static void check_line(void *userdata, const char *line) {
         listener_output(check->request->listener, line);
 }
 
-int playbook_check(const PlaybookCheck *request, char **ret_problem) {
+int playbook_check(const PlaybookCheck *request, Problem *reterr_problem) {
         Check check = { .request = request };
-        PlaybookResult result = { 0 };
         _cleanup_strv_ char **environment = NULL;
         _cleanup_free_ char *host = NULL, *inventory = NULL;
 
-        if (!program_exists("ansible-playbook")) {
-                int r = fail(&result, -ENOPKG, "ansible-playbook is not installed: it is in package ansible");
-                *ret_problem = result.problem;
-                return r;
-        }
+        if (!program_exists("ansible-playbook"))
+                return problem_set(reterr_problem, -ENOPKG,
+                                   "ansible-playbook is not installed: it is in package ansible");
         int r = host_name(request->name, &host);
         if (r < 0)
                 return r;
@@ -331,10 +314,10 @@ int playbook_check(const PlaybookCheck *request, char **ret_problem) {
         Sandbox sandbox = { .argv = argv, .envp = environment, .listener = &listener };
         r = sandbox_run(&sandbox);
         if (r > 0)
-                (void) fail(&result, r, "Its playbook cannot be used: %s", check.first ? check.first : "see above");
+                (void) problem_set(reterr_problem, r, "Its playbook cannot be used: %s",
+                                   check.first ? check.first : "see above");
         else if (r < 0 && r != -ECANCELED)
-                (void) fail(&result, r, "Cannot run ansible-playbook: %s", strerror(-r));
+                (void) problem_set(reterr_problem, r, "Cannot run ansible-playbook: %m");
         free(check.first);
-        *ret_problem = result.problem;
         return r;
 }

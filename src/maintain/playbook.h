@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/listener.h"
+#include "base/problem.h"
 #include "machine/image-machine.h"
 
 /* Our program under this name is what ansible starts for each command, with the machine's job directory in the variable;
@@ -22,11 +23,8 @@ typedef struct Playbook {
 typedef struct PlaybookResult {
         bool changed;                       /* ansible changed something in the image */
         unsigned n_ok, n_changed, n_failed; /* tasks, as in its recap; unreachable counts as failed */
-        char *problem;                      /* of a failure: a sentence, or NULL */
+        Problem problem;                    /* of a failure: a sentence */
 } PlaybookResult;
-
-void playbook_result_done(PlaybookResult *result);
-#define _cleanup_playbook_result_ _cleanup_(playbook_result_done)
 
 /* Returns 0 when all went well; ansible-playbook's exit status (> 0) when the playbook failed, which it said why;
  * -ENOPKG: ansible is not installed; -ENOEXEC: the image has no python, and the playbook begins with facts; -ECANCELED;
@@ -46,5 +44,5 @@ typedef struct PlaybookCheck {
 
 /* Lets ansible read the playbook with all that it includes by fixed names (--syntax-check). 0; ansible-playbook's exit
  * status (> 0) when it finds something wrong; -ENOPKG: it is not installed; -ECANCELED; or another -errno. Unless it is 0,
- * *ret_problem (to be freed) is a sentence. */
-int playbook_check(const PlaybookCheck *check, char **ret_problem);
+ * @reterr_problem is a sentence. */
+int playbook_check(const PlaybookCheck *check, Problem *reterr_problem);

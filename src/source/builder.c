@@ -173,16 +173,6 @@ const Builder builder_debootstrap = {
         .completion = debootstrap_completion,
 };
 
-static int problem(char **ret_problem, const char *format, ...) _printf_(2, 3);
-static int problem(char **ret_problem, const char *format, ...) {
-        va_list ap;
-
-        va_start(ap, format);
-        int r = string_vprintf(ret_problem, format, ap);
-        va_end(ap);
-        return r < 0 ? r : -EINVAL;
-}
-
 static const Builder *find_builder(void) {
         /* mmdebstrap drives the host's own apt. */
         if (program_exists("mmdebstrap") && program_exists("apt-get"))
@@ -190,21 +180,21 @@ static const Builder *find_builder(void) {
         return program_exists("debootstrap") ? &builder_debootstrap : NULL;
 }
 
-static int find_suite(const char *suite, const HostSystem *host, BuildPlan *plan, char **ret_problem) {
+static int find_suite(const char *suite, const HostSystem *host, BuildPlan *plan, Problem *reterr_problem) {
         if (!suite && !host->codename)
-                return problem(ret_problem,
-                               "This host's os-release names no suite of Debian or Ubuntu: choose one with "
-                               "--suite.");
+                return problem_set(reterr_problem, -EINVAL,
+                                   "This host's os-release names no suite of Debian or Ubuntu: choose one with "
+                                   "--suite.");
         plan->suite = strdup(suite ? suite : host->codename);
         if (!plan->suite)
                 return -ENOMEM;
 
         plan->distribution = suite_distribution(plan->suite, host);
         if (!plan->distribution)
-                return problem(ret_problem,
-                               "'%s' is no suite of Debian or Ubuntu that this host knows%s. The package "
-                               "distro-info-data on the host lists newer suites.",
-                               plan->suite, suite ? "" : " (it is this host's own: choose another with --suite)");
+                return problem_set(reterr_problem, -EINVAL,
+                                   "'%s' is no suite of Debian or Ubuntu that this host knows%s. The package "
+                                   "distro-info-data on the host lists newer suites.",
+                                   plan->suite, suite ? "" : " (it is this host's own: choose another with --suite)");
         return 0;
 }
 
@@ -254,13 +244,14 @@ static int find_packages(const BuildRequest *request, BuildPlan *plan) {
         return plan->components ? 0 : string_replace(&plan->components, plan->distribution->components);
 }
 
-static int find_variant(const BuildRequest *request, BuildPlan *plan, char **ret_problem) {
+static int find_variant(const BuildRequest *request, BuildPlan *plan, Problem *reterr_problem) {
         const char *variant = request->variant ? request->variant : VARIANT_DEFAULT;
 
         if (!build_variant_known(variant))
-                return problem(ret_problem, "There is no variant '%s' of Debian and Ubuntu.", variant);
+                return problem_set(reterr_problem, -EINVAL, "There is no variant '%s' of Debian and Ubuntu.", variant);
         if (plan->builder == &builder_debootstrap && !debootstrap_variant(variant))
-                return problem(ret_problem, "Variant '%s' needs mmdebstrap, which is not installed.", variant);
+                return problem_set(reterr_problem, -EINVAL, "Variant '%s' needs mmdebstrap, which is not installed.",
+                                   variant);
         return string_replace(&plan->variant, variant);
 }
 
@@ -277,31 +268,34 @@ static int find_keyring(BuildPlan *plan) {
 }
 
 /* The keyring that the request names, or the one that the distribution has. */
-static int check_keyring(const BuildRequest *request, BuildPlan *plan, char **ret_problem) {
+static int check_keyring(const BuildRequest *request, BuildPlan *plan, Problem *reterr_problem) {
         int r = find_keyring(plan);
 
         if (r < 0 || access(plan_keyring(plan), R_OK) >= 0)
                 return r;
         if (request->keyring)
-                return problem(ret_problem, "The keyring %s cannot be read: %s.", request->keyring, strerror(errno));
-        return problem(ret_problem, "%s, the file with the keys of %s's packages, is missing: install the package %s.",
-                       plan_keyring(plan), plan->distribution->label, plan->distribution->keyring_package);
+                return problem_set(reterr_problem, -EINVAL, "The keyring %s cannot be read: %s.", request->keyring,
+                                   strerror(errno));
+        return problem_set(reterr_problem, -EINVAL,
+                           "%s, the file with the keys of %s's packages, is missing: install the package %s.",
+                           plan_keyring(plan), plan->distribution->label, plan->distribution->keyring_package);
 }
 
-int build_plan_make(const BuildRequest *request, BuildPlan *ret, char **ret_problem) {
+int build_plan_make(const BuildRequest *request, BuildPlan *ret, Problem *reterr_problem) {
         _cleanup_build_plan_ BuildPlan plan = { .builder = find_builder() };
         _cleanup_(host_system_done) HostSystem host = { 0 };
 
         if (!plan.builder)
-                return problem(ret_problem, "Neither mmdebstrap nor debootstrap is installed: install one of them.");
+                return problem_set(reterr_problem, -EINVAL,
+                                   "Neither mmdebstrap nor debootstrap is installed: install one of them.");
 
         int r = host_system_read(&host);
         if (r == -ENOMEM)
                 return r;
-        r = find_suite(request->suite, &host, &plan, ret_problem);
+        r = find_suite(request->suite, &host, &plan, reterr_problem);
         if (r < 0)
                 return r;
-        r = find_variant(request, &plan, ret_problem);
+        r = find_variant(request, &plan, reterr_problem);
         if (r < 0)
                 return r;
         r = find_packages(request, &plan);
@@ -310,7 +304,7 @@ int build_plan_make(const BuildRequest *request, BuildPlan *ret, char **ret_prob
         r = find_mirror(request, &host, &plan);
         if (r < 0)
                 return r;
-        r = check_keyring(request, &plan, ret_problem);
+        r = check_keyring(request, &plan, reterr_problem);
         if (r < 0)
                 return r;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "base/problem.h"
 #include "source/apt-sources.h"
 #include "source/suite.h"
 
@@ -44,9 +45,9 @@ struct BuildPlan {
 void build_plan_done(BuildPlan *plan);
 #define _cleanup_build_plan_ _cleanup_(build_plan_done)
 
-/* Plans an image with what this host has. Returns 0, -ENOMEM, or -EINVAL with *ret_problem (to be freed) saying in a
- * sentence what is wrong or missing. */
-int build_plan_make(const BuildRequest *request, BuildPlan *ret, char **ret_problem);
+/* Plans an image with what this host has. 0, -ENOMEM, or -EINVAL with @reterr_problem saying in a sentence
+ * what is wrong or missing. */
+int build_plan_make(const BuildRequest *request, BuildPlan *ret, Problem *reterr_problem);
 
 /* Can @variant be asked for at all? */
 bool build_variant_known(const char *variant);

@@ -7,7 +7,7 @@
 #include "base/string.h"
 #include "source/source.h"
 
-static int fill(const SourceRequest *request, _unused_ SourceResult *result, _unused_ char **ret_problem) {
+static int fill(const SourceRequest *request, _unused_ SourceResult *result, _unused_ Problem *reterr_problem) {
         _cleanup_strv_ char **environment = NULL;
 
         int r = strv_extendf(&environment, "ROOT=%s", request->target);

@@ -31,14 +31,14 @@ static const char *const passed_on[] = {
         "REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "XDG_RUNTIME_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
 };
 
-static int check_programs(char **ret_problem) {
+static int check_programs(Problem *reterr_problem) {
         static const char *const programs[] = { "skopeo", "umoci" };
 
         for (size_t i = 0; i < ELEMENTSOF(programs); i++)
                 if (!program_exists(programs[i]))
-                        return source_problem(ret_problem,
-                                              "%s, which fetches OCI images, is missing: install the package %s.",
-                                              programs[i], programs[i]);
+                        return problem_set(reterr_problem, -EINVAL,
+                                           "%s, which fetches OCI images, is missing: install the package %s.",
+                                           programs[i], programs[i]);
         return 0;
 }
 
@@ -250,7 +250,7 @@ static int unpack(const SourceRequest *request) {
         return source_run(request, &program);
 }
 
-static int take_config(const SourceRequest *request, SourceResult *result, char **ret_problem) {
+static int take_config(const SourceRequest *request, SourceResult *result, Problem *reterr_problem) {
         _cleanup_close_ int work_fd = open(request->work, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         _cleanup_close_ int layout_fd = work_fd < 0 ? -errno : open_directory_at(work_fd, LAYOUT, false, 0);
         _cleanup_oci_config_ OciConfig config = { 0 };
@@ -259,10 +259,11 @@ static int take_config(const SourceRequest *request, SourceResult *result, char 
                 return layout_fd;
         int r = oci_layout_config(layout_fd, &config);
         if (r == -EBADMSG)
-                return source_problem(ret_problem, "The configuration of %s cannot be read.", request->spec->oci);
+                return problem_set(reterr_problem, -EINVAL, "The configuration of %s cannot be read.",
+                                   request->spec->oci);
         if (r == -E2BIG)
-                return source_problem(ret_problem, "The environment or the command of %s is too large.",
-                                      request->spec->oci);
+                return problem_set(reterr_problem, -EINVAL, "The environment or the command of %s is too large.",
+                                   request->spec->oci);
         if (r < 0)
                 return r;
         result->env = TAKE_PTR(config.env);
@@ -276,11 +277,11 @@ static int take_config(const SourceRequest *request, SourceResult *result, char 
         return 0;
 }
 
-static int fill_from(const SourceRequest *request, SourceResult *result, char **ret_problem) {
+static int fill_from(const SourceRequest *request, SourceResult *result, Problem *reterr_problem) {
         _cleanup_free_ char *reference = NULL, *pinned = NULL;
         _cleanup_(skopeo_done) Skopeo skopeo = { 0 };
 
-        int r = check_programs(ret_problem);
+        int r = check_programs(reterr_problem);
         if (r < 0)
                 return r;
         r = oci_reference_pin(request->spec->oci, NULL, &reference);
@@ -292,7 +293,7 @@ static int fill_from(const SourceRequest *request, SourceResult *result, char **
 
         r = find_digest(&skopeo, reference, &result->digest);
         if (r == -EBADMSG)
-                return source_problem(ret_problem, "skopeo does not print the digest of %s.", reference);
+                return problem_set(reterr_problem, -EINVAL, "skopeo does not print the digest of %s.", reference);
         if (r != 0)
                 return r;
         if (streq_null(result->digest, request->old_digest)) {
@@ -308,7 +309,7 @@ static int fill_from(const SourceRequest *request, SourceResult *result, char **
                 r = fetch(&skopeo, pinned);
         if (r == 0)
                 r = unpack(request);
-        return r != 0 ? r : take_config(request, result, ret_problem);
+        return r != 0 ? r : take_config(request, result, reterr_problem);
 }
 
 /* Stands between skopeo and whoever listens. */
@@ -343,7 +344,7 @@ static void words_tick(void *userdata) {
         listener_tick(words->listener);
 }
 
-static int fill(const SourceRequest *request, SourceResult *result, char **ret_problem) {
+static int fill(const SourceRequest *request, SourceResult *result, Problem *reterr_problem) {
         Words words = { .listener = request->listener };
         const Listener listener = {
                 .cancel_fd = request->listener->cancel_fd,
@@ -354,7 +355,7 @@ static int fill(const SourceRequest *request, SourceResult *result, char **ret_p
         SourceRequest listening = *request;
 
         listening.listener = &listener;
-        int r = fill_from(&listening, result, ret_problem);
+        int r = fill_from(&listening, result, reterr_problem);
         return r > 0 && words.refused ? SOURCE_REFUSED : r;
 }
 

@@ -33,7 +33,7 @@ int source_build(const SourceRequest *request, const BuildPlan *plan) {
         return plan->builder->completion ? run_step(request, plan, plan->builder->completion) : 0;
 }
 
-static int fill(const SourceRequest *request, _unused_ SourceResult *result, char **ret_problem) {
+static int fill(const SourceRequest *request, _unused_ SourceResult *result, Problem *reterr_problem) {
         const SourceSpec *spec = request->spec;
         _cleanup_build_plan_ BuildPlan plan = { 0 };
         BuildRequest build = {
@@ -45,7 +45,7 @@ static int fill(const SourceRequest *request, _unused_ SourceResult *result, cha
                 .packages = spec->packages,
         };
 
-        int r = build_plan_make(&build, &plan, ret_problem);
+        int r = build_plan_make(&build, &plan, reterr_problem);
         return r < 0 ? r : source_build(request, &plan);
 }
 

@@ -14,15 +14,15 @@ static bool is_url(const char *tarball) {
         return startswith(tarball, "http://") || startswith(tarball, "https://");
 }
 
-static int download(const SourceRequest *request, const char *file, char **ret_problem) {
+static int download(const SourceRequest *request, const char *file, Problem *reterr_problem) {
         /* A transfer that stands still is given up. */
         char **argv = ARGV("curl", "--fail", "--location", "--silent", "--show-error", "--proto", "=http,https",
                            "--retry", "3", "--connect-timeout", "30", "--speed-limit", "1", "--speed-time", "60",
                            "--output", file, "--", request->spec->tarball);
 
         if (!program_exists("curl"))
-                return source_problem(ret_problem,
-                                      "curl, which downloads tarballs, is missing: install the package curl.");
+                return problem_set(reterr_problem, -EINVAL,
+                                   "curl, which downloads tarballs, is missing: install the package curl.");
         return source_run(request, &(SourceProgram){ .trust = SOURCE_PROGRAM_FETCH, .argv = argv });
 }
 
@@ -46,7 +46,7 @@ static int file_sha256(const SourceRequest *request, const char *file, char **re
 }
 
 /* Finds out the digest of what is to be unpacked from @file. */
-static int check(const SourceRequest *request, const char *file, char **ret_digest, char **ret_problem) {
+static int check(const SourceRequest *request, const char *file, char **ret_digest, Problem *reterr_problem) {
         const char *wanted = request->spec->sha256;
         _cleanup_free_ char *sha256 = NULL;
 
@@ -54,8 +54,8 @@ static int check(const SourceRequest *request, const char *file, char **ret_dige
         if (r != 0)
                 return r;
         if (wanted && !streq(wanted, sha256))
-                return source_problem(ret_problem, "%s does not have the SHA-256 in the definition, but %s.",
-                                      request->spec->tarball, sha256);
+                return problem_set(reterr_problem, -EINVAL, "%s does not have the SHA-256 in the definition, but %s.",
+                                   request->spec->tarball, sha256);
         return string_printf(ret_digest, "sha256:%s", sha256);
 }
 
@@ -70,7 +70,7 @@ static int unpack(const SourceRequest *request, const char *file) {
         return source_run(request, &program);
 }
 
-static int fill(const SourceRequest *request, SourceResult *result, char **ret_problem) {
+static int fill(const SourceRequest *request, SourceResult *result, Problem *reterr_problem) {
         const SourceSpec *spec = request->spec;
         _cleanup_free_ char *downloaded = NULL;
         const char *file = spec->tarball;
@@ -86,15 +86,15 @@ static int fill(const SourceRequest *request, SourceResult *result, char **ret_p
                 }
                 r = string_printf(&downloaded, "%s/tarball", request->work);
                 if (r == 0)
-                        r = download(request, downloaded, ret_problem);
+                        r = download(request, downloaded, reterr_problem);
                 if (r != 0)
                         return r;
                 file = downloaded;
         } else if (access(file, R_OK) < 0)
-                return source_problem(ret_problem, "The tarball %s cannot be read: %m.", file);
+                return problem_set(reterr_problem, -EINVAL, "The tarball %s cannot be read: %m.", file);
 
         _cleanup_free_ char *digest = NULL;
-        int r = check(request, file, &digest, ret_problem);
+        int r = check(request, file, &digest, reterr_problem);
         if (r != 0)
                 return r;
         free(result->digest);

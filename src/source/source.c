@@ -7,7 +7,6 @@
 #include "source/source.h"
 
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -39,15 +38,6 @@ void source_result_done(SourceResult *result) {
         strv_free(result->ports);
         strv_free(result->volumes);
         *result = (SourceResult){ 0 };
-}
-
-int source_problem(char **ret_problem, const char *format, ...) {
-        va_list ap;
-
-        va_start(ap, format);
-        int r = string_vprintf(ret_problem, format, ap);
-        va_end(ap);
-        return r < 0 ? r : -EINVAL;
 }
 
 static const Source *find_source(SourceKind kind) {
@@ -214,27 +204,26 @@ int source_run_for_line(const SourceRequest *request, const SourceProgram *progr
         return 0;
 }
 
-static int complete_tree(const char *target, const char *description, char **ret_problem) {
-        _cleanup_free_ char *problem = NULL;
+static int complete_tree(const char *target, const char *description, Problem *reterr_problem) {
+        Problem problem = { 0 };
 
         _cleanup_close_ int fd = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0)
                 return -errno;
         int r = tree_check(fd, NULL, &problem);
-        if (r > 0) {
-                r = source_problem(ret_problem, "The tree that %s made cannot be used as a root file system: %s",
-                                   description, problem);
-                return r == -EINVAL ? -EUCLEAN : r;
-        }
+        if (r == TREE_REFUSED)
+                return problem_set(reterr_problem, -EUCLEAN,
+                                   "The tree that %s made cannot be used as a root file system: %s", description,
+                                   problem.text);
         if (r < 0)
                 return r;
 
         _cleanup_close_ int bin_fd = open_in_root(fd, "bin", O_PATH | O_DIRECTORY);
         _cleanup_close_ int usr_bin_fd = open_in_root(fd, "usr/bin", O_PATH | O_DIRECTORY);
         if (bin_fd < 0 && usr_bin_fd < 0)
-                return source_problem(ret_problem,
-                                      "The tree that %s made is no root file system: it has neither bin nor usr/bin.",
-                                      description);
+                return problem_set(reterr_problem, -EINVAL,
+                                   "The tree that %s made is no root file system: it has neither bin nor usr/bin.",
+                                   description);
 
         for (size_t i = 0; i < ELEMENTSOF(directories); i++)
                 if (mkdirat(fd, directories[i].name, 0700) >= 0) {
@@ -246,7 +235,7 @@ static int complete_tree(const char *target, const char *description, char **ret
         return 0;
 }
 
-int source_fill(const SourceRequest *request, SourceResult *ret, char **ret_problem) {
+int source_fill(const SourceRequest *request, SourceResult *ret, Problem *reterr_problem) {
         const Source *source = find_source(request->spec->kind);
         _cleanup_source_result_ SourceResult result = { 0 };
 
@@ -255,9 +244,9 @@ int source_fill(const SourceRequest *request, SourceResult *ret, char **ret_prob
         int r = source_describe(request->spec, &result.description);
         if (r < 0)
                 return r;
-        r = source->fill(request, &result, ret_problem);
+        r = source->fill(request, &result, reterr_problem);
         if (r == 0 && !result.unchanged)
-                r = complete_tree(request->target, result.description, ret_problem);
+                r = complete_tree(request->target, result.description, reterr_problem);
         if (r == 0 && !result.digest)
                 r = source_recipe(request->spec, &result.digest);
         if (r != 0)

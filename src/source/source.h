@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/listener.h"
+#include "base/problem.h"
 #include "source/builder.h"
 #include "source/spec.h"
 
@@ -40,7 +41,7 @@ typedef struct Source {
         const char *name; /* begins descriptions */
 
         /* As source_fill(). */
-        int (*fill)(const SourceRequest *request, SourceResult *ret, char **ret_problem);
+        int (*fill)(const SourceRequest *request, SourceResult *ret, Problem *reterr_problem);
         /* What @spec names, for the description. */
         const char *(*subject)(const SourceSpec *spec);
 } Source;
@@ -51,14 +52,14 @@ typedef struct Source {
  * Returns
  *      0
  *      > 0             exit status of a program, which said why by on_line, or SOURCE_REFUSED
- *      -EINVAL         with *ret_problem (to be freed) saying in a sentence what is wrong or missing
+ *      -EINVAL         with @reterr_problem saying in a sentence what is wrong or missing
  *      -EUCLEAN        the same: nothing may be started in what the source has (tree/check.h)
  *      -EDQUOT         there is more than max_bytes
  *      -ECANCELED
  *      another -errno
  * On failure @ret is untouched, and target and work hold whatever was unpacked by then; nothing runs any more. For
  * SOURCE_NONE and SOURCE_FROM, which is a copy of another image: -EOPNOTSUPP. */
-int source_fill(const SourceRequest *request, SourceResult *ret, char **ret_problem);
+int source_fill(const SourceRequest *request, SourceResult *ret, Problem *reterr_problem);
 
 /* The registry has no such image, or not for us, as the program said by on_line: to ask again is of no use. Above every
  * exit status. */
@@ -85,9 +86,6 @@ extern const Source source_suite, source_command, source_tarball, source_oci;
  * A digest in the reference itself goes before that and before its tag; other transports have none. *ret must be
  * NULL before, and is to be freed. 0 or -ENOMEM. */
 int oci_reference_pin(const char *reference, const char *digest, char **ret);
-
-/* *ret_problem gets the sentence: returns -EINVAL, or -ENOMEM with *ret_problem NULL. */
-int source_problem(char **ret_problem, const char *format, ...) _printf_(2, 3);
 
 /* What a source lets a program do. All but the first are confined (source/confine.h). */
 typedef enum SourceTrust {

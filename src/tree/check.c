@@ -59,27 +59,22 @@ static int open_itself(int tree_fd, const char *path, uint64_t resolve) {
         return fd < 0 ? -errno : fd;
 }
 
-/* Of what set the sentence. */
-static int refused(int r) {
-        return r < 0 ? r : 1;
-}
-
-static int check_directory(int tree_fd, const char *name, uint64_t resolve, char **ret_problem) {
+static int check_directory(int tree_fd, const char *name, uint64_t resolve, Problem *reterr_problem) {
         struct stat st;
 
         _cleanup_close_ int fd = open_itself(tree_fd, name, resolve);
         if (fd == -ENOENT)
                 return 0;
         if (fd == -EXDEV)
-                return refused(string_printf(ret_problem, "its /%s is a mount point", name));
+                return problem_set(reterr_problem, TREE_REFUSED, "its /%s is a mount point", name);
         if (fd < 0)
                 return fd;
         if (fstat(fd, &st) < 0)
                 return -errno;
         if (S_ISDIR(st.st_mode))
                 return 0;
-        return refused(
-                string_printf(ret_problem, "its /%s is a %s and has to be a directory", name, kind_name(st.st_mode)));
+        return problem_set(reterr_problem, TREE_REFUSED, "its /%s is a %s and has to be a directory", name,
+                           kind_name(st.st_mode));
 }
 
 /* --- where a path leads --- */
@@ -228,7 +223,7 @@ static int walk_go(Walk *walk, const char *path) {
 }
 
 /* Where @target leads in the tree; NULL for a loop, which nobody follows. */
-static int resolve_target(int tree_fd, const char *target, char **ret_path, char **ret_problem) {
+static int resolve_target(int tree_fd, const char *target, char **ret_path, Problem *reterr_problem) {
         _cleanup_(walk_done) Walk walk = { .tree_fd = tree_fd };
 
         int r = walk_go(&walk, target);
@@ -237,33 +232,31 @@ static int resolve_target(int tree_fd, const char *target, char **ret_path, char
         if (r < 0)
                 return r;
         if (r > 0)
-                return refused(string_printf(ret_problem,
-                                             "cannot find out where '%s', a target of the setting 'bind', leads in it",
-                                             target));
+                return problem_set(reterr_problem, TREE_REFUSED,
+                                   "cannot find out where '%s', a target of the setting 'bind', leads in it", target);
         if (tree_place_is_reserved(walk.path))
-                return refused(
-                        string_printf(ret_problem,
-                                      "'%s', where the setting 'bind' mounts something, leads to '/%.200s' in it, "
-                                      "which containers need for themselves",
-                                      target, walk.path));
+                return problem_set(reterr_problem, TREE_REFUSED,
+                                   "'%s', where the setting 'bind' mounts something, leads to '/%.200s' in it, "
+                                   "which containers need for themselves",
+                                   target, walk.path);
         *ret_path = TAKE_PTR(walk.path);
         return 0;
 }
 
 /* What is in another place is not the tree's: jobs may have put symlinks there, which systemd-nspawn would follow. */
-static int check_apart(int tree_fd, const Places *places, const Place *own, char **ret_problem) {
+static int check_apart(int tree_fd, const Places *places, const Place *own, Problem *reterr_problem) {
         _cleanup_(walk_done) Walk walk = { .tree_fd = tree_fd, .places = places, .own = own };
 
         /* What is a loop in the tree may be none in the container, where a part of it is hidden by another place. */
         int r = walk_go(&walk, own->target);
         if (!walk.met)
                 return r == -ELOOP ? 0 : MIN(r, 0);
-        return refused(string_printf(
-                ret_problem, "'%s', where the setting 'bind' mounts something, leads into '%s', another such place",
-                own->target, walk.met->target));
+        return problem_set(reterr_problem, TREE_REFUSED,
+                           "'%s', where the setting 'bind' mounts something, leads into '%s', another such place",
+                           own->target, walk.met->target);
 }
 
-static int check_targets(int tree_fd, char *const *targets, char **ret_problem) {
+static int check_targets(int tree_fd, char *const *targets, Problem *reterr_problem) {
         _cleanup_(places_done) Places places = { .items = calloc(strv_length(targets) + 1, sizeof(Place)) };
 
         if (!places.items)
@@ -273,25 +266,25 @@ static int check_targets(int tree_fd, char *const *targets, char **ret_problem) 
                 Place *place = places.items + places.n++;
 
                 place->target = *targets;
-                r = resolve_target(tree_fd, place->target, &place->path, ret_problem);
+                r = resolve_target(tree_fd, place->target, &place->path, reterr_problem);
         }
         for (size_t i = 0; r == 0 && i < places.n; i++)
-                r = check_apart(tree_fd, &places, places.items + i, ret_problem);
+                r = check_apart(tree_fd, &places, places.items + i, reterr_problem);
         return r;
 }
 
 /* --- */
 
-static int check(int tree_fd, uint64_t resolve_flags, char *const *bind_targets, char **ret_problem) {
+static int check(int tree_fd, uint64_t resolve_flags, char *const *bind_targets, Problem *reterr_problem) {
         int r = 0;
 
         for (size_t i = 0; r == 0 && i < ELEMENTSOF(directories); i++)
-                r = check_directory(tree_fd, directories[i], resolve_flags, ret_problem);
-        return r == 0 ? check_targets(tree_fd, bind_targets, ret_problem) : r;
+                r = check_directory(tree_fd, directories[i], resolve_flags, reterr_problem);
+        return r == 0 ? check_targets(tree_fd, bind_targets, reterr_problem) : r;
 }
 
-int tree_check(int tree_fd, char *const *bind_targets, char **ret_problem) {
-        return check(tree_fd, 0, bind_targets, ret_problem);
+int tree_check(int tree_fd, char *const *bind_targets, Problem *reterr_problem) {
+        return check(tree_fd, 0, bind_targets, reterr_problem);
 }
 
 static int remove_odd_machine_id(int root_fd) {
@@ -314,8 +307,8 @@ int tree_remove_machine_id(int root_fd) {
         return error_is_of_unknown_owner(r) ? 0 : r;
 }
 
-int tree_check_root(int root_fd, char *const *bind_targets, char **ret_problem) {
-        int r = check(root_fd, RESOLVE_NO_XDEV, bind_targets, ret_problem);
+int tree_check_root(int root_fd, char *const *bind_targets, Problem *reterr_problem) {
+        int r = check(root_fd, RESOLVE_NO_XDEV, bind_targets, reterr_problem);
 
         return r != 0 ? r : remove_odd_machine_id(root_fd);
 }

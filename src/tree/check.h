@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include <stdbool.h>
+#include "base/problem.h"
 
 /* May a container be started in a tree that nobody trusts?
  *
@@ -18,13 +18,14 @@ bool tree_place_is_reserved(const char *path);
  * missing, and no path of @bind_targets (NULL-terminated, absolute, as the container will see it; NULL: none) leads, through
  * symlinks in the tree, to where systemd-nspawn or the agent work, or into another of them, where others may have put
  * more symlinks. Reads only; @tree_fd may be any descriptor of the directory.
- * Returns 0; 1 with *ret_problem (to be freed), which goes on after "Image 'NAME' cannot be used: "; or -errno. */
-int tree_check(int tree_fd, char *const *bind_targets, char **ret_problem);
+ * Returns 0; TREE_REFUSED with @reterr_problem filled in, which completes "Image 'NAME' cannot be used: "; or -errno. */
+int tree_check(int tree_fd, char *const *bind_targets, Problem *reterr_problem);
+#define TREE_REFUSED 1
 
 /* The same for the root of a container, as it is mounted and before anything starts in it. Nothing may be mounted inside of
  * it, and an etc/machine-id that is no regular file is removed: systemd-nspawn 252 would follow a symlink, and wait for a
  * pipe. @root_fd was opened on the mounted root. */
-int tree_check_root(int root_fd, char *const *bind_targets, char **ret_problem);
+int tree_check_root(int root_fd, char *const *bind_targets, Problem *reterr_problem);
 
 /* Takes etc/machine-id out of the root of a container, whatever it is, so that the container's own takes its place: where
  * there is one, systemd-nspawn makes that the container's, and does not start with one that is none (setup_machine_id() in

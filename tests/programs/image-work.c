@@ -18,8 +18,8 @@
 #undef main
 int nspawn_runner_main(int argc, char **argv);
 
-static int complain(const char *problem, int r) {
-        fprintf(stderr, "problem: %s\n", problem ? problem : strerror(-r));
+static int complain(const Problem *problem, int r) {
+        fprintf(stderr, "problem: %s\n", problem_text(problem, r));
         return 100;
 }
 
@@ -29,7 +29,7 @@ static void print_line(_unused_ void *userdata, const char *line) {
 }
 
 static int run_playbook(const ImageMachine *machine, char *const *argv, const char *path, int cancel_fd) {
-        _cleanup_playbook_result_ PlaybookResult result = { 0 };
+        PlaybookResult result = { 0 };
         const Listener listener = { .cancel_fd = cancel_fd, .on_output = print_line };
         Playbook playbook = {
                 .machine = machine, .name = argv[3], .tree = argv[4], .path = path, .listener = &listener
@@ -37,7 +37,7 @@ static int run_playbook(const ImageMachine *machine, char *const *argv, const ch
 
         int r = playbook_run(&playbook, &result);
         fprintf(stderr, "playbook: %d ok=%u changed=%u failed=%u\n", r, result.n_ok, result.n_changed, result.n_failed);
-        return r == 0 ? 0 : complain(result.problem, r);
+        return r == 0 ? 0 : complain(&result.problem, r);
 }
 
 static int run_command(const ImageMachine *machine, char *const *argv) {
@@ -48,20 +48,22 @@ static int run_command(const ImageMachine *machine, char *const *argv) {
         int r = image_machine_run(machine, &request, &outcome);
         if (r >= 0 && outcome.result == STEP_EXITED && outcome.exited.code == CLD_EXITED)
                 return outcome.exited.status;
-        _cleanup_free_ char *problem = r < 0 ? NULL : image_machine_explain(machine, &outcome);
-        return complain(problem, r);
+        Problem problem = { 0 };
+        if (r >= 0)
+                image_machine_explain(machine, &outcome, &problem);
+        return complain(&problem, r);
 }
 
 static int work(int argc, char **argv, const Settings *settings, int cancel_fd) {
         _cleanup_image_machine_ ImageMachine *machine = NULL;
-        _cleanup_free_ char *problem = NULL;
+        Problem problem = { 0 };
         ImageMachineRequest request = {
                 .settings = settings, .name = argv[3], .tree = argv[4], .in_place = true, .cancel_fd = cancel_fd
         };
 
         int r = image_machine_start(&request, &machine, &problem);
         if (r < 0)
-                return complain(problem, r);
+                return complain(&problem, r);
         for (int i = 5; r == 0 && i < argc; i++) {
                 if (streq(argv[i], "--"))
                         return run_command(machine, argv + i + 1);
@@ -83,6 +85,6 @@ int main(int argc, char **argv) {
                 return 101;
         _cleanup_close_ int signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
         if (settings_init(&settings) < 0 || config_file_read(argv[2], &settings, &problem) < 0)
-                return complain(problem.text, -EINVAL);
+                return complain(&problem, -EINVAL);
         return work(argc, argv, &settings, signal_fd);
 }

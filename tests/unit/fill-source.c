@@ -36,7 +36,7 @@ static int set_source(SourceSpec *spec, const char *kind, char **values) {
 int main(int argc, char **argv) {
         SourceSpec spec = { .directory = getenv("DIRECTORY") };
         _cleanup_source_result_ SourceResult result = { 0 };
-        _cleanup_free_ char *problem = NULL;
+        Problem problem = { 0 };
 
         if (argc < 6 || set_source(&spec, argv[4], argv + 5) < 0)
                 return EXIT_FAILURE;
@@ -57,9 +57,10 @@ int main(int argc, char **argv) {
         json_auto_t *env = json_array();
         for (char **variable = result.env; variable && *variable; variable++)
                 json_array_append_new(env, json_string(*variable));
-        json_auto_t *root = json_pack("{si ss* ss* ss* ss* ss* sO sb}", "status", r, "problem", problem, "description",
-                                      result.description, "digest", result.digest, "working_dir", result.working_dir,
-                                      "user", result.user, "env", env, "unchanged", result.unchanged);
+        json_auto_t *root = json_pack("{si ss* ss* ss* ss* ss* sO sb}", "status", r, "problem",
+                                      problem.text[0] ? problem.text : NULL, "description", result.description,
+                                      "digest", result.digest, "working_dir", result.working_dir, "user", result.user,
+                                      "env", env, "unchanged", result.unchanged);
         if (!root || json_dumpf(root, stdout, 0) < 0)
                 return EXIT_FAILURE;
         return EXIT_SUCCESS;

@@ -440,7 +440,7 @@ static void test_plan(void **state) {
         write_program(state, "debootstrap");
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 _cleanup_build_plan_ BuildPlan plan = { 0 };
-                _cleanup_free_ char *problem = NULL;
+                Problem problem = { 0 };
                 BuildRequest request = { .suite = table[i].suite,
                                          .mirror = "http://n.example/debian/",
                                          .keyring = keyring,
@@ -454,10 +454,10 @@ static void test_plan(void **state) {
                 }
                 int r = build_plan_make(&request, &plan, &problem);
                 if (table[i].problem) {
-                        assert_row(r == -EINVAL && strstr(problem, table[i].problem), i, problem);
+                        assert_row(r == -EINVAL && strstr(problem.text, table[i].problem), i, problem.text);
                         continue;
                 }
-                assert_row(r == 0, i, problem);
+                assert_row(r == 0, i, problem.text);
                 assert_row(streq(plan.components, "main,contrib"), i, plan.components);
                 assert_row(streq(plan.packages, PACKAGE_LIST ",vim"), i, plan.packages);
                 assert_row(streq(plan.mirror.archive, "http://n.example/debian"), i, plan.mirror.archive);
@@ -466,10 +466,10 @@ static void test_plan(void **state) {
         }
 
         _cleanup_build_plan_ BuildPlan plan = { 0 };
-        _cleanup_free_ char *problem = NULL;
+        Problem problem = { 0 };
         assert_int_equal(build_plan_make(&(BuildRequest){ .suite = "trixie", .keyring = missing }, &plan, &problem),
                          -EINVAL);
-        assert_non_null(strstr(problem, "none.gpg cannot be read"));
+        assert_non_null(strstr(problem.text, "none.gpg cannot be read"));
         assert_int_equal(setenv("PATH", path, 1), 0);
 }
 

@@ -49,7 +49,7 @@ static uint64_t publish_text(void **state, const char *text, uint64_t keep) {
         uint64_t number = 0;
 
         stage(state, text, &staging);
-        assert_int_equal(publish(&staging, &about, &number), 0);
+        assert_int_equal(publish(&staging, &about, &number, NULL), 0);
         assert_int_equal(generations_collect_locked(&staging, NULL), 0);
         assert_int_equal(staging_discard(&staging), 0);
         return number;
@@ -150,27 +150,27 @@ static void test_copied_by_hand(void **state) {
 static void test_rollback(void **state) {
         uint64_t number = 0;
 
-        assert_int_equal(publish_rollback(*state, "image", 0, NULL, &number), -ENOENT);
+        assert_int_equal(publish_rollback(*state, "image", 0, NULL, &number, NULL), -ENOENT);
         for (unsigned i = 1; i <= 3; i++)
                 publish_text(state, (const char *const[]){ "one", "two", "three" }[i - 1], 3);
-        assert_int_equal(publish_rollback(*state, "image", 3, NULL, &number), -EALREADY);
-        assert_int_equal(publish_rollback(*state, "image", 7, NULL, &number), -ENOENT);
-        assert_int_equal(publish_rollback(*state, "image", 0, NULL, &number), 0);
+        assert_int_equal(publish_rollback(*state, "image", 3, NULL, &number, NULL), -EALREADY);
+        assert_int_equal(publish_rollback(*state, "image", 7, NULL, &number, NULL), -ENOENT);
+        assert_int_equal(publish_rollback(*state, "image", 0, NULL, &number, NULL), 0);
         assert_int_equal(number, 2);
         assert_text(state, "image", "two", 2);
         assert_text(state, "image@3", "three", 3);
-        assert_int_equal(publish_rollback(*state, "image", 1, NULL, &number), 0);
+        assert_int_equal(publish_rollback(*state, "image", 1, NULL, &number, NULL), 0);
         assert_text(state, "image", "one", 1);
-        assert_int_equal(publish_rollback(*state, "image", 0, NULL, &number), -ENOENT);
-        assert_int_equal(publish_rollback(*state, "image", 3, NULL, NULL), 0);
+        assert_int_equal(publish_rollback(*state, "image", 0, NULL, &number, NULL), -ENOENT);
+        assert_int_equal(publish_rollback(*state, "image", 3, NULL, NULL, NULL), 0);
         assert_text(state, "image", "three", 3);
 
         /* What was current last is what is kept, whatever its number. */
-        assert_int_equal(publish_rollback(*state, "image", 1, NULL, NULL), 0);
+        assert_int_equal(publish_rollback(*state, "image", 1, NULL, NULL, NULL), 0);
         assert_int_equal(publish_text(state, "four", 2), 4);
         assert_text(state, "image@1", "one", 1);
         assert_gone(state, "image@3");
-        assert_int_equal(publish_rollback(*state, "image", 0, NULL, &number), 0);
+        assert_int_equal(publish_rollback(*state, "image", 0, NULL, &number, NULL), 0);
         assert_int_equal(number, 1);
 }
 
@@ -179,7 +179,7 @@ static void test_numbers_are_not_reused(void **state) {
         for (unsigned i = 1; i <= 3; i++)
                 publish_text(state, "x", 1);
         publish_text(state, "y", 2);
-        assert_int_equal(publish_rollback(*state, "image", 3, NULL, NULL), 0);
+        assert_int_equal(publish_rollback(*state, "image", 3, NULL, NULL, NULL), 0);
         keep(state, 1);
         assert_gone(state, "image@4");
         assert_int_equal(publish_text(state, "z", 1), 5);
@@ -190,7 +190,7 @@ static void test_rollback_keeps_as_many(void **state) {
         publish_text(state, "one", 1);
         publish_text(state, "two", 3);
         publish_text(state, "three", 3);
-        assert_int_equal(publish_rollback(*state, "image", 1, NULL, NULL), 0);
+        assert_int_equal(publish_rollback(*state, "image", 1, NULL, NULL, NULL), 0);
         assert_int_equal(generations_collect(*state, false, NULL), 0);
         assert_text(state, "image@2", "two", 2);
         assert_text(state, "image@3", "three", 3);
@@ -348,7 +348,7 @@ static void test_copy(void **state) {
         assert_int_equal(generation_number(fd), 0);
         assert_int_equal(file_replace_at(fd, "text", "changed", 7, 0644), 0);
         assert_text(state, "image", "one", 1);
-        assert_int_equal(publish(&staging, NULL, &number), 0);
+        assert_int_equal(publish(&staging, NULL, &number, NULL), 0);
         assert_int_equal(number, 2);
         assert_int_equal(staging_discard(&staging), 0);
         assert_text(state, "image", "changed", 2);
@@ -364,7 +364,7 @@ static void test_symlinks(void **state) {
         make_by_hand(state, "elsewhere", "text");
         assert_int_equal(symlinkat("elsewhere", root_fd, "image"), 0);
         stage(state, "new", &staging);
-        assert_int_equal(publish(&staging, NULL, NULL), -ENOTDIR);
+        assert_int_equal(publish(&staging, NULL, NULL, NULL), -ENOTDIR);
         assert_int_equal(staging_discard(&staging), 0);
         assert_int_equal(publish_remove(*state, "image", NULL, &in_use), -ENOTDIR);
         assert_true(exists_at(root_fd, "elsewhere/text"));

@@ -332,7 +332,7 @@ static void test_staging_race(void **state) {
 
         assert_int_equal(staging_open(*state, "image", NULL, &staging), 0);
         make_directory(root_fd, "image");
-        assert_int_equal(publish(&staging, NULL, NULL), -EEXIST);
+        assert_int_equal(publish(&staging, NULL, NULL, NULL), -EEXIST);
         assert_int_equal(staging_discard(&staging), 0);
         assert_false(is_there(root_fd, ".staging"));
         assert_true(is_there(root_fd, "image"));

@@ -29,14 +29,14 @@ static void test_devices(void **state) {
 
         for (size_t i = 0; i < ELEMENTSOF(places); i++) {
                 for (size_t k = 0; k < ELEMENTSOF(modes); k++) {
-                        _cleanup_free_ char *problem = NULL, *problem_of_root = NULL;
+                        Problem problem = { 0 }, problem_of_root = { 0 };
 
                         assert_int_equal(remove_tree_at(fd, places[i]), 0);
                         assert_int_equal(mknodat(fd, places[i], modes[k], makedev(1, 3)), 0);
-                        assert_row(tree_check(fd, NULL, &problem) == 1, k, places[i]);
-                        assert_row(tree_check_root(fd, NULL, &problem_of_root) == 1, k, places[i]);
-                        assert_non_null(strstr(problem, "is a device and has to be a directory"));
-                        assert_string_equal(problem, problem_of_root);
+                        assert_row(tree_check(fd, NULL, &problem) == TREE_REFUSED, k, places[i]);
+                        assert_row(tree_check_root(fd, NULL, &problem_of_root) == TREE_REFUSED, k, places[i]);
+                        assert_non_null(strstr(problem.text, "is a device and has to be a directory"));
+                        assert_string_equal(problem.text, problem_of_root.text);
                 }
                 assert_int_equal(remove_tree_at(fd, places[i]), 0);
                 assert_int_equal(mkdirat(fd, places[i], 0755), 0);
@@ -51,16 +51,17 @@ static void test_mounts(void **state) {
 
         for (size_t i = 0; i < ELEMENTSOF(places); i++)
                 for (size_t k = 0; k < ELEMENTSOF(sources); k++) {
-                        _cleanup_free_ char *problem = NULL, *path = NULL, *expected = NULL;
+                        _cleanup_free_ char *path = NULL, *expected = NULL;
+                        Problem problem = { 0 };
 
                         assert_int_equal(string_printf(&path, "%s/%s", (char *) *state, places[i]), 0);
                         int r = k == 0 ? mount("tmpfs", path, "tmpfs", 0, NULL) :
                                          mount(k == 1 ? "/" : path, path, "", MS_BIND, NULL);
                         assert_int_equal(r, 0);
                         assert_row(tree_check(fd, NULL, &problem) == 0, k, places[i]);
-                        assert_row(tree_check_root(fd, NULL, &problem) == 1, k, places[i]);
+                        assert_row(tree_check_root(fd, NULL, &problem) == TREE_REFUSED, k, places[i]);
                         assert_int_equal(string_printf(&expected, "its /%s is a mount point", places[i]), 0);
-                        assert_string_equal(problem, expected);
+                        assert_string_equal(problem.text, expected);
                         assert_int_equal(umount2(path, MNT_DETACH), 0);
                 }
 }
@@ -104,7 +105,7 @@ static void test_machine_id(void **state) {
         assert_int_equal(file_replace_at(fd, "outside", "2\n", 2, 0644), 0);
         for (size_t i = 0; i < ELEMENTSOF(machine_ids); i++) {
                 const char *what = machine_ids[i].what;
-                char *problem = NULL;
+                Problem problem = { 0 };
 
                 put_machine_id(etc_fd, what);
                 bool there = exists_at(etc_fd, "machine-id");
@@ -115,7 +116,7 @@ static void test_machine_id(void **state) {
                 assert_row(tree_remove_machine_id(fd) == 0, i, what);
                 assert_row(!exists_at(etc_fd, "machine-id"), i, what);
                 assert_row(exists_at(etc_fd, "file") && exists_at(fd, "outside"), i, what);
-                assert_null(problem);
+                assert_string_equal(problem.text, "");
         }
 }
 

@@ -77,16 +77,16 @@ static void test_places(void **state) {
 
         for (size_t i = 0; i < ELEMENTSOF(places); i++) {
                 for (size_t k = 0; k < ELEMENTSOF(kinds); k++) {
-                        _cleanup_free_ char *problem = NULL, *problem_of_root = NULL;
+                        Problem problem = { 0 }, problem_of_root = { 0 };
                         bool good = !kinds[k].problem;
 
                         put(fd, places[i], kinds[k].what);
                         assert_row(tree_check(fd, NULL, &problem) == !good, k, places[i]);
                         assert_row(tree_check_root(fd, NULL, &problem_of_root) == !good, k, places[i]);
-                        assert_row(good == !problem && good == !problem_of_root, k, places[i]);
+                        assert_row(good == !problem.text[0] && good == !problem_of_root.text[0], k, places[i]);
                         if (!good) {
-                                assert_says(problem, places[i], kinds[k].problem, k);
-                                assert_says(problem_of_root, places[i], kinds[k].problem, k);
+                                assert_says(problem.text, places[i], kinds[k].problem, k);
+                                assert_says(problem_of_root.text, places[i], kinds[k].problem, k);
                         }
                 }
                 put(fd, places[i], "directory");
@@ -114,21 +114,21 @@ static void test_usual_links(void **state) {
                 { "run/host", "/" },
         };
         _cleanup_close_ int fd = make_tree(state);
-        _cleanup_free_ char *problem = NULL;
+        Problem problem = { 0 };
 
         for (size_t i = 0; i < ELEMENTSOF(links); i++)
                 assert_int_equal(symlinkat(links[i][1], fd, links[i][0]), 0);
         assert_int_equal(tree_check(fd, NULL, &problem), 0);
         assert_int_equal(tree_check_root(fd, NULL, &problem), 0);
-        assert_null(problem);
+        assert_string_equal(problem.text, "");
 }
 
 static void test_empty(void **state) {
         _cleanup_close_ int fd = open(*state, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        char *problem = NULL;
+        Problem problem = { 0 };
 
         assert_int_equal(tree_check(fd, NULL, &problem), 0);
-        assert_null(problem);
+        assert_string_equal(problem.text, "");
 }
 
 /* In a tree with these, besides the directories. */
@@ -211,11 +211,12 @@ static void test_bind_targets(void **state) {
 
         for (size_t i = 0; i < ELEMENTSOF(targets); i++) {
                 char *const list[] = { (char *) "/opt", (char *) targets[i].target, NULL };
-                _cleanup_free_ char *problem = NULL, *expected = NULL;
+                _cleanup_free_ char *expected = NULL;
+                Problem problem = { 0 };
                 const char *where = targets[i].where;
 
                 int r = tree_check(fd, list, &problem);
-                assert_row(r == (where ? 1 : 0), i, targets[i].target);
+                assert_row(r == (where ? TREE_REFUSED : 0), i, targets[i].target);
                 if (!where)
                         continue;
                 int q = streq(where, "?") ?
@@ -227,7 +228,7 @@ static void test_bind_targets(void **state) {
                                               "which containers need for themselves",
                                               targets[i].target, where);
                 assert_int_equal(q, 0);
-                assert_row(streq(problem, expected), i, problem);
+                assert_row(streq(problem.text, expected), i, problem.text);
         }
 }
 
@@ -256,10 +257,10 @@ static void test_bind_targets_apart(void **state) {
                 assert_row(symlinkat(links[i][1], fd, links[i][0]) == 0, i, links[i][0]);
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 char *const list[] = { (char *) table[i].first, (char *) table[i].second, NULL };
-                _cleanup_free_ char *problem = NULL;
+                Problem problem = { 0 };
 
-                assert_row(tree_check(fd, list, &problem) == !table[i].fine, i, problem);
-                assert_row(table[i].fine || strstr(problem, "leads into '/"), i, problem);
+                assert_row(tree_check(fd, list, &problem) == !table[i].fine, i, problem.text);
+                assert_row(table[i].fine || strstr(problem.text, "leads into '/"), i, problem.text);
         }
 }
 
@@ -282,17 +283,18 @@ static void test_bind_limits(void **state) {
         static const struct {
                 const char *target;
                 int result;
-        } table[] = { { "/l39", 1 }, { "/l40", 0 }, { "/l49", 0 }, { "/long", 0 } };
+        } table[] = { { "/l39", TREE_REFUSED }, { "/l40", 0 }, { "/l49", 0 }, { "/long", 0 } };
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 char *const list[] = { (char *) table[i].target, NULL };
-                _cleanup_free_ char *problem = NULL;
+                Problem problem = { 0 };
 
                 assert_row(tree_check(fd, list, &problem) == table[i].result, i, table[i].target);
         }
-        _cleanup_free_ char *twice = NULL, *problem = NULL;
+        _cleanup_free_ char *twice = NULL;
+        Problem problem = { 0 };
         assert_int_equal(string_printf(&twice, "/long/%s", long_target), 0);
         char *const list[] = { twice, NULL };
-        assert_int_equal(tree_check(fd, list, &problem), 1);
+        assert_int_equal(tree_check(fd, list, &problem), TREE_REFUSED);
 }
 
 int main(void) {
