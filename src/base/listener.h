@@ -3,21 +3,31 @@
 
 #include "base/macro.h"
 
-/* Whoever waits for long work: how they hear of it, and how they stop it. Handed down from request to request. Each
+/* How the caller of something that takes long hears of it, and stops it. Handed down from request to request. Each
  * callback may be NULL. */
 typedef struct Listener {
-        int cancel_fd; /* stops the work when readable (nothing is read); negative: nothing stops it */
+        int cancel_fd; /* stops the work when readable (nothing is read from it); negative: nothing stops it */
 
-        /* What begins now, as in "Running its playbook". */
+        /* The next step begins: @step is such as "Running its playbook". */
         void (*on_step)(void *userdata, const char *step);
-        /* A line, without its end, that a program prints which fetches, unpacks or fills a tree. */
+        /* A program that fetches, unpacks or fills a tree printed @line, which comes without its end. */
         void (*on_line)(void *userdata, const char *line);
-        /* The same of what runs in the tree: ansible, apt, the test. */
+        /* The same for what runs in the tree: ansible, apt, the test. */
         void (*on_output)(void *userdata, const char *line);
-        /* About each second, while a program runs that on_line is told of. */
+        /* Called about once a second while such a program runs. */
         void (*on_tick)(void *userdata);
         void *userdata;
 } Listener;
+
+/* Between a program and the caller's listener. @see gets each line first; the listener gets it if @see returns true. */
+typedef struct ListenerTap {
+        const Listener *listener;
+        bool (*see)(void *userdata, const char *line);
+        void *userdata;
+} ListenerTap;
+
+/* What to hand to the program instead of @tap->listener, for as long as @tap lives: its lines, ticks and cancel_fd. */
+Listener listener_tapped(ListenerTap *tap);
 
 static inline void listener_step(const Listener *listener, const char *step) {
         if (listener->on_step)

@@ -19,18 +19,18 @@ typedef struct Builder {
         int (*completion)(const BuildPlan *plan, const char *target, char ***ret);
 } Builder;
 
-/* What is asked for; whatever is NULL is chosen. The strings belong to the caller. */
+/* What to build. NULL stands for a default. The strings belong to the caller. */
 typedef struct BuildRequest {
         const char *suite; /* NULL: the host's own */
-        const char
-                *mirror; /* URL of the archive; NULL: the host's mirror for its own distribution, else the builder's */
+        /* URL of the archive; NULL: the host's mirror for its own distribution, else the builder's */
+        const char *mirror;
         const char *keyring; /* file with the keys that sign it */
         const char *variant; /* as of mmdebstrap(1) */
         char *const *components;
-        char *const *packages; /* besides those that every image has */
+        char *const *packages; /* in addition to those that every image has */
 } BuildRequest;
 
-/* All that decides about a new image but its place. */
+/* Everything about a new image but its place. */
 struct BuildPlan {
         const Builder *builder;
         const Distribution *distribution;
@@ -45,18 +45,18 @@ struct BuildPlan {
 void build_plan_done(BuildPlan *plan);
 #define _cleanup_build_plan_ _cleanup_(build_plan_done)
 
-/* Plans an image with what this host has. 0, -ENOMEM, or -EINVAL with @reterr_problem saying in a sentence
+/* Plans an image, with the builders, keys and mirrors that this host has. 0, -ENOMEM, or -EINVAL with @reterr_problem saying in a sentence
  * what is wrong or missing. */
 int build_plan_make(const BuildRequest *request, BuildPlan *ret, Problem *reterr_problem);
 
-/* Can @variant be asked for at all? */
+/* Is @variant one of mmdebstrap(1)'s? */
 bool build_variant_known(const char *variant);
 
-/* The environment for builders: the host's proxies, as its apt has them, and nothing else of the caller's but its
- * PATH. *ret is for strv_free(). 0 or -ENOMEM. */
+/* The environment for builders: PATH and proxies as the caller or the host's apt has them (base/proxy.h), and nothing else
+ * of the caller's. *ret is for strv_free(). 0 or -ENOMEM. */
 int builder_environment(char ***ret);
 
-/* What the builder says it does now: the part of @line to show, or NULL where the line is no news. */
+/* The part of @line, which a builder printed, that says what it does now; NULL if the line does not say that. */
 const char *builder_step(const char *line);
 
 extern const Builder builder_mmdebstrap, builder_debootstrap;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The root of a program that unpacks or fetches what comes from outside, and what it may do there. Called in the sandbox's
- * first process (source/sandbox.c), which is a fork of ours. Everything that is to be seen is taken hold of first
- * (open_tree(2)), by the host's paths; then a new root is made of it, and the old one goes. Nothing is opened by a path
- * that something hostile could have changed: of all that is mounted, only the writable directories hold anything of it,
- * and they are mounted last. */
+/* Confines a program that fetches or unpacks a stranger's data. Called in the sandbox's first process (source/sandbox.c),
+ * which is a fork of ours. First it opens everything that the program may see by the host's paths (open_tree(2)); then it
+ * makes a new root of that and leaves the old one. It must not open a path that something hostile could have changed: only
+ * the writable directories contain hostile files, and they are mounted last. */
 
 #include "source/confine.h"
 
@@ -23,12 +22,12 @@
 #include "base/string.h"
 #include "source/syscall-filter.h"
 
-/* Where the system's programs are and what they are linked with. What is a symlink on the host is one here. */
+/* The system's programs and libraries. What is a symlink on the host is a symlink there. */
 static const char *const system_paths[] = {
         "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/ld.so.cache", "/etc/alternatives", NULL
 };
 
-/* Names, and who signs for them. Not all of /etc/ssl: the host's own keys are there. */
+/* To resolve names and check certificates. Not all of /etc/ssl: it has the host's own keys. */
 static const char *const network_paths[] = { "/etc/resolv.conf",
                                              "/etc/hosts",
                                              "/etc/host.conf",
@@ -47,24 +46,35 @@ static const char *const device_paths[] = {
         "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", NULL
 };
 
-/* To read and write whatever is to be seen. */
+/* To read and write all that the program sees. */
 static const unsigned reader_capabilities[] = { CAP_DAC_OVERRIDE };
 
-/* To give files any owner, mode, time and file capability, and to make nodes. Without CAP_SYS_ADMIN nothing can be mounted
- * again, and no "trusted." attribute be set: these mean something to overlayfs and to us. Without CAP_DAC_READ_SEARCH no
- * file can be opened by a handle, which needs no path. */
+/* To give files any owner, mode, time and file capability, and to make nodes. Without CAP_SYS_ADMIN it can neither remount
+ * anything nor set "trusted." attributes, which mean something to overlayfs and to us. Without CAP_DAC_READ_SEARCH it
+ * cannot open files by handle, without a path. */
 static const unsigned unpacker_capabilities[] = { CAP_DAC_OVERRIDE, CAP_CHOWN,   CAP_FOWNER,
                                                   CAP_FSETID,       CAP_SETFCAP, CAP_MKNOD };
 
 #define MOUNTS_MAX 64
 
-/* What is to be mounted, or linked, in the new root. */
+/* A mount or a symlink of the new root. */
 typedef struct Item {
-        char *path; /* on the host and there */
+        char *path; /* on the host and in the new root */
         int mount_fd;
         char *link; /* target, for a symlink; then there is no mount */
         bool directory;
 } Item;
+
+#define NO_ITEM                     \
+        (Item) {                    \
+                .mount_fd = -EBADF, \
+        }
+
+static void item_done(Item *item) {
+        free(item->path);
+        free(item->link);
+        closep(&item->mount_fd);
+}
 
 typedef struct Root {
         Item items[MOUNTS_MAX];
@@ -73,15 +83,12 @@ typedef struct Root {
 } Root;
 
 static void root_done(Root *root) {
-        for (size_t i = 0; i < root->n; i++) {
-                free(root->items[i].path);
-                free(root->items[i].link);
-                closep(&root->items[i].mount_fd);
-        }
+        for (size_t i = 0; i < root->n; i++)
+                item_done(root->items + i);
         closep(&root->fd);
 }
 
-/* Takes hold of the mount that is to be at @path there. */
+/* Clones what is at @path on the host. */
 static int take_mount(const char *path, bool recursive, uint64_t attributes, Item *ret) {
         struct mount_attr attr = { .attr_set = attributes };
         unsigned flags = recursive ? AT_RECURSIVE : 0;
@@ -105,26 +112,30 @@ static int take_link(const char *path, Item *ret) {
         return string_replace(&ret->link, target);
 }
 
-/* Something that can only be read. @keep_link: a symlink stays one. What is not there is left out. */
-static int take_readable(Root *root, const char *path, bool keep_link) {
-        Item item = { .mount_fd = -EBADF };
-        int r = -EINVAL;
-
+/* Moves @item, which is to be at @path, to the items of @root. */
+static int add_item(Root *root, Item *item, const char *path) {
         if (root->n >= MOUNTS_MAX)
                 return -E2BIG;
+        int r = string_replace(&item->path, path);
+        if (r < 0)
+                return r;
+        root->items[root->n++] = *item;
+        *item = NO_ITEM;
+        return 0;
+}
+
+/* Adds something read-only. @keep_link: a symlink stays one. What does not exist is left out. */
+static int take_readable(Root *root, const char *path, bool keep_link) {
+        _cleanup_(item_done) Item item = NO_ITEM;
+        int r = -EINVAL;
+
         if (keep_link)
                 r = take_link(path, &item);
         if (r == -EINVAL) /* no symlink */
                 r = take_mount(path, true, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID, &item);
-        if (r >= 0)
-                r = string_replace(&item.path, path);
-        if (r >= 0) {
-                root->items[root->n++] = item;
-                return 0;
-        }
-        closep(&item.mount_fd);
-        free(item.link);
-        return r == -ENOENT || r == -ENOTDIR || r == -ELOOP ? 0 : r;
+        if (r < 0)
+                return r == -ENOENT || r == -ENOTDIR || r == -ELOOP ? 0 : r;
+        return add_item(root, &item, path);
 }
 
 static int take_list(Root *root, const char *const *paths, bool keep_links) {
@@ -137,22 +148,13 @@ static int take_list(Root *root, const char *const *paths, bool keep_links) {
 }
 
 static int take_exactly(Root *root, const char *path, uint64_t attributes) {
-        Item item = { .mount_fd = -EBADF };
+        _cleanup_(item_done) Item item = NO_ITEM;
 
-        if (root->n >= MOUNTS_MAX)
-                return -E2BIG;
         int r = take_mount(path, false, attributes, &item);
-        if (r >= 0)
-                r = string_replace(&item.path, path);
-        if (r < 0) {
-                closep(&item.mount_fd);
-                return r;
-        }
-        root->items[root->n++] = item;
-        return 0;
+        return r < 0 ? r : add_item(root, &item, path);
 }
 
-/* Perhaps a symlink, which leads from /usr to elsewhere, or the other way round. */
+/* The program may be a symlink from /usr to elsewhere, or the other way round. */
 static int take_program(Root *root, const char *program) {
         _cleanup_free_ char *path = NULL;
 
@@ -235,14 +237,14 @@ static int place(int root_fd, const Item *item) {
                        0;
 }
 
-/* An empty file system where @covered was, which is not needed by its path any more. */
+/* Mounts an empty file system over @covered, whose path nobody needs any more. */
 static int mount_root(Root *root, const char *covered) {
         if (mount("tmpfs", covered, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=1m,nr_inodes=1k") < 0)
                 return -errno;
         root->fd = open(covered, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (root->fd < 0 || fchdir(root->fd) < 0 || mkdir("proc", 0555) < 0)
                 return -errno;
-        /* As long as the host's is to be seen: in a container, the kernel wants that. */
+        /* Now, while the host's /proc is visible: in a container, the kernel insists on that. */
         if (mount("proc", "proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
                 return -errno;
         return 0;

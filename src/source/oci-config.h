@@ -18,7 +18,7 @@ typedef struct OciConfig {
 void oci_config_done(OciConfig *config);
 #define _cleanup_oci_config_ _cleanup_(oci_config_done)
 
-/* Reads the JSON text of a configuration. Returns 0; -ENOMEM; -EBADMSG when it is none; or -E2BIG for an environment, or
+/* Reads the JSON text of a configuration. Returns 0; -ENOMEM; -EBADMSG for any other text; or -E2BIG for an environment, or
  * a command, that is too large to be given to every step. */
 int oci_config_parse(const char *data, size_t size, OciConfig *ret);
 

@@ -22,12 +22,12 @@
 #include "base/lines.h"
 #include "base/process.h"
 
-/* What a shell says for a program that it cannot start, or find. */
+/* The exit statuses of a shell that cannot start, or find, a program. */
 #define EXIT_CANNOT_START 126
 #define EXIT_NOT_FOUND 127
 
 #define TICK_MSEC 1000
-/* A fast disk takes some hundred megabytes in that time. */
+/* A program can write some hundred megabytes to a fast disk in that time. */
 #define CHECK_MSEC 200
 
 static int exit_status(int status) {
@@ -62,11 +62,11 @@ static int first_process(const Sandbox *sandbox, int output_fd) {
                         .stderr_fd = output_fd };
         pid_t pid;
 
-        /* getppid() is always 0 here, so whether the parent died before the request is seen by its end of the pipe. */
+        /* getppid() is always 0 here. If the parent died before prctl(), its end of the pipe is closed. */
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || reader_is_gone(output_fd))
                 return EXIT_CANNOT_START;
 
-        /* Signals of the terminal are the parent's alone. */
+        /* Only the parent gets the terminal's signals. */
         (void) setsid();
         (void) umask(0022);
 
@@ -148,17 +148,17 @@ int sandbox_run(const Sandbox *sandbox) {
                 close(fds[0]);
                 _exit(first_process(sandbox, fds[1]));
         }
-        int r = pid < 0 ? -errno : 0;
+        _cleanup_close_ int output_fd = fds[0];
+        int r = -errno;
         close(fds[1]);
-        if (r >= 0) {
-                r = read_output(sandbox, fds[0]);
-                if (r < 0)
-                        (void) kill(pid, SIGKILL);
-                /* It is gone only when all others in its PID namespace are. */
-                int q = process_wait(pid, &status);
-                if (r >= 0)
-                        r = q < 0 ? q : exit_status(status);
-        }
-        close(fds[0]);
-        return r;
+        if (pid < 0)
+                return r;
+        r = read_output(sandbox, output_fd);
+        if (r < 0)
+                (void) kill(pid, SIGKILL);
+        /* It is gone only when all others in its PID namespace are. */
+        int q = process_wait(pid, &status);
+        if (r < 0)
+                return r;
+        return q < 0 ? q : exit_status(status);
 }

@@ -4,24 +4,24 @@
 #include "base/listener.h"
 #include "source/confine.h"
 
-/* A program that works on half of the host's files (as builders of images do), run so that nothing of it can outlive
- * it: in a mount and a PID namespace of its own. Its mounts are nobody else's, and when it ends, or is cancelled, or the
- * caller dies by whatever signal, the kernel ends every process that it started. */
+/* A program that mounts things and starts processes, as builders of images do. It runs in mount and PID namespaces of its
+ * own: nobody else sees its mounts, and when it ends, is cancelled, or the caller dies by whatever signal, the kernel ends
+ * every process that it started. */
 typedef struct Sandbox {
         char *const *argv;
         char *const *envp;
-        const char *directory; /* it starts in; NULL: the caller's */
+        const char *directory; /* where it starts; NULL: the caller's */
 
-        /* For programs that work on what comes from outside: what they see and may do. Without @online there, they have no
-         * network, not even loopback and sockets of abstract names. NULL: they may do all that we may. */
+        /* For a program that works on a stranger's data: what it sees and may do. Without @online there, it has no
+         * network, not even loopback and sockets of abstract names. NULL: it may do all that we may. */
         const Confinement *confinement;
 
-        /* Called all the time, at least each second; once more when the program has ended. When it returns a negative
-         * errno, everything is killed and that is returned. May be NULL. */
+        /* Called several times a second, and once more when the program has ended. When it returns a negative errno, all
+         * is killed and that errno is returned. May be NULL. */
         int (*on_check)(void *userdata);
         void *check_userdata;
 
-        /* Told of each line that the program prints to stdout or stderr; everything is killed when it cancels. */
+        /* Its on_line gets each line that the program prints to stdout or stderr; all is killed when it cancels. */
         const Listener *listener;
 } Sandbox;
 

@@ -84,16 +84,18 @@ static int add_readable(Skopeo *skopeo, const char *variable, const char *below)
 /* Go takes several directories there. */
 static int add_certificates(Skopeo *skopeo) {
         const char *directories = getenv("SSL_CERT_DIR");
-        int r = add_readable(skopeo, "SSL_CERT_FILE", "");
 
-        while (r >= 0 && !isempty(directories)) {
+        int r = add_readable(skopeo, "SSL_CERT_FILE", "");
+        if (r < 0)
+                return r;
+        while (!isempty(directories)) {
                 size_t n = strcspn(directories, ":");
 
-                if (*directories == '/')
-                        r = strv_extendf(&skopeo->readable, "%.*s", (int) n, directories);
+                if (*directories == '/' && strv_extendf(&skopeo->readable, "%.*s", (int) n, directories) < 0)
+                        return -ENOMEM;
                 directories += n + (directories[n] == ':');
         }
-        return r;
+        return 0;
 }
 
 /* What skopeo has to read for registries: containers-auth.json(5), containers-registries.conf(5),
@@ -164,41 +166,36 @@ static int find_digest(const Skopeo *skopeo, const char *reference, char **ret) 
         return source_run_for_line(skopeo->request, &program, is_digest, ret);
 }
 
-/* The lines of a manifest, from the one on with which it begins. */
+/* A manifest, beginning with the line that is "{". */
 typedef struct Manifest {
-        const Listener *listener;
         char *text;
         size_t size;
         bool too_large;
 } Manifest;
 
-static void manifest_line(void *userdata, const char *line) {
+static bool manifest_line(void *userdata, const char *line) {
         Manifest *manifest = userdata;
         size_t n = strlen(line);
 
-        if (!manifest->text && *line != '{') {
-                listener_line(manifest->listener, line);
-                return;
-        }
+        if (!manifest->text && *line != '{')
+                return true;
         char *longer = manifest->size + n > MANIFEST_MAX_BYTES ? NULL : realloc(manifest->text, manifest->size + n + 2);
         if (!longer) {
                 manifest->too_large = true;
-                return;
+                return false;
         }
         memcpy(longer + manifest->size, line, n);
         memcpy(longer + manifest->size + n, "\n", 2);
         manifest->text = longer;
         manifest->size += n + 1;
+        return false;
 }
 
 static int read_manifest(const Skopeo *skopeo, const char *reference, OciManifest *ret) {
         char **argv = ARGV("skopeo", "inspect", "--raw", "--", reference);
-        Manifest manifest = { .listener = skopeo->request->listener };
-        const Listener listener = {
-                .cancel_fd = skopeo->request->listener->cancel_fd,
-                .on_line = manifest_line,
-                .userdata = &manifest,
-        };
+        Manifest manifest = { 0 };
+        ListenerTap tap = { .listener = skopeo->request->listener, .see = manifest_line, .userdata = &manifest };
+        const Listener listener = listener_tapped(&tap);
         SourceRequest reading = *skopeo->request;
         SourceProgram program = program_of(skopeo, argv);
 
@@ -303,20 +300,19 @@ static int fill_from(const SourceRequest *request, SourceResult *result, Problem
 
         /* By digest: the name may stand for another image by now. */
         r = oci_reference_pin(reference, result->digest, &pinned);
-        if (r == 0 && skopeo.trust == SOURCE_PROGRAM_FETCH)
+        if (r < 0)
+                return r;
+        if (skopeo.trust == SOURCE_PROGRAM_FETCH) {
                 r = check_room(&skopeo, pinned);
-        if (r == 0)
-                r = fetch(&skopeo, pinned);
-        if (r == 0)
-                r = unpack(request);
+                if (r != 0)
+                        return r;
+        }
+        r = fetch(&skopeo, pinned);
+        if (r != 0)
+                return r;
+        r = unpack(request);
         return r != 0 ? r : take_config(request, result, reterr_problem);
 }
-
-/* Stands between skopeo and whoever listens. */
-typedef struct Words {
-        const Listener *listener;
-        bool refused;
-} Words;
 
 static bool is_refusal(const char *line) {
         static const char *const refusals[] = {
@@ -327,36 +323,26 @@ static bool is_refusal(const char *line) {
         for (size_t i = 0; i < ELEMENTSOF(refusals); i++)
                 if (strcasestr(line, refusals[i]))
                         return true;
-        /* Some registries say so of images, and this host of a program that skopeo needs. */
+        /* "not found" alone could also be about a program that skopeo needs. */
         return strcasestr(line, "reading manifest") && strcasestr(line, "not found");
 }
 
-static void words_line(void *userdata, const char *line) {
-        Words *words = userdata;
+static bool look_for_refusal(void *userdata, const char *line) {
+        bool *refused = userdata;
 
-        words->refused = words->refused || is_refusal(line);
-        listener_line(words->listener, line);
-}
-
-static void words_tick(void *userdata) {
-        const Words *words = userdata;
-
-        listener_tick(words->listener);
+        *refused = *refused || is_refusal(line);
+        return true;
 }
 
 static int fill(const SourceRequest *request, SourceResult *result, Problem *reterr_problem) {
-        Words words = { .listener = request->listener };
-        const Listener listener = {
-                .cancel_fd = request->listener->cancel_fd,
-                .on_line = words_line,
-                .on_tick = words_tick,
-                .userdata = &words,
-        };
+        bool refused = false;
+        ListenerTap tap = { .listener = request->listener, .see = look_for_refusal, .userdata = &refused };
+        const Listener listener = listener_tapped(&tap);
         SourceRequest listening = *request;
 
         listening.listener = &listener;
         int r = fill_from(&listening, result, reterr_problem);
-        return r > 0 && words.refused ? SOURCE_REFUSED : r;
+        return r > 0 && refused ? SOURCE_REFUSED : r;
 }
 
 static const char *subject(const SourceSpec *spec) {

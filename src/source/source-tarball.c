@@ -85,8 +85,9 @@ static int fill(const SourceRequest *request, SourceResult *result, Problem *ret
                         return 0;
                 }
                 r = string_printf(&downloaded, "%s/tarball", request->work);
-                if (r == 0)
-                        r = download(request, downloaded, reterr_problem);
+                if (r < 0)
+                        return r;
+                r = download(request, downloaded, reterr_problem);
                 if (r != 0)
                         return r;
                 file = downloaded;

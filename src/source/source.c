@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Fills the tree of a new image from whatever its definition names. Called by maintenance and by the cache of
- * registries' images. What has come from outside is checked before it is handed on; finish_tree() and publishing are
- * the caller's. */
+/* Fills the tree of a new image from the source that its definition names. Called by maintenance and by the cache of
+ * registries' images. The tree is checked before it is handed on; finish_tree() and publishing are the caller's. */
 
 #include "source/source.h"
 
@@ -47,7 +46,7 @@ static const Source *find_source(SourceKind kind) {
         return NULL;
 }
 
-/* "https://user:secret@host/..." without the secret: descriptions are for everybody. */
+/* "https://user:secret@host/..." without the user and the secret: everybody can read descriptions. */
 static int without_credentials(const char *subject, char **ret) {
         const char *authority = strstr(subject, "://");
 
@@ -75,7 +74,7 @@ int source_describe(const SourceSpec *spec, char **ret) {
         r = string_printf(&description, "%s %s", source->name, subject);
         if (r < 0)
                 return r;
-        /* One line: it is shown in tables. */
+        /* One line: tables show it. */
         description[strcspn(description, "\r\n")] = 0;
         *ret = TAKE_PTR(description);
         return 0;
@@ -100,7 +99,7 @@ int source_recipe(const SourceSpec *spec, char **ret) {
                 hash_string(&hash, spec->variant);
                 hash_string(&hash, spec->keyring);
                 hash_list(&hash, spec->components);
-                /* Packages that are added later are installed in the tree that is there. */
+                /* Not the packages: those that are added later are installed in the existing tree. */
         } else if (spec->kind == SOURCE_COMMAND)
                 hash_list(&hash, spec->create_command);
         else
@@ -117,7 +116,7 @@ static int add_environment(const SourceRequest *request, const SourceProgram *pr
         return r < 0 ? r : strv_extend_strv(environment, program->environment);
 }
 
-/* Target and work directory, each by itself, as one is made of the other. */
+/* Target and work directory, each by itself: the one is unpacked from the other. */
 static int check_size(void *userdata) {
         const SourceRequest *request = userdata;
         const char *const paths[] = { request->target, request->work };
@@ -161,35 +160,24 @@ int source_run(const SourceRequest *request, const SourceProgram *program) {
 
 /* A line among others that the program prints. */
 typedef struct Search {
-        const Listener *listener;
         bool (*matches)(const char *line);
         char *found;
 } Search;
 
-static void search_line(void *userdata, const char *line) {
+static bool search_line(void *userdata, const char *line) {
         Search *search = userdata;
 
-        if (!search->found && search->matches(line))
-                search->found = strdup(line);
-        else
-                listener_line(search->listener, line);
-}
-
-static void search_tick(void *userdata) {
-        const Search *search = userdata;
-
-        listener_tick(search->listener);
+        if (search->found || !search->matches(line))
+                return true;
+        search->found = strdup(line);
+        return false;
 }
 
 int source_run_for_line(const SourceRequest *request, const SourceProgram *program, bool (*matches)(const char *line),
                         char **ret) {
-        Search search = { .listener = request->listener, .matches = matches };
-        const Listener listener = {
-                .cancel_fd = request->listener->cancel_fd,
-                .on_line = search_line,
-                .on_tick = search_tick,
-                .userdata = &search,
-        };
+        Search search = { .matches = matches };
+        ListenerTap tap = { .listener = request->listener, .see = search_line, .userdata = &search };
+        const Listener listener = listener_tapped(&tap);
         SourceRequest searching = *request;
 
         searching.listener = &listener;
@@ -245,12 +233,18 @@ int source_fill(const SourceRequest *request, SourceResult *ret, Problem *reterr
         if (r < 0)
                 return r;
         r = source->fill(request, &result, reterr_problem);
-        if (r == 0 && !result.unchanged)
-                r = complete_tree(request->target, result.description, reterr_problem);
-        if (r == 0 && !result.digest)
-                r = source_recipe(request->spec, &result.digest);
         if (r != 0)
                 return r;
+        if (!result.unchanged) {
+                r = complete_tree(request->target, result.description, reterr_problem);
+                if (r < 0)
+                        return r;
+        }
+        if (!result.digest) {
+                r = source_recipe(request->spec, &result.digest);
+                if (r < 0)
+                        return r;
+        }
         *ret = result;
         result = (SourceResult){ 0 };
         return 0;

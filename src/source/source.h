@@ -11,11 +11,11 @@
 typedef struct SourceRequest {
         const SourceSpec *spec;
         const char *target;     /* empty directory that becomes the tree; absolute */
-        const char *work;       /* empty directory for what is only needed meanwhile, on the same file system;
-                               * absolute; what is left in it is the caller's to remove */
+        const char *work;       /* empty directory for temporary files, on the same file system; absolute; the caller
+                                 * removes what is left in it */
         const char *old_digest; /* of the tree that the image has now; NULL: fill in anyway */
-        uint64_t max_bytes; /* that what is fetched, and then the tree, may take up on disk; 0: as much as there is. Not
-                             * for a suite or a command: those are the administrator's */
+        uint64_t max_bytes; /* limit for the size on disk of what is fetched, and then of the tree; 0: no limit. A suite
+                             * or a command, which the administrator chose, has no limit */
         const Listener *listener;
 } SourceRequest;
 
@@ -46,9 +46,9 @@ typedef struct Source {
         const char *(*subject)(const SourceSpec *spec);
 } Source;
 
-/* Fills the target. Nothing is written outside of it and of the work directory whatever comes from outside: only a
- * create_command, which is the administrator's own, may do that. Devices in it are just files. The tree has the
- * directories that every root file system has; finish_tree() is the caller's to call.
+/* Fills the target. Whatever the source contains, nothing is written outside of the target and of the work directory; only
+ * a create_command, which is the administrator's own, may write elsewhere. The tree gets the directories that every root
+ * file system has; the caller calls finish_tree().
  * Returns
  *      0
  *      > 0             exit status of a program, which said why by on_line, or SOURCE_REFUSED
@@ -61,37 +61,37 @@ typedef struct Source {
  * SOURCE_NONE and SOURCE_FROM, which is a copy of another image: -EOPNOTSUPP. */
 int source_fill(const SourceRequest *request, SourceResult *ret, Problem *reterr_problem);
 
-/* The registry has no such image, or not for us, as the program said by on_line: to ask again is of no use. Above every
- * exit status. */
+/* The registry has no such image, or we may not have it, as the program said by on_line: asking again would not help.
+ * Larger than every exit status. */
 #define SOURCE_REFUSED 256
 
-/* Of SOURCE_SUITE, the work with a plan that the caller has made: as source_fill(), never -EINVAL. Of @request only target,
- * and the listener count. */
+/* The second half of SOURCE_SUITE: builds a plan that the caller has made. Returns what source_fill() does, never -EINVAL.
+ * Only target and listener of @request are used. */
 int source_build(const SourceRequest *request, const BuildPlan *plan);
 
-/* "suite bookworm", "oci docker://...": what goes into `SourceResult.description`; "from NAME" too. *ret is to be
- * freed. 0; -EOPNOTSUPP for SOURCE_NONE; or -ENOMEM. */
+/* Makes the description that `SourceResult.description` gets, such as "suite bookworm"; "from NAME" for SOURCE_FROM. *ret
+ * is to be freed. 0; -EOPNOTSUPP for SOURCE_NONE; or -ENOMEM. */
 int source_describe(const SourceSpec *spec, char **ret);
 
-/* "recipe:...": stands for all that @spec says about a suite or a create_command, where nothing else tells
- * whether the tree would be made as before; NULL for other sources. *ret must be NULL before, and is to be freed. 0 or
+/* Makes "recipe:...", a hash of all that @spec says about a suite or a create_command: it differs if the tree would be
+ * made in another way. NULL for other sources, which have digests. *ret must be NULL before, and is to be freed. 0 or
  * -ENOMEM. */
 int source_recipe(const SourceSpec *spec, char **ret);
 
 extern const Source source_suite, source_command, source_tarball, source_oci;
 
-/* For the sources themselves. */
+/* The rest is for the sources only. */
 
-/* What to fetch for @reference: for docker://NAME:TAG, NAME@DIGEST, where @digest (NULL: none) is what was found there.
- * A digest in the reference itself goes before that and before its tag; other transports have none. *ret must be
- * NULL before, and is to be freed. 0 or -ENOMEM. */
+/* Pins @reference: docker://NAME:TAG becomes docker://NAME@DIGEST, with the digest in the reference if it has one, else with
+ * @digest (NULL: none is known). References of other transports stay as they are. *ret must be NULL before, and is to be
+ * freed. 0 or -ENOMEM. */
 int oci_reference_pin(const char *reference, const char *digest, char **ret);
 
 /* What a source lets a program do. All but the first are confined (source/confine.h). */
 typedef enum SourceTrust {
         SOURCE_PROGRAM_FREE,         /* anything */
         SOURCE_PROGRAM_FETCH,        /* writes to the work directory only, and has the host's network */
-        SOURCE_PROGRAM_FETCH_DAEMON, /* the same, with local sockets that are readable for it */
+        SOURCE_PROGRAM_FETCH_DAEMON, /* the same, and the local sockets among `readable` */
         SOURCE_PROGRAM_READ,         /* writes to the work directory only, and has no network */
         SOURCE_PROGRAM_UNPACK,       /* writes to target and work directory only, with any owners, and has no network */
 } SourceTrust;
@@ -99,15 +99,15 @@ typedef enum SourceTrust {
 typedef struct SourceProgram {
         SourceTrust trust;
         char *const *argv;
-        char *const *environment; /* besides the builders'; NULL: nothing */
-        const char *directory;    /* it starts in; NULL: any */
-        char *const *readable;    /* what it can read besides the system's programs, as of Confinement */
+        char *const *environment; /* in addition to builder_environment(); NULL: nothing */
+        const char *directory;    /* where it starts; NULL: anywhere */
+        char *const *readable;    /* what it can read in addition to the system's programs, as in Confinement */
 } SourceProgram;
 
 /* Runs it as sandbox_run(). -EDQUOT: it wrote more than @request->max_bytes, and was killed. */
 int source_run(const SourceRequest *request, const SourceProgram *program);
 
-/* The same for a program of whose output the first line that @matches is wanted: *ret, to be freed. All others go to
- * on_line. -EBADMSG: it ended with 0 and without such a line. */
+/* The same, and puts the first line that @matches into *ret, to be freed. All other lines go to on_line. -EBADMSG: it ended
+ * with 0 and without such a line. */
 int source_run_for_line(const SourceRequest *request, const SourceProgram *program, bool (*matches)(const char *line),
                         char **ret);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* Where the tree of an image is to come from, as a definition or a command's options say it. */
+/* Where the tree of an image comes from, as a definition or the options of a command say. */
 
 typedef enum SourceKind {
-        SOURCE_NONE, /* nobody says: the image is made by hand */
+        SOURCE_NONE, /* not known: the image is made by hand */
         SOURCE_SUITE,
         SOURCE_COMMAND,
         SOURCE_OCI,
@@ -12,19 +12,19 @@ typedef enum SourceKind {
         SOURCE_FROM,
 } SourceKind;
 
-/* Whoever made it owns the strings. */
+/* Its owner owns the strings. */
 typedef struct SourceSpec {
         SourceKind kind;
 
-        /* SOURCE_SUITE; all but suite may be NULL, for what the builder takes by itself */
+        /* SOURCE_SUITE; all but suite may be NULL: the default */
         char *suite, *mirror, *variant;
         char *keyring; /* path */
         char **components;
         char **packages; /* added to those that every image has */
 
-        /* SOURCE_COMMAND: an argv; of one string: "/bin/sh", "-e", "-c", string. */
+        /* SOURCE_COMMAND: an argv; a text becomes "/bin/sh", "-e", "-c", TEXT. */
         char **create_command;
-        char *directory; /* where it runs, so that "./script" is one beside the definition; NULL: anywhere */
+        char *directory; /* where it runs: the definition's, so that "./script" is found there; NULL: anywhere */
 
         /* SOURCE_OCI: with a transport as skopeo writes them (docker://..., oci:/path:tag, ...) */
         char *oci;

@@ -76,17 +76,16 @@ int host_system_parse(const char *text, HostSystem *ret) {
 
 int host_system_read(HostSystem *ret) {
         static const char *const paths[] = { "/etc/os-release", "/usr/lib/os-release" };
-        int r = -ENOENT;
 
-        for (size_t i = 0; i < ELEMENTSOF(paths) && r == -ENOENT; i++) {
+        for (size_t i = 0; i < ELEMENTSOF(paths); i++) {
                 _cleanup_free_ char *text = NULL;
                 _cleanup_close_ int fd = open(paths[i], O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
-                r = fd < 0 ? -errno : fd_read_all(fd, 65536, &text, NULL);
-                if (r >= 0)
-                        return host_system_parse(text, ret);
+                int r = fd < 0 ? -errno : fd_read_all(fd, 65536, &text, NULL);
+                if (r != -ENOENT)
+                        return r < 0 ? r : host_system_parse(text, ret);
         }
-        return r;
+        return -ENOENT;
 }
 
 bool suite_name_valid(const char *suite) {

@@ -3,17 +3,17 @@
 
 #include "base/macro.h"
 
-/* What is known of a distribution that images can be made of: all the rest, mirrors too, is left to the host's apt and
- * to the builder's own defaults. */
+/* A distribution that images can be made of. All else, mirrors too, comes from the host's apt and the builder's own
+ * defaults. */
 typedef struct Distribution {
         const char *name;       /* ID of os-release */
         const char *label;      /* for people */
         const char *components; /* of the archive, with commas */
-        const char *keyring;    /* the archive's keys: the same path on a host that has them and in the image */
+        const char *keyring;    /* the archive's keys; the path is the same on the host and in the image */
         const char *keyring_package;
-        const char *archive;        /* last part of the path of its official archive and mirrors */
-        bool default_security;      /* debootstrap's own default mirror has the security updates beside it in
-                                 * "<mirror>-security" (else: on the mirror itself) */
+        const char *archive;   /* last part of the path of its official archive and mirrors */
+        bool default_security; /* security updates for debootstrap's default mirror are in "<mirror>-security" (else:
+                                     * on the mirror itself) */
         const char *const *rolling; /* suites without updates and security of their own */
 } Distribution;
 
@@ -23,14 +23,14 @@ typedef struct HostSystem {
 } HostSystem;
 
 void host_system_done(HostSystem *host);
-/* @text is the content of an os-release file. Of a derivative, the codename of what it derives from counts, where it
- * says that. 0 or -ENOMEM. */
+/* @text is the content of an os-release file. A derivative gets the codename of the distribution that it derives from, if
+ * the file has that. 0 or -ENOMEM. */
 int host_system_parse(const char *text, HostSystem *ret);
-/* Reads /etc/os-release or /usr/lib/os-release. After 0, call host_system_done(). 0; -ENOENT: there is neither; or
+/* Reads /etc/os-release, or else /usr/lib/os-release. 0, and @ret is for host_system_done(); -ENOENT: there is neither; or
  * another -errno. */
 int host_system_read(HostSystem *ret);
 
-/* True if @suite can be the name of a suite at all: it goes into URLs and command lines. */
+/* Can @suite be the name of a suite? Such names go into URLs and command lines. */
 bool suite_name_valid(const char *suite);
 
 /* The distribution that has @suite: NULL when nothing on this host knows it. Asks os-release, the tables of package
