@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "base/bash.h"
 #include "base/fd.h"
 #include "base/process.h"
 #include "base/string.h"
@@ -33,7 +34,10 @@ static bool is_executable(const char *path) {
 }
 
 static const char *default_shell(void) {
-        return is_executable("/bin/bash") ? "/bin/bash" : "/bin/sh";
+        for (size_t i = 0; i < ELEMENTSOF(bash_paths); i++)
+                if (is_executable(bash_paths[i]))
+                        return bash_paths[i];
+        return is_executable(TOOL_BASH) ? TOOL_BASH : "/bin/sh";
 }
 
 /* Sets @assignment ("NAME=VALUE") in @environment. */

@@ -66,6 +66,16 @@ int strv_extend_strv(char ***v, char *const *strings) {
         return 0;
 }
 
+const char *strv_value(char *const *v, const char *name) {
+        const size_t n = strlen(name);
+        const char *value = NULL;
+
+        for (; v && *v; v++)
+                if (strncmp(*v, name, n) == 0 && (*v)[n] == '=')
+                        value = *v + n + 1;
+        return value;
+}
+
 int strv_copy(char *const *v, char ***ret) {
         _cleanup_strv_ char **copy = NULL;
 

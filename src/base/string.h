@@ -44,6 +44,9 @@ int strv_extendf(char ***v, const char *format, ...) _printf_(2, 3);
 int strv_extend_strv(char ***v, char *const *strings);
 #define strv_extend_many(v, ...) strv_extend_strv(v, ARGV(__VA_ARGS__))
 
+/* The value of @name among "NAME=VALUE"s, the last where there are several, or NULL. */
+const char *strv_value(char *const *v, const char *name);
+
 /* Sorts by bytes; strv_sort_unique() also frees all but one of those that are the same. */
 void strv_sort(char **v);
 void strv_sort_unique(char **v);

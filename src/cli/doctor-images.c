@@ -14,6 +14,7 @@
 #include "cli/doctor.h"
 #include "definition/definition.h"
 #include "image/image.h"
+#include "machine/tools-plan.h"
 
 /* Appends to the detail what fits. */
 _printf_(2, 3) static void add(char detail[static CHECK_DETAIL_MAX], const char *format, ...) {
@@ -102,6 +103,19 @@ static bool is_in_image(const Settings *settings, const char *name) {
         return false;
 }
 
+/* Do jobs with @settings get the host's? Also without one in PATH: whatever calls `prepare` for them is one. */
+static bool is_given(const Settings *settings, const char *name, char detail[static CHECK_DETAIL_MAX]) {
+        const char *program = settings->runner_program;
+        const char *problem = program[0] == '/' ? tools_program_problem(program) : NULL;
+
+        if (streq(program, "none"))
+                return false;
+        if (problem)
+                add(detail, "jobs of image '%s' cannot start: runner_program '%s' cannot be used: %s", name, program,
+                    problem);
+        return !problem;
+}
+
 static CheckResult check_runner_in_jobs(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
         const Settings *settings = invocation->settings;
         _cleanup_strv_ char **names = NULL;
@@ -110,16 +124,18 @@ static CheckResult check_runner_in_jobs(const Invocation *invocation, char ret_d
         int r = image_list(settings->root_dir, &names);
         if (r < 0 && r != -ENOENT)
                 return check_errno(r, ret_detail);
-        if (strv_length(names) == 0)
-                return is_bound(settings) ? CHECK_OK :
-                                            check_say(CHECK_NOTE, ret_detail, "no bind puts it into containers");
-        for (char **name = names; *name; name++) {
+        for (char **name = names; name && *name; name++) {
                 _cleanup_(settings_done) Settings own = { 0 };
 
                 r = definition_settings(settings, *name, &own);
-                if (is_bound(r >= 0 ? &own : settings) || is_in_image(settings, *name))
+                const Settings *effective = r >= 0 ? &own : settings;
+                if (is_given(effective, *name, ret_detail))
                         continue;
-                add(ret_detail, "jobs of image '%s' do not have it", *name);
+                if (streq(effective->runner_program, "none")) {
+                        if (is_bound(effective) || is_in_image(settings, *name))
+                                continue;
+                        add(ret_detail, "jobs of image '%s' do not have it", *name);
+                }
                 all = false;
         }
         return all ? CHECK_OK : CHECK_NOTE;
@@ -129,6 +145,6 @@ const Check doctor_image_checks[] = {
         { "definitions", check_definitions, check_optional, "images with a definition are made and used as it says",
           "correct or remove it" },
         { "gitlab-runner in jobs", check_runner_in_jobs, check_optional,
-          "without it, GitLab's scripts skip caches and artifacts", "bind_ro: [/usr/bin/gitlab-runner]" },
+          "without it, GitLab's scripts skip caches and artifacts", "set 'runner_program: auto'" },
         { 0 },
 };

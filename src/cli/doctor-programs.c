@@ -11,6 +11,7 @@
 #include "cli/doctor.h"
 #include "container/supervisor.h"
 #include "machine/plan.h"
+#include "machine/tools-plan.h"
 #include "storage/storage.h"
 
 /* The first that has --private-users-ownership=off, and mapped --bind=. */
@@ -101,6 +102,13 @@ static CheckResult check_gitlab_runner(_unused_ const Invocation *invocation,
         return program_exists("gitlab-runner") ? CHECK_OK : check_say(CHECK_MISSING, ret_detail, "not in PATH");
 }
 
+static CheckResult check_static_bash(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        const char *path = tools_static_bash();
+
+        return path ? check_say(CHECK_OK, ret_detail, "%s", path) :
+                      check_say(CHECK_MISSING, ret_detail, "not installed");
+}
+
 static CheckResult check_agent(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
         _cleanup_free_ char *path = NULL;
 
@@ -164,6 +172,8 @@ const Check doctor_program_checks[] = {
           "install skopeo and umoci" },
         { "tar, curl", check_tarball, check_optional, "they unpack and fetch archives for images",
           "install tar and curl" },
+        { "bash-static", check_static_bash, check_optional, "it runs GitLab's scripts in images without bash",
+          "install bash-static" },
         { "gitlab-runner", check_gitlab_runner, check_optional, "it fetches jobs from GitLab",
           "install it from GitLab's packages" },
         { 0 },

@@ -25,6 +25,7 @@
 #include "machine/plan.h"
 #include "machine/remove.h"
 #include "machine/start.h"
+#include "machine/tools-plan.h"
 
 /* Whoever looks at the jobs, as `status` does, holds the lock of a directory for a moment. */
 #define DIRECTORY_TIMEOUT_USEC (2 * USEC_PER_SEC)
@@ -101,6 +102,20 @@ static int plan(const MachineRequest *request, Machine **ret, char ***ret_argv) 
         return r == -ENOEXEC ? STAGE_BUILD_FAILURE : r;
 }
 
+/* Programs of the host that the container gets. */
+static int find_tools(Machine *machine, const Image *image) {
+        _cleanup_free_ char *problem = NULL;
+
+        int r = tools_plan(machine, image->fd, &problem);
+        if (r < 0)
+                return problem ? log_full(LOG_LEVEL_ERROR, r, "%s", problem) :
+                                 log_error_errno(r, "Cannot look for programs of the host: %m");
+        log_verbose("Programs of the host: bash: %s; gitlab-runner: %s",
+                    machine->bash_path ? machine->bash_path : "none",
+                    machine->runner_path ? machine->runner_path : "none");
+        return 0;
+}
+
 static int explain_failed_start(const Settings *settings, const Machine *machine, const MachineDirectory *directory,
                                 StartStep step, int error) {
         _cleanup_free_ char *problem = explain_start(settings, machine, directory, step, error);
@@ -134,6 +149,10 @@ static int start(const Settings *settings, const JobSpec *job, const MachineDire
                 return r;
         r = plan(&request, &machine, &argv);
         if (r != 0)
+                return r;
+
+        r = find_tools(machine, image);
+        if (r < 0)
                 return r;
 
         if (plan_lacks_sockets(&request))

@@ -22,6 +22,7 @@
 #include "container/channel.h"
 #include "container/supervisor.h"
 #include "gitlab/exit-status.h"
+#include "gitlab/stage.h"
 #include "machine/explain.h"
 #include "machine/out-of-memory.h"
 #include "machine/step.h"
@@ -134,8 +135,8 @@ static void explain_quotes(const MachineDirectory *directory, const StepRequest 
         if (outcome->is_bash || exited->code != CLD_EXITED || exited->status == 0 ||
             !is_quoted_for_bash(request->script_fd) || knows_quotes(directory, request))
                 return;
-        log_error("%s, the image's shell, cannot read the script: GitLab Runner quotes scripts for bash. Set "
-                  "the variable FF_POSIXLY_CORRECT_ESCAPES to \"true\" in the job, or use an image with bash",
+        log_error("%s, the image's shell, cannot read the script: GitLab Runner quotes scripts for bash. Use "
+                  "an image with bash, or install the package bash-static on the host (setting bash_program)",
                   isempty(request->argv[0]) ? "/bin/sh" : request->argv[0]);
 }
 
@@ -222,11 +223,22 @@ static void collect_directories(const Settings *settings, const JobSpec *job, ch
         ret[n] = NULL;
 }
 
+/* The environment of GitLab's own stages, which call GitLab Runner's program by its bare name. */
+static int add_runner_program(const Machine *machine, char ***ret) {
+        const char *path = strv_value(machine->environment, "PATH");
+
+        int r = strv_copy(machine->environment, ret);
+        if (r < 0 || !machine->runner_path)
+                return r;
+        return strv_extendf(ret, "PATH=" TOOLS_PATH ":%s", path ? path : SEARCH_PATH);
+}
+
 static int run(const Invocation *invocation) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         _cleanup_machine_ Machine *machine = NULL;
         _cleanup_job_spec_ JobSpec job = { 0 };
         _cleanup_free_ char *shell = NULL;
+        _cleanup_strv_ char **environment = NULL;
         _cleanup_close_ int socket_fd = -EBADF;
         const Settings *settings = invocation->settings;
         const char *path = invocation_argument(invocation, 0);
@@ -250,6 +262,12 @@ static int run(const Invocation *invocation) {
         StepRequest request = STEP_REQUEST_PLAIN;
         request.argv = (char *[]){ shell, NULL };
         request.environment = machine->environment;
+        if (gitlab_stage_is_own(invocation_argument(invocation, 1))) {
+                r = add_runner_program(machine, &environment);
+                if (r < 0)
+                        return log_oom();
+                request.environment = environment;
+        }
         request.user = machine->user;
         request.directory = machine->working_dir;
         char *directories[3];

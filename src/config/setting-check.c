@@ -70,6 +70,10 @@ bool text_is_shell(const char *text) {
                                                !streq(text, ".") && !streq(text, ".."));
 }
 
+bool text_is_program(const char *text) {
+        return streq(text, "auto") || streq(text, "none") || text_is_absolute_path(text);
+}
+
 bool text_is_system_call(const char *text) {
         if (*text == '@')
                 text++;

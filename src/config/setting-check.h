@@ -15,5 +15,6 @@ bool text_is_storage(const char *text);       /* "auto", or the name of a driver
 bool text_is_image_name(const char *text);    /* or a reference of a registry's */
 bool text_is_image_glob(const char *text);    /* for fnmatch(3) */
 bool text_is_shell(const char *text);         /* an absolute path, or a name without a slash */
+bool text_is_program(const char *text);       /* "auto", "none", or an absolute path */
 bool text_is_system_call(const char *text);   /* or of a group, with "@"; it need not exist */
 bool text_is_bind(const char *text);          /* SOURCE[:TARGET], both absolute and normalized */

@@ -17,6 +17,7 @@
 #define MACHINE(field, kind) ROW(field, kind), .machine = true
 
 #define EXPECT_PATH "an absolute path without '.', '..', doubled or trailing slashes"
+#define EXPECT_PROGRAM "auto, none, or " EXPECT_PATH
 #define EXPECT_MEMORY "at least 1M (is a suffix K, M, G or T missing?) and at most 100%"
 #define EXPECT_BIND "SOURCE or SOURCE:TARGET, absolute paths without '.', '..' and doubled slashes, TARGET not /"
 
@@ -57,6 +58,12 @@ static const SettingInfo table[] = {
         { MACHINE(shell, optional_string), .default_text = "null",
           .help = "shell that runs the scripts; null: bash if the image has it, else sh", .check = text_is_shell,
           .expect = "an absolute path or the bare name of a program" },
+        { MACHINE(bash_program, string), .default_text = "auto",
+          .help = "static bash of the host for images without bash: auto, a path or none", .check = text_is_program,
+          .expect = EXPECT_PROGRAM },
+        { MACHINE(runner_program, string), .default_text = "auto",
+          .help = "gitlab-runner of the host for caches and artifacts: auto, a path or none", .check = text_is_program,
+          .expect = EXPECT_PROGRAM },
         { ROW(builds_dir, optional_string), .default_text = "/builds",
           .help = "directory inside the container where projects are checked out; null: GitLab Runner's own",
           .check = text_is_absolute_path, .expect = EXPECT_PATH },

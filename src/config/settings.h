@@ -23,7 +23,9 @@ typedef struct Settings {
         PullPolicy pull;
         uint64_t image_cache_size; /* bytes; UINT64_MAX: no limit */
         char *shell;               /* or NULL: bash if the image has it, else sh */
-        char *builds_dir;          /* or NULL: what GitLab Runner's configuration says; so is cache_dir */
+        char *bash_program;        /* "auto", "none" or a path; so is runner_program */
+        char *runner_program;
+        char *builds_dir; /* or NULL: what GitLab Runner's configuration says; so is cache_dir */
         char *cache_dir;
         uint64_t cpu_weight;
         MemorySize memory_high;

@@ -60,10 +60,11 @@ void machine_free(Machine *machine) {
         if (!machine)
                 return;
         char *strings[] = {
-                machine->id,         machine->name,       machine->directory,   machine->layer,
-                machine->image,      machine->image_path, machine->agent_path,  machine->preload,
-                machine->supervisor, machine->init,       machine->uuid,        machine->seccomp_filter,
-                machine->hostname,   machine->user,       machine->working_dir,
+                machine->id,          machine->name,       machine->directory,   machine->layer,
+                machine->image,       machine->image_path, machine->agent_path,  machine->preload,
+                machine->supervisor,  machine->init,       machine->uuid,        machine->seccomp_filter,
+                machine->hostname,    machine->user,       machine->working_dir, machine->bash_path,
+                machine->runner_path,
         };
         for (size_t i = 0; i < ELEMENTSOF(strings); i++)
                 free(strings[i]);

@@ -17,6 +17,7 @@
 #include "base/process.h"
 #include "base/string.h"
 #include "container/bind.h"
+#include "container/tools.h"
 #include "preload/userns-owner.h"
 #include "wire/wire.h"
 
@@ -66,6 +67,18 @@ static int add_run_directories(char ***arguments, const Machine *machine) {
         return 0;
 }
 
+static int add_tools(char ***arguments, const Machine *machine) {
+        _cleanup_free_ char *directory = NULL;
+
+        if (escape_colons(machine->directory, &directory) < 0)
+                return -ENOMEM;
+        for (const Tool *tool = tools; tool->name; tool++)
+                if (tool_source(tool, machine) && strv_extendf(arguments, "--bind-ro=%s/" TOOLS_DIRECTORY "/%s:%s",
+                                                               directory, tool->name, tool->inside) < 0)
+                        return -ENOMEM;
+        return 0;
+}
+
 static int add_mounts(const Machine *machine, char ***arguments) {
         const size_t n = strv_length(machine->settings.bind), n_ro = strv_length(machine->settings.bind_ro);
         _cleanup_strv_ char **targets = NULL;
@@ -74,7 +87,9 @@ static int add_mounts(const Machine *machine, char ***arguments) {
         if (escape_colons(machine->agent_path, &agent) < 0 ||
             strv_extendf(arguments, "--bind-ro=%s:" AGENT_INSIDE, agent) < 0)
                 return -ENOMEM;
-        int r = add_run_directories(arguments, machine);
+        int r = add_tools(arguments, machine);
+        if (r >= 0)
+                r = add_run_directories(arguments, machine);
         if (r < 0)
                 return r;
         r = bind_targets(machine, &targets);

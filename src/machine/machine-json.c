@@ -34,6 +34,8 @@ static const RecordField facts[] = {
         FIELD(user, RECORD_STRING, false),
         FIELD(working_dir, RECORD_STRING, false),
         FIELD(volumes, RECORD_LIST, false),
+        FIELD(bash_path, RECORD_STRING, false),
+        FIELD(runner_path, RECORD_STRING, false),
         FIELD(seccomp_filter, RECORD_STRING, false),
         FIELD(generation, RECORD_NUMBER, false),
         FIELD(interactive, RECORD_BOOL, true),

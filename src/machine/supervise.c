@@ -24,6 +24,7 @@
 #include "container/cgroup.h"
 #include "container/notify.h"
 #include "container/nspawn.h"
+#include "container/tools.h"
 #include "container/volume.h"
 #include "machine/console.h"
 #include "machine/out-of-memory.h"
@@ -111,6 +112,11 @@ static int mount_binds(Supervision *s, const char **ret_what, char **reterr_prob
                 .uid_range = s->root.users.width,
         };
         return bind_prepare(&request, reterr_problem);
+}
+
+static int mount_tools(Supervision *s, const char **ret_what, char **reterr_problem) {
+        *ret_what = "mount programs of the host";
+        return tools_mount(s->machine, reterr_problem);
 }
 
 /* The compiled filter, as a copy that nobody can change. */
@@ -367,6 +373,8 @@ int supervise(const Machine *machine, const MachineDirectory *directory, int lis
                 r = machine_root_complete(&s.root, ret_what, reterr_problem);
         if (r >= 0)
                 r = mount_binds(&s, ret_what, reterr_problem);
+        if (r >= 0)
+                r = mount_tools(&s, ret_what, reterr_problem);
         if (r >= 0)
                 r = load_filter(&s, ret_what);
         if (r >= 0)

@@ -27,6 +27,12 @@
 /* Where the host binds the agent's binary in the container. agent/units.c has it as the name of a unit, too. */
 #define AGENT_INSIDE "/run/nspawn-runner-agent"
 
+/* Where it binds programs that the image may lack: a bash, and, in a directory for the PATH of GitLab's own stages, GitLab
+ * Runner's program. They may be missing. */
+#define TOOLS_INSIDE "/run/nspawn-runner-tools"
+#define TOOL_BASH TOOLS_INSIDE "/bash"
+#define TOOLS_PATH TOOLS_INSIDE "/bin"
+
 #define WIRE_MESSAGE_MAX 65536U
 #define WIRE_FDS_MAX 4U
 #define WIRE_STRINGS_MAX 256U
@@ -65,7 +71,7 @@ typedef struct WireMessage {
 void wire_message_done(WireMessage *message);
 
 /* Payload of EXEC, in memory. `argv` is the program and its arguments; the script, where one is attached, becomes
- * the last. An empty argv[0] stands for the default shell: /bin/bash if the image has it, else /bin/sh; any other
+ * the last. An empty argv[0] stands for the default shell: the image's bash, else TOOL_BASH, else /bin/sh; any other
  * without a slash is looked up in PATH. Parsed, the strings belong to the message. */
 typedef struct WireExec {
         uint32_t kill_timeout_msec; /* from SIGTERM to SIGKILL when the step is cancelled */

@@ -100,6 +100,20 @@ def busybox_tar() -> Tar:
     return tar
 
 
+def busybox_root(where: Path) -> None:
+    """Makes a tree of busybox with all its applets, as small images have it: no bash, no git, no certificates."""
+    for name in ("bin", "usr/bin", "etc", "root", "tmp", "var/tmp", "dev", "proc", "run", "sys"):
+        (where / name).mkdir(parents=True)
+    for name in ("tmp", "var/tmp"):
+        (where / name).chmod(0o1777)
+    shutil.copy2(BUSYBOX, where / "bin/busybox")
+    applets = subprocess.run([BUSYBOX, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    for name in set(applets) - {"busybox", "bash"}:
+        (where / "bin" / name).symlink_to("busybox")
+    (where / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nbuilder:x:1000:1000::/home/builder:/bin/sh\n")
+    (where / "etc/group").write_text("root:x:0:\nbuilder:x:1000:\n")
+
+
 def second_layer() -> Tar:
     """Removes of busybox_tar() by whiteouts, replaces, adds."""
     tar = Tar().directory("dir", "opaque").add("dir/.wh.gone").add("opaque/.wh..wh..opq").add("opaque/new", b"new")

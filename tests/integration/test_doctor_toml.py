@@ -120,11 +120,13 @@ def test_doctor_reads_definitions(make_site, tiny_root: Path) -> None:
 
 
 def test_doctor_looks_for_gitlab_runner(make_site, tiny_root: Path) -> None:
-    """It has to be in jobs, by a bind or in the image; on the host it does not help them."""
-    site, runner = make_site(root=tiny_root), make_site(root=tiny_root).directory / "gitlab-runner"
+    """Jobs get the one that calls us. If they must not, it has to be there by a bind or in the image."""
+    assert lines_of(make_site(root=tiny_root))["gitlab-runner in jobs"].startswith("ok"), "it is what calls us"
+    site = make_site(root=tiny_root, runner_program="none")
+    runner = site.directory / "gitlab-runner"
     runner.touch(0o755)
     line = lines_of(site)["gitlab-runner in jobs"]
-    assert line.startswith("note") and f"jobs of image '{IMAGE}' do not have it" in line and "bind_ro" in line, line
+    assert line.startswith("note") and f"jobs of image '{IMAGE}' do not have it" in line and "runner_program" in line, line
     site.define(IMAGE, f"bind_ro: ['{runner}:/usr/local/bin/gitlab-runner']")
     assert lines_of(site)["gitlab-runner in jobs"].startswith("ok")
     site.define(IMAGE, f"bind_ro: ['{runner.parent}:/opt/bin']")
@@ -134,6 +136,17 @@ def test_doctor_looks_for_gitlab_runner(make_site, tiny_root: Path) -> None:
     (tiny_root / IMAGE / "usr/bin/gitlab-runner").unlink()
     (tiny_root / IMAGE / "usr/bin/gitlab-runner").touch(0o755)
     assert lines_of(site)["gitlab-runner in jobs"].startswith("ok")
+    site.define(IMAGE, f"runner_program: {runner}")
+    assert lines_of(site)["gitlab-runner in jobs"].startswith("ok")
+    runner.chmod(0o700)
+    line = lines_of(site)["gitlab-runner in jobs"]
+    assert line.startswith("note") and "not everybody may read and execute it" in line, line
+
+
+def test_doctor_looks_for_static_bash(make_site, tiny_root: Path) -> None:
+    """Found where Debian's package has it, which the tests need."""
+    line = lines_of(make_site(root=tiny_root))["bash-static"]
+    assert line.startswith("ok") and line.endswith("/bash-static"), line
 
 
 def test_doctor_leaves_nothing(site: Site) -> None:

@@ -37,6 +37,8 @@ static const Field facts[] = {
         ROW(environment, LIST, false),
         ROW(user, STRING, false),
         ROW(working_dir, STRING, false),
+        ROW(bash_path, STRING, false),
+        ROW(runner_path, STRING, false),
         ROW(interactive, BOOL, true),
         ROW(volumes, LIST, false),
         ROW(seccomp_filter, STRING, false),

@@ -103,6 +103,14 @@ static void test_arguments(_unused_ void **state) {
                   { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD", AGENT,
                     "--bind=/j\\:1/binds/run-x:/run/x", "--bind=/j\\:1/binds/0:/a", "--bind-ro=/j\\:1/binds/1:/b",
                     "--bind=/j\\:1/binds/2:/cache\\:1", "--bind=/j\\:1/binds/3:/run/x/y", COMMAND } },
+                /* programs of the host, by their names: not by their paths on the host */
+                { { MACHINE, .bash_path = (char *) "/usr/bin/bash-static", .runner_path = (char *) "/opt/runner",
+                    .settings.bind = STRINGS((char *) "/a") },
+                  0,
+                  { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD", AGENT,
+                    "--bind-ro=/j\\:1/tools/bash:/run/nspawn-runner-tools/bash",
+                    "--bind-ro=/j\\:1/tools/gitlab-runner:/run/nspawn-runner-tools/bin/gitlab-runner",
+                    "--bind=/j\\:1/binds/0:/a", COMMAND } },
                 /* a colon in our own path separates nothing */
                 { { MACHINE_OF("detached", "/a:b\\c d") },
                   0,

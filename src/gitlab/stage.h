@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "base/macro.h"
+
+/* Is @stage, the argument that GitLab Runner calls `run` with, one whose script GitLab Runner writes by itself, so that it runs
+ * what that needs, and nothing of the job's? False for NULL, and for names that are not known. The names are those of
+ * common/build_stages.go in its source (19.4). */
+bool gitlab_stage_is_own(const char *stage);
