@@ -90,7 +90,7 @@ static int check_pair(const Bind *outer, const Bind *inner, Problem *reterr_prob
         return 0;
 }
 
-/* Those of @binds with a target below that of another, in which one of @writers lets jobs put a symlink. */
+/* Refuses a target of @binds that is below another one in which jobs may write, because of one of @writers. */
 static int check_nested(const Binds *binds, const Binds *writers, const char *whose, Problem *reterr_problem) {
         for (size_t i = 0; i < binds->n; i++)
                 for (size_t k = 0; k < binds->n; k++) {
@@ -136,7 +136,7 @@ static int check_directories(const Settings *settings, const Bind *bind, Problem
         return 0;
 }
 
-/* As far as text tells: where symlinks of an image lead a target is seen when it is started (tree_check()). */
+/* By its text: where symlinks of the image lead to is checked when a container starts (tree_check()). */
 static int check_target(const Bind *bind, Problem *reterr_problem) {
         if (!tree_place_is_reserved(bind->target))
                 return 0;

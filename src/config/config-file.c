@@ -19,7 +19,7 @@ typedef struct ConfigReader {
         unsigned seen[SETTINGS_MAX]; /* line where each row of the table was set; 0: not yet */
 } ConfigReader;
 
-/* The table's row that the key being looked at names: its index, or -EINVAL. */
+/* The index of the row that the present key names, or -EINVAL. */
 static int read_key(ConfigReader *reader) {
         const char *name = yaml_scalar(&reader->yaml);
 
@@ -79,7 +79,7 @@ static int read_stream(ConfigReader *reader) {
         return yaml_end(&reader->yaml);
 }
 
-/* What several items of `bind` and `bind_ro` together mean. */
+/* Checks `bind` and `bind_ro` together; a problem is shown at the later of the two settings. */
 static int check_binds(const ConfigReader *reader, Problem *reterr_problem) {
         int r = binds_check(reader->settings, reterr_problem);
         if (r != -EINVAL)

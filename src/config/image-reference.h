@@ -4,22 +4,21 @@
 #include "base/macro.h"
 
 /* References of images in registries, as jobs name them: HOST[:PORT]/PATH[:TAG][@DIGEST], in the grammar of the OCI
- * distribution specification. The registry has to be named: what a word without one means differs from host to host. */
+ * distribution specification. They must name the registry, because its default differs from host to host. */
 
-/* Why @text is none: NULL when it is. What it is not is a transport of skopeo's, an option, or a path. The text completes
- * "'X' is no image of a registry: it ...". */
+/* Why @text is not such a reference; NULL: it is one. Transports of skopeo, options and paths are not. What it returns is
+ * static and completes "'X' is no image of a registry: it ...". */
 const char *image_reference_problem(const char *text);
 
-/* Whether @text names an image of a registry, and cannot name one in root_dir. */
+/* Is @text such a reference? No image in root_dir can have that name. */
 bool image_reference_is(const char *text);
 
-/* The reference in full, with ":latest" where it has neither tag nor digest, as a name that an image can have: '/'
- * becomes '%', which is in no reference. To be freed; NULL when memory ran out. */
+/* Makes a name for an image of the full reference, with ":latest" if it has neither tag nor digest: '/' becomes '%', which
+ * no reference has. To be freed; NULL when memory ran out. */
 char *image_reference_to_name(const char *reference);
 
 /* The opposite, likewise. */
 char *image_reference_from_name(const char *name);
 
-/* How many bytes of @reference name the repository: all before tag and digest. Works for what skopeo calls
- * docker://REFERENCE, too. */
+/* How many bytes of @reference, or of docker://REFERENCE, come before tag and digest. */
 size_t image_reference_repository_length(const char *reference);

@@ -5,16 +5,16 @@
 
 /* Checks of texts, for rows of the tables. */
 
-/* Not empty, no control characters, nor what Unicode has besides to end a line (U+0080 to U+009F, U+2028, U+2029): for
- * text that goes to command lines, unit properties and logs. */
+/* Not empty, without control characters and without Unicode's other line ends (U+0080 to U+009F, U+2028, U+2029): for text
+ * that goes to command lines, unit properties and logs. */
 bool text_is_printable(const char *text);
 
 bool text_is_absolute_path(const char *text); /* normalized, not "/" */
-bool text_is_runtime_dir(const char *text);   /* short enough for the sockets below it, too */
+bool text_is_runtime_dir(const char *text);   /* the same, and short enough for the paths of sockets in it */
 bool text_is_storage(const char *text);       /* "auto", or the name of a driver */
 bool text_is_image_name(const char *text);    /* or a reference of a registry's */
 bool text_is_image_glob(const char *text);    /* for fnmatch(3) */
 bool text_is_shell(const char *text);         /* an absolute path, or a name without a slash */
 bool text_is_program(const char *text);       /* "auto", "none", or an absolute path */
-bool text_is_system_call(const char *text);   /* or of a group, with "@"; it need not exist */
+bool text_is_system_call(const char *text);   /* the name of a call, or of a group with "@"; it need not exist */
 bool text_is_bind(const char *text);          /* SOURCE[:TARGET], both absolute and normalized */

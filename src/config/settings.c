@@ -9,7 +9,7 @@
 #include "base/string.h"
 #include "config/setting-check.h"
 
-/* A size in bytes rather than in a larger unit is what is left when a suffix was forgotten. */
+/* A smaller size is one whose suffix was forgotten. */
 #define MEMORY_MIN (UINT64_C(1) << 20)
 
 #define NAMED(setting, field, kind) .name = setting, .type = &setting_##kind, .offset = offsetof(Settings, field)
@@ -105,7 +105,7 @@ int settings_init(Settings *settings) {
         *settings = (Settings){ 0 };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                /* What is null or an empty list by default is so already. */
+                /* All zero is null, or an empty list. */
                 if (table[i].type->is_list || streq(table[i].default_text, "null"))
                         continue;
                 int r = table[i].type->assign(table + i, table[i].default_text, setting_field(settings, table + i));

@@ -4,8 +4,8 @@
 #include "config/setting-type.h"
 #include "config/value.h"
 
-/* The settings of a machine and of the program, from one table (settings.c): the configuration file, the playbook
- * variables, the man page's test and `doctor` all read that table. */
+/* The settings of the program and of containers. One table (settings.c) describes them: configuration file, definitions,
+ * plan, help, the man page's test and `doctor` read it. */
 
 #define RUNTIME_DIR_DEFAULT "/run/nspawn-runner"
 
@@ -23,9 +23,9 @@ typedef struct Settings {
         PullPolicy pull;
         uint64_t image_cache_size; /* bytes; UINT64_MAX: no limit */
         char *shell;               /* or NULL: bash if the image has it, else sh */
-        char *bash_program;        /* "auto", "none" or a path; so is runner_program */
+        char *bash_program;        /* "auto", "none" or a path; the same for runner_program */
         char *runner_program;
-        char *builds_dir; /* or NULL: what GitLab Runner's configuration says; so is cache_dir */
+        char *builds_dir; /* or NULL: what GitLab Runner's configuration says; the same for cache_dir */
         char *cache_dir;
         uint64_t cpu_weight;
         MemorySize memory_high;
@@ -34,7 +34,7 @@ typedef struct Settings {
         uint64_t start_timeout_usec;
         uint64_t kill_timeout_usec; /* from SIGTERM to SIGKILL when a step is cancelled */
         bool seccomp;
-        char **system_call_filter; /* names and @groups allowed besides systemd-nspawn's own */
+        char **system_call_filter; /* names and @groups to allow in addition to systemd-nspawn's */
         NetworkMode network;
         char **bind; /* "SOURCE[:TARGET]" */
         char **bind_ro;
@@ -42,48 +42,48 @@ typedef struct Settings {
 
 /* Fills @settings with the defaults. 0 or -ENOMEM. */
 int settings_init(Settings *settings);
-/* Frees what @settings owns; a zeroed one is fine. */
+/* Frees what @settings owns; all zero is fine. */
 void settings_done(Settings *settings);
 
 /* Makes @to, which must not own anything, the same as @from: 0 or -ENOMEM, with nothing in @to then. */
 int settings_copy(const Settings *from, Settings *to);
-/* The same with the settings of machines alone; the others are 0 and NULL in @to. */
+/* The same for the settings of containers only; the others are 0 and NULL in @to. */
 int settings_copy_machine(const Settings *from, Settings *to);
 
-/* Puts in what a setting stands for on this host: bytes for shares of its memory. */
+/* Replaces settings by what they mean on this host: shares of its memory by bytes. */
 void settings_resolve(Settings *settings);
 
-/* The table never has more rows than this. */
+/* The table has at most this many rows. */
 #define SETTINGS_MAX 64
 
-/* The table, for who lists it: setting @i, or NULL after the last. */
+/* Row @i of the table, or NULL after the last. */
 const SettingInfo *settings_info(size_t i);
 const char *setting_name(const SettingInfo *info);
 const char *setting_help(const SettingInfo *info);
-/* The default as it is written in a configuration file. */
+/* The default as a configuration file has it. */
 const char *setting_default(const SettingInfo *info);
 /* NULL: there is no such setting. */
 const SettingInfo *setting_find(const char *name);
-/* True for settings that may be given for an image, too. */
+/* May an image's definition give this setting, too? */
 bool setting_is_machine(const SettingInfo *info);
-/* The setting's name that is nearest to @typed, or NULL. */
+/* The name of a setting that @typed may have meant, or NULL. */
 const char *setting_nearest(const char *typed);
 
-/* Sets one setting from scalar @text: 0; -EINVAL or -ERANGE for a value that is not right, of which setting_expect() tells
- * what would be; or -ENOMEM. A list gets one more item with each call; setting_clear() empties it. */
+/* Sets one setting from @text: 0; -EINVAL or -ERANGE for a wrong value, and setting_expect() says what would be right; or
+ * -ENOMEM. A list gets one more item with each call; setting_clear() empties it. */
 int setting_assign(Settings *settings, const SettingInfo *info, const char *text);
 bool setting_is_list(const SettingInfo *info);
-/* Lists and those for which null means something can be unset, by setting_clear(); others keep their value there. */
+/* Can it be unset? Lists and settings that may be null can. setting_clear() unsets those, and does nothing to others. */
 bool setting_is_nullable(const SettingInfo *info);
 void setting_clear(Settings *settings, const SettingInfo *info);
-/* The value as it would be written in a configuration file ("[a, b]" for lists), to be freed: 0 or -ENOMEM. */
+/* Makes the value's text for a configuration file ("[a, b]" for lists). *ret is to be freed. 0 or -ENOMEM. */
 int setting_format(const Settings *settings, const SettingInfo *info, char **ret);
 
-/* The row of a setting, whose Settings are at @offset in a struct, for base/record.h. Times are microseconds, sizes bytes:
- * of settings that went through settings_resolve(). Only what may be null may be missing. */
+/* The field of a setting in a record (base/record.h) of a struct that has Settings at @offset. Times are microseconds, sizes
+ * bytes: settings_resolve() comes first. Only settings that may be null may be missing. */
 RecordField setting_record(const SettingInfo *info, size_t offset);
 
 /* The value of a setting. */
 void *setting_field(const Settings *settings, const SettingInfo *info);
-/* Puts one setting of @from over that of @to: 0 or -ENOMEM. */
+/* Copies one setting of @from to @to: 0 or -ENOMEM. */
 int setting_copy(const Settings *from, Settings *to, const SettingInfo *info);

@@ -3,10 +3,10 @@
 
 #include "base/macro.h"
 
-/* Kinds of values that settings have. */
+/* Types of settings. */
 
 typedef enum BootMode { BOOT_AUTO, BOOT_YES, BOOT_NO, BOOT_EAGER } BootMode;
-/* When images of registries are fetched, as GitLab and Docker call it. */
+/* When images of registries are fetched, in GitLab's words. */
 typedef enum PullPolicy { PULL_NEVER, PULL_IF_NOT_PRESENT, PULL_ALWAYS } PullPolicy;
 typedef enum NetworkMode { NETWORK_HOST, NETWORK_NONE } NetworkMode;
 
@@ -16,9 +16,9 @@ typedef struct MemorySize {
         unsigned permyriad; /* hundredths of a percent of the host's memory, as systemd counts; 0: bytes counts */
 } MemorySize;
 
-/* Users and groups are given to containers in blocks of so many, as systemd has it. */
+/* Containers get users and groups in blocks of this size, which is systemd's. */
 #define UID_BLOCK UINT32_C(65536)
-/* The most that one container may have. */
+/* The most that one container can get. */
 #define UID_RANGE_MAX (64 * UID_BLOCK)
 
 /* The bytes that @size stands for on this host; UINT64_MAX: no limit. */

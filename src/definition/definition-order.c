@@ -25,7 +25,7 @@ static void add_name(char *text, size_t size, const char *name) {
         snprintf(text + length, size - length, "%s%s", length > 0 ? " -> " : "", name);
 }
 
-/* @start leads into a cycle: names what is in it. */
+/* Says what is wrong with definition @start, which leads into a cycle, and names the images in the cycle. */
 static void explain(Definition *const *definitions, const size_t *from, size_t start, size_t n, Problem *problem) {
         char names[160] = "";
         size_t at = start;
@@ -77,7 +77,7 @@ int definition_order(Definition **definitions, size_t n, Problem *reterr_problem
                 }
         } while (progress);
 
-        /* The rest goes round in circles. */
+        /* The rest is in a cycle, or made from something in one. */
         for (size_t i = 0; i < n; i++) {
                 if (done[i])
                         continue;

@@ -1,31 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads our variables out of a definition, which is a playbook of ansible, and checks what they mean together. Called
- * by definition.c. Everything in the file that is not ours is ansible's: it is skipped, never judged. */
+/* Reads our variables out of a definition, which is a playbook of ansible. Called by definition.c. Everything else in the
+ * file is ansible's: it is skipped, never judged. What the variables mean together is checked by definition-complete.c. */
 
-#include <ctype.h>
-#include <stdarg.h>
+#include "definition/definition-read.h"
+
 #include <stdio.h>
 
 #include "base/string.h"
-#include "config/binds.h"
-#include "config/yaml-reader.h"
-#include "definition/definition-table.h"
 
-/* Place of a variable in the file; a line of 0: it is not there. */
-typedef struct Mark {
-        unsigned line, column;
-} Mark;
-
-typedef struct DefinitionReader {
-        YamlReader yaml;
-        Definition *definition;
-        Mark rows[DEFINITION_ROWS_MAX], settings[SETTINGS_MAX];
-        bool vars_seen;
-        bool ours_seen; /* one of our names was in what was skipped */
-} DefinitionReader;
-
-/* Also what is ours but for a hyphen: no variable of ansible's can have one. */
+/* What follows the prefix of our variables in @name; NULL: it is not ours. A hyphen instead of an underscore is a slip of
+ * ours, too: no variable of ansible's has one. */
 static const char *name_is_ours(const char *name) {
         const char *rest = startswith(name, DEFINITION_PREFIX);
 
@@ -47,20 +32,6 @@ static int skip(DefinitionReader *reader) {
 
 static Mark mark_here(const DefinitionReader *reader) {
         return (Mark){ yaml_line(&reader->yaml), yaml_column(&reader->yaml) };
-}
-
-/* Notes what is wrong at a place that was read before. */
-static int fail_at(DefinitionReader *reader, Mark mark, const char *format, ...) _printf_(3, 4);
-static int fail_at(DefinitionReader *reader, Mark mark, const char *format, ...) {
-        Problem *problem = reader->yaml.problem;
-        va_list ap;
-
-        problem->line = mark.line;
-        problem->column = mark.column;
-        va_start(ap, format);
-        (void) problem_vset(problem, -EINVAL, format, ap);
-        va_end(ap);
-        return -EINVAL;
 }
 
 static int fail_unknown(DefinitionReader *reader, const char *name, const char *rest) {
@@ -86,7 +57,7 @@ static int fail_unknown(DefinitionReader *reader, const char *name, const char *
                          name);
 }
 
-/* The variable whose name is looked at: goes on to its value. @mark notes where it is. */
+/* Goes from the name of a variable to its value, and notes in @mark where the name is. */
 static int begin_variable(DefinitionReader *reader, const char *name, Mark *mark) {
         if (mark->line > 0)
                 return yaml_fail(&reader->yaml, "'%s' is set twice, first in line %u", name, mark->line);
@@ -125,8 +96,8 @@ static int read_variable(DefinitionReader *reader, const char *key, const char *
         return fail_unknown(reader, key, rest);
 }
 
-/* What another place of the file has is only looked at by ansible: none of our variables may be there. From the key to
- * the last event of the value. */
+/* '<<' merges what another place of the file has. Only ansible does that, so none of our variables may be there. Goes from
+ * the key to the last event of the value. */
 static int skip_merge(DefinitionReader *reader) {
         Mark mark = mark_here(reader);
 
@@ -137,9 +108,9 @@ static int skip_merge(DefinitionReader *reader) {
         if (r < 0)
                 return r;
         if (reader->ours_seen)
-                return fail_at(reader, mark,
-                               "variables that come with '<<' are not read: write those that begin "
-                               "with '" DEFINITION_PREFIX "' into 'vars' of the first play itself");
+                return definition_fail_at(reader, mark,
+                                          "variables that come with '<<' are not read: write those that begin "
+                                          "with '" DEFINITION_PREFIX "' into 'vars' of the first play itself");
         return r;
 }
 
@@ -177,7 +148,7 @@ static int read_vars(DefinitionReader *reader) {
         }
 }
 
-/* Something for ansible to do, unless it is an empty list. */
+/* A list of tasks or the like; ansible has to run unless it is empty. */
 static int skip_tasks(DefinitionReader *reader) {
         YamlReader *yaml = &reader->yaml;
 
@@ -213,8 +184,8 @@ static bool key_is_tasks(const char *key) {
         return false;
 }
 
-/* Variables of a later play are ansible's, but somebody may have meant ours. From the key to the last event of the
- * value. */
+/* The variables of a later play are ansible's. Notes where some look like ours, for a warning. Goes from the key to the
+ * last event of the value. */
 static int skip_later_vars(DefinitionReader *reader) {
         unsigned line = yaml_line(&reader->yaml);
 
@@ -251,7 +222,7 @@ static int read_play_key(DefinitionReader *reader, bool first) {
 static int read_play(DefinitionReader *reader, bool first) {
         YamlReader *yaml = &reader->yaml;
 
-        if (!first && yaml->event.type == YAML_ALIAS_EVENT) { /* whatever is there */
+        if (!first && yaml->event.type == YAML_ALIAS_EVENT) { /* of what may have tasks */
                 reader->definition->has_tasks = true;
                 return 0;
         }
@@ -292,175 +263,6 @@ static int read_playbook(DefinitionReader *reader) {
         }
 }
 
-static bool row_is_given(const DefinitionReader *reader, size_t i) {
-        const DefinitionRow *row = definition_row(i);
-
-        return reader->rows[i].line > 0 && row->info.type->nullable &&
-               *(void *const *) definition_field(reader->definition, row);
-}
-
-/* At most one of the rows that say where the image comes from. */
-static int find_source(DefinitionReader *reader) {
-        const DefinitionRow *found = NULL;
-        Mark mark = { 0 };
-
-        for (size_t i = 0; definition_row(i); i++) {
-                const DefinitionRow *row = definition_row(i);
-                Mark here = reader->rows[i];
-
-                if (row->source == SOURCE_NONE || !row_is_given(reader, i))
-                        continue;
-                if (found) {
-                        bool later = here.line > mark.line || (here.line == mark.line && here.column > mark.column);
-                        return fail_at(reader, later ? here : mark,
-                                       "'" DEFINITION_PREFIX "%s' and '" DEFINITION_PREFIX
-                                       "%s' both say what the image is made of: keep one",
-                                       found->info.name, row->info.name);
-                }
-                found = row;
-                mark = here;
-        }
-        reader->definition->source.kind = found ? found->source : SOURCE_NONE;
-        if (reader->definition->source.kind == SOURCE_FROM) {
-                reader->definition->from_line = mark.line;
-                reader->definition->from_column = mark.column;
-        }
-        return 0;
-}
-
-/* Rows that mean something for another source only. */
-static int check_parts(DefinitionReader *reader) {
-        for (size_t i = 0; definition_row(i); i++) {
-                const DefinitionRow *row = definition_row(i);
-
-                if (row->of == SOURCE_NONE || row->of == reader->definition->source.kind || !row_is_given(reader, i))
-                        continue;
-                return fail_at(reader, reader->rows[i],
-                               "'" DEFINITION_PREFIX "%s' is only for images with '" DEFINITION_PREFIX "%s'%s",
-                               row->info.name, definition_source_row(row->of)->info.name,
-                               reader->definition->source.kind == SOURCE_NONE ? ", which is missing" : "");
-        }
-        return 0;
-}
-
-static Mark mark_of(const DefinitionReader *reader, const void *field) {
-        for (size_t i = 0; definition_row(i); i++)
-                if (definition_field(reader->definition, definition_row(i)) == field)
-                        return reader->rows[i];
-        return (Mark){ 0 };
-}
-
-static bool is_blank(const char *text) {
-        return text[strspn(text, " \t\r\n")] == 0;
-}
-
-/* A program, or what `sh` would run, must be there. */
-static int check_command(DefinitionReader *reader, char **const *field, const char *name) {
-        char *const *command = *field;
-
-        if (!command)
-                return 0;
-        bool text = strv_length(command) == 4 && streq(command[0], "/bin/sh") && streq(command[1], "-e") &&
-                    streq(command[2], "-c");
-        if (is_blank(command[0]) || (text && is_blank(command[3])))
-                return fail_at(reader, mark_of(reader, field), "'" DEFINITION_PREFIX "%s' is empty", name);
-        return 0;
-}
-
-static int complete_path(char **path, const char *directory) {
-        char *completed = NULL;
-
-        if (!*path)
-                return 0;
-        int r = definition_path(*path, directory, &completed);
-        if (r < 0)
-                return r;
-        free(*path);
-        *path = completed;
-        return 0;
-}
-
-static int complete_oci(DefinitionReader *reader) {
-        char *reference = NULL;
-
-        if (!reader->definition->source.oci)
-                return 0;
-        int r = definition_oci_reference(reader->definition->source.oci, reader->definition->source.directory,
-                                         &reference);
-        if (r < 0)
-                return r;
-        free(reader->definition->source.oci);
-        reader->definition->source.oci = reference;
-        return 0;
-}
-
-static int complete_tarball(DefinitionReader *reader) {
-        Definition *definition = reader->definition;
-
-        if (!definition->source.tarball)
-                return 0;
-        for (char *p = definition->source.sha256; p && *p; p++)
-                *p = (char) tolower((unsigned char) *p);
-        if (!strstr(definition->source.tarball, "://"))
-                return complete_path(&definition->source.tarball, reader->definition->source.directory);
-        if (definition->source.sha256)
-                return 0;
-        return fail_at(reader, mark_of(reader, &definition->source.tarball),
-                       "'" DEFINITION_PREFIX "tarball' is a URL: say what its content must be with '" DEFINITION_PREFIX
-                       "tarball_sha256'");
-}
-
-static int check_binds(DefinitionReader *reader) {
-        Mark mark = { 0 };
-        Problem problem = { 0 };
-
-        int r = binds_check(&reader->definition->settings, &problem);
-        if (r != -EINVAL)
-                return r;
-        for (size_t i = 0; settings_info(i); i++)
-                if (reader->settings[i].line > 0 && startswith(setting_name(settings_info(i)), "bind"))
-                        mark = reader->settings[i];
-        return fail_at(reader, mark, "%s", problem.text);
-}
-
-/* What several variables together mean. */
-static int complete(DefinitionReader *reader) {
-        Definition *definition = reader->definition;
-
-        int r = find_source(reader);
-        if (r < 0)
-                return r;
-        r = check_parts(reader);
-        if (r < 0)
-                return r;
-        r = check_binds(reader);
-        if (r < 0)
-                return r;
-        r = check_command(reader, &definition->source.create_command, "create_command");
-        if (r < 0)
-                return r;
-        r = check_command(reader, &definition->test, "test");
-        if (r < 0)
-                return r;
-        r = complete_oci(reader);
-        if (r < 0)
-                return r;
-        r = complete_tarball(reader);
-        if (r < 0)
-                return r;
-        r = complete_path(&definition->source.keyring, reader->definition->source.directory);
-        if (r < 0)
-                return r;
-        if (definition->source.keyring && strpbrk(definition->source.keyring, " ,[]\"'#"))
-                return fail_at(reader, mark_of(reader, &definition->source.keyring),
-                               "the path of the keyring, '%.128s', must be without blanks, commas and quotes",
-                               definition->source.keyring);
-        if (definition->source.from && streq(definition->source.from, definition->name))
-                return fail_at(reader, mark_of(reader, &definition->source.from),
-                               "the image would be made from itself");
-        return 0;
-}
-
 /* The defaults that are not NULL. */
 static int set_defaults(Definition *definition) {
         for (size_t i = 0; definition_row(i); i++) {
@@ -490,9 +292,10 @@ int definition_parse(const char *data, size_t size, const char *path, const char
         if (r < 0)
                 return r;
         r = read_playbook(&reader);
-        if (r >= 0)
-                r = complete(&reader);
         yaml_reader_done(&reader.yaml);
+        if (r < 0)
+                return r;
+        r = definition_complete(&reader);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(definition);

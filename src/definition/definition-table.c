@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The table of the variables that belong to images and not to containers, and the checks of their texts. Reader, help
- * and the test of the man page use it. What a check lets through ends up in command lines and in sources.list. */
+/* The table of the variables that are about images and not about containers, and the checks of their texts. Reader, help
+ * and the test of the man page use it. Texts that pass go to command lines and sources.list, so a check must refuse what
+ * means something there. */
 
 #include "definition/definition-table.h"
 
@@ -12,12 +13,12 @@
 #include "config/setting-check.h"
 #include "source/builder.h"
 
-/* What one argument of a program may have, less a little (MAX_ARG_STRLEN). */
+/* A little less than Linux allows for one argument of a program (MAX_ARG_STRLEN). */
 #define ARGUMENT_MAX_BYTES ((size_t) 127 * 1024)
 
 #define LOWER_DIGITS "abcdefghijklmnopqrstuvwxyz0123456789"
 
-/* Nothing that has a meaning in a sources.list or a list of an option. */
+/* Without characters that mean something in sources.list or in a list of an option. */
 static bool is_plain_word(const char *text) {
         return text_is_printable(text) && text[0] != '-' && !strpbrk(text, " ,[]\"'#");
 }
@@ -209,7 +210,7 @@ int definition_oci_reference(const char *text, const char *directory, char **ret
                 return r < 0 ? r : string_printf(ret, "%s%s", with_path[i], path);
         }
 
-        /* A path alone is a layout's. */
+        /* A path without a transport is that of a layout. */
         if (text[0] == '/' || startswith(text, "./")) {
                 int r = definition_path(text, directory, &path);
                 return r < 0 ? r : string_printf(ret, "oci:%s", path);

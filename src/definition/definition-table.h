@@ -3,11 +3,11 @@
 
 #include "definition/definition.h"
 
-/* One row of the table of variables that are of images, not of machines. Defaults are what a NULL or the row says. */
+/* One row of the table of variables that are about images; those that are settings of containers are not in it. */
 typedef struct DefinitionRow {
         SettingInfo info;  /* its offset is in Definition */
-        SourceKind source; /* the row says where the image comes from; SOURCE_NONE: it does not */
-        SourceKind of;     /* the row is for images from there only; SOURCE_NONE: for all */
+        SourceKind source; /* the variable chooses this kind of source; SOURCE_NONE: it does not choose */
+        SourceKind of;     /* the variable is only for images of this kind of source; SOURCE_NONE: for all */
 } DefinitionRow;
 
 /* The table has fewer rows than this. */
@@ -17,14 +17,14 @@ typedef struct DefinitionRow {
 const DefinitionRow *definition_row(size_t i);
 /* Where the value of @row is in @definition. */
 void *definition_field(const Definition *definition, const DefinitionRow *row);
-/* The row that says that an image comes from @source. */
+/* The row of the variable that chooses @source. */
 const DefinitionRow *definition_source_row(SourceKind source);
 
-/* What may have been meant by the variable @typed, given without the prefix: a name without it (static), or NULL. */
+/* The variable that @typed may have meant, both without the prefix: static, or NULL. */
 const char *definition_nearest(const char *typed);
 
-/* Text of `oci` as skopeo wants it, with a transport, to be freed: 0, -EINVAL or -ENOMEM. Paths in it are taken from
- * below @directory. */
+/* Completes the text of `oci` for skopeo, with a transport; relative paths are in @directory. *ret is to be freed. 0;
+ * -EINVAL for what cannot be a reference; or -ENOMEM. */
 int definition_oci_reference(const char *text, const char *directory, char **ret);
-/* @path, from below @directory (may be NULL) when it is relative, as a new string: 0 or -ENOMEM. */
+/* Completes @path, which is in @directory (may be NULL) if it is relative. *ret is to be freed. 0 or -ENOMEM. */
 int definition_path(const char *path, const char *directory, char **ret);

@@ -32,7 +32,7 @@ int definition_find(const Settings *settings, const char *name, char **ret_path,
                                 break;
                         if (string_printf(&path, "%s/%s%s", directories[d], name, suffixes[s]) < 0)
                                 return -ENOMEM;
-                        /* A symlink to nowhere is there: who reads it says what is wrong with it. */
+                        /* A dangling symlink exists, too: reading it will say what is wrong. */
                         if (!exists_at(AT_FDCWD, path))
                                 continue;
                         *(found ? &shadowed : &found) = TAKE_PTR(path);
