@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -111,6 +112,31 @@ int process_spawn(const Spawn *spawn, pid_t *ret_pid, int *ret_pidfd) {
         }
         *ret_pid = pid;
         return 0;
+}
+
+int process_detach(void) {
+        if (setsid() < 0 || close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0 || chdir("/") < 0)
+                return -errno;
+        (void) umask(0022);
+        return 0;
+}
+
+int process_spawn_detached(const Spawn *spawn) {
+        int status;
+
+        pid_t pid = fork();
+        if (pid < 0)
+                return -errno;
+        if (pid == 0) {
+                int r = process_detach();
+                if (r >= 0)
+                        r = process_spawn(spawn, &(pid_t){ 0 }, NULL);
+                _exit(-r);
+        }
+        int r = process_wait(pid, &status);
+        if (r < 0)
+                return r;
+        return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
 }
 
 int process_wait(pid_t pid, int *ret_status) {

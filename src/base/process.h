@@ -26,6 +26,14 @@ typedef struct Spawn {
  * as an exit status. @ret_pidfd may be NULL. Returns 0 or -errno (-ENOENT: no such program). */
 int process_spawn(const Spawn *spawn, pid_t *ret_pid, int *ret_pidfd);
 
+/* Makes this process, a child, one of its own: a session and directory of its own, and no descriptors of whoever started
+ * it beyond stdio after the next exec. 0 or -errno. */
+int process_detach(void);
+
+/* Starts a program that outlives this process: detached, and nobody's child, so that it needs nobody to wait for it. 0
+ * or -errno. */
+int process_spawn_detached(const Spawn *spawn);
+
 /* Waits for @pid to end. @ret_status gets the wait status as of waitpid(2). 0 or -errno. */
 int process_wait(pid_t pid, int *ret_status);
 

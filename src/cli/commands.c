@@ -21,6 +21,7 @@ const Command *const commands[] = {
         &command_run,
         &command_cleanup,
         &command_supervise,
+        &command_empty_trash,
         &command_machine_exec,
         &command_chroot_create,
         &command_chroot_maintenance,

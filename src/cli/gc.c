@@ -3,6 +3,7 @@
 /* Command `gc`: removes what dead jobs and interrupted commands left: jobs, locks, half-made images, old generations.
  * Never touches what a living process holds, however old it is. */
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/string.h"
 #include "cli/commands.h"
@@ -11,6 +12,7 @@
 #include "machine/collect.h"
 #include "maintain/image-cache.h"
 #include "maintain/kept-tree.h"
+#include "storage/trash.h"
 
 /* Prints what was found, or what was removed. */
 static void say(bool dry_run, const char *what, char *const *names) {
@@ -53,18 +55,42 @@ static int collect_kept(const Settings *settings, bool dry_run, size_t *n) {
         return result;
 }
 
+/* Empties the trash, or lists what is in it: in @names. 0 or -errno, logged. */
+static int empty_trash(const Settings *settings, bool dry_run, char ***names) {
+        _cleanup_close_ int trash_fd = trash_open(settings->root_dir, false);
+
+        if (trash_fd == -ENOENT)
+                return 0;
+        int r = trash_fd;
+        if (r >= 0)
+                r = dry_run ? trash_list(trash_fd, names) : trash_empty(trash_fd, USEC_INFINITY, names);
+        if (r < 0)
+                (void) log_error_errno(r, "Cannot remove all that ended jobs left in '%s/" TRASH_DIRECTORY "': %m",
+                                       settings->root_dir);
+        return r;
+}
+
 static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
-        _cleanup_strv_ char **jobs = NULL;
+        _cleanup_strv_ char **jobs = NULL, **rests = NULL;
         _cleanup_free_ char *cache = NULL;
-        size_t n_images = 0;
+        size_t n_others = 0;
         bool dry_run = invocation_has(invocation, "dry-run");
         int result = 0;
 
-        int r = dry_run ? machine_list_dead(settings, true, &jobs) : machine_collect(settings, true, &jobs);
+        int r = empty_trash(settings, dry_run, &rests);
+        if (r < 0)
+                result = r;
+        say(dry_run, "the rest of job", rests);
+        n_others += strv_length(rests);
+
+        r = dry_run ? machine_list_dead(settings, true, &jobs) : machine_collect(settings, true, &jobs);
         if (r < 0)
                 result = log_error_errno(r, "Cannot remove all of the dead jobs: %m");
         say(dry_run, "job", jobs);
+        /* Their layers are there now. */
+        if (jobs && !dry_run && empty_trash(settings, false, NULL) < 0)
+                result = -EBUSY;
 
         int n_locks = uid_range_collect(dry_run);
         if (n_locks < 0)
@@ -73,20 +99,20 @@ static int run(const Invocation *invocation) {
                 log_notice("%s %d user ID lock%s that nobody holds", dry_run ? "Would remove" : "Removed", n_locks,
                            n_locks == 1 ? "" : "s");
 
-        r = collect_images(settings->root_dir, dry_run, &n_images);
+        r = collect_images(settings->root_dir, dry_run, &n_others);
         if (r < 0)
                 result = r;
         r = image_cache_root(settings->root_dir, &cache);
         if (r < 0)
                 return log_oom();
-        r = collect_images(cache, dry_run, &n_images);
+        r = collect_images(cache, dry_run, &n_others);
         if (r < 0)
                 result = r;
-        r = collect_kept(settings, dry_run, &n_images);
+        r = collect_kept(settings, dry_run, &n_others);
         if (r < 0)
                 result = r;
 
-        if (result == 0 && strv_length(jobs) == 0 && n_locks == 0 && n_images == 0)
+        if (result == 0 && strv_length(jobs) == 0 && n_locks == 0 && n_others == 0)
                 log_notice("Nothing to remove");
         return result;
 }

@@ -5,9 +5,7 @@
  * descriptors, no directory, for the caller has the job's secrets. */
 
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <signal.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
@@ -43,10 +41,10 @@ static int child_start(const Machine *machine, const CgroupSet *groups, const Sp
 
         /* Whoever called `prepare` may have left us descriptors, and a directory: they must not stay open for as long as the
          * machine runs. */
-        if (setsid() < 0 || close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0 || chdir("/") < 0)
-                return -errno;
-        (void) umask(0022);
-        int r = cgroup_enter(groups);
+        int r = process_detach();
+        if (r < 0)
+                return r;
+        r = cgroup_enter(groups);
         if (r < 0)
                 return r;
         cgroup_delegate_to(groups);

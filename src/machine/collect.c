@@ -117,7 +117,7 @@ static int remove_dead(const Settings *settings, const char *id) {
                 r = machine_directory_lock(settings->runtime_dir, id, true, 0, &directory);
         if (r < 0)
                 return r;
-        r = is_layer_held(settings, id) ? -EBUSY : machine_remove_locked(settings, id);
+        r = is_layer_held(settings, id) ? -EBUSY : machine_discard_locked(settings, id);
         /* It runs, and somebody removed its directory, which it was not for us to make. */
         if (r == -EBUSY && made)
                 (void) machine_directory_remove(settings->runtime_dir, id);
@@ -165,4 +165,5 @@ void machine_collect_some(const Settings *settings, int cancel_fd) {
         for (char **id = dead; id && *id && clock_now_usec() < deadline && poll(&cancelled, 1, 0) == 0; id++)
                 if (!ended_just_now(settings, *id))
                         (void) remove_dead(settings, *id);
+        machine_empty_trash_behind(settings->root_dir);
 }

@@ -21,10 +21,11 @@ int machine_list(const Settings *settings, bool thorough, char ***ret);
 /* The ids of the dead ones: what machine_collect() would remove. */
 int machine_list_dead(const Settings *settings, bool thorough, char ***ret);
 
-/* Removes the machines that are dead. Looks only at directories and layers unless @thorough, then at units and control
- * groups too. The ids go to @ret_removed (NULL: not wanted). 0, or the first -errno with the others done. */
+/* Removes the machines that are dead; their layers go to the trash (storage/trash.h), and stay. Looks only at directories
+ * and layers unless @thorough, then at units and control groups too. The ids go to @ret_removed (NULL: not wanted). 0, or the first -errno with the others done. */
 int machine_collect(const Settings *settings, bool thorough, char ***ret_removed);
 
 /* The cheap part of it, for `prepare`, as far as it is done within seconds and before @cancel_fd becomes readable.
- * Machines that ended by themselves a moment ago stay: the next step of their job says why. Best effort. */
+ * Machines that ended by themselves a moment ago stay: the next step of their job says why. Best
+ * effort. A process in the background empties the trash, if something was left in it. */
 void machine_collect_some(const Settings *settings, int cancel_fd);

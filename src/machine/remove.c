@@ -11,15 +11,20 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/process.h"
 #include "base/string.h"
 #include "container/nspawn.h"
 #include "container/supervisor.h"
 #include "container/uid-range.h"
 #include "machine/directory.h"
 #include "storage/storage.h"
+#include "storage/trash.h"
 
 /* How long to wait for a lock before what its holder may have started meanwhile is killed again. */
 #define LOCK_ROUND_USEC (10 * USEC_PER_MSEC)
+
+/* For how long we remove ourselves what a job wrote, before we start a process for it: most jobs write little. */
+#define TRASH_PATIENCE_USEC (20 * USEC_PER_MSEC)
 
 /* The layer of a machine: as its plan says, for a machine belongs to the runtime directory, and `--root` may differ between two
  * calls; without a plan, where it would be. */
@@ -42,8 +47,24 @@ int machine_layer_open(const Settings *settings, const char *id) {
         return r < 0 ? r : open_directory_at(AT_FDCWD, path, false, 0);
 }
 
-static int remove_layer(const Settings *settings, const char *id) {
-        _cleanup_free_ char *path = NULL;
+/* The directory of images that a layer at @path is below. */
+static int root_of_layer(const char *path, char **ret) {
+        char *root = strdup(path);
+
+        if (!root)
+                return -ENOMEM;
+        for (unsigned i = 0; i < 2; i++) {
+                char *slash = strrchr(root, '/');
+                if (slash)
+                        *slash = 0;
+        }
+        *ret = root;
+        return 0;
+}
+
+/* Out of the way at once, however big it is. *ret_trash_fd (the caller's to close) is where it went. */
+static int discard_layer(const Settings *settings, const char *id, char **ret_root, int *ret_trash_fd) {
+        _cleanup_free_ char *path = NULL, *root = NULL;
 
         int r = layer_path(settings, id, &path);
         if (r < 0)
@@ -54,13 +75,24 @@ static int remove_layer(const Settings *settings, const char *id) {
         r = layer_lock(layer_fd, LOCK_EX, MACHINE_STOP_TIMEOUT_USEC);
         if (r < 0)
                 return r;
-        r = storage_remove_any(layer_fd);
+        r = root_of_layer(path, &root);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int trash_fd = trash_open(root, true);
+        r = trash_fd < 0 ? trash_fd : trash_take(trash_fd, AT_FDCWD, path);
+        if (r >= 0) {
+                *ret_root = TAKE_PTR(root);
+                *ret_trash_fd = TAKE_FD(trash_fd);
+                return 0;
+        }
+        /* A full disk may have no room for the trash, and an administrator may have mounted something at the layers. */
+        r = storage_remove_any(layer_fd, USEC_INFINITY);
         if (r < 0)
                 return r;
         return rmdir(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-int machine_remove_locked(const Settings *settings, const char *id) {
+static int discard(const Settings *settings, const char *id, char **ret_root, int *ret_trash_fd) {
         _cleanup_free_ char *name = NULL;
 
         int r = machine_name(settings->runtime_dir, id, &name);
@@ -70,10 +102,43 @@ int machine_remove_locked(const Settings *settings, const char *id) {
                 return r;
         nspawn_remove_leftovers(name);
         (void) uid_range_collect(false); /* of a supervisor that was killed */
-        r = remove_layer(settings, id);
+        r = discard_layer(settings, id, ret_root, ret_trash_fd);
         if (r < 0)
                 return r;
         return machine_directory_remove(settings->runtime_dir, id);
+}
+
+int machine_discard_locked(const Settings *settings, const char *id) {
+        _cleanup_close_ int trash_fd = -EBADF;
+        _cleanup_free_ char *root = NULL;
+
+        return discard(settings, id, &root, &trash_fd);
+}
+
+void machine_empty_trash_behind(const char *root_dir) {
+        _cleanup_free_ char *self = NULL, *directory = NULL;
+
+        _cleanup_close_ int trash_fd = trash_open(root_dir, false);
+        if (trash_fd < 0 || !trash_waits(trash_fd) || own_executable(&self, &directory) < 0)
+                return;
+        Spawn spawn = {
+                .argv = ARGV(self, "empty-trash", root_dir),
+                .envp = ARGV("PATH=" SEARCH_PATH, "LANG=C.UTF-8"),
+                .stdin_fd = -EBADF,
+                .stdout_fd = -EBADF,
+                .stderr_fd = -EBADF,
+        };
+        (void) process_spawn_detached(&spawn);
+}
+
+int machine_remove_locked(const Settings *settings, const char *id) {
+        _cleanup_close_ int trash_fd = -EBADF;
+        _cleanup_free_ char *root = NULL;
+
+        int r = discard(settings, id, &root, &trash_fd);
+        if (r >= 0 && trash_fd >= 0 && trash_empty(trash_fd, clock_deadline(TRASH_PATIENCE_USEC), NULL) == -ETIME)
+                machine_empty_trash_behind(root);
+        return r;
 }
 
 int machine_remove(const Settings *settings, const char *id) {

@@ -45,8 +45,8 @@ static int btrfs_mount(const StorageMount *layer) {
         return mount_fd < 0 ? mount_fd : mount_attach(mount_fd, layer->target);
 }
 
-static int btrfs_remove(int layer_fd) {
-        return btrfs_subvolume_remove(layer_fd, ROOT);
+static int btrfs_remove(int layer_fd, uint64_t deadline) {
+        return btrfs_subvolume_remove_until(layer_fd, ROOT, deadline);
 }
 
 const StorageDriver storage_btrfs = {

@@ -47,9 +47,9 @@ static int overlay_mount_layer(const StorageMount *mount) {
         return overlay_mount(mount, layer_fd, target_fd);
 }
 
-static int overlay_remove(int layer_fd) {
-        int r = remove_tree_at(layer_fd, OVERLAY_UPPER);
-        int q = remove_tree_at(layer_fd, OVERLAY_WORK);
+static int overlay_remove(int layer_fd, uint64_t deadline) {
+        int r = remove_tree_until(layer_fd, OVERLAY_UPPER, deadline);
+        int q = remove_tree_until(layer_fd, OVERLAY_WORK, deadline);
 
         return r < 0 ? r : q;
 }

@@ -36,11 +36,11 @@ const StorageDriver *storage_pick(const char *name, int root_fd) {
         return NULL;
 }
 
-int storage_remove_any(int layer_fd) {
-        int result = remove_tree_at(layer_fd, LAYER_VOLUMES);
+int storage_remove_any(int layer_fd, uint64_t deadline) {
+        int result = remove_tree_until(layer_fd, LAYER_VOLUMES, deadline);
 
         for (const StorageDriver *const *driver = storage_drivers; *driver; driver++) {
-                int r = (*driver)->remove(layer_fd);
+                int r = (*driver)->remove(layer_fd, deadline);
                 if (result == 0)
                         result = r;
         }

@@ -51,8 +51,9 @@ typedef struct StorageDriver {
          * -ENODEV: this kernel has no overlayfs. */
         int (*mount)(const StorageMount *mount);
 
-        /* Removes what create() and the job made in the layer, also after a crash at any point. 0 or -errno. */
-        int (*remove)(int layer_fd);
+        /* Removes what create() and the job made in the layer, also after a crash at any point, as far as it is done by
+         * @deadline (clock_deadline()). 0; -ETIME: there is more to remove; or another -errno. */
+        int (*remove)(int layer_fd, uint64_t deadline);
 } StorageDriver;
 
 extern const StorageDriver storage_overlay, storage_btrfs, storage_tmpfs;
@@ -72,5 +73,5 @@ const StorageDriver *storage_of_machine(const char *name);
 /* The driver for images in @root_fd: by @name, or by the file system for "auto". NULL: no such driver. */
 const StorageDriver *storage_pick(const char *name, int root_fd);
 
-/* Empties a layer whichever driver made it, LAYER_VOLUMES included. 0 or -errno. */
-int storage_remove_any(int layer_fd);
+/* Empties a layer whichever driver made it, LAYER_VOLUMES included: as StorageDriver.remove(). */
+int storage_remove_any(int layer_fd, uint64_t deadline);

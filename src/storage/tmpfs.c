@@ -49,7 +49,7 @@ static int tmpfs_mount(const StorageMount *layer) {
         return r;
 }
 
-static int tmpfs_remove(int layer_fd _unused_) {
+static int tmpfs_remove(int layer_fd _unused_, uint64_t deadline _unused_) {
         return 0;
 }
 

@@ -24,7 +24,7 @@ static int tree_mount(const StorageMount *mount) {
         return mount_fd < 0 ? mount_fd : mount_attach(mount_fd, mount->target);
 }
 
-static int tree_remove(int layer_fd _unused_) {
+static int tree_remove(int layer_fd _unused_, uint64_t deadline _unused_) {
         return 0;
 }
 

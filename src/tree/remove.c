@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
@@ -69,7 +70,8 @@ static int unlink_entry(int dir_fd, const char *name, int flags) {
 
 typedef struct Removal {
         int top_fd;
-        unsigned moved; /* number of directories moved to the top */
+        unsigned moved;    /* number of directories moved to the top */
+        uint64_t deadline; /* USEC_INFINITY: none */
 } Removal;
 
 /* -EAGAIN when it is out of the way. */
@@ -118,17 +120,25 @@ static int remove_content(Removal *removal, int fd, unsigned depth) {
                 struct dirent *entry = directory_next(dir);
                 if (!entry)
                         return errno != 0 && result == 0 ? -errno : result;
+                if (clock_now_usec() >= removal->deadline)
+                        return -ETIME;
 
                 int r = entry->d_type == DT_DIR ? -EISDIR : unlink_entry(dirfd(dir), entry->d_name, 0);
                 if (r == -EISDIR)
                         r = remove_directory(removal, dirfd(dir), entry->d_name, depth);
+                if (r == -ETIME)
+                        return r;
                 if (r < 0 && (result == 0 || r == -EAGAIN))
                         result = r;
         }
 }
 
 int remove_tree_at(int dir_fd, const char *name) {
-        Removal removal = { .top_fd = -EBADF };
+        return remove_tree_until(dir_fd, name, USEC_INFINITY);
+}
+
+int remove_tree_until(int dir_fd, const char *name, uint64_t deadline) {
+        Removal removal = { .top_fd = -EBADF, .deadline = deadline };
         int r = unlink_entry(dir_fd, name, 0);
 
         /* Again while something was moved to the top (-EAGAIN), or was made meanwhile by a dying process. */

@@ -8,6 +8,9 @@
  * again. Missing is success. Returns 0 or the first -errno, having removed all that could be removed. */
 int remove_tree_at(int dir_fd, const char *name);
 
+/* The same as far as it is done by @deadline (clock_deadline()): then -ETIME, and a later call goes on with the rest. */
+int remove_tree_until(int dir_fd, const char *name, uint64_t deadline);
+
 /* Undoes `chattr +i` and `+a` on @fd, a file or directory: root of a container without user namespace may set them, and
  * they hold for us, too. Returns whether there was something to undo. */
 bool tree_clear_protection(int fd);

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/library.h"
@@ -103,7 +104,7 @@ static void unprotect_path(int top_fd, char *path) {
 }
 
 /* Calls unprotect_path() for every subvolume nested in @top_fd, or (with @remove) removes them, innermost first. */
-static int for_each_nested(int top_fd, bool remove) {
+static int for_each_nested(int top_fd, bool remove, uint64_t deadline) {
         struct btrfs_util_subvolume_iterator *iterator;
         enum btrfs_util_error error;
         int result = 0;
@@ -120,23 +121,31 @@ static int for_each_nested(int top_fd, bool remove) {
                 error = library.btrfs_util_subvolume_iterator_next(iterator, &path, &id);
                 if (error != BTRFS_UTIL_OK)
                         break;
+                if (clock_now_usec() >= deadline) {
+                        result = -ETIME;
+                        break;
+                }
                 if (!remove)
                         unprotect_path(top_fd, path);
                 else if ((r = to_errno(library.btrfs_util_delete_subvolume_by_id_fd(top_fd, id))) < 0 && result == 0)
                         result = r;
         }
-        if (error != BTRFS_UTIL_ERROR_STOP_ITERATION && result == 0)
+        if (error != BTRFS_UTIL_OK && error != BTRFS_UTIL_ERROR_STOP_ITERATION && result == 0)
                 result = to_errno(error);
         library.btrfs_util_destroy_subvolume_iterator(iterator);
         return result;
 }
 
 int btrfs_subvolume_remove(int parent_fd, const char *name) {
+        return btrfs_subvolume_remove_until(parent_fd, name, USEC_INFINITY);
+}
+
+int btrfs_subvolume_remove_until(int parent_fd, const char *name, uint64_t deadline) {
         _cleanup_close_ int fd = open_directory_at(parent_fd, name, false, 0);
         if (fd == -ENOENT)
                 return 0;
         if (fd < 0 || !btrfs_is_subvolume(fd))
-                return remove_tree_at(parent_fd, name);
+                return remove_tree_until(parent_fd, name, deadline);
 
         int r = btrfs_load_library();
         if (r < 0)
@@ -148,10 +157,10 @@ int btrfs_subvolume_remove(int parent_fd, const char *name) {
 
         (void) library.btrfs_util_set_subvolume_read_only_fd(fd, false);
         (void) tree_clear_protection(fd);
-        r = for_each_nested(fd, false);
+        r = for_each_nested(fd, false, deadline);
         if (r < 0)
                 return r;
-        r = for_each_nested(fd, true);
+        r = for_each_nested(fd, true, deadline);
         if (r < 0)
                 return r;
         return to_errno(library.btrfs_util_delete_subvolume_fd(parent_fd, name, 0));

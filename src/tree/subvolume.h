@@ -23,3 +23,6 @@ int btrfs_subvolume_snapshot(int source_fd, int parent_fd, const char *name);
 /* Removes @name with all subvolumes nested in it, also what whoever used it made read-only or immutable; a plain
  * directory there is removed as well. Missing is success. 0 or -errno. */
 int btrfs_subvolume_remove(int parent_fd, const char *name);
+
+/* The same as far as it is done by @deadline (clock_deadline()): then -ETIME, and a later call goes on with the rest. */
+int btrfs_subvolume_remove_until(int parent_fd, const char *name, uint64_t deadline);

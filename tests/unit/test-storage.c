@@ -91,10 +91,10 @@ static void test_overlay_layer(void **state) {
         assert_int_equal(symlinkat("/etc", layer_fd, "upper/etc"), 0);
         assert_int_equal(mkdirat(layer_fd, "work", 0700), 0);
         assert_int_equal(mkdirat(layer_fd, "work/work", 0000), 0);
-        assert_int_equal(storage_overlay.remove(layer_fd), 0);
+        assert_int_equal(storage_overlay.remove(layer_fd, USEC_INFINITY), 0);
         assert_false(is_there(layer_fd, "upper") || is_there(layer_fd, "work"));
         assert_int_equal(access("/etc/passwd", F_OK), 0);
-        assert_int_equal(storage_overlay.remove(layer_fd), 0);
+        assert_int_equal(storage_overlay.remove(layer_fd, USEC_INFINITY), 0);
 }
 
 /* The remains of each driver, and none, and all at once. */
@@ -112,7 +112,7 @@ static void test_remove_any(void **state) {
                         assert_int_equal(string_printf(&path, "%s/file", remains[i]), 0);
                         make_file(layer_fd, path);
                 }
-                assert_int_equal(storage_remove_any(layer_fd), 0);
+                assert_int_equal(storage_remove_any(layer_fd, USEC_INFINITY), 0);
                 for (size_t i = 0; i < ELEMENTSOF(remains); i++)
                         assert_row(!is_there(layer_fd, remains[i]), which, remains[i]);
         }
@@ -126,7 +126,7 @@ static void test_remove_symlink(void **state) {
         make_file(layer_fd, "precious/file");
         assert_int_equal(symlinkat("precious", layer_fd, "root"), 0);
         assert_int_equal(symlinkat("precious", layer_fd, "upper"), 0);
-        assert_int_equal(storage_remove_any(layer_fd), 0);
+        assert_int_equal(storage_remove_any(layer_fd, USEC_INFINITY), 0);
         assert_false(is_there(layer_fd, "root") || is_there(layer_fd, "upper"));
         assert_true(is_there(layer_fd, "precious/file"));
 }

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Keeps layers of jobs that have ended until somebody has removed them. Called by whatever removes a machine, by `gc`,
+ * and by the process in the background (`empty-trash`). Jobs have filled these trees, so they are hostile; whoever is
+ * killed here leaves something that the next one goes on with. */
+
+#include "storage/trash.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+#include "storage/storage.h"
+#include "tree/remove.h"
+
+int trash_open(const char *root_dir, bool create) {
+        _cleanup_free_ char *path = NULL;
+
+        int r = string_printf(&path, "%s/" TRASH_DIRECTORY, root_dir);
+        return r < 0 ? r : open_directory_at(AT_FDCWD, path, create, 0700);
+}
+
+int trash_take(int trash_fd, int dir_fd, const char *name) {
+        const char *slash = strrchr(name, '/');
+        _cleanup_free_ char *target = NULL;
+        uint64_t random;
+
+        if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+                return -EIO;
+        int r = string_printf(&target, "%s.%016" PRIx64, slash ? slash + 1 : name, random);
+        if (r < 0)
+                return r;
+        return renameat2(dir_fd, name, trash_fd, target, RENAME_NOREPLACE) < 0 ? -errno : 0;
+}
+
+int trash_list(int trash_fd, char ***names) {
+        _cleanup_closedir_ DIR *dir = directory_stream_of(trash_fd);
+
+        if (!dir)
+                return -errno;
+        for (;;) {
+                struct dirent *entry = directory_next(dir);
+                if (!entry)
+                        return -errno;
+                int r = strv_extend(names, entry->d_name);
+                if (r < 0)
+                        return r;
+        }
+}
+
+bool trash_waits(int trash_fd) {
+        _cleanup_strv_ char **names = NULL;
+
+        if (trash_list(trash_fd, &names) < 0 || !names)
+                return false;
+        /* As it is opened anew, the lock of whoever works in the background is seen, and ours goes with it. */
+        _cleanup_close_ int fd = openat(trash_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) >= 0;
+}
+
+/* 0; 1: somebody else is at it, and we do not @wait; -ETIME; or another -errno (-EBUSY: something is mounted there). */
+static int remove_entry(int trash_fd, const char *name, bool wait, uint64_t deadline) {
+        _cleanup_close_ int fd = open_directory_at(trash_fd, name, false, 0);
+
+        if (fd == -ENOENT)
+                return 0;
+        if (fd >= 0) {
+                if (flock(fd, wait ? LOCK_EX : LOCK_EX | LOCK_NB) < 0)
+                        return errno == EWOULDBLOCK ? 1 : -errno;
+                /* What needs more than to be unlinked; the rest goes with what nobody knows. */
+                int r = storage_remove_any(fd, deadline);
+                if (r < 0)
+                        return r;
+        }
+        return remove_tree_until(trash_fd, name, deadline);
+}
+
+static int empty_once(int trash_fd, bool wait, uint64_t deadline, char ***removed) {
+        _cleanup_strv_ char **names = NULL;
+        int result = 0;
+
+        int r = trash_list(trash_fd, &names);
+        if (r < 0)
+                return r;
+        for (char **name = names; name && *name; name++) {
+                r = remove_entry(trash_fd, *name, wait, deadline);
+                if (r == -ETIME)
+                        return r;
+                if (r == 0 && removed)
+                        r = strv_extend(removed, *name);
+                if (r < 0 && result == 0)
+                        result = r;
+        }
+        return result;
+}
+
+int trash_empty(int trash_fd, uint64_t deadline, char ***removed) {
+        return empty_once(trash_fd, false, deadline, removed);
+}
+
+/* With the lock: until a round removes nothing. Who works on an entry may have only so much time for it, so wait. */
+static int empty_in_rounds(int trash_fd) {
+        for (;;) {
+                _cleanup_strv_ char **removed = NULL;
+
+                int r = empty_once(trash_fd, true, USEC_INFINITY, &removed);
+                if (!removed)
+                        return r;
+        }
+}
+
+int trash_empty_alone(int trash_fd) {
+        _cleanup_close_ int lock_fd = openat(trash_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int r;
+
+        if (lock_fd < 0)
+                return -errno;
+        do {
+                if (flock(lock_fd, LOCK_EX | LOCK_NB) < 0)
+                        return errno == EWOULDBLOCK ? 0 : -errno;
+                r = empty_in_rounds(trash_fd);
+                /* Somebody may have put something here and gone, because we had the lock: look again without it. */
+                if (flock(lock_fd, LOCK_UN) < 0)
+                        return -errno;
+        } while (r == 0 && trash_waits(trash_fd));
+        return r;
+}
