@@ -33,6 +33,7 @@ typedef struct Run {
         int terminal_fd; /* ours, whose size is the step's; negative: it has none */
         int pid_fd;      /* of the program, or negative */
         Stream streams[2];
+        Lines lines[2]; /* the targets of both, if lines are asked for */
         Input input;
         bool started, ended, cancelled;
         bool agent_gone;   /* the connection broke */
@@ -45,7 +46,7 @@ static void run_done(Run *run) {
         closep(&run->signal_fd);
         closep(&run->pid_fd);
         for (size_t i = 0; i < 2; i++)
-                closep(&run->streams[i].source_fd);
+                stream_close(&run->streams[i]);
         input_done(&run->input);
 }
 
@@ -322,6 +323,10 @@ int step_run(int socket_fd, const StepRequest *request, StepOutcome *ret) {
 
         if (run.signal_fd < 0)
                 return run.signal_fd;
+        for (size_t i = 0; request->on_line && i < 2; i++) {
+                run.lines[i] = (Lines){ .on_line = request->on_line, .userdata = request->userdata };
+                run.streams[i] = stream_to_lines(&run.lines[i]);
+        }
         if (request->terminal) {
                 terminal_size(request->stdin_fd, &exec.rows, &exec.columns);
                 run.streams[0].terminal = true;

@@ -34,7 +34,10 @@ typedef struct StepRequest {
         char *const *directories; /* made for the user if they are not there, or NULL */
         int script_fd;            /* sealed copy of a script, the last argument; negative: none */
         int stdin_fd;             /* copied into the step's stdin as it comes; negative: /dev/null */
-        int stdout_fd, stderr_fd; /* where its output goes */
+        int stdout_fd, stderr_fd; /* where its output goes, if there is no on_line */
+        /* Gets both outputs, line by line, each without its end; NULL: nobody wants lines. */
+        void (*on_line)(void *userdata, const char *line);
+        void *userdata;
         /* The step gets a pseudo-terminal of the container, and all is copied between it and stdin_fd and stdout_fd, which
          * is a terminal that the caller has put into raw mode: its size is that one's, and follows it. */
         bool terminal;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Copies the output of a step from pipes, or the terminal, of its container to ours, and its input there. step.c calls
- * this. Whoever is at the other end of a pipe may do with it what he wants: nothing here waits for him. */
+ * this. The job owns the other ends of the pipes, so nothing here may wait for it. */
 
 #include "machine/stream.h"
 
@@ -23,9 +23,15 @@ Stream stream_to(int target_fd) {
         return (Stream){ .source_fd = -EBADF, .target_fd = target_fd, .splice = true, .remaining = SIZE_MAX };
 }
 
+Stream stream_to_lines(Lines *lines) {
+        return (Stream){ .source_fd = -EBADF, .target_fd = -EBADF, .lines = lines, .remaining = SIZE_MAX };
+}
+
 void stream_close(Stream *stream) {
         closep(&stream->source_fd);
         stream->source_fd = -EBADF;
+        if (stream->lines)
+                lines_end(stream->lines);
         stream->blocked = false;
 }
 
@@ -36,7 +42,9 @@ static ssize_t copy_by_hand(Stream *stream, size_t size) {
 
         if (n < 0)
                 return -errno;
-        if (n > 0 && !stream->deaf && fd_write_all(stream->target_fd, buffer, (size_t) n) < 0)
+        if (stream->lines)
+                lines_feed(stream->lines, buffer, (size_t) n);
+        else if (n > 0 && !stream->deaf && fd_write_all(stream->target_fd, buffer, (size_t) n) < 0)
                 stream->deaf = true;
         return n;
 }

@@ -6,14 +6,12 @@
 #include "maintain/in-tree.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/hash.h"
-#include "base/lines.h"
 #include "base/string.h"
 #include "machine/image-machine.h"
 #include "maintain/playbook.h"
@@ -49,45 +47,8 @@ static int start(const InTree *in_tree, bool in_place, ImageMachine **ret, Probl
         return image_machine_start(&request, ret, reterr_problem);
 }
 
-/* What reads a command's output while the command runs. */
-typedef struct Reader {
-        Lines lines;
-        int fd;
-        pthread_t thread;
-} Reader;
-
-static void *read_output(void *userdata) {
-        Reader *reader = userdata;
-        char data[4096];
-        ssize_t n;
-
-        while ((n = read(reader->fd, data, sizeof(data))) > 0 || (n < 0 && errno == EINTR))
-                if (n > 0)
-                        lines_feed(&reader->lines, data, (size_t) n);
-        lines_end(&reader->lines);
-        return NULL;
-}
-
-/* step_run() with both outputs as lines for on_line. */
-static int run_with_lines(const InTree *in_tree, const ImageMachine *machine, StepRequest *request, StepOutcome *ret) {
-        Reader reader = { .lines = { .on_line = in_tree->listener->on_output,
-                                     .userdata = in_tree->listener->userdata } };
-        int fds[2];
-
-        if (pipe2(fds, O_CLOEXEC) < 0)
-                return -errno;
-        reader.fd = fds[0];
-        request->stdout_fd = request->stderr_fd = fds[1];
-        int r = -pthread_create(&reader.thread, NULL, read_output, &reader);
-        if (r == 0) {
-                r = image_machine_run(machine, request, ret);
-                closep(&fds[1]);
-                fds[1] = -EBADF;
-                (void) pthread_join(reader.thread, NULL);
-        }
-        closep(&fds[0]);
-        closep(&fds[1]);
-        return r;
+static void on_line(void *userdata, const char *line) {
+        listener_output(userdata, line);
 }
 
 /* Returns 0, or -errno with @reterr_problem; -EIO when the command ended with another exit status than 0. @what completes
@@ -98,7 +59,9 @@ static int run(const InTree *in_tree, const ImageMachine *machine, char *const *
         StepOutcome outcome;
 
         request.argv = argv;
-        int r = run_with_lines(in_tree, machine, &request, &outcome);
+        request.on_line = on_line;
+        request.userdata = (void *) in_tree->listener;
+        int r = image_machine_run(machine, &request, &outcome);
         if (r < 0)
                 return r;
         if (outcome.result == STEP_EXITED && outcome.exited.code == CLD_EXITED && outcome.exited.status == 0)

@@ -39,6 +39,8 @@ static int to_agent[2], from_agent[2];
 static int input_fd = -EBADF;
 /* Is that a terminal which the step is to have one for? */
 static bool with_terminal;
+/* Does it ask for lines? They go to stdout, in brackets. */
+static bool with_lines;
 
 typedef struct Result {
         int r;
@@ -65,6 +67,10 @@ static pid_t fork_child(void) {
         return pid;
 }
 
+static void print_line(_unused_ void *userdata, const char *line) {
+        dprintf(STDOUT_FILENO, "[%s]", line);
+}
+
 static void run_host(int socket_fd, int script_fd, const int targets[static 2], uint64_t kill_timeout_usec,
                      int result_fd) {
         Result result = { .r = -EIO };
@@ -79,6 +85,7 @@ static void run_host(int socket_fd, int script_fd, const int targets[static 2], 
         request.script_fd = script_fd;
         request.stdin_fd = input_fd;
         request.terminal = with_terminal;
+        request.on_line = with_lines ? print_line : NULL;
         request.kill_timeout_usec = kill_timeout_usec;
         result.r = step_run(socket_fd, &request, &result.outcome);
         result.leaked_fds = count_descriptors(0) - before;
@@ -305,6 +312,39 @@ static void check_much(const char *data, size_t size, size_t stream) {
                 fill(block, i, stream);
                 assert_memory_equal(data + i * BLOCK, block, BLOCK);
         }
+}
+
+/* One line in two parts, one with another end, and one without any in each output. */
+static void agent_writes_lines(int socket_fd) {
+        int fds[2];
+
+        agent_start(socket_fd, fds);
+        CHECK(fd_write_all(fds[0], "fir", 3) == 0);
+        agent_tell();
+        agent_wait();
+        CHECK(fd_write_all(fds[0], "st\nsecond\rlast", 14) == 0);
+        CHECK(fd_write_all(fds[1], "error\n\nlast error", 17) == 0);
+        agent_exited(socket_fd, CLD_EXITED, 0);
+        agent_wait(); /* the ends of the pipes stay open, as for a background process */
+}
+
+static void test_lines(_unused_ void **state) {
+        _cleanup_(run_free) Run run;
+
+        with_lines = true;
+        run_start(&run, agent_writes_lines, pipes, 10 * USEC_PER_SEC);
+        with_lines = false;
+        wait_for_agent();
+        assert_int_equal(write(to_agent[1], "x", 1), 1);
+        Result result = run_finish(&run);
+        assert_int_equal(result.outcome.result, STEP_EXITED);
+        assert_int_equal(run.size[1], 0);
+        /* Each output has its order; between the two there is none. */
+        run.output[0][run.size[0]] = 0;
+        const char *first = strstr(run.output[0], "[first][second]"), *last = strstr(run.output[0], "[last]");
+        const char *error = strstr(run.output[0], "[error]"), *last_error = strstr(run.output[0], "[last error]");
+        assert_true(first && last && error && last_error && first < last && error < last_error);
+        assert_int_equal(run.size[0], strlen("[first][second][last][error][last error]"));
 }
 
 /* --- input --- */
@@ -1138,6 +1178,7 @@ static void test_cancel_delivery(_unused_ void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_output),
+                cmocka_unit_test(test_lines),
                 cmocka_unit_test(test_input),
                 cmocka_unit_test(test_input_pipe),
                 cmocka_unit_test_setup_teardown(test_output_files, setup_directory, teardown_directory),
