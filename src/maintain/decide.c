@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The decisions of maintain/make.c that depend on nothing but what was read already. Touches no tree. */
+/* Decides for maintain/make.c what there is to do with an image, from what was read already. Touches no tree. */
 
 #include "maintain/decide.h"
 
@@ -22,9 +22,9 @@ int decide_from_source(const Decision *decision, bool *ret) {
         const Definition *definition = decision->definition;
         const Generation *known = decision->known;
         _cleanup_free_ char *digest = NULL;
-        int r = 0;
+        int r;
 
-        /* Of an image that was made by hand, no source is known: it is updated where that can be done. */
+        /* An image made by hand has no source: it is only updated, if that is possible. */
         *ret = !known || definition->recreate || (known->source && !streq_null(known->source, decision->description));
         switch (definition->source.kind) {
         case SOURCE_NONE:
@@ -32,10 +32,13 @@ int decide_from_source(const Decision *decision, bool *ret) {
                 return 0;
         case SOURCE_SUITE:
         case SOURCE_COMMAND:
+                if (*ret)
+                        return 0;
                 r = source_recipe(&definition->source, &digest);
-                if (r >= 0 && !*ret)
-                        *ret = known->digest && !streq(known->digest, digest);
-                return r;
+                if (r < 0)
+                        return r;
+                *ret = known->digest && !streq(known->digest, digest);
+                return 0;
         case SOURCE_OCI:
         case SOURCE_TARBALL:
                 *ret = true;
@@ -44,9 +47,10 @@ int decide_from_source(const Decision *decision, bool *ret) {
                 if (*ret)
                         return 0;
                 r = decide_base_digest(decision->base, &digest);
-                if (r >= 0)
-                        *ret = !streq_null(digest, known->digest);
-                return r;
+                if (r < 0)
+                        return r;
+                *ret = !streq_null(digest, known->digest);
+                return 0;
         }
         return -EINVAL;
 }

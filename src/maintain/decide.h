@@ -4,11 +4,11 @@
 #include "definition/definition.h"
 #include "image/generation.h"
 
-/* What has to be done with an image, by what is known of it and what its definition says. Nothing is asked that takes
- * time: of images of registries and archives, only their source will tell. */
+/* What to do with an image, by what is known of it and what its definition says. This asks no source: an image of a registry
+ * or an archive always has to be asked for. */
 typedef struct Decision {
         const Definition *definition;
-        const Generation *known; /* of the present image; NULL: there is none */
+        const Generation *known; /* about the present image; NULL: there is none */
         const Image *base;       /* SOURCE_FROM: the image to copy */
         const char *description; /* of the source that the definition names; NULL: none */
 } Decision;
@@ -19,6 +19,6 @@ int decide_from_source(const Decision *decision, bool *ret);
 /* Is there something to do in a copy of the current tree? */
 bool decide_can_be_updated(const Definition *definition);
 
-/* What stands for the present state of an image that another one is made from: "NAME@3", and when that was made, as the
- * numbers of an image that was removed begin anew. 0 or -errno. */
+/* Identifies the present state of an image that another one is made from: "NAME@3" and the time when that was made, because
+ * numbers begin anew after an image was removed. *ret is to be freed. 0 or -errno. */
 int decide_base_digest(const Image *base, char **ret);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Images of registries that jobs named: fetches them, notes their use, and removes what was not used for longest.
- * Called by `prepare`; other commands ask for what is there. However many jobs ask at once, one fetches; an image
- * that a job uses is never removed. */
+/* Fetches images of registries that jobs name, notes their use, and removes those that were not used for longest. `prepare`
+ * calls this; other commands only open what is here. An image is fetched by one process at a time, and one that a job uses
+ * must never be removed. */
 
 #include "maintain/image-cache.h"
 #include "tree/size.h"
@@ -69,7 +69,7 @@ int image_cache_hold(const char *root_dir, const char *reference, Image **ret) {
         return 0;
 }
 
-/* Takes hold of what is here. -ENOENT: nothing. */
+/* Holds the image if it is here; -ENOENT: it is not. */
 static int look(Fetch *fetch) {
         image_free(TAKE_PTR(fetch->image));
         generation_free(TAKE_PTR(fetch->known));
@@ -82,13 +82,13 @@ static bool lacks_command(const Fetch *fetch) {
         return fetch->request->for_service && !fetch->known->has_command;
 }
 
-/* Will what is here do? */
+/* Is the image here, and recent enough? */
 static bool is_good(const Fetch *fetch) {
         if (!fetch->image)
                 return false;
         if (lacks_command(fetch))
                 return false;
-        /* Somebody else asked the registry while we waited: it could have said nothing else to us. */
+        /* If another process asked the registry while we waited, we need not ask again. */
         return fetch->request->settings->pull != PULL_ALWAYS || fetch->known->asked_usec >= fetch->begin_usec;
 }
 
@@ -100,7 +100,7 @@ static void on_wait(void *userdata, _unused_ const TurnHolder *holder) {
         begin(userdata, "Another job fetches it: waiting for it");
 }
 
-/* Takes the lock that only one has who fetches this image. */
+/* Takes the lock of those who fetch this image. */
 static int take_turn(Fetch *fetch) {
         Turn turn = {
                 .command = fetch->request->command,
@@ -141,7 +141,7 @@ static int publish_fetched(Fetch *fetch, const SourceResult *source, uint64_t as
         return publish(&fetch->staging, &about, NULL, reterr_problem);
 }
 
-/* With our turn. */
+/* With the lock. */
 static int fetch_now(Fetch *fetch, Problem *reterr_problem) {
         const ImageFetch *request = fetch->request;
         _cleanup_source_result_ SourceResult source = { 0 };
@@ -175,7 +175,7 @@ static int fetch_now(Fetch *fetch, Problem *reterr_problem) {
         return source.unchanged ? 0 : publish_fetched(fetch, &source, asked_usec, reterr_problem);
 }
 
-/* With our turn, unless somebody else's has made it superfluous. */
+/* With the lock: fetches unless another process just did. */
 static int fetch_or_not(Fetch *fetch, Problem *reterr_problem) {
         int r = look(fetch);
 
@@ -200,7 +200,7 @@ static int note_use(const Fetch *fetch) {
         return utimensat(AT_FDCWD, path, NULL, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
-/* What has to be known of an image to choose which one goes. */
+/* What decides which image is removed first. */
 typedef struct Cached {
         char *name;
         uint64_t size_bytes;
@@ -221,7 +221,7 @@ static int compare_use(const void *a, const void *b) {
         return x->tv_nsec < y->tv_nsec ? -1 : x->tv_nsec > y->tv_nsec;
 }
 
-/* False: gone meanwhile. */
+/* Returns false if the image was removed meanwhile. */
 static bool look_at(const char *root, const char *name, Cached *ret) {
         _cleanup_generation_ Generation *known = NULL;
         _cleanup_image_ Image *image = NULL;
@@ -235,7 +235,7 @@ static bool look_at(const char *root, const char *name, Cached *ret) {
         return ret->name;
 }
 
-/* What the old generations of an image take up, which stay as long as jobs use them. */
+/* The size of an image's old generations, which stay as long as jobs use them. */
 static uint64_t size_of_old(const char *root, const char *name) {
         _cleanup_free_ uint64_t *numbers = NULL;
         uint64_t total_bytes = 0;
@@ -258,7 +258,7 @@ static bool is_used(const char *root, const char *name) {
         return image_open(root, name, &image) >= 0 && image_lock_exclusive(image->fd) < 0;
 }
 
-/* Best effort: what cannot go now goes after another fetch. */
+/* Best effort: what cannot be removed now is removed after another fetch. */
 static void make_room(const char *root, uint64_t limit_bytes) {
         _cleanup_strv_ char **names = NULL;
         uint64_t total_bytes = 0;

@@ -5,22 +5,22 @@
 #include "base/problem.h"
 #include "image/image.h"
 
-/* Images of registries that jobs named: kept in `<root_dir>/.oci`, which has the same layout as a directory of images
- * (image/generation.h, image/staging.h), each under the name that image_reference_to_name() gives. Their generation's
- * file says in its time of modification when a job used the image last. */
+/* Images of registries that jobs named. They are kept in `<root_dir>/.oci`, which is a directory of images, too
+ * (image/generation.h, image/staging.h), by the names that image_reference_to_name() gives. The modification time of the
+ * generation's file tells when a job last used the image. */
 #define IMAGE_CACHE_DIRECTORY ".oci"
 
 typedef struct ImageFetch {
         const Settings *settings; /* root_dir, pull, image_cache_size */
         const char *reference;    /* image_reference_problem() has nothing against it */
-        const char *command;      /* that wants it, for those who wait for it; or NULL */
+        const char *command;      /* our command, for the messages of those who wait for us; or NULL */
         bool for_service;         /* what it runs as a service has to be known, too, unless `pull` is never */
         const Listener *listener; /* told of steps, and of lines that programs print */
 } ImageFetch;
 
-/* The image, held as by generation_hold_reference(), fetched before if `pull` wants that. However many ask at the same
- * time, one fetches, and the others wait for it. Then removes the least recently used images that no job uses, until
- * what is left is within image_cache_size. Returns
+/* Fetches the image if `pull` says so, and holds it as generation_hold_reference() does. If several ask at the same time,
+ * one fetches and the others wait for it. Then removes the least recently used images that no job uses until the rest is
+ * within image_cache_size. Returns
  *      0
  *      > 0             as source_fill(): a program failed, which said why by on_line
  *      -ENOENT         it is not here, and `pull` is never
@@ -31,7 +31,7 @@ typedef struct ImageFetch {
  * After a failure, what was fetched before is still there. */
 int image_cache_get(const ImageFetch *fetch, Image **ret, Problem *reterr_problem);
 
-/* The image, held, if it is here: as generation_hold_reference(). */
+/* generation_hold_reference() for an image that was fetched before. */
 int image_cache_hold(const char *root_dir, const char *reference, Image **ret);
 
 /* The directory of the images, to be freed: for gc and lists. 0 or -ENOMEM. */

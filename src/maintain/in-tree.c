@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Runs what a definition wants in a tree before it is published: upgrade, playbook, test. make.c calls this. What is
- * run in the tree runs in a machine; only ansible itself runs on the host. */
+/* Runs what a definition wants in a tree before it is published: upgrade, playbook, test. make.c calls this. Programs of
+ * the tree must run in a container only; ansible itself runs on the host. */
 
 #include "maintain/in-tree.h"
 
@@ -20,9 +20,9 @@
 #define DPKG_STATUS "var/lib/dpkg/status"
 #define DPKG_STATUS_BYTES_MAX ((size_t) 256 * 1024 * 1024)
 
-/* Of the packages that are asked for, those that are there already cost nothing. Without questions; changed configuration
- * files of packages stay as the image has them. apt takes a mirror that it cannot reach for one without news, unless it
- * is told to mind (apt-get(8), --error-on=any; older ones do not know the setting). */
+/* Asks no questions; configuration files that were changed in the image stay so. Packages that are installed already cost
+ * nothing. Without the option for errors, apt would go on with old lists if it could not reach a mirror (apt-get(8),
+ * --error-on=any; older versions ignore the option). */
 static const char upgrade_script[] =
         "export DEBIAN_FRONTEND=noninteractive\n"
         "options='-qq -y -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold'\n"
@@ -67,7 +67,7 @@ static int run(const InTree *in_tree, const ImageMachine *machine, char *const *
         if (outcome.result == STEP_EXITED && outcome.exited.code == CLD_EXITED && outcome.exited.status == 0)
                 return 0;
         if (outcome.result == STEP_CANCELLED) {
-                /* Whoever waits on cancel_fd is to see it, too. */
+                /* The step took the signal; those who wait on cancel_fd must see it, too. */
                 (void) kill(getpid(), outcome.signal);
                 return -ECANCELED;
         }
@@ -75,7 +75,7 @@ static int run(const InTree *in_tree, const ImageMachine *machine, char *const *
         return problem_set(reterr_problem, -EIO, "%s %s", what, reterr_problem->text);
 }
 
-/* Stands for the packages that are installed; 0 where dpkg has none. */
+/* A hash of the packages that are installed; 0 if dpkg has none. */
 static int packages_hash(const char *tree, uint64_t *ret) {
         static const uint8_t key[16] = "dpkg";
         _cleanup_free_ char *data = NULL;
@@ -139,6 +139,13 @@ static int play(const InTree *in_tree, const ImageMachine *machine, bool *change
         return r > 0 ? -EIO : r;
 }
 
+static int upgrade_and_play(const InTree *in_tree, const ImageMachine *machine, bool *changed,
+                            Problem *reterr_problem) {
+        int r = in_tree->upgrade ? upgrade(in_tree, machine, changed, reterr_problem) : 0;
+
+        return r < 0 || !in_tree->definition->has_tasks ? r : play(in_tree, machine, changed, reterr_problem);
+}
+
 int in_tree_update(const InTree *in_tree, bool *ret_changed, Problem *reterr_problem) {
         ImageMachine *machine;
 
@@ -148,10 +155,7 @@ int in_tree_update(const InTree *in_tree, bool *ret_changed, Problem *reterr_pro
         int r = start(in_tree, true, &machine, reterr_problem);
         if (r < 0)
                 return r;
-        if (in_tree->upgrade)
-                r = upgrade(in_tree, machine, ret_changed, reterr_problem);
-        if (r >= 0 && in_tree->definition->has_tasks)
-                r = play(in_tree, machine, ret_changed, reterr_problem);
+        r = upgrade_and_play(in_tree, machine, ret_changed, reterr_problem);
         int q = image_machine_stop(machine);
         return r < 0 ? r : q;
 }

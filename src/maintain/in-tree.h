@@ -5,27 +5,27 @@
 #include "base/problem.h"
 #include "definition/definition.h"
 
-/* What runs in an image's tree before it is published, in machines of its own. */
+/* What to run in an image's tree before it is published, in containers. */
 typedef struct InTree {
         const Settings *settings; /* of the image */
         const Definition *definition;
         const char *tree;         /* absolute; nobody else uses it */
-        bool upgrade;             /* its packages are to be brought up to date */
-        char *const *environment; /* of what runs in it; NULL: none */
+        bool upgrade;             /* bring its packages up to date */
+        char *const *environment; /* for what runs in it, as the image says; NULL: nothing */
         const char *user;         /* of the test; NULL: root */
         const char *working_dir;  /* where the test starts; NULL: home */
         const Listener *listener;
 } InTree;
 
-/* Upgrades packages and runs the playbook, as far as either is asked for. *ret_changed says whether the tree is another
- * one now. Returns 0, or -errno with @reterr_problem saying in a sentence what went wrong, unless the error says it all. Nothing runs any more. */
+/* Upgrades packages and runs the playbook, if @in_tree and the definition say so. Sets *ret_changed if that changed the
+ * tree. Returns 0, or -errno with @reterr_problem saying in a sentence what went wrong, unless the error says it all. Nothing runs any more. */
 int in_tree_update(const InTree *in_tree, bool *ret_changed, Problem *reterr_problem);
 
-/* Runs the definition's test in a throw-away machine of the tree, which stays as it is: as above, -EIO for a test that
+/* Runs the definition's test in a container of the tree whose changes are thrown away: as above, -EIO for a test that
  * failed. */
 int in_tree_test(const InTree *in_tree, Problem *reterr_problem);
 
-/* Before there is a tree: lets ansible read the playbook, if there is one. @work, which is open as @work_fd, is a directory
- * for temporary files; none is left. As above, -EIO for a playbook that cannot be used. Of @in_tree only definition and
- * listener count. */
+/* Lets ansible check the playbook, if there is one, before there is a tree. @work, open as @work_fd, is a directory for
+ * temporary files; none is left. As above, -EIO for a playbook that cannot be used. Only definition and listener of
+ * @in_tree are used. */
 int in_tree_check(const InTree *in_tree, const char *work, int work_fd, Problem *reterr_problem);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Trees that wait for the next try (maintain/make.c). A directory of images of its own does all the work: a kept tree is
- * made, published, locked and removed as an image is, and only this file knows that jobs cannot name it. */
+/* Keeps trees for the next try (maintain/make.c). They are made, published, locked and removed as images are, in a
+ * directory of images of their own. That directory must stay hidden from jobs: its name begins with a dot. */
 
 #include "maintain/kept-tree.h"
 
@@ -13,7 +13,7 @@
 #include "image/publish.h"
 #include "source/source.h"
 
-/* A week: then the archive that it came from has moved on, too. */
+/* A week: by then the archive that it came from has changed, too. */
 #define AGE_MAX_USEC (7 * 24 * 3600 * USEC_PER_SEC)
 
 int kept_tree_root(const char *root_dir, char **ret) {
@@ -26,7 +26,7 @@ static bool is_old(const Generation *about) {
         return now > about->published_usec && now - about->published_usec > AGE_MAX_USEC;
 }
 
-/* Would the definition make the same tree again? Of an image of a registry and an archive, only their digest will say. */
+/* Would the definition make the same tree again? For images of registries and archives, their digest will show that. */
 static bool fits(const Definition *definition, const Generation *about) {
         _cleanup_free_ char *description = NULL, *recipe = NULL;
 
@@ -35,7 +35,7 @@ static bool fits(const Definition *definition, const Generation *about) {
                (!recipe || streq_null(recipe, about->digest)) && !definition->recreate;
 }
 
-/* Whatever is there. */
+/* Holds the kept tree, whatever it is. */
 static int hold(const char *root_dir, const char *name, Image **ret, Generation **ret_about) {
         _cleanup_generation_ Generation *about = NULL;
         _cleanup_image_ Image *image = NULL;
@@ -55,7 +55,7 @@ static int hold(const char *root_dir, const char *name, Image **ret, Generation 
         return 0;
 }
 
-/* The last one leaves nothing. */
+/* Removes the directory with the last tree. */
 static void remove_if_empty(const char *root) {
         _cleanup_free_ char *generations = NULL;
 
@@ -127,12 +127,12 @@ static int drop(const char *root_dir, const char *name) {
 }
 
 int kept_tree_forget(const char *root_dir, const char *name, KeptTree *kept) {
-        /* Our own locks would be in the way. */
+        /* Releases our own locks, which would keep the tree from being removed. */
         kept_tree_done(kept);
         return drop(root_dir, name);
 }
 
-/* One that cannot be read is being edited, perhaps. */
+/* Can a definition use the tree? A definition that cannot be read may be edited just now, so its tree stays. */
 static bool is_wanted(const Settings *settings, const char *name, const Generation *about) {
         _cleanup_definition_ Definition *definition = NULL;
         _cleanup_free_ char *path = NULL;
@@ -146,13 +146,13 @@ static bool is_wanted(const Settings *settings, const char *name, const Generati
         return definition_load(path, name, &definition, &problem) < 0 || fits(definition, about);
 }
 
-/* 1: it is none that anybody wants, and gone unless @dry_run. */
+/* Returns 1 for a tree that nobody wants; it is removed unless @dry_run. */
 static int collect_one(const Settings *settings, const char *name, bool dry_run) {
         _cleanup_generation_ Generation *about = NULL;
         _cleanup_staging_ Staging staging = STAGING_NONE;
         _cleanup_image_ Image *image = NULL;
 
-        /* Who makes the image uses it, or is about to replace it. */
+        /* A process that makes the image may use the tree, or replaces it soon. */
         int r = staging_try_lock(settings->root_dir, name, &staging);
         if (r < 0)
                 return r == -EBUSY ? 0 : r;

@@ -25,7 +25,7 @@
 #include "source/source.h"
 #include "tree/finish.h"
 
-/* How often to begin anew with an image that others change. */
+/* How often to begin anew because other processes changed the image. */
 #define TRIES_MAX 1000U
 
 /* One image at work. */
@@ -76,7 +76,7 @@ static void begin(const Make *make, const char *step) {
         listener_step(make->request->listener, step);
 }
 
-/* Current image and base, as far as they are there. */
+/* Finds the current image and its base, if they exist. */
 static int look(Make *make) {
         const Definition *definition = make->request->definition;
         const char *root_dir = make->settings.root_dir;
@@ -87,15 +87,16 @@ static int look(Make *make) {
         if (r < 0)
                 return fail_errno(make, r, "describe its source");
         r = generation_hold_reference(root_dir, definition->name, &make->current);
-        if (r >= 0)
-                r = generation_load_of(make->current, &make->known);
-        else if (r == -ENOENT)
-                r = 0;
-        else if (r == -ENODATA || r == -ENOTDIR)
+        if (r == -ENODATA || r == -ENOTDIR)
                 return fail(make, -EEXIST, "'%s' already exists in '%s', and is not an image", definition->name,
                             root_dir);
-        if (r < 0)
+        if (r < 0 && r != -ENOENT)
                 return fail_errno(make, r, "look at what is there");
+        if (make->current) {
+                r = generation_load_of(make->current, &make->known);
+                if (r < 0)
+                        return fail_errno(make, r, "look at what is there");
+        }
         make->result->existed = make->current;
         if (make->current && make->request->only_new)
                 return fail(make, -EEXIST, "'%s' already exists in '%s'", definition->name, root_dir);
@@ -121,7 +122,7 @@ static int look(Make *make) {
         return r < 0 ? fail_errno(make, r, "open the image that it is made from") : 0;
 }
 
-/* From here on we hold the lock of what changes the image: is it still what we looked at? -ESTALE: no, all begins anew. */
+/* Now that we hold the image's lock: is the image still what look() found? -ESTALE: no, all begins anew. */
 static int look_again(Make *make) {
         int r = image_is_still(make->settings.root_dir, make->request->definition->name, make->current);
 
@@ -164,7 +165,7 @@ static int begin_with_base(Make *make) {
         return r < 0 ? fail_errno(make, r, "copy the image that it is made from") : look_again(make);
 }
 
-/* The source's news are those of then. */
+/* With what the source said when that tree was made. */
 static int begin_with_kept(Make *make) {
         const Generation *known = make->kept.about;
 
@@ -186,7 +187,7 @@ static int begin_with_kept(Make *make) {
         return look_again(make);
 }
 
-/* Of what can change without its name doing so. */
+/* Shows the digest of a source that can change while its name stays. */
 static void show_digest(const Make *make) {
         const Definition *definition = make->request->definition;
         _cleanup_free_ char *step = NULL;
@@ -196,14 +197,14 @@ static void show_digest(const Make *make) {
                 begin(make, step);
 }
 
-/* What there would be no need to fill in again. */
+/* A source with this digest need not be filled in again. */
 static const char *old_digest(const Make *make) {
         if (make->kept.image)
                 return make->kept.about->digest;
         return make->known && !make->request->definition->recreate ? make->known->digest : NULL;
 }
 
-/* Into an empty tree. Returns 1 when the source has nothing new, and nothing was filled in. */
+/* Fills the empty tree. Returns 1 if the source has nothing new: then the tree stays empty. */
 static int fill(Make *make) {
         const MakeRequest *request = make->request;
         SourceRequest source = {
@@ -233,7 +234,7 @@ static int fill(Make *make) {
         return r < 0 ? fail_errno(make, r, "complete its tree") : 0;
 }
 
-/* Before minutes are spent on a tree. */
+/* Checks the playbook before minutes are spent on a tree. */
 static int check_and_fill(Make *make) {
         const MakeRequest *request = make->request;
         InTree in_tree = {
@@ -261,7 +262,7 @@ static int begin_with_source(Make *make) {
         r = (make->current ? staging_open_empty : staging_open)(make->settings.root_dir, definition->name,
                                                                 make->request->turn, &make->staging);
         if (r == -EEXIST)
-                return -ESTALE; /* made meanwhile: what there is decides */
+                return -ESTALE; /* another process made the image meanwhile */
         if (r < 0)
                 return fail_errno(make, r, "make a directory for it");
         r = look_again(make);
@@ -298,7 +299,7 @@ static int make_tree(Make *make) {
         return decide_can_be_updated(make->request->definition) ? begin_with_current(make) : 1;
 }
 
-/* What is to be known of the tree, borrowed: its source's news, or else what was known of the present one. */
+/* Describes the tree, with borrowed strings: from its source if it is fresh, else as the current generation. */
 static Generation about_tree(const Make *make) {
         static const Generation nothing = { 0 };
         const Definition *definition = make->request->definition;
@@ -320,7 +321,7 @@ static Generation about_tree(const Make *make) {
         return about;
 }
 
-/* Whatever has to run in the tree. */
+/* Runs all that has to run in the tree. */
 static int work_in_tree(Make *make) {
         const MakeRequest *request = make->request;
         const Definition *definition = request->definition;
@@ -360,36 +361,40 @@ static int give_name(Make *make) {
         if (r < 0)
                 return fail_errno(make, r, "give it its name");
         make->result->outcome = make->current ? MAKE_UPDATED : MAKE_CREATED;
-        /* Those that jobs still use go later; we do not use it any more. */
+        /* We do not use the old tree any more. Trees that jobs use are removed later. */
         image_free(TAKE_PTR(make->current));
         (void) generations_collect_locked(&make->staging, NULL);
         return 0;
 }
 
 /* The tree stays, but its definition may want more or fewer generations kept than when it was published. */
+static int keep_as_many_locked(Make *make) {
+        int r = publish_keep(&make->staging, make->request->definition->keep_generations);
+        /* An image that was copied from another host brings its number, but nothing else is known of it. */
+        if (r == -ENOENT)
+                return 0;
+        return r < 0 ? r : generations_collect_locked(&make->staging, NULL);
+}
+
 static int keep_as_many(Make *make) {
         const Definition *definition = make->request->definition;
 
         if (make->known->number == 0 || make->known->keep == definition->keep_generations)
                 return 0;
-        int r = 0;
         if (make->staging.lock_fd < 0) {
-                r = staging_lock(make->settings.root_dir, definition->name, make->request->turn, &make->staging);
-                if (r >= 0)
-                        r = look_again(make);
+                int r = staging_lock(make->settings.root_dir, definition->name, make->request->turn, &make->staging);
+                if (r < 0)
+                        return fail_errno(make, r, "keep another number of its generations");
+                r = look_again(make);
+                if (r < 0)
+                        return r;
         }
-        if (r >= 0)
-                r = publish_keep(&make->staging, definition->keep_generations);
-        /* A copy of an image from elsewhere: it has brought its number, and nothing of what was known of it. */
-        if (r == -ENOENT)
-                return 0;
-        if (r >= 0)
-                r = generations_collect_locked(&make->staging, NULL);
-        return r < 0 && r != -ESTALE ? fail_errno(make, r, "keep another number of its generations") : r;
+        int r = keep_as_many_locked(make);
+        return r < 0 ? fail_errno(make, r, "keep another number of its generations") : 0;
 }
 
-/* A fresh tree that is about to be worked on: best effort, as on a full disk. An image that it is made from is there
- * anyway, and what is made anew each time is not to begin with an old tree. */
+/* Keeps a copy of a fresh tree before anything runs in it, for the next try. Best effort: the disk may be full. Not needed
+ * for a copy of another image, and not wanted for an image that is made anew each time. */
 static void set_aside(Make *make) {
         const Definition *definition = make->request->definition;
 
@@ -426,13 +431,16 @@ static int make_steps(Make *make) {
                         return r;
                 }
         }
-        r = make->changed ? give_name(make) : keep_as_many(make);
-        if (r >= 0 && make->changed)
-                (void) kept_tree_forget(make->settings.root_dir, make->request->definition->name, &make->kept);
-        return r;
+        if (!make->changed)
+                return keep_as_many(make);
+        r = give_name(make);
+        if (r < 0)
+                return r;
+        (void) kept_tree_forget(make->settings.root_dir, make->request->definition->name, &make->kept);
+        return 0;
 }
 
-/* Lets go of everything that was looked at or begun. Returns @r, or what went wrong here. */
+/* Releases all that was opened or begun. Returns @r, or what went wrong here. */
 static int forget(Make *make, int r) {
         kept_tree_done(&make->kept);
         make->with_kept = false;
@@ -451,20 +459,31 @@ static int forget(Make *make, int r) {
         return r;
 }
 
+static int prepare(Make *make) {
+        int r = settings_copy(make->request->settings, &make->settings);
+        if (r < 0)
+                return r;
+        r = definition_apply(make->request->definition, &make->settings);
+        if (r < 0)
+                return r;
+        /* 0700: users of the host must not reach programs with the set-user-ID bit in images, which may be old. */
+        r = mkdir_parents(make->settings.root_dir, 0700);
+        return r < 0 ? fail_errno(make, r, "make the directory of the images") : 0;
+}
+
 int make_image(const MakeRequest *request, MakeResult *ret) {
         Make make = { .request = request, .result = ret, .staging = STAGING_NONE, .kept = KEPT_TREE_NONE };
 
         *ret = (MakeResult){ .outcome = MAKE_UNCHANGED };
-        int r = settings_copy(request->settings, &make.settings);
-        if (r >= 0)
-                r = definition_apply(request->definition, &make.settings);
-        /* 0700: programs with the set-user-ID bit in images, perhaps old ones, are nothing for the host's users. */
-        if (r >= 0 && (r = mkdir_parents(make.settings.root_dir, 0700)) < 0)
-                (void) fail_errno(&make, r, "make the directory of the images");
-        /* While we waited for the lock, or just before we had it, somebody changed the image. */
-        for (unsigned tries = 0; r >= 0 && (r = make_steps(&make)) == -ESTALE && tries < TRIES_MAX; tries++)
+        int r = prepare(&make);
+        if (r == 0)
+                r = make_steps(&make);
+        /* While we waited for the lock, or just before we had it, another process changed the image. */
+        for (unsigned tries = 0; r == -ESTALE && tries < TRIES_MAX; tries++) {
                 r = forget(&make, 0);
-
+                if (r == 0)
+                        r = make_steps(&make);
+        }
         r = forget(&make, r);
         settings_done(&make.settings);
         return r;

@@ -6,20 +6,20 @@
 #include "definition/definition.h"
 #include "image/turn.h"
 
-/* Makes one image, or brings it up to date, as its definition says. All work is done on a tree out of sight, which then
- * becomes the image's next generation in one step: jobs that start meanwhile get the old tree or the new one, and after a
- * failure there is the old one. */
+/* Makes one image, or brings it up to date, as its definition says. All work is done on a hidden tree, which becomes the
+ * image's next generation in one step: jobs that start meanwhile get the old tree or the new one, and a failure leaves the
+ * old one. */
 
 typedef enum MakeOutcome {
         MAKE_CREATED,
         MAKE_UPDATED,
-        MAKE_UNCHANGED, /* what there is, is what would be made */
+        MAKE_UNCHANGED, /* it was up to date */
 } MakeOutcome;
 
 typedef struct MakeRequest {
         const Settings *settings; /* the configuration's */
         const Definition *definition;
-        bool only_new; /* an image that is there already is an error, -EEXIST */
+        bool only_new; /* if the image exists already, fail with -EEXIST */
         Turn *turn;    /* what to do while another process changes the image; its cancel_fd is the listener's */
         const Listener *listener; /* everything is stopped and undone when it cancels */
 } MakeRequest;
@@ -27,17 +27,17 @@ typedef struct MakeRequest {
 typedef struct MakeResult {
         MakeOutcome outcome;
         uint64_t generation; /* number of the new one; 0 for MAKE_UNCHANGED */
-        char *warning;       /* about an image that was made, a sentence; or NULL */
-        Problem problem;     /* of a failure: a sentence, without the image's name */
+        char *warning;       /* after success: a sentence about the image, or NULL */
+        Problem problem;     /* after a failure: a sentence, without the image's name */
         bool existed;        /* there was an image before, which a failure leaves as it was */
         bool kept;           /* after a failure: the tree is kept for the next try (maintain/kept-tree.h) */
-        bool said_why;       /* the program that failed has printed why, on on_line */
+        bool said_why;       /* after a failure: a program said why by on_line */
 } MakeResult;
 
 void make_result_done(MakeResult *result);
 #define _cleanup_make_result_ _cleanup_(make_result_done)
 
 /* Returns 0, or with @ret->problem filled in unless memory ran out: -EEXIST; -EBUSY: another process works on the image;
- * -ECANCELED; -EINVAL for what the definition wants and cannot be had; -EIO for a program that failed; or another
+ * -ECANCELED; -EINVAL: this host cannot do what the definition wants; -EIO: a program failed; or another
  * -errno. After a failure nothing runs any more; what is left in the staging directory is for the next call or `gc`. */
 int make_image(const MakeRequest *request, MakeResult *ret);

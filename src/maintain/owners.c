@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Warns of files in a new image whose owners jobs will not have. make.c and image-cache.c call this before they
- * publish. Only tells: the files stay as they are. */
+/* Warns of files in a new image with owners that jobs do not have. make.c and image-cache.c call this before they publish.
+ * It changes nothing. */
 
 #include "maintain/owners.h"
 
@@ -12,22 +12,19 @@
 
 int owners_warning(int tree_fd, const Settings *settings, char **ret) {
         ForeignOwners foreign = { 0 };
-        char *text = NULL;
 
         if (settings->private_users) {
                 int r = tree_foreign_owners(tree_fd, settings->uid_range, &foreign);
                 if (r < 0)
                         return r;
         }
-        int r = foreign.n == 0 ?
-                        0 :
-                        string_printf(&text,
-                                      "%" PRIu64 " of its files belong to users or groups that jobs do not "
-                                      "have ('%.200s' belongs to %u:%u). In jobs they are nobody's and cannot be "
-                                      "changed, unless uid_range (%" PRIu64 ") is raised above that",
-                                      foreign.n, foreign.example, foreign.uid, foreign.gid, settings->uid_range);
-        free(foreign.example);
-        if (r >= 0)
-                *ret = text;
-        return MIN(r, 0);
+        _cleanup_free_ char *example = foreign.example;
+        *ret = NULL;
+        if (foreign.n == 0)
+                return 0;
+        return string_printf(ret,
+                             "%" PRIu64 " of its files belong to users or groups that jobs do not have ('%.200s' "
+                             "belongs to %u:%u). In jobs they are nobody's and cannot be changed, unless uid_range "
+                             "(%" PRIu64 ") is raised above that",
+                             foreign.n, example, foreign.uid, foreign.gid, settings->uid_range);
 }

@@ -3,9 +3,9 @@
 
 #include "base/macro.h"
 
-/* Does playbook @path begin with a play that asks the image for facts, before any of its tasks can run? That takes
- * python. False also for what cannot be read: ansible says what is wrong with it. */
+/* Does playbook @path begin with a play that gathers facts before any task runs? That needs python. Also false for a file
+ * that cannot be read: ansible will say what is wrong with it. */
 bool playbook_begins_with_facts(const char *path);
 
-/* Is there a python in the image's tree, where ansible looks for one? */
+/* Does the tree have python where ansible looks for it? */
 bool tree_has_python(int tree_fd);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Runs ansible-playbook on the host for a tree, and reads from its output what changed or failed. in-tree.c calls
- * this. Modules run in the machine, through machine-exec; the playbook itself is the administrator's and is trusted
+/* Runs ansible-playbook on the host for a tree, and reads from its output what changed or failed. in-tree.c calls this.
+ * Modules must run in the container only, through machine-exec; the playbook itself is the administrator's and is trusted
  * as root. */
 
 #include "maintain/playbook.h"
@@ -36,10 +36,10 @@ typedef struct Run {
         char *work; /* directory */
         int work_fd;
         char *fatal;   /* the last line that says what failed, or NULL */
-        bool in_fatal; /* it goes on */
+        bool in_fatal; /* that goes on in the next line */
         bool in_recap;
-        bool played;       /* something, in our host */
-        bool skipped_play; /* for want of hosts */
+        bool played;       /* a play ran for our host */
+        bool skipped_play; /* a play was for other hosts */
         bool plugin_missing;
 } Run;
 
@@ -50,7 +50,7 @@ static void run_done(Run *run) {
         closep(&run->work_fd);
 }
 
-/* Ansible has its own ideas about some characters in the names of hosts, ranges for instance. */
+/* Some characters mean something to ansible in names of hosts, such as ranges. */
 static int host_name(const char *image, char **ret) {
         int r = string_replace(ret, image);
 
@@ -73,7 +73,7 @@ static int write_inventory(const Run *run) {
                 "{s:{s:{s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b}}}}", "all", "hosts", run->host,
                 "ansible_connection", "community.general.chroot", "ansible_host", tree, "ansible_chroot_exe", program,
                 "ansible_user", "root", "ansible_python_interpreter", "auto_silent",
-                /* The one that nearly every image has. With a shell, or users that nobody logs in as could do nothing. */
+                /* su: nearly every image has it. With a shell of its own, because users without login have none. */
                 "ansible_become_method", "su", "ansible_become_flags", "-s /bin/sh",
                 /* A tmpfs of the machine's, in which every user may make a directory. */
                 "ansible_remote_tmp", "/dev/shm/ansible-${USER}", "ansible_pipelining", 1);
@@ -101,7 +101,7 @@ static int prepare_work(Run *run) {
         r = own_executable(&self, &beside);
         if (r < 0)
                 return r;
-        /* The tree's path can hold what means something to ansible; this one cannot. */
+        /* Characters in the tree's path can mean something to ansible; those in this one cannot. */
         if (symlinkat(playbook->tree, run->work_fd, TREE) < 0 ||
             symlinkat(self, run->work_fd, PLAYBOOK_ENTRY_NAME) < 0 ||
             mkdirat(run->work_fd, PLAYBOOK_TEMPORARY, 0700) < 0)
@@ -109,7 +109,7 @@ static int prepare_work(Run *run) {
         return write_inventory(run);
 }
 
-/* What ansible gets in any case: the caller's variables for it, but what ours has to read in its own words. */
+/* The caller's variables for ansible, but not those that change the output, which on_line() reads. */
 static int ansible_environment(const char *temporary, char ***ret) {
         _cleanup_strv_ char **environment = NULL;
         char **fixed = ARGV("ANSIBLE_STDOUT_CALLBACK=default", "ANSIBLE_NOCOLOR=True", "ANSIBLE_FORCE_COLOR=False",
@@ -160,7 +160,7 @@ static void read_recap(Run *run, const char *line) {
         run->result->changed = run->result->n_changed > 0;
 }
 
-/* What failed: a line, or, where ansible prints that at length, an object over several. */
+/* Notes what failed: a line, or an object that ansible prints over several lines. */
 static void note_fatal(Run *run, const char *line) {
         char *longer;
 
@@ -226,7 +226,7 @@ static int run_ansible(Run *run) {
 static int report(Run *run, int r, bool has_python) {
         PlaybookResult *result = run->result;
 
-        /* For ansible, a playbook for other hosts is one that did what it should. */
+        /* ansible is content with a playbook that is for other hosts only. */
         if (r == 0 && run->skipped_play && !run->played)
                 return problem_set(
                         &result->problem, -EINVAL,
@@ -271,10 +271,10 @@ int playbook_run(const Playbook *playbook, PlaybookResult *ret) {
         return report(&run, run_ansible(&run), has_python);
 }
 
-/* What is wrong is said in several lines, which mean something together. */
+/* ansible says what is wrong in several lines; the first sums it up. */
 typedef struct Check {
         const PlaybookCheck *request;
-        char *first; /* that says what is wrong; NULL: none yet */
+        char *first; /* line that says what is wrong; NULL: none yet */
 } Check;
 
 static void check_line(void *userdata, const char *line) {
