@@ -28,15 +28,16 @@ void first_write_identity(void);
 void first_set_locale(void);
 
 /* Writes the units that start this agent again under the image's systemd with the socket @listen_fd, and executes
- * @init. Returns only on failure, with -errno. */
-int first_execute_init(const char *init, int listen_fd);
+ * @init, which starts unit @target, too, if that is not NULL. Returns only on failure, with -errno. */
+int first_execute_init(const char *init, const char *target, int listen_fd);
 
 /* --- units.c: what the image's systemd starts --- */
 
 #define UNITS_TARGET "nspawn-runner.target"
 
-/* Writes the units that start this agent again, as a service, with the socket @listen_fd. 0 or -errno. */
-int units_write(int listen_fd);
+/* Writes the units that start this agent again, as a service, with the socket @listen_fd, and those that start
+ * @target (NULL: nothing else). 0 or -errno. */
+int units_write(int listen_fd, const char *target);
 
 /* --- surroundings.c: what the agent needs of the container, from before a job could change it --- */
 
@@ -121,6 +122,15 @@ int step_start(const Surroundings *surroundings, const WireExec *exec, int scrip
 /* Removes its script and closes what is open. */
 void step_done(Step *step);
 
+/* The same for a program that nobody is connected to: its output goes to ours, nothing is on its stdin, and of @exec only
+ * user, directories, argv and environment count. 0 with its process in *ret, or as step_start(). */
+int step_start_plain(const Surroundings *surroundings, const WireExec *exec, pid_t *ret, WireCause *ret_cause);
+
+/* --- service.c: the one program that a machine is for --- */
+
+/* Starts what @service_fd has (wire/service.h). 0 with its process in *ret; or -errno, with the reason printed. */
+int service_start(const Surroundings *surroundings, int service_fd, pid_t *ret);
+
 /* --- terminal.c --- */
 
 /* Opens a pseudo-terminal of that size which belongs to @account: ret[0] is the step's end, ret[1] the host's, the master.
@@ -150,3 +160,8 @@ void server_refuse(int listen_fd, int error);
 /* Serves @listen_fd until SIGTERM (or, as PID 1, the signal that asks an init to power off); @booted, as a service of the
  * container's systemd, until that shuts down. Reaps orphans. Returns the exit status. */
 int server_run(int listen_fd, bool booted);
+
+/* The same as PID 1 of a machine that is for the program in @service_fd alone: starts it, and ends when it has ended, but
+ * not before the host, which waits for this machine to get ready, was answered. Returns the program's exit status, or
+ * 128 and the signal that killed it. */
+int server_run_service(int listen_fd, int service_fd);

@@ -111,10 +111,10 @@ void first_set_locale(void) {
         (void) setenv("LANG", locale_of_tree(root_fd), true);
 }
 
-int first_execute_init(const char *init, int listen_fd) {
+int first_execute_init(const char *init, const char *target, int listen_fd) {
         char **argv = ARGV(init, "--unit=" UNITS_TARGET);
 
-        int r = units_write(listen_fd);
+        int r = units_write(listen_fd, target);
         if (r >= 0)
                 r = fd_set_cloexec(listen_fd, false);
         if (r < 0)

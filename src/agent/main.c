@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Entry of the agent, the static program inside the container. systemd-nspawn starts it as `agent first [INIT]`, the
- * container's first process: seccomp, identity, then it serves or executes INIT. The container's systemd starts it as
- * `agent serve`. The descriptors come as systemd passes them (LISTEN_FDS): the listening socket, and for `first`
- * perhaps the seccomp filter, told apart by their type. */
+/* Entry of the agent, the static program inside the container. systemd-nspawn starts it as `agent first [INIT [TARGET]]`, the
+ * container's first process: seccomp, identity, then it serves or executes INIT. As `agent service` it does the same, and
+ * starts the program that the machine is for. The container's systemd starts it as `agent serve`. The descriptors come as
+ * systemd passes them (LISTEN_FDS): the listening socket, perhaps the seccomp filter, and last, for `service`, the
+ * program. */
 
 #include <fcntl.h>
 #include <signal.h>
@@ -21,17 +22,19 @@
 #define LISTEN_FDS_MAX 16
 
 typedef struct Passed {
-        int listen_fd, filter_fd;
+        int listen_fd, filter_fd, service_fd;
 } Passed;
 
-static int take_passed_fds(Passed *ret) {
+static int take_passed_fds(bool with_service, Passed *ret) {
         const char *text = getenv("LISTEN_FDS");
         uint64_t n;
-        Passed passed = { .listen_fd = -EBADF, .filter_fd = -EBADF };
+        Passed passed = { .listen_fd = -EBADF, .filter_fd = -EBADF, .service_fd = -EBADF };
+        int last_fd = LISTEN_FDS_START - 1;
 
         if (!text || parse_uint64(text, &n) < 0 || n > LISTEN_FDS_MAX)
                 return -ENODATA;
-        for (int fd = LISTEN_FDS_START; fd < LISTEN_FDS_START + (int) n; fd++) {
+        last_fd += (int) n;
+        for (int fd = LISTEN_FDS_START; fd <= last_fd; fd++) {
                 struct stat st;
 
                 if (fstat(fd, &st) < 0)
@@ -39,6 +42,8 @@ static int take_passed_fds(Passed *ret) {
                 (void) fd_set_cloexec(fd, true);
                 if (S_ISSOCK(st.st_mode) && passed.listen_fd < 0)
                         passed.listen_fd = fd;
+                else if (S_ISREG(st.st_mode) && with_service && fd == last_fd)
+                        passed.service_fd = fd;
                 else if (S_ISREG(st.st_mode) && passed.filter_fd < 0)
                         passed.filter_fd = fd;
         }
@@ -53,7 +58,7 @@ static int fail(int error, const char *what) {
         return EXIT_FAILURE;
 }
 
-static int first(const Passed *passed, const char *init) {
+static int first(const Passed *passed, const char *init, const char *target) {
         /* systemd-nspawn, killed, would leave the container running, with nobody to wait for it. Also kept by what we
          * execute. */
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
@@ -73,25 +78,29 @@ static int first(const Passed *passed, const char *init) {
                 setenv("LISTEN_FDS", "1", true);
                 if (passed->listen_fd != LISTEN_FDS_START)
                         return fail(EBADF, "The socket is not the first descriptor");
-                r = first_execute_init(init, passed->listen_fd);
+                r = first_execute_init(init, target, passed->listen_fd);
                 (void) fail(r, init);
                 server_refuse(passed->listen_fd, r);
                 return EXIT_FAILURE;
         }
-        return server_run(passed->listen_fd, false);
+        return passed->service_fd >= 0 ? server_run_service(passed->listen_fd, passed->service_fd) :
+                                         server_run(passed->listen_fd, false);
 }
 
 int main(int argc, char *argv[]) {
-        Passed passed = { .listen_fd = -EBADF, .filter_fd = -EBADF };
+        bool for_service = argc == 2 && streq(argv[1], "service");
+        Passed passed;
 
-        int r = take_passed_fds(&passed);
+        int r = take_passed_fds(for_service, &passed);
         if (r < 0)
                 return fail(r, "No socket was passed");
         (void) fd_set_nonblock(passed.listen_fd, true);
         (void) umask(0022);
 
+        if (for_service && passed.service_fd >= 0)
+                return first(&passed, NULL, NULL);
         if (argc >= 2 && streq(argv[1], "first"))
-                return first(&passed, argc >= 3 ? argv[2] : NULL);
+                return first(&passed, argc >= 3 ? argv[2] : NULL, argc >= 4 ? argv[3] : NULL);
         if (argc == 2 && streq(argv[1], "serve")) {
                 group_enter_own();
                 return server_run(passed.listen_fd, true);

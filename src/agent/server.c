@@ -37,6 +37,10 @@ typedef struct Server {
         Surroundings surroundings;
         bool booted;
         bool stop;
+        bool greeted;          /* somebody asked whether we are there */
+        pid_t service_pid;     /* what this machine is for; 0: nothing, or it has ended */
+        int service_status;    /* once it has ended: as our own exit status */
+        uint64_t service_usec; /* then: when we end, whether somebody asked or not */
         Client *clients;
         size_t n_clients;
 } Server;
@@ -89,7 +93,7 @@ static void client_step_ended(Client *client) {
         }
 }
 
-static void client_receive(const Server *server, Client *client) {
+static void client_receive(Server *server, Client *client) {
         WireMessage message;
 
         int r = wire_receive(client->socket_fd, &message);
@@ -98,9 +102,10 @@ static void client_receive(const Server *server, Client *client) {
         if (r <= 0) {
                 client_close_socket(client);
         } else {
-                if (message.type == WIRE_PING)
+                if (message.type == WIRE_PING) {
                         client_send(client, WIRE_PONG, NULL, 0);
-                else if (message.type == WIRE_EXEC)
+                        server->greeted = true;
+                } else if (message.type == WIRE_EXEC)
                         client_exec(server, client, &message);
                 else if (message.type == WIRE_KILL && client->has_step && !client->step_ended)
                         step_cancel(&server->surroundings, &client->step);
@@ -188,6 +193,11 @@ static void server_reap(Server *server) {
 
                 if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
                         return;
+                if (info.si_pid == server->service_pid) {
+                        server->service_pid = 0;
+                        server->service_status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+                        server->service_usec = clock_deadline(REFUSE_TIMEOUT_MSEC * USEC_PER_MSEC);
+                }
                 for (Client *client = server->clients; client; client = client->next) {
                         Step *step = &client->step;
 
@@ -236,7 +246,7 @@ static uint64_t server_cancel_progress(Server *server) {
 
 /* Waits for something to happen and does it. */
 static void server_turn(Server *server) {
-        uint64_t deadline = server_cancel_progress(server);
+        uint64_t deadline = MIN(server_cancel_progress(server), server->service_usec);
         size_t n = 2;
 
         server_remove_finished(server);
@@ -293,8 +303,15 @@ void server_refuse(int listen_fd, int error) {
         (void) wire_send(fd, WIRE_FAILED, &failed, sizeof(failed), NULL, 0);
 }
 
-int server_run(int listen_fd, bool booted) {
-        Server server = { .listen_fd = listen_fd, .booted = booted };
+static bool server_is_over(const Server *server) {
+        if (server->stop)
+                return true;
+        return server->service_usec != USEC_INFINITY && (server->greeted || clock_now_usec() >= server->service_usec);
+}
+
+/* @service_fd is negative where there is none. */
+static int serve(int listen_fd, bool booted, int service_fd) {
+        Server server = { .listen_fd = listen_fd, .booted = booted, .service_usec = USEC_INFINITY };
         sigset_t mask;
 
         /* Whatever they are for who started us: steps have them all at their defaults, but for SIGPIPE, which step_start()
@@ -314,8 +331,15 @@ int server_run(int listen_fd, bool booted) {
         sigprocmask(SIG_SETMASK, &mask, NULL);
 
         surroundings_open(&server.surroundings);
+        if (service_fd >= 0) {
+                int r = service_start(&server.surroundings, service_fd, &server.service_pid);
+                if (r < 0) {
+                        server_refuse(listen_fd, r);
+                        return EXIT_FAILURE;
+                }
+        }
         server_reap(&server); /* what ended before we listened */
-        while (!server.stop)
+        while (!server_is_over(&server))
                 server_turn(&server);
 
         while (server.clients) {
@@ -326,5 +350,13 @@ int server_run(int listen_fd, bool booted) {
         }
         closep(&server.signal_fd);
         surroundings_done(&server.surroundings);
-        return EXIT_SUCCESS;
+        return server.service_status;
+}
+
+int server_run(int listen_fd, bool booted) {
+        return serve(listen_fd, booted, -EBADF);
+}
+
+int server_run_service(int listen_fd, int service_fd) {
+        return serve(listen_fd, false, service_fd);
 }

@@ -125,9 +125,9 @@ typedef struct Child {
         const char *directory; /* as asked for: "" for home */
         int stdin_fd;
         int stdout_fd, stderr_fd;
-        bool terminal;       /* all three are one, which becomes the session's */
-        StepStarted started; /* without the pidfd */
-        StepAnnounce announce;
+        bool terminal;         /* all three are one, which becomes the session's */
+        StepStarted started;   /* without the pidfd */
+        StepAnnounce announce; /* NULL: nobody is told */
         void *userdata;
 } Child;
 
@@ -190,7 +190,8 @@ static ChildError become(const Child *child) {
         } else if (chdir(account->home) < 0) {
                 (void) chdir("/");
         }
-        announce(child);
+        if (child->announce)
+                announce(child);
         execve(child->program, child->argv, child->environment);
         return child_failed(WIRE_CAUSE_AGENT);
 }
@@ -436,6 +437,37 @@ int step_start(const Surroundings *surroundings, const WireExec *exec, int scrip
         step.output_fds[0] = TAKE_FD(pipes.out[0]);
         step.output_fds[1] = TAKE_FD(pipes.err[0]);
         *ret = step;
+        return 0;
+}
+
+int step_start_plain(const Surroundings *surroundings, const WireExec *exec, pid_t *ret, WireCause *ret_cause) {
+        _cleanup_account_ Account account = { 0 };
+        _cleanup_strv_ char **environment = NULL;
+        Step step = { 0 };
+
+        *ret_cause = WIRE_CAUSE_AGENT;
+        int r = find_account(exec->user, &account);
+        if (r < 0) {
+                if (r == -ESRCH)
+                        *ret_cause = WIRE_CAUSE_USER;
+                return r;
+        }
+        for (char **path = exec->directories; *path; path++)
+                make_directory(*path, &(Account){ 0 });
+        r = build_environment(surroundings->lang, default_shell(), &account, exec->environment, &environment);
+        if (r < 0)
+                return r;
+        Child child = { .surroundings = surroundings,
+                        .environment = environment,
+                        .account = &account,
+                        .directory = exec->directory,
+                        .stdin_fd = surroundings->null_fd,
+                        .stdout_fd = STDOUT_FILENO,
+                        .stderr_fd = STDERR_FILENO };
+        r = start_child(exec, &child, &step, ret_cause);
+        if (r < 0)
+                return r;
+        *ret = step.pid;
         return 0;
 }
 

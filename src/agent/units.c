@@ -129,11 +129,21 @@ static int write_socket_unit(int listen_fd) {
         return write_unit(&(UnitFile){ NULL, AGENT_SOCKET, content });
 }
 
-int units_write(int listen_fd) {
+/* With all that the image has, as if it were a host of its own. */
+static int write_target(const char *target) {
+        _cleanup_free_ char *content = NULL;
+
+        int r = string_printf(&content, "[Unit]\nWants=%s\n", target);
+        return r < 0 ? r : write_unit(&(UnitFile){ UNITS_TARGET ".d", DROP_IN, content });
+}
+
+int units_write(int listen_fd, const char *target) {
         int r = make_directory("/run/systemd");
         if (r >= 0)
                 r = make_directory(UNIT_DIR);
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(unit_files); i++)
                 r = write_unit(&unit_files[i]);
+        if (r >= 0 && target)
+                r = write_target(target);
         return r < 0 ? r : write_socket_unit(listen_fd);
 }

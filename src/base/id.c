@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "base/string.h"
+
 #define ID_MAX 40
 
 const char *id_problem(const char *id) {
@@ -26,4 +28,33 @@ const char *id_problem(const char *id) {
         if (strstr(id, "..") || strstr(id, ".-") || strstr(id, "-."))
                 return "has a '.' that is not between letters or digits";
         return NULL;
+}
+
+#define SERVICE_SUFFIX ".s"
+
+int id_of_service(const char *id, unsigned number, char **ret) {
+        _cleanup_free_ char *service = NULL;
+
+        if (number == 0 || number > ID_SERVICES_MAX)
+                return -ERANGE;
+        int r = string_printf(&service, "%s" SERVICE_SUFFIX "%u", id, number);
+        if (r < 0)
+                return r;
+        if (strlen(service) > ID_MAX)
+                return -ENAMETOOLONG;
+        *ret = TAKE_PTR(service);
+        return 0;
+}
+
+unsigned id_service_number(const char *id, size_t *ret_length) {
+        const char *suffix = strrchr(id, '.');
+        const char *digits = suffix ? startswith(suffix, SERVICE_SUFFIX) : NULL;
+        uint64_t number;
+
+        if (suffix == id || isempty(digits) || *digits == '0' || parse_uint64(digits, &number) < 0 ||
+            number > ID_SERVICES_MAX)
+                return 0;
+        if (ret_length)
+                *ret_length = (size_t) (suffix - id);
+        return (unsigned) number;
 }

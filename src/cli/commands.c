@@ -34,6 +34,7 @@ const Command *const commands[] = {
         &command_toml,
         &command_doctor,
         &command_status,
+        &command_logs,
         &command_gc,
         NULL,
 };

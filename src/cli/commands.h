@@ -28,4 +28,5 @@ extern const Command command_chroot_remove;
 extern const Command command_toml;
 extern const Command command_doctor;
 extern const Command command_status;
+extern const Command command_logs;
 extern const Command command_gc;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Command `status`: lists the jobs that exist now. Only reads, and shows what is known of a job that is just being
+/* Command `status`: lists the jobs that exist now, with their services. Only reads, and shows what is known of a job that is just being
  * made or removed. */
 
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/id.h"
 #include "base/log.h"
 #include "base/string.h"
 #include "cli/commands.h"
@@ -14,10 +15,12 @@
 #include "container/supervisor.h"
 #include "machine/collect.h"
 #include "machine/directory.h"
+#include "machine/services.h"
 
 static const TableColumn columns[] = {
-        { "id", COLUMN_TEXT },      { "image", COLUMN_TEXT }, { "since", COLUMN_TEXT },    { "boot", COLUMN_TEXT },
-        { "storage", COLUMN_TEXT }, { "state", COLUMN_TEXT }, { "memory", COLUMN_NUMBER }, { 0 },
+        { "id", COLUMN_TEXT },    { "service", COLUMN_TEXT },  { "image", COLUMN_TEXT },
+        { "since", COLUMN_TEXT }, { "boot", COLUMN_TEXT },     { "storage", COLUMN_TEXT },
+        { "state", COLUMN_TEXT }, { "memory", COLUMN_NUMBER }, { 0 },
 };
 
 static bool memory_of(const Machine *machine, bool json, char ret[static 24]) {
@@ -46,12 +49,13 @@ static int add_job(const Settings *settings, const char *id, bool json, Table *t
         if (machine_directory_open(settings->runtime_dir, id, false, &directory) < 0 ||
             machine_load(&directory, &machine) < 0) {
                 /* Just being made or removed, or after a crash; the last known state still tells something. */
-                const char *cells[ELEMENTSOF(columns) - 1] = { id, NULL, NULL, NULL, NULL, state, NULL };
+                const char *cells[ELEMENTSOF(columns) - 1] = { id, NULL, NULL, NULL, NULL, NULL, state, NULL };
                 return table_add(table, cells);
         }
         format_time(machine->since_usec, json, since);
         const char *cells[ELEMENTSOF(columns) - 1] = {
                 id,
+                machine->names ? machine->names[0] : NULL,
                 machine->image,
                 since,
                 machine->init ? "yes" : "no",
@@ -60,6 +64,30 @@ static int add_job(const Settings *settings, const char *id, bool json, Table *t
                 memory_of(machine, json, memory) ? memory : NULL,
         };
         return table_add(table, cells);
+}
+
+static bool contains(char *const *ids, const char *id, size_t length) {
+        for (; ids && *ids; ids++)
+                if (strncmp(*ids, id, length) == 0 && !(*ids)[length])
+                        return true;
+        return false;
+}
+
+/* A job, and below it its services. Those of a job that is not there any more stand by themselves. */
+static int add_with_services(const Settings *settings, char *const *ids, const char *id, bool json, Table *table,
+                             size_t *n_rows) {
+        _cleanup_strv_ char **services = NULL;
+        size_t length;
+
+        if (id_service_number(id, &length) > 0 && contains(ids, id, length))
+                return 0;
+        int r = add_job(settings, id, json, table, n_rows);
+        if (r < 0)
+                return r;
+        r = services_list(settings, id, &services);
+        for (char **service = services; r >= 0 && service && *service; service++)
+                r = add_job(settings, *service, json, table, n_rows);
+        return r;
 }
 
 static int run(const Invocation *invocation) {
@@ -75,7 +103,7 @@ static int run(const Invocation *invocation) {
         if (r == -ENOENT)
                 return log_error_errno(r, "libsmartcols.so.1 is not installed (package libsmartcols1)");
         for (char **id = ids; r >= 0 && id && *id; id++)
-                r = add_job(invocation->settings, *id, json, table, &n_rows);
+                r = add_with_services(invocation->settings, ids, *id, json, table, &n_rows);
         if (r >= 0)
                 r = table_print(table);
         if (r < 0)

@@ -16,6 +16,7 @@ int channel_listen(const char *job_directory);
 int channel_connect(const char *job_directory);
 
 /* Sends PING and waits for the answer: 0; -ECONNRESET when the machine ended meanwhile; -ETIMEDOUT; -EINTR when
- * @signal_fd (negative: none) became readable; -ENOEXEC when the image's systemd cannot be executed; -EBADMSG for any
+ * @signal_fd (negative: none) became readable; -ENOEXEC when the image's systemd, or what the machine is
+ * for, cannot be executed; -EBADMSG for any
  * other answer; or -errno. */
 int channel_wait_ready(int socket_fd, int signal_fd, uint64_t timeout_usec);

@@ -56,6 +56,14 @@ int machine_name(const char *runtime_dir, const char *id, char **ret) {
         return string_printf(ret, "%s%s", prefix, id);
 }
 
+static void service_done(Machine *machine) {
+        strv_free(machine->names);
+        strv_free(machine->command);
+        strv_free(machine->directories);
+        free(machine->boot_target);
+        strv_free(machine->ports);
+}
+
 void machine_free(Machine *machine) {
         if (!machine)
                 return;
@@ -70,6 +78,7 @@ void machine_free(Machine *machine) {
                 free(strings[i]);
         strv_free(machine->environment);
         strv_free(machine->volumes);
+        service_done(machine);
         settings_done(&machine->settings);
         free(machine);
 }

@@ -33,6 +33,13 @@ typedef struct Machine {
         uint64_t owner_pid;        /* the machine ends with this process; UINT64_MAX: it has no such owner */
         uint64_t owner_start;      /* that process's start time, as in proc_pid_stat(5): numbers are used again */
 
+        /* Of a service's machine. */
+        char **names;       /* as its job's machines find it; NULL: this is no service's machine */
+        char **command;     /* program and arguments, which the machine ends with; NULL: see boot_target */
+        char **directories; /* made before the command starts */
+        char *boot_target;  /* without a command: the unit that its systemd starts */
+        char **ports;       /* TCP ports that show that it is ready */
+
         /* The settings of machines (setting_is_machine()), and only these: as they were when it was planned, but `storage`
          * is the name of the driver, sizes of memory are bytes, and work in a tree has neither a network of its own nor
          * binds. `init` and `seccomp_filter` say what became of `boot` and `seccomp`. */

@@ -135,7 +135,9 @@ int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, c
         int r = add_mounts(machine, &arguments);
         if (r < 0)
                 return r;
-        r = strv_extend_many(&arguments, "--", AGENT_INSIDE, "first", machine->init);
+        r = machine->command ? strv_extend_many(&arguments, "--", AGENT_INSIDE, "service") :
+                               strv_extend_many(&arguments, "--", AGENT_INSIDE, "first", machine->init,
+                                                machine->init ? machine->boot_target : NULL);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(arguments);
@@ -170,7 +172,7 @@ int nspawn_environment(const Machine *machine, uid_t uid_base, char ***ret) {
 
         if (strv_extend_strv(&environment, (char **) variables) < 0 ||
             (!machine->interactive && strv_extend(&environment, "SYSTEMD_NSPAWN_TMPFS_TMP=0") < 0) ||
-            strv_extendf(&environment, "LISTEN_FDS=%d", machine->seccomp_filter ? 2 : 1) < 0)
+            strv_extendf(&environment, "LISTEN_FDS=%d", 1 + !!machine->seccomp_filter + !!machine->command) < 0)
                 return -ENOMEM;
         /* The container's root: no process of the host is that user. */
         if (machine->settings.private_users && machine->preload &&

@@ -91,7 +91,7 @@ int gitlab_job_read(const char *runtime_dir, const char *option_id, JobSpec *ret
                          "sets the first; by hand, give --id");
                 return -ENODATA;
         }
-        const char *problem = id_problem(id);
+        const char *problem = id_service_number(id, NULL) > 0 ? "is that of a service of a job" : id_problem(id);
         if (problem) {
                 snprintf(ret_problem, 512, "Job id '%.100s' (%s) %s", id, source, problem);
                 return -EINVAL;

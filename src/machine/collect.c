@@ -44,7 +44,16 @@ static bool has_unit_or_group(const Settings *settings, const char *id) {
         return false;
 }
 
-MachineState machine_state(const Settings *settings, const char *id) {
+/* A service lives as long as its job does: what is left of one is dead with the job, also when it still runs. */
+static MachineState state_of_service(const Settings *settings, const char *job, MachineState state) {
+        MachineState owner = machine_state(settings, job);
+
+        if (owner == MACHINE_DEAD || owner == MACHINE_GONE)
+                return MACHINE_DEAD;
+        return state == MACHINE_DEAD ? MACHINE_ENDED : state;
+}
+
+static MachineState state_alone(const Settings *settings, const char *id) {
         if (machine_directory_is_locked(settings->runtime_dir, id))
                 return MACHINE_BUSY;
         if (is_layer_held(settings, id))
@@ -52,12 +61,20 @@ MachineState machine_state(const Settings *settings, const char *id) {
         return machine_exists(settings, id) || has_unit_or_group(settings, id) ? MACHINE_DEAD : MACHINE_GONE;
 }
 
+MachineState machine_state(const Settings *settings, const char *id) {
+        MachineState state = state_alone(settings, id);
+        size_t length;
+
+        if (id_service_number(id, &length) == 0 || state == MACHINE_GONE || state == MACHINE_BUSY)
+                return state;
+        _cleanup_free_ char *job = strndup(id, length);
+        return job ? state_of_service(settings, job, state) : state;
+}
+
 const char *machine_state_name(MachineState state) {
         static const char *const names[] = {
-                [MACHINE_BUSY] = "preparing",
-                [MACHINE_RUNNING] = "running",
-                [MACHINE_DEAD] = "dead",
-                [MACHINE_GONE] = "gone",
+                [MACHINE_BUSY] = "preparing", [MACHINE_RUNNING] = "running", [MACHINE_ENDED] = "ended",
+                [MACHINE_DEAD] = "dead",      [MACHINE_GONE] = "gone",
         };
         return names[state];
 }
@@ -93,12 +110,22 @@ int machine_list(const Settings *settings, bool thorough, char ***ret) {
         return 0;
 }
 
+/* The services of a job that is dead, too, are removed with it. */
+static bool goes_with_job(const Settings *settings, const char *id) {
+        size_t length;
+
+        if (id_service_number(id, &length) == 0)
+                return false;
+        _cleanup_free_ char *job = strndup(id, length);
+        return job && machine_state(settings, job) != MACHINE_GONE;
+}
+
 int machine_list_dead(const Settings *settings, bool thorough, char ***ret) {
         _cleanup_strv_ char **ids = NULL, **dead = NULL;
 
         int r = machine_list(settings, thorough, &ids);
         for (char **id = ids; r >= 0 && id && *id; id++)
-                if (machine_state(settings, *id) == MACHINE_DEAD)
+                if (machine_state(settings, *id) == MACHINE_DEAD && !goes_with_job(settings, *id))
                         r = strv_extend(&dead, *id);
         if (r < 0)
                 return r;
@@ -117,7 +144,9 @@ static int remove_dead(const Settings *settings, const char *id) {
                 r = machine_directory_lock(settings->runtime_dir, id, true, 0, &directory);
         if (r < 0)
                 return r;
-        r = is_layer_held(settings, id) ? -EBUSY : machine_discard_locked(settings, id);
+        /* A service's may run: its job is gone. */
+        r = is_layer_held(settings, id) && id_service_number(id, NULL) == 0 ? -EBUSY :
+                                                                              machine_discard_locked(settings, id);
         /* It runs, and somebody removed its directory, which it was not for us to make. */
         if (r == -EBUSY && made)
                 (void) machine_directory_remove(settings->runtime_dir, id);

@@ -7,6 +7,7 @@
 typedef enum MachineState {
         MACHINE_BUSY,    /* being prepared or removed */
         MACHINE_RUNNING, /* its supervisor lives */
+        MACHINE_ENDED,   /* a service's that does not run any more, of a job that does */
         MACHINE_DEAD,    /* nobody owns what is left */
         MACHINE_GONE,    /* nothing is left: it was removed since it was listed */
 } MachineState;

@@ -15,6 +15,8 @@
 static void append(Console *console, const char *data, size_t size) {
         if (console->forward_fd >= 0)
                 (void) fd_write_all(console->forward_fd, data, size);
+        if (console->log)
+                machine_log_append(console->log, data, size);
         if (size > sizeof(console->tail)) {
                 data += size - sizeof(console->tail);
                 size = sizeof(console->tail);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "machine/directory.h"
+#include "machine/log.h"
 
 /* What a container prints on its console, which the job can fill as it likes: its end is kept in the job's directory,
  * everything is passed on to @forward_fd (the journal; negative: nowhere). */
 typedef struct Console {
         const MachineDirectory *directory;
         int forward_fd;
+        MachineLog *log; /* also all of it, as far as there is room; NULL: no */
         size_t size;
         char tail[16 * 1024];
 } Console;

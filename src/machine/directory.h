@@ -9,6 +9,7 @@
  *      machine.json   its plan
  *      agent.sock     where its agent listens (container/channel.h)
  *      console.log    the end of what the container printed
+ *      log.N          what the container printed, from byte N on (machine/log.h)
  *      ended          why the machine ended, if it did by itself
  *      oom-kills      how many of its processes were killed for want of memory, when a script last said so
  *      root, work     where the supervisor mounts, in its own mount namespace

@@ -69,6 +69,9 @@ static char *explain_ready(const Settings *settings, const Machine *machine, int
         case -ECONNRESET:
                 return sentence("The container of image '%s' ended while it was starting", machine->image);
         case -ENOEXEC:
+                if (machine->command)
+                        return sentence("Image '%s' cannot run the service's command '%s'", machine->image,
+                                        machine->command[0]);
                 return explain_exec(machine, machine->init, ENOEXEC);
         default:
                 return sentence("Cannot talk to the container's agent: %s", strerror(-error));

@@ -11,7 +11,7 @@
 #include "machine/directory.h"
 
 #define MACHINE_FILE "machine.json"
-#define MACHINE_MAX_BYTES (1024 * 1024)
+#define MACHINE_MAX_BYTES (16 * 1024 * 1024) /* a service has variables of the job */
 
 #define FIELD(name, kind, is_required) \
         { #name, kind, offsetof(Machine, name), is_required, .absent = UINT64_MAX }
@@ -36,6 +36,11 @@ static const RecordField facts[] = {
         FIELD(volumes, RECORD_LIST, false),
         FIELD(bash_path, RECORD_STRING, false),
         FIELD(runner_path, RECORD_STRING, false),
+        FIELD(names, RECORD_LIST, false),
+        FIELD(command, RECORD_LIST, false),
+        FIELD(directories, RECORD_LIST, false),
+        FIELD(boot_target, RECORD_STRING, false),
+        FIELD(ports, RECORD_LIST, false),
         FIELD(seccomp_filter, RECORD_STRING, false),
         FIELD(generation, RECORD_NUMBER, false),
         FIELD(interactive, RECORD_BOOL, true),

@@ -5,6 +5,7 @@
 
 /* What the job's log says of it, and the file MACHINE_FILE_ENDED of a machine that ended so. */
 #define OUT_OF_MEMORY "the job ran out of memory (memory_max)"
+#define SERVICE_OUT_OF_MEMORY "it ran out of memory (service_memory_max)"
 
 /* Has the kernel killed a process in @groups, those of the job in @directory, for want of memory, and has nobody said so
  * yet? Who asks is the one to say it: that is noted in the directory. */

@@ -11,12 +11,14 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/id.h"
 #include "base/process.h"
 #include "base/string.h"
 #include "container/nspawn.h"
 #include "container/supervisor.h"
 #include "container/uid-range.h"
 #include "machine/directory.h"
+#include "machine/services.h"
 #include "storage/storage.h"
 #include "storage/trash.h"
 
@@ -92,10 +94,31 @@ static int discard_layer(const Settings *settings, const char *id, char **ret_ro
         return rmdir(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
+/* Nobody starts more of them while we have the lock of the job. */
+static int remove_services(const Settings *settings, const char *id) {
+        _cleanup_strv_ char **services = NULL;
+        int result = 0;
+
+        if (id_service_number(id, NULL) > 0)
+                return 0;
+        int r = services_list(settings, id, &services);
+        if (r < 0)
+                return r;
+        for (char **service = services; service && *service; service++) {
+                r = machine_remove(settings, *service);
+                if (r < 0 && result == 0)
+                        result = r;
+        }
+        return result;
+}
+
 static int discard(const Settings *settings, const char *id, char **ret_root, int *ret_trash_fd) {
         _cleanup_free_ char *name = NULL;
 
-        int r = machine_name(settings->runtime_dir, id, &name);
+        int r = remove_services(settings, id);
+        if (r < 0)
+                return r;
+        r = machine_name(settings->runtime_dir, id, &name);
         if (r >= 0)
                 r = supervisor_pick()->stop(name, MACHINE_STOP_TIMEOUT_USEC);
         if (r < 0)

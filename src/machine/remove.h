@@ -6,8 +6,8 @@
 /* How long anything of a machine may take to go away once it was killed. */
 #define MACHINE_STOP_TIMEOUT_USEC (30 * USEC_PER_SEC)
 
-/* Removes everything of machine @id: processes, unit, control groups, layer, locks, and last the directory, which the
- * caller holds locked. Nothing there is success. A layer that takes longer to remove goes to the trash (storage/trash.h),
+/* Removes everything of machine @id: the machines of its services, and then of its own processes, unit, control groups,
+ * layer, locks, and last the directory, which the caller holds locked. Nothing there is success. A layer that takes longer to remove goes to the trash (storage/trash.h),
  * and a process is started that empties it. 0, or -errno with the directory still there, to be tried again. */
 int machine_remove_locked(const Settings *settings, const char *id);
 

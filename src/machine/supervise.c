@@ -29,6 +29,7 @@
 #include "machine/console.h"
 #include "machine/out-of-memory.h"
 #include "machine/root.h"
+#include "wire/service.h"
 
 /* A tenth of the memory that is short: enough for a systemd beside shells, and little enough for a job to have (its
  * processes can go back to it). See proc_pid_oom_score_adj(5). */
@@ -50,7 +51,7 @@
 typedef struct Supervision {
         const Machine *machine;
         const MachineDirectory *directory;
-        int listen_fd, filter_fd, signal_fd, console_fd;
+        int listen_fd, filter_fd, service_fd, signal_fd, console_fd;
         int owner_fd; /* pidfd of the process that the machine is for; negative: none */
         MachineRoot root;
         VolumeLocks volumes;
@@ -60,11 +61,14 @@ typedef struct Supervision {
         bool nspawn_ended;
         const char *why; /* we end it */
         Console console;
+        MachineLog log;
 } Supervision;
 
 static void supervision_done(Supervision *s) {
         closep(&s->listen_fd);
         closep(&s->filter_fd);
+        closep(&s->service_fd);
+        machine_log_done(&s->log);
         closep(&s->signal_fd);
         closep(&s->console_fd);
         closep(&s->owner_fd);
@@ -134,6 +138,40 @@ static int load_filter(Supervision *s, const char **ret_what) {
         return MIN(s->filter_fd, 0);
 }
 
+/* What a service's machine is for, as a copy that nobody can change. */
+static int load_service(Supervision *s, const char **ret_what) {
+        const Machine *machine = s->machine;
+        WireService service = {
+                .user = machine->user,
+                .directory = machine->working_dir,
+                .directories = machine->directories,
+                .argv = machine->command,
+                .environment = machine->environment,
+        };
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+
+        if (!machine->command)
+                return 0;
+        *ret_what = "prepare the service's command";
+        int r = wire_format_service(&service, &text, &size);
+        if (r < 0)
+                return r;
+        s->service_fd = memfd_new_sealed("service", text, size);
+        explicit_bzero(text, size);
+        return MIN(s->service_fd, 0);
+}
+
+/* The container's output goes into a pipe: programs in it that open /dev/stdout or /dev/stderr, as services like to, need
+ * to be let. Nobody else finds it. */
+static int share_console(const Supervision *s, int console_fd) {
+        if (!s->machine->command)
+                return 0;
+        if (s->machine->settings.private_users && fchown(console_fd, s->root.users.base, s->root.users.base) < 0)
+                return -errno;
+        return fchmod(console_fd, 0622) < 0 ? -errno : 0;
+}
+
 /* The kernel is to kill what a step started, and not us, nor systemd-nspawn and the container's first process, which
  * inherit this: the machine would end. Best effort. */
 static void spare_from_oom(void) {
@@ -159,12 +197,16 @@ static int become_nspawn(const Supervision *s, char **arguments, char **environm
         /* What is at 3 and 4 may be what is to get there: first all of them above. */
         int listen_fd = fcntl(s->listen_fd, F_DUPFD_CLOEXEC, 10);
         int filter_fd = s->filter_fd < 0 ? -EBADF : fcntl(s->filter_fd, F_DUPFD_CLOEXEC, 10);
+        int service_fd = s->service_fd < 0 ? -EBADF : fcntl(s->service_fd, F_DUPFD_CLOEXEC, 10);
         int output_fd = fcntl(console_fd, F_DUPFD_CLOEXEC, 10);
         int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        if (listen_fd < 0 || output_fd < 0 || null_fd < 0 || (s->filter_fd >= 0 && filter_fd < 0))
+        if (listen_fd < 0 || output_fd < 0 || null_fd < 0 || (s->filter_fd >= 0 && filter_fd < 0) ||
+            (s->service_fd >= 0 && service_fd < 0))
                 return -errno;
         if (dup2(null_fd, STDIN_FILENO) < 0 || dup2(output_fd, STDOUT_FILENO) < 0 ||
-            dup2(output_fd, STDERR_FILENO) < 0 || dup2(listen_fd, 3) < 0 || (filter_fd >= 0 && dup2(filter_fd, 4) < 0))
+            dup2(output_fd, STDERR_FILENO) < 0 || dup2(listen_fd, 3) < 0 ||
+            (filter_fd >= 0 && dup2(filter_fd, 4) < 0) ||
+            (service_fd >= 0 && dup2(service_fd, filter_fd >= 0 ? 5 : 4) < 0))
                 return -errno;
 
         sigemptyset(&none);
@@ -199,6 +241,11 @@ static int start_nspawn(Supervision *s, const char **ret_what) {
         if (pipe2(console, O_CLOEXEC) < 0)
                 return -errno;
         s->console_fd = console[0];
+        r = share_console(s, console[1]);
+        if (r < 0) {
+                close(console[1]);
+                return r;
+        }
 
         pid_t pid = fork();
         if (pid == 0) {
@@ -216,6 +263,8 @@ static int start_nspawn(Supervision *s, const char **ret_what) {
         s->listen_fd = -EBADF;
         closep(&s->filter_fd);
         s->filter_fd = -EBADF;
+        closep(&s->service_fd);
+        s->service_fd = -EBADF;
         return fd_set_nonblock(s->console_fd, true);
 }
 
@@ -300,6 +349,14 @@ static void kill_and_wait(Supervision *s) {
         } while (waitid(P_ALL, 0, &info, WEXITED | WNOWAIT) >= 0 || errno == EINTR);
 }
 
+/* systemd-nspawn ends with the status of the container's first process, and that with the service's. */
+static void describe_service_end(int status, char *ret, size_t size) {
+        if (status > 128 && status < 128 + NSIG)
+                snprintf(ret, size, "its command was killed by %s", signal_name(status - 128));
+        else
+                snprintf(ret, size, "its command ended with exit status %d", status);
+}
+
 /* Says why the machine ended. Returns what supervise() returns. */
 static int report_end(Supervision *s) {
         char text[128];
@@ -308,11 +365,14 @@ static int report_end(Supervision *s) {
         if (s->why)
                 snprintf(text, sizeof(text), "%s", s->why);
         else if (s->nspawn_status != 0 && machine_ran_out_of_memory(&s->groups, s->directory))
-                snprintf(text, sizeof(text), "%s", OUT_OF_MEMORY), result = 1;
+                snprintf(text, sizeof(text), "%s", s->machine->names ? SERVICE_OUT_OF_MEMORY : OUT_OF_MEMORY),
+                        result = 1;
         else if (WIFSIGNALED(s->nspawn_status))
                 snprintf(text, sizeof(text), "systemd-nspawn was killed by %s",
                          signal_name(WTERMSIG(s->nspawn_status))),
                         result = 1;
+        else if (s->machine->command)
+                describe_service_end(WEXITSTATUS(s->nspawn_status), text, sizeof(text));
         else if (WEXITSTATUS(s->nspawn_status) == STATUS_REBOOT)
                 snprintf(text, sizeof(text), ENDED_BY_REBOOT);
         else if (WEXITSTATUS(s->nspawn_status) != 0)
@@ -349,12 +409,15 @@ int supervise(const Machine *machine, const MachineDirectory *directory, int lis
                 .directory = directory,
                 .listen_fd = listen_fd,
                 .filter_fd = -EBADF,
+                .service_fd = -EBADF,
+                .log = { .directory = directory, .fd = -EBADF },
                 .signal_fd = -EBADF,
                 .console_fd = -EBADF,
                 .owner_fd = -EBADF,
                 .console = { .directory = directory, .forward_fd = journal ? STDOUT_FILENO : -EBADF },
         };
 
+        s.console.log = &s.log;
         s.root = MACHINE_ROOT_NONE;
         s.root.machine = machine;
         s.root.directory_fd = directory->fd;
@@ -377,6 +440,8 @@ int supervise(const Machine *machine, const MachineDirectory *directory, int lis
                 r = mount_tools(&s, ret_what, reterr_problem);
         if (r >= 0)
                 r = load_filter(&s, ret_what);
+        if (r >= 0)
+                r = load_service(&s, ret_what);
         if (r >= 0)
                 r = start_nspawn(&s, ret_what);
         if (r < 0)

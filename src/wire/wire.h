@@ -8,7 +8,8 @@
  *
  *      host                              agent
  *      PING                        ->
- *                                  <-    PONG, or FAILED: the image's systemd cannot be executed
+ *                                  <-    PONG, or FAILED: the image's systemd, or the service that the
+ *                                        machine is for, cannot be executed
  *
  *      EXEC (+ memfd of a script)  ->
  *                                  <-    STARTED (+ read ends of the step's stdout and stderr, if EXEC asked for it the

@@ -301,8 +301,53 @@ static void test_no_runtime_dir(void **state) {
         assert_null(job.id);
 }
 
+static void test_services(_unused_ void **state) {
+        static const struct {
+                const char *id;
+                unsigned number;
+                size_t length;
+        } table[] = {
+                { "7-0badcafe.s1", 1, 10 },
+                { "7.s60", 60, 1 },
+                { "a.s1.s2", 2, 4 },
+                { "7-0badcafe", 0, 0 },
+                { "7.s0", 0, 0 },
+                { "7.s61", 0, 0 },
+                { "7.s01", 0, 0 },
+                { "7.s", 0, 0 },
+                { "7.sx", 0, 0 },
+                { "7.s1x", 0, 0 },
+                { "7s1", 0, 0 },
+                { ".s1", 0, 0 },
+                { "s1", 0, 0 },
+                { "7.s99999999999999999999", 0, 0 },
+        };
+        static const char longest[] = "123456789012345678901234567890123456";
+        char *id = NULL;
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_free_ char *made = NULL, *job = NULL;
+                size_t length = 0;
+
+                assert_row(id_service_number(table[i].id, &length) == table[i].number, i, table[i].id);
+                if (table[i].number == 0)
+                        continue;
+                assert_row(length == table[i].length, i, table[i].id);
+                job = strndup(table[i].id, length);
+                assert_int_equal(id_of_service(job, table[i].number, &made), 0);
+                assert_row(streq(made, table[i].id) && !id_problem(made), i, made);
+        }
+        assert_int_equal(id_of_service(longest, 60, &id), 0);
+        assert_null(id_problem(id));
+        free(id);
+        assert_int_equal(id_of_service("1234567890123456789012345678901234567", 60, &id), -ENAMETOOLONG);
+        assert_int_equal(id_of_service("7", 0, &id), -ERANGE);
+        assert_int_equal(id_of_service("7", 61, &id), -ERANGE);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_services),
                 cmocka_unit_test(test_ids),
                 cmocka_unit_test_setup_teardown(test_without_response, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_hash, setup_directory, teardown_directory),

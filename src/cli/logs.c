@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Command `logs`: prints what a job's container, or a service of the job, has printed so far. Only reads. What booted
+ * its systemd has a journal of its own inside, which is asked for. */
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "base/string.h"
+#include "cli/commands.h"
+#include "container/channel.h"
+#include "machine/collect.h"
+#include "machine/directory.h"
+#include "machine/log.h"
+#include "machine/remove.h"
+#include "machine/services.h"
+#include "machine/step.h"
+
+#define POLL_USEC (200 * USEC_PER_MSEC)
+
+/* @id as it is, or the only job with that number. */
+static int find_job_id(const Settings *settings, const char *id, char **ret) {
+        _cleanup_strv_ char **ids = NULL;
+        const char *found = NULL;
+
+        if (machine_exists(settings, id))
+                return string_replace(ret, id);
+        int r = machine_list(settings, false, &ids);
+        if (r < 0)
+                return r;
+        for (char **job = ids; job && *job; job++) {
+                const char *rest = startswith(*job, id);
+
+                if (!rest || *rest != '-' || id_service_number(*job, NULL) > 0)
+                        continue;
+                if (found)
+                        return -ENOTUNIQ;
+                found = *job;
+        }
+        return found ? string_replace(ret, found) : -ENOENT;
+}
+
+/* By its number or one of its names. */
+static bool is_service(const Settings *settings, const char *id, const char *wanted) {
+        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
+        _cleanup_machine_ Machine *machine = NULL;
+        uint64_t number;
+
+        if (parse_uint64(wanted, &number) >= 0 && number == id_service_number(id, NULL))
+                return true;
+        if (machine_directory_open(settings->runtime_dir, id, false, &directory) < 0 ||
+            machine_load(&directory, &machine) < 0)
+                return false;
+        for (char **name = machine->names; name && *name; name++)
+                if (strcasecmp(*name, wanted) == 0)
+                        return true;
+        return false;
+}
+
+static int find_service(const Settings *settings, const char *job, const char *wanted, char **ret) {
+        _cleanup_strv_ char **services = NULL;
+
+        int r = services_list(settings, job, &services);
+        if (r < 0)
+                return r;
+        for (char **service = services; service && *service; service++)
+                if (is_service(settings, *service, wanted))
+                        return string_replace(ret, *service);
+        return -ENXIO;
+}
+
+/* Prints what is new. Returns how many bytes, or -errno. */
+static int print_new(const MachineDirectory *directory, uint64_t *offset) {
+        _cleanup_free_ char *text = NULL;
+        uint64_t lost;
+        size_t size;
+
+        int r = machine_log_read(directory, offset, &text, &size, &lost);
+        if (r < 0)
+                return r;
+        if (lost > 0)
+                log_notice("(%" PRIu64 " bytes are not kept any more)", lost);
+        if (size == 0)
+                return 0;
+        r = fd_write_all(STDOUT_FILENO, text, size);
+        return r < 0 ? r : (int) size;
+}
+
+static bool runs(const Settings *settings, const char *id) {
+        MachineState state = machine_state(settings, id);
+
+        return state == MACHINE_BUSY || state == MACHINE_RUNNING;
+}
+
+static int print_log(const Settings *settings, const char *id, const MachineDirectory *directory, bool follow) {
+        uint64_t offset = 0;
+
+        for (;;) {
+                /* Asked before: what is printed until then is seen. */
+                bool more = follow && runs(settings, id);
+                int r = print_new(directory, &offset);
+
+                if (r < 0 || (r == 0 && !more))
+                        return r == -EPIPE ? 0 : r;
+                if (r == 0)
+                        clock_sleep_usec(POLL_USEC);
+        }
+}
+
+/* The journal of a container that booted. */
+static int print_journal(const MachineDirectory *directory, bool follow) {
+        StepRequest request = STEP_REQUEST_PLAIN;
+        StepOutcome outcome;
+
+        _cleanup_close_ int socket_fd = channel_connect(directory->path);
+        if (socket_fd < 0)
+                return socket_fd == -ECONNREFUSED ? 0 : socket_fd;
+        request.argv = ARGV("journalctl", "--boot", "--no-pager", "--lines=all", follow ? "--follow" : NULL);
+        request.kill_timeout_usec = USEC_PER_SEC;
+        request.machine = directory->path;
+        int r = step_run(socket_fd, &request, &outcome);
+        if (r < 0)
+                return r;
+        return outcome.result == STEP_CANCELLED ? -ECANCELED : 0;
+}
+
+static int print_machine(const Settings *settings, const char *id, bool follow) {
+        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
+        _cleanup_machine_ Machine *machine = NULL;
+
+        int r = machine_directory_open(settings->runtime_dir, id, false, &directory);
+        if (r < 0)
+                return r;
+        r = machine_load(&directory, &machine);
+        if (r < 0)
+                return r;
+        bool booted = machine->init && machine->names;
+        r = print_log(settings, id, &directory, follow && !booted);
+        if (r >= 0 && booted)
+                r = print_journal(&directory, follow);
+        if (r < 0)
+                return r;
+        _cleanup_free_ char *ended = machine_file_read(&directory, MACHINE_FILE_ENDED);
+        if (ended)
+                log_notice("The container ended: %s", ended);
+        return 0;
+}
+
+static int run(const Invocation *invocation) {
+        const Settings *settings = invocation->settings;
+        const char *job = invocation_argument(invocation, 0), *service = invocation_argument(invocation, 1);
+        _cleanup_free_ char *id = NULL, *service_id = NULL;
+
+        int r = find_job_id(settings, job, &id);
+        if (r == -ENOTUNIQ)
+                return log_error_errno(
+                        r, "Several jobs have number %s: give one's whole id, as 'nspawn-runner status' shows it", job);
+        if (r == -ENOENT)
+                return log_error_errno(r, "There is no job %s: see 'nspawn-runner status'", job);
+        if (r >= 0 && service)
+                r = find_service(settings, id, service, &service_id);
+        if (r == -ENXIO)
+                return log_error_errno(r, "Job %s has no service '%s': see 'nspawn-runner status'", id, service);
+        if (r >= 0)
+                r = print_machine(settings, service_id ? service_id : id, invocation_has(invocation, "follow"));
+        if (r == -ENOENT)
+                return log_error_errno(r, "Job %s is gone", id);
+        if (r < 0 && r != -ECANCELED)
+                return log_error_errno(r, "Cannot read the log of job %s: %m", job);
+        return r;
+}
+
+static const CommandOption options[] = {
+        { "follow", NULL, "go on printing what comes, until the container ends", 'f' },
+        { 0 },
+};
+
+const Command command_logs = {
+        .name = "logs",
+        .synopsis = "ID [SERVICE]",
+        .min_arguments = 1,
+        .max_arguments = 2,
+        .options = options,
+        .run = run,
+        .help = "Print what a job's container or service has printed",
+};

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "machine/directory.h"
+
+/* All that a machine printed, as far as there is room for it: files `log.N` in its directory, where N is how many bytes
+ * were printed before the first one in that file. The last MACHINE_LOG_SEGMENTS of them stay. Whoever reads goes on from
+ * a number of bytes, and learns how many of them are not there any more. */
+#define MACHINE_LOG_SEGMENT_BYTES (512 * 1024)
+#define MACHINE_LOG_SEGMENTS 2
+
+typedef struct MachineLog {
+        const MachineDirectory *directory;
+        int fd;          /* of the last file; negative: there is none */
+        uint64_t begin;  /* its number */
+        uint64_t before; /* that of the one before */
+        uint64_t end;    /* how many bytes there were in all */
+} MachineLog;
+
+#define MACHINE_LOG_NONE     \
+        (MachineLog) {       \
+                .fd = -EBADF \
+        }
+
+void machine_log_done(MachineLog *log);
+
+/* Best effort: a machine does not end because its log is full. */
+void machine_log_append(MachineLog *log, const char *data, size_t size);
+
+/* Reads on from byte *offset, at most one file. *ret (to be freed) and *ret_size get what is there, NULL and 0 where there
+ * is nothing new; *ret_lost how many bytes before that are gone; *offset is then where the next call goes on. 0 or
+ * -errno. */
+int machine_log_read(const MachineDirectory *directory, uint64_t *offset, char **ret, size_t *ret_size,
+                     uint64_t *ret_lost);

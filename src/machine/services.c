@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Finds the machines of a job's services. Called by who removes a job, and by commands that look at one. Only their ids are looked at: a machine that was hardly begun, or half removed, is found, too. */
+
+#include "machine/services.h"
+
+#include "base/id.h"
+#include "base/string.h"
+#include "machine/directory.h"
+
+static int compare_numbers(const void *a, const void *b) {
+        unsigned x = id_service_number(*(char *const *) a, NULL), y = id_service_number(*(char *const *) b, NULL);
+
+        return x < y ? -1 : x > y;
+}
+
+int services_list(const Settings *settings, const char *id, char ***ret) {
+        _cleanup_strv_ char **all = NULL, **services = NULL;
+        char prefix[MACHINE_PREFIX_BYTES];
+        size_t length;
+
+        machine_prefix(settings->runtime_dir, prefix);
+        int r = machine_directory_list(settings->runtime_dir, &all);
+        if (r < 0)
+                return r;
+        r = layers_list(settings->root_dir, prefix, &all);
+        if (r < 0)
+                return r;
+        strv_sort_unique(all);
+        for (char **service = all; service && *service; service++) {
+                if (id_service_number(*service, &length) == 0 || length != strlen(id) ||
+                    strncmp(*service, id, length) != 0)
+                        continue;
+                r = strv_extend(&services, *service);
+                if (r < 0)
+                        return r;
+        }
+        SORT(services, strv_length(services), compare_numbers);
+        *ret = TAKE_PTR(services);
+        return 0;
+}
