@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The name of the file system that something is on, for messages of `doctor` and of binds that cannot be mounted. For
- * people only: nothing may be decided by it. */
+/* The file system that something is on: how much room there is, and its name, which is for messages of `doctor` and of
+ * binds that cannot be mounted. Nothing may be decided by the name. */
 
 #include "base/file-system.h"
 
 #include <linux/magic.h>
 #include <stdio.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 
 #include "base/macro.h"
@@ -37,4 +38,18 @@ const char *file_system_name(int fd, char buffer[static FILE_SYSTEM_NAME_MAX]) {
                         return table[i].name;
         snprintf(buffer, FILE_SYSTEM_NAME_MAX, "file system 0x%x", (unsigned) s.f_type);
         return buffer;
+}
+
+int file_system_space(int fd, FileSystemSpace *ret) {
+        struct statvfs s;
+
+        if (fstatvfs(fd, &s) < 0)
+                return -errno;
+        *ret = (FileSystemSpace){
+                .total_bytes = (uint64_t) s.f_blocks * s.f_frsize,
+                .free_bytes = (uint64_t) s.f_bavail * s.f_frsize,
+                .total_files = s.f_files,
+                .free_files = s.f_favail,
+        };
+        return 0;
 }

@@ -28,6 +28,7 @@
 #include "machine/remove.h"
 #include "machine/root.h"
 #include "machine/start.h"
+#include "maintain/space.h"
 #include "storage/storage.h"
 
 /* Less is hardly enough for one image and what a job makes. */
@@ -48,10 +49,15 @@ static CheckResult check_root_dir(const Invocation *invocation, char ret_detail[
         if (access(path, W_OK) < 0)
                 return check_say(CHECK_MISSING, ret_detail, "%s is not writable", path);
 
-        uint64_t free_bytes = (uint64_t) s.f_bavail * s.f_frsize;
-        return check_say(free_bytes < SPACE_MIN_BYTES ? CHECK_NOTE : CHECK_OK, ret_detail,
-                         "%s, %s, %" PRIu64 ".%" PRIu64 " GiB free", path, file_system_name(fd, buffer),
-                         free_bytes >> 30, (free_bytes & (SPACE_MIN_BYTES - 1)) * 10 >> 30);
+        Space space;
+        int enough = space_look(invocation->settings, &space);
+        if (enough < 0)
+                return check_errno(enough, ret_detail);
+        uint64_t free_bytes = space.now.free_bytes;
+        return check_say(free_bytes < SPACE_MIN_BYTES || !enough ? CHECK_NOTE : CHECK_OK, ret_detail,
+                         "%s, %s, %" PRIu64 ".%" PRIu64 " GiB free%s", path, file_system_name(fd, buffer),
+                         free_bytes >> 30, (free_bytes & (SPACE_MIN_BYTES - 1)) * 10 >> 30,
+                         enough ? "" : ", which is less than disk_reserve");
 }
 
 static CheckResult check_runtime_dir(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {

@@ -15,6 +15,8 @@
 #include "cli/commands.h"
 #include "cli/image-common.h"
 #include "cli/job-common.h"
+#include "cli/table.h"
+#include "config/image-reference.h"
 #include "container/cgroup.h"
 #include "container/nspawn.h"
 #include "container/supervisor.h"
@@ -26,6 +28,7 @@
 #include "machine/remove.h"
 #include "machine/start.h"
 #include "machine/tools-plan.h"
+#include "maintain/space.h"
 
 /* Whoever looks at the jobs, as `status` does, holds the lock of a directory for a moment. */
 #define DIRECTORY_TIMEOUT_USEC (2 * USEC_PER_SEC)
@@ -218,6 +221,39 @@ static void warn_of_ignored(const JobSpec *job) {
                 log_warning("This driver starts no services: 'services:' of the job is ignored");
 }
 
+/* A job that starts on a full disk fails later, and others with it. */
+static int make_space(const Settings *settings, const ImageChoice *choice, int signal_fd) {
+        const char *spare = choice->name && image_reference_is(choice->name) ? choice->name : NULL;
+        char have[16], all[16], wanted[16];
+        Space space;
+
+        int r = space_make(settings, spare, signal_fd, &space);
+        if (r > 0 || r == -ENOENT) /* what is wrong without a directory of images is said later */
+                return 0;
+        if (r == -ECANCELED) {
+                log_error("Cancelled while room was being made on the disk");
+                return r;
+        }
+        if (r < 0)
+                return log_error_errno(r, "Cannot find out how much room is on the disk of '%s': %m",
+                                       settings->root_dir);
+        if (space.now.free_bytes < space.reserve_bytes)
+                log_error(
+                        "The disk of '%s' is nearly full: %s of %s are free, and disk_reserve keeps %s free. All that this runner may remove is "
+                        "removed: remove images ('nspawn-runner chroot-list', 'chroot-remove') or other files, or use "
+                        "a larger disk",
+                        settings->root_dir, format_bytes(space.now.free_bytes, have),
+                        format_bytes(space.now.total_bytes, all), format_bytes(space.reserve_bytes, wanted));
+        else
+                log_error(
+                        "The disk of '%s' has room for %" PRIu64 " of %" PRIu64 " files only, and disk_reserve keeps "
+                        "room for %" PRIu64
+                        ". All that this runner may remove is removed: remove images ('nspawn-runner chroot-list', 'chroot-remove') "
+                        "or other files",
+                        settings->root_dir, space.now.free_files, space.now.total_files, space.reserve_files);
+        return -ENOSPC;
+}
+
 static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings, *image_settings = NULL;
         _cleanup_(settings_done) Settings storage = { 0 };
@@ -234,7 +270,10 @@ static int run(const Invocation *invocation) {
                 return r;
         ImageChoice choice = image_choice_make(settings, &job, invocation_argument(invocation, 0),
                                                invocation_option(invocation, "default-image"));
-        r = choose_image(settings, &choice, signal_fd, &image);
+        machine_collect_some(settings, signal_fd);
+        r = make_space(settings, &choice, signal_fd);
+        if (r == 0)
+                r = choose_image(settings, &choice, signal_fd, &image);
         if (r == 0)
                 r = settings_of_image(settings, &choice, image, &storage, &image_settings);
         if (r == 0)
@@ -243,7 +282,6 @@ static int run(const Invocation *invocation) {
                 return r;
 
         warn_of_ignored(&job);
-        machine_collect_some(settings, signal_fd);
         r = take_directory(settings, job.id, &directory);
         if (r < 0)
                 return r;

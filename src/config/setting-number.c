@@ -259,8 +259,8 @@ static int memory_format(const void *value, char **ret) {
                 return string_printf(ret, "%u.%02u%%", size->permyriad / 100, size->permyriad % 100);
         if (size->permyriad != 0)
                 return string_printf(ret, "%u%%", size->permyriad / 100);
-        if (size->bytes == UINT64_MAX)
-                return string_printf(ret, "infinity");
+        if (size->bytes == UINT64_MAX || size->bytes == 0)
+                return string_printf(ret, size->bytes == 0 ? "0" : "infinity");
         for (const Unit *unit = size_units;; unit++)
                 if (size->bytes % unit->size == 0 && size->bytes >= unit->size)
                         return string_printf(ret, "%" PRIu64 "%s", size->bytes / unit->size,
@@ -300,5 +300,18 @@ const SettingType setting_size = {
         .assign = size_assign,
         .format = size_format,
         .copy = number_copy,
+        .record = RECORD_NUMBER,
+};
+
+/* A share of a file system that is not known yet: never resolved. */
+static int space_assign(const SettingInfo *info, const char *text, void *value) {
+        return streq(text, "infinity") ? -EINVAL : memory_assign(info, text, value);
+}
+
+const SettingType setting_space = {
+        .expect = "a size such as 20G, a percentage of the file system such as 5%, or 0",
+        .assign = space_assign,
+        .format = memory_format,
+        .copy = memory_copy,
         .record = RECORD_NUMBER,
 };

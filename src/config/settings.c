@@ -55,6 +55,8 @@ static const SettingInfo table[] = {
         { ROW(image_cache_size, size), .default_text = "20G",
           .help = "room for images of registries; the least recently used are removed first", .min = MEMORY_MIN,
           .expect = "at least 1M (is a suffix K, M, G or T missing?)" },
+        { ROW(disk_reserve, space), .default_text = "5%",
+          .help = "room on the disk that has to be free before a job starts; 0: any" },
         { MACHINE(shell, optional_string), .default_text = "null",
           .help = "shell that runs the scripts; null: bash if the image has it, else sh", .check = text_is_shell,
           .expect = "an absolute path or the bare name of a program" },

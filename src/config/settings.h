@@ -22,6 +22,7 @@ typedef struct Settings {
         char **allowed_images; /* globs; NULL: every image */
         PullPolicy pull;
         uint64_t image_cache_size; /* bytes; UINT64_MAX: no limit */
+        MemorySize disk_reserve;   /* of the file system of root_dir: room to keep free */
         char *shell;               /* or NULL: bash if the image has it, else sh */
         char *bash_program;        /* "auto", "none" or a path; the same for runner_program */
         char *runner_program;

@@ -7,6 +7,10 @@
 
 #include <unistd.h>
 
+uint64_t memory_size_of(MemorySize size, uint64_t whole_bytes) {
+        return size.permyriad == 0 ? size.bytes : (uint64_t) ((unsigned __int128) whole_bytes * size.permyriad / 10000);
+}
+
 uint64_t memory_size_bytes(MemorySize size) {
         if (size.permyriad == 0)
                 return size.bytes;

@@ -10,16 +10,19 @@ typedef enum BootMode { BOOT_AUTO, BOOT_YES, BOOT_NO, BOOT_EAGER } BootMode;
 typedef enum PullPolicy { PULL_NEVER, PULL_IF_NOT_PRESENT, PULL_ALWAYS } PullPolicy;
 typedef enum NetworkMode { NETWORK_HOST, NETWORK_NONE } NetworkMode;
 
-/* A size that may depend on the host's memory: "512M", "30%", "infinity". */
+/* A size that may depend on the host's memory, or on a file system: "512M", "30%", "infinity". */
 typedef struct MemorySize {
         uint64_t bytes;     /* UINT64_MAX: no limit; meaningless while permyriad is not 0 */
-        unsigned permyriad; /* hundredths of a percent of the host's memory, as systemd counts; 0: bytes counts */
+        unsigned permyriad; /* hundredths of a percent of the whole, as systemd counts; 0: bytes counts */
 } MemorySize;
 
 /* Containers get users and groups in blocks of this size, which is systemd's. */
 #define UID_BLOCK UINT32_C(65536)
 /* The most that one container can get. */
 #define UID_RANGE_MAX (64 * UID_BLOCK)
+
+/* What @size is of @whole bytes: itself, or that share. */
+uint64_t memory_size_of(MemorySize size, uint64_t whole_bytes);
 
 /* The bytes that @size stands for on this host; UINT64_MAX: no limit. */
 uint64_t memory_size_bytes(MemorySize size);

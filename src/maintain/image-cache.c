@@ -258,10 +258,12 @@ static bool is_used(const char *root, const char *name) {
         return image_open(root, name, &image) >= 0 && image_lock_exclusive(image->fd) < 0;
 }
 
-/* Best effort: what cannot be removed now is removed after another fetch. */
-static void make_room(const char *root, uint64_t limit_bytes) {
+/* Removes images that nobody uses, but not @spare (a name, or NULL), the least recently used first, until @enough says
+ * so of what is left and of what was removed. Best effort: what cannot go now goes another time. */
+static void remove_oldest(const char *root, const char *spare,
+                          bool (*enough)(void *userdata, uint64_t left_bytes, uint64_t removed_bytes), void *userdata) {
         _cleanup_strv_ char **names = NULL;
-        uint64_t total_bytes = 0;
+        uint64_t left_bytes = 0, removed_bytes = 0;
         size_t n = 0;
 
         if (image_list(root, &names) < 0)
@@ -269,20 +271,49 @@ static void make_room(const char *root, uint64_t limit_bytes) {
         Cached *cached = calloc(strv_length(names) + 1, sizeof(*cached));
         for (char **name = names; cached && name && *name; name++)
                 if (look_at(root, *name, &cached[n]))
-                        total_bytes += cached[n++].size_bytes + size_of_old(root, *name);
+                        left_bytes += cached[n++].size_bytes + size_of_old(root, *name);
         SORT(cached, n, compare_use);
-        for (size_t i = 0; i < n && total_bytes > limit_bytes; i++) {
+        for (size_t i = 0; i < n && !enough(userdata, left_bytes, removed_bytes); i++) {
                 unsigned in_use;
 
-                if (is_used(root, cached[i].name))
+                if (streq_null(cached[i].name, spare) || is_used(root, cached[i].name))
                         continue;
                 int r = publish_remove(root, cached[i].name, NULL, &in_use);
                 /* Another job makes room at the same time. */
-                if (r >= 0 || r == -ENOENT)
-                        total_bytes -= cached[i].size_bytes;
+                if (r < 0 && r != -ENOENT)
+                        continue;
+                left_bytes -= cached[i].size_bytes;
+                removed_bytes += cached[i].size_bytes;
         }
         cached_free(cached, n);
         (void) generations_collect(root, false, NULL);
+}
+
+static bool is_within(void *userdata, uint64_t left_bytes, _unused_ uint64_t removed_bytes) {
+        return left_bytes <= *(const uint64_t *) userdata;
+}
+
+typedef struct Wanted {
+        bool (*enough)(void *userdata, uint64_t removed_bytes);
+        void *userdata;
+} Wanted;
+
+static bool is_enough(void *userdata, _unused_ uint64_t left_bytes, uint64_t removed_bytes) {
+        const Wanted *wanted = userdata;
+
+        return wanted->enough(wanted->userdata, removed_bytes);
+}
+
+int image_cache_give_way(const char *root_dir, const char *spare,
+                         bool (*enough)(void *userdata, uint64_t removed_bytes), void *userdata) {
+        _cleanup_free_ char *root = NULL, *spare_name = spare ? image_reference_to_name(spare) : NULL;
+        Wanted wanted = { enough, userdata };
+
+        int r = spare && !spare_name ? -ENOMEM : image_cache_root(root_dir, &root);
+        if (r < 0)
+                return r;
+        remove_oldest(root, spare_name, is_enough, &wanted);
+        return 0;
 }
 
 static int get(Fetch *fetch, Problem *reterr_problem) {
@@ -301,7 +332,7 @@ static int get(Fetch *fetch, Problem *reterr_problem) {
                 return r;
         r = fetch_or_not(fetch, reterr_problem);
         if (r == 0)
-                make_room(fetch->root, settings->image_cache_size);
+                remove_oldest(fetch->root, NULL, is_within, &(uint64_t){ settings->image_cache_size });
         return r;
 }
 

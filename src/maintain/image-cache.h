@@ -36,3 +36,8 @@ int image_cache_hold(const char *root_dir, const char *reference, Image **ret);
 
 /* The directory of the images, to be freed: for gc and lists. 0 or -ENOMEM. */
 int image_cache_root(const char *root_dir, char **ret);
+
+/* The disk is short of room: removes images that no job uses, but not @spare (a reference, or NULL), the least recently used
+ * first, until @enough says that it will do, which is told how much was removed. 0 or -ENOMEM. */
+int image_cache_give_way(const char *root_dir, const char *spare,
+                         bool (*enough)(void *userdata, uint64_t removed_bytes), void *userdata);

@@ -396,3 +396,22 @@ def test_commands(fetching, registry: Registry, push) -> None:
     assert done.returncode == 0, str(done)
     assert image not in site.call("chroot-list").stdout
     assert subprocess.run(["ls", site.root / ".oci"], capture_output=True, text=True, check=True).stdout == ""
+
+
+def test_disk_reserve(lab: Lab, make_site, push) -> None:
+    """When the disk is short of room, the least recently used go: not the job's own, nor one that a job uses."""
+    images = [push(f"group/reserve-{i}:1", str(i), lambda tar: tar.add("data", os.urandom(6 << 20))) for i in range(4)]
+    with lab.file_system("ext4", "reserve", "200M") as where:
+        root = where / "root"
+        root.mkdir()
+        site = make_site(root=root, pull="if-not-present", shell="/bin/sh", storage="overlay")
+        for image in images:
+            play(site, image)
+        with site.started(Job(image=images[1])), meanwhile(site):
+            info = os.statvfs(root)
+            site.settings["disk_reserve"] = str(info.f_bavail * info.f_frsize + (4 << 20))
+            site.write_config()
+            play(site, images[0])
+            there = [name for name in cached(site) if not name.startswith(".")]
+            assert [number for number in range(4) if any(f"reserve-{number}" in name for name in there)] == [0, 1, 3]
+        host.remove_tree(root)

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Keeps room free on the disk of the images, so that a job does not fill it up and others fail in the midst of their work.
+ * Called by `prepare`, and by `doctor`, which only looks. Removes nothing that anybody uses or that somebody wants to
+ * keep. */
+
+#include "maintain/space.h"
+
+#include <fcntl.h>
+#include <poll.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/string.h"
+#include "image/generation-collect.h"
+#include "image/staging.h"
+#include "maintain/image-cache.h"
+#include "storage/trash.h"
+#include "tree/subvolume.h"
+
+/* How long what others remove may take. */
+#define TRASH_TIMEOUT_USEC (60 * USEC_PER_SEC)
+/* How often we look meanwhile whether it will do. */
+#define TRASH_ROUND_USEC (100 * USEC_PER_MSEC)
+
+static int look(const Settings *settings, int root_fd, Space *ret) {
+        int r = file_system_space(root_fd, &ret->now);
+        if (r < 0)
+                return r;
+        ret->reserve_bytes = memory_size_of(settings->disk_reserve, ret->now.total_bytes);
+        /* The same share of its files. */
+        ret->reserve_files = ret->now.total_bytes == 0 ?
+                                     0 :
+                                     (uint64_t) ((unsigned __int128) ret->now.total_files *
+                                                 MIN(ret->reserve_bytes, ret->now.total_bytes) / ret->now.total_bytes);
+        return ret->now.free_bytes >= ret->reserve_bytes && ret->now.free_files >= ret->reserve_files;
+}
+
+int space_look(const Settings *settings, Space *ret) {
+        _cleanup_close_ int root_fd = open(settings->root_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        return root_fd < 0 ? -errno : look(settings, root_fd, ret);
+}
+
+/* One search for room. */
+typedef struct Search {
+        const Settings *settings;
+        int root_fd, cancel_fd;
+        bool is_btrfs, is_coming; /* what was removed will do as soon as btrfs has given it back */
+        Space *now;
+} Search;
+
+static bool is_cancelled(const Search *search) {
+        struct pollfd cancelled = { .fd = search->cancel_fd, .events = POLLIN };
+
+        return poll(&cancelled, 1, 0) != 0;
+}
+
+/* The answer of space_make() as it is now. */
+static int ask(const Search *search) {
+        return is_cancelled(search) ? -ECANCELED : look(search->settings, search->root_fd, search->now);
+}
+
+static int empty_trash(const Search *search) {
+        uint64_t deadline = clock_deadline(TRASH_TIMEOUT_USEC);
+
+        _cleanup_close_ int trash_fd = trash_open(search->settings->root_dir, false);
+        if (trash_fd == -ENOENT)
+                return 0;
+        if (trash_fd < 0)
+                return trash_fd;
+        while (clock_now_usec() < deadline) {
+                _cleanup_strv_ char **names = NULL;
+
+                int r = trash_empty(trash_fd, clock_deadline(TRASH_ROUND_USEC), NULL);
+                int enough = ask(search);
+                if (enough != 0 || (r < 0 && r != -ETIME))
+                        return enough; /* what cannot be removed is no reason to wait */
+                if (r == -ETIME)
+                        continue;
+                if (trash_list(trash_fd, &names) < 0 || !names)
+                        return 0;
+                clock_sleep_usec(TRASH_ROUND_USEC); /* others are at it */
+        }
+        return 0;
+}
+
+static int collect(const Search *search) {
+        _cleanup_free_ char *cache = NULL;
+
+        int r = image_cache_root(search->settings->root_dir, &cache);
+        if (r < 0)
+                return r;
+        const char *const roots[] = { search->settings->root_dir, cache };
+        for (size_t i = 0; i < ELEMENTSOF(roots); i++) {
+                _cleanup_strv_ char **names = NULL;
+
+                (void) staging_collect(roots[i], false, &names);
+                (void) generations_collect(roots[i], false, NULL);
+        }
+        return ask(search);
+}
+
+/* What was removed is measured; btrfs gives room back only a while after a subvolume is gone. */
+static bool is_enough(void *userdata, uint64_t removed_bytes) {
+        Search *search = userdata;
+
+        if (ask(search) != 0)
+                return true;
+        search->is_coming = search->is_btrfs &&
+                            removed_bytes >= search->now->reserve_bytes - search->now->now.free_bytes;
+        return search->is_coming;
+}
+
+static int shrink_cache(Search *search, const char *spare) {
+        int r = image_cache_give_way(search->settings->root_dir, spare, is_enough, search);
+        if (r < 0)
+                return r;
+        r = ask(search);
+        return r == 0 ? search->is_coming : r;
+}
+
+int space_make(const Settings *settings, const char *spare, int cancel_fd, Space *ret) {
+        _cleanup_close_ int root_fd = open(settings->root_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (root_fd < 0)
+                return -errno;
+        Search search = {
+                .settings = settings,
+                .root_fd = root_fd,
+                .cancel_fd = cancel_fd,
+                .is_btrfs = btrfs_is(root_fd),
+                .now = ret,
+        };
+
+        int r = ask(&search);
+        if (r == 0)
+                r = empty_trash(&search);
+        if (r == 0)
+                r = collect(&search);
+        /* The last that there is. */
+        return r == 0 ? shrink_cache(&search, spare) : r;
+}
