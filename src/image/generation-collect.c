@@ -106,10 +106,13 @@ static int collect(const Staging *staging, const char *root_dir, const char *nam
         size_t n;
 
         int r = generation_store_open(root_dir, name, images_fd, false, &store);
-        if (r >= 0)
-                r = list_candidates(&store, &candidates, &n);
+        if (r == -ENOENT)
+                return result;
         if (r < 0)
-                return r == -ENOENT ? result : r;
+                return r;
+        r = list_candidates(&store, &candidates, &n);
+        if (r < 0)
+                return r;
         for (size_t i = old_to_keep(&store); i < n; i++) {
                 r = remove_generation(&store, candidates[i].number, dry_run ? -EBADF : staging->lock_fd, dry_run);
                 if (r > 0 && names)

@@ -3,10 +3,10 @@
 
 #include "image/staging.h"
 
-/* Removes the generations of the image that are beyond the number to keep (as the current one says) and that nobody uses,
- * and puts in order what an interrupted publish or rollback left. Of an image that has no current tree, nothing is kept.
- * "NAME@NUMBER" of each goes to @names (NULL: not wanted). 0, or the first -errno with the others removed. */
+/* Removes generations of the image that nobody uses, beyond the number to keep that the current one has; of an image without
+ * a current tree, all. Also completes an interrupted publish or rollback. Appends "NAME@NUMBER" of each to @names (NULL: not
+ * wanted). 0, or the first -errno with the others removed. */
 int generations_collect_locked(const Staging *staging, char ***names);
 
-/* The same for all images of @root_dir that nobody works on just now. With @dry_run only looks. */
+/* The same for all images of @root_dir that no process is changing now. With @dry_run it only looks. */
 int generations_collect(const char *root_dir, bool dry_run, char ***names);

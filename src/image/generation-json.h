@@ -12,8 +12,8 @@ typedef struct GenerationJsonName {
 
 GenerationJsonName generation_json_name(uint64_t number);
 
-/* `<number>.json` in the directory of an image's generations, @dir_fd: written whole or not at all. 0 or -errno. */
+/* Writes `<number>.json` in the directory of an image's generations, @dir_fd, completely or not at all. 0 or -errno. */
 int generation_save_at(int dir_fd, const Generation *generation);
 
-/* 0; -ENOENT; -EBADMSG; or -errno. */
+/* Reads it, as generation_load() does. */
 int generation_load_at(int dir_fd, uint64_t number, Generation **ret);

@@ -59,21 +59,22 @@ static int open_old(const char *root_dir, const char *name, uint64_t number, Ima
         return 0;
 }
 
-/* One look in both places. */
+/* Looks once in both places. */
 static int try_open(const char *root_dir, const char *name, uint64_t number, Image **ret) {
         _cleanup_image_ Image *image = NULL;
 
         int r = image_open(root_dir, name, &image);
         if (r == -EINVAL || r == -ENOMEM)
                 return r;
-        if (r >= 0 && (image->generation == number || number == 0)) {
-                *ret = TAKE_PTR(image);
-                return 0;
-        }
-        return number == 0 ? r : open_old(root_dir, name, number, ret);
+        if (number != 0 && (!image || image->generation != number))
+                return open_old(root_dir, name, number, ret);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(image);
+        return 0;
 }
 
-/* Is the generation known, so that a tree that is nowhere must be on its way from one place to the other? */
+/* Is something known of the generation? Then a tree that is in neither place is being renamed just now. */
 static bool is_known(const char *root_dir, const char *name, uint64_t number) {
         _cleanup_free_ char *path = NULL;
 
@@ -105,7 +106,7 @@ int generation_open_reference(const char *root_dir, const char *reference, Image
         return generation_open(root_dir, name, number, ret);
 }
 
-/* Is the directory, which we hold locked now, still where it was found? Otherwise it was taken away before the lock. */
+/* Is the directory, which we have locked now, still where we found it? Else it was renamed or removed before that. */
 static bool is_in_place(int fd, const char *path) {
         struct stat ours, named;
 
@@ -123,19 +124,19 @@ int generation_hold_reference(const char *root_dir, const char *reference, Image
                 if (r < 0)
                         return r;
                 r = image_lock_shared(image->fd);
-                if (r >= 0 && is_in_place(image->fd, image->path)) {
+                if (r < 0 && r != -EBUSY)
+                        return r;
+                if (r == 0 && is_in_place(image->fd, image->path)) {
                         *ret = TAKE_PTR(image);
                         return 0;
                 }
-                if (r < 0 && r != -EBUSY)
-                        return r;
                 if (clock_now_usec() >= deadline)
                         return -EBUSY;
                 clock_sleep_usec(USEC_PER_MSEC);
         }
 }
 
-/* One place: a descriptor, -ENOENT when another tree is there, or -errno. */
+/* Looks in one place: a descriptor, -ENOENT if another tree is there, or -errno. */
 static int try_hold(const char *path, uint64_t number) {
         _cleanup_close_ int fd = open_directory_at(AT_FDCWD, path, false, 0);
 
@@ -164,7 +165,7 @@ int generation_hold_tree(const char *path, uint64_t number) {
                 r = try_hold(path, number);
                 if (r == -ENOENT && number != 0)
                         r = try_hold(old, number);
-                if (r >= 0 || (r != -ENOENT && r != -EBUSY) || clock_now_usec() >= deadline)
+                if ((r != -ENOENT && r != -EBUSY) || clock_now_usec() >= deadline)
                         return r;
                 clock_sleep_usec(USEC_PER_MSEC);
         }
@@ -199,7 +200,7 @@ int generation_list_old(const char *root_dir, const char *name, uint64_t **ret, 
                         break;
                 if (parse_uint64(entry->d_name, &number) < 0 || number == 0)
                         continue;
-                /* Where a rollback is just going on, the name is another one's for a moment. */
+                /* During a rollback, another generation has this name for a moment. */
                 _cleanup_close_ int fd = open_directory_at(dirfd(dir), entry->d_name, false, 0);
                 if (fd < 0 || generation_number(fd) != number)
                         continue;

@@ -3,33 +3,33 @@
 
 #include "image/image.h"
 
-/* An image has generations, numbered from 1. The current one is the tree `<root_dir>/NAME`; those before it wait in
- * `<root_dir>/.generations/NAME/<number>/`. Beside them is `<number>.json` with what is known of each, the current one
- * too. A tree bears its number in an extended attribute of its top directory, so that number and tree stay together
- * whatever the tree is called at the moment. A tree without is one that somebody put there by hand: number 0.
+/* An image has generations, numbered from 1. The current one is the tree `<root_dir>/NAME`; older ones are in
+ * `<root_dir>/.generations/NAME/<number>/`. Beside those is `<number>.json` with what is known of each generation, also of
+ * the current one. An extended attribute of a tree's top directory has its number, so tree and number stay together when
+ * the tree is renamed. A tree without it was put there by hand: number 0.
  *
- * Who changes any of this for image NAME holds the lock of its staging directory (image/staging.h). */
+ * A process that changes any of this for image NAME holds the lock of its staging directory (image/staging.h). */
 #define GENERATIONS_DIRECTORY ".generations"
 
-/* How many generations of an image are kept, with the current one, where nobody says how many. */
+/* How many generations of an image are kept by default, including the current one. */
 #define GENERATIONS_KEPT 2U
 
 /* What is known of one generation. */
 typedef struct Generation {
         uint64_t number;
-        uint64_t created_usec;   /* wall clock: when the first generation was made that this one descends from, */
-        uint64_t updated_usec;   /* when this one was made, */
-        uint64_t published_usec; /* and when it became the current one, the last time */
-        uint64_t asked_usec;     /* when the registry was asked for it, of images of registries */
+        uint64_t created_usec;   /* wall clock: when its first ancestor was made from a source */
+        uint64_t updated_usec;   /* when this generation was made */
+        uint64_t published_usec; /* when it last became the current one */
+        uint64_t asked_usec;     /* images of registries: when the registry was asked for it */
         uint64_t keep;       /* generations to keep while this one is current, itself included; 0: GENERATIONS_KEPT */
-        uint64_t size_bytes; /* on disk, of images of registries; 0: not known */
-        char *source;        /* such as "suite bookworm"; all of these may be NULL */
-        char *digest;        /* of what the source had, or of what was said about it (image/source.h) */
-        char *definition;    /* file */
-        char **env;          /* of an OCI image's configuration: NAME=VALUE, */
+        uint64_t size_bytes; /* images of registries: size on disk; 0: not known */
+        char *source;        /* such as "suite bookworm"; NULL, here and below: not known */
+        char *digest;        /* `SourceResult.digest` (source/source.h) */
+        char *definition;    /* path of the file */
+        char **env;          /* from an OCI image's configuration: NAME=VALUE */
         char *working_dir;
         char *user;
-        char **entrypoint; /* the same, for services, as all that follow: see source/oci-config.h */
+        char **entrypoint; /* this and the rest is for services: see source/oci-config.h */
         char **command;
         char **ports;
         char **volumes;
@@ -40,43 +40,41 @@ void generation_free(Generation *generation);
 DEFINE_CLEANUP(Generation *, generation_free)
 #define _cleanup_generation_ _cleanup_(generation_freep)
 
-/* What is known of generation @number of image @name, for generation_free(). 0; -ENOENT when nothing is; -EBADMSG when
- * it cannot be read; or -errno. */
+/* Reads what is known of generation @number of image @name; *ret is for generation_free(). 0; -ENOENT: nothing is known;
+ * -EBADMSG: the file is damaged; or another -errno. */
 int generation_load(const char *root_dir, const char *name, uint64_t number, Generation **ret);
 
-/* The same for the image that is there now, which may have been made by hand: then everything but the number (0) is
- * unknown. 0 or -errno; never -ENOENT. */
+/* The same for the tree that @image has opened. Of one that was made by hand, nothing is known. 0 or -errno; never
+ * -ENOENT. */
 int generation_load_of(const Image *image, Generation **ret);
 
-/* The path of the file with what is known of generation @number of image @name, whether it is there or not. *ret is to be
- * freed. 0 or -ENOMEM. */
+/* Makes the path of `<number>.json` of image @name, which need not exist. *ret is to be freed. 0 or -ENOMEM. */
 int generation_json_path(const char *root_dir, const char *name, uint64_t number, char **ret);
 
-/* Opens generation @number of image @name, current or old: as image_open(), with the image's own name and the path where
- * the tree is at the moment. -ENOENT when there is none of that number. */
+/* Opens generation @number of image @name, current or old, as image_open() does: with the image's own name and the present
+ * path of the tree. -ENOENT: there is no such generation. */
 int generation_open(const char *root_dir, const char *name, uint64_t number, Image **ret);
 
-/* Splits `NAME@NUMBER`: the name goes to @ret_name, to be freed. 0; -EINVAL when @reference is not of that form; or
- * -ENOMEM. */
+/* Splits `NAME@NUMBER`. *ret_name is to be freed. 0; -EINVAL: @reference has another form; or -ENOMEM. */
 int generation_split(const char *reference, char **ret_name, uint64_t *ret_number);
 
-/* Opens what `image:` of a job names: the image of exactly that name, else, for `NAME@NUMBER`, that generation of image
- * NAME. As image_open(). */
+/* Opens what `image:` of a job names: the image of exactly that name; if there is none and @reference is `NAME@NUMBER`, that
+ * generation of image NAME. As image_open(). */
 int generation_open_reference(const char *root_dir, const char *reference, Image **ret);
 
-/* The same, and takes the image's shared lock (image/lock.h), which holds as long as @ret is open: nobody removes this
- * tree meanwhile. -EBUSY when it stays locked by who removes it. */
+/* The same with the image's shared lock (image/lock.h): nobody removes this tree while @ret is open. -EBUSY: another process
+ * is removing it. */
 int generation_hold_reference(const char *root_dir, const char *reference, Image **ret);
 
-/* The top directory of the tree that a machine was planned with, wherever it is by now: image @path (absolute), and there
- * generation @number. For 0 any that is found at @path will do. Returns the descriptor, opened in the present mount
- * namespace and with the image's shared lock, or -errno; -EBUSY as above. */
+/* Opens the tree that a container was planned with: generation @number of the image with absolute path @path, current or old
+ * by now. 0 stands for the tree at @path. Returns a descriptor of its top directory, opened in the present mount namespace
+ * and with the image's shared lock, or -errno; -EBUSY as above. */
 int generation_hold_tree(const char *path, uint64_t number);
 
-/* The numbers of the old trees of image @name, ascending; the current one is not among them. *ret is to be freed. 0 or
- * -errno; none is success with *ret_n 0 and *ret NULL. */
+/* Lists the numbers of the old generations of image @name in ascending order. *ret is to be freed; NULL: there are none. 0
+ * or -errno. */
 int generation_list_old(const char *root_dir, const char *name, uint64_t **ret, size_t *ret_n);
 
-/* The old generation of image @name that was current last, of those with numbers below @current (0: of all). 0; -ENOENT
- * when there is none; or -errno. */
+/* Finds the old generation of image @name that was current most recently, among those with numbers below @current (0: among
+ * all). 0; -ENOENT: there is none; or another -errno. */
 int generation_previous(const char *root_dir, const char *name, uint64_t current, uint64_t *ret);

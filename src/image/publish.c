@@ -125,7 +125,7 @@ int publish(Staging *staging, const Generation *about, uint64_t *ret_number, Pro
         if (generation.updated_usec == 0)
                 generation.updated_usec = now;
         r = generation_save_at(store.generations_fd, &generation);
-        if (r >= 0)
+        if (r == 0)
                 r = publish_prepared(staging, &store, generation.number, reterr_problem);
         if (r < 0) {
                 GenerationNumberText place = generation_number_text(store.current);

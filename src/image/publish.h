@@ -5,12 +5,11 @@
 #include "image/generation.h"
 #include "image/staging.h"
 
-/* What changes which tree is an image's current one. Each function takes or has the image's staging lock; the change
- * itself is one rename, so that whoever opens the image has the old tree or the new one, whole, and so it is after a
- * power failure. */
+/* Functions that change which tree is an image's current one, under the image's staging lock. The change itself is one
+ * rename: others see the old tree or the new one, complete, also after a power failure. */
 
-/* Makes the staging tree the current one of its image: the next generation, described by @about (its number, and times
- * that are 0, are filled in; NULL: nothing is known). The tree that was current becomes an old generation, and gets a
+/* Makes the staging tree the next generation of its image, and the current one. @about describes it (NULL: nothing is
+ * known); its number, and times that are 0, are filled in. The tree that was current becomes an old generation, and gets a
  * number if it had none. @ret_number may be NULL.
  * 0; -EUCLEAN when nothing may be started in that tree (tree/check.h); -EEXIST when the staging was opened for a new
  * image and something has its name by now; or another -errno. @reterr_problem (may be NULL) says why where the error alone
@@ -18,8 +17,8 @@
  * directory. Old generations stay: generations_collect(). */
 int publish(Staging *staging, const Generation *about, uint64_t *ret_number, Problem *reterr_problem);
 
-/* Notes that @keep generations are to be kept while the present current one is, which has a number. Nothing is removed
- * yet: generations_collect(). 0; -ENOENT when nothing is known of the current generation, or there is none; or -errno. */
+/* Notes to keep @keep generations while the present one is current; it must have a number. generations_collect() removes
+ * the others. 0; -ENOENT: there is no current generation, or nothing is known of it; or another -errno. */
 int publish_keep(const Staging *staging, uint64_t keep);
 
 /* Makes old generation @number of image @name the current one again. @number 0: the lower-numbered one that was current
@@ -29,11 +28,11 @@ int publish_keep(const Staging *staging, uint64_t keep);
 int publish_rollback(const char *root_dir, const char *name, uint64_t number, Turn *turn, uint64_t *ret_number,
                      Problem *reterr_problem);
 
-/* Is there something of that name that publish_remove() takes away? 0; -ENOENT; -ENOTDIR or -ENODATA when what has that
- * name is no image (image_recognize()); or another -errno. */
+/* Is there something of that name that publish_remove() would remove? 0; -ENOENT; -ENOTDIR or -ENODATA: what has that name
+ * is no image (image_recognize()); or another -errno. */
 int publish_removable(const char *root_dir, const char *name);
 
-/* Takes image @name away: no job finds it any more, and what no job uses is removed. *ret_in_use is the number of trees
- * that stay until their jobs have ended, for generations_collect(). Waits as staging_open(). 0; what publish_removable()
- * says, and then nothing was touched; -EBUSY when another process is changing the image; or -errno. */
+/* Removes image @name: no job finds it any more. *ret_in_use is the number of trees that jobs still use;
+ * generations_collect() removes them later. Waits as staging_open(). 0; an error of publish_removable(), and nothing was
+ * touched; -EBUSY: another process is changing the image; or another -errno. */
 int publish_remove(const char *root_dir, const char *name, Turn *turn, unsigned *ret_in_use);

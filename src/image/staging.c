@@ -109,7 +109,7 @@ static int empty(const Staging *staging) {
                         return errno != 0 && result == 0 ? -errno : result;
                 _cleanup_close_ int fd = open_directory_at(staging->lock_fd, entry->d_name, false, 0);
                 int r = fd < 0 ? 0 : image_lock_exclusive(fd);
-                if (r >= 0)
+                if (r == 0)
                         r = btrfs_subvolume_remove(staging->lock_fd, entry->d_name);
                 if (r < 0 && result == 0)
                         result = r;
@@ -156,7 +156,7 @@ int staging_lock(const char *root_dir, const char *name, Turn *turn, Staging *re
                 bool makes_tree = false;
 
                 int r = staging_try_lock(root_dir, name, ret);
-                if (r >= 0)
+                if (r == 0)
                         turn_note(turn, ret->lock_fd);
                 if (r != -EBUSY)
                         return r;
@@ -177,10 +177,7 @@ static int open_with_tree(const char *root_dir, const char *name, Turn *turn, bo
         if (r < 0)
                 return r;
         staging.new_image = new_image;
-        if (new_image && exists_at(staging.images_fd, name))
-                r = -EEXIST;
-        if (r >= 0)
-                r = make(&staging, from, cancel_fd);
+        r = new_image && exists_at(staging.images_fd, name) ? -EEXIST : make(&staging, from, cancel_fd);
         if (r < 0) {
                 (void) staging_discard(&staging);
                 staging_done(&staging);
@@ -247,14 +244,20 @@ int staging_work(const Staging *staging) {
         return open_directory_at(staging->lock_fd, WORK, false, 0);
 }
 
-int staging_discard(Staging *staging) {
+static int remove_directory(const Staging *staging) {
         int r = staging_settle(staging);
+        if (r < 0)
+                return r;
+        r = empty(staging);
+        if (r < 0)
+                return r;
+        return unlinkat(staging->parent_fd, staging->name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+}
 
-        if (r >= 0)
-                r = empty(staging);
-        if (r >= 0 && unlinkat(staging->parent_fd, staging->name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-                r = -errno;
-        /* Stays while others work in it. */
+int staging_discard(Staging *staging) {
+        int r = remove_directory(staging);
+
+        /* This fails, as it must, while others work in it. */
         (void) unlinkat(staging->images_fd, STAGING_DIRECTORY, AT_REMOVEDIR);
         closep(&staging->lock_fd);
         staging->lock_fd = -EBADF;

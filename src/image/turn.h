@@ -5,9 +5,9 @@
 
 #include "base/macro.h"
 
-/* One process at a time changes an image: whoever holds the lock of its staging directory (image/staging.h). The holder
- * writes beside the lock who it is, and those who wait tell people. The lock alone decides: the kernel drops it with its
- * holder, and what is written is believed only while the lock is held and that very process is there. */
+/* One process at a time changes an image: the one that holds the lock of its staging directory (image/staging.h). It writes
+ * beside the lock who it is, so that those who wait can say whom they wait for. Only the lock decides: the kernel drops it
+ * with its holder, and what is written counts only while the lock is held and that process exists. */
 
 #define TURN_COMMAND_MAX 32
 
@@ -19,27 +19,27 @@ typedef struct TurnHolder {
 } TurnHolder;
 
 typedef struct Turn {
-        const char *command; /* ours, for those who will wait for us */
-        bool wait;           /* for as long as it takes; else at most 10 s, and only for who makes no tree */
-        int cancel_fd;       /* stops waiting when readable; negative: never */
-        /* Called when we begin to wait for somebody, not for moments. May be NULL. */
+        const char *command; /* our command, for the messages of those who wait for us */
+        bool wait;           /* as long as it takes; false: at most 10 s, and not for a process that makes a tree */
+        int cancel_fd;       /* stops waiting when readable; negative: nothing stops it */
+        /* Called when we begin to wait for a process, unless it is done in a moment. May be NULL. */
         void (*on_wait)(void *userdata, const TurnHolder *holder);
         void *userdata;
-        TurnHolder holder; /* out, with -EBUSY: who has the lock */
+        TurnHolder holder; /* result, with -EBUSY: who has the lock */
 } Turn;
 
-/* Writes to the locked directory that we have it. Best effort: nobody depends on it. */
+/* Writes into the locked directory that we hold it. Best effort: it is for messages only. */
 void turn_note(const Turn *turn, int lock_fd);
 
-/* How long we wait already, and for whom. */
+/* How long we have been waiting, and for whom. */
 typedef struct TurnWait {
         uint64_t begin_usec; /* monotonic; 0: we do not wait yet */
         bool said;
         TurnHolder holder; /* that on_wait was called for */
 } TurnWait;
 
-/* Somebody has the lock of @lock_fd (negative: of a directory that is gone), and @makes_tree or not: waits for a moment.
- * 0: look again; -EBUSY: that was all; -ECANCELED. @turn may be NULL. */
+/* Waits for a moment, while another process has the lock of @lock_fd (negative: of a directory that is gone), and
+ * @makes_tree or does not. 0: try to lock again; -EBUSY: give up; -ECANCELED. @turn may be NULL. */
 int turn_wait(Turn *turn, TurnWait *wait, int lock_fd, bool makes_tree);
 
 #define TURN_TEXT_BYTES 96
