@@ -142,6 +142,10 @@ static CheckResult check_libsystemd(_unused_ const Invocation *invocation, char 
         return check_library("libsystemd.so.0", ret_detail);
 }
 
+static CheckResult check_libpcre2(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        return check_library("libpcre2-8.so.0", ret_detail);
+}
+
 static CheckResult check_libsmartcols(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
         return check_library("libsmartcols.so.1", ret_detail);
 }
@@ -163,6 +167,8 @@ const Check doctor_program_checks[] = {
         { "libsystemd", check_libsystemd, needs_systemd, "it makes jobs services of systemd", "install libsystemd0" },
         { "libsmartcols", check_libsmartcols, check_optional, "it prints chroot-list and status as tables",
           "install libsmartcols1" },
+        { "libpcre2", check_libpcre2, check_optional, "exec evaluates patterns in rules with it",
+          "install libpcre2-8-0" },
         { "libbtrfsutil", check_libbtrfsutil, needs_btrfs, "it makes snapshots where the images are on btrfs",
           "install libbtrfsutil1" },
         { "mmdebstrap or debootstrap", check_builder, check_optional, "chroot-create makes images with it",

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The two languages of globs in a configuration. Called for rules and for includes. What a glob costs is bounded: the
+ * number of alternatives by BRACES_MAX, each comparison by the product of the lengths. */
+
+#include "pipeline/glob.h"
+
+#include <string.h>
+
+#define BRACES_MAX 4096 /* alternatives that one glob may stand for */
+#define GLOB_BYTES_MAX 4096
+
+/* How many bytes the character at @p has. */
+static size_t character(const char *p) {
+        unsigned char c = (unsigned char) *p;
+        size_t n = c < 0xc0 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+
+        for (size_t i = 1; i < n; i++)
+                if (((unsigned char) p[i] & 0xc0) != 0x80)
+                        return 1;
+        return n;
+}
+
+static uint32_t code(const char *p) {
+        size_t n = character(p);
+        uint32_t c = n == 1 ? (unsigned char) *p : (unsigned char) *p & (0x7fu >> n);
+
+        for (size_t i = 1; i < n; i++)
+                c = c << 6 | ((unsigned char) p[i] & 0x3f);
+        return c;
+}
+
+/* "[...]" at @p against the character at @s. Returns what follows the bracket if it matches, NULL if it does not. */
+static const char *match_bracket(const char *p, const char *s) {
+        bool negated = *++p == '!' || *p == '^', found = false;
+        uint32_t c = code(s);
+
+        p += negated;
+        while (*p != ']') {
+                if (*p == '\\' && p[1])
+                        p++;
+                if (!*p || *p == '/')
+                        return NULL;
+                uint32_t low = code(p), high = low;
+                p += character(p);
+                if (*p == '-' && p[1] != ']') {
+                        p++;
+                        if (*p == '\\' && p[1])
+                                p++;
+                        if (!*p || *p == '/')
+                                return NULL;
+                        high = code(p);
+                        p += character(p);
+                }
+                found = found || (low <= c && c <= high);
+        }
+        return found != negated ? p + 1 : NULL;
+}
+
+/* One part of a path, up to "/" or the end of both. On success *p and *s are there; else *s is left somewhere in its
+ * part. */
+static bool match_part(const char **p_ref, const char **s_ref) {
+        const char *p = *p_ref, *s = *s_ref, *after_star = NULL, *retry = NULL;
+
+        for (;;) {
+                if (*p == '*') {
+                        while (*p == '*')
+                                p++;
+                        after_star = p;
+                        retry = s;
+                        continue;
+                }
+                bool s_end = !*s || *s == '/';
+                if ((!*p || *p == '/') && s_end) {
+                        *p_ref = p;
+                        *s_ref = s;
+                        return true;
+                }
+                const char *next = NULL;
+                if (!s_end && *p && *p != '/') {
+                        if (*p == '?')
+                                next = p + 1;
+                        else if (*p == '[')
+                                next = match_bracket(p, s);
+                        else {
+                                const char *literal = *p == '\\' && p[1] ? p + 1 : p;
+                                size_t n = character(s);
+
+                                if (strncmp(literal, s, n) == 0)
+                                        next = literal + n;
+                        }
+                }
+                if (next) {
+                        p = next;
+                        s += character(s);
+                } else if (after_star && *retry && *retry != '/') {
+                        retry += character(retry);
+                        p = after_star;
+                        s = retry;
+                } else
+                        return false;
+        }
+}
+
+static bool match_plain(const char *p, const char *s) {
+        const char *after_any = NULL, *retry = NULL;
+
+        for (;;) {
+                if (strncmp(p, "**/", 3) == 0) {
+                        while (strncmp(p, "**/", 3) == 0)
+                                p += 3;
+                        after_any = p;
+                        retry = s;
+                }
+                if (match_part(&p, &s)) {
+                        if (*p && *s) {
+                                p++;
+                                s++;
+                                continue;
+                        }
+                        if (!*p && !*s)
+                                return true;
+                }
+                /* Let the last "**" + "/" take one directory more. */
+                if (!after_any)
+                        return false;
+                retry = strchr(retry, '/');
+                if (!retry)
+                        return false;
+                p = after_any;
+                s = ++retry;
+        }
+}
+
+/* The first brace that is closed: true with its place, and the place of what closes it. */
+static bool find_braces(const char *glob, const char **ret_open, const char **ret_close) {
+        const char *open = NULL;
+        unsigned depth = 0;
+
+        for (const char *p = glob; *p; p++) {
+                if (*p == '{' && depth++ == 0)
+                        open = p;
+                if (*p == '}' && open && --depth == 0) {
+                        *ret_open = open;
+                        *ret_close = p;
+                        return true;
+                }
+                if (*p == '\\' && p[1])
+                        p++;
+        }
+        return false;
+}
+
+static bool match_braces(const char *glob, const char *path, unsigned *budget) {
+        const char *open, *close;
+        char buffer[GLOB_BYTES_MAX];
+        unsigned depth = 0;
+
+        if (*budget == 0)
+                return false;
+        --*budget;
+        if (!find_braces(glob, &open, &close))
+                return match_plain(glob, path);
+        for (const char *start = open + 1, *p = start; p <= close; p++) {
+                depth += *p == '{';
+                if (*p == '\\' && p[1]) {
+                        p++;
+                        continue;
+                }
+                if ((*p == ',' && depth == 0) || p == close) {
+                        size_t before = (size_t) (open - glob), inside = (size_t) (p - start);
+
+                        memcpy(buffer, glob, before);
+                        memcpy(buffer + before, start, inside);
+                        memcpy(buffer + before + inside, close + 1, strlen(close + 1) + 1);
+                        if (match_braces(buffer, path, budget))
+                                return true;
+                        start = p + 1;
+                }
+                depth -= *p == '}' && p != close;
+        }
+        return false;
+}
+
+bool glob_match(const char *glob, const char *path) {
+        unsigned budget = BRACES_MAX;
+
+        if (!strchr(glob, '{'))
+                return match_plain(glob, path);
+        return strlen(glob) < GLOB_BYTES_MAX && match_braces(glob, path, &budget);
+}
+
+bool wildcard_match(const char *pattern, const char *path) {
+        const char *p = pattern, *s = path, *after_any = NULL, *any = NULL, *after_star = NULL, *star = NULL;
+
+        for (;;) {
+                if (p[0] == '*' && p[1] == '*') {
+                        after_any = p += 2;
+                        any = s;
+                        after_star = NULL;
+                        continue;
+                }
+                if (*p == '*') {
+                        after_star = ++p;
+                        star = s;
+                        continue;
+                }
+                if (!*p && !*s)
+                        return true;
+                if (*p && *p == *s) {
+                        p++;
+                        s++;
+                } else if (after_star && *star && *star != '/') {
+                        s = ++star;
+                        p = after_star;
+                } else if (after_any && *any) {
+                        s = ++any;
+                        p = after_any;
+                        after_star = NULL;
+                } else
+                        return false;
+        }
+}
+
+bool glob_is_pattern(const char *glob) {
+        return strpbrk(glob, "*?[{\\") != NULL;
+}

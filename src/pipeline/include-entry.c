@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Finds out which files the entries of an "include" mean: local files with wildcards, other projects, servers, templates and
+ * components. Called by include.c, which reads them. */
+
+#include "pipeline/include-entry.h"
+
+#include "base/string.h"
+#include "pipeline/glob.h"
+#include "pipeline/rule.h"
+
+static const char *const entry_keys[] = { "local",    "project",   "file",     "ref", "remote", "integrity", "cache",
+                                          "template", "component", "artifact", "job", "inputs", "rules",     NULL };
+static const char *const kinds[] = { "local", "project", "remote", "template", "component", "artifact", NULL };
+
+typedef struct Entries {
+        Context *context;
+        const Origin *origin;
+        IncludeFile *files;
+        size_t n;
+} Entries;
+
+static const char *expand(Entries *entries, const char *text) {
+        Variables none = { .arena = entries->context->arena };
+
+        return variables_expand(entries->origin->no_project ? &none : &entries->context->variables, text, false);
+}
+
+static void add(Entries *entries, IncludeFile file, const Value *entry) {
+        file.place = entry->place;
+        file.inputs = map_get_set(entry, "inputs");
+        ARENA_APPEND(entries->context->arena, entries->files, entries->n, file);
+}
+
+static bool is_yaml(const char *path) {
+        return endswith(path, ".yml") || endswith(path, ".yaml");
+}
+
+/* All files of the origin whose paths match. None is no error. */
+static int add_matching(Entries *entries, const char *pattern, const Value *entry) {
+        const PipelineProvider *provider = entries->context->request->provider;
+        char *const *paths;
+
+        int r = provider->list(provider->userdata, entries->origin->root, &paths);
+        if (r < 0)
+                return context_fail(entries->context, entry->place, "cannot list the files for '%s': %s", pattern,
+                                    strerror(-r));
+        for (; *paths; paths++)
+                if (wildcard_match(pattern, *paths))
+                        add(entries, (IncludeFile){ .origin = *entries->origin, .path = *paths, .name = *paths },
+                            entry);
+        return 0;
+}
+
+static int add_local(Entries *entries, const Value *entry, const Value *value) {
+        const char *path = expand(entries, value->string);
+
+        if (entries->origin->no_project)
+                return context_fail(
+                        entries->context, value->place,
+                        "a file of a server or a template has no local files to include; name a 'project' or a 'remote'");
+        while (*path == '/')
+                path++;
+        if (!is_yaml(path))
+                return context_fail(entries->context, value->place, "'%s' must end with .yml or .yaml", path);
+        if (strchr(path, '*'))
+                return add_matching(entries, path, entry);
+        const char *name = entries->origin->root ?
+                                   arena_printf(entries->context->arena, "%s:%s", entries->origin->root, path) :
+                                   path;
+        add(entries, (IncludeFile){ .origin = *entries->origin, .path = path, .name = name }, entry);
+        return 0;
+}
+
+static int add_project(Entries *entries, const Value *entry, const Value *value) {
+        Context *context = entries->context;
+        const Value *file = map_get_set(entry, "file");
+        const char *project = expand(entries, value->string);
+
+        if (!file || (file->type != VALUE_STRING && file->type != VALUE_LIST))
+                return context_fail(context, file ? file->place : entry->place,
+                                    "'project' needs 'file', a path or a list of paths in that project");
+        const char *root = context->request->project_path && strcasecmp(project, context->request->project_path) == 0 ?
+                                   NULL :
+                                   arena_printf(context->arena, "%s/%s", context->request->host, project);
+        size_t n = file->type == VALUE_LIST ? file->n_items : 1;
+        for (size_t i = 0; i < n; i++) {
+                const Value *item = file->type == VALUE_LIST ? file->items[i] : file;
+
+                if (item->type != VALUE_STRING)
+                        return context_fail(context, item->place, "a path must be a text, not %s",
+                                            value_describe(item));
+                const char *path = expand(entries, item->string);
+                while (*path == '/')
+                        path++;
+                if (!is_yaml(path))
+                        return context_fail(context, item->place, "'%s' must end with .yml or .yaml", path);
+                add(entries,
+                    (IncludeFile){ .origin = { .root = root },
+                                   .path = path,
+                                   .name = root ? arena_printf(context->arena, "%s:%s", project, path) : path },
+                    entry);
+        }
+        return 0;
+}
+
+static int add_remote(Entries *entries, const Value *entry, const Value *value) {
+        Context *context = entries->context;
+        const char *url = expand(entries, value->string);
+        const char *rest = startswith(url, "https://"), *slash;
+
+        if (!rest)
+                rest = startswith(url, "http://");
+        if (!rest || !(slash = strchr(rest, '/')))
+                return context_fail(context, value->place, "'%s' must be a URL such as https://HOST/PATH.yml", url);
+        add(entries,
+            (IncludeFile){
+                    .origin = { .root = arena_copy(context->arena, rest, (size_t) (slash - rest)), .no_project = true },
+                    .path = slash + 1,
+                    .name = url },
+            entry);
+        return 0;
+}
+
+static int add_template(Entries *entries, const Value *entry, const Value *value) {
+        const char *name = expand(entries, value->string);
+
+        if (!endswith(name, ".gitlab-ci.yml"))
+                return context_fail(entries->context, value->place,
+                                    "the name of a template ends with .gitlab-ci.yml, as '%s.gitlab-ci.yml'", name);
+        add(entries, (IncludeFile){ .origin = { .root = "templates", .no_project = true }, .path = name, .name = name },
+            entry);
+        return 0;
+}
+
+static int add_component(Entries *entries, const Value *entry, const Value *value) {
+        Context *context = entries->context;
+        Arena *arena = context->arena;
+        char *address = arena_string(arena, expand(entries, value->string));
+        char *version = strrchr(address, '@'), *name = strrchr(address, '/');
+
+        if (!version || !name || version < name || strchr(address, '/') == name)
+                return context_fail(context, value->place, "a component is written HOST/PROJECT/NAME@VERSION, not '%s'",
+                                    address);
+        const char *reference = arena_string(arena, address);
+        *version++ = 0;
+        *name++ = 0;
+        const char *own = arena_printf(arena, "%s/%s", context->request->host,
+                                       context->request->project_path ? context->request->project_path : "");
+        Value *component = value_new(arena, VALUE_MAP, value->place);
+        map_set(arena, component, "name", value->place, value_new_string(arena, name, value->place));
+        map_set(arena, component, "version", value->place, value_new_string(arena, version, value->place));
+        map_set(arena, component, "sha", value->place, value_new_string(arena, version, value->place));
+        map_set(arena, component, "reference", value->place, value_new_string(arena, version, value->place));
+        add(entries,
+            (IncludeFile){ .origin = { .root = strcasecmp(own, address) == 0 ? NULL : address },
+                           .path = arena_printf(arena, "templates/%s.yml", name),
+                           .second_path = arena_printf(arena, "templates/%s/template.yml", name),
+                           .name = reference,
+                           .component = component },
+            entry);
+        return 0;
+}
+
+/* Which of the kinds an entry is, and its value; -EINVAL if it is none, or several. */
+static int find_kind(Context *context, const Value *entry, const Value **ret_value) {
+        int found = -1;
+
+        for (int i = 0; kinds[i]; i++) {
+                const ValuePair *pair = map_find(entry, kinds[i]);
+
+                if (!pair)
+                        continue;
+                if (found >= 0)
+                        return context_fail(context, pair->place, "an include is either '%s' or '%s'; make two of them",
+                                            kinds[found], kinds[i]);
+                found = i;
+                *ret_value = pair->value;
+        }
+        if (found < 0)
+                return context_fail(context, entry->place,
+                                    "an include needs one of 'local', 'project', 'remote', 'template' and 'component'");
+        if (!value_is(*ret_value, VALUE_STRING) || !*(*ret_value)->string)
+                return context_fail(context, entry->place, "'%s' must be a text", kinds[found]);
+        return found;
+}
+
+static int add_entry(Entries *entries, const Value *entry) {
+        static int (*const adders[])(Entries *, const Value *, const Value *) = { add_local, add_project, add_remote,
+                                                                                  add_template, add_component };
+        Context *context = entries->context;
+        const Value *value = NULL;
+
+        if (entry->type == VALUE_STRING) {
+                const char *location = expand(entries, entry->string);
+                bool remote = startswith(location, "http://") || startswith(location, "https://");
+
+                return remote ? add_remote(entries, entry, entry) : add_local(entries, entry, entry);
+        }
+        if (entry->type != VALUE_MAP)
+                return context_fail(context, entry->place, "an include must be a path or a mapping, not %s",
+                                    value_describe(entry));
+        int r = context_check_keys(context, entry, "an include", entry_keys);
+        if (r < 0)
+                return r;
+        const Value *inputs = map_get_set(entry, "inputs");
+        if (inputs && inputs->type != VALUE_MAP)
+                return context_fail(context, inputs->place, "'inputs' must be a mapping of names and values, not %s",
+                                    value_describe(inputs));
+        int kind = find_kind(context, entry, &value);
+        if (kind < 0)
+                return kind;
+        if (streq(kinds[kind], "artifact"))
+                return context_fail(context, entry->place, "'artifact' can only be included by 'trigger'");
+        r = rule_include(context, map_get_set(entry, "rules"), entries->origin->root);
+        return r <= 0 ? r : adders[kind](entries, entry, value);
+}
+
+int include_entries(Context *context, const Origin *origin, const Value *include, IncludeFile **ret_files,
+                    size_t *ret_n) {
+        Entries entries = { .context = context, .origin = origin };
+        int result = 0;
+
+        if (!value_is_null(include)) {
+                size_t n = include->type == VALUE_LIST ? include->n_items : 1;
+
+                for (size_t i = 0; i < n; i++)
+                        if (add_entry(&entries, include->type == VALUE_LIST ? include->items[i] : include) < 0)
+                                result = -EINVAL;
+        }
+        *ret_files = entries.files;
+        *ret_n = entries.n;
+        return result;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "pipeline/pipeline.h"
+
+/* Reads the top level of the merged configuration into @pipeline: stages, defaults, variables, and its jobs with their
+ * keywords checked. Copies of parallel jobs are made by matrix.c, needs are resolved by needs.c. 0 or -EINVAL with problems
+ * noted. */
+int jobs_read(Pipeline *pipeline);
+
+/* Puts the variables of a mapping that was checked into @variables. */
+void job_variables_add(Arena *arena, const Value *map, Variables *variables);
+
+/* Whether a job with this configuration inherits the variable or the default @name: @what is "variables" or "default". */
+bool job_inherits(const Value *config, const char *what, const char *name);

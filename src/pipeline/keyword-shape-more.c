@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Shapes of the keywords that decide when a job runs and what GitLab does around it: only, environment, release, trigger.
+ * Only keyword.c uses them. */
+
+#include "base/string.h"
+#include "pipeline/keyword-shape.h"
+#include "pipeline/rule-check.h"
+#include "pipeline/shape-common.h"
+
+#define A_TEXT .types = SHAPE_STRING, .expect = "a text"
+
+/* "name" or "/pattern/flags", with "@project". */
+static int check_ref(Context *context, const Value *value, const char *name) {
+        const char *text = value->string, *end = strrchr(text, '/'), *reason;
+        const Regex *regex;
+
+        if (text[0] != '/' || end == text)
+                return *text ? 0 : context_fail(context, value->place, "%s is empty", name);
+        if (end[1 + strspn(end + 1, "ismU")] != 0 && !strchr(end, '@'))
+                return context_fail(context, value->place,
+                                    "%s is no valid pattern; write /.../ with flags from i, s, m and U", name);
+        if (regex_compile(&context->regexes, arena_copy(context->arena, text + 1, (size_t) (end - text - 1)), 0, &regex,
+                          &reason) == 0)
+                return 0;
+        return context_fail(context, value->place, "%s is no valid pattern: %s", name, reason);
+}
+
+static int check_expression(Context *context, const Value *value, const char *name) {
+        return expression_check(context, value, name);
+}
+
+static const Shape shape_ref = { A_TEXT, .check = check_ref };
+static const Shape shape_refs = { .types = SHAPE_LIST, .expect = "a list of refs", .item = &shape_ref };
+static const Shape shape_expression = { A_TEXT, .check = check_expression };
+static const Shape shape_expressions = { .types = SHAPE_LIST,
+                                         .expect = "a list of expressions",
+                                         .item = &shape_expression };
+static const Shape shape_changes = { .types = SHAPE_LIST, .expect = "a list of globs", .item = &shape_name, .max = 50 };
+static const char *const kubernetes_words[] = { "active", NULL };
+static const Shape shape_kubernetes = { A_TEXT, .words = kubernetes_words };
+static const ShapeKey policy_keys[] = {
+        { "refs", &shape_refs, false },
+        { "variables", &shape_expressions, false },
+        { "changes", &shape_changes, false },
+        { "kubernetes", &shape_kubernetes, false },
+        { 0 },
+};
+
+static int check_policy(Context *context, const Value *value, const char *name) {
+        return value->type == VALUE_STRING ? check_ref(context, value, name) : 0;
+}
+
+const Shape shape_policy = { .types = SHAPE_STRING | SHAPE_LIST | SHAPE_MAP,
+                             .expect = "a list of refs, or a mapping with 'refs', 'variables' or 'changes'",
+                             .item = &shape_ref,
+                             .keys = policy_keys,
+                             .not_empty = true,
+                             .check = check_policy };
+
+static const ShapeKey hooks_keys[] = { { "pre_get_sources_script", &shape_script, false }, { 0 } };
+const Shape shape_hooks = { .types = SHAPE_MAP,
+                            .expect = "a mapping with 'pre_get_sources_script'",
+                            .keys = hooks_keys };
+
+static const ShapeKey id_token_keys[] = { { "aud", &shape_text_or_texts, true }, { 0 } };
+static const Shape shape_id_token = { .types = SHAPE_MAP, .expect = "a mapping with 'aud'", .keys = id_token_keys };
+const Shape shape_id_tokens = { .types = SHAPE_MAP, .expect = "a mapping of names", .item = &shape_id_token };
+
+static const char *const identities[] = { "google_cloud", NULL };
+const Shape shape_identity = { A_TEXT, .words = identities };
+
+static const Shape shape_inherit_default = { .types = SHAPE_BOOLEAN | SHAPE_LIST,
+                                             .expect = "true, false, or a list of keywords",
+                                             .item = &shape_text };
+static const Shape shape_inherit_variables = { .types = SHAPE_BOOLEAN | SHAPE_LIST,
+                                               .expect = "true, false, or a list of names",
+                                               .item = &shape_text };
+static const ShapeKey inherit_keys[] = { { "default", &shape_inherit_default, false },
+                                         { "variables", &shape_inherit_variables, false },
+                                         { 0 } };
+const Shape shape_inherit = { .types = SHAPE_MAP,
+                              .expect = "a mapping with 'default' or 'variables'",
+                              .keys = inherit_keys };
+
+const Shape shape_job_inputs = {
+        .types = SHAPE_MAP, .expect = "a mapping of inputs", .item = &shape_any_map, .max = 50
+};
+
+static const char *const actions[] = { "start", "stop", "prepare", "verify", "access", NULL };
+static const char *const tiers[] = { "production", "staging", "testing", "development", "other", NULL };
+static const Shape shape_action = { A_TEXT, .words = actions };
+static const Shape shape_tier = { A_TEXT, .words = tiers, .variables = true };
+static const Shape shape_environment_name = { A_TEXT, .max = 255, .not_empty = true };
+static const ShapeKey environment_keys[] = {
+        { "name", &shape_environment_name, true }, { "url", &shape_text, false },
+        { "on_stop", &shape_name, false },         { "action", &shape_action, false },
+        { "auto_stop_in", &shape_text, false },    { "deployment_tier", &shape_tier, false },
+        { "kubernetes", &shape_any_map, false },   { 0 },
+};
+const Shape shape_environment = { .types = SHAPE_STRING | SHAPE_MAP,
+                                  .expect = "a name or a mapping with 'name'",
+                                  .keys = environment_keys,
+                                  .not_empty = true };
+
+static const ShapeKey pages_keys[] = {
+        { "publish", &shape_text, false },
+        { "path_prefix", &shape_text, false },
+        { "expire_in", &shape_expire_in, false },
+        { 0 },
+};
+const Shape shape_pages = { .types = SHAPE_BOOLEAN | SHAPE_MAP,
+                            .expect = "true, false, or a mapping",
+                            .keys = pages_keys };
+
+static const Shape shape_assets = { .types = SHAPE_MAP, .expect = "a mapping with 'links'" };
+static const ShapeKey release_keys[] = {
+        { "tag_name", &shape_name, true },
+        { "description", &shape_name, true },
+        { "tag_message", &shape_text, false },
+        { "name", &shape_text, false },
+        { "ref", &shape_text, false },
+        { "milestones", &shape_text_or_texts, false },
+        { "released_at", &shape_text, false },
+        { "assets", &shape_assets, false },
+        { 0 },
+};
+const Shape shape_release = { .types = SHAPE_MAP,
+                              .expect = "a mapping with 'tag_name' and 'description'",
+                              .keys = release_keys };
+
+static const ShapeKey step_keys[] = {
+        { "name", &shape_name, true },
+        { "script", &shape_text, false },
+        { "step", &shape_any, false },
+        { "func", &shape_any, false },
+        { "env", &shape_any_map, false },
+        { "inputs", &shape_any_map, false },
+        { 0 },
+};
+static const Shape shape_step = { .types = SHAPE_MAP,
+                                  .expect = "a step with 'name' and 'script' or 'step'",
+                                  .keys = step_keys };
+const Shape shape_run = { .types = SHAPE_LIST, .expect = "a list of steps", .item = &shape_step, .not_empty = true };
+
+static const ShapeKey dast_keys[] = { { "site_profile", &shape_text, false },
+                                      { "scanner_profile", &shape_text, false },
+                                      { 0 } };
+const Shape shape_dast = { .types = SHAPE_MAP, .expect = "a mapping", .keys = dast_keys };
+
+static const ShapeKey child_keys[] = {
+        { "local", &shape_text, false },
+        { "template", &shape_text, false },
+        { "artifact", &shape_text, false },
+        { "job", &shape_text, false },
+        { "project", &shape_text, false },
+        { "file", &shape_text_or_texts, false },
+        { "ref", &shape_text, false },
+        { "component", &shape_text, false },
+        { "remote", &shape_text, false },
+        { "inputs", &shape_any_map, false },
+        { 0 },
+};
+
+static int check_child(Context *context, const Value *value, const char *name) {
+        if (value->type != VALUE_MAP)
+                return 0;
+        if (map_get_set(value, "artifact") && !map_get_set(value, "job"))
+                return context_fail(context, value->place, "%s has 'artifact' and needs 'job', the job that makes it",
+                                    name);
+        return 0;
+}
+
+static const Shape shape_child = {
+        .types = SHAPE_STRING | SHAPE_MAP, .expect = "a path or a mapping", .keys = child_keys, .check = check_child
+};
+static const Shape shape_child_list = { .types = SHAPE_STRING | SHAPE_MAP | SHAPE_LIST,
+                                        .expect = "a path, a mapping, or a list of at most 3 of them",
+                                        .keys = child_keys,
+                                        .item = &shape_child,
+                                        .max = 3,
+                                        .check = check_child };
+static const char *const strategies[] = { "depend", "mirror", NULL };
+static const Shape shape_strategy = { A_TEXT, .words = strategies };
+static const ShapeKey forward_keys[] = { { "yaml_variables", &shape_boolean, false },
+                                         { "pipeline_variables", &shape_boolean, false },
+                                         { 0 } };
+static const Shape shape_forward = { .types = SHAPE_MAP, .expect = "a mapping", .keys = forward_keys };
+static const ShapeKey trigger_keys[] = {
+        { "project", &shape_name, false },
+        { "branch", &shape_text, false },
+        { "strategy", &shape_strategy, false },
+        { "forward", &shape_forward, false },
+        { "inputs", &shape_any_map, false },
+        { "include", &shape_child_list, false },
+        { 0 },
+};
+
+static int check_trigger(Context *context, const Value *value, const char *name) {
+        if (value->type == VALUE_MAP &&
+            (map_get_set(value, "project") != NULL) == (map_get_set(value, "include") != NULL))
+                return context_fail(context, value->place, "%s needs either 'project' or 'include'", name);
+        return 0;
+}
+
+const Shape shape_trigger = { .types = SHAPE_STRING | SHAPE_MAP,
+                              .expect = "a project, or a mapping with 'project' or 'include'",
+                              .keys = trigger_keys,
+                              .not_empty = true,
+                              .check = check_trigger };

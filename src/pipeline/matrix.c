@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Copies of parallel jobs. Called by pipeline.c after all jobs were checked. */
+
+#include "pipeline/matrix.h"
+
+#include <stdio.h>
+
+#include "base/string.h"
+
+typedef struct Copies {
+        Pipeline *pipeline;
+        PipelineJob *jobs;
+        size_t n;
+        Value *names; /* of the copies, with nothing: equal names overwrite each other */
+        size_t *places;
+        size_t n_places;
+} Copies;
+
+/* A copy with variables of its own. */
+static PipelineJob copy_job(Pipeline *pipeline, const PipelineJob *job) {
+        PipelineJob copy = *job;
+
+        copy.own = (Variables){ .arena = &pipeline->arena };
+        variables_set_all(&copy.own, &job->own);
+        return copy;
+}
+
+static int add(Copies *copies, const PipelineJob *job) {
+        Arena *arena = &copies->pipeline->arena;
+        const ValuePair *old = map_find(copies->names, job->name);
+
+        if (old) {
+                copies->jobs[copies->places[old - copies->names->pairs]] = *job;
+                return 0;
+        }
+        if (copies->n >= PIPELINE_JOBS_MAX)
+                return context_fail(&copies->pipeline->context, job->place, "there are more than %d jobs",
+                                    PIPELINE_JOBS_MAX);
+        map_set(arena, copies->names, job->name, job->place, copies->names);
+        ARENA_APPEND(arena, copies->places, copies->n_places, copies->n);
+        ARENA_APPEND(arena, copies->jobs, copies->n, *job);
+        return 0;
+}
+
+static int add_numbered(Copies *copies, const PipelineJob *job, unsigned total) {
+        for (unsigned i = 1; i <= total; i++) {
+                PipelineJob copy = copy_job(copies->pipeline, job);
+
+                copy.name = arena_printf(&copies->pipeline->arena, "%s %u/%u", job->name, i, total);
+                copy.node_index = i;
+                copy.node_total = total;
+                int r = add(copies, &copy);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static size_t entry_size(const Value *entry) {
+        size_t n = 1;
+
+        for (size_t k = 0; k < entry->n_pairs; k++)
+                n *= entry->pairs[k].value->type == VALUE_LIST ? entry->pairs[k].value->n_items : 1;
+        return n;
+}
+
+/* Combination @i of the values of @entry: later keys vary fastest. */
+static PipelineJob combine(Pipeline *pipeline, const PipelineJob *job, const Value *entry, size_t i) {
+        PipelineJob copy = copy_job(pipeline, job);
+        Text values = { .arena = &pipeline->arena };
+        size_t rest = entry_size(entry);
+
+        for (size_t k = 0; k < entry->n_pairs; k++) {
+                const Value *value = entry->pairs[k].value;
+
+                if (value->type == VALUE_LIST) {
+                        rest /= value->n_items;
+                        value = value->items[i / rest % value->n_items];
+                }
+                const char *text = value_to_string(&pipeline->arena, value);
+                text_printf(&values, "%s%s", k > 0 ? ", " : "", text);
+                variables_set_text(&copy.own, entry->pairs[k].key, text);
+        }
+        copy.name = arena_printf(&pipeline->arena, "%s: [%s]", job->name, text_get(&values));
+        return copy;
+}
+
+/* With the lists in its values flat. */
+static const Value *flat_entry(Pipeline *pipeline, const Value *entry) {
+        Value *flat = map_copy(&pipeline->arena, entry);
+
+        for (size_t k = 0; k < flat->n_pairs; k++)
+                if (flat->pairs[k].value->type == VALUE_LIST)
+                        flat->pairs[k].value = value_flatten(&pipeline->context, flat->pairs[k].value, "matrix");
+        return flat;
+}
+
+static int add_matrix(Copies *copies, const PipelineJob *job, const Value *matrix) {
+        unsigned total = 0, index = 0;
+
+        for (size_t i = 0; i < matrix->n_items; i++)
+                total += (unsigned) entry_size(flat_entry(copies->pipeline, matrix->items[i]));
+        for (size_t i = 0; i < matrix->n_items; i++) {
+                const Value *entry = flat_entry(copies->pipeline, matrix->items[i]);
+                size_t n = entry_size(entry);
+
+                for (size_t k = 0; k < n; k++) {
+                        PipelineJob copy = combine(copies->pipeline, job, entry, k);
+
+                        copy.node_index = ++index;
+                        copy.node_total = total;
+                        int r = add(copies, &copy);
+                        if (r < 0)
+                                return r;
+                }
+        }
+        return 0;
+}
+
+int matrix_expand(Pipeline *pipeline) {
+        Copies copies = { .pipeline = pipeline };
+        int r = 0;
+
+        copies.names = value_new(&pipeline->arena, VALUE_MAP, pipeline->config->place);
+        for (size_t i = 0; i < pipeline->n_jobs && r >= 0; i++) {
+                const PipelineJob *job = pipeline->jobs + i;
+                const Value *parallel = map_get(job->config, "parallel");
+
+                if (value_is(parallel, VALUE_INTEGER))
+                        r = add_numbered(&copies, job, (unsigned) parallel->integer);
+                else if (value_is(parallel, VALUE_MAP))
+                        r = add_matrix(&copies, job, map_get(parallel, "matrix"));
+                else
+                        r = add(&copies, job);
+        }
+        pipeline->jobs = copies.jobs;
+        pipeline->n_jobs = copies.n;
+        return r;
+}
+
+/* A value of a selection, with "$[[ matrix.X ]]" put in. NULL: that is not there. */
+static const char *selected_value(Pipeline *pipeline, const Value *value, const PipelineJob *of) {
+        const char *text = value_to_string(&pipeline->arena, value), *start = strstr(text, "$[["), *end;
+        char name[128];
+        int n = 0;
+
+        if (!start || !(end = strstr(start, "]]")))
+                return text;
+        if (sscanf(start, "$[[ matrix.%127[A-Za-z0-9_] ]]%n", name, &n) != 1 || n != end + 2 - start)
+                return NULL;
+        const char *own = of->node_index > 0 ? variables_get(&of->own, name) : NULL;
+        return own ? arena_printf(&pipeline->arena, "%.*s%s%s", (int) (start - text), text, own, end + 2) : NULL;
+}
+
+int matrix_selects(Pipeline *pipeline, const Value *matrix, const PipelineJob *job, const PipelineJob *of) {
+        for (size_t i = 0; i < matrix->n_items; i++) {
+                const Value *entry = flat_entry(pipeline, matrix->items[i]);
+                bool all = true;
+
+                for (size_t k = 0; k < entry->n_pairs; k++) {
+                        const Value *values = entry->pairs[k].value;
+                        const char *has = variables_get(&job->own, entry->pairs[k].key);
+                        bool found = false;
+
+                        for (size_t v = 0; v < (values->type == VALUE_LIST ? values->n_items : 1); v++) {
+                                const Value *value = values->type == VALUE_LIST ? values->items[v] : values;
+                                const char *text = selected_value(pipeline, value, of);
+
+                                if (!text)
+                                        return context_fail(&pipeline->context, value->place,
+                                                            "job '%s' has no such variable in its own matrix",
+                                                            of->name);
+                                found = found || streq_null(has, text);
+                        }
+                        all = all && found;
+                }
+                if (all)
+                        return 1;
+        }
+        return 0;
+}

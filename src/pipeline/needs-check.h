@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "pipeline/context.h"
+
+/* Checks "needs" of a job, of a job that triggers a pipeline, and of a rule. 0 or -EINVAL with problems noted. */
+int needs_check(Context *context, const Value *value, const char *name);
+int needs_check_of_trigger(Context *context, const Value *value, const char *name);
+int needs_check_of_rule(Context *context, const Value *value, const char *name);
+
+/* Checks "parallel:" of a job: a number, or a mapping with a matrix. */
+int parallel_check(Context *context, const Value *value, const char *name);

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What jobs wait for by name. Called by pipeline.c: once for what the configuration says, once for what is left of it when
+ * rules have decided. */
+
+#include "pipeline/needs.h"
+
+#include "base/string.h"
+#include "pipeline/matrix.h"
+
+/* Places of jobs by name and by group, so that thousands of needs cost no search each. */
+typedef struct Names {
+        Value *by_name, *by_group; /* integers: place of the (first) job */
+} Names;
+
+static Names names_make(Pipeline *pipeline) {
+        Arena *arena = &pipeline->arena;
+        Names names = { value_new(arena, VALUE_MAP, (Place){ 0 }), value_new(arena, VALUE_MAP, (Place){ 0 }) };
+
+        for (size_t i = 0; i < pipeline->n_jobs; i++) {
+                const PipelineJob *job = pipeline->jobs + i;
+                Value *place = value_new(arena, VALUE_INTEGER, job->place);
+
+                place->integer = (int64_t) i;
+                map_set(arena, names.by_name, job->name, job->place, place);
+                if (!map_find(names.by_group, job->group))
+                        map_set(arena, names.by_group, job->group, job->place, place);
+        }
+        return names;
+}
+
+static size_t names_find(const Value *map, const char *name) {
+        const Value *place = map_get(map, name);
+
+        return place ? (size_t) place->integer : SIZE_MAX;
+}
+
+static void add(Pipeline *pipeline, PipelineJob *job, PipelineNeed need) {
+        ARENA_APPEND(&pipeline->arena, job->needs, job->n_needs, need);
+}
+
+/* All copies of a group that @matrix (NULL: no choice) selects. */
+static int add_group(Pipeline *pipeline, PipelineJob *job, size_t first, const Value *matrix, PipelineNeed need) {
+        const char *group = pipeline->jobs[first].group;
+        bool any = false;
+
+        /* Copies follow each other. */
+        for (size_t i = first; i < pipeline->n_jobs && streq(pipeline->jobs[i].group, group); i++) {
+                int r = matrix ? matrix_selects(pipeline, matrix, pipeline->jobs + i, job) : 1;
+                if (r < 0)
+                        return r;
+                if (r == 0)
+                        continue;
+                any = true;
+                need.name = pipeline->jobs[i].name;
+                add(pipeline, job, need);
+        }
+        if (any || need.optional)
+                return 0;
+        return context_fail(&pipeline->context, need.place,
+                            "job '%s' needs copies of '%s' that its matrix does not make", job->name, group);
+}
+
+static int check_stage(Pipeline *pipeline, const PipelineJob *job, size_t needed, const char *key, Place place) {
+        const PipelineJob *other = pipeline->jobs + needed;
+
+        if (other->stage_index <= job->stage_index)
+                return 0;
+        return context_fail(&pipeline->context, place,
+                            "%s of job '%s' names '%s', which is in a later stage ('%s' comes after '%s')", key,
+                            job->name, other->name, other->stage, job->stage);
+}
+
+static int fail_unknown(Pipeline *pipeline, const PipelineJob *job, const char *name, const char *key,
+                        const Names *names, Place place) {
+        return context_fail(&pipeline->context, place, "%s of job '%s' names '%s', which is no job%s", key, job->name,
+                            name, nearest_key_hint(&pipeline->arena, name, names->by_group));
+}
+
+static bool is_true(const Value *map, const char *key, bool standard) {
+        const Value *value = map_get_set(map, key);
+
+        return value ? value->boolean : standard;
+}
+
+static int read_need(Pipeline *pipeline, PipelineJob *job, const Value *value, const Names *names) {
+        const Value *elsewhere = map_get_set(value, "project");
+        PipelineNeed need = { .place = value->place,
+                              .job = SIZE_MAX,
+                              .artifacts = is_true(value, "artifacts", true),
+                              .optional = is_true(value, "optional", false) };
+
+        if (!elsewhere)
+                elsewhere = map_get_set(value, "pipeline");
+        const Value *name = value->type == VALUE_STRING ? value : map_get_set(value, "job");
+        need.name = name ? name->string : "";
+        if (elsewhere) {
+                need.elsewhere = elsewhere->string;
+                add(pipeline, job, need);
+                return 0;
+        }
+        const Value *matrix = map_get_set(map_get_set(value, "parallel"), "matrix");
+        size_t place = names_find(names->by_name, need.name), group = names_find(names->by_group, need.name);
+        if (place == SIZE_MAX && group == SIZE_MAX)
+                return need.optional ? 0 : fail_unknown(pipeline, job, need.name, "'needs'", names, need.place);
+        int r = check_stage(pipeline, job, place == SIZE_MAX ? group : place, "'needs'", need.place);
+        if (r < 0)
+                return r;
+        if (group != SIZE_MAX && pipeline->jobs[group].node_index > 0)
+                return add_group(pipeline, job, group, matrix, need);
+        add(pipeline, job, need);
+        return 0;
+}
+
+/* Notes the name that is there twice. */
+static int check_duplicates(Pipeline *pipeline, const PipelineJob *job) {
+        Value *seen = value_new(&pipeline->arena, VALUE_MAP, job->place);
+
+        for (size_t i = 0; i < job->n_needs; i++) {
+                const PipelineNeed *need = job->needs + i;
+                const char *name = need->elsewhere ?
+                                           arena_printf(&pipeline->arena, "%s %s", need->elsewhere, need->name) :
+                                           need->name;
+
+                if (map_find(seen, name))
+                        return context_fail(&pipeline->context, need->place, "job '%s' needs '%s' twice; remove one",
+                                            job->name, need->name);
+                map_set(&pipeline->arena, seen, name, need->place, seen);
+        }
+        return 0;
+}
+
+static int read_job(Pipeline *pipeline, PipelineJob *job, const Value *value, const Names *names) {
+        int result = 0;
+
+        job->needs = NULL;
+        job->n_needs = 0;
+        job->by_needs = true;
+        size_t n = value->type == VALUE_LIST ? value->n_items : 1;
+        for (size_t i = 0; i < n; i++)
+                if (read_need(pipeline, job, value->type == VALUE_LIST ? value->items[i] : value, names) < 0)
+                        result = -EINVAL;
+        return result < 0 ? result : check_duplicates(pipeline, job);
+}
+
+int needs_read_rules(Pipeline *pipeline) {
+        Names names = names_make(pipeline);
+        int result = 0;
+
+        for (size_t i = 0; i < pipeline->n_jobs; i++)
+                if (pipeline->jobs[i].rule_needs && pipeline->jobs[i].included &&
+                    read_job(pipeline, pipeline->jobs + i, pipeline->jobs[i].rule_needs, &names) < 0)
+                        result = -EINVAL;
+        return result;
+}
+
+static int read_dependencies(Pipeline *pipeline, const PipelineJob *job, const Names *names) {
+        int result = 0;
+
+        for (size_t i = 0; job->dependencies && i < job->dependencies->n_items; i++) {
+                const Value *item = job->dependencies->items[i];
+                size_t place = names_find(names->by_name, item->string);
+                bool needed = !map_get_set(job->config, "needs");
+
+                if (place == SIZE_MAX)
+                        place = names_find(names->by_group, item->string);
+                if (place == SIZE_MAX) {
+                        result = fail_unknown(pipeline, job, item->string, "'dependencies'", names, item->place);
+                        continue;
+                }
+                if (check_stage(pipeline, job, place, "'dependencies'", item->place) < 0)
+                        result = -EINVAL;
+                for (size_t k = 0; k < job->n_needs && !needed; k++)
+                        needed = streq(job->needs[k].name, pipeline->jobs[place].name);
+                if (!needed)
+                        result = context_fail(&pipeline->context, item->place,
+                                              "job '%s' depends on '%s' without needing it; add it to 'needs'",
+                                              job->name, item->string);
+        }
+        return result;
+}
+
+/* Gives each need its place, if that job is there and @included_only does not rule it out. */
+static void find_places(Pipeline *pipeline, bool included_only) {
+        Names names = names_make(pipeline);
+
+        for (size_t i = 0; i < pipeline->n_jobs; i++)
+                for (size_t k = 0; k < pipeline->jobs[i].n_needs; k++) {
+                        PipelineNeed *need = pipeline->jobs[i].needs + k;
+
+                        need->job = need->elsewhere ? SIZE_MAX : names_find(names.by_name, need->name);
+                        if (need->job != SIZE_MAX && included_only && !pipeline->jobs[need->job].included)
+                                need->job = SIZE_MAX;
+                }
+}
+
+/* Depth first, with a stack of our own: a chain of needs may be as long as the list of jobs. */
+static int needs_sort(Pipeline *pipeline, size_t **ret_order, size_t *reterr_job) {
+        size_t n = pipeline->n_jobs, depth = 0, n_order = 0;
+        size_t *order = arena_alloc(&pipeline->arena, n * sizeof(size_t));
+        size_t *stack = arena_alloc(&pipeline->arena, n * sizeof(size_t)),
+               *next = arena_alloc(&pipeline->arena, n * sizeof(size_t));
+        unsigned char *state = arena_alloc(&pipeline->arena, n); /* 1: on the stack, 2: done */
+
+        for (size_t i = 0; i < n; i++) {
+                if (state[i] == 0) {
+                        stack[depth++] = i;
+                        state[i] = 1;
+                }
+                while (depth > 0) {
+                        size_t at = stack[depth - 1];
+                        const PipelineJob *job = pipeline->jobs + at;
+
+                        if (next[at] == job->n_needs) {
+                                state[at] = 2;
+                                order[n_order++] = at;
+                                depth--;
+                                continue;
+                        }
+                        size_t needed = job->needs[next[at]++].job;
+                        if (needed == SIZE_MAX || state[needed] == 2)
+                                continue;
+                        if (state[needed] == 1) {
+                                *reterr_job = at;
+                                return -ELOOP;
+                        }
+                        state[needed] = 1;
+                        stack[depth++] = needed;
+                }
+        }
+        *ret_order = order;
+        return 0;
+}
+
+static int check_circles(Pipeline *pipeline) {
+        size_t *order, loop;
+
+        if (needs_sort(pipeline, &order, &loop) >= 0)
+                return 0;
+        return context_fail(&pipeline->context, pipeline->jobs[loop].place,
+                            "job '%s' needs itself, through the jobs that it needs", pipeline->jobs[loop].name);
+}
+
+int needs_read(Pipeline *pipeline) {
+        Names names = names_make(pipeline);
+        int result = 0;
+
+        for (size_t i = 0; i < pipeline->n_jobs; i++) {
+                PipelineJob *job = pipeline->jobs + i;
+                const Value *needs = map_get_set(job->config, "needs");
+
+                if (needs && read_job(pipeline, job, needs, &names) < 0)
+                        result = -EINVAL;
+                else if (read_dependencies(pipeline, job, &names) < 0)
+                        result = -EINVAL;
+        }
+        if (result < 0)
+                return result;
+        find_places(pipeline, false);
+        return check_circles(pipeline);
+}
+
+int needs_resolve(Pipeline *pipeline) {
+        int result = 0;
+
+        find_places(pipeline, true);
+        for (size_t i = 0; i < pipeline->n_jobs; i++)
+                for (size_t k = 0; pipeline->jobs[i].included && k < pipeline->jobs[i].n_needs; k++) {
+                        const PipelineNeed *need = pipeline->jobs[i].needs + k;
+
+                        if (need->job == SIZE_MAX && !need->optional && !need->elsewhere)
+                                result = context_fail(
+                                        &pipeline->context, need->place,
+                                        "job '%s' needs '%s', which is not in this pipeline because of its rules; write "
+                                        "{job: '%s', optional: true} if it may be missing",
+                                        pipeline->jobs[i].name, need->name, need->name);
+                }
+        return result < 0 ? result : check_circles(pipeline);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "pipeline/context.h"
+
+/* The pipeline that GitLab would make of a configuration. Evaluation is a pure function: what it may know comes with the
+ * request, files come from the request's provider. No process is started here, no clock and no environment is read. */
+
+typedef enum JobWhen { WHEN_ON_SUCCESS, WHEN_ON_FAILURE, WHEN_ALWAYS, WHEN_MANUAL, WHEN_DELAYED, WHEN_NEVER } JobWhen;
+
+/* "on_success". */
+const char *job_when_name(JobWhen when);
+
+typedef struct PipelineNeed {
+        const char *name;
+        size_t job; /* in Pipeline.jobs, or SIZE_MAX: it is not in the pipeline, and optional or of another one */
+        bool artifacts, optional;
+        const char *elsewhere; /* the project or pipeline that has it; NULL: this one */
+        Place place;
+} PipelineNeed;
+
+typedef struct PipelineJob {
+        const char *name;
+        const char *group; /* the name as the configuration has it, without " 1/3" or ": [a]" */
+        Place place;
+        const char *stage;
+        size_t stage_index;
+        const Value *config;             /* its keywords, with "extends", "!reference" and defaults in; without nulls */
+        const Value *rules;              /* flat, or NULL */
+        Variables own;                   /* of the job and its matrix */
+        Variables yaml;                  /* all of the configuration: top level, workflow, job, matrix, rule */
+        Variables seen;                  /* what its rules saw, not expanded */
+        Variables variables;             /* the same with what the rule gave */
+        unsigned node_index, node_total; /* of parallel jobs, from 1; 0 and 1 for others */
+        bool is_trigger;
+
+        bool included;      /* it is part of the pipeline */
+        const char *reason; /* what decided that */
+        JobWhen when;
+        const char *start_in;
+        bool allow_failure, interruptible;
+        const Value *exit_codes; /* of allow_failure: a number or a list, or NULL */
+        unsigned retries;
+
+        const Value *rule_needs; /* of the rule that decided, or NULL */
+        bool by_needs;           /* it starts when what it needs has ended; else after the stages before */
+        PipelineNeed *needs;
+        size_t n_needs;
+        const Value *dependencies; /* a list of names, or NULL */
+} PipelineJob;
+
+typedef struct Pipeline {
+        Arena arena;
+        Context context;
+        const Value *config; /* the merged configuration */
+        const Value *defaults;
+        const char **stages; /* ".pre" first, ".post" last */
+        size_t n_stages;
+        Value *stage_places; /* their names, with their places as numbers */
+        PipelineJob *jobs;   /* by stages, and in their order in the configuration */
+        size_t n_jobs;
+        Variables root_variables;    /* of the top level and the workflow's rule */
+        const Value *workflow_rules; /* flat, or NULL */
+        const char *name;            /* of the workflow, or NULL */
+        bool created;                /* false: there is no pipeline, for @reason */
+        const char *reason;
+} Pipeline;
+
+#define PIPELINE_JOBS_MAX 10000
+
+/* Evaluates. Returns 0, also when there is something wrong: then (*ret)->context.problems has it, and only what was found until
+ * then is there. Or -ENOMEM. The request and what it points to must live as long as the pipeline. Functions below that allocate
+ * in its arena jump to pipeline->arena.exhausted, which the caller has to set before. */
+int pipeline_evaluate(const PipelineRequest *request, Pipeline **ret);
+void pipeline_free(Pipeline *pipeline);
+DEFINE_CLEANUP(Pipeline *, pipeline_free)
+#define _cleanup_pipeline_ _cleanup_(pipeline_freep)
+
+/* The job of that name or, without one, the first whose group has it; NULL: neither. */
+const PipelineJob *pipeline_find_job(const Pipeline *pipeline, const char *name);
+
+/* The places of the jobs whose artifacts @job gets, in order, in the pipeline's arena. */
+const size_t *pipeline_artifact_jobs(Pipeline *pipeline, const PipelineJob *job, size_t *ret_n);
+
+/* Adds to @text what decided about a job: each rule with what it saw, the variables, what it waits for. */
+void pipeline_explain(Pipeline *pipeline, const PipelineJob *job, Text *text);
+/* The same for whether there is a pipeline at all. */
+void pipeline_explain_workflow(Pipeline *pipeline, Text *text);

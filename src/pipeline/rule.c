@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Evaluates rules: conditions, changed files and existing files. Called for each job, for the workflow and for includes.
+ * Rules were checked by rule-check.c before; here only their values matter. */
+
+#include "pipeline/rule.h"
+
+#include "base/string.h"
+#include "pipeline/expression.h"
+#include "pipeline/glob.h"
+#include "pipeline/rule-check.h"
+
+#define COMPARISONS_MAX 50000 /* of globs with paths in one rule; beyond, GitLab says yes */
+
+static const char *scope_variable(void *userdata, const char *name) {
+        return variables_get(userdata, name);
+}
+
+static const char *expand_glob(RuleScope *scope, const char *text) {
+        const char *loop;
+
+        if (!strpbrk(text, "$%"))
+                return text;
+        if (!scope->expanded) {
+                Variables *expanded = arena_new(scope->variables->arena, Variables);
+
+                (void) variables_expand_nested(scope->variables, true, expanded, &loop);
+                scope->expanded = expanded;
+        }
+        return variables_expand(scope->expanded, text, true);
+}
+
+/* Lists what an expression knows, as in "$A is "x", $B is not set". */
+static void trace_variables(Text *trace, const Expression *expression, const RuleScope *scope) {
+        const char *name;
+
+        for (size_t i = 0; (name = expression_variable(expression, i)); i++) {
+                const char *value = variables_get(scope->variables, name);
+
+                text_printf(trace, "%s$%s %s", i > 0 ? ", " : " (", name, value ? "is " : "is not set");
+                if (value)
+                        json_add_string(trace, value);
+        }
+        if (expression_variable(expression, 0))
+                text_add_string(trace, ")");
+}
+
+static int match_if(Context *context, const Value *value, RuleScope *scope, Text *trace) {
+        ExpressionNames names = { .variable = scope_variable, .userdata = (void *) scope->variables };
+        Expression *expression;
+        ExpressionError error;
+
+        if (trace)
+                text_printf(trace, "if: %s", value->string);
+        if (expression_parse(context->arena, &context->regexes, value->string, &expression, &error) < 0)
+                return 0;
+        int r = expression_evaluate(expression, &names, &error);
+        if (trace) {
+                text_add_string(trace, r > 0 ? " -> true" : " -> false");
+                trace_variables(trace, expression, scope);
+                if (r < 0)
+                        text_printf(trace, " (%s)", error.text);
+        }
+        return r < 0 ? 0 : r;
+}
+
+static int match_regexp(Context *context, const Value *regexp, char *const *paths, const char **ret_path) {
+        const Regex *regex;
+        const char *reason;
+
+        if (regex_compile(&context->regexes, regexp->string, REGEX_RUBY, &regex, &reason) < 0)
+                return context_fail(context, regexp->place, "'regexp': %s", reason);
+        for (; *paths; paths++)
+                if (regex_search(regex, *paths) > 0) {
+                        *ret_path = *paths;
+                        return 1;
+                }
+        return 0;
+}
+
+/* The first of the sorted @paths that is not less than @path. */
+static size_t lower_bound(char *const *paths, size_t n, const char *path) {
+        size_t low = 0;
+
+        while (n > 0) {
+                size_t half = n / 2;
+
+                if (strcmp(paths[low + half], path) < 0) {
+                        low += half + 1;
+                        n -= half + 1;
+                } else
+                        n = half;
+        }
+        return low;
+}
+
+/* Whether one of the globs in @globs (a list, or one text) matches one of the sorted paths. With @directories, "a/" is a
+ * directory. */
+static int match_globs(const Value *globs, char *const *paths, RuleScope *scope, bool directories,
+                       const char **ret_path) {
+        size_t n = globs->type == VALUE_LIST ? globs->n_items : 1, n_paths = strv_length(paths), n_comparisons = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                const char *glob = expand_glob(scope, (globs->type == VALUE_LIST ? globs->items[i] : globs)->string);
+
+                if (!glob_is_pattern(glob)) {
+                        size_t at = lower_bound(paths, n_paths, glob);
+
+                        if (at < n_paths && (directories && endswith(glob, "/") ? startswith(paths[at], glob) != NULL :
+                                                                                  streq(paths[at], glob))) {
+                                *ret_path = paths[at];
+                                return 1;
+                        }
+                        continue;
+                }
+                for (char *const *path = paths; *path; path++) {
+                        if (++n_comparisons > COMPARISONS_MAX) {
+                                *ret_path = "too many paths to compare";
+                                return 1;
+                        }
+                        if (glob_match(glob, *path)) {
+                                *ret_path = *path;
+                                return 1;
+                        }
+                }
+        }
+        return 0;
+}
+
+static void trace_files(Text *trace, const char *what, int r, const char *path) {
+        if (!trace)
+                return;
+        text_printf(trace, "%s -> %s", what, r > 0 ? "true" : "false");
+        if (path)
+                text_printf(trace, " (%s)", path);
+}
+
+static int match_changes(Context *context, const Value *changes, RuleScope *scope, Text *trace) {
+        const PipelineProvider *provider = context->request->provider;
+        const Value *compare_to = map_get_set(changes, "compare_to"), *regexp = map_get_set(changes, "regexp");
+        const Value *globs = changes->type == VALUE_MAP ? map_get_set(changes, "paths") : changes;
+        const char *revision = compare_to ? expand_glob(scope, compare_to->string) : NULL, *path = NULL;
+        char *const *paths;
+
+        int r = provider->changes(provider->userdata, revision, &paths);
+        if (r == -ENODATA) {
+                trace_files(trace, "changes", 1, "nothing to compare with, so everything counts as changed");
+                return 1;
+        }
+        if (r == -ENOENT && compare_to)
+                return context_fail(context, compare_to->place,
+                                    "'compare_to' names '%s', which is no branch, tag or commit here", revision);
+        if (r < 0)
+                return context_fail(context, changes->place, "cannot find out which files changed: %s", strerror(-r));
+        r = regexp ? match_regexp(context, regexp, paths, &path) :
+            globs  ? match_globs(globs, paths, scope, false, &path) :
+                     0;
+        trace_files(trace, "changes", r, path);
+        return r;
+}
+
+static int match_exists(Context *context, const Value *exists, RuleScope *scope, Text *trace) {
+        const PipelineProvider *provider = context->request->provider;
+        const Value *regexp = map_get_set(exists, "regexp"), *project = map_get_set(exists, "project");
+        const Value *globs = exists->type == VALUE_MAP ? map_get_set(exists, "paths") : exists;
+        const char *root = scope->root, *path = NULL;
+        char *const *paths;
+
+        if (project)
+                root = arena_printf(context->arena, "%s/%s", context->request->host,
+                                    expand_glob(scope, project->string));
+        int r = provider->list(provider->userdata, root, &paths);
+        if (r == -EUNATCH)
+                return context_fail(context, exists->place,
+                                    "'%s' is not here; give a directory that stands in for it: --include-root %s=DIR",
+                                    root, root);
+        if (r < 0)
+                return context_fail(context, exists->place, "cannot list the files of the repository: %s",
+                                    strerror(-r));
+        r = regexp ? match_regexp(context, regexp, paths, &path) :
+            globs  ? match_globs(globs, paths, scope, true, &path) :
+                     0;
+        trace_files(trace, "exists", r, path);
+        return r;
+}
+
+static int match_rule(Context *context, const Value *rule, RuleScope *scope, Text *trace) {
+        static const struct {
+                const char *key;
+                int (*match)(Context *context, const Value *value, RuleScope *scope, Text *trace);
+        } clauses[] = { { "if", match_if }, { "changes", match_changes }, { "exists", match_exists } };
+        bool first = true;
+
+        for (size_t i = 0; i < ELEMENTSOF(clauses); i++) {
+                const Value *value = map_get_set(rule, clauses[i].key);
+
+                if (!value)
+                        continue;
+                if (trace && !first)
+                        text_add_string(trace, "; ");
+                first = false;
+                int r = clauses[i].match(context, value, scope, trace);
+                if (r <= 0)
+                        return r;
+        }
+        if (trace && first)
+                text_add_string(trace, "no condition -> true");
+        return 1;
+}
+
+int rules_decide(Context *context, const Value *rules, RuleScope *scope, Text *trace, const Value **ret,
+                 size_t *ret_index) {
+        *ret = NULL;
+        for (size_t i = 0; i < rules->n_items; i++) {
+                const Value *rule = rules->items[i];
+
+                if (trace)
+                        text_printf(trace, "rule %zu (%s:%u): ", i + 1, rule->place.file ? rule->place.file : "?",
+                                    rule->place.line);
+                int r = match_rule(context, rule, scope, trace);
+                if (trace)
+                        text_add_string(trace, "\n");
+                if (r < 0)
+                        return r;
+                if (r > 0) {
+                        *ret = rule;
+                        *ret_index = i;
+                        return 0;
+                }
+        }
+        return 0;
+}
+
+int rule_include(Context *context, const Value *rules, const char *root) {
+        RuleScope scope = { .variables = &context->variables, .root = root };
+        const Value *rule;
+        size_t i;
+
+        if (!rules)
+                return 1;
+        rules = rules_check(context, rules, RULES_OF_INCLUDE);
+        if (!rules)
+                return -EINVAL;
+        int r = rules_decide(context, rules, &scope, NULL, &rule, &i);
+        if (r < 0)
+                return r;
+        return rule && !value_is_string(map_get(rule, "when"), "never");
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "pipeline/arena.h"
+
+/* CI/CD variables of a job or a pipeline: a list with an order, in which a later value of the same name replaces the
+ * earlier one. */
+typedef struct Variable {
+        const char *key, *value;
+        bool raw;  /* "expand: false": its value is never expanded */
+        bool file; /* a job sees the path of a file with this content */
+} Variable;
+
+typedef struct Variables {
+        Arena *arena;
+        Variable *items;
+        size_t n;
+        uint32_t *index; /* hash table of places in @items, plus 1 */
+        size_t index_size;
+} Variables;
+
+/* The strings must live as long as the list. */
+void variables_set(Variables *variables, const Variable *variable);
+void variables_set_text(Variables *variables, const char *key, const char *value);
+void variables_set_all(Variables *variables, const Variables *from);
+
+const Variable *variables_find(const Variables *variables, const char *key);
+/* Its value or NULL. */
+const char *variables_get(const Variables *variables, const char *key);
+
+/* Replaces $NAME, ${NAME} and %NAME% in @text once, without looking into the values. "$$" and "%%" stay as they are. What
+ * is unknown stays too with @keep_unknown, and becomes nothing without. */
+const char *variables_expand(const Variables *variables, const char *text, bool keep_unknown);
+
+/* A list with the same variables whose values are expanded, through variables that refer to variables. References to
+ * variables that are raw or files stay, for the runner, unless @all. Returns 0, or -ELOOP with the names of the variables
+ * that refer to each other in *reterr_names ("A, B"). */
+int variables_expand_nested(const Variables *variables, bool all, Variables *ret, const char **reterr_names);
+
+/* "$NAME" or "${NAME}" or "%NAME%" at @p: true with the name, and the size of the whole. */
+bool variable_reference(const char *p, const char **ret_name, size_t *ret_name_size, size_t *ret_size);

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The parts of an evaluation that stand alone: globs, durations, expansion of variables. */
+
+#include "pipeline.h"
+#include "pipeline/duration.h"
+#include "pipeline/glob.h"
+
+static void test_globs(_unused_ void **state) {
+        static const struct {
+                const char *glob, *path;
+                bool matches;
+        } rows[] = {
+                { "*", "a", true },
+                { "*", ".a", true },
+                { "*", "a/b", false },
+                { "**", "a", true },
+                { "**", "a/b", false },
+                { "a/**", "a/b", true },
+                { "a/**", "a/b/c", false },
+                { "**/*", "a", true },
+                { "**/*", "a/b/c", true },
+                { "**/*", ".h/x", true },
+                { "**/*.rb", "x.rb", true },
+                { "**/*.rb", ".h/a/x.rb", true },
+                { "**/*.rb", "x.rbx", false },
+                { "a/**/b", "a/b", true },
+                { "a/**/b", "a/x/y/b", true },
+                { "a/**/b", "a/x/y/c", false },
+                { "docs/**.md", "docs/x.md", true },
+                { "docs/**.md", "docs/x/y.md", false },
+                { "a**/b", "ax/b", true },
+                { "a**/b", "ax/y/b", false },
+                { "a", "a", true },
+                { "a", "a/b", false },
+                { "a/", "a", false },
+                { "a/", "a/b", false },
+                { "./a", "a", false },
+                { "/a", "a", false },
+                { "*.{js,ts}", "x.ts", true },
+                { "*.{js,ts}", "x.js", true },
+                { "*.{js,ts}", "x.c", false },
+                { "{a/x,b}/*", "a/x/1", true },
+                { "{a/x,b}/*", "b/1", true },
+                { "{b,{c,d}}", "d", true },
+                { "{b,{c,d}}", "b", true },
+                { "{a,b", "a", false },
+                { "{a,b", "b", false },
+                { "{a,b}{1,2}", "b2", true },
+                { "a{,b}", "a", true },
+                { "a{,b}", "ab", true },
+                { "[!a]", "b", true },
+                { "[!a]", "a", false },
+                { "[^a]", "b", true },
+                { "[a-c]", "b", true },
+                { "[a-c]", "d", false },
+                { "?", "x", true },
+                { "?", "/", false },
+                { "a?b", "a/b", false },
+                { "a[/]b", "a/b", false },
+                { "\\*", "*", true },
+                { "\\*", "a", false },
+                { "A", "a", false },
+                { "?", "\xc3\xa9", true },
+                { "[\xc3\xa0-\xc3\xbf]", "\xc3\xa9", true },
+                { "a*b*c", "axxbyyc", true },
+                { "a*b*c", "axxcyyb", false },
+                { "**/**/x", "a/b/x", true },
+                { "**/x", "x", true },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                assert_row(glob_match(rows[i].glob, rows[i].path) == rows[i].matches, i, rows[i].glob);
+}
+
+static void test_globs_end(_unused_ void **state) {
+        char glob[512] = "", path[256];
+
+        for (unsigned i = 0; i < 60; i++)
+                strcat(glob, "{a,b}");
+        memset(path, 'c', sizeof(path) - 1);
+        path[255] = 0;
+        assert_false(glob_match(glob, path));
+        memset(path, 'a', sizeof(path) - 1);
+        assert_false(glob_match("*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b", path));
+}
+
+static void test_wildcards(_unused_ void **state) {
+        static const struct {
+                const char *pattern, *path;
+                bool matches;
+        } rows[] = {
+                { "ci/*.yml", "ci/a.yml", true },     { "ci/*.yml", "ci/a/b.yml", false },
+                { "ci/**.yml", "ci/a/b.yml", true },  { "ci/**.yml", "ci/b.yml", true },
+                { "**/*.yml", "a/b.yml", true },      { "**/*.yml", "b.yml", false },
+                { "*.yml", ".gitlab.yml", true },     { "a?.yml", "ab.yml", false },
+                { "a[b].yml", "ab.yml", false },      { "ci/**/x*.yml", "ci/a/b/x1.yml", true },
+                { "ci/*/x.yml", "ci/a/x.yml", true }, { "ci/*/x.yml", "other/ci/a/x.yml", false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                assert_row(wildcard_match(rows[i].pattern, rows[i].path) == rows[i].matches, i, rows[i].pattern);
+}
+
+static void test_durations(_unused_ void **state) {
+        static const struct {
+                const char *text;
+                uint64_t seconds; /* UINT64_MAX: refused */
+        } rows[] = {
+                { "42", 42 },
+                { "30 minutes", 1800 },
+                { "3h 30m", 12600 },
+                { "3h30m", 12600 },
+                { "1 week", 604800 },
+                { "2 hrs 20 min", 8400 },
+                { "1 day", 86400 },
+                { "1.5 hours", 5400 },
+                { "1 hour and 5 minutes", 3900 },
+                { "1 hour, 5 minutes", 3900 },
+                { "6 mos 1 day", 15638400 },
+                { "4:30", 270 },
+                { "1:30:05", 5405 },
+                { "10 Seconds", 10 },
+                { "", UINT64_MAX },
+                { "soon", UINT64_MAX },
+                { "1 parsec", UINT64_MAX },
+                { "h", UINT64_MAX },
+                { "0x10", UINT64_MAX },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                uint64_t seconds = UINT64_MAX;
+
+                assert_row((duration_parse(rows[i].text, &seconds) == 0) == (rows[i].seconds != UINT64_MAX), i,
+                           rows[i].text);
+                assert_row(seconds == rows[i].seconds, i, rows[i].text);
+        }
+}
+
+static void test_expansion(_unused_ void **state) {
+        static const struct {
+                const char *text, *kept, *emptied;
+        } rows[] = {
+                { "$A", "1", "1" },         { "${A}", "1", "1" },
+                { "%A%", "1", "1" },        { "x${A}y$A", "x1y1", "x1y1" },
+                { "$U", "$U", "" },         { "${U}x", "${U}x", "x" },
+                { "$$A", "$$A", "$$A" },    { "%%A%", "%%A%", "%%A%" },
+                { "$", "$", "$" },          { "${A", "${A", "${A" },
+                { "$1", "$1", "$1" },       { "%A", "%A", "%A" },
+                { "100%", "100%", "100%" }, { "$B", "$A", "$A" },
+                { "$A_", "$A_", "" },       { "${}", "${}", "${}" },
+        };
+        TEST_ARENA(arena);
+        Variables variables = { .arena = &arena };
+
+        variables_set_text(&variables, "A", "1");
+        variables_set_text(&variables, "B", "$A");
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                assert_string_equal(variables_expand(&variables, rows[i].text, true), rows[i].kept);
+                assert_string_equal(variables_expand(&variables, rows[i].text, false), rows[i].emptied);
+        }
+}
+
+static void test_nested_expansion(_unused_ void **state) {
+        TEST_ARENA(arena);
+        Variables variables = { .arena = &arena }, expanded;
+        const char *loop = NULL;
+
+        variables_set_text(&variables, "C", "<$B>");
+        variables_set_text(&variables, "B", "[$A]");
+        variables_set_text(&variables, "A", "1");
+        variables_set(&variables, &(Variable){ .key = "R", .value = "$A", .raw = true });
+        variables_set(&variables, &(Variable){ .key = "F", .value = "content", .file = true });
+        variables_set_text(&variables, "UsesR", "$R $F $U $$A");
+        variables_set_text(&variables, "PATH", "$PATH:/x");
+        assert_int_equal(variables_expand_nested(&variables, false, &expanded, &loop), 0);
+        assert_string_equal(variables_get(&expanded, "C"), "<[1]>");
+        assert_string_equal(variables_get(&expanded, "R"), "$A");
+        assert_string_equal(variables_get(&expanded, "UsesR"), "$R $F $U $$A");
+        assert_string_equal(variables_get(&expanded, "PATH"), "$PATH:/x");
+        assert_int_equal(variables_expand_nested(&variables, true, &expanded, &loop), 0);
+        assert_string_equal(variables_get(&expanded, "UsesR"), "$A content $U $$A");
+
+        variables_set_text(&variables, "A", "$C");
+        assert_int_equal(variables_expand_nested(&variables, false, &expanded, &loop), -ELOOP);
+        assert_string_equal(loop, "C, B, A");
+}
+
+static void test_expansion_stays_small(_unused_ void **state) {
+        TEST_ARENA(arena);
+        Variables variables = { .arena = &arena }, expanded;
+        const char *loop;
+
+        variables_set_text(&variables, "V0", "xxxxxxxxxxxxxxxx");
+        for (unsigned i = 1; i < 40; i++)
+                variables_set_text(&variables, arena_printf(&arena, "V%u", i),
+                                   arena_printf(&arena, "$V%u$V%u$V%u$V%u", i - 1, i - 1, i - 1, i - 1));
+        assert_int_equal(variables_expand_nested(&variables, false, &expanded, &loop), 0);
+        assert_true(strlen(variables_get(&expanded, "V39")) <= (size_t) 1 << 20);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_globs),
+                cmocka_unit_test(test_globs_end),
+                cmocka_unit_test(test_wildcards),
+                cmocka_unit_test(test_durations),
+                cmocka_unit_test(test_expansion),
+                cmocka_unit_test(test_nested_expansion),
+                cmocka_unit_test(test_expansion_stays_small),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
