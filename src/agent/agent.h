@@ -21,8 +21,9 @@ int first_clear_inheritable(void);
 /* Installs the seccomp filter in @filter_fd (an array of struct sock_filter). 0 or -errno. */
 int first_install_seccomp(int filter_fd);
 
-/* Gives the container its own machine-id, host name and hosts file. Best effort: images are allowed to be odd. */
-void first_write_identity(void);
+/* Gives the container its own machine-id, host name and hosts file, with the lines @hosts; NULL: with a line for the host name.
+ * Best effort: images are allowed to be odd. */
+void first_write_identity(const char *hosts);
 
 /* What the image's systemd gives its services for LANG: a locale that the image has. */
 void first_set_locale(void);
@@ -30,6 +31,12 @@ void first_set_locale(void);
 /* Writes the units that start this agent again under the image's systemd with the socket @listen_fd, and executes
  * @init, which starts unit @target, too, if that is not NULL. Returns only on failure, with -errno. */
 int first_execute_init(const char *init, const char *target, int listen_fd);
+
+/* --- network.c: the container's interface --- */
+
+/* Gives the container's network namespace away over @socket_fd and waits for the answer: lines for /etc/hosts, to be freed. 0 or
+ * -errno. */
+int network_wait(int socket_fd, char **ret_hosts);
 
 /* --- units.c: what the image's systemd starts --- */
 

@@ -79,7 +79,16 @@ static void write_file(const char *path, const char *content, int flags) {
                 (void) fd_write_all(fd, content, strlen(content));
 }
 
-void first_write_identity(void) {
+static void write_hosts(const char *lines) {
+        _cleanup_free_ char *all = NULL;
+
+        if (access("/etc/hosts", F_OK) >= 0)
+                write_file("/etc/hosts", lines, O_APPEND);
+        else if (string_printf(&all, HOSTS_LOCALHOST "%s", lines) >= 0)
+                write_file("/etc/hosts", all, O_APPEND);
+}
+
+void first_write_identity(const char *hosts) {
         const char *uuid = getenv("container_uuid");
         char hostname[HOST_NAME_MAX + 1] = "", text[HOST_NAME_MAX + 256], id[33 + 1];
         size_t n = 0;
@@ -100,9 +109,7 @@ void first_write_identity(void) {
         snprintf(text, sizeof(text), "%s\n", hostname);
         write_file("/etc/hostname", text, O_TRUNC);
         snprintf(text, sizeof(text), HOSTS_OWN_LINE, hostname);
-        if (access("/etc/hosts", F_OK) < 0)
-                snprintf(text, sizeof(text), HOSTS_LOCALHOST HOSTS_OWN_LINE, hostname);
-        write_file("/etc/hosts", text, O_APPEND);
+        write_hosts(hosts ? hosts : text);
 }
 
 void first_set_locale(void) {

@@ -3,8 +3,8 @@
 /* Entry of the agent, the static program inside the container. systemd-nspawn starts it as `agent first [INIT [TARGET]]`, the
  * container's first process: seccomp, identity, then it serves or executes INIT. As `agent service` it does the same, and
  * starts the program that the machine is for. The container's systemd starts it as `agent serve`. The descriptors come as
- * systemd passes them (LISTEN_FDS): the listening socket, perhaps the seccomp filter, and last, for `service`, the
- * program. */
+ * systemd passes them (LISTEN_FDS): the listening socket, perhaps the seccomp filter and a socket to `supervise`, and last,
+ * for `service`, the program. */
 
 #include <fcntl.h>
 #include <signal.h>
@@ -22,13 +22,21 @@
 #define LISTEN_FDS_MAX 16
 
 typedef struct Passed {
-        int listen_fd, filter_fd, service_fd;
+        int listen_fd, filter_fd, network_fd, service_fd;
 } Passed;
+
+/* The other socket is connected. */
+static bool is_listening(int fd) {
+        int value = 0;
+        socklen_t size = sizeof(value);
+
+        return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) >= 0 && value;
+}
 
 static int take_passed_fds(bool with_service, Passed *ret) {
         const char *text = getenv("LISTEN_FDS");
         uint64_t n;
-        Passed passed = { .listen_fd = -EBADF, .filter_fd = -EBADF, .service_fd = -EBADF };
+        Passed passed = { .listen_fd = -EBADF, .filter_fd = -EBADF, .network_fd = -EBADF, .service_fd = -EBADF };
         int last_fd = LISTEN_FDS_START - 1;
 
         if (!text || parse_uint64(text, &n) < 0 || n > LISTEN_FDS_MAX)
@@ -40,7 +48,9 @@ static int take_passed_fds(bool with_service, Passed *ret) {
                 if (fstat(fd, &st) < 0)
                         return -errno;
                 (void) fd_set_cloexec(fd, true);
-                if (S_ISSOCK(st.st_mode) && passed.listen_fd < 0)
+                if (S_ISSOCK(st.st_mode) && !is_listening(fd) && passed.network_fd < 0)
+                        passed.network_fd = fd;
+                else if (S_ISSOCK(st.st_mode) && passed.listen_fd < 0)
                         passed.listen_fd = fd;
                 else if (S_ISREG(st.st_mode) && with_service && fd == last_fd)
                         passed.service_fd = fd;
@@ -59,6 +69,8 @@ static int fail(int error, const char *what) {
 }
 
 static int first(const Passed *passed, const char *init, const char *target) {
+        _cleanup_free_ char *hosts = NULL;
+
         /* systemd-nspawn, killed, would leave the container running, with nobody to wait for it. Also kept by what we
          * execute. */
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
@@ -66,13 +78,19 @@ static int first(const Passed *passed, const char *init, const char *target) {
         int r = first_clear_inheritable();
         if (r < 0)
                 return fail(r, "Cannot empty the inheritable capabilities");
+        if (passed->network_fd >= 0) {
+                r = network_wait(passed->network_fd, &hosts);
+                if (r < 0)
+                        return fail(r, "Cannot get an interface to the network");
+                close(passed->network_fd);
+        }
         if (passed->filter_fd >= 0) {
                 r = first_install_seccomp(passed->filter_fd);
                 if (r < 0)
                         return fail(r, "Cannot install the seccomp filter");
                 close(passed->filter_fd);
         }
-        first_write_identity();
+        first_write_identity(hosts);
         if (init) {
                 first_set_locale();
                 setenv("LISTEN_FDS", "1", true);

@@ -25,6 +25,10 @@ static bool needs_systemd(_unused_ const Settings *settings) {
         return host_is_systemd();
 }
 
+static bool needs_private_network(const Settings *settings) {
+        return settings->network == NETWORK_PRIVATE;
+}
+
 static bool needs_btrfs(const Settings *settings) {
         return storage_find(settings->storage) == &storage_btrfs;
 }
@@ -150,6 +154,14 @@ static CheckResult check_libsmartcols(_unused_ const Invocation *invocation, cha
         return check_library("libsmartcols.so.1", ret_detail);
 }
 
+static CheckResult check_libmnl(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        return check_library("libmnl.so.0", ret_detail);
+}
+
+static CheckResult check_libnftables(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        return check_library("libnftables.so.1", ret_detail);
+}
+
 static CheckResult check_libbtrfsutil(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
         return check_library("libbtrfsutil.so.1", ret_detail);
 }
@@ -169,6 +181,9 @@ const Check doctor_program_checks[] = {
           "install libsmartcols1" },
         { "libpcre2", check_libpcre2, check_optional, "exec evaluates patterns in rules with it",
           "install libpcre2-8-0" },
+        { "libmnl", check_libmnl, needs_private_network, "it makes the networks of jobs", "install libmnl0" },
+        { "libnftables", check_libnftables, needs_private_network, "it makes the rule by which jobs get out",
+          "install libnftables1" },
         { "libbtrfsutil", check_libbtrfsutil, needs_btrfs, "it makes snapshots where the images are on btrfs",
           "install libbtrfsutil1" },
         { "mmdebstrap or debootstrap", check_builder, check_optional, "chroot-create makes images with it",

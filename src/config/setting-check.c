@@ -12,6 +12,8 @@
 #include "base/string.h"
 #include "config/image-name.h"
 #include "config/image-reference.h"
+#include "config/ip-network.h"
+#include "config/value.h"
 #include "storage/storage.h"
 
 /* The longest path below the runtime directory that a socket has: its job's id is at most 40 bytes. */
@@ -82,6 +84,14 @@ bool text_is_system_call(const char *text) {
         while (islower((unsigned char) *text) || isdigit((unsigned char) *text) || *text == '_' || *text == '-')
                 text++;
         return *text == 0;
+}
+
+bool text_is_network_pool(const char *text) {
+        IpNetwork network;
+
+        return streq(text, "auto") ||
+               (ip_network_parse(text, &network) >= 0 && network.family == AF_INET &&
+                network.prefix >= NETWORK_POOL_PREFIX_MIN && network.prefix <= NETWORK_POOL_PREFIX_MAX);
 }
 
 bool text_is_bind(const char *text) {

@@ -17,4 +17,5 @@ bool text_is_image_glob(const char *text);    /* for fnmatch(3) */
 bool text_is_shell(const char *text);         /* an absolute path, or a name without a slash */
 bool text_is_program(const char *text);       /* "auto", "none", or an absolute path */
 bool text_is_system_call(const char *text);   /* the name of a call, or of a group with "@"; it need not exist */
+bool text_is_network_pool(const char *text);  /* "auto", or a network of IPv4 that has room for jobs */
 bool text_is_bind(const char *text);          /* SOURCE[:TARGET], both absolute and normalized */

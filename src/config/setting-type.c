@@ -119,7 +119,7 @@ static int choice_format(const Choice *choice, const void *value, char **ret) {
         static int setting##_format(const void *value, char **ret) {                                   \
                 return choice_format(&setting##_choice, value, ret);                                   \
         }
-DEFINE_CHOICE(network, [NETWORK_HOST] = "host", [NETWORK_NONE] = "none")
+DEFINE_CHOICE(network, [NETWORK_HOST] = "host", [NETWORK_NONE] = "none", [NETWORK_PRIVATE] = "private")
 DEFINE_CHOICE(pull, [PULL_NEVER] = "never", [PULL_IF_NOT_PRESENT] = "if-not-present", [PULL_ALWAYS] = "always")
 _Static_assert(sizeof(NetworkMode) == sizeof(unsigned) && sizeof(PullPolicy) == sizeof(unsigned) &&
                        sizeof(BootMode) == sizeof(unsigned),
@@ -135,7 +135,7 @@ const SettingType setting_pull = {
 };
 
 const SettingType setting_network = {
-        .expect = "host or none",
+        .expect = "private, host or none",
         .assign = network_assign,
         .format = network_format,
         .copy = network_copy,

@@ -37,7 +37,8 @@ typedef struct Settings {
         bool seccomp;
         char **system_call_filter; /* names and @groups to allow in addition to systemd-nspawn's */
         NetworkMode network;
-        char **bind; /* "SOURCE[:TARGET]" */
+        char *network_pool; /* "auto" or a network of IPv4 */
+        char **bind;        /* "SOURCE[:TARGET]" */
         char **bind_ro;
 } Settings;
 

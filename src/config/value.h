@@ -8,7 +8,11 @@
 typedef enum BootMode { BOOT_AUTO, BOOT_YES, BOOT_NO, BOOT_EAGER } BootMode;
 /* When images of registries are fetched, in GitLab's words. */
 typedef enum PullPolicy { PULL_NEVER, PULL_IF_NOT_PRESENT, PULL_ALWAYS } PullPolicy;
-typedef enum NetworkMode { NETWORK_HOST, NETWORK_NONE } NetworkMode;
+typedef enum NetworkMode { NETWORK_HOST, NETWORK_NONE, NETWORK_PRIVATE } NetworkMode;
+
+/* The setting network_pool: how long the prefix of such a network may be. A job gets 64 addresses. */
+#define NETWORK_POOL_PREFIX_MIN 10
+#define NETWORK_POOL_PREFIX_MAX 26
 
 /* A size that may depend on the host's memory, or on a file system: "512M", "30%", "infinity". */
 typedef struct MemorySize {

@@ -130,7 +130,7 @@ int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, c
             (machine->hostname && strv_extendf(&arguments, "--hostname=%s", machine->hostname) < 0) ||
             /* Nobody is to look for the reason why a shell ended at once. */
             (machine->interactive && strv_extend(&arguments, "--drop-capability=CAP_SYS_BOOT") < 0) ||
-            (machine->settings.network == NETWORK_NONE && strv_extend(&arguments, "--private-network") < 0))
+            (machine->settings.network != NETWORK_HOST && strv_extend(&arguments, "--private-network") < 0))
                 return -ENOMEM;
         int r = add_mounts(machine, &arguments);
         if (r < 0)
@@ -157,6 +157,11 @@ bool nspawn_is_installed(void) {
         return false;
 }
 
+int nspawn_passed_fds(const Machine *machine) {
+        return 1 + (machine->seccomp_filter ? 1 : 0) + (machine->settings.network == NETWORK_PRIVATE ? 1 : 0) +
+               (machine->command ? 1 : 0);
+}
+
 int nspawn_environment(const Machine *machine, uid_t uid_base, char ***ret) {
         _cleanup_strv_ char **environment = NULL;
         static const char *const variables[] = {
@@ -172,7 +177,7 @@ int nspawn_environment(const Machine *machine, uid_t uid_base, char ***ret) {
 
         if (strv_extend_strv(&environment, (char **) variables) < 0 ||
             (!machine->interactive && strv_extend(&environment, "SYSTEMD_NSPAWN_TMPFS_TMP=0") < 0) ||
-            strv_extendf(&environment, "LISTEN_FDS=%d", 1 + !!machine->seccomp_filter + !!machine->command) < 0)
+            strv_extendf(&environment, "LISTEN_FDS=%d", nspawn_passed_fds(machine)) < 0)
                 return -ENOMEM;
         /* The container's root: no process of the host is that user. */
         if (machine->settings.private_users && machine->preload &&

@@ -14,6 +14,11 @@ bool nspawn_is_installed(void);
 int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, char ***ret);
 int nspawn_environment(const Machine *machine, uid_t uid_base, char ***ret);
 
+/* How many descriptors the container's first process gets: the agent's socket; the seccomp filter, if there is one; where the
+ * container has a network of its own with a way out, the socket that it asks for its interface by; and the program that it
+ * is for, if it is for one. */
+int nspawn_passed_fds(const Machine *machine);
+
 /* Removes the empty directories that systemd-nspawn makes for a machine in /run, and leaves when it is killed or when /run
  * is no tmpfs. Nothing of that machine runs any more. */
 void nspawn_remove_leftovers(const char *machine_name);

@@ -29,6 +29,7 @@
 #include "machine/console.h"
 #include "machine/out-of-memory.h"
 #include "machine/root.h"
+#include "machine/segment.h"
 #include "wire/service.h"
 
 /* A tenth of the memory that is short: enough for a systemd beside shells, and little enough for a job to have (its
@@ -55,11 +56,13 @@ typedef struct Supervision {
         int owner_fd; /* pidfd of the process that the machine is for; negative: none */
         MachineRoot root;
         VolumeLocks volumes;
+        Segment segment;
         CgroupSet groups; /* the job's, of which our own is one below */
         pid_t nspawn_pid;
         int nspawn_status;
         bool nspawn_ended;
         const char *why; /* we end it */
+        Problem problem; /* with the network */
         Console console;
         MachineLog log;
 } Supervision;
@@ -72,6 +75,7 @@ static void supervision_done(Supervision *s) {
         closep(&s->signal_fd);
         closep(&s->console_fd);
         closep(&s->owner_fd);
+        segment_done(&s->segment);
         machine_root_done(&s->root);
         volume_locks_done(&s->volumes);
         cgroup_set_done(&s->groups);
@@ -178,6 +182,29 @@ static void spare_from_oom(void) {
         (void) file_write_string_at(AT_FDCWD, "/proc/self/oom_score_adj", OOM_SCORE_ADJUST);
 }
 
+/* In the child: the descriptors that systemd-nspawn has, and those that it passes on. */
+static int place_descriptors(const Supervision *s, int console_fd) {
+        const int passed[] = { s->listen_fd, s->filter_fd, s->segment.inside_fd, s->service_fd };
+        int fds[3 + ELEMENTSOF(passed)] = { open("/dev/null", O_RDONLY | O_CLOEXEC), console_fd, console_fd };
+        size_t n = 3;
+
+        if (fds[0] < 0)
+                return -errno;
+        for (size_t i = 0; i < ELEMENTSOF(passed); i++)
+                if (passed[i] >= 0)
+                        fds[n++] = passed[i];
+        /* What is at a small number may be what is to get to another one: first all of them above. */
+        for (size_t i = 0; i < n; i++) {
+                fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 10);
+                if (fds[i] < 0)
+                        return -errno;
+        }
+        for (size_t i = 0; i < n; i++)
+                if (dup2(fds[i], (int) i) < 0)
+                        return -errno;
+        return 0;
+}
+
 /* In the child: becomes systemd-nspawn. Returns only with -errno. */
 static int become_nspawn(const Supervision *s, char **arguments, char **environment, int console_fd, pid_t parent) {
         sigset_t none;
@@ -194,21 +221,9 @@ static int become_nspawn(const Supervision *s, char **arguments, char **environm
         if (r < 0)
                 return r;
 
-        /* What is at 3 and 4 may be what is to get there: first all of them above. */
-        int listen_fd = fcntl(s->listen_fd, F_DUPFD_CLOEXEC, 10);
-        int filter_fd = s->filter_fd < 0 ? -EBADF : fcntl(s->filter_fd, F_DUPFD_CLOEXEC, 10);
-        int service_fd = s->service_fd < 0 ? -EBADF : fcntl(s->service_fd, F_DUPFD_CLOEXEC, 10);
-        int output_fd = fcntl(console_fd, F_DUPFD_CLOEXEC, 10);
-        int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        if (listen_fd < 0 || output_fd < 0 || null_fd < 0 || (s->filter_fd >= 0 && filter_fd < 0) ||
-            (s->service_fd >= 0 && service_fd < 0))
-                return -errno;
-        if (dup2(null_fd, STDIN_FILENO) < 0 || dup2(output_fd, STDOUT_FILENO) < 0 ||
-            dup2(output_fd, STDERR_FILENO) < 0 || dup2(listen_fd, 3) < 0 ||
-            (filter_fd >= 0 && dup2(filter_fd, 4) < 0) ||
-            (service_fd >= 0 && dup2(service_fd, filter_fd >= 0 ? 5 : 4) < 0))
-                return -errno;
-
+        r = place_descriptors(s, console_fd);
+        if (r < 0)
+                return r;
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
         /* The search is for the administrator's program, not for what the runner's PATH may have first. */
@@ -265,6 +280,8 @@ static int start_nspawn(Supervision *s, const char **ret_what) {
         s->filter_fd = -EBADF;
         closep(&s->service_fd);
         s->service_fd = -EBADF;
+        closep(&s->segment.inside_fd);
+        s->segment.inside_fd = -EBADF;
         return fd_set_nonblock(s->console_fd, true);
 }
 
@@ -301,6 +318,7 @@ static int watch(Supervision *s) {
                         { .fd = s->signal_fd, .events = POLLIN },
                         { .fd = s->console_fd, .events = POLLIN },
                         { .fd = s->owner_fd, .events = POLLIN },
+                        { .fd = s->segment.agent_fd, .events = POLLIN },
                 };
                 uint64_t until = resting ? deadline : MIN(deadline, clock_deadline(REST_USEC));
                 int n = poll(pollfds, ELEMENTSOF(pollfds), clock_poll_timeout(until));
@@ -317,6 +335,8 @@ static int watch(Supervision *s) {
                 }
                 if (n > 0 && pollfds[2].revents)
                         s->why = "the command that it was for ended";
+                if (n > 0 && pollfds[3].revents && segment_serve(&s->segment, &s->problem) < 0)
+                        s->why = s->problem.text;
                 if (n > 0 && pollfds[1].revents) {
                         if (console_read(&s->console, s->console_fd) <= 0) {
                                 closep(&s->console_fd);
@@ -359,7 +379,7 @@ static void describe_service_end(int status, char *ret, size_t size) {
 
 /* Says why the machine ended. Returns what supervise() returns. */
 static int report_end(Supervision *s) {
-        char text[128];
+        char text[PROBLEM_TEXT_MAX];
         int result = 0;
 
         if (s->why)
@@ -401,6 +421,13 @@ static int block_signals(Supervision *s) {
         return s->signal_fd < 0 ? -errno : 0;
 }
 
+static int open_segment(Supervision *s, char **reterr_problem) {
+        int r = segment_open(&s->segment, &s->problem);
+        if (r < 0 && string_replace(reterr_problem, s->problem.text) < 0)
+                return -ENOMEM;
+        return r;
+}
+
 int supervise(const Machine *machine, const MachineDirectory *directory, int listen_fd, const char **ret_what,
               char **reterr_problem) {
         bool journal = streq(machine->supervisor, "systemd");
@@ -421,6 +448,9 @@ int supervise(const Machine *machine, const MachineDirectory *directory, int lis
         s.root = MACHINE_ROOT_NONE;
         s.root.machine = machine;
         s.root.directory_fd = directory->fd;
+        s.segment = SEGMENT_NONE;
+        s.segment.machine = machine;
+        s.segment.directory = directory;
         spare_from_oom();
         *ret_what = "set up signals";
         int r = block_signals(&s);
@@ -432,6 +462,8 @@ int supervise(const Machine *machine, const MachineDirectory *directory, int lis
                 r = lock_volumes(&s, ret_what, reterr_problem);
         if (r >= 0)
                 r = machine_root_mount(&s.root, ret_what);
+        if (r >= 0)
+                r = open_segment(&s, reterr_problem);
         if (r >= 0)
                 r = machine_root_complete(&s.root, ret_what, reterr_problem);
         if (r >= 0)
@@ -446,6 +478,9 @@ int supervise(const Machine *machine, const MachineDirectory *directory, int lis
                 r = start_nspawn(&s, ret_what);
         if (r < 0)
                 return r;
+        /* Meanwhile systemd-nspawn starts: the container's first process waits for us. */
+        if (segment_connect(&s.segment, &s.problem) < 0)
+                s.why = s.problem.text;
         /* By us: systemd-nspawn would pass on what the container's first process says of itself. */
         if (journal && notify_systemd("READY=1\nSTATUS=The container runs") < 0)
                 s.why = "its readiness could not be reported to systemd";

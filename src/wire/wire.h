@@ -21,6 +21,12 @@
  *                                  <-    EXITED
  *      (closes)
  *
+ * Before anything of the image runs, and on a socket that only the two have:
+ *
+ *      supervise                         agent
+ *                                  <-    NETWORK (+ the container's network namespace)
+ *      CONNECTED                   ->                                         (its interface is there)
+ *
  * One connection carries one step. A connection that the host closes before EXITED cancels its step. One that the agent
  * closes tells that the agent was killed; the program may go on, and the pidfd tells of its end. Everything in a message
  * from the agent is hostile: processes of the job can take the agent's place. */
@@ -46,6 +52,8 @@ typedef enum WireType {
         WIRE_KILL,
         WIRE_EXITED,
         WIRE_FAILED,
+        WIRE_NETWORK,
+        WIRE_CONNECTED, /* the payload is a string: lines of /etc/hosts */
         _WIRE_TYPE_MAX,
 } WireType;
 

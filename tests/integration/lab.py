@@ -180,6 +180,7 @@ class Site:
         (self.directory / "tmp").mkdir()
         self.runtime_dir = lab.runtime_base / self.directory.name.removeprefix("site-")
         self.settings = {"storage": "overlay", "boot": "no", "start_timeout": "240s", **settings}
+        self.wrapper: list[str] = []  # what each command of the driver begins with
         self.root = Path(root or lab.root(str(self.settings["storage"])))
         self.definitions = self.directory / "definitions"
         self.definitions.mkdir()
@@ -204,7 +205,7 @@ class Site:
 
     def argv(self, *arguments: str) -> list[str]:
         """The driver's command line with our configuration."""
-        return [str(self.lab.driver), "--config", str(self.config), *map(str, arguments)]
+        return [*self.wrapper, str(self.lab.driver), "--config", str(self.config), *map(str, arguments)]
 
     def call(self, *arguments: str, env: dict[str, str] | None = None, **kwargs: Any) -> Done:
         """Runs one command of the driver to its end. Without @env the environment has no variable of a job's."""

@@ -60,6 +60,10 @@ static void test_arguments(_unused_ void **state) {
                   0,
                   { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD",
                     "--private-network", AGENT, COMMAND } },
+                { { MACHINE, .settings.network = NETWORK_PRIVATE },
+                  0,
+                  { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD",
+                    "--private-network", AGENT, COMMAND } },
                 { { MACHINE, .init = (char *) "/usr/lib/systemd/systemd" },
                   0,
                   { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD", AGENT, COMMAND,
@@ -189,18 +193,27 @@ static void test_combinations(_unused_ void **state) {
 static void test_environment(_unused_ void **state) {
         static const struct {
                 const char *filter;
+                NetworkMode network;
                 const char *environment[8];
         } table[] = {
                 { NULL,
+                  NETWORK_HOST,
                   { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
                     "SYSTEMD_SECCOMP=0", "SYSTEMD_NSPAWN_LOCK=0", "SYSTEMD_NSPAWN_TMPFS_TMP=0", "LISTEN_FDS=1" } },
                 { "/filter",
+                  NETWORK_NONE,
                   { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
                     "SYSTEMD_SECCOMP=0", "SYSTEMD_NSPAWN_LOCK=0", "SYSTEMD_NSPAWN_TMPFS_TMP=0", "LISTEN_FDS=2" } },
+                /* and the socket by which it asks for its interface */
+                { "/filter",
+                  NETWORK_PRIVATE,
+                  { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
+                    "SYSTEMD_SECCOMP=0", "SYSTEMD_NSPAWN_LOCK=0", "SYSTEMD_NSPAWN_TMPFS_TMP=0", "LISTEN_FDS=3" } },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                Machine machine = { MACHINE, .seccomp_filter = (char *) table[i].filter };
+                Machine machine = { MACHINE, .seccomp_filter = (char *) table[i].filter,
+                                    .settings.network = table[i].network };
                 _cleanup_strv_ char **environment = NULL;
 
                 assert_int_equal(nspawn_environment(&machine, 131072, &environment), 0);

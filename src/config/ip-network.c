@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Networks as text: for the checks of settings, and for whoever carries them out. Looks at the text only, never at the
+ * host. */
+
+#include "config/ip-network.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/string.h"
+
+/* Is a bit set behind the first @prefix ones? */
+static bool has_host_bits(const uint8_t *address, unsigned prefix, unsigned width) {
+        for (unsigned bit = prefix; bit < width; bit++)
+                if (address[bit / 8] & (0x80 >> bit % 8))
+                        return true;
+        return false;
+}
+
+int ip_network_parse(const char *text, IpNetwork *ret) {
+        char address[INET6_ADDRSTRLEN];
+        size_t n = strcspn(text, "/");
+        IpNetwork network = { .family = memchr(text, ':', n) ? AF_INET6 : AF_INET };
+        unsigned width = network.family == AF_INET ? 32 : 128;
+        uint64_t prefix = width;
+
+        if (n >= sizeof(address))
+                return -EINVAL;
+        memcpy(address, text, n);
+        address[n] = 0;
+        if (inet_pton(network.family, address, network.address) != 1)
+                return -EINVAL;
+        if (text[n] && (parse_uint64(text + n + 1, &prefix) < 0 || prefix > width))
+                return -EINVAL;
+        network.prefix = (unsigned) prefix;
+        if (has_host_bits(network.address, network.prefix, width))
+                return -EINVAL;
+        *ret = network;
+        return 0;
+}
+
+const char *ip_network_format(const IpNetwork *network, char buffer[static IP_NETWORK_TEXT_MAX]) {
+        char address[INET6_ADDRSTRLEN] = "";
+
+        (void) inet_ntop(network->family, network->address, address, sizeof(address));
+        snprintf(buffer, IP_NETWORK_TEXT_MAX, "%s/%u", address, network->prefix);
+        return buffer;
+}
+
+const char *ip_format4(uint32_t address, char buffer[static IP_NETWORK_TEXT_MAX]) {
+        snprintf(buffer, IP_NETWORK_TEXT_MAX, "%u.%u.%u.%u", address >> 24, address >> 16 & 255, address >> 8 & 255,
+                 address & 255);
+        return buffer;
+}

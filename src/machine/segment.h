@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "machine/directory.h"
+#include "network/hub.h"
+
+/* The network of a machine that is not the host's: the hub of its job, and how the container gets its interface. The agent,
+ * which is the container's first process, hands over the container's network namespace before anything of the image runs,
+ * and goes on when the interface is there. */
+typedef struct Segment {
+        const Machine *machine;
+        const MachineDirectory *directory;
+        Hub hub;
+        unsigned number; /* of the machine's address in the hub's block */
+        int agent_fd;    /* our end of the socket to the agent; negative: it has no interface to wait for */
+        int inside_fd;   /* the agent's end, for systemd-nspawn to pass on */
+} Segment;
+
+#define SEGMENT_NONE                                                      \
+        (Segment) {                                                       \
+                .hub = HUB_NONE, .agent_fd = -EBADF, .inside_fd = -EBADF, \
+        }
+
+void segment_done(Segment *segment);
+
+/* Makes what the plan asks for; nothing with `network: host`. Before the root is completed: the addresses are known then. 0
+ * or -errno. */
+int segment_open(Segment *segment, Problem *reterr_problem);
+
+/* Gives the hub its way out. 0 or -errno. */
+int segment_connect(Segment *segment, Problem *reterr_problem);
+
+/* When the agent's end of the socket has said something, or was closed: connects the container. 0; 1: the agent has gone, which
+ * those who watch the container see as well; or -errno. */
+int segment_serve(Segment *segment, Problem *reterr_problem);

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Makes the private segment of a job. `supervise` calls this, for the job's machine and for those that join it. Nothing here
+ * changes anything of the host but the one interface to the hub, which goes with the hub's namespace. */
+
+#include "network/hub.h"
+
+#include <fcntl.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "base/fd.h"
+#include "base/hash.h"
+#include "base/string.h"
+#include "network/netns.h"
+
+#define LOOPBACK_INDEX 1
+/* The hub's ports for machines: this and the number of the machine's address. */
+#define PORT_INDEX 100
+
+/* Ethernet's default, which the kernel's own way to the host needs no more than. */
+#define MTU_MAX 1500
+/* Every link of IPv6 has that. */
+#define MTU_MIN 1280
+
+/* The rules of the hub, in the order in which they count. */
+enum { PRIORITY_OWN = 10, PRIORITY_SPOOFED, PRIORITY_JOBS, PRIORITY_LINK_LOCAL };
+
+void hub_done(Hub *hub) {
+        netlink_closep(&hub->host);
+        netlink_closep(&hub->link);
+        closep(&hub->host_fd);
+        closep(&hub->netns_fd);
+        *hub = HUB_NONE;
+}
+
+static IpNetwork network_of(const char *text) {
+        IpNetwork network = { 0 };
+
+        (void) ip_network_parse(text, &network);
+        return network;
+}
+
+/* Each end of each pair has an address of its own, which no program of the host changes later. @kind is what it is. */
+static MacAddress mac_address(const AddressBlock *block, uint8_t kind) {
+        MacAddress mac = { { 0x02, kind } }; /* locally administered */
+
+        memcpy(mac.bytes + 2, block->network.address, 4);
+        return mac;
+}
+
+enum { MAC_HOST = 1, MAC_UPLINK, MAC_BRIDGE, MAC_PORT = 0x40, MAC_MACHINE = 0x80 };
+
+/* --- where the addresses come from --- */
+
+static void read_host_key(char **ret) {
+        if (file_read_at(AT_FDCWD, "/etc/machine-id", 256, ret, NULL) < 0)
+                *ret = NULL;
+}
+
+static void find_mtu(Hub *hub) {
+        const IpNetwork somewhere = network_of("198.51.100.1"); /* RFC 5737: nobody has it */
+        struct ifreq request = { 0 };
+        RouteAnswer answer;
+
+        hub->mtu = MTU_MAX;
+        if (route_lookup(hub->host, &somewhere, &answer) < 0 || answer.index == 0 ||
+            !if_indextoname((unsigned) answer.index, request.ifr_name))
+                return;
+        _cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (fd >= 0 && ioctl(fd, SIOCGIFMTU, &request) >= 0 && request.ifr_mtu >= MTU_MIN)
+                hub->mtu = MIN((uint32_t) request.ifr_mtu, MTU_MAX);
+}
+
+static bool host_has_ipv6(Hub *hub) {
+        const IpNetwork somewhere = network_of("2001:db8::1"); /* RFC 3849: nobody has it */
+        RouteAnswer answer;
+
+        return route_lookup(hub->host, &somewhere, &answer) >= 0 && answer.type == RTN_UNICAST;
+}
+
+typedef enum BlockState { BLOCK_FREE, BLOCK_TAKEN, BLOCK_OF_HOST } BlockState;
+
+/* Does the host reach the block otherwise than everything else? *ret_route is how. */
+static int look_at_block(Hub *hub, BlockState *ret, RouteAnswer *ret_route) {
+        static const unsigned numbers[] = { 0, BLOCK_JOB, BLOCK_MACHINE_MAX };
+        char name[IF_NAMESIZE] = "";
+
+        for (size_t i = 0; i < ELEMENTSOF(numbers); i++) {
+                IpNetwork address = block_address(&hub->block, AF_INET, numbers[i], true);
+
+                int r = route_lookup(hub->host, &address, ret_route);
+                if (r < 0)
+                        return r;
+                if (ret_route->type == RTN_UNREACHABLE || ret_route->prefix == 0)
+                        continue;
+                (void) if_indextoname((unsigned) ret_route->index, name);
+                *ret = startswith(name, HUB_HOST_INTERFACE_PREFIX) ? BLOCK_TAKEN : BLOCK_OF_HOST;
+                return 0;
+        }
+        *ret = BLOCK_FREE;
+        return 0;
+}
+
+static void host_interface_name(const AddressBlock *block, char ret[static IF_NAMESIZE]) {
+        snprintf(ret, IF_NAMESIZE, HUB_HOST_INTERFACE_PREFIX "%08x", block->base);
+}
+
+/* 0, or -EEXIST when another job has the block. */
+static int make_uplink(Hub *hub) {
+        char name[IF_NAMESIZE];
+        NetlinkBatch batch = { 0 };
+        const char *what;
+
+        host_interface_name(&hub->block, name);
+        const LinkEnd up = { HUB_UPLINK, HUB_UPLINK_INDEX, mac_address(&hub->block, MAC_UPLINK), -1 };
+        const LinkEnd host = { name, 0, mac_address(&hub->block, MAC_HOST), hub->host_fd };
+        link_add_veth(&batch, &up, &host, hub->mtu);
+        return netlink_run(hub->link, &batch, &what);
+}
+
+/* 0; -EBUSY: all are taken; -EADDRNOTAVAIL: the host uses the whole pool. */
+static int take_block_of(Hub *hub, const IpNetwork *pool, const char *holder, Problem *reterr_problem) {
+        static const uint8_t key[16] = "nspawn-runner-ip";
+        _cleanup_free_ char *host_key = NULL;
+        uint32_t n = block_count(pool);
+        char text[IP_NETWORK_TEXT_MAX];
+        RouteAnswer route = { 0 };
+        bool taken = false;
+        Hash hash;
+
+        read_host_key(&host_key);
+        hash_init(&hash, key);
+        hash_string(&hash, holder);
+        uint32_t first = (uint32_t) (hash_finish(&hash) % n);
+        for (uint32_t i = 0; i < n; i++) {
+                BlockState state;
+
+                block_init(&hub->block, pool, (first + i) % n, host_key);
+                int r = look_at_block(hub, &state, &route);
+                if (r < 0)
+                        return problem_set(reterr_problem, r, "cannot ask the kernel for its routes: %m");
+                if (state == BLOCK_OF_HOST && route.prefix <= pool->prefix)
+                        break;
+                r = state == BLOCK_FREE ? make_uplink(hub) : -EEXIST;
+                if (r != -EEXIST)
+                        return r < 0 ? problem_set(reterr_problem, r, "cannot make the interface to the job: %m") : 0;
+                taken = taken || state != BLOCK_OF_HOST;
+        }
+        (void) ip_network_format(pool, text);
+        if (taken)
+                return problem_set(reterr_problem, -EBUSY, "all %u blocks of addresses of network_pool %s are in use",
+                                   n, text);
+        return problem_set(reterr_problem, -EADDRNOTAVAIL,
+                           "the addresses of network_pool %s are in use on this host: it has a route to them. Set "
+                           "network_pool to a network that nobody uses",
+                           text);
+}
+
+static int take_block(Hub *hub, const char *pool, const char *holder, Problem *reterr_problem) {
+        int r = -EADDRNOTAVAIL;
+
+        if (!streq(pool, "auto")) {
+                IpNetwork network = network_of(pool);
+                return take_block_of(hub, &network, holder, reterr_problem);
+        }
+        for (size_t i = 0; r == -EADDRNOTAVAIL && block_default_pool(i); i++) {
+                IpNetwork network = network_of(block_default_pool(i));
+                r = take_block_of(hub, &network, holder, reterr_problem);
+        }
+        return r;
+}
+
+/* Without a way out, nobody else sees the addresses. */
+static void use_any_block(Hub *hub, const char *pool) {
+        IpNetwork network = network_of(streq(pool, "auto") ? block_default_pool(0) : pool);
+
+        block_init(&hub->block, &network, 0, NULL);
+}
+
+/* --- the hub --- */
+
+static int make_namespace(Hub *hub, Problem *reterr_problem) {
+        hub->host_fd = netns_open_own();
+        if (hub->host_fd < 0)
+                return problem_set(reterr_problem, hub->host_fd, "cannot open the host's network namespace: %m");
+        int r = netlink_open(NETLINK_ROUTE, &hub->host);
+        if (r == -ELIBACC)
+                return problem_set(reterr_problem, r, "libmnl is not installed: it is in package libmnl0");
+        if (r >= 0)
+                r = netns_new();
+        if (r < 0)
+                return problem_set(reterr_problem, r, "cannot make a network namespace: %m");
+
+        hub->netns_fd = netns_open_own();
+        r = hub->netns_fd < 0 ? hub->netns_fd : netlink_open(NETLINK_ROUTE, &hub->link);
+        if (r >= 0)
+                r = netns_set("ipv4/ip_forward", "1");
+        if (r >= 0 && netns_set("ipv6/conf/all/forwarding", "1") < 0)
+                hub->ipv6 = false; /* the kernel has none */
+        int q = netns_enter(hub->host_fd);
+        if (q < 0)
+                _exit(EXIT_FAILURE); /* nothing may be done in the wrong place */
+        return r < 0 ? problem_set(reterr_problem, r, "cannot set up a network namespace: %m") : 0;
+}
+
+/* The switch, as the machines' gateway. */
+static void add_bridge(Hub *hub, NetlinkBatch *batch) {
+        const LinkEnd bridge = { HUB_BRIDGE, HUB_BRIDGE_INDEX, mac_address(&hub->block, MAC_BRIDGE), -1 };
+        IpNetwork address = block_address(&hub->block, AF_INET, BLOCK_HUB, false);
+        IpNetwork address6 = block_address(&hub->block, AF_INET6, BLOCK_HUB, false);
+
+        link_set_up(batch, LOOPBACK_INDEX);
+        link_add_bridge(batch, &bridge, hub->mtu);
+        address_add(batch, HUB_BRIDGE_INDEX, &address);
+        if (hub->ipv6)
+                address_add(batch, HUB_BRIDGE_INDEX, &address6);
+        link_set_up(batch, HUB_BRIDGE_INDEX);
+}
+
+/* What comes from machines and is refused, whatever else is asked for. */
+static void add_protection(const Hub *hub, NetlinkBatch *batch) {
+        const IpNetwork link_local = network_of("169.254.0.0/16"), link_local6 = network_of("fe80::/10");
+        const struct {
+                int family;
+                PacketRule rule;
+        } rules[] = {
+                { AF_INET, { PRIORITY_OWN, HUB_BRIDGE, .from = &hub->block.network, .go_to = PRIORITY_JOBS } },
+                { AF_INET, { PRIORITY_SPOOFED, HUB_BRIDGE } },
+                { AF_INET6, { PRIORITY_OWN, HUB_BRIDGE, .from = &hub->block.network6, .go_to = PRIORITY_JOBS } },
+                { AF_INET6, { PRIORITY_SPOOFED, HUB_BRIDGE } },
+                { AF_INET, { PRIORITY_JOBS, HUB_BRIDGE, .to = &hub->block.pool } },
+                { AF_INET6, { PRIORITY_JOBS, HUB_BRIDGE, .to = &hub->block.pool6 } },
+                { AF_INET, { PRIORITY_LINK_LOCAL, HUB_BRIDGE, .to = &link_local } },
+                { AF_INET6, { PRIORITY_LINK_LOCAL, HUB_BRIDGE, .to = &link_local6 } },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rules); i++)
+                if (rules[i].family == AF_INET || hub->ipv6)
+                        rule_add(batch, rules[i].family, &rules[i].rule);
+}
+
+/* The two ends of the pair between hub and host. They need no addresses of their own: each knows what the other one's next link
+ * has. With IPv6 they have some that mean nothing elsewhere. */
+static const IpNetwork host_end = { AF_INET, { 169, 254, 0, 1 }, 32 };
+static const IpNetwork host_end6 = { AF_INET6, { 0xfe, 0x80, [15] = 2 }, 64 };
+static const IpNetwork hub_end6 = { AF_INET6, { 0xfe, 0x80, [15] = 1 }, 64 };
+
+static void set_up_end(NetlinkBatch *batch, int index, const IpNetwork *address6) {
+        if (address6) {
+                link_set_no_own_ipv6(batch, index);
+                address_add(batch, index, address6);
+        }
+        link_set_up(batch, index);
+}
+
+static void add_uplink(const Hub *hub, NetlinkBatch *batch) {
+        const IpNetwork all = network_of("0.0.0.0/0"), all6 = network_of("::/0");
+        MacAddress mac = mac_address(&hub->block, MAC_HOST);
+
+        set_up_end(batch, HUB_UPLINK_INDEX, hub->ipv6 ? &hub_end6 : NULL);
+        neighbour_add(batch, HUB_UPLINK_INDEX, &host_end, mac);
+        route_add(batch, HUB_UPLINK_INDEX, &all, &host_end);
+        if (!hub->ipv6)
+                return;
+        neighbour_add(batch, HUB_UPLINK_INDEX, &host_end6, mac);
+        route_add(batch, HUB_UPLINK_INDEX, &all6, &host_end6);
+}
+
+static int set_up_host(Hub *hub, const char **ret_what) {
+        IpNetwork gateway = block_address(&hub->block, AF_INET, BLOCK_HUB, true);
+        MacAddress mac = mac_address(&hub->block, MAC_UPLINK);
+        NetlinkBatch batch = { 0 };
+        char name[IF_NAMESIZE];
+
+        host_interface_name(&hub->block, name);
+        int index = (int) if_nametoindex(name);
+        if (index == 0) {
+                *ret_what = "find the interface to the job";
+                return -errno;
+        }
+        set_up_end(&batch, index, hub->ipv6 ? &host_end6 : NULL);
+        neighbour_add(&batch, index, &gateway, mac);
+        route_add(&batch, index, &hub->block.network, &gateway);
+        if (hub->ipv6) {
+                neighbour_add(&batch, index, &hub_end6, mac);
+                route_add(&batch, index, &hub->block.network6, &hub_end6);
+        }
+        return netlink_run(hub->host, &batch, ret_what);
+}
+
+int hub_open(const char *pool, const char *holder, bool uplink, Hub *ret, Problem *reterr_problem) {
+        _cleanup_hub_ Hub hub = HUB_NONE;
+        NetlinkBatch batch = { 0 };
+        const char *what;
+
+        hub.ipv6 = true;
+        int r = make_namespace(&hub, reterr_problem);
+        if (r < 0)
+                return r;
+        hub.ipv6 = hub.ipv6 && (!uplink || host_has_ipv6(&hub));
+        find_mtu(&hub);
+        if (uplink) {
+                r = take_block(&hub, pool, holder, reterr_problem);
+                if (r < 0)
+                        return r;
+        } else
+                use_any_block(&hub, pool);
+
+        add_bridge(&hub, &batch);
+        add_protection(&hub, &batch);
+        if (uplink)
+                add_uplink(&hub, &batch);
+        r = netlink_run(hub.link, &batch, &what);
+        if (r >= 0 && uplink)
+                r = set_up_host(&hub, &what);
+        if (r < 0)
+                return problem_set(reterr_problem, r, "cannot set up the job's network: cannot %s: %m", what);
+        *ret = hub;
+        hub = HUB_NONE;
+        return 0;
+}
+
+/* --- machines --- */
+
+static int make_port(Hub *hub, int netns_fd, unsigned number, const char **ret_what) {
+        NetlinkBatch batch = { 0 };
+        char name[IF_NAMESIZE];
+
+        snprintf(name, sizeof(name), "m%u", number);
+        int index = PORT_INDEX + (int) number;
+        const LinkEnd port = { name, index, mac_address(&hub->block, (uint8_t) (MAC_PORT + number)), -1 };
+        const LinkEnd machine = { HUB_MACHINE_INTERFACE, 0, mac_address(&hub->block, (uint8_t) (MAC_MACHINE + number)),
+                                  netns_fd };
+        link_add_veth(&batch, &port, &machine, hub->mtu);
+        link_set_bridge(&batch, index, HUB_BRIDGE_INDEX);
+        link_set_up(&batch, index);
+        return netlink_run(hub->link, &batch, ret_what);
+}
+
+/* In the machine's namespace. */
+static int set_up_machine(const Hub *hub, unsigned number, const char **ret_what) {
+        const IpNetwork all = network_of("0.0.0.0/0"), all6 = network_of("::/0");
+        IpNetwork gateway = block_address(&hub->block, AF_INET, BLOCK_HUB, true);
+        IpNetwork gateway6 = block_address(&hub->block, AF_INET6, BLOCK_HUB, true);
+        IpNetwork address = block_address(&hub->block, AF_INET, number, false);
+        IpNetwork address6 = block_address(&hub->block, AF_INET6, number, false);
+        _cleanup_netlink_ NetlinkSocket *socket = NULL;
+        NetlinkBatch batch = { 0 };
+
+        *ret_what = "find the machine's interface";
+        int r = netlink_open(NETLINK_ROUTE, &socket);
+        if (r < 0)
+                return r;
+        int index = (int) if_nametoindex(HUB_MACHINE_INTERFACE);
+        if (index == 0)
+                return -errno;
+        link_set_up(&batch, LOOPBACK_INDEX);
+        address_add(&batch, index, &address);
+        if (hub->ipv6)
+                address_add(&batch, index, &address6);
+        link_set_up(&batch, index);
+        route_add(&batch, index, &all, &gateway);
+        if (hub->ipv6)
+                route_add(&batch, index, &all6, &gateway6);
+        r = netlink_run(socket, &batch, ret_what);
+        if (r < 0)
+                return r;
+        /* As Docker has it, for users other than root. Best effort. */
+        (void) netns_set("ipv4/ip_unprivileged_port_start", "0");
+        (void) netns_set("ipv4/ping_group_range", "0\t2147483647");
+        return 0;
+}
+
+int hub_plug(Hub *hub, int netns_fd, unsigned number, Problem *reterr_problem) {
+        const char *what = "enter the machine's network namespace";
+
+        if (!netns_is(netns_fd) || netns_same(netns_fd, hub->host_fd) || netns_same(netns_fd, hub->netns_fd))
+                return problem_set(reterr_problem, -EINVAL, "the container has no network namespace of its own");
+        int r = make_port(hub, netns_fd, number, &what);
+        if (r >= 0)
+                r = netns_enter(netns_fd);
+        if (r < 0)
+                return problem_set(reterr_problem, r, "cannot connect the container: cannot %s: %m", what);
+        r = set_up_machine(hub, number, &what);
+        if (netns_enter(hub->host_fd) < 0)
+                _exit(EXIT_FAILURE);
+        return r < 0 ? problem_set(reterr_problem, r, "cannot connect the container: cannot %s: %m", what) : 0;
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Lets the host's kernel forward the packets of jobs. `supervise` calls this for each job; all but the first after the host's
+ * boot find everything in place. Rules that keep jobs from reaching something are the hub's (network/hub.c): the table here is
+ * lost when the host's firewall is loaded anew, and then comes back with the next job. */
+
+#include "network/nat.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/errqueue.h>
+#include <linux/icmp.h>
+#include <linux/icmpv6.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+#include "network/netns.h"
+#include "network/nft.h"
+
+#define TABLE "nspawn-runner"
+/* Has another name whenever the rules change, so that those of an older version are replaced. */
+#define CHAIN "forward-1"
+
+/* Addresses that nobody has (RFC 5737, RFC 3849), reached as everything else is. Packets to them tell whether those of jobs
+ * get through: after all other rules of the host our own one answers, in a way in which no firewall does. */
+#define TRIAL_ADDRESS "198.51.100.1"
+#define TRIAL_ADDRESS6 "2001:db8::1"
+#define TRIAL_PORT 53
+#define TRIAL_TIMES 3
+#define TRIAL_USEC (100 * USEC_PER_MSEC)
+
+#define OURS "\"" HUB_HOST_INTERFACE_PREFIX "*\""
+
+/* Priorities after those of everybody else: an accept there is not the last word, a drop is. */
+static const char rules[] = "table inet " TABLE "\n"
+                            "delete table inet " TABLE "\n"
+                            "table inet " TABLE " {\n"
+                            "  chain " CHAIN " {\n"
+                            "    type filter hook forward priority 2000; policy accept;\n"
+                            "    iifname " OURS " ip daddr " TRIAL_ADDRESS
+                            " udp dport 53 reject with icmp type prot-unreachable\n"
+                            "    iifname " OURS " ip6 daddr " TRIAL_ADDRESS6
+                            " udp dport 53 reject with icmpv6 type no-route\n"
+                            "    iifname " OURS " oifname " OURS " drop\n"
+                            "    oifname " OURS " ct state established,related accept\n"
+                            "    oifname " OURS " drop\n"
+                            "  }\n"
+                            "  chain source {\n"
+                            "    type nat hook postrouting priority 100; policy accept;\n"
+                            "    iifname " OURS " oifname != " OURS " masquerade\n"
+                            "  }\n"
+                            "}\n";
+
+/* --- what the kernel has to be told --- */
+
+#define FORWARD4 "ipv4/ip_forward"
+#define FORWARD6 "ipv6/conf/all/forwarding"
+
+static bool is_on(const char *name) {
+        _cleanup_free_ char *path = NULL, *value = NULL;
+
+        return string_printf(&path, "/proc/sys/net/%s", name) >= 0 &&
+               file_read_at(AT_FDCWD, path, 64, &value, NULL) >= 0 && value[0] != '0';
+}
+
+const char *nat_forwarding_missing(void) {
+        return is_on(FORWARD4) ? NULL : "net.ipv4.ip_forward";
+}
+
+/* For whoever wonders who it was. Best effort. */
+static void note_change(const char *name, const char *old) {
+        static const char directory[] = "/run/nspawn-runner";
+
+        if (mkdir_parents(directory, 0755) < 0)
+                return;
+        _cleanup_close_ int fd = open(NAT_CHANGES_FILE, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0644);
+        if (fd >= 0)
+                (void) dprintf(fd, "net/%s was %s\n", name, old);
+}
+
+static int switch_on(const char *name) {
+        if (is_on(name))
+                return 0;
+        int r = netns_set(name, "1");
+        if (r >= 0)
+                note_change(name, "0");
+        return r;
+}
+
+/* A router takes no routes from others' announcements, unless it is told to (accept_ra=2 in the kernel's ip-sysctl.rst). The
+ * host is to keep the default route that it has from one. */
+static void keep_announced_routes(void) {
+        _cleanup_closedir_ DIR *dir = opendir("/proc/sys/net/ipv6/conf");
+        struct dirent *entry;
+
+        while (dir && (entry = directory_next(dir))) {
+                _cleanup_free_ char *name = NULL, *path = NULL, *value = NULL;
+
+                if (streq(entry->d_name, "all") || startswith(entry->d_name, HUB_HOST_INTERFACE_PREFIX) ||
+                    string_printf(&name, "ipv6/conf/%s/accept_ra", entry->d_name) < 0 ||
+                    string_printf(&path, "/proc/sys/net/%s", name) < 0 ||
+                    file_read_at(AT_FDCWD, path, 64, &value, NULL) < 0 || value[0] != '1')
+                        continue;
+                if (netns_set(name, "2") >= 0)
+                        note_change(name, "1");
+        }
+}
+
+static int forward(Hub *hub, Problem *reterr_problem) {
+        int r = switch_on(FORWARD4);
+        if (r < 0)
+                return problem_set(reterr_problem, r, "cannot switch net.ipv4.ip_forward on: %m");
+        if (!hub->ipv6 || is_on(FORWARD6))
+                return 0;
+        keep_announced_routes();
+        if (switch_on(FORWARD6) < 0)
+                hub->ipv6 = false;
+        return 0;
+}
+
+static int load_rules(Problem *reterr_problem) {
+        int r = nft_has_chain(TABLE, CHAIN);
+        if (r > 0)
+                return 0;
+        return nft_run(-EBADF, rules, reterr_problem);
+}
+
+/* --- do packets get through? --- */
+
+static int trial_socket(const Hub *hub, int family) {
+        struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(TRIAL_PORT) };
+        struct sockaddr_in6 to6 = { .sin6_family = AF_INET6, .sin6_port = htons(TRIAL_PORT) };
+        IpNetwork address;
+
+        if (ip_network_parse(family == AF_INET ? TRIAL_ADDRESS : TRIAL_ADDRESS6, &address) < 0)
+                return -EINVAL;
+        memcpy(&to.sin_addr, address.address, sizeof(to.sin_addr));
+        memcpy(&to6.sin6_addr, address.address, sizeof(to6.sin6_addr));
+        int r = netns_enter(hub->netns_fd);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0 || setsockopt(fd, family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6,
+                                 family == AF_INET ? IP_RECVERR : IPV6_RECVERR, &(int){ 1 }, sizeof(int)) < 0)
+                r = -errno;
+        else if (connect(fd, family == AF_INET ? (struct sockaddr *) &to : (struct sockaddr *) &to6,
+                         family == AF_INET ? sizeof(to) : sizeof(to6)) < 0)
+                r = -errno;
+        if (netns_enter(hub->host_fd) < 0)
+                _exit(EXIT_FAILURE);
+        return r < 0 ? r : TAKE_FD(fd);
+}
+
+/* Takes what came back: is it our own rule's answer? */
+static bool read_answer(int fd, int family) {
+        alignas(struct cmsghdr) char control[512];
+        struct msghdr message = { .msg_control = control, .msg_controllen = sizeof(control) };
+
+        if (recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+                return false;
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
+                struct sock_extended_err error;
+
+                if (c->cmsg_len < CMSG_LEN(sizeof(error)))
+                        continue;
+                memcpy(&error, CMSG_DATA(c), sizeof(error));
+                if (family == AF_INET ? error.ee_origin == SO_EE_ORIGIN_ICMP && error.ee_type == ICMP_DEST_UNREACH &&
+                                                error.ee_code == ICMP_PROT_UNREACH :
+                                        error.ee_origin == SO_EE_ORIGIN_ICMP6 && error.ee_type == ICMPV6_DEST_UNREACH &&
+                                                error.ee_code == ICMPV6_NOROUTE)
+                        return true;
+        }
+        return false;
+}
+
+/* 1: packets get through; 0: they do not; or -errno. */
+static int try_out(const Hub *hub, int family) {
+        _cleanup_close_ int fd = trial_socket(hub, family);
+        if (fd < 0)
+                return fd;
+        for (unsigned i = 0; i < TRIAL_TIMES; i++) {
+                struct pollfd pollfd = { .fd = fd };
+                uint64_t deadline = clock_deadline(TRIAL_USEC);
+
+                (void) send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+                while (clock_now_usec() < deadline && poll(&pollfd, 1, clock_poll_timeout(deadline)) > 0)
+                        if (read_answer(fd, family))
+                                return 1;
+        }
+        return 0;
+}
+
+int nat_connect(Hub *hub, Problem *reterr_problem) {
+        int r = forward(hub, reterr_problem);
+        if (r < 0)
+                return r;
+        r = load_rules(reterr_problem);
+        if (r < 0)
+                return r;
+        r = try_out(hub, AF_INET);
+        if (r < 0)
+                return problem_set(reterr_problem, r, "cannot try whether the host forwards packets: %m");
+        if (r == 0)
+                return problem_set(reterr_problem, NAT_BLOCKED,
+                                   "a firewall of this host drops the packets of jobs: let through what is forwarded "
+                                   "from and to the interfaces " HUB_HOST_INTERFACE_PREFIX "*");
+        if (hub->ipv6 && try_out(hub, AF_INET6) <= 0)
+                hub->ipv6 = false;
+        return 0;
+}

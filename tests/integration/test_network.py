@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The private network of a job: what it reaches, what it does not, what may be done in it, and that nothing of it is left.
+The driver runs in a network namespace that stands for the host (world.py)."""
+
+import json
+import os
+import signal
+import socket
+from typing import Any, Callable, Iterator
+
+import pytest
+
+import host
+import world
+from lab import IMAGE, Site
+from simulation.build import Build
+from world import World
+
+# Connects, or sends a datagram, and prints what the other end says or why it does not; a list of all.
+CALLER = """\
+import errno, json, socket, sys
+def call(address, port, kind="tcp", patience=60):
+    family = socket.AF_UNIX if address[:1] == "@" else socket.AF_INET6 if ":" in address else socket.AF_INET
+    where = "\\0" + address[1:] if family == socket.AF_UNIX else (address, port)
+    if "%" in address:
+        where = socket.getaddrinfo(address, port, family, socket.SOCK_STREAM)[0][4]
+    with socket.socket(family, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM) as s:
+        s.settimeout(patience)
+        try:
+            s.connect(where)
+            if kind == "udp":
+                s.send(b"x")
+            return s.recv(100).decode()
+        except OSError as error:
+            return errno.errorcode.get(error.errno, type(error).__name__)
+print(json.dumps([call(*place) for place in json.loads(sys.argv[1])]))
+"""
+REFUSED = ("EHOSTUNREACH", "EACCES")
+
+
+@pytest.fixture
+def lonely() -> Iterator[World]:
+    """A host without IPv6."""
+    yield from made(False)
+
+
+@pytest.fixture
+def lan() -> Iterator[World]:
+    """A host with both."""
+    yield from made(True)
+
+
+def made(ipv6: bool) -> Iterator[World]:
+    """A world, and its end."""
+    there = World(ipv6)
+    try:
+        yield there
+    finally:
+        there.close()
+
+
+@pytest.fixture
+def private(make_site: Callable[..., Site], lan: World) -> Callable[..., Site]:
+    """Makes sites on that host."""
+    def make(there: World = lan, **settings: Any) -> Site:
+        made_site = make_site(**{"network": "private", **settings})
+        made_site.wrapper = there.wrapper
+        return made_site
+    return make
+
+
+def ask(build: Build, *places: tuple) -> list[str]:
+    """What a job hears from those places."""
+    script = f"python3 -c '{CALLER}' '{json.dumps(places)}'"
+    return json.loads(build.run_script(script).stdout)
+
+
+def serve(build: Build, port: int, text: str) -> None:
+    """A server in a job that says that to everybody, on all its addresses."""
+    build.run_script(f"""python3 -c '
+import os, socket
+server = socket.create_server(("::", {port}), family=socket.AF_INET6, dualstack_ipv6=True)
+if os.fork():
+    os._exit(0)
+os.setsid()
+for fd in (0, 1, 2):
+    os.dup2(os.open("/dev/null", os.O_RDWR), fd)
+while True:
+    connection, _ = server.accept()
+    connection.sendall(b"{text}")
+    connection.close()
+'""")
+
+
+def address_of(build: Build, family: int = 4) -> str:
+    """The address of a job."""
+    lines = build.run_script("cat /etc/hosts").stdout.decode().splitlines()
+    own = [line.split()[0] for line in lines if line.split()[1:] == [build.run_script("hostname").stdout.decode().strip()]]
+    return own[0 if family == 4 else 1]
+
+
+@pytest.mark.parametrize("boot", ("no", "yes"))
+def test_ways(private: Callable[..., Site], lan: World, boot: str) -> None:
+    """A job reaches the world and the host's addresses, with IPv4 and IPv6, under the host's address; it reaches neither
+    loopback, abstract sockets and link-local addresses of the host, nor what the world has of these."""
+    far, far6 = lan.greet(lan.far, world.FAR, 80, "far"), lan.greet(lan.far, world.FAR6, 80, "far6")
+    lan.greet(lan.far, world.FAR, 80, "udp", socket.SOCK_DGRAM)
+    lan.greet(lan.far, world.METADATA, 80, "metadata")
+    for address in ("0.0.0.0", "::"):
+        lan.greet(lan.host, address, 8080, "host")
+    lan.greet(lan.host, "\0nspr-test", 0, "abstract")
+    lan.host_ip("address", "add", "169.254.7.7/16", "dev", "uplink")
+    local6 = next(word.split("/")[0] for word in lan.host_ip("-6", "-o", "address").split() if word.startswith("fe80"))
+    with private(boot=boot).started() as build:
+        assert ask(build, (world.FAR, 80), (world.FAR6, 80), (world.FAR, 80, "udp"), (world.HOST, 8080),
+                   (world.HOST6, 8080)) == ["far", "far6", "udp", "host", "host"]
+        assert far.callers == [world.HOST] and far6.callers == [world.HOST6]
+        assert ask(build, ("127.0.0.1", 8080), ("::1", 8080), ("@nspr-test", 0)) == ["ECONNREFUSED"] * 3
+        kept = ask(build, (world.METADATA, 80), ("169.254.7.7", 8080), (f"{local6}%eth0", 8080, "tcp", 1),
+                   ("fe80::2%eth0", 8080, "tcp", 1))
+        assert all(answer in REFUSED for answer in kept[:2]), kept
+        assert "host" not in kept, kept
+        # The host reaches the job, as it reaches any neighbour.
+        serve(build, 80, "job")
+        caller = world.inside(lan.host, lambda: socket.create_connection((address_of(build), 80)))
+        assert caller.recv(100) == b"job"
+        caller.close()
+        assert len(lan.interfaces()) == 1
+    lan.wait_until_gone()
+
+
+def test_jobs_apart(private: Callable[..., Site], lan: World) -> None:
+    """Two jobs may both listen on port 80, and do not reach each other, also when the host's firewall is loaded anew."""
+    with private().started() as one, private().started() as two:
+        for build, text in ((one, "one"), (two, "two")):
+            serve(build, 80, text)
+        places = [(address_of(two), 80), (address_of(two, 6), 80), ("127.0.0.1", 80), (address_of(one), 80)]
+        for _ in range(2):
+            answers = ask(one, *places)
+            assert all(answer in REFUSED for answer in answers[:2]) and answers[2:] == ["one", "one"], answers
+            lan.nft("flush ruleset")
+        lan.greet(lan.far, world.FAR, 80, "far")
+        with private().started() as three:  # brings the rules back, for all
+            assert ask(three, (world.FAR, 80)) == ask(one, (world.FAR, 80)) == ["far"]
+            assert all(answer in REFUSED for answer in ask(three, *places[:2]))
+
+
+def test_what_root_may_do(private: Callable[..., Site]) -> None:
+    """Root of a job may change its network; others may listen on all ports, and everybody may use ping."""
+    script = """\
+import ctypes, os, socket, struct
+libc = ctypes.CDLL(None, use_errno=True)
+def ping(kind):
+    s = socket.socket(socket.AF_INET, kind, socket.IPPROTO_ICMP)
+    s.settimeout(60)
+    packet = struct.pack("!BBHHH", 8, 0, 0, 1, 1) + b"hello"
+    total = sum(struct.unpack("!7H", packet + bytes(1)))
+    total = (total & 0xffff) + (total >> 16)
+    packet = packet[:2] + struct.pack("!H", ~total & 0xffff) + packet[4:]
+    s.sendto(packet, (os.environ["FAR"], 0))
+    while b"hello" not in s.recv(200):
+        pass
+def link(name):
+    s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+    name = name.encode() + bytes(1)
+    body = struct.pack("BxHiII", 0, 0, 0, 0, 0) + struct.pack("HH", 4 + len(name), 3) + name + bytes(-len(name) % 4)
+    body += struct.pack("HHHH", 4 + 4 + 7 + 1, 18, 4 + 7, 1) + b"bridge" + bytes(2)
+    s.send(struct.pack("IHHII", 16 + len(body), 16, 0x605, 1, 0) + body)
+    return struct.unpack("i", s.recv(200)[16:20])[0]
+ping(socket.SOCK_RAW)
+print("link", link("mine"))
+print("unshare", libc.unshare(0x40000000), os.listdir("/proc/self/net/dev_snmp6"))
+"""
+    other = script.partition("ping(socket.SOCK_RAW)")[0] + """
+os.setgid(65534); os.setuid(65534)
+ping(socket.SOCK_DGRAM)
+socket.create_server(("", 80)).close()
+print("fine")
+"""
+    with private().started() as build:
+        build.run_script(f"cat >/tmp/root.py <<'END'\n{script}\nEND\ncat >/tmp/other.py <<'END'\n{other}\nEND")
+        done = build.run_script(f"FAR={world.FAR} python3 /tmp/root.py; FAR={world.FAR} python3 /tmp/other.py")
+        assert done.stdout.decode().splitlines() == ["link 0", "unshare 0 ['lo']", "fine"]
+
+
+def test_forged_sources(private: Callable[..., Site], lan: World) -> None:
+    """Packets with addresses that a job does not have, or that are for no single machine, stay in its segment."""
+    far = lan.greet(lan.far, world.FAR, 53, "far", socket.SOCK_DGRAM)
+    on_host = lan.greet(lan.host, "0.0.0.0", 53, "host", socket.SOCK_DGRAM)
+    script = f"""\
+import socket, struct
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+raw.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+def send(source, target):
+    udp = struct.pack("!HHHH", 53, 53, 9, 0) + b"x"
+    raw.sendto(struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0, 9, 17, 0, socket.inet_aton(source),
+                           socket.inet_aton(target)) + udp, (target, 0))
+own = socket.gethostbyname(socket.gethostname())
+for target in ("{world.FAR}", "{world.HOST}"):
+    for source in ("10.99.0.1", "{world.HOST}", "127.0.0.1", own):
+        send(source, target)
+for target in ("255.255.255.255", "224.0.0.251", "127.0.0.1"):
+    send(own, target)
+plain = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+plain.connect(("{world.FAR}", 53))
+plain.send(b"last")
+print(plain.recv(100).decode())
+"""
+    with private().started() as build:
+        own = address_of(build)
+        assert build.run_script(f"python3 -c '{script}'").stdout == b"far\n"
+    assert set(far.callers) == {world.HOST} and len(far.callers) == 2
+    assert on_host.callers == [own]
+
+
+def test_addresses(private: Callable[..., Site], lan: World) -> None:
+    """Blocks that the host reaches otherwise are left out. A pool that it uses as a whole is not used: another one is
+    taken, or, when it was asked for, the job is told."""
+    lan.host_ip("route", "add", "10.0.0.0/8", "via", world.ROUTER)
+    with private().started() as build:
+        assert address_of(build).startswith("172.30.")
+    done = private(network_pool="10.20.0.0/16").call("chroot-run", IMAGE, "--", "true")
+    assert done.returncode > 0 and "network_pool 10.20.0.0/16" in done.stderr, str(done)
+    site = private(network_pool="192.168.200.0/25")
+    lan.host_ip("route", "add", "192.168.200.64/28", "via", world.ROUTER)
+    with site.started() as build:
+        assert address_of(build) == "192.168.200.2"
+        done = site.call("chroot-run", IMAGE, "--", "true")
+        assert done.returncode > 0 and "all 2 blocks" in done.stderr, str(done)
+
+
+def test_killed(private: Callable[..., Site], lan: World) -> None:
+    """The interface goes with the supervisor, however that ends."""
+    site = private()
+    with site.started():
+        assert len(lan.interfaces()) == 1
+        supervisors = [pid for pid, command in host.processes().items()
+                       if " supervise " in command and str(site.runtime_dir) in command]
+        os.kill(supervisors[0], signal.SIGKILL)
+        lan.wait_until_gone()
+
+
+def test_firewall(private: Callable[..., Site], lan: World) -> None:
+    """A firewall of the host that drops what is forwarded is noticed, whichever way it does that, and its administrator is
+    told what to allow."""
+    site = private()
+    drop = "add chain inet theirs forward { type filter hook forward priority 0; policy drop; }"
+    for rule in (drop, drop.replace("drop", "accept"), "add rule inet theirs forward reject with icmpx admin-prohibited"):
+        lan.nft("add table inet theirs", rule)
+        done = site.call("chroot-run", IMAGE, "--", "true")
+        if "policy accept" in rule:
+            assert done.returncode == 0, str(done)
+        else:
+            assert done.returncode > 0 and "firewall" in done.stderr and "nspr-*" in done.stderr, str(done)
+    lan.nft('insert rule inet theirs forward iifname "nspr-*" accept', 'insert rule inet theirs forward oifname "nspr-*" accept')
+    lan.greet(lan.far, world.FAR, 80, "far")
+    with site.started() as build:
+        assert ask(build, (world.FAR, 80)) == ["far"]
+
+
+def test_without_ipv6(private: Callable[..., Site], lonely: World) -> None:
+    """A job has IPv6 only where the host has a way out with it."""
+    lonely.greet(lonely.far, world.FAR, 80, "far")
+    with private(lonely).started() as build:
+        assert ask(build, (world.FAR, 80), (world.FAR6, 80)) == ["far", "ENETUNREACH"]
+        assert b"fd" not in build.run_script("cut -c1-2 /proc/net/if_inet6").stdout

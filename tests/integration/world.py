@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host of the test's own, as far as its network goes: a network namespace in which the driver runs, with a way to another
+one that stands for the rest of the world. Nothing of it is seen outside."""
+
+import ctypes
+import os
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+CLONE_NEWNET = 0x40000000
+NAMES = Path("/run/netns")
+
+# What both ends have. The world has an address that is far away, and the one where clouds answer about their machines.
+HOST, ROUTER, FAR, METADATA = "192.168.77.2", "192.168.77.1", "203.0.113.5", "169.254.169.254"
+HOST6, ROUTER6, FAR6 = "2001:db8:77::2", "2001:db8:77::1", "2001:db8:5::5"
+
+
+def enter(namespace: Path) -> None:
+    """Moves this thread into a network namespace."""
+    with open(namespace, "rb") as file:
+        if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET) < 0:
+            raise OSError(ctypes.get_errno(), "setns")
+
+
+def inside(namespace: Path, function: Callable[[], Any]) -> Any:
+    """Calls a function in a network namespace. Sockets that it makes stay there."""
+    result: list[Any] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            enter(namespace)
+            result.append(function())
+        except BaseException as error:  # pylint: disable=broad-exception-caught
+            failure.append(error)
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return result[0]
+
+
+class Greeter:
+    """A server that says its name to each caller, and where the caller is. Over UDP, to each who says something."""
+
+    def __init__(self, namespace: Path, address: str, port: int, name: str, kind: int = socket.SOCK_STREAM):
+        self.name = name.encode()
+        family = socket.AF_UNIX if address[:1] == "\0" else socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.socket = inside(namespace, lambda: socket.socket(family, kind))
+        if family != socket.AF_UNIX:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        self.socket.bind(address if family == socket.AF_UNIX else (address, port))
+        self.callers: list[str] = []
+        if kind == socket.SOCK_STREAM:
+            self.socket.listen(64)
+        threading.Thread(target=self.serve if kind == socket.SOCK_STREAM else self.serve_udp, daemon=True).start()
+
+    def serve(self) -> None:
+        """Greets until close()."""
+        try:
+            while True:
+                connection, caller = self.socket.accept()
+                self.callers.append(caller[0] if isinstance(caller, tuple) else "")
+                connection.sendall(self.name)
+                connection.close()
+        except OSError:
+            pass
+
+    def serve_udp(self) -> None:
+        """Answers until close()."""
+        try:
+            while True:
+                _, caller = self.socket.recvfrom(4096)
+                if not caller:  # shut down
+                    return
+                self.callers.append(caller[0])
+                self.socket.sendto(self.name, caller)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        """Ends it."""
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.socket.close()
+
+
+class World:
+    """Two namespaces, `host` and `far`, with IPv4 and, if wanted, IPv6 between them."""
+
+    def __init__(self, ipv6: bool = True):
+        self.names = [f"nspr-test-{os.getpid()}-{id(self):x}-{end}" for end in ("host", "far")]
+        self.host, self.far = (NAMES / name for name in self.names)
+        self.greeters: list[Greeter] = []
+        for name in self.names:
+            self.ip("netns", "add", name)
+        self.ip("-n", self.names[0], "link", "add", "uplink", "type", "veth", "peer", "name", "uplink", "netns",
+                self.names[1])
+        for name, address, address6 in ((self.names[0], HOST, HOST6), (self.names[1], ROUTER, ROUTER6)):
+            self.ip("-n", name, "link", "set", "lo", "up")
+            self.ip("-n", name, "address", "add", f"{address}/24", "dev", "uplink")
+            if ipv6:
+                self.ip("-n", name, "address", "add", f"{address6}/64", "dev", "uplink", "nodad")
+            self.ip("-n", name, "link", "set", "uplink", "up")
+        for address in (FAR, METADATA, FAR6):
+            self.ip("-n", self.names[1], "address", "add", address, "dev", "lo", *(["nodad"] if ":" in address else []))
+        self.host_ip("route", "add", "default", "via", ROUTER)
+        if ipv6:
+            self.host_ip("-6", "route", "add", "default", "via", ROUTER6)
+
+    @staticmethod
+    def ip(*arguments: str) -> str:
+        """ip(8)."""
+        return subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True).stdout
+
+    def host_ip(self, *arguments: str) -> str:
+        """ip(8) on the host."""
+        return self.ip("-n", self.names[0], *arguments)
+
+    @property
+    def wrapper(self) -> list[str]:
+        """What a command on the host begins with."""
+        return ["nsenter", f"--net={self.host}", "--"]
+
+    def nft(self, *commands: str) -> str:
+        """nft(8) on the host."""
+        return subprocess.run([*self.wrapper, "nft", "-f", "-"], input="\n".join(commands) + "\n", text=True, check=True,
+                              capture_output=True).stdout
+
+    def interfaces(self) -> list[str]:
+        """The interfaces of jobs that the host has."""
+        names = [line.split()[1].split("@")[0] for line in self.host_ip("-o", "link").splitlines()]
+        return [name for name in names if name.startswith("nspr-")]
+
+    def wait_until_gone(self) -> None:
+        """The kernel takes its time to remove a network namespace that nobody uses any more."""
+        while self.interfaces():
+            time.sleep(0.01)
+
+    def greet(self, namespace: Path, address: str, port: int, name: str, kind: int = socket.SOCK_STREAM) -> Greeter:
+        """Starts a server there."""
+        self.greeters.append(Greeter(namespace, address, port, name, kind))
+        return self.greeters[-1]
+
+    def close(self) -> None:
+        """Removes all of it."""
+        for greeter in self.greeters:
+            greeter.close()
+        for name in self.names:
+            self.ip("netns", "delete", name)
