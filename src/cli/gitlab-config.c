@@ -25,15 +25,16 @@ static const char *script_kind(const char *shell) {
         return NULL;
 }
 
-/* "Running on HOST via ..." in the job's log: the machine that the job will have. By hand, without a job, and when the
- * job cannot be told, which `prepare` will complain about, it is this host. */
+/* The job's log shows it as "Running on HOST via ...": the host name of the job's container. Without a job, and when the job
+ * cannot be told, of which `prepare` will complain, it is this host's. */
 static int machine_hostname(const Settings *settings, char **ret) {
         _cleanup_job_spec_ JobSpec job = { 0 };
-        char problem[512], host[HOST_NAME_MAX + 1];
+        char host[HOST_NAME_MAX + 1];
+        Problem problem = { 0 };
 
-        if (gitlab_job_read(settings->runtime_dir, NULL, &job, problem) >= 0)
+        if (gitlab_job_read(settings->runtime_dir, NULL, &job, &problem) >= 0)
                 return machine_name(settings->runtime_dir, job.id, ret);
-        log_debug("%s", problem);
+        log_debug("%s", problem.text);
         if (gethostname(host, sizeof(host)) < 0)
                 return -errno;
         return string_replace(ret, host);

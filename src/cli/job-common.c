@@ -15,14 +15,14 @@
 #define ENDED_TIMEOUT_USEC (2 * USEC_PER_SEC)
 
 int find_job(const Invocation *invocation, JobSpec *ret) {
-        char problem[512];
+        const char *id = invocation_option(invocation, "id");
+        Problem problem = { 0 };
 
-        int r = gitlab_job_read(invocation->settings->runtime_dir, invocation_option(invocation, "id"), ret, problem);
+        int r = gitlab_job_read(invocation->settings->runtime_dir, id, ret, &problem);
         if (r < 0)
-                log_error("%s", problem);
-        else
-                log_verbose("This is job %s%s", ret->id, invocation_option(invocation, "id") ? ", as --id says" : "");
-        return r;
+                return log_problem(r, &problem);
+        log_verbose("This is job %s%s", ret->id, id ? ", as --id says" : "");
+        return 0;
 }
 
 static const char *last_lines(const char *text, unsigned lines) {

@@ -5,7 +5,6 @@
 
 #include "gitlab/job.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/id.h"
@@ -51,58 +50,43 @@ static int complete(JobSpec *spec) {
         return r < 0 ? r : string_replace(&spec->builds_dir, gitlab_claimed_builds_dir());
 }
 
-static int read_response(const char *runtime_dir, const char *path, JobSpec *ret, char ret_problem[static 512]) {
+static int read_response(const char *runtime_dir, const char *path, JobSpec *ret, Problem *reterr_problem) {
         _cleanup_job_spec_ JobSpec spec = { 0 };
-        char why[256] = "";
+        Problem why = { 0 };
 
-        int r = response_read(path, &spec, why);
-        if (r < 0) {
-                snprintf(ret_problem, 512, "Cannot read the job from JOB_RESPONSE_FILE '%s': %s", path,
-                         r == -EBADMSG ? why : strerror(-r));
-                return r;
-        }
+        int r = response_read(path, &spec, &why);
+        if (r < 0)
+                return problem_set(reterr_problem, r, "Cannot read the job from JOB_RESPONSE_FILE '%s': %s", path,
+                                   problem_text(&why, r));
         r = job_id_make(runtime_dir, &spec, &spec.id);
-        if (r < 0) {
-                snprintf(ret_problem, 512, "Cannot use the runtime directory '%s': %s", runtime_dir, strerror(-r));
-                return r;
-        }
+        if (r < 0)
+                return problem_set(reterr_problem, r, "Cannot use the runtime directory '%s': %m", runtime_dir);
         r = complete(&spec);
-        if (r < 0) {
-                snprintf(ret_problem, 512, "Cannot read the job: %s", strerror(-r));
-                return r;
-        }
+        if (r < 0)
+                return problem_set(reterr_problem, r, "Cannot read the job: %m");
         *ret = spec;
         spec = (JobSpec){ 0 };
         return 0;
 }
 
-int gitlab_job_read(const char *runtime_dir, const char *option_id, JobSpec *ret, char ret_problem[static 512]) {
+int gitlab_job_read(const char *runtime_dir, const char *option_id, JobSpec *ret, Problem *reterr_problem) {
         _cleanup_job_spec_ JobSpec spec = { 0 };
         const char *path = gitlab_response_file();
 
         if (path)
-                return read_response(runtime_dir, path, ret, ret_problem);
+                return read_response(runtime_dir, path, ret, reterr_problem);
 
         const char *source = option_id ? "--id" : "CUSTOM_ENV_CI_JOB_ID";
         const char *id = option_id ? option_id : gitlab_claimed_job_id();
-        if (!id) {
-                snprintf(ret_problem, 512,
-                         "Which job? None of JOB_RESPONSE_FILE, --id and CUSTOM_ENV_CI_JOB_ID is set. GitLab Runner "
-                         "sets the first; by hand, give --id");
-                return -ENODATA;
-        }
+        if (!id)
+                return problem_set(reterr_problem, -ENODATA,
+                                   "Which job? None of JOB_RESPONSE_FILE, --id and CUSTOM_ENV_CI_JOB_ID is set. GitLab "
+                                   "Runner sets the first; by hand, give --id");
         const char *problem = id_service_number(id, NULL) > 0 ? "is that of a service of a job" : id_problem(id);
-        if (problem) {
-                snprintf(ret_problem, 512, "Job id '%.100s' (%s) %s", id, source, problem);
-                return -EINVAL;
-        }
-        int r = string_replace(&spec.id, id);
-        if (r >= 0)
-                r = string_replace(&spec.image.name, gitlab_claimed_image());
-        if (r < 0) {
-                snprintf(ret_problem, 512, "Cannot read the job: %s", strerror(-r));
-                return r;
-        }
+        if (problem)
+                return problem_set(reterr_problem, -EINVAL, "Job id '%.100s' (%s) %s", id, source, problem);
+        if (string_replace(&spec.id, id) < 0 || string_replace(&spec.image.name, gitlab_claimed_image()) < 0)
+                return -ENOMEM;
         *ret = spec;
         spec = (JobSpec){ 0 };
         return 0;

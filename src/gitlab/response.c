@@ -233,21 +233,19 @@ static const char *job_problem(const json_t *root) {
         return NULL;
 }
 
-int response_parse(const char *data, size_t size, JobSpec *ret, char ret_problem[static 256]) {
+int response_parse(const char *data, size_t size, JobSpec *ret, Problem *reterr_problem) {
         _cleanup_job_spec_ JobSpec spec = { 0 };
         json_error_t error;
 
         json_auto_t *root = json_loadb(data, size, JSON_ALLOW_NUL, &error);
         if (!root) {
                 /* Not error.text: it quotes the file, which holds secrets. */
-                snprintf(ret_problem, 256, "not valid JSON at line %d, column %d", error.line, error.column);
-                return -EBADMSG;
+                return problem_set(reterr_problem, -EBADMSG, "not valid JSON at line %d, column %d", error.line,
+                                   error.column);
         }
         const char *problem = job_problem(root);
-        if (problem) {
-                snprintf(ret_problem, 256, "%s", problem);
-                return -EBADMSG;
-        }
+        if (problem)
+                return problem_set(reterr_problem, -EBADMSG, "%s", problem);
         int r = read_job(root, &spec);
         if (r < 0)
                 return r;
@@ -256,14 +254,14 @@ int response_parse(const char *data, size_t size, JobSpec *ret, char ret_problem
         return 0;
 }
 
-int response_read(const char *path, JobSpec *ret, char ret_problem[static 256]) {
+int response_read(const char *path, JobSpec *ret, Problem *reterr_problem) {
         _cleanup_free_ char *data = NULL;
         size_t size;
 
         int r = file_read_at(AT_FDCWD, path, RESPONSE_MAX_BYTES, &data, &size);
         if (r < 0)
                 return r;
-        r = response_parse(data, size, ret, ret_problem);
+        r = response_parse(data, size, ret, reterr_problem);
         explicit_bzero(data, size);
         return r;
 }

@@ -5,11 +5,11 @@
 /* The job as GitLab sent it. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         _cleanup_job_spec_ JobSpec job = { 0 };
-        char problem[256] = "";
+        Problem problem = { 0 };
 
-        int r = response_parse((const char *) data, size, &job, problem);
+        int r = response_parse((const char *) data, size, &job, &problem);
         if (r < 0) {
-                FUZZ_ASSERT(r == -EBADMSG && problem[0] && strlen(problem) < sizeof(problem));
+                FUZZ_ASSERT(r == -EBADMSG && problem.text[0]);
                 FUZZ_ASSERT(job.number == 0 && !job.token && !job.image.name && !job.repository);
                 return 0;
         }

@@ -87,14 +87,14 @@ static void test_without_response(void **state) {
         set("JOB_RESPONSE_FILE", NULL);
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 _cleanup_job_spec_ JobSpec job = { 0 };
-                char problem[512] = "";
+                Problem problem = { 0 };
 
                 set("CUSTOM_ENV_CI_JOB_ID", table[i].environment);
-                assert_row(gitlab_job_read(*state, table[i].option, &job, problem) == table[i].result, i,
+                assert_row(gitlab_job_read(*state, table[i].option, &job, &problem) == table[i].result, i,
                            table[i].option);
                 assert_row(streq_null(job.id, table[i].id), i, job.id);
                 assert_row(!job.trusted, i, table[i].option);
-                assert_row(!problem[0] == (table[i].result == 0), i, problem);
+                assert_row(!problem.text[0] == (table[i].result == 0), i, problem.text);
         }
         set("CUSTOM_ENV_CI_JOB_ID", NULL);
         /* Nothing was written for them. */
@@ -103,7 +103,7 @@ static void test_without_response(void **state) {
 }
 
 /* Writes @text as the response of a job and finds the identity that it stands for, which ends with the test. */
-static int find(const char *directory, const char *text, const char *option, JobSpec *ret, char problem[static 512]) {
+static int find(const char *directory, const char *text, const char *option, JobSpec *ret, Problem *problem) {
         _cleanup_close_ int dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         _cleanup_free_ char *path = NULL, *runtime_dir = NULL;
 
@@ -111,7 +111,7 @@ static int find(const char *directory, const char *text, const char *option, Job
         assert_int_equal(string_printf(&runtime_dir, "%s/run/deep", directory), 0);
         assert_int_equal(file_replace_at(dir_fd, "response.json", text, strlen(text), 0600), 0);
         set("JOB_RESPONSE_FILE", path);
-        problem[0] = 0;
+        *problem = (Problem){ 0 };
         int r = gitlab_job_read(runtime_dir, option, ret, problem);
         set("JOB_RESPONSE_FILE", NULL);
         return r;
@@ -145,9 +145,9 @@ static void test_hash(void **state) {
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 _cleanup_job_spec_ JobSpec job = { 0 };
-                char problem[512];
+                Problem problem = { 0 };
 
-                assert_row(find(*state, table[i].response, NULL, &job, problem) == 0, i, problem);
+                assert_row(find(*state, table[i].response, NULL, &job, &problem) == 0, i, problem.text);
                 assert_row(job.trusted && !id_problem(job.id), i, job.id);
                 /* NUMBER, '-', 8 hexadecimal digits */
                 const char *hash = startswith(job.id, streq(table[i].text, "other number") ? "8-" : "7-");
@@ -163,22 +163,22 @@ static void test_hash(void **state) {
 static void test_key(void **state) {
         _cleanup_job_spec_ JobSpec first = { 0 }, second = { 0 }, third = { 0 };
         _cleanup_free_ char *path = NULL;
-        char problem[512];
+        Problem problem = { 0 };
         struct stat st;
 
         assert_int_equal(string_printf(&path, "%s/run/deep/key", (char *) *state), 0);
-        assert_int_equal(find(*state, "{\"id\":7,\"token\":\"t\"}", NULL, &first, problem), 0);
+        assert_int_equal(find(*state, "{\"id\":7,\"token\":\"t\"}", NULL, &first, &problem), 0);
         assert_int_equal(stat(path, &st), 0);
         assert_int_equal(st.st_mode & 07777, 0600);
         assert_int_equal(st.st_size, 16);
 
         assert_int_equal(unlink(path), 0);
-        assert_int_equal(find(*state, "{\"id\":7,\"token\":\"t\"}", NULL, &second, problem), 0);
+        assert_int_equal(find(*state, "{\"id\":7,\"token\":\"t\"}", NULL, &second, &problem), 0);
         assert_string_not_equal(first.id, second.id);
 
         assert_int_equal(truncate(path, 15), 0);
-        assert_int_equal(find(*state, "{\"id\":7}", NULL, &third, problem), -EBADMSG);
-        assert_non_null(strstr(problem, "run/deep"));
+        assert_int_equal(find(*state, "{\"id\":7}", NULL, &third, &problem), -EBADMSG);
+        assert_non_null(strstr(problem.text, "run/deep"));
         assert_null(third.id);
 }
 
@@ -194,13 +194,13 @@ static void test_forged(void **state) {
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 _cleanup_job_spec_ JobSpec job = { 0 };
-                char problem[512];
+                Problem problem = { 0 };
 
                 set("CUSTOM_ENV_CI_JOB_ID", table[i].claimed_id);
                 set("CUSTOM_ENV_CI_JOB_IMAGE", table[i].claimed_image);
                 assert_row(find(*state, RESPONSE("7", "t", "1", "https://a.example/p.git"), table[i].option, &job,
-                                problem) == 0,
-                           i, problem);
+                                &problem) == 0,
+                           i, problem.text);
                 if (!expected)
                         expected = strdup(job.id);
                 assert_row(streq(job.id, expected), i, job.id);
@@ -227,12 +227,12 @@ static void test_image(void **state) {
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 _cleanup_job_spec_ JobSpec job = { 0 };
-                char problem[512];
+                Problem problem = { 0 };
 
                 set("CUSTOM_ENV_CI_JOB_IMAGE", table[i].claimed);
-                int r = table[i].response ? find(*state, table[i].response, NULL, &job, problem) :
-                                            gitlab_job_read(*state, "7", &job, problem);
-                assert_row(r == 0, i, problem);
+                int r = table[i].response ? find(*state, table[i].response, NULL, &job, &problem) :
+                                            gitlab_job_read(*state, "7", &job, &problem);
+                assert_row(r == 0, i, problem.text);
                 assert_row(streq_null(job.image.name, table[i].image), i, job.image.name);
                 assert_row(job.trusted == !!table[i].response, i, table[i].image);
         }
@@ -253,13 +253,13 @@ static void test_user(void **state) {
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 _cleanup_job_spec_ JobSpec job = { 0 };
                 _cleanup_free_ char *response = NULL;
-                char problem[512];
+                Problem problem = { 0 };
 
                 assert_int_equal(string_printf(&response,
                                                "{\"id\":7,\"image\":{\"executor_opts\":{\"docker\":{\"user\":%s}}}}",
                                                table[i].user),
                                  0);
-                assert_row(find(*state, response, NULL, &job, problem) == 0, i, problem);
+                assert_row(find(*state, response, NULL, &job, &problem) == 0, i, problem.text);
                 assert_row(streq_null(job.image.user, table[i].expanded), i, job.image.user);
         }
         set("CUSTOM_ENV_U", NULL);
@@ -272,19 +272,20 @@ static void test_bad_response(void **state) {
         set("CUSTOM_ENV_CI_JOB_ID", "12");
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 JobSpec job = { 0 };
-                char problem[512];
+                Problem problem = { 0 };
 
-                assert_row(find(*state, table[i], "13", &job, problem) == -EBADMSG, i, table[i]);
+                assert_row(find(*state, table[i], "13", &job, &problem) == -EBADMSG, i, table[i]);
                 assert_row(!job.id, i, job.id);
-                assert_row(strstr(problem, "JOB_RESPONSE_FILE") && strstr(problem, "response.json"), i, problem);
+                assert_row(strstr(problem.text, "JOB_RESPONSE_FILE") && strstr(problem.text, "response.json"), i,
+                           problem.text);
         }
 
         JobSpec job = { 0 };
-        char problem[512] = "";
+        Problem problem = { 0 };
         set("JOB_RESPONSE_FILE", "/no/such/file");
-        assert_int_equal(gitlab_job_read(*state, "13", &job, problem), -ENOENT);
+        assert_int_equal(gitlab_job_read(*state, "13", &job, &problem), -ENOENT);
         assert_null(job.id);
-        assert_non_null(strstr(problem, "/no/such/file"));
+        assert_non_null(strstr(problem.text, "/no/such/file"));
         set("JOB_RESPONSE_FILE", NULL);
         set("CUSTOM_ENV_CI_JOB_ID", NULL);
 }
@@ -293,11 +294,11 @@ static void test_bad_response(void **state) {
 static void test_no_runtime_dir(void **state) {
         _cleanup_close_ int dir_fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         JobSpec job = { 0 };
-        char problem[512];
+        Problem problem = { 0 };
 
         assert_int_equal(file_replace_at(dir_fd, "run", "", 0, 0600), 0);
-        assert_true(find(*state, "{\"id\":7}", NULL, &job, problem) < 0);
-        assert_non_null(strstr(problem, "run/deep"));
+        assert_true(find(*state, "{\"id\":7}", NULL, &job, &problem) < 0);
+        assert_non_null(strstr(problem.text, "run/deep"));
         assert_null(job.id);
 }
 

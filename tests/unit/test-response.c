@@ -16,21 +16,21 @@ static const char full[] =
         "\"image\":{\"name\":\"debian-12\",\"entrypoint\":null},\"services\":null,\"artifacts\":null,"
         "\"credentials\":[{\"type\":\"registry\",\"password\":\"hidden\"}],\"features\":{\"trace_sections\":true}}";
 
-static int parse(const char *text, JobSpec *ret, char problem[static 256]) {
+static int parse(const char *text, JobSpec *ret, Problem *problem) {
         /* An exact copy: sanitizers and valgrind see a read beyond its end. */
         size_t size = strlen(text);
         _cleanup_free_ char *exact = malloc(MAX(size, (size_t) 1));
 
         memcpy(exact, text, size);
-        problem[0] = 0;
+        *problem = (Problem){ 0 };
         return response_parse(exact, size, ret, problem);
 }
 
 static void test_full(_unused_ void **state) {
         _cleanup_job_spec_ JobSpec job = { 0 };
-        char problem[256];
+        Problem problem = { 0 };
 
-        assert_int_equal(parse(full, &job, problem), 0);
+        assert_int_equal(parse(full, &job, &problem), 0);
         assert_int_equal(job.number, 4711);
         assert_string_equal(job.token, "job-token");
         assert_string_equal(job.image.name, "debian-12");
@@ -73,9 +73,9 @@ static void test_lists(_unused_ void **state) {
                 "\"variables\":[{\"key\":\"A\",\"value\":null,\"masked\":true},{\"value\":\"x\"},null,"
                 "{\"key\":\"B\",\"value\":\"$A\",\"raw\":true,\"public\":\"true\"}]}";
         _cleanup_job_spec_ JobSpec job = { 0 };
-        char problem[256];
+        Problem problem = { 0 };
 
-        assert_int_equal(parse(text, &job, problem), 0);
+        assert_int_equal(parse(text, &job, &problem), 0);
         assert_true(job.ref_protected);
         assert_strings(job.image.entrypoint, (const char *[]){ "/e", "", NULL });
         assert_string_equal(job.image.user, "u:g");
@@ -141,12 +141,12 @@ static void test_values(_unused_ void **state) {
                 { "{\"id\":2,\"git_info\":{\"repo_url\":\"https://u@\"}}", 2, NULL, NULL, "https://", 0, 0 },
                 { "{\"id\":2,\"git_info\":{\"repo_url\":\"git@host:a.git\"}}", 2, NULL, NULL, "git@host:a.git", 0, 0 },
         };
-        char problem[256];
+        Problem problem = { 0 };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 _cleanup_job_spec_ JobSpec job = { 0 };
 
-                assert_row(parse(table[i].text, &job, problem) == 0, i, problem);
+                assert_row(parse(table[i].text, &job, &problem) == 0, i, problem.text);
                 assert_row(job.number == table[i].id, i, table[i].text);
                 assert_row(streq_null(job.image.name, table[i].image), i, job.image.name);
                 assert_row(streq_null(job.token, table[i].token), i, job.token);
@@ -187,13 +187,13 @@ static void test_malformed(_unused_ void **state) {
                 "{\"id\":1,\"token\":\"\xff\"}",
                 "\xef\xbb\xbf{\"id\":1}",
         };
-        char problem[256];
+        Problem problem = { 0 };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 JobSpec job = { .number = 4711 };
 
-                assert_row(parse(table[i], &job, problem) == -EBADMSG, i, table[i]);
-                assert_row(problem[0], i, table[i]);
+                assert_row(parse(table[i], &job, &problem) == -EBADMSG, i, table[i]);
+                assert_row(problem.text[0], i, table[i]);
                 assert_row(job.number == 4711 && !job.token, i, table[i]);
         }
 }
@@ -203,11 +203,11 @@ static void test_deep(_unused_ void **state) {
         const size_t depth = 1000000;
         _cleanup_free_ char *text = malloc(depth + 1);
         JobSpec job;
-        char problem[256];
+        Problem problem = { 0 };
 
         memset(text, '[', depth);
         text[depth] = 0;
-        assert_int_equal(parse(text, &job, problem), -EBADMSG);
+        assert_int_equal(parse(text, &job, &problem), -EBADMSG);
 }
 
 /* The reason goes to the job's log, what is in the file must not. */
@@ -220,11 +220,11 @@ static void test_no_secret(_unused_ void **state) {
                 "{\"id\":\"secret\"}",
         };
         JobSpec job;
-        char problem[256];
+        Problem problem = { 0 };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                assert_row(parse(table[i], &job, problem) == -EBADMSG, i, table[i]);
-                assert_row(!strstr(problem, "secret"), i, problem);
+                assert_row(parse(table[i], &job, &problem) == -EBADMSG, i, table[i]);
+                assert_row(!strstr(problem.text, "secret"), i, problem.text);
         }
 }
 
@@ -232,21 +232,21 @@ static void test_file(void **state) {
         _cleanup_free_ char *path = NULL, *link = NULL;
         _cleanup_close_ int dir_fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         _cleanup_job_spec_ JobSpec job = { 0 };
-        char problem[256] = "";
+        Problem problem = { 0 };
 
         assert_int_equal(string_printf(&path, "%s/response.json", (char *) *state), 0);
-        assert_int_equal(response_read(path, &job, problem), -ENOENT);
-        assert_int_equal(response_read(*state, &job, problem), -EISDIR);
+        assert_int_equal(response_read(path, &job, &problem), -ENOENT);
+        assert_int_equal(response_read(*state, &job, &problem), -EISDIR);
         assert_int_equal(file_replace_at(dir_fd, "response.json", "", 0, 0600), 0);
-        assert_int_equal(response_read(path, &job, problem), -EBADMSG);
-        assert_true(problem[0]);
+        assert_int_equal(response_read(path, &job, &problem), -EBADMSG);
+        assert_true(problem.text[0]);
         assert_int_equal(file_replace_at(dir_fd, "response.json", full, sizeof(full) - 1, 0600), 0);
-        assert_int_equal(response_read(path, &job, problem), 0);
+        assert_int_equal(response_read(path, &job, &problem), 0);
         assert_int_equal(job.number, 4711);
 
         assert_int_equal(string_printf(&link, "%s/link", (char *) *state), 0);
         assert_int_equal(symlink(path, link), 0);
-        assert_int_equal(response_read(link, &job, problem), -ELOOP);
+        assert_int_equal(response_read(link, &job, &problem), -ELOOP);
 }
 
 int main(void) {
