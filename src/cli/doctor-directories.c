@@ -140,19 +140,18 @@ static int trial_begin(Trial *trial) {
                 return r;
         trial->root.machine = trial->machine;
         trial->root.directory_fd = trial->directory.fd;
-        return machine_root_lock(&trial->root, &trial->what);
+        trial->what = "lock the layer";
+        return machine_root_lock(&trial->root, NULL);
 }
 
 /* In a child, with which all that is mounted goes. */
 static int trial_mount(const void *userdata) {
         MachineRoot root = ((const Trial *) userdata)->root;
-        _cleanup_free_ char *problem = NULL;
-        const char *what;
 
-        int r = machine_root_mount(&root, &what);
+        int r = machine_root_mount(&root, NULL);
         if (r < 0)
                 return r;
-        r = machine_root_complete(&root, &what, &problem);
+        r = machine_root_complete(&root, NULL);
         if (r < 0)
                 return r;
         _cleanup_close_ int root_fd = open_directory_at(AT_FDCWD, root.path, false, 0);
@@ -247,17 +246,15 @@ static bool needs_binds(const Settings *settings) {
  * @ret_detail. */
 static int try_binds(const Settings *configuration, const char *name, const Settings *settings,
                      char ret_detail[static CHECK_DETAIL_MAX]) {
-        _cleanup_free_ char *problem = NULL;
-        Problem conflict = { 0 };
+        Problem problem = { 0 };
 
-        int r = name ? definition_check_binds(configuration, name, settings, &conflict) : 0;
-        if (r >= 0)
+        int r = name ? definition_check_binds(configuration, name, settings, &problem) : 0;
+        if (r == 0)
                 r = bind_try(settings, &problem);
-        if (r >= 0)
+        if (r == 0)
                 return (int) (strv_length(settings->bind) + strv_length(settings->bind_ro));
-        const char *why = problem ? problem : r == -EINVAL && conflict.text[0] ? conflict.text : strerror(-r);
         (void) check_say(CHECK_MISSING, ret_detail, "%s%s%s%.400s", name ? "image '" : "", name ? name : "",
-                         name ? "': " : "", why);
+                         name ? "': " : "", problem_text(&problem, r));
         return r;
 }
 

@@ -107,12 +107,13 @@ static int plan(const MachineRequest *request, Machine **ret, char ***ret_argv) 
 
 /* Programs of the host that the container gets. */
 static int find_tools(Machine *machine, const Image *image) {
-        _cleanup_free_ char *problem = NULL;
+        Problem problem = { 0 };
 
         int r = tools_plan(machine, image->fd, &problem);
+        if (r == -EINVAL)
+                return log_problem(r, &problem);
         if (r < 0)
-                return problem ? log_full(LOG_LEVEL_ERROR, r, "%s", problem) :
-                                 log_error_errno(r, "Cannot look for programs of the host: %m");
+                return log_error_errno(r, "Cannot look for programs of the host: %m");
         log_verbose("Programs of the host: bash: %s; gitlab-runner: %s",
                     machine->bash_path ? machine->bash_path : "none",
                     machine->runner_path ? machine->runner_path : "none");

@@ -7,7 +7,6 @@
 #include "machine/supervise.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/fd.h"
@@ -29,42 +28,17 @@ static int take_socket(void) {
         return fd;
 }
 
-/* What a kernel or a file system lacks, for those errors that say no more than that something is lacking. */
-static const char *explain(int error) {
-        switch (error) {
-        case -ENOSYS:
-                return " (this kernel is too old, or a sandbox forbids the call: mounts that map users, "
-                       "mount_setattr(2), need Linux 5.12; or set 'private_users: no'; see 'nspawn-runner doctor')";
-        case -EOPNOTSUPP:
-                return " (the file system of the image cannot be mounted with mapped users, \"idmap\": use another "
-                       "file system, or 'private_users: no'; see 'nspawn-runner doctor')";
-        case -ENODEV:
-                return " (this kernel has no overlayfs; see 'nspawn-runner doctor')";
-        default:
-                return "";
-        }
-}
-
-/* Nobody reads our stderr on hosts without a journal: what went wrong is left for `prepare` too. @problem says it, or is
- * NULL. */
-static int fail(const MachineDirectory *directory, int error, const char *what, const char *problem) {
-        char text[1024];
-
-        if (problem)
-                snprintf(text, sizeof(text), "%s", problem);
-        else
-                snprintf(text, sizeof(text), "cannot %s: %s%s", what, strerror(-error), explain(error));
-        (void) machine_file_write(directory, MACHINE_FILE_ENDED, text);
-        log_error("%s", text);
-        return error;
+/* Nobody reads our stderr on hosts without a journal: what went wrong is left for `prepare` too. */
+static int fail(const MachineDirectory *directory, int error, const Problem *problem) {
+        (void) machine_file_write(directory, MACHINE_FILE_ENDED, problem_text(problem, error));
+        return log_problem(error, problem);
 }
 
 static int run(const Invocation *invocation) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         _cleanup_machine_ Machine *machine = NULL;
-        _cleanup_free_ char *problem = NULL;
         const char *path = invocation_argument(invocation, 0);
-        const char *what = "load the container's plan";
+        Problem problem = { 0 };
 
         directory.fd = open_directory_at(AT_FDCWD, path, false, 0);
         if (directory.fd < 0)
@@ -73,16 +47,19 @@ static int run(const Invocation *invocation) {
         if (!directory.path)
                 return log_oom();
         int listen_fd = take_socket();
-        if (listen_fd < 0)
-                return fail(&directory, listen_fd, "take the agent's socket", NULL);
+        if (listen_fd < 0) {
+                (void) problem_set(&problem, listen_fd, "cannot take the agent's socket: %m");
+                return fail(&directory, listen_fd, &problem);
+        }
 
         int r = machine_load(&directory, &machine);
         if (r < 0) {
                 close(listen_fd);
-                return fail(&directory, r, what, NULL);
+                (void) problem_set(&problem, r, "cannot load the container's plan: %m");
+                return fail(&directory, r, &problem);
         }
-        r = supervise(machine, &directory, listen_fd, &what, &problem);
-        return r < 0 ? fail(&directory, r, what, problem) : r;
+        r = supervise(machine, &directory, listen_fd, &problem);
+        return r < 0 ? fail(&directory, r, &problem) : r;
 }
 
 const Command command_supervise = {

@@ -53,25 +53,19 @@ static void bind_done(Bind *bind) {
 #define _cleanup_bind_ _cleanup_(bind_done)
 
 /* Says what is wrong with @bind, as the rest of a sentence. Returns @error. */
-static int fail(const Bind *bind, int error, char **reterr_problem, const char *format, ...) _printf_(4, 5);
-static int fail(const Bind *bind, int error, char **reterr_problem, const char *format, ...) {
-        _cleanup_free_ char *why = NULL;
-        char *problem;
+static int fail(const Bind *bind, int error, Problem *reterr_problem, const char *format, ...) _printf_(4, 5);
+static int fail(const Bind *bind, int error, Problem *reterr_problem, const char *format, ...) {
+        Problem why = { 0 };
         va_list ap;
 
         va_start(ap, format);
-        if (string_vprintf(&why, format, ap) < 0)
-                why = NULL;
+        (void) problem_vset(&why, error, format, ap);
         va_end(ap);
-        if (!why)
-                return error;
-        int r = bind->kind == BIND_VOLUME ? string_printf(&problem, "cannot mount volume '%s' on '%s': %s",
-                                                          bind->source, bind->target, why) :
-                                            string_printf(&problem, "cannot bind '%s' (setting %s): %s", bind->source,
-                                                          bind->kind == BIND_READ_ONLY ? "bind_ro" : "bind", why);
-        if (r >= 0)
-                *reterr_problem = problem;
-        return error;
+        if (bind->kind == BIND_VOLUME)
+                return problem_set(reterr_problem, error, "cannot mount volume '%s' on '%s': %s", bind->source,
+                                   bind->target, why.text);
+        return problem_set(reterr_problem, error, "cannot bind '%s' (setting %s): %s", bind->source,
+                           bind->kind == BIND_READ_ONLY ? "bind_ro" : "bind", why.text);
 }
 
 static bool is_device(const struct stat *st) {
@@ -79,7 +73,7 @@ static bool is_device(const struct stat *st) {
 }
 
 /* Names the part of the source that is a symlink. */
-static int fail_symlink(const Bind *bind, char **reterr_problem) {
+static int fail_symlink(const Bind *bind, Problem *reterr_problem) {
         _cleanup_free_ char *part = strdup(bind->source), *real = realpath(bind->source, NULL);
 
         for (char *end = part; end && *end;) {
@@ -102,15 +96,15 @@ static int fail_symlink(const Bind *bind, char **reterr_problem) {
                     part, real);
 }
 
-static int open_volume(Bind *bind, char **reterr_problem) {
+static int open_volume(Bind *bind, Problem *reterr_problem) {
         /* The way to it is the administrator's, and so are symlinks there. */
         bind->fd = open_directory_at(AT_FDCWD, bind->source, false, 0);
         if (bind->fd < 0)
-                return fail(bind, bind->fd, reterr_problem, "%s", strerror(-bind->fd));
+                return fail(bind, bind->fd, reterr_problem, "%m");
         return fstat(bind->fd, &bind->st) < 0 ? -errno : 0;
 }
 
-static int open_source(Bind *bind, char **reterr_problem) {
+static int open_source(Bind *bind, Problem *reterr_problem) {
         /* As a directory first: that has an automounter mount what belongs there. */
         bind->fd = open_without_symlinks(AT_FDCWD, bind->source, O_PATH | O_DIRECTORY);
         if (bind->fd == -ENOTDIR)
@@ -124,11 +118,11 @@ static int open_source(Bind *bind, char **reterr_problem) {
                 return fail(bind, -ENOENT, reterr_problem,
                             "there is no such file or directory on the host. Make it, or correct the setting");
         default:
-                return fail(bind, bind->fd, reterr_problem, "%s", strerror(-bind->fd));
+                return fail(bind, bind->fd, reterr_problem, "%m");
         }
 }
 
-static int parse_and_open(const char *text, BindKind kind, Bind *ret, char **reterr_problem) {
+static int parse_and_open(const char *text, BindKind kind, Bind *ret, Problem *reterr_problem) {
         Volume volume;
 
         ret->kind = kind;
@@ -146,7 +140,7 @@ static int parse_and_open(const char *text, BindKind kind, Bind *ret, char **ret
 }
 
 /* The kernel says EINVAL where the file system cannot be mapped, and EPERM where the mount is mapped already. */
-static int fail_mapping(const Bind *bind, int error, char **reterr_problem) {
+static int fail_mapping(const Bind *bind, int error, Problem *reterr_problem) {
         char buffer[FILE_SYSTEM_NAME_MAX];
         const char *name = file_system_name(bind->fd, buffer);
 
@@ -160,11 +154,11 @@ static int fail_mapping(const Bind *bind, int error, char **reterr_problem) {
                             "it is on a mount (%s) that already maps users, which the kernel does "
                             "not do twice",
                             name);
-        return fail(bind, error, reterr_problem, "cannot show it with the users of a job: %s", strerror(-error));
+        return fail(bind, error, reterr_problem, "cannot show it with the users of a job: %m");
 }
 
 /* A mount of the source that is attached nowhere yet; @userns_fd is what maps it, or negative. */
-static int clone_source(const Bind *bind, int userns_fd, char **reterr_problem) {
+static int clone_source(const Bind *bind, int userns_fd, Problem *reterr_problem) {
         const bool mapped = userns_fd >= 0;
         /* What is mounted below the source may be of kinds that cannot be mapped: only as it is, it comes along. */
         const unsigned recursive = mapped || bind->kind == BIND_VOLUME ? 0 : AT_RECURSIVE;
@@ -182,11 +176,10 @@ static int clone_source(const Bind *bind, int userns_fd, char **reterr_problem) 
         _cleanup_close_ int fd = open_tree(bind->fd, "",
                                            OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | recursive);
         if (fd < 0)
-                return fail(bind, -errno, reterr_problem, "cannot mount it again: %s", strerror(errno));
+                return fail(bind, -errno, reterr_problem, "cannot mount it again: %m");
         if (attr.attr_set != 0 && mount_setattr(fd, "", AT_EMPTY_PATH | recursive, &attr, sizeof(attr)) < 0)
                 return mapped ? fail_mapping(bind, -errno, reterr_problem) :
-                                fail(bind, -errno, reterr_problem, "cannot change how it is mounted: %s",
-                                     strerror(errno));
+                                fail(bind, -errno, reterr_problem, "cannot change how it is mounted: %m");
         return TAKE_FD(fd);
 }
 
@@ -196,14 +189,13 @@ static int open_mapping(const Bind *bind, uid_t base, uid_t range) {
                                              userns_open(base, range);
 }
 
-static int clone_for(const Bind *bind, bool private_users, uid_t base, uid_t range, char **reterr_problem) {
+static int clone_for(const Bind *bind, bool private_users, uid_t base, uid_t range, Problem *reterr_problem) {
         _cleanup_close_ int userns_fd = -EBADF;
 
         if (private_users) {
                 userns_fd = open_mapping(bind, base, range);
                 if (userns_fd < 0)
-                        return fail(bind, userns_fd, reterr_problem, "cannot make a user namespace for it: %s",
-                                    strerror(-userns_fd));
+                        return fail(bind, userns_fd, reterr_problem, "cannot make a user namespace for it: %m");
         }
         return clone_source(bind, userns_fd, reterr_problem);
 }
@@ -213,7 +205,7 @@ static uid_t job_root(const BindRequest *request) {
 }
 
 static int attach_mount(const Bind *bind, int binds_fd, const char *name, const BindRequest *request,
-                        char **reterr_problem) {
+                        Problem *reterr_problem) {
         _cleanup_close_ int mount_fd = clone_for(bind, request->machine->settings.private_users, request->uid_base,
                                                  request->uid_range, reterr_problem);
         if (mount_fd < 0)
@@ -232,7 +224,7 @@ static int attach_mount(const Bind *bind, int binds_fd, const char *name, const 
 /* A node of the same device. With private users it is the job's root's, or, to be read only, nobody's: root of a job has
  * no power over files of users that it does not have. */
 static int make_node(const Bind *bind, int binds_fd, const char *name, const BindRequest *request,
-                     char **reterr_problem) {
+                     Problem *reterr_problem) {
         const bool read_only = bind->kind == BIND_READ_ONLY;
         mode_t mode = bind->st.st_mode & (read_only ? 0444 : 0666);
         uid_t uid = bind->st.st_uid;
@@ -246,7 +238,7 @@ static int make_node(const Bind *bind, int binds_fd, const char *name, const Bin
                 mode |= 0600;
         }
         if (mknodat(binds_fd, name, (bind->st.st_mode & S_IFMT) | mode, bind->st.st_rdev) < 0)
-                return fail(bind, -errno, reterr_problem, "cannot make a node for the device: %s", strerror(errno));
+                return fail(bind, -errno, reterr_problem, "cannot make a node for the device: %m");
         if (fchownat(binds_fd, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0 || fchmodat(binds_fd, name, mode, 0) < 0)
                 return -errno;
         return 0;
@@ -357,7 +349,7 @@ static int open_target_root(const Preparation *preparation, const Bind *bind, co
         return fd;
 }
 
-static int make_target(const Preparation *preparation, const Bind *bind, char **reterr_problem) {
+static int make_target(const Preparation *preparation, const Bind *bind, Problem *reterr_problem) {
         const BindRequest *request = preparation->request;
         const Machine *machine = request->machine;
         const bool directory = S_ISDIR(bind->st.st_mode);
@@ -375,12 +367,11 @@ static int make_target(const Preparation *preparation, const Bind *bind, char **
                 return fail(bind, r, reterr_problem, "'%s' in image '%s' is a directory, but the source is not",
                             bind->target, machine->image);
         if (r < 0)
-                return fail(bind, r, reterr_problem, "cannot make '%s' in the job's layer: %s", bind->target,
-                            strerror(-r));
+                return fail(bind, r, reterr_problem, "cannot make '%s' in the job's layer: %m", bind->target);
         return 0;
 }
 
-static int prepare_one(Preparation *preparation, const char *text, BindKind kind, char **reterr_problem) {
+static int prepare_one(Preparation *preparation, const char *text, BindKind kind, Problem *reterr_problem) {
         _cleanup_bind_ Bind bind = BIND_NONE;
         char name[32];
 
@@ -394,15 +385,16 @@ static int prepare_one(Preparation *preparation, const char *text, BindKind kind
         r = is_device(&bind.st) ?
                     make_node(&bind, preparation->binds_fd, name, preparation->request, reterr_problem) :
                     attach_mount(&bind, preparation->binds_fd, name, preparation->request, reterr_problem);
-        return r < 0 && !*reterr_problem ? fail(&bind, r, reterr_problem, "%s", strerror(-r)) : r;
+        return r < 0 && !reterr_problem->text[0] ? fail(&bind, r, reterr_problem, "%m") : r;
 }
 
-static int prepare_all(Preparation *preparation, char *const *texts, BindKind kind, char **reterr_problem) {
-        int r = 0;
-
-        for (; r >= 0 && texts && *texts; texts++)
-                r = prepare_one(preparation, *texts, kind, reterr_problem);
-        return r;
+static int prepare_all(Preparation *preparation, char *const *texts, BindKind kind, Problem *reterr_problem) {
+        for (; texts && *texts; texts++) {
+                int r = prepare_one(preparation, *texts, kind, reterr_problem);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 /* A tmpfs of the job's own: a descriptor, or -errno. */
@@ -419,7 +411,7 @@ static int make_directory(const BindRequest *request) {
         return open_directory_at(AT_FDCWD, path, false, 0);
 }
 
-int bind_prepare(const BindRequest *request, char **reterr_problem) {
+int bind_prepare(const BindRequest *request, Problem *reterr_problem) {
         _cleanup_(preparation_done) Preparation preparation = { .request = request, .binds_fd = -EBADF };
         const Machine *machine = request->machine;
 
@@ -430,12 +422,13 @@ int bind_prepare(const BindRequest *request, char **reterr_problem) {
         if (preparation.binds_fd < 0)
                 return preparation.binds_fd;
         r = prepare_all(&preparation, machine->settings.bind, BIND_WRITABLE, reterr_problem);
-        if (r >= 0)
-                r = prepare_all(&preparation, machine->settings.bind_ro, BIND_READ_ONLY, reterr_problem);
+        if (r < 0)
+                return r;
+        r = prepare_all(&preparation, machine->settings.bind_ro, BIND_READ_ONLY, reterr_problem);
         return r < 0 ? r : prepare_all(&preparation, machine->volumes, BIND_VOLUME, reterr_problem);
 }
 
-static int try_one(const char *text, BindKind kind, bool private_users, char **reterr_problem) {
+static int try_one(const char *text, BindKind kind, bool private_users, Problem *reterr_problem) {
         _cleanup_bind_ Bind bind = BIND_NONE;
 
         int r = parse_and_open(text, kind, &bind, reterr_problem);
@@ -445,7 +438,7 @@ static int try_one(const char *text, BindKind kind, bool private_users, char **r
         return MIN(mount_fd, 0);
 }
 
-int bind_try(const Settings *settings, char **reterr_problem) {
+int bind_try(const Settings *settings, Problem *reterr_problem) {
         int r = 0;
 
         for (char *const *bind = settings->bind; bind && *bind; bind++) {
@@ -463,9 +456,8 @@ int bind_try(const Settings *settings, char **reterr_problem) {
 
 bool bind_is_device(const char *text, char ret[static BIND_DEVICE_MAX]) {
         _cleanup_bind_ Bind bind = BIND_NONE;
-        _cleanup_free_ char *problem = NULL;
 
-        if (parse_and_open(text, BIND_WRITABLE, &bind, &problem) < 0 || !is_device(&bind.st))
+        if (parse_and_open(text, BIND_WRITABLE, &bind, NULL) < 0 || !is_device(&bind.st))
                 return false;
         /* systemd reads the numbers off such a path; others it takes only below /dev, and looks again what is there. */
         snprintf(ret, BIND_DEVICE_MAX, "/dev/%s/%u:%u", S_ISCHR(bind.st.st_mode) ? "char" : "block",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "base/problem.h"
 #include "container/machine.h"
 
 /* What a container gets of the host by `bind` and `bind_ro`, and its volumes (container/volume.h). `supervise` prepares each of them in a directory of the job
@@ -35,12 +36,12 @@ typedef struct BindRequest {
  *    it, nor devices that can be opened;
  *  - volumes become such mounts, too, writable with all owners as they are, also without private users;
  *  - of a device, the job gets a node of its own: the host's could not be mapped, and would be the job's to change.
- * Returns 0, or -errno with a sentence for people in *reterr_problem (to be freed; NULL: no memory). The mounts that were
- * made then go with the namespace. */
-int bind_prepare(const BindRequest *request, char **reterr_problem);
+ * Returns 0, or -errno with @reterr_problem (zero before) filled in, unless the error says it all. The mounts that were made
+ * then go with the namespace. */
+int bind_prepare(const BindRequest *request, Problem *reterr_problem);
 
 /* Would bind_prepare() work for the sources of @settings? Changes nothing. As bind_prepare(). */
-int bind_try(const Settings *settings, char **reterr_problem);
+int bind_try(const Settings *settings, Problem *reterr_problem);
 
 /* Is the source of @bind a device? Then what DeviceAllow= of a unit calls it is in @ret. */
 #define BIND_DEVICE_MAX 48

@@ -60,7 +60,7 @@ static int make_directory(const Machine *machine) {
         return job_fd < 0 ? job_fd : open_directory_at(job_fd, TOOLS_DIRECTORY, true, 0700);
 }
 
-int tools_mount(const Machine *machine, char **reterr_problem) {
+int tools_mount(const Machine *machine, Problem *reterr_problem) {
         _cleanup_close_ int tools_fd = -EBADF;
 
         for (const Tool *tool = tools; tool->name; tool++) {
@@ -71,12 +71,9 @@ int tools_mount(const Machine *machine, char **reterr_problem) {
                 if (tools_fd < 0)
                         tools_fd = make_directory(machine);
                 int r = tools_fd < 0 ? tools_fd : mount_tool(tool, source, tools_fd);
-                if (r == 0)
-                        continue;
-                if (string_printf(reterr_problem, "cannot bind '%s' (setting %s): %s", source, tool->setting,
-                                  strerror(-r)) < 0)
-                        *reterr_problem = NULL;
-                return r;
+                if (r < 0)
+                        return problem_set(reterr_problem, r, "cannot bind '%s' (setting %s): %m", source,
+                                           tool->setting);
         }
         return 0;
 }

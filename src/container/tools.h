@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "base/problem.h"
 #include "container/machine.h"
 
 /* Programs of the host that a job's container gets, each as a single file that nobody inside can write to. As with binds,
@@ -22,6 +23,7 @@ extern const Tool tools[];
 /* Path on the host; NULL: the machine does not have it. */
 const char *tool_source(const Tool *tool, const Machine *machine);
 
-/* In the caller's own mount namespace: makes TOOLS_DIRECTORY in the job's directory, and mounts in it what the machine has. No symlink is followed: the plan names the real files. 0, or -errno with a sentence in *reterr_problem (to be freed;
- * NULL: none). The mounts that were made then go with the namespace. */
-int tools_mount(const Machine *machine, char **reterr_problem);
+/* In the caller's own mount namespace: makes TOOLS_DIRECTORY in the job's directory, and mounts in it what the machine has.
+ * No symlink is followed: the plan names the real files. 0, or -errno with a sentence in @reterr_problem. The mounts that
+ * were made then go with the namespace. */
+int tools_mount(const Machine *machine, Problem *reterr_problem);

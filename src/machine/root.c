@@ -29,52 +29,71 @@ void machine_root_done(MachineRoot *root) {
         *root = MACHINE_ROOT_NONE;
 }
 
-int machine_root_lock(MachineRoot *root, const char **ret_what) {
-        *ret_what = "open the job's layer";
+int machine_root_lock(MachineRoot *root, Problem *reterr_problem) {
         root->layer_fd = open_directory_at(AT_FDCWD, root->machine->layer, false, 0);
         if (root->layer_fd < 0)
-                return root->layer_fd;
+                return problem_set(reterr_problem, root->layer_fd, "cannot open the job's layer: %m");
         if (flock(root->layer_fd, LOCK_SH | LOCK_NB) < 0)
-                return -errno;
+                return problem_set(reterr_problem, -errno, "cannot lock the job's layer: %m");
 
         if (!root->machine->settings.private_users)
                 return 0;
-        *ret_what = "find a free range of user IDs in /run/systemd/nspawn-uid";
-        return uid_range_acquire(root->machine->name, root->machine->settings.uid_range, &root->users);
+        int r = uid_range_acquire(root->machine->name, root->machine->settings.uid_range, &root->users);
+        if (r < 0)
+                return problem_set(reterr_problem, r,
+                                   "cannot find a free range of user IDs in /run/systemd/nspawn-uid: %m");
+        return 0;
 }
 
-int machine_root_mount(MachineRoot *root, const char **ret_what) {
-        const StorageDriver *driver = storage_of_machine(root->machine->settings.storage);
+/* Where to mount, and a directory for mounts that go before the machine starts. */
+static int make_directories(MachineRoot *root, char **ret_work) {
+        if (string_printf(&root->path, "%s/root", root->machine->directory) < 0 ||
+            string_printf(ret_work, "%s/work", root->machine->directory) < 0)
+                return -ENOMEM;
+        return mkdirat(root->directory_fd, "root", 0700) < 0 || mkdirat(root->directory_fd, "work", 0700) < 0 ? -errno :
+                                                                                                                0;
+}
+
+/* What this kernel or the file system lacks, for errors that say only that something is lacking. */
+static int fail_mount(int error, Problem *reterr_problem) {
+        const char *why = "";
+
+        if (error == -ENOSYS)
+                why = " (this kernel is too old, or a sandbox forbids the call: mounts that map users, "
+                      "mount_setattr(2), need Linux 5.12; or set 'private_users: no'; see 'nspawn-runner doctor')";
+        else if (error == -EOPNOTSUPP)
+                why = " (the file system of the image cannot be mounted with mapped users, \"idmap\": use another "
+                      "file system, or 'private_users: no'; see 'nspawn-runner doctor')";
+        else if (error == -ENODEV)
+                why = " (this kernel has no overlayfs; see 'nspawn-runner doctor')";
+        return problem_set(reterr_problem, error, "cannot mount the job's root: %m%s", why);
+}
+
+int machine_root_mount(MachineRoot *root, Problem *reterr_problem) {
+        const char *storage = root->machine->settings.storage;
+        const StorageDriver *driver = storage_of_machine(storage);
         _cleanup_free_ char *work = NULL;
         _cleanup_close_ int userns_fd = -EBADF;
 
-        *ret_what = "find the storage driver";
         if (!driver)
-                return -EINVAL;
-        *ret_what = "set up the job's directory";
-        if (string_printf(&root->path, "%s/root", root->machine->directory) < 0 ||
-            string_printf(&work, "%s/work", root->machine->directory) < 0)
-                return -ENOMEM;
-        if (mkdirat(root->directory_fd, "root", 0700) < 0 || mkdirat(root->directory_fd, "work", 0700) < 0)
-                return -errno;
-
-        *ret_what = "make a mount namespace";
+                return problem_set(reterr_problem, -EINVAL, "there is no storage driver '%s'", storage);
+        int r = make_directories(root, &work);
+        if (r < 0)
+                return problem_set(reterr_problem, r, "cannot set up the job's directory: %m");
         if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
-                return -errno;
+                return problem_set(reterr_problem, -errno, "cannot make a mount namespace: %m");
         /* Not before: a descriptor from then would lead into the host's mounts, which cannot be cloned from here. Until
          * now `prepare` holds the image. */
         if (driver->needs_image) {
-                *ret_what = "open the image";
                 root->image_fd = generation_hold_tree(root->machine->image_path, root->machine->generation);
                 if (root->image_fd < 0)
-                        return root->image_fd;
+                        return problem_set(reterr_problem, root->image_fd, "cannot open the image: %m");
         }
 
         if (root->machine->settings.private_users) {
-                *ret_what = "make a user namespace";
                 userns_fd = userns_open(root->users.base, root->users.width);
                 if (userns_fd < 0)
-                        return userns_fd;
+                        return problem_set(reterr_problem, userns_fd, "cannot make a user namespace: %m");
         }
         StorageMount request = {
                 .image_fd = root->image_fd,
@@ -87,32 +106,35 @@ int machine_root_mount(MachineRoot *root, const char **ret_what) {
                 .uid_range = root->users.width,
                 .tmpfs_size_bytes = root->machine->settings.tmpfs_size.bytes,
         };
-        *ret_what = "mount the job's root";
-        return driver->mount(&request);
+        r = driver->mount(&request);
+        return r < 0 ? fail_mount(r, reterr_problem) : 0;
 }
 
-int machine_root_complete(MachineRoot *root, const char **ret_what, char **reterr_problem) {
+/* Nothing has looked at the root since it was mounted. */
+static int check_root(const MachineRoot *root, int root_fd, Problem *reterr_problem) {
         _cleanup_strv_ char **targets = NULL;
         Problem problem = { 0 };
 
-        /* Nothing has looked at it since it was mounted. */
-        *ret_what = "look at the job's root";
-        _cleanup_close_ int root_fd = open_directory_at(AT_FDCWD, root->path, false, 0);
-        if (root_fd < 0)
-                return root_fd;
         int r = bind_targets(root->machine, &targets);
         if (r < 0)
                 return r;
         r = tree_check_root(root_fd, targets, &problem);
-        if (r == TREE_REFUSED) {
-                r = string_printf(reterr_problem, "image '%s' cannot be used: %s", root->machine->image, problem.text);
-                return r < 0 ? r : -EUCLEAN;
-        }
-        if (r >= 0)
-                r = tree_remove_machine_id(root_fd);
-        if (r < 0 || root->machine->settings.network == NETWORK_NONE)
-                return r;
+        if (r == TREE_REFUSED)
+                return problem_set(reterr_problem, -EUCLEAN, "image '%s' cannot be used: %s", root->machine->image,
+                                   problem.text);
+        return r < 0 ? r : tree_remove_machine_id(root_fd);
+}
 
-        *ret_what = "copy the host's resolv.conf";
-        return resolver_copy(root_fd, root->users.base);
+int machine_root_complete(MachineRoot *root, Problem *reterr_problem) {
+        _cleanup_close_ int root_fd = open_directory_at(AT_FDCWD, root->path, false, 0);
+        int r = root_fd < 0 ? root_fd : check_root(root, root_fd, reterr_problem);
+
+        if (r == -EUCLEAN)
+                return r;
+        if (r < 0)
+                return problem_set(reterr_problem, r, "cannot check the job's root: %m");
+        if (root->machine->settings.network == NETWORK_NONE)
+                return 0;
+        r = resolver_copy(root_fd, root->users.base);
+        return r < 0 ? problem_set(reterr_problem, r, "cannot copy the host's resolv.conf: %m") : 0;
 }

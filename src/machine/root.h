@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "base/problem.h"
 #include "container/machine.h"
 #include "container/uid-range.h"
 
@@ -22,15 +23,14 @@ typedef struct MachineRoot {
 void machine_root_done(MachineRoot *root);
 #define _cleanup_machine_root_ _cleanup_(machine_root_done)
 
-/* In all of these *ret_what (static) says, also after success, what was being done. */
+/* On failure, all of these fill in @reterr_problem. */
 
 /* Locks the layer and a range of users. 0 or -errno. */
-int machine_root_lock(MachineRoot *root, const char **ret_what);
+int machine_root_lock(MachineRoot *root, Problem *reterr_problem);
 
 /* Mounts the root below the machine's directory, in a new mount namespace that ends with this process and those that it
- * starts. 0; -EINVAL: there is no such storage driver; or -errno. */
-int machine_root_mount(MachineRoot *root, const char **ret_what);
+ * starts. 0 or -errno. */
+int machine_root_mount(MachineRoot *root, Problem *reterr_problem);
 
-/* Looks at the mounted root, and puts in what every machine gets. 0; -EUCLEAN with *reterr_problem (to be freed) saying
- * what is wrong with the image; or -errno. */
-int machine_root_complete(MachineRoot *root, const char **ret_what, char **reterr_problem);
+/* Checks the mounted root, and puts in what every container gets. 0; -EUCLEAN: the image is unusable; or another -errno. */
+int machine_root_complete(MachineRoot *root, Problem *reterr_problem);

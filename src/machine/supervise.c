@@ -29,8 +29,8 @@
 #include "machine/console.h"
 #include "machine/out-of-memory.h"
 #include "machine/root.h"
+#include "machine/sealed.h"
 #include "machine/segment.h"
-#include "wire/service.h"
 
 /* A tenth of the memory that is short: enough for a systemd beside shells, and little enough for a job to have (its
  * processes can go back to it). See proc_pid_oom_score_adj(5). */
@@ -45,8 +45,6 @@
 /* What systemd-nspawn ends with when the container asked for a reboot: with --keep-unit it leaves that to the unit
  * (RestartForceExitStatus= in its own systemd-nspawn@.service). */
 #define STATUS_REBOOT 133
-
-#define FILTER_MAX_BYTES (64 * 1024)
 
 /* Everything that is to be given back when the machine ends. */
 typedef struct Supervision {
@@ -81,34 +79,36 @@ static void supervision_done(Supervision *s) {
         cgroup_set_done(&s->groups);
 }
 
-/* Whom the machine is for, as a descriptor that tells of his end. */
-static int find_owner(Supervision *s, const char **ret_what) {
+/* Says that we cannot do @what, unless somebody who knows better has filled in @reterr_problem. Returns @error. */
+static int fail(Problem *reterr_problem, int error, const char *what) {
+        return reterr_problem->text[0] ? error : problem_set(reterr_problem, error, "cannot %s: %m", what);
+}
+
+/* Opens the process that the container belongs to: then we see when it ends. */
+static int find_owner(Supervision *s) {
         uint64_t start;
 
         if (s->machine->owner_pid > INT32_MAX)
                 return 0;
-        *ret_what = "find the command that the container belongs to";
         s->owner_fd = pidfd_open_cloexec((pid_t) s->machine->owner_pid);
         if (s->owner_fd < 0)
                 return s->owner_fd;
-        /* With the descriptor in hand: whose it is cannot change any more. */
+        /* With the descriptor open, its process id cannot become that of another one. */
         int r = process_start_time((pid_t) s->machine->owner_pid, &start);
         return r < 0 ? r : start == s->machine->owner_start ? 0 : -ESRCH;
 }
 
-static int lock_volumes(Supervision *s, const char **ret_what, char **reterr_problem) {
+static int lock_volumes(Supervision *s, Problem *reterr_problem) {
         _cleanup_free_ char *source = NULL;
 
-        *ret_what = "lock the job's volumes";
         int r = volumes_lock(s->machine, &s->volumes, &source);
         if (r < 0 && source)
-                (void) string_printf(reterr_problem, "cannot lock volume '%s': %s", source,
-                                     r == -EBUSY ? "another process cleans or removes it" : strerror(-r));
+                return problem_set(reterr_problem, r, "cannot lock volume '%s': %s", source,
+                                   r == -EBUSY ? "another process cleans or removes it" : strerror(-r));
         return r;
 }
 
-static int mount_binds(Supervision *s, const char **ret_what, char **reterr_problem) {
-        *ret_what = "mount volumes, and what 'bind' and 'bind_ro' name";
+static int mount_binds(Supervision *s, Problem *reterr_problem) {
         _cleanup_close_ int root_fd = open_directory_at(AT_FDCWD, s->root.path, false, 0);
         if (root_fd < 0)
                 return root_fd;
@@ -120,50 +120,6 @@ static int mount_binds(Supervision *s, const char **ret_what, char **reterr_prob
                 .uid_range = s->root.users.width,
         };
         return bind_prepare(&request, reterr_problem);
-}
-
-static int mount_tools(Supervision *s, const char **ret_what, char **reterr_problem) {
-        *ret_what = "mount programs of the host";
-        return tools_mount(s->machine, reterr_problem);
-}
-
-/* The compiled filter, as a copy that nobody can change. */
-static int load_filter(Supervision *s, const char **ret_what) {
-        _cleanup_free_ char *filter = NULL;
-        size_t size;
-
-        if (!s->machine->seccomp_filter)
-                return 0;
-        *ret_what = "read the seccomp filter";
-        int r = file_read_at(AT_FDCWD, s->machine->seccomp_filter, FILTER_MAX_BYTES, &filter, &size);
-        if (r < 0)
-                return r;
-        s->filter_fd = memfd_new_sealed("seccomp-filter", filter, size);
-        return MIN(s->filter_fd, 0);
-}
-
-/* What a service's machine is for, as a copy that nobody can change. */
-static int load_service(Supervision *s, const char **ret_what) {
-        const Machine *machine = s->machine;
-        WireService service = {
-                .user = machine->user,
-                .directory = machine->working_dir,
-                .directories = machine->directories,
-                .argv = machine->command,
-                .environment = machine->environment,
-        };
-        _cleanup_free_ char *text = NULL;
-        size_t size;
-
-        if (!machine->command)
-                return 0;
-        *ret_what = "prepare the service's command";
-        int r = wire_format_service(&service, &text, &size);
-        if (r < 0)
-                return r;
-        s->service_fd = memfd_new_sealed("service", text, size);
-        explicit_bzero(text, size);
-        return MIN(s->service_fd, 0);
 }
 
 /* The container's output goes into a pipe: programs in it that open /dev/stdout or /dev/stderr, as services like to, need
@@ -232,25 +188,29 @@ static int become_nspawn(const Supervision *s, char **arguments, char **environm
         return -errno;
 }
 
-static int start_nspawn(Supervision *s, const char **ret_what) {
+static int set_up_control_groups(Supervision *s) {
+        int r = cgroup_of_process(0, &s->groups);
+        if (r < 0)
+                return r;
+        r = cgroup_bound(&s->groups);
+        if (r < 0)
+                return r;
+        r = cgroup_enter_subgroup(&s->groups, "supervise");
+        if (r < 0)
+                return r;
+        cgroup_delegate_controllers(&s->groups);
+        return 0;
+}
+
+static int start_nspawn(Supervision *s) {
         _cleanup_strv_ char **arguments = NULL, **environment = NULL;
         int console[2];
         pid_t parent = getpid();
 
-        *ret_what = "set up control groups";
-        int r = cgroup_of_process(0, &s->groups);
-        if (r >= 0)
-                r = cgroup_bound(&s->groups);
-        if (r >= 0)
-                r = cgroup_enter_subgroup(&s->groups, "supervise");
+        int r = nspawn_arguments(s->machine, s->root.path, s->root.users.base, &arguments);
         if (r < 0)
                 return r;
-        cgroup_delegate_controllers(&s->groups);
-
-        *ret_what = "start systemd-nspawn";
-        r = nspawn_arguments(s->machine, s->root.path, s->root.users.base, &arguments);
-        if (r >= 0)
-                r = nspawn_environment(s->machine, s->root.users.base, &environment);
+        r = nspawn_environment(s->machine, s->root.users.base, &environment);
         if (r < 0)
                 return r;
         if (pipe2(console, O_CLOEXEC) < 0)
@@ -421,15 +381,49 @@ static int block_signals(Supervision *s) {
         return s->signal_fd < 0 ? -errno : 0;
 }
 
-static int open_segment(Supervision *s, char **reterr_problem) {
-        int r = segment_open(&s->segment, &s->problem);
-        if (r < 0 && string_replace(reterr_problem, s->problem.text) < 0)
-                return -ENOMEM;
-        return r;
+/* Everything until the container starts. */
+static int start(Supervision *s, Problem *reterr_problem) {
+        int r = block_signals(s);
+        if (r < 0)
+                return fail(reterr_problem, r, "set up signals");
+        r = find_owner(s);
+        if (r < 0)
+                return fail(reterr_problem, r, "find the command that the container belongs to");
+        r = machine_root_lock(&s->root, reterr_problem);
+        if (r < 0)
+                return r;
+        r = lock_volumes(s, reterr_problem);
+        if (r < 0)
+                return fail(reterr_problem, r, "lock the job's volumes");
+        r = machine_root_mount(&s->root, reterr_problem);
+        if (r < 0)
+                return r;
+        r = segment_open(&s->segment, reterr_problem);
+        if (r < 0)
+                return fail(reterr_problem, r, "make the container's network");
+        r = machine_root_complete(&s->root, reterr_problem);
+        if (r < 0)
+                return r;
+        r = mount_binds(s, reterr_problem);
+        if (r < 0)
+                return fail(reterr_problem, r, "mount volumes, and what 'bind' and 'bind_ro' name");
+        r = tools_mount(s->machine, reterr_problem);
+        if (r < 0)
+                return fail(reterr_problem, r, "mount programs of the host");
+        r = sealed_filter(s->machine, &s->filter_fd);
+        if (r < 0)
+                return fail(reterr_problem, r, "read the seccomp filter");
+        r = sealed_service(s->machine, &s->service_fd);
+        if (r < 0)
+                return fail(reterr_problem, r, "prepare the service's command");
+        r = set_up_control_groups(s);
+        if (r < 0)
+                return fail(reterr_problem, r, "set up control groups");
+        r = start_nspawn(s);
+        return r < 0 ? fail(reterr_problem, r, "start systemd-nspawn") : 0;
 }
 
-int supervise(const Machine *machine, const MachineDirectory *directory, int listen_fd, const char **ret_what,
-              char **reterr_problem) {
+int supervise(const Machine *machine, const MachineDirectory *directory, int listen_fd, Problem *reterr_problem) {
         bool journal = streq(machine->supervisor, "systemd");
         _cleanup_(supervision_done) Supervision s = {
                 .machine = machine,
@@ -452,30 +446,7 @@ int supervise(const Machine *machine, const MachineDirectory *directory, int lis
         s.segment.machine = machine;
         s.segment.directory = directory;
         spare_from_oom();
-        *ret_what = "set up signals";
-        int r = block_signals(&s);
-        if (r >= 0)
-                r = find_owner(&s, ret_what);
-        if (r >= 0)
-                r = machine_root_lock(&s.root, ret_what);
-        if (r >= 0)
-                r = lock_volumes(&s, ret_what, reterr_problem);
-        if (r >= 0)
-                r = machine_root_mount(&s.root, ret_what);
-        if (r >= 0)
-                r = open_segment(&s, reterr_problem);
-        if (r >= 0)
-                r = machine_root_complete(&s.root, ret_what, reterr_problem);
-        if (r >= 0)
-                r = mount_binds(&s, ret_what, reterr_problem);
-        if (r >= 0)
-                r = mount_tools(&s, ret_what, reterr_problem);
-        if (r >= 0)
-                r = load_filter(&s, ret_what);
-        if (r >= 0)
-                r = load_service(&s, ret_what);
-        if (r >= 0)
-                r = start_nspawn(&s, ret_what);
+        int r = start(&s, reterr_problem);
         if (r < 0)
                 return r;
         /* Meanwhile systemd-nspawn starts: the container's first process waits for us. */
@@ -488,6 +459,5 @@ int supervise(const Machine *machine, const MachineDirectory *directory, int lis
         r = watch(&s);
         kill_and_wait(&s);
         int result = report_end(&s);
-        *ret_what = "wait for the container";
-        return r < 0 ? r : result;
+        return r < 0 ? fail(reterr_problem, r, "wait for the container") : result;
 }

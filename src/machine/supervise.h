@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "base/problem.h"
 #include "machine/directory.h"
 
 /* What is in the file MACHINE_FILE_ENDED of a machine that the job itself ended. */
@@ -13,7 +14,5 @@
  *
  * @listen_fd, the agent's socket, is consumed: only the container keeps it. Why the machine ended is written to the
  * job's directory. Returns 0 when the container ended in order, 1 when systemd-nspawn failed, or -errno with
- * *ret_what (static) saying what could not be done, and *reterr_problem, if not NULL then (to be freed), saying it better:
- * a whole sentence. Nothing runs any more in any case. */
-int supervise(const Machine *machine, const MachineDirectory *directory, int listen_fd, const char **ret_what,
-              char **reterr_problem);
+ * @reterr_problem, zero before, filled in. Nothing runs any more in any case. */
+int supervise(const Machine *machine, const MachineDirectory *directory, int listen_fd, Problem *reterr_problem);

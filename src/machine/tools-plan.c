@@ -50,16 +50,15 @@ static int take(const char *path, char **ret) {
         return 0;
 }
 
-static int take_named(const char *setting, const char *path, char **ret, char **reterr_problem) {
+static int take_named(const char *setting, const char *path, char **ret, Problem *reterr_problem) {
         const char *problem = tools_program_problem(path);
 
         if (!problem)
                 return take(path, ret);
-        int r = string_printf(reterr_problem, "Setting %s: '%s' cannot be used: %s", setting, path, problem);
-        return r < 0 ? r : -EINVAL;
+        return problem_set(reterr_problem, -EINVAL, "Setting %s: '%s' cannot be used: %s", setting, path, problem);
 }
 
-static int find_bash(Machine *machine, int tree_fd, char **reterr_problem) {
+static int find_bash(Machine *machine, int tree_fd, Problem *reterr_problem) {
         const char *wanted = machine->settings.bash_program;
 
         if (streq(wanted, "none") || machine->settings.shell || image_has_bash(tree_fd))
@@ -88,7 +87,7 @@ static bool find_caller(char ret[static PATH_MAX]) {
         return slash && startswith(slash + 1, RUNNER_NAME) && !tools_program_problem(ret);
 }
 
-static int find_runner(Machine *machine, char **reterr_problem) {
+static int find_runner(Machine *machine, Problem *reterr_problem) {
         const char *wanted = machine->settings.runner_program;
         _cleanup_free_ char *found = NULL;
         char caller[PATH_MAX];
@@ -105,7 +104,7 @@ static int find_runner(Machine *machine, char **reterr_problem) {
         return r < 0 ? r : take(found, &machine->runner_path);
 }
 
-int tools_plan(Machine *machine, int tree_fd, char **reterr_problem) {
+int tools_plan(Machine *machine, int tree_fd, Problem *reterr_problem) {
         int r = find_bash(machine, tree_fd, reterr_problem);
 
         return r < 0 ? r : find_runner(machine, reterr_problem);

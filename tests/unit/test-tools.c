@@ -115,7 +115,8 @@ static void test_lacks_hostile(void **state) {
         free(long_path[0]);
 }
 
-static void plan(Machine *machine, const char *tree, const char *bash, const char *runner, int result, char **problem) {
+static void plan(Machine *machine, const char *tree, const char *bash, const char *runner, int result,
+                 Problem *problem) {
         _cleanup_close_ int fd = open_tree_of(tree);
 
         assert_int_equal(settings_init(&machine->settings), 0);
@@ -132,7 +133,8 @@ static void machine_done(Machine *machine) {
 }
 
 static void test_plan(void **state) {
-        _cleanup_free_ char *program = NULL, *link = NULL, *real = realpath(*state, NULL), *problem = NULL;
+        _cleanup_free_ char *program = NULL, *link = NULL, *real = realpath(*state, NULL);
+        Problem problem = { 0 };
         const char *tree = *state;
         Machine machine = { 0 };
 
@@ -161,14 +163,15 @@ static void test_plan(void **state) {
 
         assert_int_equal(chmod(program, 0754), 0);
         plan(&machine, tree, "auto", program, -EINVAL, &problem);
-        assert_non_null(strstr(problem, "runner_program"));
+        assert_non_null(strstr(problem.text, "runner_program"));
         assert_null(machine.runner_path);
         machine_done(&machine);
 }
 
 /* What `auto` finds in PATH; this test's own parent is not called gitlab-runner. */
 static void test_auto(void **state) {
-        _cleanup_free_ char *before = strdup(getenv("PATH")), *problem = NULL, *real = NULL;
+        _cleanup_free_ char *before = strdup(getenv("PATH")), *real = NULL;
+        Problem problem = { 0 };
         const char *tree = *state;
         Machine machine = { 0 };
 
@@ -185,7 +188,7 @@ static void test_auto(void **state) {
         assert_int_equal(setenv("PATH", "/nowhere", true), 0);
         plan(&machine, tree, "auto", "auto", 0, &problem);
         assert_null(machine.runner_path);
-        assert_null(problem);
+        assert_string_equal(problem.text, "");
         machine_done(&machine);
         assert_int_equal(setenv("PATH", before, true), 0);
 }
