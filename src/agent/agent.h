@@ -137,6 +137,16 @@ int step_start_plain(const Surroundings *surroundings, const WireExec *exec, pid
 
 /* Starts what @service_fd has (wire/service.h). 0 with its process in *ret; or -errno, with the reason printed. */
 int service_start(const Surroundings *surroundings, int service_fd, pid_t *ret);
+/* --- root.c: the helper's root --- */
+
+/* In the child that is to become a step: makes the helper's tree, at HELPER_INSIDE, its root in a mount namespace of its own,
+ * with /proc, /sys, /dev, /run, /tmp, hosts and resolv.conf of the container, and what the container has at the paths of
+ * @shared. Makes the home of @account there. 0 or -errno; then nothing but _exit() is left. */
+int root_enter_helper(char *const *shared, const Account *account);
+
+/* Makes a directory for @account, where nothing has its name, and what is missing above it. Best effort: the step says what is
+ * wrong. */
+void root_make_directory(const char *path, const Account *account);
 
 /* --- terminal.c --- */
 

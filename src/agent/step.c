@@ -20,6 +20,7 @@
 #include "agent/agent.h"
 #include "base/bash.h"
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/process.h"
 #include "base/string.h"
 
@@ -27,17 +28,22 @@
  * pipe-user-pages-soft), and then the default is as good. */
 #define PIPE_SIZE_BYTES (256 * 1024)
 
-static bool is_executable(const char *path) {
+static bool is_executable(int root_fd, const char *path) {
         struct stat st;
 
-        return stat(path, &st) >= 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111);
+        _cleanup_close_ int fd = open_in_root(root_fd, path, O_PATH);
+        return fd >= 0 && fstat(fd, &st) >= 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111);
 }
 
-static const char *default_shell(void) {
+static const char *default_shell(bool in_helper) {
+        _cleanup_close_ int root_fd = open(in_helper ? HELPER_INSIDE : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        struct stat st;
+
         for (size_t i = 0; i < ELEMENTSOF(bash_paths); i++)
-                if (is_executable(bash_paths[i]))
+                if (is_executable(root_fd, bash_paths[i]))
                         return bash_paths[i];
-        return is_executable(TOOL_BASH) ? TOOL_BASH : "/bin/sh";
+        /* The helper's root has the container's /run. */
+        return stat(TOOL_BASH, &st) >= 0 ? TOOL_BASH : "/bin/sh";
 }
 
 /* Sets @assignment ("NAME=VALUE") in @environment. */
@@ -123,6 +129,7 @@ typedef struct Child {
         char *const *argv, *const *environment;
         const Account *account;
         const char *directory; /* as asked for: "" for home */
+        char *const *shared;   /* its root is the helper's, which has these; NULL: it is the container's */
         int stdin_fd;
         int stdout_fd, stderr_fd;
         bool terminal;         /* all three are one, which becomes the session's */
@@ -179,6 +186,9 @@ static ChildError become(const Child *child) {
                 return child_failed(WIRE_CAUSE_AGENT);
         if (child->terminal && ioctl(STDIN_FILENO, TIOCSCTTY, 0) < 0)
                 return child_failed(WIRE_CAUSE_AGENT);
+        int r = child->shared ? root_enter_helper(child->shared, account) : 0;
+        if (r < 0)
+                return (ChildError){ .cause = WIRE_CAUSE_HELPER, .error = -r };
         if (account->uid != 0 || account->gid != 0) {
                 if (setgroups(account->n_groups, account->groups) < 0 || setgid(account->gid) < 0 ||
                     setuid(account->uid) < 0)
@@ -196,20 +206,6 @@ static ChildError become(const Child *child) {
         return child_failed(WIRE_CAUSE_AGENT);
 }
 
-/* Where a step is to start need not be there: Docker makes it, too. Best effort: the step says what is wrong. */
-static void make_directory(const char *path, const Account *account) {
-        char parent[PATH_MAX];
-
-        if (path[0] != '/')
-                return;
-        for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-                snprintf(parent, sizeof(parent), "%.*s", (int) (slash - path), path);
-                (void) mkdir(parent, 0755);
-        }
-        if (mkdir(path, 0755) >= 0 && account->uid != 0)
-                (void) lchown(path, account->uid, account->gid);
-}
-
 /* vfork() takes a fraction of the time of fork(), and posix_spawn() can neither change users nor knows which few signals
  * have to be reset. */
 static int spawn(const Child *child, pid_t *ret, WireCause *ret_cause) {
@@ -217,7 +213,7 @@ static int spawn(const Child *child, pid_t *ret, WireCause *ret_cause) {
         sigset_t all, before;
 
         if (!isempty(child->directory))
-                make_directory(child->directory, child->account);
+                root_make_directory(child->directory, child->account);
         /* No handler may run in the child while it is on our stack. */
         sigfillset(&all);
         (void) sigprocmask(SIG_SETMASK, &all, &before);
@@ -380,7 +376,7 @@ int step_start(const Surroundings *surroundings, const WireExec *exec, int scrip
         if (!exec->argv[0])
                 return -EINVAL;
         if (isempty(exec->argv[0]))
-                exec->argv[0] = (char *) default_shell();
+                exec->argv[0] = (char *) default_shell(exec->in_helper);
 
         int r = find_account(exec->user, &account);
         if (r < 0) {
@@ -389,8 +385,8 @@ int step_start(const Surroundings *surroundings, const WireExec *exec, int scrip
                 return r;
         }
         for (char **path = exec->directories; *path; path++)
-                make_directory(*path, &account);
-        r = build_environment(surroundings->lang, script_fd >= 0 ? exec->argv[0] : default_shell(), &account,
+                root_make_directory(*path, &account);
+        r = build_environment(surroundings->lang, script_fd >= 0 ? exec->argv[0] : default_shell(false), &account,
                               exec->environment, &environment);
         if (r >= 0)
                 r = exec->wants_terminal ? terminal_open(&account, exec->rows, exec->columns, pipes.in) :
@@ -414,6 +410,7 @@ int step_start(const Surroundings *surroundings, const WireExec *exec, int scrip
                         .environment = environment,
                         .account = &account,
                         .directory = exec->directory,
+                        .shared = exec->in_helper ? exec->shared : NULL,
                         .stdin_fd = exec->wants_stdin ? pipes.in[0] : surroundings->null_fd,
                         .stdout_fd = pipes.out[1],
                         .stderr_fd = pipes.err[1],
@@ -453,8 +450,8 @@ int step_start_plain(const Surroundings *surroundings, const WireExec *exec, pid
                 return r;
         }
         for (char **path = exec->directories; *path; path++)
-                make_directory(*path, &(Account){ 0 });
-        r = build_environment(surroundings->lang, default_shell(), &account, exec->environment, &environment);
+                root_make_directory(*path, &(Account){ 0 });
+        r = build_environment(surroundings->lang, default_shell(false), &account, exec->environment, &environment);
         if (r < 0)
                 return r;
         Child child = { .surroundings = surroundings,

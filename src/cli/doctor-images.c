@@ -12,6 +12,7 @@
 #include "base/fs.h"
 #include "base/string.h"
 #include "cli/doctor.h"
+#include "cli/stage-programs.h"
 #include "definition/definition.h"
 #include "image/image.h"
 #include "machine/tools-plan.h"
@@ -141,10 +142,26 @@ static CheckResult check_runner_in_jobs(const Invocation *invocation, char ret_d
         return all ? CHECK_OK : CHECK_NOTE;
 }
 
+/* Only jobs whose images lack something need it. */
+static CheckResult check_helper(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        const Settings *settings = invocation->settings;
+        _cleanup_image_ Image *helper = NULL;
+
+        if (!streq(settings->helper_image, "auto"))
+                return check_say(CHECK_OK, ret_detail, "%s", settings->helper_image);
+        int r = helper_image_find(settings, settings->default_image, &helper);
+        if (r >= 0)
+                return check_say(CHECK_OK, ret_detail, "%s", helper->title);
+        return r == -ENOENT ? check_say(CHECK_NOTE, ret_detail, "there is none") : check_errno(r, ret_detail);
+}
+
 const Check doctor_image_checks[] = {
         { "definitions", check_definitions, check_optional, "images with a definition are made and used as it says",
           "correct or remove it" },
         { "gitlab-runner in jobs", check_runner_in_jobs, check_optional,
           "without it, GitLab's scripts skip caches and artifacts", "set 'runner_program: auto'" },
+        { "helper image", check_helper, check_optional,
+          "jobs of images without git, bash or certificates fetch their project in it",
+          "nspawn-runner chroot-create helper" },
         { 0 },
 };

@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/image-common.h"
 #include "cli/job-common.h"
+#include "cli/stage-programs.h"
 #include "cli/table.h"
 #include "config/image-reference.h"
 #include "container/cgroup.h"
@@ -27,7 +28,6 @@
 #include "machine/plan.h"
 #include "machine/remove.h"
 #include "machine/start.h"
-#include "machine/tools-plan.h"
 #include "maintain/space.h"
 
 /* Whoever looks at the jobs, as `status` does, holds the lock of a directory for a moment. */
@@ -105,21 +105,6 @@ static int plan(const MachineRequest *request, Machine **ret, char ***ret_argv) 
         return r == -ENOEXEC ? STAGE_BUILD_FAILURE : r;
 }
 
-/* Programs of the host that the container gets. */
-static int find_tools(Machine *machine, const Image *image) {
-        Problem problem = { 0 };
-
-        int r = tools_plan(machine, image->fd, &problem);
-        if (r == -EINVAL)
-                return log_problem(r, &problem);
-        if (r < 0)
-                return log_error_errno(r, "Cannot look for programs of the host: %m");
-        log_verbose("Programs of the host: bash: %s; gitlab-runner: %s",
-                    machine->bash_path ? machine->bash_path : "none",
-                    machine->runner_path ? machine->runner_path : "none");
-        return 0;
-}
-
 static int explain_failed_start(const Settings *settings, const Machine *machine, const MachineDirectory *directory,
                                 StartStep step, int error) {
         _cleanup_free_ char *problem = explain_start(settings, machine, directory, step, error);
@@ -134,10 +119,11 @@ static int explain_failed_start(const Settings *settings, const Machine *machine
 }
 
 static int start(const Settings *settings, const JobSpec *job, const MachineDirectory *directory, const Image *image,
-                 int signal_fd) {
+                 const char *default_image, int signal_fd) {
         MachineRequest request = request_of_job(settings, job);
         _cleanup_generation_ Generation *known = NULL;
         _cleanup_machine_ Machine *machine = NULL;
+        _cleanup_image_ Image *helper = NULL; /* held until the supervisor holds it */
         _cleanup_strv_ char **argv = NULL;
         StartStep step;
 
@@ -155,7 +141,13 @@ static int start(const Settings *settings, const JobSpec *job, const MachineDire
         if (r != 0)
                 return r;
 
-        r = find_tools(machine, image);
+        const StagePrograms programs = {
+                .settings = settings,
+                .image = image,
+                .default_image = default_image,
+                .signal_fd = signal_fd,
+        };
+        r = stage_programs_plan(&programs, machine, &helper);
         if (r < 0)
                 return r;
 
@@ -269,8 +261,8 @@ static int run(const Invocation *invocation) {
         int r = find_job(invocation, &job);
         if (r < 0)
                 return r;
-        ImageChoice choice = image_choice_make(settings, &job, invocation_argument(invocation, 0),
-                                               invocation_option(invocation, "default-image"));
+        const char *fallback = invocation_option(invocation, "default-image");
+        ImageChoice choice = image_choice_make(settings, &job, invocation_argument(invocation, 0), fallback);
         machine_collect_some(settings, signal_fd);
         r = make_space(settings, &choice, signal_fd);
         if (r == 0)
@@ -286,7 +278,7 @@ static int run(const Invocation *invocation) {
         r = take_directory(settings, job.id, &directory);
         if (r < 0)
                 return r;
-        r = start(image_settings, &job, &directory, image, signal_fd);
+        r = start(image_settings, &job, &directory, image, fallback ? fallback : settings->default_image, signal_fd);
         if (r != 0) {
                 int q = machine_remove_locked(settings, job.id);
                 if (q < 0)

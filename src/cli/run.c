@@ -5,7 +5,6 @@
  * logs nor into arguments. */
 
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,11 +17,10 @@
 #include "base/string.h"
 #include "cli/commands.h"
 #include "cli/job-common.h"
-#include "config/setting-check.h"
+#include "cli/stage-place.h"
 #include "container/channel.h"
 #include "container/supervisor.h"
 #include "gitlab/exit-status.h"
-#include "gitlab/stage.h"
 #include "machine/explain.h"
 #include "machine/out-of-memory.h"
 #include "machine/step.h"
@@ -49,13 +47,6 @@ static int load_script(const char *path) {
         r = memfd_new_sealed("script", script, size);
         explicit_bzero(script, size);
         return r;
-}
-
-/* Bare names, as GitLab has them ("bash", "sh"), are looked up where shells are. */
-static int shell_path(const char *shell, char **ret) {
-        if (isempty(shell))
-                return string_replace(ret, "");
-        return string_printf(ret, "%s%s", shell[0] == '/' ? "" : "/bin/", shell);
 }
 
 /* Only scripts that fail pay for looking. */
@@ -170,6 +161,12 @@ static int report(const Machine *machine, const MachineDirectory *directory, con
                 log_error("Image '%s' names '%s' as its working directory, which cannot be entered: %s", machine->image,
                           machine->working_dir, strerror(outcome->error));
                 return STAGE_BUILD_FAILURE;
+        case STEP_NO_HELPER:
+                log_error(
+                        "The root of helper image '%s' cannot be entered: %s. A script of the job may have changed what is "
+                        "mounted in its container",
+                        machine->helper, strerror(outcome->error));
+                return STAGE_BUILD_FAILURE;
         case STEP_FAILED:
                 return log_error_errno(outcome->error, "The agent in the container cannot start the script: %m");
         case STEP_CANCELLED:
@@ -209,36 +206,11 @@ static int open_machine(const Settings *settings, const JobSpec *job, MachineDir
         return r;
 }
 
-/* A user of the image could not make GitLab's directories below "/". What the image or the configuration put there stays.
- * Where GitLab Runner's configuration says what they are, we are told the one for builds only. */
-static void collect_directories(const Settings *settings, const JobSpec *job, char *ret[static 3]) {
-        size_t n = 0;
-
-        if (settings->builds_dir)
-                ret[n++] = settings->builds_dir;
-        else if (job->builds_dir && strlen(job->builds_dir) < PATH_MAX && text_is_absolute_path(job->builds_dir))
-                ret[n++] = job->builds_dir;
-        if (settings->cache_dir)
-                ret[n++] = settings->cache_dir;
-        ret[n] = NULL;
-}
-
-/* The environment of GitLab's own stages, which call GitLab Runner's program by its bare name. */
-static int add_runner_program(const Machine *machine, char ***ret) {
-        const char *path = strv_value(machine->environment, "PATH");
-
-        int r = strv_copy(machine->environment, ret);
-        if (r < 0 || !machine->runner_path)
-                return r;
-        return strv_extendf(ret, "PATH=" TOOLS_PATH ":%s", path ? path : SEARCH_PATH);
-}
-
 static int run(const Invocation *invocation) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         _cleanup_machine_ Machine *machine = NULL;
         _cleanup_job_spec_ JobSpec job = { 0 };
-        _cleanup_free_ char *shell = NULL;
-        _cleanup_strv_ char **environment = NULL;
+        _cleanup_stage_place_ StagePlace place = { 0 };
         _cleanup_close_ int socket_fd = -EBADF;
         const Settings *settings = invocation->settings;
         const char *path = invocation_argument(invocation, 0);
@@ -255,37 +227,25 @@ static int run(const Invocation *invocation) {
         if (r < 0)
                 return r;
 
-        const char *wanted = invocation_option(invocation, "shell");
-        r = shell_path(wanted ? wanted : machine->settings.shell, &shell);
-        if (r < 0)
-                return log_oom();
         StepRequest request = STEP_REQUEST_PLAIN;
-        request.argv = (char *[]){ shell, NULL };
-        request.environment = machine->environment;
-        if (gitlab_stage_is_own(invocation_argument(invocation, 1))) {
-                r = add_runner_program(machine, &environment);
-                if (r < 0)
-                        return log_oom();
-                request.environment = environment;
-        }
-        request.user = machine->user;
-        request.directory = machine->working_dir;
-        char *directories[3];
-        if (machine->user) {
-                collect_directories(settings, &job, directories);
-                request.directories = directories;
-        }
+        r = stage_place(settings, &job, machine, invocation_argument(invocation, 1),
+                        invocation_option(invocation, "shell"), &place, &request);
+        if (r < 0)
+                return log_error_errno(r, "Cannot decide how to run script '%s': %m", path);
         request.script_fd = script_fd;
         request.kill_timeout_usec = machine->settings.kill_timeout_usec;
         request.machine = directory.path;
         log_verbose("Running %s in container %s of image '%s', as %s in %s, with %s", path, machine->name,
-                    machine->image, machine->user ? machine->user : "root",
-                    machine->working_dir ? machine->working_dir : "its home",
-                    isempty(shell) ? "bash, or else sh" : shell);
+                    request.in_helper ? machine->helper : machine->image, request.user ? request.user : "root",
+                    request.directory ? request.directory : "its home",
+                    isempty(request.argv[0]) ? "bash, or else sh" : request.argv[0]);
         r = step_run(socket_fd, &request, &outcome);
         if (r < 0)
                 return log_error_errno(r, "Cannot talk to the agent of job %s: %m", machine->id);
-        return report(machine, &directory, &request, &outcome);
+        r = report(machine, &directory, &request, &outcome);
+        if (r == STAGE_BUILD_FAILURE && outcome.result == STEP_EXITED)
+                stage_explain_lack(machine, &place);
+        return r;
 }
 
 static const CommandOption options[] = {

@@ -72,6 +72,10 @@ bool text_is_shell(const char *text) {
                                                !streq(text, ".") && !streq(text, ".."));
 }
 
+bool text_is_helper_image(const char *text) {
+        return streq(text, "auto") || streq(text, "none") || text_is_image_name(text);
+}
+
 bool text_is_program(const char *text) {
         return streq(text, "auto") || streq(text, "none") || text_is_absolute_path(text);
 }

@@ -24,6 +24,7 @@ typedef struct Settings {
         uint64_t image_cache_size; /* bytes; UINT64_MAX: no limit */
         MemorySize disk_reserve;   /* of the file system of root_dir: room to keep free */
         char *shell;               /* or NULL: bash if the image has it, else sh */
+        char *helper_image;        /* "auto", "none" or the name of an image */
         char *bash_program;        /* "auto", "none" or a path; the same for runner_program */
         char *runner_program;
         char *builds_dir; /* or NULL: what GitLab Runner's configuration says; the same for cache_dir */

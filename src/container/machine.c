@@ -72,11 +72,12 @@ void machine_free(Machine *machine) {
                 machine->image,       machine->image_path, machine->agent_path,  machine->preload,
                 machine->supervisor,  machine->init,       machine->uuid,        machine->seccomp_filter,
                 machine->hostname,    machine->user,       machine->working_dir, machine->bash_path,
-                machine->runner_path,
+                machine->runner_path, machine->lack,       machine->helper,      machine->helper_path,
         };
         for (size_t i = 0; i < ELEMENTSOF(strings); i++)
                 free(strings[i]);
         strv_free(machine->environment);
+        strv_free(machine->helper_environment);
         strv_free(machine->volumes);
         service_done(machine);
         settings_done(&machine->settings);

@@ -28,10 +28,15 @@ typedef struct Machine {
         bool interactive;     /* somebody works in it by hand: it has a /tmp of its own, and cannot reboot */
         char **volumes;       /* what several containers share: see container/volume.h */
         char *seccomp_filter; /* file with the filter the agent installs first; NULL: none */
-        uint64_t runtime_max_usec; /* the machine ends by itself after this; USEC_INFINITY: never */
-        uint64_t since_usec;       /* wall clock */
-        uint64_t owner_pid;        /* the machine ends with this process; UINT64_MAX: it has no such owner */
-        uint64_t owner_start;      /* that process's start time, as in proc_pid_stat(5): numbers are used again */
+        uint64_t runtime_max_usec;  /* the machine ends by itself after this; USEC_INFINITY: never */
+        char *lack;                 /* what the image lacks for GitLab's own stages; NULL: nothing */
+        char *helper;               /* name of the image that these run in; NULL: in the job's own */
+        char *helper_path;          /* directory of that image, */
+        uint64_t helper_generation; /* its generation, */
+        char **helper_environment;  /* and what goes over the agent's own there */
+        uint64_t since_usec;        /* wall clock */
+        uint64_t owner_pid;         /* the machine ends with this process; UINT64_MAX: it has no such owner */
+        uint64_t owner_start;       /* that process's start time, as in proc_pid_stat(5): numbers are used again */
 
         /* Of a service's machine. */
         char **names;       /* as its job's machines find it; NULL: this is no service's machine */

@@ -70,7 +70,9 @@ static int add_run_directories(char ***arguments, const Machine *machine) {
 static int add_tools(char ***arguments, const Machine *machine) {
         _cleanup_free_ char *directory = NULL;
 
-        if (escape_colons(machine->directory, &directory) < 0)
+        if (escape_colons(machine->directory, &directory) < 0 ||
+            (machine->helper_path &&
+             strv_extendf(arguments, "--bind=%s/" HELPER_DIRECTORY ":" HELPER_INSIDE, directory) < 0))
                 return -ENOMEM;
         for (const Tool *tool = tools; tool->name; tool++)
                 if (tool_source(tool, machine) && strv_extendf(arguments, "--bind-ro=%s/" TOOLS_DIRECTORY "/%s:%s",

@@ -17,6 +17,9 @@ typedef struct Tool {
         size_t offset;       /* of the host's path in Machine */
 } Tool;
 
+/* Below the job's directory: where `supervise` mounts the root that GitLab's own stages run in, if the machine has one. */
+#define HELPER_DIRECTORY "helper"
+
 /* All there are; the last one has no name. */
 extern const Tool tools[];
 

@@ -5,6 +5,8 @@
 
 #include "gitlab/stage.h"
 
+#include <string.h>
+
 #include "base/string.h"
 
 static const char *const own[] = {
@@ -25,4 +27,10 @@ bool gitlab_stage_is_own(const char *stage) {
                 if (streq(stage, own[i]))
                         return true;
         return false;
+}
+
+bool gitlab_shell_is_powershell(const char *shell) {
+        const char *slash = shell ? strrchr(shell, '/') : NULL, *name = slash ? slash + 1 : shell;
+
+        return name && (streq(name, "pwsh") || streq(name, "powershell"));
 }

@@ -252,6 +252,7 @@ void image_machine_explain(const ImageMachine *machine, const StepOutcome *outco
         case STEP_NO_DIRECTORY:
                 (void) problem_set(ret, error, "cannot enter its working directory: %m");
                 break;
+        case STEP_NO_HELPER: /* these machines have none */
         case STEP_FAILED:
                 (void) problem_set(ret, error, "could not be started by the agent: %m");
                 break;

@@ -24,6 +24,7 @@
 void machine_root_done(MachineRoot *root) {
         closep(&root->layer_fd);
         closep(&root->image_fd);
+        closep(&root->helper_fd);
         uid_range_release(&root->users);
         free(root->path);
         *root = MACHINE_ROOT_NONE;

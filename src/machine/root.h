@@ -10,13 +10,14 @@ typedef struct MachineRoot {
         const Machine *machine;
         int directory_fd; /* the machine's directory, the caller's */
         int layer_fd, image_fd;
+        int helper_fd;  /* the helper's image (machine/helper.h) */
         UidRange users; /* of the container; empty without a user namespace */
         char *path;     /* where it is mounted */
 } MachineRoot;
 
-#define MACHINE_ROOT_NONE                                                      \
-        (MachineRoot) {                                                        \
-                .directory_fd = -EBADF, .layer_fd = -EBADF, .image_fd = -EBADF \
+#define MACHINE_ROOT_NONE                                                                           \
+        (MachineRoot) {                                                                             \
+                .directory_fd = -EBADF, .layer_fd = -EBADF, .image_fd = -EBADF, .helper_fd = -EBADF \
         }
 
 /* Gives the locks back. What is mounted goes with the process that mounted it. */

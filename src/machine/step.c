@@ -117,10 +117,9 @@ static int take_started(Run *run, WireMessage *message) {
 }
 
 static const StepResult failed_results[_WIRE_CAUSE_MAX] = {
-        [WIRE_CAUSE_AGENT] = STEP_FAILED,
-        [WIRE_CAUSE_SHELL] = STEP_NO_SHELL,
-        [WIRE_CAUSE_USER] = STEP_NO_USER,
-        [WIRE_CAUSE_DIRECTORY] = STEP_NO_DIRECTORY,
+        [WIRE_CAUSE_AGENT] = STEP_FAILED,     [WIRE_CAUSE_SHELL] = STEP_NO_SHELL,
+        [WIRE_CAUSE_USER] = STEP_NO_USER,     [WIRE_CAUSE_DIRECTORY] = STEP_NO_DIRECTORY,
+        [WIRE_CAUSE_HELPER] = STEP_NO_HELPER,
 };
 
 static int handle_message(Run *run, WireMessage *message) {
@@ -306,6 +305,8 @@ int step_run(int socket_fd, const StepRequest *request, StepOutcome *ret) {
                 .user = request->user,
                 .directory = request->directory,
                 .directories = (char **) request->directories,
+                .in_helper = request->in_helper,
+                .shared = (char **) request->shared,
                 .wants_stdin = request->stdin_fd >= 0 && !request->terminal,
                 .wants_terminal = request->terminal,
                 .kill_timeout_msec = (uint32_t) MIN(request->kill_timeout_usec / USEC_PER_MSEC, UINT32_MAX),

@@ -11,6 +11,7 @@ typedef enum StepResult {
         STEP_NO_SHELL,     /* the program could not be executed: see error */
         STEP_NO_USER,      /* the image has no such user: see error */
         STEP_NO_DIRECTORY, /* the directory can be neither entered nor made: see error */
+        STEP_NO_HELPER,    /* the helper's root cannot be entered: see error */
         STEP_FAILED,       /* the agent could not start it: see error */
         STEP_MACHINE_GONE, /* the machine ended */
         STEP_CANCELLED, /* SIGTERM, SIGINT, SIGQUIT or SIGHUP came; the step has ended, or its time for that is over */
@@ -32,6 +33,8 @@ typedef struct StepRequest {
         const char *user;         /* USER[:GROUP] of the image; NULL: root */
         const char *directory;    /* NULL: home */
         char *const *directories; /* made for the user if they are not there, or NULL */
+        bool in_helper;           /* its root is the helper's, */
+        char *const *shared;      /* which gets these of the container, too; or NULL */
         int script_fd;            /* sealed copy of a script, the last argument; negative: none */
         int stdin_fd;             /* copied into the step's stdin as it comes; negative: /dev/null */
         int stdout_fd, stderr_fd; /* where its output goes, if there is no on_line */

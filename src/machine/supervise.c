@@ -27,6 +27,7 @@
 #include "container/tools.h"
 #include "container/volume.h"
 #include "machine/console.h"
+#include "machine/helper.h"
 #include "machine/out-of-memory.h"
 #include "machine/root.h"
 #include "machine/sealed.h"
@@ -407,6 +408,9 @@ static int start(Supervision *s, Problem *reterr_problem) {
         r = mount_binds(s, reterr_problem);
         if (r < 0)
                 return fail(reterr_problem, r, "mount volumes, and what 'bind' and 'bind_ro' name");
+        r = helper_mount(&s->root, reterr_problem);
+        if (r < 0)
+                return r;
         r = tools_mount(s->machine, reterr_problem);
         if (r < 0)
                 return fail(reterr_problem, r, "mount programs of the host");

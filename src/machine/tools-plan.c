@@ -58,10 +58,12 @@ static int take_named(const char *setting, const char *path, char **ret, Problem
         return problem_set(reterr_problem, -EINVAL, "Setting %s: '%s' cannot be used: %s", setting, path, problem);
 }
 
-static int find_bash(Machine *machine, int tree_fd, Problem *reterr_problem) {
+static int find_bash(Machine *machine, int tree_fd, int helper_fd, Problem *reterr_problem) {
         const char *wanted = machine->settings.bash_program;
+        bool for_image = !machine->settings.shell && !image_has_bash(tree_fd);
+        bool for_helper = helper_fd >= 0 && !image_has_bash(helper_fd);
 
-        if (streq(wanted, "none") || machine->settings.shell || image_has_bash(tree_fd))
+        if (streq(wanted, "none") || (!for_image && !for_helper))
                 return 0;
         if (!streq(wanted, "auto"))
                 return take_named("bash_program", wanted, &machine->bash_path, reterr_problem);
@@ -104,8 +106,8 @@ static int find_runner(Machine *machine, Problem *reterr_problem) {
         return r < 0 ? r : take(found, &machine->runner_path);
 }
 
-int tools_plan(Machine *machine, int tree_fd, Problem *reterr_problem) {
-        int r = find_bash(machine, tree_fd, reterr_problem);
+int tools_plan(Machine *machine, int tree_fd, int helper_fd, Problem *reterr_problem) {
+        int r = find_bash(machine, tree_fd, helper_fd, reterr_problem);
 
         return r < 0 ? r : find_runner(machine, reterr_problem);
 }

@@ -14,7 +14,7 @@
 #include "base/fd.h"
 
 /* "nspr" and the version: an agent of another version is an error at once, not a misunderstanding later. */
-#define WIRE_MAGIC UINT32_C(0x6e737005)
+#define WIRE_MAGIC UINT32_C(0x6e737006)
 
 typedef struct WireHeader {
         uint32_t magic;
@@ -128,13 +128,15 @@ int wire_receive(int socket_fd, WireMessage *message) {
         return 1;
 }
 
-/* Strings follow it, each with its end: user, directory, directories, environment, arguments. */
+/* Strings follow it, each with its end: user, directory, directories, shared, environment, arguments. */
 typedef struct ExecHeader {
         uint32_t kill_timeout_msec;
         uint32_t wants_stdin;
         uint32_t n_directories;
+        uint32_t n_shared;
         uint32_t n_environment;
         uint32_t wants_terminal;
+        uint32_t in_helper;
         uint16_t rows, columns;
 } ExecHeader;
 
@@ -157,6 +159,7 @@ int wire_send_exec(int socket_fd, const WireExec *exec, int script_fd) {
                 .kill_timeout_msec = exec->kill_timeout_msec,
                 .wants_stdin = exec->wants_stdin,
                 .wants_terminal = exec->wants_terminal,
+                .in_helper = exec->in_helper,
                 .rows = exec->rows,
                 .columns = exec->columns,
         };
@@ -169,6 +172,8 @@ int wire_send_exec(int socket_fd, const WireExec *exec, int script_fd) {
         if (r >= 0)
                 r = add_string(&parts, exec->directory ? exec->directory : "");
         for (char **s = exec->directories; r >= 0 && s && *s; s++, header.n_directories++)
+                r = add_string(&parts, *s);
+        for (char **s = exec->shared; r >= 0 && s && *s; s++, header.n_shared++)
                 r = add_string(&parts, *s);
         for (char **s = exec->environment; r >= 0 && s && *s; s++, header.n_environment++)
                 r = add_string(&parts, *s);
@@ -183,6 +188,7 @@ void wire_exec_done(WireExec *exec) {
         free(exec->argv);
         free(exec->environment);
         free(exec->directories);
+        free(exec->shared);
         *exec = (WireExec){ 0 };
 }
 
@@ -215,21 +221,25 @@ int wire_parse_exec(WireMessage *message, WireExec *ret) {
                 n++;
         /* User, directory, and a program at least. */
         if (n > WIRE_STRINGS_MAX || n < 3 || header.n_directories > n - 3 ||
-            header.n_environment > n - 3 - header.n_directories || header.wants_stdin > 1 || header.wants_terminal > 1)
+            header.n_shared > n - 3 - header.n_directories ||
+            header.n_environment > n - 3 - header.n_directories - header.n_shared || header.wants_stdin > 1 ||
+            header.wants_terminal > 1 || header.in_helper > 1)
                 return -EBADMSG;
 
-        size_t n_argv = n - 2 - header.n_directories - header.n_environment;
+        size_t n_argv = n - 2 - header.n_directories - header.n_shared - header.n_environment;
         WireExec exec = {
                 .kill_timeout_msec = header.kill_timeout_msec,
                 .wants_stdin = header.wants_stdin,
                 .wants_terminal = header.wants_terminal,
+                .in_helper = header.in_helper,
                 .rows = header.rows,
                 .columns = header.columns,
         };
         exec.user = next_string(&p);
         exec.directory = next_string(&p);
         exec.directories = next_strings(&p, header.n_directories, 0);
-        exec.environment = exec.directories ? next_strings(&p, header.n_environment, 0) : NULL;
+        exec.shared = exec.directories ? next_strings(&p, header.n_shared, 0) : NULL;
+        exec.environment = exec.shared ? next_strings(&p, header.n_environment, 0) : NULL;
         exec.argv = exec.environment ? next_strings(&p, n_argv, 1) : NULL; /* the receiver appends the script's path */
         if (!exec.argv) {
                 wire_exec_done(&exec);

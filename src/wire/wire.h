@@ -40,6 +40,9 @@
 #define TOOL_BASH TOOLS_INSIDE "/bash"
 #define TOOLS_PATH TOOLS_INSIDE "/bin"
 
+/* Where the helper's root is mounted, in the containers that have one. */
+#define HELPER_INSIDE "/run/nspawn-runner-helper"
+
 #define WIRE_MESSAGE_MAX 65536U
 #define WIRE_FDS_MAX 4U
 #define WIRE_STRINGS_MAX 256U
@@ -63,6 +66,7 @@ typedef enum WireCause {
         WIRE_CAUSE_SHELL,     /* the program, or the image's systemd, cannot be executed: the image's fault */
         WIRE_CAUSE_USER,      /* the image has no such user or group */
         WIRE_CAUSE_DIRECTORY, /* the directory can be neither entered nor made */
+        WIRE_CAUSE_HELPER,    /* the helper's root cannot be entered */
         _WIRE_CAUSE_MAX,
 } WireCause;
 
@@ -90,8 +94,13 @@ typedef struct WireExec {
         const char *user;           /* USER[:GROUP], names or numbers, as an image has them; NULL or "": root */
         const char *directory;      /* where it starts, made if need be; NULL or "": home, else / */
         char **directories;         /* NULL-terminated: made for the user if they are not there; may be NULL */
-        char **argv;                /* NULL-terminated */
-        char **environment;         /* NULL-terminated "NAME=VALUE"s that go over the agent's own; may be NULL */
+        /* The step's root is the helper's: files and directories of the container that it needs are mounted there, those in
+         * @shared (NULL-terminated, absolute; may be NULL) among them, as far as they are there. User and directories are
+         * still the container's; argv[0] is empty or has a slash. */
+        bool in_helper;
+        char **shared;
+        char **argv;        /* NULL-terminated */
+        char **environment; /* NULL-terminated "NAME=VALUE"s that go over the agent's own; may be NULL */
 } WireExec;
 
 typedef struct WireStarted {

@@ -143,6 +143,15 @@ def test_doctor_looks_for_gitlab_runner(make_site, tiny_root: Path) -> None:
     assert line.startswith("note") and "not everybody may read and execute it" in line, line
 
 
+def test_doctor_looks_for_a_helper_image(make_site, tiny_root: Path) -> None:
+    """One called so, a default image that will do, or another one that the configuration names."""
+    assert lines_of(make_site(root=tiny_root, default_image=IMAGE))["helper image"].startswith("note"), "it has no git"
+    assert lines_of(make_site(default_image=IMAGE))["helper image"] == f"ok       helper image: {IMAGE}"
+    assert lines_of(make_site(root=tiny_root, helper_image="none"))["helper image"] == "ok       helper image: none"
+    shutil.copytree(tiny_root / IMAGE, tiny_root / "helper", symlinks=True)
+    assert lines_of(make_site(root=tiny_root))["helper image"] == "ok       helper image: helper"
+
+
 def test_doctor_looks_for_static_bash(make_site, tiny_root: Path) -> None:
     """Found where Debian's package has it, which the tests need."""
     line = lines_of(make_site(root=tiny_root))["bash-static"]

@@ -115,6 +115,11 @@ static void test_arguments(_unused_ void **state) {
                     "--bind-ro=/j\\:1/tools/bash:/run/nspawn-runner-tools/bash",
                     "--bind-ro=/j\\:1/tools/gitlab-runner:/run/nspawn-runner-tools/bin/gitlab-runner",
                     "--bind=/j\\:1/binds/0:/a", COMMAND } },
+                /* and the root of a helper image, which is not handed over by its path, either */
+                { { MACHINE, .helper_path = (char *) "/images/helper" },
+                  0,
+                  { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD", AGENT,
+                    "--bind=/j\\:1/helper:/run/nspawn-runner-helper", COMMAND } },
                 /* a colon in our own path separates nothing */
                 { { MACHINE_OF("detached", "/a:b\\c d") },
                   0,

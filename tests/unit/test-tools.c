@@ -62,6 +62,16 @@ static int open_tree_of(const char *path) {
         return fd;
 }
 
+static void test_powershell(_unused_ void **state) {
+        static const char *const others[] = { NULL, "", "bash", "/bin/sh", "/opt/pwsh/bash", "pwsh-preview" };
+
+        assert_true(gitlab_shell_is_powershell("pwsh"));
+        assert_true(gitlab_shell_is_powershell("/usr/bin/pwsh"));
+        assert_true(gitlab_shell_is_powershell("powershell"));
+        for (size_t i = 0; i < ELEMENTSOF(others); i++)
+                assert_row(!gitlab_shell_is_powershell(others[i]), i, others[i]);
+}
+
 static void test_lacks(void **state) {
         const char *tree = *state;
         char *own_path[] = { (char *) "PATH=/opt/git:/bin", NULL }, *other[] = { (char *) "A=PATH=/opt/git", NULL };
@@ -122,7 +132,7 @@ static void plan(Machine *machine, const char *tree, const char *bash, const cha
         assert_int_equal(settings_init(&machine->settings), 0);
         assert_int_equal(string_replace(&machine->settings.bash_program, bash), 0);
         assert_int_equal(string_replace(&machine->settings.runner_program, runner), 0);
-        assert_int_equal(tools_plan(machine, fd, problem), result);
+        assert_int_equal(tools_plan(machine, fd, -EBADF, problem), result);
 }
 
 static void machine_done(Machine *machine) {
@@ -161,6 +171,22 @@ static void test_plan(void **state) {
         assert_null(machine.bash_path);
         machine_done(&machine);
 
+        /* The helper's tree has none: then it is for that one, whatever shell the job's scripts have. */
+        {
+                _cleanup_close_ int fd = open_tree_of(tree), helper_fd = -EBADF;
+                _cleanup_free_ char *helper = NULL;
+
+                assert_int_equal(string_printf(&helper, "%s/empty", tree), 0);
+                assert_int_equal(mkdir(helper, 0755), 0);
+                helper_fd = open_tree_of(helper);
+                assert_int_equal(settings_init(&machine.settings), 0);
+                assert_int_equal(string_replace(&machine.settings.bash_program, link), 0);
+                assert_int_equal(string_replace(&machine.settings.shell, "/bin/sh"), 0);
+                assert_int_equal(tools_plan(&machine, fd, helper_fd, &problem), 0);
+                assert_string_equal(machine.bash_path, program);
+                machine_done(&machine);
+        }
+
         assert_int_equal(chmod(program, 0754), 0);
         plan(&machine, tree, "auto", program, -EINVAL, &problem);
         assert_non_null(strstr(problem.text, "runner_program"));
@@ -196,6 +222,7 @@ static void test_auto(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_stages),
+                cmocka_unit_test(test_powershell),
                 cmocka_unit_test_setup_teardown(test_lacks, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_lacks_hostile, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_plan, setup_directory, teardown_directory),

@@ -11,7 +11,7 @@
 #include "descriptors.h"
 #include "wire/wire.h"
 
-#define MAGIC UINT32_C(0x6e737005)
+#define MAGIC UINT32_C(0x6e737006)
 
 static void close_pair(int (*fds)[2]) {
         closep(&(*fds)[0]);
@@ -245,12 +245,12 @@ static void test_exec_round_trip(_unused_ void **state) {
                 uint32_t kill_timeout_msec;
                 bool script, wants_stdin;
                 const char *user, *directory;
-                char *directories[3];
+                char *directories[3], *shared[3];
         } table[] = {
-                { 0, false, false, "", "", { NULL } },
-                { 10000, true, false, "me", "", { (char *) "/builds", (char *) "/cache" } },
-                { UINT32_MAX, false, true, "", "/x y", { (char *) "" } },
-                { 1, true, true, "1:2", "/", { NULL } },
+                { 0, false, false, "", "", { NULL }, { NULL } },
+                { 10000, true, false, "me", "", { (char *) "/builds", (char *) "/cache" }, { NULL } },
+                { UINT32_MAX, false, true, "", "/x y", { (char *) "" }, { (char *) "/a", (char *) "/b c" } },
+                { 1, true, true, "1:2", "/", { NULL }, { (char *) "" } },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(argvs); i++)
@@ -264,6 +264,8 @@ static void test_exec_round_trip(_unused_ void **state) {
                                                           .user = table[k].user,
                                                           .directory = table[k].directory,
                                                           .directories = (char **) table[k].directories,
+                                                          .in_helper = table[k].shared[0],
+                                                          .shared = (char **) table[k].shared,
                                                           .argv = (char **) argvs[i],
                                                           .environment = (char **) environments[j] };
                                 _cleanup_pair_ int sockets[2];
@@ -279,6 +281,8 @@ static void test_exec_round_trip(_unused_ void **state) {
                                 assert_row(are_equal(parsed.argv, exec.argv), i, exec.argv[0]);
                                 assert_row(are_equal(parsed.environment, exec.environment), j, "environment");
                                 assert_row(are_equal(parsed.directories, exec.directories), k, "directories");
+                                assert_row(are_equal(parsed.shared, exec.shared), k, "shared");
+                                assert_int_equal(parsed.in_helper, exec.in_helper);
                                 assert_int_equal(parsed.kill_timeout_msec, exec.kill_timeout_msec);
                                 assert_int_equal(parsed.wants_stdin, exec.wants_stdin);
                                 assert_int_equal(parsed.wants_terminal, exec.wants_terminal);
@@ -310,11 +314,13 @@ static void test_exec_defaults(_unused_ void **state) {
         assert_string_equal(parsed.directory, "");
         assert_null(parsed.environment[0]);
         assert_null(parsed.directories[0]);
+        assert_null(parsed.shared[0]);
+        assert_false(parsed.in_helper);
         wire_exec_done(&parsed);
         wire_exec_done(&parsed); /* twice is fine */
 }
 
-#define EXEC_HEADER_BYTES (6 * sizeof(uint32_t))
+#define EXEC_HEADER_BYTES (8 * sizeof(uint32_t))
 #define EXEC_FIXED_BYTES (EXEC_HEADER_BYTES + 2) /* user and directory, empty */
 #define EXEC_ARGUMENTS_MAX (WIRE_STRINGS_MAX - 2)
 
@@ -362,46 +368,53 @@ static void test_exec_limits(_unused_ void **state) {
         assert_int_equal(wire_receive(sockets[1], &message), -EAGAIN);
 }
 
-static void test_exec_hostile_terminal(_unused_ void **state) {
-        for (uint32_t wants_terminal = 0; wants_terminal < 3; wants_terminal++) {
-                WireMessage message = { .type = WIRE_EXEC, .size = 27 };
-                WireExec exec = { 0 };
+/* What is no truth value is refused. */
+static void test_exec_hostile_flags(_unused_ void **state) {
+        for (uint32_t value = 0; value < 3; value++)
+                for (size_t i = 0; i < 2; i++) {
+                        WireMessage message = { .type = WIRE_EXEC, .size = EXEC_FIXED_BYTES + 1 };
+                        WireExec exec = { 0 };
 
-                memcpy(message.payload + 16, &wants_terminal, sizeof(uint32_t));
-                assert_int_equal(wire_parse_exec(&message, &exec), wants_terminal > 1 ? -EBADMSG : 0);
-                assert_int_equal(exec.wants_terminal, wants_terminal == 1);
-                wire_exec_done(&exec);
-        }
+                        memcpy(message.payload + (5 + i) * sizeof(uint32_t), &value, sizeof(uint32_t));
+                        assert_int_equal(wire_parse_exec(&message, &exec), value > 1 ? -EBADMSG : 0);
+                        assert_int_equal(i == 0 ? exec.wants_terminal : exec.in_helper, value == 1);
+                        wire_exec_done(&exec);
+                }
 }
 
 static void test_exec_hostile(_unused_ void **state) {
         static const struct {
                 const char *text;
-                uint32_t wants_stdin, n_directories, n_environment;
+                uint32_t wants_stdin, n_directories, n_shared, n_environment;
                 size_t size;
                 const char *payload; /* after the numbers; NUL-filled up to size */
                 int result;
         } table[] = {
-                { "empty", 0, 0, 0, 0, "", -EBADMSG },
-                { "part of the numbers", 0, 0, 0, 3, "", -EBADMSG },
-                { "only the numbers", 0, 0, 0, 24, "", -EBADMSG },
-                { "user", 0, 0, 0, 25, "", -EBADMSG },
-                { "user and directory", 0, 0, 0, 26, "", -EBADMSG },
-                { "one empty argument", 0, 0, 0, 27, "", 0 },
-                { "no end", 0, 0, 0, 27, "abc", -EBADMSG },
-                { "one variable for all strings", 0, 0, 1, 27, "", -EBADMSG },
-                { "one variable for four strings", 0, 0, 1, 28, "", 0 },
-                { "more variables than strings", 0, 0, 5, 28, "", -EBADMSG },
-                { "as many variables as there are numbers", 0, 0, UINT32_MAX, 28, "", -EBADMSG },
-                { "one directory for all strings", 0, 1, 0, 27, "", -EBADMSG },
-                { "one directory and one variable for four strings", 0, 1, 1, 28, "", -EBADMSG },
-                { "one directory and one variable for five strings", 0, 1, 1, 29, "", 0 },
-                { "numbers that are four together", 0, UINT32_MAX, 5, 30, "", -EBADMSG },
-                { "stdin", 1, 0, 0, 27, "", 0 },
-                { "something else than stdin", 2, 0, 0, 27, "", -EBADMSG },
-                { "as many strings as there may be", 0, 0, 0, 24 + WIRE_STRINGS_MAX, "", 0 },
-                { "one string more", 0, 0, 0, 24 + WIRE_STRINGS_MAX + 1, "", -EBADMSG },
-                { "nothing but strings", 0, 0, 0, WIRE_MESSAGE_MAX, "", -EBADMSG },
+                { "empty", 0, 0, 0, 0, 0, "", -EBADMSG },
+                { "part of the numbers", 0, 0, 0, 0, 3, "", -EBADMSG },
+                { "only the numbers", 0, 0, 0, 0, 32, "", -EBADMSG },
+                { "user", 0, 0, 0, 0, 33, "", -EBADMSG },
+                { "user and directory", 0, 0, 0, 0, 34, "", -EBADMSG },
+                { "one empty argument", 0, 0, 0, 0, 35, "", 0 },
+                { "no end", 0, 0, 0, 0, 35, "abc", -EBADMSG },
+                { "one variable for all strings", 0, 0, 0, 1, 35, "", -EBADMSG },
+                { "one variable for four strings", 0, 0, 0, 1, 36, "", 0 },
+                { "more variables than strings", 0, 0, 0, 5, 36, "", -EBADMSG },
+                { "as many variables as there are numbers", 0, 0, 0, UINT32_MAX, 36, "", -EBADMSG },
+                { "one directory for all strings", 0, 1, 0, 0, 35, "", -EBADMSG },
+                { "one directory and one variable for four strings", 0, 1, 0, 1, 36, "", -EBADMSG },
+                { "one directory and one variable for five strings", 0, 1, 0, 1, 37, "", 0 },
+                { "numbers that are four together", 0, UINT32_MAX, 0, 5, 38, "", -EBADMSG },
+                { "one shared path for all strings", 0, 0, 1, 0, 35, "", -EBADMSG },
+                { "one shared path for four strings", 0, 0, 1, 0, 36, "", 0 },
+                { "one of each kind for five strings", 0, 1, 1, 1, 37, "", -EBADMSG },
+                { "one of each kind for six strings", 0, 1, 1, 1, 38, "", 0 },
+                { "numbers that are two together", 0, 1, UINT32_MAX, 2, 38, "", -EBADMSG },
+                { "stdin", 1, 0, 0, 0, 35, "", 0 },
+                { "something else than stdin", 2, 0, 0, 0, 35, "", -EBADMSG },
+                { "as many strings as there may be", 0, 0, 0, 0, 32 + WIRE_STRINGS_MAX, "", 0 },
+                { "one string more", 0, 0, 0, 0, 32 + WIRE_STRINGS_MAX + 1, "", -EBADMSG },
+                { "nothing but strings", 0, 0, 0, 0, WIRE_MESSAGE_MAX, "", -EBADMSG },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
@@ -410,8 +423,9 @@ static void test_exec_hostile(_unused_ void **state) {
 
                 memcpy(message.payload + 4, &table[i].wants_stdin, sizeof(uint32_t));
                 memcpy(message.payload + 8, &table[i].n_directories, sizeof(uint32_t));
-                memcpy(message.payload + 12, &table[i].n_environment, sizeof(uint32_t));
-                memcpy(message.payload + 24, table[i].payload, strlen(table[i].payload));
+                memcpy(message.payload + 12, &table[i].n_shared, sizeof(uint32_t));
+                memcpy(message.payload + 16, &table[i].n_environment, sizeof(uint32_t));
+                memcpy(message.payload + EXEC_HEADER_BYTES, table[i].payload, strlen(table[i].payload));
                 assert_row(wire_parse_exec(&message, &exec) == table[i].result, i, table[i].text);
                 if (table[i].result < 0)
                         assert_row(exec.argv == untouched.argv, i, table[i].text);
@@ -526,7 +540,7 @@ int main(void) {
                 cmocka_unit_test(test_exec_defaults),
                 cmocka_unit_test(test_exec_limits),
                 cmocka_unit_test(test_exec_hostile),
-                cmocka_unit_test(test_exec_hostile_terminal),
+                cmocka_unit_test(test_exec_hostile_flags),
                 cmocka_unit_test(test_exited),
                 cmocka_unit_test(test_started),
                 cmocka_unit_test(test_failed),

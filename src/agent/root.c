@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The helper's root, which GitLab's own stages run in where the image lacks what they need. step.c calls this in the child
+ * that becomes the step, as after vfork(): memory is the parent's, nothing is allocated, and the agent waits. What a job has
+ * made of its container may be anything: files are only opened for looking, and a link leads nowhere but into the container
+ * or the helper's tree, both of which are the job's to change. */
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+
+typedef enum Kind {
+        KIND_ANY,
+        KIND_DIRECTORY,
+        KIND_FILE, /* a regular one */
+} Kind;
+
+/* What every step in the helper has of its container, where that has it and it is of this kind. */
+static const struct {
+        const char *path;
+        Kind kind;
+} always[] = {
+        { "/run", KIND_DIRECTORY }, /* first, as it has the helper's tree in it */
+        { "/proc", KIND_DIRECTORY }, { "/sys", KIND_DIRECTORY },  { "/dev", KIND_DIRECTORY },
+        { "/tmp", KIND_DIRECTORY },  { "/etc/hosts", KIND_FILE }, { "/etc/resolv.conf", KIND_FILE },
+};
+
+void root_make_directory(const char *path, const Account *account) {
+        char parent[PATH_MAX];
+
+        if (path[0] != '/')
+                return;
+        for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+                snprintf(parent, sizeof(parent), "%.*s", (int) (slash - path), path);
+                (void) mkdir(parent, 0755);
+        }
+        if (mkdir(path, 0755) >= 0 && account->uid != 0)
+                (void) lchown(path, account->uid, account->gid);
+}
+
+/* The last part of @path, made in @parent_fd. What is there as a link goes: the tree is thrown away with the container. */
+static int make_last(int parent_fd, const char *name, bool directory) {
+        struct stat st;
+
+        if (fstatat(parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) >= 0) {
+                if (!S_ISLNK(st.st_mode))
+                        return 0;
+                if (unlinkat(parent_fd, name, 0) < 0)
+                        return -errno;
+        }
+        if (directory)
+                return mkdirat(parent_fd, name, 0755) < 0 ? -errno : 0;
+        int fd = openat(parent_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+        if (fd < 0)
+                return -errno;
+        close(fd);
+        return 0;
+}
+
+/* The place for @path in the helper's tree, made if need be with all above it: a descriptor, or -errno. */
+static int open_target(int helper_fd, const char *path, bool directory) {
+        char part[PATH_MAX];
+        const char *name = path;
+
+        int parent_fd = open_in_root(helper_fd, "/", O_PATH | O_DIRECTORY);
+        for (;;) {
+                _cleanup_close_ int fd = parent_fd;
+                char component[NAME_MAX + 1];
+
+                name += strspn(name, "/");
+                size_t n = strcspn(name, "/"), length = (size_t) (name - path) + n;
+                bool last = !name[n + strspn(name + n, "/")];
+                if (fd < 0)
+                        return fd;
+                if (n == 0 || n > NAME_MAX || length >= sizeof(part))
+                        return -EINVAL;
+                snprintf(component, sizeof(component), "%.*s", (int) n, name);
+                snprintf(part, sizeof(part), "%.*s", (int) length, path);
+                if (last) {
+                        int r = make_last(fd, component, directory);
+                        return r < 0 ? r : open_in_root(helper_fd, part, O_PATH);
+                }
+                parent_fd = open_in_root(helper_fd, part, O_PATH | O_DIRECTORY);
+                if (parent_fd == -ENOENT && mkdirat(fd, component, 0755) >= 0)
+                        parent_fd = open_in_root(helper_fd, part, O_PATH | O_DIRECTORY);
+                name += n;
+        }
+}
+
+/* A mount of @fd with all that is mounted below it, attached nowhere yet. */
+static int clone_mount(int fd) {
+        int mount_fd = (int) syscall(SYS_open_tree, fd, "",
+                                     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+
+        return mount_fd < 0 ? -errno : mount_fd;
+}
+
+static int attach_mount(int mount_fd, int target_fd) {
+        const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+
+        return syscall(SYS_move_mount, mount_fd, "", target_fd, "", flags) < 0 ? -errno : 0;
+}
+
+/* Mounts what the container has at @path, with all that is mounted below it, at the same place of the helper's tree. */
+static int share(int helper_fd, const char *path, Kind kind) {
+        struct stat st;
+
+        _cleanup_close_ int source_fd = open(path, O_PATH | O_CLOEXEC);
+        if (source_fd < 0)
+                return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -errno;
+        if (fstat(source_fd, &st) < 0)
+                return -errno;
+        if ((kind == KIND_DIRECTORY && !S_ISDIR(st.st_mode)) || (kind == KIND_FILE && !S_ISREG(st.st_mode)))
+                return 0;
+        _cleanup_close_ int mount_fd = clone_mount(source_fd);
+        if (mount_fd < 0)
+                return mount_fd;
+        _cleanup_close_ int target_fd = open_target(helper_fd, path, S_ISDIR(st.st_mode));
+        return target_fd < 0 ? target_fd : attach_mount(mount_fd, target_fd);
+}
+
+/* The helper's tree as a mount of this namespace's own: one that systemd-nspawn made cannot become the root, because it came
+ * from a more privileged namespace (mount_namespaces(7)). */
+static int open_helper(void) {
+        _cleanup_close_ int fd = open(HELPER_INSIDE, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        _cleanup_close_ int helper_fd = clone_mount(fd);
+        if (helper_fd < 0)
+                return helper_fd;
+        int r = attach_mount(helper_fd, fd);
+        return r < 0 ? r : TAKE_FD(helper_fd);
+}
+
+int root_enter_helper(char *const *shared, const Account *account) {
+        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+                return -errno;
+        /* Not before: what was opened in the container's namespace cannot be mounted here. */
+        _cleanup_close_ int helper_fd = open_helper();
+        if (helper_fd < 0)
+                return helper_fd;
+        for (size_t i = 0; i < ELEMENTSOF(always); i++) {
+                int r = share(helper_fd, always[i].path, always[i].kind);
+                if (r < 0)
+                        return r;
+        }
+        for (; *shared; shared++) {
+                int r = share(helper_fd, *shared, KIND_ANY);
+                if (r < 0)
+                        return r;
+        }
+        /* pivot_root(2) says how the old root gets out of the way without a place of its own. */
+        if (fchdir(helper_fd) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
+            chdir("/") < 0)
+                return -errno;
+        root_make_directory(account->home, account);
+        return 0;
+}

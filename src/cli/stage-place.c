@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Decides for `run` where the script of a stage runs: in the image, or in the helper's root. Only the name of the stage and
+ * the plan of the machine count, never what is in the script. */
+
+#include "cli/stage-place.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/process.h"
+#include "base/string.h"
+#include "config/setting-check.h"
+#include "container/bind.h"
+#include "gitlab/stage.h"
+
+void stage_place_done(StagePlace *place) {
+        free(place->argv[0]);
+        strv_free(place->environment);
+        strv_free(place->directories);
+        strv_free(place->shared);
+        *place = (StagePlace){ 0 };
+}
+
+/* Bare names, as GitLab has them ("bash", "sh"), are looked up where shells are. */
+static int shell_path(const char *shell, char **ret) {
+        if (isempty(shell))
+                return string_replace(ret, "");
+        return string_printf(ret, "%s%s", shell[0] == '/' ? "" : "/bin/", shell);
+}
+
+/* Where GitLab Runner's configuration says what the directories are, we are told the one for builds only. */
+static int collect_directories(const Settings *settings, const JobSpec *job, char ***ret) {
+        const char *builds = settings->builds_dir;
+        int r = 0;
+
+        if (!builds && job->builds_dir && strlen(job->builds_dir) < PATH_MAX && text_is_absolute_path(job->builds_dir))
+                builds = job->builds_dir;
+        if (builds)
+                r = strv_extend(ret, builds);
+        return r >= 0 && settings->cache_dir ? strv_extend(ret, settings->cache_dir) : r;
+}
+
+/* GitLab's stages call GitLab Runner's program by its bare name. */
+static int set_environment(char *const *environment, const Machine *machine, StagePlace *place) {
+        const char *path = strv_value(environment, "PATH");
+
+        int r = strv_copy(environment, &place->environment);
+        if (r < 0 || !place->own || !machine->runner_path)
+                return r;
+        return strv_extendf(&place->environment, "PATH=" TOOLS_PATH ":%s", path ? path : SEARCH_PATH);
+}
+
+/* Whatever is mounted into the container of the job is there in the helper, too, and so are the directories that GitLab's
+ * scripts work in. */
+static int enter_helper(const Settings *settings, const Machine *machine, StagePlace *place, StepRequest *request) {
+        int r = bind_targets(machine, &place->shared);
+        if (r >= 0 && place->directories)
+                r = strv_extend_strv(&place->shared, place->directories);
+        /* GitLab Runner's own setting, which nobody tells us: what it is in most places. */
+        if (r >= 0 && !settings->cache_dir)
+                r = strv_extend(&place->shared, "/cache");
+        if (r < 0)
+                return r;
+        request->in_helper = true;
+        request->shared = place->shared;
+        request->directory = NULL;
+        request->directories = place->directories;
+        return string_replace(&place->argv[0], "");
+}
+
+int stage_place(const Settings *settings, const JobSpec *job, const Machine *machine, const char *stage,
+                const char *shell, StagePlace *ret, StepRequest *request) {
+        _cleanup_stage_place_ StagePlace place = { .own = gitlab_stage_is_own(stage) };
+
+        shell = shell ? shell : machine->settings.shell;
+        const bool in_helper = place.own && machine->helper_path && !gitlab_shell_is_powershell(shell);
+        int r = shell_path(shell, &place.argv[0]);
+        if (r >= 0)
+                r = collect_directories(settings, job, &place.directories);
+        if (r >= 0)
+                r = set_environment(in_helper ? machine->helper_environment : machine->environment, machine, &place);
+        if (r < 0)
+                return r;
+        request->user = machine->user;
+        request->directory = machine->working_dir;
+        /* A user of the image could not make them below "/". */
+        request->directories = machine->user ? place.directories : NULL;
+        if (in_helper) {
+                r = enter_helper(settings, machine, &place, request);
+                if (r < 0)
+                        return r;
+        }
+        *ret = place;
+        place = (StagePlace){ 0 };
+        request->argv = ret->argv;
+        request->environment = ret->environment;
+        return 0;
+}
+
+void stage_explain_lack(const Machine *machine, const StagePlace *place) {
+        static const char advice[] = "In a helper image, they have it: 'nspawn-runner chroot-create helper' makes one";
+
+        if (!place->own || !machine->lack || machine->helper_path)
+                return;
+        if (streq(machine->settings.helper_image, "none"))
+                log_notice(
+                        "GitLab's own stages may need what image '%s' lacks: %s. The setting helper_image lets them run in "
+                        "another image",
+                        machine->image, machine->lack);
+        else
+                log_notice("GitLab's own stages may need what image '%s' lacks: %s. %s", machine->image, machine->lack,
+                           advice);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Decides for `prepare` whether GitLab's own stages need a helper image, finds it, and adds it and programs of the host to the
+ * plan of the machine. `doctor` asks which helper image there is. An image that has all that is needed costs a few looks. */
+
+#include "cli/stage-programs.h"
+
+#include "base/log.h"
+#include "base/string.h"
+#include "cli/choose-image.h"
+#include "config/image-reference.h"
+#include "image/contents.h"
+#include "image/generation.h"
+#include "machine/tools-plan.h"
+#include "maintain/image-cache.h"
+
+#define HELPER_NAME "helper"
+
+/* An image that is here already: nothing is fetched for a guess. */
+static int hold(const Settings *settings, const char *name, Image **ret) {
+        return image_reference_is(name) ? image_cache_hold(settings->root_dir, name, ret) :
+                                          generation_hold_reference(settings->root_dir, name, ret);
+}
+
+int helper_image_find(const Settings *settings, const char *default_image, Image **ret) {
+        _cleanup_image_ Image *image = NULL;
+
+        int r = hold(settings, HELPER_NAME, ret);
+        if (r != -ENOENT || !default_image)
+                return r;
+        r = hold(settings, default_image, &image);
+        if (r < 0)
+                return r == -EINVAL ? -ENOENT : r;
+        if (image_lacks(image->fd, NULL))
+                return -ENOENT;
+        *ret = TAKE_PTR(image);
+        return 0;
+}
+
+/* The image that the setting wants, or NULL. */
+static int find_helper(const StagePrograms *programs, const Machine *machine, Image **ret) {
+        const char *wanted = machine->settings.helper_image;
+        const ImageChoice choice = { wanted, IMAGE_DEFAULT };
+
+        if (streq(wanted, "none"))
+                return 0;
+        if (!streq(wanted, "auto")) {
+                int r = choose_image(programs->settings, &choice, programs->signal_fd, ret);
+                if (r != 0)
+                        log_error("The setting helper_image names '%s'", wanted);
+                return r > 0 ? -ENOENT : r; /* the job has not chosen it */
+        }
+        if (!machine->lack)
+                return 0;
+        int r = helper_image_find(programs->settings, programs->default_image, ret);
+        if (r == -ENOENT)
+                log_verbose("Image '%s' has no %s, and there is no helper image", machine->image, machine->lack);
+        else if (r < 0)
+                return log_error_errno(r, "Cannot open the helper image: %m");
+        return 0;
+}
+
+static int plan_helper(const StagePrograms *programs, Machine *machine, Image **ret_helper) {
+        _cleanup_generation_ Generation *known = NULL;
+        _cleanup_image_ Image *helper = NULL;
+
+        int r = find_helper(programs, machine, &helper);
+        if (r < 0 || !helper)
+                return r;
+        r = generation_load_of(helper, &known);
+        if (r < 0)
+                return log_error_errno(r, "Cannot read the description of image '%s': %m", helper->title);
+        if (string_replace(&machine->helper, helper->title) < 0 ||
+            string_replace(&machine->helper_path, helper->current_path) < 0 ||
+            (known->env && strv_copy(known->env, &machine->helper_environment) < 0))
+                return log_oom();
+        machine->helper_generation = helper->generation;
+        log_verbose("GitLab's own stages run in image '%s', generation %llu: image '%s' lacks %s", helper->title,
+                    (unsigned long long) helper->generation, machine->image, machine->lack ? machine->lack : "nothing");
+        *ret_helper = TAKE_PTR(helper);
+        return 0;
+}
+
+static int plan_tools(const StagePrograms *programs, const Image *helper, Machine *machine) {
+        Problem problem = { 0 };
+
+        int r = tools_plan(machine, programs->image->fd, helper ? helper->fd : -EBADF, &problem);
+        if (r == -EINVAL)
+                return log_problem(r, &problem);
+        if (r < 0)
+                return log_error_errno(r, "Cannot look for programs of the host: %m");
+        log_verbose("Programs of the host: bash: %s; gitlab-runner: %s",
+                    machine->bash_path ? machine->bash_path : "none",
+                    machine->runner_path ? machine->runner_path : "none");
+        return 0;
+}
+
+int stage_programs_plan(const StagePrograms *programs, Machine *machine, Image **ret_helper) {
+        if (string_replace(&machine->lack, image_lacks(programs->image->fd, machine->environment)) < 0)
+                return log_oom();
+        int r = plan_helper(programs, machine, ret_helper);
+        return r < 0 ? r : plan_tools(programs, *ret_helper, machine);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "config/settings.h"
+#include "container/machine.h"
+#include "image/image.h"
+
+/* What the stages that GitLab Runner writes by itself get in the container of a job: the helper image, and programs of the
+ * host. */
+typedef struct StagePrograms {
+        const Settings *settings;  /* the configuration's */
+        const Image *image;        /* of the job */
+        const char *default_image; /* of jobs that name none; or NULL */
+        int signal_fd;             /* ends fetching an image */
+} StagePrograms;
+
+/* Puts them into the plan of the machine, whose settings decide. *ret_helper holds the helper image, and is to be freed when the
+ * machine has been started; NULL: it has none. Says what is wrong. 0 or -errno. */
+int stage_programs_plan(const StagePrograms *programs, Machine *machine, Image **ret_helper);
+
+/* The image that `helper_image: auto` means: one called "helper", else @default_image if it has all that is needed. Held.
+ * 0; -ENOENT: there is neither; or -errno. */
+int helper_image_find(const Settings *settings, const char *default_image, Image **ret);

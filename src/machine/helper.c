@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Mounts the helper's root for a machine that has one. `supervise` calls this, in its own mount namespace: what is mounted and
+ * what is written there goes with it. The image below is only read, and held as that of the job is. */
+
+#include "machine/helper.h"
+
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/string.h"
+#include "container/tools.h"
+#include "container/userns.h"
+#include "image/generation.h"
+#include "storage/storage.h"
+
+static int hold(MachineRoot *root) {
+        root->helper_fd = generation_hold_tree(root->machine->helper_path, root->machine->helper_generation);
+        return MIN(root->helper_fd, 0);
+}
+
+static int mount_at(const MachineRoot *root, const char *target, const char *work) {
+        _cleanup_close_ int userns_fd = -EBADF;
+
+        if (root->machine->settings.private_users) {
+                userns_fd = userns_open(root->users.base, root->users.width);
+                if (userns_fd < 0)
+                        return userns_fd;
+        }
+        StorageMount request = {
+                .image_fd = root->helper_fd,
+                .layer_fd = root->layer_fd,
+                .layer_path = root->machine->layer,
+                .work_dir = work,
+                .target = target,
+                .userns_fd = userns_fd,
+                .uid_base = root->users.base,
+                .uid_range = root->users.width,
+                .tmpfs_size_bytes = HELPER_BYTES_MAX,
+        };
+        return storage_tmpfs.mount(&request);
+}
+
+int helper_mount(MachineRoot *root, Problem *reterr_problem) {
+        const Machine *machine = root->machine;
+        _cleanup_free_ char *target = NULL, *work = NULL;
+
+        if (!machine->helper_path)
+                return 0;
+        if (string_printf(&target, "%s/" HELPER_DIRECTORY, machine->directory) < 0 ||
+            string_printf(&work, "%s/work", machine->directory) < 0)
+                return -ENOMEM;
+        int r = hold(root);
+        if (r < 0)
+                return problem_set(reterr_problem, r, "cannot open helper image '%s': %m", machine->helper);
+        if (mkdirat(root->directory_fd, HELPER_DIRECTORY, 0700) < 0)
+                return problem_set(reterr_problem, -errno, "cannot make a directory for the helper image: %m");
+        r = mount_at(root, target, work);
+        return r < 0 ? problem_set(reterr_problem, r, "cannot mount helper image '%s': %m", machine->helper) : 0;
+}
