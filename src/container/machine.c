@@ -56,6 +56,18 @@ int machine_name(const char *runtime_dir, const char *id, char **ret) {
         return string_printf(ret, "%s%s", prefix, id);
 }
 
+bool machine_in_segment(const Machine *machine) {
+        switch (machine->settings.network) {
+        case NETWORK_PRIVATE:
+                return true;
+        case NETWORK_NONE:
+                return machine->has_segment || machine->network_of;
+        case NETWORK_HOST:
+                break;
+        }
+        return false;
+}
+
 static void service_done(Machine *machine) {
         strv_free(machine->names);
         strv_free(machine->command);
@@ -76,6 +88,8 @@ void machine_free(Machine *machine) {
         };
         for (size_t i = 0; i < ELEMENTSOF(strings); i++)
                 free(strings[i]);
+        free(machine->network_of);
+        strv_free(machine->hosts);
         strv_free(machine->environment);
         strv_free(machine->helper_environment);
         strv_free(machine->volumes);

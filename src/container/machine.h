@@ -38,6 +38,12 @@ typedef struct Machine {
         uint64_t owner_pid;         /* the machine ends with this process; UINT64_MAX: it has no such owner */
         uint64_t owner_start;       /* that process's start time, as in proc_pid_stat(5): numbers are used again */
 
+        /* In a private segment (machine/segment.h). */
+        char *network_of;        /* id of the machine whose segment this one joins; NULL: it has one of its own */
+        uint64_t network_number; /* of its address there (network/block.h); UINT64_MAX: the job's own */
+        char **hosts;            /* who else is there, for /etc/hosts: "NUMBER NAME..." */
+        bool has_segment;        /* others may join: with `network: none` there is a segment, too, without a way out */
+
         /* Of a service's machine. */
         char **names;       /* as its job's machines find it; NULL: this is no service's machine */
         char **command;     /* program and arguments, which the machine ends with; NULL: see boot_target */
@@ -54,6 +60,9 @@ typedef struct Machine {
 void machine_free(Machine *machine);
 DEFINE_CLEANUP(Machine *, machine_free)
 #define _cleanup_machine_ _cleanup_(machine_freep)
+
+/* Does the machine get an interface in a private segment? */
+bool machine_in_segment(const Machine *machine);
 
 /* The name of a machine is also that of its service, its control groups, its layer, and its host name. All these are
  * common to every configuration on the host, so the name says whose it is: "PREFIX" and the id, where PREFIX is

@@ -160,7 +160,7 @@ bool nspawn_is_installed(void) {
 }
 
 int nspawn_passed_fds(const Machine *machine) {
-        return 1 + (machine->seccomp_filter ? 1 : 0) + (machine->settings.network == NETWORK_PRIVATE ? 1 : 0) +
+        return 1 + (machine->seccomp_filter ? 1 : 0) + (machine_in_segment(machine) ? 1 : 0) +
                (machine->command ? 1 : 0);
 }
 

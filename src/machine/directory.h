@@ -11,6 +11,7 @@
  *      console.log    the end of what the container printed
  *      log.N          what the container printed, from byte N on (machine/log.h)
  *      ended          why the machine ended, if it did by itself
+ *      network        how others join its segment (machine/segment.h)
  *      oom-kills      how many of its processes were killed for want of memory, when a script last said so
  *      root, work     where the supervisor mounts, in its own mount namespace
  * An flock on the directory itself is held by whoever makes or removes it. */
@@ -62,6 +63,7 @@ int machine_load(const MachineDirectory *directory, Machine **ret);
  * returns 0 or -errno. */
 #define MACHINE_FILE_CONSOLE "console.log"
 #define MACHINE_FILE_ENDED "ended"
+#define MACHINE_FILE_NETWORK "network"
 #define MACHINE_FILE_OOM_KILLS "oom-kills"
 char *machine_file_read(const MachineDirectory *directory, const char *name);
 /* Waits for the file to be there, at most @timeout_usec: its reader may be faster than its writer. */

@@ -129,7 +129,7 @@ static void copy_numbers(const MachineRequest *request, Machine *machine) {
         machine->interactive = request->interactive;
         machine->runtime_max_usec = request->runtime_max_usec;
         machine->since_usec = clock_realtime_usec();
-        machine->owner_pid = machine->owner_start = UINT64_MAX;
+        machine->owner_pid = machine->owner_start = machine->network_number = UINT64_MAX;
 }
 
 /* The settings, and the parts of the host that carry it out. */

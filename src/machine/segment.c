@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Carries out what the plan says about the network: the hub of the job's machines, and the container's interface. Only
- * supervise.c calls this. The container's first process is ours, and has not run anything of the image yet when it hands the
+ * supervise.c calls this. A service's machine joins the hub of its job. The container's first process is ours, and has not run anything of the image yet when it hands the
  * network namespace over; still it is looked at. */
 
 #include "machine/segment.h"
@@ -11,7 +11,9 @@
 #include <sys/socket.h>
 
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/string.h"
+#include "machine/segment-file.h"
 #include "network/nat.h"
 #include "network/netns.h"
 #include "wire/wire.h"
@@ -32,21 +34,65 @@ static int open_socket(Segment *segment, Problem *reterr_problem) {
         return 0;
 }
 
+/* The directory of the machine whose segment this one joins: beside its own. */
+static int open_other(const Machine *machine, MachineDirectory *ret) {
+        const char *slash = strrchr(machine->directory, '/');
+        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
+
+        if (!slash || strchr(machine->network_of, '/'))
+                return -EINVAL;
+        int r = string_printf(&directory.path, "%.*s/%s", (int) (slash - machine->directory), machine->directory,
+                              machine->network_of);
+        if (r < 0)
+                return r;
+        directory.fd = open_directory_at(AT_FDCWD, directory.path, false, 0);
+        if (directory.fd < 0)
+                return directory.fd;
+        *ret = directory;
+        directory = MACHINE_DIRECTORY_NONE;
+        return 0;
+}
+
+static int join(Segment *segment, Problem *reterr_problem) {
+        _cleanup_machine_directory_ MachineDirectory other = MACHINE_DIRECTORY_NONE;
+
+        int r = open_other(segment->machine, &other);
+        if (r < 0)
+                return problem_set(reterr_problem, r, "cannot open the directory of the job: %m");
+        return segment_file_join(&other, segment->machine->settings.start_timeout_usec, &segment->hub, reterr_problem);
+}
+
 int segment_open(Segment *segment, Problem *reterr_problem) {
         const Machine *machine = segment->machine;
+        bool uplink = machine->settings.network == NETWORK_PRIVATE;
 
-        if (machine->settings.network != NETWORK_PRIVATE)
+        if (!machine_in_segment(machine))
                 return 0;
         segment->number = BLOCK_JOB;
-        int r = hub_open(machine->settings.network_pool, machine->name, true, &segment->hub, reterr_problem);
+        if (machine->network_number != UINT64_MAX)
+                segment->number = (unsigned) machine->network_number;
+        if (machine->network_number != UINT64_MAX && machine->network_number > BLOCK_MACHINE_MAX)
+                return problem_set(reterr_problem, -E2BIG, "the job has more than %d machines", BLOCK_MACHINE_MAX - 1);
+        int r = machine->network_of ?
+                        join(segment, reterr_problem) :
+                        hub_open(machine->settings.network_pool, machine->name, uplink, &segment->hub, reterr_problem);
         return r < 0 ? r : open_socket(segment, reterr_problem);
 }
 
 int segment_connect(Segment *segment, Problem *reterr_problem) {
-        if (segment->hub.netns_fd < 0)
+        const Machine *machine = segment->machine;
+        int r = 0;
+
+        if (segment->hub.netns_fd < 0 || machine->network_of)
                 return 0;
-        int r = nat_connect(&segment->hub, reterr_problem);
-        return r == NAT_BLOCKED ? -EHOSTUNREACH : r;
+        if (machine->settings.network == NETWORK_PRIVATE)
+                r = nat_connect(&segment->hub, reterr_problem);
+        if (r != 0)
+                return r == NAT_BLOCKED ? -EHOSTUNREACH : r;
+        if (!machine->has_segment)
+                return 0;
+        r = segment_file_save(segment->directory, &segment->hub);
+        return r < 0 ? problem_set(reterr_problem, r, "cannot write how to join the job's network: %m") : 0;
 }
 
 static int add_line(char **text, const IpNetwork *address, const char *names) {
@@ -72,11 +118,26 @@ static int add_host(const Segment *segment, unsigned number, const char *names, 
         return r < 0 || !segment->hub.ipv6 ? r : add_line(text, &address6, names);
 }
 
-static int answer(const Segment *segment) {
+/* The machine itself, and those that the plan names. */
+static int add_hosts(const Segment *segment, char **text) {
         const Machine *machine = segment->machine;
+
+        int r = add_host(segment, segment->number, machine->hostname ? machine->hostname : machine->name, text);
+        for (char **host = machine->hosts; r >= 0 && host && *host; host++) {
+                char *names;
+                unsigned long number = strtoul(*host, &names, 10);
+
+                if (*names != ' ' || number < BLOCK_JOB || number > BLOCK_MACHINE_MAX)
+                        return -EBADMSG;
+                r = add_host(segment, (unsigned) number, names + 1, text);
+        }
+        return r;
+}
+
+static int answer(const Segment *segment) {
         _cleanup_free_ char *text = NULL;
 
-        int r = add_host(segment, segment->number, machine->hostname ? machine->hostname : machine->name, &text);
+        int r = add_hosts(segment, &text);
         return r < 0 ? r : wire_send(segment->agent_fd, WIRE_CONNECTED, text, strlen(text) + 1, NULL, 0);
 }
 

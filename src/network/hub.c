@@ -325,6 +325,36 @@ int hub_open(const char *pool, const char *holder, bool uplink, Hub *ret, Proble
         return 0;
 }
 
+static int open_joined(Hub *hub, Problem *reterr_problem) {
+        hub->host_fd = netns_open_own();
+        if (hub->host_fd < 0)
+                return problem_set(reterr_problem, hub->host_fd, "cannot open the host's network namespace: %m");
+        if (!netns_is(hub->netns_fd) || netns_same(hub->netns_fd, hub->host_fd))
+                return problem_set(reterr_problem, -EINVAL, "what the job's network should be is none");
+        int r = netns_enter(hub->netns_fd);
+        if (r < 0)
+                return problem_set(reterr_problem, r, "cannot enter the job's network: %m");
+        r = netlink_open(NETLINK_ROUTE, &hub->link);
+        if (netns_enter(hub->host_fd) < 0)
+                _exit(EXIT_FAILURE);
+        return r < 0 ? problem_set(reterr_problem, r, "cannot open a netlink socket: %m") : 0;
+}
+
+int hub_join(int netns_fd, const AddressBlock *block, bool ipv6, uint32_t mtu, Hub *ret, Problem *reterr_problem) {
+        _cleanup_hub_ Hub hub = HUB_NONE;
+
+        hub.netns_fd = netns_fd;
+        hub.block = *block;
+        hub.ipv6 = ipv6;
+        hub.mtu = mtu;
+        int r = open_joined(&hub, reterr_problem);
+        if (r < 0)
+                return r;
+        *ret = hub;
+        hub = HUB_NONE;
+        return 0;
+}
+
 /* --- machines --- */
 
 static int make_port(Hub *hub, int netns_fd, unsigned number, const char **ret_what) {

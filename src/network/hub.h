@@ -40,6 +40,10 @@ void hub_done(Hub *hub);
  * in use; -EADDRNOTAVAIL: the host uses these addresses; -ELIBACC: no libmnl; or -errno. *reterr_problem says why. */
 int hub_open(const char *pool, const char *holder, bool uplink, Hub *ret, Problem *reterr_problem);
 
+/* The hub that another process has, for hub_plug(): @netns_fd, which is consumed, is its namespace, and what else is needed of it
+ * is as in that one's Hub. 0 or -errno. */
+int hub_join(int netns_fd, const AddressBlock *block, bool ipv6, uint32_t mtu, Hub *ret, Problem *reterr_problem);
+
 /* Plugs a machine into the hub: its network namespace @netns_fd gets HUB_MACHINE_INTERFACE with address @number of the
  * block. Everybody there may listen on every port, and use ping. 0 or -errno. */
 int hub_plug(Hub *hub, int netns_fd, unsigned number, Problem *reterr_problem);

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "unit.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/socket.h>
+
+#include "base/fd.h"
+#include "base/string.h"
+#include "machine/segment-file.h"
+#include "network/hub.h"
+#include "network/netns.h"
+
+/* Hubs and machines that are nothing but network namespaces. The host is one, too. */
+
+static Hub open_hub(bool uplink) {
+        Problem problem = { 0 };
+        Hub hub = HUB_NONE;
+
+        int r = hub_open("10.99.0.0/16", "holder", uplink, &hub, &problem);
+        if (r < 0)
+                fail_msg("%s", problem.text);
+        return hub;
+}
+
+/* In the host's namespace before and after. */
+static int new_machine(Hub *hub, unsigned number) {
+        Problem problem = { 0 };
+        _cleanup_close_ int host_fd = netns_open_own();
+
+        assert_int_equal(netns_new(), 0);
+        int fd = netns_open_own();
+        assert_int_equal(netns_enter(host_fd), 0);
+        int r = hub_plug(hub, fd, number, &problem);
+        if (r < 0)
+                fail_msg("%s", problem.text);
+        /* Who asks for an address that nobody has need not wait long. */
+        assert_int_equal(netns_enter(fd), 0);
+        assert_int_equal(netns_set("ipv4/neigh/eth0/retrans_time_ms", "20"), 0);
+        assert_int_equal(netns_set("ipv6/neigh/eth0/retrans_time_ms", "20"), 0);
+        assert_int_equal(netns_enter(host_fd), 0);
+        _cleanup_close_ int now_fd = netns_open_own();
+        assert_true(netns_same(now_fd, host_fd));
+        return fd;
+}
+
+static struct sockaddr_storage address_of(const Hub *hub, int family, unsigned number) {
+        IpNetwork address = block_address(&hub->block, family, number, true);
+        struct sockaddr_storage storage = { .ss_family = (sa_family_t) family };
+
+        if (family == AF_INET) {
+                memcpy(&((struct sockaddr_in *) &storage)->sin_addr, address.address, 4);
+                ((struct sockaddr_in *) &storage)->sin_port = htons(5432);
+        } else {
+                memcpy(&((struct sockaddr_in6 *) &storage)->sin6_addr, address.address, 16);
+                ((struct sockaddr_in6 *) &storage)->sin6_port = htons(5432);
+        }
+        return storage;
+}
+
+static int socket_in(int netns_fd, int family) {
+        _cleanup_close_ int host_fd = netns_open_own();
+
+        assert_int_equal(netns_enter(netns_fd), 0);
+        int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(netns_enter(host_fd), 0);
+        assert_true(fd >= 0);
+        return fd;
+}
+
+/* Machine 3 listens on its own address; who is in namespace @from connects: 0 or -errno. */
+static int connect_to_three(const Hub *hub, int family, int from, int three) {
+        struct sockaddr_storage address = address_of(hub, family, 3);
+        _cleanup_close_ int server = socket_in(three, family), client = socket_in(from, family);
+
+        assert_int_equal(setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int)), 0);
+        assert_int_equal(bind(server, (struct sockaddr *) &address, sizeof(address)), 0);
+        assert_int_equal(listen(server, 1), 0);
+        return connect(client, (struct sockaddr *) &address, sizeof(address)) < 0 ? -errno : 0;
+}
+
+/* Machines of one hub reach each other; those of two hubs with the same addresses do not know of each other. */
+static void test_segment(_unused_ void **state) {
+        _cleanup_hub_ Hub hub = open_hub(false), other = open_hub(false);
+        _cleanup_close_ int two = new_machine(&hub, 2), three = new_machine(&hub, 3), stranger = new_machine(&other, 2);
+
+        for (unsigned i = 0; i < 2; i++) {
+                int family = i == 0 ? AF_INET : AF_INET6;
+
+                assert_int_equal(connect_to_three(&hub, family, two, three), 0);
+                assert_int_equal(connect_to_three(&hub, family, stranger, three), -EHOSTUNREACH);
+        }
+}
+
+/* Another process finds the hub by the file, and plugs its machine in. */
+static void test_join(void **state) {
+        _cleanup_hub_ Hub hub = open_hub(false), joined = HUB_NONE;
+        MachineDirectory directory = { .path = *state };
+        Problem problem = { 0 };
+
+        _cleanup_close_ int dir_fd = directory.fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_int_equal(segment_file_join(&directory, 0, &joined, &problem), -ETIMEDOUT);
+        assert_int_equal(segment_file_save(&directory, &hub), 0);
+        assert_int_equal(segment_file_join(&directory, 0, &joined, &problem), 0);
+        assert_true(netns_same(joined.netns_fd, hub.netns_fd));
+        assert_int_equal(joined.ipv6, hub.ipv6);
+        _cleanup_close_ int two = new_machine(&hub, 2), three = new_machine(&joined, 3);
+        assert_int_equal(connect_to_three(&hub, AF_INET, two, three), 0);
+        assert_int_equal(connect_to_three(&hub, AF_INET6, two, three), 0);
+}
+
+/* What the file tells of may be gone, or be something else by now. */
+static void test_join_nothing(void **state) {
+        static const char *const files[] = {
+                "{}",
+                "{\"pid\": 1, \"start\": 77, \"fd\": 0, \"network\": \"10.99.0.0/26\", \"network6\": \"fd00::/64\", "
+                "\"mtu\": 1500, \"ipv6\": true}",
+                "{\"pid\": 4194305, \"start\": 77, \"fd\": 3, \"network\": \"10.99.0.0/26\", \"network6\": \"fd00::/64\", "
+                "\"mtu\": 1500, \"ipv6\": true}",
+                "{\"pid\": 1, \"start\": 77, \"fd\": 0, \"network\": \"10.99.0.0\", \"network6\": \"x\", \"mtu\": 1500, "
+                "\"ipv6\": true}",
+        };
+        MachineDirectory directory = { .path = *state };
+        Problem problem = { 0 };
+        _cleanup_hub_ Hub joined = HUB_NONE;
+
+        _cleanup_close_ int dir_fd = directory.fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        for (size_t i = 0; i < ELEMENTSOF(files); i++) {
+                assert_int_equal(machine_file_write(&directory, MACHINE_FILE_NETWORK, files[i]), 0);
+                assert_row(segment_file_join(&directory, 0, &joined, &problem) < 0, i, files[i]);
+                assert_row(joined.netns_fd < 0, i, files[i]);
+        }
+        assert_int_equal(
+                hub_join(open("/dev/null", O_RDONLY | O_CLOEXEC), &joined.block, true, 1500, &joined, &problem),
+                -EINVAL);
+}
+
+/* A block belongs to one hub, until that is gone. */
+static void test_blocks(_unused_ void **state) {
+        Problem problem = { 0 };
+        Hub one = HUB_NONE;
+
+        int r = hub_open("10.99.7.64/26", "holder", true, &one, &problem);
+        if (r < 0)
+                fail_msg("%s", problem.text);
+        assert_true(if_nametoindex("nspr-0a630740") > 0);
+        _cleanup_hub_ Hub two = HUB_NONE;
+        assert_int_equal(hub_open("10.99.7.64/26", "holder", true, &two, &problem), -EBUSY);
+        hub_done(&one);
+        while (if_nametoindex("nspr-0a630740") > 0) /* the kernel takes its time */
+                (void) poll(NULL, 0, 1);
+        assert_int_equal(hub_open("10.99.7.64/26", "holder", true, &two, &problem), 0);
+}
+
+/* What is no network namespace of a machine's own is not touched. */
+static void test_plug_nothing(_unused_ void **state) {
+        _cleanup_hub_ Hub hub = open_hub(false);
+        _cleanup_close_ int host_fd = netns_open_own(), null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC),
+                            user_fd = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
+        int fds[] = { host_fd, null_fd, user_fd, hub.netns_fd };
+        Problem problem = { 0 };
+
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                assert_row(hub_plug(&hub, fds[i], 2, &problem) == -EINVAL, i, "");
+}
+
+/* A host has that. */
+static int switch_loopback_on(void) {
+        _cleanup_netlink_ NetlinkSocket *socket = NULL;
+        NetlinkBatch batch = { 0 };
+        const char *what;
+
+        int r = netlink_open(NETLINK_ROUTE, &socket);
+        if (r < 0)
+                return r;
+        link_set_up(&batch, 1);
+        return netlink_run(socket, &batch, &what);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_segment),
+                cmocka_unit_test_setup_teardown(test_join, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_join_nothing, setup_directory, teardown_directory),
+                cmocka_unit_test(test_blocks),
+                cmocka_unit_test(test_plug_nothing),
+        };
+
+        if (geteuid() != 0 || netns_new() < 0 || switch_loopback_on() < 0) {
+                puts("needs root, and network namespaces");
+                return 77; /* skipped, to meson */
+        }
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
