@@ -131,8 +131,9 @@ static int trial_begin(Trial *trial) {
         request.tree_path = trial->image_path;
         request.tree_fd = trial->image_fd;
         request.interactive = true; /* there is no init to find */
-        r = plan_machine(&request, &trial->machine);
-        if (r < 0)
+        Problem problem = { 0 };
+        r = plan_machine(&request, &trial->machine, &problem);
+        if (r != 0)
                 return r;
         trial->what = "make a layer";
         r = machine_make_layer(trial->machine, trial->image_fd, &trial->layer_fd);
@@ -200,17 +201,16 @@ static CheckResult check_storage(const Invocation *invocation, char ret_detail[s
         snprintf(trial.id, sizeof(trial.id), "doctor-%d", (int) getpid());
         snprintf(trial.image_id, sizeof(trial.image_id), "doctor-%d-image", (int) getpid());
         int r = trial_begin(&trial);
-        if (r >= 0) {
+        if (r == 0) {
                 trial.what = "mount an image";
                 r = check_in_child(trial_mount, &trial);
         }
-        bool is_planned = trial.machine;
         int q = trial_end(&trial);
-        if (r >= 0 && q < 0) {
+        if (r == 0 && q < 0) {
                 trial.what = "remove a layer";
                 r = q;
         }
-        if (r == -EPROTO && !is_planned)
+        if (r == PLAN_NO_AGENT)
                 return check_say(CHECK_NOTE, ret_detail, "not tried: nspawn-runner-agent is not installed (see above)");
         if (r == -ELIBACC)
                 return check_say(CHECK_MISSING, ret_detail, "%s, but its library is not installed (see above)",

@@ -117,7 +117,7 @@ static CheckResult check_agent(_unused_ const Invocation *invocation, char ret_d
         _cleanup_free_ char *path = NULL;
 
         int r = plan_find_agent(&path);
-        if (r == -EPROTO)
+        if (r == PLAN_NO_AGENT)
                 return check_say(CHECK_MISSING, ret_detail, "neither beside this program nor in %s", LIBEXECDIR);
         return r < 0 ? check_errno(r, ret_detail) : check_say(CHECK_OK, ret_detail, "%s", path);
 }

@@ -24,7 +24,6 @@
 #include "gitlab/exit-status.h"
 #include "image/generation.h"
 #include "machine/collect.h"
-#include "machine/explain.h"
 #include "machine/plan.h"
 #include "machine/remove.h"
 #include "machine/start.h"
@@ -86,36 +85,33 @@ static int take_user(const JobSpec *job, MachineRequest *request) {
         return 0;
 }
 
-static int plan_all(const MachineRequest *request, Machine **ret, char ***ret_argv, const char **ret_unknown) {
-        int r = plan_machine(request, ret);
-        if (r < 0)
+static int plan_all(const MachineRequest *request, Machine **ret, char ***ret_argv, Problem *reterr_problem) {
+        int r = plan_machine(request, ret, reterr_problem);
+        if (r != 0)
                 return r;
-        r = plan_seccomp(request, *ret, ret_unknown);
-        return r < 0 ? r : plan_supervise_command(request->settings, request->id, ret_argv);
+        r = plan_seccomp(request, *ret, reterr_problem);
+        return r != 0 ? r : plan_supervise_command(request->settings, request->id, ret_argv);
 }
 
 static int plan(const MachineRequest *request, Machine **ret, char ***ret_argv) {
-        const char *unknown = NULL;
+        Problem problem = { 0 };
 
-        int r = plan_all(request, ret, ret_argv, &unknown);
-        if (r >= 0)
+        int r = plan_all(request, ret, ret_argv, &problem);
+        if (r == 0)
                 return 0;
-        _cleanup_free_ char *problem = explain_plan(request->settings, request->image, r, unknown);
-        log_error("%s", problem ? problem : strerror(ENOMEM));
-        return r == -ENOEXEC ? STAGE_BUILD_FAILURE : r;
+        (void) log_problem(r, &problem);
+        return r == PLAN_NO_SYSTEMD ? STAGE_BUILD_FAILURE : r > 0 ? -ENOENT : r;
 }
 
-static int explain_failed_start(const Settings *settings, const Machine *machine, const MachineDirectory *directory,
-                                StartStep step, int error) {
-        _cleanup_free_ char *problem = explain_start(settings, machine, directory, step, error);
-
-        log_error("%s", problem ? problem : strerror(ENOMEM));
-        if (step == START_READY && error == -ENOEXEC)
-                return STAGE_BUILD_FAILURE;
-        if (step == START_READY && error != -EINTR)
+/* Returns what the command does for a StartOutcome or -errno. */
+static int log_failed_start(const MachineDirectory *directory, int outcome, const Problem *problem) {
+        (void) log_problem(outcome, problem);
+        if (outcome == START_NOT_READY)
                 log_end_of_machine(directory);
-        /* The job named it, and no retry makes it better. */
-        return step == START_TREE && error == -EUCLEAN ? STAGE_BUILD_FAILURE : error;
+        /* The job named the image, and no retry makes it better. */
+        if (outcome == START_IMAGE_REFUSED || outcome == START_NOT_EXECUTABLE)
+                return STAGE_BUILD_FAILURE;
+        return outcome < 0 ? outcome : -ECANCELED;
 }
 
 static int start(const Settings *settings, const JobSpec *job, const MachineDirectory *directory, const Image *image,
@@ -125,7 +121,7 @@ static int start(const Settings *settings, const JobSpec *job, const MachineDire
         _cleanup_machine_ Machine *machine = NULL;
         _cleanup_image_ Image *helper = NULL; /* held until the supervisor holds it */
         _cleanup_strv_ char **argv = NULL;
-        StartStep step;
+        Problem problem = { 0 };
 
         if (!nspawn_is_installed()) {
                 log_error("systemd-nspawn is not installed: it is in package systemd-container");
@@ -159,9 +155,9 @@ static int start(const Settings *settings, const JobSpec *job, const MachineDire
                    machine->settings.storage, machine->init ? "booting its systemd" : "without an init system");
         log_plan(machine, image, argv);
         uint64_t begin_usec = clock_now_usec();
-        r = machine_start(machine, directory, argv, image->fd, settings->start_timeout_usec, signal_fd, &step);
-        if (r < 0)
-                return explain_failed_start(settings, machine, directory, step, r);
+        r = machine_start(machine, directory, argv, image->fd, settings->start_timeout_usec, signal_fd, &problem);
+        if (r != 0)
+                return log_failed_start(directory, r, &problem);
         log_verbose("Its agent answered after %" PRIu64 " ms", (clock_now_usec() - begin_usec) / USEC_PER_MSEC);
         warn_of_missing_limits(machine);
         return 0;

@@ -134,7 +134,7 @@ static void explain_quotes(const MachineDirectory *directory, const StepRequest 
 static int report(const Machine *machine, const MachineDirectory *directory, const StepRequest *request,
                   const StepOutcome *outcome) {
         const char *shell = request->argv[0];
-        _cleanup_free_ char *problem = NULL;
+        Problem problem = { 0 };
 
         switch (outcome->result) {
         case STEP_EXITED:
@@ -145,9 +145,9 @@ static int report(const Machine *machine, const MachineDirectory *directory, con
                 explain_quotes(directory, request, outcome);
                 return report_exit(machine, directory, &outcome->exited);
         case STEP_NO_SHELL:
-                problem = explain_exec(machine, isempty(shell) ? "the script with /bin/bash or /bin/sh" : shell,
-                                       outcome->error);
-                log_error("%s", problem ? problem : strerror(ENOMEM));
+                explain_exec(machine, isempty(shell) ? "the script with /bin/bash or /bin/sh" : shell, outcome->error,
+                             &problem);
+                (void) log_problem(-outcome->error, &problem);
                 return STAGE_BUILD_FAILURE;
         case STEP_NO_USER:
                 log_error(

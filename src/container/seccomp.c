@@ -219,16 +219,15 @@ static int add_items(Rules *rules, uint32_t action, const char *listing, const c
 }
 
 /* What the configuration allows comes first, so that it can also allow what we refuse. */
-static int add_allowed_by_user(Rules *rules, const char *listing, char *const *allow, const char **ret_unknown) {
+static int add_allowed_by_user(Rules *rules, const char *listing, char *const *allow, Problem *reterr_problem) {
         rules->action = SCMP_ACT_ALLOW;
         for (; allow && *allow; allow++) {
                 bool exists = (*allow)[0] == '@' || seccomp_api.seccomp_syscall_resolve_name(*allow) != __NR_SCMP_ERROR;
                 int r = exists ? seccomp_expand(listing, *allow, add_rule, rules) : -ENOENT;
 
-                if (r == -ENOENT) {
-                        *ret_unknown = *allow;
-                        return -EINVAL;
-                }
+                if (r == -ENOENT)
+                        return problem_set(reterr_problem, -EINVAL,
+                                           "system_call_filter: there is no system call or group '%s'", *allow);
                 if (r < 0)
                         return r;
         }
@@ -236,10 +235,10 @@ static int add_allowed_by_user(Rules *rules, const char *listing, char *const *a
 }
 
 static int add_all_rules(Rules *rules, uint32_t architecture, const char *listing, char *const *allow,
-                         const char **ret_unknown) {
+                         Problem *reterr_problem) {
         static const char *const multiplexed[] = { "socketcall" }, *const known[] = { "@known" };
 
-        int r = add_allowed_by_user(rules, listing, allow, ret_unknown);
+        int r = add_allowed_by_user(rules, listing, allow, reterr_problem);
         if (r < 0)
                 return r;
         r = add_items(rules, SCMP_ACT_ERRNO(EPERM), listing, refused, ELEMENTSOF(refused));
@@ -259,7 +258,7 @@ static int add_all_rules(Rules *rules, uint32_t architecture, const char *listin
 }
 
 static int fill_context(Rules *rules, uint32_t architecture, const char *listing, char *const *allow,
-                        const char **ret_unknown) {
+                        Problem *reterr_problem) {
         int r = 0;
 
         if (architecture != SCMP_ARCH_NATIVE) {
@@ -275,17 +274,17 @@ static int fill_context(Rules *rules, uint32_t architecture, const char *listing
         if (r < 0)
                 return r;
         (void) seccomp_api.seccomp_attr_set(rules->context, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree */
-        return add_all_rules(rules, architecture, listing, allow, ret_unknown);
+        return add_all_rules(rules, architecture, listing, allow, reterr_problem);
 }
 
 /* The rules for one architecture. */
 static int make_context(uint32_t architecture, const char *listing, char *const *allow, scmp_filter_ctx *ret,
-                        const char **ret_unknown) {
+                        Problem *reterr_problem) {
         Rules rules = { .context = seccomp_api.seccomp_init(SCMP_ACT_ERRNO(ENOSYS)) };
 
         if (!rules.context)
                 return -ENOMEM;
-        int r = fill_context(&rules, architecture, listing, allow, ret_unknown);
+        int r = fill_context(&rules, architecture, listing, allow, reterr_problem);
         strv_free(rules.added);
         if (r < 0) {
                 seccomp_api.seccomp_release(rules.context);
@@ -318,15 +317,15 @@ static void context_release(scmp_filter_ctx *context) {
                 seccomp_api.seccomp_release(*context);
 }
 
-static int compile(const char *listing, char *const *allow, int fd, const char **ret_unknown) {
+static int compile(const char *listing, char *const *allow, int fd, Problem *reterr_problem) {
         _cleanup_(context_release) scmp_filter_ctx context = NULL;
         scmp_filter_ctx other;
 
-        int r = make_context(SCMP_ARCH_NATIVE, listing, allow, &context, ret_unknown);
+        int r = make_context(SCMP_ARCH_NATIVE, listing, allow, &context, reterr_problem);
         if (r < 0)
                 return r;
         for (size_t i = 0; other_architectures[i] != 0; i++) {
-                r = make_context(other_architectures[i], listing, allow, &other, ret_unknown);
+                r = make_context(other_architectures[i], listing, allow, &other, reterr_problem);
                 if (r < 0)
                         return r;
                 r = seccomp_api.seccomp_merge(context, other); /* takes it */
@@ -343,8 +342,8 @@ static void hash_strings(Hash *hash, const char *const *strings, size_t n) {
         hash_string(hash, NULL); /* where one list ends and the next begins */
 }
 
-/* A name for everything that the filter depends on, the lists in this file among it. A new systemd comes with a new list, a new libseccomp with new system
- * calls: the linker's cache is written whenever a library is installed (ldconfig(8)). */
+/* A name for everything that the filter depends on, such as the lists in this file. A new systemd has another list, a new
+ * libseccomp other system calls; the linker's cache changes whenever a library is installed (ldconfig(8)). */
 static int filter_name(char *const *allow, char **ret) {
         static const uint8_t key[16] = "seccomp-filter-n";
         static const char *const files[] = { ANALYZE, "/etc/ld.so.cache" };
@@ -354,8 +353,7 @@ static int filter_name(char *const *allow, char **ret) {
         for (size_t i = 0; i < ELEMENTSOF(files); i++) {
                 struct stat st = { 0 };
 
-                if (stat(files[i], &st) < 0 && i == 0)
-                        return -errno;
+                (void) stat(files[i], &st);
                 hash_update(&hash, &st.st_mtim, sizeof(st.st_mtim));
                 hash_update(&hash, &st.st_size, sizeof(st.st_size));
         }
@@ -365,7 +363,12 @@ static int filter_name(char *const *allow, char **ret) {
         return string_printf(ret, "v%d-%016" PRIx64 ".bpf", FILTER_VERSION, hash_finish(&hash));
 }
 
-static int make_filter(int dir_fd, const char *name, char *const *allow, const char **ret_unknown) {
+static int fail_missing(const char *what, Problem *reterr_problem) {
+        return problem_set(reterr_problem, SECCOMP_NOT_INSTALLED,
+                           "The seccomp filter cannot be made without %s, which is not installed", what);
+}
+
+static int make_filter(int dir_fd, const char *name, char *const *allow, Problem *reterr_problem) {
         static const char *const names[] = { FUNCTIONS(LIBRARY_NAME) NULL };
         char **argv = ARGV(ANALYZE, "--no-pager", "syscall-filter");
         char **envp = ARGV("PATH=/usr/bin:/bin", "SYSTEMD_COLORS=0");
@@ -374,16 +377,18 @@ static int make_filter(int dir_fd, const char *name, char *const *allow, const c
 
         int r = library_load("libseccomp.so.2", names, (void **) &seccomp_api);
         if (r < 0)
-                return r;
+                return fail_missing("libseccomp.so.2 (package libseccomp2)", reterr_problem);
         Spawn spawn = { .argv = argv, .envp = envp, .stdin_fd = -EBADF, .stderr_fd = -EBADF };
         r = process_capture(&spawn, LISTING_MAX_BYTES, &listing);
+        if (r == -ENOENT)
+                return fail_missing(ANALYZE " (package systemd)", reterr_problem);
         if (r != 0)
-                return r < 0 ? r : -EIO;
+                return problem_set(reterr_problem, r < 0 ? r : -EIO, "'" ANALYZE " syscall-filter' failed: %m");
 
         _cleanup_close_ int fd = memfd_create("seccomp-filter", MFD_CLOEXEC);
         if (fd < 0)
                 return -errno;
-        r = compile(listing, allow, fd, ret_unknown);
+        r = compile(listing, allow, fd, reterr_problem);
         if (r < 0)
                 return r;
         if (lseek(fd, 0, SEEK_SET) < 0)
@@ -392,7 +397,7 @@ static int make_filter(int dir_fd, const char *name, char *const *allow, const c
         return r < 0 ? r : file_publish_at(dir_fd, name, filter, size, 0600);
 }
 
-int seccomp_filter_prepare(const char *directory, char *const *allow, char **ret_path, const char **ret_unknown) {
+int seccomp_filter_prepare(const char *directory, char *const *allow, char **ret_path, Problem *reterr_problem) {
         _cleanup_free_ char *name = NULL, *path = NULL;
 
         int r = filter_name(allow, &name);
@@ -408,8 +413,8 @@ int seccomp_filter_prepare(const char *directory, char *const *allow, char **ret
                 _cleanup_close_ int dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 if (dir_fd < 0)
                         return -errno;
-                r = make_filter(dir_fd, name, allow, ret_unknown);
-                if (r < 0)
+                r = make_filter(dir_fd, name, allow, reterr_problem);
+                if (r != 0)
                         return r;
         }
         *ret_path = TAKE_PTR(path);

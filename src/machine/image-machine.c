@@ -105,17 +105,11 @@ static int find_parts(const ImageMachineRequest *request, Parts *parts) {
 }
 
 static int plan(const MachineRequest *request, ImageMachine *machine, char ***ret_argv, Problem *reterr_problem) {
-        const char *unknown = NULL;
-
-        int r = plan_machine(request, &machine->machine);
-        if (r >= 0)
-                r = plan_seccomp(request, machine->machine, &unknown);
-        if (r >= 0)
-                r = plan_supervise_command(request->settings, request->id, ret_argv);
-        if (r >= 0)
-                return 0;
-        _cleanup_free_ char *why = explain_plan(request->settings, request->image, r, unknown);
-        return problem_set(reterr_problem, r, "%s", why ? why : strerror(-r));
+        int r = plan_machine(request, &machine->machine, reterr_problem);
+        if (r != 0)
+                return r;
+        r = plan_seccomp(request, machine->machine, reterr_problem);
+        return r != 0 ? r : plan_supervise_command(request->settings, request->id, ret_argv);
 }
 
 /* Of a machine that ended by itself. */
@@ -133,39 +127,34 @@ static const char *last_line(char *text) {
         return newline ? newline + 1 : text;
 }
 
-static void explain_failed_start(const ImageMachine *machine, StartStep step, int error, Problem *reterr_problem) {
-        _cleanup_free_ char *what = explain_start(machine->settings, machine->machine, &machine->directory, step,
-                                                  error);
-
-        (void) problem_set(reterr_problem, error, "%s", what ? what : strerror(-error));
-        if (step != START_READY || error == -EINTR || error == -ENOEXEC)
-                return;
+/* Adds what the container said before it ended. */
+static void add_last_words(const ImageMachine *machine, Problem *problem) {
         _cleanup_free_ char *why = why_it_ended(&machine->directory);
         _cleanup_free_ char *console = machine_file_read(&machine->directory, MACHINE_FILE_CONSOLE);
         const char *line = last_line(console);
-        (void) problem_set(reterr_problem, error, "%s%s%s%s%s", reterr_problem->text, why ? ": " : "", why ? why : "",
+
+        (void) problem_set(problem, 0, "%s%s%s%s%s", problem->text, why ? ": " : "", why ? why : "",
                            isempty(line) ? "" : "; the last line of its console: ", isempty(line) ? "" : line);
 }
 
 /* With the directory locked. */
 static int start_locked(const MachineRequest *request, int cancel_fd, ImageMachine *machine, Problem *reterr_problem) {
         _cleanup_strv_ char **argv = NULL;
-        StartStep step;
 
         int r = plan(request, machine, &argv, reterr_problem);
-        if (r < 0)
-                return r;
+        if (r != 0)
+                return r < 0 ? r : -ENOEXEC;
         if (request->in_place) {
                 r = tree_files_save(request->tree_fd, &machine->files);
                 if (r < 0)
                         return r;
         }
         r = machine_start(machine->machine, &machine->directory, argv, request->tree_fd,
-                          request->settings->start_timeout_usec, cancel_fd, &step);
-        if (r < 0) {
-                explain_failed_start(machine, step, r, reterr_problem);
-                return r;
-        }
+                          request->settings->start_timeout_usec, cancel_fd, reterr_problem);
+        if (r == START_NOT_READY)
+                add_last_words(machine, reterr_problem);
+        if (r != 0)
+                return r == START_CANCELLED ? -EINTR : r > 0 ? -ENOEXEC : r;
         return machine->files ? tree_files_note(request->tree_fd, machine->files) : 0;
 }
 
@@ -241,9 +230,10 @@ void image_machine_explain(const ImageMachine *machine, const StepOutcome *outco
                         (void) problem_set(ret, error, "was killed by %s", signal_name(outcome->exited.status));
                 break;
         case STEP_NO_SHELL:
+                (void) problem_set(ret, error, "%m");
                 if (error == -ENOEXEC)
-                        why = explain_exec(machine->machine, "it", ENOEXEC);
-                (void) problem_set(ret, error, "cannot be executed: %s", why ? why : strerror(outcome->error));
+                        explain_exec(machine->machine, "it", ENOEXEC, ret);
+                (void) problem_set(ret, error, "cannot be executed: %s", ret->text);
                 break;
         case STEP_NO_USER:
                 (void) problem_set(ret, error, "cannot run as user '%s': the image has no such user",

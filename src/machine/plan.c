@@ -28,12 +28,11 @@ static int find_part(const char *name, int mode, char **ret) {
         _cleanup_free_ char *self = NULL, *directory = NULL, *beside = NULL, *installed = NULL;
 
         int r = own_executable(&self, &directory);
-        if (r >= 0)
-                r = string_printf(&beside, "%s/%s", directory, name);
-        if (r >= 0)
-                r = string_printf(&installed, LIBEXECDIR "/%s", name);
         if (r < 0)
                 return r;
+        if (string_printf(&beside, "%s/%s", directory, name) < 0 ||
+            string_printf(&installed, LIBEXECDIR "/%s", name) < 0)
+                return -ENOMEM;
         if (access(beside, mode) >= 0)
                 *ret = TAKE_PTR(beside);
         else if (access(installed, mode) >= 0)
@@ -45,18 +44,19 @@ static int find_part(const char *name, int mode, char **ret) {
 
 int plan_find_agent(char **ret) {
         int r = find_part(AGENT_NAME, X_OK, ret);
-        return r == -ENOENT ? -EPROTO : r;
+        return r == -ENOENT ? PLAN_NO_AGENT : r;
 }
 
 int plan_find_preload(char **ret) {
         _cleanup_free_ char *path = NULL;
 
         int r = find_part(USERNS_OWNER_LIBRARY, R_OK, &path);
-        if (r == 0 && strpbrk(path, ": ")) /* these separate paths in LD_PRELOAD */
-                r = -ENOENT;
-        if (r == 0)
-                *ret = TAKE_PTR(path);
-        return r;
+        if (r < 0)
+                return r;
+        if (strpbrk(path, ": ")) /* these separate paths in LD_PRELOAD */
+                return -ENOENT;
+        *ret = TAKE_PTR(path);
+        return 0;
 }
 
 static int random_uuid(char **ret) {
@@ -70,13 +70,16 @@ static int random_uuid(char **ret) {
                              b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
-static int pick_storage(const Settings *settings, const StorageDriver **ret) {
+static int pick_storage(const Settings *settings, const StorageDriver **ret, Problem *reterr_problem) {
         _cleanup_close_ int root_fd = open(settings->root_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
         if (root_fd < 0)
-                return -errno;
-        *ret = storage_pick(settings->storage, root_fd);
-        return *ret ? 0 : -ENOSYS;
+                return problem_set(reterr_problem, -errno, "Cannot open root_dir '%s': %m", settings->root_dir);
+        const StorageDriver *driver = storage_pick(settings->storage, root_fd);
+        if (!driver)
+                return problem_set(reterr_problem, -EINVAL, "There is no storage driver '%s'", settings->storage);
+        *ret = driver;
+        return 0;
 }
 
 int plan_take_image(MachineRequest *request, const Image *image, Generation **ret_known) {
@@ -133,36 +136,48 @@ static void copy_numbers(const MachineRequest *request, Machine *machine) {
 }
 
 /* The settings, and the parts of the host that carry it out. */
-static int find_parts(const MachineRequest *request, Machine *machine) {
+static int find_parts(const MachineRequest *request, Machine *machine, Problem *reterr_problem) {
         const StorageDriver *storage = &storage_tree;
 
-        int r = request->in_place ? 0 : pick_storage(request->settings, &storage);
+        int r = request->in_place ? 0 : pick_storage(request->settings, &storage, reterr_problem);
         if (r < 0)
                 return r;
         r = take_settings(request, storage, &machine->settings);
         if (r < 0)
                 return r;
         r = plan_find_agent(&machine->agent_path);
+        if (r == PLAN_NO_AGENT)
+                return problem_set(reterr_problem, r,
+                                   AGENT_NAME " is not installed: it must be beside nspawn-runner or in " LIBEXECDIR);
         if (r < 0)
                 return r;
         r = plan_find_preload(&machine->preload);
         return r == -ENOENT ? 0 : r; /* doctor tells */
 }
 
-int plan_machine(const MachineRequest *request, Machine **ret) {
-        _cleanup_machine_ Machine *machine = calloc(1, sizeof(Machine));
+static int choose_init(const MachineRequest *request, const char **ret) {
+        const BootMode boot = request->interactive ? BOOT_NO : request->settings->boot;
+
+        int r = image_boot(request->tree_fd, boot, ret);
+        return r == -ENOEXEC ? PLAN_NO_SYSTEMD : r;
+}
+
+static int fill_in(const MachineRequest *request, Machine *machine, Problem *reterr_problem) {
         const char *init = NULL;
 
-        if (!machine)
-                return -ENOMEM;
-        int r = image_boot(request->tree_fd, request->interactive ? BOOT_NO : request->settings->boot, &init);
+        int r = choose_init(request, &init);
+        if (r == PLAN_NO_SYSTEMD)
+                return problem_set(reterr_problem, r,
+                                   "Image '%s' has no systemd to boot, but its definition or the configuration says "
+                                   "'boot: %s'",
+                                   request->image, request->settings->boot == BOOT_EAGER ? "eager" : "yes");
         if (r < 0)
                 return r;
         r = copy_strings(request, init, machine);
         if (r < 0)
                 return r;
-        r = find_parts(request, machine);
-        if (r < 0)
+        r = find_parts(request, machine, reterr_problem);
+        if (r != 0)
                 return r;
         r = random_uuid(&machine->uuid);
         if (r < 0)
@@ -174,6 +189,20 @@ int plan_machine(const MachineRequest *request, Machine **ret) {
                 if (r < 0)
                         return r;
         }
+        return 0;
+}
+
+/* Says that the container cannot be planned, unless somebody who knows better has done so. */
+static int fail(int error, Problem *reterr_problem) {
+        return reterr_problem->text[0] ? error : problem_set(reterr_problem, error, "Cannot plan the container: %m");
+}
+
+int plan_machine(const MachineRequest *request, Machine **ret, Problem *reterr_problem) {
+        _cleanup_machine_ Machine *machine = calloc(1, sizeof(Machine));
+
+        int r = machine ? fill_in(request, machine, reterr_problem) : -ENOMEM;
+        if (r != 0)
+                return fail(r, reterr_problem);
         *ret = TAKE_PTR(machine);
         return 0;
 }
@@ -205,29 +234,31 @@ bool plan_lacks_sockets(const MachineRequest *request) {
         return image_reference_is(request->image) && needs_multiplexed_call(request);
 }
 
-int plan_seccomp(const MachineRequest *request, Machine *machine, const char **ret_unknown) {
+static int seccomp(const MachineRequest *request, Machine *machine, Problem *reterr_problem) {
         const Settings *settings = request->settings;
         _cleanup_free_ char *directory = NULL;
         _cleanup_strv_ char **allow = NULL;
 
-        *ret_unknown = NULL;
-        if (!settings->seccomp)
-                return 0;
         int r = string_printf(&directory, "%s/seccomp", settings->runtime_dir);
-        if (r >= 0)
-                r = strv_copy(settings->system_call_filter, &allow);
-        if (r >= 0 && !image_reference_is(request->image) && needs_multiplexed_call(request))
-                r = strv_extend(&allow, MULTIPLEXED_CALL);
         if (r < 0)
                 return r;
-        r = seccomp_filter_prepare(directory, allow, &machine->seccomp_filter, ret_unknown);
-        /* To the same word in the settings, which live longer. */
-        for (size_t i = 0; *ret_unknown && allow[i]; i++)
-                if (*ret_unknown == allow[i]) {
-                        *ret_unknown = settings->system_call_filter[i];
-                        break;
-                }
-        return r;
+        r = strv_copy(settings->system_call_filter, &allow);
+        if (r < 0)
+                return r;
+        if (!image_reference_is(request->image) && needs_multiplexed_call(request)) {
+                r = strv_extend(&allow, MULTIPLEXED_CALL);
+                if (r < 0)
+                        return r;
+        }
+        return seccomp_filter_prepare(directory, allow, &machine->seccomp_filter, reterr_problem);
+}
+
+int plan_seccomp(const MachineRequest *request, Machine *machine, Problem *reterr_problem) {
+        int r = request->settings->seccomp ? seccomp(request, machine, reterr_problem) : 0;
+
+        if (r == SECCOMP_NOT_INSTALLED)
+                return PLAN_NO_SECCOMP;
+        return r < 0 ? fail(r, reterr_problem) : 0;
 }
 
 int plan_supervise_command(const Settings *settings, const char *id, char ***ret) {
@@ -235,16 +266,15 @@ int plan_supervise_command(const Settings *settings, const char *id, char ***ret
         _cleanup_free_ char *self = NULL, *directory = NULL;
 
         int r = own_executable(&self, &directory);
-        if (r >= 0)
-                r = strv_extend(&argv, self);
-        if (r >= 0 && log_get_level() >= LOG_LEVEL_DEBUG)
-                r = strv_extend(&argv, "--debug");
-        if (r >= 0)
-                r = strv_extend(&argv, "supervise");
-        if (r >= 0)
-                r = strv_extendf(&argv, "%s/jobs/%s", settings->runtime_dir, id);
         if (r < 0)
                 return r;
+        r = strv_extend(&argv, self);
+        if (r < 0)
+                return r;
+        if (log_get_level() >= LOG_LEVEL_DEBUG && strv_extend(&argv, "--debug") < 0)
+                return -ENOMEM;
+        if (strv_extend(&argv, "supervise") < 0 || strv_extendf(&argv, "%s/jobs/%s", settings->runtime_dir, id) < 0)
+                return -ENOMEM;
         *ret = TAKE_PTR(argv);
         return 0;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "base/problem.h"
 #include "image/generation.h"
 #include "machine/directory.h"
 
-/* What a machine is made of. Everything is the caller's, and only read; the plan has copies. */
+/* What to make a machine of. All of it is the caller's and only read; the plan has copies. */
 typedef struct MachineRequest {
         const Settings *settings; /* the image's own over the configuration's */
         const char *id;           /* see id_problem(); the machine's alone among those of settings->runtime_dir */
@@ -15,8 +16,7 @@ typedef struct MachineRequest {
         /* What is done changes the tree, which nobody else uses: its root is the tree itself, the network the host's,
          * and nothing is bound into it. Otherwise all changes go with the machine. */
         bool in_place;
-        /* Somebody works in it by hand: the image's systemd is not started, what is in /tmp goes with the machine, and it
-         * cannot reboot. */
+        /* A person works in it: the image's systemd is not started, /tmp goes with the machine, and it cannot reboot. */
         bool interactive;
         const char *hostname;      /* inside; NULL: the machine's name */
         char *const *environment;  /* of steps, "NAME=VALUE"s over the agent's own; NULL: none */
@@ -35,21 +35,28 @@ typedef struct MachineRequest {
  * be freed after @request was used, owns some of it, and @image the rest. 0 or -errno. */
 int plan_take_image(MachineRequest *request, const Image *image, Generation **ret_known);
 
-/* The machine, complete but for the seccomp filter's path (NULL). 0; -ENOEXEC as of image_boot(); -ENOSYS when `storage`
- * names no driver; -EPROTO when the agent's binary is missing; or -errno. */
-int plan_machine(const MachineRequest *request, Machine **ret);
+/* Why a plan cannot be made, where errno has no word for it. */
+typedef enum PlanOutcome {
+        PLAN_NO_SYSTEMD = 1, /* `boot: yes` or `boot: eager`, and an image without systemd */
+        PLAN_NO_AGENT,       /* the agent's binary is missing */
+        PLAN_NO_SECCOMP,     /* libseccomp or systemd-analyze are missing */
+} PlanOutcome;
 
-/* Adds the filter of system calls to the machine, if the settings want one; it is compiled by the first after the host's
- * boot. 0; -EINVAL with *ret_unknown set to what system_call_filter names and does not exist; -ENOENT: libseccomp or
- * systemd-analyze are missing; or -errno. */
-int plan_seccomp(const MachineRequest *request, Machine *machine, const char **ret_unknown);
+/* Makes the machine, complete but for the seccomp filter's path (NULL). 0; or PLAN_NO_SYSTEMD, PLAN_NO_AGENT or -errno, with
+ * @reterr_problem, zero before, filled in. */
+int plan_machine(const MachineRequest *request, Machine **ret, Problem *reterr_problem);
+
+/* Adds the filter of system calls to the machine if the settings want one; the first call after the host's boot compiles
+ * it. 0; or PLAN_NO_SECCOMP, -EINVAL for a call that does not exist, or another -errno, with @reterr_problem, zero before,
+ * filled in. */
+int plan_seccomp(const MachineRequest *request, Machine *machine, Problem *reterr_problem);
 
 /* Do the programs of the image make sockets with socketcall(2) alone, as those of 32-bit x86 do, without being let? The
  * administrator's own images of that kind are; those of registries are not, since a job could choose one for it. */
 bool plan_lacks_sockets(const MachineRequest *request);
 
 /* The path of the agent's binary, to be freed: beside our own executable, as in the build tree, else where it is
- * installed. 0; -EPROTO when it is at neither place; or -errno. */
+ * installed. 0; PLAN_NO_AGENT: it is in neither place; or -errno. */
 int plan_find_agent(char **ret);
 
 /* The path of the library for systemd-nspawn (preload/userns-owner.h), to be freed. 0; -ENOENT when there is none, or

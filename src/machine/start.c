@@ -18,6 +18,7 @@
 #include "container/supervisor.h"
 #include "container/volume.h"
 #include "image/lock.h"
+#include "machine/explain.h"
 #include "machine/remove.h"
 #include "storage/storage.h"
 #include "tree/check.h"
@@ -81,10 +82,12 @@ int machine_make_layer(const Machine *machine, int tree_fd, int *ret_layer_fd) {
         /* Nobody may remove the image while it is copied, or before the supervisor has it: the lock stays as long as the
          * caller has the image open. */
         int r = image_lock_shared(tree_fd);
-        if (r >= 0)
-                r = driver->create(tree_fd, layer_fd);
-        if (r >= 0)
-                r = make_layer_volumes(machine, layer_fd);
+        if (r < 0)
+                return r;
+        r = driver->create(tree_fd, layer_fd);
+        if (r < 0)
+                return r;
+        r = make_layer_volumes(machine, layer_fd);
         if (r < 0)
                 return r;
         *ret_layer_fd = TAKE_FD(layer_fd);
@@ -92,60 +95,97 @@ int machine_make_layer(const Machine *machine, int tree_fd, int *ret_layer_fd) {
 }
 
 /* Before anything is made for the machine: what the image has, its root will have. */
-static int check_tree(const Machine *machine, const MachineDirectory *directory, int tree_fd) {
+static int check_tree(const Machine *machine, int tree_fd, Problem *reterr_problem) {
         _cleanup_strv_ char **targets = NULL;
         Problem problem = { 0 };
 
         int r = bind_targets(machine, &targets);
-        if (r < 0)
+        if (r == 0)
+                r = tree_check(tree_fd, targets, &problem);
+        if (r == TREE_REFUSED)
+                return problem_set(reterr_problem, START_IMAGE_REFUSED, "Image '%s' cannot be used: %s", machine->image,
+                                   problem.text);
+        return r < 0 ? problem_set(reterr_problem, r, "Cannot look at image '%s': %m", machine->image) : 0;
+}
+
+static int fail_layer(const Machine *machine, int error, Problem *reterr_problem) {
+        const char *storage = machine->settings.storage;
+
+        if (error == -ELIBACC)
+                return problem_set(reterr_problem, error,
+                                   "Storage driver '%s' needs a library that is not installed: see 'nspawn-runner "
+                                   "doctor'",
+                                   storage);
+        if (error == -ENOTTY && streq(storage, "btrfs"))
+                return problem_set(
+                        reterr_problem, error,
+                        "Cannot make the job's layer '%s': 'storage: btrfs' needs btrfs, and the layer would "
+                        "be on another file system",
+                        machine->layer);
+        return problem_set(reterr_problem, error, "Cannot make the job's layer '%s' (storage %s): %m", machine->layer,
+                           storage);
+}
+
+static int start_supervisor(const Machine *machine, char *const argv[], int listen_fd) {
+        const Supervisor *supervisor = supervisor_pick();
+
+        int r = supervisor->start(machine, argv, listen_fd);
+        if (r != -EEXIST)
                 return r;
-        r = tree_check(tree_fd, targets, &problem);
-        if (r != TREE_REFUSED)
-                return r;
-        (void) machine_file_write(directory, MACHINE_FILE_ENDED, problem.text);
-        return -EUCLEAN;
+        /* Somebody removed the state of a machine that still runs. */
+        r = supervisor->stop(machine->name, MACHINE_STOP_TIMEOUT_USEC);
+        return r < 0 ? r : supervisor->start(machine, argv, listen_fd);
+}
+
+static int wait_ready(const Machine *machine, int socket_fd, int signal_fd, uint64_t timeout_usec,
+                      Problem *reterr_problem) {
+        int r = channel_wait_ready(socket_fd, signal_fd, timeout_usec);
+
+        switch (r) {
+        case -EINTR:
+                return problem_set(reterr_problem, START_CANCELLED, "Cancelled while the container was starting");
+        case -ETIMEDOUT:
+                return problem_set(reterr_problem, START_NOT_READY,
+                                   "The container did not get ready within %llu s (start_timeout)",
+                                   (unsigned long long) (timeout_usec / USEC_PER_SEC));
+        case -ECONNRESET:
+                return problem_set(reterr_problem, START_NOT_READY,
+                                   "The container of image '%s' ended while it was starting", machine->image);
+        case -ENOEXEC:
+                explain_exec(machine, machine->init, ENOEXEC, reterr_problem);
+                return START_NOT_EXECUTABLE;
+        default:
+                return r < 0 ? problem_set(reterr_problem, START_NOT_READY, "Cannot talk to the container's agent: %s",
+                                           strerror(-r)) :
+                               0;
+        }
 }
 
 int machine_start(const Machine *machine, const MachineDirectory *directory, char *const supervise_argv[], int tree_fd,
-                  uint64_t timeout_usec, int signal_fd, StartStep *ret_step) {
-        const Supervisor *supervisor = supervisor_pick();
+                  uint64_t timeout_usec, int signal_fd, Problem *reterr_problem) {
         _cleanup_close_ int layer_fd = -EBADF, listen_fd = -EBADF, socket_fd = -EBADF;
 
-        *ret_step = START_STATE;
         int r = machine_save(machine, directory);
+        if (r == 0)
+                r = listen_fd = channel_listen(directory->path);
+        if (r >= 0)
+                r = socket_fd = channel_connect(directory->path);
         if (r < 0)
-                return r;
-        listen_fd = channel_listen(directory->path);
-        if (listen_fd < 0)
-                return listen_fd;
-        socket_fd = channel_connect(directory->path);
-        if (socket_fd < 0)
-                return socket_fd;
+                return problem_set(reterr_problem, r, "Cannot write the job's state to '%s': %m", directory->path);
 
-        *ret_step = START_TREE;
-        r = check_tree(machine, directory, tree_fd);
-        if (r < 0)
+        r = check_tree(machine, tree_fd, reterr_problem);
+        if (r != 0)
                 return r;
-
-        *ret_step = START_LAYER;
         r = machine_make_layer(machine, tree_fd, &layer_fd);
         if (r < 0)
-                return r;
-
-        *ret_step = START_SUPERVISOR;
-        r = supervisor->start(machine, supervise_argv, listen_fd);
-        /* Somebody removed the state of a machine that still runs. */
-        if (r == -EEXIST) {
-                r = supervisor->stop(machine->name, MACHINE_STOP_TIMEOUT_USEC);
-                if (r >= 0)
-                        r = supervisor->start(machine, supervise_argv, listen_fd);
-        }
+                return fail_layer(machine, r, reterr_problem);
+        r = start_supervisor(machine, supervise_argv, listen_fd);
         if (r < 0)
-                return r;
+                return problem_set(reterr_problem, r, "Cannot start the container's supervisor (%s): %m",
+                                   machine->supervisor);
 
         /* Without our own descriptor, the connection breaks as soon as the machine ends. */
-        *ret_step = START_READY;
         closep(&listen_fd);
         listen_fd = -EBADF;
-        return channel_wait_ready(socket_fd, signal_fd, timeout_usec);
+        return wait_ready(machine, socket_fd, signal_fd, timeout_usec, reterr_problem);
 }

@@ -59,7 +59,7 @@ static void test_machine(void **state) {
                 request.user = "build";
                 request.working_dir = "/w";
                 request.runtime_max_usec = 17;
-                assert_int_equal(plan_machine(&request, &machine), 0);
+                assert_int_equal(plan_machine(&request, &machine, &(Problem){ 0 }), 0);
                 assert_string_equal(machine->id, "7-abc");
                 assert_string_equal(machine->name, "nspawn-runner-job-7-abc");
                 assert_string_equal(machine->directory, RUNTIME_DIR_DEFAULT "/jobs/7-abc");
@@ -113,7 +113,7 @@ static void test_settings(void **state) {
         settings.memory_high = (MemorySize){ .bytes = UINT64_MAX };
         assert_int_equal(image_open(*state, "small", &image), 0);
         MachineRequest request = request_of("7", &settings, image);
-        assert_int_equal(plan_machine(&request, &machine), 0);
+        assert_int_equal(plan_machine(&request, &machine, &(Problem){ 0 }), 0);
 
         assert_int_equal(settings.memory_max.permyriad, 4000);
         settings_resolve(&settings);
@@ -147,7 +147,7 @@ static void test_machine_in_place(void **state) {
         MachineRequest request = request_of("7", &settings, image);
         request.in_place = request.owned = true;
 
-        assert_int_equal(plan_machine(&request, &machine), 0);
+        assert_int_equal(plan_machine(&request, &machine, &(Problem){ 0 }), 0);
         assert_string_equal(machine->settings.storage, "tree");
         assert_int_equal(machine->settings.network, NETWORK_HOST);
         assert_true(strv_length(machine->settings.bind) == 0 && strv_length(machine->settings.bind_ro) == 0);
@@ -168,10 +168,10 @@ static void test_impossible_machine(void **state) {
         } table[] = {
                 { NULL, NULL, BOOT_AUTO, 0 },
                 { NULL, NULL, BOOT_NO, 0 },
-                { NULL, NULL, BOOT_YES, -ENOEXEC },
-                { NULL, NULL, BOOT_EAGER, -ENOEXEC },
-                { "zfs", NULL, BOOT_AUTO, -ENOSYS },
-                { "", NULL, BOOT_AUTO, -ENOSYS },
+                { NULL, NULL, BOOT_YES, PLAN_NO_SYSTEMD },
+                { NULL, NULL, BOOT_EAGER, PLAN_NO_SYSTEMD },
+                { "zfs", NULL, BOOT_AUTO, -EINVAL },
+                { "", NULL, BOOT_AUTO, -EINVAL },
                 { NULL, "/no/such/directory", BOOT_AUTO, -ENOENT },
         };
         _cleanup_image_ Image *image = NULL;
@@ -186,8 +186,12 @@ static void test_impossible_machine(void **state) {
                 if (table[i].storage)
                         assert_int_equal(string_replace(&settings.storage, table[i].storage), 0);
                 MachineRequest request = request_of("7", &settings, image);
-                assert_row(plan_machine(&request, &machine) == table[i].result, i, table[i].storage);
-                assert_row(!machine == (table[i].result < 0), i, table[i].storage);
+                Problem problem = { 0 };
+                assert_row(plan_machine(&request, &machine, &problem) == table[i].result, i, table[i].storage);
+                assert_row(!machine == (table[i].result != 0), i, table[i].storage);
+                assert_row(!machine == (problem.text[0] != 0), i, problem.text);
+                assert_row(!table[i].root_dir || strstr(problem.text, "root_dir '/no/such/directory'"), i,
+                           problem.text);
         }
 }
 
@@ -218,7 +222,7 @@ static void test_seccomp_of_32_bit_images(void **state) {
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 _cleanup_(settings_done) Settings settings;
                 _cleanup_image_ Image *image = NULL;
-                const char *unknown = NULL;
+                Problem problem = { 0 };
                 Machine machine = { 0 };
 
                 prepare_settings(&settings, *state);
@@ -232,8 +236,8 @@ static void test_seccomp_of_32_bit_images(void **state) {
                 assert_int_equal(string_replace(&image->title, table[i].title), 0);
 
                 MachineRequest request = request_of("7", &settings, image);
-                int r = plan_seccomp(&request, &machine, &unknown);
-                if (r == -ENOENT) {
+                int r = plan_seccomp(&request, &machine, &problem);
+                if (r == PLAN_NO_SECCOMP) {
                         print_message("libseccomp or systemd-analyze is not installed\n");
                         skip();
                 }
@@ -250,11 +254,10 @@ static void test_seccomp_of_32_bit_images(void **state) {
 }
 #endif
 
-/* What is unknown is told of the configuration's own text, which outlives the call. */
 static void test_unknown_system_call(void **state) {
         _cleanup_(settings_done) Settings settings;
         _cleanup_image_ Image *image = NULL;
-        const char *unknown = NULL;
+        Problem problem = { 0 };
         Machine machine = { 0 };
 
         prepare_settings(&settings, *state);
@@ -263,11 +266,11 @@ static void test_unknown_system_call(void **state) {
         assert_int_equal(strv_extend(&settings.system_call_filter, "@no-such-group"), 0);
         assert_int_equal(image_open(*state, "small", &image), 0);
         MachineRequest request = request_of("7", &settings, image);
-        int r = plan_seccomp(&request, &machine, &unknown);
-        if (r == -ENOENT)
+        int r = plan_seccomp(&request, &machine, &problem);
+        if (r == PLAN_NO_SECCOMP)
                 skip();
         assert_int_equal(r, -EINVAL);
-        assert_ptr_equal(unknown, settings.system_call_filter[1]);
+        assert_string_equal(problem.text, "system_call_filter: there is no system call or group '@no-such-group'");
 }
 
 int main(void) {

@@ -117,10 +117,10 @@ static void test_expand_stops(_unused_ void **state) {
 }
 
 /* Makes the filter, or skips the test, saying why, where that cannot be done. */
-static int prepare(const char *directory, char *const *allow, char **ret_path, const char **ret_unknown) {
-        int r = seccomp_filter_prepare(directory, allow, ret_path, ret_unknown);
+static int prepare(const char *directory, char *const *allow, char **ret_path, Problem *reterr_problem) {
+        int r = seccomp_filter_prepare(directory, allow, ret_path, reterr_problem);
 
-        if (r == -ENOENT) {
+        if (r == SECCOMP_NOT_INSTALLED) {
                 print_message("libseccomp or systemd-analyze is not installed\n");
                 skip();
         }
@@ -131,11 +131,11 @@ static void test_prepare(void **state) {
         char *const allow[] = { (char *) "@keyring", (char *) "bpf", NULL };
         char *const other_order[] = { (char *) "bpf", (char *) "@keyring", NULL };
         _cleanup_free_ char *directory = NULL, *plain = NULL, *again = NULL, *more = NULL, *other = NULL;
-        const char *unknown = NULL;
+        Problem problem = { 0 };
         struct stat st, later;
 
         assert_int_equal(string_printf(&directory, "%s/a/b", (char *) *state), 0);
-        assert_int_equal(prepare(directory, NULL, &plain, &unknown), 0);
+        assert_int_equal(prepare(directory, NULL, &plain, &problem), 0);
         assert_non_null(startswith(plain, directory));
         assert_int_equal(stat(plain, &st), 0);
         assert_int_equal(st.st_mode & 07777, 0600);
@@ -143,17 +143,17 @@ static void test_prepare(void **state) {
         assert_true((size_t) st.st_size / sizeof(struct sock_filter) <= BPF_MAXINSNS);
 
         /* The second time, it is there. */
-        assert_int_equal(prepare(directory, NULL, &again, &unknown), 0);
+        assert_int_equal(prepare(directory, NULL, &again, &problem), 0);
         assert_string_equal(again, plain);
         assert_int_equal(stat(again, &later), 0);
         assert_int_equal(later.st_ino, st.st_ino);
 
         /* What is allowed besides makes another one. */
-        assert_int_equal(prepare(directory, allow, &more, &unknown), 0);
+        assert_int_equal(prepare(directory, allow, &more, &problem), 0);
         assert_string_not_equal(more, plain);
-        assert_int_equal(prepare(directory, other_order, &other, &unknown), 0);
+        assert_int_equal(prepare(directory, other_order, &other, &problem), 0);
         assert_int_equal(access(other, R_OK), 0);
-        assert_null(unknown);
+        assert_string_equal(problem.text, "");
 }
 
 static void test_prepare_unknown(void **state) {
@@ -161,11 +161,15 @@ static void test_prepare_unknown(void **state) {
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 char *const allow[] = { (char *) "bpf", (char *) table[i], (char *) "read", NULL };
-                const char *unknown = NULL;
+                Problem problem = { 0 };
                 char *path = NULL;
 
-                assert_row(prepare(*state, allow, &path, &unknown) == -EINVAL, i, table[i]);
-                assert_row(streq_null(unknown, table[i]) && !path, i, unknown);
+                assert_row(prepare(*state, allow, &path, &problem) == -EINVAL, i, table[i]);
+                _cleanup_free_ char *expected = NULL;
+                assert_int_equal(
+                        string_printf(&expected, "system_call_filter: there is no system call or group '%s'", table[i]),
+                        0);
+                assert_row(streq(problem.text, expected) && !path, i, problem.text);
         }
         /* Nothing was left, so that it is not found the next time. */
         assert_int_equal(rmdir(*state), 0);
@@ -370,9 +374,9 @@ static void test_filter(void **state) {
 #endif
         };
         _cleanup_free_ char *path = NULL;
-        const char *unknown = NULL;
+        Problem problem = { 0 };
 
-        assert_int_equal(prepare(*state, NULL, &path, &unknown), 0);
+        assert_int_equal(prepare(*state, NULL, &path, &problem), 0);
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 int r = under_filter(path, table[i].try);
                 assert_row(r == table[i].result, i, strerror(-r));
@@ -383,9 +387,9 @@ static void test_filter(void **state) {
 static void test_filter_allow(void **state) {
         char *const allow[] = { (char *) "@keyring", (char *) "bpf", NULL };
         _cleanup_free_ char *path = NULL;
-        const char *unknown = NULL;
+        Problem problem = { 0 };
 
-        assert_int_equal(prepare(*state, allow, &path, &unknown), 0);
+        assert_int_equal(prepare(*state, allow, &path, &problem), 0);
         assert_int_equal(under_filter(path, try_add_key), under_filter(NULL, try_add_key));
         assert_int_equal(under_filter(path, try_keyctl), under_filter(NULL, try_keyctl));
         assert_int_equal(under_filter(path, try_kexec), -EPERM);
@@ -413,9 +417,9 @@ static void test_filter_restored(void **state) {
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 char *const allow[] = { (char *) table[i].allow, NULL };
                 _cleanup_free_ char *path = NULL;
-                const char *unknown = NULL;
+                Problem problem = { 0 };
 
-                assert_int_equal(prepare(*state, allow, &path, &unknown), 0);
+                assert_int_equal(prepare(*state, allow, &path, &problem), 0);
                 assert_row(under_filter(path, table[i].try) == under_filter(NULL, table[i].try), i, table[i].allow);
                 /* And nothing else. */
                 assert_row(under_filter(path, try_audit) == -EAFNOSUPPORT, i, "audit");
