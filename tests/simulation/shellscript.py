@@ -5,6 +5,7 @@ The envelope (shebang, trap, pipefail, errexit, the whole body as one $'...' str
 subshell with stdin from /dev/null) is reproduced to the byte; stage bodies do what the real ones do.
 """
 
+import os
 from typing import Any
 
 BOLD_GREEN = "\033[32;1m"
@@ -204,16 +205,34 @@ class StageScripts:
                 "  git rm -rf --ignore-unmatch --quiet .", "  git clean -ffdx -q", "fi"]
 
     def _with_runner_command(self, what: str, command: list[str]) -> list[str]:
+        return self._if_runner_command(what, ["  " + self._command(self.build.runner_command, *command)])
+
+    def _cache_file(self, key: str) -> str:
+        """Where a local cache is, as the runner names it: seen from the project's directory."""
+        slug = self.build.project_dir.removeprefix(self.build.builds_dir).strip("/")
+        return os.path.relpath(f"{self.build.cache_dir}/{slug}/{key}/cache.zip", self.build.project_dir)
+
+    def _extract(self, keys: list[str]) -> list[str]:
+        """The first of those caches that can be extracted."""
+        command = [self.build.runner_command, "cache-extractor", "--file", self._cache_file(keys[0]), "--timeout", "10"]
+        out = [self._notice(f"Checking cache for {keys[0]}..."), f"if {self._command(*command)}; then",
+               "  " + self._notice("Successfully extracted cache"), "else",
+               "  echo " + self.quote(f"{YELLOW}Failed to extract cache{RESET}")]
+        return out + (self._extract(keys[1:]) if keys[1:] else []) + ["fi"]
+
+    def _if_runner_command(self, what: str, lines: list[str]) -> list[str]:
         name = self.build.runner_command
         warning = f"{YELLOW}Missing {name}. {what} is disabled.{RESET}"
         return self._exports() + [self._command("cd", self.build.project_dir),
-                                  f"if {name} --version >/dev/null 2>&1 ; then",
-                                  "  " + self._command(name, *command), "else",
+                                  f"if {name} --version >/dev/null 2>&1 ; then", *lines, "else",
                                   "  echo " + self.quote(warning), "fi"]
 
     def _restore_cache(self) -> list[str] | None:
-        return self._with_runner_command("Extracting cache", ["cache-extractor"]) \
-            if self.job.cache else None
+        lines: list[str] = []
+        for cache in self.job.cache:
+            if cache.get("policy", "pull-push") in ("pull-push", "pull"):
+                lines += self._extract([cache["key"], *(cache.get("fallback_keys") or [])])
+        return self._if_runner_command("Extracting cache", lines) if lines else None
 
     def _download_artifacts(self) -> list[str] | None:
         return self._with_runner_command("Artifacts downloading", ["artifacts-downloader"]) \
@@ -234,7 +253,17 @@ class StageScripts:
             self._user_commands(self.job.after_script)
 
     def _archive_cache(self) -> list[str] | None:
-        return self._with_runner_command("Creating cache", ["cache-archiver"]) if self.job.cache else None
+        lines: list[str] = []
+        for cache in self.job.cache:
+            if cache.get("policy", "pull-push") not in ("pull-push", "push"):
+                continue
+            paths = [word for path in cache.get("paths") or [] for word in ("--path", path)]
+            command = [self.build.runner_command, "cache-archiver", "--file", self._cache_file(cache["key"]),
+                       "--timeout", "10", *paths]
+            lines += [self._notice(f"Creating cache {cache['key']}..."), f"if {self._command(*command)}; then",
+                      "  " + self._notice("Created cache"), "else",
+                      "  echo " + self.quote(f"{YELLOW}Failed to create cache{RESET}"), "fi"]
+        return self._if_runner_command("Creating cache", lines) if lines else None
 
     _archive_cache_on_failure = _archive_cache
 
