@@ -4,17 +4,23 @@
  * left when it succeeds. */
 
 #include "base/log.h"
+#include "base/string.h"
 #include "cli/commands.h"
 #include "cli/job-common.h"
+#include "cli/job-volumes.h"
 #include "machine/remove.h"
 
 static int run(const Invocation *invocation) {
         _cleanup_job_spec_ JobSpec job = { 0 };
+        _cleanup_strv_ char **places = NULL;
 
         int r = find_job(invocation, &job);
         if (r < 0)
                 return r;
+        job_volumes_find(invocation->settings, job.id, &places);
         r = machine_remove(invocation->settings, job.id);
+        if (r >= 0)
+                job_volumes_release(places);
         if (r >= 0)
                 log_verbose("Nothing of job %s is left", job.id);
         if (r == -EBUSY)

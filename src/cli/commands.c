@@ -36,5 +36,6 @@ const Command *const commands[] = {
         &command_status,
         &command_logs,
         &command_gc,
+        &command_cache,
         NULL,
 };

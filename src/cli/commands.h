@@ -30,3 +30,4 @@ extern const Command command_doctor;
 extern const Command command_status;
 extern const Command command_logs;
 extern const Command command_gc;
+extern const Command command_cache;

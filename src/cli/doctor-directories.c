@@ -30,6 +30,7 @@
 #include "machine/start.h"
 #include "maintain/space.h"
 #include "storage/storage.h"
+#include "store/place.h"
 
 /* Less is hardly enough for one image and what a job makes. */
 #define SPACE_MIN_BYTES (UINT64_C(1) << 30)
@@ -281,6 +282,30 @@ static CheckResult check_binds(const Invocation *invocation, char ret_detail[sta
         return n == 0 ? check_say(CHECK_OK, ret_detail, "none") : check_say(CHECK_OK, ret_detail, "%d", n);
 }
 
+/* What outlives jobs, where an administrator may have mounted file systems of his own. */
+static CheckResult check_kept(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        const Settings *settings = invocation->settings;
+        const PlaceKind *const kinds[] = { &place_caches, &place_builds };
+        _cleanup_strv_ char **names = NULL;
+
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
+                _cleanup_free_ char *path = NULL;
+                Problem problem = { 0 };
+
+                int r = string_printf(&path, "%s/%s", settings->root_dir, kinds[i]->directory);
+                if (r >= 0)
+                        r = place_list(settings->root_dir, kinds[i], &names);
+                if (r < 0)
+                        return check_errno(r, ret_detail);
+                if (access(path, F_OK) < 0)
+                        continue;
+                r = bind_try_volume(path, settings->private_users, &problem);
+                if (r < 0)
+                        return check_say(CHECK_MISSING, ret_detail, "%.400s", problem_text(&problem, r));
+        }
+        return check_say(CHECK_OK, ret_detail, "%zu", strv_length(names));
+}
+
 /* Where null, jobs need what nobody but GitLab Runner knows. */
 static CheckResult check_job_directories(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
         const char *builds = invocation->settings->builds_dir, *cache = invocation->settings->cache_dir;
@@ -301,6 +326,8 @@ const Check doctor_directory_checks[] = {
           "see the lines above, and the setting storage" },
         { "bind mounts", check_binds, needs_binds, "containers do not start if a bind cannot be mounted",
           "see the settings bind and bind_ro" },
+        { "caches, working copies", check_kept, NULL, "containers do not start if theirs cannot be mounted",
+          "see the settings cache and builds" },
         { "builds_dir, cache_dir", check_job_directories, check_optional,
           "jobs fail (\"the builds_dir is not configured\") if GitLab Runner's config.toml does not set it", NULL },
         { "images", check_images, check_optional, "jobs run in them", "make one: nspawn-runner chroot-create NAME" },

@@ -13,6 +13,7 @@
 #include "maintain/image-cache.h"
 #include "maintain/kept-tree.h"
 #include "storage/trash.h"
+#include "store/store.h"
 
 /* Prints what was found, or what was removed. */
 static void say(bool dry_run, const char *what, char *const *names) {
@@ -70,6 +71,30 @@ static int empty_trash(const Settings *settings, bool dry_run, char ***names) {
         return r;
 }
 
+/* Caches and working copies that no job has, where all together are larger than they may be. */
+static int collect_store(const Settings *settings, const PlaceKind *kind, uint64_t max_bytes, bool dry_run, size_t *n) {
+        _cleanup_strv_ char **names = NULL;
+        int result = 0;
+
+        int r = dry_run ? 0 : store_measure(settings->root_dir, kind);
+        if (r < 0)
+                result = log_error_errno(r, "Cannot find out how large all directories in '%s/%s' are: %m",
+                                         settings->root_dir, kind->directory);
+        r = store_shrink(settings->root_dir, kind, max_bytes, NULL, dry_run, &names);
+        if (r < 0)
+                result = log_error_errno(r, "Cannot make room in '%s/%s': %m", settings->root_dir, kind->directory);
+        say(dry_run, kind->name, names);
+        *n += strv_length(names);
+        return result;
+}
+
+static int collect_places(const Settings *settings, bool dry_run, size_t *n) {
+        int r = collect_store(settings, &place_caches, settings->cache_size, dry_run, n);
+        int q = collect_store(settings, &place_builds, settings->builds_size, dry_run, n);
+
+        return r < 0 ? r : q;
+}
+
 static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
         _cleanup_strv_ char **jobs = NULL, **rests = NULL;
@@ -88,9 +113,6 @@ static int run(const Invocation *invocation) {
         if (r < 0)
                 result = log_error_errno(r, "Cannot remove all of the dead jobs: %m");
         say(dry_run, "job", jobs);
-        /* Their layers are there now. */
-        if (jobs && !dry_run && empty_trash(settings, false, NULL) < 0)
-                result = -EBUSY;
 
         int n_locks = uid_range_collect(dry_run);
         if (n_locks < 0)
@@ -111,6 +133,13 @@ static int run(const Invocation *invocation) {
         r = collect_kept(settings, dry_run, &n_others);
         if (r < 0)
                 result = r;
+
+        r = collect_places(settings, dry_run, &n_others);
+        if (r < 0)
+                result = r;
+        /* What was removed is there now. */
+        if (!dry_run && empty_trash(settings, false, NULL) < 0)
+                result = -EBUSY;
 
         if (result == 0 && strv_length(jobs) == 0 && n_locks == 0 && n_others == 0)
                 log_notice("Nothing to remove");

@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/image-common.h"
 #include "cli/job-common.h"
+#include "cli/job-volumes.h"
 #include "cli/stage-programs.h"
 #include "cli/table.h"
 #include "config/image-reference.h"
@@ -118,6 +119,7 @@ static int start(const Settings *settings, const JobSpec *job, const MachineDire
                  const char *default_image, int signal_fd) {
         MachineRequest request = request_of_job(settings, job);
         _cleanup_generation_ Generation *known = NULL;
+        _cleanup_job_volumes_ JobVolumes volumes = JOB_VOLUMES_NONE;
         _cleanup_machine_ Machine *machine = NULL;
         _cleanup_image_ Image *helper = NULL; /* held until the supervisor holds it */
         _cleanup_strv_ char **argv = NULL;
@@ -154,6 +156,9 @@ static int start(const Settings *settings, const JobSpec *job, const MachineDire
         log_notice("Starting container %s from image '%s' (storage %s, %s)", machine->name, image->title,
                    machine->settings.storage, machine->init ? "booting its systemd" : "without an init system");
         log_plan(machine, image, argv);
+        r = job_volumes_take(settings, job, machine, &volumes);
+        if (r < 0)
+                return log_oom();
         uint64_t begin_usec = clock_now_usec();
         r = machine_start(machine, directory, argv, image->fd, settings->start_timeout_usec, signal_fd, &problem);
         if (r != 0)

@@ -28,6 +28,8 @@ DEFINE_COPY(boolean, bool)
 DEFINE_COPY(boot, BootMode)
 DEFINE_COPY(network, NetworkMode)
 DEFINE_COPY(pull, PullPolicy)
+DEFINE_COPY(cache, CacheMode)
+DEFINE_COPY(builds, BuildsMode)
 
 static int parse_boolean(const char *text, bool *ret) {
         static const char *const names[2][6] = {
@@ -121,8 +123,11 @@ static int choice_format(const Choice *choice, const void *value, char **ret) {
         }
 DEFINE_CHOICE(network, [NETWORK_HOST] = "host", [NETWORK_NONE] = "none", [NETWORK_PRIVATE] = "private")
 DEFINE_CHOICE(pull, [PULL_NEVER] = "never", [PULL_IF_NOT_PRESENT] = "if-not-present", [PULL_ALWAYS] = "always")
+DEFINE_CHOICE(cache, [CACHE_PROJECT] = "project", [CACHE_SHARED] = "shared", [CACHE_NONE] = "none")
+DEFINE_CHOICE(builds, [BUILDS_EPHEMERAL] = "ephemeral", [BUILDS_PERSISTENT] = "persistent")
 _Static_assert(sizeof(NetworkMode) == sizeof(unsigned) && sizeof(PullPolicy) == sizeof(unsigned) &&
-                       sizeof(BootMode) == sizeof(unsigned),
+                       sizeof(BootMode) == sizeof(unsigned) && sizeof(CacheMode) == sizeof(unsigned) &&
+                       sizeof(BuildsMode) == sizeof(unsigned),
                "choices are stored as unsigned");
 
 const SettingType setting_pull = {
@@ -132,6 +137,24 @@ const SettingType setting_pull = {
         .copy = pull_copy,
         .record = RECORD_CHOICE,
         .choices = pull_names,
+};
+
+const SettingType setting_cache = {
+        .expect = "project, shared or none",
+        .assign = cache_assign,
+        .format = cache_format,
+        .copy = cache_copy,
+        .record = RECORD_CHOICE,
+        .choices = cache_names,
+};
+
+const SettingType setting_builds = {
+        .expect = "ephemeral or persistent",
+        .assign = builds_assign,
+        .format = builds_format,
+        .copy = builds_copy,
+        .record = RECORD_CHOICE,
+        .choices = builds_names,
 };
 
 const SettingType setting_network = {

@@ -19,6 +19,7 @@
 #define EXPECT_PATH "an absolute path without '.', '..', doubled or trailing slashes"
 #define EXPECT_PROGRAM "auto, none, or " EXPECT_PATH
 #define EXPECT_MEMORY "at least 1M (is a suffix K, M, G or T missing?) and at most 100%"
+#define EXPECT_SIZE "at least 1M (is a suffix K, M, G or T missing?)"
 #define EXPECT_BIND "SOURCE or SOURCE:TARGET, absolute paths without '.', '..' and doubled slashes, TARGET not /"
 
 /* The order is that of the documentation. */
@@ -54,7 +55,7 @@ static const SettingInfo table[] = {
           .help = "fetch images of registries that jobs name: always, if-not-present or never" },
         { ROW(image_cache_size, size), .default_text = "20G",
           .help = "room for images of registries; the least recently used are removed first", .min = MEMORY_MIN,
-          .expect = "at least 1M (is a suffix K, M, G or T missing?)" },
+          .expect = EXPECT_SIZE },
         { ROW(disk_reserve, space), .default_text = "5%",
           .help = "room on the disk that has to be free before a job starts; 0: any" },
         { MACHINE(shell, optional_string), .default_text = "null",
@@ -75,6 +76,16 @@ static const SettingInfo table[] = {
         { ROW(cache_dir, optional_string), .default_text = "/cache",
           .help = "directory inside the container for GitLab's caches; null: GitLab Runner's own",
           .check = text_is_absolute_path, .expect = EXPECT_PATH },
+        { MACHINE(cache, cache), .default_text = "project",
+          .help = "who shares cache_dir: jobs of a project, all jobs (shared), or nobody (none)" },
+        { ROW(cache_size, size), .default_text = "20G",
+          .help = "room for all caches; the least recently used are removed first", .min = MEMORY_MIN,
+          .expect = EXPECT_SIZE },
+        { MACHINE(builds, builds), .default_text = "ephemeral",
+          .help = "whether builds_dir is kept for later jobs of the project: ephemeral, persistent" },
+        { ROW(builds_size, size), .default_text = "20G",
+          .help = "room for kept working copies; the least recently used are removed first", .min = MEMORY_MIN,
+          .expect = EXPECT_SIZE },
         { MACHINE(cpu_weight, number), .default_text = "50",
           .help = "CPU share of a job when CPUs are busy; other processes normally have 100", .min = 1, .max = 10000,
           .expect = "a number from 1 to 10000" },

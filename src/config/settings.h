@@ -29,6 +29,10 @@ typedef struct Settings {
         char *runner_program;
         char *builds_dir; /* or NULL: what GitLab Runner's configuration says; the same for cache_dir */
         char *cache_dir;
+        CacheMode cache;
+        uint64_t cache_size; /* bytes; UINT64_MAX: no limit; so is builds_size */
+        BuildsMode builds;
+        uint64_t builds_size;
         uint64_t cpu_weight;
         MemorySize memory_high;
         MemorySize memory_max;

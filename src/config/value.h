@@ -8,6 +8,9 @@
 typedef enum BootMode { BOOT_AUTO, BOOT_YES, BOOT_NO, BOOT_EAGER } BootMode;
 /* When images of registries are fetched, in GitLab's words. */
 typedef enum PullPolicy { PULL_NEVER, PULL_IF_NOT_PRESENT, PULL_ALWAYS } PullPolicy;
+/* Whose GitLab's caches are, and how long a working copy lives. */
+typedef enum CacheMode { CACHE_PROJECT, CACHE_SHARED, CACHE_NONE } CacheMode;
+typedef enum BuildsMode { BUILDS_EPHEMERAL, BUILDS_PERSISTENT } BuildsMode;
 typedef enum NetworkMode { NETWORK_HOST, NETWORK_NONE, NETWORK_PRIVATE } NetworkMode;
 
 /* The setting network_pool: how long the prefix of such a network may be. A job gets 64 addresses. */

@@ -147,8 +147,9 @@ static int fail_mapping(const Bind *bind, int error, Problem *reterr_problem) {
         if (error == -EINVAL)
                 return fail(bind, error, reterr_problem,
                             "its file system (%s) cannot show files with the users of a job (id-mapped mounts) on this "
-                            "kernel. Bind something that is on ext4, XFS or btrfs%s",
-                            name, path_is_below(bind->source, "/dev") ? ", or a device by itself" : "");
+                            "kernel. %s on ext4, XFS or btrfs%s",
+                            name, bind->kind == BIND_VOLUME ? "It must be" : "Bind something that is",
+                            path_is_below(bind->source, "/dev") ? ", or a device by itself" : "");
         if (error == -EPERM)
                 return fail(bind, error, reterr_problem,
                             "it is on a mount (%s) that already maps users, which the kernel does "
@@ -452,6 +453,21 @@ int bind_try(const Settings *settings, Problem *reterr_problem) {
                         return r;
         }
         return r;
+}
+
+int bind_try_volume(const char *path, bool private_users, Problem *reterr_problem) {
+        _cleanup_bind_ Bind bind = BIND_NONE;
+
+        bind.kind = BIND_VOLUME;
+        bind.source = strdup(path);
+        bind.target = strdup(path);
+        if (!bind.source || !bind.target)
+                return -ENOMEM;
+        int r = open_volume(&bind, reterr_problem);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int mount_fd = clone_for(&bind, private_users, BIND_TRIAL_UID, UID_BLOCK, reterr_problem);
+        return MIN(mount_fd, 0);
 }
 
 bool bind_is_device(const char *text, char ret[static BIND_DEVICE_MAX]) {

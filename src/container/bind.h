@@ -43,6 +43,9 @@ int bind_prepare(const BindRequest *request, Problem *reterr_problem);
 /* Would bind_prepare() work for the sources of @settings? Changes nothing. As bind_prepare(). */
 int bind_try(const Settings *settings, Problem *reterr_problem);
 
+/* Could @path be the source of a volume? Changes nothing. As bind_prepare(). */
+int bind_try_volume(const char *path, bool private_users, Problem *reterr_problem);
+
 /* Is the source of @bind a device? Then what DeviceAllow= of a unit calls it is in @ret. */
 #define BIND_DEVICE_MAX 48
 bool bind_is_device(const char *bind, char ret[static BIND_DEVICE_MAX]);

@@ -22,6 +22,7 @@
 #include "machine/remove.h"
 #include "storage/storage.h"
 #include "tree/check.h"
+#include "tree/subvolume.h"
 
 /* Makes a layer and locks it: descriptor or -errno. */
 static int make_layer(const char *path) {
@@ -60,7 +61,12 @@ static int make_layer_volumes(const Machine *machine, int layer_fd) {
                 const char *name = r < 0 ? NULL : startswith(volume.source, above);
                 if (!name)
                         continue;
+                /* What a job may make of a file system of its own goes with the one it is in. */
+                if (btrfs_is(layer_fd) && btrfs_load_library() >= 0)
+                        (void) btrfs_subvolume_create(layer_fd, LAYER_VOLUMES);
                 r = volumes_fd = open_directory_at(layer_fd, LAYER_VOLUMES, true, 0700);
+                if (r >= 0)
+                        r = fchmod(volumes_fd, 0700) < 0 ? -errno : 0;
                 if (r >= 0)
                         r = make_directory(volumes_fd, name, VOLUME_MODE);
         }

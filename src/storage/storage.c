@@ -6,7 +6,7 @@
 #include "storage/storage.h"
 
 #include "base/string.h"
-#include "tree/remove.h"
+#include "tree/subvolume.h"
 
 const StorageDriver *const storage_drivers[] = {
         &storage_btrfs,
@@ -37,7 +37,7 @@ const StorageDriver *storage_pick(const char *name, int root_fd) {
 }
 
 int storage_remove_any(int layer_fd, uint64_t deadline) {
-        int result = remove_tree_until(layer_fd, LAYER_VOLUMES, deadline);
+        int result = btrfs_subvolume_remove_until(layer_fd, LAYER_VOLUMES, deadline);
 
         for (const StorageDriver *const *driver = storage_drivers; *driver; driver++) {
                 int r = (*driver)->remove(layer_fd, deadline);

@@ -233,10 +233,11 @@ static int resolve_target(int tree_fd, const char *target, char **ret_path, Prob
                 return r;
         if (r > 0)
                 return problem_set(reterr_problem, TREE_REFUSED,
-                                   "cannot find out where '%s', a target of the setting 'bind', leads in it", target);
+                                   "cannot find out where '%s' leads in it, where something is mounted for jobs",
+                                   target);
         if (tree_place_is_reserved(walk.path))
                 return problem_set(reterr_problem, TREE_REFUSED,
-                                   "'%s', where the setting 'bind' mounts something, leads to '/%.200s' in it, "
+                                   "'%s', where something is mounted for jobs, leads to '/%.200s' in it, "
                                    "which containers need for themselves",
                                    target, walk.path);
         *ret_path = TAKE_PTR(walk.path);
@@ -252,7 +253,7 @@ static int check_apart(int tree_fd, const Places *places, const Place *own, Prob
         if (!walk.met)
                 return r == -ELOOP ? 0 : MIN(r, 0);
         return problem_set(reterr_problem, TREE_REFUSED,
-                           "'%s', where the setting 'bind' mounts something, leads into '%s', another such place",
+                           "'%s', where something is mounted for jobs, leads into '%s', another such place",
                            own->target, walk.met->target);
 }
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
@@ -20,6 +21,9 @@
 /* Directories deeper than this are not counted: nothing real is, and each level holds a descriptor. */
 #define DEPTH_MAX 256
 
+/* The clock is looked at after so many entries. */
+#define DEADLINE_TICKS 64
+
 typedef struct Walk {
         InodeTable counted; /* files with several links */
         bool btrfs;         /* each subvolume has a device number of its own */
@@ -27,6 +31,8 @@ typedef struct Walk {
         uint64_t bytes, max_bytes; /* -EDQUOT beyond */
         uint64_t least_bytes;      /* of each entry */
         bool deep_is_too_large;
+        uint64_t deadline; /* -ETIME after it; 0: none */
+        unsigned ticks;
         int tree_fd;
         uint64_t owner_limit;
         ForeignOwners *foreign; /* NULL: nobody asked */
@@ -63,6 +69,8 @@ static int count(Walk *walk, const struct stat *st, int dir_fd, const char *name
         int r = note_owner(walk, st, dir_fd, name);
         if (r < 0)
                 return r;
+        if (walk->deadline != 0 && ++walk->ticks % DEADLINE_TICKS == 0 && clock_now_usec() >= walk->deadline)
+                return -ETIME;
         walk->bytes += MAX((uint64_t) st->st_blocks * 512, walk->least_bytes);
         return walk->bytes > walk->max_bytes ? -EDQUOT : 0;
 }
@@ -137,6 +145,15 @@ int tree_size(int tree_fd, uint64_t *ret_bytes) {
                 return r;
         *ret_bytes = walk.bytes;
         return 0;
+}
+
+int tree_size_until(int tree_fd, uint64_t deadline, uint64_t *ret_bytes) {
+        Walk walk = { .max_bytes = UINT64_MAX, .deadline = deadline };
+
+        int r = walk_tree(tree_fd, &walk);
+        if (r >= 0 || r == -ETIME)
+                *ret_bytes = walk.bytes;
+        return r;
 }
 
 int tree_foreign_owners(int tree_fd, uint64_t limit, ForeignOwners *ret) {

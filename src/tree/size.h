@@ -9,6 +9,9 @@
  * the subvolumes nested in it. Files that disappear meanwhile do not matter. 0 or -errno. */
 int tree_size(int tree_fd, uint64_t *ret_bytes);
 
+/* The same as far as it is done by @deadline (clock_deadline()): then -ETIME, with *ret_bytes what was counted. */
+int tree_size_until(int tree_fd, uint64_t deadline, uint64_t *ret_bytes);
+
 /* Does the tree take up more than @max_bytes, or is it about to? Each entry counts for at least 4 KiB here, as a file system
  * can run out of inodes, too, and what is nested deeper than 256 directories for too much. Somebody may be writing to it,
  * and be hostile. 1 or 0; or -errno. */

@@ -320,8 +320,8 @@ def test_bind_through_a_link(make_site: Callable[..., Site], canary: Canary, tmp
                                              ("etc", "/etc"), ("/", "/"), ("run/../dev", None))):
             (tree / "cache").symlink_to(target)
             said = start(site, ("job", "chroot-run")[i % 2])
-            assert (f"'/cache', where the setting 'bind' mounts something, leads to '{where}' in it" if where else
-                    "cannot find out where '/cache', a target of the setting 'bind', leads in it") in said, said
+            assert (f"'/cache', where something is mounted for jobs, leads to '{where}' in it" if where else
+                    "cannot find out where '/cache' leads in it, where something is mounted for jobs") in said, said
             (tree / "cache").unlink()
             canary.check(target)
         for target in ("data", "var/run/data"):
@@ -350,7 +350,7 @@ def test_bind_through_another(make_site: Callable[..., Site], canary: Canary, tm
         for i, target in enumerate(("/cache/link", "srv/link", "cache/deep/../../host", "cache")):
             (tree / "data").symlink_to(target)
             said = start(site, ("job", "chroot-run")[i % 2])
-            assert "'/data', where the setting 'bind' mounts something, leads into '/cache', another such place" in said
+            assert "'/data', where something is mounted for jobs, leads into '/cache', another such place" in said
             (tree / "data").unlink()
             canary.check(target)
         (tree / "data").symlink_to("cached")

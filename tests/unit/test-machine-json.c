@@ -8,7 +8,7 @@
 #include "base/string.h"
 #include "machine/directory.h"
 
-typedef enum Kind { STRING, LIST, BOOL, NUMBER, NETWORK, BOOT } Kind;
+typedef enum Kind { STRING, LIST, BOOL, NUMBER, NETWORK, BOOT, CACHE, BUILDS } Kind;
 
 typedef struct Field {
         const char *key;
@@ -73,6 +73,10 @@ static Kind kind_of(const SettingType *type) {
                 return NETWORK;
         if (type == &setting_boot)
                 return BOOT;
+        if (type == &setting_cache)
+                return CACHE;
+        if (type == &setting_builds)
+                return BUILDS;
         if (type == &setting_list)
                 return LIST;
         return type == &setting_string || type == &setting_optional_string ? STRING : NUMBER;
@@ -99,6 +103,7 @@ static size_t size_of(Kind kind) {
         static const size_t sizes[] = {
                 [STRING] = sizeof(char *),   [LIST] = sizeof(char **),        [BOOL] = sizeof(bool),
                 [NUMBER] = sizeof(uint64_t), [NETWORK] = sizeof(NetworkMode), [BOOT] = sizeof(BootMode),
+                [CACHE] = sizeof(CacheMode), [BUILDS] = sizeof(BuildsMode),
         };
         return sizes[kind];
 }
@@ -149,6 +154,12 @@ static Machine *make_machine(void) {
                         break;
                 case BOOT:
                         *(BootMode *) value = BOOT_NO;
+                        break;
+                case CACHE:
+                        *(CacheMode *) value = CACHE_NONE;
+                        break;
+                case BUILDS:
+                        *(BuildsMode *) value = BUILDS_PERSISTENT;
                         break;
                 }
         }
@@ -217,6 +228,10 @@ static void test_round_trip_least(void **state) {
                                 *(NetworkMode *) value = NETWORK_HOST;
                         else if (fields[i].kind == BOOT)
                                 *(BootMode *) value = BOOT_AUTO;
+                        else if (fields[i].kind == CACHE)
+                                *(CacheMode *) value = CACHE_PROJECT;
+                        else if (fields[i].kind == BUILDS)
+                                *(BuildsMode *) value = BUILDS_EPHEMERAL;
                         else
                                 *(uint64_t *) value = numbers[n];
                 }
@@ -292,7 +307,9 @@ static void test_wrong_types(void **state) {
                 { "-7", 0 },
                 { "1.5", 0 },
                 { "\"text\"", 1 << STRING },
-                { "\"none\"", 1 << STRING | 1 << NETWORK },
+                { "\"none\"", 1 << STRING | 1 << NETWORK | 1 << CACHE },
+                { "\"project\"", 1 << STRING | 1 << CACHE },
+                { "\"persistent\"", 1 << STRING | 1 << BUILDS },
                 { "\"host\"", 1 << STRING | 1 << NETWORK },
                 { "\"auto\"", 1 << STRING | 1 << BOOT },
                 { "{}", 0 },

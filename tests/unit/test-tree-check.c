@@ -220,11 +220,12 @@ static void test_bind_targets(void **state) {
                 if (!where)
                         continue;
                 int q = streq(where, "?") ?
+                                string_printf(
+                                        &expected,
+                                        "cannot find out where '%s' leads in it, where something is mounted for jobs",
+                                        targets[i].target) :
                                 string_printf(&expected,
-                                              "cannot find out where '%s', a target of the setting 'bind', leads in it",
-                                              targets[i].target) :
-                                string_printf(&expected,
-                                              "'%s', where the setting 'bind' mounts something, leads to '/%s' in it, "
+                                              "'%s', where something is mounted for jobs, leads to '/%s' in it, "
                                               "which containers need for themselves",
                                               targets[i].target, where);
                 assert_int_equal(q, 0);

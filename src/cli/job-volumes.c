@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Decides which cache and which working copy a job gets, for `prepare`, and gives them back, for `cleanup`. Only what
+ * GitLab itself says about the job counts. Logs to the job's log. */
+
+#include "cli/job-volumes.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "base/string.h"
+#include "config/binds.h"
+#include "container/bind.h"
+#include "container/volume.h"
+#include "machine/directory.h"
+#include "machine/remove.h"
+
+void job_volumes_done(JobVolumes *volumes) {
+        place_done(&volumes->cache);
+        place_done(&volumes->builds);
+}
+
+static StoreOwner owner_of(const JobSpec *job) {
+        if (!job->trusted)
+                return (StoreOwner){ 0 };
+        return (StoreOwner){
+                .repository = job->repository,
+                .project_id = job->project_id,
+                .ref_protected = job->ref_protected,
+        };
+}
+
+/* Does the container have something mounted on @directory, in it, or above it? */
+static bool is_taken(const Machine *machine, const char *directory) {
+        _cleanup_strv_ char **targets = NULL;
+
+        if (bind_targets(machine, &targets) < 0)
+                return true;
+        for (char **target = targets; target && *target; target++)
+                if (streq(*target, directory) || path_is_below(*target, directory) ||
+                    path_is_below(directory, *target)) {
+                        log_verbose("'%s' is not kept for later jobs: something else is mounted at '%s'", directory,
+                                    *target);
+                        return true;
+                }
+        return false;
+}
+
+static int add_volume(Machine *machine, const Place *place, const char *target) {
+        _cleanup_free_ char *source = NULL;
+
+        int r = string_printf(&source, "%s/" PLACE_DATA, place->path);
+        if (r < 0)
+                return r;
+        log_verbose("'%s' is '%s' on the host", target, source);
+        return volume_add(&machine->volumes, source, target, true);
+}
+
+static void make_room(const Settings *settings, const PlaceKind *kind, uint64_t max_bytes, const char *keep) {
+        _cleanup_strv_ char **removed = NULL;
+
+        int r = store_shrink(settings->root_dir, kind, max_bytes, keep, false, &removed);
+        for (char **name = removed; name && *name; name++)
+                log_verbose("Removed %s %s, to make room", kind->name, *name);
+        if (removed)
+                machine_empty_trash_behind(settings->root_dir);
+        if (r < 0)
+                log_warning("Cannot make room in '%s/%s': %s", settings->root_dir, kind->directory, strerror(-r));
+}
+
+static int take_cache(const Settings *settings, const StoreOwner *owner, Machine *machine, Place *ret) {
+        const bool shared = settings->cache == CACHE_SHARED;
+        _cleanup_free_ char *name = NULL;
+
+        int r = store_cache_name(owner, shared, &name);
+        if (r < 0)
+                return r;
+        make_room(settings, &place_caches, settings->cache_size, name);
+        r = store_hold_cache(settings->root_dir, owner, shared, ret);
+        if (r >= 0)
+                return add_volume(machine, ret, settings->cache_dir);
+        log_warning("Caches of this job go with it: cannot use '%s/%s/%s': %s", settings->root_dir,
+                    place_caches.directory, name, strerror(-r));
+        return r == -ENOMEM ? r : 0;
+}
+
+/* Who is not root in the container cannot change what others made: such users have working copies of their own. What a
+ * name stands for is up to the image. */
+static int name_user(const Machine *machine, char **ret) {
+        const char *user = machine->user;
+        const size_t n = user ? strcspn(user, ":") : 0;
+
+        if (n == 0 || (n == 4 && strncmp(user, "root", 4) == 0) || strspn(user, "0") == n)
+                return 0;
+        return string_printf(ret, "%s\n%s", machine->image, user);
+}
+
+static int take_builds(const Settings *settings, const StoreOwner *owner, Machine *machine, Place *ret) {
+        _cleanup_free_ char *user = NULL;
+        bool replaced = false;
+
+        int r = name_user(machine, &user);
+        if (r < 0)
+                return r;
+        r = store_hold_builds(settings->root_dir, owner, user, ret, &replaced);
+        if (r < 0) {
+                log_warning("The working copy of this job goes with it: cannot keep one in '%s/%s': %s",
+                            settings->root_dir, place_builds.directory, strerror(-r));
+                return r == -ENOMEM ? r : 0;
+        }
+        if (replaced) {
+                log_notice("The working copy that an earlier job left could not be cleaned: this job gets a new one");
+                machine_empty_trash_behind(settings->root_dir);
+        }
+        make_room(settings, &place_builds, settings->builds_size, NULL);
+        return add_volume(machine, ret, settings->builds_dir);
+}
+
+int job_volumes_take(const Settings *settings, const JobSpec *job, Machine *machine, JobVolumes *ret) {
+        const StoreOwner owner = owner_of(job);
+        const bool known = store_owner_is_known(&owner);
+        bool wants_builds = settings->builds == BUILDS_PERSISTENT && settings->builds_dir;
+        bool wants_cache = settings->cache != CACHE_NONE && settings->cache_dir;
+
+        if (!known && (wants_builds || (wants_cache && settings->cache == CACHE_PROJECT))) {
+                log_notice("Nothing says which project this job is of, so its cache and working copy go with it");
+                wants_builds = false;
+                wants_cache = wants_cache && settings->cache == CACHE_SHARED;
+        }
+        if (wants_builds && !is_taken(machine, settings->builds_dir)) {
+                int r = take_builds(settings, &owner, machine, &ret->builds);
+                if (r < 0)
+                        return r;
+        }
+        if (wants_cache && !is_taken(machine, settings->cache_dir))
+                return take_cache(settings, &owner, machine, &ret->cache);
+        return 0;
+}
+
+void job_volumes_find(const Settings *settings, const char *id, char ***places) {
+        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
+        _cleanup_machine_ Machine *machine = NULL;
+
+        if (machine_directory_open(settings->runtime_dir, id, false, &directory) < 0 ||
+            machine_load(&directory, &machine) < 0)
+                return;
+        for (char **text = machine->volumes; text && *text; text++) {
+                _cleanup_volume_ Volume volume = { 0 };
+
+                if (volume_parse(*text, &volume) < 0 || !volume.locked)
+                        continue;
+                *strrchr(volume.source, '/') = 0;
+                (void) strv_extend(places, volume.source);
+        }
+}
+
+void job_volumes_release(char *const *places) {
+        for (; places && *places; places++)
+                store_release(*places);
+}
