@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Gives a container the host's resolv.conf. `supervise` calls this before anything runs in the root. Whatever the
+/* Reads the host's resolv.conf, and gives a container one. `supervise` calls this before anything runs in the root. Whatever the
  * image has under that name is replaced, not opened or followed. */
 
 #include "machine/resolver.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
@@ -42,24 +43,25 @@ static int remove_old(int root_fd) {
         return remove_tree_at(etc_fd, RESOLVER_NAME);
 }
 
-int resolver_copy(int root_fd, uid_t uid_base) {
-        _cleanup_free_ char *data = NULL;
-        size_t size;
-
+int resolver_read(char **ret) {
         /* The host's may well be a symlink. */
         _cleanup_close_ int host_fd = open(RESOLVER, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        if (host_fd < 0)
-                return errno == ENOENT ? 0 : -errno;
-        int r = fd_read_all(host_fd, RESOLVER_BYTES_MAX, &data, &size);
-        if (r < 0)
-                return r;
+        if (host_fd < 0) {
+                if (errno != ENOENT)
+                        return -errno;
+                *ret = NULL;
+                return 0;
+        }
+        return fd_read_all(host_fd, RESOLVER_BYTES_MAX, ret, NULL);
+}
 
+int resolver_write(int root_fd, uid_t uid_base, const char *text) {
         /* By root of the host, as there may be a directory with files of others. */
-        r = remove_old(root_fd);
+        int r = remove_old(root_fd);
         if (r >= 0)
                 r = file_owner_enter(uid_base);
         if (r >= 0) {
-                r = make_resolver(root_fd, data, size);
+                r = make_resolver(root_fd, text, strlen(text));
                 file_owner_leave();
         }
         return error_is_of_unknown_owner(r) ? 0 : r;

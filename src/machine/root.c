@@ -126,6 +126,19 @@ static int check_root(const MachineRoot *root, int root_fd, Problem *reterr_prob
         return r < 0 ? r : tree_remove_machine_id(root_fd);
 }
 
+static int add_resolver(const MachineRoot *root, int root_fd, Problem *reterr_problem) {
+        _cleanup_free_ char *text = NULL;
+        int r = 0;
+
+        if (root->machine->settings.network == NETWORK_NONE)
+                return 0;
+        if (!root->resolver)
+                r = resolver_read(&text);
+        if (r >= 0 && (root->resolver || text))
+                r = resolver_write(root_fd, root->users.base, root->resolver ? root->resolver : text);
+        return r < 0 ? problem_set(reterr_problem, r, "cannot copy the host's resolv.conf: %m") : 0;
+}
+
 int machine_root_complete(MachineRoot *root, Problem *reterr_problem) {
         _cleanup_close_ int root_fd = open_directory_at(AT_FDCWD, root->path, false, 0);
         int r = root_fd < 0 ? root_fd : check_root(root, root_fd, reterr_problem);
@@ -134,8 +147,5 @@ int machine_root_complete(MachineRoot *root, Problem *reterr_problem) {
                 return r;
         if (r < 0)
                 return problem_set(reterr_problem, r, "cannot check the job's root: %m");
-        if (root->machine->settings.network == NETWORK_NONE)
-                return 0;
-        r = resolver_copy(root_fd, root->users.base);
-        return r < 0 ? problem_set(reterr_problem, r, "cannot copy the host's resolv.conf: %m") : 0;
+        return add_resolver(root, root_fd, reterr_problem);
 }

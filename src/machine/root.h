@@ -10,9 +10,10 @@ typedef struct MachineRoot {
         const Machine *machine;
         int directory_fd; /* the machine's directory, the caller's */
         int layer_fd, image_fd;
-        int helper_fd;  /* the helper's image (machine/helper.h) */
-        UidRange users; /* of the container; empty without a user namespace */
-        char *path;     /* where it is mounted */
+        int helper_fd;        /* the helper's image (machine/helper.h) */
+        UidRange users;       /* of the container; empty without a user namespace */
+        char *path;           /* where it is mounted */
+        const char *resolver; /* its resolv.conf, the caller's; NULL: the host's */
 } MachineRoot;
 
 #define MACHINE_ROOT_NONE                                                                           \

@@ -13,13 +13,16 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
+#include "machine/resolver.h"
 #include "machine/segment-file.h"
 #include "network/nat.h"
 #include "network/netns.h"
+#include "network/relay.h"
 #include "wire/wire.h"
 
 void segment_done(Segment *segment) {
         hub_done(&segment->hub);
+        names_done(&segment->names);
         closep(&segment->agent_fd);
         closep(&segment->inside_fd);
 }
@@ -62,6 +65,19 @@ static int join(Segment *segment, Problem *reterr_problem) {
         return segment_file_join(&other, segment->machine->settings.start_timeout_usec, &segment->hub, reterr_problem);
 }
 
+static int find_names(Segment *segment, Problem *reterr_problem) {
+        IpNetwork address = block_address(&segment->hub.block, AF_INET, BLOCK_HUB, true);
+        char hub[IP_NETWORK_TEXT_MAX];
+        _cleanup_free_ char *text = NULL;
+
+        (void) ip_network_format(&address, hub);
+        *strchr(hub, '/') = 0;
+        int r = resolver_read(&text);
+        if (r >= 0)
+                r = names_make(text, hub, segment->hub.ipv6, &segment->names);
+        return r < 0 ? problem_set(reterr_problem, r, "cannot find out how the host looks up names: %m") : 0;
+}
+
 int segment_open(Segment *segment, Problem *reterr_problem) {
         const Machine *machine = segment->machine;
         bool uplink = machine->settings.network == NETWORK_PRIVATE;
@@ -76,6 +92,8 @@ int segment_open(Segment *segment, Problem *reterr_problem) {
         int r = machine->network_of ?
                         join(segment, reterr_problem) :
                         hub_open(machine->settings.network_pool, machine->name, uplink, &segment->hub, reterr_problem);
+        if (r >= 0 && uplink)
+                r = find_names(segment, reterr_problem);
         return r < 0 ? r : open_socket(segment, reterr_problem);
 }
 
@@ -87,8 +105,12 @@ int segment_connect(Segment *segment, Problem *reterr_problem) {
                 return 0;
         if (machine->settings.network == NETWORK_PRIVATE)
                 r = nat_connect(&segment->hub, reterr_problem);
-        if (r != 0)
-                return r == NAT_BLOCKED ? -EHOSTUNREACH : r;
+        if (r == NAT_BLOCKED)
+                return -EHOSTUNREACH;
+        if (r >= 0 && segment->names.n_relayed > 0)
+                r = relay_start(&segment->hub, &segment->names, reterr_problem);
+        if (r < 0)
+                return r;
         if (!machine->has_segment)
                 return 0;
         r = segment_file_save(segment->directory, &segment->hub);

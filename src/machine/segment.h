@@ -3,6 +3,7 @@
 
 #include "machine/directory.h"
 #include "network/hub.h"
+#include "network/names.h"
 
 /* The network of a machine that is not the host's: the hub of its job, and how the container gets its interface. The agent,
  * which is the container's first process, hands over the container's network namespace before anything of the image runs,
@@ -11,6 +12,7 @@ typedef struct Segment {
         const Machine *machine;
         const MachineDirectory *directory;
         Hub hub;
+        Names names;     /* how they are looked up, where the host is asked; else empty */
         unsigned number; /* of the machine's address in the hub's block */
         int agent_fd;    /* our end of the socket to the agent; negative: it has no interface to wait for */
         int inside_fd;   /* the agent's end, for systemd-nspawn to pass on */

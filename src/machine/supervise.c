@@ -402,6 +402,7 @@ static int start(Supervision *s, Problem *reterr_problem) {
         r = segment_open(&s->segment, reterr_problem);
         if (r < 0)
                 return fail(reterr_problem, r, "make the container's network");
+        s->root.resolver = s->segment.names.text;
         r = machine_root_complete(&s->root, reterr_problem);
         if (r < 0)
                 return r;

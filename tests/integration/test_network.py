@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
@@ -264,3 +265,47 @@ def test_without_ipv6(private: Callable[..., Site], lonely: World) -> None:
     with private(lonely).started() as build:
         assert ask(build, (world.FAR, 80), (world.FAR6, 80)) == ["far", "ENETUNREACH"]
         assert b"fd" not in build.run_script("cut -c1-2 /proc/net/if_inet6").stdout
+
+
+NAME_SERVERS = {"plain": ("far", world.FAR, ""), "resolved": ("host", "127.0.0.53", ""), "dnsmasq": ("host", "127.0.0.1", ""),
+                "ipv6": ("far", world.FAR6, ""), "loopback6": ("host", "::1", ""), "neighbour": ("far", "fe80::53", "%uplink"),
+                "second": ("host", "127.0.0.2", "")}
+
+
+@pytest.mark.parametrize("kind", NAME_SERVERS)
+def test_names(private: Callable[..., Site], lan: World, tmp_path: Path, kind: str) -> None:
+    """Names are looked up as the host does it, wherever its server is, over UDP and TCP, and with its search domains."""
+    where, address, zone = NAME_SERVERS[kind]
+    if zone:
+        lan.ip("-n", lan.names[1], "address", "add", f"{address}/64", "dev", "uplink", "nodad")
+    server = lan.name_server(getattr(lan, where), address + zone, "203.0.113.9")
+    lan.resolver = tmp_path / "resolv.conf"
+    first = "nameserver 127.0.0.9\n" if kind == "second" else ""  # where nobody is
+    lan.resolver.write_text(f"search lan.example\n{first}nameserver {address}{zone}\noptions ndots:1\n")
+    site = private()
+    with site.started() as build:
+        text = build.run_script("cat /etc/resolv.conf").stdout.decode()
+        assert "search lan.example" in text and "options ndots:1" in text
+        for name, asked in (("www.example.org", "www.example.org"), ("printer", "printer.lan.example"),
+                            ("long.example.org", "long.example.org")):
+            found = build.run_script(f"getent ahostsv4 {name} | cut -d' ' -f1 | sort -u").stdout
+            assert found == b"203.0.113.9\n" and asked in server.names, (name, text, server.names)
+
+
+def test_many_questions(private: Callable[..., Site], lan: World, tmp_path: Path) -> None:
+    """More questions than can wait for an answer harm nobody: later ones are answered, also if nobody answers some."""
+    lan.name_server(lan.host, "127.0.0.53", "203.0.113.9")
+    lan.resolver = tmp_path / "resolv.conf"
+    lan.resolver.write_text("nameserver 127.0.0.53\n")
+    flood = """
+import socket
+hub = [line.split()[1] for line in open("/etc/resolv.conf") if line.startswith("nameserver")][0]
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for i in range(3000):
+    udp.sendto(bytes(12) + bytes(5), (hub, 53))
+open_ones = [socket.create_connection((hub, 53)) for _ in range(100)]
+udp.sendto(bytes(60000), (hub, 53))
+"""
+    with private().started() as build:
+        done = build.run_script(f"python3 -c '{flood}'; getent ahostsv4 www.example.org | cut -d' ' -f1 | sort -u")
+        assert done.stdout == b"203.0.113.9\n"

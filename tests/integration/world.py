@@ -94,13 +94,78 @@ class Greeter:
         self.socket.close()
 
 
+class NameServer:
+    """Knows one address for all names, and tells it, like systemd-resolved on 127.0.0.53. Who asks for a name that begins with
+    "long" over UDP is told to ask again over TCP."""
+
+    def __init__(self, namespace: Path, address: str, answer: str):
+        self.answer = answer
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.sockets = [inside(namespace, lambda kind=kind: socket.socket(family, kind))
+                        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)]
+        where = inside(namespace, lambda: socket.getaddrinfo(address, 53, family, socket.SOCK_DGRAM)[0][4])
+        for server in self.sockets:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server.bind(where)
+        self.sockets[1].listen()
+        self.names: list[str] = []
+        for function in (self.serve_udp, self.serve_tcp):
+            threading.Thread(target=function, daemon=True).start()
+
+    def reply(self, question: bytes, tcp: bool) -> bytes:
+        """To a question for an address of IPv4; to others there is no answer."""
+        end = question.index(bytes(1), 12)
+        name, at = [], 12
+        while at < end:
+            name.append(question[at + 1:at + 1 + question[at]].decode())
+            at += 1 + question[at]
+        self.names.append(".".join(name))
+        is_a, truncated = question[end + 1:end + 3] == b"\0\1", name[:1] == ["long"] and not tcp
+        head = question[:2] + (b"\x87\x80" if truncated else b"\x85\x80") + b"\0\1"
+        head += (b"\0\1" if is_a and not truncated else bytes(2)) + bytes(4) + question[12:end + 5]
+        return head + (b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + socket.inet_aton(self.answer) if is_a and not truncated else b"")
+
+    def serve_udp(self) -> None:
+        """Answers until close()."""
+        try:
+            while True:
+                question, caller = self.sockets[0].recvfrom(4096)
+                if not caller:
+                    return
+                self.sockets[0].sendto(self.reply(question, False), caller)
+        except OSError:
+            pass
+
+    def serve_tcp(self) -> None:
+        """Answers until close(), all questions of a caller."""
+        try:
+            while True:
+                connection, _ = self.sockets[1].accept()
+                with connection, connection.makefile("rb") as stream:
+                    while size := stream.read(2):
+                        reply = self.reply(stream.read(int.from_bytes(size, "big")), True)
+                        connection.sendall(len(reply).to_bytes(2, "big") + reply)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        """Ends it."""
+        for server in self.sockets:
+            try:
+                server.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            server.close()
+
+
 class World:
     """Two namespaces, `host` and `far`, with IPv4 and, if wanted, IPv6 between them."""
 
     def __init__(self, ipv6: bool = True):
         self.names = [f"nspr-test-{os.getpid()}-{id(self):x}-{end}" for end in ("host", "far")]
         self.host, self.far = (NAMES / name for name in self.names)
-        self.greeters: list[Greeter] = []
+        self.greeters: list[Greeter | NameServer] = []
+        self.resolver: Path | None = None  # what the host has for /etc/resolv.conf
         for name in self.names:
             self.ip("netns", "add", name)
         self.ip("-n", self.names[0], "link", "add", "uplink", "type", "veth", "peer", "name", "uplink", "netns",
@@ -129,7 +194,11 @@ class World:
     @property
     def wrapper(self) -> list[str]:
         """What a command on the host begins with."""
-        return ["nsenter", f"--net={self.host}", "--"]
+        enter_host = ["nsenter", f"--net={self.host}", "--"]
+        if not self.resolver:
+            return enter_host
+        mount = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
+        return ["unshare", "--mount", "--propagation=slave", "sh", "-ec", mount, str(self.resolver), *enter_host]
 
     def nft(self, *commands: str) -> str:
         """nft(8) on the host."""
@@ -148,8 +217,15 @@ class World:
 
     def greet(self, namespace: Path, address: str, port: int, name: str, kind: int = socket.SOCK_STREAM) -> Greeter:
         """Starts a server there."""
-        self.greeters.append(Greeter(namespace, address, port, name, kind))
-        return self.greeters[-1]
+        greeter = Greeter(namespace, address, port, name, kind)
+        self.greeters.append(greeter)
+        return greeter
+
+    def name_server(self, namespace: Path, address: str, answer: str) -> NameServer:
+        """Starts a server that knows one address."""
+        server = NameServer(namespace, address, answer)
+        self.greeters.append(server)
+        return server
 
     def close(self) -> None:
         """Removes all of it."""
