@@ -83,6 +83,11 @@ static void set_option(Arguments *arguments, const CommandOption *option, const 
         for (unsigned i = 0; command && command->options && command->options[i].name; i++)
                 if (command->options + i == option) {
                         arguments->invocation.option_values[i] = value ? value : "";
+                        if (value && arguments->invocation.n_given < COMMAND_GIVEN_MAX) {
+                                arguments->invocation.given[arguments->invocation.n_given].option = option;
+                                arguments->invocation.given[arguments->invocation.n_given].value = value;
+                        }
+                        arguments->invocation.n_given += value != NULL;
                         return;
                 }
         set_global(arguments, option, value);
@@ -144,6 +149,9 @@ static int parse_short(Arguments *arguments, const char *word, const char *follo
 
 static int check_count(Arguments *arguments) {
         const Invocation *invocation = &arguments->invocation;
+
+        if (invocation->n_given > COMMAND_GIVEN_MAX)
+                return fail(arguments, "more than %d options; put variables into a file", COMMAND_GIVEN_MAX);
         const Command *command = invocation->command;
 
         if (invocation->n_arguments < command->min_arguments)
@@ -196,6 +204,13 @@ const char *invocation_option(const Invocation *invocation, const char *name) {
                 if (streq(options[i].name, name))
                         return invocation->option_values[i];
         assert(!"the command has no such option");
+        return NULL;
+}
+
+const char *invocation_option_at(const Invocation *invocation, const char *name, unsigned i) {
+        for (unsigned k = 0; k < invocation->n_given; k++)
+                if (streq(invocation->given[k].option->name, name) && i-- == 0)
+                        return invocation->given[k].value;
         return NULL;
 }
 

@@ -42,6 +42,7 @@ typedef struct Command {
 } Command;
 
 #define COMMAND_OPTIONS_MAX 16
+#define COMMAND_GIVEN_MAX 256
 
 /* One call of a command: parsed arguments. Everything is owned by main() and lives as long as the process. */
 struct Invocation {
@@ -51,12 +52,19 @@ struct Invocation {
         const char *root;           /* as given with --root, or NULL */
         const char *config_problem; /* COMMAND_BAD_CONFIG: why the configuration cannot be used, or NULL */
         unsigned n_arguments;
-        char *const *arguments;                         /* NULL behind the last */
+        char *const *arguments; /* NULL behind the last */
+        struct {
+                const CommandOption *option;
+                const char *value;
+        } given[COMMAND_GIVEN_MAX]; /* the command's options with a value, in their order, for those that count each time */
+        unsigned n_given;
         const char *option_values[COMMAND_OPTIONS_MAX]; /* parallel to command->options; "" for a switch that is set */
 };
 
 /* The value of option @name: NULL where it was not given. The command must have that option: it is an assertion. */
 const char *invocation_option(const Invocation *invocation, const char *name);
+/* The value of option @name where it was given for the @i-th time, from 0; or NULL. */
+const char *invocation_option_at(const Invocation *invocation, const char *name, unsigned i);
 bool invocation_has(const Invocation *invocation, const char *name);
 /* Positional argument @i, or NULL. */
 const char *invocation_argument(const Invocation *invocation, unsigned i);

@@ -32,6 +32,7 @@ const Command *const commands[] = {
         &command_chroot_rollback,
         &command_chroot_remove,
         &command_toml,
+        &command_exec,
         &command_doctor,
         &command_status,
         &command_logs,

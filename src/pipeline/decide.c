@@ -5,28 +5,11 @@
 
 #include "pipeline/decide.h"
 
-#include <ctype.h>
-
 #include "base/string.h"
 #include "pipeline/job.h"
 #include "pipeline/needs.h"
 #include "pipeline/policy.h"
 #include "pipeline/rule.h"
-
-#define SLUG_BYTES_MAX 63
-
-/* Lower case letters, digits and "-", as GitLab makes slugs. */
-static const char *slug(Arena *arena, const char *text) {
-        char *copy = arena_copy(arena, text, MIN(strlen(text), (size_t) SLUG_BYTES_MAX)), *end = copy + strlen(copy);
-
-        for (char *p = copy; *p; p++)
-                *p = isalnum((unsigned char) *p) ? (char) tolower((unsigned char) *p) : '-';
-        while (*copy == '-')
-                copy++;
-        while (end > copy && end[-1] == '-')
-                *--end = 0;
-        return copy;
-}
 
 static const char *text_of(const Value *map, const char *key) {
         const Value *value = map_get_set(map, key);
@@ -70,7 +53,7 @@ static void set_variables(Pipeline *pipeline, PipelineJob *job) {
 
         *variables = (Variables){ .arena = arena };
         variables_set_text(variables, "CI_JOB_NAME", job->name);
-        variables_set_text(variables, "CI_JOB_NAME_SLUG", slug(arena, job->name));
+        variables_set_text(variables, "CI_JOB_NAME_SLUG", variable_slug(arena, job->name));
         variables_set_text(variables, "CI_JOB_GROUP_NAME", job->group);
         variables_set_text(variables, "CI_JOB_STAGE", job->stage);
         if (when == WHEN_MANUAL || when == WHEN_DELAYED)

@@ -21,13 +21,16 @@ typedef struct Extension {
         unsigned char *levels;   /* how many levels of bases each has */
         bool *failed;
         unsigned depth;
+        size_t start; /* the pair that is being extended, at the end of the chain */
 } Extension;
 
 static int extend(Extension *extension, size_t i);
 
-static int fail_levels(Extension *extension, size_t i, const Value *base) {
-        return context_fail(extension->context, base->place, "'%s' extends more than %d jobs that extend each other",
-                            extension->config->pairs[i].key, ANCESTORS_MAX);
+static int fail_levels(Extension *extension) {
+        const ValuePair *pair = extension->config->pairs + extension->start;
+
+        return context_fail(extension->context, pair->place, "'%s' extends more than %d jobs that extend each other",
+                            pair->key, ANCESTORS_MAX);
 }
 
 /* Lays base @name under what is there. */
@@ -51,7 +54,7 @@ static int add_base(Extension *extension, size_t i, const Value *base, const Val
                                     extension->config->pairs[i].key, base->string);
         /* Before going on: a chain may be as long as the file. */
         if (extension->depth >= ANCESTORS_MAX)
-                return fail_levels(extension, i, base);
+                return fail_levels(extension);
         extension->depth++;
         int r = extend(extension, at);
         extension->depth--;
@@ -59,7 +62,7 @@ static int add_base(Extension *extension, size_t i, const Value *base, const Val
                 return r;
         extension->levels[i] = (unsigned char) MAX(extension->levels[i], extension->levels[at] + 1);
         if (extension->levels[i] > ANCESTORS_MAX)
-                return fail_levels(extension, i, base);
+                return fail_levels(extension);
         *merged = *merged ? value_merge(context->arena, *merged, extension->result->pairs[at].value) :
                             extension->result->pairs[at].value;
         return 0;
@@ -106,9 +109,11 @@ int extend_all(Context *context, const Value *config, const Value **ret) {
         };
         int result = 0;
 
-        for (size_t i = 0; i < config->n_pairs; i++)
+        for (size_t i = 0; i < config->n_pairs; i++) {
+                extension.start = i;
                 if (extend(&extension, i) < 0)
                         result = -EINVAL;
+        }
         *ret = extension.result;
         return result;
 }
@@ -153,13 +158,17 @@ static int find_target(Resolution *resolution, const Value *reference, const Val
                                             "!reference is a list of names, not of %s; places in lists have none",
                                             value_describe(name));
                 const Value *next = map_get(value, name->string);
-                /* GitLab takes false for nothing, too. */
-                if (value_is_null(next) || (next->type == VALUE_BOOLEAN && !next->boolean))
-                        return context_fail(
-                                context, name->place, "!reference [%s]: there is no '%s'%s%s",
-                                reference_text(context, reference), name->string,
-                                i > 0 ? arena_printf(context->arena, " in '%s'", reference->items[i - 1]->string) : "",
-                                nearest_key_hint(context->arena, name->string, value));
+                const char *where = i > 0 ? arena_printf(context->arena, " in '%s'", reference->items[i - 1]->string) :
+                                            "";
+                if (!next)
+                        return context_fail(context, name->place, "!reference [%s]: there is no '%s'%s%s",
+                                            reference_text(context, reference), name->string, where,
+                                            nearest_key_hint(context->arena, name->string, value));
+                if (next->type == VALUE_NULL || (next->type == VALUE_BOOLEAN && !next->boolean))
+                        return context_fail(context, name->place,
+                                            "!reference [%s]: '%s'%s is %s, which GitLab takes for missing",
+                                            reference_text(context, reference), name->string, where,
+                                            next->type == VALUE_NULL ? "null" : "false");
                 value = next;
         }
         *ret = value;

@@ -167,10 +167,9 @@ static int load(Context *context, const IncludeFile *file, const Value **ret) {
         size_t n = 0;
 
         int r = read_content(context, file, &content);
-        if (r >= 0)
-                r = include_entries(context, &file->origin, map_get(content, "include"), &files, &n);
         if (r < 0)
                 return r;
+        r = include_entries(context, &file->origin, map_get(content, "include"), &files, &n);
         for (size_t i = 0; i < n; i++) {
                 const Value *included = NULL;
 

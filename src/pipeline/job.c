@@ -116,9 +116,9 @@ static int read_workflow(Pipeline *pipeline) {
                     *variables = map_get_set(pipeline->config, "variables");
         int result = shape_check(context, workflow, &shape_workflow, "'workflow'");
 
-        const Value *rules = result < 0 ? NULL : map_get_set(workflow, "rules");
+        const Value *rules = map_get_set(workflow, "rules");
         if (rules) {
-                pipeline->workflow_rules = rules_check(context, rules, RULES_OF_WORKFLOW);
+                pipeline->workflow_rules = rules_check(context, rules, RULES_OF_WORKFLOW, "'rules' of the workflow");
                 if (!pipeline->workflow_rules)
                         result = -EINVAL;
         }
@@ -181,8 +181,8 @@ static int find_kind(Context *context, const ValuePair *pair, JobKind *ret) {
                 return context_fail(
                         context, pair->place,
                         "job '%s' does nothing: give it 'script', 'run' or 'trigger', or begin its name with a dot "
-                        "to make it a template",
-                        pair->key);
+                        "to make it a template%s",
+                        pair->key, nearest_hint(context->arena, pair->key, reserved));
         }
         return 0;
 }
@@ -267,7 +267,7 @@ int jobs_read(Pipeline *pipeline) {
                       (config->pairs[i].key[0] == '.' || is_in(config->pairs[i].key, reserved))) &&
                     read_job(pipeline, config->pairs + i) < 0)
                         result = -EINVAL;
-        for (size_t i = 0; result >= 0 && i < pipeline->n_jobs; i++)
+        for (size_t i = 0; pipeline->stage_places && i < pipeline->n_jobs; i++)
                 if (find_stage(pipeline, pipeline->jobs + i) < 0)
                         result = -EINVAL;
         if (result >= 0 && pipeline->n_jobs == 0)

@@ -25,8 +25,8 @@ typedef struct Keyword {
         const Shape *shape;
 } Keyword;
 
-static int check_rules(Context *context, const Value *value, _unused_ const char *name) {
-        return rules_check(context, value, RULES_OF_JOB) ? 0 : -EINVAL;
+static int check_rules(Context *context, const Value *value, const char *name) {
+        return rules_check(context, value, RULES_OF_JOB, name) ? 0 : -EINVAL;
 }
 
 static const Shape shape_rules = { .types = SHAPE_ANY, .check = check_rules };

@@ -135,10 +135,10 @@ static const Shape shapes[] = {
                                .keys = include_keys },
 };
 
-const Value *rules_check(Context *context, const Value *rules, RulesOf of) {
+const Value *rules_check(Context *context, const Value *rules, RulesOf of, const char *name) {
         Shape shape = { .types = SHAPE_LIST, .expect = "a list of rules", .item = &shapes[of], .flatten = true };
 
-        if (shape_check(context, rules, &shape, "'rules'") < 0)
+        if (shape_check(context, rules, &shape, name) < 0)
                 return NULL;
         return value_flatten(context, rules, "rules");
 }

@@ -5,8 +5,8 @@
 
 typedef enum RulesOf { RULES_OF_JOB, RULES_OF_WORKFLOW, RULES_OF_INCLUDE } RulesOf;
 
-/* Checks the shape of "rules". Returns the flat list of rules, or NULL with problems noted. */
-const Value *rules_check(Context *context, const Value *rules, RulesOf of);
+/* Checks the shape of "rules", which messages call @name. Returns the flat list of rules, or NULL with problems noted. */
+const Value *rules_check(Context *context, const Value *rules, RulesOf of, const char *name);
 
 /* Checks an expression. @what is the key. 0 or -EINVAL with a problem noted. */
 int expression_check(Context *context, const Value *value, const char *what);

@@ -238,7 +238,7 @@ int rule_include(Context *context, const Value *rules, const char *root) {
 
         if (!rules)
                 return 1;
-        rules = rules_check(context, rules, RULES_OF_INCLUDE);
+        rules = rules_check(context, rules, RULES_OF_INCLUDE, "'rules' of an include");
         if (!rules)
                 return -EINVAL;
         int r = rules_decide(context, rules, &scope, NULL, &rule, &i);

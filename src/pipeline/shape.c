@@ -9,11 +9,12 @@
 #include "base/string.h"
 
 #define KEYS_MAX 80
+#define WORDS_SHOWN_MAX 10
 
 const Shape shape_any = { .types = SHAPE_ANY };
 const Shape shape_any_map = { .types = SHAPE_MAP, .expect = "a mapping" };
 const Shape shape_text = { .types = SHAPE_STRING, .expect = "a text" };
-const Shape shape_name = { .types = SHAPE_STRING, .expect = "a text that is not empty", .not_empty = true };
+const Shape shape_name = { .types = SHAPE_STRING, .expect = "a text", .not_empty = true };
 const Shape shape_boolean = { .types = SHAPE_BOOLEAN, .expect = "true or false" };
 const Shape shape_texts = { .types = SHAPE_LIST, .expect = "a list of texts", .item = &shape_text };
 const Shape shape_text_or_texts = { .types = SHAPE_STRING | SHAPE_LIST,
@@ -34,16 +35,18 @@ static const char *advice(const Shape *shape, const Value *value) {
 
 static int check_words(Context *context, const Value *value, const Shape *shape, const char *name) {
         Text all = { .arena = context->arena };
+        size_t n = 0;
 
         if (shape->variables && strchr(value->string, '$'))
                 return 0;
-        for (size_t i = 0; shape->words[i]; i++) {
-                if (streq(shape->words[i], value->string))
+        for (; shape->words[n]; n++) {
+                if (streq(shape->words[n], value->string))
                         return 0;
-                text_printf(&all, "%s%s", i > 0 ? ", " : "", shape->words[i]);
+                text_printf(&all, "%s%s", n > 0 ? ", " : "", shape->words[n]);
         }
-        return context_fail(context, value->place, "%s cannot be '%.60s'; it is one of: %s%s", name, value->string,
-                            text_get(&all), nearest_hint(context->arena, value->string, shape->words));
+        return context_fail(context, value->place, "%s cannot be '%.60s'%s%s%s", name, value->string,
+                            n <= WORDS_SHOWN_MAX ? "; it is one of: " : "", n <= WORDS_SHOWN_MAX ? text_get(&all) : "",
+                            nearest_hint(context->arena, value->string, shape->words));
 }
 
 static int check_list(Context *context, const Value *value, const Shape *shape, const char *name) {
@@ -97,7 +100,8 @@ static int check_scalar(Context *context, const Value *value, const Shape *shape
         if (value->type == VALUE_STRING) {
                 if (shape->words)
                         return check_words(context, value, shape, name);
-                if (shape->max > 0 && !(shape->types & SHAPE_INTEGER) && strlen(value->string) > shape->max)
+                if (shape->max > 0 && !(shape->types & (SHAPE_INTEGER | SHAPE_LIST)) &&
+                    strlen(value->string) > shape->max)
                         return context_fail(context, value->place, "%s has %zu characters; at most %zu are allowed",
                                             name, strlen(value->string), shape->max);
         }
@@ -120,7 +124,8 @@ int shape_check(Context *context, const Value *value, const Shape *shape, const 
                 return 0;
         if (!(shape->types & SHAPE_TYPE(value->type)) || (shape->not_empty && is_empty(value)))
                 return context_fail(context, value->place, "%s must be %s, not %s%s", name, shape->expect,
-                                    is_empty(value) ? "empty" : value_describe(value), advice(shape, value));
+                                    is_empty(value) ? "empty" : value_describe(value),
+                                    is_empty(value) ? "" : advice(shape, value));
         if (value->type == VALUE_LIST)
                 r = check_list(context, value, shape, name);
         else if (value->type == VALUE_MAP)

@@ -9,6 +9,7 @@
 
 #include "base/string.h"
 
+#define SLUG_BYTES_MAX 63
 #define VALUE_BYTES_MAX ((size_t) 1024 * 1024) /* of an expanded value: what grows beyond is cut, no job could get it */
 
 static uint32_t hash_name(const char *key) {
@@ -218,4 +219,19 @@ int variables_expand_nested(const Variables *variables, bool all, Variables *ret
                 return 0;
         *reterr_names = nested.loop;
         return -ELOOP;
+}
+
+const char *variable_slug(Arena *arena, const char *text) {
+        char *slug = arena_alloc(arena, SLUG_BYTES_MAX + 1);
+        size_t n = 0;
+
+        for (; *text && n < SLUG_BYTES_MAX; text++) {
+                unsigned char c = (unsigned char) *text;
+
+                if ((c & 0xc0) != 0x80) /* one for each character, however many bytes it has */
+                        slug[n++] = isalnum(c) && c < 0x80 ? (char) tolower(c) : '-';
+        }
+        while (n > 0 && slug[n - 1] == '-')
+                slug[--n] = 0;
+        return slug + strspn(slug, "-");
 }

@@ -23,6 +23,7 @@ from simulation.jobspec import Job
 
 BLOCKS = {key: text for key, text in all_blocks().items() if not key.startswith("docs/recipes.md: ")}
 RUN: dict[str, str] = {}
+EXEC = "tests/unit/test-exec.py runs it, in a working copy"
 NOT_RUN = {
     "README.md: sudo tools/quickstart": "part 'quickstart' of tools/run-tests is this",
     "README.md: sudo tools/run-tests": "it runs these tests",
@@ -35,6 +36,12 @@ NOT_RUN = {
     "CONTRIBUTING.md: tools/run-tests --list": "it runs tests",
     "docs/architecture.md: GitLab Runner ──> nspawn-runner gitlab-config | prepare | run SCRIPT STAGE | cleanup":
         "it is a picture",
+    "README.md: nspawn-runner exec --list --all": EXEC,
+    "docs/exec.md: nspawn-runner exec --list": EXEC,
+    "man/nspawn-runner-exec.1.scd: nspawn-runner exec --list --all": EXEC,
+    "man/nspawn-runner-exec.1.scd: nspawn-runner exec --explain deploy --source merge_request_event": EXEC,
+    "man/nspawn-runner-exec.1.scd: nspawn-runner exec --list --source tag --ref v1.0 --include-root "
+    "gitlab.example.com/ci/lint=../lint": EXEC,
     "docs/operations.md: systemctl status nspawn-runner-job-ID":
         "ID stands for a job's; test_supervisor.py looks at its unit",
     "docs/operations.md: systemctl enable --now nspawn-runner-maintenance.timer":

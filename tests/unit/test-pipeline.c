@@ -119,7 +119,7 @@ static void test_problems(_unused_ void **state) {
                 { "a: {extends: b, " S "}\nb: {extends: a, " S "}", "extends itself" },
                 { "a: {script: !reference [.b, script]}", "there is no '.b'" },
                 { ".b: {script: !reference [.b, script]}\na: {" S "}", "refers to itself" },
-                { ".b: {x: false}\na: {script: !reference [.b, x]}", "there is no 'x'" },
+                { ".b: {x: false}\na: {script: !reference [.b, x]}", "'x' in '.b' is false" },
                 { "a: {" S ", parallel: 201}", "must be a number from 1 to 200" },
                 { "a: {" S ", parallel: {matrix: [{X: []}]}}", "must be a text or a list of texts, not empty" },
                 { "a: {" S ", timeout: 3}", "must be a duration such as '3h 30m', not a number; put it in quotes" },

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Reads what git says of the working copy at hand. Called by the command `exec`, as the user who called it. What git does not
+ * know stays NULL; a directory without git is fine. */
+
+#include "project/checkout.h"
+
+#include <fcntl.h>
+
+#include "base/fd.h"
+#include "base/string.h"
+#include "project/git.h"
+
+void checkout_free(Checkout *checkout) {
+        if (!checkout)
+                return;
+        char *strings[] = { checkout->top,     checkout->branch,      checkout->tag,          checkout->default_branch,
+                            checkout->remote,  checkout->user_name,   checkout->user_email,   checkout->commit,
+                            checkout->parent,  checkout->author_name, checkout->author_email, checkout->author_date,
+                            checkout->message, checkout->other_root,  checkout->changes_base };
+        for (size_t i = 0; i < ELEMENTSOF(strings); i++)
+                free(strings[i]);
+        strv_free(checkout->paths);
+        strv_free(checkout->other_paths);
+        strv_free(checkout->changes);
+        closep(&checkout->top_fd);
+        free(checkout);
+}
+
+/* Something that may be missing: only a real failure is returned. */
+static int ask(const Checkout *checkout, char *const *arguments, char **ret) {
+        int r = git_ask(checkout->top, arguments, ret);
+
+        return r == -ENOENT ? 0 : r;
+}
+
+int checkout_find_commit(const Checkout *checkout, const char *revision, char **ret) {
+        _cleanup_free_ char *name = NULL;
+
+        int r = string_printf(&name, "%s^{commit}", revision);
+        return r < 0 ? r :
+                       git_ask(checkout->top, ARGV("rev-parse", "--verify", "--quiet", "--end-of-options", name), ret);
+}
+
+bool checkout_has_tag(const Checkout *checkout, const char *name) {
+        _cleanup_free_ char *ref = NULL, *commit = NULL;
+
+        return string_printf(&ref, "refs/tags/%s", name) >= 0 && checkout_find_commit(checkout, ref, &commit) >= 0;
+}
+
+/* The branch and a tag of "HEAD -> refs/heads/main, tag: refs/tags/v1". */
+static int read_decoration(Checkout *checkout, const char *text) {
+        static const char branch[] = "HEAD -> refs/heads/", tag[] = "tag: refs/tags/";
+
+        for (const char *p = text; *p;) {
+                size_t n = strcspn(p, ",");
+                const char *name = startswith(p, branch);
+                char **field = name ? &checkout->branch : &checkout->tag;
+
+                if (!name)
+                        name = startswith(p, tag);
+                if (name && !*field && !(*field = strndup(name, n - (size_t) (name - p))))
+                        return -ENOMEM;
+                p += n + strspn(p + n, ", ");
+        }
+        return 0;
+}
+
+/* The commit that is checked out: a field in each line, and the message in those that are left. */
+static int read_commit(Checkout *checkout) {
+        _cleanup_free_ char *text = NULL, *decoration = NULL;
+
+        int r = ask(
+                checkout,
+                ARGV("log", "-1", "--no-show-signature", "--decorate=full", "--format=%H%n%P%n%an%n%ae%n%aI%n%D%n%B"),
+                &text);
+        if (r < 0)
+                return r;
+        if (!text) /* no commit yet */
+                return ask(checkout, ARGV("symbolic-ref", "--quiet", "--short", "HEAD"), &checkout->branch);
+        char **fields[] = { &checkout->commit,       &checkout->parent,      &checkout->author_name,
+                            &checkout->author_email, &checkout->author_date, &decoration };
+        char *rest = text;
+        for (size_t i = 0; i < ELEMENTSOF(fields) && rest; i++) {
+                char *line = strsep(&rest, "\n");
+
+                if (fields[i] == &checkout->parent)
+                        line[strcspn(line, " ")] = 0;
+                r = string_replace(fields[i], *line ? line : NULL);
+                if (r < 0)
+                        return r;
+        }
+        r = string_replace(&checkout->message, rest ? rest : "");
+        return r >= 0 && decoration ? read_decoration(checkout, decoration) : r;
+}
+
+/* What the remote calls its default branch; else main or master, if there is one; else what is checked out. */
+static int read_default_branch(Checkout *checkout) {
+        _cleanup_free_ char *remote = NULL, *local = NULL;
+        int r = 0;
+
+        if (checkout->remote)
+                r = ask(checkout, ARGV("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD"), &remote);
+        if (r >= 0 && !remote)
+                r = ask(checkout,
+                        ARGV("for-each-ref", "--count=1", "--format=%(refname:short)", "refs/heads/main",
+                             "refs/heads/master"),
+                        &local);
+        if (r < 0)
+                return r;
+        const char *name = remote ? startswith(remote, "origin/") : local;
+        return string_replace(&checkout->default_branch, name ? name : checkout->branch ? checkout->branch : "main");
+}
+
+/* Each item is a name and, in the next line, its value. */
+static int read_configuration(Checkout *checkout) {
+        _cleanup_strv_ char **items = NULL;
+
+        int r = git_list(checkout->top,
+                         ARGV("config", "--null", "--get-regexp", "^(remote\\.origin\\.url|user\\.name|user\\.email)$"),
+                         &items);
+        for (char **item = items; r >= 0 && item && *item; item++) {
+                const char *value = strchr(*item, '\n');
+
+                if (value)
+                        r = string_replace(startswith(*item, "remote")    ? &checkout->remote :
+                                           startswith(*item, "user.name") ? &checkout->user_name :
+                                                                            &checkout->user_email,
+                                           value + 1);
+        }
+        return r == -ENOENT ? 0 : r;
+}
+
+static int read_facts(Checkout *checkout) {
+        int r = read_commit(checkout);
+        if (r >= 0)
+                r = read_configuration(checkout);
+        return r < 0 ? r : read_default_branch(checkout);
+}
+
+int checkout_open(const char *directory, Checkout **ret, const char **reterr_what) {
+        _cleanup_checkout_ Checkout *checkout = calloc(1, sizeof(Checkout));
+
+        *reterr_what = "Cannot open the directory";
+        if (!checkout)
+                return -ENOMEM;
+        checkout->top_fd = -EBADF;
+        checkout->top_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (checkout->top_fd < 0)
+                return -errno;
+        int r = git_ask(directory, ARGV("rev-parse", "--show-toplevel"), &checkout->top);
+        checkout->is_git = r >= 0;
+        if (r < 0 && r != -ENOENT)
+                return r;
+        if (!checkout->is_git) {
+                checkout->top = realpath(directory, NULL);
+                if (!checkout->top)
+                        return -errno;
+                r = string_replace(&checkout->default_branch, "main");
+        } else {
+                closep(&checkout->top_fd);
+                checkout->top_fd = open(checkout->top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                if (checkout->top_fd < 0)
+                        return -errno;
+                *reterr_what = "Cannot ask git about the repository";
+                r = read_facts(checkout);
+        }
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(checkout);
+        return 0;
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The variables that GitLab predefines, with values that make sense here. Called by the command `exec` before the evaluation.
+ * What only a server can know (ids, tokens, URLs of pipelines) is not made up. */
+
+#include "project/predefined.h"
+
+#include "base/string.h"
+
+#define NO_COMMIT "0000000000000000000000000000000000000000"
+#define SHORT_BYTES 8
+#define TITLE_BYTES_MAX 255
+
+/* Where a project is, from the URL of its remote. */
+typedef struct Remote {
+        const char *host, *path, *protocol, *port;
+} Remote;
+
+/* "https://user@host:port/path.git", "ssh://git@host/path.git", "git@host:path.git", "/srv/path". */
+static Remote parse_remote(Arena *arena, const char *url) {
+        Remote remote = { .host = "gitlab.example.com", .protocol = "https", .port = "443" };
+        const char *scheme = strstr(url, "://"), *start = scheme ? scheme + 3 : url, *end;
+        const char *at = strchr(start, '@'), *slash = strchr(start, '/');
+
+        if (at && (!slash || at < slash))
+                start = at + 1;
+        if (scheme && !startswith(url, "file:")) {
+                end = start + strcspn(start, ":/");
+                remote.host = arena_copy(arena, start, (size_t) (end - start));
+                if (startswith(url, "http:")) {
+                        remote.protocol = "http";
+                        remote.port = "80";
+                }
+                if (*end == ':' && startswith(url, "http"))
+                        remote.port = arena_copy(arena, end + 1, strspn(end + 1, "0123456789"));
+                start = end + strcspn(end, "/");
+        } else if (!scheme && (end = strchr(start, ':')) && (!slash || end < slash)) {
+                remote.host = arena_copy(arena, start, (size_t) (end - start));
+                start = end + 1;
+        } else {
+                /* A path on this machine: its last two parts are like a group and a project. */
+                const char *last = strrchr(start, '/');
+                while (last && last > start && last[-1] != '/')
+                        last--;
+                start = last ? last : start;
+        }
+        char *path = arena_string(arena, start + strspn(start, "/"));
+        size_t n = strlen(path);
+        while (n > 0 && path[n - 1] == '/')
+                path[--n] = 0;
+        char *suffix = (char *) endswith(path, ".git");
+        if (suffix)
+                *suffix = 0;
+        remote.path = path;
+        return remote;
+}
+
+static void set(Variables *variables, const char *key, const char *value) {
+        if (value)
+                variables_set_text(variables, key, arena_string(variables->arena, value));
+}
+
+static void set_project(const Checkout *checkout, Variables *variables, PipelineRequest *request) {
+        Arena *arena = variables->arena;
+        const char *directory = strrchr(checkout->top, '/');
+        Remote remote = parse_remote(
+                arena, checkout->remote ? checkout->remote :
+                                          arena_printf(arena, "https://gitlab.example.com/local/%s",
+                                                       directory && directory[1] ? directory + 1 : "project"));
+        bool standard = streq(remote.port, "443") || streq(remote.port, "80");
+        const char *name = strrchr(remote.path, '/'), *top = strchr(remote.path, '/');
+        const char *fqdn = standard ? remote.host : arena_printf(arena, "%s:%s", remote.host, remote.port);
+        const char *url = arena_printf(arena, "%s://%s", remote.protocol, fqdn);
+
+        request->host = remote.host;
+        request->project_path = remote.path;
+        name = name ? name + 1 : remote.path;
+        set(variables, "CI_SERVER_URL", url);
+        set(variables, "CI_SERVER_HOST", remote.host);
+        set(variables, "CI_SERVER_FQDN", fqdn);
+        set(variables, "CI_SERVER_PORT", remote.port);
+        set(variables, "CI_SERVER_PROTOCOL", remote.protocol);
+        set(variables, "CI_SERVER_NAME", "GitLab");
+        set(variables, "CI_API_V4_URL", arena_printf(arena, "%s/api/v4", url));
+        set(variables, "CI_API_GRAPHQL_URL", arena_printf(arena, "%s/api/graphql", url));
+        set(variables, "CI_PROJECT_ID", "1");
+        set(variables, "CI_PROJECT_NAME", name);
+        set(variables, "CI_PROJECT_TITLE", name);
+        set(variables, "CI_PROJECT_PATH", remote.path);
+        set(variables, "CI_PROJECT_PATH_SLUG", variable_slug(arena, remote.path));
+        set(variables, "CI_PROJECT_NAMESPACE",
+            name > remote.path ? arena_copy(arena, remote.path, (size_t) (name - remote.path - 1)) : "");
+        set(variables, "CI_PROJECT_ROOT_NAMESPACE",
+            top ? arena_copy(arena, remote.path, (size_t) (top - remote.path)) : "");
+        set(variables, "CI_PROJECT_URL", arena_printf(arena, "%s/%s", url, remote.path));
+        set(variables, "CI_PROJECT_VISIBILITY", "private");
+        set(variables, "CI_DEFAULT_BRANCH", checkout->default_branch);
+}
+
+static void set_commit(const Checkout *checkout, Variables *variables) {
+        Arena *arena = variables->arena;
+        const char *message = checkout->message ? checkout->message : "", *body = strchr(message, '\n');
+
+        set(variables, "CI_COMMIT_SHA", checkout->commit ? checkout->commit : NO_COMMIT);
+        set(variables, "CI_COMMIT_SHORT_SHA",
+            arena_copy(arena, checkout->commit ? checkout->commit : NO_COMMIT, SHORT_BYTES));
+        set(variables, "CI_COMMIT_MESSAGE", message);
+        set(variables, "CI_COMMIT_TITLE",
+            arena_copy(arena, message, MIN(strcspn(message, "\n"), (size_t) TITLE_BYTES_MAX)));
+        while (body && *body == '\n')
+                body++;
+        set(variables, "CI_COMMIT_DESCRIPTION", body ? body : "");
+        set(variables, "CI_COMMIT_MESSAGE_IS_TRUNCATED", "false");
+        if (checkout->author_name && checkout->author_email)
+                set(variables, "CI_COMMIT_AUTHOR",
+                    arena_printf(arena, "%s <%s>", checkout->author_name, checkout->author_email));
+        set(variables, "CI_COMMIT_TIMESTAMP", checkout->author_date);
+        set(variables, "CI_COMMIT_REF_PROTECTED", "false");
+}
+
+static void set_merge_request(const Checkout *checkout, const PipelineRequest *request, Variables *variables) {
+        set(variables, "CI_MERGE_REQUEST_ID", "1");
+        set(variables, "CI_MERGE_REQUEST_IID", "1");
+        set(variables, "CI_MERGE_REQUEST_EVENT_TYPE", "detached");
+        set(variables, "CI_MERGE_REQUEST_REF_PATH", "refs/merge-requests/1/head");
+        set(variables, "CI_MERGE_REQUEST_PROJECT_PATH", request->project_path);
+        set(variables, "CI_MERGE_REQUEST_SOURCE_PROJECT_PATH", request->project_path);
+        set(variables, "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", request->ref);
+        set(variables, "CI_MERGE_REQUEST_TARGET_BRANCH_NAME", checkout->default_branch);
+        set(variables, "CI_MERGE_REQUEST_TITLE", variables_get(variables, "CI_COMMIT_TITLE"));
+        set(variables, "CI_MERGE_REQUEST_DESCRIPTION", "");
+        set(variables, "CI_MERGE_REQUEST_DRAFT", "false");
+}
+
+/* Which branch or tag it is for. */
+static int set_ref(const Checkout *checkout, const Occasion *occasion, Variables *variables, PipelineRequest *request) {
+        bool tag = streq(occasion->source, "tag"), merge_request = streq(occasion->source, "merge_request_event");
+        const char *ref = occasion->ref ? occasion->ref : tag ? checkout->tag : checkout->branch;
+
+        request->is_tag = tag || (occasion->ref && !merge_request && checkout_has_tag(checkout, occasion->ref));
+        if (tag && !ref)
+                return -ENOENT;
+        if (!ref && checkout->tag && !merge_request) {
+                ref = checkout->tag; /* a tag was checked out, and no branch */
+                request->is_tag = true;
+        }
+        request->source = tag ? "push" : occasion->source;
+        request->ref = arena_string(variables->arena, ref ? ref : checkout->default_branch);
+        set(variables, "CI_PIPELINE_SOURCE", request->source);
+        set(variables, "CI_COMMIT_REF_NAME", request->ref);
+        set(variables, "CI_COMMIT_REF_SLUG", variable_slug(variables->arena, request->ref));
+        if (request->is_tag) {
+                set(variables, "CI_COMMIT_TAG", request->ref);
+                set(variables, "CI_COMMIT_TAG_MESSAGE", "");
+        } else if (!merge_request)
+                set(variables, "CI_COMMIT_BRANCH", request->ref);
+        bool push = streq(request->source, "push") && !request->is_tag && checkout->parent;
+        set(variables, "CI_COMMIT_BEFORE_SHA", push ? checkout->parent : NO_COMMIT);
+        return 0;
+}
+
+int predefined_fill(const Checkout *checkout, const Occasion *occasion, Variables *variables,
+                    PipelineRequest *request) {
+        set(variables, "CI", "true");
+        set(variables, "GITLAB_CI", "true");
+        set(variables, "NSPAWN_RUNNER_EXEC", "true");
+        set(variables, "CI_PIPELINE_IID", "1");
+        set(variables, "CI_CONFIG_PATH", occasion->file);
+        set_project(checkout, variables, request);
+        set_commit(checkout, variables);
+        int r = set_ref(checkout, occasion, variables, request);
+        if (r < 0)
+                return r;
+        if (streq(request->source, "merge_request_event"))
+                set_merge_request(checkout, request, variables);
+        set(variables, "GITLAB_USER_ID", "1");
+        set(variables, "GITLAB_USER_NAME", checkout->user_name ? checkout->user_name : checkout->author_name);
+        set(variables, "GITLAB_USER_EMAIL", checkout->user_email ? checkout->user_email : checkout->author_email);
+        const char *email = checkout->user_email ? checkout->user_email : checkout->author_email;
+        if (email)
+                set(variables, "GITLAB_USER_LOGIN", arena_copy(variables->arena, email, strcspn(email, "@")));
+        return 0;
+}

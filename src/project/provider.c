@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Gives an evaluation its files: those of the working copy, and of directories that stand in for other projects and servers.
+ * Symlinks never lead out of the tree that they are in. */
+
+#include <fcntl.h>
+#include <fts.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+#include "project/checkout.h"
+#include "project/git.h"
+
+#define FILE_BYTES_MAX ((size_t) 4 * 1024 * 1024)
+#define PATHS_MAX ((size_t) 1000000)
+
+/* The directory that stands in for "HOST/PATH/rest": the longest name wins. *ret_rest is what is left of @path. */
+static const char *find_root(const Checkout *checkout, const char *path, const char **ret_rest) {
+        const char *without_host = strchr(path, '/'), *directory = NULL;
+        size_t best = 0;
+
+        for (const IncludeRoot *root = checkout->include_roots; root && root->name; root++)
+                for (unsigned i = 0; i < 2; i++) {
+                        const char *from = i == 0 ? path : without_host ? without_host + 1 : "";
+                        const char *rest = startswith(from, root->name);
+
+                        if (!rest || (*rest != '/' && *rest) || strlen(root->name) <= best)
+                                continue;
+                        best = strlen(root->name);
+                        directory = root->directory;
+                        *ret_rest = rest + strspn(rest, "/");
+                }
+        return directory;
+}
+
+/* The tree that @root is, and the way to @path in it. 0 with a descriptor to be closed, -EUNATCH, or -errno. */
+static int open_root(const Checkout *checkout, const char *root, const char *path, char **ret_path) {
+        _cleanup_free_ char *whole = NULL;
+        const char *rest = path;
+
+        if (!root) {
+                int r = string_replace(ret_path, path);
+                int fd = r < 0 ? r : fcntl(checkout->top_fd, F_DUPFD_CLOEXEC, 3);
+                return fd < 0 && r >= 0 ? -errno : fd;
+        }
+        int r = string_printf(&whole, "%s/%s", root, path);
+        if (r < 0)
+                return r;
+        const char *directory = find_root(checkout, whole, &rest);
+        if (!directory)
+                return -EUNATCH;
+        r = string_replace(ret_path, rest);
+        if (r < 0)
+                return r;
+        int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+}
+
+static int provider_read(void *userdata, const char *root, const char *path, char **ret_data, size_t *ret_size) {
+        _cleanup_free_ char *rest = NULL;
+
+        _cleanup_close_ int fd = open_root(userdata, root, path, &rest);
+        return fd < 0 ? fd : file_read_in_root(fd, rest, FILE_BYTES_MAX, ret_data, ret_size);
+}
+
+/* All files below a directory, for what is no repository. */
+static int walk(const char *directory, char ***ret) {
+        _cleanup_strv_ char **paths = NULL;
+        char *roots[] = { (char *) directory, NULL };
+        size_t n = 0, allocated = 0;
+        int r = 0;
+
+        FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+        if (!fts)
+                return -errno;
+        for (FTSENT *entry; r >= 0 && (entry = fts_read(fts));) {
+                if (entry->fts_info == FTS_D && streq(entry->fts_name, ".git"))
+                        fts_set(fts, entry, FTS_SKIP);
+                if (entry->fts_info != FTS_F && entry->fts_info != FTS_SL && entry->fts_info != FTS_SLNONE)
+                        continue;
+                if (n + 2 > allocated) {
+                        allocated = MAX(2 * allocated, (size_t) 256);
+                        char **grown = reallocarray(paths, allocated, sizeof(char *));
+                        if (!grown)
+                                r = -ENOMEM;
+                        else
+                                paths = grown;
+                }
+                if (r >= 0 && n >= PATHS_MAX)
+                        r = -E2BIG;
+                if (r < 0)
+                        break;
+                const char *name = entry->fts_path + strlen(directory);
+                paths[n] = strdup(name + strspn(name, "/"));
+                if (!paths[n])
+                        r = -ENOMEM;
+                else
+                        paths[++n] = NULL;
+        }
+        fts_close(fts);
+        if (r < 0)
+                return r;
+        if (!paths)
+                paths = calloc(1, sizeof(char *));
+        if (!paths)
+                return -ENOMEM;
+        strv_sort(paths);
+        *ret = TAKE_PTR(paths);
+        return 0;
+}
+
+/* Tracked files that are there, and others that are not ignored: what a job gets. */
+static int list_own(Checkout *checkout) {
+        if (checkout->paths)
+                return 0;
+        if (!checkout->is_git)
+                return walk(checkout->top, &checkout->paths);
+        int r = git_list(checkout->top, ARGV("ls-files", "-z", "--cached", "--others", "--exclude-standard"),
+                         &checkout->paths);
+        if (r < 0)
+                return r;
+        size_t n = 0;
+        for (char **path = checkout->paths; *path; path++) {
+                if (exists_at(checkout->top_fd, *path))
+                        checkout->paths[n++] = *path;
+                else
+                        free(*path);
+        }
+        checkout->paths[n] = NULL;
+        strv_sort_unique(checkout->paths);
+        return 0;
+}
+
+static int provider_list(void *userdata, const char *root, char *const **ret_paths) {
+        Checkout *checkout = userdata;
+        _cleanup_strv_ char **paths = NULL;
+        const char *rest = "";
+
+        if (!root) {
+                int r = list_own(checkout);
+                *ret_paths = checkout->paths;
+                return r;
+        }
+        const char *directory = find_root(checkout, root, &rest);
+        if (!directory)
+                return -EUNATCH;
+        if (streq_null(checkout->other_root, root)) {
+                *ret_paths = checkout->other_paths;
+                return 0;
+        }
+        _cleanup_free_ char *below = NULL;
+        int r = string_printf(&below, "%s/%s", directory, rest);
+        if (r >= 0)
+                r = walk(below, &paths);
+        if (r >= 0)
+                r = string_replace(&checkout->other_root, root);
+        if (r < 0)
+                return r;
+        strv_free(checkout->other_paths);
+        *ret_paths = checkout->other_paths = TAKE_PTR(paths);
+        return 0;
+}
+
+/* Where the present branch left the default branch; on the default branch itself, where it left the remote's, or the commit
+ * before. -ENODATA: nowhere. */
+static int find_base(const Checkout *checkout, char **ret) {
+        _cleanup_free_ char *remote = NULL;
+
+        if (!checkout->is_git || !checkout->commit || checkout->all_changed)
+                return -ENODATA;
+        int r = string_printf(&remote, "origin/%s", checkout->default_branch);
+        if (r < 0)
+                return r;
+        const char *const candidates[] = { remote, checkout->default_branch };
+        for (size_t i = 0; i < ELEMENTSOF(candidates); i++) {
+                r = git_ask(checkout->top, ARGV("merge-base", "HEAD", candidates[i]), ret);
+                if (r >= 0 && !streq(*ret, checkout->commit))
+                        return 0;
+                if (r < 0 && r != -ENOENT)
+                        return r;
+        }
+        return checkout->parent ? string_replace(ret, checkout->parent) : -ENODATA;
+}
+
+static int provider_changes(void *userdata, const char *compare_to, char *const **ret_paths) {
+        Checkout *checkout = userdata;
+        _cleanup_free_ char *base = NULL, *commit = NULL;
+        _cleanup_strv_ char **changed = NULL, **others = NULL;
+        int r;
+
+        if (compare_to && checkout->is_git) {
+                r = checkout_find_commit(checkout, compare_to, &commit);
+                if (r >= 0)
+                        r = git_ask(checkout->top, ARGV("merge-base", "HEAD", commit), &base);
+        } else
+                r = find_base(checkout, &base);
+        if (r < 0)
+                return r;
+        if (streq_null(checkout->changes_base, base)) {
+                *ret_paths = checkout->changes;
+                return 0;
+        }
+        r = git_list(checkout->top,
+                     ARGV("diff", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "-z", base, "--"),
+                     &changed);
+        if (r >= 0)
+                r = git_list(checkout->top, ARGV("ls-files", "-z", "--others", "--exclude-standard"), &others);
+        if (r >= 0)
+                r = strv_extend_strv(&changed, others);
+        if (r >= 0)
+                r = string_replace(&checkout->changes_base, base);
+        if (r < 0)
+                return r;
+        strv_sort_unique(changed);
+        strv_free(checkout->changes);
+        *ret_paths = checkout->changes = TAKE_PTR(changed);
+        return 0;
+}
+
+PipelineProvider checkout_provider(Checkout *checkout) {
+        return (PipelineProvider){
+                .read = provider_read, .list = provider_list, .changes = provider_changes, .userdata = checkout
+        };
+}

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Small projects, and what `exec` makes of them: one folder each in tests/exec. tests/exec/README.md says how they are
+written. And the examples in the documents about `exec`.
+
+Called by meson as `python3 test-exec.py PROGRAM SOURCE`; TEST-EXEC=write in the environment writes expectations anew.
+"""
+
+import functools
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+SOURCE = Path(sys.argv.pop(2)).resolve()
+PROGRAM = os.path.abspath(sys.argv.pop(1))
+PROJECTS = SOURCE / "tests/exec"
+WRITE = os.environ.get("TEST-EXEC") == "write"
+# Nothing of the user's or the host's own configuration.
+ENVIRONMENT = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1",
+               "GIT_AUTHOR_NAME": "Ann", "GIT_AUTHOR_EMAIL": "ann@example.org", "GIT_AUTHOR_DATE": "2024-01-02T03:04:05+00:00",
+               "GIT_COMMITTER_NAME": "Ann", "GIT_COMMITTER_EMAIL": "ann@example.org",
+               "GIT_COMMITTER_DATE": "2024-01-02T03:04:05+00:00"}
+
+
+def git(directory: Path, *arguments: str) -> None:
+    """Runs git, which must succeed."""
+    subprocess.run(["git", "-C", str(directory), *arguments], env=ENVIRONMENT, check=True, capture_output=True)
+
+
+@functools.cache
+def template() -> tempfile.TemporaryDirectory:
+    """An empty repository, to copy."""
+    directory = tempfile.TemporaryDirectory(prefix="nspawn-runner-test-")
+    git(Path(directory.name), "init", "-q", "-b", "main", "--template=")
+    git(Path(directory.name), "remote", "add", "origin", "https://gitlab.example.com/group/project.git")
+    return directory
+
+
+def make(project: Path, directory: Path) -> None:
+    """A working copy with the project's files on branch main; with .topic, a branch of that name that adds its files."""
+    shutil.copytree(project, directory, ignore=shutil.ignore_patterns("expect", ".topic"))
+    shutil.copytree(Path(template().name) / ".git", directory / ".git")
+    git(directory, "add", "-A", "-f")
+    git(directory, "commit", "-q", "-m", "First\n\nThe body")
+    if (project / ".topic").is_dir():
+        git(directory, "checkout", "-q", "-b", "topic")
+        shutil.copytree(project / ".topic", directory, dirs_exist_ok=True, copy_function=shutil.copyfile)
+        git(directory, "add", "-A", "-f")
+        git(directory, "commit", "-q", "-m", "Second")
+
+
+def row(job: dict) -> str:
+    """One line for a job."""
+    if not job["included"]:
+        return f"{job['name']} - {job['why']}"
+    line = f"{job['name']} | {job['stage']} | {job['turn'] or 'never'}"
+    if job["when"] != "on_success":
+        line += f" {job['when']}"
+    if job["start_in"]:
+        line += f" after {job['start_in']}"
+    if job["allow_failure"]:
+        line += " may-fail"
+    if job["retry"]:
+        line += f" retry={job['retry']}"
+    if job["interruptible"]:
+        line += " interruptible"
+    if job["needs"] is not None:
+        line += f" < {', '.join(job['needs'])}".rstrip()
+    return line
+
+
+def call(directory: Path, options: str) -> list[str]:
+    """What one call prints, line by line."""
+    listing = "--explain" not in options and "--show" not in options
+    arguments = ["--list", "--json"] if listing else []
+    done = subprocess.run([PROGRAM, "exec", *arguments, *shlex.split(options)], cwd=directory, env=ENVIRONMENT, text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60)
+    problems = ["! " + line.removeprefix("ERROR: ") for line in done.stderr.splitlines()]
+    if done.returncode != 0:
+        assert problems and not done.stdout, (options, done)
+        return problems
+    assert not problems, done.stderr
+    if not listing:
+        return done.stdout.splitlines()
+    found = json.loads(done.stdout)
+    lines = [] if found["created"] else [f"none: {found['why']}"]
+    if found["name"]:
+        lines.append(f"name: {found['name']}")
+    return lines + [row(job) for job in found["jobs"]]
+
+
+def expectations(project: Path) -> list[tuple[str, list[str]]]:
+    """The calls of a project, each with the lines that it prints."""
+    found: list[tuple[str, list[str]]] = []
+    for line in (project / "expect").read_text(encoding="utf-8").splitlines():
+        if line.startswith("$"):
+            found.append((line[1:].strip(), []))
+        else:
+            found[-1][1].append(line)
+    return found
+
+
+class Projects(unittest.TestCase):
+    """Each folder."""
+
+    maxDiff = None
+
+    def setUp(self):
+        self.directory = tempfile.TemporaryDirectory(prefix="nspawn-runner-test-")
+        self.addCleanup(self.directory.cleanup)
+        self.path = Path(self.directory.name)
+
+    def test_projects(self):
+        projects = sorted(path.parent for path in PROJECTS.glob("*/expect"))
+        self.assertGreaterEqual(len(projects), 20)
+        for project in projects:
+            directory = self.path / project.name
+            make(project, directory)
+            calls = expectations(project)
+            if WRITE:
+                calls = [(options, call(directory, options)) for options, _ in calls]
+                (project / "expect").write_text("".join("\n".join([f"$ {options}".rstrip(), *lines]) + "\n" for options, lines in calls),
+                                                encoding="utf-8")
+            for options, lines in calls:
+                with self.subTest(project=project.name, options=options):
+                    self.assertEqual(call(directory, options), lines)
+            shutil.rmtree(directory)
+
+    def test_each_folder_is_a_project(self):
+        for path in PROJECTS.iterdir():
+            if path.is_dir():
+                self.assertTrue((path / "expect").exists(), path)
+
+    def test_examples(self):
+        """Lines that the documents tell readers to type."""
+        directory = self.path / "ours" / "project"
+        directory.parent.mkdir()
+        make(PROJECTS / "examples", directory)
+        shutil.copytree(PROJECTS / "examples/lint", directory.parent / "lint")
+        seen = 0
+        for document in (SOURCE / "README.md", SOURCE / "docs/exec.md", SOURCE / "man/nspawn-runner-exec.1.scd"):
+            for line in re.findall(r"^nspawn-runner (exec .*)$", document.read_text(encoding="utf-8"), re.MULTILINE):
+                seen += 1
+                with self.subTest(document=document.name, line=line):
+                    done = subprocess.run([PROGRAM, *shlex.split(line)], cwd=directory, env=ENVIRONMENT, text=True,
+                                          capture_output=True, check=False, timeout=60)
+                    self.assertEqual((done.returncode, done.stderr), (0, ""))
+                    self.assertTrue(done.stdout)
+        self.assertGreaterEqual(seen, 8)
+
+
+class Command(unittest.TestCase):
+    """Options, exit statuses, users."""
+
+    def setUp(self):
+        self.directory = tempfile.TemporaryDirectory(prefix="nspawn-runner-test-")
+        self.addCleanup(self.directory.cleanup)
+        self.path = Path(self.directory.name)
+        os.chmod(self.path, 0o755)
+        (self.path / ".gitlab-ci.yml").write_text("a: {script: x, rules: [{if: '$V == \"1\"'}]}\nb: {script: x}\n")
+
+    def call(self, *arguments, **environment):
+        return subprocess.run([PROGRAM, "exec", *arguments], cwd=self.path, env=ENVIRONMENT | environment, text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60)
+
+    def names(self, *arguments, **environment):
+        done = self.call("--list", "--json", *arguments, **environment)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return [job["name"] for job in json.loads(done.stdout)["jobs"]]
+
+    def test_misuse(self):
+        for arguments, part in (([], "Give one of"), (["--list", "--show"], "Give one of"), (["--all", "--show"], "--list only"),
+                                (["--json", "--explain", "a"], "--list and --show only"), (["--list", "--variable", "x"], "NAME=VALUE"),
+                                (["--list", "--input", "=x"], "NAME=VALUE"), (["--list", "--source", "pusch"], "did you mean 'push'?"),
+                                (["--list", "--source", "tag"], "name one with --ref"), (["--list", "--include-root", "x"], "NAME=VALUE")):
+            with self.subTest(arguments=arguments):
+                done = self.call(*arguments)
+                self.assertEqual((done.returncode, done.stdout), (2, ""))
+                self.assertIn(part, done.stderr)
+
+    def test_failures(self):
+        for arguments, part in ((["--explain", "c"], "There is no job 'c'"), (["--list", "-C", "none"], "Cannot open the directory 'none'"),
+                                (["--list", "--file", "none.yml"], "file 'none.yml' is not there"),
+                                (["--list", "--variable-file", "none"], "Cannot read the variables in 'none'"),
+                                (["--list", "--include-root", "x=none"], "Cannot use 'none'")):
+            with self.subTest(arguments=arguments):
+                done = self.call(*arguments)
+                self.assertEqual((done.returncode, done.stdout), (1, ""))
+                self.assertIn(part, done.stderr)
+
+    def test_variables(self):
+        self.assertEqual(self.names(), ["b"])
+        self.assertEqual(self.names("--variable", "V=1"), ["a", "b"])
+        self.assertEqual(self.names("--variable", "V=1", "--variable", "V=2"), ["b"])
+        (self.path / "lines").write_text("# comment\n\nV=1\r\nW=x=y\n")
+        (self.path / "map.yml").write_text("V: 1\n")
+        self.assertEqual(self.names("--variable-file", "lines"), ["a", "b"])
+        self.assertEqual(self.names("--variable-file", "map.yml"), ["a", "b"])
+        self.assertEqual(self.names("--variable-file", "map.yml", "--variable", "V=2"), ["b"])
+        (self.path / "bad").write_text("V=1\nx\n")
+        self.assertIn("bad:2: must be NAME=VALUE", self.call("--list", "--variable-file", "bad").stderr)
+        (self.path / "bad.yml").write_text("V: [1]\n")
+        self.assertIn("bad.yml:1: variable 'V' must have a text", self.call("--list", "--variable-file", "bad.yml").stderr)
+
+    def test_table(self):
+        done = self.call("--list", "--all")
+        self.assertEqual([line.split()[0] for line in done.stdout.splitlines()], ["JOB", "a", "b"])
+        self.assertIn("no rule matches", done.stdout)
+
+    def test_directory(self):
+        done = subprocess.run([PROGRAM, "exec", "--list", "--json", "-C", self.path], cwd="/", env=ENVIRONMENT, text=True,
+                              capture_output=True, check=False)
+        self.assertEqual(json.loads(done.stdout)["jobs"][0]["name"], "b")
+
+    def test_links_lead_nowhere_else(self):
+        """Neither an include nor the configuration itself reads what is outside the project."""
+        outside = tempfile.NamedTemporaryFile("w", suffix=".yml", prefix="nspawn-runner-test-")
+        self.addCleanup(outside.close)
+        outside.write("secret: {script: x}\n")
+        outside.flush()
+        os.symlink(outside.name, self.path / "link.yml")
+        (self.path / "up.yml").write_text(f"include: /../..{outside.name}\nb: {{script: x}}\n")
+        for name in ("link.yml", "up.yml"):
+            done = self.call("--list", "--file", name)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn("is not there", done.stderr)
+
+    def test_repository_starts_nothing(self):
+        """What a repository's own configuration names is not run."""
+        git(self.path, "init", "-q", "-b", "main")
+        for name in ("core.fsmonitor", "core.hooksPath", "diff.external", "core.pager"):
+            git(self.path, "config", name, str(self.path / "trap"))
+        trap = self.path / "trap"
+        trap.write_text(f"#!/bin/sh\ntouch {self.path}/caught\n")
+        trap.chmod(0o755)
+        (self.path / ".gitlab-ci.yml").write_text("a: {script: x, rules: [{changes: [x], exists: [trap]}]}\n")
+        git(self.path, "-c", "core.fsmonitor=false", "add", "trap")
+        git(self.path, "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "commit", "-q", "-m", "x")
+        self.assertEqual(self.names("--ref", "topic"), ["a"])
+        self.assertFalse((self.path / "caught").exists())
+
+    @unittest.skipUnless(os.geteuid() == 0, "it needs root")
+    def test_rights_are_given_up(self):
+        """Under sudo, files are read as the caller; and for root's own shell, as the owner of the directory."""
+        secret = self.path / "secret.yml"
+        secret.write_text("secret: {script: x}\n")
+        secret.chmod(0o600)
+        self.assertEqual(self.names("--file", "secret.yml"), ["secret"])
+        done = self.call("--list", "--file", "secret.yml", SUDO_UID="65534", SUDO_GID="65534")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("cannot read 'secret.yml': Permission denied", done.stderr)
+        self.assertEqual(self.names(SUDO_UID="65534", SUDO_GID="65534"), ["b"])
+        self.assertEqual(self.call("--list", "--source", "no", SUDO_UID="65534", SUDO_GID="65534").returncode, 2)
+        os.chown(self.path, 65534, 65534)
+        self.assertEqual(self.call("--list", "--file", "secret.yml").returncode, 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
