@@ -16,6 +16,7 @@
 #include "image/staging.h"
 #include "maintain/image-cache.h"
 #include "storage/trash.h"
+#include "store/store.h"
 #include "tree/subvolume.h"
 
 /* How long what others remove may take. */
@@ -112,6 +113,19 @@ static bool is_enough(void *userdata, uint64_t removed_bytes) {
         return search->is_coming;
 }
 
+/* Caches and working copies of projects: what is in them can be made again. */
+static int shrink_store(Search *search) {
+        const PlaceKind *const kinds[] = { &place_caches, &place_builds };
+
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
+                (void) store_give_way(search->settings->root_dir, kinds[i], is_enough, search);
+                int r = ask(search);
+                if (r != 0 || search->is_coming)
+                        return r == 0 ? 1 : r;
+        }
+        return 0;
+}
+
 static int shrink_cache(Search *search, const char *spare) {
         int r = image_cache_give_way(search->settings->root_dir, spare, is_enough, search);
         if (r < 0)
@@ -137,6 +151,8 @@ int space_make(const Settings *settings, const char *spare, int cancel_fd, Space
                 r = empty_trash(&search);
         if (r == 0)
                 r = collect(&search);
+        if (r == 0)
+                r = shrink_store(&search);
         /* The last that there is. */
         return r == 0 ? shrink_cache(&search, spare) : r;
 }

@@ -10,8 +10,10 @@
 #include <sys/file.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/hash.h"
 #include "base/string.h"
+#include "storage/trash.h"
 #include "store/working-copy.h"
 
 /* Whoever removes or looks at a place has its lock for a moment. */
@@ -248,6 +250,39 @@ int store_shrink(const char *root_dir, const PlaceKind *kind, uint64_t max_bytes
                 }
                 if (r < 0 && result == 0)
                         result = r;
+        }
+        return result;
+}
+
+static int empty_trash(const char *root_dir) {
+        _cleanup_close_ int trash_fd = trash_open(root_dir, false);
+
+        return trash_fd < 0 ? trash_fd : trash_empty(trash_fd, USEC_INFINITY, NULL);
+}
+
+int store_give_way(const char *root_dir, const PlaceKind *kind,
+                   bool (*is_enough)(void *userdata, uint64_t removed_bytes), void *userdata) {
+        _cleanup_(candidates_done) Candidates candidates = { 0 };
+        uint64_t removed_bytes = 0;
+        int result = 0;
+
+        int r = find_candidates(root_dir, kind, NULL, &candidates);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < candidates.n; i++) {
+                r = store_remove(root_dir, kind, candidates.items[i].place.name);
+                if (r == -EBUSY || r == -ENOENT)
+                        continue;
+                /* An open directory keeps nothing that was in it. */
+                if (r >= 0)
+                        r = empty_trash(root_dir);
+                if (r < 0) {
+                        result = result < 0 ? result : r;
+                        continue;
+                }
+                removed_bytes += candidates.items[i].bytes;
+                if (is_enough(userdata, removed_bytes))
+                        return 0;
         }
         return result;
 }

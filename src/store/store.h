@@ -37,6 +37,11 @@ void store_release(const char *path);
 int store_shrink(const char *root_dir, const PlaceKind *kind, uint64_t max_bytes, const char *keep, bool dry_run,
                  char ***removed);
 
+/* Removes places of @kind that no job holds, and empties the trash, the least recently used one first, until @is_enough,
+ * which is told how large all that went was, as far as is known. 0 or the first -errno. */
+int store_give_way(const char *root_dir, const PlaceKind *kind,
+                   bool (*is_enough)(void *userdata, uint64_t removed_bytes), void *userdata);
+
 /* Measures those places of which no complete size is known, or that were used since. 0 or the first -errno. */
 int store_measure(const char *root_dir, const PlaceKind *kind);
 

@@ -61,6 +61,23 @@ def test_reserve(small_site: Site) -> None:
     assert site.run(Job()).state == "success"
 
 
+def test_caches_give_way(small_site: Site) -> None:
+    """Only as many as it takes, the least recently used first, and before a job is refused."""
+    site = small_site
+    for project in (1, 2):
+        assert site.run(Job(["dd if=/dev/urandom of=/cache/data bs=1M count=10"], project=project)).state == "success"
+    reserve(site, free(site.root) + 5 * MIB)
+    assert site.run(Job(project=3)).state == "success"
+    caches = [path.name.split("-")[1] for path in (site.root / ".caches").iterdir()]
+    assert sorted(caches) == ["2", "3"], caches
+    with site.started(Job(project=2)):
+        reserve(site, free(site.root) + 5 * MIB)
+        result = site.run(Job(project=3))
+        assert "is nearly full" in result.log, str(result)
+    assert site.run(Job(project=3)).state == "success"
+    assert not [path for path in (site.root / ".caches").iterdir() if path.name.split("-")[1] == "2"]
+
+
 def test_reserve_of_files(small_site: Site) -> None:
     """A share of the disk is one of its files, too."""
     site = small_site

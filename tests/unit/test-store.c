@@ -204,6 +204,37 @@ static void test_shrink(void **state) {
         assert_int_equal(count_places(*state), 0);
 }
 
+static bool after_two(void *userdata, uint64_t removed_bytes) {
+        unsigned *n = userdata;
+
+        assert_true(removed_bytes >= (uint64_t) (*n + 1) << 20);
+        return ++*n == 2;
+}
+
+/* One after the other, until somebody has enough; what is held stays. */
+static void test_give_way(void **state) {
+        const StoreOwner held_owner = { URL, 1, false };
+        _cleanup_place_ Place held = PLACE_NONE;
+        _cleanup_strv_ char **names = NULL;
+        unsigned n = 0;
+
+        assert_int_equal(store_give_way(*state, &place_caches, after_two, &n), 0);
+        for (uint64_t project = 1; project <= 5; project++)
+                use_cache(*state, project, 1000 * (time_t) project, 1 << 20);
+        assert_int_equal(store_hold_cache(*state, &held_owner, false, &held), 0);
+        struct timespec times[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+        assert_int_equal(utimensat(held.fd, "used", times, 0), 0);
+
+        assert_int_equal(store_give_way(*state, &place_caches, after_two, &n), 0);
+        assert_int_equal(n, 2);
+        assert_int_equal(place_list(*state, &place_caches, &names), 0);
+        strv_sort(names);
+        assert_int_equal(strv_length(names), 3);
+        assert_non_null(strstr(names[0], "-1-"));
+        assert_non_null(strstr(names[1], "-4-"));
+        assert_non_null(strstr(names[2], "-5-"));
+}
+
 static void test_path(_unused_ void **state) {
         static const struct {
                 const char *url, *path;
@@ -363,9 +394,10 @@ static void test_replace(void **state) {
 int main(void) {
 #define WITH_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, setup_directory, teardown_directory)
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_owner), cmocka_unit_test(test_names),       WITH_DIRECTORY(test_hold),
-                WITH_DIRECTORY(test_size),    WITH_DIRECTORY(test_shrink),        cmocka_unit_test(test_path),
-                WITH_DIRECTORY(test_clean),   WITH_DIRECTORY(test_clean_hostile), WITH_DIRECTORY(test_replace),
+                cmocka_unit_test(test_owner), cmocka_unit_test(test_names), WITH_DIRECTORY(test_hold),
+                WITH_DIRECTORY(test_size),    WITH_DIRECTORY(test_shrink),  WITH_DIRECTORY(test_give_way),
+                cmocka_unit_test(test_path),  WITH_DIRECTORY(test_clean),   WITH_DIRECTORY(test_clean_hostile),
+                WITH_DIRECTORY(test_replace),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
