@@ -200,3 +200,16 @@ int nearest_name(const char *typed, const char *(*name)(const void *userdata, si
         /* Two edits make any name of two letters of any other. */
         return best <= MAX(length / 3, (size_t) 2) && best < length ? found : -1;
 }
+
+const char *format_bytes(uint64_t bytes, char ret[static FORMAT_BYTES_MAX]) {
+        static const char units[] = "BKMGTPE";
+        double value = (double) bytes;
+        size_t unit = 0;
+
+        while (value >= 1024 && unit + 2 < sizeof(units)) {
+                value /= 1024;
+                unit++;
+        }
+        snprintf(ret, FORMAT_BYTES_MAX, unit > 0 && value < 9.95 ? "%.1f%c" : "%.0f%c", value, units[unit]);
+        return ret;
+}

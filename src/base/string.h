@@ -70,3 +70,7 @@ size_t edit_distance(const char *a, const char *b);
 /* Finds the candidate that someone who typed @typed may have meant: returns its index, or -1 when nothing is near.
  * @name yields candidate @i of @userdata, NULL after the last. */
 int nearest_name(const char *typed, const char *(*name)(const void *userdata, size_t i), const void *userdata);
+
+/* "1.5G": for people; exact bytes belong into JSON. Returns @ret. */
+#define FORMAT_BYTES_MAX 16
+const char *format_bytes(uint64_t bytes, char ret[static FORMAT_BYTES_MAX]);

@@ -199,6 +199,7 @@ static CheckResult check_storage(const Invocation *invocation, char ret_detail[s
                 return check_say(CHECK_MISSING, ret_detail, "none is possible on the file system of %s",
                                  settings->root_dir);
 
+        driver = storage_limited(driver, settings->disk_max);
         snprintf(trial.id, sizeof(trial.id), "doctor-%d", (int) getpid());
         snprintf(trial.image_id, sizeof(trial.image_id), "doctor-%d-image", (int) getpid());
         int r = trial_begin(&trial);
@@ -213,6 +214,9 @@ static CheckResult check_storage(const Invocation *invocation, char ret_detail[s
         }
         if (r == PLAN_NO_AGENT)
                 return check_say(CHECK_NOTE, ret_detail, "not tried: nspawn-runner-agent is not installed (see above)");
+        if (r == -ENOPKG)
+                return check_say(CHECK_MISSING, ret_detail,
+                                 "disk_max needs mkfs.ext4 (package e2fsprogs) and loop devices (/dev/loop-control)");
         if (r == -ELIBACC)
                 return check_say(CHECK_MISSING, ret_detail, "%s, but its library is not installed (see above)",
                                  driver->name);

@@ -19,8 +19,8 @@
 #include "cli/job-common.h"
 #include "cli/stage-place.h"
 #include "container/channel.h"
-#include "container/supervisor.h"
 #include "gitlab/exit-status.h"
+#include "machine/cause.h"
 #include "machine/explain.h"
 #include "machine/out-of-memory.h"
 #include "machine/step.h"
@@ -49,13 +49,6 @@ static int load_script(const char *path) {
         return r;
 }
 
-/* Only scripts that fail pay for looking. */
-static bool ran_out_of_memory(const Machine *machine, const MachineDirectory *directory) {
-        _cleanup_cgroup_set_ CgroupSet groups = { 0 };
-
-        return supervisor_pick()->groups(machine->name, &groups) >= 0 && machine_ran_out_of_memory(&groups, directory);
-}
-
 /* The machine ended. What a job does to its own machine is no failure of the system's. */
 static int report_gone(const Machine *machine, const MachineDirectory *directory) {
         log_error("The container of job %s ended while the script was running", machine->id);
@@ -68,22 +61,30 @@ static int report_gone(const Machine *machine, const MachineDirectory *directory
                        -ECONNRESET;
 }
 
+/* Only scripts that fail pay for looking. Seldom is it the shell that needs too much, and what it started may hide why it
+ * failed: make says 2. */
+static void explain_exit(const Machine *machine, const MachineDirectory *directory, const WireExited *exited) {
+        _cleanup_machine_causes_ MachineCauses causes = { 0 };
+
+        machine_causes_find(machine, directory, &causes);
+        bool killed_for_memory = causes.memory && exited->code != CLD_EXITED && exited->status == SIGKILL;
+        if (exited->code != CLD_EXITED && !killed_for_memory)
+                log_error("The script was killed by %s%s", signal_name(exited->status),
+                          exited->code == CLD_DUMPED ? " (core dumped)" : "");
+        if (causes.memory)
+                log_error("%s was killed: %s", killed_for_memory ? "The script" : "A process", causes.memory);
+        if (causes.disk)
+                log_error("%s", causes.disk);
+        if (causes.tasks)
+                log_error("%s", causes.tasks);
+}
+
 static int report_exit(const Machine *machine, const MachineDirectory *directory, const WireExited *exited) {
         if (exited->code == CLD_EXITED && exited->status == 0)
                 return 0;
 
         int status = exited->code == CLD_EXITED ? exited->status : 128 + exited->status;
-        bool out_of_memory = ran_out_of_memory(machine, directory);
-        if (exited->code != CLD_EXITED && exited->status == SIGKILL && out_of_memory)
-                log_error("The script was killed: " OUT_OF_MEMORY);
-        else {
-                if (exited->code != CLD_EXITED)
-                        log_error("The script was killed by %s%s", signal_name(exited->status),
-                                  exited->code == CLD_DUMPED ? " (core dumped)" : "");
-                /* Seldom is it the shell that needs too much, and what it started may hide why it failed: make says 2. */
-                if (out_of_memory)
-                        log_error("A process was killed: " OUT_OF_MEMORY);
-        }
+        explain_exit(machine, directory, exited);
         int r = exit_status_report(status);
         if (r < 0)
                 log_warning_errno(r, "Cannot write the exit status %d to BUILD_EXIT_CODE_FILE: %m", status);

@@ -95,19 +95,6 @@ int table_print(Table *table) {
         return r;
 }
 
-const char *format_bytes(uint64_t bytes, char ret[static 16]) {
-        static const char units[] = "BKMGTPE";
-        double value = (double) bytes;
-        size_t unit = 0;
-
-        while (value >= 1024 && unit + 2 < sizeof(units)) {
-                value /= 1024;
-                unit++;
-        }
-        snprintf(ret, 16, unit > 0 && value < 9.95 ? "%.1f%c" : "%.0f%c", value, units[unit]);
-        return ret;
-}
-
 const char *format_time(uint64_t usec, bool json, char ret[static FORMAT_TIME_BYTES]) {
         time_t seconds = (time_t) (usec / USEC_PER_SEC);
         struct tm tm;

@@ -27,9 +27,6 @@ int table_add(Table *table, const char *const cells[]);
 /* Prints it to stdout; without rows only JSON prints anything. 0 or -errno. */
 int table_print(Table *table);
 
-/* "1.5G": for people; exact bytes belong into JSON. @ret of 16 bytes. */
-const char *format_bytes(uint64_t bytes, char ret[static 16]);
-
 /* A wall clock time: ISO 8601 for programs (@json); people know their time zone. */
 #define FORMAT_TIME_BYTES 32
 const char *format_time(uint64_t usec, bool json, char ret[static FORMAT_TIME_BYTES]);

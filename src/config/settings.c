@@ -12,6 +12,9 @@
 /* A smaller size is one whose suffix was forgotten. */
 #define MEMORY_MIN (UINT64_C(1) << 20)
 
+/* What a container and a checkout need at least. */
+#define DISK_MIN (UINT64_C(16) << 20)
+
 #define NAMED(setting, field, kind) .name = setting, .type = &setting_##kind, .offset = offsetof(Settings, field)
 #define ROW(field, kind) NAMED(#field, field, kind)
 #define MACHINE(field, kind) ROW(field, kind), .machine = true
@@ -34,6 +37,8 @@ static const SettingInfo table[] = {
           .check = text_is_storage, .expect = "auto, overlay, btrfs or tmpfs" },
         { MACHINE(tmpfs_size, memory), .default_text = "20%", .help = "how much a job may write with storage tmpfs",
           .min = MEMORY_MIN, .expect = EXPECT_MEMORY },
+        { MACHINE(disk_max, size), .default_text = "infinity", .help = "how much a job may write to its disk",
+          .min = DISK_MIN, .expect = "at least 16M (is a suffix K, M, G or T missing?), or infinity" },
         { MACHINE(boot, boot), .default_text = "auto",
           .help = "start the image's systemd (auto: if it has one), so that jobs can use services" },
         { MACHINE(private_users, boolean), .default_text = "yes",

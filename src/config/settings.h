@@ -15,6 +15,7 @@ typedef struct Settings {
         char *definitions_dir; /* the images' definitions */
         char *storage;         /* "auto" or the name of a storage driver */
         MemorySize tmpfs_size;
+        uint64_t disk_max; /* bytes that a job may write; UINT64_MAX: no limit */
         BootMode boot;
         bool private_users;
         uint64_t uid_range;    /* users and groups that a job has; a multiple of UID_BLOCK */

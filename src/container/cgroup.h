@@ -92,3 +92,12 @@ int cgroup_remove(const CgroupSet *set);
 /* Memory that the group uses now, and how many of its processes the kernel killed for want of memory: 0, or -ENODATA. */
 int cgroup_memory_bytes(const CgroupSet *set, uint64_t *ret);
 int cgroup_oom_kills(const CgroupSet *set, uint64_t *ret);
+
+/* How often the groups' limit kept a process from being made: 0, or -ENODATA. */
+int cgroup_tasks_refused(const CgroupSet *set, uint64_t *ret);
+
+/* CPU time of all processes that are or were in the groups, the most memory that they used at a time, and what they wrote
+ * to the disk that they wrote most to: a device that stands on others counts like them. 0, or -ENODATA. */
+int cgroup_cpu_usec(const CgroupSet *set, uint64_t *ret);
+int cgroup_memory_peak_bytes(const CgroupSet *set, uint64_t *ret);
+int cgroup_written_bytes(const CgroupSet *set, uint64_t *ret);

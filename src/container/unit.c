@@ -150,6 +150,11 @@ static int append_devices(sd_bus_message *message, const Machine *machine) {
         r = bus_api.sd_bus_message_append(message, "(ss)(ss)", "char-pts", "rw", "/dev/net/tun", "rwm");
         if (r < 0)
                 return r;
+        /* To open the device is what mounting it takes. No job has a node of one, and none can make any. */
+        if (machine->needs_loop)
+                r = bus_api.sd_bus_message_append(message, "(ss)(ss)", "/dev/loop-control", "rw", "block-loop", "rw");
+        if (r < 0)
+                return r;
         /* Of two entries for one device, the last one counts. */
         r = append_bound_devices(message, machine->settings.bind_ro, "rm");
         if (r < 0)

@@ -12,6 +12,7 @@
  *      log.N          what the container printed, from byte N on (machine/log.h)
  *      ended          why the machine ended, if it did by itself
  *      network        how others join its segment (machine/segment.h)
+ *      tasks-refused  how often a process could not be made because of tasks_max, when a script last said so
  *      oom-kills      how many of its processes were killed for want of memory, when a script last said so
  *      root, work     where the supervisor mounts, in its own mount namespace
  * An flock on the directory itself is held by whoever makes or removes it. */
@@ -65,6 +66,7 @@ int machine_load(const MachineDirectory *directory, Machine **ret);
 #define MACHINE_FILE_ENDED "ended"
 #define MACHINE_FILE_NETWORK "network"
 #define MACHINE_FILE_OOM_KILLS "oom-kills"
+#define MACHINE_FILE_TASKS_REFUSED "tasks-refused"
 char *machine_file_read(const MachineDirectory *directory, const char *name);
 /* Waits for the file to be there, at most @timeout_usec: its reader may be faster than its writer. */
 void machine_file_wait(const MachineDirectory *directory, const char *name, uint64_t timeout_usec);

@@ -53,6 +53,7 @@ static const RecordField facts[] = {
         FIELD(hosts, RECORD_LIST, false),
         FIELD(has_segment, RECORD_BOOL, false),
         FIELD(interactive, RECORD_BOOL, true),
+        FIELD(needs_loop, RECORD_BOOL, false),
         FIELD(runtime_max_usec, RECORD_NUMBER, false),
         FIELD(since_usec, RECORD_NUMBER, true),
         FIELD(owner_pid, RECORD_NUMBER, false),

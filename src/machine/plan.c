@@ -78,8 +78,11 @@ static int pick_storage(const Settings *settings, const StorageDriver **ret, Pro
         const StorageDriver *driver = storage_pick(settings->storage, root_fd);
         if (!driver)
                 return problem_set(reterr_problem, -EINVAL, "There is no storage driver '%s'", settings->storage);
-        *ret = driver;
-        return 0;
+        *ret = storage_limited(driver, settings->disk_max);
+        if (*ret == driver || (*ret)->suits(root_fd))
+                return 0;
+        return problem_set(reterr_problem, -ENOPKG,
+                           "disk_max needs mkfs.ext4 (package e2fsprogs) and loop devices (/dev/loop-control)");
 }
 
 int plan_take_image(MachineRequest *request, const Image *image, Generation **ret_known) {
@@ -121,6 +124,7 @@ static int take_settings(const MachineRequest *request, const StorageDriver *sto
         settings_resolve(ret);
         if (request->in_place) {
                 ret->network = NETWORK_HOST;
+                ret->disk_max = UINT64_MAX;
                 setting_clear(ret, setting_find("bind"));
                 setting_clear(ret, setting_find("bind_ro"));
         }
@@ -145,6 +149,7 @@ static int find_parts(const MachineRequest *request, Machine *machine, Problem *
         r = take_settings(request, storage, &machine->settings);
         if (r < 0)
                 return r;
+        machine->needs_loop = storage->needs_loop;
         r = plan_find_agent(&machine->agent_path);
         if (r == PLAN_NO_AGENT)
                 return problem_set(reterr_problem, r,

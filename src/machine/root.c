@@ -106,6 +106,7 @@ int machine_root_mount(MachineRoot *root, Problem *reterr_problem) {
                 .uid_base = root->users.base,
                 .uid_range = root->users.width,
                 .tmpfs_size_bytes = root->machine->settings.tmpfs_size.bytes,
+                .disk_max_bytes = root->machine->settings.disk_max,
         };
         r = driver->mount(&request);
         return r < 0 ? fail_mount(r, reterr_problem) : 0;

@@ -23,7 +23,13 @@ const StorageDriver *storage_find(const char *name) {
 }
 
 const StorageDriver *storage_of_machine(const char *name) {
-        return streq(name, storage_tree.name) ? &storage_tree : storage_find(name);
+        if (streq(name, storage_tree.name))
+                return &storage_tree;
+        return streq(name, storage_file.name) ? &storage_file : storage_find(name);
+}
+
+const StorageDriver *storage_limited(const StorageDriver *driver, uint64_t disk_max_bytes) {
+        return disk_max_bytes == UINT64_MAX || driver == &storage_tmpfs ? driver : &storage_file;
 }
 
 const StorageDriver *storage_pick(const char *name, int root_fd) {
@@ -44,5 +50,6 @@ int storage_remove_any(int layer_fd, uint64_t deadline) {
                 if (result == 0)
                         result = r;
         }
-        return result;
+        int r = storage_file.remove(layer_fd, deadline);
+        return result == 0 ? r : result;
 }

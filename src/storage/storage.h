@@ -23,8 +23,12 @@ typedef struct StorageMount {
         int userns_fd;          /* user namespace to map the image through, or negative: no mapping */
         uid_t uid_base;         /* what the user namespace maps 0 to; 0 without one */
         uint32_t uid_range;     /* how many users it maps */
-        uint64_t tmpfs_size_bytes; /* UINT64_MAX: no limit */
+        uint64_t tmpfs_size_bytes; /* UINT64_MAX: no limit; so with disk_max_bytes */
+        uint64_t disk_max_bytes;   /* what the job may write */
 } StorageMount;
+
+/* A job whose disk is limited can make one file or directory for each so many bytes: as ext4 has it by default. */
+#define STORAGE_BYTES_PER_FILE 16384
 
 /* Backends: one const struct each; nobody else switches on their names. */
 typedef struct StorageDriver {
@@ -35,6 +39,9 @@ typedef struct StorageDriver {
          * meanwhile: who mounts it holds image_lock_shared() (image/lock.h). Without this, what create() made is
          * independent of the image. */
         bool needs_image;
+
+        /* The job's disk is a loop device, which its supervisor must be allowed to open. */
+        bool needs_loop;
 
         /* Could layers be made for images in this directory? Cheap: asked for `storage: auto`, in the order of
          * storage_drivers. */
@@ -67,7 +74,11 @@ const StorageDriver *storage_find(const char *name);
 /* Not for jobs, so not among them: the tree itself, for work on an image that nobody else uses at the time. */
 extern const StorageDriver storage_tree;
 
-/* The driver that the plan of a machine names: of storage_drivers, or storage_tree. NULL: there is none. */
+/* Neither is this: what a job gets instead of @driver when it may write @disk_max_bytes only, and @driver cannot see to that. */
+extern const StorageDriver storage_file;
+const StorageDriver *storage_limited(const StorageDriver *driver, uint64_t disk_max_bytes);
+
+/* The driver that the plan of a machine names: of storage_drivers, storage_tree or storage_file. NULL: there is none. */
 const StorageDriver *storage_of_machine(const char *name);
 
 /* The driver for images in @root_fd: by @name, or by the file system for "auto". NULL: no such driver. */

@@ -13,6 +13,9 @@
 #include "base/fs.h"
 #include "storage/root-mount.h"
 
+/* What an image of a few megabytes needs, too. */
+#define FILES_MIN UINT64_C(1024)
+
 static bool tmpfs_suits(int root_fd _unused_) {
         return true; /* the image is only read */
 }
@@ -29,12 +32,19 @@ static int mount_above(const StorageMount *layer, int target_fd) {
         return overlay_mount(layer, fd, target_fd);
 }
 
+/* By itself, a tmpfs has room for as many files as pages. */
+static uint64_t bytes_per_file(const StorageMount *layer) {
+        return layer->disk_max_bytes < layer->tmpfs_size_bytes ? STORAGE_BYTES_PER_FILE : 4096;
+}
+
 static int tmpfs_mount(const StorageMount *layer) {
-        char options[64];
+        uint64_t size_bytes = MIN(layer->tmpfs_size_bytes, layer->disk_max_bytes);
+        char options[96];
 
         /* For a tmpfs, no limit is 0. */
-        snprintf(options, sizeof(options), "mode=0700,size=%" PRIu64,
-                 layer->tmpfs_size_bytes == UINT64_MAX ? 0 : layer->tmpfs_size_bytes);
+        snprintf(options, sizeof(options), "mode=0700,size=%" PRIu64 ",nr_inodes=%" PRIu64,
+                 size_bytes == UINT64_MAX ? 0 : size_bytes,
+                 size_bytes == UINT64_MAX ? 0 : MAX(size_bytes / bytes_per_file(layer), FILES_MIN));
 
         /* Before the tmpfs hides it: the target may be below the work directory. */
         _cleanup_close_ int target_fd = open(layer->target, O_PATH | O_DIRECTORY | O_CLOEXEC);

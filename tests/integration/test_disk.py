@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The disk does not fill: what nobody needs is removed before a job starts, and then no job starts."""
+"""The disk does not fill: what nobody needs is removed before a job starts, and then no job starts; and a job cannot write
+more than it may."""
 
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
 
 import host
-from lab import IMAGE, Lab, Site
+from lab import IMAGE, STORAGES, Lab, Site
+from maintenance import wait_until
+from simulation.build import Build
 from simulation.jobspec import Job
 
 MIB = 1 << 20
@@ -98,3 +102,92 @@ def test_wrong_values(make_site) -> None:
     site = make_site(disk_reserve="infinity")
     done = site.call("status")
     assert done.returncode != 0 and "disk_reserve" in done.stderr, str(done)
+
+
+FILL = "dd if=/dev/zero of=/root/big bs=1M"
+
+
+def used(site: Site) -> int:
+    """Bytes on the host's disk that this site's layers take up."""
+    return sum(path.stat().st_blocks * 512 for path in (site.root / ".layers").rglob("*") if path.is_file())
+
+
+def loops(site: Site) -> list[str]:
+    """Files of this site's that are attached to loop devices."""
+    return [file for path in Path("/sys/block").glob("loop*/loop/backing_file") if site.prefix in (file := host.read(path))]
+
+
+def fails(build: Build, script: str, expected: str) -> None:
+    """Runs a script that must fail as the job, for a reason that the log names."""
+    call = build.start_script(script)
+    assert call.wait() and call.returncode == 1, call.output
+    assert expected in call.stderr.decode(), call.output
+
+
+@pytest.mark.host_matters
+@pytest.mark.parametrize("storage", STORAGES)
+def test_disk_max(make_site, storage: str) -> None:
+    """No more than that fits, whatever the storage is; the log says so, and the status is the script's. There is room again
+    when files are removed, and nothing is left of it."""
+    site = make_site(storage=storage, disk_max="64M")
+    with site.started() as build:
+        fails(build, FILL, "The job used up its 64M of disk (disk_max)")
+        build.run_script("rm /root/big; test $(stat -f -c %a / ) -gt 15000; head -c 50M /dev/zero >/root/fits; sync")
+        build.run_script("rm /root/fits; sync")
+        if storage != "tmpfs":
+            assert used(site) < 20 * MIB and loops(site) != []
+        # What fails for another reason is not blamed on the disk.
+        call = build.start_script("exit 3")
+        assert call.wait() and "disk" not in call.stderr.decode(), call.output
+        assert Path(build.exit_code_file).read_text(encoding="ascii").strip() == "3"
+    wait_until(lambda: loops(site) == [])
+
+
+def test_disk_max_of_files(make_site) -> None:
+    """The number of files is limited, too, by one for each 16 KiB."""
+    for storage in ("overlay", "tmpfs"):
+        with make_site(storage=storage, disk_max="16M").started() as build:
+            fails(build, "cd /root; for i in {1..3000}; do : >$i || exit 5; done", "The job has as many files as 16M of disk")
+
+
+def test_disk_max_of_an_image(make_site, tiny_root: Path) -> None:
+    """An image can have its own, more or less than others."""
+    site = make_site(root=tiny_root, disk_max="16M")
+    site.define(IMAGE, "disk_max: 40M")
+    with site.started() as build:
+        build.run_script("head -c 32M /dev/zero >/root/fits")
+        fails(build, "head -c 32M /dev/zero >/root/more", "used up its 40M of disk")
+
+
+@pytest.mark.host_matters
+def test_disk_max_killed(make_site, tiny_root: Path) -> None:
+    """Whatever is killed, no loop device and no file of the job's stays."""
+    site = make_site(root=tiny_root, disk_max="64M")
+    for number in range(3):
+        build = Build(site.runner(), Job()).begin()
+        for pid in site.job_pids():
+            if number == 0 or "supervise" in host.read(f"/proc/{pid}/cmdline"):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        wait_until(lambda: loops(site) == [])
+        if number == 2:
+            assert site.call("gc").returncode == 0
+        build.cleanup()
+        assert site.traces() == []
+
+
+def test_full_disk_of_the_host(small_site: Site) -> None:
+    """Without a limit of its own, a job can fill the host's disk, and its log says so."""
+    reserve(small_site, 0)
+    with small_site.started() as build:
+        fails(build, FILL, "The host's disk is full")
+        build.run_script("rm /root/big")
+
+
+def test_doctor(make_site, tiny_root: Path) -> None:
+    """doctor tries the storage that jobs get, and says which it is."""
+    for settings, expected in (({}, "overlay ("), ({"disk_max": "64M"}, "file (overlayfs, changes in a sparse file")):
+        done = make_site(root=tiny_root, **settings).call("doctor")
+        assert expected in done.stdout, str(done)

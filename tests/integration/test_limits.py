@@ -68,7 +68,7 @@ def test_memory_max(make_site, boot: str) -> None:
             call = build.start_script(f"#!/bin/bash\n{script}\n", raw=True)
             assert call.wait() and call.returncode == 1, call.output
             assert Path(build.exit_code_file).read_text(encoding="ascii").strip() in statuses
-            assert "the job ran out of memory (memory_max)" in call.stderr.decode(), call.output
+            assert "the job ran out of memory (memory_max): 'python3' used " in call.stderr.decode(), call.output
             assert str(400 * MIB) not in call.stdout.decode()
         assert counts(group / "memory.events")["oom_kill"] >= 4
         # What fails later for another reason, or is killed by somebody else, is not blamed on memory.
@@ -148,6 +148,10 @@ def test_tasks_max(make_site) -> None:
     with site.started() as build:
         group = group_of(site)
         assert (group / "pids.max").read_text().strip() == "50"
+        call = build.start_script(f"{FORK}; exit 1")
+        assert call.wait() and call.stderr.decode().count("(tasks_max: 50)") == 1, call.output
+        call = build.start_script("exit 4")
+        assert call.wait() and "tasks_max" not in call.stderr.decode(), call.output
         count = int(build.run_script(FORK).stdout.removeprefix(b"stopped after "))
         assert 30 <= count < 50
         assert build.run_script("echo still").stdout == b"still\n"

@@ -46,6 +46,18 @@ static void test_table(void **state) {
         assert_ptr_equal(storage_of_machine("tree"), &storage_tree);
         assert_ptr_equal(storage_of_machine("overlay"), &storage_overlay);
         assert_null(storage_of_machine("auto"));
+        assert_null(storage_find("file"));
+        assert_ptr_equal(storage_of_machine("file"), &storage_file);
+}
+
+/* Who gets another driver, so that a job cannot write more than it may. */
+static void test_limited(void **state) {
+        (void) state;
+        for (size_t i = 0; storage_drivers[i]; i++)
+                assert_ptr_equal(storage_limited(storage_drivers[i], UINT64_MAX), storage_drivers[i]);
+        assert_ptr_equal(storage_limited(&storage_overlay, 1 << 30), &storage_file);
+        assert_ptr_equal(storage_limited(&storage_btrfs, 1 << 30), &storage_file);
+        assert_ptr_equal(storage_limited(&storage_tmpfs, 1 << 30), &storage_tmpfs);
 }
 
 static void test_pick(void **state) {
@@ -99,7 +111,7 @@ static void test_overlay_layer(void **state) {
 
 /* The remains of each driver, and none, and all at once. */
 static void test_remove_any(void **state) {
-        static const char *const remains[] = { "upper", "work", "root", LAYER_VOLUMES };
+        static const char *const remains[] = { "upper", "work", "root", "disk", LAYER_VOLUMES };
         _cleanup_close_ int layer_fd = open_directory(state);
 
         for (unsigned which = 0; which < 1U << ELEMENTSOF(remains); which++) {
@@ -197,6 +209,7 @@ static void test_skeleton(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_table),
+                cmocka_unit_test(test_limited),
                 cmocka_unit_test_setup_teardown(test_pick, setup_directory, teardown_directory),
                 cmocka_unit_test(test_pick_proc),
                 cmocka_unit_test_setup_teardown(test_overlay_layer, setup_directory, teardown_directory),

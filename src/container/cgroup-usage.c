@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What a container has used of the host, and which limits it ran into, as its control groups count it. Called by `run`
+ * after a failed script, by `supervise` at the container's end, by `cleanup` and by `status`. The files are read only; a
+ * job can make groups below its own, so there may be many. */
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+#include "container/cgroup.h"
+
+#define FILE_MAX_BYTES (1024 * 1024)
+
+static int read_group_file(const CgroupDirectory *directory, const char *name, char **ret) {
+        _cleanup_close_ int fd = open(directory->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        return fd < 0 ? -errno : file_read_at(fd, name, FILE_MAX_BYTES, ret, NULL);
+}
+
+int cgroup_memory_bytes(const CgroupSet *set, uint64_t *ret) {
+        for (size_t i = 0; i < set->n; i++) {
+                _cleanup_free_ char *text = NULL;
+                unsigned flags = set->directories[i].flags;
+                const char *file = flags & CGROUP_UNIFIED ? "memory.current" : "memory.usage_in_bytes";
+
+                if ((flags & (CGROUP_UNIFIED | CGROUP_MEMORY)) &&
+                    read_group_file(&set->directories[i], file, &text) >= 0) {
+                        text[strcspn(text, "\n")] = 0;
+                        if (parse_uint64(text, ret) >= 0)
+                                return 0;
+                }
+        }
+        return -ENODATA;
+}
+
+int cgroup_oom_kills(const CgroupSet *set, uint64_t *ret) {
+        for (size_t i = 0; i < set->n; i++) {
+                _cleanup_free_ char *text = NULL;
+                unsigned flags = set->directories[i].flags;
+                const char *file = flags & CGROUP_UNIFIED ? "memory.events" : "memory.oom_control";
+
+                if (!(flags & (CGROUP_UNIFIED | CGROUP_MEMORY)) ||
+                    read_group_file(&set->directories[i], file, &text) < 0)
+                        continue;
+                const char *line = strstr(text, "oom_kill ");
+                if (line && sscanf(line, "oom_kill %" SCNu64, ret) == 1)
+                        return 0;
+        }
+        return -ENODATA;
+}
+
+/* Adds up how often a process could not be made in the group @fd (consumed) and those below. Until Linux 6.10, the kernel
+ * counts in the group of the process that wanted to make one, and from 6.11 on in that of the limit. */
+static void add_refused(int fd, unsigned depth, uint64_t *total) {
+        _cleanup_free_ char *text = NULL;
+        uint64_t refused;
+
+        if (file_read_at(fd, "pids.events", FILE_MAX_BYTES, &text, NULL) >= 0 &&
+            sscanf(text, "max %" SCNu64, &refused) == 1)
+                *total += refused;
+        _cleanup_closedir_ DIR *dir = directory_stream(fd);
+        for (struct dirent *entry; dir && depth > 0 && (entry = directory_next(dir));) {
+                int child = entry->d_type != DT_DIR ? -EBADF : open_directory_at(dirfd(dir), entry->d_name, false, 0);
+                if (child >= 0)
+                        add_refused(child, depth - 1, total);
+        }
+}
+
+int cgroup_tasks_refused(const CgroupSet *set, uint64_t *ret) {
+        for (size_t i = 0; i < set->n; i++) {
+                if (!(set->directories[i].flags & (CGROUP_UNIFIED | CGROUP_PIDS)))
+                        continue;
+                int fd = open(set->directories[i].path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                if (fd < 0 || !exists_at(fd, "pids.events")) {
+                        closep(&fd);
+                        continue;
+                }
+                *ret = 0;
+                add_refused(fd, CGROUP_DEPTH_MAX, ret);
+                return 0;
+        }
+        return -ENODATA;
+}
+
+/* The number that a whole file is. */
+static int read_number(const CgroupDirectory *directory, const char *name, uint64_t *ret) {
+        _cleanup_free_ char *text = NULL;
+
+        int r = read_group_file(directory, name, &text);
+        if (r < 0)
+                return r;
+        text[strcspn(text, "\n")] = 0;
+        return parse_uint64(text, ret);
+}
+
+int cgroup_cpu_usec(const CgroupSet *set, uint64_t *ret) {
+        for (size_t i = 0; i < set->n; i++) {
+                _cleanup_free_ char *text = NULL;
+                const CgroupDirectory *directory = &set->directories[i];
+                uint64_t nsec;
+
+                if ((directory->flags & CGROUP_CPU) && read_number(directory, "cpuacct.usage", &nsec) >= 0) {
+                        *ret = nsec / NSEC_PER_USEC;
+                        return 0;
+                }
+                /* Every group of version 2 has it, also without the controller. */
+                if ((directory->flags & CGROUP_UNIFIED) && read_group_file(directory, "cpu.stat", &text) >= 0 &&
+                    sscanf(text, "usage_usec %" SCNu64, ret) == 1)
+                        return 0;
+        }
+        return -ENODATA;
+}
+
+int cgroup_memory_peak_bytes(const CgroupSet *set, uint64_t *ret) {
+        for (size_t i = 0; i < set->n; i++) {
+                const CgroupDirectory *directory = &set->directories[i];
+
+                /* Linux 5.19 */
+                if ((directory->flags & CGROUP_UNIFIED) && read_number(directory, "memory.peak", ret) >= 0)
+                        return 0;
+                if ((directory->flags & CGROUP_MEMORY) && read_number(directory, "memory.max_usage_in_bytes", ret) >= 0)
+                        return 0;
+        }
+        return -ENODATA;
+}
+
+int cgroup_written_bytes(const CgroupSet *set, uint64_t *ret) {
+        for (size_t i = 0; i < set->n; i++) {
+                _cleanup_free_ char *text = NULL;
+                uint64_t most = 0;
+
+                if (!(set->directories[i].flags & CGROUP_UNIFIED) ||
+                    read_group_file(&set->directories[i], "io.stat", &text) < 0)
+                        continue;
+                for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+                        const char *found = strstr(line, " wbytes=");
+                        uint64_t bytes;
+
+                        if (found && found < line + strcspn(line, "\n") &&
+                            sscanf(found, " wbytes=%" SCNu64, &bytes) == 1)
+                                most = MAX(most, bytes);
+                }
+                *ret = most;
+                return 0;
+        }
+        return -ENODATA;
+}
