@@ -20,36 +20,6 @@
 /* More than that, one after the other, are a circle. */
 #define BASES_MAX 32U
 
-/* What stands for a definition where there is none. */
-static int new_definition(const char *name, Definition **ret) {
-        _cleanup_definition_ Definition *definition = calloc(1, sizeof(*definition));
-
-        if (!definition)
-                return -ENOMEM;
-        definition->keep_generations = GENERATIONS_KEPT;
-        int r = string_replace(&definition->name, name);
-        if (r >= 0)
-                *ret = TAKE_PTR(definition);
-        return r;
-}
-
-/* The suite that the command line asks for, or that is made where nobody says what, takes the place of the source. */
-static int choose_suite(Definition *definition, const char *suite) {
-        _cleanup_build_plan_ BuildPlan plan = { 0 };
-        Problem problem = { 0 };
-        BuildRequest request = { .suite = suite };
-
-        int r = build_plan_make(&request, &plan, &problem);
-        if (r < 0)
-                return log_problem(r, &problem);
-        if (string_replace(&definition->source.suite, plan.suite) < 0)
-                return log_oom();
-        definition->source.kind = SOURCE_SUITE;
-        log_notice("Making image '%s': %s %s with %s", definition->name, plan.distribution->label, plan.suite,
-                   plan.builder->program);
-        return 0;
-}
-
 static int refuse_existing(const Settings *settings, const char *name) {
         _cleanup_free_ char *path = NULL;
 
@@ -90,6 +60,13 @@ static int create_bases(const Invocation *invocation, const Definition *definiti
         return make_image_logged(invocation, base, true, cancel_fd, &result);
 }
 
+/* An image that nobody wrote a definition of. */
+static int define_logged(const char *name, const char *suite, Definition **ret) {
+        if (streq(name, HELPER_IMAGE))
+                return helper_definition_logged(suite, ret);
+        return new_definition(name, ret) < 0 ? log_oom() : 0;
+}
+
 static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
         const char *name = invocation_argument(invocation, 0), *suite = invocation_option(invocation, "suite");
@@ -97,8 +74,7 @@ static int run(const Invocation *invocation) {
         _cleanup_make_result_ MakeResult result = { 0 };
 
         int r = find_definition_logged(settings, name, &definition);
-        if (r == -ENOENT && new_definition(name, &definition) < 0)
-                return log_oom();
+        const bool defined = r >= 0;
         if (r < 0 && r != -ENOENT)
                 return r;
         r = refuse_existing(settings, name);
@@ -109,11 +85,11 @@ static int run(const Invocation *invocation) {
                 return -EPERM;
         }
 
-        if (suite || definition->source.kind == SOURCE_NONE) {
-                r = choose_suite(definition, suite);
-                if (r < 0)
-                        return r;
-        }
+        r = defined ? 0 : define_logged(name, suite, &definition);
+        if (r == 0 && (suite || definition->source.kind == SOURCE_NONE))
+                r = choose_suite_logged(definition, suite);
+        if (r < 0)
+                return r;
         _cleanup_close_ int cancel_fd = open_cancel_fd_logged();
         if (cancel_fd < 0)
                 return cancel_fd;

@@ -70,10 +70,13 @@ static bool is_over(const Item *item) {
 /* The images to work on, those named or all that have a definition. */
 static int find_names(const Invocation *invocation, bool *bad_files, char ***ret) {
         _cleanup_strv_ char **unusable = NULL;
+        _cleanup_free_ char *suite = NULL;
 
         if (invocation->n_arguments > 0)
                 return strv_copy(invocation->arguments, ret);
         int r = definition_list(invocation->settings, ret, &unusable);
+        if (r >= 0 && helper_suite(invocation->settings, &suite) >= 0)
+                r = strv_extend(ret, HELPER_IMAGE);
         for (char **path = unusable; r >= 0 && path && *path; path++) {
                 log_error("'%s' cannot be a definition: no image can have that name", *path);
                 *bad_files = true;
@@ -95,6 +98,14 @@ static Item *item_of(const Maintenance *m, const char *name) {
         return NULL;
 }
 
+/* The helper image keeps being what chroot-create made without a definition. -ENOENT: that is not where it comes from. */
+static int find_helper(const Settings *settings, Definition **ret) {
+        _cleanup_free_ char *suite = NULL;
+
+        int r = helper_suite(settings, &suite);
+        return r < 0 ? -ENOENT : helper_definition_logged(suite, ret);
+}
+
 /* Adds an image once. One that only others are made from (@is_base) may have no definition: it is used as it is. Returns
  * 0 or -ENOMEM. */
 static int add_item(Maintenance *m, const char *name, bool is_base) {
@@ -103,6 +114,8 @@ static int add_item(Maintenance *m, const char *name, bool is_base) {
         if (item_of(m, name))
                 return 0;
         int r = find_definition_logged(m->settings, name, &definition);
+        if (r == -ENOENT && streq(name, HELPER_IMAGE))
+                r = find_helper(m->settings, &definition);
         if (r == -ENOENT && is_base)
                 return 0;
         if (r == -ENOENT)

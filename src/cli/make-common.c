@@ -15,6 +15,7 @@
 #include "base/string.h"
 #include "cli/image-common.h"
 #include "cli/progress.h"
+#include "image/generation.h"
 #include "source/builder.h"
 
 int find_definition_logged(const Settings *settings, const char *name, Definition **ret) {
@@ -40,6 +41,67 @@ int find_definition_logged(const Settings *settings, const char *name, Definitio
                             "'nspawn_runner_', belong into 'vars' of the first play",
                             path, (*ret)->ignored_line);
         return 0;
+}
+
+int new_definition(const char *name, Definition **ret) {
+        _cleanup_definition_ Definition *definition = calloc(1, sizeof(*definition));
+
+        if (!definition)
+                return -ENOMEM;
+        definition->keep_generations = GENERATIONS_KEPT;
+        int r = string_replace(&definition->name, name);
+        if (r >= 0)
+                *ret = TAKE_PTR(definition);
+        return r;
+}
+
+int choose_suite_logged(Definition *definition, const char *suite) {
+        _cleanup_build_plan_ BuildPlan plan = { 0 };
+        Problem problem = { 0 };
+        BuildRequest request = { .suite = suite };
+
+        int r = build_plan_make(&request, &plan, &problem);
+        if (r < 0)
+                return log_problem(r, &problem);
+        if (string_replace(&definition->source.suite, plan.suite) < 0)
+                return log_oom();
+        definition->source.kind = SOURCE_SUITE;
+        log_notice("Making image '%s': %s %s with %s", definition->name, plan.distribution->label, plan.suite,
+                   plan.builder->program);
+        return 0;
+}
+
+/* What GitLab's stages call; the rest is in every Debian and Ubuntu. */
+static const char *const helper_packages[] = { "git", "git-lfs", "ca-certificates" };
+
+int helper_definition_logged(const char *suite, Definition **ret) {
+        _cleanup_definition_ Definition *definition = NULL;
+
+        if (new_definition(HELPER_IMAGE, &definition) < 0)
+                return log_oom();
+        definition->source.only_packages = true;
+        for (size_t i = 0; i < ELEMENTSOF(helper_packages); i++)
+                if (strv_extend(&definition->source.packages, helper_packages[i]) < 0)
+                        return log_oom();
+        int r = choose_suite_logged(definition, suite);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(definition);
+        return 0;
+}
+
+int helper_suite(const Settings *settings, char **ret) {
+        _cleanup_generation_ Generation *known = NULL;
+        _cleanup_image_ Image *image = NULL;
+
+        int r = image_open(settings->root_dir, HELPER_IMAGE, &image);
+        if (r < 0)
+                return r;
+        r = generation_load_of(image, &known);
+        if (r < 0)
+                return r;
+        const char *suite = known->source && !known->definition ? startswith(known->source, "suite ") : NULL;
+        return suite ? string_replace(ret, suite) : -ENOENT;
 }
 
 int open_cancel_fd_logged(void) {

@@ -10,6 +10,20 @@
 /* The definition of image @name: 0; -ENOENT (not logged): it has none; or -errno, logged. */
 int find_definition_logged(const Settings *settings, const char *name, Definition **ret);
 
+/* The definition of image HELPER_IMAGE where there is none: a small one of @suite (NULL: of the host's own), logged. 0 or
+ * -errno, logged. */
+int helper_definition_logged(const char *suite, Definition **ret);
+
+/* The suite that image HELPER_IMAGE was made of without a definition, to be freed. 0; -ENOENT (not logged): there is no such
+ * image; or -errno, not logged. */
+int helper_suite(const Settings *settings, char **ret);
+
+/* What stands for a definition where there is none: made of nothing. 0 or -ENOMEM. */
+int new_definition(const char *name, Definition **ret);
+
+/* Makes @suite (NULL: the host's own) the source of @definition. 0 or -errno, logged. */
+int choose_suite_logged(Definition *definition, const char *suite);
+
 /* A descriptor that becomes readable when SIGINT, SIGTERM or SIGHUP comes, which from here on do nothing else; or -errno,
  * logged. SIGPIPE is ignored, too. */
 int open_cancel_fd_logged(void);

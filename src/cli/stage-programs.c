@@ -14,8 +14,6 @@
 #include "machine/tools-plan.h"
 #include "maintain/image-cache.h"
 
-#define HELPER_NAME "helper"
-
 /* An image that is here already: nothing is fetched for a guess. */
 static int hold(const Settings *settings, const char *name, Image **ret) {
         return image_reference_is(name) ? image_cache_hold(settings->root_dir, name, ret) :
@@ -25,7 +23,7 @@ static int hold(const Settings *settings, const char *name, Image **ret) {
 int helper_image_find(const Settings *settings, const char *default_image, Image **ret) {
         _cleanup_image_ Image *image = NULL;
 
-        int r = hold(settings, HELPER_NAME, ret);
+        int r = hold(settings, HELPER_IMAGE, ret);
         if (r != -ENOENT || !default_image)
                 return r;
         r = hold(settings, default_image, &image);

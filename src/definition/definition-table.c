@@ -85,6 +85,8 @@ static const DefinitionRow table[] = {
         { ROW("packages", source.packages, list), .info.default_text = "[]", .of = SOURCE_SUITE,
           .info.help = "packages to install in addition to the usual ones", .info.check = text_is_package,
           .info.expect = "names of packages" },
+        { ROW("only_packages", source.only_packages, boolean), .info.default_text = "no", .of = SOURCE_SUITE,
+          .info.help = "install those packages without the usual ones" },
         { ROW("variant", source.variant, optional_string), .info.default_text = "null", .of = SOURCE_SUITE,
           .info.help = "which packages to begin with, as mmdebstrap calls them; null: minbase",
           .info.check = build_variant_known,

@@ -65,8 +65,9 @@ static int begin_arguments(const BuildPlan *plan, const char *variant, char ***a
                 return r;
         if (!isempty(variant) && strv_extendf(arguments, "--variant=%s", variant) < 0)
                 return -ENOMEM;
-        if (strv_extendf(arguments, "--include=%s", plan->packages) < 0 ||
-            strv_extendf(arguments, "--components=%s", plan->components) < 0 ||
+        if (plan->packages && strv_extendf(arguments, "--include=%s", plan->packages) < 0)
+                return -ENOMEM;
+        if (strv_extendf(arguments, "--components=%s", plan->components) < 0 ||
             strv_extendf(arguments, "--keyring=%s", plan_keyring(plan)) < 0)
                 return -ENOMEM;
         return 0;
@@ -232,7 +233,7 @@ static int join(char **text, char *const *words) {
 }
 
 static int find_packages(const BuildRequest *request, BuildPlan *plan) {
-        int r = string_replace(&plan->packages, PACKAGES);
+        int r = request->only_packages ? 0 : string_replace(&plan->packages, PACKAGES);
         if (r < 0)
                 return r;
         r = join(&plan->packages, request->packages);

@@ -27,7 +27,8 @@ typedef struct BuildRequest {
         const char *keyring; /* file with the keys that sign it */
         const char *variant; /* as of mmdebstrap(1) */
         char *const *components;
-        char *const *packages; /* in addition to those that every image has */
+        char *const *packages; /* in addition to those that every image has, */
+        bool only_packages;    /* or instead of them */
 } BuildRequest;
 
 /* Everything about a new image but its place. */

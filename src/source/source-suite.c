@@ -43,6 +43,7 @@ static int fill(const SourceRequest *request, _unused_ SourceResult *result, Pro
                 .variant = spec->variant,
                 .components = spec->components,
                 .packages = spec->packages,
+                .only_packages = spec->only_packages,
         };
 
         int r = build_plan_make(&build, &plan, reterr_problem);

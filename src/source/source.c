@@ -99,6 +99,8 @@ int source_recipe(const SourceSpec *spec, char **ret) {
                 hash_string(&hash, spec->variant);
                 hash_string(&hash, spec->keyring);
                 hash_list(&hash, spec->components);
+                if (spec->only_packages)
+                        hash_string(&hash, "only packages");
                 /* Not the packages: those that are added later are installed in the existing tree. */
         } else if (spec->kind == SOURCE_COMMAND)
                 hash_list(&hash, spec->create_command);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include <stdbool.h>
+
 /* Where the tree of an image comes from, as a definition or the options of a command say. */
 
 typedef enum SourceKind {
@@ -20,7 +22,8 @@ typedef struct SourceSpec {
         char *suite, *mirror, *variant;
         char *keyring; /* path */
         char **components;
-        char **packages; /* added to those that every image has */
+        char **packages;    /* added to those that every image has, */
+        bool only_packages; /* or instead of them */
 
         /* SOURCE_COMMAND: an argv; a text becomes "/bin/sh", "-e", "-c", TEXT. */
         char **create_command;

@@ -162,6 +162,30 @@ def test_suite(xfs_images: Site, lab: Lab, repository: Repository) -> None:
     assert_settled(site)
 
 
+def test_helper(xfs_images: Site, images: Site, lab: Lab, repository: Repository) -> None:
+    """The helper image needs no definition, is made of few packages, and is kept up to date with the others; one that
+    somebody made is his."""
+    site, log = xfs_images, xfs_images.directory / "log"
+    programs = site.directory / "bin"
+    programs.mkdir()
+    (programs / "mmdebstrap").write_text(MMDEBSTRAP.format(log=log, image=lab.image(), port=repository.port,
+                                                         keyring=KEYRING))
+    (programs / "mmdebstrap").chmod(0o755)
+    env = {"PATH": f"{programs}:{os.environ['PATH']}", "no_proxy": "127.0.0.1"}
+    done = site.call("chroot-create", "helper", "--suite", "bookworm", env=env)
+    assert done.returncode == 0, str(done)
+    assert "--include=git,git-lfs,ca-certificates " in log.read_text() and " bookworm " in log.read_text()
+    repository.add("git-lfs", "1")
+    assert maintain(site, env=env).results == {"helper": "updated"}
+    assert maintain(site, "helper", env=env).results == {"helper": "unchanged"}
+    assert len(log.read_text().splitlines()) == 1 and generations(site)["helper"]["source"] == "suite bookworm"
+    assert "git-lfs" in output(site, "helper", "dpkg-query -W git-lfs")
+    subprocess.run(["cp", "-a", lab.tiny_image(), images.root / "helper"], check=True)
+    assert maintain(images).rows == {}
+    assert maintain(images, "helper").results == {"helper": "failed"}
+    assert_settled(site)
+
+
 def test_suite_without_mirror(images: Site, lab: Lab, repository: Repository) -> None:
     """A mirror that cannot be reached has no news; that is no success."""
     subprocess.run(["cp", "-a", "--reflink=auto", lab.image(), images.root / IMAGE], check=True)

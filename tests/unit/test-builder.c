@@ -465,6 +465,23 @@ static void test_plan(void **state) {
                 assert_row(streq(plan.variant, table[i].variant ? table[i].variant : "minbase"), i, plan.variant);
         }
 
+        /* Without the usual packages: others, or none. */
+        for (size_t i = 0; i < 2; i++) {
+                _cleanup_build_plan_ BuildPlan plan = { 0 };
+                Problem problem = { 0 };
+                BuildRequest request = { .suite = "trixie",
+                                         .mirror = "http://n.example/debian/",
+                                         .keyring = keyring,
+                                         .packages = i == 0 ? packages : NULL,
+                                         .only_packages = true };
+                _cleanup_strv_ char **arguments = NULL;
+
+                assert_int_equal(build_plan_make(&request, &plan, &problem), 0);
+                assert_true(streq_null(plan.packages, i == 0 ? "vim" : NULL));
+                assert_int_equal(plan.builder->arguments(&plan, "/t", &arguments), 0);
+                assert_int_equal(streq(arguments[2], "--include=vim"), i == 0);
+        }
+
         _cleanup_build_plan_ BuildPlan plan = { 0 };
         Problem problem = { 0 };
         assert_int_equal(build_plan_make(&(BuildRequest){ .suite = "trixie", .keyring = missing }, &plan, &problem),
