@@ -113,10 +113,9 @@ int account_find(const char *user, const char *passwd, const char *group, Accoun
         if (!name)
                 return -ENOMEM;
         int r = find_user(isempty(name) ? "0" : name, passwd, &account);
-        if (r >= 0 && colon && colon[1])
-                r = find_group(colon + 1, group, &account.gid);
-        else if (r >= 0)
-                r = find_memberships(group, &account);
+        if (r < 0)
+                return r;
+        r = colon && colon[1] ? find_group(colon + 1, group, &account.gid) : find_memberships(group, &account);
         if (r < 0)
                 return r;
         *ret = account;

@@ -122,8 +122,9 @@ int first_execute_init(const char *init, const char *target, int listen_fd) {
         char **argv = ARGV(init, "--unit=" UNITS_TARGET);
 
         int r = units_write(listen_fd, target);
-        if (r >= 0)
-                r = fd_set_cloexec(listen_fd, false);
+        if (r < 0)
+                return r;
+        r = fd_set_cloexec(listen_fd, false);
         if (r < 0)
                 return r;
         execv(init, argv);

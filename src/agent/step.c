@@ -61,23 +61,19 @@ static int build_environment(const char *lang, const char *shell, const Account 
                              char ***ret) {
         _cleanup_strv_ char **environment = NULL;
 
-        int r = strv_extend(&environment, "PATH=" SEARCH_PATH);
-        if (r >= 0)
-                r = strv_extendf(&environment, "HOME=%s", account->home);
-        if (r >= 0)
-                r = strv_extendf(&environment, "USER=%s", account->name);
-        if (r >= 0)
-                r = strv_extendf(&environment, "LOGNAME=%s", account->name);
-        if (r >= 0)
-                r = strv_extendf(&environment, "LANG=%s", lang);
-        if (r >= 0)
-                r = strv_extend(&environment, "container=systemd-nspawn");
-        if (r >= 0)
-                r = strv_extendf(&environment, "SHELL=%s", shell);
-        for (; r >= 0 && *additions; additions++)
-                r = set_variable(&environment, *additions);
-        if (r < 0)
-                return r;
+        if (strv_extend(&environment, "PATH=" SEARCH_PATH) < 0 ||
+            strv_extendf(&environment, "HOME=%s", account->home) < 0 ||
+            strv_extendf(&environment, "USER=%s", account->name) < 0 ||
+            strv_extendf(&environment, "LOGNAME=%s", account->name) < 0 ||
+            strv_extendf(&environment, "LANG=%s", lang) < 0 ||
+            strv_extend(&environment, "container=systemd-nspawn") < 0 ||
+            strv_extendf(&environment, "SHELL=%s", shell) < 0)
+                return -ENOMEM;
+        for (; *additions; additions++) {
+                int r = set_variable(&environment, *additions);
+                if (r < 0)
+                        return r;
+        }
         *ret = TAKE_PTR(environment);
         return 0;
 }
@@ -321,18 +317,19 @@ static int share_end(int fd, const Account *account, mode_t mode) {
 
 static int make_pipes(bool with_input, const Account *account, Pipes *pipes) {
         int r = make_pipe(pipes->out);
-
-        if (r >= 0)
-                r = share_end(pipes->out[1], account, 0622);
-        if (r >= 0)
-                r = make_pipe(pipes->err);
-        if (r >= 0)
-                r = share_end(pipes->err[1], account, 0622);
-        if (r >= 0 && with_input)
-                r = make_pipe(pipes->in);
-        if (r >= 0 && with_input)
-                r = share_end(pipes->in[0], account, 0644);
-        return r;
+        if (r < 0)
+                return r;
+        r = share_end(pipes->out[1], account, 0622);
+        if (r < 0)
+                return r;
+        r = make_pipe(pipes->err);
+        if (r < 0)
+                return r;
+        r = share_end(pipes->err[1], account, 0622);
+        if (r < 0 || !with_input)
+                return r;
+        r = make_pipe(pipes->in);
+        return r < 0 ? r : share_end(pipes->in[0], account, 0644);
 }
 
 static int find_account(const char *user, Account *ret) {

@@ -139,11 +139,20 @@ static int write_target(const char *target) {
 
 int units_write(int listen_fd, const char *target) {
         int r = make_directory("/run/systemd");
-        if (r >= 0)
-                r = make_directory(UNIT_DIR);
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(unit_files); i++)
+        if (r < 0)
+                return r;
+        r = make_directory(UNIT_DIR);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < ELEMENTSOF(unit_files); i++) {
                 r = write_unit(&unit_files[i]);
-        if (r >= 0 && target)
+                if (r < 0)
+                        return r;
+        }
+        if (target) {
                 r = write_target(target);
-        return r < 0 ? r : write_socket_unit(listen_fd);
+                if (r < 0)
+                        return r;
+        }
+        return write_socket_unit(listen_fd);
 }

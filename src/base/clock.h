@@ -8,11 +8,11 @@ uint64_t clock_now_usec(void);
 /* Wall clock, in microseconds since 1970. */
 uint64_t clock_realtime_usec(void);
 
-/* The monotonic instant @timeout_usec from now; USEC_INFINITY stays so. */
+/* The monotonic time @timeout_usec from now; USEC_INFINITY for USEC_INFINITY. */
 uint64_t clock_deadline(uint64_t timeout_usec);
 
-/* What is left until @deadline as poll(2) takes it: milliseconds rounded up, 0 when past, -1 for USEC_INFINITY. */
+/* The time until @deadline for poll(2): milliseconds rounded up; 0: it is past; -1 for USEC_INFINITY. */
 int clock_poll_timeout(uint64_t deadline);
 
-/* Sleeps for all of that time, also when signals come. */
+/* Sleeps all of that time, even if signals come. */
 void clock_sleep_usec(uint64_t usec);

@@ -93,6 +93,15 @@ int file_write_string_at(int dir_fd, const char *path, const char *value) {
         return (size_t) n == strlen(value) ? 0 : -EIO;
 }
 
+/* Writes the content of a file that has no name yet that anybody knows, so that it is on the disk. */
+static int fill(int fd, const void *data, size_t size, mode_t mode) {
+        int r = fd_write_all(fd, data, size);
+        if (r < 0)
+                return r;
+        /* Synchronized before it gets its name, or a power failure may leave an empty file under it. */
+        return fchmod(fd, mode) < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
 int file_replace_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode) {
         char temporary[256];
 
@@ -108,13 +117,8 @@ int file_replace_at(int dir_fd, const char *name, const void *data, size_t size,
         if (fd < 0)
                 return -errno;
 
-        int r = fd_write_all(fd, data, size);
-        if (r >= 0 && fchmod(fd, mode) < 0)
-                r = -errno;
-        /* Before the name, or a power failure may leave an empty file under it. */
-        if (r >= 0 && fsync(fd) < 0)
-                r = -errno;
-        if (r >= 0 && renameat(dir_fd, temporary, dir_fd, name) < 0)
+        int r = fill(fd, data, size, mode);
+        if (r == 0 && renameat(dir_fd, temporary, dir_fd, name) < 0)
                 r = -errno;
         if (r < 0)
                 (void) unlinkat(dir_fd, temporary, 0);

@@ -15,6 +15,6 @@ int file_system_space(int fd, FileSystemSpace *ret);
 
 #define FILE_SYSTEM_NAME_MAX 32
 
-/* What people call the kind of file system that @fd is on, such as "ext4": static, or in @buffer where only its number is
+/* The name of the kind of file system that @fd is on, such as "ext4": static; or its number, in @buffer, if the name is not
  * known. */
 const char *file_system_name(int fd, char buffer[static FILE_SYSTEM_NAME_MAX]);

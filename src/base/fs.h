@@ -7,45 +7,45 @@
 
 #include "base/macro.h"
 
-/* Opens @path as if @root_fd were "/": symlinks, absolute ones too, cannot lead out of it (openat2 with
- * RESOLVE_IN_ROOT, Linux 5.6). O_CLOEXEC is added. Returns the descriptor or -errno. */
+/* Opens @path as if @root_fd were "/": no symlink, absolute or not, leads out of it (openat2() with RESOLVE_IN_ROOT, Linux
+ * 5.6). Adds O_CLOEXEC. Returns the descriptor or -errno. */
 int open_in_root(int root_fd, const char *path, int flags);
 
-/* Opens @path, of which no part may be a symlink (-ELOOP): openat2 with RESOLVE_NO_SYMLINKS, Linux 5.6. O_CLOEXEC is added.
+/* Opens @path; no part of it may be a symlink (-ELOOP; openat2() with RESOLVE_NO_SYMLINKS, Linux 5.6). Adds O_CLOEXEC.
  * Returns the descriptor or -errno. */
 int open_without_symlinks(int dir_fd, const char *path, int flags);
 
-/* Reads the regular file @path as open_in_root() finds it. -ENOENT also for what is something else, which is not opened:
- * a device, or a pipe that nobody writes to. -EFBIG when it is longer than @max_bytes, or another -errno. @ret_data is to
- * be freed, and has a NUL behind it. */
+/* Reads the regular file @path as open_in_root() finds it. Anything else, such as a device or a pipe that nobody writes to,
+ * is not opened: -ENOENT. -EFBIG: it is longer than @max_bytes; or another -errno. *ret_data is to be freed; a NUL follows
+ * it. */
 int file_read_in_root(int root_fd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_size);
 
-/* Whether there is something of that name, be it a symlink to nowhere. What cannot be looked at is not there. */
+/* Is there something of that name? A dangling symlink counts; what lstat() cannot reach does not. */
 bool exists_at(int dir_fd, const char *path);
 
-/* Opens directory @name right below @dir_fd, never through a symlink. With @create, makes it first with @mode.
- * Returns the descriptor or -errno. */
+/* Opens directory @name in @dir_fd; it must not be a symlink. With @create, makes it first, with @mode. Returns the
+ * descriptor or -errno. */
 int open_directory_at(int dir_fd, const char *name, bool create, mode_t mode);
 
 /* fdopendir() that consumes @fd when it fails, too. NULL with errno. */
 DIR *directory_stream(int fd);
 
-/* The same for a directory that stays open, from its beginning. */
+/* The same for a directory whose descriptor stays open. It is read from its beginning. */
 DIR *directory_stream_of(int dir_fd);
 
-/* The next entry but "." and ".."; NULL at the end, with errno 0, and on failure, with errno. */
+/* The next entry other than "." and ".."; NULL with errno 0 at the end, NULL with another errno on failure. */
 struct dirent *directory_next(DIR *dir);
 
-/* mkdir -p for an absolute path that the administrator configured; new directories get @mode. 0 or -errno. */
+/* mkdir -p for an absolute path from the configuration; new directories get @mode. 0 or -errno. */
 int mkdir_parents(const char *path, mode_t mode);
 
-/* From here on what this process makes belongs to user and group @owner, and it may do with files what root may, where an
- * id-mapped mount has no user for root of the host, too. 0; or -errno, with nothing changed. */
+/* From now on, files that this process makes belong to user and group @owner, and it keeps root's rights over files. For
+ * id-mapped mounts that do not map root of the host, where root could make nothing. 0; or -errno, with nothing changed. */
 int file_owner_enter(uid_t owner);
 void file_owner_leave(void);
 
-/* Is @r (-errno) what the kernel says of a change to a file or directory that an id-mapped mount has no owner for? Nobody may
- * change it there. */
+/* Is @r (-errno) the error for changing a file or directory whose owner an id-mapped mount does not map? Nobody can change
+ * it there. */
 bool error_is_of_unknown_owner(int r);
 
 /* The absolute path of the running program's own executable, and its directory, both to be freed: 0 or -errno. */

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* What a container's /etc/hosts has. A new tree gets HOSTS_LOCALHOST where it has no such file (tree/finish.c), the agent
- * appends the container's own line (agent/first.c), and where that was done in a tree that is kept, the line goes again
- * (machine/tree-files.c). */
+/* Lines of a container's /etc/hosts. A new tree without that file gets HOSTS_LOCALHOST (tree/finish.c); the agent appends the
+ * container's own line (agent/first.c); machine/tree-files.c removes that line from a tree that is kept. */
 
 #define HOSTS_LOCALHOST          \
         "127.0.0.1\tlocalhost\n" \
         "::1\t\tlocalhost ip6-localhost ip6-loopback\n"
 
-/* Of host name %s. */
+/* For host name %s. */
 #define HOSTS_OWN_LINE "127.0.1.1\t%s\n"

@@ -3,8 +3,9 @@
 
 #include "base/macro.h"
 
-/* Why @id cannot be a job's or a machine's, or NULL: letters, digits, '-' and '.', at most 40, with a letter or digit at
- * both ends and no "..": it becomes part of paths, a unit's name and a host name. What is returned completes "it ...". */
+/* Why @id cannot be the id of a job or machine; NULL: it can. Ids become parts of paths, unit names and host names: at most
+ * 40 letters, digits, '-' and '.', with a letter or digit at both ends and no "..". The text is static and completes "it
+ * ...". */
 const char *id_problem(const char *id);
 
 /* The machines of a job's services have ids made from the job's: "ID.s1" and so on. No job is called so. */

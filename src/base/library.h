@@ -17,5 +17,5 @@
 #define LIBRARY_NAME(function) #function,
 
 /* Loads @soname, which stays loaded, and stores the addresses of @names (NULL-terminated) in @ret_functions, in that
- * order. 0; -ENOENT when the library is not installed; -ELIBBAD when it lacks a function. */
+ * order. 0; -ENOENT: the library is not installed; -ELIBBAD: it lacks a function. */
 int library_load(const char *soname, const char *const names[], void **ret_functions);

@@ -3,13 +3,13 @@
 
 #include "base/problem.h"
 
-/* Messages for people, on stderr: one line each. In a CI job that is the job's log, so nothing secret goes here.
- * Only the layers that talk to a user (main, cli, and the resident `supervise`) log; all others return -errno. */
+/* Messages for people, on stderr, one line each. In a CI job this is the job's log: never log a secret. Only main, cli and
+ * the command `supervise` log; all other layers return errors. */
 
 typedef enum LogLevel {
         LOG_LEVEL_ERROR,
         LOG_LEVEL_WARNING,
-        LOG_LEVEL_NOTICE,  /* always shown: what a user of the command wants to see */
+        LOG_LEVEL_NOTICE,  /* always shown: what users of the command want to see */
         LOG_LEVEL_VERBOSE, /* --verbose */
         LOG_LEVEL_DEBUG,   /* --debug */
 } LogLevel;
@@ -18,9 +18,8 @@ typedef enum LogLevel {
 void log_set_level(LogLevel level);
 LogLevel log_get_level(void);
 
-/* Prints one message. @error is 0, or an errno (of either sign) that "%m" in @format stands for.
- * Control characters in the finished message are shown as \xNN, so that a hostile name cannot forge lines.
- * errno is preserved. Returns -abs(@error). */
+/* Prints one message. @error is 0, or an errno of either sign, which "%m" in @format stands for. Control characters in the
+ * message are shown as \xNN, so that a hostile name cannot forge lines. Preserves errno. Returns -abs(@error). */
 int log_full(LogLevel level, int error, const char *format, ...) _printf_(3, 4);
 
 #define log_error(...) ((void) log_full(LOG_LEVEL_ERROR, 0, __VA_ARGS__))

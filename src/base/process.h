@@ -6,7 +6,7 @@
 
 #include "base/macro.h"
 
-/* Where programs are looked for by who has no PATH of the user's: systemd-nspawn is, and it is what steps get. */
+/* The PATH to find systemd-nspawn, and the PATH of steps. */
 #define SEARCH_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* How to start a program. Descriptors are the child's stdin, stdout and stderr; negative stands for /dev/null. */
@@ -22,16 +22,15 @@ typedef struct Spawn {
                 .stdin_fd = -EBADF, .stdout_fd = STDOUT_FILENO, .stderr_fd = STDERR_FILENO \
         }
 
-/* Starts the program with default signal dispositions and an empty signal mask; a failed exec is reported here, not
- * as an exit status. @ret_pidfd may be NULL. Returns 0 or -errno (-ENOENT: no such program). */
+/* Starts the program with default signal dispositions and an empty signal mask. A failed exec is an error here, not an exit
+ * status. @ret_pidfd may be NULL. 0; -ENOENT: there is no such program; or another -errno. */
 int process_spawn(const Spawn *spawn, pid_t *ret_pid, int *ret_pidfd);
 
-/* Makes this process, a child, one of its own: a session and directory of its own, and no descriptors of whoever started
- * it beyond stdio after the next exec. 0 or -errno. */
+/* Detaches this process from its parent: a session of its own, the root directory as its directory, and all descriptors but
+ * stdio closed at the next exec. 0 or -errno. */
 int process_detach(void);
 
-/* Starts a program that outlives this process: detached, and nobody's child, so that it needs nobody to wait for it. 0
- * or -errno. */
+/* Starts a detached program that outlives this process; it is nobody's child, so nobody has to wait for it. 0 or -errno. */
 int process_spawn_detached(const Spawn *spawn);
 
 /* Waits for @pid to end. @ret_status gets the wait status as of waitpid(2). 0 or -errno. */
@@ -41,8 +40,8 @@ int process_wait(pid_t pid, int *ret_status);
  * started. */
 int process_run(const Spawn *spawn);
 
-/* process_run() with stdout collected in *ret_output, to be freed (at most @max_bytes; beyond, the program is killed,
- * and -EFBIG returned). *ret_output is set whenever an exit status is returned. */
+/* The same with the program's stdout in *ret_output, to be freed, which is set if an exit status is returned. -EFBIG: it
+ * printed more than @max_bytes, and was killed. */
 int process_capture(const Spawn *spawn, size_t max_bytes, char **ret_output);
 
 /* Waits until @pidfd's process ended: 0, -ETIMEDOUT, or -errno. */
@@ -52,29 +51,29 @@ int pidfd_wait(int pidfd, uint64_t timeout_usec);
 int pidfd_open_cloexec(pid_t pid);
 /* 0; -ESRCH: it has ended and was waited for; or another -errno. */
 int pidfd_signal(int pidfd, int signal);
-/* Whether @fd is one. Asks the kernel by name, and nothing of a file that could make us wait. */
+/* Is @fd a pidfd? Asks /proc, so a hostile file cannot make us wait. */
 bool fd_is_pidfd(int fd);
-/* How a process has ended that is not our child, as the status of waitpid(2), once its parent has waited for it, for which
- * there is @timeout_usec. 0; -ENODATA: the kernel does not tell (Linux before 6.15), or it was not waited for in time. */
+/* How a process that is not our child ended, as a status of waitpid(2), once its parent has waited for it, within
+ * @timeout_usec. 0; -ENODATA: the kernel does not tell (Linux before 6.15), or the parent did not wait in time. */
 int pidfd_exit_status(int pidfd, uint64_t timeout_usec, int *ret_status);
 
-/* Gives back the pages of program and libraries that nothing was written to, for a process that is about to sleep for
- * long: what it needs on waking is mapped again from the page cache. Best effort. */
+/* Gives back clean pages of program and libraries before a long sleep: the kernel maps them again when they are needed. Best
+ * effort. */
 void process_release_pages(void);
 
-/* When @pid started, in the kernel's ticks since boot: with it, a process that got an old one's number is told from
- * that. 0, -ESRCH, or -errno. */
+/* When @pid started, in the kernel's ticks since boot. It tells a process from a later one with the same number. 0, -ESRCH
+ * or another -errno. */
 int process_start_time(pid_t pid, uint64_t *ret);
 
-/* Where the program is, as it is looked up in PATH; a name with a slash is a path already. *ret is freed and replaced,
- * so it has to be NULL or a string before. 0; -ENOENT when it is not there or not executable; or -ENOMEM. */
+/* Looks a program up in PATH; a name with a slash is a path already. *ret, NULL or a string before, is freed and replaced.
+ * 0; -ENOENT: it is missing or not executable; or -ENOMEM. */
 int program_find(const char *name, char **ret);
 
 /* True if program_find() finds it. */
 bool program_exists(const char *name);
 
-/* Blocks the signals that ask a command to end (TERM, INT, HUP, QUIT): a descriptor to read them from, that never waits
- * (signalfd(2)). Or -errno. */
+/* Blocks the signals that ask a command to end (TERM, INT, HUP, QUIT). Returns a non-blocking descriptor to read them from
+ * (signalfd(2)), or -errno. */
 int signals_open(void);
 
 /* "SIGTERM" for 15; "signal 77" in a static buffer for what has no name. */

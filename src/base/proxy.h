@@ -3,6 +3,6 @@
 
 #include "base/macro.h"
 
-/* Appends http_proxy, https_proxy and no_proxy to @environment, as far as this process has them, else as the host's apt
- * has them (apt.conf(5), Acquire::http::Proxy). 0, or -ENOMEM with *environment longer or not. */
+/* Appends http_proxy, https_proxy and no_proxy to @environment: this process's own, or else those of the host's apt
+ * (apt.conf(5), Acquire::http::Proxy). 0, or -ENOMEM after some were appended. */
 int proxy_environment(char ***environment);

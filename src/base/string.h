@@ -10,7 +10,7 @@ static inline bool streq(const char *a, const char *b) {
         return strcmp(a, b) == 0;
 }
 
-/* streq() that takes NULL for "not there", equal only to itself. */
+/* The same for strings that may be NULL; NULL equals only NULL. */
 static inline bool streq_null(const char *a, const char *b) {
         return a && b ? streq(a, b) : a == b;
 }
@@ -19,13 +19,13 @@ static inline bool isempty(const char *s) {
         return !s || !*s;
 }
 
-/* Returns what follows @prefix in @s, or NULL. */
+/* What follows @prefix in @s; NULL: @s does not begin with it. */
 static inline const char *startswith(const char *s, const char *prefix) {
         size_t n = strlen(prefix);
         return strncmp(s, prefix, n) == 0 ? s + n : NULL;
 }
 
-/* Returns the place in @s where @suffix begins, or NULL. */
+/* Where @suffix begins in @s; NULL: @s does not end with it. */
 const char *endswith(const char *s, const char *suffix);
 
 /* NULL-terminated arrays of owned strings. */
@@ -34,41 +34,41 @@ DEFINE_CLEANUP(char **, strv_free)
 #define _cleanup_strv_ _cleanup_(strv_freep)
 size_t strv_length(char *const *v);
 
-/* A command line, or another list of strings that are only read, for the block that it is written in. */
+/* A list of strings that are only read, such as a command line. It lives as long as the block that it is written in. */
 #define ARGV(...) ((char **) (const char *const[]){ __VA_ARGS__, NULL })
 
-/* Appends a copy of @s, or of the printf result; 0 or -ENOMEM with *v as it was. */
+/* Appends a copy of @s, or what printf makes. 0, or -ENOMEM with *v as it was. */
 int strv_extend(char ***v, const char *s);
 int strv_extendf(char ***v, const char *format, ...) _printf_(2, 3);
-/* The same for all of @strings (NULL: none), and for each of the arguments until one is NULL: 0, or -ENOMEM with *v longer or not. */
+/* The same for all of @strings (NULL: none), and for all arguments up to a NULL. 0, or -ENOMEM after some were appended. */
 int strv_extend_strv(char ***v, char *const *strings);
 #define strv_extend_many(v, ...) strv_extend_strv(v, ARGV(__VA_ARGS__))
 
 /* The value of @name among "NAME=VALUE"s, the last where there are several, or NULL. */
 const char *strv_value(char *const *v, const char *name);
 
-/* Sorts by bytes; strv_sort_unique() also frees all but one of those that are the same. */
+/* Sorts by bytes; strv_sort_unique() keeps only one of equal strings. */
 void strv_sort(char **v);
 void strv_sort_unique(char **v);
 
-/* Copies @v (NULL stays NULL) to *ret, for strv_free(); 0 or -ENOMEM. */
+/* Copies @v (NULL stays NULL). *ret is for strv_free(). 0 or -ENOMEM. */
 int strv_copy(char *const *v, char ***ret);
 
-/* printf into a new string, to be freed: 0, or -ENOMEM with *ret as it was. What *ret had before is not freed. */
+/* printf() into a new string. *ret is to be freed; an old value of it is not freed. 0, or -ENOMEM with *ret as it was. */
 int string_printf(char **ret, const char *format, ...) _printf_(2, 3);
 int string_vprintf(char **ret, const char *format, va_list ap) _printf_(2, 0);
 
-/* Replaces *target by a copy of @s (NULL: by NULL). Returns 0, or -ENOMEM with *target untouched. */
+/* Frees *target and replaces it by a copy of @s (NULL: by NULL). 0, or -ENOMEM with *target as it was. */
 int string_replace(char **target, const char *s);
 
 /* Parses a whole decimal number without sign or blanks: 0, -EINVAL, or -ERANGE. */
 int parse_uint64(const char *s, uint64_t *ret);
 
-/* The number of single-character edits that make @b of @a; SIZE_MAX when memory ran out. */
+/* How many single-character edits turn @a into @b; SIZE_MAX: memory ran out. */
 size_t edit_distance(const char *a, const char *b);
 
-/* Finds the candidate that someone who typed @typed may have meant: returns its index, or -1 when nothing is near.
- * @name yields candidate @i of @userdata, NULL after the last. */
+/* The index of the candidate that @typed may have meant; -1: none is near. @name returns candidate @i of @userdata, NULL
+ * after the last. */
 int nearest_name(const char *typed, const char *(*name)(const void *userdata, size_t i), const void *userdata);
 
 /* "1.5G": for people; exact bytes belong into JSON. Returns @ret. */

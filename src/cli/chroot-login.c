@@ -82,10 +82,13 @@ static int make_environment(const Login *login, char ***ret) {
 
         /* What an administrator typed is not for the jobs to read. */
         int r = strv_extend(&environment, "HISTFILE=/dev/null");
-        if (r >= 0 && login->terminal)
-                r = strv_extendf(&environment, "TERM=%s", isempty(kind) ? "vt220" : kind);
         if (r < 0)
                 return r;
+        if (login->terminal) {
+                r = strv_extendf(&environment, "TERM=%s", isempty(kind) ? "vt220" : kind);
+                if (r < 0)
+                        return r;
+        }
         *ret = TAKE_PTR(environment);
         return 0;
 }
@@ -277,12 +280,16 @@ static int run(const Invocation *invocation) {
                 return -EINVAL;
         }
         int r = hold_image_logged(settings, name, &image);
-        if (r >= 0)
-                r = image_settings_logged(settings, image->name, &storage, &image_settings);
-        if (r >= 0 && !invocation_has(invocation, "discard"))
-                r = warn_of_definition(settings, image->name);
         if (r < 0)
                 return r;
+        r = image_settings_logged(settings, image->name, &storage, &image_settings);
+        if (r < 0)
+                return r;
+        if (!invocation_has(invocation, "discard")) {
+                r = warn_of_definition(settings, image->name);
+                if (r < 0)
+                        return r;
+        }
 
         Login login = {
                 .settings = image_settings,

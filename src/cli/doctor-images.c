@@ -39,9 +39,9 @@ static bool is_broken(const Settings *settings, const char *name, char detail[st
         int r = definition_find(settings, name, &path, NULL);
         if (r == -ENOENT) /* it is gone since it was listed */
                 return false;
-        if (r >= 0)
+        if (r == 0)
                 r = definition_load(path, name, &definition, &problem);
-        if (r >= 0)
+        if (r == 0)
                 return false;
         add(detail, "%s", problem_describe(&problem, r, text));
         return true;

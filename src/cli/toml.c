@@ -70,8 +70,9 @@ static int write_array(FILE *stream, const char *key, char *const *items) {
 static int write_value(FILE *stream, const char *indent, const char *key, const char *value) {
         fprintf(stream, "%s%s = ", indent, key);
         int r = toml_write_string(stream, value);
-        if (r >= 0)
-                putc('\n', stream);
+        if (r < 0)
+                return r;
+        putc('\n', stream);
         return r;
 }
 
@@ -83,8 +84,9 @@ static int write_directory(FILE *stream, const char *key, const char *setting, c
         }
         fprintf(stream, "  # No %s here: it would have no effect, since nspawn-runner's setting %s is ", key, key);
         int r = toml_write_string(stream, setting);
-        if (r >= 0)
-                putc('\n', stream);
+        if (r < 0)
+                return r;
+        putc('\n', stream);
         return r;
 }
 

@@ -289,8 +289,9 @@ int bind_targets(const Machine *machine, char ***ret) {
                 _cleanup_volume_ Volume volume = { 0 };
 
                 int r = volume_parse(*text, &volume);
-                if (r >= 0)
-                        r = strv_extend(&targets, volume.target);
+                if (r < 0)
+                        return r;
+                r = strv_extend(&targets, volume.target);
                 if (r < 0)
                         return r;
         }

@@ -90,8 +90,9 @@ static int add_mounts(const Machine *machine, char ***arguments) {
             strv_extendf(arguments, "--bind-ro=%s:" AGENT_INSIDE, agent) < 0)
                 return -ENOMEM;
         int r = add_tools(arguments, machine);
-        if (r >= 0)
-                r = add_run_directories(arguments, machine);
+        if (r < 0)
+                return r;
+        r = add_run_directories(arguments, machine);
         if (r < 0)
                 return r;
         r = bind_targets(machine, &targets);

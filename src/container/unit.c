@@ -348,8 +348,9 @@ static int systemd_stop(const char *name, uint64_t timeout_usec) {
                 return r;
         (void) cgroup_visit(&groups, add_member, &members);
         r = kill_unit(bus, unit, timeout_usec);
-        if (r >= 0)
-                wait_for_stragglers(name, &members);
+        if (r < 0)
+                return r;
+        wait_for_stragglers(name, &members);
         return r;
 }
 

@@ -27,9 +27,9 @@ static int read_key(const char *runtime_dir, uint8_t ret[static KEY_SIZE]) {
 
                 _cleanup_close_ int dir_fd = open(runtime_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 int r = dir_fd < 0 ? -errno : file_read_at(dir_fd, KEY_FILE, 4096, &key, &size);
-                if (r >= 0 && size != KEY_SIZE)
-                        return -EBADMSG;
-                if (r >= 0) {
+                if (r == 0) {
+                        if (size != KEY_SIZE)
+                                return -EBADMSG;
                         memcpy(ret, key, KEY_SIZE);
                         return 0;
                 }

@@ -99,12 +99,16 @@ int machine_list(const Settings *settings, bool thorough, char ***ret) {
 
         machine_prefix(settings->runtime_dir, prefix);
         int r = machine_directory_list(settings->runtime_dir, &ids);
-        if (r >= 0)
-                r = layers_list(settings->root_dir, prefix, &ids);
-        if (r >= 0 && thorough)
-                r = supervisor_pick()->list(prefix, &ids);
         if (r < 0)
                 return r;
+        r = layers_list(settings->root_dir, prefix, &ids);
+        if (r < 0)
+                return r;
+        if (thorough) {
+                r = supervisor_pick()->list(prefix, &ids);
+                if (r < 0)
+                        return r;
+        }
         tidy_ids(ids);
         *ret = TAKE_PTR(ids);
         return 0;

@@ -77,10 +77,13 @@ static int take_tree(const ImageMachineRequest *request, Parts *parts) {
         if (parts->tree_fd < 0)
                 return -errno;
         int r = request->environment ? strv_copy(request->environment, &parts->environment) : 0;
-        if (r >= 0 && request->in_place)
-                r = add_surroundings(&parts->environment);
         if (r < 0)
                 return r;
+        if (request->in_place) {
+                r = add_surroundings(&parts->environment);
+                if (r < 0)
+                        return r;
+        }
         parts->machine.image = request->name;
         parts->machine.tree_path = request->tree;
         parts->machine.tree_fd = parts->tree_fd;

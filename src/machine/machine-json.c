@@ -92,8 +92,9 @@ int machine_load(const MachineDirectory *directory, Machine **ret) {
         if (!machine)
                 return -ENOMEM;
         int r = file_read_at(directory->fd, MACHINE_FILE, MACHINE_MAX_BYTES, &text, &size);
-        if (r >= 0)
-                r = record_parse(all_fields().list, text, size, machine);
+        if (r < 0)
+                return r;
+        r = record_parse(all_fields().list, text, size, machine);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(machine);

@@ -119,8 +119,9 @@ static int discard(const Settings *settings, const char *id, char **ret_root, in
         if (r < 0)
                 return r;
         r = machine_name(settings->runtime_dir, id, &name);
-        if (r >= 0)
-                r = supervisor_pick()->stop(name, MACHINE_STOP_TIMEOUT_USEC);
+        if (r < 0)
+                return r;
+        r = supervisor_pick()->stop(name, MACHINE_STOP_TIMEOUT_USEC);
         if (r < 0)
                 return r;
         nspawn_remove_leftovers(name);

@@ -68,8 +68,9 @@ static int open_again(int fd, int flags) {
  * could keep us waiting here, as any program can that somebody talks to. */
 static int take_terminal(Run *run, WireMessage *message) {
         int r = terminal_check_master(message->fds[0]);
-        if (r >= 0)
-                r = fd_set_nonblock(message->fds[0], true);
+        if (r < 0)
+                return r;
+        r = fd_set_nonblock(message->fds[0], true);
         if (r < 0)
                 return r;
         int fd = fcntl(message->fds[0], F_DUPFD_CLOEXEC, 3);

@@ -135,13 +135,15 @@ int tree_files_note(int tree_fd, TreeFiles *files) {
 }
 
 static int write_regular(int etc_fd, const char *name, const FileState *state, const char *data, size_t size) {
-        int r = file_replace_at(etc_fd, name, data, size, state->st.st_mode & 07777);
+        const struct timespec times[] = { state->st.st_atim, state->st.st_mtim };
 
-        if (r >= 0 && (fchownat(etc_fd, name, state->st.st_uid, state->st.st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
-                       utimensat(etc_fd, name, (struct timespec[2]){ state->st.st_atim, state->st.st_mtim },
-                                 AT_SYMLINK_NOFOLLOW) < 0))
-                r = -errno;
-        return r;
+        int r = file_replace_at(etc_fd, name, data, size, state->st.st_mode & 07777);
+        if (r < 0)
+                return r;
+        if (fchownat(etc_fd, name, state->st.st_uid, state->st.st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+            utimensat(etc_fd, name, times, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        return 0;
 }
 
 static int state_write(int etc_fd, const char *name, const FileState *state) {
