@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/job-common.h"
 #include "cli/job-volumes.h"
+#include "cli/report.h"
 #include "machine/remove.h"
 
 static int run(const Invocation *invocation) {
@@ -18,6 +19,7 @@ static int run(const Invocation *invocation) {
         if (r < 0)
                 return r;
         job_volumes_find(invocation->settings, job.id, &places);
+        report_job(invocation->settings, &job);
         r = machine_remove(invocation->settings, job.id);
         if (r >= 0)
                 job_volumes_release(places);

@@ -16,6 +16,7 @@
 #include "cli/image-common.h"
 #include "cli/job-common.h"
 #include "cli/job-volumes.h"
+#include "cli/report.h"
 #include "cli/stage-programs.h"
 #include "cli/table.h"
 #include "config/image-reference.h"
@@ -255,6 +256,7 @@ static int run(const Invocation *invocation) {
         _cleanup_job_spec_ JobSpec job = { 0 };
         _cleanup_image_ Image *image = NULL;
 
+        uint64_t begin_usec = clock_now_usec();
         /* What is half started is removed before we go. */
         _cleanup_close_ int signal_fd = signals_open();
         if (signal_fd < 0)
@@ -285,8 +287,10 @@ static int run(const Invocation *invocation) {
                 if (q < 0)
                         log_warning(
                                 "Not everything of the failed start could be removed: 'nspawn-runner gc' will do it");
+                return r;
         }
-        return r;
+        report_step(settings, image_settings, &directory, "prepare", clock_now_usec() - begin_usec);
+        return 0;
 }
 
 static const CommandOption options[] = {

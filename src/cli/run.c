@@ -11,12 +11,14 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "base/string.h"
 #include "cli/commands.h"
 #include "cli/job-common.h"
+#include "cli/report.h"
 #include "cli/stage-place.h"
 #include "container/channel.h"
 #include "gitlab/exit-status.h"
@@ -240,9 +242,13 @@ static int run(const Invocation *invocation) {
                     request.in_helper ? machine->helper : machine->image, request.user ? request.user : "root",
                     request.directory ? request.directory : "its home",
                     isempty(request.argv[0]) ? "bash, or else sh" : request.argv[0]);
+        uint64_t begin_usec = clock_now_usec();
         r = step_run(socket_fd, &request, &outcome);
         if (r < 0)
                 return log_error_errno(r, "Cannot talk to the agent of job %s: %m", machine->id);
+        const char *stage = invocation_argument(invocation, 1);
+        report_step(settings, &machine->settings, &directory, stage, clock_now_usec() - begin_usec);
+        report_usage(machine, &directory, stage);
         r = report(machine, &directory, &request, &outcome);
         if (r == STAGE_BUILD_FAILURE && outcome.result == STEP_EXITED)
                 stage_explain_lack(machine, &place);

@@ -24,6 +24,8 @@ typedef struct Settings {
         PullPolicy pull;
         uint64_t image_cache_size; /* bytes; UINT64_MAX: no limit */
         MemorySize disk_reserve;   /* of the file system of root_dir: room to keep free */
+        char *metrics_file;        /* or NULL */
+        bool report;               /* jobs say at their end what they used */
         char *shell;               /* or NULL: bash if the image has it, else sh */
         char *helper_image;        /* "auto", "none" or the name of an image */
         char *bash_program;        /* "auto", "none" or a path; the same for runner_program */

@@ -98,9 +98,10 @@ static int append_killing(sd_bus_message *message) {
 
 static int append_resources(sd_bus_message *message, const Machine *machine) {
         return bus_api.sd_bus_message_append(
-                message, "(sv)(sv)(sv)(sv)(sv)(sv)", "Slice", "s", "machine.slice", "Delegate", "b", true, "CPUWeight",
-                "t", machine->settings.cpu_weight, "MemoryHigh", "t", machine->settings.memory_high.bytes, "MemoryMax",
-                "t", machine->settings.memory_max.bytes, "TasksMax", "t", machine->settings.tasks_max);
+                message, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)", "Slice", "s", "machine.slice", "IOAccounting", "b", true,
+                "Delegate", "b", true, "CPUWeight", "t", machine->settings.cpu_weight, "MemoryHigh", "t",
+                machine->settings.memory_high.bytes, "MemoryMax", "t", machine->settings.memory_max.bytes, "TasksMax",
+                "t", machine->settings.tasks_max);
 }
 
 /* Those device nodes among @binds. `supervise` makes nodes of them, for which it needs the "m"; a job makes none. */

@@ -159,3 +159,14 @@ def test_run_without_prepare(site: Site) -> None:
     done = run(site, build, "#!/bin/bash\necho never\n")
     assert done.returncode == 2 and done.stdout == "" and done.stderr, str(done)
     build.cleanup()
+
+
+def test_last_line(site: Site) -> None:
+    """What ended a script that did not end by itself is said in one line."""
+    with site.started() as build:
+        done = run(site, build, "#!/bin/bash\nkill -TERM $$\n")
+        assert done.returncode == 1 and done.stderr == "ERROR: The script was killed by SIGTERM\n", str(done)
+        call = build.start_script("echo up; sleep 1000")
+        call.wait_for_output(b"up")
+        call.terminate(60, 5)
+        assert "Cancelled by SIGTERM" in call.stderr.decode(), call.output

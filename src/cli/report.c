@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Says what a job used, at the end of its log and in the file of metrics. Called by `prepare`, `run` and `cleanup`. What
+ * cannot be found out is left out, and no job fails because of it. */
+
+#include "cli/report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/string.h"
+#include "machine/metrics.h"
+#include "machine/usage.h"
+
+/* GitLab Runner always calls this stage last; what `cleanup` prints does not get into the job's log. */
+#define LAST_STAGE "cleanup_file_variables"
+
+/* Says that the job was counted, in its directory. */
+#define FILE_COUNTED "counted"
+
+void report_step(const Settings *settings, const Settings *own, const MachineDirectory *directory, const char *stage,
+                 uint64_t usec) {
+        if (!own->report && !settings->metrics_file)
+                return;
+        int r = machine_steps_add(directory, stage, usec);
+        if (r < 0)
+                log_debug_errno(r, "Cannot write down how long the step took: %m");
+}
+
+static void add_part(char **text, const char *part) {
+        char *longer;
+
+        if (string_printf(&longer, "%s%s%s", *text ? *text : "", *text ? ", " : "", part) < 0)
+                return;
+        free(*text);
+        *text = longer;
+}
+
+static void add_bytes(char **text, uint64_t bytes, const char *format_before, const char *after) {
+        char size[FORMAT_BYTES_MAX], part[128];
+
+        if (bytes == UINT64_MAX) /* this host does not tell */
+                return;
+        snprintf(part, sizeof(part), "%s%s%s", format_before, format_bytes(bytes, size), after);
+        add_part(text, part);
+}
+
+void report_usage(const Machine *machine, const MachineDirectory *directory, const char *stage) {
+        _cleanup_free_ char *text = NULL, *steps = NULL;
+        MachineUsage usage;
+        char cpu[64];
+
+        if (!machine->settings.report || !streq_null(stage, LAST_STAGE))
+                return;
+        machine_usage_read(machine, &usage);
+        if (usage.cpu_usec != UINT64_MAX) {
+                snprintf(cpu, sizeof(cpu), "%" PRIu64 ".%" PRIu64 "s of CPU time", usage.cpu_usec / USEC_PER_SEC,
+                         usage.cpu_usec % USEC_PER_SEC / (USEC_PER_SEC / 10));
+                add_part(&text, cpu);
+        }
+        add_bytes(&text, usage.memory_peak_bytes, "at most ", " of memory");
+        add_bytes(&text, usage.written_bytes, "", " written to disk");
+        add_bytes(&text, usage.received_bytes, "", " received");
+        add_bytes(&text, usage.sent_bytes, "", " sent");
+        steps = machine_steps_describe(directory, NULL);
+        if (text)
+                log_notice("The job used %s", text);
+        if (steps)
+                log_notice("Its steps took %s", steps);
+}
+
+void report_job(const Settings *settings, const JobSpec *job) {
+        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
+        _cleanup_machine_ Machine *machine = NULL;
+        MetricsJob counted = { .project_id = job->project_id };
+
+        if (!settings->metrics_file || machine_directory_open(settings->runtime_dir, job->id, false, &directory) < 0 ||
+            machine_load(&directory, &machine) < 0)
+                return;
+        _cleanup_free_ char *before = machine_file_read(&directory, FILE_COUNTED);
+        if (before)
+                return;
+        /* First: a job that is not counted is better than one that is counted twice. */
+        int r = machine_file_write(&directory, FILE_COUNTED, "yes");
+        if (r >= 0) {
+                _cleanup_free_ char *steps = machine_steps_describe(&directory, &counted.steps_usec);
+
+                counted.image = machine->image;
+                machine_usage_read(machine, &counted.usage);
+                r = metrics_file_add(settings->metrics_file, &counted);
+        }
+        if (r < 0)
+                log_warning_errno(r, "Cannot count the job in metrics_file '%s': %m", settings->metrics_file);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "job/spec.h"
+#include "machine/directory.h"
+
+/* What a job used: in its own log, if the setting `report` wants that, and in the file `metrics_file`. None of this ever fails
+ * a job. */
+
+/* A step of the job took @usec. @own: the settings of its image, which may be @settings. */
+void report_step(const Settings *settings, const Settings *own, const MachineDirectory *directory, const char *stage,
+                 uint64_t usec);
+
+/* After step @stage: if it is the last one whose output gets into the job's log, says what the job has used. */
+void report_usage(const Machine *machine, const MachineDirectory *directory, const char *stage);
+
+/* Before the job is removed: counts it in metrics_file, once. */
+void report_job(const Settings *settings, const JobSpec *job);

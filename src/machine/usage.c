@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Adds up what a job used: CPU, memory, disk, network and time. Called by `run` and `cleanup`, if the settings report or
+ * metrics_file want it. Only reads, but for the list of steps. */
+
+#include "machine/usage.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/string.h"
+#include "container/supervisor.h"
+
+#define NET_DEV_MAX_BYTES (256 * 1024)
+/* A job that ran more steps than fit into the file has those that came first. */
+#define STEPS_MAX_BYTES (60 * 1024)
+#define STEP_NAME_MAX 64
+#define STEPS_SHOWN_MAX 32
+
+/* --- network --- */
+
+static bool same_namespace(pid_t pid, const char *kind) {
+        char ours[64], theirs[64];
+        struct stat a, b;
+
+        snprintf(ours, sizeof(ours), "/proc/self/ns/%s", kind);
+        snprintf(theirs, sizeof(theirs), "/proc/%d/ns/%s", (int) pid, kind);
+        return stat(ours, &a) < 0 || stat(theirs, &b) < 0 || (a.st_dev == b.st_dev && a.st_ino == b.st_ino);
+}
+
+/* A process inside: systemd-nspawn and the supervisor are none. */
+static void find_inside(pid_t pid, void *userdata) {
+        pid_t *inside = userdata;
+
+        if (*inside == 0 && !same_namespace(pid, "pid") && !same_namespace(pid, "net"))
+                *inside = pid;
+}
+
+/* Sums of all interfaces but the loopback, as of proc_pid_net(5). */
+static void read_network(pid_t pid, MachineUsage *ret) {
+        _cleanup_free_ char *text = NULL;
+        char path[64], *state = NULL;
+        uint64_t received = 0, sent = 0;
+        bool any = false;
+
+        snprintf(path, sizeof(path), "/proc/%d/net/dev", (int) pid);
+        if (file_read_at(AT_FDCWD, path, NET_DEV_MAX_BYTES, &text, NULL) < 0)
+                return;
+        for (char *line = strtok_r(text, "\n", &state); line; line = strtok_r(NULL, "\n", &state)) {
+                uint64_t in, out;
+                char *colon = strchr(line, ':');
+
+                if (!colon || startswith(line + strspn(line, " "), "lo:") ||
+                    sscanf(colon + 1, "%" SCNu64 " %*u %*u %*u %*u %*u %*u %*u %" SCNu64, &in, &out) != 2)
+                        continue;
+                received += in;
+                sent += out;
+                any = true;
+        }
+        if (any) {
+                ret->received_bytes = received;
+                ret->sent_bytes = sent;
+        }
+}
+
+void machine_usage_read(const Machine *machine, MachineUsage *ret) {
+        _cleanup_cgroup_set_ CgroupSet groups = { 0 };
+        pid_t inside = 0;
+
+        *ret = (MachineUsage){ UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX };
+        if (supervisor_pick()->groups(machine->name, &groups) < 0)
+                return;
+        (void) cgroup_cpu_usec(&groups, &ret->cpu_usec);
+        (void) cgroup_memory_peak_bytes(&groups, &ret->memory_peak_bytes);
+        (void) cgroup_written_bytes(&groups, &ret->written_bytes);
+        (void) cgroup_visit(&groups, find_inside, &inside);
+        if (inside != 0)
+                read_network(inside, ret);
+}
+
+/* --- steps --- */
+
+static bool is_plain(const char *name) {
+        size_t n = strlen(name);
+
+        return n > 0 && n <= STEP_NAME_MAX &&
+               strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == n;
+}
+
+int machine_steps_add(const MachineDirectory *directory, const char *name, uint64_t usec) {
+        _cleanup_free_ char *before = machine_file_read(directory, MACHINE_FILE_STEPS), *after = NULL;
+
+        if (before && strlen(before) > STEPS_MAX_BYTES)
+                return 0;
+        int r = string_printf(&after, "%s%s %" PRIu64 "\n", before ? before : "",
+                              name && is_plain(name) ? name : "step", usec);
+        return r < 0 ? r : machine_file_write(directory, MACHINE_FILE_STEPS, after);
+}
+
+typedef struct Step {
+        char name[STEP_NAME_MAX + 1];
+        uint64_t usec;
+} Step;
+
+static size_t read_steps(const char *text, Step steps[static STEPS_SHOWN_MAX], uint64_t *ret_total_usec) {
+        size_t n = 0;
+
+        *ret_total_usec = 0;
+        for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+                size_t i = 0;
+                Step step;
+
+                if (sscanf(line, "%64s %" SCNu64, step.name, &step.usec) != 2)
+                        continue;
+                *ret_total_usec += step.usec;
+                while (i < n && !streq(steps[i].name, step.name))
+                        i++;
+                if (i < n)
+                        steps[i].usec += step.usec;
+                else if (n < STEPS_SHOWN_MAX)
+                        steps[n++] = step;
+        }
+        return n;
+}
+
+char *machine_steps_describe(const MachineDirectory *directory, uint64_t *ret_total_usec) {
+        _cleanup_free_ char *text = machine_file_read(directory, MACHINE_FILE_STEPS), *all = NULL;
+        Step steps[STEPS_SHOWN_MAX];
+        uint64_t total_usec;
+
+        if (!text)
+                return NULL;
+        size_t n = read_steps(text, steps, &total_usec);
+        for (size_t i = 0; i < n; i++) {
+                char *longer;
+
+                if (string_printf(&longer, "%s%s%s %" PRIu64 ".%" PRIu64 "s", all ? all : "", all ? ", " : "",
+                                  steps[i].name, steps[i].usec / USEC_PER_SEC,
+                                  steps[i].usec % USEC_PER_SEC / (USEC_PER_SEC / 10)) < 0)
+                        return NULL;
+                free(all);
+                all = longer;
+        }
+        if (ret_total_usec)
+                *ret_total_usec = total_usec;
+        return TAKE_PTR(all);
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "unit.h"
+
+#include <stdio.h>
+#include <sys/wait.h>
+
+#include "base/fd.h"
+#include "base/string.h"
+#include "machine/metrics.h"
+
+static MetricsJob job_of(const char *image, uint64_t project_id) {
+        return (MetricsJob){
+                .image = image,
+                .project_id = project_id,
+                .usage = { .cpu_usec = 1500000,
+                           .memory_peak_bytes = 4096,
+                           .written_bytes = 10,
+                           .received_bytes = UINT64_MAX,
+                           .sent_bytes = UINT64_MAX },
+                .steps_usec = 2000000,
+        };
+}
+
+static char *add(char *text, const char *image, uint64_t project_id) {
+        MetricsJob job = job_of(image, project_id);
+        char *after;
+
+        assert_int_equal(metrics_add(text, &job, &after), 0);
+        free(text);
+        return after;
+}
+
+static void assert_has(const char *text, const char *line) {
+        if (!strstr(text, line))
+                fail_msg("'%s' is not in:\n%s", line, text);
+}
+
+static void test_sums(void **state) {
+        _cleanup_free_ char *text = add(add(add(NULL, "debian", 7), "debian", 7), "debian", 8);
+
+        (void) state;
+        assert_has(text, "# TYPE nspawn_runner_jobs_total counter\n");
+        assert_has(text, "nspawn_runner_jobs_total{image=\"debian\",project=\"7\"} 2\n");
+        assert_has(text, "nspawn_runner_jobs_total{image=\"debian\",project=\"8\"} 1\n");
+        assert_has(text, "nspawn_runner_cpu_seconds_total{image=\"debian\",project=\"7\"} 3\n");
+        assert_has(text, "nspawn_runner_cpu_seconds_total{image=\"debian\",project=\"8\"} 1.5\n");
+        /* The highest, not the sum; and what the host does not tell stays as it is. */
+        assert_has(text, "nspawn_runner_memory_peak_bytes{image=\"debian\",project=\"7\"} 4096\n");
+        assert_has(text, "nspawn_runner_written_bytes_total{image=\"debian\",project=\"7\"} 20\n");
+        assert_has(text, "nspawn_runner_network_sent_bytes_total{image=\"debian\",project=\"7\"} 0\n");
+        assert_has(text, "nspawn_runner_step_seconds_total{image=\"debian\",project=\"7\"} 4\n");
+        assert_null(strstr(text, "\n\n"));
+}
+
+/* Names that jobs choose break neither out of their label nor lose their sums. */
+static void test_hostile_names(void **state) {
+        static const char *const names[] = {
+                "a\"b", "a\\", "\\\"", "x\"} 7\nnspawn_runner_jobs_total{image=\"y", "{image=\"", "", "\",project=\""
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                _cleanup_free_ char *text = add(add(NULL, names[i], 0), names[i], 0);
+                size_t lines = 0;
+
+                for (const char *p = text; (p = strstr(p, "\nnspawn_runner_jobs_total{")); p++)
+                        lines++;
+                assert_row(lines == 1, i, text);
+                assert_row(strstr(text, "\",project=\"\"} 2\n"), i, text);
+        }
+}
+
+/* What is not ours, cut off or no number does no harm. */
+static void test_broken_file(void **state) {
+        static const char *const texts[] = {
+                "",
+                "\n\n",
+                "nspawn_runner_jobs_total",
+                "nspawn_runner_jobs_total{image=\"a",
+                "nspawn_runner_jobs_total{image=\"a\",project=\"1\"}",
+                "nspawn_runner_jobs_total{image=\"a\\",
+                "other_total{image=\"debian\",project=\"7\"} 5\n",
+                "# TYPE nspawn_runner_jobs_total counter\n",
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+                _cleanup_free_ char *text = add(strdup(texts[i]), "debian", 7);
+
+                assert_row(strstr(text, "nspawn_runner_jobs_total{image=\"debian\",project=\"7\"} 1\n"), i, text);
+        }
+}
+
+/* However many images jobs name, the file does not grow without end, and no job is lost. */
+static void test_bounded(void **state) {
+        _cleanup_free_ char *text = NULL;
+        char name[32];
+
+        (void) state;
+        for (unsigned i = 0; i < METRICS_PAIRS_MAX + 20; i++) {
+                snprintf(name, sizeof(name), "image-%u", i);
+                text = add(TAKE_PTR(text), name, 1);
+        }
+        assert_has(text, "nspawn_runner_jobs_total{image=\"other\",project=\"other\"} 20\n");
+        text = add(TAKE_PTR(text), "image-3", 1);
+        assert_has(text, "nspawn_runner_jobs_total{image=\"image-3\",project=\"1\"} 2\n");
+}
+
+/* Several at once: each is counted. */
+static void test_file(void **state) {
+        _cleanup_free_ char *path = NULL, *text = NULL;
+        MetricsJob job = job_of("debian", 7);
+        pid_t children[8];
+        struct stat st;
+
+        assert_int_equal(string_printf(&path, "%s/nspawn-runner.prom", (const char *) *state), 0);
+        for (size_t i = 0; i < ELEMENTSOF(children); i++) {
+                children[i] = fork();
+                assert_true(children[i] >= 0);
+                if (children[i] == 0)
+                        _exit(metrics_file_add(path, &job) != 0);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(children); i++) {
+                int status;
+
+                assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+                assert_int_equal(status, 0);
+        }
+        assert_int_equal(file_read_at(AT_FDCWD, path, 1 << 20, &text, NULL), 0);
+        assert_has(text, "nspawn_runner_jobs_total{image=\"debian\",project=\"7\"} 8\n");
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 07777, 0644);
+        assert_int_equal(metrics_file_add("/nonexistent/x.prom", &job), -ENOENT);
+        assert_true(metrics_file_add(*state, &job) < 0);
+}
+
+static void test_steps(void **state) {
+        MachineDirectory directory = { .path = *state, .fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
+        _cleanup_free_ char *text = NULL;
+        uint64_t total_usec;
+
+        assert_true(directory.fd >= 0);
+        assert_null(machine_steps_describe(&directory, NULL));
+        assert_int_equal(machine_steps_add(&directory, "prepare", 450000), 0);
+        assert_int_equal(machine_steps_add(&directory, "build_script", 2000000), 0);
+        assert_int_equal(machine_steps_add(&directory, "build_script", 1000000), 0);
+        assert_int_equal(machine_steps_add(&directory, "two\nlines 7", 0), 0);
+        assert_int_equal(machine_steps_add(&directory, NULL, 0), 0);
+        text = machine_steps_describe(&directory, &total_usec);
+        assert_string_equal(text, "prepare 0.4s, build_script 3.0s, step 0.0s");
+        assert_int_equal(total_usec, 3450000);
+
+        /* Without an end. */
+        char *many = calloc(1, 61 * 1024 + 1);
+        assert_non_null(many);
+        for (size_t i = 0; i < 61 * 1024; i += 4)
+                memcpy(many + i, "s 1\n", 4);
+        assert_int_equal(machine_file_write(&directory, MACHINE_FILE_STEPS, many), 0);
+        assert_int_equal(machine_steps_add(&directory, "more", 1), 0);
+        free(text);
+        text = machine_steps_describe(&directory, NULL);
+        assert_string_equal(text, "s 0.0s");
+        free(many);
+        close(directory.fd);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_sums),
+                cmocka_unit_test(test_hostile_names),
+                cmocka_unit_test(test_broken_file),
+                cmocka_unit_test(test_bounded),
+                cmocka_unit_test_setup_teardown(test_file, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_steps, setup_directory, teardown_directory),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
