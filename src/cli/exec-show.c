@@ -105,7 +105,7 @@ static void add_job(Text *json, const PipelineJob *job, unsigned round, JobStatu
                 add_text(json, "turn", job->included ? job_status_name(status) : NULL);
         text_printf(json, "\"needs\":%s", job->by_needs ? "[" : "null");
         bool first = true;
-        for (size_t i = 0; i < job->n_needs; i++)
+        for (size_t i = 0; job->by_needs && i < job->n_needs; i++)
                 if (is_present(job->needs + i)) {
                         text_add(json, ",", !first);
                         json_add_string(json, job->needs[i].name);

@@ -95,7 +95,9 @@ static void apply_rule(Pipeline *pipeline, PipelineJob *job, const Value *rule) 
         }
         if (interruptible)
                 job->interruptible = interruptible->boolean;
-        job->rule_needs = map_get(rule, "needs");
+        /* An empty list changes nothing. */
+        const Value *needs = map_get_set(rule, "needs");
+        job->rule_needs = needs && (needs->type != VALUE_LIST || needs->n_items > 0) ? needs : NULL;
         const Value *variables = map_get_set(rule, "variables");
         if (variables) {
                 job_variables_add(&pipeline->arena, variables, &job->yaml);

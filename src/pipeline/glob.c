@@ -223,5 +223,5 @@ bool wildcard_match(const char *pattern, const char *path) {
 }
 
 bool glob_is_pattern(const char *glob) {
-        return strpbrk(glob, "*?[{\\") != NULL;
+        return strpbrk(glob, "*?[{") != NULL;
 }

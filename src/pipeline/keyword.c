@@ -38,7 +38,8 @@ static const Shape shape_parallel = { .types = SHAPE_INTEGER | SHAPE_MAP,
 
 static const Keyword keywords[] = {
         { "after_script", OF_SCRIPT | OF_DEFAULT | OF_GLOBAL, &shape_script },
-        { "allow_failure", OF_BOTH, &shape_allow_failure },
+        { "allow_failure", OF_SCRIPT, &shape_allow_failure },
+        { "allow_failure", OF_TRIGGER, &shape_boolean },
         { "artifacts", OF_SCRIPT | OF_DEFAULT, &shape_artifacts },
         { "before_script", OF_SCRIPT | OF_DEFAULT | OF_GLOBAL, &shape_script },
         { "cache", OF_SCRIPT | OF_DEFAULT | OF_GLOBAL, &shape_cache },

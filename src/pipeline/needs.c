@@ -140,6 +140,10 @@ static int read_job(Pipeline *pipeline, PipelineJob *job, const Value *value, co
         for (size_t i = 0; i < n; i++)
                 if (read_need(pipeline, job, value->type == VALUE_LIST ? value->items[i] : value, names) < 0)
                         result = -EINVAL;
+        /* Whoever mirrors another pipeline waits for stages, as without needs. */
+        for (size_t i = 0; i < job->n_needs; i++)
+                if (job->needs[i].elsewhere && !*job->needs[i].name)
+                        job->by_needs = false;
         return result < 0 ? result : check_duplicates(pipeline, job);
 }
 

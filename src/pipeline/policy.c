@@ -44,7 +44,7 @@ static bool matches_ref(Context *context, const char *text) {
         const char *at = strchr(text, '@');
         const char *pattern = at ? arena_copy(context->arena, text, (size_t) (at - text)) : text;
 
-        if (at && !matches_name(context, at + 1, request->project_path ? request->project_path : ""))
+        if (at && !streq(at + 1, request->project_path ? request->project_path : ""))
                 return false;
         if (streq(pattern, "tags") && request->is_tag)
                 return true;

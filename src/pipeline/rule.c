@@ -94,35 +94,51 @@ static size_t lower_bound(char *const *paths, size_t n, const char *path) {
         return low;
 }
 
-/* Whether one of the globs in @globs (a list, or one text) matches one of the sorted paths. With @directories, "a/" is a
- * directory. */
-static int match_globs(const Value *globs, char *const *paths, RuleScope *scope, bool directories,
-                       const char **ret_path) {
-        size_t n = globs->type == VALUE_LIST ? globs->n_items : 1, n_paths = strv_length(paths), n_comparisons = 0;
+/* What paths end with that match a glob for all files of one kind, in any directory; NULL for other globs. */
+static const char *glob_suffix(const char *glob) {
+        const char *suffix = startswith(glob, "**/*.");
 
+        return suffix && !strchr(suffix, '/') && !glob_is_pattern(suffix) ? suffix - 1 : NULL;
+}
+
+/* The first path that @glob matches, or NULL. Each comparison of a true pattern takes one of @budget: when it is used up, that counts
+ * as a match. */
+static const char *match_glob(const char *glob, char *const *paths, size_t n_paths, bool directories, size_t *budget) {
+        const char *suffix = glob_suffix(glob);
+
+        if (!glob_is_pattern(glob)) {
+                size_t at = lower_bound(paths, n_paths, glob);
+                bool below = directories && endswith(glob, "/");
+
+                return at < n_paths && (below ? startswith(paths[at], glob) != NULL : streq(paths[at], glob)) ?
+                               paths[at] :
+                               NULL;
+        }
+        for (char *const *path = paths; *path; path++) {
+                if (suffix ? endswith(*path, suffix) != NULL : glob_match(glob, *path))
+                        return *path;
+                if (!suffix && (*budget)-- == 0)
+                        return "too many paths to compare";
+        }
+        return NULL;
+}
+
+/* Whether one of the globs in @globs (a list, or one text) matches one of the sorted paths. With @of_tree, the paths are a whole tree:
+ * "a/" is a directory there, and the number of comparisons is limited one by one; else as a whole, before any is made. */
+static int match_globs(const Value *globs, char *const *paths, RuleScope *scope, bool of_tree, const char **ret_path) {
+        size_t n = globs->type == VALUE_LIST ? globs->n_items : 1, n_paths = strv_length(paths),
+               budget = COMPARISONS_MAX;
+
+        if (!of_tree && n * n_paths > COMPARISONS_MAX) {
+                *ret_path = "too many paths to compare";
+                return 1;
+        }
         for (size_t i = 0; i < n; i++) {
                 const char *glob = expand_glob(scope, (globs->type == VALUE_LIST ? globs->items[i] : globs)->string);
 
-                if (!glob_is_pattern(glob)) {
-                        size_t at = lower_bound(paths, n_paths, glob);
-
-                        if (at < n_paths && (directories && endswith(glob, "/") ? startswith(paths[at], glob) != NULL :
-                                                                                  streq(paths[at], glob))) {
-                                *ret_path = paths[at];
-                                return 1;
-                        }
-                        continue;
-                }
-                for (char *const *path = paths; *path; path++) {
-                        if (++n_comparisons > COMPARISONS_MAX) {
-                                *ret_path = "too many paths to compare";
-                                return 1;
-                        }
-                        if (glob_match(glob, *path)) {
-                                *ret_path = *path;
-                                return 1;
-                        }
-                }
+                *ret_path = match_glob(glob, paths, n_paths, of_tree, &budget);
+                if (*ret_path)
+                        return 1;
         }
         return 0;
 }

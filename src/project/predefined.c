@@ -9,7 +9,6 @@
 
 #define NO_COMMIT "0000000000000000000000000000000000000000"
 #define SHORT_BYTES 8
-#define TITLE_BYTES_MAX 255
 
 /* Where a project is, from the URL of its remote. */
 typedef struct Remote {
@@ -105,8 +104,7 @@ static void set_commit(const Checkout *checkout, Variables *variables) {
         set(variables, "CI_COMMIT_SHORT_SHA",
             arena_copy(arena, checkout->commit ? checkout->commit : NO_COMMIT, SHORT_BYTES));
         set(variables, "CI_COMMIT_MESSAGE", message);
-        set(variables, "CI_COMMIT_TITLE",
-            arena_copy(arena, message, MIN(strcspn(message, "\n"), (size_t) TITLE_BYTES_MAX)));
+        set(variables, "CI_COMMIT_TITLE", arena_copy(arena, message, strcspn(message, "\n")));
         while (body && *body == '\n')
                 body++;
         set(variables, "CI_COMMIT_DESCRIPTION", body ? body : "");
