@@ -14,9 +14,10 @@ from typing import Any, Iterator
 import pytest
 
 import host
+import ociimage
 import pace
 from coordinator import Coordinator
-from lab import IMAGE, Done, Site
+from lab import IMAGE, Done, Lab, Site
 from repository import Repository
 from simulation.build import Build
 from simulation.jobspec import Job, Variable
@@ -266,6 +267,26 @@ def test_only_the_difference_is_fetched(kept: Site, repository: Repository) -> N
     job.git["protected"] = True
     for result in (kept.run(job), with_setting(kept, "builds", "ephemeral").run(fetching(repository, ["cat file"]))):
         assert result.state == "failed" and FRESH in result.log, str(result)
+
+
+@pytest.fixture(name="small")
+def small_fixture(lab: Lab) -> Iterator[str]:
+    """An image of busybox beside the Debian one: without bash and git."""
+    tree = lab.root("overlay") / f"small-{os.getpid()}"
+    ociimage.busybox_root(tree)
+    yield tree.name
+    host.remove_tree(tree)
+
+
+@pytest.mark.host_matters
+def test_in_the_helper(kept: Site, repository: Repository, small: str) -> None:
+    """What is kept is there for stages that run in the root of a helper image, too."""
+    for fresh in (True, False):
+        job = fetching(repository, ["cat file", "test ! -e /usr/bin/git"])
+        job.image = small
+        job.cache = [{"key": "k", "paths": ["file"], "untracked": False, "policy": "pull-push", "when": "on_success"}]
+        log = succeeds(with_setting(kept, "helper_image", IMAGE), job)
+        assert "from the repository" in log and (FRESH in log) == fresh, log
 
 
 def with_setting(site: Site, name: str, value: Any) -> Site:
