@@ -8,12 +8,14 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
+#include <linux/ioprio.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -137,6 +139,11 @@ int process_spawn_detached(const Spawn *spawn) {
         if (r < 0)
                 return r;
         return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
+}
+
+void process_step_back(void) {
+        (void) setpriority(PRIO_PROCESS, 0, 19);
+        (void) syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 7));
 }
 
 int process_wait(pid_t pid, int *ret_status) {

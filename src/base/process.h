@@ -33,6 +33,10 @@ int process_detach(void);
 /* Starts a detached program that outlives this process; it is nobody's child, so nobody has to wait for it. 0 or -errno. */
 int process_spawn_detached(const Spawn *spawn);
 
+/* From now on this process has the lowest priority: behind everybody else, but not after everybody else, or on a host that is
+ * always busy it would never be done. Best effort. */
+void process_step_back(void);
+
 /* Waits for @pid to end. @ret_status gets the wait status as of waitpid(2). 0 or -errno. */
 int process_wait(pid_t pid, int *ret_status);
 

@@ -22,7 +22,7 @@ static int run(const Invocation *invocation) {
         report_job(invocation->settings, &job);
         r = machine_remove(invocation->settings, job.id);
         if (r >= 0)
-                job_volumes_release(places);
+                job_volumes_release(invocation->settings, places);
         if (r >= 0)
                 log_verbose("Nothing of job %s is left", job.id);
         if (r == -EBUSY)

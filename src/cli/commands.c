@@ -22,6 +22,7 @@ const Command *const commands[] = {
         &command_cleanup,
         &command_supervise,
         &command_empty_trash,
+        &command_measure_kept,
         &command_machine_exec,
         &command_chroot_create,
         &command_chroot_maintenance,

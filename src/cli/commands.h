@@ -16,6 +16,7 @@ extern const Command command_run;
 extern const Command command_cleanup;
 extern const Command command_supervise;
 extern const Command command_empty_trash;
+extern const Command command_measure_kept;
 extern const Command command_machine_exec;
 extern const Command command_chroot_create;
 extern const Command command_chroot_maintenance;

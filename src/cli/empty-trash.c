@@ -4,20 +4,11 @@
  * `cleanup` and `prepare`, detached, for one directory of images. Nobody sees what it says or waits for it, and it may be
  * killed at any time: the next one, or `gc`, goes on. */
 
-#include <linux/ioprio.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "cli/commands.h"
 #include "storage/trash.h"
-
-/* Behind everybody else, but not after everybody else: on a host that is always busy the disk would fill. Best effort. */
-static void step_back(void) {
-        (void) setpriority(PRIO_PROCESS, 0, 19);
-        (void) syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 7));
-}
 
 static int run(const Invocation *invocation) {
         const char *root_dir = invocation_argument(invocation, 0);
@@ -27,7 +18,7 @@ static int run(const Invocation *invocation) {
                 return 0;
         if (trash_fd < 0)
                 return log_error_errno(trash_fd, "Cannot open '%s/" TRASH_DIRECTORY "': %m", root_dir);
-        step_back();
+        process_step_back();
         int r = trash_empty_alone(trash_fd);
         if (r < 0)
                 return log_error_errno(r, "Cannot remove all that ended jobs left in '%s/" TRASH_DIRECTORY "': %m",

@@ -7,7 +7,9 @@
 
 #include <string.h>
 
+#include "base/fs.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/string.h"
 #include "config/binds.h"
 #include "container/bind.h"
@@ -154,7 +156,27 @@ void job_volumes_find(const Settings *settings, const char *id, char ***places) 
         }
 }
 
-void job_volumes_release(char *const *places) {
+/* In the background: who is waiting for this job's end need not wait for that. Best effort. */
+static void measure_behind(const char *root_dir) {
+        _cleanup_free_ char *self = NULL, *directory = NULL;
+
+        if (own_executable(&self, &directory) < 0)
+                return;
+        const Spawn spawn = {
+                .argv = ARGV(self, "measure-kept", root_dir),
+                .envp = ARGV("PATH=" SEARCH_PATH, "LANG=C.UTF-8"),
+                .stdin_fd = -EBADF,
+                .stdout_fd = -EBADF,
+                .stderr_fd = -EBADF,
+        };
+        (void) process_spawn_detached(&spawn);
+}
+
+void job_volumes_release(const Settings *settings, char *const *places) {
+        bool complete = true;
+
         for (; places && *places; places++)
-                store_release(*places);
+                complete = store_release(*places) && complete;
+        if (!complete)
+                measure_behind(settings->root_dir);
 }

@@ -25,4 +25,4 @@ int job_volumes_take(const Settings *settings, const JobSpec *job, Machine *mach
 /* For `cleanup`: what job @id has, appended to @places while its plan is there; and, when the job is gone, that it no longer
  * uses them. */
 void job_volumes_find(const Settings *settings, const char *id, char ***places);
-void job_volumes_release(char *const *places);
+void job_volumes_release(const Settings *settings, char *const *places);

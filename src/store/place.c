@@ -49,7 +49,7 @@ void place_done(Place *place) {
         *place = PLACE_NONE;
 }
 
-static int open_kind(const char *root_dir, const PlaceKind *kind, bool create) {
+int place_open_kind(const char *root_dir, const PlaceKind *kind, bool create) {
         _cleanup_free_ char *path = NULL;
 
         int r = string_printf(&path, "%s/%s", root_dir, kind->directory);
@@ -94,7 +94,7 @@ int place_take(const char *root_dir, const PlaceKind *kind, const char *name, bo
                uint64_t timeout_usec, Place *ret) {
         const uint64_t deadline = clock_deadline(timeout_usec);
 
-        _cleanup_close_ int kind_fd = open_kind(root_dir, kind, create);
+        _cleanup_close_ int kind_fd = place_open_kind(root_dir, kind, create);
         if (kind_fd < 0)
                 return kind_fd;
         for (unsigned stale = 0;;) {
@@ -120,14 +120,14 @@ int place_take(const char *root_dir, const PlaceKind *kind, const char *name, bo
 }
 
 int place_share(const char *root_dir, const PlaceKind *kind, Place *place) {
-        _cleanup_close_ int kind_fd = open_kind(root_dir, kind, false);
+        _cleanup_close_ int kind_fd = place_open_kind(root_dir, kind, false);
 
         /* The kernel gives the old lock back before it takes the new one. */
         return kind_fd < 0 ? kind_fd : lock_current(kind_fd, place, LOCK_SH);
 }
 
 int place_list(const char *root_dir, const PlaceKind *kind, char ***names) {
-        _cleanup_close_ int kind_fd = open_kind(root_dir, kind, false);
+        _cleanup_close_ int kind_fd = place_open_kind(root_dir, kind, false);
 
         if (kind_fd < 0)
                 return kind_fd == -ENOENT ? 0 : kind_fd;
@@ -145,7 +145,7 @@ int place_list(const char *root_dir, const PlaceKind *kind, char ***names) {
 }
 
 int place_open(const char *root_dir, const PlaceKind *kind, const char *name, Place *ret) {
-        _cleanup_close_ int kind_fd = open_kind(root_dir, kind, false);
+        _cleanup_close_ int kind_fd = place_open_kind(root_dir, kind, false);
 
         return kind_fd < 0 ? kind_fd : open_place(kind_fd, root_dir, kind, name, false, ret);
 }
@@ -292,7 +292,7 @@ static int discard_here(int kind_fd, const Place *place) {
 }
 
 int place_discard(const char *root_dir, const PlaceKind *kind, const Place *place) {
-        _cleanup_close_ int kind_fd = open_kind(root_dir, kind, false);
+        _cleanup_close_ int kind_fd = place_open_kind(root_dir, kind, false);
         if (kind_fd < 0)
                 return kind_fd;
         _cleanup_close_ int trash_fd = trash_open(root_dir, true);

@@ -33,6 +33,9 @@ typedef struct Place {
 void place_done(Place *place);
 #define _cleanup_place_ _cleanup_(place_done)
 
+/* The directory of all places of that kind: a descriptor, or -errno (-ENOENT: there is none, without @create). */
+int place_open_kind(const char *root_dir, const PlaceKind *kind, bool create);
+
 /* Opens a place, made first with @create, and locks it (@operation: LOCK_SH or LOCK_EX), waiting at most @timeout_usec for
  * others. The place is the one of that name when this returns. 0; -EBUSY: others have it; -ENOENT; or another -errno. */
 int place_take(const char *root_dir, const PlaceKind *kind, const char *name, bool create, int operation,

@@ -22,7 +22,7 @@
 #define SLOT_TIMEOUT_USEC (5 * USEC_PER_MSEC)
 #define SLOTS_MAX 10000
 #define TRIES_MAX 100
-#define MEASURE_USEC (100 * USEC_PER_MSEC)
+#define MEASURE_USEC (20 * USEC_PER_MSEC)
 
 bool store_owner_is_known(const StoreOwner *owner) {
         const char *host = owner->repository ? strstr(owner->repository, "://") : NULL;
@@ -151,17 +151,19 @@ int store_hold_builds(const char *root_dir, const StoreOwner *owner, const char 
         return -EBUSY;
 }
 
-void store_release(const char *path) {
+bool store_release(const char *path) {
         _cleanup_place_ Place place = PLACE_NONE;
+        PlaceSize size = { .complete = true };
 
         if (place_open_path(path, &place) < 0)
-                return;
+                return true;
         (void) place_touch(&place);
         /* Of a job that has the place already, the mark stays: it has the lock. */
         if (flock(place.fd, LOCK_EX | LOCK_NB) >= 0)
                 (void) place_set_busy(&place, false);
         if (flock(place.fd, LOCK_UN) >= 0)
-                (void) place_measure(&place, clock_deadline(MEASURE_USEC), NULL);
+                (void) place_measure(&place, clock_deadline(MEASURE_USEC), &size);
+        return size.complete;
 }
 
 /* A place, as eviction sees it. */
@@ -309,4 +311,14 @@ int store_measure(const char *root_dir, const PlaceKind *kind) {
                         result = r;
         }
         return result;
+}
+
+int store_measure_alone(const char *root_dir, const PlaceKind *kind) {
+        _cleanup_close_ int fd = place_open_kind(root_dir, kind, false);
+
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : fd;
+        if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+                return errno == EWOULDBLOCK ? 0 : -errno;
+        return store_measure(root_dir, kind);
 }

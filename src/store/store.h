@@ -25,9 +25,9 @@ int store_hold_cache(const char *root_dir, const StoreOwner *owner, bool shared,
  * went down during that job: *ret_replaced. 0 or -errno. */
 int store_hold_builds(const char *root_dir, const StoreOwner *owner, const char *user, Place *ret, bool *ret_replaced);
 
-/* A job has ended that had the place @path: notes that and, as far as it is done in a tenth of a second, how large the place is
- * now. Best effort. */
-void store_release(const char *path);
+/* A job has ended that had the place @path: notes that and, if it takes no more than some milliseconds to find out, how large
+ * the place is now. Best effort. Returns false if it takes longer: see store_measure_alone(). */
+bool store_release(const char *path);
 
 /* What these three remove goes to the trash of @root_dir: emptying it is the caller's business. */
 
@@ -44,6 +44,9 @@ int store_give_way(const char *root_dir, const PlaceKind *kind,
 
 /* Measures those places of which no complete size is known, or that were used since. 0 or the first -errno. */
 int store_measure(const char *root_dir, const PlaceKind *kind);
+
+/* The same, unless another process does so at this moment: 0 at once then. */
+int store_measure_alone(const char *root_dir, const PlaceKind *kind);
 
 /* Removes one. 0; -EBUSY: a job has it; -ENOENT; or another -errno. */
 int store_remove(const char *root_dir, const PlaceKind *kind, const char *name);

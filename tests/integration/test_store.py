@@ -349,6 +349,17 @@ def grow(site: Site, project: int, megabytes: int) -> None:
     succeeds(site, Job([f"dd if=/dev/zero of=/cache/data bs=1M count={megabytes}"], project=project))
 
 
+def test_large_ones_are_measured_behind(store: Site) -> None:
+    """cleanup does not wait for that; what takes longer is complete a while later."""
+    store.settings["builds"] = "persistent"
+    store.write_config()
+    succeeds(store, Job(["mkdir /builds/{1..300}; for d in /builds/*; do touch $d/{1..200}; echo x > $d/x; done"]))
+    (place,) = places(store, "builds")
+    wait_for(lambda: (place / "size").exists() and "+" not in (place / "size").read_text())
+    assert int((place / "size").read_text()) >= 600 * 4096
+    assert store.call("measure-kept", store.root).returncode == 0
+
+
 def projects(site: Site) -> list[int]:
     """Of which projects there are caches."""
     return sorted(row["id"] for row in listed(site))
