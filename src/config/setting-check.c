@@ -90,6 +90,10 @@ bool text_is_system_call(const char *text) {
         return *text == 0;
 }
 
+bool text_is_network_backend(const char *text) {
+        return streq(text, "auto") || streq(text, "nat") || streq(text, "pasta");
+}
+
 bool text_is_network_pool(const char *text) {
         IpNetwork network;
 

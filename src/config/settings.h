@@ -45,8 +45,9 @@ typedef struct Settings {
         bool seccomp;
         char **system_call_filter; /* names and @groups to allow in addition to systemd-nspawn's */
         NetworkMode network;
-        char *network_pool; /* "auto" or a network of IPv4 */
-        char **bind;        /* "SOURCE[:TARGET]" */
+        char *network_backend; /* "auto", or the name of a way out */
+        char *network_pool;    /* "auto" or a network of IPv4 */
+        char **bind;           /* "SOURCE[:TARGET]" */
         char **bind_ro;
 } Settings;
 

@@ -15,7 +15,7 @@
 #include "base/string.h"
 #include "machine/resolver.h"
 #include "machine/segment-file.h"
-#include "network/nat.h"
+#include "network/backend.h"
 #include "network/netns.h"
 #include "network/relay.h"
 #include "wire/wire.h"
@@ -81,6 +81,7 @@ static int find_names(Segment *segment, Problem *reterr_problem) {
 int segment_open(Segment *segment, Problem *reterr_problem) {
         const Machine *machine = segment->machine;
         bool uplink = machine->settings.network == NETWORK_PRIVATE;
+        bool host_end = uplink && backend_find(machine->settings.network_backend)->host_end;
 
         if (!machine_in_segment(machine))
                 return 0;
@@ -89,9 +90,9 @@ int segment_open(Segment *segment, Problem *reterr_problem) {
                 segment->number = (unsigned) machine->network_number;
         if (machine->network_number != UINT64_MAX && machine->network_number > BLOCK_MACHINE_MAX)
                 return problem_set(reterr_problem, -E2BIG, "the job has more than %d machines", BLOCK_MACHINE_MAX - 1);
-        int r = machine->network_of ?
-                        join(segment, reterr_problem) :
-                        hub_open(machine->settings.network_pool, machine->name, uplink, &segment->hub, reterr_problem);
+        int r = machine->network_of ? join(segment, reterr_problem) :
+                                      hub_open(machine->settings.network_pool, machine->name, host_end, &segment->hub,
+                                               reterr_problem);
         if (r >= 0 && uplink)
                 r = find_names(segment, reterr_problem);
         return r < 0 ? r : open_socket(segment, reterr_problem);
@@ -104,9 +105,7 @@ int segment_connect(Segment *segment, Problem *reterr_problem) {
         if (segment->hub.netns_fd < 0 || machine->network_of)
                 return 0;
         if (machine->settings.network == NETWORK_PRIVATE)
-                r = nat_connect(&segment->hub, reterr_problem);
-        if (r == NAT_BLOCKED)
-                return -EHOSTUNREACH;
+                r = backend_connect(machine->settings.network_backend, &segment->hub, reterr_problem);
         if (r >= 0 && segment->names.n_relayed > 0)
                 r = relay_start(&segment->hub, &segment->names, reterr_problem);
         if (r < 0)

@@ -325,6 +325,15 @@ int hub_open(const char *pool, const char *holder, bool uplink, Hub *ret, Proble
         return 0;
 }
 
+int hub_drop_uplink(Hub *hub, Problem *reterr_problem) {
+        NetlinkBatch batch = { 0 };
+        const char *what;
+
+        link_remove(&batch, HUB_UPLINK_INDEX);
+        int r = netlink_run(hub->link, &batch, &what);
+        return r < 0 && r != -ENODEV ? problem_set(reterr_problem, r, "cannot %s: %m", what) : 0;
+}
+
 static int open_joined(Hub *hub, Problem *reterr_problem) {
         hub->host_fd = netns_open_own();
         if (hub->host_fd < 0)

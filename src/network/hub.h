@@ -36,9 +36,12 @@ void hub_done(Hub *hub);
 #define _cleanup_hub_ _cleanup_(hub_done)
 
 /* Makes the hub with its switch, and, with @uplink, takes a free block of addresses and makes the pair of interfaces between
- * the hub and the host. @pool: the setting network_pool; @holder decides where the search starts. 0; -EBUSY: all blocks are
+ * the hub and the host; otherwise any block will do, because nobody else sees its addresses. @pool: the setting network_pool; @holder decides where the search starts. 0; -EBUSY: all blocks are
  * in use; -EADDRNOTAVAIL: the host uses these addresses; -ELIBACC: no libmnl; or -errno. *reterr_problem says why. */
 int hub_open(const char *pool, const char *holder, bool uplink, Hub *ret, Problem *reterr_problem);
+
+/* Takes away the pair of interfaces that hub_open() made with @uplink. 0 or -errno. */
+int hub_drop_uplink(Hub *hub, Problem *reterr_problem);
 
 /* The hub that another process has, for hub_plug(): @netns_fd, which is consumed, is its namespace, and what else is needed of it
  * is as in that one's Hub. 0 or -errno. */

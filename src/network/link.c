@@ -70,6 +70,12 @@ void link_set_up(NetlinkBatch *batch, int index) {
         netlink_begin(batch, RTM_NEWLINK, 0, &header, sizeof(header), "switch an interface on");
 }
 
+void link_remove(NetlinkBatch *batch, int index) {
+        const struct ifinfomsg header = { .ifi_index = index };
+
+        netlink_begin(batch, RTM_DELLINK, 0, &header, sizeof(header), "remove an interface");
+}
+
 void link_set_bridge(NetlinkBatch *batch, int index, int bridge) {
         const struct ifinfomsg header = { .ifi_index = index };
 

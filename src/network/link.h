@@ -24,6 +24,8 @@ void link_add_veth(NetlinkBatch *batch, const LinkEnd *end, const LinkEnd *peer,
 /* A switch, not up yet. */
 void link_add_bridge(NetlinkBatch *batch, const LinkEnd *end, uint32_t mtu);
 void link_set_up(NetlinkBatch *batch, int index);
+/* Removes an interface, and its peer. */
+void link_remove(NetlinkBatch *batch, int index);
 /* Plugs an interface into bridge @bridge. */
 void link_set_bridge(NetlinkBatch *batch, int index, int bridge);
 /* No address of IPv6 that the kernel would make up itself; to be called before link_set_up(). */

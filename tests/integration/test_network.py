@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import time
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -244,7 +245,7 @@ def test_killed(private: Callable[..., Site], lan: World) -> None:
 def test_firewall(private: Callable[..., Site], lan: World) -> None:
     """A firewall of the host that drops what is forwarded is noticed, whichever way it does that, and its administrator is
     told what to allow."""
-    site = private()
+    site = private(network_backend="nat")
     drop = "add chain inet theirs forward { type filter hook forward priority 0; policy drop; }"
     for rule in (drop, drop.replace("drop", "accept"), "add rule inet theirs forward reject with icmpx admin-prohibited"):
         lan.nft("add table inet theirs", rule)
@@ -309,3 +310,32 @@ udp.sendto(bytes(60000), (hub, 53))
     with private().started() as build:
         done = build.run_script(f"python3 -c '{flood}'; getent ahostsv4 www.example.org | cut -d' ' -f1 | sort -u")
         assert done.stdout == b"203.0.113.9\n"
+
+
+@pytest.mark.parametrize("backend", ("auto", "pasta"))
+def test_pasta(private: Callable[..., Site], lan: World, tmp_path: Path, backend: str) -> None:
+    """Where nobody may forward packets, or when it is asked for, pasta is the way out: what jobs reach and what they do not is
+    the same, with IPv4. It ends with the supervisor, however that ends."""
+    lan.nft("add table inet theirs", "add chain inet theirs forward { type filter hook forward priority 0; policy drop; }")
+    lan.greet(lan.far, world.FAR, 80, "far")
+    lan.greet(lan.far, world.METADATA, 80, "metadata")
+    lan.greet(lan.host, "0.0.0.0", 8080, "host")
+    lan.name_server(lan.host, "127.0.0.53", "203.0.113.9")
+    lan.resolver = tmp_path / "resolv.conf"
+    lan.resolver.write_text("nameserver 127.0.0.53\n")
+    site = private(network_backend=backend)
+    with site.started() as build, private(network_backend=backend).started() as other:
+        serve(other, 80, "other")
+        assert ask(build, (world.FAR, 80), (world.HOST, 8080)) == ["far", "host"]
+        assert build.run_script("getent ahostsv4 www.example.org | cut -d' ' -f1 | sort -u").stdout == b"203.0.113.9\n"
+        gateway = build.run_script("cut -f2,3 /proc/net/route | grep ^00000000 | cut -f2").stdout
+        kept = ask(build, ("127.0.0.1", 8080), ("192.0.0.1", 8080, "tcp", 2), ("192.0.0.2", 8080), (world.METADATA, 80),
+                   (socket.inet_ntoa(bytes.fromhex(gateway.decode())[::-1]), 8080), (address_of(other), 80))
+        assert not {"host", "metadata", "other"} & set(kept), kept
+        assert not lan.interfaces()
+        started = [pid for pid in site.job_pids() if host.read(f"/proc/{pid}/comm").startswith("pas")]
+        assert started
+        supervisors = [pid for pid in site.job_pids() if " supervise " in host.processes().get(pid, "")]
+        os.kill(supervisors[0], signal.SIGKILL)
+        while any(Path(f"/proc/{pid}").exists() for pid in started):
+            time.sleep(0.01)

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Chooses the way out of a job's network. `supervise` calls this for each job. Nobody else knows the backends by name. */
+
+#include "network/backend.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/fd.h"
+#include "base/string.h"
+#include "network/nat.h"
+#include "network/pasta.h"
+
+/* That packets do not get through is believed for so long: to try it takes a while. */
+#define BLOCKED_FILE "/run/nspawn-runner/network-blocked"
+#define BLOCKED_SEC 600
+
+static const NetworkBackend backends[] = {
+        { "nat", true, nat_connect },
+        { "pasta", false, pasta_connect },
+};
+
+const NetworkBackend *backend_find(const char *name) {
+        for (size_t i = 0; i < ELEMENTSOF(backends); i++)
+                if (streq(backends[i].name, name))
+                        return backends + i;
+        return backends;
+}
+
+static bool is_known_to_be_blocked(void) {
+        struct stat st;
+
+        return lstat(BLOCKED_FILE, &st) >= 0 && st.st_mtim.tv_sec <= time(NULL) &&
+               time(NULL) - st.st_mtim.tv_sec < BLOCKED_SEC;
+}
+
+static void remember_blocked(const char *why) {
+        _cleanup_close_ int fd = open(BLOCKED_FILE, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+
+        if (fd >= 0)
+                (void) fd_write_all(fd, why, strlen(why));
+}
+
+int backend_connect(const char *name, Hub *hub, Problem *reterr_problem) {
+        const NetworkBackend *backend = backend_find(name), *other = backends + 1;
+        bool may_change = streq(name, "auto") && pasta_is_installed();
+
+        int r = may_change && is_known_to_be_blocked() ? NAT_BLOCKED : backend->connect(hub, reterr_problem);
+        if (r == 0)
+                return 0;
+        if (!may_change && streq(name, "auto"))
+                (void) problem_set(reterr_problem, r, "%s. Or install pasta (package passt), which needs no forwarding",
+                                   reterr_problem->text);
+        if (!may_change)
+                return r == NAT_BLOCKED ? -EHOSTUNREACH : r;
+        if (r == NAT_BLOCKED && !is_known_to_be_blocked())
+                remember_blocked(reterr_problem->text);
+        r = hub_drop_uplink(hub, reterr_problem);
+        return r < 0 ? r : other->connect(hub, reterr_problem);
+}
