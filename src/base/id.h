@@ -9,7 +9,7 @@
 const char *id_problem(const char *id);
 
 /* The machines of a job's services have ids made from the job's: "ID.s1" and so on. No job is called so. */
-#define ID_SERVICES_MAX 60
+#define ID_SERVICES_MAX 59
 
 /* The id of service @number (from 1) of job @id: *ret is to be freed. 0; -ENAMETOOLONG: the job's is too long to have
  * services; -ERANGE for a number above ID_SERVICES_MAX; or -ENOMEM. */

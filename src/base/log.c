@@ -14,6 +14,12 @@
 
 static LogLevel max_level = LOG_LEVEL_NOTICE;
 
+static const char *message_subject = "";
+
+void log_set_subject(const char *subject) {
+        message_subject = subject ? subject : "";
+}
+
 void log_set_level(LogLevel level) {
         max_level = level;
 }
@@ -61,7 +67,7 @@ int log_full(LogLevel level, int error, const char *format, ...) {
                 message[0] = 0;
         va_end(ap);
 
-        size_t n = (size_t) snprintf(line, sizeof(line), "%s", prefixes[level]);
+        size_t n = (size_t) snprintf(line, sizeof(line), "%s%.300s", prefixes[level], message_subject);
         n += escape_controls(message, line + n, sizeof(line) - n - 1);
         line[n++] = '\n';
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Finds, checks and opens the image that a job names, and says in the job's log what is wrong with it. Only `prepare`
+/* Finds, checks and opens the image that a job or a service names, and says in the job's log what is wrong with it. Only `prepare`
  * calls this. An image that allowed_images does not let a job use is neither opened for it nor fetched. */
 
 #include "cli/choose-image.h"
@@ -20,7 +20,7 @@
 
 /* Whose fault is it that the image cannot be had? The job's, if it named it. */
 static int image_failure(const ImageChoice *choice, int error) {
-        return choice->source == IMAGE_OF_JOB ? STAGE_BUILD_FAILURE : error;
+        return choice->source == IMAGE_OF_JOB || choice->source == IMAGE_OF_SERVICE ? STAGE_BUILD_FAILURE : error;
 }
 
 /* An old generation of an allowed image is allowed; a directory that is just called so is another image. @image is NULL
@@ -38,7 +38,8 @@ static bool is_allowed(const Settings *settings, const ImageChoice *choice, cons
 }
 
 static int explain_not_allowed(const ImageChoice *choice) {
-        log_error("Image '%s' is not among this runner's allowed_images", choice->name);
+        log_error("Image '%s' is not among this runner's %s", choice->name,
+                  choice->source == IMAGE_OF_SERVICE ? "allowed_services" : "allowed_images");
         return STAGE_BUILD_FAILURE;
 }
 
@@ -127,6 +128,7 @@ static int open_of_registry(const Settings *settings, const ImageChoice *choice,
                 .settings = settings,
                 .reference = choice->name,
                 .command = "prepare",
+                .for_service = choice->source == IMAGE_OF_SERVICE,
                 .listener = &listener,
         };
 

@@ -17,7 +17,9 @@
 #include "cli/job-common.h"
 #include "cli/job-volumes.h"
 #include "cli/report.h"
+#include "cli/services.h"
 #include "cli/stage-programs.h"
+#include "cli/start-common.h"
 #include "cli/table.h"
 #include "config/image-reference.h"
 #include "container/cgroup.h"
@@ -28,6 +30,7 @@
 #include "machine/collect.h"
 #include "machine/plan.h"
 #include "machine/remove.h"
+#include "machine/services.h"
 #include "machine/start.h"
 #include "maintain/space.h"
 
@@ -87,44 +90,33 @@ static int take_user(const JobSpec *job, MachineRequest *request) {
         return 0;
 }
 
-static int plan_all(const MachineRequest *request, Machine **ret, char ***ret_argv, Problem *reterr_problem) {
-        int r = plan_machine(request, ret, reterr_problem);
-        if (r != 0)
-                return r;
-        r = plan_seccomp(request, *ret, reterr_problem);
-        return r != 0 ? r : plan_supervise_command(request->settings, request->id, ret_argv);
-}
-
-static int plan(const MachineRequest *request, Machine **ret, char ***ret_argv) {
+/* With its services, which start as soon as it has begun. */
+static int start_machine(const Settings *settings, const Machine *machine, const MachineDirectory *directory,
+                         char *const *argv, const Image *image, JobServices *services, int signal_fd) {
+        _cleanup_machine_starting_ MachineStarting starting = MACHINE_STARTING_NONE;
+        uint64_t begin_usec = clock_now_usec();
         Problem problem = { 0 };
 
-        int r = plan_all(request, ret, ret_argv, &problem);
-        if (r == 0)
-                return 0;
-        (void) log_problem(r, &problem);
-        return r == PLAN_NO_SYSTEMD ? STAGE_BUILD_FAILURE : r > 0 ? -ENOENT : r;
-}
-
-/* Returns what the command does for a StartOutcome or -errno. */
-static int log_failed_start(const MachineDirectory *directory, int outcome, const Problem *problem) {
-        (void) log_problem(outcome, problem);
-        if (outcome == START_NOT_READY)
-                log_end_of_machine(directory);
-        /* The job named the image, and no retry makes it better. */
-        if (outcome == START_IMAGE_REFUSED || outcome == START_NOT_EXECUTABLE)
-                return STAGE_BUILD_FAILURE;
-        return outcome < 0 ? outcome : -ECANCELED;
+        int r = machine_start_begin(machine, directory, argv, image->fd, &starting, &problem);
+        if (r == 0) {
+                job_services_go(services);
+                r = machine_start_wait(machine, &starting, settings->start_timeout_usec, signal_fd, &problem);
+        }
+        if (r != 0)
+                return failed_start_logged(machine, directory, r, &problem);
+        log_verbose("Its agent answered after %" PRIu64 " ms", (clock_now_usec() - begin_usec) / USEC_PER_MSEC);
+        warn_of_missing_limits(machine);
+        return job_services_wait(services, &starting, signal_fd);
 }
 
 static int start(const Settings *settings, const JobSpec *job, const MachineDirectory *directory, const Image *image,
-                 const char *default_image, int signal_fd) {
+                 const char *default_image, JobServices *services, int signal_fd) {
         MachineRequest request = request_of_job(settings, job);
         _cleanup_generation_ Generation *known = NULL;
         _cleanup_job_volumes_ JobVolumes volumes = JOB_VOLUMES_NONE;
         _cleanup_machine_ Machine *machine = NULL;
         _cleanup_image_ Image *helper = NULL; /* held until the supervisor holds it */
         _cleanup_strv_ char **argv = NULL;
-        Problem problem = { 0 };
 
         if (!nspawn_is_installed()) {
                 log_error("systemd-nspawn is not installed: it is in package systemd-container");
@@ -136,7 +128,7 @@ static int start(const Settings *settings, const JobSpec *job, const MachineDire
         r = take_user(job, &request);
         if (r != 0)
                 return r;
-        r = plan(&request, &machine, &argv);
+        r = plan_logged(&request, &machine, &argv);
         if (r != 0)
                 return r;
 
@@ -158,20 +150,18 @@ static int start(const Settings *settings, const JobSpec *job, const MachineDire
                    machine->settings.storage, machine->init ? "booting its systemd" : "without an init system");
         log_plan(machine, image, argv);
         r = job_volumes_take(settings, job, machine, &volumes);
+        if (r >= 0)
+                r = job_services_plan(services, settings, machine);
         if (r < 0)
                 return log_oom();
-        uint64_t begin_usec = clock_now_usec();
-        r = machine_start(machine, directory, argv, image->fd, settings->start_timeout_usec, signal_fd, &problem);
-        if (r != 0)
-                return log_failed_start(directory, r, &problem);
-        log_verbose("Its agent answered after %" PRIu64 " ms", (clock_now_usec() - begin_usec) / USEC_PER_MSEC);
-        warn_of_missing_limits(machine);
-        return 0;
+        return start_machine(settings, machine, directory, argv, image, services, signal_fd);
 }
 
 /* Takes the job's directory, new: whatever an earlier attempt left is removed. */
 static int take_directory(const Settings *settings, const char *id, MachineDirectory *ret) {
-        if (machine_exists(settings, id)) {
+        _cleanup_strv_ char **services = NULL;
+
+        if (machine_exists(settings, id) || (services_list(settings, id, &services) >= 0 && services)) {
                 log_verbose("Removing what an earlier attempt left of job %s", id);
                 int r = machine_remove(settings, id);
                 if (r < 0)
@@ -185,23 +175,6 @@ static int take_directory(const Settings *settings, const char *id, MachineDirec
         return r;
 }
 
-/* The settings of the image, where its definition has some, unless the job must not have them. */
-static int settings_of_image(const Settings *settings, const ImageChoice *choice, const Image *image, Settings *storage,
-                             const Settings **ret) {
-        int r = image_settings_logged(settings, image->title, storage, ret);
-        if (r != 0)
-                return r;
-        if (settings->private_users && !(*ret)->private_users &&
-            !image_choice_host_root_allowed(settings, choice->source, image->name)) {
-                log_error(
-                        "Image '%s' makes root of a job root of the host ('private_users: no' in its definition): jobs "
-                        "may choose it only if allowed_images has its name, not a pattern for it",
-                        image->name);
-                return STAGE_BUILD_FAILURE;
-        }
-        return 0;
-}
-
 /* What GitLab Runner's Docker executor makes something of, and this driver does not. */
 static void warn_of_ignored(const JobSpec *job) {
         if (strv_length(job->image.entrypoint) > 0)
@@ -212,8 +185,6 @@ static void warn_of_ignored(const JobSpec *job) {
         if (strv_length(job->image.pull_policies) > 0)
                 log_warning("'image:pull_policy' of the job is ignored: the runner's setting pull says when images are "
                             "fetched");
-        if (job->n_services > 0)
-                log_warning("This driver starts no services: 'services:' of the job is ignored");
 }
 
 /* A job that starts on a full disk fails later, and others with it. */
@@ -249,11 +220,20 @@ static int make_space(const Settings *settings, const ImageChoice *choice, int s
         return -ENOSPC;
 }
 
+/* There they would all have the same ports, the host's. */
+static int refuse_services(const Image *image) {
+        log_error("The job has services, but jobs of image '%s' have the host's network ('network: host' in the "
+                  "configuration or in the image's definition): services need 'network: private' or 'network: none'",
+                  image->title);
+        return STAGE_BUILD_FAILURE;
+}
+
 static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings, *image_settings = NULL;
         _cleanup_(settings_done) Settings storage = { 0 };
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         _cleanup_job_spec_ JobSpec job = { 0 };
+        _cleanup_job_services_ JobServices services = JOB_SERVICES_NONE;
         _cleanup_image_ Image *image = NULL;
 
         uint64_t begin_usec = clock_now_usec();
@@ -268,12 +248,15 @@ static int run(const Invocation *invocation) {
         ImageChoice choice = image_choice_make(settings, &job, invocation_argument(invocation, 0), fallback);
         machine_collect_some(settings, signal_fd);
         r = make_space(settings, &choice, signal_fd);
+        /* The services' images are fetched meanwhile. */
+        if (r == 0)
+                r = job_services_begin(settings, &job, &services);
         if (r == 0)
                 r = choose_image(settings, &choice, signal_fd, &image);
         if (r == 0)
-                r = settings_of_image(settings, &choice, image, &storage, &image_settings);
-        if (r == 0)
-                r = binds_checked_logged(settings, image->title, image_settings);
+                r = settings_of_image_logged(settings, &choice, image, &storage, &image_settings);
+        if (r == 0 && job_services_any(&services) && image_settings->network == NETWORK_HOST)
+                r = refuse_services(image);
         if (r != 0)
                 return r;
 
@@ -281,8 +264,10 @@ static int run(const Invocation *invocation) {
         r = take_directory(settings, job.id, &directory);
         if (r < 0)
                 return r;
-        r = start(image_settings, &job, &directory, image, fallback ? fallback : settings->default_image, signal_fd);
+        r = start(image_settings, &job, &directory, image, fallback ? fallback : settings->default_image, &services,
+                  signal_fd);
         if (r != 0) {
+                job_services_done(&services);
                 int q = machine_remove_locked(settings, job.id);
                 if (q < 0)
                         log_warning(

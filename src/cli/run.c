@@ -19,6 +19,7 @@
 #include "cli/commands.h"
 #include "cli/job-common.h"
 #include "cli/report.h"
+#include "cli/run-services.h"
 #include "cli/stage-place.h"
 #include "container/channel.h"
 #include "gitlab/exit-status.h"
@@ -212,6 +213,7 @@ static int open_machine(const Settings *settings, const JobSpec *job, MachineDir
 static int run(const Invocation *invocation) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         _cleanup_machine_ Machine *machine = NULL;
+        _cleanup_service_copier_ ServiceCopier copier = SERVICE_COPIER_NONE;
         _cleanup_job_spec_ JobSpec job = { 0 };
         _cleanup_stage_place_ StagePlace place = { 0 };
         _cleanup_close_ int socket_fd = -EBADF;
@@ -243,7 +245,9 @@ static int run(const Invocation *invocation) {
                     request.directory ? request.directory : "its home",
                     isempty(request.argv[0]) ? "bash, or else sh" : request.argv[0]);
         uint64_t begin_usec = clock_now_usec();
+        service_copier_begin(settings, &job, &copier);
         r = step_run(socket_fd, &request, &outcome);
+        service_copier_end(&copier);
         if (r < 0)
                 return log_error_errno(r, "Cannot talk to the agent of job %s: %m", machine->id);
         const char *stage = invocation_argument(invocation, 1);
@@ -252,6 +256,8 @@ static int run(const Invocation *invocation) {
         r = report(machine, &directory, &request, &outcome);
         if (r == STAGE_BUILD_FAILURE && outcome.result == STEP_EXITED)
                 stage_explain_lack(machine, &place);
+        if (r != 0)
+                report_ended_services(settings, &job);
         return r;
 }
 

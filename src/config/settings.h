@@ -18,9 +18,10 @@ typedef struct Settings {
         uint64_t disk_max; /* bytes that a job may write; UINT64_MAX: no limit */
         BootMode boot;
         bool private_users;
-        uint64_t uid_range;    /* users and groups that a job has; a multiple of UID_BLOCK */
-        char *default_image;   /* or NULL */
-        char **allowed_images; /* globs; NULL: every image */
+        uint64_t uid_range;      /* users and groups that a job has; a multiple of UID_BLOCK */
+        char *default_image;     /* or NULL */
+        char **allowed_images;   /* globs; NULL: every image */
+        char **allowed_services; /* the same for services */
         PullPolicy pull;
         uint64_t image_cache_size; /* bytes; UINT64_MAX: no limit */
         MemorySize disk_reserve;   /* of the file system of root_dir: room to keep free */
@@ -40,6 +41,12 @@ typedef struct Settings {
         MemorySize memory_high;
         MemorySize memory_max;
         uint64_t tasks_max;
+        /* Of services, over those above; 0: as those. */
+        uint64_t service_cpu_weight;
+        MemorySize service_memory_high;
+        MemorySize service_memory_max;
+        uint64_t service_tasks_max;
+        uint64_t wait_for_services_usec; /* 0: not at all */
         uint64_t start_timeout_usec;
         uint64_t kill_timeout_usec; /* from SIGTERM to SIGKILL when a step is cancelled */
         bool seccomp;

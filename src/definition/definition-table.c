@@ -51,6 +51,12 @@ static bool text_is_argument(const char *text) {
         return strlen(text) < ARGUMENT_MAX_BYTES;
 }
 
+static bool text_is_port(const char *text) {
+        uint64_t port;
+
+        return parse_uint64(text, &port) >= 0 && port > 0 && port <= UINT16_MAX;
+}
+
 static bool text_is_tarball(const char *text) {
         if (strstr(text, "://"))
                 return text_is_url(text);
@@ -117,6 +123,12 @@ static const DefinitionRow table[] = {
         { ROW("test", test, command), .info.default_text = "null",
           .info.help = "command that must succeed in a new tree before jobs get it", .info.check = text_is_argument,
           .info.expect = EXPECT_COMMAND },
+        { ROW("service_command", service_command, command), .info.default_text = "null",
+          .info.help = "what the image runs as a service of a job; null: its systemd", .info.check = text_is_argument,
+          .info.expect = EXPECT_COMMAND },
+        { ROW("service_ports", service_ports, list), .info.default_text = "[]",
+          .info.help = "TCP ports that show that such a service is ready", .info.check = text_is_port,
+          .info.expect = "numbers of ports, from 1 to 65535" },
 };
 
 _Static_assert(ELEMENTSOF(table) < DEFINITION_ROWS_MAX, "DEFINITION_ROWS_MAX is too small for the table");

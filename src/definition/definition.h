@@ -22,6 +22,8 @@ typedef struct Definition {
         bool recreate;             /* maintenance makes the image anew instead of updating it */
         uint64_t keep_generations; /* at least 1: the current one is one of them */
         char **test;               /* argv as create_command, run in a container of the image; or NULL */
+        char **service_command;    /* argv, likewise: what it runs as a service; or NULL */
+        char **service_ports;      /* TCP ports that it listens on as a service, decimal; or NULL */
         bool has_tasks;            /* some play has something to do for ansible-playbook */
 
         /* Settings of containers, for definition_apply(), and which of them the definition gives. */

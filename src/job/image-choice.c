@@ -51,19 +51,28 @@ static bool matches(const char *glob, const char *name) {
         return !name[name_length] || !strchr(name, '@') || strchr(glob, '@') || allows_each_tag(glob, name);
 }
 
+/* The patterns that count for what a job names; the administrator needs none. */
+static char **patterns_for(const Settings *settings, ImageSource source) {
+        return source == IMAGE_OF_JOB     ? settings->allowed_images :
+               source == IMAGE_OF_SERVICE ? settings->allowed_services :
+                                            NULL;
+}
+
 bool image_choice_is_allowed(const Settings *settings, const ImageChoice *choice) {
-        if (choice->source != IMAGE_OF_JOB || strv_length(settings->allowed_images) == 0)
+        char **patterns = patterns_for(settings, choice->source);
+
+        if (strv_length(patterns) == 0)
                 return true;
-        for (char **glob = settings->allowed_images; *glob; glob++)
+        for (char **glob = patterns; *glob; glob++)
                 if (matches(*glob, choice->name))
                         return true;
         return false;
 }
 
 bool image_choice_host_root_allowed(const Settings *settings, ImageSource source, const char *name) {
-        if (source != IMAGE_OF_JOB)
+        if (source != IMAGE_OF_JOB && source != IMAGE_OF_SERVICE)
                 return true;
-        for (char **entry = settings->allowed_images; entry && *entry; entry++)
+        for (char **entry = patterns_for(settings, source); entry && *entry; entry++)
                 if (streq(*entry, name))
                         return true;
         return false;

@@ -6,9 +6,10 @@
 
 /* Which image a job gets. */
 typedef enum ImageSource {
-        IMAGE_FORCED,  /* by the administrator: prepare's argument */
-        IMAGE_OF_JOB,  /* `image:` of the job */
-        IMAGE_DEFAULT, /* --default-image, or default_image of the configuration */
+        IMAGE_FORCED,     /* by the administrator: prepare's argument */
+        IMAGE_OF_JOB,     /* `image:` of the job */
+        IMAGE_OF_SERVICE, /* `services:` of the job */
+        IMAGE_DEFAULT,    /* --default-image, or default_image of the configuration */
 } ImageSource;
 
 typedef struct ImageChoice {

@@ -16,6 +16,16 @@
 /* What a hosts file, or the job itself, means by these. */
 static const char *const reserved[] = { "localhost", "build" };
 
+bool job_debugs_services(const JobSpec *job) {
+        for (size_t i = job->variables.n; i-- > 0;) {
+                const JobVariable *variable = &job->variables.items[i];
+
+                if (streq(variable->key, "CI_DEBUG_SERVICES"))
+                        return strcasecmp(variable->value, "true") == 0 || streq(variable->value, "1");
+        }
+        return false;
+}
+
 /* The length of @image without its tag and digest. */
 static size_t repository_length(const char *image) {
         size_t n = strcspn(image, "@");

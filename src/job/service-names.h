@@ -5,6 +5,9 @@
 
 /* Under which names the machines of a job find its services, as GitLab Runner's Docker executor gives them. */
 
+/* Does the job want its services' output in its log (CI_DEBUG_SERVICES)? */
+bool job_debugs_services(const JobSpec *job);
+
 /* The names that service image @image brings: without tag, digest and the registry's port, '/' as "__", and as '-' where
  * that makes a difference. *ret is for strv_free(). 0 or -ENOMEM. */
 int service_names_of_image(const char *image, char ***ret);

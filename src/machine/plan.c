@@ -99,6 +99,24 @@ int plan_take_image(MachineRequest *request, const Image *image, Generation **re
         return 0;
 }
 
+static int copy_lists(const MachineRequest *request, Machine *machine) {
+        const struct {
+                char *const *from;
+                char ***to;
+        } lists[] = {
+                { request->environment, &machine->environment }, { request->names, &machine->names },
+                { request->command, &machine->command },         { request->directories, &machine->directories },
+                { request->ports, &machine->ports },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(lists); i++) {
+                int r = lists[i].from ? strv_copy(lists[i].from, lists[i].to) : 0;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 static int copy_strings(const MachineRequest *request, const char *init, Machine *machine) {
         const Settings *settings = request->settings;
 
@@ -110,10 +128,11 @@ static int copy_strings(const MachineRequest *request, const char *init, Machine
             string_replace(&machine->image_path, request->tree_path) < 0 ||
             string_replace(&machine->supervisor, supervisor_pick()->name) < 0 ||
             string_replace(&machine->init, init) < 0 || string_replace(&machine->hostname, request->hostname) < 0 ||
+            string_replace(&machine->boot_target, request->boot_target) < 0 ||
             string_replace(&machine->user, request->user) < 0 ||
             string_replace(&machine->working_dir, request->working_dir) < 0)
                 return -ENOMEM;
-        return request->environment ? strv_copy(request->environment, &machine->environment) : 0;
+        return copy_lists(request, machine);
 }
 
 /* The settings as they are for this machine on this host. */

@@ -18,6 +18,9 @@ typedef struct MachineRequest {
         bool in_place;
         /* A person works in it: the image's systemd is not started, /tmp goes with the machine, and it cannot reboot. */
         bool interactive;
+        /* The machine of a service: as in Machine. */
+        char *const *names, *const *command, *const *directories, *const *ports;
+        const char *boot_target;
         const char *hostname;      /* inside; NULL: the machine's name */
         char *const *environment;  /* of steps, "NAME=VALUE"s over the agent's own; NULL: none */
         const char *user;          /* USER[:GROUP] of steps; NULL: root */

@@ -158,6 +158,10 @@ static int wait_ready(const Machine *machine, int socket_fd, int signal_fd, uint
                 return problem_set(reterr_problem, START_NOT_READY,
                                    "The container of image '%s' ended while it was starting", machine->image);
         case -ENOEXEC:
+                if (machine->command)
+                        return problem_set(reterr_problem, START_NOT_EXECUTABLE,
+                                           "Image '%s' cannot run the service's command '%s'", machine->image,
+                                           machine->command[0]);
                 explain_exec(machine, machine->init, ENOEXEC, reterr_problem);
                 return START_NOT_EXECUTABLE;
         default:
@@ -167,8 +171,14 @@ static int wait_ready(const Machine *machine, int socket_fd, int signal_fd, uint
         }
 }
 
-int machine_start(const Machine *machine, const MachineDirectory *directory, char *const supervise_argv[], int tree_fd,
-                  uint64_t timeout_usec, int signal_fd, Problem *reterr_problem) {
+void machine_starting_done(MachineStarting *starting) {
+        closep(&starting->socket_fd);
+        closep(&starting->layer_fd);
+        *starting = MACHINE_STARTING_NONE;
+}
+
+int machine_start_begin(const Machine *machine, const MachineDirectory *directory, char *const supervise_argv[],
+                        int tree_fd, MachineStarting *ret, Problem *reterr_problem) {
         _cleanup_close_ int layer_fd = -EBADF, listen_fd = -EBADF, socket_fd = -EBADF;
 
         int r = machine_save(machine, directory);
@@ -190,8 +200,20 @@ int machine_start(const Machine *machine, const MachineDirectory *directory, cha
                 return problem_set(reterr_problem, r, "Cannot start the container's supervisor (%s): %m",
                                    machine->supervisor);
 
-        /* Without our own descriptor, the connection breaks as soon as the machine ends. */
-        closep(&listen_fd);
-        listen_fd = -EBADF;
-        return wait_ready(machine, socket_fd, signal_fd, timeout_usec, reterr_problem);
+        /* Without the descriptor that listens, the connection breaks as soon as the machine ends. */
+        *ret = (MachineStarting){ .socket_fd = TAKE_FD(socket_fd), .layer_fd = TAKE_FD(layer_fd) };
+        return 0;
+}
+
+int machine_start_wait(const Machine *machine, const MachineStarting *starting, uint64_t timeout_usec, int signal_fd,
+                       Problem *reterr_problem) {
+        return wait_ready(machine, starting->socket_fd, signal_fd, timeout_usec, reterr_problem);
+}
+
+int machine_start(const Machine *machine, const MachineDirectory *directory, char *const supervise_argv[], int tree_fd,
+                  uint64_t timeout_usec, int signal_fd, Problem *reterr_problem) {
+        _cleanup_machine_starting_ MachineStarting starting = MACHINE_STARTING_NONE;
+
+        int r = machine_start_begin(machine, directory, supervise_argv, tree_fd, &starting, reterr_problem);
+        return r != 0 ? r : machine_start_wait(machine, &starting, timeout_usec, signal_fd, reterr_problem);
 }

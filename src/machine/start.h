@@ -7,7 +7,7 @@
 /* Why a machine did not start, where errno has no word for it. */
 typedef enum StartOutcome {
         START_IMAGE_REFUSED = 1, /* nothing may be started in the image's tree (tree/check.h) */
-        START_NOT_EXECUTABLE,    /* the image's systemd cannot be executed on this host */
+        START_NOT_EXECUTABLE,    /* the image's systemd, or a service's command, cannot be executed */
         START_NOT_READY,         /* the machine ended, or did not answer in time: its console may tell why */
         START_CANCELLED,         /* something was readable on signal_fd */
 } StartOutcome;
@@ -18,6 +18,26 @@ typedef enum StartOutcome {
  * @reterr_problem filled in; machine_remove_locked() removes what is left then. */
 int machine_start(const Machine *machine, const MachineDirectory *directory, char *const supervise_argv[], int tree_fd,
                   uint64_t timeout_usec, int signal_fd, Problem *reterr_problem);
+
+/* The two halves of that, for callers with something to do in between: the machine's plan is written then, its layer is
+ * there, and its supervisor was started. As machine_start(). */
+typedef struct MachineStarting {
+        int socket_fd; /* a connection to the agent, which breaks when the machine ends */
+        int layer_fd;  /* locks the layer until the supervisor does */
+} MachineStarting;
+
+#define MACHINE_STARTING_NONE                            \
+        (MachineStarting) {                              \
+                .socket_fd = -EBADF, .layer_fd = -EBADF, \
+        }
+
+void machine_starting_done(MachineStarting *starting);
+#define _cleanup_machine_starting_ _cleanup_(machine_starting_done)
+
+int machine_start_begin(const Machine *machine, const MachineDirectory *directory, char *const supervise_argv[],
+                        int tree_fd, MachineStarting *ret, Problem *reterr_problem);
+int machine_start_wait(const Machine *machine, const MachineStarting *starting, uint64_t timeout_usec, int signal_fd,
+                       Problem *reterr_problem);
 
 /* A part of that, for callers who start nothing: makes the machine's layer, locked as long as *ret_layer_fd (the caller's to close)
  * is open. 0 or -errno. */

@@ -29,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--driver", default="build/nspawn-runner", help="the nspawn-runner to test")
     parser.addoption("--image-dir", help="use a copy of this tree as the image instead of making one")
     parser.addoption("--recipes-dir", help="use this tree for docs/recipes.md instead of making the image there")
+    parser.addoption("--services-dir", help="use this tree for the images of services instead of making one")
     parser.addoption("--host-matters", action="store_true", help="only tests that depend on the host's systemd")
     parser.addoption("--pairwise", action="store_true",
                      help="of the twelve combinations only as many as it takes to have each pair of values together")

@@ -309,11 +309,11 @@ static void test_services(_unused_ void **state) {
                 size_t length;
         } table[] = {
                 { "7-0badcafe.s1", 1, 10 },
-                { "7.s60", 60, 1 },
+                { "7.s59", 59, 1 },
                 { "a.s1.s2", 2, 4 },
                 { "7-0badcafe", 0, 0 },
                 { "7.s0", 0, 0 },
-                { "7.s61", 0, 0 },
+                { "7.s60", 0, 0 },
                 { "7.s01", 0, 0 },
                 { "7.s", 0, 0 },
                 { "7.sx", 0, 0 },
@@ -338,12 +338,12 @@ static void test_services(_unused_ void **state) {
                 assert_int_equal(id_of_service(job, table[i].number, &made), 0);
                 assert_row(streq(made, table[i].id) && !id_problem(made), i, made);
         }
-        assert_int_equal(id_of_service(longest, 60, &id), 0);
+        assert_int_equal(id_of_service(longest, 59, &id), 0);
         assert_null(id_problem(id));
         free(id);
-        assert_int_equal(id_of_service("1234567890123456789012345678901234567", 60, &id), -ENAMETOOLONG);
+        assert_int_equal(id_of_service("1234567890123456789012345678901234567", 59, &id), -ENAMETOOLONG);
         assert_int_equal(id_of_service("7", 0, &id), -ERANGE);
-        assert_int_equal(id_of_service("7", 61, &id), -ERANGE);
+        assert_int_equal(id_of_service("7", 60, &id), -ERANGE);
 }
 
 int main(void) {

@@ -106,6 +106,20 @@ static const struct {
         { "cpu_weight", "5.5", NULL },
         { "cpu_weight", "99999999999999999999", NULL },
 
+        { "service_memory_max", "1M", "1M" },
+        { "service_memory_max", "30%", "30%" },
+        { "service_memory_max", "0", NULL },
+        { "service_memory_high", "infinity", "infinity" },
+        { "service_tasks_max", "5", "5" },
+        { "service_tasks_max", "0", NULL },
+        { "service_cpu_weight", "10000", "10000" },
+        { "service_cpu_weight", "10001", NULL },
+        { "wait_for_services_timeout", "90s", "90s" },
+        { "wait_for_services_timeout", "-1", "-1" },
+        { "wait_for_services_timeout", "-30", "-1" },
+        { "wait_for_services_timeout", "0", NULL },
+        { "wait_for_services_timeout", "-x", NULL },
+        { "allowed_services", "postgres", "[postgres]" },
         { "memory_max", "1M", "1M" },
         { "memory_max", "1.5G", "1536M" },
         { "memory_max", "2097152", "2M" },
@@ -312,6 +326,13 @@ static void test_lists(void **state) {
         assert_string_equal(formatted, "[/a, '/b:/c']");
         setting_clear(settings, info);
         assert_null(settings->bind);
+
+        info = setting_find("service_memory_max");
+        free(TAKE_PTR(formatted));
+        assert_int_equal(setting_assign(settings, info, "1G"), 0);
+        setting_clear(settings, info);
+        assert_int_equal(setting_format(settings, info, &formatted), 0);
+        assert_string_equal(formatted, "null");
 
         /* What cannot be unset keeps its value. */
         info = setting_find("root_dir");

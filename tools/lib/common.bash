@@ -317,13 +317,33 @@ make_recipes_tree() {
         : >"$dir/etc/machine-id"
 }
 
-# Prints what the trees of flavour $1 are made of.
+# Makes the root file system $3 of suite $1 with what tests start as services, and their clients; $2 as above.
+make_services_tree() {
+        local suite=$1 sources=$2 dir=$3 option args=()
+        while read -r option; do
+                args+=(--aptopt="$option")
+        done < <(apt_network_options)
+        mmdebstrap --quiet --variant=minbase --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
+                --include="systemd,systemd-sysv,dbus,postgresql,mariadb-server,redis-server,nginx-light,curl" \
+                "${args[@]}" "$suite" "$dir" - <<<"$sources"
+        : >"$dir/etc/machine-id"
+}
+
+# The function that makes trees of flavour $1.
+tree_recipe() {
+        case $1 in
+        recipes | services) echo "make_$1_tree" ;;
+        *) echo make_tree ;;
+        esac
+}
+
+# Prints what the trees of flavour $1 are made of, as far as the function does not say it.
 list_packages() {
-        if [[ $1 == recipes ]]; then
-                recipes_packages
-        else
-                "$TOOLS_DIR/install-deps" --list run build test host
-        fi
+        case $1 in
+        recipes) recipes_packages ;;
+        services) ;;
+        *) "$TOOLS_DIR/install-deps" --list run build test host ;;
+        esac
 }
 
 # Prints the packages that the definition in docs/recipes.md names, with commas between them.
@@ -351,10 +371,10 @@ make_disk() {
 # Those of other recipes that nobody uses are removed after a day.
 TREE=
 get_tree() {
-        local cache=$1 flavour=$2 suite=$3 recipe=(make_tree) sources key lock old
+        local cache=$1 flavour=$2 suite=$3 recipe sources key lock old
+        recipe=("$(tree_recipe "$flavour")")
         [[ $flavour != guest ]] || recipe+=(make_disk add_command_unit)
         sources=$(debian_sources "$suite")
-        [[ $flavour != recipes ]] || recipe=(make_recipes_tree) # image that docs/recipes.md describes
         key=$({ list_packages "$flavour"; declare -f "${recipe[@]}"; echo "$sources"; } |
                 sha256sum)
         TREE=$cache/$flavour-$suite-${key:0:12}
@@ -367,8 +387,8 @@ get_tree() {
         if [[ ! -e $TREE ]]; then
                 rm -rf --one-file-system "$TREE".partial*
                 note "making a root file system of $suite in $TREE"
-                recipe=(make_tree "$flavour")
-                [[ $flavour != recipes ]] || recipe=(make_recipes_tree)
+                recipe=("$(tree_recipe "$flavour")")
+                [[ ${recipe[0]} != make_tree ]] || recipe+=("$flavour")
                 if ! "${recipe[@]}" "$suite" "$sources" "$TREE.partial" >"$TREE.log" 2>&1; then
                         tail -n 30 "$TREE.log" >&2
                         die "could not make the root file system of $suite (all of it: $TREE.log)"

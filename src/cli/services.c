@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Starts the services of a job, side by side with each other and with the job's own container. Only `prepare` calls this.
+ * Each service has a process, which dies with us: so a `prepare` that is killed leaves nobody who starts anything, and
+ * what is there by then belongs to the job. */
+
+#include "cli/services.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "base/string.h"
+#include "cli/service-start.h"
+#include "config/setting-check.h"
+#include "container/volume.h"
+#include "gitlab/exit-status.h"
+#include "network/block.h"
+#include "storage/storage.h"
+
+/* From SIGTERM to SIGKILL. */
+#define END_TIMEOUT_USEC (10 * USEC_PER_SEC)
+#define END_POLL_USEC (5 * USEC_PER_MSEC)
+
+/* What a process exits with. */
+typedef enum WorkExit { WORK_DONE, WORK_BUILD_FAILURE, WORK_SYSTEM_FAILURE } WorkExit;
+
+static bool is_started(const JobServices *services, size_t i) {
+        return services->names[i].names;
+}
+
+bool job_services_any(const JobServices *services) {
+        for (size_t i = 0; services->names && i < services->job->n_services; i++)
+                if (is_started(services, i))
+                        return true;
+        return false;
+}
+
+static void warn_of_names(const JobServices *services, size_t i) {
+        const ServiceNames *names = &services->names[i];
+        const char *image = services->job->services[i].name;
+
+        for (char **name = names->taken; name && *name; name++)
+                log_warning("Service '%s': the name '%s' is taken already", image, *name);
+        for (char **name = names->invalid; name && *name; name++)
+                log_warning("Service '%s': '%s' cannot be the name of a host", image, *name);
+        if (!is_started(services, i))
+                log_warning("Service '%s' is not started: no name is left for it", image ? image : "");
+}
+
+/* Of the job's services, what has no meaning here. */
+static void warn_of_ignored(const JobSpec *job) {
+        for (size_t i = 0; i < job->n_services; i++)
+                if (!isempty(job->services[i].platform)) {
+                        log_warning("'platform' of services is ignored: images are fetched for this host's processor");
+                        return;
+                }
+}
+
+/* In the child. */
+static _Noreturn void work(ServiceWork *service, pid_t parent) {
+        _cleanup_free_ char *subject = NULL;
+
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+                _exit(WORK_SYSTEM_FAILURE);
+        if (string_printf(&subject, "Service '%s': ", service->names[0]) >= 0)
+                log_set_subject(service->subject = subject);
+        int r = service_work(service);
+        _exit(r == 0 ? WORK_DONE : r == STAGE_BUILD_FAILURE ? WORK_BUILD_FAILURE : WORK_SYSTEM_FAILURE);
+}
+
+static int begin(JobServices *services, size_t i, ServiceWork *service, int go_write_fd) {
+        pid_t parent = getpid(), pid = fork();
+
+        if (pid < 0)
+                return -errno;
+        if (pid == 0) {
+                close(go_write_fd);
+                work(service, parent);
+        }
+        services->pids[i] = pid;
+        return 0;
+}
+
+static int begin_all(const Settings *settings, JobServices *services) {
+        const JobSpec *job = services->job;
+        int go[2];
+
+        /* Its own: what is pending is each process's own. */
+        _cleanup_close_ int signal_fd = signals_open();
+        if (signal_fd < 0)
+                return signal_fd;
+        /* A pipe would kill us where all who read it have died. */
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, go) < 0)
+                return -errno;
+        _cleanup_close_ int go_read_fd = go[0];
+        services->go_fd = go[1];
+        for (size_t i = 0; i < job->n_services; i++) {
+                ServiceWork service = {
+                        .settings = settings,
+                        .job = job,
+                        .service = &job->services[i],
+                        .names = services->names[i].names,
+                        .number = (unsigned) i + 1,
+                        .debug = job_debugs_services(job),
+                        .go_fd = go_read_fd,
+                        .signal_fd = signal_fd,
+                };
+                int r = is_started(services, i) ? begin(services, i, &service, services->go_fd) : 0;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int job_services_begin(const Settings *settings, const JobSpec *job, JobServices *ret) {
+        if (job->n_services == 0)
+                return 0;
+        ret->job = job;
+        int r = service_names_assign(job, NULL, &ret->names);
+        if (r < 0)
+                return log_oom();
+        ret->pids = calloc(job->n_services, sizeof(*ret->pids));
+        if (!ret->pids)
+                return log_oom();
+        if (job->n_services > ID_SERVICES_MAX) {
+                log_error("The job has %zu services: %d is the most that a job can have", job->n_services,
+                          ID_SERVICES_MAX);
+                return STAGE_BUILD_FAILURE;
+        }
+        warn_of_ignored(job);
+        for (size_t i = 0; i < job->n_services; i++)
+                warn_of_names(ret, i);
+        r = begin_all(settings, ret);
+        return r < 0 ? log_error_errno(r, "Cannot start the job's services: %m") : 0;
+}
+
+/* "NUMBER NAME NAME...", as in Machine. */
+static int add_host(char ***hosts, unsigned number, char *const *names) {
+        _cleanup_free_ char *line = NULL;
+
+        int r = string_printf(&line, "%u", number);
+        for (; r >= 0 && *names; names++) {
+                char *longer;
+
+                r = string_printf(&longer, "%s %s", line, *names);
+                if (r < 0)
+                        break;
+                free(line);
+                line = longer;
+        }
+        return r < 0 ? r : strv_extend(hosts, line);
+}
+
+static bool has_volume(const Machine *machine, const char *target) {
+        for (char **text = machine->volumes; text && *text; text++) {
+                _cleanup_volume_ Volume volume = { 0 };
+
+                if (volume_parse(*text, &volume) >= 0 && streq(volume.target, target))
+                        return true;
+        }
+        return false;
+}
+
+/* Where the project is checked out, and the cache: unless they outlive the job, they are in its layer. */
+static int share_directories(const JobSpec *job, const Settings *settings, Machine *machine) {
+        static const char *const names[] = { "builds", "cache" };
+        bool claimed = job->builds_dir && text_is_absolute_path(job->builds_dir);
+        const char *directories[] = {
+                settings->builds_dir ? settings->builds_dir :
+                claimed              ? job->builds_dir :
+                                       NULL,
+                settings->cache_dir,
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
+                _cleanup_free_ char *source = NULL;
+
+                if (!directories[i] || has_volume(machine, directories[i]))
+                        continue;
+                int r = string_printf(&source, "%s/" LAYER_VOLUMES "/%s", machine->layer, names[i]);
+                if (r < 0)
+                        return r;
+                r = volume_add(&machine->volumes, source, directories[i], false);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int job_services_plan(const JobServices *services, const Settings *settings, Machine *machine) {
+        if (!job_services_any(services))
+                return 0;
+        machine->has_segment = true;
+        int r = share_directories(services->job, settings, machine);
+        if (r < 0)
+                return r;
+        r = add_host(&machine->hosts, BLOCK_JOB, ARGV("build", machine->hostname ? machine->hostname : machine->name));
+        for (size_t i = 0; r >= 0 && i < services->job->n_services; i++)
+                if (is_started(services, i))
+                        r = add_host(&machine->hosts, service_address((unsigned) i + 1), services->names[i].names);
+        return r;
+}
+
+static bool is_alive(pid_t pid) {
+        siginfo_t info = { 0 };
+
+        return waitid(P_PID, (id_t) pid, &info, WEXITED | WNOHANG | WNOWAIT) >= 0 && info.si_pid == 0;
+}
+
+void job_services_go(JobServices *services) {
+        if (!job_services_any(services))
+                return;
+        for (size_t i = 0; i < services->job->n_services; i++)
+                if (services->pids[i] > 0 && is_alive(services->pids[i])) {
+                        log_notice("Starting service %s from image '%s'", services->names[i].names[0],
+                                   services->job->services[i].name);
+                        (void) send(services->go_fd, "", 1, MSG_NOSIGNAL);
+                }
+        closep(&services->go_fd);
+        services->go_fd = -EBADF;
+}
+
+/* What process @i ended with; -EAGAIN: it goes on. */
+static int reap(JobServices *services, size_t i) {
+        int status;
+
+        pid_t pid = waitpid(services->pids[i], &status, WNOHANG);
+        if (pid == 0)
+                return -EAGAIN;
+        services->pids[i] = 0;
+        if (pid < 0 || !WIFEXITED(status))
+                return -ECHILD;
+        return WEXITSTATUS(status) == WORK_DONE          ? 0 :
+               WEXITSTATUS(status) == WORK_BUILD_FAILURE ? STAGE_BUILD_FAILURE :
+                                                           -ECHILD;
+}
+
+/* 0: all are done; -EAGAIN: not yet; or what one failed with. */
+static int reap_all(JobServices *services) {
+        int result = 0;
+
+        for (size_t i = 0; i < services->job->n_services; i++) {
+                int r = services->pids[i] > 0 ? reap(services, i) : 0;
+
+                if (r == -EAGAIN)
+                        result = r;
+                else if (r != 0)
+                        return r;
+        }
+        return result;
+}
+
+static int look(JobServices *services, const MachineStarting *starting, int signal_fd, int child_fd) {
+        struct pollfd pollfds[] = {
+                { .fd = signal_fd, .events = POLLIN },
+                { .fd = starting->socket_fd, .events = POLLIN },
+                { .fd = child_fd, .events = POLLIN },
+        };
+
+        int r = reap_all(services);
+        if (r != -EAGAIN)
+                return r;
+        if (poll(pollfds, ELEMENTSOF(pollfds), -1) < 0)
+                return errno == EINTR ? -EAGAIN : -errno;
+        if (pollfds[0].revents) {
+                log_error("Cancelled while the job's services were starting");
+                return -EINTR;
+        }
+        if (pollfds[1].revents) {
+                log_error("The job's container ended while its services were starting");
+                return -ECONNRESET;
+        }
+        return -EAGAIN;
+}
+
+/* The first process that has not ended, as a descriptor that tells of its end. */
+static int open_child(const JobServices *services) {
+        for (size_t i = 0; i < services->job->n_services; i++)
+                if (services->pids[i] > 0)
+                        return pidfd_open_cloexec(services->pids[i]);
+        return -ECHILD;
+}
+
+int job_services_wait(JobServices *services, const MachineStarting *starting, int signal_fd) {
+        if (!job_services_any(services))
+                return 0;
+        log_notice("Waiting for services to be up and running");
+        for (;;) {
+                _cleanup_close_ int child_fd = open_child(services);
+                int r = look(services, starting, signal_fd, child_fd);
+
+                if (r != -EAGAIN)
+                        return r;
+        }
+}
+
+static bool signal_all(const JobServices *services, int signal) {
+        bool any = false;
+
+        for (size_t i = 0; i < services->job->n_services; i++)
+                if (services->pids[i] > 0 && kill(services->pids[i], signal) >= 0)
+                        any = true;
+        return any;
+}
+
+static void reap_what_ended(JobServices *services) {
+        for (size_t i = 0; i < services->job->n_services; i++)
+                if (services->pids[i] > 0)
+                        (void) reap(services, i);
+}
+
+void job_services_done(JobServices *services) {
+        uint64_t deadline = clock_deadline(END_TIMEOUT_USEC);
+
+        closep(&services->go_fd);
+        if (services->pids) {
+                (void) signal_all(services, SIGTERM);
+                for (reap_what_ended(services); signal_all(services, 0); reap_what_ended(services)) {
+                        if (clock_now_usec() >= deadline)
+                                (void) signal_all(services, SIGKILL);
+                        clock_sleep_usec(END_POLL_USEC);
+                }
+        }
+        if (services->names)
+                service_names_free(services->names, services->job->n_services);
+        free(services->pids);
+        *services = JOB_SERVICES_NONE;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What starting a job's own container and those of its services have in common: the settings of an image, the plan, and
+ * what to say when a start failed. Called by `prepare` and what works for it. */
+
+#include "cli/start-common.h"
+
+#include "base/log.h"
+#include "cli/image-common.h"
+#include "cli/job-common.h"
+#include "gitlab/exit-status.h"
+
+int settings_of_image_logged(const Settings *settings, const ImageChoice *choice, const Image *image, Settings *storage,
+                             const Settings **ret) {
+        int r = image_settings_logged(settings, image->title, storage, ret);
+        if (r != 0)
+                return r;
+        if (settings->private_users && !(*ret)->private_users &&
+            !image_choice_host_root_allowed(settings, choice->source, image->name)) {
+                log_error(
+                        "Image '%s' makes root of a job root of the host ('private_users: no' in its definition): jobs "
+                        "may choose it only if %s has its name, not a pattern for it",
+                        image->name, choice->source == IMAGE_OF_SERVICE ? "allowed_services" : "allowed_images");
+                return STAGE_BUILD_FAILURE;
+        }
+        return binds_checked_logged(settings, image->title, *ret);
+}
+
+static int plan_all(const MachineRequest *request, Machine **ret, char ***ret_argv, Problem *reterr_problem) {
+        int r = plan_machine(request, ret, reterr_problem);
+        if (r != 0)
+                return r;
+        r = plan_seccomp(request, *ret, reterr_problem);
+        return r != 0 ? r : plan_supervise_command(request->settings, request->id, ret_argv);
+}
+
+int plan_logged(const MachineRequest *request, Machine **ret, char ***ret_argv) {
+        Problem problem = { 0 };
+
+        int r = plan_all(request, ret, ret_argv, &problem);
+        if (r == 0)
+                return 0;
+        (void) log_problem(r, &problem);
+        return r == PLAN_NO_SYSTEMD ? STAGE_BUILD_FAILURE : r > 0 ? -ENOENT : r;
+}
+
+int failed_start_logged(const Machine *machine, const MachineDirectory *directory, int outcome,
+                        const Problem *problem) {
+        (void) log_problem(outcome, problem);
+        if (outcome == START_NOT_READY || (outcome == START_NOT_EXECUTABLE && machine->command))
+                log_end_of_machine(directory);
+        /* The job named the image, and no retry makes it better. */
+        if (outcome == START_IMAGE_REFUSED || outcome == START_NOT_EXECUTABLE)
+                return STAGE_BUILD_FAILURE;
+        return outcome < 0 ? outcome : -ECANCELED;
+}

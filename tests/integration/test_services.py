@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Services of jobs: names, addresses, variables, waiting, logs, ends, and that nothing of them is left."""
+
+import json
+import os
+import re
+import signal
+import time
+from typing import Any
+
+import host
+import pytest
+from lab import IMAGE
+from simulation.build import Build
+from simulation.gitlabrunner import Job
+
+# Answers each connection with what it has as its environment, directory and user.
+ANSWER = """
+import json, os, socket, sys
+server = socket.create_server(("", int(sys.argv[1])))
+print("listening", flush=True)
+while True:
+    connection = server.accept()[0]
+    answer = {"environment": dict(os.environ), "directory": os.getcwd(), "uid": os.getuid()}
+    connection.sendall(json.dumps(answer).encode())
+    connection.close()
+"""
+# Prints what the server at $1:$2 answers.
+ASK = ('python3 -c "import socket, sys; print(socket.create_connection((sys.argv[1], int(sys.argv[2])), 60)'
+       '.makefile().read())" ')
+
+
+def variables(**values: str) -> list[dict[str, Any]]:
+    """Variables of a service, as GitLab has them."""
+    return [{"key": key, "value": value, "public": True} for key, value in values.items()]
+
+
+def service(*command: str, alias: str = "", name: str = IMAGE, port: int | None = None, **more: Any) -> dict[str, Any]:
+    """A service as GitLab has it; it is waited for if @port is given."""
+    own = variables(HEALTHCHECK_TCP_PORT=str(port)) if port else []
+    return {"name": name, "alias": alias, "entrypoint": None, "command": list(command) or None,
+            "variables": own + more.pop("variables", []), **more}
+
+
+def answering(port: int, alias: str = "", **more: Any) -> dict[str, Any]:
+    """One that answers at @port."""
+    return service("python3", "-c", ANSWER, str(port), alias=alias, port=port, **more)
+
+
+@pytest.fixture
+def lone(make_site):
+    """A site whose jobs have networks of their own."""
+    return make_site(network="private")
+
+
+def log_of(build) -> str:
+    """The job's log until now."""
+    return bytes(build.log).decode()
+
+
+@pytest.mark.host_matters
+def test_services(lone) -> None:
+    """Two of one kind with the same port; each has an address, names, variables and log of its own."""
+    job = Job(image=IMAGE, services=[answering(5432, "one, first", variables=variables(MINE="1", PASSWORD="$TOKEN")),
+                                     answering(5432, "two", variables=variables(MINE="2"))],
+              variables=[("TOKEN", "secret", False), ("SHOWN", "yes")])
+    with lone.started(job) as build:
+        assert "Waiting for services" in log_of(build) and "properly" not in log_of(build), log_of(build)
+        assert f"the name '{IMAGE}' is taken already" in log_of(build)
+        one = json.loads(build.run_script(ASK + "one 5432").stdout)
+        environment = one["environment"]
+        assert environment["MINE"] == "1" and environment["SHOWN"] == "yes" and environment["PASSWORD"] == "secret"
+        assert "TOKEN" not in environment and "CI_JOB_TOKEN" not in environment and "CI_SERVER" in environment
+        assert json.loads(build.run_script(ASK + "two 5432").stdout)["environment"]["MINE"] == "2"
+
+        addresses = build.run_script("getent ahostsv4 one first two build $(hostname) debian | grep STREAM").stdout.decode()
+        assert len(set(line.split()[0] for line in addresses.splitlines())) == 3, addresses
+        refused = build.run_script(f"! {ASK} localhost 5432 2>&1").stdout.decode()
+        assert "refused" in refused, refused
+        # ... and they reach each other, and the job
+        assert lone.call("logs", str(job.number), "first").stdout == "listening\n"
+        rows = json.loads(lone.call("status", "--json").stdout)["jobs"]
+        assert [row["service"] for row in rows] == [None, IMAGE, "two"], rows
+        assert {row["state"] for row in rows} == {"running"} and rows[1]["id"] == rows[0]["id"] + ".s1"
+
+
+def test_each_other(lone) -> None:
+    """Services reach each other and the job, and share its directories with it."""
+    script = """
+import socket, time
+def connect(*address):
+    while True:
+        try:
+            return socket.create_connection(address, 60)
+        except OSError:
+            time.sleep(0.05)
+seen = connect("back", 5432).makefile().read()
+open("/builds/seen", "w").write(seen[:1])
+socket.create_server(("", 7)).accept()
+connect("build", 99).sendall(b"from the service")
+"""
+    job = Job(image=IMAGE, services=[answering(5432, "back"), service("python3", "-c", script, alias="front", port=7)])
+    with lone.started(job) as build:
+        answer = build.run_script(
+            "cat /builds/seen; python3 -c \"import socket; server = socket.create_server(('', 99)); "
+            "kept = socket.create_connection(('front', 7)); print(server.accept()[0].makefile().read())\"").stdout
+        assert answer == b"{from the service\n"
+
+
+def test_no_network(make_site) -> None:
+    """`none`: the services are reachable, nothing else is. `host`: there are none."""
+    site = make_site(network="none")
+    with site.started(Job(image=IMAGE, services=[answering(80, "web")])) as build:
+        assert build.run_script(ASK + "web 80").stdout.startswith(b"{")
+        answer = build.run_script(f"! {ASK} 192.0.2.1 80 2>&1").stdout
+        assert b"Error" in answer, answer
+    result = make_site(network="host").run(Job(image=IMAGE, services=[answering(80)]))
+    assert result.failure_reason == "script_failure" and "network: host" in result.log, str(result)
+
+
+def test_ends(lone) -> None:
+    """What crashes, hangs, or cannot be started: a warning with its last lines, and the job goes on."""
+    lone.settings["wait_for_services_timeout"] = "2s"
+    job = Job(["exit 7"], image=IMAGE, services=[
+        service("sh", "-c", "echo dying >&2; exit 3", alias="dying", port=1),
+        service("sh", "-c", "echo hanging; exec sleep 1000", alias="hanging", port=2)])
+    result = lone.run(job)
+    assert result.exit_code == 7, str(result)
+    for text in (f"'{IMAGE}': *** The service probably didn't start properly: its command ended with exit status 3",
+                 "  dying\n", "'hanging': *** The service probably didn't start properly: it does not listen on its port",
+                 "  hanging\n", f"Service '{IMAGE}' does not run any more: its command ended with exit status 3\n"):
+        assert text in result.log.replace("\r", ""), (text, result.log)
+    assert "'hanging' does not run" not in result.log
+    result = lone.run(Job(image=IMAGE, services=[service("/no/such/program", port=1)]))
+    assert result.failure_reason == "script_failure" and "/no/such/program" in result.log, str(result)
+    result = lone.run(Job(image=IMAGE, services=[service("true", name="nothing-here", port=1)]))
+    assert result.failure_reason == "script_failure" and "no image 'nothing-here'" in result.log, str(result)
+
+
+def test_slow(lone) -> None:
+    """The job begins when the service listens, also if that takes seconds."""
+    script = "sleep 3; exec python3 -c '" + ANSWER.replace("'", '"') + "' 80"
+    with lone.started(Job(image=IMAGE, services=[service("sh", "-c", script, alias="slow", port=80)])) as build:
+        assert build.run_script(ASK + "slow 80").stdout.startswith(b"{")
+
+
+def test_output(lone) -> None:
+    """CI_DEBUG_SERVICES: output in the job's log with the service's names, each line once; a flood keeps its end."""
+    script = "echo begun; echo error > /dev/stderr; exec python3 -c '" + ANSWER.replace("'", '"') + "' 80"
+    job = Job(image=IMAGE, services=[service("sh", "-c", script, alias="web", port=80, user="nobody")],
+              variables=[("CI_DEBUG_SERVICES", "true")])
+    with lone.started(job) as build:
+        build.run_script("true")
+        build.run_script("true")
+        lines = re.findall(r"\[service:debian-web\] (\w+)", log_of(build))
+        assert sorted(lines) == ["begun", "error", "listening"], log_of(build)
+    flood = service("sh", "-c", "yes | head -c 3000000; echo end; sleep 1000", alias="flood")
+    with lone.started(Job(image=IMAGE, services=[flood])) as build:
+        while "end\n" not in (log := lone.call("logs", str(build.job.number), "1")).stdout:
+            pass
+        assert 500_000 < len(log.stdout) < 2_000_000 and "not kept" in log.stderr
+
+
+@pytest.mark.host_matters
+def test_killed(lone) -> None:
+    """Whatever is killed: `cleanup` leaves nothing of any container, and `gc` neither."""
+    job = Job(image=IMAGE, services=[answering(80, "web")])
+    with lone.started(job):
+        for pid in lone.job_pids():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+    with lone.started(Job(image=IMAGE, services=[answering(80, "web")])):
+        own = [pid for pid in lone.job_pids() if re.search(r"supervise \S+jobs/[^.\s]+$", host.processes().get(pid, ""))]
+        assert len(own) == 1
+        os.kill(own[0], signal.SIGKILL)
+        while own[0] in host.processes():
+            time.sleep(0.02)
+        assert lone.call("gc").returncode == 0
+        assert lone.jobs() == [] and lone.layers() == [] and lone.container_pids() == []
+
+
+def test_prepare_killed(lone) -> None:
+    """A `prepare` that is killed at any moment leaves nothing that `cleanup` does not remove."""
+    slow = service("sleep", "1000", alias="slow", port=1)
+    for wait in (0.0, 0.05, 0.2, 0.5):
+        build = Build(lone.runner(), Job(image=IMAGE, services=[slow, answering(80, "web")]))
+        build.start_attempt()
+        build.config()
+        call = build.start("prepare", lone.runner().prepare_exec)
+        call.wait(wait)
+        os.kill(call.process.pid, signal.SIGKILL)
+        while not call.wait(0.02):
+            pass
+        assert build.cleanup().returncode == 0
+        assert lone.traces() == []
