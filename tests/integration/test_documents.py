@@ -36,12 +36,15 @@ NOT_RUN = {
     "CONTRIBUTING.md: tools/run-tests --list": "it runs tests",
     "docs/architecture.md: GitLab Runner ──> nspawn-runner gitlab-config | prepare | run SCRIPT STAGE | cleanup":
         "it is a picture",
+    "docs/architecture.md: job's namespace            hub's namespace                       host": "it is a picture",
     "README.md: nspawn-runner exec --list --all": EXEC,
     "docs/exec.md: nspawn-runner exec --list": EXEC,
     "man/nspawn-runner-exec.1.scd: nspawn-runner exec --list --all": EXEC,
     "man/nspawn-runner-exec.1.scd: nspawn-runner exec --explain deploy --source merge_request_event": EXEC,
     "man/nspawn-runner-exec.1.scd: nspawn-runner exec --list --source tag --ref v1.0 --include-root "
     "gitlab.example.com/ci/lint=../lint": EXEC,
+    "docs/operations.md: # /etc/nspawn-runner.yaml":
+        "it needs the directory of Prometheus' node exporter; test_report.py has another one",
     "docs/operations.md: systemctl status nspawn-runner-job-ID":
         "ID stands for a job's; test_supervisor.py looks at its unit",
     "docs/operations.md: systemctl enable --now nspawn-runner-maintenance.timer":
