@@ -25,6 +25,7 @@ KEPT_LOGS = 20
 HEARTBEAT_SECONDS = 60
 GRACE_SECONDS = 60
 SLOWEST = 10
+CPU_TIME = Path(__file__).resolve().parent / "cpu-time"
 
 
 class Failed(Exception):
@@ -58,6 +59,7 @@ class Count:
     reasons: list[str] = field(default_factory=list)
     times: list[tuple[float, str]] = field(default_factory=list)
     seconds: float = 0
+    cpu_seconds: float = 0
 
 
 class Work:
@@ -66,6 +68,7 @@ class Work:
     def __init__(self, session: "Session", part: Part):
         self.session, self.part, self.count = session, part, Count()
         self.log_path = session.logs / f"{part.name}.log"
+        self.cpu_path = session.directory / f"{part.name}.cpu"
         self.log = open(self.log_path, "wb", buffering=0)
         self._directory: Path | None = None
 
@@ -79,7 +82,7 @@ class Work:
     def _wait(self, argv: tuple[Any, ...], env: dict[str, str] | None, stdout: Any) -> int:
         command = [str(argument) for argument in argv]
         self.log.write(("$ " + " ".join(command) + "\n").encode())
-        process = self.session.start(command, env, stdout or self.log, self.log)
+        process = self.session.start([str(CPU_TIME), str(self.cpu_path), *command], env, stdout or self.log, self.log)
         try:
             while True:
                 try:
@@ -172,6 +175,10 @@ class Work:
         for path in bad:
             self.log.write(f"--- {path.name}\n{path.read_text(errors='replace')}\n".encode())
         self.check("no reports", not bad)
+
+    def cpu_seconds(self) -> float:
+        """The CPU time that its commands took. It depends less on what else the machine does than their time does."""
+        return sum(map(float, self.cpu_path.read_text().split())) if self.cpu_path.exists() else 0
 
     def tail(self, lines: int) -> str:
         """The end of the log."""
@@ -349,6 +356,7 @@ class Session:
             except Exception as error:  # a part that dies must not take the others with it
                 work.check(f"{type(error).__name__}: {error}", False)
             work.count.seconds = time.monotonic() - began
+            work.count.cpu_seconds = work.cpu_seconds()
             work.log.close()
             ended.put(work)
 
@@ -374,7 +382,8 @@ class Session:
             # What parts need counts only if it failed; then it is worth a line.
             if part.product and not count.failed:
                 continue
-            print(f"{part.name:14} {count.passed:5} passed {len(count.failed):5} failed {count.seconds:7.0f} s")
+            print(f"{part.name:14} {count.passed:5} passed {len(count.failed):5} failed {count.seconds:7.0f} s"
+                  f" {count.cpu_seconds:7.0f} s CPU")
             for name in count.failed[:20]:
                 print(f"{'':14} failed: {name}")
         times = [(seconds, part.name, name) for part in parts for seconds, name in done[part.name].times]
