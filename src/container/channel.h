@@ -7,12 +7,12 @@
 
 #define CHANNEL_SOCKET "agent.sock"
 
-/* Makes the socket in the job's directory and listens. The container's first process is to inherit the descriptor; it
- * comes with close-on-exec set. Returns it or -errno. */
+/* Makes the socket in the job's directory and listens. The descriptor, which has close-on-exec set, is for the container's
+ * first process. Returns it or -errno. */
 int channel_listen(const char *job_directory);
 
-/* Connects to the agent's socket; the connection is blocking. -ENOENT: the job has none; -ECONNREFUSED: nobody
- * listens any more: the machine ended. Returns the descriptor or -errno. */
+/* Connects to the agent's socket; the connection is blocking. Returns the descriptor; -ENOENT: the job has no socket;
+ * -ECONNREFUSED: nobody listens any more, so the container has ended; or another -errno. */
 int channel_connect(const char *job_directory);
 
 /* Sends PING and waits for the answer: 0; -ECONNRESET when the machine ended meanwhile; -ETIMEDOUT; -EINTR when

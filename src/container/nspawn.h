@@ -8,8 +8,8 @@
 /* Is systemd-nspawn in SEARCH_PATH (base/process.h)? */
 bool nspawn_is_installed(void);
 
-/* systemd-nspawn's command line and environment for @machine, whose root is mounted on @root and whose users are
- * mapped from @uid_base (ignored without private_users). Pure: depends on nothing else. *ret is for strv_free(). 0 or
+/* Make systemd-nspawn's command line and environment for @machine, whose root is mounted on @root and whose users are mapped
+ * from @uid_base (ignored without private_users). Pure functions: they depend on nothing else. *ret is for strv_free(). 0 or
  * -ENOMEM. */
 int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, char ***ret);
 int nspawn_environment(const Machine *machine, uid_t uid_base, char ***ret);
@@ -19,6 +19,6 @@ int nspawn_environment(const Machine *machine, uid_t uid_base, char ***ret);
  * is for, if it is for one. */
 int nspawn_passed_fds(const Machine *machine);
 
-/* Removes the empty directories that systemd-nspawn makes for a machine in /run, and leaves when it is killed or when /run
- * is no tmpfs. Nothing of that machine runs any more. */
+/* Removes the empty directories that systemd-nspawn makes for a machine in /run and leaves there if it is killed or if /run
+ * is no tmpfs. Nothing of that machine may run any more. */
 void nspawn_remove_leftovers(const char *machine_name);

@@ -9,6 +9,6 @@
  * mounts. No process stays in it. Returns a descriptor of the namespace or -errno. */
 int userns_open(uid_t base, uid_t range);
 
-/* The same with one user and one group only: @uid and @gid of a file system are seen as @base, and all others as nobody. What
- * @base makes belongs to @uid and @gid. */
+/* The same for one user and one group only: files of @uid and @gid are shown as those of @base, all others as nobody's. Files
+ * that @base makes belong to @uid and @gid. */
 int userns_open_owner(uid_t uid, gid_t gid, uid_t base);

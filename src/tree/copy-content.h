@@ -10,7 +10,7 @@ typedef struct ContentCopy {
         bool (*is_stopped)(void *userdata); /* asked now and then: the copy ends with -ECANCELED when true */
         void *userdata;
 
-        bool no_clone; /* these file systems cannot share data */
+        bool no_clone; /* found out: these file systems cannot share data */
         char *buffer;
 } ContentCopy;
 
@@ -18,6 +18,6 @@ typedef struct ContentCopy {
 int content_copy_init(ContentCopy *copy);
 void content_copy_done(ContentCopy *copy);
 
-/* Gives the empty file @target_fd the content of @source_fd, of which @st tells: shared where the file system can, with
- * holes as they are. 0; -ECANCELED; -EIO when the source became shorter meanwhile; or another -errno. */
+/* Copies the content of @source_fd, whose state is @st, to the empty file @target_fd: shares data if the file system can,
+ * and keeps holes. 0; -ECANCELED; -EIO: the source became shorter meanwhile; or another -errno. */
 int content_copy(ContentCopy *copy, int source_fd, int target_fd, const struct stat *st);

@@ -3,10 +3,10 @@
 
 #include "base/macro.h"
 
-/* Makes a fresh root file system, @tree_fd, an image that any number of machines can be made of: without a machine-id,
- * host name or resolver of the machine it was made on, without package lists and downloads, with an /etc/hosts that
- * knows localhost. Nothing outside of the tree is touched, whatever symlinks are in it. 0 or -errno. */
+/* Makes an image of the fresh root file system @tree_fd: removes the machine-id, host name and resolver of the system that it
+ * was made on, package lists and downloads, and gives it an /etc/hosts with localhost. Touches nothing outside the tree,
+ * whatever symlinks are in it. 0 or -errno. */
 int finish_tree(int tree_fd);
 
-/* Gives the tree a copy of the host's @keyring, an absolute path, at the same path, unless it has one. 0 or -errno. */
+/* Copies the host's file @keyring, an absolute path, to the same path in the tree, unless it is there. 0 or -errno. */
 int finish_keyring(int tree_fd, const char *keyring);

@@ -5,7 +5,7 @@
 
 #include "base/macro.h"
 
-/* Files with several links that were seen before, by device and inode, each with a text that was given with it. */
+/* Files with several links, by device and inode, each with a text. */
 typedef struct InodeEntry InodeEntry;
 
 typedef struct InodeTable {
@@ -15,7 +15,7 @@ typedef struct InodeTable {
 
 void inode_table_done(InodeTable *table);
 
-/* The text that was given with the file that @st tells of, or NULL. It belongs to the table. */
+/* The text of the file whose state is @st; NULL: the file is not in the table. The text belongs to the table. */
 const char *inode_table_find(const InodeTable *table, const struct stat *st);
 
 /* Adds the file, which must not be in the table. 0, or -ENOMEM with the table as it was. */

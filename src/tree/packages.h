@@ -3,9 +3,9 @@
 
 #include "base/macro.h"
 
-/* The packages that are installed in a tree, as its package manager's own files have it: dpkg, apk and pacman. */
+/* The packages that are installed in a tree, from the files of dpkg, apk or pacman. */
 typedef struct Package {
-        char *name; /* with ":architecture" where that is a foreign one */
+        char *name; /* with ":architecture" if that is a foreign one */
         char *version;
 } Package;
 
@@ -17,12 +17,12 @@ typedef struct PackageList {
 void package_list_done(PackageList *list);
 #define _cleanup_package_list_ _cleanup_(package_list_done)
 
-/* The packages of the tree @tree_fd; symlinks are resolved inside it. After 0, call package_list_done(). 0; -ENOENT
- * when it has none of those package managers; or -errno. */
+/* Reads the packages of the tree @tree_fd; follows no symlink out of it. 0, and @ret is for package_list_done(); -ENOENT: it
+ * has none of these package managers; or another -errno. */
 int packages_read(int tree_fd, PackageList *ret);
 
-/* dpkg's status file, @text of @size bytes. 0 or -ENOMEM; what is not of its format is left out. */
+/* Reads dpkg's status file, @text of @size bytes; leaves out what is not in its format. 0 or -ENOMEM. */
 int packages_parse_dpkg(const char *text, size_t size, PackageList *ret);
 
-/* apk's list of what is installed: likewise. */
+/* The same for apk's list of what is installed. */
 int packages_parse_apk(const char *text, size_t size, PackageList *ret);

@@ -3,7 +3,7 @@
 
 #include "base/macro.h"
 
-/* btrfs subvolumes, through libbtrfsutil, which is loaded when it is first needed. -ELIBACC: it is not installed. */
+/* btrfs subvolumes, by libbtrfsutil, which is loaded when it is first needed. -ELIBACC: it is not installed. */
 
 /* True if @fd is on btrfs. */
 bool btrfs_is(int fd);
@@ -16,13 +16,13 @@ int btrfs_load_library(void);
 /* Makes an empty subvolume @name in the directory @parent_fd. 0; -EEXIST; or another -errno. */
 int btrfs_subvolume_create(int parent_fd, const char *name);
 
-/* A writable snapshot of subvolume @source_fd, with the subvolumes nested in it. 0, or -errno with nothing left;
- * -EEXIST leaves what is there alone. */
+/* Makes a writable snapshot of subvolume @source_fd and of subvolumes nested in it. 0, or -errno with nothing left; -EEXIST:
+ * something of that name exists, and stays. */
 int btrfs_subvolume_snapshot(int source_fd, int parent_fd, const char *name);
 
-/* Removes @name with all subvolumes nested in it, also what whoever used it made read-only or immutable; a plain
- * directory there is removed as well. Missing is success. 0 or -errno. */
+/* Removes the subvolume or directory @name with everything in it, also what is read-only or immutable. Nothing there is
+ * success. 0 or -errno. */
 int btrfs_subvolume_remove(int parent_fd, const char *name);
 
-/* The same as far as it is done by @deadline (clock_deadline()): then -ETIME, and a later call goes on with the rest. */
+/* The same until @deadline (clock_deadline()): then -ETIME, and a later call goes on with the rest. */
 int btrfs_subvolume_remove_until(int parent_fd, const char *name, uint64_t deadline);
