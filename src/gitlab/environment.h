@@ -3,9 +3,9 @@
 
 #include "base/macro.h"
 
-/* What GitLab Runner's custom executor says in environment variables. CUSTOM_ENV_* variables are the job's to choose:
- * never trust them where the job response has the same. All return NULL where a variable is absent or empty, and
- * what they return is the environment's. */
+/* Environment variables of GitLab Runner's custom executor. The job chooses CUSTOM_ENV_* variables: never trust them if the
+ * job response has the same. All functions return a string of the environment, or NULL if the variable is absent or
+ * empty. */
 
 /* JOB_RESPONSE_FILE: path of the job as GitLab sent it (gitlab-runner 14.1). */
 const char *gitlab_response_file(void);
@@ -15,7 +15,6 @@ const char *gitlab_claimed_image(void);
 /* CUSTOM_ENV_CI_BUILDS_DIR: the directory, inside the machine, that projects are checked out below. */
 const char *gitlab_claimed_builds_dir(void);
 
-/* @text with its $NAME and ${NAME} replaced, as GitLab Runner does where it uses the same text itself: by the values of
- * CUSTOM_ENV_NAME, nothing where there is no such variable, and $$ by $. @own (NULL: none) are "NAME=VALUE"s that go over
- * those variables. 0 or -ENOMEM. */
+/* Replaces $NAME and ${NAME} in @text as GitLab Runner does: by the value of CUSTOM_ENV_NAME, or by nothing if there is no such
+ * variable; and $$ by $. @own (NULL: none) are "NAME=VALUE"s that take precedence. *ret is to be freed. 0 or -ENOMEM. */
 int gitlab_expand(const char *text, char *const *own, char **ret);

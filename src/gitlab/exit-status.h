@@ -3,10 +3,10 @@
 
 #include "base/macro.h"
 
-/* GitLab Runner tells failures of the job from failures of the system that runs it by the driver's exit status, and
- * retries only the latter. This is the one place where results become exit statuses. */
+/* GitLab Runner reads from the driver's exit status whether the job failed or the system that runs it, and retries only in the
+ * second case. Only these functions turn results into exit statuses. */
 
-/* What a command of a stage returns besides 0 and -errno: the job failed. */
+/* A command of a stage returns 0, -errno, or this: the job failed. */
 #define STAGE_BUILD_FAILURE 1
 
 /* Maps a stage's result: 0 to 0; negative to $SYSTEM_FAILURE_EXIT_CODE (2 when absent or odd); positive to
@@ -16,5 +16,5 @@ int exit_status_for_stage(int result);
 /* Writes the script's own exit status to $BUILD_EXIT_CODE_FILE (gitlab-runner 17.9), where that is set; the runner
  * reads it only after a build failure, and never clears it. 0 or -errno. */
 int exit_status_report(int status);
-/* Removes what an earlier call for the same job wrote: the runner would take it for this one's. */
+/* Removes what an earlier call for the same job wrote, which the runner would read as this call's. */
 void exit_status_forget(void);

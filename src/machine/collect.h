@@ -8,25 +8,25 @@ typedef enum MachineState {
         MACHINE_BUSY,    /* being prepared or removed */
         MACHINE_RUNNING, /* its supervisor lives */
         MACHINE_ENDED,   /* a service's that does not run any more, of a job that does */
-        MACHINE_DEAD,    /* nobody owns what is left */
-        MACHINE_GONE,    /* nothing is left: it was removed since it was listed */
+        MACHINE_DEAD,    /* something is left that no process owns */
+        MACHINE_GONE,    /* nothing is left: it was removed after it was listed */
 } MachineState;
 
 MachineState machine_state(const Settings *settings, const char *id);
 const char *machine_state_name(MachineState state);
 
-/* The ids of all machines of this configuration that anything is left of, sorted, each once: directories and layers,
- * and with @thorough units and control groups. *ret is for strv_free(), as below. 0 or -errno. */
+/* Lists the ids of all machines of this configuration that anything is left of, sorted, each once. Looks for directories and
+ * layers, and with @thorough also for units and control groups. *ret is for strv_free(), as below. 0 or -errno. */
 int machine_list(const Settings *settings, bool thorough, char ***ret);
 
-/* The ids of the dead ones: what machine_collect() would remove. */
+/* Lists the ids of the dead ones, which machine_collect() would remove. */
 int machine_list_dead(const Settings *settings, bool thorough, char ***ret);
 
-/* Removes the machines that are dead; their layers go to the trash (storage/trash.h), and stay. Looks only at directories
- * and layers unless @thorough, then at units and control groups too. The ids go to @ret_removed (NULL: not wanted). 0, or the first -errno with the others done. */
+/* Removes the dead ones, and moves their layers to the trash (storage/trash.h). *ret_removed gets their ids (NULL: not
+ * wanted). 0, or the first -errno with the others removed. */
 int machine_collect(const Settings *settings, bool thorough, char ***ret_removed);
 
-/* The cheap part of it, for `prepare`, as far as it is done within seconds and before @cancel_fd becomes readable.
- * Machines that ended by themselves a moment ago stay: the next step of their job says why. Best
- * effort. A process in the background empties the trash, if something was left in it. */
+/* The same without @thorough, for `prepare`: ends after seconds, or when @cancel_fd becomes readable. Machines that ended by
+ * themselves a moment ago stay, so that the next step of their job can say why. If something is left in the trash, a process
+ * in the background empties it. Best effort. */
 void machine_collect_some(const Settings *settings, int cancel_fd);

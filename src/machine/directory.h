@@ -16,7 +16,7 @@
  *      tasks-refused  how often a process could not be made because of tasks_max, when a script last said so
  *      oom-kills      how many of its processes were killed for want of memory, when a script last said so
  *      root, work     where the supervisor mounts, in its own mount namespace
- * An flock on the directory itself is held by whoever makes or removes it. */
+ * The process that makes or removes the machine holds an flock on the directory itself. */
 typedef struct MachineDirectory {
         char *path;
         int fd;
@@ -30,45 +30,44 @@ typedef struct MachineDirectory {
 void machine_directory_done(MachineDirectory *directory);
 #define _cleanup_machine_directory_ _cleanup_(machine_directory_done)
 
-/* Opens the directory of machine @id. With @create it is made if missing. 0; -EINVAL for what cannot be an id; -ENOENT;
- * or -errno. */
+/* Opens the directory of machine @id; @create makes it if it is missing. 0; -EINVAL for what cannot be an id; -ENOENT; or
+ * another -errno. */
 int machine_directory_open(const char *runtime_dir, const char *id, bool create, MachineDirectory *ret);
 
-/* Opens and locks it, waiting up to @timeout_usec for who has the lock. -EBUSY when somebody still has it; -ENOENT when
- * missing and not @create. */
+/* The same, and locks it; waits up to @timeout_usec for another process that has the lock. -EBUSY: it still has the lock. */
 int machine_directory_lock(const char *runtime_dir, const char *id, bool create, uint64_t timeout_usec,
                            MachineDirectory *ret);
 
-/* Does somebody make or remove the machine at this moment? Looking does not disturb others who look. */
+/* Does a process make or remove the machine at this moment? Several may ask at once. */
 bool machine_directory_is_locked(const char *runtime_dir, const char *id);
 
-/* Removes the directory with all that is in it: the last step of removing a machine. */
+/* Removes the directory with all that is in it, as the last step of removing a machine. */
 int machine_directory_remove(const char *runtime_dir, const char *id);
 
-/* The ids that have a directory: appended to @ids. 0 or -errno; no runtime directory is no machine. */
+/* Appends to @ids the ids that have a directory; without a runtime directory, there are none. 0 or -errno. */
 int machine_directory_list(const char *runtime_dir, char ***ids);
 
-/* The layer called @name in `<root_dir>/.layers`: descriptor or -errno. */
+/* Opens the layer @name in `<root_dir>/.layers`; @create makes it if it is missing. Its descriptor or -errno. */
 int layer_open(const char *root_dir, const char *name, bool create);
-/* Locks a layer (@operation: LOCK_SH or LOCK_EX), waiting at most @timeout_usec for whoever removes or looks at it, also
- * for one that was killed and is not yet dead. 0, -EBUSY when somebody still has it, or -errno. */
+/* Locks a layer (@operation: LOCK_SH or LOCK_EX); waits at most @timeout_usec for another process that removes it or looks at
+ * it, also for one that was killed and is not dead yet. 0; -EBUSY: it still has the lock; or another -errno. */
 int layer_lock(int layer_fd, int operation, uint64_t timeout_usec);
-/* What the names of layers there have after @prefix, see machine_prefix(): as machine_directory_list(). */
+/* Appends to @ids what follows @prefix in the names of layers, see machine_prefix(). 0 or -errno. */
 int layers_list(const char *root_dir, const char *prefix, char ***ids);
 
-/* The plan: written whole or not at all, read with every value checked for its type into *ret, for machine_free(). 0,
- * -EBADMSG, or -errno. */
+/* Write the plan, completely or not at all, and read it; *ret is for machine_free(). 0; -EBADMSG: a value has the wrong type;
+ * or another -errno. */
 int machine_save(const Machine *machine, const MachineDirectory *directory);
 int machine_load(const MachineDirectory *directory, Machine **ret);
 
-/* Short texts, at most 64 KiB. What is read is to be freed, and NULL where there is none or it is empty; writing
- * returns 0 or -errno. */
+/* Short texts, at most 64 KiB. Reading returns a text to be freed, or NULL if there is none or it is empty; writing returns 0
+ * or -errno. */
 #define MACHINE_FILE_CONSOLE "console.log"
 #define MACHINE_FILE_ENDED "ended"
 #define MACHINE_FILE_NETWORK "network"
 #define MACHINE_FILE_OOM_KILLS "oom-kills"
 #define MACHINE_FILE_TASKS_REFUSED "tasks-refused"
 char *machine_file_read(const MachineDirectory *directory, const char *name);
-/* Waits for the file to be there, at most @timeout_usec: its reader may be faster than its writer. */
+/* Waits at most @timeout_usec for the file to appear: its writer may be slower than its reader. */
 void machine_file_wait(const MachineDirectory *directory, const char *name, uint64_t timeout_usec);
 int machine_file_write(const MachineDirectory *directory, const char *name, const char *text);

@@ -6,24 +6,24 @@
 /* How long anything of a machine may take to go away once it was killed. */
 #define MACHINE_STOP_TIMEOUT_USEC (30 * USEC_PER_SEC)
 
-/* Removes everything of machine @id: the machines of its services, and then of its own processes, unit, control groups,
- * layer, locks, and last the directory, which the caller holds locked. Nothing there is success. A layer that takes longer to remove goes to the trash (storage/trash.h),
- * and a process is started that empties it. 0, or -errno with the directory still there, to be tried again. */
+/* Removes everything of machine @id: the machines of its services, its processes, unit, control groups, layer, locks, and last
+ * the directory, which the caller holds locked. Nothing there is success. A layer that takes long to remove goes to the trash
+ * (storage/trash.h), which a process in the background empties. 0; or -errno with the directory still there: try again. */
 int machine_remove_locked(const Settings *settings, const char *id);
 
-/* The same for who empties the trash of settings->root_dir afterwards: the layer goes there, and stays. */
+/* The same, but leaves the layer in the trash of settings->root_dir, which the caller empties. */
 int machine_discard_locked(const Settings *settings, const char *id);
 
-/* Has a process in the background empty the trash of @root_dir, unless there is nothing in it, or one does so already. It
- * has the lowest priority, and holds nothing of this process: no descriptor, no environment. Best effort: whatever stays is
- * for the next one. */
+/* Starts a process in the background that empties the trash of @root_dir, unless it is empty or another process does so. It
+ * has the lowest priority, and gets no descriptor and no environment of this process. Best effort. */
 void machine_empty_trash_behind(const char *root_dir);
 
-/* The same for callers without the lock; waits for who holds it, while killing what that one starts. */
+/* machine_remove_locked() for callers without the lock; waits for the process that has it, and meanwhile kills what that one
+ * starts. */
 int machine_remove(const Settings *settings, const char *id);
 
-/* Is there anything of machine @id to be seen in the directories? */
+/* Do the directories have anything of machine @id? */
 bool machine_exists(const Settings *settings, const char *id);
 
-/* Its layer: descriptor, -ENOENT or another -errno. */
+/* Opens its layer: descriptor, -ENOENT or another -errno. */
 int machine_layer_open(const Settings *settings, const char *id);

@@ -3,11 +3,11 @@
 
 #include "storage/storage.h"
 
-/* What the drivers have in common in mounting. All of it happens in the caller's own mount namespace. */
+/* Mounting, for all drivers, in the caller's own mount namespace. */
 
-/* A detached mount of directory @path below @dir_fd ("" for @dir_fd itself), with its owners mapped through
- * @userns_fd unless that is negative; devices on a mapped one cannot be opened. Returns the descriptor (O_PATH; its
- * mount goes with it unless it is attached), -EOPNOTSUPP when the file system cannot be mapped, or -errno. */
+/* Makes a detached mount of directory @path below @dir_fd ("": of @dir_fd itself). Unless @userns_fd is negative, it maps owners
+ * through that namespace, and devices on it cannot be opened. Returns a descriptor (O_PATH; closing it drops a mount that is
+ * not attached); -EOPNOTSUPP: the file system cannot be mapped; or another -errno. */
 int mount_clone(int dir_fd, const char *path, int userns_fd);
 
 /* Attaches detached mount @mount_fd on directory @target. 0 or -errno. */
