@@ -12,6 +12,13 @@
 #define AGENT_DIR "/run/nspawn-runner"
 #endif
 
+#define LISTEN_FDS_START 3 /* sd_listen_fds(3) */
+
+/* What comm(5) says of the agent, as when it is executed. */
+#define AGENT_COMM "nspawn-runner-a"
+/* And of init.c's helper. */
+#define RELAY_COMM "nspawn-runner-r"
+
 /* --- first.c: what the container's first process does before anything of the image runs --- */
 
 /* Empties the inheritable set of capabilities, which systemd-nspawn leaves full: a program with inheritable file
@@ -41,10 +48,12 @@ int network_wait(int socket_fd, char **ret_hosts);
 /* --- units.c: what the image's systemd starts --- */
 
 #define UNITS_TARGET "nspawn-runner.target"
+#define UNITS_SERVICE "nspawn-runner-agent.service"
 
 /* Writes the units that start this agent again, as a service, with the socket @listen_fd, and those that start
- * @target (NULL: nothing else). 0 or -errno. */
-int units_write(int listen_fd, const char *target);
+ * @target (NULL: nothing else). It begins to serve when the agent with process number @agent_pid that started at
+ * @agent_start has ended (0: there is none). What a job has put there is replaced. 0 or -errno. */
+int units_write(int listen_fd, const char *target, pid_t agent_pid, uint64_t agent_start);
 
 /* --- surroundings.c: what the agent needs of the container, from before a job could change it --- */
 
@@ -168,17 +177,35 @@ bool step_cancel_progress(const Surroundings *surroundings, Step *step);
  * stops or kills units reaches neither the agent nor what it starts. Best effort. */
 void group_enter_own(void);
 
+/* As PID 1, before it executes systemd: moves all processes that are where it is itself, but not itself, to that group.
+ * Best effort. */
+void group_gather(void);
+
+/* Moves this process to where process @pid is. Best effort. */
+void group_follow(const Surroundings *surroundings, pid_t pid);
+
 /* --- server.c --- */
 
 /* Tells the host, which waits for this machine to get ready, that the image's systemd cannot be executed, @error (-errno)
  * being why. Waits for the host for some seconds. */
 void server_refuse(int listen_fd, int error);
 
-/* Serves @listen_fd until SIGTERM (or, as PID 1, the signal that asks an init to power off); @booted, as a service of the
- * container's systemd, until that shuts down. Reaps orphans. Returns the exit status. */
-int server_run(int listen_fd, bool booted);
+typedef struct ServerSetup {
+        bool booted; /* this is not PID 1, which is the image's systemd or becomes it */
+        /* Tells what became of the image's systemd (agent/init.h), for the host; negative: nothing does. The server's own. */
+        int notice_fd;
+        const Surroundings *surroundings; /* the caller's; NULL: as they are now */
+        /* As PID 1 of a machine that is for the program in here alone: starts it, and ends when it has ended, but not before
+         * the host, which waits for this machine to get ready, was answered. Negative: there is none. */
+        int service_fd;
+} ServerSetup;
 
-/* The same as PID 1 of a machine that is for the program in @service_fd alone: starts it, and ends when it has ended, but
- * not before the host, which waits for this machine to get ready, was answered. Returns the program's exit status, or
+#define SERVER_SETUP_NONE                                 \
+        (ServerSetup) {                                   \
+                .notice_fd = -EBADF, .service_fd = -EBADF \
+        }
+
+/* Serves @listen_fd until SIGTERM (or, as PID 1, the signal that asks an init to power off); if setup->booted, until the
+ * container's systemd shuts down. Reaps orphans. Returns the exit status: that of the program in setup->service_fd, or
  * 128 and the signal that killed it. */
-int server_run_service(int listen_fd, int service_fd);
+int server_run(int listen_fd, const ServerSetup *setup);

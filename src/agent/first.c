@@ -121,7 +121,7 @@ void first_set_locale(void) {
 int first_execute_init(const char *init, const char *target, int listen_fd) {
         char **argv = ARGV(init, "--unit=" UNITS_TARGET);
 
-        int r = units_write(listen_fd, target);
+        int r = units_write(listen_fd, target, 0, 0);
         if (r < 0)
                 return r;
         r = fd_set_cloexec(listen_fd, false);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Entry of the agent, the static program inside the container. systemd-nspawn starts it as `agent first [INIT [TARGET]]`, the
- * container's first process: seccomp, identity, then it serves or executes INIT. As `agent service` it does the same, and
- * starts the program that the machine is for. The container's systemd starts it as `agent serve`. The descriptors come as
- * systemd passes them (LISTEN_FDS): the listening socket, perhaps the seccomp filter and a socket to `supervise`, and last,
- * for `service`, the program. */
+ * container's first process: seccomp, identity, then it serves or executes INIT. As `agent lazy INIT` it executes INIT on
+ * first use. As `agent service` it starts the program that the machine is for. The container's systemd starts it as
+ * `agent serve [PID START]`. The descriptors come as systemd passes them (LISTEN_FDS): the listening socket, perhaps the
+ * seccomp filter and a socket to `supervise`, and last, for `service`, the program. */
 
 #include <fcntl.h>
 #include <signal.h>
@@ -15,10 +15,10 @@
 #include <sys/stat.h>
 
 #include "agent/agent.h"
+#include "agent/init.h"
 #include "base/fd.h"
 #include "base/string.h"
 
-#define LISTEN_FDS_START 3
 #define LISTEN_FDS_MAX 16
 
 typedef struct Passed {
@@ -68,8 +68,9 @@ static int fail(int error, const char *what) {
         return EXIT_FAILURE;
 }
 
-static int first(const Passed *passed, const char *init, const char *target) {
+static int first(const Passed *passed, const char *init, const char *target, bool lazy) {
         _cleanup_free_ char *hosts = NULL;
+        ServerSetup setup = SERVER_SETUP_NONE;
 
         /* systemd-nspawn, killed, would leave the container running, with nobody to wait for it. Also kept by what we
          * execute. */
@@ -96,13 +97,13 @@ static int first(const Passed *passed, const char *init, const char *target) {
                 setenv("LISTEN_FDS", "1", true);
                 if (passed->listen_fd != LISTEN_FDS_START)
                         return fail(EBADF, "The socket is not the first descriptor");
-                r = first_execute_init(init, target, passed->listen_fd);
+                r = lazy ? init_run(passed->listen_fd, init) : first_execute_init(init, target, passed->listen_fd);
                 (void) fail(r, init);
                 server_refuse(passed->listen_fd, r);
                 return EXIT_FAILURE;
         }
-        return passed->service_fd >= 0 ? server_run_service(passed->listen_fd, passed->service_fd) :
-                                         server_run(passed->listen_fd, false);
+        setup.service_fd = passed->service_fd;
+        return server_run(passed->listen_fd, &setup);
 }
 
 int main(int argc, char *argv[]) {
@@ -116,12 +117,19 @@ int main(int argc, char *argv[]) {
         (void) umask(0022);
 
         if (for_service && passed.service_fd >= 0)
-                return first(&passed, NULL, NULL);
+                return first(&passed, NULL, NULL, false);
         if (argc >= 2 && streq(argv[1], "first"))
-                return first(&passed, argc >= 3 ? argv[2] : NULL, argc >= 4 ? argv[3] : NULL);
-        if (argc == 2 && streq(argv[1], "serve")) {
+                return first(&passed, argc >= 3 ? argv[2] : NULL, argc >= 4 ? argv[3] : NULL, false);
+        if (argc == 3 && streq(argv[1], "lazy"))
+                return first(&passed, argv[2], NULL, true);
+        if ((argc == 2 || argc == 4) && streq(argv[1], "serve")) {
+                ServerSetup setup = SERVER_SETUP_NONE;
+
                 group_enter_own();
-                return server_run(passed.listen_fd, true);
+                if (argc == 4)
+                        standby_wait(argv[2], argv[3]);
+                setup.booted = true;
+                return server_run(passed.listen_fd, &setup);
         }
         return fail(EINVAL, "Unknown arguments");
 }

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "agent/agent.h"
+#include "agent/init.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/string.h"
@@ -34,6 +35,7 @@ typedef struct Client {
 
 typedef struct Server {
         int listen_fd, signal_fd;
+        int notice_fd; /* negative: nothing comes from there */
         Surroundings surroundings;
         bool booted;
         bool stop;
@@ -244,13 +246,28 @@ static uint64_t server_cancel_progress(Server *server) {
         return deadline;
 }
 
+/* Something in the container asked for the image's systemd in vain: whoever runs a step now is told. */
+static void server_notice(Server *server) {
+        WireNotice notice;
+        int r;
+
+        while ((r = notice_receive(server->notice_fd, &notice)) > 0)
+                for (Client *client = server->clients; client; client = client->next)
+                        if (client->has_step && !client->step_ended)
+                                client_send(client, WIRE_NOTICE, &notice, sizeof(notice));
+        if (r < 0) {
+                closep(&server->notice_fd);
+                server->notice_fd = -EBADF;
+        }
+}
+
 /* Waits for something to happen and does it. */
 static void server_turn(Server *server) {
         uint64_t deadline = MIN(server_cancel_progress(server), server->service_usec);
-        size_t n = 2;
+        size_t n = 3;
 
         server_remove_finished(server);
-        struct pollfd *pollfds = calloc(2 + 3 * server->n_clients, sizeof(struct pollfd));
+        struct pollfd *pollfds = calloc(3 + 3 * server->n_clients, sizeof(struct pollfd));
         if (!pollfds) { /* nothing that PID 1 could do about it but try again */
                 clock_sleep_usec(100 * USEC_PER_MSEC);
                 return;
@@ -258,6 +275,7 @@ static void server_turn(Server *server) {
 
         pollfds[0] = (struct pollfd){ .fd = server->signal_fd, .events = POLLIN };
         pollfds[1] = (struct pollfd){ .fd = server->listen_fd, .events = POLLIN };
+        pollfds[2] = (struct pollfd){ .fd = server->notice_fd, .events = POLLIN };
         for (Client *client = server->clients; client; client = client->next, n += 3) {
                 bool drain = client->socket_fd < 0 && client->has_step;
 
@@ -268,7 +286,9 @@ static void server_turn(Server *server) {
         }
 
         if (poll(pollfds, n, clock_poll_timeout(deadline)) > 0) {
-                n = 2;
+                n = 3;
+                if (pollfds[2].revents) /* before the end of a step that may be the reason */
+                        server_notice(server);
                 for (Client *client = server->clients; client; client = client->next, n += 3) {
                         if (pollfds[n].revents)
                                 client_receive(server, client);
@@ -309,9 +329,13 @@ static bool server_is_over(const Server *server) {
         return server->service_usec != USEC_INFINITY && (server->greeted || clock_now_usec() >= server->service_usec);
 }
 
-/* @service_fd is negative where there is none. */
-static int serve(int listen_fd, bool booted, int service_fd) {
-        Server server = { .listen_fd = listen_fd, .booted = booted, .service_usec = USEC_INFINITY };
+int server_run(int listen_fd, const ServerSetup *setup) {
+        Server server = {
+                .listen_fd = listen_fd,
+                .notice_fd = setup->notice_fd,
+                .booted = setup->booted,
+                .service_usec = USEC_INFINITY,
+        };
         sigset_t mask;
 
         /* Whatever they are for who started us: steps have them all at their defaults, but for SIGPIPE, which step_start()
@@ -330,9 +354,12 @@ static int serve(int listen_fd, bool booted, int service_fd) {
         sigfillset(&mask);
         sigprocmask(SIG_SETMASK, &mask, NULL);
 
-        surroundings_open(&server.surroundings);
-        if (service_fd >= 0) {
-                int r = service_start(&server.surroundings, service_fd, &server.service_pid);
+        if (setup->surroundings)
+                server.surroundings = *setup->surroundings;
+        else
+                surroundings_open(&server.surroundings);
+        if (setup->service_fd >= 0) {
+                int r = service_start(&server.surroundings, setup->service_fd, &server.service_pid);
                 if (r < 0) {
                         server_refuse(listen_fd, r);
                         return EXIT_FAILURE;
@@ -349,14 +376,8 @@ static int serve(int listen_fd, bool booted, int service_fd) {
                 client_free(client);
         }
         closep(&server.signal_fd);
-        surroundings_done(&server.surroundings);
+        closep(&server.notice_fd);
+        if (!setup->surroundings)
+                surroundings_done(&server.surroundings);
         return server.service_status;
-}
-
-int server_run(int listen_fd, bool booted) {
-        return serve(listen_fd, booted, -EBADF);
-}
-
-int server_run_service(int listen_fd, int service_fd) {
-        return serve(listen_fd, false, service_fd);
 }

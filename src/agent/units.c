@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Writes the units by which the image's systemd starts the agent, and little else. first.c calls this before it
- * executes that systemd. Everything goes to /run: the image itself is not changed. */
+/* Writes the units by which the image's systemd starts the agent, and little else. first.c and init.c call this before
+ * they execute that systemd. Everything goes to /run: the image itself is not changed. */
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,7 +17,6 @@
 
 #define UNIT_DIR "/run/systemd/system/"
 #define AGENT_SOCKET "nspawn-runner-agent.socket"
-#define AGENT_SERVICE "nspawn-runner-agent.service"
 /* Those that programs expect to listen, whoever asks them first. */
 #define LISTENING_SOCKETS "dbus.socket systemd-journald.socket systemd-journald-dev-log.socket"
 #define DROP_IN "nspawn-runner.conf"
@@ -35,39 +35,15 @@ static const UnitFile unit_files[] = {
           "[Unit]\n"
           "Description=CI job\n"
           "DefaultDependencies=no\n"
-          "Requires=" AGENT_SERVICE "\n"
+          "Requires=" UNITS_SERVICE "\n"
           "Wants=" LISTENING_SOCKETS "\n"
           "AllowIsolate=yes\n" },
-        { NULL, AGENT_SERVICE,
-          "[Unit]\n"
-          "Description=Agent of nspawn-runner\n"
-          "DefaultDependencies=no\n"
-          "IgnoreOnIsolate=yes\n"
-          "RefuseManualStop=yes\n"
-          "Requires=" AGENT_SOCKET "\n"
-          "After=" LISTENING_SOCKETS "\n"
-          "StartLimitIntervalSec=0\n" /* whatever kills it, the job must stay within reach */
-          "[Service]\n"
-          "Slice=-.slice\n"      /* what stops system.slice stops all in it */
-          "KillMode=process\n"   /* what steps left running outlives the agent */
-          "KillSignal=SIGKILL\n" /* it goes on at all others */
-          "OOMPolicy=continue\n"
-          "OOMScoreAdjust=-100\n" /* as the container's systemd; steps have 0 */
-          "ExecStart=" AGENT_INSIDE " serve\n"
-          "Restart=always\n"
-          "RestartSec=100ms\n"
-          "Delegate=yes\n"
-          "TasksMax=infinity\n"
-          "LimitNOFILE=1024:524288\n"
-          "StandardInput=null\n"
-          "StandardOutput=null\n"
-          "StandardError=null\n" },
         /* systemd gives a descriptor that it was started with to the socket unit that listens on the same address
          * (sd_listen_fds(3), "socket-activated containers"), but only to units that it has loaded by then, before it
          * looks at what to start: those that a unit which is always there names. */
         { "-.slice.d", DROP_IN,
           "[Unit]\n"
-          "Wants=" AGENT_SOCKET "\n" },
+          "Wants=" AGENT_SOCKET " " LISTENING_SOCKETS "\n" },
         /* Where the agent is started from, should it be killed. The name is AGENT_INSIDE as systemd-escape(1) has it. */
         { "run-nspawn\\x2drunner\\x2dagent.mount.d", DROP_IN,
           "[Unit]\n"
@@ -102,8 +78,43 @@ static int write_unit(const UnitFile *file) {
                         return r;
         }
         snprintf(path, sizeof(path), UNIT_DIR "%s/%s", file->directory ? file->directory : ".", file->name);
-        _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+        /* A job may have been there before. */
+        if (unlink(path) < 0 && errno != ENOENT)
+                return -errno;
+        _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
         return fd < 0 ? -errno : fd_write_all(fd, file->content, strlen(file->content));
+}
+
+/* @arguments follow the agent's command. */
+static int write_service_unit(const char *arguments) {
+        static const char format[] = "[Unit]\n"
+                                     "Description=Agent of nspawn-runner\n"
+                                     "DefaultDependencies=no\n"
+                                     "IgnoreOnIsolate=yes\n"
+                                     "RefuseManualStop=yes\n"
+                                     "Requires=" AGENT_SOCKET "\n"
+                                     "After=" LISTENING_SOCKETS "\n"
+                                     "StartLimitIntervalSec=0\n" /* whatever kills it, the job must stay within reach */
+                                     "[Service]\n"
+                                     "Slice=-.slice\n"      /* what stops system.slice stops all in it */
+                                     "KillMode=process\n"   /* what steps left running outlives the agent */
+                                     "KillSignal=SIGKILL\n" /* it goes on at all others */
+                                     "OOMPolicy=continue\n"
+                                     "OOMScoreAdjust=-100\n" /* as the container's systemd; steps have 0 */
+                                     "Restart=always\n"
+                                     "RestartSec=100ms\n"
+                                     "Delegate=yes\n"
+                                     "TasksMax=infinity\n"
+                                     "LimitNOFILE=1024:524288\n"
+                                     "StandardInput=null\n"
+                                     "StandardOutput=null\n"
+                                     "StandardError=null\n"
+                                     "ExecStart=";
+        _cleanup_free_ char *content = NULL;
+
+        if (string_printf(&content, "%s" AGENT_INSIDE " serve%s\n", format, arguments) < 0)
+                return -ENOMEM;
+        return write_unit(&(UnitFile){ NULL, UNITS_SERVICE, content });
 }
 
 /* The path in the address exists on the host only; nothing opens it here. */
@@ -137,7 +148,11 @@ static int write_target(const char *target) {
         return r < 0 ? r : write_unit(&(UnitFile){ UNITS_TARGET ".d", DROP_IN, content });
 }
 
-int units_write(int listen_fd, const char *target) {
+int units_write(int listen_fd, const char *target, pid_t agent_pid, uint64_t agent_start) {
+        char arguments[64] = "";
+
+        if (agent_pid > 0)
+                snprintf(arguments, sizeof(arguments), " %d %" PRIu64, (int) agent_pid, agent_start);
         int r = make_directory("/run/systemd");
         if (r < 0)
                 return r;
@@ -154,5 +169,6 @@ int units_write(int listen_fd, const char *target) {
                 if (r < 0)
                         return r;
         }
-        return write_socket_unit(listen_fd);
+        r = write_service_unit(arguments);
+        return r < 0 ? r : write_socket_unit(listen_fd);
 }

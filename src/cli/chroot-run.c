@@ -4,6 +4,7 @@
  * output. Its exit status is the command's. The image stays as it is. */
 
 #include <signal.h>
+#include <string.h>
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -11,6 +12,7 @@
 #include "base/string.h"
 #include "cli/commands.h"
 #include "cli/image-common.h"
+#include "machine/explain.h"
 #include "machine/image-machine.h"
 
 /* As shells have it. */
@@ -40,8 +42,15 @@ static int run_in(const Invocation *invocation, const ImageMachine *machine) {
                 log_error("The command is too long: at most 64 KiB and 250 arguments are possible");
                 return r;
         }
-        return r < 0 ? log_error_errno(r, "Cannot talk to the container's agent: %m") :
-                       report(machine, request.argv[0], &outcome);
+        if (r < 0)
+                return log_error_errno(r, "Cannot talk to the container's agent: %m");
+        if (outcome.notice.kind != 0) {
+                Problem notice = { 0 };
+
+                explain_notice(machine->machine, &outcome.notice, &notice);
+                log_warning("%s", notice.text);
+        }
+        return report(machine, request.argv[0], &outcome);
 }
 
 static int run(const Invocation *invocation) {

@@ -147,7 +147,10 @@ static int start(const Settings *settings, const JobSpec *job, const MachineDire
                             "sockets here: the setting system_call_filter can allow that ('socketcall')",
                             image->title);
         log_notice("Starting container %s from image '%s' (storage %s, %s)", machine->name, image->title,
-                   machine->settings.storage, machine->init ? "booting its systemd" : "without an init system");
+                   machine->settings.storage,
+                   !machine->init ? "without an init system" :
+                   machine->lazy  ? "its systemd starts on first use" :
+                                    "booting its systemd");
         log_plan(machine, image, argv);
         r = job_volumes_take(settings, job, machine, &volumes);
         if (r >= 0)

@@ -210,6 +210,16 @@ static int open_machine(const Settings *settings, const JobSpec *job, MachineDir
         return r;
 }
 
+/* Programs that ask for systemd in vain say no more than that the connection broke. */
+static void warn_of_notice(const Machine *machine, const WireNotice *notice) {
+        Problem problem = { 0 };
+
+        if (notice->kind == 0)
+                return;
+        explain_notice(machine, notice, &problem);
+        log_warning("%s", problem.text);
+}
+
 static int run(const Invocation *invocation) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         _cleanup_machine_ Machine *machine = NULL;
@@ -253,6 +263,7 @@ static int run(const Invocation *invocation) {
         const char *stage = invocation_argument(invocation, 1);
         report_step(settings, &machine->settings, &directory, stage, clock_now_usec() - begin_usec);
         report_usage(machine, &directory, stage);
+        warn_of_notice(machine, &outcome.notice);
         r = report(machine, &directory, &request, &outcome);
         if (r == STAGE_BUILD_FAILURE && outcome.result == STEP_EXITED)
                 stage_explain_lack(machine, &place);

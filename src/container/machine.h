@@ -27,6 +27,7 @@ typedef struct Machine {
         uint64_t generation;  /* of the image: which tree the job uses; 0: it has no number */
         bool interactive;     /* somebody works in it by hand: it has a /tmp of its own, and cannot reboot */
         bool needs_loop;      /* its disk is a loop device */
+        bool lazy;            /* init is executed only when somebody in the container asks for it */
         char **volumes;       /* what several containers share: see container/volume.h */
         char *seccomp_filter; /* file with the filter the agent installs first; NULL: none */
         uint64_t runtime_max_usec;  /* the machine ends by itself after this; USEC_INFINITY: never */

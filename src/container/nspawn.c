@@ -138,9 +138,13 @@ int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, c
         int r = add_mounts(machine, &arguments);
         if (r < 0)
                 return r;
-        r = machine->command ? strv_extend_many(&arguments, "--", AGENT_INSIDE, "service") :
-                               strv_extend_many(&arguments, "--", AGENT_INSIDE, "first", machine->init,
-                                                machine->init ? machine->boot_target : NULL);
+        if (machine->command)
+                r = strv_extend_many(&arguments, "--", AGENT_INSIDE, "service");
+        else if (machine->lazy && !machine->boot_target)
+                r = strv_extend_many(&arguments, "--", AGENT_INSIDE, "lazy", machine->init);
+        else
+                r = strv_extend_many(&arguments, "--", AGENT_INSIDE, "first", machine->init,
+                                     machine->init ? machine->boot_target : NULL);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(arguments);

@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/process.h"
 #include "tree/architecture.h"
 
 void explain_exec(const Machine *machine, const char *program, int error, Problem *ret) {
@@ -24,4 +25,29 @@ void explain_exec(const Machine *machine, const char *program, int error, Proble
                         machine->image, architecture);
         else
                 (void) problem_set(ret, -error, "Image '%s' cannot run %s: %m", machine->image, program);
+}
+
+void explain_notice(const Machine *machine, const WireNotice *notice, Problem *ret) {
+        const char *init = machine->init ? machine->init : "systemd";
+        static const char begin[] = "Something asked for the container's systemd, which did not start";
+
+        switch (notice->kind) {
+        case WIRE_NOTICE_NOT_EXECUTED:
+                (void) problem_set(ret, -notice->detail, "%s: %s cannot be executed: %m", begin, init);
+                break;
+        case WIRE_NOTICE_FAILED:
+                (void) problem_set(ret, -EIO, "%s: '%s --version' failed with exit status %d", begin, init,
+                                   notice->detail);
+                break;
+        case WIRE_NOTICE_KILLED:
+                (void) problem_set(ret, -EIO, "%s: '%s --version' was killed by %s", begin, init,
+                                   signal_name(notice->detail));
+                break;
+        case WIRE_NOTICE_HANGS:
+                (void) problem_set(ret, -EIO, "%s: '%s --version' did not end", begin, init);
+                break;
+        default:
+                (void) problem_set(ret, -EIO, "%s: %s does not answer", begin, init);
+                break;
+        }
 }

@@ -88,6 +88,7 @@ static int take_tree(const ImageMachineRequest *request, Parts *parts) {
         parts->machine.tree_path = request->tree;
         parts->machine.tree_fd = parts->tree_fd;
         parts->machine.in_place = request->in_place;
+        parts->machine.eager = request->in_place; /* playbooks and packages take the system as it is */
         parts->machine.interactive = request->interactive;
         parts->machine.hostname = request->hostname;
         parts->machine.environment = parts->environment;

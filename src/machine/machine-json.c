@@ -30,6 +30,7 @@ static const RecordField facts[] = {
         FIELD(supervisor, RECORD_STRING, true),
         FIELD(uuid, RECORD_STRING, true),
         FIELD(init, RECORD_STRING, false),
+        FIELD(lazy, RECORD_BOOL, false),
         FIELD(environment, RECORD_LIST, false),
         FIELD(user, RECORD_STRING, false),
         FIELD(working_dir, RECORD_STRING, false),

@@ -153,6 +153,7 @@ static int take_settings(const MachineRequest *request, const StorageDriver *sto
 static void copy_numbers(const MachineRequest *request, Machine *machine) {
         machine->generation = request->generation;
         machine->interactive = request->interactive;
+        machine->lazy = machine->init && !request->eager && request->settings->boot != BOOT_EAGER;
         machine->runtime_max_usec = request->runtime_max_usec;
         machine->since_usec = clock_realtime_usec();
         machine->owner_pid = machine->owner_start = machine->network_number = UINT64_MAX;

@@ -21,6 +21,8 @@ typedef struct MachineRequest {
         /* The machine of a service: as in Machine. */
         char *const *names, *const *command, *const *directories, *const *ports;
         const char *boot_target;
+        /* The image's systemd, where it is started, has started before the first step, whatever the setting `boot` says. */
+        bool eager;
         const char *hostname;      /* inside; NULL: the machine's name */
         char *const *environment;  /* of steps, "NAME=VALUE"s over the agent's own; NULL: none */
         const char *user;          /* USER[:GROUP] of steps; NULL: root */

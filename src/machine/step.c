@@ -125,6 +125,7 @@ static const StepResult failed_results[_WIRE_CAUSE_MAX] = {
 
 static int handle_message(Run *run, WireMessage *message) {
         WireFailed failed;
+        WireNotice notice;
         int r;
 
         switch (message->type) {
@@ -146,6 +147,12 @@ static int handle_message(Run *run, WireMessage *message) {
                 run->outcome.result = failed_results[failed.cause];
                 run->outcome.error = failed.error;
                 run->ended = true;
+                return 0;
+        case WIRE_NOTICE:
+                r = wire_parse_notice(message, &notice);
+                if (r < 0)
+                        return r;
+                run->outcome.notice = notice;
                 return 0;
         default:
                 return -EBADMSG;

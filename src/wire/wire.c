@@ -297,3 +297,15 @@ int wire_parse_failed(const WireMessage *message, WireFailed *ret) {
         *ret = failed;
         return 0;
 }
+
+int wire_parse_notice(const WireMessage *message, WireNotice *ret) {
+        WireNotice notice;
+
+        if (parse_fixed(message, &notice, sizeof(notice)) < 0)
+                return -EBADMSG;
+        if (notice.kind == 0 || notice.kind >= _WIRE_NOTICE_MAX || notice.detail < 0 || notice.detail >= 4096 ||
+            (notice.kind == WIRE_NOTICE_KILLED && (notice.detail == 0 || notice.detail >= NSIG)))
+                return -EBADMSG;
+        *ret = notice;
+        return 0;
+}

@@ -18,6 +18,7 @@
  *                                        master of that)
  *                                  <-    FAILED, instead or afterwards
  *      KILL                        ->                                         (cancels the step)
+ *                                  <-    NOTICE, any number of times after STARTED
  *                                  <-    EXITED
  *      (closes)
  *
@@ -57,6 +58,7 @@ typedef enum WireType {
         WIRE_FAILED,
         WIRE_NETWORK,
         WIRE_CONNECTED, /* the payload is a string: lines of /etc/hosts */
+        WIRE_NOTICE,
         _WIRE_TYPE_MAX,
 } WireType;
 
@@ -69,6 +71,16 @@ typedef enum WireCause {
         WIRE_CAUSE_HELPER,    /* the helper's root cannot be entered */
         _WIRE_CAUSE_MAX,
 } WireCause;
+
+/* What became of the image's systemd, which somebody in the container asked for. Whoever asked got an error. */
+typedef enum WireNoticeKind {
+        WIRE_NOTICE_NOT_EXECUTED = 1, /* it cannot be executed; detail: errno */
+        WIRE_NOTICE_FAILED,           /* tried, it ended; detail: exit status */
+        WIRE_NOTICE_KILLED,           /* tried, it was killed; detail: signal */
+        WIRE_NOTICE_HANGS,            /* tried, it did not end */
+        WIRE_NOTICE_SILENT,           /* it was started and does not answer */
+        _WIRE_NOTICE_MAX,
+} WireNoticeKind;
 
 /* A received message. */
 typedef struct WireMessage {
@@ -117,6 +129,11 @@ typedef struct WireFailed {
         int32_t error;  /* positive errno */
 } WireFailed;
 
+typedef struct WireNotice {
+        uint32_t kind; /* WireNoticeKind */
+        int32_t detail;
+} WireNotice;
+
 /* Sends one message; the descriptors stay the caller's. 0 or -errno (-EPIPE, -ECONNRESET: the other end is gone;
  * -EMSGSIZE). Waits where the socket is blocking. */
 int wire_send(int socket_fd, WireType type, const void *payload, size_t size, const int *fds, size_t n_fds);
@@ -137,3 +154,4 @@ void wire_exec_done(WireExec *exec);
 int wire_parse_started(const WireMessage *message, WireStarted *ret);
 int wire_parse_exited(const WireMessage *message, WireExited *ret);
 int wire_parse_failed(const WireMessage *message, WireFailed *ret);
+int wire_parse_notice(const WireMessage *message, WireNotice *ret);

@@ -79,7 +79,7 @@ static int setup_lab(void **state) {
                 (void) signal(SIGPIPE, SIG_IGN);
                 (void) fd_set_nonblock(listen_fd, true);
                 (void) umask(0022);
-                _exit(server_run(listen_fd, false));
+                _exit(server_run(listen_fd, &SERVER_SETUP_NONE));
         }
         *state = lab;
         return 0;

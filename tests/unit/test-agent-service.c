@@ -40,7 +40,10 @@ static pid_t start_service(const char *parent, const WireService *service, int *
                 if (dup2(output[1], STDOUT_FILENO) < 0 || dup2(output[1], STDERR_FILENO) < 0)
                         _exit(99);
                 (void) fd_set_nonblock(listen_fd, true);
-                _exit(server_run_service(listen_fd, service_fd));
+                ServerSetup setup = SERVER_SETUP_NONE;
+
+                setup.service_fd = service_fd;
+                _exit(server_run(listen_fd, &setup));
         }
         close(output[1]);
         *ret_output = output[0];

@@ -54,6 +54,7 @@ static const Field facts[] = {
         ROW(hosts, LIST, false),
         ROW(has_segment, BOOL, false),
         ROW(interactive, BOOL, true),
+        ROW(lazy, BOOL, false),
         ROW(volumes, LIST, false),
         ROW(seccomp_filter, STRING, false),
         ROW(runtime_max_usec, NUMBER, false),
@@ -291,6 +292,8 @@ static void test_missing(void **state) {
                         assert_row(!machine, i, fields[i].key);
                 else if (fields[i].kind == NUMBER)
                         assert_row(*(uint64_t *) field(machine, i) == UINT64_MAX, i, fields[i].key);
+                else if (fields[i].kind == BOOL)
+                        assert_row(!*(bool *) field(machine, i), i, fields[i].key);
                 else
                         assert_row(!*(void **) field(machine, i), i, fields[i].key);
         }

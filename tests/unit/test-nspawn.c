@@ -68,6 +68,16 @@ static void test_arguments(_unused_ void **state) {
                   0,
                   { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD", AGENT, COMMAND,
                     "/usr/lib/systemd/systemd" } },
+                { { MACHINE, .init = (char *) "/usr/lib/systemd/systemd", .lazy = true },
+                  0,
+                  { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD", AGENT, "--",
+                    "/run/nspawn-runner-agent", "lazy", "/usr/lib/systemd/systemd" } },
+                /* what is to start is not there to wait for its first use */
+                { { MACHINE, .init = (char *) "/usr/lib/systemd/systemd", .lazy = true,
+                    .boot_target = (char *) "multi-user.target" },
+                  0,
+                  { FIXED, "--register=no", NAMES, "--private-users=no", "--drop-capability=CAP_MKNOD", AGENT, COMMAND,
+                    "/usr/lib/systemd/systemd", "multi-user.target" } },
                 /* somebody at a terminal */
                 { { MACHINE, .hostname = (char *) "image", .interactive = true },
                   0,

@@ -132,6 +132,38 @@ static void test_settings(void **state) {
         assert_null(machine->settings.default_image);
 }
 
+/* systemd starts on first use, unless somebody wants it earlier. */
+static void test_boot(void **state) {
+        static const struct {
+                BootMode boot;
+                bool eager, init, lazy;
+        } table[] = {
+                { BOOT_AUTO, false, true, true },   { BOOT_YES, false, true, true },  { BOOT_NO, false, false, false },
+                { BOOT_EAGER, false, true, false }, { BOOT_AUTO, true, true, false }, { BOOT_YES, true, true, false },
+                { BOOT_NO, true, false, false },
+        };
+        _cleanup_image_ Image *image = NULL;
+
+        assert_int_equal(image_open(*state, "small", &image), 0);
+        (void) mkdirat(image->fd, "usr", 0755);
+        (void) mkdirat(image->fd, "usr/lib", 0755);
+        assert_int_equal(mkdirat(image->fd, "usr/lib/systemd", 0755), 0);
+        _cleanup_close_ int fd = openat(image->fd, "usr/lib/systemd/systemd", O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+        assert_true(fd >= 0);
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_(settings_done) Settings settings;
+                _cleanup_machine_ Machine *machine = NULL;
+
+                prepare_settings(&settings, *state);
+                settings.boot = table[i].boot;
+                MachineRequest request = request_of("7", &settings, image);
+                request.eager = table[i].eager;
+                assert_row(plan_machine(&request, &machine, &(Problem){ 0 }) == 0, i, "planned");
+                assert_row(!machine->init == !table[i].init, i, "init");
+                assert_row(machine->lazy == table[i].lazy, i, "lazy");
+        }
+}
+
 /* Work on the tree itself sees the host's network and nothing that jobs get of the host; it ends with who asked for it. */
 static void test_machine_in_place(void **state) {
         _cleanup_(settings_done) Settings settings;
@@ -278,6 +310,7 @@ int main(void) {
 
                 cmocka_unit_test_setup_teardown(test_machine, setup_image, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_settings, setup_image, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_boot, setup_image, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_machine_in_place, setup_image, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_impossible_machine, setup_image, teardown_directory),
 #if defined(__x86_64__)

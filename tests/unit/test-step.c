@@ -788,6 +788,33 @@ static void test_failures(_unused_ void **state) {
         }
 }
 
+static void agent_gives_notice(int socket_fd) {
+        WireNotice notice = { WIRE_NOTICE_FAILED, 127 };
+        int fds[2];
+
+        agent_start(socket_fd, fds);
+        CHECK(wire_send(socket_fd, WIRE_NOTICE, &notice, sizeof(notice), NULL, 0) == 0);
+        agent_exited(socket_fd, CLD_EXITED, 7);
+}
+
+/* It is part of the outcome and changes nothing else of it. */
+static void test_notice(_unused_ void **state) {
+        Result result = run_step(agent_gives_notice);
+
+        check_exited(&result, CLD_EXITED, 7);
+        assert_int_equal(result.outcome.notice.kind, WIRE_NOTICE_FAILED);
+        assert_int_equal(result.outcome.notice.detail, 127);
+}
+
+static void agent_gives_nonsense(int socket_fd) {
+        WireNotice notice = { _WIRE_NOTICE_MAX, 0 };
+        int fds[2];
+
+        agent_start(socket_fd, fds);
+        CHECK(wire_send(socket_fd, WIRE_NOTICE, &notice, sizeof(notice), NULL, 0) == 0);
+        agent_wait_closed(socket_fd);
+}
+
 /* What was written before the machine ended is there. */
 static void test_last_words(_unused_ void **state) {
         _cleanup_(run_free) Run run;
@@ -981,6 +1008,7 @@ static void test_hostile(_unused_ void **state) {
                 { "a directory", agent_directory, -EBADMSG, 0 },
                 { "a file", agent_file, -EBADMSG, 0 },
                 { "STARTED twice", agent_starts_twice, -EBADMSG, 0 },
+                { "a NOTICE that means nothing", agent_gives_nonsense, -EBADMSG, 0 },
                 { "EXITED without STARTED", agent_exits_first, -EBADMSG, 0 },
                 { "something else than a pidfd", agent_odd_pidfd, -EBADMSG, 0 },
                 { "one descriptor too many", agent_many_descriptors, -EBADMSG, 0 },
@@ -1188,6 +1216,7 @@ int main(void) {
                 cmocka_unit_test(test_endless_writer),
                 cmocka_unit_test(test_exit_codes),
                 cmocka_unit_test(test_failures),
+                cmocka_unit_test(test_notice),
                 cmocka_unit_test(test_killed_agent),
                 cmocka_unit_test(test_last_words),
                 cmocka_unit_test(test_hostile),

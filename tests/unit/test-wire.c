@@ -527,8 +527,44 @@ static void test_failed(_unused_ void **state) {
         }
 }
 
+static void test_notice(_unused_ void **state) {
+        static const struct {
+                uint32_t kind;
+                int32_t detail;
+                int result;
+        } table[] = {
+                { WIRE_NOTICE_NOT_EXECUTED, ENOENT, 0 },
+                { WIRE_NOTICE_FAILED, 255, 0 },
+                { WIRE_NOTICE_KILLED, SIGSEGV, 0 },
+                { WIRE_NOTICE_HANGS, 0, 0 },
+                { WIRE_NOTICE_SILENT, 0, 0 },
+                { WIRE_NOTICE_NOT_EXECUTED, 4096, -EBADMSG },
+                { WIRE_NOTICE_NOT_EXECUTED, -1, -EBADMSG },
+                { WIRE_NOTICE_KILLED, 0, -EBADMSG },
+                { WIRE_NOTICE_KILLED, NSIG, -EBADMSG },
+                { 0, 0, -EBADMSG },
+                { _WIRE_NOTICE_MAX, 0, -EBADMSG },
+                { UINT32_MAX, 0, -EBADMSG },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                WireNotice notice = { table[i].kind, table[i].detail }, parsed = { 4711, 4711 };
+                WireMessage message = { .type = WIRE_NOTICE, .size = sizeof(notice) };
+
+                memcpy(message.payload, &notice, sizeof(notice));
+                assert_row(wire_parse_notice(&message, &parsed) == table[i].result, i, "notice");
+                if (table[i].result < 0)
+                        assert_row(parsed.kind == 4711 && parsed.detail == 4711, i, "untouched");
+                else
+                        assert_row(parsed.kind == notice.kind && parsed.detail == notice.detail, i, "parsed");
+                message.size = sizeof(notice) - 1;
+                assert_row(wire_parse_notice(&message, &parsed) == -EBADMSG, i, "size");
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_notice),
                 cmocka_unit_test(test_round_trip),
                 cmocka_unit_test(test_take_descriptor),
                 cmocka_unit_test(test_order),
