@@ -213,6 +213,22 @@ static int check_regex(Resolver *resolver, const Declared *declared, const Value
                            declared->pair->key, declared->regex->string, value->string);
 }
 
+/* Checks a value that was given, or the default; *value becomes what it is worth. */
+static int check_value(Resolver *resolver, const Declared *declared, const Value **value) {
+        const char *name = declared->pair->key;
+        Place place = (*value)->place;
+
+        if (streq(declared->type, "string") && value_is_scalar(*value) && (*value)->type != VALUE_NULL)
+                *value = value_new_string(resolver->arena, value_to_string(resolver->arena, *value), place);
+        else if (!streq(declared->type, "string") && !has_type(*value, declared->type))
+                *value = read_json(resolver, *value);
+        if (!has_type(*value, declared->type))
+                return problem_add(resolver->problems, place, "input '%s' must be of type %s, not %s", name,
+                                   declared->type, value_describe(*value));
+        int r = check_options(resolver, declared, *value, place);
+        return r < 0 ? r : check_regex(resolver, declared, *value, place);
+}
+
 static int resolve_input(Resolver *resolver, const ValuePair *pair) {
         const ValuePair *given = map_find(resolver->given, pair->key);
         Declared declared;
@@ -220,25 +236,18 @@ static int resolve_input(Resolver *resolver, const ValuePair *pair) {
         int r = declare(resolver, pair, &declared);
         if (r < 0)
                 return r;
-        const Value *value = given ? given->value : declared.standard;
-        if (!value)
+        const Value *standard = declared.standard, *value = given ? given->value : NULL;
+        if (!value && !standard)
                 return problem_add(
                         resolver->problems, resolver->place, "input '%s' has no default and must be given%s", pair->key,
                         resolver->place.line > 0 ? ": add it to 'inputs' of this include" :
                                                    arena_printf(resolver->arena, ": --input %s=VALUE", pair->key));
-        Place place = value->place;
-        if (streq(declared.type, "string") && value_is_scalar(value) && value->type != VALUE_NULL)
-                value = value_new_string(resolver->arena, value_to_string(resolver->arena, value), place);
-        else if (!streq(declared.type, "string") && !has_type(value, declared.type))
-                value = read_json(resolver, value);
-        if (!has_type(value, declared.type))
-                return problem_add(resolver->problems, place, "input '%s' must be of type %s, not %s", pair->key,
-                                   declared.type, value_describe(value));
-        r = check_options(resolver, &declared, value, place);
+        if (standard)
+                r = check_value(resolver, &declared, &standard);
+        if (r >= 0 && value)
+                r = check_value(resolver, &declared, &value);
         if (r >= 0)
-                r = check_regex(resolver, &declared, value, place);
-        if (r >= 0)
-                map_set(resolver->arena, resolver->values, pair->key, place, value);
+                map_set(resolver->arena, resolver->values, pair->key, pair->place, value ? value : standard);
         return r;
 }
 

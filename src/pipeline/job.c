@@ -252,6 +252,57 @@ static int find_stage(Pipeline *pipeline, PipelineJob *job) {
                             text_get(&all), nearest_hint(&pipeline->arena, job->stage, names));
 }
 
+static const char *environment_name(const Value *environment) {
+        const Value *name = value_is(environment, VALUE_STRING) ? environment : map_get_set(environment, "name");
+
+        return name ? name->string : "";
+}
+
+/* What is wrong with @stop as the job that stops the environment of @job, or NULL. */
+static const char *stop_problem(const PipelineJob *job, const PipelineJob *stop) {
+        const Value *environment = map_get(job->config, "environment"),
+                    *other = stop ? map_get(stop->config, "environment") : NULL;
+
+        if (!stop)
+                return "is no job";
+        if (!other)
+                return "has no 'environment'";
+        if (!streq(environment_name(environment), environment_name(other)))
+                return "has another environment";
+        return value_is_string(map_get(other, "action"), "stop") ? NULL : "needs 'action: stop' in its environment";
+}
+
+static int check_stop(Pipeline *pipeline, const PipelineJob *job, const Value *names) {
+        const Value *on_stop = map_get_set(map_get(job->config, "environment"), "on_stop");
+
+        if (!on_stop)
+                return 0;
+        const Value *place = map_get(names, on_stop->string);
+        const char *problem = stop_problem(job, place ? pipeline->jobs + place->integer : NULL);
+        if (!problem)
+                return 0;
+        return context_fail(&pipeline->context, on_stop->place, "'on_stop' of job '%s' names '%s', which %s%s",
+                            job->name, on_stop->string, problem,
+                            place ? "" : nearest_key_hint(&pipeline->arena, on_stop->string, names));
+}
+
+/* The jobs that "on_stop" names. */
+static int check_environments(Pipeline *pipeline) {
+        Value *names = value_new(&pipeline->arena, VALUE_MAP, pipeline->config->place);
+        int result = 0;
+
+        for (size_t i = 0; i < pipeline->n_jobs; i++) {
+                Value *place = value_new(&pipeline->arena, VALUE_INTEGER, pipeline->jobs[i].place);
+
+                place->integer = (int64_t) i;
+                map_set(&pipeline->arena, names, pipeline->jobs[i].name, place->place, place);
+        }
+        for (size_t i = 0; i < pipeline->n_jobs; i++)
+                if (check_stop(pipeline, pipeline->jobs + i, names) < 0)
+                        result = -EINVAL;
+        return result;
+}
+
 int jobs_read(Pipeline *pipeline) {
         const Value *config = pipeline->config;
         int result = 0;
@@ -270,6 +321,8 @@ int jobs_read(Pipeline *pipeline) {
         for (size_t i = 0; pipeline->stage_places && i < pipeline->n_jobs; i++)
                 if (find_stage(pipeline, pipeline->jobs + i) < 0)
                         result = -EINVAL;
+        if (result >= 0 && check_environments(pipeline) < 0)
+                result = -EINVAL;
         if (result >= 0 && pipeline->n_jobs == 0)
                 result = context_fail(&pipeline->context, config->place,
                                       "there is no job; a name that begins with a dot is a template only");
