@@ -225,6 +225,23 @@ static CheckResult check_storage(const Invocation *invocation, char ret_detail[s
         return check_say(CHECK_OK, ret_detail, "%s (%s)", driver->name, driver->help);
 }
 
+/* What keeps a job from filling the disk; whether it works is tried by check_storage(). */
+static CheckResult check_disk_limit(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        const Settings *settings = invocation->settings;
+        char limit[FORMAT_BYTES_MAX];
+
+        _cleanup_close_ int root_fd = open(settings->root_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        const StorageDriver *driver = root_fd < 0 ? NULL : storage_pick(settings->storage, root_fd);
+        if (!driver)
+                return check_say(CHECK_NOTE, ret_detail, "not known without %s", settings->root_dir);
+        if (settings->disk_max != UINT64_MAX)
+                return check_say(
+                        CHECK_OK, ret_detail, "%s for each job, by a %s", format_bytes(settings->disk_max, limit),
+                        storage_limited(driver, settings->disk_max)->needs_loop ? "file system in a sparse file" :
+                                                                                  "tmpfs");
+        return check_say(CHECK_OK, ret_detail, "none (disk_max): what a job writes, the disk has to have room for");
+}
+
 static CheckResult check_images(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
         const Settings *settings = invocation->settings;
         _cleanup_strv_ char **names = NULL;
@@ -328,6 +345,7 @@ const Check doctor_directory_checks[] = {
           "it should be below /run" },
         { "storage", check_storage, NULL, "each job gets its file system from it",
           "see the lines above, and the setting storage" },
+        { "disk limit", check_disk_limit, check_optional, "a job may write so much", "see the setting disk_max" },
         { "bind mounts", check_binds, needs_binds, "containers do not start if a bind cannot be mounted",
           "see the settings bind and bind_ro" },
         { "caches, working copies", check_kept, NULL, "containers do not start if theirs cannot be mounted",

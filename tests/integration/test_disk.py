@@ -188,6 +188,8 @@ def test_full_disk_of_the_host(small_site: Site) -> None:
 
 def test_doctor(make_site, tiny_root: Path) -> None:
     """doctor tries the storage that jobs get, and says which it is."""
-    for settings, expected in (({}, "overlay ("), ({"disk_max": "64M"}, "file (overlayfs, changes in a sparse file")):
+    for settings, expected in (({}, ("overlay (", "none (disk_max)")),
+                               ({"disk_max": "64M"}, ("file (", "64M for each job, by a file system in a sparse file")),
+                               ({"disk_max": "64M", "storage": "tmpfs"}, ("tmpfs (", "64M for each job, by a tmpfs"))):
         done = make_site(root=tiny_root, **settings).call("doctor")
-        assert expected in done.stdout, str(done)
+        assert all(text in done.stdout for text in expected), str(done)
