@@ -57,9 +57,16 @@ int units_write(int listen_fd, const char *target, pid_t agent_pid, uint64_t age
 
 /* --- surroundings.c: what the agent needs of the container, from before a job could change it --- */
 
+/* The helper's root as a step there has made it (root.c), for those that come after it. */
+typedef struct HelperRoot {
+        int namespace_fd; /* mount namespace; negative: there is none yet */
+        uint64_t seen;    /* what was at the paths that it shares */
+} HelperRoot;
+
 typedef struct Surroundings {
-        int proc_fd;      /* /proc, or negative: there is none */
-        int null_fd;      /* /dev/null, or an empty file where that is something else; or negative */
+        int proc_fd; /* /proc, or negative: there is none */
+        int null_fd; /* /dev/null, or an empty file where that is something else; or negative */
+        HelperRoot *helper;
         const char *lang; /* the value of LANG that the image has a locale for */
 } Surroundings;
 
@@ -148,10 +155,19 @@ int step_start_plain(const Surroundings *surroundings, const WireExec *exec, pid
 int service_start(const Surroundings *surroundings, int service_fd, pid_t *ret);
 /* --- root.c: the helper's root --- */
 
-/* In the child that is to become a step: makes the helper's tree, at HELPER_INSIDE, its root in a mount namespace of its own,
- * with /proc, /sys, /dev, /run, /tmp, hosts and resolv.conf of the container, and what the container has at the paths of
- * @shared. Makes the home of @account there. 0 or -errno; then nothing but _exit() is left. */
-int root_enter_helper(char *const *shared, const Account *account);
+/* Before a step is started in it: forgets the root that an earlier one has made, if the container has other things by now at
+ * @shared, or where every step has them. */
+void root_look_helper(HelperRoot *helper, char *const *shared);
+
+/* In the child that is to become the step: goes to that root. Where there is none, makes the helper's tree, at HELPER_INSIDE,
+ * the root of a new mount namespace, with /proc, /sys, /dev, /run, /tmp, hosts and resolv.conf of the container, and what the
+ * container has at the paths of @shared. Makes the home of @account there. 0 or -errno; then nothing but _exit() is left. */
+int root_enter_helper(const HelperRoot *helper, char *const *shared, const Account *account);
+
+/* After the step @pid was started: keeps the root that it has. Best effort: without, the next step makes one, too. */
+void root_keep_helper(const Surroundings *surroundings, pid_t pid);
+
+void root_forget_helper(HelperRoot *helper);
 
 /* Makes a directory for @account, where nothing has its name, and what is missing above it. Best effort: the step says what is
  * wrong. */

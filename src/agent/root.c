@@ -144,8 +144,11 @@ static int open_helper(void) {
         return r < 0 ? r : TAKE_FD(helper_fd);
 }
 
-int root_enter_helper(char *const *shared, const Account *account) {
-        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+/* New, and the root of this process: 0 or -errno. */
+static int make_helper(char *const *shared) {
+        /* What is mounted in the container later, below what is shared, shows up here: as with services of systemd. */
+        if (mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL) < 0 || unshare(CLONE_NEWNS) < 0 ||
+            mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
                 return -errno;
         /* Not before: what was opened in the container's namespace cannot be mounted here. */
         _cleanup_close_ int helper_fd = open_helper();
@@ -162,9 +165,70 @@ int root_enter_helper(char *const *shared, const Account *account) {
                         return r;
         }
         /* pivot_root(2) says how the old root gets out of the way without a place of its own. */
-        if (fchdir(helper_fd) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
-            chdir("/") < 0)
+        if (fchdir(helper_fd) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0)
+                return -errno;
+        return 0;
+}
+
+/* To make it and to take it down takes as long as to start a shell, so steps after the first use the same. */
+int root_enter_helper(const HelperRoot *helper, char *const *shared, const Account *account) {
+        int r = helper->namespace_fd < 0                     ? make_helper(shared) :
+                setns(helper->namespace_fd, CLONE_NEWNS) < 0 ? -errno :
+                                                               0;
+        if (r < 0)
+                return r;
+        if (chdir("/") < 0)
                 return -errno;
         root_make_directory(account->home, account);
         return 0;
+}
+
+/* FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv/ */
+static void mix(uint64_t *hash, uint64_t value) {
+        for (unsigned i = 0; i < 8; i++)
+                *hash = (*hash ^ ((value >> (8 * i)) & 0xff)) * UINT64_C(0x100000001b3);
+}
+
+static void mix_path(uint64_t *hash, const char *path) {
+        struct stat st;
+
+        for (const char *p = path; *p; p++)
+                mix(hash, (unsigned char) *p);
+        if (stat(path, &st) < 0) {
+                mix(hash, (uint64_t) errno);
+                return;
+        }
+        mix(hash, st.st_dev);
+        mix(hash, st.st_ino);
+        mix(hash, st.st_mode & S_IFMT);
+}
+
+void root_look_helper(HelperRoot *helper, char *const *shared) {
+        uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+        mix_path(&hash, HELPER_INSIDE);
+        for (size_t i = 0; i < ELEMENTSOF(always); i++)
+                mix_path(&hash, always[i].path);
+        for (; *shared; shared++)
+                mix_path(&hash, *shared);
+        if (hash != helper->seen)
+                root_forget_helper(helper);
+        helper->seen = hash;
+}
+
+void root_forget_helper(HelperRoot *helper) {
+        closep(&helper->namespace_fd);
+        helper->namespace_fd = -EBADF;
+}
+
+void root_keep_helper(const Surroundings *surroundings, pid_t pid) {
+        HelperRoot *helper = surroundings->helper;
+        char path[64];
+
+        if (helper->namespace_fd >= 0)
+                return;
+        snprintf(path, sizeof(path), "%d/ns", (int) pid);
+        _cleanup_close_ int directory_fd = surroundings_open_proc(surroundings, path, O_PATH | O_DIRECTORY);
+        if (directory_fd >= 0)
+                helper->namespace_fd = openat(directory_fd, "mnt", O_RDONLY | O_CLOEXEC);
 }

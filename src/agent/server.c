@@ -37,6 +37,7 @@ typedef struct Server {
         int listen_fd, signal_fd;
         int notice_fd; /* negative: nothing comes from there */
         Surroundings surroundings;
+        HelperRoot helper;
         bool booted;
         bool stop;
         bool greeted;          /* somebody asked whether we are there */
@@ -358,6 +359,8 @@ int server_run(int listen_fd, const ServerSetup *setup) {
                 server.surroundings = *setup->surroundings;
         else
                 surroundings_open(&server.surroundings);
+        server.helper.namespace_fd = -EBADF;
+        server.surroundings.helper = &server.helper;
         if (setup->service_fd >= 0) {
                 int r = service_start(&server.surroundings, setup->service_fd, &server.service_pid);
                 if (r < 0) {
@@ -376,6 +379,7 @@ int server_run(int listen_fd, const ServerSetup *setup) {
                 client_free(client);
         }
         closep(&server.signal_fd);
+        root_forget_helper(&server.helper);
         closep(&server.notice_fd);
         if (!setup->surroundings)
                 surroundings_done(&server.surroundings);

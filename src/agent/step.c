@@ -182,7 +182,7 @@ static ChildError become(const Child *child) {
                 return child_failed(WIRE_CAUSE_AGENT);
         if (child->terminal && ioctl(STDIN_FILENO, TIOCSCTTY, 0) < 0)
                 return child_failed(WIRE_CAUSE_AGENT);
-        int r = child->shared ? root_enter_helper(child->shared, account) : 0;
+        int r = child->shared ? root_enter_helper(child->surroundings->helper, child->shared, account) : 0;
         if (r < 0)
                 return (ChildError){ .cause = WIRE_CAUSE_HELPER, .error = -r };
         if (account->uid != 0 || account->gid != 0) {
@@ -372,6 +372,8 @@ int step_start(const Surroundings *surroundings, const WireExec *exec, int scrip
         *ret_cause = WIRE_CAUSE_AGENT;
         if (!exec->argv[0])
                 return -EINVAL;
+        if (exec->in_helper)
+                root_look_helper(surroundings->helper, exec->shared);
         if (isempty(exec->argv[0]))
                 exec->argv[0] = (char *) default_shell(exec->in_helper);
 
@@ -428,6 +430,8 @@ int step_start(const Surroundings *surroundings, const WireExec *exec, int scrip
                         (void) unlink(step.script_path);
                 return r;
         }
+        if (exec->in_helper)
+                root_keep_helper(surroundings, step.pid);
         step.output_fds[0] = TAKE_FD(pipes.out[0]);
         step.output_fds[1] = TAKE_FD(pipes.err[0]);
         *ret = step;

@@ -143,6 +143,23 @@ def test_one_container(any_site: Site) -> None:
     assert not (any_site.root / IMAGE / "marker").exists()
 
 
+@pytest.mark.host_matters
+@pytest.mark.parametrize("boot", ("no", "yes"))
+def test_changes_of_the_container(helped, boot: str) -> None:
+    """Later stages in the helper see what the job has mounted, replaced and made since the first one."""
+    with helped(boot=boot, helper_image=IMAGE).started() as build:
+        say(build, "mkdir -p /builds; echo first >/builds/file; touch /kept", OWN)
+        say(build, "mkdir /builds/disk; mount -t tmpfs tmpfs /builds/disk; echo mounted >/builds/disk/file")
+        assert say(build, "cat /builds/file /builds/disk/file; ls -d /kept", OWN) == "first\nmounted\n/kept\n"
+        say(build, "umount /builds/disk; mv /builds /old; mkdir /builds; echo second >/builds/file; "
+                   "echo 192.0.2.1 new >/etc/new; mv /etc/new /etc/hosts")
+        assert say(build, "cat /builds/file /etc/hosts; ls -d /kept", OWN) == "second\n192.0.2.1 new\n/kept\n"
+        say(build, "mount -t tmpfs tmpfs /tmp; echo covered >/tmp/file")
+        assert say(build, "cat /tmp/file", OWN) == "covered\n"
+        say(build, "echo back >/tmp/file", OWN)
+        assert say(build, "cat /tmp/file") == "back\n"
+
+
 def test_user(helped) -> None:
     """With a user of the job's, GitLab's stages have the same one, with a home to write to."""
     for user, home in (("builder", "/home/builder"), ("4321", "/")):
