@@ -32,8 +32,7 @@ static StoreOwner owner_of(const JobSpec *job) {
         };
 }
 
-/* Does the container have something mounted on @directory, in it, or above it? */
-static bool is_taken(const Machine *machine, const char *directory) {
+bool job_volume_is_taken(const Machine *machine, const char *directory) {
         _cleanup_strv_ char **targets = NULL;
 
         if (bind_targets(machine, &targets) < 0)
@@ -41,7 +40,7 @@ static bool is_taken(const Machine *machine, const char *directory) {
         for (char **target = targets; target && *target; target++)
                 if (streq(*target, directory) || path_is_below(*target, directory) ||
                     path_is_below(directory, *target)) {
-                        log_verbose("'%s' is not kept for later jobs: something else is mounted at '%s'", directory,
+                        log_verbose("No volume is mounted on '%s': something else is mounted on '%s'", directory,
                                     *target);
                         return true;
                 }
@@ -129,12 +128,12 @@ int job_volumes_take(const Settings *settings, const JobSpec *job, Machine *mach
                 wants_builds = false;
                 wants_cache = wants_cache && settings->cache == CACHE_SHARED;
         }
-        if (wants_builds && !is_taken(machine, settings->builds_dir)) {
+        if (wants_builds && !job_volume_is_taken(machine, settings->builds_dir)) {
                 int r = take_builds(settings, &owner, machine, &ret->builds);
                 if (r < 0)
                         return r;
         }
-        if (wants_cache && !is_taken(machine, settings->cache_dir))
+        if (wants_cache && !job_volume_is_taken(machine, settings->cache_dir))
                 return take_cache(settings, &owner, machine, &ret->cache);
         return 0;
 }

@@ -22,6 +22,9 @@ void job_volumes_done(JobVolumes *volumes);
  * have, and why, goes to its log: no job fails for want of a cache. @settings are the image's. 0 or -ENOMEM. */
 int job_volumes_take(const Settings *settings, const JobSpec *job, Machine *machine, JobVolumes *ret);
 
+/* Does a container of @machine have something mounted on @directory, in it, or above it? True also without memory. */
+bool job_volume_is_taken(const Machine *machine, const char *directory);
+
 /* For `cleanup`: what job @id has, appended to @places while its plan is there; and, when the job is gone, that it no longer
  * uses them. */
 void job_volumes_find(const Settings *settings, const char *id, char ***places);

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/string.h"
+#include "cli/job-volumes.h"
 #include "cli/service-start.h"
 #include "config/setting-check.h"
 #include "container/volume.h"
@@ -161,17 +162,7 @@ static int add_host(char ***hosts, unsigned number, char *const *names) {
         return r < 0 ? r : strv_extend(hosts, line);
 }
 
-static bool has_volume(const Machine *machine, const char *target) {
-        for (char **text = machine->volumes; text && *text; text++) {
-                _cleanup_volume_ Volume volume = { 0 };
-
-                if (volume_parse(*text, &volume) >= 0 && streq(volume.target, target))
-                        return true;
-        }
-        return false;
-}
-
-/* Where the project is checked out, and the cache: unless they outlive the job, they are in its layer. */
+/* Where the project is checked out, and the cache: unless they outlive the job, or `bind` names them, they are in its layer. */
 static int share_directories(const JobSpec *job, const Settings *settings, Machine *machine) {
         static const char *const names[] = { "builds", "cache" };
         bool claimed = job->builds_dir && text_is_absolute_path(job->builds_dir);
@@ -185,7 +176,7 @@ static int share_directories(const JobSpec *job, const Settings *settings, Machi
         for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
                 _cleanup_free_ char *source = NULL;
 
-                if (!directories[i] || has_volume(machine, directories[i]))
+                if (!directories[i] || job_volume_is_taken(machine, directories[i]))
                         continue;
                 int r = string_printf(&source, "%s/" LAYER_VOLUMES "/%s", machine->layer, names[i]);
                 if (r < 0)

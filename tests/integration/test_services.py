@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import host
@@ -195,3 +196,12 @@ def test_prepare_killed(lone) -> None:
             pass
         assert build.cleanup().returncode == 0
         assert lone.traces() == []
+
+
+def test_what_bind_names(make_site, tmp_path: Path) -> None:
+    """A directory that `bind` mounts on /cache, or in it, is what a job with services has there."""
+    (tmp_path / "file").write_text("bound")
+    for target in ("/cache", "/cache/in/it"):
+        site = make_site(network="private", bind=[f"{tmp_path}:{target}"])
+        with site.started(Job(image=IMAGE, services=[answering(5432, "one")])) as build:
+            assert build.run_script(f"cat {target}/file").stdout == b"bound"
