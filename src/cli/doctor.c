@@ -79,15 +79,15 @@ static bool report(const Check *check, const Invocation *invocation) {
 
 static int run(const Invocation *invocation) {
         static const Check *const tables[] = {
-                doctor_host_checks,      doctor_program_checks,  doctor_kernel_checks,
-                doctor_directory_checks, doctor_security_checks, doctor_image_checks,
+                doctor_host_checks,     doctor_program_checks, doctor_kernel_checks,  doctor_directory_checks,
+                doctor_security_checks, doctor_image_checks,   doctor_network_checks,
         };
         unsigned n_missing = 0;
 
         for (size_t i = 0; i < ELEMENTSOF(tables); i++) {
                 /* Which directories are meant is not known then. */
                 if ((tables[i] == doctor_directory_checks || tables[i] == doctor_security_checks ||
-                     tables[i] == doctor_image_checks) &&
+                     tables[i] == doctor_image_checks || tables[i] == doctor_network_checks) &&
                     invocation->config_problem)
                         continue;
                 for (const Check *check = tables[i]; check->name; check++)

@@ -33,6 +33,7 @@
 #include "machine/services.h"
 #include "machine/start.h"
 #include "maintain/space.h"
+#include "network/nat.h"
 
 /* Whoever looks at the jobs, as `status` does, holds the lock of a directory for a moment. */
 #define DIRECTORY_TIMEOUT_USEC (2 * USEC_PER_SEC)
@@ -109,6 +110,13 @@ static int start_machine(const Settings *settings, const Machine *machine, const
         return job_services_wait(services, &starting, signal_fd);
 }
 
+/* Once after the host's boot, before it is done. */
+static void announce_forwarding(const Machine *machine) {
+        if (machine->settings.network == NETWORK_PRIVATE && !streq(machine->settings.network_backend, "pasta") &&
+            nat_forwarding_missing())
+                log_notice("Switching on %s for the network of jobs", nat_forwarding_missing());
+}
+
 static int start(const Settings *settings, const JobSpec *job, const MachineDirectory *directory, const Image *image,
                  const char *default_image, JobServices *services, int signal_fd) {
         MachineRequest request = request_of_job(settings, job);
@@ -151,6 +159,7 @@ static int start(const Settings *settings, const JobSpec *job, const MachineDire
                    !machine->init ? "without an init system" :
                    machine->lazy  ? "its systemd starts on first use" :
                                     "booting its systemd");
+        announce_forwarding(machine);
         log_plan(machine, image, argv);
         r = job_volumes_take(settings, job, machine, &volumes);
         if (r >= 0)

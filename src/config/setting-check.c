@@ -10,6 +10,7 @@
 #include <sys/un.h>
 
 #include "base/string.h"
+#include "config/egress-rule.h"
 #include "config/image-name.h"
 #include "config/image-reference.h"
 #include "config/ip-network.h"
@@ -92,6 +93,12 @@ bool text_is_system_call(const char *text) {
 
 bool text_is_network_backend(const char *text) {
         return streq(text, "auto") || streq(text, "nat") || streq(text, "pasta");
+}
+
+bool text_is_egress_rule(const char *text) {
+        EgressRule rule;
+
+        return egress_rule_parse(text, &rule) >= 0;
 }
 
 bool text_is_network_pool(const char *text) {

@@ -19,5 +19,6 @@ bool text_is_helper_image(const char *text);    /* "auto", "none", or the name o
 bool text_is_program(const char *text);         /* "auto", "none", or an absolute path */
 bool text_is_system_call(const char *text);     /* the name of a call, or of a group with "@"; it need not exist */
 bool text_is_network_backend(const char *text); /* "auto", or the name of a way out */
-bool text_is_network_pool(const char *text);    /* "auto", or a network of IPv4 that has room for jobs */
-bool text_is_bind(const char *text);            /* SOURCE[:TARGET], both absolute and normalized */
+bool text_is_egress_rule(const char *text);
+bool text_is_network_pool(const char *text); /* "auto", or a network of IPv4 that has room for jobs */
+bool text_is_bind(const char *text);         /* SOURCE[:TARGET], both absolute and normalized */

@@ -16,7 +16,8 @@
 #include "machine/resolver.h"
 #include "machine/segment-file.h"
 #include "network/backend.h"
-#include "network/netns.h"
+#include "network/egress.h"
+#include "network/nft.h"
 #include "network/relay.h"
 #include "wire/wire.h"
 
@@ -98,6 +99,19 @@ int segment_open(Segment *segment, Problem *reterr_problem) {
         return r < 0 ? r : open_socket(segment, reterr_problem);
 }
 
+/* The machines are not connected yet. */
+static int load_egress(Segment *segment, Problem *reterr_problem) {
+        _cleanup_free_ char *rules = NULL;
+
+        if (!segment->machine->settings.egress)
+                return 0;
+        int r = egress_format(segment->machine->settings.egress, &rules);
+        if (r < 0)
+                return problem_set(reterr_problem, r, "cannot make rules of 'egress': %m");
+        r = nft_run(segment->hub.netns_fd, rules, reterr_problem);
+        return r < 0 ? r : hub_allow_link_local(&segment->hub, reterr_problem);
+}
+
 int segment_connect(Segment *segment, Problem *reterr_problem) {
         const Machine *machine = segment->machine;
         int r = 0;
@@ -105,6 +119,8 @@ int segment_connect(Segment *segment, Problem *reterr_problem) {
         if (segment->hub.netns_fd < 0 || machine->network_of)
                 return 0;
         if (machine->settings.network == NETWORK_PRIVATE)
+                r = load_egress(segment, reterr_problem);
+        if (r >= 0 && machine->settings.network == NETWORK_PRIVATE)
                 r = backend_connect(machine->settings.network_backend, &segment->hub, reterr_problem);
         if (r >= 0 && segment->names.n_relayed > 0)
                 r = relay_start(&segment->hub, &segment->names, reterr_problem);

@@ -222,9 +222,11 @@ static void add_bridge(Hub *hub, NetlinkBatch *batch) {
         link_set_up(batch, HUB_BRIDGE_INDEX);
 }
 
+static const IpNetwork link_local = { AF_INET, { 169, 254 }, 16 };
+static const IpNetwork link_local6 = { AF_INET6, { 0xfe, 0x80 }, 10 };
+
 /* What comes from machines and is refused, whatever else is asked for. */
 static void add_protection(const Hub *hub, NetlinkBatch *batch) {
-        const IpNetwork link_local = network_of("169.254.0.0/16"), link_local6 = network_of("fe80::/10");
         const struct {
                 int family;
                 PacketRule rule;
@@ -323,6 +325,16 @@ int hub_open(const char *pool, const char *holder, bool uplink, Hub *ret, Proble
         *ret = hub;
         hub = HUB_NONE;
         return 0;
+}
+
+int hub_allow_link_local(Hub *hub, Problem *reterr_problem) {
+        const PacketRule rule = { PRIORITY_LINK_LOCAL, HUB_BRIDGE, .to = &link_local };
+        NetlinkBatch batch = { 0 };
+        const char *what;
+
+        rule_remove(&batch, AF_INET, &rule);
+        int r = netlink_run(hub->link, &batch, &what);
+        return r < 0 ? problem_set(reterr_problem, r, "cannot %s: %m", what) : 0;
 }
 
 int hub_drop_uplink(Hub *hub, Problem *reterr_problem) {

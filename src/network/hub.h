@@ -40,6 +40,10 @@ void hub_done(Hub *hub);
  * in use; -EADDRNOTAVAIL: the host uses these addresses; -ELIBACC: no libmnl; or -errno. *reterr_problem says why. */
 int hub_open(const char *pool, const char *holder, bool uplink, Hub *ret, Problem *reterr_problem);
 
+/* Lets machines reach link-local addresses of the world, which the hub refuses at first: somebody else has rules about those. 0
+ * or -errno. */
+int hub_allow_link_local(Hub *hub, Problem *reterr_problem);
+
 /* Takes away the pair of interfaces that hub_open() made with @uplink. 0 or -errno. */
 int hub_drop_uplink(Hub *hub, Problem *reterr_problem);
 

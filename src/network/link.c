@@ -137,7 +137,7 @@ void route_add(NetlinkBatch *batch, int index, const IpNetwork *to, const IpNetw
         netlink_put_u32(batch, RTA_OIF, (uint32_t) index);
 }
 
-void rule_add(NetlinkBatch *batch, int family, const PacketRule *rule) {
+static void put_rule(NetlinkBatch *batch, unsigned type, unsigned flags, int family, const PacketRule *rule) {
         const struct fib_rule_hdr header = {
                 .family = (uint8_t) family,
                 .src_len = rule->from ? (uint8_t) rule->from->prefix : 0,
@@ -145,7 +145,7 @@ void rule_add(NetlinkBatch *batch, int family, const PacketRule *rule) {
                 .action = rule->go_to > 0 ? FR_ACT_GOTO : FR_ACT_PROHIBIT,
         };
 
-        netlink_begin(batch, RTM_NEWRULE, NEW, &header, sizeof(header), "add a rule for packets (ip rule)");
+        netlink_begin(batch, type, flags, &header, sizeof(header), "change the rules for packets (ip rule)");
         netlink_put_u32(batch, FRA_PRIORITY, rule->priority);
         netlink_put_string(batch, FRA_IIFNAME, rule->iif);
         if (rule->go_to > 0)
@@ -154,6 +154,14 @@ void rule_add(NetlinkBatch *batch, int family, const PacketRule *rule) {
                 put_address(batch, FRA_SRC, rule->from);
         if (rule->to)
                 put_address(batch, FRA_DST, rule->to);
+}
+
+void rule_add(NetlinkBatch *batch, int family, const PacketRule *rule) {
+        put_rule(batch, RTM_NEWRULE, NEW, family, rule);
+}
+
+void rule_remove(NetlinkBatch *batch, int family, const PacketRule *rule) {
+        put_rule(batch, RTM_DELRULE, 0, family, rule);
 }
 
 static void take_index(unsigned attribute, const void *data, size_t size, void *userdata) {

@@ -50,6 +50,7 @@ typedef struct PacketRule {
         uint32_t go_to;        /* instead of refusing them: the priority where it goes on; 0: nowhere */
 } PacketRule;
 void rule_add(NetlinkBatch *batch, int family, const PacketRule *rule);
+void rule_remove(NetlinkBatch *batch, int family, const PacketRule *rule);
 
 /* How the host reaches an address. */
 typedef struct RouteAnswer {

@@ -179,7 +179,8 @@ class Site:
         self.directory.chmod(0o755)
         (self.directory / "tmp").mkdir()
         self.runtime_dir = lab.runtime_base / self.directory.name.removeprefix("site-")
-        self.settings = {"storage": "overlay", "boot": "no", "start_timeout": "240s", **settings}
+        # Servers of tests listen on the host's loopback address; test_network.py is about other networks.
+        self.settings = {"storage": "overlay", "boot": "no", "network": "host", "start_timeout": "240s", **settings}
         self.wrapper: list[str] = []  # what each command of the driver begins with
         self.root = Path(root or lab.root(str(self.settings["storage"])))
         self.definitions = self.directory / "definitions"

@@ -339,3 +339,43 @@ def test_pasta(private: Callable[..., Site], lan: World, tmp_path: Path, backend
         os.kill(supervisors[0], signal.SIGKILL)
         while any(Path(f"/proc/{pid}").exists() for pid in started):
             time.sleep(0.01)
+
+
+def test_egress(private: Callable[..., Site], lan: World) -> None:
+    """The first rule that matches decides; link-local addresses are refused behind them. An image's definition has its own
+    list. Fragments do not get around a rule about ports."""
+    for address in (world.FAR, world.ROUTER, world.FAR6):
+        for port in (80, 81):
+            lan.greet(lan.far, address, port, str(port))
+    lan.greet(lan.far, world.METADATA, 80, "metadata")
+    udp = lan.greet(lan.far, world.FAR, 53, "udp", socket.SOCK_DGRAM)
+    fragments = f"""
+import socket, struct
+own = socket.gethostbyname(socket.gethostname())
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+udp = struct.pack("!HHHH", 53, 53, 24, 0) + b"0123456789abcdef"
+for offset, more in ((0, 0x2000), (1, 0x2000), (2, 0)):
+    part = udp[8 * offset:8 * offset + 8]
+    raw.sendto(struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(part), 77, offset | more, 9, 17, 0, socket.inet_aton(own),
+                           socket.inet_aton("{world.FAR}")) + part, ("{world.FAR}", 0))
+"""
+    site = private(egress=[f"allow {world.FAR} tcp 80", f"deny {world.FAR}", "deny any tcp 81", "deny 2001:db8:5::/48 icmp"])
+    places = [(world.FAR, 80), (world.FAR, 81), (world.ROUTER, 80), (world.ROUTER, 81), (world.FAR6, 80), (world.FAR6, 81),
+              (world.METADATA, 80), (world.FAR, 53, "udp")]
+    with site.started() as build:
+        answers = ask(build, *places)
+        assert [a if a not in REFUSED else "refused" for a in answers] == [
+            "80", "refused", "80", "refused", "80", "refused", "refused", "refused"], answers
+        build.run_script(f"python3 -c '{fragments}'")
+    site.define(IMAGE, f"egress: [allow {world.METADATA}, deny any udp 53]")
+    with site.started() as build:
+        assert ask(build, *places[:7]) == ["80", "81", "80", "81", "80", "81", "metadata"]
+        build.run_script(f"python3 -c '{fragments}'")
+    assert not udp.callers
+    site.define(IMAGE, "boot: no")
+    site.settings["egress"] = []
+    site.write_config()
+    with site.started() as build:  # what is refused here gets through otherwise
+        build.run_script(f"python3 -c '{fragments}'")
+        assert ask(build, places[-1]) == ["udp"]
+    assert len(udp.callers) == 2

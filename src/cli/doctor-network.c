@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Checks of `doctor`: whether jobs can have private networks, and how they get out. The trial makes what each job makes, and
+ * leaves the host's table of nftables, which is the same for all. */
+
+#include "base/string.h"
+#include "cli/doctor.h"
+#include "network/backend.h"
+#include "network/nat.h"
+#include "network/pasta.h"
+
+static bool needs_private_network(const Settings *settings) {
+        return settings->network == NETWORK_PRIVATE;
+}
+
+static CheckResult check_forwarding(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        const char *missing = nat_forwarding_missing();
+
+        if (!missing || !needs_private_network(invocation->settings))
+                return CHECK_OK;
+        return check_say(CHECK_NOTE, ret_detail, "%s is off: the first job switches it on", missing);
+}
+
+/* What a job would find. */
+static int try_way_out(const Settings *settings, Problem *reterr_problem) {
+        _cleanup_hub_ Hub hub = HUB_NONE;
+
+        int r = hub_open(settings->network_pool, "doctor", true, &hub, reterr_problem);
+        return r < 0 ? r : nat_connect(&hub, reterr_problem);
+}
+
+static CheckResult check_way_out(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        const Settings *settings = invocation->settings;
+        Problem problem = { 0 };
+
+        if (!needs_private_network(settings))
+                return check_say(CHECK_OK, ret_detail, "not needed");
+        if (streq(settings->network_backend, "pasta"))
+                return pasta_is_installed() ? check_say(CHECK_OK, ret_detail, "pasta") :
+                                              check_say(CHECK_MISSING, ret_detail, "pasta is not installed");
+        if (geteuid() != 0)
+                return check_errno(-EPERM, ret_detail);
+        if (nat_forwarding_missing())
+                return check_say(CHECK_OK, ret_detail, "not tried before packets are forwarded");
+        int r = try_way_out(settings, &problem);
+        if (r == 0)
+                return check_say(CHECK_OK, ret_detail, "the host's kernel");
+        if (streq(settings->network_backend, "auto") && pasta_is_installed())
+                return check_say(CHECK_NOTE, ret_detail, "pasta, which is slower: %s", problem.text);
+        return check_say(CHECK_MISSING, ret_detail, "%s", problem.text);
+}
+
+const Check doctor_network_checks[] = {
+        { "forwarding of packets", check_forwarding, check_optional, "jobs' networks need it", NULL },
+        { "way out of private networks", check_way_out, needs_private_network, "jobs reach the network by it",
+          "install passt, or set network: host" },
+        { 0 },
+};
