@@ -309,7 +309,7 @@ static void test_defaults(void **state) {
         assert_int_equal(settings->memory_max.permyriad, 4000);
         assert_true(settings->start_timeout_usec == 60 * USEC_PER_SEC);
         assert_true(settings->kill_timeout_usec == 10 * USEC_PER_SEC);
-        assert_int_equal(settings->network, NETWORK_HOST);
+        assert_int_equal(settings->network, NETWORK_PRIVATE);
 }
 
 static void test_lists(void **state) {
