@@ -32,6 +32,7 @@ NOT_RUN = {
     "README.md: sudo systemctl restart gitlab-runner": "it needs a GitLab server",
     "README.md: sudo systemctl enable --now nspawn-runner-maintenance.timer":
         "it needs an installed program; test_maintenance_units.py has the timer",
+    "README.md: query:": "there is no such registry; test_service_programs.py has services like these",
     "CONTRIBUTING.md: sudo tools/install-deps run build test check": "part 'unit' of tools/run-tests is this",
     "CONTRIBUTING.md: tools/run-tests --list": "it runs tests",
     "docs/architecture.md: GitLab Runner ──> nspawn-runner gitlab-config | prepare | run SCRIPT STAGE | cleanup":

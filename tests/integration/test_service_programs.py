@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Services with the programs that pipelines use: PostgreSQL, MariaDB, Redis and nginx, and an image of a registry."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+
+import host
+import ociimage
+from lab import Lab
+from simulation.gitlabrunner import Job
+
+IMAGE = "servers"
+DEFINITION = """\
+- hosts: all
+  vars:
+    nspawn_runner_chroot_suite: bookworm
+    nspawn_runner_packages: [systemd, systemd-sysv, dbus, postgresql, mariadb-server, redis-server, nginx-light, curl]
+    nspawn_runner_service_ports: [6379]
+"""
+
+
+def change(path: Path, text: str, *, append: bool = False) -> None:
+    """Another content for a file that other trees may share."""
+    before = path.read_text() if append else ""
+    path.unlink(missing_ok=True)
+    path.write_text(before + text)
+
+
+@pytest.fixture(name="servers", scope="module")
+def fixture_servers(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """An image root with an image of the servers, as Debian configures them, but for who may connect."""
+    root = lab.base / "servers-root"
+    root.mkdir()
+    given = request.config.getoption("--services-dir")
+    (root / f"{IMAGE}.yaml").write_text(DEFINITION)
+    if given:
+        subprocess.run(["cp", "-a", "--reflink=auto", given, root / IMAGE], check=True)
+    else:
+        subprocess.run([lab.driver, "--root", root, "chroot-create", IMAGE], check=True)
+    etc = root / IMAGE / "etc"
+    (postgres,) = (etc / "postgresql").glob("*/main")
+    (postgres / "conf.d/ci.conf").write_text("listen_addresses = '*'\n")
+    owner = (postgres / "pg_hba.conf").stat()
+    change(postgres / "pg_hba.conf", "host all all all trust\n", append=True)
+    os.chown(postgres / "pg_hba.conf", owner.st_uid, owner.st_gid)
+    change(etc / "mysql/mariadb.conf.d/99-ci.cnf", "[mysqld]\nbind-address = *\nskip-grant-tables\n")
+    owner = (etc / "redis/redis.conf").stat()
+    change(etc / "redis/redis.conf", "\nbind * -::*\nprotected-mode no\n", append=True)
+    os.chown(etc / "redis/redis.conf", owner.st_uid, owner.st_gid)
+    yield root
+    host.remove_tree(root)
+
+
+def service(alias: str, *command: str, port: int = 0, name: str = IMAGE, **more: Any) -> dict[str, Any]:
+    """A service as GitLab has it."""
+    variables = [{"key": "HEALTHCHECK_TCP_PORT", "value": str(port), "public": True}] if port else []
+    return {"name": name, "alias": alias, "entrypoint": None, "command": list(command) or None, "variables": variables,
+            **more}
+
+
+SCRIPT = """
+set -eu
+psql -h pg -U postgres -Atc "select 'postgres ' || 1"
+mariadb -h maria -Ne "select 'mariadb', 2"
+redis-cli -h first set key 3 >/dev/null
+redis-cli -h first get key
+redis-cli -h second get key
+curl -sf http://web/ | grep -c '<h1>Welcome to nginx'
+! curl -sf http://localhost/
+"""
+
+
+def test_commands(make_site: Callable[..., Any], servers: Path) -> None:
+    """Each program by itself, two of one kind; the job has the clients."""
+    postgres = ("install -d -o postgres /run/postgresql; exec runuser -u postgres -- sh -c 'exec "
+                "/usr/lib/postgresql/*/bin/postgres -D /var/lib/postgresql/*/main -c "
+                "config_file=$(echo /etc/postgresql/*/main/postgresql.conf)'")
+    job = Job(image=IMAGE, services=[
+        service("pg", "sh", "-c", postgres, port=5432),
+        service("maria", "sh", "-c", "install -d -o mysql /run/mysqld; exec mariadbd --user=mysql", port=3306),
+        service("first", "redis-server", "--bind", "*", "--protected-mode", "no", port=6379),
+        service("second", "redis-server", "--bind", "*", "--protected-mode", "no", port=6379),
+        service("web", "nginx", "-g", "daemon off;", port=80)])
+    site = make_site(root=servers, network="private")
+    with site.started(job) as build:
+        assert "properly" not in bytes(build.log).decode(), bytes(build.log).decode()
+        output = build.run_script(SCRIPT).stdout.decode()
+        assert output.split("\n")[:5] == ["postgres 1", "mariadb\t2", "3", "", "1"], output
+
+
+@pytest.mark.host_matters
+def test_booted(make_site: Callable[..., Any], servers: Path) -> None:
+    """The image as it is: its systemd starts all that is enabled in it."""
+    site = make_site(root=servers, network="private")
+    with site.started(Job(image=IMAGE, services=[service("all")])) as build:
+        assert "properly" not in bytes(build.log).decode(), bytes(build.log).decode()
+        script = SCRIPT
+        for name in ("pg", "maria", "first", "web"):
+            script = script.replace(f"-h {name} ", "-h all ").replace(f"//{name}/", "//all/")
+        output = build.run_script(script.replace("-h second", "-h all")).stdout.decode()
+        assert output.split("\n")[:5] == ["postgres 1", "mariadb\t2", "3", "3", "1"], output
+        journal = site.call("logs", str(build.job.number), "all").stdout
+        assert "Started postgresql" in journal or "PostgreSQL" in journal, journal
+
+
+def test_registry(make_site: Callable[..., Any], tiny_root: Path, lab: Lab, tmp_path: Path,
+                  monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image of a registry: what its configuration says about services, names, allowed_services."""
+    def more(tar: ociimage.Tar) -> None:
+        for name in ("httpd", "wget"):
+            tar.hardlink("bin/" + name, "bin/busybox", mode=0o755)
+        tar.directory("www").add("www/index.html", b"from the image\n")
+
+    layout = tmp_path / "layout"
+    ociimage.busybox_layout(layout, more, Entrypoint=["/bin/httpd", "-f", "-p"], Cmd=["8080"], WorkingDir="/www",
+                            ExposedPorts={"8080/tcp": {}}, Volumes={"/data/new": {}})
+    with ociimage.registry(lab.base / "service-registry") as registry:
+        for key, value in registry.environment().items():
+            monkeypatch.setenv(key, value)
+        image = registry.push(layout, "group/web_server:1.2")
+        site = make_site(root=tiny_root, network="private", pull="if-not-present",
+                         allowed_services=["127.0.0.1:*/group/*"])
+        job = Job(image=image, services=[
+            {"name": image, "alias": "", "entrypoint": None, "command": None},
+            {"name": image, "alias": "other", "entrypoint": ["/bin/httpd"], "command": ["-f", "-p", "8080"]}])
+        with site.started(job) as build:
+            log = bytes(build.log).decode()
+            assert "properly" not in log, log
+            script = "; ".join(f"wget -qO- http://{name}:8080/" for name in (
+                "127.0.0.1-group-web_server", "127.0.0.1__group__web_server", "other"))
+            assert build.run_script(script, raw=True).stdout == b"from the image\n" * 3
+        other = {"name": "127.0.0.1:1/other/x", "alias": "", "entrypoint": None, "command": None}
+        refused = site.run(Job(services=[other]))
+        assert refused.failure_reason == "script_failure" and "allowed_services" in refused.log, str(refused)
+    host.remove_tree(lab.base / "service-registry")
