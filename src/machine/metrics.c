@@ -180,9 +180,12 @@ static int write_text(const Pairs *pairs, char **ret) {
         for (size_t m = 0; m < METRICS; m++) {
                 fprintf(f, "# HELP %s %s\n# TYPE %s %s\n", metrics[m].name, metrics[m].help, metrics[m].name,
                         metrics[m].type);
-                for (size_t i = 0; i < pairs->n; i++)
+                for (size_t i = 0; i < pairs->n; i++) {
+                        if (pairs->items[i].values[m] <= 0) /* most likely nobody knows */
+                                continue;
                         fprintf(f, "%s{image=\"%s\",project=\"%s\"} %.15g\n", metrics[m].name, pairs->items[i].image,
                                 pairs->items[i].project, pairs->items[i].values[m]);
+                }
         }
         if (fclose(f) != 0)
                 return -ENOMEM;
