@@ -18,7 +18,7 @@ from lab import Lab, Site
 from maintenance import (FILE_SYSTEMS, NAP, assert_settled, assert_whole, copy_of, define, generations, gone, maintain,
                          maintaining, output, report_of, running, wait_until)
 
-ROUNDS = 12
+ROUNDS = 6
 
 # A generation is whole if both files say the same; they are the first and the last that is written.
 MARK = "echo {0} >$ROOT/aaa; sync -f $ROOT; echo {0} >$ROOT/zzz"
@@ -96,25 +96,26 @@ def check_after_kill(site: Site, allowed: set[str]) -> None:
     assert sorted(row["generation"] for name, row in generations(site).items() if "@" not in name)
 
 
-def change(site: Site, lab: Lab, number: int) -> None:
+def change(site: Site, lab: Lab, number: int, play: bool = True) -> None:
     """Has the next maintenance work for all that it can do: fill, play, test, publish, remove an old one."""
     define(site, "one", 'test: "stat /aaa /zzz"', command=copy_of(lab.tiny_image(), MARK.format(number)),
-           tasks="- raw: echo played\n  changed_when: no\n")
+           tasks="- raw: echo played\n  changed_when: no\n" if play else "")
 
 
 def test_killed_at_many_points(images: Site, lab: Lab) -> None:
     """SIGKILL, to the whole group or to the command alone, whose children then end: the last published tree is there and
     of use, and the next maintenance succeeds and leaves nothing of it."""
-    site = images
-    change(site, lab, 0)
+    # Ansible takes most of the time, and does the same on all file systems.
+    site, play = images, images.root.name.startswith("ext4")
+    change(site, lab, 0, play)
     assert maintain(site).status == 0
-    change(site, lab, 1)
+    change(site, lab, 1, play)
     begin = time.monotonic()
     assert maintain(site).status == 0
     duration = time.monotonic() - begin
     points = 9
     for number in range(2, 2 + points):
-        change(site, lab, number)
+        change(site, lab, number, play)
         with maintaining(site) as process:
             time.sleep(duration * 1.05 * (number - 2) / points)
             if number % 2:
@@ -125,7 +126,7 @@ def test_killed_at_many_points(images: Site, lab: Lab) -> None:
         if number % 4 == 0:
             first, last = output(site, "one", "cat /aaa /zzz").split()
             assert first == last
-    change(site, lab, 99)
+    change(site, lab, 99, play)
     report = maintain(site)
     assert report.status == 0 and assert_whole(site.root / "one") == "99", report
     assert_in_order(site)
