@@ -292,7 +292,10 @@ static int set_up_host(Hub *hub, const char **ret_what) {
                 neighbour_add(&batch, index, &hub_end6, mac);
                 route_add(&batch, index, &hub->block.network6, &hub_end6);
         }
-        return netlink_run(hub->host, &batch, ret_what);
+        int r = netlink_run(hub->host, &batch, ret_what);
+        if (r >= 0)
+                r = link_wait_up(hub->host, index);
+        return r < 0 ? r : link_wait_up(hub->link, HUB_UPLINK_INDEX);
 }
 
 int hub_open(const char *pool, const char *holder, bool uplink, Hub *ret, Problem *reterr_problem) {
@@ -419,6 +422,10 @@ static int set_up_machine(const Hub *hub, unsigned number, const char **ret_what
         if (hub->ipv6)
                 route_add(&batch, index, &all6, &gateway6);
         r = netlink_run(socket, &batch, ret_what);
+        if (r >= 0)
+                r = link_wait_up(socket, index);
+        if (r >= 0)
+                r = link_wait_up(hub->link, PORT_INDEX + (int) number);
         if (r < 0)
                 return r;
         /* As Docker has it, for users other than root. Best effort. */

@@ -6,12 +6,18 @@
 #include "network/link.h"
 
 #include <linux/fib_rules.h>
+#include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
-#include <net/if.h>
 #include <string.h>
+
+#include "base/clock.h"
+
+/* How long link_wait_up() takes at most, and how often it asks. */
+#define WAIT_UP_USEC USEC_PER_SEC
+#define WAIT_UP_POLL_USEC 200
 
 #define NEW (NLM_F_CREATE | NLM_F_EXCL)
 
@@ -74,6 +80,28 @@ void link_remove(NetlinkBatch *batch, int index) {
         const struct ifinfomsg header = { .ifi_index = index };
 
         netlink_begin(batch, RTM_DELLINK, 0, &header, sizeof(header), "remove an interface");
+}
+
+static void take_state(unsigned attribute, const void *data, size_t size, void *userdata) {
+        if (attribute == IFLA_OPERSTATE && size == sizeof(uint8_t))
+                memcpy(userdata, data, size);
+}
+
+int link_wait_up(NetlinkSocket *socket, int index) {
+        const struct ifinfomsg request = { .ifi_index = index };
+        uint64_t deadline = clock_deadline(WAIT_UP_USEC);
+
+        for (;;) {
+                NetlinkBatch batch = { 0 };
+                struct ifinfomsg header;
+                uint8_t state = IF_OPER_UNKNOWN;
+
+                netlink_begin(&batch, RTM_GETLINK, 0, &request, sizeof(request), "ask for an interface");
+                int r = netlink_ask(socket, &batch, sizeof(header), &header, take_state, &state);
+                if (r < 0 || state == IF_OPER_UP || clock_now_usec() >= deadline)
+                        return r;
+                clock_sleep_usec(WAIT_UP_POLL_USEC);
+        }
 }
 
 void link_set_bridge(NetlinkBatch *batch, int index, int bridge) {

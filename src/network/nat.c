@@ -33,7 +33,7 @@
 #define TRIAL_ADDRESS "198.51.100.1"
 #define TRIAL_ADDRESS6 "2001:db8::1"
 #define TRIAL_PORT 53
-#define TRIAL_TIMES 3
+#define TRIAL_TIMES 10
 #define TRIAL_USEC (100 * USEC_PER_MSEC)
 
 #define OURS "\"" HUB_HOST_INTERFACE_PREFIX "*\""

@@ -5,6 +5,7 @@
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/fd.h"
@@ -25,6 +26,15 @@ static Hub open_hub(bool uplink) {
         return hub;
 }
 
+/* Does the kernel send by it already? */
+static bool is_running(const char *name) {
+        _cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        struct ifreq request = { 0 };
+
+        snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+        return ioctl(fd, SIOCGIFFLAGS, &request) >= 0 && (request.ifr_flags & IFF_RUNNING);
+}
+
 /* In the host's namespace before and after. */
 static int new_machine(Hub *hub, unsigned number) {
         Problem problem = { 0 };
@@ -38,6 +48,7 @@ static int new_machine(Hub *hub, unsigned number) {
                 fail_msg("%s", problem.text);
         /* Who asks for an address that nobody has need not wait long. */
         assert_int_equal(netns_enter(fd), 0);
+        assert_true(is_running("eth0"));
         assert_int_equal(netns_set("ipv4/neigh/eth0/retrans_time_ms", "20"), 0);
         assert_int_equal(netns_set("ipv6/neigh/eth0/retrans_time_ms", "20"), 0);
         assert_int_equal(netns_enter(host_fd), 0);
@@ -154,7 +165,7 @@ static void test_blocks(_unused_ void **state) {
         int r = hub_open("10.99.7.64/26", "holder", true, &one, &problem);
         if (r < 0)
                 fail_msg("%s", problem.text);
-        assert_true(if_nametoindex("nspr-0a630740") > 0);
+        assert_true(is_running("nspr-0a630740"));
         _cleanup_hub_ Hub two = HUB_NONE;
         assert_int_equal(hub_open("10.99.7.64/26", "holder", true, &two, &problem), -EBUSY);
         hub_done(&one);
