@@ -6,15 +6,15 @@
 #include "image/image.h"
 #include "image/turn.h"
 
-/* What the commands that are given an image by an administrator share. They log what goes wrong. */
+/* For commands that an administrator gives an image. All functions log what goes wrong. */
 
-/* Tells the names of the images there are. */
+/* Logs the names of all images. */
 void log_available_images(const Settings *settings);
 
-/* Says that there is no image, or no generation, called @reference, and what there is. */
+/* Logs that there is no image, or no generation, called @reference, and which there are. */
 void log_no_image(const Settings *settings, const char *reference);
 
-/* generation_hold_reference(), or image_cache_hold() for an image of a registry, with the reason logged. 0 or -errno. */
+/* generation_hold_reference(), or image_cache_hold() for an image of a registry; logs why it failed. 0 or -errno. */
 int hold_image_logged(const Settings *settings, const char *reference, Image **ret);
 
 /* The settings for machines of image @name: those of the configuration, with what the image's definition says over them
@@ -22,14 +22,14 @@ int hold_image_logged(const Settings *settings, const char *reference, Image **r
  * definition cannot be used; or -errno. */
 int image_settings_logged(const Settings *settings, const char *name, Settings *storage, const Settings **ret);
 
-/* For who is about to change image @name by hand: warns if its definition says what it is made from, as it will be made
- * anew some day, without that change. 0; -EINVAL when the definition cannot be used; or -errno, logged. */
+/* Before image @name is changed by hand: warns if its definition says what it is made from, because maintenance will make it
+ * anew without that change. 0; -EINVAL: the definition cannot be used; or another -errno, logged. */
 int warn_of_definition(const Settings *settings, const char *name);
 
-/* definition_check_binds() with the reason logged. */
+/* definition_check_binds(); logs why it failed. */
 int binds_checked_logged(const Settings *configuration, const char *name, const Settings *settings);
 
-/* Commands that change images wait for each other, unless they are told otherwise. */
+/* Commands that change images wait for each other, unless this option is given. */
 #define NO_WAIT_OPTION \
         { "no-wait", NULL, "fail at once when another process is changing the image", 0 }
 
@@ -38,8 +38,8 @@ typedef struct ImageTurn {
         Turn turn;
 } ImageTurn;
 
-/* What @invocation, of a command with that option, wants. It says for whom it waits. The result must stay where it is. */
+/* Prepares the turn of a command with that option; it logs for whom it waits. The result must not be moved. */
 void image_turn_init(const Invocation *invocation, const char *name, int cancel_fd, ImageTurn *ret);
 
-/* Who is changing the image, when it was not waited for. Returns -EBUSY. */
+/* Logs who is changing the image, after -EBUSY, which it returns. */
 int log_busy(const ImageTurn *turn);
