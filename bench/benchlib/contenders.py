@@ -61,9 +61,9 @@ class Contender:
     def tree(self):
         return f"{self.place.plain_root}/{self.image}"
 
-    def new_job(self):
+    def new_job(self, services=()):
         number = self.place.next_number()
-        build, paths = gitlab.write_job(self.place.jobs, number, self.image, self.builds)
+        build, paths = gitlab.write_job(self.place.jobs, number, self.image, self.builds, services)
         return Job(number, build.tempdir, self.image, self.tree(), build.environment(), paths, build)
 
     def end_job(self, job):
@@ -200,6 +200,8 @@ class ByHand(Contender):
 
 
 class Driver(Contender):
+    network = "host"
+
     def __init__(self, place, storage, boot):
         super().__init__(place)
         self.storage, self.boot = storage, boot
@@ -218,7 +220,7 @@ class Driver(Contender):
         return f"{self.place.runtime}/{self.runtime_name}"
 
     def config_file(self):
-        path = f"{self.place.scratch}/{self.name}-{self.runtime_name}.yaml"
+        path = f"{self.place.scratch}/{self.name}-{self.runtime_name}-{self.network}.yaml"
         if not os.path.exists(path):
             os.makedirs(self.runtime(), exist_ok=True)
             with open(path, "w", encoding="utf-8") as f:
@@ -227,7 +229,7 @@ class Driver(Contender):
                         f"storage: {self.storage}\n"
                         f"boot: {'yes' if self.boot else 'no'}\n"
                         f"default_image: {self.image}\n"
-                        "network: host\n")
+                        f"network: {self.network}\n")
         return path
 
     def _call(self, job, *arguments):

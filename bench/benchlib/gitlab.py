@@ -76,12 +76,12 @@ def variables(number):
     }
 
 
-def write_job(jobs, number, image, builds):
+def write_job(jobs, number, image, builds, services=()):
     """Lays out a job below the directory @jobs as the runner does. @builds is the path of the builds directory where
     {directory} stands for that of the job. Returns the Build, and the paths of its scripts by stage."""
     job = Job(script=SCRIPT, after_script=AFTER_SCRIPT, image=image, number=number, token="glcbt-64_" + "x" * 20,
               variables=list(variables(number).items()), artifacts=[{"when": "on_success"}], name="bench",
-              server=SERVER, project=7, timeout=3600, git={"repo_url": f"{SERVER}/bench/project.git", "sha": SHA})
+              server=SERVER, project=7, services=list(services), timeout=3600, git={"repo_url": f"{SERVER}/bench/project.git", "sha": SHA})
     build = Build(Runner(run_exec=["run"], own_environ=OWN_ENVIRONMENT, tmpdir=jobs), job)
     build.start_attempt()
     build.builds_dir, build.cache_dir = builds.format(directory=build.tempdir), "/cache"

@@ -425,6 +425,30 @@ def memory(place, contenders, settings):
     return figures
 
 
+# Services ---------------------------------------------------------------------------------------------------
+
+SERVICE_COUNTS = (0, 1, 8)
+
+
+def _services(player, contender, settings):
+    figures = {count: [] for count in SERVICE_COUNTS}
+    for number in range(-1, settings.rounds):
+        settings.progress(f"services, round {number + 1} of {settings.rounds}")
+        for count in rotated(SERVICE_COUNTS, number):
+            job = contender.new_job([{"name": contender.image, "alias": f"service-{i}", "entrypoint": None,
+                                      "command": ["sleep", "infinity"]} for i in range(count)])
+            calls = play(contender, player, job)
+            if number >= 0:
+                figures[count].append(calls["prepare"].seconds)
+    return figures
+
+
+def services(place, _contenders, settings):
+    contender = Driver(place, "overlay", False)
+    contender.network = "private"
+    return in_workers((_services, contender, settings))[0]
+
+
 MEASURES = {
     "jobs": (jobs, "whole jobs, one after the other: each stage, CPU time, what outlives cleanup"),
     "empty-run": (empty_run, "one run of an empty script"),
@@ -432,5 +456,6 @@ MEASURES = {
     "leftovers": (leftovers, "what of a job is there when cleanup has returned"),
     "output": (output, "bytes per second through run"),
     "image-size": (image_size, "prepare with a small and a large image"),
+    "services": (services, "prepare of a job with no, one and eight services"),
     "memory": (memory, "resident memory of idle jobs, peaks of the driver's processes"),
 }

@@ -117,6 +117,16 @@ class Report:
             self._target(f"throughput of 8 at once, {name}", f"{value:.1f} jobs/s",
                          f"1 at once, {base:.1f} jobs/s", ratio(value, base), "≥ 1.5", value >= 1.5 * base)
 
+    def _services(self, figures):
+        prepare = {int(count): median(seconds) for count, seconds in figures.items()}
+        self._section(
+            "prepare of a job with services",
+            ("services", "prepare", "/ none"),
+            [(str(count), ms(value), ratio(value, prepare[0])) for count, value in prepare.items()],
+            note=f"Milliseconds, medians of {len(next(iter(figures.values())))}; overlay, boot: no, network: private.")
+        self._target("prepare with one service", f"{ms(prepare[1])} ms", f"without, {ms(prepare[0])} ms",
+                     ratio(prepare[1], prepare[0]), "≤ 1.6", prepare[1] <= 1.6 * prepare[0])
+
     def _leftovers(self, figures):
         kinds = list(next(iter(figures.values()))[0]["left"])
         rows = []
