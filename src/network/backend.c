@@ -5,6 +5,7 @@
 #include "network/backend.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -30,25 +31,46 @@ const NetworkBackend *backend_find(const char *name) {
         return backends;
 }
 
-static bool is_known_to_be_blocked(void) {
+/* One file for each network of a host, which may be several where containers share /run. */
+static int blocked_path(const Hub *hub, char ret[static 64]) {
         struct stat st;
 
-        return lstat(BLOCKED_FILE, &st) >= 0 && st.st_mtim.tv_sec <= time(NULL) &&
+        if (fstat(hub->host_fd, &st) < 0)
+                return -errno;
+        snprintf(ret, 64, BLOCKED_FILE "-%llu", (unsigned long long) st.st_ino);
+        return 0;
+}
+
+static bool is_known_to_be_blocked(const Hub *hub) {
+        char path[64];
+        struct stat st;
+
+        return blocked_path(hub, path) >= 0 && lstat(path, &st) >= 0 && st.st_mtim.tv_sec <= time(NULL) &&
                time(NULL) - st.st_mtim.tv_sec < BLOCKED_SEC;
 }
 
-static void remember_blocked(const char *why) {
-        _cleanup_close_ int fd = open(BLOCKED_FILE, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+static void remember_blocked(const Hub *hub, const char *why) {
+        char path[64];
 
+        if (blocked_path(hub, path) < 0)
+                return;
+        _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
         if (fd >= 0)
                 (void) fd_write_all(fd, why, strlen(why));
+}
+
+void backend_forget_blocked(const Hub *hub) {
+        char path[64];
+
+        if (blocked_path(hub, path) >= 0)
+                (void) unlink(path);
 }
 
 int backend_connect(const char *name, Hub *hub, Problem *reterr_problem) {
         const NetworkBackend *backend = backend_find(name), *other = backends + 1;
         bool may_change = streq(name, "auto") && pasta_is_installed();
 
-        int r = may_change && is_known_to_be_blocked() ? NAT_BLOCKED : backend->connect(hub, reterr_problem);
+        int r = may_change && is_known_to_be_blocked(hub) ? NAT_BLOCKED : backend->connect(hub, reterr_problem);
         if (r == 0)
                 return 0;
         if (!may_change && streq(name, "auto"))
@@ -56,8 +78,8 @@ int backend_connect(const char *name, Hub *hub, Problem *reterr_problem) {
                                    reterr_problem->text);
         if (!may_change)
                 return r == NAT_BLOCKED ? -EHOSTUNREACH : r;
-        if (r == NAT_BLOCKED && !is_known_to_be_blocked())
-                remember_blocked(reterr_problem->text);
+        if (r == NAT_BLOCKED && !is_known_to_be_blocked(hub))
+                remember_blocked(hub, reterr_problem->text);
         r = hub_drop_uplink(hub, reterr_problem);
         return r < 0 ? r : other->connect(hub, reterr_problem);
 }

@@ -168,6 +168,7 @@ class World:
         self.resolver: Path | None = None  # what the host has for /etc/resolv.conf
         for name in self.names:
             self.ip("netns", "add", name)
+        self.forget()
         self.ip("-n", self.names[0], "link", "add", "uplink", "type", "veth", "peer", "name", "uplink", "netns",
                 self.names[1])
         for name, address, address6 in ((self.names[0], HOST, HOST6), (self.names[1], ROUTER, ROUTER6)):
@@ -181,6 +182,10 @@ class World:
         self.host_ip("route", "add", "default", "via", ROUTER)
         if ipv6:
             self.host_ip("-6", "route", "add", "default", "via", ROUTER6)
+
+    def forget(self) -> None:
+        """What the driver remembers of a network: the kernel uses the numbers of namespaces again."""
+        Path(f"/run/nspawn-runner/network-blocked-{self.host.stat().st_ino}").unlink(missing_ok=True)
 
     @staticmethod
     def ip(*arguments: str) -> str:
@@ -231,5 +236,6 @@ class World:
         """Removes all of it."""
         for greeter in self.greeters:
             greeter.close()
+        self.forget()
         for name in self.names:
             self.ip("netns", "delete", name)
