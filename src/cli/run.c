@@ -130,9 +130,10 @@ static void explain_quotes(const MachineDirectory *directory, const StepRequest 
         if (outcome->is_bash || exited->code != CLD_EXITED || exited->status == 0 ||
             !is_quoted_for_bash(request->script_fd) || knows_quotes(directory, request))
                 return;
-        log_error("%s, the image's shell, cannot read the script: GitLab Runner quotes scripts for bash. Use "
+        log_error("%s, the %s's shell, cannot read the script: GitLab Runner quotes scripts for bash. Use "
                   "an image with bash, or install the package bash-static on the host (setting bash_program)",
-                  isempty(request->argv[0]) ? "/bin/sh" : request->argv[0]);
+                  isempty(request->argv[0]) ? "/bin/sh" : request->argv[0],
+                  request->in_helper ? "helper image" : "image");
 }
 
 static int report(const Machine *machine, const MachineDirectory *directory, const StepRequest *request,
