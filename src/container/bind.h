@@ -4,9 +4,9 @@
 #include "base/problem.h"
 #include "container/machine.h"
 
-/* What a container gets of the host by `bind` and `bind_ro`, and its volumes (container/volume.h). `supervise` prepares each of them in a directory of the job
- * that nobody else sees, and systemd-nspawn only binds from there: it is never handed a path that somebody else could
- * change meanwhile. */
+/* What a container gets of the host by `bind` and `bind_ro`, and its volumes (container/volume.h). `supervise` prepares each
+ * of them in a directory of the job that nobody else sees, and systemd-nspawn only binds from there: it is never handed a
+ * path that somebody else could change meanwhile. */
 
 /* Below the job's directory: an entry 0, 1, ... for each of the settings bind and bind_ro, and then of Machine.volumes. */
 #define BINDS_DIRECTORY "binds"
