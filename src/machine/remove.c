@@ -64,29 +64,32 @@ static int root_of_layer(const char *path, char **ret) {
         return 0;
 }
 
-/* Out of the way at once, however big it is. *ret_trash_fd (the caller's to close) is where it went. */
+/* Out of the way at once, however big it is. *ret_trash_fd (the caller's to close) is where it went, or where an earlier
+ * attempt that was killed has put it; untouched where nothing is to be emptied. */
 static int discard_layer(const Settings *settings, const char *id, char **ret_root, int *ret_trash_fd) {
         _cleanup_free_ char *path = NULL, *root = NULL;
 
         int r = layer_path(settings, id, &path);
         if (r < 0)
                 return r;
-        _cleanup_close_ int layer_fd = open_directory_at(AT_FDCWD, path, false, 0);
-        if (layer_fd < 0)
-                return layer_fd == -ENOENT ? 0 : layer_fd;
-        r = layer_lock(layer_fd, LOCK_EX, MACHINE_STOP_TIMEOUT_USEC);
-        if (r < 0)
-                return r;
         r = root_of_layer(path, &root);
         if (r < 0)
                 return r;
-        _cleanup_close_ int trash_fd = trash_open(root, true);
-        r = trash_fd < 0 ? trash_fd : trash_take(trash_fd, AT_FDCWD, path);
+        _cleanup_close_ int layer_fd = open_directory_at(AT_FDCWD, path, false, 0);
+        if (layer_fd < 0 && layer_fd != -ENOENT)
+                return layer_fd;
+        r = layer_fd < 0 ? 0 : layer_lock(layer_fd, LOCK_EX, MACHINE_STOP_TIMEOUT_USEC);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int trash_fd = trash_open(root, layer_fd >= 0);
+        r = trash_fd < 0 ? trash_fd : layer_fd < 0 ? 0 : trash_take(trash_fd, AT_FDCWD, path);
         if (r >= 0) {
                 *ret_root = TAKE_PTR(root);
                 *ret_trash_fd = TAKE_FD(trash_fd);
                 return 0;
         }
+        if (layer_fd < 0)
+                return 0;
         /* A full disk may have no room for the trash, and an administrator may have mounted something at the layers. */
         r = storage_remove_any(layer_fd, USEC_INFINITY);
         if (r < 0)

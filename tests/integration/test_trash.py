@@ -83,6 +83,16 @@ def test_prepare_goes_on(make_site, tiny_root: Path) -> None:
         wait_until(lambda: not entries(site))
 
 
+def test_cleanup_goes_on(make_site, tiny_root: Path) -> None:
+    """A cleanup that was killed when the layer was in the trash is called again: it empties the trash."""
+    site = make_site(root=tiny_root)
+    left = tiny_root / ".trash" / f"{site.prefix}1-0badcafe.0123456789abcdef"
+    (left / "upper/directory").mkdir(parents=True)
+    done = site.call("cleanup", "--id", "1-0badcafe")
+    assert done.returncode == 0, str(done)
+    wait_until(lambda: entries(site) == [])
+
+
 def test_removed_behind(make_site, tiny_root: Path) -> None:
     """A big layer is gone after a while, also with two that end at the same time, and a remover that is killed: then gc, or
     the next cleanup, goes on."""
