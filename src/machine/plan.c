@@ -104,8 +104,10 @@ static int copy_lists(const MachineRequest *request, Machine *machine) {
                 char *const *from;
                 char ***to;
         } lists[] = {
-                { request->environment, &machine->environment }, { request->names, &machine->names },
-                { request->command, &machine->command },         { request->directories, &machine->directories },
+                { request->environment, &machine->environment },
+                { request->names, &machine->names },
+                { request->command, &machine->command },
+                { request->directories, &machine->directories },
                 { request->ports, &machine->ports },
         };
 

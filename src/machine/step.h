@@ -24,7 +24,8 @@ typedef struct StepOutcome {
         int signal;   /* that cancelled */
         bool is_bash; /* the program that was started, by its name */
         bool guessed; /* exited is: the agent was killed, most likely together with the step */
-        WireNotice notice; /* kind 0: none; else the last one of why the image's systemd could not be started meanwhile */
+        WireNotice
+                notice; /* kind 0: none; else the last one of why the image's systemd could not be started meanwhile */
 } StepOutcome;
 
 /* What to run. Descriptors stay the caller's. */

@@ -117,7 +117,7 @@ def test_broken_init(make_site, lab: Lab, tiny_root: Path) -> None:
     init.parent.mkdir(parents=True)
     init.write_text("#!/bin/sh\necho this-init-is-broken; exit 7\n")
     init.chmod(0o755)
-    result = make_site(root=tiny_root, boot="yes", start_timeout="50s").run(Job())
+    result = make_site(root=tiny_root, boot="eager", start_timeout="50s").run(Job())
     assert result.state == "failed" and "this-init-is-broken" in result.log, str(result)
 
 
@@ -128,7 +128,7 @@ def test_init_that_hangs(make_site, tiny_root: Path) -> None:
     init.parent.mkdir(parents=True)
     init.write_text("#!/bin/sh\necho this-init-hangs; while :; do sleep 100; done\n")
     init.chmod(0o755)
-    site = make_site(root=tiny_root, boot="yes", start_timeout="1s")
+    site = make_site(root=tiny_root, boot="eager", start_timeout="1s")
     done = site.call("prepare", IMAGE, "--id", "hangs")
     assert done.returncode == 2 and "this-init-hangs" in done.stderr, str(done)
     assert "1s" in done.stderr.replace("1 s", "1s"), str(done)
@@ -177,7 +177,7 @@ def test_full_disk(make_site, small_disk: Path) -> None:
                 filler.flush()
         except OSError:
             pass
-    site = make_site(root=small_disk)
+    site = make_site(root=small_disk, disk_reserve=0)
     result = site.run(Job(["head -c 1M /dev/zero > /root/x"]))
     assert result.state == "failed" and "o space left" in result.log, str(result)
     assert site.traces() == []
