@@ -66,6 +66,14 @@ static int read_decoration(Checkout *checkout, const char *text) {
         return 0;
 }
 
+/* As Ruby writes a time in UTC, and git from 2.45 on. */
+static void shorten_utc(char *date) {
+        size_t n = date ? strlen(date) : 0;
+
+        if (n > 6 && streq(date + n - 6, "+00:00"))
+                strcpy(date + n - 6, "Z");
+}
+
 /* The commit that is checked out: a field in each line, and the message in those that are left. */
 static int read_commit(Checkout *checkout) {
         _cleanup_free_ char *text = NULL, *decoration = NULL;
@@ -90,6 +98,7 @@ static int read_commit(Checkout *checkout) {
                 if (r < 0)
                         return r;
         }
+        shorten_utc(checkout->author_date);
         r = string_replace(&checkout->message, rest ? rest : "");
         return r >= 0 && decoration ? read_decoration(checkout, decoration) : r;
 }

@@ -224,7 +224,7 @@ def test_full_disk(lab: Lab, make_site: Callable[..., Site], kind: str) -> None:
     """While the tree is made, by the playbook, and when the tree is copied: said so, and the image is as it was."""
     fill = "dd if=/dev/zero of={0}/fill bs=1M count=1000 2>&1"
     with lab.file_system(kind, "full", {"ext4": "80M", "btrfs": "300M", "xfs": "320M"}[kind]) as where:
-        site = make_site(root=where, storage=FILE_SYSTEMS[kind])
+        site = make_site(root=where, storage=FILE_SYSTEMS[kind], disk_reserve=0)
         define(site, "one", command=copy_of(lab.tiny_image(), MARK.format(1)))
         assert maintain(site).status == 0
 
