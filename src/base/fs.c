@@ -123,6 +123,21 @@ struct dirent *directory_next(DIR *dir) {
         return entry;
 }
 
+int directory_names(int dir_fd, char ***names) {
+        _cleanup_closedir_ DIR *dir = directory_stream_of(dir_fd);
+
+        if (!dir)
+                return -errno;
+        for (;;) {
+                struct dirent *entry = directory_next(dir);
+                if (!entry)
+                        return -errno;
+                int r = strv_extend(names, entry->d_name);
+                if (r < 0)
+                        return r;
+        }
+}
+
 /* Effective is what is permitted. A change of the file system user takes away what root may do with files. */
 static int raise_capabilities(void) {
         struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };

@@ -36,6 +36,9 @@ DIR *directory_stream_of(int dir_fd);
 /* The next entry other than "." and ".."; NULL with errno 0 at the end, NULL with another errno on failure. */
 struct dirent *directory_next(DIR *dir);
 
+/* The names of all entries, appended to @names; the descriptor stays open. 0 or -errno. */
+int directory_names(int dir_fd, char ***names);
+
 /* mkdir -p for an absolute path from the configuration; new directories get @mode. 0 or -errno. */
 int mkdir_parents(const char *path, mode_t mode);
 

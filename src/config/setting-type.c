@@ -26,10 +26,6 @@ const char *setting_expect(const SettingInfo *info, int error) {
         }
 DEFINE_COPY(boolean, bool)
 DEFINE_COPY(boot, BootMode)
-DEFINE_COPY(network, NetworkMode)
-DEFINE_COPY(pull, PullPolicy)
-DEFINE_COPY(cache, CacheMode)
-DEFINE_COPY(builds, BuildsMode)
 
 static int parse_boolean(const char *text, bool *ret) {
         static const char *const names[2][6] = {
@@ -112,7 +108,10 @@ static int choice_format(const Choice *choice, const void *value, char **ret) {
         return string_printf(ret, "%s", choice->names[*(const unsigned *) value]);
 }
 
-#define DEFINE_CHOICE(setting, ...)                                                                    \
+/* The type of a setting whose value is of enum @type. */
+#define DEFINE_CHOICE(setting, type, text_expected, ...)                                               \
+        _Static_assert(sizeof(type) == sizeof(unsigned), "choices are stored as unsigned");            \
+        DEFINE_COPY(setting, type)                                                                     \
         static const char *const setting##_names[] = { __VA_ARGS__, NULL };                            \
         static const Choice setting##_choice = { setting##_names, ELEMENTSOF(setting##_names) - 1 };   \
         static int setting##_assign(_unused_ const SettingInfo *info, const char *text, void *value) { \
@@ -120,51 +119,24 @@ static int choice_format(const Choice *choice, const void *value, char **ret) {
         }                                                                                              \
         static int setting##_format(const void *value, char **ret) {                                   \
                 return choice_format(&setting##_choice, value, ret);                                   \
-        }
-DEFINE_CHOICE(network, [NETWORK_HOST] = "host", [NETWORK_NONE] = "none", [NETWORK_PRIVATE] = "private")
-DEFINE_CHOICE(pull, [PULL_NEVER] = "never", [PULL_IF_NOT_PRESENT] = "if-not-present", [PULL_ALWAYS] = "always")
-DEFINE_CHOICE(cache, [CACHE_PROJECT] = "project", [CACHE_SHARED] = "shared", [CACHE_NONE] = "none")
-DEFINE_CHOICE(builds, [BUILDS_EPHEMERAL] = "ephemeral", [BUILDS_PERSISTENT] = "persistent")
-_Static_assert(sizeof(NetworkMode) == sizeof(unsigned) && sizeof(PullPolicy) == sizeof(unsigned) &&
-                       sizeof(BootMode) == sizeof(unsigned) && sizeof(CacheMode) == sizeof(unsigned) &&
-                       sizeof(BuildsMode) == sizeof(unsigned),
-               "choices are stored as unsigned");
-
-const SettingType setting_pull = {
-        .expect = "always, if-not-present or never",
-        .assign = pull_assign,
-        .format = pull_format,
-        .copy = pull_copy,
-        .record = RECORD_CHOICE,
-        .choices = pull_names,
-};
-
-const SettingType setting_cache = {
-        .expect = "project, shared or none",
-        .assign = cache_assign,
-        .format = cache_format,
-        .copy = cache_copy,
-        .record = RECORD_CHOICE,
-        .choices = cache_names,
-};
-
-const SettingType setting_builds = {
-        .expect = "ephemeral or persistent",
-        .assign = builds_assign,
-        .format = builds_format,
-        .copy = builds_copy,
-        .record = RECORD_CHOICE,
-        .choices = builds_names,
-};
-
-const SettingType setting_network = {
-        .expect = "private, host or none",
-        .assign = network_assign,
-        .format = network_format,
-        .copy = network_copy,
-        .record = RECORD_CHOICE,
-        .choices = network_names,
-};
+        }                                                                                              \
+        const SettingType setting_##setting = {                                                        \
+                .expect = text_expected,                                                               \
+                .assign = setting##_assign,                                                            \
+                .format = setting##_format,                                                            \
+                .copy = setting##_copy,                                                                \
+                .record = RECORD_CHOICE,                                                               \
+                .choices = setting##_names,                                                            \
+        };
+DEFINE_CHOICE(network, NetworkMode,
+              "private, host or none", [NETWORK_HOST] = "host", [NETWORK_NONE] = "none", [NETWORK_PRIVATE] = "private")
+DEFINE_CHOICE(pull, PullPolicy, "always, if-not-present or never", [PULL_NEVER] = "never",
+              [PULL_IF_NOT_PRESENT] = "if-not-present", [PULL_ALWAYS] = "always")
+DEFINE_CHOICE(cache, CacheMode,
+              "project, shared or none", [CACHE_PROJECT] = "project", [CACHE_SHARED] = "shared", [CACHE_NONE] = "none")
+DEFINE_CHOICE(builds, BuildsMode,
+              "ephemeral or persistent", [BUILDS_EPHEMERAL] = "ephemeral", [BUILDS_PERSISTENT] = "persistent")
+_Static_assert(sizeof(BootMode) == sizeof(unsigned), "choices are stored as unsigned");
 
 /* --- strings and lists --- */
 

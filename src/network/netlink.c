@@ -146,6 +146,16 @@ static int send_all(NetlinkSocket *socket, NetlinkBatch *batch) {
         return mnl.mnl_socket_sendto((struct mnl_socket *) socket, batch->buffer, used) < 0 ? -errno : 0;
 }
 
+/* Waits for the next answers: how many bytes of them, or -errno. */
+static int receive(NetlinkSocket *socket, char buffer[static NETLINK_BATCH_BYTES]) {
+        ssize_t size;
+
+        do
+                size = mnl.mnl_socket_recvfrom((struct mnl_socket *) socket, buffer, NETLINK_BATCH_BYTES);
+        while (size < 0 && errno == EINTR);
+        return size < 0 ? -errno : (int) size;
+}
+
 int netlink_run(NetlinkSocket *socket, NetlinkBatch *batch, const char **ret_what) {
         alignas(NLMSG_ALIGNTO) char buffer[NETLINK_BATCH_BYTES];
         unsigned n = batch->n, answered = 0;
@@ -156,13 +166,10 @@ int netlink_run(NetlinkSocket *socket, NetlinkBatch *batch, const char **ret_wha
         if (r < 0)
                 return r;
         while (answered < n) {
-                ssize_t size = mnl.mnl_socket_recvfrom((struct mnl_socket *) socket, buffer, sizeof(buffer));
-                if (size < 0 && errno == EINTR)
-                        continue;
-                if (size < 0)
-                        return -errno;
+                int left = receive(socket, buffer);
+                if (left < 0)
+                        return left;
 
-                int left = (int) size;
                 struct nlmsghdr *message = (struct nlmsghdr *) buffer;
                 for (; mnl.mnl_nlmsg_ok(message, left); message = mnl.mnl_nlmsg_next(message, &left)) {
                         const struct nlmsgerr *error = mnl.mnl_nlmsg_get_payload(message);
@@ -201,13 +208,10 @@ int netlink_ask(NetlinkSocket *socket, NetlinkBatch *batch, size_t header_size, 
         if (r < 0)
                 return r;
         for (;;) {
-                ssize_t size = mnl.mnl_socket_recvfrom((struct mnl_socket *) socket, buffer, sizeof(buffer));
-                if (size < 0 && errno == EINTR)
-                        continue;
-                if (size < 0)
-                        return -errno;
+                int left = receive(socket, buffer);
+                if (left < 0)
+                        return left;
 
-                int left = (int) size;
                 struct nlmsghdr *message = (struct nlmsghdr *) buffer;
                 for (; mnl.mnl_nlmsg_ok(message, left); message = mnl.mnl_nlmsg_next(message, &left)) {
                         const char *payload = mnl.mnl_nlmsg_get_payload(message);

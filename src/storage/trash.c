@@ -40,18 +40,7 @@ int trash_take(int trash_fd, int dir_fd, const char *name) {
 }
 
 int trash_list(int trash_fd, char ***names) {
-        _cleanup_closedir_ DIR *dir = directory_stream_of(trash_fd);
-
-        if (!dir)
-                return -errno;
-        for (;;) {
-                struct dirent *entry = directory_next(dir);
-                if (!entry)
-                        return -errno;
-                int r = strv_extend(names, entry->d_name);
-                if (r < 0)
-                        return r;
-        }
+        return directory_names(trash_fd, names);
 }
 
 bool trash_waits(int trash_fd) {

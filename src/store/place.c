@@ -131,17 +131,7 @@ int place_list(const char *root_dir, const PlaceKind *kind, char ***names) {
 
         if (kind_fd < 0)
                 return kind_fd == -ENOENT ? 0 : kind_fd;
-        _cleanup_closedir_ DIR *dir = directory_stream_of(kind_fd);
-        if (!dir)
-                return -errno;
-        for (;;) {
-                struct dirent *entry = directory_next(dir);
-                if (!entry)
-                        return -errno;
-                int r = strv_extend(names, entry->d_name);
-                if (r < 0)
-                        return r;
-        }
+        return directory_names(kind_fd, names);
 }
 
 int place_open(const char *root_dir, const PlaceKind *kind, const char *name, Place *ret) {
