@@ -60,6 +60,7 @@ static const char rules[] = "table inet " TABLE "\n"
 
 /* --- what the kernel has to be told --- */
 
+#define CHANGES_MAX_BYTES (1 << 20)
 #define FORWARD4 "ipv4/ip_forward"
 #define FORWARD6 "ipv6/conf/all/forwarding"
 
@@ -74,15 +75,18 @@ const char *nat_forwarding_missing(void) {
         return is_on(FORWARD4) ? NULL : "net.ipv4.ip_forward";
 }
 
-/* For whoever wonders who it was. Best effort. */
+/* For whoever wonders who it was: each change once, however often somebody takes it back. Best effort. */
 static void note_change(const char *name, const char *old) {
         static const char directory[] = "/run/nspawn-runner";
+        _cleanup_free_ char *line = NULL, *known = NULL;
 
-        if (mkdir_parents(directory, 0755) < 0)
+        if (string_printf(&line, "net/%s was %s\n", name, old) < 0 || mkdir_parents(directory, 0755) < 0)
+                return;
+        if (file_read_at(AT_FDCWD, NAT_CHANGES_FILE, CHANGES_MAX_BYTES, &known, NULL) >= 0 && strstr(known, line))
                 return;
         _cleanup_close_ int fd = open(NAT_CHANGES_FILE, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0644);
         if (fd >= 0)
-                (void) dprintf(fd, "net/%s was %s\n", name, old);
+                (void) fd_write_all(fd, line, strlen(line));
 }
 
 static int switch_on(const char *name) {

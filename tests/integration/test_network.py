@@ -260,6 +260,25 @@ def test_firewall(private: Callable[..., Site], lan: World) -> None:
         assert ask(build, (world.FAR, 80)) == ["far"]
 
 
+def test_changes_are_noted_once(private: Callable[..., Site], lan: World) -> None:
+    """Which of the kernel's settings were changed is noted, and not again for each host or job that needs the same."""
+    site, noted = private(), Path("/run/nspawn-runner/changed-sysctls")
+
+    def counts() -> dict[str, int]:
+        lines = noted.read_text().splitlines()
+        return {line: lines.count(line) for line in lines}
+
+    with site.started():
+        before = counts()
+    assert "net/ipv4/ip_forward was 0" in before and "net/ipv6/conf/all/forwarding was 0" in before
+    again = World(True)
+    try:
+        with private(again).started():
+            assert counts() == before
+    finally:
+        again.close()
+
+
 def test_without_ipv6(private: Callable[..., Site], lonely: World) -> None:
     """A job has IPv6 only where the host has a way out with it."""
     lonely.greet(lonely.far, world.FAR, 80, "far")
