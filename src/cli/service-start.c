@@ -122,12 +122,12 @@ static int find_command(Start *start) {
         ServiceImage image = {
                 .local = !image_reference_is(start->image->title),
                 .has_init = init,
-                .entrypoint = known->entrypoint,
-                .command = known->command,
-                .environment = known->env,
-                .ports = known->ports,
-                .user = known->user,
-                .working_dir = known->working_dir,
+                .entrypoint = known->config.entrypoint,
+                .command = known->config.command,
+                .environment = known->config.env,
+                .ports = known->config.ports,
+                .user = known->config.user,
+                .working_dir = known->config.working_dir,
                 .definition_command = start->definition ? start->definition->service_command : NULL,
                 .definition_ports = start->definition ? start->definition->service_ports : NULL,
         };
@@ -213,7 +213,7 @@ static int plan(Start *start) {
         request.generation = start->image->generation;
         request.names = work->names;
         request.command = start->start.argv;
-        request.directories = start->known->volumes;
+        request.directories = start->known->config.volumes;
         request.ports = start->start.ports;
         request.boot_target = start->start.argv ? NULL : BOOT_TARGET;
         request.hostname = host_name(work->names);

@@ -70,7 +70,7 @@ static int plan_helper(const StagePrograms *programs, Machine *machine, Image **
                 return log_error_errno(r, "Cannot read the description of image '%s': %m", helper->title);
         if (string_replace(&machine->helper, helper->title) < 0 ||
             string_replace(&machine->helper_path, helper->current_path) < 0 ||
-            (known->env && strv_copy(known->env, &machine->helper_environment) < 0))
+            (known->config.env && strv_copy(known->config.env, &machine->helper_environment) < 0))
                 return log_oom();
         machine->helper_generation = helper->generation;
         log_verbose("GitLab's own stages run in image '%s', generation %llu: image '%s' lacks %s", helper->title,

@@ -18,6 +18,8 @@
 
 #define FIELD(name, kind) \
         { #name, kind, offsetof(Generation, name) }
+#define CONFIG_FIELD(name, kind) \
+        { #name, kind, offsetof(Generation, config.name) }
 
 static const RecordField fields[] = {
         FIELD(number, RECORD_NUMBER),
@@ -30,13 +32,13 @@ static const RecordField fields[] = {
         FIELD(source, RECORD_STRING),
         FIELD(digest, RECORD_STRING),
         FIELD(definition, RECORD_STRING),
-        FIELD(env, RECORD_LIST),
-        FIELD(working_dir, RECORD_STRING),
-        FIELD(user, RECORD_STRING),
-        FIELD(entrypoint, RECORD_LIST),
-        FIELD(command, RECORD_LIST),
-        FIELD(ports, RECORD_LIST),
-        FIELD(volumes, RECORD_LIST),
+        CONFIG_FIELD(env, RECORD_LIST),
+        CONFIG_FIELD(working_dir, RECORD_STRING),
+        CONFIG_FIELD(user, RECORD_STRING),
+        CONFIG_FIELD(entrypoint, RECORD_LIST),
+        CONFIG_FIELD(command, RECORD_LIST),
+        CONFIG_FIELD(ports, RECORD_LIST),
+        CONFIG_FIELD(volumes, RECORD_LIST),
         FIELD(has_command, RECORD_BOOL),
         { 0 },
 };
@@ -47,13 +49,7 @@ void generation_free(Generation *generation) {
         free(generation->source);
         free(generation->digest);
         free(generation->definition);
-        strv_free(generation->env);
-        free(generation->working_dir);
-        free(generation->user);
-        strv_free(generation->entrypoint);
-        strv_free(generation->command);
-        strv_free(generation->ports);
-        strv_free(generation->volumes);
+        image_config_done(&generation->config);
         free(generation);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "config/image-config.h"
 #include "image/image.h"
 
 /* An image has generations, numbered from 1. The current one is the tree `<root_dir>/NAME`; older ones are in
@@ -26,14 +27,8 @@ typedef struct Generation {
         char *source;        /* such as "suite bookworm"; NULL, here and below: not known */
         char *digest;        /* `SourceResult.digest` (source/source.h) */
         char *definition;    /* path of the file */
-        char **env;          /* from an OCI image's configuration: NAME=VALUE */
-        char *working_dir;
-        char *user;
-        char **entrypoint; /* this and the rest is for services: see source/oci-config.h */
-        char **command;
-        char **ports;
-        char **volumes;
-        bool has_command; /* entrypoint and what follows it are known; older versions of this program did not look */
+        ImageConfig config;  /* of an OCI image; nothing in it for others */
+        bool has_command; /* its entrypoint and what follows it are known; older versions of this program did not look */
 } Generation;
 
 void generation_free(Generation *generation);

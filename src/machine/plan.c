@@ -93,9 +93,9 @@ int plan_take_image(MachineRequest *request, const Image *image, Generation **re
         request->tree_path = image->current_path;
         request->tree_fd = image->fd;
         request->generation = image->generation;
-        request->environment = (*ret_known)->env;
-        request->user = (*ret_known)->user;
-        request->working_dir = (*ret_known)->working_dir;
+        request->environment = (*ret_known)->config.env;
+        request->user = (*ret_known)->config.user;
+        request->working_dir = (*ret_known)->config.working_dir;
         return 0;
 }
 

@@ -20,7 +20,6 @@
 #include "image/lock.h"
 #include "image/publish.h"
 #include "image/staging.h"
-#include "maintain/image-config.h"
 #include "maintain/owners.h"
 #include "source/source.h"
 #include "tree/finish.h"
@@ -120,8 +119,9 @@ static int publish_fetched(Fetch *fetch, const SourceResult *source, uint64_t as
                 .keep = 1,
                 .source = source->description,
                 .digest = source->digest,
+                .config = source->config,
+                .has_command = source->has_config,
         };
-        image_config_of_source(source, &about);
 
         _cleanup_free_ char *warning = NULL;
         _cleanup_close_ int tree_fd = staging_tree(&fetch->staging);

@@ -18,7 +18,6 @@
 #include "image/publish.h"
 #include "image/staging.h"
 #include "maintain/decide.h"
-#include "maintain/image-config.h"
 #include "maintain/in-tree.h"
 #include "maintain/kept-tree.h"
 #include "maintain/owners.h"
@@ -149,7 +148,8 @@ static int take_over_base(Make *make) {
         if (r < 0)
                 return r;
         r = decide_base_digest(make->base, &make->source.digest);
-        return r < 0 ? r : image_config_copy(known, &make->source);
+        make->source.has_config = known->has_command;
+        return r < 0 ? r : image_config_copy(&known->config, &make->source.config);
 }
 
 static int begin_with_base(Make *make) {
@@ -171,8 +171,10 @@ static int begin_with_kept(Make *make) {
 
         source_result_done(&make->source);
         if (string_replace(&make->source.description, known->source) < 0 ||
-            string_replace(&make->source.digest, known->digest) < 0 || image_config_copy(known, &make->source) < 0)
+            string_replace(&make->source.digest, known->digest) < 0 ||
+            image_config_copy(&known->config, &make->source.config) < 0)
                 return fail_errno(make, -ENOMEM, "learn about the tree of an earlier try");
+        make->source.has_config = known->has_command;
 
         begin(make, "Beginning with the tree that was kept of an earlier try");
         if (make->staging.lock_fd >= 0)
@@ -307,18 +309,15 @@ static Generation about_tree(const Make *make) {
         const Generation *known = make->known ? make->known : &nothing;
         bool fresh = source->description;
 
-        Generation about = {
+        return (Generation){
                 .created_usec = fresh ? 0 : known->created_usec,
                 .keep = definition->keep_generations,
                 .source = fresh ? source->description : known->source,
                 .digest = fresh ? source->digest : known->digest,
                 .definition = definition->path,
+                .config = fresh ? source->config : known->config,
+                .has_command = fresh ? source->has_config : known->has_command,
         };
-        if (fresh)
-                image_config_of_source(source, &about);
-        else
-                image_config_of_known(known, &about);
-        return about;
 }
 
 /* Runs all that has to run in the tree. */
@@ -331,9 +330,9 @@ static int work_in_tree(Make *make) {
                 .definition = definition,
                 .tree = make->staging.root_path,
                 .upgrade = definition->source.kind == SOURCE_SUITE && (!make->source.description || make->with_kept),
-                .environment = about.env,
-                .user = about.user,
-                .working_dir = about.working_dir,
+                .environment = about.config.env,
+                .user = about.config.user,
+                .working_dir = about.config.working_dir,
                 .listener = request->listener,
         };
         bool changed = false;

@@ -20,17 +20,6 @@
 #define ENV_MAX_STRINGS 128
 #define ENV_MAX_BYTES ((size_t) 32 * 1024)
 
-void oci_config_done(OciConfig *config) {
-        strv_free(config->env);
-        free(config->working_dir);
-        free(config->user);
-        strv_free(config->entrypoint);
-        strv_free(config->command);
-        strv_free(config->ports);
-        strv_free(config->volumes);
-        *config = (OciConfig){ 0 };
-}
-
 /* More ports or volumes are no description of anything. */
 #define KEYS_MAX 128
 
@@ -141,7 +130,7 @@ static int parse_keys(json_t *object, int (*add)(const char *key, char ***list),
 }
 
 /* What is of use to services only. */
-static int parse_service(const json_t *json, OciConfig *config) {
+static int parse_service(const json_t *json, ImageConfig *config) {
         int r = parse_arguments(json_object_get(json, "Entrypoint"), &config->entrypoint);
         if (r < 0)
                 return r;
@@ -152,8 +141,8 @@ static int parse_service(const json_t *json, OciConfig *config) {
         return r < 0 ? r : parse_keys(json_object_get(json, "Volumes"), add_volume, &config->volumes);
 }
 
-int oci_config_parse(const char *data, size_t size, OciConfig *ret) {
-        _cleanup_oci_config_ OciConfig config = { 0 };
+int oci_config_parse(const char *data, size_t size, ImageConfig *ret) {
+        _cleanup_image_config_ ImageConfig config = { 0 };
         json_auto_t *root = json_loadb(data, size, 0, NULL);
 
         if (!json_is_object(root))
@@ -178,7 +167,7 @@ int oci_config_parse(const char *data, size_t size, OciConfig *ret) {
         if (r < 0)
                 return r;
         *ret = config;
-        config = (OciConfig){ 0 };
+        config = (ImageConfig){ 0 };
         return 0;
 }
 
@@ -197,7 +186,7 @@ static int read_blob(int layout_fd, const json_t *descriptor, char **ret, size_t
         return fd < 0 ? fd : fd_read_all(fd, BLOB_MAX_BYTES, ret, ret_size);
 }
 
-int oci_layout_config(int layout_fd, OciConfig *ret) {
+int oci_layout_config(int layout_fd, ImageConfig *ret) {
         _cleanup_free_ char *index_text = NULL, *manifest_text = NULL, *config_text = NULL;
         json_auto_t *index = NULL, *manifest = NULL;
         size_t size;

@@ -250,7 +250,7 @@ static int unpack(const SourceRequest *request) {
 static int take_config(const SourceRequest *request, SourceResult *result, Problem *reterr_problem) {
         _cleanup_close_ int work_fd = open(request->work, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         _cleanup_close_ int layout_fd = work_fd < 0 ? -errno : open_directory_at(work_fd, LAYOUT, false, 0);
-        _cleanup_oci_config_ OciConfig config = { 0 };
+        _cleanup_image_config_ ImageConfig config = { 0 };
 
         if (layout_fd < 0)
                 return layout_fd;
@@ -263,13 +263,8 @@ static int take_config(const SourceRequest *request, SourceResult *result, Probl
                                    request->spec->oci);
         if (r < 0)
                 return r;
-        result->env = TAKE_PTR(config.env);
-        result->working_dir = TAKE_PTR(config.working_dir);
-        result->user = TAKE_PTR(config.user);
-        result->entrypoint = TAKE_PTR(config.entrypoint);
-        result->command = TAKE_PTR(config.command);
-        result->ports = TAKE_PTR(config.ports);
-        result->volumes = TAKE_PTR(config.volumes);
+        result->config = config;
+        config = (ImageConfig){ 0 };
         result->has_config = true;
         return 0;
 }

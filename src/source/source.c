@@ -29,13 +29,7 @@ static const struct {
 void source_result_done(SourceResult *result) {
         free(result->description);
         free(result->digest);
-        strv_free(result->env);
-        free(result->working_dir);
-        free(result->user);
-        strv_free(result->entrypoint);
-        strv_free(result->command);
-        strv_free(result->ports);
-        strv_free(result->volumes);
+        image_config_done(&result->config);
         *result = (SourceResult){ 0 };
 }
 

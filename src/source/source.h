@@ -3,6 +3,7 @@
 
 #include "base/listener.h"
 #include "base/problem.h"
+#include "config/image-config.h"
 #include "source/builder.h"
 #include "source/spec.h"
 
@@ -20,17 +21,11 @@ typedef struct SourceRequest {
 } SourceRequest;
 
 typedef struct SourceResult {
-        char *description; /* such as "suite bookworm" or "oci docker://registry.example/group/name:tag" */
-        char *digest;      /* "sha256:..." of what the source had, or that of source_recipe() */
-        char **env;        /* of an OCI image's configuration: NAME=VALUE; NULL: none */
-        char *working_dir; /* the same; NULL: none */
-        char *user;        /* USER[:GROUP], the same; NULL: none */
-        char **entrypoint; /* the same, as the three that follow: see source/oci-config.h */
-        char **command;
-        char **ports;
-        char **volumes;
-        bool has_config; /* of an image that has such a configuration */
-        bool unchanged;  /* digest is old_digest: the target was left empty */
+        char *description;  /* such as "suite bookworm" or "oci docker://registry.example/group/name:tag" */
+        char *digest;       /* "sha256:..." of what the source had, or that of source_recipe() */
+        ImageConfig config; /* of an OCI image */
+        bool has_config;    /* it is one */
+        bool unchanged;     /* digest is old_digest: the target was left empty */
 } SourceResult;
 
 void source_result_done(SourceResult *result);

@@ -5,7 +5,7 @@
 
 /* The configuration of an image from a registry. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-        _cleanup_oci_config_ OciConfig config = { 0 };
+        _cleanup_image_config_ ImageConfig config = { 0 };
 
         int r = oci_config_parse((const char *) data, size, &config);
         if (r < 0) {

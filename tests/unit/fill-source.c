@@ -55,12 +55,12 @@ int main(int argc, char **argv) {
         int r = source_fill(&request, &result, &problem);
 
         json_auto_t *env = json_array();
-        for (char **variable = result.env; variable && *variable; variable++)
+        for (char **variable = result.config.env; variable && *variable; variable++)
                 json_array_append_new(env, json_string(*variable));
         json_auto_t *root = json_pack("{si ss* ss* ss* ss* ss* sO sb}", "status", r, "problem",
                                       problem.text[0] ? problem.text : NULL, "description", result.description,
-                                      "digest", result.digest, "working_dir", result.working_dir, "user", result.user,
-                                      "env", env, "unchanged", result.unchanged);
+                                      "digest", result.digest, "working_dir", result.config.working_dir, "user",
+                                      result.config.user, "env", env, "unchanged", result.unchanged);
         if (!root || json_dumpf(root, stdout, 0) < 0)
                 return EXIT_FAILURE;
         return EXIT_SUCCESS;

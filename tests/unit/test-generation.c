@@ -48,9 +48,7 @@ static void test_save_and_load(void **state) {
                 .source = "oci docker://x/y:z",
                 .digest = "sha256:12",
                 .definition = "/etc/nspawn-runner/x.yaml",
-                .env = env,
-                .working_dir = "/w",
-                .user = "1000:1000",
+                .config = { .env = env, .working_dir = (char *) "/w", .user = (char *) "1000:1000" },
         };
         const Generation nothing = { .number = 8 };
         _cleanup_generation_ Generation *loaded = NULL, *empty = NULL, *none = NULL;
@@ -66,15 +64,15 @@ static void test_save_and_load(void **state) {
         assert_string_equal(loaded->source, saved.source);
         assert_string_equal(loaded->digest, saved.digest);
         assert_string_equal(loaded->definition, saved.definition);
-        assert_int_equal(strv_length(loaded->env), 2);
-        assert_string_equal(loaded->env[0], "A=b c");
-        assert_string_equal(loaded->working_dir, "/w");
-        assert_string_equal(loaded->user, "1000:1000");
+        assert_int_equal(strv_length(loaded->config.env), 2);
+        assert_string_equal(loaded->config.env[0], "A=b c");
+        assert_string_equal(loaded->config.working_dir, "/w");
+        assert_string_equal(loaded->config.user, "1000:1000");
 
         assert_int_equal(generation_save_at(fd, &nothing), 0);
         assert_int_equal(generation_load_at(fd, 8, &empty), 0);
         assert_null(empty->source);
-        assert_null(empty->env);
+        assert_null(empty->config.env);
         assert_int_equal(generation_load_at(fd, 9, &none), -ENOENT);
 }
 

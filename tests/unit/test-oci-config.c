@@ -32,7 +32,7 @@ static void test_parse(void **state) {
 
         (void) state;
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                _cleanup_oci_config_ OciConfig config = { 0 };
+                _cleanup_image_config_ ImageConfig config = { 0 };
                 int r = oci_config_parse(table[i].text, strlen(table[i].text), &config);
 
                 assert_row(r == table[i].r, i, table[i].text);
@@ -74,7 +74,7 @@ static void test_service(void **state) {
 
         (void) state;
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                _cleanup_oci_config_ OciConfig config = { 0 };
+                _cleanup_image_config_ ImageConfig config = { 0 };
                 char text[512];
 
                 snprintf(text, sizeof(text), "{\"config\":{%s}}", table[i].text);
@@ -92,7 +92,7 @@ static void test_large_environment(void **state) {
 
         (void) state;
         for (size_t count = 1; count <= 200; count += 199) {
-                _cleanup_oci_config_ OciConfig config = { 0 };
+                _cleanup_image_config_ ImageConfig config = { 0 };
 
                 n = (size_t) sprintf(text, "{\"config\":{\"Env\":[\"A=b\"");
                 for (size_t i = 1; i < count; i++)
@@ -101,7 +101,7 @@ static void test_large_environment(void **state) {
                 assert_int_equal(oci_config_parse(text, n, &config), count == 1 ? 0 : -E2BIG);
         }
 
-        _cleanup_oci_config_ OciConfig config = { 0 };
+        _cleanup_image_config_ ImageConfig config = { 0 };
         n = (size_t) sprintf(text, "{\"config\":{\"Env\":[\"A=%040000d\"]}}", 1);
         assert_int_equal(oci_config_parse(text, n, &config), -E2BIG);
 }
