@@ -28,8 +28,8 @@ int first_clear_inheritable(void);
 /* Installs the seccomp filter in @filter_fd (an array of struct sock_filter). 0 or -errno. */
 int first_install_seccomp(int filter_fd);
 
-/* Gives the container its own machine-id, host name and hosts file, with the lines @hosts; NULL: with a line for the host name.
- * Best effort: images are allowed to be odd. */
+/* Gives the container its own machine-id, host name and hosts file, with the lines @hosts; NULL: with a line for the
+ * host name. Best effort: images are allowed to be odd. */
 void first_write_identity(const char *hosts);
 
 /* What the image's systemd gives its services for LANG: a locale that the image has. */
@@ -41,8 +41,8 @@ int first_execute_init(const char *init, const char *target, int listen_fd);
 
 /* --- network.c: the container's interface --- */
 
-/* Gives the container's network namespace away over @socket_fd and waits for the answer: lines for /etc/hosts, to be freed. 0 or
- * -errno. */
+/* Gives the container's network namespace away over @socket_fd and waits for the answer: lines for /etc/hosts, to be
+ * freed. 0 or -errno. */
 int network_wait(int socket_fd, char **ret_hosts);
 
 /* --- units.c: what the image's systemd starts --- */
@@ -169,8 +169,8 @@ void root_keep_helper(const Surroundings *surroundings, pid_t pid);
 
 void root_forget_helper(HelperRoot *helper);
 
-/* Makes a directory for @account, where nothing has its name, and what is missing above it. Best effort: the step says what is
- * wrong. */
+/* Makes a directory for @account, where nothing has its name, and what is missing above it. Best effort: the step says
+ * what is wrong. */
 void root_make_directory(const char *path, const Account *account);
 
 /* --- terminal.c --- */

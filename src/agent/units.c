@@ -28,8 +28,8 @@ typedef struct UnitFile {
         const char *name, *content;
 } UnitFile;
 
-/* The container starts only what a job needs: nothing but the agent, and sockets of D-Bus and the journal. What else there is, from
- * sysinit.target on, comes with the first unit that a job starts and that depends on it. */
+/* The container starts only what a job needs: nothing but the agent, and sockets of D-Bus and the journal. What else
+ * there is, from sysinit.target on, comes with the first unit that a job starts and that depends on it. */
 static const UnitFile unit_files[] = {
         { NULL, UNITS_TARGET,
           "[Unit]\n"

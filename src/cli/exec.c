@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Command `exec`: shows what GitLab would make of the .gitlab-ci.yml at hand: which jobs, in which order, and why. Root is not
- * needed, and given up where there is some: what a repository says is read as the user who called sudo. */
+/* Command `exec`: shows what GitLab would make of the .gitlab-ci.yml at hand: which jobs, in which order, and why. Root
+ * is not needed, and given up where there is some: what a repository says is read as the user who called sudo. */
 
 #include <grp.h>
 #include <pwd.h>

@@ -217,18 +217,17 @@ static int make_space(const Settings *settings, const ImageChoice *choice, int s
                                        settings->root_dir);
         if (space.now.free_bytes < space.reserve_bytes)
                 log_error(
-                        "The disk of '%s' is nearly full: %s of %s are free, and disk_reserve keeps %s free. All that this runner may remove is "
-                        "removed: remove images ('nspawn-runner chroot-list', 'chroot-remove') or other files, or use "
-                        "a larger disk",
+                        "The disk of '%s' is nearly full: %s of %s are free, and disk_reserve keeps %s free. All that "
+                        "this runner may remove is removed: remove images ('nspawn-runner chroot-list', "
+                        "'chroot-remove') or other files, or use a larger disk",
                         settings->root_dir, format_bytes(space.now.free_bytes, have),
                         format_bytes(space.now.total_bytes, all), format_bytes(space.reserve_bytes, wanted));
         else
-                log_error(
-                        "The disk of '%s' has room for %" PRIu64 " of %" PRIu64 " files only, and disk_reserve keeps "
-                        "room for %" PRIu64
-                        ". All that this runner may remove is removed: remove images ('nspawn-runner chroot-list', 'chroot-remove') "
-                        "or other files",
-                        settings->root_dir, space.now.free_files, space.now.total_files, space.reserve_files);
+                log_error("The disk of '%s' has room for %" PRIu64 " of %" PRIu64 " files only, and disk_reserve keeps "
+                          "room for %" PRIu64
+                          ". All that this runner may remove is removed: remove images ('nspawn-runner chroot-list', "
+                          "'chroot-remove') or other files",
+                          settings->root_dir, space.now.free_files, space.now.total_files, space.reserve_files);
         return -ENOSPC;
 }
 

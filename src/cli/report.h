@@ -4,8 +4,8 @@
 #include "job/spec.h"
 #include "machine/directory.h"
 
-/* What a job used: in its own log, if the setting `report` wants that, and in the file `metrics_file`. None of this ever fails
- * a job. */
+/* What a job used: in its own log, if the setting `report` wants that, and in the file `metrics_file`. None of this
+ * ever fails a job. */
 
 /* A step of the job took @usec. @own: the settings of its image, which may be @settings. */
 void report_step(const Settings *settings, const Settings *own, const MachineDirectory *directory, const char *stage,

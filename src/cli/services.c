@@ -162,7 +162,8 @@ static int add_host(char ***hosts, unsigned number, char *const *names) {
         return r < 0 ? r : strv_extend(hosts, line);
 }
 
-/* Where the project is checked out, and the cache: unless they outlive the job, or `bind` names them, they are in its layer. */
+/* Where the project is checked out, and the cache: unless they outlive the job, or `bind` names them, they are in its
+ * layer. */
 static int share_directories(const JobSpec *job, const Settings *settings, Machine *machine) {
         static const char *const names[] = { "builds", "cache" };
         bool claimed = job->builds_dir && text_is_absolute_path(job->builds_dir);

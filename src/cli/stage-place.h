@@ -17,8 +17,8 @@ typedef struct StagePlace {
 void stage_place_done(StagePlace *place);
 #define _cleanup_stage_place_ _cleanup_(stage_place_done)
 
-/* Fills in what of @request depends on @stage, the argument of `run` (NULL: not known); @shell replaces what the setting says,
- * or is NULL. @request is valid as long as *ret and @machine are. 0 or -errno. */
+/* Fills in what of @request depends on @stage, the argument of `run` (NULL: not known); @shell replaces what the
+ * setting says, or is NULL. @request is valid as long as *ret and @machine are. 0 or -errno. */
 int stage_place(const Settings *settings, const JobSpec *job, const Machine *machine, const char *stage,
                 const char *shell, StagePlace *ret, StepRequest *request);
 

@@ -14,8 +14,8 @@ typedef struct StagePrograms {
         int signal_fd;             /* ends fetching an image */
 } StagePrograms;
 
-/* Puts them into the plan of the machine, whose settings decide. *ret_helper holds the helper image, and is to be freed when the
- * machine has been started; NULL: it has none. Says what is wrong. 0 or -errno. */
+/* Puts them into the plan of the machine, whose settings decide. *ret_helper holds the helper image, and is to be freed
+ * when the machine has been started; NULL: it has none. Says what is wrong. 0 or -errno. */
 int stage_programs_plan(const StagePrograms *programs, Machine *machine, Image **ret_helper);
 
 /* The image that `helper_image: auto` means: one called "helper", else @default_image if it has all that is needed. Held.

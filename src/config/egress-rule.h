@@ -9,7 +9,8 @@ typedef struct PortRange {
         uint16_t first, last;
 } PortRange;
 
-/* An item of the setting `egress`: ACTION NETWORK [PROTOCOL [PORTS]], as in "deny 10.0.0.0/8" or "allow any tcp 80,8000-8010". */
+/* An item of the setting `egress`: ACTION NETWORK [PROTOCOL [PORTS]], as in "deny 10.0.0.0/8" or "allow any tcp
+ * 80,8000-8010". */
 typedef struct EgressRule {
         bool allow;
         IpNetwork network; /* its family is AF_UNSPEC for "any" */

@@ -15,7 +15,8 @@ typedef struct IpNetwork {
 /* Room for any address or network as text. */
 #define IP_NETWORK_TEXT_MAX (INET6_ADDRSTRLEN + sizeof("/128"))
 
-/* Parses ADDRESS or ADDRESS/PREFIX; an address alone has all bits. 0, or -EINVAL: it is neither, or has bits behind the prefix. */
+/* Parses ADDRESS or ADDRESS/PREFIX; an address alone has all bits. 0, or -EINVAL: it is neither, or has bits behind the
+ * prefix. */
 int ip_network_parse(const char *text, IpNetwork *ret);
 
 /* As text, with the prefix. Returns @buffer. */

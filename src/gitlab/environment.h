@@ -15,6 +15,7 @@ const char *gitlab_claimed_image(void);
 /* CUSTOM_ENV_CI_BUILDS_DIR: the directory, inside the machine, that projects are checked out below. */
 const char *gitlab_claimed_builds_dir(void);
 
-/* Replaces $NAME and ${NAME} in @text as GitLab Runner does: by the value of CUSTOM_ENV_NAME, or by nothing if there is no such
- * variable; and $$ by $. @own (NULL: none) are "NAME=VALUE"s that take precedence. *ret is to be freed. 0 or -ENOMEM. */
+/* Replaces $NAME and ${NAME} in @text as GitLab Runner does: by the value of CUSTOM_ENV_NAME, or by nothing if there is
+ * no such variable; and $$ by $. @own (NULL: none) are "NAME=VALUE"s that take precedence. *ret is to be freed. 0 or
+ * -ENOMEM. */
 int gitlab_expand(const char *text, char *const *own, char **ret);

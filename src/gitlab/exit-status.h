@@ -3,8 +3,8 @@
 
 #include "base/macro.h"
 
-/* GitLab Runner reads from the driver's exit status whether the job failed or the system that runs it, and retries only in the
- * second case. Only these functions turn results into exit statuses. */
+/* GitLab Runner reads from the driver's exit status whether the job failed or the system that runs it, and retries only
+ * in the second case. Only these functions turn results into exit statuses. */
 
 /* A command of a stage returns 0, -errno, or this: the job failed. */
 #define STAGE_BUILD_FAILURE 1

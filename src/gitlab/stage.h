@@ -3,9 +3,9 @@
 
 #include "base/macro.h"
 
-/* Is @stage, the argument that GitLab Runner calls `run` with, one whose script GitLab Runner writes by itself, so that it runs
- * what that needs, and nothing of the job's? False for NULL, and for names that are not known. The names are those of
- * common/build_stages.go in its source (19.4). */
+/* Is @stage, the argument that GitLab Runner calls `run` with, one whose script GitLab Runner writes by itself, so that
+ * it runs what that needs, and nothing of the job's? False for NULL, and for names that are not known. The names are
+ * those of common/build_stages.go in its source (19.4). */
 bool gitlab_stage_is_own(const char *stage);
 
 /* Does GitLab Runner write scripts for PowerShell where @shell (a name or path, NULL: the usual one) is to run them? */

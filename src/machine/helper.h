@@ -10,6 +10,6 @@
 /* How much GitLab's stages may write in it, outside of the job's own directories: a home, settings of git. */
 #define HELPER_BYTES_MAX (UINT64_C(256) << 20)
 
-/* After machine_root_mount(), if the plan names a helper: holds that generation, as long as @root, and mounts it with the same
- * users. 0; or -errno with @reterr_problem filled. */
+/* After machine_root_mount(), if the plan names a helper: holds that generation, as long as @root, and mounts it with
+ * the same users. 0; or -errno with @reterr_problem filled. */
 int helper_mount(MachineRoot *root, Problem *reterr_problem);

@@ -14,7 +14,8 @@ typedef struct MetricsJob {
         uint64_t steps_usec;
 } MetricsJob;
 
-/* At most so many pairs of image and project: jobs can name any image. What is beyond counts for the pair "other", "other". */
+/* At most so many pairs of image and project: jobs can name any image. What is beyond counts for the pair "other",
+ * "other". */
 #define METRICS_PAIRS_MAX 500
 
 /* The file's new text, to be freed, made of the old one (NULL: there is none yet) and a job. Lines that are not ours are

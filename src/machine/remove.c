@@ -28,8 +28,8 @@
 /* For how long we remove ourselves what a job wrote, before we start a process for it: most jobs write little. */
 #define TRASH_PATIENCE_USEC (20 * USEC_PER_MSEC)
 
-/* The layer of a machine: as its plan says, for a machine belongs to the runtime directory, and `--root` may differ between two
- * calls; without a plan, where it would be. */
+/* The layer of a machine: as its plan says, for a machine belongs to the runtime directory, and `--root` may differ
+ * between two calls; without a plan, where it would be. */
 static int layer_path(const Settings *settings, const char *id, char **ret) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         _cleanup_machine_ Machine *machine = NULL;

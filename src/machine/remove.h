@@ -6,9 +6,10 @@
 /* How long anything of a machine may take to go away once it was killed. */
 #define MACHINE_STOP_TIMEOUT_USEC (30 * USEC_PER_SEC)
 
-/* Removes everything of machine @id: the machines of its services, its processes, unit, control groups, layer, locks, and last
- * the directory, which the caller holds locked. Nothing there is success. A layer that takes long to remove goes to the trash
- * (storage/trash.h), which a process in the background empties. 0; or -errno with the directory still there: try again. */
+/* Removes everything of machine @id: the machines of its services, its processes, unit, control groups, layer, locks,
+ * and last the directory, which the caller holds locked. Nothing there is success. A layer that takes long to remove
+ * goes to the trash (storage/trash.h), which a process in the background empties. 0; or -errno with the directory still
+ * there: try again. */
 int machine_remove_locked(const Settings *settings, const char *id);
 
 /* The same, but leaves the layer in the trash of settings->root_dir, which the caller empties. */

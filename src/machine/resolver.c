@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads the host's resolv.conf, and gives a container one. `supervise` calls this before anything runs in the root. Whatever the
- * image has under that name is replaced, not opened or followed. */
+/* Reads the host's resolv.conf, and gives a container one. `supervise` calls this before anything runs in the root.
+ * Whatever the image has under that name is replaced, not opened or followed. */
 
 #include "machine/resolver.h"
 

@@ -25,13 +25,13 @@ typedef struct Segment {
 
 void segment_done(Segment *segment);
 
-/* Makes what the plan asks for, or joins the segment of another machine, for which it waits; nothing with `network: host`. Before the root is completed: the addresses are known then. 0
- * or -errno. */
+/* Makes what the plan asks for, or joins the segment of another machine, for which it waits; nothing with `network:
+ * host`. Before the root is completed: the addresses are known then. 0 or -errno. */
 int segment_open(Segment *segment, Problem *reterr_problem);
 
 /* Gives the hub its way out, and lets others join. 0 or -errno. */
 int segment_connect(Segment *segment, Problem *reterr_problem);
 
-/* When the agent's end of the socket has said something, or was closed: connects the container. 0; 1: the agent has gone, which
- * those who watch the container see as well; or -errno. */
+/* When the agent's end of the socket has said something, or was closed: connects the container. 0; 1: the agent has
+ * gone, which those who watch the container see as well; or -errno. */
 int segment_serve(Segment *segment, Problem *reterr_problem);

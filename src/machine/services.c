@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Finds the machines of a job's services. Called by who removes a job, and by commands that look at one. Only their ids are looked at: a machine that was hardly begun, or half removed, is found, too. */
+/* Finds the machines of a job's services. Called by who removes a job, and by commands that look at one. Only their ids
+ * are looked at: a machine that was hardly begun, or half removed, is found, too. */
 
 #include "machine/services.h"
 

@@ -39,6 +39,6 @@ int machine_start_begin(const Machine *machine, const MachineDirectory *director
 int machine_start_wait(const Machine *machine, const MachineStarting *starting, uint64_t timeout_usec, int signal_fd,
                        Problem *reterr_problem);
 
-/* A part of that, for callers who start nothing: makes the machine's layer, locked as long as *ret_layer_fd (the caller's to close)
- * is open. 0 or -errno. */
+/* A part of that, for callers who start nothing: makes the machine's layer, locked as long as *ret_layer_fd (the
+ * caller's to close) is open. 0 or -errno. */
 int machine_make_layer(const Machine *machine, int tree_fd, int *ret_layer_fd);

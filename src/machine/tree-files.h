@@ -3,8 +3,8 @@
 
 #include "base/macro.h"
 
-/* A machine writes some files into its root: host name, machine-id, resolv.conf. If the root is an image's tree, they must not
- * stay there; but what the work in the machine changed of them must. */
+/* A machine writes some files into its root: host name, machine-id, resolv.conf. If the root is an image's tree, they
+ * must not stay there; but what the work in the machine changed of them must. */
 typedef struct TreeFiles TreeFiles;
 
 /* Before the machine starts: remembers these files of the tree @tree_fd. 0 or -errno. */

@@ -14,13 +14,13 @@ typedef struct MachineUsage {
 /* Of a machine that runs, or whose control groups are still there. Best effort. */
 void machine_usage_read(const Machine *machine, MachineUsage *ret);
 
-/* How long the steps of a job took, in its directory: one line for each, "NAME MICROSECONDS". A step that ran more than once has
- * several. */
+/* How long the steps of a job took, in its directory: one line for each, "NAME MICROSECONDS". A step that ran more than
+ * once has several. */
 #define MACHINE_FILE_STEPS "steps"
 
 /* Adds a line; a name that is not a plain word becomes "step". 0 or -errno. */
 int machine_steps_add(const MachineDirectory *directory, const char *name, uint64_t usec);
 
-/* "get_sources 2.1s, build_script 40.2s", to be freed, each step once; *ret_total_usec (or NULL) gets the sum. NULL: nothing is
- * known. */
+/* "get_sources 2.1s, build_script 40.2s", to be freed, each step once; *ret_total_usec (or NULL) gets the sum. NULL:
+ * nothing is known. */
 char *machine_steps_describe(const MachineDirectory *directory, uint64_t *ret_total_usec);

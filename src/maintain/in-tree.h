@@ -18,7 +18,8 @@ typedef struct InTree {
 } InTree;
 
 /* Upgrades packages and runs the playbook, if @in_tree and the definition say so. Sets *ret_changed if that changed the
- * tree. Returns 0, or -errno with @reterr_problem saying in a sentence what went wrong, unless the error says it all. Nothing runs any more. */
+ * tree. Returns 0, or -errno with @reterr_problem saying in a sentence what went wrong, unless the error says it all.
+ * Nothing runs any more. */
 int in_tree_update(const InTree *in_tree, bool *ret_changed, Problem *reterr_problem);
 
 /* Runs the definition's test in a container of the tree whose changes are thrown away: as above, -EIO for a test that

@@ -15,8 +15,8 @@ typedef struct NetworkBackend {
  * through. */
 const NetworkBackend *backend_find(const char *name);
 
-/* Connects the hub by the backend of the setting @name. With "auto", by the second one where the first one does not get through:
- * that this is so is remembered for a while. 0 or -errno, with *reterr_problem saying what to do. */
+/* Connects the hub by the backend of the setting @name. With "auto", by the second one where the first one does not get
+ * through: that this is so is remembered for a while. 0 or -errno, with *reterr_problem saying what to do. */
 int backend_connect(const char *name, Hub *hub, Problem *reterr_problem);
 
 /* Packets were seen to get through: the next job is to use the first backend again. */

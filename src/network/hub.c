@@ -246,8 +246,8 @@ static void add_protection(const Hub *hub, NetlinkBatch *batch) {
                         rule_add(batch, rules[i].family, &rules[i].rule);
 }
 
-/* The two ends of the pair between hub and host. They need no addresses of their own: each knows what the other one's next link
- * has. With IPv6 they have some that mean nothing elsewhere. */
+/* The two ends of the pair between hub and host. They need no addresses of their own: each knows what the other one's
+ * next link has. With IPv6 they have some that mean nothing elsewhere. */
 static const IpNetwork host_end = { AF_INET, { 169, 254, 0, 1 }, 32 };
 static const IpNetwork host_end6 = { AF_INET6, { 0xfe, 0x80, [15] = 2 }, 64 };
 static const IpNetwork hub_end6 = { AF_INET6, { 0xfe, 0x80, [15] = 1 }, 64 };

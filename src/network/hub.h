@@ -35,20 +35,21 @@ typedef struct Hub {
 void hub_done(Hub *hub);
 #define _cleanup_hub_ _cleanup_(hub_done)
 
-/* Makes the hub with its switch, and, with @uplink, takes a free block of addresses and makes the pair of interfaces between
- * the hub and the host; otherwise any block will do, because nobody else sees its addresses. @pool: the setting network_pool; @holder decides where the search starts. 0; -EBUSY: all blocks are
- * in use; -EADDRNOTAVAIL: the host uses these addresses; -ELIBACC: no libmnl; or -errno. *reterr_problem says why. */
+/* Makes the hub with its switch, and, with @uplink, takes a free block of addresses and makes the pair of interfaces
+ * between the hub and the host; otherwise any block will do, because nobody else sees its addresses. @pool: the setting
+ * network_pool; @holder decides where the search starts. 0; -EBUSY: all blocks are in use; -EADDRNOTAVAIL: the host
+ * uses these addresses; -ELIBACC: no libmnl; or -errno. *reterr_problem says why. */
 int hub_open(const char *pool, const char *holder, bool uplink, Hub *ret, Problem *reterr_problem);
 
-/* Lets machines reach link-local addresses of the world, which the hub refuses at first: somebody else has rules about those. 0
- * or -errno. */
+/* Lets machines reach link-local addresses of the world, which the hub refuses at first: somebody else has rules about
+ * those. 0 or -errno. */
 int hub_allow_link_local(Hub *hub, Problem *reterr_problem);
 
 /* Takes away the pair of interfaces that hub_open() made with @uplink. 0 or -errno. */
 int hub_drop_uplink(Hub *hub, Problem *reterr_problem);
 
-/* The hub that another process has, for hub_plug(): @netns_fd, which is consumed, is its namespace, and what else is needed of it
- * is as in that one's Hub. 0 or -errno. */
+/* The hub that another process has, for hub_plug(): @netns_fd, which is consumed, is its namespace, and what else is
+ * needed of it is as in that one's Hub. 0 or -errno. */
 int hub_join(int netns_fd, const AddressBlock *block, bool ipv6, uint32_t mtu, Hub *ret, Problem *reterr_problem);
 
 /* Plugs a machine into the hub: its network namespace @netns_fd gets HUB_MACHINE_INTERFACE with address @number of the

@@ -26,8 +26,8 @@ void link_add_bridge(NetlinkBatch *batch, const LinkEnd *end, uint32_t mtu);
 void link_set_up(NetlinkBatch *batch, int index);
 /* Removes an interface, and its peer. */
 void link_remove(NetlinkBatch *batch, int index);
-/* Waits until the kernel really sends by interface @index, which was switched on: of a pair whose other end came later, that is a
- * moment after. Gives up after a second. 0 or -errno. */
+/* Waits until the kernel really sends by interface @index, which was switched on: of a pair whose other end came later,
+ * that is a moment after. Gives up after a second. 0 or -errno. */
 int link_wait_up(NetlinkSocket *socket, int index);
 /* Plugs an interface into bridge @bridge. */
 void link_set_bridge(NetlinkBatch *batch, int index, int bridge);

@@ -6,9 +6,9 @@
 /* The way out of a hub by the host's kernel: it forwards the packets of jobs and gives them its own addresses. On the host
  * this is one table of nftables, the same for all jobs, and two switches of the kernel. */
 
-/* Makes sure of all of it, and tries whether packets get through. 0; NAT_BLOCKED, a documented outcome: another firewall of
- * the host drops them, as *reterr_problem says, and what to do about it; or -errno. Where IPv6 alone does not get through, the
- * hub goes on without it. */
+/* Makes sure of all of it, and tries whether packets get through. 0; NAT_BLOCKED, a documented outcome: another
+ * firewall of the host drops them, as *reterr_problem says, and what to do about it; or -errno. Where IPv6 alone does
+ * not get through, the hub goes on without it. */
 #define NAT_BLOCKED 1
 int nat_connect(Hub *hub, Problem *reterr_problem);
 

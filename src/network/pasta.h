@@ -3,8 +3,9 @@
 
 #include "network/hub.h"
 
-/* The way out of a hub by pasta(1), a program that takes the packets of jobs and does what they ask for with sockets of its own:
- * for hosts that let nobody forward packets. It takes longer to start than all the rest of a job, and needs some 30 MB. */
+/* The way out of a hub by pasta(1), a program that takes the packets of jobs and does what they ask for with sockets of
+ * its own: for hosts that let nobody forward packets. It takes longer to start than all the rest of a job, and needs
+ * some 30 MB. */
 
 /* Is the program there? */
 bool pasta_is_installed(void);

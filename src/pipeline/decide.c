@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Decides what is in a pipeline: workflow, rules, only and except. Called by pipeline.c as the last step; and again for one job,
- * with a trace, to explain what was decided. */
+/* Decides what is in a pipeline: workflow, rules, only and except. Called by pipeline.c as the last step; and again for
+ * one job, with a trace, to explain what was decided. */
 
 #include "pipeline/decide.h"
 

@@ -5,6 +5,6 @@
 
 #define INCLUDES_MAX 150 /* GitLab's limit: files of one configuration, those included twice twice */
 
-/* Reads the configuration's file and what it includes, and merges them: *ret is a mapping without "include". 0 or -EINVAL with
- * problems noted. */
+/* Reads the configuration's file and what it includes, and merges them: *ret is a mapping without "include". 0 or
+ * -EINVAL with problems noted. */
 int include_load(Context *context, const Value **ret);

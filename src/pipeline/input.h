@@ -7,12 +7,13 @@
 
 /* Inputs of a file: what its header declares with "spec:inputs", and what they are worth. */
 
-/* Checks @given (a mapping or NULL; @place is where the file is included) against @spec, the mapping of declared inputs (NULL:
- * there are none), and fills in defaults. *ret is a mapping with all declared inputs. 0 or -EINVAL with problems noted. */
+/* Checks @given (a mapping or NULL; @place is where the file is included) against @spec, the mapping of declared inputs
+ * (NULL: there are none), and fills in defaults. *ret is a mapping with all declared inputs. 0 or -EINVAL with problems
+ * noted. */
 int inputs_resolve(Problems *problems, RegexCache *regexes, const Value *spec, const Value *given, Place place,
                    const Value **ret);
 
-/* Replaces "$[[ inputs.NAME | FUNCTION ]]" in the text of @document. @component (may be NULL) holds what "component." means. 0
- * or -EINVAL with problems noted. */
+/* Replaces "$[[ inputs.NAME | FUNCTION ]]" in the text of @document. @component (may be NULL) holds what "component."
+ * means. 0 or -EINVAL with problems noted. */
 int inputs_interpolate(Problems *problems, const char *file, const Document *document, const Value *inputs,
                        const Value *component, const Variables *variables, const char **ret_text, size_t *ret_size);

@@ -68,9 +68,9 @@ typedef struct Pipeline {
 
 #define PIPELINE_JOBS_MAX 10000
 
-/* Evaluates. Returns 0, also when there is something wrong: then (*ret)->context.problems has it, and only what was found until
- * then is there. Or -ENOMEM. The request and what it points to must live as long as the pipeline. Functions below that allocate
- * in its arena jump to pipeline->arena.exhausted, which the caller has to set before. */
+/* Evaluates. Returns 0, also when there is something wrong: then (*ret)->context.problems has it, and only what was
+ * found until then is there. Or -ENOMEM. The request and what it points to must live as long as the pipeline. Functions
+ * below that allocate in its arena jump to pipeline->arena.exhausted, which the caller has to set before. */
 int pipeline_evaluate(const PipelineRequest *request, Pipeline **ret);
 void pipeline_free(Pipeline *pipeline);
 DEFINE_CLEANUP(Pipeline *, pipeline_free)

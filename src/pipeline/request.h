@@ -8,11 +8,12 @@
 
 /* Where files come from. Functions return 0 or -errno; what they allocate is the caller's, to be freed. */
 typedef struct PipelineProvider {
-        /* Reads the file @path of @root: NULL for the project itself, else "HOST/PATH" of another project, of a server's directory,
-         * or "templates". -EUNATCH: nothing stands in for that root; -ENOENT: it has no such file. */
+        /* Reads the file @path of @root: NULL for the project itself, else "HOST/PATH" of another project, of a
+         * server's directory, or "templates". -EUNATCH: nothing stands in for that root; -ENOENT: it has no such
+         * file. */
         int (*read)(void *userdata, const char *root, const char *path, char **ret_data, size_t *ret_size);
-        /* The paths of all files of the project's tree (@root as above), relative to its top, sorted, NULL-terminated. They live
-         * as long as the provider. */
+        /* The paths of all files of the project's tree (@root as above), relative to its top, sorted, NULL-terminated.
+         * They live as long as the provider. */
         int (*list)(void *userdata, const char *root, char *const **ret_paths);
         /* The paths that differ from @compare_to (NULL: from where the source of the pipeline compares), as @list returns them.
          * -ENODATA: there is nothing to compare with, so that everything counts as changed; -ENOENT: no such revision. */

@@ -101,8 +101,8 @@ static const char *glob_suffix(const char *glob) {
         return suffix && !strchr(suffix, '/') && !glob_is_pattern(suffix) ? suffix - 1 : NULL;
 }
 
-/* The first path that @glob matches, or NULL. Each comparison of a true pattern takes one of @budget: when it is used up, that counts
- * as a match. */
+/* The first path that @glob matches, or NULL. Each comparison of a true pattern takes one of @budget: when it is used
+ * up, that counts as a match. */
 static const char *match_glob(const char *glob, char *const *paths, size_t n_paths, bool directories, size_t *budget) {
         const char *suffix = glob_suffix(glob);
 
@@ -123,8 +123,9 @@ static const char *match_glob(const char *glob, char *const *paths, size_t n_pat
         return NULL;
 }
 
-/* Whether one of the globs in @globs (a list, or one text) matches one of the sorted paths. With @of_tree, the paths are a whole tree:
- * "a/" is a directory there, and the number of comparisons is limited one by one; else as a whole, before any is made. */
+/* Whether one of the globs in @globs (a list, or one text) matches one of the sorted paths. With @of_tree, the paths
+ * are a whole tree: "a/" is a directory there, and the number of comparisons is limited one by one; else as a whole,
+ * before any is made. */
 static int match_globs(const Value *globs, char *const *paths, RuleScope *scope, bool of_tree, const char **ret_path) {
         size_t n = globs->type == VALUE_LIST ? globs->n_items : 1, n_paths = strv_length(paths),
                budget = COMPARISONS_MAX;

@@ -12,9 +12,9 @@ typedef struct RuleScope {
         const char *root;           /* whose tree "exists" means; NULL: the project's */
 } RuleScope;
 
-/* The first rule of @rules (a flat list of mappings that were checked) that matches, in *ret, or NULL when none does; and its
- * place in the list. @trace (may be NULL) gets a line for each rule that was looked at. 0; or -EINVAL with a problem noted where
- * GitLab would refuse the pipeline. */
+/* The first rule of @rules (a flat list of mappings that were checked) that matches, in *ret, or NULL when none does;
+ * and its place in the list. @trace (may be NULL) gets a line for each rule that was looked at. 0; or -EINVAL with a
+ * problem noted where GitLab would refuse the pipeline. */
 int rules_decide(Context *context, const Value *rules, RuleScope *scope, Text *trace, const Value **ret,
                  size_t *ret_index);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Decides which job's turn it is: stages and needs, manual jobs, jobs that run after failures. Called by the command `exec` to
- * show the order of jobs. */
+/* Decides which job's turn it is: stages and needs, manual jobs, jobs that run after failures. Called by the command
+ * `exec` to show the order of jobs. */
 
 #include "pipeline/schedule.h"
 

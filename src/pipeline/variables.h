@@ -40,6 +40,6 @@ int variables_expand_nested(const Variables *variables, bool all, Variables *ret
 /* "$NAME" or "${NAME}" or "%NAME%" at @p: true with the name, and the size of the whole. */
 bool variable_reference(const char *p, const char **ret_name, size_t *ret_name_size, size_t *ret_size);
 
-/* @text as GitLab makes slugs for names: lower case letters and digits, all else "-", at most 63 characters, none of them "-" at
- * the ends. */
+/* @text as GitLab makes slugs for names: lower case letters and digits, all else "-", at most 63 characters, none of
+ * them "-" at the ends. */
 const char *variable_slug(Arena *arena, const char *text);

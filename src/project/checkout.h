@@ -31,8 +31,8 @@ typedef struct Checkout {
         char *changes_base;
 } Checkout;
 
-/* Opens the working copy that @directory is in; without git, that directory itself. *reterr_what says what failed. 0; -ENOENT or
- * another -errno. */
+/* Opens the working copy that @directory is in; without git, that directory itself. *reterr_what says what failed. 0;
+ * -ENOENT or another -errno. */
 int checkout_open(const char *directory, Checkout **ret, const char **reterr_what);
 void checkout_free(Checkout *checkout);
 DEFINE_CLEANUP(Checkout *, checkout_free)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Runs git to find out about a working copy. Called by checkout.c. Hooks and monitors of the repository are off, and git never
- * asks for anything. */
+/* Runs git to find out about a working copy. Called by checkout.c. Hooks and monitors of the repository are off, and
+ * git never asks for anything. */
 
 #include "project/git.h"
 

@@ -46,8 +46,8 @@ struct BuildPlan {
 void build_plan_done(BuildPlan *plan);
 #define _cleanup_build_plan_ _cleanup_(build_plan_done)
 
-/* Plans an image, with the builders, keys and mirrors that this host has. 0, -ENOMEM, or -EINVAL with @reterr_problem saying in a sentence
- * what is wrong or missing. */
+/* Plans an image, with the builders, keys and mirrors that this host has. 0, -ENOMEM, or -EINVAL with @reterr_problem
+ * saying in a sentence what is wrong or missing. */
 int build_plan_make(const BuildRequest *request, BuildPlan *ret, Problem *reterr_problem);
 
 /* Is @variant one of mmdebstrap(1)'s? */

@@ -5,9 +5,9 @@
 
 /* Mounting, for all drivers, in the caller's own mount namespace. */
 
-/* Makes a detached mount of directory @path below @dir_fd ("": of @dir_fd itself). Unless @userns_fd is negative, it maps owners
- * through that namespace, and devices on it cannot be opened. Returns a descriptor (O_PATH; closing it drops a mount that is
- * not attached); -EOPNOTSUPP: the file system cannot be mapped; or another -errno. */
+/* Makes a detached mount of directory @path below @dir_fd ("": of @dir_fd itself). Unless @userns_fd is negative, it
+ * maps owners through that namespace, and devices on it cannot be opened. Returns a descriptor (O_PATH; closing it
+ * drops a mount that is not attached); -EOPNOTSUPP: the file system cannot be mapped; or another -errno. */
 int mount_clone(int dir_fd, const char *path, int userns_fd);
 
 /* Attaches detached mount @mount_fd on directory @target. 0 or -errno. */

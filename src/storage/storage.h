@@ -74,7 +74,8 @@ const StorageDriver *storage_find(const char *name);
 /* Not for jobs, so not among them: the tree itself, for work on an image that nobody else uses at the time. */
 extern const StorageDriver storage_tree;
 
-/* Neither is this: what a job gets instead of @driver when it may write @disk_max_bytes only, and @driver cannot see to that. */
+/* Neither is this: what a job gets instead of @driver when it may write @disk_max_bytes only, and @driver cannot see to
+ * that. */
 extern const StorageDriver storage_file;
 const StorageDriver *storage_limited(const StorageDriver *driver, uint64_t disk_max_bytes);
 

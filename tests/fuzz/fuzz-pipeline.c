@@ -6,8 +6,8 @@
 #include "pipeline/pipeline.h"
 #include "pipeline/schedule.h"
 
-/* A configuration, with a file "a.yml" behind its first NUL byte. What is accepted must be whole: jobs in stages that are there,
- * needs that lead to jobs, and every job can be explained and has its turn or not. */
+/* A configuration, with a file "a.yml" behind its first NUL byte. What is accepted must be whole: jobs in stages that
+ * are there, needs that lead to jobs, and every job can be explained and has its turn or not. */
 
 typedef struct Input {
         const char *text[2];

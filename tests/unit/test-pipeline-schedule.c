@@ -5,8 +5,8 @@
 #include "pipeline.h"
 #include "pipeline/schedule.h"
 
-/* One letter for each job: created, pending, running, success, failed, X canceled, K skipped, manual, D scheduled; in capitals (F,
- * M): with allow_failure. */
+/* One letter for each job: created, pending, running, success, failed, X canceled, K skipped, manual, D scheduled; in
+ * capitals (F, M): with allow_failure. */
 static StatusEntry entry(char letter) {
         static const char letters[] = "cprsfxkmd";
         char lower = letter == 'F' ? 'f' : letter == 'M' ? 'm' : letter == 'X' ? 'x' : letter;
