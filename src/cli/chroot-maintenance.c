@@ -4,6 +4,7 @@
  * process of its own. One that fails stops only those that are made from it. */
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@
 #include "cli/table.h"
 #include "image/generation-collect.h"
 #include "image/image.h"
+#include "maintain/forecast.h"
 #include "tree/size.h"
 
 #define JOBS_MAX 64
@@ -51,6 +53,7 @@ typedef struct Item {
         int output_fd;
         Lines output;
         uint64_t begin_usec, end_usec;
+        Forecast forecast; /* --dry-run */
 } Item;
 
 typedef struct Maintenance {
@@ -60,6 +63,7 @@ typedef struct Maintenance {
         size_t n, n_running, jobs;
         int signal_fd;
         bool stopping;
+        bool json;
         bool bad_files; /* something in the directories is meant as a definition and cannot be one */
 } Maintenance;
 
@@ -297,13 +301,25 @@ static int work_on_all(Maintenance *m) {
         }
 }
 
-static void format_size(const Settings *settings, const char *name, char ret[static 16]) {
+/* Returns @ret; NULL: it is not known. */
+static const char *format_size(const Maintenance *m, const char *name, char ret[static 24]) {
         _cleanup_image_ Image *image = NULL;
         uint64_t bytes;
 
-        strcpy(ret, "-");
-        if (image_open(settings->root_dir, name, &image) >= 0 && tree_size(image->fd, &bytes) >= 0)
-                (void) format_bytes(bytes, ret);
+        if (image_open(m->settings->root_dir, name, &image) < 0 || tree_size(image->fd, &bytes) < 0)
+                return m->json ? NULL : "-";
+        if (!m->json)
+                return format_bytes(bytes, ret);
+        snprintf(ret, 24, "%" PRIu64, bytes);
+        return ret;
+}
+
+/* Did all go well? */
+static int result_of(const Maintenance *m) {
+        for (size_t i = 0; i < m->n; i++)
+                if (m->items[i].state == ITEM_FAILED || !is_over(&m->items[i]))
+                        return -EIO;
+        return m->stopping || m->bad_files ? -EIO : 0;
 }
 
 static int summarize(const Maintenance *m) {
@@ -316,24 +332,78 @@ static int summarize(const Maintenance *m) {
         };
         _cleanup_table_ Table *table = NULL;
 
-        int r = table_new("images", columns, false, &table);
+        int r = table_new("images", columns, m->json, &table);
         for (size_t i = 0; r >= 0 && i < m->n; i++) {
                 const Item *item = &m->items[i];
-                char seconds[32], size[16];
+                char seconds[32], size[24];
 
                 snprintf(seconds, sizeof(seconds), "%.1f",
                          (double) (item->end_usec - item->begin_usec) / (double) USEC_PER_SEC);
-                format_size(m->settings, item->name, size);
-                r = table_add(table, (const char *const[]){ item->name, state_names[item->state], seconds, size });
+                r = table_add(table, (const char *const[]){ item->name, state_names[item->state], seconds,
+                                                            format_size(m, item->name, size) });
         }
         if (r >= 0)
                 r = table_print(table);
         if (r < 0)
                 return log_error_errno(r, "Cannot print the summary: %m");
-        for (size_t i = 0; i < m->n; i++)
-                if (m->items[i].state == ITEM_FAILED || !is_over(&m->items[i]))
-                        return -EIO;
-        return m->stopping || m->bad_files ? -EIO : 0;
+        return result_of(m);
+}
+
+/* What would be done with one image, after the one that it is made from. */
+static void forecast(const Maintenance *m, Item *item) {
+        Item *base = item->definition && item->definition->source.from ? item_of(m, item->definition->source.from) :
+                                                                         NULL;
+        Problem problem = { 0 };
+
+        if (item->state == ITEM_FAILED && !item->forecast.why)
+                (void) string_replace(&item->forecast.why, "its definition is wrong or missing");
+        if (item->state != ITEM_WAITING)
+                return;
+        if (base)
+                forecast(m, base); /* refuse_cycles() was called */
+        if (base && base->state == ITEM_FAILED) {
+                item->state = ITEM_FAILED;
+                (void) string_printf(&item->forecast.why, "image '%s', which it is made from, cannot be made",
+                                     base->name);
+                return;
+        }
+        item->state = ITEM_UNCHANGED;
+        int r = forecast_image(m->settings, item->definition, base && base->forecast.action != FORECAST_NOTHING,
+                               &item->forecast, &problem);
+        if (r >= 0)
+                return;
+        item->state = ITEM_FAILED;
+        (void) string_replace(&item->forecast.why, problem_text(&problem, r));
+}
+
+static int show_forecast(const Maintenance *m) {
+        static const char *const actions[] = {
+                [FORECAST_NOTHING] = "nothing",     [FORECAST_CREATE] = "create", [FORECAST_ANEW] = "make anew",
+                [FORECAST_ASK] = "ask for changes", [FORECAST_UPDATE] = "update",
+        };
+        static const TableColumn columns[] = {
+                { "image", COLUMN_TEXT },
+                { "action", COLUMN_TEXT },
+                { "why", COLUMN_TEXT },
+                { 0 },
+        };
+        _cleanup_table_ Table *table = NULL;
+
+        int r = table_new_logged("images", columns, m->json, &table);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; r >= 0 && i < m->n; i++) {
+                Item *item = &m->items[i];
+
+                forecast(m, item);
+                r = table_add(table, (const char *const[]){ item->name,
+                                                            item->state == ITEM_FAILED ? "fail" :
+                                                                                         actions[item->forecast.action],
+                                                            item->forecast.why });
+        }
+        if (r >= 0)
+                r = table_print(table);
+        return r < 0 ? log_error_errno(r, "Cannot print what would be done: %m") : result_of(m);
 }
 
 static int parse_jobs(const char *text, size_t *ret) {
@@ -356,6 +426,8 @@ static int maintain(Maintenance *m, char *const *names) {
         r = refuse_cycles(m);
         if (r < 0)
                 return r;
+        if (invocation_has(m->invocation, "dry-run"))
+                return show_forecast(m);
         m->signal_fd = open_cancel_fd_logged();
         if (m->signal_fd < 0)
                 return m->signal_fd;
@@ -373,14 +445,15 @@ static int run(const Invocation *invocation) {
         int r = parse_jobs(invocation_option(invocation, "jobs"), &m.jobs);
         if (r < 0)
                 return r;
-        if (geteuid() != 0) {
+        m.json = invocation_has(invocation, "json");
+        if (geteuid() != 0 && !invocation_has(invocation, "dry-run")) {
                 log_error("Only root can make images");
                 return -EPERM;
         }
         r = find_names(invocation, &m.bad_files, &names);
         if (r < 0)
                 return log_error_errno(r, "Cannot list the definitions: %m");
-        if (!names || !*names) {
+        if ((!names || !*names) && !m.json) {
                 log_notice("There is no definition in '%s' or '%s'", m.settings->definitions_dir, m.settings->root_dir);
                 return m.bad_files ? -EIO : 0;
         }
@@ -388,6 +461,7 @@ static int run(const Invocation *invocation) {
         r = maintain(&m, names);
         for (size_t i = 0; i < m.n; i++) {
                 free(m.items[i].name);
+                free(m.items[i].forecast.why);
                 definition_free(m.items[i].definition);
         }
         free(m.items);
@@ -396,6 +470,8 @@ static int run(const Invocation *invocation) {
 
 static const CommandOption options[] = {
         { "jobs", "N", "work on N images at a time; default: 1", 0 },
+        { "dry-run", NULL, "only say what would be done, without asking a source", 0 },
+        { "json", NULL, "print the result as JSON, for programs", 0 },
         NO_WAIT_OPTION,
         { 0 },
 };

@@ -32,6 +32,7 @@ const Command *const commands[] = {
         &command_chroot_diff,
         &command_chroot_rollback,
         &command_chroot_remove,
+        &command_check,
         &command_toml,
         &command_exec,
         &command_doctor,

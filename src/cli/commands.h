@@ -26,6 +26,7 @@ extern const Command command_chroot_run;
 extern const Command command_chroot_diff;
 extern const Command command_chroot_rollback;
 extern const Command command_chroot_remove;
+extern const Command command_check;
 extern const Command command_toml;
 extern const Command command_exec;
 extern const Command command_doctor;

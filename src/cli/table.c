@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/library.h"
+#include "base/log.h"
 
 #define FUNCTIONS(X)                  \
         X(scols_new_table)            \
@@ -71,6 +72,14 @@ int table_new(const char *name, const TableColumn *columns, bool json, Table **r
         }
         *ret = TAKE_PTR(table);
         return 0;
+}
+
+int table_new_logged(const char *name, const TableColumn *columns, bool json, Table **ret) {
+        int r = table_new(name, columns, json, ret);
+
+        if (r == -ENOENT)
+                return log_error_errno(r, "libsmartcols.so.1 is not installed (package libsmartcols1)");
+        return r < 0 ? log_error_errno(r, "Cannot make a table: %m") : 0;
 }
 
 int table_add(Table *table, const char *const cells[]) {

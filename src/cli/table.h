@@ -17,6 +17,8 @@ typedef struct Table Table;
 /* A table with @columns (ended by one without a name); @name is the array's in JSON. 0; -ENOENT when libsmartcols is not
  * installed; or -errno. */
 int table_new(const char *name, const TableColumn *columns, bool json, Table **ret);
+/* The same, logged. */
+int table_new_logged(const char *name, const TableColumn *columns, bool json, Table **ret);
 void table_free(Table *table);
 DEFINE_CLEANUP(Table *, table_free)
 #define _cleanup_table_ _cleanup_(table_freep)

@@ -91,7 +91,8 @@ static int check_binds(const ConfigReader *reader, Problem *reterr_problem) {
         return r;
 }
 
-int config_parse(const char *data, size_t size, Settings *settings, Problem *reterr_problem) {
+static int parse(const char *data, size_t size, Settings *settings, unsigned ret_lines[static SETTINGS_MAX],
+                 Problem *reterr_problem) {
         ConfigReader reader = { .settings = settings };
 
         int r = yaml_reader_init(&reader.yaml, data, size, reterr_problem);
@@ -99,18 +100,34 @@ int config_parse(const char *data, size_t size, Settings *settings, Problem *ret
                 return r;
         r = read_stream(&reader);
         yaml_reader_done(&reader.yaml);
-        return r < 0 ? r : check_binds(&reader, reterr_problem);
+        if (r < 0)
+                return r;
+        memcpy(ret_lines, reader.seen, sizeof(reader.seen));
+        return check_binds(&reader, reterr_problem);
 }
 
-int config_file_read(const char *path, Settings *settings, Problem *reterr_problem) {
+int config_parse(const char *data, size_t size, Settings *settings, Problem *reterr_problem) {
+        unsigned lines[SETTINGS_MAX];
+
+        return parse(data, size, settings, lines, reterr_problem);
+}
+
+int config_file_read_lines(const char *path, Settings *settings, unsigned ret_lines[static SETTINGS_MAX],
+                           Problem *reterr_problem) {
         _cleanup_free_ char *data = NULL;
         size_t size;
 
         int r = config_data_read("configuration file", path, &data, &size, reterr_problem);
         if (r < 0)
                 return r;
-        r = config_parse(data, size, settings, reterr_problem);
+        r = parse(data, size, settings, ret_lines, reterr_problem);
         if (r < 0)
                 reterr_problem->file = path;
         return r;
+}
+
+int config_file_read(const char *path, Settings *settings, Problem *reterr_problem) {
+        unsigned lines[SETTINGS_MAX];
+
+        return config_file_read_lines(path, settings, lines, reterr_problem);
 }

@@ -90,6 +90,7 @@ static int read_variable(DefinitionReader *reader, const char *key, const char *
                 snprintf(name, sizeof(name), DEFINITION_PREFIX "%s", setting_name(info));
                 r = begin_variable(reader, name, &reader->settings[i]);
                 definition->settings_given[i] = true;
+                definition->setting_lines[i] = reader->settings[i].line;
                 return r < 0 ? r :
                                yaml_read_value(&reader->yaml, info, name, setting_field(&definition->settings, info));
         }

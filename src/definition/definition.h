@@ -29,6 +29,7 @@ typedef struct Definition {
         /* Settings of containers, for definition_apply(), and which of them the definition gives. */
         Settings settings;
         bool settings_given[SETTINGS_MAX];
+        unsigned setting_lines[SETTINGS_MAX]; /* where; 0: not given */
 } Definition;
 
 void definition_free(Definition *definition);

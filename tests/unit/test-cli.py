@@ -195,6 +195,79 @@ class CommandLine(unittest.TestCase):
                 self.assertEqual((result.returncode, result.stdout), (1, ""))
         self.assertIn("small", self.call("toml", "other").stderr)
 
+    def define(self, name, *variables, tasks=""):
+        definitions = self.path / "definitions"
+        definitions.mkdir(exist_ok=True)
+        self.config.write_text(self.config.read_text().split("definitions_dir")[0] + f"definitions_dir: {definitions}\n")
+        lines = "".join(f"    nspawn_runner_{line}\n" for line in variables)
+        (definitions / f"{name}.yaml").write_text(f"- hosts: all\n  vars:\n{lines}{tasks}")
+        return str(definitions / f"{name}.yaml")
+
+    def test_check_shows_where_settings_come_from(self):
+        path = self.define("one", "create_command: [/bin/true]", "memory_max: 1G")
+        result = self.call("check", "--json")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        report = json.loads(result.stdout)
+        self.assertTrue(report["ok"])
+        self.assertEqual([(file["path"], file["kind"], file["findings"]) for file in report["files"]],
+                         [(str(self.config), "configuration", []), (path, "definition", [])])
+        values = {(row["image"], row["name"]): (row["value"], row["from"], row["line"]) for row in report["settings"]}
+        self.assertEqual(values[None, "root_dir"], (str(self.root), str(self.config), 1))
+        self.assertEqual(values[None, "boot"], ("auto", None, None))
+        self.assertEqual(values["one", "memory_max"], ("1G", path, 4))
+        self.assertNotIn(("one", "boot"), values)
+
+        result = self.call("--root", "/elsewhere", "check")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertRegex(result.stdout, r"root_dir +/elsewhere +--root\n")
+        # one image: all that its jobs have
+        result = self.call("check", "one")
+        self.assertRegex(result.stdout, r"one +boot +auto +default\n")
+        self.assertRegex(result.stdout, rf"one +memory_max +1G +{path}:4\n")
+
+    def test_check_finds_mistakes(self):
+        one = self.define("one", "create_command: [/bin/true]", "bind: [/srv/x]")
+        two = self.define("two", "from: three", "bind: [/srv/x/y]")
+        bad = self.define("bad", "memry_max: 1G")
+        self.define("circle", "from: circle")
+        self.define("old", "chroot_suite: no-such-suite")
+        result = self.call("check")
+        self.assertEqual(result.returncode, 1)
+        for part in (f"{one}:4:1: bind: '/srv/x' contains '/srv/x/y'", f"{two}:3:5: there is no image 'three'",
+                     f"{two}:4:1: bind: '/srv/x/y' is below '/srv/x'", "did you mean 'nspawn_runner_memory_max'?",
+                     "circle", "no-such-suite"):
+            self.assertIn(part, result.stderr)
+        self.assertIn(f"{self.config}: ok", result.stdout)
+        findings = {file["path"]: file["findings"] for file in json.loads(self.call("check", "--json").stdout)["files"]}
+        self.assertEqual([(finding["level"], finding["line"]) for finding in findings[bad]], [("error", 3)])
+        # files by themselves
+        self.assertEqual(self.call("check", one).returncode, 1) # the other's binds are still there
+        (self.path / "other.yaml").write_text("boot: no\nbot: no\n")
+        result = self.call("check", str(self.path / "other.yaml"))
+        self.assertIn("other.yaml:2:1: unknown setting 'bot'; did you mean 'boot'?", result.stderr)
+        self.assertEqual(self.call("check", "nothing").returncode, 1)
+        # the configuration itself
+        self.config.write_text(f"root_dir: {self.root}\nbot: no\n")
+        result = self.call("check")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(f"{self.config}:2:1: unknown setting 'bot'", result.stderr)
+
+    def test_maintenance_forecast(self):
+        self.define("one", "create_command: [/bin/true]")
+        self.define("two", "from: one")
+        self.define("three", "from: missing")
+        self.define("four", "oci: registry.example/a/b:1", "maint_recreate: yes")
+        self.make_image("four")
+        self.make_image("hand")
+        self.define("hand", tasks="  tasks:\n    - debug:\n")
+        result = self.call("chroot-maintenance", "--dry-run", "--json")
+        self.assertEqual(result.returncode, 1)
+        self.assertEqual({row["image"]: (row["action"], row["why"]) for row in json.loads(result.stdout)["images"]}, {
+            "one": ("create", "command /bin/true"), "two": ("create", "from one"),
+            "three": ("fail", "there is no image 'missing', which it is made from"),
+            "four": ("make anew", "nspawn_runner_maint_recreate is set"), "hand": ("update", "run its playbook")})
+        self.assertFalse((self.root / "one").exists())
+
     def test_doctor_with_bad_configuration(self):
         self.config.write_text("boot: perhaps\n")
         result = self.call("doctor")

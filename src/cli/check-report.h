@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include <jansson.h>
+
+#include "base/problem.h"
+#include "cli/table.h"
+#include "config/settings.h"
+
+/* What command `check` prints: findings and a line for each file, then the settings with where each comes from; or all of
+ * that as JSON. */
+typedef struct CheckReport {
+        bool json;
+        size_t n_faults;
+        json_t *files, *settings; /* JSON only, as is the next one */
+        json_t *findings;         /* of the present file; borrowed */
+        Table *table;
+        const char *file; /* the present one */
+        size_t n_faults_before;
+} CheckReport;
+
+/* 0 or -errno, logged; the report is for check_report_done(). */
+int check_report_init(CheckReport *report, bool json);
+void check_report_done(CheckReport *report);
+
+/* All findings until the next call are about file @path. @image is NULL for a configuration. The strings must live as long
+ * as the report. 0 or -ENOMEM, logged; so do the others. */
+int check_report_begin(CheckReport *report, const char *path, const char *image);
+void check_report_finding(CheckReport *report, bool is_warning, const Problem *problem, int error);
+/* Says that the file is right, if it is; @about says what it is. */
+void check_report_end(CheckReport *report, const char *about);
+
+/* One setting: @image is NULL for the configuration's, @file where it is the default, or an option's name. */
+int check_report_setting(CheckReport *report, const char *image, const Settings *settings, const SettingInfo *info,
+                         const char *file, unsigned line);
+
+/* Prints what was gathered. 0 or -errno, logged. */
+int check_report_print(CheckReport *report);
