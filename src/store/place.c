@@ -56,21 +56,27 @@ int place_open_kind(const char *root_dir, const PlaceKind *kind, bool create) {
         return r < 0 ? r : open_directory_at(AT_FDCWD, path, create, 0700);
 }
 
-static int open_place(int kind_fd, const char *root_dir, const PlaceKind *kind, const char *name, bool create,
-                      Place *ret) {
-        _cleanup_place_ Place place = PLACE_NONE;
+/* Opens the place below @dir_fd that has the path @path in full, which it consumes. */
+static int open_place(int dir_fd, char *path, bool create, Place *ret) {
+        _cleanup_place_ Place place = { .path = path, .fd = -EBADF };
 
-        int r = string_replace(&place.name, name);
-        if (r >= 0)
-                r = string_printf(&place.path, "%s/%s/%s", root_dir, kind->directory, name);
-        if (r < 0)
-                return r;
-        place.fd = open_directory_at(kind_fd, name, create, 0700);
+        place.name = strdup(strrchr(path, '/') + 1);
+        if (!place.name)
+                return -ENOMEM;
+        place.fd = open_directory_at(dir_fd, dir_fd == AT_FDCWD ? path : place.name, create, 0700);
         if (place.fd < 0)
                 return place.fd;
         *ret = place;
         place = PLACE_NONE;
         return 0;
+}
+
+static int open_place_of(int kind_fd, const char *root_dir, const PlaceKind *kind, const char *name, bool create,
+                         Place *ret) {
+        char *path = NULL;
+
+        int r = string_printf(&path, "%s/%s/%s", root_dir, kind->directory, name);
+        return r < 0 ? r : open_place(kind_fd, path, create, ret);
 }
 
 /* Is it still what its name stands for? */
@@ -90,6 +96,22 @@ static int lock_current(int kind_fd, const Place *place, int operation) {
         return check_current(kind_fd, place);
 }
 
+/* -ESTALE: it was removed, before it was open or before it was locked. */
+static int try_take(int kind_fd, const char *root_dir, const PlaceKind *kind, const char *name, bool create,
+                    int operation, Place *ret) {
+        _cleanup_place_ Place place = PLACE_NONE;
+
+        int r = open_place_of(kind_fd, root_dir, kind, name, create, &place);
+        if (r < 0)
+                return r == -ENOENT && create ? -ESTALE : r;
+        r = lock_current(kind_fd, &place, operation);
+        if (r < 0)
+                return r;
+        *ret = place;
+        place = PLACE_NONE;
+        return 0;
+}
+
 int place_take(const char *root_dir, const PlaceKind *kind, const char *name, bool create, int operation,
                uint64_t timeout_usec, Place *ret) {
         const uint64_t deadline = clock_deadline(timeout_usec);
@@ -98,19 +120,7 @@ int place_take(const char *root_dir, const PlaceKind *kind, const char *name, bo
         if (kind_fd < 0)
                 return kind_fd;
         for (unsigned stale = 0;;) {
-                _cleanup_place_ Place place = PLACE_NONE;
-
-                int r = open_place(kind_fd, root_dir, kind, name, create, &place);
-                /* Removed between its making and its opening. */
-                if (r == -ENOENT && create)
-                        r = -ESTALE;
-                else if (r >= 0)
-                        r = lock_current(kind_fd, &place, operation);
-                if (r >= 0) {
-                        *ret = place;
-                        place = PLACE_NONE;
-                        return 0;
-                }
+                int r = try_take(kind_fd, root_dir, kind, name, create, operation, ret);
                 if (r == -ESTALE && stale++ < STALE_MAX)
                         continue;
                 if (r != -EBUSY || clock_now_usec() >= deadline)
@@ -137,26 +147,16 @@ int place_list(const char *root_dir, const PlaceKind *kind, char ***names) {
 int place_open(const char *root_dir, const PlaceKind *kind, const char *name, Place *ret) {
         _cleanup_close_ int kind_fd = place_open_kind(root_dir, kind, false);
 
-        return kind_fd < 0 ? kind_fd : open_place(kind_fd, root_dir, kind, name, false, ret);
+        return kind_fd < 0 ? kind_fd : open_place_of(kind_fd, root_dir, kind, name, false, ret);
 }
 
 int place_open_path(const char *path, Place *ret) {
-        const char *slash = strrchr(path, '/');
-        _cleanup_place_ Place place = PLACE_NONE;
+        char *copy = NULL;
 
-        if (!slash)
+        if (!strchr(path, '/'))
                 return -EINVAL;
-        int r = string_replace(&place.name, slash + 1);
-        if (r >= 0)
-                r = string_replace(&place.path, path);
-        if (r < 0)
-                return r;
-        place.fd = open_directory_at(AT_FDCWD, path, false, 0);
-        if (place.fd < 0)
-                return place.fd;
-        *ret = place;
-        place = PLACE_NONE;
-        return 0;
+        int r = string_replace(&copy, path);
+        return r < 0 ? r : open_place(AT_FDCWD, copy, false, ret);
 }
 
 bool place_is_discarded(const char *name) {
@@ -262,9 +262,11 @@ int place_measure(const Place *place, uint64_t deadline, PlaceSize *ret) {
         if (!size.complete)
                 size.bytes = MAX(size.bytes, place_size(place).bytes);
         r = save_size(place, &size);
-        if (r >= 0 && ret)
+        if (r < 0)
+                return r;
+        if (ret)
                 *ret = size;
-        return r;
+        return 0;
 }
 
 /* On a file system of its own, where there is no trash. */
@@ -323,8 +325,9 @@ int place_load_record(const Place *place, PlaceRecord *ret) {
         size_t size;
 
         int r = file_read_at(place->fd, RECORD_FILE, RECORD_MAX_BYTES, &text, &size);
-        if (r >= 0)
-                r = record_parse(fields, text, size, &record);
+        if (r < 0)
+                return r;
+        r = record_parse(fields, text, size, &record);
         if (r < 0)
                 return r;
         *ret = record;

@@ -74,8 +74,9 @@ static PlaceRecord record_of(const StoreOwner *owner, uint64_t slot) {
 /* What a place needs before a job gets it. */
 static int set_up(const Place *place, const PlaceRecord *record) {
         int r = place_make_data(place);
-        if (r >= 0)
-                r = place_save_record(place, record);
+        if (r < 0)
+                return r;
+        r = place_save_record(place, record);
         return r < 0 ? r : place_touch(place);
 }
 
@@ -87,10 +88,12 @@ int store_hold_cache(const char *root_dir, const StoreOwner *owner, bool shared,
         if (shared)
                 record = (PlaceRecord){ .ref_protected = owner->ref_protected, .slot = UINT64_MAX };
         int r = store_cache_name(owner, shared, &name);
-        if (r >= 0)
-                r = place_take(root_dir, &place_caches, name, true, LOCK_SH, CACHE_TIMEOUT_USEC, &place);
-        if (r >= 0)
-                r = set_up(&place, &record);
+        if (r < 0)
+                return r;
+        r = place_take(root_dir, &place_caches, name, true, LOCK_SH, CACHE_TIMEOUT_USEC, &place);
+        if (r < 0)
+                return r;
+        r = set_up(&place, &record);
         if (r < 0)
                 return r;
         *ret = place;
@@ -111,8 +114,9 @@ static int try_slot(const char *root_dir, const StoreOwner *owner, const char *u
         _cleanup_free_ char *name = NULL;
 
         int r = builds_name(owner, user, slot, &name);
-        if (r >= 0)
-                r = place_take(root_dir, &place_builds, name, true, LOCK_EX, SLOT_TIMEOUT_USEC, &place);
+        if (r < 0)
+                return r;
+        r = place_take(root_dir, &place_builds, name, true, LOCK_EX, SLOT_TIMEOUT_USEC, &place);
         if (r < 0)
                 return r;
         if (!is_usable(&place, owner)) {
@@ -121,10 +125,12 @@ static int try_slot(const char *root_dir, const StoreOwner *owner, const char *u
                 return r < 0 ? r : -ESTALE;
         }
         r = set_up(&place, &record);
-        if (r >= 0)
-                r = place_set_busy(&place, true);
-        if (r >= 0)
-                r = place_share(root_dir, &place_builds, &place);
+        if (r < 0)
+                return r;
+        r = place_set_busy(&place, true);
+        if (r < 0)
+                return r;
+        r = place_share(root_dir, &place_builds, &place);
         if (r < 0)
                 return r;
         *ret = place;
@@ -144,9 +150,10 @@ int store_hold_builds(const char *root_dir, const StoreOwner *owner, const char 
                 }
                 if (r == -ESTALE && tries++ < TRIES_MAX)
                         continue;
-                if (r >= 0)
-                        *ret_replaced = replaced;
-                return r;
+                if (r < 0)
+                        return r;
+                *ret_replaced = replaced;
+                return 0;
         }
         return -EBUSY;
 }
@@ -221,6 +228,13 @@ int store_remove(const char *root_dir, const PlaceKind *kind, const char *name) 
         return r < 0 ? r : place_discard(root_dir, kind, &place);
 }
 
+/* As store_remove(), or with @dry_run only whether that could be. */
+static int remove_candidate(const char *root_dir, const PlaceKind *kind, const Candidate *candidate, bool dry_run) {
+        if (!dry_run)
+                return store_remove(root_dir, kind, candidate->place.name);
+        return flock(candidate->place.fd, LOCK_EX | LOCK_NB) < 0 ? -EBUSY : 0;
+}
+
 /* No job ever had it, or its removal was cut short. */
 static bool is_left_over(const Candidate *candidate) {
         return candidate->used_usec == 0 || place_is_discarded(candidate->place.name);
@@ -239,26 +253,26 @@ int store_shrink(const char *root_dir, const PlaceKind *kind, uint64_t max_bytes
 
                 if (candidates.bytes <= max_bytes && !is_left_over(candidate))
                         continue;
-                if (dry_run)
-                        r = flock(candidate->place.fd, LOCK_EX | LOCK_NB) < 0 ? -EBUSY : 0;
-                else
-                        r = store_remove(root_dir, kind, candidate->place.name);
+                r = remove_candidate(root_dir, kind, candidate, dry_run);
                 if (r == -EBUSY || r == -ENOENT)
                         continue;
-                if (r >= 0) {
-                        candidates.bytes -= candidate->bytes;
-                        if (removed)
-                                r = strv_extend(removed, candidate->place.name);
+                if (r < 0) {
+                        result = result < 0 ? result : r;
+                        continue;
                 }
-                if (r < 0 && result == 0)
-                        result = r;
+                candidates.bytes -= candidate->bytes;
+                if (removed && strv_extend(removed, candidate->place.name) < 0)
+                        return -ENOMEM;
         }
         return result;
 }
 
-static int empty_trash(const char *root_dir) {
+/* An open directory keeps nothing that was in it. */
+static int remove_for_good(const char *root_dir, const PlaceKind *kind, const char *name) {
+        int r = store_remove(root_dir, kind, name);
+        if (r < 0)
+                return r;
         _cleanup_close_ int trash_fd = trash_open(root_dir, false);
-
         return trash_fd < 0 ? trash_fd : trash_empty(trash_fd, USEC_INFINITY, NULL);
 }
 
@@ -272,12 +286,9 @@ int store_give_way(const char *root_dir, const PlaceKind *kind,
         if (r < 0)
                 return r;
         for (size_t i = 0; i < candidates.n; i++) {
-                r = store_remove(root_dir, kind, candidates.items[i].place.name);
+                r = remove_for_good(root_dir, kind, candidates.items[i].place.name);
                 if (r == -EBUSY || r == -ENOENT)
                         continue;
-                /* An open directory keeps nothing that was in it. */
-                if (r >= 0)
-                        r = empty_trash(root_dir);
                 if (r < 0) {
                         result = result < 0 ? result : r;
                         continue;
@@ -289,6 +300,17 @@ int store_give_way(const char *root_dir, const PlaceKind *kind,
         return result;
 }
 
+/* Unless its size is known. */
+static int measure(const char *root_dir, const PlaceKind *kind, const char *name) {
+        _cleanup_place_ Place place = PLACE_NONE;
+
+        int r = place_open(root_dir, kind, name, &place);
+        if (r < 0)
+                return r;
+        const PlaceSize size = place_size(&place);
+        return size.complete && size.is_up_to_date ? 0 : place_measure(&place, USEC_INFINITY, NULL);
+}
+
 int store_measure(const char *root_dir, const PlaceKind *kind) {
         _cleanup_strv_ char **names = NULL;
         int result = 0;
@@ -297,17 +319,8 @@ int store_measure(const char *root_dir, const PlaceKind *kind) {
         if (r < 0)
                 return r;
         for (char **name = names; name && *name; name++) {
-                _cleanup_place_ Place place = PLACE_NONE;
-
-                r = place_open(root_dir, kind, *name, &place);
-                if (r == -ENOENT)
-                        continue;
-                if (r >= 0) {
-                        const PlaceSize size = place_size(&place);
-
-                        r = size.complete && size.is_up_to_date ? 0 : place_measure(&place, USEC_INFINITY, NULL);
-                }
-                if (r < 0 && result == 0)
+                r = measure(root_dir, kind, *name);
+                if (r < 0 && r != -ENOENT && result == 0)
                         result = r;
         }
         return result;
