@@ -42,9 +42,14 @@ static void print_rule(FILE *out, const EgressRule *rule) {
 
 int egress_format(char *const *rules, char **ret) {
         _cleanup_free_ char *text = NULL;
+        EgressRule rule;
         size_t size;
-        int r = 0;
 
+        for (char *const *text_of_rule = rules; text_of_rule && *text_of_rule; text_of_rule++) {
+                int r = egress_rule_parse(*text_of_rule, &rule);
+                if (r < 0)
+                        return r;
+        }
         FILE *out = open_memstream(&text, &size);
         if (!out)
                 return -ENOMEM;
@@ -55,13 +60,9 @@ int egress_format(char *const *rules, char **ret) {
               "    iifname != \"" HUB_BRIDGE "\" accept\n"
               "    ct state established,related accept\n",
               out);
-        for (; r >= 0 && rules && *rules; rules++) {
-                EgressRule rule;
-
-                r = egress_rule_parse(*rules, &rule);
-                if (r >= 0)
+        for (; rules && *rules; rules++)
+                if (egress_rule_parse(*rules, &rule) >= 0)
                         print_rule(out, &rule);
-        }
         fputs("    ip daddr 169.254.0.0/16 " REFUSE "\n"
               "    ip6 daddr fe80::/10 " REFUSE "\n"
               "  }\n"
@@ -69,8 +70,6 @@ int egress_format(char *const *rules, char **ret) {
               out);
         if (fclose(out) != 0)
                 return -ENOMEM;
-        if (r < 0)
-                return r;
         *ret = TAKE_PTR(text);
         return 0;
 }

@@ -184,6 +184,25 @@ static void use_any_block(Hub *hub, const char *pool) {
 
 /* --- the hub --- */
 
+/* Enters a new namespace, and sets it up. */
+static int enter_namespace(Hub *hub) {
+        int r = netns_new();
+        if (r < 0)
+                return r;
+        hub->netns_fd = netns_open_own();
+        if (hub->netns_fd < 0)
+                return hub->netns_fd;
+        r = netlink_open(NETLINK_ROUTE, &hub->link);
+        if (r < 0)
+                return r;
+        r = netns_set("ipv4/ip_forward", "1");
+        if (r < 0)
+                return r;
+        if (netns_set("ipv6/conf/all/forwarding", "1") < 0)
+                hub->ipv6 = false; /* the kernel has none */
+        return 0;
+}
+
 static int make_namespace(Hub *hub, Problem *reterr_problem) {
         hub->host_fd = netns_open_own();
         if (hub->host_fd < 0)
@@ -191,21 +210,12 @@ static int make_namespace(Hub *hub, Problem *reterr_problem) {
         int r = netlink_open(NETLINK_ROUTE, &hub->host);
         if (r == -ELIBACC)
                 return problem_set(reterr_problem, r, "libmnl is not installed: it is in package libmnl0");
-        if (r >= 0)
-                r = netns_new();
         if (r < 0)
-                return problem_set(reterr_problem, r, "cannot make a network namespace: %m");
-
-        hub->netns_fd = netns_open_own();
-        r = hub->netns_fd < 0 ? hub->netns_fd : netlink_open(NETLINK_ROUTE, &hub->link);
-        if (r >= 0)
-                r = netns_set("ipv4/ip_forward", "1");
-        if (r >= 0 && netns_set("ipv6/conf/all/forwarding", "1") < 0)
-                hub->ipv6 = false; /* the kernel has none */
-        int q = netns_enter(hub->host_fd);
-        if (q < 0)
+                return problem_set(reterr_problem, r, "cannot open a netlink socket: %m");
+        r = enter_namespace(hub);
+        if (netns_enter(hub->host_fd) < 0)
                 _exit(EXIT_FAILURE); /* nothing may be done in the wrong place */
-        return r < 0 ? problem_set(reterr_problem, r, "cannot set up a network namespace: %m") : 0;
+        return r < 0 ? problem_set(reterr_problem, r, "cannot make a network namespace: %m") : 0;
 }
 
 /* The switch, as the machines' gateway. */
@@ -273,7 +283,7 @@ static void add_uplink(const Hub *hub, NetlinkBatch *batch) {
         route_add(batch, HUB_UPLINK_INDEX, &all6, &host_end6);
 }
 
-static int set_up_host(Hub *hub, const char **ret_what) {
+static int set_up_host(Hub *hub, const char **reterr_what) {
         IpNetwork gateway = block_address(&hub->block, AF_INET, BLOCK_HUB, true);
         MacAddress mac = mac_address(&hub->block, MAC_UPLINK);
         NetlinkBatch batch = { 0 };
@@ -282,7 +292,7 @@ static int set_up_host(Hub *hub, const char **ret_what) {
         host_interface_name(&hub->block, name);
         int index = (int) if_nametoindex(name);
         if (index == 0) {
-                *ret_what = "find the interface to the job";
+                *reterr_what = "find the interface to the job";
                 return -errno;
         }
         set_up_end(&batch, index, hub->ipv6 ? &host_end6 : NULL);
@@ -292,15 +302,27 @@ static int set_up_host(Hub *hub, const char **ret_what) {
                 neighbour_add(&batch, index, &hub_end6, mac);
                 route_add(&batch, index, &hub->block.network6, &hub_end6);
         }
-        int r = netlink_run(hub->host, &batch, ret_what);
-        if (r >= 0)
-                r = link_wait_up(hub->host, index);
+        int r = netlink_run(hub->host, &batch, reterr_what);
+        if (r < 0)
+                return r;
+        *reterr_what = "switch on the interface to the job";
+        r = link_wait_up(hub->host, index);
         return r < 0 ? r : link_wait_up(hub->link, HUB_UPLINK_INDEX);
+}
+
+static int set_up_hub(Hub *hub, bool uplink, const char **reterr_what) {
+        NetlinkBatch batch = { 0 };
+
+        add_bridge(hub, &batch);
+        add_protection(hub, &batch);
+        if (uplink)
+                add_uplink(hub, &batch);
+        int r = netlink_run(hub->link, &batch, reterr_what);
+        return r < 0 || !uplink ? r : set_up_host(hub, reterr_what);
 }
 
 int hub_open(const char *pool, const char *holder, bool uplink, Hub *ret, Problem *reterr_problem) {
         _cleanup_hub_ Hub hub = HUB_NONE;
-        NetlinkBatch batch = { 0 };
         const char *what;
 
         hub.ipv6 = true;
@@ -315,14 +337,7 @@ int hub_open(const char *pool, const char *holder, bool uplink, Hub *ret, Proble
                         return r;
         } else
                 use_any_block(&hub, pool);
-
-        add_bridge(&hub, &batch);
-        add_protection(&hub, &batch);
-        if (uplink)
-                add_uplink(&hub, &batch);
-        r = netlink_run(hub.link, &batch, &what);
-        if (r >= 0 && uplink)
-                r = set_up_host(&hub, &what);
+        r = set_up_hub(&hub, uplink, &what);
         if (r < 0)
                 return problem_set(reterr_problem, r, "cannot set up the job's network: cannot %s: %m", what);
         *ret = hub;
@@ -381,7 +396,7 @@ int hub_join(int netns_fd, const AddressBlock *block, bool ipv6, uint32_t mtu, H
 
 /* --- machines --- */
 
-static int make_port(Hub *hub, int netns_fd, unsigned number, const char **ret_what) {
+static int make_port(Hub *hub, int netns_fd, unsigned number, const char **reterr_what) {
         NetlinkBatch batch = { 0 };
         char name[IF_NAMESIZE];
 
@@ -393,11 +408,11 @@ static int make_port(Hub *hub, int netns_fd, unsigned number, const char **ret_w
         link_add_veth(&batch, &port, &machine, hub->mtu);
         link_set_bridge(&batch, index, HUB_BRIDGE_INDEX);
         link_set_up(&batch, index);
-        return netlink_run(hub->link, &batch, ret_what);
+        return netlink_run(hub->link, &batch, reterr_what);
 }
 
 /* In the machine's namespace. */
-static int set_up_machine(const Hub *hub, unsigned number, const char **ret_what) {
+static int set_up_machine(const Hub *hub, unsigned number, const char **reterr_what) {
         const IpNetwork all = network_of("0.0.0.0/0"), all6 = network_of("::/0");
         IpNetwork gateway = block_address(&hub->block, AF_INET, BLOCK_HUB, true);
         IpNetwork gateway6 = block_address(&hub->block, AF_INET6, BLOCK_HUB, true);
@@ -406,7 +421,7 @@ static int set_up_machine(const Hub *hub, unsigned number, const char **ret_what
         _cleanup_netlink_ NetlinkSocket *socket = NULL;
         NetlinkBatch batch = { 0 };
 
-        *ret_what = "find the machine's interface";
+        *reterr_what = "find the machine's interface";
         int r = netlink_open(NETLINK_ROUTE, &socket);
         if (r < 0)
                 return r;
@@ -421,11 +436,14 @@ static int set_up_machine(const Hub *hub, unsigned number, const char **ret_what
         route_add(&batch, index, &all, &gateway);
         if (hub->ipv6)
                 route_add(&batch, index, &all6, &gateway6);
-        r = netlink_run(socket, &batch, ret_what);
-        if (r >= 0)
-                r = link_wait_up(socket, index);
-        if (r >= 0)
-                r = link_wait_up(hub->link, PORT_INDEX + (int) number);
+        r = netlink_run(socket, &batch, reterr_what);
+        if (r < 0)
+                return r;
+        *reterr_what = "switch on the machine's interface";
+        r = link_wait_up(socket, index);
+        if (r < 0)
+                return r;
+        r = link_wait_up(hub->link, PORT_INDEX + (int) number);
         if (r < 0)
                 return r;
         /* As Docker has it, for users other than root. Best effort. */
@@ -435,15 +453,16 @@ static int set_up_machine(const Hub *hub, unsigned number, const char **ret_what
 }
 
 int hub_plug(Hub *hub, int netns_fd, unsigned number, Problem *reterr_problem) {
-        const char *what = "enter the machine's network namespace";
+        const char *what;
 
         if (!netns_is(netns_fd) || netns_same(netns_fd, hub->host_fd) || netns_same(netns_fd, hub->netns_fd))
                 return problem_set(reterr_problem, -EINVAL, "the container has no network namespace of its own");
         int r = make_port(hub, netns_fd, number, &what);
-        if (r >= 0)
-                r = netns_enter(netns_fd);
         if (r < 0)
                 return problem_set(reterr_problem, r, "cannot connect the container: cannot %s: %m", what);
+        r = netns_enter(netns_fd);
+        if (r < 0)
+                return problem_set(reterr_problem, r, "cannot enter the container's network namespace: %m");
         r = set_up_machine(hub, number, &what);
         if (netns_enter(hub->host_fd) < 0)
                 _exit(EXIT_FAILURE);

@@ -93,9 +93,10 @@ static int switch_on(const char *name) {
         if (is_on(name))
                 return 0;
         int r = netns_set(name, "1");
-        if (r >= 0)
-                note_change(name, "0");
-        return r;
+        if (r < 0)
+                return r;
+        note_change(name, "0");
+        return 0;
 }
 
 /* A router takes no routes from others' announcements, unless it is told to (accept_ra=2 in the kernel's ip-sysctl.rst). The

@@ -156,12 +156,12 @@ static int receive(NetlinkSocket *socket, char buffer[static NETLINK_BATCH_BYTES
         return size < 0 ? -errno : (int) size;
 }
 
-int netlink_run(NetlinkSocket *socket, NetlinkBatch *batch, const char **ret_what) {
+int netlink_run(NetlinkSocket *socket, NetlinkBatch *batch, const char **reterr_what) {
         alignas(NLMSG_ALIGNTO) char buffer[NETLINK_BATCH_BYTES];
         unsigned n = batch->n, answered = 0;
         int result = 0;
 
-        *ret_what = "send requests to the kernel";
+        *reterr_what = "send requests to the kernel";
         int r = send_all(socket, batch);
         if (r < 0)
                 return r;
@@ -179,7 +179,7 @@ int netlink_run(NetlinkSocket *socket, NetlinkBatch *batch, const char **ret_wha
                         answered++;
                         if (error->error < 0 && result == 0) {
                                 result = error->error;
-                                *ret_what = batch->what[message->nlmsg_seq];
+                                *reterr_what = batch->what[message->nlmsg_seq];
                         }
                 }
         }

@@ -46,8 +46,8 @@ struct nlattr *netlink_nest(NetlinkBatch *batch, unsigned attribute);
 void netlink_nest_end(NetlinkBatch *batch, struct nlattr *nest);
 
 /* Sends all messages and waits for the kernel's answers. The kernel carries all of them out, also after one that failed.
- * Returns 0, or the first failure as -errno, with *ret_what set to what could not be done. The batch is empty then. */
-int netlink_run(NetlinkSocket *socket, NetlinkBatch *batch, const char **ret_what);
+ * Returns 0, or the first failure as -errno, with *reterr_what set to what could not be done. The batch is empty then. */
+int netlink_run(NetlinkSocket *socket, NetlinkBatch *batch, const char **reterr_what);
 
 /* Sends the only message of @batch, which asks for something, and gives the answer to @parse: its header, and each of its
  * attributes. Returns 0 or -errno. */

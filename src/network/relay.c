@@ -349,26 +349,30 @@ static int listen_at(const Hub *hub, int family, int type) {
         return TAKE_FD(fd);
 }
 
+static int listen_for_family(const Hub *hub, int family, int *ret_udp_fd, int *ret_tcp_fd) {
+        *ret_udp_fd = listen_at(hub, family, SOCK_DGRAM);
+        if (*ret_udp_fd < 0)
+                return *ret_udp_fd;
+        *ret_tcp_fd = listen_at(hub, family, SOCK_STREAM);
+        return MIN(*ret_tcp_fd, 0);
+}
+
 static int listen_in_hub(const Hub *hub, Relay *relay) {
         int r = netns_enter(hub->netns_fd);
         if (r < 0)
                 return r;
-        for (unsigned i = 0; r >= 0 && i < (hub->ipv6 ? 2 : 1); i++) {
-                relay->udp_fds[i] = listen_at(hub, i == 0 ? AF_INET : AF_INET6, SOCK_DGRAM);
-                relay->tcp_fds[i] = listen_at(hub, i == 0 ? AF_INET : AF_INET6, SOCK_STREAM);
-                r = MIN(relay->udp_fds[i], relay->tcp_fds[i]);
-        }
+        r = listen_for_family(hub, AF_INET, &relay->udp_fds[0], &relay->tcp_fds[0]);
+        int q = hub->ipv6 ? listen_for_family(hub, AF_INET6, &relay->udp_fds[1], &relay->tcp_fds[1]) : 0;
         if (netns_enter(hub->host_fd) < 0)
                 _exit(EXIT_FAILURE);
-        return MIN(r, 0);
+        return MIN(r, q);
 }
 
-int relay_start(const Hub *hub, const Names *names, Problem *reterr_problem) {
-        _cleanup_free_ Relay *relay = calloc(1, sizeof(Relay));
-        pid_t pid = 0, parent = getpid();
+static Relay *relay_new(const Names *names) {
+        Relay *relay = calloc(1, sizeof(Relay));
 
         if (!relay)
-                return problem_set(reterr_problem, -ENOMEM, "%m");
+                return NULL;
         relay->names = names;
         for (unsigned i = 0; i < 2; i++)
                 relay->udp_fds[i] = relay->tcp_fds[i] = -EBADF;
@@ -376,16 +380,31 @@ int relay_start(const Hub *hub, const Names *names, Problem *reterr_problem) {
                 relay->questions[i].fd = -EBADF;
         for (size_t i = 0; i < CONNECTIONS_MAX; i++)
                 relay->connections[i].fds[0] = relay->connections[i].fds[1] = -EBADF;
-        int r = listen_in_hub(hub, relay);
-        if (r >= 0) {
-                pid = fork();
-                r = pid < 0 ? -errno : 0;
-        }
-        if (r >= 0 && pid == 0)
-                _exit(-run(relay, parent));
+        return relay;
+}
+
+static void relay_free(Relay *relay) {
         for (unsigned i = 0; i < 2; i++) {
                 closep(&relay->udp_fds[i]);
                 closep(&relay->tcp_fds[i]);
         }
-        return r < 0 ? problem_set(reterr_problem, r, "cannot look up names for the job's network: %m") : 0;
+        free(relay);
+}
+DEFINE_CLEANUP(Relay *, relay_free)
+
+int relay_start(const Hub *hub, const Names *names, Problem *reterr_problem) {
+        _cleanup_(relay_freep) Relay *relay = relay_new(names);
+        pid_t parent = getpid();
+
+        if (!relay)
+                return problem_set(reterr_problem, -ENOMEM, "%m");
+        int r = listen_in_hub(hub, relay);
+        if (r < 0)
+                return problem_set(reterr_problem, r, "cannot listen in the job's network for its names: %m");
+        pid_t pid = fork();
+        if (pid < 0)
+                return problem_set(reterr_problem, -errno, "cannot start looking up names for the job's network: %m");
+        if (pid == 0)
+                _exit(-run(relay, parent));
+        return 0;
 }
