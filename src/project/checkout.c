@@ -100,25 +100,27 @@ static int read_commit(Checkout *checkout) {
         }
         shorten_utc(checkout->author_date);
         r = string_replace(&checkout->message, rest ? rest : "");
-        return r >= 0 && decoration ? read_decoration(checkout, decoration) : r;
+        return r < 0 || !decoration ? r : read_decoration(checkout, decoration);
 }
 
 /* What the remote calls its default branch; else main or master, if there is one; else what is checked out. */
 static int read_default_branch(Checkout *checkout) {
         _cleanup_free_ char *remote = NULL, *local = NULL;
-        int r = 0;
 
-        if (checkout->remote)
-                r = ask(checkout, ARGV("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD"), &remote);
-        if (r >= 0 && !remote)
-                r = ask(checkout,
-                        ARGV("for-each-ref", "--count=1", "--format=%(refname:short)", "refs/heads/main",
-                             "refs/heads/master"),
-                        &local);
+        if (checkout->remote) {
+                int r = ask(checkout, ARGV("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD"), &remote);
+                if (r < 0)
+                        return r;
+        }
+        if (remote && startswith(remote, "origin/"))
+                return string_replace(&checkout->default_branch, startswith(remote, "origin/"));
+        int r = ask(
+                checkout,
+                ARGV("for-each-ref", "--count=1", "--format=%(refname:short)", "refs/heads/main", "refs/heads/master"),
+                &local);
         if (r < 0)
                 return r;
-        const char *name = remote ? startswith(remote, "origin/") : local;
-        return string_replace(&checkout->default_branch, name ? name : checkout->branch ? checkout->branch : "main");
+        return string_replace(&checkout->default_branch, local ? local : checkout->branch ? checkout->branch : "main");
 }
 
 /* Each item is a name and, in the next line, its value. */
@@ -142,8 +144,9 @@ static int read_configuration(Checkout *checkout) {
 
 static int read_facts(Checkout *checkout) {
         int r = read_commit(checkout);
-        if (r >= 0)
-                r = read_configuration(checkout);
+        if (r < 0)
+                return r;
+        r = read_configuration(checkout);
         return r < 0 ? r : read_default_branch(checkout);
 }
 

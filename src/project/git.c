@@ -19,8 +19,9 @@ static int spawn_git(const char *directory, char *const *arguments, int stdout_f
         int r = strv_extend_many(&argv, "git", "-C", directory, "--no-pager", "--no-optional-locks", "-c",
                                  "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c",
                                  "core.quotePath=false");
-        if (r >= 0)
-                r = strv_extend_strv(&argv, arguments);
+        if (r < 0)
+                return r;
+        r = strv_extend_strv(&argv, arguments);
         if (r < 0)
                 return r;
         *ret = (Spawn){
@@ -60,30 +61,33 @@ int git_ask(const char *directory, char *const *arguments, char **ret_output) {
         return 0;
 }
 
-int git_list(const char *directory, char *const *arguments, char ***ret_items) {
-        _cleanup_strv_ char **argv = NULL, **items = NULL;
-        _cleanup_free_ char *data = NULL;
-        size_t size, n = 0;
-        int status;
-        pid_t pid;
+/* Into a file in memory: the output may have NUL bytes. */
+static int git_read(const char *directory, char *const *arguments, char **ret_data, size_t *ret_size) {
+        _cleanup_strv_ char **argv = NULL;
         Spawn spawn;
 
-        /* Into a file in memory: the output has NUL bytes. */
         _cleanup_close_ int fd = memfd_create("git", MFD_CLOEXEC);
         if (fd < 0)
                 return -errno;
         int r = spawn_git(directory, arguments, fd, &spawn, &argv);
-        if (r >= 0)
-                r = process_spawn(&spawn, &pid, NULL);
-        if (r >= 0)
-                r = process_wait(pid, &status);
         if (r < 0)
                 return r;
-        if (status != 0)
+        r = process_run(&spawn);
+        if (r < 0)
+                return r;
+        if (r > 0)
                 return -ENOENT;
         if (lseek(fd, 0, SEEK_SET) < 0)
                 return -errno;
-        r = fd_read_all(fd, OUTPUT_BYTES_MAX, &data, &size);
+        return fd_read_all(fd, OUTPUT_BYTES_MAX, ret_data, ret_size);
+}
+
+int git_list(const char *directory, char *const *arguments, char ***ret_items) {
+        _cleanup_strv_ char **items = NULL;
+        _cleanup_free_ char *data = NULL;
+        size_t size, n = 0;
+
+        int r = git_read(directory, arguments, &data, &size);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < size; i++)

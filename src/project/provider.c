@@ -34,15 +34,17 @@ static const char *find_root(const Checkout *checkout, const char *path, const c
         return directory;
 }
 
-/* The tree that @root is, and the way to @path in it. 0 with a descriptor to be closed, -EUNATCH, or -errno. */
+/* The tree that @root is, and the way to @path in it. A descriptor to be closed, -EUNATCH, or another -errno. */
 static int open_root(const Checkout *checkout, const char *root, const char *path, char **ret_path) {
         _cleanup_free_ char *whole = NULL;
         const char *rest = path;
 
         if (!root) {
                 int r = string_replace(ret_path, path);
-                int fd = r < 0 ? r : fcntl(checkout->top_fd, F_DUPFD_CLOEXEC, 3);
-                return fd < 0 && r >= 0 ? -errno : fd;
+                if (r < 0)
+                        return r;
+                int fd = fcntl(checkout->top_fd, F_DUPFD_CLOEXEC, 3);
+                return fd < 0 ? -errno : fd;
         }
         int r = string_printf(&whole, "%s/%s", root, path);
         if (r < 0)
@@ -64,49 +66,60 @@ static int provider_read(void *userdata, const char *root, const char *path, cha
         return fd < 0 ? fd : file_read_in_root(fd, rest, FILE_BYTES_MAX, ret_data, ret_size);
 }
 
+/* A strv that grows by more than one. */
+typedef struct PathList {
+        char **paths;
+        size_t n, allocated;
+} PathList;
+
+static int path_list_add(PathList *list, const char *path) {
+        if (list->n >= PATHS_MAX)
+                return -E2BIG;
+        if (list->n + 2 > list->allocated) {
+                size_t allocated = MAX(2 * list->allocated, (size_t) 256);
+                char **grown = reallocarray(list->paths, allocated, sizeof(char *));
+
+                if (!grown)
+                        return -ENOMEM;
+                list->paths = grown;
+                list->allocated = allocated;
+        }
+        list->paths[list->n + 1] = NULL;
+        list->paths[list->n] = strdup(path);
+        return list->paths[list->n++] ? 0 : -ENOMEM;
+}
+
+static void path_list_done(PathList *list) {
+        strv_free(list->paths);
+}
+
+static void fts_closep(FTS **fts) {
+        if (*fts)
+                fts_close(*fts);
+}
+
 /* All files below a directory, for what is no repository. */
 static int walk(const char *directory, char ***ret) {
-        _cleanup_strv_ char **paths = NULL;
         char *roots[] = { (char *) directory, NULL };
-        size_t n = 0, allocated = 0;
-        int r = 0;
+        _cleanup_(path_list_done) PathList list = { .paths = calloc(1, sizeof(char *)) };
 
-        FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+        if (!list.paths)
+                return -ENOMEM;
+        _cleanup_(fts_closep) FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
         if (!fts)
                 return -errno;
-        for (FTSENT *entry; r >= 0 && (entry = fts_read(fts));) {
+        for (FTSENT *entry; (entry = fts_read(fts));) {
                 if (entry->fts_info == FTS_D && streq(entry->fts_name, ".git"))
                         fts_set(fts, entry, FTS_SKIP);
                 if (entry->fts_info != FTS_F && entry->fts_info != FTS_SL && entry->fts_info != FTS_SLNONE)
                         continue;
-                if (n + 2 > allocated) {
-                        allocated = MAX(2 * allocated, (size_t) 256);
-                        char **grown = reallocarray(paths, allocated, sizeof(char *));
-                        if (!grown)
-                                r = -ENOMEM;
-                        else
-                                paths = grown;
-                }
-                if (r >= 0 && n >= PATHS_MAX)
-                        r = -E2BIG;
-                if (r < 0)
-                        break;
                 const char *name = entry->fts_path + strlen(directory);
-                paths[n] = strdup(name + strspn(name, "/"));
-                if (!paths[n])
-                        r = -ENOMEM;
-                else
-                        paths[++n] = NULL;
+                int r = path_list_add(&list, name + strspn(name, "/"));
+                if (r < 0)
+                        return r;
         }
-        fts_close(fts);
-        if (r < 0)
-                return r;
-        if (!paths)
-                paths = calloc(1, sizeof(char *));
-        if (!paths)
-                return -ENOMEM;
-        strv_sort(paths);
-        *ret = TAKE_PTR(paths);
+        strv_sort(list.paths);
+        *ret = TAKE_PTR(list.paths);
         return 0;
 }
 
@@ -151,10 +164,12 @@ static int provider_list(void *userdata, const char *root, char *const **ret_pat
         }
         _cleanup_free_ char *below = NULL;
         int r = string_printf(&below, "%s/%s", directory, rest);
-        if (r >= 0)
-                r = walk(below, &paths);
-        if (r >= 0)
-                r = string_replace(&checkout->other_root, root);
+        if (r < 0)
+                return r;
+        r = walk(below, &paths);
+        if (r < 0)
+                return r;
+        r = string_replace(&checkout->other_root, root);
         if (r < 0)
                 return r;
         strv_free(checkout->other_paths);
@@ -175,44 +190,62 @@ static int find_base(const Checkout *checkout, char **ret) {
         const char *const candidates[] = { remote, checkout->default_branch };
         for (size_t i = 0; i < ELEMENTSOF(candidates); i++) {
                 r = git_ask(checkout->top, ARGV("merge-base", "HEAD", candidates[i]), ret);
-                if (r >= 0 && !streq(*ret, checkout->commit))
-                        return 0;
-                if (r < 0 && r != -ENOENT)
+                if (r == -ENOENT)
+                        continue;
+                if (r < 0 || !streq(*ret, checkout->commit))
                         return r;
         }
         return checkout->parent ? string_replace(ret, checkout->parent) : -ENODATA;
 }
 
+/* The commit that changes are counted from. @compare_to may be NULL. */
+static int find_changes_base(const Checkout *checkout, const char *compare_to, char **ret) {
+        _cleanup_free_ char *commit = NULL;
+
+        if (!compare_to || !checkout->is_git)
+                return find_base(checkout, ret);
+        int r = checkout_find_commit(checkout, compare_to, &commit);
+        return r < 0 ? r : git_ask(checkout->top, ARGV("merge-base", "HEAD", commit), ret);
+}
+
+/* Changes in tracked files since @base, and files that are not tracked. */
+static int list_changes(const char *top, const char *base, char ***ret) {
+        _cleanup_strv_ char **changed = NULL, **others = NULL;
+
+        int r = git_list(
+                top, ARGV("diff", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "-z", base, "--"),
+                &changed);
+        if (r < 0)
+                return r;
+        r = git_list(top, ARGV("ls-files", "-z", "--others", "--exclude-standard"), &others);
+        if (r < 0)
+                return r;
+        r = strv_extend_strv(&changed, others);
+        if (r < 0)
+                return r;
+        strv_sort_unique(changed);
+        *ret = TAKE_PTR(changed);
+        return 0;
+}
+
 static int provider_changes(void *userdata, const char *compare_to, char *const **ret_paths) {
         Checkout *checkout = userdata;
-        _cleanup_free_ char *base = NULL, *commit = NULL;
-        _cleanup_strv_ char **changed = NULL, **others = NULL;
-        int r;
+        _cleanup_free_ char *base = NULL;
+        _cleanup_strv_ char **changed = NULL;
 
-        if (compare_to && checkout->is_git) {
-                r = checkout_find_commit(checkout, compare_to, &commit);
-                if (r >= 0)
-                        r = git_ask(checkout->top, ARGV("merge-base", "HEAD", commit), &base);
-        } else
-                r = find_base(checkout, &base);
+        int r = find_changes_base(checkout, compare_to, &base);
         if (r < 0)
                 return r;
         if (streq_null(checkout->changes_base, base)) {
                 *ret_paths = checkout->changes;
                 return 0;
         }
-        r = git_list(checkout->top,
-                     ARGV("diff", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "-z", base, "--"),
-                     &changed);
-        if (r >= 0)
-                r = git_list(checkout->top, ARGV("ls-files", "-z", "--others", "--exclude-standard"), &others);
-        if (r >= 0)
-                r = strv_extend_strv(&changed, others);
-        if (r >= 0)
-                r = string_replace(&checkout->changes_base, base);
+        r = list_changes(checkout->top, base, &changed);
         if (r < 0)
                 return r;
-        strv_sort_unique(changed);
+        r = string_replace(&checkout->changes_base, base);
+        if (r < 0)
+                return r;
         strv_free(checkout->changes);
         *ret_paths = checkout->changes = TAKE_PTR(changed);
         return 0;
