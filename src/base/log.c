@@ -16,8 +16,11 @@ static LogLevel max_level = LOG_LEVEL_NOTICE;
 
 static const char *message_subject = "";
 
-void log_set_subject(const char *subject) {
+const char *log_set_subject(const char *subject) {
+        const char *before = message_subject;
+
         message_subject = subject ? subject : "";
+        return before;
 }
 
 void log_set_level(LogLevel level) {

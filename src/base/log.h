@@ -18,8 +18,9 @@ typedef enum LogLevel {
 void log_set_level(LogLevel level);
 LogLevel log_get_level(void);
 
-/* What all messages of this process are about from now on: they begin with it. NULL: nothing. */
-void log_set_subject(const char *subject);
+/* What all messages of this process are about from now on: they begin with it. NULL: nothing. Returns the
+ * one before. */
+const char *log_set_subject(const char *subject);
 
 /* Prints one message. @error is 0, or an errno of either sign, which "%m" in @format stands for. Control characters in the
  * message are shown as \xNN, so that a hostile name cannot forge lines. Preserves errno. Returns -abs(@error). */

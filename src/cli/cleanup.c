@@ -7,8 +7,8 @@
 #include "base/string.h"
 #include "cli/commands.h"
 #include "cli/job-common.h"
-#include "cli/job-volumes.h"
 #include "cli/report.h"
+#include "job/volumes.h"
 #include "machine/remove.h"
 
 static int run(const Invocation *invocation) {

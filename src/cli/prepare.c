@@ -15,9 +15,8 @@
 #include "cli/commands.h"
 #include "cli/image-common.h"
 #include "cli/job-common.h"
-#include "cli/job-volumes.h"
 #include "cli/report.h"
-#include "cli/services.h"
+#include "cli/service-work.h"
 #include "cli/stage-programs.h"
 #include "cli/start-common.h"
 #include "cli/table.h"
@@ -27,6 +26,7 @@
 #include "container/supervisor.h"
 #include "gitlab/exit-status.h"
 #include "image/generation.h"
+#include "job/volumes.h"
 #include "machine/collect.h"
 #include "machine/plan.h"
 #include "machine/remove.h"
@@ -100,14 +100,14 @@ static int start_machine(const Settings *settings, const Machine *machine, const
 
         int r = machine_start_begin(machine, directory, argv, image->fd, &starting, &problem);
         if (r == 0) {
-                job_services_go(services);
+                services_go_logged(services);
                 r = machine_start_wait(machine, &starting, settings->start_timeout_usec, signal_fd, &problem);
         }
         if (r != 0)
                 return failed_start_logged(machine, directory, r, &problem);
         log_verbose("Its agent answered after %" PRIu64 " ms", (clock_now_usec() - begin_usec) / USEC_PER_MSEC);
         warn_of_missing_limits(machine);
-        return job_services_wait(services, &starting, signal_fd);
+        return services_wait_logged(services, &starting, signal_fd);
 }
 
 /* Once after the host's boot, before it is done. */
@@ -115,6 +115,38 @@ static void announce_forwarding(const Machine *machine) {
         if (machine->settings.network == NETWORK_PRIVATE && !streq(machine->settings.network_backend, "pasta") &&
             nat_forwarding_missing())
                 log_notice("Switching on %s for the network of jobs", nat_forwarding_missing());
+}
+
+static void log_volumes(const Settings *settings, const JobVolumes *volumes) {
+        if (volumes->no_owner)
+                log_notice("Nothing says which project this job is of, so its cache and working copy go with it");
+        if (volumes->in_the_way)
+                log_verbose("'%s' is mounted where a cache or working copy would be", volumes->in_the_way);
+        if (volumes->builds_error < 0)
+                log_warning("The working copy of this job goes with it: cannot keep one in '%s/%s': %s",
+                            settings->root_dir, place_builds.directory, strerror(-volumes->builds_error));
+        if (volumes->builds_replaced)
+                log_notice("The working copy that an earlier job left could not be cleaned: this job gets a new one");
+        if (volumes->cache_error < 0)
+                log_warning("Caches of this job go with it: cannot use its cache in '%s/%s': %s", settings->root_dir,
+                            place_caches.directory, strerror(-volumes->cache_error));
+        for (char **name = volumes->removed; name && *name; name++)
+                log_verbose("Removed %s, to make room", *name);
+        if (volumes->room_error < 0)
+                log_warning("Cannot make room in '%s/%s': %s", settings->root_dir, volumes->room_kind->directory,
+                            strerror(-volumes->room_error));
+        if (volumes->cache.path)
+                log_verbose("'%s' is '%s' on the host", settings->cache_dir, volumes->cache.path);
+        if (volumes->builds.path)
+                log_verbose("'%s' is '%s' on the host", settings->builds_dir, volumes->builds.path);
+}
+
+static int take_volumes(const Settings *settings, const JobSpec *job, Machine *machine, JobVolumes *ret) {
+        int r = job_volumes_take(settings, job, machine, ret);
+        if (r < 0)
+                return log_oom();
+        log_volumes(settings, ret);
+        return 0;
 }
 
 static int start(const Settings *settings, const JobSpec *job, const MachineDirectory *directory, const Image *image,
@@ -161,9 +193,10 @@ static int start(const Settings *settings, const JobSpec *job, const MachineDire
                                     "booting its systemd");
         announce_forwarding(machine);
         log_plan(machine, image, argv);
-        r = job_volumes_take(settings, job, machine, &volumes);
-        if (r >= 0)
-                r = job_services_plan(services, settings, machine);
+        r = take_volumes(settings, job, machine, &volumes);
+        if (r < 0)
+                return r;
+        r = job_services_plan(services, settings, machine);
         if (r < 0)
                 return log_oom();
         return start_machine(settings, machine, directory, argv, image, services, signal_fd);
@@ -261,7 +294,7 @@ static int run(const Invocation *invocation) {
         r = make_space(settings, &choice, signal_fd);
         /* The services' images are fetched meanwhile. */
         if (r == 0)
-                r = job_services_begin(settings, &job, &services);
+                r = services_begin_logged(settings, &job, &services);
         if (r == 0)
                 r = choose_image(settings, &choice, signal_fd, &image);
         if (r == 0)

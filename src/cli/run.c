@@ -19,10 +19,10 @@
 #include "cli/commands.h"
 #include "cli/job-common.h"
 #include "cli/report.h"
-#include "cli/run-services.h"
 #include "cli/stage-place.h"
 #include "container/channel.h"
 #include "gitlab/exit-status.h"
+#include "job/service-copier.h"
 #include "machine/cause.h"
 #include "machine/explain.h"
 #include "machine/out-of-memory.h"
@@ -221,6 +221,14 @@ static void warn_of_notice(const Machine *machine, const WireNotice *notice) {
         log_warning("%s", problem.text);
 }
 
+static void on_service_line(const char *line) {
+        log_notice("%s", line);
+}
+
+static void on_ended_service(const Machine *machine, const char *why) {
+        log_notice("Service '%s' does not run any more: %s", machine->names[0], why);
+}
+
 static int run(const Invocation *invocation) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         _cleanup_machine_ Machine *machine = NULL;
@@ -256,7 +264,7 @@ static int run(const Invocation *invocation) {
                     request.directory ? request.directory : "its home",
                     isempty(request.argv[0]) ? "bash, or else sh" : request.argv[0]);
         uint64_t begin_usec = clock_now_usec();
-        service_copier_begin(settings, &job, &copier);
+        service_copier_begin(settings, &job, on_service_line, &copier);
         r = step_run(socket_fd, &request, &outcome);
         service_copier_end(&copier);
         if (r < 0)
@@ -269,7 +277,7 @@ static int run(const Invocation *invocation) {
         if (r == STAGE_BUILD_FAILURE && outcome.result == STEP_EXITED)
                 stage_explain_lack(machine, &place);
         if (r != 0)
-                report_ended_services(settings, &job);
+                services_find_ended(settings, &job, on_ended_service);
         return r;
 }
 

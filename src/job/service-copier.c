@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* What `run` does about the services of its job: with CI_DEBUG_SERVICES it copies their output while the script runs, and
- * when the script failed, it says which of them have ended. That a service ends is no failure by itself. */
+ * when the script failed, it finds those that have ended. That a service ends is no failure by itself. */
 
-#include "cli/run-services.h"
+#include "job/service-copier.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -14,10 +14,8 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/log.h"
 #include "base/process.h"
 #include "base/string.h"
-#include "cli/service-log.h"
 #include "job/service-names.h"
 #include "machine/services.h"
 
@@ -29,7 +27,7 @@ static int load(const Settings *settings, const char *id, MachineDirectory *ret_
         return r < 0 ? r : machine_load(ret_directory, ret_machine);
 }
 
-static void copy_all(const Settings *settings, const JobSpec *job, bool thorough) {
+static void copy_all(const Settings *settings, const JobSpec *job, bool thorough, OnLine *on_line) {
         _cleanup_strv_ char **ids = NULL;
 
         if (services_list(settings, job->id, &ids) < 0)
@@ -39,21 +37,21 @@ static void copy_all(const Settings *settings, const JobSpec *job, bool thorough
                 _cleanup_machine_ Machine *machine = NULL;
 
                 if (load(settings, *id, &directory, &machine) >= 0)
-                        service_log_copy(machine, &directory, thorough);
+                        service_log_copy(machine, &directory, thorough, on_line);
         }
 }
 
 /* In the child. */
-static _Noreturn void copy_until(const Settings *settings, const JobSpec *job, int stop_fd) {
+static _Noreturn void copy_until(const Settings *settings, const JobSpec *job, int stop_fd, OnLine *on_line) {
         struct pollfd pollfd = { .fd = stop_fd, .events = POLLIN };
 
         while (poll(&pollfd, 1, COPY_MSEC) == 0)
-                copy_all(settings, job, false);
-        copy_all(settings, job, true);
+                copy_all(settings, job, false, on_line);
+        copy_all(settings, job, true, on_line);
         _exit(EXIT_SUCCESS);
 }
 
-void service_copier_begin(const Settings *settings, const JobSpec *job, ServiceCopier *ret) {
+void service_copier_begin(const Settings *settings, const JobSpec *job, OnLine *on_line, ServiceCopier *ret) {
         int stop[2];
 
         if (job->n_services == 0 || !job_debugs_services(job) || pipe2(stop, O_CLOEXEC) < 0)
@@ -63,7 +61,7 @@ void service_copier_begin(const Settings *settings, const JobSpec *job, ServiceC
                 close(stop[1]);
                 if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
                         _exit(EXIT_FAILURE);
-                copy_until(settings, job, stop[0]);
+                copy_until(settings, job, stop[0], on_line);
         }
         close(stop[0]);
         if (pid < 0) {
@@ -82,7 +80,8 @@ void service_copier_end(ServiceCopier *copier) {
         *copier = SERVICE_COPIER_NONE;
 }
 
-void report_ended_services(const Settings *settings, const JobSpec *job) {
+void services_find_ended(const Settings *settings, const JobSpec *job,
+                         void (*on_ended)(const Machine *machine, const char *why)) {
         _cleanup_strv_ char **ids = NULL;
 
         if (job->n_services == 0 || services_list(settings, job->id, &ids) < 0)
@@ -95,6 +94,6 @@ void report_ended_services(const Settings *settings, const JobSpec *job) {
                         continue;
                 _cleanup_free_ char *why = machine_file_read(&directory, MACHINE_FILE_ENDED);
                 if (why && machine->names)
-                        log_notice("Service '%s' does not run any more: %s", machine->names[0], why);
+                        on_ended(machine, why);
         }
 }

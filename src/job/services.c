@@ -2,13 +2,12 @@
 
 /* Starts the services of a job, side by side with each other and with the job's own container. Only `prepare` calls this.
  * Each service has a process, which dies with us: so a `prepare` that is killed leaves nobody who starts anything, and
- * what is there by then belongs to the job. */
+ * what is there by then belongs to the job. What the processes do is the caller's. */
 
-#include "cli/services.h"
+#include "job/services.h"
 
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -17,14 +16,11 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/id.h"
-#include "base/log.h"
 #include "base/process.h"
 #include "base/string.h"
-#include "cli/job-volumes.h"
-#include "cli/service-start.h"
 #include "config/setting-check.h"
 #include "container/volume.h"
-#include "gitlab/exit-status.h"
+#include "job/volumes.h"
 #include "network/block.h"
 #include "storage/storage.h"
 
@@ -33,69 +29,56 @@
 #define END_POLL_USEC (5 * USEC_PER_MSEC)
 
 /* What a process exits with. */
-typedef enum WorkExit { WORK_DONE, WORK_BUILD_FAILURE, WORK_SYSTEM_FAILURE } WorkExit;
+typedef enum WorkExit { WORK_DONE, WORK_FAULT_OF_JOB, WORK_FAILED } WorkExit;
 
-static bool is_started(const JobServices *services, size_t i) {
+bool job_services_has(const JobServices *services, size_t i) {
         return services->names[i].names;
 }
 
 bool job_services_any(const JobServices *services) {
         for (size_t i = 0; services->names && i < services->job->n_services; i++)
-                if (is_started(services, i))
+                if (job_services_has(services, i))
                         return true;
         return false;
 }
 
-static void warn_of_names(const JobServices *services, size_t i) {
-        const ServiceNames *names = &services->names[i];
-        const char *image = services->job->services[i].name;
-
-        for (char **name = names->taken; name && *name; name++)
-                log_warning("Service '%s': the name '%s' is taken already", image, *name);
-        for (char **name = names->invalid; name && *name; name++)
-                log_warning("Service '%s': '%s' cannot be the name of a host", image, *name);
-        if (!is_started(services, i))
-                log_warning("Service '%s' is not started: no name is left for it", image ? image : "");
-}
-
-/* Of the job's services, what has no meaning here. */
-static void warn_of_ignored(const JobSpec *job) {
-        for (size_t i = 0; i < job->n_services; i++)
-                if (!isempty(job->services[i].platform)) {
-                        log_warning("'platform' of services is ignored: images are fetched for this host's processor");
-                        return;
-                }
+int job_services_name(const JobSpec *job, JobServices *ret) {
+        if (job->n_services == 0)
+                return 0;
+        if (job->n_services > ID_SERVICES_MAX)
+                return SERVICES_TOO_MANY;
+        ret->job = job;
+        ret->pids = calloc(job->n_services, sizeof(*ret->pids));
+        return ret->pids ? service_names_assign(job, NULL, &ret->names) : -ENOMEM;
 }
 
 /* In the child. */
-static _Noreturn void work(ServiceWork *service, pid_t parent) {
-        _cleanup_free_ char *subject = NULL;
-
+static _Noreturn void work(const ServiceWork *service, ServiceWorker *worker, pid_t parent) {
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
-                _exit(WORK_SYSTEM_FAILURE);
-        if (string_printf(&subject, "Service '%s': ", service->names[0]) >= 0)
-                log_set_subject(service->subject = subject);
-        int r = service_work(service);
-        _exit(r == 0 ? WORK_DONE : r == STAGE_BUILD_FAILURE ? WORK_BUILD_FAILURE : WORK_SYSTEM_FAILURE);
+                _exit(WORK_FAILED);
+        int r = worker(service);
+        _exit(r == 0 ? WORK_DONE : r > 0 ? WORK_FAULT_OF_JOB : WORK_FAILED);
 }
 
-static int begin(JobServices *services, size_t i, ServiceWork *service, int go_write_fd) {
+static int begin(JobServices *services, size_t i, const ServiceWork *service, ServiceWorker *worker) {
         pid_t parent = getpid(), pid = fork();
 
         if (pid < 0)
                 return -errno;
         if (pid == 0) {
-                close(go_write_fd);
-                work(service, parent);
+                close(services->go_fd);
+                work(service, worker, parent);
         }
         services->pids[i] = pid;
         return 0;
 }
 
-static int begin_all(const Settings *settings, JobServices *services) {
+int job_services_begin(const Settings *settings, JobServices *services, ServiceWorker *worker) {
         const JobSpec *job = services->job;
         int go[2];
 
+        if (!job_services_any(services))
+                return 0;
         /* Its own: what is pending is each process's own. */
         _cleanup_close_ int signal_fd = signals_open();
         if (signal_fd < 0)
@@ -116,33 +99,11 @@ static int begin_all(const Settings *settings, JobServices *services) {
                         .go_fd = go_read_fd,
                         .signal_fd = signal_fd,
                 };
-                int r = is_started(services, i) ? begin(services, i, &service, services->go_fd) : 0;
+                int r = job_services_has(services, i) ? begin(services, i, &service, worker) : 0;
                 if (r < 0)
                         return r;
         }
         return 0;
-}
-
-int job_services_begin(const Settings *settings, const JobSpec *job, JobServices *ret) {
-        if (job->n_services == 0)
-                return 0;
-        ret->job = job;
-        int r = service_names_assign(job, NULL, &ret->names);
-        if (r < 0)
-                return log_oom();
-        ret->pids = calloc(job->n_services, sizeof(*ret->pids));
-        if (!ret->pids)
-                return log_oom();
-        if (job->n_services > ID_SERVICES_MAX) {
-                log_error("The job has %zu services: %d is the most that a job can have", job->n_services,
-                          ID_SERVICES_MAX);
-                return STAGE_BUILD_FAILURE;
-        }
-        warn_of_ignored(job);
-        for (size_t i = 0; i < job->n_services; i++)
-                warn_of_names(ret, i);
-        r = begin_all(settings, ret);
-        return r < 0 ? log_error_errno(r, "Cannot start the job's services: %m") : 0;
 }
 
 /* "NUMBER NAME NAME...", as in Machine. */
@@ -177,7 +138,7 @@ static int share_directories(const JobSpec *job, const Settings *settings, Machi
         for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
                 _cleanup_free_ char *source = NULL;
 
-                if (!directories[i] || job_volume_is_taken(machine, directories[i]))
+                if (!directories[i] || job_volume_is_taken(machine, directories[i], NULL))
                         continue;
                 int r = string_printf(&source, "%s/" LAYER_VOLUMES "/%s", machine->layer, names[i]);
                 if (r < 0)
@@ -189,6 +150,10 @@ static int share_directories(const JobSpec *job, const Settings *settings, Machi
         return 0;
 }
 
+unsigned service_address(unsigned number) {
+        return BLOCK_JOB + number;
+}
+
 int job_services_plan(const JobServices *services, const Settings *settings, Machine *machine) {
         if (!job_services_any(services))
                 return 0;
@@ -198,7 +163,7 @@ int job_services_plan(const JobServices *services, const Settings *settings, Mac
                 return r;
         r = add_host(&machine->hosts, BLOCK_JOB, ARGV("build", machine->hostname ? machine->hostname : machine->name));
         for (size_t i = 0; r >= 0 && i < services->job->n_services; i++)
-                if (is_started(services, i))
+                if (job_services_has(services, i))
                         r = add_host(&machine->hosts, service_address((unsigned) i + 1), services->names[i].names);
         return r;
 }
@@ -209,13 +174,12 @@ static bool is_alive(pid_t pid) {
         return waitid(P_PID, (id_t) pid, &info, WEXITED | WNOHANG | WNOWAIT) >= 0 && info.si_pid == 0;
 }
 
-void job_services_go(JobServices *services) {
+void job_services_go(JobServices *services, void (*on_go)(const JobService *service, const char *name)) {
         if (!job_services_any(services))
                 return;
         for (size_t i = 0; i < services->job->n_services; i++)
                 if (services->pids[i] > 0 && is_alive(services->pids[i])) {
-                        log_notice("Starting service %s from image '%s'", services->names[i].names[0],
-                                   services->job->services[i].name);
+                        on_go(&services->job->services[i], services->names[i].names[0]);
                         (void) send(services->go_fd, "", 1, MSG_NOSIGNAL);
                 }
         closep(&services->go_fd);
@@ -232,9 +196,9 @@ static int reap(JobServices *services, size_t i) {
         services->pids[i] = 0;
         if (pid < 0 || !WIFEXITED(status))
                 return -ECHILD;
-        return WEXITSTATUS(status) == WORK_DONE          ? 0 :
-               WEXITSTATUS(status) == WORK_BUILD_FAILURE ? STAGE_BUILD_FAILURE :
-                                                           -ECHILD;
+        return WEXITSTATUS(status) == WORK_DONE         ? 0 :
+               WEXITSTATUS(status) == WORK_FAULT_OF_JOB ? SERVICES_FAULT_OF_JOB :
+                                                          -ECHILD;
 }
 
 /* 0: all are done; -EAGAIN: not yet; or what one failed with. */
@@ -264,15 +228,7 @@ static int look(JobServices *services, const MachineStarting *starting, int sign
                 return r;
         if (poll(pollfds, ELEMENTSOF(pollfds), -1) < 0)
                 return errno == EINTR ? -EAGAIN : -errno;
-        if (pollfds[0].revents) {
-                log_error("Cancelled while the job's services were starting");
-                return -EINTR;
-        }
-        if (pollfds[1].revents) {
-                log_error("The job's container ended while its services were starting");
-                return -ECONNRESET;
-        }
-        return -EAGAIN;
+        return pollfds[0].revents ? SERVICES_CANCELLED : pollfds[1].revents ? SERVICES_JOB_ENDED : -EAGAIN;
 }
 
 /* The first process that has not ended, as a descriptor that tells of its end. */
@@ -286,7 +242,6 @@ static int open_child(const JobServices *services) {
 int job_services_wait(JobServices *services, const MachineStarting *starting, int signal_fd) {
         if (!job_services_any(services))
                 return 0;
-        log_notice("Waiting for services to be up and running");
         for (;;) {
                 _cleanup_close_ int child_fd = open_child(services);
                 int r = look(services, starting, signal_fd, child_fd);

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Decides which cache and which working copy a job gets, for `prepare`, and gives them back, for `cleanup`. Only what
- * GitLab itself says about the job counts. Logs to the job's log. */
+ * GitLab itself says about the job counts. */
 
-#include "cli/job-volumes.h"
+#include "job/volumes.h"
 
 #include <string.h>
 
 #include "base/fs.h"
-#include "base/log.h"
 #include "base/process.h"
 #include "base/string.h"
 #include "config/binds.h"
@@ -20,6 +19,8 @@
 void job_volumes_done(JobVolumes *volumes) {
         place_done(&volumes->cache);
         place_done(&volumes->builds);
+        strv_free(volumes->removed);
+        free(volumes->in_the_way);
 }
 
 static StoreOwner owner_of(const JobSpec *job) {
@@ -32,7 +33,7 @@ static StoreOwner owner_of(const JobSpec *job) {
         };
 }
 
-bool job_volume_is_taken(const Machine *machine, const char *directory) {
+bool job_volume_is_taken(const Machine *machine, const char *directory, char **ret_target) {
         _cleanup_strv_ char **targets = NULL;
 
         if (bind_targets(machine, &targets) < 0)
@@ -40,8 +41,8 @@ bool job_volume_is_taken(const Machine *machine, const char *directory) {
         for (char **target = targets; target && *target; target++)
                 if (streq(*target, directory) || path_is_below(*target, directory) ||
                     path_is_below(directory, *target)) {
-                        log_verbose("No volume is mounted on '%s': something else is mounted on '%s'", directory,
-                                    *target);
+                        if (ret_target)
+                                (void) string_replace(ret_target, *target);
                         return true;
                 }
         return false;
@@ -53,35 +54,34 @@ static int add_volume(Machine *machine, const Place *place, const char *target) 
         int r = string_printf(&source, "%s/" PLACE_DATA, place->path);
         if (r < 0)
                 return r;
-        log_verbose("'%s' is '%s' on the host", target, source);
         return volume_add(&machine->volumes, source, target, true);
 }
 
-static void make_room(const Settings *settings, const PlaceKind *kind, uint64_t max_bytes, const char *keep) {
-        _cleanup_strv_ char **removed = NULL;
+static void make_room(const Settings *settings, const PlaceKind *kind, uint64_t max_bytes, const char *keep,
+                      JobVolumes *volumes) {
+        size_t n = strv_length(volumes->removed);
 
-        int r = store_shrink(settings->root_dir, kind, max_bytes, keep, false, &removed);
-        for (char **name = removed; name && *name; name++)
-                log_verbose("Removed %s %s, to make room", kind->name, *name);
-        if (removed)
+        int r = store_shrink(settings->root_dir, kind, max_bytes, keep, false, &volumes->removed);
+        if (strv_length(volumes->removed) > n)
                 machine_empty_trash_behind(settings->root_dir);
-        if (r < 0)
-                log_warning("Cannot make room in '%s/%s': %s", settings->root_dir, kind->directory, strerror(-r));
+        if (r >= 0)
+                return;
+        volumes->room_kind = kind;
+        volumes->room_error = r;
 }
 
-static int take_cache(const Settings *settings, const StoreOwner *owner, Machine *machine, Place *ret) {
+static int take_cache(const Settings *settings, const StoreOwner *owner, Machine *machine, JobVolumes *ret) {
         const bool shared = settings->cache == CACHE_SHARED;
         _cleanup_free_ char *name = NULL;
 
         int r = store_cache_name(owner, shared, &name);
         if (r < 0)
                 return r;
-        make_room(settings, &place_caches, settings->cache_size, name);
-        r = store_hold_cache(settings->root_dir, owner, shared, ret);
+        make_room(settings, &place_caches, settings->cache_size, name, ret);
+        r = store_hold_cache(settings->root_dir, owner, shared, &ret->cache);
         if (r >= 0)
-                return add_volume(machine, ret, settings->cache_dir);
-        log_warning("Caches of this job go with it: cannot use '%s/%s/%s': %s", settings->root_dir,
-                    place_caches.directory, name, strerror(-r));
+                return add_volume(machine, &ret->cache, settings->cache_dir);
+        ret->cache_error = r;
         return r == -ENOMEM ? r : 0;
 }
 
@@ -96,25 +96,21 @@ static int name_user(const Machine *machine, char **ret) {
         return string_printf(ret, "%s\n%s", machine->image, user);
 }
 
-static int take_builds(const Settings *settings, const StoreOwner *owner, Machine *machine, Place *ret) {
+static int take_builds(const Settings *settings, const StoreOwner *owner, Machine *machine, JobVolumes *ret) {
         _cleanup_free_ char *user = NULL;
-        bool replaced = false;
 
         int r = name_user(machine, &user);
         if (r < 0)
                 return r;
-        r = store_hold_builds(settings->root_dir, owner, user, ret, &replaced);
+        r = store_hold_builds(settings->root_dir, owner, user, &ret->builds, &ret->builds_replaced);
         if (r < 0) {
-                log_warning("The working copy of this job goes with it: cannot keep one in '%s/%s': %s",
-                            settings->root_dir, place_builds.directory, strerror(-r));
+                ret->builds_error = r;
                 return r == -ENOMEM ? r : 0;
         }
-        if (replaced) {
-                log_notice("The working copy that an earlier job left could not be cleaned: this job gets a new one");
+        if (ret->builds_replaced)
                 machine_empty_trash_behind(settings->root_dir);
-        }
-        make_room(settings, &place_builds, settings->builds_size, NULL);
-        return add_volume(machine, ret, settings->builds_dir);
+        make_room(settings, &place_builds, settings->builds_size, NULL, ret);
+        return add_volume(machine, &ret->builds, settings->builds_dir);
 }
 
 int job_volumes_take(const Settings *settings, const JobSpec *job, Machine *machine, JobVolumes *ret) {
@@ -124,17 +120,17 @@ int job_volumes_take(const Settings *settings, const JobSpec *job, Machine *mach
         bool wants_cache = settings->cache != CACHE_NONE && settings->cache_dir;
 
         if (!known && (wants_builds || (wants_cache && settings->cache == CACHE_PROJECT))) {
-                log_notice("Nothing says which project this job is of, so its cache and working copy go with it");
+                ret->no_owner = true;
                 wants_builds = false;
                 wants_cache = wants_cache && settings->cache == CACHE_SHARED;
         }
-        if (wants_builds && !job_volume_is_taken(machine, settings->builds_dir)) {
-                int r = take_builds(settings, &owner, machine, &ret->builds);
+        if (wants_builds && !job_volume_is_taken(machine, settings->builds_dir, &ret->in_the_way)) {
+                int r = take_builds(settings, &owner, machine, ret);
                 if (r < 0)
                         return r;
         }
-        if (wants_cache && !job_volume_is_taken(machine, settings->cache_dir))
-                return take_cache(settings, &owner, machine, &ret->cache);
+        if (wants_cache && !job_volume_is_taken(machine, settings->cache_dir, &ret->in_the_way))
+                return take_cache(settings, &owner, machine, ret);
         return 0;
 }
 

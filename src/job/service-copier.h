@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config/settings.h"
+#include "job/service-log.h"
 #include "job/spec.h"
 
 /* The services of a job while one of its scripts runs. */
@@ -17,12 +18,14 @@ typedef struct ServiceCopier {
                 .stop_fd = -EBADF \
         }
 
-/* Begins to copy if the job wants that (CI_DEBUG_SERVICES), in a process that dies with us. Best effort. */
-void service_copier_begin(const Settings *settings, const JobSpec *job, ServiceCopier *ret);
+/* Begins to copy if the job wants that (CI_DEBUG_SERVICES), in a process that dies with us: @on_line is called there. Best
+ * effort. */
+void service_copier_begin(const Settings *settings, const JobSpec *job, OnLine *on_line, ServiceCopier *ret);
 
 /* Returns when all that was printed by now is in the log. */
 void service_copier_end(ServiceCopier *copier);
 #define _cleanup_service_copier_ _cleanup_(service_copier_end)
 
-/* After a script that failed: which services do not run any more, and why. */
-void report_ended_services(const Settings *settings, const JobSpec *job);
+/* Calls @on_ended for each service that does not run any more. Best effort. */
+void services_find_ended(const Settings *settings, const JobSpec *job,
+                         void (*on_ended)(const Machine *machine, const char *why));

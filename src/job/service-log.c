@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Copies what services print into the log of their job. `prepare` and `run` call this. How far the last one came is noted
+/* Reads what services print for the log of their job. `prepare` and `run` call this. How far the last one came is noted
  * in the service's directory, so that each line comes once, whoever is killed in between. */
 
-#include "cli/service-log.h"
+#include "job/service-log.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -14,7 +14,6 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/log.h"
 #include "base/string.h"
 #include "container/channel.h"
 #include "machine/log.h"
@@ -46,16 +45,23 @@ static char *make_prefix(const Machine *machine) {
 }
 
 /* The line feeds of what follows are the log's. */
-static void print_lines(const char *prefix, char *text, size_t size) {
+static void tell_lines(OnLine *on_line, const char *prefix, char *text, size_t size) {
         for (char *line = text, *end = text + size; line < end;) {
                 char *newline = memchr(line, '\n', (size_t) (end - line));
                 size_t n = newline ? (size_t) (newline - line) : (size_t) (end - line);
-                _cleanup_free_ char *copy = strndup(line, n);
+                _cleanup_free_ char *whole = NULL;
 
-                if (copy)
-                        log_notice("%s%s", prefix, copy);
+                if (string_printf(&whole, "%s%.*s", prefix, (int) n, line) >= 0)
+                        on_line(whole);
                 line += n + 1;
         }
+}
+
+static void tell_lost(OnLine *on_line, const char *prefix, uint64_t bytes) {
+        _cleanup_free_ char *line = NULL;
+
+        if (string_printf(&line, "%s(%" PRIu64 " bytes more than there is room for)", prefix, bytes) >= 0)
+                on_line(line);
 }
 
 /* How much of @text, whose end may come later, are whole lines. */
@@ -80,7 +86,7 @@ static void write_shown(const MachineDirectory *directory, uint64_t offset) {
 }
 
 /* What the container printed. */
-static void copy_console(const MachineDirectory *directory, const char *prefix, bool all) {
+static void copy_console(const MachineDirectory *directory, const char *prefix, bool all, OnLine *on_line) {
         uint64_t offset = read_shown(directory);
 
         for (;;) {
@@ -92,8 +98,8 @@ static void copy_console(const MachineDirectory *directory, const char *prefix, 
                         return;
                 size_t n = all ? size : whole_lines(text, size);
                 if (lost > 0)
-                        log_notice("%s(%" PRIu64 " bytes more than there is room for)", prefix, lost);
-                print_lines(prefix, text, n);
+                        tell_lost(on_line, prefix, lost);
+                tell_lines(on_line, prefix, text, n);
                 offset = next - (size - n);
                 write_shown(directory, offset);
                 if (n < size)
@@ -126,21 +132,21 @@ static char *ask_journal(const MachineDirectory *directory, char *const *argumen
         return text;
 }
 
-void service_log_copy(const Machine *machine, const MachineDirectory *directory, bool thorough) {
+void service_log_copy(const Machine *machine, const MachineDirectory *directory, bool thorough, OnLine *on_line) {
         _cleanup_free_ char *prefix = make_prefix(machine), *journal = NULL;
         size_t size;
 
         if (!prefix)
                 return;
-        copy_console(directory, prefix, thorough);
+        copy_console(directory, prefix, thorough, on_line);
         if (!machine->boot_target || !thorough)
                 return;
         journal = ask_journal(directory, ARGV("--cursor-file=" CURSOR_FILE), &size);
         if (journal)
-                print_lines(prefix, journal, size);
+                tell_lines(on_line, prefix, journal, size);
 }
 
-void service_log_end(const Machine *machine, const MachineDirectory *directory) {
+void service_log_end(const Machine *machine, const MachineDirectory *directory, OnLine *on_line) {
         _cleanup_free_ char *text = NULL, *prefix = make_prefix(machine);
         size_t size = 0;
 
@@ -158,6 +164,6 @@ void service_log_end(const Machine *machine, const MachineDirectory *directory) 
         for (unsigned lines = 0; begin > text; begin--)
                 if (begin[-1] == '\n' && ++lines == END_LINES)
                         break;
-        log_notice("The last lines of its log:");
-        print_lines("  ", (char *) begin, size - (size_t) (begin - text));
+        on_line("The last lines of its log:");
+        tell_lines(on_line, "  ", (char *) begin, size - (size_t) (begin - text));
 }
