@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from simulation.jobspec import Job
+from world import HOST, World, inside
 
 API = "/api/v4/"
 
@@ -53,13 +54,16 @@ class Report:
 class Coordinator:
     """The server. Use as a context manager; add jobs with submit()."""
 
-    def __init__(self, www: Path | None = None, tls: ssl.SSLContext | None = None):
+    def __init__(self, www: Path | None = None, tls: ssl.SSLContext | None = None, world: World | None = None):
+        """With @world, it is on the host there, at an address that jobs with a network of their own reach."""
         self.www, self._scheme = www, "https" if tls else "http"
         self.reports: dict[int, Report] = {}
         self.requests: dict[str, int] = defaultdict(int)
         self._queue: deque[Job] = deque()
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        def listen(address: str) -> ThreadingHTTPServer:
+            return ThreadingHTTPServer((address, 0), self._handler())
+        self._server = inside(world.host, lambda: listen(HOST)) if world else listen("127.0.0.1")
         self._server.daemon_threads = True
         if tls:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
@@ -67,7 +71,8 @@ class Coordinator:
     @property
     def url(self) -> str:
         """Base URL without a slash at the end."""
-        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
+        address, port = self._server.server_address[:2]
+        return f"{self._scheme}://{address!s}:{port}"
 
     def __enter__(self) -> "Coordinator":
         threading.Thread(target=self._server.serve_forever, daemon=True).start()

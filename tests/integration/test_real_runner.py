@@ -9,15 +9,18 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Callable, Iterator
 
 import pytest
 
+import host
+import ociimage
 from coordinator import Coordinator, Report, runner_config
-from lab import Site
+from lab import IMAGE, Lab, Site
 from simulation.build import Runner
 from simulation.gitlabrunner import run_job
 from simulation.jobspec import FEATURE_FLAGS, Job, Variable
+from world import World
 
 RECORDER = """\
 #!{python}
@@ -51,8 +54,8 @@ if stage == "run" and sys.argv[3] == "build_script":
 class RealRunner:
     """A gitlab-runner process working on what the coordinator hands out."""
 
-    def __init__(self, directory: Path, coordinator: Coordinator, runner: Runner):
-        self.directory, self.coordinator = directory, coordinator
+    def __init__(self, directory: Path, coordinator: Coordinator, runner: Runner, wrapper: tuple[str, ...] = ()):
+        self.directory, self.coordinator, self.wrapper = directory, coordinator, wrapper
         assert runner.config_exec and runner.prepare_exec and runner.run_exec and runner.cleanup_exec
         self.file = directory / "config.toml"
         self.file.write_text(runner_config(coordinator.url, runner.config_exec, runner.prepare_exec,
@@ -64,8 +67,8 @@ class RealRunner:
     def working(self) -> Iterator[subprocess.Popen]:
         """Runs `gitlab-runner run`; ends it when the block does."""
         with open(self.directory / "gitlab-runner.log", "wb") as log, \
-                subprocess.Popen(["gitlab-runner", "run", "-c", self.file], stdin=subprocess.DEVNULL, stdout=log,
-                                 stderr=log, env=self.environ) as process:
+                subprocess.Popen([*self.wrapper, "gitlab-runner", "run", "-c", self.file], stdin=subprocess.DEVNULL,
+                                 stdout=log, stderr=log, env=self.environ) as process:
             try:
                 yield process
             finally:
@@ -179,18 +182,64 @@ def test_cancel(site: Site, tmp_path: Path, coordinator: Coordinator, status: st
     assert ("after-" in report.text.replace("after-$", "")) == (status == "canceling")
 
 
+def repository(directory: Path, served: Path) -> str:
+    """Makes a repository with one file, to be fetched over HTTP from @served; returns its commit."""
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C"]
+    subprocess.run(["git", "init", "-q", "-b", "main", directory], check=True)
+    (directory / "file").write_text("from the repository\n")
+    for arguments in (["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, directory, *arguments], check=True)
+    subprocess.run(["git", "clone", "-q", "--bare", directory, served], check=True)
+    subprocess.run([*git, served, "update-server-info"], check=True)
+    return subprocess.run([*git, directory, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+
+
 def test_git(real: RealRunner, coordinator: Coordinator) -> None:
     """A clone over HTTP from loopback, then the files in the user's script."""
-    source, served = real.directory / "source", real.directory / "www" / "group" / "project.git"
-    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C"]
-    subprocess.run(["git", "init", "-q", "-b", "main", source], check=True)
-    (source / "file").write_text("from the repository\n")
-    for arguments in (["add", "."], ["commit", "-q", "-m", "first"]):
-        subprocess.run([*git, source, *arguments], check=True)
-    subprocess.run(["git", "clone", "-q", "--bare", source, served], check=True)
-    subprocess.run([*git, served, "update-server-info"], check=True)
-    sha = subprocess.run([*git, source, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    sha = repository(real.directory / "source", real.directory / "www" / "group" / "project.git")
     (report,) = real.run(Job(["cat file", "git log --oneline"], variables=[("GIT_STRATEGY", "clone")],
                              server=coordinator.url, git={"sha": sha}))
     assert report.final["state"] == "success", report.text
     assert "from the repository" in report.text and "Created fresh repository" in report.text
+
+
+SERVER = """
+import socket
+server = socket.create_server(("", 6000))
+while True:
+    with server.accept()[0] as connection:
+        connection.sendall(b"from the service\\n")
+"""
+
+
+def test_as_with_docker(lab: Lab, make_site: Callable[..., Site], tmp_path: Path) -> None:
+    """What a pipeline for the Docker executor does, with an image in which nothing is prepared: sources, a service, a cache,
+    artifacts that the next job gets."""
+    small = lab.root("overlay") / "small-image"
+    ociimage.busybox_root(small)
+    world = World()
+    try:
+        site = make_site(network="private")
+        with Coordinator(tmp_path / "www", world=world) as coordinator:
+            sha = repository(tmp_path / "source", tmp_path / "www" / "group" / "project.git")
+            service = {"name": IMAGE, "alias": "db", "entrypoint": None, "command": ["python3", "-c", SERVER],
+                       "variables": [vars(Variable("HEALTHCHECK_TCP_PORT", "6000"))]}
+
+            def job(*script: str, **more: Any) -> Job:
+                return Job(list(script), image="small-image", variables=[("GIT_STRATEGY", "clone")],
+                           server=coordinator.url, git={"sha": sha}, services=[service],
+                           cache=[{"key": "k", "paths": ["kept"], "policy": "pull-push", "when": "on_success"}], **more)
+            first = job("cat file; nc db 6000; echo cached >kept; echo made >result",
+                        artifacts=[{"name": "result", "paths": ["result"], "when": "on_success"}])
+            second = job("cat kept result; exit 3", dependencies=[
+                {"id": first.number, "name": "first", "token": first.token, "artifacts_file": {"filename": "a", "size": 1}}])
+            real = RealRunner(tmp_path, coordinator, site.runner(), tuple(world.wrapper))
+            reports = real.run(first) + real.run(second)
+        assert reports[0].final["state"] == "success", reports[0].text
+        for text in ("from the repository", "from the service", "Creating cache k", "Uploading artifacts"):
+            assert text in reports[0].text, reports[0].text
+        assert reports[1].final.get("exit_code") == 3, reports[1].text
+        assert "cached\nmade\n" in reports[1].text.replace("\r", ""), reports[1].text
+    finally:
+        world.close()
+        host.remove_tree(small)
