@@ -12,8 +12,8 @@
 #include "base/log.h"
 #include "base/string.h"
 #include "cli/table.h"
+#include "pipeline/run-state.h"
 #include "pipeline/scalar.h"
-#include "pipeline/schedule.h"
 
 /* Prints compact JSON so that people can read it. */
 static int print_json(const char *text) {
@@ -53,7 +53,7 @@ static const char *needs_text(Pipeline *pipeline, const PipelineJob *job) {
         return text.size > 0 ? text_get(&text) : "-";
 }
 
-static int print_table(Pipeline *pipeline, bool all, const unsigned *rounds, const Schedule *schedule) {
+static int print_table(Pipeline *pipeline, bool all, const unsigned *rounds, const RunState *state) {
         static const TableColumn columns[] = { { "JOB", COLUMN_TEXT },   { "STAGE", COLUMN_TEXT },
                                                { "WHEN", COLUMN_TEXT },  { "TURN", COLUMN_TEXT },
                                                { "NEEDS", COLUMN_TEXT }, { "WHY", COLUMN_TEXT },
@@ -71,7 +71,7 @@ static int print_table(Pipeline *pipeline, bool all, const unsigned *rounds, con
                 if (job->included || all)
                         r = table_add(table, (const char *const[]){
                                                      job->name, job->stage, job->included ? when : "",
-                                                     turn(pipeline, job, rounds[i], schedule->jobs[i].status),
+                                                     turn(pipeline, job, rounds[i], state->jobs[i].status),
                                                      job->included ? needs_text(pipeline, job) : "", job->reason });
         }
         if (r >= 0)
@@ -115,7 +115,7 @@ static void add_job(Text *json, const PipelineJob *job, unsigned round, JobStatu
         text_add(json, "}", 1);
 }
 
-static int print_list_json(Pipeline *pipeline, bool all, const unsigned *rounds, const Schedule *schedule) {
+static int print_list_json(Pipeline *pipeline, bool all, const unsigned *rounds, const RunState *state) {
         Text json = { .arena = &pipeline->arena };
         bool first = true;
 
@@ -127,14 +127,14 @@ static int print_list_json(Pipeline *pipeline, bool all, const unsigned *rounds,
                 if (pipeline->jobs[i].included || all) {
                         text_add(&json, ",", !first);
                         first = false;
-                        add_job(&json, pipeline->jobs + i, rounds[i], schedule->jobs[i].status);
+                        add_job(&json, pipeline->jobs + i, rounds[i], state->jobs[i].status);
                 }
         text_add_string(&json, "]}");
         return print_json(text_get(&json));
 }
 
 int exec_show_list(Pipeline *pipeline, bool all, bool json) {
-        Schedule schedule;
+        RunState state;
 
         if (!pipeline->created) {
                 if (!json)
@@ -145,8 +145,8 @@ int exec_show_list(Pipeline *pipeline, bool all, bool json) {
                         pipeline->jobs[i].included = false;
                 }
         }
-        const unsigned *rounds = schedule_rounds(pipeline, &schedule);
-        return json ? print_list_json(pipeline, all, rounds, &schedule) : print_table(pipeline, all, rounds, &schedule);
+        const unsigned *rounds = run_state_rounds(pipeline, &state);
+        return json ? print_list_json(pipeline, all, rounds, &state) : print_table(pipeline, all, rounds, &state);
 }
 
 static bool emit(yaml_emitter_t *emitter, yaml_event_t *event) {

@@ -163,6 +163,14 @@ static void refuse(Pipeline *pipeline, const char *reason) {
         pipeline->reason = reason;
 }
 
+/* @from: the workflow, then its rule, which is stronger. */
+static void set_auto_cancel(Pipeline *pipeline, const Value *from) {
+        const char *on_failure = text_of(map_get_set(from, "auto_cancel"), "on_job_failure");
+
+        if (on_failure)
+                pipeline->cancel_on_failure = streq(on_failure, "all");
+}
+
 static int decide_workflow(Pipeline *pipeline) {
         Variables variables = { .arena = &pipeline->arena };
         RuleScope scope = { .variables = &variables };
@@ -172,6 +180,7 @@ static int decide_workflow(Pipeline *pipeline) {
 
         pipeline->created = true;
         pipeline->reason = "there are no workflow rules";
+        set_auto_cancel(pipeline, map_get_set(pipeline->config, "workflow"));
         if (!pipeline->workflow_rules)
                 return 0;
         variables_set_all(&variables, request->predefined);
@@ -187,6 +196,7 @@ static int decide_workflow(Pipeline *pipeline) {
                 return 0;
         }
         pipeline->reason = arena_printf(&pipeline->arena, "rule %zu of the workflow", i + 1);
+        set_auto_cancel(pipeline, rule);
         const Value *more = map_get_set(rule, "variables");
         /* They are root variables: jobs inherit them, and their own are stronger. */
         job_variables_add(&pipeline->arena, more, &pipeline->root_variables);
@@ -257,7 +267,8 @@ void pipeline_explain(Pipeline *pipeline, const PipelineJob *job, Text *text) {
                             job->start_in && job->when == WHEN_DELAYED ? job->start_in : "",
                             job->allow_failure ? ", may fail" : "");
                 explain_needs(job, text);
-                const size_t *places = pipeline_artifact_jobs(pipeline, job, &n);
+                size_t *places = arena_alloc(&pipeline->arena, pipeline->n_jobs * sizeof(size_t));
+                n = pipeline_artifact_jobs(pipeline, job, places);
                 text_printf(text, "artifacts from: %s", n == 0 ? "none" : "");
                 for (size_t i = 0; i < n; i++)
                         text_printf(text, "%s%s", i > 0 ? ", " : "", pipeline->jobs[places[i]].name);

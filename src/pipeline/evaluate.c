@@ -127,17 +127,17 @@ static bool depends_on(const PipelineJob *job, const PipelineJob *other) {
         return false;
 }
 
-const size_t *pipeline_artifact_jobs(Pipeline *pipeline, const PipelineJob *job, size_t *ret_n) {
-        size_t *places = NULL, n = 0;
+size_t pipeline_artifact_jobs(const Pipeline *pipeline, const PipelineJob *job, size_t *places) {
+        size_t n = 0;
 
-        for (size_t i = 0; !job->by_needs && i < pipeline->n_jobs; i++)
-                if (pipeline->jobs[i].included && pipeline->jobs[i].stage_index < job->stage_index &&
-                    depends_on(job, pipeline->jobs + i))
-                        ARENA_APPEND(&pipeline->arena, places, n, i);
+        for (size_t i = 0; i < pipeline->n_jobs; i++)
+                places[i] = !job->by_needs && pipeline->jobs[i].included &&
+                            pipeline->jobs[i].stage_index < job->stage_index;
         for (size_t k = 0; job->by_needs && k < job->n_needs; k++)
-                if (job->needs[k].job != SIZE_MAX && job->needs[k].artifacts &&
-                    depends_on(job, pipeline->jobs + job->needs[k].job))
-                        ARENA_APPEND(&pipeline->arena, places, n, job->needs[k].job);
-        *ret_n = n;
-        return places;
+                if (job->needs[k].job != SIZE_MAX && job->needs[k].artifacts)
+                        places[job->needs[k].job] = 1;
+        for (size_t i = 0; i < pipeline->n_jobs; i++)
+                if (places[i] && depends_on(job, pipeline->jobs + i))
+                        places[n++] = i;
+        return n;
 }

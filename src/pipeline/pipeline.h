@@ -62,6 +62,7 @@ typedef struct Pipeline {
         Variables root_variables;    /* of the top level and the workflow's rule */
         const Value *workflow_rules; /* flat, or NULL */
         const char *name;            /* of the workflow, or NULL */
+        bool cancel_on_failure;      /* "auto_cancel: on_job_failure: all" */
         bool created;                /* false: there is no pipeline, for @reason */
         const char *reason;
 } Pipeline;
@@ -79,8 +80,9 @@ DEFINE_CLEANUP(Pipeline *, pipeline_free)
 /* The job of that name or, without one, the first whose group has it; NULL: neither. */
 const PipelineJob *pipeline_find_job(const Pipeline *pipeline, const char *name);
 
-/* The places of the jobs whose artifacts @job gets, in order, in the pipeline's arena. */
-const size_t *pipeline_artifact_jobs(Pipeline *pipeline, const PipelineJob *job, size_t *ret_n);
+/* The places of the jobs whose artifacts and dotenv variables @job gets, in the order of the pipeline, which is the one to
+ * unpack them in. @places must have room for all jobs of the pipeline. Returns how many there are. */
+size_t pipeline_artifact_jobs(const Pipeline *pipeline, const PipelineJob *job, size_t *places);
 
 /* Adds to @text what decided about a job: each rule with what it saw, the variables, what it waits for. */
 void pipeline_explain(Pipeline *pipeline, const PipelineJob *job, Text *text);

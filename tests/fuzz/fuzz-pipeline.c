@@ -4,7 +4,7 @@
 #include "base/string.h"
 #include "fuzz.h"
 #include "pipeline/pipeline.h"
-#include "pipeline/schedule.h"
+#include "pipeline/run-state.h"
 
 /* A configuration, with a file "a.yml" behind its first NUL byte. What is accepted must be whole: jobs in stages that
  * are there, needs that lead to jobs, and every job can be explained and has its turn or not. */
@@ -60,7 +60,7 @@ static void check_job(Pipeline *pipeline, const PipelineJob *job) {
 static void check(Pipeline *pipeline) {
         const Problems *problems = &pipeline->context.problems;
         Text json = { .arena = &pipeline->arena };
-        Schedule schedule;
+        RunState state;
 
         if (setjmp(pipeline->arena.exhausted) != 0)
                 return;
@@ -72,9 +72,9 @@ static void check(Pipeline *pipeline) {
         value_to_json(&json, pipeline->config);
         for (size_t i = 0; i < MIN(pipeline->n_jobs, (size_t) 50); i++)
                 check_job(pipeline, pipeline->jobs + i);
-        const unsigned *rounds = schedule_rounds(pipeline, &schedule);
+        const unsigned *rounds = run_state_rounds(pipeline, &state);
         for (size_t i = 0; i < pipeline->n_jobs; i++)
-                FUZZ_ASSERT((rounds[i] > 0) == (schedule.jobs[i].status == JOB_SUCCESS));
+                FUZZ_ASSERT((rounds[i] > 0) == (state.jobs[i].status == JOB_SUCCESS));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -4,7 +4,6 @@
  * tests/exec. */
 
 #include "pipeline.h"
-#include "pipeline/schedule.h"
 
 /* "a b! c?": the jobs of the pipeline; "!" for manual, "?" for those that may fail, "-" for on_failure, "+" for always. */
 static const char *summary(TestPipeline *test) {
@@ -308,29 +307,34 @@ static void test_precedence(_unused_ void **state) {
         test_pipeline_done(&test);
 }
 
+/* Which jobs' artifacts and variables a job gets. */
 static void test_artifacts(_unused_ void **state) {
         static const MemoryFile files[] = {
                 { NULL, ".gitlab-ci.yml",
-                  "a: {script: x, stage: build}\nb: {script: x, stage: build}\n"
-                  "all: {script: x}\none: {script: x, dependencies: [b]}\nnone: {script: x, dependencies: []}\n"
-                  "dag: {script: x, needs: [{job: a, artifacts: false}, b]}\n" },
-                { 0 },
+                  "a: {script: x, stage: build}\nb: {script: x, stage: build, parallel: 2}\nt: {script: x}\nu: {script: x"
+                  ", needs: [{job: b, artifacts: true}, {job: t, "
+                  "artifacts: false}, a]}\nv: {script: x, dependencies: [b]}\nw: {script: x, dependencies: []}\nx: {script: x"
+                  ", needs: [a, b], dependencies: [a]}\nd: {script: x, stage: deploy}\ne: {script: x, stage: deploy, needs: []}" },
+                { 0 }
         };
         static const struct {
-                const char *job;
-                size_t n, first;
-        } rows[] = { { "all", 2, 0 }, { "one", 1, 1 }, { "none", 0, 0 }, { "dag", 1, 1 } };
+                const char *job, *from;
+        } rows[] = { { "a", "" },   { "t", "a,b 1/2,b 2/2," }, { "w", "" }, { "u", "a,b 1/2,b 2/2," },
+                     { "x", "a," }, { "v", "b 1/2,b 2/2," },   { "e", "" }, { "d", "a,b 1/2,b 2/2,t,u,v,w,x," } };
         TestPipeline test;
+        size_t places[16];
 
         test_pipeline_init(&test, files);
         test_pipeline_run(&test);
+        assert_string_equal(test_pipeline_problems(&test), "");
+        assert_true(test.pipeline->n_jobs <= ELEMENTSOF(places));
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
-                size_t n;
-                const size_t *places = pipeline_artifact_jobs(test.pipeline,
-                                                              pipeline_find_job(test.pipeline, rows[i].job), &n);
+                size_t n = pipeline_artifact_jobs(test.pipeline, pipeline_find_job(test.pipeline, rows[i].job), places);
+                Text text = { .arena = &test.arena };
 
-                assert_row(n == rows[i].n, i, rows[i].job);
-                assert_row(n == 0 || places[0] == rows[i].first, i, rows[i].job);
+                for (size_t k = 0; k < n; k++)
+                        text_printf(&text, "%s,", test.pipeline->jobs[places[k]].name);
+                assert_row(streq(text_get(&text), rows[i].from), i, text_get(&text));
         }
         test_pipeline_done(&test);
 }

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "pipeline/pipeline.h"
+
+/* How a try of a job ended. */
+typedef struct RunEnd {
+        bool success;
+        /* GitLab's name of the reason: "script_failure", "job_execution_timeout", "runner_system_failure". NULL for success. */
+        const char *failure;
+        int exit_code; /* of the script, also for success; -1: there is none, because it was something else that failed */
+} RunEnd;
+
+/* Whether "retry" of @job is meant for this failure. How often, PipelineJob.retries says. */
+bool failure_is_retried(const PipelineJob *job, const RunEnd *end);
+
+/* Whether "allow_failure" of @job is meant for this failure. */
+bool failure_is_allowed(const PipelineJob *job, const RunEnd *end);
