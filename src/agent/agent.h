@@ -67,6 +67,7 @@ typedef struct Surroundings {
         int proc_fd; /* /proc, or negative: there is none */
         int null_fd; /* /dev/null, or an empty file where that is something else; or negative */
         HelperRoot *helper;
+        int variables_fd; /* that came with a step and are kept (WireExec): sealed; negative: none */
         const char *lang; /* the value of LANG that the image has a locale for */
 } Surroundings;
 
@@ -98,6 +99,16 @@ void account_done(Account *account);
 /* Finds @user, "USER[:GROUP]" by names or numbers, in the files @passwd and @group of the image. A number need not be
  * there; without GROUP the user's own groups count. 0; -ESRCH: there is no such user or group; or -errno. */
 int account_find(const char *user, const char *passwd, const char *group, Account *ret);
+
+/* --- environment.c --- */
+
+/* The whole environment of a step of @account's, with @additions over what each step has. *ret is for strv_free(). 0 or
+ * -ENOMEM. */
+int environment_build(const char *lang, const char *shell, const Account *account, char *const *additions, char ***ret);
+
+/* Adds the variables that are kept for such steps, as far as the kernel takes them; of a step on a terminal, not TERM: how
+ * that is called is for who sits at it to say. @variables_fd may be negative. 0 or -errno. */
+int environment_add_kept(int variables_fd, bool terminal, char ***environment);
 
 /* --- step.c: one script and what it started --- */
 

@@ -67,12 +67,20 @@ static void client_announce(const StepStarted *started, void *userdata) {
                                  started->fds, started->n_fds) < 0;
 }
 
-static void client_exec(const Server *server, Client *client, WireMessage *message) {
+/* The last descriptor of an EXEC that has variables. */
+static void keep_variables(Server *server, WireMessage *message) {
+        closep(&server->surroundings.variables_fd);
+        server->surroundings.variables_fd = TAKE_FD(message->fds[--message->n_fds]);
+}
+
+static void client_exec(Server *server, Client *client, WireMessage *message) {
         WireCause cause = WIRE_CAUSE_AGENT;
         WireExec exec = { 0 };
-        int script_fd = message->n_fds > 0 ? message->fds[0] : -EBADF;
 
         int r = client->has_step ? -EBUSY : wire_parse_exec(message, &exec);
+        if (r >= 0 && exec.has_variables)
+                keep_variables(server, message);
+        int script_fd = message->n_fds > 0 ? message->fds[0] : -EBADF;
         if (r >= 0)
                 r = step_start(&server->surroundings, &exec, script_fd, client_announce, client, &client->step, &cause);
         wire_exec_done(&exec);

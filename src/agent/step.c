@@ -46,38 +46,6 @@ static const char *default_shell(bool in_helper) {
         return stat(TOOL_BASH, &st) >= 0 ? TOOL_BASH : "/bin/sh";
 }
 
-/* Sets @assignment ("NAME=VALUE") in @environment. */
-static int set_variable(char ***environment, const char *assignment) {
-        size_t length = strcspn(assignment, "=") + 1;
-
-        for (char **variable = *environment; variable && *variable; variable++)
-                if (strncmp(*variable, assignment, length) == 0)
-                        return string_replace(variable, assignment);
-        return strv_extend(environment, assignment);
-}
-
-/* The whole environment of a step: nothing of the host's, nothing of ours. */
-static int build_environment(const char *lang, const char *shell, const Account *account, char *const *additions,
-                             char ***ret) {
-        _cleanup_strv_ char **environment = NULL;
-
-        if (strv_extend(&environment, "PATH=" SEARCH_PATH) < 0 ||
-            strv_extendf(&environment, "HOME=%s", account->home) < 0 ||
-            strv_extendf(&environment, "USER=%s", account->name) < 0 ||
-            strv_extendf(&environment, "LOGNAME=%s", account->name) < 0 ||
-            strv_extendf(&environment, "LANG=%s", lang) < 0 ||
-            strv_extend(&environment, "container=systemd-nspawn") < 0 ||
-            strv_extendf(&environment, "SHELL=%s", shell) < 0)
-                return -ENOMEM;
-        for (; *additions; additions++) {
-                int r = set_variable(&environment, *additions);
-                if (r < 0)
-                        return r;
-        }
-        *ret = TAKE_PTR(environment);
-        return 0;
-}
-
 static int write_script(int source_fd, const Account *account, char *ret_path, size_t size) {
         static unsigned counter;
         char path[256];
@@ -125,6 +93,7 @@ typedef struct Child {
         char *const *argv, *const *environment;
         const Account *account;
         const char *directory; /* as asked for: "" for home */
+        const char *project;   /* or there, if that is a directory of the user's; or NULL */
         char *const *shared;   /* its root is the helper's, which has these; NULL: it is the container's */
         int stdin_fd;
         int stdout_fd, stderr_fd;
@@ -193,7 +162,7 @@ static ChildError become(const Child *child) {
         if (!isempty(child->directory)) {
                 if (chdir(child->directory) < 0)
                         return child_failed(WIRE_CAUSE_DIRECTORY);
-        } else if (chdir(account->home) < 0) {
+        } else if ((!child->project || chdir(child->project) < 0) && chdir(account->home) < 0) {
                 (void) chdir("/");
         }
         if (child->announce)
@@ -385,8 +354,10 @@ int step_start(const Surroundings *surroundings, const WireExec *exec, int scrip
         }
         for (char **path = exec->directories; *path; path++)
                 root_make_directory(*path, &account);
-        r = build_environment(surroundings->lang, script_fd >= 0 ? exec->argv[0] : default_shell(false), &account,
+        r = environment_build(surroundings->lang, script_fd >= 0 ? exec->argv[0] : default_shell(false), &account,
                               exec->environment, &environment);
+        if (r >= 0 && exec->wants_variables)
+                r = environment_add_kept(surroundings->variables_fd, exec->wants_terminal, &environment);
         if (r >= 0)
                 r = exec->wants_terminal ? terminal_open(&account, exec->rows, exec->columns, pipes.in) :
                                            make_pipes(exec->wants_stdin, &account, &pipes);
@@ -409,6 +380,7 @@ int step_start(const Surroundings *surroundings, const WireExec *exec, int scrip
                         .environment = environment,
                         .account = &account,
                         .directory = exec->directory,
+                        .project = exec->wants_variables ? strv_value(environment, "CI_PROJECT_DIR") : NULL,
                         .shared = exec->in_helper ? exec->shared : NULL,
                         .stdin_fd = exec->wants_stdin ? pipes.in[0] : surroundings->null_fd,
                         .stdout_fd = pipes.out[1],
@@ -452,7 +424,7 @@ int step_start_plain(const Surroundings *surroundings, const WireExec *exec, pid
         }
         for (char **path = exec->directories; *path; path++)
                 root_make_directory(*path, &(Account){ 0 });
-        r = build_environment(surroundings->lang, default_shell(false), &account, exec->environment, &environment);
+        r = environment_build(surroundings->lang, default_shell(false), &account, exec->environment, &environment);
         if (r < 0)
                 return r;
         Child child = { .surroundings = surroundings,

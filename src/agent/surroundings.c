@@ -55,12 +55,15 @@ static int open_null(void) {
 void surroundings_open(Surroundings *ret) {
         _cleanup_close_ int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-        *ret = (Surroundings){ .proc_fd = open_proc(), .null_fd = open_null(), .lang = locale_of_tree(root_fd) };
+        *ret = (Surroundings){
+                .proc_fd = open_proc(), .null_fd = open_null(), .variables_fd = -EBADF, .lang = locale_of_tree(root_fd)
+        };
 }
 
 void surroundings_done(Surroundings *surroundings) {
         closep(&surroundings->proc_fd);
         closep(&surroundings->null_fd);
+        closep(&surroundings->variables_fd);
 }
 
 int surroundings_open_proc(const Surroundings *surroundings, const char *path, int flags) {

@@ -35,12 +35,12 @@ static int find_command(Arguments *arguments, const char *name) {
                         return 0;
                 }
 
-        int nearest = nearest_name(name, command_name, NULL);
-        if (nearest >= 0)
-                return fail(arguments, "unknown command '%.64s'; did you mean '%s'?", name, commands[nearest]->name);
         for (size_t i = 0; global_options[i].name; i++)
                 if (streq(global_options[i].name, name))
                         return fail(arguments, "unknown command '%.64s'; did you mean '--%s'?", name, name);
+        int nearest = nearest_name(name, command_name, NULL);
+        if (nearest >= 0)
+                return fail(arguments, "unknown command '%.64s'; did you mean '%s'?", name, commands[nearest]->name);
         return fail(arguments, "unknown command '%.64s'", name);
 }
 

@@ -24,7 +24,7 @@
 #include "image/generation-collect.h"
 #include "image/publish.h"
 #include "machine/image-machine.h"
-#include "machine/terminal.h"
+#include "machine/shell.h"
 #include "tree/compare.h"
 
 #define HOST_NAME_BYTES_MAX 63
@@ -75,50 +75,27 @@ static const char *find_shell(int tree_fd) {
         return NULL;
 }
 
-/* Nothing of the host's environment, and of the terminal its kind. */
-static int make_environment(const Login *login, char ***ret) {
-        _cleanup_strv_ char **environment = NULL;
-        const char *kind = getenv("TERM");
-
-        /* What an administrator typed is not for the jobs to read. */
-        int r = strv_extend(&environment, "HISTFILE=/dev/null");
-        if (r < 0)
-                return r;
-        if (login->terminal) {
-                r = strv_extendf(&environment, "TERM=%s", isempty(kind) ? "vt220" : kind);
-                if (r < 0)
-                        return r;
-        }
-        *ret = TAKE_PTR(environment);
-        return 0;
-}
-
 /* The exit status of the shell, or of what became of it instead. */
 static int report(Login *login, const ImageMachine *machine, const StepOutcome *outcome) {
-        switch (outcome->result) {
-        case STEP_EXITED:
-                return outcome->exited.code == CLD_EXITED ? outcome->exited.status : 128 + outcome->exited.status;
-        case STEP_CANCELLED:
-                login->signal = outcome->signal;
-                return 128 + outcome->signal;
-        default: {
-                Problem problem = { 0 };
+        Problem problem = { 0 };
 
-                image_machine_explain(machine, outcome, &problem);
-                log_error("The shell %s", problem.text);
-                return -ECONNABORTED;
-        }
-        }
+        if (outcome->result == STEP_CANCELLED)
+                login->signal = outcome->signal;
+        if (step_exit_status(outcome) >= 0)
+                return step_exit_status(outcome);
+        image_machine_explain(machine, outcome, &problem);
+        log_error("The shell %s", problem.text);
+        return -ECONNABORTED;
 }
 
 /* The shell's exit status, or -errno. */
 static int run_shell(Login *login, const ImageMachine *machine, const char *shell) {
-        _cleanup_terminal_ Terminal terminal = TERMINAL_NONE;
         _cleanup_strv_ char **environment = NULL;
         StepRequest request = STEP_REQUEST_PLAIN;
         StepOutcome outcome;
 
-        int r = make_environment(login, &environment);
+        /* Nothing of the host's. */
+        int r = shell_environment(NULL, login->terminal, &environment);
         if (r < 0)
                 return log_oom();
         request.argv = ARGV(shell, "-l");
@@ -126,13 +103,7 @@ static int run_shell(Login *login, const ImageMachine *machine, const char *shel
         request.stdin_fd = STDIN_FILENO;
         request.terminal = login->terminal;
         request.kill_timeout_usec = STOP_TIMEOUT_USEC;
-        if (login->terminal) {
-                r = terminal_begin(STDIN_FILENO, &terminal);
-                if (r < 0)
-                        return log_error_errno(r, "Cannot put the terminal into raw mode: %m");
-        }
         r = image_machine_run(machine, &request, &outcome);
-        terminal_end(&terminal);
         return r < 0 ? log_error_errno(r, "Cannot talk to the container's agent: %m") :
                        report(login, machine, &outcome);
 }
@@ -296,7 +267,7 @@ static int run(const Invocation *invocation) {
                 .image = image,
                 .staging = STAGING_NONE,
                 .tree_fd = -EBADF,
-                .terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO),
+                .terminal = shell_has_terminal(),
         };
         login.signal_fd = signals_open();
         if (login.signal_fd < 0)

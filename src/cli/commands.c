@@ -38,6 +38,7 @@ const Command *const commands[] = {
         &command_doctor,
         &command_status,
         &command_logs,
+        &command_shell,
         &command_gc,
         &command_cache,
         NULL,

@@ -13,6 +13,7 @@ extern const CommandOption global_options[];
 extern const Command command_gitlab_config;
 extern const Command command_prepare;
 extern const Command command_run;
+extern const Command command_shell;
 extern const Command command_cleanup;
 extern const Command command_supervise;
 extern const Command command_empty_trash;

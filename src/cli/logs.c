@@ -6,74 +6,20 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/id.h"
 #include "base/log.h"
 #include "base/string.h"
 #include "cli/commands.h"
+#include "cli/find-machine.h"
 #include "container/channel.h"
 #include "machine/collect.h"
 #include "machine/directory.h"
 #include "machine/log.h"
-#include "machine/remove.h"
-#include "machine/services.h"
 #include "machine/step.h"
 
 #define POLL_USEC (200 * USEC_PER_MSEC)
-
-/* @id as it is, or the only job with that number. */
-static int find_job_id(const Settings *settings, const char *id, char **ret) {
-        _cleanup_strv_ char **ids = NULL;
-        const char *found = NULL;
-
-        if (machine_exists(settings, id))
-                return string_replace(ret, id);
-        int r = machine_list(settings, false, &ids);
-        if (r < 0)
-                return r;
-        for (char **job = ids; job && *job; job++) {
-                const char *rest = startswith(*job, id);
-
-                if (!rest || *rest != '-' || id_service_number(*job, NULL) > 0)
-                        continue;
-                if (found)
-                        return -ENOTUNIQ;
-                found = *job;
-        }
-        return found ? string_replace(ret, found) : -ENOENT;
-}
-
-/* By its number or one of its names. */
-static bool is_service(const Settings *settings, const char *id, const char *wanted) {
-        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
-        _cleanup_machine_ Machine *machine = NULL;
-        uint64_t number;
-
-        if (parse_uint64(wanted, &number) >= 0 && number == id_service_number(id, NULL))
-                return true;
-        if (machine_directory_open(settings->runtime_dir, id, false, &directory) < 0 ||
-            machine_load(&directory, &machine) < 0)
-                return false;
-        for (char **name = machine->names; name && *name; name++)
-                if (strcasecmp(*name, wanted) == 0)
-                        return true;
-        return false;
-}
-
-static int find_service(const Settings *settings, const char *job, const char *wanted, char **ret) {
-        _cleanup_strv_ char **services = NULL;
-
-        int r = services_list(settings, job, &services);
-        if (r < 0)
-                return r;
-        for (char **service = services; service && *service; service++)
-                if (is_service(settings, *service, wanted))
-                        return string_replace(ret, *service);
-        return -ENXIO;
-}
 
 /* Prints what is new. Returns how many bytes, or -errno. */
 static int print_new(const MachineDirectory *directory, uint64_t *offset) {
@@ -154,23 +100,15 @@ static int print_machine(const Settings *settings, const char *id, bool follow) 
 
 static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
-        const char *job = invocation_argument(invocation, 0), *service = invocation_argument(invocation, 1);
-        _cleanup_free_ char *id = NULL, *service_id = NULL;
+        const char *job = invocation_argument(invocation, 0);
+        _cleanup_free_ char *id = NULL;
 
-        int r = find_job_id(settings, job, &id);
-        if (r == -ENOTUNIQ)
-                return log_error_errno(
-                        r, "Several jobs have number %s: give one's whole id, as 'nspawn-runner status' shows it", job);
+        int r = find_machine_logged(settings, job, invocation_argument(invocation, 1), &id);
+        if (r < 0)
+                return r;
+        r = print_machine(settings, id, invocation_has(invocation, "follow"));
         if (r == -ENOENT)
-                return log_error_errno(r, "There is no job %s: see 'nspawn-runner status'", job);
-        if (r >= 0 && service)
-                r = find_service(settings, id, service, &service_id);
-        if (r == -ENXIO)
-                return log_error_errno(r, "Job %s has no service '%s': see 'nspawn-runner status'", id, service);
-        if (r >= 0)
-                r = print_machine(settings, service_id ? service_id : id, invocation_has(invocation, "follow"));
-        if (r == -ENOENT)
-                return log_error_errno(r, "Job %s is gone", id);
+                return log_not_running(job, r);
         if (r < 0 && r != -ECANCELED)
                 return log_error_errno(r, "Cannot read the log of job %s: %m", job);
         return r;

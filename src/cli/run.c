@@ -21,6 +21,7 @@
 #include "cli/report.h"
 #include "cli/stage-place.h"
 #include "container/channel.h"
+#include "gitlab/environment.h"
 #include "gitlab/exit-status.h"
 #include "job/service-copier.h"
 #include "machine/cause.h"
@@ -251,12 +252,15 @@ static int run(const Invocation *invocation) {
         if (r < 0)
                 return r;
 
+        /* For `shell`. It is no reason to fail. */
+        _cleanup_close_ int variables_fd = gitlab_job_variables(WIRE_VARIABLES_MAX_BYTES);
         StepRequest request = STEP_REQUEST_PLAIN;
         r = stage_place(settings, &job, machine, invocation_argument(invocation, 1),
                         invocation_option(invocation, "shell"), &place, &request);
         if (r < 0)
                 return log_error_errno(r, "Cannot decide how to run script '%s': %m", path);
         request.script_fd = script_fd;
+        request.variables_fd = variables_fd;
         request.kill_timeout_usec = machine->settings.kill_timeout_usec;
         request.machine = directory.path;
         log_verbose("Running %s in container %s of image '%s', as %s in %s, with %s", path, machine->name,

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads what GitLab Runner says in environment variables. Only gitlab/job.c calls this. What begins with CUSTOM_ENV_
+/* Reads what GitLab Runner says in environment variables. gitlab/job.c calls this, and `run` for all of them. What begins with CUSTOM_ENV_
  * is the job's own choice and never proves which job it is. */
 
 #include "gitlab/environment.h"
 
 #include <string.h>
 
+#include "base/fd.h"
 #include "base/string.h"
 
 static const char *get(const char *name) {
@@ -28,6 +29,29 @@ const char *gitlab_claimed_image(void) {
 
 const char *gitlab_claimed_builds_dir(void) {
         return get("CUSTOM_ENV_CI_BUILDS_DIR");
+}
+
+int gitlab_job_variables(size_t max_bytes) {
+        static const char prefix[] = "CUSTOM_ENV_";
+        size_t size = 0;
+
+        for (char **variable = environ; *variable; variable++)
+                if (startswith(*variable, prefix))
+                        size += strlen(*variable) - strlen(prefix) + 1;
+        if (size == 0)
+                return -ENOENT;
+        if (size > max_bytes)
+                return -EFBIG;
+        char *text = malloc(size), *end = text;
+        if (!text)
+                return -ENOMEM;
+        for (char **variable = environ; *variable; variable++)
+                if (startswith(*variable, prefix))
+                        end = stpcpy(end, *variable + strlen(prefix)) + 1;
+        int fd = memfd_new_sealed("variables", text, size);
+        explicit_bzero(text, size);
+        free(text);
+        return fd;
 }
 
 static const char word[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";

@@ -15,6 +15,10 @@ const char *gitlab_claimed_image(void);
 /* CUSTOM_ENV_CI_BUILDS_DIR: the directory, inside the machine, that projects are checked out below. */
 const char *gitlab_claimed_builds_dir(void);
 
+/* All CUSTOM_ENV_NAMEs as "NAME=VALUE"s, each with its end, in a sealed memory file: there are secrets among them. Its
+ * descriptor; -ENOENT: there are none; -EFBIG: there are more than @max_bytes; or another -errno. */
+int gitlab_job_variables(size_t max_bytes);
+
 /* Replaces $NAME and ${NAME} in @text as GitLab Runner does: by the value of CUSTOM_ENV_NAME, or by nothing if there is
  * no such variable; and $$ by $. @own (NULL: none) are "NAME=VALUE"s that take precedence. *ret is to be freed. 0 or
  * -ENOMEM. */

@@ -24,6 +24,9 @@
 /* How long after the agent should have killed a cancelled step we still wait for it to say so. */
 #define CANCEL_MARGIN_USEC (2 * USEC_PER_SEC)
 
+/* Who sits at a terminal sees what was still written to it, if that comes without a pause. */
+#define LAST_WORDS_USEC (2 * USEC_PER_SEC)
+
 /* How long the container's systemd may take to start the agent again, and to wait for a process that has ended. */
 #define AGENT_TIMEOUT_USEC (30 * USEC_PER_SEC)
 #define REAPED_TIMEOUT_USEC (5 * USEC_PER_SEC)
@@ -46,7 +49,7 @@ static void run_done(Run *run) {
         closep(&run->signal_fd);
         closep(&run->pid_fd);
         for (size_t i = 0; i < 2; i++)
-                stream_close(&run->streams[i]);
+                stream_done(&run->streams[i]);
         input_done(&run->input);
 }
 
@@ -64,8 +67,7 @@ static int open_again(int fd, int flags) {
         return again < 0 ? -errno : again;
 }
 
-/* The master of the step's terminal. It is not opened again, which would make another one: whoever took the agent's place
- * could keep us waiting here, as any program can that somebody talks to. */
+/* The master of the step's terminal. It is not opened again, which would make another one: stream.c is on its guard. */
 static int take_terminal(Run *run, WireMessage *message) {
         int r = terminal_check_master(message->fds[0]);
         if (r < 0)
@@ -178,19 +180,11 @@ static int receive(Run *run) {
         return r;
 }
 
-static void cancel(Run *run) {
-        struct signalfd_siginfo info;
-
-        if (read(run->signal_fd, &info, sizeof(info)) != sizeof(info))
-                return;
-        if (info.ssi_signo == SIGWINCH) {
-                terminal_copy_size(run->terminal_fd, run->streams[0].source_fd);
-                return;
-        }
+static void cancel(Run *run, int signal) {
         if (run->cancelled)
                 return;
         run->cancelled = true;
-        run->outcome.signal = (int) info.ssi_signo;
+        run->outcome.signal = signal;
         run->deadline = run->kill_timeout_usec < USEC_INFINITY - CANCEL_MARGIN_USEC ?
                                 clock_deadline(run->kill_timeout_usec + CANCEL_MARGIN_USEC) :
                                 USEC_INFINITY;
@@ -205,15 +199,49 @@ static void cancel(Run *run) {
         }
 }
 
+/* The cancelled step should have ended; or nobody takes the last that one has written to its terminal. */
+static void give_up(Run *run) {
+        if (run->cancelled)
+                run->outcome.result = STEP_CANCELLED;
+        run->ended = true;
+        stream_close(&run->streams[0]);
+}
+
+static void take_signal(Run *run) {
+        struct signalfd_siginfo info;
+
+        if (read(run->signal_fd, &info, sizeof(info)) != sizeof(info))
+                return;
+        if (info.ssi_signo == SIGWINCH)
+                terminal_copy_size(run->terminal_fd, run->streams[0].source_fd);
+        else
+                cancel(run, (int) info.ssi_signo);
+}
+
+/* As poll() has found the step's input, and ours. */
+static void copy_input(Run *run, bool writable, bool readable) {
+        Input *input = &run->input;
+
+        if (writable)
+                input_write(input);
+        if (readable && input->target_fd >= 0)
+                input_read(input);
+        if (input->left)
+                cancel(run, SIGHUP);
+        if (input->ended && run->terminal_fd >= 0) /* whoever typed is gone */
+                stream_close(&run->streams[0]);
+}
+
 /* Waits for something and does it. 0 or -errno. */
 static int turn(Run *run) {
         Input *input = &run->input;
-        struct pollfd pollfds[6] = {
+        bool waits = input->target_fd >= 0 && input->rest.size > 0;
+        struct pollfd pollfds[7] = {
                 [2] = { .fd = run->ended || run->agent_gone ? -EBADF : run->socket_fd, .events = POLLIN },
                 [3] = { .fd = run->signal_fd, .events = POLLIN },
-                [4] = input->size > 0 ? (struct pollfd){ .fd = input->target_fd, .events = POLLOUT } :
-                                        (struct pollfd){ .fd = input->target_fd < 0 ? -EBADF : input->source_fd,
-                                                         .events = POLLIN },
+                [4] = { .fd = waits ? input->target_fd : -EBADF, .events = POLLOUT },
+                [6] = { .fd = input->target_fd < 0 || (waits && !input->terminal) ? -EBADF : input->source_fd,
+                        .events = POLLIN },
                 [5] = { .fd = run->agent_gone && !run->ended ? run->pid_fd : -EBADF, .events = POLLIN },
         };
         for (size_t i = 0; i < 2; i++) {
@@ -227,19 +255,15 @@ static int turn(Run *run) {
         if (n < 0)
                 return errno == EINTR ? 0 : -errno;
         if (n == 0) {
-                run->outcome.result = STEP_CANCELLED;
-                run->ended = true;
+                give_up(run);
                 return 0;
         }
         if (pollfds[3].revents)
-                cancel(run);
+                take_signal(run);
         for (size_t i = 0; i < 2; i++)
                 if (pollfds[i].revents)
                         stream_copy(&run->streams[i]);
-        if (pollfds[4].revents)
-                input_copy(input);
-        if (input->ended && run->terminal_fd >= 0) /* whoever typed is gone */
-                stream_close(&run->streams[0]);
+        copy_input(run, pollfds[4].revents, pollfds[6].revents);
         if (pollfds[5].revents)
                 run->ended = true;
         return pollfds[2].revents ? receive(run) : 0;
@@ -252,8 +276,11 @@ static int finish(Run *run) {
         input_close(&run->input);
         for (size_t i = 0; i < 2; i++)
                 stream_finish(&run->streams[i]);
-        while (r >= 0 && !run->cancelled && (run->streams[0].source_fd >= 0 || run->streams[1].source_fd >= 0))
+        while (r >= 0 && !run->cancelled && (run->streams[0].source_fd >= 0 || run->streams[1].source_fd >= 0)) {
+                if (run->terminal_fd >= 0)
+                        run->deadline = clock_deadline(LAST_WORDS_USEC);
                 r = turn(run);
+        }
         if (run->cancelled)
                 run->outcome.result = STEP_CANCELLED;
         return r;
@@ -306,7 +333,34 @@ static int catch_signals(bool terminal) {
         return fd < 0 ? -errno : fd;
 }
 
+/* Everything that is typed goes to the step. */
+static int use_terminal(Run *run, WireExec *exec, Terminal *terminal) {
+        terminal_size(run->terminal_fd, &exec->rows, &exec->columns);
+        run->input.terminal = true;
+        int r = stream_terminal(&run->streams[0]);
+        return r < 0 ? r : terminal_begin(run->terminal_fd, terminal);
+}
+
+static int begin(Run *run, const StepRequest *request, WireExec *exec, Terminal *terminal) {
+        for (size_t i = 0; request->on_line && i < 2; i++) {
+                run->lines[i] = (Lines){ .on_line = request->on_line, .userdata = request->userdata };
+                run->streams[i] = stream_to_lines(&run->lines[i]);
+        }
+        int r = request->terminal ? use_terminal(run, exec, terminal) : 0;
+        return r < 0 ? r : input_begin(&run->input);
+}
+
+static int copy_until_end(Run *run) {
+        int r = 0;
+
+        while (r >= 0 && !run->ended)
+                r = turn(run);
+        return r < 0 ? r : finish(run);
+}
+
 int step_run(int socket_fd, const StepRequest *request, StepOutcome *ret) {
+        _cleanup_terminal_ Terminal terminal = TERMINAL_NONE;
+        Brief brief;
         WireExec exec = {
                 .argv = (char **) request->argv,
                 .environment = (char **) request->environment,
@@ -317,6 +371,8 @@ int step_run(int socket_fd, const StepRequest *request, StepOutcome *ret) {
                 .shared = (char **) request->shared,
                 .wants_stdin = request->stdin_fd >= 0 && !request->terminal,
                 .wants_terminal = request->terminal,
+                .has_variables = request->variables_fd >= 0,
+                .wants_variables = request->with_variables,
                 .kill_timeout_msec = (uint32_t) MIN(request->kill_timeout_usec / USEC_PER_MSEC, UINT32_MAX),
         };
         _cleanup_(run_done) Run run = {
@@ -332,28 +388,21 @@ int step_run(int socket_fd, const StepRequest *request, StepOutcome *ret) {
 
         if (run.signal_fd < 0)
                 return run.signal_fd;
-        for (size_t i = 0; request->on_line && i < 2; i++) {
-                run.lines[i] = (Lines){ .on_line = request->on_line, .userdata = request->userdata };
-                run.streams[i] = stream_to_lines(&run.lines[i]);
-        }
-        if (request->terminal) {
-                terminal_size(request->stdin_fd, &exec.rows, &exec.columns);
-                run.streams[0].terminal = true;
-                run.streams[0].splice = false;
-        }
-        int r = input_begin(&run.input);
+        int r = begin(&run, request, &exec, &terminal);
         if (r < 0)
                 return r;
-        r = wire_send_exec(socket_fd, &exec, request->script_fd);
+        r = wire_send_exec(socket_fd, &exec, request->script_fd, request->variables_fd);
         if (r == -EPIPE || r == -ECONNRESET) {
                 run.outcome = (StepOutcome){ .result = STEP_MACHINE_GONE, .error = -r };
                 run.ended = true;
                 r = 0;
         }
-        while (r >= 0 && !run.ended)
-                r = turn(&run);
-        if (r >= 0)
-                r = finish(&run);
+        if (r < 0)
+                return r;
+        brief_begin(&brief);
+        r = copy_until_end(&run);
+        brief_end(&brief);
+        terminal_end(&terminal);
         if (r < 0)
                 return r;
         settle(&run, request->machine);

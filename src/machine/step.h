@@ -43,17 +43,21 @@ typedef struct StepRequest {
         /* Gets both outputs, line by line, each without its end; NULL: nobody wants lines. */
         void (*on_line)(void *userdata, const char *line);
         void *userdata;
-        /* The step gets a pseudo-terminal of the container, and all is copied between it and stdin_fd and stdout_fd, which
-         * is a terminal that the caller has put into raw mode: its size is that one's, and follows it. */
+        /* The step gets a pseudo-terminal of the container, and all is copied between it and stdin_fd and stdout_fd. These
+         * are a terminal, which is in raw mode meanwhile: the step's has its size, and follows it. Whatever the container
+         * does, three times Ctrl-] within a second cancel the step as SIGHUP does. */
         bool terminal;
+        int variables_fd; /* "NAME=VALUE"s, each with its end, that the agent is to keep (WireExec); negative: none */
+        bool with_variables; /* the step gets those that the agent has */
         uint64_t kill_timeout_usec;
         const char *machine; /* the job's directory: to ask again whether the machine lives; NULL: it does not */
 } StepRequest;
 
 /* With the user, directory and environment of an image; nothing on stdin; output to our own. */
-#define STEP_REQUEST_PLAIN                                                                                      \
-        (StepRequest) {                                                                                         \
-                .script_fd = -EBADF, .stdin_fd = -EBADF, .stdout_fd = STDOUT_FILENO, .stderr_fd = STDERR_FILENO \
+#define STEP_REQUEST_PLAIN                                                                                       \
+        (StepRequest) {                                                                                          \
+                .script_fd = -EBADF, .stdin_fd = -EBADF, .stdout_fd = STDOUT_FILENO, .stderr_fd = STDERR_FILENO, \
+                .variables_fd = -EBADF                                                                           \
         }
 
 /* Runs it over connection @socket_fd, copying input and output, until it ended and all that it wrote is delivered.

@@ -7,8 +7,11 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <sys/time.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 
 /* How often one output is copied before the other, the socket and the signals have their turn. */
@@ -17,7 +20,65 @@
 /* More than a terminal of the kernel's holds. */
 #define TERMINAL_REST_BYTES ((size_t) 1024 * 1024)
 
-#define INPUT_BUFFER_BYTES (64 * 1024)
+#define BUFFER_BYTES ((size_t) 64 * 1024)
+
+/* How long reading or writing a terminal may wait that should not wait at all. */
+#define BRIEF_USEC (100 * USEC_PER_MSEC)
+
+/* Ctrl-], as machinectl(1) has it, and within what time it is to be typed that often. */
+#define ESCAPE_KEY '\x1d'
+#define ESCAPES 3U
+#define ESCAPE_USEC USEC_PER_SEC
+
+static void on_alarm(_unused_ int signal) {
+}
+
+void brief_begin(Brief *ret) {
+        const struct sigaction action = { .sa_handler = on_alarm }; /* without SA_RESTART: EINTR is what it is for */
+        sigset_t mask;
+
+        (void) sigaction(SIGALRM, &action, &ret->action);
+        sigemptyset(&mask);
+        sigaddset(&mask, SIGALRM);
+        (void) sigprocmask(SIG_UNBLOCK, &mask, &ret->mask);
+}
+
+void brief_end(const Brief *brief) {
+        sigset_t mask;
+
+        (void) sigaction(SIGALRM, &brief->action, NULL);
+        sigemptyset(&mask);
+        sigaddset(&mask, SIGALRM);
+        if (sigismember(&brief->mask, SIGALRM))
+                (void) sigprocmask(SIG_BLOCK, &mask, NULL);
+}
+
+/* Again and again: the first one may come before the call that it is to end. */
+static void set_alarm(uint64_t usec) {
+        const struct timeval time = { .tv_usec = (suseconds_t) usec };
+
+        (void) setitimer(ITIMER_REAL, &(struct itimerval){ .it_interval = time, .it_value = time }, NULL);
+}
+
+static ssize_t read_briefly(int fd, char *buffer, size_t size) {
+        set_alarm(BRIEF_USEC);
+        ssize_t n = read(fd, buffer, size);
+        int error = errno;
+        set_alarm(0);
+        return n < 0 ? -error : n;
+}
+
+static ssize_t write_briefly(int fd, const char *buffer, size_t size) {
+        set_alarm(BRIEF_USEC);
+        ssize_t n = write(fd, buffer, size);
+        int error = errno;
+        set_alarm(0);
+        return n < 0 ? -error : n;
+}
+
+static bool is_not_now(ssize_t n) {
+        return n == -EINTR || n == -EAGAIN;
+}
 
 Stream stream_to(int target_fd) {
         return (Stream){ .source_fd = -EBADF, .target_fd = target_fd, .splice = true, .remaining = SIZE_MAX };
@@ -25,6 +86,18 @@ Stream stream_to(int target_fd) {
 
 Stream stream_to_lines(Lines *lines) {
         return (Stream){ .source_fd = -EBADF, .target_fd = -EBADF, .lines = lines, .remaining = SIZE_MAX };
+}
+
+int stream_terminal(Stream *stream) {
+        stream->rest.buffer = malloc(BUFFER_BYTES);
+        stream->splice = false;
+        return stream->rest.buffer ? 0 : -ENOMEM;
+}
+
+void stream_done(Stream *stream) {
+        stream_close(stream);
+        free(stream->rest.buffer);
+        stream->rest.buffer = NULL;
 }
 
 void stream_close(Stream *stream) {
@@ -69,8 +142,53 @@ static bool has_data(int fd) {
         return poll(&pollfd, 1, 0) > 0 && (pollfd.revents & POLLIN);
 }
 
+/* What was read goes to the target, as far as that takes it. */
+static void write_rest(Stream *stream) {
+        Rest *rest = &stream->rest;
+
+        while (!stream->deaf && rest->size > 0) {
+                ssize_t n = write_briefly(stream->target_fd, rest->buffer + rest->offset, rest->size);
+
+                stream->blocked = is_not_now(n);
+                if (stream->blocked)
+                        return;
+                stream->deaf = n < 0;
+                if (n > 0) {
+                        rest->offset += (size_t) n;
+                        rest->size -= (size_t) n;
+                }
+        }
+        rest->offset = rest->size = 0;
+}
+
+static void copy_terminal(Stream *stream) {
+        for (unsigned i = 0; i < COPIES_MAX; i++) {
+                Rest *rest = &stream->rest;
+
+                write_rest(stream);
+                if (stream->blocked)
+                        return;
+                ssize_t n = stream->remaining == 0 ?
+                                    0 :
+                                    read_briefly(stream->source_fd, rest->buffer, MIN(stream->remaining, BUFFER_BYTES));
+                if (is_not_now(n) && stream->remaining == SIZE_MAX)
+                        return;
+                if (n <= 0) {
+                        stream_close(stream);
+                        return;
+                }
+                rest->size = (size_t) n;
+                if (stream->remaining != SIZE_MAX)
+                        stream->remaining -= (size_t) n;
+        }
+}
+
 void stream_copy(Stream *stream) {
         stream->blocked = false;
+        if (stream->rest.buffer) {
+                copy_terminal(stream);
+                return;
+        }
         for (unsigned i = 0; stream->remaining > 0; i++) {
                 if (i >= COPIES_MAX && stream->remaining == SIZE_MAX)
                         return;
@@ -100,7 +218,7 @@ void stream_finish(Stream *stream) {
         if (stream->source_fd < 0)
                 return;
         stream->remaining = ioctl(stream->source_fd, FIONREAD, &available) < 0 ? 0 : (size_t) available;
-        if (stream->terminal) /* the kernel tells only what it has already moved to our end */
+        if (stream->rest.buffer) /* the kernel tells only what it has already moved to our end */
                 stream->remaining = TERMINAL_REST_BYTES;
         stream_copy(stream);
 }
@@ -108,47 +226,75 @@ void stream_finish(Stream *stream) {
 void input_close(Input *input) {
         closep(&input->target_fd);
         input->target_fd = -EBADF;
-        input->size = input->offset = 0;
+        input->rest.size = input->rest.offset = 0;
 }
 
-static void input_write(Input *input) {
-        ssize_t n = write(input->target_fd, input->buffer + input->offset, input->size - input->offset);
+void input_write(Input *input) {
+        Rest *rest = &input->rest;
+        ssize_t n = write_briefly(input->target_fd, rest->buffer + rest->offset, rest->size);
 
         if (n < 0) {
-                if (errno != EINTR && errno != EAGAIN)
+                if (!is_not_now(n))
                         input_close(input);
                 return;
         }
-        input->offset += (size_t) n;
-        if (input->offset == input->size)
-                input->offset = input->size = 0;
+        rest->offset += (size_t) n;
+        rest->size -= (size_t) n;
+        if (rest->size == 0)
+                rest->offset = 0;
 }
 
-void input_copy(Input *input) {
-        if (input->size == 0) {
-                ssize_t n = read(input->source_fd, input->buffer, INPUT_BUFFER_BYTES);
+/* Was the way out typed, up to the end of @text? */
+static bool is_escape(Input *input, const char *text, size_t size) {
+        for (size_t i = 0; i < size; i++) {
+                uint64_t now = clock_now_usec();
 
-                if (n < 0 && (errno == EINTR || errno == EAGAIN))
-                        return;
-                if (n <= 0) {
-                        input->ended = true;
-                        input_close(input);
-                        return;
+                if (text[i] != ESCAPE_KEY) {
+                        input->n_escapes = 0;
+                        continue;
                 }
-                input->size = (size_t) n;
+                if (input->n_escapes == 0 || now > input->escape_usec + ESCAPE_USEC) {
+                        input->n_escapes = 0;
+                        input->escape_usec = now;
+                }
+                if (++input->n_escapes == ESCAPES)
+                        return true;
         }
-        input_write(input);
+        return false;
+}
+
+void input_read(Input *input) {
+        Rest *rest = &input->rest;
+        char lost[256];
+
+        if (rest->offset > 0)
+                memmove(rest->buffer, rest->buffer + rest->offset, rest->size);
+        rest->offset = 0;
+        /* What nobody takes is lost, as with any terminal. */
+        bool full = rest->size == BUFFER_BYTES;
+        char *place = full ? lost : rest->buffer + rest->size;
+        ssize_t n = read_briefly(input->source_fd, place, full ? sizeof(lost) : BUFFER_BYTES - rest->size);
+        if (is_not_now(n))
+                return;
+        if (n <= 0) {
+                input->ended = true;
+                input_close(input);
+                return;
+        }
+        input->left = input->terminal && is_escape(input, place, (size_t) n);
+        if (!full)
+                rest->size += (size_t) n;
 }
 
 int input_begin(Input *input) {
         if (input->source_fd < 0)
                 return 0;
-        input->buffer = malloc(INPUT_BUFFER_BYTES);
-        return input->buffer ? 0 : -ENOMEM;
+        input->rest.buffer = malloc(BUFFER_BYTES);
+        return input->rest.buffer ? 0 : -ENOMEM;
 }
 
 void input_done(Input *input) {
         input_close(input);
-        free(input->buffer);
-        input->buffer = NULL;
+        free(input->rest.buffer);
+        input->rest.buffer = NULL;
 }

@@ -137,6 +137,7 @@ typedef struct ExecHeader {
         uint32_t n_environment;
         uint32_t wants_terminal;
         uint32_t in_helper;
+        uint32_t has_variables, wants_variables;
         uint16_t rows, columns;
 } ExecHeader;
 
@@ -154,15 +155,19 @@ static int add_string(Parts *parts, const char *s) {
         return 0;
 }
 
-int wire_send_exec(int socket_fd, const WireExec *exec, int script_fd) {
+int wire_send_exec(int socket_fd, const WireExec *exec, int script_fd, int variables_fd) {
         ExecHeader header = {
                 .kill_timeout_msec = exec->kill_timeout_msec,
                 .wants_stdin = exec->wants_stdin,
                 .wants_terminal = exec->wants_terminal,
                 .in_helper = exec->in_helper,
+                .has_variables = exec->has_variables,
+                .wants_variables = exec->wants_variables,
                 .rows = exec->rows,
                 .columns = exec->columns,
         };
+        int fds[2];
+        size_t n_fds = 0;
         Parts parts; /* not all of it is used, so nor is it cleared: this is on the way of every step */
 
         parts.vectors[1] = (struct iovec){ .iov_base = &header, .iov_len = sizeof(header) };
@@ -181,7 +186,11 @@ int wire_send_exec(int socket_fd, const WireExec *exec, int script_fd) {
                 r = add_string(&parts, *s);
         if (r < 0 || parts.size > WIRE_MESSAGE_MAX)
                 return -EMSGSIZE;
-        return send_parts(socket_fd, WIRE_EXEC, parts.vectors, parts.n, &script_fd, script_fd >= 0);
+        if (script_fd >= 0)
+                fds[n_fds++] = script_fd;
+        if (exec->has_variables)
+                fds[n_fds++] = variables_fd;
+        return send_parts(socket_fd, WIRE_EXEC, parts.vectors, parts.n, fds, n_fds);
 }
 
 void wire_exec_done(WireExec *exec) {
@@ -223,7 +232,8 @@ int wire_parse_exec(WireMessage *message, WireExec *ret) {
         if (n > WIRE_STRINGS_MAX || n < 3 || header.n_directories > n - 3 ||
             header.n_shared > n - 3 - header.n_directories ||
             header.n_environment > n - 3 - header.n_directories - header.n_shared || header.wants_stdin > 1 ||
-            header.wants_terminal > 1 || header.in_helper > 1)
+            header.wants_terminal > 1 || header.in_helper > 1 || header.has_variables > 1 ||
+            header.wants_variables > 1 || message->n_fds < header.has_variables)
                 return -EBADMSG;
 
         size_t n_argv = n - 2 - header.n_directories - header.n_shared - header.n_environment;
@@ -232,6 +242,8 @@ int wire_parse_exec(WireMessage *message, WireExec *ret) {
                 .wants_stdin = header.wants_stdin,
                 .wants_terminal = header.wants_terminal,
                 .in_helper = header.in_helper,
+                .has_variables = header.has_variables,
+                .wants_variables = header.wants_variables,
                 .rows = header.rows,
                 .columns = header.columns,
         };

@@ -11,7 +11,8 @@
  *                                  <-    PONG, or FAILED: the image's systemd, or the service that the
  *                                        machine is for, cannot be executed
  *
- *      EXEC (+ memfd of a script)  ->
+ *      EXEC (+ memfd of a script,  ->
+ *       memfd of variables)
  *                                  <-    STARTED (+ read ends of the step's stdout and stderr, if EXEC asked for it the
  *                                        write end of its stdin, and, where the kernel lets the agent have one, a
  *                                        pidfd of the program; of a step on a terminal, instead of the three ends, the
@@ -47,6 +48,8 @@
 #define WIRE_MESSAGE_MAX 65536U
 #define WIRE_FDS_MAX 4U
 #define WIRE_STRINGS_MAX 256U
+/* Of variables that the agent keeps. */
+#define WIRE_VARIABLES_MAX_BYTES ((size_t) 4 * 1024 * 1024)
 
 typedef enum WireType {
         WIRE_PING = 1,
@@ -111,6 +114,10 @@ typedef struct WireExec {
          * still the container's; argv[0] is empty or has a slash. */
         bool in_helper;
         char **shared;
+        /* Variables are attached, "NAME=VALUE"s each with its end: the agent keeps them until others come. */
+        bool has_variables;
+        /* The step gets those that the agent has kept, over all else. */
+        bool wants_variables;
         char **argv;        /* NULL-terminated */
         char **environment; /* NULL-terminated "NAME=VALUE"s that go over the agent's own; may be NULL */
 } WireExec;
@@ -142,8 +149,8 @@ int wire_send(int socket_fd, WireType type, const void *payload, size_t size, co
  * descriptors are closed); or -errno (-EAGAIN: none yet). After 1, call wire_message_done(). */
 int wire_receive(int socket_fd, WireMessage *message);
 
-/* EXEC: 0, -EMSGSIZE when it does not fit a message, or -errno. */
-int wire_send_exec(int socket_fd, const WireExec *exec, int script_fd);
+/* EXEC: 0, -EMSGSIZE when it does not fit a message, or -errno. @variables_fd is there if exec->has_variables. */
+int wire_send_exec(int socket_fd, const WireExec *exec, int script_fd, int variables_fd);
 /* Parses the payload of an EXEC in place: 0, -EBADMSG, or -ENOMEM. After 0, call wire_exec_done(); the strings live as
  * long as @message. */
 int wire_parse_exec(WireMessage *message, WireExec *ret);

@@ -117,7 +117,7 @@ static void send_script(const Call *call, const char *shell, const char *script,
         WireExec exec = { .kill_timeout_msec = kill_timeout_msec, .argv = argv };
         _cleanup_close_ int fd = script ? memfd_new_sealed("script", script, strlen(script)) : -EBADF;
 
-        assert_int_equal(wire_send_exec(call->socket_fd, &exec, fd), 0);
+        assert_int_equal(wire_send_exec(call->socket_fd, &exec, fd, -EBADF), 0);
 }
 
 static void take_streams(Call *call, size_t n) {
@@ -139,7 +139,7 @@ static void take_started(Call *call) {
 static Call call_command(const Lab *lab, const WireExec *exec) {
         Call call = call_connect(lab);
 
-        assert_int_equal(wire_send_exec(call.socket_fd, exec, -EBADF), 0);
+        assert_int_equal(wire_send_exec(call.socket_fd, exec, -EBADF, -EBADF), 0);
         take_streams(&call, exec->wants_stdin ? 3 : 2);
         return call;
 }
@@ -368,7 +368,7 @@ static void test_terminal(void **state) {
         for (unsigned i = 0; i < 2; i++) {
                 _cleanup_call_ Call call = call_connect(*state);
 
-                assert_int_equal(wire_send_exec(call.socket_fd, &exec, -EBADF), 0);
+                assert_int_equal(wire_send_exec(call.socket_fd, &exec, -EBADF, -EBADF), 0);
                 take_streams(&call, 1);
                 assert_int_equal(fd_set_nonblock(call.fds[0], false), 0);
                 assert_int_equal(fd_write_all(call.fds[0], "typed\n", 6), 0);
@@ -407,7 +407,7 @@ static void test_exec_lookup(void **state) {
                 WireExec exec = { .argv = argv, .environment = environment };
                 _cleanup_call_ Call call = call_connect(lab);
 
-                assert_int_equal(wire_send_exec(call.socket_fd, &exec, -EBADF), 0);
+                assert_int_equal(wire_send_exec(call.socket_fd, &exec, -EBADF, -EBADF), 0);
                 if (table[i].error != 0) {
                         /* What is not looked up, execve() alone can judge: the host hears of it before. */
                         if (strchr(table[i].program, '/'))
@@ -461,7 +461,7 @@ static void test_exec_directory(void **state) {
                 _cleanup_call_ Call call = call_connect(lab);
                 _cleanup_free_ char *expected = NULL;
 
-                assert_int_equal(wire_send_exec(call.socket_fd, &exec, -EBADF), 0);
+                assert_int_equal(wire_send_exec(call.socket_fd, &exec, -EBADF, -EBADF), 0);
                 if (table[i].error != 0) {
                         WireFailed failed = take_failed(&call);
                         assert_row(failed.cause == WIRE_CAUSE_DIRECTORY && failed.error == table[i].error, i,
@@ -506,7 +506,7 @@ static void test_no_user(void **state) {
         WireExec exec = { .argv = argv, .user = "no-such-user" };
         _cleanup_call_ Call call = call_connect(*state);
 
-        assert_int_equal(wire_send_exec(call.socket_fd, &exec, -EBADF), 0);
+        assert_int_equal(wire_send_exec(call.socket_fd, &exec, -EBADF, -EBADF), 0);
         WireFailed failed = take_failed(&call);
         assert_int_equal(failed.cause, WIRE_CAUSE_USER);
         assert_int_equal(failed.error, ESRCH);
@@ -534,7 +534,7 @@ static void test_user(void **state) {
                 WireExec exec = { .argv = argv, .user = table[i].user, .wants_stdin = true };
                 _cleanup_call_ Call call = call_connect(*state);
 
-                assert_int_equal(wire_send_exec(call.socket_fd, &exec, fd), 0);
+                assert_int_equal(wire_send_exec(call.socket_fd, &exec, fd, -EBADF), 0);
                 take_streams(&call, 3);
                 close(TAKE_FD(call.fds[2]));
                 _cleanup_free_ char *out = read_to_end(call.fds[0]), *err = read_to_end(call.fds[1]);
@@ -553,6 +553,46 @@ static void test_default_shell(void **state) {
         take_started(&call);
         _cleanup_free_ char *out = read_to_end(call.fds[0]);
         assert_non_null(startswith(out, access("/bin/bash", X_OK) >= 0 ? "/bin/bash\n" : "/bin/sh\n"));
+}
+
+static const char kept[] = "ONE=1\0TERM=other\0CI_PROJECT_DIR=/usr\0LINES=a\nb\0PATH=/nowhere:/usr/bin:/bin";
+
+/* What `env` and `pwd` print with the agent's variables, or without. */
+static char *show_variables(const Lab *lab, bool with, const char *directory) {
+        char *argv[] = { (char *) "/bin/sh", (char *) "-c",
+                         (char *) "echo \"$ONE,$PATH,$LINES,$(pwd)\"; printenv IMAGE", NULL };
+        char *environment[] = { (char *) "ONE=0", (char *) "IMAGE=i", NULL };
+        const WireExec exec = {
+                .argv = argv, .environment = environment, .wants_variables = with, .directory = directory
+        };
+
+        _cleanup_call_ Call call = call_command(lab, &exec);
+        return read_to_end(call.fds[0]);
+}
+
+/* The variables that come with one step are there for others that want them, until new ones come. */
+static void test_variables(void **state) {
+        char *argv[] = { (char *) "/bin/sh", (char *) "-c", (char *) "echo $ONE", NULL };
+        const WireExec exec = { .argv = argv, .has_variables = true };
+
+        for (unsigned i = 0; i < 2; i++) {
+                _cleanup_close_ int fd = i == 0 ? memfd_new_sealed("variables", "ONE=x", 6) :
+                                                  memfd_new_sealed("variables", kept, sizeof(kept));
+                _cleanup_call_ Call call = call_connect(*state);
+
+                assert_int_equal(wire_send_exec(call.socket_fd, &exec, -EBADF, fd), 0);
+                take_started(&call);
+                _cleanup_free_ char *out = read_to_end(call.fds[0]);
+                assert_string_equal(out, "\n"); /* they are not this step's */
+        }
+        for (unsigned i = 0; i < 2; i++) {
+                _cleanup_free_ char *without = show_variables(*state, false, "/"),
+                                    *with = show_variables(*state, true, NULL),
+                                    *elsewhere = show_variables(*state, true, "/etc");
+                assert_string_equal(without, "0," SEARCH_PATH ",,/\ni\n");
+                assert_string_equal(with, "1,/nowhere:/usr/bin:/bin,a\nb,/usr\ni\n");
+                assert_string_equal(elsewhere, "1,/nowhere:/usr/bin:/bin,a\nb,/etc\ni\n");
+        }
 }
 
 static void test_exec_no_shell(void **state) {
@@ -600,7 +640,7 @@ static void test_bad_exec(void **state) {
 
         /* The script is no file. */
         assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-        assert_int_equal(wire_send_exec(call.socket_fd, &exec, fds[0]), 0);
+        assert_int_equal(wire_send_exec(call.socket_fd, &exec, fds[0], -EBADF), 0);
         close(fds[0]);
         close(fds[1]);
         WireFailed failed = take_failed(&call);
@@ -875,15 +915,34 @@ static void test_end_with_step(void **state) {
 
 int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
-                WITH_LAB(test_ping),           WITH_LAB(test_exit_codes),     WITH_LAB(test_signals),
-                WITH_LAB(test_output),         WITH_LAB(test_dev_stderr),     WITH_LAB(test_surroundings),
-                WITH_LAB(test_environment),    WITH_LAB(test_default_shell),  WITH_LAB(test_input),
-                WITH_LAB(test_terminal),       WITH_LAB(test_exec_lookup),    WITH_LAB(test_environment_additions),
-                WITH_LAB(test_exec_directory), WITH_LAB(test_directories),    WITH_LAB(test_no_user),
-                WITH_LAB(test_user),           WITH_LAB(test_exec_no_shell),  WITH_LAB(test_bad_exec),
-                WITH_LAB(test_cancel),         WITH_LAB(test_cancel_nothing), WITH_LAB(test_host_gone),
-                WITH_LAB(test_steps_at_once),  WITH_LAB(test_background),     WITH_LAB(test_background_writer),
-                WITH_LAB(test_garbage),        WITH_LAB(test_removed_script), WITH_LAB(test_no_leak),
+                WITH_LAB(test_ping),
+                WITH_LAB(test_exit_codes),
+                WITH_LAB(test_signals),
+                WITH_LAB(test_output),
+                WITH_LAB(test_dev_stderr),
+                WITH_LAB(test_surroundings),
+                WITH_LAB(test_variables),
+                WITH_LAB(test_environment),
+                WITH_LAB(test_default_shell),
+                WITH_LAB(test_input),
+                WITH_LAB(test_terminal),
+                WITH_LAB(test_exec_lookup),
+                WITH_LAB(test_environment_additions),
+                WITH_LAB(test_exec_directory),
+                WITH_LAB(test_directories),
+                WITH_LAB(test_no_user),
+                WITH_LAB(test_user),
+                WITH_LAB(test_exec_no_shell),
+                WITH_LAB(test_bad_exec),
+                WITH_LAB(test_cancel),
+                WITH_LAB(test_cancel_nothing),
+                WITH_LAB(test_host_gone),
+                WITH_LAB(test_steps_at_once),
+                WITH_LAB(test_background),
+                WITH_LAB(test_background_writer),
+                WITH_LAB(test_garbage),
+                WITH_LAB(test_removed_script),
+                WITH_LAB(test_no_leak),
                 WITH_LAB(test_end_with_step),
         };
 

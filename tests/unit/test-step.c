@@ -15,6 +15,7 @@
 #include "base/string.h"
 #include "descriptors.h"
 #include "machine/step.h"
+#include "machine/terminal.h"
 
 /* step_run() in a process of its own, which gives it stdout, stderr and signals of its own, against an agent in another
  * one that may be a hostile one. The test itself reads the output. */
@@ -1081,6 +1082,64 @@ static void agent_has_terminal(int socket_fd) {
         agent_wait_closed(socket_fd);
 }
 
+/* Keeps the master, and has whoever uses it wait: its flags are those of all that were duplicated from it. */
+static void agent_blocks_terminal(int socket_fd) {
+        struct pollfd pollfd = { .fd = socket_fd, .events = POLLIN };
+        int fds[2];
+
+        open_terminal(fds);
+        Terminal raw;
+        CHECK(terminal_begin(fds[1], &raw) == 0); /* all that is typed counts, also what is no line */
+        agent_take_exec(socket_fd);
+        CHECK(wire_send(socket_fd, WIRE_STARTED, &(WireStarted){ 0 }, sizeof(WireStarted), &fds[0], 1) == 0);
+        agent_tell();
+        while (poll(&pollfd, 1, 1) == 0)
+                CHECK(fcntl(fds[0], F_SETFL, O_RDWR) == 0);
+        agent_receive_type(socket_fd, WIRE_KILL);
+        agent_exited(socket_fd, CLD_KILLED, SIGHUP);
+        agent_wait_closed(socket_fd);
+}
+
+/* More is typed than the container takes; then somebody wants to leave. */
+static void leave_terminal(int master_fd, int signal) {
+        static char typed[32 * 1024];
+        _cleanup_(run_free) Run run;
+
+        memset(typed, 'x', sizeof(typed));
+        run_start(&run, agent_blocks_terminal, pipes, 10 * USEC_PER_MSEC);
+        wait_for_agent();
+        assert_int_equal(fd_write_all(master_fd, typed, sizeof(typed)), 0);
+        if (signal != 0)
+                assert_int_equal(kill(run.host, signal), 0);
+        else
+                assert_int_equal(fd_write_all(master_fd, "a\x1d\x1d\x1d", 4), 0);
+        Result result = run_finish(&run);
+        assert_int_equal(result.r, 0);
+        assert_int_equal(result.outcome.result, STEP_CANCELLED);
+        assert_int_equal(result.outcome.signal, signal != 0 ? signal : SIGHUP);
+}
+
+static void test_terminal_hostile(_unused_ void **state) {
+        static const int signals[] = { SIGHUP, SIGTERM, 0 };
+        struct termios before, after;
+        int fds[2];
+
+        open_terminal(fds);
+        input_fd = fds[1];
+        with_terminal = true;
+        assert_int_equal(tcgetattr(fds[1], &before), 0);
+        for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
+                leave_terminal(fds[0], signals[i]);
+                assert_int_equal(tcflush(fds[1], TCIFLUSH), 0);
+                assert_int_equal(tcgetattr(fds[1], &after), 0);
+                assert_int_equal(before.c_lflag, after.c_lflag);
+        }
+        input_fd = -EBADF;
+        with_terminal = false;
+        close(fds[0]);
+        close(fds[1]);
+}
+
 static void test_terminal(_unused_ void **state) {
         static void (*const hostile[])(int) = { agent_passes_null, agent_passes_pipe, agent_passes_slave };
         int fds[2];
@@ -1221,6 +1280,7 @@ int main(void) {
                 cmocka_unit_test(test_last_words),
                 cmocka_unit_test(test_hostile),
                 cmocka_unit_test(test_terminal),
+                cmocka_unit_test(test_terminal_hostile),
                 cmocka_unit_test(test_cancel),
                 cmocka_unit_test(test_cancel_delivery),
         };

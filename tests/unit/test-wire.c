@@ -273,7 +273,7 @@ static void test_exec_round_trip(_unused_ void **state) {
 
                                 connect_pair(sockets);
                                 int script_fd = table[k].script ? sockets[0] : -EBADF;
-                                assert_int_equal(wire_send_exec(sockets[0], &exec, script_fd), 0);
+                                assert_int_equal(wire_send_exec(sockets[0], &exec, script_fd, -EBADF), 0);
                                 assert_int_equal(wire_receive(sockets[1], &message), 1);
                                 assert_int_equal(message.type, WIRE_EXEC);
                                 assert_int_equal(message.n_fds, table[k].script);
@@ -307,7 +307,7 @@ static void test_exec_defaults(_unused_ void **state) {
         WireMessage message;
 
         connect_pair(sockets);
-        assert_int_equal(wire_send_exec(sockets[0], &exec, -EBADF), 0);
+        assert_int_equal(wire_send_exec(sockets[0], &exec, -EBADF, -EBADF), 0);
         assert_int_equal(wire_receive(sockets[1], &message), 1);
         assert_int_equal(wire_parse_exec(&message, &parsed), 0);
         assert_string_equal(parsed.user, "");
@@ -320,7 +320,7 @@ static void test_exec_defaults(_unused_ void **state) {
         wire_exec_done(&parsed); /* twice is fine */
 }
 
-#define EXEC_HEADER_BYTES (8 * sizeof(uint32_t))
+#define EXEC_HEADER_BYTES (10 * sizeof(uint32_t))
 #define EXEC_FIXED_BYTES (EXEC_HEADER_BYTES + 2) /* user and directory, empty */
 #define EXEC_ARGUMENTS_MAX (WIRE_STRINGS_MAX - 2)
 
@@ -332,23 +332,23 @@ static void test_exec_limits(_unused_ void **state) {
 
         connect_pair(sockets);
         /* No program at all can be said, but is not understood. */
-        assert_int_equal(wire_send_exec(sockets[0], &exec, -EBADF), 0);
+        assert_int_equal(wire_send_exec(sockets[0], &exec, -EBADF, -EBADF), 0);
         assert_int_equal(wire_receive(sockets[1], &message), 1);
         assert_int_equal(wire_parse_exec(&message, &parsed), -EBADMSG);
 
         for (size_t i = 0; i < EXEC_ARGUMENTS_MAX; i++)
                 argv[i] = (char *) "x";
-        assert_int_equal(wire_send_exec(sockets[0], &exec, -EBADF), 0);
+        assert_int_equal(wire_send_exec(sockets[0], &exec, -EBADF, -EBADF), 0);
         assert_int_equal(wire_receive(sockets[1], &message), 1);
         assert_int_equal(wire_parse_exec(&message, &parsed), 0);
         assert_int_equal(strv_length(parsed.argv), EXEC_ARGUMENTS_MAX);
         wire_exec_done(&parsed);
 
         exec.environment = environment;
-        assert_int_equal(wire_send_exec(sockets[0], &exec, -EBADF), -EMSGSIZE);
+        assert_int_equal(wire_send_exec(sockets[0], &exec, -EBADF, -EBADF), -EMSGSIZE);
         exec.environment = NULL;
         argv[EXEC_ARGUMENTS_MAX] = (char *) "x";
-        assert_int_equal(wire_send_exec(sockets[0], &exec, -EBADF), -EMSGSIZE);
+        assert_int_equal(wire_send_exec(sockets[0], &exec, -EBADF, -EBADF), -EMSGSIZE);
 
         /* The longest string that fits, beside what there always is and its own end. */
         size_t length = WIRE_MESSAGE_MAX - EXEC_FIXED_BYTES - 1;
@@ -357,29 +357,37 @@ static void test_exec_limits(_unused_ void **state) {
         longest[length] = 0;
         argv[0] = longest;
         argv[1] = NULL;
-        assert_int_equal(wire_send_exec(sockets[0], &exec, -EBADF), 0);
+        assert_int_equal(wire_send_exec(sockets[0], &exec, -EBADF, -EBADF), 0);
         assert_int_equal(wire_receive(sockets[1], &message), 1);
         assert_int_equal(wire_parse_exec(&message, &parsed), 0);
         assert_string_equal(parsed.argv[0], longest);
         wire_exec_done(&parsed);
         longest[length] = 'x';
         longest[length + 1] = 0;
-        assert_int_equal(wire_send_exec(sockets[0], &exec, -EBADF), -EMSGSIZE);
+        assert_int_equal(wire_send_exec(sockets[0], &exec, -EBADF, -EBADF), -EMSGSIZE);
         assert_int_equal(wire_receive(sockets[1], &message), -EAGAIN);
 }
 
 /* What is no truth value is refused. */
 static void test_exec_hostile_flags(_unused_ void **state) {
         for (uint32_t value = 0; value < 3; value++)
-                for (size_t i = 0; i < 2; i++) {
-                        WireMessage message = { .type = WIRE_EXEC, .size = EXEC_FIXED_BYTES + 1 };
+                for (size_t i = 0; i < 4; i++) {
+                        WireMessage message = { .type = WIRE_EXEC, .size = EXEC_FIXED_BYTES + 1, .n_fds = 1 };
                         WireExec exec = { 0 };
+                        const bool *const flags[] = { &exec.wants_terminal, &exec.in_helper, &exec.has_variables,
+                                                      &exec.wants_variables };
 
                         memcpy(message.payload + (5 + i) * sizeof(uint32_t), &value, sizeof(uint32_t));
                         assert_int_equal(wire_parse_exec(&message, &exec), value > 1 ? -EBADMSG : 0);
-                        assert_int_equal(i == 0 ? exec.wants_terminal : exec.in_helper, value == 1);
+                        assert_int_equal(*flags[i], value == 1);
                         wire_exec_done(&exec);
                 }
+
+        /* Variables that are not there. */
+        WireMessage message = { .type = WIRE_EXEC, .size = EXEC_FIXED_BYTES + 1 };
+        WireExec exec = { 0 };
+        memcpy(message.payload + 7 * sizeof(uint32_t), &(uint32_t){ 1 }, sizeof(uint32_t));
+        assert_int_equal(wire_parse_exec(&message, &exec), -EBADMSG);
 }
 
 static void test_exec_hostile(_unused_ void **state) {
@@ -392,28 +400,28 @@ static void test_exec_hostile(_unused_ void **state) {
         } table[] = {
                 { "empty", 0, 0, 0, 0, 0, "", -EBADMSG },
                 { "part of the numbers", 0, 0, 0, 0, 3, "", -EBADMSG },
-                { "only the numbers", 0, 0, 0, 0, 32, "", -EBADMSG },
-                { "user", 0, 0, 0, 0, 33, "", -EBADMSG },
-                { "user and directory", 0, 0, 0, 0, 34, "", -EBADMSG },
-                { "one empty argument", 0, 0, 0, 0, 35, "", 0 },
-                { "no end", 0, 0, 0, 0, 35, "abc", -EBADMSG },
-                { "one variable for all strings", 0, 0, 0, 1, 35, "", -EBADMSG },
-                { "one variable for four strings", 0, 0, 0, 1, 36, "", 0 },
-                { "more variables than strings", 0, 0, 0, 5, 36, "", -EBADMSG },
-                { "as many variables as there are numbers", 0, 0, 0, UINT32_MAX, 36, "", -EBADMSG },
-                { "one directory for all strings", 0, 1, 0, 0, 35, "", -EBADMSG },
-                { "one directory and one variable for four strings", 0, 1, 0, 1, 36, "", -EBADMSG },
-                { "one directory and one variable for five strings", 0, 1, 0, 1, 37, "", 0 },
-                { "numbers that are four together", 0, UINT32_MAX, 0, 5, 38, "", -EBADMSG },
-                { "one shared path for all strings", 0, 0, 1, 0, 35, "", -EBADMSG },
-                { "one shared path for four strings", 0, 0, 1, 0, 36, "", 0 },
-                { "one of each kind for five strings", 0, 1, 1, 1, 37, "", -EBADMSG },
-                { "one of each kind for six strings", 0, 1, 1, 1, 38, "", 0 },
-                { "numbers that are two together", 0, 1, UINT32_MAX, 2, 38, "", -EBADMSG },
-                { "stdin", 1, 0, 0, 0, 35, "", 0 },
-                { "something else than stdin", 2, 0, 0, 0, 35, "", -EBADMSG },
-                { "as many strings as there may be", 0, 0, 0, 0, 32 + WIRE_STRINGS_MAX, "", 0 },
-                { "one string more", 0, 0, 0, 0, 32 + WIRE_STRINGS_MAX + 1, "", -EBADMSG },
+                { "only the numbers", 0, 0, 0, 0, 40, "", -EBADMSG },
+                { "user", 0, 0, 0, 0, 41, "", -EBADMSG },
+                { "user and directory", 0, 0, 0, 0, 42, "", -EBADMSG },
+                { "one empty argument", 0, 0, 0, 0, 43, "", 0 },
+                { "no end", 0, 0, 0, 0, 43, "abc", -EBADMSG },
+                { "one variable for all strings", 0, 0, 0, 1, 43, "", -EBADMSG },
+                { "one variable for four strings", 0, 0, 0, 1, 44, "", 0 },
+                { "more variables than strings", 0, 0, 0, 5, 44, "", -EBADMSG },
+                { "as many variables as there are numbers", 0, 0, 0, UINT32_MAX, 44, "", -EBADMSG },
+                { "one directory for all strings", 0, 1, 0, 0, 43, "", -EBADMSG },
+                { "one directory and one variable for four strings", 0, 1, 0, 1, 44, "", -EBADMSG },
+                { "one directory and one variable for five strings", 0, 1, 0, 1, 45, "", 0 },
+                { "numbers that are four together", 0, UINT32_MAX, 0, 5, 46, "", -EBADMSG },
+                { "one shared path for all strings", 0, 0, 1, 0, 43, "", -EBADMSG },
+                { "one shared path for four strings", 0, 0, 1, 0, 44, "", 0 },
+                { "one of each kind for five strings", 0, 1, 1, 1, 45, "", -EBADMSG },
+                { "one of each kind for six strings", 0, 1, 1, 1, 46, "", 0 },
+                { "numbers that are two together", 0, 1, UINT32_MAX, 2, 46, "", -EBADMSG },
+                { "stdin", 1, 0, 0, 0, 43, "", 0 },
+                { "something else than stdin", 2, 0, 0, 0, 43, "", -EBADMSG },
+                { "as many strings as there may be", 0, 0, 0, 0, 40 + WIRE_STRINGS_MAX, "", 0 },
+                { "one string more", 0, 0, 0, 0, 40 + WIRE_STRINGS_MAX + 1, "", -EBADMSG },
                 { "nothing but strings", 0, 0, 0, 0, WIRE_MESSAGE_MAX, "", -EBADMSG },
         };
 
