@@ -150,6 +150,10 @@ static CheckResult check_libpcre2(_unused_ const Invocation *invocation, char re
         return check_library("libpcre2-8.so.0", ret_detail);
 }
 
+static CheckResult check_libexpat(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        return check_library("libexpat.so.1", ret_detail);
+}
+
 static CheckResult check_libsmartcols(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
         return check_library("libsmartcols.so.1", ret_detail);
 }
@@ -181,6 +185,7 @@ const Check doctor_program_checks[] = {
           "install libsmartcols1" },
         { "libpcre2", check_libpcre2, check_optional, "exec evaluates patterns in rules with it",
           "install libpcre2-8-0" },
+        { "libexpat", check_libexpat, check_optional, "exec reads reports of tests with it", "install libexpat1" },
         { "libmnl", check_libmnl, needs_private_network, "it makes the networks of jobs", "install libmnl0" },
         { "libnftables", check_libnftables, needs_private_network, "it makes the rule by which jobs get out",
           "install libnftables1" },

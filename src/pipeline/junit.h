@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "base/macro.h"
+
+/* Reports of tests in JUnit's XML (artifacts:reports:junit): how many there are, and which failed. Read as GitLab reads them:
+ * test cases directly in "testsuite" or "testsuites", nested or not; "failure" before "error" before "skipped".
+ * Source: GitLab's Gitlab::Ci::Parsers::Test::Junit. */
+
+/* Names of failed tests that are kept; all are counted. */
+#define JUNIT_FAILURES_MAX 200
+/* Longer texts are cut. */
+#define JUNIT_TEXT_BYTES_MAX 300
+
+/* What a job wrote: texts may contain anything but NUL. The strings may be NULL. */
+typedef struct JunitFailure {
+        char *suite, *class, *name;
+        char *message; /* the first line of what the test said */
+        bool is_error; /* the test could not be carried out */
+} JunitFailure;
+
+typedef struct JunitSummary {
+        uint64_t n_tests, n_failed, n_errors, n_skipped;
+        JunitFailure *failures;
+        size_t n_failures;
+} JunitSummary;
+
+void junit_done(JunitSummary *summary);
+
+/* Adds what a file says. 0. -EBADMSG with what is wrong in *reterr_problem ("line 3: mismatched tag"), to be freed: nothing is
+ * added then. -ENOENT: libexpat is not installed. -ENOMEM. */
+int junit_add(JunitSummary *summary, const char *data, size_t size, char **reterr_problem);
