@@ -166,11 +166,9 @@ int machine_collect(const Settings *settings, bool thorough, char ***ret_removed
                 return r;
         for (char **id = dead; id && *id; id++) {
                 r = remove_dead(settings, *id);
-                if (r == -EBUSY)
-                        continue;
-                if (r >= 0)
+                if (r == 0)
                         r = strv_extend(&removed, *id);
-                if (r < 0 && result == 0)
+                if (r < 0 && r != -EBUSY && result == 0)
                         result = r;
         }
         if (ret_removed)

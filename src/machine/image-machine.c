@@ -260,17 +260,23 @@ void image_machine_explain(const ImageMachine *machine, const StepOutcome *outco
         }
 }
 
+/* Ends it, and puts the tree's own files back where it ran in the tree itself. */
+static int stop_and_restore(const ImageMachine *machine) {
+        const Machine *plan = machine->machine;
+
+        int r = machine_remove(machine->settings, plan->id);
+        if (r < 0 || !machine->files)
+                return r;
+        _cleanup_close_ int tree_fd = open_directory_at(AT_FDCWD, plan->image_path, false, 0);
+        if (tree_fd < 0)
+                return tree_fd;
+        return tree_files_restore(tree_fd, machine->files, plan->hostname ? plan->hostname : plan->name);
+}
+
 int image_machine_stop(ImageMachine *machine) {
         if (!machine)
                 return 0;
-        const Machine *plan = machine->machine;
-        int r = machine_remove(machine->settings, plan->id);
-        if (r >= 0 && machine->files) {
-                _cleanup_close_ int tree_fd = open_directory_at(AT_FDCWD, machine->machine->image_path, false, 0);
-                r = tree_fd < 0 ?
-                            tree_fd :
-                            tree_files_restore(tree_fd, machine->files, plan->hostname ? plan->hostname : plan->name);
-        }
+        int r = stop_and_restore(machine);
         image_machine_free(machine);
         return r;
 }

@@ -64,6 +64,14 @@ static int root_of_layer(const char *path, char **ret) {
         return 0;
 }
 
+/* A full disk may have no room for the trash, and an administrator may have mounted something at the layers. */
+static int remove_layer_here(int layer_fd, const char *path) {
+        int r = storage_remove_any(layer_fd, USEC_INFINITY);
+        if (r < 0)
+                return r;
+        return rmdir(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
 /* Out of the way at once, however big it is. *ret_trash_fd (the caller's to close) is where it went, or where an earlier
  * attempt that was killed has put it; untouched where nothing is to be emptied. */
 static int discard_layer(const Settings *settings, const char *id, char **ret_root, int *ret_trash_fd) {
@@ -78,23 +86,19 @@ static int discard_layer(const Settings *settings, const char *id, char **ret_ro
         _cleanup_close_ int layer_fd = open_directory_at(AT_FDCWD, path, false, 0);
         if (layer_fd < 0 && layer_fd != -ENOENT)
                 return layer_fd;
-        r = layer_fd < 0 ? 0 : layer_lock(layer_fd, LOCK_EX, MACHINE_STOP_TIMEOUT_USEC);
-        if (r < 0)
-                return r;
         _cleanup_close_ int trash_fd = trash_open(root, layer_fd >= 0);
-        r = trash_fd < 0 ? trash_fd : layer_fd < 0 ? 0 : trash_take(trash_fd, AT_FDCWD, path);
-        if (r >= 0) {
-                *ret_root = TAKE_PTR(root);
-                *ret_trash_fd = TAKE_FD(trash_fd);
-                return 0;
+        if (layer_fd >= 0) {
+                r = layer_lock(layer_fd, LOCK_EX, MACHINE_STOP_TIMEOUT_USEC);
+                if (r < 0)
+                        return r;
+                if (trash_fd < 0 || trash_take(trash_fd, AT_FDCWD, path) < 0)
+                        return remove_layer_here(layer_fd, path);
         }
-        if (layer_fd < 0)
+        if (trash_fd < 0)
                 return 0;
-        /* A full disk may have no room for the trash, and an administrator may have mounted something at the layers. */
-        r = storage_remove_any(layer_fd, USEC_INFINITY);
-        if (r < 0)
-                return r;
-        return rmdir(path) < 0 && errno != ENOENT ? -errno : 0;
+        *ret_root = TAKE_PTR(root);
+        *ret_trash_fd = TAKE_FD(trash_fd);
+        return 0;
 }
 
 /* Nobody starts more of them while we have the lock of the job. */
@@ -163,9 +167,11 @@ int machine_remove_locked(const Settings *settings, const char *id) {
         _cleanup_free_ char *root = NULL;
 
         int r = discard(settings, id, &root, &trash_fd);
-        if (r >= 0 && trash_fd >= 0 && trash_empty(trash_fd, clock_deadline(TRASH_PATIENCE_USEC), NULL) == -ETIME)
+        if (r < 0)
+                return r;
+        if (trash_fd >= 0 && trash_empty(trash_fd, clock_deadline(TRASH_PATIENCE_USEC), NULL) == -ETIME)
                 machine_empty_trash_behind(root);
-        return r;
+        return 0;
 }
 
 int machine_remove(const Settings *settings, const char *id) {

@@ -55,14 +55,21 @@ int resolver_read(char **ret) {
         return fd_read_all(host_fd, RESOLVER_BYTES_MAX, ret, NULL);
 }
 
-int resolver_write(int root_fd, uid_t uid_base, const char *text) {
+static int replace(int root_fd, uid_t uid_base, const char *text) {
         /* By root of the host, as there may be a directory with files of others. */
         int r = remove_old(root_fd);
-        if (r >= 0)
-                r = file_owner_enter(uid_base);
-        if (r >= 0) {
-                r = make_resolver(root_fd, text, strlen(text));
-                file_owner_leave();
-        }
+        if (r < 0)
+                return r;
+        r = file_owner_enter(uid_base);
+        if (r < 0)
+                return r;
+        r = make_resolver(root_fd, text, strlen(text));
+        file_owner_leave();
+        return r;
+}
+
+int resolver_write(int root_fd, uid_t uid_base, const char *text) {
+        int r = replace(root_fd, uid_base, text);
+
         return error_is_of_unknown_owner(r) ? 0 : r;
 }

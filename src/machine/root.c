@@ -128,16 +128,21 @@ static int check_root(const MachineRoot *root, int root_fd, Problem *reterr_prob
 }
 
 static int add_resolver(const MachineRoot *root, int root_fd, Problem *reterr_problem) {
-        _cleanup_free_ char *text = NULL;
-        int r = 0;
+        const char *text = root->resolver;
+        _cleanup_free_ char *read = NULL;
 
         if (root->machine->settings.network == NETWORK_NONE)
                 return 0;
-        if (!root->resolver)
-                r = resolver_read(&text);
-        if (r >= 0 && (root->resolver || text))
-                r = resolver_write(root_fd, root->users.base, root->resolver ? root->resolver : text);
-        return r < 0 ? problem_set(reterr_problem, r, "cannot copy the host's resolv.conf: %m") : 0;
+        if (!text) {
+                int r = resolver_read(&read);
+                if (r < 0)
+                        return problem_set(reterr_problem, r, "cannot read the host's resolv.conf: %m");
+                text = read;
+        }
+        if (!text)
+                return 0; /* the host has none */
+        int r = resolver_write(root_fd, root->users.base, text);
+        return r < 0 ? problem_set(reterr_problem, r, "cannot write /etc/resolv.conf of the container: %m") : 0;
 }
 
 int machine_root_complete(MachineRoot *root, Problem *reterr_problem) {

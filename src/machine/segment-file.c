@@ -52,8 +52,9 @@ int segment_file_save(const MachineDirectory *directory, const Hub *hub) {
         (void) ip_network_format(&hub->block.network, network);
         (void) ip_network_format(&hub->block.network6, network6);
         int r = process_start_time(getpid(), &file.start);
-        if (r >= 0)
-                r = record_format(fields, &file, &text);
+        if (r < 0)
+                return r;
+        r = record_format(fields, &file, &text);
         return r < 0 ? r : machine_file_write(directory, MACHINE_FILE_NETWORK, text);
 }
 

@@ -74,8 +74,9 @@ static int find_names(Segment *segment, Problem *reterr_problem) {
         (void) ip_network_format(&address, hub);
         *strchr(hub, '/') = 0;
         int r = resolver_read(&text);
-        if (r >= 0)
-                r = names_make(text, hub, segment->hub.ipv6, &segment->names);
+        if (r < 0)
+                return problem_set(reterr_problem, r, "cannot read the host's resolv.conf: %m");
+        r = names_make(text, hub, segment->hub.ipv6, &segment->names);
         return r < 0 ? problem_set(reterr_problem, r, "cannot find out how the host looks up names: %m") : 0;
 }
 
@@ -94,8 +95,9 @@ int segment_open(Segment *segment, Problem *reterr_problem) {
         int r = machine->network_of ? join(segment, reterr_problem) :
                                       hub_open(machine->settings.network_pool, machine->name, host_end, &segment->hub,
                                                reterr_problem);
-        if (r >= 0 && uplink)
-                r = find_names(segment, reterr_problem);
+        if (r < 0)
+                return r;
+        r = uplink ? find_names(segment, reterr_problem) : 0;
         return r < 0 ? r : open_socket(segment, reterr_problem);
 }
 
@@ -112,18 +114,22 @@ static int load_egress(Segment *segment, Problem *reterr_problem) {
         return r < 0 ? r : hub_allow_link_local(&segment->hub, reterr_problem);
 }
 
+static int connect_to_host(Segment *segment, Problem *reterr_problem) {
+        int r = load_egress(segment, reterr_problem);
+        if (r < 0)
+                return r;
+        r = backend_connect(segment->machine->settings.network_backend, &segment->hub, reterr_problem);
+        if (r < 0 || segment->names.n_relayed == 0)
+                return r;
+        return relay_start(&segment->hub, &segment->names, reterr_problem);
+}
+
 int segment_connect(Segment *segment, Problem *reterr_problem) {
         const Machine *machine = segment->machine;
-        int r = 0;
 
         if (segment->hub.netns_fd < 0 || machine->network_of)
                 return 0;
-        if (machine->settings.network == NETWORK_PRIVATE)
-                r = load_egress(segment, reterr_problem);
-        if (r >= 0 && machine->settings.network == NETWORK_PRIVATE)
-                r = backend_connect(machine->settings.network_backend, &segment->hub, reterr_problem);
-        if (r >= 0 && segment->names.n_relayed > 0)
-                r = relay_start(&segment->hub, &segment->names, reterr_problem);
+        int r = machine->settings.network == NETWORK_PRIVATE ? connect_to_host(segment, reterr_problem) : 0;
         if (r < 0)
                 return r;
         if (!machine->has_segment)

@@ -48,29 +48,38 @@ static int make_directory(int dir_fd, const char *name, mode_t mode) {
         return fchmodat(dir_fd, name, mode, 0) < 0 ? -errno : 0;
 }
 
-/* Those of the volumes that are in the layer itself, empty. As in Docker, every user of the container may write there. */
+/* Empty. As in Docker, every user of the container may write there. */
+static int make_layer_volume(int layer_fd, const char *name) {
+        /* What a job may make of a file system of its own goes with the one it is in. */
+        if (btrfs_is(layer_fd) && btrfs_load_library() >= 0)
+                (void) btrfs_subvolume_create(layer_fd, LAYER_VOLUMES);
+        _cleanup_close_ int volumes_fd = open_directory_at(layer_fd, LAYER_VOLUMES, true, 0700);
+        if (volumes_fd < 0)
+                return volumes_fd;
+        if (fchmod(volumes_fd, 0700) < 0)
+                return -errno;
+        return make_directory(volumes_fd, name, VOLUME_MODE);
+}
+
+/* Those of the volumes that are in the layer itself. */
 static int make_layer_volumes(const Machine *machine, int layer_fd) {
         _cleanup_free_ char *above = NULL;
 
         int r = string_printf(&above, "%s/" LAYER_VOLUMES "/", machine->layer);
-        for (char **text = machine->volumes; r >= 0 && text && *text; text++) {
+        if (r < 0)
+                return r;
+        for (char **text = machine->volumes; text && *text; text++) {
                 _cleanup_volume_ Volume volume = { 0 };
-                _cleanup_close_ int volumes_fd = -EBADF;
 
                 r = volume_parse(*text, &volume);
-                const char *name = r < 0 ? NULL : startswith(volume.source, above);
-                if (!name)
-                        continue;
-                /* What a job may make of a file system of its own goes with the one it is in. */
-                if (btrfs_is(layer_fd) && btrfs_load_library() >= 0)
-                        (void) btrfs_subvolume_create(layer_fd, LAYER_VOLUMES);
-                r = volumes_fd = open_directory_at(layer_fd, LAYER_VOLUMES, true, 0700);
-                if (r >= 0)
-                        r = fchmod(volumes_fd, 0700) < 0 ? -errno : 0;
-                if (r >= 0)
-                        r = make_directory(volumes_fd, name, VOLUME_MODE);
+                if (r < 0)
+                        return r;
+                const char *name = startswith(volume.source, above);
+                r = name ? make_layer_volume(layer_fd, name) : 0;
+                if (r < 0)
+                        return r;
         }
-        return r;
+        return 0;
 }
 
 int machine_make_layer(const Machine *machine, int tree_fd, int *ret_layer_fd) {
@@ -106,8 +115,9 @@ static int check_tree(const Machine *machine, int tree_fd, Problem *reterr_probl
         Problem problem = { 0 };
 
         int r = bind_targets(machine, &targets);
-        if (r == 0)
-                r = tree_check(tree_fd, targets, &problem);
+        if (r < 0)
+                return problem_set(reterr_problem, r, "Cannot read the plan's mounts: %m");
+        r = tree_check(tree_fd, targets, &problem);
         if (r == TREE_REFUSED)
                 return problem_set(reterr_problem, START_IMAGE_REFUSED, "Image '%s' cannot be used: %s", machine->image,
                                    problem.text);
@@ -177,15 +187,28 @@ void machine_starting_done(MachineStarting *starting) {
         *starting = MACHINE_STARTING_NONE;
 }
 
+/* The plan and the agent's socket, to which we connect before anybody listens at it. */
+static int make_state(const Machine *machine, const MachineDirectory *directory, int *ret_listen_fd,
+                      int *ret_socket_fd) {
+        int r = machine_save(machine, directory);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int listen_fd = channel_listen(directory->path);
+        if (listen_fd < 0)
+                return listen_fd;
+        int socket_fd = channel_connect(directory->path);
+        if (socket_fd < 0)
+                return socket_fd;
+        *ret_listen_fd = TAKE_FD(listen_fd);
+        *ret_socket_fd = socket_fd;
+        return 0;
+}
+
 int machine_start_begin(const Machine *machine, const MachineDirectory *directory, char *const supervise_argv[],
                         int tree_fd, MachineStarting *ret, Problem *reterr_problem) {
         _cleanup_close_ int layer_fd = -EBADF, listen_fd = -EBADF, socket_fd = -EBADF;
 
-        int r = machine_save(machine, directory);
-        if (r == 0)
-                r = listen_fd = channel_listen(directory->path);
-        if (r >= 0)
-                r = socket_fd = channel_connect(directory->path);
+        int r = make_state(machine, directory, &listen_fd, &socket_fd);
         if (r < 0)
                 return problem_set(reterr_problem, r, "Cannot write the job's state to '%s': %m", directory->path);
 

@@ -351,11 +351,12 @@ static int begin(Run *run, const StepRequest *request, WireExec *exec, Terminal 
 }
 
 static int copy_until_end(Run *run) {
-        int r = 0;
-
-        while (r >= 0 && !run->ended)
-                r = turn(run);
-        return r < 0 ? r : finish(run);
+        while (!run->ended) {
+                int r = turn(run);
+                if (r < 0)
+                        return r;
+        }
+        return finish(run);
 }
 
 int step_run(int socket_fd, const StepRequest *request, StepOutcome *ret) {
@@ -395,9 +396,7 @@ int step_run(int socket_fd, const StepRequest *request, StepOutcome *ret) {
         if (r == -EPIPE || r == -ECONNRESET) {
                 run.outcome = (StepOutcome){ .result = STEP_MACHINE_GONE, .error = -r };
                 run.ended = true;
-                r = 0;
-        }
-        if (r < 0)
+        } else if (r < 0)
                 return r;
         brief_begin(&brief);
         r = copy_until_end(&run);
