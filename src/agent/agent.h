@@ -149,16 +149,16 @@ typedef struct StepStarted {
 typedef void (*StepAnnounce)(const StepStarted *started, void *userdata);
 
 /* In a process where SIGPIPE is ignored and all other signals are at their defaults: starts @exec with @script_fd as its
- * script (negative: none) in a session of its own. 0, or -errno with *ret_cause set and nothing left behind. */
+ * script (negative: none) in a session of its own. 0, or -errno with *reterr_cause set and nothing left behind. */
 int step_start(const Surroundings *surroundings, const WireExec *exec, int script_fd, StepAnnounce announce,
-               void *userdata, Step *ret, WireCause *ret_cause);
+               void *userdata, Step *ret, WireCause *reterr_cause);
 
 /* Removes its script and closes what is open. */
 void step_done(Step *step);
 
 /* The same for a program that nobody is connected to: its output goes to ours, nothing is on its stdin, and of @exec only
  * user, directories, argv and environment count. 0 with its process in *ret, or as step_start(). */
-int step_start_plain(const Surroundings *surroundings, const WireExec *exec, pid_t *ret, WireCause *ret_cause);
+int step_start_plain(const Surroundings *surroundings, const WireExec *exec, pid_t *ret, WireCause *reterr_cause);
 
 /* --- service.c: the one program that a machine is for --- */
 

@@ -174,12 +174,14 @@ static int execute(const Init *init) {
         if (setenv("LISTEN_FDS", count, true) < 0 || setenv("LANG", init->surroundings.lang, true) < 0)
                 return -ENOMEM;
         int r = place_descriptors(init);
-        if (r >= 0) {
-                block_signals(false);
-                execv(init->program, ARGV(init->program, "--unit=" UNITS_TARGET));
-                r = -errno;
-                block_signals(true);
+        if (r < 0) {
+                take_descriptors_back(init);
+                return r;
         }
+        block_signals(false);
+        execv(init->program, ARGV(init->program, "--unit=" UNITS_TARGET));
+        r = -errno;
+        block_signals(true);
         take_descriptors_back(init);
         return r;
 }
@@ -207,24 +209,27 @@ static int start_relay(Init *init, int ret_go[static 2]) {
         return r;
 }
 
-/* Becomes systemd. Returns only when that failed, with everything as it was. */
-static void boot(Init *init) {
+/* Becomes systemd. Returns only when that failed, with -errno and everything as it was. */
+static int become_systemd(Init *init) {
         int go[2];
 
         int r = units_write(init->listen_fd, NULL, init->agent_pid,
                             standby_start_time(&init->surroundings, init->agent_pid));
-        if (r >= 0)
-                r = start_relay(init, go);
-        if (r < 0) {
-                refuse(init, WIRE_NOTICE_NOT_EXECUTED, -r);
-                return;
-        }
+        if (r < 0)
+                return r;
+        r = start_relay(init, go);
+        if (r < 0)
+                return r;
         /* Before systemd moves what it finds there to where it is itself. */
         group_gather();
         r = execute(init);
         (void) write(go[1], "", 1);
         closep(&go[1]);
-        refuse(init, WIRE_NOTICE_NOT_EXECUTED, -r);
+        return r;
+}
+
+static void boot(Init *init) {
+        refuse(init, WIRE_NOTICE_NOT_EXECUTED, -become_systemd(init));
 }
 
 static void trial_ended(Init *init, const siginfo_t *info) {

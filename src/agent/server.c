@@ -73,17 +73,25 @@ static void keep_variables(Server *server, WireMessage *message) {
         server->surroundings.variables_fd = TAKE_FD(message->fds[--message->n_fds]);
 }
 
-static void client_exec(Server *server, Client *client, WireMessage *message) {
-        WireCause cause = WIRE_CAUSE_AGENT;
-        WireExec exec = { 0 };
+static int client_start_step(Server *server, Client *client, WireMessage *message, WireCause *reterr_cause) {
+        _cleanup_(wire_exec_done) WireExec exec = { 0 };
 
-        int r = client->has_step ? -EBUSY : wire_parse_exec(message, &exec);
-        if (r >= 0 && exec.has_variables)
+        if (client->has_step)
+                return -EBUSY;
+        int r = wire_parse_exec(message, &exec);
+        if (r < 0)
+                return r;
+        if (exec.has_variables)
                 keep_variables(server, message);
         int script_fd = message->n_fds > 0 ? message->fds[0] : -EBADF;
-        if (r >= 0)
-                r = step_start(&server->surroundings, &exec, script_fd, client_announce, client, &client->step, &cause);
-        wire_exec_done(&exec);
+        return step_start(&server->surroundings, &exec, script_fd, client_announce, client, &client->step,
+                          reterr_cause);
+}
+
+static void client_exec(Server *server, Client *client, WireMessage *message) {
+        WireCause cause = WIRE_CAUSE_AGENT;
+
+        int r = client_start_step(server, client, message, &cause);
         if (r < 0) {
                 WireFailed failed = { .cause = cause, .error = -r };
                 client_send(client, WIRE_FAILED, &failed, sizeof(failed));

@@ -173,7 +173,7 @@ static ChildError become(const Child *child) {
 
 /* vfork() takes a fraction of the time of fork(), and posix_spawn() can neither change users nor knows which few signals
  * have to be reset. */
-static int spawn(const Child *child, pid_t *ret, WireCause *ret_cause) {
+static int spawn(const Child *child, pid_t *ret, WireCause *reterr_cause) {
         volatile ChildError failed = { 0 };
         sigset_t all, before;
 
@@ -196,7 +196,7 @@ static int spawn(const Child *child, pid_t *ret, WireCause *ret_cause) {
                 return r;
         if (failed.error != 0) {
                 (void) waitpid(pid, NULL, 0);
-                *ret_cause = failed.cause;
+                *reterr_cause = failed.cause;
                 return -failed.error;
         }
         *ret = pid;
@@ -315,30 +315,62 @@ static int find_account(const char *user, Account *ret) {
         return 0;
 }
 
-static int start_child(const WireExec *exec, Child *child, Step *step, WireCause *ret_cause) {
+static int find_and_spawn(const WireExec *exec, Child *child, Step *step, WireCause *reterr_cause) {
         _cleanup_free_ char *program = NULL;
 
         int r = find_program(exec->argv[0], child->environment, &program);
-        if (r >= 0) {
-                child->program = program;
-                child->argv = exec->argv;
-                r = spawn(child, &step->pid, ret_cause);
-        }
+        if (r < 0)
+                return r;
+        child->program = program;
+        child->argv = exec->argv;
+        r = spawn(child, &step->pid, reterr_cause);
         child->program = NULL;
-        if (r < 0 && *ret_cause == WIRE_CAUSE_AGENT && is_exec_error(-r))
-                *ret_cause = WIRE_CAUSE_SHELL;
         return r;
 }
 
+static int start_child(const WireExec *exec, Child *child, Step *step, WireCause *reterr_cause) {
+        int r = find_and_spawn(exec, child, step, reterr_cause);
+        if (r < 0 && *reterr_cause == WIRE_CAUSE_AGENT && is_exec_error(-r))
+                *reterr_cause = WIRE_CAUSE_SHELL;
+        return r;
+}
+
+static int find_user(const WireExec *exec, Account *ret, WireCause *reterr_cause) {
+        int r = find_account(exec->user, ret);
+        if (r == -ESRCH)
+                *reterr_cause = WIRE_CAUSE_USER;
+        return r;
+}
+
+static int open_streams(const WireExec *exec, const Account *account, Pipes *pipes, WireCause *reterr_cause) {
+        int r = exec->wants_terminal ? terminal_open(account, exec->rows, exec->columns, pipes->in) :
+                                       make_pipes(exec->wants_stdin, account, pipes);
+        if (r == -EINVAL) /* a number that the user namespace does not have */
+                *reterr_cause = WIRE_CAUSE_USER;
+        return r;
+}
+
+/* As the shell's last argument: wire_parse_exec() leaves room. */
+static int add_script(const WireExec *exec, int script_fd, const Account *account, Step *step) {
+        size_t n = strv_length(exec->argv);
+
+        int r = write_script(script_fd, account, step->script_path, sizeof(step->script_path));
+        if (r < 0)
+                return r;
+        exec->argv[n] = step->script_path;
+        exec->argv[n + 1] = NULL;
+        return 0;
+}
+
 int step_start(const Surroundings *surroundings, const WireExec *exec, int script_fd, StepAnnounce announce_step,
-               void *userdata, Step *ret, WireCause *ret_cause) {
+               void *userdata, Step *ret, WireCause *reterr_cause) {
         _cleanup_(pipes_done)
                 Pipes pipes = { .in = { -EBADF, -EBADF }, .out = { -EBADF, -EBADF }, .err = { -EBADF, -EBADF } };
         _cleanup_account_ Account account = { 0 };
         _cleanup_strv_ char **environment = NULL;
         Step step = { .kill_timeout_usec = (uint64_t) exec->kill_timeout_msec * USEC_PER_MSEC };
 
-        *ret_cause = WIRE_CAUSE_AGENT;
+        *reterr_cause = WIRE_CAUSE_AGENT;
         if (!exec->argv[0])
                 return -EINVAL;
         if (exec->in_helper)
@@ -346,35 +378,26 @@ int step_start(const Surroundings *surroundings, const WireExec *exec, int scrip
         if (isempty(exec->argv[0]))
                 exec->argv[0] = (char *) default_shell(exec->in_helper);
 
-        int r = find_account(exec->user, &account);
-        if (r < 0) {
-                if (r == -ESRCH)
-                        *ret_cause = WIRE_CAUSE_USER;
+        int r = find_user(exec, &account, reterr_cause);
+        if (r < 0)
                 return r;
-        }
         for (char **path = exec->directories; *path; path++)
                 root_make_directory(*path, &account);
         r = environment_build(surroundings->lang, script_fd >= 0 ? exec->argv[0] : default_shell(false), &account,
                               exec->environment, &environment);
-        if (r >= 0 && exec->wants_variables)
-                r = environment_add_kept(surroundings->variables_fd, exec->wants_terminal, &environment);
-        if (r >= 0)
-                r = exec->wants_terminal ? terminal_open(&account, exec->rows, exec->columns, pipes.in) :
-                                           make_pipes(exec->wants_stdin, &account, &pipes);
-        if (r < 0) {
-                if (r == -EINVAL) /* a number that the user namespace does not have */
-                        *ret_cause = WIRE_CAUSE_USER;
+        if (r < 0)
                 return r;
-        }
-        if (script_fd >= 0) {
-                size_t n = strv_length(exec->argv);
-
-                r = write_script(script_fd, &account, step.script_path, sizeof(step.script_path));
-                if (r < 0)
-                        return r;
-                exec->argv[n] = step.script_path; /* wire_parse_exec() leaves room */
-                exec->argv[n + 1] = NULL;
-        }
+        r = exec->wants_variables ?
+                    environment_add_kept(surroundings->variables_fd, exec->wants_terminal, &environment) :
+                    0;
+        if (r < 0)
+                return r;
+        r = open_streams(exec, &account, &pipes, reterr_cause);
+        if (r < 0)
+                return r;
+        r = script_fd >= 0 ? add_script(exec, script_fd, &account, &step) : 0;
+        if (r < 0)
+                return r;
 
         Child child = { .surroundings = surroundings,
                         .environment = environment,
@@ -396,7 +419,7 @@ int step_start(const Surroundings *surroundings, const WireExec *exec, int scrip
                 child.started.fds[0] = pipes.in[1];
                 child.started.n_fds = 1;
         }
-        r = start_child(exec, &child, &step, ret_cause);
+        r = start_child(exec, &child, &step, reterr_cause);
         if (r < 0) {
                 if (step.script_path[0])
                         (void) unlink(step.script_path);
@@ -410,18 +433,15 @@ int step_start(const Surroundings *surroundings, const WireExec *exec, int scrip
         return 0;
 }
 
-int step_start_plain(const Surroundings *surroundings, const WireExec *exec, pid_t *ret, WireCause *ret_cause) {
+int step_start_plain(const Surroundings *surroundings, const WireExec *exec, pid_t *ret, WireCause *reterr_cause) {
         _cleanup_account_ Account account = { 0 };
         _cleanup_strv_ char **environment = NULL;
         Step step = { 0 };
 
-        *ret_cause = WIRE_CAUSE_AGENT;
-        int r = find_account(exec->user, &account);
-        if (r < 0) {
-                if (r == -ESRCH)
-                        *ret_cause = WIRE_CAUSE_USER;
+        *reterr_cause = WIRE_CAUSE_AGENT;
+        int r = find_user(exec, &account, reterr_cause);
+        if (r < 0)
                 return r;
-        }
         for (char **path = exec->directories; *path; path++)
                 root_make_directory(*path, &(Account){ 0 });
         r = environment_build(surroundings->lang, default_shell(false), &account, exec->environment, &environment);
@@ -434,7 +454,7 @@ int step_start_plain(const Surroundings *surroundings, const WireExec *exec, pid
                         .stdin_fd = surroundings->null_fd,
                         .stdout_fd = STDOUT_FILENO,
                         .stderr_fd = STDERR_FILENO };
-        r = start_child(exec, &child, &step, ret_cause);
+        r = start_child(exec, &child, &step, reterr_cause);
         if (r < 0)
                 return r;
         *ret = step.pid;
