@@ -380,10 +380,11 @@ static int evaluate_match(const Evaluation *evaluation, const Node *node, const 
                         return strstr(right->text, text) != NULL;
         }
         int r = regex_search(regex, text);
-        if (r >= 0)
-                return r;
-        *evaluation->error = (ExpressionError){ node->offset, "searching for this pattern takes too long" };
-        return -EINVAL;
+        if (r < 0) {
+                *evaluation->error = (ExpressionError){ node->offset, "searching for this pattern takes too long" };
+                return -EINVAL;
+        }
+        return r;
 }
 
 static int evaluate(const Evaluation *evaluation, const Node *node, Operand *ret);
@@ -414,9 +415,10 @@ static int evaluate_operator(const Evaluation *evaluation, const Node *node, Ope
                 return 0;
         default:
                 r = evaluate_match(evaluation, node, &left, &right);
-                if (r >= 0)
-                        *ret = BOOLEAN((r > 0) == (node->type == NODE_MATCH));
-                return r;
+                if (r < 0)
+                        return r;
+                *ret = BOOLEAN((r > 0) == (node->type == NODE_MATCH));
+                return 0;
         }
 }
 

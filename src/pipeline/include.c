@@ -50,36 +50,51 @@ static int read_file(Context *context, const IncludeFile *file, const char **ret
         return context_fail(context, file->place, "file '%s' is empty", file->name);
 }
 
-/* The inputs that files named by the header's "include" declare: they hold nothing else. */
+/* Adds the declarations @more, which may be NULL, to @inputs. */
+static int declare_inputs(Context *context, const Value *more, Value *inputs) {
+        for (size_t i = 0; value_is(more, VALUE_MAP) && i < more->n_pairs; i++) {
+                if (map_find(inputs, more->pairs[i].key))
+                        return context_fail(context, more->pairs[i].place, "input '%s' is declared twice",
+                                            more->pairs[i].key);
+                map_set_pair(context->arena, inputs, more->pairs + i);
+        }
+        return 0;
+}
+
+/* The inputs that a file named by a header's "include" declares: it holds nothing else. */
+static int header_include(Context *context, const IncludeFile *file, Value *inputs) {
+        static const char *const keys[] = { "inputs", NULL };
+        const Value *value = NULL;
+        const char *text;
+        size_t size;
+
+        int r = read_file(context, file, &text, &size);
+        if (r < 0)
+                return r;
+        r = yaml_load(&context->problems, file->name, 1, 1, text, size, &value);
+        if (r < 0)
+                return r;
+        if (!value_is(value, VALUE_MAP))
+                return context_fail(context, file->place, "'%s' must be a mapping with 'inputs'", file->name);
+        r = context_check_keys(context, value, "a file that a header includes", keys);
+        return r < 0 ? r : declare_inputs(context, map_get_set(value, "inputs"), inputs);
+}
+
 static int header_includes(Context *context, const IncludeFile *file, const Value *include, Value *inputs) {
         IncludeFile *files = NULL;
         size_t n = 0;
 
+        if (!include)
+                return 0;
         int r = include_entries(context, &file->origin, include, &files, &n);
-        for (size_t i = 0; r >= 0 && i < n; i++) {
-                const Value *value = NULL;
-                const char *text;
-                size_t size;
-
-                r = read_file(context, files + i, &text, &size);
-                if (r >= 0)
-                        r = yaml_load(&context->problems, files[i].name, 1, 1, text, size, &value);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n; i++) {
+                r = header_include(context, files + i, inputs);
                 if (r < 0)
                         return r;
-                static const char *const keys[] = { "inputs", NULL };
-                if (!value_is(value, VALUE_MAP))
-                        return context_fail(context, files[i].place, "'%s' must be a mapping with 'inputs'",
-                                            files[i].name);
-                r = context_check_keys(context, value, "a file that a header includes", keys);
-                const Value *more = map_get_set(value, "inputs");
-                for (size_t k = 0; r >= 0 && value_is(more, VALUE_MAP) && k < more->n_pairs; k++) {
-                        if (map_find(inputs, more->pairs[k].key))
-                                return context_fail(context, more->pairs[k].place, "input '%s' is declared twice",
-                                                    more->pairs[k].key);
-                        map_set_pair(context->arena, inputs, more->pairs + k);
-                }
         }
-        return r;
+        return 0;
 }
 
 /* The declared inputs of the header: a mapping. */
@@ -91,22 +106,20 @@ static int read_header(Context *context, const IncludeFile *file, const Value *h
         if (spec && spec->type != VALUE_MAP)
                 return context_fail(context, spec->place, "'spec' must be a mapping with 'inputs'");
         int r = spec ? context_check_keys(context, spec, "'spec'", keys) : 0;
-        const Value *own = map_get_set(spec, "inputs");
-        if (r >= 0 && own && own->type != VALUE_MAP)
-                r = context_fail(context, own->place, "'inputs' must be a mapping of names, not %s",
-                                 value_describe(own));
         if (r < 0)
                 return r;
-        const Value *include = map_get_set(spec, "include");
-        r = include ? header_includes(context, file, include, inputs) : 0;
-        for (size_t i = 0; r >= 0 && own && i < own->n_pairs; i++) {
-                if (map_find(inputs, own->pairs[i].key))
-                        return context_fail(context, own->pairs[i].place, "input '%s' is declared twice",
-                                            own->pairs[i].key);
-                map_set_pair(context->arena, inputs, own->pairs + i);
-        }
+        const Value *own = map_get_set(spec, "inputs");
+        if (own && own->type != VALUE_MAP)
+                return context_fail(context, own->place, "'inputs' must be a mapping of names, not %s",
+                                    value_describe(own));
+        r = header_includes(context, file, map_get_set(spec, "include"), inputs);
+        if (r < 0)
+                return r;
+        r = declare_inputs(context, own, inputs);
+        if (r < 0)
+                return r;
         *ret = inputs;
-        return r;
+        return 0;
 }
 
 /* What "component." means: only the names that the header lists. */
@@ -124,6 +137,27 @@ static const Value *header_component(Context *context, const IncludeFile *file, 
         return component;
 }
 
+/* Puts the values of the inputs that @header (NULL: none) declares into @content. */
+static int put_inputs_in(Context *context, const IncludeFile *file, const Value *header, Document *content) {
+        const Value *spec = NULL, *inputs = NULL;
+
+        if (!header) {
+                if (!file->inputs || (file->inputs->type == VALUE_MAP && file->inputs->n_pairs == 0))
+                        return 0;
+                return context_fail(context, file->inputs->place, "'%s' takes no inputs: it has no header with 'spec:'",
+                                    file->name);
+        }
+        int r = read_header(context, file, header, &spec);
+        if (r < 0)
+                return r;
+        r = inputs_resolve(&context->problems, &context->regexes, spec, file->inputs, file->place, &inputs);
+        if (r < 0)
+                return r;
+        return inputs_interpolate(&context->problems, file->name, content, inputs,
+                                  header_component(context, file, header), &context->variables, &content->text,
+                                  &content->size);
+}
+
 /* The content of a file, with its inputs put in, as a mapping. */
 static int read_content(Context *context, const IncludeFile *file, const Value **ret) {
         Documents documents;
@@ -131,34 +165,24 @@ static int read_content(Context *context, const IncludeFile *file, const Value *
         size_t size = 0;
 
         int r = read_file(context, file, &text, &size);
-        if (r >= 0)
-                r = documents_split(&context->problems, file->name, text, size, &documents);
+        if (r < 0)
+                return r;
+        r = documents_split(&context->problems, file->name, text, size, &documents);
         if (r < 0)
                 return r;
         Document content = documents.content;
-        if (documents.header) {
-                const Value *spec = NULL, *inputs = NULL;
-
-                r = read_header(context, file, documents.header, &spec);
-                if (r >= 0)
-                        r = inputs_resolve(&context->problems, &context->regexes, spec, file->inputs, file->place,
-                                           &inputs);
-                if (r >= 0)
-                        r = inputs_interpolate(&context->problems, file->name, &content, inputs,
-                                               header_component(context, file, documents.header), &context->variables,
-                                               &content.text, &content.size);
-        } else if (file->inputs && (file->inputs->type != VALUE_MAP || file->inputs->n_pairs > 0))
-                r = context_fail(context, file->inputs->place, "'%s' takes no inputs: it has no header with 'spec:'",
-                                 file->name);
+        r = put_inputs_in(context, file, documents.header, &content);
         if (r < 0)
                 return r;
         r = yaml_load(&context->problems, file->name, content.line, content.column, content.text, content.size, ret);
-        Place start = { file->name, 1, 1 };
-        if (r >= 0 && !value_is(*ret, VALUE_MAP))
-                r = context_fail(context, *ret ? (*ret)->place : start,
-                                 "a configuration must be a mapping such as 'job: {script: make}', not %s",
-                                 value_describe(*ret));
-        return r;
+        if (r < 0)
+                return r;
+        if (value_is(*ret, VALUE_MAP))
+                return 0;
+        const Place start = { file->name, 1, 1 };
+        return context_fail(context, *ret ? (*ret)->place : start,
+                            "a configuration must be a mapping such as 'job: {script: make}', not %s",
+                            value_describe(*ret));
 }
 
 static int load(Context *context, const IncludeFile *file, const Value **ret) {

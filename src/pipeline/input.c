@@ -242,13 +242,14 @@ static int resolve_input(Resolver *resolver, const ValuePair *pair) {
                         resolver->problems, resolver->place, "input '%s' has no default and must be given%s", pair->key,
                         resolver->place.line > 0 ? ": add it to 'inputs' of this include" :
                                                    arena_printf(resolver->arena, ": --input %s=VALUE", pair->key));
-        if (standard)
-                r = check_value(resolver, &declared, &standard);
-        if (r >= 0 && value)
-                r = check_value(resolver, &declared, &value);
-        if (r >= 0)
-                map_set(resolver->arena, resolver->values, pair->key, pair->place, value ? value : standard);
-        return r;
+        r = standard ? check_value(resolver, &declared, &standard) : 0;
+        if (r < 0)
+                return r;
+        r = value ? check_value(resolver, &declared, &value) : 0;
+        if (r < 0)
+                return r;
+        map_set(resolver->arena, resolver->values, pair->key, pair->place, value ? value : standard);
+        return 0;
 }
 
 int inputs_resolve(Problems *problems, RegexCache *regexes, const Value *spec, const Value *given, Place place,

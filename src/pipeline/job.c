@@ -82,15 +82,18 @@ static int read_stages(Pipeline *pipeline) {
         return 0;
 }
 
+static int check_defaults(Context *context, const Value *defaults) {
+        int r = shape_check(context, defaults, &shape_default, "'default'");
+        return r < 0 || !defaults ? r : keyword_check_default(context, defaults);
+}
+
 /* "default:" and, for old files, the same keywords at the top level. */
 static int read_defaults(Pipeline *pipeline) {
         Context *context = &pipeline->context;
         const Value *defaults = map_get_set(pipeline->config, "default");
         Value *all = value_new(&pipeline->arena, VALUE_MAP, pipeline->config->place);
 
-        int r = shape_check(context, defaults, &shape_default, "'default'");
-        if (r >= 0 && defaults)
-                r = keyword_check_default(context, defaults);
+        int r = check_defaults(context, defaults);
         for (size_t i = 0; defaults && defaults->type == VALUE_MAP && i < defaults->n_pairs; i++)
                 if (!value_is_null(defaults->pairs[i].value))
                         map_set_pair(&pipeline->arena, all, defaults->pairs + i);
@@ -212,8 +215,9 @@ static int read_job(Pipeline *pipeline, const ValuePair *pair) {
                                     pair->key, value_describe(pair->value),
                                     nearest_hint(context->arena, pair->key, reserved));
         r = find_kind(context, pair, &kind);
-        if (r >= 0)
-                r = keyword_check_job(context, pair->key, pair->value, kind);
+        if (r < 0)
+                return r;
+        r = keyword_check_job(context, pair->key, pair->value, kind);
         if (r < 0)
                 return r;
         PipelineJob job = { .name = pair->key,

@@ -257,11 +257,12 @@ static int load_node(Loader *loader, const Value **ret) {
                                    YAML_DEPTH_MAX);
         loader->deepest = loader->depth;
         int r = count(loader, collection ? NODE_BYTES : 0);
-        if (r >= 0)
-                r = load_content(loader, value);
-        loader->depth -= collection;
+        if (r < 0)
+                return r; /* it ends all loading */
+        r = load_content(loader, value);
         if (r < 0)
                 return r;
+        loader->depth -= collection;
         if (name)
                 anchor_add(loader, name, value, loader->cost - before, loader->deepest - loader->depth);
         loader->deepest = MAX(loader->deepest, outer_deepest);
@@ -287,8 +288,9 @@ int yaml_load(Problems *problems, const char *file, unsigned line, unsigned colu
 
         *ret = NULL;
         int r = next(loader); /* start of the stream */
-        if (r >= 0)
-                r = next(loader);
+        if (r < 0)
+                return r;
+        r = next(loader);
         if (r < 0 || loader->event.type == YAML_STREAM_END_EVENT)
                 return r;
         r = next(loader);
