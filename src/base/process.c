@@ -123,18 +123,19 @@ int process_detach(void) {
         return 0;
 }
 
+static int detach_and_spawn(const Spawn *spawn) {
+        int r = process_detach();
+        return r < 0 ? r : process_spawn(spawn, &(pid_t){ 0 }, NULL);
+}
+
 int process_spawn_detached(const Spawn *spawn) {
         int status;
 
         pid_t pid = fork();
         if (pid < 0)
                 return -errno;
-        if (pid == 0) {
-                int r = process_detach();
-                if (r >= 0)
-                        r = process_spawn(spawn, &(pid_t){ 0 }, NULL);
-                _exit(-r);
-        }
+        if (pid == 0)
+                _exit(-detach_and_spawn(spawn));
         int r = process_wait(pid, &status);
         if (r < 0)
                 return r;

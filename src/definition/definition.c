@@ -89,23 +89,32 @@ static int defined_name(const char *file, char **ret) {
         return -ENOENT;
 }
 
+static int add_entry(const char *directory, const char *entry, char ***names, char ***unusable) {
+        _cleanup_free_ char *name = NULL;
+
+        switch (defined_name(entry, &name)) {
+        case 0:
+                return strv_extend(names, name);
+        case -EINVAL:
+                return strv_extendf(unusable, "%s/%s", directory, entry);
+        case -ENOMEM:
+                return -ENOMEM;
+        default: /* no definition */
+                return 0;
+        }
+}
+
 static int list_directory(const char *directory, char ***names, char ***unusable) {
         _cleanup_closedir_ DIR *dir = opendir(directory);
 
         if (!dir)
                 return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
         for (;;) {
-                _cleanup_free_ char *name = NULL;
-
                 const struct dirent *entry = directory_next(dir);
                 if (!entry)
                         return -errno;
-                int r = defined_name(entry->d_name, &name);
-                if (r >= 0)
-                        r = strv_extend(names, name);
-                else if (r == -EINVAL)
-                        r = strv_extendf(unusable, "%s/%s", directory, entry->d_name);
-                if (r == -ENOMEM)
+                int r = add_entry(directory, entry->d_name, names, unusable);
+                if (r < 0)
                         return r;
         }
 }

@@ -146,25 +146,33 @@ static bool is_wanted(const Settings *settings, const char *name, const Generati
         return definition_load(path, name, &definition, &problem) < 0 || fits(definition, about);
 }
 
+static int collect_locked(const Settings *settings, const char *name, bool dry_run) {
+        _cleanup_generation_ Generation *about = NULL;
+        _cleanup_image_ Image *image = NULL;
+
+        int r = hold(settings->root_dir, name, &image, &about);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        if (is_wanted(settings, name, about))
+                return 0;
+        if (dry_run)
+                return 1;
+        image_free(TAKE_PTR(image)); /* its lock, too */
+        r = drop(settings->root_dir, name);
+        return r == -ENOENT ? 0 : r < 0 ? r : 1;
+}
+
 /* Returns 1 for a tree that nobody wants; it is removed unless @dry_run. */
 static int collect_one(const Settings *settings, const char *name, bool dry_run) {
-        _cleanup_generation_ Generation *about = NULL;
         _cleanup_staging_ Staging staging = STAGING_NONE;
-        _cleanup_image_ Image *image = NULL;
 
         /* A process that makes the image may use the tree, or replaces it soon. */
         int r = staging_try_lock(settings->root_dir, name, &staging);
         if (r < 0)
                 return r == -EBUSY ? 0 : r;
-        r = hold(settings->root_dir, name, &image, &about);
-        bool wanted = r >= 0 && is_wanted(settings, name, about);
-        image_free(TAKE_PTR(image));
-        if (r >= 0 && !wanted && !dry_run)
-                r = drop(settings->root_dir, name);
+        r = collect_locked(settings, name, dry_run);
         int q = staging_discard(&staging);
-        if (r < 0 || q < 0)
-                return r == -ENOENT ? 0 : r < 0 ? r : q;
-        return !wanted;
+        return r < 0 || q >= 0 ? r : q;
 }
 
 int kept_tree_collect(const Settings *settings, bool dry_run, char ***names) {

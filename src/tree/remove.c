@@ -137,24 +137,25 @@ int remove_tree_at(int dir_fd, const char *name) {
         return remove_tree_until(dir_fd, name, USEC_INFINITY);
 }
 
+static int remove_once(Removal *removal, int dir_fd, const char *name) {
+        _cleanup_close_ int top_fd = open_to_remove(dir_fd, name);
+        if (top_fd < 0)
+                return top_fd == -ENOENT ? 0 : top_fd;
+        int fd = fcntl(top_fd, F_DUPFD_CLOEXEC, 3);
+        if (fd < 0)
+                return -errno;
+        removal->top_fd = top_fd;
+        int r = remove_content(removal, fd, REMOVE_DEPTH);
+        return r < 0 ? r : unlink_entry(dir_fd, name, AT_REMOVEDIR);
+}
+
 int remove_tree_until(int dir_fd, const char *name, uint64_t deadline) {
         Removal removal = { .top_fd = -EBADF, .deadline = deadline };
         int r = unlink_entry(dir_fd, name, 0);
 
         /* Again while something was moved to the top (-EAGAIN), or was made meanwhile by a dying process. */
         for (unsigned tries = 0; r == -EISDIR || (r == -EAGAIN && tries < 10000) || (r == -ENOTEMPTY && tries < 100);
-             tries++) {
-                _cleanup_close_ int top_fd = open_to_remove(dir_fd, name);
-                if (top_fd < 0)
-                        return top_fd == -ENOENT ? 0 : top_fd;
-                int fd = fcntl(top_fd, F_DUPFD_CLOEXEC, 3);
-                if (fd < 0)
-                        return -errno;
-
-                removal.top_fd = top_fd;
-                r = remove_content(&removal, fd, REMOVE_DEPTH);
-                if (r >= 0)
-                        r = unlink_entry(dir_fd, name, AT_REMOVEDIR);
-        }
+             tries++)
+                r = remove_once(&removal, dir_fd, name);
         return r;
 }

@@ -151,8 +151,9 @@ int tree_size_until(int tree_fd, uint64_t deadline, uint64_t *ret_bytes) {
         Walk walk = { .max_bytes = UINT64_MAX, .deadline = deadline };
 
         int r = walk_tree(tree_fd, &walk);
-        if (r >= 0 || r == -ETIME)
-                *ret_bytes = walk.bytes;
+        if (r < 0 && r != -ETIME)
+                return r;
+        *ret_bytes = walk.bytes;
         return r;
 }
 

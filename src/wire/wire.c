@@ -155,6 +155,16 @@ static int add_string(Parts *parts, const char *s) {
         return 0;
 }
 
+/* Counts them in *n. */
+static int add_strings(Parts *parts, char *const *strings, uint32_t *n) {
+        for (; strings && *strings; strings++, (*n)++) {
+                int r = add_string(parts, *strings);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 int wire_send_exec(int socket_fd, const WireExec *exec, int script_fd, int variables_fd) {
         ExecHeader header = {
                 .kill_timeout_msec = exec->kill_timeout_msec,
@@ -169,22 +179,17 @@ int wire_send_exec(int socket_fd, const WireExec *exec, int script_fd, int varia
         int fds[2];
         size_t n_fds = 0;
         Parts parts; /* not all of it is used, so nor is it cleared: this is on the way of every step */
+        uint32_t n_arguments = 0;
 
         parts.vectors[1] = (struct iovec){ .iov_base = &header, .iov_len = sizeof(header) };
         parts.n = 2;
         parts.size = sizeof(header);
-        int r = add_string(&parts, exec->user ? exec->user : "");
-        if (r >= 0)
-                r = add_string(&parts, exec->directory ? exec->directory : "");
-        for (char **s = exec->directories; r >= 0 && s && *s; s++, header.n_directories++)
-                r = add_string(&parts, *s);
-        for (char **s = exec->shared; r >= 0 && s && *s; s++, header.n_shared++)
-                r = add_string(&parts, *s);
-        for (char **s = exec->environment; r >= 0 && s && *s; s++, header.n_environment++)
-                r = add_string(&parts, *s);
-        for (char **s = exec->argv; r >= 0 && *s; s++)
-                r = add_string(&parts, *s);
-        if (r < 0 || parts.size > WIRE_MESSAGE_MAX)
+        if (add_string(&parts, exec->user ? exec->user : "") < 0 ||
+            add_string(&parts, exec->directory ? exec->directory : "") < 0 ||
+            add_strings(&parts, exec->directories, &header.n_directories) < 0 ||
+            add_strings(&parts, exec->shared, &header.n_shared) < 0 ||
+            add_strings(&parts, exec->environment, &header.n_environment) < 0 ||
+            add_strings(&parts, exec->argv, &n_arguments) < 0 || parts.size > WIRE_MESSAGE_MAX)
                 return -EMSGSIZE;
         if (script_fd >= 0)
                 fds[n_fds++] = script_fd;
