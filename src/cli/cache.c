@@ -97,6 +97,15 @@ static int list_kind(const Settings *settings, const PlaceKind *kind, bool json,
         return 0;
 }
 
+static int print_kinds(const Settings *settings, bool json, Table *table, size_t *n) {
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
+                int r = list_kind(settings, kinds[i], json, table, n);
+                if (r < 0)
+                        return r;
+        }
+        return table_print(table);
+}
+
 static int list(const Settings *settings, bool json) {
         TableColumn columns[N_COLUMNS + 1];
         _cleanup_table_ Table *table = NULL;
@@ -105,13 +114,10 @@ static int list(const Settings *settings, bool json) {
         memcpy(columns, json_columns, sizeof(columns));
         if (!json)
                 columns[NAME] = (TableColumn){ 0 };
-        int r = table_new("caches", columns, json, &table);
-        if (r == -ENOENT)
-                return log_error_errno(r, "libsmartcols.so.1 is not installed (package libsmartcols1)");
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(kinds); i++)
-                r = list_kind(settings, kinds[i], json, table, &n);
-        if (r >= 0)
-                r = table_print(table);
+        int r = table_new_logged("caches", columns, json, &table);
+        if (r < 0)
+                return r;
+        r = print_kinds(settings, json, table, &n);
         if (r < 0)
                 return log_error_errno(r, "Cannot list what is kept for jobs in '%s': %m", settings->root_dir);
         if (!json && n == 0)
@@ -144,16 +150,16 @@ typedef struct Removal {
 static void remove_one(const Settings *settings, const PlaceKind *kind, const Place *place, Removal *removal) {
         removal->n_found++;
         int r = store_remove(settings->root_dir, kind, place->name);
-        if (r >= 0 || r == -ENOENT) {
-                removal->n_removed++;
-                log_notice("Removed %s %s", kind->name, place->name);
+        if (r < 0 && r != -ENOENT) {
+                removal->result = r;
+                if (r == -EBUSY)
+                        log_error("%s %s is not removed: a job uses it", kind->name, place->name);
+                else
+                        log_error("Cannot remove all of '%s': %s", place->path, strerror(-r));
                 return;
         }
-        removal->result = r;
-        if (r == -EBUSY)
-                log_error("%s %s is not removed: a job uses it", kind->name, place->name);
-        else
-                log_error("Cannot remove all of '%s': %s", place->path, strerror(-r));
+        removal->n_removed++;
+        log_notice("Removed %s %s", kind->name, place->name);
 }
 
 static int remove_kind(const Settings *settings, const PlaceKind *kind, const char *wanted, Removal *removal) {

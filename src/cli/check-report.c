@@ -88,8 +88,9 @@ int check_report_setting(CheckReport *report, const char *image, const Settings 
         if (report->json)
                 return add_json(report, image, info, value, file, line);
         int r = line > 0 ? string_printf(&from, "%s:%u", file, line) : string_replace(&from, file ? file : "default");
-        if (r >= 0)
-                r = table_add(report->table, (const char *const[]){ image, setting_name(info), value, from });
+        if (r < 0)
+                return log_oom();
+        r = table_add(report->table, (const char *const[]){ image, setting_name(info), value, from });
         return r < 0 ? log_oom() : 0;
 }
 

@@ -95,10 +95,11 @@ static int check_configuration(CheckRun *run, bool report) {
                 r = 0;
         if (r == -ENOMEM)
                 return log_oom();
-        if (r >= 0 && run->invocation->root &&
+        const bool is_right = r == 0;
+        if (is_right && run->invocation->root &&
             setting_assign(&run->settings, setting_find("root_dir"), run->invocation->root) < 0)
                 return log_error_errno(EINVAL, "--root is not a path that can be used");
-        if (r >= 0 && !report)
+        if (is_right && !report)
                 return 0;
         int q = check_report_begin(&run->report, run->config, NULL);
         if (q < 0)
@@ -252,21 +253,45 @@ static int check_order(CheckRun *run) {
         return 0;
 }
 
+static int check_arguments(CheckRun *run) {
+        for (unsigned i = 0; i < run->invocation->n_arguments; i++) {
+                int r = check_argument(run, invocation_argument(run->invocation, i));
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* The settings that apply, for the report. */
+static int add_settings(CheckRun *run) {
+        int r = run->detailed ? 0 : add_configuration(run);
+
+        for (size_t i = 0; r >= 0 && i < run->n_definitions; i++)
+                r = add_definition(run, run->definitions[i]);
+        return r;
+}
+
 static int check(CheckRun *run) {
         const Invocation *invocation = run->invocation;
 
         int r = check_configuration(run, invocation->n_arguments == 0);
-        for (unsigned i = 0; r >= 0 && i < invocation->n_arguments; i++)
-                r = check_argument(run, invocation_argument(invocation, i));
-        if (r >= 0 && invocation->n_arguments == 0)
-                r = check_all(run);
-        if (r >= 0)
-                r = check_order(run);
-        if (r >= 0 && !run->detailed)
-                r = add_configuration(run);
-        for (size_t i = 0; r >= 0 && i < run->n_definitions; i++)
-                r = add_definition(run, run->definitions[i]);
+        if (r < 0)
+                return r;
+        r = invocation->n_arguments > 0 ? check_arguments(run) : check_all(run);
+        if (r < 0)
+                return r;
+        r = check_order(run);
+        if (r < 0)
+                return r;
+        r = add_settings(run);
         return r < 0 ? r : check_report_print(&run->report);
+}
+
+static int init_and_check(CheckRun *run) {
+        if (settings_init(&run->settings) < 0)
+                return log_oom();
+        int r = check_report_init(&run->report, invocation_has(run->invocation, "json"));
+        return r < 0 ? r : check(run);
 }
 
 static int run(const Invocation *invocation) {
@@ -280,10 +305,7 @@ static int run(const Invocation *invocation) {
         if (run.listener.cancel_fd < 0)
                 return run.listener.cancel_fd;
         run.listener.userdata = &run;
-        int r = settings_init(&run.settings) < 0 ? log_oom() :
-                                                   check_report_init(&run.report, invocation_has(invocation, "json"));
-        if (r >= 0)
-                r = check(&run);
+        int r = init_and_check(&run);
         for (size_t i = 0; i < run.n_definitions; i++)
                 definition_free(run.definitions[i]);
         free(run.definitions);

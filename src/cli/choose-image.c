@@ -44,24 +44,8 @@ static int explain_not_allowed(const ImageChoice *choice) {
         return STAGE_BUILD_FAILURE;
 }
 
-static int open_local(const Settings *settings, const ImageChoice *choice, Image **ret) {
-        _cleanup_image_ Image *image = NULL;
-
-        const char *problem = image_name_problem(choice->name);
-        if (problem) {
-                log_error("Image name '%.200s' %s", choice->name, problem);
-                return image_failure(choice, -EINVAL);
-        }
-        if (!is_allowed(settings, choice, NULL))
-                return explain_not_allowed(choice);
-
-        int r = generation_hold_reference(settings->root_dir, choice->name, &image);
-        if (r >= 0 && !is_allowed(settings, choice, image))
-                return explain_not_allowed(choice);
-        if (r >= 0) {
-                *ret = TAKE_PTR(image);
-                return 0;
-        }
+/* Returns what the command is to return where an image could not be opened because of @r. */
+static int explain_not_opened(const Settings *settings, const ImageChoice *choice, int r) {
         if (r == -ENOENT && access(settings->root_dir, F_OK) < 0) {
                 log_error("The image root '%s' does not exist: make an image with 'nspawn-runner chroot-create %s'",
                           settings->root_dir, choice->name);
@@ -87,6 +71,25 @@ static int open_local(const Settings *settings, const ImageChoice *choice, Image
         else
                 log_error_errno(r, "Cannot open image '%s' in '%s': %m", choice->name, settings->root_dir);
         return r;
+}
+
+static int open_local(const Settings *settings, const ImageChoice *choice, Image **ret) {
+        _cleanup_image_ Image *image = NULL;
+
+        const char *problem = image_name_problem(choice->name);
+        if (problem) {
+                log_error("Image name '%.200s' %s", choice->name, problem);
+                return image_failure(choice, -EINVAL);
+        }
+        if (!is_allowed(settings, choice, NULL))
+                return explain_not_allowed(choice);
+        int r = generation_hold_reference(settings->root_dir, choice->name, &image);
+        if (r < 0)
+                return explain_not_opened(settings, choice, r);
+        if (!is_allowed(settings, choice, image))
+                return explain_not_allowed(choice);
+        *ret = TAKE_PTR(image);
+        return 0;
 }
 
 static void on_step(void *userdata _unused_, const char *step) {

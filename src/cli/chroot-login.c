@@ -167,10 +167,10 @@ static int publish_tree(Login *login) {
         uint64_t number;
 
         int r = generation_load_of(login->image, &about);
-        if (r >= 0) {
-                about->updated_usec = 0; /* now */
-                r = publish(&login->staging, about, &number, &problem);
-        }
+        if (r < 0)
+                return log_error_errno(r, "Cannot read the record of image '%s': %m", name);
+        about->updated_usec = 0; /* now */
+        r = publish(&login->staging, about, &number, &problem);
         if (r < 0)
                 return log_error_errno(r, "Cannot publish the next generation of image '%s': %s", name,
                                        problem_text(&problem, r));

@@ -79,13 +79,13 @@ static int find_names(const Invocation *invocation, bool *bad_files, char ***ret
         if (invocation->n_arguments > 0)
                 return strv_copy(invocation->arguments, ret);
         int r = definition_list(invocation->settings, ret, &unusable);
-        if (r >= 0 && helper_suite(invocation->settings, &suite) >= 0)
-                r = strv_extend(ret, HELPER_IMAGE);
-        for (char **path = unusable; r >= 0 && path && *path; path++) {
+        if (r < 0)
+                return r;
+        for (char **path = unusable; path && *path; path++) {
                 log_error("'%s' cannot be a definition: no image can have that name", *path);
                 *bad_files = true;
         }
-        return r;
+        return helper_suite(invocation->settings, &suite) < 0 ? 0 : strv_extend(ret, HELPER_IMAGE);
 }
 
 /* What is printed by several at once is told apart by the image's name. */
@@ -322,6 +322,21 @@ static int result_of(const Maintenance *m) {
         return m->stopping || m->bad_files ? -EIO : 0;
 }
 
+static int print_results(const Maintenance *m, Table *table) {
+        for (size_t i = 0; i < m->n; i++) {
+                const Item *item = &m->items[i];
+                char seconds[32], size[24];
+
+                snprintf(seconds, sizeof(seconds), "%.1f",
+                         (double) (item->end_usec - item->begin_usec) / (double) USEC_PER_SEC);
+                int r = table_add(table, (const char *const[]){ item->name, state_names[item->state], seconds,
+                                                                format_size(m, item->name, size) });
+                if (r < 0)
+                        return r;
+        }
+        return table_print(table);
+}
+
 static int summarize(const Maintenance *m) {
         static const TableColumn columns[] = {
                 { "image", COLUMN_TEXT },
@@ -333,20 +348,10 @@ static int summarize(const Maintenance *m) {
         _cleanup_table_ Table *table = NULL;
 
         int r = table_new("images", columns, m->json, &table);
-        for (size_t i = 0; r >= 0 && i < m->n; i++) {
-                const Item *item = &m->items[i];
-                char seconds[32], size[24];
-
-                snprintf(seconds, sizeof(seconds), "%.1f",
-                         (double) (item->end_usec - item->begin_usec) / (double) USEC_PER_SEC);
-                r = table_add(table, (const char *const[]){ item->name, state_names[item->state], seconds,
-                                                            format_size(m, item->name, size) });
-        }
-        if (r >= 0)
-                r = table_print(table);
         if (r < 0)
-                return log_error_errno(r, "Cannot print the summary: %m");
-        return result_of(m);
+                return log_error_errno(r, "Cannot make the summary: %m");
+        r = print_results(m, table);
+        return r < 0 ? log_error_errno(r, "Cannot print the summary: %m") : result_of(m);
 }
 
 /* What would be done with one image, after the one that it is made from. */
@@ -370,17 +375,31 @@ static void forecast(const Maintenance *m, Item *item) {
         item->state = ITEM_UNCHANGED;
         int r = forecast_image(m->settings, item->definition, base && base->forecast.action != FORECAST_NOTHING,
                                &item->forecast, &problem);
-        if (r >= 0)
-                return;
-        item->state = ITEM_FAILED;
-        (void) string_replace(&item->forecast.why, problem_text(&problem, r));
+        if (r < 0) {
+                item->state = ITEM_FAILED;
+                (void) string_replace(&item->forecast.why, problem_text(&problem, r));
+        }
 }
 
-static int show_forecast(const Maintenance *m) {
+static int print_forecasts(const Maintenance *m, Table *table) {
         static const char *const actions[] = {
                 [FORECAST_NOTHING] = "nothing",     [FORECAST_CREATE] = "create", [FORECAST_ANEW] = "make anew",
                 [FORECAST_ASK] = "ask for changes", [FORECAST_UPDATE] = "update",
         };
+
+        for (size_t i = 0; i < m->n; i++) {
+                Item *item = &m->items[i];
+
+                forecast(m, item);
+                const char *action = item->state == ITEM_FAILED ? "fail" : actions[item->forecast.action];
+                int r = table_add(table, (const char *const[]){ item->name, action, item->forecast.why });
+                if (r < 0)
+                        return r;
+        }
+        return table_print(table);
+}
+
+static int show_forecast(const Maintenance *m) {
         static const TableColumn columns[] = {
                 { "image", COLUMN_TEXT },
                 { "action", COLUMN_TEXT },
@@ -392,17 +411,7 @@ static int show_forecast(const Maintenance *m) {
         int r = table_new_logged("images", columns, m->json, &table);
         if (r < 0)
                 return r;
-        for (size_t i = 0; r >= 0 && i < m->n; i++) {
-                Item *item = &m->items[i];
-
-                forecast(m, item);
-                r = table_add(table, (const char *const[]){ item->name,
-                                                            item->state == ITEM_FAILED ? "fail" :
-                                                                                         actions[item->forecast.action],
-                                                            item->forecast.why });
-        }
-        if (r >= 0)
-                r = table_print(table);
+        r = print_forecasts(m, table);
         return r < 0 ? log_error_errno(r, "Cannot print what would be done: %m") : result_of(m);
 }
 

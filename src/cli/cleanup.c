@@ -21,17 +21,17 @@ static int run(const Invocation *invocation) {
         job_volumes_find(invocation->settings, job.id, &places);
         report_job(invocation->settings, &job);
         r = machine_remove(invocation->settings, job.id);
-        if (r >= 0)
-                job_volumes_release(invocation->settings, places);
-        if (r >= 0)
-                log_verbose("Nothing of job %s is left", job.id);
-        if (r == -EBUSY)
+        if (r == -EBUSY) {
                 log_error("Job %s is still being prepared or removed by another process; try again, or run "
                           "'nspawn-runner gc' later",
                           job.id);
-        else if (r < 0)
-                log_error_errno(r, "Cannot remove all of job %s: %m; 'nspawn-runner gc' tries again", job.id);
-        return r;
+                return r;
+        }
+        if (r < 0)
+                return log_error_errno(r, "Cannot remove all of job %s: %m; 'nspawn-runner gc' tries again", job.id);
+        job_volumes_release(invocation->settings, places);
+        log_verbose("Nothing of job %s is left", job.id);
+        return 0;
 }
 
 static const CommandOption options[] = {

@@ -314,8 +314,9 @@ static CheckResult check_kept(const Invocation *invocation, char ret_detail[stat
                 Problem problem = { 0 };
 
                 int r = string_printf(&path, "%s/%s", settings->root_dir, kinds[i]->directory);
-                if (r >= 0)
-                        r = place_list(settings->root_dir, kinds[i], &names);
+                if (r < 0)
+                        return check_errno(r, ret_detail);
+                r = place_list(settings->root_dir, kinds[i], &names);
                 if (r < 0)
                         return check_errno(r, ret_detail);
                 if (access(path, F_OK) < 0)

@@ -150,9 +150,11 @@ static CheckResult check_helper(const Invocation *invocation, char ret_detail[st
         if (!streq(settings->helper_image, "auto"))
                 return check_say(CHECK_OK, ret_detail, "%s", settings->helper_image);
         int r = helper_image_find(settings, settings->default_image, &helper);
-        if (r >= 0)
-                return check_say(CHECK_OK, ret_detail, "%s", helper->title);
-        return r == -ENOENT ? check_say(CHECK_NOTE, ret_detail, "there is none") : check_errno(r, ret_detail);
+        if (r == -ENOENT)
+                return check_say(CHECK_NOTE, ret_detail, "there is none");
+        if (r < 0)
+                return check_errno(r, ret_detail);
+        return check_say(CHECK_OK, ret_detail, "%s", helper->title);
 }
 
 const Check doctor_image_checks[] = {

@@ -26,8 +26,9 @@ static int try_way_out(const Settings *settings, Problem *reterr_problem) {
         _cleanup_hub_ Hub hub = HUB_NONE;
 
         int r = hub_open(settings->network_pool, "doctor", true, &hub, reterr_problem);
-        if (r >= 0)
-                r = nat_connect(&hub, reterr_problem);
+        if (r < 0)
+                return r;
+        r = nat_connect(&hub, reterr_problem);
         if (r == 0)
                 backend_forget_blocked(&hub);
         return r;

@@ -212,9 +212,11 @@ int exec_request_init(const Invocation *invocation, ExecRequest *ret) {
         ret->provider = checkout_provider(ret->checkout);
         ret->request.provider = &ret->provider;
         r = read_include_roots(invocation, ret);
-        if (r >= 0)
-                r = read_occasion(invocation, ret);
-        if (r >= 0)
-                r = read_variables(invocation, ret);
+        if (r < 0)
+                return r;
+        r = read_occasion(invocation, ret);
+        if (r < 0)
+                return r;
+        r = read_variables(invocation, ret);
         return r < 0 ? r : read_inputs(invocation, ret);
 }

@@ -63,19 +63,23 @@ static int print_table(Pipeline *pipeline, bool all, const unsigned *rounds, con
         int r = table_new("jobs", columns, false, &table);
         if (r == -ENOENT)
                 return log_error_errno(r, "libsmartcols is not installed; install libsmartcols1, or use --json");
-        for (size_t i = 0; r >= 0 && i < pipeline->n_jobs; i++) {
+        if (r < 0)
+                return log_error_errno(r, "Cannot make the list: %m");
+        for (size_t i = 0; i < pipeline->n_jobs; i++) {
                 const PipelineJob *job = pipeline->jobs + i;
                 const char *when = arena_printf(&pipeline->arena, "%s%s", job_when_name(job->when),
                                                 job->allow_failure ? ", may fail" : "");
 
-                if (job->included || all)
-                        r = table_add(table, (const char *const[]){
-                                                     job->name, job->stage, job->included ? when : "",
+                if (!job->included && !all)
+                        continue;
+                r = table_add(table,
+                              (const char *const[]){ job->name, job->stage, job->included ? when : "",
                                                      turn(pipeline, job, rounds[i], state->jobs[i].status),
                                                      job->included ? needs_text(pipeline, job) : "", job->reason });
+                if (r < 0)
+                        return log_oom();
         }
-        if (r >= 0)
-                r = table_print(table);
+        r = table_print(table);
         return r < 0 ? log_error_errno(r, "Cannot print the list: %m") : 0;
 }
 

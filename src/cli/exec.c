@@ -97,6 +97,18 @@ static int drop_rights(uid_t uid, gid_t gid) {
         return 0;
 }
 
+static int evaluate_in_child(const Invocation *invocation, uid_t uid, gid_t gid) {
+        int r = drop_rights(uid, gid);
+        if (r < 0)
+                return r;
+        /* Not before: a change of the user clears it. */
+        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+        r = evaluate(invocation);
+        if (r < 0)
+                return r;
+        return fflush(stdout) != 0 || ferror(stdout) ? -EIO : 0;
+}
+
 static int evaluate_as(const Invocation *invocation, uid_t uid, gid_t gid) {
         int status;
 
@@ -105,13 +117,7 @@ static int evaluate_as(const Invocation *invocation, uid_t uid, gid_t gid) {
         if (pid < 0)
                 return log_error_errno(errno, "Cannot start a process: %m");
         if (pid == 0) {
-                int r = drop_rights(uid, gid);
-                /* Not before: a change of the user clears it. */
-                (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
-                if (r >= 0)
-                        r = evaluate(invocation);
-                if (r >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
-                        r = -EIO;
+                int r = evaluate_in_child(invocation, uid, gid);
                 _exit(r == COMMAND_MISUSED ? CHILD_MISUSED : r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
         }
         int r = process_wait(pid, &status);

@@ -62,9 +62,9 @@ static int empty_trash(const Settings *settings, bool dry_run, char ***names) {
 
         if (trash_fd == -ENOENT)
                 return 0;
-        int r = trash_fd;
-        if (r >= 0)
-                r = dry_run ? trash_list(trash_fd, names) : trash_empty(trash_fd, USEC_INFINITY, names);
+        int r = trash_fd < 0 ? trash_fd :
+                dry_run      ? trash_list(trash_fd, names) :
+                               trash_empty(trash_fd, USEC_INFINITY, names);
         if (r < 0)
                 (void) log_error_errno(r, "Cannot remove all that ended jobs left in '%s/" TRASH_DIRECTORY "': %m",
                                        settings->root_dir);

@@ -88,8 +88,9 @@ static int print_machine(const Settings *settings, const char *id, bool follow) 
                 return r;
         bool booted = machine->init && machine->names;
         r = print_log(settings, id, &directory, follow && !booted);
-        if (r >= 0 && booted)
-                r = print_journal(&directory, follow);
+        if (r < 0)
+                return r;
+        r = booted ? print_journal(&directory, follow) : 0;
         if (r < 0)
                 return r;
         _cleanup_free_ char *ended = machine_file_read(&directory, MACHINE_FILE_ENDED);

@@ -50,9 +50,10 @@ int new_definition(const char *name, Definition **ret) {
                 return -ENOMEM;
         definition->keep_generations = GENERATIONS_KEPT;
         int r = string_replace(&definition->name, name);
-        if (r >= 0)
-                *ret = TAKE_PTR(definition);
-        return r;
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(definition);
+        return 0;
 }
 
 int choose_suite_logged(Definition *definition, const char *suite) {

@@ -70,10 +70,22 @@ void report_usage(const Machine *machine, const MachineDirectory *directory, con
                 log_notice("Its steps took %s", steps);
 }
 
+static int count(const char *metrics_file, const JobSpec *job, const Machine *machine,
+                 const MachineDirectory *directory) {
+        MetricsJob counted = { .project_id = job->project_id, .image = machine->image };
+
+        /* First: a job that is not counted is better than one that is counted twice. */
+        int r = machine_file_write(directory, FILE_COUNTED, "yes");
+        if (r < 0)
+                return r;
+        _cleanup_free_ char *steps = machine_steps_describe(directory, &counted.steps_usec);
+        machine_usage_read(machine, &counted.usage);
+        return metrics_file_add(metrics_file, &counted);
+}
+
 void report_job(const Settings *settings, const JobSpec *job) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         _cleanup_machine_ Machine *machine = NULL;
-        MetricsJob counted = { .project_id = job->project_id };
 
         if (!settings->metrics_file || machine_directory_open(settings->runtime_dir, job->id, false, &directory) < 0 ||
             machine_load(&directory, &machine) < 0)
@@ -81,15 +93,7 @@ void report_job(const Settings *settings, const JobSpec *job) {
         _cleanup_free_ char *before = machine_file_read(&directory, FILE_COUNTED);
         if (before)
                 return;
-        /* First: a job that is not counted is better than one that is counted twice. */
-        int r = machine_file_write(&directory, FILE_COUNTED, "yes");
-        if (r >= 0) {
-                _cleanup_free_ char *steps = machine_steps_describe(&directory, &counted.steps_usec);
-
-                counted.image = machine->image;
-                machine_usage_read(machine, &counted.usage);
-                r = metrics_file_add(settings->metrics_file, &counted);
-        }
+        int r = count(settings->metrics_file, job, machine, &directory);
         if (r < 0)
                 log_warning_errno(r, "Cannot count the job in metrics_file '%s': %m", settings->metrics_file);
 }

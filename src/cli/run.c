@@ -193,13 +193,7 @@ static int reach(const Settings *settings, const char *id, MachineDirectory *ret
         return r < 0 ? r : channel_connect(ret_directory->path);
 }
 
-static int open_machine(const Settings *settings, const JobSpec *job, MachineDirectory *ret_directory,
-                        Machine **ret_machine, int *ret_socket) {
-        int r = reach(settings, job->id, ret_directory, ret_machine);
-        if (r >= 0) {
-                *ret_socket = r;
-                return 0;
-        }
+static void explain_not_reached(const JobSpec *job, const MachineDirectory *directory, int r) {
         if (r == -ENOENT)
                 log_error("Job %s is not running: it was not prepared, or was cleaned up; see 'nspawn-runner status'",
                           job->id);
@@ -207,9 +201,19 @@ static int open_machine(const Settings *settings, const JobSpec *job, MachineDir
                 log_error("The container of job %s does not run any more", job->id);
         else
                 log_error_errno(r, "Cannot reach the container of job %s: %m", job->id);
-        if (ret_directory->fd >= 0)
-                log_end_of_machine(ret_directory);
-        return r;
+        if (directory->fd >= 0)
+                log_end_of_machine(directory);
+}
+
+static int open_machine(const Settings *settings, const JobSpec *job, MachineDirectory *ret_directory,
+                        Machine **ret_machine, int *ret_socket) {
+        int r = reach(settings, job->id, ret_directory, ret_machine);
+        if (r < 0) {
+                explain_not_reached(job, ret_directory, r);
+                return r;
+        }
+        *ret_socket = r;
+        return 0;
 }
 
 /* Programs that ask for systemd in vain say no more than that the connection broke. */

@@ -29,6 +29,11 @@ static int report(const Machine *machine, const char *user, const StepOutcome *o
         }
 }
 
+static int load(const Settings *settings, const char *id, MachineDirectory *ret_directory, Machine **ret) {
+        int r = machine_directory_open(settings->runtime_dir, id, false, ret_directory);
+        return r < 0 ? r : machine_load(ret_directory, ret);
+}
+
 static int run(const Invocation *invocation) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         _cleanup_machine_ Machine *machine = NULL;
@@ -40,9 +45,7 @@ static int run(const Invocation *invocation) {
         int r = find_machine_logged(settings, job, invocation_argument(invocation, 1), &id);
         if (r < 0)
                 return r;
-        r = machine_directory_open(settings->runtime_dir, id, false, &directory);
-        if (r >= 0)
-                r = machine_load(&directory, &machine);
+        r = load(settings, id, &directory, &machine);
         if (r == -ENOENT)
                 return log_not_running(job, r);
         if (r < 0)

@@ -33,13 +33,11 @@ static int shell_path(const char *shell, char **ret) {
 /* Where GitLab Runner's configuration says what the directories are, we are told the one for builds only. */
 static int collect_directories(const Settings *settings, const JobSpec *job, char ***ret) {
         const char *builds = settings->builds_dir;
-        int r = 0;
 
         if (!builds && job->builds_dir && strlen(job->builds_dir) < PATH_MAX && text_is_absolute_path(job->builds_dir))
                 builds = job->builds_dir;
-        if (builds)
-                r = strv_extend(ret, builds);
-        return r >= 0 && settings->cache_dir ? strv_extend(ret, settings->cache_dir) : r;
+        int r = builds ? strv_extend(ret, builds) : 0;
+        return r < 0 || !settings->cache_dir ? r : strv_extend(ret, settings->cache_dir);
 }
 
 /* GitLab's stages call GitLab Runner's program by its bare name. */
@@ -56,11 +54,13 @@ static int set_environment(char *const *environment, const Machine *machine, Sta
  * scripts work in. */
 static int enter_helper(const Settings *settings, const Machine *machine, StagePlace *place, StepRequest *request) {
         int r = bind_targets(machine, &place->shared);
-        if (r >= 0 && place->directories)
-                r = strv_extend_strv(&place->shared, place->directories);
+        if (r < 0)
+                return r;
+        r = strv_extend_strv(&place->shared, place->directories);
+        if (r < 0)
+                return r;
         /* GitLab Runner's own setting, which nobody tells us: what it is in most places. */
-        if (r >= 0 && !settings->cache_dir)
-                r = strv_extend(&place->shared, "/cache");
+        r = settings->cache_dir ? 0 : strv_extend(&place->shared, "/cache");
         if (r < 0)
                 return r;
         request->in_helper = true;
@@ -77,10 +77,12 @@ int stage_place(const Settings *settings, const JobSpec *job, const Machine *mac
         shell = shell ? shell : machine->settings.shell;
         const bool in_helper = place.own && machine->helper_path && !gitlab_shell_is_powershell(shell);
         int r = shell_path(shell, &place.argv[0]);
-        if (r >= 0)
-                r = collect_directories(settings, job, &place.directories);
-        if (r >= 0)
-                r = set_environment(in_helper ? machine->helper_environment : machine->environment, machine, &place);
+        if (r < 0)
+                return r;
+        r = collect_directories(settings, job, &place.directories);
+        if (r < 0)
+                return r;
+        r = set_environment(in_helper ? machine->helper_environment : machine->environment, machine, &place);
         if (r < 0)
                 return r;
         request->user = machine->user;

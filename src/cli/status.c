@@ -90,6 +90,15 @@ static int add_with_services(const Settings *settings, char *const *ids, const c
         return r;
 }
 
+static int print_jobs(const Settings *settings, char *const *ids, bool json, Table *table, size_t *n_rows) {
+        for (char *const *id = ids; id && *id; id++) {
+                int r = add_with_services(settings, ids, *id, json, table, n_rows);
+                if (r < 0)
+                        return r;
+        }
+        return table_print(table);
+}
+
 static int run(const Invocation *invocation) {
         bool json = invocation_has(invocation, "json");
         _cleanup_table_ Table *table = NULL;
@@ -99,13 +108,10 @@ static int run(const Invocation *invocation) {
         int r = machine_list(invocation->settings, true, &ids);
         if (r < 0)
                 return log_error_errno(r, "Cannot list the jobs: %m");
-        r = table_new("jobs", columns, json, &table);
-        if (r == -ENOENT)
-                return log_error_errno(r, "libsmartcols.so.1 is not installed (package libsmartcols1)");
-        for (char **id = ids; r >= 0 && id && *id; id++)
-                r = add_with_services(invocation->settings, ids, *id, json, table, &n_rows);
-        if (r >= 0)
-                r = table_print(table);
+        r = table_new_logged("jobs", columns, json, &table);
+        if (r < 0)
+                return r;
+        r = print_jobs(invocation->settings, ids, json, table, &n_rows);
         if (r < 0)
                 return log_error_errno(r, "Cannot print the jobs: %m");
         if (!json && n_rows == 0)

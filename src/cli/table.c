@@ -98,10 +98,7 @@ int table_print(Table *table) {
         if (scols.scols_table_is_empty(table->scols) && !table->json)
                 return 0;
         int r = scols.scols_print_table(table->scols);
-        /* In JSON the library leaves the last newline out. */
-        if (r >= 0 && table->json && scols.scols_table_is_empty(table->scols))
-                r = 0;
-        return r;
+        return MIN(r, 0);
 }
 
 const char *format_time(uint64_t usec, bool json, char ret[static FORMAT_TIME_BYTES]) {

@@ -64,10 +64,10 @@ static void make_room(const Settings *settings, const PlaceKind *kind, uint64_t 
         int r = store_shrink(settings->root_dir, kind, max_bytes, keep, false, &volumes->removed);
         if (strv_length(volumes->removed) > n)
                 machine_empty_trash_behind(settings->root_dir);
-        if (r >= 0)
-                return;
-        volumes->room_kind = kind;
-        volumes->room_error = r;
+        if (r < 0) {
+                volumes->room_kind = kind;
+                volumes->room_error = r;
+        }
 }
 
 static int take_cache(const Settings *settings, const StoreOwner *owner, Machine *machine, JobVolumes *ret) {
@@ -79,10 +79,11 @@ static int take_cache(const Settings *settings, const StoreOwner *owner, Machine
                 return r;
         make_room(settings, &place_caches, settings->cache_size, name, ret);
         r = store_hold_cache(settings->root_dir, owner, shared, &ret->cache);
-        if (r >= 0)
-                return add_volume(machine, &ret->cache, settings->cache_dir);
-        ret->cache_error = r;
-        return r == -ENOMEM ? r : 0;
+        if (r < 0) {
+                ret->cache_error = r;
+                return r == -ENOMEM ? r : 0;
+        }
+        return add_volume(machine, &ret->cache, settings->cache_dir);
 }
 
 /* Who is not root in the container cannot change what others made: such users have working copies of their own. What a
