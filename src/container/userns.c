@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
@@ -18,14 +19,17 @@
 /* A child that is the first process of a new user namespace and does nothing: the namespace has no other handle
  * until we opened it. It never returns to libc, so the bare system call is enough. */
 static pid_t spawn_holder(void) {
+        pid_t parent = getpid();
         pid_t pid = (pid_t) syscall(SYS_clone, (unsigned long) (CLONE_NEWUSER | SIGCHLD), NULL, NULL, NULL, NULL);
 
         if (pid != 0)
                 return pid < 0 ? -errno : pid;
 
+        /* It holds all that its parent has open: locks, and the socket on which others wait for an answer. */
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
-        for (;;)
+        while (getppid() == parent) /* or that died before we could ask */
                 pause();
+        _exit(EXIT_FAILURE);
 }
 
 /* What is @inside in the namespace is @base outside, and so on for @range of them. */

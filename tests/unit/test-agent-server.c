@@ -898,7 +898,7 @@ static void test_no_leak(void **state) {
 
 /* A server that ends with a step running leaves no script behind; see teardown_lab(). */
 static void test_end_with_step(void **state) {
-        _cleanup_call_ Call call = call_start(*state, "echo $$; sleep 1000", 0);
+        _cleanup_call_ Call call = call_start(*state, "echo $$; exec sleep 1000", 0);
         Lab *lab = *state;
         char line[16];
 
