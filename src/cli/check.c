@@ -325,7 +325,7 @@ const Command command_check = {
         .synopsis = "[FILE...]",
         .max_arguments = COMMAND_ARGUMENTS_ANY,
         .options = options,
-        .flags = COMMAND_STATUS | COMMAND_BAD_CONFIG,
+        .flags = COMMAND_STATUS | COMMAND_BAD_CONFIG | COMMAND_DEFINITION,
         .run = run,
         .help = "Check the configuration and the definitions of images, and show what applies",
 };

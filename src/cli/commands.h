@@ -19,6 +19,7 @@ extern const Command command_supervise;
 extern const Command command_empty_trash;
 extern const Command command_measure_kept;
 extern const Command command_machine_exec;
+extern const Command command_complete;
 extern const Command command_chroot_create;
 extern const Command command_chroot_maintenance;
 extern const Command command_chroot_list;

@@ -191,12 +191,17 @@ static int find_suite(const char *suite, const HostSystem *host, BuildPlan *plan
                 return -ENOMEM;
 
         plan->distribution = suite_distribution(plan->suite, host);
-        if (!plan->distribution)
+        if (plan->distribution)
+                return 0;
+        _cleanup_free_ char *nearest = suite ? suite_nearest(suite) : NULL;
+        if (nearest)
                 return problem_set(reterr_problem, -EINVAL,
-                                   "'%s' is no suite of Debian or Ubuntu that this host knows%s. The package "
-                                   "distro-info-data on the host lists newer suites.",
-                                   plan->suite, suite ? "" : " (it is this host's own: choose another with --suite)");
-        return 0;
+                                   "'%s' is no suite of Debian or Ubuntu that this host knows; did you mean '%s'?",
+                                   suite, nearest);
+        return problem_set(reterr_problem, -EINVAL,
+                           "'%s' is no suite of Debian or Ubuntu that this host knows%s. The package "
+                           "distro-info-data on the host lists newer suites.",
+                           plan->suite, suite ? "" : " (it is this host's own: choose another with --suite)");
 }
 
 static int host_mirror(const HostSystem *host, const Distribution *distribution, Mirror *ret) {
@@ -277,9 +282,13 @@ static int check_keyring(const BuildRequest *request, BuildPlan *plan, Problem *
         if (request->keyring)
                 return problem_set(reterr_problem, -EINVAL, "The keyring %s cannot be read: %s.", request->keyring,
                                    strerror(errno));
-        return problem_set(reterr_problem, -EINVAL,
-                           "%s, the file with the keys of %s's packages, is missing: install the package %s.",
-                           plan_keyring(plan), plan->distribution->label, plan->distribution->keyring_package);
+        return problem_set(
+                reterr_problem, -EINVAL,
+                "%s, the file with the keys of %s's packages, is missing: install the package %s. If this "
+                "host's distribution does not have it, unpack it (dpkg-deb -x) from %s, and name the file in "
+                "the image's definition (nspawn_runner_keyring).",
+                plan_keyring(plan), plan->distribution->label, plan->distribution->keyring_package,
+                plan->distribution->keyring_url);
 }
 
 int build_plan_make(const BuildRequest *request, BuildPlan *ret, Problem *reterr_problem) {

@@ -21,6 +21,7 @@ static const Distribution distributions[] = {
                 .components = "main",
                 .keyring = "/usr/share/keyrings/debian-archive-keyring.gpg",
                 .keyring_package = "debian-archive-keyring",
+                .keyring_url = "https://deb.debian.org/debian/pool/main/d/debian-archive-keyring/",
                 .archive = "debian",
                 .default_security = true,
                 .rolling = debian_rolling,
@@ -31,6 +32,7 @@ static const Distribution distributions[] = {
                 .components = "main,universe",
                 .keyring = "/usr/share/keyrings/ubuntu-archive-keyring.gpg",
                 .keyring_package = "ubuntu-keyring",
+                .keyring_url = "https://archive.ubuntu.com/ubuntu/pool/main/u/ubuntu-keyring/",
                 .archive = "ubuntu",
                 .default_security = false,
                 .rolling = ubuntu_rolling,
@@ -94,22 +96,33 @@ bool suite_name_valid(const char *suite) {
         return strspn(suite, "abcdefghijklmnopqrstuvwxyz0123456789.+-") == strlen(suite);
 }
 
-/* Column "series" of a table of package distro-info-data. */
-static bool distro_info_has(const char *distribution, const char *suite) {
+/* Appends column "series" of a table of package distro-info-data. A table that is not there has none. 0 or -ENOMEM. */
+static int distro_info_list(const char *distribution, char ***names) {
         _cleanup_free_ char *path = NULL, *text = NULL;
 
-        if (string_printf(&path, "/usr/share/distro-info/%s.csv", distribution) < 0 ||
-            file_read_at(AT_FDCWD, path, 1 << 20, &text, NULL) < 0)
-                return false;
+        if (string_printf(&path, "/usr/share/distro-info/%s.csv", distribution) < 0)
+                return -ENOMEM;
+        if (file_read_at(AT_FDCWD, path, 1 << 20, &text, NULL) < 0)
+                return 0;
 
         char *state;
         for (char *line = strtok_r(text, "\n", &state); line; line = strtok_r(NULL, "\n", &state)) {
                 (void) strsep(&line, ",");
                 (void) strsep(&line, ",");
                 const char *series = strsep(&line, ",");
-                if (series && streq(series, suite))
-                        return true;
+                if (series && suite_name_valid(series) && strv_extend(names, series) < 0)
+                        return -ENOMEM;
         }
+        return 0;
+}
+
+static bool distro_info_has(const char *distribution, const char *suite) {
+        _cleanup_strv_ char **names = NULL;
+
+        (void) distro_info_list(distribution, &names);
+        for (char **name = names; name && *name; name++)
+                if (streq(*name, suite) && !streq(suite, "series"))
+                        return true;
         return false;
 }
 
@@ -127,11 +140,11 @@ static const Distribution *debootstrap_distribution(const char *suite) {
         return streq(target, "sid") ? &distributions[DEBIAN] : streq(target, "gutsy") ? &distributions[UBUNTU] : NULL;
 }
 
-static const Distribution *known_distribution(const char *suite) {
-        static const char *const debian[] = { "sid",      "unstable", "testing", "stable", "oldstable", "experimental",
-                                              "bullseye", "bookworm", "trixie",  "forky",  "duke" };
-        static const char *const ubuntu[] = { "focal", "jammy", "noble", "plucky", "questing" };
+static const char *const debian[] = { "sid",      "unstable", "testing", "stable", "oldstable", "experimental",
+                                      "bullseye", "bookworm", "trixie",  "forky",  "duke" };
+static const char *const ubuntu[] = { "focal", "jammy", "noble", "plucky", "questing" };
 
+static const Distribution *known_distribution(const char *suite) {
         for (size_t i = 0; i < ELEMENTSOF(debian); i++)
                 if (streq(debian[i], suite))
                         return &distributions[DEBIAN];
@@ -155,6 +168,38 @@ const Distribution *suite_distribution(const char *suite, const HostSystem *host
 
         const Distribution *distribution = debootstrap_distribution(suite);
         return distribution ? distribution : known_distribution(suite);
+}
+
+int suite_list(char ***ret) {
+        _cleanup_strv_ char **names = NULL;
+
+        for (size_t i = 0; i < ELEMENTSOF(distributions); i++)
+                if (distro_info_list(distributions[i].name, &names) < 0)
+                        return -ENOMEM;
+        for (size_t i = 0; i < ELEMENTSOF(debian); i++)
+                if (strv_extend(&names, debian[i]) < 0)
+                        return -ENOMEM;
+        for (size_t i = 0; i < ELEMENTSOF(ubuntu); i++)
+                if (strv_extend(&names, ubuntu[i]) < 0)
+                        return -ENOMEM;
+        strv_sort_unique(names);
+        *ret = TAKE_PTR(names);
+        return 0;
+}
+
+static const char *name_at(const void *userdata, size_t i) {
+        char *const *names = userdata;
+
+        return names[i];
+}
+
+char *suite_nearest(const char *typed) {
+        _cleanup_strv_ char **names = NULL;
+
+        if (suite_list(&names) < 0)
+                return NULL;
+        int i = nearest_name(typed, name_at, names);
+        return i < 0 ? NULL : strdup(names[i]);
 }
 
 bool suite_is_rolling(const Distribution *distribution, const char *suite) {

@@ -11,8 +11,9 @@ typedef struct Distribution {
         const char *components; /* of the archive, with commas */
         const char *keyring;    /* the archive's keys; the path is the same on the host and in the image */
         const char *keyring_package;
-        const char *archive;   /* last part of the path of its official archive and mirrors */
-        bool default_security; /* security updates for debootstrap's default mirror are in "<mirror>-security" (else:
+        const char *keyring_url; /* of a directory that has this package, for hosts of other distributions */
+        const char *archive;     /* last part of the path of its official archive and mirrors */
+        bool default_security;   /* security updates for debootstrap's default mirror are in "<mirror>-security" (else:
                                      * on the mirror itself) */
         const char *const *rolling; /* suites without updates and security of their own */
 } Distribution;
@@ -36,6 +37,12 @@ bool suite_name_valid(const char *suite);
 /* The distribution that has @suite: NULL when nothing on this host knows it. Asks os-release, the tables of package
  * distro-info-data, debootstrap's scripts and a short list of our own. */
 const Distribution *suite_distribution(const char *suite, const HostSystem *host);
+
+/* The names of all suites that this host's tables and our list know, sorted. *ret is for strv_free(). 0 or -ENOMEM. */
+int suite_list(char ***ret);
+
+/* The suite that @typed may have meant, to be freed; NULL: none is near. */
+char *suite_nearest(const char *typed);
 
 /* True for suites that have no updates and no security archive of their own. */
 bool suite_is_rolling(const Distribution *distribution, const char *suite);

@@ -230,12 +230,13 @@ class CommandLine(unittest.TestCase):
         two = self.define("two", "from: three", "bind: [/srv/x/y]")
         bad = self.define("bad", "memry_max: 1G")
         self.define("circle", "from: circle")
-        self.define("old", "chroot_suite: no-such-suite")
+        self.define("old", "chroot_suite: bookwrm")
         result = self.call("check")
         self.assertEqual(result.returncode, 1)
         for part in (f"{one}:4:1: bind: '/srv/x' contains '/srv/x/y'", f"{two}:3:5: there is no image 'three'",
                      f"{two}:4:1: bind: '/srv/x/y' is below '/srv/x'", "did you mean 'nspawn_runner_memory_max'?",
-                     "circle", "no-such-suite"):
+                     "circle", "'bookwrm' is no suite of Debian or Ubuntu that this host knows; did you mean "
+                     "'bookworm'?"):
             self.assertIn(part, result.stderr)
         self.assertIn(f"{self.config}: ok", result.stdout)
         findings = {file["path"]: file["findings"] for file in json.loads(self.call("check", "--json").stdout)["files"]}

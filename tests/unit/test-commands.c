@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "base/fd.h"
 #include "base/string.h"
 #include "cli/arguments.h"
 #include "cli/commands.h"
@@ -202,59 +201,13 @@ static void test_help(_unused_ void **state) {
                 assert_row(strcspn(line, "\n") <= 120, 0, line);
 }
 
-/* The completion is written by hand, and complete: the commands in one line, the options of each in one more. */
-static void test_completion(_unused_ void **state) {
-        _cleanup_free_ char *script = NULL, *expected = NULL;
-
-        assert_int_equal(file_read_at(AT_FDCWD, COMPLETION_FILE, 100000, &script, NULL), 0);
-
-        /* commands="...", all that are not hidden, in the table's order */
-        assert_int_equal(string_printf(&expected, "commands=\""), 0);
-        for (size_t i = 0; commands[i]; i++) {
-                const Command *command = commands[i];
-                _cleanup_free_ char *before = expected;
-
-                if (command->flags & COMMAND_HIDDEN) {
-                        expected = TAKE_PTR(before);
-                        continue;
-                }
-                assert_int_equal(
-                        string_printf(&expected, "%s%s%s", before, endswith(before, "\"") ? "" : " ", command->name),
-                        0);
-        }
-        _cleanup_free_ char *all = NULL;
-        assert_int_equal(string_printf(&all, "%s\"\n", expected), 0);
-        assert_row(strstr(script, all), 0, all);
-
-        /* COMMAND) options="..." */
-        for (size_t i = 0; commands[i]; i++) {
-                const Command *command = commands[i];
-                _cleanup_free_ char *options = NULL, *line = NULL;
-
-                for (const CommandOption *option = command->options; option && option->name; option++) {
-                        _cleanup_free_ char *before = options;
-                        assert_int_equal(string_printf(&options, "%s%s--%s", before ? before : "", before ? " " : "",
-                                                       option->name),
-                                         0);
-                }
-                if (!options || command->flags & COMMAND_HIDDEN)
-                        continue;
-                assert_int_equal(string_printf(&line, "%s) options=\"%s\" ;;\n", command->name, options), 0);
-                assert_row(strstr(script, line), i, line);
-        }
-
-        for (const CommandOption *option = global_options; option->name; option++) {
-                _cleanup_free_ char *word = NULL;
-                assert_int_equal(string_printf(&word, "--%s", option->name), 0);
-                assert_row(strstr(script, word), option - global_options, word);
-        }
-}
-
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_lines),      cmocka_unit_test(test_long_words),
-                cmocka_unit_test(test_table),      cmocka_unit_test(test_help),
-                cmocka_unit_test(test_completion), cmocka_unit_test(test_option_of_another_command),
+                cmocka_unit_test(test_lines),
+                cmocka_unit_test(test_long_words),
+                cmocka_unit_test(test_table),
+                cmocka_unit_test(test_help),
+                cmocka_unit_test(test_option_of_another_command),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
