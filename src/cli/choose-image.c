@@ -6,6 +6,7 @@
 
 #include "cli/choose-image.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include "config/image-reference.h"
 #include "gitlab/exit-status.h"
 #include "image/generation.h"
+#include "job/pull.h"
 #include "maintain/image-cache.h"
 #include "source/source.h"
 
@@ -33,9 +35,10 @@ static bool is_allowed(const Settings *settings, const ImageChoice *choice, cons
         if (image_choice_is_allowed(settings, choice))
                 return true;
         if (image)
-                return image_choice_is_allowed(settings, &(ImageChoice){ image->name, choice->source });
+                return image_choice_is_allowed(settings,
+                                               &(ImageChoice){ .name = image->name, .source = choice->source });
         return generation_split(choice->name, &name, &number) >= 0 &&
-               image_choice_is_allowed(settings, &(ImageChoice){ name, choice->source });
+               image_choice_is_allowed(settings, &(ImageChoice){ .name = name, .source = choice->source });
 }
 
 static int explain_not_allowed(const ImageChoice *choice) {
@@ -53,7 +56,7 @@ static int explain_not_opened(const Settings *settings, const ImageChoice *choic
         }
         if (r == -ENOENT) {
                 log_no_image(settings, choice->name);
-                if (settings->pull != PULL_NEVER)
+                if (pull_fetches(settings))
                         log_notice("Images of registries are named with their registry, as in "
                                    "'docker.io/library/debian:stable'");
                 return STAGE_BUILD_FAILURE; /* also a default image: no retry makes it */
@@ -100,33 +103,39 @@ static void on_line(void *userdata _unused_, const char *line) {
         log_notice("%s", line);
 }
 
-static int explain_fetch(const Settings *settings, const ImageChoice *choice, const Problem *problem, int r) {
-        char limit[16];
+/* Why it was not to be had, and what that comes to for the job. */
+static int explain_fetch(const Settings *settings, const ImageChoice *choice, const PullChoice *pull, int r,
+                         Problem *problem) {
+        const char *name = choice->name;
+        char limit[16], why[PROBLEM_TEXT_MAX];
 
         if (r > 0) {
-                log_error("Image '%s' cannot be fetched", choice->name);
+                (void) problem_set(problem, 0, "Image '%s' cannot be fetched", name);
                 return r == SOURCE_REFUSED ? image_failure(choice, -EIO) : -EIO;
         }
         if (r == -ENOENT) {
-                log_error("This host does not have image '%s', and the setting 'pull' forbids fetching it",
-                          choice->name);
+                (void) problem_set(problem, r, "This host does not have image '%s', and %s forbids fetching it", name,
+                                   pull->of_job ? "'pull_policy: never' of the job" : "the setting 'pull'");
                 return image_failure(choice, r);
         }
         if (r == -EDQUOT) {
-                log_error("Image '%s' cannot be fetched: it takes up more than image_cache_size allows, which is %s",
-                          choice->name, format_bytes(settings->image_cache_size, limit));
+                (void) problem_set(
+                        problem, r,
+                        "Image '%s' cannot be fetched: it takes up more than image_cache_size allows, which is %s",
+                        name, format_bytes(settings->image_cache_size, limit));
                 return image_failure(choice, r);
         }
         if (r == -ECANCELED)
-                log_error("Cancelled while image '%s' was being fetched", choice->name);
-        else
-                log_error("Image '%s' cannot be fetched: %s", choice->name, problem_text(problem, r));
+                return problem_set(problem, r, "Cancelled while image '%s' was being fetched", name);
+        snprintf(why, sizeof(why), "%s", problem_text(problem, r));
+        (void) problem_set(problem, r, "Image '%s' cannot be fetched: %s", name, why);
         /* What it holds cannot be used, however often it is fetched. */
         return r == -EUCLEAN ? image_failure(choice, r) : r;
 }
 
-static int open_of_registry(const Settings *settings, const ImageChoice *choice, int cancel_fd, Image **ret) {
-        Problem problem = { 0 };
+/* As GitLab Runner does: where one policy does not get the image, the next one may. */
+static int try_policies(const Settings *settings, const ImageChoice *choice, const PullChoice *pull, int cancel_fd,
+                        Image **ret) {
         const Listener listener = { .cancel_fd = cancel_fd, .on_step = on_step, .on_line = on_line };
         ImageFetch fetch = {
                 .settings = settings,
@@ -136,6 +145,26 @@ static int open_of_registry(const Settings *settings, const ImageChoice *choice,
                 .listener = &listener,
         };
 
+        for (char *const *policy = pull->policies;; policy++) {
+                Problem problem = { 0 };
+
+                fetch.pull = pull_policy_parse(*policy);
+                int r = image_cache_get(&fetch, ret, &problem);
+                if (r == 0)
+                        return 0;
+                int result = explain_fetch(settings, choice, pull, r, &problem);
+                if (r == -ECANCELED || !policy[1]) {
+                        log_error("%s", problem.text);
+                        return result;
+                }
+                log_warning("%s", problem.text);
+                log_notice("Trying the next pull policy, '%s'", policy[1]);
+        }
+}
+
+static int open_of_registry(const Settings *settings, const ImageChoice *choice, int cancel_fd, Image **ret) {
+        _cleanup_pull_choice_ PullChoice pull = { 0 };
+
         const char *no_reference = image_reference_problem(choice->name);
         if (no_reference) {
                 log_error("Image name '%.200s' contains '/', but is not an image of a registry: it %s", choice->name,
@@ -144,8 +173,18 @@ static int open_of_registry(const Settings *settings, const ImageChoice *choice,
         }
         if (!image_choice_is_allowed(settings, choice))
                 return explain_not_allowed(choice);
-        int r = image_cache_get(&fetch, ret, &problem);
-        return r == 0 ? 0 : explain_fetch(settings, choice, &problem, r);
+        int r = pull_choose(settings, choice->pull_policies, &pull);
+        if (r == PULL_NOT_ALLOWED) {
+                log_error("'pull_policy: %s' of the job is not among this runner's allowed_pull_policies",
+                          pull.refused);
+                return STAGE_BUILD_FAILURE;
+        }
+        if (r < 0)
+                return log_oom();
+        if (pull.refused)
+                log_warning("'pull_policy: %s' of the job is ignored: the runner's setting pull does not allow it",
+                            pull.refused);
+        return try_policies(settings, choice, &pull, cancel_fd, ret);
 }
 
 int choose_image(const Settings *settings, const ImageChoice *choice, int cancel_fd, Image **ret) {

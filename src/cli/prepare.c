@@ -227,9 +227,6 @@ static void warn_of_ignored(const JobSpec *job) {
         if (!isempty(job->image.platform))
                 log_warning(
                         "'image:docker:platform' of the job is ignored: images are fetched for this host's processor");
-        if (strv_length(job->image.pull_policies) > 0)
-                log_warning("'image:pull_policy' of the job is ignored: the runner's setting pull says when images are "
-                            "fetched");
 }
 
 /* A job that starts on a full disk fails later, and others with it. */

@@ -25,14 +25,12 @@ static void on_line(const char *line) {
 
 static int find_image(ServiceMachine *service) {
         const ServiceWork *work = service->work;
-        ImageChoice choice = { .name = work->service->name, .source = IMAGE_OF_SERVICE };
-        const char *ignored;
+        ImageChoice choice = { .name = work->service->name,
+                               .source = IMAGE_OF_SERVICE,
+                               .pull_policies = work->service->pull_policies };
 
         if (service_machine_settings(service) < 0)
                 return log_oom();
-        service->base.pull = service_pull_policy(service->base.pull, work->service->pull_policies, &ignored);
-        if (ignored)
-                log_warning("'pull_policy: %s' is ignored: the runner's setting pull does not allow it", ignored);
         int r = choose_image(&service->base, &choice, work->signal_fd, &service->image);
         if (r != 0)
                 return r;

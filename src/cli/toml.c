@@ -16,6 +16,7 @@
 #include "cli/image-common.h"
 #include "config/image-reference.h"
 #include "image/image.h"
+#include "job/pull.h"
 
 /* Reads one character of UTF-8. Returns its length, or 0 for what is none: TOML knows nothing else. */
 static size_t utf8_length(const char *text) {
@@ -240,7 +241,7 @@ static int run(const Invocation *invocation) {
                 .cache_dir = invocation->settings->cache_dir,
                 .kill_timeout_usec = invocation->settings->kill_timeout_usec,
                 .start_timeout_usec = invocation->settings->start_timeout_usec,
-                .fetches = invocation->settings->pull != PULL_NEVER,
+                .fetches = pull_fetches(invocation->settings),
         };
         r = toml_write(stdout, &runner);
         if (r == -EILSEQ)

@@ -91,6 +91,10 @@ bool text_is_system_call(const char *text) {
         return *text == 0;
 }
 
+bool text_is_pull_policy(const char *text) {
+        return pull_policy_parse(text) != PULL_INVALID;
+}
+
 bool text_is_network_backend(const char *text) {
         return streq(text, "auto") || streq(text, "nat") || streq(text, "pasta");
 }

@@ -9,15 +9,16 @@
  * that goes to command lines, unit properties and logs. */
 bool text_is_printable(const char *text);
 
-bool text_is_absolute_path(const char *text);   /* normalized, not "/" */
-bool text_is_runtime_dir(const char *text);     /* the same, and short enough for the paths of sockets in it */
-bool text_is_storage(const char *text);         /* "auto", or the name of a driver */
-bool text_is_image_name(const char *text);      /* or a reference of a registry's */
-bool text_is_image_glob(const char *text);      /* for fnmatch(3) */
-bool text_is_shell(const char *text);           /* an absolute path, or a name without a slash */
-bool text_is_helper_image(const char *text);    /* "auto", "none", or the name of an image */
-bool text_is_program(const char *text);         /* "auto", "none", or an absolute path */
-bool text_is_system_call(const char *text);     /* the name of a call, or of a group with "@"; it need not exist */
+bool text_is_absolute_path(const char *text); /* normalized, not "/" */
+bool text_is_runtime_dir(const char *text);   /* the same, and short enough for the paths of sockets in it */
+bool text_is_storage(const char *text);       /* "auto", or the name of a driver */
+bool text_is_image_name(const char *text);    /* or a reference of a registry's */
+bool text_is_image_glob(const char *text);    /* for fnmatch(3) */
+bool text_is_shell(const char *text);         /* an absolute path, or a name without a slash */
+bool text_is_helper_image(const char *text);  /* "auto", "none", or the name of an image */
+bool text_is_program(const char *text);       /* "auto", "none", or an absolute path */
+bool text_is_system_call(const char *text);   /* the name of a call, or of a group with "@"; it need not exist */
+bool text_is_pull_policy(const char *text);
 bool text_is_network_backend(const char *text); /* "auto", or the name of a way out */
 bool text_is_egress_rule(const char *text);
 bool text_is_network_pool(const char *text); /* "auto", or a network of IPv4 that has room for jobs */

@@ -130,8 +130,6 @@ static int choice_format(const Choice *choice, const void *value, char **ret) {
         };
 DEFINE_CHOICE(network, NetworkMode,
               "private, host or none", [NETWORK_HOST] = "host", [NETWORK_NONE] = "none", [NETWORK_PRIVATE] = "private")
-DEFINE_CHOICE(pull, PullPolicy, "always, if-not-present or never", [PULL_NEVER] = "never",
-              [PULL_IF_NOT_PRESENT] = "if-not-present", [PULL_ALWAYS] = "always")
 DEFINE_CHOICE(cache, CacheMode,
               "project, shared or none", [CACHE_PROJECT] = "project", [CACHE_SHARED] = "shared", [CACHE_NONE] = "none")
 DEFINE_CHOICE(builds, BuildsMode,
@@ -281,6 +279,35 @@ const SettingType setting_command = {
         .assign = list_assign,
         .assign_text = command_assign_text,
         .format = list_format,
+        .copy = list_copy,
+        .clear = list_clear,
+        .record = RECORD_LIST,
+};
+
+/* A list, of which one item may be written as a text. */
+static int texts_assign_text(const SettingInfo *info, const char *text, void *value) {
+        _cleanup_strv_ char **texts = NULL;
+
+        int r = list_assign(info, text, &texts);
+        if (r < 0)
+                return r;
+        list_clear(value);
+        *(char ***) value = TAKE_PTR(texts);
+        return 0;
+}
+
+static int texts_format(const void *value, char **ret) {
+        char *const *texts = *(char **const *) value;
+
+        return strv_length(texts) == 1 ? string_printf(ret, "%s", texts[0]) : list_format(value, ret);
+}
+
+const SettingType setting_texts = {
+        .is_list = true,
+        .nullable = true,
+        .assign = list_assign,
+        .assign_text = texts_assign_text,
+        .format = texts_format,
         .copy = list_copy,
         .clear = list_clear,
         .record = RECORD_LIST,

@@ -48,7 +48,7 @@ struct SettingType {
 };
 
 extern const SettingType setting_boolean, setting_boot, setting_builds, setting_cache, setting_network, setting_number,
-        setting_time, setting_memory, setting_optional_number, setting_optional_memory, setting_wait, setting_pull,
+        setting_time, setting_memory, setting_optional_number, setting_optional_memory, setting_wait, setting_texts,
         setting_size, setting_space, setting_string, setting_optional_string, setting_list, setting_command;
 
 /* Completes "NAME must be ..." for a value for which assign() returned @error, -EINVAL or -ERANGE. Static. */

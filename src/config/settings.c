@@ -23,6 +23,7 @@
 #define EXPECT_PROGRAM "auto, none, or " EXPECT_PATH
 #define EXPECT_MEMORY "at least 1M (is a suffix K, M, G or T missing?) and at most 100%"
 #define EXPECT_SIZE "at least 1M (is a suffix K, M, G or T missing?)"
+#define EXPECT_PULL "always, if-not-present or never, or a list of these"
 #define EXPECT_BIND "SOURCE or SOURCE:TARGET, absolute paths without '.', '..' and doubled slashes, TARGET not /"
 
 /* The order is that of the documentation. */
@@ -58,8 +59,12 @@ static const SettingInfo table[] = {
           .expect = "names or patterns of images, without control characters" },
         { ROW(allowed_services, list), .default_text = "[]", .help = "the same for the images of services",
           .check = text_is_image_glob, .expect = "names or patterns of images, without control characters" },
-        { ROW(pull, pull), .default_text = "never",
-          .help = "fetch images of registries that jobs name: always, if-not-present or never" },
+        { ROW(pull, texts), .default_text = "never",
+          .help = "fetch images of registries that jobs name: always, if-not-present or never; or a list to try in order",
+          .check = text_is_pull_policy, .expect = EXPECT_PULL },
+        { ROW(allowed_pull_policies, list), .default_text = "[]",
+          .help = "what jobs may choose over pull; empty: what asks registries as often as pull",
+          .check = text_is_pull_policy, .expect = EXPECT_PULL },
         { ROW(image_cache_size, size), .default_text = "20G",
           .help = "room for images of registries; the least recently used are removed first", .min = MEMORY_MIN,
           .expect = EXPECT_SIZE },
@@ -157,7 +162,7 @@ int settings_init(Settings *settings) {
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 /* All zero is null, or an empty list. */
-                if (table[i].type->is_list || streq(table[i].default_text, "null"))
+                if (streq(table[i].default_text, "[]") || streq(table[i].default_text, "null"))
                         continue;
                 int r = table[i].type->assign(table + i, table[i].default_text, setting_field(settings, table + i));
                 if (r < 0) {

@@ -18,18 +18,18 @@ typedef struct Settings {
         uint64_t disk_max; /* bytes that a job may write; UINT64_MAX: no limit */
         BootMode boot;
         bool private_users;
-        uint64_t uid_range;      /* users and groups that a job has; a multiple of UID_BLOCK */
-        char *default_image;     /* or NULL */
-        char **allowed_images;   /* globs; NULL: every image */
-        char **allowed_services; /* the same for services */
-        PullPolicy pull;
-        uint64_t image_cache_size; /* bytes; UINT64_MAX: no limit */
-        MemorySize disk_reserve;   /* of the file system of root_dir: room to keep free */
-        char *metrics_file;        /* or NULL */
-        bool report;               /* jobs say at their end what they used */
-        char *shell;               /* or NULL: bash if the image has it, else sh */
-        char *helper_image;        /* "auto", "none" or the name of an image */
-        char *bash_program;        /* "auto", "none" or a path; the same for runner_program */
+        uint64_t uid_range;                   /* users and groups that a job has; a multiple of UID_BLOCK */
+        char *default_image;                  /* or NULL */
+        char **allowed_images;                /* globs; NULL: every image */
+        char **allowed_services;              /* the same for services */
+        char **pull, **allowed_pull_policies; /* pull_policy_parse() knows all of them */
+        uint64_t image_cache_size;            /* bytes; UINT64_MAX: no limit */
+        MemorySize disk_reserve;              /* of the file system of root_dir: room to keep free */
+        char *metrics_file;                   /* or NULL */
+        bool report;                          /* jobs say at their end what they used */
+        char *shell;                          /* or NULL: bash if the image has it, else sh */
+        char *helper_image;                   /* "auto", "none" or the name of an image */
+        char *bash_program;                   /* "auto", "none" or a path; the same for runner_program */
         char *runner_program;
         char *builds_dir; /* or NULL: what GitLab Runner's configuration says; the same for cache_dir */
         char *cache_dir;

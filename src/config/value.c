@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* What a memory size of the configuration comes to on this host. Called when the plan of a container is made; later
- * changes of the host's memory do not count. */
+/* What values of the configuration mean: a memory size on this host, a word of GitLab's. Called when the plan of a
+ * container is made; later changes of the host's memory do not count. */
 
 #include "config/value.h"
 
 #include <unistd.h>
+
+#include "base/string.h"
 
 uint64_t memory_size_of(MemorySize size, uint64_t whole_bytes) {
         return size.permyriad == 0 ? size.bytes : (uint64_t) ((unsigned __int128) whole_bytes * size.permyriad / 10000);
@@ -17,4 +19,11 @@ uint64_t memory_size_bytes(MemorySize size) {
 
         uint64_t pages = (uint64_t) sysconf(_SC_PHYS_PAGES), page_bytes = (uint64_t) sysconf(_SC_PAGESIZE);
         return pages * size.permyriad / 10000 * page_bytes;
+}
+
+PullPolicy pull_policy_parse(const char *text) {
+        return streq(text, "never")          ? PULL_NEVER :
+               streq(text, "if-not-present") ? PULL_IF_NOT_PRESENT :
+               streq(text, "always")         ? PULL_ALWAYS :
+                                               PULL_INVALID;
 }

@@ -7,7 +7,9 @@
 
 typedef enum BootMode { BOOT_AUTO, BOOT_YES, BOOT_NO, BOOT_EAGER } BootMode;
 /* When images of registries are fetched, in GitLab's words. */
-typedef enum PullPolicy { PULL_NEVER, PULL_IF_NOT_PRESENT, PULL_ALWAYS } PullPolicy;
+typedef enum PullPolicy { PULL_NEVER, PULL_IF_NOT_PRESENT, PULL_ALWAYS, PULL_INVALID } PullPolicy;
+
+PullPolicy pull_policy_parse(const char *text);
 /* Whose GitLab's caches are, and how long a working copy lives. */
 typedef enum CacheMode { CACHE_PROJECT, CACHE_SHARED, CACHE_NONE } CacheMode;
 typedef enum BuildsMode { BUILDS_EPHEMERAL, BUILDS_PERSISTENT } BuildsMode;

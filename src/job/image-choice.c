@@ -15,10 +15,10 @@
 
 ImageChoice image_choice_make(const Settings *settings, const JobSpec *job, const char *forced, const char *fallback) {
         if (forced)
-                return (ImageChoice){ forced, IMAGE_FORCED };
+                return (ImageChoice){ .name = forced, .source = IMAGE_FORCED };
         if (!isempty(job->image.name))
-                return (ImageChoice){ job->image.name, IMAGE_OF_JOB };
-        return (ImageChoice){ fallback ? fallback : settings->default_image, IMAGE_DEFAULT };
+                return (ImageChoice){ job->image.name, IMAGE_OF_JOB, job->image.pull_policies };
+        return (ImageChoice){ .name = fallback ? fallback : settings->default_image, .source = IMAGE_DEFAULT };
 }
 
 /* A registry chooses what its tags stand for, and whoever may push there chooses what digests it has: a digest makes any

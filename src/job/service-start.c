@@ -131,18 +131,3 @@ int service_start_make(const JobService *service, const ServiceImage *image, Ser
         start = (ServiceStart){ 0 };
         return 0;
 }
-
-PullPolicy service_pull_policy(PullPolicy setting, char *const *policies, const char **ret_ignored) {
-        *ret_ignored = NULL;
-        if (!policies || !policies[0])
-                return setting;
-        if (streq(policies[0], "never"))
-                return PULL_NEVER;
-        /* What a registry has lost or keeps from this runner is not to be had by not asking. */
-        if (streq(policies[0], "if-not-present") && setting != PULL_NEVER)
-                return setting;
-        if (streq(policies[0], "always") && setting != PULL_NEVER)
-                return PULL_ALWAYS;
-        *ret_ignored = policies[0];
-        return setting;
-}

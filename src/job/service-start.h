@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "config/value.h"
 #include "job/spec.h"
 
 /* What a service runs: its image's configuration with what the job says over it, as Docker puts the two together. */
@@ -33,7 +32,3 @@ void service_start_done(ServiceStart *start);
 /* 0; -ENOEXEC: neither the job nor the image nor its definition says what to run, and the image has no systemd; or
  * -ENOMEM. */
 int service_start_make(const JobService *service, const ServiceImage *image, ServiceStart *ret);
-
-/* The policy of a job for the image of a service, where the runner's is @setting: what a job asks for is granted where it
- * asks the registry more often or not at all. @ret_ignored is set to what could not be granted, or to NULL. */
-PullPolicy service_pull_policy(PullPolicy setting, char *const *policies, const char **ret_ignored);

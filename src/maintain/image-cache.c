@@ -88,7 +88,7 @@ static bool is_good(const Fetch *fetch) {
         if (lacks_command(fetch))
                 return false;
         /* If another process asked the registry while we waited, we need not ask again. */
-        return fetch->request->settings->pull != PULL_ALWAYS || fetch->known->asked_usec >= fetch->begin_usec;
+        return fetch->request->pull != PULL_ALWAYS || fetch->known->asked_usec >= fetch->begin_usec;
 }
 
 static void begin(const Fetch *fetch, const char *step) {
@@ -322,8 +322,8 @@ static int get(Fetch *fetch, Problem *reterr_problem) {
         int r = look(fetch);
         if (r < 0 && r != -ENOENT)
                 return r;
-        if (settings->pull == PULL_NEVER ||
-            (settings->pull == PULL_IF_NOT_PRESENT && fetch->image && !lacks_command(fetch)))
+        if (fetch->request->pull == PULL_NEVER ||
+            (fetch->request->pull == PULL_IF_NOT_PRESENT && fetch->image && !lacks_command(fetch)))
                 return r;
         if (mkdir(fetch->root, 0700) < 0 && errno != EEXIST)
                 return -errno;

@@ -11,19 +11,20 @@
 #define IMAGE_CACHE_DIRECTORY ".oci"
 
 typedef struct ImageFetch {
-        const Settings *settings; /* root_dir, pull, image_cache_size */
+        const Settings *settings; /* root_dir, image_cache_size */
+        PullPolicy pull;
         const char *reference;    /* image_reference_problem() has nothing against it */
         const char *command;      /* our command, for the messages of those who wait for us; or NULL */
-        bool for_service;         /* what it runs as a service has to be known, too, unless `pull` is never */
+        bool for_service;         /* what it runs as a service has to be known, too, unless @pull is PULL_NEVER */
         const Listener *listener; /* told of steps, and of lines that programs print */
 } ImageFetch;
 
-/* Fetches the image if `pull` says so, and holds it as generation_hold_reference() does. If several ask at the same time,
+/* Fetches the image if @pull says so, and holds it as generation_hold_reference() does. If several ask at the same time,
  * one fetches and the others wait for it. Then removes the least recently used images that no job uses until the rest is
  * within image_cache_size. Returns
  *      0
  *      > 0             as source_fill(): a program failed, which said why by on_line
- *      -ENOENT         it is not here, and `pull` is never
+ *      -ENOENT         it is not here, and @pull is PULL_NEVER
  *      -EINVAL         with @reterr_problem
  *      -EDQUOT         it takes up more than image_cache_size by itself
  *      -ECANCELED

@@ -186,7 +186,7 @@ def test_job_by_hand(reader: Reader, texts: list[str]) -> None:
     assert "uid=0(root)" in reader.run(texts[1]).stdout
 
 
-@runs("README.md: # /etc/nspawn-runner.yaml | pull: if-not-present            # or always",
+@runs("README.md: # /etc/nspawn-runner.yaml | pull: if-not-present            # or always, or [always, if-not-present]",
       "README.md: # /etc/nspawn-runner.yaml | # Image of jobs that name none, and what others may name.",
       "man/nspawn-runner.yaml.5.scd: default_image: bookworm")
 def test_configuration(reader: Reader, texts: list[str]) -> None:

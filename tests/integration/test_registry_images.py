@@ -119,6 +119,19 @@ def test_if_not_present(fetching, registry: Registry, push) -> None:
     assert play(site, image) == "one", "never means that nothing is fetched, and this is here"
 
 
+class WithPolicy(Job):
+    """A job that says when its image is fetched."""
+
+    def __init__(self, image: str, *policies: str) -> None:
+        super().__init__(["cat /text"], image=image, variables=POSIX)
+        self.policies = policies
+
+    def payload(self) -> dict[str, Any]:
+        payload = super().payload()
+        payload["image"]["pull_policy"] = list(self.policies)
+        return payload
+
+
 def test_always(fetching, registry: Registry, push) -> None:
     """Asks each time, and fetches what is new; without the registry it is the runner that failed."""
     image = push("group/always:1", "one")
@@ -137,6 +150,21 @@ def test_always(fetching, registry: Registry, push) -> None:
     try:
         result = refused(site, image)
         assert result.failure_reason == "runner_system_failure" and "cannot be fetched" in result.log, str(result)
+        # the next policy, the job's own or the runner's, makes do with what is here
+        job = WithPolicy(image, "always", "if-not-present")
+        assert site.run(job).failure_reason == "runner_system_failure", "the runner's is always only"
+        fallback = fetching(pull=["always", "if-not-present"])
+        for job in Job(["cat /text"], image=image, variables=POSIX), WithPolicy(image, "always", "if-not-present"):
+            result = fallback.run(job)
+            assert "\nthree" in result.log and "Trying the next pull policy, 'if-not-present'" in result.log, str(result)
+        result = fallback.run(WithPolicy(image, "if-not-present"))
+        assert "\nthree" in result.log and "Trying" not in result.log, str(result)
+        result = fallback.run(WithPolicy(image + "0", "never"))
+        assert result.failure_reason == "script_failure" and "'pull_policy: never' of the job forbids" in result.log
+        fallback.settings["allowed_pull_policies"] = ["always"]
+        fallback.write_config()
+        result = fallback.run(WithPolicy(image, "if-not-present"))
+        assert result.failure_reason == "script_failure" and "allowed_pull_policies" in result.log, str(result)
     finally:
         registry.start()
     assert play(site, image) == "three"

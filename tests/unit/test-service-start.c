@@ -109,42 +109,11 @@ static void test_surroundings(_unused_ void **state) {
         assert_string_equal(other.user, "70");
 }
 
-static void test_pull(_unused_ void **state) {
-        static const struct {
-                PullPolicy setting;
-                const char *policy;
-                PullPolicy result;
-                bool ignored;
-        } table[] = {
-                { PULL_NEVER, NULL, PULL_NEVER, false },
-                { PULL_NEVER, "never", PULL_NEVER, false },
-                { PULL_NEVER, "always", PULL_NEVER, true },
-                { PULL_NEVER, "if-not-present", PULL_NEVER, true },
-                { PULL_IF_NOT_PRESENT, NULL, PULL_IF_NOT_PRESENT, false },
-                { PULL_IF_NOT_PRESENT, "never", PULL_NEVER, false },
-                { PULL_IF_NOT_PRESENT, "always", PULL_ALWAYS, false },
-                { PULL_IF_NOT_PRESENT, "if-not-present", PULL_IF_NOT_PRESENT, false },
-                { PULL_ALWAYS, "if-not-present", PULL_ALWAYS, false },
-                { PULL_ALWAYS, "never", PULL_NEVER, false },
-                { PULL_ALWAYS, "sometimes", PULL_ALWAYS, true },
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                char *policies[] = { (char *) table[i].policy, NULL };
-                const char *ignored = "unset";
-
-                assert_row(service_pull_policy(table[i].setting, policies, &ignored) == table[i].result, i,
-                           table[i].policy);
-                assert_row(!!ignored == table[i].ignored, i, table[i].policy);
-        }
-}
-
 int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_arguments),
                 cmocka_unit_test(test_ports),
                 cmocka_unit_test(test_surroundings),
-                cmocka_unit_test(test_pull),
         };
 
         choose_tests(argc, argv, tests, ELEMENTSOF(tests));
