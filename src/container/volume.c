@@ -15,15 +15,23 @@
 
 #define SEPARATOR "\n"
 #define LOCKED "locked"
+#define HELD LOCKED " "
+
+#define HOLDER_MAX_BYTES 64
 
 void volume_done(Volume *volume) {
         free(volume->source);
         free(volume->target);
+        free(volume->holder);
         *volume = (Volume){ 0 };
 }
 
-int volume_add(char ***volumes, const char *source, const char *target, bool locked) {
-        return strv_extendf(volumes, "%s" SEPARATOR "%s" SEPARATOR "%s", source, target, locked ? LOCKED : "");
+int volume_add(char ***volumes, const char *source, const char *target, bool locked, const char *holder) {
+        return strv_extendf(volumes, "%s" SEPARATOR "%s" SEPARATOR "%s%s", source, target,
+                            holder ? HELD :
+                            locked ? LOCKED :
+                                     "",
+                            holder ? holder : "");
 }
 
 int volume_parse(const char *text, Volume *ret) {
@@ -32,14 +40,19 @@ int volume_parse(const char *text, Volume *ret) {
         const size_t n_target = strcspn(target, SEPARATOR);
         const char *lock = target + n_target + (target[n_target] != 0);
 
-        if (text[0] != '/' || target[0] != '/' || !target[n_target] || (*lock && !streq(lock, LOCKED)))
+        const char *holder = startswith(lock, HELD);
+
+        if (text[0] != '/' || target[0] != '/' || !target[n_target] ||
+            (*lock && !streq(lock, LOCKED) && isempty(holder)))
                 return -EBADMSG;
         _cleanup_volume_ Volume volume = {
                 .source = strndup(text, n_source),
                 .target = strndup(target, n_target),
                 .locked = *lock,
         };
-        if (!volume.source || !volume.target)
+        if (!isempty(holder))
+                volume.holder = strdup(holder);
+        if (!volume.source || !volume.target || (!isempty(holder) && !volume.holder))
                 return -ENOMEM;
         *ret = volume;
         volume = (Volume){ 0 };
@@ -53,9 +66,17 @@ void volume_locks_done(VolumeLocks *locks) {
         *locks = (VolumeLocks){ 0 };
 }
 
-/* The directory above @source, locked: a descriptor, or -errno. */
-static int lock_above(const char *source) {
-        _cleanup_free_ char *place = strdup(source);
+/* Whoever planned the machine may have been killed before we had the lock, and the next job have taken the place. */
+static int check_holder(int fd, const char *holder) {
+        _cleanup_free_ char *text = NULL;
+
+        int r = holder ? file_read_at(fd, VOLUME_HOLDER, HOLDER_MAX_BYTES, &text, NULL) : 0;
+        return r == -ENOENT || (r >= 0 && holder && !streq(text, holder)) ? -ESTALE : r;
+}
+
+/* The directory above the source, locked: a descriptor, or -errno. */
+static int lock_above(const Volume *volume) {
+        _cleanup_free_ char *place = strdup(volume->source);
         struct stat st;
 
         if (!place)
@@ -68,7 +89,8 @@ static int lock_above(const char *source) {
                 return errno == EWOULDBLOCK ? -EBUSY : -errno;
         if (fstat(fd, &st) < 0)
                 return -errno;
-        return st.st_nlink == 0 ? -ESTALE : TAKE_FD(fd);
+        int r = st.st_nlink == 0 ? -ESTALE : check_holder(fd, volume->holder);
+        return r < 0 ? r : TAKE_FD(fd);
 }
 
 int volumes_lock(const Machine *machine, VolumeLocks *ret, char **reterr_source) {
@@ -84,7 +106,7 @@ int volumes_lock(const Machine *machine, VolumeLocks *ret, char **reterr_source)
                         return r;
                 if (!volume.locked)
                         continue;
-                int fd = lock_above(volume.source);
+                int fd = lock_above(&volume);
                 if (fd < 0) {
                         *reterr_source = TAKE_PTR(volume.source);
                         return fd;

@@ -15,7 +15,12 @@ typedef struct Volume {
         /* Who uses the volume holds a shared lock (flock) on the directory above the source, which nobody inside can reach;
          * who may not use it at the same time as others takes that lock exclusively. */
         bool locked;
+        /* Of a volume that only one job has at a time: what is in the file VOLUME_HOLDER beside the source as long as it is
+         * this job's. Whoever wrote that held the lock exclusively. NULL: several may have it. */
+        char *holder;
 } Volume;
+
+#define VOLUME_HOLDER "holder"
 
 /* Of a new one: whoever the image's user is, he may write there, as in Docker's. */
 #define VOLUME_MODE 0777
@@ -26,7 +31,7 @@ void volume_done(Volume *volume);
 /* Appends a volume to @volumes. One with the source "<layer>/" LAYER_VOLUMES "/NAME" (storage/storage.h) in the machine's own
  * layer is made with it, and removed with it; other machines of the job may have that source, too. In @volumes, which are
  * Machine.volumes, each is one text: its parts are separated by a character that no path of a setting has. 0 or -ENOMEM. */
-int volume_add(char ***volumes, const char *source, const char *target, bool locked);
+int volume_add(char ***volumes, const char *source, const char *target, bool locked, const char *holder);
 
 /* Reads one such text. 0; -EBADMSG: it is none; -ENOMEM. */
 int volume_parse(const char *text, Volume *ret);
@@ -41,6 +46,7 @@ void volume_locks_done(VolumeLocks *locks);
 #define _cleanup_volume_locks_ _cleanup_(volume_locks_done)
 
 /* Takes the locks that @machine needs, without waiting: whoever planned the machine has them still. 0; -EBUSY: somebody
- * cleans or removes a volume; -ESTALE: it was removed; or another -errno. *reterr_source, to be freed, is then the volume's
+ * cleans or removes a volume; -ESTALE: it was removed, or another
+ * job has it now; or another -errno. *reterr_source, to be freed, is then the volume's
  * source (NULL: no memory). */
 int volumes_lock(const Machine *machine, VolumeLocks *ret, char **reterr_source);

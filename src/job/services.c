@@ -143,7 +143,7 @@ static int share_directories(const JobSpec *job, const Settings *settings, Machi
                 int r = string_printf(&source, "%s/" LAYER_VOLUMES "/%s", machine->layer, names[i]);
                 if (r < 0)
                         return r;
-                r = volume_add(&machine->volumes, source, directories[i], false);
+                r = volume_add(&machine->volumes, source, directories[i], false, NULL);
                 if (r < 0)
                         return r;
         }

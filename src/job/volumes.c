@@ -16,6 +16,8 @@
 #include "machine/directory.h"
 #include "machine/remove.h"
 
+_Static_assert(__builtin_strcmp(PLACE_HOLDER, VOLUME_HOLDER) == 0, "supervise looks for the holder there");
+
 void job_volumes_done(JobVolumes *volumes) {
         place_done(&volumes->cache);
         place_done(&volumes->builds);
@@ -48,13 +50,13 @@ bool job_volume_is_taken(const Machine *machine, const char *directory, char **r
         return false;
 }
 
-static int add_volume(Machine *machine, const Place *place, const char *target) {
+static int add_volume(Machine *machine, const Place *place, const char *target, const char *holder) {
         _cleanup_free_ char *source = NULL;
 
         int r = string_printf(&source, "%s/" PLACE_DATA, place->path);
         if (r < 0)
                 return r;
-        return volume_add(&machine->volumes, source, target, true);
+        return volume_add(&machine->volumes, source, target, true, holder);
 }
 
 static void make_room(const Settings *settings, const PlaceKind *kind, uint64_t max_bytes, const char *keep,
@@ -83,7 +85,7 @@ static int take_cache(const Settings *settings, const StoreOwner *owner, Machine
                 ret->cache_error = r;
                 return r == -ENOMEM ? r : 0;
         }
-        return add_volume(machine, &ret->cache, settings->cache_dir);
+        return add_volume(machine, &ret->cache, settings->cache_dir, NULL);
 }
 
 /* Who is not root in the container cannot change what others made: such users have working copies of their own. What a
@@ -103,7 +105,7 @@ static int take_builds(const Settings *settings, const StoreOwner *owner, Machin
         int r = name_user(machine, &user);
         if (r < 0)
                 return r;
-        r = store_hold_builds(settings->root_dir, owner, user, &ret->builds, &ret->builds_replaced);
+        r = store_hold_builds(settings->root_dir, owner, user, machine->uuid, &ret->builds, &ret->builds_replaced);
         if (r < 0) {
                 ret->builds_error = r;
                 return r == -ENOMEM ? r : 0;
@@ -111,7 +113,7 @@ static int take_builds(const Settings *settings, const StoreOwner *owner, Machin
         if (ret->builds_replaced)
                 machine_empty_trash_behind(settings->root_dir);
         make_room(settings, &place_builds, settings->builds_size, NULL, ret);
-        return add_volume(machine, &ret->builds, settings->builds_dir);
+        return add_volume(machine, &ret->builds, settings->builds_dir, machine->uuid);
 }
 
 int job_volumes_take(const Settings *settings, const JobSpec *job, Machine *machine, JobVolumes *ret) {

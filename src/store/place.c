@@ -205,6 +205,12 @@ static int boot_id(char **ret) {
         return file_read_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, ret, NULL);
 }
 
+static int write_unsynced(const Place *place, const char *name, const char *text) {
+        _cleanup_close_ int fd = openat(place->fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+        return fd < 0 ? -errno : fd_write_all(fd, text, strlen(text));
+}
+
 int place_set_busy(const Place *place, bool busy) {
         _cleanup_free_ char *id = NULL;
 
@@ -213,10 +219,12 @@ int place_set_busy(const Place *place, bool busy) {
         int r = boot_id(&id);
         if (r < 0)
                 return r;
-        /* It is not synced: if the host crashes before this is on the disk, so is nothing that the job did. */
-        _cleanup_close_ int fd = openat(place->fd, BUSY_FILE, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-                                        0600);
-        return fd < 0 ? -errno : fd_write_all(fd, id, strlen(id));
+        /* If the host crashes before this is on the disk, so is nothing that the job did. */
+        return write_unsynced(place, BUSY_FILE, id);
+}
+
+int place_set_holder(const Place *place, const char *holder) {
+        return write_unsynced(place, PLACE_HOLDER, holder);
 }
 
 bool place_was_cut_off(const Place *place) {

@@ -9,6 +9,7 @@
  *      used         its time of modification is when a job last used the place
  *      size         how much the data takes up, as of this file's time of modification
  *      busy         a job uses it, since the boot of the host with the id that is in this file
+ *      holder       which job has it, if only one may: see PLACE_HOLDER
  * A shared flock on the place is held by who uses it, `supervise` and before that `prepare`; an exclusive one by who cleans or
  * removes it. Jobs cannot reach the place itself, only what is in root/. */
 typedef struct PlaceKind {
@@ -19,6 +20,8 @@ typedef struct PlaceKind {
 extern const PlaceKind place_caches, place_builds;
 /* As the btrfs driver calls the tree of a layer: what removes a layer removes a place, too (storage/storage.h). */
 #define PLACE_DATA "root"
+/* As container/volume.h calls it. */
+#define PLACE_HOLDER "holder"
 
 typedef struct Place {
         char *name, *path;
@@ -67,6 +70,8 @@ uint64_t place_used_usec(const Place *place);
 
 /* Says that a job uses the place and may change it (a working copy), or that this job has ended in order. 0 or -errno. */
 int place_set_busy(const Place *place, bool busy);
+/* Says which job has it. The caller holds the lock exclusively. 0 or -errno. */
+int place_set_holder(const Place *place, const char *holder);
 /* Was the host switched off or did it crash while a job used the place? What a program wrote last may be lost then. */
 bool place_was_cut_off(const Place *place);
 

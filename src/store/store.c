@@ -107,8 +107,8 @@ static bool is_usable(const Place *place, const StoreOwner *owner) {
 }
 
 /* 0; -EBUSY: another job has this slot; -ESTALE: to be tried again; or another -errno. */
-static int try_slot(const char *root_dir, const StoreOwner *owner, const char *user, uint64_t slot, Place *ret,
-                    bool *replaced) {
+static int try_slot(const char *root_dir, const StoreOwner *owner, const char *user, const char *holder, uint64_t slot,
+                    Place *ret, bool *replaced) {
         const PlaceRecord record = record_of(owner, slot);
         _cleanup_place_ Place place = PLACE_NONE;
         _cleanup_free_ char *name = NULL;
@@ -130,6 +130,9 @@ static int try_slot(const char *root_dir, const StoreOwner *owner, const char *u
         r = place_set_busy(&place, true);
         if (r < 0)
                 return r;
+        r = place_set_holder(&place, holder);
+        if (r < 0)
+                return r;
         r = place_share(root_dir, &place_builds, &place);
         if (r < 0)
                 return r;
@@ -138,12 +141,13 @@ static int try_slot(const char *root_dir, const StoreOwner *owner, const char *u
         return 0;
 }
 
-int store_hold_builds(const char *root_dir, const StoreOwner *owner, const char *user, Place *ret, bool *ret_replaced) {
+int store_hold_builds(const char *root_dir, const StoreOwner *owner, const char *user, const char *holder, Place *ret,
+                      bool *ret_replaced) {
         bool replaced = false;
         unsigned tries = 0;
 
         for (uint64_t slot = 0; slot < SLOTS_MAX;) {
-                int r = try_slot(root_dir, owner, user, slot, ret, &replaced);
+                int r = try_slot(root_dir, owner, user, holder, slot, ret, &replaced);
                 if (r == -EBUSY) {
                         slot++;
                         continue;

@@ -22,8 +22,10 @@ int store_hold_cache(const char *root_dir, const StoreOwner *owner, bool shared,
 /* A working copy's place that no other job has, locked in the same way: the lowest free slot of the project's. @user, who
  * may be NULL, is the user and image of steps that do not run as root: such a user could not change what others made. What
  * an earlier job left is cleaned (store/working-copy.h), and replaced by an empty one where that fails, or where the host
- * went down during that job: *ret_replaced. 0 or -errno. */
-int store_hold_builds(const char *root_dir, const StoreOwner *owner, const char *user, Place *ret, bool *ret_replaced);
+ * went down during that job: *ret_replaced. @holder, a text of one job alone, is in PLACE_HOLDER then, so that nobody who was
+ * to take the lock over takes it from the next job. 0 or -errno. */
+int store_hold_builds(const char *root_dir, const StoreOwner *owner, const char *user, const char *holder, Place *ret,
+                      bool *ret_replaced);
 
 /* A job has ended that had the place @path: notes that and, if it takes no more than some milliseconds to find out, how large
  * the place is now. Best effort. Returns false if it takes longer: see store_measure_alone(). */

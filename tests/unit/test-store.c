@@ -71,6 +71,7 @@ static const StoreOwner owner = { URL, 12, false };
 /* Several jobs have one cache, each its own working copy, and the lowest that is free. */
 static void test_hold(void **state) {
         Place caches[2] = { PLACE_NONE, PLACE_NONE }, builds[3] = { PLACE_NONE, PLACE_NONE, PLACE_NONE };
+        _cleanup_free_ char *holder = NULL;
         PlaceRecord record = { 0 };
         struct stat st;
         bool replaced;
@@ -89,23 +90,26 @@ static void test_hold(void **state) {
         assert_int_equal(store_remove(*state, &place_caches, caches[0].name), -EBUSY);
 
         for (size_t i = 0; i < 3; i++) {
-                assert_int_equal(store_hold_builds(*state, &owner, NULL, &builds[i], &replaced), 0);
+                assert_int_equal(store_hold_builds(*state, &owner, NULL, "job", &builds[i], &replaced), 0);
                 assert_false(replaced);
                 assert_int_equal(place_load_record(&builds[i], &record), 0);
                 assert_int_equal(record.slot, i);
+                assert_true(exists_at(builds[i].fd, PLACE_HOLDER));
                 place_record_done(&record);
         }
         /* Whoever carries the machine out takes the lock over. */
         _cleanup_close_ int other_fd = open(builds[1].path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         assert_int_equal(flock(other_fd, LOCK_SH | LOCK_NB), 0);
         place_done(&builds[1]);
-        assert_int_equal(store_hold_builds(*state, &owner, NULL, &builds[1], &replaced), 0);
+        assert_int_equal(store_hold_builds(*state, &owner, NULL, "job", &builds[1], &replaced), 0);
         assert_string_equal(endswith(builds[1].name, "-3"), "-3");
         place_done(&builds[0]);
-        assert_int_equal(store_hold_builds(*state, &owner, NULL, &builds[0], &replaced), 0);
+        assert_int_equal(store_hold_builds(*state, &owner, NULL, "next", &builds[0], &replaced), 0);
         assert_string_equal(endswith(builds[0].name, "-0"), "-0");
+        assert_int_equal(file_read_at(builds[0].fd, PLACE_HOLDER, 64, &holder, NULL), 0);
+        assert_string_equal(holder, "next");
         place_done(&builds[0]);
-        assert_int_equal(store_hold_builds(*state, &owner, "image\nuser", &builds[0], &replaced), 0);
+        assert_int_equal(store_hold_builds(*state, &owner, "image\nuser", "job", &builds[0], &replaced), 0);
         assert_non_null(strstr(builds[0].name, "-user"));
 
         for (size_t i = 0; i < 2; i++)
@@ -369,7 +373,7 @@ static void test_replace(void **state) {
         for (unsigned round = 0; round < 5; round++) {
                 _cleanup_place_ Place place = PLACE_NONE;
 
-                assert_int_equal(store_hold_builds(*state, &owner, NULL, &place, &replaced), 0);
+                assert_int_equal(store_hold_builds(*state, &owner, NULL, "job", &place, &replaced), 0);
                 assert_int_equal(replaced, round == 2 || round == 4);
                 assert_int_equal(exists_at(place.fd, PLACE_DATA "/mark"), round == 1 || round == 3);
                 assert_true(exists_at(place.fd, "busy"));

@@ -13,16 +13,19 @@ static void test_add(_unused_ void **state) {
         static const struct {
                 const char *source, *target;
                 bool locked;
+                const char *holder;
         } table[] = {
                 { "/a", "/b", false },
                 { "/a", "/b", true },
+                { "/a", "/b", true, "some-job" },
                 { "/with: colon/and 'quotes'", "/b:c", true },
                 { "/var/lib/\\back", "/x y", false },
         };
         _cleanup_strv_ char **volumes = NULL;
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++)
-                assert_int_equal(volume_add(&volumes, table[i].source, table[i].target, table[i].locked), 0);
+                assert_int_equal(
+                        volume_add(&volumes, table[i].source, table[i].target, table[i].locked, table[i].holder), 0);
         assert_int_equal(strv_length(volumes), ELEMENTSOF(table));
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 _cleanup_volume_ Volume volume = { 0 };
@@ -31,12 +34,15 @@ static void test_add(_unused_ void **state) {
                 assert_string_equal(volume.source, table[i].source);
                 assert_string_equal(volume.target, table[i].target);
                 assert_int_equal(volume.locked, table[i].locked);
+                assert_true(table[i].holder ? streq_null(volume.holder, table[i].holder) : !volume.holder);
         }
 }
 
 static void test_parse_refuses(_unused_ void **state) {
         static const char *const table[] = {
-                "", "/a", "/a\n", "/a\n/b", "a\n/b\n", "/a\nb\n", "\n\n", "/a\n/b\nother", "/a\n/b\nlocked\n", "/a:/b",
+                "",        "/a",   "/a\n",          "/a\n/b",           "a\n/b\n",
+                "/a\nb\n", "\n\n", "/a\n/b\nother", "/a\n/b\nlocked\n", "/a\n/b\nlocked ",
+                "/a:/b",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
@@ -65,8 +71,8 @@ static void test_lock(void **state) {
         assert_int_equal(string_printf(&other, "%s/data", plain), 0);
         assert_int_equal(mkdir(locked, 0700), 0);
         assert_int_equal(mkdir(plain, 0700), 0);
-        assert_int_equal(volume_add(&machine.volumes, source, "/cache", true), 0);
-        assert_int_equal(volume_add(&machine.volumes, other, "/builds", false), 0);
+        assert_int_equal(volume_add(&machine.volumes, source, "/cache", true, NULL), 0);
+        assert_int_equal(volume_add(&machine.volumes, other, "/builds", false, NULL), 0);
         {
                 _cleanup_volume_locks_ VolumeLocks first = { 0 }, second = { 0 };
 
@@ -92,11 +98,38 @@ static void test_lock(void **state) {
         strv_free(machine.volumes);
 }
 
+/* Whoever planned the machine was killed before the machine had the lock, and the next job took the place. */
+static void test_holder(void **state) {
+        _cleanup_free_ char *place = NULL, *source = NULL, *holder = NULL, *problem = NULL;
+        Machine first = { 0 }, second = { 0 };
+        VolumeLocks locks = { 0 };
+
+        assert_int_equal(string_printf(&place, "%s/place", (char *) *state), 0);
+        assert_int_equal(string_printf(&source, "%s/data", place), 0);
+        assert_int_equal(string_printf(&holder, "%s/" VOLUME_HOLDER, place), 0);
+        assert_int_equal(mkdir(place, 0700), 0);
+        assert_int_equal(volume_add(&first.volumes, source, "/builds", true, "first"), 0);
+        assert_int_equal(volume_add(&second.volumes, source, "/builds", true, "second"), 0);
+
+        assert_int_equal(volumes_lock(&first, &locks, &problem), -ESTALE);
+        assert_string_equal(problem, source);
+        free(TAKE_PTR(problem));
+        assert_int_equal(file_publish_at(AT_FDCWD, holder, "second", strlen("second"), 0600), 0);
+        assert_int_equal(volumes_lock(&first, &locks, &problem), -ESTALE);
+        assert_true(is_free(place));
+        assert_int_equal(volumes_lock(&second, &locks, &problem), 0);
+        assert_false(is_free(place));
+        volume_locks_done(&locks);
+        strv_free(first.volumes);
+        strv_free(second.volumes);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_add),
                 cmocka_unit_test(test_parse_refuses),
                 cmocka_unit_test_setup_teardown(test_lock, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_holder, setup_directory, teardown_directory),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
