@@ -99,7 +99,7 @@ static int find_uses(List *list) {
                 _cleanup_machine_ Machine *machine = NULL;
                 MachineState state = machine_state(list->settings, *id);
 
-                if ((state != MACHINE_RUNNING && state != MACHINE_BUSY) ||
+                if ((state != MACHINE_RUNNING && state != MACHINE_KEPT && state != MACHINE_BUSY) ||
                     machine_directory_open(list->settings->runtime_dir, *id, false, &directory) < 0 ||
                     machine_load(&directory, &machine) < 0)
                         continue;

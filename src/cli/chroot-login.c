@@ -191,7 +191,7 @@ static int login_and_publish(Login *login, const Invocation *invocation) {
                 return status;
         /* A look around is no reason for an older generation to go. */
         if (!invocation_has(invocation, "publish") &&
-            compare_trees(login->image->fd, login->tree_fd, on_difference, NULL) == 0) {
+            compare_trees(login->image->fd, login->tree_fd, 0, on_difference, NULL) == 0) {
                 log_notice("Nothing changed: image '%s' is as it was", login->image->name);
                 return login->signal > 0 ? 128 + login->signal : status;
         }

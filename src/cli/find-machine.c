@@ -11,12 +11,10 @@
 #include "base/log.h"
 #include "base/string.h"
 #include "machine/collect.h"
-#include "machine/directory.h"
 #include "machine/remove.h"
 #include "machine/services.h"
 
-/* @id as it is, or the only job with that number. */
-static int find_job_id(const Settings *settings, const char *id, char **ret) {
+int find_machine(const Settings *settings, const char *id, char **ret) {
         _cleanup_strv_ char **ids = NULL;
         const char *found = NULL;
 
@@ -73,7 +71,7 @@ int log_not_running(const char *job, int error) {
 int find_machine_logged(const Settings *settings, const char *job, const char *service, char **ret) {
         _cleanup_free_ char *id = NULL;
 
-        int r = find_job_id(settings, job, &id);
+        int r = find_machine(settings, job, &id);
         if (r == -ENOTUNIQ)
                 return log_error_errno(
                         r, "Several jobs have number %s: give one's whole id, as 'nspawn-runner status' shows it", job);
@@ -89,4 +87,23 @@ int find_machine_logged(const Settings *settings, const char *job, const char *s
         if (r == -ENXIO)
                 return log_error_errno(r, "Job %s has no service '%s'; see 'nspawn-runner status'", id, service);
         return r < 0 ? log_error_errno(r, "Cannot look for the services of job %s: %m", id) : 0;
+}
+
+static int load(const char *runtime_dir, const char *id, MachineDirectory *ret_directory, Machine **ret_machine) {
+        int r = machine_directory_open(runtime_dir, id, false, ret_directory);
+        return r < 0 ? r : machine_load(ret_directory, ret_machine);
+}
+
+int open_machine_logged(const Invocation *invocation, const char *service, MachineDirectory *ret_directory,
+                        Machine **ret_machine) {
+        const char *runtime_dir = invocation->settings->runtime_dir, *job = invocation_argument(invocation, 0);
+        _cleanup_free_ char *id = NULL;
+
+        int r = find_machine_logged(invocation->settings, job, service, &id);
+        if (r < 0)
+                return r;
+        r = load(runtime_dir, id, ret_directory, ret_machine);
+        if (r == -ENOENT)
+                return log_not_running(job, r);
+        return r < 0 ? log_error_errno(r, "Cannot read the state of job %s: %m", id) : 0;
 }

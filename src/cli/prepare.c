@@ -76,6 +76,8 @@ static MachineRequest request_of_job(const Settings *settings, const JobSpec *jo
         request.settings = settings;
         request.id = job->id;
         request.runtime_max_usec = job_spec_runtime_max_usec(job);
+        if (request.runtime_max_usec < USEC_INFINITY - settings->keep_failed_usec)
+                request.runtime_max_usec += settings->keep_failed_usec;
         return request;
 }
 

@@ -23,14 +23,18 @@
 #include "container/channel.h"
 #include "gitlab/environment.h"
 #include "gitlab/exit-status.h"
+#include "gitlab/stage.h"
 #include "job/service-copier.h"
 #include "machine/cause.h"
 #include "machine/explain.h"
+#include "machine/kept.h"
 #include "machine/out-of-memory.h"
 #include "machine/step.h"
 #include "machine/supervise.h"
 
 #define SCRIPT_MAX_BYTES (256 * 1024 * 1024)
+/* GitLab counts the job's time from somewhat before its container was prepared. */
+#define TIME_OVER_MARGIN_USEC (60 * USEC_PER_SEC)
 
 /* The script as a sealed copy: the container cannot reach the host's file through it. */
 static int load_script(const char *path) {
@@ -234,6 +238,32 @@ static void on_ended_service(const Machine *machine, const char *why) {
         log_notice("Service '%s' does not run any more: %s", machine->names[0], why);
 }
 
+/* GitLab Runner cancels what has no time left. That the job is cancelled by a person is no failure. */
+static bool is_time_over(const JobSpec *job, const Machine *machine) {
+        return job->timeout_sec > 0 &&
+               clock_realtime_usec() + TIME_OVER_MARGIN_USEC >= machine->since_usec + job->timeout_sec * USEC_PER_SEC;
+}
+
+/* For `cleanup`, which may keep the container of a failed job. */
+static void note_failure(const JobSpec *job, const Machine *machine, const MachineDirectory *directory,
+                         const char *stage, const StepOutcome *outcome) {
+        char how[64] = "could not be run";
+
+        if (!gitlab_stage_decides(stage))
+                return;
+        if (outcome->result == STEP_CANCELLED && !is_time_over(job, machine))
+                return;
+        if (outcome->result == STEP_CANCELLED)
+                snprintf(how, sizeof(how), "cancelled at the end of its time");
+        else if (outcome->result == STEP_EXITED && outcome->exited.code != CLD_EXITED)
+                snprintf(how, sizeof(how), "killed by %s", signal_name(outcome->exited.status));
+        else if (outcome->result == STEP_EXITED)
+                snprintf(how, sizeof(how), "exit status %d", outcome->exited.status);
+        bool success = outcome->result == STEP_EXITED && outcome->exited.code == CLD_EXITED &&
+                       outcome->exited.status == 0;
+        kept_note(directory, stage, success ? NULL : how);
+}
+
 static int run(const Invocation *invocation) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         _cleanup_machine_ Machine *machine = NULL;
@@ -282,6 +312,7 @@ static int run(const Invocation *invocation) {
         report_usage(machine, &directory, stage);
         warn_of_notice(machine, &outcome.notice);
         r = report(machine, &directory, &request, &outcome);
+        note_failure(&job, machine, &directory, stage, &outcome);
         if (r == STAGE_BUILD_FAILURE && outcome.result == STEP_EXITED)
                 stage_explain_lack(machine, &place);
         if (r != 0)

@@ -6,7 +6,6 @@
 #include "machine/shell.h"
 
 #include "base/log.h"
-#include "base/process.h"
 #include "base/string.h"
 #include "cli/commands.h"
 #include "cli/find-machine.h"
@@ -29,27 +28,15 @@ static int report(const Machine *machine, const char *user, const StepOutcome *o
         }
 }
 
-static int load(const Settings *settings, const char *id, MachineDirectory *ret_directory, Machine **ret) {
-        int r = machine_directory_open(settings->runtime_dir, id, false, ret_directory);
-        return r < 0 ? r : machine_load(ret_directory, ret);
-}
-
 static int run(const Invocation *invocation) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         _cleanup_machine_ Machine *machine = NULL;
-        _cleanup_free_ char *id = NULL;
-        const Settings *settings = invocation->settings;
         const char *job = invocation_argument(invocation, 0), *user = invocation_option(invocation, "user");
         StepOutcome outcome;
 
-        int r = find_machine_logged(settings, job, invocation_argument(invocation, 1), &id);
+        int r = open_machine_logged(invocation, invocation_argument(invocation, 1), &directory, &machine);
         if (r < 0)
                 return r;
-        r = load(settings, id, &directory, &machine);
-        if (r == -ENOENT)
-                return log_not_running(job, r);
-        if (r < 0)
-                return log_error_errno(r, "Cannot read the state of job %s: %m", id);
         if (shell_has_terminal())
                 log_notice("In container %s of image '%s' as %s. Ctrl-] three times within a second leaves at once",
                            machine->name, machine->image,
@@ -59,7 +46,7 @@ static int run(const Invocation *invocation) {
         r = machine_shell(machine, &directory, user, &outcome);
         if (r == -ECONNREFUSED || r == -ENOENT)
                 return log_not_running(job, r);
-        return r < 0 ? log_error_errno(r, "Cannot talk to the agent of job %s: %m", id) :
+        return r < 0 ? log_error_errno(r, "Cannot talk to the agent of job %s: %m", machine->id) :
                        report(machine, user, &outcome);
 }
 

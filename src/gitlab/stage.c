@@ -29,6 +29,18 @@ bool gitlab_stage_is_own(const char *stage) {
         return false;
 }
 
+bool gitlab_stage_decides(const char *stage) {
+        static const char *const others[] = {
+                "after_script",           "archive_cache", "archive_cache_on_failure", "upload_artifacts_on_failure",
+                "cleanup_file_variables",
+        };
+
+        for (size_t i = 0; stage && i < ELEMENTSOF(others); i++)
+                if (streq(stage, others[i]))
+                        return false;
+        return true;
+}
+
 bool gitlab_shell_is_powershell(const char *shell) {
         const char *slash = shell ? strrchr(shell, '/') : NULL, *name = slash ? slash + 1 : shell;
 

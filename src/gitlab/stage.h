@@ -8,5 +8,9 @@
  * those of common/build_stages.go in its source (19.4). */
 bool gitlab_stage_is_own(const char *stage);
 
+/* Does the job fail when the script of @stage does? Not when that is one of those that come after the job's own, of which only
+ * the upload of artifacts counts. True for NULL and for names that are not known. */
+bool gitlab_stage_decides(const char *stage);
+
 /* Does GitLab Runner write scripts for PowerShell where @shell (a name or path, NULL: the usual one) is to run them? */
 bool gitlab_shell_is_powershell(const char *shell);

@@ -17,6 +17,7 @@
 #include "base/string.h"
 #include "container/supervisor.h"
 #include "machine/directory.h"
+#include "machine/kept.h"
 #include "machine/remove.h"
 
 /* What `prepare` spends on the leftovers of others. */
@@ -53,11 +54,22 @@ static MachineState state_of_service(const Settings *settings, const char *job, 
         return state == MACHINE_DEAD ? MACHINE_ENDED : state;
 }
 
+/* Is it a failed job's that stays for a while, or that has stayed long enough? */
+static MachineState state_of_kept(const Settings *settings, const char *id) {
+        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
+        uint64_t until_usec;
+
+        if (machine_directory_open(settings->runtime_dir, id, false, &directory) < 0 ||
+            !kept_until(&directory, &until_usec))
+                return MACHINE_RUNNING;
+        return clock_now_usec() < until_usec ? MACHINE_KEPT : MACHINE_DEAD;
+}
+
 static MachineState state_alone(const Settings *settings, const char *id) {
         if (machine_directory_is_locked(settings->runtime_dir, id))
                 return MACHINE_BUSY;
         if (is_layer_held(settings, id))
-                return MACHINE_RUNNING;
+                return state_of_kept(settings, id);
         return machine_exists(settings, id) || has_unit_or_group(settings, id) ? MACHINE_DEAD : MACHINE_GONE;
 }
 
@@ -73,8 +85,8 @@ MachineState machine_state(const Settings *settings, const char *id) {
 
 const char *machine_state_name(MachineState state) {
         static const char *const names[] = {
-                [MACHINE_BUSY] = "preparing", [MACHINE_RUNNING] = "running", [MACHINE_ENDED] = "ended",
-                [MACHINE_DEAD] = "dead",      [MACHINE_GONE] = "gone",
+                [MACHINE_BUSY] = "preparing", [MACHINE_RUNNING] = "running", [MACHINE_KEPT] = "kept",
+                [MACHINE_ENDED] = "ended",    [MACHINE_DEAD] = "dead",       [MACHINE_GONE] = "gone",
         };
         return names[state];
 }
@@ -149,8 +161,9 @@ static int remove_dead(const Settings *settings, const char *id) {
         if (r < 0)
                 return r;
         /* A service's may run: its job is gone. */
-        r = is_layer_held(settings, id) && id_service_number(id, NULL) == 0 ? -EBUSY :
-                                                                              machine_discard_locked(settings, id);
+        bool runs = is_layer_held(settings, id) && id_service_number(id, NULL) == 0 &&
+                    state_of_kept(settings, id) != MACHINE_DEAD;
+        r = runs ? -EBUSY : machine_discard_locked(settings, id);
         /* It runs, and somebody removed its directory, which it was not for us to make. */
         if (r == -EBUSY && made)
                 (void) machine_directory_remove(settings->runtime_dir, id);

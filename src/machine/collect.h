@@ -7,8 +7,9 @@
 typedef enum MachineState {
         MACHINE_BUSY,    /* being prepared or removed */
         MACHINE_RUNNING, /* its supervisor lives */
+        MACHINE_KEPT,    /* it runs; its job has failed (machine/kept.h) */
         MACHINE_ENDED,   /* a service's that does not run any more, of a job that does */
-        MACHINE_DEAD,    /* something is left that no process owns */
+        MACHINE_DEAD,    /* something is left that no process owns, or nobody wants to look into any more */
         MACHINE_GONE,    /* nothing is left: it was removed after it was listed */
 } MachineState;
 

@@ -8,11 +8,11 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/string.h"
 #include "container/supervisor.h"
+#include "machine/inside.h"
 
 #define NET_DEV_MAX_BYTES (256 * 1024)
 /* A job that ran more steps than fit into the file has those that came first. */
@@ -22,20 +22,11 @@
 
 /* --- network --- */
 
-static bool same_namespace(pid_t pid, const char *kind) {
-        char ours[64], theirs[64];
-        struct stat a, b;
-
-        snprintf(ours, sizeof(ours), "/proc/self/ns/%s", kind);
-        snprintf(theirs, sizeof(theirs), "/proc/%d/ns/%s", (int) pid, kind);
-        return stat(ours, &a) < 0 || stat(theirs, &b) < 0 || (a.st_dev == b.st_dev && a.st_ino == b.st_ino);
-}
-
 /* A process inside: systemd-nspawn and the supervisor are none. */
 static void find_inside(pid_t pid, void *userdata) {
         pid_t *inside = userdata;
 
-        if (*inside == 0 && !same_namespace(pid, "pid") && !same_namespace(pid, "net"))
+        if (*inside == 0 && process_in_other_namespace(pid, "pid") && process_in_other_namespace(pid, "net"))
                 *inside = pid;
 }
 

@@ -14,6 +14,7 @@
 #include "base/string.h"
 #include "image/generation-collect.h"
 #include "image/staging.h"
+#include "machine/kept.h"
 #include "maintain/image-cache.h"
 #include "storage/trash.h"
 #include "store/store.h"
@@ -102,6 +103,10 @@ static int collect(const Search *search) {
         return ask(search);
 }
 
+static bool has_room(void *userdata) {
+        return ask(userdata) != 0;
+}
+
 /* What was removed is measured; btrfs gives room back only a while after a subvolume is gone. */
 static bool is_enough(void *userdata, uint64_t removed_bytes) {
         Search *search = userdata;
@@ -111,6 +116,12 @@ static bool is_enough(void *userdata, uint64_t removed_bytes) {
         search->is_coming = search->is_btrfs &&
                             removed_bytes >= search->now->reserve_bytes - search->now->now.free_bytes;
         return search->is_coming;
+}
+
+/* Containers of failed jobs, which stay only for somebody to look at. */
+static int end_kept(Search *search) {
+        (void) kept_give_way(search->settings, has_room, search);
+        return ask(search);
 }
 
 /* Caches and working copies of projects: what is in them can be made again. */
@@ -149,6 +160,8 @@ int space_make(const Settings *settings, const char *spare, int cancel_fd, Space
         int r = ask(&search);
         if (r == 0)
                 r = empty_trash(&search);
+        if (r == 0)
+                r = end_kept(&search);
         if (r == 0)
                 r = collect(&search);
         if (r == 0)

@@ -20,6 +20,7 @@
 typedef struct Comparison {
         int (*on_difference)(void *userdata, const Difference *difference);
         void *userdata;
+        uint32_t new_owner_base;
         char *old_buffer, *new_buffer;
 } Comparison;
 
@@ -167,6 +168,14 @@ static int open_child(int fd, const char *name, const struct stat *st, int *ret)
         return 0;
 }
 
+/* As the old tree would have it. */
+static void shift_owner(const Comparison *comparison, struct stat *st) {
+        if (st->st_uid >= comparison->new_owner_base)
+                st->st_uid -= comparison->new_owner_base;
+        if (st->st_gid >= comparison->new_owner_base)
+                st->st_gid -= comparison->new_owner_base;
+}
+
 static int compare_name(const Comparison *comparison, int old_fd, int new_fd, const char *parent, const char *name,
                         bool in_old, bool in_new, unsigned depth) {
         _cleanup_close_ int old_child = -EBADF, new_child = -EBADF;
@@ -179,6 +188,8 @@ static int compare_name(const Comparison *comparison, int old_fd, int new_fd, co
         if ((in_old && fstatat(old_fd, name, &old, AT_SYMLINK_NOFOLLOW) < 0) ||
             (in_new && fstatat(new_fd, name, &new, AT_SYMLINK_NOFOLLOW) < 0))
                 return -errno;
+        if (in_new)
+                shift_owner(comparison, &new);
         r = compare_entry(comparison, old_fd, new_fd, path, name, in_old ? &old : NULL, in_new ? &new : NULL);
         if (r < 0)
                 return r;
@@ -215,10 +226,10 @@ static int compare_directories(const Comparison *comparison, int old_fd, int new
         return 0;
 }
 
-int compare_trees(int old_fd, int new_fd, int (*on_difference)(void *userdata, const Difference *difference),
-                  void *userdata) {
+int compare_trees(int old_fd, int new_fd, uint32_t new_owner_base,
+                  int (*on_difference)(void *userdata, const Difference *difference), void *userdata) {
         _cleanup_free_ char *old_buffer = malloc(BUFFER_BYTES), *new_buffer = malloc(BUFFER_BYTES);
-        const Comparison comparison = { on_difference, userdata, old_buffer, new_buffer };
+        const Comparison comparison = { on_difference, userdata, new_owner_base, old_buffer, new_buffer };
 
         if (!old_buffer || !new_buffer)
                 return -ENOMEM;

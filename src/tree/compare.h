@@ -14,7 +14,8 @@ typedef struct Difference {
 } Difference;
 
 /* Compares all files of two trees by type, mode, owner, size, target, device and content; files of equal size and
- * modification time count as equal. Follows no symlink and enters no mount. Calls @on_difference directory by directory, in
+ * modification time count as equal. @new_owner_base is what users and groups of the new tree are larger by, as in the root of a
+ * machine; others count as they are. Follows no symlink and enters no mount. Calls @on_difference directory by directory, in
  * order of names; a negative result ends the comparison and is returned. 0 or -errno. */
-int compare_trees(int old_fd, int new_fd, int (*on_difference)(void *userdata, const Difference *difference),
-                  void *userdata);
+int compare_trees(int old_fd, int new_fd, uint32_t new_owner_base,
+                  int (*on_difference)(void *userdata, const Difference *difference), void *userdata);

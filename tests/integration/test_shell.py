@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looking into a job that runs: a shell in its container."""
+"""Looking into a job that runs, or that failed: a shell in its container, what it changed, and its files."""
 
+import json
 import os
 import signal
 import subprocess
+from contextlib import suppress
+from pathlib import Path
+from typing import Callable
 
+import host
 from lab import IMAGE, Site
+from maintenance import wait_until
+from simulation.build import Build, Failure
 from simulation.jobspec import Job, Variable
 from terminal import Terminal
 
@@ -81,3 +88,105 @@ def test_terminal_is_restored(site: Site) -> None:
             terminal.expect(" icanon")
             terminal.expect("end")
             terminal.wait()
+
+
+HOSTILE = r"""
+mkdir -p /root/out/deep && cd /root/out && printf evidence > deep/log && chmod 4711 deep/log
+ln -s /etc/shadow secret; ln -s ../../../../../../etc/hostname up; mkfifo pipe; ln -s /root/out/deep /root/way
+truncate -s 100G sparse; mkdir proc; mount --bind /proc proc 2>/dev/null
+mkdir -p /usr/new; echo changed >> /etc/passwd; rm -f /etc/issue
+exit 3
+"""
+
+
+def kept(site: Site) -> list[str]:
+    """The ids of jobs that status shows as kept."""
+    return [row["id"] for row in json.loads(site.call("status", "--json").stdout)["jobs"] if row["state"] == "kept"]
+
+
+def failed(site: Site, script: str = "exit 3", stage: str = "build_script") -> Build:
+    """A job whose script was run, and that was cleaned up."""
+    build = Build(site.runner(), Job(image=IMAGE)).begin()
+    with suppress(Failure):
+        build.run_script(script, stage)
+    assert build.cleanup().returncode == 0
+    return build
+
+
+def test_keep_failed(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    """A failed job can be looked into until its time is over; others go at once."""
+    site = make_site(keep_failed="1h", keep_failed_max=2)
+    for script, stage in (("exit 0", "build_script"), ("exit 1", "after_script"), ("exit 1", "archive_cache")):
+        failed(site, script, stage)
+        assert site.traces() == [], stage
+    build = failed(site, HOSTILE)
+    number, job = str(build.job.number), site.job_id()
+    log = build.runner_log.decode()
+    assert "build_script: exit status 3" in log and f"nspawn-runner shell {job}" in log, log
+    assert kept(site) == [job]
+    assert site.call("gc").returncode == 0 and kept(site) == [job]
+
+    done = type_in(site, "echo $CI_JOB_ID; cat /root/out/deep/log", number)
+    assert done.stdout == f"{number}\nevidence", done
+
+    rows = json.loads(site.call("job-diff", "--json", number).stdout)["differences"]
+    changes = {row["name"]: row["change"] for row in rows if row["kind"] == "file"}
+    assert changes["/root/out/deep/log"] == changes["/usr/new"] == "added", changes
+    assert changes["/etc/passwd"] == "changed" and changes["/etc/issue"] == "removed", changes
+    assert not {"/etc/hostname", "/etc/hosts", "/etc", "/usr/bin", "/root/.bashrc"} & changes.keys(), changes
+
+    (tmp_path / "here").mkdir()
+    done = site.call("job-copy", number, "/root/out", str(tmp_path / "here"))
+    assert done.returncode == 0 and "Not copied: " in done.stderr, str(done)
+    copy = tmp_path / "here/out"
+    assert (copy / "deep/log").read_text() == "evidence" and (copy / "deep/log").stat().st_mode & 0o7777 == 0o711
+    assert (copy / "deep/log").stat().st_uid == os.geteuid()
+    assert os.readlink(copy / "secret") == "/etc/shadow" and not (copy / "pipe").exists()
+    assert (copy / "sparse").stat().st_blocks < 1000 and not list((copy / "proc").glob("*/status"))
+    # Links of the job lead to what is in the job.
+    for path, what in (("/root/out/secret", "root:*"), ("/root/out/up", site.machine()), ("root/way/log", "evidence")):
+        name = path.rsplit("/", maxsplit=1)[-1] + "-copy"
+        assert site.call("job-copy", number, path, str(tmp_path / name)).returncode == 0
+        assert what in (tmp_path / name).read_text(), path
+    for source, target, why in (("/root/out", "here", "is in"), ("/none", "x", "No such file"), ("/dev/null", "x", "neither"),
+                                ("/proc/1/environ", "x", "neither"), ("/root/out", "none/x", "Cannot open directory")):
+        done = site.call("job-copy", number, source, str(tmp_path / target))
+        assert done.returncode == 1 and why in done.stderr, (source, str(done))
+
+    second, third = failed(site), failed(site)
+    assert len(kept(site)) == 2 and job not in kept(site)
+    done = site.call("cleanup", "--now", "--id", str(second.job.number))
+    assert done.returncode == 0 and [row.split("-")[0] for row in kept(site)] == [str(third.job.number)], str(done)
+    # Its container ends: so does the process that waits for its time.
+    assert site.call("cleanup", "--now", "--id", kept(site)[0]).returncode == 0
+    wait_until(lambda: site.traces() == [])
+
+
+def test_keep_failed_ends(make_site: Callable[..., Site]) -> None:
+    """When the time is over, the job goes by itself, and without the process that sees to that, the next job removes it. Where
+    the disk has no room, none is kept."""
+    site = make_site(keep_failed="1s")
+    failed(site)
+    wait_until(lambda: site.traces() == [])
+    failed(site)
+    for pid, command in host.processes().items():
+        if f"{site.config} end-kept" in command:
+            os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: kept(site) == [])
+    if site.jobs():  # it was killed in time
+        assert "Would remove job" in site.call("gc", "--dry-run").stderr
+    assert site.run(Job()).state == "success"
+    assert site.traces() == []
+    site.settings.update(keep_failed="1h")
+    site.write_config()
+    failed(site)
+    assert len(kept(site)) == 1
+    build = Build(site.runner(), Job(image=IMAGE)).begin()
+    with suppress(Failure):
+        build.run_script("exit 1")
+    site.settings["disk_reserve"] = "100%"
+    site.write_config()
+    assert build.cleanup().returncode == 0 and len(kept(site)) == 1
+    done = site.call("prepare", "--id", "x", IMAGE)
+    assert done.returncode != 0 and "disk_reserve" in done.stderr
+    wait_until(lambda: site.traces() == [])

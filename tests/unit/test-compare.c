@@ -64,12 +64,16 @@ static void test_compare(void **state) {
         assert_int_equal(symlinkat("/", old_fd, "root"), 0);
         assert_int_equal(symlinkat("/", new_fd, "root"), 0);
 
-        assert_int_equal(compare_trees(old_fd, new_fd, on_difference, &text), 0);
+        assert_int_equal(compare_trees(old_fd, new_fd, 0, on_difference, &text), 0);
         assert_string_equal(text, "*content! +d/come +d/come/file -d/gone -d/gone/file *mode *size! *target *type "
                                   "+type/inside ");
-        assert_int_equal(compare_trees(old_fd, old_fd, on_difference, &nothing), 0);
+        assert_int_equal(compare_trees(old_fd, old_fd, 0, on_difference, &nothing), 0);
         assert_string_equal(nothing, "");
-        assert_int_equal(compare_trees(old_fd, new_fd, cancel, NULL), -ECANCELED);
+        /* Owners of another range: those below it count as they are. */
+        _cleanup_free_ char *shifted = strdup("");
+        assert_int_equal(compare_trees(old_fd, old_fd, 1, on_difference, &shifted), 0);
+        assert_true((getuid() == 0 && getgid() == 0) == isempty(shifted));
+        assert_int_equal(compare_trees(old_fd, new_fd, 0, cancel, NULL), -ECANCELED);
 }
 
 int main(void) {

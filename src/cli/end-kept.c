@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Command `end-kept`: the process that removes the machine of a failed job when it has been kept long enough. Started by
+ * `cleanup`, detached, one for each. Nobody sees what it says or waits for it, and it may be killed at any time: then the next
+ * `prepare` or `gc` removes the machine. */
+
+#include "base/log.h"
+#include "base/process.h"
+#include "cli/commands.h"
+#include "machine/collect.h"
+#include "machine/kept.h"
+#include "machine/remove.h"
+
+static int run(const Invocation *invocation) {
+        const Settings *settings = invocation->settings;
+        const char *id = invocation_argument(invocation, 0);
+
+        process_release_pages();
+        int r = kept_wait(settings, id);
+        /* What became of it meanwhile is for this to find out: it may be another one of that name by now. */
+        if (r >= 0)
+                r = machine_collect(settings, false, NULL);
+        if (r < 0)
+                return log_error_errno(r, "Cannot remove job %s, which was kept: %m", id);
+        machine_empty_trash_behind(settings->root_dir);
+        return 0;
+}
+
+const Command command_end_kept = {
+        .name = "end-kept",
+        .synopsis = "ID",
+        .min_arguments = 1,
+        .max_arguments = 1,
+        .flags = COMMAND_HIDDEN,
+        .run = run,
+        .help = "Remove a failed job when it was kept long enough (internal)",
+};

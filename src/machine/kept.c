@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Lets the machine of a failed job stay for a while. Called by `run`, which knows how scripts end, and by `cleanup`, which would
+ * remove the machine. All that is known is in the machine's directory: whoever is killed here leaves a machine that runs
+ * without being kept, or one that is kept, and the next `prepare` or `gc` finds its way. */
+
+#include "machine/kept.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/string.h"
+#include "container/channel.h"
+#include "machine/remove.h"
+
+#define FILE_FAILED "failed"
+#define FILE_KEPT "kept"
+
+/* Whoever looks at the machines holds the lock of a directory for a moment. */
+#define LOCK_TIMEOUT_USEC (500 * USEC_PER_MSEC)
+
+void kept_note(const MachineDirectory *directory, const char *stage, const char *how) {
+        _cleanup_free_ char *before = machine_file_read(directory, FILE_FAILED), *text = NULL;
+        const char *name = isempty(stage) ? "script" : stage;
+
+        if (how) {
+                if (string_printf(&text, "%.64s: %s", name, how) >= 0)
+                        (void) machine_file_write(directory, FILE_FAILED, text);
+                return;
+        }
+        /* One that GitLab Runner has tried again. Other scripts that fail do so for good. */
+        const char *rest = before ? startswith(before, name) : NULL;
+        if (rest && rest[0] == ':')
+                (void) unlinkat(directory->fd, FILE_FAILED, 0);
+}
+
+bool kept_until(const MachineDirectory *directory, uint64_t *ret) {
+        _cleanup_free_ char *text = machine_file_read(directory, FILE_KEPT);
+
+        return text && parse_uint64(text, ret) >= 0;
+}
+
+static int begin(const Settings *settings, const MachineDirectory *directory, uint64_t *ret_until) {
+        char text[24];
+
+        if (kept_until(directory, ret_until))
+                return KEEP_ALREADY;
+        *ret_until = clock_deadline(settings->keep_failed_usec);
+        snprintf(text, sizeof(text), "%" PRIu64, *ret_until);
+        int r = machine_file_write(directory, FILE_KEPT, text);
+        return r < 0 ? r : KEEP_BEGUN;
+}
+
+/* Never the one with the latest end. */
+static int remove_first(const Settings *settings, char *const *ids, size_t n) {
+        int result = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                int r = machine_remove(settings, ids[i]);
+                if (r < 0 && result == 0)
+                        result = r;
+        }
+        return result;
+}
+
+static int keep_no_more(const Settings *settings) {
+        _cleanup_strv_ char **ids = NULL;
+
+        int r = kept_list(settings, &ids);
+        if (r < 0)
+                return r;
+        size_t n = strv_length(ids);
+        return n <= settings->keep_failed_max ? 0 : remove_first(settings, ids, n - settings->keep_failed_max);
+}
+
+int machine_keep(const Settings *settings, const char *id, uint64_t *ret_until, char **ret_why) {
+        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
+        _cleanup_free_ char *why = NULL;
+
+        if (settings->keep_failed_usec == 0 || settings->keep_failed_max == 0)
+                return KEEP_NOT;
+        int r = machine_directory_lock(settings->runtime_dir, id, false, LOCK_TIMEOUT_USEC, &directory);
+        if (r < 0) /* then it is being made or removed */
+                return r == -ENOENT || r == -EBUSY ? KEEP_NOT : r;
+        why = machine_file_read(&directory, FILE_FAILED);
+        _cleanup_close_ int socket_fd = why ? channel_connect(directory.path) : -EBADF;
+        if (socket_fd < 0)
+                return KEEP_NOT;
+        int outcome = begin(settings, &directory, ret_until);
+        if (outcome < 0)
+                return outcome;
+        *ret_why = TAKE_PTR(why);
+        machine_directory_done(&directory);
+        r = keep_no_more(settings);
+        return r < 0 ? r : outcome;
+}
+
+typedef struct Kept {
+        char *id;
+        uint64_t until_usec;
+} Kept;
+
+static int compare_kept(const void *a, const void *b) {
+        const Kept *x = a, *y = b;
+
+        return x->until_usec < y->until_usec ? -1 : x->until_usec > y->until_usec;
+}
+
+int kept_list(const Settings *settings, char ***ret) {
+        _cleanup_strv_ char **ids = NULL, **sorted = NULL;
+        size_t n = 0;
+
+        int r = machine_directory_list(settings->runtime_dir, &ids);
+        if (r < 0)
+                return r;
+        _cleanup_free_ Kept *kept = calloc(strv_length(ids) + 1, sizeof(Kept));
+        if (!kept)
+                return -ENOMEM;
+        for (char **id = ids; id && *id; id++) {
+                _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
+
+                if (machine_directory_open(settings->runtime_dir, *id, false, &directory) >= 0 &&
+                    kept_until(&directory, &kept[n].until_usec))
+                        kept[n++].id = *id;
+        }
+        SORT(kept, n, compare_kept);
+        for (size_t i = 0; i < n; i++) {
+                r = strv_extend(&sorted, kept[i].id);
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(sorted);
+        return 0;
+}
+
+int kept_wait(const Settings *settings, const char *id) {
+        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
+        uint64_t until_usec;
+
+        int r = machine_directory_open(settings->runtime_dir, id, false, &directory);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        if (!kept_until(&directory, &until_usec))
+                return 0;
+        _cleanup_close_ int socket_fd = channel_connect(directory.path);
+        if (socket_fd < 0)
+                return 0;
+        machine_directory_done(&directory); /* others may remove it */
+        struct pollfd pollfd = { .fd = socket_fd, .events = 0 };
+        while (poll(&pollfd, 1, clock_poll_timeout(until_usec)) < 0)
+                if (errno != EINTR)
+                        return -errno;
+        return 0;
+}
+
+int kept_give_way(const Settings *settings, bool (*is_enough)(void *userdata), void *userdata) {
+        _cleanup_strv_ char **ids = NULL;
+        int result = 0;
+
+        int r = kept_list(settings, &ids);
+        if (r < 0)
+                return r;
+        for (char **id = ids; id && *id && !is_enough(userdata); id++) {
+                r = machine_remove(settings, *id);
+                if (r < 0 && result == 0)
+                        result = r;
+        }
+        return result;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "machine/directory.h"
+
+/* The machine of a job that failed can stay for a while, for people to look into (setting keep_failed). Its directory then has
+ * a file that says until when; until that time it counts as a machine that somebody owns (machine/collect.h), and from then on
+ * as a dead one, although it still runs. */
+
+/* Notes how a script of the job went that decides about it, the last time: @how says in a few words how it failed; NULL: it did
+ * not. @stage may be NULL. Best effort. */
+void kept_note(const MachineDirectory *directory, const char *stage, const char *how);
+
+/* Until when the machine is kept, by clock_now_usec(). False: it is not kept. */
+bool kept_until(const MachineDirectory *directory, uint64_t *ret);
+
+typedef enum KeepOutcome {
+        KEEP_NOT = 0, /* the settings or the job give no reason to, or it does not run any more */
+        KEEP_BEGUN,   /* it is kept from now on */
+        KEEP_ALREADY, /* it was before */
+} KeepOutcome;
+
+/* Keeps the machine of job @id, if settings->keep_failed_usec says so and the job failed. *ret_until gets the time, and *ret_why
+ * what failed, to be freed, unless it is KEEP_NOT. Removes others that have been kept longest where there are more than
+ * settings->keep_failed_max. A KeepOutcome or -errno. */
+int machine_keep(const Settings *settings, const char *id, uint64_t *ret_until, char **ret_why);
+
+/* The ids of all machines that are kept, those whose time is over first. *ret is for strv_free(). 0 or -errno. */
+int kept_list(const Settings *settings, char ***ret);
+
+/* Waits until the time of machine @id is over, or it has ended. Then it may be removed, unless it is not kept (any more). 0 or
+ * -errno. */
+int kept_wait(const Settings *settings, const char *id);
+
+/* Removes kept machines, the one whose time is over first, until @is_enough says that it will do. 0; or the first -errno, with
+ * others removed. */
+int kept_give_way(const Settings *settings, bool (*is_enough)(void *userdata), void *userdata);

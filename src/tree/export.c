@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Copies files out of a hostile tree, for job-copy. Who owns the tree chooses names, links and what is mounted, and changes all
+ * of that while we read: nothing but directories and regular files is opened, and nothing that the kernel makes up, which
+ * would tell us more than them. */
+
+#include "tree/export.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+#include "tree/copy-content.h"
+
+/* Nothing real is deeper, and each level holds descriptors. */
+#define DEPTH_MAX 200
+
+#define MQUEUE_MAGIC 0x19800202 /* of the kernel's ipc/mqueue.c */
+
+typedef struct Export {
+        ContentCopy content;
+        ExportResult *result;
+} Export;
+
+/* What somebody in a user namespace can mount and is no file system of files, and what systemd-nspawn mounts. */
+static bool is_made_up(int fd) {
+        static const uint32_t magics[] = {
+                PROC_SUPER_MAGIC, SYSFS_MAGIC,   CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, DEVPTS_SUPER_MAGIC,
+                MQUEUE_MAGIC,     BPF_FS_MAGIC,  FUSE_SUPER_MAGIC,   BINFMTFS_MAGIC,      SECURITYFS_MAGIC,
+                DEBUGFS_MAGIC,    TRACEFS_MAGIC, EFIVARFS_MAGIC,     NSFS_MAGIC,
+        };
+        struct statfs fs;
+
+        if (fstatfs(fd, &fs) < 0)
+                return true;
+        for (size_t i = 0; i < ELEMENTSOF(magics); i++)
+                if ((uint32_t) fs.f_type == magics[i])
+                        return true;
+        return false;
+}
+
+/* Opens what O_PATH descriptor @fd is of. It was looked at, so this waits for nobody. */
+static int open_again(int fd, int flags) {
+        char path[64];
+
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        int again = open(path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        return again < 0 ? -errno : again;
+}
+
+/* Modes and times as they were, but for rights that the file would have only there. */
+static int finish(int target_fd, const struct stat *st) {
+        if (fchmod(target_fd, st->st_mode & 0777) < 0)
+                return -errno;
+        return futimens(target_fd, (const struct timespec[]){ st->st_atim, st->st_mtim }) < 0 ? -errno : 0;
+}
+
+static int export_file(Export *export, int fd, const struct stat *st, int target_fd, const char *name) {
+        _cleanup_close_ int source_fd = open_again(fd, O_RDONLY);
+        if (source_fd < 0)
+                return source_fd;
+        _cleanup_close_ int file_fd = openat(target_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                                             0600);
+        if (file_fd < 0)
+                return -errno;
+        int r = content_copy(&export->content, source_fd, file_fd, st);
+        return r < 0 ? r : finish(file_fd, st);
+}
+
+static int export_link(int fd, int target_fd, const char *name) {
+        char text[PATH_MAX];
+        ssize_t n = readlinkat(fd, "", text, sizeof(text) - 1);
+
+        if (n < 0)
+                return -errno;
+        text[n] = 0;
+        return symlinkat(text, target_fd, name) < 0 ? -errno : 0;
+}
+
+static int export_entry(Export *export, int fd, int target_fd, const char *name, unsigned depth);
+
+static int export_directory(Export *export, int fd, const struct stat *st, int target_fd, const char *name,
+                            unsigned depth) {
+        _cleanup_strv_ char **names = NULL;
+
+        if (depth == 0)
+                return -ELOOP;
+        if (mkdirat(target_fd, name, 0700) < 0)
+                return -errno;
+        _cleanup_close_ int directory_fd = open_directory_at(target_fd, name, false, 0);
+        if (directory_fd < 0)
+                return directory_fd;
+        _cleanup_close_ int source_fd = open_again(fd, O_RDONLY | O_DIRECTORY);
+        if (source_fd < 0)
+                return source_fd;
+        int r = directory_names(source_fd, &names);
+        if (r < 0)
+                return r;
+        for (char **child = names; child && *child; child++) {
+                _cleanup_close_ int child_fd = openat(source_fd, *child, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+                if (child_fd < 0 && errno == ENOENT) /* removed meanwhile */
+                        continue;
+                r = child_fd < 0 ? -errno : export_entry(export, child_fd, directory_fd, *child, depth - 1);
+                if (r < 0)
+                        return r;
+        }
+        return finish(directory_fd, st);
+}
+
+static int export_entry(Export *export, int fd, int target_fd, const char *name, unsigned depth) {
+        struct stat st;
+        int r;
+
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        bool known = S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISLNK(st.st_mode);
+        if (!known || is_made_up(fd)) {
+                export->result->n_left_out++;
+                return 0;
+        }
+        if (S_ISREG(st.st_mode))
+                r = export_file(export, fd, &st, target_fd, name);
+        else if (S_ISDIR(st.st_mode))
+                r = export_directory(export, fd, &st, target_fd, name, depth);
+        else
+                r = export_link(fd, target_fd, name);
+        export->result->n_copied += r >= 0;
+        return r;
+}
+
+int export_tree(int root_fd, const char *path, int target_fd, const char *name, ExportResult *ret) {
+        Export export = { .result = ret };
+
+        *ret = (ExportResult){ 0 };
+        _cleanup_close_ int fd = open_in_root(root_fd, path, O_PATH);
+        if (fd < 0)
+                return fd;
+        int r = content_copy_init(&export.content);
+        if (r < 0)
+                return r;
+        r = export_entry(&export, fd, target_fd, name, DEPTH_MAX);
+        content_copy_done(&export.content);
+        return r < 0 ? r : ret->n_copied == 0 ? -ENOTSUP : 0;
+}

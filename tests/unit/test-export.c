@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "unit.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+#include "tree/export.h"
+
+static void make_file(int fd, const char *path, const char *text, mode_t mode) {
+        _cleanup_close_ int file_fd = openat(fd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+        assert_true(file_fd >= 0);
+        assert_int_equal(fd_write_all(file_fd, text, strlen(text)), 0);
+        assert_int_equal(fchmod(file_fd, mode), 0);
+        assert_int_equal(futimens(file_fd, (const struct timespec[]){ { 100, 0 }, { 100, 5 } }), 0);
+}
+
+/* A tree as a job may leave it, and outside of it something that is not for others. */
+static int make_tree(int fd) {
+        int root_fd = open_directory_at(fd, "root", true, 0755);
+
+        make_file(fd, "outside", "secret", 0600);
+        assert_int_equal(mkdirat(root_fd, "d", 0750), 0);
+        assert_int_equal(mkdirat(root_fd, "d/e", 0700), 0);
+        make_file(root_fd, "d/file", "text", 06755);
+        make_file(root_fd, "d/e/unreadable", "x", 0);
+        make_file(root_fd, "outside", "inside", 0644);
+        assert_int_equal(symlinkat("../../outside", root_fd, "d/up"), 0);
+        assert_int_equal(symlinkat("/d/e", root_fd, "way"), 0);
+        assert_int_equal(mkfifoat(root_fd, "d/pipe", 0600), 0);
+        return root_fd;
+}
+
+static void test_export(void **state) {
+        static const struct {
+                const char *path;
+                int result;
+                uint64_t n_copied, n_left_out;
+        } table[] = {
+                { "/d", 0, 5, 1 },         { "d/file", 0, 1, 0 },          { "way", 0, 2, 0 },
+                { "/d/up", 0, 1, 0 },      { "/../../../d/e", 0, 2, 0 },   { "d/pipe", -ENOTSUP, 0, 1 },
+                { "none", -ENOENT, 0, 0 }, { "d/file/x", -ENOTDIR, 0, 0 },
+        };
+        _cleanup_close_ int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int root_fd = make_tree(fd);
+        ExportResult result;
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                char name[] = { 'x', (char) ('0' + i), 0 };
+
+                if (geteuid() != 0 && table[i].n_copied != 1 && table[i].n_copied != 0)
+                        continue; /* who is not root cannot read all of it */
+                assert_row(export_tree(root_fd, table[i].path, fd, name, &result) == table[i].result, i, table[i].path);
+                assert_row(result.n_copied == table[i].n_copied, i, table[i].path);
+                assert_row(result.n_left_out == table[i].n_left_out, i, table[i].path);
+        }
+        _cleanup_free_ char *file = NULL, *inside = NULL;
+        struct stat st;
+
+        assert_int_equal(file_read_at(fd, "x1", 100, &file, NULL), 0);
+        assert_string_equal(file, "text");
+        assert_int_equal(fstatat(fd, "x1", &st, 0), 0);
+        assert_true((st.st_mode & 07777) == 0755 && st.st_mtim.tv_sec == 100 && st.st_mtim.tv_nsec == 5);
+        /* The link leads to what is inside. */
+        assert_int_equal(file_read_at(fd, "x3", 100, &inside, NULL), 0);
+        assert_string_equal(inside, "inside");
+        if (geteuid() == 0) {
+                char target[32] = "";
+
+                assert_true(readlinkat(fd, "x0/up", target, sizeof(target) - 1) > 0);
+                assert_string_equal(target, "../../outside");
+        }
+}
+
+/* What is there stays, and is not followed. */
+static void test_target(void **state) {
+        _cleanup_close_ int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int root_fd = make_tree(fd);
+        _cleanup_free_ char *text = NULL;
+        ExportResult result;
+
+        assert_int_equal(symlinkat("outside", fd, "link"), 0);
+        assert_int_equal(symlinkat("nowhere", fd, "dangling"), 0);
+        assert_int_equal(export_tree(root_fd, "d/file", fd, "link", &result), -EEXIST);
+        assert_int_equal(export_tree(root_fd, "d/file", fd, "dangling", &result), -EEXIST);
+        assert_int_equal(export_tree(root_fd, "d", fd, "link", &result), -EEXIST);
+        assert_int_equal(faccessat(fd, "nowhere", F_OK, AT_SYMLINK_NOFOLLOW), -1);
+        assert_int_equal(file_read_at(fd, "outside", 100, &text, NULL), 0);
+        assert_string_equal(text, "secret");
+}
+
+/* What the kernel makes up says more to us than to them. */
+static void test_made_up(void **state) {
+        static const char *const paths[] = { "/proc/self/environ", "/proc", "/sys/kernel/uevent_seqnum" };
+        _cleanup_close_ int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        ExportResult result;
+
+        for (size_t i = 0; i < ELEMENTSOF(paths); i++) {
+                if (access(paths[i], F_OK) < 0)
+                        continue;
+                assert_row(export_tree(root_fd, paths[i], fd, "x", &result) == -ENOTSUP, i, paths[i]);
+                assert_int_equal(result.n_left_out, 1);
+        }
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_export, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_target, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_made_up, setup_directory, teardown_directory),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

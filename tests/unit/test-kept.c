@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "unit.h"
+
+#include <stdio.h>
+#include <sys/file.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/string.h"
+#include "container/channel.h"
+#include "gitlab/stage.h"
+#include "machine/kept.h"
+
+/* A machine that is there as far as anybody looks: a directory and, if it runs, a socket. */
+typedef struct Job {
+        MachineDirectory directory;
+        int listen_fd;
+} Job;
+
+static Job make_job(const Settings *settings, const char *id, bool runs) {
+        Job job = { .listen_fd = -EBADF };
+
+        assert_int_equal(machine_directory_open(settings->runtime_dir, id, true, &job.directory), 0);
+        if (runs)
+                job.listen_fd = channel_listen(job.directory.path);
+        assert_true(!runs || job.listen_fd >= 0);
+        return job;
+}
+
+static void end_job(Job *job) {
+        closep(&job->listen_fd);
+        machine_directory_done(&job->directory);
+}
+
+static void test_stages(_unused_ void **state) {
+        static const char *const deciding[] = { NULL,
+                                                "",
+                                                "build_script",
+                                                "step_release",
+                                                "get_sources",
+                                                "restore_cache",
+                                                "download_artifacts",
+                                                "upload_artifacts_on_success",
+                                                "new" };
+        static const char *const others[] = { "after_script", "archive_cache", "archive_cache_on_failure",
+                                              "upload_artifacts_on_failure", "cleanup_file_variables" };
+
+        for (size_t i = 0; i < ELEMENTSOF(deciding); i++)
+                assert_row(gitlab_stage_decides(deciding[i]), i, "decides");
+        for (size_t i = 0; i < ELEMENTSOF(others); i++)
+                assert_row(!gitlab_stage_decides(others[i]), i, others[i]);
+}
+
+/* Which jobs are kept. */
+static void test_keep(void **state) {
+        static const struct {
+                const char *text;
+                const char *stages[4]; /* with what became of it behind the name */
+                bool runs, off;
+                int outcome;
+                const char *why;
+        } table[] = {
+                { "nothing ran", { NULL }, true, false, KEEP_NOT, NULL },
+                { "success", { "a", "" }, true, false, KEEP_NOT, NULL },
+                { "failure",
+                  { "build_script", "exit status 1" },
+                  true,
+                  false,
+                  KEEP_BEGUN,
+                  "build_script: exit status 1" },
+                { "success in the end", { "a", "x", "a", "" }, true, false, KEEP_NOT, NULL },
+                { "another's success", { "ab", "x", "a", "" }, true, false, KEEP_BEGUN, "ab: x" },
+                { "no name", { "", "x" }, true, false, KEEP_BEGUN, "script: x" },
+                { "failure of one that is gone", { "a", "x" }, false, false, KEEP_NOT, NULL },
+                { "not wanted", { "a", "x" }, true, true, KEEP_NOT, NULL },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                Settings settings = { .runtime_dir = *state,
+                                      .keep_failed_usec = table[i].off ? 0 : 3600 * USEC_PER_SEC,
+                                      .keep_failed_max = 100 };
+                char id[] = { 'j', (char) ('a' + i), 0 };
+                Job job = make_job(&settings, id, table[i].runs);
+                uint64_t before = clock_now_usec(), until = 0, again = 0;
+                _cleanup_free_ char *why = NULL, *why_again = NULL;
+
+                assert_true(!kept_until(&job.directory, &until));
+                for (size_t j = 0; j < 4 && table[i].stages[j]; j += 2)
+                        kept_note(&job.directory, table[i].stages[j],
+                                  isempty(table[i].stages[j + 1]) ? NULL : table[i].stages[j + 1]);
+                assert_row(machine_keep(&settings, id, &until, &why) == table[i].outcome, i, table[i].text);
+                assert_row(streq_null(why, table[i].why), i, table[i].text);
+                assert_row(kept_until(&job.directory, &again) == (table[i].outcome == KEEP_BEGUN), i, table[i].text);
+                if (table[i].outcome == KEEP_BEGUN) {
+                        assert_true(until == again && until >= before + settings.keep_failed_usec &&
+                                    until <= clock_now_usec() + settings.keep_failed_usec);
+                        assert_int_equal(machine_keep(&settings, id, &again, &why_again), KEEP_ALREADY);
+                        assert_true(until == again);
+                }
+                end_job(&job);
+        }
+        assert_int_equal(machine_keep(&(Settings){ .runtime_dir = *state, .keep_failed_usec = 1, .keep_failed_max = 1 },
+                                      "none", &(uint64_t){ 0 }, &(char *){ NULL }),
+                         KEEP_NOT);
+}
+
+/* Somebody makes or removes it. */
+static void test_locked(void **state) {
+        Settings settings = { .runtime_dir = *state, .keep_failed_usec = USEC_PER_SEC, .keep_failed_max = 1 };
+        Job job = make_job(&settings, "locked", true);
+        uint64_t until;
+        char *why;
+
+        kept_note(&job.directory, "a", "x");
+        assert_int_equal(flock(job.directory.fd, LOCK_EX), 0);
+        assert_int_equal(machine_keep(&settings, "locked", &until, &why), KEEP_NOT);
+        end_job(&job);
+}
+
+static void test_list_and_wait(void **state) {
+        static const struct {
+                const char *id, *until;
+        } table[] = { { "late", "900" }, { "never", NULL }, { "early", "5" }, { "odd", "x" }, { "middle", "70" } };
+        Settings settings = { .runtime_dir = *state };
+        _cleanup_strv_ char **ids = NULL;
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                Job job = make_job(&settings, table[i].id, false);
+
+                if (table[i].until)
+                        assert_int_equal(machine_file_write(&job.directory, "kept", table[i].until), 0);
+                end_job(&job);
+        }
+        assert_int_equal(kept_list(&settings, &ids), 0);
+        assert_int_equal(strv_length(ids), 3);
+        assert_string_equal(ids[0], "early");
+        assert_string_equal(ids[1], "middle");
+        assert_string_equal(ids[2], "late");
+
+        /* There is nothing to wait for: the time is over, it is gone, it is not kept, or it does not run. */
+        Job job = make_job(&settings, "early", true);
+        assert_int_equal(kept_wait(&settings, "early"), 0);
+        end_job(&job);
+        assert_int_equal(kept_wait(&settings, "none"), 0);
+        assert_int_equal(kept_wait(&settings, "never"), 0);
+        assert_int_equal(kept_wait(&settings, "late"), 0);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_stages),
+                cmocka_unit_test_setup_teardown(test_keep, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_locked, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_list_and_wait, setup_directory, teardown_directory),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
