@@ -12,34 +12,16 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/string.h"
+#include "base/utf8.h"
 #include "cli/commands.h"
 #include "cli/image-common.h"
 #include "config/image-reference.h"
 #include "image/image.h"
 #include "job/pull.h"
 
-/* Reads one character of UTF-8. Returns its length, or 0 for what is none: TOML knows nothing else. */
-static size_t utf8_length(const char *text) {
-        const unsigned char *p = (const unsigned char *) text;
-        size_t n = p[0] < 0x80                 ? 1 :
-                   p[0] >= 0xc2 && p[0] < 0xe0 ? 2 :
-                   p[0] >= 0xe0 && p[0] < 0xf0 ? 3 :
-                   p[0] >= 0xf0 && p[0] < 0xf5 ? 4 :
-                                                 0;
-
-        for (size_t i = 1; i < n; i++)
-                if ((p[i] & 0xc0) != 0x80)
-                        return 0;
-        /* overlong forms, surrogates, and what is beyond Unicode */
-        if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-            (p[0] == 0xf4 && p[1] > 0x8f))
-                return 0;
-        return n;
-}
-
 int toml_write_string(FILE *stream, const char *text) {
         for (const char *p = text; *p; p += utf8_length(p))
-                if (utf8_length(p) == 0)
+                if (utf8_length(p) == 0) /* TOML knows nothing else */
                         return -EILSEQ;
 
         putc('"', stream);

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "cli/exec-log.h"
+#include "cli/exec-page.h"
+
+/* Prints what a run came to: a line for each job with its duration and why it failed or did not run, the tests that failed, and
+ * the pipeline's own result. @tests may be NULL. 0 or -ENOMEM. */
+int exec_summary_print(const ExecScreen *screen, const RunState *state, const ExecTry *tries, size_t n_tries,
+                       uint64_t total_usec, const JunitSummary *tests);
