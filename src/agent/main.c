@@ -4,7 +4,8 @@
  * container's first process: seccomp, identity, then it serves or executes INIT. As `agent lazy INIT` it executes INIT on
  * first use. As `agent service` it starts the program that the machine is for. The container's systemd starts it as
  * `agent serve [PID START]`. The descriptors come as systemd passes them (LISTEN_FDS): the listening socket, perhaps the
- * seccomp filter and a socket to `supervise`, and last, for `service`, the program. */
+ * seccomp filter and a socket to `supervise`, and last, for `service`, the program. Steps of the command `exec` execute it,
+ * too, to move files (agent/bundle.h). */
 
 #include <fcntl.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "agent/agent.h"
+#include "agent/bundle.h"
 #include "agent/init.h"
 #include "base/fd.h"
 #include "base/string.h"
@@ -109,6 +111,13 @@ static int first(const Passed *passed, const char *init, const char *target, boo
 int main(int argc, char *argv[]) {
         bool for_service = argc == 2 && streq(argv[1], "service");
         Passed passed;
+
+        if (argc >= 3 && streq(argv[1], "list"))
+                return agent_list(argv[2], argv + 3);
+        if (argc == 3 && streq(argv[1], "pack"))
+                return agent_pack(argv[2]);
+        if (argc == 3 && streq(argv[1], "unpack"))
+                return agent_unpack(argv[2]);
 
         int r = take_passed_fds(for_service, &passed);
         if (r < 0)

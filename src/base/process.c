@@ -52,6 +52,8 @@ static int child_exec(const Spawn *spawn, pid_t parent) {
                         return -ESRCH;
         }
 
+        if (spawn->own_group && setpgid(0, 0) < 0)
+                return -errno;
         int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
         if (null_fd < 0)
                 return -errno;

@@ -15,6 +15,7 @@ typedef struct Spawn {
         char *const *envp; /* NULL: ours */
         int stdin_fd, stdout_fd, stderr_fd;
         bool die_with_parent; /* SIGKILL to the child when the calling thread ends */
+        bool own_group;       /* it leads a process group of its own */
 } Spawn;
 
 #define SPAWN_INHERIT                                                                      \

@@ -41,7 +41,7 @@ typedef struct Command {
         const char *help;
 } Command;
 
-#define COMMAND_OPTIONS_MAX 16
+#define COMMAND_OPTIONS_MAX 48
 #define COMMAND_GIVEN_MAX 256
 
 /* One call of a command: parsed arguments. Everything is owned by main() and lives as long as the process. */

@@ -24,6 +24,7 @@ const Command *const commands[] = {
         &command_empty_trash,
         &command_measure_kept,
         &command_end_kept,
+        &command_exec_step,
         &command_machine_exec,
         &command_complete,
         &command_chroot_create,

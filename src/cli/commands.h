@@ -34,6 +34,7 @@ extern const Command command_chroot_remove;
 extern const Command command_check;
 extern const Command command_toml;
 extern const Command command_exec;
+extern const Command command_exec_step;
 extern const Command command_doctor;
 extern const Command command_status;
 extern const Command command_logs;

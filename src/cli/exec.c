@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Command `exec`: shows what GitLab would make of the .gitlab-ci.yml at hand: which jobs, in which order, and why. Root
- * is not needed, and given up where there is some: what a repository says is read as the user who called sudo. */
+/* Command `exec`: runs the pipeline of the .gitlab-ci.yml at hand in containers, or shows what GitLab would make of it. The
+ * process that was called keeps root's rights for containers only; what a repository says is read and decided in a child, as
+ * the user who called sudo. */
 
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "base/fd.h"
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "base/string.h"
 #include "cli/commands.h"
 #include "cli/exec-request.h"
+#include "cli/exec-rights.h"
+#include "cli/exec-run.h"
 #include "cli/exec-show.h"
+#include "local/broker.h"
 
 /* Exit status of the child where the command was misused, which a negative number cannot tell. */
 #define CHILD_MISUSED 2
@@ -38,117 +42,189 @@ static int report_problems(const Pipeline *pipeline) {
         return problems->n > 0 ? -EINVAL : 0;
 }
 
+static bool shows(const Invocation *invocation) {
+        return invocation_has(invocation, "list") || invocation_has(invocation, "show") ||
+               invocation_has(invocation, "explain");
+}
+
+static int act(const Invocation *invocation, ExecRequest *request, Pipeline *pipeline, int broker_fd) {
+        RunTake *take;
+
+        if (!pipeline->created && invocation->n_arguments == 0) {
+                log_notice("There is no pipeline: %s", pipeline->reason);
+                return 0;
+        }
+        int r = exec_select(invocation, pipeline, &take);
+        if (r < 0)
+                return r;
+        if (invocation_has(invocation, "dry-run")) {
+                exec_dry_run(pipeline, take);
+                return 0;
+        }
+        const ExecRun run = {
+                .invocation = invocation, .request = request, .pipeline = pipeline, .take = take, .broker_fd = broker_fd
+        };
+        return exec_run(&run);
+}
+
 static int show(const Invocation *invocation, Pipeline *pipeline) {
         const char *job = invocation_option(invocation, "explain");
         bool json = invocation_has(invocation, "json");
 
-        if (setjmp(pipeline->arena.exhausted) != 0)
-                return log_oom();
-        int r = report_problems(pipeline);
-        if (r < 0)
-                return r;
         if (job)
                 return exec_show_job(pipeline, job);
         return invocation_has(invocation, "show") ? exec_show_config(pipeline, json) :
                                                     exec_show_list(pipeline, invocation_has(invocation, "all"), json);
 }
 
-static int evaluate(const Invocation *invocation) {
-        _cleanup_(exec_request_done) ExecRequest request = { 0 };
-        _cleanup_pipeline_ Pipeline *pipeline = NULL;
+static int evaluate(const Invocation *invocation, int broker_fd) {
+        static ExecRequest request; /* jumps come back here */
+        static Pipeline *pipeline;
 
         int r = exec_request_init(invocation, &request);
-        if (r < 0)
-                return r;
-        if (pipeline_evaluate(&request.request, &pipeline) < 0)
-                return log_oom();
-        return show(invocation, pipeline);
+        if (r >= 0 && pipeline_evaluate(&request.request, &pipeline) < 0)
+                r = log_oom();
+        if (r >= 0 && setjmp(pipeline->arena.exhausted) != 0)
+                r = log_oom();
+        if (r >= 0)
+                r = report_problems(pipeline);
+        if (r >= 0)
+                r = shows(invocation) ? show(invocation, pipeline) : act(invocation, &request, pipeline, broker_fd);
+        pipeline_freep(&pipeline);
+        exec_request_done(&request);
+        return r;
 }
 
-/* The user who called sudo; or the owner of the directory, for a root shell. False: root itself. */
-static bool find_user(const Invocation *invocation, uid_t *ret_uid, gid_t *ret_gid) {
-        const char *sudo_uid = getenv("SUDO_UID"), *sudo_gid = getenv("SUDO_GID");
-        const char *directory = invocation_option(invocation, "directory");
-        uint64_t uid, gid;
-        struct stat st;
+/* In the child, as the user whose repository it is. An exit status. */
+static int child(const Invocation *invocation, const ExecUser *user, int broker_fd) {
+        int r = exec_become(user);
 
-        if (sudo_uid && sudo_gid && parse_uint64(sudo_uid, &uid) >= 0 && parse_uint64(sudo_gid, &gid) >= 0 && uid > 0 &&
-            uid < UINT32_MAX && gid < UINT32_MAX) {
-                *ret_uid = (uid_t) uid;
-                *ret_gid = (gid_t) gid;
-                return true;
-        }
-        if (stat(directory ? directory : ".", &st) < 0 || st.st_uid == 0)
-                return false;
-        *ret_uid = st.st_uid;
-        *ret_gid = st.st_gid;
-        return true;
+        if (r >= 0)
+                r = evaluate(invocation, broker_fd);
+        if (r >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
+                r = -EIO;
+        return r == COMMAND_MISUSED ? CHILD_MISUSED : r < 0 ? EXIT_FAILURE : r;
 }
 
-/* Becomes that user for good. */
-static int drop_rights(uid_t uid, gid_t gid) {
-        const struct passwd *user = getpwuid(uid);
-
-        if ((user ? initgroups(user->pw_name, gid) : setgroups(1, &gid)) < 0 || setresgid(gid, gid, gid) < 0 ||
-            setresuid(uid, uid, uid) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-                return log_error_errno(errno, "Cannot become user %u: %m", (unsigned) uid);
-        if (user && setenv("HOME", user->pw_dir, 1) < 0)
-                return log_oom();
-        return 0;
-}
-
-static int evaluate_in_child(const Invocation *invocation, uid_t uid, gid_t gid) {
-        int r = drop_rights(uid, gid);
-        if (r < 0)
-                return r;
-        /* Not before: a change of the user clears it. */
-        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
-        r = evaluate(invocation);
-        if (r < 0)
-                return r;
-        return fflush(stdout) != 0 || ferror(stdout) ? -EIO : 0;
-}
-
-static int evaluate_as(const Invocation *invocation, uid_t uid, gid_t gid) {
-        int status;
-
+static pid_t start_child(const Invocation *invocation, const ExecUser *user, int broker_fd, int other_fd) {
         (void) fflush(NULL);
         pid_t pid = fork();
         if (pid < 0)
                 return log_error_errno(errno, "Cannot start a process: %m");
         if (pid == 0) {
-                int r = evaluate_in_child(invocation, uid, gid);
-                _exit(r == COMMAND_MISUSED ? CHILD_MISUSED : r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+                closep(&other_fd);
+                _exit(child(invocation, user, broker_fd));
         }
+        return pid;
+}
+
+static int wait_for_child(pid_t pid) {
+        int status;
+
         int r = process_wait(pid, &status);
         if (r < 0)
                 return log_error_errno(r, "Cannot wait for a process: %m");
         if (!WIFEXITED(status))
-                return log_error_errno(-ECHILD, "The evaluation was ended by %s", signal_name(WTERMSIG(status)));
-        return WEXITSTATUS(status) == CHILD_MISUSED ? COMMAND_MISUSED : WEXITSTATUS(status) != 0 ? -ECANCELED : 0;
+                return log_error_errno(-ECHILD, "The process without rights was ended by %s",
+                                       signal_name(WTERMSIG(status)));
+        return WEXITSTATUS(status) == CHILD_MISUSED ? COMMAND_MISUSED : WEXITSTATUS(status);
+}
+
+/* How our own program is called for a stage: with what this call has of global options. */
+static int make_command(const Invocation *invocation, char ***ret) {
+        _cleanup_free_ char *self = NULL, *directory = NULL, *config = NULL;
+        _cleanup_strv_ char **command = NULL;
+
+        int r = own_executable(&self, &directory);
+        if (r >= 0)
+                r = strv_extend(&command, self);
+        if (r >= 0 && invocation->config_file) {
+                config = realpath(invocation->config_file, NULL);
+                r = config ? strv_extendf(&command, "--config=%s", config) : -errno;
+        }
+        if (r >= 0 && invocation->root)
+                r = strv_extendf(&command, "--root=%s", invocation->root);
+        if (r >= 0 && log_get_level() >= LOG_LEVEL_VERBOSE)
+                r = strv_extend(&command, log_get_level() >= LOG_LEVEL_DEBUG ? "--debug" : "--verbose");
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(command);
+        return 0;
+}
+
+/* As root: the broker here, all else in the child. */
+static int run_pipeline(const Invocation *invocation) {
+        const ExecUser user = exec_user(invocation);
+        _cleanup_strv_ char **command = NULL;
+        int pair[2];
+
+        if (geteuid() != 0) {
+                log_error("Only root can start containers: 'sudo nspawn-runner exec', or --dry-run");
+                return -EPERM;
+        }
+        if (invocation->config_problem) {
+                log_error("%s", invocation->config_problem);
+                return -EINVAL;
+        }
+        int r = make_command(invocation, &command);
+        if (r < 0)
+                return log_error_errno(r, "Cannot find our own program: %m");
+        _cleanup_close_ int signal_fd = signals_open();
+        if (signal_fd < 0)
+                return log_error_errno(signal_fd, "Cannot set up signals: %m");
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+                return log_error_errno(errno, "Cannot make a connection: %m");
+        _cleanup_close_ int first_fd = pair[0];
+        pid_t pid = start_child(invocation, &user, pair[1], pair[0]);
+        close(pair[1]);
+        if (pid < 0)
+                return pid;
+        _cleanup_close_ int pidfd = pidfd_open_cloexec(pid);
+        const BrokerSetup setup = {
+                .runtime_dir = invocation->settings->runtime_dir,
+                .command = command,
+                .first_fd = first_fd,
+                .child_pidfd = pidfd,
+                .signal_fd = signal_fd,
+        };
+        r = pidfd < 0 ? pidfd : broker_run(&setup);
+        if (r < 0)
+                (void) log_error_errno(r, "Cannot wait for processes: %m");
+        int q = wait_for_child(pid);
+        return r < 0 ? r : r > 0 ? EXEC_CANCELLED : q;
+}
+
+/* Only looks: whoever has rights gives them up. */
+static int look(const Invocation *invocation) {
+        const ExecUser user = exec_user(invocation);
+
+        if (!user.other)
+                return evaluate(invocation, -EBADF);
+        pid_t pid = start_child(invocation, &user, -EBADF, -EBADF);
+        if (pid < 0)
+                return pid;
+        int r = wait_for_child(pid);
+        return r > 0 ? -ECANCELED : r;
 }
 
 static int run(const Invocation *invocation) {
         unsigned n = invocation_has(invocation, "list") + invocation_has(invocation, "show") +
                      invocation_has(invocation, "explain");
-        uid_t uid;
-        gid_t gid;
 
-        if (n != 1) {
-                log_error("Give one of --list, --show and --explain JOB");
+        if (n > 1 || (n > 0 && invocation->n_arguments > 0)) {
+                log_error("Give one of --list, --show and --explain JOB, or the jobs to run");
                 return COMMAND_MISUSED;
         }
         if (invocation_has(invocation, "all") && !invocation_has(invocation, "list")) {
                 log_error("--all goes with --list only");
                 return COMMAND_MISUSED;
         }
-        if (invocation_has(invocation, "json") && invocation_has(invocation, "explain")) {
+        if (invocation_has(invocation, "json") && !invocation_has(invocation, "list") &&
+            !invocation_has(invocation, "show")) {
                 log_error("--json goes with --list and --show only");
                 return COMMAND_MISUSED;
         }
-        if (geteuid() == 0 && find_user(invocation, &uid, &gid))
-                return evaluate_as(invocation, uid, gid);
-        return evaluate(invocation);
+        return n > 0 || invocation_has(invocation, "dry-run") ? look(invocation) : run_pipeline(invocation);
 }
 
 static const CommandOption options[] = {
@@ -157,6 +233,14 @@ static const CommandOption options[] = {
         { "show", NULL, "print the configuration with all files merged", 0 },
         { "explain", "JOB", "print what decided about a job: rules and their values", 0 },
         { "json", NULL, "with --list or --show: print JSON", 0 },
+        { "dry-run", NULL, "print which jobs would run in which turn, and run none", 0 },
+        { "needs", NULL, "with names of jobs: also run what they wait for", 0 },
+        { "stage", "STAGE", "run the jobs of a stage; can be repeated", 0 },
+        { "manual", "JOB", "start a manual job when its turn comes; can be repeated", 0 },
+        { "jobs", "N", "run so many jobs at the same time; 1 if not given", 0 },
+        { "committed", NULL, "run on the last commit, without changes and new files", 0 },
+        { "image-default", "IMAGE", "image of jobs that name none", 0 },
+        { "shell", "JOB", "a shell in the container of a job, instead of its script", 0 },
         { "variable", "NAME=VALUE", "a variable of the pipeline; can be repeated", 0 },
         { "variable-file", "FILE", "variables of the project, as YAML or NAME=VALUE lines", 0 },
         { "input", "NAME=VALUE", "an input of the configuration; can be repeated", 0 },
@@ -170,9 +254,10 @@ static const CommandOption options[] = {
 
 const Command command_exec = {
         .name = "exec",
-        .synopsis = "",
+        .synopsis = "[JOB...]",
+        .max_arguments = COMMAND_ARGUMENTS_ANY,
         .options = options,
-        .flags = COMMAND_BAD_CONFIG,
+        .flags = COMMAND_BAD_CONFIG | COMMAND_STATUS,
         .run = run,
-        .help = "Show which jobs GitLab would make of .gitlab-ci.yml, and why",
+        .help = "Run the jobs of .gitlab-ci.yml here, as GitLab would",
 };

@@ -27,6 +27,7 @@
 #include "gitlab/exit-status.h"
 #include "image/generation.h"
 #include "job/volumes.h"
+#include "local/broker-client.h"
 #include "machine/collect.h"
 #include "machine/plan.h"
 #include "machine/remove.h"
@@ -120,7 +121,7 @@ static void announce_forwarding(const Machine *machine) {
 }
 
 static void log_volumes(const Settings *settings, const JobVolumes *volumes) {
-        if (volumes->no_owner)
+        if (volumes->no_owner && !getenv(LOCAL_OWNER_VARIABLE)) /* `exec` has caches of its own */
                 log_notice("Nothing says which project this job is of, so its cache and working copy go with it");
         if (volumes->in_the_way)
                 log_verbose("'%s' is mounted where a cache or working copy would be", volumes->in_the_way);

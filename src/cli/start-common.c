@@ -6,9 +6,11 @@
 #include "cli/start-common.h"
 
 #include "base/log.h"
+#include "base/string.h"
 #include "cli/image-common.h"
 #include "cli/job-common.h"
 #include "gitlab/exit-status.h"
+#include "local/broker-client.h"
 
 int settings_of_image_logged(const Settings *settings, const ImageChoice *choice, const Image *image, Settings *storage,
                              const Settings **ret) {
@@ -34,10 +36,24 @@ static int plan_all(const MachineRequest *request, Machine **ret, char ***ret_ar
         return r != 0 ? r : plan_supervise_command(request->settings, request->id, ret_argv);
 }
 
+/* The command `exec`, of which nothing stays when it is killed. What the job chooses is not in this variable: all of that
+ * begins with CUSTOM_ENV_. */
+static void take_owner(MachineRequest *request) {
+        const char *text = getenv(LOCAL_OWNER_VARIABLE);
+        uint64_t pid;
+
+        if (!text || parse_uint64(text, &pid) < 0 || pid == 0 || pid > INT32_MAX)
+                return;
+        request->owned = true;
+        request->owner = (pid_t) pid;
+}
+
 int plan_logged(const MachineRequest *request, Machine **ret, char ***ret_argv) {
+        MachineRequest full = *request;
         Problem problem = { 0 };
 
-        int r = plan_all(request, ret, ret_argv, &problem);
+        take_owner(&full);
+        int r = plan_all(&full, ret, ret_argv, &problem);
         if (r == 0)
                 return 0;
         (void) log_problem(r, &problem);

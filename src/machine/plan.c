@@ -211,8 +211,10 @@ static int fill_in(const MachineRequest *request, Machine *machine, Problem *ret
                 return r;
         copy_numbers(request, machine);
         if (request->owned) {
-                machine->owner_pid = (uint64_t) getpid();
-                r = process_start_time(getpid(), &machine->owner_start);
+                const pid_t owner = request->owner > 0 ? request->owner : getpid();
+
+                machine->owner_pid = (uint64_t) owner;
+                r = process_start_time(owner, &machine->owner_start);
                 if (r < 0)
                         return r;
         }

@@ -28,7 +28,8 @@ typedef struct MachineRequest {
         const char *user;          /* USER[:GROUP] of steps; NULL: root */
         const char *working_dir;   /* where steps start; NULL: home */
         uint64_t runtime_max_usec; /* the machine ends by itself after this; USEC_INFINITY: never */
-        bool owned;                /* it ends with this process */
+        bool owned;                /* it ends with this process, */
+        pid_t owner;               /* or, where that is not 0, with this one */
 } MachineRequest;
 
 #define MACHINE_REQUEST_NONE                                         \

@@ -7,8 +7,9 @@
  * earlier one. */
 typedef struct Variable {
         const char *key, *value;
-        bool raw;  /* "expand: false": its value is never expanded */
-        bool file; /* a job sees the path of a file with this content */
+        bool raw;    /* "expand: false": its value is never expanded */
+        bool file;   /* a job sees the path of a file with this content */
+        bool masked; /* logs do not show its value */
 } Variable;
 
 typedef struct Variables {

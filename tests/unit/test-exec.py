@@ -44,7 +44,7 @@ def template() -> tempfile.TemporaryDirectory:
 
 def make(project: Path, directory: Path) -> None:
     """A working copy with the project's files on branch main; with .topic, a branch of that name that adds its files."""
-    shutil.copytree(project, directory, ignore=shutil.ignore_patterns("expect", ".topic"))
+    shutil.copytree(project, directory, ignore=shutil.ignore_patterns("expect", "run", ".topic"))
     shutil.copytree(Path(template().name) / ".git", directory / ".git")
     git(directory, "add", "-A", "-f")
     git(directory, "commit", "-q", "-m", "First\n\nThe body")
@@ -175,7 +175,7 @@ class Command(unittest.TestCase):
         return [job["name"] for job in json.loads(done.stdout)["jobs"]]
 
     def test_misuse(self):
-        for arguments, part in (([], "Give one of"), (["--list", "--show"], "Give one of"), (["--all", "--show"], "--list only"),
+        for arguments, part in ((["--list", "job"], "or the jobs to run"), (["--dry-run", "--needs"], "goes with the names"), (["--list", "--show"], "Give one of"), (["--all", "--show"], "--list only"),
                                 (["--json", "--explain", "a"], "--list and --show only"), (["--list", "--variable", "x"], "NAME=VALUE"),
                                 (["--list", "--input", "=x"], "NAME=VALUE"), (["--list", "--source", "pusch"], "did you mean 'push'?"),
                                 (["--list", "--source", "tag"], "name one with --ref"), (["--list", "--include-root", "x"], "NAME=VALUE")):

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The loop that drives a pipeline: starts a process for each job whose turn has come, shows what they say, and asks the
+ * schedule what comes next. Called by exec.c in the process without rights; containers are the broker's. */
+
+#include "cli/exec-run.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "base/string.h"
+#include "cli/exec-output.h"
+#include "local/broker-client.h"
+#include "local/sources.h"
+#include "local/worker.h"
+
+#define JOBS_MAX 64U
+#define DEPTH_DEFAULT 20U
+#define SOURCES_MAX 8U
+
+typedef struct Running {
+        pid_t pid;
+        int events_fd, cancel_fd;
+        size_t job;
+        uint64_t begin_usec;
+        ExecJobResult result;
+        char reason[256];
+        bool told; /* how it ended */
+} Running;
+
+/* One bundle of sources for all jobs that want the same of git. */
+typedef struct SourcesKept {
+        uint64_t depth;
+        bool submodules, recursive;
+        int fd;
+} SourcesKept;
+
+typedef struct Loop {
+        const ExecRun *run;
+        Pipeline *pipeline;
+        RunState state;
+        ExecOutput output;
+        LocalStore store;
+        Running running[JOBS_MAX];
+        size_t n_running, n_parallel;
+        SourcesKept sources[SOURCES_MAX];
+        size_t n_sources;
+        uint64_t pipeline_number;
+        char started_at[32];
+} Loop;
+
+/* The sources that @job wants: *ret_fd, or negative for none. 0 or -errno, logged. */
+static int take_sources(Loop *loop, const PipelineJob *job, int *ret_fd) {
+        const char *depth = variables_get(&job->variables, "GIT_DEPTH");
+        const char *strategy = variables_get(&job->variables, "GIT_STRATEGY");
+        const char *submodules = variables_get(&job->variables, "GIT_SUBMODULE_STRATEGY"), *what;
+        SourcesKept kept = { .depth = DEPTH_DEFAULT, .fd = -EBADF };
+
+        *ret_fd = -EBADF;
+        if (strategy && (streq(strategy, "none") || streq(strategy, "empty")))
+                return 0;
+        if (depth && parse_uint64(depth, &kept.depth) < 0)
+                kept.depth = DEPTH_DEFAULT;
+        kept.recursive = submodules && streq(submodules, "recursive");
+        kept.submodules = kept.recursive || (submodules && streq(submodules, "normal"));
+        for (size_t i = 0; i < loop->n_sources; i++)
+                if (loop->sources[i].depth == kept.depth && loop->sources[i].submodules == kept.submodules &&
+                    loop->sources[i].recursive == kept.recursive) {
+                        *ret_fd = loop->sources[i].fd;
+                        return 0;
+                }
+        if (loop->n_sources == SOURCES_MAX)
+                closep(&loop->sources[--loop->n_sources].fd);
+        const PipelineRequest *about = &loop->run->request->request;
+        const SourcesRequest request = {
+                .checkout = loop->run->request->checkout,
+                .provider = &loop->run->request->provider,
+                .cache = loop->store.sources,
+                .ref = about->ref,
+                .url = variables_get(&loop->pipeline->root_variables, "CI_REPOSITORY_URL") ?
+                               "" :
+                               arena_printf(&loop->pipeline->arena, "%s.git",
+                                            variables_get(about->predefined, "CI_PROJECT_URL")),
+                .depth = kept.depth,
+                .is_tag = about->is_tag,
+                .committed = invocation_has(loop->run->invocation, "committed"),
+                .submodules = kept.submodules,
+                .recursive = kept.recursive,
+        };
+        int r = sources_make(&request, &kept.fd, &what);
+        if (r < 0)
+                return log_error_errno(r, "%s: %m", what);
+        loop->sources[loop->n_sources++] = kept;
+        *ret_fd = kept.fd;
+        return 0;
+}
+
+static const char *make_token(Arena *arena) {
+        unsigned char bytes[20];
+        Text text = { .arena = arena };
+
+        if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
+                return "";
+        for (size_t i = 0; i < sizeof(bytes); i++)
+                text_printf(&text, "%02x", bytes[i]);
+        return text_get(&text);
+}
+
+/* In the process of the job. */
+static void work(const Loop *loop, size_t i, int events_fd, int cancel_fd, int sources_fd) {
+        const Invocation *invocation = loop->run->invocation;
+        const WorkerSetup setup = {
+                .job = {
+                        .pipeline = loop->pipeline,
+                        .job = loop->pipeline->jobs + i,
+                        .number = store_take_numbers(&loop->store, 1),
+                        .pipeline_number = loop->pipeline_number,
+                        .token = make_token(&loop->pipeline->arena),
+                        .default_image = invocation_option(invocation, "image-default"),
+                        .started_at = loop->started_at,
+                },
+                .store = &loop->store,
+                .broker_fd = loop->run->broker_fd,
+                .events_fd = events_fd,
+                .cancel_fd = cancel_fd,
+                .sources_fd = sources_fd,
+                .has_commit = loop->run->request->checkout->commit,
+                .shell = invocation_has(invocation, "shell"),
+        };
+
+        worker_run(&setup);
+}
+
+static int start_job(Loop *loop, size_t i) {
+        Running *running = loop->running + loop->n_running;
+        int sources_fd, pipe_fds[2];
+
+        int r = take_sources(loop, loop->pipeline->jobs + i, &sources_fd);
+        if (r < 0)
+                return r;
+        if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+                return log_error_errno(errno, "Cannot start a job: %m");
+        _cleanup_close_ int cancel_fd = eventfd(0, EFD_CLOEXEC);
+        run_state_start(&loop->state, i);
+        exec_output_job_started(&loop->output, i, loop->state.jobs[i].n_tries);
+        (void) fflush(NULL);
+        pid_t pid = fork();
+        if (pid == 0) {
+                (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+                close(pipe_fds[0]);
+                work(loop, i, pipe_fds[1], cancel_fd, sources_fd);
+                _exit(EXIT_SUCCESS);
+        }
+        close(pipe_fds[1]);
+        if (pid < 0) {
+                close(pipe_fds[0]);
+                return log_error_errno(errno, "Cannot start a process: %m");
+        }
+        *running = (Running){ .pid = pid,
+                              .events_fd = pipe_fds[0],
+                              .cancel_fd = TAKE_FD(cancel_fd),
+                              .job = i,
+                              .begin_usec = clock_realtime_usec() };
+        loop->n_running++;
+        return 0;
+}
+
+static int start_all(Loop *loop) {
+        while (loop->n_running < loop->n_parallel) {
+                size_t job = run_state_next(&loop->state);
+
+                if (job == SIZE_MAX)
+                        return 0;
+                int r = start_job(loop, job);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* True when the job's process is done. */
+static bool take_event(Loop *loop, Running *running) {
+        static Event event;
+
+        int r = event_receive(running->events_fd, &event);
+        if (r <= 0)
+                return true;
+        if (event.type == EVENT_SECTION)
+                exec_output_section(&loop->output, running->job, event.text);
+        else if (event.type == EVENT_LINE)
+                exec_output_line(&loop->output, running->job, event.text);
+        else if (event.type == EVENT_ENDED) {
+                running->told = true;
+                running->result.failure = (JobFailure) event.failed;
+                running->result.exit_code = event.exit_code;
+                snprintf(running->reason, sizeof(running->reason), "%.255s", event.text);
+        }
+        return false;
+}
+
+/* As GitLab calls it. */
+static const char *failure_name(JobFailure failure) {
+        static const char *const names[] = { NULL, "script_failure", "runner_system_failure", "job_execution_timeout",
+                                             "job_canceled" };
+
+        return names[failure];
+}
+
+/* Their processes ask the broker to end what runs, and then end by themselves. */
+static void cancel_others(const Loop *loop, const Running *but) {
+        for (size_t i = 0; i < loop->n_running; i++)
+                if (loop->running + i != but)
+                        (void) eventfd_write(loop->running[i].cancel_fd, 1);
+}
+
+static void end_job(Loop *loop, Running *running) {
+        ExecJobResult *result = &running->result;
+        int status;
+
+        closep(&running->events_fd);
+        closep(&running->cancel_fd);
+        (void) process_wait(running->pid, &status);
+        if (!running->told) {
+                result->failure = FAILURE_SYSTEM;
+                result->exit_code = -1;
+                snprintf(running->reason, sizeof(running->reason), "its process was killed");
+        }
+        result->reason = running->reason;
+        result->begin_usec = running->begin_usec;
+        result->end_usec = clock_realtime_usec();
+        const RunEnd end = {
+                .success = result->failure == FAILURE_NONE,
+                .failure = failure_name(result->failure),
+                .exit_code = result->exit_code,
+        };
+        RunNext next = run_state_finish(&loop->state, running->job, &end);
+        result->again = next == RUN_TRY_AGAIN;
+        if (next == RUN_CANCELS)
+                cancel_others(loop, running);
+        exec_output_job_ended(&loop->output, running->job, result);
+}
+
+static void serve(Loop *loop, const struct pollfd *polled) {
+        size_t kept = 0;
+
+        for (size_t i = 0; i < loop->n_running; i++) {
+                if (polled[i].revents && take_event(loop, loop->running + i))
+                        end_job(loop, loop->running + i);
+                else
+                        loop->running[kept++] = loop->running[i];
+        }
+        loop->n_running = kept;
+}
+
+static int drive(Loop *loop) {
+        struct pollfd polled[JOBS_MAX + 1];
+        BrokerReply reply;
+
+        for (;;) {
+                int r = start_all(loop);
+                if (r < 0)
+                        return r;
+                if (loop->n_running == 0)
+                        return 0;
+                for (size_t i = 0; i < loop->n_running; i++)
+                        polled[i] = (struct pollfd){ .fd = loop->running[i].events_fd, .events = POLLIN };
+                polled[loop->n_running] = (struct pollfd){ .fd = loop->run->broker_fd, .events = POLLIN };
+                size_t n = loop->n_running;
+                if (poll(polled, n + 1, -1) < 0 && errno != EINTR)
+                        return log_error_errno(errno, "Cannot wait: %m");
+                if (polled[n].revents) {
+                        if (broker_receive(loop->run->broker_fd, &reply) <= 0)
+                                return -ECONNRESET;
+                        if (reply.event == BROKER_CANCEL)
+                                run_state_cancel(&loop->state);
+                }
+                serve(loop, polled);
+        }
+}
+
+int exec_run(const ExecRun *run) {
+        static Loop loop;
+        const char *jobs = invocation_option(run->invocation, "jobs");
+        uint64_t n = 1;
+        time_t now = time(NULL);
+        struct tm tm;
+
+        if (jobs && (parse_uint64(jobs, &n) < 0 || n == 0 || n > JOBS_MAX)) {
+                log_error("--jobs needs a number from 1 to %u", JOBS_MAX);
+                return COMMAND_MISUSED;
+        }
+        loop = (Loop){ .run = run, .pipeline = run->pipeline, .n_parallel = n };
+        if (gmtime_r(&now, &tm))
+                (void) strftime(loop.started_at, sizeof(loop.started_at), "%Y-%m-%dT%H:%M:%SZ", &tm);
+        int r = store_open(run->request->checkout->top, &loop.store);
+        if (r < 0)
+                return log_error_errno(r, "Cannot make a directory for caches and artifacts in the home directory: %m");
+        loop.pipeline_number = store_take_numbers(&loop.store, 1);
+        run_state_init(&loop.state, run->pipeline, run->take);
+        exec_output_begin(&loop.output, run->pipeline, &loop.state);
+        r = drive(&loop);
+        if (r >= 0) {
+                exec_output_pipeline_ended(&loop.output);
+                r = run_state_exit_status(&loop.state);
+        }
+        for (size_t i = 0; i < loop.n_sources; i++)
+                closep(&loop.sources[i].fd);
+        store_done(&loop.store);
+        return r;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "base/macro.h"
+
+/* `exec` as root is two: the broker keeps root's rights and calls the driver's stages, as GitLab Runner does; all else (the
+ * repository, the configuration, archives, output) is done by processes without rights, which ask it. The broker takes their
+ * requests for hostile: it makes up the job response's owner and the environment by itself, and calls nothing but our own
+ * program.
+ *
+ * One SOCK_SEQPACKET connection stands for one job. Its end, in whatever way, cleans the job up. */
+
+/* In the environment of stages: the process that containers end with. */
+#define LOCAL_OWNER_VARIABLE "NSPAWN_RUNNER_OWNER"
+
+typedef enum BrokerAction {
+        BROKER_CLIENT = 1, /* on the first connection only; with a connection for a job */
+        BROKER_OPEN,       /* with the job response, in a memory file */
+        BROKER_CALL,       /* with stdin, stdout, stderr, the variables ("NAME=VALUE", each with a NUL), a script */
+        BROKER_SIGNAL,     /* SIGTERM to the stage that runs */
+} BrokerAction;
+
+typedef enum BrokerStage {
+        BROKER_CONFIG,
+        BROKER_PREPARE,
+        BROKER_RUN,  /* one argument: the stage's name */
+        BROKER_STEP, /* arguments of exec-step */
+        BROKER_CLEANUP,
+} BrokerStage;
+
+/* The argument of BROKER_STEP that starts a shell. */
+#define BROKER_SHELL "shell"
+
+#define BROKER_ARGUMENTS_BYTES_MAX ((size_t) 60000)
+
+typedef struct BrokerRequest {
+        uint32_t action, stage;
+        uint32_t arguments_size; /* strings, each with a NUL */
+        char arguments[BROKER_ARGUMENTS_BYTES_MAX];
+} BrokerRequest;
+
+typedef enum BrokerEvent {
+        BROKER_DONE = 1, /* the request: with status 0 or -errno; or the call: with its exit status */
+        BROKER_CANCEL,   /* somebody wants the pipeline to end; status 2: at once */
+} BrokerEvent;
+
+typedef struct BrokerReply {
+        uint32_t event;
+        int32_t status;
+        int32_t exit_code; /* of the script; -1: not known */
+} BrokerReply;
+
+#define BROKER_BUILD_FAILURE 1
+#define BROKER_SYSTEM_FAILURE 2
+
+/* A connection of its own for a job. Its descriptor, or -errno. */
+int broker_connect(int first_fd);
+
+/* Sends one request; @fds are not closed. 0 or -errno. */
+int broker_send(int fd, BrokerAction action, BrokerStage stage, char *const *arguments, const int *fds, size_t n_fds);
+/* Waits for the next event. 1; 0: the broker is gone; or -errno. */
+int broker_receive(int fd, BrokerReply *ret);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include <sys/types.h>
+
+#include "local/broker-client.h"
+
+/* One job of the broker's: its directory with what GitLab Runner would keep there, and the stage that runs. */
+typedef struct BrokerJob {
+        int directory_fd; /* locked; negative: not opened */
+        char *directory;
+        pid_t pid;
+        int pidfd; /* of the stage that runs, or negative */
+        BrokerStage stage;
+        bool started; /* something was called that has to be cleaned up */
+} BrokerJob;
+
+#define BROKER_JOB_NONE                                  \
+        (BrokerJob) {                                    \
+                .directory_fd = -EBADF, .pidfd = -EBADF, \
+        }
+
+/* Takes the job response from @response_fd, with another owner: what a user runs here never gets the cache or the working copy
+ * of a project. 0; -EBADMSG: it is none; or another -errno. */
+int broker_job_open(BrokerJob *job, const char *runtime_dir, int response_fd);
+/* Starts a stage. @fds as of BROKER_CALL; NULL: it has no output. 0 or -errno. */
+int broker_job_call(BrokerJob *job, char *const *command, BrokerStage stage, char *const *arguments, const int *fds);
+/* SIGTERM or SIGKILL to all of the stage; `cleanup` has to end by itself. */
+void broker_job_signal(const BrokerJob *job, int signal);
+/* The stage has ended: how, into @ret. */
+void broker_job_reap(BrokerJob *job, BrokerReply *ret);
+/* Removes the directory. */
+void broker_job_done(BrokerJob *job);
+
+/* Cleans up jobs that killed brokers left. Best effort. */
+void broker_jobs_collect(const char *runtime_dir, char *const *command);

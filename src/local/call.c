@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* One call of a stage: asks the broker, passes the output on line by line without secrets, and ends the stage when the job is
+ * cancelled or has no more time. Called by the process of a job. */
+
+#include "local/call.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/string.h"
+
+#define MASK "[MASKED]"
+
+/* @line with each secret replaced. */
+static void send_line(const Caller *caller, const char *line) {
+        const LocalJob *job = caller->job;
+        _cleanup_free_ char *text = strdup(line);
+
+        for (size_t i = 0; text && job && i < job->variables.n; i++) {
+                const Variable *variable = job->variables.items + i;
+                char *found, *next;
+
+                if (!variable->masked || isempty(variable->value))
+                        continue;
+                while ((found = strstr(text, variable->value)) && !strstr(MASK, variable->value)) {
+                        *found = 0;
+                        if (string_printf(&next, "%s" MASK "%s", text, found + strlen(variable->value)) < 0)
+                                return;
+                        free(text);
+                        text = next;
+                }
+        }
+        if (text)
+                (void) event_send_text(caller->events_fd, EVENT_LINE, text, strlen(text));
+}
+
+void caller_log(Caller *caller, const char *format, ...) {
+        _cleanup_free_ char *text = NULL;
+        va_list ap;
+
+        va_start(ap, format);
+        int r = string_vprintf(&text, format, ap);
+        va_end(ap);
+        if (r >= 0)
+                send_line(caller, text);
+}
+
+static int memory_file(const char *name, const void *data, size_t size) {
+        _cleanup_close_ int fd = memfd_create(name, MFD_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        int r = fd_write_all(fd, data, size);
+        return r < 0 ? r : TAKE_FD(fd);
+}
+
+static int ask(Caller *caller, const Call *call, int output_fd) {
+        size_t size = 0;
+        const char *environment = caller->job ? local_environment(caller->job, &size) : "";
+        _cleanup_close_ int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        _cleanup_close_ int environment_fd = memory_file("environment", environment, size);
+        _cleanup_close_ int script_fd = -EBADF;
+
+        if (null_fd < 0 || environment_fd < 0)
+                return null_fd < 0 ? -errno : environment_fd;
+        if (call->stage == BROKER_RUN) {
+                script_fd = memory_file("script", call->script, strlen(call->script));
+                if (script_fd < 0)
+                        return script_fd;
+        }
+        const int fds[] = { call->stdin_fd < 0 ? null_fd : call->stdin_fd,
+                            call->stdout_fd < 0 ? output_fd : call->stdout_fd, call->quiet ? null_fd : output_fd,
+                            environment_fd, script_fd };
+        return broker_send(caller->broker_fd, BROKER_CALL, call->stage, call->arguments, fds,
+                           call->stage == BROKER_RUN ? 5 : 4);
+}
+
+/* The beginning of a line that has not ended. */
+typedef struct Output {
+        Caller *caller;
+        size_t size;
+        char text[EVENT_TEXT_MAX + 1];
+} Output;
+
+static void end_line(Output *output) {
+        size_t n = output->size;
+
+        while (n > 0 && output->text[n - 1] == '\r')
+                n--;
+        output->text[n] = 0;
+        output->size = 0;
+        send_line(output->caller, output->text);
+}
+
+/* What is to read from the output. False at its end. */
+static bool copy(int fd, Output *output) {
+        char data[65536];
+
+        ssize_t n = read(fd, data, sizeof(data));
+        for (ssize_t i = 0; i < n; i++) {
+                if (data[i] == '\n') {
+                        end_line(output);
+                        continue;
+                }
+                if (data[i])
+                        output->text[output->size++] = data[i];
+                if (output->size == EVENT_TEXT_MAX)
+                        end_line(output);
+        }
+        return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+/* Ends the stage once for each reason. */
+static void end(Caller *caller, const Call *call, unsigned *signalled) {
+        if (call->stage == BROKER_CLEANUP)
+                return;
+        unsigned wanted = call->to_the_end ? caller->cancelled >= 2 : caller->cancelled > 0 || caller->timed_out;
+
+        if (wanted && *signalled < wanted + caller->cancelled) {
+                *signalled = wanted + caller->cancelled;
+                (void) broker_send(caller->broker_fd, BROKER_SIGNAL, call->stage, NULL, NULL, 0);
+        }
+}
+
+static int follow(Caller *caller, const Call *call, int output_fd, Output *output, BrokerReply *ret) {
+        struct pollfd fds[] = { { .fd = caller->broker_fd, .events = POLLIN },
+                                { .fd = output_fd, .events = POLLIN },
+                                { .fd = caller->cancelled > 0 ? -1 : caller->cancel_fd, .events = POLLIN } };
+        unsigned signalled = 0;
+
+        for (;;) {
+                bool bounded = !call->to_the_end && !caller->timed_out;
+
+                end(caller, call, &signalled);
+                int n = poll(fds, 3, bounded ? clock_poll_timeout(caller->deadline_usec) : -1);
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+                if (n == 0 && bounded)
+                        caller->timed_out = true;
+                if (fds[1].revents && !copy(output_fd, output))
+                        fds[1].fd = -1;
+                if (fds[2].revents) {
+                        caller->cancelled = MAX(caller->cancelled, 1u);
+                        fds[2].fd = -1;
+                }
+                if (!fds[0].revents)
+                        continue;
+                int r = broker_receive(caller->broker_fd, ret);
+                if (r <= 0)
+                        return r < 0 ? r : -ECONNRESET;
+                if (ret->event == BROKER_DONE)
+                        return 0;
+                caller->cancelled = MAX(caller->cancelled, (unsigned) ret->status);
+        }
+}
+
+int caller_call(Caller *caller, const Call *call, BrokerReply *ret) {
+        _cleanup_close_ int read_fd = -EBADF, write_fd = -EBADF;
+        static Output output;
+        int fds[2];
+
+        output = (Output){ .caller = caller };
+
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return -errno;
+        read_fd = fds[0];
+        write_fd = fds[1];
+        int r = fd_set_nonblock(read_fd, true);
+        if (r >= 0)
+                r = ask(caller, call, write_fd);
+        if (r < 0)
+                return r;
+        closep(&write_fd);
+        write_fd = -EBADF;
+        r = follow(caller, call, read_fd, &output, ret);
+        /* The stage has ended: what it wrote is there. */
+        for (ssize_t left = 1 << 20; r >= 0 && left > 0; left -= 65536) {
+                struct pollfd rest = { .fd = read_fd, .events = POLLIN };
+
+                if (poll(&rest, 1, 0) <= 0 || !copy(read_fd, &output))
+                        break;
+        }
+        if (output.size > 0)
+                end_line(&output);
+        return r < 0 ? r : ret->status < 0 ? ret->status : 0;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "local/broker-client.h"
+#include "local/event.h"
+#include "local/job.h"
+
+/* Calls of the driver's stages for one job, through the broker, with their output as lines of the job's log. */
+typedef struct Caller {
+        int broker_fd; /* the job's own connection */
+        int events_fd;
+        int cancel_fd;       /* an eventfd: written to when the job is to end */
+        const LocalJob *job; /* for the variables of calls, and what logs must not show */
+        unsigned cancelled;  /* 1: somebody wants the job to end; 2: at once */
+        bool timed_out;
+        uint64_t deadline_usec; /* of calls that may be cancelled */
+} Caller;
+
+typedef struct Call {
+        BrokerStage stage;
+        char *const *arguments;
+        const char *script; /* of BROKER_RUN */
+        int stdin_fd;       /* negative: nothing */
+        int stdout_fd;      /* negative: into the log, as stderr */
+        bool to_the_end;    /* goes on when the job is cancelled for the first time, or its time is up */
+        bool quiet;         /* what it says is dropped */
+} Call;
+
+/* Waits until the stage has ended. @ret as of BROKER_DONE. 0; or -errno when the broker is gone or does not start it. */
+int caller_call(Caller *caller, const Call *call, BrokerReply *ret);
+
+/* A line of the job's log that is ours; secrets in it are replaced. */
+void caller_log(Caller *caller, const char *format, ...) _printf_(2, 3);

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Gives a job of a pipeline its variables, as GitLab and GitLab Runner would, when it is about to run. Called by the process
+ * of the job. Pure: it starts nothing and reads no files. */
+
+#include "local/job.h"
+
+#include <inttypes.h>
+#include <sys/utsname.h>
+
+#include "base/string.h"
+#include "pipeline/duration.h"
+
+#define BUILDS_DIR "/builds"
+#define CACHE_DIR "/cache"
+/* Of one string for a program (MAX_ARG_STRLEN), with a name. */
+#define VALUE_BYTES_MAX ((size_t) 128 * 1024 - 1024)
+
+static const char *path_of(const LocalJob *job, const Variable *variable) {
+        return arena_printf(job->arena, "%s/%s", job->tmp_dir, variable->key);
+}
+
+static const char word[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+
+/* What is behind a "$": its size, and what stands for it. */
+static size_t take_reference(const LocalJob *job, const char *p, const char **ret_value) {
+        bool braces = *p == '{';
+        const char *name = p + braces;
+        size_t n = strspn(name, word);
+
+        *ret_value = "";
+        if (*p == '$') {
+                *ret_value = "$";
+                return 1;
+        }
+        if (braces && name[n] != '}')
+                return 1;
+        if (n == 0)
+                return braces ? 2 : *p && strchr("*#@!?-", *p) ? 1 : (*ret_value = "$", 0);
+        if (!braces && *name >= '0' && *name <= '9')
+                return 1;
+        const Variable *variable = variables_find(&job->given, arena_copy(job->arena, name, n));
+        if (variable)
+                *ret_value = variable->file ? path_of(job, variable) : variable->value;
+        return n + (braces ? 2 : 0);
+}
+
+const char *local_expand(const LocalJob *job, const char *text) {
+        Text out = { .arena = job->arena };
+
+        if (!strchr(text, '$'))
+                return text;
+        for (;;) {
+                const char *value;
+                size_t n = strcspn(text, "$");
+
+                text_add(&out, text, n);
+                if (!text[n])
+                        return text_get(&out);
+                text += n + 1;
+                text += take_reference(job, text, &value);
+                text_add_string(&out, value);
+        }
+}
+
+const char *local_variable(const LocalJob *job, const char *name, const char *otherwise) {
+        const char *value = variables_get(&job->variables, name);
+
+        return value ? value : otherwise;
+}
+
+const char *local_text(const LocalJob *job, const Value *map, const char *key) {
+        const Value *value = map_get_set(map, key);
+        const char *text = value ? value_to_string(job->arena, value) : NULL;
+
+        return text ? local_expand(job, text) : NULL;
+}
+
+static void add_lines(const LocalJob *job, const Value *value, Value *list) {
+        if (value_is(value, VALUE_LIST)) {
+                for (size_t i = 0; i < value->n_items; i++)
+                        add_lines(job, value->items[i], list);
+                return;
+        }
+        const char *text = value ? value_to_string(job->arena, value) : NULL;
+        if (text)
+                value_append(job->arena, list, value_new_string(job->arena, text, value->place));
+}
+
+const Value *local_lines(const LocalJob *job, const Value *value) {
+        Value *list = value_new(job->arena, VALUE_LIST, (Place){ 0 });
+
+        add_lines(job, value, list);
+        return list;
+}
+
+static void set(LocalJob *job, const char *key, const char *value) {
+        if (value)
+                variables_set(&job->given, &(Variable){ .key = key, .value = value, .raw = true });
+}
+
+static void set_number(LocalJob *job, const char *key, uint64_t number) {
+        set(job, key, arena_printf(job->arena, "%" PRIu64, number));
+}
+
+/* Variables of earlier jobs are over those of the configuration, and under those of the project and the pipeline. */
+static void add_dotenv(LocalJob *job, const Variables *dotenv) {
+        const PipelineRequest *request = job->pipeline->context.request;
+
+        for (size_t i = 0; dotenv && i < dotenv->n; i++)
+                if (!variables_find(request->project, dotenv->items[i].key) &&
+                    !variables_find(request->pipeline, dotenv->items[i].key))
+                        variables_set(&job->given, dotenv->items + i);
+}
+
+/* What GitLab knows only when a job runs, as far as it makes sense here. */
+static void add_persisted(LocalJob *job, const LocalJobRequest *request) {
+        const char *url = variables_get(&job->given, "CI_PROJECT_URL");
+
+        set_number(job, "CI_JOB_ID", job->number);
+        set_number(job, "CI_PIPELINE_ID", request->pipeline_number);
+        set(job, "CI_JOB_TOKEN", job->token);
+        set(job, "CI_JOB_STARTED_AT", request->started_at);
+        set(job, "CI_PIPELINE_CREATED_AT", request->started_at);
+        if (url) {
+                set(job, "CI_JOB_URL", arena_printf(job->arena, "%s/-/jobs/%" PRIu64, url, job->number));
+                set(job, "CI_PIPELINE_URL",
+                    arena_printf(job->arena, "%s/-/pipelines/%" PRIu64, url, request->pipeline_number));
+                set(job, "CI_REPOSITORY_URL", arena_printf(job->arena, "%s.git", url));
+        }
+}
+
+static const char *architecture(void) {
+        static struct utsname about;
+
+        return uname(&about) < 0 || streq(about.machine, "x86_64") ? "amd64" :
+               streq(about.machine, "aarch64")                     ? "arm64" :
+                                                                     about.machine;
+}
+
+/* GitLab Runner's own. */
+static void add_runner(LocalJob *job) {
+        set(job, "CI_BUILDS_DIR", job->builds_dir);
+        set(job, "CI_PROJECT_DIR", job->project_dir);
+        set(job, "CI_CONCURRENT_ID", "0");
+        set(job, "CI_CONCURRENT_PROJECT_ID", "0");
+        set(job, "CI_SERVER", "yes");
+        set(job, "CI_JOB_STATUS", "running");
+        set_number(job, "CI_JOB_TIMEOUT", job->timeout_sec);
+        set(job, "CI_SHARED_ENVIRONMENT", "true");
+        set(job, "CI_RUNNER_ID", "1");
+        set(job, "CI_RUNNER_DESCRIPTION", "nspawn-runner exec");
+        set(job, "CI_RUNNER_VERSION", VERSION);
+        set(job, "CI_RUNNER_REVISION", VERSION);
+        set(job, "CI_RUNNER_EXECUTABLE_ARCH", arena_printf(job->arena, "linux/%s", architecture()));
+        set(job, "RUNNER_TEMP_PROJECT_DIR", job->tmp_dir);
+}
+
+static void expand_all(LocalJob *job) {
+        job->variables = (Variables){ .arena = job->arena };
+        for (size_t i = 0; i < job->given.n; i++) {
+                Variable variable = job->given.items[i];
+
+                if (!variable.raw)
+                        variable.value = local_expand(job, variable.value);
+                variables_set(&job->variables, &variable);
+        }
+}
+
+void local_job_set_status(LocalJob *job, const char *status) {
+        set(job, "CI_JOB_STATUS", status);
+        expand_all(job);
+}
+
+static const char *image_name(const LocalJob *job, const char *otherwise) {
+        const Value *image = map_get_set(job->job->config, "image");
+        const char *name = value_is(image, VALUE_MAP) ? local_text(job, image, "name") :
+                           image                      ? local_text(job, job->job->config, "image") :
+                                                        otherwise;
+
+        return isempty(name) ? NULL : name;
+}
+
+void local_job_init(LocalJob *job, const LocalJobRequest *request) {
+        Arena *arena = &request->pipeline->arena;
+        const char *path = request->pipeline->context.request->project_path, *loop, *text;
+        Variables merged = { .arena = arena };
+
+        *job = (LocalJob){
+                .pipeline = request->pipeline,
+                .job = request->job,
+                .arena = arena,
+                .number = request->number,
+                .token = request->token,
+                .timeout_sec = LOCAL_TIMEOUT_SEC,
+                .builds_dir = isempty(request->builds_dir) ? BUILDS_DIR : request->builds_dir,
+                .cache_dir = isempty(request->cache_dir) ? CACHE_DIR : request->cache_dir,
+                .hostname = request->hostname,
+                .given = { .arena = arena },
+        };
+        job->project_dir = arena_printf(arena, "%s/%s", job->builds_dir, path);
+        job->tmp_dir = arena_printf(arena, "%s.tmp", job->project_dir);
+        const Value *timeout = map_get_set(request->job->config, "timeout");
+        if ((text = timeout ? value_to_string(arena, timeout) : NULL))
+                (void) duration_parse(text, &job->timeout_sec);
+
+        variables_set_all(&job->given, &request->job->variables);
+        add_dotenv(job, request->dotenv);
+        add_persisted(job, request);
+        (void) variables_expand_nested(&job->given, false, &merged, &loop);
+        job->given = merged;
+        add_runner(job);
+        job->image = image_name(job, request->default_image);
+        set(job, "CI_JOB_IMAGE", job->image);
+        expand_all(job);
+}
+
+const char *local_environment(const LocalJob *job, size_t *ret_size) {
+        Text text = { .arena = job->arena };
+
+        for (size_t i = 0; i < job->variables.n; i++) {
+                const Variable *variable = job->variables.items + i;
+
+                if (strlen(variable->key) + strlen(variable->value) > VALUE_BYTES_MAX)
+                        continue;
+                text_printf(&text, "%s=%s", variable->key, variable->value);
+                text_add(&text, "", 1);
+        }
+        *ret_size = text.size;
+        return text_get(&text);
+}

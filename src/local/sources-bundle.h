@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "project/checkout.h"
+#include "wire/bundle.h"
+
+typedef struct SourcesRequest {
+        Checkout *checkout;
+        const PipelineProvider *provider;
+        const char *cache; /* a directory for repositories, which serve later calls */
+        const char *ref, *url;
+        uint64_t depth; /* how many commits, as GIT_DEPTH; 0: all, with all tags */
+        bool is_tag;
+        bool committed;  /* as the last commit has the files */
+        bool submodules; /* with the files of those that are checked out, */
+        bool recursive;  /* and of theirs */
+} SourcesRequest;
+
+/* A bundle of sources that is being made. */
+typedef struct Sources {
+        const SourcesRequest *request;
+        BundleWriter writer;
+        BundleEntry entry;
+} Sources;
+
+/* Adds what is called @name in @dir_fd as @path, if it is a file or a symlink and still there. 0 or -errno. */
+int sources_put_file(Sources *sources, int dir_fd, const char *name, const char *path);
+int sources_put_text(Sources *sources, const char *path, const char *text);

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The part of a pipeline's sources that comes from git: a copy of the last commits, and with --committed the files, too.
+ * Called by sources.c. Files are taken as git stores them, so that no filter of the repository runs. */
+
+#include "local/sources-commit.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/process.h"
+#include "base/string.h"
+#include "project/git.h"
+
+static int run(const char *directory, char *const *arguments) {
+        _cleanup_free_ char *output = NULL;
+
+        int r = git_run(directory, arguments, &output);
+        return r > 0 ? -EIO : r;
+}
+
+/* Only the index of the last commit's tree and its objects are of use, and git itself copies them. */
+static int fetch(const SourcesRequest *request, const char *directory) {
+        _cleanup_free_ char *url = NULL, *depth = NULL;
+
+        int r = string_printf(&url, "file://%s", request->checkout->top);
+        if (r >= 0)
+                r = string_printf(&depth, "--depth=%" PRIu64, request->depth > 0 ? request->depth : INT32_MAX);
+        if (r >= 0)
+                r = run("/", ARGV("init", "--quiet", "--bare", "--template=", "--", directory));
+        if (r >= 0)
+                r = run(directory,
+                        ARGV("-c", "protocol.file.allow=always", "-c", "fetch.unpackLimit=1", "-c", "gc.auto=0", "-c",
+                             "fetch.writeCommitGraph=false", "-c", "transfer.fsckObjects=false", "fetch", "--quiet",
+                             "--no-write-fetch-head", "--no-recurse-submodules", depth,
+                             request->depth > 0 ? "--no-tags" : "--tags", url, "+HEAD:refs/heads/exec"));
+        return r < 0 ? r : run(directory, ARGV("read-tree", "refs/heads/exec"));
+}
+
+/* Whatever was kept for other commits goes. */
+static void forget_others(const SourcesRequest *request, const char *keep) {
+        _cleanup_strv_ char **names = NULL;
+        _cleanup_close_ int fd = open(request->cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0 || directory_names(fd, &names) < 0)
+                return;
+        for (char **name = names; name && *name; name++) {
+                _cleanup_free_ char *path = NULL;
+
+                if (!streq(*name, keep) && string_printf(&path, "%s/%s", request->cache, *name) >= 0) {
+                        const Spawn spawn = { .argv = ARGV("rm", "-rf", "--", path),
+                                              .stdin_fd = -EBADF,
+                                              .stdout_fd = -EBADF,
+                                              .stderr_fd = -EBADF };
+                        (void) process_run(&spawn);
+                }
+        }
+}
+
+/* The repository for this commit and depth: a new one under a name of its own until it is whole. */
+static int find_repository(const SourcesRequest *request, char **ret) {
+        _cleanup_free_ char *name = NULL, *path = NULL, *fresh = NULL;
+
+        int r = string_printf(&name, "%s-%" PRIu64, request->checkout->commit, request->depth);
+        if (r >= 0)
+                r = string_printf(&path, "%s/%s", request->cache, name);
+        if (r < 0)
+                return r;
+        if (access(path, F_OK) < 0) {
+                r = string_printf(&fresh, "%s/new-XXXXXX", request->cache);
+                if (r >= 0 && !mkdtemp(fresh))
+                        r = -errno;
+                if (r >= 0)
+                        r = fetch(request, fresh);
+                if (r < 0)
+                        return r;
+                if (rename(fresh, path) < 0 && errno != EEXIST && errno != ENOTEMPTY)
+                        return -errno;
+                forget_others(request, name);
+        }
+        *ret = TAKE_PTR(path);
+        return 0;
+}
+
+static int put_packs(Sources *sources, int repository_fd) {
+        _cleanup_strv_ char **names = NULL;
+        char path[512];
+
+        _cleanup_close_ int fd = openat(repository_fd, "objects/pack", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int r = fd < 0 ? -errno : directory_names(fd, &names);
+        for (char **name = names; r >= 0 && name && *name; name++)
+                if ((endswith(*name, ".pack") || endswith(*name, ".idx")) &&
+                    (size_t) snprintf(path, sizeof(path), ".git/objects/pack/%s", *name) < sizeof(path))
+                        r = sources_put_file(sources, fd, *name, path);
+        return r;
+}
+
+/* Of all tags there are, where all were asked for. */
+static int put_refs(Sources *sources, const char *repository) {
+        const SourcesRequest *request = sources->request;
+        _cleanup_free_ char *tags = NULL, *path = NULL, *head = NULL, *packed = NULL;
+
+        int r = string_printf(&head, "%s\n", request->checkout->commit);
+        if (r >= 0)
+                r = sources_put_text(sources, ".git/HEAD", head);
+        if (r >= 0)
+                r = string_printf(&path, ".git/refs/%s/%s", request->is_tag ? "tags" : "remotes/origin", request->ref);
+        if (r >= 0)
+                r = sources_put_text(sources, path, head);
+        if (r < 0 || request->depth > 0)
+                return r;
+        r = git_run(repository, ARGV("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags"), &tags);
+        if (r >= 0)
+                r = string_printf(&packed, "# pack-refs with: \n%s\n", tags);
+        return r < 0 || isempty(tags) ? r : sources_put_text(sources, ".git/packed-refs", packed);
+}
+
+/* In double quotes, as git's configuration has them. */
+static int put_config(Sources *sources) {
+        _cleanup_free_ char *text = NULL, *quoted = calloc(2, strlen(sources->request->url) + 1);
+        char *out = quoted;
+
+        if (!quoted)
+                return -ENOMEM;
+        for (const char *p = sources->request->url; *p; p++) {
+                if (*p == '"' || *p == '\\')
+                        *out++ = '\\';
+                if ((unsigned char) *p >= ' ')
+                        *out++ = *p;
+        }
+        int r = string_printf(&text,
+                              "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n"
+                              "[remote \"origin\"]\n\turl = \"%s\"\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n",
+                              quoted);
+        return r < 0 ? r : sources_put_text(sources, ".git/config", text);
+}
+
+int sources_put_repository(Sources *sources) {
+        _cleanup_free_ char *path = NULL;
+
+        int r = find_repository(sources->request, &path);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        r = put_packs(sources, fd);
+        if (r >= 0)
+                r = sources_put_file(sources, fd, "shallow", ".git/shallow");
+        if (r >= 0)
+                r = sources_put_file(sources, fd, "index", ".git/index");
+        if (r >= 0)
+                r = put_config(sources);
+        if (r >= 0)
+                r = put_refs(sources, path);
+        return r;
+}
+
+/* One line of `git ls-tree -z`: "MODE TYPE ID\tPATH". */
+typedef struct TreeLine {
+        unsigned mode;
+        const char *id, *path;
+} TreeLine;
+
+static bool parse_line(char *line, TreeLine *ret) {
+        char *tab = strchr(line, '\t'), *end;
+
+        if (!tab)
+                return false;
+        *tab = 0;
+        ret->path = tab + 1;
+        ret->mode = (unsigned) strtoul(line, &end, 8);
+        const char *id = strrchr(line, ' ');
+        ret->id = id ? id + 1 : "";
+        return id && startswith(end, " blob ");
+}
+
+static int put_blob(Sources *sources, FILE *blobs, const TreeLine *line) {
+        _cleanup_free_ char *header = NULL;
+        BundleEntry *entry = &sources->entry;
+        size_t allocated = 0;
+        uint64_t size;
+        char data[65536];
+
+        if (getline(&header, &allocated, blobs) <= 0)
+                return -EIO;
+        header[strcspn(header, "\n")] = 0;
+        const char *blank = strrchr(header, ' ');
+        if (!blank || parse_uint64(blank + 1, &size) < 0)
+                return -EIO;
+        bool link = S_ISLNK(line->mode);
+        if (link && size > BUNDLE_PATH_MAX)
+                return -EIO;
+        strcpy(entry->path, line->path);
+        entry->type = link ? BUNDLE_SYMLINK : BUNDLE_FILE;
+        entry->mode = line->mode & 0111 ? 0755 : 0644;
+        entry->size = size;
+        entry->mtime_sec = 0;
+        if (link) {
+                if (fread(entry->link, 1, size, blobs) != size)
+                        return -EIO;
+                entry->link[size] = 0;
+                size = 0;
+        }
+        int r = bundle_put(&sources->writer, entry);
+        while (r >= 0 && size > 0) {
+                size_t n = fread(data, 1, MIN(size, sizeof(data)), blobs);
+
+                if (n == 0)
+                        return -EIO;
+                r = bundle_put_data(&sources->writer, data, n);
+                size -= n;
+        }
+        return r < 0 ? r : fgetc(blobs) == '\n' ? 0 : -EIO;
+}
+
+/* The ids, for the standard input of `git cat-file`; lines that are no files of ours are emptied. */
+static int write_ids(char **lines, int *ret_fd) {
+        _cleanup_close_ int fd = memfd_create("ids", MFD_CLOEXEC);
+        _cleanup_fclose_ FILE *file = NULL;
+        int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+        if (copy < 0 || !(file = fdopen(copy, "w"))) {
+                closep(&copy);
+                return -errno;
+        }
+        for (; *lines; lines++) {
+                char *tab = strchr(*lines, '\t');
+
+                if (!tab || !bundle_path_is_plain(tab + 1) || !strstr(*lines, " blob ")) {
+                        **lines = 0;
+                        continue;
+                }
+                const char *id = tab;
+                while (id > *lines && id[-1] != ' ')
+                        id--;
+                (void) fprintf(file, "%.*s\n", (int) (tab - id), id);
+        }
+        if (fflush(file) != 0 || lseek(fd, 0, SEEK_SET) < 0)
+                return -errno;
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+int sources_put_commit(Sources *sources) {
+        const Checkout *checkout = sources->request->checkout;
+        _cleanup_close_ int ids_fd = -EBADF;
+        _cleanup_fclose_ FILE *blobs = NULL;
+        _cleanup_strv_ char **lines = NULL;
+        int pipe_fds[2], status;
+        TreeLine line;
+        pid_t pid;
+
+        int r = git_list(checkout->top, ARGV("ls-tree", "-r", "-z", "--full-tree", checkout->commit), &lines);
+        if (r >= 0)
+                r = write_ids(lines, &ids_fd);
+        if (r < 0)
+                return r;
+        if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+                return -errno;
+        const Spawn spawn = { .argv = ARGV("git", "-C", checkout->top, "cat-file", "--batch"),
+                              .stdin_fd = ids_fd,
+                              .stdout_fd = pipe_fds[1],
+                              .stderr_fd = -EBADF,
+                              .die_with_parent = true };
+        r = process_spawn(&spawn, &pid, NULL);
+        close(pipe_fds[1]);
+        if (r < 0 || !(blobs = fdopen(pipe_fds[0], "r"))) {
+                close(pipe_fds[0]);
+                return r < 0 ? r : -errno;
+        }
+        for (char **p = lines; r >= 0 && *p; p++)
+                if (**p && parse_line(*p, &line))
+                        r = put_blob(sources, blobs, &line);
+        fclose(blobs);
+        blobs = NULL;
+        int q = process_wait(pid, &status);
+        return r < 0 ? r : q < 0 ? q : status != 0 ? -EIO : 0;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Makes the bundle of a pipeline's sources. Called by the process that starts jobs, as the user whose working copy it is.
+ * The repository is not trusted: paths are opened without following symlinks, and git runs as for all else. */
+
+#include "local/sources.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+#include "local/sources-commit.h"
+#include "project/git.h"
+
+/* Directory by directory: the files of one come one after the other. */
+typedef struct Directory {
+        int top_fd, fd;
+        size_t n;
+        const char *path; /* its first @n bytes */
+} Directory;
+
+static int enter(Directory *directory, const char *path) {
+        const char *slash = strrchr(path, '/');
+        size_t n = slash ? (size_t) (slash - path) : 0;
+        char parent[BUNDLE_PATH_MAX + 1];
+
+        if (directory->fd >= 0 && directory->n == n && strncmp(directory->path, path, n) == 0)
+                return 0;
+        closep(&directory->fd);
+        memcpy(parent, path, n);
+        parent[n] = 0;
+        directory->path = path;
+        directory->n = n;
+        directory->fd = open_without_symlinks(directory->top_fd, n > 0 ? parent : ".", O_RDONLY | O_DIRECTORY);
+        return directory->fd < 0 ? directory->fd : 0;
+}
+
+static int put_tree(Sources *sources, int top_fd, const char *top, const char *prefix, char *const *paths,
+                    unsigned depth);
+
+/* Of a submodule that is checked out. */
+static int put_submodule(Sources *sources, int top_fd, const char *top, const char *prefix, const char *path,
+                         unsigned depth) {
+        _cleanup_free_ char *below = NULL, *inside = NULL;
+        _cleanup_strv_ char **paths = NULL;
+
+        if (!sources->request->submodules || (depth > 0 && !sources->request->recursive) || depth > 20)
+                return 0;
+        int r = string_printf(&below, "%s/%s", top, path);
+        if (r >= 0)
+                r = string_printf(&inside, "%s%s/", prefix, path);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int fd = open_without_symlinks(top_fd, path, O_RDONLY | O_DIRECTORY);
+        if (fd < 0 || !exists_at(fd, ".git"))
+                return 0;
+        r = git_list(below, ARGV("ls-files", "-z", "--cached", "--others", "--exclude-standard"), &paths);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        strv_sort_unique(paths);
+        return put_tree(sources, fd, below, inside, paths, depth + 1);
+}
+
+static int put_tree(Sources *sources, int top_fd, const char *top, const char *prefix, char *const *paths,
+                    unsigned depth) {
+        Directory directory = { .top_fd = top_fd, .fd = -EBADF };
+        char whole[BUNDLE_PATH_MAX + 1];
+        struct stat st;
+        int r = 0;
+
+        for (; r >= 0 && *paths; paths++) {
+                const char *path = *paths, *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+
+                if (!bundle_path_is_plain(path) ||
+                    (size_t) snprintf(whole, sizeof(whole), "%s%s", prefix, path) >= sizeof(whole))
+                        continue;
+                r = enter(&directory, path);
+                if (r == -ENOENT || r == -ELOOP || r == -ENOTDIR) {
+                        r = 0; /* it went meanwhile, or a symlink is where its directory was */
+                        continue;
+                }
+                if (r < 0)
+                        break;
+                if (fstatat(directory.fd, name, &st, AT_SYMLINK_NOFOLLOW) >= 0 && S_ISDIR(st.st_mode))
+                        r = put_submodule(sources, top_fd, top, prefix, path, depth);
+                else
+                        r = sources_put_file(sources, directory.fd, name, whole);
+        }
+        closep(&directory.fd);
+        return r;
+}
+
+static int put_working_copy(Sources *sources, const char **reterr_what) {
+        const SourcesRequest *request = sources->request;
+        char *const *paths;
+
+        *reterr_what = "Cannot list the files of the working copy";
+        int r = request->provider->list(request->provider->userdata, NULL, &paths);
+        if (r < 0)
+                return r;
+        *reterr_what = "Cannot read the files of the working copy";
+        return put_tree(sources, request->checkout->top_fd, request->checkout->top, "", paths, 0);
+}
+
+static int put_all(Sources *sources, const char **reterr_what) {
+        const Checkout *checkout = sources->request->checkout;
+        int r = 0;
+
+        if (checkout->is_git && checkout->commit) {
+                *reterr_what = "Cannot copy the commit that is checked out";
+                r = sources_put_repository(sources);
+        }
+        if (r < 0)
+                return r;
+        if (sources->request->committed) {
+                *reterr_what = "Cannot read the files of the commit";
+                r = checkout->commit ? sources_put_commit(sources) : -ENODATA;
+        } else
+                r = put_working_copy(sources, reterr_what);
+        return r < 0 ? r : bundle_finish(&sources->writer);
+}
+
+int sources_make(const SourcesRequest *request, int *ret_fd, const char **reterr_what) {
+        _cleanup_free_ Sources *sources = calloc(1, sizeof(Sources));
+
+        *reterr_what = "Cannot make a file";
+        if (!sources)
+                return -ENOMEM;
+        sources->request = request;
+        _cleanup_close_ int fd = open(request->cache, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return -errno;
+        int r = bundle_writer_init(&sources->writer, fd);
+        if (r >= 0)
+                r = put_all(sources, reterr_what);
+        bundle_writer_done(&sources->writer);
+        if (r < 0)
+                return r;
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+int sources_open(int fd) {
+        char path[32];
+
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        int opened = open(path, O_RDONLY | O_CLOEXEC);
+        return opened < 0 ? -errno : opened;
+}

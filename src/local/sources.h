@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "local/sources-bundle.h"
+
+/* The sources of jobs: a bundle (wire/bundle.h) of the working copy's files and of a repository with its commit, made once for
+ * all jobs of a pipeline, so that all have the same. Nothing of the working copy is touched: files are read as they are, and
+ * the repository is a copy that git makes of the last commits. No filter or hook runs. */
+
+/* *ret_fd is a file without a name, read from its beginning by sources_open(). 0, or -errno with what failed in
+ * *reterr_what. */
+int sources_make(const SourcesRequest *request, int *ret_fd, const char **reterr_what);
+
+/* A descriptor of its own, with its own position, for the same file. Or -errno. */
+int sources_open(int fd);

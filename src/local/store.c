@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Finds and makes the directories that `exec` keeps caches, artifacts and logs in. Called by the processes without rights, as
+ * the user who called. */
+
+#include "local/store.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/string.h"
+
+#define NAME_BYTES_MAX 60
+
+void store_done(LocalStore *store) {
+        free(store->path);
+        free(store->caches);
+        free(store->artifacts);
+        free(store->sources);
+        free(store->logs);
+        *store = (LocalStore){ 0 };
+}
+
+int store_name(const char *name, const char *suffix, char **ret) {
+        static const uint8_t key[16] = "nspawn-runner"; /* equal names, equal files */
+        char readable[NAME_BYTES_MAX + 1];
+        size_t n = 0;
+        Hash hash;
+
+        for (const char *p = name; *p && n < NAME_BYTES_MAX; p++)
+                readable[n++] = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ? *p :
+                                                                                                                   '-';
+        readable[n] = 0;
+        hash_init(&hash, key);
+        hash_string(&hash, name);
+        return string_printf(ret, "%s-%016" PRIx64 "%s", readable, hash_finish(&hash), suffix);
+}
+
+static int find_home(char **ret) {
+        const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+
+        if (!isempty(state) && state[0] == '/')
+                return string_printf(ret, "%s/nspawn-runner/exec", state);
+        if (isempty(home) || home[0] != '/')
+                return -ENOENT;
+        return string_printf(ret, "%s/.local/state/nspawn-runner/exec", home);
+}
+
+static int add(const LocalStore *store, const char *name, char **ret) {
+        int r = string_printf(ret, "%s/%s", store->path, name);
+        return r < 0 ? r : mkdir_parents(*ret, 0700);
+}
+
+int store_open(const char *top, LocalStore *ret) {
+        _cleanup_(store_done) LocalStore store = { 0 };
+        _cleanup_free_ char *home = NULL, *name = NULL;
+        const char *slash = strrchr(top, '/');
+        _cleanup_free_ char *readable = NULL;
+
+        int r = find_home(&home);
+        if (r >= 0)
+                r = store_name(top, "", &readable);
+        if (r < 0)
+                return r;
+        /* Of the path, the last part is what people know it by, and the hash tells it from others. */
+        r = string_printf(&store.path, "%s/%.30s%s", home, slash && slash[1] ? slash + 1 : "root",
+                          strrchr(readable, '-'));
+        if (r >= 0)
+                r = add(&store, "caches", &store.caches);
+        if (r >= 0)
+                r = add(&store, "artifacts", &store.artifacts);
+        if (r >= 0)
+                r = add(&store, "sources", &store.sources);
+        if (r >= 0)
+                r = add(&store, "logs", &store.logs);
+        if (r < 0)
+                return r;
+        *ret = store;
+        store = (LocalStore){ 0 };
+        return 0;
+}
+
+uint64_t store_take_numbers(const LocalStore *store, uint64_t n) {
+        _cleanup_free_ char *path = NULL, *text = NULL;
+        uint64_t last = 0;
+        char number[32];
+
+        if (string_printf(&path, "%s/number", store->path) < 0)
+                return 1;
+        _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0 || flock(fd, LOCK_EX) < 0 || fd_read_all(fd, sizeof(number), &text, NULL) < 0)
+                return 1;
+        text[strcspn(text, "\n")] = 0;
+        if (parse_uint64(text, &last) < 0 || last > INT32_MAX)
+                last = 0;
+        snprintf(number, sizeof(number), "%" PRIu64 "\n", last + n);
+        if (lseek(fd, 0, SEEK_SET) < 0 || fd_write_all(fd, number, strlen(number)) < 0)
+                return last + 1;
+        return last + 1;
+}

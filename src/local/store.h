@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "base/macro.h"
+
+/* What outlives calls of `exec`, in the home of the user who calls: below $XDG_STATE_HOME/nspawn-runner/exec/ (~/.local/state)
+ * a directory for each working copy, with
+ *      caches/       archives, by their keys
+ *      artifacts/    archives of the last time each job ran
+ *      sources/      the last commit as a repository of its own
+ *      logs/         of the last time each job ran
+ *      number        the last job's number */
+typedef struct LocalStore {
+        char *path;
+        char *caches, *artifacts, *sources, *logs;
+} LocalStore;
+
+/* Makes the directories that are missing, for the working copy with its top at @top. 0 or -errno. */
+int store_open(const char *top, LocalStore *ret);
+void store_done(LocalStore *store);
+
+/* The first of @n numbers that no job of this working copy had. */
+uint64_t store_take_numbers(const LocalStore *store, uint64_t n);
+
+/* A name for a file of anything that people call @name: readable, and no other name's. To be freed. 0 or -ENOMEM. */
+int store_name(const char *name, const char *suffix, char **ret);

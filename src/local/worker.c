@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Plays GitLab Runner for one job: which stage comes after which, what is tried again, and how a job that fails or is
+ * cancelled ends. Called in a process of the job's own, which has no rights; the broker cleans up whatever becomes of it. */
+
+#include "local/worker.h"
+
+#include <jansson.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/string.h"
+#include "local/call.h"
+#include "local/sources.h"
+
+#define PREPARE_ATTEMPTS 3U
+#define PREPARE_DELAY_USEC (3 * USEC_PER_SEC)
+#define AFTER_SCRIPT_TIMEOUT_USEC (300 * USEC_PER_SEC)
+#define CONFIG_BYTES_MAX ((size_t) 64 * 1024)
+
+typedef struct Worker {
+        const WorkerSetup *setup;
+        Caller caller;
+        LocalJob job;
+        JobFailure failure;
+        int exit_code;
+        char reason[256];
+} Worker;
+
+static void begin_section(Worker *worker, const char *title) {
+        (void) event_send_text(worker->caller.events_fd, EVENT_SECTION, title, strlen(title));
+}
+
+/* The first failure counts. */
+static void fail(Worker *worker, JobFailure failure, int exit_code, const char *reason) {
+        if (worker->failure != FAILURE_NONE)
+                return;
+        worker->failure = failure;
+        worker->exit_code = exit_code;
+        snprintf(worker->reason, sizeof(worker->reason), "%s", reason);
+}
+
+/* What the end of a stage means: true if the job goes on. */
+static bool judge(Worker *worker, int r, const BrokerReply *reply, const char *what) {
+        char reason[200];
+
+        if (r == 0 && reply->status == 0 && worker->caller.cancelled == 0 && !worker->caller.timed_out)
+                return true;
+        if (worker->caller.cancelled > 0)
+                fail(worker, FAILURE_CANCELED, -1, "cancelled");
+        else if (worker->caller.timed_out) {
+                snprintf(reason, sizeof(reason), "took longer than %llu seconds",
+                         (unsigned long long) worker->job.timeout_sec);
+                fail(worker, FAILURE_TIMEOUT, -1, reason);
+        } else if (r < 0) {
+                snprintf(reason, sizeof(reason), "%s: %s", what, strerror(-r));
+                fail(worker, FAILURE_SYSTEM, -1, reason);
+        } else if (reply->status == BROKER_BUILD_FAILURE) {
+                int code = reply->exit_code >= 0 ? reply->exit_code : 1;
+
+                snprintf(reason, sizeof(reason), "%s%sexit status %d", what, *what ? ": " : "", code);
+                fail(worker, FAILURE_SCRIPT, code, reason);
+        } else {
+                snprintf(reason, sizeof(reason), "%s%sthe driver failed", what, *what ? ": " : "");
+                fail(worker, FAILURE_SYSTEM, -1, reason);
+        }
+        return false;
+}
+
+static bool call_plain(Worker *worker, BrokerStage stage, const char *what) {
+        const Call call = { .stage = stage, .stdin_fd = -EBADF, .stdout_fd = -EBADF };
+        BrokerReply reply = { 0 };
+
+        int r = caller_call(&worker->caller, &call, &reply);
+        return judge(worker, r, &reply, what);
+}
+
+static bool run_script(Worker *worker, LocalScript script, bool to_the_end, const char *what) {
+        const char *text = local_script(&worker->job, script);
+        const Call call = {
+                .stage = BROKER_RUN,
+                .arguments = ARGV(local_script_name(script)),
+                .script = text,
+                .stdin_fd = -EBADF,
+                .stdout_fd = -EBADF,
+                .to_the_end = to_the_end,
+        };
+        BrokerReply reply = { 0 };
+
+        if (!text)
+                return true;
+        int r = caller_call(&worker->caller, &call, &reply);
+        if (to_the_end)
+                return r == 0 && reply.status == 0;
+        return judge(worker, r, &reply, what);
+}
+
+/* Hands the job to the broker. */
+static int open_job(Worker *worker) {
+        const char *response = local_response(&worker->job);
+        BrokerReply reply;
+
+        _cleanup_close_ int fd = memfd_create("response", MFD_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        int r = fd_write_all(fd, response, strlen(response));
+        if (r >= 0)
+                r = broker_send(worker->caller.broker_fd, BROKER_OPEN, BROKER_CONFIG, NULL, &fd, 1);
+        while (r >= 0) {
+                r = broker_receive(worker->caller.broker_fd, &reply);
+                if (r <= 0)
+                        return r < 0 ? r : -ECONNRESET;
+                if (reply.event == BROKER_DONE)
+                        return reply.status;
+                worker->caller.cancelled = MAX(worker->caller.cancelled, (unsigned) reply.status);
+        }
+        return r;
+}
+
+static const char *string_of(const json_t *object, const char *key) {
+        return json_string_value(json_object_get(object, key));
+}
+
+/* The driver says where the job's directories are. */
+static bool configure(Worker *worker, json_t **ret) {
+        _cleanup_free_ char *text = NULL;
+        BrokerReply reply = { 0 };
+        size_t size = 0;
+
+        _cleanup_close_ int fd = memfd_create("config", MFD_CLOEXEC);
+        const Call call = { .stage = BROKER_CONFIG, .stdin_fd = -EBADF, .stdout_fd = fd };
+        int r = fd < 0 ? -errno : caller_call(&worker->caller, &call, &reply);
+        if (!judge(worker, r, &reply, "the driver's configuration"))
+                return false;
+        r = lseek(fd, 0, SEEK_SET) < 0 ? -errno : fd_read_all(fd, CONFIG_BYTES_MAX, &text, &size);
+        if (r >= 0)
+                *ret = json_loadb(text, size, 0, NULL);
+        if (r >= 0 && *ret)
+                return true;
+        fail(worker, FAILURE_SYSTEM, -1, "the driver's configuration is no JSON");
+        return false;
+}
+
+/* Three times at most, if it is not the job's fault. */
+static bool prepare(Worker *worker) {
+        begin_section(worker, "Preparing environment");
+        for (unsigned attempt = 1;; attempt++) {
+                if (call_plain(worker, BROKER_PREPARE, "the container could not be started"))
+                        return true;
+                if (worker->failure != FAILURE_SYSTEM || attempt == PREPARE_ATTEMPTS)
+                        return false;
+                caller_log(&worker->caller, "Will be retried in 3s ...");
+                const Call cleanup = {
+                        .stage = BROKER_CLEANUP, .stdin_fd = -EBADF, .stdout_fd = -EBADF, .to_the_end = true
+                };
+                BrokerReply reply;
+                (void) caller_call(&worker->caller, &cleanup, &reply);
+                struct pollfd cancel = { .fd = worker->caller.broker_fd, .events = POLLIN };
+                (void) poll(&cancel, 1, (int) (PREPARE_DELAY_USEC / USEC_PER_MSEC));
+                worker->failure = FAILURE_NONE;
+        }
+}
+
+static bool has_sources(const Worker *worker) {
+        const char *strategy = local_variable(&worker->job, "GIT_STRATEGY", "clone");
+
+        return worker->setup->sources_fd >= 0 && !streq(strategy, "none") && !streq(strategy, "empty");
+}
+
+static bool get_sources(Worker *worker) {
+        const char *commit = local_variable(&worker->job, "CI_COMMIT_SHORT_SHA", "");
+        BrokerReply reply = { 0 };
+
+        begin_section(worker, "Getting source from Git repository");
+        if (!run_script(worker, LOCAL_GET_SOURCES, false, "get_sources"))
+                return false;
+        if (!has_sources(worker))
+                return true;
+        if (worker->setup->has_commit)
+                caller_log(&worker->caller,
+                           "\033[32;1mPutting the files in place, with %s as detached HEAD (ref is %s)...\033[0;m",
+                           commit, worker->job.pipeline->context.request->ref);
+        else
+                caller_log(&worker->caller, "\033[32;1mPutting the files in place...\033[0;m");
+        _cleanup_close_ int fd = sources_open(worker->setup->sources_fd);
+        const Call call = {
+                .stage = BROKER_STEP,
+                .arguments = ARGV("unpack", worker->job.project_dir),
+                .stdin_fd = fd,
+                .stdout_fd = -EBADF,
+        };
+        int r = fd < 0 ? fd : caller_call(&worker->caller, &call, &reply);
+        return judge(worker, r, &reply, "get_sources");
+}
+
+static const char *status_of(const Worker *worker) {
+        switch (worker->failure) {
+        case FAILURE_NONE:
+                return "success";
+        case FAILURE_CANCELED:
+                return "canceled";
+        case FAILURE_TIMEOUT:
+                return "timedout";
+        default:
+                return "failed";
+        }
+}
+
+static void run_shell(Worker *worker) {
+        const Call call = {
+                .stage = BROKER_STEP,
+                .arguments = ARGV(BROKER_SHELL, worker->job.project_dir),
+                .stdin_fd = STDIN_FILENO,
+                .stdout_fd = STDOUT_FILENO,
+                .to_the_end = true,
+        };
+        BrokerReply reply = { 0 };
+
+        (void) caller_call(&worker->caller, &call, &reply);
+}
+
+/* The job's own scripts. */
+static void run_scripts(Worker *worker) {
+        begin_section(worker, "Executing \"step_script\" stage of the job script");
+        (void) run_script(worker, LOCAL_STEP_SCRIPT, false, "");
+        if (worker->caller.cancelled >= 2 || worker->failure == FAILURE_SYSTEM)
+                return;
+        local_job_set_status(&worker->job, status_of(worker));
+        if (!local_script(&worker->job, LOCAL_AFTER_SCRIPT))
+                return;
+        begin_section(worker, "Running after_script");
+        if (!run_script(worker, LOCAL_AFTER_SCRIPT, true, "after_script"))
+                caller_log(&worker->caller, "after_script failed, but job will continue unaffected");
+}
+
+static void run_stages(Worker *worker) {
+        if (!run_script(worker, LOCAL_PREPARE_SCRIPT, false, "prepare environment") || !get_sources(worker))
+                return;
+        if (worker->setup->shell) {
+                run_shell(worker);
+                return;
+        }
+        run_scripts(worker);
+        if (worker->caller.cancelled < 2)
+                (void) run_script(worker, LOCAL_CLEANUP_FILE_VARIABLES, true, "");
+}
+
+static void play(Worker *worker) {
+        json_t *config = NULL;
+        LocalJobRequest request = worker->setup->job;
+
+        local_job_init(&worker->job, &request);
+        int r = open_job(worker);
+        if (r < 0) {
+                fail(worker, FAILURE_SYSTEM, -1, strerror(-r));
+                return;
+        }
+        worker->caller.job = &worker->job;
+        worker->caller.deadline_usec = clock_deadline(worker->job.timeout_sec * USEC_PER_SEC);
+        if (!configure(worker, &config))
+                return;
+        request.builds_dir = string_of(config, "builds_dir");
+        request.cache_dir = string_of(config, "cache_dir");
+        request.hostname = string_of(config, "hostname");
+        local_job_init(&worker->job, &request);
+        if (prepare(worker))
+                run_stages(worker);
+        const Call cleanup = { .stage = BROKER_CLEANUP, .stdin_fd = -EBADF, .stdout_fd = -EBADF, .to_the_end = true };
+        BrokerReply reply;
+        (void) caller_call(&worker->caller, &cleanup, &reply);
+        json_decref(config);
+}
+
+void worker_run(const WorkerSetup *setup) {
+        static Event ended;
+        static Worker worker;
+
+        worker = (Worker){ .setup = setup,
+                           .exit_code = 0,
+                           .caller = { .events_fd = setup->events_fd, .cancel_fd = setup->cancel_fd } };
+        worker.caller.broker_fd = broker_connect(setup->broker_fd);
+        if (setjmp(setup->job.pipeline->arena.exhausted) != 0)
+                fail(&worker, FAILURE_SYSTEM, -1, "out of memory");
+        else if (worker.caller.broker_fd < 0)
+                fail(&worker, FAILURE_SYSTEM, -1, strerror(-worker.caller.broker_fd));
+        else
+                play(&worker);
+        ended = (Event){ .type = EVENT_ENDED, .failed = worker.failure, .exit_code = worker.exit_code };
+        ended.size = (uint32_t) strlen(worker.reason);
+        memcpy(ended.text, worker.reason, ended.size);
+        (void) event_send(setup->events_fd, &ended);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "local/event.h"
+#include "local/job.h"
+#include "local/store.h"
+
+/* Runs one job from beginning to end, as GitLab Runner does: the driver's stages in their order, and the files that go in and
+ * come out. */
+
+typedef struct WorkerSetup {
+        LocalJobRequest job; /* without what the driver says about directories */
+        const LocalStore *store;
+        const size_t *sources_of; /* places of the jobs whose artifacts it gets, */
+        size_t n_sources_of;
+        int broker_fd; /* the first connection */
+        int events_fd;
+        int cancel_fd;    /* an eventfd: written to when the job is to end */
+        int sources_fd;   /* of sources_make(); negative: there are none */
+        bool has_commit;  /* and a repository is with them */
+        bool shell;       /* a shell for a person instead of the script; its output goes past events */
+        bool keep_failed; /* a failed job's container stays until somebody has looked at it */
+} WorkerSetup;
+
+/* Everything it has to tell goes to events_fd, with EVENT_ENDED as the last. Allocates in the pipeline's arena, whose
+ * `exhausted` it sets. */
+void worker_run(const WorkerSetup *setup);

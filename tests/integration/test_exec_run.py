@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`exec` runs pipelines in real containers: the projects in tests/exec that have a file `run` (see the README there), and what
+the host and the working copy must not feel of it."""
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from lab import IMAGE, Lab, Site
+
+PROJECTS = Path(__file__).resolve().parents[1] / "exec"
+USER = 54321
+GIT = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "Ann", "GIT_AUTHOR_EMAIL": "ann@example.org",
+       "GIT_COMMITTER_NAME": "Ann", "GIT_COMMITTER_EMAIL": "ann@example.org"}
+
+
+class Copy:
+    """A working copy of a user who calls sudo, with a home."""
+
+    def __init__(self, site: Site, name: str = "copy"):
+        self.site = site
+        self.base = site.directory / f"exec-{name}"
+        self.top, self.home = self.base / "project", self.base / "home"
+        self.home.mkdir(parents=True)
+        self.top.mkdir()
+        self.base.chmod(0o755)
+
+    def environment(self) -> dict[str, str]:
+        """What sudo leaves of the environment."""
+        return {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(self.home), "SUDO_UID": str(USER),
+                "SUDO_GID": str(USER), "TMPDIR": str(self.site.directory / "tmp")}
+
+    def own(self) -> None:
+        """Gives everything to the user."""
+        subprocess.run(["chown", "-R", f"{USER}:{USER}", self.base], check=True)
+
+    def git(self, *arguments: str) -> str:
+        """Runs git as the user."""
+        self.own()
+        return subprocess.run(["git", "-C", str(self.top), *arguments], user=USER, group=USER, extra_groups=[], check=True,
+                              env={**self.environment(), **GIT}, capture_output=True, text=True).stdout
+
+    def commit(self) -> None:
+        """Makes a repository of what there is."""
+        self.git("init", "-q", "-b", "main")
+        self.git("add", "-A", "-f")
+        self.git("commit", "-q", "-m", "First")
+
+    def write(self, **files: str) -> None:
+        """Writes files: "gitlab_ci" is .gitlab-ci.yml."""
+        for name, text in files.items():
+            (self.top / (".gitlab-ci.yml" if name == "gitlab_ci" else name)).write_text(text)
+        self.own()
+
+    def argv(self, *options: str) -> list[str]:
+        """The call."""
+        return self.site.argv("exec", "-C", str(self.top), *options)
+
+    def run(self, *options: str) -> subprocess.CompletedProcess:
+        """Runs it to its end; nothing may be left."""
+        done = subprocess.run(self.argv(*options), env=self.environment(), capture_output=True, text=True, check=False,
+                              stdin=subprocess.DEVNULL)
+        assert self.site.traces() == [], done
+        return done
+
+
+@pytest.fixture(scope="module")
+def place(lab: Lab) -> Iterator[Site]:
+    """One configuration for all tests of this file."""
+    site = Site(lab, {"default_image": IMAGE})
+    yield site
+    assert site.close() == []
+
+
+def log_of(job: str, output: str) -> list[str]:
+    """The lines of one job."""
+    return [line.partition(" | ")[2] for line in output.splitlines() if line.partition(" | ")[0].rstrip() == job]
+
+
+def check(line: str, done: subprocess.CompletedProcess) -> None:
+    """One line of a file `run`."""
+    lines = done.stdout.splitlines()
+    if match := re.fullmatch(r"(.+?) ([|!]) (.*)", line):
+        job, kind, text = match.groups()
+        found = any(text in entry for entry in log_of(job, done.stdout))
+        assert found == (kind == "|"), f"{line}\n{done.stdout}{done.stderr}"
+    elif match := re.fullmatch(r"(.+) < (.+)", line):
+        ends = [i for i, entry in enumerate(lines) if re.match(re.escape(match[1]) + r" *\| Job ", entry)]
+        starts = [i for i, entry in enumerate(lines) if re.match(re.escape(match[2]) + r" *\| Starting", entry)]
+        assert ends and starts and ends[0] < starts[0], f"{line}\n{done.stdout}"
+    else:
+        job, _, status = line.rpartition(": ")
+        assert any(re.fullmatch(re.escape(job) + " +" + re.escape(status) + r"( .*)?", entry) for entry in lines), \
+            f"{line}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("project", sorted(path.parent.name for path in PROJECTS.glob("*/run")))
+def test_project(place: Site, project: str) -> None:
+    """Order, logs and exit status."""
+    copy = Copy(place, project)
+    shutil.rmtree(copy.top)
+    shutil.copytree(PROJECTS / project, copy.top, ignore=shutil.ignore_patterns("expect", "run", ".topic"))
+    copy.commit()
+    calls = re.split(r"^\$", (PROJECTS / project / "run").read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    for call in calls:
+        options, *lines = call.strip("\n").split("\n")
+        status = next((int(line[2:]) for line in lines if line.startswith("= ")), 0)
+        done = copy.run(*shlex.split(options))
+        assert done.returncode == status, f"{options}: {done.returncode}\n{done.stdout}{done.stderr}"
+        for line in lines:
+            if not line.startswith("= "):
+                check(line, done)
+
+
+def listing(directory: Path) -> list[tuple[str, int, int, int]]:
+    """All files with their owners and times."""
+    return sorted((str(path), path.lstat().st_uid, path.lstat().st_mtime_ns, path.lstat().st_size)
+                  for path in directory.rglob("*"))
+
+
+def test_sources(place: Site) -> None:
+    """The working copy as it is, as a repository with the right commit; it is only read, and hooks and filters do not run."""
+    copy = Copy(place, "sources")
+    copy.write(gitlab_ci="a:\n  script:\n    - git status --short\n    - git rev-parse HEAD\n    - cat tracked\n    - cat deep/er/new\n"
+                         "    - readlink link\n    - test -x program\n    - test ! -e ignored\n    - git log --oneline | wc -l\n",
+               tracked="old\n", program="#!/bin/sh\n", gone="x\n", **{".gitignore": "ignored\n", ".gitattributes": "* filter=evil\n"})
+    (copy.top / "program").chmod(0o755)
+    os.symlink("/etc/passwd", copy.top / "link")
+    copy.commit()
+    evil = copy.base / "evil"
+    copy.git("config", "filter.evil.clean", f"touch {evil}; cat")
+    copy.git("config", "filter.evil.smudge", f"touch {evil}; cat")
+    copy.git("config", "core.fsmonitor", f"touch {evil}")
+    copy.git("config", "uploadpack.packObjectsHook", f"touch {evil}; true")
+    for hook in ("post-checkout", "reference-transaction", "post-index-change"):
+        (copy.top / ".git/hooks").mkdir(exist_ok=True)
+        (copy.top / ".git/hooks" / hook).write_text(f"#!/bin/sh\ntouch {evil}\n")
+        (copy.top / ".git/hooks" / hook).chmod(0o755)
+    (copy.top / "gone").unlink()
+    (copy.top / "deep/er").mkdir(parents=True)
+    copy.write(tracked="changed\n", ignored="secret\n", **{"deep/er/new": "untracked\n"})
+    before = listing(copy.top)
+    done = copy.run()
+    lines = log_of("a", done.stdout)
+    head = subprocess.run(["git", "-c", "safe.directory=*", "-C", str(copy.top), "rev-parse", "HEAD"], capture_output=True,
+                          text=True, check=True).stdout.strip()
+    assert done.returncode == 0, done
+    assert {" D gone", " M tracked", "?? deep/", head, "changed", "untracked", "/etc/passwd", "1"} <= set(lines), done.stdout
+    assert listing(copy.top) == before
+    assert not evil.exists()
+    assert all(entry[1] == USER for entry in listing(copy.home))
+
+    done = copy.run("--committed")
+    assert "old" in log_of("a", done.stdout) and " M tracked" not in log_of("a", done.stdout), done.stdout
+
+
+def wait_for(process: subprocess.Popen, text: str) -> str:
+    """Its output, up to a line that contains the text."""
+    seen = ""
+    assert process.stdout
+    for line in process.stdout:
+        seen += line
+        if text in line:
+            return seen
+    raise AssertionError(f"'{text}' did not come\n{seen}")
+
+
+SLOW = "a:\n  script:\n    - echo ready\n    - sleep 1000\n  after_script:\n    - echo after $CI_JOB_STATUS\n    - $AFTER\nb:\n" \
+       "  stage: deploy\n  script: [echo never]\n"
+
+
+@pytest.mark.parametrize("times", (1, 2))
+def test_cancel(place: Site, times: int) -> None:
+    """The first Ctrl-C ends the script, the second one everything; 130 and nothing left in both cases."""
+    copy = Copy(place, f"cancel-{times}")
+    copy.write(gitlab_ci=SLOW)
+    with subprocess.Popen(copy.argv("--variable", f"AFTER={'true' if times == 1 else 'sleep 1000'}"), env=copy.environment(),
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        wait_for(process, "a | ready")
+        for _ in range(times):
+            process.send_signal(signal.SIGINT)
+            seen = wait_for(process, "a | after canceled" if _ == 0 else "a | Job failed: cancelled")
+        seen += process.communicate()[0]
+    assert process.returncode == 130 and "never" not in seen, seen
+    assert place.traces() == []
+
+
+def test_killed(place: Site) -> None:
+    """SIGKILL to all of it: the container ends by itself, and the next call removes the rest."""
+    copy = Copy(place, "killed")
+    copy.write(gitlab_ci=SLOW)
+    with subprocess.Popen(copy.argv(), env=copy.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True) as process:
+        wait_for(process, "a | ready")
+        process.kill()
+        process.communicate()
+    while place.container_pids():
+        time.sleep(0.05)
+    copy.write(gitlab_ci="a: {script: [echo fine]}\n")
+    assert copy.run().returncode == 0
+    assert not os.listdir(place.runtime_dir / "exec")
+
+
+def test_caller_without_sudo(place: Site) -> None:
+    """Whoever is not root is told so, and may look."""
+    copy = Copy(place, "user")
+    copy.write(gitlab_ci="a: {script: [echo fine]}\n")
+    for options, status, text in (((), 1, "Only root can start containers"), (("--dry-run",), 0, "1 a\n")):
+        done = subprocess.run(copy.argv(*options), env={**copy.environment(), "SUDO_UID": "0"}, user=USER, group=USER,
+                              extra_groups=[], capture_output=True, text=True, check=False)
+        assert done.returncode == status and text in done.stdout + done.stderr, done
