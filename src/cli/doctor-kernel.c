@@ -22,7 +22,7 @@
 #include "cli/doctor.h"
 #include "container/machine.h"
 #include "container/userns.h"
-#include "machine/plan.h"
+#include "machine/part.h"
 #include "storage/root-mount.h"
 
 /* Any range will do for trying. */
@@ -217,7 +217,7 @@ static CheckResult check_seccomp(_unused_ const Invocation *invocation, char ret
 
 static CheckResult check_inotify(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
         _cleanup_free_ char *text = NULL, *library = NULL;
-        bool shared = !invocation->settings->private_users || plan_find_preload(&library) < 0;
+        bool shared = !invocation->settings->private_users || part_find_preload(&library) < 0;
 
         int r = file_read_at(AT_FDCWD, "/proc/sys/fs/inotify/max_user_instances", 64, &text, NULL);
         if (r < 0)

@@ -1,36 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Checks of `doctor`: programs and libraries, with the names of their packages in Debian. Programs are looked for in
+/* Checks of `doctor`: programs, with the names of their packages in Debian. Programs are looked for in
  * PATH; only systemd-nspawn is started, for its version. */
 
 #include <stdio.h>
 
-#include "base/library.h"
 #include "base/process.h"
 #include "base/string.h"
 #include "cli/doctor.h"
-#include "container/supervisor.h"
-#include "machine/plan.h"
+#include "machine/part.h"
 #include "machine/tools-plan.h"
-#include "storage/storage.h"
 
 /* The first that has --private-users-ownership=off, and mapped --bind=. */
 #define NSPAWN_VERSION_MIN 250
 
 static bool needs_seccomp(const Settings *settings) {
         return settings->seccomp;
-}
-
-static bool needs_systemd(_unused_ const Settings *settings) {
-        return host_is_systemd();
-}
-
-static bool needs_private_network(const Settings *settings) {
-        return settings->network == NETWORK_PRIVATE;
-}
-
-static bool needs_btrfs(const Settings *settings) {
-        return storage_find(settings->storage) == &storage_btrfs;
 }
 
 /* The first line that `PROGRAM --version` prints. 0 or -errno; -EPROTO when it fails. */
@@ -116,8 +101,8 @@ static CheckResult check_static_bash(_unused_ const Invocation *invocation, char
 static CheckResult check_agent(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
         _cleanup_free_ char *path = NULL;
 
-        int r = plan_find_agent(&path);
-        if (r == PLAN_NO_AGENT)
+        int r = part_find_agent(&path);
+        if (r == -ENOENT)
                 return check_say(CHECK_MISSING, ret_detail, "neither beside this program nor in %s", LIBEXECDIR);
         return r < 0 ? check_errno(r, ret_detail) : check_say(CHECK_OK, ret_detail, "%s", path);
 }
@@ -125,49 +110,10 @@ static CheckResult check_agent(_unused_ const Invocation *invocation, char ret_d
 static CheckResult check_preload(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
         _cleanup_free_ char *path = NULL;
 
-        int r = plan_find_preload(&path);
+        int r = part_find_preload(&path);
         if (r == -ENOENT)
                 return check_say(CHECK_MISSING, ret_detail, "neither beside this program nor in %s", LIBEXECDIR);
         return r < 0 ? check_errno(r, ret_detail) : check_say(CHECK_OK, ret_detail, "%s", path);
-}
-
-static CheckResult check_library(const char *soname, char ret_detail[static CHECK_DETAIL_MAX]) {
-        static const char *const none[] = { NULL };
-        int r = library_load(soname, none, NULL);
-
-        return r >= 0 ? CHECK_OK : check_say(CHECK_MISSING, ret_detail, "%s cannot be loaded", soname);
-}
-
-static CheckResult check_libseccomp(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
-        return check_library("libseccomp.so.2", ret_detail);
-}
-
-static CheckResult check_libsystemd(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
-        return check_library("libsystemd.so.0", ret_detail);
-}
-
-static CheckResult check_libpcre2(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
-        return check_library("libpcre2-8.so.0", ret_detail);
-}
-
-static CheckResult check_libexpat(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
-        return check_library("libexpat.so.1", ret_detail);
-}
-
-static CheckResult check_libsmartcols(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
-        return check_library("libsmartcols.so.1", ret_detail);
-}
-
-static CheckResult check_libmnl(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
-        return check_library("libmnl.so.0", ret_detail);
-}
-
-static CheckResult check_libnftables(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
-        return check_library("libnftables.so.1", ret_detail);
-}
-
-static CheckResult check_libbtrfsutil(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
-        return check_library("libbtrfsutil.so.1", ret_detail);
 }
 
 const Check doctor_program_checks[] = {
@@ -179,18 +125,6 @@ const Check doctor_program_checks[] = {
         { "systemd-nspawn", check_nspawn, NULL, "it makes the containers",
           "install systemd-container, version 250 or newer" },
         { "systemd-analyze", check_analyze, needs_seccomp, "it lists the system calls for jobs", "install systemd" },
-        { "libseccomp", check_libseccomp, needs_seccomp, "it makes the filter of system calls", "install libseccomp2" },
-        { "libsystemd", check_libsystemd, needs_systemd, "it makes jobs services of systemd", "install libsystemd0" },
-        { "libsmartcols", check_libsmartcols, check_optional, "it prints chroot-list and status as tables",
-          "install libsmartcols1" },
-        { "libpcre2", check_libpcre2, check_optional, "exec evaluates patterns in rules with it",
-          "install libpcre2-8-0" },
-        { "libexpat", check_libexpat, check_optional, "exec reads reports of tests with it", "install libexpat1" },
-        { "libmnl", check_libmnl, needs_private_network, "it makes the networks of jobs", "install libmnl0" },
-        { "libnftables", check_libnftables, needs_private_network, "it makes the rule by which jobs get out",
-          "install libnftables1" },
-        { "libbtrfsutil", check_libbtrfsutil, needs_btrfs, "it makes snapshots where the images are on btrfs",
-          "install libbtrfsutil1" },
         { "mmdebstrap or debootstrap", check_builder, check_optional, "chroot-create makes images with it",
           "install mmdebstrap" },
         { "ansible", check_ansible, check_optional, "it runs the playbooks of images", "install ansible" },

@@ -79,8 +79,8 @@ static bool report(const Check *check, const Invocation *invocation) {
 
 static int run(const Invocation *invocation) {
         static const Check *const tables[] = {
-                doctor_host_checks,     doctor_program_checks, doctor_kernel_checks,  doctor_directory_checks,
-                doctor_security_checks, doctor_image_checks,   doctor_network_checks,
+                doctor_host_checks,      doctor_program_checks,  doctor_library_checks, doctor_kernel_checks,
+                doctor_directory_checks, doctor_security_checks, doctor_image_checks,   doctor_network_checks,
         };
         unsigned n_missing = 0;
 

@@ -23,8 +23,8 @@ typedef struct Check {
 } Check;
 
 /* Each ends with an empty row. */
-extern const Check doctor_program_checks[], doctor_kernel_checks[], doctor_host_checks[], doctor_directory_checks[],
-        doctor_security_checks[], doctor_image_checks[], doctor_network_checks[];
+extern const Check doctor_program_checks[], doctor_library_checks[], doctor_kernel_checks[], doctor_host_checks[],
+        doctor_directory_checks[], doctor_security_checks[], doctor_image_checks[], doctor_network_checks[];
 
 /* For rows that are about something optional. */
 bool check_optional(const Settings *settings);

@@ -43,7 +43,7 @@ void table_free(Table *table) {
 int table_new(const char *name, const TableColumn *columns, bool json, Table **ret) {
         static const char *const names[] = { FUNCTIONS(LIBRARY_NAME) NULL };
 
-        int r = library_load("libsmartcols.so.1", names, (void **) &scols);
+        int r = library_load(LIBRARY_SMARTCOLS, names, (void **) &scols);
         if (r < 0)
                 return r;
         _cleanup_table_ Table *table = calloc(1, sizeof(Table));

@@ -375,7 +375,7 @@ static int make_filter(int dir_fd, const char *name, char *const *allow, Problem
         _cleanup_free_ char *listing = NULL, *filter = NULL;
         size_t size;
 
-        int r = library_load("libseccomp.so.2", names, (void **) &seccomp_api);
+        int r = library_load(LIBRARY_SECCOMP, names, (void **) &seccomp_api);
         if (r < 0)
                 return fail_missing("libseccomp.so.2 (package libseccomp2)", reterr_problem);
         Spawn spawn = { .argv = argv, .envp = envp, .stdin_fd = -EBADF, .stderr_fd = -EBADF };

@@ -73,7 +73,7 @@ static void error_done(sd_bus_error *error) {
 static int bus_open(sd_bus **ret) {
         static const char *const names[] = { FUNCTIONS(LIBRARY_NAME) NULL };
 
-        int r = library_load("libsystemd.so.0", names, (void **) &bus_api);
+        int r = library_load(LIBRARY_SYSTEMD, names, (void **) &bus_api);
         return r < 0 ? r : bus_api.sd_bus_open_system(ret);
 }
 

@@ -18,46 +18,8 @@
 #include "config/image-reference.h"
 #include "container/seccomp.h"
 #include "container/supervisor.h"
-#include "preload/userns-owner.h"
+#include "machine/part.h"
 #include "storage/storage.h"
-
-#define AGENT_NAME "nspawn-runner-agent"
-
-/* What belongs to the program: beside it, or where it is installed. -ENOENT: in neither place. */
-static int find_part(const char *name, int mode, char **ret) {
-        _cleanup_free_ char *self = NULL, *directory = NULL, *beside = NULL, *installed = NULL;
-
-        int r = own_executable(&self, &directory);
-        if (r < 0)
-                return r;
-        if (string_printf(&beside, "%s/%s", directory, name) < 0 ||
-            string_printf(&installed, LIBEXECDIR "/%s", name) < 0)
-                return -ENOMEM;
-        if (access(beside, mode) >= 0)
-                *ret = TAKE_PTR(beside);
-        else if (access(installed, mode) >= 0)
-                *ret = TAKE_PTR(installed);
-        else
-                return -ENOENT;
-        return 0;
-}
-
-int plan_find_agent(char **ret) {
-        int r = find_part(AGENT_NAME, X_OK, ret);
-        return r == -ENOENT ? PLAN_NO_AGENT : r;
-}
-
-int plan_find_preload(char **ret) {
-        _cleanup_free_ char *path = NULL;
-
-        int r = find_part(USERNS_OWNER_LIBRARY, R_OK, &path);
-        if (r < 0)
-                return r;
-        if (strpbrk(path, ": ")) /* these separate paths in LD_PRELOAD */
-                return -ENOENT;
-        *ret = TAKE_PTR(path);
-        return 0;
-}
 
 static int random_uuid(char **ret) {
         uint8_t b[16];
@@ -172,13 +134,13 @@ static int find_parts(const MachineRequest *request, Machine *machine, Problem *
         if (r < 0)
                 return r;
         machine->needs_loop = storage->needs_loop;
-        r = plan_find_agent(&machine->agent_path);
-        if (r == PLAN_NO_AGENT)
-                return problem_set(reterr_problem, r,
-                                   AGENT_NAME " is not installed: it must be beside nspawn-runner or in " LIBEXECDIR);
+        r = part_find_agent(&machine->agent_path);
+        if (r == -ENOENT)
+                return problem_set(reterr_problem, PLAN_NO_AGENT,
+                                   PART_AGENT " is not installed: it must be beside nspawn-runner or in " LIBEXECDIR);
         if (r < 0)
                 return r;
-        r = plan_find_preload(&machine->preload);
+        r = part_find_preload(&machine->preload);
         return r == -ENOENT ? 0 : r; /* doctor tells */
 }
 

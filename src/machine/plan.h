@@ -61,14 +61,6 @@ int plan_seccomp(const MachineRequest *request, Machine *machine, Problem *reter
  * administrator's own images of that kind are; those of registries are not, since a job could choose one for it. */
 bool plan_lacks_sockets(const MachineRequest *request);
 
-/* The path of the agent's binary, to be freed: beside our own executable, as in the build tree, else where it is
- * installed. 0; PLAN_NO_AGENT: it is in neither place; or -errno. */
-int plan_find_agent(char **ret);
-
-/* The path of the library for systemd-nspawn (preload/userns-owner.h), to be freed. 0; -ENOENT when there is none, or
- * it has a path that LD_PRELOAD cannot have; or another -errno. */
-int plan_find_preload(char **ret);
-
 /* The command that carries machine @id out: ourselves, with this call's directories. *ret is for strv_free(). 0 or
  * -errno. */
 int plan_supervise_command(const Settings *settings, const char *id, char ***ret);

@@ -11,8 +11,6 @@
 
 #include "base/library.h"
 
-#define LIBRARY "libmnl.so.0"
-
 #define FUNCTIONS(X)                  \
         X(mnl_socket_open2)           \
         X(mnl_socket_bind)            \
@@ -44,7 +42,7 @@ static struct { FUNCTIONS(LIBRARY_POINTER) } mnl;
 static int load(void) {
         if (mnl.mnl_socket_open2)
                 return 0;
-        return library_load(LIBRARY, function_names, (void **) &mnl) < 0 ? -ELIBACC : 0;
+        return library_load(LIBRARY_MNL, function_names, (void **) &mnl) < 0 ? -ELIBACC : 0;
 }
 
 int netlink_open(int family, NetlinkSocket **ret) {

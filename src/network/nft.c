@@ -20,8 +20,6 @@
 #include "network/netlink.h"
 #include "network/netns.h"
 
-#define LIBRARY "libnftables.so.1"
-
 #define FUNCTIONS(X)               \
         X(nft_ctx_new)             \
         X(nft_ctx_buffer_error)    \
@@ -38,7 +36,7 @@ static int run(int netns_fd, const char *text, int error_fd) {
                 FUNCTIONS(LIBRARY_POINTER)
         } nft;
 
-        if (library_load(LIBRARY, names, (void **) &nft) < 0)
+        if (library_load(LIBRARY_NFTABLES, names, (void **) &nft) < 0)
                 return ELIBACC;
         if (netns_fd >= 0 && netns_enter(netns_fd) < 0)
                 return errno;

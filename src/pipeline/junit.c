@@ -275,7 +275,7 @@ int junit_add(JunitSummary *summary, const char *data, size_t size, char **reter
         static const char *const names[] = { FUNCTIONS(LIBRARY_NAME) NULL };
         _cleanup_(reader_done) Reader reader = { 0 };
 
-        int r = expat.XML_Parse ? 0 : library_load("libexpat.so.1", names, (void **) &expat);
+        int r = expat.XML_Parse ? 0 : library_load(LIBRARY_EXPAT, names, (void **) &expat);
         if (r < 0)
                 return r;
         reader.parser = expat.XML_ParserCreate(NULL);

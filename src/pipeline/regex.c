@@ -41,7 +41,7 @@ struct Regex {
 static int load_library(void) {
         static const char *const names[] = { FUNCTIONS(LIBRARY_NAME) NULL };
 
-        return pcre2.pcre2_compile_8 ? 0 : library_load("libpcre2-8.so.0", names, (void **) &pcre2);
+        return pcre2.pcre2_compile_8 ? 0 : library_load(LIBRARY_PCRE2, names, (void **) &pcre2);
 }
 
 static void regex_destroy(void *object) {

@@ -19,8 +19,6 @@
 #include "base/string.h"
 #include "tree/remove.h"
 
-#define LIBRARY "libbtrfsutil.so.1"
-
 /* BTRFS_FIRST_FREE_OBJECTID: every subvolume's top directory has this inode number, and nothing else has. */
 #define SUBVOLUME_INODE 256
 
@@ -34,19 +32,19 @@
         X(btrfs_util_subvolume_iterator_next)      \
         X(btrfs_util_destroy_subvolume_iterator)
 
-typedef struct Library {
+typedef struct Btrfsutil {
         FUNCTIONS(LIBRARY_POINTER)
-} Library;
+} Btrfsutil;
 
 static const char *const function_names[] = { FUNCTIONS(LIBRARY_NAME) NULL };
 
 /* Never unloaded; the same for every caller. */
-static Library library;
+static Btrfsutil library;
 
 int btrfs_load_library(void) {
         if (library.btrfs_util_create_subvolume_fd)
                 return 0;
-        return library_load(LIBRARY, function_names, (void **) &library) < 0 ? -ELIBACC : 0;
+        return library_load(LIBRARY_BTRFSUTIL, function_names, (void **) &library) < 0 ? -ELIBACC : 0;
 }
 
 /* The library sets errno with every error that comes from the kernel. */
