@@ -155,6 +155,18 @@ class Examples(unittest.TestCase):
                 result = call("--config", file.name, "gitlab-config")
                 self.assertEqual((result.returncode, result.stderr), (0, ""))
 
+    def test_all_settings(self):
+        """The example that is installed has every setting with its default, and the program reads it."""
+        lines = (Path(PROGRAM).parent / "examples/nspawn-runner.yaml").read_text(encoding="utf-8").splitlines()
+        settings = [line[1:] for line in lines if re.match(r"#\w+: ", line)]
+        self.assertEqual(settings, help_rows("Settings"))
+        self.assertEqual([line for line in lines if line and not line.startswith("#")], [])
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write("\n".join(settings))
+            file.flush()
+            result = call("--config", file.name, "gitlab-config")
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
+
     def test_commands(self):
         """Commands and options in blocks of a shell are known to the program."""
         lines = []

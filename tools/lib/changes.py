@@ -10,6 +10,7 @@ from pathlib import Path
 
 CODE = ("format", "build", "unit")
 RUN = ("integration", "nested-12", "nested-13")
+PACKAGE = ("package-12", "package-13")
 ALL = None  # every integration test, or every part
 
 # For paths that begin so: parts, and integration tests if those are among the parts. Of several rows the longest
@@ -24,6 +25,10 @@ ROWS: dict[str, tuple[tuple[str, ...] | None, str | None]] = {
     "man/": (("build", "unit"), ""),
     "shell-completion/": (("shellcheck", "unit"), ""),
     "systemd/": (("build", *RUN), "maintenance_units"),
+    "debian/": (("shellcheck", "unit", *PACKAGE), ""),
+    "examples/": (("shellcheck", "unit", "package-13"), ""),
+    "tools/build-deb": (("shellcheck", *PACKAGE), ""),
+    "tools/lib/check-package": (("shellcheck", *PACKAGE), ""),
     "bench/": ((*CODE, "shellcheck"), ""),
     "tests/fuzz/": ((*CODE, "fuzz"), ""),
     "tests/unit/": (CODE, ""),

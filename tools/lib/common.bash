@@ -329,10 +329,25 @@ make_services_tree() {
         : >"$dir/etc/machine-id"
 }
 
+# Makes the root file system $3 of suite $1 with what makes a Debian package of nspawn-runner, and what the package needs;
+# $2 as above.
+make_package_tree() {
+        local suite=$1 sources=$2 dir=$3 option args=()
+        while read -r option; do
+                args+=(--aptopt="$option")
+        done < <(apt_network_options)
+        mmdebstrap --quiet --variant=minbase --keyring=/usr/share/keyrings/debian-archive-keyring.gpg "${args[@]}" \
+                --include=systemd,systemd-sysv,dbus,python3 \
+                --customize-hook='copy-in '"$TOOLS_DIR"'/install-deps /root' \
+                --customize-hook='chroot "$1" /root/install-deps run build package' \
+                --customize-hook='rm "$1"/root/install-deps' "$suite" "$dir" - <<<"$sources"
+        : >"$dir/etc/machine-id"
+}
+
 # The function that makes trees of flavour $1.
 tree_recipe() {
         case $1 in
-        recipes | services) echo "make_$1_tree" ;;
+        package | recipes | services) echo "make_$1_tree" ;;
         *) echo make_tree ;;
         esac
 }
@@ -342,6 +357,7 @@ list_packages() {
         case $1 in
         recipes) recipes_packages ;;
         services) ;;
+        package) "$TOOLS_DIR/install-deps" --list run build package ;;
         *) "$TOOLS_DIR/install-deps" --list run build test host ;;
         esac
 }

@@ -42,7 +42,7 @@ def c_sources() -> list[Path]:
 def shell_sources() -> list[Path]:
     """All shell scripts of ours, by their first line."""
     found = []
-    for top in (".ci", "tools", "tests", "bench"):
+    for top in (".ci", "tools", "tests", "bench", "debian", "examples"):
         for path in sorted((SOURCE / top).rglob("*")):
             if path.is_file():
                 with open(path, "rb") as file:
@@ -279,6 +279,16 @@ def check_quickstart(work: Work) -> None:
              "--", "/src/tools/lib/check-quickstart", "/src", "/var/tmp/quickstart", "alone")
 
 
+def check_package(suite: str, *options: str):
+    """A function that makes the Debian package in a nested host of @suite, and installs, upgrades and removes it."""
+    def check(work: Work) -> None:
+        work.tap(TOOLS / "nested-host", suite, "--package", "--cache", work.session.cache, "--bind-ro", f"{SOURCE}:/src",
+                 "--bind-ro", f"{work.session.products[f'image-{suite}']}:/image",
+                 "--journal", work.session.logs / f"{work.part.name}.journal",
+                 "--", "/src/tools/lib/check-package", "/src", "/var/tmp/package", "/image", *options)
+    return check
+
+
 def all_parts(suite: str) -> list[Part]:
     """In the order in which they are started, as far as what they need is there."""
     return [
@@ -309,6 +319,14 @@ def all_parts(suite: str) -> list[Part]:
              needs=("gcc", f"image-{suite}")),
         Part("valgrind", check_valgrind, "unit tests and whole jobs under valgrind, in a nested Debian 13",
              needs=("build-trixie", "image-trixie")),
+        Part("package-trixie", make_tree("package", "trixie"), product=True),
+        Part("package-13", check_package("trixie"),
+             "the Debian package is made, installed, upgraded and removed in a nested Debian 13",
+             needs=("package-trixie", "image-trixie")),
+        Part("package-bookworm", make_tree("package", "bookworm"), product=True),
+        # Twice, to compare, in one of them: compiling takes most of the time.
+        Part("package-12", check_package("bookworm", "--twice"), "the same in a nested Debian 12, made twice",
+             needs=("package-bookworm", "image-bookworm")),
         Part("bare-trixie", make_tree("bare", "trixie"), product=True),
         Part("quickstart", check_quickstart, "tools/quickstart here, and in a bare nested Debian 13",
              needs=("bare-trixie",), lock="machine"),
