@@ -190,6 +190,8 @@ static int read_occasion(const Invocation *invocation, ExecRequest *request) {
                 log_error("No tag is checked out; name one with --ref");
                 return COMMAND_MISUSED;
         }
+        /* They are stronger than the configuration's, and weaker than all other variables of the project. */
+        predefined_fill_user(request->checkout, &request->project);
         /* GitLab compares pushes and merge requests only. */
         request->checkout->all_changed = request->request.is_tag ||
                                          (!streq(request->request.source, "push") &&

@@ -98,15 +98,16 @@ bool variable_reference(const char *p, const char **ret_name, size_t *ret_name_s
         return true;
 }
 
-/* Copies @text to @out and puts in what @replace returns for each reference; NULL: the reference stays. */
-static void expand(Text *out, const char *text, const char *(*replace)(void *userdata, const char *name),
+/* Copies @text to @out and puts in what @replace returns for each reference; NULL: the reference stays. With @pairs,
+ * nothing begins at the second sign of "$$" and "%%". */
+static void expand(Text *out, const char *text, bool pairs, const char *(*replace)(void *userdata, const char *name),
                    void *userdata) {
         const char *name, *start = text, *p = text;
         size_t name_bytes, size;
 
         while (*p) {
                 if (!variable_reference(p, &name, &name_bytes, &size)) {
-                        p += (p[0] == '$' && p[1] == '$') || (p[0] == '%' && p[1] == '%') ? 2 : 1;
+                        p += pairs && (*p == '$' || *p == '%') && p[1] == p[0] ? 2 : 1;
                         continue;
                 }
                 const char *value = replace(userdata, arena_copy(out->arena, name, name_bytes));
@@ -139,7 +140,7 @@ const char *variables_expand(const Variables *variables, const char *text, bool 
 
         if (!strpbrk(text, "$%"))
                 return text;
-        expand(&out, text, replace_once, &once);
+        expand(&out, text, false, replace_once, &once);
         return text_get(&out);
 }
 
@@ -201,7 +202,7 @@ static void expand_variable(Nested *nested, size_t i) {
                 return;
         nested->progress[i] = BEING_EXPANDED;
         nested->path[nested->depth++] = variable->key;
-        expand(&out, variable->value, replace_nested, nested);
+        expand(&out, variable->value, true, replace_nested, nested);
         nested->depth--;
         variable->value = text_get(&out);
         nested->progress[i] = DONE;

@@ -29,12 +29,13 @@ const Variable *variables_find(const Variables *variables, const char *key);
 /* Its value or NULL. */
 const char *variables_get(const Variables *variables, const char *key);
 
-/* Replaces $NAME, ${NAME} and %NAME% in @text once, without looking into the values. "$$" and "%%" stay as they are. What
- * is unknown stays too with @keep_unknown, and becomes nothing without. */
+/* Replaces $NAME, ${NAME} and %NAME% in @text once, without looking into the values, as GitLab does in texts such as
+ * globs, paths and names: "$$NAME" is a "$" before the value there. What is unknown stays with @keep_unknown, and becomes
+ * nothing without. */
 const char *variables_expand(const Variables *variables, const char *text, bool keep_unknown);
 
-/* A list with the same variables whose values are expanded, through variables that refer to variables. References to
- * variables that are raw or files stay, for the runner, unless @all. Returns 0, or -ELOOP with the names of the variables
+/* A list with the same variables whose values are expanded, through variables that refer to variables. "$$" and "%%" stay
+ * as they are, for the runner, as do references to variables that are raw or files, unless @all. Returns 0, or -ELOOP with the names of the variables
  * that refer to each other in *reterr_names ("A, B"). */
 int variables_expand_nested(const Variables *variables, bool all, Variables *ret, const char **reterr_names);
 

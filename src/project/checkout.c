@@ -16,7 +16,7 @@ void checkout_free(Checkout *checkout) {
                 return;
         char *strings[] = { checkout->top,     checkout->branch,      checkout->tag,          checkout->default_branch,
                             checkout->remote,  checkout->user_name,   checkout->user_email,   checkout->commit,
-                            checkout->parent,  checkout->author_name, checkout->author_email, checkout->author_date,
+                            checkout->parent,  checkout->author_name, checkout->author_email, checkout->commit_date,
                             checkout->message, checkout->other_root,  checkout->changes_base };
         for (size_t i = 0; i < ELEMENTSOF(strings); i++)
                 free(strings[i]);
@@ -80,14 +80,14 @@ static int read_commit(Checkout *checkout) {
 
         int r = ask(
                 checkout,
-                ARGV("log", "-1", "--no-show-signature", "--decorate=full", "--format=%H%n%P%n%an%n%ae%n%aI%n%D%n%B"),
+                ARGV("log", "-1", "--no-show-signature", "--decorate=full", "--format=%H%n%P%n%an%n%ae%n%cI%n%D%n%B"),
                 &text);
         if (r < 0)
                 return r;
         if (!text) /* no commit yet */
                 return ask(checkout, ARGV("symbolic-ref", "--quiet", "--short", "HEAD"), &checkout->branch);
         char **fields[] = { &checkout->commit,       &checkout->parent,      &checkout->author_name,
-                            &checkout->author_email, &checkout->author_date, &decoration };
+                            &checkout->author_email, &checkout->commit_date, &decoration };
         char *rest = text;
         for (size_t i = 0; i < ELEMENTSOF(fields) && rest; i++) {
                 char *line = strsep(&rest, "\n");
@@ -98,7 +98,7 @@ static int read_commit(Checkout *checkout) {
                 if (r < 0)
                         return r;
         }
-        shorten_utc(checkout->author_date);
+        shorten_utc(checkout->commit_date);
         r = string_replace(&checkout->message, rest ? rest : "");
         return r < 0 || !decoration ? r : read_decoration(checkout, decoration);
 }

@@ -23,7 +23,7 @@ typedef struct Checkout {
         char *remote;                                             /* the URL of origin, or NULL */
         char *user_name, *user_email;                             /* of git's configuration; or NULL */
         char *commit, *parent;                                    /* ids, or NULL */
-        char *author_name, *author_email, *author_date, *message; /* of the commit, or NULL */
+        char *author_name, *author_email, *commit_date, *message; /* of the commit, or NULL */
         char **paths;                                             /* once they were listed */
         char **other_paths;                                       /* of the stand-in that was listed last */
         char *other_root;

@@ -14,3 +14,6 @@ typedef struct Occasion {
  * working copy tells them. Everything is in the arena of @variables. -ENOENT: there is no tag to make a pipeline for; or
  * -errno. */
 int predefined_fill(const Checkout *checkout, const Occasion *occasion, Variables *variables, PipelineRequest *request);
+
+/* Adds those about the user who starts it, which GitLab lets the configuration's own variables not replace. */
+void predefined_fill_user(const Checkout *checkout, Variables *variables);
