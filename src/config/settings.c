@@ -138,6 +138,8 @@ static const SettingInfo table[] = {
           .expect = "names of system calls, or of groups of them as in @keyring" },
         { MACHINE(network, network), .default_text = "private",
           .help = "network of the jobs: one of their own with a way out, the host's, or none" },
+        { MACHINE(maintenance_network, network), .default_text = "host",
+          .help = "network of work on images (playbooks, chroot-login): private, host or none" },
         { MACHINE(network_backend, string), .default_text = "auto",
           .help = "how private networks get out: by the host's kernel, or by pasta where that does not work",
           .check = text_is_network_backend, .expect = "auto, nat or pasta" },

@@ -53,7 +53,7 @@ typedef struct Settings {
         uint64_t keep_failed_max;
         bool seccomp;
         char **system_call_filter; /* names and @groups to allow in addition to systemd-nspawn's */
-        NetworkMode network;
+        NetworkMode network, maintenance_network;
         char *network_backend; /* "auto", or the name of a way out */
         char **egress;         /* rules (config/egress-rule.h) */
         char *network_pool;    /* "auto" or a network of IPv4 */

@@ -54,8 +54,8 @@ typedef struct Machine {
         char **ports;       /* TCP ports that show that it is ready */
 
         /* The settings of machines (setting_is_machine()), and only these: as they were when it was planned, but `storage`
-         * is the name of the driver, sizes of memory are bytes, and work in a tree has neither a network of its own nor
-         * binds. `init` and `seccomp_filter` say what became of `boot` and `seccomp`. */
+         * is the name of the driver, sizes of memory are bytes, and work in a tree has maintenance_network as `network`
+         * and no binds. `init` and `seccomp_filter` say what became of `boot` and `seccomp`. */
         Settings settings;
 } Machine;
 

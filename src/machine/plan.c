@@ -106,7 +106,7 @@ static int take_settings(const MachineRequest *request, const StorageDriver *sto
                 return r;
         settings_resolve(ret);
         if (request->in_place) {
-                ret->network = NETWORK_HOST;
+                ret->network = ret->maintenance_network;
                 ret->disk_max = UINT64_MAX;
                 setting_clear(ret, setting_find("bind"));
                 setting_clear(ret, setting_find("bind_ro"));

@@ -13,8 +13,8 @@ typedef struct MachineRequest {
         const char *tree_path;    /* absolute: where the current generation of the image is, or a tree to work in */
         int tree_fd;              /* that tree, or an older generation of the image */
         uint64_t generation;      /* of the tree; 0: it has no number */
-        /* What is done changes the tree, which nobody else uses: its root is the tree itself, the network the host's,
-         * and nothing is bound into it. Otherwise all changes go with the machine. */
+        /* What is done changes the tree, which nobody else uses: its root is the tree itself, its network what
+         * `maintenance_network` says, and nothing is bound into it. Otherwise all changes go with the machine. */
         bool in_place;
         /* A person works in it: the image's systemd is not started, /tmp goes with the machine, and it cannot reboot. */
         bool interactive;

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 from typing import Any, Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 import host
 import world
 from lab import IMAGE, Site
+from pace import PATIENCE
 from simulation.build import Build
 from world import World
 
@@ -398,3 +400,21 @@ for offset, more in ((0, 0x2000), (1, 0x2000), (2, 0)):
         build.run_script(f"python3 -c '{fragments}'")
         assert ask(build, places[-1]) == ["udp"]
     assert len(udp.callers) == 2
+
+
+def test_work_on_an_image(private: Callable[..., Site], tiny_root: Path) -> None:
+    """It has the host's network, unless the image's definition says otherwise; the image keeps nothing of that."""
+    site = private(root=tiny_root)
+    resolver = tiny_root / IMAGE / "etc/resolv.conf"
+    resolver.write_text("# of the image\n")
+
+    def interfaces() -> list[str]:
+        done = subprocess.run(site.argv("chroot-login", IMAGE), input="cat /proc/net/dev; touch /new\n",
+                              capture_output=True, text=True, timeout=PATIENCE, check=True)
+        return sorted(line.partition(":")[0].strip() for line in done.stdout.splitlines() if ":" in line)
+
+    assert interfaces() != ["eth0", "lo"]
+    for network, expected in (("private", ["eth0", "lo"]), ("none", ["lo"])):
+        site.define(IMAGE, f"maintenance_network: {network}")
+        assert interfaces() == expected
+    assert resolver.read_text() == "# of the image\n"

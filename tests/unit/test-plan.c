@@ -164,7 +164,7 @@ static void test_boot(void **state) {
         }
 }
 
-/* Work on the tree itself sees the host's network and nothing that jobs get of the host; it ends with who asked for it. */
+/* Work on the tree itself has a network of its own setting and nothing that jobs get of the host; it ends with who asked for it. */
 static void test_machine_in_place(void **state) {
         _cleanup_(settings_done) Settings settings;
         _cleanup_machine_ Machine *machine = NULL;
@@ -190,6 +190,11 @@ static void test_machine_in_place(void **state) {
         /* All of it is the request's doing, not the settings'. */
         assert_int_equal(settings.network, NETWORK_NONE);
         assert_int_equal(strv_length(settings.bind), 1);
+
+        settings.maintenance_network = NETWORK_PRIVATE;
+        machine_free(TAKE_PTR(machine));
+        assert_int_equal(plan_machine(&request, &machine, &(Problem){ 0 }), 0);
+        assert_int_equal(machine->settings.network, NETWORK_PRIVATE);
 }
 
 static void test_impossible_machine(void **state) {
