@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/string.h"
 #include "machine/metrics.h"
+#include "machine/services.h"
 #include "machine/usage.h"
 
 /* GitLab Runner always calls this stage last; what `cleanup` prints does not get into the job's log. */
@@ -46,31 +47,56 @@ static void add_bytes(char **text, uint64_t bytes, const char *format_before, co
         add_part(text, part);
 }
 
-void report_usage(const Machine *machine, const MachineDirectory *directory, const char *stage) {
-        _cleanup_free_ char *text = NULL, *steps = NULL;
+/* "1.2s of CPU time, at most 20M of memory", to be freed; NULL: nothing is known. */
+static char *describe_usage(const MachineUsage *usage) {
+        char *text = NULL, cpu[64];
+
+        if (usage->cpu_usec != UINT64_MAX) {
+                snprintf(cpu, sizeof(cpu), "%" PRIu64 ".%" PRIu64 "s of CPU time", usage->cpu_usec / USEC_PER_SEC,
+                         usage->cpu_usec % USEC_PER_SEC / (USEC_PER_SEC / 10));
+                add_part(&text, cpu);
+        }
+        add_bytes(&text, usage->memory_peak_bytes, "at most ", " of memory");
+        add_bytes(&text, usage->written_bytes, "", " written to disk");
+        add_bytes(&text, usage->received_bytes, "", " received");
+        add_bytes(&text, usage->sent_bytes, "", " sent");
+        return text;
+}
+
+static void report_service(const Machine *machine, const MachineDirectory *directory _unused_,
+                           void *userdata _unused_) {
         MachineUsage usage;
-        char cpu[64];
+
+        machine_usage_read(machine, &usage);
+        _cleanup_free_ char *text = describe_usage(&usage);
+        if (text)
+                log_notice("Service '%s' used %s", machine->names[0], text);
+}
+
+void report_usage(const Settings *settings, const Machine *machine, const MachineDirectory *directory,
+                  const char *stage) {
+        MachineUsage usage;
 
         if (!machine->settings.report || !streq_null(stage, LAST_STAGE))
                 return;
         machine_usage_read(machine, &usage);
-        if (usage.cpu_usec != UINT64_MAX) {
-                snprintf(cpu, sizeof(cpu), "%" PRIu64 ".%" PRIu64 "s of CPU time", usage.cpu_usec / USEC_PER_SEC,
-                         usage.cpu_usec % USEC_PER_SEC / (USEC_PER_SEC / 10));
-                add_part(&text, cpu);
-        }
-        add_bytes(&text, usage.memory_peak_bytes, "at most ", " of memory");
-        add_bytes(&text, usage.written_bytes, "", " written to disk");
-        add_bytes(&text, usage.received_bytes, "", " received");
-        add_bytes(&text, usage.sent_bytes, "", " sent");
-        steps = machine_steps_describe(directory, NULL);
+        _cleanup_free_ char *text = describe_usage(&usage), *steps = machine_steps_describe(directory, NULL);
         if (text)
                 log_notice("The job used %s", text);
+        if (machine->has_segment)
+                services_visit(settings, machine->id, report_service, NULL);
         if (steps)
                 log_notice("Its steps took %s", steps);
 }
 
-static int count(const char *metrics_file, const JobSpec *job, const Machine *machine,
+static void add_service(const Machine *machine, const MachineDirectory *directory _unused_, void *userdata) {
+        MachineUsage usage;
+
+        machine_usage_read(machine, &usage);
+        machine_usage_add(userdata, &usage);
+}
+
+static int count(const Settings *settings, const JobSpec *job, const Machine *machine,
                  const MachineDirectory *directory) {
         MetricsJob counted = { .project_id = job->project_id, .image = machine->image };
 
@@ -80,7 +106,9 @@ static int count(const char *metrics_file, const JobSpec *job, const Machine *ma
                 return r;
         _cleanup_free_ char *steps = machine_steps_describe(directory, &counted.steps_usec);
         machine_usage_read(machine, &counted.usage);
-        return metrics_file_add(metrics_file, &counted);
+        if (machine->has_segment)
+                services_visit(settings, machine->id, add_service, &counted.usage);
+        return metrics_file_add(settings->metrics_file, &counted);
 }
 
 void report_job(const Settings *settings, const JobSpec *job) {
@@ -93,7 +121,7 @@ void report_job(const Settings *settings, const JobSpec *job) {
         _cleanup_free_ char *before = machine_file_read(&directory, FILE_COUNTED);
         if (before)
                 return;
-        int r = count(settings->metrics_file, job, machine, &directory);
+        int r = count(settings, job, machine, &directory);
         if (r < 0)
                 log_warning_errno(r, "Cannot count the job in metrics_file '%s': %m", settings->metrics_file);
 }

@@ -11,8 +11,9 @@
 void report_step(const Settings *settings, const Settings *own, const MachineDirectory *directory, const char *stage,
                  uint64_t usec);
 
-/* After step @stage: if it is the last one whose output gets into the job's log, says what the job has used. */
-void report_usage(const Machine *machine, const MachineDirectory *directory, const char *stage);
+/* After step @stage: if it is the last one whose output gets into the job's log, says what the job has used, and each of its services. */
+void report_usage(const Settings *settings, const Machine *machine, const MachineDirectory *directory,
+                  const char *stage);
 
 /* Before the job is removed: counts it in metrics_file, once. */
 void report_job(const Settings *settings, const JobSpec *job);

@@ -29,6 +29,7 @@
 #include "machine/explain.h"
 #include "machine/kept.h"
 #include "machine/out-of-memory.h"
+#include "machine/services.h"
 #include "machine/step.h"
 #include "machine/supervise.h"
 
@@ -69,6 +70,15 @@ static int report_gone(const Machine *machine, const MachineDirectory *directory
                        -ECONNRESET;
 }
 
+static void log_causes(const MachineCauses *causes, bool of_script) {
+        if (causes->memory)
+                log_error("%s was killed: %s", of_script ? "The script" : "A process", causes->memory);
+        if (causes->disk)
+                log_error("%s", causes->disk);
+        if (causes->tasks)
+                log_error("%s", causes->tasks);
+}
+
 /* Only scripts that fail pay for looking. Seldom is it the shell that needs too much, and what it started may hide why it
  * failed: make says 2. */
 static void explain_exit(const Machine *machine, const MachineDirectory *directory, const WireExited *exited) {
@@ -79,12 +89,22 @@ static void explain_exit(const Machine *machine, const MachineDirectory *directo
         if (exited->code != CLD_EXITED && !killed_for_memory)
                 log_error("The script was killed by %s%s", signal_name(exited->status),
                           exited->code == CLD_DUMPED ? " (core dumped)" : "");
-        if (causes.memory)
-                log_error("%s was killed: %s", killed_for_memory ? "The script" : "A process", causes.memory);
-        if (causes.disk)
-                log_error("%s", causes.disk);
-        if (causes.tasks)
-                log_error("%s", causes.tasks);
+        log_causes(&causes, killed_for_memory);
+}
+
+/* That a service ends, or runs into its limits, is no failure by itself, but may be what a script failed for. */
+static void explain_service(const Machine *machine, const MachineDirectory *directory, void *userdata _unused_) {
+        _cleanup_free_ char *why = machine_file_read(directory, MACHINE_FILE_ENDED), *subject = NULL;
+        _cleanup_machine_causes_ MachineCauses causes = { 0 };
+
+        if (why)
+                log_notice("Service '%s' does not run any more: %s", machine->names[0], why);
+        if (why || string_printf(&subject, "Service '%s': ", machine->names[0]) < 0)
+                return;
+        machine_causes_find(machine, directory, &causes);
+        const char *before = log_set_subject(subject);
+        log_causes(&causes, false);
+        (void) log_set_subject(before);
 }
 
 static int report_exit(const Machine *machine, const MachineDirectory *directory, const WireExited *exited) {
@@ -234,10 +254,6 @@ static void on_service_line(const char *line) {
         log_notice("%s", line);
 }
 
-static void on_ended_service(const Machine *machine, const char *why) {
-        log_notice("Service '%s' does not run any more: %s", machine->names[0], why);
-}
-
 /* GitLab Runner cancels what has no time left. That the job is cancelled by a person is no failure. */
 static bool is_time_over(const JobSpec *job, const Machine *machine) {
         return job->timeout_sec > 0 &&
@@ -309,14 +325,14 @@ static int run(const Invocation *invocation) {
                 return log_error_errno(r, "Cannot talk to the agent of job %s: %m", machine->id);
         const char *stage = invocation_argument(invocation, 1);
         report_step(settings, &machine->settings, &directory, stage, clock_now_usec() - begin_usec);
-        report_usage(machine, &directory, stage);
+        report_usage(settings, machine, &directory, stage);
         warn_of_notice(machine, &outcome.notice);
         r = report(machine, &directory, &request, &outcome);
         note_failure(&job, machine, &directory, stage, &outcome);
         if (r == STAGE_BUILD_FAILURE && outcome.result == STEP_EXITED)
                 stage_explain_lack(machine, &place);
-        if (r != 0)
-                services_find_ended(settings, &job, on_ended_service);
+        if (r != 0 && job.n_services > 0)
+                services_visit(settings, job.id, explain_service, NULL);
         return r;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* What `run` does about the services of its job: with CI_DEBUG_SERVICES it copies their output while the script runs, and
- * when the script failed, it finds those that have ended. That a service ends is no failure by itself. */
+/* With CI_DEBUG_SERVICES, `run` copies what the job's services print into the job's log while the script runs. A process
+ * of its own does that, and only that. */
 
 #include "job/service-copier.h"
 
@@ -21,24 +21,19 @@
 
 #define COPY_MSEC 200
 
-static int load(const Settings *settings, const char *id, MachineDirectory *ret_directory, Machine **ret_machine) {
-        int r = machine_directory_open(settings->runtime_dir, id, false, ret_directory);
+typedef struct Copy {
+        bool thorough;
+        OnLine *on_line;
+} Copy;
 
-        return r < 0 ? r : machine_load(ret_directory, ret_machine);
+static void copy_one(const Machine *machine, const MachineDirectory *directory, void *userdata) {
+        const Copy *copy = userdata;
+
+        service_log_copy(machine, directory, copy->thorough, copy->on_line);
 }
 
 static void copy_all(const Settings *settings, const JobSpec *job, bool thorough, OnLine *on_line) {
-        _cleanup_strv_ char **ids = NULL;
-
-        if (services_list(settings, job->id, &ids) < 0)
-                return;
-        for (char **id = ids; id && *id; id++) {
-                _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
-                _cleanup_machine_ Machine *machine = NULL;
-
-                if (load(settings, *id, &directory, &machine) >= 0)
-                        service_log_copy(machine, &directory, thorough, on_line);
-        }
+        services_visit(settings, job->id, copy_one, &(Copy){ thorough, on_line });
 }
 
 /* In the child. */
@@ -78,22 +73,4 @@ void service_copier_end(ServiceCopier *copier) {
         if (copier->pid > 0)
                 (void) process_wait(copier->pid, &status);
         *copier = SERVICE_COPIER_NONE;
-}
-
-void services_find_ended(const Settings *settings, const JobSpec *job,
-                         void (*on_ended)(const Machine *machine, const char *why)) {
-        _cleanup_strv_ char **ids = NULL;
-
-        if (job->n_services == 0 || services_list(settings, job->id, &ids) < 0)
-                return;
-        for (char **id = ids; id && *id; id++) {
-                _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
-                _cleanup_machine_ Machine *machine = NULL;
-
-                if (load(settings, *id, &directory, &machine) < 0)
-                        continue;
-                _cleanup_free_ char *why = machine_file_read(&directory, MACHINE_FILE_ENDED);
-                if (why && machine->names)
-                        on_ended(machine, why);
-        }
 }

@@ -25,7 +25,3 @@ void service_copier_begin(const Settings *settings, const JobSpec *job, OnLine *
 /* Returns when all that was printed by now is in the log. */
 void service_copier_end(ServiceCopier *copier);
 #define _cleanup_service_copier_ _cleanup_(service_copier_end)
-
-/* Calls @on_ended for each service that does not run any more. Best effort. */
-void services_find_ended(const Settings *settings, const JobSpec *job,
-                         void (*on_ended)(const Machine *machine, const char *why));

@@ -75,11 +75,15 @@ static int open_root(const Machine *machine, const CgroupSet *groups) {
         return r < 0 ? r : open_directory_at(AT_FDCWD, path, false, 0);
 }
 
+static const char *who_has(const Machine *machine) {
+        return machine->names ? "service" : "job";
+}
+
 static char *explain_disk(const Machine *machine, const CgroupSet *groups) {
         const Settings *settings = &machine->settings;
         char size[FORMAT_BYTES_MAX], *text = NULL;
         uint64_t limit_bytes = settings->disk_max;
-        const char *setting = "disk_max";
+        const char *setting = "disk_max", *who = who_has(machine);
         struct statvfs s;
 
         if (streq(settings->storage, "tmpfs") && settings->tmpfs_size.bytes < limit_bytes) {
@@ -98,11 +102,11 @@ static char *explain_disk(const Machine *machine, const CgroupSet *groups) {
                 (void) string_printf(&text, "The host's disk is full%s",
                                      bytes ? "" : ": it has no room for more files");
         else if (bytes)
-                (void) string_printf(&text, "The job used up its %s of disk (%s)", format_bytes(limit_bytes, size),
+                (void) string_printf(&text, "The %s used up its %s of disk (%s)", who, format_bytes(limit_bytes, size),
                                      setting);
         else
                 (void) string_printf(&text,
-                                     "The job has as many files as %s of disk can have, which are %" PRIu64 " (%s)",
+                                     "The %s has as many files as %s of disk can have, which are %" PRIu64 " (%s)", who,
                                      format_bytes(limit_bytes, size), (uint64_t) s.f_files, setting);
         return text;
 }
@@ -122,8 +126,8 @@ static char *explain_tasks(const Machine *machine, const MachineDirectory *direc
         snprintf(count, sizeof(count), "%" PRIu64, refused);
         (void) machine_file_write(directory, MACHINE_FILE_TASKS_REFUSED, count);
         (void) string_printf(
-                &text, "The job could not start more processes: it has as many as it may have (tasks_max: %" PRIu64 ")",
-                machine->settings.tasks_max);
+                &text, "The %s could not start more processes: it has as many as it may have (tasks_max: %" PRIu64 ")",
+                who_has(machine), machine->settings.tasks_max);
         return text;
 }
 

@@ -7,7 +7,6 @@
 
 #include "base/id.h"
 #include "base/string.h"
-#include "machine/directory.h"
 
 static int compare_numbers(const void *a, const void *b) {
         unsigned x = id_service_number(*(char *const *) a, NULL), y = id_service_number(*(char *const *) b, NULL);
@@ -39,4 +38,21 @@ int services_list(const Settings *settings, const char *id, char ***ret) {
         SORT(services, strv_length(services), compare_numbers);
         *ret = TAKE_PTR(services);
         return 0;
+}
+
+void services_visit(const Settings *settings, const char *id,
+                    void (*visit)(const Machine *machine, const MachineDirectory *directory, void *userdata),
+                    void *userdata) {
+        _cleanup_strv_ char **ids = NULL;
+
+        if (services_list(settings, id, &ids) < 0)
+                return;
+        for (char **service = ids; service && *service; service++) {
+                _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
+                _cleanup_machine_ Machine *machine = NULL;
+
+                if (machine_directory_open(settings->runtime_dir, *service, false, &directory) >= 0 &&
+                    machine_load(&directory, &machine) >= 0 && machine->names)
+                        visit(machine, &directory, userdata);
+        }
 }

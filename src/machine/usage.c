@@ -57,6 +57,19 @@ static void read_network(pid_t pid, MachineUsage *ret) {
         }
 }
 
+static void add(uint64_t *value, uint64_t more) {
+        if (more != UINT64_MAX)
+                *value = *value == UINT64_MAX ? more : *value + more;
+}
+
+void machine_usage_add(MachineUsage *usage, const MachineUsage *more) {
+        add(&usage->cpu_usec, more->cpu_usec);
+        add(&usage->memory_peak_bytes, more->memory_peak_bytes);
+        add(&usage->written_bytes, more->written_bytes);
+        add(&usage->received_bytes, more->received_bytes);
+        add(&usage->sent_bytes, more->sent_bytes);
+}
+
 void machine_usage_read(const Machine *machine, MachineUsage *ret) {
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
         pid_t inside = 0;

@@ -11,6 +11,10 @@ typedef struct MachineUsage {
         uint64_t received_bytes, sent_bytes; /* by interfaces of its own */
 } MachineUsage;
 
+/* Adds up what several machines of a job used. Their peaks need not have been at the same time: the sum is the most that it
+ * can have been together. What is not known of @more is left out. */
+void machine_usage_add(MachineUsage *usage, const MachineUsage *more);
+
 /* Of a machine that runs, or whose control groups are still there. Best effort. */
 void machine_usage_read(const Machine *machine, MachineUsage *ret);
 

@@ -122,6 +122,7 @@ def test_no_network(make_site) -> None:
 def test_ends(lone) -> None:
     """What crashes, hangs, or cannot be started: a warning with its last lines, and the job goes on."""
     lone.settings["wait_for_services_timeout"] = "2s"
+    lone.write_config()
     job = Job(["exit 7"], image=IMAGE, services=[
         service("sh", "-c", "echo dying >&2; exit 3", alias="dying", port=1),
         service("sh", "-c", "echo hanging; exec sleep 1000", alias="hanging", port=2)])
@@ -138,11 +139,41 @@ def test_ends(lone) -> None:
     assert result.failure_reason == "script_failure" and "no image 'nothing-here'" in result.log, str(result)
 
 
+def test_limits_and_report(make_site, tmp_path: Path) -> None:
+    """What a service runs into is said as what the job does, by its name; report and metrics have what services used."""
+    metrics = tmp_path / "nspawn-runner.prom"
+    site = make_site(network="private", storage="tmpfs", tmpfs_size="32M", report=True, metrics_file=str(metrics))
+    script = "dd if=/dev/zero of=/big bs=1M 2>/dev/null; i=0; while [ $i -lt 300000 ]; do i=$((i + 1)); done; " \
+             "exec python3 -c '" + ANSWER.replace("'", '"') + "' 80"
+    result = site.run(Job(["false"], image=IMAGE, services=[service("sh", "-c", script, alias="full", port=80)]))
+    assert f"Service '{IMAGE}': The service used up its 32M of disk (tmpfs_size)" in result.log, str(result)
+    assert re.search(f"The job used .*Service '{IMAGE}' used .*Its steps took", result.log, re.DOTALL), str(result)
+    of_job, of_service = (float(part) for part in re.findall(r" used (\d+\.\d)s of CPU time", result.log))
+    counted = re.search(r"^nspawn_runner_cpu_seconds_total\S+ (\S+)$", metrics.read_text(), re.MULTILINE)
+    assert of_service > 0.1 and counted and float(counted[1]) >= of_job + of_service - 0.1, (counted, result.log)
+
+
 def test_slow(lone) -> None:
-    """The job begins when the service listens, also if that takes seconds."""
-    script = "sleep 3; exec python3 -c '" + ANSWER.replace("'", '"') + "' 80"
-    with lone.started(Job(image=IMAGE, services=[service("sh", "-c", script, alias="slow", port=80)])) as build:
+    """The job begins when the service listens, and not before, however long that takes; its time is what the test gives."""
+    lone.settings["wait_for_services_timeout"] = "1h"
+    lone.write_config()
+    script = "while [ ! -e /builds/go ]; do sleep 0.05; done; exec python3 -c '" + ANSWER.replace("'", '"') + "' 80"
+    build = Build(lone.runner(), Job(image=IMAGE, services=[service("sh", "-c", script, alias="slow", port=80)]))
+    build.start_attempt()
+    build.config()
+    build.start_build()
+    call = build.start("prepare", build.runner.prepare_exec)
+    try:
+        while "Waiting for services" not in call.stderr.decode():
+            assert not call.wait(0.02), call.output
+        assert not call.wait(1), call.output
+        (layer,) = [layer for layer in lone.root.glob(".layers/*") if not layer.name.endswith(".s1")]
+        (layer / "volumes/builds/go").touch()
+        assert call.wait() and call.returncode == 0 and "properly" not in call.stderr.decode(), call.output
         assert build.run_script(ASK + "slow 80").stdout.startswith(b"{")
+    finally:
+        build.cleanup()
+    assert lone.traces() == []
 
 
 def test_output(lone) -> None:
