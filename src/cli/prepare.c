@@ -21,6 +21,7 @@
 #include "cli/start-common.h"
 #include "cli/table.h"
 #include "config/image-reference.h"
+#include "container/cgroup-warm.h"
 #include "container/cgroup.h"
 #include "container/nspawn.h"
 #include "container/supervisor.h"
@@ -285,6 +286,7 @@ static int run(const Invocation *invocation) {
         _cleanup_close_ int signal_fd = signals_open();
         if (signal_fd < 0)
                 return log_error_errno(signal_fd, "Cannot set up signals: %m");
+        cgroup_warm_behind();
         int r = find_job(invocation, &job);
         if (r < 0)
                 return r;

@@ -14,10 +14,13 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "container/cgroup-warm.h"
 #include "wire/wire.h"
 
 /* Enough for the runs of one job, which come one by one, with room for status and the like. */
 #define BACKLOG 16
+/* A container without an init system is ready long before that. */
+#define WARM_MAX_USEC (200 * USEC_PER_MSEC)
 
 static int socket_address(const char *job_directory, struct sockaddr_un *ret) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -65,13 +68,8 @@ int channel_connect(const char *job_directory) {
         return TAKE_FD(fd);
 }
 
-int channel_wait_ready(int socket_fd, int signal_fd, uint64_t timeout_usec) {
-        uint64_t deadline = clock_deadline(timeout_usec);
-        WireMessage message;
-
-        int r = wire_send(socket_fd, WIRE_PING, NULL, 0, NULL, 0);
-        if (r < 0)
-                return r == -EPIPE ? -ECONNRESET : r;
+/* 0: the socket is readable. -ETIMEDOUT at @deadline; -EINTR for @signal_fd; or another -errno. */
+static int wait_readable(int socket_fd, int signal_fd, uint64_t deadline) {
         for (;;) {
                 struct pollfd pollfds[2] = {
                         { .fd = socket_fd, .events = POLLIN },
@@ -85,10 +83,35 @@ int channel_wait_ready(int socket_fd, int signal_fd, uint64_t timeout_usec) {
                         return -errno;
                 if (n == 0)
                         return -ETIMEDOUT;
-                if (pollfds[1].revents)
-                        return -EINTR;
-                break;
+                return pollfds[1].revents ? -EINTR : 0;
         }
+}
+
+/* Keeps moves between control groups quick until the socket is readable, or for WARM_MAX_USEC. */
+static int wait_warm(int socket_fd, int signal_fd) {
+        const uint64_t end = clock_deadline(WARM_MAX_USEC);
+        int r = -ETIMEDOUT;
+
+        _cleanup_close_ int warm_fd = cgroup_warm_open();
+        while (warm_fd >= 0 && r == -ETIMEDOUT && clock_now_usec() < end) {
+                cgroup_warm(warm_fd);
+                r = wait_readable(socket_fd, signal_fd, clock_deadline(CGROUP_WARM_USEC));
+        }
+        return r;
+}
+
+int channel_wait_ready(int socket_fd, int signal_fd, uint64_t timeout_usec, bool starting) {
+        uint64_t deadline = clock_deadline(timeout_usec);
+        WireMessage message;
+
+        int r = wire_send(socket_fd, WIRE_PING, NULL, 0, NULL, 0);
+        if (r < 0)
+                return r == -EPIPE ? -ECONNRESET : r;
+        r = starting ? wait_warm(socket_fd, signal_fd) : -ETIMEDOUT;
+        if (r == -ETIMEDOUT)
+                r = wait_readable(socket_fd, signal_fd, deadline);
+        if (r < 0)
+                return r;
 
         r = wire_receive(socket_fd, &message);
         if (r == 0)

@@ -18,5 +18,5 @@ int channel_connect(const char *job_directory);
 /* Sends PING and waits for the answer: 0; -ECONNRESET when the machine ended meanwhile; -ETIMEDOUT; -EINTR when
  * @signal_fd (negative: none) became readable; -ENOEXEC when the image's systemd, or what the machine is
  * for, cannot be executed; -EBADMSG for any
- * other answer; or -errno. */
-int channel_wait_ready(int socket_fd, int signal_fd, uint64_t timeout_usec);
+ * other answer; or -errno. @starting: the container is being started, and processes are moved between control groups. */
+int channel_wait_ready(int socket_fd, int signal_fd, uint64_t timeout_usec, bool starting);

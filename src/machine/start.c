@@ -155,7 +155,7 @@ static int start_supervisor(const Machine *machine, char *const argv[], int list
 
 static int wait_ready(const Machine *machine, int socket_fd, int signal_fd, uint64_t timeout_usec,
                       Problem *reterr_problem) {
-        int r = channel_wait_ready(socket_fd, signal_fd, timeout_usec);
+        int r = channel_wait_ready(socket_fd, signal_fd, timeout_usec, true);
 
         switch (r) {
         case -EINTR:

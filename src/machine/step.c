@@ -290,7 +290,7 @@ static int finish(Run *run) {
 static bool machine_lives(const Run *run, const char *machine) {
         _cleanup_close_ int socket_fd = machine ? channel_connect(machine) : -EBADF;
 
-        return socket_fd >= 0 && channel_wait_ready(socket_fd, run->signal_fd, AGENT_TIMEOUT_USEC) >= 0;
+        return socket_fd >= 0 && channel_wait_ready(socket_fd, run->signal_fd, AGENT_TIMEOUT_USEC, false) >= 0;
 }
 
 /* How the program ended, whose agent was killed before it could say that. */

@@ -192,7 +192,7 @@ static void read_line(int fd, char *ret, size_t size) {
 static void check_alive(const Lab *lab) {
         _cleanup_call_ Call call = call_connect(lab);
 
-        assert_int_equal(channel_wait_ready(call.socket_fd, -EBADF, USEC_INFINITY), 0);
+        assert_int_equal(channel_wait_ready(call.socket_fd, -EBADF, USEC_INFINITY, false), 0);
 }
 
 /* How many scripts are on the disk. The server removes them when it has told the host of the end: it does one thing
@@ -215,7 +215,7 @@ static void test_ping(void **state) {
         _cleanup_call_ Call call = call_connect(*state);
 
         for (unsigned i = 0; i < 3; i++)
-                assert_int_equal(channel_wait_ready(call.socket_fd, -EBADF, USEC_INFINITY), 0);
+                assert_int_equal(channel_wait_ready(call.socket_fd, -EBADF, USEC_INFINITY, false), 0);
         check_alive(*state);
 }
 
@@ -740,7 +740,7 @@ static void test_cancel_nothing(void **state) {
         assert_int_equal(wire_send(call.socket_fd, WIRE_KILL, NULL, 0, NULL, 0), 0);
         assert_int_equal(take_exited(&call).status, SIGTERM);
         assert_int_equal(wire_send(call.socket_fd, WIRE_KILL, NULL, 0, NULL, 0), 0);
-        assert_int_equal(channel_wait_ready(call.socket_fd, -EBADF, USEC_INFINITY), 0);
+        assert_int_equal(channel_wait_ready(call.socket_fd, -EBADF, USEC_INFINITY, false), 0);
 }
 
 /* `run` was killed: so is its step, and the next works. */
@@ -853,7 +853,7 @@ static void test_garbage(void **state) {
         for (WireType type = WIRE_PONG; type < _WIRE_TYPE_MAX; type++)
                 if (type != WIRE_EXEC)
                         assert_int_equal(wire_send(call.socket_fd, type, "xxxxxxxx", 8, NULL, 0), 0);
-        assert_int_equal(channel_wait_ready(call.socket_fd, -EBADF, USEC_INFINITY), 0);
+        assert_int_equal(channel_wait_ready(call.socket_fd, -EBADF, USEC_INFINITY, false), 0);
 }
 
 /* A job that removes what is not its own hurts itself only. */
@@ -873,7 +873,7 @@ static void test_no_leak(void **state) {
         _cleanup_call_ Call probe = call_connect(lab);
 
         /* The only connection, before and after: when the server sees the end of one is for it to say. */
-        assert_int_equal(channel_wait_ready(probe.socket_fd, -EBADF, USEC_INFINITY), 0);
+        assert_int_equal(channel_wait_ready(probe.socket_fd, -EBADF, USEC_INFINITY, false), 0);
         int before = count_descriptors(lab->pid);
         for (unsigned i = 0; i < 40; i++) {
                 _cleanup_call_ Call call = call_start(lab, scripts[i % ELEMENTSOF(scripts)], 50);
@@ -891,7 +891,7 @@ static void test_no_leak(void **state) {
         }
         /* It may need some turns to see that all is closed. */
         while (count_descriptors(lab->pid) != before) {
-                assert_int_equal(channel_wait_ready(probe.socket_fd, -EBADF, USEC_INFINITY), 0);
+                assert_int_equal(channel_wait_ready(probe.socket_fd, -EBADF, USEC_INFINITY, false), 0);
                 clock_sleep_usec(USEC_PER_MSEC);
         }
 }

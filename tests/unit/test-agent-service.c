@@ -75,7 +75,7 @@ static void test_service(void **state) {
                                         .argv = ARGV("sh", "-c", table[i].script),
                                         .environment = ARGV("VARIABLE=value", variable) };
                 pid_t pid = start_service(parent, &service, &socket_fd, &output_fd);
-                assert_int_equal(channel_wait_ready(socket_fd, -EBADF, 60 * USEC_PER_SEC), table[i].ready);
+                assert_int_equal(channel_wait_ready(socket_fd, -EBADF, 60 * USEC_PER_SEC, false), table[i].ready);
                 assert_int_equal(waitpid(pid, &status, 0), pid);
                 assert_true(WIFEXITED(status) && WEXITSTATUS(status) == table[i].status);
                 assert_int_equal(fd_read_all(output_fd, 4096, &output, &size), 0);
@@ -103,7 +103,7 @@ static void test_service_refused(void **state) {
                 size_t size;
 
                 pid_t pid = start_service(*state, &service, &socket_fd, &output_fd);
-                assert_int_equal(channel_wait_ready(socket_fd, -EBADF, 60 * USEC_PER_SEC), -ENOEXEC);
+                assert_int_equal(channel_wait_ready(socket_fd, -EBADF, 60 * USEC_PER_SEC, false), -ENOEXEC);
                 assert_int_equal(waitpid(pid, &status, 0), pid);
                 assert_true(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FAILURE);
                 assert_int_equal(fd_read_all(output_fd, 4096, &output, &size), 0);

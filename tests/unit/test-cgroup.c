@@ -6,8 +6,11 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/string.h"
+#include "container/cgroup-warm.h"
 #include "container/cgroup.h"
 
 /* Only the kernel makes real groups, and only for root. Here, directories with files of the same names stand for them:
@@ -415,6 +418,51 @@ static void test_names(_unused_ void **state) {
         }
 }
 
+/* The number of this process, each time from the file's beginning: a kernel's file takes no other offset. */
+static void test_warm(void **state) {
+        _cleanup_free_ char *text = NULL, *pid = NULL;
+
+        make_file(*state, "cgroup.procs", "");
+        _cleanup_free_ char *path = NULL;
+        assert_int_equal(string_printf(&path, "%s/cgroup.procs", (const char *) *state), 0);
+        _cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+        cgroup_warm(fd);
+        cgroup_warm(fd);
+        text = read_file(*state, "cgroup.procs");
+        assert_int_equal(string_printf(&pid, "%d", (int) getpid()), 0);
+        assert_string_equal(text, pid);
+}
+
+static size_t count_threads(void) {
+        _cleanup_close_ int fd = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_strv_ char **names = NULL;
+
+        assert_int_equal(directory_names(fd, &names), 0);
+        return strv_length(names);
+}
+
+/* With the kernel: the process stays where it is. */
+static void test_warm_own(_unused_ void **state) {
+        _cleanup_free_ char *before = NULL, *after = NULL, *link = NULL, *file = NULL;
+
+        _cleanup_close_ int fd = cgroup_warm_open();
+        if (fd < 0) {
+                print_message("this process may not write to its control group\n");
+                skip();
+        }
+        assert_int_equal(string_printf(&link, "/proc/self/fd/%d", fd), 0);
+        file = realpath(link, NULL);
+        assert_non_null(file);
+        assert_non_null(endswith(file, "/cgroup.procs"));
+        assert_int_equal(file_read_at(AT_FDCWD, "/proc/self/cgroup", 65536, &before, NULL), 0);
+        cgroup_warm(fd);
+        cgroup_warm_behind();
+        while (count_threads() > 1)
+                clock_sleep_usec(USEC_PER_MSEC);
+        assert_int_equal(file_read_at(AT_FDCWD, "/proc/self/cgroup", 65536, &after, NULL), 0);
+        assert_string_equal(after, before);
+}
+
 #define WITH_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, setup_directory, teardown_directory)
 
 int main(void) {
@@ -423,6 +471,7 @@ int main(void) {
                 WITH_DIRECTORY(test_delegate), WITH_DIRECTORY(test_visit),         WITH_DIRECTORY(test_kill),
                 WITH_DIRECTORY(test_remove),   WITH_DIRECTORY(test_memory),        cmocka_unit_test(test_of_process),
                 cmocka_unit_test(test_names),  WITH_DIRECTORY(test_bound),         WITH_DIRECTORY(test_limited),
+                WITH_DIRECTORY(test_warm),     cmocka_unit_test(test_warm_own),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
