@@ -93,16 +93,18 @@ int file_write_string_at(int dir_fd, const char *path, const char *value) {
         return (size_t) n == strlen(value) ? 0 : -EIO;
 }
 
-/* Writes the content of a file that has no name yet that anybody knows, so that it is on the disk. */
-static int fill(int fd, const void *data, size_t size, mode_t mode) {
+/* Writes the content of a file that has no name yet that anybody knows. */
+static int fill(int fd, const void *data, size_t size, mode_t mode, bool synced) {
         int r = fd_write_all(fd, data, size);
         if (r < 0)
                 return r;
-        /* Synchronized before it gets its name, or a power failure may leave an empty file under it. */
-        return fchmod(fd, mode) < 0 || fsync(fd) < 0 ? -errno : 0;
+        if (fchmod(fd, mode) < 0)
+                return -errno;
+        /* Before it gets its name, or a power failure may leave an empty file under it. */
+        return synced && fsync(fd) < 0 ? -errno : 0;
 }
 
-int file_replace_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode) {
+static int replace(int dir_fd, const char *name, const void *data, size_t size, mode_t mode, bool synced) {
         char temporary[256];
 
         /* Not O_TMPFILE: linkat() cannot replace. The fixed name means that a crash leaves one file at most, which
@@ -117,12 +119,20 @@ int file_replace_at(int dir_fd, const char *name, const void *data, size_t size,
         if (fd < 0)
                 return -errno;
 
-        int r = fill(fd, data, size, mode);
+        int r = fill(fd, data, size, mode, synced);
         if (r == 0 && renameat(dir_fd, temporary, dir_fd, name) < 0)
                 r = -errno;
         if (r < 0)
                 (void) unlinkat(dir_fd, temporary, 0);
         return r;
+}
+
+int file_replace_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode) {
+        return replace(dir_fd, name, data, size, mode, true);
+}
+
+int file_replace_in_run_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode) {
+        return replace(dir_fd, name, data, size, mode, false);
 }
 
 int file_publish_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode) {

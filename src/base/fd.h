@@ -48,6 +48,8 @@ int file_write_string_at(int dir_fd, const char *path, const char *value);
  * process or of the host. It opens nothing that is in the directory. 0, or -errno with the old content and no temporary
  * file. */
 int file_replace_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode);
+/* The same for what the host's next boot removes, as in /run: after a crash of the host, the file may be empty. */
+int file_replace_in_run_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode);
 
 /* Makes file @name in @dir_fd with @data in one step. If several processes do that at the same time, the first one's file
  * stays. 0 or -errno; leaves no temporary file. */

@@ -55,6 +55,6 @@ void console_note(Console *console, const char *text) {
 
 void console_save(const Console *console) {
         if (console->size > 0)
-                (void) file_replace_at(console->directory->fd, MACHINE_FILE_CONSOLE, console->tail, console->size,
-                                       0600);
+                (void) file_replace_in_run_at(console->directory->fd, MACHINE_FILE_CONSOLE, console->tail,
+                                              console->size, 0600);
 }

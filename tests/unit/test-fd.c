@@ -87,14 +87,13 @@ static void test_read_no_symlink(void **state) {
         assert_null(data);
 }
 
-static void test_replace(void **state) {
-        _cleanup_close_ int dir_fd = open_directory(state);
+static void check_replace(int dir_fd, int (*replace)(int, const char *, const void *, size_t, mode_t)) {
         _cleanup_free_ char *data = NULL;
         struct stat st;
         mode_t umask_before = umask(077);
 
-        assert_int_equal(file_replace_at(dir_fd, "a", "old content", 11, 0600), 0);
-        assert_int_equal(file_replace_at(dir_fd, "a", "new", 3, 0644), 0);
+        assert_int_equal(replace(dir_fd, "a", "old content", 11, 0600), 0);
+        assert_int_equal(replace(dir_fd, "a", "new", 3, 0644), 0);
         umask(umask_before);
         assert_int_equal(file_read_at(dir_fd, "a", 100, &data, NULL), 0);
         assert_string_equal(data, "new");
@@ -104,8 +103,16 @@ static void test_replace(void **state) {
 
         /* A directory cannot be replaced; nothing temporary stays. */
         assert_int_equal(mkdirat(dir_fd, "d", 0700), 0);
-        assert_true(file_replace_at(dir_fd, "d", "x", 1, 0600) < 0);
+        assert_true(replace(dir_fd, "d", "x", 1, 0600) < 0);
         assert_int_equal(faccessat(dir_fd, ".d.new", F_OK, 0), -1);
+        assert_int_equal(unlinkat(dir_fd, "d", AT_REMOVEDIR), 0);
+}
+
+static void test_replace(void **state) {
+        _cleanup_close_ int dir_fd = open_directory(state);
+
+        check_replace(dir_fd, file_replace_at);
+        check_replace(dir_fd, file_replace_in_run_at);
 }
 
 static void test_publish(void **state) {
