@@ -41,12 +41,18 @@ enum {
         N_COLUMNS,
 };
 static const TableColumn json_columns[N_COLUMNS + 1] = {
-        [NAME] = { "name", COLUMN_TEXT },       [GENERATION] = { "generation", COLUMN_NUMBER },
-        [SOURCE] = { "source", COLUMN_TEXT },   [CREATED] = { "created", COLUMN_TEXT },
-        [UPDATED] = { "updated", COLUMN_TEXT }, [JOBS] = { "jobs", COLUMN_NUMBER },
-        [STORAGE] = { "storage", COLUMN_TEXT }, [TYPE] = { "type", COLUMN_TEXT },
-        [SIZE] = { "size", COLUMN_NUMBER },     [BOOT] = { "boot", COLUMN_TEXT },
-        [PATH] = { "path", COLUMN_TEXT },       [DIGEST] = { "digest", COLUMN_TEXT },
+        [NAME] = { "name", COLUMN_TEXT, .shortens = true },
+        [GENERATION] = { "generation", COLUMN_NUMBER },
+        [SOURCE] = { "source", COLUMN_TEXT, .rank = 4, .shortens = true },
+        [CREATED] = { "created", COLUMN_TEXT, .rank = 6 },
+        [UPDATED] = { "updated", COLUMN_TEXT, .rank = 3 },
+        [JOBS] = { "jobs", COLUMN_NUMBER, .rank = 2 },
+        [STORAGE] = { "storage", COLUMN_TEXT, .rank = 7 },
+        [TYPE] = { "type", COLUMN_TEXT, .rank = 8 },
+        [SIZE] = { "size", COLUMN_NUMBER, .rank = 1 },
+        [BOOT] = { "boot", COLUMN_TEXT, .rank = 5 },
+        [PATH] = { "path", COLUMN_TEXT, .rank = 9 },
+        [DIGEST] = { "digest", COLUMN_TEXT },
 };
 
 /* How many jobs there are, by image and generation. */

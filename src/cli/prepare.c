@@ -27,6 +27,7 @@
 #include "container/supervisor.h"
 #include "gitlab/exit-status.h"
 #include "image/generation.h"
+#include "job/describe.h"
 #include "job/volumes.h"
 #include "local/broker-client.h"
 #include "machine/collect.h"
@@ -175,6 +176,8 @@ static int start(const Settings *settings, const JobSpec *job, const MachineDire
         r = plan_logged(&request, &machine, &argv);
         if (r != 0)
                 return r;
+        if (job_describe(job, machine) < 0)
+                return log_oom();
 
         const StagePrograms programs = {
                 .settings = settings,

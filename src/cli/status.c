@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Command `status`: lists the jobs that exist now, with their services. Only reads, and shows what is known of a job
- * that is just being made or removed. */
+/* Command `status`: lists the jobs that exist now, with their services, and what they use. Only reads, and shows what is known
+ * of a job that is just being made or removed. */
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "base/clock.h"
+#include "base/fd.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "base/string.h"
@@ -15,55 +19,182 @@
 #include "container/supervisor.h"
 #include "machine/collect.h"
 #include "machine/directory.h"
+#include "machine/kept.h"
+#include "machine/remove.h"
 #include "machine/services.h"
+#include "tree/size.h"
 
-static const TableColumn columns[] = {
-        { "id", COLUMN_TEXT },    { "service", COLUMN_TEXT },  { "image", COLUMN_TEXT },
-        { "since", COLUMN_TEXT }, { "boot", COLUMN_TEXT },     { "storage", COLUMN_TEXT },
-        { "state", COLUMN_TEXT }, { "memory", COLUMN_NUMBER }, { 0 },
+#define WATCH_USEC (2 * USEC_PER_SEC)
+
+/* How long it may take to find out how much all jobs have written, and one of them. */
+#define SIZES_USEC (500 * USEC_PER_MSEC)
+#define SIZE_USEC (50 * USEC_PER_MSEC)
+
+/* cpu is the time that processors have spent on it, in JSON in seconds; disk what it has written, which is more than that if there
+ * was no time to look at all. */
+enum {
+        ID,
+        SERVICE,
+        PROJECT,
+        JOB,
+        STAGE,
+        IMAGE,
+        GENERATION,
+        STATE,
+        AGE,
+        CPU,
+        MEMORY,
+        DISK,
+        USER,
+        SINCE,
+        BOOT,
+        STORAGE,
+        URL,
+        UNTIL,
+        N_COLUMNS,
 };
 
-static bool memory_of(const Machine *machine, bool json, char ret[static 24]) {
-        _cleanup_cgroup_set_ CgroupSet groups = { 0 };
-        uint64_t bytes;
+static const TableColumn columns[N_COLUMNS + 1] = {
+        [ID] = { "id", COLUMN_TEXT },
+        [SERVICE] = { "service", COLUMN_TEXT, .rank = 1, .shortens = true },
+        [PROJECT] = { "project", COLUMN_TEXT, .rank = 4, .shortens = true },
+        [JOB] = { "job", COLUMN_TEXT, .rank = 3, .shortens = true },
+        [STAGE] = { "stage", COLUMN_TEXT, .rank = 9, .shortens = true },
+        [IMAGE] = { "image", COLUMN_TEXT, .rank = 1, .shortens = true },
+        [GENERATION] = { "generation", COLUMN_NUMBER, .only_json = true },
+        [STATE] = { "state", COLUMN_TEXT },
+        [AGE] = { "age", COLUMN_TEXT, .rank = 2, .only_table = true },
+        [CPU] = { "cpu", COLUMN_NUMBER, .rank = 6 },
+        [MEMORY] = { "memory", COLUMN_NUMBER, .rank = 5 },
+        [DISK] = { "disk", COLUMN_NUMBER, .rank = 7 },
+        [USER] = { "user", COLUMN_TEXT, .rank = 8, .shortens = true },
+        [SINCE] = { "since", COLUMN_TEXT, .only_json = true },
+        [BOOT] = { "boot", COLUMN_TEXT, .rank = 11 },
+        [STORAGE] = { "storage", COLUMN_TEXT, .rank = 12 },
+        [URL] = { "url", COLUMN_TEXT, .rank = 10 },
+        [UNTIL] = { "kept_until", COLUMN_TEXT, .only_json = true },
+};
 
-        if (supervisor_pick()->groups(machine->name, &groups) < 0 || cgroup_memory_bytes(&groups, &bytes) < 0)
-                return false;
+typedef struct Status {
+        const Settings *settings;
+        bool json;
+        uint64_t deadline; /* for sizes */
+        Table *table;
+        size_t n_rows;
+} Status;
+
+/* The texts of a row that have to be made. */
+typedef struct Texts {
+        char *image;
+        char since[FORMAT_TIME_BYTES], age[FORMAT_TIME_BYTES], until[FORMAT_TIME_BYTES];
+        char generation[24], cpu[FORMAT_TIME_BYTES], memory[24], disk[24];
+} Texts;
+
+static void texts_done(Texts *texts) {
+        free(texts->image);
+}
+
+static const char *format_size(bool json, uint64_t bytes, bool more, char ret[static 24]) {
+        char text[FORMAT_BYTES_MAX];
+
         if (json)
                 snprintf(ret, 24, "%" PRIu64, bytes);
         else
-                (void) format_bytes(bytes, ret);
-        return true;
+                snprintf(ret, 24, "%s%s", more ? ">" : "", format_bytes(bytes, text));
+        return ret;
 }
 
-static int add_job(const Settings *settings, const char *id, bool json, Table *table, size_t *n_rows) {
-        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
-        _cleanup_machine_ Machine *machine = NULL;
-        MachineState job = machine_state(settings, id);
-        const char *state = machine_state_name(job);
-        char since[FORMAT_TIME_BYTES], memory[24];
+static void add_usage(const Status *status, const Machine *machine, Texts *texts, const char **cells) {
+        _cleanup_cgroup_set_ CgroupSet groups = { 0 };
+        uint64_t value;
 
-        if (job == MACHINE_GONE)
+        if (supervisor_pick()->groups(machine->name, &groups) < 0)
+                return;
+        if (cgroup_memory_bytes(&groups, &value) >= 0)
+                cells[MEMORY] = format_size(status->json, value, false, texts->memory);
+        if (cgroup_cpu_usec(&groups, &value) < 0)
+                return;
+        if (status->json)
+                snprintf(texts->cpu, sizeof(texts->cpu), "%" PRIu64 ".%03" PRIu64, value / USEC_PER_SEC,
+                         value % USEC_PER_SEC / USEC_PER_MSEC);
+        else
+                (void) format_duration(value, texts->cpu);
+        cells[CPU] = texts->cpu;
+}
+
+static const char *disk_of(const Status *status, const char *id, char ret[static 24]) {
+        _cleanup_close_ int layer_fd = machine_layer_open(status->settings, id);
+        uint64_t bytes = 0, deadline = MIN(status->deadline, clock_deadline(SIZE_USEC));
+
+        if (layer_fd < 0)
+                return NULL;
+        int r = tree_size_until(layer_fd, deadline, &bytes);
+        if (r < 0 && r != -ETIME)
+                return NULL;
+        return format_size(status->json, bytes, r == -ETIME, ret);
+}
+
+/* "bookworm@5" for people. */
+static int describe_image(const Status *status, const Machine *machine, Texts *texts, const char **cells) {
+        cells[IMAGE] = machine->image;
+        if (machine->generation == 0)
                 return 0;
-        (*n_rows)++;
-        if (machine_directory_open(settings->runtime_dir, id, false, &directory) < 0 ||
-            machine_load(&directory, &machine) < 0) {
+        snprintf(texts->generation, sizeof(texts->generation), "%" PRIu64, machine->generation);
+        cells[GENERATION] = texts->generation;
+        if (status->json)
+                return 0;
+        int r = string_printf(&texts->image, "%s@%s", machine->image, texts->generation);
+        if (r < 0)
+                return r;
+        cells[IMAGE] = texts->image;
+        return 0;
+}
+
+static const char *describe_until(const Status *status, const MachineDirectory *directory, Texts *texts) {
+        uint64_t until_usec, now_usec = clock_now_usec();
+
+        if (!kept_until(directory, &until_usec) || until_usec < now_usec)
+                return NULL;
+        return format_time(clock_realtime_usec() + (until_usec - now_usec), status->json, texts->until);
+}
+
+static void describe_time(const Status *status, const Machine *machine, Texts *texts, const char **cells) {
+        uint64_t now_usec = clock_realtime_usec();
+
+        cells[SINCE] = format_time(machine->since_usec, status->json, texts->since);
+        cells[AGE] = format_duration(now_usec > machine->since_usec ? now_usec - machine->since_usec : 0, texts->age);
+}
+
+static int add_job(Status *status, const char *id) {
+        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
+        _cleanup_(texts_done) Texts texts = { 0 };
+        _cleanup_machine_ Machine *machine = NULL;
+        MachineState state = machine_state(status->settings, id);
+        const char *cells[N_COLUMNS] = { [ID] = id, [STATE] = machine_state_name(state) };
+
+        if (state == MACHINE_GONE)
+                return 0;
+        status->n_rows++;
+        if (machine_directory_open(status->settings->runtime_dir, id, false, &directory) < 0 ||
+            machine_load(&directory, &machine) < 0)
                 /* Just being made or removed, or after a crash; the last known state still tells something. */
-                const char *cells[ELEMENTSOF(columns) - 1] = { id, NULL, NULL, NULL, NULL, NULL, state, NULL };
-                return table_add(table, cells);
-        }
-        format_time(machine->since_usec, json, since);
-        const char *cells[ELEMENTSOF(columns) - 1] = {
-                id,
-                machine->names ? machine->names[0] : NULL,
-                machine->image,
-                since,
-                machine->init ? "yes" : "no",
-                machine->settings.storage,
-                state,
-                memory_of(machine, json, memory) ? memory : NULL,
-        };
-        return table_add(table, cells);
+                return table_add(status->table, cells);
+        int r = describe_image(status, machine, &texts, cells);
+        if (r < 0)
+                return r;
+        describe_time(status, machine, &texts, cells);
+        add_usage(status, machine, &texts, cells);
+        cells[SERVICE] = machine->names ? machine->names[0] : NULL;
+        cells[PROJECT] = machine->project;
+        cells[JOB] = machine->job_name;
+        cells[STAGE] = machine->job_stage;
+        cells[DISK] = disk_of(status, id, texts.disk);
+        cells[USER] = machine->started_by;
+        cells[BOOT] = machine->init ? "yes" : "no";
+        cells[STORAGE] = machine->settings.storage;
+        cells[URL] = machine->job_url;
+        cells[UNTIL] = describe_until(status, &directory, &texts);
+        return table_add(status->table, cells);
 }
 
 static bool contains(char *const *ids, const char *id, size_t length) {
@@ -74,53 +205,82 @@ static bool contains(char *const *ids, const char *id, size_t length) {
 }
 
 /* A job, and below it its services. Those of a job that is not there any more stand by themselves. */
-static int add_with_services(const Settings *settings, char *const *ids, const char *id, bool json, Table *table,
-                             size_t *n_rows) {
+static int add_with_services(Status *status, char *const *ids, const char *id) {
         _cleanup_strv_ char **services = NULL;
         size_t length;
 
         if (id_service_number(id, &length) > 0 && contains(ids, id, length))
                 return 0;
-        int r = add_job(settings, id, json, table, n_rows);
+        int r = add_job(status, id);
         if (r < 0)
                 return r;
-        r = services_list(settings, id, &services);
-        for (char **service = services; r >= 0 && service && *service; service++)
-                r = add_job(settings, *service, json, table, n_rows);
-        return r;
-}
-
-static int print_jobs(const Settings *settings, char *const *ids, bool json, Table *table, size_t *n_rows) {
-        for (char *const *id = ids; id && *id; id++) {
-                int r = add_with_services(settings, ids, *id, json, table, n_rows);
+        r = services_list(status->settings, id, &services);
+        if (r < 0)
+                return r;
+        for (char **service = services; service && *service; service++) {
+                r = add_job(status, *service);
                 if (r < 0)
                         return r;
         }
-        return table_print(table);
+        return 0;
 }
 
-static int run(const Invocation *invocation) {
-        bool json = invocation_has(invocation, "json");
+static int add_all(Status *status, char *const *ids) {
+        for (char *const *id = ids; id && *id; id++) {
+                int r = add_with_services(status, ids, *id);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int print_jobs(const Settings *settings, bool json, bool watched) {
+        Status status = { .settings = settings, .json = json, .deadline = clock_deadline(SIZES_USEC) };
         _cleanup_table_ Table *table = NULL;
         _cleanup_strv_ char **ids = NULL;
-        size_t n_rows = 0;
 
-        int r = machine_list(invocation->settings, true, &ids);
+        int r = machine_list(settings, true, &ids);
         if (r < 0)
                 return log_error_errno(r, "Cannot list the jobs: %m");
         r = table_new_logged("jobs", columns, json, &table);
         if (r < 0)
                 return r;
-        r = print_jobs(invocation->settings, ids, json, table, &n_rows);
+        status.table = table;
+        r = add_all(&status, ids);
+        if (r < 0)
+                return log_error_errno(r, "Cannot list the jobs: %m");
+        if (watched && isatty(STDOUT_FILENO)) /* from the top, and nothing below */
+                fputs("\033[H\033[J", stdout);
+        r = table_print(table);
         if (r < 0)
                 return log_error_errno(r, "Cannot print the jobs: %m");
-        if (!json && n_rows == 0)
+        if (!json && status.n_rows == 0)
                 log_notice("No jobs");
         return 0;
 }
 
+/* Until a signal ends it, or nobody reads it. */
+static int watch(const Settings *settings, bool json) {
+        for (;;) {
+                int r = print_jobs(settings, json, true);
+                if (r < 0)
+                        return r;
+                if (fflush(stdout) == EOF)
+                        return -EPIPE;
+                clock_sleep_usec(WATCH_USEC);
+        }
+}
+
+static int run(const Invocation *invocation) {
+        bool json = invocation_has(invocation, "json");
+
+        return invocation_has(invocation, "watch") ? watch(invocation->settings, json) :
+                                                     print_jobs(invocation->settings, json, false);
+}
+
 static const CommandOption options[] = {
         { "json", NULL, "print JSON, for programs", 0 },
+        { "watch", NULL, "print the list again every two seconds", 'w' },
         { 0 },
 };
 

@@ -10,11 +10,15 @@ typedef enum ColumnType { COLUMN_TEXT, COLUMN_NUMBER /* right-aligned; a number 
 typedef struct TableColumn {
         const char *name; /* as the heading shows it, and as the key in JSON */
         ColumnType type;
+        unsigned rank;   /* in a window that is too narrow, columns go from the highest rank; 0: it never goes */
+        bool only_json;  /* people do not see it */
+        bool only_table; /* programs do not */
+        bool shortens;   /* long texts may get an ellipsis */
 } TableColumn;
 
 typedef struct Table Table;
 
-/* A table with @columns (ended by one without a name); @name is the array's in JSON. 0; -ENOENT when libsmartcols is not
+/* A table with @columns (ended by one without a name, at most TABLE_COLUMNS_MAX); @name is the array's in JSON. 0; -ENOENT when libsmartcols is not
  * installed; or -errno. */
 int table_new(const char *name, const TableColumn *columns, bool json, Table **ret);
 /* The same, logged. */
@@ -26,9 +30,13 @@ DEFINE_CLEANUP(Table *, table_free)
 /* Adds a row with one text for each column (NULL: nothing there). 0 or -errno. */
 int table_add(Table *table, const char *const cells[]);
 
-/* Prints it to stdout; without rows only JSON prints anything. 0 or -errno. */
+/* Prints it to stdout; without rows only JSON prints anything. On a terminal it is made to fit, and columns of a rank without any
+ * text are left out. 0 or -errno. */
 int table_print(Table *table);
 
 /* A wall clock time: ISO 8601 for programs (@json); people know their time zone. */
 #define FORMAT_TIME_BYTES 32
 const char *format_time(uint64_t usec, bool json, char ret[static FORMAT_TIME_BYTES]);
+
+/* A length of time for people: "45s", "12m", "3h 5m", "2d 4h". */
+const char *format_duration(uint64_t usec, char ret[static FORMAT_TIME_BYTES]);

@@ -68,6 +68,20 @@ bool machine_in_segment(const Machine *machine) {
         return false;
 }
 
+int machine_description(const Machine *machine, char **ret) {
+        size_t length = strcspn(machine->id, "-");
+
+        if (machine->names)
+                return string_printf(ret, "Service %s of a CI job, image %s (%s)", machine->names[0], machine->image,
+                                     machine->name);
+        if (!machine->project && !machine->job_name)
+                return string_printf(ret, "Container of image %s (%s)", machine->image, machine->name);
+        return string_printf(ret, "CI job %.*s%s%s%s%s%s, image %s (%s)", (int) length, machine->id,
+                             machine->job_name ? " '" : "", machine->job_name ? machine->job_name : "",
+                             machine->job_name ? "'" : "", machine->project ? " of " : "",
+                             machine->project ? machine->project : "", machine->image, machine->name);
+}
+
 static void service_done(Machine *machine) {
         strv_free(machine->names);
         strv_free(machine->command);
@@ -85,6 +99,8 @@ void machine_free(Machine *machine) {
                 machine->supervisor,  machine->init,       machine->uuid,        machine->seccomp_filter,
                 machine->hostname,    machine->user,       machine->working_dir, machine->bash_path,
                 machine->runner_path, machine->lack,       machine->helper,      machine->helper_path,
+                machine->job_name,    machine->job_stage,  machine->project,     machine->job_url,
+                machine->started_by,
         };
         for (size_t i = 0; i < ELEMENTSOF(strings); i++)
                 free(strings[i]);

@@ -36,9 +36,11 @@ typedef struct Machine {
         char *helper_path;          /* directory of that image, */
         uint64_t helper_generation; /* its generation, */
         char **helper_environment;  /* and what goes over the agent's own there */
-        uint64_t since_usec;        /* wall clock */
-        uint64_t owner_pid;         /* the machine ends with this process; UINT64_MAX: it has no such owner */
-        uint64_t owner_start;       /* that process's start time, as in proc_pid_stat(5): numbers are used again */
+        /* What people know the job by (job/describe.h), all printable; each may be NULL. */
+        char *job_name, *job_stage, *project, *job_url, *started_by;
+        uint64_t since_usec;  /* wall clock */
+        uint64_t owner_pid;   /* the machine ends with this process; UINT64_MAX: it has no such owner */
+        uint64_t owner_start; /* that process's start time, as in proc_pid_stat(5): numbers are used again */
 
         /* In a private segment (machine/segment.h). */
         char *network_of;        /* id of the machine whose segment this one joins; NULL: it has one of its own */
@@ -65,6 +67,9 @@ DEFINE_CLEANUP(Machine *, machine_free)
 
 /* Does the machine get an interface in a private segment? */
 bool machine_in_segment(const Machine *machine);
+
+/* What the machine is for, in a line: *ret is to be freed. 0 or -ENOMEM. */
+int machine_description(const Machine *machine, char **ret);
 
 /* The name of a machine is also that of its service, its control groups, its layer, and its host name. All these are
  * common to every configuration on the host, so the name says whose it is: "PREFIX" and the id, where PREFIX is

@@ -83,7 +83,12 @@ static int unit_name(const char *name, char **ret) {
 
 /* The properties by topic, as systemd.exec(5), systemd.kill(5) and systemd.resource-control(5) have them. */
 static int append_service(sd_bus_message *message, const Machine *machine) {
-        return bus_api.sd_bus_message_append(message, "(sv)(sv)(sv)(sv)(sv)", "Description", "s", machine->name, "Type",
+        _cleanup_free_ char *description = NULL;
+
+        int r = machine_description(machine, &description);
+        if (r < 0)
+                return r;
+        return bus_api.sd_bus_message_append(message, "(sv)(sv)(sv)(sv)(sv)", "Description", "s", description, "Type",
                                              "s", "notify", "NotifyAccess", "s", "main", "CollectMode", "s",
                                              "inactive-or-failed", "RuntimeMaxUSec", "t", machine->runtime_max_usec);
 }

@@ -205,6 +205,35 @@ static int read_origin(const json_t *root, JobSpec *spec) {
         return 0;
 }
 
+/* The first of that name is the server's own: what a job sets comes behind it. */
+static int copy_variable(const JobVariables *variables, const char *key, char **ret) {
+        for (size_t i = 0; i < variables->n; i++)
+                if (streq(variables->items[i].key, key))
+                        return string_replace(ret, variables->items[i].value);
+        return 0;
+}
+
+/* What people know the job by. Older servers do not say all of it. */
+static int read_description(const json_t *root, JobSpec *spec) {
+        const json_t *info = json_object_get(root, "job_info");
+
+        int r = copy_string(info, "name", &spec->name);
+        if (r < 0)
+                return r;
+        r = copy_string(info, "stage", &spec->stage);
+        if (r < 0)
+                return r;
+        r = copy_string(info, "project_full_path", &spec->project);
+        if (r < 0)
+                return r;
+        if (!spec->project)
+                r = copy_variable(&spec->variables, "CI_PROJECT_PATH", &spec->project);
+        if (r < 0)
+                return r;
+        r = copy_variable(&spec->variables, "CI_JOB_URL", &spec->url);
+        return r < 0 ? r : copy_variable(&spec->variables, "GITLAB_USER_LOGIN", &spec->started_by);
+}
+
 static int read_job(const json_t *root, JobSpec *spec) {
         int r = read_origin(root, spec);
         if (r < 0)
@@ -216,7 +245,10 @@ static int read_job(const json_t *root, JobSpec *spec) {
         if (r < 0)
                 return r;
         r = read_caches(root, spec);
-        return r < 0 ? r : read_variables(root, &spec->variables);
+        if (r < 0)
+                return r;
+        r = read_variables(root, &spec->variables);
+        return r < 0 ? r : read_description(root, spec);
 }
 
 /* Why @root is no job, or NULL. */

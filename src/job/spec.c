@@ -54,6 +54,11 @@ void job_spec_done(JobSpec *spec) {
         free_secret(spec->token);
         free(spec->repository);
         free(spec->ref);
+        free(spec->name);
+        free(spec->stage);
+        free(spec->project);
+        free(spec->url);
+        free(spec->started_by);
         free(spec->builds_dir);
         free(spec->image.name);
         strv_free(spec->image.entrypoint);

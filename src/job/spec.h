@@ -56,6 +56,11 @@ typedef struct JobSpec {
         char *ref;          /* branch or tag, or NULL */
         bool ref_protected; /* false also where nobody says */
         uint64_t timeout_sec;
+        /* For people, and of any content; each may be NULL. */
+        char *name, *stage;
+        char *project; /* its path, as in "group/project" */
+        char *url;     /* the job's page */
+        char *started_by;
         char *builds_dir; /* that the project is checked out below, inside; the job's word, also with @trusted; or NULL */
 
         JobImage image;

@@ -47,14 +47,15 @@ class Terminal:
         """Types @text."""
         os.write(self.fd, text.encode())
 
-    def expect(self, text: str, timeout: float = PATIENCE) -> None:
-        """Reads until @text came; what came until then is forgotten."""
+    def expect(self, text: str, timeout: float = PATIENCE) -> str:
+        """Reads until @text came; what came until then is forgotten, and returned without it."""
         deadline = time.monotonic() + timeout
         while text.encode() not in self.seen:
             assert time.monotonic() < deadline, self.seen
             if not self._read():
                 raise AssertionError(f"ended without {text!r}: {self.seen!r}")
-        self.seen = self.seen.partition(text.encode())[2]
+        before, _, self.seen = self.seen.partition(text.encode())
+        return before.decode(errors="replace")
 
     def _read(self) -> bool:
         if select.select([self.fd], [], [], 1)[0]:

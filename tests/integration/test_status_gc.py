@@ -4,6 +4,7 @@
 import fcntl
 import json
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -17,6 +18,7 @@ from lab import IMAGE, Site
 from maintenance import running, wait_until
 from simulation.build import Build, Failure
 from simulation.jobspec import Job
+from terminal import Terminal
 
 pytestmark = pytest.mark.host_matters
 
@@ -49,7 +51,43 @@ def test_status(any_boot_site: Site) -> None:
         assert "run" in str(row["state"]), row
         table = site.call("status").stdout
         assert row["id"] in table and IMAGE in table
+        assert (row["project"], row["job"], row["stage"]) == ("group/project", build.job.name, "test"), row
+        assert (row["user"], row["url"]) == ("somebody", build.variable("CI_JOB_URL")), row
+        assert isinstance(row["disk"], int) and row["kept_until"] is None and "age" not in row, row
+        if host.has_systemd():
+            text = subprocess.check_output(["systemctl", "show", "--value", "-p", "Description", site.machine()], text=True)
+            assert f"{build.job.number} '{build.job.name}' of group/project, image {IMAGE}" in text
     assert rows(site) == []
+
+
+def shown(site: Site, columns: int, *options: str) -> list[str]:
+    """The lines of the table in a window of that width."""
+    script = f"{shlex.join(site.argv('status', *options))} > \"$(tty)\"; echo en'd'"
+    with Terminal(["/bin/sh", "-c", f"stty cols {columns} -onlcr; {script}"], columns=columns) as terminal:
+        text = terminal.expect("end")
+        terminal.wait()
+    return text.splitlines()
+
+
+def test_status_fits(site: Site) -> None:
+    """In a window all lines fit, and what matters most is left; in a pipe all is there."""
+    name = "build: [" + "ä" * 40 + ", \x1b[31mred]"
+    with site.started(Job(image=IMAGE, name=name)) as build:
+        url = build.variable("CI_JOB_URL")
+        wide = site.call("status").stdout.splitlines()
+        assert "ä" * 40 + ", ?[31mred]" in wide[1] and url in wide[1] and "AGE" in wide[0].upper(), wide
+        for columns in (200, 80, 40):
+            lines = shown(site, columns)
+            assert len(lines) == 2 and max(map(len, lines)) <= columns, lines
+            assert build.job.name[:3] in lines[1] if columns > 40 else "running" in lines[1], lines
+            assert site.job_id() in lines[1] and ("ä…" in lines[1] or columns != 80), lines
+        with Terminal(site.argv("status", "--watch")) as terminal:
+            terminal.expect("\x1b[H\x1b[J")
+            terminal.expect("running")
+            terminal.expect("\x1b[H\x1b[J")
+            terminal.expect("running")
+            terminal.type("\x03")
+            assert terminal.wait() == -signal.SIGINT
 
 
 def test_status_of_a_dead_job(site: Site) -> None:

@@ -101,7 +101,8 @@ class Job:
         return [Variable("CI_JOB_ID", str(self.number)), Variable("CI_JOB_TOKEN", self.token, False, masked=True),
                 Variable("CI_PROJECT_ID", str(self.project)), Variable("CI_SERVER_URL", self.server),
                 Variable("CI_JOB_NAME", self.name), Variable("CI_JOB_STAGE", self.stage),
-                Variable("GIT_STRATEGY", "none")]
+                Variable("CI_JOB_URL", f"{self.server}/group/project/-/jobs/{self.number}"),
+                Variable("GITLAB_USER_LOGIN", "somebody"), Variable("GIT_STRATEGY", "none")]
 
     def payload(self) -> dict[str, Any]:
         """The job as POST /jobs/request answers it; also the content of response.json."""

@@ -44,11 +44,29 @@ static void test_full(_unused_ void **state) {
         assert_int_equal(job.variables.n, 2);
         assert_true(job.variables.items[0].public && !job.variables.items[1].public);
         assert_string_equal(job.variables.items[1].key, "X");
-        assert_null(job.id); /* that is not GitLab's to say */
+        assert_true(streq(job.name, "t") && streq(job.stage, "test"));
+        assert_true(!job.project && !job.url && !job.started_by); /* an older server's */
+        assert_null(job.id);                                      /* that is not GitLab's to say */
         job_spec_done(&job);
         assert_null(job.token);
         assert_int_equal(job.number, 0);
         job_spec_done(&job); /* again is fine */
+}
+
+/* What the server says comes first; the job may say something else. */
+static void test_description(_unused_ void **state) {
+        static const char text[] =
+                "{\"id\":1,\"job_info\":{\"name\":\"t\",\"project_full_path\":\"g/p\"},\"variables\":["
+                "{\"key\":\"CI_PROJECT_PATH\",\"value\":\"g/old\"},{\"key\":\"CI_JOB_URL\",\"value\":\"https://a/1\"},"
+                "{\"key\":\"GITLAB_USER_LOGIN\",\"value\":\"me\"},{\"key\":\"CI_JOB_URL\",\"value\":\"https://b/2\"}]}";
+        _cleanup_job_spec_ JobSpec job = { 0 };
+        Problem problem = { 0 };
+
+        assert_int_equal(parse(text, &job, &problem), 0);
+        assert_string_equal(job.project, "g/p");
+        assert_string_equal(job.url, "https://a/1");
+        assert_string_equal(job.started_by, "me");
+        assert_null(job.stage);
 }
 
 static void assert_strings(char *const *strings, const char *const expected[]) {
@@ -252,6 +270,7 @@ static void test_file(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_full),
+                cmocka_unit_test(test_description),
                 cmocka_unit_test(test_lists),
                 cmocka_unit_test(test_values),
                 cmocka_unit_test(test_malformed),
