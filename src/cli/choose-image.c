@@ -110,7 +110,8 @@ static int explain_fetch(const Settings *settings, const ImageChoice *choice, co
         char limit[16], why[PROBLEM_TEXT_MAX];
 
         if (r > 0) {
-                (void) problem_set(problem, 0, "Image '%s' cannot be fetched", name);
+                (void) problem_set(problem, 0, "Image '%s' cannot be fetched%s%s", name, problem->text[0] ? ": " : "",
+                                   problem->text);
                 return r == SOURCE_REFUSED ? image_failure(choice, -EIO) : -EIO;
         }
         if (r == -ENOENT) {

@@ -116,6 +116,19 @@ static int complete_placeholder(const Completion *completion, const char *placeh
         return 0;
 }
 
+/* "FILE|REFERENCE" */
+static int complete_alternatives(const Completion *completion, char *words) {
+        char *state;
+
+        for (char *word = strtok_r(words, "|", &state); word; word = strtok_r(NULL, "|", &state)) {
+                int r = word[0] >= 'a' && word[0] <= 'z' ? complete_offer(completion, word, NULL) :
+                                                           complete_placeholder(completion, word, PLACE_ARGUMENT);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 /* Argument @n of "NAME [GENERATION]", "[FILE...]", "[list | remove [PROJECT]]": words in small letters stand for
  * themselves, "|" is between alternatives. */
 static int complete_argument(const Completion *completion, unsigned n) {
@@ -139,8 +152,7 @@ static int complete_argument(const Completion *completion, unsigned n) {
                 alternative = false;
                 if (at != n + 1 && !(repeated && at <= n))
                         continue;
-                int r = word[0] >= 'a' && word[0] <= 'z' ? complete_offer(completion, word, NULL) :
-                                                           complete_placeholder(completion, word, PLACE_ARGUMENT);
+                int r = complete_alternatives(completion, word);
                 if (r < 0)
                         return r;
         }

@@ -159,14 +159,7 @@ int make_image_logged(const Invocation *invocation, const Definition *definition
                 .on_wait = on_wait,
                 .userdata = &progress,
         };
-        const Listener listener = {
-                .cancel_fd = cancel_fd,
-                .on_step = progress_step,
-                .on_line = progress_line,
-                .on_output = progress_output,
-                .on_tick = progress_tick,
-                .userdata = &progress,
-        };
+        const Listener listener = progress_listener(&progress, cancel_fd);
         MakeRequest request = {
                 .settings = settings,
                 .definition = definition,

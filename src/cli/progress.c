@@ -18,6 +18,17 @@ void progress_init(Progress *progress) {
         *progress = (Progress){ .terminal = isatty(STDERR_FILENO), .begin_usec = clock_now_usec() };
 }
 
+Listener progress_listener(Progress *progress, int cancel_fd) {
+        return (Listener){
+                .cancel_fd = cancel_fd,
+                .on_step = progress_step,
+                .on_line = progress_line,
+                .on_output = progress_output,
+                .on_tick = progress_tick,
+                .userdata = progress,
+        };
+}
+
 unsigned long long progress_seconds(const Progress *progress) {
         return (unsigned long long) ((clock_now_usec() - progress->begin_usec) / USEC_PER_SEC);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "base/macro.h"
+#include "base/listener.h"
 
 /* What is shown on stderr while an image is made: one line that is drawn again and again on a terminal, a line for each
  * step elsewhere. What programs printed last is kept for when one fails. */
@@ -28,6 +28,9 @@ void progress_step(void *userdata, const char *step);
 void progress_line(void *userdata, const char *line);
 void progress_output(void *userdata, const char *line);
 void progress_tick(void *userdata);
+
+/* All of them; the work stops when @cancel_fd becomes readable. */
+Listener progress_listener(Progress *progress, int cancel_fd);
 
 /* Takes the drawn line off the terminal: to be called before anything else is written there. */
 void progress_clear(const Progress *progress);

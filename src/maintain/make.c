@@ -219,10 +219,6 @@ static int fill(Make *make) {
         int r = source_fill(&source, &make->source, &make->result->problem);
         if (r > 0) {
                 make->result->said_why = true;
-                if (r == SOURCE_REFUSED)
-                        return fail(make, -EIO,
-                                    "the registry refuses it: there is no such image, or it needs "
-                                    "other credentials");
                 return fail(make, -EIO, "the program that makes it ended with exit status %d", r);
         }
         if (r < 0)

@@ -154,6 +154,14 @@ static int take_exactly(Root *root, const char *path, uint64_t attributes) {
         return r < 0 ? r : add_item(root, &item, path);
 }
 
+static int take_tree(Root *root, const char *tree, const char *place) {
+        _cleanup_(item_done) Item item = NO_ITEM;
+
+        int r = take_mount(tree, false, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+                           &item);
+        return r < 0 ? r : add_item(root, &item, place);
+}
+
 /* The program may be a symlink from /usr to elsewhere, or the other way round. */
 static int take_program(Root *root, const char *program) {
         _cleanup_free_ char *path = NULL;
@@ -195,7 +203,7 @@ static int take_all(Root *root, const Confinement *confinement, const char *prog
                 if (r < 0)
                         return r;
         }
-        return 0;
+        return confinement->tree ? take_tree(root, confinement->tree, confinement->tree_at) : 0;
 }
 
 /* Makes what is missing of a directory's path in the new root. */

@@ -14,6 +14,9 @@
  * out of all this (source/syscall-filter.h). */
 typedef struct Confinement {
         char *const *writable; /* directories: absolute, and they exist; at least one */
+        const char *tree,
+                *tree_at;      /* the directory @tree is mounted read-only at @tree_at, an empty directory in a writable
+                                     * one; NULL: none */
         char *const *readable; /* files and directories, absolute; what does not exist is left out. NULL: none */
         bool online;       /* it has internet sockets, and can read the files to resolve names and check certificates */
         bool unix_sockets; /* it can connect to local sockets that @readable names */

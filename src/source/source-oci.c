@@ -15,21 +15,14 @@
 #include "config/image-reference.h"
 #include "source/oci-config.h"
 #include "source/oci-manifest.h"
+#include "source/skopeo.h"
 #include "source/source.h"
 
 /* In the work directory, by relative paths: a ':' in an absolute one would be taken for the beginning of a tag. */
 #define LAYOUT "layout"
 #define LAYOUT_IMAGE LAYOUT ":image"
 
-#define DOCKER "docker://"
-#define DOCKER_DAEMON "docker-daemon:"
-
 #define MANIFEST_MAX_BYTES ((size_t) 4 * 1024 * 1024) /* what registries accept */
-
-/* Where skopeo finds credentials, registries, keys and its own files. */
-static const char *const passed_on[] = {
-        "REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "XDG_RUNTIME_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
-};
 
 static int check_programs(Problem *reterr_problem) {
         static const char *const programs[] = { "skopeo", "umoci" };
@@ -43,7 +36,7 @@ static int check_programs(Problem *reterr_problem) {
 }
 
 int oci_reference_pin(const char *reference, const char *digest, char **ret) {
-        if (!startswith(reference, DOCKER))
+        if (!startswith(reference, SKOPEO_REGISTRY))
                 return string_replace(ret, reference);
         const char *given = strrchr(reference, '@');
         if (!digest && !given)
@@ -52,102 +45,25 @@ int oci_reference_pin(const char *reference, const char *digest, char **ret) {
                              given ? given + 1 : digest);
 }
 
-static int skopeo_environment(char ***ret) {
-        for (size_t i = 0; i < ELEMENTSOF(passed_on); i++) {
-                const char *value = getenv(passed_on[i]);
-                int r = isempty(value) ? 0 : strv_extendf(ret, "%s=%s", passed_on[i], value);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
-/* How skopeo is run for one reference. */
-typedef struct Skopeo {
+/* How skopeo is run for one request. */
+typedef struct Fetch {
         const SourceRequest *request;
-        SourceTrust trust;
-        char **environment;
-        char **readable;
-} Skopeo;
+        Skopeo skopeo;
+} Fetch;
 
-static void skopeo_done(Skopeo *skopeo) {
-        strv_free(skopeo->environment);
-        strv_free(skopeo->readable);
+static void fetch_done(Fetch *fetch) {
+        skopeo_done(&fetch->skopeo);
 }
 
-static int add_readable(Skopeo *skopeo, const char *variable, const char *below) {
-        const char *value = getenv(variable);
-
-        return value && *value == '/' ? strv_extendf(&skopeo->readable, "%s%s", value, below) : 0;
-}
-
-/* Go takes several directories there. */
-static int add_certificates(Skopeo *skopeo) {
-        const char *directories = getenv("SSL_CERT_DIR");
-
-        int r = add_readable(skopeo, "SSL_CERT_FILE", "");
-        if (r < 0)
-                return r;
-        while (!isempty(directories)) {
-                size_t n = strcspn(directories, ":");
-
-                if (*directories == '/' && strv_extendf(&skopeo->readable, "%.*s", (int) n, directories) < 0)
-                        return -ENOMEM;
-                directories += n + (directories[n] == ':');
-        }
-        return 0;
-}
-
-/* What skopeo has to read for registries: containers-auth.json(5), containers-registries.conf(5),
- * containers-certs.d(5), containers-policy.json(5). */
-static int add_files_for_registries(Skopeo *skopeo) {
-        int r = strv_extend_many(&skopeo->readable, "/etc/containers", "/etc/docker/certs.d",
-                                 "/var/lib/containers/sigstore", "/run/containers/0/auth.json",
-                                 "/root/.config/containers", "/root/.docker/config.json");
-        if (r < 0)
-                return r;
-        r = add_readable(skopeo, "REGISTRY_AUTH_FILE", "");
-        if (r < 0)
-                return r;
-        r = add_readable(skopeo, "DOCKER_CONFIG", "/config.json");
-        if (r < 0)
-                return r;
-        r = add_readable(skopeo, "XDG_RUNTIME_DIR", "/containers/auth.json");
-        return r < 0 ? r : add_certificates(skopeo);
-}
-
-static int skopeo_for(const SourceRequest *request, const char *reference, Skopeo *ret) {
-        _cleanup_(skopeo_done) Skopeo skopeo = { .request = request, .trust = SOURCE_PROGRAM_READ };
-        /* Directories and archives: TRANSPORT:PATH[:NAME] */
-        const char *rest = strchr(reference, ':');
-
-        int r = skopeo_environment(&skopeo.environment);
-        if (r < 0)
-                return r;
-        r = add_files_for_registries(&skopeo);
-        if (r < 0)
-                return r;
-        if (startswith(reference, DOCKER))
-                skopeo.trust = SOURCE_PROGRAM_FETCH;
-        else if (startswith(reference, DOCKER_DAEMON)) {
-                skopeo.trust = SOURCE_PROGRAM_FETCH_DAEMON;
-                r = strv_extend(&skopeo.readable, "/var/run/docker.sock");
-        } else if (rest)
-                r = strv_extendf(&skopeo.readable, "%.*s", (int) strcspn(rest + 1, ":"), rest + 1);
-        if (r < 0)
-                return r;
-        *ret = skopeo;
-        skopeo = (Skopeo){ 0 };
-        return 0;
-}
-
-static SourceProgram program_of(const Skopeo *skopeo, char *const *argv) {
+static SourceProgram program_of(const Fetch *fetch, char *const *argv) {
         return (SourceProgram){
-                .trust = skopeo->trust,
+                .trust = !fetch->skopeo.online ? SOURCE_PROGRAM_READ :
+                         fetch->skopeo.daemon  ? SOURCE_PROGRAM_FETCH_DAEMON :
+                                                 SOURCE_PROGRAM_FETCH,
                 .argv = argv,
-                .environment = skopeo->environment,
-                .directory = skopeo->request->work,
-                .readable = skopeo->readable,
+                .environment = fetch->skopeo.environment,
+                .directory = fetch->request->work,
+                .readable = fetch->skopeo.readable,
         };
 }
 
@@ -159,11 +75,12 @@ static bool is_digest(const char *line) {
 }
 
 /* The digest of what the registry has under that name: of the list, where there are several architectures. */
-static int find_digest(const Skopeo *skopeo, const char *reference, char **ret) {
-        char **argv = ARGV("skopeo", "inspect", "--no-tags", "--format", "{{.Digest}}", "--", reference);
-        SourceProgram program = program_of(skopeo, argv);
+static int find_digest(const Fetch *fetch, const char *reference, char **ret) {
+        char **argv = ARGV("skopeo", "--tmpdir", fetch->request->work, "inspect", "--no-tags", "--format",
+                           "{{.Digest}}", "--", reference);
+        SourceProgram program = program_of(fetch, argv);
 
-        return source_run_for_line(skopeo->request, &program, is_digest, ret);
+        return source_run_for_line(fetch->request, &program, is_digest, ret);
 }
 
 /* A manifest, beginning with the line that is "{". */
@@ -191,13 +108,13 @@ static bool manifest_line(void *userdata, const char *line) {
         return false;
 }
 
-static int read_manifest(const Skopeo *skopeo, const char *reference, OciManifest *ret) {
-        char **argv = ARGV("skopeo", "inspect", "--raw", "--", reference);
+static int read_manifest(const Fetch *fetch, const char *reference, OciManifest *ret) {
+        char **argv = ARGV("skopeo", "--tmpdir", fetch->request->work, "inspect", "--raw", "--", reference);
         Manifest manifest = { 0 };
-        ListenerTap tap = { .listener = skopeo->request->listener, .see = manifest_line, .userdata = &manifest };
+        ListenerTap tap = { .listener = fetch->request->listener, .see = manifest_line, .userdata = &manifest };
         const Listener listener = listener_tapped(&tap);
-        SourceRequest reading = *skopeo->request;
-        SourceProgram program = program_of(skopeo, argv);
+        SourceRequest reading = *fetch->request;
+        SourceProgram program = program_of(fetch, argv);
 
         reading.listener = &listener;
         int r = source_run(&reading, &program);
@@ -211,32 +128,34 @@ static int read_manifest(const Skopeo *skopeo, const char *reference, OciManifes
 
 /* Is there room for @reference, by what its manifest says? 0; -EDQUOT: no; or as source_run(). What cannot be read is left
  * to skopeo. */
-static int check_room(const Skopeo *skopeo, const char *reference) {
+static int check_room(const Fetch *fetch, const char *reference) {
         _cleanup_oci_manifest_ OciManifest manifest = { 0 }, of_architecture = { 0 };
         _cleanup_free_ char *entry = NULL;
         uint64_t bytes;
 
-        if (skopeo->request->max_bytes == 0 || !oci_architecture())
+        if (fetch->request->max_bytes == 0 || !oci_architecture())
                 return 0;
-        int r = read_manifest(skopeo, reference, &manifest);
+        int r = read_manifest(fetch, reference, &manifest);
         bytes = manifest.layers_bytes;
         if (r == 0 && manifest.digest && is_digest(manifest.digest)) {
                 r = string_printf(&entry, "%.*s@%s", (int) image_reference_repository_length(reference), reference,
                                   manifest.digest);
                 if (r == 0)
-                        r = read_manifest(skopeo, entry, &of_architecture);
+                        r = read_manifest(fetch, entry, &of_architecture);
                 bytes = of_architecture.layers_bytes;
         }
         if (r == -EBADMSG || r == -ENOENT)
                 return 0;
-        return r == 0 && bytes > skopeo->request->max_bytes ? -EDQUOT : r;
+        return r == 0 && bytes > fetch->request->max_bytes ? -EDQUOT : r;
 }
 
-static int fetch(const Skopeo *skopeo, const char *reference) {
-        char **argv = ARGV("skopeo", "copy", "--", reference, "oci:" LAYOUT_IMAGE);
-        SourceProgram program = program_of(skopeo, argv);
+static int copy_to_layout(const Fetch *fetch, const char *reference) {
+        /* Layers that are compressed with gzip stay as they are; umoci cannot unpack others. */
+        char **argv = ARGV("skopeo", "--tmpdir", fetch->request->work, "copy", "--dest-compress-format", "gzip", "--",
+                           reference, "oci:" LAYOUT_IMAGE);
+        SourceProgram program = program_of(fetch, argv);
 
-        return source_run(skopeo->request, &program);
+        return source_run(fetch->request, &program);
 }
 
 static int unpack(const SourceRequest *request) {
@@ -271,7 +190,7 @@ static int take_config(const SourceRequest *request, SourceResult *result, Probl
 
 static int fill_from(const SourceRequest *request, SourceResult *result, Problem *reterr_problem) {
         _cleanup_free_ char *reference = NULL, *pinned = NULL;
-        _cleanup_(skopeo_done) Skopeo skopeo = { 0 };
+        _cleanup_(fetch_done) Fetch fetch = { .request = request };
 
         int r = check_programs(reterr_problem);
         if (r < 0)
@@ -279,11 +198,11 @@ static int fill_from(const SourceRequest *request, SourceResult *result, Problem
         r = oci_reference_pin(request->spec->oci, NULL, &reference);
         if (r < 0)
                 return r;
-        r = skopeo_for(request, reference, &skopeo);
+        r = skopeo_for(reference, &fetch.skopeo);
         if (r < 0)
                 return r;
 
-        r = find_digest(&skopeo, reference, &result->digest);
+        r = find_digest(&fetch, reference, &result->digest);
         if (r == -EBADMSG)
                 return problem_set(reterr_problem, -EINVAL, "skopeo does not print the digest of %s.", reference);
         if (r != 0)
@@ -297,47 +216,39 @@ static int fill_from(const SourceRequest *request, SourceResult *result, Problem
         r = oci_reference_pin(reference, result->digest, &pinned);
         if (r < 0)
                 return r;
-        if (skopeo.trust == SOURCE_PROGRAM_FETCH) {
-                r = check_room(&skopeo, pinned);
+        if (fetch.skopeo.online && !fetch.skopeo.daemon) {
+                r = check_room(&fetch, pinned);
                 if (r != 0)
                         return r;
         }
-        r = fetch(&skopeo, pinned);
+        r = copy_to_layout(&fetch, pinned);
         if (r != 0)
                 return r;
         r = unpack(request);
         return r != 0 ? r : take_config(request, result, reterr_problem);
 }
 
-static bool is_refusal(const char *line) {
-        static const char *const refusals[] = {
-                "manifest unknown",        "name unknown",  "unauthorized",
-                "authentication required", "access denied", "denied: ",
-        };
+static bool look_for_failure(void *userdata, const char *line) {
+        const SkopeoFailure *failure = skopeo_failure(line);
+        const SkopeoFailure **found = userdata;
 
-        for (size_t i = 0; i < ELEMENTSOF(refusals); i++)
-                if (strcasestr(line, refusals[i]))
-                        return true;
-        /* "not found" alone could also be about a program that skopeo needs. */
-        return strcasestr(line, "reading manifest") && strcasestr(line, "not found");
-}
-
-static bool look_for_refusal(void *userdata, const char *line) {
-        bool *refused = userdata;
-
-        *refused = *refused || is_refusal(line);
+        if (failure && !*found)
+                *found = failure;
         return true;
 }
 
 static int fill(const SourceRequest *request, SourceResult *result, Problem *reterr_problem) {
-        bool refused = false;
-        ListenerTap tap = { .listener = request->listener, .see = look_for_refusal, .userdata = &refused };
+        const SkopeoFailure *failure = NULL;
+        ListenerTap tap = { .listener = request->listener, .see = look_for_failure, .userdata = &failure };
         const Listener listener = listener_tapped(&tap);
         SourceRequest listening = *request;
 
         listening.listener = &listener;
         int r = fill_from(&listening, result, reterr_problem);
-        return r > 0 && refused ? SOURCE_REFUSED : r;
+        if (r <= 0 || !failure)
+                return r;
+        (void) skopeo_explain(failure, request->spec->oci, reterr_problem);
+        return failure->is_refusal ? SOURCE_REFUSED : r;
 }
 
 static const char *subject(const SourceSpec *spec) {

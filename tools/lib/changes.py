@@ -55,7 +55,7 @@ ROWS: dict[str, tuple[tuple[str, ...] | None, str | None]] = {
     "src/maintain/": ((*CODE, *RUN), "images maintenance maintenance_crash maintenance_hostile maintenance_sources "
                                      "maintenance_together playbooks registry_images"),
     "src/preload/": ((*CODE, *RUN), "binds isolation"),
-    "src/source/": ((*CODE, *RUN, "fuzz"), "images maintenance_hostile maintenance_sources registry_images"),
+    "src/source/": ((*CODE, *RUN, "fuzz"), "images maintenance_hostile maintenance_sources push registry_images"),
     "src/storage/": ((*CODE, *RUN), "crash generations isolation job storage"),
     "src/tree/": ((*CODE, *RUN), "crash generations images maintenance maintenance_crash maintenance_hostile storage"),
     "src/wire/": ((*CODE, *RUN, "fuzz", "sanitize"), "agent cancel exit job steps"),

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Takes images to registries and into files, for chroot-push and chroot-export. The image is only read. What is kept for the
+ * next push may be incomplete after a crash: then all begins anew. */
+
+#include "maintain/push-image.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/process.h"
+#include "base/string.h"
+#include "image/generation.h"
+#include "source/builder.h"
+#include "source/oci-push.h"
+#include "source/sandbox.h"
+#include "tree/remove.h"
+
+#define EXPORT_PREFIX ".export-" /* no image has such a name */
+#define EXPORT_FILE "export"
+
+/* A directory of ours, locked. */
+typedef struct Work {
+        char *path, *name;
+        int parent_fd, fd;
+} Work;
+
+#define WORK_NONE                                 \
+        (Work) {                                  \
+                .parent_fd = -EBADF, .fd = -EBADF \
+        }
+
+static void work_done(Work *work) {
+        free(work->path);
+        free(work->name);
+        closep(&work->fd);
+        closep(&work->parent_fd);
+}
+
+static int open_pushed(const char *root_dir, bool create) {
+        _cleanup_close_ int root_fd = open(root_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        return root_fd < 0 ? -errno : open_directory_at(root_fd, PUSHED_DIRECTORY, create, 0700);
+}
+
+static int work_open(const char *root_dir, const char *name, Work *ret) {
+        _cleanup_(work_done) Work work = WORK_NONE;
+
+        work.parent_fd = open_pushed(root_dir, true);
+        if (work.parent_fd < 0)
+                return work.parent_fd;
+        if (string_printf(&work.path, "%s/" PUSHED_DIRECTORY "/%s", root_dir, name) < 0 ||
+            string_replace(&work.name, name) < 0)
+                return -ENOMEM;
+        work.fd = open_directory_at(work.parent_fd, name, true, 0700);
+        if (work.fd < 0)
+                return work.fd;
+        if (flock(work.fd, LOCK_EX | LOCK_NB) < 0)
+                return errno == EWOULDBLOCK ? -EBUSY : -errno;
+        *ret = work;
+        work = WORK_NONE;
+        return 0;
+}
+
+static int work_empty(const Work *work) {
+        _cleanup_strv_ char **names = NULL;
+
+        int r = directory_names(work->fd, &names);
+        for (char **name = names; r >= 0 && name && *name; name++)
+                r = remove_tree_at(work->fd, *name);
+        return r;
+}
+
+/* Removes it, if nobody has it. */
+static int remove_entry(int parent_fd, const char *name, bool dry_run) {
+        _cleanup_close_ int fd = open_directory_at(parent_fd, name, false, 0);
+
+        if (fd < 0)
+                return fd;
+        if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+                return errno == EWOULDBLOCK ? -EBUSY : -errno;
+        return dry_run ? 0 : remove_tree_at(parent_fd, name);
+}
+
+/* What interrupted exports left. */
+static void remove_old_exports(int parent_fd) {
+        _cleanup_strv_ char **names = NULL;
+
+        if (directory_names(parent_fd, &names) < 0)
+                return;
+        for (char **name = names; name && *name; name++)
+                if (startswith(*name, EXPORT_PREFIX))
+                        (void) remove_entry(parent_fd, *name, false);
+}
+
+int pushed_collect(const char *root_dir, bool dry_run, char ***names) {
+        _cleanup_strv_ char **entries = NULL;
+        int result = 0;
+
+        _cleanup_close_ int parent_fd = open_pushed(root_dir, false);
+        if (parent_fd < 0)
+                return parent_fd == -ENOENT ? 0 : parent_fd;
+        int r = directory_names(parent_fd, &entries);
+        if (r < 0)
+                return r;
+        for (char **entry = entries; entry && *entry; entry++) {
+                r = remove_entry(parent_fd, *entry, dry_run);
+                if (r == 0)
+                        r = strv_extend(names, *entry);
+                if (r < 0 && r != -EBUSY && result == 0)
+                        result = r;
+        }
+        return result;
+}
+
+/* With @work, or if that is of no use, with an empty one. */
+static int make_and_send(const ImagePush *push, const Work *work, const char *target, Problem *reterr_problem) {
+        _cleanup_generation_ Generation *about = NULL;
+
+        int r = generation_load_of(push->image, &about);
+        if (r < 0)
+                return r;
+        OciPush oci = {
+                .tree = push->image->path,
+                .state = work->path,
+                .target = target,
+                .config = &about->config,
+                .listener = push->listener,
+        };
+        r = oci_push(&oci, reterr_problem);
+        if (r != OCI_PUSH_STATE)
+                return r;
+        listener_step(push->listener, "What is kept of the last push cannot be used: beginning anew");
+        r = work_empty(work);
+        return r < 0 ? r : oci_push(&oci, reterr_problem);
+}
+
+int push_image(const ImagePush *push, const char *reference, Problem *reterr_problem) {
+        _cleanup_(work_done) Work work = WORK_NONE;
+        _cleanup_free_ char *target = NULL;
+
+        int r = string_printf(&target, "docker://%s", reference);
+        if (r < 0)
+                return r;
+        r = work_open(push->root_dir, push->image->name, &work);
+        if (r == -EBUSY)
+                return problem_set(reterr_problem, r, "another process is pushing this image");
+        return r < 0 ? r : make_and_send(push, &work, target, reterr_problem);
+}
+
+struct ExportKind {
+        const char *ending;
+        const char *option, *program; /* of tar; NULL: it does not compress */
+        bool oci;
+};
+
+static const ExportKind kinds[] = {
+        { ".oci.tar", NULL, NULL, true },        { ".tar", NULL, NULL, false },
+        { ".tar.zst", "--zstd", "zstd", false }, { ".tar.gz", "--gzip", "gzip", false },
+        { ".tar.xz", "--xz", "xz", false },
+};
+
+const ExportKind *export_kind(const char *file) {
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
+                if (endswith(file, kinds[i].ending))
+                        return &kinds[i];
+        return NULL;
+}
+
+static int make_archive(const ImagePush *push, const Work *work, const ExportKind *kind, Problem *reterr_problem) {
+        char *const writable[] = { work->path, NULL }, *const readable[] = { push->image->path, NULL };
+        _cleanup_strv_ char **argv = NULL, **environment = NULL;
+
+        if (kind->program && !program_exists(kind->program))
+                return problem_set(reterr_problem, -EINVAL, "%s, which compresses it, is not installed", kind->program);
+        if (builder_environment(&environment) < 0 ||
+            strv_extend_many(&argv, "tar", "--create", "--file=" EXPORT_FILE, "--numeric-owner", "--xattrs", "--acls",
+                             "--one-file-system", "--sparse") < 0 ||
+            strv_extendf(&argv, "--directory=%s", push->image->path) < 0 ||
+            (kind->option && strv_extend(&argv, kind->option) < 0) || strv_extend(&argv, ".") < 0)
+                return -ENOMEM;
+        Confinement confinement = { .writable = writable, .readable = readable };
+        Sandbox sandbox = {
+                .argv = argv,
+                .envp = environment,
+                .directory = work->path,
+                .confinement = &confinement,
+                .listener = push->listener,
+        };
+        listener_step(push->listener, "Writing the archive");
+        return sandbox_run(&sandbox);
+}
+
+/* The complete file, which has a temporary name, gets its own. */
+static int give_name(int directory_fd, const char *temporary, const char *name) {
+        if (renameat2(directory_fd, temporary, directory_fd, name, RENAME_NOREPLACE) >= 0)
+                return 0;
+        int r = -errno;
+        (void) unlinkat(directory_fd, temporary, 0);
+        return r;
+}
+
+static int copy_file(int from_fd, int to_fd) {
+        for (;;) {
+                ssize_t n = sendfile(to_fd, from_fd, NULL, 1 << 24);
+
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+                if (n == 0)
+                        return fsync(to_fd) < 0 ? -errno : 0;
+        }
+}
+
+static int deliver(const Work *work, const char *file) {
+        const char *slash = strrchr(file, '/'), *name = slash ? slash + 1 : file;
+        _cleanup_free_ char *directory = slash ? strndup(file, MAX((size_t) (slash - file), (size_t) 1)) : strdup("."),
+                            *temporary = NULL;
+
+        if (!directory || string_printf(&temporary, ".%s.%d", name, (int) getpid()) < 0)
+                return -ENOMEM;
+        _cleanup_close_ int directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int from_fd = openat(work->fd, EXPORT_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (directory_fd < 0 || from_fd < 0)
+                return -errno;
+        _cleanup_close_ int to_fd = openat(directory_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (to_fd < 0)
+                return -errno;
+        int r = copy_file(from_fd, to_fd);
+        if (r < 0) {
+                (void) unlinkat(directory_fd, temporary, 0);
+                return r;
+        }
+        return give_name(directory_fd, temporary, name);
+}
+
+static int export_to(const ImagePush *push, const Work *work, const char *file, Problem *reterr_problem) {
+        const ExportKind *kind = export_kind(file);
+
+        int r = kind->oci ? make_and_send(push, work, "oci-archive:" EXPORT_FILE, reterr_problem) :
+                            make_archive(push, work, kind, reterr_problem);
+        return r != 0 ? r : deliver(work, file);
+}
+
+int export_image(const ImagePush *push, const char *file, Problem *reterr_problem) {
+        _cleanup_(work_done) Work work = WORK_NONE;
+        _cleanup_free_ char *name = NULL;
+
+        if (!export_kind(file))
+                return -EINVAL;
+        if (exists_at(AT_FDCWD, file))
+                return -EEXIST;
+        int r = string_printf(&name, EXPORT_PREFIX "%d", (int) getpid());
+        if (r < 0)
+                return r;
+        r = work_open(push->root_dir, name, &work);
+        if (r < 0)
+                return r;
+        remove_old_exports(work.parent_fd);
+        r = work_empty(&work);
+        if (r == 0)
+                r = export_to(push, &work, file, reterr_problem);
+        (void) remove_tree_at(work.parent_fd, name);
+        return r;
+}
