@@ -16,6 +16,10 @@ import limits  # noqa: E402
 import pace  # noqa: E402
 from lab import COMBINATIONS, PAIRWISE, Lab, Site, combination_name  # noqa: E402
 
+# Begun first, so that no one of several processes (--share) is left with them at the end.
+LONGEST = {"test_documents.py", "test_generations.py", "test_maintenance_crash.py", "test_maintenance_hostile.py",
+           "test_maintenance_sources.py", "test_playbooks.py"}
+
 
 def pytest_configure() -> None:
     """A terminated run cleans up like an interrupted one: containers and loop mounts outlive us otherwise."""
@@ -33,6 +37,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--host-matters", action="store_true", help="only tests that depend on the host's systemd")
     parser.addoption("--pairwise", action="store_true",
                      help="of the twelve combinations only as many as it takes to have each pair of values together")
+    parser.addoption("--share", metavar="DIR", type=Path,
+                     help="others run the same tests with the same directory: leave out files that they have begun")
 
 
 def _left_aside(config: pytest.Config, item: pytest.Item) -> bool:
@@ -48,7 +54,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leaves out what runs elsewhere; pytest says how many those were."""
     aside = [item for item in items if _left_aside(config, item)]
     config.hook.pytest_deselected(items=aside)
-    items[:] = [item for item in items if item not in aside]
+    items[:] = sorted((item for item in items if item not in aside), key=lambda item: item.path.name not in LONGEST)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+    """Leaves out a test if another process has the file."""
+    directory = item.config.getoption("--share")
+    if not directory:
+        return None
+    mark = directory / item.path.name
+    try:
+        with open(mark, "x", encoding="ascii") as file:
+            file.write(str(os.getpid()))
+    except FileExistsError:
+        pass
+    return None if mark.read_text(encoding="ascii") == str(os.getpid()) else True
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 import host
 from lab import Done, Lab, Site
-from maintenance import wait_until
+from maintenance import NAP, wait_until
 from pace import PATIENCE
 
 NAME = "debian"
@@ -484,15 +484,14 @@ def test_changes_of_machine_files_stay(plain: Workshop) -> None:
 
 def start_waiting(workshop: Workshop) -> subprocess.Popen:
     """A playbook that hangs in a task; returns when it does."""
-    path = workshop.write("playbook.yaml", """\
+    path = workshop.write("playbook.yaml", f"""\
         - hosts: all
           gather_facts: no
           tasks:
-            - raw: touch /run/hanging; exec sleep 98765
+            - raw: touch /run/hanging; exec {NAP}
         """)
     process = subprocess.Popen(workshop.argv(path), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    wait_until(lambda: any("sleep 98765" in command and "sh" not in command
-                           for command in host.processes().values()), PATIENCE)
+    wait_until(lambda: NAP in host.processes().values(), PATIENCE)
     return process
 
 

@@ -15,6 +15,8 @@ SOURCE = Path(__file__).resolve().parents[2]
 TOOLS = SOURCE / "tools"
 MINUTE = 60
 FUZZ_SECONDS = 20
+# How many processes have a part's integration tests among them: they mostly wait.
+ALL_SHARES, SOME_SHARES = 3, 2
 
 # The tests that go through most of the code in the least time, for builds that run many times slower.
 SMALL = ("test_job.py", "test_exit.py", "test_cancel.py", "test_identity.py", "test_config.py", "test_badinput.py")
@@ -114,26 +116,31 @@ def check_unit(work: Work) -> None:
     unit(work, work.session.products["gcc"])
 
 
-def pytest_arguments(driver: Path | str, image: Path | str, results: Path | str, *options: str) -> list[str]:
+def pytest_arguments(driver: Path | str, image: Path | str, *options: str) -> list[str]:
     """How the integration tests are called, wherever."""
     return ["/usr/bin/python3", "-B", "-m", "pytest", "-p", "no:cacheprovider", "-v", "--color=no", "-rA", "--tb=short",
-            f"--driver={driver}", f"--image-dir={image}", f"--junit-xml={results}", *options]
+            f"--driver={driver}", f"--image-dir={image}", *options]
 
 
-def integration(work: Work, driver: Path, files: tuple[str, ...] = (), options: tuple[str, ...] = (),
+def shared(tools: Path, shares: int, results: Path | str, arguments: list[str]) -> list[str]:
+    """The same by several processes side by side."""
+    return [str(tools / "lib" / "share-tests"), str(shares), str(results), *arguments]
+
+
+def integration(work: Work, driver: Path, shares: int, files: tuple[str, ...] = (), options: tuple[str, ...] = (),
                 env: dict[str, str] | None = None) -> None:
     """The integration tests on this machine, with whatever supervisor it has."""
     results = work.directory() / "integration.xml"
     image = work.session.products[f"image-{work.session.suite}"]
     directory = SOURCE / "tests" / "integration"
-    ended_well = work.try_call(*pytest_arguments(driver, image, results, *options),
+    ended_well = work.try_call(*shared(TOOLS, shares, results, pytest_arguments(driver, image, *options)),
                                *([directory / name for name in files] or [directory]), env=env)
     work.junit(results, ended_well=ended_well)
 
 
 def check_integration(work: Work) -> None:
     """All of them."""
-    integration(work, work.session.products["gcc"] / "nspawn-runner", chosen(work),
+    integration(work, work.session.products["gcc"] / "nspawn-runner", ALL_SHARES, chosen(work),
                 (f"--recipes-dir={work.session.products['recipes-bookworm']}",
                  f"--services-dir={work.session.products['services-bookworm']}"))
 
@@ -152,7 +159,7 @@ def check_sanitize(work: Work) -> None:
     env = {"ASAN_OPTIONS": f"detect_leaks=1:strict_string_checks=1:log_path={reports}/asan",
            "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={reports}/ubsan"}
     unit(work, build, env=env)
-    integration(work, with_plain_agent(work, build / "nspawn-runner"), SMALL, ("--pairwise",), env)
+    integration(work, with_plain_agent(work, build / "nspawn-runner"), SOME_SHARES, SMALL, ("--pairwise",), env)
     work.no_reports(reports, lambda text: True)
 
 
@@ -232,7 +239,8 @@ def nested(work: Work, suite: str, script: str, driver: str, out: Path, files: t
         *nested_host(work, suite), "--bind", f"{out}:/out",
         "--bind-ro", f"{work.session.products[f'image-{suite}']}:/image",
         "--setenv", "TMPDIR=/var/tmp", "--journal", work.session.logs / f"{work.part.name}.journal",
-        "--", "bash", "-c", script, "nested", *pytest_arguments(driver, "/image", "/out/integration.xml", *options),
+        "--", "bash", "-c", script, "nested",
+        *shared(Path("/src/tools"), SOME_SHARES, "/out/integration.xml", pytest_arguments(driver, "/image", *options)),
         *([directory / name for name in files] or [directory]))
     work.junit(out / "unit.xml", out / "integration.xml", ended_well=ended_well)
 
@@ -266,7 +274,7 @@ def check_vm(work: Work) -> None:
         TOOLS / "vm", work.session.suite, "--cache", work.session.cache, "--copy", f"{SOURCE}/tests:/root/tests",
         "--copy", f"{programs}:/root/bin", "--copy", f"{image}:/root/image", "--fetch", f"/root/out:{out}",
         "--setenv", "TMPDIR=/var/tmp", "--journal", work.session.logs / "vm.journal", "--",
-        *pytest_arguments("/root/bin/nspawn-runner", "/root/image", "/root/out/limits.xml"),
+        *pytest_arguments("/root/bin/nspawn-runner", "/root/image", "--junit-xml=/root/out/limits.xml"),
         "/root/tests/integration/test_limits.py")
     work.junit(out / "limits.xml", ended_well=ended_well)
 
@@ -355,7 +363,7 @@ def main() -> int:
     parser.add_argument("--cache", metavar="DIR", type=Path, required=True,
                         help="where root file systems, disks and logs are kept (default: "
                              "/var/cache/nspawn-runner-tests)")
-    parser.add_argument("--jobs", metavar="N", type=int, default=2,
+    parser.add_argument("--jobs", metavar="N", type=int, default=3,
                         help="how many parts may run at the same time (default: %(default)s)")
     parser.add_argument("--silence", metavar="MINUTES", type=int, default=60,
                         help="a part that prints nothing for so long hangs (default: %(default)s)")
