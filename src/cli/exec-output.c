@@ -1,93 +1,286 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Prints what happens in a pipeline that `exec` runs, as plain lines. Called by exec-run.c. What jobs print is theirs: without
- * a terminal, sequences for one are left out. */
+/* Shows what happens in a pipeline that `exec` runs, and writes its report. Called by exec-run.c, as the user whose pipeline it
+ * is. What jobs print is theirs: it gets to the terminal through exec-log.c, and into the report through exec-page-text.c. */
 
 #include "cli/exec-output.h"
 
-#include <stdio.h>
-#include <string.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/string.h"
+#include "base/utf8.h"
+#include "cli/ansi.h"
+#include "cli/exec-summary.h"
+#include "cli/table.h"
 
-#define NAME_WIDTH_MAX 32
+#define NAME_WIDTH_MAX 32U
+/* The lines at the bottom are drawn anew after a change, and for their clocks. */
+#define DRAW_USEC (100 * USEC_PER_MSEC)
+#define CLOCK_USEC USEC_PER_SEC
 
-void exec_output_begin(ExecOutput *output, Pipeline *pipeline, const RunState *state) {
-        *output = (ExecOutput){ .pipeline = pipeline, .state = state, .terminal = isatty(STDOUT_FILENO) };
-        for (size_t i = 0; i < pipeline->n_jobs; i++)
-                if (state->jobs[i].take != RUN_LEAVE)
-                        output->name_width = MAX(output->name_width, (int) strlen(pipeline->jobs[i].name));
-        output->name_width = MIN(output->name_width, NAME_WIDTH_MAX);
+static const Pipeline *pipeline_of(const ExecOutput *output) {
+        return output->setup.state->pipeline;
 }
 
-/* Without "ESC [ ... letter" and other control characters than tabs. */
-static void print_plain(const char *line) {
-        for (; *line; line++) {
-                unsigned char c = (unsigned char) *line;
+static bool is_given(const char *variable) {
+        return !isempty(getenv(variable));
+}
 
-                if (c == 033 && line[1] == '[') {
-                        line += 2;
-                        while (*line && !(*line >= '@' && *line <= '~'))
-                                line++;
-                        if (!*line)
-                                return;
-                } else if (c >= ' ' || c == '\t')
-                        (void) putchar(c);
+static void find_screen(ExecOutput *output) {
+        const char *terminal = getenv("TERM");
+        bool fit = isatty(STDOUT_FILENO) && !isempty(terminal) && !streq(terminal, "dumb");
+
+        output->screen = (ExecScreen){ stdout, fit && !output->setup.plain, fit && !is_given("NO_COLOR") };
+        output->live.screen = output->screen;
+}
+
+static void find_name_width(ExecOutput *output) {
+        const Pipeline *pipeline = pipeline_of(output);
+
+        output->name_width = 1;
+        for (size_t i = 0; i < pipeline->n_jobs; i++) {
+                unsigned columns = 0;
+                _cleanup_free_ char *plain = ansi_plain(pipeline->jobs[i].name);
+
+                if (output->setup.state->jobs[i].take == RUN_LEAVE || !plain)
+                        continue;
+                (void) utf8_fit(plain, NAME_WIDTH_MAX, &columns);
+                output->name_width = MAX(output->name_width, columns);
         }
 }
 
-static void print_line(const ExecOutput *output, size_t job, const char *line) {
-        (void) printf("%-*s | ", output->name_width, output->pipeline->jobs[job].name);
-        if (output->terminal)
-                (void) printf("%s\033[0m", line);
-        else
-                print_plain(line);
-        (void) putchar('\n');
-        (void) fflush(stdout);
+static int open_report(ExecOutput *output) {
+        const char *path = output->setup.report;
+
+        if (!path)
+                return 0;
+        int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+        output->report = fd < 0 ? NULL : fdopen(fd, "w");
+        if (!output->report)
+                return log_error_errno(errno, "Cannot write the report '%s': %m", path);
+        int r = spool_open(&output->spool, pipeline_of(output)->n_jobs);
+        return r < 0 ? log_error_errno(r, "Cannot keep logs for the report: %m") : 0;
+}
+
+int exec_output_begin(ExecOutput *output, const ExecOutputSetup *setup) {
+        size_t n = setup->state->pipeline->n_jobs + 1;
+
+        *output = (ExecOutput){ .setup = *setup, .begin_usec = clock_now_usec() };
+        output->logs = calloc(n, sizeof(ExecLog));
+        output->running = calloc(n, sizeof(ExecLiveJob));
+        output->tries_of = calloc(n, sizeof(size_t));
+        if (!output->logs || !output->running || !output->tries_of)
+                return log_oom();
+        find_screen(output);
+        find_name_width(output);
+        return open_report(output);
+}
+
+void exec_output_done(ExecOutput *output) {
+        for (size_t i = 0; output->logs && i < pipeline_of(output)->n_jobs; i++)
+                exec_log_done(output->logs + i);
+        free(output->logs);
+        free(output->running);
+        free(output->tries_of);
+        free(output->tries);
+        spool_done(&output->spool);
+        junit_done(&output->tests);
+        if (output->report)
+                (void) fclose(output->report);
+        *output = (ExecOutput){ 0 };
+}
+
+/* Before anything is printed. */
+static void make_room(ExecOutput *output) {
+        exec_live_clear(&output->live);
+        output->changed = true;
+}
+
+static ExecTry *add_try(ExecOutput *output, size_t job, uint64_t now_usec) {
+        ExecTry *tries = reallocarray(output->tries, output->n_tries + 1, sizeof(ExecTry));
+
+        if (!tries)
+                return NULL;
+        output->tries = tries;
+        tries[output->n_tries] = (ExecTry){
+                .job = job, .begin_usec = now_usec, .end_usec = now_usec, .status = JOB_RUNNING
+        };
+        return tries + output->n_tries++;
 }
 
 void exec_output_job_started(ExecOutput *output, size_t job, unsigned try) {
+        ExecLog *log = output->logs + job;
+        uint64_t now_usec = clock_now_usec();
         char text[64] = "Starting";
 
-        if (try > 1)
+        if (!log->name &&
+            exec_log_init(log, pipeline_of(output)->jobs[job].name, (unsigned) job, output->name_width) < 0)
+                return;
+        if (!add_try(output, job, now_usec))
+                return;
+        output->tries_of[output->n_running] = output->n_tries - 1;
+        output->running[output->n_running++] = (ExecLiveJob){ .job = job, .begin_usec = now_usec };
+        if (try > 1) {
                 snprintf(text, sizeof(text), "Starting again (try %u)", try);
-        print_line(output, job, text);
+                spool_add(&output->spool, job, EXEC_LINE_TRY, text);
+        }
+        make_room(output);
+        exec_log_say(log, &output->screen, "1", text);
+}
+
+/* Its place among those that run; SIZE_MAX if there was no memory at its start. */
+static size_t find_running(const ExecOutput *output, size_t job) {
+        for (size_t i = 0; i < output->n_running; i++)
+                if (output->running[i].job == job)
+                        return i;
+        return SIZE_MAX;
+}
+
+/* The job's scripts; the stages around them are GitLab Runner's. */
+static bool is_own(const char *title) {
+        return startswith(title, "Executing") || startswith(title, "Running after_script");
 }
 
 void exec_output_section(ExecOutput *output, size_t job, const char *title) {
-        print_line(output, job, title);
+        size_t i = find_running(output, job);
+
+        if (i == SIZE_MAX)
+                return;
+        spool_add(&output->spool, job, EXEC_LINE_SECTION, title);
+        make_room(output);
+        exec_log_stage(output->logs + job, &output->screen, title, is_own(title), clock_now_usec());
+        output->running[i].title = output->logs[job].title;
 }
 
 void exec_output_line(ExecOutput *output, size_t job, const char *line) {
-        print_line(output, job, line);
+        if (find_running(output, job) == SIZE_MAX)
+                return;
+        spool_add(&output->spool, job, EXEC_LINE_LOG, line);
+        make_room(output);
+        exec_log_line(output->logs + job, &output->screen, line, clock_now_usec());
+}
+
+static void say_end(ExecOutput *output, size_t job, const ExecJobResult *result, uint64_t usec) {
+        bool allowed = output->setup.state->jobs[job].allow_failure;
+        char text[EXEC_REASON_BYTES_MAX], duration[EXEC_DURATION_BYTES_MAX];
+
+        if (result->failure == FAILURE_NONE)
+                snprintf(text, sizeof(text), "Job succeeded in %s", exec_duration(usec, duration));
+        else
+                snprintf(text, sizeof(text), "Job failed: %.300s%s", result->reason,
+                         result->again ? "; it will be tried again" :
+                         allowed       ? ", which is allowed" :
+                                         "");
+        spool_add(&output->spool, job, EXEC_LINE_SECTION, text);
+        exec_log_say(output->logs + job, &output->screen,
+                     result->failure == FAILURE_NONE ? "1;32" :
+                     allowed || result->again        ? "1;33" :
+                                                       "1;31",
+                     text);
 }
 
 void exec_output_job_ended(ExecOutput *output, size_t job, const ExecJobResult *result) {
-        char text[400];
+        size_t i = find_running(output, job);
+        uint64_t now_usec = clock_now_usec();
 
-        if (result->failure == FAILURE_NONE)
-                snprintf(text, sizeof(text), "Job succeeded");
-        else
-                snprintf(text, sizeof(text), "Job failed: %s%s", result->reason,
-                         result->again ? "; it will be tried again" : "");
-        print_line(output, job, text);
+        if (i == SIZE_MAX)
+                return;
+        ExecTry *try = output->tries + output->tries_of[i];
+        try->end_usec = now_usec;
+        try->status = result->failure == FAILURE_NONE     ? JOB_SUCCESS :
+                      result->failure == FAILURE_CANCELED ? JOB_CANCELED :
+                                                            JOB_FAILED;
+        if (result->failure != FAILURE_NONE)
+                snprintf(try->reason, sizeof(try->reason), "%.159s", result->reason);
+        make_room(output);
+        exec_log_end(output->logs + job, &output->screen, result->failure != FAILURE_NONE, now_usec);
+        say_end(output, job, result, now_usec - try->begin_usec);
+        exec_log_done(output->logs + job);
+        output->n_running--;
+        memmove(output->running + i, output->running + i + 1, (output->n_running - i) * sizeof(ExecLiveJob));
+        memmove(output->tries_of + i, output->tries_of + i + 1, (output->n_running - i) * sizeof(size_t));
 }
 
-void exec_output_pipeline_ended(ExecOutput *output) {
-        const RunState *state = output->state;
+void exec_output_junit(ExecOutput *output, size_t job, const char *name, const char *data, size_t size) {
+        _cleanup_free_ char *problem = NULL, *line = NULL;
 
-        (void) putchar('\n');
-        for (size_t i = 0; i < output->pipeline->n_jobs; i++) {
-                const RunJob *job = state->jobs + i;
+        int r = junit_add(&output->tests, data, size, &problem);
+        if (r == 0)
+                return;
+        if (string_printf(&line, "The report of tests '%s' is not counted: %s", name,
+                          problem      ? problem :
+                          r == -ENOENT ? "libexpat is not installed (libexpat1)" :
+                                         strerror(-r)) >= 0)
+                exec_output_line(output, job, line);
+}
 
-                if (job->take == RUN_LEAVE)
-                        continue;
-                (void) printf("%-*s   %s%s\n", output->name_width, output->pipeline->jobs[i].name,
-                              job_status_name(job->status),
-                              job->allow_failure && job->status == JOB_FAILED           ? " (allowed)" :
-                              job->status == JOB_MANUAL || job->status == JOB_SCHEDULED ? " (start it with --manual)" :
-                                                                                          "");
+void exec_output_tick(ExecOutput *output) {
+        uint64_t now_usec = clock_now_usec();
+        struct winsize size;
+
+        if (output->screen.terminal && output->n_running > 0 &&
+            now_usec - output->drawn_usec >= (output->changed ? DRAW_USEC : CLOCK_USEC)) {
+                bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) >= 0 && size.ws_col > 0 && size.ws_row > 0;
+
+                exec_live_draw(&output->live, output->setup.state, output->running, output->n_running,
+                               known ? size.ws_col : 80, known ? size.ws_row : 24, output->begin_usec, now_usec);
+                output->drawn_usec = now_usec;
+                output->changed = false;
         }
-        (void) printf("Pipeline: %s\n", job_status_name(run_state_status(state)));
         (void) fflush(stdout);
+}
+
+int exec_output_timeout(const ExecOutput *output) {
+        if (!output->screen.terminal || output->n_running == 0)
+                return -1;
+        return clock_poll_timeout(output->drawn_usec + (output->changed ? DRAW_USEC : CLOCK_USEC));
+}
+
+static int read_log(void *userdata, size_t job, void (*line)(FILE *to, ExecLineKind kind, const char *text), FILE *to) {
+        ExecOutput *output = userdata;
+
+        return spool_read(&output->spool, job, line, to);
+}
+
+static int write_report(ExecOutput *output, uint64_t now_usec) {
+        char date[FORMAT_TIME_BYTES];
+        const ExecPage page = {
+                .state = output->setup.state,
+                .tries = output->tries,
+                .n_tries = output->n_tries,
+                .begin_usec = output->begin_usec,
+                .end_usec = now_usec,
+                .project = output->setup.project,
+                .ref = output->setup.ref,
+                .commit = output->setup.commit,
+                .date = format_time(clock_realtime_usec(), false, date),
+                .tests = &output->tests,
+                .log = read_log,
+                .userdata = output,
+        };
+
+        if (!output->report)
+                return 0;
+        /* What an earlier report had there stays until now. */
+        int r = ftruncate(fileno(output->report), 0) < 0 && errno != EINVAL ? -errno :
+                                                                              exec_page_write(&page, output->report);
+        if (r >= 0 && (fflush(output->report) != 0 || ferror(output->report)))
+                r = errno > 0 ? -errno : -EIO;
+        return r < 0 ? log_error_errno(r, "Cannot write the report '%s': %m", output->setup.report) : 0;
+}
+
+int exec_output_pipeline_ended(ExecOutput *output) {
+        uint64_t now_usec = clock_now_usec();
+
+        exec_live_clear(&output->live);
+        int r = exec_summary_print(&output->screen, output->setup.state, output->tries, output->n_tries,
+                                   now_usec - output->begin_usec, &output->tests);
+        if (r < 0)
+                (void) log_oom();
+        (void) fflush(stdout);
+        int q = write_report(output, now_usec);
+        return r < 0 ? r : q;
 }

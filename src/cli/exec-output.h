@@ -1,29 +1,50 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "cli/exec-live.h"
+#include "cli/exec-spool.h"
 #include "local/event.h"
-#include "pipeline/run-state.h"
 
 /* What people see of a pipeline that runs: the loop of `exec` (exec-run.c) calls these functions as things happen, all from one
- * process, and nothing else of a run prints to standard output. This is the plain form: each line of a job's log with the
- * job's name before it. Other forms (a live view, a table at the end, a report) are added behind the same functions. */
-typedef struct ExecOutput {
-        Pipeline *pipeline;
+ * process, and nothing else of a run prints to standard output. On a terminal, lines of jobs in colours, with what went well
+ * folded, above lines that show how far the pipeline is; elsewhere plain lines. At the end a table, and the report. */
+
+typedef struct ExecOutputSetup {
         const RunState *state; /* how all jobs are, whenever a function is called */
-        bool terminal;         /* standard output is one */
-        int name_width;        /* of the names of jobs */
+        const char *report;    /* file to write; NULL: none */
+        const char *project, *ref, *commit;
+        bool plain; /* a job has the terminal for itself */
+} ExecOutputSetup;
+
+typedef struct ExecOutput {
+        ExecOutputSetup setup;
+        ExecScreen screen;
+        ExecLive live;
+        ExecLog *logs; /* of each job; without a name if it does not run */
+        ExecTry *tries;
+        size_t n_tries;
+        ExecLiveJob *running; /* in the order in which they began */
+        size_t *tries_of;     /* of these, their places in @tries */
+        size_t n_running;
+        unsigned name_width;
+        uint64_t begin_usec, drawn_usec;
+        bool changed; /* since the lines at the bottom were drawn */
+        Spool spool;
+        FILE *report;
+        JunitSummary tests;
 } ExecOutput;
 
 typedef struct ExecJobResult {
-        JobFailure failure;  /* FAILURE_NONE: success */
-        bool again;          /* it failed, and will be tried again */
-        int exit_code;       /* of its script; -1: not known */
-        const char *reason;  /* of a failure */
-        uint64_t begin_usec; /* wall clock, as the end */
-        uint64_t end_usec;
+        JobFailure failure; /* FAILURE_NONE: success */
+        bool again;         /* it failed, and will be tried again */
+        int exit_code;      /* of its script; -1: not known */
+        const char *reason; /* of a failure */
 } ExecJobResult;
 
-void exec_output_begin(ExecOutput *output, Pipeline *pipeline, const RunState *state);
+/* The strings must live as long. 0; or -errno, logged: the report cannot be written, or there is no memory. */
+int exec_output_begin(ExecOutput *output, const ExecOutputSetup *setup);
+void exec_output_done(ExecOutput *output);
+
 /* Job @job is an index in the pipeline's jobs; @try from 1. */
 void exec_output_job_started(ExecOutput *output, size_t job, unsigned try);
 /* A stage of the job begins. */
@@ -31,5 +52,13 @@ void exec_output_section(ExecOutput *output, size_t job, const char *title);
 /* A line of the job's log, without its end; may have colours and other sequences of a terminal. */
 void exec_output_line(ExecOutput *output, size_t job, const char *line);
 void exec_output_job_ended(ExecOutput *output, size_t job, const ExecJobResult *result);
-/* Once; what every job came to is in the state. */
-void exec_output_pipeline_ended(ExecOutput *output);
+/* A report of tests that a job left (artifacts:reports:junit), for the summary; @name is for messages. */
+void exec_output_junit(ExecOutput *output, size_t job, const char *name, const char *data, size_t size);
+
+/* To be called whenever the loop has done what there was to do: prints what is not printed yet. Then the loop may wait so many
+ * milliseconds at most, for poll(2). */
+void exec_output_tick(ExecOutput *output);
+int exec_output_timeout(const ExecOutput *output);
+
+/* Once; what every job came to is in the state. 0; or -errno, logged: the report could not be written. */
+int exec_output_pipeline_ended(ExecOutput *output);

@@ -16,7 +16,6 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/process.h"
@@ -34,7 +33,6 @@ typedef struct Running {
         pid_t pid;
         int events_fd, cancel_fd;
         size_t job;
-        uint64_t begin_usec;
         ExecJobResult result;
         char reason[256];
         bool told; /* how it ended */
@@ -168,11 +166,7 @@ static int start_job(Loop *loop, size_t i) {
                 close(pipe_fds[0]);
                 return log_error_errno(errno, "Cannot start a process: %m");
         }
-        *running = (Running){ .pid = pid,
-                              .events_fd = pipe_fds[0],
-                              .cancel_fd = TAKE_FD(cancel_fd),
-                              .job = i,
-                              .begin_usec = clock_realtime_usec() };
+        *running = (Running){ .pid = pid, .events_fd = pipe_fds[0], .cancel_fd = TAKE_FD(cancel_fd), .job = i };
         loop->n_running++;
         return 0;
 }
@@ -238,8 +232,6 @@ static void end_job(Loop *loop, Running *running) {
                 snprintf(running->reason, sizeof(running->reason), "its process was killed");
         }
         result->reason = running->reason;
-        result->begin_usec = running->begin_usec;
-        result->end_usec = clock_realtime_usec();
         const RunEnd end = {
                 .success = result->failure == FAILURE_NONE,
                 .failure = failure_name(result->failure),
@@ -278,7 +270,8 @@ static int drive(Loop *loop) {
                         polled[i] = (struct pollfd){ .fd = loop->running[i].events_fd, .events = POLLIN };
                 polled[loop->n_running] = (struct pollfd){ .fd = loop->run->broker_fd, .events = POLLIN };
                 size_t n = loop->n_running;
-                if (poll(polled, n + 1, -1) < 0 && errno != EINTR)
+                exec_output_tick(&loop->output);
+                if (poll(polled, n + 1, exec_output_timeout(&loop->output)) < 0 && errno != EINTR)
                         return log_error_errno(errno, "Cannot wait: %m");
                 if (polled[n].revents) {
                         if (broker_receive(loop->run->broker_fd, &reply) <= 0)
@@ -288,6 +281,21 @@ static int drive(Loop *loop) {
                 }
                 serve(loop, polled);
         }
+}
+
+static int begin_output(Loop *loop) {
+        const Invocation *invocation = loop->run->invocation;
+        const PipelineRequest *request = &loop->run->request->request;
+        const ExecOutputSetup setup = {
+                .state = &loop->state,
+                .report = invocation_option(invocation, "report"),
+                .project = request->project_path,
+                .ref = request->ref,
+                .commit = variables_get(request->predefined, "CI_COMMIT_SHORT_SHA"),
+                .plain = invocation_has(invocation, "shell"),
+        };
+
+        return exec_output_begin(&loop->output, &setup);
 }
 
 int exec_run(const ExecRun *run) {
@@ -309,12 +317,14 @@ int exec_run(const ExecRun *run) {
                 return log_error_errno(r, "Cannot make a directory for caches and artifacts in the home directory: %m");
         loop.pipeline_number = store_take_numbers(&loop.store, 1);
         run_state_init(&loop.state, run->pipeline, run->take);
-        exec_output_begin(&loop.output, run->pipeline, &loop.state);
-        r = drive(&loop);
-        if (r >= 0) {
-                exec_output_pipeline_ended(&loop.output);
+        r = begin_output(&loop);
+        if (r >= 0)
+                r = drive(&loop);
+        if (r >= 0)
+                r = exec_output_pipeline_ended(&loop.output);
+        if (r >= 0)
                 r = run_state_exit_status(&loop.state);
-        }
+        exec_output_done(&loop.output);
         for (size_t i = 0; i < loop.n_sources; i++)
                 closep(&loop.sources[i].fd);
         store_done(&loop.store);

@@ -2,12 +2,16 @@
 """`exec` runs pipelines in real containers: the projects in tests/exec that have a file `run` (see the README there), and what
 the host and the working copy must not feel of it."""
 
+import contextlib
+import fcntl
 import os
 import re
 import shlex
 import shutil
 import signal
+import struct
 import subprocess
+import termios
 import time
 from pathlib import Path
 from typing import Iterator
@@ -18,6 +22,8 @@ from lab import IMAGE, Lab, Site
 
 PROJECTS = Path(__file__).resolve().parents[1] / "exec"
 USER = 54321
+# How the table at the end calls a status.
+WORDS = {"success": "passed", "created": "not started"}
 GIT = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "Ann", "GIT_AUTHOR_EMAIL": "ann@example.org",
        "GIT_COMMITTER_NAME": "Ann", "GIT_COMMITTER_EMAIL": "ann@example.org"}
 
@@ -98,8 +104,8 @@ def check(line: str, done: subprocess.CompletedProcess) -> None:
         assert ends and starts and ends[0] < starts[0], f"{line}\n{done.stdout}"
     else:
         job, _, status = line.rpartition(": ")
-        assert any(re.fullmatch(re.escape(job) + " +" + re.escape(status) + r"( .*)?", entry) for entry in lines), \
-            f"{line}\n{done.stdout}{done.stderr}"
+        row = re.escape(job) + r" +\S+ +" + re.escape(WORDS.get(status, status)) + " .*"
+        assert any(re.fullmatch(row, entry) for entry in lines), f"{line}\n{done.stdout}{done.stderr}"
 
 
 @pytest.mark.parametrize("project", sorted(path.parent.name for path in PROJECTS.glob("*/run")))
@@ -160,6 +166,67 @@ def test_sources(place: Site) -> None:
 
     done = copy.run("--committed")
     assert "old" in log_of("a", done.stdout) and " M tracked" not in log_of("a", done.stdout), done.stdout
+
+
+def screen(output: str) -> list[str]:
+    """What a terminal would show: lines, of which the last ones were taken off and drawn again."""
+    lines = [""]
+    for part in re.findall(r"\x1b\[[0-9;]*[A-Za-z]|[^\x1b]", output):
+        if up := re.fullmatch(r"\x1b\[(\d+)A", part):
+            below = len(lines) - 1 - int(up[1])
+            assert below >= 0, output
+            lines[below + 1:] = [""] * int(up[1])
+            lines[below] = ""
+        elif part == "\x1b[J":
+            while len(lines) > 1 and lines[-1] == "":
+                del lines[-1]
+            lines.append("")
+        elif part == "\n":
+            lines.append("")
+        elif part not in "\r" and not part.startswith("\x1b"):
+            lines[-1] += part
+    return lines
+
+
+def test_terminal(place: Site) -> None:
+    """On a terminal: a live view that leaves nothing behind, folded stages; and a report that a browser can read."""
+    copy = Copy(place, "terminal")
+    copy.write(gitlab_ci="build:\n  stage: build\n  script:\n    - printf 'section_start:1:d[collapsed=true]\\r\\033[0KDeps\\nhidden\\nsection_end:2:d\\r\\033[0K\\n'\n"
+                         "    - printf '\\033[2J\\033[31mred <b>\\n'\n"
+                         "test:\n  needs: [build]\n  script: [echo bad, exit 3]\nafter: {stage: deploy, script: [echo never]}\n")
+    copy.commit()
+    own, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 20, 70, 0, 0))
+    report = copy.base / "report.html"
+    with subprocess.Popen(copy.argv("--report", str(report)), env={**copy.environment(), "TERM": "xterm"}, stdin=subprocess.DEVNULL,
+                          stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        output = b""
+        with contextlib.suppress(OSError):  # the end of a terminal
+            while data := os.read(own, 65536):
+                output += data
+    os.close(own)
+    text = output.decode()
+    assert process.returncode == 1 and re.search(r"\x1b\[\dA\x1b\[J", text), text
+    shown = screen(text)
+    assert not [line for line in shown if re.match(r"\d+:\d\d  ", line)], shown
+    assert [line for line in shown if re.fullmatch(r"build \| Getting source from Git repository \(\d.*\)", line)], shown
+    assert [line for line in shown if re.fullmatch(r"build \| Deps \(\d.*\)", line)], shown
+    assert "build | red <b>" in shown and "\x1b[31mred <b>\x1b[0m" in text and "\x1b[2J" not in text
+    assert not [line for line in shown if "hidden" in line and "printf" not in line], shown
+    assert [line for line in shown if re.fullmatch(r"test +test +failed +\S+  exit status 3", line)], shown
+    assert [line for line in shown if re.fullmatch(r"after +deploy +skipped +-  'test' failed", line)], shown
+
+    assert report.stat().st_uid == USER
+    page = report.read_text(encoding="utf-8")
+    assert "hidden\n" in page and "red &lt;b&gt;" in page and "\x1b" not in page and "<b>\n" not in page
+    browser = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+    if not browser:
+        pytest.skip("chromium-headless-shell is not installed")
+    dom = subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={copy.base}/profile", "--dump-dom",
+                          report.as_uri()], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, timeout=120,
+                         env={"HOME": str(copy.base)}).stdout.decode()
+    assert dom.count('id="log-') == 3 and "<title>local/project: pipeline failed</title>" in dom
 
 
 def wait_for(process: subprocess.Popen, text: str) -> str:

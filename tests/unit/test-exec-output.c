@@ -9,6 +9,7 @@
 #include "cli/exec-live.h"
 #include "cli/exec-log.h"
 #include "cli/exec-section.h"
+#include "cli/exec-spool.h"
 #include "cli/exec-summary.h"
 
 static void test_utf8(_unused_ void **state) {
@@ -294,6 +295,44 @@ static void test_summary(_unused_ void **state) {
         test_pipeline_done(&test);
 }
 
+static void write_line(FILE *to, ExecLineKind kind, const char *text) {
+        fprintf(to, "%d %.20s\n", kind, text);
+}
+
+static char *spooled(Spool *spool, size_t job) {
+        char *text = NULL;
+        size_t size = 0;
+        FILE *file = open_memstream(&text, &size);
+
+        assert_non_null(file);
+        assert_int_equal(spool_read(spool, job, write_line, file), 0);
+        assert_int_equal(fclose(file), 0);
+        return text;
+}
+
+static void test_spool(_unused_ void **state) {
+        _cleanup_free_ char *long_line = calloc(1, SPOOL_JOB_BYTES_MAX / 2 + 1);
+        Spool spool;
+
+        assert_non_null(long_line);
+        memset(long_line, 'x', SPOOL_JOB_BYTES_MAX / 2);
+        assert_int_equal(spool_open(&spool, 3), 0);
+        spool_add(&spool, 0, EXEC_LINE_SECTION, "one");
+        spool_add(&spool, 2, EXEC_LINE_LOG, "other");
+        spool_add(&spool, 0, EXEC_LINE_LOG, "");
+        spool_add(&spool, 0, EXEC_LINE_TRY, "two");
+        for (unsigned i = 0; i < 3; i++)
+                spool_add(&spool, 2, EXEC_LINE_LOG, long_line);
+        static const char *const expected[] = { "1 one\n2 \n0 two\n", "",
+                                                "2 other\n2 xxxxxxxxxxxxxxxxxxxx\n1 The log is longer; t\n" };
+        for (size_t i = 0; i < ELEMENTSOF(expected); i++) {
+                _cleanup_free_ char *text = spooled(&spool, i);
+
+                assert_string_equal(text, expected[i]);
+        }
+        spool_done(&spool);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_utf8),
@@ -303,6 +342,7 @@ int main(void) {
                 cmocka_unit_test(test_log_keeps_the_end),
                 cmocka_unit_test(test_live),
                 cmocka_unit_test(test_summary),
+                cmocka_unit_test(test_spool),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
