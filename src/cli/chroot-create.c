@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/string.h"
+#include "cli/chroot-create.h"
 #include "cli/commands.h"
 #include "cli/image-common.h"
 #include "cli/make-common.h"
@@ -67,9 +68,8 @@ static int define_logged(const char *name, const char *suite, Definition **ret) 
         return new_definition(name, ret) < 0 ? log_oom() : 0;
 }
 
-static int run(const Invocation *invocation) {
+int create_image_logged(const Invocation *invocation, const char *name, const char *suite, int cancel_fd) {
         const Settings *settings = invocation->settings;
-        const char *name = invocation_argument(invocation, 0), *suite = invocation_option(invocation, "suite");
         _cleanup_definition_ Definition *definition = NULL;
         _cleanup_make_result_ MakeResult result = { 0 };
 
@@ -90,11 +90,17 @@ static int run(const Invocation *invocation) {
                 r = choose_suite_logged(definition, suite);
         if (r < 0)
                 return r;
-        _cleanup_close_ int cancel_fd = open_cancel_fd_logged();
-        if (cancel_fd < 0)
-                return cancel_fd;
         r = create_bases(invocation, definition, cancel_fd, 0);
         return r < 0 ? r : make_image_logged(invocation, definition, true, cancel_fd, &result);
+}
+
+static int run(const Invocation *invocation) {
+        _cleanup_close_ int cancel_fd = open_cancel_fd_logged();
+
+        if (cancel_fd < 0)
+                return cancel_fd;
+        return create_image_logged(invocation, invocation_argument(invocation, 0),
+                                   invocation_option(invocation, "suite"), cancel_fd);
 }
 
 static const CommandOption options[] = {

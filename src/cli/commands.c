@@ -39,6 +39,7 @@ const Command *const commands[] = {
         &command_chroot_push,
         &command_chroot_pull,
         &command_check,
+        &command_setup,
         &command_toml,
         &command_exec,
         &command_doctor,

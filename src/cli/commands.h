@@ -35,6 +35,7 @@ extern const Command command_chroot_export;
 extern const Command command_chroot_push;
 extern const Command command_chroot_pull;
 extern const Command command_check;
+extern const Command command_setup;
 extern const Command command_toml;
 extern const Command command_exec;
 extern const Command command_exec_step;

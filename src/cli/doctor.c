@@ -51,12 +51,14 @@ int check_in_child(int (*what)(const void *userdata), const void *userdata) {
         return WIFEXITED(status) ? -WEXITSTATUS(status) : -EPROTO;
 }
 
-/* Prints one line. Returns whether jobs cannot run because of it. */
-static bool report(const Check *check, const Invocation *invocation) {
+/* Prints one line, unless @terse and jobs can run all the same. Returns whether jobs cannot run because of it. */
+static bool report(const Check *check, const Invocation *invocation, bool terse) {
         char detail[CHECK_DETAIL_MAX] = "";
         CheckResult result = check->run(invocation, detail);
         bool required = !check->required || check->required(invocation->settings);
 
+        if (terse && (result != CHECK_MISSING || !required))
+                return false;
         printf("%-8s %s",
                result == CHECK_OK                  ? "ok" :
                result == CHECK_MISSING && required ? "missing" :
@@ -77,7 +79,7 @@ static bool report(const Check *check, const Invocation *invocation) {
         return result == CHECK_MISSING && required;
 }
 
-static int run(const Invocation *invocation) {
+unsigned doctor_check(const Invocation *invocation, bool terse) {
         static const Check *const tables[] = {
                 doctor_host_checks,      doctor_program_checks,  doctor_library_checks, doctor_kernel_checks,
                 doctor_directory_checks, doctor_security_checks, doctor_image_checks,   doctor_network_checks,
@@ -91,8 +93,13 @@ static int run(const Invocation *invocation) {
                     invocation->config_problem)
                         continue;
                 for (const Check *check = tables[i]; check->name; check++)
-                        n_missing += report(check, invocation);
+                        n_missing += report(check, invocation, terse);
         }
+        return n_missing;
+}
+
+static int run(const Invocation *invocation) {
+        unsigned n_missing = doctor_check(invocation, false);
 
         if (n_missing == 0)
                 puts("\nJobs can run on this host.");

@@ -34,6 +34,10 @@ CheckResult check_say(CheckResult result, char detail[static CHECK_DETAIL_MAX], 
 /* CHECK_OK for @r >= 0, else CHECK_MISSING with the error's name. */
 CheckResult check_errno(int r, char detail[static CHECK_DETAIL_MAX]);
 
+/* Makes all checks and prints a line for each; with @terse only for what keeps jobs from running. Returns how many of these
+ * there are. */
+unsigned doctor_check(const Invocation *invocation, bool terse);
+
 /* Calls @what in a child process with a mount namespace of its own: whatever it mounts is gone afterwards. Returns what
  * @what returned (0 or -errno), or -errno when that far it did not get. */
 int check_in_child(int (*what)(const void *userdata), const void *userdata);

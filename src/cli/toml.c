@@ -100,21 +100,33 @@ static uint64_t timeout_above(uint64_t usec, uint64_t least_sec) {
         return MAX(least_sec, MIN(usec / USEC_PER_SEC, UINT64_C(86400)) + 30);
 }
 
-int toml_write(FILE *stream, const TomlRunner *runner) {
-        fputs("# For GitLab Runner's configuration, /etc/gitlab-runner/config.toml; its service must run as root.\n"
-              "[[runners]]\n"
-              "  # Fill in: the name that GitLab shows for this runner.\n",
-              stream);
+/* What tells the runner and its GitLab. */
+static int write_server(FILE *stream, const TomlRunner *runner) {
+        if (!runner->url)
+                fputs("  # Fill in: the name that GitLab shows for this runner.\n", stream);
         int r = write_value(stream, "  ", "name", runner->name);
         if (r < 0)
                 return r;
-
+        if (runner->url) {
+                r = write_value(stream, "  ", "url", runner->url);
+                return r < 0 ? r : write_value(stream, "  ", "token", runner->token);
+        }
         fputs("  # Fill in: the address of your GitLab, and the token that it shows when you create the runner there\n"
               "  # (CI/CD settings of the project, group or instance: \"New runner\"). The token begins with glrt-.\n"
               "  url = \"https://gitlab.example.com/\"\n"
-              "  token = \"\"\n"
-              "  executor = \"custom\"\n",
+              "  token = \"\"\n",
               stream);
+        return 0;
+}
+
+int toml_write(FILE *stream, const TomlRunner *runner) {
+        fputs("# For GitLab Runner's configuration, /etc/gitlab-runner/config.toml; its service must run as root.\n"
+              "[[runners]]\n",
+              stream);
+        int r = write_server(stream, runner);
+        if (r < 0)
+                return r;
+        fputs("  executor = \"custom\"\n", stream);
         r = write_directory(stream, "builds_dir", runner->builds_dir, "/builds");
         if (r < 0)
                 return r;
@@ -198,37 +210,38 @@ static int collect_global_options(const Invocation *invocation, char ***ret) {
         return 0;
 }
 
-static int run(const Invocation *invocation) {
-        _cleanup_free_ char *program = NULL, *directory = NULL, *image = NULL, *name = NULL;
+int toml_write_own_logged(const Invocation *invocation, TomlRunner runner, FILE *stream) {
+        _cleanup_free_ char *program = NULL, *directory = NULL;
         _cleanup_strv_ char **options = NULL;
 
-        int r = choose_image(invocation, &image);
-        if (r < 0)
-                return r;
-        r = collect_global_options(invocation, &options);
+        int r = collect_global_options(invocation, &options);
         if (r < 0)
                 return r;
         r = own_executable(&program, &directory);
         if (r < 0)
                 return log_error_errno(r, "Cannot tell the path of this program: %m");
-        if (string_printf(&name, "nspawn-runner%s%s", image ? " " : "", image ? image : "") < 0)
-                return log_oom();
-
-        const TomlRunner runner = {
-                .program = program,
-                .global_options = options,
-                .name = name,
-                .image = image,
-                .builds_dir = invocation->settings->builds_dir,
-                .cache_dir = invocation->settings->cache_dir,
-                .kill_timeout_usec = invocation->settings->kill_timeout_usec,
-                .start_timeout_usec = invocation->settings->start_timeout_usec,
-                .fetches = pull_fetches(invocation->settings),
-        };
-        r = toml_write(stdout, &runner);
+        runner.program = program;
+        runner.global_options = options;
+        runner.builds_dir = invocation->settings->builds_dir;
+        runner.cache_dir = invocation->settings->cache_dir;
+        runner.kill_timeout_usec = invocation->settings->kill_timeout_usec;
+        runner.start_timeout_usec = invocation->settings->start_timeout_usec;
+        runner.fetches = pull_fetches(invocation->settings);
+        r = toml_write(stream, &runner);
         if (r == -EILSEQ)
                 return log_error_errno(r, "A path or name is not valid UTF-8, and cannot be written in TOML");
         return r < 0 ? log_error_errno(r, "Cannot write the section: %m") : 0;
+}
+
+static int run(const Invocation *invocation) {
+        _cleanup_free_ char *image = NULL, *name = NULL;
+
+        int r = choose_image(invocation, &image);
+        if (r < 0)
+                return r;
+        if (string_printf(&name, "nspawn-runner%s%s", image ? " " : "", image ? image : "") < 0)
+                return log_oom();
+        return toml_write_own_logged(invocation, (TomlRunner){ .name = name, .image = image }, stdout);
 }
 
 const Command command_toml = {

@@ -31,6 +31,8 @@ NOT_RUN = {
         "it installs on the host; tools/quickstart builds in the same way",
     "README.md: sudo tools/install-deps build package":
         "it installs on the host; parts 'package-12' and 'package-13' of tools/run-tests make and install the package",
+    "README.md: sudo nspawn-runner setup bookworm --suite bookworm --url https://gitlab.example.com/":
+        "it asks on the terminal; test_setup.py answers",
     "README.md: sudo systemctl restart gitlab-runner": "it needs a GitLab server",
     "README.md: sudo systemctl enable --now nspawn-runner-maintenance.timer":
         "it needs an installed program; test_maintenance_units.py has the timer",

@@ -41,7 +41,7 @@ ROWS: dict[str, tuple[tuple[str, ...] | None, str | None]] = {
     "tools/nested-host": (("shellcheck", "nested-12", "nested-13"), "job supervisor"),
     "src/agent/": ((*CODE, *RUN, "sanitize"), "agent cancel chroot_run exit isolation job playbooks steps supervisor"),
     "src/cli/": ((*CODE, *RUN), "badinput chroot_run config definition doctor_toml exit generations images maintenance "
-                                "registry_images status_gc upstream_table"),
+                                "registry_images setup status_gc upstream_table"),
     "src/config/": ((*CODE, *RUN, "fuzz"), "badinput binds config definition doctor_toml job"),
     "src/container/": ((*CODE, *RUN, "vm"), "binds cancel chroot_run crash isolation job parallel status_gc "
                                             "supervisor"),
