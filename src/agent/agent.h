@@ -106,8 +106,8 @@ int account_find(const char *user, const char *passwd, const char *group, Accoun
  * -ENOMEM. */
 int environment_build(const char *lang, const char *shell, const Account *account, char *const *additions, char ***ret);
 
-/* Adds the variables that are kept for such steps, as far as the kernel takes them; of a step on a terminal, not TERM: how
- * that is called is for who sits at it to say. @variables_fd may be negative. 0 or -errno. */
+/* Adds the variables that are kept for such steps, as far as the kernel takes them; of a step on a terminal, not TERM:
+ * how that is called is for who sits at it to say. @variables_fd may be negative. 0 or -errno. */
 int environment_add_kept(int variables_fd, bool terminal, char ***environment);
 
 /* --- step.c: one script and what it started --- */
@@ -148,31 +148,32 @@ typedef struct StepStarted {
 /* Called in the child, as after vfork(), right before execve(), which can still fail. */
 typedef void (*StepAnnounce)(const StepStarted *started, void *userdata);
 
-/* In a process where SIGPIPE is ignored and all other signals are at their defaults: starts @exec with @script_fd as its
- * script (negative: none) in a session of its own. 0, or -errno with *reterr_cause set and nothing left behind. */
+/* In a process where SIGPIPE is ignored and all other signals are at their defaults: starts @exec with @script_fd as
+ * its script (negative: none) in a session of its own. 0, or -errno with *reterr_cause set and nothing left behind. */
 int step_start(const Surroundings *surroundings, const WireExec *exec, int script_fd, StepAnnounce announce,
                void *userdata, Step *ret, WireCause *reterr_cause);
 
 /* Removes its script and closes what is open. */
 void step_done(Step *step);
 
-/* The same for a program that nobody is connected to: its output goes to ours, nothing is on its stdin, and of @exec only
- * user, directories, argv and environment count. 0 with its process in *ret, or as step_start(). */
+/* The same for a program that nobody is connected to: its output goes to ours, nothing is on its stdin, and of @exec
+ * only user, directories, argv and environment count. 0 with its process in *ret, or as step_start(). */
 int step_start_plain(const Surroundings *surroundings, const WireExec *exec, pid_t *ret, WireCause *reterr_cause);
 
-/* --- service.c: the one program that a machine is for --- */
+/* --- service.c: the one program that a container is for --- */
 
 /* Starts what @service_fd has (wire/service.h). 0 with its process in *ret; or -errno, with the reason printed. */
 int service_start(const Surroundings *surroundings, int service_fd, pid_t *ret);
 /* --- root.c: the helper's root --- */
 
-/* Before a step is started in it: forgets the root that an earlier one has made, if the container has other things by now at
- * @shared, or where every step has them. */
+/* Before a step is started in it: forgets the root that an earlier one has made, if the container has other things by
+ * now at @shared, or where every step has them. */
 void root_look_helper(HelperRoot *helper, char *const *shared);
 
-/* In the child that is to become the step: goes to that root. Where there is none, makes the helper's tree, at HELPER_INSIDE,
- * the root of a new mount namespace, with /proc, /sys, /dev, /run, /tmp, hosts and resolv.conf of the container, and what the
- * container has at the paths of @shared. Makes the home of @account there. 0 or -errno; then nothing but _exit() is left. */
+/* In the child that is to become the step: goes to that root. Where there is none, makes the helper's tree, at
+ * HELPER_INSIDE, the root of a new mount namespace, with /proc, /sys, /dev, /run, /tmp, hosts and resolv.conf of the
+ * container, and what the container has at the paths of @shared. Makes the home of @account there. 0 or -errno; then
+ * nothing but _exit() is left. */
 int root_enter_helper(const HelperRoot *helper, char *const *shared, const Account *account);
 
 /* After the step @pid was started: keeps the root that it has. Best effort: without, the next step makes one, too. */
@@ -186,8 +187,8 @@ void root_make_directory(const char *path, const Account *account);
 
 /* --- terminal.c --- */
 
-/* Opens a pseudo-terminal of that size which belongs to @account: ret[0] is the step's end, ret[1] the host's, the master.
- * 0 or -errno. */
+/* Opens a pseudo-terminal of that size which belongs to @account: ret[0] is the step's end, ret[1] the host's, the
+ * master. 0 or -errno. */
 int terminal_open(const Account *account, uint16_t rows, uint16_t columns, int ret[static 2]);
 
 /* --- cancel.c: ending a step before its time --- */
@@ -200,8 +201,8 @@ bool step_cancel_progress(const Surroundings *surroundings, Step *step);
 
 /* --- group.c --- */
 
-/* Moves this process to a control group of its own at the top of the container, where systemd has no unit: what restarts,
- * stops or kills units reaches neither the agent nor what it starts. Best effort. */
+/* Moves this process to a control group of its own at the top of the container, where systemd has no unit: what
+ * restarts, stops or kills units reaches neither the agent nor what it starts. Best effort. */
 void group_enter_own(void);
 
 /* As PID 1, before it executes systemd: moves all processes that are where it is itself, but not itself, to that group.
@@ -213,17 +214,18 @@ void group_follow(const Surroundings *surroundings, pid_t pid);
 
 /* --- server.c --- */
 
-/* Tells the host, which waits for this machine to get ready, that the image's systemd cannot be executed, @error (-errno)
- * being why. Waits for the host for some seconds. */
+/* Tells the host, which waits for this container to get ready, that the image's systemd cannot be executed, @error
+ * (-errno) being why. Waits for the host for some seconds. */
 void server_refuse(int listen_fd, int error);
 
 typedef struct ServerSetup {
         bool booted; /* this is not PID 1, which is the image's systemd or becomes it */
-        /* Tells what became of the image's systemd (agent/init.h), for the host; negative: nothing does. The server's own. */
+        /* Tells what became of the image's systemd (agent/init.h), for the host; negative: nothing does. The server's
+         * own. */
         int notice_fd;
         const Surroundings *surroundings; /* the caller's; NULL: as they are now */
-        /* As PID 1 of a machine that is for the program in here alone: starts it, and ends when it has ended, but not before
-         * the host, which waits for this machine to get ready, was answered. Negative: there is none. */
+        /* As PID 1 of a container that is for the program in here alone: starts it, and ends when it has ended, but not
+         * before the host, which waits for this container to get ready, was answered. Negative: there is none. */
         int service_fd;
 } ServerSetup;
 
@@ -232,7 +234,7 @@ typedef struct ServerSetup {
                 .notice_fd = -EBADF, .service_fd = -EBADF \
         }
 
-/* Serves @listen_fd until SIGTERM (or, as PID 1, the signal that asks an init to power off); if setup->booted, until the
- * container's systemd shuts down. Reaps orphans. Returns the exit status: that of the program in setup->service_fd, or
- * 128 and the signal that killed it. */
+/* Serves @listen_fd until SIGTERM (or, as PID 1, the signal that asks an init to power off); if setup->booted, until
+ * the container's systemd shuts down. Reaps orphans. Returns the exit status: that of the program in setup->service_fd,
+ * or 128 and the signal that killed it. */
 int server_run(int listen_fd, const ServerSetup *setup);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Entry of the agent, the static program inside the container. systemd-nspawn starts it as `agent first [INIT [TARGET]]`, the
- * container's first process: seccomp, identity, then it serves or executes INIT. As `agent lazy INIT` it executes INIT on
- * first use. As `agent service` it starts the program that the machine is for. The container's systemd starts it as
- * `agent serve [PID START]`. The descriptors come as systemd passes them (LISTEN_FDS): the listening socket, perhaps the
- * seccomp filter and a socket to `supervise`, and last, for `service`, the program. Steps of the command `exec` execute it,
- * too, to move files (agent/bundle.h). */
+/* Entry of the agent, the static program inside the container. systemd-nspawn starts it as `agent first [INIT
+ * [TARGET]]`, the container's first process: seccomp, identity, then it serves or executes INIT. As `agent lazy INIT`
+ * it executes INIT on first use. As `agent service` it starts the program that the container is for. The container's
+ * systemd starts it as `agent serve [PID START]`. The descriptors come as systemd passes them (LISTEN_FDS): the
+ * listening socket, perhaps the seccomp filter and a socket to `supervise`, and last, for `service`, the program. Steps
+ * of the command `exec` execute it, too, to move files (agent/bundle.h). */
 
 #include <fcntl.h>
 #include <signal.h>

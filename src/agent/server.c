@@ -222,7 +222,7 @@ static void server_reap(Server *server) {
 
                         if (!client->has_step || step->shell_ended || step->pid != info.si_pid)
                                 continue;
-                        /* The end of the machine, which the host learns of, and not of the script: what this ran was
+                        /* The end of the container, which the host learns of, and not of the script: what this ran was
                          * killed. */
                         if (info.si_status != 0 && server->booted && is_shutdown(&server->surroundings)) {
                                 server->stop = true;
@@ -355,8 +355,8 @@ int server_run(int listen_fd, const ServerSetup *setup) {
         };
         sigset_t mask;
 
-        /* Whatever they are for who started us: steps have them all at their defaults, but for SIGPIPE, which step_start()
-         * sees to. */
+        /* Whatever they are for who started us: steps have them all at their defaults, but for SIGPIPE, which
+         * step_start() sees to. */
         for (int i = 1; i < NSIG; i++)
                 (void) signal(i, i == SIGPIPE ? SIG_IGN : SIG_DFL);
         sigemptyset(&mask);

@@ -31,8 +31,8 @@
 /* From our SIGTERM to SIGKILL */
 #define STOP_TIMEOUT_USEC (5 * USEC_PER_SEC)
 
-/* A shell in a copy of an image, which becomes its next generation: jobs see it whole or not at all. The copy is the root
- * of a machine as playbooks have it, and the shell a step of its agent, on a terminal if there is one. */
+/* A shell in a copy of an image, which becomes its next generation: jobs see it whole or not at all. The copy is the
+ * root of a container as playbooks have it, and the shell a step of its agent, on a terminal if there is one. */
 typedef struct Login {
         const Settings *settings;
         const Image *image; /* that a copy was made of */

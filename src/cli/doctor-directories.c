@@ -84,7 +84,7 @@ static CheckResult check_runtime_dir(const Invocation *invocation, char ret_deta
 
 typedef struct Trial {
         const Settings *settings;
-        char id[32], image_id[32]; /* of machines that there are not: whatever is left of them, `gc` removes */
+        char id[32], image_id[32]; /* of containers that there are not: whatever is left of them, `gc` removes */
         char *image_name, *image_path;
         MachineDirectory directory;
         Machine *machine;
@@ -113,7 +113,7 @@ static int trial_make_image(Trial *trial) {
         return MIN(trial->image_fd, 0);
 }
 
-/* An empty image and a machine of it, as far as it is not started. */
+/* An empty image and a container of it, as far as it is not started. */
 static int trial_begin(Trial *trial) {
         MachineRequest request = MACHINE_REQUEST_NONE;
 
@@ -159,7 +159,8 @@ static int trial_mount(const void *userdata) {
         _cleanup_close_ int root_fd = open_directory_at(AT_FDCWD, root.path, false, 0);
         if (root_fd < 0)
                 return root_fd;
-        /* As the job's root: the host's has no number where all of the mount is mapped, and can make nothing (EOVERFLOW). */
+        /* As the job's root: the host's has no number where all of the mount is mapped, and can make nothing
+         * (EOVERFLOW). */
         (void) setfsgid(root.users.base);
         (void) setfsuid(root.users.base);
         _cleanup_close_ int file_fd = openat(root_fd, "file", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

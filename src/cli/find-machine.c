@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Finds the machine of a job or service by what a person calls it, for `shell`, `logs` and the like. Only reads, and logs
- * what is wrong with the name. */
+/* Finds the container of a job or service by what a person calls it, for `shell`, `logs` and the like. Only reads, and
+ * logs what is wrong with the name. */
 
 #include "cli/find-machine.h"
 

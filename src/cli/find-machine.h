@@ -6,16 +6,17 @@
 
 /* For commands about a job that a person names. */
 
-/* @id as it is, if a job has it, or the id of the only job with that number: replaces *ret. 0; -ENOENT or -ENOTUNIQ with *ret as
- * it was; or another -errno. */
+/* @id as it is, if a job has it, or the id of the only job with that number: replaces *ret. 0; -ENOENT or -ENOTUNIQ
+ * with *ret as it was; or another -errno. */
 int find_machine(const Settings *settings, const char *id, char **ret);
 
-/* The id of the machine that @job is (a whole id, or the number of only one job), or of its service @service (NULL: the job's
- * own): a number, or one of its names. *ret is to be freed. 0; -ENOENT, -ENOTUNIQ or another -errno, logged. */
+/* The id of the container that @job is (a whole id, or the number of only one job), or of its service @service (NULL:
+ * the job's own): a number, or one of its names. *ret is to be freed. 0; -ENOENT, -ENOTUNIQ or another -errno,
+ * logged. */
 int find_machine_logged(const Settings *settings, const char *job, const char *service, char **ret);
 
-/* The machine of the job in the command's first argument, or of the service @service (NULL: the job itself). 0 or -errno,
- * logged. */
+/* The container of the job in the command's first argument, or of the service @service (NULL: the job itself). 0 or
+ * -errno, logged. */
 int open_machine_logged(const Invocation *invocation, const char *service, MachineDirectory *ret_directory,
                         Machine **ret_machine);
 

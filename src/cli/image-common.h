@@ -17,13 +17,13 @@ void log_no_image(const Settings *settings, const char *reference);
 /* generation_hold_reference(), or image_cache_hold() for an image of a registry; logs why it failed. 0 or -errno. */
 int hold_image_logged(const Settings *settings, const char *reference, Image **ret);
 
-/* The settings for machines of image @name: those of the configuration, with what the image's definition says over them
- * where it has one. *ret is @settings itself or @storage, which then is to be settings_done(). 0; -EINVAL when the
+/* The settings for containers of image @name: those of the configuration, with what the image's definition says over
+ * them where it has one. *ret is @settings itself or @storage, which then is to be settings_done(). 0; -EINVAL when the
  * definition cannot be used; or -errno. */
 int image_settings_logged(const Settings *settings, const char *name, Settings *storage, const Settings **ret);
 
-/* Before image @name is changed by hand: warns if its definition says what it is made from, because maintenance will make it
- * anew without that change. 0; -EINVAL: the definition cannot be used; or another -errno, logged. */
+/* Before image @name is changed by hand: warns if its definition says what it is made from, because maintenance will
+ * make it anew without that change. 0; -EINVAL: the definition cannot be used; or another -errno, logged. */
 int warn_of_definition(const Settings *settings, const char *name);
 
 /* definition_check_binds(); logs why it failed. */

@@ -58,7 +58,7 @@ static int load_script(const char *path) {
         return r;
 }
 
-/* The machine ended. What a job does to its own machine is no failure of the system's. */
+/* The container ended. What a job does to its own container is no failure of the system's. */
 static int report_gone(const Machine *machine, const MachineDirectory *directory) {
         log_error("The container of job %s ended while the script was running", machine->id);
         log_end_of_machine(directory);
@@ -79,8 +79,8 @@ static void log_causes(const MachineCauses *causes, bool of_script) {
                 log_error("%s", causes->tasks);
 }
 
-/* Only scripts that fail pay for looking. Seldom is it the shell that needs too much, and what it started may hide why it
- * failed: make says 2. */
+/* Only scripts that fail pay for looking. Seldom is it the shell that needs too much, and what it started may hide why
+ * it failed: make says 2. */
 static void explain_exit(const Machine *machine, const MachineDirectory *directory, const WireExited *exited) {
         _cleanup_machine_causes_ MachineCauses causes = { 0 };
 

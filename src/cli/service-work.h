@@ -5,11 +5,12 @@
 
 /* What `prepare` says and does about the services of its job, over job/services.h. These functions log. */
 
-/* Finds the services' names and begins to fetch their images. 0; STAGE_BUILD_FAILURE where it is the job that is at fault; or
+/* Finds the services' names and begins to fetch their images. 0; STAGE_BUILD_FAILURE where it is the job that is at
+ * fault; or
  * -errno. */
 int services_begin_logged(const Settings *settings, const JobSpec *job, JobServices *ret);
 
-/* The job's own machine was begun: the services join it. */
+/* The job's own container was begun: the services join it. */
 void services_go_logged(JobServices *services);
 
 /* Waits until all are ready, or have had their time: that one does not get ready is no failure. Returns as above. */

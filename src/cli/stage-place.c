@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Decides for `run` where the script of a stage runs: in the image, or in the helper's root. Only the name of the stage and
- * the plan of the machine count, never what is in the script. */
+/* Decides for `run` where the script of a stage runs: in the image, or in the helper's root. Only the name of the stage
+ * and the plan of the container count, never what is in the script. */
 
 #include "cli/stage-place.h"
 
@@ -50,8 +50,8 @@ static int set_environment(char *const *environment, const Machine *machine, Sta
         return strv_extendf(&place->environment, "PATH=" TOOLS_PATH ":%s", path ? path : SEARCH_PATH);
 }
 
-/* Whatever is mounted into the container of the job is there in the helper, too, and so are the directories that GitLab's
- * scripts work in. */
+/* Whatever is mounted into the container of the job is there in the helper, too, and so are the directories that
+ * GitLab's scripts work in. */
 static int enter_helper(const Settings *settings, const Machine *machine, StagePlace *place, StepRequest *request) {
         int r = bind_targets(machine, &place->shared);
         if (r < 0)

@@ -4,8 +4,8 @@
 #include "job/spec.h"
 #include "machine/step.h"
 
-/* Where the script of a stage runs, and with what: the job's own stages in its image, GitLab's own in the helper's root where
- * the machine has one, with the program that they call. */
+/* Where the script of a stage runs, and with what: the job's own stages in its image, GitLab's own in the helper's root
+ * where the container has one, with the program that they call. */
 typedef struct StagePlace {
         char *argv[2]; /* the shell; "" for the one that there is */
         char **environment;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Decides for `prepare` whether GitLab's own stages need a helper image, finds it, and adds it and programs of the host
- * to the plan of the machine. `doctor` asks which helper image there is. An image that has all that is needed costs a
+ * to the plan of the container. `doctor` asks which helper image there is. An image that has all that is needed costs a
  * few looks. */
 
 #include "cli/stage-programs.h"

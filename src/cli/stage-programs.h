@@ -5,8 +5,8 @@
 #include "container/machine.h"
 #include "image/image.h"
 
-/* What the stages that GitLab Runner writes by itself get in the container of a job: the helper image, and programs of the
- * host. */
+/* What the stages that GitLab Runner writes by itself get in the container of a job: the helper image, and programs of
+ * the host. */
 typedef struct StagePrograms {
         const Settings *settings;  /* the configuration's */
         const Image *image;        /* of the job */
@@ -14,10 +14,10 @@ typedef struct StagePrograms {
         int signal_fd;             /* ends fetching an image */
 } StagePrograms;
 
-/* Puts them into the plan of the machine, whose settings decide. *ret_helper holds the helper image, and is to be freed
- * when the machine has been started; NULL: it has none. Says what is wrong. 0 or -errno. */
+/* Puts them into the plan of the container, whose settings decide. *ret_helper holds the helper image, and is to be
+ * freed when the container has been started; NULL: it has none. Says what is wrong. 0 or -errno. */
 int stage_programs_plan(const StagePrograms *programs, Machine *machine, Image **ret_helper);
 
-/* The image that `helper_image: auto` means: one called "helper", else @default_image if it has all that is needed. Held.
- * 0; -ENOENT: there is neither; or -errno. */
+/* The image that `helper_image: auto` means: one called "helper", else @default_image if it has all that is needed.
+ * Held. 0; -ENOENT: there is neither; or -errno. */
 int helper_image_find(const Settings *settings, const char *default_image, Image **ret);

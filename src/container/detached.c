@@ -23,13 +23,13 @@ static bool detached_usable(void) {
         return true;
 }
 
-/* systemd raises kernel.pid_max to more than any machine needs. Without it, it may be 32768 for all together: no job has
- * more than half. See proc_sys_kernel(5). */
+/* systemd raises kernel.pid_max to more than any machine needs. Without it, it may be 32768 for all together: no job
+ * has more than half. See proc_sys_kernel(5). */
 static uint64_t tasks_max(const Machine *machine) {
         return MIN(machine->settings.tasks_max, cgroup_host_tasks() / 2);
 }
 
-/* In the child: groups with the machine's limits, a session of its own, then the program. */
+/* In the child: groups with the container's limits, a session of its own, then the program. */
 static int child_start(const Machine *machine, const CgroupSet *groups, const Spawn *spawn) {
         CgroupLimits limits = {
                 .memory_high_bytes = machine->settings.memory_high.bytes,
@@ -39,8 +39,8 @@ static int child_start(const Machine *machine, const CgroupSet *groups, const Sp
         };
         pid_t pid;
 
-        /* Whoever called `prepare` may have left us descriptors, and a directory: they must not stay open for as long as the
-         * machine runs. */
+        /* Whoever called `prepare` may have left us descriptors, and a directory: they must not stay open for as long
+         * as the container runs. */
         int r = process_detach();
         if (r < 0)
                 return r;

@@ -30,7 +30,7 @@ typedef struct Machine {
         bool lazy;            /* init is executed only when somebody in the container asks for it */
         char **volumes;       /* what several containers share: see container/volume.h */
         char *seccomp_filter; /* file with the filter the agent installs first; NULL: none */
-        uint64_t runtime_max_usec;  /* the machine ends by itself after this; USEC_INFINITY: never */
+        uint64_t runtime_max_usec;  /* the container ends by itself after this; USEC_INFINITY: never */
         char *lack;                 /* what the image lacks for GitLab's own stages; NULL: nothing */
         char *helper;               /* name of the image that these run in; NULL: in the job's own */
         char *helper_path;          /* directory of that image, */
@@ -39,18 +39,18 @@ typedef struct Machine {
         /* What people know the job by (job/describe.h), all printable; each may be NULL. */
         char *job_name, *job_stage, *project, *job_url, *started_by;
         uint64_t since_usec;  /* wall clock */
-        uint64_t owner_pid;   /* the machine ends with this process; UINT64_MAX: it has no such owner */
+        uint64_t owner_pid;   /* the container ends with this process; UINT64_MAX: it has no such owner */
         uint64_t owner_start; /* that process's start time, as in proc_pid_stat(5): numbers are used again */
 
         /* In a private segment (machine/segment.h). */
-        char *network_of;        /* id of the machine whose segment this one joins; NULL: it has one of its own */
+        char *network_of;        /* id of the container whose segment this one joins; NULL: it has one of its own */
         uint64_t network_number; /* of its address there (network/block.h); UINT64_MAX: the job's own */
         char **hosts;            /* who else is there, for /etc/hosts: "NUMBER NAME..." */
         bool has_segment;        /* others may join: with `network: none` there is a segment, too, without a way out */
 
-        /* Of a service's machine. */
-        char **names;       /* as its job's machines find it; NULL: this is no service's machine */
-        char **command;     /* program and arguments, which the machine ends with; NULL: see boot_target */
+        /* Of a service's container. */
+        char **names;       /* as its job's containers find it; NULL: this is no service's container */
+        char **command;     /* program and arguments, which the container ends with; NULL: see boot_target */
         char **directories; /* made before the command starts */
         char *boot_target;  /* without a command: the unit that its systemd starts */
         char **ports;       /* TCP ports that show that it is ready */
@@ -65,13 +65,13 @@ void machine_free(Machine *machine);
 DEFINE_CLEANUP(Machine *, machine_free)
 #define _cleanup_machine_ _cleanup_(machine_freep)
 
-/* Does the machine get an interface in a private segment? */
+/* Does the container get an interface in a private segment? */
 bool machine_in_segment(const Machine *machine);
 
-/* What the machine is for, in a line: *ret is to be freed. 0 or -ENOMEM. */
+/* What the container is for, in a line: *ret is to be freed. 0 or -ENOMEM. */
 int machine_description(const Machine *machine, char **ret);
 
-/* The name of a machine is also that of its service, its control groups, its layer, and its host name. All these are
+/* The name of a container is also that of its service, its control groups, its layer, and its host name. All these are
  * common to every configuration on the host, so the name says whose it is: "PREFIX" and the id, where PREFIX is
  * "nspawn-runner-job-" for the default runtime_dir and "nspawn-runner-HASH-" for others, with HASH 8 hexadecimal digits of
  * the directory's path. One runtime_dir, one prefix: symlinks in its path are resolved, as far as it exists. No prefix is

@@ -8,17 +8,18 @@
 /* Is systemd-nspawn in SEARCH_PATH (base/process.h)? */
 bool nspawn_is_installed(void);
 
-/* Make systemd-nspawn's command line and environment for @machine, whose root is mounted on @root and whose users are mapped
- * from @uid_base (ignored without private_users). Pure functions: they depend on nothing else. *ret is for strv_free(). 0 or
+/* Make systemd-nspawn's command line and environment for @machine, whose root is mounted on @root and whose users are
+ * mapped from @uid_base (ignored without private_users). Pure functions: they depend on nothing else. *ret is for
+ * strv_free(). 0 or
  * -ENOMEM. */
 int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, char ***ret);
 int nspawn_environment(const Machine *machine, uid_t uid_base, char ***ret);
 
-/* How many descriptors the container's first process gets: the agent's socket; the seccomp filter, if there is one; where the
- * container has a network of its own with a way out, the socket that it asks for its interface by; and the program that it
- * is for, if it is for one. */
+/* How many descriptors the container's first process gets: the agent's socket; the seccomp filter, if there is one;
+ * where the container has a network of its own with a way out, the socket that it asks for its interface by; and the
+ * program that it is for, if it is for one. */
 int nspawn_passed_fds(const Machine *machine);
 
-/* Removes the empty directories that systemd-nspawn makes for a machine in /run and leaves there if it is killed or if /run
- * is no tmpfs. Nothing of that machine may run any more. */
+/* Removes the empty directories that systemd-nspawn makes for a container in /run and leaves there if it is killed or
+ * if /run is no tmpfs. Nothing of that container may run any more. */
 void nspawn_remove_leftovers(const char *machine_name);

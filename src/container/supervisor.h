@@ -4,25 +4,26 @@
 #include "container/cgroup.h"
 #include "container/machine.h"
 
-/* What keeps `nspawn-runner supervise`, and with it the container, running after `prepare` has ended: one const struct each;
- * no other code depends on their names. */
+/* What keeps `nspawn-runner supervise`, and with it the container, running after `prepare` has ended: one const struct
+ * each; no other code depends on their names. */
 typedef struct Supervisor {
         const char *name;
 
         bool (*usable)(void); /* on this host */
 
-        /* Starts @argv for @machine with @listen_fd as its standard input and the machine's limits, and does not wait for
-         * it. 0; -EEXIST: one of that name exists; or another -errno with nothing left running. */
+        /* Starts @argv for @machine with @listen_fd as its standard input and the machine's limits, and does not wait
+         * for it. 0; -EEXIST: one of that name exists; or another -errno with nothing left running. */
         int (*start)(const Machine *machine, char *const argv[], int listen_fd);
 
-        /* Kills every process of machine @name and waits until they, the unit and the control groups are gone. Nothing
-         * there is success. 0, -ETIMEDOUT or another -errno. */
+        /* Kills every process of container @name and waits until they, the unit and the control groups are gone.
+         * Nothing there is success. 0, -ETIMEDOUT or another -errno. */
         int (*stop)(const char *name, uint64_t timeout_usec);
 
-        /* The control groups of machine @name, whether they exist or not. 0 or -errno. */
+        /* The control groups of container @name, whether they exist or not. 0 or -errno. */
         int (*groups)(const char *name, CgroupSet *ret);
 
-        /* Appends to @ids what follows @prefix in names of units or control groups, see machine_prefix(). 0 or -errno. */
+        /* Appends to @ids what follows @prefix in names of units or control groups, see machine_prefix(). 0 or
+         * -errno. */
         int (*list)(const char *prefix, char ***ids);
 } Supervisor;
 

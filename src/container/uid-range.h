@@ -16,16 +16,18 @@ typedef struct UidRange {
         int lock_fds[UID_RANGE_MAX / UID_BLOCK];
 } UidRange;
 
-/* Picks and locks a free range of @width users, a multiple of UID_BLOCK up to UID_RANGE_MAX. @holder (the machine's name, or
- * the path of the tree that is worked on) decides where the search starts, and is written to the lock files. Ranges with
- * users of the host (/etc/passwd, /etc/group), or for containers of its users (/etc/subuid, /etc/subgid), are left out. 0;
+/* Picks and locks a free range of @width users, a multiple of UID_BLOCK up to UID_RANGE_MAX. @holder (the container's
+ * name, or the path of the tree that is worked on) decides where the search starts, and is written to the lock files.
+ * Ranges with users of the host (/etc/passwd, /etc/group), or for containers of its users (/etc/subuid, /etc/subgid),
+ * are left out. 0;
  * -EBUSY: none is free; -EINVAL for another width; or another -errno. */
 int uid_range_acquire(const char *holder, uint64_t width, UidRange *ret);
 
 /* Gives the range back and removes its lock files. All zero is fine. */
 void uid_range_release(UidRange *range);
 
-/* Removes lock files that nobody holds, as their holder was killed; with @dry_run it only counts them. Returns how many, or
+/* Removes lock files that nobody holds, as their holder was killed; with @dry_run it only counts them. Returns how
+ * many, or
  * -errno. */
 int uid_range_collect(bool dry_run);
 

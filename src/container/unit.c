@@ -94,8 +94,8 @@ static int append_service(sd_bus_message *message, const Machine *machine) {
 }
 
 static int append_killing(sd_bus_message *message) {
-        /* A step that runs out of memory fails as a step: the machine stays, and can say so. SIGKILL is how `cleanup` ends
-         * a machine, and no failure. */
+        /* A step that runs out of memory fails as a step: the container stays, and can say so. SIGKILL is how `cleanup`
+         * ends a container, and no failure. */
         return bus_api.sd_bus_message_append(message, "(sv)(sv)(sv)(sv)", "KillMode", "s", "mixed", "TimeoutStopUSec",
                                              "t", STOP_TIMEOUT_USEC, "OOMPolicy", "s", "continue", "SuccessExitStatus",
                                              "(aiai)", 0, 1, SIGKILL);
@@ -144,8 +144,8 @@ static int close_containers(sd_bus_message *message, unsigned n) {
         return 0;
 }
 
-/* The devices of systemd-nspawn@.service, and those that the configuration binds: what gets hold of a node of another one
- * cannot open it. "closed" has the usual ones, such as /dev/null. */
+/* The devices of systemd-nspawn@.service, and those that the configuration binds: what gets hold of a node of another
+ * one cannot open it. "closed" has the usual ones, such as /dev/null. */
 static int append_devices(sd_bus_message *message, const Machine *machine) {
         int r = bus_api.sd_bus_message_append(message, "(sv)", "DevicePolicy", "s", "closed");
         if (r < 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Volumes as texts in the plan of a machine, and the locks that say that they are in use. Whoever plans a machine
+/* Volumes as texts in the plan of a container, and the locks that say that they are in use. Whoever plans a container
  * writes them, and `supervise` reads and locks them; bind.c mounts them. Nothing here opens what is in a volume. */
 
 #include "container/volume.h"
@@ -66,7 +66,7 @@ void volume_locks_done(VolumeLocks *locks) {
         *locks = (VolumeLocks){ 0 };
 }
 
-/* Whoever planned the machine may have been killed before we had the lock, and the next job have taken the place. */
+/* Whoever planned the container may have been killed before we had the lock, and the next job have taken the place. */
 static int check_holder(int fd, const char *holder) {
         _cleanup_free_ char *text = NULL;
 

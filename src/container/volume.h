@@ -12,11 +12,11 @@
 typedef struct Volume {
         char *source; /* a directory of the host */
         char *target; /* absolute, inside */
-        /* Who uses the volume holds a shared lock (flock) on the directory above the source, which nobody inside can reach;
-         * who may not use it at the same time as others takes that lock exclusively. */
+        /* Who uses the volume holds a shared lock (flock) on the directory above the source, which nobody inside can
+         * reach; who may not use it at the same time as others takes that lock exclusively. */
         bool locked;
-        /* Of a volume that only one job has at a time: what is in the file VOLUME_HOLDER beside the source as long as it is
-         * this job's. Whoever wrote that held the lock exclusively. NULL: several may have it. */
+        /* Of a volume that only one job has at a time: what is in the file VOLUME_HOLDER beside the source as long as
+         * it is this job's. Whoever wrote that held the lock exclusively. NULL: several may have it. */
         char *holder;
 } Volume;
 
@@ -28,15 +28,16 @@ typedef struct Volume {
 void volume_done(Volume *volume);
 #define _cleanup_volume_ _cleanup_(volume_done)
 
-/* Appends a volume to @volumes. One with the source "<layer>/" LAYER_VOLUMES "/NAME" (storage/storage.h) in the machine's own
- * layer is made with it, and removed with it; other machines of the job may have that source, too. In @volumes, which are
- * Machine.volumes, each is one text: its parts are separated by a character that no path of a setting has. 0 or -ENOMEM. */
+/* Appends a volume to @volumes. One with the source "<layer>/" LAYER_VOLUMES "/NAME" (storage/storage.h) in the
+ * container's own layer is made with it, and removed with it; other containers of the job may have that source, too. In
+ * @volumes, which are Machine.volumes, each is one text: its parts are separated by a character that no path of a
+ * setting has. 0 or -ENOMEM. */
 int volume_add(char ***volumes, const char *source, const char *target, bool locked, const char *holder);
 
 /* Reads one such text. 0; -EBADMSG: it is none; -ENOMEM. */
 int volume_parse(const char *text, Volume *ret);
 
-/* Locks of a machine's volumes. */
+/* Locks of a container's volumes. */
 typedef struct VolumeLocks {
         int *fds;
         size_t n;

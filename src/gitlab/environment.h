@@ -3,8 +3,8 @@
 
 #include "base/macro.h"
 
-/* Environment variables of GitLab Runner's custom executor. The job chooses CUSTOM_ENV_* variables: never trust them if the
- * job response has the same. All functions return a string of the environment, or NULL if the variable is absent or
+/* Environment variables of GitLab Runner's custom executor. The job chooses CUSTOM_ENV_* variables: never trust them if
+ * the job response has the same. All functions return a string of the environment, or NULL if the variable is absent or
  * empty. */
 
 /* JOB_RESPONSE_FILE: path of the job as GitLab sent it (gitlab-runner 14.1). */
@@ -12,7 +12,7 @@ const char *gitlab_response_file(void);
 /* CUSTOM_ENV_CI_JOB_ID, CUSTOM_ENV_CI_JOB_IMAGE: only for callers without a response file. */
 const char *gitlab_claimed_job_id(void);
 const char *gitlab_claimed_image(void);
-/* CUSTOM_ENV_CI_BUILDS_DIR: the directory, inside the machine, that projects are checked out below. */
+/* CUSTOM_ENV_CI_BUILDS_DIR: the directory, inside the container, that projects are checked out below. */
 const char *gitlab_claimed_builds_dir(void);
 
 /* All CUSTOM_ENV_NAMEs as "NAME=VALUE"s, each with its end, in a sealed memory file: there are secrets among them. Its

@@ -14,8 +14,8 @@
 #include "gitlab/service-variables.h"
 #include "job/identity.h"
 
-/* The response has `image:` as written, and GitLab Runner's CI_JOB_IMAGE has its variables expanded. A job may have forged
- * that: no matter, both name an image that the job chose, for its own machine. */
+/* The response has `image:` as written, and GitLab Runner's CI_JOB_IMAGE has its variables expanded. A job may have
+ * forged that: no matter, both name an image that the job chose, for its own container. */
 static int expand_image(JobSpec *spec) {
         const char *expanded = gitlab_claimed_image();
 

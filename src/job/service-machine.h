@@ -7,7 +7,7 @@
 #include "machine/plan.h"
 #include "machine/ready.h"
 
-/* The machine of one service. */
+/* The container of one service. */
 typedef struct ServiceMachine {
         const ServiceWork *work;
         Settings base;            /* the configuration's, with the limits of services */
@@ -17,10 +17,10 @@ typedef struct ServiceMachine {
         Generation *known; /* of it */
         Definition *definition;
         ServiceStart start;
-        Machine *job; /* the job's own machine */
+        Machine *job; /* the job's own container */
         Machine *machine;
         MachineDirectory directory;
-        char **argv; /* the command that carries the machine out */
+        char **argv; /* the command that carries the container out */
         char *id;
 } ServiceMachine;
 
@@ -43,16 +43,17 @@ int service_machine_describe(ServiceMachine *service);
 /* What it runs. -ENOEXEC: nobody says what, and the image has no systemd. */
 int service_machine_command(ServiceMachine *service);
 
-/* Waits until the job's own machine was begun, and reads its plan. -ECANCELED: it never will be, or signal_fd is readable. */
+/* Waits until the job's own container was begun, and reads its plan. -ECANCELED: it never will be, or signal_fd is
+ * readable. */
 int service_machine_await_job(ServiceMachine *service);
 
-/* The machine's id, and its directory, locked. */
+/* The container's id, and its directory, locked. */
 int service_machine_take_directory(ServiceMachine *service);
 
 /* What to plan it from: @storage is for settings_done() after the plan was made. */
 int service_machine_request(ServiceMachine *service, Settings *storage, MachineRequest *ret);
 
-/* Puts into the plan what the machine has in common with the job: volumes, network, names. */
+/* Puts into the plan what the container has in common with the job: volumes, network, names. */
 int service_machine_join(ServiceMachine *service);
 
 typedef enum ServiceWait {
@@ -65,6 +66,6 @@ typedef enum ServiceWait {
 /* Is there anything that shows that it is ready? */
 bool service_machine_shows_ready(const ServiceMachine *service);
 
-/* Waits until the machine, which was started, is ready, at most as long as the settings say. @on_look is called before each
- * look at it. */
+/* Waits until the container, which was started, is ready, at most as long as the settings say. @on_look is called
+ * before each look at it. */
 ServiceWait service_machine_wait(const ServiceMachine *service, void (*on_look)(const ServiceMachine *service));

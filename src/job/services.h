@@ -22,7 +22,7 @@ typedef enum ServicesOutcome {
         SERVICES_TOO_MANY = 1, /* more than ID_SERVICES_MAX */
         SERVICES_FAULT_OF_JOB, /* a worker said so */
         SERVICES_CANCELLED,    /* something was readable on signal_fd */
-        SERVICES_JOB_ENDED,    /* the job's own machine did */
+        SERVICES_JOB_ENDED,    /* the job's own container did */
 } ServicesOutcome;
 
 /* What is to be done for one service, from its image to its being ready. */
@@ -33,7 +33,7 @@ typedef struct ServiceWork {
         char *const *names;
         unsigned number; /* among the services of the job, from 1: see id_of_service() */
         bool debug;      /* what it prints goes into the job's log */
-        int go_fd;       /* one byte comes when the job's own machine was begun, end of file when it never will */
+        int go_fd;       /* one byte comes when the job's own container was begun, end of file when it never will */
         int signal_fd;   /* gives up when readable */
 } ServiceWork;
 
@@ -55,16 +55,16 @@ int job_services_begin(const Settings *settings, JobServices *services, ServiceW
 /* The number of the address of service @number in the network of its job (network/block.h). */
 unsigned service_address(unsigned number);
 
-/* Says in @machine, the plan of the job's own machine, that others join its network, under which names, and which directories
- * it shares with them. @settings are those of its image. 0 or -ENOMEM. */
+/* Says in @machine, the plan of the job's own machine, that others join its network, under which names, and which
+ * directories it shares with them. @settings are those of its image. 0 or -ENOMEM. */
 int job_services_plan(const JobServices *services, const Settings *settings, Machine *machine);
 
-/* The job's own machine was begun: the services join it. @on_go hears of each that is still worked on. */
+/* The job's own container was begun: the services join it. @on_go hears of each that is still worked on. */
 void job_services_go(JobServices *services, void (*on_go)(const JobService *service, const char *name));
 
-/* Waits until all of them are ready, or have had their time. @starting is that of the job's own machine: when that ends, or
- * something is readable on @signal_fd, this gives up. 0, a ServicesOutcome or -errno; of a failure of a worker, that has said
- * why. */
+/* Waits until all of them are ready, or have had their time. @starting is that of the job's own container: when that
+ * ends, or something is readable on @signal_fd, this gives up. 0, a ServicesOutcome or -errno; of a failure of a
+ * worker, that has said why. */
 int job_services_wait(JobServices *services, const MachineStarting *starting, int signal_fd);
 
 /* Ends the processes that are still there: their machines are for machine_remove_locked() of the job. */

@@ -91,7 +91,8 @@ int segment_open(Segment *segment, Problem *reterr_problem) {
         if (machine->network_number != UINT64_MAX)
                 segment->number = (unsigned) machine->network_number;
         if (machine->network_number != UINT64_MAX && machine->network_number > BLOCK_MACHINE_MAX)
-                return problem_set(reterr_problem, -E2BIG, "the job has more than %d machines", BLOCK_MACHINE_MAX - 1);
+                return problem_set(reterr_problem, -E2BIG, "the job has more than %d containers",
+                                   BLOCK_MACHINE_MAX - 1);
         int r = machine->network_of ? join(segment, reterr_problem) :
                                       hub_open(machine->settings.network_pool, machine->name, host_end, &segment->hub,
                                                reterr_problem);

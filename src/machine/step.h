@@ -4,7 +4,7 @@
 #include "container/machine.h"
 #include "wire/wire.h"
 
-/* One script or command, run by the agent of a machine, seen from the host. */
+/* Runs one script or command in a container, through its agent. */
 
 typedef enum StepResult {
         STEP_EXITED,       /* see exited */
@@ -13,19 +13,18 @@ typedef enum StepResult {
         STEP_NO_DIRECTORY, /* the directory can be neither entered nor made: see error */
         STEP_NO_HELPER,    /* the helper's root cannot be entered: see error */
         STEP_FAILED,       /* the agent could not start it: see error */
-        STEP_MACHINE_GONE, /* the machine ended */
+        STEP_MACHINE_GONE, /* the container ended */
         STEP_CANCELLED, /* SIGTERM, SIGINT, SIGQUIT or SIGHUP came; the step has ended, or its time for that is over */
 } StepResult;
 
 typedef struct StepOutcome {
         StepResult result;
         WireExited exited;
-        int error;    /* positive errno */
-        int signal;   /* that cancelled */
-        bool is_bash; /* the program that was started, by its name */
-        bool guessed; /* exited is: the agent was killed, most likely together with the step */
-        WireNotice
-                notice; /* kind 0: none; else the last one of why the image's systemd could not be started meanwhile */
+        int error;         /* positive errno */
+        int signal;        /* that cancelled */
+        bool is_bash;      /* the program that was started, by its name */
+        bool guessed;      /* the agent was killed, most likely with the step: exited is a guess */
+        WireNotice notice; /* why the image's systemd could not be started meanwhile, the last reason; kind 0: none */
 } StepOutcome;
 
 /* What to run. Descriptors stay the caller's. */
@@ -35,22 +34,22 @@ typedef struct StepRequest {
         const char *user;         /* USER[:GROUP] of the image; NULL: root */
         const char *directory;    /* NULL: home */
         char *const *directories; /* made for the user if they are not there, or NULL */
-        bool in_helper;           /* its root is the helper's, */
-        char *const *shared;      /* which gets these of the container, too; or NULL */
+        bool in_helper;           /* it runs in the helper's root */
+        char *const *shared;      /* paths of the container that the helper's root has, too; or NULL */
         int script_fd;            /* sealed copy of a script, the last argument; negative: none */
         int stdin_fd;             /* copied into the step's stdin as it comes; negative: /dev/null */
         int stdout_fd, stderr_fd; /* where its output goes, if there is no on_line */
         /* Gets both outputs, line by line, each without its end; NULL: nobody wants lines. */
         void (*on_line)(void *userdata, const char *line);
         void *userdata;
-        /* The step gets a pseudo-terminal of the container, and all is copied between it and stdin_fd and stdout_fd. These
-         * are a terminal, which is in raw mode meanwhile: the step's has its size, and follows it. Whatever the container
-         * does, three times Ctrl-] within a second cancel the step as SIGHUP does. */
+        /* The step gets a pseudo-terminal of the container, and all is copied between it and stdin_fd and stdout_fd.
+         * These are a terminal, which is in raw mode meanwhile: the step's has its size, and follows it. Whatever the
+         * container does, three times Ctrl-] within a second cancel the step as SIGHUP does. */
         bool terminal;
         int variables_fd; /* "NAME=VALUE"s, each with its end, that the agent is to keep (WireExec); negative: none */
         bool with_variables; /* the step gets those that the agent has */
         uint64_t kill_timeout_usec;
-        const char *machine; /* the job's directory: to ask again whether the machine lives; NULL: it does not */
+        const char *machine; /* the job's directory: to ask whether the container still runs; NULL: do not ask */
 } StepRequest;
 
 /* With the user, directory and environment of an image; nothing on stdin; output to our own. */
@@ -61,8 +60,8 @@ typedef struct StepRequest {
         }
 
 /* Runs it over connection @socket_fd, copying input and output, until it ended and all that it wrote is delivered.
- * Whatever reads the output may close it: the step goes on. SIGTERM, SIGINT, SIGQUIT and SIGHUP are blocked from here on; one
- * that comes cancels the step. With the agent killed, as a step can do where it is not PID 1, goes on until the program
- * ends. Returns 0 with the outcome; -EMSGSIZE for arguments and environment of more than 64 KiB or
- * 256 strings; or -errno. */
+ * Whatever reads the output may close it: the step goes on. SIGTERM, SIGINT, SIGQUIT and SIGHUP are blocked from here
+ * on; one that comes cancels the step. With the agent killed, as a step can do where it is not PID 1, goes on until the
+ * program ends. Returns 0 with the outcome; -EMSGSIZE for arguments and environment of more than 64 KiB or 256 strings;
+ * or -errno. */
 int step_run(int socket_fd, const StepRequest *request, StepOutcome *ret);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Runs ansible-playbook on the host for a tree, and reads from its output what changed or failed. in-tree.c calls this.
- * Modules must run in the container only, through machine-exec; the playbook itself is the administrator's and is trusted
- * as root. */
+ * Modules must run in the container only, through machine-exec; the playbook itself is the administrator's and is
+ * trusted as root. */
 
 #include "maintain/playbook.h"
 
@@ -21,7 +21,7 @@
 #include "source/sandbox.h"
 #include "tree/remove.h"
 
-/* Below the machine's directory, so that it goes with the machine, however that ends. */
+/* Below the container's directory, so that it goes with the container, however that ends. */
 #define WORK "ansible"
 #define INVENTORY "inventory.json"
 #define TREE "root"
@@ -75,7 +75,7 @@ static int write_inventory(const Run *run) {
                 "ansible_user", "root", "ansible_python_interpreter", "auto_silent",
                 /* su: nearly every image has it. With a shell of its own, because users without login have none. */
                 "ansible_become_method", "su", "ansible_become_flags", "-s /bin/sh",
-                /* A tmpfs of the machine's, in which every user may make a directory. */
+                /* A tmpfs of the container's, in which every user may make a directory. */
                 "ansible_remote_tmp", "/dev/shm/ansible-${USER}", "ansible_pipelining", 1);
         _cleanup_free_ char *text = inventory ? json_dumps(inventory, JSON_INDENT(2)) : NULL;
         return text ? file_replace_at(run->work_fd, INVENTORY, text, strlen(text), 0600) : -ENOMEM;

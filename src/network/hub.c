@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Makes the private segment of a job. `supervise` calls this, for the job's machine and for those that join it. Nothing here
- * changes anything of the host but the one interface to the hub, which goes with the hub's namespace. */
+/* Makes the private segment of a job. `supervise` calls this, for the job's container and for those that join it.
+ * Nothing here changes anything of the host but the one interface to the hub, which goes with the hub's namespace. */
 
 #include "network/hub.h"
 
@@ -19,7 +19,7 @@
 #include "network/netns.h"
 
 #define LOOPBACK_INDEX 1
-/* The hub's ports for machines: this and the number of the machine's address. */
+/* The hub's ports for containers: this and the number of the container's address. */
 #define PORT_INDEX 100
 
 /* Ethernet's default, which the kernel's own way to the host needs no more than. */
@@ -218,7 +218,7 @@ static int make_namespace(Hub *hub, Problem *reterr_problem) {
         return r < 0 ? problem_set(reterr_problem, r, "cannot make a network namespace: %m") : 0;
 }
 
-/* The switch, as the machines' gateway. */
+/* The switch, as the containers' gateway. */
 static void add_bridge(Hub *hub, NetlinkBatch *batch) {
         const LinkEnd bridge = { HUB_BRIDGE, HUB_BRIDGE_INDEX, mac_address(&hub->block, MAC_BRIDGE), -1 };
         IpNetwork address = block_address(&hub->block, AF_INET, BLOCK_HUB, false);
@@ -235,7 +235,7 @@ static void add_bridge(Hub *hub, NetlinkBatch *batch) {
 static const IpNetwork link_local = { AF_INET, { 169, 254 }, 16 };
 static const IpNetwork link_local6 = { AF_INET6, { 0xfe, 0x80 }, 10 };
 
-/* What comes from machines and is refused, whatever else is asked for. */
+/* What comes from containers and is refused, whatever else is asked for. */
 static void add_protection(const Hub *hub, NetlinkBatch *batch) {
         const struct {
                 int family;
@@ -394,7 +394,7 @@ int hub_join(int netns_fd, const AddressBlock *block, bool ipv6, uint32_t mtu, H
         return 0;
 }
 
-/* --- machines --- */
+/* --- containers --- */
 
 static int make_port(Hub *hub, int netns_fd, unsigned number, const char **reterr_what) {
         NetlinkBatch batch = { 0 };
@@ -411,7 +411,7 @@ static int make_port(Hub *hub, int netns_fd, unsigned number, const char **reter
         return netlink_run(hub->link, &batch, reterr_what);
 }
 
-/* In the machine's namespace. */
+/* In the container's namespace. */
 static int set_up_machine(const Hub *hub, unsigned number, const char **reterr_what) {
         const IpNetwork all = network_of("0.0.0.0/0"), all6 = network_of("::/0");
         IpNetwork gateway = block_address(&hub->block, AF_INET, BLOCK_HUB, true);
@@ -421,7 +421,7 @@ static int set_up_machine(const Hub *hub, unsigned number, const char **reterr_w
         _cleanup_netlink_ NetlinkSocket *socket = NULL;
         NetlinkBatch batch = { 0 };
 
-        *reterr_what = "find the machine's interface";
+        *reterr_what = "find the container's interface";
         int r = netlink_open(NETLINK_ROUTE, &socket);
         if (r < 0)
                 return r;
@@ -439,7 +439,7 @@ static int set_up_machine(const Hub *hub, unsigned number, const char **reterr_w
         r = netlink_run(socket, &batch, reterr_what);
         if (r < 0)
                 return r;
-        *reterr_what = "switch on the machine's interface";
+        *reterr_what = "switch on the container's interface";
         r = link_wait_up(socket, index);
         if (r < 0)
                 return r;

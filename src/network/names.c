@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Makes the resolv.conf of a private segment from the host's. Only text, but for the numbers of the host's interfaces, which
- * addresses with a zone name. */
+/* Makes the resolv.conf of a private segment from the host's. Only text, but for the numbers of the host's interfaces,
+ * which addresses with a zone name. */
 
 #include "network/names.h"
 
@@ -46,7 +46,7 @@ static bool parse_server(const char *text, struct sockaddr_storage *ret) {
         return true;
 }
 
-/* Does the address mean the same server for a machine as for the host? */
+/* Does the address mean the same server for a container as for the host? */
 static bool is_reachable(const struct sockaddr_storage *server, bool ipv6) {
         struct sockaddr_in in;
         struct sockaddr_in6 in6;

@@ -10,9 +10,9 @@
 
 /* How names are looked up in a segment. */
 typedef struct Names {
-        char *text; /* resolv.conf for the machines */
-        /* Servers of the host that machines cannot reach, such as 127.0.0.53: they ask the hub instead, where somebody
-         * relays to these (network/relay.h). */
+        char *text; /* resolv.conf for the containers */
+        /* Servers of the host that containers cannot reach, such as 127.0.0.53: they ask the hub instead, where
+         * somebody relays to these (network/relay.h). */
         struct sockaddr_storage relayed[NAMES_SERVERS_MAX];
         size_t n_relayed;
 } Names;
@@ -20,5 +20,5 @@ typedef struct Names {
 void names_done(Names *names);
 
 /* What follows from the host's resolv.conf @host_text (NULL: it has none). @hub: the hub's address, as text; @ipv6:
- * machines have IPv6. Servers keep their order; all lines about something else stay. 0 or -ENOMEM. */
+ * containers have IPv6. Servers keep their order; all lines about something else stay. 0 or -ENOMEM. */
 int names_make(const char *host_text, const char *hub, bool ipv6, Names *ret);

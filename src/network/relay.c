@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The process that relays DNS from a segment to a server of the host. segment.c starts it where the host's servers are out of
- * reach of jobs. It talks to hostile machines, so it is nobody on the host, keeps only its sockets, and never looks into what
- * it copies. All that a job can make it do is to forget questions. */
+/* The process that relays DNS from a segment to a server of the host. segment.c starts it where the host's servers are
+ * out of reach of jobs. It talks to hostile containers, so it is nobody on the host, keeps only its sockets, and never
+ * looks into what it copies. All that a job can make it do is to forget questions. */
 
 #include "network/relay.h"
 
@@ -46,7 +46,7 @@ typedef struct Question {
 } Question;
 
 typedef struct Connection {
-        int fds[2]; /* of the machine and of the server; negative: the place is free */
+        int fds[2]; /* of the container and of the server; negative: the place is free */
         bool ended[2];
         uint64_t end_usec;
 } Connection;

@@ -4,7 +4,7 @@
 #include "network/hub.h"
 #include "network/names.h"
 
-/* Passes questions about names that machines ask the hub on to servers of the host, such as systemd-resolved's or
+/* Passes questions about names that containers ask the hub on to servers of the host, such as systemd-resolved's or
  * dnsmasq's on the loopback address. */
 
 /* Starts a process for that, which ends with this one. It listens on port 53 of the hub's addresses, with UDP and TCP.

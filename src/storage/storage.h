@@ -8,8 +8,8 @@
 /* A layer is what a job changes. It lives in `<root_dir>/.layers/<id>/`, a plain directory of mode 0700 that the caller
  * made and holds locked; a driver puts its own things below it. */
 
-/* Directories of the layer that are mounted in the job's container by themselves, and in others of the job
- * (container/volume.h): not a driver's, but removed with what is. */
+/* The directory of the layer with volumes, which are mounted in the job's container and in those of its services
+ * (container/volume.h). No driver makes it; all remove it with the layer. */
 #define LAYER_VOLUMES "volumes"
 
 typedef struct StorageMount {
@@ -23,11 +23,11 @@ typedef struct StorageMount {
         int userns_fd;          /* user namespace to map the image through, or negative: no mapping */
         uid_t uid_base;         /* what the user namespace maps 0 to; 0 without one */
         uint32_t uid_range;     /* how many users it maps */
-        uint64_t tmpfs_size_bytes; /* UINT64_MAX: no limit; so with disk_max_bytes */
-        uint64_t disk_max_bytes;   /* what the job may write */
+        uint64_t tmpfs_size_bytes; /* of a layer in memory; UINT64_MAX: no limit */
+        uint64_t disk_max_bytes;   /* what the job may write; UINT64_MAX: no limit */
 } StorageMount;
 
-/* A job whose disk is limited can make one file or directory for each so many bytes: as ext4 has it by default. */
+/* A job whose disk is limited can make one file or directory for each of these many bytes, which is ext4's default. */
 #define STORAGE_BYTES_PER_FILE 16384
 
 /* Backends: one const struct each; nobody else switches on their names. */
@@ -43,8 +43,8 @@ typedef struct StorageDriver {
         /* The job's disk is a loop device, which its supervisor must be allowed to open. */
         bool needs_loop;
 
-        /* Could layers be made for images in this directory? Cheap: asked for `storage: auto`, in the order of
-         * storage_drivers. */
+        /* Could layers be made for images in this directory? `storage: auto` asks each driver in the order of
+         * storage_drivers, so this has to be cheap. */
         bool (*suits)(int root_fd);
 
         /* Makes the driver's part of the layer. Returns 0 or -errno, and what was left is removed by remove().
@@ -71,15 +71,17 @@ extern const StorageDriver *const storage_drivers[];
 /* The one of storage_drivers that is called so; NULL: none. */
 const StorageDriver *storage_find(const char *name);
 
-/* Not for jobs, so not among them: the tree itself, for work on an image that nobody else uses at the time. */
+/* The tree itself, for work on an image that nobody else uses at the time. Jobs cannot have it, so it is not in
+ * storage_drivers. */
 extern const StorageDriver storage_tree;
 
-/* Neither is this: what a job gets instead of @driver when it may write @disk_max_bytes only, and @driver cannot see to
- * that. */
+/* A file system in a file of the layer, which limits what a job can write. Not in storage_drivers either. */
 extern const StorageDriver storage_file;
+/* The driver for a job that may write @disk_max_bytes: @driver, or storage_file if @driver cannot limit that. */
 const StorageDriver *storage_limited(const StorageDriver *driver, uint64_t disk_max_bytes);
 
-/* The driver that the plan of a machine names: of storage_drivers, storage_tree or storage_file. NULL: there is none. */
+/* The driver that the plan of a machine names: of storage_drivers, storage_tree or storage_file. NULL: there is
+ * none. */
 const StorageDriver *storage_of_machine(const char *name);
 
 /* The driver for images in @root_fd: by @name, or by the file system for "auto". NULL: no such driver. */

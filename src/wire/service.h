@@ -3,8 +3,8 @@
 
 #include "base/macro.h"
 
-/* The one program that a machine is for, as the supervisor tells the agent: in a sealed memory file, because arguments
- * of the container's first process, and its environment, can be read by others on the host. */
+/* The one program that a container is for, as the supervisor tells the agent: in a sealed memory file, because
+ * arguments of the container's first process, and its environment, can be read by others on the host. */
 typedef struct WireService {
         char *user;         /* USER[:GROUP], as an image has it; NULL or "": root */
         char *directory;    /* where it starts, made if need be; NULL or "": home, else / */

@@ -3,13 +3,13 @@
 
 #include "base/macro.h"
 
-/* What the host and the agent inside a container say to each other: one SOCK_SEQPACKET message each, native byte
- * order (both ends run on one machine), descriptors attached with SCM_RIGHTS.
+/* What the host and the agent inside a container say to each other: one SOCK_SEQPACKET message each, native byte order
+ * (both ends run on one machine), descriptors attached with SCM_RIGHTS.
  *
  *      host                              agent
  *      PING                        ->
  *                                  <-    PONG, or FAILED: the image's systemd, or the service that the
- *                                        machine is for, cannot be executed
+ *                                        container is for, cannot be executed
  *
  *      EXEC (+ memfd of a script,  ->
  *       memfd of variables)
@@ -30,14 +30,14 @@
  *      CONNECTED                   ->                                         (its interface is there)
  *
  * One connection carries one step. A connection that the host closes before EXITED cancels its step. One that the agent
- * closes tells that the agent was killed; the program may go on, and the pidfd tells of its end. Everything in a message
- * from the agent is hostile: processes of the job can take the agent's place. */
+ * closes tells that the agent was killed; the program may go on, and the pidfd tells of its end. Everything in a
+ * message from the agent is hostile: processes of the job can take the agent's place. */
 
 /* Where the host binds the agent's binary in the container. agent/units.c has it as the name of a unit, too. */
 #define AGENT_INSIDE "/run/nspawn-runner-agent"
 
-/* Where it binds programs that the image may lack: a bash, and, in a directory for the PATH of GitLab's own stages, GitLab
- * Runner's program. They may be missing. */
+/* Where it binds programs that the image may lack: a bash, and, in a directory for the PATH of GitLab's own stages,
+ * GitLab Runner's program. They may be missing. */
 #define TOOLS_INSIDE "/run/nspawn-runner-tools"
 #define TOOL_BASH TOOLS_INSIDE "/bash"
 #define TOOLS_PATH TOOLS_INSIDE "/bin"
@@ -109,9 +109,9 @@ typedef struct WireExec {
         const char *user;           /* USER[:GROUP], names or numbers, as an image has them; NULL or "": root */
         const char *directory;      /* where it starts, made if need be; NULL or "": home, else / */
         char **directories;         /* NULL-terminated: made for the user if they are not there; may be NULL */
-        /* The step's root is the helper's: files and directories of the container that it needs are mounted there, those in
-         * @shared (NULL-terminated, absolute; may be NULL) among them, as far as they are there. User and directories are
-         * still the container's; argv[0] is empty or has a slash. */
+        /* The step's root is the helper's: files and directories of the container that it needs are mounted there,
+         * those in @shared (NULL-terminated, absolute; may be NULL) among them, as far as they are there. User and
+         * directories are still the container's; argv[0] is empty or has a slash. */
         bool in_helper;
         char **shared;
         /* Variables are attached, "NAME=VALUE"s each with its end: the agent keeps them until others come. */
