@@ -75,6 +75,10 @@ static int run_command(Arguments *arguments) {
         Problem problem = { 0 };
         char text[PROBLEM_DESCRIPTION_MAX];
 
+        if (invocation->command->flags & COMMAND_ROOT && geteuid() != 0) {
+                log_error("Only root can do this: try 'sudo nspawn-runner %s'", invocation->command->name);
+                return -EPERM;
+        }
         int r = settings_init(&settings);
         if (r < 0)
                 return log_oom();

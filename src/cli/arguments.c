@@ -147,6 +147,16 @@ static int parse_short(Arguments *arguments, const char *word, const char *follo
         return 1;
 }
 
+/* An option that the command does not have may be one of the program that it is to run. */
+static int fail_unknown(Arguments *arguments, const char *word) {
+        const Command *command = arguments->invocation.command;
+
+        if (command && command->flags & COMMAND_PROGRAM && arguments->invocation.n_arguments > 1)
+                return fail(arguments, "%s: unknown option '%.64s'; put '--' before the command and its options: %s",
+                            command->name, word, command->synopsis);
+        return -EINVAL;
+}
+
 static int check_count(Arguments *arguments) {
         const Invocation *invocation = &arguments->invocation;
 
@@ -177,8 +187,10 @@ int arguments_parse(int argc, char **argv, Arguments *ret) {
                 } else if (!only_words && word[0] == '-' && word[1]) {
                         int n = word[1] == '-' ? parse_long(ret, word, argv[i + 1]) :
                                                  parse_short(ret, word, argv[i + 1]);
-                        if (n < 0)
+                        if (n < 0) {
+                                (void) fail_unknown(ret, word);
                                 return n;
+                        }
                         i += n;
                 } else if (!ret->invocation.command) {
                         int r = find_command(ret, word);

@@ -34,8 +34,10 @@ bool ask_yes_or_no(const char *question, bool by_default, int signal_fd, int *re
                 }
                 if (!pollfds[0].revents)
                         continue;
-                if (read(STDIN_FILENO, &c, 1) <= 0)
+                if (read(STDIN_FILENO, &c, 1) <= 0) {
+                        (void) fd_write_all(STDERR_FILENO, "\n", 1);
                         return false;
+                }
                 if (c != '\n') {
                         if (!first && c != ' ')
                                 first = (char) tolower((unsigned char) c);

@@ -80,10 +80,6 @@ int create_image_logged(const Invocation *invocation, const char *name, const ch
         r = refuse_existing(settings, name);
         if (r < 0)
                 return r;
-        if (geteuid() != 0) {
-                log_error("Only root can make images");
-                return -EPERM;
-        }
 
         r = defined ? 0 : define_logged(name, suite, &definition);
         if (r == 0 && (suite || definition->source.kind == SOURCE_NONE))
@@ -115,7 +111,7 @@ const Command command_chroot_create = {
         .min_arguments = 1,
         .max_arguments = 1,
         .options = options,
-        .flags = COMMAND_DEFINITION,
+        .flags = COMMAND_DEFINITION | COMMAND_ROOT,
         .run = run,
         .help = "Make an image, as its definition says, or of Debian or Ubuntu",
 };

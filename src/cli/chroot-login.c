@@ -238,10 +238,6 @@ static int run(const Invocation *invocation) {
                 log_error("Give either --discard or --publish, not both");
                 return COMMAND_MISUSED;
         }
-        if (geteuid() != 0) {
-                log_error("Only root can log in to images");
-                return -EPERM;
-        }
         const char *name = invocation_argument(invocation, 0);
         if (image_reference_is(name)) {
                 log_error(
@@ -306,7 +302,7 @@ const Command command_chroot_login = {
         .min_arguments = 1,
         .max_arguments = 1,
         .options = options,
-        .flags = COMMAND_STATUS,
+        .flags = COMMAND_STATUS | COMMAND_ROOT,
         .run = run,
         .help = "Open a shell in a copy of an image, to change it",
 };

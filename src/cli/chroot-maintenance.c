@@ -15,61 +15,24 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/lines.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "base/string.h"
 #include "cli/commands.h"
 #include "cli/image-common.h"
+#include "cli/maintenance-items.h"
 #include "cli/make-common.h"
 #include "cli/table.h"
 #include "image/generation-collect.h"
 #include "image/image.h"
-#include "maintain/forecast.h"
 #include "tree/size.h"
 
 #define JOBS_MAX 64
-
-/* One image of the list. Each is made by a process of its own, which tells what came of it by its exit status. */
-typedef enum ItemState {
-        ITEM_WAITING,
-        ITEM_RUNNING,
-        ITEM_CREATED,
-        ITEM_UPDATED,
-        ITEM_UNCHANGED,
-        ITEM_FAILED,
-} ItemState;
 
 static const char *const state_names[] = {
         [ITEM_WAITING] = "not begun", [ITEM_RUNNING] = "interrupted", [ITEM_CREATED] = "created",
         [ITEM_UPDATED] = "updated",   [ITEM_UNCHANGED] = "unchanged", [ITEM_FAILED] = "failed",
 };
-
-typedef struct Item {
-        char *name;
-        Definition *definition; /* NULL: it cannot be used */
-        ItemState state;
-        pid_t pid;
-        int output_fd;
-        Lines output;
-        uint64_t begin_usec, end_usec;
-        Forecast forecast; /* --dry-run */
-} Item;
-
-typedef struct Maintenance {
-        const Invocation *invocation;
-        const Settings *settings;
-        Item *items;
-        size_t n, n_running, jobs;
-        int signal_fd;
-        bool stopping;
-        bool json;
-        bool bad_files; /* something in the directories is meant as a definition and cannot be one */
-} Maintenance;
-
-static bool is_over(const Item *item) {
-        return item->state != ITEM_WAITING && item->state != ITEM_RUNNING;
-}
 
 /* The images to work on, those named or all that have a definition. */
 static int find_names(const Invocation *invocation, bool *bad_files, char ***ret) {
@@ -88,18 +51,27 @@ static int find_names(const Invocation *invocation, bool *bad_files, char ***ret
         return helper_suite(invocation->settings, &suite) < 0 ? 0 : strv_extend(ret, HELPER_IMAGE);
 }
 
-/* What is printed by several at once is told apart by the image's name. */
-static void on_line(void *userdata, const char *line) {
-        const Item *item = userdata;
+/* The table says whose reason it is, and that it failed. */
+static const char *skip_beginning(const char *reason) {
+        static const char *const ends[] = { " was not made: ", " stays as it was: " };
 
-        fprintf(stderr, "%s: %s\n", item->name, line);
+        for (size_t i = 0; i < ELEMENTSOF(ends); i++) {
+                const char *found = strstr(reason, ends[i]);
+                if (found && startswith(reason, "Image '"))
+                        return found + strlen(ends[i]);
+        }
+        return reason;
 }
 
-static Item *item_of(const Maintenance *m, const char *name) {
-        for (size_t i = 0; i < m->n; i++)
-                if (streq(m->items[i].name, name))
-                        return &m->items[i];
-        return NULL;
+/* What is printed by several at once is told apart by the image's name. */
+static void on_line(void *userdata, const char *line) {
+        Item *item = userdata;
+        const char *reason = startswith(line, "ERROR: ");
+
+        fprintf(stderr, "%s: %s\n", item->name, line);
+        maintenance_log_add(&item->log, line);
+        if (reason)
+                (void) string_replace(&item->reason, skip_beginning(reason));
 }
 
 /* The helper image keeps being what chroot-create made without a definition. -ENOENT: that is not where it comes from. */
@@ -115,7 +87,7 @@ static int find_helper(const Settings *settings, Definition **ret) {
 static int add_item(Maintenance *m, const char *name, bool is_base) {
         _cleanup_definition_ Definition *definition = NULL;
 
-        if (item_of(m, name))
+        if (maintenance_item(m, name))
                 return 0;
         int r = find_definition_logged(m->settings, name, &definition);
         if (r == -ENOENT && streq(name, HELPER_IMAGE))
@@ -129,7 +101,9 @@ static int add_item(Maintenance *m, const char *name, bool is_base) {
         if (!items)
                 return -ENOMEM;
         m->items = items;
-        items[m->n] = (Item){ .name = strdup(name), .output_fd = -EBADF, .output.on_line = on_line };
+        items[m->n] = (Item){
+                .name = strdup(name), .output_fd = -EBADF, .output.on_line = on_line, .log = MAINTENANCE_LOG_NONE
+        };
         if (!items[m->n].name)
                 return -ENOMEM;
         items[m->n].definition = TAKE_PTR(definition);
@@ -167,7 +141,7 @@ static int refuse_cycles(Maintenance *m) {
         for (size_t i = 0; i < n; i++)
                 if (problems[i].text[0]) {
                         (void) log_problem(-EINVAL, &problems[i]);
-                        item_of(m, definitions[i]->name)->state = ITEM_FAILED;
+                        maintenance_item(m, definitions[i]->name)->state = ITEM_FAILED;
                 }
         return 0;
 }
@@ -220,6 +194,8 @@ static int start(Maintenance *m, Item *item) {
                 close(fds[0]);
                 return r;
         }
+        /* Best effort: who looks is told less. */
+        (void) maintenance_log_begin(m->settings->root_dir, item->name, &item->log);
         item->pid = pid;
         item->output_fd = fds[0];
         item->state = ITEM_RUNNING;
@@ -232,10 +208,10 @@ static void start_some(Maintenance *m) {
         for (size_t i = 0; i < m->n && m->n_running < m->jobs && !m->stopping; i++) {
                 Item *item = &m->items[i];
                 const Item *base = item->definition && item->definition->source.from ?
-                                           item_of(m, item->definition->source.from) :
+                                           maintenance_item(m, item->definition->source.from) :
                                            NULL;
 
-                if (item->state != ITEM_WAITING || (base && !is_over(base)))
+                if (item->state != ITEM_WAITING || (base && !maintenance_is_over(base)))
                         continue;
                 if (base && base->state == ITEM_FAILED) {
                         log_error("Image '%s' was not made: image '%s', which it is made from, failed", item->name,
@@ -264,14 +240,19 @@ static void end(Maintenance *m, Item *item) {
             WEXITSTATUS(status) <= ITEM_FAILED)
                 item->state = (ItemState) WEXITSTATUS(status);
         item->end_usec = clock_now_usec();
+        if (item->state != ITEM_FAILED)
+                (void) string_replace(&item->reason, NULL);
+        maintenance_log_end(&item->log, state_names[item->state]);
         m->n_running--;
 }
 
 static void stop(Maintenance *m) {
         struct signalfd_siginfo info;
 
-        while (read(m->signal_fd, &info, sizeof(info)) == sizeof(info))
+        while (read(m->signal_fd, &info, sizeof(info)) == sizeof(info)) {
                 m->stopping = true;
+                m->signal = (int) info.ssi_signo;
+        }
         for (size_t i = 0; i < m->n; i++)
                 if (m->items[i].state == ITEM_RUNNING)
                         (void) kill(m->items[i].pid, SIGTERM);
@@ -314,14 +295,6 @@ static const char *format_size(const Maintenance *m, const char *name, char ret[
         return ret;
 }
 
-/* Did all go well? */
-static int result_of(const Maintenance *m) {
-        for (size_t i = 0; i < m->n; i++)
-                if (m->items[i].state == ITEM_FAILED || !is_over(&m->items[i]))
-                        return -EIO;
-        return m->stopping || m->bad_files ? -EIO : 0;
-}
-
 static int print_results(const Maintenance *m, Table *table) {
         for (size_t i = 0; i < m->n; i++) {
                 const Item *item = &m->items[i];
@@ -330,7 +303,7 @@ static int print_results(const Maintenance *m, Table *table) {
                 snprintf(seconds, sizeof(seconds), "%.1f",
                          (double) (item->end_usec - item->begin_usec) / (double) USEC_PER_SEC);
                 int r = table_add(table, (const char *const[]){ item->name, state_names[item->state], seconds,
-                                                                format_size(m, item->name, size) });
+                                                                format_size(m, item->name, size), item->reason });
                 if (r < 0)
                         return r;
         }
@@ -343,6 +316,7 @@ static int summarize(const Maintenance *m) {
                 { "result", COLUMN_TEXT },
                 { "seconds", COLUMN_NUMBER },
                 { "size", COLUMN_NUMBER },
+                { "reason", COLUMN_TEXT, .rank = 1, .shortens = true },
                 { 0 },
         };
         _cleanup_table_ Table *table = NULL;
@@ -351,68 +325,7 @@ static int summarize(const Maintenance *m) {
         if (r < 0)
                 return log_error_errno(r, "Cannot make the summary: %m");
         r = print_results(m, table);
-        return r < 0 ? log_error_errno(r, "Cannot print the summary: %m") : result_of(m);
-}
-
-/* What would be done with one image, after the one that it is made from. */
-static void forecast(const Maintenance *m, Item *item) {
-        Item *base = item->definition && item->definition->source.from ? item_of(m, item->definition->source.from) :
-                                                                         NULL;
-        Problem problem = { 0 };
-
-        if (item->state == ITEM_FAILED && !item->forecast.why)
-                (void) string_replace(&item->forecast.why, "its definition is wrong or missing");
-        if (item->state != ITEM_WAITING)
-                return;
-        if (base)
-                forecast(m, base); /* refuse_cycles() was called */
-        if (base && base->state == ITEM_FAILED) {
-                item->state = ITEM_FAILED;
-                (void) string_printf(&item->forecast.why, "image '%s', which it is made from, cannot be made",
-                                     base->name);
-                return;
-        }
-        item->state = ITEM_UNCHANGED;
-        int r = forecast_image(m->settings, item->definition, base && base->forecast.action != FORECAST_NOTHING,
-                               &item->forecast, &problem);
-        if (r < 0) {
-                item->state = ITEM_FAILED;
-                (void) string_replace(&item->forecast.why, problem_text(&problem, r));
-        }
-}
-
-static int print_forecasts(const Maintenance *m, Table *table) {
-        static const char *const actions[] = {
-                [FORECAST_NOTHING] = "nothing",     [FORECAST_CREATE] = "create", [FORECAST_ANEW] = "make anew",
-                [FORECAST_ASK] = "ask for changes", [FORECAST_UPDATE] = "update",
-        };
-
-        for (size_t i = 0; i < m->n; i++) {
-                Item *item = &m->items[i];
-
-                forecast(m, item);
-                const char *action = item->state == ITEM_FAILED ? "fail" : actions[item->forecast.action];
-                int r = table_add(table, (const char *const[]){ item->name, action, item->forecast.why });
-                if (r < 0)
-                        return r;
-        }
-        return table_print(table);
-}
-
-static int show_forecast(const Maintenance *m) {
-        static const TableColumn columns[] = {
-                { "image", COLUMN_TEXT },
-                { "action", COLUMN_TEXT },
-                { "why", COLUMN_TEXT },
-                { 0 },
-        };
-        _cleanup_table_ Table *table = NULL;
-
-        int r = table_new_logged("images", columns, m->json, &table);
-        if (r < 0)
-                return r;
-        r = print_forecasts(m, table);
-        return r < 0 ? log_error_errno(r, "Cannot print what would be done: %m") : result_of(m);
+        return r < 0 ? log_error_errno(r, "Cannot print the summary: %m") : maintenance_result(m);
 }
 
 static int parse_jobs(const char *text, size_t *ret) {
@@ -436,7 +349,7 @@ static int maintain(Maintenance *m, char *const *names) {
         if (r < 0)
                 return r;
         if (invocation_has(m->invocation, "dry-run"))
-                return show_forecast(m);
+                return maintenance_forecast(m);
         m->signal_fd = open_cancel_fd_logged();
         if (m->signal_fd < 0)
                 return m->signal_fd;
@@ -471,6 +384,7 @@ static int run(const Invocation *invocation) {
         for (size_t i = 0; i < m.n; i++) {
                 free(m.items[i].name);
                 free(m.items[i].forecast.why);
+                free(m.items[i].reason);
                 definition_free(m.items[i].definition);
         }
         free(m.items);
@@ -490,7 +404,7 @@ const Command command_chroot_maintenance = {
         .synopsis = "[NAME...]",
         .max_arguments = COMMAND_ARGUMENTS_ANY,
         .options = options,
-        .flags = COMMAND_DEFINITION,
+        .flags = COMMAND_DEFINITION | COMMAND_STATUS,
         .run = run,
         .help = "Make the images that have definitions, and bring them up to date",
 };

@@ -18,6 +18,7 @@
 #include "image/generation.h"
 #include "image/publish.h"
 #include "maintain/image-cache.h"
+#include "maintain/maintenance-log.h"
 
 static void explain_missing(const Settings *settings, const char *name) {
         _cleanup_free_ char *of = NULL;
@@ -109,10 +110,6 @@ static int run(const Invocation *invocation) {
                 if (!cached || image_cache_root(settings->root_dir, &cache) < 0)
                         return log_oom();
         }
-        if (geteuid() != 0) {
-                log_error("Only root can remove images");
-                return -EPERM;
-        }
 
         const char *root = of_registry ? cache : settings->root_dir, *name_there = of_registry ? cached : name;
         int r = publish_removable(root, name_there);
@@ -124,6 +121,8 @@ static int run(const Invocation *invocation) {
         if (r != 1)
                 return r;
         r = remove_image(invocation, root, name_there, name);
+        if (r == 0 && !of_registry)
+                maintenance_log_remove(root, name);
         if (r == 0 && !of_registry && definition_find(settings, name, &definition, NULL) >= 0)
                 log_notice("The next chroot-maintenance makes it again, unless you remove '%s'", definition);
         return r;
@@ -141,7 +140,7 @@ const Command command_chroot_remove = {
         .min_arguments = 1,
         .max_arguments = 1,
         .options = options,
-        .flags = COMMAND_STATUS,
+        .flags = COMMAND_STATUS | COMMAND_ROOT,
         .run = run,
         .help = "Remove an image with all its generations",
 };

@@ -59,10 +59,6 @@ static int run(const Invocation *invocation) {
                 log_error("A generation is a number that 'chroot-list' shows, not '%.200s'", wanted);
                 return COMMAND_MISUSED;
         }
-        if (geteuid() != 0) {
-                log_error("Only root can roll images back");
-                return -EPERM;
-        }
 
         ImageTurn turn;
 
@@ -87,6 +83,7 @@ const Command command_chroot_rollback = {
         .min_arguments = 1,
         .max_arguments = 2,
         .options = options,
+        .flags = COMMAND_ROOT,
         .run = run,
         .help = "Make an earlier generation of an image the current one",
 };

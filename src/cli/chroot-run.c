@@ -12,8 +12,10 @@
 #include "base/string.h"
 #include "cli/commands.h"
 #include "cli/image-common.h"
+#include "config/binds.h"
 #include "machine/explain.h"
 #include "machine/image-machine.h"
+#include "machine/shell.h"
 
 /* As shells have it. */
 #define STATUS_CANNOT_EXECUTE 126
@@ -32,12 +34,19 @@ static int report(const ImageMachine *machine, const char *command, const StepOu
 }
 
 static int run_in(const Invocation *invocation, const ImageMachine *machine) {
+        _cleanup_strv_ char **environment = NULL;
         StepRequest request = STEP_REQUEST_PLAIN;
         StepOutcome outcome;
 
-        request.argv = invocation->arguments + 1;
+        request.terminal = shell_has_terminal();
+        int r = shell_environment(machine->machine->environment, request.terminal, &environment);
+        if (r < 0)
+                return log_oom();
+        /* Without a command: bash, if there is one. */
+        request.argv = invocation->n_arguments > 1 ? (char *const *) invocation->arguments + 1 : ARGV("");
+        request.environment = environment;
         request.stdin_fd = STDIN_FILENO;
-        int r = image_machine_run(machine, &request, &outcome);
+        r = image_machine_run(machine, &request, &outcome);
         if (r == -EMSGSIZE) {
                 log_error("The command is too long: at most 64 KiB and 250 arguments are possible");
                 return r;
@@ -50,40 +59,60 @@ static int run_in(const Invocation *invocation, const ImageMachine *machine) {
                 explain_notice(machine->machine, &outcome.notice, &notice);
                 log_warning("%s", notice.text);
         }
-        return report(machine, request.argv[0], &outcome);
+        return report(machine, isempty(request.argv[0]) ? "/bin/sh" : request.argv[0], &outcome);
 }
 
-static int run(const Invocation *invocation) {
-        _cleanup_(settings_done) Settings storage = { 0 };
-        Problem problem = { 0 };
-        _cleanup_image_ Image *image = NULL;
-        const Settings *settings = NULL;
-        ImageMachine *machine = NULL;
+/* "SOURCE:TARGET" with an absolute source: shells' users give paths from where they are. 0 or -errno, logged. */
+static int complete_bind_logged(const char *text, char **ret) {
+        size_t length = strcspn(text, ":");
+        _cleanup_free_ char *given = strndup(text, length);
+        if (!given)
+                return log_oom();
+        _cleanup_free_ char *source = realpath(given, NULL);
+        if (!source)
+                return log_error_errno(errno, "Cannot find '%s': %m", given);
+        int r = string_printf(ret, "%s%s", source, text + length);
+        return r < 0 ? log_oom() : 0;
+}
 
-        int r = hold_image_logged(invocation->settings, invocation_argument(invocation, 0), &image);
-        if (r < 0)
-                return r;
-        r = image_settings_logged(invocation->settings, image->title, &storage, &settings);
-        if (r < 0)
-                return r;
-        r = binds_checked_logged(invocation->settings, image->title, settings);
-        if (r < 0)
-                return r;
-        if (geteuid() != 0) {
-                log_error("Only root can start containers");
-                return -EPERM;
+/* Adds what is bound for this call alone to the settings, which become @own. 0 or -errno, logged. */
+static int add_binds(const Invocation *invocation, Settings *own) {
+        static const char *const names[] = { "bind", "bind_ro" }, *const given[] = { "bind", "bind-ro" };
+        Problem problem = { 0 };
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                const char *value;
+
+                for (unsigned k = 0; (value = invocation_option_at(invocation, given[i], k)); k++) {
+                        _cleanup_free_ char *text = NULL;
+
+                        int r = complete_bind_logged(value, &text);
+                        if (r < 0)
+                                return r;
+                        const SettingInfo *info = setting_find(names[i]);
+                        r = setting_assign(own, info, text);
+                        if (r == -EINVAL || r == -ERANGE) {
+                                log_error("--%s must be %s, not '%s'", given[i], setting_expect(info, r), value);
+                                return COMMAND_MISUSED;
+                        }
+                        if (r < 0)
+                                return log_oom();
+                }
         }
-        /* What is half started is removed before we go. */
-        _cleanup_close_ int signal_fd = signals_open();
-        if (signal_fd < 0)
-                return log_error_errno(signal_fd, "Cannot set up signals: %m");
+        int r = binds_check(own, &problem);
+        return r < 0 ? log_problem(r, &problem) : 0;
+}
+
+static int start_and_run(const Invocation *invocation, const Settings *settings, const Image *image, int signal_fd) {
+        ImageMachine *machine = NULL;
+        Problem problem = { 0 };
 
         ImageMachineRequest request = {
                 .settings = settings,
                 .image = image,
                 .cancel_fd = signal_fd,
         };
-        r = image_machine_start(&request, &machine, &problem);
+        int r = image_machine_start(&request, &machine, &problem);
         if (r < 0)
                 return log_problem(r, &problem);
         r = run_in(invocation, machine);
@@ -93,12 +122,58 @@ static int run(const Invocation *invocation) {
         return r;
 }
 
+/* The program or shell would read commands from what is no terminal, and nobody would see a prompt. */
+static int check_terminal(const Invocation *invocation) {
+        if (!invocation_has(invocation, "tty") || shell_has_terminal())
+                return 0;
+        log_error("There is no terminal for --tty: standard input and output must be one");
+        return COMMAND_MISUSED;
+}
+
+static int run(const Invocation *invocation) {
+        _cleanup_(settings_done) Settings storage = { 0 }, own = { 0 };
+        _cleanup_image_ Image *image = NULL;
+        const Settings *settings = NULL;
+
+        int r = check_terminal(invocation);
+        if (r < 0)
+                return r;
+        r = hold_image_logged(invocation->settings, invocation_argument(invocation, 0), &image);
+        if (r < 0)
+                return r;
+        r = image_settings_logged(invocation->settings, image->title, &storage, &settings);
+        if (r < 0)
+                return r;
+        r = binds_checked_logged(invocation->settings, image->title, settings);
+        if (r < 0)
+                return r;
+        if (settings_copy(settings, &own) < 0)
+                return log_oom();
+        r = add_binds(invocation, &own);
+        if (r < 0)
+                return r;
+        /* What is half started is removed before we go. */
+        _cleanup_close_ int signal_fd = signals_open();
+        if (signal_fd < 0)
+                return log_error_errno(signal_fd, "Cannot set up signals: %m");
+        return start_and_run(invocation, &own, image, signal_fd);
+}
+
+static const CommandOption options[] = {
+        { "bind", "SOURCE[:TARGET]", "let the command use and change SOURCE of the host; can be repeated", 0 },
+        { "bind-ro", "SOURCE[:TARGET]", "the same, without changing it", 0 },
+        { "interactive", NULL, "as without: the command always has our standard input", 'i' },
+        { "tty", NULL, "fail if there is no terminal; where there is one, the command always has it", 't' },
+        { 0 },
+};
+
 const Command command_chroot_run = {
         .name = "chroot-run",
-        .synopsis = "NAME -- COMMAND [ARGUMENT...]",
-        .min_arguments = 2,
+        .synopsis = "NAME [-- COMMAND [ARGUMENT...]]",
+        .min_arguments = 1,
         .max_arguments = COMMAND_ARGUMENTS_ANY,
-        .flags = COMMAND_STATUS,
+        .options = options,
+        .flags = COMMAND_STATUS | COMMAND_ROOT | COMMAND_PROGRAM,
         .run = run,
-        .help = "Run a command in a temporary container of an image",
+        .help = "Run a command, or a shell, in a temporary container of an image",
 };

@@ -21,6 +21,8 @@ typedef enum CommandFlags {
         COMMAND_HIDDEN = 1 << 1,     /* internal: not in help and completions */
         COMMAND_STATUS = 1 << 2,     /* a positive result is the exit status itself */
         COMMAND_BAD_CONFIG = 1 << 3, /* runs, with defaults, when the configuration cannot be used either */
+        COMMAND_ROOT = 1 << 5,       /* only root can do it, whatever the arguments */
+        COMMAND_PROGRAM = 1 << 6,    /* its arguments end with a program's, with options of their own */
         COMMAND_DEFINITION = 1 << 4, /* makes images from definitions: its help lists their variables */
 } CommandFlags;
 

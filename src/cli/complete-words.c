@@ -121,6 +121,11 @@ int complete_generations(const Completion *completion) {
         return r < 0 ? r : offer_all(completion, numbers);
 }
 
+int complete_jobs_and_images(const Completion *completion) {
+        int r = complete_jobs(completion);
+        return r < 0 ? r : complete_images(completion);
+}
+
 int complete_jobs(const Completion *completion) {
         _cleanup_strv_ char **ids = NULL;
 

@@ -24,6 +24,7 @@ static const struct {
         { "REFERENCE", PLACE_ARGUMENT, complete_references },
         { "GENERATION", PLACE_ARGUMENT, complete_generations },
         { "ID", PLACE_ARGUMENT | PLACE_OPTION, complete_jobs },
+        { "ID|IMAGE", PLACE_ARGUMENT, complete_jobs_and_images },
         { "SERVICE", PLACE_ARGUMENT | PLACE_OPTION, complete_services },
         { "PROJECT", PLACE_ARGUMENT, complete_projects },
         { "SUITE", PLACE_OPTION, complete_suites },

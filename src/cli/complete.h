@@ -22,6 +22,7 @@ int complete_references(const Completion *completion); /* only those of registri
 /* The numbers of generations of the image that is the first argument. */
 int complete_generations(const Completion *completion);
 int complete_jobs(const Completion *completion);
+int complete_jobs_and_images(const Completion *completion);
 /* Those of the job that is the first argument. */
 int complete_services(const Completion *completion);
 /* Whose caches or working copies are kept. */

@@ -68,10 +68,9 @@ static bool report(const Check *check, const Invocation *invocation, bool terse)
                 printf(": %s", detail);
         if (result != CHECK_OK) {
                 printf("; %s", check->why);
-                /* For anybody else the kernel lacks all that only root may do. */
-                const char *remedy = geteuid() == 0 || !check->remedy ? check->remedy : "ask again as root";
-                if (remedy)
-                        printf("; %s", remedy);
+                /* For anybody else the kernel lacks all that only root may do: that is said at the end. */
+                if (check->remedy && geteuid() == 0)
+                        printf("; %s", check->remedy);
         }
         putchar('\n');
         /* What is tried next may hang or crash the machine: what was found so far is to be seen. */
@@ -101,6 +100,8 @@ unsigned doctor_check(const Invocation *invocation, bool terse) {
 static int run(const Invocation *invocation) {
         unsigned n_missing = doctor_check(invocation, false);
 
+        if (geteuid() != 0)
+                puts("\nOnly root can tell for certain: ask again as root.");
         if (n_missing == 0)
                 puts("\nJobs can run on this host.");
         else

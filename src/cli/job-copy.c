@@ -113,6 +113,7 @@ const Command command_job_copy = {
         .min_arguments = 3,
         .max_arguments = 3,
         .options = options,
+        .flags = COMMAND_ROOT,
         .run = run,
         .help = "Copy files out of the container of a job",
 };

@@ -70,6 +70,7 @@ const Command command_job_diff = {
         .min_arguments = 1,
         .max_arguments = 2,
         .options = options,
+        .flags = COMMAND_ROOT,
         .run = run,
         .help = "Show what a job has changed against its image",
 };

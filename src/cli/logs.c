@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Command `logs`: prints what a job's container, or a service of the job, has printed so far. Only reads. What booted
- * its systemd has a journal of its own inside, which is asked for. */
+/* Command `logs`: prints what a job's container, or a service of the job, has printed so far, or what the last maintenance of an
+ * image said. Only reads. What booted its systemd has a journal of its own inside, which is asked for. */
 
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -18,6 +19,7 @@
 #include "machine/directory.h"
 #include "machine/log.h"
 #include "machine/step.h"
+#include "maintain/maintenance-log.h"
 
 #define POLL_USEC (200 * USEC_PER_MSEC)
 
@@ -99,15 +101,50 @@ static int print_machine(const Settings *settings, const char *id, bool follow) 
         return 0;
 }
 
+static int copy_log(int fd, bool follow) {
+        char data[4096];
+
+        for (;;) {
+                bool more = follow && maintenance_log_grows(fd); /* asked before what is there is read */
+                ssize_t n = read(fd, data, sizeof(data));
+
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+                if (n > 0 && fd_write_all(STDOUT_FILENO, data, (size_t) n) < 0)
+                        return 0; /* nobody reads it any more */
+                if (n == 0 && !more)
+                        return 0;
+                if (n == 0)
+                        clock_sleep_usec(POLL_USEC);
+        }
+}
+
+/* The last maintenance of an image. */
+static int print_maintenance(const Settings *settings, const char *image, bool follow) {
+        _cleanup_close_ int fd = maintenance_log_open(settings->root_dir, image);
+
+        if (fd == -ENOENT)
+                return fd;
+        int r = fd < 0 ? fd : copy_log(fd, follow);
+        return r < 0 ? log_error_errno(r, "Cannot read what the last maintenance of image '%s' said: %m", image) : 0;
+}
+
 static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
-        const char *job = invocation_argument(invocation, 0);
+        const char *job = invocation_argument(invocation, 0), *service = invocation_argument(invocation, 1);
+        bool follow = invocation_has(invocation, "follow");
         _cleanup_free_ char *id = NULL;
 
-        int r = find_machine_logged(settings, job, invocation_argument(invocation, 1), &id);
+        int r = find_machine(settings, job, &id);
+        if (r == -ENOENT || r == -EINVAL) {
+                r = service ? -ENOENT : print_maintenance(settings, job, follow);
+                if (r != -ENOENT)
+                        return r;
+        }
+        r = find_machine_logged(settings, job, service, &id);
         if (r < 0)
                 return r;
-        r = print_machine(settings, id, invocation_has(invocation, "follow"));
+        r = print_machine(settings, id, follow);
         if (r == -ENOENT)
                 return log_not_running(job, r);
         if (r < 0 && r != -ECANCELED)
@@ -116,16 +153,16 @@ static int run(const Invocation *invocation) {
 }
 
 static const CommandOption options[] = {
-        { "follow", NULL, "go on printing what comes, until the container ends", 'f' },
+        { "follow", NULL, "go on printing what comes, until the container or the maintenance ends", 'f' },
         { 0 },
 };
 
 const Command command_logs = {
         .name = "logs",
-        .synopsis = "ID [SERVICE]",
+        .synopsis = "ID|IMAGE [SERVICE]",
         .min_arguments = 1,
         .max_arguments = 2,
         .options = options,
         .run = run,
-        .help = "Print what a job's container or service has printed",
+        .help = "Print what a job or service has printed, or the last maintenance of an image",
 };

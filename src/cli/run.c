@@ -37,19 +37,32 @@
 /* GitLab counts the job's time from somewhat before its container was prepared. */
 #define TIME_OVER_MARGIN_USEC (60 * USEC_PER_SEC)
 
+/* A person may type the script or pipe it in; nothing else is waited for. Descriptor or -errno. */
+static int open_script(const char *path) {
+        struct stat st;
+
+        if (streq(path, "/dev/stdin") || streq(path, "-")) {
+                int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+                return fd < 0 ? -errno : fd;
+        }
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (fd < 0)
+                return -errno;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (!S_ISREG(st.st_mode))
+                return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+        return TAKE_FD(fd);
+}
+
 /* The script as a sealed copy: the container cannot reach the host's file through it. */
 static int load_script(const char *path) {
         _cleanup_free_ char *script = NULL;
         size_t size;
 
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        _cleanup_close_ int fd = open_script(path);
         if (fd < 0)
-                return -errno;
-        struct stat st;
-        if (fstat(fd, &st) < 0)
-                return -errno;
-        if (!S_ISREG(st.st_mode))
-                return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+                return fd;
         int r = fd_read_all(fd, SCRIPT_MAX_BYTES, &script, &size);
         if (r < 0)
                 return r;
@@ -113,6 +126,8 @@ static int report_exit(const Machine *machine, const MachineDirectory *directory
 
         int status = exited->code == CLD_EXITED ? exited->status : 128 + exited->status;
         explain_exit(machine, directory, exited);
+        if (!exit_status_is_reported() && exited->code == CLD_EXITED)
+                log_notice("The script ended with exit status %d", status);
         int r = exit_status_report(status);
         if (r < 0)
                 log_warning_errno(r, "Cannot write the exit status %d to BUILD_EXIT_CODE_FILE: %m", status);

@@ -61,7 +61,7 @@ const Command command_shell = {
         .min_arguments = 1,
         .max_arguments = 2,
         .options = options,
-        .flags = COMMAND_STATUS,
+        .flags = COMMAND_STATUS | COMMAND_ROOT,
         .run = run,
         .help = "Open a shell in the container of a job or service",
 };

@@ -33,6 +33,10 @@ static const char *report_path(void) {
         return isempty(path) ? NULL : path;
 }
 
+bool exit_status_is_reported(void) {
+        return report_path();
+}
+
 int exit_status_report(int status) {
         const char *path = report_path();
         char text[16];

@@ -17,4 +17,6 @@ int exit_status_for_stage(int result);
  * reads it only after a build failure, and never clears it. 0 or -errno. */
 int exit_status_report(int status);
 /* Removes what an earlier call for the same job wrote, which the runner would read as this call's. */
+/* Does GitLab Runner want to know the exit status? A person who calls us has to be told otherwise. */
+bool exit_status_is_reported(void);
 void exit_status_forget(void);

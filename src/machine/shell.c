@@ -17,7 +17,7 @@
 #define STOP_TIMEOUT_USEC USEC_PER_SEC
 
 bool shell_has_terminal(void) {
-        return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+        return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp();
 }
 
 int shell_environment(char *const *base, bool terminal, char ***ret) {

@@ -6,7 +6,7 @@
 
 /* Shells for a person, in a machine that runs. */
 
-/* Are our standard input and output a terminal, so that the shell gets one? */
+/* Are our standard input and output a terminal that is ours to use now, so that the shell gets one? */
 bool shell_has_terminal(void);
 
 /* The environment of such a shell: @base (NULL: none), the kind of terminal if it has one, and no history of what was typed

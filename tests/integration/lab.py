@@ -28,7 +28,7 @@ TINY_PROGRAMS = ("bash sh cat ls sleep mkdir rm rmdir touch chmod chown id stat 
                  "head tail wc seq dd sha256sum date mktemp ln cp mv readlink sort tr nproc").split()
 
 # What the driver keeps in an image root between jobs.
-KEPT = {".layers", ".generations", ".oci", ".kept", ".trash", ".caches", ".builds", ".pushed"}
+KEPT = {".layers", ".generations", ".oci", ".kept", ".trash", ".caches", ".builds", ".pushed", ".logs"}
 
 # Ends a container from inside at once, whatever its first process is: reboot(2) in a PID namespace.
 POWER_OFF = "sync; python3 -c 'import ctypes; ctypes.CDLL(None).reboot(0x4321fedc)'"

@@ -33,6 +33,7 @@ class Row:
     result: str
     seconds: float
     size: str
+    reason: str
 
 
 @dataclass
@@ -44,11 +45,11 @@ class Report:
 
     def __post_init__(self) -> None:
         header, *lines = self.done.stdout.splitlines() or [""]
-        assert not lines or header.split() == ["image", "result", "seconds", "size"], self.done
+        assert not lines or header.split() == ["image", "result", "seconds", "size", "reason"][:len(header.split())], self.done
         for line in lines:
-            found = re.fullmatch(rf"(\S+) +({RESULTS}) +(\d+\.\d) +(\S+)", line)
+            found = re.fullmatch(rf"(\S+) +({RESULTS}) +(\d+\.\d) +(\S+)(?: +(\S.*?))? *", line)
             assert found, self.done
-            self.rows[found[1]] = Row(found[2], float(found[3]), found[4])
+            self.rows[found[1]] = Row(found[2], float(found[3]), found[4], found[5] or "")
 
     @property
     def status(self) -> int:

@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 import host
 from lab import IMAGE, Site
+from terminal import Terminal
 
 pytestmark = pytest.mark.host_matters
 
@@ -84,13 +86,53 @@ def test_without_dashes(site: Site) -> None:
 
 
 def test_usage(site: Site) -> None:
-    """A command is needed, and an image."""
-    done = site.call("chroot-run", IMAGE)
+    """An image is needed, and options before the two dashes are ours."""
+    done = site.call("chroot-run")
     assert done.returncode == 2 and "missing argument" in done.stderr, done
+    done = site.call("chroot-run", IMAGE, "ls", "-la")
+    assert done.returncode == 2 and "unknown option '-la'; put '--' before the command" in done.stderr, done
+    done = site.call("chroot-run", "-it", IMAGE)
+    assert done.returncode == 2 and "no terminal for --tty" in done.stderr, done
     done = site.call("chroot-run", "no-such-image", "--", "true")
     assert done.returncode == 1 and "There is no image 'no-such-image'" in done.stderr, done
     done = site.call("chroot-run", IMAGE, "--", "echo", "x" * 70000)
     assert done.returncode == 1 and "too long" in done.stderr, done
+
+
+def test_terminal(site: Site) -> None:
+    """On a terminal there is one inside: for a shell, and for a command. In a pipe the shell reads commands."""
+    with Terminal(site.argv("chroot-run", "-it", IMAGE), rows=33, columns=111) as terminal:
+        terminal.type("stty size; tty -s && echo on $TERM\n")
+        terminal.expect("33 111")
+        terminal.expect("on vt100")
+        terminal.type("exit 4\n")
+        assert terminal.wait() == 4
+    with Terminal(site.argv("chroot-run", IMAGE, "--", "sh", "-c", "tty; echo re'a'dy; sleep 1000")) as terminal:
+        terminal.expect("/dev/pts/")
+        terminal.expect("ready")
+        terminal.type("\x03")
+        assert terminal.wait() == 128 + signal.SIGINT
+    done = subprocess.run(site.argv("chroot-run", IMAGE), input=b"tty; exit 3\n", capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (3, b"not a tty\n"), done
+
+
+def test_bind(site: Site, tmp_path: Path) -> None:
+    """What is bound for one call: to change, or only to read; from where the person is."""
+    tmp_path.chmod(0o755)
+    for name in ("change", "read"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    script = "cat /mnt/c/file $0/file; echo new > /mnt/c/new; touch $0/new"
+    done = subprocess.run(site.argv("chroot-run", "--bind", "change:/mnt/c", "--bind-ro", str(tmp_path / "read"), IMAGE,
+                                    "--", "sh", "-c", script, str(tmp_path / "read")), cwd=tmp_path, capture_output=True,
+                          text=True, check=False)
+    assert done.stdout == "changeread" and done.returncode == 1 and "Read-only" in done.stderr, done
+    assert (tmp_path / "change/new").read_text() == "new\n" and (tmp_path / "change/new").stat().st_uid == 0
+    assert not (tmp_path / "read/new").exists()
+    for bind, why in ((str(tmp_path / "none"), "Cannot find"), (f"{tmp_path}:/", "--bind must be"),
+                      (str(site.root), "root_dir")):
+        done = site.call("chroot-run", "--bind", bind, IMAGE, "--", "true")
+        assert done.returncode in (1, 2) and why in done.stderr, (bind, str(done))
 
 
 @pytest.mark.parametrize("number", (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))

@@ -3,6 +3,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import stat
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest
 
 import host
 from lab import Lab, Site
-from maintenance import (Report, assert_settled, copy_of, define, generations, maintain, output, running)
+from maintenance import (NAP, Report, assert_settled, copy_of, define, generations, maintain, maintaining, output, report_of,
+                         running, wait_until)
+from pace import PATIENCE
 
 
 @pytest.fixture(name="tiny")
@@ -441,3 +444,30 @@ def test_create_options_override(images: Site, tiny: Path) -> None:
     define(images, "two", command="exit 1")
     report = create(images, "two", "--suite", "bookworm", env=env)
     assert report.status == 0 and generations(images)["two"]["source"] == "suite bookworm", report
+
+
+def test_logs(images: Site, lab: Lab) -> None:
+    """What the last maintenance of an image said is kept: while it goes on, after it, until the image is removed. The table
+    has the reason of a failure."""
+    define(images, "good", command=copy_of(lab.tiny_image()))
+    define(images, "bad", command="echo some words; exit 3")
+    report = maintain(images)
+    assert report.results == {"good": "created", "bad": "failed"} and report.rows["good"].reason == "", report
+    assert "exit status 3" in report.rows["bad"].reason, report
+    for name, words in (("bad", ["some words", "exit status 3", ": failed"]), ("good", ["is ready", ": created"])):
+        done = images.call("logs", name)
+        assert done.returncode == 0 and all(word in done.stdout for word in words), str(done)
+        assert "maintenance begins" in done.stdout.splitlines()[0] and done.stdout.count("begins") == 1, str(done)
+    assert images.call("logs", "none").returncode == 1
+
+    define(images, "bad", command=f"echo waiting >&2; exec {NAP}")
+    with maintaining(images, "bad") as process:
+        wait_until(lambda: "waiting" in images.call("logs", "bad").stdout)
+        with subprocess.Popen(images.argv("logs", "--follow", "bad"), stdout=subprocess.PIPE, text=True) as follower:
+            process.send_signal(signal.SIGINT)
+            assert report_of(process).status == 128 + signal.SIGINT
+            said, _ = follower.communicate(timeout=PATIENCE)
+    assert "Stopped by SIG" in said and said.endswith(": failed\n"), said
+    assert maintain(images, "good").results == {"good": "unchanged"}
+    assert images.call("chroot-remove", "--yes", "good").returncode == 0
+    assert images.call("logs", "good").returncode == 1

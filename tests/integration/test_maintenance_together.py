@@ -159,7 +159,8 @@ def test_stopped(images: Site, lab: Lab, where: str, number: signal.Signals, eve
         else:
             process.send_signal(number)
         report = report_of(process)
-    assert report.status == 1, report
+    assert report.status == 128 + number, report
+    assert "Stopped by SIG" in report.rows["hangs"].reason, report
     assert report.results == {"done": "unchanged", "hangs": "failed", "later": "not begun"}, report
     assert re.search("Stopped by SIG(TERM|INT|HUP): image 'hangs' was not made", report.says("hangs")), report
     assert sleepers() == []
@@ -180,7 +181,7 @@ def test_stopped_while_several_work(images: Site, lab: Lab) -> None:
         for _ in range(5):
             process.send_signal(signal.SIGTERM)
         report = report_of(process)
-    assert report.status == 1, report
+    assert report.status == 128 + signal.SIGTERM, report
     assert report.results == {"a": "failed", "b": "failed", "c": "failed", "child": "not begun"}, report
     assert sleepers() == [] and generations(images) == {}
     assert_settled(images)

@@ -90,6 +90,30 @@ def test_terminal_is_restored(site: Site) -> None:
             terminal.wait()
 
 
+def test_run_by_hand(site: Site) -> None:
+    """Who calls `run` and is not GitLab Runner pipes a script in, and is told how it ended."""
+    assert site.call("prepare", "--id", "hand", IMAGE).returncode == 0
+    for path in ("/dev/stdin", "-"):
+        done = subprocess.run(site.argv("run", "--id", "hand", path), input="echo hello; exit 7", capture_output=True,
+                              text=True, check=False)
+        assert done.returncode == 1 and done.stdout == "hello\n", done
+        assert "The script ended with exit status 7" in done.stderr, done
+    done = site.call("run", "--id", "hand", "/dev/stdin", env={"BUILD_EXIT_CODE_FILE": str(site.directory / "status")})
+    assert done.returncode == 0 and "ended with" not in done.stderr, str(done)
+    assert site.call("cleanup", "--id", "hand").returncode == 0
+
+
+def test_not_root(make_site: Callable[..., Site], tiny_root: Path) -> None:
+    """Who is not root is told once, before anything else."""
+    site = make_site(root=tiny_root)
+    for arguments in (["shell", "1"], ["job-diff", "1"], ["job-copy", "1", "/a", "b"], ["chroot-run", "none", "true"],
+                      ["chroot-remove", "none", "--yes"], ["chroot-login", "none"], ["chroot-create", "new"]):
+        done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *site.argv(*arguments)],
+                              capture_output=True, text=True, check=False)
+        assert done.returncode == 1 and "sudo nspawn-runner" in done.stderr, (arguments, done)
+        assert len(done.stderr.splitlines()) == 1, (arguments, done)
+
+
 HOSTILE = r"""
 mkdir -p /root/out/deep && cd /root/out && printf evidence > deep/log && chmod 4711 deep/log
 ln -s /etc/shadow secret; ln -s ../../../../../../etc/hostname up; mkfifo pipe; ln -s /root/out/deep /root/way
