@@ -32,6 +32,7 @@
         X(BTRFSUTIL, "libbtrfsutil.so.1", "libbtrfsutil1", BTRFS, "it makes snapshots where the images are on btrfs") \
         X(SMARTCOLS, "libsmartcols.so.1", "libsmartcols1", COMMANDS, "it prints chroot-list and status as tables")    \
         X(PCRE2, "libpcre2-8.so.0", "libpcre2-8-0", COMMANDS, "exec evaluates patterns in rules with it")             \
+        X(ARCHIVE, "libarchive.so.13", "libarchive13", COMMANDS, "exec keeps caches and artifacts with it")           \
         X(EXPAT, "libexpat.so.1", "libexpat1", COMMANDS, "exec reads reports of tests with it")
 
 #define LIBRARY_ID(id, soname, package, needed_by, why) LIBRARY_##id,

@@ -119,6 +119,7 @@ static const char *make_token(Arena *arena) {
 /* In the process of the job. */
 static void work(const Loop *loop, size_t i, int events_fd, int cancel_fd, int sources_fd) {
         const Invocation *invocation = loop->run->invocation;
+        size_t *places = arena_alloc(&loop->pipeline->arena, loop->pipeline->n_jobs * sizeof(size_t));
         const WorkerSetup setup = {
                 .job = {
                         .pipeline = loop->pipeline,
@@ -130,6 +131,10 @@ static void work(const Loop *loop, size_t i, int events_fd, int cancel_fd, int s
                         .started_at = loop->started_at,
                 },
                 .store = &loop->store,
+                .sources_of = places,
+                .n_sources_of = pipeline_artifact_jobs(loop->pipeline, loop->pipeline->jobs + i, places),
+                .top = loop->run->request->checkout->top,
+                .artifacts = invocation_option(invocation, "artifacts"),
                 .broker_fd = loop->run->broker_fd,
                 .events_fd = events_fd,
                 .cancel_fd = cancel_fd,

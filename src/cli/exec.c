@@ -241,6 +241,7 @@ static const CommandOption options[] = {
         { "report", "FILE", "write what the run came to as a page of HTML", 0 },
         { "committed", NULL, "run on the last commit, without changes and new files", 0 },
         { "image-default", "IMAGE", "image of jobs that name none", 0 },
+        { "artifacts", "DIR", "copy artifacts there, in a directory for each job", 0 },
         { "shell", "JOB", "a shell in the container of a job, instead of its script", 0 },
         { "variable", "NAME=VALUE", "a variable of the pipeline; can be repeated", 0 },
         { "variable-file", "FILE", "variables of the project, as YAML or NAME=VALUE lines", 0 },

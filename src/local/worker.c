@@ -6,6 +6,7 @@
 #include "local/worker.h"
 
 #include <jansson.h>
+#include <locale.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +16,8 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/string.h"
-#include "local/call.h"
+#include "local/artifacts.h"
+#include "local/caches.h"
 #include "local/sources.h"
 
 #define PREPARE_ATTEMPTS 3U
@@ -27,6 +29,7 @@ typedef struct Worker {
         const WorkerSetup *setup;
         Caller caller;
         LocalJob job;
+        Keeper keeper;
         JobFailure failure;
         int exit_code;
         char reason[256];
@@ -238,14 +241,57 @@ static void run_scripts(Worker *worker) {
                 caller_log(&worker->caller, "after_script failed, but job will continue unaffected");
 }
 
+static bool download(Worker *worker) {
+        const WorkerSetup *setup = worker->setup;
+
+        if (caches_any(&worker->job)) {
+                begin_section(worker, "Restoring cache");
+                caches_restore(&worker->keeper);
+        }
+        for (size_t i = 0, n = 0; i < setup->n_sources_of; i++) {
+                const char *from = setup->job.pipeline->jobs[setup->sources_of[i]].name;
+
+                if (!artifacts_are_there(setup->store, from))
+                        continue;
+                if (n++ == 0)
+                        begin_section(worker, "Downloading artifacts");
+                int r = artifacts_download(&worker->keeper, from);
+                if (r < 0) {
+                        fail(worker, FAILURE_SYSTEM, -1, "artifacts of an earlier job cannot be put in place");
+                        return false;
+                }
+        }
+        return worker->caller.cancelled == 0;
+}
+
+/* As they are wanted after success or failure. */
+static void keep_files(Worker *worker) {
+        bool success = worker->failure == FAILURE_NONE;
+
+        if (caches_any(&worker->job)) {
+                begin_section(worker, success ? "Saving cache for successful job" : "Saving cache for failed job");
+                caches_save(&worker->keeper, success);
+        }
+        if (!map_get_set(worker->job.job->config, "artifacts"))
+                return;
+        begin_section(worker,
+                      success ? "Uploading artifacts for successful job" : "Uploading artifacts for failed job");
+        int r = artifacts_upload(&worker->keeper, success);
+        if (r < 0)
+                fail(worker, FAILURE_SYSTEM, -1, "the artifacts cannot be kept");
+}
+
 static void run_stages(Worker *worker) {
-        if (!run_script(worker, LOCAL_PREPARE_SCRIPT, false, "prepare environment") || !get_sources(worker))
+        if (!run_script(worker, LOCAL_PREPARE_SCRIPT, false, "prepare environment") || !get_sources(worker) ||
+            !download(worker))
                 return;
         if (worker->setup->shell) {
                 run_shell(worker);
                 return;
         }
         run_scripts(worker);
+        if (worker->caller.cancelled < 2 && worker->failure != FAILURE_SYSTEM)
+                keep_files(worker);
         if (worker->caller.cancelled < 2)
                 (void) run_script(worker, LOCAL_CLEANUP_FILE_VARIABLES, true, "");
 }
@@ -253,7 +299,14 @@ static void run_stages(Worker *worker) {
 static void play(Worker *worker) {
         json_t *config = NULL;
         LocalJobRequest request = worker->setup->job;
+        Variables dotenv = { .arena = &request.pipeline->arena };
 
+        for (size_t i = 0; i < worker->setup->n_sources_of; i++)
+                artifacts_read_dotenv(worker->setup->store, request.pipeline->jobs[worker->setup->sources_of[i]].name,
+                                      &dotenv);
+        request.dotenv = &dotenv;
+        if (!worker->setup->shell)
+                artifacts_forget(worker->setup->store, request.job->name);
         local_job_init(&worker->job, &request);
         int r = open_job(worker);
         if (r < 0) {
@@ -283,6 +336,11 @@ void worker_run(const WorkerSetup *setup) {
         worker = (Worker){ .setup = setup,
                            .exit_code = 0,
                            .caller = { .events_fd = setup->events_fd, .cancel_fd = setup->cancel_fd } };
+        worker.keeper = (Keeper){ .caller = &worker.caller,
+                                  .store = setup->store,
+                                  .top = setup->has_commit ? setup->top : NULL,
+                                  .directory = setup->artifacts };
+        (void) setlocale(LC_CTYPE, "C.UTF-8"); /* of names in archives */
         worker.caller.broker_fd = broker_connect(setup->broker_fd);
         if (setjmp(setup->job.pipeline->arena.exhausted) != 0)
                 fail(&worker, FAILURE_SYSTEM, -1, "out of memory");

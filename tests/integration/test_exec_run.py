@@ -117,7 +117,7 @@ def test_project(place: Site, project: str) -> None:
     copy.commit()
     calls = re.split(r"^\$", (PROJECTS / project / "run").read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
     for call in calls:
-        options, *lines = call.strip("\n").split("\n")
+        options, *lines = call.rstrip("\n").split("\n")
         status = next((int(line[2:]) for line in lines if line.startswith("= ")), 0)
         done = copy.run(*shlex.split(options))
         assert done.returncode == status, f"{options}: {done.returncode}\n{done.stdout}{done.stderr}"
@@ -227,6 +227,25 @@ def test_terminal(place: Site) -> None:
                           report.as_uri()], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, timeout=120,
                          env={"HOME": str(copy.base)}).stdout.decode()
     assert dom.count('id="log-') == 3 and "<title>local/project: pipeline failed</title>" in dom
+
+
+def test_artifacts_out(place: Site) -> None:
+    """--artifacts: files of the user's, and no symlink that leads anywhere else, not even one that is there already."""
+    copy = Copy(place, "out")
+    copy.write(gitlab_ci="a/b:\n  script:\n    - mkdir -p out/real out/sub && echo x > out/sub/file && echo y > out/real/file\n"
+                         "    - ln -s real out/inside && ln -s ../.. out/up && ln -s /etc out/etc\n    - touch $'out/\\xc3\\xa4'\n"
+                         "  artifacts: {paths: [out]}\n")
+    target, elsewhere = copy.home / "got", copy.base / "elsewhere"
+    (target / "a-b/out").mkdir(parents=True)
+    elsewhere.mkdir()
+    (target / "a-b/out/sub").symlink_to(elsewhere)
+    copy.own()
+    done = copy.run("--artifacts", str(target))
+    assert done.returncode == 0 and "symlinks that lead outside" in done.stdout, done
+    out = target / "a-b/out"
+    assert sorted(os.listdir(out)) == ["inside", "real", "sub", "\u00e4"], done
+    assert (out / "inside/file").read_text() == "y\n" and not os.listdir(elsewhere)
+    assert all(path.lstat().st_uid == USER for path in target.rglob("*"))
 
 
 def wait_for(process: subprocess.Popen, text: str) -> str:

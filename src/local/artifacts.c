@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Keeps what jobs produce, and passes it on to later jobs. Called by the process of a job, as the user who called `exec`. */
+
+#include "local/artifacts.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+#include "local/archive.h"
+#include "pipeline/dotenv.h"
+#include "pipeline/junit.h"
+#include "wire/bundle.h"
+
+#define ARCHIVE_SUFFIX ".zip"
+#define DOTENV_SUFFIX ".env"
+#define REPORT_BYTES_MAX ((uint64_t) 64 * 1024 * 1024)
+
+static int path_of(const LocalStore *store, const char *job, const char *suffix, char **ret) {
+        _cleanup_free_ char *name = NULL;
+
+        int r = store_name(job, suffix, &name);
+        return r < 0 ? r : string_printf(ret, "%s/%s", store->artifacts, name);
+}
+
+void artifacts_forget(const LocalStore *store, const char *job) {
+        static const char *const suffixes[] = { ARCHIVE_SUFFIX, DOTENV_SUFFIX };
+
+        for (size_t i = 0; i < ELEMENTSOF(suffixes); i++) {
+                _cleanup_free_ char *path = NULL;
+
+                if (path_of(store, job, suffixes[i], &path) >= 0)
+                        (void) unlink(path);
+        }
+}
+
+bool artifacts_are_there(const LocalStore *store, const char *job) {
+        _cleanup_free_ char *path = NULL;
+
+        return path_of(store, job, ARCHIVE_SUFFIX, &path) >= 0 && access(path, F_OK) >= 0;
+}
+
+int artifacts_download(const Keeper *keeper, const char *from) {
+        _cleanup_free_ char *path = NULL;
+
+        int r = path_of(keeper->store, from, ARCHIVE_SUFFIX, &path);
+        if (r < 0)
+                return r;
+        caller_log(keeper->caller, "\033[32;1mDownloading artifacts for %s...\033[0;m", from);
+        return files_put(keeper->caller, path, keeper->store->path);
+}
+
+/* A directory for each job, with the files as they are in the project. */
+static int copy_out(const Keeper *keeper, int bundle_fd, Problem *reterr_problem) {
+        const LocalJob *job = keeper->caller->job;
+        char name[256];
+        size_t n = 0, n_left_out;
+
+        for (const char *p = job->job->name; *p && n < sizeof(name) - 1; p++, n++)
+                name[n] = *p == '/' || (unsigned char) *p < ' ' || (*p == '.' && n == 0) ? '-' : *p;
+        name[n] = 0;
+        if (mkdir(keeper->directory, 0777) < 0 && errno != EEXIST)
+                return problem_set(reterr_problem, -errno, "cannot make '%s': %m", keeper->directory);
+        _cleanup_close_ int all_fd = open(keeper->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int fd = all_fd < 0 ? -errno : open_directory_at(all_fd, name, true, 0777);
+        if (fd < 0)
+                return problem_set(reterr_problem, fd, "cannot make '%s/%s': %m", keeper->directory, name);
+        if (lseek(bundle_fd, 0, SEEK_SET) < 0)
+                return -errno;
+        int r = bundle_to_directory(bundle_fd, fd, &n_left_out, reterr_problem);
+        if (r >= 0 && n_left_out > 0)
+                caller_log(keeper->caller, "\033[0;33mWARNING: %zu symlinks that lead outside were not copied\033[0;m",
+                           n_left_out);
+        return r;
+}
+
+static int upload_files(const Keeper *keeper, const Value *config) {
+        const LocalJob *job = keeper->caller->job;
+        _cleanup_close_ int fd = -EBADF;
+        _cleanup_free_ char *path = NULL;
+        Problem problem = { 0 };
+        size_t n;
+
+        int r = keeper_take(keeper, config, &fd, &n);
+        if (r < 0 || fd < 0)
+                return r;
+        if (n == 0) {
+                caller_log(keeper->caller, "\033[31;1mERROR: No files to upload\033[0;m");
+                return 0;
+        }
+        caller_log(keeper->caller, "Found %zu matching artifact files and directories", n);
+        r = path_of(keeper->store, job->job->name, ARCHIVE_SUFFIX, &path);
+        if (r >= 0)
+                r = keeper_keep(fd, path, ARCHIVE_ZIP, keeper_level(job, "ARTIFACT_COMPRESSION_LEVEL"), &problem);
+        if (r >= 0 && keeper->directory)
+                r = copy_out(keeper, fd, &problem);
+        if (r < 0)
+                caller_log(keeper->caller, "\033[31;1mERROR: %s\033[0;m", problem_text(&problem, r));
+        return r;
+}
+
+/* The contents of a report's files, one after the other. */
+typedef int (*ReportReader)(const Keeper *keeper, const char *path, const char *data, size_t size, void *userdata);
+
+static int read_report(const Keeper *keeper, const char *kind, const Value *reports, ReportReader reader,
+                       void *userdata) {
+        const FileSelection selection = { .paths = selection_globs(keeper->caller, reports, kind) };
+        _cleanup_bundle_reader_ BundleReader bundle = { 0 };
+        _cleanup_close_ int fd = -EBADF;
+        static BundleEntry entry;
+        size_t n;
+
+        if (selection.paths->n_items == 0)
+                return 0;
+        int r = files_take(keeper->caller, &selection, keeper->store->path, &fd, &n);
+        if (r >= 0)
+                r = bundle_reader_init(&bundle, fd);
+        while (r >= 0 && (r = bundle_next(&bundle, &entry)) > 0) {
+                _cleanup_free_ char *text = NULL;
+                size_t size = 0, piece;
+                const void *data;
+
+                if (entry.type != BUNDLE_FILE || entry.size > REPORT_BYTES_MAX)
+                        continue;
+                text = calloc(1, entry.size + 1);
+                if (!text)
+                        return -ENOMEM;
+                while ((r = bundle_read(&bundle, &data, &piece)) >= 0 && piece > 0) {
+                        memcpy(text + size, data, piece);
+                        size += piece;
+                }
+                if (r >= 0)
+                        r = reader(keeper, entry.path, text, size, userdata);
+        }
+        return r;
+}
+
+static int take_dotenv(const Keeper *keeper, const char *path, const char *data, size_t size, void *userdata) {
+        Variables variables = { .arena = keeper->caller->job->arena };
+        const char *problem;
+
+        if (dotenv_read(data, size, &variables, &problem) < 0) {
+                caller_log(keeper->caller, "\033[31;1mERROR: dotenv report %s: %s\033[0;m", path, problem);
+                return -EBADMSG;
+        }
+        int r = fd_write_all(*(int *) userdata, data, size);
+        return r >= 0 && size > 0 && data[size - 1] != '\n' ? fd_write_all(*(int *) userdata, "\n", 1) : r;
+}
+
+static int upload_dotenv(const Keeper *keeper, const Value *reports) {
+        _cleanup_free_ char *path = NULL;
+
+        if (!map_get_set(reports, "dotenv"))
+                return 0;
+        int r = path_of(keeper->store, keeper->caller->job->job->name, DOTENV_SUFFIX, &path);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return -errno;
+        r = read_report(keeper, "dotenv", reports, take_dotenv, &fd);
+        if (r < 0)
+                (void) unlink(path);
+        return r;
+}
+
+static int take_junit(const Keeper *keeper, const char *path, const char *data, size_t size, void *userdata) {
+        _cleanup_free_ char *problem = NULL;
+
+        int r = junit_add(userdata, data, size, &problem);
+        if (r < 0)
+                caller_log(keeper->caller, "\033[0;33mWARNING: report of tests %s: %s\033[0;m", path,
+                           problem ? problem : strerror(-r));
+        return 0;
+}
+
+/* What the report says, in the log: nobody has to read the file. */
+static int show_junit(const Keeper *keeper, const Value *reports) {
+        JunitSummary summary = { 0 };
+
+        if (!map_get_set(reports, "junit"))
+                return 0;
+        int r = read_report(keeper, "junit", reports, take_junit, &summary);
+        if (r >= 0)
+                caller_log(keeper->caller, "Tests: %llu, failed %llu, errors %llu, skipped %llu",
+                           (unsigned long long) summary.n_tests, (unsigned long long) summary.n_failed,
+                           (unsigned long long) summary.n_errors, (unsigned long long) summary.n_skipped);
+        for (size_t i = 0; r >= 0 && i < summary.n_failures; i++) {
+                const JunitFailure *failure = summary.failures + i;
+
+                caller_log(keeper->caller, "  %s %s%s%s%s",
+                           failure->is_error ? "error:" : "failed:", failure->class ? failure->class : "",
+                           failure->class ? "." : "", failure->name ? failure->name : "?", "");
+                if (failure->message)
+                        caller_log(keeper->caller, "    %s", failure->message);
+        }
+        junit_done(&summary);
+        return r;
+}
+
+int artifacts_upload(const Keeper *keeper, bool success) {
+        const LocalJob *job = keeper->caller->job;
+        const Value *config = map_get_set(job->job->config, "artifacts"), *reports = map_get_set(config, "reports");
+
+        if (!config || (!keeper_is_due(job, config, success) && !reports))
+                return 0;
+        caller_log(keeper->caller, "\033[32;1mUploading artifacts...\033[0;m");
+        int r = keeper_is_due(job, config, success) ? upload_files(keeper, config) : 0;
+        /* Reports are wanted in any case. */
+        if (r >= 0)
+                r = show_junit(keeper, reports);
+        return r < 0 || !success ? r : upload_dotenv(keeper, reports);
+}
+
+void artifacts_read_dotenv(const LocalStore *store, const char *from, Variables *variables) {
+        _cleanup_free_ char *path = NULL, *data = NULL;
+        const char *problem;
+        size_t size;
+
+        if (path_of(store, from, DOTENV_SUFFIX, &path) >= 0 &&
+            file_read_at(AT_FDCWD, path, (size_t) REPORT_BYTES_MAX, &data, &size) >= 0)
+                (void) dotenv_read(data, size, variables, &problem);
+}

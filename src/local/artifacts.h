@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "local/keeper.h"
+
+/* Artifacts and reports of a job. What a job leaves in the store replaces what the last run of the same job left. */
+
+/* Forgets what an earlier run of the job left. */
+void artifacts_forget(const LocalStore *store, const char *job);
+
+bool artifacts_are_there(const LocalStore *store, const char *job);
+/* Puts the artifacts of job @from, which has some, into the project. 0 or -errno. */
+int artifacts_download(const Keeper *keeper, const char *from);
+/* Keeps the job's artifacts and reports as they are wanted after success or failure. 0; or -errno: in GitLab, the job fails
+ * then. */
+int artifacts_upload(const Keeper *keeper, bool success);
+
+/* Adds the variables of the dotenv reports that job @from left. */
+void artifacts_read_dotenv(const LocalStore *store, const char *from, Variables *variables);

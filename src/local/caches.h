@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "local/keeper.h"
+
+/* Caches of a job, which stay for its next run and for other jobs with the same key. What goes wrong with a cache is said in the
+ * log and fails no job. */
+
+/* Does the job have any? */
+bool caches_any(const LocalJob *job);
+void caches_restore(const Keeper *keeper);
+void caches_save(const Keeper *keeper, bool success);

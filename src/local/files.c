@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Decides which files of a job its caches and artifacts have, and moves them through the agent's program in the container.
+ * Called by the process of a job. What the container says is hostile: paths are compared and written into archives, and never
+ * opened on the host. */
+
+#include "local/files.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/fd.h"
+#include "base/string.h"
+#include "local/archive.h"
+#include "pipeline/glob.h"
+#include "wire/bundle.h"
+
+/* Of arguments of one step (wire/wire.h). */
+#define PREFIXES_MAX 100U
+
+static bool matches(const Value *globs, const char *path) {
+        for (size_t i = 0; globs && i < globs->n_items; i++)
+                if (glob_match(globs->items[i]->string, path))
+                        return true;
+        return false;
+}
+
+static bool matches_part(const Value *globs, const char *path) {
+        char part[BUNDLE_PATH_MAX + 1];
+
+        if (!globs || globs->n_items == 0)
+                return false;
+        for (size_t n = strcspn(path, "/");; n += 1 + strcspn(path + n + 1, "/")) {
+                memcpy(part, path, n);
+                part[n] = 0;
+                if (matches(globs, part))
+                        return true;
+                if (!path[n])
+                        return false;
+        }
+}
+
+static int compare(const void *key, const void *item) {
+        return strcmp(key, *(char *const *) item);
+}
+
+static bool is_tracked(const FileSelection *selection, const char *path) {
+        size_t n = selection->tracked ? strv_length(selection->tracked) : 0;
+
+        return n > 0 && bsearch(path, selection->tracked, n, sizeof(char *), compare);
+}
+
+bool selection_has(const FileSelection *selection, const char *path) {
+        if (matches(selection->exclude, path))
+                return false;
+        if (matches_part(selection->paths, path))
+                return true;
+        return selection->untracked && !startswith(path, ".git/") && !streq(path, ".git") &&
+               !is_tracked(selection, path);
+}
+
+const char *selection_glob(const LocalJob *job, const char *glob, const char **reterr_why) {
+        const char *rest = startswith(glob, job->project_dir);
+
+        if (rest && (*rest == '/' || !*rest))
+                glob = rest + strspn(rest, "/");
+        while (startswith(glob, "./"))
+                glob += 2;
+        size_t n = strlen(glob);
+        while (n > 0 && glob[n - 1] == '/')
+                n--;
+        if (n == 0 || (n == 1 && *glob == '.'))
+                return "**/*";
+        *reterr_why = "is outside of the project";
+        if (glob[0] == '/' || streq(glob, "..") || startswith(glob, "../") || strstr(glob, "/../"))
+                return NULL;
+        const char *text = arena_copy(job->arena, glob, n);
+        /* Only here "**" at the end is all that is below. */
+        return endswith(text, "/**") || streq(text, "**") ? arena_printf(job->arena, "%s/*", text) : text;
+}
+
+const Value *selection_globs(Caller *caller, const Value *map, const char *key) {
+        const LocalJob *job = caller->job;
+        const Value *lines = local_lines(job, map_get_set(map, key));
+        Value *globs = value_new(job->arena, VALUE_LIST, (Place){ 0 });
+
+        for (size_t i = 0; i < lines->n_items; i++) {
+                const char *text = local_expand(job, lines->items[i]->string), *why;
+                const char *glob = selection_glob(job, text, &why);
+
+                if (glob)
+                        value_append(job->arena, globs, value_new_string(job->arena, glob, lines->items[i]->place));
+                else
+                        caller_log(caller, "\033[0;33mWARNING: %s: %s\033[0;m", text, why);
+        }
+        return globs;
+}
+
+/* Where files that @glob matches can be: the part without wildcards. NULL: anywhere. */
+static const char *prefix_of(const LocalJob *job, const char *glob) {
+        size_t n = strcspn(glob, "*?[{\\");
+
+        if (glob[n])
+                while (n > 0 && glob[n - 1] != '/')
+                        n--;
+        while (n > 0 && glob[n - 1] == '/')
+                n--;
+        return n > 0 ? arena_copy(job->arena, glob, n) : NULL;
+}
+
+/* The arguments of the step that lists what may be meant. */
+static char **list_arguments(const Caller *caller, const FileSelection *selection) {
+        const LocalJob *job = caller->job;
+        char **arguments = NULL;
+        size_t n = 0;
+
+        ARENA_APPEND(job->arena, arguments, n, (char *) "list");
+        ARENA_APPEND(job->arena, arguments, n, (char *) job->project_dir);
+        size_t begin = n;
+        for (size_t i = 0; selection->paths && i < selection->paths->n_items; i++) {
+                const char *prefix = prefix_of(job, selection->paths->items[i]->string);
+
+                if (!prefix || selection->untracked || n > PREFIXES_MAX) {
+                        n = begin;
+                        break;
+                }
+                ARENA_APPEND(job->arena, arguments, n, (char *) prefix);
+        }
+        ARENA_APPEND(job->arena, arguments, n, NULL);
+        return arguments;
+}
+
+static int step(Caller *caller, char *const *arguments, int stdin_fd, int stdout_fd) {
+        const Call call = { .stage = BROKER_STEP,
+                            .arguments = arguments,
+                            .stdin_fd = stdin_fd,
+                            .stdout_fd = stdout_fd,
+                            .to_the_end = true };
+        BrokerReply reply = { 0 };
+
+        int r = caller_call(caller, &call, &reply);
+        return r < 0 ? r : reply.status != 0 ? -EIO : 0;
+}
+
+static int rewind_fd(int fd) {
+        return lseek(fd, 0, SEEK_SET) < 0 ? -errno : 0;
+}
+
+/* Several prefixes may lead to one file. */
+static int compare_paths(const void *a, const void *b) {
+        return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* The paths of the bundle that are meant, sorted. */
+static int select_paths(const FileSelection *selection, int list_fd, char ***ret, bool *used) {
+        _cleanup_bundle_reader_ BundleReader reader = { 0 };
+        _cleanup_strv_ char **paths = NULL;
+        static BundleEntry entry;
+        size_t n = 0, allocated = 0;
+
+        int r = bundle_reader_init(&reader, list_fd);
+        while (r >= 0 && (r = bundle_next(&reader, &entry)) > 0) {
+                if (!selection_has(selection, entry.path))
+                        continue;
+                for (size_t i = 0; selection->paths && i < selection->paths->n_items; i++)
+                        used[i] = used[i] || matches_part(&(Value){ .type = VALUE_LIST,
+                                                                    .items = selection->paths->items + i,
+                                                                    .n_items = 1 },
+                                                          entry.path);
+                if (n + 2 > allocated) {
+                        allocated = MAX(2 * allocated, (size_t) 256);
+                        char **grown = reallocarray(paths, allocated, sizeof(char *));
+                        if (!grown)
+                                return -ENOMEM;
+                        paths = grown;
+                }
+                paths[n] = strdup(entry.path);
+                if (!paths[n])
+                        return -ENOMEM;
+                paths[++n] = NULL;
+        }
+        if (r < 0)
+                return r;
+        SORT(paths, n, compare_paths);
+        *ret = TAKE_PTR(paths);
+        return 0;
+}
+
+/* The paths, each with its NUL, once. */
+static int write_paths(char *const *paths, size_t *ret_n) {
+        _cleanup_close_ int fd = memfd_create("paths", MFD_CLOEXEC);
+        FILE *file = fd < 0 ? NULL : fdopen(fcntl(fd, F_DUPFD_CLOEXEC, 3), "w");
+
+        if (!file)
+                return -errno;
+        *ret_n = 0;
+        for (char *const *path = paths; path && *path; path++)
+                if (path == paths || !streq(path[-1], *path)) {
+                        (void) fwrite(*path, 1, strlen(*path) + 1, file);
+                        ++*ret_n;
+                }
+        int r = fclose(file) != 0 ? -errno : rewind_fd(fd);
+        return r < 0 ? r : TAKE_FD(fd);
+}
+
+static int open_temporary(const char *directory) {
+        int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        return fd < 0 ? -errno : fd;
+}
+
+int files_take(Caller *caller, const FileSelection *selection, const char *directory, int *ret_fd, size_t *ret_n) {
+        size_t n_globs = selection->paths ? selection->paths->n_items : 0;
+        bool *used = arena_alloc(caller->job->arena, n_globs + 1);
+        _cleanup_strv_ char **paths = NULL;
+
+        _cleanup_close_ int list_fd = open_temporary(directory), bundle_fd = open_temporary(directory);
+        if (list_fd < 0 || bundle_fd < 0)
+                return list_fd < 0 ? list_fd : bundle_fd;
+        int r = step(caller, list_arguments(caller, selection), -EBADF, list_fd);
+        if (r >= 0)
+                r = rewind_fd(list_fd);
+        if (r >= 0)
+                r = select_paths(selection, list_fd, &paths, used);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n_globs; i++)
+                if (!used[i])
+                        caller_log(
+                                caller,
+                                "\033[0;33mWARNING: %s: no matching files. Ensure that the path is relative to the working "
+                                "directory (%s)\033[0;m",
+                                selection->paths->items[i]->string, caller->job->project_dir);
+        _cleanup_close_ int paths_fd = write_paths(paths, ret_n);
+        if (paths_fd < 0)
+                return paths_fd;
+        r = step(caller, ARGV("pack", caller->job->project_dir), paths_fd, bundle_fd);
+        if (r >= 0)
+                r = rewind_fd(bundle_fd);
+        if (r < 0)
+                return r;
+        *ret_fd = TAKE_FD(bundle_fd);
+        return 0;
+}
+
+int files_put(Caller *caller, const char *path, const char *directory) {
+        Problem problem = { 0 };
+
+        _cleanup_close_ int archive_fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (archive_fd < 0)
+                return -errno;
+        _cleanup_close_ int bundle_fd = open_temporary(directory);
+        if (bundle_fd < 0)
+                return bundle_fd;
+        int r = archive_to_bundle(archive_fd, bundle_fd, &problem);
+        if (r >= 0)
+                r = rewind_fd(bundle_fd);
+        if (r >= 0)
+                r = step(caller, ARGV("unpack", caller->job->project_dir), bundle_fd, -EBADF);
+        if (r < 0)
+                caller_log(caller, "\033[31;1mERROR: %s\033[0;m", problem_text(&problem, r));
+        return r == -ENOENT ? -EIO : r;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What caches and artifacts have in common: which files, when, and how they become an archive in the store. Called by
+ * artifacts.c and caches.c in the process of a job. */
+
+#include "local/keeper.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "base/fd.h"
+#include "base/string.h"
+#include "project/git.h"
+
+/* "on_success" is the default. */
+bool keeper_is_due(const LocalJob *job, const Value *map, bool success) {
+        const char *when = local_text(job, map, "when");
+
+        return !when || streq(when, "on_success") ? success : streq(when, "always") || !success;
+}
+
+/* For "untracked": what git tracks in the job is the last commit's. */
+static int read_tracked(const Keeper *keeper, char ***ret) {
+        if (!keeper->top)
+                return 0;
+        int r = git_list(keeper->top, ARGV("ls-tree", "-r", "-z", "--name-only", "--full-tree", "HEAD"), ret);
+        if (r == -ENOENT)
+                return 0;
+        strv_sort(*ret);
+        return r;
+}
+
+/* What @map says, of artifacts or a cache. *ret_n 0: there is nothing. */
+int keeper_take(const Keeper *keeper, const Value *map, int *ret_fd, size_t *ret_n) {
+        _cleanup_strv_ char **tracked = NULL;
+        const Value *untracked = map_get_set(map, "untracked");
+        FileSelection selection = {
+                .paths = selection_globs(keeper->caller, map, "paths"),
+                .exclude = selection_globs(keeper->caller, map, "exclude"),
+                .untracked = value_is(untracked, VALUE_BOOLEAN) && untracked->boolean,
+        };
+
+        *ret_n = 0;
+        *ret_fd = -EBADF;
+        if (selection.paths->n_items == 0 && !selection.untracked)
+                return 0;
+        int r = selection.untracked ? read_tracked(keeper, &tracked) : 0;
+        selection.tracked = tracked;
+        return r < 0 ? r : files_take(keeper->caller, &selection, keeper->store->path, ret_fd, ret_n);
+}
+
+/* The archive appears under its name when it is whole. */
+int keeper_keep(int bundle_fd, const char *path, ArchiveFormat format, int level, Problem *reterr_problem) {
+        _cleanup_free_ char *fresh = NULL;
+
+        int r = string_printf(&fresh, "%s.%d", path, (int) getpid());
+        if (r < 0)
+                return r;
+        _cleanup_close_ int fd = open(fresh, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return -errno;
+        r = archive_from_bundle(bundle_fd, fd, format, level, reterr_problem);
+        if (r >= 0 && rename(fresh, path) < 0)
+                r = -errno;
+        if (r < 0)
+                (void) unlink(fresh);
+        return r;
+}
+
+/* GitLab Runner's words for levels. */
+int keeper_level(const LocalJob *job, const char *variable) {
+        static const char *const names[] = { "fastest", "fast", "default", "slow", "slowest" };
+        static const int levels[] = { 1, 3, 6, 7, 9 };
+        const char *wanted = local_variable(job, variable, "fast");
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (streq(names[i], wanted))
+                        return levels[i];
+        return 3;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "local/archive.h"
+#include "local/files.h"
+#include "local/store.h"
+
+/* What a job keeps, and where. */
+typedef struct Keeper {
+        Caller *caller;
+        const LocalStore *store;
+        const char *top;       /* of the working copy, for git's files; NULL: it is no repository */
+        const char *directory; /* that artifacts are copied to, too; or NULL */
+} Keeper;
+
+/* Whether "when" of @map, artifacts or a cache, is meant for this end of the script. */
+bool keeper_is_due(const LocalJob *job, const Value *map, bool success);
+
+/* Takes the files of @map out of the container, as files_take() does. *ret_fd is negative if it names none. 0 or -errno. */
+int keeper_take(const Keeper *keeper, const Value *map, int *ret_fd, size_t *ret_n);
+
+/* Makes an archive at @path of bundle @bundle_fd: it appears when it is whole. 0, or -errno with @reterr_problem. */
+int keeper_keep(int bundle_fd, const char *path, ArchiveFormat format, int level, Problem *reterr_problem);
+
+/* The level of compression that @variable of the job has in GitLab Runner's words. */
+int keeper_level(const LocalJob *job, const char *variable);
