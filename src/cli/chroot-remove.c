@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Command `chroot-remove`: removes an image with all its generations, after a question. What holds no image is never
+/* Command `chroot-remove`: removes an image with all its generations, or one old one, after a question. What holds no image is never
  * removed, and trees that jobs use stay until those end. */
 
 #include <stdio.h>
@@ -15,28 +15,16 @@
 #include "cli/image-common.h"
 #include "config/image-reference.h"
 #include "definition/definition.h"
+#include "image/generation-collect.h"
 #include "image/generation.h"
 #include "image/publish.h"
 #include "maintain/image-cache.h"
 #include "maintain/maintenance-log.h"
 
-static void explain_missing(const Settings *settings, const char *name) {
-        _cleanup_free_ char *of = NULL;
-        _cleanup_image_ Image *image = NULL;
-        uint64_t number;
-
-        if (generation_split(name, &of, &number) >= 0 && generation_open(settings->root_dir, of, number, &image) >= 0)
-                log_error("'%s' is a generation. Generations are removed automatically when they are neither kept "
-                          "nor used; 'nspawn-runner chroot-remove %s' removes the whole image",
-                          name, of);
-        else
-                log_no_image(settings, name);
-}
-
 static int explain(const Settings *settings, const char *name, int r) {
         switch (r) {
         case -ENOENT:
-                explain_missing(settings, name);
+                log_no_image(settings, name);
                 return r;
         case -ENOTDIR:
                 log_error("'%s/%s' is not an image: it is not a directory (symlinks are not followed)",
@@ -55,14 +43,15 @@ static int explain(const Settings *settings, const char *name, int r) {
 }
 
 /* 1 to go on, 0 for a "no", 128 + N for signal N, or -errno. */
-static int ask(const char *name) {
+static int ask(const char *name, bool generation) {
         char question[512];
         int signal = 0;
 
         _cleanup_close_ int signal_fd = signals_open();
         if (signal_fd < 0)
                 return log_error_errno(signal_fd, "Cannot set up signals: %m");
-        snprintf(question, sizeof(question), "Remove image '%s' with all its generations? [y/N] ", name);
+        snprintf(question, sizeof(question), "Remove %s '%s'%s? [y/N] ", generation ? "generation" : "image", name,
+                 generation ? "" : " with all its generations");
         bool yes = ask_yes_or_no(question, false, signal_fd, &signal);
         return signal > 0 ? 128 + signal : yes;
 }
@@ -88,9 +77,55 @@ static int remove_image(const Invocation *invocation, const char *root, const ch
         return 0;
 }
 
+/* @reference is NAME@NUMBER, @name its first part. */
+static int remove_generation(const Invocation *invocation, const char *reference, const char *name, uint64_t number) {
+        const Settings *settings = invocation->settings;
+        ImageTurn turn;
+
+        if (!invocation_has(invocation, "yes")) {
+                int r = ask(reference, true);
+                if (r == 0)
+                        log_notice("Generation '%s' is as it was", reference);
+                if (r != 1)
+                        return r;
+        }
+        image_turn_init(invocation, name, -EBADF, &turn);
+        int r = generation_remove(settings->root_dir, name, number, &turn.turn);
+        switch (r) {
+        case 0:
+                log_notice("Generation '%s' is removed", reference);
+                return 0;
+        case GENERATION_IN_USE:
+                return log_full(LOG_LEVEL_ERROR, -EBUSY,
+                                "A job uses '%s': it was not removed. 'nspawn-runner status' shows "
+                                "the jobs",
+                                reference);
+        case -EBUSY:
+                return log_busy(&turn);
+        case -EALREADY:
+                return log_full(LOG_LEVEL_ERROR, r,
+                                "'%s' is the current generation: 'nspawn-runner chroot-rollback %s' goes "
+                                "back to an earlier one, 'nspawn-runner chroot-remove %s' removes the image",
+                                reference, name, name);
+        case -ENOENT:
+                log_no_image(settings, reference);
+                return r;
+        default:
+                return log_error_errno(r, "Cannot remove generation '%s' in '%s': %m", reference, settings->root_dir);
+        }
+}
+
+/* An image can have such a name, too, and goes before. */
+static bool names_generation(const Settings *settings, const char *name, char **ret_image, uint64_t *ret_number) {
+        return publish_removable(settings->root_dir, name) == -ENOENT &&
+               generation_split(name, ret_image, ret_number) >= 0;
+}
+
 static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
         const char *name = invocation_argument(invocation, 0);
+        _cleanup_free_ char *split = NULL;
+        uint64_t number;
         bool of_registry = strchr(name, '/'), sure = invocation_has(invocation, "yes");
         _cleanup_free_ char *cache = NULL, *cached = NULL, *definition = NULL;
 
@@ -111,11 +146,13 @@ static int run(const Invocation *invocation) {
                         return log_oom();
         }
 
+        if (!of_registry && names_generation(settings, name, &split, &number))
+                return remove_generation(invocation, name, split, number);
         const char *root = of_registry ? cache : settings->root_dir, *name_there = of_registry ? cached : name;
         int r = publish_removable(root, name_there);
         if (r < 0)
                 return explain(settings, name, r);
-        r = sure ? 1 : ask(name);
+        r = sure ? 1 : ask(name, false);
         if (r == 0)
                 log_notice("Image '%s' is as it was", name);
         if (r != 1)
@@ -142,5 +179,5 @@ const Command command_chroot_remove = {
         .options = options,
         .flags = COMMAND_STATUS | COMMAND_ROOT,
         .run = run,
-        .help = "Remove an image with all its generations",
+        .help = "Remove an image with all its generations, or one of them",
 };

@@ -49,6 +49,8 @@ const Command *const commands[] = {
         &command_job_diff,
         &command_job_copy,
         &command_gc,
+        &command_df,
+        &command_prune,
         &command_cache,
         NULL,
 };

@@ -48,7 +48,7 @@ static int collect_kept(const Settings *settings, bool dry_run, size_t *n) {
         if (r < 0)
                 return log_oom();
         int result = collect_images(root, dry_run, n);
-        r = kept_tree_collect(settings, dry_run, &names);
+        r = kept_tree_collect(settings, false, dry_run, &names);
         if (r < 0)
                 result = log_error_errno(r, "Cannot remove all kept trees in '%s': %m", root);
         say(dry_run, "kept tree of image", names);

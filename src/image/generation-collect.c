@@ -169,3 +169,28 @@ int generations_collect(const char *root_dir, bool dry_run, char ***names) {
                         result = r;
         }
 }
+
+static int remove_one(const Staging *staging, uint64_t number) {
+        _cleanup_generation_store_ GenerationStore store = GENERATION_STORE_NONE;
+
+        int r = generation_store_open(staging->root_dir, staging->name, staging->images_fd, false, &store);
+        if (r < 0)
+                return r;
+        if (store.current_fd >= 0 && store.current == number)
+                return -EALREADY;
+        if (!generation_store_has_old(&store, number))
+                return -ENOENT;
+        r = remove_generation(&store, number, staging->lock_fd, false);
+        return r < 0 ? r : r > 0 ? 0 : GENERATION_IN_USE;
+}
+
+int generation_remove(const char *root_dir, const char *name, uint64_t number, Turn *turn) {
+        _cleanup_staging_ Staging staging = STAGING_NONE;
+
+        int r = staging_lock(root_dir, name, turn, &staging);
+        if (r < 0)
+                return r;
+        r = remove_one(&staging, number);
+        int q = staging_discard(&staging);
+        return r < 0 || q >= 0 ? r : q;
+}

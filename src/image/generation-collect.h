@@ -10,3 +10,9 @@ int generations_collect_locked(const Staging *staging, char ***names);
 
 /* The same for all images of @root_dir that no process is changing now. With @dry_run it only looks. */
 int generations_collect(const char *root_dir, bool dry_run, char ***names);
+
+/* Removes old generation @number of image @name, also one that is to be kept. Waits as staging_open(). 0;
+ * GENERATION_IN_USE: a job has it, and it stays; -ENOENT: there is none; -EALREADY: it is the current one; -EBUSY: another
+ * process is changing the image; or another -errno. */
+int generation_remove(const char *root_dir, const char *name, uint64_t number, Turn *turn);
+#define GENERATION_IN_USE 1

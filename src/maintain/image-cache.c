@@ -289,6 +289,32 @@ static void remove_oldest(const char *root, const char *spare,
         (void) generations_collect(root, false, NULL);
 }
 
+int image_cache_remove_unused(const char *root_dir, bool dry_run, char ***names) {
+        _cleanup_free_ char *root = NULL;
+        _cleanup_strv_ char **all = NULL;
+        int result = 0;
+
+        int r = image_cache_root(root_dir, &root);
+        if (r < 0)
+                return r;
+        r = image_list(root, &all);
+        if (r < 0)
+                return r;
+        for (char **name = all; name && *name; name++) {
+                unsigned in_use;
+
+                if (is_used(root, *name))
+                        continue;
+                r = dry_run ? 0 : publish_remove(root, *name, NULL, &in_use);
+                if (r == 0)
+                        r = strv_extend(names, *name);
+                /* Others fetch or remove it just now. */
+                if (r < 0 && r != -ENOENT && r != -EBUSY && result == 0)
+                        result = r;
+        }
+        return result;
+}
+
 static bool is_within(void *userdata, uint64_t left_bytes, _unused_ uint64_t removed_bytes) {
         return left_bytes <= *(const uint64_t *) userdata;
 }

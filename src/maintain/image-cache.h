@@ -38,6 +38,10 @@ int image_cache_hold(const char *root_dir, const char *reference, Image **ret);
 /* The directory of the images, to be freed: for gc and lists. 0 or -ENOMEM. */
 int image_cache_root(const char *root_dir, char **ret);
 
+/* Removes all that no job uses; with @dry_run it only looks. Appends the names that they have in the directory to @names. 0, or
+ * the first -errno with the others removed. */
+int image_cache_remove_unused(const char *root_dir, bool dry_run, char ***names);
+
 /* The disk is short of room: removes images that no job uses, but not @spare (a reference, or NULL), the least recently used
  * first, until @enough says that it will do, which is told how much was removed. 0 or -ENOMEM. */
 int image_cache_give_way(const char *root_dir, const char *spare,

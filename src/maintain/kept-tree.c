@@ -146,14 +146,14 @@ static bool is_wanted(const Settings *settings, const char *name, const Generati
         return definition_load(path, name, &definition, &problem) < 0 || fits(definition, about);
 }
 
-static int collect_locked(const Settings *settings, const char *name, bool dry_run) {
+static int collect_locked(const Settings *settings, const char *name, bool all, bool dry_run) {
         _cleanup_generation_ Generation *about = NULL;
         _cleanup_image_ Image *image = NULL;
 
         int r = hold(settings->root_dir, name, &image, &about);
         if (r < 0)
                 return r == -ENOENT ? 0 : r;
-        if (is_wanted(settings, name, about))
+        if (!all && is_wanted(settings, name, about))
                 return 0;
         if (dry_run)
                 return 1;
@@ -163,19 +163,19 @@ static int collect_locked(const Settings *settings, const char *name, bool dry_r
 }
 
 /* Returns 1 for a tree that nobody wants; it is removed unless @dry_run. */
-static int collect_one(const Settings *settings, const char *name, bool dry_run) {
+static int collect_one(const Settings *settings, const char *name, bool all, bool dry_run) {
         _cleanup_staging_ Staging staging = STAGING_NONE;
 
         /* A process that makes the image may use the tree, or replaces it soon. */
         int r = staging_try_lock(settings->root_dir, name, &staging);
         if (r < 0)
                 return r == -EBUSY ? 0 : r;
-        r = collect_locked(settings, name, dry_run);
+        r = collect_locked(settings, name, all, dry_run);
         int q = staging_discard(&staging);
         return r < 0 || q >= 0 ? r : q;
 }
 
-int kept_tree_collect(const Settings *settings, bool dry_run, char ***names) {
+int kept_tree_collect(const Settings *settings, bool all, bool dry_run, char ***names) {
         _cleanup_strv_ char **kept = NULL;
         _cleanup_free_ char *root = NULL;
         int result = 0;
@@ -187,7 +187,7 @@ int kept_tree_collect(const Settings *settings, bool dry_run, char ***names) {
         if (r < 0)
                 return r;
         for (char **name = kept; name && *name; name++) {
-                r = collect_one(settings, *name, dry_run);
+                r = collect_one(settings, *name, all, dry_run);
                 if (r > 0)
                         r = strv_extend(names, *name);
                 if (r < 0 && result == 0)

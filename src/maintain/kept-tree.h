@@ -40,6 +40,6 @@ int kept_tree_keep(KeptTree *kept, const Generation *about);
 /* Image @name has been made: removes all that was kept for it. 0 or -errno. */
 int kept_tree_forget(const char *root_dir, const char *name, KeptTree *kept);
 
-/* Removes trees that no definition can use any more, or that are a week old; with @dry_run it only looks. Appends the names
+/* Removes trees that no definition can use any more, or that are a week old, or @all; with @dry_run it only looks. Appends the names
  * of their images to @names. 0, or the first -errno with the others removed. */
-int kept_tree_collect(const Settings *settings, bool dry_run, char ***names);
+int kept_tree_collect(const Settings *settings, bool all, bool dry_run, char ***names);

@@ -47,7 +47,7 @@ ROWS: dict[str, tuple[tuple[str, ...] | None, str | None]] = {
                                             "supervisor"),
     "src/definition/": ((*CODE, *RUN, "fuzz"), "definition maintenance maintenance_hostile maintenance_sources"),
     "src/gitlab/": ((*CODE, *RUN, "fuzz"), "exit identity job real_runner upstream_table"),
-    "src/image/": ((*CODE, *RUN), "generations images maintenance maintenance_crash maintenance_together "
+    "src/image/": ((*CODE, *RUN), "generations images maintenance maintenance_crash maintenance_together room "
                                   "registry_images status_gc storage"),
     "src/job/": ((*CODE, *RUN), "cancel crash exit identity job parallel status_gc supervisor"),
     "src/machine/": ((*CODE, *RUN, "vm"), "badinput cancel chroot_run crash definition exit isolation job playbooks "

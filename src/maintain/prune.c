@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Removes what can go, for command `prune`. Every kind of thing has its own code that knows what is in use; here they are
+ * called one after the other, first to tell what there is and how large, then to remove it. */
+
+#include "maintain/prune.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/string.h"
+#include "config/image-reference.h"
+#include "image/generation-collect.h"
+#include "machine/collect.h"
+#include "maintain/image-cache.h"
+#include "maintain/kept-tree.h"
+#include "maintain/push-image.h"
+#include "storage/trash.h"
+#include "store/store.h"
+#include "tree/size.h"
+
+/* A kind of things. @collect appends the names of those that can go, and removes them without @dry_run. */
+typedef struct Kind {
+        const char *name;
+        const char *directory; /* in root_dir: where a thing has its own name; NULL: sizes are not known */
+        int (*collect)(const Settings *settings, bool dry_run, char ***names);
+        bool is_generation; /* names are NAME@NUMBER, and paths NAME/NUMBER */
+        bool is_reference;  /* names are those of files, and to be shown as references */
+} Kind;
+
+static int collect_trash(const Settings *settings, bool dry_run, char ***names) {
+        _cleanup_close_ int trash_fd = trash_open(settings->root_dir, false);
+
+        if (trash_fd < 0)
+                return trash_fd == -ENOENT ? 0 : trash_fd;
+        return dry_run ? trash_list(trash_fd, names) : trash_empty(trash_fd, USEC_INFINITY, names);
+}
+
+static int collect_jobs(const Settings *settings, bool dry_run, char ***names) {
+        return dry_run ? machine_list_dead(settings, true, names) : machine_collect(settings, true, names);
+}
+
+static int collect_staging(const Settings *settings, bool dry_run, char ***names) {
+        return staging_collect(settings->root_dir, dry_run, names);
+}
+
+static int collect_generations(const Settings *settings, bool dry_run, char ***names) {
+        return generations_collect(settings->root_dir, dry_run, names);
+}
+
+static int collect_cache(const Settings *settings, bool dry_run, char ***names) {
+        _cleanup_free_ char *root = NULL;
+        _cleanup_strv_ char **rest = NULL;
+
+        int r = image_cache_root(settings->root_dir, &root);
+        if (r < 0)
+                return r;
+        (void) staging_collect(root, dry_run, &rest);
+        (void) generations_collect(root, dry_run, &rest);
+        return image_cache_remove_unused(settings->root_dir, dry_run, names);
+}
+
+static int collect_kept(const Settings *settings, bool dry_run, char ***names) {
+        return kept_tree_collect(settings, true, dry_run, names);
+}
+
+static int collect_caches(const Settings *settings, bool dry_run, char ***names) {
+        return store_shrink(settings->root_dir, &place_caches, 0, NULL, dry_run, names);
+}
+
+static int collect_builds(const Settings *settings, bool dry_run, char ***names) {
+        return store_shrink(settings->root_dir, &place_builds, 0, NULL, dry_run, names);
+}
+
+static int collect_pushed(const Settings *settings, bool dry_run, char ***names) {
+        return pushed_collect(settings->root_dir, dry_run, names);
+}
+
+static const Kind kinds[] = {
+        { .name = "rest of a job", .directory = TRASH_DIRECTORY, .collect = collect_trash },
+        { .name = "dead job", .collect = collect_jobs },
+        { .name = "half-made image", .directory = ".staging", .collect = collect_staging },
+        { .name = "old generation",
+          .directory = GENERATIONS_DIRECTORY,
+          .collect = collect_generations,
+          .is_generation = true },
+        { .name = "image of a registry",
+          .directory = IMAGE_CACHE_DIRECTORY,
+          .collect = collect_cache,
+          .is_reference = true },
+        { .name = "kept tree", .directory = KEPT_TREE_DIRECTORY, .collect = collect_kept },
+        { .name = "pushed image", .directory = PUSHED_DIRECTORY, .collect = collect_pushed },
+        { .name = "cache", .directory = ".caches", .collect = collect_caches },
+        { .name = "working copy", .directory = ".builds", .collect = collect_builds },
+};
+
+/* What it occupies, as far as that can be found out. */
+static uint64_t size_of(const Settings *settings, const Kind *kind, const char *name) {
+        _cleanup_free_ char *path = NULL;
+        uint64_t bytes = 0;
+
+        if (!kind->directory || string_printf(&path, "%s/%s/%s", settings->root_dir, kind->directory, name) < 0)
+                return 0;
+        char *at = kind->is_generation ? strrchr(path, '@') : NULL;
+        if (at)
+                *at = '/';
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        return fd < 0 || tree_size(fd, &bytes) < 0 ? 0 : bytes;
+}
+
+static int prune_kind(const PruneRequest *request, const Kind *kind) {
+        _cleanup_strv_ char **names = NULL, **removed = NULL;
+
+        int r = kind->collect(request->settings, true, &names);
+        for (char **name = names; name && *name; name++) {
+                _cleanup_free_ char *reference = kind->is_reference ? image_reference_from_name(*name) : NULL;
+
+                if (kind->is_reference && !reference)
+                        return -ENOMEM;
+                request->on_item(request->userdata, kind->name, reference ? reference : *name,
+                                 size_of(request->settings, kind, *name));
+        }
+        if (r >= 0 && !request->dry_run && names)
+                r = kind->collect(request->settings, false, &removed);
+        if (r < 0 && r != -ENOMEM)
+                request->on_failure(request->userdata, kind->name, r);
+        return r == -ENOMEM ? r : 0;
+}
+
+int prune(const PruneRequest *request) {
+        _cleanup_strv_ char **rest = NULL;
+
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
+                int r = prune_kind(request, &kinds[i]);
+                if (r < 0)
+                        return r;
+        }
+        /* What was removed is there now. */
+        if (!request->dry_run && collect_trash(request->settings, false, &rest) < 0)
+                request->on_failure(request->userdata, kinds[0].name, -EBUSY);
+        return 0;
+}

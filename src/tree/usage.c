@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Measures how much room several trees take up together, for `df`. Files are opened only to ask the file system where their
+ * data is, and only regular ones: others could do something when they are opened. */
+
+#include "tree/usage.h"
+
+#include <fcntl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/vfs.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "tree/subvolume.h"
+
+/* Nothing real is deeper, and each level holds a descriptor. */
+#define DEPTH_MAX 256
+
+#define EXTENTS_AT_ONCE 64
+
+typedef struct Walk {
+        Usage *usage;
+        UsageOfTree *tree;
+        dev_t device;
+        bool btrfs;       /* each subvolume has a device number of its own */
+        bool shares_data; /* files can share extents */
+} Walk;
+
+void usage_done(Usage *usage) {
+        free(usage->shared);
+        inode_table_done(&usage->counted);
+        *usage = (Usage){ 0 };
+}
+
+static int add_shared(Usage *usage, uint64_t start, uint64_t length) {
+        if (usage->n_shared == usage->allocated) {
+                size_t allocated = MAX(usage->allocated * 2, (size_t) 1024);
+                UsageExtent *shared = reallocarray(usage->shared, allocated, sizeof(*shared));
+
+                if (!shared)
+                        return -ENOMEM;
+                usage->shared = shared;
+                usage->allocated = allocated;
+        }
+        usage->shared[usage->n_shared++] = (UsageExtent){ start, start + length };
+        return 0;
+}
+
+/* Adds the shared extents of a file. Returns 0 with how large they are, or -ENOMEM; what the file system does not tell is
+ * not shared. */
+static int add_extents(Usage *usage, int fd, uint64_t *ret_bytes) {
+        union {
+                struct fiemap map;
+                char space[sizeof(struct fiemap) + EXTENTS_AT_ONCE * sizeof(struct fiemap_extent)];
+        } buffer;
+        struct fiemap *map = &buffer.map;
+        uint64_t from = 0;
+
+        *ret_bytes = 0;
+        for (;;) {
+                *map = (struct fiemap){
+                        .fm_start = from,
+                        .fm_length = FIEMAP_MAX_OFFSET - from,
+                        .fm_extent_count = EXTENTS_AT_ONCE,
+                };
+                if (ioctl(fd, FS_IOC_FIEMAP, map) < 0 || map->fm_mapped_extents == 0)
+                        return 0;
+                for (unsigned i = 0; i < map->fm_mapped_extents; i++) {
+                        const struct fiemap_extent *extent = &map->fm_extents[i];
+
+                        from = extent->fe_logical + extent->fe_length;
+                        if (extent->fe_flags & FIEMAP_EXTENT_SHARED) {
+                                if (add_shared(usage, extent->fe_physical, extent->fe_length) < 0)
+                                        return -ENOMEM;
+                                *ret_bytes += extent->fe_length;
+                        }
+                        if (extent->fe_flags & FIEMAP_EXTENT_LAST)
+                                return 0;
+                }
+        }
+}
+
+/* Where the data of a regular file is. Only what was found to be one is opened for reading. */
+static int add_file_extents(Usage *usage, int dir_fd, const char *name, uint64_t *ret_bytes) {
+        _cleanup_close_ int place = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        struct stat st;
+        char path[64];
+
+        *ret_bytes = 0;
+        if (place < 0 || fstat(place, &st) < 0 || !S_ISREG(st.st_mode))
+                return 0;
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", place);
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOATIME);
+        return fd < 0 ? 0 : add_extents(usage, fd, ret_bytes);
+}
+
+static int count(Walk *walk, int dir_fd, const char *name, const struct stat *st) {
+        uint64_t bytes = (uint64_t) st->st_blocks * 512, shared_bytes = 0;
+
+        if (walk->shares_data && S_ISREG(st->st_mode) && bytes > 0 &&
+            add_file_extents(walk->usage, dir_fd, name, &shared_bytes) < 0)
+                return -ENOMEM;
+        /* Compressed extents say how large they are without that. */
+        shared_bytes = MIN(shared_bytes, bytes);
+        walk->tree->bytes += bytes;
+        walk->tree->own_bytes += bytes - shared_bytes;
+        walk->usage->bytes += bytes - shared_bytes;
+        return 0;
+}
+
+static int walk_directory(Walk *walk, int fd, unsigned depth);
+
+static int walk_entry(Walk *walk, int dir_fd, const char *name, unsigned depth) {
+        struct stat st;
+
+        if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? 0 : -errno;
+        if (!S_ISDIR(st.st_mode)) {
+                if (st.st_nlink < 2)
+                        return count(walk, dir_fd, name, &st);
+                if (inode_table_find(&walk->usage->counted, &st))
+                        return 0;
+                int r = inode_table_add(&walk->usage->counted, &st, "");
+                return r < 0 ? r : count(walk, dir_fd, name, &st);
+        }
+        if (depth >= DEPTH_MAX)
+                return 0;
+        _cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
+                return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+        if (st.st_dev != walk->device && !(walk->btrfs && btrfs_is_subvolume(fd)))
+                return 0;
+        int r = count(walk, dir_fd, name, &st);
+        return r < 0 ? r : walk_directory(walk, TAKE_FD(fd), depth + 1);
+}
+
+/* @fd is consumed. */
+static int walk_directory(Walk *walk, int fd, unsigned depth) {
+        _cleanup_closedir_ DIR *dir = directory_stream(fd);
+        if (!dir)
+                return -errno;
+        for (;;) {
+                struct dirent *entry = directory_next(dir);
+                if (!entry)
+                        return -errno;
+                int r = walk_entry(walk, dirfd(dir), entry->d_name, depth);
+                if (r < 0)
+                        return r;
+        }
+}
+
+int usage_add(Usage *usage, int tree_fd, UsageOfTree *ret) {
+        UsageOfTree tree = { 0 };
+        Walk walk = { .usage = usage, .tree = &tree, .btrfs = btrfs_is(tree_fd) };
+        struct statfs system;
+        struct stat st;
+
+        if (fstat(tree_fd, &st) < 0 || fstatfs(tree_fd, &system) < 0)
+                return -errno;
+        walk.device = st.st_dev;
+        /* These never do, and to ask for each file takes time. */
+        walk.shares_data = system.f_type != EXT4_SUPER_MAGIC && system.f_type != TMPFS_MAGIC;
+        int r = count(&walk, tree_fd, ".", &st);
+        if (r < 0)
+                return r;
+        if (S_ISDIR(st.st_mode)) {
+                int fd = openat(tree_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                r = fd < 0 ? -errno : walk_directory(&walk, fd, 0);
+        }
+        if (r < 0)
+                return r;
+        *ret = tree;
+        return 0;
+}
+
+static int compare_extents(const void *a, const void *b) {
+        const UsageExtent *x = a, *y = b;
+
+        return x->start < y->start ? -1 : x->start > y->start;
+}
+
+uint64_t usage_total(Usage *usage) {
+        uint64_t total = usage->bytes, end = 0;
+
+        SORT(usage->shared, usage->n_shared, compare_extents);
+        for (size_t i = 0; i < usage->n_shared; i++) {
+                const UsageExtent *extent = usage->shared + i;
+
+                if (extent->end <= end)
+                        continue;
+                total += extent->end - MAX(extent->start, end);
+                end = extent->end;
+        }
+        return total;
+}

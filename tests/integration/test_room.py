@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How much room there is in use, and how it is made free: df, prune, and removing single generations."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import host
+from lab import IMAGE, Lab, Site
+from simulation.jobspec import Job
+
+
+def change(site: Site, script: str) -> None:
+    """Publishes a next generation."""
+    subprocess.run(site.argv("chroot-login", IMAGE, "--publish"), input=script, text=True, capture_output=True, check=True)
+
+
+def usage(site: Site) -> dict[tuple[str, str | None], tuple[int, int]]:
+    """Size and own size by kind and name."""
+    result = site.call("df", "--json")
+    assert result.returncode == 0, result
+    return {(row["kind"], row["name"]): (row["size"], row["own"]) for row in json.loads(result.stdout)["usage"]}
+
+
+def removable(site: Site) -> list[tuple[str, str]]:
+    """What prune would remove."""
+    result = site.call("prune", "--dry-run", "--json")
+    assert result.returncode == 0, result
+    return [(row["kind"], row["name"]) for row in json.loads(result.stdout)["removable"]]
+
+
+def test_shared_data_counts_once(make_site, lab: Lab) -> None:
+    """A generation on XFS shares what did not change; hard links are one file."""
+    with lab.file_system("xfs", "room", "400M") as path:
+        root = path / "root"
+        root.mkdir()
+        shutil.copytree(lab.tiny_image(), root / IMAGE, symlinks=True)
+        site = make_site(root=root, shell="/bin/sh")
+        change(site, "head -c 5000000 /dev/urandom > /large; ln /large /same")
+        rows = usage(site)
+        total = rows["total", None][0]
+        image, old = rows["image", IMAGE], rows["generation", f"{IMAGE}@1"]
+        assert image[0] > old[0] + 4900000 and image[0] < old[0] + 9000000, rows
+        assert image[1] > 4900000 and old[1] < old[0] / 4, "what both have is nobody's own"
+        assert image[0] <= total < image[0] + old[0] / 2, rows
+        text = site.call("df")
+        assert text.returncode == 0 and all(len(line) <= 80 for line in text.stdout.splitlines()), text
+        for entry in path.iterdir():
+            host.remove_tree(entry)
+
+
+def test_prune(make_site, tiny_root: Path) -> None:
+    """What can go goes; what is used or kept stays; first it is said, with sizes."""
+    site = make_site(root=tiny_root, shell="/bin/sh")
+    change(site, "echo 2 > /text")
+    change(site, "echo 3 > /text")
+    left = [(tiny_root / ".staging" / "half", "half-made image", "half"),
+            (tiny_root / ".trash" / "gone.abc", "rest of a job", "gone.abc"),
+            (tiny_root / ".pushed" / IMAGE, "pushed image", IMAGE)]
+    with site.started(Job(image=f"{IMAGE}@2")) as build:
+        for path, _, _ in left:
+            (path / "root").mkdir(parents=True)
+            (path / "root" / "file").write_bytes(b"x" * 100000)
+        cached = tiny_root / ".oci" / "registry.example%a:1"
+        shutil.copytree(tiny_root / IMAGE, cached, symlinks=True)
+        expected = [(kind, name) for _, kind, name in left] + [("image of a registry", "registry.example/a:1")]
+        assert sorted(removable(site)) == sorted(expected)
+        assert site.call("prune").returncode == 2, "without a terminal it asks nobody, and removes nothing"
+        assert sorted(removable(site)) == sorted(expected)
+        result = site.call("prune", "--yes")
+        assert result.returncode == 0 and "Removed 4 things" in result.stderr, result
+        assert not any(path.exists() for path, _, _ in left) and not cached.exists()
+        assert build.run_script("cat /text", raw=True).stdout == b"2\n"
+        # in use
+        result = site.call("chroot-remove", "--yes", f"{IMAGE}@2")
+        assert result.returncode == 1 and f"A job uses '{IMAGE}@2'" in result.stderr, result
+        assert build.run_script("cat /text", raw=True).stdout == b"2\n"
+    assert [kind for kind, _ in removable(site)] == ["cache"], "of the job that has ended"
+    assert site.call("prune", "--yes").returncode == 0
+    assert removable(site) == [] and site.call("prune", "--dry-run").stderr == "Nothing to remove\n"
+    # one generation, although it is to be kept
+    result = site.call("chroot-remove", "--yes", f"{IMAGE}@3")
+    assert result.returncode == 1 and "is the current generation" in result.stderr, result
+    result = site.call("chroot-remove", "--yes", f"{IMAGE}@7")
+    assert result.returncode == 1 and "it has 2, 3 (current)" in result.stderr, result
+    assert site.call("chroot-remove", "--yes", f"{IMAGE}@2").returncode == 0
+    assert {row["name"] for row in json.loads(site.call("chroot-list", "--json").stdout)["images"]} == {IMAGE}
+    change(site, "echo 4 > /text")
+    names = {row["name"] for row in json.loads(site.call("chroot-list", "--json").stdout)["images"]}
+    assert names == {IMAGE, f"{IMAGE}@3"}
