@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/string.h"
 #include "machine/collect.h"
+#include "machine/program.h"
 #include "machine/remove.h"
 #include "machine/services.h"
 
@@ -91,6 +92,9 @@ int find_machine_logged(const Settings *settings, const char *job, const char *s
 
 static int load(const char *runtime_dir, const char *id, MachineDirectory *ret_directory, Machine **ret_machine) {
         int r = machine_directory_open(runtime_dir, id, false, ret_directory);
+        if (r < 0)
+                return r;
+        r = program_hand_over(ret_directory);
         return r < 0 ? r : machine_load(ret_directory, ret_machine);
 }
 

@@ -29,6 +29,7 @@
 #include "machine/explain.h"
 #include "machine/kept.h"
 #include "machine/out-of-memory.h"
+#include "machine/program.h"
 #include "machine/services.h"
 #include "machine/step.h"
 #include "machine/supervise.h"
@@ -228,6 +229,9 @@ static int reach(const Settings *settings, const char *id, MachineDirectory *ret
         int r = machine_directory_open(settings->runtime_dir, id, false, ret_directory);
         if (r < 0)
                 return r;
+        r = program_hand_over(ret_directory);
+        if (r < 0)
+                return r;
         r = machine_load(ret_directory, ret_machine);
         return r < 0 ? r : channel_connect(ret_directory->path);
 }
@@ -307,15 +311,16 @@ static int run(const Invocation *invocation) {
         StepOutcome outcome;
 
         exit_status_forget();
-        _cleanup_close_ int script_fd = load_script(path);
-        if (script_fd < 0)
-                return log_error_errno(script_fd, "Cannot read script '%s': %m", path);
         int r = find_job(invocation, &job);
         if (r < 0)
                 return r;
+        /* Before anything is read or written: another program may go on from here. */
         r = open_machine(settings, &job, &directory, &machine, &socket_fd);
         if (r < 0)
                 return r;
+        _cleanup_close_ int script_fd = load_script(path);
+        if (script_fd < 0)
+                return log_error_errno(script_fd, "Cannot read script '%s': %m", path);
 
         /* For `shell`. It is no reason to fail. */
         _cleanup_close_ int variables_fd = gitlab_job_variables(WIRE_VARIABLES_MAX_BYTES);

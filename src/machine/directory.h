@@ -12,6 +12,7 @@
  *      log.N          what the container printed, from byte N on (machine/log.h)
  *      ended          why the machine ended, if it did by itself
  *      network        how others join its segment (machine/segment.h)
+ *      program        which program started it (machine/program.h)
  *      steps          how long each step took (machine/usage.h)
  *      tasks-refused  how often a process could not be made because of tasks_max, when a script last said so
  *      oom-kills      how many of its processes were killed for want of memory, when a script last said so

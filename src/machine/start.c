@@ -19,6 +19,7 @@
 #include "container/volume.h"
 #include "image/lock.h"
 #include "machine/explain.h"
+#include "machine/program.h"
 #include "machine/remove.h"
 #include "storage/storage.h"
 #include "tree/check.h"
@@ -190,7 +191,10 @@ void machine_starting_done(MachineStarting *starting) {
 /* The plan and the agent's socket, to which we connect before anybody listens at it. */
 static int make_state(const Machine *machine, const MachineDirectory *directory, int *ret_listen_fd,
                       int *ret_socket_fd) {
-        int r = machine_save(machine, directory);
+        int r = program_note(directory);
+        if (r < 0)
+                return r;
+        r = machine_save(machine, directory);
         if (r < 0)
                 return r;
         _cleanup_close_ int listen_fd = channel_listen(directory->path);

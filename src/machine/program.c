@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Hands commands about a running machine over to the program that started it, so that jobs go on through an upgrade whatever
+ * the versions changed. `run` and others that talk to the agent call this first. It executes, as root, a file that it finds
+ * through a process: never one that is not the very file which was noted. */
+
+#include "machine/program.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/string.h"
+
+#define PROGRAM_FILE "program"
+#define ARGUMENTS_MAX_BYTES (1024 * 1024)
+
+/* A file as long as somebody has it open, so that its inode is not used again. */
+#define IDENTITY_MAX 128
+
+/* What jobs run may be on a file system of their own, which need not answer: nobody is asked for what is not known. */
+static int identify(int fd, const char *path, char ret[static IDENTITY_MAX]) {
+        struct statx stx;
+
+        if (statx(fd, path, AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &stx) < 0)
+                return -errno;
+        snprintf(ret, IDENTITY_MAX, "%u:%u %llu %llu %lld.%09u", stx.stx_dev_major, stx.stx_dev_minor,
+                 (unsigned long long) stx.stx_ino, (unsigned long long) stx.stx_size, (long long) stx.stx_mtime.tv_sec,
+                 stx.stx_mtime.tv_nsec);
+        return 0;
+}
+
+int program_note(const MachineDirectory *directory) {
+        char identity[IDENTITY_MAX];
+
+        int r = identify(AT_FDCWD, "/proc/self/exe", identity);
+        return r < 0 ? r : machine_file_write(directory, PROGRAM_FILE, identity);
+}
+
+/* A descriptor of the file that is @wanted, which some process executes; or -ENOENT. */
+static int find_executed(const char *wanted) {
+        DIR *processes = opendir("/proc");
+        int found = -ENOENT;
+
+        if (!processes)
+                return -errno;
+        for (struct dirent *entry; found < 0 && (entry = readdir(processes));) {
+                char path[sizeof(entry->d_name) + sizeof("/exe")], identity[IDENTITY_MAX];
+
+                if (!isdigit((unsigned char) entry->d_name[0]))
+                        continue;
+                snprintf(path, sizeof(path), "%s/exe", entry->d_name);
+                _cleanup_close_ int fd = openat(dirfd(processes), path, O_PATH | O_CLOEXEC);
+                if (fd >= 0 && identify(fd, "", identity) >= 0 && streq(identity, wanted))
+                        found = TAKE_FD(fd);
+        }
+        closedir(processes);
+        return found;
+}
+
+/* What we were called with. */
+static int own_arguments(char ***ret) {
+        _cleanup_strv_ char **arguments = NULL;
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+
+        _cleanup_close_ int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+        int r = fd < 0 ? -errno : fd_read_all(fd, ARGUMENTS_MAX_BYTES, &text, &size);
+        if (r < 0)
+                return r;
+        for (const char *p = text; p < text + size; p += strlen(p) + 1) {
+                r = strv_extend(&arguments, p);
+                if (r < 0)
+                        return r;
+        }
+        if (!arguments)
+                return -ENODATA;
+        *ret = TAKE_PTR(arguments);
+        return 0;
+}
+
+int program_hand_over(const MachineDirectory *directory) {
+        _cleanup_free_ char *noted = machine_file_read(directory, PROGRAM_FILE);
+        _cleanup_strv_ char **arguments = NULL;
+        char own[IDENTITY_MAX];
+
+        if (!noted)
+                return 0;
+        int r = identify(AT_FDCWD, "/proc/self/exe", own);
+        if (r < 0)
+                return r;
+        if (streq(own, noted))
+                return 0;
+        _cleanup_close_ int fd = find_executed(noted);
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : fd;
+        r = own_arguments(&arguments);
+        if (r < 0)
+                return r;
+        fexecve(fd, arguments, environ);
+        return -errno;
+}
