@@ -200,7 +200,7 @@ static CheckResult check_storage(const Invocation *invocation, char ret_detail[s
                 return check_say(CHECK_MISSING, ret_detail, "none is possible on the file system of %s",
                                  settings->root_dir);
 
-        driver = storage_limited(driver, settings->disk_max);
+        driver = storage_limited(driver, settings->disk_max, root_fd);
         snprintf(trial.id, sizeof(trial.id), "doctor-%d", (int) getpid());
         snprintf(trial.image_id, sizeof(trial.image_id), "doctor-%d-image", (int) getpid());
         int r = trial_begin(&trial);
@@ -235,12 +235,14 @@ static CheckResult check_disk_limit(const Invocation *invocation, char ret_detai
         const StorageDriver *driver = root_fd < 0 ? NULL : storage_pick(settings->storage, root_fd);
         if (!driver)
                 return check_say(CHECK_NOTE, ret_detail, "not known without %s", settings->root_dir);
-        if (settings->disk_max != UINT64_MAX)
-                return check_say(
-                        CHECK_OK, ret_detail, "%s for each job, by a %s", format_bytes(settings->disk_max, limit),
-                        storage_limited(driver, settings->disk_max)->needs_loop ? "file system in a sparse file" :
-                                                                                  "tmpfs");
-        return check_say(CHECK_OK, ret_detail, "none (disk_max): what a job writes, the disk has to have room for");
+        if (settings->disk_max == UINT64_MAX)
+                return check_say(CHECK_OK, ret_detail,
+                                 "none (disk_max): what a job writes, the disk has to have room for");
+        driver = storage_limited(driver, settings->disk_max, root_fd);
+        return check_say(CHECK_OK, ret_detail, "%s for each job, by a %s", format_bytes(settings->disk_max, limit),
+                         driver == &storage_project ? "project quota" :
+                         driver == &storage_file    ? "file system in a sparse file" :
+                                                      "tmpfs");
 }
 
 static CheckResult check_images(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {

@@ -40,7 +40,7 @@ static int pick_storage(const Settings *settings, const StorageDriver **ret, Pro
         const StorageDriver *driver = storage_pick(settings->storage, root_fd);
         if (!driver)
                 return problem_set(reterr_problem, -EINVAL, "There is no storage driver '%s'", settings->storage);
-        *ret = storage_limited(driver, settings->disk_max);
+        *ret = storage_limited(driver, settings->disk_max, root_fd);
         if (*ret == driver || (*ret)->suits(root_fd))
                 return 0;
         return problem_set(reterr_problem, -ENOPKG,

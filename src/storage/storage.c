@@ -25,11 +25,15 @@ const StorageDriver *storage_find(const char *name) {
 const StorageDriver *storage_of_machine(const char *name) {
         if (streq(name, storage_tree.name))
                 return &storage_tree;
+        if (streq(name, storage_project.name))
+                return &storage_project;
         return streq(name, storage_file.name) ? &storage_file : storage_find(name);
 }
 
-const StorageDriver *storage_limited(const StorageDriver *driver, uint64_t disk_max_bytes) {
-        return disk_max_bytes == UINT64_MAX || driver == &storage_tmpfs ? driver : &storage_file;
+const StorageDriver *storage_limited(const StorageDriver *driver, uint64_t disk_max_bytes, int root_fd) {
+        if (disk_max_bytes == UINT64_MAX || driver == &storage_tmpfs)
+                return driver;
+        return driver == &storage_overlay && storage_project.suits(root_fd) ? &storage_project : &storage_file;
 }
 
 const StorageDriver *storage_pick(const char *name, int root_fd) {

@@ -75,13 +75,14 @@ const StorageDriver *storage_find(const char *name);
  * storage_drivers. */
 extern const StorageDriver storage_tree;
 
-/* A file system in a file of the layer, which limits what a job can write. Not in storage_drivers either. */
-extern const StorageDriver storage_file;
-/* The driver for a job that may write @disk_max_bytes: @driver, or storage_file if @driver cannot limit that. */
-const StorageDriver *storage_limited(const StorageDriver *driver, uint64_t disk_max_bytes);
+/* They limit what a job can write: by a quota of the disk, or by a file system in a file of the layer. Not in storage_drivers
+ * either. */
+extern const StorageDriver storage_project, storage_file;
+/* The driver for a job that may write @disk_max_bytes and whose layer is made in @root_fd: @driver, or one of these two if
+ * @driver cannot limit that. */
+const StorageDriver *storage_limited(const StorageDriver *driver, uint64_t disk_max_bytes, int root_fd);
 
-/* The driver that the plan of a machine names: of storage_drivers, storage_tree or storage_file. NULL: there is
- * none. */
+/* The driver that the plan of a machine names: of storage_drivers, or one of those above. NULL: there is none. */
 const StorageDriver *storage_of_machine(const char *name);
 
 /* The driver for images in @root_fd: by @name, or by the file system for "auto". NULL: no such driver. */

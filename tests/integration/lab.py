@@ -11,7 +11,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, Sequence
 
 import host
 from simulation.build import Build, Runner
@@ -96,20 +96,20 @@ class Lab:
             changed += [f"{image}: {line}" for line in host.changes(before, self._states[image])]
         return changed
 
-    def mount_new(self, kind: str, where: Path, size: str) -> None:
+    def mount_new(self, kind: str, where: Path, size: str, make: Sequence[str] = (), mount: str = "loop") -> None:
         """Mounts a new file system of that kind, in a file below our directory, at @where."""
         where.mkdir()
         file = where.with_suffix(f".{kind}")
         subprocess.run(["truncate", "-s", size, file], check=True)
-        subprocess.run([f"mkfs.{kind}", "-q", file], check=True, capture_output=True)
-        subprocess.run(["mount", "-o", "loop", file, where], check=True)
+        subprocess.run([f"mkfs.{kind}", "-q", *make, file], check=True, capture_output=True)
+        subprocess.run(["mount", "-o", mount, file, where], check=True)
         shutil.rmtree(where / "lost+found", ignore_errors=True)
 
     @contextmanager
-    def file_system(self, kind: str, name: str, size: str) -> Iterator[Path]:
-        """A new file system of that kind, mounted as long as the caller is in the context."""
+    def file_system(self, kind: str, name: str, size: str, **more: Any) -> Iterator[Path]:
+        """A new file system of that kind, mounted as long as the caller is in the context; @more as for mount_new()."""
         where = self.base / f"{kind}-{name}"
-        self.mount_new(kind, where, size)
+        self.mount_new(kind, where, size, **more)
         try:
             yield where
         finally:

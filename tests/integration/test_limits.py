@@ -3,14 +3,16 @@
 controllers."""
 
 import re
+import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import Callable
 
 import pytest
 
 import host
-from lab import Site
+from lab import IMAGE, Lab, Site
 from simulation.build import Build
 from simulation.jobspec import Job
 
@@ -205,3 +207,36 @@ def test_cpu_is_shared_by_weight(make_site) -> None:
         for build in builds:
             build.cleanup()
     assert site.traces() == []
+
+
+# Quotas of projects: this machine's kernel has them, others that tests run on do not.
+PROJECT_QUOTA = {"ext4": ("-O", "quota,project", "-E", "quotatype=prjquota"), "xfs": ()}
+
+
+@pytest.mark.parametrize("kind", PROJECT_QUOTA)
+def test_project_quota(lab: Lab, make_site: Callable[..., Site], kind: str) -> None:
+    """disk_max without a second file system: it binds the job's root and, with services, what it shares with them; in bytes
+    and files; jobs at the same time have limits of their own, and what a job left does not count against the next."""
+    fill = "dd if=/dev/zero of={} bs=1M"
+    job = Job(image=IMAGE, services=[{"name": IMAGE, "alias": "s", "entrypoint": None, "command": ["sleep", "1000"]}])
+
+    def fails(build: Build, script: str, expected: str) -> None:
+        call = build.start_script(script)
+        assert call.wait() and expected in call.stderr.decode(), call.output
+
+    with lab.file_system(kind, "quota", "400M", make=PROJECT_QUOTA[kind], mount="loop,prjquota") as where:
+        root = where / "root"
+        root.mkdir()
+        shutil.copytree(lab.tiny_image(), root / IMAGE, symlinks=True)
+        # with that, there are services, too
+        site, beside = (make_site(root=root, disk_max="48M", network="none") for _ in range(2))
+        assert "48M for each job, by a project quota" in site.call("doctor").stdout
+        for _ in range(2):
+            with site.started(job) as build, beside.started() as other:
+                assert not list((root / ".layers").glob("*/disk"))
+                fails(build, fill.format("/root/big"), "The job used up its 48M of disk (disk_max)")
+                build.run_script("rm /root/big; head -c 30M /dev/zero >/builds/half")
+                fails(build, fill.format("/root/big"), "The job used up its 48M of disk (disk_max)")
+                other.run_script("head -c 40M /dev/zero >/root/fits; rm /root/fits")
+                fails(other, "cd /root; for i in {1..4000}; do : >$i || exit 5; done", "The job has as many files")
+        host.remove_tree(root)

@@ -48,16 +48,20 @@ static void test_table(void **state) {
         assert_null(storage_of_machine("auto"));
         assert_null(storage_find("file"));
         assert_ptr_equal(storage_of_machine("file"), &storage_file);
+        assert_ptr_equal(storage_of_machine("project"), &storage_project);
 }
 
 /* Who gets another driver, so that a job cannot write more than it may. */
 static void test_limited(void **state) {
-        (void) state;
+        _cleanup_close_ int root_fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        assert_true(root_fd >= 0);
         for (size_t i = 0; storage_drivers[i]; i++)
-                assert_ptr_equal(storage_limited(storage_drivers[i], UINT64_MAX), storage_drivers[i]);
-        assert_ptr_equal(storage_limited(&storage_overlay, 1 << 30), &storage_file);
-        assert_ptr_equal(storage_limited(&storage_btrfs, 1 << 30), &storage_file);
-        assert_ptr_equal(storage_limited(&storage_tmpfs, 1 << 30), &storage_tmpfs);
+                assert_ptr_equal(storage_limited(storage_drivers[i], UINT64_MAX, root_fd), storage_drivers[i]);
+        assert_ptr_equal(storage_limited(&storage_overlay, 1 << 30, root_fd),
+                         storage_project.suits(root_fd) ? &storage_project : &storage_file);
+        assert_ptr_equal(storage_limited(&storage_btrfs, 1 << 30, root_fd), &storage_file);
+        assert_ptr_equal(storage_limited(&storage_tmpfs, 1 << 30, root_fd), &storage_tmpfs);
 }
 
 static void test_pick(void **state) {
@@ -209,7 +213,7 @@ static void test_skeleton(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_table),
-                cmocka_unit_test(test_limited),
+                cmocka_unit_test_setup_teardown(test_limited, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_pick, setup_directory, teardown_directory),
                 cmocka_unit_test(test_pick_proc),
                 cmocka_unit_test_setup_teardown(test_overlay_layer, setup_directory, teardown_directory),
