@@ -4,6 +4,7 @@ The driver runs in a network namespace that stands for the host (world.py)."""
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ import world
 from lab import IMAGE, Site
 from pace import PATIENCE
 from simulation.build import Build
+from simulation.jobspec import Job
 from world import World
 
 # Connects, or sends a datagram, and prints what the other end says or why it does not; a list of all.
@@ -418,3 +420,36 @@ def test_work_on_an_image(private: Callable[..., Site], tiny_root: Path) -> None
         site.define(IMAGE, f"maintenance_network: {network}")
         assert interfaces() == expected
     assert resolver.read_text() == "# of the image\n"
+
+
+def test_services(private: Callable[..., Site], lan: World) -> None:
+    """Services have IPv6, too, by their names and aliases, among themselves and with the job; and the way out of the job."""
+    lan.greet(lan.far, world.FAR6, 80, "far6")
+    script = """
+import socket, sys, time
+def connect(*address):
+    while True:
+        try:
+            return socket.create_connection(address, 60)
+        except OSError:
+            time.sleep(0.05)
+other, port = sys.argv[1:]
+server = socket.create_server(("::", int(port)), family=socket.AF_INET6)
+seen = [connect("%s", 80).recv(100)]
+if other:
+    name = socket.getaddrinfo(other, 7, socket.AF_INET6)[0][4][0]
+    seen.append(connect(name, 7).recv(100))
+while True:
+    connection, caller = server.accept()
+    connection.sendall(b" ".join(seen) + b" from " + caller[0].encode())
+    connection.close()
+""" % world.FAR6
+    services = [{"name": IMAGE, "alias": alias, "entrypoint": None, "command": ["python3", "-c", script, other, "7"],
+                 "variables": [{"key": "HEALTHCHECK_TCP_PORT", "value": "7", "public": True}]}
+                for alias, other in (("back", ""), ("front", "back"))]
+    with private().started(Job(image=IMAGE, services=services)) as build:
+        front = build.run_script("getent ahostsv6 front").stdout.decode().split()[0]
+        (answer,) = ask(build, (front, 7))
+        assert re.fullmatch(r"far6 far6 from fd[0-9a-f:]+ from fd[0-9a-f:]+", answer), answer
+        assert answer.endswith(" " + address_of(build, 6)), (answer, address_of(build, 6))
+    lan.wait_until_gone()

@@ -41,8 +41,8 @@ def base_of(pid: int) -> int:
 
 
 def test_fifty_at_once(make_site) -> None:
-    """All start, none shares a UID range, a machine name or a cgroup with another, all run and end cleanly."""
-    site: Site = make_site(start_timeout="300s")
+    """All start, none shares users, a machine name, a cgroup or addresses with another, all run and end cleanly."""
+    site: Site = make_site(start_timeout="300s", network="private")
     builds = [Build(site.runner(), Job()) for _ in range(MANY)]
     together([build.begin for build in builds])
     assert len(site.jobs()) == len(site.layers()) == MANY
@@ -56,11 +56,15 @@ def test_fifty_at_once(make_site) -> None:
     bases = sorted(base for found in machines.values() for base in found)
     assert all(second - first >= 196608 for first, second in zip(bases, bases[1:])), bases
 
+    addresses: set[str] = set()
+
     def play(build: Build) -> None:
+        addresses.add(build.run_script("sed -n 's/ .*//;s/\\t.*//;/^127/d;/^[0-9.]*$/p' /etc/hosts").stdout.decode().strip())
         build.run_script(f"echo {build.job.number} > /root/number")
         assert build.run_script("cat /root/number; hostname").stdout.decode().split()[0] == str(build.job.number)
         assert build.cleanup().returncode == 0
     together([lambda build=build: play(build) for build in builds])
+    assert len(addresses) == MANY and all(re.fullmatch(r"[0-9.]+", address) for address in addresses), addresses
     assert site.traces() == []
 
 

@@ -434,6 +434,31 @@ def test_what_a_killed_removal_leaves(store: Site) -> None:
     assert done.returncode == 0 and places(store, "cache") == [], str(done)
 
 
+# Of what removes a cache, in order.
+REMOVAL_CALLS = (("flock", 1), ("flock", 2), ("mkdir,mkdirat", 1), ("rename,renameat,renameat2", 1), ("unlink,unlinkat,rmdir", 1),
+                 ("unlink,unlinkat,rmdir", 2), ("unlink,unlinkat,rmdir", 4), ("clone,clone3,fork,vfork", 1))
+
+
+def test_removal_is_killed(store: Site, tmp_path: Path) -> None:
+    """Wherever that is: the next job of the project has the cache, or a new one, and gc leaves no more than is listed."""
+    log, reached = tmp_path / "trace", 0
+    for calls, when in REMOVAL_CALLS:
+        succeeds(store, Job(["mkdir -p /cache/a/b && cd /cache/a && touch b/c d e && echo all >/cache/whole"]))
+        done = subprocess.run(["strace", "-f", "-qq", "-o", str(log), "-e", f"trace={calls}", "-e",
+                               f"inject={calls}:signal=KILL:when={when}", *store.argv("cache", "remove")], check=False,
+                              timeout=pace.PATIENCE, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        reached += done.returncode != 0 and "SIGKILL" in host.read(log)
+        kept = [row for row in listed(store) if row["project"]]
+        assert len(kept) <= 1, kept
+        content = succeeds(store, Job(["ls /cache; cat /cache/whole 2>/dev/null || echo -n"]))
+        assert ("\na\nwhole\nall\n" in content) == bool(kept), (calls, when, content)
+        assert store.call("gc").returncode == 0
+        assert list((store.root / ".trash").iterdir()) == [] and len(places(store, "cache")) == 1, (calls, when)
+        assert store.call("cache", "remove").returncode == 0
+        assert places(store, "cache") == []
+    assert reached >= 4, "the points no longer fit what the program does"
+
+
 def test_misuse(store: Site) -> None:
     """Unknown words and projects."""
     for arguments in (("drop",), ("list", "x"), ("remove", "--json")):
