@@ -92,6 +92,30 @@ def test_commands(make_site: Callable[..., Any], servers: Path) -> None:
         assert output.split("\n")[:5] == ["postgres 1", "mariadb\t2", "3", "", "1"], output
 
 
+# As apt has them installed: each maintainer script starts its server, or says that it could not.
+INSTALL = """
+set -eu
+dpkg --purge --force-depends nginx nginx-common nginx-light >/dev/null 2>&1
+export DEBIAN_FRONTEND=noninteractive
+dpkg --install /var/lib/packages/*.deb 2>&1 | tail -n 40
+for unit in nginx ssh systemd-resolved; do systemctl is-active $unit; done
+curl -sf http://localhost/ | grep -c '<h1>Welcome to nginx'
+head -c 4 </dev/tcp/localhost/22; echo
+readlink /etc/resolv.conf
+resolvectl query localhost | grep -c 127.0.0.1
+dpkg --audit
+"""
+
+
+def test_installed_in_a_job(make_site: Callable[..., Any], servers: Path) -> None:
+    """Servers on ports below 1024, and the resolver, which has to have its own resolv.conf: installing them ends well."""
+    site = make_site(root=servers, network="private", boot="yes")
+    with site.started(Job(image=IMAGE)) as build:
+        output = build.run_script(INSTALL).stdout.decode()
+        assert output.split("\n")[-8:] == ["active", "active", "active", "1", "SSH-",
+                                           "../run/systemd/resolve/stub-resolv.conf", "1", ""], output
+
+
 @pytest.mark.host_matters
 def test_booted(make_site: Callable[..., Any], servers: Path) -> None:
     """The image as it is: its systemd starts all that is enabled in it."""
@@ -105,6 +129,69 @@ def test_booted(make_site: Callable[..., Any], servers: Path) -> None:
         assert output.split("\n")[:5] == ["postgres 1", "mariadb\t2", "3", "3", "1"], output
         journal = site.call("logs", str(build.job.number), "all").stdout
         assert "Started postgresql" in journal or "PostgreSQL" in journal, journal
+
+
+# What an image of a server has beside its programs and their libraries, and what its configuration says.
+SERVERS: dict[str, dict[str, Any]] = {
+    "postgres": {"files": ("usr/lib/postgresql", "usr/share/postgresql", "etc/postgresql", "var/lib/postgresql", "usr/lib/locale/C.utf8",
+                           "usr/share/zoneinfo"),
+                 "programs": ("/usr/lib/postgresql/*/bin/postgres",), "left_out": ("llvmjit*", "bitcode"), "port": 5432,
+                 "user": "postgres", "entrypoint": ("/bin/sh", "-c"),
+                 "command": ("exec /usr/lib/postgresql/*/bin/postgres -D /var/lib/postgresql/*/main -c ssl=off "
+                             "-c unix_socket_directories= -c config_file=$(echo /etc/postgresql/*/main/postgresql.conf)",)},
+    "mariadb": {"files": ("usr/share/mysql", "usr/share/mariadb", "etc/mysql", "var/lib/mysql"), "programs": ("/usr/sbin/mariadbd",),
+                "left_out": (), "port": 3306, "user": "mysql", "entrypoint": ("mariadbd",),
+                "command": ("--skip-grant-tables", "--socket=/tmp/mysqld.sock", "--pid-file=/tmp/mysqld.pid")},
+    "redis": {"files": ("etc/redis",), "programs": ("/usr/bin/redis-server",), "left_out": (), "port": 6379, "user": "redis",
+              "entrypoint": ("redis-server",), "command": ("--bind", "*", "--protected-mode", "no", "--dir", "/tmp")},
+}
+
+
+def server_layout(image: Path, where: Path, server: dict[str, Any]) -> Path:
+    """Makes an OCI layout of a server of the image with umoci, as small as images of servers are."""
+    script = "; ".join((
+        "set -e", "programs=$(echo " + " ".join(server["programs"]) + " /bin/sh)",
+        "libraries=$(ldd $programs | grep -o '/[^ ]* (0x' | cut -d' ' -f1 | sort -u)",
+        "exec tar -c " + " ".join(f"--exclude='{name}'" for name in server["left_out"])
+        + " --hard-dereference $(for f in $programs $libraries; do readlink -e $f; echo $(readlink -e ${f%/*})/${f##*/}; done | cut -c2- | sort -u)"
+        + " bin lib lib64 sbin etc/passwd etc/group etc/nsswitch.conf etc/ssl tmp "
+        + " ".join(name for name in server["files"] if (image / name).exists())))
+    where.mkdir()
+    with open(where / "layer.tar", "wb") as layer:
+        subprocess.run(["chroot", image, "/bin/sh", "-c", "cd /; " + script], stdout=layer, check=True)
+    name = f"{where}/layout:image"
+    options = [f"--config.exposedports={server['port']}/tcp", f"--config.user={server['user']}",
+               *(f"--config.entrypoint={word}" for word in server["entrypoint"]),
+               *(f"--config.cmd={word}" for word in server["command"])]
+    for arguments in (["init", "--layout", where / "layout"], ["new", "--image", name],
+                      ["raw", "add-layer", "--image", name, where / "layer.tar"], ["config", "--image", name, *options]):
+        subprocess.run(["umoci", *arguments], check=True, capture_output=True)
+    (where / "layer.tar").unlink()
+    return where / "layout"
+
+
+def test_servers_of_a_registry(make_site: Callable[..., Any], servers: Path, lab: Lab, tmp_path: Path,
+                               monkeypatch: pytest.MonkeyPatch) -> None:
+    """Databases as images of a registry, which the job only names: what they run, as whom, and when they are ready is in
+    them; they are fetched side by side; their names are made of the registry's."""
+    with ociimage.registry(lab.base / "database-registry") as registry:
+        for key, value in registry.environment().items():
+            monkeypatch.setenv(key, value)
+        services = []
+        for name, server in SERVERS.items():
+            reference = registry.push(server_layout(servers / IMAGE, tmp_path / name, server), f"library/{name}:1")
+            services.append({"name": reference, "alias": "", "entrypoint": None, "command": None})
+        site = make_site(root=servers, network="private", pull="if-not-present")
+        with site.started(Job(image=IMAGE, services=services)) as build:
+            assert "properly" not in bytes(build.log).decode(), bytes(build.log).decode()
+            output = build.run_script("""
+                psql -h 127.0.0.1-library-postgres -U postgres -Atc "select 'postgres ' || 1"
+                mariadb -h 127.0.0.1-library-mariadb -Ne "select 'mariadb', 2"
+                redis-cli -h 127.0.0.1__library__redis ping
+            """).stdout.decode()
+            assert output == "postgres 1\nmariadb\t2\nPONG\n", output
+    host.remove_tree(lab.base / "database-registry")
+    host.remove_tree(servers / ".oci")
 
 
 def test_registry(make_site: Callable[..., Any], tiny_root: Path, lab: Lab, tmp_path: Path,
