@@ -3,10 +3,12 @@
 /* Command `chroot-run`: runs one command in a throw-away container of an image, with its own standard input and
  * output. Its exit status is the command's. The image stays as it is. */
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "base/string.h"
@@ -75,41 +77,93 @@ static int complete_bind_logged(const char *text, char **ret) {
         return r < 0 ? log_oom() : 0;
 }
 
+/* Adds the values of option @option to the setting @name. 0 or -errno, logged. */
+static int add_values(const Invocation *invocation, const char *option, const char *name, Settings *settings) {
+        const SettingInfo *info = setting_find(name);
+        const char *value;
+
+        for (unsigned i = 0; (value = invocation_option_at(invocation, option, i)); i++) {
+                _cleanup_free_ char *text = NULL;
+
+                int r = complete_bind_logged(value, &text);
+                if (r < 0)
+                        return r;
+                r = setting_assign(settings, info, text);
+                if (r == -EINVAL || r == -ERANGE) {
+                        log_error("--%s must be %s, not '%s'", option, setting_expect(info, r), value);
+                        return COMMAND_MISUSED;
+                }
+                if (r < 0)
+                        return log_oom();
+        }
+        return 0;
+}
+
 /* Adds what is bound for this call alone to the settings, which become @own. 0 or -errno, logged. */
 static int add_binds(const Invocation *invocation, Settings *own) {
-        static const char *const names[] = { "bind", "bind_ro" }, *const given[] = { "bind", "bind-ro" };
         Problem problem = { 0 };
 
-        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
-                const char *value;
-
-                for (unsigned k = 0; (value = invocation_option_at(invocation, given[i], k)); k++) {
-                        _cleanup_free_ char *text = NULL;
-
-                        int r = complete_bind_logged(value, &text);
-                        if (r < 0)
-                                return r;
-                        const SettingInfo *info = setting_find(names[i]);
-                        r = setting_assign(own, info, text);
-                        if (r == -EINVAL || r == -ERANGE) {
-                                log_error("--%s must be %s, not '%s'", given[i], setting_expect(info, r), value);
-                                return COMMAND_MISUSED;
-                        }
-                        if (r < 0)
-                                return log_oom();
-                }
-        }
-        int r = binds_check(own, &problem);
+        int r = add_values(invocation, "bind", "bind", own);
+        if (r < 0)
+                return r;
+        r = add_values(invocation, "bind-ro", "bind_ro", own);
+        if (r < 0)
+                return r;
+        r = binds_check(own, &problem);
         return r < 0 ? log_problem(r, &problem) : 0;
 }
 
-static int start_and_run(const Invocation *invocation, const Settings *settings, const Image *image, int signal_fd) {
+/* What is copied: for it, the rules of binds hold as well. */
+typedef struct Copies {
+        Settings settings; /* has the binds, and behind them the copies */
+        ImageMachineCopy *items;
+        size_t n;
+} Copies;
+
+static void copies_done(Copies *copies) {
+        for (size_t i = 0; i < copies->n; i++)
+                closep(&copies->items[i].source_fd);
+        free(copies->items);
+        settings_done(&copies->settings);
+}
+
+static int find_copies(const Invocation *invocation, const Settings *own, Copies *ret) {
+        size_t n_binds = strv_length(own->bind);
+        Problem problem = { 0 };
+
+        if (settings_copy(own, &ret->settings) < 0)
+                return log_oom();
+        int r = add_values(invocation, "rw-copy", "bind", &ret->settings);
+        if (r < 0)
+                return r;
+        r = binds_check(&ret->settings, &problem);
+        if (r < 0)
+                return log_problem(r, &problem);
+        ret->items = calloc(strv_length(ret->settings.bind) - n_binds + 1, sizeof(ImageMachineCopy));
+        if (!ret->items)
+                return log_oom();
+        for (size_t i = n_binds; ret->settings.bind && ret->settings.bind[i]; i++) {
+                _cleanup_free_ char *source = bind_source(ret->settings.bind[i]);
+                if (!source)
+                        return log_oom();
+                int fd = open_without_symlinks(AT_FDCWD, source, O_RDONLY | O_DIRECTORY);
+                if (fd < 0)
+                        return log_error_errno(fd, "Cannot open directory '%s' to copy it: %m", source);
+                ret->items[ret->n++] = (ImageMachineCopy){ fd, bind_target(ret->settings.bind[i]) };
+        }
+        return 0;
+}
+
+static int start_and_run(const Invocation *invocation, const Settings *settings, const Copies *copies,
+                         const Image *image, int signal_fd) {
         ImageMachine *machine = NULL;
         Problem problem = { 0 };
 
         ImageMachineRequest request = {
                 .settings = settings,
                 .image = image,
+                .copies = copies->items,
+                .n_copies = copies->n,
                 .cancel_fd = signal_fd,
         };
         int r = image_machine_start(&request, &machine, &problem);
@@ -132,6 +186,7 @@ static int check_terminal(const Invocation *invocation) {
 
 static int run(const Invocation *invocation) {
         _cleanup_(settings_done) Settings storage = { 0 }, own = { 0 };
+        _cleanup_(copies_done) Copies copies = { 0 };
         _cleanup_image_ Image *image = NULL;
         const Settings *settings = NULL;
 
@@ -152,16 +207,21 @@ static int run(const Invocation *invocation) {
         r = add_binds(invocation, &own);
         if (r < 0)
                 return r;
+        r = find_copies(invocation, &own, &copies);
+        if (r < 0)
+                return r;
         /* What is half started is removed before we go. */
         _cleanup_close_ int signal_fd = signals_open();
         if (signal_fd < 0)
                 return log_error_errno(signal_fd, "Cannot set up signals: %m");
-        return start_and_run(invocation, &own, image, signal_fd);
+        return start_and_run(invocation, &own, &copies, image, signal_fd);
 }
 
 static const CommandOption options[] = {
         { "bind", "SOURCE[:TARGET]", "let the command use and change SOURCE of the host; can be repeated", 0 },
         { "bind-ro", "SOURCE[:TARGET]", "the same, without changing it", 0 },
+        { "rw-copy", "SOURCE[:TARGET]",
+          "let the command have a copy of directory SOURCE, which goes with the container", 0 },
         { "interactive", NULL, "as without: the command always has our standard input", 'i' },
         { "tty", NULL, "fail if there is no terminal; where there is one, the command always has it", 't' },
         { 0 },

@@ -34,6 +34,7 @@ static const struct {
         { "DESTINATION", PLACE_ARGUMENT, complete_files },
         { "PATH", PLACE_OPTION, complete_files },
         { "DIR", PLACE_OPTION, complete_directories },
+        { "SOURCE[:TARGET]", PLACE_OPTION, complete_files },
 };
 
 /* What was typed before the present word. */

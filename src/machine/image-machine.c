@@ -19,12 +19,15 @@
 #include "base/string.h"
 #include "container/channel.h"
 #include "container/nspawn.h"
+#include "container/volume.h"
 #include "machine/collect.h"
 #include "machine/explain.h"
 #include "machine/plan.h"
 #include "machine/remove.h"
 #include "machine/start.h"
 #include "machine/tree-files.h"
+#include "storage/storage.h"
+#include "tree/copy-tree.h"
 
 #define ID_PREFIX "image-"
 /* Whoever looks at the machines holds the lock of a directory for a moment. */
@@ -108,9 +111,50 @@ static int find_parts(const ImageMachineRequest *request, Parts *parts) {
                                 take_tree(request, parts);
 }
 
-static int plan(const MachineRequest *request, ImageMachine *machine, char ***ret_argv, Problem *reterr_problem) {
+/* Each is a volume in the machine's own layer. */
+static int copy_path(const Machine *machine, size_t i, char **ret) {
+        return string_printf(ret, "%s/" LAYER_VOLUMES "/copy%zu", machine->layer, i);
+}
+
+static int plan_copies(const ImageMachineRequest *request, Machine *machine) {
+        for (size_t i = 0; i < request->n_copies; i++) {
+                _cleanup_free_ char *path = NULL;
+
+                int r = copy_path(machine, i, &path);
+                if (r < 0)
+                        return r;
+                r = volume_add(&machine->volumes, path, request->copies[i].target, false, NULL);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* When the machine has started, and nothing was run in it. What runs there by itself may write to the copies already, but cannot
+ * lead us elsewhere. */
+static int make_copies(const ImageMachineRequest *request, const Machine *machine, Problem *reterr_problem) {
+        for (size_t i = 0; i < request->n_copies; i++) {
+                _cleanup_free_ char *path = NULL;
+
+                int r = copy_path(machine, i, &path);
+                if (r < 0)
+                        return r;
+                _cleanup_close_ int fd = open_without_symlinks(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+                r = fd < 0 ? fd : copy_tree(request->copies[i].source_fd, fd, NULL, request->cancel_fd);
+                if (r < 0)
+                        return problem_set(reterr_problem, r, "Cannot copy what is to be at '%s': %m",
+                                           request->copies[i].target);
+        }
+        return 0;
+}
+
+static int plan(const ImageMachineRequest *full, const MachineRequest *request, ImageMachine *machine, char ***ret_argv,
+                Problem *reterr_problem) {
         int r = plan_machine(request, &machine->machine, reterr_problem);
         if (r != 0)
+                return r;
+        r = plan_copies(full, machine->machine);
+        if (r < 0)
                 return r;
         r = plan_seccomp(request, machine->machine, reterr_problem);
         return r != 0 ? r : plan_supervise_command(request->settings, request->id, ret_argv);
@@ -142,10 +186,11 @@ static void add_last_words(const ImageMachine *machine, Problem *problem) {
 }
 
 /* With the directory locked. */
-static int start_locked(const MachineRequest *request, int cancel_fd, ImageMachine *machine, Problem *reterr_problem) {
+static int start_locked(const ImageMachineRequest *full, const MachineRequest *request, ImageMachine *machine,
+                        Problem *reterr_problem) {
         _cleanup_strv_ char **argv = NULL;
 
-        int r = plan(request, machine, &argv, reterr_problem);
+        int r = plan(full, request, machine, &argv, reterr_problem);
         if (r != 0)
                 return r < 0 ? r : -ENOEXEC;
         if (request->in_place) {
@@ -154,11 +199,14 @@ static int start_locked(const MachineRequest *request, int cancel_fd, ImageMachi
                         return r;
         }
         r = machine_start(machine->machine, &machine->directory, argv, request->tree_fd,
-                          request->settings->start_timeout_usec, cancel_fd, reterr_problem);
+                          request->settings->start_timeout_usec, full->cancel_fd, reterr_problem);
         if (r == START_NOT_READY)
                 add_last_words(machine, reterr_problem);
         if (r != 0)
                 return r == START_CANCELLED ? -EINTR : r > 0 ? -ENOEXEC : r;
+        r = make_copies(full, machine->machine, reterr_problem);
+        if (r < 0)
+                return r;
         return machine->files ? tree_files_note(request->tree_fd, machine->files) : 0;
 }
 
@@ -178,7 +226,7 @@ static int start(const ImageMachineRequest *request, ImageMachine **ret, Problem
                                    &machine->directory);
         if (r < 0)
                 return r;
-        r = start_locked(&parts.machine, request->cancel_fd, machine, reterr_problem);
+        r = start_locked(request, &parts.machine, machine, reterr_problem);
         if (r < 0) {
                 (void) machine_remove_locked(request->settings, parts.id);
                 return r;

@@ -15,6 +15,12 @@ typedef struct ImageMachine {
         struct TreeFiles *files; /* of a tree that is changed: what only the machine needs other than it is */
 } ImageMachine;
 
+/* A directory of the host that is copied into the machine, and goes with it. */
+typedef struct ImageMachineCopy {
+        int source_fd;
+        const char *target; /* absolute, inside */
+} ImageMachineCopy;
+
 typedef struct ImageMachineRequest {
         const Settings *settings; /* the image's own over the configuration's; must outlive the machine */
         /* The generation to try, which the caller holds until the machine has started: all that a job would get, with
@@ -33,6 +39,8 @@ typedef struct ImageMachineRequest {
         char *const *environment;
         const char *user;
         const char *working_dir;
+        const ImageMachineCopy *copies;
+        size_t n_copies;
         int cancel_fd; /* the start is given up when this becomes readable; negative: never */
 } ImageMachineRequest;
 

@@ -129,6 +129,17 @@ def test_bind(site: Site, tmp_path: Path) -> None:
     assert done.stdout == "changeread" and done.returncode == 1 and "Read-only" in done.stderr, done
     assert (tmp_path / "change/new").read_text() == "new\n" and (tmp_path / "change/new").stat().st_uid == 0
     assert not (tmp_path / "read/new").exists()
+    (tmp_path / "read/link").symlink_to("file")
+    os.chown(tmp_path / "read/file", 1234, 5)
+    script = "cat link; stat -c %u:%g file; echo more >> file; rm link; id -u > new; touch /mnt/c/newer; ls"
+    done = subprocess.run(site.argv("chroot-run", "--bind", "change:/mnt/c", "--rw-copy", "read:/mnt/copy", IMAGE, "--",
+                                    "sh", "-ec", f"cd /mnt/copy; {script}"), cwd=tmp_path, capture_output=True, text=True,
+                          check=False)
+    assert done.stdout == "read1234:5\nfile\nnew\n" and done.returncode == 0, done
+    assert sorted(os.listdir(tmp_path / "read")) == ["file", "link"] and (tmp_path / "change/newer").exists()
+    assert (tmp_path / "read/file").read_text() == "read" and site.traces() == []
+    done = site.call("chroot-run", "--rw-copy", str(tmp_path / "read/file"), IMAGE, "--", "true")
+    assert done.returncode == 1 and "Cannot open directory" in done.stderr, str(done)
     for bind, why in ((str(tmp_path / "none"), "Cannot find"), (f"{tmp_path}:/", "--bind must be"),
                       (str(site.root), "root_dir")):
         done = site.call("chroot-run", "--bind", bind, IMAGE, "--", "true")
