@@ -22,6 +22,8 @@
 
 /* What `prepare` spends on the leftovers of others. */
 #define COLLECT_SOME_USEC (10 * USEC_PER_SEC)
+/* So that the time `prepare` takes does not grow with the number of jobs that run. */
+#define LOOK_AT_MAX 32
 /* For how long what a machine said at its end is kept for a step of its job that may still come. */
 #define EXPLAINED_USEC (600 * USEC_PER_SEC)
 
@@ -136,12 +138,16 @@ static bool goes_with_job(const Settings *settings, const char *id) {
         return job && machine_state(settings, job) != MACHINE_GONE;
 }
 
+static bool is_dead(const Settings *settings, const char *id) {
+        return machine_state(settings, id) == MACHINE_DEAD && !goes_with_job(settings, id);
+}
+
 int machine_list_dead(const Settings *settings, bool thorough, char ***ret) {
         _cleanup_strv_ char **ids = NULL, **dead = NULL;
 
         int r = machine_list(settings, thorough, &ids);
         for (char **id = ids; r >= 0 && id && *id; id++)
-                if (machine_state(settings, *id) == MACHINE_DEAD && !goes_with_job(settings, *id))
+                if (is_dead(settings, *id))
                         r = strv_extend(&dead, *id);
         if (r < 0)
                 return r;
@@ -200,14 +206,21 @@ static bool ended_just_now(const Settings *settings, const char *id) {
 }
 
 void machine_collect_some(const Settings *settings, int cancel_fd) {
-        _cleanup_strv_ char **dead = NULL;
+        _cleanup_strv_ char **ids = NULL;
         uint64_t deadline = clock_deadline(COLLECT_SOME_USEC);
         struct pollfd cancelled = { .fd = cancel_fd, .events = POLLIN };
 
-        if (machine_list_dead(settings, false, &dead) < 0)
+        if (machine_list(settings, false, &ids) < 0)
                 return;
-        for (char **id = dead; id && *id && clock_now_usec() < deadline && poll(&cancelled, 1, 0) == 0; id++)
-                if (!ended_just_now(settings, *id))
-                        (void) remove_dead(settings, *id);
+        /* Each time other ones, where there are many. */
+        const size_t n = strv_length(ids), first = n > 0 ? clock_now_usec() % n : 0;
+        for (size_t i = 0; i < MIN(n, (size_t) LOOK_AT_MAX); i++) {
+                const char *id = ids[(first + i) % n];
+
+                if (clock_now_usec() >= deadline || poll(&cancelled, 1, 0) != 0)
+                        return;
+                if (is_dead(settings, id) && !ended_just_now(settings, id))
+                        (void) remove_dead(settings, id);
+        }
         machine_empty_trash_behind(settings->root_dir);
 }

@@ -346,6 +346,20 @@ def test_prepare_does_the_cheap_part(make_site, tiny_root) -> None:
     assert site.traces() == []
 
 
+def test_prepare_among_many(make_site, tiny_root) -> None:
+    """However many there are, prepare looks at some only, and at others the next time."""
+    site = make_site(root=tiny_root)
+    jobs = site.runtime_dir / "jobs"
+    jobs.mkdir(parents=True, mode=0o700)
+    for number in range(50):
+        (jobs / f"dead-{number}").mkdir(mode=0o700)
+    build = Build(site.runner(), Job()).begin()
+    assert 18 <= len(list(jobs.glob("dead-*"))) < 50
+    build.cleanup()
+    assert site.call("gc").returncode == 0
+    assert list(jobs.glob("dead-*")) == [] and site.traces() == []
+
+
 def test_prepare_leaves_what_explains(make_site, tiny_root) -> None:
     """A machine that ended by itself is not cleared away by the next job's prepare: the next step says what happened."""
     site = make_site(root=tiny_root)
