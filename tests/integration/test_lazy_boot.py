@@ -152,6 +152,9 @@ def test_from_the_host(make_site) -> None:
             asked = subprocess.run(["systemd-run", "--machine", site.machine(), "--quiet", "--wait", "--pipe",
                                     "readlink", "/proc/1/exe"], capture_output=True, text=True, check=True)
             assert asked.stdout.endswith("/systemd\n")
+            shell = subprocess.run(["machinectl", "--quiet", "shell", f"root@{site.machine()}", "/bin/sh", "-c",
+                                    "echo pid $$ of $(cat /proc/1/comm)"], capture_output=True, text=True, check=True)
+            assert "of systemd" in shell.stdout, shell.stdout
         call = build.start_script("echo begun; sleep 1000\n", raw=True)
         call.wait_for_output(b"begun\n")
         os.kill(site.container_pids()[0], signal.SIGRTMIN + 4)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Services with the programs that pipelines use: PostgreSQL, MariaDB, Redis and nginx, and an image of a registry."""
+"""Services with the programs that pipelines use: PostgreSQL, MariaDB, Redis and nginx, and an image of a registry; and
+how dbus-broker, polkit and the commands of System V init get on with a systemd that starts on first use."""
 
 import os
 import subprocess
@@ -18,7 +19,8 @@ DEFINITION = """\
 - hosts: all
   vars:
     nspawn_runner_chroot_suite: bookworm
-    nspawn_runner_packages: [systemd, systemd-sysv, dbus, postgresql, mariadb-server, redis-server, nginx-light, curl]
+    nspawn_runner_packages: [systemd, systemd-sysv, dbus, postgresql, mariadb-server, redis-server, nginx-light, curl,
+                             dbus-broker, polkitd, pkexec]
     nspawn_runner_service_ports: [6379]
 """
 
@@ -192,6 +194,36 @@ def test_servers_of_a_registry(make_site: Callable[..., Any], servers: Path, lab
             assert output == "postgres 1\nmariadb\t2\nPONG\n", output
     host.remove_tree(lab.base / "database-registry")
     host.remove_tree(servers / ".oci")
+
+
+# Each is the first to ask for systemd in a container of its own; dbus-broker is the image's D-Bus.
+ASKING = (
+    "busctl call org.freedesktop.DBus / org.freedesktop.DBus GetNameOwner s org.freedesktop.DBus; "
+    "systemctl show -P Id dbus; systemctl is-active dbus-broker.service",
+    "pkcheck --action-id org.freedesktop.policykit.exec --process $$; echo $?; pkexec id -u; "
+    "setpriv --reuid nobody --clear-groups pkcheck --action-id org.freedesktop.policykit.exec --process 1; echo $?",
+    "telinit q; echo $?",
+)
+
+
+@pytest.mark.host_matters
+@pytest.mark.parametrize("script", ASKING)
+def test_first_use(make_site: Callable[..., Any], servers: Path, script: str) -> None:
+    """The same answers as in a container that has booted before."""
+    answers = []
+    for boot in ("eager", "yes"):
+        with make_site(root=servers, boot=boot).started(Job(image=IMAGE)) as build:
+            answers.append(build.run_script(script, raw=True).stdout.decode())
+    assert answers[0] and answers[0] == answers[1], answers
+
+
+@pytest.mark.host_matters
+@pytest.mark.parametrize("command, what", (("init 0", "switched off"), ("telinit 6", "rebooted from inside")))
+def test_end(make_site: Callable[..., Any], servers: Path, command: str, what: str) -> None:
+    """The commands of System V init end a container whose systemd has not started yet."""
+    with make_site(root=servers, boot="yes").started(Job(image=IMAGE)) as build:
+        call = build.start_script(f"{command}; sleep 1000\n", raw=True)
+        assert call.wait() and call.returncode == 1 and what in call.output, call.output
 
 
 def test_registry(make_site: Callable[..., Any], tiny_root: Path, lab: Lab, tmp_path: Path,
