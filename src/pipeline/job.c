@@ -176,7 +176,7 @@ static int find_kind(Context *context, const ValuePair *pair, JobKind *ret) {
                         static const char *const wanted[] = { "script", "trigger", "run", NULL };
                         const char *hint = nearest_hint(context->arena, job->pairs[i].key, wanted);
 
-                        if (*hint)
+                        if (*hint && !is_in(job->pairs[i].key, wanted)) /* one that is null is not there */
                                 return context_fail(context, job->pairs[i].place,
                                                     "job '%s' has an unknown keyword '%s'%s", pair->key,
                                                     job->pairs[i].key, hint);

@@ -5,6 +5,7 @@
 
 #include "base/string.h"
 #include "pipeline/keyword-shape.h"
+#include "pipeline/keyword.h"
 #include "pipeline/rule-check.h"
 #include "pipeline/shape-common.h"
 
@@ -70,9 +71,17 @@ const Shape shape_id_tokens = { .types = SHAPE_MAP, .expect = "a mapping of name
 static const char *const identities[] = { "google_cloud", NULL };
 const Shape shape_identity = { A_TEXT, .words = identities };
 
+static int check_inheritable(Context *context, const Value *value, const char *name) {
+        for (size_t i = 0; keyword_default(i); i++)
+                if (streq(keyword_default(i), value->string))
+                        return 0;
+        return context_fail(context, value->place, "%s is '%.100s', which 'default' cannot have", name, value->string);
+}
+
+static const Shape shape_inheritable = { A_TEXT, .check = check_inheritable };
 static const Shape shape_inherit_default = { .types = SHAPE_BOOLEAN | SHAPE_LIST,
                                              .expect = "true, false, or a list of keywords",
-                                             .item = &shape_text };
+                                             .item = &shape_inheritable };
 static const Shape shape_inherit_variables = { .types = SHAPE_BOOLEAN | SHAPE_LIST,
                                                .expect = "true, false, or a list of names",
                                                .item = &shape_text };

@@ -66,7 +66,7 @@ static const Keyword keywords[] = {
         { "retry", OF_SCRIPT | OF_DEFAULT, &shape_retry },
         { "rules", OF_BOTH, &shape_rules },
         { "run", OF_SCRIPT, &shape_run },
-        { "script", OF_SCRIPT, &shape_script },
+        { "script", OF_SCRIPT, &shape_commands },
         { "secrets", OF_SCRIPT, &shape_any_map },
         { "services", OF_SCRIPT | OF_DEFAULT | OF_GLOBAL, &shape_services },
         { "stage", OF_BOTH, &shape_name },

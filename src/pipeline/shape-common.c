@@ -46,6 +46,12 @@ const Shape shape_script = {
         .types = SHAPE_STRING | SHAPE_LIST, .expect = "a text or a list of texts", .item = &shape_line, .flatten = true
 };
 
+const Shape shape_commands = { .types = SHAPE_STRING | SHAPE_LIST,
+                               .expect = "a text or a list of texts",
+                               .item = &shape_line,
+                               .flatten = true,
+                               .not_empty = true };
+
 static int check_regex(Context *context, const Value *value, const char *name) {
         size_t n = strlen(value->string);
         const Regex *regex;
