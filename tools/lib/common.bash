@@ -326,13 +326,10 @@ make_services_tree() {
         done < <(apt_network_options)
         mmdebstrap --quiet --variant=minbase --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
                 --include="systemd,systemd-sysv,dbus,postgresql,mariadb-server,redis-server,nginx-light,curl" \
-<<<<<<< HEAD
                 --customize-hook='rm -f "$1"/var/cache/apt/archives/*.deb; chroot "$1" apt-get -qq -y --download-only install openssh-server systemd-resolved' \
                 --customize-hook='mkdir "$1/var/lib/packages" && mv "$1"/var/cache/apt/archives/*.deb "$1/var/lib/packages"' \
                 --customize-hook='chroot "$1" sh -c "cd /var/lib/packages && apt-get -qq download nginx nginx-common nginx-light"' \
-=======
                 --include=dbus-broker,polkitd,pkexec \
->>>>>>> 89b3b1c (tests: dbus-broker, polkit and System V's commands on a lazy systemd, machinectl shell)
                 "${args[@]}" "$suite" "$dir" - <<<"$sources"
         : >"$dir/etc/machine-id"
 }
