@@ -286,7 +286,6 @@ def test_tarball(images: Site, lab: Lab, tmp_path: Path) -> None:
     assert_settled(images)
 
 
-@pytest.mark.host_matters
 def test_playbook(images: Site, lab: Lab) -> None:
     """Played at each maintenance in a copy that is published if a task changed something, and only if none failed."""
     counter = images.directory / "counter"

@@ -14,7 +14,7 @@ from valgrind_report import findings
 SOURCE = Path(__file__).resolve().parents[2]
 TOOLS = SOURCE / "tools"
 MINUTE = 60
-FUZZ_SECONDS = 20
+FUZZ_SECONDS = 10
 # How many processes have a part's integration tests among them: they mostly wait.
 ALL_SHARES, SOME_SHARES = 3, 2
 
@@ -70,8 +70,10 @@ def make_gcc(work: Work) -> None:
 
 
 def make_clang(work: Work) -> None:
-    """The same with the other compiler."""
-    work.session.products["clang"] = configure(work, "clang")
+    """The same with the other compiler, with sanitizers, and with what the fuzzers need."""
+    work.session.products["clang"] = configure(
+        work, "clang", "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dc_args=-fno-sanitize-recover=all",
+        "-Dfuzz=true", "-Doptimization=1", "-Ddebug=true")
 
 
 def make_tree(flavour: str, suite: str):
@@ -152,8 +154,7 @@ def chosen(work: Work) -> tuple[str, ...]:
 
 def check_sanitize(work: Work) -> None:
     """Host program and agent under the address and undefined behaviour sanitizers."""
-    build = configure(work, "clang", "-Db_sanitize=address,undefined", "-Db_lundef=false",
-                      "-Dc_args=-fno-sanitize-recover=all", "-Dbuildtype=debug")
+    build = work.session.products["clang"]
     reports = work.directory() / "reports"
     reports.mkdir()
     env = {"ASAN_OPTIONS": f"detect_leaks=1:strict_string_checks=1:log_path={reports}/asan",
@@ -175,9 +176,7 @@ def with_plain_agent(work: Work, driver: Path) -> Path:
 
 def check_fuzz(work: Work) -> None:
     """Each fuzzer for a while, from its corpus."""
-    build = configure(work, "clang", "-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false",
-                      "-Dc_args=-fno-sanitize-recover=all")
-    for program in sorted(path for path in (build / "tests" / "fuzz").iterdir()
+    for program in sorted(path for path in (work.session.products["clang"] / "tests" / "fuzz").iterdir()
                           if path.name.startswith("fuzz-") and path.is_file() and os.access(path, os.X_OK)):
         found = work.directory() / program.name
         found.mkdir()
@@ -191,7 +190,7 @@ def check_fuzz(work: Work) -> None:
 NESTED = """
 set -eu
 status=0
-meson test -C /build --no-rebuild --print-errorlogs --timeout-multiplier=10 || status=1
+meson test -C /build --no-rebuild --print-errorlogs --timeout-multiplier=10 --no-suite=any-host || status=1
 cp /build/meson-logs/testlog.junit.xml /out/unit.xml
 "$@" || status=1
 exit $status
@@ -311,12 +310,12 @@ def all_parts(suite: str) -> list[Part]:
         Part("shellcheck", check_shell, "shellcheck has nothing to say about any script"),
         Part("unit", check_unit, "unit tests", needs=("gcc",)),
         Part("build-trixie", make_nested("trixie"), needs=("host-trixie",), product=True),
-        Part("nested-13", check_nested("trixie"), "unit tests, and what depends on the host, in a nested Debian 13",
+        Part("nested-13", check_nested("trixie"), "unit and integration tests that depend on the host, in a nested Debian 13",
              needs=("build-trixie", "image-trixie")),
         Part("integration", check_integration, "all integration tests on this machine",
              needs=("gcc", f"image-{suite}", "recipes-bookworm", "services-bookworm"), lock="machine"),
         Part("build-bookworm", make_nested("bookworm"), needs=("host-bookworm",), product=True),
-        Part("nested-12", check_nested("bookworm"), "unit tests, and what depends on the host, in a nested Debian 12",
+        Part("nested-12", check_nested("bookworm"), "unit and integration tests that depend on the host, in a nested Debian 12",
              needs=("build-bookworm", "image-bookworm")),
         Part("clang", make_clang, product=True),
         Part("build", check_build, "gcc and clang compile everything without a warning", needs=("gcc", "clang")),
@@ -324,7 +323,7 @@ def all_parts(suite: str) -> list[Part]:
         Part("vm", check_vm, "limits on memory, tasks and CPU, in a virtual machine with cgroup v2",
              needs=("gcc", f"guest-{suite}", f"image-{suite}")),
         Part("sanitize", check_sanitize, "unit tests and some of the integration tests under ASan and UBSan",
-             needs=("gcc", f"image-{suite}")),
+             needs=("gcc", "clang", f"image-{suite}")),
         Part("valgrind", check_valgrind, "unit tests and whole jobs under valgrind, in a nested Debian 13",
              needs=("build-trixie", "image-trixie")),
         Part("package-trixie", make_tree("package", "trixie"), product=True),
@@ -338,7 +337,7 @@ def all_parts(suite: str) -> list[Part]:
         Part("bare-trixie", make_tree("bare", "trixie"), product=True),
         Part("quickstart", check_quickstart, "tools/quickstart here, and in a bare nested Debian 13",
              needs=("bare-trixie",), lock="machine"),
-        Part("fuzz", check_fuzz, f"each fuzzer for {FUZZ_SECONDS} s"),
+        Part("fuzz", check_fuzz, f"each fuzzer for {FUZZ_SECONDS} s", needs=("clang",)),
     ]
 
 
