@@ -21,6 +21,7 @@
 #include "machine/directory.h"
 #include "machine/kept.h"
 #include "machine/remove.h"
+#include "machine/segment-file.h"
 #include "machine/services.h"
 #include "tree/size.h"
 
@@ -46,6 +47,7 @@ enum {
         MEMORY,
         DISK,
         USER,
+        ADDRESS,
         SINCE,
         BOOT,
         STORAGE,
@@ -68,6 +70,7 @@ static const TableColumn columns[N_COLUMNS + 1] = {
         [MEMORY] = { "memory", COLUMN_NUMBER, .rank = 5 },
         [DISK] = { "disk", COLUMN_NUMBER, .rank = 7 },
         [USER] = { "user", COLUMN_TEXT, .rank = 8, .shortens = true },
+        [ADDRESS] = { "address", COLUMN_TEXT, .rank = 13 },
         [SINCE] = { "since", COLUMN_TEXT, .only_json = true },
         [BOOT] = { "boot", COLUMN_TEXT, .rank = 11 },
         [STORAGE] = { "storage", COLUMN_TEXT, .rank = 12 },
@@ -87,6 +90,7 @@ typedef struct Status {
 typedef struct Texts {
         char *image;
         char since[FORMAT_TIME_BYTES], age[FORMAT_TIME_BYTES], until[FORMAT_TIME_BYTES];
+        char address[IP_NETWORK_TEXT_MAX];
         char generation[24], cpu[FORMAT_TIME_BYTES], memory[24], disk[24];
 } Texts;
 
@@ -165,6 +169,20 @@ static void describe_time(const Status *status, const Machine *machine, Texts *t
         cells[AGE] = format_duration(now_usec > machine->since_usec ? now_usec - machine->since_usec : 0, texts->age);
 }
 
+/* In the job's own network: where services listen. */
+static const char *address_of(const Status *status, const Machine *machine, const MachineDirectory *own,
+                              char ret[static IP_NETWORK_TEXT_MAX]) {
+        _cleanup_machine_directory_ MachineDirectory other = MACHINE_DIRECTORY_NONE;
+
+        if (!machine_in_segment(machine))
+                return NULL;
+        if (machine->network_of &&
+            machine_directory_open(status->settings->runtime_dir, machine->network_of, false, &other) < 0)
+                return NULL;
+        unsigned number = machine->network_number == UINT64_MAX ? BLOCK_JOB : (unsigned) machine->network_number;
+        return segment_file_address(machine->network_of ? &other : own, number, ret);
+}
+
 static int add_job(Status *status, const char *id) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         _cleanup_(texts_done) Texts texts = { 0 };
@@ -190,6 +208,7 @@ static int add_job(Status *status, const char *id) {
         cells[STAGE] = machine->job_stage;
         cells[DISK] = disk_of(status, id, texts.disk);
         cells[USER] = machine->started_by;
+        cells[ADDRESS] = address_of(status, machine, &directory, texts.address);
         cells[BOOT] = machine->init ? "yes" : "no";
         cells[STORAGE] = machine->settings.storage;
         cells[URL] = machine->job_url;

@@ -102,3 +102,16 @@ int segment_file_join(const MachineDirectory *directory, uint64_t timeout_usec, 
                 return problem_set(reterr_problem, fd, "cannot open the job's network: %m");
         return hub_join(fd, &block, file.ipv6, (uint32_t) file.mtu, ret, reterr_problem);
 }
+
+const char *segment_file_address(const MachineDirectory *directory, unsigned number,
+                                 char buffer[static IP_NETWORK_TEXT_MAX]) {
+        _cleanup_(segment_file_done) SegmentFile file = { 0 };
+        AddressBlock block;
+
+        if (number > BLOCK_MACHINE_MAX || load(directory, &file, &block) < 0)
+                return NULL;
+        const IpNetwork address = block_address(&block, AF_INET, number, true);
+        (void) ip_network_format(&address, buffer);
+        *strchrnul(buffer, '/') = 0;
+        return buffer;
+}

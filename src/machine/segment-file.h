@@ -10,6 +10,11 @@
 /* Writes it, for this process. 0 or -errno. */
 int segment_file_save(const MachineDirectory *directory, const Hub *hub);
 
+/* The IPv4 address that number @number (network/block.h) has in the segment of the machine in @directory. Returns @buffer, or NULL
+ * where there is none. */
+const char *segment_file_address(const MachineDirectory *directory, unsigned number,
+                                 char buffer[static IP_NETWORK_TEXT_MAX]);
+
 /* Waits for the file in @directory, at most @timeout_usec, and joins the hub that it tells of. 0; -ETIMEDOUT: it does not come;
  * -ESRCH: the supervisor has ended; or another -errno. */
 int segment_file_join(const MachineDirectory *directory, uint64_t timeout_usec, Hub *ret, Problem *reterr_problem);

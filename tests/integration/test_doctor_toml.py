@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -156,6 +157,15 @@ def test_doctor_looks_for_static_bash(make_site, tiny_root: Path) -> None:
     """Found where Debian's package has it, which the tests need."""
     line = lines_of(make_site(root=tiny_root))["bash-static"]
     assert line.startswith("ok") and line.endswith("/bash-static"), line
+
+
+def test_doctor_looks_at_networks(make_site, tiny_root: Path) -> None:
+    """How many jobs have addresses, of how many there are, and whether services are possible."""
+    lines = lines_of(make_site(root=tiny_root, network="private", network_pool="10.199.0.0/24"))
+    assert re.search(r"\d+ of 4 in use, of 10.199.0.0/24", lines["addresses of jobs"]), lines
+    assert lines["services of jobs"].startswith("ok"), lines
+    lines = lines_of(make_site(root=tiny_root, network="host"))
+    assert lines["services of jobs"].startswith("note") and "jobs with services fail" in lines["services of jobs"], lines
 
 
 def test_doctor_leaves_nothing(site: Site) -> None:

@@ -82,6 +82,7 @@ def test_services(lone) -> None:
         assert lone.call("logs", str(job.number), "first").stdout == "listening\n"
         rows = json.loads(lone.call("status", "--json").stdout)["jobs"]
         assert [row["service"] for row in rows] == [None, IMAGE, "two"], rows
+        assert addresses.startswith(rows[1]["address"]) and len({row["address"] for row in rows}) == 3, (rows, addresses)
         assert {row["state"] for row in rows} == {"running"} and rows[1]["id"] == rows[0]["id"] + ".s1"
 
 
