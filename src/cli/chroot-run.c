@@ -222,7 +222,7 @@ static const CommandOption options[] = {
         { "bind-ro", "SOURCE[:TARGET]", "the same, without changing it", 0 },
         { "rw-copy", "SOURCE[:TARGET]",
           "let the command have a copy of directory SOURCE, which goes with the container", 0 },
-        { "interactive", NULL, "as without: the command always has our standard input", 'i' },
+        { "interactive", NULL, "changes nothing: the command always has our standard input", 'i' },
         { "tty", NULL, "fail if there is no terminal; where there is one, the command always has it", 't' },
         { 0 },
 };

@@ -238,7 +238,7 @@ static const CommandOption options[] = {
         { "stage", "STAGE", "run the jobs of a stage; can be repeated", 0 },
         { "manual", "JOB", "start a manual job when its turn comes; can be repeated", 0 },
         { "jobs", "N", "run so many jobs at the same time; 1 if not given", 0 },
-        { "report", "FILE", "write what the run came to as a page of HTML", 0 },
+        { "report", "FILE", "write the results of the run as an HTML page", 0 },
         { "committed", NULL, "run on the last commit, without changes and new files", 0 },
         { "image-default", "IMAGE", "image of jobs that name none", 0 },
         { "artifacts", "DIR", "copy artifacts there, in a directory for each job", 0 },

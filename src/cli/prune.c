@@ -138,5 +138,5 @@ const Command command_prune = {
         .options = options,
         .flags = COMMAND_STATUS,
         .run = run,
-        .help = "Make room: remove all that nobody uses and that can be had again",
+        .help = "Free disk space: remove unused data that can be made or fetched again",
 };

@@ -94,7 +94,7 @@ static const DefinitionRow table[] = {
         { ROW("only_packages", source.only_packages, boolean), .info.default_text = "no", .of = SOURCE_SUITE,
           .info.help = "install those packages without the usual ones" },
         { ROW("variant", source.variant, optional_string), .info.default_text = "null", .of = SOURCE_SUITE,
-          .info.help = "which packages to begin with, as mmdebstrap calls them; null: minbase",
+          .info.help = "mmdebstrap's variant, which says what packages to begin with; null: minbase",
           .info.check = build_variant_known,
           .info.expect = "minbase, essential, apt, required, buildd, important, standard or debootstrap" },
         { ROW("keyring", source.keyring, optional_string), .info.default_text = "null", .of = SOURCE_SUITE,
