@@ -72,7 +72,8 @@ int exec_output_begin(ExecOutput *output, const ExecOutputSetup *setup) {
         output->logs = calloc(n, sizeof(ExecLog));
         output->running = calloc(n, sizeof(ExecLiveJob));
         output->tries_of = calloc(n, sizeof(size_t));
-        if (!output->logs || !output->running || !output->tries_of)
+        output->tests = calloc(n, sizeof(JunitSummary));
+        if (!output->logs || !output->running || !output->tries_of || !output->tests)
                 return log_oom();
         find_screen(output);
         find_name_width(output);
@@ -82,12 +83,14 @@ int exec_output_begin(ExecOutput *output, const ExecOutputSetup *setup) {
 void exec_output_done(ExecOutput *output) {
         for (size_t i = 0; output->logs && i < pipeline_of(output)->n_jobs; i++)
                 exec_log_done(output->logs + i);
+        for (size_t i = 0; output->tests && i < pipeline_of(output)->n_jobs; i++)
+                junit_done(output->tests + i);
+        free(output->tests);
         free(output->logs);
         free(output->running);
         free(output->tries_of);
         free(output->tries);
         spool_done(&output->spool);
-        junit_done(&output->tests);
         if (output->report)
                 (void) fclose(output->report);
         *output = (ExecOutput){ 0 };
@@ -204,17 +207,9 @@ void exec_output_job_ended(ExecOutput *output, size_t job, const ExecJobResult *
         memmove(output->tries_of + i, output->tries_of + i + 1, (output->n_running - i) * sizeof(size_t));
 }
 
-void exec_output_junit(ExecOutput *output, size_t job, const char *name, const char *data, size_t size) {
-        _cleanup_free_ char *problem = NULL, *line = NULL;
-
-        int r = junit_add(&output->tests, data, size, &problem);
-        if (r == 0)
-                return;
-        if (string_printf(&line, "The report of tests '%s' is not counted: %s", name,
-                          problem      ? problem :
-                          r == -ENOENT ? "libexpat is not installed (libexpat1)" :
-                                         strerror(-r)) >= 0)
-                exec_output_line(output, job, line);
+void exec_output_tests(ExecOutput *output, size_t job, const char *text) {
+        junit_done(output->tests + job);
+        (void) junit_parse(output->tests + job, text);
 }
 
 void exec_output_tick(ExecOutput *output) {
@@ -245,7 +240,7 @@ static int read_log(void *userdata, size_t job, void (*line)(FILE *to, ExecLineK
         return spool_read(&output->spool, job, line, to);
 }
 
-static int write_report(ExecOutput *output, uint64_t now_usec) {
+static int write_report(ExecOutput *output, const JunitSummary *tests, uint64_t now_usec) {
         char date[FORMAT_TIME_BYTES];
         const ExecPage page = {
                 .state = output->setup.state,
@@ -257,7 +252,7 @@ static int write_report(ExecOutput *output, uint64_t now_usec) {
                 .ref = output->setup.ref,
                 .commit = output->setup.commit,
                 .date = format_time(clock_realtime_usec(), false, date),
-                .tests = &output->tests,
+                .tests = tests,
                 .log = read_log,
                 .userdata = output,
         };
@@ -274,13 +269,19 @@ static int write_report(ExecOutput *output, uint64_t now_usec) {
 
 int exec_output_pipeline_ended(ExecOutput *output) {
         uint64_t now_usec = clock_now_usec();
+        JunitSummary tests = { 0 };
+        int r = 0;
 
         exec_live_clear(&output->live);
-        int r = exec_summary_print(&output->screen, output->setup.state, output->tries, output->n_tries,
-                                   now_usec - output->begin_usec, &output->tests);
+        for (size_t i = 0; r >= 0 && i < pipeline_of(output)->n_jobs; i++)
+                r = junit_merge(&tests, output->tests + i);
+        if (r >= 0)
+                r = exec_summary_print(&output->screen, output->setup.state, output->tries, output->n_tries,
+                                       now_usec - output->begin_usec, &tests);
         if (r < 0)
                 (void) log_oom();
         (void) fflush(stdout);
-        int q = write_report(output, now_usec);
+        int q = write_report(output, &tests, now_usec);
+        junit_done(&tests);
         return r < 0 ? r : q;
 }

@@ -31,7 +31,7 @@ typedef struct ExecOutput {
         bool changed; /* since the lines at the bottom were drawn */
         Spool spool;
         FILE *report;
-        JunitSummary tests;
+        JunitSummary *tests; /* of each job */
 } ExecOutput;
 
 typedef struct ExecJobResult {
@@ -52,8 +52,8 @@ void exec_output_section(ExecOutput *output, size_t job, const char *title);
 /* A line of the job's log, without its end; may have colours and other sequences of a terminal. */
 void exec_output_line(ExecOutput *output, size_t job, const char *line);
 void exec_output_job_ended(ExecOutput *output, size_t job, const ExecJobResult *result);
-/* A report of tests that a job left (artifacts:reports:junit), for the summary; @name is for messages. */
-void exec_output_junit(ExecOutput *output, size_t job, const char *name, const char *data, size_t size);
+/* What the reports of tests of a job say (artifacts:reports:junit), as junit_format() wrote it. The last try counts. */
+void exec_output_tests(ExecOutput *output, size_t job, const char *text);
 
 /* To be called whenever the loop has done what there was to do: prints what is not printed yet. Then the loop may wait so many
  * milliseconds at most, for poll(2). */

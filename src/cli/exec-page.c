@@ -115,9 +115,9 @@ static void write_tests(const JunitSummary *tests, FILE *to) {
         uint64_t n_bad = tests->n_failed + tests->n_errors;
 
         fprintf(to,
-                "<h2>Tests</h2>\n<p id=\"tests\">%" PRIu64 " tests, <span class=\"status %s\">%" PRIu64
+                "<h2>Tests</h2>\n<p id=\"tests\">%" PRIu64 " test%s, <span class=\"status %s\">%" PRIu64
                 " failed</span>, %" PRIu64 " skipped</p>\n<ul>\n",
-                tests->n_tests, n_bad > 0 ? "bad" : "good", n_bad, tests->n_skipped);
+                tests->n_tests, tests->n_tests == 1 ? "" : "s", n_bad > 0 ? "bad" : "good", n_bad, tests->n_skipped);
         for (size_t i = 0; i < tests->n_failures; i++) {
                 const JunitFailure *failure = tests->failures + i;
 

@@ -200,6 +200,8 @@ static bool take_event(Loop *loop, Running *running) {
                 exec_output_section(&loop->output, running->job, event.text);
         else if (event.type == EVENT_LINE)
                 exec_output_line(&loop->output, running->job, event.text);
+        else if (event.type == EVENT_TESTS)
+                exec_output_tests(&loop->output, running->job, event.text);
         else if (event.type == EVENT_ENDED) {
                 running->told = true;
                 running->result.failure = (JobFailure) event.failed;

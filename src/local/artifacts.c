@@ -179,6 +179,14 @@ static int take_junit(const Keeper *keeper, const char *path, const char *data, 
         return 0;
 }
 
+/* For the summary of the whole run. */
+static int tell_tests(const Keeper *keeper, const JunitSummary *summary) {
+        _cleanup_free_ char *text = NULL;
+
+        int r = junit_format(summary, EVENT_TEXT_MAX, &text);
+        return r < 0 ? r : event_send_text(keeper->caller->events_fd, EVENT_TESTS, text, strlen(text));
+}
+
 /* What the report says, in the log: nobody has to read the file. */
 static int show_junit(const Keeper *keeper, const Value *reports) {
         JunitSummary summary = { 0 };
@@ -199,6 +207,8 @@ static int show_junit(const Keeper *keeper, const Value *reports) {
                 if (failure->message)
                         caller_log(keeper->caller, "    %s", failure->message);
         }
+        if (r >= 0)
+                r = tell_tests(keeper, &summary);
         junit_done(&summary);
         return r;
 }

@@ -236,8 +236,26 @@ static void on_entity(void *userdata, _unused_ const XML_Char *name, _unused_ in
         stop(userdata, "it declares entities, which are not read");
 }
 
-static int merge(JunitSummary *summary, JunitSummary *found) {
-        size_t n = MIN(found->n_failures, JUNIT_FAILURES_MAX - summary->n_failures);
+static int copy_text(char **to, const char *from) {
+        return isempty(from) ? 0 : string_replace(to, from);
+}
+
+static int copy_failure(JunitFailure *to, const JunitFailure *from) {
+        *to = (JunitFailure){ .is_error = from->is_error };
+        int r = copy_text(&to->suite, from->suite);
+        if (r >= 0)
+                r = copy_text(&to->class, from->class);
+        if (r >= 0)
+                r = copy_text(&to->name, from->name);
+        if (r >= 0)
+                r = copy_text(&to->message, from->message);
+        if (r < 0)
+                junit_failure_done(to);
+        return r;
+}
+
+int junit_merge(JunitSummary *summary, const JunitSummary *other) {
+        size_t n = MIN(other->n_failures, JUNIT_FAILURES_MAX - summary->n_failures);
         JunitFailure *failures = n == 0 ?
                                          NULL :
                                          reallocarray(summary->failures, summary->n_failures + n, sizeof(JunitFailure));
@@ -247,13 +265,15 @@ static int merge(JunitSummary *summary, JunitSummary *found) {
         if (n > 0)
                 summary->failures = failures;
         for (size_t i = 0; i < n; i++) {
-                summary->failures[summary->n_failures++] = found->failures[i];
-                found->failures[i] = (JunitFailure){ 0 };
+                int r = copy_failure(failures + summary->n_failures, other->failures + i);
+                if (r < 0)
+                        return r;
+                summary->n_failures++;
         }
-        summary->n_tests += found->n_tests;
-        summary->n_failed += found->n_failed;
-        summary->n_errors += found->n_errors;
-        summary->n_skipped += found->n_skipped;
+        summary->n_tests += other->n_tests;
+        summary->n_failed += other->n_failed;
+        summary->n_errors += other->n_errors;
+        summary->n_skipped += other->n_skipped;
         return 0;
 }
 
@@ -287,7 +307,7 @@ int junit_add(JunitSummary *summary, const char *data, size_t size, char **reter
         expat.XML_SetEntityDeclHandler(reader.parser, on_entity);
         r = parse(&reader, data, size);
         if (r == 0)
-                return merge(summary, &reader.found);
+                return junit_merge(summary, &reader.found);
         if (r != -EBADMSG)
                 return r;
         enum XML_Error error = expat.XML_GetErrorCode(reader.parser);

@@ -30,3 +30,12 @@ void junit_done(JunitSummary *summary);
 /* Adds what a file says. 0. -EBADMSG with what is wrong in *reterr_problem ("line 3: mismatched tag"), to be freed: nothing is
  * added then. -ENOENT: libexpat is not installed. -ENOMEM. */
 int junit_add(JunitSummary *summary, const char *data, size_t size, char **reterr_problem);
+
+/* Adds what another summary has. 0 or -ENOMEM. */
+int junit_merge(JunitSummary *summary, const JunitSummary *other);
+
+/* The summary as text of at most @size_max bytes, for another process of this program: the counts and as many failures as
+ * fit. *ret is to be freed. 0 or -ENOMEM. */
+int junit_format(const JunitSummary *summary, size_t size_max, char **ret);
+/* Adds what junit_format() wrote. 0, -EBADMSG or -ENOMEM. */
+int junit_parse(JunitSummary *summary, const char *text);

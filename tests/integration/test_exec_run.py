@@ -193,7 +193,9 @@ def test_terminal(place: Site) -> None:
     copy = Copy(place, "terminal")
     copy.write(gitlab_ci="build:\n  stage: build\n  script:\n    - printf 'section_start:1:d[collapsed=true]\\r\\033[0KDeps\\nhidden\\nsection_end:2:d\\r\\033[0K\\n'\n"
                          "    - printf '\\033[2J\\033[31mred <b>\\n'\n"
-                         "test:\n  needs: [build]\n  script: [echo bad, exit 3]\nafter: {stage: deploy, script: [echo never]}\n")
+                         "test:\n  needs: [build]\n  script:\n    - >-\n      echo '<testsuite><testcase name=\"t\"><failure message=\"no\"/>"
+                         "</testcase></testsuite>' > r.xml\n    - echo bad\n    - exit 3\n  artifacts: {reports: {junit: r.xml}}\n"
+                         "after: {stage: deploy, script: [echo never]}\n")
     copy.commit()
     own, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 20, 70, 0, 0))
@@ -216,6 +218,8 @@ def test_terminal(place: Site) -> None:
     assert not [line for line in shown if "hidden" in line and "printf" not in line], shown
     assert [line for line in shown if re.fullmatch(r"test +test +failed +\S+  exit status 3", line)], shown
     assert [line for line in shown if re.fullmatch(r"after +deploy +skipped +-  'test' failed", line)], shown
+
+    assert "Tests: 1, failed: 1, skipped: 0" in shown and "  t: no" in shown, shown
 
     assert report.stat().st_uid == USER
     page = report.read_text(encoding="utf-8")

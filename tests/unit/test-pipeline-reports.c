@@ -179,12 +179,37 @@ static void test_junit_limits(_unused_ void **state) {
         junit_done(&summary);
 }
 
+/* From one process to another, as text. */
+static void test_junit_text(_unused_ void **state) {
+        static const char xml[] =
+                "<testsuite name='s'><testcase classname='c' name='a&#9;b'><failure message='m'/></testcase>"
+                "<testcase name='e'><error/></testcase><testcase><skipped/></testcase></testsuite>";
+        JunitSummary summary = { 0 }, copy = { 0 };
+        _cleanup_free_ char *text = NULL, *problem = NULL, *less = NULL;
+
+        assert_int_equal(junit_add(&summary, xml, strlen(xml), &problem), 0);
+        assert_int_equal(junit_format(&summary, 1000, &text), 0);
+        assert_string_equal(text, "3 1 1 1\n\ts\tc\ta b\tm\nerror\ts\t\te\t\n");
+        assert_int_equal(junit_format(&summary, 20, &less), 0);
+        assert_string_equal(less, "3 1 1 1\n\ts\tc\ta b\tm\n");
+        assert_int_equal(junit_parse(&copy, text), 0);
+        assert_int_equal(junit_parse(&copy, less), 0);
+        assert_int_equal(copy.n_tests, 6);
+        assert_int_equal(copy.n_failures, 3);
+        assert_string_equal(copy.failures[0].name, "a b");
+        assert_null(copy.failures[1].class);
+        assert_true(copy.failures[1].is_error);
+        assert_int_equal(junit_parse(&copy, "1 2 3"), -EBADMSG);
+        assert_int_equal(junit_parse(&copy, "1 1 0 0\na\tb\n"), -EBADMSG);
+        assert_int_equal(copy.n_tests, 6);
+        junit_done(&summary);
+        junit_done(&copy);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_dotenv),
-                cmocka_unit_test(test_dotenv_limits),
-                cmocka_unit_test(test_junit),
-                cmocka_unit_test(test_junit_limits),
+                cmocka_unit_test(test_dotenv),       cmocka_unit_test(test_dotenv_limits), cmocka_unit_test(test_junit),
+                cmocka_unit_test(test_junit_limits), cmocka_unit_test(test_junit_text),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
