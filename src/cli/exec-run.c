@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/string.h"
+#include "cli/exec-child.h"
 #include "cli/exec-output.h"
 #include "local/broker-client.h"
 #include "local/sources.h"
@@ -148,9 +149,9 @@ static void work(const Loop *loop, size_t i, int events_fd, int cancel_fd, int s
 
 static int start_job(Loop *loop, size_t i) {
         Running *running = loop->running + loop->n_running;
-        int sources_fd, pipe_fds[2];
+        int sources_fd = -EBADF, pipe_fds[2];
 
-        int r = take_sources(loop, loop->pipeline->jobs + i, &sources_fd);
+        int r = loop->pipeline->jobs[i].is_trigger ? 0 : take_sources(loop, loop->pipeline->jobs + i, &sources_fd);
         if (r < 0)
                 return r;
         if (pipe2(pipe_fds, O_CLOEXEC) < 0)
@@ -163,7 +164,10 @@ static int start_job(Loop *loop, size_t i) {
         if (pid == 0) {
                 (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
                 close(pipe_fds[0]);
-                work(loop, i, pipe_fds[1], cancel_fd, sources_fd);
+                if (loop->pipeline->jobs[i].is_trigger)
+                        exec_child_run(loop->run, loop->pipeline->jobs + i, &loop->store, pipe_fds[1], exec_run);
+                else
+                        work(loop, i, pipe_fds[1], cancel_fd, sources_fd);
                 _exit(EXIT_SUCCESS);
         }
         close(pipe_fds[1]);
@@ -275,13 +279,13 @@ static int drive(Loop *loop) {
                         return 0;
                 for (size_t i = 0; i < loop->n_running; i++)
                         polled[i] = (struct pollfd){ .fd = loop->running[i].events_fd, .events = POLLIN };
-                polled[loop->n_running] = (struct pollfd){ .fd = loop->run->broker_fd, .events = POLLIN };
+                polled[loop->n_running] = (struct pollfd){ .fd = loop->run->events_fd, .events = POLLIN };
                 size_t n = loop->n_running;
                 exec_output_tick(&loop->output);
                 if (poll(polled, n + 1, exec_output_timeout(&loop->output)) < 0 && errno != EINTR)
                         return log_error_errno(errno, "Cannot wait: %m");
                 if (polled[n].revents) {
-                        if (broker_receive(loop->run->broker_fd, &reply) <= 0)
+                        if (broker_receive(loop->run->events_fd, &reply) <= 0)
                                 return -ECONNRESET;
                         if (reply.event == BROKER_CANCEL)
                                 run_state_cancel(&loop->state);
@@ -295,7 +299,7 @@ static int begin_output(Loop *loop) {
         const PipelineRequest *request = &loop->run->request->request;
         const ExecOutputSetup setup = {
                 .state = &loop->state,
-                .report = invocation_option(invocation, "report"),
+                .report = loop->run->parent ? NULL : invocation_option(invocation, "report"),
                 .project = request->project_path,
                 .ref = request->ref,
                 .commit = variables_get(request->predefined, "CI_COMMIT_SHORT_SHA"),
@@ -322,6 +326,10 @@ int exec_run(const ExecRun *run) {
         int r = store_open(run->request->checkout->top, &loop.store);
         if (r < 0)
                 return log_error_errno(r, "Cannot make a directory for caches and artifacts in the home directory: %m");
+        if (run->parent)
+                r = store_enter(&loop.store, run->parent);
+        if (r < 0)
+                return log_error_errno(r, "Cannot make a directory for artifacts: %m");
         loop.pipeline_number = store_take_numbers(&loop.store, 1);
         run_state_init(&loop.state, run->pipeline, run->take);
         r = begin_output(&loop);

@@ -1,26 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "cli/exec-request.h"
-#include "pipeline/run-state.h"
-
-/* What of a pipeline is to run. */
-typedef struct ExecRun {
-        const Invocation *invocation;
-        ExecRequest *request;
-        Pipeline *pipeline;
-        const RunTake *take; /* of exec_select() */
-        int broker_fd;       /* the first connection (local/broker.h) */
-} ExecRun;
-
-#define EXEC_CANCELLED 130
-
-/* What the command line asks for: an entry for each job of the pipeline, in its arena. 0; or -ENOENT or COMMAND_MISUSED,
- * logged. */
-int exec_select(const Invocation *invocation, Pipeline *pipeline, RunTake **ret);
-
-/* Prints what would run, if all went well. */
-void exec_dry_run(Pipeline *pipeline, const RunTake *take);
+#include "cli/exec-select.h"
 
 /* Runs the pipeline: 0: success, or it waits for somebody; 1: it failed; EXEC_CANCELLED; or -errno, logged. The pipeline's
  * arena->exhausted must be set. */

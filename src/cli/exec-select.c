@@ -3,11 +3,12 @@
 /* Decides which jobs of a pipeline `exec` runs: all, or those that the command line names, with or without what they need.
  * Called by exec.c after the evaluation. */
 
+#include "cli/exec-select.h"
+
 #include <stdio.h>
 
 #include "base/log.h"
 #include "base/string.h"
-#include "cli/exec-run.h"
 
 typedef struct Selection {
         Pipeline *pipeline;

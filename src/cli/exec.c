@@ -61,9 +61,12 @@ static int act(const Invocation *invocation, ExecRequest *request, Pipeline *pip
                 exec_dry_run(pipeline, take);
                 return 0;
         }
-        const ExecRun run = {
-                .invocation = invocation, .request = request, .pipeline = pipeline, .take = take, .broker_fd = broker_fd
-        };
+        const ExecRun run = { .invocation = invocation,
+                              .request = request,
+                              .pipeline = pipeline,
+                              .take = take,
+                              .events_fd = broker_fd,
+                              .broker_fd = broker_fd };
         return exec_run(&run);
 }
 

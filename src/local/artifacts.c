@@ -104,6 +104,28 @@ static int upload_files(const Keeper *keeper, const Value *config) {
         return r;
 }
 
+/* The present entry's content, with a NUL behind it. */
+static int read_content(BundleReader *bundle, uint64_t bytes, char **ret_data, size_t *ret_size) {
+        _cleanup_free_ char *text = calloc(1, bytes + 1);
+        size_t size = 0, piece;
+        const void *data;
+
+        if (!text)
+                return -ENOMEM;
+        for (;;) {
+                int r = bundle_read(bundle, &data, &piece);
+                if (r < 0)
+                        return r;
+                if (piece == 0)
+                        break;
+                memcpy(text + size, data, piece);
+                size += piece;
+        }
+        *ret_data = TAKE_PTR(text);
+        *ret_size = size;
+        return 0;
+}
+
 /* The contents of a report's files, one after the other. */
 typedef int (*ReportReader)(const Keeper *keeper, const char *path, const char *data, size_t size, void *userdata);
 
@@ -122,18 +144,11 @@ static int read_report(const Keeper *keeper, const char *kind, const Value *repo
                 r = bundle_reader_init(&bundle, fd);
         while (r >= 0 && (r = bundle_next(&bundle, &entry)) > 0) {
                 _cleanup_free_ char *text = NULL;
-                size_t size = 0, piece;
-                const void *data;
+                size_t size;
 
                 if (entry.type != BUNDLE_FILE || entry.size > REPORT_BYTES_MAX)
                         continue;
-                text = calloc(1, entry.size + 1);
-                if (!text)
-                        return -ENOMEM;
-                while ((r = bundle_read(&bundle, &data, &piece)) >= 0 && piece > 0) {
-                        memcpy(text + size, data, piece);
-                        size += piece;
-                }
+                r = read_content(&bundle, entry.size, &text, &size);
                 if (r >= 0)
                         r = reader(keeper, entry.path, text, size, userdata);
         }
@@ -235,4 +250,31 @@ void artifacts_read_dotenv(const LocalStore *store, const char *from, Variables 
         if (path_of(store, from, DOTENV_SUFFIX, &path) >= 0 &&
             file_read_at(AT_FDCWD, path, (size_t) REPORT_BYTES_MAX, &data, &size) >= 0)
                 (void) dotenv_read(data, size, variables, &problem);
+}
+
+int artifacts_read_file(const LocalStore *store, const char *job, const char *file, size_t max_bytes, char **ret_data,
+                        size_t *ret_size) {
+        _cleanup_bundle_reader_ BundleReader bundle = { 0 };
+        _cleanup_free_ char *path = NULL;
+        static BundleEntry entry;
+        Problem problem = { 0 };
+
+        int r = path_of(store, job, ARCHIVE_SUFFIX, &path);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int archive_fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (archive_fd < 0)
+                return -errno;
+        _cleanup_close_ int bundle_fd = open(store->path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        if (bundle_fd < 0)
+                return -errno;
+        r = archive_to_bundle(archive_fd, bundle_fd, &problem);
+        if (r >= 0 && lseek(bundle_fd, 0, SEEK_SET) < 0)
+                r = -errno;
+        if (r >= 0)
+                r = bundle_reader_init(&bundle, bundle_fd);
+        while (r >= 0 && (r = bundle_next(&bundle, &entry)) > 0)
+                if (entry.type == BUNDLE_FILE && streq(entry.path, file) && entry.size <= max_bytes)
+                        return read_content(&bundle, entry.size, ret_data, ret_size);
+        return r < 0 ? r : -ENOENT;
 }

@@ -15,5 +15,10 @@ int artifacts_download(const Keeper *keeper, const char *from);
  * then. */
 int artifacts_upload(const Keeper *keeper, bool success);
 
+/* Reads the file @file of the artifacts that job @job left. 0; -ENOENT: there is none; or another -errno. *ret_data is to be
+ * freed. */
+int artifacts_read_file(const LocalStore *store, const char *job, const char *file, size_t max_bytes, char **ret_data,
+                        size_t *ret_size);
+
 /* Adds the variables of the dotenv reports that job @from left. */
 void artifacts_read_dotenv(const LocalStore *store, const char *from, Variables *variables);

@@ -60,6 +60,9 @@ typedef enum LocalScript {
         LOCAL_CLEANUP_FILE_VARIABLES,
 } LocalScript;
 
+/* The @i-th thing, from 0, that the job asks for and that does not work here, as a sentence; or NULL. */
+const char *local_limit(const LocalJob *job, size_t i);
+
 /* What the stage is called for the driver. */
 const char *local_script_name(LocalScript script);
 /* A whole script, or NULL where the job has none. */

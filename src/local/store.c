@@ -86,6 +86,21 @@ int store_open(const char *top, LocalStore *ret) {
         return 0;
 }
 
+int store_enter(LocalStore *store, const char *parent) {
+        _cleanup_free_ char *name = NULL, *path = NULL;
+
+        int r = store_name(parent, "", &name);
+        if (r >= 0)
+                r = string_printf(&path, "%s/%s", store->artifacts, name);
+        if (r >= 0)
+                r = mkdir_parents(path, 0700);
+        if (r < 0)
+                return r;
+        free(store->artifacts);
+        store->artifacts = TAKE_PTR(path);
+        return 0;
+}
+
 uint64_t store_take_numbers(const LocalStore *store, uint64_t n) {
         _cleanup_free_ char *path = NULL, *text = NULL;
         uint64_t last = 0;

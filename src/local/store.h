@@ -17,6 +17,8 @@ typedef struct LocalStore {
 
 /* Makes the directories that are missing, for the working copy with its top at @top. 0 or -errno. */
 int store_open(const char *top, LocalStore *ret);
+/* The artifacts are those of the child pipeline of job @parent from now on. 0 or -errno. */
+int store_enter(LocalStore *store, const char *parent);
 void store_done(LocalStore *store);
 
 /* The first of @n numbers that no job of this working copy had. */

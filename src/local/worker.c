@@ -315,6 +315,12 @@ static void play(Worker *worker) {
         }
         worker->caller.job = &worker->job;
         worker->caller.deadline_usec = clock_deadline(worker->job.timeout_sec * USEC_PER_SEC);
+        for (size_t i = 0; local_limit(&worker->job, i); i++)
+                caller_log(&worker->caller, "\033[0;33mWARNING: %s\033[0;m", local_limit(&worker->job, i));
+        if (map_get_set(request.job->config, "run")) {
+                fail(worker, FAILURE_SCRIPT, -1, "'run' does not work here: only scripts do");
+                return;
+        }
         if (!configure(worker, &config))
                 return;
         request.builds_dir = string_of(config, "builds_dir");
