@@ -126,6 +126,8 @@ int main(int argc, char **argv) {
         const Command *command = arguments.invocation.command;
         if (arguments.verbosity > 0)
                 log_set_level(arguments.verbosity > 1 ? LOG_LEVEL_DEBUG : LOG_LEVEL_VERBOSE);
+        else if (arguments.quiet)
+                log_set_level(LOG_LEVEL_WARNING);
 
         if (arguments.version)
                 puts("nspawn-runner " VERSION);

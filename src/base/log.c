@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/fd.h"
 
@@ -31,10 +32,47 @@ LogLevel log_get_level(void) {
         return max_level;
 }
 
-static const char *const prefixes[] = {
-        [LOG_LEVEL_ERROR] = "ERROR: ", [LOG_LEVEL_WARNING] = "WARNING: ", [LOG_LEVEL_NOTICE] = "",
-        [LOG_LEVEL_VERBOSE] = "",      [LOG_LEVEL_DEBUG] = "debug: ",
+/* What the journal takes as priority is that of syslog(3), in a form of sd-daemon(3). */
+static const struct {
+        const char *prefix, *color, *priority;
+} levels[] = {
+        [LOG_LEVEL_ERROR] = { "ERROR: ", "\033[1;31m", "<3>" },
+        [LOG_LEVEL_WARNING] = { "WARNING: ", "\033[1;33m", "<4>" },
+        [LOG_LEVEL_NOTICE] = { "", NULL, "<5>" },
+        [LOG_LEVEL_VERBOSE] = { "", NULL, "<6>" },
+        [LOG_LEVEL_DEBUG] = { "debug: ", NULL, "<7>" },
 };
+
+static void (*message_hook)(void);
+
+void log_set_hook(void (*hook)(void)) {
+        message_hook = hook;
+}
+
+bool log_has_colors(int fd) {
+        const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+        return (!no_color || !*no_color) && term && strcmp(term, "dumb") != 0 && isatty(fd);
+}
+
+/* systemd.exec(5): the variable has device and inode of the journal's socket. */
+static bool is_journal(void) {
+        unsigned long long device, inode;
+        const char *stream = getenv("JOURNAL_STREAM");
+        struct stat st;
+
+        return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &st) >= 0 &&
+               st.st_dev == device && st.st_ino == inode;
+}
+
+/* What a message begins with. */
+static size_t begin_line(LogLevel level, char *ret, size_t size) {
+        const char *color = levels[level].color;
+        bool colored = color && log_has_colors(STDERR_FILENO);
+
+        return (size_t) snprintf(ret, size, "%s%s%s%s%.300s", is_journal() ? levels[level].priority : "",
+                                 colored ? color : "", levels[level].prefix, colored ? "\033[0m" : "", message_subject);
+}
 
 /* Copies @text to @ret with everything that could move a terminal's cursor or start a line made visible; tabs stay. The
  * control characters of ISO 8859, two bytes in UTF-8, include one that terminals take for ESC [. */
@@ -70,10 +108,12 @@ int log_full(LogLevel level, int error, const char *format, ...) {
                 message[0] = 0;
         va_end(ap);
 
-        size_t n = (size_t) snprintf(line, sizeof(line), "%s%.300s", prefixes[level], message_subject);
+        size_t n = begin_line(level, line, sizeof(line));
         n += escape_controls(message, line + n, sizeof(line) - n - 1);
         line[n++] = '\n';
 
+        if (message_hook)
+                message_hook();
         /* One write: lines of several processes that share the job's log do not mix. */
         (void) fd_write_all(STDERR_FILENO, line, n);
 

@@ -3,7 +3,7 @@
 
 #include "base/problem.h"
 
-/* Messages for people, on stderr, one line each. In a CI job this is the job's log: never log a secret. Only main, cli and
+/* Messages for people, on stderr, one line each. Where stderr is the journal, they have priorities. In a CI job this is the job's log: never log a secret. Only main, cli and
  * the command `supervise` log; all other layers return errors. */
 
 typedef enum LogLevel {
@@ -17,6 +17,12 @@ typedef enum LogLevel {
 /* Shows messages up to @level; the default is LOG_LEVEL_NOTICE. */
 void log_set_level(LogLevel level);
 LogLevel log_get_level(void);
+
+/* Called before each message is printed, to take something off the terminal; NULL: nothing. */
+void log_set_hook(void (*hook)(void));
+
+/* Shall what is printed to @fd, stdout or stderr, have colours? It must be a terminal, and NO_COLOR must not be set. */
+bool log_has_colors(int fd);
 
 /* What all messages of this process are about from now on: they begin with it. NULL: nothing. Returns the
  * one before. */

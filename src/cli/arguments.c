@@ -65,6 +65,8 @@ static const char *option_name(const void *userdata, size_t i) {
 static void set_global(Arguments *arguments, const CommandOption *option, const char *value) {
         if (streq(option->name, "verbose"))
                 arguments->verbosity = MAX(arguments->verbosity, 1u);
+        else if (streq(option->name, "quiet"))
+                arguments->quiet = true;
         else if (streq(option->name, "debug"))
                 arguments->verbosity = 2;
         else if (streq(option->name, "config"))

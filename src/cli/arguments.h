@@ -7,6 +7,7 @@
 typedef struct Arguments {
         bool help, version;
         unsigned verbosity;      /* 1: --verbose, 2: --debug */
+        bool quiet;              /* unless it is to be verbose */
         const char *config_file; /* or NULL */
         const char *root;        /* or NULL */
         Invocation invocation;   /* its command is NULL where none was named */

@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/string.h"
+#include "cli/busy.h"
 #include "cli/commands.h"
 #include "cli/image-common.h"
 #include "cli/table.h"
@@ -40,19 +41,19 @@ enum {
         DIGEST,
         N_COLUMNS,
 };
-static const TableColumn json_columns[N_COLUMNS + 1] = {
+static const TableColumn columns[N_COLUMNS + 1] = {
         [NAME] = { "name", COLUMN_TEXT, .shortens = true },
-        [GENERATION] = { "generation", COLUMN_NUMBER },
-        [SOURCE] = { "source", COLUMN_TEXT, .rank = 4, .shortens = true },
-        [CREATED] = { "created", COLUMN_TEXT, .rank = 6 },
-        [UPDATED] = { "updated", COLUMN_TEXT, .rank = 3 },
-        [JOBS] = { "jobs", COLUMN_NUMBER, .rank = 2 },
-        [STORAGE] = { "storage", COLUMN_TEXT, .rank = 7 },
-        [TYPE] = { "type", COLUMN_TEXT, .rank = 8 },
-        [SIZE] = { "size", COLUMN_NUMBER, .rank = 1 },
-        [BOOT] = { "boot", COLUMN_TEXT, .rank = 5 },
-        [PATH] = { "path", COLUMN_TEXT, .rank = 9 },
-        [DIGEST] = { "digest", COLUMN_TEXT },
+        [GENERATION] = { "generation", COLUMN_NUMBER, .rank = 1 },
+        [SOURCE] = { "source", COLUMN_TEXT, .shortens = true },
+        [CREATED] = { "created", COLUMN_TEXT, .rank = 4 },
+        [UPDATED] = { "updated", COLUMN_TEXT },
+        [JOBS] = { "jobs", COLUMN_NUMBER },
+        [STORAGE] = { "storage", COLUMN_TEXT, .rank = 3 },
+        [TYPE] = { "type", COLUMN_TEXT, .rank = 5 },
+        [SIZE] = { "size", COLUMN_NUMBER },
+        [BOOT] = { "boot", COLUMN_TEXT, .rank = 2 },
+        [PATH] = { "path", COLUMN_TEXT, .rank = 6 },
+        [DIGEST] = { "digest", COLUMN_TEXT, .only_json = true },
 };
 
 /* How many jobs there are, by image and generation. */
@@ -276,21 +277,19 @@ static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
         _cleanup_(list_done) List list = { .settings = settings, .json = invocation_has(invocation, "json") };
         _cleanup_strv_ char **names = NULL;
-        TableColumn columns[N_COLUMNS + 1];
 
         int r = image_list(settings->root_dir, &names);
         if (r < 0)
                 return log_error_errno(r, "Cannot list the images in '%s': %m", settings->root_dir);
 
-        memcpy(columns, json_columns, sizeof(columns));
-        if (!list.json)
-                columns[DIGEST] = (TableColumn){ 0 };
         r = table_new("images", columns, list.json, &list.table);
         if (r == -ENOENT)
                 return log_error_errno(r, "libsmartcols.so.1 is not installed (package libsmartcols1)");
         if (r < 0)
                 return log_error_errno(r, "Cannot print the list: %m");
+        busy_begin("Measuring");
         r = add_images(&list, names);
+        busy_end();
         if (r < 0)
                 return r;
         if (list.n_rows == 0 && !list.json) {

@@ -18,6 +18,7 @@
 #include "base/process.h"
 #include "base/string.h"
 #include "cli/ask.h"
+#include "cli/busy.h"
 #include "cli/commands.h"
 #include "cli/image-common.h"
 #include "config/image-reference.h"
@@ -212,8 +213,10 @@ static int open_copy(Login *login, const Invocation *invocation, bool by_number)
         ImageTurn turn;
 
         image_turn_init(invocation, name, login->signal_fd, &turn);
+        busy_begin("Copying the image");
         int r = staging_open_copy(login->settings->root_dir, name, &turn.turn, login->image, login->signal_fd,
                                   &login->staging);
+        busy_end();
         if (r == -EBUSY)
                 log_busy(&turn);
         else if (r == -ECANCELED && read(login->signal_fd, &info, sizeof(info)) == sizeof(info))

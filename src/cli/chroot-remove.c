@@ -11,6 +11,7 @@
 #include "base/process.h"
 #include "base/string.h"
 #include "cli/ask.h"
+#include "cli/busy.h"
 #include "cli/commands.h"
 #include "cli/image-common.h"
 #include "config/image-reference.h"
@@ -63,7 +64,9 @@ static int remove_image(const Invocation *invocation, const char *root, const ch
         image_turn_init(invocation, title, -EBADF, &turn);
         unsigned in_use = 0;
 
+        busy_begin("Removing");
         int r = publish_remove(root, name, &turn.turn, &in_use);
+        busy_end();
         if (r == -EBUSY)
                 return log_busy(&turn);
         if (r < 0)

@@ -24,7 +24,7 @@ static int explain(const Settings *settings, const char *name, uint64_t number, 
 
         _cleanup_image_ Image *image = NULL;
         if (number == 0 && image_open(settings->root_dir, name, &image) >= 0)
-                log_error("Image '%s' has no earlier generation", name);
+                log_no_earlier_generation(settings, name);
         else if (number != 0 && string_printf(&reference, "%s@%" PRIu64, name, number) >= 0)
                 log_no_image(settings, reference);
         else

@@ -7,6 +7,7 @@
 
 const CommandOption global_options[] = {
         { "verbose", NULL, "say what is being done", 'v' },
+        { "quiet", NULL, "print only warnings and errors", 'q' },
         { "debug", NULL, "log details for debugging", 0 },
         { "config", "FILE", "configuration file instead of /etc/nspawn-runner.yaml", 0 },
         { "root", "DIR", "directory of the images, instead of the configuration's", 0 },

@@ -11,6 +11,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/string.h"
+#include "cli/busy.h"
 #include "cli/commands.h"
 #include "cli/table.h"
 #include "config/image-reference.h"
@@ -158,6 +159,7 @@ static int add_all(Report *report) {
                 { "trash", TRASH_DIRECTORY },
         };
 
+        BUSY("Measuring");
         int r = add_images(report);
         if (r >= 0)
                 r = add_registry_images(report);

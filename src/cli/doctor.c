@@ -15,6 +15,7 @@
 #include "base/process.h"
 #include "base/string.h"
 #include "cli/commands.h"
+#include "cli/table.h"
 
 bool check_optional(_unused_ const Settings *settings) {
         return false;
@@ -51,22 +52,20 @@ int check_in_child(int (*what)(const void *userdata), const void *userdata) {
         return WIFEXITED(status) ? -WEXITSTATUS(status) : -EPROTO;
 }
 
-/* Prints one line, unless @terse and jobs can run all the same. Returns whether jobs cannot run because of it. */
-static bool report(const Check *check, const Invocation *invocation, bool terse) {
-        char detail[CHECK_DETAIL_MAX] = "";
-        CheckResult result = check->run(invocation, detail);
-        bool required = !check->required || check->required(invocation->settings);
+/* How checks are shown. */
+typedef struct Output {
+        bool terse;  /* only those because of which jobs cannot run */
+        Table *json; /* NULL: lines for people */
+} Output;
 
-        if (terse && (result != CHECK_MISSING || !required))
-                return false;
-        printf("%-8s %s",
-               result == CHECK_OK                  ? "ok" :
-               result == CHECK_MISSING && required ? "missing" :
-                                                     "note",
-               check->name);
+static void print_line(const Check *check, const char *word, const char *detail, bool ok) {
+        bool colors = log_has_colors(STDOUT_FILENO);
+        const char *color = streq(word, "ok") ? "\033[32m" : streq(word, "missing") ? "\033[1;31m" : "\033[33m";
+
+        printf("%s%-8s%s %s", colors ? color : "", word, colors ? "\033[0m" : "", check->name);
         if (detail[0])
                 printf(": %s", detail);
-        if (result != CHECK_OK) {
+        if (!ok) {
                 printf("; %s", check->why);
                 /* For anybody else the kernel lacks all that only root may do: that is said at the end. */
                 if (check->remedy && geteuid() == 0)
@@ -75,10 +74,28 @@ static bool report(const Check *check, const Invocation *invocation, bool terse)
         putchar('\n');
         /* What is tried next may hang or crash the machine: what was found so far is to be seen. */
         fflush(stdout);
-        return result == CHECK_MISSING && required;
 }
 
-unsigned doctor_check(const Invocation *invocation, bool terse) {
+/* Shows one check. Returns whether jobs cannot run because of it. */
+static bool report(const Check *check, const Invocation *invocation, const Output *output) {
+        char detail[CHECK_DETAIL_MAX] = "";
+        CheckResult result = check->run(invocation, detail);
+        bool required = !check->required || check->required(invocation->settings);
+        bool missing = result == CHECK_MISSING && required, ok = result == CHECK_OK;
+        const char *word = ok ? "ok" : missing ? "missing" : "note";
+
+        if (output->terse && !missing)
+                return false;
+        if (!output->json)
+                print_line(check, word, detail, ok);
+        else if (table_add(output->json, (const char *const[]){ word, check->name, detail[0] ? detail : NULL,
+                                                                ok ? NULL : check->why, ok ? NULL : check->remedy }) <
+                 0)
+                (void) log_oom();
+        return missing;
+}
+
+static unsigned check_all(const Invocation *invocation, const Output *output) {
         static const Check *const tables[] = {
                 doctor_host_checks,      doctor_program_checks,  doctor_library_checks, doctor_kernel_checks,
                 doctor_directory_checks, doctor_security_checks, doctor_image_checks,   doctor_network_checks,
@@ -92,12 +109,33 @@ unsigned doctor_check(const Invocation *invocation, bool terse) {
                     invocation->config_problem)
                         continue;
                 for (const Check *check = tables[i]; check->name; check++)
-                        n_missing += report(check, invocation, terse);
+                        n_missing += report(check, invocation, output);
         }
         return n_missing;
 }
 
+unsigned doctor_check(const Invocation *invocation, bool terse) {
+        return check_all(invocation, &(Output){ .terse = terse });
+}
+
+static int run_json(const Invocation *invocation) {
+        static const TableColumn columns[] = {
+                { "result", COLUMN_TEXT }, { "name", COLUMN_TEXT },   { "detail", COLUMN_TEXT },
+                { "why", COLUMN_TEXT },    { "remedy", COLUMN_TEXT }, { 0 },
+        };
+        _cleanup_table_ Table *table = NULL;
+
+        int r = table_new_logged("checks", columns, true, &table);
+        if (r < 0)
+                return r;
+        unsigned n_missing = check_all(invocation, &(Output){ .json = table });
+        r = table_print(table);
+        return r < 0 ? log_error_errno(r, "Cannot print what was found: %m") : n_missing > 0;
+}
+
 static int run(const Invocation *invocation) {
+        if (invocation_has(invocation, "json"))
+                return run_json(invocation);
         unsigned n_missing = doctor_check(invocation, false);
 
         if (geteuid() != 0)
@@ -110,9 +148,15 @@ static int run(const Invocation *invocation) {
         return n_missing > 0;
 }
 
+static const CommandOption options[] = {
+        { "json", NULL, "print JSON, for programs", 0 },
+        { 0 },
+};
+
 const Command command_doctor = {
         .name = "doctor",
         .synopsis = "",
+        .options = options,
         .flags = COMMAND_STATUS | COMMAND_BAD_CONFIG,
         .run = run,
         .help = "Check whether this host can run jobs",

@@ -87,8 +87,8 @@ void help_print_command(FILE *stream, const Command *command) {
                 fputs("\nOptions:\n", stream);
                 print_options(stream, command->options);
         }
-        if (command->flags & COMMAND_DEFINITION)
-                print_variables(stream);
         fputs("\nOptions of all commands:\n", stream);
         print_options(stream, global_options);
+        if (command->flags & COMMAND_DEFINITION)
+                print_variables(stream);
 }

@@ -61,6 +61,23 @@ static char *list_generations(const Settings *settings, const char *name) {
         return TAKE_PTR(list);
 }
 
+static const char *name_at(const void *userdata, size_t i) {
+        char *const *names = userdata;
+
+        return names ? names[i] : NULL;
+}
+
+/* The image, or the one that a definition would make, that @typed may have meant: to be freed; or NULL. */
+static char *nearest_image(const Settings *settings, const char *typed) {
+        _cleanup_strv_ char **names = NULL, **defined = NULL;
+
+        if (image_list(settings->root_dir, &names) < 0 || definition_list(settings, &defined, NULL) < 0 ||
+            strv_extend_strv(&names, defined) < 0)
+                return NULL;
+        int i = nearest_name(typed, name_at, names);
+        return i < 0 ? NULL : strdup(names[i]);
+}
+
 void log_no_image(const Settings *settings, const char *reference) {
         _cleanup_free_ char *name = NULL, *path = NULL;
         uint64_t number;
@@ -72,10 +89,21 @@ void log_no_image(const Settings *settings, const char *reference) {
                 log_error("Image '%s' has no generation %" PRIu64 "; it has %s", name, number, generations);
                 return;
         }
-        log_error("There is no image '%s'", reference);
+        _cleanup_free_ char *nearest = nearest_image(settings, reference);
+        if (nearest)
+                log_error("There is no image '%s'; did you mean '%s'?", reference, nearest);
+        else
+                log_error("There is no image '%s'", reference);
         if (definition_find(settings, reference, &path, NULL) >= 0)
                 log_notice("'%s' defines it: 'nspawn-runner chroot-create %s' makes it", path, reference);
         log_available_images(settings);
+}
+
+void log_no_earlier_generation(const Settings *settings, const char *name) {
+        _cleanup_free_ char *generations = list_generations(settings, name);
+
+        log_error("Image '%s' has no earlier generation%s%s", name, generations ? "; it has " : "",
+                  generations ? generations : "");
 }
 
 static int explain(const Settings *settings, const char *name, int r) {

@@ -14,6 +14,9 @@ void log_available_images(const Settings *settings);
 /* Logs that there is no image, or no generation, called @reference, and which there are. */
 void log_no_image(const Settings *settings, const char *reference);
 
+/* Logs that image @name, which exists, has no generation before the current one, and which there are. */
+void log_no_earlier_generation(const Settings *settings, const char *name);
+
 /* generation_hold_reference(), or image_cache_hold() for an image of a registry; logs why it failed. 0 or -errno. */
 int hold_image_logged(const Settings *settings, const char *reference, Image **ret);
 

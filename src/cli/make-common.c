@@ -159,7 +159,7 @@ int make_image_logged(const Invocation *invocation, const Definition *definition
                 .on_wait = on_wait,
                 .userdata = &progress,
         };
-        const Listener listener = progress_listener(&progress, cancel_fd);
+        Listener listener = progress_listener(&progress, cancel_fd);
         MakeRequest request = {
                 .settings = settings,
                 .definition = definition,
@@ -169,6 +169,9 @@ int make_image_logged(const Invocation *invocation, const Definition *definition
         };
 
         progress_init(&progress);
+        /* The administrator's own program: what it prints is for the administrator. */
+        if (definition->source.kind == SOURCE_COMMAND)
+                listener.on_line = progress_output;
         progress.names_packages = builder_names_packages(definition);
         int r = make_image(&request, ret);
         progress_clear(&progress);

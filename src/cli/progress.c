@@ -15,7 +15,8 @@
 #include "source/builder.h"
 
 void progress_init(Progress *progress) {
-        *progress = (Progress){ .terminal = isatty(STDERR_FILENO), .begin_usec = clock_now_usec() };
+        *progress = (Progress){ .terminal = isatty(STDERR_FILENO) && log_get_level() >= LOG_LEVEL_NOTICE,
+                                .begin_usec = clock_now_usec() };
 }
 
 Listener progress_listener(Progress *progress, int cancel_fd) {

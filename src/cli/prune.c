@@ -11,6 +11,7 @@
 #include "base/process.h"
 #include "base/string.h"
 #include "cli/ask.h"
+#include "cli/busy.h"
 #include "cli/commands.h"
 #include "cli/table.h"
 #include "maintain/prune.h"
@@ -64,7 +65,9 @@ static int work(Pruning *pruning, bool dry_run, bool show) {
         int r = table_new_logged(dry_run ? "removable" : "removed", columns, pruning->json, &pruning->table);
         if (r < 0)
                 return r;
+        busy_begin(dry_run ? "Looking for what can go" : "Removing");
         r = prune(&request);
+        busy_end();
         if (r < 0)
                 return log_oom();
         r = show ? table_print(pruning->table) : 0;

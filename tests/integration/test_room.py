@@ -66,6 +66,8 @@ def test_prune(make_site, tiny_root: Path) -> None:
         shutil.copytree(tiny_root / IMAGE, cached, symlinks=True)
         expected = [(kind, name) for _, kind, name in left] + [("image of a registry", "registry.example/a:1")]
         assert sorted(removable(site)) == sorted(expected)
+        rows = json.loads(site.call("gc", "--dry-run", "--json").stdout)["removable"]
+        assert [row["name"] for row in rows if row["kind"] == "half-made image"] == ["half"]
         assert site.call("prune").returncode == 2, "without a terminal it asks nobody, and removes nothing"
         assert sorted(removable(site)) == sorted(expected)
         result = site.call("prune", "--yes")

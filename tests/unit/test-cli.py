@@ -6,6 +6,7 @@ Called by meson as `python3 test-cli.py PROGRAM`.
 
 import json
 import os
+import pty
 import socket
 import subprocess
 import sys
@@ -199,6 +200,45 @@ class CommandLine(unittest.TestCase):
                 result = self.call("toml", name)
                 self.assertEqual((result.returncode, result.stdout), (1, ""))
         self.assertIn("small", self.call("toml", "other").stderr)
+
+    def stderr_of(self, *arguments, terminal=False, **environment):
+        """What goes to a terminal, or to a file that the environment can name with {device} and {inode}."""
+        read, write = pty.openpty() if terminal else os.pipe()
+        state = os.fstat(write)
+        environment = {key: value.format(device=state.st_dev, inode=state.st_ino)
+                       for key, value in environment.items()}
+        with subprocess.Popen([PROGRAM, "--config", str(self.config), *arguments], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=write, env={"PATH": os.environ["PATH"], **environment}):
+            os.close(write)
+            text = b""
+            try:
+                while data := os.read(read, 4096):
+                    text += data
+            except OSError: # the terminal's other end is closed
+                pass
+        os.close(read)
+        return text.decode()
+
+    def test_messages(self):
+        self.make_image("bookworm")
+        plain = "ERROR: There is no image 'bookwrm'; did you mean 'bookworm'?"
+        rollback = ("chroot-rollback", "bookwrm") if os.geteuid() == 0 else ("chroot-run", "bookwrm", "--", "true")
+        self.assertIn(plain, self.stderr_of(*rollback))
+        colored = self.stderr_of(*rollback, terminal=True, TERM="xterm")
+        self.assertIn("\033[1;31mERROR: \033[0mThere is no image", colored)
+        for environment in ({"TERM": "xterm", "NO_COLOR": "1"}, {"TERM": "dumb"}, {}):
+            self.assertIn(plain, self.stderr_of(*rollback, terminal=True, **environment))
+        self.assertIn(f"<3>{plain}", self.stderr_of(*rollback, JOURNAL_STREAM="{device}:{inode}"))
+        self.assertIn("<5>Images in ", self.stderr_of(*rollback, JOURNAL_STREAM="{device}:{inode}"))
+        self.assertNotIn("<3>", self.stderr_of(*rollback, JOURNAL_STREAM="{device}:0"))
+        self.assertEqual(self.stderr_of("--quiet", *rollback).strip(), plain)
+
+    def test_doctor_json(self):
+        result = self.call("doctor", "--json")
+        self.assertIn(result.returncode, (0, 1))
+        checks = json.loads(result.stdout)["checks"]
+        self.assertEqual(result.returncode, int(any(check["result"] == "missing" for check in checks)))
+        self.assertTrue(all(check["name"] and check["result"] in ("ok", "note", "missing") for check in checks))
 
     def define(self, name, *variables, tasks=""):
         definitions = self.path / "definitions"
