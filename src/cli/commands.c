@@ -36,6 +36,8 @@ const Command *const commands[] = {
         &command_chroot_diff,
         &command_chroot_rollback,
         &command_chroot_remove,
+        &command_chroot_copy,
+        &command_chroot_rename,
         &command_chroot_export,
         &command_chroot_push,
         &command_chroot_pull,

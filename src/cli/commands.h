@@ -31,6 +31,8 @@ extern const Command command_chroot_run;
 extern const Command command_chroot_diff;
 extern const Command command_chroot_rollback;
 extern const Command command_chroot_remove;
+extern const Command command_chroot_copy;
+extern const Command command_chroot_rename;
 extern const Command command_chroot_export;
 extern const Command command_chroot_push;
 extern const Command command_chroot_pull;

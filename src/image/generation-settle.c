@@ -12,6 +12,7 @@
 #include "base/fs.h"
 #include "image/generation-json.h"
 #include "image/generation-store.h"
+#include "image/rename-settle.h"
 
 /* A directory that does not bear the number it is called by: it is the tree that a rollback exchanged, or an empty place
  * that was reserved. */
@@ -53,6 +54,7 @@ static int settle_staged(const GenerationStore *store, int staging_fd, const cha
 int generations_settle(const char *root_dir, const char *name, int images_fd, int staging_fd, const char *tree) {
         _cleanup_generation_store_ GenerationStore store = GENERATION_STORE_NONE;
 
+        image_rename_settle(name, images_fd, staging_fd);
         int r = generation_store_open(root_dir, name, images_fd, false, &store);
         if (r < 0)
                 return r == -ENOENT || r == -ENOTDIR ? 0 : r;

@@ -91,3 +91,39 @@ def test_prune(make_site, tiny_root: Path) -> None:
     change(site, "echo 4 > /text")
     names = {row["name"] for row in json.loads(site.call("chroot-list", "--json").stdout)["images"]}
     assert names == {IMAGE, f"{IMAGE}@3"}
+
+
+def generations(site: Site) -> dict[str, int]:
+    """Numbers by name."""
+    return {row["name"]: row["generation"] for row in json.loads(site.call("chroot-list", "--json").stdout)["images"]}
+
+
+def test_copy_and_rename(make_site, tiny_root: Path) -> None:
+    """Both keep what is known of an image; jobs do not notice; a crash in between is put right."""
+    site = make_site(root=tiny_root, shell="/bin/sh")
+    change(site, "echo 2 > /text")
+    with site.started(Job(image=f"{IMAGE}")) as build:
+        result = site.call("chroot-copy", f"{IMAGE}@1", "copy")
+        assert result.returncode == 0 and not (tiny_root / "copy" / "text").exists(), result
+        for command in ("chroot-copy", "chroot-rename"):
+            result = site.call(command, IMAGE, "copy")
+            assert result.returncode == 1 and "copy" in result.stderr and "already" in result.stderr, result
+        result = site.call("chroot-rename", IMAGE, "new")
+        assert result.returncode == 0, result
+        assert build.run_script("cat /text", raw=True).stdout == b"2\n"
+        assert generations(site) == {"copy": 1, "new": 2, "new@1": 1}
+        assert site.call("chroot-rename", IMAGE, "other").returncode == 1, "it is gone"
+        assert site.call("chroot-rename", "new", "copy").returncode == 1, "taken"
+    # Killed between the two renames.
+    (tiny_root / ".staging" / "new").mkdir(parents=True)
+    (tiny_root / ".staging" / "new" / "renamed-to").write_text("third")
+    (tiny_root / "new").rename(tiny_root / "third")
+    assert site.call("gc").returncode == 0
+    assert generations(site) == {"copy": 1, "third": 2, "third@1": 1}
+    # Killed before the first.
+    (tiny_root / ".staging" / "third").mkdir(parents=True)
+    (tiny_root / ".staging" / "third" / "renamed-to").write_text("fourth")
+    assert site.call("gc").returncode == 0
+    assert generations(site) == {"copy": 1, "third": 2, "third@1": 1}
+    assert site.call("chroot-rollback", "third").returncode == 0
+    assert not (tiny_root / ".staging").exists()

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Command `chroot-export`: writes an image to an archive, or takes it to a registry as chroot-push does. The image is only
+ * read, and jobs do not notice. */
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/string.h"
+#include "cli/commands.h"
+#include "cli/image-common.h"
+#include "cli/make-common.h"
+#include "cli/push-common.h"
+#include "config/image-reference.h"
+
+static int export(const Invocation *invocation, const char *name, const char *file) {
+        _cleanup_image_ Image *image = NULL;
+        Problem problem = { 0 };
+        Progress progress;
+
+        int r = hold_image_logged(invocation->settings, name, &image);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int cancel_fd = open_cancel_fd_logged();
+        if (cancel_fd < 0)
+                return cancel_fd;
+        progress_init(&progress);
+        const Listener listener = progress_listener(&progress, cancel_fd);
+        ImagePush request = { .root_dir = invocation->settings->root_dir, .image = image, .listener = &listener };
+        r = export_image(&request, file, &problem);
+        progress_clear(&progress);
+        if (r == -EEXIST)
+                return log_full(LOG_LEVEL_ERROR, r, "'%s' exists already: give another name, or remove it", file);
+        if (r != 0)
+                return push_failure("exported", name, &progress, &problem, r);
+        log_notice("Image '%s' is in '%s' (%llu s)", name, file, progress_seconds(&progress));
+        return 0;
+}
+
+static int run(const Invocation *invocation) {
+        const char *name = invocation_argument(invocation, 0), *file = invocation_argument(invocation, 1);
+        _cleanup_free_ char *standard = NULL;
+
+        int r = push_check_name(name);
+        if (r < 0)
+                return r;
+        if (!file && string_printf(&standard, "%s.tar.zst", name) < 0)
+                return log_oom();
+        if (!file)
+                file = standard;
+        if (export_kind(file))
+                return export(invocation, name, file);
+        if (image_reference_is(file) && !strchr(file, '@'))
+                return push_logged(invocation, name, file);
+        log_error("'%.200s' is neither a file that ends with " EXPORT_ENDINGS " nor an image of a registry, such as "
+                  "registry.example.com/group/name:tag",
+                  file);
+        return COMMAND_MISUSED;
+}
+
+const Command command_chroot_export = {
+        .name = "chroot-export",
+        .synopsis = "NAME [FILE|REFERENCE]",
+        .min_arguments = 1,
+        .max_arguments = 2,
+        .run = run,
+        .help = "Write an image to an archive, or take it to a registry",
+};

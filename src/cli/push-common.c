@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What chroot-push and chroot-export share: taking an image to a registry with progress on stderr, and saying why that
+ * failed. */
+
+#include "cli/push-common.h"
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/string.h"
+#include "cli/image-common.h"
+#include "cli/make-common.h"
+
+int push_failure(const char *what, const char *name, const Progress *progress, const Problem *problem, int r) {
+        if (r == -ECANCELED)
+                return log_full(LOG_LEVEL_ERROR, r, "Stopped by a signal: image '%s' was not %s", name, what);
+        log_error("Image '%s' was not %s: %s", name, what,
+                  r > 0 && !problem->text[0] ? "a program failed" : problem_text(problem, r > 0 ? -EIO : r));
+        progress_log_last_lines(progress);
+        return r > 0 ? -EIO : r;
+}
+
+int push_logged(const Invocation *invocation, const char *name, const char *reference) {
+        _cleanup_image_ Image *image = NULL;
+        Problem problem = { 0 };
+        Progress progress;
+
+        int r = hold_image_logged(invocation->settings, name, &image);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int cancel_fd = open_cancel_fd_logged();
+        if (cancel_fd < 0)
+                return cancel_fd;
+        progress_init(&progress);
+        const Listener listener = progress_listener(&progress, cancel_fd);
+        ImagePush request = { .root_dir = invocation->settings->root_dir, .image = image, .listener = &listener };
+        r = push_image(&request, reference, &problem);
+        progress_clear(&progress);
+        if (r != 0)
+                return push_failure("pushed", name, &progress, &problem, r);
+        log_notice(
+                "Image '%s' is in the registry as %s (%llu s). Other hosts get it with 'nspawn_runner_oci: %s' in its "
+                "definition",
+                name, reference, progress_seconds(&progress), reference);
+        return 0;
+}
+
+int push_check_name(const char *name) {
+        const char *problem = image_name_problem(name);
+
+        if (problem) {
+                log_error("Image name '%.200s' %s", name, problem);
+                return -EINVAL;
+        }
+        if (geteuid() == 0)
+                return 0;
+        log_error("Only root can read all files of images");
+        return -EPERM;
+}
