@@ -43,7 +43,16 @@ int program_note(const MachineDirectory *directory) {
         return r < 0 ? r : machine_file_write(directory, PROGRAM_FILE, identity);
 }
 
-/* A descriptor of the file that is @wanted, which some process executes; or -ENOENT. */
+/* Is it a process of root, and none of a container? When nobody executes the noted file any more, its inode is free: a job, or
+ * a user of the host, could get it for a file of their own, with the same size and times. */
+static bool is_trusted(int process_fd) {
+        struct stat owner, its, ours;
+
+        return fstat(process_fd, &owner) >= 0 && owner.st_uid == 0 && fstatat(process_fd, "ns/pid", &its, 0) >= 0 &&
+               stat("/proc/self/ns/pid", &ours) >= 0 && its.st_ino == ours.st_ino && its.st_dev == ours.st_dev;
+}
+
+/* A descriptor of the file that is @wanted, which some trusted process executes; or -ENOENT. */
 static int find_executed(const char *wanted) {
         DIR *processes = opendir("/proc");
         int found = -ENOENT;
@@ -51,12 +60,16 @@ static int find_executed(const char *wanted) {
         if (!processes)
                 return -errno;
         for (struct dirent *entry; found < 0 && (entry = readdir(processes));) {
-                char path[sizeof(entry->d_name) + sizeof("/exe")], identity[IDENTITY_MAX];
+                char identity[IDENTITY_MAX];
 
                 if (!isdigit((unsigned char) entry->d_name[0]))
                         continue;
-                snprintf(path, sizeof(path), "%s/exe", entry->d_name);
-                _cleanup_close_ int fd = openat(dirfd(processes), path, O_PATH | O_CLOEXEC);
+                /* What is opened below it is this process's, or fails when that has ended. */
+                _cleanup_close_ int process_fd = openat(dirfd(processes), entry->d_name,
+                                                        O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                if (process_fd < 0 || !is_trusted(process_fd))
+                        continue;
+                _cleanup_close_ int fd = openat(process_fd, "exe", O_PATH | O_CLOEXEC);
                 if (fd >= 0 && identify(fd, "", identity) >= 0 && streq(identity, wanted))
                         found = TAKE_FD(fd);
         }
