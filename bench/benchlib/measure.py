@@ -8,6 +8,8 @@ whatever else the machine does falls on all alike.
 import contextlib
 import os
 import resource
+import signal
+import socket
 import time
 from dataclasses import dataclass
 
@@ -449,6 +451,85 @@ def services(place, _contenders, settings):
     return in_workers((_services, contender, settings))[0]
 
 
+# Network ----------------------------------------------------------------------------------------------------
+
+NETWORKS = ("host", "private")
+HOST_ITSELF = "host-itself"  # without a container
+# As fast as it goes, which is the processor's business, and as fast as a wire of 1 Gbit/s.
+SERVED = {"unlimited": (256 << 20, None), "gigabit": (64 << 20, 125_000_000)}
+SO_MAX_PACING_RATE = 47
+
+
+def own_address():
+    """An address of this host that is not of its loopback: jobs with networks of their own reach it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.connect(("192.0.2.1", 9))  # sends nothing
+        return s.getsockname()[0]
+
+
+def serve(server, size, rate):
+    """Sends the same bytes to everybody who connects, in a process of its own."""
+    chunk = bytes(1 << 20)
+    while True:
+        connection = server.accept()[0]
+        with connection, contextlib.suppress(OSError):
+            if rate:
+                connection.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, rate)
+            for _ in range(size // len(chunk)):
+                connection.sendall(chunk)
+
+
+def download(player, contender, job, address, size):
+    """Bytes per second that a script gets; what it takes to start the script counts for all."""
+    script = job.write_script("#!/usr/bin/env bash\n" f"cat </dev/tcp/{address[0]}/{address[1]} | wc -c\n")
+    os.chdir(job.directory)
+    call = player.call(*contender.run(job, "build_script", script))
+    call.check()
+    return size / call.seconds
+
+
+def _network(player, contenders, host, addresses, settings):
+    prepare, cpu = ({contender.network: [] for contender in contenders} for _ in range(2))
+    rates = {kind: {name: [] for name in (HOST_ITSELF, *prepare)} for kind in SERVED}
+    for number in range(-1, settings.rounds):
+        settings.progress(f"network, round {number + 1} of {settings.rounds}")
+        for contender in rotated(contenders, number):
+            played = play_timed(player, contender)
+            if number >= 0:
+                prepare[contender.network].append(played["stages"]["prepare"])
+                cpu[contender.network].append(played["cpu"])
+    with contextlib.ExitStack() as stack:
+        played = [(contender, stack.enter_context(prepared(contender, player))) for contender in (host, *contenders)]
+        for number in range(-1, max(3, settings.rounds)):
+            for contender, job in rotated(played, number):
+                for kind, (size, _) in SERVED.items():
+                    rate = download(player, contender, job, addresses[kind], size)
+                    if number >= 0:
+                        rates[kind][HOST_ITSELF if contender is host else contender.network].append(rate)
+    return {"prepare": prepare, "cpu": cpu, "download": rates}
+
+
+def network(place, contenders, settings):
+    compared = []
+    for name in NETWORKS:
+        compared.append(Driver(place, "overlay", False))
+        compared[-1].network = name
+    host = next(contender for contender in contenders if contender.name == "host")
+    addresses, pids = {}, []
+    try:
+        for kind, (size, rate) in SERVED.items():
+            with socket.create_server((own_address(), 0)) as server:
+                addresses[kind] = server.getsockname()
+                pids.append(os.fork())
+                if pids[-1] == 0:
+                    serve(server, size, rate)
+        return in_workers((_network, compared, host, addresses, settings))[0]
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
 MEASURES = {
     "jobs": (jobs, "whole jobs, one after the other: each stage, CPU time, what outlives cleanup"),
     "empty-run": (empty_run, "one run of an empty script"),
@@ -457,5 +538,6 @@ MEASURES = {
     "output": (output, "bytes per second through run"),
     "image-size": (image_size, "prepare with a small and a large image"),
     "services": (services, "prepare of a job with no, one and eight services"),
+    "network": (network, "prepare and a download with the host's network and with one of the job's own"),
     "memory": (memory, "resident memory of idle jobs, peaks of the driver's processes"),
 }

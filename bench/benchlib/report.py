@@ -127,6 +127,27 @@ class Report:
         self._target("prepare with one service", f"{ms(prepare[1])} ms", f"without, {ms(prepare[0])} ms",
                      ratio(prepare[1], prepare[0]), "≤ 1.6", prepare[1] <= 1.6 * prepare[0])
 
+    def _network(self, figures):
+        prepare = {name: median(seconds) for name, seconds in figures["prepare"].items()}
+        cpu = {name: median(seconds) for name, seconds in figures["cpu"].items()}
+        rates = {kind: {name: median(values) / (1 << 20) for name, values in by_name.items()}
+                 for kind, by_name in figures["download"].items()}
+        fast, wire = rates["unlimited"], rates["gigabit"]
+        host = "host-itself"
+        self._section(
+            "Networks",
+            ("", "prepare, ms", "CPU of a job, ms", "download, MiB/s", "/ first row", "at 1 Gbit/s, MiB/s", "/ first row"),
+            [(title, ms(prepare[name]) if name in prepare else "–", ms(cpu[name]) if name in cpu else "–", f"{fast[name]:.0f}", ratio(fast[name], fast[host]),
+              f"{wire[name]:.0f}", ratio(wire[name], wire[host]))
+             for name, title in ((host, "without a container"), ("host", "network: host"), ("private", "network: private"))],
+            note=f"Medians of {len(figures['prepare']['host'])}; overlay, boot: no. The server is on the same host.")
+        more = prepare["private"] - prepare["host"]
+        self._target("prepare with network: private", f"{ms(prepare['private'])} ms",
+                     f"with network: host, {ms(prepare['host'])} ms", f"+{ms(more)} ms", "≤ +5 ms", more <= 0.005)
+        self._target("download at 1 Gbit/s with network: private", f"{wire['private']:.0f} MiB/s",
+                     f"without a container, {wire[host]:.0f} MiB/s", ratio(wire["private"], wire[host]), "≥ 0.9",
+                     wire["private"] >= 0.9 * wire[host])
+
     def _leftovers(self, figures):
         kinds = list(next(iter(figures.values()))[0]["left"])
         rows = []
