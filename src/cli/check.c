@@ -8,6 +8,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/string.h"
+#include "cli/busy.h"
 #include "cli/check-report.h"
 #include "cli/commands.h"
 #include "cli/make-common.h"
@@ -124,7 +125,9 @@ static int check_definition(CheckRun *run, const char *path, const char *name) {
         int r = check_report_begin(&run->report, path, name);
         if (r < 0)
                 return r;
+        busy_begin("Checking");
         r = definition_check(&check, &definition);
+        busy_end();
         if (r < 0)
                 return log_error_errno(r, r == -ECANCELED ? "Stopped by a signal" : "Cannot check '%s': %m", path);
         check_report_end(&run->report, "ok");
