@@ -9,6 +9,7 @@ from pathlib import Path
 import host
 from lab import IMAGE, Lab, Site
 from simulation.jobspec import Job
+from terminal import Terminal
 
 
 def change(site: Site, script: str) -> None:
@@ -70,6 +71,12 @@ def test_prune(make_site, tiny_root: Path) -> None:
         assert [row["name"] for row in rows if row["kind"] == "half-made image"] == ["half"]
         assert site.call("prune").returncode == 2, "without a terminal it asks nobody, and removes nothing"
         assert sorted(removable(site)) == sorted(expected)
+        with Terminal(site.argv("prune")) as terminal:
+            terminal.expect("registry.example/a:1")
+            terminal.expect("Remove all of this (")
+            terminal.type("n\n")
+            assert terminal.wait() == 0
+        assert sorted(removable(site)) == sorted(expected)
         result = site.call("prune", "--yes")
         assert result.returncode == 0 and "Removed 4 things" in result.stderr, result
         assert not any(path.exists() for path, _, _ in left) and not cached.exists()
@@ -113,6 +120,10 @@ def test_copy_and_rename(make_site, tiny_root: Path) -> None:
         assert build.run_script("cat /text", raw=True).stdout == b"2\n"
         assert generations(site) == {"copy": 1, "new": 2, "new@1": 1}
         assert site.call("chroot-rename", IMAGE, "other").returncode == 1, "it is gone"
+        with Terminal(site.argv("chroot-list"), columns=100) as terminal:
+            assert terminal.wait() == 0
+            lines = terminal.seen.decode().splitlines()
+            assert len(lines) == 4 and all(len(line) <= 100 for line in lines), lines
         assert site.call("chroot-rename", "new", "copy").returncode == 1, "taken"
     # Killed between the two renames.
     (tiny_root / ".staging" / "new").mkdir(parents=True)
