@@ -185,19 +185,22 @@ typedef struct Unpacking {
         BundleEntry entry;
 } Unpacking;
 
+/* Unless it is there. */
+static int make_directory(int root_fd, const char *path) {
+        _cleanup_close_ int fd = open_beneath(root_fd, path, O_PATH | O_DIRECTORY, 0);
+        if (fd != -ENOENT)
+                return MIN(fd, 0);
+        _cleanup_close_ int parent_fd = open_parent(root_fd, path);
+        if (parent_fd < 0)
+                return parent_fd;
+        return mkdirat(parent_fd, last_part(path), 0777) < 0 && errno != EEXIST ? -errno : 0;
+}
+
 static int make_directories(int root_fd, char *path) {
         for (char *slash = strchr(path, '/');; slash = strchr(slash + 1, '/')) {
                 if (slash)
                         *slash = 0;
-                _cleanup_close_ int fd = open_beneath(root_fd, path, O_PATH | O_DIRECTORY, 0);
-                int r = 0;
-                if (fd == -ENOENT) {
-                        _cleanup_close_ int parent_fd = open_parent(root_fd, path);
-                        r = parent_fd < 0 ? parent_fd : 0;
-                        if (r >= 0 && mkdirat(parent_fd, last_part(path), 0777) < 0 && errno != EEXIST)
-                                r = -errno;
-                } else if (fd < 0)
-                        r = fd;
+                int r = make_directory(root_fd, path);
                 if (slash)
                         *slash = '/';
                 if (r < 0 || !slash)
@@ -237,8 +240,9 @@ static int unpack_file(Unpacking *u, const char *name) {
                 return -errno;
         do {
                 int r = bundle_read(&u->reader, &data, &size);
-                if (r >= 0)
-                        r = fd_write_all(fd, data, size);
+                if (r < 0)
+                        return r;
+                r = fd_write_all(fd, data, size);
                 if (r < 0)
                         return r;
         } while (size > 0);

@@ -70,14 +70,17 @@ static int offer_generations(const Completion *completion, const char *name) {
         _cleanup_strv_ char **numbers = NULL;
 
         int r = list_generations(completion, name, &numbers);
-        for (char **number = numbers; r >= 0 && number && *number; number++) {
+        if (r < 0)
+                return r;
+        for (char **number = numbers; number && *number; number++) {
                 _cleanup_free_ char *word = NULL;
 
                 r = string_printf(&word, "%s@%s", name, *number);
-                if (r >= 0)
-                        (void) complete_offer(completion, word, NULL);
+                if (r < 0)
+                        return r;
+                (void) complete_offer(completion, word, NULL);
         }
-        return r;
+        return 0;
 }
 
 int complete_references(const Completion *completion) {
@@ -179,10 +182,13 @@ int complete_projects(const Completion *completion) {
         _cleanup_strv_ char **projects = NULL;
 
         int r = list_projects(completion, &place_caches, &projects);
-        if (r >= 0)
-                r = list_projects(completion, &place_builds, &projects);
+        if (r < 0)
+                return r;
+        r = list_projects(completion, &place_builds, &projects);
+        if (r < 0)
+                return r;
         strv_sort_unique(projects);
-        return r < 0 ? r : offer_all(completion, projects);
+        return offer_all(completion, projects);
 }
 
 int complete_suites(const Completion *completion) {

@@ -82,16 +82,21 @@ static int add_images(Report *report) {
         _cleanup_strv_ char **names = NULL;
 
         int r = image_list(report->root_dir, &names);
-        for (char **name = names; r >= 0 && name && *name; name++) {
+        if (r < 0)
+                return r;
+        for (char **name = names; name && *name; name++) {
                 _cleanup_free_ char *path = NULL;
 
                 if (string_printf(&path, "%s/%s", report->root_dir, *name) < 0)
                         return -ENOMEM;
                 r = add_path(report, "image", *name, path);
-                if (r >= 0)
-                        r = add_old_generations(report, *name);
+                if (r < 0)
+                        return r;
+                r = add_old_generations(report, *name);
+                if (r < 0)
+                        return r;
         }
-        return r;
+        return 0;
 }
 
 static int add_registry_images(Report *report) {
@@ -161,15 +166,24 @@ static int add_all(Report *report) {
 
         BUSY("Measuring");
         int r = add_images(report);
-        if (r >= 0)
-                r = add_registry_images(report);
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(directories); i++)
-                r = add_directory(report, directories[i].kind, directories[i].directory);
         if (r < 0)
                 return r;
+        r = add_registry_images(report);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
+                r = add_directory(report, directories[i].kind, directories[i].directory);
+                if (r < 0)
+                        return r;
+        }
         uint64_t total = usage_total(&report->usage);
         char size[24];
         return table_add(report->table, (const char *const[]){ "total", NULL, size_text(report, total, size), NULL });
+}
+
+static int fill_and_print(Report *report) {
+        int r = add_all(report);
+        return r < 0 ? r : table_print(report->table);
 }
 
 static int run(const Invocation *invocation) {
@@ -192,9 +206,7 @@ static int run(const Invocation *invocation) {
         int r = table_new_logged("usage", columns, report.json, &report.table);
         if (r < 0)
                 return r;
-        r = add_all(&report);
-        if (r >= 0)
-                r = table_print(report.table);
+        r = fill_and_print(&report);
         usage_done(&report.usage);
         table_free(report.table);
         return r < 0 ? log_error_errno(r, "Cannot find out how large all in '%s' is: %m", report.root_dir) : 0;

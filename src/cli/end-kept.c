@@ -17,9 +17,10 @@ static int run(const Invocation *invocation) {
 
         process_release_pages();
         int r = kept_wait(settings, id);
+        if (r < 0)
+                return log_error_errno(r, "Cannot wait for the end of job %s, which is kept: %m", id);
         /* What became of it meanwhile is for this to find out: it may be another one of that name by now. */
-        if (r >= 0)
-                r = machine_collect(settings, false, NULL);
+        r = machine_collect(settings, false, NULL);
         if (r < 0)
                 return log_error_errno(r, "Cannot remove job %s, which was kept: %m", id);
         machine_empty_trash_behind(settings->root_dir);

@@ -126,6 +126,16 @@ static int write_new(const SetupFile *file, const char *temporary, const char *t
         return fsync(fd) < 0 ? -errno : 0;
 }
 
+static int write_and_rename(const SetupFile *file, const char *temporary, const char *text) {
+        int r = write_new(file, temporary, text);
+        if (r < 0)
+                return r;
+        r = check_unchanged(file);
+        if (r < 0)
+                return r;
+        return renameat(file->directory_fd, temporary, file->directory_fd, file->name) < 0 ? -errno : 0;
+}
+
 int setup_file_replace(const SetupFile *file, const char *text) {
         _cleanup_free_ char *temporary = NULL;
 
@@ -134,11 +144,7 @@ int setup_file_replace(const SetupFile *file, const char *text) {
         /* Of somebody who was killed: whoever has the lock is alone. */
         if (unlinkat(file->directory_fd, temporary, 0) < 0 && errno != ENOENT)
                 return -errno;
-        int r = write_new(file, temporary, text);
-        if (r >= 0)
-                r = check_unchanged(file);
-        if (r >= 0 && renameat(file->directory_fd, temporary, file->directory_fd, file->name) < 0)
-                r = -errno;
+        int r = write_and_rename(file, temporary, text);
         if (r < 0) {
                 (void) unlinkat(file->directory_fd, temporary, 0);
                 return r;

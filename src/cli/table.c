@@ -205,17 +205,23 @@ static int fill(const Table *table, struct libscols_table *out) {
         return 0;
 }
 
+static int fill_and_print(Table *table, struct libscols_table *out) {
+        int r = fill(table, out);
+        if (r < 0)
+                return r;
+        r = scols.scols_print_table(out);
+        return MIN(r, 0);
+}
+
 int table_print(Table *table) {
         if (table->n_rows == 0 && !table->json)
                 return 0;
         struct libscols_table *out = scols.scols_new_table();
         if (!out)
                 return -ENOMEM;
-        int r = fill(table, out);
-        if (r >= 0)
-                r = scols.scols_print_table(out);
+        int r = fill_and_print(table, out);
         scols.scols_unref_table(out);
-        return r < 0 ? r : 0;
+        return r;
 }
 
 const char *format_time(uint64_t usec, bool json, char ret[static FORMAT_TIME_BYTES]) {

@@ -65,8 +65,9 @@ int bundle_put_data(BundleWriter *writer, const void *data, size_t size) {
 
 static int put(BundleWriter *writer, const Header *header, const char *path, const char *link) {
         int r = bundle_put_data(writer, header, sizeof(*header));
-        if (r >= 0)
-                r = bundle_put_data(writer, path, header->path_size);
+        if (r < 0)
+                return r;
+        r = bundle_put_data(writer, path, header->path_size);
         return r < 0 ? r : bundle_put_data(writer, link, header->link_size);
 }
 
@@ -201,8 +202,9 @@ int bundle_next(BundleReader *reader, BundleEntry *ret) {
         if (header.type == BUNDLE_END)
                 return 0;
         r = take_text(reader, ret->path, header.path_size);
-        if (r >= 0)
-                r = take_text(reader, ret->link, header.link_size);
+        if (r < 0)
+                return r;
+        r = take_text(reader, ret->link, header.link_size);
         if (r < 0)
                 return r;
         if (!bundle_path_is_plain(ret->path) || (header.type == BUNDLE_SYMLINK && !ret->link[0]))
