@@ -309,6 +309,18 @@ static int begin_output(Loop *loop) {
         return exec_output_begin(&loop->output, &setup);
 }
 
+/* An exit status or -errno. */
+static int drive_with_output(Loop *loop) {
+        int r = begin_output(loop);
+        if (r < 0)
+                return r;
+        r = drive(loop);
+        if (r < 0)
+                return r;
+        r = exec_output_pipeline_ended(&loop->output);
+        return r < 0 ? r : run_state_exit_status(&loop->state);
+}
+
 int exec_run(const ExecRun *run) {
         static Loop loop;
         const char *jobs = invocation_option(run->invocation, "jobs");
@@ -332,13 +344,7 @@ int exec_run(const ExecRun *run) {
                 return log_error_errno(r, "Cannot make a directory for artifacts: %m");
         loop.pipeline_number = store_take_numbers(&loop.store, 1);
         run_state_init(&loop.state, run->pipeline, run->take);
-        r = begin_output(&loop);
-        if (r >= 0)
-                r = drive(&loop);
-        if (r >= 0)
-                r = exec_output_pipeline_ended(&loop.output);
-        if (r >= 0)
-                r = run_state_exit_status(&loop.state);
+        r = drive_with_output(&loop);
         exec_output_done(&loop.output);
         for (size_t i = 0; i < loop.n_sources; i++)
                 closep(&loop.sources[i].fd);

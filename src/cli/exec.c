@@ -98,14 +98,19 @@ static int evaluate(const Invocation *invocation, int broker_fd) {
         return r;
 }
 
+static int become_and_evaluate(const Invocation *invocation, const ExecUser *user, int broker_fd) {
+        int r = exec_become(user);
+        if (r < 0)
+                return r;
+        r = evaluate(invocation, broker_fd);
+        if (r < 0)
+                return r;
+        return fflush(stdout) != 0 || ferror(stdout) ? -EIO : r;
+}
+
 /* In the child, as the user whose repository it is. An exit status. */
 static int child(const Invocation *invocation, const ExecUser *user, int broker_fd) {
-        int r = exec_become(user);
-
-        if (r >= 0)
-                r = evaluate(invocation, broker_fd);
-        if (r >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
-                r = -EIO;
+        int r = become_and_evaluate(invocation, user, broker_fd);
         return r == COMMAND_MISUSED ? CHILD_MISUSED : r < 0 ? EXIT_FAILURE : r;
 }
 
@@ -139,18 +144,22 @@ static int make_command(const Invocation *invocation, char ***ret) {
         _cleanup_strv_ char **command = NULL;
 
         int r = own_executable(&self, &directory);
-        if (r >= 0)
-                r = strv_extend(&command, self);
-        if (r >= 0 && invocation->config_file) {
-                config = realpath(invocation->config_file, NULL);
-                r = config ? strv_extendf(&command, "--config=%s", config) : -errno;
-        }
-        if (r >= 0 && invocation->root)
-                r = strv_extendf(&command, "--root=%s", invocation->root);
-        if (r >= 0 && log_get_level() >= LOG_LEVEL_VERBOSE)
-                r = strv_extend(&command, log_get_level() >= LOG_LEVEL_DEBUG ? "--debug" : "--verbose");
         if (r < 0)
                 return r;
+        if (strv_extend(&command, self) < 0)
+                return -ENOMEM;
+        if (invocation->config_file) {
+                config = realpath(invocation->config_file, NULL);
+                if (!config)
+                        return -errno;
+                if (strv_extendf(&command, "--config=%s", config) < 0)
+                        return -ENOMEM;
+        }
+        if (invocation->root && strv_extendf(&command, "--root=%s", invocation->root) < 0)
+                return -ENOMEM;
+        if (log_get_level() >= LOG_LEVEL_VERBOSE &&
+            strv_extend(&command, log_get_level() >= LOG_LEVEL_DEBUG ? "--debug" : "--verbose") < 0)
+                return -ENOMEM;
         *ret = TAKE_PTR(command);
         return 0;
 }

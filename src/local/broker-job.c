@@ -62,18 +62,24 @@ static int make_environment(const BrokerJob *job, int variables_fd, char ***ret)
         for (char **p = environ; r >= 0 && p && *p; p++)
                 if (!is_ours(*p))
                         r = strv_extend(&environment, *p);
-        if (r >= 0)
-                r = strv_extendf(&environment, "TMPDIR=%s", job->directory);
-        if (r >= 0)
-                r = strv_extendf(&environment, "JOB_RESPONSE_FILE=%s/" RESPONSE, job->directory);
-        if (r >= 0)
-                r = strv_extendf(&environment, "BUILD_EXIT_CODE_FILE=%s/" EXIT_CODE, job->directory);
-        if (r >= 0)
-                r = strv_extendf(&environment, "BUILD_FAILURE_EXIT_CODE=%d", BROKER_BUILD_FAILURE);
-        if (r >= 0)
-                r = strv_extendf(&environment, "SYSTEM_FAILURE_EXIT_CODE=%d", BROKER_SYSTEM_FAILURE);
-        if (r >= 0)
-                r = strv_extendf(&environment, LOCAL_OWNER_VARIABLE "=%d", (int) getpid());
+        if (r < 0)
+                return r;
+        r = strv_extendf(&environment, "TMPDIR=%s", job->directory);
+        if (r < 0)
+                return r;
+        r = strv_extendf(&environment, "JOB_RESPONSE_FILE=%s/" RESPONSE, job->directory);
+        if (r < 0)
+                return r;
+        r = strv_extendf(&environment, "BUILD_EXIT_CODE_FILE=%s/" EXIT_CODE, job->directory);
+        if (r < 0)
+                return r;
+        r = strv_extendf(&environment, "BUILD_FAILURE_EXIT_CODE=%d", BROKER_BUILD_FAILURE);
+        if (r < 0)
+                return r;
+        r = strv_extendf(&environment, "SYSTEM_FAILURE_EXIT_CODE=%d", BROKER_SYSTEM_FAILURE);
+        if (r < 0)
+                return r;
+        r = strv_extendf(&environment, LOCAL_OWNER_VARIABLE "=%d", (int) getpid());
         if (r >= 0 && variables_fd >= 0)
                 r = add_variables(variables_fd, &environment);
         if (r < 0)
@@ -87,10 +93,12 @@ static int make_directory(BrokerJob *job, const char *runtime_dir) {
         _cleanup_free_ char *parent = NULL, *path = NULL;
 
         int r = string_printf(&parent, "%s/" DIRECTORY, runtime_dir);
-        if (r >= 0)
-                r = mkdir_parents(parent, 0700);
-        if (r >= 0)
-                r = string_printf(&path, "%s/XXXXXX", parent);
+        if (r < 0)
+                return r;
+        r = mkdir_parents(parent, 0700);
+        if (r < 0)
+                return r;
+        r = string_printf(&path, "%s/XXXXXX", parent);
         if (r < 0)
                 return r;
         for (unsigned tries = 0; tries < 10; tries++) {

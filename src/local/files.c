@@ -219,10 +219,12 @@ int files_take(Caller *caller, const FileSelection *selection, const char *direc
         if (list_fd < 0 || bundle_fd < 0)
                 return list_fd < 0 ? list_fd : bundle_fd;
         int r = step(caller, list_arguments(caller, selection), -EBADF, list_fd);
-        if (r >= 0)
-                r = rewind_fd(list_fd);
-        if (r >= 0)
-                r = select_paths(selection, list_fd, &paths, used);
+        if (r < 0)
+                return r;
+        r = rewind_fd(list_fd);
+        if (r < 0)
+                return r;
+        r = select_paths(selection, list_fd, &paths, used);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < n_globs; i++)
@@ -236,8 +238,9 @@ int files_take(Caller *caller, const FileSelection *selection, const char *direc
         if (paths_fd < 0)
                 return paths_fd;
         r = step(caller, ARGV("pack", caller->job->project_dir), paths_fd, bundle_fd);
-        if (r >= 0)
-                r = rewind_fd(bundle_fd);
+        if (r < 0)
+                return r;
+        r = rewind_fd(bundle_fd);
         if (r < 0)
                 return r;
         *ret_fd = TAKE_FD(bundle_fd);

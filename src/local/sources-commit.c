@@ -30,16 +30,18 @@ static int fetch(const SourcesRequest *request, const char *directory) {
         _cleanup_free_ char *url = NULL, *depth = NULL;
 
         int r = string_printf(&url, "file://%s", request->checkout->top);
-        if (r >= 0)
-                r = string_printf(&depth, "--depth=%" PRIu64, request->depth > 0 ? request->depth : INT32_MAX);
-        if (r >= 0)
-                r = run("/", ARGV("init", "--quiet", "--bare", "--template=", "--", directory));
-        if (r >= 0)
-                r = run(directory,
-                        ARGV("-c", "protocol.file.allow=always", "-c", "fetch.unpackLimit=1", "-c", "gc.auto=0", "-c",
-                             "fetch.writeCommitGraph=false", "-c", "transfer.fsckObjects=false", "fetch", "--quiet",
-                             "--no-write-fetch-head", "--no-recurse-submodules", depth,
-                             request->depth > 0 ? "--no-tags" : "--tags", url, "+HEAD:refs/heads/exec"));
+        if (r < 0)
+                return r;
+        r = string_printf(&depth, "--depth=%" PRIu64, request->depth > 0 ? request->depth : INT32_MAX);
+        if (r < 0)
+                return r;
+        r = run("/", ARGV("init", "--quiet", "--bare", "--template=", "--", directory));
+        if (r < 0)
+                return r;
+        r = run(directory, ARGV("-c", "protocol.file.allow=always", "-c", "fetch.unpackLimit=1", "-c", "gc.auto=0",
+                                "-c", "fetch.writeCommitGraph=false", "-c", "transfer.fsckObjects=false", "fetch",
+                                "--quiet", "--no-write-fetch-head", "--no-recurse-submodules", depth,
+                                request->depth > 0 ? "--no-tags" : "--tags", url, "+HEAD:refs/heads/exec"));
         return r < 0 ? r : run(directory, ARGV("read-tree", "refs/heads/exec"));
 }
 
@@ -68,16 +70,18 @@ static int find_repository(const SourcesRequest *request, char **ret) {
         _cleanup_free_ char *name = NULL, *path = NULL, *fresh = NULL;
 
         int r = string_printf(&name, "%s-%" PRIu64, request->checkout->commit, request->depth);
-        if (r >= 0)
-                r = string_printf(&path, "%s/%s", request->cache, name);
+        if (r < 0)
+                return r;
+        r = string_printf(&path, "%s/%s", request->cache, name);
         if (r < 0)
                 return r;
         if (access(path, F_OK) < 0) {
                 r = string_printf(&fresh, "%s/new-XXXXXX", request->cache);
-                if (r >= 0 && !mkdtemp(fresh))
-                        r = -errno;
-                if (r >= 0)
-                        r = fetch(request, fresh);
+                if (r < 0)
+                        return r;
+                if (!mkdtemp(fresh))
+                        return -errno;
+                r = fetch(request, fresh);
                 if (r < 0)
                         return r;
                 if (rename(fresh, path) < 0 && errno != EEXIST && errno != ENOTEMPTY)
@@ -107,17 +111,21 @@ static int put_refs(Sources *sources, const char *repository) {
         _cleanup_free_ char *tags = NULL, *path = NULL, *head = NULL, *packed = NULL;
 
         int r = string_printf(&head, "%s\n", request->checkout->commit);
-        if (r >= 0)
-                r = sources_put_text(sources, ".git/HEAD", head);
-        if (r >= 0)
-                r = string_printf(&path, ".git/refs/%s/%s", request->is_tag ? "tags" : "remotes/origin", request->ref);
-        if (r >= 0)
-                r = sources_put_text(sources, path, head);
+        if (r < 0)
+                return r;
+        r = sources_put_text(sources, ".git/HEAD", head);
+        if (r < 0)
+                return r;
+        r = string_printf(&path, ".git/refs/%s/%s", request->is_tag ? "tags" : "remotes/origin", request->ref);
+        if (r < 0)
+                return r;
+        r = sources_put_text(sources, path, head);
         if (r < 0 || request->depth > 0)
                 return r;
         r = git_run(repository, ARGV("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags"), &tags);
-        if (r >= 0)
-                r = string_printf(&packed, "# pack-refs with: \n%s\n", tags);
+        if (r < 0)
+                return r;
+        r = string_printf(&packed, "# pack-refs with: \n%s\n", tags);
         return r < 0 || isempty(tags) ? r : sources_put_text(sources, ".git/packed-refs", packed);
 }
 
@@ -151,14 +159,18 @@ int sources_put_repository(Sources *sources) {
         if (fd < 0)
                 return -errno;
         r = put_packs(sources, fd);
-        if (r >= 0)
-                r = sources_put_file(sources, fd, "shallow", ".git/shallow");
-        if (r >= 0)
-                r = sources_put_file(sources, fd, "index", ".git/index");
-        if (r >= 0)
-                r = put_config(sources);
-        if (r >= 0)
-                r = put_refs(sources, path);
+        if (r < 0)
+                return r;
+        r = sources_put_file(sources, fd, "shallow", ".git/shallow");
+        if (r < 0)
+                return r;
+        r = sources_put_file(sources, fd, "index", ".git/index");
+        if (r < 0)
+                return r;
+        r = put_config(sources);
+        if (r < 0)
+                return r;
+        r = put_refs(sources, path);
         return r;
 }
 

@@ -64,21 +64,26 @@ int store_open(const char *top, LocalStore *ret) {
         _cleanup_free_ char *readable = NULL;
 
         int r = find_home(&home);
-        if (r >= 0)
-                r = store_name(top, "", &readable);
+        if (r < 0)
+                return r;
+        r = store_name(top, "", &readable);
         if (r < 0)
                 return r;
         /* Of the path, the last part is what people know it by, and the hash tells it from others. */
         r = string_printf(&store.path, "%s/%.30s%s", home, slash && slash[1] ? slash + 1 : "root",
                           strrchr(readable, '-'));
-        if (r >= 0)
-                r = add(&store, "caches", &store.caches);
-        if (r >= 0)
-                r = add(&store, "artifacts", &store.artifacts);
-        if (r >= 0)
-                r = add(&store, "sources", &store.sources);
-        if (r >= 0)
-                r = add(&store, "logs", &store.logs);
+        if (r < 0)
+                return r;
+        r = add(&store, "caches", &store.caches);
+        if (r < 0)
+                return r;
+        r = add(&store, "artifacts", &store.artifacts);
+        if (r < 0)
+                return r;
+        r = add(&store, "sources", &store.sources);
+        if (r < 0)
+                return r;
+        r = add(&store, "logs", &store.logs);
         if (r < 0)
                 return r;
         *ret = store;
