@@ -24,6 +24,8 @@ from simulation.jobspec import Job
 BLOCKS = {key: text for key, text in all_blocks().items() if not key.startswith("docs/recipes.md: ")}
 RUN: dict[str, str] = {}
 EXEC = "tests/unit/test-exec.py runs it, in a working copy"
+EXEC_RUN = "test_exec_run.py runs the jobs of a working copy"
+REGISTRY = "there is no such registry; test_push.py has one"
 NOT_RUN = {
     "README.md: sudo tools/quickstart": "part 'quickstart' of tools/run-tests is this",
     "README.md: sudo tools/run-tests": "it runs these tests",
@@ -41,10 +43,18 @@ NOT_RUN = {
     "CONTRIBUTING.md: tools/run-tests --list": "it runs tests",
     "docs/architecture.md: GitLab Runner ──> nspawn-runner gitlab-config | prepare | run SCRIPT STAGE | cleanup":
         "it is a picture",
+    "docs/architecture.md: exec (the broker, root) ──> stages of this driver: gitlab-config, prepare, run, exec-step, cleanup":
+        "it is a picture",
+    "docs/operations.md: skopeo login registry.example.com": REGISTRY,
+    "docs/operations.md: - hosts: all": REGISTRY,
     "docs/architecture.md: job's namespace            hub's namespace                       host": "it is a picture",
     "man/nspawn-runner.yaml.5.scd: egress: ['allow 10.1.2.3 tcp 80,443', 'deny 10.0.0.0/8', 'deny any tcp 25']":
         "test_network.py has such rules",
     "README.md: nspawn-runner exec --list --all": EXEC,
+    "README.md: sudo nspawn-runner exec": EXEC_RUN,
+    "docs/exec.md: sudo nspawn-runner exec": EXEC_RUN,
+    "man/nspawn-runner-exec.1.scd: sudo nspawn-runner exec --jobs 4": EXEC_RUN,
+    "man/nspawn-runner-exec.1.scd: sudo nspawn-runner exec --needs test": EXEC_RUN,
     "docs/exec.md: nspawn-runner exec --list": EXEC,
     "man/nspawn-runner-exec.1.scd: nspawn-runner exec --list --all": EXEC,
     "man/nspawn-runner-exec.1.scd: nspawn-runner exec --explain deploy --source merge_request_event": EXEC,
