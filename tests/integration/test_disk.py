@@ -186,6 +186,24 @@ def test_full_disk_of_the_host(small_site: Site) -> None:
         build.run_script("rm /root/big")
 
 
+def test_xfs(lab: Lab, make_site: Callable[..., Site]) -> None:
+    """Layers, a cache, a working copy and a limited disk on XFS; nothing of a job stays there but what is kept."""
+    with lab.file_system("xfs", "whole", "400M") as where:
+        root = where / "root"
+        root.mkdir()
+        shutil.copytree(lab.tiny_image(), root / IMAGE, symlinks=True)
+        site = make_site(root=root, disk_max="48M", builds="persistent")
+        for number in ("1", "2"):
+            with site.started() as build:
+                build.run_script(f"echo {number} >>/cache/file; echo {number} >>/builds/file; echo {number} >/etc/motd")
+                fails(build, FILL, "The job used up its 48M of disk (disk_max)")
+        with site.started() as build:
+            assert build.run_script("cat /cache/file /builds/file").stdout == b"1\n2\n1\n2\n"
+            build.run_script("test ! -s /etc/motd")
+        wait_until(lambda: loops(site) == [])
+        host.remove_tree(root)
+
+
 def test_doctor(make_site, tiny_root: Path) -> None:
     """doctor tries the storage that jobs get, and says which it is."""
     for settings, expected in (({}, ("overlay (", "none (disk_max)")),
