@@ -95,8 +95,14 @@ static int begin_anew(Push *push) {
                 ARGV("umoci", "unpack", "--image", CURRENT, BUNDLE),
         };
 
+        /* An earlier push may have been killed in between. */
+        int r = remove_tree_at(push->state_fd, LAYOUT);
+        if (r == 0)
+                r = remove_tree_at(push->state_fd, BUNDLE);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
-                int r = run_program(push, steps[i], NULL, false);
+                r = run_program(push, steps[i], NULL, false);
                 if (r != 0)
                         return r;
         }

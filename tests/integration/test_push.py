@@ -99,6 +99,10 @@ def test_fleet(make_site, lab: Lab, tiny_root: Path, registry: Registry) -> None
     assert result.returncode == 0 and "beginning anew" in result.stderr, result
     assert len(layers(registry, reference)) == 1
     assert sorted(path.name for path in (tiny_root / ".pushed" / IMAGE).iterdir()) == ["bundle", "layout"]
+    # Killed before there was anything to add to.
+    (tiny_root / ".pushed" / IMAGE / "bundle" / "umoci.json").unlink()
+    result = call(registry, one, "chroot-push", IMAGE, reference)
+    assert result.returncode == 0 and len(layers(registry, reference)) == 1, result
 
 
 def test_refused(make_site, tiny_root: Path, registry: Registry, tmp_path: Path) -> None:
