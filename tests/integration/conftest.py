@@ -113,6 +113,8 @@ def left_out() -> dict[str, str]:
 def reasons(config: pytest.Config) -> list[str]:
     """One line for each thing that was asked for and is not tested here."""
     missing = dict(left_out())
+    if not config.getoption("--services-dir"):
+        missing["test_service_programs.py::test_installed_in_a_job"] = "--services-dir with packages is not given"
     if not shutil.which("strace"):
         missing["test_crash.py::test_killed_at_system_calls"] = "strace is not in PATH"
         missing["test_agent.py::test_kernel_does_not_tell"] = "strace is not in PATH"

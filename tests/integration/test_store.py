@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -439,6 +440,7 @@ REMOVAL_CALLS = (("flock", 1), ("flock", 2), ("mkdir,mkdirat", 1), ("rename,rena
                  ("unlink,unlinkat,rmdir", 2), ("unlink,unlinkat,rmdir", 4), ("clone,clone3,fork,vfork", 1))
 
 
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not in PATH")
 def test_removal_is_killed(store: Site, tmp_path: Path) -> None:
     """Wherever that is: the next job of the project has the cache, or a new one, and gc leaves no more than is listed."""
     log, reached = tmp_path / "trace", 0

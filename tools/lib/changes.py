@@ -49,14 +49,15 @@ ROWS: dict[str, tuple[tuple[str, ...] | None, str | None]] = {
     "src/gitlab/": ((*CODE, *RUN, "fuzz"), "exit identity job real_runner upstream_table"),
     "src/image/": ((*CODE, *RUN), "generations images maintenance maintenance_crash maintenance_together room "
                                   "registry_images status_gc storage"),
-    "src/job/": ((*CODE, *RUN), "cancel crash exit identity job parallel status_gc supervisor"),
+    "src/job/": ((*CODE, *RUN), "cancel crash exit identity job parallel registry_images services status_gc store "
+                                "supervisor"),
     "src/machine/": ((*CODE, *RUN, "vm"), "badinput cancel chroot_run crash definition exit isolation job playbooks "
                                           "status_gc supervisor"),
     "src/maintain/": ((*CODE, *RUN), "images maintenance maintenance_crash maintenance_hostile maintenance_sources "
                                      "maintenance_together playbooks registry_images"),
     "src/preload/": ((*CODE, *RUN), "binds isolation"),
     "src/source/": ((*CODE, *RUN, "fuzz"), "images maintenance_hostile maintenance_sources push registry_images"),
-    "src/storage/": ((*CODE, *RUN), "crash generations isolation job storage"),
+    "src/storage/": ((*CODE, *RUN, "vm"), "crash disk generations isolation job storage"),
     "src/tree/": ((*CODE, *RUN), "crash generations images maintenance maintenance_crash maintenance_hostile storage"),
     "src/wire/": ((*CODE, *RUN, "fuzz", "sanitize"), "agent cancel exit job steps"),
 }
