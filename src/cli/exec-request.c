@@ -8,12 +8,14 @@
 #include <fcntl.h>
 
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/string.h"
 #include "pipeline/yaml.h"
 #include "project/predefined.h"
 
 #define ARENA_BYTES_MAX ((size_t) 64 * 1024 * 1024)
+#define LOCAL_VARIABLES ".gitlab-ci-local-variables.yml"
 #define FILE_BYTES_MAX ((size_t) 1024 * 1024)
 
 static const char *const sources[] = { "push",
@@ -50,6 +52,26 @@ static bool split(ExecRequest *request, const char *option, const char *text, co
         return true;
 }
 
+static bool is_set(const Value *map, const char *key, bool otherwise) {
+        const Value *value = map_get_set(map, key);
+
+        return value_is(value, VALUE_BOOLEAN) ? value->boolean : otherwise;
+}
+
+/* A text; or a mapping as a project's settings have it: value, type (or file), masked, expand (or raw). gitlab-ci-local has "values"
+ * with one for each environment, of which that for all counts. */
+static bool read_value(Arena *arena, const Value *value, Variable *ret) {
+        if (value_is(value, VALUE_MAP)) {
+                ret->file = value_is_string(map_get(value, "type"), "file") || is_set(value, "file", false);
+                ret->masked = is_set(value, "masked", false);
+                ret->raw = is_set(value, "raw", false) || !is_set(value, "expand", true);
+                const Value *values = map_get_set(value, "values");
+                value = values ? map_get(values, "*") : map_get(value, "value");
+        }
+        ret->value = value ? value_to_string(arena, value) : NULL;
+        return ret->value;
+}
+
 /* A mapping of names and values. */
 static int read_yaml(ExecRequest *request, const char *path, const char *data, size_t size) {
         Problems problems = { .arena = &request->arena };
@@ -66,14 +88,14 @@ static int read_yaml(ExecRequest *request, const char *path, const char *data, s
                 return -EINVAL;
         }
         for (size_t i = 0; i < map->n_pairs; i++) {
-                const char *value = value_to_string(&request->arena, map->pairs[i].value);
+                Variable variable = { .key = map->pairs[i].key };
 
-                if (!value) {
-                        log_error("%s:%u: variable '%s' must have a text as its value", path, map->pairs[i].place.line,
-                                  map->pairs[i].key);
+                if (!read_value(&request->arena, map->pairs[i].value, &variable)) {
+                        log_error("%s:%u: variable '%s' must have a text as its value, or a mapping with 'value'", path,
+                                  map->pairs[i].place.line, variable.key);
                         return -EINVAL;
                 }
-                variables_set_text(&request->project, map->pairs[i].key, value);
+                variables_set(&request->project, &variable);
         }
         return 0;
 }
@@ -115,9 +137,25 @@ static int read_variable_file(ExecRequest *request, const char *path) {
         return read_lines(request, path, (char *) text);
 }
 
+/* The file of that name in the project, as gitlab-ci-local reads it, too. */
+static int read_own_file(ExecRequest *request) {
+        _cleanup_free_ char *data = NULL;
+        size_t size;
+
+        int r = file_read_in_root(request->checkout->top_fd, LOCAL_VARIABLES, FILE_BYTES_MAX, &data, &size);
+        if (r == -ENOENT)
+                return 0;
+        if (r < 0)
+                return log_error_errno(r, "Cannot read the variables in '%s': %m", LOCAL_VARIABLES);
+        return read_yaml(request, LOCAL_VARIABLES, arena_copy(&request->arena, data, size), size);
+}
+
 static int read_variables(const Invocation *invocation, ExecRequest *request) {
         const char *text, *name, *value;
 
+        int q = read_own_file(request);
+        if (q < 0)
+                return q;
         for (unsigned i = 0; (text = invocation_option_at(invocation, "variable-file", i)); i++) {
                 int r = read_variable_file(request, text);
                 if (r < 0)
