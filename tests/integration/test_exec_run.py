@@ -168,6 +168,21 @@ def test_sources(place: Site) -> None:
     assert "old" in log_of("a", done.stdout) and " M tracked" not in log_of("a", done.stdout), done.stdout
 
 
+def test_services(lab: Lab) -> None:
+    """A job's services are there under their names, with variables of their own; the container of each goes with the job."""
+    site = Site(lab, {"default_image": IMAGE, "network": "none"})
+    try:
+        copy = Copy(site, "services")
+        copy.write(gitlab_ci="a:\n  variables: {WORD: hi}\n  services:\n    - name: debian\n      alias: web\n"
+                             "      variables: {OWN: own-$WORD, HEALTHCHECK_TCP_PORT: '8000'}\n"
+                             "      command: [sh, -c, 'mkdir /w; echo served-$OWN > /w/index; cd /w; exec python3 -m http.server 8000']\n"
+                             "  script:\n    - python3 -c 'import urllib.request as u; print(u.urlopen(\"http://web:8000/index\").read())'\n")
+        done = copy.run()
+        assert done.returncode == 0 and "b'served-own-hi\\n'" in log_of("a", done.stdout), done
+    finally:
+        assert site.close() == []
+
+
 def screen(output: str) -> list[str]:
     """What a terminal would show: lines, of which the last ones were taken off and drawn again."""
     lines = [""]
