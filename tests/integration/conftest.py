@@ -13,6 +13,7 @@ pytest.register_assert_rewrite("lab")  # before it is imported: its assertions t
 
 import host  # noqa: E402
 import limits  # noqa: E402
+import ociimage  # noqa: E402
 import pace  # noqa: E402
 from lab import COMBINATIONS, PAIRWISE, Lab, Site, combination_name  # noqa: E402
 
@@ -218,3 +219,16 @@ def tiny_root(lab: Lab) -> Iterator[Path]:
     root = lab.tiny_root()
     yield root
     host.remove_tree(root)
+
+
+@pytest.fixture(name="registry", scope="module")
+def fixture_registry(lab: Lab) -> Iterator[ociimage.Registry]:
+    """A registry with a password, that this process and its children can talk to."""
+    directory = lab.base / "registry"
+    with ociimage.registry(directory, password=True) as registry:
+        before = dict(os.environ)
+        os.environ.update(registry.environment())
+        yield registry
+        os.environ.clear()
+        os.environ.update(before)
+    host.remove_tree(directory)

@@ -257,6 +257,16 @@ class Site:
         return [pid for pid, command in host.processes().items() if pid != own and
                 (pattern.search(command) or pattern.search(host.read(f"/proc/{pid}/cgroup")))]
 
+    def kill_jobs(self) -> None:
+        """SIGKILL to all of them; returns when they are gone."""
+        while pids := self.job_pids():
+            for pid in pids:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            time.sleep(0.02)
+
     def container_pids(self) -> list[int]:
         """Those of them that run in a PID namespace other than ours."""
         own, found = host.namespace("self", "pid"), []

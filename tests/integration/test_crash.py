@@ -169,12 +169,7 @@ def test_after_a_reboot(make_site, storage: str) -> None:
     for afterwards in (then_gc, then_prepare, then_cleanup):
         build = Build(site.runner(), Job()).begin()
         build.run_script("echo x > /root/x")
-        for pid in site.job_pids():
-            kill(pid)
-        deadline = time.monotonic() + PATIENCE
-        while site.job_pids():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        site.kill_jobs()
         shutil.rmtree(site.runtime_dir)
         site.call("gc") if afterwards is then_gc else None
         afterwards(site, build)

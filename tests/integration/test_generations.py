@@ -5,7 +5,6 @@ import fcntl
 import itertools
 import json
 import os
-import re
 import shutil
 import signal
 import socket

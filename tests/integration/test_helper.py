@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -16,6 +15,7 @@ import host
 import ociimage
 from gitserver import GitServer, git_server
 from lab import IMAGE, Lab, Site
+from maintenance import wait_until
 from simulation.build import Build, Failure
 from simulation.jobspec import Job, Variable
 
@@ -262,11 +262,8 @@ def test_killed(helped, lab: Lab, victim: str) -> None:
             os.kill(pid, signal.SIGKILL)
         else:
             os.kill(min(site.container_pids()), signal.SIGKILL)
-        assert call.wait(60)
-    deadline = time.monotonic() + 60
-    while is_locked(image) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not is_locked(image)
+        assert call.wait()
+    wait_until(lambda: not is_locked(image))
 
 
 HOSTILE = {
@@ -306,7 +303,7 @@ def test_hostile_job(helped, what: str, how: str) -> None:
     agent goes on."""
     with helped(**OTHERWISE.get(how, {})).started(Job(image=IMAGE if how == "booted" else SMALL)) as build:
         call = build.start_script(f"mkdir -p /builds; {HOSTILE[what]}", raw=True)
-        assert call.wait(60)
+        assert call.wait()
         try:
             build.run_script("echo ran", OWN)
         except Failure as failure:

@@ -5,28 +5,11 @@ import json
 import os
 import subprocess
 from pathlib import Path
-from typing import Iterator
-
-import pytest
 
 import host
-import ociimage
 from lab import IMAGE, Lab, Site
 from ociimage import Registry
 from simulation.jobspec import Job
-
-
-@pytest.fixture(name="registry", scope="module")
-def fixture_registry(lab: Lab) -> Iterator[Registry]:
-    """A registry with a password, that this process and its children can talk to."""
-    directory = lab.base / "registry"
-    with ociimage.registry(directory, password=True) as registry:
-        before = dict(os.environ)
-        os.environ.update(registry.environment())
-        yield registry
-        os.environ.clear()
-        os.environ.update(before)
-    host.remove_tree(directory)
 
 
 def call(registry: Registry, site: Site, *arguments: str, credentials: bool = True):

@@ -17,6 +17,7 @@ import host
 import ociimage
 from coordinator import Coordinator, Report, runner_config
 from lab import IMAGE, Lab, Site
+from pace import PATIENCE
 from simulation.build import Runner
 from simulation.gitlabrunner import run_job
 from simulation.jobspec import FEATURE_FLAGS, Job, Variable
@@ -83,7 +84,7 @@ class RealRunner:
         reports = [self.coordinator.submit(job) for job in jobs]
         with self.working():
             for report in reports:
-                assert report.done.wait(90), report.text + (self.directory / "gitlab-runner.log").read_text()
+                assert report.done.wait(PATIENCE), report.text + (self.directory / "gitlab-runner.log").read_text()
         return reports
 
 
@@ -177,7 +178,7 @@ def test_cancel(site: Site, tmp_path: Path, coordinator: Coordinator, status: st
         report.status = status
         if status == "canceling":
             report.wait_for("after-canceled")
-            assert report.done.wait(60)
+            assert report.done.wait(PATIENCE)
             assert report.final["failure_reason"] in ("job_canceled", "unknown_failure")
     assert ("after-" in report.text.replace("after-$", "")) == (status == "canceling")
 

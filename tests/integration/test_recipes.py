@@ -74,7 +74,7 @@ def test_recipe(make_site: Any, root: Path, recipe: Recipe) -> None:
     site.config.write_text(site.config.read_text() + recipe.settings)
     with site.started(Job(image="recipes")) as build:
         call = build.start_script(recipe.script)
-        assert call.wait(600) and call.returncode == 0, call.output
+        assert call.wait() and call.returncode == 0, call.output
         assert call.stdout.decode() == recipe.output, call.output
 
 

@@ -16,27 +16,14 @@ import pytest
 import host
 import ociimage
 from lab import Lab, Site
+from maintenance import wait_until
 from ociimage import Registry, Tar
 from simulation.build import Build
 from simulation.jobspec import Job
 
-GENEROUS = 60
 HANGS = b"#!/bin/busybox ash\nwhile :; do /bin/busybox sleep 1; done\n"
 # For shells that are not bash.
 POSIX = [("FF_POSIXLY_CORRECT_ESCAPES", "true")]
-
-
-@pytest.fixture(name="registry", scope="module")
-def fixture_registry(lab: Lab) -> Iterator[Registry]:
-    """A registry with a password, that this process and its children can talk to."""
-    directory = lab.base / "registry"
-    with ociimage.registry(directory, password=True) as registry:
-        before = dict(os.environ)
-        os.environ.update(registry.environment())
-        yield registry
-        os.environ.clear()
-        os.environ.update(before)
-    host.remove_tree(directory)
 
 
 @pytest.fixture(name="push")
@@ -204,15 +191,10 @@ def test_always_while_another_fetches(fetching, push, monkeypatch) -> None:
     threads = [threading.Thread(target=build.begin) for build in (first, second)]
     try:
         threads[0].start()
-        deadline = time.monotonic() + GENEROUS
-        while b"was asked" not in first.log:
-            assert time.monotonic() < deadline, first.log
-            time.sleep(0.05)
+        wait_until(lambda: b"was asked" in first.log)
         push("group/overtaken:1", "second")
         threads[1].start()
-        while b"Another job fetches it" not in second.log:
-            assert time.monotonic() < deadline, second.log
-            time.sleep(0.05)
+        wait_until(lambda: b"Another job fetches it" in second.log)
         go_on(site, threads)
         assert [build.run_script("cat /text", raw=True).stdout for build in (first, second)] == [b"one", b"second"]
         # Both are in the list, each with its job, and can be compared.
@@ -360,7 +342,7 @@ def test_killed_while_fetching(fetching, push) -> None:
         time.sleep(duration * round_ / 12)
         with suppress(ProcessLookupError):
             os.kill(call.pid, signal.SIGTERM if round_ % 4 == 3 else signal.SIGKILL)
-        assert call.wait(GENEROUS)
+        assert call.wait()
         build.cleanup()
         assert play(site, image) == "x"
         # What was killed when the image had its name already left nothing to fetch, and its directory to `gc`.
@@ -394,7 +376,7 @@ def test_start_runs_nothing(fetching, push) -> None:
         call = build.start_script("exit 0\n", raw=True)
         assert not call.wait(0.5)
         os.kill(call.pid, signal.SIGTERM)
-        assert call.wait(GENEROUS)
+        assert call.wait()
 
 
 @pytest.mark.host_matters

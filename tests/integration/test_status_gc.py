@@ -8,7 +8,6 @@ import shlex
 import signal
 import subprocess
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -94,15 +93,7 @@ def test_status_of_a_dead_job(site: Site) -> None:
     """A job whose container has gone is shown as such until it is cleaned up."""
     build = Build(site.runner(), Job()).begin()
     alive = str(rows(site)[0]["state"])
-    for pid in site.job_pids():
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-    deadline = time.monotonic() + 60
-    while site.job_pids():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    site.kill_jobs()
     listed = rows(site)
     assert listed == [] or str(listed[0]["state"]) != alive
     build.cleanup()
@@ -114,10 +105,7 @@ def test_users_of_a_dead_job(site: Site) -> None:
     name = site.machine()
     held = {lock for lock in host.uid_locks() if host.read(host.UID_LOCKS / lock) == f"{name}\n"}
     assert len(held) == 3 and host.held_uid_locks(held) == held
-    for pid in site.job_pids():
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not site.job_pids())
+    site.kill_jobs()
     assert site.call("gc").returncode == 0  # perhaps others' gc was sooner
     assert [lock for lock in host.uid_locks() if host.read(host.UID_LOCKS / lock) == f"{name}\n"] == []
     build.cleanup()
@@ -330,15 +318,7 @@ def test_prepare_does_the_cheap_part(make_site, tiny_root) -> None:
     """Layers of jobs that died go with the next prepare, so that nobody needs to call gc."""
     site = make_site(root=tiny_root)
     dead = Build(site.runner(), Job()).begin()
-    for pid in site.job_pids():
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-    deadline = time.monotonic() + 60
-    while site.job_pids():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    site.kill_jobs()
     dead.cleanup_temporary()
     with site.started():
         assert len(site.layers()) in (1, 2)
@@ -367,10 +347,7 @@ def test_prepare_leaves_what_explains(make_site, tiny_root) -> None:
         (job,) = site.jobs()
         ended = site.runtime_dir / "jobs" / job / "ended"
         os.kill(min(site.container_pids()), signal.SIGKILL)
-        deadline = time.monotonic() + 30
-        while not ended.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(ended.exists)
         with running(site, IMAGE):
             assert len(site.jobs()) == 2
         with pytest.raises(Failure, match="does not run any more\nThe container ended: "):

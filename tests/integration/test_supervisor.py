@@ -5,13 +5,13 @@ import os
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 import host
 from lab import POWER_OFF, Site
+from maintenance import wait_until
 from simulation.shellscript import escape
 
 pytestmark = pytest.mark.host_matters
@@ -182,12 +182,9 @@ def test_supervisor_killed(any_boot_site: Site) -> None:
         for pid in set(any_boot_site.job_pids()) - set(inside):
             if "supervise" in host.read(f"/proc/{pid}/cmdline"):
                 os.kill(pid, signal.SIGKILL)
-        deadline = time.monotonic() + 60
-        while any_boot_site.container_pids():
-            assert time.monotonic() < deadline, any_boot_site.traces()
-            time.sleep(0.02)
+        wait_until(lambda: not any_boot_site.container_pids())
         call = build.start_script("echo never")
-        assert call.wait(60) and call.returncode == 2 and call.stdout == b"" and call.stderr
+        assert call.wait() and call.returncode == 2 and call.stdout == b"" and call.stderr
 
 
 def test_time_limit(make_site) -> None:
@@ -209,7 +206,7 @@ def test_exit_of_nspawn_is_cleaned(any_boot_site: Site) -> None:
     with any_boot_site.started() as build:
         command = "systemctl poweroff" if any_boot_site.settings["boot"] == "yes" else POWER_OFF
         call = build.start_script(command + "; sleep 1000")
-        assert call.wait(90) and call.returncode == 1, call.output
+        assert call.wait() and call.returncode == 1, call.output
         assert "The container ended: it was switched off from inside" in call.output
 
 
@@ -219,9 +216,9 @@ def test_reboot_does_not_restart(make_site, command: str) -> None:
     site = make_site(boot="yes")
     with site.started() as build:
         call = build.start_script(f"touch /root/here; {command}; sleep 1000")
-        assert call.wait(90) and call.returncode in (1, 2), call.output
+        assert call.wait() and call.returncode in (1, 2), call.output
         if command == "systemctl reboot":
             assert call.returncode == 1 and "The container ended: it was rebooted from inside" in call.output
         second = build.start_script("test -e /root/here && echo same")
-        assert second.wait(90)
+        assert second.wait()
         assert second.returncode == 2 or second.stdout == b"same\n", second.output
