@@ -61,11 +61,10 @@ static void add(Spool *spool, size_t job, ExecLineKind kind, const char *text) {
 }
 
 void spool_add(Spool *spool, size_t job, ExecLineKind kind, const char *text) {
-        SpoolJob *of = spool->jobs + job;
-        bool fits = of->bytes <= SPOOL_JOB_BYTES_MAX;
-
-        if (!spool->file || spool->broken || !fits)
+        /* Without a report, there is nothing to read from either. */
+        if (!spool->file || spool->broken || spool->jobs[job].bytes > SPOOL_JOB_BYTES_MAX)
                 return;
+        SpoolJob *of = spool->jobs + job;
         of->bytes += strlen(text) + 1;
         if (of->bytes <= SPOOL_JOB_BYTES_MAX)
                 add(spool, job, kind, text);
