@@ -18,6 +18,7 @@
 #include "gitlab/exit-status.h"
 #include "image/generation.h"
 #include "job/pull.h"
+#include "local/broker-client.h"
 #include "maintain/image-cache.h"
 #include "source/source.h"
 
@@ -190,8 +191,10 @@ static int open_of_registry(const Settings *settings, const ImageChoice *choice,
 
 int choose_image(const Settings *settings, const ImageChoice *choice, int cancel_fd, Image **ret) {
         if (!choice->name) {
-                log_error("The job names no image ('image:' in .gitlab-ci.yml), and there is no default: give "
-                          "--default-image to prepare, or set default_image in the configuration");
+                log_error(
+                        "The job names no image ('image:' in .gitlab-ci.yml), and there is no default: give %s, or set "
+                        "default_image in the configuration",
+                        getenv(LOCAL_OWNER_VARIABLE) ? "--image-default to exec" : "--default-image to prepare");
                 return STAGE_BUILD_FAILURE;
         }
         /* No image here can have one in its name. */

@@ -88,10 +88,8 @@ static int take_sources(Loop *loop, const PipelineJob *job, int *ret_fd) {
                 .provider = &loop->run->request->provider,
                 .cache = loop->store.sources,
                 .ref = about->ref,
-                .url = variables_get(&loop->pipeline->root_variables, "CI_REPOSITORY_URL") ?
-                               "" :
-                               arena_printf(&loop->pipeline->arena, "%s.git",
-                                            variables_get(about->predefined, "CI_PROJECT_URL")),
+                .url = arena_printf(&loop->pipeline->arena, "%s.git",
+                                    variables_get(about->predefined, "CI_PROJECT_URL")),
                 .depth = kept.depth,
                 .is_tag = about->is_tag,
                 .committed = invocation_has(loop->run->invocation, "committed"),
