@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Hands the container's network namespace to `supervise`, which puts an interface into it, and waits until that is there.
- * main.c calls this before any code of the image runs, and before the filter of system calls is installed. */
+/* Hands the container's network namespace to `supervise`, which puts an interface into it, and waits until that is
+ * there. main.c calls this before any code of the image runs, and before the filter of system calls is installed. The
+ * agent goes no further if `supervise` ends meanwhile, which closes the socket: nothing of the image may see a
+ * container without its network. */
 
 #include <fcntl.h>
 #include <string.h>

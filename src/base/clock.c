@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Clocks, deadlines and sleeping, for host programs and the agent. Waits are measured on the monotonic clock; the
- * wall clock is only for times that people or files are told, because it can be set at any moment. */
+/* Clocks, deadlines and sleeping, for host programs and the agent. Waits are measured on the monotonic clock only.
+ * The wall clock can be set at any moment, so it is only for times that people or files are told. */
 
 #include "base/clock.h"
 

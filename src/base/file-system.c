@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The file system that something is on: how much room there is, and its name, which is for messages of `doctor` and of
- * binds that cannot be mounted. Nothing may be decided by the name. */
+/* The file system that something is on: how much room there is, and its name. `doctor` and container/bind.c call
+ * this, and use the name in messages. Nothing may be decided by the name. */
 
 #include "base/file-system.h"
 

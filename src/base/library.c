@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Loads a library with dlopen(3) when a command first needs it. Each library has one file that calls this (seccomp.c,
- * unit.c, subvolume.c, table.c ...); `doctor` calls it to see whether the library is there. Which there are is in
- * the header, and nowhere else. */
+ * unit.c, subvolume.c, table.c ...); `doctor` calls it to see whether the library is there. It calls nothing in a
+ * library and never unloads one. The list of libraries is in the header, and nowhere else. */
 
 #include "base/library.h"
 

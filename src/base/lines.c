@@ -2,7 +2,7 @@
 
 /* Cuts the output of a program into lines for whoever shows them: playbooks (maintain/), makers of trees
  * (source/sandbox.c) and chroot-maintenance. The output is not trusted: it is held in a fixed buffer, however long a
- * line gets. */
+ * line gets, and what is in a line is for the caller to judge. */
 
 #include "base/lines.h"
 

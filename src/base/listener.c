@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Lets the makers of trees (source/) read what a program prints before whoever waits for the work hears of it. */
+/* Lets the makers of trees (source/) read what a program prints before whoever waits for the work hears of it. It
+ * keeps no line, and cancel_fd is passed on as it is: nothing in between may stop a cancellation. */
 
 #include "base/listener.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Writes structs as JSON objects and reads them back, as a table of fields says. Used for the plan of a container
- * (machine.json) and for what is known of a generation (N.json). Keys that the table lacks are skipped, so a file
- * from a newer version can be read. */
+ * (machine.json), its segment, what is known of a generation (N.json), and places. Keys that the table lacks are
+ * skipped, so a file from a newer version can be read; a value of another type is an error and never converted. */
 
 #include "base/record.h"
 

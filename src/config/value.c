@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* What values of the configuration mean: a memory size on this host, a word of GitLab's. Called when the plan of a
- * container is made; later changes of the host's memory do not count. */
+ * container is made; later changes of the host's memory do not count. Never refuses a value: that is done where it is
+ * read. */
 
 #include "config/value.h"
 

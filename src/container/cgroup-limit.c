@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Sets the limits of a container's control groups, and tells which limits bind. Called where no systemd does it
- * (detached.c), by `supervise` for the number of groups, and to warn of limits that this host cannot enforce. */
+ * (detached.c), by `supervise` for the number of groups, and by `prepare` and `doctor` to warn of limits that this
+ * host cannot enforce. It makes, fills and removes no group. */
 
 #include <fcntl.h>
 #include <inttypes.h>

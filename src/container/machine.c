@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The plan of a container as a struct, and the name that it goes by on this host. Everything that belongs to a
- * running container is found again by that name, so the same runtime_dir and id must give the same name in every
- * version. */
+/* The plan of a container as a struct, and the name that it goes by on this host. Called by whoever plans, finds or
+ * removes a container. Everything that belongs to a running container is found again by that name, so the same
+ * runtime_dir and id must give the same name in every version. */
 
 #include "container/machine.h"
 

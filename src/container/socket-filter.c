@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* The instructions that decide which sockets a job may make, written by hand. Only seccomp.c calls this, and puts
- * them before the filter that libseccomp makes. */
+ * them before the filter that libseccomp makes. They only refuse: they must never allow a call by themselves, because
+ * the filter behind them would not see it. */
 
 #include "container/socket-filter.h"
 

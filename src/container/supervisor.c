@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Chooses who keeps a container running on this host: its systemd, or nobody (detached.c). Called when a container is
- * planned, stopped or looked for. */
+ * planned, stopped or looked for. Starts nothing, and asks only whether systemd is PID 1: the answer must be the same
+ * for every command until the host's next boot. */
 
 #include "container/supervisor.h"
 

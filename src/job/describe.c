@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Puts into the plan of a job's container what people know the job by: `status` shows it, and the container's unit is called so.
- * Whoever may change a pipeline chooses these texts, so what could do harm where they are shown does not get there. */
+/* Puts into the plan of a job's container what people know the job by: `status` shows it, and the container's unit is
+ * called so. `prepare` calls this. Whoever may change a pipeline chooses these texts, so what could do harm where
+ * they are shown does not get there. */
 
 #include "job/describe.h"
 

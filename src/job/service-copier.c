@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* With CI_DEBUG_SERVICES, `run` copies what the job's services print into the job's log while the script runs. A process
- * of its own does that, and only that. */
+/* With CI_DEBUG_SERVICES, `run` copies what the job's services print into the job's log while the script runs. A
+ * process of its own does that and nothing else, and ends with `run`: it must not go on after the script, and its
+ * failures fail no job. */
 
 #include "job/service-copier.h"
 

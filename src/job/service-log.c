@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads what services print for the log of their job. `prepare` and `run` call this. How far the last one came is noted
- * in the service's directory, so that each line comes once, whoever is killed in between. */
+/* Reads what services print for the log of their job. `prepare` and `run` call this. How far the last one came is
+ * noted in the service's directory, so that each line comes once, whoever is killed in between. It prints nothing and
+ * leaves lines as they are: the caller makes them harmless. */
 
 #include "job/service-log.h"
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Keeps what jobs produce, and passes it on to later jobs. Called by the process of a job, as the user who called `exec`. */
+/* Keeps what jobs produce, and passes it on to later jobs. Called by the process of a job, as the user who called
+ * `exec`. Jobs choose the content: what is read of it is limited, and the files of --artifacts are made by extract.c,
+ * never here. */
 
 #include "local/artifacts.h"
 

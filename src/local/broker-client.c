@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The side of the broker's clients, which have no rights: they ask for connections and calls of stages, and wait for answers.
- * Called by the process of each job, and by the one that starts them. */
+/* The side of the broker's clients, which have no rights: they ask for connections and calls of stages, and wait for
+ * answers. Called by the process of each job, and by the one that starts them. It never starts a stage itself, and a
+ * broker that is gone is an error, not a reason to wait. */
 
 #include <string.h>
 #include <sys/socket.h>

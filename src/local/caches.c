@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Restores and keeps caches under their keys. Called by the process of a job, as the user who called `exec`. */
+/* Restores and keeps caches under their keys. Called by the process of a job, as the user who called `exec`. Keys are
+ * texts of the repository and never become paths as they are; what goes wrong with a cache fails no job. */
 
 #include "local/caches.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* One call of a stage: asks the broker, passes the output on line by line without secrets, and ends the stage when the job is
- * cancelled or has no more time. Called by the process of a job. */
+/* One call of a stage: asks the broker, passes the output on line by line, and ends the stage when the job is
+ * cancelled or has no more time. Called by the process of a job. No line may get out before the secrets in it are
+ * replaced. */
 
 #include "local/call.h"
 

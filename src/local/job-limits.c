@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Says what a job asks for that no run on this machine can do, so that nobody relies on it. Called by the process of a job, once
- * for each. Pure. */
+/* Says what a job asks for that no run on this machine can do, so that nobody relies on it. Called by the process of
+ * a job, once for each. Pure: it only finds the words, and never keeps a job from running. */
 
 #include "base/string.h"
 #include "local/job.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* What caches and artifacts have in common: which files, when, and how they become an archive in the store. Called by
- * artifacts.c and caches.c in the process of a job. */
+ * artifacts.c and caches.c in the process of a job. An archive gets its name only when it is whole, so others never
+ * read half of one. */
 
 #include "local/keeper.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Finds and makes the directories that `exec` keeps caches, artifacts and logs in. Called by the processes without rights, as
- * the user who called. */
+/* Finds and makes the directories that `exec` keeps caches, artifacts and logs in. Called by the processes without
+ * rights, as the user who called. Names that a repository chose are never used as paths: store_name() makes harmless
+ * ones of them. */
 
 #include "local/store.h"
 

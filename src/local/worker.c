@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Plays GitLab Runner for one job: which stage comes after which, what is tried again, and how a job that fails or is
- * cancelled ends. Called in a process of the job's own, which has no rights; the broker cleans up whatever becomes of it. */
+ * cancelled ends. Called in a process of the job's own, which has no rights. It must not rely on coming to its end:
+ * the broker cleans up whatever becomes of it. */
 
 #include "local/worker.h"
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Terminals, ours and those of containers, for steps that somebody types to. */
+/* Terminals, ours and those of containers, for steps that somebody types to. step.c calls this. Ours must be as it
+ * was when the step has ended, however that came; a descriptor of the container's is only used after
+ * terminal_check_master(). */
 
 #include "machine/terminal.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Keeps trees for the next try (maintain/make.c). They are made, published, locked and removed as images are, in a
- * directory of images of their own. That directory must stay hidden from jobs: its name begins with a dot. */
+/* Keeps trees for the next try. maintain/make.c calls this, and `gc`, `prune` and `df` for what is kept. Trees are
+ * made, published, locked and removed as images are, in a directory of images of their own. That directory must stay
+ * hidden from jobs: its name begins with a dot. */
 
 #include "maintain/kept-tree.h"
 

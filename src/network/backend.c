@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Chooses the way out of a job's network. `supervise` calls this for each job. Nobody else knows the backends by name. */
+/* Chooses the way out of a job's network. `supervise` calls this for each job. Nobody else may know the backends by
+ * name. What was remembered about a blocked way only saves time: it is never the reason why a job fails. */
 
 #include "network/backend.h"
 

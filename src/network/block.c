@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Which addresses a job's segment has. Only arithmetic: nothing here looks at the host or takes anything. */
+/* Computes the addresses of a job's segment, for job/ and network/hub.c. Only arithmetic: nothing here looks at the
+ * host or takes anything. */
 
 #include "network/block.h"
 

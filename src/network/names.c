@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Makes the resolv.conf of a private segment from the host's. Only text, but for the numbers of the host's interfaces,
- * which addresses with a zone name. */
+/* Makes the resolv.conf of a private segment from the host's. machine/segment.c calls this. It works on text, looks
+ * up only the numbers of the host's interfaces (in addresses with a zone name), and never asks a server. */
 
 #include "network/names.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Makes and enters network namespaces. `supervise` goes into that of a hub or a container for a moment, and comes back
- * before it does anything else. */
+/* Makes and enters network namespaces. `supervise` goes into that of a hub or a container for a moment, and must be
+ * back before it does anything else. A descriptor that comes from a container is looked at before it is entered, in a
+ * way that cannot make us wait. */
 
 #include "network/netns.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads what git says of the working copy at hand. Called by the command `exec`, as the user who called it. What git does not
- * know stays NULL; a directory without git is fine. */
+/* Reads what git says of the working copy at hand. Called by the command `exec`, as the user who called it. What git
+ * does not know stays NULL; a directory without git is fine. Writes nothing, and runs nothing of the repository. */
 
 #include "project/checkout.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Gives an evaluation its files: those of the working copy, and of directories that stand in for other projects and servers.
- * Symlinks never lead out of the tree that they are in. */
+/* Gives an evaluation its files: those of the working copy, and of directories that stand in for other projects and
+ * servers. Called through the struct PipelineProvider only. Symlinks never lead out of the tree that they are in, and
+ * nothing is fetched. */
 
 #include <fcntl.h>
 #include <fts.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Manifests of images, as a registry sends them: not trusted, and read only to find out whether there is room for an image
- * before it is fetched. What they hide is found out when it is there. */
+/* Reads manifests of images as a registry sends them. source-oci.c calls this to find out whether there is room for
+ * an image before it is fetched. They are not trusted, and nothing else may be decided by them: what they hide is
+ * found out when the image is there. */
 
 #include "source/oci-manifest.h"
 

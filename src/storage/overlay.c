@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Storage driver `overlay`: what a job writes goes to a directory on disk, above the unchanged image. Called through
- * the struct at the end only. The mounting itself is in root-mount.c, which `tmpfs` shares. */
+/* Storage driver `overlay`: what a job writes goes to a directory on disk, above the image, which is never written
+ * to. Called through the struct at the end only. The mounting itself is in root-mount.c, which `tmpfs` shares. */
 
 #include <fcntl.h>
 #include <linux/magic.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* A hash table of files that have several links. copy-tree.c uses it to make the same links again, size.c to count
- * each file once. */
+ * each file once. It opens no files: device and inode are the caller's, and so are the locks of those who use one
+ * table in several threads. */
 
 #include "tree/inode-table.h"
 
