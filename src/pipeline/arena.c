@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Memory of one evaluation of a pipeline, freed all at once. Everything in this folder allocates from here; nothing here
- * returns NULL, because a configuration that needs more than it may is one error, wherever it is noticed. */
+/* Memory of one evaluation of a pipeline, freed all at once. Everything in this folder allocates from here, and so do
+ * those who use a pipeline. Nothing here returns NULL: a configuration that needs more than it may is one error,
+ * wherever it is noticed. */
 
 #include "pipeline/arena.h"
 

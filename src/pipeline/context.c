@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* What all parts of an evaluation use, beside the context itself. */
+/* What all parts of an evaluation use, beside the context itself. It decides nothing about GitLab's keywords: those
+ * who check them hand in names and limits. */
 
 #include "pipeline/context.h"
 

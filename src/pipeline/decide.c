@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Decides what is in a pipeline: workflow, rules, only and except. Called by pipeline.c as the last step; and again for
- * one job, with a trace, to explain what was decided. */
+/* Decides what is in a pipeline: workflow, rules, only and except. evaluate.c calls this as the last step; and again
+ * for one job, with a trace, to explain what was decided. It adds no job and changes no keyword: what was read stays
+ * as it was. */
 
 #include "pipeline/decide.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Splits a file into its header and its content, before any YAML is read, because inputs are put into the content's text.
- * Called for each file of a configuration. */
+/* Splits a file into its header and its content. include.c calls this for each file of a configuration, before the
+ * content is read as YAML, because inputs are put into its text. It must not look into the content. */
 
 #include "pipeline/document.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads what a job wrote for the jobs after it: files of the report "dotenv". Called by `exec` when a job has ended. The
- * files are a job's work, so anything may be in them. */
+/* Reads what a job wrote for the jobs after it: files of the report "dotenv". local/artifacts.c calls this when a job
+ * gets its variables. The files are a job's work, so anything may be in them: size, number and names have GitLab's
+ * limits, and no value is expanded here. */
 
 #include "pipeline/dotenv.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads durations of timeouts, delays and expiry. Called by the checks of keywords. */
+/* Reads durations of timeouts, delays and expiry. Called by the checks of keywords, and by local/job.c for a job's
+ * timeout. A text that is not understood as a whole is refused, never guessed at. */
 
 #include "pipeline/duration.h"
 

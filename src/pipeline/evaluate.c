@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Makes a pipeline of a configuration: reads and merges files, checks everything, decides what is in it. Called by the
- * command `exec` and by tests. The order of the steps is GitLab's, because each sees what the one before made. */
+/* Makes a pipeline of a configuration: reads and merges files, checks everything, decides what is in it. Called by
+ * the command `exec` and by tests. The order of the steps is GitLab's, because each sees what the one before made. It
+ * opens no files, runs nothing and prints nothing: files come from the request's provider, and what is wrong is
+ * noted. */
 
 #include "pipeline/pipeline.h"
 

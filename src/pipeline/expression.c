@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Reads and evaluates expressions of rules. Called for rules of jobs, includes, workflows and inputs, and for
- * only:variables. The tokens are tried in GitLab's order, because that decides what is an error. */
+ * only:variables. The tokens are tried in GitLab's order, because that decides what is an error. A hostile expression
+ * can cost no more than TOKENS_MAX and DEPTH_MAX let it. */
 
 #include "pipeline/expression.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* "extends" and "!reference": what one part of a configuration takes from another. Called after all files are merged. The
- * result shares what it takes, so a template costs the same for one job and for a thousand. */
+/* "extends" and "!reference": what one part of a configuration takes from another. evaluate.c calls this after all
+ * files are merged. The result shares what it takes, so a template costs the same for one job and for a thousand.
+ * References that lead in a circle, too deep, or to too much are errors: nothing here may run for ever. */
 
 #include "pipeline/extend.h"
 

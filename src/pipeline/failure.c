@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* What a failure means for its job: "retry" and "allow_failure". Called by run-state.c when a job has failed. It only
- * compares. */
+ * compares, and counts nothing: how often a job was tried is the caller's. */
 
 #include "pipeline/failure.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Finds out which files the entries of an "include" mean: local files with wildcards, other projects, servers, templates and
- * components. Called by include.c, which reads them. */
+/* Finds out which files the entries of an "include" mean: local files with wildcards, other projects, servers,
+ * templates and components. Called by include.c, which reads them. It opens nothing, and nothing is fetched: what is
+ * not at hand is found out when it is read. */
 
 #include "pipeline/include-entry.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads the files of a configuration and merges them: each file's own includes first, in their order, its own content over
- * them. Called once for an evaluation. Files come from the request's provider only. */
+/* Reads the files of a configuration and merges them: each file's own includes first, in their order, its own content
+ * over them. evaluate.c calls this once. Files come from the request's provider only, never from a path or the
+ * network, and at most INCLUDES_MAX of them. */
 
 #include "pipeline/include.h"
 

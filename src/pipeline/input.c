@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Gives the inputs of a file their values: what was given, or the default, checked against what the header says of type,
- * options and pattern. Called for each file that has a header, before its content is read. */
+/* Gives the inputs of a file their values: what was given, or the default, checked against what the header says of
+ * type, options and pattern. include.c calls this for each file that has a header, before its content is read. No
+ * variable has a value here, as in GitLab: rules of inputs see inputs only. */
 
 #include "pipeline/input.h"
 

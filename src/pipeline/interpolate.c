@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Puts the values of inputs into the text of a file, before it is read as YAML: "$[[ inputs.name | function(...) ]]".
- * Called for the content of each file that has a header. Nothing in a value is interpolated again. */
+ * include.c calls this for the content of each file that has a header. Nothing in a value is interpolated again. */
 
 #include <ctype.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* What status several jobs have together, which decides about the jobs after them and is that of the pipeline. Called by
- * run-state.c. It only computes. */
+/* What status several jobs have together, which decides about the jobs after them and is that of the pipeline. Called
+ * by run-state.c, and for names of statuses by whatever shows them. It only computes: it knows no jobs, and keeps
+ * nothing. */
 
 #include "pipeline/job-status.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads the top level of a configuration: which keys are settings and which are jobs, what jobs inherit. Called by
- * pipeline.c after all files are merged. */
+/* Reads the top level of a configuration: which keys are settings and which are jobs, what jobs inherit. evaluate.c
+ * calls this after all files are merged. It must not decide whether a job is in the pipeline: a job that no rule lets
+ * in is checked like all others. */
 
 #include "pipeline/job.h"
 

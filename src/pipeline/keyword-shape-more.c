@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Shapes of the keywords that decide when a job runs and what GitLab does around it: only, environment, release, trigger.
- * Only keyword.c uses them. */
+/* Shapes of the keywords that decide when a job runs and what GitLab does around it: only, environment, release,
+ * trigger. Only keyword.c uses them. They look at the shape of values; whether what these name exists is seen later. */
 
 #include "base/string.h"
 #include "pipeline/keyword-shape.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* The table of the keywords of jobs and defaults. Called by job.c. What the values of a keyword look like is in
- * keyword-shape.c. */
+ * keyword-shape.c. A keyword that is missing here is an error for whoever writes it, so GitLab's are in it also where
+ * they mean nothing to a run on this machine. */
 
 #include "pipeline/keyword.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Copies of parallel jobs. Called by pipeline.c after all jobs were checked. */
+/* Copies of parallel jobs. evaluate.c calls this after all jobs were checked, needs.c to choose among copies. A
+ * pipeline never gets more than PIPELINE_JOBS_MAX jobs by it. */
 
 #include "pipeline/matrix.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* What jobs wait for by name. Called by pipeline.c: once for what the configuration says, once for what is left of it when
- * rules have decided. */
+/* What jobs wait for by name. evaluate.c calls this for what the configuration says, decide.c for what is left of it
+ * when rules have decided. Whatever passes here has no circles: run-state.c relies on that. */
 
 #include "pipeline/needs.h"
 

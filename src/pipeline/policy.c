@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Evaluates only and except, the older way of saying when a job runs. Called by pipeline.c for jobs without rules. */
+/* Evaluates only and except, the older way of saying when a job runs. decide.c calls this for jobs without rules. It
+ * changes nothing of a job. */
 
 #include "pipeline/policy.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Evaluates rules: conditions, changed files and existing files. Called for each job, for the workflow and for includes.
- * Rules were checked by rule-check.c before; here only their values matter. */
+/* Evaluates rules: conditions, changed files and existing files. Called for each job, for the workflow and for
+ * includes. Rules were checked by rule-check.c before; here only their values matter. Nothing is changed, and no file
+ * is read except through the request's provider. */
 
 #include "pipeline/rule.h"
 

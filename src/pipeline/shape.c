@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Checks values against the tables of keywords. Called by whoever checks a part of a configuration. */
+/* Checks values against the tables of keywords. Called by whoever checks a part of a configuration. It knows no
+ * keyword by name, and never changes a value. */
 
 #include "pipeline/shape.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Values of a configuration, and mappings with an order and a hash table. Used everywhere in this folder. */
+/* Values of a configuration, and mappings with an order and a hash table. Used everywhere in this folder. A value
+ * that somebody else may have already is never changed: aliases and templates are shared. */
 
 #include "pipeline/value.h"
 

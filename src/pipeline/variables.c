@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Lists of variables and GitLab's expansion of them. Called for includes, rules, matrices and jobs. What the runner expands
- * later, in another way, is not done here. */
+/* Lists of variables and GitLab's expansion of them. Called for includes, rules, matrices and jobs. What the runner
+ * expands later, in another way, is not done here. An expansion always ends: variables that refer to each other are
+ * an error, and what grows beyond a limit is cut. */
 
 #include "pipeline/variables.h"
 

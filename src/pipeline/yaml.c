@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Makes values of YAML as Ruby's Psych does for GitLab: scalars of YAML 1.1, "<<" where it stands, the last of equal keys,
- * and !reference. Called for each file of a configuration. Aliases share values, and what they would expand to is counted
- * against a limit. */
+/* Makes values of YAML as Ruby's Psych does for GitLab: scalars of YAML 1.1, "<<" where it stands, the last of equal
+ * keys, and !reference. Called for each file of a configuration. No tag makes anything but these values. Aliases
+ * share values, and what they would expand to is counted against a limit. */
 
 #include "pipeline/yaml.h"
 
