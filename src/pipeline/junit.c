@@ -25,7 +25,11 @@
         X(XML_ErrorString)             \
         X(XML_GetCurrentLineNumber)
 
+/* Newer versions of expat prefer XML_GetCurrentLineNumber64(), which Debian 12 does not have. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 static struct { FUNCTIONS(LIBRARY_POINTER) } expat;
+#pragma GCC diagnostic pop
 
 #define SUITES_DEPTH_MAX 100
 

@@ -21,8 +21,9 @@ SOURCE = Path(sys.argv.pop(2)).resolve()
 PROGRAM = os.path.abspath(sys.argv.pop(1))
 PROJECTS = SOURCE / "tests/exec"
 WRITE = os.environ.get("TEST-EXEC") == "write"
+HOME = tempfile.TemporaryDirectory(prefix="nspawn-runner-test-")
 # Nothing of the user's or the host's own configuration.
-ENVIRONMENT = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1",
+ENVIRONMENT = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": HOME.name, "GIT_CONFIG_NOSYSTEM": "1",
                "GIT_AUTHOR_NAME": "Ann", "GIT_AUTHOR_EMAIL": "ann@example.org", "GIT_AUTHOR_DATE": "2024-01-01T00:00:00+00:00",
                "GIT_COMMITTER_NAME": "Ann", "GIT_COMMITTER_EMAIL": "ann@example.org",
                "GIT_COMMITTER_DATE": "2024-01-02T03:04:05+00:00"}
