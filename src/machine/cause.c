@@ -17,7 +17,7 @@
 #include "machine/kernel-log.h"
 #include "machine/out-of-memory.h"
 
-/* What a program leaves free that could not write its next buffer. */
+/* A disk with less room than this counts as full: a program fails when its next buffer does not fit. */
 #define BUFFER_BYTES (UINT64_C(1) << 20)
 
 void machine_causes_done(MachineCauses *causes) {
@@ -111,7 +111,7 @@ static char *explain_disk(const Machine *machine, const CgroupSet *groups) {
         return text;
 }
 
-/* Each time is told once. */
+/* Each time that processes were refused is reported once. */
 static char *explain_tasks(const Machine *machine, const MachineDirectory *directory, const CgroupSet *groups) {
         _cleanup_free_ char *said = machine_file_read(directory, MACHINE_FILE_TASKS_REFUSED);
         uint64_t refused, refused_said = 0;

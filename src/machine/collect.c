@@ -20,14 +20,14 @@
 #include "machine/kept.h"
 #include "machine/remove.h"
 
-/* What `prepare` spends on the leftovers of others. */
+/* How long `prepare` may spend on what other jobs left. */
 #define COLLECT_SOME_USEC (10 * USEC_PER_SEC)
-/* So that the time `prepare` takes does not grow with the number of jobs that run. */
+/* How many machines `prepare` looks at: its time must not grow with the number of jobs that run. */
 #define LOOK_AT_MAX 32
-/* For how long what a machine said at its end is kept for a step of its job that may still come. */
+/* How long the last words of an ended machine are kept: its job may have a step that still reports them. */
 #define EXPLAINED_USEC (600 * USEC_PER_SEC)
 
-/* By the supervisor of a machine that runs, or by a `prepare`. */
+/* Does the supervisor of a running machine, or a `prepare`, hold the lock of the layer? */
 static bool is_layer_held(const Settings *settings, const char *id) {
         _cleanup_close_ int layer_fd = machine_layer_open(settings, id);
 
@@ -56,7 +56,8 @@ static MachineState state_of_service(const Settings *settings, const char *job, 
         return state == MACHINE_DEAD ? MACHINE_ENDED : state;
 }
 
-/* Is it a failed job's that stays for a while, or that has stayed long enough? */
+/* The state of a machine that runs: does it run for its job, is it kept after its job failed, or was it kept long
+ * enough? */
 static MachineState state_of_kept(const Settings *settings, const char *id) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         uint64_t until_usec;
@@ -155,7 +156,7 @@ int machine_list_dead(const Settings *settings, bool thorough, char ***ret) {
         return 0;
 }
 
-/* Removes a machine unless somebody took it up since we looked. */
+/* Removes a machine, unless another process has taken it over since we looked. */
 static int remove_dead(const Settings *settings, const char *id) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
 
@@ -166,11 +167,11 @@ static int remove_dead(const Settings *settings, const char *id) {
                 r = machine_directory_lock(settings->runtime_dir, id, true, 0, &directory);
         if (r < 0)
                 return r;
-        /* A service's may run: its job is gone. */
+        /* A service may still run although its job is gone, and is removed all the same. */
         bool runs = is_layer_held(settings, id) && id_service_number(id, NULL) == 0 &&
                     state_of_kept(settings, id) != MACHINE_DEAD;
         r = runs ? -EBUSY : machine_discard_locked(settings, id);
-        /* It runs, and somebody removed its directory, which it was not for us to make. */
+        /* It runs, and its directory was missing before we locked it: we made it, so we remove it again. */
         if (r == -EBUSY && made)
                 (void) machine_directory_remove(settings->runtime_dir, id);
         return r;
@@ -195,7 +196,7 @@ int machine_collect(const Settings *settings, bool thorough, char ***ret_removed
         return result;
 }
 
-/* Did the machine write that it ended, and when, so that somebody may still want to read it? */
+/* Did the machine end so recently that a step of its job may still read why? */
 static bool ended_just_now(const Settings *settings, const char *id) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         struct stat st;
@@ -212,7 +213,7 @@ void machine_collect_some(const Settings *settings, int cancel_fd) {
 
         if (machine_list(settings, false, &ids) < 0)
                 return;
-        /* Each time other ones, where there are many. */
+        /* Where there are many, each call begins at another one. */
         const size_t n = strv_length(ids), first = n > 0 ? clock_now_usec() % n : 0;
         for (size_t i = 0; i < MIN(n, (size_t) LOOK_AT_MAX); i++) {
                 const char *id = ids[(first + i) % n];

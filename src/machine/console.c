@@ -9,7 +9,8 @@
 
 #include "base/fd.h"
 
-/* A job can fill the pipe for ever: signals and the time limit want their turn. */
+/* How many pieces are read at a time: a job can fill the pipe for ever, and signals and the time limit must get their
+ * turn. */
 #define ROUNDS 16
 
 static void append(Console *console, const char *data, size_t size) {

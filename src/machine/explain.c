@@ -13,7 +13,7 @@
 #include "tree/architecture.h"
 
 void explain_exec(const Machine *machine, const char *program, int error, Problem *ret) {
-        /* Looked at again, by name: it is for people. */
+        /* Opened again by name, which may lead to another tree by now: this is only for a message. */
         _cleanup_close_ int tree_fd = open_directory_at(AT_FDCWD, machine->image_path, false, 0);
         const char *architecture = tree_fd < 0 || error != ENOEXEC ? NULL : tree_foreign_architecture(tree_fd);
 

@@ -32,7 +32,7 @@
 #define ID_PREFIX "image-"
 /* Whoever looks at the machines holds the lock of a directory for a moment. */
 #define DIRECTORY_TIMEOUT_USEC (2 * USEC_PER_SEC)
-/* From the end of the container until its supervisor has written why. */
+/* How long a supervisor may take to write why its container ended. */
 #define ENDED_TIMEOUT_USEC (2 * USEC_PER_SEC)
 
 static void image_machine_free(ImageMachine *machine) {
@@ -53,13 +53,13 @@ static int make_id(char **ret) {
         return string_printf(ret, ID_PREFIX "%016llx", (unsigned long long) number);
 }
 
-/* For whoever installs something: nobody is there to answer apt. */
+/* Nobody is there to answer apt's questions. */
 static int add_surroundings(char ***environment) {
         int r = proxy_environment(environment);
         return r < 0 ? r : strv_extend(environment, "DEBIAN_FRONTEND=noninteractive");
 }
 
-/* What a machine in a tree is made of, with what of it has to live as long as that. */
+/* The request for a machine in a tree, and what must live as long as the request. */
 typedef struct Parts {
         MachineRequest machine;
         Generation *known;
@@ -130,8 +130,8 @@ static int plan_copies(const ImageMachineRequest *request, Machine *machine) {
         return 0;
 }
 
-/* When the machine has started, and nothing was run in it. What runs there by itself may write to the copies already, but cannot
- * lead us elsewhere. */
+/* Called when the machine has started and we have run nothing in it. What starts there by itself can already write to
+ * the copies, but cannot lead us elsewhere. */
 static int make_copies(const ImageMachineRequest *request, const Machine *machine, Problem *reterr_problem) {
         for (size_t i = 0; i < request->n_copies; i++) {
                 _cleanup_free_ char *path = NULL;
@@ -160,7 +160,7 @@ static int plan(const ImageMachineRequest *full, const MachineRequest *request, 
         return r != 0 ? r : plan_supervise_command(request->settings, request->id, ret_argv);
 }
 
-/* Of a machine that ended by itself. */
+/* Why a machine ended that ended by itself, to be freed; NULL: it is not known. */
 static char *why_it_ended(const MachineDirectory *directory) {
         machine_file_wait(directory, MACHINE_FILE_ENDED, ENDED_TIMEOUT_USEC);
         return machine_file_read(directory, MACHINE_FILE_ENDED);
@@ -185,7 +185,7 @@ static void add_last_words(const ImageMachine *machine, Problem *problem) {
                            isempty(line) ? "" : "; the last line of its console: ", isempty(line) ? "" : line);
 }
 
-/* With the directory locked. */
+/* The caller holds the lock of the directory. */
 static int start_locked(const ImageMachineRequest *full, const MachineRequest *request, ImageMachine *machine,
                         Problem *reterr_problem) {
         _cleanup_strv_ char **argv = NULL;
@@ -231,7 +231,7 @@ static int start(const ImageMachineRequest *request, ImageMachine **ret, Problem
                 (void) machine_remove_locked(request->settings, parts.id);
                 return r;
         }
-        /* It is its supervisor that says from here on that it lives. */
+        /* From here on, the locks of its supervisor say that the machine is alive. */
         (void) flock(machine->directory.fd, LOCK_UN);
         *ret = TAKE_PTR(machine);
         return 0;
@@ -308,7 +308,7 @@ void image_machine_explain(const ImageMachine *machine, const StepOutcome *outco
         }
 }
 
-/* Ends it, and puts the tree's own files back where it ran in the tree itself. */
+/* Ends the machine. If it worked in the tree itself, puts the tree's own files back. */
 static int stop_and_restore(const ImageMachine *machine) {
         const Machine *plan = machine->machine;
 

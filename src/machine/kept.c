@@ -34,7 +34,7 @@ void kept_note(const MachineDirectory *directory, const char *stage, const char 
                         (void) machine_file_write(directory, FILE_FAILED, text);
                 return;
         }
-        /* One that GitLab Runner has tried again. Other scripts that fail do so for good. */
+        /* GitLab Runner has tried this stage again, with success. Failures of other stages are final and stay noted. */
         const char *rest = before ? startswith(before, name) : NULL;
         if (rest && rest[0] == ':')
                 (void) unlinkat(directory->fd, FILE_FAILED, 0);
@@ -57,7 +57,7 @@ static int begin(const Settings *settings, const MachineDirectory *directory, ui
         return r < 0 ? r : KEEP_BEGUN;
 }
 
-/* Never the one with the latest end. */
+/* Removes the first @n machines of @ids. 0, or the first -errno with the others removed. */
 static int remove_first(const Settings *settings, char *const *ids, size_t n) {
         int result = 0;
 

@@ -18,7 +18,7 @@
 
 #define PREFIX "log."
 #define NAME_BYTES 32
-/* Each time, the file that was to be read was removed meanwhile. */
+/* How often to begin again because the file to be read was removed meanwhile. */
 #define TRIES_MAX 100
 
 void machine_log_done(MachineLog *log) {

@@ -24,7 +24,7 @@
 /* Jobs can name images as they like. */
 #define IMAGE_MAX 256
 #define PROJECT_MAX 24
-/* With each byte escaped. */
+/* When each byte is escaped. */
 #define ESCAPED_MAX (2 * IMAGE_MAX + 1)
 
 typedef enum Metric {
@@ -203,7 +203,8 @@ int metrics_add(const char *text, const MetricsJob *job, char **ret) {
         return r < 0 ? r : write_text(&pairs, ret);
 }
 
-/* The file, locked, and the one that is there: others replace it. */
+/* Opens the file and locks it. Others replace the file, so the one that is locked must also be the one that has the
+ * name now. */
 static int lock_file(int dir_fd, const char *name) {
         uint64_t deadline = clock_deadline(LOCK_TIMEOUT_USEC);
 

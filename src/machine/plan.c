@@ -123,7 +123,7 @@ static void copy_numbers(const MachineRequest *request, Machine *machine) {
         machine->owner_pid = machine->owner_start = machine->network_number = UINT64_MAX;
 }
 
-/* The settings, and the parts of the host that carry it out. */
+/* Finds what the host contributes: storage driver, supervisor, agent and library. */
 static int find_parts(const MachineRequest *request, Machine *machine, Problem *reterr_problem) {
         const StorageDriver *storage = &storage_tree;
 
@@ -183,7 +183,7 @@ static int fill_in(const MachineRequest *request, Machine *machine, Problem *ret
         return 0;
 }
 
-/* Says that the container cannot be planned, unless somebody who knows better has done so. */
+/* Says that the container cannot be planned, unless the reason was filled in already. */
 static int fail(int error, Problem *reterr_problem) {
         return reterr_problem->text[0] ? error : problem_set(reterr_problem, error, "Cannot plan the container: %m");
 }

@@ -21,10 +21,11 @@
 #define PROGRAM_FILE "program"
 #define ARGUMENTS_MAX_BYTES (1024 * 1024)
 
-/* A file as long as somebody has it open, so that its inode is not used again. */
+/* Identifies a file for as long as somebody has it open: until then, its inode is not used again. */
 #define IDENTITY_MAX 128
 
-/* What jobs run may be on a file system of their own, which need not answer: nobody is asked for what is not known. */
+/* The program of a job may be on a file system (FUSE) that never answers, so only what the kernel knows already is
+ * asked for. */
 static int identify(int fd, const char *path, char ret[static IDENTITY_MAX]) {
         struct statx stx;
 
@@ -52,7 +53,7 @@ static bool is_trusted(int process_fd) {
                stat("/proc/self/ns/pid", &ours) >= 0 && its.st_ino == ours.st_ino && its.st_dev == ours.st_dev;
 }
 
-/* A descriptor of the file that is @wanted, which some trusted process executes; or -ENOENT. */
+/* A descriptor of the file @wanted, if a trusted process executes it; or -ENOENT. */
 static int find_executed(const char *wanted) {
         DIR *processes = opendir("/proc");
         int found = -ENOENT;
@@ -64,7 +65,7 @@ static int find_executed(const char *wanted) {
 
                 if (!isdigit((unsigned char) entry->d_name[0]))
                         continue;
-                /* What is opened below it is this process's, or fails when that has ended. */
+                /* What is opened below this descriptor belongs to this process, or fails once the process has ended. */
                 _cleanup_close_ int process_fd = openat(dirfd(processes), entry->d_name,
                                                         O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 if (process_fd < 0 || !is_trusted(process_fd))

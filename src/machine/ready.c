@@ -119,7 +119,7 @@ static bool is_listening(const Machine *machine) {
         return search.pid != 0 && service_is_listening(search.pid, machine->ports);
 }
 
-/* systemd is asked itself: "starting" until everything that its target wants was tried. */
+/* Asks the systemd inside: it says "starting" until it has tried everything that its target wants. */
 static bool has_booted(const Machine *machine, const MachineDirectory *directory) {
         StepRequest request = STEP_REQUEST_PLAIN;
         StepOutcome outcome;

@@ -22,14 +22,14 @@
 #include "storage/storage.h"
 #include "storage/trash.h"
 
-/* How long to wait for a lock before what its holder may have started meanwhile is killed again. */
+/* How long to wait for a lock. After that, what its holder may have started meanwhile is killed again. */
 #define LOCK_ROUND_USEC (10 * USEC_PER_MSEC)
 
-/* For how long we remove ourselves what a job wrote, before we start a process for it: most jobs write little. */
+/* How long to remove layers ourselves before a process in the background goes on: most jobs write little. */
 #define TRASH_PATIENCE_USEC (20 * USEC_PER_MSEC)
 
-/* The layer of a machine: as its plan says, for a machine belongs to the runtime directory, and `--root` may differ
- * between two calls; without a plan, where it would be. */
+/* The path of a machine's layer, from its plan: `--root` may differ between two calls. Without a plan, where this
+ * call's settings put it. */
 static int layer_path(const Settings *settings, const char *id, char **ret) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         _cleanup_machine_ Machine *machine = NULL;
@@ -72,8 +72,9 @@ static int remove_layer_here(int layer_fd, const char *path) {
         return rmdir(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-/* Out of the way at once, however big it is. *ret_trash_fd (the caller's to close) is where it went, or where an earlier
- * attempt that was killed has put it; untouched where nothing is to be emptied. */
+/* Moves the layer to the trash, which is quick however large it is. *ret_trash_fd, which the caller closes, is the
+ * trash that it is in, or that an earlier attempt, killed meanwhile, has put it in. Untouched where there is nothing
+ * to empty. */
 static int discard_layer(const Settings *settings, const char *id, char **ret_root, int *ret_trash_fd) {
         _cleanup_free_ char *path = NULL, *root = NULL;
 
@@ -101,7 +102,7 @@ static int discard_layer(const Settings *settings, const char *id, char **ret_ro
         return 0;
 }
 
-/* Nobody starts more of them while we have the lock of the job. */
+/* We have the job's lock, so nobody starts more services meanwhile. */
 static int remove_services(const Settings *settings, const char *id) {
         _cleanup_strv_ char **services = NULL;
         int result = 0;
@@ -188,7 +189,8 @@ int machine_remove(const Settings *settings, const char *id) {
                         break;
                 if (r != -EBUSY)
                         return r;
-                /* A `prepare` or another `cleanup` is at it. Without its machine, prepare gives up and unlocks. */
+                /* A `prepare` or another `cleanup` has the lock. Without its container, `prepare` gives up and
+                 * unlocks. */
                 r = supervisor_pick()->stop(name, MACHINE_STOP_TIMEOUT_USEC);
                 if (r < 0)
                         return r;

@@ -46,7 +46,7 @@ int machine_root_lock(MachineRoot *root, Problem *reterr_problem) {
         return 0;
 }
 
-/* Where to mount, and a directory for mounts that go before the machine starts. */
+/* Makes the directory to mount at, and one for mounts that are gone before the machine starts. */
 static int make_directories(MachineRoot *root, char **ret_work) {
         if (string_printf(&root->path, "%s/root", root->machine->directory) < 0 ||
             string_printf(ret_work, "%s/work", root->machine->directory) < 0)
@@ -55,7 +55,7 @@ static int make_directories(MachineRoot *root, char **ret_work) {
                                                                                                                 0;
 }
 
-/* What this kernel or the file system lacks, for errors that say only that something is lacking. */
+/* Explains errors that only say that the kernel or the file system lacks something. */
 static int fail_mount(int error, Problem *reterr_problem) {
         const char *why = "";
 
@@ -83,8 +83,8 @@ int machine_root_mount(MachineRoot *root, Problem *reterr_problem) {
                 return problem_set(reterr_problem, r, "cannot set up the job's directory: %m");
         if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
                 return problem_set(reterr_problem, -errno, "cannot make a mount namespace: %m");
-        /* Not before: a descriptor from then would lead into the host's mounts, which cannot be cloned from here. Until
-         * now `prepare` holds the image. */
+        /* Only here: a descriptor that was opened before belongs to the host's mounts, which cannot be cloned from
+         * this namespace. Until now `prepare` holds the image. */
         if (driver->needs_image) {
                 root->image_fd = generation_hold_tree(root->machine->image_path, root->machine->generation);
                 if (root->image_fd < 0)
@@ -112,7 +112,7 @@ int machine_root_mount(MachineRoot *root, Problem *reterr_problem) {
         return r < 0 ? fail_mount(r, reterr_problem) : 0;
 }
 
-/* Nothing has looked at the root since it was mounted. */
+/* The first look at the root after it was mounted: nothing in it is trusted before. */
 static int check_root(const MachineRoot *root, int root_fd, Problem *reterr_problem) {
         _cleanup_strv_ char **targets = NULL;
         Problem problem = { 0 };

@@ -14,7 +14,7 @@
 #include "base/record.h"
 #include "base/string.h"
 
-/* What the file has. */
+/* The content of the file. */
 typedef struct SegmentFile {
         uint64_t pid, start, fd; /* of the supervisor, and its descriptor of the hub */
         char *network, *network6;
@@ -58,7 +58,7 @@ int segment_file_save(const MachineDirectory *directory, const Hub *hub) {
         return r < 0 ? r : machine_file_write(directory, MACHINE_FILE_NETWORK, text);
 }
 
-/* The supervisor's descriptor of the hub, opened by us. */
+/* Opens the supervisor's descriptor of the hub. */
 static int open_hub(const SegmentFile *file) {
         char path[64];
         uint64_t start;
@@ -67,7 +67,7 @@ static int open_hub(const SegmentFile *file) {
         _cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
         if (fd < 0)
                 return errno == ENOENT ? -ESRCH : -errno;
-        /* With the descriptor in hand: whose it was cannot change any more. */
+        /* Only after the descriptor was opened: if the process is still the right one, so was the descriptor. */
         int r = process_start_time((pid_t) file->pid, &start);
         if (r < 0)
                 return r;

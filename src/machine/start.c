@@ -36,7 +36,7 @@ static int make_layer(const char *path) {
                 int r = fd < 0 ? 0 : layer_lock(fd, LOCK_SH, MACHINE_STOP_TIMEOUT_USEC);
                 if (r < 0)
                         return r;
-                /* Or was it removed, as the last thing that a dying process did? */
+                /* Another process may have removed the layer between our opening and our locking it. */
                 if (fd >= 0 && fstat(fd, &st) >= 0 && st.st_nlink > 0)
                         return TAKE_FD(fd);
         }
@@ -45,13 +45,13 @@ static int make_layer(const char *path) {
 static int make_directory(int dir_fd, const char *name, mode_t mode) {
         if (mkdirat(dir_fd, name, mode) < 0)
                 return errno == EEXIST ? 0 : -errno;
-        /* Whatever our umask is. */
+        /* Regardless of our umask. */
         return fchmodat(dir_fd, name, mode, 0) < 0 ? -errno : 0;
 }
 
-/* Empty. As in Docker, every user of the container may write there. */
+/* Makes an empty volume. As in Docker, every user of the container may write there. */
 static int make_layer_volume(int layer_fd, const char *name) {
-        /* What a job may make of a file system of its own goes with the one it is in. */
+        /* A subvolume of its own: subvolumes that a job makes in it are removed with it. */
         if (btrfs_is(layer_fd) && btrfs_load_library() >= 0)
                 (void) btrfs_subvolume_create(layer_fd, LAYER_VOLUMES);
         _cleanup_close_ int volumes_fd = open_directory_at(layer_fd, LAYER_VOLUMES, true, 0700);
@@ -110,7 +110,7 @@ int machine_make_layer(const Machine *machine, int tree_fd, int *ret_layer_fd) {
         return 0;
 }
 
-/* Before anything is made for the machine: what the image has, its root will have. */
+/* Checks the tree before anything is made for the machine: the root will have what the tree has. */
 static int check_tree(const Machine *machine, int tree_fd, Problem *reterr_problem) {
         _cleanup_strv_ char **targets = NULL;
         Problem problem = { 0 };
@@ -149,7 +149,7 @@ static int start_supervisor(const Machine *machine, char *const argv[], int list
         int r = supervisor->start(machine, argv, listen_fd);
         if (r != -EEXIST)
                 return r;
-        /* Somebody removed the state of a machine that still runs. */
+        /* The unit exists already: a machine of this id still runs although its state was removed. */
         r = supervisor->stop(machine->name, MACHINE_STOP_TIMEOUT_USEC);
         return r < 0 ? r : supervisor->start(machine, argv, listen_fd);
 }
@@ -188,7 +188,7 @@ void machine_starting_done(MachineStarting *starting) {
         *starting = MACHINE_STARTING_NONE;
 }
 
-/* The plan and the agent's socket, to which we connect before anybody listens at it. */
+/* Writes the plan and makes the agent's socket. We connect to it before anybody serves it. */
 static int make_state(const Machine *machine, const MachineDirectory *directory, int *ret_listen_fd,
                       int *ret_socket_fd) {
         int r = program_note(directory);
@@ -227,7 +227,7 @@ int machine_start_begin(const Machine *machine, const MachineDirectory *director
                 return problem_set(reterr_problem, r, "Cannot start the container's supervisor (%s): %m",
                                    machine->supervisor);
 
-        /* Without the descriptor that listens, the connection breaks as soon as the machine ends. */
+        /* The listening descriptor is closed here, so that the connection breaks as soon as the machine ends. */
         *ret = (MachineStarting){ .socket_fd = TAKE_FD(socket_fd), .layer_fd = TAKE_FD(layer_fd) };
         return 0;
 }

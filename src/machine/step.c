@@ -21,13 +21,13 @@
 #include "machine/stream.h"
 #include "machine/terminal.h"
 
-/* How long after the agent should have killed a cancelled step we still wait for it to say so. */
+/* A cancelled step should be dead after kill_timeout. How much longer to wait for the agent to say so. */
 #define CANCEL_MARGIN_USEC (2 * USEC_PER_SEC)
 
-/* Who sits at a terminal sees what was still written to it, if that comes without a pause. */
+/* How long what a step wrote last to its terminal is copied, if the terminal never pauses. */
 #define LAST_WORDS_USEC (2 * USEC_PER_SEC)
 
-/* How long the container's systemd may take to start the agent again, and to wait for a process that has ended. */
+/* How long the container's systemd may take to start the agent again, and to reap a process that has ended. */
 #define AGENT_TIMEOUT_USEC (30 * USEC_PER_SEC)
 #define REAPED_TIMEOUT_USEC (5 * USEC_PER_SEC)
 
@@ -53,8 +53,8 @@ static void run_done(Run *run) {
         input_done(&run->input);
 }
 
-/* Opens a pipe once more, not to wait at it: whoever has a descriptor that was duplicated from another can make that
- * one wait again. Returns the descriptor or -errno. */
+/* Opens a pipe again, so that it has file flags of its own: with a duplicated descriptor, whoever has the original
+ * could clear O_NONBLOCK and make us wait. Returns the descriptor or -errno. */
 static int open_again(int fd, int flags) {
         char path[64];
         struct stat st;
@@ -171,7 +171,7 @@ static int receive(Run *run) {
                 run->agent_gone = true;
                 run->outcome.result = run->cancelled ? STEP_CANCELLED : STEP_MACHINE_GONE;
                 run->outcome.error = r < 0 ? -r : ECONNRESET;
-                /* It may be the agent alone that was killed, and the program goes on. */
+                /* Perhaps only the agent was killed, and the program goes on. */
                 run->ended = run->cancelled || run->pid_fd < 0;
                 return 0;
         }
@@ -192,14 +192,14 @@ static void cancel(Run *run, int signal) {
                 run->ended = true;
         else
                 (void) wire_send(run->socket_fd, WIRE_KILL, NULL, 0, NULL, 0);
-        /* Shells that somebody talks to take no notice of SIGTERM, but go when the line is hung up. */
+        /* Interactive shells ignore SIGTERM, but end when the line is hung up. */
         if (run->terminal_fd >= 0) {
                 input_close(&run->input);
                 stream_close(&run->streams[0]);
         }
 }
 
-/* The cancelled step should have ended; or nobody takes the last that one has written to its terminal. */
+/* Ends the waiting: a cancelled step did not end in time, or nobody reads the last output of a terminal. */
 static void give_up(Run *run) {
         if (run->cancelled)
                 run->outcome.result = STEP_CANCELLED;
@@ -269,7 +269,7 @@ static int turn(Run *run) {
         return pollfds[2].revents ? receive(run) : 0;
 }
 
-/* Delivers the rest of the output, at the reader's pace; who cancels does not wait for it. */
+/* Delivers the rest of the output, as fast as the reader takes it. A cancellation ends this. */
 static int finish(Run *run) {
         int r = 0;
 
@@ -286,14 +286,14 @@ static int finish(Run *run) {
         return r;
 }
 
-/* An agent answers: the container's systemd has started another. */
+/* Does the machine live, although its agent was killed? The container's systemd starts another agent, which answers. */
 static bool machine_lives(const Run *run, const char *machine) {
         _cleanup_close_ int socket_fd = machine ? channel_connect(machine) : -EBADF;
 
         return socket_fd >= 0 && channel_wait_ready(socket_fd, run->signal_fd, AGENT_TIMEOUT_USEC, false) >= 0;
 }
 
-/* How the program ended, whose agent was killed before it could say that. */
+/* Finds out how the program ended if its agent was killed before it could say so. */
 static void settle(Run *run, const char *machine) {
         StepOutcome *outcome = &run->outcome;
         int status;

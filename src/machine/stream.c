@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 
-/* How often one output is copied before the other, the socket and the signals have their turn. */
+/* How many pieces of one output are copied before the other output, the socket and the signals get their turn. */
 #define COPIES_MAX 64U
 
 /* More than a terminal of the kernel's holds. */
@@ -53,7 +53,7 @@ void brief_end(const Brief *brief) {
                 (void) sigprocmask(SIG_BLOCK, &mask, NULL);
 }
 
-/* Again and again: the first one may come before the call that it is to end. */
+/* The alarm repeats, because the first signal may come before the call that it must interrupt. */
 static void set_alarm(uint64_t usec) {
         const struct timeval time = { .tv_usec = (suseconds_t) usec };
 
@@ -142,7 +142,7 @@ static bool has_data(int fd) {
         return poll(&pollfd, 1, 0) > 0 && (pollfd.revents & POLLIN);
 }
 
-/* What was read goes to the target, as far as that takes it. */
+/* Writes what was read to the target, as far as the target takes it. */
 static void write_rest(Stream *stream) {
         Rest *rest = &stream->rest;
 

@@ -40,14 +40,14 @@
 /* How old console.log may be while the container runs; at its end it is complete. */
 #define CONSOLE_SAVE_USEC (200 * USEC_PER_MSEC)
 
-/* After so long without an event the supervisor makes itself small. */
+/* After this time without an event, the supervisor gives memory back. */
 #define REST_USEC (500 * USEC_PER_MSEC)
 
 /* What systemd-nspawn ends with when the container asked for a reboot: with --keep-unit it leaves that to the unit
  * (RestartForceExitStatus= in its own systemd-nspawn@.service). */
 #define STATUS_REBOOT 133
 
-/* Everything that is to be given back when the machine ends. */
+/* Everything to release when the machine ends. */
 typedef struct Supervision {
         const Machine *machine;
         const MachineDirectory *directory;
@@ -80,12 +80,12 @@ static void supervision_done(Supervision *s) {
         cgroup_set_done(&s->groups);
 }
 
-/* Says that we cannot do @what, unless somebody who knows better has filled in @reterr_problem. Returns @error. */
+/* Says that @what failed, unless @reterr_problem says why already. Returns @error. */
 static int fail(Problem *reterr_problem, int error, const char *what) {
         return reterr_problem->text[0] ? error : problem_set(reterr_problem, error, "cannot %s: %m", what);
 }
 
-/* Opens the process that the container belongs to: then we see when it ends. */
+/* Opens the process that the container belongs to, so that its end is noticed. */
 static int find_owner(Supervision *s) {
         uint64_t start;
 
@@ -123,8 +123,8 @@ static int mount_binds(Supervision *s, Problem *reterr_problem) {
         return bind_prepare(&request, reterr_problem);
 }
 
-/* The container's output goes into a pipe: programs in it that open /dev/stdout or /dev/stderr, as services like to, need
- * to be let. Nobody else finds it. */
+/* The container's output goes into a pipe. Programs in it may open /dev/stdout or /dev/stderr, as services often do,
+ * so their users need access. The pipe has no name: nobody else can open it. */
 static int share_console(const Supervision *s, int console_fd) {
         if (!s->machine->command)
                 return 0;
@@ -133,8 +133,8 @@ static int share_console(const Supervision *s, int console_fd) {
         return fchmod(console_fd, 0622) < 0 ? -errno : 0;
 }
 
-/* The kernel is to kill what a step started, and not us, nor systemd-nspawn and the container's first process, which
- * inherit this: the machine would end. Best effort. */
+/* When memory is short, the kernel must kill what a step started, and not us, systemd-nspawn or the container's first
+ * process: that would end the machine. They inherit this setting. Best effort. */
 static void spare_from_oom(void) {
         (void) file_write_string_at(AT_FDCWD, "/proc/self/oom_score_adj", OOM_SCORE_ADJUST);
 }
@@ -150,7 +150,8 @@ static int place_descriptors(const Supervision *s, int console_fd) {
         for (size_t i = 0; i < ELEMENTSOF(passed); i++)
                 if (passed[i] >= 0)
                         fds[n++] = passed[i];
-        /* What is at a small number may be what is to get to another one: first all of them above. */
+        /* First moves all of them to high numbers: a target number may be in use by a descriptor that is needed
+         * itself. */
         for (size_t i = 0; i < n; i++) {
                 fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 10);
                 if (fds[i] < 0)
@@ -170,7 +171,7 @@ static int become_nspawn(const Supervision *s, char **arguments, char **environm
                 return -errno;
         if (getppid() != parent)
                 return -ESRCH;
-        /* Siblings in the tree: nspawn makes groups of its own in the one it is started in. */
+        /* Beside our own group, not in it: systemd-nspawn makes its groups below the one that it starts in. */
         int r = cgroup_enter_subgroup(&s->groups, "container");
         if (r < 0)
                 return r;
@@ -183,7 +184,7 @@ static int become_nspawn(const Supervision *s, char **arguments, char **environm
                 return r;
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
-        /* The search is for the administrator's program, not for what the runner's PATH may have first. */
+        /* Searches a fixed PATH: the runner's PATH may have something else first. */
         setenv("PATH", SEARCH_PATH, true);
         execvpe(arguments[0], arguments, environment);
         return -errno;
@@ -234,7 +235,7 @@ static int start_nspawn(Supervision *s) {
         if (pid < 0)
                 return r;
         s->nspawn_pid = pid;
-        /* From now on a machine that ended is seen by everybody who talks to it. */
+        /* Only the container has the socket now, so everybody who is connected notices its end. */
         closep(&s->listen_fd);
         s->listen_fd = -EBADF;
         closep(&s->filter_fd);
@@ -246,7 +247,7 @@ static int start_nspawn(Supervision *s) {
         return fd_set_nonblock(s->console_fd, true);
 }
 
-/* Children of ours, also those that systemd-nspawn left when it was killed: we are their subreaper. */
+/* Reaps our children. As a subreaper, we also get those that a killed systemd-nspawn left behind. */
 static void reap(Supervision *s) {
         int status;
         pid_t pid;
@@ -290,7 +291,7 @@ static int watch(Supervision *s) {
                         s->why = "the job's time limit is over";
                 resting = n == 0;
                 if (resting) {
-                        /* What came right after the last time may be all that a machine says that does not start. */
+                        /* A machine that fails to start may have written all its output since the last save. */
                         console_save(&s->console);
                         process_release_pages();
                 }
@@ -320,7 +321,7 @@ static int watch(Supervision *s) {
         return 0;
 }
 
-/* Until there is no child left; each round may bring those that the last one's dead leave. */
+/* Kills and reaps until there is no child left. Each round may bring us children of those that just died. */
 static void kill_and_wait(Supervision *s) {
         siginfo_t info;
 
@@ -330,7 +331,7 @@ static void kill_and_wait(Supervision *s) {
         } while (waitid(P_ALL, 0, &info, WEXITED | WNOWAIT) >= 0 || errno == EINTR);
 }
 
-/* systemd-nspawn ends with the status of the container's first process, and that with the service's. */
+/* systemd-nspawn passes on the exit status of the container's first process, which passes on the service's. */
 static void describe_service_end(int status, char *ret, size_t size) {
         if (status > 128 && status < 128 + NSIG)
                 snprintf(ret, size, "its command was killed by %s", signal_name(status - 128));
@@ -454,10 +455,10 @@ int supervise(const Machine *machine, const MachineDirectory *directory, int lis
         int r = start(&s, reterr_problem);
         if (r < 0)
                 return r;
-        /* Meanwhile systemd-nspawn starts: the container's first process waits for us. */
+        /* While systemd-nspawn starts, make the way out: the container's first process waits for its interface. */
         if (segment_connect(&s.segment, &s.problem) < 0)
                 s.why = s.problem.text;
-        /* By us: systemd-nspawn would pass on what the container's first process says of itself. */
+        /* We report this ourselves: systemd-nspawn would pass on whatever the container's first process claims. */
         if (journal && notify_systemd("READY=1\nSTATUS=The container runs") < 0)
                 s.why = "its readiness could not be reported to systemd";
 

@@ -28,7 +28,7 @@ const char *tools_program_problem(const char *path) {
                 return strerror(errno);
         if (!S_ISREG(st.st_mode))
                 return "it is not a file";
-        /* Users of a job are nobody to the host. */
+        /* To the host, a job's users are "others". */
         return (st.st_mode & 0005) == 0005 ? NULL : "not everybody may read and execute it";
 }
 
@@ -81,7 +81,7 @@ static bool find_caller(char ret[static PATH_MAX]) {
         if (n <= 0 || getppid() != parent)
                 return false;
         ret[n] = 0;
-        /* It was upgraded while it runs: what has its name now is the nearest to it. */
+        /* The program was upgraded while it runs: the file that has its name now comes nearest to it. */
         const char *deleted = endswith(ret, " (deleted)");
         if (deleted)
                 ret[deleted - ret] = 0;

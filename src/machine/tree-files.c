@@ -98,7 +98,8 @@ static bool state_equal(const FileState *a, const FileState *b) {
         return a->kind == b->kind && a->size == b->size && (a->size == 0 || memcmp(a->data, b->data, a->size) == 0);
 }
 
-/* Images without the directory have none of the files either: -ENOENT, also for what leads to a file or to itself. */
+/* Opens /etc of the tree. Without that directory, or with a link in its place that leads nowhere, the image has none
+ * of the files: -ENOENT. */
 static int open_etc(int tree_fd) {
         int fd = open_in_root(tree_fd, "etc", O_RDONLY | O_DIRECTORY);
 
@@ -161,7 +162,7 @@ static int state_write(int etc_fd, const char *name, const FileState *state) {
         return 0;
 }
 
-/* Whoever changed the file did so with the machine's line in it. */
+/* The file was changed while the machine's line was in it: removes that line. */
 static int remove_line(int etc_fd, const FileState *now, const char *machine_name) {
         _cleanup_free_ char *line = NULL, *data = NULL;
 

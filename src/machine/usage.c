@@ -15,14 +15,14 @@
 #include "machine/inside.h"
 
 #define NET_DEV_MAX_BYTES (256 * 1024)
-/* A job that ran more steps than fit into the file has those that came first. */
+/* The file of steps has this limit: later steps of a job that ran more are left out. */
 #define STEPS_MAX_BYTES (60 * 1024)
 #define STEP_NAME_MAX 64
 #define STEPS_SHOWN_MAX 32
 
 /* --- network --- */
 
-/* A process inside: systemd-nspawn and the supervisor are none. */
+/* Finds a process of the container itself, not systemd-nspawn or the supervisor. */
 static void find_inside(pid_t pid, void *userdata) {
         pid_t *inside = userdata;
 
