@@ -21,11 +21,11 @@ void account_done(Account *account) {
         *account = (Account){ 0 };
 }
 
-/* More is no list of users, but something to keep us busy. */
+/* A larger file is no list of users; reading it would only keep us busy. */
 #define DATABASE_BYTES_MAX (16 * 1024 * 1024)
 
-/* A file in memory, opened for reading; NULL when there is none. @data gets what is behind it, and is to be freed after
- * it. */
+/* Opens a file's content for reading, copied into memory; NULL when there is none. @data gets the memory, to be freed
+ * after the stream is closed. */
 static FILE *open_database(const char *path, char **data) {
         size_t size;
 
@@ -38,7 +38,7 @@ static FILE *open_database(const char *path, char **data) {
 static bool parse_id(const char *text, unsigned *ret) {
         uint64_t id;
 
-        /* The highest is no one's: it says "leave as it is" to chown(2). */
+        /* The highest number belongs to nobody: to chown(2) it means "leave as it is". */
         if (parse_uint64(text, &id) < 0 || id >= UINT32_MAX)
                 return false;
         *ret = (unsigned) id;

@@ -55,7 +55,7 @@ static int describe(int dir_fd, const char *name, const struct stat *st, bool co
 
 static int list_at(BundleWriter *writer, int dir_fd, const char *name, BundleEntry *entry, unsigned depth);
 
-/* What is in directory @fd, whose path is in @entry. */
+/* Lists directory @fd, whose path is in @entry. */
 static int list_directory(BundleWriter *writer, int fd, BundleEntry *entry, unsigned depth) {
         _cleanup_closedir_ DIR *dir = directory_stream(fd);
         size_t n = strlen(entry->path);
@@ -177,7 +177,7 @@ int agent_pack(const char *directory) {
         return r < 0 ? fail(r, directory) : EXIT_SUCCESS;
 }
 
-/* Where files are being made: the directory of the last one is likely that of the next one, too. */
+/* The directory where files are being made stays open: the next file is likely to go there, too. */
 typedef struct Unpacking {
         int root_fd, parent_fd;
         char parent[BUNDLE_PATH_MAX + 1];
@@ -248,7 +248,7 @@ static int unpack_file(Unpacking *u, const char *name) {
         } while (size > 0);
         if (u->entry.mtime_sec > 0)
                 (void) futimens(fd, times);
-        /* The mask of the step must not take what the file had. */
+        /* Regardless of the step's umask: the file gets the mode that it had. */
         return fchmod(fd, u->entry.mode & 0777) < 0 ? -errno : 0;
 }
 

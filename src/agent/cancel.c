@@ -83,9 +83,9 @@ static bool was_cancelled(const Step *step, const Process *process) {
         return false;
 }
 
-/* Marks the step's session, everything that descends from it (sudo and script(1) put what they run into a session of its
- * own), and what was found so before: it may have lost its parent by now. What left both earlier, a daemon, is not in
- * the foreground. */
+/* Marks the step's session, all descendants (sudo and script(1) put what they run into a session of its own), and
+ * what an earlier search found: it may have lost its parent by now. A process that left both before is a daemon, and
+ * not in the foreground. */
 static void mark_foreground(const Step *step, Process *processes, size_t n) {
         bool grew = true;
 
@@ -105,22 +105,22 @@ static void mark_foreground(const Step *step, Process *processes, size_t n) {
         }
 }
 
-/* Sends @signal to the process group that the step began as, all at once: who forks and exits faster than processes can
- * be listed is reached only so. */
+/* Sends @signal to the step's first process group, all at once. Only this reaches processes that fork and exit faster
+ * than they can be listed. */
 static void signal_group(Step *step, int signal) {
         if (step->group_gone || kill(-step->pid, signal) >= 0)
                 return;
         step->group_gone = step->shell_ended;
 }
 
-/* Sends @signal to the foreground of the step, to each process once, and returns how many were seen. */
+/* Sends @signal once to each process of the step's foreground. Returns how many there were. */
 static size_t signal_foreground(const Surroundings *surroundings, Step *step, int signal) {
         _cleanup_free_ Process *processes = NULL;
         size_t n = list_processes(surroundings, &processes), found = 0;
 
         mark_foreground(step, processes, n);
         signal_group(step, signal);
-        /* Without memory for them, those that lose their parent are lost to us. */
+        /* Without this memory, processes that lose their parent cannot be found again. */
         ProcessMark *marks = reallocarray(step->cancelled, n + 1, sizeof(*marks));
         if (marks)
                 step->cancelled = marks;
@@ -155,7 +155,7 @@ bool step_cancel_progress(const Surroundings *surroundings, Step *step) {
                 step->state = STEP_KILLING;
         if (signal_foreground(surroundings, step, step->state == STEP_KILLING ? SIGKILL : 0) > 0 || !step->shell_ended)
                 return false;
-        /* None was seen, but the group can have members that were too fast, or dead ones that nobody reaps. After it was
-         * killed, there are no fast ones: they have no more children. */
+        /* No process was seen, but the group can have members that were too fast, or dead ones that nobody reaps.
+         * After SIGKILL to the group, none is too fast: they can have no more children. */
         return step->group_gone || killed_before;
 }

@@ -52,8 +52,8 @@ int first_clear_inheritable(void) {
         return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
-/* In place of a symlink, what it leads to: that may be of use elsewhere in the image, and in a tree that stays, only the
- * link comes back. Returns false when that cannot be. */
+/* Replaces a symlink by a copy of the file that it leads to. The file itself may be used elsewhere in the image, so
+ * it is not changed; in a tree that stays, only the link is restored. Returns false when that is not possible. */
 static bool replace_symlink(const char *path) {
         _cleanup_free_ char *data = NULL;
         size_t size = 0;
@@ -70,7 +70,8 @@ static bool replace_symlink(const char *path) {
 static void write_file(const char *path, const char *content, int flags) {
         struct stat st;
 
-        /* A pipe in the image would let us wait for ever. Nothing of the image runs yet that could make one. */
+        /* Opening a pipe of the image would wait for ever. Nothing of the image runs yet that could put one there
+         * after this look. */
         if (lstat(path, &st) >= 0 && !S_ISREG(st.st_mode) && (!S_ISLNK(st.st_mode) || !replace_symlink(path)))
                 return;
         _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | flags, 0644);
@@ -105,7 +106,7 @@ void first_write_identity(const char *hosts) {
 
         if (gethostname(hostname, sizeof(hostname) - 1) < 0 || !hostname[0])
                 return;
-        /* An image carries the name of the machine that made it, and its systemd would take that. */
+        /* An image contains the host name of the machine that it was made on, and its systemd would use that one. */
         snprintf(text, sizeof(text), "%s\n", hostname);
         write_file("/etc/hostname", text, O_TRUNC);
         snprintf(text, sizeof(text), HOSTS_OWN_LINE, hostname);

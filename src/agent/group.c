@@ -27,10 +27,10 @@ static const char *const hierarchies[] = {
         "/sys/fs/cgroup/systemd",
 };
 
-/* Of the numbers of a container's processes. */
+/* For the numbers of all processes of a container. */
 #define PROCESSES_BYTES_MAX (1024 * 1024)
 
-/* A job that forks faster than its processes can be moved is left where it is. */
+/* How often to look for more processes: a job that forks faster than they can be moved stays where it is. */
 #define ROUNDS_MAX 16U
 
 /* Opens the top group of a hierarchy, with our own group made in it: descriptor or -errno. */
@@ -66,7 +66,7 @@ void group_enter_own(void) {
                 enter(hierarchies[i]);
 }
 
-/* Returns whether there was one to move. */
+/* Returns whether there was any process to move. */
 static bool move_all(int top_fd, int target_fd) {
         _cleanup_close_ int fd = open_processes(top_fd, "cgroup.procs", O_RDONLY);
         _cleanup_free_ char *text = NULL;

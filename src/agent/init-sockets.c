@@ -17,17 +17,18 @@
 
 #define JOURNAL_BUFFER_BYTES (8 * 1024 * 1024)
 
-/* Connections and messages are looked at so often before others have their turn: who fills them faster cannot keep us. */
+/* How many connections and messages are refused before others get their turn: a job that adds them faster cannot keep
+ * us busy. */
 #define REFUSE_MAX 100000U
 
 typedef struct SocketKind {
         const char *path;
-        const char *unit; /* of the image; without it nobody would listen */
+        const char *unit; /* of the image; without it the socket is not made */
         int type;
-        bool journal; /* with credentials and times of messages, and room for them */
+        bool journal; /* messages have credentials and times, and room */
 } SocketKind;
 
-/* Those that a booted container has from the start. */
+/* The sockets that a booted container has from the start. */
 static const SocketKind kinds[] = {
         { "/run/dbus/system_bus_socket", "dbus.socket", SOCK_STREAM, false },
         { "/run/systemd/journal/socket", "systemd-journald.socket", SOCK_DGRAM, true },
@@ -99,7 +100,7 @@ static void open_passed(const SocketKind *kind, InitSockets *sockets) {
         sockets->passed[sockets->n_passed++].type = kind->type;
 }
 
-/* systemd-detect-virt of who cannot read PID 1's environment asks this. */
+/* systemd-detect-virt reads this where it may not read PID 1's environment. */
 static void write_container(void) {
         const char *container = getenv("container");
 

@@ -23,14 +23,14 @@
 #include "base/fd.h"
 #include "base/string.h"
 
-/* An agent that was killed right after its start starts again after so long: a job that kills it in a loop should not
- * keep a processor busy. */
+/* How long after its last start a killed agent is started again: a job that kills it in a loop must not keep a
+ * processor busy. */
 #define AGENT_PAUSE_USEC (100 * USEC_PER_MSEC)
 
 /* How long the image's systemd may take to say its version. */
 #define TRIAL_TIMEOUT_USEC (10 * USEC_PER_SEC)
 
-/* Our own descriptors are from here on: those below have a place for what systemd takes over. */
+/* Our own descriptors have this number or a higher one. Lower ones are free for what systemd takes over. */
 #define HIGH_FD 64
 
 typedef struct Init {
@@ -42,7 +42,7 @@ typedef struct Init {
         pid_t agent_pid; /* 0: it is dead */
         uint64_t agent_since_usec, agent_again_usec;
         pid_t trial_pid; /* 0: nobody asked for systemd */
-        int trial_fd;    /* what kept it from being executed, as an errno */
+        int trial_fd;    /* from here comes the errno if it could not be executed */
         uint64_t trial_deadline_usec;
         bool trial_late;
 } Init;
@@ -62,7 +62,7 @@ static void block_signals(bool block) {
         (void) sigprocmask(SIG_SETMASK, &mask, NULL);
 }
 
-/* In a child: what only PID 1 is to have open. */
+/* In a child: closes what only PID 1 may have open. */
 static void close_own(Init *init) {
         init_sockets_done(&init->sockets);
         closep(&init->signal_fd);
@@ -125,7 +125,7 @@ static void refuse(Init *init, WireNoticeKind kind, int detail) {
         init_sockets_refuse(&init->sockets);
 }
 
-/* A systemd that cannot even say its version would end the container as its PID 1: first it is tried as a child. */
+/* Tries systemd as a child first: one that cannot even say its version would end the container if it became PID 1. */
 static void start_trial(Init *init) {
         int error[2];
 
@@ -209,7 +209,7 @@ static int start_relay(Init *init, int ret_go[static 2]) {
         return r;
 }
 
-/* Becomes systemd. Returns only when that failed, with -errno and everything as it was. */
+/* Becomes systemd. Returns only on failure, with -errno and everything as it was. */
 static int become_systemd(Init *init) {
         int go[2];
 
@@ -220,7 +220,7 @@ static int become_systemd(Init *init) {
         r = start_relay(init, go);
         if (r < 0)
                 return r;
-        /* Before systemd moves what it finds there to where it is itself. */
+        /* Before systemd moves the processes that it finds beside itself. */
         group_gather();
         r = execute(init);
         (void) write(go[1], "", 1);
@@ -265,10 +265,10 @@ static void reap(Init *init) {
 
 static void reboot_container(int how) {
         (void) reboot(how);
-        _exit(EXIT_SUCCESS); /* it may not: an interactive one */
+        _exit(EXIT_SUCCESS); /* an interactive container cannot reboot: end it */
 }
 
-/* systemd(1), "Signals". Those that reload or re-execute it have nothing to do here. */
+/* The signals that systemd(1) lists under "Signals", except those that reload or re-execute it. */
 static void handle_signals(Init *init) {
         struct signalfd_siginfo info;
 
@@ -333,7 +333,7 @@ int init_run(int listen_fd, const char *program) {
 
         default_signals();
         block_signals(true);
-        /* As programs look for systemd, and maintainer scripts. */
+        /* The name by which programs and maintainer scripts recognize systemd. */
         (void) prctl(PR_SET_NAME, "systemd");
         int r = notice_pipe(init.notice_fds);
         if (r < 0)

@@ -75,8 +75,8 @@ static int first(const Passed *passed, const char *init, const char *target, boo
         _cleanup_free_ char *hosts = NULL;
         ServerSetup setup = SERVER_SETUP_NONE;
 
-        /* systemd-nspawn, killed, would leave the container running, with nobody to wait for it. Also kept by what we
-         * execute. */
+        /* If systemd-nspawn is killed, the container must not go on with nobody to wait for it. This also holds for
+         * what we execute. */
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
                 return fail(errno, "Cannot arrange to end with systemd-nspawn");
         int r = first_clear_inheritable();

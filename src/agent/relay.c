@@ -18,15 +18,16 @@
 #include "base/clock.h"
 #include "base/fd.h"
 
-/* As long as systemd gives the programs that it starts before it answers (systemd.generator(7)). */
+/* How long systemd may take to answer: as long as it gives the programs that it runs before (systemd.generator(7)). */
 #ifndef READY_TIMEOUT_USEC /* the tests do not wait so long */
 #define READY_TIMEOUT_USEC (90 * USEC_PER_SEC)
 #endif
 #define READY_POLL_USEC (2 * USEC_PER_MSEC)
 #define READY_POLL_MAX_USEC (50 * USEC_PER_MSEC)
 
-/* systemd answers before it has started anything. As in a container that was booted before, the agent comes first: this is
- * there when it has begun to start (systemd's own, so a job can remove it: then we wait no longer than this). */
+/* systemd answers before it has started anything. As in a container that was booted, the agent must come first: this
+ * file is there when systemd has begun to start it. The file is systemd's own, so a job can remove it; then we do not
+ * wait longer than this. */
 #ifndef AGENT_MARK
 #define AGENT_MARK "/run/systemd/units/invocation:" UNITS_SERVICE
 #endif
@@ -34,12 +35,12 @@
 #define MARK_TIMEOUT_USEC (5 * USEC_PER_SEC)
 #endif
 
-/* Who looked the path up before systemd replaced the socket may connect a moment later. */
+/* A program that looked up the path before systemd replaced the socket may connect a moment later. */
 #ifndef LATE_USEC
 #define LATE_USEC USEC_PER_SEC
 #endif
 
-/* At once; more wait in the queue. */
+/* Connections at the same time; more wait in the queue. */
 #define CHILDREN_MAX 128U
 
 #define BUFFER_BYTES 65536U
@@ -51,7 +52,7 @@ typedef struct Flow {
         size_t offset, size;
         int fds[DESCRIPTORS_MAX]; /* these go with the first byte */
         size_t n_fds;
-        bool ended; /* no more comes */
+        bool ended; /* the end of the input was read */
         char data[BUFFER_BYTES];
 } Flow;
 
@@ -147,13 +148,13 @@ static bool pair_turn(Pair *pair, size_t i, short events) {
                 return false;
         if (from->size == 0 && (events & (POLLIN | POLLHUP | POLLERR)) && !flow_read(from, pair->fds[i]))
                 return false;
-        /* systemd asks in which unit the process is that it talks to: it is to be the client's. */
+        /* systemd asks for the unit of the process that it talks to: it must be that of the client. */
         if (i == 0 && from->size > 0)
                 group_follow(pair->surroundings, pair->client);
-        return !from->ended; /* D-Bus knows no half-closed connections */
+        return !from->ended; /* D-Bus has no half-closed connections */
 }
 
-/* Until one end hangs up. */
+/* Copies until one end hangs up. */
 static void copy(Pair *pair) {
         for (;;) {
                 struct pollfd pollfds[2];
@@ -170,8 +171,8 @@ static void copy(Pair *pair) {
         }
 }
 
-/* systemd takes us for root, so it is for us to look who asks. We ourselves may not: a job that has put our own socket
- * back in systemd's place would have us talk to ourselves. */
+/* To systemd we are root, so we must check who asks. Our own processes are refused: a job that has put our socket
+ * back in systemd's place would make us talk to ourselves. */
 static bool is_welcome(const struct ucred *peer) {
         return peer->uid == 0 && peer->pid != getpid() && peer->pid != getppid() && getpgid(peer->pid) != getpgrp();
 }
@@ -207,7 +208,7 @@ static bool accept_one(int listen_fd, const Surroundings *surroundings, unsigned
         return true;
 }
 
-/* Until nobody can come any more. The children end with their connections. */
+/* Accepts connections until no more can come. The children end with their connections. */
 static void accept_all(int listen_fd, const Surroundings *surroundings) {
         uint64_t until = clock_deadline(LATE_USEC);
         unsigned n_children = 0;
@@ -261,7 +262,7 @@ static void wait_for_agent(void) {
 void relay_run(const InitSockets *sockets, const Surroundings *surroundings, int go_fd, int notice_fd) {
         char failed;
 
-        /* So that its processes know each other. */
+        /* is_welcome() recognizes our processes by their group. */
         (void) setpgid(0, 0);
         (void) signal(SIGPIPE, SIG_IGN);
         if (read(go_fd, &failed, sizeof(failed)) != 0 || sockets->private_fd < 0)

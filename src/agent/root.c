@@ -27,7 +27,7 @@ typedef enum Kind {
         KIND_FILE, /* a regular one */
 } Kind;
 
-/* What every step in the helper has of its container, where that has it and it is of this kind. */
+/* What every step in the helper gets of its container, if the container has it and it is of this kind. */
 static const struct {
         const char *path;
         Kind kind;
@@ -50,7 +50,8 @@ void root_make_directory(const char *path, const Account *account) {
                 (void) lchown(path, account->uid, account->gid);
 }
 
-/* The last part of @path, made in @parent_fd. What is there as a link goes: the tree is thrown away with the container. */
+/* Makes the last part of a path in @parent_fd. A symlink with that name is removed: the tree is thrown away with the
+ * container. */
 static int make_last(int parent_fd, const char *name, bool directory) {
         struct stat st;
 
@@ -144,9 +145,9 @@ static int open_helper(void) {
         return r < 0 ? r : TAKE_FD(helper_fd);
 }
 
-/* New, and the root of this process: 0 or -errno. */
+/* Makes the helper's root and enters it. 0 or -errno. */
 static int make_helper(char *const *shared) {
-        /* What is mounted in the container later, below what is shared, shows up here: as with services of systemd. */
+        /* Later mounts in the container, below what is shared, show up here, too, as with services of systemd. */
         if (mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL) < 0 || unshare(CLONE_NEWNS) < 0 ||
             mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
                 return -errno;
@@ -170,7 +171,7 @@ static int make_helper(char *const *shared) {
         return 0;
 }
 
-/* To make it and to take it down takes as long as to start a shell, so steps after the first use the same. */
+/* Making and removing this root takes as long as starting a shell, so later steps enter the first one's. */
 int root_enter_helper(const HelperRoot *helper, char *const *shared, const Account *account) {
         int r = helper->namespace_fd < 0                     ? make_helper(shared) :
                 setns(helper->namespace_fd, CLONE_NEWNS) < 0 ? -errno :

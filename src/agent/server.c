@@ -26,7 +26,7 @@
 /* A connection, its step, and, after both ended, what background processes still write. */
 typedef struct Client {
         int socket_fd; /* negative when the host closed it */
-        bool deaf;     /* the host did not take that the step started */
+        bool deaf;     /* the host could not be told that the step started */
         bool has_step;
         bool step_ended;
         Step step;
@@ -42,8 +42,8 @@ typedef struct Server {
         bool stop;
         bool greeted;          /* somebody asked whether we are there */
         pid_t service_pid;     /* what this machine is for; 0: nothing, or it has ended */
-        int service_status;    /* once it has ended: as our own exit status */
-        uint64_t service_usec; /* then: when we end, whether somebody asked or not */
+        int service_status;    /* after its end: our own exit status */
+        uint64_t service_usec; /* after its end: when we end, whether the host has asked or not */
         Client *clients;
         size_t n_clients;
 } Server;
@@ -54,7 +54,7 @@ static void client_close_socket(Client *client) {
 }
 
 static void client_send(Client *client, WireType type, const void *payload, size_t size) {
-        /* The messages are small and few: a full socket means that nobody reads. */
+        /* The messages are small and few: if the socket is full, nobody reads it. */
         if (client->socket_fd >= 0 && wire_send(client->socket_fd, type, payload, size, NULL, 0) < 0)
                 client_close_socket(client);
 }
@@ -62,7 +62,7 @@ static void client_send(Client *client, WireType type, const void *payload, size
 static void client_announce(const StepStarted *started, void *userdata) {
         Client *client = userdata;
 
-        /* Its descriptor is the child's: the parent closes its own. */
+        /* This runs in the child, which cannot close the parent's descriptor: the parent does. */
         client->deaf = wire_send(client->socket_fd, WIRE_STARTED, &started->message, sizeof(started->message),
                                  started->fds, started->n_fds) < 0;
 }
@@ -136,7 +136,8 @@ static void client_receive(Server *server, Client *client) {
                 step_cancel(&server->surroundings, &client->step);
 }
 
-/* Throws away what nobody reads any more. Only after the host closed its connection: until then the output is its. */
+/* Throws away output that nobody reads any more. Only after the host closed its connection: until then the output
+ * belongs to the host. */
 static void client_drain(int *fd) {
         static char nowhere[65536];
 
@@ -197,7 +198,7 @@ static void server_accept(Server *server) {
         client_receive(server, client); /* the host sends at once: saves a turn */
 }
 
-/* The container is switched off: its systemd has become the program that ends all others. */
+/* Is the container shutting down? Its systemd has then become the program that ends all other processes. */
 static bool is_shutdown(const Surroundings *surroundings) {
         char name[sizeof("systemd-shutdow")] = "";
 
@@ -222,8 +223,8 @@ static void server_reap(Server *server) {
 
                         if (!client->has_step || step->shell_ended || step->pid != info.si_pid)
                                 continue;
-                        /* The end of the container, which the host learns of, and not of the script: what this ran was
-                         * killed. */
+                        /* This is the end of the container and not of the script, which was killed. The host learns
+                         * that the container ended. */
                         if (info.si_status != 0 && server->booted && is_shutdown(&server->surroundings)) {
                                 server->stop = true;
                                 return;
@@ -242,7 +243,8 @@ static void server_signals(Server *server) {
         while (read(server->signal_fd, &info, sizeof(info)) == sizeof(info)) {
                 if (info.ssi_signo == SIGCHLD)
                         continue;
-                /* A job may send it to every process, as pkill does; PID 1 would not hear of it. */
+                /* A job may send SIGTERM to every process, as pkill does. PID 1 is not affected, so we are not
+                 * either. */
                 if (!server->booted || is_shutdown(&server->surroundings))
                         server->stop = true;
         }
@@ -263,7 +265,7 @@ static uint64_t server_cancel_progress(Server *server) {
         return deadline;
 }
 
-/* Something in the container asked for the image's systemd in vain: whoever runs a step now is told. */
+/* Something in the container needed the image's systemd, which does not start: tells whoever runs a step now. */
 static void server_notice(Server *server) {
         WireNotice notice;
         int r;
@@ -355,8 +357,7 @@ int server_run(int listen_fd, const ServerSetup *setup) {
         };
         sigset_t mask;
 
-        /* Whatever they are for who started us: steps have them all at their defaults, but for SIGPIPE, which
-         * step_start() sees to. */
+        /* Resets all signals. Steps get the defaults, too, except for SIGPIPE, which step_start() resets. */
         for (int i = 1; i < NSIG; i++)
                 (void) signal(i, i == SIGPIPE ? SIG_IGN : SIG_DFL);
         sigemptyset(&mask);
@@ -367,7 +368,7 @@ int server_run(int listen_fd, const ServerSetup *setup) {
         server.signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
         if (server.signal_fd < 0)
                 return EXIT_FAILURE;
-        /* The others end nothing: they wait. */
+        /* All other signals are blocked, so they cannot end us. */
         sigfillset(&mask);
         sigprocmask(SIG_SETMASK, &mask, NULL);
 

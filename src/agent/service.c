@@ -12,10 +12,10 @@
 #include "base/string.h"
 #include "wire/service.h"
 
-/* More is no command line that could be executed. */
+/* A larger command line could not be executed anyway. */
 #define SERVICE_BYTES_MAX ((size_t) 8 * 1024 * 1024)
 
-/* Where the service's own output goes: whoever reads its log is to find out why there is none. */
+/* Printed where the service's output goes, so that readers of its log learn why there is none. */
 static void explain(const WireService *service, WireCause cause, int error) {
         const char *text = strerror(-error);
 

@@ -61,10 +61,10 @@ static int write_script(int source_fd, const Account *account, char *ret_path, s
         (void) unlink(AGENT_DIR);
         if (mkdir(AGENT_DIR, 0700) < 0 && errno != EEXIST)
                 return -errno;
-        /* The pid: this agent may have been started again by the container's systemd. */
+        /* With the pid, because the container's systemd may have started this agent after another one. */
         snprintf(path, sizeof(path), "%s/script.%d.%u", AGENT_DIR, (int) getpid(), counter++);
         _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
-        /* A job can make something of that name, too: a pipe at which we would wait. */
+        /* A job may have made something with that name, such as a pipe, which we would wait for. */
         if (fd < 0 && errno == EEXIST && unlink(path) >= 0)
                 fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
         if (fd < 0)
@@ -93,11 +93,11 @@ typedef struct Child {
         char *const *argv, *const *environment;
         const Account *account;
         const char *directory; /* as asked for: "" for home */
-        const char *project;   /* or there, if that is a directory of the user's; or NULL */
-        char *const *shared;   /* its root is the helper's, which has these; NULL: it is the container's */
+        const char *project;   /* or this, if it is a directory of the user's; or NULL */
+        char *const *shared;   /* its root is the helper's, with these paths shared; NULL: it is the container's */
         int stdin_fd;
         int stdout_fd, stderr_fd;
-        bool terminal;         /* all three are one, which becomes the session's */
+        bool terminal;         /* all three are a terminal, which becomes that of the session */
         StepStarted started;   /* without the pidfd */
         StepAnnounce announce; /* NULL: nobody is told */
         void *userdata;
@@ -113,7 +113,8 @@ static ChildError child_failed(WireCause cause) {
         return (ChildError){ .cause = cause, .error = errno };
 }
 
-/* The kernel may kill a step before it kills what keeps the machine (machine/supervise.c). Best effort. */
+/* When memory is short, the kernel must prefer to kill a step before what keeps the machine running
+ * (machine/supervise.c). Best effort. */
 static void take_equal_chances(const Surroundings *surroundings) {
         char path[64];
 
@@ -126,7 +127,7 @@ static void take_equal_chances(const Surroundings *surroundings) {
         }
 }
 
-/* The pidfd is for the host, should we be killed; where there is none, it has to do without. */
+/* The host gets a pidfd, in case that we are killed. Where there is none, it has to do without. */
 static void announce(const Child *child) {
         StepStarted started = child->started;
         int pid_fd = (int) syscall(SYS_pidfd_open, getpid(), 0);
@@ -136,7 +137,7 @@ static void announce(const Child *child) {
         child->announce(&started, child->userdata);
 }
 
-/* In the child, which has the parent's memory as long as it is here: becomes the program. Returns only on failure. */
+/* In the child, which shares the parent's memory until it executes: becomes the program. Returns only on failure. */
 static ChildError become(const Child *child) {
         const Account *account = child->account;
         sigset_t none;
@@ -215,7 +216,7 @@ static void close_pair(int (*fds)[2]) {
         closep(&(*fds)[1]);
 }
 
-/* What can go wrong with execve() that is about the file and not about us. */
+/* Is this an error of execve() about the file, and not about us? */
 static bool is_exec_error(int error) {
         switch (error) {
         case ENOENT:
@@ -264,8 +265,7 @@ static int find_program(const char *name, char *const *environment, char **ret_p
         return result;
 }
 
-/* The three ends that the step has, and the two, or three, that the host gets. Of a terminal there is one of each, in `in`.
- */
+/* Both ends of the step's stdin, stdout and stderr. With a terminal, only `in` is used. */
 typedef struct Pipes {
         int in[2], out[2], err[2];
 } Pipes;
@@ -276,8 +276,8 @@ static void pipes_done(Pipes *pipes) {
         close_pair(&pipes->err);
 }
 
-/* An end belongs to the step's user, and others can do with it what it is for: who has it, as after su, can open it
- * again by way of /dev/stderr and the like. Nobody else finds it. */
+/* Gives an end to the step's user, and lets others use it, too: after su, a program can then open it again as
+ * /dev/stderr. It has no name, so nobody else can open it. */
 static int share_end(int fd, const Account *account, mode_t mode) {
         if (account->uid != 0 && fchown(fd, account->uid, account->gid) < 0)
                 return -errno;
@@ -350,7 +350,7 @@ static int open_streams(const WireExec *exec, const Account *account, Pipes *pip
         return r;
 }
 
-/* As the shell's last argument: wire_parse_exec() leaves room. */
+/* Adds the script as the shell's last argument: wire_parse_exec() leaves room for it. */
 static int add_script(const WireExec *exec, int script_fd, const Account *account, Step *step) {
         size_t n = strv_length(exec->argv);
 

@@ -67,7 +67,7 @@ void surroundings_done(Surroundings *surroundings) {
 }
 
 int surroundings_open_proc(const Surroundings *surroundings, const char *path, int flags) {
-        /* Not through what somebody mounted over a part of it. */
+        /* Not through anything that was mounted over a part of /proc. */
         struct open_how how = { .flags = (uint64_t) (unsigned) (flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK),
                                 .resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS };
 

@@ -17,7 +17,7 @@ int terminal_open(const Account *account, uint16_t rows, uint16_t columns, int r
         _cleanup_close_ int master_fd = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
         if (master_fd < 0 || ioctl(master_fd, TIOCSPTLCK, &locked) < 0 || ioctl(master_fd, TIOCSWINSZ, &size) < 0)
                 return -errno;
-        /* Not by a path, which might lead elsewhere. */
+        /* Not opened by a path, which might lead elsewhere. */
         _cleanup_close_ int slave_fd = ioctl(master_fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
         if (slave_fd < 0)
                 return -errno;

@@ -17,10 +17,10 @@
 
 #define UNIT_DIR "/run/systemd/system/"
 #define AGENT_SOCKET "nspawn-runner-agent.socket"
-/* Those that programs expect to listen, whoever asks them first. */
+/* The sockets that programs expect, in whatever order they ask. */
 #define LISTENING_SOCKETS "dbus.socket systemd-journald.socket systemd-journald-dev-log.socket"
 #define DROP_IN "nspawn-runner.conf"
-/* Seen from UNIT_DIR. systemd before version 250 does not know the setting, and its services have their manager's. */
+/* Relative to UNIT_DIR. systemd before version 250 ignores the setting, and its services get their manager's. */
 #define MANAGER_DIR "../system.conf.d"
 
 typedef struct UnitFile {
@@ -44,7 +44,8 @@ static const UnitFile unit_files[] = {
         { "-.slice.d", DROP_IN,
           "[Unit]\n"
           "Wants=" AGENT_SOCKET " " LISTENING_SOCKETS "\n" },
-        /* Where the agent is started from, should it be killed. The name is AGENT_INSIDE as systemd-escape(1) has it. */
+        /* The mount that the agent is started from again when it was killed. The name is AGENT_INSIDE in the form of
+         * systemd-escape(1). */
         { "run-nspawn\\x2drunner\\x2dagent.mount.d", DROP_IN,
           "[Unit]\n"
           "RefuseManualStop=yes\n" },
@@ -54,10 +55,10 @@ static const UnitFile unit_files[] = {
         { "dbus.socket.d", DROP_IN,
           "[Unit]\n"
           "DefaultDependencies=no\n" },
-        /* Debian 13 and others start it with nearly every unit: an empty /tmp over the one that the job has used until
-         * then. An empty unit is a masked one. */
+        /* Debian 13 and others start this with nearly every unit. It would mount an empty /tmp over the one that the
+         * job has used until then. An empty unit is masked. */
         { NULL, "tmp.mount", "" },
-        /* As shipped, it empties /tmp, which by then has files of the job. */
+        /* Without this, it empties /tmp, which has files of the job by then. */
         { "systemd-tmpfiles-setup.service.d", DROP_IN,
           "[Service]\n"
           "ExecStart=\n"
@@ -78,7 +79,7 @@ static int write_unit(const UnitFile *file) {
                         return r;
         }
         snprintf(path, sizeof(path), UNIT_DIR "%s/%s", file->directory ? file->directory : ".", file->name);
-        /* A job may have been there before. */
+        /* A job may have put something there. */
         if (unlink(path) < 0 && errno != ENOENT)
                 return -errno;
         _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
@@ -87,29 +88,30 @@ static int write_unit(const UnitFile *file) {
 
 /* @arguments follow the agent's command. */
 static int write_service_unit(const char *arguments) {
-        static const char format[] = "[Unit]\n"
-                                     "Description=Agent of nspawn-runner\n"
-                                     "DefaultDependencies=no\n"
-                                     "IgnoreOnIsolate=yes\n"
-                                     "RefuseManualStop=yes\n"
-                                     "Requires=" AGENT_SOCKET "\n"
-                                     "After=" LISTENING_SOCKETS "\n"
-                                     "StartLimitIntervalSec=0\n" /* whatever kills it, the job must stay within reach */
-                                     "[Service]\n"
-                                     "Slice=-.slice\n"      /* what stops system.slice stops all in it */
-                                     "KillMode=process\n"   /* what steps left running outlives the agent */
-                                     "KillSignal=SIGKILL\n" /* it goes on at all others */
-                                     "OOMPolicy=continue\n"
-                                     "OOMScoreAdjust=-100\n" /* as the container's systemd; steps have 0 */
-                                     "Restart=always\n"
-                                     "RestartSec=100ms\n"
-                                     "Delegate=yes\n"
-                                     "TasksMax=infinity\n"
-                                     "LimitNOFILE=1024:524288\n"
-                                     "StandardInput=null\n"
-                                     "StandardOutput=null\n"
-                                     "StandardError=null\n"
-                                     "ExecStart=";
+        static const char format[] =
+                "[Unit]\n"
+                "Description=Agent of nspawn-runner\n"
+                "DefaultDependencies=no\n"
+                "IgnoreOnIsolate=yes\n"
+                "RefuseManualStop=yes\n"
+                "Requires=" AGENT_SOCKET "\n"
+                "After=" LISTENING_SOCKETS "\n"
+                "StartLimitIntervalSec=0\n" /* however often it is killed, the job must stay reachable */
+                "[Service]\n"
+                "Slice=-.slice\n"      /* stopping system.slice stops all units in it */
+                "KillMode=process\n"   /* processes that steps left running outlive the agent */
+                "KillSignal=SIGKILL\n" /* it ignores all others */
+                "OOMPolicy=continue\n"
+                "OOMScoreAdjust=-100\n" /* as the container's systemd; steps have 0 */
+                "Restart=always\n"
+                "RestartSec=100ms\n"
+                "Delegate=yes\n"
+                "TasksMax=infinity\n"
+                "LimitNOFILE=1024:524288\n"
+                "StandardInput=null\n"
+                "StandardOutput=null\n"
+                "StandardError=null\n"
+                "ExecStart=";
         _cleanup_free_ char *content = NULL;
 
         if (string_printf(&content, "%s" AGENT_INSIDE " serve%s\n", format, arguments) < 0)
@@ -140,7 +142,7 @@ static int write_socket_unit(int listen_fd) {
         return write_unit(&(UnitFile){ NULL, AGENT_SOCKET, content });
 }
 
-/* With all that the image has, as if it were a host of its own. */
+/* Wants a target of the image, with all that comes with it, as on a host of its own. */
 static int write_target(const char *target) {
         _cleanup_free_ char *content = NULL;
 

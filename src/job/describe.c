@@ -12,7 +12,7 @@
 
 #define TEXT_BYTES_MAX ((size_t) 255)
 
-/* How many bytes the character at @s has, in UTF-8; 0: it is none, or not for people to see. */
+/* The length of the character at @s in UTF-8, in bytes; 0: it is no character, or must not be shown. */
 static size_t character_size(const unsigned char *s) {
         static const struct {
                 unsigned char mask, lead;
@@ -31,7 +31,7 @@ static size_t character_size(const unsigned char *s) {
                                 return 0;
                         c = c << 6 | (s[j] & 0x3f);
                 }
-                /* C1 controls; surrogates; marks that turn the direction of text around them */
+                /* Excluded: C1 controls, surrogates, and marks that change the direction of text. */
                 bool usable = c >= kinds[i].min && c >= 0xa0 && c <= 0x10ffff && !(c >= 0xd800 && c < 0xe000) &&
                               !(c >= 0x202a && c <= 0x202e) && !(c >= 0x2066 && c <= 0x2069);
                 return usable ? kinds[i].n : 0;

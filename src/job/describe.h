@@ -4,6 +4,6 @@
 #include "container/machine.h"
 #include "job/spec.h"
 
-/* Writes into the plan @machine what people know the job by. What is in no terminal's and no journal's interest, such as control
- * characters, becomes '?', and long texts are cut. 0 or -ENOMEM. */
+/* Writes into the plan @machine what people know the job by. Characters that could harm a terminal or a journal, such
+ * as control characters, become '?'; long texts are cut at 255 bytes. 0 or -ENOMEM, with the plan filled in part. */
 int job_describe(const JobSpec *job, Machine *machine);

@@ -19,7 +19,7 @@
 #define KEY_FILE "key"
 #define KEY_SIZE 16
 
-/* The key under which tokens are hashed: as old as the host's boot, and readable by root only. */
+/* The key with which tokens are hashed. It is made anew at each boot of the host, and only root can read it. */
 static int read_key(const char *runtime_dir, uint8_t ret[static KEY_SIZE]) {
         for (unsigned tries = 0;; tries++) {
                 _cleanup_free_ char *key = NULL;
@@ -53,8 +53,8 @@ static int read_key(const char *runtime_dir, uint8_t ret[static KEY_SIZE]) {
         }
 }
 
-/* The number alone is another job's on another server. The token is one job's alone, but secret, which is why the hash
- * has a key; the repository and the project are hashed too, should a server leave the token out. */
+/* The number alone could be that of a job on another server. The token belongs to one job only, but is secret: hence
+ * a hash with a key. The repository and the project are hashed, too, in case that a server leaves the token out. */
 int job_id_make(const char *runtime_dir, const JobSpec *spec, char **ret) {
         uint8_t key[KEY_SIZE];
         Hash hash;

@@ -34,8 +34,8 @@ static bool allows_each_tag(const char *glob, const char *name) {
         return fnmatch(glob, repository, 0) == 0;
 }
 
-/* The registry is compared by itself: no '*' for a part of its name, or of that of an image of this host, may also stand
- * for what follows in the name of a registry that the job chose. */
+/* The registry is compared separately: a '*' for a part of its name, or of the name of an image of this host, must
+ * not match the rest of a registry that the job chose. */
 static bool matches(const char *glob, const char *name) {
         size_t glob_length = strcspn(glob, "/"), name_length = strcspn(name, "/");
         char glob_registry[FILENAME_MAX], name_registry[FILENAME_MAX];
@@ -51,7 +51,7 @@ static bool matches(const char *glob, const char *name) {
         return !name[name_length] || !strchr(name, '@') || strchr(glob, '@') || allows_each_tag(glob, name);
 }
 
-/* The patterns that count for what a job names; the administrator needs none. */
+/* The patterns for what a job names. What the administrator named needs none. */
 static char **patterns_for(const Settings *settings, ImageSource source) {
         return source == IMAGE_OF_JOB     ? settings->allowed_images :
                source == IMAGE_OF_SERVICE ? settings->allowed_services :

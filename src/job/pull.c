@@ -23,7 +23,7 @@ bool pull_fetches(const Settings *settings) {
         return has(settings->pull, "if-not-present") || has(settings->pull, "always");
 }
 
-/* What the job gets where it asks for @wanted; NULL: nothing. */
+/* The policy that a job gets when it asks for @wanted; NULL: none. */
 static const char *grant(const Settings *settings, const char *wanted) {
         if (settings->allowed_pull_policies)
                 return has(settings->allowed_pull_policies, wanted) ? wanted : NULL;
@@ -33,7 +33,8 @@ static const char *grant(const Settings *settings, const char *wanted) {
                 return NULL;
         if (streq(wanted, "always"))
                 return wanted;
-        /* What a registry has lost or keeps from this runner is not to be had by not asking. */
+        /* A job cannot get an image that the registry has lost, or refuses to this runner, by not asking the
+         * registry. */
         return !streq(wanted, "if-not-present") ? NULL : has(settings->pull, "if-not-present") ? wanted : "always";
 }
 

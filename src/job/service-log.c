@@ -21,12 +21,12 @@
 #include "machine/step.h"
 
 #define SHOWN_FILE "log-shown"
-/* systemd's journal inside notes itself how far was read: journalctl(1). */
+/* The container's journal keeps the position itself: journalctl(1), --cursor-file. */
 #define CURSOR_FILE "/run/nspawn-runner-journal-cursor"
 #define END_LINES 15
 #define END_LINES_TEXT "15"
 #define JOURNAL_BYTES_MAX ((size_t) 1024 * 1024)
-/* A line without end is not waited for. */
+/* A longer line is passed on in parts. */
 #define LINE_BYTES_MAX ((size_t) 16 * 1024)
 
 /* "[service:postgres-db] ", to be freed. */
@@ -45,7 +45,7 @@ static char *make_prefix(const Machine *machine) {
         return string_printf(&prefix, "[service:%s] ", names ? names : "") < 0 ? NULL : prefix;
 }
 
-/* The line feeds of what follows are the log's. */
+/* What follows comes with line feeds, which end lines of the log. */
 static void tell_lines(OnLine *on_line, const char *prefix, char *text, size_t size) {
         for (char *line = text, *end = text + size; line < end;) {
                 char *newline = memchr(line, '\n', (size_t) (end - line));
@@ -65,7 +65,7 @@ static void tell_lost(OnLine *on_line, const char *prefix, uint64_t bytes) {
                 on_line(line);
 }
 
-/* How much of @text, whose end may come later, are whole lines. */
+/* How many bytes of @text are whole lines. The rest may go on later. */
 static size_t whole_lines(const char *text, size_t size) {
         const char *newline = size > 0 ? memrchr(text, '\n', size) : NULL;
 

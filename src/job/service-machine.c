@@ -61,7 +61,7 @@ int service_machine_describe(ServiceMachine *service) {
         r = definition_find(&service->base, service->image->name, &path, NULL);
         if (r < 0) /* it has none */
                 return r == -ENOMEM ? r : 0;
-        /* Whoever found the image's settings has read it before. */
+        /* The caller read the definition when it looked for the image's settings. */
         return definition_load(path, service->image->name, &service->definition, &problem);
 }
 
@@ -114,7 +114,7 @@ int service_machine_take_directory(ServiceMachine *service) {
                                       &service->directory);
 }
 
-/* The service's own host name is one that it can resolve. Not all names can be one. */
+/* The service's host name is one of its names, so that it can resolve it. Not every name is a valid host name. */
 static const char *host_name(char *const *names) {
         for (; *names; names++)
                 if (strlen(*names) <= 63 && !strpbrk(*names, "._"))

@@ -13,7 +13,7 @@
 
 #define NAME_BYTES_MAX 253
 
-/* What a hosts file, or the job itself, means by these. */
+/* Names that mean something else in a hosts file or to the job. */
 static const char *const reserved[] = { "localhost", "build" };
 
 bool job_debugs_services(const JobSpec *job) {
@@ -122,7 +122,7 @@ void service_names_free(ServiceNames *names, size_t n) {
         free(names);
 }
 
-/* Names of hosts do not differ by the case of their letters. */
+/* The case of letters does not matter in host names. */
 static bool contains(char *const *names, const char *name) {
         for (; names && *names; names++)
                 if (strcasecmp(*names, name) == 0)
@@ -140,7 +140,7 @@ static bool is_taken(const ServiceNames *all, size_t n, char *const *own, const 
         return contains(own, name);
 }
 
-/* @wanted as far as service @i can have them. */
+/* The names of @wanted that service @i can have. */
 static int give(ServiceNames *all, size_t i, char *const *own, char *const *wanted) {
         ServiceNames *to = &all[i];
 

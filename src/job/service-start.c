@@ -19,12 +19,13 @@ void service_start_done(ServiceStart *start) {
         *start = (ServiceStart){ 0 };
 }
 
-/* `entrypoint: [""]` is how to have none. */
+/* `entrypoint: [""]` means none. */
 static bool is_reset(char *const *entrypoint) {
         return strv_length(entrypoint) == 1 && isempty(entrypoint[0]);
 }
 
-/* Docker: an entrypoint of one's own makes the image's command meaningless, a command of one's own replaces only that. */
+/* As in Docker: an entrypoint given by the job also replaces the image's command; a command replaces only the
+ * command. */
 static int merge_arguments(const JobService *service, const ServiceImage *image, char ***ret) {
         bool own_entrypoint = strv_length(service->entrypoint) > 0, own_command = strv_length(service->command) > 0;
         char *const *entrypoint = own_entrypoint ? service->entrypoint : image->entrypoint;
@@ -47,7 +48,7 @@ static int find_arguments(const JobService *service, const ServiceImage *image, 
         return r < 0 ? r : *ret && !isempty((*ret)[0]) ? 0 : -ENOEXEC;
 }
 
-/* The last one of a name wins, in the place of the first. */
+/* Of equal names, the last value counts, at the place of the first. */
 static int set_variables(char ***environment, char *const *assignments) {
         for (; assignments && *assignments; assignments++) {
                 size_t n = strcspn(*assignments, "=") + 1;

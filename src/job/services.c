@@ -28,7 +28,7 @@
 #define END_TIMEOUT_USEC (10 * USEC_PER_SEC)
 #define END_POLL_USEC (5 * USEC_PER_MSEC)
 
-/* What a process exits with. */
+/* Exit statuses of the processes. */
 typedef enum WorkExit { WORK_DONE, WORK_FAULT_OF_JOB, WORK_FAILED } WorkExit;
 
 bool job_services_has(const JobServices *services, size_t i) {
@@ -79,11 +79,11 @@ int job_services_begin(const Settings *settings, JobServices *services, ServiceW
 
         if (!job_services_any(services))
                 return 0;
-        /* Its own: what is pending is each process's own. */
+        /* A signalfd of its own: each process reads its own pending signals from it. */
         _cleanup_close_ int signal_fd = signals_open();
         if (signal_fd < 0)
                 return signal_fd;
-        /* A pipe would kill us where all who read it have died. */
+        /* Writing to a pipe whose readers have all ended would kill us. */
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, go) < 0)
                 return -errno;
         _cleanup_close_ int go_read_fd = go[0];
@@ -123,8 +123,8 @@ static int add_host(char ***hosts, unsigned number, char *const *names) {
         return r < 0 ? r : strv_extend(hosts, line);
 }
 
-/* Where the project is checked out, and the cache: unless they outlive the job, or `bind` names them, they are in its
- * layer. */
+/* The directories of the project and the cache. Unless they outlive the job, or `bind` names them, they are in the
+ * job's layer. */
 static int share_directories(const JobSpec *job, const Settings *settings, Machine *machine) {
         static const char *const names[] = { "builds", "cache" };
         bool claimed = job->builds_dir && text_is_absolute_path(job->builds_dir);
@@ -186,7 +186,7 @@ void job_services_go(JobServices *services, void (*on_go)(const JobService *serv
         services->go_fd = -EBADF;
 }
 
-/* What process @i ended with; -EAGAIN: it goes on. */
+/* What process @i ended with; -EAGAIN: it still runs. */
 static int reap(JobServices *services, size_t i) {
         int status;
 
@@ -201,7 +201,7 @@ static int reap(JobServices *services, size_t i) {
                                                           -ECHILD;
 }
 
-/* 0: all are done; -EAGAIN: not yet; or what one failed with. */
+/* 0: all have ended well; -EAGAIN: one still runs; or what one failed with. */
 static int reap_all(JobServices *services) {
         int result = 0;
 
@@ -231,7 +231,7 @@ static int look(JobServices *services, const MachineStarting *starting, int sign
         return pollfds[0].revents ? SERVICES_CANCELLED : pollfds[1].revents ? SERVICES_JOB_ENDED : -EAGAIN;
 }
 
-/* The first process that has not ended, as a descriptor that tells of its end. */
+/* A descriptor of the first process that still runs, which becomes readable at its end. */
 static int open_child(const JobServices *services) {
         for (size_t i = 0; i < services->job->n_services; i++)
                 if (services->pids[i] > 0)

@@ -10,8 +10,8 @@
 #include "base/clock.h"
 #include "base/string.h"
 
-/* GitLab Runner ends a job at its timeout, and then has 10 minutes to do so before it gives up
- * (graceful_kill_timeout); what outlives that has no runner any more. */
+/* GitLab Runner ends a job at its timeout and gives it 10 more minutes for that (graceful_kill_timeout). After this,
+ * no runner waits for the container any more. */
 #define RUNTIME_MARGIN_SEC UINT64_C(1200)
 
 static void free_secret(char *secret) {

@@ -88,8 +88,8 @@ static int take_cache(const Settings *settings, const StoreOwner *owner, Machine
         return add_volume(machine, &ret->cache, settings->cache_dir, NULL);
 }
 
-/* Who is not root in the container cannot change what others made: such users have working copies of their own. What a
- * name stands for is up to the image. */
+/* A user other than root cannot change files of others, so each such user gets working copies of their own. Which
+ * user a name means is up to the image. */
 static int name_user(const Machine *machine, char **ret) {
         const char *user = machine->user;
         const size_t n = user ? strcspn(user, ":") : 0;
@@ -154,7 +154,7 @@ void job_volumes_find(const Settings *settings, const char *id, char ***places) 
         }
 }
 
-/* In the background: who is waiting for this job's end need not wait for that. Best effort. */
+/* In the background: GitLab Runner waits for this command, and need not wait for that. Best effort. */
 static void measure_behind(const char *root_dir) {
         _cleanup_free_ char *self = NULL, *directory = NULL;
 
