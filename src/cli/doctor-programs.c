@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Checks of `doctor`: programs, with the names of their packages in Debian. Programs are looked for in
- * PATH; only systemd-nspawn is started, for its version. */
+/* Checks of `doctor`: programs, with the names of their packages in Debian. Programs are looked for in PATH; none is
+ * started but systemd-nspawn, for its version. */
 
 #include <stdio.h>
 

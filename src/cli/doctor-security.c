@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Checks of `doctor`: what works, and is more open than it looks. Nothing here keeps jobs from running: these lines
- * are notes. */
+/* Checks of `doctor`: what works, and is more open than it looks. Only looks. Nothing here keeps jobs from running:
+ * these lines are notes. */
 
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Child pipelines of `exec`: evaluates the files that a job with 'trigger:include' names, and runs what comes of it in a process
- * of its own. Called by exec-run.c in the process of that job. */
+/* Child pipelines of `exec`: evaluates the files that a job with 'trigger:include' names, and runs what comes of it
+ * in a process of its own. exec-run.c calls this in the process of that job. It makes no file in the working copy:
+ * what only exists for the child is handed to the evaluation from memory. */
 
 #include "cli/exec-child.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Draws how far a pipeline is, on a terminal. Called by exec-output.c a few times a second. It writes nothing wider than the
- * terminal: a line that wraps could not be taken off again. */
+/* Draws how far a pipeline is, on a terminal. Called by exec-output.c a few times a second. It writes nothing wider
+ * than the terminal: a line that wraps could not be taken off again. Names get there only without control characters. */
 
 #include "cli/exec-live.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* What ran when, in the report of `exec`: a row for each job, a bar for each try. Drawn as SVG. Called by exec-page.c. */
+/* What ran when, in the report of `exec`: a row for each job, a bar for each try. Drawn as SVG. Called by
+ * exec-page.c. Names and reasons get into it through exec-page-text.c only. */
 
 #include "base/string.h"
 #include "cli/exec-page.h"

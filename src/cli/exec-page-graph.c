@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The graph of a pipeline in the report of `exec`: a column for each stage, a box for each job or group of parallel jobs, a
- * line for each need. Drawn as SVG, with links to the logs. Called by exec-page.c. */
+/* The graph of a pipeline in the report of `exec`: a column for each stage, a box for each job or group of parallel
+ * jobs, a line for each need. Drawn as SVG, with links to the logs. Called by exec-page.c. Names get into it through
+ * exec-page-text.c only. */
 
 #include "base/string.h"
 #include "cli/exec-page.h"

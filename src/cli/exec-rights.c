@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Gives up root's rights for all that `exec` does with a repository. Called by exec.c in its child. */
+/* Gives up root's rights for all that `exec` does with a repository. Called by exec.c in its child. From another user
+ * there must be no way back to root, and the child must not outlive its parent. */
 
 #include "cli/exec-rights.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The loop that drives a pipeline: starts a process for each job whose turn has come, shows what they say, and asks the
- * schedule what comes next. Called by exec.c in the process without rights; containers are the broker's. */
+/* The loop that drives a pipeline: starts a process for each job whose turn has come, shows what they say, and asks
+ * the schedule what comes next. Called by exec.c in the process without rights; containers are the broker's. The loop
+ * must not wait for any single job: all of them talk at the same time. */
 
 #include "cli/exec-run.h"
 

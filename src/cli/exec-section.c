@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Finds the marks of sections in a log. Called for each line that `exec` shows. It only reads. */
+/* Finds the marks of sections in a log. exec-log.c calls this for each line that `exec` shows. The marks are the
+ * job's work: what is no whole mark stays text, and names are cut. */
 
 #include "cli/exec-section.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Decides which jobs of a pipeline `exec` runs: all, or those that the command line names, with or without what they need.
- * Called by exec.c after the evaluation. */
+/* Decides which jobs of a pipeline `exec` runs: all, or those that the command line names, with or without what they
+ * need. Called by exec.c after the evaluation. It changes nothing of the pipeline, and starts nothing. */
 
 #include "cli/exec-select.h"
 

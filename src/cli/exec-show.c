@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Shows what an evaluation found: the list of jobs, the merged configuration, and what decided about a job. Called by exec.c
- * only. */
+/* Shows what an evaluation found: the list of jobs, the merged configuration, and what decided about a job. Called by
+ * exec.c only. It runs nothing and decides nothing by itself. */
 
 #include "cli/exec-show.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Command `exec-step`: what the command `exec` does in the container of a job besides running its scripts: it moves files in
- * and out, and starts a shell for a person. Called by `exec`, with the environment of a stage. */
+/* Command `exec-step`: what the command `exec` does in the container of a job besides running its scripts: it moves
+ * files in and out, and starts a shell for a person. The broker of `exec` calls it, with the environment of a stage.
+ * What it starts runs in the container, never on the host: the arguments come from processes without rights. */
 
 #include <signal.h>
 

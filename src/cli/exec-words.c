@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* How `exec` says what became of jobs: words, signs, durations, reasons. Called by its output on the terminal and by its
- * report, so that both say the same. */
+/* How `exec` says what became of jobs: words, signs, durations, reasons. Called by its output on the terminal and by
+ * its report, so that both say the same. It prints nothing, and does not make harmless what it quotes of jobs:
+ * callers do. */
 
 #include <inttypes.h>
 

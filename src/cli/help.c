@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Prints help, for main.c. All of it comes from the tables of commands, settings and variables; there is no text
+/* Prints help, for main.c. All of it comes from the tables of commands, settings and variables; there must be no text
  * about a single command here. */
 
 #include "cli/help.h"

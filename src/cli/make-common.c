@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* What chroot-create and chroot-maintenance share: reading a definition with its warnings, making the image with
- * progress on stderr, and saying why that failed. */
+/* What the commands that make images share: reading a definition with its warnings, making the image with progress on
+ * stderr, and saying why that failed. These functions log, so a caller does not do it again. A signal stops the work,
+ * and leaves the image as it was. */
 
 #include "cli/make-common.h"
 

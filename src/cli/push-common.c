@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* What chroot-push and chroot-export share: taking an image to a registry with progress on stderr, and saying why that
- * failed. */
+/* What chroot-push and chroot-export share: taking an image to a registry with progress on stderr, and saying why
+ * that failed. These functions log, so a caller does not do it again. The image is held meanwhile, and never changed. */
 
 #include "cli/push-common.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* What starting a job's own container and those of its services have in common: the settings of an image, the plan, and
- * what to say when a start failed. Called by `prepare` and what works for it. */
+/* What starting a job's own container and those of its services have in common: the settings of an image, the plan,
+ * and what to say when a start failed. Called by `prepare` and what works for it. It must not call a fault of the
+ * host one of the job: GitLab Runner tries again only after the former. */
 
 #include "cli/start-common.h"
 

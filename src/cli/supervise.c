@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Command `supervise`: the process that keeps a job's container. A supervisor (container/) starts it, nobody by hand.
- * It reads the plan and not the configuration, which may have changed since. What goes wrong is also written to the
- * job's directory, because nobody may read its stderr. */
+ * It must not read the configuration, which may have changed since the plan was made. What goes wrong is also written
+ * to the job's directory, because nobody may read its stderr. */
 
 #include "machine/supervise.h"
 
