@@ -20,6 +20,8 @@ from lab import COMBINATIONS, PAIRWISE, Lab, Site, combination_name  # noqa: E40
 # Begun first, so that no one of several processes (--share) is left with them at the end.
 LONGEST = {"test_documents.py", "test_generations.py", "test_maintenance_crash.py", "test_maintenance_hostile.py",
            "test_maintenance_sources.py", "test_playbooks.py"}
+# Tests that install packages from --services-dir.
+OF_PACKAGES = {"test_large_files": "test_helper.py", "test_installed_in_a_job": "test_service_programs.py"}
 
 
 def pytest_configure() -> None:
@@ -45,6 +47,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def _left_aside(config: pytest.Config, item: pytest.Item) -> bool:
     """Whether the options say that this test runs elsewhere."""
     marks = {mark.name for mark in item.iter_markers()}
+    if item.name in OF_PACKAGES and not config.getoption("--services-dir"):
+        return True
     if config.getoption("--host-matters") and ("host_matters" not in marks or "any_host" in marks):
         return True
     combination = item.callspec.params.get("any_site") if hasattr(item, "callspec") else None
@@ -115,7 +119,8 @@ def reasons(config: pytest.Config) -> list[str]:
     """One line for each thing that was asked for and is not tested here."""
     missing = dict(left_out())
     if not config.getoption("--services-dir"):
-        missing["test_service_programs.py::test_installed_in_a_job"] = "--services-dir with packages is not given"
+        missing.update({f"{file}::{name}": "--services-dir with packages is not given"
+                        for name, file in OF_PACKAGES.items()})
     if not shutil.which("strace"):
         missing["test_crash.py::test_killed_at_system_calls"] = "strace is not in PATH"
         missing["test_agent.py::test_kernel_does_not_tell"] = "strace is not in PATH"

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Git repositories served by git's own http-backend on loopback, with or without TLS from a private authority."""
+"""Git repositories served by git's own http-backend on loopback, with or without TLS from a private authority, and
+beside it the large files of Git LFS: its batch API with the basic transfer, for downloads."""
 
+import hashlib
+import json
 import os
 import ssl
 import subprocess
@@ -20,6 +23,10 @@ def git(*arguments: Any, cwd: Path | None = None) -> str:
                            *map(str, arguments)], cwd=cwd, check=True, capture_output=True, text=True,
                           env={"PATH": os.environ["PATH"], **IDENTITY})
     return done.stdout.strip()
+
+
+LARGE_TYPE = "application/vnd.git-lfs+json"
+LARGE_HEADER = "X-Of-The-Batch"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -49,7 +56,45 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_GET = do_POST = _answer
+    def _send(self, status: int, body: bytes, kind: str = "application/octet-stream") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _answer_batch(self) -> None:
+        """Says where those large files are that a client asks for, and with which header they are to be had."""
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        objects = []
+        for wanted in request["objects"]:
+            found = (self.server.directory / "lfs" / wanted["oid"]).exists() and request["operation"] == "download"
+            action = {"href": f"{self.server.url}/lfs/{wanted['oid']}", "header": {LARGE_HEADER: wanted["oid"][:8]}}
+            objects.append({**wanted, "authenticated": True, **({"actions": {"download": action}} if found else {
+                "error": {"code": 404, "message": "there is no such object"}})})
+        self._send(200, json.dumps({"transfer": "basic", "objects": objects}).encode(), LARGE_TYPE)
+
+    def _answer_large(self) -> None:
+        oid = self.path.rpartition("/")[2]
+        if self.headers.get(LARGE_HEADER) != oid[:8]:
+            self._send(403, b"")
+            return
+        self.server.downloads.append(oid)
+        self._send(200, (self.server.directory / "lfs" / oid).read_bytes())
+
+    def do_GET(self) -> None:  # pylint: disable=invalid-name
+        """A file of Git LFS, or what http-backend is for."""
+        if self.path.startswith("/lfs/"):
+            self._answer_large()
+        else:
+            self._answer()
+
+    def do_POST(self) -> None:  # pylint: disable=invalid-name
+        """The batch API of Git LFS, or what http-backend is for."""
+        if self.path.endswith("/info/lfs/objects/batch"):
+            self._answer_batch()
+        else:
+            self._answer()
 
     def log_message(self, *_: Any) -> None:  # pylint: disable=arguments-differ
         """Says nothing."""
@@ -63,11 +108,24 @@ class GitServer(ThreadingHTTPServer):
     def __init__(self, directory: Path):
         super().__init__(("127.0.0.1", 0), Handler)
         self.directory, self.url = directory, f"http://127.0.0.1:{self.server_port}"
+        self.downloads: list[str] = []  # ids of large files, each time that one was fetched
 
-    def add(self, name: str, files: dict[str, str], submodule: str = "") -> str:
-        """Makes repository group/NAME.git with one commit, whose id is returned; @submodule is another one's name."""
+    def _store_large(self, text: str) -> str:
+        """Keeps a file outside any repository, and returns what a repository has in its place."""
+        oid = hashlib.sha256(text.encode()).hexdigest()
+        (self.directory / "lfs").mkdir(exist_ok=True)
+        (self.directory / "lfs" / oid).write_text(text)
+        return f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(text.encode())}\n"
+
+    def add(self, name: str, files: dict[str, str], submodule: str = "", large: dict[str, str] | None = None) -> str:
+        """Makes repository group/NAME.git with one commit, whose id is returned; @submodule is another one's name, and
+        @large are files that Git LFS is for."""
         work = self.directory / f"work-{name}"
         git("init", "-q", work)
+        if large:
+            attributes = "".join(f"{path} filter=lfs diff=lfs merge=lfs -text\n" for path in large)
+            pointers = {path: self._store_large(text) for path, text in large.items()}
+            files = {**files, ".gitattributes": attributes, **pointers}
         for path, text in files.items():
             (work / path).write_text(text)
         if submodule:

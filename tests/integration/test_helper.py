@@ -2,6 +2,7 @@
 """The helper image: GitLab's own stages in another root than the job's, where the job's image lacks what they need."""
 
 import fcntl
+import hashlib
 import os
 import shutil
 import signal
@@ -80,6 +81,28 @@ def test_sources(helped, tmp_path: Path, tls: bool) -> None:
             for line in (b"of the project\n", b"no git here\n", b"root 644\nroot 755\n"):
                 assert line in call.stdout, str(call)
             assert say(build, f"cat {PROJECT}/part/inside") == "of the submodule\n"
+
+
+def test_large_files(helped, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """A project with Git LFS: where the helper has git-lfs, it fetches the large files, and the script, which has no git, sees
+    what is in them. Else it sees what the repository has in their place, as with Docker's executor."""
+    packages = Path(request.config.getoption("--services-dir")).resolve() / "var/lib/packages/helper"
+    large = {"image.bin": "large\n" * 40000, "other.bin": "another\n"}
+    look = f"cd {PROJECT}; cat text; wc -c <image.bin; tail -n 1 image.bin; cat other.bin; command -v git || echo no git"
+    with git_server(tmp_path / "git") as server:
+        sha = server.add("project", {"text": "of the project\n"}, large=large)
+        job = Job(image=SMALL, server=server.url, git={"sha": sha}, variables=[Variable("GIT_STRATEGY", "clone")])
+        with helped(bind_ro=[f"{packages}:/packages"]).started(job) as build:
+            build.run_stage("get_sources")
+            seen = say(build, look).splitlines()
+            assert seen[0] == "of the project" and seen[2] == "size 240000" and seen[-2:] == ["size 8", "no git"], seen
+            assert server.downloads == []
+            say(build, "dpkg --install /packages/git-lfs_*.deb", OWN)
+            build.run_stage("get_sources")
+            seen = say(build, look).splitlines()
+            assert seen == ["of the project", "240000", "large", "another", "no git"], seen
+        ids = [hashlib.sha256(text.encode()).hexdigest() for text in large.values()]
+        assert sorted(server.downloads) == sorted(ids), server.downloads
 
 
 @pytest.mark.host_matters

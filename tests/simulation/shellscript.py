@@ -176,7 +176,14 @@ class StageScripts:
         return out + [
             self._notice(f"Checking out {git['sha'][:8]} as detached HEAD (ref is {git['ref']})..."),
             self._command("git", "-c", "submodule.recurse=false", "checkout", "-f", "-q", git["sha"]),
-            self._command("git", "clean", "-ffdx")]
+            self._command("git", "clean", "-ffdx"), *self._pull_large_files()]
+
+    def _pull_large_files(self) -> list[str]:
+        """Git LFS, if whoever fetches the sources has it."""
+        if self.build.variable("GIT_LFS_SKIP_SMUDGE").lower() in ("true", "1"):
+            return []
+        return [f"if {self._command('git', 'lfs', 'version')} >/dev/null 2>&1 ; then",
+                "  " + self._command("git", "lfs", "pull"), "fi"]
 
     def _fetch(self, project: str, strategy: str) -> list[str]:
         git = self.job.git

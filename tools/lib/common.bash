@@ -318,7 +318,8 @@ make_recipes_tree() {
 }
 
 # Makes the root file system $3 of suite $1 with what tests start as services, their clients, and what speaks to systemd
-# on D-Bus; and in /var/lib/packages those packages that a test installs; $2 as above.
+# on D-Bus; in /var/lib/packages those packages that a test installs there, and in its directory helper what a test adds
+# to a helper image; $2 as above.
 make_services_tree() {
         local suite=$1 sources=$2 dir=$3 option args=()
         while read -r option; do
@@ -329,6 +330,7 @@ make_services_tree() {
                 --customize-hook='rm -f "$1"/var/cache/apt/archives/*.deb; chroot "$1" apt-get -qq -y --download-only install openssh-server systemd-resolved' \
                 --customize-hook='mkdir "$1/var/lib/packages" && mv "$1"/var/cache/apt/archives/*.deb "$1/var/lib/packages"' \
                 --customize-hook='chroot "$1" sh -c "cd /var/lib/packages && apt-get -qq download nginx nginx-common nginx-light"' \
+                --customize-hook='chroot "$1" sh -c "mkdir /var/lib/packages/helper && cd /var/lib/packages/helper && apt-get -qq download git-lfs"' \
                 --include=dbus-broker,polkitd,pkexec \
                 "${args[@]}" "$suite" "$dir" - <<<"$sources"
         : >"$dir/etc/machine-id"
