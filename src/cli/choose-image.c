@@ -70,11 +70,8 @@ static int explain_not_opened(const Settings *settings, const ImageChoice *choic
                 return STAGE_BUILD_FAILURE;
         }
         if (r == -EBUSY)
-                log_error("Image '%s' is being removed, or an older version of nspawn-runner is changing it",
-                          choice->name);
-        else
-                log_error_errno(r, "Cannot open image '%s' in '%s': %m", choice->name, settings->root_dir);
-        return r;
+                return log_image_busy(settings, choice->name);
+        return log_error_errno(r, "Cannot open image '%s' in '%s': %m", choice->name, settings->root_dir);
 }
 
 static int open_local(const Settings *settings, const ImageChoice *choice, Image **ret) {

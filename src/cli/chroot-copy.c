@@ -30,6 +30,14 @@ static int publish_copy(const Image *image, Staging *staging, Problem *reterr_pr
         return publish(staging, &about, NULL, reterr_problem);
 }
 
+static int explain_stop(int cancel_fd, const char *new_name) {
+        const char *signal;
+
+        int status = take_signal(cancel_fd, &signal);
+        log_error("Stopped by %s: there is no image '%s'", signal, new_name);
+        return status;
+}
+
 static int copy(const Invocation *invocation, const Image *image, const char *new_name, int cancel_fd) {
         const char *root_dir = invocation->settings->root_dir;
         _cleanup_staging_ Staging staging = STAGING_NONE;
@@ -43,7 +51,7 @@ static int copy(const Invocation *invocation, const Image *image, const char *ne
         if (r == -EBUSY)
                 return log_busy(&turn);
         if (r == -ECANCELED)
-                return log_full(LOG_LEVEL_ERROR, r, "Stopped by a signal: there is no image '%s'", new_name);
+                return explain_stop(cancel_fd, new_name);
         if (r < 0)
                 return log_error_errno(r, "Cannot copy image '%s': %m", image->title);
         r = publish_copy(image, &staging, &problem);
@@ -92,6 +100,7 @@ const Command command_chroot_copy = {
         .min_arguments = 2,
         .max_arguments = 2,
         .options = options,
+        .flags = COMMAND_STATUS,
         .run = run,
         .help = "Make a new image of a copy of another one",
 };

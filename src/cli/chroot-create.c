@@ -55,7 +55,7 @@ static int create_bases(const Invocation *invocation, const Definition *definiti
         if (r < 0)
                 return r;
         r = create_bases(invocation, base, cancel_fd, depth + 1);
-        if (r < 0)
+        if (r != 0)
                 return r;
         log_notice("Making image '%s' first, which '%s' is made from", base->name, definition->name);
         return make_image_logged(invocation, base, true, cancel_fd, &result);
@@ -87,7 +87,7 @@ int create_image_logged(const Invocation *invocation, const char *name, const ch
         if (r < 0)
                 return r;
         r = create_bases(invocation, definition, cancel_fd, 0);
-        return r < 0 ? r : make_image_logged(invocation, definition, true, cancel_fd, &result);
+        return r != 0 ? r : make_image_logged(invocation, definition, true, cancel_fd, &result);
 }
 
 static int run(const Invocation *invocation) {
@@ -111,7 +111,7 @@ const Command command_chroot_create = {
         .min_arguments = 1,
         .max_arguments = 1,
         .options = options,
-        .flags = COMMAND_DEFINITION | COMMAND_ROOT,
+        .flags = COMMAND_DEFINITION | COMMAND_ROOT | COMMAND_STATUS,
         .run = run,
         .help = "Make an image, as its definition says, or of Debian or Ubuntu",
 };

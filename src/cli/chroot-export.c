@@ -31,7 +31,7 @@ static int export(const Invocation *invocation, const char *name, const char *fi
         if (r == -EEXIST)
                 return log_full(LOG_LEVEL_ERROR, r, "'%s' exists already: give another name, or remove it", file);
         if (r != 0)
-                return push_failure("exported", name, &progress, &problem, r);
+                return push_failure("exported", name, &progress, &problem, cancel_fd, r);
         log_notice("Image '%s' is in '%s' (%llu s)", name, file, progress_seconds(&progress));
         return 0;
 }
@@ -62,6 +62,7 @@ const Command command_chroot_export = {
         .synopsis = "NAME [FILE|REFERENCE]",
         .min_arguments = 1,
         .max_arguments = 2,
+        .flags = COMMAND_STATUS,
         .run = run,
         .help = "Write an image to an archive, or take it to a registry",
 };

@@ -13,9 +13,14 @@
 #include "image/generation.h"
 #include "maintain/image-cache.h"
 
-static int explain(const char *reference, const Progress *progress, const Problem *problem, int r) {
-        if (r == -ECANCELED)
-                return log_full(LOG_LEVEL_ERROR, r, "Stopped by a signal: image '%s' was not fetched", reference);
+static int explain(const char *reference, const Progress *progress, const Problem *problem, int cancel_fd, int r) {
+        if (r == -ECANCELED) {
+                const char *signal;
+
+                int status = take_signal(cancel_fd, &signal);
+                log_error("Stopped by %s: image '%s' was not fetched", signal, reference);
+                return status;
+        }
         if (r == -EDQUOT)
                 return log_full(LOG_LEVEL_ERROR, r, "Image '%s' takes up more than image_cache_size allows", reference);
         log_error("Image '%s' was not fetched: %s", reference,
@@ -43,7 +48,7 @@ static int pull(const Settings *settings, const char *reference, int cancel_fd) 
         int r = image_cache_get(&fetch, &image, &problem);
         progress_clear(&progress);
         if (r != 0)
-                return explain(reference, &progress, &problem, r);
+                return explain(reference, &progress, &problem, cancel_fd, r);
         r = generation_load_of(image, &about);
         if (r < 0)
                 return log_error_errno(r, "Cannot read the description of image '%s': %m", reference);
@@ -78,6 +83,7 @@ const Command command_chroot_pull = {
         .synopsis = "REFERENCE",
         .min_arguments = 1,
         .max_arguments = 1,
+        .flags = COMMAND_STATUS,
         .run = run,
         .help = "Fetch an image of a registry, or what is new of it",
 };

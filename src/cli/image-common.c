@@ -13,6 +13,7 @@
 #include "config/image-reference.h"
 #include "definition/definition.h"
 #include "image/generation.h"
+#include "image/staging.h"
 #include "maintain/image-cache.h"
 
 void log_available_images(const Settings *settings) {
@@ -106,6 +107,24 @@ void log_no_earlier_generation(const Settings *settings, const char *name) {
                   generations ? generations : "");
 }
 
+static int log_busy_with(const char *name, const TurnHolder *holder) {
+        char who[TURN_TEXT_BYTES];
+
+        return log_full(LOG_LEVEL_ERROR, -EBUSY, "Image '%s' is being changed by %s: try again when that is done", name,
+                        turn_describe(holder, who));
+}
+
+int log_image_busy(const Settings *settings, const char *reference) {
+        _cleanup_free_ char *root = NULL, *name = NULL;
+        TurnHolder holder = { 0 };
+
+        if (!image_reference_is(reference))
+                staging_holder(settings->root_dir, reference, &holder);
+        else if (image_cache_root(settings->root_dir, &root) >= 0 && (name = image_reference_to_name(reference)))
+                staging_holder(root, name, &holder);
+        return log_busy_with(reference, &holder);
+}
+
 static int explain(const Settings *settings, const char *name, int r) {
         switch (r) {
         case -EINVAL:
@@ -115,8 +134,7 @@ static int explain(const Settings *settings, const char *name, int r) {
                 log_no_image(settings, name);
                 return r;
         case -EBUSY:
-                log_error("Image '%s' is being removed", name);
-                return r;
+                return log_image_busy(settings, name);
         case -ENODATA:
                 log_error("'%s/%s' is not an image: it holds no root file system (empty, or half made)",
                           settings->root_dir, name);
@@ -188,10 +206,7 @@ void image_turn_init(const Invocation *invocation, const char *name, int cancel_
 }
 
 int log_busy(const ImageTurn *turn) {
-        char who[TURN_TEXT_BYTES];
-
-        return log_full(LOG_LEVEL_ERROR, -EBUSY, "Image '%s' is being changed by %s: try again when that is done",
-                        turn->name, turn_describe(&turn->turn.holder, who));
+        return log_busy_with(turn->name, &turn->turn.holder);
 }
 
 int warn_of_definition(const Settings *settings, const char *name) {

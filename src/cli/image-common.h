@@ -46,3 +46,6 @@ void image_turn_init(const Invocation *invocation, const char *name, int cancel_
 
 /* Logs who is changing the image, after -EBUSY, which it returns. */
 int log_busy(const ImageTurn *turn);
+
+/* The same where an image could not be held, which @reference may name in any form. */
+int log_image_busy(const Settings *settings, const char *reference);

@@ -113,16 +113,28 @@ int open_cancel_fd_logged(void) {
         return fd < 0 ? log_error_errno(fd, "Cannot set up signals: %m") : fd;
 }
 
-static void explain(const Definition *definition, const Progress *progress, int cancel_fd, int error,
-                    const MakeResult *result) {
+int take_signal(int cancel_fd, const char **ret_name) {
+        struct signalfd_siginfo info;
+
+        if (read(cancel_fd, &info, sizeof(info)) != sizeof(info)) {
+                *ret_name = "a signal";
+                return -ECANCELED;
+        }
+        *ret_name = signal_name((int) info.ssi_signo);
+        return 128 + (int) info.ssi_signo;
+}
+
+/* Returns what make_image_logged() is to return. */
+static int explain(const Definition *definition, const Progress *progress, int cancel_fd, int error,
+                   const MakeResult *result) {
         const char *what = result->existed ? "stays as it was" : "was not made";
 
         if (error == -ECANCELED) {
-                struct signalfd_siginfo info;
-                bool known = read(cancel_fd, &info, sizeof(info)) == sizeof(info);
+                const char *signal;
 
-                log_error("Stopped by %s: image '%s' %s, and nothing incomplete was left",
-                          known ? signal_name((int) info.ssi_signo) : "a signal", definition->name, what);
+                error = take_signal(cancel_fd, &signal);
+                log_error("Stopped by %s: image '%s' %s, and nothing incomplete was left", signal, definition->name,
+                          what);
         } else
                 log_error("Image '%s' %s: %s", definition->name, what, problem_text(&result->problem, error));
         if (result->kept)
@@ -130,6 +142,7 @@ static void explain(const Definition *definition, const Progress *progress, int 
                            definition->name);
         if (result->said_why)
                 progress_log_last_lines(progress);
+        return error;
 }
 
 /* Does the program that makes the tree print a step for each package? */
@@ -176,10 +189,8 @@ int make_image_logged(const Invocation *invocation, const Definition *definition
         progress.names_packages = builder_names_packages(definition);
         int r = make_image(&request, ret);
         progress_clear(&progress);
-        if (r < 0) {
-                explain(definition, &progress, cancel_fd, r, ret);
-                return r;
-        }
+        if (r < 0)
+                return explain(definition, &progress, cancel_fd, r, ret);
         if (ret->warning)
                 log_warning("Image '%s': %s", definition->name, ret->warning);
         if (ret->outcome == MAKE_UNCHANGED)

@@ -28,7 +28,12 @@ int choose_suite_logged(Definition *definition, const char *suite);
  * logged. SIGPIPE is ignored, too. */
 int open_cancel_fd_logged(void);
 
+/* After -ECANCELED: the exit status of a command that the signal ended which @cancel_fd, open_cancel_fd_logged()'s, tells of,
+ * 128 + its number; or -ECANCELED if there is none. *ret_name is for messages: "SIGINT", or "a signal". */
+int take_signal(int cancel_fd, const char **ret_name);
+
 /* make_image() for a command that has NO_WAIT_OPTION, with its progress on stderr and failures logged; what came of it
- * goes to @ret, whose problem (of a failure) was told already. 0 or -errno. */
+ * goes to @ret, whose problem (of a failure) was told already. 0; 128 + the number of the signal that stopped it, logged;
+ * or -errno. */
 int make_image_logged(const Invocation *invocation, const Definition *definition, bool only_new, int cancel_fd,
                       MakeResult *ret);

@@ -11,9 +11,15 @@
 #include "cli/image-common.h"
 #include "cli/make-common.h"
 
-int push_failure(const char *what, const char *name, const Progress *progress, const Problem *problem, int r) {
-        if (r == -ECANCELED)
-                return log_full(LOG_LEVEL_ERROR, r, "Stopped by a signal: image '%s' was not %s", name, what);
+int push_failure(const char *what, const char *name, const Progress *progress, const Problem *problem, int cancel_fd,
+                 int r) {
+        if (r == -ECANCELED) {
+                const char *signal;
+
+                int status = take_signal(cancel_fd, &signal);
+                log_error("Stopped by %s: image '%s' was not %s", signal, name, what);
+                return status;
+        }
         log_error("Image '%s' was not %s: %s", name, what,
                   r > 0 && !problem->text[0] ? "a program failed" : problem_text(problem, r > 0 ? -EIO : r));
         progress_log_last_lines(progress);
@@ -37,7 +43,7 @@ int push_logged(const Invocation *invocation, const char *name, const char *refe
         r = push_image(&request, reference, &problem);
         progress_clear(&progress);
         if (r != 0)
-                return push_failure("pushed", name, &progress, &problem, r);
+                return push_failure("pushed", name, &progress, &problem, cancel_fd, r);
         log_notice(
                 "Image '%s' is in the registry as %s (%llu s). Other hosts get it with 'nspawn_runner_oci: %s' in its "
                 "definition",

@@ -5,7 +5,8 @@
 #include "cli/progress.h"
 #include "maintain/push-image.h"
 
-/* What the commands that take images elsewhere share. They log what goes wrong: 0 or -errno. */
+/* What the commands that take images elsewhere share. They log what goes wrong: 0; 128 + the number of the
+ * signal that stopped them; or -errno. */
 
 /* May image @name be read at all? */
 int push_check_name(const char *name);
@@ -14,4 +15,5 @@ int push_check_name(const char *name);
 int push_logged(const Invocation *invocation, const char *name, const char *reference);
 
 /* Says why image @name was not @what ("pushed"), after push_image() or export_image() returned @r. */
-int push_failure(const char *what, const char *name, const Progress *progress, const Problem *problem, int r);
+int push_failure(const char *what, const char *name, const Progress *progress, const Problem *problem, int cancel_fd,
+                 int r);

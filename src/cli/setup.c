@@ -235,7 +235,7 @@ static int provide_image(Setup *setup, const char *name) {
 
 static int provide_images(Setup *setup) {
         int r = provide_image(setup, setup->image);
-        if (r < 0)
+        if (r != 0)
                 return r;
         /* Another helper, or none, was chosen by somebody who knows why. */
         return streq(setup->invocation->settings->helper_image, "auto") ? provide_image(setup, HELPER_IMAGE) : 0;
@@ -350,7 +350,7 @@ static int run(const Invocation *invocation) {
         if (r != 0)
                 return r;
         r = provide_images(&setup);
-        if (r < 0)
+        if (r != 0)
                 return r;
         r = write_runner(&setup);
         if (r < 0 || dry_run)

@@ -149,6 +149,19 @@ static int open_other(const char *root_dir, const char *name, bool *ret_makes_tr
         return fd;
 }
 
+void staging_holder(const char *root_dir, const char *reference, TurnHolder *ret) {
+        _cleanup_free_ char *name = NULL;
+        uint64_t number;
+        bool makes_tree;
+
+        _cleanup_close_ int fd = open_other(root_dir, reference, &makes_tree);
+        *ret = turn_holder(fd);
+        if (ret->pid > 0 || generation_split(reference, &name, &number) < 0)
+                return;
+        _cleanup_close_ int of_image = open_other(root_dir, name, &makes_tree);
+        *ret = turn_holder(of_image);
+}
+
 int staging_lock(const char *root_dir, const char *name, Turn *turn, Staging *ret) {
         TurnWait wait = { 0 };
 

@@ -47,6 +47,10 @@ int staging_lock(const char *root_dir, const char *name, Turn *turn, Staging *re
 /* The same, without waiting. */
 int staging_try_lock(const char *root_dir, const char *name, Staging *ret);
 
+/* Who has the lock of the image that @reference, NAME or NAME@NUMBER, is of: for the message of a process that found the
+ * image's tree being removed. *ret has no PID where that is not known. */
+void staging_holder(const char *root_dir, const char *reference, TurnHolder *ret);
+
 /* generations_settle() for an image that is locked. The functions that lock have called it. */
 int staging_settle(const Staging *staging);
 

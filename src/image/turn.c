@@ -35,7 +35,7 @@ void turn_note(const Turn *turn, int lock_fd) {
         (void) file_replace_at(lock_fd, HOLDER_FILE, text, (size_t) n, 0600);
 }
 
-static TurnHolder read_holder(int lock_fd) {
+TurnHolder turn_holder(int lock_fd) {
         _cleanup_free_ char *text = NULL;
         TurnHolder holder = { 0 };
         uint64_t start;
@@ -67,7 +67,7 @@ int turn_wait(Turn *turn, TurnWait *wait, int lock_fd, bool makes_tree) {
         if (wait->begin_usec == 0)
                 wait->begin_usec = now;
         if (turn)
-                turn->holder = read_holder(lock_fd);
+                turn->holder = turn_holder(lock_fd);
         if (turn && turn->wait)
                 say(turn, wait, makes_tree || now >= wait->begin_usec + SILENT_USEC);
         else if (makes_tree || now >= wait->begin_usec + PATIENCE_USEC)

@@ -31,6 +31,9 @@ typedef struct Turn {
 /* Writes into the locked directory that we hold it. Best effort: it is for messages only. */
 void turn_note(const Turn *turn, int lock_fd);
 
+/* Who wrote so into the directory @lock_fd (negative: one that is gone), if that process still exists. */
+TurnHolder turn_holder(int lock_fd);
+
 /* How long we have been waiting, and for whom. */
 typedef struct TurnWait {
         uint64_t begin_usec; /* monotonic; 0: we do not wait yet */

@@ -62,9 +62,13 @@ _printf_(3, 4) static int fail(Make *make, int error, const char *format, ...) {
 
 static int fail_errno(Make *make, int error, const char *what) {
         if (error == -EBUSY) {
+                TurnHolder holder = make->request->turn->holder;
                 char who[TURN_TEXT_BYTES];
 
-                return fail(make, error, "it is being changed by %s", turn_describe(&make->request->turn->holder, who));
+                if (holder.pid == 0)
+                        staging_holder(make->settings.root_dir, make->request->definition->name, &holder);
+                return fail(make, error, "it is being changed by %s: try again when that is done",
+                            turn_describe(&holder, who));
         }
         if (error == -ECANCELED)
                 return fail(make, error, "stopped");
@@ -73,6 +77,17 @@ static int fail_errno(Make *make, int error, const char *what) {
 
 static void begin(const Make *make, const char *step) {
         listener_step(make->request->listener, step);
+}
+
+static int fail_base_busy(Make *make) {
+        const char *from = make->request->definition->source.from;
+        char who[TURN_TEXT_BYTES];
+        TurnHolder holder;
+
+        staging_holder(make->settings.root_dir, from, &holder);
+        return fail(make, -EBUSY,
+                    "image '%s', which it is made from, is being changed by %s: try again when that is done", from,
+                    turn_describe(&holder, who));
 }
 
 /* Finds the current image and its base, if they exist. */
@@ -117,7 +132,7 @@ static int look(Make *make) {
                             r == -ENODATA ? "holds no root file system (it is empty or incomplete)" :
                                             "is not a directory (symlinks are not followed)");
         if (r == -EBUSY)
-                return fail(make, r, "image '%s', which it is made from, is being removed", definition->source.from);
+                return fail_base_busy(make);
         return r < 0 ? fail_errno(make, r, "open the image that it is made from") : 0;
 }
 

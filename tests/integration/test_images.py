@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Images: made with chroot-create, listed with chroot-list, entered with chroot-login."""
 
+import fcntl
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import termios
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
@@ -16,6 +18,7 @@ import pytest
 import host
 from lab import IMAGE, KEPT, Lab, Site
 from pace import PATIENCE
+from simulation.build import Failure
 from simulation.jobspec import Job
 from terminal import Terminal
 
@@ -143,7 +146,7 @@ def test_interrupted_creation(empty_site: Site, tools, number: int) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     os.kill(process.pid, number)
-    process.wait(PATIENCE)
+    assert process.wait(PATIENCE) == (-number if number == signal.SIGKILL else 128 + number)
     assert not (empty_site.root / "fresh").exists()
     assert "fresh" not in empty_site.call("chroot-list", "--json").stdout
 
@@ -436,6 +439,37 @@ def test_job_while_logged_in(make_site, tiny_root: Path) -> None:
     for process in waiting:
         process.stderr.close()
         process.wait()
+
+
+@contextmanager
+def open_locked(path: Path) -> Iterator[None]:
+    """A directory is locked as long as the block lasts."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(fd)
+
+
+def test_tree_is_being_removed(make_site, tiny_root: Path) -> None:
+    """A job and a command that find an image's tree locked, because somebody removes it, say who does, as those do that wait
+    for their turn. The process that has the locks here is this one."""
+    site = make_site(root=tiny_root)
+    turn = tiny_root / ".staging" / IMAGE
+    turn.mkdir(parents=True)
+    start = Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19]
+    (turn / "holder").write_text(f"{os.getpid()} {start} {time.time_ns() // 1000} chroot-remove\n")
+    with open_locked(turn), open_locked(tiny_root / IMAGE):
+        who = rf"Image '{IMAGE}' is being changed by chroot-remove \(PID {os.getpid()}, since \d\d:\d\d\): try again when"
+        done = site.call("chroot-run", IMAGE, "true")
+        assert done.returncode == 1 and re.search(who, done.stderr), str(done)
+        with pytest.raises(Failure) as failure, site.started():
+            pass
+        assert re.search(who, str(failure.value.args)), failure.value.args
+        (turn / "holder").unlink()
+        done = site.call("chroot-run", IMAGE, "true")
+        assert f"Image '{IMAGE}' is being changed by another process: try again" in done.stderr, str(done)
 
 
 def test_login_without_terminal(make_site, tiny_root: Path) -> None:

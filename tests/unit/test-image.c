@@ -325,6 +325,31 @@ static void test_staging(void **state) {
         assert_false(is_there(root_fd, ".staging"));
 }
 
+/* Who has the lock, also of an image's generations. */
+static void test_holder(void **state) {
+        Turn turn = { .command = "chroot-remove", .cancel_fd = -EBADF };
+        _cleanup_staging_ Staging staging = STAGING_NONE;
+        TurnHolder holder = { .pid = 1 };
+        char text[TURN_TEXT_BYTES];
+
+        staging_holder(*state, "image", &holder);
+        assert_int_equal(holder.pid, 0);
+        assert_string_equal(turn_describe(&holder, text), "another process");
+
+        assert_int_equal(staging_open(*state, "image", &turn, &staging), 0);
+        for (size_t i = 0; i < 2; i++) {
+                staging_holder(*state, i == 0 ? "image" : "image@3", &holder);
+                assert_int_equal(holder.pid, getpid());
+                assert_string_equal(holder.command, "chroot-remove");
+                assert_ptr_equal(strstr(turn_describe(&holder, text), "chroot-remove (PID "), text);
+        }
+        staging_holder(*state, "other@3", &holder);
+        assert_int_equal(holder.pid, 0);
+        assert_int_equal(staging_discard(&staging), 0);
+        staging_holder(*state, "image", &holder);
+        assert_int_equal(holder.pid, 0);
+}
+
 /* What has the name when the image is ready stays. */
 static void test_staging_race(void **state) {
         _cleanup_staging_ Staging staging = STAGING_NONE;
@@ -456,6 +481,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_size, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_lock, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_staging, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_holder, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_staging_race, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_staging_leftovers, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_finish, setup_directory, teardown_directory),
