@@ -9,7 +9,7 @@ typedef enum MachineState {
         MACHINE_RUNNING, /* its supervisor lives */
         MACHINE_KEPT,    /* it runs; its job has failed (machine/kept.h) */
         MACHINE_ENDED,   /* a service's that does not run any more, of a job that does */
-        MACHINE_DEAD,    /* something is left that no process owns, or nobody wants to look into any more */
+        MACHINE_DEAD,    /* something is left that no process owns, or its time of being kept is over */
         MACHINE_GONE,    /* nothing is left: it was removed after it was listed */
 } MachineState;
 

@@ -3,8 +3,8 @@
 
 #include "machine/log.h"
 
-/* What a container prints on its console; the job can print any amount. The end of it is kept in the job's directory, and all
- * is passed on to @forward_fd (the journal; negative: nowhere). */
+/* The console of a container, on which the job can print any amount. Its end is kept in the job's directory, and
+ * everything is passed on to @forward_fd (the journal; negative: nowhere). */
 typedef struct Console {
         const MachineDirectory *directory;
         int forward_fd;

@@ -31,11 +31,12 @@ typedef struct MachineDirectory {
 void machine_directory_done(MachineDirectory *directory);
 #define _cleanup_machine_directory_ _cleanup_(machine_directory_done)
 
-/* Opens the directory of machine @id; @create makes it if it is missing. 0; -EINVAL for what cannot be an id; -ENOENT; or
- * another -errno. */
+/* Opens the directory of machine @id; @create makes it if it is missing. After 0, call machine_directory_done(). 0;
+ * -EINVAL: @id cannot be an id; -ENOENT; or another -errno with @ret untouched. */
 int machine_directory_open(const char *runtime_dir, const char *id, bool create, MachineDirectory *ret);
 
-/* The same, and locks it; waits up to @timeout_usec for another process that has the lock. -EBUSY: it still has the lock. */
+/* The same, and locks it until machine_directory_done(); waits up to @timeout_usec for another process that has the
+ * lock. -EBUSY: it still has the lock. */
 int machine_directory_lock(const char *runtime_dir, const char *id, bool create, uint64_t timeout_usec,
                            MachineDirectory *ret);
 
@@ -48,7 +49,8 @@ int machine_directory_remove(const char *runtime_dir, const char *id);
 /* Appends to @ids the ids that have a directory; without a runtime directory, there are none. 0 or -errno. */
 int machine_directory_list(const char *runtime_dir, char ***ids);
 
-/* Opens the layer @name in `<root_dir>/.layers`; @create makes it if it is missing. Its descriptor or -errno. */
+/* Opens the layer @name in `<root_dir>/.layers`; @create makes it if it is missing. Returns its descriptor, which is
+ * the caller's, or -errno. */
 int layer_open(const char *root_dir, const char *name, bool create);
 /* Locks a layer (@operation: LOCK_SH or LOCK_EX); waits at most @timeout_usec for another process that removes it or looks at
  * it, also for one that was killed and is not dead yet. 0; -EBUSY: it still has the lock; or another -errno. */

@@ -9,6 +9,6 @@
  * said. */
 void explain_exec(const Machine *machine, const char *program, int error, Problem *ret);
 
-/* Fills in @ret: why the image's systemd did not start when something in the container asked for it. A hostile agent can
+/* Fills in @ret: why the image's systemd did not start when something in the container needed it. A hostile agent can
  * send a notice to a machine without systemd, too. */
 void explain_notice(const Machine *machine, const WireNotice *notice, Problem *ret);

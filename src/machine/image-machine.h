@@ -29,8 +29,9 @@ typedef struct ImageMachineRequest {
 
         /* A tree that is to become image @name, at this absolute path. */
         const char *name, *tree;
-        /* What is done changes the tree, which nobody else uses: its root is the tree itself, the network the host's,
-         * and nothing is bound into it. Otherwise it is what a job would get, and all changes go with it. */
+        /* The work changes the tree, which nobody else uses: the tree itself is the root, the network is the host's,
+         * and nothing is bound into it. Otherwise the machine has what a job would get, and all changes are removed
+         * with it. */
         bool in_place;
         /* As in MachineRequest, of a tree. */
         bool interactive;
@@ -48,7 +49,7 @@ typedef struct ImageMachineRequest {
  * a sentence what went wrong. */
 int image_machine_start(const ImageMachineRequest *request, ImageMachine **ret, Problem *reterr_problem);
 
-/* Runs something in it with the machine's user, directory and environment where @request has none of its own:
+/* Runs a command in the machine, with the machine's user, directory and environment where @request has none. Returns
  * as step_run(). */
 int image_machine_run(const ImageMachine *machine, const StepRequest *request, StepOutcome *ret);
 

@@ -3,21 +3,21 @@
 
 #include "machine/directory.h"
 
-/* The machine of a job that failed can stay for a while, for people to look into (setting keep_failed). Its directory then has
- * a file that says until when; until that time it counts as a machine that somebody owns (machine/collect.h), and from then on
- * as a dead one, although it still runs. */
+/* The machine of a failed job can stay for a while, for people to look into (setting keep_failed). A file in its
+ * directory says until when. Until that time the machine counts as owned (machine/collect.h), and then as dead,
+ * although it still runs. */
 
-/* Notes how a script of the job went that decides about it, the last time: @how says in a few words how it failed; NULL: it did
- * not. @stage may be NULL. Best effort. */
+/* Notes the result of the last script that decided about the job: @how says in a few words how it failed; NULL: it
+ * succeeded. @stage may be NULL. Best effort. */
 void kept_note(const MachineDirectory *directory, const char *stage, const char *how);
 
 /* Until when the machine is kept, by clock_now_usec(). False: it is not kept. */
 bool kept_until(const MachineDirectory *directory, uint64_t *ret);
 
 typedef enum KeepOutcome {
-        KEEP_NOT = 0, /* the settings or the job give no reason to, or it does not run any more */
+        KEEP_NOT = 0, /* the settings do not want it, the job did not fail, or it does not run any more */
         KEEP_BEGUN,   /* it is kept from now on */
-        KEEP_ALREADY, /* it was before */
+        KEEP_ALREADY, /* it was kept before */
 } KeepOutcome;
 
 /* Keeps the machine of job @id, if settings->keep_failed_usec says so and the job failed. *ret_until gets the time, and *ret_why

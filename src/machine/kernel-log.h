@@ -16,6 +16,6 @@ typedef struct OomVictim {
  * second one of such a pair, with *ret. */
 bool oom_victim_read(const char *message, const char *name, bool *ours, OomVictim *ret);
 
-/* The last one of machine @name, before which others of the same step may have been killed, in the kernel's log
- * (/dev/kmsg, proc_kmsg(5)). False where there is none, or the log cannot be read. */
+/* Finds the last process of machine @name that was killed; others of the same step may have been killed before. Reads
+ * the kernel's log (/dev/kmsg, proc_kmsg(5)). False where there is none, or the log cannot be read. */
 bool oom_victim_find(const char *name, OomVictim *ret);

@@ -3,9 +3,9 @@
 
 #include "machine/directory.h"
 
-/* All that a machine printed, as far as there is room for it: files `log.N` in its directory, where N is how many bytes
- * were printed before the first one in that file. The last MACHINE_LOG_SEGMENTS of them stay. Whoever reads goes on from
- * a number of bytes, and learns how many of them are not there any more. */
+/* What a machine printed, as far as there is room: files `log.N` in its directory, where N is the number of bytes
+ * that were printed before the file begins. The last MACHINE_LOG_SEGMENTS files stay. A reader remembers how many
+ * bytes it has read, and learns how many of those that follow are gone. */
 #define MACHINE_LOG_SEGMENT_BYTES (512 * 1024)
 #define MACHINE_LOG_SEGMENTS 2
 

@@ -7,6 +7,6 @@
 #define OUT_OF_MEMORY "the job ran out of memory (memory_max)"
 #define SERVICE_OUT_OF_MEMORY "it ran out of memory (service_memory_max)"
 
-/* Has the kernel killed a process in @groups, those of the job in @directory, because memory was short, since this was last
- * asked? The caller must tell people: the answer is noted in the directory. */
+/* Has the kernel killed a process in @groups, those of the job in @directory, because memory was short, since this
+ * was last asked? The answer is noted in the directory, so the caller must report it: nobody gets it again. */
 bool machine_ran_out_of_memory(const CgroupSet *groups, const MachineDirectory *directory);

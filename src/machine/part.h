@@ -8,8 +8,8 @@
 
 /* Where a part can be, in order. */
 typedef struct PartPlaces {
-        char *beside; /* beside the program, as in the build tree */
-        char *moved; /* where it is in the tree that was installed, wherever that is now; NULL: it is in no such tree */
+        char *beside;    /* beside the program, as in the build tree */
+        char *moved;     /* in the installed tree, which may have been moved; NULL: the program is in no such tree */
         char *installed; /* where the build was told to install it */
 } PartPlaces;
 

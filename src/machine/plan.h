@@ -13,15 +13,18 @@ typedef struct MachineRequest {
         const char *tree_path;    /* absolute: where the current generation of the image is, or a tree to work in */
         int tree_fd;              /* that tree, or an older generation of the image */
         uint64_t generation;      /* of the tree; 0: it has no number */
-        /* What is done changes the tree, which nobody else uses: its root is the tree itself, its network what
-         * `maintenance_network` says, and nothing is bound into it. Otherwise all changes go with the machine. */
+        /* The work changes the tree, which nobody else uses: the tree itself is the root, the network is what
+         * `maintenance_network` says, and nothing is bound into it. Otherwise all changes are removed with the
+         * machine. */
         bool in_place;
-        /* A person works in it: the image's systemd is not started, /tmp goes with the machine, and it cannot reboot. */
+        /* A person works in it: the image's systemd is not started, /tmp is removed with the machine, and it cannot
+         * reboot. */
         bool interactive;
         /* The machine of a service: as in Machine. */
         char *const *names, *const *command, *const *directories, *const *ports;
         const char *boot_target;
-        /* The image's systemd, where it is started, has started before the first step, whatever the setting `boot` says. */
+        /* If the image's systemd is started at all, it has started before the first step, whatever the setting `boot`
+         * says. */
         bool eager;
         const char *hostname;      /* inside; NULL: the machine's name */
         char *const *environment;  /* of steps, "NAME=VALUE"s over the agent's own; NULL: none */
@@ -57,10 +60,10 @@ int plan_machine(const MachineRequest *request, Machine **ret, Problem *reterr_p
  * filled in. */
 int plan_seccomp(const MachineRequest *request, Machine *machine, Problem *reterr_problem);
 
-/* Do the programs of the image make sockets with socketcall(2) alone, as those of 32-bit x86 do, without being let? The
- * administrator's own images of that kind are; those of registries are not, since a job could choose one for it. */
+/* Do programs of the image need socketcall(2) to make sockets, as those of 32-bit x86 do, and are refused it? Only
+ * the administrator's own images are allowed it: a job could choose an image of a registry for this. */
 bool plan_lacks_sockets(const MachineRequest *request);
 
-/* The command that carries machine @id out: ourselves, with this call's directories. *ret is for strv_free(). 0 or
- * -errno. */
+/* The command that carries out the plan of machine @id: our own program, with the directories of this call. *ret is
+ * for strv_free(). 0 or -errno. */
 int plan_supervise_command(const Settings *settings, const char *id, char ***ret);

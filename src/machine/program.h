@@ -3,12 +3,12 @@
 
 #include "machine/directory.h"
 
-/* Which program started a machine. After an upgrade it is another one than ours: its agent and its files may be those of
- * another version, which only that program knows. It is there as long as the machine's supervisor, which executes it. */
+/* The program that started a machine. After an upgrade it is not ours: its agent and files may be of another version,
+ * which only that program understands. It is there as long as the machine's supervisor, which executes it. */
 
-/* Notes in the machine's directory that it is ours. 0 or -errno. */
+/* Notes our own program in the machine's directory. 0 or -errno. */
 int program_note(const MachineDirectory *directory);
 
-/* Becomes the program that started the machine, with the arguments and the environment that we were called with, if it is
- * another one than ours. Returns 0 if it is ours, or not known, or none of its processes lives; else -errno. */
+/* If another program than ours started the machine, executes that one with our own arguments and environment. Returns
+ * 0 if it was ours, if it is not known, or if none of its processes lives; else -errno. */
 int program_hand_over(const MachineDirectory *directory);

@@ -10,10 +10,10 @@ typedef enum ServiceState {
         SERVICE_ENDED, /* its container ended: MACHINE_FILE_ENDED says why */
 } ServiceState;
 
-/* Is somebody listening on one of the TCP ports @ports (decimal), in the network namespace that process @pid is in, for
- * connections from others than itself? The tables of the kernel say: nobody is bothered by connections that break off. */
+/* In the network namespace of process @pid, does any process listen on one of the TCP ports @ports (decimal), on more
+ * than the loopback address? This is read from the kernel's tables, so the service notices nothing. */
 bool service_is_listening(pid_t pid, char *const *ports);
 
-/* How service @machine is: a booted one is ready when its target is reached and, where ports are known, somebody listens;
- * others when somebody listens. */
+/* The state of service @machine. A booted one is ready when its target is reached and, if ports are known, something
+ * listens; others when something listens. */
 ServiceState service_state(const Machine *machine, const MachineDirectory *directory);

@@ -19,12 +19,12 @@ int machine_discard_locked(const Settings *settings, const char *id);
  * has the lowest priority, and gets no descriptor and no environment of this process. Best effort. */
 void machine_empty_trash_behind(const char *root_dir);
 
-/* machine_remove_locked() for callers without the lock; waits for the process that has it, and meanwhile kills what that one
- * starts. */
+/* machine_remove_locked() for callers without the lock. Waits for the process that has the lock, and kills what that
+ * one starts meanwhile. 0; -EBUSY: it still has the lock; or another -errno. */
 int machine_remove(const Settings *settings, const char *id);
 
-/* Do the directories have anything of machine @id? */
+/* Is there a directory or a layer of machine @id? */
 bool machine_exists(const Settings *settings, const char *id);
 
-/* Opens its layer: descriptor, -ENOENT or another -errno. */
+/* Opens the layer of machine @id: its descriptor, which is the caller's; -ENOENT or another -errno. */
 int machine_layer_open(const Settings *settings, const char *id);

@@ -21,7 +21,7 @@ typedef struct MachineRoot {
                 .directory_fd = -EBADF, .layer_fd = -EBADF, .image_fd = -EBADF, .helper_fd = -EBADF \
         }
 
-/* Gives the locks back. What is mounted goes with the process that mounted it. */
+/* Releases the locks. The mounts end with the process that made them. */
 void machine_root_done(MachineRoot *root);
 #define _cleanup_machine_root_ _cleanup_(machine_root_done)
 

@@ -4,10 +4,10 @@
 #include "machine/directory.h"
 #include "network/hub.h"
 
-/* How one supervisor tells others about the hub of its machine, in the machine's directory (MACHINE_FILE_NETWORK): the hub's
- * namespace has no name, but a number among the descriptors of the supervisor. */
+/* How a supervisor tells others where the hub of its machine is, by the file MACHINE_FILE_NETWORK in the machine's
+ * directory: the hub's namespace has no name, only a number among the supervisor's descriptors. */
 
-/* Writes it, for this process. 0 or -errno. */
+/* Writes the file for @hub, which this process has open. 0 or -errno. */
 int segment_file_save(const MachineDirectory *directory, const Hub *hub);
 
 /* The IPv4 address that number @number (network/block.h) has in the segment of the machine in @directory. Returns @buffer, or NULL
@@ -15,6 +15,6 @@ int segment_file_save(const MachineDirectory *directory, const Hub *hub);
 const char *segment_file_address(const MachineDirectory *directory, unsigned number,
                                  char buffer[static IP_NETWORK_TEXT_MAX]);
 
-/* Waits for the file in @directory, at most @timeout_usec, and joins the hub that it tells of. 0; -ETIMEDOUT: it does not come;
- * -ESRCH: the supervisor has ended; or another -errno. */
+/* Waits at most @timeout_usec for the file in @directory, and joins the hub that it names. 0; -ETIMEDOUT: there is no
+ * file; -ESRCH: the supervisor has ended; or another -errno. */
 int segment_file_join(const MachineDirectory *directory, uint64_t timeout_usec, Hub *ret, Problem *reterr_problem);

@@ -5,9 +5,9 @@
 #include "network/hub.h"
 #include "network/names.h"
 
-/* The network of a machine that is not the host's: the hub of its job, and how the container gets its interface. The agent,
- * which is the container's first process, hands over the container's network namespace before anything of the image runs,
- * and goes on when the interface is there. */
+/* The network of a machine that does not use the host's: the hub of its job, and how the container gets its
+ * interface. The agent, the container's first process, hands over the container's network namespace before anything
+ * of the image runs, and goes on when the interface is there. */
 typedef struct Segment {
         const Machine *machine;
         const MachineDirectory *directory;
@@ -25,11 +25,11 @@ typedef struct Segment {
 
 void segment_done(Segment *segment);
 
-/* Makes what the plan asks for, or joins the segment of another machine, for which it waits; nothing with `network:
- * host`. Before the root is completed: the addresses are known then. 0 or -errno. */
+/* Makes the hub that the plan asks for, or waits for and joins that of another machine; does nothing with `network:
+ * host`. Call it before machine_root_complete(), which needs the addresses. 0 or -errno. */
 int segment_open(Segment *segment, Problem *reterr_problem);
 
-/* Gives the hub its way out, and lets others join. 0 or -errno. */
+/* Gives the hub its way out, and lets other machines join. 0 or -errno. */
 int segment_connect(Segment *segment, Problem *reterr_problem);
 
 /* When the agent's end of the socket has said something, or was closed: connects the container. 0; 1: the agent has

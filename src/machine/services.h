@@ -5,8 +5,8 @@
 
 /* The machines of a job's services belong to the job: see id_of_service(). */
 
-/* The ids of those that anything can be seen of in the directories, by their numbers. *ret is for strv_free(). 0 or
- * -errno. */
+/* The ids of all services of job @id of which there is a directory or a layer, sorted by their numbers. *ret is for
+ * strv_free(). 0 or -errno. */
 int services_list(const Settings *settings, const char *id, char ***ret);
 
 /* Calls @visit for each of them whose plan can be read, by their numbers. Best effort. */

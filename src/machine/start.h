@@ -12,15 +12,15 @@ typedef enum StartOutcome {
         START_CANCELLED,         /* something was readable on signal_fd */
 } StartOutcome;
 
-/* Starts @machine, whose directory the caller made and holds locked, and waits until its agent answers. @tree_fd is the
- * tree at the machine's image_path; it gets the image's shared lock. @supervise_argv is the command that carries the
- * machine out. Something readable on @signal_fd (negative: none) ends the wait. 0; or a StartOutcome or -errno, with
- * @reterr_problem filled in; machine_remove_locked() removes what is left then. */
+/* Starts @machine, whose directory the caller made and holds locked, and waits until its agent answers. @tree_fd is
+ * the tree at the machine's image_path, and gets the image's shared lock. @supervise_argv is the command that carries
+ * out the plan. When @signal_fd (negative: none) becomes readable, the wait ends. 0; or a StartOutcome or -errno,
+ * with @reterr_problem filled in: then call machine_remove_locked() for what is left. */
 int machine_start(const Machine *machine, const MachineDirectory *directory, char *const supervise_argv[], int tree_fd,
                   uint64_t timeout_usec, int signal_fd, Problem *reterr_problem);
 
-/* The two halves of that, for callers with something to do in between: the machine's plan is written then, its layer is
- * there, and its supervisor was started. As machine_start(). */
+/* machine_start() in two halves, for callers with something to do in between. After the first, the plan is written,
+ * the layer is made and the supervisor was started. They return as machine_start(). */
 typedef struct MachineStarting {
         int socket_fd; /* a connection to the agent, which breaks when the machine ends */
         int layer_fd;  /* locks the layer until the supervisor does */
@@ -39,6 +39,6 @@ int machine_start_begin(const Machine *machine, const MachineDirectory *director
 int machine_start_wait(const Machine *machine, const MachineStarting *starting, uint64_t timeout_usec, int signal_fd,
                        Problem *reterr_problem);
 
-/* A part of that, for callers who start nothing: makes the machine's layer, locked as long as *ret_layer_fd (the
- * caller's to close) is open. 0 or -errno. */
+/* Only makes the machine's layer, for callers who start nothing. It is locked until *ret_layer_fd, which is the
+ * caller's, is closed. 0 or -errno. */
 int machine_make_layer(const Machine *machine, int tree_fd, int *ret_layer_fd);

@@ -14,7 +14,7 @@ typedef enum StepResult {
         STEP_NO_HELPER,    /* the helper's root cannot be entered: see error */
         STEP_FAILED,       /* the agent could not start it: see error */
         STEP_MACHINE_GONE, /* the container ended */
-        STEP_CANCELLED, /* SIGTERM, SIGINT, SIGQUIT or SIGHUP came; the step has ended, or its time for that is over */
+        STEP_CANCELLED,    /* SIGTERM, SIGINT, SIGQUIT or SIGHUP came; the step has ended, or did not end in time */
 } StepResult;
 
 typedef struct StepOutcome {
@@ -23,7 +23,7 @@ typedef struct StepOutcome {
         int error;         /* positive errno */
         int signal;        /* that cancelled */
         bool is_bash;      /* the program that was started, by its name */
-        bool guessed;      /* the agent was killed, most likely with the step: exited is a guess */
+        bool guessed;      /* the agent was killed, most likely together with the step: exited is a guess */
         WireNotice notice; /* why the image's systemd could not be started meanwhile, the last reason; kind 0: none */
 } StepOutcome;
 
@@ -59,9 +59,9 @@ typedef struct StepRequest {
                 .variables_fd = -EBADF                                                                           \
         }
 
-/* Runs it over connection @socket_fd, copying input and output, until it ended and all that it wrote is delivered.
- * Whatever reads the output may close it: the step goes on. SIGTERM, SIGINT, SIGQUIT and SIGHUP are blocked from here
- * on; one that comes cancels the step. With the agent killed, as a step can do where it is not PID 1, goes on until the
- * program ends. Returns 0 with the outcome; -EMSGSIZE for arguments and environment of more than 64 KiB or 256 strings;
- * or -errno. */
+/* Runs @request over connection @socket_fd and copies input and output, until the step has ended and everything that
+ * it wrote is delivered. If the reader of the output closes it, the step goes on. Blocks SIGTERM, SIGINT, SIGQUIT and
+ * SIGHUP from here on; each of them cancels the step. If a step kills the agent, which it can where that is not PID
+ * 1, this waits for the end of the program itself. Returns 0 with the outcome; -EMSGSIZE for arguments and
+ * environment of more than 64 KiB or 256 strings; or -errno. */
 int step_run(int socket_fd, const StepRequest *request, StepOutcome *ret);

@@ -26,8 +26,8 @@ typedef struct Stream {
         size_t remaining; /* after the step ended: what it has left in the pipe */
 } Stream;
 
-/* From here on, until brief_end(), what reads or writes a terminal in here gives up after a moment if that waits: whoever
- * has a descriptor that was duplicated from ours can take O_NONBLOCK away from both. Uses SIGALRM and its timer. */
+/* Until brief_end(), reads and writes of terminals in this file give up after a moment instead of waiting: whoever
+ * has a duplicate of our descriptor can clear O_NONBLOCK for both. Uses SIGALRM and its timer. */
 typedef struct Brief {
         struct sigaction action;
         sigset_t mask;
@@ -35,20 +35,20 @@ typedef struct Brief {
 void brief_begin(Brief *ret);
 void brief_end(const Brief *brief);
 
-/* Not yet connected to a source; the target stays the caller's. */
+/* A stream without a source yet; the target stays the caller's. */
 Stream stream_to(int target_fd);
 /* The same with @lines, the caller's, as the target. */
 Stream stream_to_lines(Lines *lines);
-/* Makes it one from a terminal to a terminal. Nothing that is done with the other descriptors of either keeps us waiting
- * then, but it takes brief_begin(). 0 or -ENOMEM; after 0, call stream_done(). */
+/* Makes it a stream from a terminal to a terminal. Between brief_begin() and brief_end(), nothing that others do with
+ * these terminals can make it wait. 0 or -ENOMEM; after 0, call stream_done(). */
 int stream_terminal(Stream *stream);
 /* Closes the source, which ends the last line. */
 void stream_close(Stream *stream);
 /* The same, and frees the buffer. */
 void stream_done(Stream *stream);
-/* Copies what is in the pipe now, at most stream->remaining, as far as the target takes it. Without such a limit it stops
- * after a while, or a step that writes faster than we copy would keep us from all else. At the end of the file, or of what
- * remains, the source is closed. */
+/* Copies what is in the pipe now, at most stream->remaining, as far as the target takes it. Without that limit it
+ * stops after a while, so that a step that writes faster than we copy does not keep us from everything else. Closes
+ * the source at the end of the file, or when nothing remains. */
 void stream_copy(Stream *stream);
 /* The step has ended: copies what it left in the pipe. What its background processes write from now on is not its output,
  * and may never end. */
@@ -70,7 +70,7 @@ typedef struct Input {
 
 /* Makes the buffer if there is a source. 0 or -ENOMEM; either way input_done() is for the caller to call. */
 int input_begin(Input *input);
-/* Reads once, and writes once what there is, after poll() said that this would not wait. */
+/* Reads once and writes once. Call it only after poll() said that this does not wait. */
 void input_read(Input *input);
 void input_write(Input *input);
 /* Nothing more comes, or the step takes no more: closes the target, so that the step reads the end of the file. */

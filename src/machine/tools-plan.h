@@ -6,8 +6,8 @@
 
 /* Finds the programs of the host that the container of a job gets (container/tools.h), as the machine's settings say,
  * and puts their real paths into @machine. @tree_fd is the image, @helper_fd the helper's (negative: there is none).
- * What `auto` does not find is left out; what a setting names has to be there. The program that called us counts as
- * GitLab Runner's if it is called so. 0; -EINVAL with @reterr_problem saying in a sentence which setting names what
+ * What `auto` does not find is left out; what a setting names must be there. If our parent process has GitLab
+ * Runner's name, `auto` takes its program. 0; -EINVAL with @reterr_problem saying which setting names a program that
  * cannot be used; or -errno. */
 int tools_plan(Machine *machine, int tree_fd, int helper_fd, Problem *reterr_problem);
 

@@ -98,8 +98,8 @@ static bool state_equal(const FileState *a, const FileState *b) {
         return a->kind == b->kind && a->size == b->size && (a->size == 0 || memcmp(a->data, b->data, a->size) == 0);
 }
 
-/* Opens /etc of the tree. Without that directory, or with a link in its place that leads nowhere, the image has none
- * of the files: -ENOENT. */
+/* Opens /etc of the tree. Without that directory, or with something else in its place, the image has none of the
+ * files: -ENOENT. */
 static int open_etc(int tree_fd) {
         int fd = open_in_root(tree_fd, "etc", O_RDONLY | O_DIRECTORY);
 

@@ -7,12 +7,12 @@
 typedef struct MachineUsage {
         uint64_t cpu_usec;
         uint64_t memory_peak_bytes;
-        uint64_t written_bytes; /* to the disk that most was written to: others may be the same one below */
+        uint64_t written_bytes; /* to the disk with the most writes: other disks may be layers above the same one */
         uint64_t received_bytes, sent_bytes; /* by interfaces of its own */
 } MachineUsage;
 
-/* Adds up what several machines of a job used. Their peaks need not have been at the same time: the sum is the most that it
- * can have been together. What is not known of @more is left out. */
+/* Adds @more to @usage, for several machines of a job. Their peaks may have been at different times, so their sum is
+ * only an upper bound. What is not known of @more is left out. */
 void machine_usage_add(MachineUsage *usage, const MachineUsage *more);
 
 /* Of a machine that runs, or whose control groups are still there. Best effort. */
