@@ -5,8 +5,8 @@
 
 #include "wire/wire.h"
 
-/* The agent inside the container. It runs as root of the container, among the processes of a job that may be
- * hostile: it protects the host from nothing (the kernel does), and has to stay alive for honest jobs. */
+/* The agent inside the container. It runs as root of the container, beside the processes of a job that may be
+ * hostile. It does not protect the host (the kernel does), but must stay alive for honest jobs. */
 
 #ifndef AGENT_DIR /* the tests have their own */
 #define AGENT_DIR "/run/nspawn-runner"
@@ -14,9 +14,9 @@
 
 #define LISTEN_FDS_START 3 /* sd_listen_fds(3) */
 
-/* What comm(5) says of the agent, as when it is executed. */
+/* The agent's name in comm(5), the same as when it is executed. */
 #define AGENT_COMM "nspawn-runner-a"
-/* And of init.c's helper. */
+/* The name of the relay. */
 #define RELAY_COMM "nspawn-runner-r"
 
 /* --- first.c: what the container's first process does before anything of the image runs --- */
@@ -41,8 +41,8 @@ int first_execute_init(const char *init, const char *target, int listen_fd);
 
 /* --- network.c: the container's interface --- */
 
-/* Gives the container's network namespace away over @socket_fd and waits for the answer: lines for /etc/hosts, to be
- * freed. 0 or -errno. */
+/* Sends the container's network namespace over @socket_fd and waits for the answer, as long as the other end is open:
+ * lines for /etc/hosts, to be freed. 0; -ECONNRESET: the other end was closed; or another -errno. */
 int network_wait(int socket_fd, char **ret_hosts);
 
 /* --- units.c: what the image's systemd starts --- */
@@ -57,7 +57,7 @@ int units_write(int listen_fd, const char *target, pid_t agent_pid, uint64_t age
 
 /* --- surroundings.c: what the agent needs of the container, from before a job could change it --- */
 
-/* The helper's root as a step there has made it (root.c), for those that come after it. */
+/* The helper's root as the first step in it has made it (root.c), for later steps. */
 typedef struct HelperRoot {
         int namespace_fd; /* mount namespace; negative: there is none yet */
         uint64_t seen;    /* what was at the paths that it shares */
@@ -79,7 +79,7 @@ void surroundings_done(Surroundings *surroundings);
  * after vfork(). */
 int surroundings_open_proc(const Surroundings *surroundings, const char *path, int flags);
 
-/* Opens a regular file to be read; what is something else is not there (-ENOENT). Never waits. Descriptor or -errno. */
+/* Opens a regular file for reading; -ENOENT for anything else. Never waits. Descriptor or -errno. */
 int open_regular(const char *path);
 
 /* --- account.c: the users of the image --- */
@@ -106,8 +106,8 @@ int account_find(const char *user, const char *passwd, const char *group, Accoun
  * -ENOMEM. */
 int environment_build(const char *lang, const char *shell, const Account *account, char *const *additions, char ***ret);
 
-/* Adds the variables that are kept for such steps, as far as the kernel takes them; of a step on a terminal, not TERM:
- * how that is called is for who sits at it to say. @variables_fd may be negative. 0 or -errno. */
+/* Adds the variables that are kept for such steps, as far as the kernel takes them. A step on a terminal does not get
+ * TERM: that is set by the person's command. @variables_fd may be negative. 0 or -errno. */
 int environment_add_kept(int variables_fd, bool terminal, char ***environment);
 
 /* --- step.c: one script and what it started --- */
@@ -130,14 +130,14 @@ typedef struct Step {
         size_t n_cancelled;
         StepState state;
         bool shell_ended;
-        bool group_gone; /* nobody is left of the shell's process group: its number can be another's */
+        bool group_gone; /* the shell's process group is empty: its number may be used again */
         WireExited exited;
         uint64_t kill_timeout_usec, kill_at_usec;
         int output_fds[2]; /* read ends of its stdout and stderr; negative: closed, or it has a terminal */
         char script_path[256];
 } Step;
 
-/* What the host is to know before the program begins, which may be the last thing that we do: it may kill us. As in
+/* What the host must know before the program begins: the program may kill us, so this may be our last message. As in
  * WIRE_STARTED; the descriptors are closed afterwards. */
 typedef struct StepStarted {
         WireStarted message;
@@ -156,8 +156,8 @@ int step_start(const Surroundings *surroundings, const WireExec *exec, int scrip
 /* Removes its script and closes what is open. */
 void step_done(Step *step);
 
-/* The same for a program that nobody is connected to: its output goes to ours, nothing is on its stdin, and of @exec
- * only user, directories, argv and environment count. 0 with its process in *ret, or as step_start(). */
+/* The same for a program without a connection: its output goes where ours goes, its stdin is empty, and of @exec only
+ * user, directories, argv and environment count. 0 with its process in *ret, or as step_start(). */
 int step_start_plain(const Surroundings *surroundings, const WireExec *exec, pid_t *ret, WireCause *reterr_cause);
 
 /* --- service.c: the one program that a container is for --- */
@@ -166,8 +166,8 @@ int step_start_plain(const Surroundings *surroundings, const WireExec *exec, pid
 int service_start(const Surroundings *surroundings, int service_fd, pid_t *ret);
 /* --- root.c: the helper's root --- */
 
-/* Before a step is started in it: forgets the root that an earlier one has made, if the container has other things by
- * now at @shared, or where every step has them. */
+/* Call it before a step is started in that root: forgets the root that an earlier step has made, if the container has
+ * other mounts by now at the paths of @shared, or at those that every step has. */
 void root_look_helper(HelperRoot *helper, char *const *shared);
 
 /* In the child that is to become the step: goes to that root. Where there is none, makes the helper's tree, at
@@ -209,13 +209,13 @@ void group_enter_own(void);
  * Best effort. */
 void group_gather(void);
 
-/* Moves this process to where process @pid is. Best effort. */
+/* Moves this process to the control groups of process @pid. Best effort. */
 void group_follow(const Surroundings *surroundings, pid_t pid);
 
 /* --- server.c --- */
 
-/* Tells the host, which waits for this container to get ready, that the image's systemd cannot be executed, @error
- * (-errno) being why. Waits for the host for some seconds. */
+/* Tells the host, which waits until this container is ready, that the image's systemd cannot be executed, with the
+ * reason @error (-errno). Waits for the host for some seconds. */
 void server_refuse(int listen_fd, int error);
 
 typedef struct ServerSetup {
@@ -224,8 +224,8 @@ typedef struct ServerSetup {
          * own. */
         int notice_fd;
         const Surroundings *surroundings; /* the caller's; NULL: as they are now */
-        /* As PID 1 of a container that is for the program in here alone: starts it, and ends when it has ended, but not
-         * before the host, which waits for this container to get ready, was answered. Negative: there is none. */
+        /* As PID 1 of a container for one program, the one in here: starts it, and ends after it, but not before it
+         * has answered the host, which waits until this container is ready. Negative: there is none. */
         int service_fd;
 } ServerSetup;
 

@@ -3,8 +3,9 @@
 
 #include "base/macro.h"
 
-/* Programs that move files into and out of a container (wire/bundle.h), executed as steps: `agent list DIR [PATH...]`, `agent
- * pack DIR`, `agent unpack DIR`. They do what the user of the step may do, and print what fails on stderr. */
+/* Programs that move files into and out of a container (wire/bundle.h), executed as steps: `agent list DIR
+ * [PATH...]`, `agent pack DIR`, `agent unpack DIR`. They have the rights of the step's user, and print errors on
+ * stderr. */
 
 /* Prints the files at and below each PATH in DIR (none: all), without their content. Symlinks are not followed. What is not
  * there or cannot be read is left out. An exit status. */

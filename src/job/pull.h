@@ -6,7 +6,7 @@
 /* When the image of a job or service is fetched. */
 
 typedef enum PullOutcome {
-        PULL_NOT_ALLOWED = 1, /* allowed_pull_policies does not have it, or nobody knows such a policy */
+        PULL_NOT_ALLOWED = 1, /* allowed_pull_policies does not list it, or there is no such policy */
 } PullOutcome;
 
 typedef struct PullChoice {
@@ -18,9 +18,9 @@ typedef struct PullChoice {
 void pull_choice_done(PullChoice *choice);
 #define _cleanup_pull_choice_ _cleanup_(pull_choice_done)
 
-/* From the settings `pull` and `allowed_pull_policies`, and what the job has as `pull_policy` (@wanted, may be NULL). Without
- * allowed_pull_policies, a job gets what asks the registry as often as `pull` does, or does not ask at all, and the rest is
- * left out. 0, PULL_NOT_ALLOWED with ret->refused, or -ENOMEM. */
+/* Decides from the settings `pull` and `allowed_pull_policies`, and from the job's `pull_policy` (@wanted, may be
+ * NULL). Without allowed_pull_policies, a job cannot ask the registry less often than `pull` does, except that it may
+ * say `never`; other policies that it names are left out. 0, PULL_NOT_ALLOWED with ret->refused, or -ENOMEM. */
 int pull_choose(const Settings *settings, char *const *wanted, PullChoice *ret);
 
 /* Does the setting `pull` let images be fetched? */

@@ -37,20 +37,20 @@ void service_machine_done(ServiceMachine *service);
 /* The configuration's settings, with the limits of services. */
 int service_machine_settings(ServiceMachine *service);
 
-/* What is known of the image, which the caller has opened, and its settings found. */
+/* Reads what is known of the image. The caller has opened it and found its settings. */
 int service_machine_describe(ServiceMachine *service);
 
-/* What it runs. -ENOEXEC: nobody says what, and the image has no systemd. */
+/* Decides what the service runs. -ENOEXEC: nothing says what to run, and the image has no systemd. */
 int service_machine_command(ServiceMachine *service);
 
-/* Waits until the job's own container was begun, and reads its plan. -ECANCELED: it never will be, or signal_fd is
- * readable. */
+/* Waits until the job's own container was started, and reads its plan. -ECANCELED: it will not be started, or
+ * signal_fd is readable. */
 int service_machine_await_job(ServiceMachine *service);
 
 /* The container's id, and its directory, locked. */
 int service_machine_take_directory(ServiceMachine *service);
 
-/* What to plan it from: @storage is for settings_done() after the plan was made. */
+/* Fills in what the plan is made from. After the plan was made, call settings_done() for @storage. */
 int service_machine_request(ServiceMachine *service, Settings *storage, MachineRequest *ret);
 
 /* Puts into the plan what the container has in common with the job: volumes, network, names. */
@@ -63,9 +63,9 @@ typedef enum ServiceWait {
         SERVICE_WAIT_CANCELLED,
 } ServiceWait;
 
-/* Is there anything that shows that it is ready? */
+/* Can it be found out whether the service is ready? */
 bool service_machine_shows_ready(const ServiceMachine *service);
 
-/* Waits until the container, which was started, is ready, at most as long as the settings say. @on_look is called
- * before each look at it. */
+/* Waits until the started container is ready, at most for the time in the settings. Calls @on_look before each look
+ * at it. */
 ServiceWait service_machine_wait(const ServiceMachine *service, void (*on_look)(const ServiceMachine *service));

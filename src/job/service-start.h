@@ -5,7 +5,7 @@
 
 /* What a service runs: its image's configuration with what the job says over it, as Docker puts the two together. */
 
-/* More ports than these, the lowest, are not waited for: GitLab Runner's number. */
+/* At most this many ports, the lowest, are waited for: the number is GitLab Runner's. */
 #define SERVICE_PORTS_MAX 20
 
 /* What is known of a service's image. Everything is the caller's. */

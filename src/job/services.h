@@ -37,13 +37,13 @@ typedef struct ServiceWork {
         int signal_fd;   /* gives up when readable */
 } ServiceWork;
 
-/* Does that, in a process of its own. 0; positive where it is the job that is at fault; or -errno. */
+/* Does all of it, in a process of its own. 0; positive: the job is at fault; or -errno. */
 typedef int ServiceWorker(const ServiceWork *work);
 
-/* Finds the services' names; which of them there is no room for is in ret->names. 0, SERVICES_TOO_MANY or -ENOMEM. */
+/* Finds the services' names, for ret->names, with those that are taken or invalid. 0, SERVICES_TOO_MANY or -ENOMEM. */
 int job_services_name(const JobSpec *job, JobServices *ret);
 
-/* Is service @i started? Not where no name is left for it. */
+/* Is service @i started? It is not if no name is left for it. */
 bool job_services_has(const JobServices *services, size_t i);
 
 /* Is there anything to start? */
@@ -62,9 +62,9 @@ int job_services_plan(const JobServices *services, const Settings *settings, Mac
 /* The job's own container was begun: the services join it. @on_go hears of each that is still worked on. */
 void job_services_go(JobServices *services, void (*on_go)(const JobService *service, const char *name));
 
-/* Waits until all of them are ready, or have had their time. @starting is that of the job's own container: when that
- * ends, or something is readable on @signal_fd, this gives up. 0, a ServicesOutcome or -errno; of a failure of a
- * worker, that has said why. */
+/* Waits until all services are ready, or their time is over. @starting is that of the job's own container: gives up
+ * when that ends, or when @signal_fd is readable. 0, a ServicesOutcome or -errno. If a worker failed, it has logged
+ * why. */
 int job_services_wait(JobServices *services, const MachineStarting *starting, int signal_fd);
 
 /* Ends the processes that are still there: their machines are for machine_remove_locked() of the job. */

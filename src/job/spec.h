@@ -3,9 +3,9 @@
 
 #include "base/macro.h"
 
-/* A job, whoever describes it: GitLab by way of GitLab Runner (gitlab/job.h), or somebody by hand. What can be set in
- * .gitlab-ci.yml is the job's to choose, so all of it is hostile; number, token, project and protection are GitLab's
- * word where @trusted. */
+/* A job, whoever describes it: GitLab by way of GitLab Runner (gitlab/job.h), or a person by hand. The job chooses
+ * what can be set in .gitlab-ci.yml, so that is hostile. Number, token, project and protection come from GitLab if
+ * @trusted. */
 
 typedef struct JobVariable {
         char *key, *value;
@@ -75,8 +75,8 @@ typedef struct JobSpec {
 void job_spec_done(JobSpec *spec);
 #define _cleanup_job_spec_ _cleanup_(job_spec_done)
 
-/* For how long the job's containers may run: somewhat longer than GitLab Runner lets the job, which has to be the one
- * to end it. USEC_INFINITY: nobody says. */
+/* How long the job's containers may run: somewhat longer than GitLab Runner lets the job run, so that GitLab Runner
+ * ends it first. USEC_INFINITY: there is no limit. */
 uint64_t job_spec_runtime_max_usec(const JobSpec *spec);
 
 void job_variables_done(JobVariables *variables);
