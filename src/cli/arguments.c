@@ -22,7 +22,7 @@ static int _printf_(2, 3) fail(Arguments *arguments, const char *format, ...) {
 }
 
 static const char *command_name(_unused_ const void *userdata, size_t i) {
-        /* Hidden ones are no suggestion: the empty string is near to nothing. */
+        /* Hidden commands are never suggested: no name is near to the empty string. */
         if (!commands[i])
                 return NULL;
         return commands[i]->flags & COMMAND_HIDDEN ? "" : commands[i]->name;
@@ -149,7 +149,7 @@ static int parse_short(Arguments *arguments, const char *word, const char *follo
         return 1;
 }
 
-/* An option that the command does not have may be one of the program that it is to run. */
+/* The option may have been meant for the program that the command is to run. */
 static int fail_unknown(Arguments *arguments, const char *word) {
         const Command *command = arguments->invocation.command;
 
@@ -205,7 +205,7 @@ int arguments_parse(int argc, char **argv, Arguments *ret) {
                 }
         }
 
-        argv[ret->invocation.n_arguments] = NULL; /* as programs take their arguments */
+        argv[ret->invocation.n_arguments] = NULL; /* as argv ends for programs */
         ret->invocation.config_file = ret->config_file;
         ret->invocation.root = ret->root;
         return ret->invocation.command && !ret->help && !ret->version ? check_count(ret) : 0;

@@ -50,7 +50,7 @@ bool ask_yes_or_no(const char *question, bool by_default, int signal_fd, int *re
         }
 }
 
-/* Byte by byte: what comes behind the line is for others. */
+/* Byte by byte: what follows the line is for other readers. */
 static int read_line(int signal_fd, char *ret, size_t size, int *ret_signal) {
         struct pollfd pollfds[] = { { .fd = STDIN_FILENO, .events = POLLIN }, { .fd = signal_fd, .events = POLLIN } };
         struct signalfd_siginfo info;
@@ -89,7 +89,7 @@ int ask_secret(const char *question, int signal_fd, char *ret, size_t size, int 
         silent.c_lflag &= ~(tcflag_t) (ECHO | ECHOE | ECHOK | ECHONL);
         silent.c_lflag |= ICANON | ISIG;
         (void) fd_write_all(STDERR_FILENO, question, strlen(question));
-        /* What was typed before it was asked for, and shown, is no answer. */
+        /* What was typed before the question was shown is no answer. */
         if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) < 0)
                 return -errno;
         int r = read_line(signal_fd, ret, size, ret_signal);

@@ -15,7 +15,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 
-/* There is one terminal. */
+/* One for the process, which has one terminal. */
 static struct {
         pthread_mutex_t mutex;
         pthread_cond_t ends;
@@ -75,7 +75,7 @@ void busy_begin(const char *what) {
         pthread_cond_init(&busy.ends, &attributes);
         pthread_condattr_destroy(&attributes);
 
-        /* Signals are for the thread that works. */
+        /* Only the thread that works gets signals. */
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
         int r = pthread_create(&busy.thread, NULL, show, NULL);

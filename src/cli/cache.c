@@ -177,7 +177,7 @@ static int remove_kind(const Settings *settings, const PlaceKind *kind, const ch
         return 0;
 }
 
-/* What is still there is for the next one. */
+/* What cannot be removed now is left to the next command. */
 static void empty_trash(const Settings *settings) {
         _cleanup_close_ int trash_fd = trash_open(settings->root_dir, false);
         int r = trash_fd < 0 ? trash_fd : trash_empty(trash_fd, USEC_INFINITY, NULL);

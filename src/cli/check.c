@@ -28,7 +28,7 @@ typedef struct CheckRun {
         unsigned lines[SETTINGS_MAX]; /* in it */
         Definition **definitions;     /* those that could be read */
         size_t n_definitions;
-        bool detailed; /* files were named: show all settings of jobs of their images */
+        bool detailed; /* files were named: show all settings of their images' jobs */
 } CheckRun;
 
 static void on_finding(void *userdata, bool is_warning, const Problem *problem) {
@@ -40,7 +40,7 @@ static void on_finding(void *userdata, bool is_warning, const Problem *problem) 
 static void on_output(void *userdata, const char *line) {
         const CheckRun *run = userdata;
 
-        /* That is what it prints when nothing is wrong. */
+        /* Lines that are printed when nothing is wrong, too, are left out. */
         if (!run->report.json && !startswith(line, "playbook: ") && line[0])
                 log_notice("  %s", line);
 }
@@ -67,7 +67,7 @@ static int add_configuration(CheckRun *run) {
         return 0;
 }
 
-/* Those that jobs of the image have from its definition, and with @detailed from elsewhere, too. */
+/* Adds the settings that jobs of the image get from its definition; with @detailed, all others, too. */
 static int add_definition(CheckRun *run, const Definition *definition) {
         for (size_t i = 0; settings_info(i); i++) {
                 const SettingInfo *info = settings_info(i);
@@ -86,7 +86,7 @@ static int add_definition(CheckRun *run, const Definition *definition) {
         return 0;
 }
 
-/* Reads the configuration. One that is wrong is reported, and what it says until there counts. */
+/* Reads the configuration. If it is wrong, that is reported, and what was read until there counts. */
 static int check_configuration(CheckRun *run, bool report) {
         Problem problem = { 0 };
 
@@ -141,7 +141,7 @@ static int check_definition(CheckRun *run, const char *path, const char *name) {
         return 0;
 }
 
-/* Of image @name, which has one or is refused. */
+/* Checks the definition of image @name, which has one or is refused. */
 static int check_image(CheckRun *run, const char *name) {
         _cleanup_free_ char *path = NULL, *shadowed = NULL;
         Problem problem = { 0 };
@@ -181,7 +181,7 @@ static bool is_configuration(const char *path) {
         return mapping;
 }
 
-/* Another configuration than the present one: only read. */
+/* Checks a configuration that is not in use now: it is only read. */
 static int check_other_configuration(CheckRun *run, const char *path) {
         _cleanup_(settings_done) Settings settings = { 0 };
         Problem problem = { 0 };

@@ -22,13 +22,13 @@
 #include "maintain/image-cache.h"
 #include "source/source.h"
 
-/* Whose fault is it that the image cannot be had? The job's, if it named it. */
+/* Whose fault is it that there is no image? The job's, if it named the image. */
 static int image_failure(const ImageChoice *choice, int error) {
         return choice->source == IMAGE_OF_JOB || choice->source == IMAGE_OF_SERVICE ? STAGE_BUILD_FAILURE : error;
 }
 
-/* An old generation of an allowed image is allowed; a directory that is just called so is another image. @image is NULL
- * before anything was opened: then the name may yet be either. */
+/* An old generation of an allowed image is allowed, too; a directory whose name only looks like one is another image.
+ * @image is NULL before anything was opened: then the name can mean either. */
 static bool is_allowed(const Settings *settings, const ImageChoice *choice, const Image *image) {
         _cleanup_free_ char *name = NULL;
         uint64_t number;
@@ -60,7 +60,7 @@ static int explain_not_opened(const Settings *settings, const ImageChoice *choic
                 if (pull_fetches(settings))
                         log_notice("Images of registries are named with their registry, as in "
                                    "'docker.io/library/debian:stable'");
-                return STAGE_BUILD_FAILURE; /* also a default image: no retry makes it */
+                return STAGE_BUILD_FAILURE; /* for a default image, too: a retry does not help */
         }
         if (r == -ENODATA || r == -ENOTDIR || r == -ELOOP) {
                 log_error("'%s/%s' is not an image: %s", settings->root_dir, choice->name,
@@ -101,7 +101,7 @@ static void on_line(void *userdata _unused_, const char *line) {
         log_notice("%s", line);
 }
 
-/* Why it was not to be had, and what that comes to for the job. */
+/* Says why the image could not be fetched, and returns what the command is to return. */
 static int explain_fetch(const Settings *settings, const ImageChoice *choice, const PullChoice *pull, int r,
                          Problem *problem) {
         const char *name = choice->name;
@@ -128,11 +128,11 @@ static int explain_fetch(const Settings *settings, const ImageChoice *choice, co
                 return problem_set(problem, r, "Cancelled while image '%s' was being fetched", name);
         snprintf(why, sizeof(why), "%s", problem_text(problem, r));
         (void) problem_set(problem, r, "Image '%s' cannot be fetched: %s", name, why);
-        /* What it holds cannot be used, however often it is fetched. */
+        /* Its content cannot be used, however often it is fetched. */
         return r == -EUCLEAN ? image_failure(choice, r) : r;
 }
 
-/* As GitLab Runner does: where one policy does not get the image, the next one may. */
+/* Tries one policy after the other until the image is there, as GitLab Runner does. */
 static int try_policies(const Settings *settings, const ImageChoice *choice, const PullChoice *pull, int cancel_fd,
                         Image **ret) {
         const Listener listener = { .cancel_fd = cancel_fd, .on_step = on_step, .on_line = on_line };
@@ -194,7 +194,7 @@ int choose_image(const Settings *settings, const ImageChoice *choice, int cancel
                         getenv(LOCAL_OWNER_VARIABLE) ? "--image-default to exec" : "--default-image to prepare");
                 return STAGE_BUILD_FAILURE;
         }
-        /* No image here can have one in its name. */
+        /* Images of this host have no '/' in their names. */
         return strchr(choice->name, '/') ? open_of_registry(settings, choice, cancel_fd, ret) :
                                            open_local(settings, choice, ret);
 }

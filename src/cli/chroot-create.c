@@ -18,7 +18,7 @@
 #include "image/image.h"
 #include "source/builder.h"
 
-/* More than that, one after the other, are a circle. */
+/* A longer chain of images counts as a circle. */
 #define BASES_MAX 32U
 
 static int refuse_existing(const Settings *settings, const char *name) {
@@ -34,7 +34,7 @@ static int refuse_existing(const Settings *settings, const char *name) {
         return -EEXIST;
 }
 
-/* Images that this one is made from, however indirectly, and that are not there although they have definitions. */
+/* Makes the images that this one is made from, directly or not, if they are missing and have definitions. */
 static int create_bases(const Invocation *invocation, const Definition *definition, int cancel_fd, unsigned depth) {
         const Settings *settings = invocation->settings;
         _cleanup_definition_ Definition *base = NULL;
@@ -51,7 +51,7 @@ static int create_bases(const Invocation *invocation, const Definition *definiti
         }
         int r = find_definition_logged(settings, definition->source.from, &base);
         if (r == -ENOENT)
-                return 0; /* who makes the image says that there is none */
+                return 0; /* making the image will report that there is none */
         if (r < 0)
                 return r;
         r = create_bases(invocation, base, cancel_fd, depth + 1);

@@ -79,7 +79,8 @@ static void list_done(List *list) {
         table_free(list->table);
 }
 
-/* A tree that had no number when the job began got the first of its image's numbers when it was changed. */
+/* The number that the job's tree has now: a tree without a number when the job began got the first one when the image
+ * was changed. */
 static uint64_t generation_by_now(const List *list, const Machine *machine) {
         _cleanup_image_ Image *current = NULL;
         _cleanup_free_ uint64_t *old = NULL;
@@ -116,7 +117,8 @@ static int find_uses(List *list) {
         return 0;
 }
 
-/* What jobs of an image, in all its generations, would get: NULL and nothing where its definition cannot be used. */
+/* What jobs of an image would get, the same for all its generations; NULL or nothing if its definition cannot be
+ * used. */
 typedef struct Machines {
         const StorageDriver *driver;
         BootMode boot;
@@ -196,8 +198,8 @@ static int add_row(List *list, const Machines *machines, const Image *image, con
         return table_add(list->table, cells);
 }
 
-/* The current generation and the old ones, newest first, as a job would name them. Those of a registry it cannot name:
- * @reference, which else is NULL, stands for them all. */
+/* Adds the current generation and the old ones, newest first, by the names that jobs use. Jobs cannot name
+ * generations of registries' images: for those, @reference stands for all; else it is NULL. */
 static int add_image(List *list, const char *root_dir, const char *name, const char *reference) {
         _cleanup_image_ Image *image = NULL;
         _cleanup_free_ uint64_t *numbers = NULL;

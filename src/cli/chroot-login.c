@@ -32,11 +32,11 @@
 /* From our SIGTERM to SIGKILL */
 #define STOP_TIMEOUT_USEC (5 * USEC_PER_SEC)
 
-/* A shell in a copy of an image, which becomes its next generation: jobs see it whole or not at all. The copy is the
- * root of a container as playbooks have it, and the shell a step of its agent, on a terminal if there is one. */
+/* A shell in a copy of an image, which becomes its next generation: jobs see all of it or nothing. The copy is the
+ * root of a container like that of a playbook. The shell is a step of its agent, on a terminal if there is one. */
 typedef struct Login {
         const Settings *settings;
-        const Image *image; /* that a copy was made of */
+        const Image *image; /* that the copy was made of */
         Staging staging;
         int tree_fd; /* the copy */
         int signal;  /* that ended us, or 0 */
@@ -141,7 +141,7 @@ static int on_difference(_unused_ void *userdata, _unused_ const Difference *dif
         return -ECANCELED; /* one is enough */
 }
 
-/* Is what the shell left to be published? */
+/* Does the person want the result published? */
 static bool is_wanted(Login *login, const Invocation *invocation, int status) {
         char question[512];
 
@@ -190,7 +190,7 @@ static int login_and_publish(Login *login, const Invocation *invocation) {
         int status = login_locked(login);
         if (status < 0)
                 return status;
-        /* A look around is no reason for an older generation to go. */
+        /* Publishing a copy without changes would only make an older generation go. */
         if (!invocation_has(invocation, "publish") &&
             compare_trees(login->image->fd, login->tree_fd, 0, on_difference, NULL) == 0) {
                 log_notice("Nothing changed: image '%s' is as it was", login->image->name);
@@ -204,8 +204,8 @@ static int login_and_publish(Login *login, const Invocation *invocation) {
         return r < 0 ? r : status;
 }
 
-/* A copy of the image. -ESTALE: it was changed before we had the lock of what changes it, and what is published after
- * a generation that somebody else has published meanwhile would take that back. */
+/* Makes a copy of the image. -ESTALE: another process published a generation before we had the lock; publishing our
+ * copy would take that back. */
 static int open_copy(Login *login, const Invocation *invocation, bool by_number) {
         const char *name = login->image->name;
         struct signalfd_siginfo info;

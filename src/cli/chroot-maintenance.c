@@ -51,7 +51,7 @@ static int find_names(const Invocation *invocation, bool *bad_files, char ***ret
         return helper_suite(invocation->settings, &suite) < 0 ? 0 : strv_extend(ret, HELPER_IMAGE);
 }
 
-/* The table says whose reason it is, and that it failed. */
+/* The table says already which image it is, and that it failed. */
 static const char *skip_beginning(const char *reason) {
         static const char *const ends[] = { " was not made: ", " stays as it was: " };
 
@@ -74,7 +74,7 @@ static void on_line(void *userdata, const char *line) {
                 (void) string_replace(&item->reason, skip_beginning(reason));
 }
 
-/* The helper image keeps being what chroot-create made without a definition. -ENOENT: that is not where it comes from. */
+/* The helper image is made anew as chroot-create made it without a definition. -ENOENT: it does not come from there. */
 static int find_helper(const Settings *settings, Definition **ret) {
         _cleanup_free_ char *suite = NULL;
 
@@ -82,8 +82,8 @@ static int find_helper(const Settings *settings, Definition **ret) {
         return r < 0 ? -ENOENT : helper_definition_logged(suite, ret);
 }
 
-/* Adds an image once. One that only others are made from (@is_base) may have no definition: it is used as it is. Returns
- * 0 or -ENOMEM. */
+/* Adds an image, unless it is there already. An image that is only the base of others (@is_base) may have no
+ * definition, and is then used as it is. 0 or -ENOMEM. */
 static int add_item(Maintenance *m, const char *name, bool is_base) {
         _cleanup_definition_ Definition *definition = NULL;
 
@@ -194,7 +194,7 @@ static int start(Maintenance *m, Item *item) {
                 close(fds[0]);
                 return r;
         }
-        /* Best effort: who looks is told less. */
+        /* Best effort: without this log, `logs` has less to show. */
         (void) maintenance_log_begin(m->settings->root_dir, item->name, &item->log);
         item->pid = pid;
         item->output_fd = fds[0];
@@ -217,7 +217,7 @@ static void start_some(Maintenance *m) {
                         log_error("Image '%s' was not made: image '%s', which it is made from, failed", item->name,
                                   base->name);
                         item->state = ITEM_FAILED;
-                        i = (size_t) -1; /* others may wait for this one */
+                        i = (size_t) -1; /* images before it may be waiting for it */
                         continue;
                 }
                 int r = start(m, item);

@@ -64,7 +64,8 @@ static int run_in(const Invocation *invocation, const ImageMachine *machine) {
         return report(machine, isempty(request.argv[0]) ? "/bin/sh" : request.argv[0], &outcome);
 }
 
-/* "SOURCE:TARGET" with an absolute source: shells' users give paths from where they are. 0 or -errno, logged. */
+/* "SOURCE:TARGET" with the source made absolute, as it is given relative to the working directory. 0 or -errno,
+ * logged. */
 static int complete_bind_logged(const char *text, char **ret) {
         size_t length = strcspn(text, ":");
         _cleanup_free_ char *given = strndup(text, length);
@@ -113,7 +114,7 @@ static int add_binds(const Invocation *invocation, Settings *own) {
         return r < 0 ? log_problem(r, &problem) : 0;
 }
 
-/* What is copied: for it, the rules of binds hold as well. */
+/* What to copy. The rules of binds hold for it, too. */
 typedef struct Copies {
         Settings settings; /* has the binds, and behind them the copies */
         ImageMachineCopy *items;
@@ -176,7 +177,8 @@ static int start_and_run(const Invocation *invocation, const Settings *settings,
         return r;
 }
 
-/* The program or shell would read commands from what is no terminal, and nobody would see a prompt. */
+/* Without a terminal, the program or shell would read its commands from a file or pipe, and nobody would see a
+ * prompt. */
 static int check_terminal(const Invocation *invocation) {
         if (!invocation_has(invocation, "tty") || shell_has_terminal())
                 return 0;
@@ -210,7 +212,7 @@ static int run(const Invocation *invocation) {
         r = find_copies(invocation, &own, &copies);
         if (r < 0)
                 return r;
-        /* What is half started is removed before we go. */
+        /* From here on a signal ends the start, so that what is half started can be removed. */
         _cleanup_close_ int signal_fd = signals_open();
         if (signal_fd < 0)
                 return log_error_errno(signal_fd, "Cannot set up signals: %m");

@@ -43,7 +43,8 @@ static int offer_definitions(const Completion *completion) {
         return r == -ENOMEM ? r : offer_all(completion, names);
 }
 
-/* The numbers of old generations of image @name. Only root can ask the trees themselves, so their places count. */
+/* The numbers of old generations of image @name, from the names of their directories: only root can read the numbers
+ * in the trees. */
 static int list_generations(const Completion *completion, const char *name, char ***ret) {
         _cleanup_free_ char *path = NULL;
         _cleanup_strv_ char **entries = NULL;

@@ -207,7 +207,7 @@ static int complete_word(Typed *typed) {
         return completion->command ? complete_argument(completion, typed->n_arguments) : complete_commands(completion);
 }
 
-/* What the words say; where they say something that cannot be used, defaults. */
+/* The settings that the typed words select; defaults if those cannot be read. */
 static int load_settings(const Typed *typed, Settings *settings) {
         Problem ignored = { 0 };
 

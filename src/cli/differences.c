@@ -96,7 +96,7 @@ static int on_difference(void *userdata, const Difference *difference) {
         _cleanup_free_ char *path = NULL;
         Diff *diff = userdata;
         char old[512], new[512];
-        /* Where the rest would look the same. */
+        /* Only if nothing else in the row shows the difference. */
         const char *note = difference->content && a->st_size == b->st_size ? ", other content" : "";
 
         if (diff->request->is_ours && diff->request->is_ours(difference->path))

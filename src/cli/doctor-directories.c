@@ -84,7 +84,7 @@ static CheckResult check_runtime_dir(const Invocation *invocation, char ret_deta
 
 typedef struct Trial {
         const Settings *settings;
-        char id[32], image_id[32]; /* of containers that there are not: whatever is left of them, `gc` removes */
+        char id[32], image_id[32]; /* of containers that are never started: `gc` removes what is left */
         char *image_name, *image_path;
         MachineDirectory directory;
         Machine *machine;
@@ -93,7 +93,7 @@ typedef struct Trial {
         const char *what; /* is being done */
 } Trial;
 
-/* What the overlay driver makes is a plain directory, and as good an image as any. */
+/* A plain directory, which the overlay driver makes, is an image for every driver. */
 static int trial_make_image(Trial *trial) {
         const Settings *settings = trial->settings;
 
@@ -113,7 +113,7 @@ static int trial_make_image(Trial *trial) {
         return MIN(trial->image_fd, 0);
 }
 
-/* An empty image and a container of it, as far as it is not started. */
+/* An empty image, and a container of it without a start. */
 static int trial_begin(Trial *trial) {
         MachineRequest request = MACHINE_REQUEST_NONE;
 
@@ -159,8 +159,7 @@ static int trial_mount(const void *userdata) {
         _cleanup_close_ int root_fd = open_directory_at(AT_FDCWD, root.path, false, 0);
         if (root_fd < 0)
                 return root_fd;
-        /* As the job's root: the host's has no number where all of the mount is mapped, and can make nothing
-         * (EOVERFLOW). */
+        /* As the job's root: the host's root has no number in a mapped mount and can make nothing there (EOVERFLOW). */
         (void) setfsgid(root.users.base);
         (void) setfsuid(root.users.base);
         _cleanup_close_ int file_fd = openat(root_fd, "file", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -296,7 +295,7 @@ static CheckResult check_binds(const Invocation *invocation, char ret_detail[sta
         for (char **name = names; name && *name; name++) {
                 _cleanup_(settings_done) Settings own = { 0 };
 
-                /* One that cannot be used is another check's business. */
+                /* Definitions that cannot be used are reported by another check. */
                 if (definition_settings(settings, *name, &own) < 0)
                         continue;
                 r = try_binds(settings, *name, &own, ret_detail);
@@ -331,7 +330,7 @@ static CheckResult check_kept(const Invocation *invocation, char ret_detail[stat
         return check_say(CHECK_OK, ret_detail, "%zu", strv_length(names));
 }
 
-/* Where null, jobs need what nobody but GitLab Runner knows. */
+/* If it is not set, the directory is in GitLab Runner's configuration, which we do not know. */
 static CheckResult check_job_directories(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
         const char *builds = invocation->settings->builds_dir, *cache = invocation->settings->cache_dir;
 

@@ -104,7 +104,8 @@ static bool is_in_image(const Settings *settings, const char *name) {
         return false;
 }
 
-/* Do jobs with @settings get the host's? Also without one in PATH: whatever calls `prepare` for them is one. */
+/* Do jobs with @settings get the host's program? Also if it is not in PATH: the GitLab Runner that calls `prepare`
+ * counts. */
 static bool is_given(const Settings *settings, const char *name, char detail[static CHECK_DETAIL_MAX]) {
         const char *program = settings->runner_program;
         const char *problem = program[0] == '/' ? tools_program_problem(program) : NULL;

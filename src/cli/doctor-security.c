@@ -32,7 +32,7 @@ static int images_with_host_root(const Settings *settings, char *ret, size_t siz
                 Problem problem = { 0 };
                 size_t n = strlen(ret);
 
-                /* A definition that cannot be read fails its jobs, and is for others to complain about. */
+                /* Jobs of a definition that cannot be read fail anyway, and another check reports it. */
                 if (definition_find(settings, *name, &path, NULL) < 0 ||
                     definition_load(path, *name, &definition, &problem) < 0)
                         continue;
@@ -109,7 +109,7 @@ static CheckResult check_tasks(const Invocation *invocation, char ret_detail[sta
 
         if (host == UINT64_MAX)
                 return check_say(CHECK_OK, ret_detail, "unknown how many this kernel can have");
-        /* Two jobs at once are what a small runner has. */
+        /* A small runner runs two jobs at a time. */
         if (job <= host / 4)
                 return check_say(CHECK_OK, ret_detail, "%" PRIu64 " for the host", host);
         if (job == UINT64_MAX)

@@ -54,7 +54,7 @@ int check_in_child(int (*what)(const void *userdata), const void *userdata) {
 
 /* How checks are shown. */
 typedef struct Output {
-        bool terse;  /* only those because of which jobs cannot run */
+        bool terse;  /* only checks that keep jobs from running */
         Table *json; /* NULL: lines for people */
 } Output;
 
@@ -67,7 +67,7 @@ static void print_line(const Check *check, const char *word, const char *detail,
                 printf(": %s", detail);
         if (!ok) {
                 printf("; %s", check->why);
-                /* For anybody else the kernel lacks all that only root may do: that is said at the end. */
+                /* Without root, most checks of the kernel fail; the end of the output says so. */
                 if (check->remedy && geteuid() == 0)
                         printf("; %s", check->remedy);
         }
@@ -103,7 +103,7 @@ static unsigned check_all(const Invocation *invocation, const Output *output) {
         unsigned n_missing = 0;
 
         for (size_t i = 0; i < ELEMENTSOF(tables); i++) {
-                /* Which directories are meant is not known then. */
+                /* Without a configuration, these checks do not know their directories. */
                 if ((tables[i] == doctor_directory_checks || tables[i] == doctor_security_checks ||
                      tables[i] == doctor_image_checks || tables[i] == doctor_network_checks) &&
                     invocation->config_problem)

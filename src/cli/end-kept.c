@@ -19,7 +19,7 @@ static int run(const Invocation *invocation) {
         int r = kept_wait(settings, id);
         if (r < 0)
                 return log_error_errno(r, "Cannot wait for the end of job %s, which is kept: %m", id);
-        /* What became of it meanwhile is for this to find out: it may be another one of that name by now. */
+        /* This finds out what became of the container meanwhile: by now, another one may have its name. */
         r = machine_collect(settings, false, NULL);
         if (r < 0)
                 return log_error_errno(r, "Cannot remove job %s, which was kept: %m", id);

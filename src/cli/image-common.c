@@ -172,7 +172,7 @@ int image_settings_logged(const Settings *settings, const char *name, Settings *
                 settings_done(storage);
                 return log_oom();
         }
-        /* Each by itself is right, or it would not have been read. */
+        /* Each setting is valid, or it would not have been read: here, they are checked together. */
         problem.file = path;
         r = binds_check(storage, &problem);
         if (r < 0) {

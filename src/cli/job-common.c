@@ -11,7 +11,7 @@
 #include "gitlab/job.h"
 
 #define CONSOLE_LINES 15
-/* From the end of the container until its supervisor has written why. */
+/* How long a supervisor may take to write why its container ended. */
 #define ENDED_TIMEOUT_USEC (2 * USEC_PER_SEC)
 
 int find_job(const Invocation *invocation, JobSpec *ret) {

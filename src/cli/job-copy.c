@@ -28,8 +28,8 @@ static void target_done(Target *target) {
         closep(&target->fd);
 }
 
-/* Where what is behind the last '/' of @path begins; that may end with some. *ret_name, to be freed, gets it; NULL: nothing is
- * there that could be a name, or no memory. */
+/* Returns where the last part of @path begins; slashes at the end do not count. *ret_name, to be freed, is that part,
+ * or NULL: it cannot be a name, or there is no memory. */
 static size_t split(const char *path, char **ret_name) {
         size_t end = strlen(path);
 

@@ -50,7 +50,7 @@ static int print_log(const Settings *settings, const char *id, const MachineDire
         uint64_t offset = 0;
 
         for (;;) {
-                /* Asked before: what is printed until then is seen. */
+                /* Asked before reading, so that everything printed until then is shown. */
                 bool more = follow && runs(settings, id);
                 int r = print_new(directory, &offset);
 
@@ -105,7 +105,7 @@ static int copy_log(int fd, bool follow) {
         char data[4096];
 
         for (;;) {
-                bool more = follow && maintenance_log_grows(fd); /* asked before what is there is read */
+                bool more = follow && maintenance_log_grows(fd); /* asked before reading, see above */
                 ssize_t n = read(fd, data, sizeof(data));
 
                 if (n < 0 && errno != EINTR)
@@ -119,7 +119,7 @@ static int copy_log(int fd, bool follow) {
         }
 }
 
-/* The last maintenance of an image. */
+/* Prints what the last maintenance of an image said. */
 static int print_maintenance(const Settings *settings, const char *image, bool follow) {
         _cleanup_close_ int fd = maintenance_log_open(settings->root_dir, image);
 

@@ -19,7 +19,7 @@
 #include "machine/step.h"
 #include "maintain/playbook.h"
 
-/* As of ssh(1): it is not the command that failed. */
+/* The same as ssh(1)'s: we failed, not the command. */
 #define STATUS_NO_CONNECTION 255
 #define STATUS_CANNOT_EXECUTE 126
 
@@ -76,7 +76,7 @@ static int run(const Invocation *invocation) {
                 log_error_errno(socket_fd, "Cannot reach the container of the image: %m");
                 return STATUS_NO_CONNECTION;
         }
-        /* Its user is for jobs. */
+        /* The image's user is only for jobs: ansible works as root. */
         request.argv = invocation->arguments + 1;
         request.environment = machine->environment;
         request.stdin_fd = STDIN_FILENO;

@@ -73,7 +73,7 @@ int choose_suite_logged(Definition *definition, const char *suite) {
         return 0;
 }
 
-/* What GitLab's stages call; the rest is in every Debian and Ubuntu. */
+/* The programs that GitLab's stages call and that not every Debian and Ubuntu has. */
 static const char *const helper_packages[] = { "git", "git-lfs", "ca-certificates" };
 
 int helper_definition_logged(const char *suite, Definition **ret) {
@@ -107,7 +107,7 @@ int helper_suite(const Settings *settings, char **ret) {
 }
 
 int open_cancel_fd_logged(void) {
-        /* When nobody reads any more what is said, the work goes on, or is undone, all the same. */
+        /* If the reader of our output ends, the work still goes on, or is undone. */
         (void) signal(SIGPIPE, SIG_IGN);
         int fd = signals_open();
         return fd < 0 ? log_error_errno(fd, "Cannot set up signals: %m") : fd;

@@ -38,7 +38,7 @@
 #include "maintain/space.h"
 #include "network/nat.h"
 
-/* Whoever looks at the jobs, as `status` does, holds the lock of a directory for a moment. */
+/* How long to wait for the directory's lock: commands that look at jobs, such as `status`, hold it for a moment. */
 #define DIRECTORY_TIMEOUT_USEC (2 * USEC_PER_SEC)
 /* Of USER:GROUP; names are shorter than 33 bytes each in most systems. */
 #define USER_LENGTH_MAX 256
@@ -54,7 +54,7 @@ static void log_plan(const Machine *machine, const Image *image, char *const *ar
                 log_debug("Its command line: %s", *argv);
 }
 
-/* Says which limits do not bind, once for each job: those who wrote it may rely on them. */
+/* Says once for each job which limits this host cannot enforce: whoever wrote the job may rely on them. */
 static void warn_of_missing_limits(const Machine *machine) {
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
 
@@ -72,7 +72,7 @@ static void warn_of_missing_limits(const Machine *machine) {
                             cpu ? " CPU (cpu_weight)" : "");
 }
 
-/* As far as it can be said without an image: the rest is plan_take_image()'s. */
+/* The request without what depends on the image, which plan_take_image() adds. */
 static MachineRequest request_of_job(const Settings *settings, const JobSpec *job) {
         MachineRequest request = MACHINE_REQUEST_NONE;
 
@@ -96,7 +96,7 @@ static int take_user(const JobSpec *job, MachineRequest *request) {
         return 0;
 }
 
-/* With its services, which start as soon as it has begun. */
+/* Starts the job's container, and its services as soon as that has begun. */
 static int start_machine(const Settings *settings, const Machine *machine, const MachineDirectory *directory,
                          char *const *argv, const Image *image, JobServices *services, int signal_fd) {
         _cleanup_machine_starting_ MachineStarting starting = MACHINE_STARTING_NONE;
@@ -115,7 +115,7 @@ static int start_machine(const Settings *settings, const Machine *machine, const
         return services_wait_logged(services, &starting, signal_fd);
 }
 
-/* Once after the host's boot, before it is done. */
+/* Says, once after the host's boot, that forwarding will be switched on. */
 static void announce_forwarding(const Machine *machine) {
         if (machine->settings.network == NETWORK_PRIVATE && !streq(machine->settings.network_backend, "pasta") &&
             nat_forwarding_missing())
@@ -227,7 +227,7 @@ static int take_directory(const Settings *settings, const char *id, MachineDirec
         return r;
 }
 
-/* What GitLab Runner's Docker executor makes something of, and this driver does not. */
+/* Warns of keywords that GitLab Runner's Docker executor supports and this driver does not. */
 static void warn_of_ignored(const JobSpec *job) {
         if (strv_length(job->image.entrypoint) > 0)
                 log_warning("This driver runs no entrypoints: 'image:entrypoint' of the job is ignored");
@@ -236,14 +236,14 @@ static void warn_of_ignored(const JobSpec *job) {
                         "'image:docker:platform' of the job is ignored: images are fetched for this host's processor");
 }
 
-/* A job that starts on a full disk fails later, and others with it. */
+/* Makes room on the disk first: a job that starts on a full disk fails later, and so do others. */
 static int make_space(const Settings *settings, const ImageChoice *choice, int signal_fd) {
         const char *spare = choice->name && image_reference_is(choice->name) ? choice->name : NULL;
         char have[16], all[16], wanted[16];
         Space space;
 
         int r = space_make(settings, spare, signal_fd, &space);
-        if (r > 0 || r == -ENOENT) /* what is wrong without a directory of images is said later */
+        if (r > 0 || r == -ENOENT) /* a missing directory of images is reported later */
                 return 0;
         if (r == -ECANCELED) {
                 log_error("Cancelled while room was being made on the disk");
@@ -268,7 +268,7 @@ static int make_space(const Settings *settings, const ImageChoice *choice, int s
         return -ENOSPC;
 }
 
-/* There they would all have the same ports, the host's. */
+/* With the host's network, all services would share the host's ports. */
 static int refuse_services(const Image *image) {
         log_error("The job has services, but jobs of image '%s' have the host's network ('network: host' in the "
                   "configuration or in the image's definition): services need 'network: private' or 'network: none'",
@@ -285,7 +285,7 @@ static int run(const Invocation *invocation) {
         _cleanup_image_ Image *image = NULL;
 
         uint64_t begin_usec = clock_now_usec();
-        /* What is half started is removed before we go. */
+        /* From here on a signal ends the start, so that what is half started can be removed. */
         _cleanup_close_ int signal_fd = signals_open();
         if (signal_fd < 0)
                 return log_error_errno(signal_fd, "Cannot set up signals: %m");

@@ -100,7 +100,7 @@ static int count(const Settings *settings, const JobSpec *job, const Machine *ma
                  const MachineDirectory *directory) {
         MetricsJob counted = { .project_id = job->project_id, .image = machine->image };
 
-        /* First: a job that is not counted is better than one that is counted twice. */
+        /* Noted before it is counted: a job that is never counted is better than one that is counted twice. */
         int r = machine_file_write(directory, FILE_COUNTED, "yes");
         if (r < 0)
                 return r;

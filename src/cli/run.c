@@ -35,10 +35,10 @@
 #include "machine/supervise.h"
 
 #define SCRIPT_MAX_BYTES (256 * 1024 * 1024)
-/* GitLab counts the job's time from somewhat before its container was prepared. */
+/* A job's time counts as over this long before our clock says so: GitLab counts from somewhat before `prepare`. */
 #define TIME_OVER_MARGIN_USEC (60 * USEC_PER_SEC)
 
-/* A person may type the script or pipe it in; nothing else is waited for. Descriptor or -errno. */
+/* Opens the script. A person may type it or pipe it in; nothing else may make us wait. Descriptor or -errno. */
 static int open_script(const char *path) {
         struct stat st;
 
@@ -72,7 +72,8 @@ static int load_script(const char *path) {
         return r;
 }
 
-/* The container ended. What a job does to its own container is no failure of the system's. */
+/* The container ended. If the job itself ended it (memory, reboot, power off), that is the job's failure and not the
+ * system's. */
 static int report_gone(const Machine *machine, const MachineDirectory *directory) {
         log_error("The container of job %s ended while the script was running", machine->id);
         log_end_of_machine(directory);
@@ -93,8 +94,8 @@ static void log_causes(const MachineCauses *causes, bool of_script) {
                 log_error("%s", causes->tasks);
 }
 
-/* Only scripts that fail pay for looking. Seldom is it the shell that needs too much, and what it started may hide why
- * it failed: make says 2. */
+/* Only failed scripts pay for this look. The shell itself seldom runs out of something, and the exit status of what
+ * it started can hide why that failed: make returns 2. */
 static void explain_exit(const Machine *machine, const MachineDirectory *directory, const WireExited *exited) {
         _cleanup_machine_causes_ MachineCauses causes = { 0 };
 
@@ -106,7 +107,7 @@ static void explain_exit(const Machine *machine, const MachineDirectory *directo
         log_causes(&causes, killed_for_memory);
 }
 
-/* That a service ends, or runs into its limits, is no failure by itself, but may be what a script failed for. */
+/* A service that ended or ran into its limits is no failure by itself, but may be why a script failed. */
 static void explain_service(const Machine *machine, const MachineDirectory *directory, void *userdata _unused_) {
         _cleanup_free_ char *why = machine_file_read(directory, MACHINE_FILE_ENDED), *subject = NULL;
         _cleanup_machine_causes_ MachineCauses causes = { 0 };
@@ -164,7 +165,7 @@ static bool knows_quotes(const MachineDirectory *directory, const StepRequest *r
                outcome.result != STEP_EXITED || outcome.exited.code != CLD_EXITED || outcome.exited.status == 0;
 }
 
-/* Only scripts that fail pay for looking. */
+/* Only failed scripts pay for this look. */
 static void explain_quotes(const MachineDirectory *directory, const StepRequest *request, const StepOutcome *outcome) {
         const WireExited *exited = &outcome->exited;
 
@@ -259,7 +260,7 @@ static int open_machine(const Settings *settings, const JobSpec *job, MachineDir
         return 0;
 }
 
-/* Programs that ask for systemd in vain say no more than that the connection broke. */
+/* Says why systemd did not start: the programs that needed it only say that a connection broke. */
 static void warn_of_notice(const Machine *machine, const WireNotice *notice) {
         Problem problem = { 0 };
 
@@ -273,7 +274,7 @@ static void on_service_line(const char *line) {
         log_notice("%s", line);
 }
 
-/* GitLab Runner cancels what has no time left. That the job is cancelled by a person is no failure. */
+/* Was the job cancelled because its time is over? A cancellation by a person is no failure. */
 static bool is_time_over(const JobSpec *job, const Machine *machine) {
         return job->timeout_sec > 0 &&
                clock_realtime_usec() + TIME_OVER_MARGIN_USEC >= machine->since_usec + job->timeout_sec * USEC_PER_SEC;
@@ -314,7 +315,7 @@ static int run(const Invocation *invocation) {
         int r = find_job(invocation, &job);
         if (r < 0)
                 return r;
-        /* Before anything is read or written: another program may go on from here. */
+        /* Before anything is read or written: another program may be executed here and continue. */
         r = open_machine(settings, &job, &directory, &machine, &socket_fd);
         if (r < 0)
                 return r;
@@ -322,7 +323,7 @@ static int run(const Invocation *invocation) {
         if (script_fd < 0)
                 return log_error_errno(script_fd, "Cannot read script '%s': %m", path);
 
-        /* For `shell`. It is no reason to fail. */
+        /* For `shell`. A failure of this fails no job. */
         _cleanup_close_ int variables_fd = gitlab_job_variables(WIRE_VARIABLES_MAX_BYTES);
         StepRequest request = STEP_REQUEST_PLAIN;
         r = stage_place(settings, &job, machine, invocation_argument(invocation, 1),

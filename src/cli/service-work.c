@@ -99,7 +99,7 @@ static void warn_ended(const ServiceMachine *service) {
         warn_not_ready(service, why ? why : "it ended");
 }
 
-/* The lines themselves say whose they are. */
+/* Each line says itself which service it comes from. */
 static void on_look(const ServiceMachine *service) {
         if (!service->work->debug)
                 return;
@@ -168,7 +168,7 @@ static void warn_of_names(const JobServices *services, size_t i) {
                 log_warning("Service '%s' is not started: no name is left for it", image ? image : "");
 }
 
-/* Of the job's services, what has no meaning here. */
+/* Warns of keywords of the job's services that have no effect here. */
 static void warn_of_ignored(const JobSpec *job) {
         for (size_t i = 0; i < job->n_services; i++)
                 if (!isempty(job->services[i].platform)) {

@@ -51,7 +51,7 @@ static int read_text(int directory_fd, const char *name, char **ret_text, struct
         return -EBADMSG;
 }
 
-/* The directory and name of the file that is meant, behind symlinks. */
+/* The directory and name of the file itself, with symlinks resolved. */
 static int split_path(const char *path, char **ret_directory, char **ret_name) {
         _cleanup_free_ char *whole = realpath(path, NULL), *copy = NULL, *directory = NULL, *name = NULL;
 
@@ -98,7 +98,7 @@ int setup_file_open(const char *path, SetupFile *ret) {
         return 0;
 }
 
-/* GitLab Runner writes the file, too, and knows nothing of our lock. */
+/* Was the file left alone since it was read? GitLab Runner writes it, too, and does not use our lock. */
 static int check_unchanged(const SetupFile *file) {
         char *text = NULL;
         struct stat st;
@@ -141,7 +141,7 @@ int setup_file_replace(const SetupFile *file, const char *text) {
 
         if (string_printf(&temporary, ".%s.nspawn-runner", file->name) < 0)
                 return -ENOMEM;
-        /* Of somebody who was killed: whoever has the lock is alone. */
+        /* A leftover of a killed process: nobody else works while we have the lock. */
         if (unlinkat(file->directory_fd, temporary, 0) < 0 && errno != ENOENT)
                 return -errno;
         int r = write_and_rename(file, temporary, text);

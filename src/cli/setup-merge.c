@@ -15,9 +15,9 @@
 
 #define RUNNERS "runners"
 #define CONCURRENT "# How many jobs of all runners may run at once.\nconcurrent = 1\n"
-#define NO_RUNNER 0 /* the table at the top is none */
+#define NO_RUNNER 0 /* table 0, the top of the file, is no runner */
 
-/* A piece of text for the part [begin, end) of another one. */
+/* Replaces the part [begin, end) of a text. */
 typedef struct Edit {
         size_t begin, end;
         char *text;
@@ -105,7 +105,7 @@ static int add_edit(Edits *edits, size_t begin, size_t end, const char *prefix, 
         return 0;
 }
 
-/* Has @key of the runner in @table say @value (NULL: what it says). */
+/* Sets @key of the runner in @table to @value (NULL: leaves it). */
 static int change_value(const TomlFile *file, size_t table, const char *name, const char *key, const char *value,
                         Edits *edits, Problem *reterr_problem) {
         const TomlValue *old = toml_file_value(file, table, key);
@@ -193,7 +193,7 @@ int setup_merge(const char *text, const SetupRunner *runner, char **ret, Problem
         r = apply(text, &edits, &merged);
         if (r < 0)
                 return r;
-        /* Nothing that could not be read again is written. */
+        /* The result must be valid, or it is not written. */
         r = toml_file_parse(merged, &merged_file, reterr_problem);
         if (r < 0)
                 return r;

@@ -136,7 +136,7 @@ static int log_content(const Setup *setup, int error, Problem *problem) {
         return log_problem(error, problem);
 }
 
-/* Whether all is known by now that config.toml will need, but for the token. */
+/* Is everything known that config.toml will need, except for the token? */
 static int look_into_file(Setup *setup) {
         _cleanup_setup_file_ SetupFile file = SETUP_FILE_NONE;
         Problem problem = { 0 };
@@ -237,7 +237,7 @@ static int provide_images(Setup *setup) {
         int r = provide_image(setup, setup->image);
         if (r != 0)
                 return r;
-        /* Another helper, or none, was chosen by somebody who knows why. */
+        /* A setting other than "auto" was chosen on purpose. */
         return streq(setup->invocation->settings->helper_image, "auto") ? provide_image(setup, HELPER_IMAGE) : 0;
 }
 

@@ -30,7 +30,8 @@ static int shell_path(const char *shell, char **ret) {
         return string_printf(ret, "%s%s", shell[0] == '/' ? "" : "/bin/", shell);
 }
 
-/* Where GitLab Runner's configuration says what the directories are, we are told the one for builds only. */
+/* The directories that GitLab's scripts work in. If GitLab Runner's configuration sets them, we are only told that of
+ * the builds. */
 static int collect_directories(const Settings *settings, const JobSpec *job, char ***ret) {
         const char *builds = settings->builds_dir;
 
@@ -50,8 +51,8 @@ static int set_environment(char *const *environment, const Machine *machine, Sta
         return strv_extendf(&place->environment, "PATH=" TOOLS_PATH ":%s", path ? path : SEARCH_PATH);
 }
 
-/* Whatever is mounted into the container of the job is there in the helper, too, and so are the directories that
- * GitLab's scripts work in. */
+/* In the helper, everything is shared that is mounted into the job's container, and the directories that GitLab's
+ * scripts work in. */
 static int enter_helper(const Settings *settings, const Machine *machine, StagePlace *place, StepRequest *request) {
         int r = bind_targets(machine, &place->shared);
         if (r < 0)
@@ -59,7 +60,7 @@ static int enter_helper(const Settings *settings, const Machine *machine, StageP
         r = strv_extend_strv(&place->shared, place->directories);
         if (r < 0)
                 return r;
-        /* GitLab Runner's own setting, which nobody tells us: what it is in most places. */
+        /* A setting of GitLab Runner that we are not told: its usual value. */
         r = settings->cache_dir ? 0 : strv_extend(&place->shared, "/cache");
         if (r < 0)
                 return r;
@@ -87,7 +88,7 @@ int stage_place(const Settings *settings, const JobSpec *job, const Machine *mac
                 return r;
         request->user = machine->user;
         request->directory = machine->working_dir;
-        /* A user of the image could not make them below "/". */
+        /* The agent makes them, because the image's user could not make them below "/". */
         request->directories = machine->user ? place.directories : NULL;
         if (in_helper) {
                 r = enter_helper(settings, machine, &place, request);

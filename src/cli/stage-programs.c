@@ -15,7 +15,7 @@
 #include "machine/tools-plan.h"
 #include "maintain/image-cache.h"
 
-/* An image that is here already: nothing is fetched for a guess. */
+/* Only an image that is here already: none is fetched because it might be useful. */
 static int hold(const Settings *settings, const char *name, Image **ret) {
         return image_reference_is(name) ? image_cache_hold(settings->root_dir, name, ret) :
                                           generation_hold_reference(settings->root_dir, name, ret);

@@ -31,8 +31,8 @@
 #define SIZES_USEC (500 * USEC_PER_MSEC)
 #define SIZE_USEC (50 * USEC_PER_MSEC)
 
-/* cpu is the time that processors have spent on it, in JSON in seconds; disk what it has written, which is more than that if there
- * was no time to look at all. */
+/* cpu: CPU time, in JSON in seconds. disk: what it has written; a lower bound if there was no time to look at
+ * everything. */
 enum {
         ID,
         SERVICE,
@@ -195,7 +195,7 @@ static int add_job(Status *status, const char *id) {
         status->n_rows++;
         if (machine_directory_open(status->settings->runtime_dir, id, false, &directory) < 0 ||
             machine_load(&directory, &machine) < 0)
-                /* Just being made or removed, or after a crash; the last known state still tells something. */
+                /* It is being made or removed, or was left by a crash: the last known state is still useful. */
                 return table_add(status->table, cells);
         int r = describe_image(status, machine, &texts, cells);
         if (r < 0)
@@ -223,7 +223,7 @@ static bool contains(char *const *ids, const char *id, size_t length) {
         return false;
 }
 
-/* A job, and below it its services. Those of a job that is not there any more stand by themselves. */
+/* Adds a job, and below it its services. Services of a job that is gone stand alone. */
 static int add_with_services(Status *status, char *const *ids, const char *id) {
         _cleanup_strv_ char **services = NULL;
         size_t length;
@@ -278,7 +278,7 @@ static int print_jobs(const Settings *settings, bool json, bool watched) {
         return 0;
 }
 
-/* Until a signal ends it, or nobody reads it. */
+/* Repeats until a signal comes or nobody reads the output. */
 static int watch(const Settings *settings, bool json) {
         for (;;) {
                 int r = print_jobs(settings, json, true);

@@ -9,7 +9,7 @@
 
 #include "base/string.h"
 
-/* Less of a text says nothing. */
+/* A shorter part of a text would say nothing. */
 #define SHORTENED_MIN ((size_t) 12)
 
 /* "…" in UTF-8 */
@@ -19,7 +19,7 @@ static size_t least(const FitColumn *column) {
         return column->shortens ? MIN(column->width, MAX(SHORTENED_MIN, column->heading)) : column->width;
 }
 
-/* What the columns take that are not dropped, each as it is, or as short as it can be. */
+/* The width of all columns that are shown, whole or as short as they can be. */
 static size_t sum(const FitColumn *columns, size_t n, bool shortened) {
         size_t total = 0;
 
@@ -39,7 +39,7 @@ static FitColumn *last_in_rank(FitColumn *columns, size_t n) {
         return found;
 }
 
-/* The one with most to give; NULL: none has any. */
+/* The column that can be shortened most; NULL: none can. */
 static FitColumn *widest(FitColumn *columns, size_t n, const size_t *minimum) {
         FitColumn *found = NULL;
 

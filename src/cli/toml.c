@@ -59,7 +59,7 @@ static int write_value(FILE *stream, const char *indent, const char *key, const 
         return r;
 }
 
-/* The key where it has an effect, with what to begin with; else why it is not there. */
+/* Prints the key with a value to begin with where it has an effect, else why it is not there. */
 static int write_directory(FILE *stream, const char *key, const char *setting, const char *usual) {
         if (!setting) {
                 fputs("  # A directory inside the container.\n", stream);
@@ -95,7 +95,7 @@ static int write_stage(FILE *stream, const TomlRunner *runner, const char *stage
         return write_array(stream, key, arguments);
 }
 
-/* GitLab Runner's limit on something that has one of our own: seconds, with room for what is done besides. */
+/* GitLab Runner's time limit for something that we limit ourselves, in seconds: ours, with room for other work. */
 static uint64_t timeout_above(uint64_t usec, uint64_t least_sec) {
         return MAX(least_sec, MIN(usec / USEC_PER_SEC, UINT64_C(86400)) + 30);
 }
@@ -184,7 +184,7 @@ static int choose_image(const Invocation *invocation, char **ret) {
         }
         if (!name)
                 name = settings->default_image;
-        /* Jobs have those of registries fetched. */
+        /* Images of registries are fetched by jobs. */
         int r = image_reference_is(name) ? 0 : hold_image_logged(settings, name, &image);
         if (r < 0 && name == settings->default_image)
                 log_notice("default_image in the configuration names it");
@@ -193,7 +193,7 @@ static int choose_image(const Invocation *invocation, char **ret) {
         return string_replace(ret, name) < 0 ? log_oom() : 0;
 }
 
-/* What was given for this call holds for those that GitLab Runner makes, from whatever directory. */
+/* GitLab Runner's calls must get the options of this call, whatever directory they start in. */
 static int collect_global_options(const Invocation *invocation, char ***ret) {
         _cleanup_strv_ char **options = NULL;
 
