@@ -58,8 +58,8 @@ static bool is_set(const Value *map, const char *key, bool otherwise) {
         return value_is(value, VALUE_BOOLEAN) ? value->boolean : otherwise;
 }
 
-/* A text; or a mapping as a project's settings have it: value, type (or file), masked, expand (or raw). gitlab-ci-local has "values"
- * with one for each environment, of which that for all counts. */
+/* A text; or a mapping as a project's settings have it: value, type (or file), masked, expand (or raw).
+ * gitlab-ci-local has "values" with one for each environment: only the one for all counts. */
 static bool read_value(Arena *arena, const Value *value, Variable *ret) {
         if (value_is(value, VALUE_MAP)) {
                 ret->file = value_is_string(map_get(value, "type"), "file") || is_set(value, "file", false);

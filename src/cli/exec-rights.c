@@ -44,7 +44,7 @@ static int drop_rights(uid_t uid, gid_t gid) {
 int exec_become(const ExecUser *user) {
         int r = user->other ? drop_rights(user->uid, user->gid) : 0;
 
-        /* Not before: a change of the user clears it. */
+        /* After the change of the user, which clears it. */
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
         return r;
 }

@@ -22,7 +22,7 @@
 #include "cli/exec-show.h"
 #include "local/broker.h"
 
-/* Exit status of the child where the command was misused, which a negative number cannot tell. */
+/* The exit status of a child whose command line was wrong. Exit statuses cannot be negative. */
 #define CHILD_MISUSED 2
 
 static int report_problems(const Pipeline *pipeline) {
@@ -81,7 +81,7 @@ static int show(const Invocation *invocation, Pipeline *pipeline) {
 }
 
 static int evaluate(const Invocation *invocation, int broker_fd) {
-        static ExecRequest request; /* jumps come back here */
+        static ExecRequest request; /* static: setjmp() below returns here again */
         static Pipeline *pipeline;
 
         int r = exec_request_init(invocation, &request);
@@ -164,7 +164,7 @@ static int make_command(const Invocation *invocation, char ***ret) {
         return 0;
 }
 
-/* As root: the broker here, all else in the child. */
+/* As root, this process becomes the broker, and a child does everything else. */
 static int run_pipeline(const Invocation *invocation) {
         const ExecUser user = exec_user(invocation);
         _cleanup_strv_ char **command = NULL;
@@ -206,7 +206,7 @@ static int run_pipeline(const Invocation *invocation) {
         return r < 0 ? r : r > 0 ? EXEC_CANCELLED : q;
 }
 
-/* Only looks: whoever has rights gives them up. */
+/* For options that only show something: no broker, and root's rights are given up. */
 static int look(const Invocation *invocation) {
         const ExecUser user = exec_user(invocation);
 
