@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* A keyed hash (SipHash-2-4) that gives jobs, containers, compiled filters, and the recipes of images a short name.
- * Such names stay on disk, so the same input must give the same result in every version and on every processor. */
+/* A keyed hash (SipHash-2-4) that gives short names to jobs, containers, compiled filters, recipes of images and
+ * files in stores. Those who make such names call it. The names stay on disk, so the same input must give the same
+ * result in every version and on every processor. */
 
 #include "base/hash.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Decides whether a text may be the id of a job or a machine. Whoever makes an id or finds one in a directory calls
- * this, before it becomes part of a path, a unit or a host name. */
+ * this, before it becomes part of a path, a unit or a host name. Nothing may pass that means something else in any of
+ * these. */
 
 #include "base/id.h"
 

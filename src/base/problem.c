@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Holds why something failed until the command says it. Filled in wherever an errno alone would not tell a person what
- * to do; read by commands only. Allocates nothing, so that it can always be filled in. */
+/* Holds why something failed until the command says it. Lower layers fill it in wherever an errno alone would not
+ * tell a person what to do; only commands read it. It prints nothing and allocates nothing, so that it can always be
+ * filled in. */
 
 #include "base/problem.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Command `chroot-rename`: gives an image with all its generations another name. Jobs that run keep the trees they have. */
+/* Command `chroot-rename`: gives an image with all its generations another name, which no image may have yet. Jobs
+ * that run keep the trees they have. */
 
 #include "base/log.h"
 #include "base/string.h"

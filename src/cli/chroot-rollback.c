@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Command `chroot-rollback`: makes an earlier generation the current one again. Jobs that run keep the tree they
- * have. */
+/* Command `chroot-rollback`: makes an earlier generation the current one again. No tree is changed or removed by
+ * that, and jobs that run keep the tree they have. */
 
 #include <inttypes.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Command `chroot-run`: runs one command in a throw-away container of an image, with its own standard input and
- * output. Its exit status is the command's. The image stays as it is. */
+ * output. Its exit status is the command's. The image is never changed, and nothing of the container is left. */
 
 #include <fcntl.h>
 #include <signal.h>

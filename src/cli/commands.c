@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* The list of all commands, in the order of help, and the options that all of them take. Dispatch, help, completions
- * and the tests of man pages read it. A command's own entry stands in its file. */
+ * and the tests of man pages read it. Nothing about a single command may be here: its entry stands in its file. */
 
 #include "cli/commands.h"
 

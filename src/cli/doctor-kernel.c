@@ -2,7 +2,7 @@
 
 /* Checks of `doctor`: features of the kernel, found out by using them. Version numbers say little about what a
  * distribution's kernel, a security module or a container around us lets through. What is tried happens in a child
- * process or in a namespace that goes with it. */
+ * process or in a namespace that goes with it, so nothing of it is left on the host. */
 
 #include <fcntl.h>
 #include <linux/filter.h>

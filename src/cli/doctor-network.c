@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Checks of `doctor`: whether jobs can have private networks, and how they get out. The trial makes what each job makes, and
- * leaves the host's table of nftables, which is the same for all. */
+/* Checks of `doctor`: whether jobs can have private networks, and how they get out. The trial makes what each job
+ * makes. Nothing of it is left but the host's table of nftables, which is the same for all jobs. */
 
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Shows what happens in a pipeline that `exec` runs, and writes its report. Called by exec-run.c, as the user whose pipeline it
- * is. What jobs print is theirs: it gets to the terminal through exec-log.c, and into the report through exec-page-text.c. */
+/* Shows what happens in a pipeline that `exec` runs, and writes its report. Called by exec-run.c, as the user whose
+ * pipeline it is. What jobs print is theirs: it gets to the terminal through exec-log.c only, and into the report
+ * through exec-page-text.c only. */
 
 #include "cli/exec-output.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* What `exec` prints when a run has ended. Called by exec-output.c. Names and messages are those of jobs: what could move a
- * cursor is left out. */
+/* What `exec` prints when a run has ended. Called by exec-output.c. Names and messages are those of jobs: nothing
+ * that could move a cursor is printed. */
 
 #include "cli/exec-summary.h"
 

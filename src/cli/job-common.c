@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* What `prepare`, `run` and `cleanup` share: which job this is, and why its container ended. These functions log to
- * the job's log, which others can read. */
+/* What `prepare`, `run`, `cleanup` and `exec-step` share: which job this is, and why its container ended. These
+ * functions log to the job's log, which others can read, so no secret may get there. */
 
 #include "cli/job-common.h"
 

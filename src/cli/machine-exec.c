@@ -2,7 +2,8 @@
 
 /* Command `machine-exec`, which is what ansible's connection plugin takes for chroot(8): its first argument, the
  * directory, stands for the container that the environment names. Ansible starts it for every task, under another
- * name of our program, which is turned into the command here. What it says ends up in the task's own messages. */
+ * name of our program, which is turned into the command here. It must print nothing of its own where it works: what
+ * it says ends up in the task's messages. */
 
 #include "cli/machine-exec.h"
 

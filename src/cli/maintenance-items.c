@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The list of images that chroot-maintenance works on: finding one, the result of all, and, for --dry-run, what would be done
- * with each. Nothing here changes an image. */
+/* The list of images that chroot-maintenance works on: finding one, the result of all, and, for --dry-run, what would
+ * be done with each. Only chroot-maintenance calls this. Nothing here changes an image. */
 
 #include "cli/maintenance-items.h"
 

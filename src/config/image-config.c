@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* What the configuration of an OCI image says, as one value that sources give and generations keep. It says nothing of where
- * it comes from, and checks nothing: that is done where it is read. */
+/* What the configuration of an OCI image says, as one value: sources (source/) fill it in, generations (image/) keep
+ * it, plans use it. It says nothing of where it comes from, and checks nothing: that is done where it is read. */
 
 #include "config/image-config.h"
 

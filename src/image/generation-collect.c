@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Removes old generations. Called after a publish or a removal, by `gc` and by chroot-maintenance. A tree that a job
- * has locked stays, and so do as many as the definition wants to keep. */
+/* Removes old generations. Called after a publish or a removal, by `gc` and by chroot-maintenance. Never removes the
+ * current tree, one that a job has locked, or one of as many as the definition wants to keep. */
 
 #include "image/generation-collect.h"
 

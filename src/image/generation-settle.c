@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Puts right what a publish or a rollback left when it was killed half way. Called with the image's staging lock
- * held, before anything else is done to the image. Can itself be killed at any step and called again. */
+ * held, before anything else is done to the image. It can itself be killed at any step and called again, and no step
+ * may lose a tree. */
 
 #include "image/generation-settle.h"
 

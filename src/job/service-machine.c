@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The parts of starting the container of a service: what its image and the job say about it becomes a plan, which joins
- * that of the job. Called by the process of a service (cli/service-work.c), which says what goes wrong. Whatever a job
- * says about a service is as hostile as the rest of it. */
+/* The parts of starting the container of a service: what its image and the job say about it becomes a plan, which
+ * joins that of the job. Called by the process of a service (cli/service-work.c), which says what goes wrong: nothing
+ * is logged here. Whatever a job says about a service is as hostile as the rest of it. */
 
 #include "job/service-machine.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Finds the names of a job's services. `prepare` calls this before anything is started, so that every container of the
- * job knows all of them. Images and aliases are the job's words: a name that could be anything else than one name in a
- * line of a hosts file is left out. */
+/* Finds the names of a job's services. `prepare` calls this before anything is started, so that every container of
+ * the job knows all of them. Images and aliases are the job's words: a name that could be anything else than one name
+ * in a line of a hosts file must not pass. */
 
 #include "job/service-names.h"
 

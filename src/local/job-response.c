@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Writes the job response, in which GitLab tells a runner about a job: what this driver reads of it (gitlab/response.h), and
- * the rest that makes it one. Pure. */
+/* Writes the job response, in which GitLab tells a runner about a job: what this driver reads of it
+ * (gitlab/response.h), and the rest that makes it one. worker.c calls this. Pure: it sends nothing, and the secrets
+ * in it go nowhere else. */
 
 #include <inttypes.h>
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Writes the scripts of a job's stages in the form that GitLab Runner gives them: the same envelope, echo of commands, and
- * variables. Quotes are those of all shells, where GitLab Runner has bash's. Pure. */
+/* Writes the scripts of a job's stages in the form that GitLab Runner gives them: the same envelope, echo of
+ * commands, and variables. worker.c calls this. Texts of the job must stay texts: they are quoted in the way of all
+ * shells, where GitLab Runner has bash's. Pure: it runs nothing. */
 
 #include "base/string.h"
 #include "local/job.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Writes the plan of a machine as machine.json and reads it back. Written before anything is started, read by
- * `supervise` and by every later command about the machine. A file that lacks something, or has a value of another
- * type, is refused: what it says is done as root. */
+/* Writes the plan of a machine as machine.json and reads it back. directory.c calls this: before anything is started,
+ * and for `supervise` and every later command about the machine. A file that lacks something, or has a value of
+ * another type, must be refused: what it says is done as root. */
 
 #include <string.h>
 

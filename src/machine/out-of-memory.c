@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Finds out whether the kernel killed a process of the job for want of memory. `run` asks this after a failed script,
- * and `supervise` at the end of the container. Each kill is told once. */
+ * and `supervise` at the end of the container. Each kill is told once. Only counters are read: which process it was
+ * is for kernel-log.c. */
 
 #include "machine/out-of-memory.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Makes an image, or its next generation, as its definition says: for chroot-create and chroot-maintenance. All of it
- * is done in a staging tree: after a failure, a signal or a crash the image is as it was. */
+ * is done in a staging tree, never in the image: after a failure, a signal or a crash the image is as it was. */
 
 #include "maintain/make.h"
 

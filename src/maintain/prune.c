@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Removes what can go, for command `prune`. Every kind of thing has its own code that knows what is in use; here they are
- * called one after the other, first to tell what there is and how large, then to remove it. */
+/* Removes what can go, for command `prune`. Every kind of thing has its own code that knows what is in use; here they
+ * are called one after the other, first to tell what there is and how large, then to remove it. Nothing here may
+ * decide by itself that something is not in use. */
 
 #include "maintain/prune.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Lets the host's kernel forward the packets of jobs. `supervise` calls this for each job; all but the first after the
- * host's boot find everything in place. Rules that keep jobs from reaching something are the hub's (network/hub.c): the
- * table here is lost when the host's firewall is loaded anew, and then comes back with the next job. */
+/* Lets the host's kernel forward the packets of jobs. `supervise` calls this for each job; all but the first after
+ * the host's boot find everything in place. No rule that protects something may be here: those are the hub's
+ * (network/hub.c). The table here is lost when the host's firewall is loaded anew, and then comes back with the next
+ * job. */
 
 #include "network/nat.h"
 

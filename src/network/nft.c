@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Gives rules to the kernel's packet filter. The library is loaded in a child only: it is large, and `supervise` stays
- * as long as its job. No text of a job ever gets here. */
+/* Gives rules to the kernel's packet filter, for nat.c, pasta.c and machine/segment.c. The library is loaded in a
+ * child only: it is large, and `supervise` stays as long as its job. No text of a job ever gets here. */
 
 #include "network/nft.h"
 

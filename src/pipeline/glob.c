@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The two languages of globs in a configuration. Called for rules and for includes. What a glob costs is bounded: the
- * number of alternatives by BRACES_MAX, each comparison by the product of the lengths. */
+/* The two languages of globs in a configuration. Called for rules, includes, caches and artifacts. No glob may cost
+ * more than it is worth: the number of alternatives is bounded by BRACES_MAX, each comparison by the product of the
+ * lengths. */
 
 #include "pipeline/glob.h"
 

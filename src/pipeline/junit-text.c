@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Passes a summary of tests from the process of a job to the one that shows the run. Both are this program, but the texts are
- * the job's work: what divides them cannot be in them. */
+/* Passes a summary of tests from the process of a job (local/artifacts.c) to the one that shows the run
+ * (cli/exec-output.c). Both are this program, but the texts are the job's work: what divides them cannot be in them. */
 
 #include <inttypes.h>
 #include <stdio.h>

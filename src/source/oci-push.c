@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Makes an OCI image of a tree with umoci, and takes it to a registry with skopeo: for chroot-push and chroot-export. The
- * directory that is kept between two pushes has the image as it was pushed (`layout`), and what umoci knows about the files
- * in it (`bundle`): so umoci finds out what changed. Both programs are confined: the tree may be hostile. */
+/* Makes an OCI image of a tree with umoci, and takes it to a registry with skopeo: for chroot-push and chroot-export.
+ * The directory that is kept between two pushes has the image as it was pushed (`layout`), and what umoci knows about
+ * the files in it (`bundle`): so umoci finds out what changed. The tree may be hostile, and is never written to: both
+ * programs are confined. */
 
 #include "source/oci-push.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Fills the tree of a new image from the source that its definition names. Called by maintenance and by the cache of
- * registries' images. The tree is checked before it is handed on; finish_tree() and publishing are the caller's. */
+ * registries' images. No tree may be handed on that was not checked; finish_tree() and publishing are the caller's. */
 
 #include "source/source.h"
 

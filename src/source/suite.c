@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Knows which distribution a suite belongs to. Called when a build is planned. Names of suites go into URLs and
- * command lines, so they are checked here first. */
+/* Knows which distribution a suite belongs to. Called when a build is planned, and for completions. Names of suites
+ * go into URLs and command lines, so nothing but plain words may pass here. */
 
 #include "source/suite.h"
 

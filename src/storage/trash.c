@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Keeps layers of jobs that have ended until somebody has removed them. Called by whatever removes a container, by
- * `gc`, and by the process in the background (`empty-trash`). Jobs have filled these trees, so they are hostile;
- * whoever is killed here leaves something that the next one goes on with. */
+ * `gc`, and by the process in the background (`empty-trash`). Jobs have filled these trees, so they are hostile:
+ * nothing in them is followed or believed. Whoever is killed here leaves something that the next one goes on with. */
 
 #include "storage/trash.h"
 

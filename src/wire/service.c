@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Writes the program that a service's container is for into a buffer, and reads it back. The supervisor writes, the
- * agent reads. One text after the other, each with a NUL byte behind it; before a list comes how many it has. */
+ * agent reads. One text after the other, each with a NUL byte behind it; before a list comes how many it has. What
+ * does not fit this is refused as a whole. */
 
 #include "wire/service.h"
 
