@@ -3,18 +3,20 @@
 
 #include "base/macro.h"
 
-/* Lines that jobs print: text with sequences for a terminal. Only colours and the like may reach one, because others could
- * move the cursor, set titles, or make the terminal answer. */
+/* Lines that jobs print: text and sequences for a terminal. Only colours and the like may reach a terminal, because
+ * other sequences could move the cursor, set titles, or make the terminal answer. */
 typedef struct AnsiPart {
         const char *text;
         size_t size;
         bool is_style; /* "ESC [ numbers m", else text without control characters other than tabs */
 } AnsiPart;
 
-/* Where what a terminal would show in the end of @line begins: after the last carriage return with something behind it. */
+/* Returns where the part of @line begins that a terminal shows in the end: after the last carriage return that is
+ * followed by something. */
 const char *ansi_begin(const char *line);
 
-/* The next part at *line, which is moved behind it; false: there is none. What is neither is left out. */
+/* Reads the next part at *line, and moves *line behind it. Anything that is neither text nor a style is left out.
+ * False: there is no more. */
 bool ansi_next(const char **line, AnsiPart *ret);
 
 /* The text alone, without styles and control characters, tabs included. To be freed; NULL: no memory. */

@@ -7,7 +7,7 @@
 typedef struct Arguments {
         bool help, version;
         unsigned verbosity;      /* 1: --verbose, 2: --debug */
-        bool quiet;              /* unless it is to be verbose */
+        bool quiet;              /* no messages, unless verbosity is not 0 */
         const char *config_file; /* or NULL */
         const char *root;        /* or NULL */
         Invocation invocation;   /* its command is NULL where none was named */

@@ -3,13 +3,13 @@
 
 #include "base/macro.h"
 
-/* For work that has no steps to tell of: while it lasts, and from its second second on, a line on the terminal says what is
- * being done and for how long. Messages are printed above it. Not on a terminal, or with --quiet, nothing is shown. */
+/* For work without steps to report: from its second second on, a line on the terminal says what is being done and for
+ * how long. Messages are printed above it. Nothing is shown without a terminal, or with --quiet. */
 
-/* @what is such as "Measuring"; it must live until busy_end(). One at a time. */
+/* Begins to show @what, such as "Measuring", which must live until busy_end(). Only one at a time. */
 void busy_begin(const char *what);
 
-/* Takes the line off. Without busy_begin(): nothing. */
+/* Removes the line; does nothing without busy_begin(). */
 void busy_end(void);
 
 static inline void busy_endp(_unused_ const char **what) {

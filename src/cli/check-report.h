@@ -19,7 +19,7 @@ typedef struct CheckReport {
         size_t n_faults_before;
 } CheckReport;
 
-/* 0 or -errno, logged; the report is for check_report_done(). */
+/* 0, after which check_report_done() must be called; or -errno, logged. */
 int check_report_init(CheckReport *report, bool json);
 void check_report_done(CheckReport *report);
 
@@ -27,12 +27,13 @@ void check_report_done(CheckReport *report);
  * as the report. 0 or -ENOMEM, logged; so do the others. */
 int check_report_begin(CheckReport *report, const char *path, const char *image);
 void check_report_finding(CheckReport *report, bool is_warning, const Problem *problem, int error);
-/* Says that the file is right, if it is; @about says what it is. */
+/* Says that the file is right, if nothing was found; @about says what the file is. */
 void check_report_end(CheckReport *report, const char *about);
 
-/* One setting: @image is NULL for the configuration's, @file where it is the default, or an option's name. */
+/* Adds one setting. @image is NULL for the configuration's own. @file is the file that sets it, or an option's name;
+ * NULL: it is the default. */
 int check_report_setting(CheckReport *report, const char *image, const Settings *settings, const SettingInfo *info,
                          const char *file, unsigned line);
 
-/* Prints what was gathered. 0 or -errno, logged. */
+/* Prints the settings, or all of it as JSON. 0 or -errno, logged. */
 int check_report_print(CheckReport *report);

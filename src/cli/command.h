@@ -5,7 +5,7 @@
 
 #include "config/settings.h"
 
-/* What a command is. Each has a file of its own, with its entry, a Command, beside its code; commands.c lists them. */
+/* A command. Each has a file of its own, with its entry, a Command, beside its code; commands.c lists them. */
 
 typedef struct CommandOption {
         const char *name;     /* long name without dashes */
@@ -20,7 +20,7 @@ typedef enum CommandFlags {
         COMMAND_STAGE = 1 << 0,      /* called by GitLab Runner: the result maps to its build and system failure */
         COMMAND_HIDDEN = 1 << 1,     /* internal: not in help and completions */
         COMMAND_STATUS = 1 << 2,     /* a positive result is the exit status itself */
-        COMMAND_BAD_CONFIG = 1 << 3, /* runs, with defaults, when the configuration cannot be used either */
+        COMMAND_BAD_CONFIG = 1 << 3, /* runs with defaults if the configuration cannot be used */
         COMMAND_ROOT = 1 << 5,       /* only root can do it, whatever the arguments */
         COMMAND_PROGRAM = 1 << 6,    /* its arguments end with a program's, with options of their own */
         COMMAND_DEFINITION = 1 << 4, /* makes images from definitions: its help lists their variables */

@@ -3,17 +3,18 @@
 
 #include "cli/command.h"
 
-/* What is to be completed. Each candidate is a line "WORD", or "WORD<tab>DESCRIPTION"; the line ":files" stands for the
- * names of files, ":directories" for those of directories, which the shell completes itself. */
+/* What to complete. Each candidate is printed as a line "WORD", or "WORD<tab>DESCRIPTION"; the line ":files" stands
+ * for names of files, ":directories" for those of directories, which the shell completes itself. */
 typedef struct Completion {
         const Settings *settings;
         const Command *command; /* NULL: not typed yet */
         const char *first;      /* the command's first argument, where another one is to be completed; or NULL */
-        const char *word;       /* what there is of the word */
+        const char *word;       /* what was typed of the word */
         size_t offset;          /* of what is to be completed in it: a value behind "--option=" */
 } Completion;
 
-/* Prints @candidate if the word can become it. 0, or -ENOMEM; so do the others. What cannot be read, offers nothing. */
+/* Prints @candidate if the word can become it. 0, or -ENOMEM; so do the others, which offer nothing where they cannot
+ * read something. */
 int complete_offer(const Completion *completion, const char *candidate, const char *description);
 
 /* Images with old generations as NAME@N, and those of registries; definitions, for commands that make images of those. */

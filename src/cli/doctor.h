@@ -7,7 +7,7 @@
 
 typedef enum CheckResult {
         CHECK_OK,
-        CHECK_MISSING, /* jobs cannot run, where the row is required; else a note */
+        CHECK_MISSING, /* jobs cannot run if the row is required; else a note */
         CHECK_NOTE,    /* jobs run, but somebody should know this */
 } CheckResult;
 
@@ -26,7 +26,7 @@ typedef struct Check {
 extern const Check doctor_program_checks[], doctor_library_checks[], doctor_kernel_checks[], doctor_host_checks[],
         doctor_directory_checks[], doctor_security_checks[], doctor_image_checks[], doctor_network_checks[];
 
-/* For rows that are about something optional. */
+/* Check.required of rows about something optional: always false. */
 bool check_optional(const Settings *settings);
 
 /* Writes to the detail. Returns @result. */
@@ -34,10 +34,10 @@ CheckResult check_say(CheckResult result, char detail[static CHECK_DETAIL_MAX], 
 /* CHECK_OK for @r >= 0, else CHECK_MISSING with the error's name. */
 CheckResult check_errno(int r, char detail[static CHECK_DETAIL_MAX]);
 
-/* Makes all checks and prints a line for each; with @terse only for what keeps jobs from running. Returns how many of these
- * there are. */
+/* Makes all checks and prints a line for each; with @terse only for those that keep jobs from running. Returns how
+ * many of these there are. */
 unsigned doctor_check(const Invocation *invocation, bool terse);
 
-/* Calls @what in a child process with a mount namespace of its own: whatever it mounts is gone afterwards. Returns what
- * @what returned (0 or -errno), or -errno when that far it did not get. */
+/* Calls @what in a child process with a mount namespace of its own, so that all its mounts are gone afterwards.
+ * Returns what @what returned (0 or -errno), or -errno if it could not be called. */
 int check_in_child(int (*what)(const void *userdata), const void *userdata);

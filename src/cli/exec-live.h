@@ -20,7 +20,7 @@ typedef struct ExecLive {
         unsigned n_lines; /* that are drawn now */
 } ExecLive;
 
-/* Takes the lines off the screen. */
+/* Removes the lines from the screen. */
 void exec_live_clear(ExecLive *live);
 
 /* Draws them, at most @rows - 1 lines of at most @columns. @jobs are those that run; times are monotonic. */

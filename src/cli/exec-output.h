@@ -55,10 +55,11 @@ void exec_output_job_ended(ExecOutput *output, size_t job, const ExecJobResult *
 /* What the reports of tests of a job say (artifacts:reports:junit), as junit_format() wrote it. The last try counts. */
 void exec_output_tests(ExecOutput *output, size_t job, const char *text);
 
-/* To be called whenever the loop has done what there was to do: prints what is not printed yet. Then the loop may wait so many
- * milliseconds at most, for poll(2). */
+/* exec_output_tick() prints what is not printed yet. Call it whenever the loop has done what there was to do. Then
+ * the loop may wait for exec_output_timeout() milliseconds at most, as of poll(2). */
 void exec_output_tick(ExecOutput *output);
 int exec_output_timeout(const ExecOutput *output);
 
-/* Once; what every job came to is in the state. 0; or -errno, logged: the report could not be written. */
+/* Prints the summary and writes the report. Call it once, when the state says how every job ended. 0; or -errno,
+ * logged: the report could not be written. */
 int exec_output_pipeline_ended(ExecOutput *output);

@@ -5,7 +5,7 @@
 
 #include "cli/command.h"
 
-/* Who `exec` reads a repository as. */
+/* The user as whom `exec` reads a repository. */
 typedef struct ExecUser {
         bool other; /* than who we are */
         uid_t uid;

@@ -16,6 +16,6 @@ typedef struct Section {
         bool collapsed;
 } Section;
 
-/* Takes the mark off the beginning of *line, which is moved behind it. Without one, *line stays and the mark is
+/* Reads a mark at the beginning of *line, and moves *line behind it. Without a mark, *line stays and the mark is
  * SECTION_NONE. A line may have several. */
 void section_take(const char **line, Section *ret);

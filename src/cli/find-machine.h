@@ -10,9 +10,9 @@
  * with *ret as it was; or another -errno. */
 int find_machine(const Settings *settings, const char *id, char **ret);
 
-/* The id of the container that @job is (a whole id, or the number of only one job), or of its service @service (NULL:
- * the job's own): a number, or one of its names. *ret is to be freed. 0; -ENOENT, -ENOTUNIQ or another -errno,
- * logged. */
+/* Finds the container of @job (a whole id, or a number that only one job has), or of its service @service (a number,
+ * or one of its names; NULL: the job's own container). *ret is its id, to be freed. 0; -ENOENT, -ENOTUNIQ or another
+ * -errno, logged. */
 int find_machine_logged(const Settings *settings, const char *job, const char *service, char **ret);
 
 /* The container of the job in the command's first argument, or of the service @service (NULL: the job itself). 0 or

@@ -20,9 +20,9 @@ void log_no_earlier_generation(const Settings *settings, const char *name);
 /* generation_hold_reference(), or image_cache_hold() for an image of a registry; logs why it failed. 0 or -errno. */
 int hold_image_logged(const Settings *settings, const char *reference, Image **ret);
 
-/* The settings for containers of image @name: those of the configuration, with what the image's definition says over
- * them where it has one. *ret is @settings itself or @storage, which then is to be settings_done(). 0; -EINVAL when the
- * definition cannot be used; or -errno. */
+/* The settings for containers of image @name: those of the configuration, and over them what the image's definition
+ * says, if it has one. *ret is @settings itself or @storage; after 0, call settings_done() for @storage. 0; -EINVAL:
+ * the definition cannot be used; or another -errno. */
 int image_settings_logged(const Settings *settings, const char *name, Settings *storage, const Settings **ret);
 
 /* Before image @name is changed by hand: warns if its definition says what it is made from, because maintenance will
@@ -41,7 +41,8 @@ typedef struct ImageTurn {
         Turn turn;
 } ImageTurn;
 
-/* Prepares the turn of a command with that option; it logs for whom it waits. The result must not be moved. */
+/* Prepares to wait for others, for a command with that option. Waiting is logged, with whom it waits for. The result
+ * must not be moved. */
 void image_turn_init(const Invocation *invocation, const char *name, int cancel_fd, ImageTurn *ret);
 
 /* Logs who is changing the image, after -EBUSY, which it returns. */

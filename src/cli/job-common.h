@@ -10,5 +10,5 @@
 /* The job that the invocation is for; after 0, call job_spec_done(). 0 or -errno. */
 int find_job(const Invocation *invocation, JobSpec *ret);
 
-/* Why the container in @directory ended and the last lines of its console, into the job's log. */
+/* Logs to the job's log why the container in @directory ended, and the last lines of its console. */
 void log_end_of_machine(const MachineDirectory *directory);

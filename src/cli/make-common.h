@@ -18,22 +18,21 @@ int helper_definition_logged(const char *suite, Definition **ret);
  * image; or -errno, not logged. */
 int helper_suite(const Settings *settings, char **ret);
 
-/* What stands for a definition where there is none: made of nothing. 0 or -ENOMEM. */
+/* An empty definition of image @name, for images without one. *ret is for definition_free(). 0 or -ENOMEM. */
 int new_definition(const char *name, Definition **ret);
 
 /* Makes @suite (NULL: the host's own) the source of @definition. 0 or -errno, logged. */
 int choose_suite_logged(Definition *definition, const char *suite);
 
-/* A descriptor that becomes readable when SIGINT, SIGTERM or SIGHUP comes, which from here on do nothing else; or -errno,
- * logged. SIGPIPE is ignored, too. */
+/* Blocks SIGINT, SIGTERM and SIGHUP, and returns a descriptor that becomes readable when one of them comes; or
+ * -errno, logged. Also ignores SIGPIPE. */
 int open_cancel_fd_logged(void);
 
-/* After -ECANCELED: the exit status of a command that the signal ended which @cancel_fd, open_cancel_fd_logged()'s, tells of,
- * 128 + its number; or -ECANCELED if there is none. *ret_name is for messages: "SIGINT", or "a signal". */
+/* After -ECANCELED: the exit status of a command that a signal ended, 128 + the signal's number, which is read from @cancel_fd,
+ * open_cancel_fd_logged()'s; or -ECANCELED if there is none. *ret_name is for messages: "SIGINT", or "a signal". */
 int take_signal(int cancel_fd, const char **ret_name);
 
-/* make_image() for a command that has NO_WAIT_OPTION, with its progress on stderr and failures logged; what came of it
- * goes to @ret, whose problem (of a failure) was told already. 0; 128 + the number of the signal that stopped it, logged;
- * or -errno. */
+/* make_image() for a command that has NO_WAIT_OPTION, with progress on stderr and failures logged. The result goes to
+ * @ret; the problem of a failure was logged already. 0; 128 + the number of the signal that stopped it, logged; or -errno. */
 int make_image_logged(const Invocation *invocation, const Definition *definition, bool only_new, int cancel_fd,
                       MakeResult *ret);

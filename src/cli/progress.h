@@ -3,8 +3,8 @@
 
 #include "base/listener.h"
 
-/* What is shown on stderr while an image is made: one line that is drawn again and again on a terminal, a line for each
- * step elsewhere. What programs printed last is kept for when one fails. */
+/* Progress on stderr while an image is made: on a terminal one line that is drawn again and again, elsewhere a line
+ * for each step. The last lines of programs are kept, for a failure. */
 
 #define PROGRESS_LINES 20
 #define PROGRESS_LINE_BYTES_MAX 1024
@@ -32,10 +32,10 @@ void progress_tick(void *userdata);
 /* All of them; the work stops when @cancel_fd becomes readable. */
 Listener progress_listener(Progress *progress, int cancel_fd);
 
-/* Takes the drawn line off the terminal: to be called before anything else is written there. */
+/* Removes the drawn line from the terminal. Call it before anything else is written there. */
 void progress_clear(const Progress *progress);
 
-/* The last lines that programs printed, unless they were shown already. */
+/* Logs the last lines that programs printed, unless they were shown already. */
 void progress_log_last_lines(const Progress *progress);
 
 /* Whole seconds since the beginning. */

@@ -4,10 +4,10 @@
 #include "job/spec.h"
 #include "machine/directory.h"
 
-/* What a job used: in its own log, if the setting `report` wants that, and in the file `metrics_file`. None of this
- * ever fails a job. */
+/* Reports what a job used: in its own log, if the setting `report` wants that, and in the file `metrics_file`. A
+ * failure of this never fails a job. */
 
-/* A step of the job took @usec. @own: the settings of its image, which may be @settings. */
+/* Notes that a step of the job took @usec. @own: the settings of its image, which may be @settings. */
 void report_step(const Settings *settings, const Settings *own, const MachineDirectory *directory, const char *stage,
                  uint64_t usec);
 
@@ -15,5 +15,5 @@ void report_step(const Settings *settings, const Settings *own, const MachineDir
 void report_usage(const Settings *settings, const Machine *machine, const MachineDirectory *directory,
                   const char *stage);
 
-/* Before the job is removed: counts it in metrics_file, once. */
+/* Counts the job in metrics_file, once. Call it before the job is removed. */
 void report_job(const Settings *settings, const JobSpec *job);

@@ -3,7 +3,7 @@
 
 #include "job/services.h"
 
-/* What `prepare` says and does about the services of its job, over job/services.h. These functions log. */
+/* How `prepare` starts the services of its job, with job/services.h. These functions log. */
 
 /* Finds the services' names and begins to fetch their images. 0; STAGE_BUILD_FAILURE where it is the job that is at
  * fault; or
@@ -13,5 +13,5 @@ int services_begin_logged(const Settings *settings, const JobSpec *job, JobServi
 /* The job's own container was begun: the services join it. */
 void services_go_logged(JobServices *services);
 
-/* Waits until all are ready, or have had their time: that one does not get ready is no failure. Returns as above. */
+/* Waits until all are ready, or their time is over, which is no failure. Returns as above. */
 int services_wait_logged(JobServices *services, const MachineStarting *starting, int signal_fd);

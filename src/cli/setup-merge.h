@@ -8,11 +8,11 @@ typedef struct SetupRunner {
         const char *name;    /* tells it from others */
         const char *url;     /* NULL: the one that is there stays */
         const char *token;   /* the same */
-        const char *section; /* [[runners]] and what follows, where there is none of that name */
+        const char *section; /* [[runners]] and what follows, for a file without a runner of that name */
 } SetupRunner;
 
 typedef enum SetupOutcome {
-        SETUP_UNCHANGED = 1, /* it is there as it should be */
+        SETUP_UNCHANGED = 1, /* the runner is there as it should be */
         SETUP_CHANGED,       /* values of it were replaced */
         SETUP_ADDED,
 } SetupOutcome;
@@ -26,6 +26,6 @@ typedef struct SetupFound {
  * the runner is one that is not ours. */
 int setup_find(const char *text, const char *name, SetupFound *ret, Problem *reterr_problem);
 
-/* @text with the runner in it; everything else stays as it is, byte for byte, except that "concurrent" comes in where it is
+/* Puts the runner into @text; everything else stays as it is, byte for byte, but "concurrent" is added if it is
  * missing, without which GitLab Runner does not start. *ret is to be freed. A SetupOutcome; or an error as above. */
 int setup_merge(const char *text, const SetupRunner *runner, char **ret, Problem *reterr_problem);

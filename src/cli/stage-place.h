@@ -4,10 +4,10 @@
 #include "job/spec.h"
 #include "machine/step.h"
 
-/* Where the script of a stage runs, and with what: the job's own stages in its image, GitLab's own in the helper's root
- * where the container has one, with the program that they call. */
+/* Where the script of a stage runs, and with which program: the job's own stages in its image, GitLab's own in the
+ * helper's root if the container has one. */
 typedef struct StagePlace {
-        char *argv[2]; /* the shell; "" for the one that there is */
+        char *argv[2]; /* the shell; "" for whichever the image has */
         char **environment;
         char **directories; /* GitLab's, below which the project and the caches are */
         char **shared;      /* of the container, in the helper */

@@ -14,10 +14,10 @@ typedef struct StagePrograms {
         int signal_fd;             /* ends fetching an image */
 } StagePrograms;
 
-/* Puts them into the plan of the container, whose settings decide. *ret_helper holds the helper image, and is to be
- * freed when the container has been started; NULL: it has none. Says what is wrong. 0 or -errno. */
+/* Adds helper image and programs to the plan of the container, whose settings decide. *ret_helper holds the helper
+ * image, and must be freed when the container has been started; NULL: there is none. Logs what is wrong. 0 or -errno. */
 int stage_programs_plan(const StagePrograms *programs, Machine *machine, Image **ret_helper);
 
-/* The image that `helper_image: auto` means: one called "helper", else @default_image if it has all that is needed.
- * Held. 0; -ENOENT: there is neither; or -errno. */
+/* Opens the image that `helper_image: auto` means: one called "helper", else @default_image if it has all that is
+ * needed. *ret holds it. 0; -ENOENT: there is neither; or -errno. */
 int helper_image_find(const Settings *settings, const char *default_image, Image **ret);

@@ -10,7 +10,7 @@ typedef enum ColumnType { COLUMN_TEXT, COLUMN_NUMBER /* right-aligned; a number 
 typedef struct TableColumn {
         const char *name; /* as the heading shows it, and as the key in JSON */
         ColumnType type;
-        unsigned rank;   /* in a window that is too narrow, columns go from the highest rank; 0: it never goes */
+        unsigned rank;   /* in a narrow window, columns with the highest rank are dropped first; 0: never dropped */
         bool only_json;  /* people do not see it */
         bool only_table; /* programs do not */
         bool shortens;   /* long texts may get an ellipsis */
@@ -27,11 +27,11 @@ void table_free(Table *table);
 DEFINE_CLEANUP(Table *, table_free)
 #define _cleanup_table_ _cleanup_(table_freep)
 
-/* Adds a row with one text for each column (NULL: nothing there). 0 or -errno. */
+/* Adds a row with one text for each column (NULL: an empty cell), which it copies. 0 or -errno. */
 int table_add(Table *table, const char *const cells[]);
 
-/* Prints it to stdout; without rows only JSON prints anything. On a terminal it is made to fit, and columns of a rank without any
- * text are left out. 0 or -errno. */
+/* Prints the table to stdout; without rows, only JSON prints anything. On a terminal it is fitted into the window,
+ * and columns with a rank that have no text at all are left out. 0 or -errno. */
 int table_print(Table *table);
 
 /* A wall clock time: ISO 8601 for programs (@json); people know their time zone. */

@@ -3,8 +3,8 @@
 
 #include "base/problem.h"
 
-/* A TOML file as far as it takes to change single values in it and keep all the rest, byte for byte: which tables and keys
- * there are, and where in the text their values are. */
+/* What it takes of a TOML file to change single values in it and to keep all the rest, byte for byte: which tables
+ * and keys there are, and where in the text their values are. */
 
 typedef struct TomlValue {
         size_t table;      /* the table it is in */
