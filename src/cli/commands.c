@@ -53,6 +53,7 @@ const Command *const commands[] = {
         &command_job_copy,
         &command_gc,
         &command_df,
+        &command_metrics,
         &command_prune,
         &command_cache,
         NULL,

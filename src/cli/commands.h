@@ -46,5 +46,6 @@ extern const Command command_status;
 extern const Command command_logs;
 extern const Command command_gc;
 extern const Command command_df;
+extern const Command command_metrics;
 extern const Command command_prune;
 extern const Command command_cache;

@@ -276,7 +276,7 @@ static int refuse_services(const Image *image) {
         return STAGE_BUILD_FAILURE;
 }
 
-static int run(const Invocation *invocation) {
+static int prepare(const Invocation *invocation) {
         const Settings *settings = invocation->settings, *image_settings = NULL;
         _cleanup_(settings_done) Settings storage = { 0 };
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
@@ -323,8 +323,15 @@ static int run(const Invocation *invocation) {
                                 "Not everything of the failed start could be removed: 'nspawn-runner gc' will do it");
                 return r;
         }
-        report_step(settings, image_settings, &directory, "prepare", clock_now_usec() - begin_usec);
+        report_step(settings, image_settings, &directory, REPORT_PREPARE, clock_now_usec() - begin_usec);
         return 0;
+}
+
+static int run(const Invocation *invocation) {
+        int r = prepare(invocation);
+        if (r != 0)
+                report_failed_prepare(invocation->settings, r);
+        return r;
 }
 
 static const CommandOption options[] = {

@@ -7,9 +7,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/string.h"
+#include "gitlab/exit-status.h"
+#include "gitlab/stage.h"
 #include "machine/metrics.h"
 #include "machine/services.h"
 #include "machine/usage.h"
@@ -73,6 +76,11 @@ static void report_service(const Machine *machine, const MachineDirectory *direc
                 log_notice("Service '%s' used %s", machine->names[0], text);
 }
 
+void report_end(const Settings *settings, const MachineDirectory *directory, const char *stage, JobEnd end) {
+        if (settings->metrics_file)
+                job_end_note(directory, stage, end, gitlab_stage_decides(stage), gitlab_stage_is_own(stage));
+}
+
 void report_usage(const Settings *settings, const Machine *machine, const MachineDirectory *directory,
                   const char *stage) {
         MachineUsage usage;
@@ -105,6 +113,8 @@ static int count(const Settings *settings, const JobSpec *job, const Machine *ma
         if (r < 0)
                 return r;
         _cleanup_free_ char *steps = machine_steps_describe(directory, &counted.steps_usec);
+        counted.prepare_usec = machine_steps_usec(directory, REPORT_PREPARE);
+        counted.end = job_end_read(directory);
         machine_usage_read(machine, &counted.usage);
         if (machine->has_segment)
                 services_visit(settings, machine->id, add_service, &counted.usage);
@@ -124,4 +134,18 @@ void report_job(const Settings *settings, const JobSpec *job) {
         int r = count(settings, job, machine, &directory);
         if (r < 0)
                 log_warning_errno(r, "Cannot count the job in metrics_file '%s': %m", settings->metrics_file);
+}
+
+void report_failed_prepare(const Settings *settings, int result) {
+        MetricsJob failed = { .failure = result == STAGE_BUILD_FAILURE ? PREPARE_JOB :
+                                         result == -ENOSPC             ? PREPARE_DISK :
+                                         result == -ECANCELED          ? PREPARE_CANCELED :
+                                                                         PREPARE_SYSTEM };
+
+        if (!settings->metrics_file)
+                return;
+        int r = metrics_file_add(settings->metrics_file, &failed);
+        if (r < 0)
+                log_verbose("Cannot count in metrics_file '%s' that this failed: %s", settings->metrics_file,
+                            strerror(-r));
 }

@@ -72,17 +72,25 @@ static int load_script(const char *path) {
         return r;
 }
 
+/* Why the container ended, as far as that tells how the job did. */
+static JobEnd end_of_gone(const MachineDirectory *directory) {
+        _cleanup_free_ char *why = machine_file_read(directory, MACHINE_FILE_ENDED);
+
+        if (streq_null(why, OUT_OF_MEMORY))
+                return JOB_MEMORY;
+        if (streq_null(why, ENDED_BY_REBOOT) || streq_null(why, ENDED_BY_POWER_OFF))
+                return JOB_CONTAINER;
+        return streq_null(why, ENDED_BY_TIME) ? JOB_TIMEOUT : JOB_SYSTEM;
+}
+
 /* The container ended. If the job itself ended it (memory, reboot, power off), that is the job's failure and not the
  * system's. */
-static int report_gone(const Machine *machine, const MachineDirectory *directory) {
+static int report_gone(const Machine *machine, const MachineDirectory *directory, JobEnd *ret_end) {
         log_error("The container of job %s ended while the script was running", machine->id);
         log_end_of_machine(directory);
 
-        _cleanup_free_ char *why = machine_file_read(directory, MACHINE_FILE_ENDED);
-        return streq_null(why, OUT_OF_MEMORY) || streq_null(why, ENDED_BY_REBOOT) ||
-                               streq_null(why, ENDED_BY_POWER_OFF) ?
-                       STAGE_BUILD_FAILURE :
-                       -ECONNRESET;
+        *ret_end = end_of_gone(directory);
+        return *ret_end == JOB_MEMORY || *ret_end == JOB_CONTAINER ? STAGE_BUILD_FAILURE : -ECONNRESET;
 }
 
 static void log_causes(const MachineCauses *causes, bool of_script) {
@@ -96,7 +104,7 @@ static void log_causes(const MachineCauses *causes, bool of_script) {
 
 /* Only failed scripts pay for this look. The shell itself seldom runs out of something, and the exit status of what
  * it started can hide why that failed: make returns 2. */
-static void explain_exit(const Machine *machine, const MachineDirectory *directory, const WireExited *exited) {
+static JobEnd explain_exit(const Machine *machine, const MachineDirectory *directory, const WireExited *exited) {
         _cleanup_machine_causes_ MachineCauses causes = { 0 };
 
         machine_causes_find(machine, directory, &causes);
@@ -105,6 +113,11 @@ static void explain_exit(const Machine *machine, const MachineDirectory *directo
                 log_error("The script was killed by %s%s", signal_name(exited->status),
                           exited->code == CLD_DUMPED ? " (core dumped)" : "");
         log_causes(&causes, killed_for_memory);
+        return causes.memory              ? JOB_MEMORY :
+               causes.disk                ? JOB_DISK :
+               causes.tasks               ? JOB_TASKS :
+               exited->code != CLD_EXITED ? JOB_SIGNAL :
+                                            JOB_SCRIPT;
 }
 
 /* A service that ended or ran into its limits is no failure by itself, but may be why a script failed. */
@@ -122,12 +135,14 @@ static void explain_service(const Machine *machine, const MachineDirectory *dire
         (void) log_set_subject(before);
 }
 
-static int report_exit(const Machine *machine, const MachineDirectory *directory, const WireExited *exited) {
+static int report_exit(const Machine *machine, const MachineDirectory *directory, const WireExited *exited,
+                       JobEnd *ret_end) {
+        *ret_end = JOB_SUCCESS;
         if (exited->code == CLD_EXITED && exited->status == 0)
                 return 0;
 
         int status = exited->code == CLD_EXITED ? exited->status : 128 + exited->status;
-        explain_exit(machine, directory, exited);
+        *ret_end = explain_exit(machine, directory, exited);
         if (!exit_status_is_reported() && exited->code == CLD_EXITED)
                 log_notice("The script ended with exit status %d", status);
         int r = exit_status_report(status);
@@ -178,11 +193,13 @@ static void explain_quotes(const MachineDirectory *directory, const StepRequest 
                   request->in_helper ? "helper image" : "image");
 }
 
+/* *ret_end: what it says of the job, as far as the outcome alone tells. */
 static int report(const Machine *machine, const MachineDirectory *directory, const StepRequest *request,
-                  const StepOutcome *outcome) {
+                  const StepOutcome *outcome, JobEnd *ret_end) {
         const char *shell = request->argv[0];
         Problem problem = { 0 };
 
+        *ret_end = JOB_START;
         switch (outcome->result) {
         case STEP_EXITED:
                 if (outcome->guessed)
@@ -190,7 +207,7 @@ static int report(const Machine *machine, const MachineDirectory *directory, con
                                   "likely by the script together with all other processes (kill -9 -1). Linux 6.15 "
                                   "and later report how it ended");
                 explain_quotes(directory, request, outcome);
-                return report_exit(machine, directory, &outcome->exited);
+                return report_exit(machine, directory, &outcome->exited, ret_end);
         case STEP_NO_SHELL:
                 explain_exec(machine, isempty(shell) ? "the script with /bin/bash or /bin/sh" : shell, outcome->error,
                              &problem);
@@ -215,14 +232,16 @@ static int report(const Machine *machine, const MachineDirectory *directory, con
                         machine->helper, strerror(outcome->error));
                 return STAGE_BUILD_FAILURE;
         case STEP_FAILED:
+                *ret_end = JOB_SYSTEM;
                 return log_error_errno(outcome->error, "The agent in the container cannot start the script: %m");
         case STEP_CANCELLED:
                 log_error("Cancelled by %s", signal_name(outcome->signal));
+                *ret_end = JOB_CANCELED;
                 return -ECANCELED;
         case STEP_MACHINE_GONE:
                 break;
         }
-        return report_gone(machine, directory);
+        return report_gone(machine, directory, ret_end);
 }
 
 /* Returns a connection to its agent. */
@@ -249,11 +268,13 @@ static void explain_not_reached(const JobSpec *job, const MachineDirectory *dire
                 log_end_of_machine(directory);
 }
 
-static int open_machine(const Settings *settings, const JobSpec *job, MachineDirectory *ret_directory,
-                        Machine **ret_machine, int *ret_socket) {
+static int open_machine(const Settings *settings, const JobSpec *job, const char *stage,
+                        MachineDirectory *ret_directory, Machine **ret_machine, int *ret_socket) {
         int r = reach(settings, job->id, ret_directory, ret_machine);
         if (r < 0) {
                 explain_not_reached(job, ret_directory, r);
+                if (ret_directory->fd >= 0)
+                        report_end(settings, ret_directory, stage, end_of_gone(ret_directory));
                 return r;
         }
         *ret_socket = r;
@@ -308,15 +329,16 @@ static int run(const Invocation *invocation) {
         _cleanup_stage_place_ StagePlace place = { 0 };
         _cleanup_close_ int socket_fd = -EBADF;
         const Settings *settings = invocation->settings;
-        const char *path = invocation_argument(invocation, 0);
+        const char *path = invocation_argument(invocation, 0), *stage = invocation_argument(invocation, 1);
         StepOutcome outcome;
+        JobEnd end;
 
         exit_status_forget();
         int r = find_job(invocation, &job);
         if (r < 0)
                 return r;
         /* Before anything is read or written: another program may be executed here and continue. */
-        r = open_machine(settings, &job, &directory, &machine, &socket_fd);
+        r = open_machine(settings, &job, stage, &directory, &machine, &socket_fd);
         if (r < 0)
                 return r;
         _cleanup_close_ int script_fd = load_script(path);
@@ -326,8 +348,7 @@ static int run(const Invocation *invocation) {
         /* For `shell`. A failure of this fails no job. */
         _cleanup_close_ int variables_fd = gitlab_job_variables(WIRE_VARIABLES_MAX_BYTES);
         StepRequest request = STEP_REQUEST_PLAIN;
-        r = stage_place(settings, &job, machine, invocation_argument(invocation, 1),
-                        invocation_option(invocation, "shell"), &place, &request);
+        r = stage_place(settings, &job, machine, stage, invocation_option(invocation, "shell"), &place, &request);
         if (r < 0)
                 return log_error_errno(r, "Cannot decide how to run script '%s': %m", path);
         request.script_fd = script_fd;
@@ -342,13 +363,15 @@ static int run(const Invocation *invocation) {
         service_copier_begin(settings, &job, on_service_line, &copier);
         r = step_run(socket_fd, &request, &outcome);
         service_copier_end(&copier);
-        if (r < 0)
+        if (r < 0) {
+                report_end(settings, &directory, stage, JOB_SYSTEM);
                 return log_error_errno(r, "Cannot talk to the agent of job %s: %m", machine->id);
-        const char *stage = invocation_argument(invocation, 1);
+        }
         report_step(settings, &machine->settings, &directory, stage, clock_now_usec() - begin_usec);
         report_usage(settings, machine, &directory, stage);
         warn_of_notice(machine, &outcome.notice);
-        r = report(machine, &directory, &request, &outcome);
+        r = report(machine, &directory, &request, &outcome, &end);
+        report_end(settings, &directory, stage, end == JOB_CANCELED && is_time_over(&job, machine) ? JOB_TIMEOUT : end);
         note_failure(&job, machine, &directory, stage, &outcome);
         if (r == STAGE_BUILD_FAILURE && outcome.result == STEP_EXITED)
                 stage_explain_lack(machine, &place);

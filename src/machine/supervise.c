@@ -288,7 +288,7 @@ static int watch(Supervision *s) {
                 if (n < 0 && errno != EINTR)
                         return -errno;
                 if (n == 0 && until == deadline)
-                        s->why = "the job's time limit is over";
+                        s->why = ENDED_BY_TIME;
                 resting = n == 0;
                 if (resting) {
                         /* A machine that fails to start may have written all its output since the last save. */

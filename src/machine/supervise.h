@@ -7,6 +7,8 @@
 /* What is in the file MACHINE_FILE_ENDED of a machine that the job itself ended. */
 #define ENDED_BY_REBOOT "it was rebooted from inside, and a job's container is not started again"
 #define ENDED_BY_POWER_OFF "it was switched off from inside"
+/* The same of one that its time limit ended. */
+#define ENDED_BY_TIME "the job's time limit is over"
 
 /* Carries out the plan @machine: mounts its root in a mount namespace of this process, runs systemd-nspawn, and stays
  * its parent until the container has ended, by itself, by SIGTERM to this process, or by its time limit. While this

@@ -152,3 +152,15 @@ char *machine_steps_describe(const MachineDirectory *directory, uint64_t *ret_to
                 *ret_total_usec = total_usec;
         return TAKE_PTR(all);
 }
+
+uint64_t machine_steps_usec(const MachineDirectory *directory, const char *name) {
+        _cleanup_free_ char *text = machine_file_read(directory, MACHINE_FILE_STEPS);
+        Step steps[STEPS_SHOWN_MAX];
+        uint64_t total_usec;
+
+        size_t n = text ? read_steps(text, steps, &total_usec) : 0;
+        for (size_t i = 0; i < n; i++)
+                if (streq(steps[i].name, name))
+                        return steps[i].usec;
+        return 0;
+}

@@ -28,3 +28,6 @@ int machine_steps_add(const MachineDirectory *directory, const char *name, uint6
 /* "get_sources 2.1s, build_script 40.2s", to be freed, each step once; *ret_total_usec (or NULL) gets the sum. NULL:
  * nothing is known. */
 char *machine_steps_describe(const MachineDirectory *directory, uint64_t *ret_total_usec);
+
+/* How long all steps called @name took together, in microseconds; 0: there was none. */
+uint64_t machine_steps_usec(const MachineDirectory *directory, const char *name);

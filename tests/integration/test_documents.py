@@ -26,6 +26,7 @@ RUN: dict[str, str] = {}
 EXEC = "tests/unit/test-exec.py runs it, in a working copy"
 EXEC_RUN = "test_exec_run.py runs the jobs of a working copy"
 REGISTRY = "there is no such registry; test_push.py has one"
+METRICS = "it needs an installed program; test_report.py has what it calls"
 NOT_RUN = {
     "README.md: sudo tools/quickstart": "part 'quickstart' of tools/run-tests is this",
     "README.md: sudo tools/run-tests": "it runs these tests",
@@ -66,6 +67,10 @@ NOT_RUN = {
         "ID stands for a job's; test_supervisor.py looks at its unit",
     "docs/operations.md: systemctl enable --now nspawn-runner-maintenance.timer":
         "it needs an installed program; test_maintenance_units.py has the timer",
+    "docs/operations.md: systemctl enable --now nspawn-runner-metrics.socket": METRICS,
+    "man/nspawn-runner.1.scd: systemctl enable --now nspawn-runner-metrics.socket": METRICS,
+    "docs/operations.md: # /etc/systemd/system/nspawn-runner-textfile.service": METRICS,
+    "docs/operations.md: # Failures of the runner, not of jobs": "Prometheus reads them; test_report.py has these metrics",
     "docs/operations.md: [Service]": "test_maintenance_units.py starts the service",
     "docs/operations.md: 30 3 * * *  root  /usr/local/bin/nspawn-runner chroot-maintenance":
         "a line of cron's; chroot-maintenance runs below",

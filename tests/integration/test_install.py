@@ -35,7 +35,8 @@ def test_moved_tree(make_site, tiny_root: Path, driver: Path, tmp_path: Path, mo
     subprocess.run(["meson", "install", "-C", driver.parent, "--no-rebuild", "--quiet", "--destdir", tmp_path / "dest"],
                    check=True, stdin=subprocess.DEVNULL)
     installed = tmp_path / "dest/usr/local"
-    for name in (*(f"share/{name}" for name in SHARE), "lib/systemd/system/nspawn-runner-maintenance.timer"):
+    for name in (*(f"share/{name}" for name in SHARE), "lib/systemd/system/nspawn-runner-maintenance.timer",
+                 "lib/systemd/system/nspawn-runner-metrics.socket", "lib/systemd/system/nspawn-runner-metrics@.service"):
         assert (installed / name).stat().st_size > 0, name
 
     moved = tmp_path / "elsewhere"

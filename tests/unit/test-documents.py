@@ -65,6 +65,13 @@ def option_terms(text: str) -> list[str]:
     return [plain(line) for line in text.splitlines() if re.match(r"\*-", line)]
 
 
+def metric_names() -> set[str]:
+    """What the metrics are called, from the calls and the table that write their headings."""
+    text = "".join((SOURCE / path).read_text(encoding="utf-8") for path in ("src/machine/metrics-text.c", "src/cli/metrics-now.c"))
+    counters = set(re.findall(r'"(nspawn_runner_[a-z_]+[a-z])",\s*"counter"', text))
+    return set(re.findall(r'"(nspawn_runner_[a-z_]+[a-z])"', text)) - counters | {f"{name}_total" for name in counters}
+
+
 def fenced_blocks(text: str) -> list[tuple[str, str]]:
     """Language and content of the blocks between lines of three backquotes."""
     return re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
@@ -135,7 +142,12 @@ class ManPages(unittest.TestCase):
             with self.subTest(page=name):
                 self.assertLessEqual(set(re.findall(r"\*(--\w[\w-]*)", text)), options)
                 self.assertLessEqual(set(re.findall(r"\*([a-z]+(?:_[a-z]+)+)\*", text))
-                                     - {"http_proxy", "https_proxy", "no_proxy"}, settings)
+                                     - {"http_proxy", "https_proxy", "no_proxy"}, settings | metric_names())
+
+    def test_metrics(self):
+        """The page lists each metric."""
+        self.assertEqual(set(re.findall(r"\*(nspawn_runner_\w+)\*", page_text("nspawn-runner.1.scd"))) & metric_names(),
+                         metric_names())
 
 
 class Examples(unittest.TestCase):

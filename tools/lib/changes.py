@@ -24,7 +24,7 @@ ROWS: dict[str, tuple[tuple[str, ...] | None, str | None]] = {
     "docs/recipes.md": (("unit", "integration"), "recipes"),
     "man/": (("build", "unit"), ""),
     "shell-completion/": (("shellcheck", "unit"), ""),
-    "systemd/": (("build", *RUN), "maintenance_units"),
+    "systemd/": (("build", *RUN), "maintenance_units report"),
     "debian/": (("shellcheck", "unit", *PACKAGE), ""),
     "examples/": (("shellcheck", "unit", "package-13"), ""),
     "tools/build-deb": (("shellcheck", *PACKAGE), ""),
