@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Finds the user and groups that a step runs as, in passwd and group of the image. step.c calls this. The files are
- * read as they are: the functions that look users up for us load libraries of the host's libc, which the image has
- * not. They are the image's, so their size is limited and nothing is waited for. */
+/* Finds the user and groups that a step runs as, in passwd and group of the image. step.c calls this. The functions
+ * of libc for this load libraries of the host's libc, which the image does not have, so the files are read directly.
+ * They are the image's, so their size is limited and nothing is waited for. */
 
 #include <fcntl.h>
 #include <grp.h>

@@ -179,6 +179,7 @@ int root_enter_helper(const HelperRoot *helper, char *const *shared, const Accou
 /* After the step @pid was started: keeps the root that it has. Best effort: without, the next step makes one, too. */
 void root_keep_helper(const Surroundings *surroundings, pid_t pid);
 
+/* Closes what is kept of that root: the next step makes a new one. */
 void root_forget_helper(HelperRoot *helper);
 
 /* Makes a directory for @account, where nothing has its name, and what is missing above it. Best effort: the step says

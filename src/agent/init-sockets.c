@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The sockets by which programs ask for systemd, before it runs: D-Bus, the journal, and systemctl's own. init.c calls
- * this as PID 1. They are as systemd makes them for the units of the image (systemd.socket(5)), so that who connects
- * early does not notice: whatever waits at them is systemd's once it has started. */
+/* The sockets at which programs ask for systemd before it runs: D-Bus, the journal, and systemctl's own. init.c calls
+ * this as PID 1. They are as systemd makes them for the units of the image (systemd.socket(5)), and early clients
+ * must not notice a difference: systemd takes over whatever waits at them. */
 
 #include "agent/init.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* How PID 1 and its relay tell the agent what became of the image's systemd, for the host to say: init.c and relay.c
- * write, server.c reads. Nobody ever waits for the other. */
+/* How PID 1 and its relay tell the agent what became of the image's systemd, which the agent tells the host: init.c
+ * and relay.c write, server.c reads. Neither end may ever wait for the other. */
 
 #include <fcntl.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The helper's root, which GitLab's own stages run in where the image lacks what they need. step.c calls this in the child
- * that becomes the step, as after vfork(): memory is the parent's, nothing is allocated, and the agent waits. What a job has
- * made of its container may be anything: files are only opened for looking, and a link leads nowhere but into the container
- * or the helper's tree, both of which are the job's to change. */
+/* The helper's root, which GitLab's own stages run in if the image lacks what they need. step.c calls this in the
+ * child that becomes the step, as after vfork(): memory is the parent's, so nothing may be allocated, and the agent
+ * waits. A job may have changed anything in its container: files are only opened with O_PATH, and a link leads
+ * nowhere but into the container or the helper's tree, which the job may change anyway. */
 
 #include <fcntl.h>
 #include <limits.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Starts the one program that a container is for, a service of a job. server.c calls this before it serves anybody. The
- * program is confined as a step is; what it prints goes where the agent's own output goes, to the supervisor, and it
- * needs no connection to live. */
+/* Starts the one program that a container is for, a service of a job. server.c calls this before it serves anybody.
+ * The program is confined like a step and must not depend on a connection: its output goes where the agent's own
+ * output goes, to the supervisor. */
 
 #include <stdio.h>
 #include <string.h>

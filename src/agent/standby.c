@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* What an agent does that the image's systemd started while another agent, older than that systemd, serves the
- * socket: it waits for that one's end. main.c calls this; init.c says who the other is. It never waits for another
- * process that has got the same number since: the start time is compared with a pidfd in hand. */
+/* An agent that the image's systemd started waits here, while another agent from before that systemd serves the
+ * socket, for the end of that one. main.c calls this; init.c says which process the other is. It must not wait for a
+ * new process with the same number: the start time is compared with a pidfd in hand. */
 
 #include <fcntl.h>
 #include <poll.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Pseudo-terminals of the container for steps that somebody at a terminal of the host uses. The agent keeps no end of
- * one: when the host's is closed, whatever became of the host's command, the kernel hangs up on the step. */
+/* Pseudo-terminals of the container, for steps that a person at a terminal of the host uses. step.c calls this. The
+ * agent must keep neither end open: when the host's end is closed, however the host's command ended, the kernel hangs
+ * up on the step. */
 
 #include <fcntl.h>
 #include <sys/ioctl.h>

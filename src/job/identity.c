@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Makes the id that a job of GitLab's has on this host. gitlab/job.c calls this. Of the job only what GitLab itself
- * says is used: a job that could choose its id could take another one's container. */
+/* Makes the id that a job of GitLab's has on this host. gitlab/job.c calls this. Only what GitLab itself says may be
+ * used: a job that could choose its id could take another one's container. */
 
 #include "job/identity.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Decides which image a job gets, and whether the administrator lets it have that. `prepare` calls this, and `doctor`
- * asks about images that give away the host's root. Only names are looked at here: whether there is such an image is
- * for the caller to find out. */
+/* Decides which image a job gets, and whether the administrator allows that. `prepare` calls this, and `doctor` asks
+ * about images that give away the host's root. Only names are looked at here: the caller finds out whether there is
+ * such an image. */
 
 #include "job/image-choice.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Starts the services of a job, side by side with each other and with the job's own container. Only `prepare` calls this.
- * Each service has a process, which dies with us: so a `prepare` that is killed leaves nobody who starts anything, and
- * what is there by then belongs to the job. What the processes do is the caller's. */
+/* Starts the services of a job, side by side with each other and with the job's own container. Only `prepare` calls
+ * this, and says what the processes do. Each service has a process, which must not outlive `prepare`: if `prepare` is
+ * killed, nobody goes on starting anything, and what was started belongs to the job. */
 
 #include "job/services.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* What can be said of a JobSpec by itself: how long its container may run, and what it owns, which is freed with the
- * secrets erased before. It knows neither where one comes from nor what is done with it. */
+/* What can be said of a JobSpec by itself, for everybody who has one: how long its container may run, and how to free
+ * it, with the secrets erased first. It knows neither where a JobSpec comes from nor what is done with it. */
 
 #include "job/spec.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Decides which cache and which working copy a job gets, for `prepare`, and gives them back, for `cleanup`. Only what
- * GitLab itself says about the job counts. */
+ * GitLab itself says about the job counts, and never what the job chooses. */
 
 #include "job/volumes.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Finds out what a failed script ran into: memory, disk, or the number of processes. Called by `run` after a script that
- * failed. A script can fail for a reason of its own beside these, so they are told, and never taken for the result. */
+/* Finds out what a failed script ran into: memory, disk, or the number of processes. Called by `run` after a script
+ * that failed. The script may have failed for another reason, so causes are only reported and never change the
+ * result. */
 
 #include "machine/cause.h"
 

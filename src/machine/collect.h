@@ -13,7 +13,9 @@ typedef enum MachineState {
         MACHINE_GONE,    /* nothing is left: it was removed after it was listed */
 } MachineState;
 
+/* The state of machine @id at this moment. To act on it, take the lock of its directory and look again. */
 MachineState machine_state(const Settings *settings, const char *id);
+/* Such as "running", as `status` shows it. Static. */
 const char *machine_state_name(MachineState state);
 
 /* Lists the ids of all machines of this configuration that anything is left of, sorted, each once. Looks for directories and

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Mounts the helper's root for a machine that has one. `supervise` calls this, in its own mount namespace: what is
- * mounted and what is written there goes with it. The image below is only read, and held as that of the job is. */
+/* Mounts the helper's root for a machine that has one. `supervise` calls this in its own mount namespace, so that
+ * mounts and written files disappear with it. The helper image is only read, and held like the image of the job. */
 
 #include "machine/helper.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Starts a machine to work in an image, runs commands in it, and removes it again: for chroot-run and for
- * maintenance. A machine in place writes to the tree itself, which nobody else may use, and leaves none of its own
- * files there. */
+ * maintenance. A machine in place writes to the tree itself, which nobody else may use meanwhile, and must leave none
+ * of its own files there. */
 
 #include "machine/image-machine.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Finds the file trees of a machine that runs, through its processes in /proc. Called by commands of the administrator that look
- * into a job. A process of the container is hostile, so what it says of itself, such as its name, counts for nothing. */
+/* Finds the file trees of a running machine through its processes in /proc. Called by commands of the administrator
+ * that look into a job. Processes of the container are hostile: nothing that they can choose themselves, such as
+ * their names, may decide. */
 
 #include "machine/inside.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Writes and reads the log of a machine, of limited size. `supervise` writes it, alone; `logs`, `prepare` and `run` read
- * it at the same time. A file is only appended to or removed, so what a reader gets is always what was printed there. */
+/* Writes and reads the log of a machine, of limited size. `supervise` writes it, alone; `logs`, `prepare` and `run`
+ * read it at the same time. A file is only appended to or removed, never rewritten: a reader never gets anything but
+ * what was printed at that place. */
 
 #include "machine/log.h"
 

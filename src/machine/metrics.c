@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Keeps the file of metrics. Called by `cleanup`, once for each job. Whoever reads the file sees it whole, and whoever
- * is killed here loses no more than his own job's share. */
+/* Keeps the file of metrics. Called by `cleanup`, once for each job. Readers must always see a complete file, and a
+ * `cleanup` that is killed here must lose no more than the figures of its own job. */
 
 #include "machine/metrics.h"
 

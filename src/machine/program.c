@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Hands commands about a running machine over to the program that started it, so that jobs go on through an upgrade whatever
- * the versions changed. `run` and others that talk to the agent call this first. It executes, as root, a file that it finds
- * through a process: never one that is not the very file which was noted. */
+/* Lets the program that started a running machine continue a command about it, so that jobs survive an upgrade,
+ * whatever the versions changed. `run` and others that talk to the agent call this first. It executes a file as root
+ * that it finds through a process: this must be the very file that was noted, and never another. */
 
 #include "machine/program.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Finds out whether a service of a job is ready. `prepare` asks again and again until it is. Nothing is sent to the
- * service: databases count connections that break off, and some refuse whoever makes too many of them. */
+/* Finds out whether a service of a job is ready. `prepare` asks again and again until it is. Nothing may be sent to
+ * the service: databases count connections that break off, and some refuse hosts that break off too many. */
 
 #include "machine/ready.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Removes a machine, whoever started it and however far it came: only its id is needed. The directory goes last, so
- * that whoever is killed here leaves something that says that there is more to remove. */
+/* Removes a machine, however it was started and however far that came: only its id is needed. The directory must go
+ * last: if this is killed, it shows that there is more to remove. */
 
 #include "machine/remove.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Makes sealed copies of what a container's first process needs before it trusts anything inside. `supervise` passes them
- * on to systemd-nspawn. The command of a service has secrets of the job: no other copy may stay in memory. */
+/* Makes sealed copies of what a container's first process needs before it trusts anything inside. `supervise` passes
+ * them on to systemd-nspawn. The command of a service contains secrets of the job: no other copy of it may stay in
+ * memory. */
 
 #include "machine/sealed.h"
 

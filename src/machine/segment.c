@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Carries out what the plan says about the network: the hub of the job's machines, and the container's interface. Only
- * supervise.c calls this. A service's machine joins the hub of its job. The container's first process is ours, and has
- * not run anything of the image yet when it hands the network namespace over; still it is looked at. */
+/* Carries out what the plan says about the network: the hub of the job's machines, and the container's interface.
+ * Only supervise.c calls this. A service's machine joins the hub of its job. The container's first process is ours
+ * and has run nothing of the image when it hands its network namespace over; even so, the descriptor must be checked. */
 
 #include "machine/segment.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Finds the machines of a job's services. Called by who removes a job, and by commands that look at one. Only their ids
- * are looked at: a machine that was hardly begun, or half removed, is found, too. */
+/* Finds the machines of a job's services. Called by whatever removes a job, and by commands that look at one. Only
+ * ids are compared, so that a machine that was hardly begun, or is half removed, is not missed. */
 
 #include "machine/services.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Starts a machine from its plan and waits until its agent answers, for all who want one. It removes nothing: what a
- * failed start leaves is for machine_remove_locked(). */
+/* Starts a machine from its plan and waits until its agent answers, for all callers that want one. It must not remove
+ * what a failed start leaves: machine_remove_locked() does. */
 
 #include "machine/start.h"
 

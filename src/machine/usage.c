@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Adds up what a job used: CPU, memory, disk, network and time. Called by `run` and `cleanup`, if the settings report or
- * metrics_file want it. Only reads, but for the list of steps. */
+/* Adds up what a job used: CPU, memory, disk, network and time. Called by `run` and `cleanup`, if the settings report
+ * or metrics_file want it. It writes nothing but the list of steps, and what the host does not tell stays unknown,
+ * not zero. */
 
 #include "machine/usage.h"
 
