@@ -38,6 +38,7 @@
 #define LIBRARY_ID(id, soname, package, needed_by, why) LIBRARY_##id,
 typedef enum Library { LIBRARIES(LIBRARY_ID) _LIBRARY_MAX } Library;
 
+/* The name by which the dynamic linker finds it, such as "libseccomp.so.2". Static. */
 const char *library_soname(Library library);
 
 /* Loads @library, which stays loaded, and stores the addresses of @names (NULL-terminated) in @ret_functions, in that

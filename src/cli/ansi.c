@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Takes apart what jobs print. Called for each line that `exec` shows or puts into a report. The text is not trusted: what it
- * does not know is left out. */
+/* Takes apart what jobs print. Called for each line that `exec` shows or puts into a report. The text is not trusted:
+ * sequences that are not known must be left out. */
 
 #include "cli/ansi.h"
 

@@ -26,6 +26,7 @@ void check_report_done(CheckReport *report);
 /* All findings until the next call are about file @path. @image is NULL for a configuration. The strings must live as long
  * as the report. 0 or -ENOMEM, logged; so do the others. */
 int check_report_begin(CheckReport *report, const char *path, const char *image);
+/* Logs a finding, or keeps it for JSON. If @problem has no text, @error (-errno) says what is wrong. */
 void check_report_finding(CheckReport *report, bool is_warning, const Problem *problem, int error);
 /* Says that the file is right, if nothing was found; @about says what the file is. */
 void check_report_end(CheckReport *report, const char *about);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Command `df`: how much room images, what jobs wrote, and what is kept for later take up. What several of them share counts
- * once in the total. Only looks; what goes meanwhile is left out. */
+/* Command `df`: how much room images, what jobs wrote, and what is kept for later take up. What several of them share
+ * counts once in the total. Only looks; what disappears meanwhile is left out. */
 
 #include <inttypes.h>
 #include <stdio.h>

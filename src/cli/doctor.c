@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Command `doctor`: runs the checks of the doctor-*.c files and prints a line for each. Whatever a check tries, it
- * undoes. It also runs when the configuration cannot be used, because it is asked why. */
+ * must undo. It also runs when the configuration cannot be used, because it must say why. */
 
 #include "cli/doctor.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Command `empty-trash`: the process that removes what a job wrote after the job's `cleanup` has returned. Started by
- * `cleanup` and `prepare`, detached, for one directory of images. Nobody sees what it says or waits for it, and it may be
- * killed at any time: the next one, or `gc`, goes on. */
+/* Command `empty-trash`: the process that removes what a job wrote after the job's `cleanup` has returned. `cleanup`
+ * and `prepare` start it, detached, for one directory of images. Nobody sees its messages or waits for it. It may be
+ * killed at any time: the next one, or `gc`, continues. */
 
 #include "base/fd.h"
 #include "base/log.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Command `end-kept`: the process that removes the container of a failed job when it has been kept long enough. Started
- * by `cleanup`, detached, one for each. Nobody sees what it says or waits for it, and it may be killed at any time:
- * then the next `prepare` or `gc` removes the container. */
+/* Command `end-kept`: the process that removes the container of a failed job when it has been kept long enough.
+ * `cleanup` starts it, detached, one for each job. Nobody sees its messages or waits for it. It may be killed at any
+ * time: then the next `prepare` or `gc` removes the container. */
 
 #include "base/log.h"
 #include "base/process.h"

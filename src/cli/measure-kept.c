@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Command `measure-kept`: the process that measures large caches and working copies after the job's `cleanup` has
- * returned. Started by `cleanup`, detached, for one directory of images. Nobody sees what it says or waits for it, and it
- * may be killed at any time: what it did not come to is measured after the next job, or by `gc`. */
+ * returned. `cleanup` starts it, detached, for one directory of images. Nobody sees its messages or waits for it. It
+ * may be killed at any time: what is not measured then is measured after the next job, or by `gc`. */
 
 #include "base/log.h"
 #include "base/process.h"

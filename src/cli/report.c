@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Says what a job used, at the end of its log and in the file of metrics. Called by `prepare`, `run` and `cleanup`. What
- * cannot be found out is left out, and no job fails because of it. */
+/* Says what a job used, at the end of its log and in the file of metrics. Called by `prepare`, `run` and `cleanup`.
+ * What cannot be found out is left out, and must not fail a job. */
 
 #include "cli/report.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Command `status`: lists the jobs that exist now, with their services, and what they use. Only reads, and shows what is known
- * of a job that is just being made or removed. */
+/* Command `status`: lists the jobs that exist now, with their services, and what they use. Only reads. Of a job that
+ * is just being made or removed it shows what is known. */
 
 #include <inttypes.h>
 #include <stdio.h>

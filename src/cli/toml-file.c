@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads a TOML file (toml.io, version 1.0) for `setup`, which changes GitLab Runner's config.toml. Written here because no
- * library in Debian tells where in the text a value is, and comments and order must stay. It never changes anything, and what
- * it does not understand is an error. */
+/* Reads a TOML file (toml.io, version 1.0) for `setup`, which changes GitLab Runner's config.toml. No library in
+ * Debian tells where in the text a value is, and comments and order must stay. It never changes anything, and
+ * whatever it does not understand is an error. */
 
 #include "cli/toml-file.h"
 

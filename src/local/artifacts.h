@@ -8,6 +8,7 @@
 /* Forgets what an earlier run of the job left. */
 void artifacts_forget(const LocalStore *store, const char *job);
 
+/* Did the last run of @job leave artifacts? */
 bool artifacts_are_there(const LocalStore *store, const char *job);
 /* Puts the artifacts of job @from, which has some, into the project. 0 or -errno. */
 int artifacts_download(const Keeper *keeper, const char *from);

@@ -39,6 +39,7 @@ typedef struct BundleWriter {
         size_t size;
 } BundleWriter;
 
+/* 0, after which bundle_writer_done() must be called; or -ENOMEM. */
 int bundle_writer_init(BundleWriter *writer, int fd);
 void bundle_writer_done(BundleWriter *writer);
 #define _cleanup_bundle_writer_ _cleanup_(bundle_writer_done)
@@ -59,6 +60,7 @@ typedef struct BundleReader {
         uint64_t left; /* of the present entry's content */
 } BundleReader;
 
+/* The same with bundle_reader_done(); @fd stays the caller's. */
 int bundle_reader_init(BundleReader *reader, int fd);
 void bundle_reader_done(BundleReader *reader);
 #define _cleanup_bundle_reader_ _cleanup_(bundle_reader_done)
