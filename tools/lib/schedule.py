@@ -220,6 +220,9 @@ class Session:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX)
         # Short, as sockets are made below it, and on a disk, as images are.
         self.temporary = Path(tempfile.mkdtemp(prefix="nrt-", dir="/var/tmp"))
+        # Some tests are other users than root: they have their homes there, and execute what was built.
+        for path in (self.directory, self.temporary):
+            path.chmod(0o755)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._interrupted)
         return self
