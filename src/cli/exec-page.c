@@ -65,7 +65,8 @@ static void write_head(const ExecPage *page, FILE *to) {
         write_text(to, pipeline->name ? pipeline->name : page->project);
         fputs("</h1>\n<p id=\"result\">", to);
         write_look(to, exec_run_look(page->state));
-        fprintf(to, " in %s</p>\n<p class=\"dim\">", exec_duration(page->end_usec - page->begin_usec, duration));
+        fprintf(to, " in %s%s</p>\n<p class=\"dim\">", exec_duration(page->end_usec - page->begin_usec, duration),
+                exec_run_remark(page->state));
         write_text(to, page->project);
         fputs(", ", to);
         write_text(to, page->ref);

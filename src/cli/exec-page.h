@@ -55,6 +55,8 @@ ExecStatusLook exec_status_look(JobStatus status, bool allow_failure);
 
 /* The same for the whole run: something that failed counts more than what waits for a person. */
 ExecStatusLook exec_run_look(const RunState *state);
+/* What follows that and the duration: " (manual in GitLab, ...)" where GitLab puts what waits first, else "". */
+const char *exec_run_remark(const RunState *state);
 
 /* Why a job ended as it did or did not start, "" for success; @ret has room for it. */
 #define EXEC_REASON_BYTES_MAX 400

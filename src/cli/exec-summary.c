@@ -155,7 +155,7 @@ int exec_summary_print(const ExecScreen *screen, const RunState *state, const Ex
         ExecStatusLook look = exec_run_look(state);
         fputs("\nPipeline: ", screen->to);
         print_cell(screen, status_style(look.class), look.word, 0);
-        fprintf(screen->to, " in %s\n", exec_duration(total_usec, duration));
+        fprintf(screen->to, " in %s%s\n", exec_duration(total_usec, duration), exec_run_remark(state));
         print_waiting(screen, state);
         return 0;
 }

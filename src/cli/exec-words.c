@@ -35,6 +35,16 @@ ExecStatusLook exec_run_look(const RunState *state) {
         return exec_status_look(status, false);
 }
 
+const char *exec_run_remark(const RunState *state) {
+        JobStatus status = run_state_status(state);
+
+        if (run_state_exit_status(state) != 1)
+                return "";
+        return status == JOB_MANUAL    ? " (manual in GitLab, as a manual job has yet to be started)" :
+               status == JOB_SCHEDULED ? " (delayed in GitLab, as a delayed job has yet to be started)" :
+                                         "";
+}
+
 const char *exec_job_reason(const RunState *state, size_t i, const ExecTry *last,
                             char ret[static EXEC_REASON_BYTES_MAX]) {
         const RunJob *job = state->jobs + i;

@@ -290,7 +290,8 @@ static void test_summary(_unused_ void **state) {
                       "ship   deploy  manual                   -  start it with --manual; later jobs wait for it\n"
                       "mend   deploy  skipped                  -  nothing before it failed\n"
                       "\nTests: 2, failed: 1, skipped: 0\n  s: b: no\n"
-                      "\nPipeline: failed in 1h 06m\nIt waits for somebody to start: ship (--manual JOB)\n");
+                      "\nPipeline: failed in 1h 06m (manual in GitLab, as a manual job has yet to be started)\n"
+                      "It waits for somebody to start: ship (--manual JOB)\n");
         junit_done(&tests);
         test_pipeline_done(&test);
 }

@@ -299,6 +299,31 @@ static void test_blocked(_unused_ void **state) {
         test_pipeline_done(&test);
 }
 
+/* What waits goes before in GitLab's status, but not in ours. */
+static void test_failed_and_blocked(_unused_ void **state) {
+        static const struct {
+                const char *yaml, *failing;
+                JobStatus status;
+                int exit_status;
+        } rows[] = {
+                { "b: {" B "}\nm: {" B ", when: manual, allow_failure: false}\nt: {" S "}", "b", JOB_MANUAL, 1 },
+                { "b: {" B "}\nm: {" B ", when: delayed, start_in: 1 day}\nt: {" S "}", "b", JOB_SCHEDULED, 1 },
+                { "b: {" B ", allow_failure: true}\nm: {" B ", when: manual, allow_failure: false}", "b", JOB_MANUAL,
+                  0 },
+                { "b: {" B "}\nm: {" B ", when: manual}\nt: {" S "}", "b", JOB_FAILED, 1 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                TestPipeline test;
+                RunState run;
+
+                (void) play(rows[i].yaml, rows[i].failing, "", NULL, &run, &test);
+                assert_row(run_state_status(&run) == rows[i].status, i, rows[i].yaml);
+                assert_row(run_state_exit_status(&run) == rows[i].exit_status, i, rows[i].yaml);
+                test_pipeline_done(&test);
+        }
+}
+
 static void test_cancel(_unused_ void **state) {
         static const MemoryFile files[] = { { NULL, ".gitlab-ci.yml",
                                               "b: {" B "}\nc: {" B "}\nm: {" B ", when: manual}\nt: {" S
@@ -431,9 +456,11 @@ static void test_rounds(_unused_ void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_composite),       cmocka_unit_test(test_pipelines), cmocka_unit_test(test_some),
-                cmocka_unit_test(test_reasons),         cmocka_unit_test(test_blocked),   cmocka_unit_test(test_cancel),
-                cmocka_unit_test(test_resource_groups), cmocka_unit_test(test_many),      cmocka_unit_test(test_rounds),
+                cmocka_unit_test(test_composite), cmocka_unit_test(test_pipelines),
+                cmocka_unit_test(test_some),      cmocka_unit_test(test_reasons),
+                cmocka_unit_test(test_blocked),   cmocka_unit_test(test_failed_and_blocked),
+                cmocka_unit_test(test_cancel),    cmocka_unit_test(test_resource_groups),
+                cmocka_unit_test(test_many),      cmocka_unit_test(test_rounds),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
