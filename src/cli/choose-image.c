@@ -48,18 +48,33 @@ static int explain_not_allowed(const ImageChoice *choice) {
         return STAGE_BUILD_FAILURE;
 }
 
+/* What GitLab's users write for Docker, such as python:3.12, is the name of an image of Docker Hub there, and one of this
+ * host's own here. */
+static void advise_registry(const Settings *settings, const char *name) {
+        _cleanup_free_ char *reference = NULL;
+
+        if (string_printf(&reference, "docker.io/library/%s", name) < 0 || image_reference_problem(reference))
+                return;
+        log_notice("If Docker Hub's image is meant, name it '%s'%s", reference,
+                   pull_fetches(settings) ? "" : " and set 'pull: if-not-present' in the configuration");
+        if (strchr(name, ':'))
+                log_notice("Or write a definition with 'nspawn_runner_oci: %s' to '%s/%s.yaml' (see "
+                           "nspawn-runner-image(5)), and call 'nspawn-runner chroot-create %s'",
+                           reference, settings->definitions_dir, name, name);
+}
+
 /* Returns what the command is to return where an image could not be opened because of @r. */
 static int explain_not_opened(const Settings *settings, const ImageChoice *choice, int r) {
         if (r == -ENOENT && access(settings->root_dir, F_OK) < 0) {
-                log_error("The image root '%s' does not exist: make an image with 'nspawn-runner chroot-create %s'",
-                          settings->root_dir, choice->name);
+                log_error("There is no image '%s': the image root '%s' does not exist. Make an image with "
+                          "'nspawn-runner chroot-create NAME'",
+                          choice->name, settings->root_dir);
+                advise_registry(settings, choice->name);
                 return r;
         }
         if (r == -ENOENT) {
                 log_no_image(settings, choice->name);
-                if (pull_fetches(settings))
-                        log_notice("Images of registries are named with their registry, as in "
-                                   "'docker.io/library/debian:stable'");
+                advise_registry(settings, choice->name);
                 return STAGE_BUILD_FAILURE; /* for a default image, too: a retry does not help */
         }
         if (r == -ENODATA || r == -ENOTDIR || r == -ELOOP) {
@@ -132,6 +147,13 @@ static int explain_fetch(const Settings *settings, const ImageChoice *choice, co
         return r == -EUCLEAN ? image_failure(choice, r) : r;
 }
 
+static void advise_pull(const Settings *settings, const PullChoice *pull, const char *reference) {
+        log_notice("'nspawn-runner chroot-pull %s' fetches it%s", reference,
+                   pull->of_job || pull_fetches(settings) ?
+                           "" :
+                           "; with 'pull: if-not-present' in the configuration, jobs fetch their images");
+}
+
 /* Tries one policy after the other until the image is there, as GitLab Runner does. */
 static int try_policies(const Settings *settings, const ImageChoice *choice, const PullChoice *pull, int cancel_fd,
                         Image **ret) {
@@ -154,6 +176,8 @@ static int try_policies(const Settings *settings, const ImageChoice *choice, con
                 int result = explain_fetch(settings, choice, pull, r, &problem);
                 if (r == -ECANCELED || !policy[1]) {
                         log_error("%s", problem.text);
+                        if (r == -ENOENT)
+                                advise_pull(settings, pull, choice->name);
                         return result;
                 }
                 log_warning("%s", problem.text);
@@ -192,6 +216,7 @@ int choose_image(const Settings *settings, const ImageChoice *choice, int cancel
                         "The job names no image ('image:' in .gitlab-ci.yml), and there is no default: give %s, or set "
                         "default_image in the configuration",
                         getenv(LOCAL_OWNER_VARIABLE) ? "--image-default to exec" : "--default-image to prepare");
+                log_available_images(settings);
                 return STAGE_BUILD_FAILURE;
         }
         /* Images of this host have no '/' in their names. */

@@ -66,6 +66,17 @@ def test_empty_or_half_made_image(make_site, tiny_root: Path, leave: list[str]) 
     assert_build_failure(make_site(root=tiny_root).run(Job(image="half")), "half")
 
 
+@pytest.mark.parametrize("pull", ("never", "if-not-present"))
+def test_name_for_docker(make_site, tiny_root: Path, pull: str) -> None:
+    """A name as in a .gitlab-ci.yml that was written for Docker: the log says how to get that image."""
+    site = make_site(root=tiny_root, pull=pull)
+    result = site.run(Job(image="python:3.12"))
+    assert_build_failure(result, "There is no image 'python:3.12'")
+    assert "name it 'docker.io/library/python:3.12'" in result.log and f"Images in {tiny_root}: {IMAGE}" in result.log
+    assert ("set 'pull: if-not-present'" in result.log) == (pull == "never"), result.log
+    assert "python:3.12.yaml'" in result.log and "call 'nspawn-runner chroot-create python:3.12'" in result.log, result.log
+
+
 def test_image_is_a_file(make_site, tiny_root: Path) -> None:
     """A file in the image root is no image."""
     (tiny_root / "file").write_text("x")

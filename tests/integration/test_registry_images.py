@@ -86,6 +86,7 @@ def test_never(make_site, tiny_root: Path, registry: Registry, push) -> None:
     result = refused(make_site(root=tiny_root), image)
     assert result.failure_reason == "script_failure", str(result)
     assert "the setting 'pull' forbids fetching it" in result.log, result.log
+    assert f"'nspawn-runner chroot-pull {image}' fetches it; with 'pull: if-not-present'" in result.log, result.log
     assert registry.count("/v2/") == before and not (tiny_root / ".oci").exists()
 
 
