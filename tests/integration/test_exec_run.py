@@ -240,8 +240,7 @@ def test_terminal(place: Site) -> None:
     page = report.read_text(encoding="utf-8")
     assert "hidden\n" in page and "red &lt;b&gt;" in page and "\x1b" not in page and "<b>\n" not in page
     browser = shutil.which("chromium-headless-shell") or shutil.which("chromium")
-    if not browser:
-        pytest.skip("chromium-headless-shell is not installed")
+    assert browser, "no chromium is installed: 'tools/install-deps check' installs it"
     dom = subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={copy.base}/profile", "--dump-dom",
                           report.as_uri()], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, timeout=120,
                          env={"HOME": str(copy.base)}).stdout.decode()
