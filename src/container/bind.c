@@ -28,7 +28,7 @@
 /* Nodes and mount points, and what a job puts into directories of /run that we made. */
 #define BINDS_TMPFS_OPTIONS "mode=0700,size=64m,nr_inodes=10000"
 
-/* Any users will do for trying. */
+/* For trying, any range of users will do. */
 #define BIND_TRIAL_UID UINT32_C(0x7f000000)
 
 typedef enum BindKind { BIND_WRITABLE, BIND_READ_ONLY, BIND_VOLUME } BindKind;
@@ -52,7 +52,7 @@ static void bind_done(Bind *bind) {
 }
 #define _cleanup_bind_ _cleanup_(bind_done)
 
-/* Says what is wrong with @bind, as the rest of a sentence. Returns @error. */
+/* Says what is wrong with @bind: completes a sentence. Returns @error. */
 static int fail(const Bind *bind, int error, Problem *reterr_problem, const char *format, ...) _printf_(4, 5);
 static int fail(const Bind *bind, int error, Problem *reterr_problem, const char *format, ...) {
         Problem why = { 0 };
@@ -97,7 +97,7 @@ static int fail_symlink(const Bind *bind, Problem *reterr_problem) {
 }
 
 static int open_volume(Bind *bind, Problem *reterr_problem) {
-        /* The way to it is the administrator's, and so are symlinks there. */
+        /* The path belongs to the administrator, and so do symlinks in it. */
         bind->fd = open_directory_at(AT_FDCWD, bind->source, false, 0);
         if (bind->fd < 0)
                 return fail(bind, bind->fd, reterr_problem, "%m");
@@ -105,7 +105,7 @@ static int open_volume(Bind *bind, Problem *reterr_problem) {
 }
 
 static int open_source(Bind *bind, Problem *reterr_problem) {
-        /* As a directory first: that has an automounter mount what belongs there. */
+        /* As a directory first, so that an automounter mounts what belongs there. */
         bind->fd = open_without_symlinks(AT_FDCWD, bind->source, O_PATH | O_DIRECTORY);
         if (bind->fd == -ENOTDIR)
                 bind->fd = open_without_symlinks(AT_FDCWD, bind->source, O_PATH);
@@ -171,7 +171,7 @@ static int clone_source(const Bind *bind, int userns_fd, Problem *reterr_problem
         }
         if (recursive == 0) {
                 attr.attr_set |= MOUNT_ATTR_NODEV;
-                /* Nor does what the host mounts there later. */
+                /* Later mounts of the host there must not appear in the container either. */
                 attr.propagation = MS_PRIVATE;
         }
         _cleanup_close_ int fd = open_tree(bind->fd, "",
@@ -222,8 +222,8 @@ static int attach_mount(const Bind *bind, int binds_fd, const char *name, const 
         return move_mount(mount_fd, "", binds_fd, name, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
-/* A node of the same device. With private users it is the job's root's, or, to be read only, nobody's: root of a job has
- * no power over files of users that it does not have. */
+/* Makes a node of the same device. With private users it belongs to the job's root, or, if it is read-only, to
+ * nobody: the job's root has no power over files of users that the job does not have. */
 static int make_node(const Bind *bind, int binds_fd, const char *name, const BindRequest *request,
                      Problem *reterr_problem) {
         const bool read_only = bind->kind == BIND_READ_ONLY;
@@ -245,7 +245,7 @@ static int make_node(const Bind *bind, int binds_fd, const char *name, const Bin
         return 0;
 }
 
-/* Where systemd-nspawn mounts something over the tree, it makes the targets. */
+/* Is @target in the tree itself? Where systemd-nspawn mounts something over the tree, it makes the targets. */
 static bool target_is_in_tree(const char *target) {
         static const char *const mounted[] = { "/dev", "/proc", "/run", "/sys" };
 
@@ -399,7 +399,7 @@ static int prepare_all(Preparation *preparation, char *const *texts, BindKind ki
         return 0;
 }
 
-/* A tmpfs of the job's own: a descriptor, or -errno. */
+/* Makes a tmpfs of the job's own: a mount descriptor, or -errno. */
 static int make_directory(const BindRequest *request) {
         _cleanup_free_ char *path = NULL;
 

@@ -86,7 +86,7 @@ int cgroup_tasks_refused(const CgroupSet *set, uint64_t *ret) {
         return -ENODATA;
 }
 
-/* The number that a whole file is. */
+/* Reads a file that contains one number. */
 static int read_number(const CgroupDirectory *directory, const char *name, uint64_t *ret) {
         _cleanup_free_ char *text = NULL;
 
@@ -107,7 +107,7 @@ int cgroup_cpu_usec(const CgroupSet *set, uint64_t *ret) {
                         *ret = nsec / NSEC_PER_USEC;
                         return 0;
                 }
-                /* Every group of version 2 has it, also without the controller. */
+                /* In version 2, every group has this file, even without the controller. */
                 if ((directory->flags & CGROUP_UNIFIED) && read_group_file(directory, "cpu.stat", &text) >= 0 &&
                     sscanf(text, "usage_usec %" SCNu64, ret) == 1)
                         return 0;

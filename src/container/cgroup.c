@@ -203,7 +203,8 @@ int cgroup_enter(const CgroupSet *set) {
         for (size_t i = 0; i < set->n; i++) {
                 int r = enter(set->directories[i].path);
 
-                /* Hierarchies of controllers serve only the limits, and may be read-only in a container. */
+                /* Hierarchies with controllers are only needed for limits, and may be read-only in a container:
+                 * failures there do not matter. */
                 if (r < 0 && (set->directories[i].flags & (CGROUP_UNIFIED | CGROUP_SYSTEMD)))
                         return r;
         }
@@ -351,8 +352,8 @@ static char *first_child(int fd) {
         return NULL;
 }
 
-/* Removes what is below the group @fd. Not recursive, with one descriptor: how deep groups are nested is the job's choice.
- * @fd moves down to the first leaf, removes it from above, and goes on there. */
+/* Removes all groups below @fd. Not recursive and with one descriptor, because the job chooses how deep groups are
+ * nested: @fd moves down to the first leaf, removes it from above, and continues there. */
 static int remove_children(int fd) {
         _cleanup_close_ int here = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         size_t depth = 0;

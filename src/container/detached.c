@@ -39,8 +39,8 @@ static int child_start(const Machine *machine, const CgroupSet *groups, const Sp
         };
         pid_t pid;
 
-        /* Whoever called `prepare` may have left us descriptors, and a directory: they must not stay open for as long
-         * as the container runs. */
+        /* The caller of `prepare` may have passed us descriptors and a working directory: they must not stay open as
+         * long as the container runs. */
         int r = process_detach();
         if (r < 0)
                 return r;
@@ -54,7 +54,7 @@ static int child_start(const Machine *machine, const CgroupSet *groups, const Sp
 }
 
 static int detached_start(const Machine *machine, char *const argv[], int listen_fd) {
-        /* Not ours: it has the secrets of the job, and the supervisor outlives this call. */
+        /* Without our own environment: it has the secrets of the job, and the supervisor outlives this call. */
         char **envp = ARGV("PATH=" SEARCH_PATH, "LANG=C.UTF-8");
         Spawn spawn = { .argv = argv, .envp = envp, .stdin_fd = listen_fd, .stdout_fd = -EBADF, .stderr_fd = -EBADF };
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
@@ -67,8 +67,8 @@ static int detached_start(const Machine *machine, char *const argv[], int listen
         if (!cgroup_is_empty(&groups))
                 return -EEXIST;
 
-        /* Twice forked: the supervisor is nobody's child, so that it ends without a zombie once prepare is gone, and
-         * also while it still runs. */
+        /* Forked twice, so that the supervisor is not our child and leaves no zombie, neither while we run nor
+         * afterwards. */
         pid_t pid = fork();
         if (pid < 0)
                 return -errno;

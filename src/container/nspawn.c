@@ -102,7 +102,7 @@ static int add_mounts(const Machine *machine, char ***arguments) {
 }
 
 static int add_users(const Machine *machine, uid_t uid_base, char ***arguments) {
-        /* Nothing else would keep a root that is the host's from making a node of the host's disk. */
+        /* Nothing else would keep root, if that is the host's root, from making a node of the host's disk. */
         if (!machine->settings.private_users)
                 return strv_extend_many(arguments, "--private-users=no", "--drop-capability=CAP_MKNOD");
         int r = strv_extendf(arguments, "--private-users=%u:%" PRIu64, uid_base, machine->settings.uid_range);
@@ -114,10 +114,10 @@ int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, c
         static const char *const fixed[] = {
                 "systemd-nspawn",
                 "--quiet",
-                /* Otherwise the container moves to a scope of its own, which the unit's limits do not bind. */
+                /* Without this the container moves to a scope of its own, where the unit's limits do not apply. */
                 "--keep-unit",
                 "--console=pipe",
-                /* Nothing of a job is to be left on the host: its journal ends with it. */
+                /* Nothing of a job may stay on the host: its journal ends with it. */
                 "--link-journal=no",
                 "--timezone=off",
                 /* `supervise` has copied it: nspawn cannot make files in an id-mapped root. */
@@ -131,7 +131,7 @@ int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, c
             strv_extendf(&arguments, "--machine=%s", machine->name) < 0 ||
             strv_extendf(&arguments, "--uuid=%s", machine->uuid) < 0 || add_users(machine, uid_base, &arguments) < 0 ||
             (machine->hostname && strv_extendf(&arguments, "--hostname=%s", machine->hostname) < 0) ||
-            /* Nobody is to look for the reason why a shell ended at once. */
+            /* So that nobody wonders why a shell ended at once. */
             (machine->interactive && strv_extend(&arguments, "--drop-capability=CAP_SYS_BOOT") < 0) ||
             (machine->settings.network != NETWORK_HOST && strv_extend(&arguments, "--private-network") < 0))
                 return -ENOMEM;

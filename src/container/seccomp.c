@@ -35,7 +35,7 @@
 
 static struct { FUNCTIONS(LIBRARY_POINTER) } seccomp_api;
 
-/* Counts up when the code here or in socket-filter.c makes another filter from the same input. */
+/* Increase it when the code here or in socket-filter.c makes another filter from the same input. */
 #define FILTER_VERSION 2
 
 #define ANALYZE "/usr/bin/systemd-analyze"
@@ -119,7 +119,7 @@ static const char *const allowed[] = {
         "vhangup",
 };
 
-/* What is in those groups and yet fails with EPERM, see docs/security.md. */
+/* In those groups, but refused with EPERM all the same: see docs/security.md. */
 static const char *const refused[] = {
         /* Makes sockets, and much else, without a system call that a filter could see. */
         "io_uring_enter",
@@ -218,7 +218,7 @@ static int add_items(Rules *rules, uint32_t action, const char *listing, const c
         return 0;
 }
 
-/* What the configuration allows comes first, so that it can also allow what we refuse. */
+/* What the configuration allows comes first, so that it can also allow what is refused here. */
 static int add_allowed_by_user(Rules *rules, const char *listing, char *const *allow, Problem *reterr_problem) {
         rules->action = SCMP_ACT_ALLOW;
         for (; allow && *allow; allow++) {
@@ -269,7 +269,7 @@ static int fill_context(Rules *rules, uint32_t architecture, const char *listing
         }
         if (r < 0)
                 return r;
-        /* Programs of an architecture that the filter does not know find no system call at all. */
+        /* A program of an architecture that the filter does not know gets ENOSYS for every call. */
         r = seccomp_api.seccomp_attr_set(rules->context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
         if (r < 0)
                 return r;

@@ -53,7 +53,7 @@ static int mount_tool(const Tool *tool, const char *source, int tools_fd) {
         return move_mount(mount_fd, "", tools_fd, tool->name, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
-/* By its path: a descriptor from before the mount namespace leads into the host's mounts. */
+/* Opened by its path: a descriptor from before the mount namespace was made belongs to the host's mounts. */
 static int make_directory(const Machine *machine) {
         _cleanup_close_ int job_fd = open_directory_at(AT_FDCWD, machine->directory, false, 0);
 

@@ -57,14 +57,14 @@ static void unlock_blocks(int dir_fd, UidRange *range) {
         }
 }
 
-/* For whoever wonders whose the files are, above all those that a killed holder left. */
+/* For people who wonder whose files these are, above all if a killed holder left them. */
 static void note_holder(const UidRange *range, const char *holder) {
         for (size_t i = 0; i < range->n_locks; i++)
                 if (ftruncate(range->lock_fds[i], 0) == 0)
                         (void) dprintf(range->lock_fds[i], "%s\n", holder);
 }
 
-/* All or none. */
+/* Locks all blocks of a range, or none. */
 static int lock_blocks(int dir_fd, UidRange *range) {
         char name[16];
 
@@ -148,7 +148,7 @@ int uid_range_acquire(const char *holder, uint64_t width, UidRange *ret) {
         if (dir_fd < 0)
                 return -errno;
 
-        /* Side by side, ranges of one width leave no gaps that are too small for another. */
+        /* Ranges of one width, side by side, leave no gaps that are too small for another. */
         uint32_t n_places = (uint32_t) ((BASE_MAX + UID_BLOCK - BASE_MIN) / width);
         hash_init(&hash, key);
         hash_string(&hash, holder);

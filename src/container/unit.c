@@ -94,8 +94,8 @@ static int append_service(sd_bus_message *message, const Machine *machine) {
 }
 
 static int append_killing(sd_bus_message *message) {
-        /* A step that runs out of memory fails as a step: the container stays, and can say so. SIGKILL is how `cleanup`
-         * ends a container, and no failure. */
+        /* A step that runs out of memory fails, but the container stays and can say so. `cleanup` ends a container by
+         * SIGKILL, which is no failure. */
         return bus_api.sd_bus_message_append(message, "(sv)(sv)(sv)(sv)", "KillMode", "s", "mixed", "TimeoutStopUSec",
                                              "t", STOP_TIMEOUT_USEC, "OOMPolicy", "s", "continue", "SuccessExitStatus",
                                              "(aiai)", 0, 1, SIGKILL);
@@ -156,7 +156,7 @@ static int append_devices(sd_bus_message *message, const Machine *machine) {
         r = bus_api.sd_bus_message_append(message, "(ss)(ss)", "char-pts", "rw", "/dev/net/tun", "rwm");
         if (r < 0)
                 return r;
-        /* To open the device is what mounting it takes. No job has a node of one, and none can make any. */
+        /* Mounting the device takes the right to open it. No job has a node of it, and none can make one. */
         if (machine->needs_loop)
                 r = bus_api.sd_bus_message_append(message, "(ss)(ss)", "/dev/loop-control", "rw", "block-loop", "rw");
         if (r < 0)
@@ -278,7 +278,7 @@ static int wait_until_removed(sd_bus *bus, const char **waiting, uint64_t timeou
         return 0;
 }
 
-/* What was in the unit when it was killed. */
+/* The processes that were in the unit when it was killed. */
 typedef struct Members {
         pid_t *pids;
         size_t n;
@@ -305,7 +305,7 @@ static bool any_lives(const Members *members) {
         return false;
 }
 
-/* For systemd a unit is gone as soon as its last process begins to exit, and machined hears of it later still. */
+/* systemd counts a unit as gone as soon as its last process begins to exit, and machined learns of it even later. */
 static void wait_for_stragglers(const char *name, const Members *members) {
         uint64_t deadline = clock_deadline(STRAGGLERS_TIMEOUT_USEC);
         _cleanup_free_ char *machine = NULL;
@@ -331,7 +331,7 @@ static int kill_unit(sd_bus *bus, const char *unit, uint64_t timeout_usec) {
         r = bus_api.sd_bus_call_method(bus, MANAGER, "KillUnit", &kill_error, NULL, "ssi", unit, "all", SIGKILL);
         if (r < 0 && bus_api.sd_bus_error_has_name(&kill_error, NO_SUCH_UNIT))
                 return 0;
-        /* Nothing to kill in it any more: it is about to be removed. */
+        /* There is nothing left to kill in it: it is about to be removed. */
         if (r < 0 && !bus_api.sd_bus_error_has_name(&kill_error, NO_SUCH_PROCESS))
                 return r;
         return wait_until_removed(bus, &waiting, timeout_usec);

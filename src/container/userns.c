@@ -25,7 +25,7 @@ static pid_t spawn_holder(void) {
         if (pid != 0)
                 return pid < 0 ? -errno : pid;
 
-        /* It holds all that its parent has open: locks, and the socket on which others wait for an answer. */
+        /* The child has all descriptors of its parent: locks, and the socket on which others wait for an answer. */
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
         while (getppid() == parent) /* or that died before we could ask */
                 pause();

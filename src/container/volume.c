@@ -66,7 +66,8 @@ void volume_locks_done(VolumeLocks *locks) {
         *locks = (VolumeLocks){ 0 };
 }
 
-/* Whoever planned the container may have been killed before we had the lock, and the next job have taken the place. */
+/* The `prepare` that planned the container may have been killed before we had the lock, and the next job may have
+ * taken the place. */
 static int check_holder(int fd, const char *holder) {
         _cleanup_free_ char *text = NULL;
 
