@@ -21,7 +21,7 @@ typedef struct Candidate {
         uint64_t number, published_usec;
 } Candidate;
 
-/* The last that were current first. */
+/* Sorts generations: the one that was current most recently comes first. */
 static int compare_candidates(const void *a, const void *b) {
         const Candidate *x = a, *y = b;
 
@@ -77,7 +77,7 @@ static int remove_generation(const GenerationStore *store, uint64_t number, int 
                 return r == -EBUSY ? 0 : r;
         if (dry_run)
                 return 1;
-        /* Out of sight first: half of a tree is nobody's generation. */
+        /* Moved out of sight first: a half-removed tree must not count as a generation. */
         snprintf(dead, sizeof(dead), "old-%s", name.text);
         if (renameat(store->generations_fd, name.text, lock_fd, dead) < 0)
                 return -errno;
@@ -91,7 +91,7 @@ static int remove_generation(const GenerationStore *store, uint64_t number, int 
 static int remove_orphan(GenerationStore *store, uint64_t number, bool json) {
         GenerationNumberText tree = generation_number_text(number);
 
-        /* Without any tree there is nobody to be confused by a number that comes again. */
+        /* Without any tree, a number can be given again without confusion. */
         if (json && number != store->current && (number != store->highest || store->current_fd < 0) &&
             !exists_at(store->generations_fd, tree.text))
                 (void) unlinkat(store->generations_fd, generation_json_name(number).text, 0);

@@ -15,8 +15,7 @@
 #include "image/generation-store.h"
 #include "image/rename-settle.h"
 
-/* A directory that does not bear the number it is called by: it is the tree that a rollback exchanged, or an empty place
- * that was reserved. */
+/* A directory without the number of its name: a tree that a rollback exchanged, or an empty place that was reserved. */
 static int settle_name(GenerationStore *store, uint64_t number, bool json) {
         GenerationNumberText name = generation_number_text(number);
 
@@ -39,7 +38,7 @@ static int settle_name(GenerationStore *store, uint64_t number, bool json) {
         return 0;
 }
 
-/* A tree with a lower number than the current one's was that until a publish: others were never to be seen. */
+/* A tree with a lower number was current until a publish. One with a higher number was never published. */
 static int settle_staged(const GenerationStore *store, int staging_fd, const char *tree) {
         _cleanup_close_ int tree_fd = open_directory_at(staging_fd, tree, false, 0);
         uint64_t number = tree_fd < 0 ? 0 : generation_number(tree_fd);

@@ -106,7 +106,8 @@ int generation_open_reference(const char *root_dir, const char *reference, Image
         return generation_open(root_dir, name, number, ret);
 }
 
-/* Is the directory, which we have locked now, still where we found it? Else it was renamed or removed before that. */
+/* Is the directory that we have locked still in its place? Otherwise it was renamed or removed before we had the
+ * lock. */
 static bool is_in_place(int fd, const char *path) {
         struct stat ours, named;
 

@@ -58,12 +58,12 @@ static int publish_next(const Staging *staging, GenerationStore *store, Problem 
         if (r < 0)
                 return r;
         (void) fsync(staging->images_fd);
-        /* Should this fail, it is not too late: it has been published, and staging_settle() tries again. */
+        /* A failure here does no harm: the image is published, and staging_settle() tries again. */
         (void) renameat(staging->lock_fd, STAGING_TREE, store->generations_fd, number.text);
         return 0;
 }
 
-/* Whatever worked on the tree since it was made may have changed any of it. */
+/* Checked again: whatever worked on the tree since it was made may have changed it. */
 static int check_staging_tree(const Staging *staging, Problem *reterr_problem) {
         _cleanup_close_ int tree_fd = staging_tree(staging);
         Problem problem = { 0 };
@@ -86,7 +86,8 @@ static int publish_prepared(const Staging *staging, GenerationStore *store, uint
                 r = generation_store_reserve_place(store);
         if (r < 0)
                 return r;
-        /* Before the name: after a power failure the image is there whole, the old one or the new. */
+        /* Synchronized before the name changes: after a power failure the image must be whole, the old one or the new
+         * one. */
         if (syncfs(staging->lock_fd) < 0)
                 return -errno;
         if (store->current_fd >= 0)

@@ -48,7 +48,7 @@ int image_rename(const char *root_dir, const char *name, const char *new_name, T
                 return -EINVAL;
         if (strcmp(name, new_name) == 0)
                 return -EEXIST;
-        /* In the order of names: two that exchange names at the same time do not wait for each other. */
+        /* Locked in the order of names, so that two commands that exchange names do not wait for each other. */
         int r = staging_lock(root_dir, ordered ? name : new_name, turn, &first);
         if (r < 0)
                 return r;

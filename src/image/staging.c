@@ -73,7 +73,7 @@ static int open_locked(const char *root_dir, const char *name, bool create, Stag
         if (staging.images_fd < 0)
                 return -errno;
 
-        /* Others remove both directories when they are done, so either may vanish between two steps. */
+        /* Other commands remove both directories when they are done, so either may vanish between two steps. */
         for (unsigned tries = 0; tries < 1000; tries++) {
                 closep(&staging.parent_fd);
                 staging.parent_fd = open_directory_at(staging.images_fd, STAGING_DIRECTORY, create, 0700);
@@ -270,7 +270,7 @@ static int remove_directory(const Staging *staging) {
 int staging_discard(Staging *staging) {
         int r = remove_directory(staging);
 
-        /* This fails, as it must, while others work in it. */
+        /* This must fail while others work in it. */
         (void) unlinkat(staging->images_fd, STAGING_DIRECTORY, AT_REMOVEDIR);
         closep(&staging->lock_fd);
         staging->lock_fd = -EBADF;

@@ -14,7 +14,7 @@
 #include "tree/skeleton.h"
 #include "tree/subvolume.h"
 
-/* The job's root below the layer: always a subvolume, so that it goes in one step, however big it grew. */
+/* The job's root below the layer: always a subvolume, so that it is removed in one step, however large it is. */
 #define ROOT "root"
 
 static bool btrfs_suits(int root_fd) {
@@ -37,7 +37,7 @@ static int btrfs_create(int image_fd, int layer_fd) {
 static int btrfs_mount(const StorageMount *layer) {
         _cleanup_free_ char *path = NULL;
 
-        /* By its path: the mount must be of this namespace. */
+        /* Opened by its path, so that the mount belongs to this namespace. */
         int r = string_printf(&path, "%s/" ROOT, layer->layer_path);
         if (r < 0)
                 return r;

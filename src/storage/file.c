@@ -29,7 +29,7 @@
 /* Others may take a loop device between our asking for a free one and taking it. */
 #define LOOP_TRIES 1000
 
-/* Where the program is, whatever the runner's PATH says. */
+/* The path of the program: the runner's PATH does not matter. */
 static const char *find_mkfs(void) {
         static const char *const places[] = { "/usr/sbin/mkfs.ext4", "/sbin/mkfs.ext4" };
 
@@ -70,7 +70,7 @@ static int make_file(int layer_fd, uint64_t bytes) {
         return TAKE_FD(fd);
 }
 
-/* Without a journal: what is in it dies with the job. */
+/* Without a journal: the content ends with the job. */
 static int make_file_system(int fd) {
         char path[64], inode_ratio[24];
         const char *program = find_mkfs();
@@ -144,7 +144,7 @@ static int mount_above(const StorageMount *layer, int target_fd) {
 }
 
 static int file_mount(const StorageMount *layer) {
-        /* Before the disk hides it: the target may be below the work directory. */
+        /* Opened before the disk hides it: the target may be below the work directory. */
         _cleanup_close_ int target_fd = open(layer->target, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (target_fd < 0)
                 return -errno;

@@ -37,7 +37,7 @@ static int overlay_create(int image_fd _unused_, int layer_fd) {
 }
 
 static int overlay_mount_layer(const StorageMount *mount) {
-        /* By their paths: the mounts must be of this namespace. */
+        /* Opened by their paths, so that the mounts belong to this namespace. */
         _cleanup_close_ int layer_fd = open(mount->layer_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (layer_fd < 0)
                 return -errno;

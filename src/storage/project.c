@@ -18,7 +18,7 @@
 #include "base/fd.h"
 #include "storage/root-mount.h"
 
-/* In this range, to keep away from those of administrators. */
+/* A range that administrators are unlikely to use. */
 #define PROJECT_MIN UINT32_C(0x4e520000)
 #define PROJECT_COUNT UINT32_C(0x2000000)
 #define PROJECT_TRIES 64
@@ -36,7 +36,7 @@ static bool project_suits(int root_fd) {
                (state.qs_flags & FS_QUOTA_PDQ_ENFD);
 }
 
-/* Does anything belong to it? What ended jobs left in the trash counts until it is removed. */
+/* Does anything belong to the project? What ended jobs left in the trash counts until it is removed. */
 static bool is_free(int fd, uint32_t project) {
         struct if_dqblk usage = { 0 };
 
@@ -53,7 +53,7 @@ static int get_project(int fd, uint32_t *ret) {
         return 0;
 }
 
-/* What is made in the directory from now on belongs to the project, too. */
+/* Everything that is made in the directory from now on belongs to the project, too. */
 static int set_project(int fd, uint32_t project) {
         struct fsxattr attributes;
 

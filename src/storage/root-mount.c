@@ -25,7 +25,7 @@ int mount_clone(int dir_fd, const char *path, int userns_fd) {
         if (userns_fd < 0)
                 return TAKE_FD(fd);
 
-        /* An image may come from anywhere, with nodes of the host's devices that everybody may open. */
+        /* An image may come from anywhere and contain nodes of the host's devices that everybody may open. */
         struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV, .userns_fd = (uint64_t) userns_fd };
         if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
                 /* The only thing invalid about a mount that we just made is its file system. */
@@ -82,7 +82,7 @@ static int mirror_directory(int lower_mount_fd, int upper_fd, const StorageMount
                 return -errno;
 
         if (mount->userns_fd >= 0) {
-                /* An owner beyond the range would be nobody, of the host: not as the owner of a job's root. */
+                /* An owner outside of the range would be the host's nobody, who must not own a job's root. */
                 if (st.st_uid - mount->uid_base >= mount->uid_range)
                         st.st_uid = mount->uid_base;
                 if (st.st_gid - mount->uid_base >= mount->uid_range)

@@ -21,7 +21,7 @@ static bool tmpfs_suits(int root_fd _unused_) {
 }
 
 static int tmpfs_create(int image_fd _unused_, int layer_fd _unused_) {
-        return 0; /* the whole layer lives in the job's mount namespace and dies with it */
+        return 0; /* the whole layer is in the job's mount namespace and ends with it */
 }
 
 static int mount_above(const StorageMount *layer, int target_fd) {
@@ -46,7 +46,7 @@ static int tmpfs_mount(const StorageMount *layer) {
                  size_bytes == UINT64_MAX ? 0 : size_bytes,
                  size_bytes == UINT64_MAX ? 0 : MAX(size_bytes / bytes_per_file(layer), FILES_MIN));
 
-        /* Before the tmpfs hides it: the target may be below the work directory. */
+        /* Opened before the tmpfs hides it: the target may be below the work directory. */
         _cleanup_close_ int target_fd = open(layer->target, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (target_fd < 0)
                 return -errno;

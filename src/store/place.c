@@ -28,7 +28,7 @@
 #define SIZE_FILE "size"
 #define BUSY_FILE "busy"
 
-/* What is being removed is beside the others, and no job's. */
+/* A place that is being removed stays beside the others, with a name that no job uses. */
 #define DISCARDED_PREFIX ".discarded-"
 
 #define RECORD_MAX_BYTES (64 * 1024)
@@ -79,7 +79,7 @@ static int open_place_of(int kind_fd, const char *root_dir, const PlaceKind *kin
         return r < 0 ? r : open_place(kind_fd, path, create, ret);
 }
 
-/* Is it still what its name stands for? */
+/* Is the open directory still the one with this name? */
 static int check_current(int kind_fd, const Place *place) {
         struct stat ours, there;
 
@@ -166,7 +166,7 @@ bool place_is_discarded(const char *name) {
 int place_make_data(const Place *place) {
         struct stat st;
 
-        /* A job can make subvolumes in it that only go with one that they are in. */
+        /* A job can make subvolumes in a subvolume: these are only removed with it. */
         if (btrfs_is(place->fd) && btrfs_load_library() >= 0) {
                 int r = btrfs_subvolume_create(place->fd, PLACE_DATA);
                 if (r < 0 && r != -EEXIST)
@@ -177,7 +177,7 @@ int place_make_data(const Place *place) {
                 return fd;
         if (fstat(fd, &st) < 0)
                 return -errno;
-        /* Our umask, or an earlier job, may have taken away some of it. */
+        /* Our umask, or an earlier job, may have removed some of these bits. */
         if ((st.st_mode & DATA_MODE) == DATA_MODE)
                 return 0;
         return fchmod(fd, (st.st_mode & 07777) | DATA_MODE) < 0 ? -errno : 0;
@@ -266,7 +266,7 @@ int place_measure(const Place *place, uint64_t deadline, PlaceSize *ret) {
         if (r < 0 && r != -ETIME)
                 return r;
         size.complete = r != -ETIME;
-        /* What is known already is the better guess. */
+        /* The size that is known already is the better guess. */
         if (!size.complete)
                 size.bytes = MAX(size.bytes, place_size(place).bytes);
         r = save_size(place, &size);
@@ -277,7 +277,7 @@ int place_measure(const Place *place, uint64_t deadline, PlaceSize *ret) {
         return 0;
 }
 
-/* On a file system of its own, where there is no trash. */
+/* The place is a file system of its own, without a trash. */
 static int discard_here(int kind_fd, const Place *place) {
         char target[64];
         uint64_t random;

@@ -16,9 +16,9 @@
 #include "storage/trash.h"
 #include "store/working-copy.h"
 
-/* Whoever removes or looks at a place has its lock for a moment. */
+/* How long to wait for a place: whoever removes it or looks at it holds its lock for a moment. */
 #define CACHE_TIMEOUT_USEC (5 * USEC_PER_SEC)
-/* Shorter: it may as well be the lock of another job. */
+/* Shorter, because another job may hold the lock for long. */
 #define SLOT_TIMEOUT_USEC (5 * USEC_PER_MSEC)
 #define SLOTS_MAX 10000
 #define TRIES_MAX 100
@@ -71,7 +71,7 @@ static PlaceRecord record_of(const StoreOwner *owner, uint64_t slot) {
         };
 }
 
-/* What a place needs before a job gets it. */
+/* Prepares a place before a job gets it. */
 static int set_up(const Place *place, const PlaceRecord *record) {
         int r = place_make_data(place);
         if (r < 0)
@@ -101,7 +101,7 @@ int store_hold_cache(const char *root_dir, const StoreOwner *owner, bool shared,
         return 0;
 }
 
-/* Is what an earlier job left fit for the next one? */
+/* Can the next job use what an earlier one left? */
 static bool is_usable(const Place *place, const StoreOwner *owner) {
         return !place_was_cut_off(place) && working_copy_clean(place->fd, PLACE_DATA, owner->repository) >= 0;
 }
@@ -304,7 +304,7 @@ int store_give_way(const char *root_dir, const PlaceKind *kind,
         return result;
 }
 
-/* Unless its size is known. */
+/* Measures the place, unless its size is known. */
 static int measure(const char *root_dir, const PlaceKind *kind, const char *name) {
         _cleanup_place_ Place place = PLACE_NONE;
 
