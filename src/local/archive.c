@@ -83,7 +83,7 @@ static void describe(struct archive_entry *target, const BundleEntry *entry) {
                 lib.archive_entry_set_symlink(target, entry->link);
 }
 
-/* What libarchive only warns of is a name in letters that it does not know: it writes the bytes. */
+/* libarchive only warns of names in characters that it does not know, and writes their bytes. */
 static int write_entries(BundleReader *reader, struct archive *archive, struct archive_entry *target,
                          Problem *reterr_problem) {
         static BundleEntry entry;

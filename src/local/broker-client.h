@@ -3,12 +3,11 @@
 
 #include "base/macro.h"
 
-/* `exec` as root is two: the broker keeps root's rights and calls the driver's stages, as GitLab Runner does; all else (the
- * repository, the configuration, archives, output) is done by processes without rights, which ask it. The broker takes their
- * requests for hostile: it makes up the job response's owner and the environment by itself, and calls nothing but our own
- * program.
- *
- * One SOCK_SEQPACKET connection stands for one job. Its end, in whatever way, cleans the job up. */
+/* `exec` as root consists of two parts. The broker keeps root's rights and calls the driver's stages, as GitLab
+ * Runner does. Everything else (the repository, the configuration, archives, output) is done by processes without
+ * rights, which send requests to it. To the broker these requests are hostile: it sets the owner in the job response
+ * and the environment itself, and calls nothing but our own program. One SOCK_SEQPACKET connection stands for one
+ * job. When it ends, for whatever reason, the job is cleaned up. */
 
 /* In the environment of stages: the process that containers end with. */
 #define LOCAL_OWNER_VARIABLE "NSPAWN_RUNNER_OWNER"
@@ -53,10 +52,10 @@ typedef struct BrokerReply {
 #define BROKER_BUILD_FAILURE 1
 #define BROKER_SYSTEM_FAILURE 2
 
-/* A connection of its own for a job. Its descriptor, or -errno. */
+/* Opens a connection for one job. Its descriptor, which is the caller's, or -errno. */
 int broker_connect(int first_fd);
 
 /* Sends one request; @fds are not closed. 0 or -errno. */
 int broker_send(int fd, BrokerAction action, BrokerStage stage, char *const *arguments, const int *fds, size_t n_fds);
-/* Waits for the next event. 1; 0: the broker is gone; or -errno. */
+/* Waits for the next event. 1 with *ret; 0: the broker is gone; or -errno. */
 int broker_receive(int fd, BrokerReply *ret);

@@ -26,7 +26,7 @@
 #define SCRIPT "script"
 #define BYTES_MAX ((size_t) 256 * 1024 * 1024)
 
-/* Job by job: what somebody's session has of these is not for the driver. */
+/* Variables that belong to one job: those of the caller's session must not reach the driver. */
 static bool is_ours(const char *assignment) {
         static const char *const names[] = { "CUSTOM_ENV_",
                                              "JOB_RESPONSE_FILE=",
@@ -202,7 +202,7 @@ int broker_job_call(BrokerJob *job, char *const *command, BrokerStage stage, cha
                 .stdout_fd = fds ? fds[1] : -EBADF,
                 .stderr_fd = fds ? fds[2] : STDERR_FILENO,
                 .die_with_parent = stage != BROKER_CLEANUP,
-                /* A shell for a person needs the terminal, which only the group in the foreground has. */
+                /* A person's shell needs the terminal, which only the foreground group can read. */
                 .own_group = stage != BROKER_STEP || !streq(arguments[0], BROKER_SHELL),
         };
         (void) unlinkat(job->directory_fd, EXIT_CODE, 0);

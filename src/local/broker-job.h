@@ -20,16 +20,16 @@ typedef struct BrokerJob {
                 .directory_fd = -EBADF, .pidfd = -EBADF, \
         }
 
-/* Takes the job response from @response_fd, with another owner: what a user runs here never gets the cache or the working copy
- * of a project. 0; -EBADMSG: it is none; or another -errno. */
+/* Takes the job response from @response_fd and replaces its owner: what a user runs here never gets the cache or the
+ * working copy of a project. 0; -EBADMSG: it is no job response; or another -errno. */
 int broker_job_open(BrokerJob *job, const char *runtime_dir, int response_fd);
 /* Starts a stage. @fds as of BROKER_CALL; NULL: it has no output. 0 or -errno. */
 int broker_job_call(BrokerJob *job, char *const *command, BrokerStage stage, char *const *arguments, const int *fds);
-/* SIGTERM or SIGKILL to all of the stage; `cleanup` has to end by itself. */
+/* Sends @signal (SIGTERM or SIGKILL) to all processes of the stage, except to `cleanup`, which must end by itself. */
 void broker_job_signal(const BrokerJob *job, int signal);
-/* The stage has ended: how, into @ret. */
+/* Call it when the stage has ended: @ret says how. */
 void broker_job_reap(BrokerJob *job, BrokerReply *ret);
-/* Removes the directory. */
+/* Removes the job's directory and closes everything. */
 void broker_job_done(BrokerJob *job);
 
 /* Cleans up jobs that killed brokers left. Best effort. */

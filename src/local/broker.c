@@ -19,7 +19,8 @@
 
 #define FDS_MAX 5U
 #define CLIENTS_MAX 512U
-/* From the client's end, and with it SIGTERM, to SIGKILL. The driver itself gives a step its time. */
+/* How long after the client's end, when its stage gets SIGTERM, the stage gets SIGKILL. The driver itself limits how
+ * long a step may take to end. */
 #define KILL_TIMEOUT_USEC (30 * USEC_PER_SEC)
 
 typedef struct Client {
@@ -68,7 +69,7 @@ static bool take_arguments(Message *message, size_t size) {
         return true;
 }
 
-/* 1; 0: the client has gone, or says what makes no sense. */
+/* Receives a request. 1; 0: the client is gone, or sent nonsense. */
 static int receive(int fd, Message *message) {
         union {
                 struct cmsghdr header;
@@ -98,7 +99,7 @@ static void reply(int fd, uint32_t event, int status) {
                 (void) send(fd, &reply, sizeof(reply), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* The client has gone: what it had running ends, and then its job is cleaned up. */
+/* The client is gone: ends its stage. Its job is cleaned up after that. */
 static void leave(Client *client) {
         closep(&client->fd);
         client->fd = -EBADF;
@@ -106,11 +107,11 @@ static void leave(Client *client) {
         broker_job_signal(&client->job, SIGTERM);
 }
 
-/* True when nothing of it is left to do. */
+/* Cleans up the job of a client that is gone. True when nothing is left to do. */
 static bool clean_up(const Broker *broker, Client *client) {
         if (client->fd >= 0 || client->job.pidfd >= 0)
                 return false;
-        /* Once: what it cannot do, the next command of the driver does. */
+        /* Only once: what this cleanup cannot do, the next command of the driver does. */
         if (client->job.started && !client->cleaned) {
                 client->cleaned = true;
                 client->kill_at_usec = USEC_INFINITY;
@@ -163,7 +164,8 @@ static void serve_client(const Broker *broker, Client *client) {
         message_done(&message);
 }
 
-/* The first time, jobs end as GitLab ends them; the second time, at once; then even who should do that is killed. */
+/* The first signal ends jobs as GitLab does; the second ends them at once; the third also kills the process that
+ * should do that. */
 static void take_signal(Broker *broker) {
         struct signalfd_siginfo info;
 

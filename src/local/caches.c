@@ -36,7 +36,7 @@ bool caches_any(const LocalJob *job) {
         return list && list->n_items > 0;
 }
 
-/* What the files are in the working copy, and not only in the commit. "default" if there is none. */
+/* A hash of the files as they are in the working copy, committed or not. "default" if there are none. */
 static const char *digest(const Keeper *keeper, const Value *globs) {
         static const uint8_t key[16] = "cache:key:files";
         const LocalJob *job = keeper->caller->job;

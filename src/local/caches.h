@@ -3,8 +3,8 @@
 
 #include "local/keeper.h"
 
-/* Caches of a job, which stay for its next run and for other jobs with the same key. What goes wrong with a cache is said in the
- * log and fails no job. */
+/* Caches of a job, which stay for its next run and for other jobs with the same key. Problems with a cache are
+ * reported in the log and fail no job. */
 
 /* Does the job have any? */
 bool caches_any(const LocalJob *job);

@@ -99,7 +99,7 @@ static void end_line(Output *output) {
         send_line(output->caller, output->text);
 }
 
-/* What is to read from the output. False at its end. */
+/* Reads output. False at its end. */
 static bool copy(int fd, Output *output) {
         char data[65536];
 
@@ -117,7 +117,7 @@ static bool copy(int fd, Output *output) {
         return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-/* Ends the stage once for each reason. */
+/* Asks the broker to end the stage, once for each reason. */
 static void end(Caller *caller, const Call *call, unsigned *signalled) {
         if (call->stage == BROKER_CLEANUP)
                 return;
@@ -180,7 +180,7 @@ int caller_call(Caller *caller, const Call *call, BrokerReply *ret) {
         closep(&write_fd);
         write_fd = -EBADF;
         r = follow(caller, call, read_fd, &output, ret);
-        /* The stage has ended: what it wrote is there. */
+        /* The stage has ended, so everything that it wrote can be read now. */
         for (ssize_t left = 1 << 20; r >= 0 && left > 0; left -= 65536) {
                 struct pollfd rest = { .fd = read_fd, .events = POLLIN };
 

@@ -29,5 +29,5 @@ typedef struct Call {
 /* Waits until the stage has ended. @ret as of BROKER_DONE. 0; or -errno when the broker is gone or does not start it. */
 int caller_call(Caller *caller, const Call *call, BrokerReply *ret);
 
-/* A line of the job's log that is ours; secrets in it are replaced. */
+/* Adds our own line to the job's log, with secrets replaced. */
 void caller_log(Caller *caller, const char *format, ...) _printf_(2, 3);

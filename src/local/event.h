@@ -3,7 +3,7 @@
 
 #include "base/macro.h"
 
-/* What the process of a job tells the one that started it, through a pipe. */
+/* Messages from the process of a job to the one that started it, through a pipe. */
 typedef enum EventType {
         EVENT_SECTION = 1, /* a stage begins; text is its title */
         EVENT_LINE,        /* of the job's log, without its end */
@@ -33,5 +33,6 @@ typedef enum JobFailure {
 /* 0 or -errno; what is too long is cut. */
 int event_send(int fd, const Event *event);
 int event_send_text(int fd, EventType type, const char *text, size_t size);
-/* Reads one that is there, and waits for the rest of it. 1; 0: the process is gone; -EBADMSG; or another -errno. */
+/* Reads a message that has begun to arrive, and waits for the rest of it. 1; 0: the process is gone; -EBADMSG; or
+ * another -errno. */
 int event_receive(int fd, Event *ret);

@@ -103,7 +103,7 @@ static void set_number(LocalJob *job, const char *key, uint64_t number) {
         set(job, key, arena_printf(job->arena, "%" PRIu64, number));
 }
 
-/* Variables of earlier jobs are over those of the configuration, and under those of the project and the pipeline. */
+/* Variables of earlier jobs replace those of the configuration, but not those of the project and the pipeline. */
 static void add_dotenv(LocalJob *job, const Variables *dotenv) {
         const PipelineRequest *request = job->pipeline->context.request;
 
@@ -113,7 +113,7 @@ static void add_dotenv(LocalJob *job, const Variables *dotenv) {
                         variables_set(&job->given, dotenv->items + i);
 }
 
-/* What GitLab knows only when a job runs, as far as it makes sense here. */
+/* Adds variables that GitLab only knows when a job runs, as far as they make sense here. */
 static void add_persisted(LocalJob *job, const LocalJobRequest *request) {
         const char *url = variables_get(&job->given, "CI_PROJECT_URL");
 

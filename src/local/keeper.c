@@ -20,7 +20,7 @@ bool keeper_is_due(const LocalJob *job, const Value *map, bool success) {
         return !when || streq(when, "on_success") ? success : streq(when, "always") || !success;
 }
 
-/* For "untracked": what git tracks in the job is the last commit's. */
+/* For "untracked": in the job, git tracks the files of the last commit. */
 static int read_tracked(const Keeper *keeper, char ***ret) {
         if (!keeper->top)
                 return 0;

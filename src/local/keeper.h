@@ -13,7 +13,7 @@ typedef struct Keeper {
         const char *directory; /* that artifacts are copied to, too; or NULL */
 } Keeper;
 
-/* Whether "when" of @map, artifacts or a cache, is meant for this end of the script. */
+/* Is @map, artifacts or a cache, to be kept after this result of the script, as its "when" says? */
 bool keeper_is_due(const LocalJob *job, const Value *map, bool success);
 
 /* Takes the files of @map out of the container, as files_take() does. *ret_fd is negative if it names none. 0 or -errno. */

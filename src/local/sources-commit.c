@@ -45,7 +45,7 @@ static int fetch(const SourcesRequest *request, const char *directory) {
         return r < 0 ? r : run(directory, ARGV("read-tree", "refs/heads/exec"));
 }
 
-/* Whatever was kept for other commits goes. */
+/* Removes what was kept for other commits. */
 static void forget_others(const SourcesRequest *request, const char *keep) {
         _cleanup_strv_ char **names = NULL;
         _cleanup_close_ int fd = open(request->cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

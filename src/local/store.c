@@ -70,7 +70,7 @@ int store_open(const char *top, LocalStore *ret) {
         r = store_name(top, "", &readable);
         if (r < 0)
                 return r;
-        /* Of the path, the last part is what people know it by, and the hash tells it from others. */
+        /* The last part of the path is for people; the hash tells it from others of that name. */
         r = string_printf(&store.path, "%s/%.30s%s", home, slash && slash[1] ? slash + 1 : "root",
                           strrchr(readable, '-'));
         if (r < 0)

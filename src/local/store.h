@@ -17,12 +17,12 @@ typedef struct LocalStore {
 
 /* Makes the directories that are missing, for the working copy with its top at @top. 0 or -errno. */
 int store_open(const char *top, LocalStore *ret);
-/* The artifacts are those of the child pipeline of job @parent from now on. 0 or -errno. */
+/* From now on, the artifacts are those of the child pipeline of job @parent. 0 or -errno. */
 int store_enter(LocalStore *store, const char *parent);
 void store_done(LocalStore *store);
 
-/* The first of @n numbers that no job of this working copy had. */
+/* Takes @n numbers that no job of this working copy had. Returns the first one; 1 if the file cannot be used. */
 uint64_t store_take_numbers(const LocalStore *store, uint64_t n);
 
-/* A name for a file of anything that people call @name: readable, and no other name's. To be freed. 0 or -ENOMEM. */
+/* Makes a file name of any name: readable, and different for different names. To be freed. 0 or -ENOMEM. */
 int store_name(const char *name, const char *suffix, char **ret);

@@ -49,7 +49,7 @@ static void fail(Worker *worker, JobFailure failure, int exit_code, const char *
         snprintf(worker->reason, sizeof(worker->reason), "%s", reason);
 }
 
-/* What the end of a stage means: true if the job goes on. */
+/* Notes what the result of a stage means for the job. True if the job goes on. */
 static bool judge(Worker *worker, int r, const BrokerReply *reply, const char *what) {
         char reason[200];
 
@@ -150,7 +150,7 @@ static bool configure(Worker *worker, json_t **ret) {
         return false;
 }
 
-/* Three times at most, if it is not the job's fault. */
+/* Tries up to three times, unless the job is at fault. */
 static bool prepare(Worker *worker) {
         begin_section(worker, "Preparing environment");
         for (unsigned attempt = 1;; attempt++) {
@@ -265,7 +265,7 @@ static bool download(Worker *worker) {
         return worker->caller.cancelled == 0;
 }
 
-/* As they are wanted after success or failure. */
+/* Keeps caches and artifacts that are wanted after this result. */
 static void keep_files(Worker *worker) {
         bool success = worker->failure == FAILURE_NONE;
 

@@ -24,6 +24,5 @@ typedef struct WorkerSetup {
         bool keep_failed;      /* a failed job's container stays until somebody has looked at it */
 } WorkerSetup;
 
-/* Everything it has to tell goes to events_fd, with EVENT_ENDED as the last. Allocates in the pipeline's arena, whose
- * `exhausted` it sets. */
+/* Sends everything to events_fd, EVENT_ENDED last. Allocates in the pipeline's arena, and sets its `exhausted`. */
 void worker_run(const WorkerSetup *setup);
