@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 from pathlib import Path
+from typing import Callable, Iterator
 
 import pytest
 
@@ -180,3 +181,46 @@ def test_metrics_units(driver: Path, tmp_path: Path) -> None:
                           env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"})
     ours = [line for line in done.stderr.splitlines() if "nspawn-runner-metrics" in line]
     assert done.returncode == 0 and not ours, done.stderr
+
+
+@pytest.fixture(name="listening")
+def fixture_listening(driver: Path, make_site: Callable[..., Site], tiny_root: Path) -> Iterator[tuple[Site, Path]]:
+    """A site, and the socket where systemd answers for it, with the units as they are but for what they listen on and call."""
+    site = make_site(root=tiny_root, shell="/bin/bash")
+    path, units = site.runtime_dir.with_suffix(".metrics"), Path("/run/systemd/system")
+    listens, calls = "ListenStream=127.0.0.1:9731\n", "ExecStart=/usr/local/bin/nspawn-runner "
+    unit = (SOURCE / "systemd/nspawn-runner-metrics.socket").read_text(encoding="utf-8")
+    service = (driver.parent / "systemd/nspawn-runner-metrics@.service").read_text(encoding="utf-8")
+    assert listens in unit and calls in service
+    units.mkdir(exist_ok=True)
+    (units / "nspawn-runner-metrics.socket").write_text(unit.replace(listens, f"ListenStream={path}\n"), encoding="utf-8")
+    (units / "nspawn-runner-metrics@.service").write_text(
+        service.replace(calls, f"ExecStart={' '.join(site.argv())} "), encoding="utf-8")
+    subprocess.run(["systemctl", "daemon-reload"], check=True)
+    subprocess.run(["systemctl", "start", "nspawn-runner-metrics.socket"], check=True)
+    yield site, path
+    subprocess.run(["systemctl", "stop", "nspawn-runner-metrics.socket"], check=True)
+    for name in ("nspawn-runner-metrics.socket", "nspawn-runner-metrics@.service"):
+        (units / name).unlink()
+    path.unlink(missing_ok=True)
+    subprocess.run(["systemctl", "daemon-reload"], check=True)
+
+
+@pytest.mark.host_matters
+@pytest.mark.skipif(not host.has_systemd(), reason="needs systemd")
+def test_metrics_socket(listening: tuple[Site, Path]) -> None:
+    """Confined by its unit, the service sees as much as the command does."""
+    site, path = listening
+    assert site.call("chroot-copy", IMAGE, "copy").returncode == 0
+    with site.started():
+        for _ in range(3):
+            with socket.socket(socket.AF_UNIX) as ours:
+                ours.connect(str(path))
+                ours.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                answer = b"".join(iter(lambda: ours.recv(65536), b"")).decode()
+            assert answer.startswith("HTTP/1.1 200 OK\r\n") and answer.endswith("\n# EOF\n"), answer
+            expected = [line for line in site.call("metrics").stdout.splitlines() if "free_bytes" not in line]
+            found = [line for line in answer.partition("\r\n\r\n")[2].splitlines() if "free_bytes" not in line]
+            assert found == expected
+        assert 'nspawn_runner_containers{kind="job",state="running"} 1' in found
+        assert 'nspawn_runner_image_generation_number{image="copy"} 1' in found, found
