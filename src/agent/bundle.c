@@ -11,9 +11,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/macro.h"
 #include "base/string.h"
 #include "wire/bundle.h"
 
@@ -271,8 +273,26 @@ static int unpack_one(Unpacking *u) {
         }
 }
 
+/* An index that comes from elsewhere says nothing about the times and numbers of the files that were just made, so commands that
+ * trust it (`git diff-index`) would take every file for a changed one. The image's git notes them; without git, nobody asks. */
+static void refresh_index(const char *directory) {
+        int status;
+
+        pid_t pid = fork();
+        if (pid > 0)
+                (void) waitpid(pid, &status, 0);
+        if (pid != 0)
+                return;
+        int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+                (void) dup2(null_fd, fd);
+        (void) execvp("git", ARGV("git", "-C", directory, "update-index", "-q", "--refresh"));
+        _exit(EXIT_FAILURE);
+}
+
 int agent_unpack(const char *directory) {
         static Unpacking u = { .root_fd = -EBADF, .parent_fd = -EBADF };
+        bool has_index = false;
         int q = EXIT_SUCCESS;
 
         int r = mkdir_parents(directory, 0777);
@@ -286,7 +306,10 @@ int agent_unpack(const char *directory) {
                 int p = unpack_one(&u);
                 if (p < 0)
                         q = fail(p, u.entry.path);
+                has_index = has_index || streq(u.entry.path, ".git/index");
         }
         bundle_reader_done(&u.reader);
+        if (r >= 0 && has_index)
+                refresh_index(directory);
         return r < 0 ? fail(r, directory) : q;
 }

@@ -42,6 +42,19 @@ int sources_put_file(Sources *sources, int dir_fd, const char *name, const char 
         return r < 0 ? r : bundle_put_file(&sources->writer, fd, entry->size);
 }
 
+int sources_put_directory(Sources *sources, const char *path) {
+        BundleEntry *entry = &sources->entry;
+
+        if (!bundle_path_is_plain(path))
+                return 0;
+        strcpy(entry->path, path);
+        entry->type = BUNDLE_DIRECTORY;
+        entry->mode = 0755;
+        entry->size = 0;
+        entry->mtime_sec = 0;
+        return bundle_put(&sources->writer, entry);
+}
+
 int sources_put_text(Sources *sources, const char *path, const char *text) {
         BundleEntry *entry = &sources->entry;
 

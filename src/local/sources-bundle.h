@@ -25,4 +25,5 @@ typedef struct Sources {
 
 /* Adds what is called @name in @dir_fd as @path, if it is a file or a symlink and still there. 0 or -errno. */
 int sources_put_file(Sources *sources, int dir_fd, const char *name, const char *path);
+int sources_put_directory(Sources *sources, const char *path);
 int sources_put_text(Sources *sources, const char *path, const char *text);

@@ -174,7 +174,7 @@ int sources_put_repository(Sources *sources) {
         return r;
 }
 
-/* One line of `git ls-tree -z`: "MODE TYPE ID\tPATH". */
+/* One line of `git ls-tree -z`: "MODE TYPE ID\tPATH". A commit is a submodule's. */
 typedef struct TreeLine {
         unsigned mode;
         const char *id, *path;
@@ -190,7 +190,7 @@ static bool parse_line(char *line, TreeLine *ret) {
         ret->mode = (unsigned) strtoul(line, &end, 8);
         const char *id = strrchr(line, ' ');
         ret->id = id ? id + 1 : "";
-        return id && startswith(end, " blob ");
+        return id && (startswith(end, " blob ") || startswith(end, " commit "));
 }
 
 static int put_blob(Sources *sources, FILE *blobs, const TreeLine *line) {
@@ -245,10 +245,12 @@ static int write_ids(char **lines, int *ret_fd) {
         for (; *lines; lines++) {
                 char *tab = strchr(*lines, '\t');
 
-                if (!tab || !bundle_path_is_plain(tab + 1) || !strstr(*lines, " blob ")) {
+                if (!tab || !bundle_path_is_plain(tab + 1)) {
                         **lines = 0;
                         continue;
                 }
+                if (!memmem(*lines, (size_t) (tab - *lines), " blob ", strlen(" blob ")))
+                        continue; /* a submodule */
                 const char *id = tab;
                 while (id > *lines && id[-1] != ' ')
                         id--;
@@ -287,9 +289,12 @@ int sources_put_commit(Sources *sources) {
                 close(pipe_fds[0]);
                 return r < 0 ? r : -errno;
         }
-        for (char **p = lines; r >= 0 && *p; p++)
-                if (**p && parse_line(*p, &line))
-                        r = put_blob(sources, blobs, &line);
+        for (char **p = lines; r >= 0 && *p; p++) {
+                if (!**p || !parse_line(*p, &line))
+                        continue;
+                r = S_ISREG(line.mode) || S_ISLNK(line.mode) ? put_blob(sources, blobs, &line) :
+                                                               sources_put_directory(sources, line.path);
+        }
         fclose(blobs);
         blobs = NULL;
         int q = process_wait(pid, &status);

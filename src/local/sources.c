@@ -42,17 +42,22 @@ static int enter(Directory *directory, const char *path) {
 static int put_tree(Sources *sources, int top_fd, const char *top, const char *prefix, char *const *paths,
                     unsigned depth);
 
-/* Of a submodule that is checked out. */
+/* The files of a submodule, if it is checked out, and wanted: else its directory is empty, as git leaves it. */
 static int put_submodule(Sources *sources, int top_fd, const char *top, const char *prefix, const char *path,
                          unsigned depth) {
         _cleanup_free_ char *below = NULL, *inside = NULL;
         _cleanup_strv_ char **paths = NULL;
 
+        int r = string_printf(&inside, "%s%s/", prefix, path);
+        if (r < 0)
+                return r;
+        _cleanup_free_ char *directory = strndup(inside, strlen(inside) - 1);
+        r = directory ? sources_put_directory(sources, directory) : -ENOMEM;
+        if (r < 0)
+                return r;
         if (!sources->request->submodules || (depth > 0 && !sources->request->recursive) || depth > 20)
                 return 0;
-        int r = string_printf(&below, "%s/%s", top, path);
-        if (r >= 0)
-                r = string_printf(&inside, "%s%s/", prefix, path);
+        r = string_printf(&below, "%s/%s", top, path);
         if (r < 0)
                 return r;
         _cleanup_close_ int fd = open_without_symlinks(top_fd, path, O_RDONLY | O_DIRECTORY);

@@ -19,6 +19,7 @@ from typing import Iterator
 import pytest
 
 from lab import IMAGE, Lab, Site
+from terminal import Terminal
 
 PROJECTS = Path(__file__).resolve().parents[1] / "exec"
 USER = 54321
@@ -135,7 +136,7 @@ def listing(directory: Path) -> list[tuple[str, int, int, int]]:
 def test_sources(place: Site) -> None:
     """The working copy as it is, as a repository with the right commit; it is only read, and hooks and filters do not run."""
     copy = Copy(place, "sources")
-    copy.write(gitlab_ci="a:\n  script:\n    - git status --short\n    - git rev-parse HEAD\n    - cat tracked\n    - cat deep/er/new\n"
+    copy.write(gitlab_ci="a:\n  script:\n    - git diff-index --name-only HEAD | sed s/^/differs:/\n    - git status --short\n    - git rev-parse HEAD\n    - cat tracked\n    - cat deep/er/new\n"
                          "    - readlink link\n    - test -x program\n    - test ! -e ignored\n    - git log --oneline | wc -l\n",
                tracked="old\n", program="#!/bin/sh\n", gone="x\n", **{".gitignore": "ignored\n", ".gitattributes": "* filter=evil\n"})
     (copy.top / "program").chmod(0o755)
@@ -160,12 +161,66 @@ def test_sources(place: Site) -> None:
                           text=True, check=True).stdout.strip()
     assert done.returncode == 0, done
     assert {" D gone", " M tracked", "?? deep/", head, "changed", "untracked", "/etc/passwd", "1"} <= set(lines), done.stdout
+    # Before git looked at the files: the index knows them.
+    assert [line for line in lines if line.startswith("differs:")] == ["differs:gone", "differs:tracked"], done.stdout
     assert listing(copy.top) == before
     assert not evil.exists()
     assert all(entry[1] == USER for entry in listing(copy.home))
 
     done = copy.run("--committed")
     assert "old" in log_of("a", done.stdout) and " M tracked" not in log_of("a", done.stdout), done.stdout
+    assert not [line for line in log_of("a", done.stdout) if line.startswith("differs:")], done.stdout
+
+
+def test_submodules(place: Site) -> None:
+    """Files of submodules, as they are: those of the first level, or of all; none unless the job asks for them."""
+    copy = Copy(place, "submodules")
+    allow = ("-c", "protocol.file.allow=always")
+    for name, inner in (("deep", None), ("sub", "deep")):
+        library = copy.base / name
+        library.mkdir()
+        (library / "file").write_text(f"{name} old\n")
+        copy.git("-C", str(library), "init", "-q", "-b", "main")
+        if inner:
+            copy.git(*allow, "-C", str(library), "submodule", "add", "-q", str(copy.base / inner), inner)
+        copy.git("-C", str(library), "add", "-A")
+        copy.git("-C", str(library), "commit", "-q", "-m", "First")
+    script = "script: ['test -d sub', 'find sub -name file | sort | xargs -r cat', 'git status --short | sed s/^/status:/', 'echo end']"
+    copy.write(gitlab_ci=f"none: {{{script}}}\nnormal: {{variables: {{GIT_SUBMODULE_STRATEGY: normal}}, {script}}}\n"
+                         f"recursive: {{variables: {{GIT_SUBMODULE_STRATEGY: recursive}}, {script}}}\n")
+    copy.git("init", "-q", "-b", "main")
+    copy.git(*allow, "submodule", "add", "-q", str(copy.base / "sub"), "sub")
+    copy.git(*allow, "submodule", "update", "-q", "--init", "--recursive")
+    copy.git("add", "-A")
+    copy.git("commit", "-q", "-m", "First")
+    (copy.top / "sub/file").write_text("sub changed\n")
+    copy.own()
+    done = copy.run("--jobs", "3")
+    assert done.returncode == 0, done
+    for job, files in (("none", []), ("normal", ["sub changed"]), ("recursive", ["deep old", "sub changed"])):
+        found = [line for line in log_of(job, done.stdout) if line.endswith((" old", " changed"))]
+        assert sorted(found) == files, done.stdout
+        assert not [line for line in log_of(job, done.stdout) if line.startswith("status:")], done.stdout
+    done = copy.run("--committed", "none")
+    assert done.returncode == 0 and "status:" not in done.stdout.replace("s/^/status:/", ""), done.stdout
+
+
+def test_shell(place: Site) -> None:
+    """A person's shell in the container of a job: its sources and variables, on a terminal, and nothing of it counts."""
+    copy = Copy(place, "shell")
+    copy.write(gitlab_ci="a:\n  variables: {WORD: hi}\n  script: [echo never]\n  artifacts: {paths: [.]}\n", tracked="content\n")
+    copy.commit()
+    with Terminal(["env", "-i", *(f"{key}={value}" for key, value in copy.environment().items()), "TERM=vt100",
+                   *copy.argv("--shell", "a")], rows=33, columns=111) as terminal:
+        terminal.type("tty -s && echo on $TERM; stty size; echo $WORD-$CI_JOB_NAME; cat tracked; git diff-index --quiet HEAD && echo cl''ean\n")
+        terminal.expect("on vt100")
+        terminal.expect("33 111")
+        terminal.expect("hi-a")
+        terminal.expect("content")
+        terminal.expect("clean")
+        terminal.type("exit 5\n")
+        assert terminal.wait() == 0, terminal.seen
+    assert place.traces() == []
 
 
 def test_services(lab: Lab) -> None:
