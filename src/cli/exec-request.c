@@ -5,18 +5,15 @@
 
 #include "cli/exec-request.h"
 
-#include <fcntl.h>
-
-#include "base/fd.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/string.h"
-#include "pipeline/yaml.h"
+#include "cli/exec-variables.h"
+#include "pipeline/problem.h"
 #include "project/predefined.h"
 
 #define ARENA_BYTES_MAX ((size_t) 64 * 1024 * 1024)
 #define LOCAL_VARIABLES ".gitlab-ci-local-variables.yml"
-#define FILE_BYTES_MAX ((size_t) 1024 * 1024)
 
 static const char *const sources[] = { "push",
                                        "merge_request_event",
@@ -52,112 +49,32 @@ static bool split(ExecRequest *request, const char *option, const char *text, co
         return true;
 }
 
-static bool is_set(const Value *map, const char *key, bool otherwise) {
-        const Value *value = map_get_set(map, key);
-
-        return value_is(value, VALUE_BOOLEAN) ? value->boolean : otherwise;
-}
-
-/* A text; or a mapping as a project's settings have it: value, type (or file), masked, expand (or raw).
- * gitlab-ci-local has "values" with one for each environment: only the one for all counts. */
-static bool read_value(Arena *arena, const Value *value, Variable *ret) {
-        if (value_is(value, VALUE_MAP)) {
-                ret->file = value_is_string(map_get(value, "type"), "file") || is_set(value, "file", false);
-                ret->masked = is_set(value, "masked", false);
-                ret->raw = is_set(value, "raw", false) || !is_set(value, "expand", true);
-                const Value *values = map_get_set(value, "values");
-                value = values ? map_get(values, "*") : map_get(value, "value");
-        }
-        ret->value = value ? value_to_string(arena, value) : NULL;
-        return ret->value;
-}
-
-/* A mapping of names and values. */
-static int read_yaml(ExecRequest *request, const char *path, const char *data, size_t size) {
-        Problems problems = { .arena = &request->arena };
-        const Value *map = NULL;
-
-        int r = yaml_load(&problems, path, 1, 1, data, size, &map);
-        for (size_t i = 0; i < problems.n; i++)
-                log_error("%s:%u:%u: %s", path, problems.items[i].place.line, problems.items[i].place.column,
-                          problems.items[i].text);
-        if (r < 0 || !map)
-                return r;
-        if (map->type != VALUE_MAP) {
-                log_error("%s:%u: must be a mapping of variables and their values", path, map->place.line);
-                return -EINVAL;
-        }
-        for (size_t i = 0; i < map->n_pairs; i++) {
-                Variable variable = { .key = map->pairs[i].key };
-
-                if (!read_value(&request->arena, map->pairs[i].value, &variable)) {
-                        log_error("%s:%u: variable '%s' must have a text as its value, or a mapping with 'value'", path,
-                                  map->pairs[i].place.line, variable.key);
-                        return -EINVAL;
-                }
-                variables_set(&request->project, &variable);
-        }
-        return 0;
-}
-
-/* Lines of NAME=VALUE; empty ones and those that begin with "#" are skipped. */
-static int read_lines(ExecRequest *request, const char *path, char *data) {
-        unsigned number = 1;
-
-        for (char *line; (line = strsep(&data, "\n")); number++) {
-                size_t n = strlen(line);
-                char *equals = strchr(line, '=');
-
-                if (n > 0 && line[n - 1] == '\r')
-                        line[n - 1] = 0;
-                if (!*line || *line == '#')
-                        continue;
-                if (!equals || equals == line) {
-                        log_error("%s:%u: must be NAME=VALUE", path, number);
-                        return -EINVAL;
-                }
-                *equals = 0;
-                variables_set_text(&request->project, arena_string(&request->arena, line),
-                                   arena_string(&request->arena, equals + 1));
-        }
-        return 0;
-}
-
-static int read_variable_file(ExecRequest *request, const char *path) {
-        _cleanup_free_ char *data = NULL;
-        size_t size;
-
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        int r = fd < 0 ? -errno : fd_read_all(fd, FILE_BYTES_MAX, &data, &size);
-        if (r < 0)
-                return log_error_errno(r, "Cannot read the variables in '%s': %m", path);
-        const char *text = arena_copy(&request->arena, data, size);
-        if (endswith(path, ".yml") || endswith(path, ".yaml"))
-                return read_yaml(request, path, text, size);
-        return read_lines(request, path, (char *) text);
-}
-
 /* The file of that name in the project, as gitlab-ci-local reads it, too. */
 static int read_own_file(ExecRequest *request) {
         _cleanup_free_ char *data = NULL;
         size_t size;
 
-        int r = file_read_in_root(request->checkout->top_fd, LOCAL_VARIABLES, FILE_BYTES_MAX, &data, &size);
+        int r = file_read_in_root(request->checkout->top_fd, LOCAL_VARIABLES, EXEC_VARIABLES_BYTES_MAX, &data, &size);
         if (r == -ENOENT)
                 return 0;
         if (r < 0)
                 return log_error_errno(r, "Cannot read the variables in '%s': %m", LOCAL_VARIABLES);
-        return read_yaml(request, LOCAL_VARIABLES, arena_copy(&request->arena, data, size), size);
+        return exec_variables_read(&request->project, LOCAL_VARIABLES, data, size);
 }
 
+/* From the weakest to the strongest: those of the home, of the project's files, of the command line. */
 static int read_variables(const Invocation *invocation, ExecRequest *request) {
         const char *text, *name, *value;
 
-        int q = read_own_file(request);
+        int q = exec_options_variables(&request->options.home, &request->project);
+        if (q >= 0)
+                q = read_own_file(request);
+        if (q >= 0)
+                q = exec_options_variables(&request->options.own, &request->project);
         if (q < 0)
                 return q;
         for (unsigned i = 0; (text = invocation_option_at(invocation, "variable-file", i)); i++) {
-                int r = read_variable_file(request, text);
+                int r = exec_variables_read_path(&request->project, text);
                 if (r < 0)
                         return r;
         }
@@ -173,6 +90,8 @@ static int read_inputs(const Invocation *invocation, ExecRequest *request) {
         Value *inputs = value_new(&request->arena, VALUE_MAP, (Place){ 0 });
         const char *text, *name, *value;
 
+        exec_options_inputs(&request->arena, &request->options.home, inputs);
+        exec_options_inputs(&request->arena, &request->options.own, inputs);
         for (unsigned i = 0; (text = invocation_option_at(invocation, "input", i)); i++) {
                 if (!split(request, "input", text, &name, &value))
                         return COMMAND_MISUSED;
@@ -187,15 +106,23 @@ static int read_include_roots(const Invocation *invocation, ExecRequest *request
         const char *text;
 
         for (unsigned i = 0; (text = invocation_option_at(invocation, "include-root", i)); i++) {
-                IncludeRoot *root = request->include_roots + i;
+                IncludeRoot root = { 0 };
 
-                if (!split(request, "include-root", text, &root->name, &root->directory))
+                if (!split(request, "include-root", text, &root.name, &root.directory))
                         return COMMAND_MISUSED;
-                if (access(root->directory, R_OK | X_OK) < 0)
-                        return log_error_errno(errno, "Cannot use '%s' as the directory of '%s': %m", root->directory,
-                                               root->name);
+                if (access(root.directory, R_OK | X_OK) < 0)
+                        return log_error_errno(errno, "Cannot use '%s' as the directory of '%s': %m", root.directory,
+                                               root.name);
+                ARENA_APPEND(&request->arena, request->include_roots.items, request->include_roots.n, root);
         }
-        request->checkout->include_roots = request->include_roots;
+        /* Of those with equal names, the first one counts. */
+        int r = exec_options_include_roots(&request->arena, &request->options.own, &request->include_roots);
+        if (r >= 0)
+                r = exec_options_include_roots(&request->arena, &request->options.home, &request->include_roots);
+        if (r < 0)
+                return r;
+        ARENA_APPEND(&request->arena, request->include_roots.items, request->include_roots.n, (IncludeRoot){ 0 });
+        request->checkout->include_roots = request->include_roots.items;
         return 0;
 }
 
@@ -237,7 +164,7 @@ static int read_occasion(const Invocation *invocation, ExecRequest *request) {
         return r;
 }
 
-int exec_request_init(const Invocation *invocation, ExecRequest *ret) {
+int exec_request_init(Invocation *invocation, ExecRequest *ret) {
         const char *directory = invocation_option(invocation, "directory"), *what;
 
         arena_init(&ret->arena, ARENA_BYTES_MAX);
@@ -251,6 +178,9 @@ int exec_request_init(const Invocation *invocation, ExecRequest *ret) {
                 return log_error_errno(r, "%s '%s': %m%s", what, directory, r == -ENOENT ? " (is git installed?)" : "");
         ret->provider = checkout_provider(ret->checkout);
         ret->request.provider = &ret->provider;
+        r = exec_options_read(invocation, ret->checkout, &ret->arena, &ret->options);
+        if (r < 0)
+                return r;
         r = read_include_roots(invocation, ret);
         if (r < 0)
                 return r;

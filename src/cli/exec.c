@@ -80,11 +80,14 @@ static int show(const Invocation *invocation, Pipeline *pipeline) {
                                                     exec_show_list(pipeline, invocation_has(invocation, "all"), json);
 }
 
-static int evaluate(const Invocation *invocation, int broker_fd) {
+static int evaluate(const Invocation *given, int broker_fd) {
         static ExecRequest request; /* static: setjmp() below returns here again */
         static Pipeline *pipeline;
+        static Invocation with_files;
+        const Invocation *invocation = &with_files;
 
-        int r = exec_request_init(invocation, &request);
+        with_files = *given;
+        int r = exec_request_init(&with_files, &request);
         if (r >= 0 && pipeline_evaluate(&request.request, &pipeline) < 0)
                 r = log_oom();
         if (r >= 0 && setjmp(pipeline->arena.exhausted) != 0)

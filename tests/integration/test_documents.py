@@ -57,6 +57,7 @@ NOT_RUN = {
     "man/nspawn-runner-exec.1.scd: sudo nspawn-runner exec --jobs 4": EXEC_RUN,
     "man/nspawn-runner-exec.1.scd: sudo nspawn-runner exec --needs test": EXEC_RUN,
     "docs/exec.md: nspawn-runner exec --list": EXEC,
+    "man/nspawn-runner-exec.1.scd: # ~/.nspawn-runner-exec.yaml": "tests/unit/test-exec.py gives it to exec",
     "man/nspawn-runner-exec.1.scd: nspawn-runner exec --list --all": EXEC,
     "man/nspawn-runner-exec.1.scd: nspawn-runner exec --explain deploy --source merge_request_event": EXEC,
     "man/nspawn-runner-exec.1.scd: nspawn-runner exec --list --source tag --ref v1.0 --include-root "

@@ -223,6 +223,21 @@ def test_shell(place: Site) -> None:
     assert place.traces() == []
 
 
+def test_options_file(place: Site) -> None:
+    """The home's file says where artifacts go; the project's replaces the home's image."""
+    copy = Copy(place, "options")
+    copy.write(gitlab_ci="a: {script: [echo $WORD > file], artifacts: {paths: [file]}}\n",
+               **{".nspawn-runner-exec.yaml": f"image-default: {IMAGE}\nvariables: {{WORD: hi}}\n"})
+    (copy.home / ".nspawn-runner-exec.yaml").write_text("image-default: no-such-image\nartifacts: got\njobs: 2\n")
+    copy.commit()
+    done = copy.run()
+    assert done.returncode == 0 and (copy.home / "got/a/file").read_text() == "hi\n", done
+    (copy.top / ".nspawn-runner-exec.yaml").unlink()
+    assert copy.run("--image-default", IMAGE).returncode == 0
+    done = copy.run()
+    assert done.returncode == 1 and "no-such-image" in done.stdout, done
+
+
 def test_services(lab: Lab) -> None:
     """A job's services are there under their names, with variables of their own; the container of each goes with the job."""
     site = Site(lab, {"default_image": IMAGE, "network": "none"})

@@ -209,6 +209,70 @@ class Command(unittest.TestCase):
         (self.path / "bad.yml").write_text("V: [1]\n")
         self.assertIn("bad.yml:1: variable 'V' must have a text", self.call("--list", "--variable-file", "bad.yml").stderr)
 
+    def test_options_files(self):
+        """.nspawn-runner-exec.yaml: the command line is stronger than the project's, and that is stronger than the home's."""
+        home = self.path / "home"
+        (home / "shared/ci").mkdir(parents=True)
+        (home / "shared/ci/x.yml").write_text("from_home: {script: x}\n")
+        (home / "values").write_text("V=1\n")
+        (self.path / "stand-in").mkdir()
+        (self.path / "stand-in/x.yml").write_text("from_project: {script: x}\n")
+        (self.path / ".gitlab-ci.yml").write_text(
+            "spec: {inputs: {name: {default: none}}}\n---\ninclude: {project: group/ci, file: x.yml}\n"
+            "a: {script: x, rules: [{if: '$V == \"1\" && $CI_PIPELINE_SOURCE == \"web\"'}]}\n'$[[ inputs.name ]]': {script: x}\n")
+        theirs, own = home / ".nspawn-runner-exec.yaml", self.path / ".nspawn-runner-exec.yaml"
+        theirs.write_text("# comment\njobs: 4\nartifacts: ~/got\nsource: web\nvariable-file: values\ninputs: {name: h}\n"
+                          "include-root: {group/ci: shared/ci}\n")
+        self.assertEqual(self.names(HOME=str(home)), ["from_home", "a", "h"])
+        own.write_text("source: push\nvariables: {V: {value: 2}}\ninputs: {name: p}\ninclude-root: {group/ci: stand-in}\n")
+        self.assertEqual(self.names(HOME=str(home)), ["from_project", "p"])
+        self.assertEqual(self.names("--source", "web", HOME=str(home)), ["from_project", "p"])
+        self.assertEqual(self.names("--source", "web", "--variable-file", str(home / "values"), "--input", "name=c", "--include-root",
+                                    f"group/ci={home}/shared/ci", HOME=str(home)), ["from_home", "a", "c"])
+        own.write_text("")
+        self.assertEqual(self.names(HOME=str(home)), ["from_home", "a", "h"])
+
+        # The example of the manual page.
+        page = (SOURCE / "man/nspawn-runner-exec.1.scd").read_text(encoding="utf-8")
+        theirs.write_text(re.search(r"^(# ~/\.nspawn-runner-exec.yaml\n.*?)^```", page, re.MULTILINE | re.DOTALL)[1])
+        (home / "src/lint/templates").mkdir(parents=True)
+        (home / "src/lint/templates/lint.yml").write_text("lint: {script: x}\n")
+        (self.path / ".gitlab-ci.yml").write_text("include: {component: gitlab.example.com/ci/lint/lint@1.0}\n")
+        self.assertEqual(self.names(HOME=str(home)), ["lint"])
+
+    def test_options_files_mistakes(self):
+        """They are shown with their places. A project cannot name what is outside of it, nor what is its user's to say."""
+        own = self.path / ".nspawn-runner-exec.yaml"
+        os.symlink("/etc", self.path / "link")
+        os.symlink("/etc/passwd", self.path / "passwd")
+        for text, part in (("jobs: 64\n", ":1:1: 'jobs' is not for a project to say"),
+                           ("\nartifacts: /\n", ":2:1: 'artifacts' is not for a project to say"),
+                           ("imagedefault: x\n", ":1:1: 'imagedefault' is no option here; did you mean 'image-default'?"),
+                           ("[a]\n", ":1: must be a mapping of options"), ("source: [push]\n", "'source' must be a text"),
+                           ("source: pusch\n", "did you mean 'push'?"), ("variables: x\n", "'variables' must be a mapping"),
+                           ("variables: {V: [1]}\n", ":1: variable 'V' must have a text"),
+                           ("variable-file: [{a: b}]\n", "'variable-file' must be a text or a list of texts"),
+                           ("variable-file: /etc/passwd\n", "'/etc/passwd' must be the path of a file in the project"),
+                           ("variable-file: [../x]\n", "'../x' must be the path of a file in the project"),
+                           ("variable-file: passwd\n", "Cannot read the variables in 'passwd'"),
+                           ("include-root: {x/y: /etc}\n", "'x/y' must have the path of a directory in the project"),
+                           ("include-root: {x/y: ../..}\n", "'x/y' must have the path of a directory in the project"),
+                           ("include-root: {x/y: link}\n", "link' as the directory of 'x/y'"), ("a: [\n", ".nspawn-runner-exec.yaml:2:")):
+            with self.subTest(text=text):
+                own.write_text(text)
+                done = self.call("--list")
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn(part, done.stderr)
+                self.assertNotIn("root:", done.stderr + done.stdout)
+        own.unlink()
+        home = self.path / "home"
+        home.mkdir()
+        (home / own.name).write_text("x: 1\njobs: {}\n")
+        done = self.call("--list", HOME=str(home))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"{home}/{own.name}:1:1: 'x' is no option", done.stderr)
+        self.assertIn(f"{home}/{own.name}:2:1: 'jobs' must be a text", done.stderr)
+
     def test_table(self):
         done = self.call("--list", "--all")
         self.assertEqual([line.split()[0] for line in done.stdout.splitlines()], ["JOB", "a", "b"])
