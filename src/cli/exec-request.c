@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Reads the options of `exec`: variables, inputs, what the pipeline is for, and directories that stand in for other
- * projects. Called by exec.c only, as the user who called it: no file is read here with root's rights. */
+ * projects. Only exec.c calls this, after it has become the user who called it, and never before: files are read
+ * here. */
 
 #include "cli/exec-request.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Reads a file that the administrator wrote: the configuration file or a definition. Their readers call this, and
- * `check`. The path is the administrator's own and may be a symlink; a file that is too large is refused, and nothing
- * else may make us wait. */
+ * `check`. The path is the administrator's own and may be a symlink; a file that is too large is refused. It must not
+ * be called for files that anybody else can replace: it does not look what they are. */
 
 #include "config/config-data.h"
 

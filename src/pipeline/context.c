@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* What all parts of an evaluation use, beside the context itself. It decides nothing about GitLab's keywords: those
- * who check them hand in names and limits. */
+/* What all parts of an evaluation use, beside the context itself. It knows no keyword of GitLab's: those who check
+ * one hand in its names. */
 
 #include "pipeline/context.h"
 
