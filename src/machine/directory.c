@@ -2,7 +2,7 @@
 
 /* Opens, locks, lists and removes the directories of machines, opens and locks their layers, and reads and writes the
  * short files in a directory. Called by whatever starts, looks at or removes a machine. A directory that is there
- * says that something of its machine may be left, so it is removed last. */
+ * says that something of its machine may be left, so it must be removed last. */
 
 #include "machine/directory.h"
 
