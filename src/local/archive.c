@@ -124,27 +124,40 @@ static int begin_archive(struct archive *archive, int fd, ArchiveFormat format, 
         return lib.archive_write_open_fd(archive, fd);
 }
 
+/* For cleanup attributes; libarchive's own functions take NULL. */
+static void free_writer(struct archive **archive) {
+        (void) lib.archive_write_free(*archive);
+}
+
+static void free_reader(struct archive **archive) {
+        (void) lib.archive_read_free(*archive);
+}
+
+static void free_entry(struct archive_entry **entry) {
+        lib.archive_entry_free(*entry);
+}
+
 int archive_from_bundle(int bundle_fd, int archive_fd, ArchiveFormat format, int level, Problem *reterr_problem) {
         _cleanup_bundle_reader_ BundleReader reader = { 0 };
 
         int r = load(reterr_problem);
-        if (r >= 0)
-                r = bundle_reader_init(&reader, bundle_fd);
         if (r < 0)
                 return r;
-        struct archive *archive = lib.archive_write_new();
-        struct archive_entry *target = lib.archive_entry_new();
+        r = bundle_reader_init(&reader, bundle_fd);
+        if (r < 0)
+                return r;
+        _cleanup_(free_writer) struct archive *archive = lib.archive_write_new();
+        _cleanup_(free_entry) struct archive_entry *target = lib.archive_entry_new();
         if (!archive || !target)
-                r = -ENOMEM;
-        else if (begin_archive(archive, archive_fd, format, level) < ARCHIVE_WARN)
-                r = failed(archive, "cannot begin an archive", reterr_problem);
-        else
-                r = write_entries(&reader, archive, target, reterr_problem);
-        if (r >= 0 && lib.archive_write_close(archive) < ARCHIVE_WARN)
-                r = failed(archive, "cannot end the archive", reterr_problem);
-        lib.archive_entry_free(target);
-        (void) lib.archive_write_free(archive);
-        return r;
+                return -ENOMEM;
+        if (begin_archive(archive, archive_fd, format, level) < ARCHIVE_WARN)
+                return failed(archive, "cannot begin an archive", reterr_problem);
+        r = write_entries(&reader, archive, target, reterr_problem);
+        if (r < 0)
+                return r;
+        if (lib.archive_write_close(archive) < ARCHIVE_WARN)
+                return failed(archive, "cannot end the archive", reterr_problem);
+        return 0;
 }
 
 /* "./a/" is "a". False: it leads outside, or nowhere. */
@@ -209,8 +222,9 @@ static int read_entries(struct archive *archive, BundleWriter *writer, Problem *
                 if (!take_entry(source, &entry))
                         continue;
                 r = bundle_put(writer, &entry);
-                if (r >= 0)
-                        r = read_content(archive, writer, entry.size, reterr_problem);
+                if (r < 0)
+                        return r;
+                r = read_content(archive, writer, entry.size, reterr_problem);
                 if (r < 0)
                         return r;
         }
@@ -221,20 +235,18 @@ int archive_to_bundle(int archive_fd, int bundle_fd, Problem *reterr_problem) {
         _cleanup_bundle_writer_ BundleWriter writer = { 0 };
 
         int r = load(reterr_problem);
-        if (r >= 0)
-                r = bundle_writer_init(&writer, bundle_fd);
         if (r < 0)
                 return r;
-        struct archive *archive = lib.archive_read_new();
+        r = bundle_writer_init(&writer, bundle_fd);
+        if (r < 0)
+                return r;
+        _cleanup_(free_reader) struct archive *archive = lib.archive_read_new();
         if (!archive)
                 return -ENOMEM;
         (void) lib.archive_read_support_format_zip(archive);
         (void) lib.archive_read_support_format_tar(archive);
         (void) lib.archive_read_support_filter_all(archive);
         if (lib.archive_read_open_fd(archive, archive_fd, BLOCK_BYTES) < ARCHIVE_WARN)
-                r = failed(archive, "the archive cannot be read", reterr_problem);
-        else
-                r = read_entries(archive, &writer, reterr_problem);
-        (void) lib.archive_read_free(archive);
-        return r;
+                return failed(archive, "the archive cannot be read", reterr_problem);
+        return read_entries(archive, &writer, reterr_problem);
 }

@@ -75,16 +75,30 @@ static int copy_out(const Keeper *keeper, int bundle_fd, Problem *reterr_problem
         if (lseek(bundle_fd, 0, SEEK_SET) < 0)
                 return -errno;
         int r = bundle_to_directory(bundle_fd, fd, &n_left_out, reterr_problem);
-        if (r >= 0 && n_left_out > 0)
+        if (r < 0)
+                return r;
+        if (n_left_out > 0)
                 caller_log(keeper->caller, "\033[0;33mWARNING: %zu symlinks that lead outside were not copied\033[0;m",
                            n_left_out);
-        return r;
+        return 0;
+}
+
+/* What the job's artifacts are, in the store and, if somebody asked for them, in a directory. */
+static int keep(const Keeper *keeper, int bundle_fd, Problem *reterr_problem) {
+        const LocalJob *job = keeper->caller->job;
+        _cleanup_free_ char *path = NULL;
+
+        int r = path_of(keeper->store, job->job->name, ARCHIVE_SUFFIX, &path);
+        if (r < 0)
+                return r;
+        r = keeper_keep(bundle_fd, path, ARCHIVE_ZIP, keeper_level(job, "ARTIFACT_COMPRESSION_LEVEL"), reterr_problem);
+        if (r < 0)
+                return r;
+        return keeper->directory ? copy_out(keeper, bundle_fd, reterr_problem) : 0;
 }
 
 static int upload_files(const Keeper *keeper, const Value *config) {
-        const LocalJob *job = keeper->caller->job;
         _cleanup_close_ int fd = -EBADF;
-        _cleanup_free_ char *path = NULL;
         Problem problem = { 0 };
         size_t n;
 
@@ -96,11 +110,7 @@ static int upload_files(const Keeper *keeper, const Value *config) {
                 return 0;
         }
         caller_log(keeper->caller, "Found %zu matching artifact files and directories", n);
-        r = path_of(keeper->store, job->job->name, ARCHIVE_SUFFIX, &path);
-        if (r >= 0)
-                r = keeper_keep(fd, path, ARCHIVE_ZIP, keeper_level(job, "ARTIFACT_COMPRESSION_LEVEL"), &problem);
-        if (r >= 0 && keeper->directory)
-                r = copy_out(keeper, fd, &problem);
+        r = keep(keeper, fd, &problem);
         if (r < 0)
                 caller_log(keeper->caller, "\033[31;1mERROR: %s\033[0;m", problem_text(&problem, r));
         return r;
@@ -142,17 +152,23 @@ static int read_report(const Keeper *keeper, const char *kind, const Value *repo
         if (selection.paths->n_items == 0)
                 return 0;
         int r = files_take(keeper->caller, &selection, keeper->store->path, &fd, &n);
-        if (r >= 0)
-                r = bundle_reader_init(&bundle, fd);
-        while (r >= 0 && (r = bundle_next(&bundle, &entry)) > 0) {
+        if (r < 0)
+                return r;
+        r = bundle_reader_init(&bundle, fd);
+        if (r < 0)
+                return r;
+        while ((r = bundle_next(&bundle, &entry)) > 0) {
                 _cleanup_free_ char *text = NULL;
                 size_t size;
 
                 if (entry.type != BUNDLE_FILE || entry.size > REPORT_BYTES_MAX)
                         continue;
                 r = read_content(&bundle, entry.size, &text, &size);
-                if (r >= 0)
-                        r = reader(keeper, entry.path, text, size, userdata);
+                if (r < 0)
+                        return r;
+                r = reader(keeper, entry.path, text, size, userdata);
+                if (r < 0)
+                        return r;
         }
         return r;
 }
@@ -166,7 +182,9 @@ static int take_dotenv(const Keeper *keeper, const char *path, const char *data,
                 return -EBADMSG;
         }
         int r = fd_write_all(*(int *) userdata, data, size);
-        return r >= 0 && size > 0 && data[size - 1] != '\n' ? fd_write_all(*(int *) userdata, "\n", 1) : r;
+        if (r < 0)
+                return r;
+        return size > 0 && data[size - 1] != '\n' ? fd_write_all(*(int *) userdata, "\n", 1) : 0;
 }
 
 static int upload_dotenv(const Keeper *keeper, const Value *reports) {
@@ -204,19 +222,13 @@ static int tell_tests(const Keeper *keeper, const JunitSummary *summary) {
         return r < 0 ? r : event_send_text(keeper->caller->events_fd, EVENT_TESTS, text, strlen(text));
 }
 
-/* What the report says, in the log: nobody has to read the file. */
-static int show_junit(const Keeper *keeper, const Value *reports) {
-        JunitSummary summary = { 0 };
-
-        if (!map_get_set(reports, "junit"))
-                return 0;
-        int r = read_report(keeper, "junit", reports, take_junit, &summary);
-        if (r >= 0)
-                caller_log(keeper->caller, "Tests: %llu, failed %llu, errors %llu, skipped %llu",
-                           (unsigned long long) summary.n_tests, (unsigned long long) summary.n_failed,
-                           (unsigned long long) summary.n_errors, (unsigned long long) summary.n_skipped);
-        for (size_t i = 0; r >= 0 && i < summary.n_failures; i++) {
-                const JunitFailure *failure = summary.failures + i;
+/* In the log: nobody has to read the file. */
+static void log_tests(const Keeper *keeper, const JunitSummary *summary) {
+        caller_log(keeper->caller, "Tests: %llu, failed %llu, errors %llu, skipped %llu",
+                   (unsigned long long) summary->n_tests, (unsigned long long) summary->n_failed,
+                   (unsigned long long) summary->n_errors, (unsigned long long) summary->n_skipped);
+        for (size_t i = 0; i < summary->n_failures; i++) {
+                const JunitFailure *failure = summary->failures + i;
 
                 caller_log(keeper->caller, "  %s %s%s%s%s",
                            failure->is_error ? "error:" : "failed:", failure->class ? failure->class : "",
@@ -224,10 +236,18 @@ static int show_junit(const Keeper *keeper, const Value *reports) {
                 if (failure->message)
                         caller_log(keeper->caller, "    %s", failure->message);
         }
-        if (r >= 0)
-                r = tell_tests(keeper, &summary);
-        junit_done(&summary);
-        return r;
+}
+
+static int show_junit(const Keeper *keeper, const Value *reports) {
+        _cleanup_(junit_done) JunitSummary summary = { 0 };
+
+        if (!map_get_set(reports, "junit"))
+                return 0;
+        int r = read_report(keeper, "junit", reports, take_junit, &summary);
+        if (r < 0)
+                return r;
+        log_tests(keeper, &summary);
+        return tell_tests(keeper, &summary);
 }
 
 int artifacts_upload(const Keeper *keeper, bool success) {
@@ -238,9 +258,10 @@ int artifacts_upload(const Keeper *keeper, bool success) {
                 return 0;
         caller_log(keeper->caller, "\033[32;1mUploading artifacts...\033[0;m");
         int r = keeper_is_due(job, config, success) ? upload_files(keeper, config) : 0;
+        if (r < 0)
+                return r;
         /* Reports are wanted in any case. */
-        if (r >= 0)
-                r = show_junit(keeper, reports);
+        r = show_junit(keeper, reports);
         return r < 0 || !success ? r : upload_dotenv(keeper, reports);
 }
 
@@ -271,11 +292,14 @@ int artifacts_read_file(const LocalStore *store, const char *job, const char *fi
         if (bundle_fd < 0)
                 return -errno;
         r = archive_to_bundle(archive_fd, bundle_fd, &problem);
-        if (r >= 0 && lseek(bundle_fd, 0, SEEK_SET) < 0)
-                r = -errno;
-        if (r >= 0)
-                r = bundle_reader_init(&bundle, bundle_fd);
-        while (r >= 0 && (r = bundle_next(&bundle, &entry)) > 0)
+        if (r < 0)
+                return r;
+        if (lseek(bundle_fd, 0, SEEK_SET) < 0)
+                return -errno;
+        r = bundle_reader_init(&bundle, bundle_fd);
+        if (r < 0)
+                return r;
+        while ((r = bundle_next(&bundle, &entry)) > 0)
                 if (entry.type == BUNDLE_FILE && streq(entry.path, file) && entry.size <= max_bytes)
                         return read_content(&bundle, entry.size, ret_data, ret_size);
         return r < 0 ? r : -ENOENT;

@@ -49,19 +49,34 @@ static int add_variables(int fd, char ***environment) {
         if (lseek(fd, 0, SEEK_SET) < 0)
                 return -errno;
         int r = fd_read_all(fd, BYTES_MAX, &data, &size);
-        for (char *p = data; r >= 0 && p < data + size; p += strlen(p) + 1)
-                if (strchr(p, '=') && *p != '=')
-                        r = strv_extendf(environment, "CUSTOM_ENV_%s", p);
-        return r;
+        if (r < 0)
+                return r;
+        for (char *p = data; p < data + size; p += strlen(p) + 1) {
+                if (!strchr(p, '=') || *p == '=')
+                        continue;
+                r = strv_extendf(environment, "CUSTOM_ENV_%s", p);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* What the broker's own environment has, without what is for one job. */
+static int copy_environment(char ***environment) {
+        for (char **p = environ; p && *p; p++) {
+                if (is_ours(*p))
+                        continue;
+                int r = strv_extend(environment, *p);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 static int make_environment(const BrokerJob *job, int variables_fd, char ***ret) {
         _cleanup_strv_ char **environment = NULL;
-        int r = 0;
 
-        for (char **p = environ; r >= 0 && p && *p; p++)
-                if (!is_ours(*p))
-                        r = strv_extend(&environment, *p);
+        int r = copy_environment(&environment);
         if (r < 0)
                 return r;
         r = strv_extendf(&environment, "TMPDIR=%s", job->directory);
@@ -80,8 +95,9 @@ static int make_environment(const BrokerJob *job, int variables_fd, char ***ret)
         if (r < 0)
                 return r;
         r = strv_extendf(&environment, LOCAL_OWNER_VARIABLE "=%d", (int) getpid());
-        if (r >= 0 && variables_fd >= 0)
-                r = add_variables(variables_fd, &environment);
+        if (r < 0)
+                return r;
+        r = variables_fd >= 0 ? add_variables(variables_fd, &environment) : 0;
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(environment);
@@ -162,21 +178,27 @@ static int take_script(const BrokerJob *job, int fd) {
         return r < 0 ? r : write_file(job, SCRIPT, data, size);
 }
 
+/* None of them can be taken for an option. */
+static int add_client_arguments(char *const *arguments, char ***argv) {
+        int r = strv_extend(argv, "--");
+        return r < 0 ? r : strv_extend_strv(argv, arguments);
+}
+
 static int make_arguments(const BrokerJob *job, char *const *command, BrokerStage stage, char *const *arguments,
                           char ***ret) {
         static const char *const names[] = { "gitlab-config", "prepare", "run", "exec-step", "cleanup" };
         _cleanup_strv_ char **argv = NULL;
 
         int r = strv_extend_strv(&argv, command);
-        if (r >= 0)
-                r = strv_extend(&argv, names[stage]);
-        if (r >= 0 && stage == BROKER_RUN)
-                r = strv_extendf(&argv, "%s/" SCRIPT, job->directory);
-        if (r >= 0 && (stage == BROKER_RUN || stage == BROKER_STEP)) {
-                r = strv_extend(&argv, "--");
-                if (r >= 0)
-                        r = strv_extend_strv(&argv, arguments);
-        }
+        if (r < 0)
+                return r;
+        r = strv_extend(&argv, names[stage]);
+        if (r < 0)
+                return r;
+        r = stage == BROKER_RUN ? strv_extendf(&argv, "%s/" SCRIPT, job->directory) : 0;
+        if (r < 0)
+                return r;
+        r = stage == BROKER_RUN || stage == BROKER_STEP ? add_client_arguments(arguments, &argv) : 0;
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(argv);
@@ -189,10 +211,12 @@ int broker_job_call(BrokerJob *job, char *const *command, BrokerStage stage, cha
         if (!job->directory || job->pidfd >= 0)
                 return -EBUSY;
         int r = make_environment(job, fds ? fds[3] : -EBADF, &environment);
-        if (r >= 0)
-                r = make_arguments(job, command, stage, arguments, &argv);
-        if (r >= 0 && stage == BROKER_RUN)
-                r = take_script(job, fds[4]);
+        if (r < 0)
+                return r;
+        r = make_arguments(job, command, stage, arguments, &argv);
+        if (r < 0)
+                return r;
+        r = stage == BROKER_RUN ? take_script(job, fds[4]) : 0;
         if (r < 0)
                 return r;
         const Spawn spawn = {

@@ -163,10 +163,10 @@ void caches_save(const Keeper *keeper, bool success) {
                 const char *key = key_of(keeper, cache, i);
                 caller_log(keeper->caller, GREEN "Creating cache %s..." RESET, key);
                 int r = save(keeper, cache, key, &problem);
-                if (r >= 0)
-                        caller_log(keeper->caller, GREEN "Created cache" RESET);
-                else
+                if (r < 0)
                         caller_log(keeper->caller, YELLOW "Failed to create cache: %s" RESET,
                                    problem_text(&problem, r));
+                else
+                        caller_log(keeper->caller, GREEN "Created cache" RESET);
         }
 }

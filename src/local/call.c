@@ -49,8 +49,9 @@ void caller_log(Caller *caller, const char *format, ...) {
         va_start(ap, format);
         int r = string_vprintf(&text, format, ap);
         va_end(ap);
-        if (r >= 0)
-                send_line(caller, text);
+        if (r < 0)
+                return;
+        send_line(caller, text);
 }
 
 static int memory_file(const char *name, const void *data, size_t size) {
@@ -161,6 +162,16 @@ static int follow(Caller *caller, const Call *call, int output_fd, Output *outpu
         }
 }
 
+/* The stage has ended, so everything that it wrote can be read now. */
+static void copy_rest(int fd, Output *output) {
+        for (ssize_t left = 1 << 20; left > 0; left -= 65536) {
+                struct pollfd rest = { .fd = fd, .events = POLLIN };
+
+                if (poll(&rest, 1, 0) <= 0 || !copy(fd, output))
+                        return;
+        }
+}
+
 int caller_call(Caller *caller, const Call *call, BrokerReply *ret) {
         _cleanup_close_ int read_fd = -EBADF, write_fd = -EBADF;
         static Output output;
@@ -173,20 +184,16 @@ int caller_call(Caller *caller, const Call *call, BrokerReply *ret) {
         read_fd = fds[0];
         write_fd = fds[1];
         int r = fd_set_nonblock(read_fd, true);
-        if (r >= 0)
-                r = ask(caller, call, write_fd);
+        if (r < 0)
+                return r;
+        r = ask(caller, call, write_fd);
         if (r < 0)
                 return r;
         closep(&write_fd);
         write_fd = -EBADF;
         r = follow(caller, call, read_fd, &output, ret);
-        /* The stage has ended, so everything that it wrote can be read now. */
-        for (ssize_t left = 1 << 20; r >= 0 && left > 0; left -= 65536) {
-                struct pollfd rest = { .fd = read_fd, .events = POLLIN };
-
-                if (poll(&rest, 1, 0) <= 0 || !copy(read_fd, &output))
-                        break;
-        }
+        if (r == 0)
+                copy_rest(read_fd, &output);
         if (output.size > 0)
                 end_line(&output);
         return r < 0 ? r : ret->status < 0 ? ret->status : 0;

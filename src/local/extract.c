@@ -45,8 +45,9 @@ static int make_file(BundleReader *reader, int parent_fd, const char *name, mode
                 return -errno;
         do {
                 int r = bundle_read(reader, &data, &size);
-                if (r >= 0)
-                        r = fd_write_all(fd, data, size);
+                if (r < 0)
+                        return r;
+                r = fd_write_all(fd, data, size);
                 if (r < 0)
                         return r;
         } while (size > 0);
@@ -85,7 +86,9 @@ int bundle_to_directory(int bundle_fd, int directory_fd, size_t *ret_n_left_out,
         size_t n_left_out = 0;
 
         int r = bundle_reader_init(&reader, bundle_fd);
-        while (r >= 0 && (r = bundle_next(&reader, &entry)) > 0) {
+        if (r < 0)
+                return r;
+        while ((r = bundle_next(&reader, &entry)) > 0) {
                 r = make(&reader, directory_fd, &entry);
                 if (r < 0)
                         return problem_set(reterr_problem, r, "cannot make '%s': %m", entry.path);

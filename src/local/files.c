@@ -161,7 +161,9 @@ static int select_paths(const FileSelection *selection, int list_fd, char ***ret
         size_t n = 0, allocated = 0;
 
         int r = bundle_reader_init(&reader, list_fd);
-        while (r >= 0 && (r = bundle_next(&reader, &entry)) > 0) {
+        if (r < 0)
+                return r;
+        while ((r = bundle_next(&reader, &entry)) > 0) {
                 if (!selection_has(selection, entry.path))
                         continue;
                 for (size_t i = 0; selection->paths && i < selection->paths->n_items; i++)
@@ -247,6 +249,16 @@ int files_take(Caller *caller, const FileSelection *selection, const char *direc
         return 0;
 }
 
+static int unpack(Caller *caller, int archive_fd, int bundle_fd, Problem *reterr_problem) {
+        int r = archive_to_bundle(archive_fd, bundle_fd, reterr_problem);
+        if (r < 0)
+                return r;
+        r = rewind_fd(bundle_fd);
+        if (r < 0)
+                return r;
+        return step(caller, ARGV("unpack", caller->job->project_dir), bundle_fd, -EBADF);
+}
+
 int files_put(Caller *caller, const char *path, const char *directory) {
         Problem problem = { 0 };
 
@@ -256,11 +268,7 @@ int files_put(Caller *caller, const char *path, const char *directory) {
         _cleanup_close_ int bundle_fd = open_temporary(directory);
         if (bundle_fd < 0)
                 return bundle_fd;
-        int r = archive_to_bundle(archive_fd, bundle_fd, &problem);
-        if (r >= 0)
-                r = rewind_fd(bundle_fd);
-        if (r >= 0)
-                r = step(caller, ARGV("unpack", caller->job->project_dir), bundle_fd, -EBADF);
+        int r = unpack(caller, archive_fd, bundle_fd, &problem);
         if (r < 0)
                 caller_log(caller, "\033[31;1mERROR: %s\033[0;m", problem_text(&problem, r));
         return r == -ENOENT ? -EIO : r;

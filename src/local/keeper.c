@@ -50,19 +50,25 @@ int keeper_take(const Keeper *keeper, const Value *map, int *ret_fd, size_t *ret
         return r < 0 ? r : files_take(keeper->caller, &selection, keeper->store->path, ret_fd, ret_n);
 }
 
-/* The archive appears under its name when it is whole. */
+/* @fresh becomes @path when it is whole. */
+static int write_archive(int bundle_fd, const char *fresh, const char *path, ArchiveFormat format, int level,
+                         Problem *reterr_problem) {
+        _cleanup_close_ int fd = open(fresh, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return -errno;
+        int r = archive_from_bundle(bundle_fd, fd, format, level, reterr_problem);
+        if (r < 0)
+                return r;
+        return rename(fresh, path) < 0 ? -errno : 0;
+}
+
 int keeper_keep(int bundle_fd, const char *path, ArchiveFormat format, int level, Problem *reterr_problem) {
         _cleanup_free_ char *fresh = NULL;
 
         int r = string_printf(&fresh, "%s.%d", path, (int) getpid());
         if (r < 0)
                 return r;
-        _cleanup_close_ int fd = open(fresh, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (fd < 0)
-                return -errno;
-        r = archive_from_bundle(bundle_fd, fd, format, level, reterr_problem);
-        if (r >= 0 && rename(fresh, path) < 0)
-                r = -errno;
+        r = write_archive(bundle_fd, fresh, path, format, level, reterr_problem);
         if (r < 0)
                 (void) unlink(fresh);
         return r;

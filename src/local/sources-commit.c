@@ -97,12 +97,20 @@ static int put_packs(Sources *sources, int repository_fd) {
         char path[512];
 
         _cleanup_close_ int fd = openat(repository_fd, "objects/pack", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        int r = fd < 0 ? -errno : directory_names(fd, &names);
-        for (char **name = names; r >= 0 && name && *name; name++)
-                if ((endswith(*name, ".pack") || endswith(*name, ".idx")) &&
-                    (size_t) snprintf(path, sizeof(path), ".git/objects/pack/%s", *name) < sizeof(path))
-                        r = sources_put_file(sources, fd, *name, path);
-        return r;
+        if (fd < 0)
+                return -errno;
+        int r = directory_names(fd, &names);
+        if (r < 0)
+                return r;
+        for (char **name = names; name && *name; name++) {
+                if ((!endswith(*name, ".pack") && !endswith(*name, ".idx")) ||
+                    (size_t) snprintf(path, sizeof(path), ".git/objects/pack/%s", *name) >= sizeof(path))
+                        continue;
+                r = sources_put_file(sources, fd, *name, path);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 /* Of all tags there are, where all were asked for. */
@@ -170,8 +178,7 @@ int sources_put_repository(Sources *sources) {
         r = put_config(sources);
         if (r < 0)
                 return r;
-        r = put_refs(sources, path);
-        return r;
+        return put_refs(sources, path);
 }
 
 /* One line of `git ls-tree -z`: "MODE TYPE ID\tPATH". A commit is a submodule's. */
@@ -221,15 +228,19 @@ static int put_blob(Sources *sources, FILE *blobs, const TreeLine *line) {
                 size = 0;
         }
         int r = bundle_put(&sources->writer, entry);
-        while (r >= 0 && size > 0) {
+        if (r < 0)
+                return r;
+        while (size > 0) {
                 size_t n = fread(data, 1, MIN(size, sizeof(data)), blobs);
 
                 if (n == 0)
                         return -EIO;
                 r = bundle_put_data(&sources->writer, data, n);
+                if (r < 0)
+                        return r;
                 size -= n;
         }
-        return r < 0 ? r : fgetc(blobs) == '\n' ? 0 : -EIO;
+        return fgetc(blobs) == '\n' ? 0 : -EIO;
 }
 
 /* The ids, for the standard input of `git cat-file`; lines that are no files of ours are emptied. */
@@ -262,18 +273,32 @@ static int write_ids(char **lines, int *ret_fd) {
         return 0;
 }
 
+static int put_blobs(Sources *sources, FILE *blobs, char *const *lines) {
+        TreeLine line;
+
+        for (; *lines; lines++) {
+                if (!**lines || !parse_line(*lines, &line))
+                        continue;
+                int r = S_ISREG(line.mode) || S_ISLNK(line.mode) ? put_blob(sources, blobs, &line) :
+                                                                   sources_put_directory(sources, line.path);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 int sources_put_commit(Sources *sources) {
         const Checkout *checkout = sources->request->checkout;
         _cleanup_close_ int ids_fd = -EBADF;
-        _cleanup_fclose_ FILE *blobs = NULL;
         _cleanup_strv_ char **lines = NULL;
         int pipe_fds[2], status;
-        TreeLine line;
+        FILE *blobs;
         pid_t pid;
 
         int r = git_list(checkout->top, ARGV("ls-tree", "-r", "-z", "--full-tree", checkout->commit), &lines);
-        if (r >= 0)
-                r = write_ids(lines, &ids_fd);
+        if (r < 0)
+                return r;
+        r = write_ids(lines, &ids_fd);
         if (r < 0)
                 return r;
         if (pipe2(pipe_fds, O_CLOEXEC) < 0)
@@ -289,14 +314,8 @@ int sources_put_commit(Sources *sources) {
                 close(pipe_fds[0]);
                 return r < 0 ? r : -errno;
         }
-        for (char **p = lines; r >= 0 && *p; p++) {
-                if (!**p || !parse_line(*p, &line))
-                        continue;
-                r = S_ISREG(line.mode) || S_ISLNK(line.mode) ? put_blob(sources, blobs, &line) :
-                                                               sources_put_directory(sources, line.path);
-        }
+        r = put_blobs(sources, blobs, lines);
         fclose(blobs);
-        blobs = NULL;
         int q = process_wait(pid, &status);
         return r < 0 ? r : q < 0 ? q : status != 0 ? -EIO : 0;
 }

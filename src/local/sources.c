@@ -39,6 +39,10 @@ static int enter(Directory *directory, const char *path) {
         return directory->fd < 0 ? directory->fd : 0;
 }
 
+static void leave(Directory *directory) {
+        closep(&directory->fd);
+}
+
 static int put_tree(Sources *sources, int top_fd, const char *top, const char *prefix, char *const *paths,
                     unsigned depth);
 
@@ -72,31 +76,30 @@ static int put_submodule(Sources *sources, int top_fd, const char *top, const ch
 
 static int put_tree(Sources *sources, int top_fd, const char *top, const char *prefix, char *const *paths,
                     unsigned depth) {
-        Directory directory = { .top_fd = top_fd, .fd = -EBADF };
+        _cleanup_(leave) Directory directory = { .top_fd = top_fd, .fd = -EBADF };
         char whole[BUNDLE_PATH_MAX + 1];
         struct stat st;
-        int r = 0;
 
-        for (; r >= 0 && *paths; paths++) {
+        for (; *paths; paths++) {
                 const char *path = *paths, *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 
                 if (!bundle_path_is_plain(path) ||
                     (size_t) snprintf(whole, sizeof(whole), "%s%s", prefix, path) >= sizeof(whole))
                         continue;
-                r = enter(&directory, path);
-                if (r == -ENOENT || r == -ELOOP || r == -ENOTDIR) {
-                        r = 0; /* it went meanwhile, or a symlink is where its directory was */
+                int r = enter(&directory, path);
+                /* It went meanwhile, or a symlink is where its directory was. */
+                if (r == -ENOENT || r == -ELOOP || r == -ENOTDIR)
                         continue;
-                }
                 if (r < 0)
-                        break;
+                        return r;
                 if (fstatat(directory.fd, name, &st, AT_SYMLINK_NOFOLLOW) >= 0 && S_ISDIR(st.st_mode))
                         r = put_submodule(sources, top_fd, top, prefix, path, depth);
                 else
                         r = sources_put_file(sources, directory.fd, name, whole);
+                if (r < 0)
+                        return r;
         }
-        closep(&directory.fd);
-        return r;
+        return 0;
 }
 
 static int put_working_copy(Sources *sources, const char **reterr_what) {
@@ -111,21 +114,24 @@ static int put_working_copy(Sources *sources, const char **reterr_what) {
         return put_tree(sources, request->checkout->top_fd, request->checkout->top, "", paths, 0);
 }
 
-static int put_all(Sources *sources, const char **reterr_what) {
-        const Checkout *checkout = sources->request->checkout;
-        int r = 0;
+static int put_committed(Sources *sources, const char **reterr_what) {
+        *reterr_what = "Cannot read the files of the commit";
+        return sources->request->checkout->commit ? sources_put_commit(sources) : -ENODATA;
+}
 
+static int put_all(Sources *sources, int fd, const char **reterr_what) {
+        const Checkout *checkout = sources->request->checkout;
+
+        int r = bundle_writer_init(&sources->writer, fd);
+        if (r < 0)
+                return r;
         if (checkout->is_git && checkout->commit) {
                 *reterr_what = "Cannot copy the commit that is checked out";
                 r = sources_put_repository(sources);
+                if (r < 0)
+                        return r;
         }
-        if (r < 0)
-                return r;
-        if (sources->request->committed) {
-                *reterr_what = "Cannot read the files of the commit";
-                r = checkout->commit ? sources_put_commit(sources) : -ENODATA;
-        } else
-                r = put_working_copy(sources, reterr_what);
+        r = sources->request->committed ? put_committed(sources, reterr_what) : put_working_copy(sources, reterr_what);
         return r < 0 ? r : bundle_finish(&sources->writer);
 }
 
@@ -139,9 +145,7 @@ int sources_make(const SourcesRequest *request, int *ret_fd, const char **reterr
         _cleanup_close_ int fd = open(request->cache, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
         if (fd < 0)
                 return -errno;
-        int r = bundle_writer_init(&sources->writer, fd);
-        if (r >= 0)
-                r = put_all(sources, reterr_what);
+        int r = put_all(sources, fd, reterr_what);
         bundle_writer_done(&sources->writer);
         if (r < 0)
                 return r;

@@ -96,10 +96,12 @@ int store_enter(LocalStore *store, const char *parent) {
         _cleanup_free_ char *name = NULL, *path = NULL;
 
         int r = store_name(parent, "", &name);
-        if (r >= 0)
-                r = string_printf(&path, "%s/%s", store->artifacts, name);
-        if (r >= 0)
-                r = mkdir_parents(path, 0700);
+        if (r < 0)
+                return r;
+        r = string_printf(&path, "%s/%s", store->artifacts, name);
+        if (r < 0)
+                return r;
+        r = mkdir_parents(path, 0700);
         if (r < 0)
                 return r;
         free(store->artifacts);

@@ -113,9 +113,12 @@ static int open_job(Worker *worker) {
         if (fd < 0)
                 return -errno;
         int r = fd_write_all(fd, response, strlen(response));
-        if (r >= 0)
-                r = broker_send(worker->caller.broker_fd, BROKER_OPEN, BROKER_CONFIG, NULL, &fd, 1);
-        while (r >= 0) {
+        if (r < 0)
+                return r;
+        r = broker_send(worker->caller.broker_fd, BROKER_OPEN, BROKER_CONFIG, NULL, &fd, 1);
+        if (r < 0)
+                return r;
+        for (;;) {
                 r = broker_receive(worker->caller.broker_fd, &reply);
                 if (r <= 0)
                         return r < 0 ? r : -ECONNRESET;
@@ -123,7 +126,6 @@ static int open_job(Worker *worker) {
                         return reply.status;
                 worker->caller.cancelled = MAX(worker->caller.cancelled, (unsigned) reply.status);
         }
-        return r;
 }
 
 static const char *string_of(const json_t *object, const char *key) {
@@ -142,12 +144,10 @@ static bool configure(Worker *worker, json_t **ret) {
         if (!judge(worker, r, &reply, "the driver's configuration"))
                 return false;
         r = lseek(fd, 0, SEEK_SET) < 0 ? -errno : fd_read_all(fd, CONFIG_BYTES_MAX, &text, &size);
-        if (r >= 0)
-                *ret = json_loadb(text, size, 0, NULL);
-        if (r >= 0 && *ret)
-                return true;
-        fail(worker, FAILURE_SYSTEM, -1, "the driver's configuration is no JSON");
-        return false;
+        *ret = r < 0 ? NULL : json_loadb(text, size, 0, NULL);
+        if (!*ret)
+                fail(worker, FAILURE_SYSTEM, -1, "the driver's configuration is no JSON");
+        return *ret;
 }
 
 /* Tries up to three times, unless the job is at fault. */
