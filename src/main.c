@@ -109,6 +109,16 @@ static int usage_error(const Arguments *arguments) {
         return command && command->flags & COMMAND_STAGE ? exit_status_for_stage(-EINVAL) : EXIT_USAGE;
 }
 
+static int exit_status_for(const Command *command, int r) {
+        if (command->flags & COMMAND_STAGE)
+                return exit_status_for_stage(r);
+        if (r == COMMAND_MISUSED)
+                return EXIT_USAGE;
+        if (r < 0)
+                return EXIT_FAILURE;
+        return command->flags & COMMAND_STATUS ? r : r > 0 ? EXIT_FAILURE : 0;
+}
+
 int main(int argc, char **argv) {
         Arguments arguments;
 
@@ -139,13 +149,7 @@ int main(int argc, char **argv) {
                 int r = run_command(&arguments);
                 if (r == -EACCES && geteuid() != 0)
                         log_notice("This needs root");
-                if (r >= 0 && finish_stdout() < 0)
-                        r = -EIO;
-                if (command->flags & COMMAND_STAGE)
-                        return exit_status_for_stage(r);
-                if (r == COMMAND_MISUSED)
-                        return EXIT_USAGE;
-                return r < 0 ? EXIT_FAILURE : command->flags & COMMAND_STATUS ? r : r > 0 ? EXIT_FAILURE : 0;
+                return exit_status_for(command, r < 0 || finish_stdout() >= 0 ? r : -EIO);
         }
         return finish_stdout() < 0 ? EXIT_FAILURE : 0;
 }

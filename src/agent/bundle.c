@@ -118,22 +118,41 @@ static int list_path(BundleWriter *writer, int root_fd, const char *path, Bundle
         return list_at(writer, parent_fd, last_part(path), entry, 0);
 }
 
-int agent_list(const char *directory, char *const *paths) {
+static int list_all(BundleWriter *writer, int root_fd, BundleEntry *entry) {
+        int fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 3);
+        return fd < 0 ? -errno : list_directory(writer, fd, entry, 0);
+}
+
+static int list_paths(BundleWriter *writer, int root_fd, char *const *paths, BundleEntry *entry) {
+        for (; *paths; paths++) {
+                int r = list_path(writer, root_fd, *paths, entry);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* In a directory that is not there, there is nothing. */
+static int list(const char *directory, char *const *paths) {
         _cleanup_bundle_writer_ BundleWriter writer = { 0 };
         static BundleEntry entry;
 
         int r = bundle_writer_init(&writer, STDOUT_FILENO);
+        if (r < 0)
+                return r;
         _cleanup_close_ int root_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (r < 0 || (root_fd < 0 && errno != ENOENT))
-                return fail(r < 0 ? r : errno, directory);
-        if (root_fd >= 0 && !*paths) {
-                int fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 3);
-                r = fd < 0 ? -errno : list_directory(&writer, fd, &entry, 0);
+        if (root_fd < 0 && errno != ENOENT)
+                return -errno;
+        if (root_fd >= 0) {
+                r = *paths ? list_paths(&writer, root_fd, paths, &entry) : list_all(&writer, root_fd, &entry);
+                if (r < 0)
+                        return r;
         }
-        for (; root_fd >= 0 && r >= 0 && *paths; paths++)
-                r = list_path(&writer, root_fd, *paths, &entry);
-        if (r >= 0)
-                r = bundle_finish(&writer);
+        return bundle_finish(&writer);
+}
+
+int agent_list(const char *directory, char *const *paths) {
+        int r = list(directory, paths);
         return r < 0 ? fail(r, directory) : EXIT_SUCCESS;
 }
 
@@ -162,20 +181,28 @@ static int pack_one(BundleWriter *writer, int root_fd, const char *path, BundleE
         return r < 0 || fd < 0 ? r : bundle_put_file(writer, fd, entry->size);
 }
 
-int agent_pack(const char *directory) {
+static int pack(const char *directory) {
         _cleanup_bundle_writer_ BundleWriter writer = { 0 };
         _cleanup_free_ char *line = NULL;
         static BundleEntry entry;
         size_t allocated = 0;
 
         int r = bundle_writer_init(&writer, STDOUT_FILENO);
+        if (r < 0)
+                return r;
         _cleanup_close_ int root_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (r < 0 || root_fd < 0)
-                return fail(r < 0 ? r : errno, directory);
-        while (r >= 0 && getdelim(&line, &allocated, 0, stdin) > 0)
+        if (root_fd < 0)
+                return -errno;
+        while (getdelim(&line, &allocated, 0, stdin) > 0) {
                 r = pack_one(&writer, root_fd, line, &entry);
-        if (r >= 0)
-                r = bundle_finish(&writer);
+                if (r < 0)
+                        return r;
+        }
+        return bundle_finish(&writer);
+}
+
+int agent_pack(const char *directory) {
+        int r = pack(directory);
         return r < 0 ? fail(r, directory) : EXIT_SUCCESS;
 }
 
@@ -290,10 +317,31 @@ static void refresh_index(const char *directory) {
         _exit(EXIT_FAILURE);
 }
 
+/* All that can be made is made; what cannot is told, and the exit status says so. */
+static int unpack(Unpacking *u, const char *directory, int *ret_status) {
+        int status = EXIT_SUCCESS;
+        bool has_index = false;
+
+        int r = bundle_reader_init(&u->reader, STDIN_FILENO);
+        if (r < 0)
+                return r;
+        while ((r = bundle_next(&u->reader, &u->entry)) > 0) {
+                int q = unpack_one(u);
+                if (q < 0)
+                        status = fail(q, u->entry.path);
+                has_index = has_index || streq(u->entry.path, ".git/index");
+        }
+        if (r < 0)
+                return r;
+        if (has_index)
+                refresh_index(directory);
+        *ret_status = status;
+        return 0;
+}
+
 int agent_unpack(const char *directory) {
         static Unpacking u = { .root_fd = -EBADF, .parent_fd = -EBADF };
-        bool has_index = false;
-        int q = EXIT_SUCCESS;
+        int status;
 
         int r = mkdir_parents(directory, 0777);
         if (r < 0)
@@ -301,15 +349,7 @@ int agent_unpack(const char *directory) {
         u.root_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (u.root_fd < 0)
                 return fail(errno, directory);
-        r = bundle_reader_init(&u.reader, STDIN_FILENO);
-        while (r >= 0 && (r = bundle_next(&u.reader, &u.entry)) > 0) {
-                int p = unpack_one(&u);
-                if (p < 0)
-                        q = fail(p, u.entry.path);
-                has_index = has_index || streq(u.entry.path, ".git/index");
-        }
+        r = unpack(&u, directory, &status);
         bundle_reader_done(&u.reader);
-        if (r >= 0 && has_index)
-                refresh_index(directory);
-        return r < 0 ? fail(r, directory) : q;
+        return r < 0 ? fail(r, directory) : status;
 }

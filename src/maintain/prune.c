@@ -111,8 +111,9 @@ static uint64_t size_of(const Settings *settings, const Kind *kind, const char *
         return fd < 0 || tree_size(fd, &bytes) < 0 ? 0 : bytes;
 }
 
-static int prune_kind(const PruneRequest *request, const Kind *kind) {
-        _cleanup_strv_ char **names = NULL, **removed = NULL;
+/* Tells what there is, also what was found before a failure. */
+static int list_kind(const PruneRequest *request, const Kind *kind, bool *ret_any) {
+        _cleanup_strv_ char **names = NULL;
 
         int r = kind->collect(request->settings, true, &names);
         for (char **name = names; name && *name; name++) {
@@ -123,8 +124,22 @@ static int prune_kind(const PruneRequest *request, const Kind *kind) {
                 request->on_item(request->userdata, kind->name, reference ? reference : *name,
                                  size_of(request->settings, kind, *name));
         }
-        if (r >= 0 && !request->dry_run && names)
-                r = kind->collect(request->settings, false, &removed);
+        *ret_any = names;
+        return r;
+}
+
+static int remove_kind(const PruneRequest *request, const Kind *kind) {
+        _cleanup_strv_ char **removed = NULL;
+        bool any;
+
+        int r = list_kind(request, kind, &any);
+        if (r < 0 || request->dry_run || !any)
+                return r;
+        return kind->collect(request->settings, false, &removed);
+}
+
+static int prune_kind(const PruneRequest *request, const Kind *kind) {
+        int r = remove_kind(request, kind);
         if (r < 0 && r != -ENOMEM)
                 request->on_failure(request->userdata, kind->name, r);
         return r == -ENOMEM ? r : 0;

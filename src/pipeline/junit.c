@@ -245,17 +245,23 @@ static int copy_text(char **to, const char *from) {
 }
 
 static int copy_failure(JunitFailure *to, const JunitFailure *from) {
-        *to = (JunitFailure){ .is_error = from->is_error };
-        int r = copy_text(&to->suite, from->suite);
-        if (r >= 0)
-                r = copy_text(&to->class, from->class);
-        if (r >= 0)
-                r = copy_text(&to->name, from->name);
-        if (r >= 0)
-                r = copy_text(&to->message, from->message);
+        _cleanup_(junit_failure_done) JunitFailure copy = { .is_error = from->is_error };
+
+        int r = copy_text(&copy.suite, from->suite);
         if (r < 0)
-                junit_failure_done(to);
-        return r;
+                return r;
+        r = copy_text(&copy.class, from->class);
+        if (r < 0)
+                return r;
+        r = copy_text(&copy.name, from->name);
+        if (r < 0)
+                return r;
+        r = copy_text(&copy.message, from->message);
+        if (r < 0)
+                return r;
+        *to = copy;
+        copy = (JunitFailure){ 0 };
+        return 0;
 }
 
 int junit_merge(JunitSummary *summary, const JunitSummary *other) {
