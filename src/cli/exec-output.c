@@ -241,6 +241,16 @@ static int read_log(void *userdata, size_t job, void (*line)(FILE *to, ExecLineK
         return spool_read(&output->spool, job, line, to);
 }
 
+/* What an earlier report had there stays until now. */
+static int replace_report(const ExecPage *page, FILE *file) {
+        if (ftruncate(fileno(file), 0) < 0 && errno != EINVAL)
+                return -errno;
+        int r = exec_page_write(page, file);
+        if (r < 0)
+                return r;
+        return fflush(file) == 0 && !ferror(file) ? 0 : errno > 0 ? -errno : -EIO;
+}
+
 static int write_report(ExecOutput *output, const JunitSummary *tests, uint64_t now_usec) {
         char date[FORMAT_TIME_BYTES];
         const ExecPage page = {
@@ -260,29 +270,29 @@ static int write_report(ExecOutput *output, const JunitSummary *tests, uint64_t 
 
         if (!output->report)
                 return 0;
-        /* What an earlier report had there stays until now. */
-        int r = ftruncate(fileno(output->report), 0) < 0 && errno != EINVAL ? -errno :
-                                                                              exec_page_write(&page, output->report);
-        if (r >= 0 && (fflush(output->report) != 0 || ferror(output->report)))
-                r = errno > 0 ? -errno : -EIO;
+        int r = replace_report(&page, output->report);
         return r < 0 ? log_error_errno(r, "Cannot write the report '%s': %m", output->setup.report) : 0;
+}
+
+static int print_summary(ExecOutput *output, uint64_t now_usec, JunitSummary *tests) {
+        for (size_t i = 0; i < pipeline_of(output)->n_jobs; i++) {
+                int r = junit_merge(tests, output->tests + i);
+                if (r < 0)
+                        return r;
+        }
+        return exec_summary_print(&output->screen, output->setup.state, output->tries, output->n_tries,
+                                  now_usec - output->begin_usec, tests);
 }
 
 int exec_output_pipeline_ended(ExecOutput *output) {
         uint64_t now_usec = clock_now_usec();
-        JunitSummary tests = { 0 };
-        int r = 0;
+        _cleanup_(junit_done) JunitSummary tests = { 0 };
 
         exec_live_clear(&output->live);
-        for (size_t i = 0; r >= 0 && i < pipeline_of(output)->n_jobs; i++)
-                r = junit_merge(&tests, output->tests + i);
-        if (r >= 0)
-                r = exec_summary_print(&output->screen, output->setup.state, output->tries, output->n_tries,
-                                       now_usec - output->begin_usec, &tests);
+        int r = print_summary(output, now_usec, &tests);
         if (r < 0)
                 (void) log_oom();
         (void) fflush(stdout);
         int q = write_report(output, &tests, now_usec);
-        junit_done(&tests);
         return r < 0 ? r : q;
 }

@@ -81,11 +81,33 @@ static void want_needs(Selection *selection) {
         }
 }
 
-int exec_select(const Invocation *invocation, Pipeline *pipeline, RunTake **ret) {
+/* What options and arguments name. */
+static int want_named(Selection *selection, const Invocation *invocation) {
         const char *shell = invocation_option(invocation, "shell"), *stage, *manual;
+        int r;
+
+        for (unsigned i = 0; (stage = invocation_option_at(invocation, "stage", i)); i++) {
+                r = want_stage(selection, stage);
+                if (r < 0)
+                        return r;
+        }
+        for (unsigned i = 0; i < invocation->n_arguments; i++) {
+                r = want(selection, invocation->arguments[i], RUN_DEMAND);
+                if (r < 0)
+                        return r;
+        }
+        for (unsigned i = 0; (manual = invocation_option_at(invocation, "manual", i)); i++) {
+                r = want(selection, manual, RUN_PLAY);
+                if (r < 0)
+                        return r;
+        }
+        return shell ? want(selection, shell, RUN_DEMAND) : 0;
+}
+
+int exec_select(const Invocation *invocation, Pipeline *pipeline, RunTake **ret) {
         Selection selection = { pipeline, arena_alloc(&pipeline->arena, pipeline->n_jobs * sizeof(RunTake)) };
-        bool all = invocation->n_arguments == 0 && !shell && !invocation_has(invocation, "stage");
-        int r = 0;
+        bool all = invocation->n_arguments == 0 && !invocation_has(invocation, "shell") &&
+                   !invocation_has(invocation, "stage");
 
         if (invocation_has(invocation, "needs") && all) {
                 log_error("--needs goes with the names of jobs");
@@ -93,14 +115,7 @@ int exec_select(const Invocation *invocation, Pipeline *pipeline, RunTake **ret)
         }
         for (size_t i = 0; all && i < pipeline->n_jobs; i++)
                 selection.take[i] = pipeline->jobs[i].included ? RUN_TAKE : RUN_LEAVE;
-        for (unsigned i = 0; r >= 0 && (stage = invocation_option_at(invocation, "stage", i)); i++)
-                r = want_stage(&selection, stage);
-        for (unsigned i = 0; r >= 0 && i < invocation->n_arguments; i++)
-                r = want(&selection, invocation->arguments[i], RUN_DEMAND);
-        for (unsigned i = 0; r >= 0 && (manual = invocation_option_at(invocation, "manual", i)); i++)
-                r = want(&selection, manual, RUN_PLAY);
-        if (r >= 0 && shell)
-                r = want(&selection, shell, RUN_DEMAND);
+        int r = want_named(&selection, invocation);
         if (r < 0)
                 return r;
         if (invocation_has(invocation, "needs"))

@@ -48,8 +48,9 @@ static int run_agent(const Invocation *invocation, int socket_fd, StepRequest *r
         _cleanup_strv_ char **argv = NULL;
 
         int r = strv_extend(&argv, AGENT_INSIDE);
-        if (r >= 0)
-                r = strv_extend_strv(&argv, invocation->arguments);
+        if (r < 0)
+                return r;
+        r = strv_extend_strv(&argv, invocation->arguments);
         if (r < 0)
                 return r;
         request->argv = argv;

@@ -80,22 +80,27 @@ static int show(const Invocation *invocation, Pipeline *pipeline) {
                                                     exec_show_list(pipeline, invocation_has(invocation, "all"), json);
 }
 
-static int evaluate(const Invocation *given, int broker_fd) {
-        static ExecRequest request; /* static: setjmp() below returns here again */
-        static Pipeline *pipeline;
-        static Invocation with_files;
-        const Invocation *invocation = &with_files;
+/* @invocation gets what files of options say, too. */
+static int evaluate_request(Invocation *invocation, ExecRequest *request, Pipeline **pipeline, int broker_fd) {
+        int r = exec_request_init(invocation, request);
+        if (r < 0)
+                return r;
+        if (pipeline_evaluate(&request->request, pipeline) < 0)
+                return log_oom();
+        if (setjmp((*pipeline)->arena.exhausted) != 0) /* whoever finds no memory returns here again */
+                return log_oom();
+        r = report_problems(*pipeline);
+        if (r < 0)
+                return r;
+        return shows(invocation) ? show(invocation, *pipeline) : act(invocation, request, *pipeline, broker_fd);
+}
 
-        with_files = *given;
-        int r = exec_request_init(&with_files, &request);
-        if (r >= 0 && pipeline_evaluate(&request.request, &pipeline) < 0)
-                r = log_oom();
-        if (r >= 0 && setjmp(pipeline->arena.exhausted) != 0)
-                r = log_oom();
-        if (r >= 0)
-                r = report_problems(pipeline);
-        if (r >= 0)
-                r = shows(invocation) ? show(invocation, pipeline) : act(invocation, &request, pipeline, broker_fd);
+static int evaluate(const Invocation *given, int broker_fd) {
+        static ExecRequest request;
+        static Pipeline *pipeline;
+        Invocation with_files = *given;
+
+        int r = evaluate_request(&with_files, &request, &pipeline, broker_fd);
         pipeline_freep(&pipeline);
         exec_request_done(&request);
         return r;
