@@ -91,7 +91,7 @@ int complete_references(const Completion *completion) {
         if (image_cache_root(completion->settings->root_dir, &root) < 0)
                 return -ENOMEM;
         int r = image_list(root, &names);
-        for (char **name = names; r >= 0 && name && *name; name++) {
+        for (char **name = names; name && *name; name++) {
                 _cleanup_free_ char *reference = image_reference_from_name(*name);
 
                 if (!reference)
@@ -134,7 +134,7 @@ int complete_jobs(const Completion *completion) {
         _cleanup_strv_ char **ids = NULL;
 
         int r = machine_list(completion->settings, false, &ids);
-        for (char **id = ids; r >= 0 && id && *id; id++)
+        for (char **id = ids; id && *id; id++)
                 if (id_service_number(*id, NULL) == 0)
                         (void) complete_offer(completion, *id, NULL);
         return r == -ENOMEM ? r : 0;
@@ -145,7 +145,7 @@ int complete_services(const Completion *completion) {
         _cleanup_strv_ char **services = NULL;
 
         int r = completion->first ? services_list(settings, completion->first, &services) : 0;
-        for (char **id = services; r >= 0 && id && *id; id++) {
+        for (char **id = services; id && *id; id++) {
                 _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
                 _cleanup_machine_ Machine *machine = NULL;
 
@@ -160,7 +160,7 @@ static int list_projects(const Completion *completion, const PlaceKind *kind, ch
         _cleanup_strv_ char **names = NULL;
 
         int r = place_list(completion->settings->root_dir, kind, &names);
-        for (char **name = names; r >= 0 && name && *name; name++) {
+        for (char **name = names; name && *name; name++) {
                 _cleanup_place_ Place place = PLACE_NONE;
                 _cleanup_place_record_ PlaceRecord record = { 0 };
                 _cleanup_free_ char *path = NULL;

@@ -33,21 +33,21 @@ static int add_row(Diff *diff, const char *kind, const char *name, const char *o
 }
 
 static int compare_packages(Diff *diff, const PackageList *old, const PackageList *new) {
-        int r = 0;
-
-        for (size_t i = 0, j = 0; r >= 0 && (i < old->n || j < new->n);) {
+        for (size_t i = 0, j = 0; i < old->n || j < new->n;) {
                 const Package *a = i < old->n ? &old->packages[i] : NULL, *b = j < new->n ? &new->packages[j] : NULL;
-                int order = !a ? 1 : !b ? -1 : strcmp(a->name, b->name);
+                int order = !a ? 1 : !b ? -1 : strcmp(a->name, b->name), r = 0;
 
                 if (order != 0)
                         r = add_row(diff, "package", order < 0 ? a->name : b->name, order < 0 ? a->version : NULL,
                                     order > 0 ? b->version : NULL);
                 else if (!streq(a->version, b->version))
                         r = add_row(diff, "package", a->name, a->version, b->version);
+                if (r < 0)
+                        return r;
                 i += order <= 0;
                 j += order >= 0;
         }
-        return r;
+        return 0;
 }
 
 /* The packages of a tree; one without a package manager that we know has none. Returns whether it has one, or -errno. */

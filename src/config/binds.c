@@ -146,6 +146,21 @@ static int check_target(const Bind *bind, Problem *reterr_problem) {
                            bind->setting, bind->source, bind->target, bind->source, bind->target);
 }
 
+static int check_bind(const Settings *settings, const Binds *binds, const Bind *bind, Problem *reterr_problem) {
+        int r = check_directories(settings, bind, reterr_problem);
+        if (r < 0)
+                return r;
+        r = check_target(bind, reterr_problem);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < binds->n; i++) {
+                r = check_pair(bind, binds->items + i, reterr_problem);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 int binds_check(const Settings *settings, Problem *reterr_problem) {
         _cleanup_binds_ Binds binds = { 0 };
 
@@ -153,12 +168,7 @@ int binds_check(const Settings *settings, Problem *reterr_problem) {
         if (r < 0)
                 return r;
         for (size_t i = 0; i < binds.n; i++) {
-                r = check_directories(settings, binds.items + i, reterr_problem);
-                if (r < 0)
-                        return r;
-                r = check_target(binds.items + i, reterr_problem);
-                for (size_t k = 0; r >= 0 && k < binds.n; k++)
-                        r = check_pair(binds.items + i, binds.items + k, reterr_problem);
+                r = check_bind(settings, &binds, binds.items + i, reterr_problem);
                 if (r < 0)
                         return r;
         }

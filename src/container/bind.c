@@ -303,7 +303,9 @@ int bind_run_directories(const Machine *machine, char ***names) {
         _cleanup_strv_ char **targets = NULL;
 
         int r = bind_targets(machine, &targets);
-        for (char **target = targets; r >= 0 && target && *target; target++) {
+        if (r < 0)
+                return r;
+        for (char **target = targets; target && *target; target++) {
                 char name[NAME_MAX + 1];
                 const char *rest;
                 bool known = false;
@@ -312,10 +314,11 @@ int bind_run_directories(const Machine *machine, char ***names) {
                         continue;
                 for (char **other = *names; other && *other; other++)
                         known |= streq(*other, name);
-                if (!known)
-                        r = strv_extend(names, name);
+                r = known ? 0 : strv_extend(names, name);
+                if (r < 0)
+                        return r;
         }
-        return r;
+        return 0;
 }
 
 /* Everything that is to be mounted, and where it is prepared. */

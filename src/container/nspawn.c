@@ -96,9 +96,14 @@ static int add_mounts(const Machine *machine, char ***arguments) {
         if (r < 0)
                 return r;
         r = bind_targets(machine, &targets);
-        for (size_t i = 0; r >= 0 && targets && targets[i]; i++)
+        if (r < 0)
+                return r;
+        for (size_t i = 0; targets && targets[i]; i++) {
                 r = add_bind(arguments, i >= n && i < n + n_ro ? "--bind-ro" : "--bind", machine, i, targets[i]);
-        return r;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 static int add_users(const Machine *machine, uid_t uid_base, char ***arguments) {

@@ -156,9 +156,14 @@ static int read_services(const json_t *root, JobSpec *spec) {
         const json_t *list;
 
         int r = allocate_list(root, "services", sizeof(JobService), &spec->services, &list);
-        for (size_t i = 0; r >= 0 && i < json_array_size(list); i++)
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < json_array_size(list); i++) {
                 r = read_service(json_array_get(list, i), &spec->services[spec->n_services++]);
-        return r;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 static int read_cache(const json_t *object, JobCache *ret) {
@@ -176,9 +181,14 @@ static int read_caches(const json_t *root, JobSpec *spec) {
         const json_t *list;
 
         int r = allocate_list(root, "cache", sizeof(JobCache), &spec->caches, &list);
-        for (size_t i = 0; r >= 0 && i < json_array_size(list); i++)
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < json_array_size(list); i++) {
                 r = read_cache(json_array_get(list, i), &spec->caches[spec->n_caches++]);
-        return r;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 /* Which job it is, and of which project. */

@@ -111,16 +111,18 @@ static int add_host(char ***hosts, unsigned number, char *const *names) {
         _cleanup_free_ char *line = NULL;
 
         int r = string_printf(&line, "%u", number);
-        for (; r >= 0 && *names; names++) {
+        if (r < 0)
+                return r;
+        for (; *names; names++) {
                 char *longer;
 
                 r = string_printf(&longer, "%s %s", line, *names);
                 if (r < 0)
-                        break;
+                        return r;
                 free(line);
                 line = longer;
         }
-        return r < 0 ? r : strv_extend(hosts, line);
+        return strv_extend(hosts, line);
 }
 
 /* The directories of the project and the cache. Unless they outlive the job, or `bind` names them, they are in the
@@ -162,10 +164,16 @@ int job_services_plan(const JobServices *services, const Settings *settings, Mac
         if (r < 0)
                 return r;
         r = add_host(&machine->hosts, BLOCK_JOB, ARGV("build", machine->hostname ? machine->hostname : machine->name));
-        for (size_t i = 0; r >= 0 && i < services->job->n_services; i++)
-                if (job_services_has(services, i))
-                        r = add_host(&machine->hosts, service_address((unsigned) i + 1), services->names[i].names);
-        return r;
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < services->job->n_services; i++) {
+                if (!job_services_has(services, i))
+                        continue;
+                r = add_host(&machine->hosts, service_address((unsigned) i + 1), services->names[i].names);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 static bool is_alive(pid_t pid) {

@@ -147,11 +147,15 @@ int machine_list_dead(const Settings *settings, bool thorough, char ***ret) {
         _cleanup_strv_ char **ids = NULL, **dead = NULL;
 
         int r = machine_list(settings, thorough, &ids);
-        for (char **id = ids; r >= 0 && id && *id; id++)
-                if (is_dead(settings, *id))
-                        r = strv_extend(&dead, *id);
         if (r < 0)
                 return r;
+        for (char **id = ids; id && *id; id++) {
+                if (!is_dead(settings, *id))
+                        continue;
+                r = strv_extend(&dead, *id);
+                if (r < 0)
+                        return r;
+        }
         *ret = TAKE_PTR(dead);
         return 0;
 }

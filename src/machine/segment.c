@@ -167,15 +167,19 @@ static int add_hosts(const Segment *segment, char **text) {
         const Machine *machine = segment->machine;
 
         int r = add_host(segment, segment->number, machine->hostname ? machine->hostname : machine->name, text);
-        for (char **host = machine->hosts; r >= 0 && host && *host; host++) {
+        if (r < 0)
+                return r;
+        for (char **host = machine->hosts; host && *host; host++) {
                 char *names;
                 unsigned long number = strtoul(*host, &names, 10);
 
                 if (*names != ' ' || number < BLOCK_JOB || number > BLOCK_MACHINE_MAX)
                         return -EBADMSG;
                 r = add_host(segment, (unsigned) number, names + 1, text);
+                if (r < 0)
+                        return r;
         }
-        return r;
+        return 0;
 }
 
 static int answer(const Segment *segment) {

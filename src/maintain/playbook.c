@@ -53,14 +53,15 @@ static void run_done(Run *run) {
 /* Some characters mean something to ansible in names of hosts, such as ranges. */
 static int host_name(const char *image, char **ret) {
         int r = string_replace(ret, image);
-
-        for (char *p = *ret; r >= 0 && *p; p++) {
+        if (r < 0)
+                return r;
+        for (char *p = *ret; *p; p++) {
                 bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
                              strchr("-_.+@", *p);
                 if (!plain)
                         *p = '_';
         }
-        return r;
+        return 0;
 }
 
 static int write_inventory(const Run *run) {

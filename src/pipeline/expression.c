@@ -280,15 +280,19 @@ static int parse_binary(Parser *parser, unsigned least, unsigned depth, Node **r
         if (depth > DEPTH_MAX)
                 return fail(parser, 0, "too many parentheses");
         int r = parse_operand(parser, depth, &left);
-        while (r >= 0 && parser->at < parser->n && precedence(parser->tokens[parser->at]->type) >= least) {
+        if (r < 0)
+                return r;
+        while (parser->at < parser->n && precedence(parser->tokens[parser->at]->type) >= least) {
                 Node *operator= parser->tokens[parser->at++];
 
                 operator->left = left;
                 r = parse_binary(parser, precedence(operator->type) + 1, depth + 1, &operator->right);
+                if (r < 0)
+                        return r;
                 left = operator;
         }
         *ret = left;
-        return r;
+        return 0;
 }
 
 static void note_variables(Expression *expression, const Parser *parser) {

@@ -176,15 +176,17 @@ static int interpolate_block(Interpolation *interpolation, const char *block, si
                 return fail(interpolation, "more than %d characters between $[[ and ]]", BLOCK_BYTES_MAX);
         char *access = strip(strsep(&rest, "|"));
         int r = look_up(interpolation, access, &value);
-        while (r >= 0 && rest) {
+        if (r < 0)
+                return r;
+        while (rest) {
                 char *call = strip(strsep(&rest, "|"));
 
                 if (++n > FUNCTIONS_MAX)
                         return fail(interpolation, "at most %d functions may follow each other", FUNCTIONS_MAX);
                 r = apply(interpolation, call, &value);
+                if (r < 0)
+                        return r;
         }
-        if (r < 0)
-                return r;
         if (value->type == VALUE_STRING)
                 text_add_string(out, value->string);
         else

@@ -119,22 +119,23 @@ static int add_matrix(Copies *copies, const PipelineJob *job, const Value *matri
         return 0;
 }
 
+static int add_job(Copies *copies, const PipelineJob *job) {
+        const Value *parallel = map_get(job->config, "parallel");
+
+        if (value_is(parallel, VALUE_INTEGER))
+                return add_numbered(copies, job, (unsigned) parallel->integer);
+        if (value_is(parallel, VALUE_MAP))
+                return add_matrix(copies, job, map_get(parallel, "matrix"));
+        return add(copies, job);
+}
+
 int matrix_expand(Pipeline *pipeline) {
         Copies copies = { .pipeline = pipeline };
         int r = 0;
 
         copies.names = value_new(&pipeline->arena, VALUE_MAP, pipeline->config->place);
-        for (size_t i = 0; i < pipeline->n_jobs && r >= 0; i++) {
-                const PipelineJob *job = pipeline->jobs + i;
-                const Value *parallel = map_get(job->config, "parallel");
-
-                if (value_is(parallel, VALUE_INTEGER))
-                        r = add_numbered(&copies, job, (unsigned) parallel->integer);
-                else if (value_is(parallel, VALUE_MAP))
-                        r = add_matrix(&copies, job, map_get(parallel, "matrix"));
-                else
-                        r = add(&copies, job);
-        }
+        for (size_t i = 0; i < pipeline->n_jobs && r >= 0; i++)
+                r = add_job(&copies, pipeline->jobs + i);
         pipeline->jobs = copies.jobs;
         pipeline->n_jobs = copies.n;
         return r;

@@ -130,16 +130,19 @@ static int read_configuration(Checkout *checkout) {
         int r = git_list(checkout->top,
                          ARGV("config", "--null", "--get-regexp", "^(remote\\.origin\\.url|user\\.name|user\\.email)$"),
                          &items);
-        for (char **item = items; r >= 0 && item && *item; item++) {
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        for (char **item = items; item && *item; item++) {
                 const char *value = strchr(*item, '\n');
+                char **to = startswith(*item, "remote")    ? &checkout->remote :
+                            startswith(*item, "user.name") ? &checkout->user_name :
+                                                             &checkout->user_email;
 
-                if (value)
-                        r = string_replace(startswith(*item, "remote")    ? &checkout->remote :
-                                           startswith(*item, "user.name") ? &checkout->user_name :
-                                                                            &checkout->user_email,
-                                           value + 1);
+                r = value ? string_replace(to, value + 1) : 0;
+                if (r < 0)
+                        return r;
         }
-        return r == -ENOENT ? 0 : r;
+        return 0;
 }
 
 static int read_facts(Checkout *checkout) {

@@ -178,18 +178,27 @@ static bool strv_contains(char *const *v, const char *s) {
         return false;
 }
 
-static int stanza_finish(Stanza *stanza, AptSources *sources) {
+/* What a stanza that has ended says: each of its suites at each of its addresses. */
+static int add_stanza(const Stanza *stanza, AptSources *sources) {
         bool enabled = !stanza->enabled ||
                        !(strcasecmp(stanza->enabled[0], "no") == 0 || strcasecmp(stanza->enabled[0], "false") == 0 ||
                          streq(stanza->enabled[0], "0"));
         /* More words: the key itself instead of the name of a file. */
         const char *keyring = strv_length(stanza->signed_by) == 1 ? stanza->signed_by[0] : NULL;
-        int r = 0;
 
-        if (enabled && strv_contains(stanza->types, "deb") && stanza->components)
-                for (char **uri = stanza->uris; r >= 0 && uri && *uri; uri++)
-                        for (char **suite = stanza->suites; r >= 0 && suite && *suite; suite++)
-                                r = add_source(sources, *uri, *suite, stanza->components, keyring);
+        if (!enabled || !strv_contains(stanza->types, "deb") || !stanza->components)
+                return 0;
+        for (char **uri = stanza->uris; uri && *uri; uri++)
+                for (char **suite = stanza->suites; suite && *suite; suite++) {
+                        int r = add_source(sources, *uri, *suite, stanza->components, keyring);
+                        if (r < 0)
+                                return r;
+                }
+        return 0;
+}
+
+static int stanza_finish(Stanza *stanza, AptSources *sources) {
+        int r = add_stanza(stanza, sources);
         stanza_done(stanza);
         return r;
 }
@@ -197,9 +206,8 @@ static int stanza_finish(Stanza *stanza, AptSources *sources) {
 int apt_sources_parse_deb822(const char *text, AptSources *sources) {
         _cleanup_(stanza_done) Stanza stanza = { 0 };
         char ***field = NULL;
-        int r = 0;
 
-        while (r >= 0 && *text) {
+        while (*text) {
                 size_t length = strcspn(text, "\n");
                 _cleanup_free_ char *line = strndup(text, length);
 
@@ -207,6 +215,7 @@ int apt_sources_parse_deb822(const char *text, AptSources *sources) {
                         return -ENOMEM;
                 text += length + (text[length] == '\n');
 
+                int r = 0;
                 if (strspn(line, " \t\r") == strlen(line)) {
                         r = stanza_finish(&stanza, sources);
                         field = NULL;
@@ -219,8 +228,10 @@ int apt_sources_parse_deb822(const char *text, AptSources *sources) {
                         if (field)
                                 r = split_words(colon + 1, field);
                 }
+                if (r < 0)
+                        return r;
         }
-        return r < 0 ? r : stanza_finish(&stanza, sources);
+        return stanza_finish(&stanza, sources);
 }
 
 static int read_file(int dir_fd, const char *name, AptSources *sources) {
@@ -238,22 +249,25 @@ static int read_directory(int fd, AptSources *sources) {
         int dir_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         _cleanup_closedir_ DIR *dir = dir_fd < 0 ? NULL : fdopendir(dir_fd);
         struct dirent *entry;
-        int r = 0;
 
         if (!dir) {
                 closep(&dir_fd);
                 return 0;
         }
-        while (r >= 0 && (entry = readdir(dir)))
-                if (endswith(entry->d_name, ".list") || endswith(entry->d_name, ".sources"))
-                        r = strv_extend(&names, entry->d_name);
-        if (r < 0)
-                return r;
-
+        while ((entry = readdir(dir))) {
+                if (!endswith(entry->d_name, ".list") && !endswith(entry->d_name, ".sources"))
+                        continue;
+                int r = strv_extend(&names, entry->d_name);
+                if (r < 0)
+                        return r;
+        }
         strv_sort(names);
-        for (char **name = names; r >= 0 && name && *name; name++)
-                r = read_file(fd, *name, sources);
-        return r;
+        for (char **name = names; name && *name; name++) {
+                int r = read_file(fd, *name, sources);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 int apt_sources_read(const char *directory, AptSources *ret) {
