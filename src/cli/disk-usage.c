@@ -166,8 +166,10 @@ int disk_usage_measure(const char *root_dir, DiskUsageRow row, void *userdata, u
         Walk walk = { .root_dir = root_dir, .row = row, .userdata = userdata };
 
         int r = add_all(&walk);
-        if (r >= 0)
-                *ret_total = usage_total(&walk.usage);
+        uint64_t total = usage_total(&walk.usage);
         usage_done(&walk.usage);
-        return r;
+        if (r < 0)
+                return r;
+        *ret_total = total;
+        return 0;
 }

@@ -106,6 +106,11 @@ static void linger(int fd) {
                 ;
 }
 
+static int write_answer(int fd, const char *head, size_t head_size, const char *body, size_t body_size) {
+        int r = fd_write_all(fd, head, head_size);
+        return r < 0 ? r : fd_write_all(fd, body, body_size);
+}
+
 int http_answer(int fd, HttpRequest request, const char *body, size_t size) {
         bool good = (request == HTTP_GET || request == HTTP_HEAD) && body;
         const char *text = good                                        ? body :
@@ -120,11 +125,10 @@ int http_answer(int fd, HttpRequest request, const char *body, size_t size) {
                          "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
                          status_of(request, body), good ? CONTENT_TYPE : "text/plain; charset=utf-8", size);
         (void) alarm(ANSWER_TIMEOUT_SEC);
-        int r = fd_write_all(fd, head, (size_t) n);
-        if (r >= 0 && request != HTTP_HEAD)
-                r = fd_write_all(fd, text, size);
+        int r = write_answer(fd, head, (size_t) n, text, request == HTTP_HEAD ? 0 : size);
         (void) alarm(0);
-        if (r >= 0)
-                linger(fd);
-        return r;
+        if (r < 0)
+                return r;
+        linger(fd);
+        return 0;
 }
