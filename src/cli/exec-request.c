@@ -118,8 +118,9 @@ static int read_include_roots(const Invocation *invocation, ExecRequest *request
         }
         /* Of those with equal names, the first one counts. */
         int r = exec_options_include_roots(&request->arena, &request->options.own, &request->include_roots);
-        if (r >= 0)
-                r = exec_options_include_roots(&request->arena, &request->options.home, &request->include_roots);
+        if (r < 0)
+                return r;
+        r = exec_options_include_roots(&request->arena, &request->options.home, &request->include_roots);
         if (r < 0)
                 return r;
         ARENA_APPEND(&request->arena, request->include_roots.items, request->include_roots.n, (IncludeRoot){ 0 });
