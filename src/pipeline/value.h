@@ -14,7 +14,7 @@ typedef enum ValueType {
         VALUE_STRING,
         VALUE_LIST,
         VALUE_MAP,
-        VALUE_REFERENCE, /* !reference [a, b], as a list; gone after reference_resolve() */
+        VALUE_REFERENCE, /* !reference [a, b], as a list; gone after reference_resolve_all() */
 } ValueType;
 
 /* Where something stands: line and column from 1; 0 and a file of NULL where nothing is known. */
