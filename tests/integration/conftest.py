@@ -49,6 +49,8 @@ def _left_aside(config: pytest.Config, item: pytest.Item) -> bool:
     marks = {mark.name for mark in item.iter_markers()}
     if item.name.startswith("test_kernel_without_a_feature") and host.has_systemd():
         return True
+    if "needs_systemd" in marks and not host.has_systemd():
+        return True
     if item.name in OF_PACKAGES and not config.getoption("--services-dir"):
         return True
     if config.getoption("--host-matters") and ("host_matters" not in marks or "any_host" in marks):
@@ -125,6 +127,8 @@ def reasons(config: pytest.Config) -> list[str]:
                         for name, file in OF_PACKAGES.items()})
     if host.has_systemd():
         missing["test_badinput.py::test_kernel_without_a_feature"] = "the supervisor is a child of systemd, not of strace"
+    else:
+        missing["test_report.py::test_metrics_socket"] = "systemd is not PID 1"
     if not shutil.which("strace"):
         missing["test_crash.py::test_killed_at_system_calls"] = "strace is not in PATH"
         missing["test_agent.py::test_kernel_does_not_tell"] = "strace is not in PATH"

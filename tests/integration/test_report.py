@@ -207,7 +207,7 @@ def fixture_listening(driver: Path, make_site: Callable[..., Site], tiny_root: P
 
 
 @pytest.mark.host_matters
-@pytest.mark.skipif(not host.has_systemd(), reason="needs systemd")
+@pytest.mark.needs_systemd
 def test_metrics_socket(listening: tuple[Site, Path]) -> None:
     """Confined by its unit, the service sees as much as the command does."""
     site, path = listening
