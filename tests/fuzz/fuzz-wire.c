@@ -41,10 +41,11 @@ static void check_exec(int sockets[static 2], WireMessage *message) {
         if (r < 0)
                 return;
         FUZZ_ASSERT(exec.argv[0]);
-        FUZZ_ASSERT(wire_send_exec(sockets[0], &exec, -EBADF, -EBADF) == 0);
+        FUZZ_ASSERT(wire_send_exec(sockets[0], &exec, -EBADF, exec.has_variables ? sockets[0] : -EBADF) == 0);
         FUZZ_ASSERT(wire_receive(sockets[1], &again) == 1);
-        FUZZ_ASSERT(again.type == WIRE_EXEC && again.n_fds == 0 && again.size == message->size);
+        FUZZ_ASSERT(again.type == WIRE_EXEC && again.n_fds == exec.has_variables && again.size == message->size);
         FUZZ_ASSERT(memcmp(again.payload, message->payload, again.size) == 0);
+        wire_message_done(&again);
         wire_exec_done(&exec);
 }
 
