@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Decides for maintain/make.c what there is to do with an image, from what was read already. Touches no tree. */
+/* Decides what maintenance has to do with an image, from facts that its callers (make.c and forecast.c) have already
+ * read. It must not touch a tree. */
 
 #include "maintain/decide.h"
 

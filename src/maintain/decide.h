@@ -4,21 +4,22 @@
 #include "definition/definition.h"
 #include "image/generation.h"
 
-/* What to do with an image, by what is known of it and what its definition says. This asks no source: an image of a registry
- * or an archive always has to be asked for. */
+/* Decides what to do with an image, from what is known of it and what its definition says. This asks no source, so for
+ * an image of a registry or an archive the answer is always that the source must be asked. */
 typedef struct Decision {
         const Definition *definition;
-        const Generation *known; /* about the present image; NULL: there is none */
+        const Generation *known; /* what is known of the current image; NULL: there is no image */
         const Image *base;       /* SOURCE_FROM: the image to copy */
-        const char *description; /* of the source that the definition names; NULL: none */
+        const char *description; /* of the source that the definition names; NULL: it names none */
 } Decision;
 
-/* Must the image be made anew from its source, or at least the source be asked? 0 or -errno. */
+/* Must the image be made anew from its source, or must the source at least be asked? Returns 0 with the answer in *ret,
+ * or -errno. */
 int decide_from_source(const Decision *decision, bool *ret);
 
 /* Is there something to do in a copy of the current tree? */
 bool decide_can_be_updated(const Definition *definition);
 
-/* Identifies the present state of an image that another one is made from: "NAME@3" and the time when that was made, because
- * numbers begin anew after an image was removed. *ret is to be freed. 0 or -errno. */
+/* Identifies the current tree of an image that another image is made from, as "NAME@3" and the time when generation 3
+ * was made: numbers begin anew after an image was removed. *ret is to be freed. 0 or -errno. */
 int decide_base_digest(const Image *base, char **ret);

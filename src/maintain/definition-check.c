@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Checks a definition without making an image of it: for command `check`. Reads files, and lets ansible read the playbook;
- * changes nothing, and asks no mirror and no registry. */
+/* Checks a definition without making an image of it, for the command `check`. It reads files and lets ansible read the
+ * playbook. It must change nothing, and ask no mirror and no registry. */
 
 #include "maintain/definition-check.h"
 
@@ -33,7 +33,7 @@ static unsigned binds_line(const Definition *definition) {
         return line;
 }
 
-/* With the configuration's, and beside those of other images. */
+/* Checks the definition's binds together with the configuration's, and beside those of other images. */
 static int check_binds(const DefinitionCheck *check, const Definition *definition) {
         _cleanup_(settings_done) Settings settings = { 0 };
         Problem problem = { 0 };
@@ -52,7 +52,7 @@ static int check_binds(const DefinitionCheck *check, const Definition *definitio
         return r;
 }
 
-/* Could the host begin to make its tree? */
+/* Could this host begin to make the tree of the suite? */
 static int check_suite(const DefinitionCheck *check, const SourceSpec *spec) {
         _cleanup_build_plan_ BuildPlan plan = { 0 };
         Problem problem = { 0 };
@@ -126,7 +126,7 @@ static int check_source(const DefinitionCheck *check, const Definition *definiti
         }
 }
 
-/* In a temporary directory for ansible's files. */
+/* Checks the playbook; @work is a temporary directory for ansible's files. */
 static int check_playbook_in(const DefinitionCheck *check, const Definition *definition, const char *work) {
         InTree in_tree = { .definition = definition, .listener = check->listener };
         Problem problem = { 0 };

@@ -5,21 +5,21 @@
 #include "base/problem.h"
 #include "definition/definition.h"
 
-/* Looks for everything that can be wrong with a definition, without making anything of it. */
+/* Looks for everything that can be wrong with a definition, without making an image of it. */
 
 typedef struct DefinitionCheck {
         const Settings *settings; /* the configuration's */
         const char *name;         /* of the image */
         const char *path;         /* of the definition */
-        const Listener *listener; /* hears of what takes long; its on_output gets what ansible prints */
+        const Listener *listener; /* hears of steps that take long; its on_output gets what ansible prints */
 
-        /* Called for each thing that is wrong, or (@is_warning) that only deserves attention. @problem is valid during the
-         * call, and its file may be NULL: then all of @path is meant. */
+        /* Called for each thing that is wrong or, with @is_warning, only deserves attention. @problem is valid during
+         * the call. If its file is NULL, the whole file @path is meant. */
         void (*on_finding)(void *userdata, bool is_warning, const Problem *problem);
         void *userdata;
 } DefinitionCheck;
 
-/* Reads the definition, and checks its variables, its binds beside those of other images, its source as far as this host
- * knows without asking anybody, and, by ansible, its playbook. @ret, to be freed, stays NULL where the file cannot be read
- * as a definition. 0, whatever was found; -ECANCELED; or -ENOMEM. */
+/* Reads the definition, and checks its variables, its binds beside those of other images, its source as far as this
+ * host knows without asking anybody, and, by ansible, its playbook. @ret, to be freed, stays NULL where the file cannot
+ * be read as a definition. Returns 0, whatever was found; -ECANCELED; or -ENOMEM. */
 int definition_check(const DefinitionCheck *check, Definition **ret);

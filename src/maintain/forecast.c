@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Says what maintenance would do with an image, for `chroot-maintenance --dry-run`. It decides as make.c does, by the
- * functions of decide.c, but takes no lock and changes nothing. */
+/* Says what maintenance would do with an image, for `chroot-maintenance --dry-run`. It decides as make.c does, with the
+ * functions of decide.c, but it must take no lock and change nothing. */
 
 #include "maintain/forecast.h"
 
@@ -12,9 +12,9 @@
 
 /* What is known before anything is decided. */
 typedef struct Known {
-        Image *current; /* NULL: there is none */
+        Image *current; /* NULL: there is no image yet */
         Generation *about;
-        Image *base; /* NULL: there is none, or none is needed */
+        Image *base; /* NULL: the base does not exist, or the image needs none */
         char *description;
 } Known;
 
@@ -59,7 +59,7 @@ static int say_create(const Definition *definition, const Known *known, Forecast
         return say(ret, FORECAST_CREATE, known->description);
 }
 
-/* The image exists. */
+/* Forecasts what happens to an image that exists. */
 static int say_existing(const Definition *definition, const Known *known, bool from_source, Forecast *ret) {
         SourceKind kind = definition->source.kind;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Fetches images of registries that jobs name, notes their use, and removes those that were not used for longest. `prepare`
- * calls this; other commands only open what is here. An image is fetched by one process at a time, and one that a job uses
- * must never be removed. */
+/* Fetches the images of registries that jobs name, notes when they are used, and removes the least recently used ones.
+ * `prepare` calls this; other commands only open images that were fetched. One process at a time fetches an image. An
+ * image that a job uses must never be removed. */
 
 #include "maintain/image-cache.h"
 #include "tree/size.h"
@@ -32,10 +32,10 @@ int image_cache_root(const char *root_dir, char **ret) {
 typedef struct Fetch {
         const ImageFetch *request;
         char *root; /* of the cache */
-        char *name; /* of the image in it */
+        char *name; /* of the image in the cache */
         uint64_t begin_usec;
-        Image *image;      /* held; NULL: it is not here */
-        Generation *known; /* of it */
+        Image *image;      /* held; NULL: the image was not fetched yet */
+        Generation *known; /* about the image */
         Staging staging;
 } Fetch;
 
@@ -68,7 +68,7 @@ int image_cache_hold(const char *root_dir, const char *reference, Image **ret) {
         return 0;
 }
 
-/* Holds the image if it is here; -ENOENT: it is not. */
+/* Holds the image if it is in the cache. -ENOENT: it is not. */
 static int look(Fetch *fetch) {
         image_free(TAKE_PTR(fetch->image));
         generation_free(TAKE_PTR(fetch->known));
@@ -76,12 +76,12 @@ static int look(Fetch *fetch) {
         return r < 0 ? r : generation_load_of(fetch->image, &fetch->known);
 }
 
-/* It was fetched by a version of this program that did not look what an image runs as a service. */
+/* Was the image fetched by a version of this program that did not record what an image runs as a service? */
 static bool lacks_command(const Fetch *fetch) {
         return fetch->request->for_service && !fetch->known->has_command;
 }
 
-/* Is the image here, and recent enough? */
+/* Is the image in the cache, and recent enough? */
 static bool is_good(const Fetch *fetch) {
         if (!fetch->image)
                 return false;
@@ -99,7 +99,7 @@ static void on_wait(void *userdata, _unused_ const TurnHolder *holder) {
         begin(userdata, "Another job fetches it: waiting for it");
 }
 
-/* Takes the lock of those who fetch this image. */
+/* Takes the lock that a process holds while it fetches this image. */
 static int take_turn(Fetch *fetch) {
         Turn turn = {
                 .command = fetch->request->command,
@@ -112,7 +112,7 @@ static int take_turn(Fetch *fetch) {
         return staging_open_empty(fetch->root, fetch->name, &turn, &fetch->staging);
 }
 
-/* The tree in the staging directory becomes the image. */
+/* Publishes the tree in the staging directory as the image. */
 static int publish_fetched(Fetch *fetch, const SourceResult *source, uint64_t asked_usec, Problem *reterr_problem) {
         Generation about = {
                 .asked_usec = asked_usec,
@@ -141,7 +141,7 @@ static int publish_fetched(Fetch *fetch, const SourceResult *source, uint64_t as
         return publish(&fetch->staging, &about, NULL, reterr_problem);
 }
 
-/* With the lock. */
+/* Fetches the image. The caller holds the lock. */
 static int fetch_now(Fetch *fetch, Problem *reterr_problem) {
         const ImageFetch *request = fetch->request;
         _cleanup_source_result_ SourceResult source = { 0 };
@@ -175,7 +175,7 @@ static int fetch_now(Fetch *fetch, Problem *reterr_problem) {
         return source.unchanged ? 0 : publish_fetched(fetch, &source, asked_usec, reterr_problem);
 }
 
-/* With the lock: fetches unless another process just did. */
+/* Fetches the image unless another process has just done so. The caller holds the lock. */
 static int fetch_or_not(Fetch *fetch, Problem *reterr_problem) {
         int r = look(fetch);
 
@@ -200,7 +200,7 @@ static int note_use(const Fetch *fetch) {
         return utimensat(AT_FDCWD, path, NULL, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
-/* What decides which image is removed first. */
+/* One image of the cache, and what decides whether it is removed first. */
 typedef struct Cached {
         char *name;
         uint64_t size_bytes;
@@ -258,8 +258,9 @@ static bool is_used(const char *root, const char *name) {
         return image_open(root, name, &image) >= 0 && image_lock_exclusive(image->fd) < 0;
 }
 
-/* Removes images that nobody uses, but not @spare (a name, or NULL), the least recently used first, until @enough says
- * so of what is left and of what was removed. Best effort: what cannot go now goes another time. */
+/* Removes images that nobody uses, but not @spare (a name, or NULL), the least recently used first, until @enough is
+ * true for what is left and what was removed. Best effort: an image that cannot be removed now is removed another
+ * time. */
 static void remove_oldest(const char *root, const char *spare,
                           bool (*enough)(void *userdata, uint64_t left_bytes, uint64_t removed_bytes), void *userdata) {
         _cleanup_strv_ char **names = NULL;
@@ -279,7 +280,7 @@ static void remove_oldest(const char *root, const char *spare,
                 if (streq_null(cached[i].name, spare) || is_used(root, cached[i].name))
                         continue;
                 int r = publish_remove(root, cached[i].name, NULL, &in_use);
-                /* Another job makes room at the same time. */
+                /* -ENOENT: another job makes room at the same time. */
                 if (r < 0 && r != -ENOENT)
                         continue;
                 left_bytes -= cached[i].size_bytes;
@@ -308,7 +309,7 @@ int image_cache_remove_unused(const char *root_dir, bool dry_run, char ***names)
                 r = dry_run ? 0 : publish_remove(root, *name, NULL, &in_use);
                 if (r == 0)
                         r = strv_extend(names, *name);
-                /* Others fetch or remove it just now. */
+                /* -ENOENT, -EBUSY: another process is removing or fetching the image. */
                 if (r < 0 && r != -ENOENT && r != -EBUSY && result == 0)
                         result = r;
         }

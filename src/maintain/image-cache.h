@@ -5,9 +5,9 @@
 #include "base/problem.h"
 #include "image/image.h"
 
-/* Images of registries that jobs named. They are kept in `<root_dir>/.oci`, which is a directory of images, too
- * (image/generation.h, image/staging.h), by the names that image_reference_to_name() gives. The modification time of the
- * generation's file tells when a job last used the image. */
+/* Images of registries that jobs named. They are kept in `<root_dir>/.oci`, which is itself a directory of images
+ * (image/generation.h, image/staging.h), under the names that image_reference_to_name() makes. The modification time of
+ * the generation's file tells when a job last used the image. */
 #define IMAGE_CACHE_DIRECTORY ".oci"
 
 typedef struct ImageFetch {
@@ -15,34 +15,34 @@ typedef struct ImageFetch {
         PullPolicy pull;
         const char *reference;    /* image_reference_problem() has nothing against it */
         const char *command;      /* our command, for the messages of those who wait for us; or NULL */
-        bool for_service;         /* what it runs as a service has to be known, too, unless @pull is PULL_NEVER */
-        const Listener *listener; /* told of steps, and of lines that programs print */
+        bool for_service;         /* also record what the image runs as a service, unless @pull is PULL_NEVER */
+        const Listener *listener; /* hears of steps, and of lines that programs print */
 } ImageFetch;
 
 /* Fetches the image if @pull says so, and holds it as generation_hold_reference() does. If several ask at the same time,
  * one fetches and the others wait for it. Then removes the least recently used images that no job uses until the rest is
  * within image_cache_size. Returns
  *      0
- *      > 0             as source_fill(): a program failed, which said why by on_line
- *      -ENOENT         it is not here, and @pull is PULL_NEVER
+ *      > 0             as source_fill(): a program failed and printed the reason, which on_line passed on
+ *      -ENOENT         the image was not fetched before, and @pull is PULL_NEVER
  *      -EINVAL         with @reterr_problem
- *      -EDQUOT         it takes up more than image_cache_size by itself
+ *      -EDQUOT         the image alone is larger than image_cache_size
  *      -ECANCELED
- *      another -errno, with @reterr_problem where the error alone does not say it
- * After a failure, what was fetched before is still there. */
+ *      another -errno, with @reterr_problem where the errno does not say everything
+ * After a failure, an image that was fetched before is still there. */
 int image_cache_get(const ImageFetch *fetch, Image **ret, Problem *reterr_problem);
 
-/* generation_hold_reference() for an image that was fetched before. */
+/* Holds an image that was fetched before, as generation_hold_reference() does, and returns what that returns. */
 int image_cache_hold(const char *root_dir, const char *reference, Image **ret);
 
-/* The directory of the images, to be freed: for gc and lists. 0 or -ENOMEM. */
+/* Makes the path of the cache's directory of images, for `gc` and lists. *ret is to be freed. 0 or -ENOMEM. */
 int image_cache_root(const char *root_dir, char **ret);
 
-/* Removes all that no job uses; with @dry_run it only looks. Appends the names that they have in the directory to @names. 0, or
- * the first -errno with the others removed. */
+/* Removes all images of the cache that no job uses; with @dry_run it only looks. Appends the names of their directories
+ * to @names. Returns 0, or the first -errno after it removed the others. */
 int image_cache_remove_unused(const char *root_dir, bool dry_run, char ***names);
 
-/* The disk is short of room: removes images that no job uses, but not @spare (a reference, or NULL), the least recently used
- * first, until @enough says that it will do, which is told how much was removed. 0 or -ENOMEM. */
+/* Makes room on a full disk: removes images that no job uses, but not @spare (a reference, or NULL), the least recently
+ * used first, until @enough returns true. @enough is called with the number of bytes removed so far. 0 or -ENOMEM. */
 int image_cache_give_way(const char *root_dir, const char *spare,
                          bool (*enough)(void *userdata, uint64_t removed_bytes), void *userdata);

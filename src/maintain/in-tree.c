@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Runs what a definition wants in a tree before it is published: upgrade, playbook, test. make.c calls this. Programs of
- * the tree must run in a container only; ansible itself runs on the host. */
+/* Runs in a tree what its definition asks for before the tree is published: upgrade, playbook, test. make.c calls this.
+ * Programs of the tree must run only in a container; ansible itself runs on the host. */
 
 #include "maintain/in-tree.h"
 
@@ -20,8 +20,8 @@
 #define DPKG_STATUS "var/lib/dpkg/status"
 #define DPKG_STATUS_BYTES_MAX ((size_t) 256 * 1024 * 1024)
 
-/* Asks no questions; configuration files that were changed in the image stay so. Packages that are installed already cost
- * nothing. Without the option for errors, apt would go on with old lists if it could not reach a mirror (apt-get(8),
+/* Asks no questions, and keeps configuration files that were changed in the image. Packages that are already installed
+ * cost nothing. Without --error-on=any, apt would go on with old lists when it cannot reach a mirror (apt-get(8),
  * --error-on=any; older versions ignore the option). */
 static const char upgrade_script[] =
         "export DEBIAN_FRONTEND=noninteractive\n"
@@ -51,8 +51,8 @@ static void on_line(void *userdata, const char *line) {
         listener_output(userdata, line);
 }
 
-/* Returns 0, or -errno with @reterr_problem; -EIO when the command ended with another exit status than 0. @what completes
- * "... ended with exit status 1". */
+/* Runs @argv in the container. Returns 0, or -errno with @reterr_problem; -EIO: the command's exit status was not 0.
+ * @what begins the sentence "... ended with exit status 1". */
 static int run(const InTree *in_tree, const ImageMachine *machine, char *const *argv, const char *what,
                Problem *reterr_problem) {
         StepRequest request = STEP_REQUEST_PLAIN;
@@ -67,7 +67,8 @@ static int run(const InTree *in_tree, const ImageMachine *machine, char *const *
         if (outcome.result == STEP_EXITED && outcome.exited.code == CLD_EXITED && outcome.exited.status == 0)
                 return 0;
         if (outcome.result == STEP_CANCELLED) {
-                /* The step took the signal; those who wait on cancel_fd must see it, too. */
+                /* The step consumed the signal. Send it again, so that everything that waits on cancel_fd sees it,
+                 * too. */
                 (void) kill(getpid(), outcome.signal);
                 return -ECANCELED;
         }
@@ -75,7 +76,7 @@ static int run(const InTree *in_tree, const ImageMachine *machine, char *const *
         return problem_set(reterr_problem, -EIO, "%s %s", what, reterr_problem->text);
 }
 
-/* A hash of the packages that are installed; 0 if dpkg has none. */
+/* Makes a hash of the installed packages; 0 if the tree has no dpkg. */
 static int packages_hash(const char *tree, uint64_t *ret) {
         static const uint8_t key[16] = "dpkg";
         _cleanup_free_ char *data = NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Keeps trees for the next try. maintain/make.c calls this, and `gc`, `prune` and `df` for what is kept. Trees are
- * made, published, locked and removed as images are, in a directory of images of their own. That directory must stay
- * hidden from jobs: its name begins with a dot. */
+/* Keeps trees of failed tries for the next try. make.c calls this; `gc`, `prune` and `df` call it for the trees that
+ * are kept. The trees are made, published, locked and removed like images, in a directory of images of their own. That
+ * directory must stay hidden from jobs, so its name begins with a dot. */
 
 #include "maintain/kept-tree.h"
 
@@ -14,7 +14,7 @@
 #include "image/publish.h"
 #include "source/source.h"
 
-/* A week: by then the archive that it came from has changed, too. */
+/* A week: by then the archive that the tree came from has changed. */
 #define AGE_MAX_USEC (7 * 24 * 3600 * USEC_PER_SEC)
 
 int kept_tree_root(const char *root_dir, char **ret) {
@@ -27,7 +27,7 @@ static bool is_old(const Generation *about) {
         return now > about->published_usec && now - about->published_usec > AGE_MAX_USEC;
 }
 
-/* Would the definition make the same tree again? For images of registries and archives, their digest will show that. */
+/* Would the definition make the same tree again? For images of registries and archives, the digest shows this later. */
 static bool fits(const Definition *definition, const Generation *about) {
         _cleanup_free_ char *description = NULL, *recipe = NULL;
 
@@ -36,7 +36,7 @@ static bool fits(const Definition *definition, const Generation *about) {
                (!recipe || streq_null(recipe, about->digest)) && !definition->recreate;
 }
 
-/* Holds the kept tree, whatever it is. */
+/* Holds the kept tree of image @name without checking whether it can be used. */
 static int hold(const char *root_dir, const char *name, Image **ret, Generation **ret_about) {
         _cleanup_generation_ Generation *about = NULL;
         _cleanup_image_ Image *image = NULL;
@@ -56,7 +56,7 @@ static int hold(const char *root_dir, const char *name, Image **ret, Generation 
         return 0;
 }
 
-/* Removes the directory with the last tree. */
+/* Removes the directory once its last tree is gone. */
 static void remove_if_empty(const char *root) {
         _cleanup_free_ char *generations = NULL;
 
@@ -158,16 +158,17 @@ static int collect_locked(const Settings *settings, const char *name, bool all, 
                 return 0;
         if (dry_run)
                 return 1;
-        image_free(TAKE_PTR(image)); /* its lock, too */
+        image_free(TAKE_PTR(image)); /* releases the lock, too */
         r = drop(settings->root_dir, name);
         return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }
 
-/* Returns 1 for a tree that nobody wants; it is removed unless @dry_run. */
+/* Removes the kept tree of image @name if nobody wants it; with @dry_run it only looks. Returns 1 for such a tree, 0
+ * for others, or -errno. */
 static int collect_one(const Settings *settings, const char *name, bool all, bool dry_run) {
         _cleanup_staging_ Staging staging = STAGING_NONE;
 
-        /* A process that makes the image may use the tree, or replaces it soon. */
+        /* If another process is making the image, it may use the tree or soon replace it. */
         int r = staging_try_lock(settings->root_dir, name, &staging);
         if (r < 0)
                 return r == -EBUSY ? 0 : r;

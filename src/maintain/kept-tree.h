@@ -5,18 +5,19 @@
 #include "image/generation.h"
 #include "image/staging.h"
 
-/* Trees of images whose playbook or test failed, as they came from their source, so that the next try need not make them
- * again. They are kept in `<root_dir>/.kept`, which is a directory of images, too (image/generation.h), by the names of
- * their images. Callers of all functions but kept_tree_collect() hold the staging lock of the image in `<root_dir>`. */
+/* Trees of images whose playbook or test failed, as they came from their source, so that the next try need not make
+ * them again. They are kept in `<root_dir>/.kept`, which is itself a directory of images (image/generation.h), under
+ * the names of their images. The caller of every function but kept_tree_root() and kept_tree_collect() holds the
+ * image's staging lock. */
 #define KEPT_TREE_DIRECTORY ".kept"
 
-/* The directory of kept trees, to be freed. 0 or -ENOMEM. */
+/* Makes the path of the directory of kept trees. *ret is to be freed. 0 or -ENOMEM. */
 int kept_tree_root(const char *root_dir, char **ret);
 
 typedef struct KeptTree {
-        Image *image;      /* the tree of an earlier try, held; NULL: there is none that can be used */
+        Image *image;      /* the tree of an earlier try, held; NULL: no usable one exists */
         Generation *about; /* its source and digest */
-        Staging aside;     /* the copy of the present tree that kept_tree_set_aside() made */
+        Staging aside;     /* the copy of the new tree that kept_tree_set_aside() made */
 } KeptTree;
 
 #define KEPT_TREE_NONE                 \
@@ -27,19 +28,22 @@ typedef struct KeptTree {
 /* Releases the tree of an earlier try, and removes the copy that was set aside. */
 void kept_tree_done(KeptTree *kept);
 
-/* Looks for the tree of an earlier try. It must not be too old, and it must come from the source that @definition has now.
- * 0, found or not; or -errno. */
+/* Looks for the tree of an earlier try. It must not be too old, and it must come from the source that @definition has
+ * now. Returns 0, whether it found one or not (@kept->image); or -errno. */
 int kept_tree_find(const char *root_dir, const Definition *definition, KeptTree *kept);
 
-/* Makes a copy of the tree @tree_fd that image @name is being made of. 0 or -errno. */
+/* Makes a copy of @tree_fd, the new tree of image @name, so that kept_tree_keep() can keep it after a failure. When
+ * @cancel_fd becomes readable, gives up with -ECANCELED. 0 or another -errno. */
 int kept_tree_set_aside(const char *root_dir, const char *name, int tree_fd, int cancel_fd, KeptTree *kept);
 
-/* Keeps that copy, described by @about; it replaces one that was kept before. 0; -ENOENT if there is no copy; or -errno. */
+/* Keeps the copy that was set aside, described by @about; it replaces a tree that was kept before. 0; -ENOENT: there is
+ * no copy; or another -errno. */
 int kept_tree_keep(KeptTree *kept, const Generation *about);
 
-/* Image @name has been made: removes all that was kept for it. 0 or -errno. */
+/* Removes everything that was kept for image @name, once the image has been made. 0 or -errno. */
 int kept_tree_forget(const char *root_dir, const char *name, KeptTree *kept);
 
-/* Removes trees that no definition can use any more, or that are a week old, or @all; with @dry_run it only looks. Appends the names
- * of their images to @names. 0, or the first -errno with the others removed. */
+/* Removes the kept trees that no definition can use any more or that are a week old, or, with @all, all of them; with
+ * @dry_run it only looks. Appends the names of their images to @names. Returns 0, or the first -errno after it removed
+ * the others. */
 int kept_tree_collect(const Settings *settings, bool all, bool dry_run, char ***names);

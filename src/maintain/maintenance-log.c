@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Keeps what the last maintenance of an image said, for `logs`: a timer may have started it, and the journal may have forgotten.
- * Called by chroot-maintenance. It is only for people: nothing depends on it, and no maintenance fails because of it. */
+/* Keeps what the last maintenance of an image printed, for `logs`: a timer may have started that maintenance, and the
+ * journal may no longer have its lines. chroot-maintenance calls this. The log is only for people: nothing may depend
+ * on it, and no maintenance may fail because of it. */
 
 #include "maintain/maintenance-log.h"
 
@@ -44,7 +45,7 @@ int maintenance_log_begin(const char *root_dir, const char *name, MaintenanceLog
         _cleanup_close_ int fd = open_log(root_dir, name, O_WRONLY | O_CREAT);
         if (fd < 0)
                 return fd;
-        /* Another one is at it, and waits for nobody's log. */
+        /* If another maintenance of the image writes its log, ours gets none. */
         if (flock(fd, LOCK_EX | LOCK_NB) < 0 || ftruncate(fd, 0) < 0)
                 return -errno;
         *ret = (MaintenanceLog){ .fd = TAKE_FD(fd), .left_bytes = LOG_MAX_BYTES };

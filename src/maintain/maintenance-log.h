@@ -3,11 +3,11 @@
 
 #include "base/macro.h"
 
-/* What the last maintenance of an image said: `<root_dir>/.logs/NAME`, text, locked (flock) as long as it goes on. It begins anew
- * with each maintenance. */
+/* What the last maintenance of an image printed: the text file `<root_dir>/.logs/NAME`. It is locked (flock) while the
+ * maintenance runs, and begins anew with each one. */
 
 typedef struct MaintenanceLog {
-        int fd; /* negative: nothing is written */
+        int fd; /* negative: no log is written */
         size_t left_bytes;
 } MaintenanceLog;
 
@@ -16,16 +16,17 @@ typedef struct MaintenanceLog {
                 .fd = -EBADF \
         }
 
-/* Begins the log of image @name. 0; or -errno, and then the other functions do nothing. */
+/* Begins the log of image @name. 0, or -errno: then maintenance_log_add() and maintenance_log_end() do nothing with
+ * *ret. */
 int maintenance_log_begin(const char *root_dir, const char *name, MaintenanceLog *ret);
-/* Adds a line. Of one that says too much, the end is lost. */
+/* Adds a line. What goes beyond the log's size limit is dropped. */
 void maintenance_log_add(MaintenanceLog *log, const char *line);
-/* Adds the result in a word, and closes it. */
+/* Adds @result, one word, and closes the log. */
 void maintenance_log_end(MaintenanceLog *log, const char *result);
 
-/* Opens it to be read: descriptor; -ENOENT: there is none; or another -errno. */
+/* Opens the log of image @name for reading. Returns a descriptor; -ENOENT: there is no log; or another -errno. */
 int maintenance_log_open(const char *root_dir, const char *name);
-/* Does the maintenance go on that writes to @fd? */
+/* Is the maintenance that writes the log @fd still running? */
 bool maintenance_log_grows(int fd);
-/* Removes it, with its image. Best effort. */
+/* Removes the log of image @name; called when the image is removed. Best effort. */
 void maintenance_log_remove(const char *root_dir, const char *name);

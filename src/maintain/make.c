@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Makes an image, or its next generation, as its definition says: for chroot-create and chroot-maintenance. All of it
- * is done in a staging tree, never in the image: after a failure, a signal or a crash the image is as it was. */
+/* Makes an image, or its next generation, as its definition says, for chroot-create and chroot-maintenance. All work
+ * must be done in a staging tree, never in the image: a failure, a signal or a crash leaves the image as it was. */
 
 #include "maintain/make.h"
 
@@ -27,19 +27,19 @@
 /* How often to begin anew because other processes changed the image. */
 #define TRIES_MAX 1000U
 
-/* One image at work. */
+/* The making of one image. */
 typedef struct Make {
         const MakeRequest *request;
         MakeResult *result;
         Settings settings; /* the image's own over the configuration's */
         Image *current;    /* held; NULL: there is none yet */
-        Generation *known; /* of current */
+        Generation *known; /* about @current */
         Image *base;       /* SOURCE_FROM: the image to copy, held */
         char *description; /* of the source; NULL: it has none */
         Staging staging;
-        SourceResult source; /* of a fresh tree */
+        SourceResult source; /* what the source said about a fresh tree */
         KeptTree kept;
-        bool with_kept; /* the tree is a copy of that of an earlier try */
+        bool with_kept; /* the tree is a copy of the tree of an earlier try */
         bool changed;   /* the tree differs from the current one */
 } Make;
 
@@ -48,7 +48,7 @@ void make_result_done(MakeResult *result) {
         *result = (MakeResult){ 0 };
 }
 
-/* Notes the sentence and returns @error. */
+/* Notes the sentence as the problem of the result, and returns @error. */
 _printf_(3, 4) static int fail(Make *make, int error, const char *format, ...) {
         va_list ap;
 
@@ -136,7 +136,7 @@ static int look(Make *make) {
         return r < 0 ? fail_errno(make, r, "open the image that it is made from") : 0;
 }
 
-/* Now that we hold the image's lock: is the image still what look() found? -ESTALE: no, all begins anew. */
+/* Is the image still what look() found, now that we hold its lock? -ESTALE: no, so everything begins anew. */
 static int look_again(Make *make) {
         int r = image_is_still(make->settings.root_dir, make->request->definition->name, make->current);
 
@@ -145,7 +145,7 @@ static int look_again(Make *make) {
         return r > 0 ? 0 : -ESTALE;
 }
 
-/* A copy of the current tree, which is then changed. */
+/* Begins with a copy of the current tree, which is then changed. */
 static int begin_with_current(Make *make) {
         begin(make, "Copying the current tree");
         int r = staging_open_copy(make->settings.root_dir, make->request->definition->name, make->request->turn,
@@ -180,7 +180,7 @@ static int begin_with_base(Make *make) {
         return r < 0 ? fail_errno(make, r, "copy the image that it is made from") : look_again(make);
 }
 
-/* With what the source said when that tree was made. */
+/* Begins with a copy of the kept tree, and with what the source said when that tree was made. */
 static int begin_with_kept(Make *make) {
         const Generation *known = make->kept.about;
 
@@ -204,7 +204,7 @@ static int begin_with_kept(Make *make) {
         return look_again(make);
 }
 
-/* Shows the digest of a source that can change while its name stays. */
+/* Shows the digest of a source whose content can change while its name stays. */
 static void show_digest(const Make *make) {
         const Definition *definition = make->request->definition;
         _cleanup_free_ char *step = NULL;
@@ -214,7 +214,7 @@ static void show_digest(const Make *make) {
                 begin(make, step);
 }
 
-/* A source with this digest need not be filled in again. */
+/* The digest of the tree that we have: if the source still has this digest, it need not be filled in again. */
 static const char *old_digest(const Make *make) {
         if (make->kept.image)
                 return make->kept.about->digest;
@@ -290,7 +290,7 @@ static int begin_with_source(Make *make) {
         return r > 0 && make->kept.image ? begin_with_kept(make) : r;
 }
 
-/* The staging tree as it is before anything runs in it. Returns 1 when there is nothing to do. */
+/* Makes the staging tree as it is before anything runs in it. Returns 1 when there is nothing to do. */
 static int make_tree(Make *make) {
         bool from_source;
         Decision decision = { make->request->definition, make->known, make->base, make->description };
@@ -331,7 +331,7 @@ static Generation about_tree(const Make *make) {
         };
 }
 
-/* Runs all that has to run in the tree. */
+/* Runs everything that has to run in the tree. */
 static int work_in_tree(Make *make) {
         const MakeRequest *request = make->request;
         const Definition *definition = request->definition;
@@ -358,7 +358,7 @@ static int work_in_tree(Make *make) {
         return r < 0 ? fail_errno(make, r, "test it") : 0;
 }
 
-/* The tree becomes the image. */
+/* Publishes the tree as the image. */
 static int give_name(Make *make) {
         Generation about = about_tree(make);
 
@@ -377,10 +377,10 @@ static int give_name(Make *make) {
         return 0;
 }
 
-/* The tree stays, but its definition may want more or fewer generations kept than when it was published. */
+/* For a tree that stays, its definition may want another number of generations kept than when it was published. */
 static int keep_as_many_locked(Make *make) {
         int r = publish_keep(&make->staging, make->request->definition->keep_generations);
-        /* An image that was copied from another host brings its number, but nothing else is known of it. */
+        /* -ENOENT: an image that was copied from another host has a number, but nothing else is known of it. */
         if (r == -ENOENT)
                 return 0;
         return r < 0 ? r : generations_collect_locked(&make->staging, NULL);
@@ -403,8 +403,8 @@ static int keep_as_many(Make *make) {
         return r < 0 ? fail_errno(make, r, "keep another number of its generations") : 0;
 }
 
-/* Keeps a copy of a fresh tree before anything runs in it, for the next try. Best effort: the disk may be full. Not needed
- * for a copy of another image, and not wanted for an image that is made anew each time. */
+/* Keeps a copy of a fresh tree before anything runs in it, for the next try. Best effort: the disk may be full. Copies
+ * of another image do not need it, and an image that is made anew each time cannot use it. */
 static void set_aside(Make *make) {
         const Definition *definition = make->request->definition;
 
@@ -417,7 +417,7 @@ static void set_aside(Make *make) {
                                            make->request->listener->cancel_fd, &make->kept);
 }
 
-/* After a failure in the tree. */
+/* Keeps the copy that was set aside, after a failure in the tree. */
 static void keep_for_next_try(Make *make, int error) {
         Generation about = about_tree(make);
 
@@ -450,7 +450,7 @@ static int make_steps(Make *make) {
         return 0;
 }
 
-/* Releases all that was opened or begun. Returns @r, or what went wrong here. */
+/* Releases everything that was opened or begun. Returns @r, or the error of a step here. */
 static int forget(Make *make, int r) {
         kept_tree_done(&make->kept);
         make->with_kept = false;

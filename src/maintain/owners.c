@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Warns of files in a new image with owners that jobs do not have. make.c and image-cache.c call this before they publish.
- * It changes nothing. */
+/* Warns of files in a new image whose owners do not exist in jobs. make.c and image-cache.c call this before they
+ * publish a tree. It must change nothing. */
 
 #include "maintain/owners.h"
 

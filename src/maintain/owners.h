@@ -3,6 +3,6 @@
 
 #include "config/settings.h"
 
-/* Says in a sentence how many files of a tree have owners that jobs with @settings do not have. *ret is to be freed; NULL:
- * there are none. 0 or -errno. */
+/* Makes a sentence that says how many files of a tree have owners that do not exist in jobs with @settings. *ret is to
+ * be freed; NULL: there are no such files. 0 or -errno. */
 int owners_warning(int tree_fd, const Settings *settings, char **ret);

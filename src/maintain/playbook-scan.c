@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Looks into a playbook and a tree to explain a missing python before ansible does it worse. playbook.c calls this.
- * What cannot be read is no error here. */
+/* Looks into a playbook and a tree to explain a missing python better than ansible does. playbook.c calls this. A file
+ * that cannot be read is no error here: ansible reports it. */
 
 #include "maintain/playbook-scan.h"
 
@@ -17,7 +17,7 @@
 
 #define BYTES_MAX (16 << 20)
 
-/* The scalar of @key in mapping @node, or NULL. */
+/* Returns the scalar that mapping @node has for @key, or NULL. */
 static const char *scalar_of(yaml_document_t *document, const yaml_node_t *node, const char *key) {
         for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
                 const yaml_node_t *name = yaml_document_get_node(document, pair->key);
@@ -42,7 +42,8 @@ static bool is_no(const char *text) {
 static bool play_gathers_facts(yaml_document_t *document, const yaml_node_t *play) {
         const char *facts = scalar_of(document, play, "gather_facts"), *hosts = scalar_of(document, play, "hosts");
 
-        /* An imported playbook has its own first play, and the host has a python. */
+        /* Without `hosts` it is an imported playbook, whose first play we do not read; a play for the host itself uses
+         * the host's python. */
         if (!hosts || streq(hosts, "localhost") || streq(hosts, "127.0.0.1"))
                 return false;
         return !facts || !is_no(facts);

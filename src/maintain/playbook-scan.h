@@ -3,8 +3,8 @@
 
 #include "base/macro.h"
 
-/* Does playbook @path begin with a play that gathers facts before any task runs? That needs python. Also false for a file
- * that cannot be read: ansible will say what is wrong with it. */
+/* Does playbook @path begin with a play that gathers facts before any task runs, which needs python? False also for a
+ * file that cannot be read: ansible will say what is wrong with it. */
 bool playbook_begins_with_facts(const char *path);
 
 /* Does the tree have python where ansible looks for it? */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Runs ansible-playbook on the host for a tree, and reads from its output what changed or failed. in-tree.c calls this.
- * Modules must run in the container only, through machine-exec; the playbook itself is the administrator's and is
+ * Modules must run only in the container, through machine-exec. The playbook itself is the administrator's, and is
  * trusted as root. */
 
 #include "maintain/playbook.h"
@@ -21,7 +21,7 @@
 #include "source/sandbox.h"
 #include "tree/remove.h"
 
-/* Below the container's directory, so that it goes with the container, however that ends. */
+/* A subdirectory of the container's directory, so that it is removed with the container, however that ends. */
 #define WORK "ansible"
 #define INVENTORY "inventory.json"
 #define TREE "root"
@@ -32,11 +32,11 @@
 typedef struct Run {
         const Playbook *playbook;
         PlaybookResult *result;
-        char *host; /* in the inventory */
-        char *work; /* directory */
+        char *host; /* its name in the inventory */
+        char *work; /* path of the directory WORK */
         int work_fd;
         char *fatal;   /* the last line that says what failed, or NULL */
-        bool in_fatal; /* that goes on in the next line */
+        bool in_fatal; /* @fatal goes on in the next line */
         bool in_recap;
         bool played;       /* a play ran for our host */
         bool skipped_play; /* a play was for other hosts */
@@ -50,7 +50,8 @@ static void run_done(Run *run) {
         closep(&run->work_fd);
 }
 
-/* Some characters mean something to ansible in names of hosts, such as ranges. */
+/* Makes the inventory's name for the image: in host names, ansible gives some characters a meaning, for example as
+ * ranges. */
 static int host_name(const char *image, char **ret) {
         int r = string_replace(ret, image);
         if (r < 0)
@@ -74,9 +75,9 @@ static int write_inventory(const Run *run) {
                 "{s:{s:{s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b}}}}", "all", "hosts", run->host,
                 "ansible_connection", "community.general.chroot", "ansible_host", tree, "ansible_chroot_exe", program,
                 "ansible_user", "root", "ansible_python_interpreter", "auto_silent",
-                /* su: nearly every image has it. With a shell of its own, because users without login have none. */
+                /* su: nearly every image has it. The shell is given, because users without login have none. */
                 "ansible_become_method", "su", "ansible_become_flags", "-s /bin/sh",
-                /* A tmpfs of the container's, in which every user may make a directory. */
+                /* A tmpfs of the container, in which every user may make a directory. */
                 "ansible_remote_tmp", "/dev/shm/ansible-${USER}", "ansible_pipelining", 1);
         _cleanup_free_ char *text = inventory ? json_dumps(inventory, JSON_INDENT(2)) : NULL;
         return text ? file_replace_at(run->work_fd, INVENTORY, text, strlen(text), 0600) : -ENOMEM;
@@ -102,7 +103,7 @@ static int prepare_work(Run *run) {
         r = own_executable(&self, &beside);
         if (r < 0)
                 return r;
-        /* Characters in the tree's path can mean something to ansible; those in this one cannot. */
+        /* The tree's path may have characters that mean something to ansible; the path of this symlink has none. */
         if (symlinkat(playbook->tree, run->work_fd, TREE) < 0 ||
             symlinkat(self, run->work_fd, PLAYBOOK_ENTRY_NAME) < 0 ||
             mkdirat(run->work_fd, PLAYBOOK_TEMPORARY, 0700) < 0)
@@ -110,7 +111,7 @@ static int prepare_work(Run *run) {
         return write_inventory(run);
 }
 
-/* The caller's variables for ansible, but not those that change the output, which on_line() reads. */
+/* Passes on the caller's variables for ansible, except those that change the output, which on_line() reads. */
 static int ansible_environment(const char *temporary, char ***ret) {
         _cleanup_strv_ char **environment = NULL;
         char **fixed = ARGV("ANSIBLE_STDOUT_CALLBACK=default", "ANSIBLE_NOCOLOR=True", "ANSIBLE_FORCE_COLOR=False",
@@ -165,7 +166,7 @@ static void read_recap(Run *run, const char *line) {
 static void note_fatal(Run *run, const char *line) {
         char *longer;
 
-        /* The last is how ansible-core 2.19 begins. */
+        /* "[ERROR]: " is what ansible-core 2.19 prints. */
         if (startswith(line, "fatal: ") || startswith(line, "ERROR! ") || startswith(line, "[ERROR]: ")) {
                 free(run->fatal);
                 run->fatal = strndup(line, FATAL_BYTES_MAX);
@@ -227,7 +228,7 @@ static int run_ansible(Run *run) {
 static int report(Run *run, int r, bool has_python) {
         PlaybookResult *result = run->result;
 
-        /* ansible is content with a playbook that is for other hosts only. */
+        /* ansible reports no error for a playbook that is only for other hosts. */
         if (r == 0 && run->skipped_play && !run->played)
                 return problem_set(
                         &result->problem, -EINVAL,
@@ -272,10 +273,10 @@ int playbook_run(const Playbook *playbook, PlaybookResult *ret) {
         return report(&run, run_ansible(&run), has_python);
 }
 
-/* ansible says what is wrong in several lines; the first sums it up. */
+/* ansible explains an error in several lines; the first one sums it up. */
 typedef struct Check {
         const PlaybookCheck *request;
-        char *first; /* line that says what is wrong; NULL: none yet */
+        char *first; /* the first line that says what is wrong; NULL: none yet */
 } Check;
 
 static void check_line(void *userdata, const char *line) {

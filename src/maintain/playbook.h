@@ -5,16 +5,16 @@
 #include "base/problem.h"
 #include "machine/image-machine.h"
 
-/* ansible starts our program by this name for each command, with the container's directory in the variable. The program
- * then runs the hidden command `machine-exec`. */
+/* ansible starts our program under this name for each command, with the container's directory in the variable below.
+ * The program then runs the hidden command `machine-exec`. */
 #define PLAYBOOK_ENTRY_NAME "nspawn-runner-machine-exec"
 #define PLAYBOOK_ENTRY_VARIABLE "NSPAWN_RUNNER_MACHINE"
 
-/* A playbook, run by ansible-playbook on the host against a container that runs all the time. Every command of
- * ansible's chroot connection becomes a step of the agent in that container. */
+/* A playbook that ansible-playbook runs on the host against a container. The container runs all the time. Every command
+ * of ansible's chroot connection becomes a step of the agent in that container. */
 typedef struct Playbook {
         const ImageMachine *machine; /* started with in_place */
-        const char *name;            /* of the image, and of the inventory's only host */
+        const char *name;            /* name of the image, from which the inventory's only host gets its name */
         const char *tree;            /* absolute path of the image's tree */
         const char *path;            /* the playbook's file */
         const Listener *listener;    /* its on_output gets what ansible prints, as it comes */
@@ -22,14 +22,14 @@ typedef struct Playbook {
 
 typedef struct PlaybookResult {
         bool changed;                       /* ansible changed something in the image */
-        unsigned n_ok, n_changed, n_failed; /* tasks, as in its recap; unreachable counts as failed */
-        Problem problem;                    /* of a failure: a sentence */
+        unsigned n_ok, n_changed, n_failed; /* tasks, as in ansible's recap; unreachable counts as failed */
+        Problem problem;                    /* after a failure: a sentence */
 } PlaybookResult;
 
-/* Returns 0; ansible-playbook's exit status (> 0) when the playbook failed, after ansible has printed why; -ENOPKG:
- * ansible is not installed; -ENOEXEC: the image has no python, and the playbook begins by gathering facts; -ECANCELED;
- * or another
- * -errno. Unless it is 0, @ret->problem says what is wrong. Nothing of ansible runs any more. */
+/* Runs the playbook. Returns 0; ansible-playbook's exit status (> 0): the playbook failed, and ansible has printed why;
+ * -ENOPKG: ansible is not installed; -ENOEXEC: the image has no python, and the playbook begins by gathering facts;
+ * -ECANCELED; or another -errno. Unless the result is 0, @ret->problem says what is wrong. In every case no process of
+ * ansible is left. */
 int playbook_run(const Playbook *playbook, PlaybookResult *ret);
 
 /* Subdirectory for ansible's temporary files. */
@@ -43,7 +43,7 @@ typedef struct PlaybookCheck {
         const Listener *listener; /* its on_output gets what ansible prints when something is wrong */
 } PlaybookCheck;
 
-/* Lets ansible check the playbook and all files that it includes by fixed names (--syntax-check). 0; ansible-playbook's
- * exit status (> 0) when it finds something wrong; -ENOPKG: it is not installed; -ECANCELED; or another -errno. Unless
- * it is 0, @reterr_problem has a sentence. */
+/* Lets ansible check the playbook and all files that it includes by fixed names (--syntax-check). Returns 0;
+ * ansible-playbook's exit status (> 0): it found something wrong; -ENOPKG: ansible is not installed; -ECANCELED; or
+ * another -errno. Unless the result is 0, @reterr_problem has a sentence. */
 int playbook_check(const PlaybookCheck *check, Problem *reterr_problem);

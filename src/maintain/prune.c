@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Removes what can go, for command `prune`. Every kind of thing has its own code that knows what is in use; here they
- * are called one after the other, first to tell what there is and how large, then to remove it. Nothing here may
- * decide by itself that something is not in use. */
+/* Removes everything that is not needed, for the command `prune`. Each kind of thing has its own code that knows what
+ * is in use. This file calls that code kind by kind: first to tell what there is and how large it is, then to remove
+ * it. Nothing here may decide by itself that something is not in use. */
 
 #include "maintain/prune.h"
 
@@ -22,13 +22,13 @@
 #include "store/store.h"
 #include "tree/size.h"
 
-/* A kind of things. @collect appends the names of those that can go, and removes them without @dry_run. */
+/* A kind of things. @collect appends the names of those that can be removed and, without @dry_run, removes them. */
 typedef struct Kind {
         const char *name;
-        const char *directory; /* in root_dir: where a thing has its own name; NULL: sizes are not known */
+        const char *directory; /* in root_dir, with an entry named like each thing; NULL: sizes are not known */
         int (*collect)(const Settings *settings, bool dry_run, char ***names);
-        bool is_generation; /* names are NAME@NUMBER, and paths NAME/NUMBER */
-        bool is_reference;  /* names are those of files, and to be shown as references */
+        bool is_generation; /* names are NAME@NUMBER, paths are NAME/NUMBER */
+        bool is_reference;  /* names are file names, which are shown as references */
 } Kind;
 
 static int collect_trash(const Settings *settings, bool dry_run, char ***names) {
@@ -97,7 +97,7 @@ static const Kind kinds[] = {
         { .name = "working copy", .directory = ".builds", .collect = collect_builds },
 };
 
-/* What it occupies, as far as that can be found out. */
+/* The number of bytes that the thing @name occupies; 0: it cannot be found out. */
 static uint64_t size_of(const Settings *settings, const Kind *kind, const char *name) {
         _cleanup_free_ char *path = NULL;
         uint64_t bytes = 0;
@@ -111,7 +111,7 @@ static uint64_t size_of(const Settings *settings, const Kind *kind, const char *
         return fd < 0 || tree_size(fd, &bytes) < 0 ? 0 : bytes;
 }
 
-/* Tells what there is, also what was found before a failure. */
+/* Calls on_item for each thing of the kind, also for those found before a failure. */
 static int list_kind(const PruneRequest *request, const Kind *kind, bool *ret_any) {
         _cleanup_strv_ char **names = NULL;
 
@@ -153,7 +153,7 @@ int prune(const PruneRequest *request) {
                 if (r < 0)
                         return r;
         }
-        /* What was removed is there now. */
+        /* Things that were removed above are in the trash now. */
         if (!request->dry_run && collect_trash(request->settings, false, &rest) < 0)
                 request->on_failure(request->userdata, kinds[0].name, -EBUSY);
         return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Takes images to registries and into files, for chroot-push and chroot-export. The image is only read. What is kept for the
- * next push may be incomplete after a crash: then all begins anew. */
+/* Uploads images to registries and writes them into files, for chroot-push and chroot-export. It must only read the
+ * image. What is kept for the next push may be incomplete after a crash; then the next push begins anew. */
 
 #include "maintain/push-image.h"
 
@@ -24,7 +24,7 @@
 #define EXPORT_PREFIX ".export-" /* no image has such a name */
 #define EXPORT_FILE "export"
 
-/* A directory of ours, locked. */
+/* A working directory, locked. */
 typedef struct Work {
         char *path, *name;
         int parent_fd, fd;
@@ -76,7 +76,7 @@ static int work_empty(const Work *work) {
         return r;
 }
 
-/* Removes it, if nobody has it. */
+/* Removes directory @name, unless a process has locked it. */
 static int remove_entry(int parent_fd, const char *name, bool dry_run) {
         _cleanup_close_ int fd = open_directory_at(parent_fd, name, false, 0);
 
@@ -87,7 +87,7 @@ static int remove_entry(int parent_fd, const char *name, bool dry_run) {
         return dry_run ? 0 : remove_tree_at(parent_fd, name);
 }
 
-/* What interrupted exports left. */
+/* Removes what interrupted exports left. */
 static void remove_old_exports(int parent_fd) {
         _cleanup_strv_ char **names = NULL;
 
@@ -118,7 +118,7 @@ int pushed_collect(const char *root_dir, bool dry_run, char ***names) {
         return result;
 }
 
-/* With @work, or if that is of no use, with an empty one. */
+/* Makes the image from what is in @work. If that cannot be used, empties @work and tries again. */
 static int make_and_send(const ImagePush *push, const Work *work, const char *target, Problem *reterr_problem) {
         _cleanup_generation_ Generation *about = NULL;
 
@@ -155,7 +155,7 @@ int push_image(const ImagePush *push, const char *reference, Problem *reterr_pro
 
 struct ExportKind {
         const char *ending;
-        const char *option, *program; /* of tar; NULL: it does not compress */
+        const char *option, *program; /* of tar, and the program that it runs to compress; NULL: no compression */
         bool oci;
 };
 
@@ -196,7 +196,7 @@ static int make_archive(const ImagePush *push, const Work *work, const ExportKin
         return sandbox_run(&sandbox);
 }
 
-/* The complete file, which has a temporary name, gets its own. */
+/* Gives the complete file, which has a temporary name, its final name. */
 static int give_name(int directory_fd, const char *temporary, const char *name) {
         if (renameat2(directory_fd, temporary, directory_fd, name, RENAME_NOREPLACE) >= 0)
                 return 0;

@@ -5,9 +5,10 @@
 #include "base/problem.h"
 #include "image/image.h"
 
-/* Takes images to registries and into files. `<root_dir>/.pushed/NAME` has what was pushed of image NAME last (the
- * compressed layers, and a list of its files), so that the next push only adds what changed. The lock on that directory is
- * held by the process that pushes. What is there may be removed at any time: then the next push sends all. */
+/* Uploads images to registries and writes them into files. `<root_dir>/.pushed/NAME` has what was last pushed of image
+ * NAME (the compressed layers and a list of files), so that the next push only adds what changed. A process that pushes
+ * holds the lock on that directory. The directory may be removed at any time while it is not locked: then the next push
+ * sends everything. */
 #define PUSHED_DIRECTORY ".pushed"
 
 typedef struct ImagePush {
@@ -16,20 +17,21 @@ typedef struct ImagePush {
         const Listener *listener;
 } ImagePush;
 
-/* To the registry, as @reference. 0; > 0: a program failed, and said why by on_line; -EBUSY: another process pushes this
- * image; -ECANCELED; or another -errno. @reterr_problem has a sentence where the error alone does not say it. */
+/* Pushes the image to its registry, as @reference. 0; > 0: a program failed and printed the reason, which on_line
+ * passed on; -EBUSY: another process is pushing this image; -ECANCELED; or another -errno. @reterr_problem has a
+ * sentence where the errno does not say everything. */
 int push_image(const ImagePush *push, const char *reference, Problem *reterr_problem);
 
-/* What kind of file has that name; NULL: it has none of the endings. */
+/* A kind of file to export to, found by the ending of its name; NULL: the name has none of the endings below. */
 typedef struct ExportKind ExportKind;
 const ExportKind *export_kind(const char *file);
 /* All endings, for messages. */
 #define EXPORT_ENDINGS ".tar.zst, .tar.gz, .tar.xz, .tar or .oci.tar"
 
-/* Into @file, which must not exist and appears when it is complete: an archive of the tree, or with .oci.tar an OCI image.
- * -EEXIST; else as above. */
+/* Writes the image into @file, which must not exist and appears only when it is complete: an archive of the tree or,
+ * for .oci.tar, an OCI image. -EEXIST: @file exists; otherwise as push_image(). */
 int export_image(const ImagePush *push, const char *file, Problem *reterr_problem);
 
-/* Removes what is kept of images for their next push, but nothing that a process works with; with @dry_run only looks.
- * Appends the names of the images. 0 or the first -errno. */
+/* Removes what is kept of images for their next push, except what a process is using; with @dry_run it only looks.
+ * Appends the names of the images to @names. Returns 0, or the first -errno after it removed the others. */
 int pushed_collect(const char *root_dir, bool dry_run, char ***names);

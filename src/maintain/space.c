@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Keeps room free on the disk of the images, so that a job does not fill it up and others fail in the midst of their work.
- * Called by `prepare`, and by `doctor`, which only looks. Removes nothing that anybody uses or that somebody wants to
- * keep. */
+/* Keeps room free on the images' disk, so that no job fills it up and makes other jobs fail in the middle of their
+ * work. `prepare` calls this, and `doctor`, which only looks. It must remove nothing that is in use or is to be
+ * kept. */
 
 #include "maintain/space.h"
 
@@ -20,9 +20,9 @@
 #include "store/store.h"
 #include "tree/subvolume.h"
 
-/* How long what others remove may take. */
+/* How long to wait for trash that other processes are removing. */
 #define TRASH_TIMEOUT_USEC (60 * USEC_PER_SEC)
-/* How often we look meanwhile whether it will do. */
+/* How often to check meanwhile whether there is enough room. */
 #define TRASH_ROUND_USEC (100 * USEC_PER_MSEC)
 
 static int look(const Settings *settings, int root_fd, Space *ret) {
@@ -30,7 +30,7 @@ static int look(const Settings *settings, int root_fd, Space *ret) {
         if (r < 0)
                 return r;
         ret->reserve_bytes = memory_size_of(settings->disk_reserve, ret->now.total_bytes);
-        /* The same share of its files. */
+        /* Reserve the same share of the file system's files (inodes). */
         ret->reserve_files = ret->now.total_bytes == 0 ?
                                      0 :
                                      (uint64_t) ((unsigned __int128) ret->now.total_files *
@@ -48,7 +48,7 @@ int space_look(const Settings *settings, Space *ret) {
 typedef struct Search {
         const Settings *settings;
         int root_fd, cancel_fd;
-        bool is_btrfs, is_coming; /* what was removed will do as soon as btrfs has given it back */
+        bool is_btrfs, is_coming; /* enough was removed, but btrfs has not given the room back yet */
         Space *now;
 } Search;
 
@@ -58,7 +58,7 @@ static bool is_cancelled(const Search *search) {
         return poll(&cancelled, 1, 0) != 0;
 }
 
-/* The answer of space_make() as it is now. */
+/* What space_make() would return if it ended now. */
 static int ask(const Search *search) {
         return is_cancelled(search) ? -ECANCELED : look(search->settings, search->root_fd, search->now);
 }
@@ -77,12 +77,12 @@ static int empty_trash(const Search *search) {
                 int r = trash_empty(trash_fd, clock_deadline(TRASH_ROUND_USEC), NULL);
                 int enough = ask(search);
                 if (enough != 0 || (r < 0 && r != -ETIME))
-                        return enough; /* what cannot be removed is no reason to wait */
+                        return enough; /* do not wait for trash that cannot be removed */
                 if (r == -ETIME)
                         continue;
                 if (trash_list(trash_fd, &names) < 0 || !names)
                         return 0;
-                clock_sleep_usec(TRASH_ROUND_USEC); /* others are at it */
+                clock_sleep_usec(TRASH_ROUND_USEC); /* other processes are removing it */
         }
         return 0;
 }
@@ -107,7 +107,8 @@ static bool has_room(void *userdata) {
         return ask(userdata) != 0;
 }
 
-/* What was removed is measured; btrfs gives room back only a while after a subvolume is gone. */
+/* Is there enough room, or will there be? On btrfs the removed bytes count at once, because btrfs gives room back only
+ * a while after a subvolume is gone. */
 static bool is_enough(void *userdata, uint64_t removed_bytes) {
         Search *search = userdata;
 
@@ -118,13 +119,13 @@ static bool is_enough(void *userdata, uint64_t removed_bytes) {
         return search->is_coming;
 }
 
-/* Containers of failed jobs, which stay only for somebody to look at. */
+/* Ends containers of failed jobs, which are kept only for people to look at. */
 static int end_kept(Search *search) {
         (void) kept_give_way(search->settings, has_room, search);
         return ask(search);
 }
 
-/* Caches and working copies of projects: what is in them can be made again. */
+/* Removes caches and working copies of projects: their content can be made again. */
 static int shrink_store(Search *search) {
         const PlaceKind *const kinds[] = { &place_caches, &place_builds };
 
@@ -166,6 +167,6 @@ int space_make(const Settings *settings, const char *spare, int cancel_fd, Space
                 r = collect(&search);
         if (r == 0)
                 r = shrink_store(&search);
-        /* The last that there is. */
+        /* The cache of images is the last place to find room in. */
         return r == 0 ? shrink_cache(&search, spare) : r;
 }

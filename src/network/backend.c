@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Chooses the way out of a job's network. `supervise` calls this for each job. Nobody else may know the backends by
- * name. What was remembered about a blocked way only saves time: it is never the reason why a job fails. */
+/* Chooses the backend that connects a job's network to the world. `supervise` calls this for each job. Nothing else may
+ * know the backends by name. Remembering that a backend is blocked only saves time: it must never make a job fail. */
 
 #include "network/backend.h"
 
@@ -16,7 +16,7 @@
 #include "network/nat.h"
 #include "network/pasta.h"
 
-/* That packets do not get through is believed for so long: to try it takes a while. */
+/* For how long to remember, in this file, that packets do not get through: a new try takes a while. */
 #define BLOCKED_FILE "/run/nspawn-runner/network-blocked"
 #define BLOCKED_SEC 600
 
@@ -32,7 +32,7 @@ const NetworkBackend *backend_find(const char *name) {
         return backends;
 }
 
-/* One file for each network of a host, which may be several where containers share /run. */
+/* Makes the file's path: one file for each network namespace, because containers on a host may share /run. */
 static int blocked_path(const Hub *hub, char ret[static 64]) {
         struct stat st;
 

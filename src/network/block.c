@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Computes the addresses of a job's segment, for job/ and network/hub.c. Only arithmetic: nothing here looks at the
- * host or takes anything. */
+/* Computes the addresses of a job's segment, for job/ and network/hub.c. This is only arithmetic: nothing here may look
+ * at the host or reserve addresses. */
 
 #include "network/block.h"
 
@@ -9,8 +9,8 @@
 
 #include "base/hash.h"
 
-/* Private networks of IPv4 (RFC 1918, and RFC 2544's for measurements) away from those that Docker, podman, libvirt, LXD and
- * Kubernetes take by default. */
+/* Private networks of IPv4 (RFC 1918, and RFC 2544's for measurements) that Docker, podman, libvirt, LXD and Kubernetes
+ * do not use by default. */
 static const char *const default_pools[] = { "10.213.0.0/16", "172.30.0.0/16", "198.18.0.0/16", NULL };
 
 const char *block_default_pool(size_t i) {

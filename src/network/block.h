@@ -3,15 +3,15 @@
 
 #include "config/ip-network.h"
 
-/* The addresses of one job's segment: 64 of IPv4, and a network of IPv6 that goes with them.
+/* The addresses of one job's segment: a block of 64 IPv4 addresses, and the IPv6 network that belongs to it.
  *      1       the hub, which is the containers' gateway
  *      2       the job's own container
  *      3 to 62 other containers of the job
- * The same numbers are the last part of addresses of IPv6. */
+ * IPv6 addresses end with the same numbers. */
 typedef struct AddressBlock {
-        uint32_t base;             /* of IPv4, in the host's order */
-        IpNetwork pool, network;   /* IPv4: what the block is a part of, and the block */
-        IpNetwork pool6, network6; /* the same of IPv6 */
+        uint32_t base;             /* IPv4, in the host's byte order */
+        IpNetwork pool, network;   /* IPv4: the network that the block is a part of, and the block */
+        IpNetwork pool6, network6; /* the same for IPv6 */
 } AddressBlock;
 
 #define BLOCK_PREFIX 26
@@ -20,16 +20,17 @@ typedef struct AddressBlock {
 #define BLOCK_JOB 2
 #define BLOCK_MACHINE_MAX 62
 
-/* Where blocks are taken from with `network_pool: auto`: the first of these that the host does not use. NULL after the
- * last. */
+/* Returns pool @i to take blocks from with `network_pool: auto`, which uses the first of them that the host does not
+ * use. NULL after the last. Static. */
 const char *block_default_pool(size_t i);
 
-/* How many blocks are in @pool (IPv4). */
+/* Returns how many blocks are in @pool (IPv4). */
 uint32_t block_count(const IpNetwork *pool);
 
-/* Block @i of @pool. The network of IPv6 is one of the unique local ones (RFC 4193): 24 bits of it are made from
- * @host_key, which is the same for all jobs of a host, the others are the block's address of IPv4. */
+/* Computes block @i of @pool (IPv4). Its IPv6 network is a unique local one (RFC 4193): 24 bits of it are made from
+ * @host_key, which is the same for all jobs of a host; the other bits are the block's IPv4 address. */
 void block_init(AddressBlock *block, const IpNetwork *pool, uint32_t i, const char *host_key);
 
-/* The address with that number; with the block's prefix, or with all bits. */
+/* Returns the address with that number in the block: with @whole, with a prefix of all its bits; else with the block's
+ * prefix. */
 IpNetwork block_address(const AddressBlock *block, int family, unsigned number, bool whole);

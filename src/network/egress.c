@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Turns the administrator's rules about what jobs may reach into rules of nftables. segment.c loads them into a hub, which is
- * out of reach of jobs. Every part of the text comes from parsed numbers, none from the rule as it was written. */
+/* Turns the administrator's rules about what jobs may reach into rules of nftables. segment.c loads them into a hub,
+ * which jobs cannot reach. Every part of the text must come from parsed numbers, none from the rule as it was
+ * written. */
 
 #include "network/egress.h"
 
@@ -53,7 +54,7 @@ int egress_format(char *const *rules, char **ret) {
         FILE *out = open_memstream(&text, &size);
         if (!out)
                 return -ENOMEM;
-        /* Connections are followed, so that fragments are put together before somebody looks for a port in them. */
+        /* Connections are tracked, so that fragments are put together before a rule looks for a port in them. */
         fputs("table inet nspawn-runner-egress {\n"
               "  chain forward {\n"
               "    type filter hook forward priority 0; policy accept;\n"

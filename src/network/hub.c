@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Makes the private segment of a job. `supervise` calls this, for the job's container and for those that join it.
- * Nothing here changes anything of the host but the one interface to the hub, which goes with the hub's namespace. */
+/* Makes the private segment of a job. `supervise` calls this, for the job's container and for containers that join it.
+ * On the host, it must change nothing but the one interface to the hub, which disappears with the hub's namespace. */
 
 #include "network/hub.h"
 
@@ -19,12 +19,12 @@
 #include "network/netns.h"
 
 #define LOOPBACK_INDEX 1
-/* The hub's ports for containers: this and the number of the container's address. */
+/* Index of the hub's port for a container: this plus the number of the container's address. */
 #define PORT_INDEX 100
 
-/* Ethernet's default, which the kernel's own way to the host needs no more than. */
+/* Ethernet's default. More brings nothing on the kernel's own way to the host. */
 #define MTU_MAX 1500
-/* Every link of IPv6 has that. */
+/* Every link for IPv6 must have at least this. */
 #define MTU_MIN 1280
 
 /* The rules of the hub, in the order in which they count. */
@@ -45,7 +45,8 @@ static IpNetwork network_of(const char *text) {
         return network;
 }
 
-/* Each end of each pair has an address of its own, which no program of the host changes later. @kind is what it is. */
+/* Makes the address of one end of a pair. It is set when the pair is made, so that no program of the host changes it
+ * later. @kind tells the ends of a segment apart. */
 static MacAddress mac_address(const AddressBlock *block, uint8_t kind) {
         MacAddress mac = { { 0x02, kind } }; /* locally administered */
 
@@ -63,7 +64,7 @@ static void read_host_key(char **ret) {
 }
 
 static void find_mtu(Hub *hub) {
-        const IpNetwork somewhere = network_of("198.51.100.1"); /* RFC 5737: nobody has it */
+        const IpNetwork somewhere = network_of("198.51.100.1"); /* RFC 5737: no host has this address */
         struct ifreq request = { 0 };
         RouteAnswer answer;
 
@@ -77,7 +78,7 @@ static void find_mtu(Hub *hub) {
 }
 
 static bool host_has_ipv6(Hub *hub) {
-        const IpNetwork somewhere = network_of("2001:db8::1"); /* RFC 3849: nobody has it */
+        const IpNetwork somewhere = network_of("2001:db8::1"); /* RFC 3849: no host has this address */
         RouteAnswer answer;
 
         return route_lookup(hub->host, &somewhere, &answer) >= 0 && answer.type == RTN_UNICAST;
@@ -85,7 +86,7 @@ static bool host_has_ipv6(Hub *hub) {
 
 typedef enum BlockState { BLOCK_FREE, BLOCK_TAKEN, BLOCK_OF_HOST } BlockState;
 
-/* Does the host reach the block otherwise than everything else? *ret_route is how. */
+/* Finds out whether the host has a route to the block other than its default route. *ret_route is the route. */
 static int look_at_block(Hub *hub, BlockState *ret, RouteAnswer *ret_route) {
         static const unsigned numbers[] = { 0, BLOCK_JOB, BLOCK_MACHINE_MAX };
         char name[IF_NAMESIZE] = "";
@@ -110,7 +111,7 @@ static void host_interface_name(const AddressBlock *block, char ret[static IF_NA
         snprintf(ret, IF_NAMESIZE, HUB_HOST_INTERFACE_PREFIX "%08x", block->base);
 }
 
-/* 0, or -EEXIST when another job has the block. */
+/* Makes the interfaces between hub and host. 0; -EEXIST: another job has the block; or another -errno. */
 static int make_uplink(Hub *hub) {
         char name[IF_NAMESIZE];
         NetlinkBatch batch = { 0 };
@@ -123,7 +124,8 @@ static int make_uplink(Hub *hub) {
         return netlink_run(hub->link, &batch, &what);
 }
 
-/* 0; -EBUSY: all are taken; -EADDRNOTAVAIL: the host uses the whole pool. */
+/* Takes a free block of @pool. 0; -EBUSY: all blocks are taken; -EADDRNOTAVAIL: the host uses the whole pool; or
+ * another -errno. */
 static int take_block_of(Hub *hub, const IpNetwork *pool, const char *holder, Problem *reterr_problem) {
         static const uint8_t key[16] = "nspawn-runner-ip";
         _cleanup_free_ char *host_key = NULL;
@@ -175,7 +177,7 @@ static int take_block(Hub *hub, const char *pool, const char *holder, Problem *r
         return r;
 }
 
-/* Without a way out, nobody else sees the addresses. */
+/* Uses the first block: without an uplink, nobody else sees the addresses. */
 static void use_any_block(Hub *hub, const char *pool) {
         IpNetwork network = network_of(streq(pool, "auto") ? block_default_pool(0) : pool);
 
@@ -184,7 +186,7 @@ static void use_any_block(Hub *hub, const char *pool) {
 
 /* --- the hub --- */
 
-/* Enters a new namespace, and sets it up. */
+/* Enters a new network namespace for the hub, and sets it up. */
 static int enter_namespace(Hub *hub) {
         int r = netns_new();
         if (r < 0)
@@ -199,7 +201,7 @@ static int enter_namespace(Hub *hub) {
         if (r < 0)
                 return r;
         if (netns_set("ipv6/conf/all/forwarding", "1") < 0)
-                hub->ipv6 = false; /* the kernel has none */
+                hub->ipv6 = false; /* the kernel has no IPv6 */
         return 0;
 }
 
@@ -214,11 +216,11 @@ static int make_namespace(Hub *hub, Problem *reterr_problem) {
                 return problem_set(reterr_problem, r, "cannot open a netlink socket: %m");
         r = enter_namespace(hub);
         if (netns_enter(hub->host_fd) < 0)
-                _exit(EXIT_FAILURE); /* nothing may be done in the wrong place */
+                _exit(EXIT_FAILURE); /* nothing may run in the wrong namespace */
         return r < 0 ? problem_set(reterr_problem, r, "cannot make a network namespace: %m") : 0;
 }
 
-/* The switch, as the containers' gateway. */
+/* Adds the switch, which is the containers' gateway. */
 static void add_bridge(Hub *hub, NetlinkBatch *batch) {
         const LinkEnd bridge = { HUB_BRIDGE, HUB_BRIDGE_INDEX, mac_address(&hub->block, MAC_BRIDGE), -1 };
         IpNetwork address = block_address(&hub->block, AF_INET, BLOCK_HUB, false);
@@ -235,7 +237,7 @@ static void add_bridge(Hub *hub, NetlinkBatch *batch) {
 static const IpNetwork link_local = { AF_INET, { 169, 254 }, 16 };
 static const IpNetwork link_local6 = { AF_INET6, { 0xfe, 0x80 }, 10 };
 
-/* What comes from containers and is refused, whatever else is asked for. */
+/* Adds the rules that refuse packets from containers, whatever the settings allow. */
 static void add_protection(const Hub *hub, NetlinkBatch *batch) {
         const struct {
                 int family;
@@ -256,8 +258,8 @@ static void add_protection(const Hub *hub, NetlinkBatch *batch) {
                         rule_add(batch, rules[i].family, &rules[i].rule);
 }
 
-/* The two ends of the pair between hub and host. They need no addresses of their own: each knows what the other one's
- * next link has. With IPv6 they have some that mean nothing elsewhere. */
+/* The addresses by which hub and host reach each other. IPv4 needs none on the interfaces: each end knows the other's
+ * MAC address. Those of IPv6 are link-local, and mean nothing elsewhere. */
 static const IpNetwork host_end = { AF_INET, { 169, 254, 0, 1 }, 32 };
 static const IpNetwork host_end6 = { AF_INET6, { 0xfe, 0x80, [15] = 2 }, 64 };
 static const IpNetwork hub_end6 = { AF_INET6, { 0xfe, 0x80, [15] = 1 }, 64 };
@@ -411,7 +413,7 @@ static int make_port(Hub *hub, int netns_fd, unsigned number, const char **reter
         return netlink_run(hub->link, &batch, reterr_what);
 }
 
-/* In the container's namespace. */
+/* Sets up the interface, in the container's network namespace. */
 static int set_up_machine(const Hub *hub, unsigned number, const char **reterr_what) {
         const IpNetwork all = network_of("0.0.0.0/0"), all6 = network_of("::/0");
         IpNetwork gateway = block_address(&hub->block, AF_INET, BLOCK_HUB, true);
@@ -446,7 +448,7 @@ static int set_up_machine(const Hub *hub, unsigned number, const char **reterr_w
         r = link_wait_up(hub->link, PORT_INDEX + (int) number);
         if (r < 0)
                 return r;
-        /* As Docker has it, for users other than root. Best effort. */
+        /* As with Docker, so that users other than root can use low ports. Best effort. */
         (void) netns_set("ipv4/ip_unprivileged_port_start", "0");
         (void) netns_set("ipv4/ping_group_range", "0\t2147483647");
         return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The messages of rtnetlink(7) that make a network: pairs of interfaces, switches, addresses, routes, rules. Used by the
- * other files of this folder. Says nothing about which network: names and addresses are the caller's. */
+/* The messages of rtnetlink(7) that make a network: pairs of interfaces, switches, addresses, routes, rules. Used by
+ * the other files of this folder. It must not know what a network is for: names and addresses come from the callers. */
 
 #include "network/link.h"
 
@@ -47,7 +47,7 @@ void link_add_veth(NetlinkBatch *batch, const LinkEnd *end, const LinkEnd *peer,
         struct nlattr *info = netlink_nest(batch, IFLA_LINKINFO);
         netlink_put_string(batch, IFLA_INFO_KIND, "veth");
         struct nlattr *data = netlink_nest(batch, IFLA_INFO_DATA);
-        /* An attribute that begins with a header, not with other attributes. */
+        /* This attribute begins with a header, not with other attributes. */
         struct nlattr *other = netlink_nest(batch, VETH_INFO_PEER);
         netlink_put_header(batch, &peer_header, sizeof(peer_header));
         put_end(batch, peer, mtu);
@@ -64,7 +64,7 @@ void link_add_bridge(NetlinkBatch *batch, const LinkEnd *end, uint32_t mtu) {
         struct nlattr *info = netlink_nest(batch, IFLA_LINKINFO);
         netlink_put_string(batch, IFLA_INFO_KIND, "bridge");
         struct nlattr *data = netlink_nest(batch, IFLA_INFO_DATA);
-        /* Everything for many goes to all: there are few. */
+        /* Multicast packets go to all ports: there are few. */
         netlink_put_u8(batch, IFLA_BR_MCAST_SNOOPING, 0);
         netlink_nest_end(batch, data);
         netlink_nest_end(batch, info);
@@ -210,7 +210,7 @@ int route_lookup(NetlinkSocket *socket, const IpNetwork *address, RouteAnswer *r
         netlink_begin(&batch, RTM_GETROUTE, 0, &request, sizeof(request), "ask for a route");
         put_address(&batch, RTA_DST, address);
         int r = netlink_ask(socket, &batch, sizeof(header), &header, take_index, &index);
-        /* As connect(2) would say it: there is none, or one that says no. */
+        /* The errors of connect(2): there is no route, or one that refuses. */
         if (r == -ENETUNREACH || r == -EHOSTUNREACH || r == -EACCES || r == -EINVAL) {
                 *ret = (RouteAnswer){ .type = RTN_UNREACHABLE };
                 return 0;

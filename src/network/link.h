@@ -4,8 +4,9 @@
 #include "config/ip-network.h"
 #include "network/netlink.h"
 
-/* What is done to interfaces, addresses, routes and rules: each function adds messages to a batch (network/netlink.h) for
- * a NETLINK_ROUTE socket. @index is an interface's number in the namespace of that socket. */
+/* Changes to interfaces, addresses, routes and rules. Unless it returns something, each function adds messages to a
+ * batch (network/netlink.h) for a NETLINK_ROUTE socket, and netlink_run() reports errors. @index is an interface's
+ * number in the network namespace of that socket. */
 
 typedef struct MacAddress {
         uint8_t bytes[6];
@@ -15,42 +16,43 @@ typedef struct LinkEnd {
         const char *name;
         int index; /* 0: the kernel chooses */
         MacAddress mac;
-        int netns_fd; /* negative: the namespace of the socket; counts for the peer only */
+        int netns_fd; /* negative: the namespace of the socket; used only for a peer */
 } LinkEnd;
 
-/* A pair of interfaces, not up yet. What is sent into one comes out of the other; each goes when the other's namespace goes.
- * -EEXIST: one of the names is taken. */
+/* Adds a pair of interfaces, which are not up yet. What is sent into one comes out of the other. Each one disappears
+ * with the namespace of the other. netlink_run() returns -EEXIST if one of the names is taken. */
 void link_add_veth(NetlinkBatch *batch, const LinkEnd *end, const LinkEnd *peer, uint32_t mtu);
-/* A switch, not up yet. */
+/* Adds a switch, which is not up yet. */
 void link_add_bridge(NetlinkBatch *batch, const LinkEnd *end, uint32_t mtu);
 void link_set_up(NetlinkBatch *batch, int index);
 /* Removes an interface, and its peer. */
 void link_remove(NetlinkBatch *batch, int index);
-/* Waits until the kernel really sends by interface @index, which was switched on: of a pair whose other end came later,
- * that is a moment after. Gives up after a second. 0 or -errno. */
+/* Waits until the kernel really sends through interface @index, which was set up: in a pair whose other end was set up
+ * later, this takes a moment. Gives up after a second. 0 or -errno. */
 int link_wait_up(NetlinkSocket *socket, int index);
 /* Plugs an interface into bridge @bridge. */
 void link_set_bridge(NetlinkBatch *batch, int index, int bridge);
-/* No address of IPv6 that the kernel would make up itself; to be called before link_set_up(). */
+/* Keeps the kernel from giving the interface an IPv6 address by itself. To be called before link_set_up(). */
 void link_set_no_own_ipv6(NetlinkBatch *batch, int index);
 
-/* Gives the interface an address, which is usable at once: nobody is asked whether it is a duplicate. */
+/* Gives the interface an address that can be used at once: the kernel does not look for duplicates. */
 void address_add(NetlinkBatch *batch, int index, const IpNetwork *address);
 
-/* Says which interface has an address of the next link, so that nobody is asked for it. */
+/* Tells the kernel the MAC address of a neighbour, so that it need not ask for it. */
 void neighbour_add(NetlinkBatch *batch, int index, const IpNetwork *address, MacAddress mac);
 
-/* To network @to by way of @gateway, which is reached through interface @index without a route to it. */
+/* Adds a route to network @to through @gateway, which is reached through interface @index without a route of its
+ * own. */
 void route_add(NetlinkBatch *batch, int index, const IpNetwork *to, const IpNetwork *gateway);
 
-/* What the kernel does with packets that came in at interface @iif and match: refuses them with an answer. Rules with a lower
- * @priority count first. */
+/* A rule for packets that come in at interface @iif and match: the kernel refuses them with an answer. Rules with a
+ * lower @priority count first. */
 typedef struct PacketRule {
-        uint32_t priority; /* from 1 to 32765, where the main table comes */
+        uint32_t priority; /* from 1 to 32765; the main table comes after that */
         const char *iif;
         const IpNetwork *from; /* NULL: from everywhere */
         const IpNetwork *to;   /* NULL: to everywhere */
-        uint32_t go_to;        /* instead of refusing them: the priority where it goes on; 0: nowhere */
+        uint32_t go_to;        /* do not refuse them, but go on at this priority; 0: refuse */
 } PacketRule;
 void rule_add(NetlinkBatch *batch, int family, const PacketRule *rule);
 void rule_remove(NetlinkBatch *batch, int family, const PacketRule *rule);
@@ -61,4 +63,6 @@ typedef struct RouteAnswer {
         unsigned prefix; /* length of the route's destination; 0: a default route */
         int index;       /* of the interface; 0: none */
 } RouteAnswer;
+/* Asks the kernel how the host reaches @address, in the namespace of @socket (NETLINK_ROUTE). An address without a
+ * route, or with one that refuses, is no error: the type is RTN_UNREACHABLE then. 0, or -errno with *ret untouched. */
 int route_lookup(NetlinkSocket *socket, const IpNetwork *address, RouteAnswer *ret);

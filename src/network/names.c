@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Makes the resolv.conf of a private segment from the host's. machine/segment.c calls this. It works on text, looks
- * up only the numbers of the host's interfaces (in addresses with a zone name), and never asks a server. */
+/* Makes the resolv.conf of a private segment from the host's. machine/segment.c calls this. It works on text. It may
+ * look up the numbers of the host's interfaces, for addresses with a zone name, but must never ask a server. */
 
 #include "network/names.h"
 
@@ -22,7 +22,7 @@ void names_done(Names *names) {
         *names = (Names){ 0 };
 }
 
-/* The address with its zone. False: it is none. */
+/* Parses an address, with its zone. False: @text is no address. */
 static bool parse_server(const char *text, struct sockaddr_storage *ret) {
         struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(DNS_PORT) };
         struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(DNS_PORT) };
@@ -61,7 +61,7 @@ static bool is_reachable(const struct sockaddr_storage *server, bool ipv6) {
                !IN6_IS_ADDR_LINKLOCAL(&in6.sin6_addr) && !IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr);
 }
 
-/* What is in line @line after the word nameserver; NULL: it is about something else. */
+/* Returns the address in a nameserver line; NULL: the line is about something else. */
 static const char *server_of_line(char *line) {
         const char *rest = startswith(line, KEYWORD);
 
@@ -81,7 +81,7 @@ static void add_server(FILE *out, const char *text, const char *hub, bool ipv6, 
                 fprintf(out, KEYWORD " %s\n", text);
                 return;
         }
-        /* One line for all of those. */
+        /* One line, with the hub's address, stands for all servers that are relayed. */
         if (names->n_relayed == 0)
                 fprintf(out, KEYWORD " %s\n", hub);
         names->relayed[names->n_relayed++] = server;
@@ -106,7 +106,7 @@ int names_make(const char *host_text, const char *hub, bool ipv6, Names *ret) {
                 else if (n_servers++ < NAMES_SERVERS_MAX)
                         add_server(out, server, hub, ipv6, &names);
         }
-        /* What libc asks then. */
+        /* Without a server in resolv.conf, libc asks this one. */
         if (n_servers == 0)
                 add_server(out, "127.0.0.1", hub, ipv6, &names);
         if (fclose(out) != 0) {

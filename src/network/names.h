@@ -5,20 +5,21 @@
 
 #include "base/macro.h"
 
-/* As many as libc looks at (MAXNS in resolv.h). */
+/* The number of servers that libc uses (MAXNS in resolv.h). */
 #define NAMES_SERVERS_MAX 3
 
 /* How names are looked up in a segment. */
 typedef struct Names {
         char *text; /* resolv.conf for the containers */
-        /* Servers of the host that containers cannot reach, such as 127.0.0.53: they ask the hub instead, where
-         * somebody relays to these (network/relay.h). */
+        /* Servers of the host that containers cannot reach, such as 127.0.0.53. Containers ask the hub instead, which
+         * relays to these servers (network/relay.h). */
         struct sockaddr_storage relayed[NAMES_SERVERS_MAX];
         size_t n_relayed;
 } Names;
 
 void names_done(Names *names);
 
-/* What follows from the host's resolv.conf @host_text (NULL: it has none). @hub: the hub's address, as text; @ipv6:
- * containers have IPv6. Servers keep their order; all lines about something else stay. 0 or -ENOMEM. */
+/* Makes the names' configuration from @host_text, the host's resolv.conf (NULL: it has none). @hub is the hub's address
+ * as text; @ipv6: containers have IPv6. Servers keep their order; lines about other things stay. 0 with @ret for
+ * names_done(), or -ENOMEM. */
 int names_make(const char *host_text, const char *hub, bool ipv6, Names *ret);

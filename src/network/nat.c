@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Lets the host's kernel forward the packets of jobs. `supervise` calls this for each job; all but the first after
- * the host's boot find everything in place. No rule that protects something may be here: those are the hub's
- * (network/hub.c). The table here is lost when the host's firewall is loaded anew, and then comes back with the next
- * job. */
+/* Lets the host's kernel forward the packets of jobs. `supervise` calls this for each job; after the first job since
+ * the host's boot, everything is in place. No rule that protects something may be here: such rules belong into the hub
+ * (network/hub.c). A reload of the host's firewall may remove the table made here; the next job makes it again. */
 
 #include "network/nat.h"
 
@@ -26,11 +25,12 @@
 #include "network/nft.h"
 
 #define TABLE "nspawn-runner"
-/* Has another name whenever the rules change, so that those of an older version are replaced. */
+/* Change this name whenever the rules change, so that the rules of an older version are replaced. */
 #define CHAIN "forward-1"
 
-/* Addresses that nobody has (RFC 5737, RFC 3849), reached as everything else is. Packets to them tell whether those of jobs
- * get through: after all other rules of the host our own one answers, in a way in which no firewall does. */
+/* Addresses that no host has (RFC 5737, RFC 3849), but that are routed like all others. Packets to them show whether
+ * packets of jobs get through: after all other rules of the host, our own rule answers them in a way in which no
+ * firewall does. */
 #define TRIAL_ADDRESS "198.51.100.1"
 #define TRIAL_ADDRESS6 "2001:db8::1"
 #define TRIAL_PORT 53
@@ -39,7 +39,7 @@
 
 #define OURS "\"" HUB_HOST_INTERFACE_PREFIX "*\""
 
-/* Priorities after those of everybody else: an accept there is not the last word, a drop is. */
+/* The priorities come after those of all other rules: an accept in an earlier chain is not final, but a drop is. */
 static const char rules[] = "table inet " TABLE "\n"
                             "delete table inet " TABLE "\n"
                             "table inet " TABLE " {\n"
@@ -76,7 +76,8 @@ const char *nat_forwarding_missing(void) {
         return is_on(FORWARD4) ? NULL : "net.ipv4.ip_forward";
 }
 
-/* For whoever wonders who it was: each change once, however often somebody takes it back. Best effort. */
+/* Records a change for people who look for its origin: each change once, however often another program reverts it. Best
+ * effort. */
 static void note_change(const char *name, const char *old) {
         static const char directory[] = "/run/nspawn-runner";
         _cleanup_free_ char *line = NULL, *known = NULL;
@@ -100,8 +101,8 @@ static int switch_on(const char *name) {
         return 0;
 }
 
-/* A router takes no routes from others' announcements, unless it is told to (accept_ra=2 in the kernel's ip-sysctl.rst). The
- * host is to keep the default route that it has from one. */
+/* With forwarding, the kernel ignores routes from router advertisements unless accept_ra is 2 (ip-sysctl.rst). This
+ * keeps a default route that the host has from one. */
 static void keep_announced_routes(void) {
         _cleanup_closedir_ DIR *dir = opendir("/proc/sys/net/ipv6/conf");
         struct dirent *entry;
@@ -164,7 +165,7 @@ static int trial_socket(const Hub *hub, int family) {
         return r < 0 ? r : TAKE_FD(fd);
 }
 
-/* Takes what came back: is it our own rule's answer? */
+/* Reads the answer: does it come from our own rule? */
 static bool read_answer(int fd, int family) {
         alignas(struct cmsghdr) char control[512];
         struct msghdr message = { .msg_control = control, .msg_controllen = sizeof(control) };
@@ -186,7 +187,7 @@ static bool read_answer(int fd, int family) {
         return false;
 }
 
-/* 1: packets get through; 0: they do not; or -errno. */
+/* Tries whether packets get through. 1: yes; 0: no; or -errno. */
 static int try_out(const Hub *hub, int family) {
         _cleanup_close_ int fd = trial_socket(hub, family);
         if (fd < 0)

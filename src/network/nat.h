@@ -3,18 +3,18 @@
 
 #include "network/hub.h"
 
-/* The way out of a hub by the host's kernel: it forwards the packets of jobs and gives them its own addresses. On the host
- * this is one table of nftables, the same for all jobs, and two switches of the kernel. */
+/* Connects a hub through the host's kernel, which forwards the packets of jobs and gives them the host's own addresses.
+ * On the host, this needs one table of nftables, the same for all jobs, and two sysctls. */
 
-/* Makes sure of all of it, and tries whether packets get through. 0; NAT_BLOCKED, a documented outcome: another
- * firewall of the host drops them, as *reterr_problem says, and what to do about it; or -errno. Where IPv6 alone does
- * not get through, the hub goes on without it. */
+/* Sets all of this up where it is missing, and tries whether packets get through. 0; NAT_BLOCKED, a documented outcome:
+ * another firewall of the host drops the packets; or -errno. Unless it is 0, *reterr_problem says what is wrong and
+ * what to do. If only IPv6 does not get through, the hub goes on without IPv6. */
 #define NAT_BLOCKED 1
 int nat_connect(Hub *hub, Problem *reterr_problem);
 
-/* Does the host forward packets already? Otherwise nat_connect() switches that on: which names (static) of switches in
- * /proc/sys/net, or NULL. */
+/* Returns the names (static text) of sysctls in /proc/sys/net that nat_connect() would switch on; NULL: the host
+ * forwards packets already. */
 const char *nat_forwarding_missing(void);
 
-/* Where nat_connect() writes which switches of the host it has changed. */
+/* The file in which nat_connect() records which sysctls of the host it has changed. */
 #define NAT_CHANGES_FILE "/run/nspawn-runner/changed-sysctls"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Sends requests to the kernel's network by libmnl, which is loaded here and nowhere else. The files beside this one say
- * what is to be done. Nothing here waits for anybody but the kernel. */
+/* Sends requests to the kernel's network by libmnl, which is loaded here and nowhere else. The other files of this
+ * folder say what is to be done. Nothing here may wait for anything but the kernel. */
 
 #include "network/netlink.h"
 
@@ -33,10 +33,10 @@
 
 static const char *const function_names[] = { FUNCTIONS(LIBRARY_NAME) NULL };
 
-/* Never unloaded; the same for every caller. */
+/* Loaded once, for every caller, and never unloaded. */
 static struct { FUNCTIONS(LIBRARY_POINTER) } mnl;
 
-/* The most that one message takes beside its attributes. */
+/* The largest size of a message without its attributes. */
 #define HEADER_BYTES_MAX 64
 
 static int load(void) {
@@ -65,7 +65,7 @@ void netlink_close(NetlinkSocket *socket) {
         (void) mnl.mnl_socket_close((struct mnl_socket *) socket);
 }
 
-/* The message that was begun last is complete. */
+/* Completes the message that was begun last. */
 static void end_message(NetlinkBatch *batch) {
         if (batch->message)
                 batch->used += NLMSG_ALIGN(batch->message->nlmsg_len);
@@ -130,7 +130,7 @@ void netlink_nest_end(NetlinkBatch *batch, struct nlattr *nest) {
                 mnl.mnl_attr_nest_end(batch->message, nest);
 }
 
-/* 0 or -errno. The batch is empty afterwards, but what its messages do is still known. */
+/* Sends the batch. 0 or -errno. The batch is empty afterwards, but keeps the descriptions of its messages. */
 static int send_all(NetlinkSocket *socket, NetlinkBatch *batch) {
         end_message(batch);
         size_t used = batch->used;
@@ -144,7 +144,7 @@ static int send_all(NetlinkSocket *socket, NetlinkBatch *batch) {
         return mnl.mnl_socket_sendto((struct mnl_socket *) socket, batch->buffer, used) < 0 ? -errno : 0;
 }
 
-/* Waits for the next answers: how many bytes of them, or -errno. */
+/* Waits for the next answers. Returns their size in bytes, or -errno. */
 static int receive(NetlinkSocket *socket, char buffer[static NETLINK_BATCH_BYTES]) {
         ssize_t size;
 
@@ -215,7 +215,7 @@ int netlink_ask(NetlinkSocket *socket, NetlinkBatch *batch, size_t header_size, 
                         const char *payload = mnl.mnl_nlmsg_get_payload(message);
                         size_t length = mnl.mnl_nlmsg_get_payload_len(message);
 
-                        /* The answer comes first, then what became of the request. */
+                        /* The answer comes first, then a message with the result of the request. */
                         if (message->nlmsg_type == NLMSG_ERROR)
                                 return ((const struct nlmsgerr *) payload)->error;
                         if (length < header_size)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Makes and enters network namespaces. `supervise` goes into that of a hub or a container for a moment, and must be
- * back before it does anything else. A descriptor that comes from a container is looked at before it is entered, in a
- * way that cannot make us wait. */
+/* Makes and enters network namespaces. `supervise` enters the namespace of a hub or a container for a moment, and must
+ * return to its own before it does anything else. A descriptor that comes from a container must be checked before its
+ * namespace is entered, in a way that cannot make us wait. */
 
 #include "network/netns.h"
 

@@ -3,18 +3,19 @@
 
 #include "base/macro.h"
 
-/* Network namespaces as descriptors. All of this is about the calling thread. */
+/* Network namespaces as descriptors. The functions change only the calling thread. */
 
-/* The one that we are in. Descriptor or -errno. */
+/* Opens the network namespace that we are in. Returns a descriptor or -errno. */
 int netns_open_own(void);
-/* Makes one and enters it. 0 or -errno. */
+/* Makes a new network namespace and enters it. 0 or -errno. */
 int netns_new(void);
-/* 0 or -errno. */
+/* Enters the network namespace @fd. 0 or -errno. */
 int netns_enter(int fd);
-/* Is it a descriptor of a network namespace? Asks for nothing that could make us wait. */
+/* Is @fd a descriptor of a network namespace? Any descriptor may be passed: the check cannot wait. */
 bool netns_is(int fd);
-/* Are these two the same? */
+/* Are these two descriptors of the same namespace? */
 bool netns_same(int a, int b);
 
-/* Writes to a file below /proc/sys/net, of the namespace that we are in: 0 or -errno. What it has already is not written. */
+/* Writes @value to file @name below /proc/sys/net, in the network namespace that we are in, unless the file has that
+ * value already. 0 or -errno. */
 int netns_set(const char *name, const char *value);

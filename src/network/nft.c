@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Gives rules to the kernel's packet filter, for nat.c, pasta.c and machine/segment.c. The library is loaded in a
- * child only: it is large, and `supervise` stays as long as its job. No text of a job ever gets here. */
+/* Gives rules to the kernel's packet filter, for nat.c, pasta.c and machine/segment.c. The library must be loaded only
+ * in a child: it is large, and `supervise` runs as long as its job. No text that a job chose may get here. */
 
 #include "network/nft.h"
 
@@ -29,7 +29,7 @@
 
 #define ERROR_BYTES_MAX 65536
 
-/* In the child: what becomes its exit status. */
+/* Runs in the child. Returns its exit status. */
 static int run(int netns_fd, const char *text, int error_fd) {
         static const char *const names[] = { FUNCTIONS(LIBRARY_NAME) NULL };
         struct {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Starts pasta for a hub. `supervise` calls this where the host's own forwarding does not work. pasta has to be root to enter
- * the hub, drops all capabilities that it does not need, and runs under a filter of system calls of its own. */
+/* Starts pasta for a hub. `supervise` calls this where the host's own forwarding does not work. pasta must be root to
+ * enter the hub; it drops all capabilities that it does not need, and filters its own system calls. It must end with
+ * `supervise`. */
 
 #include "network/pasta.h"
 
@@ -25,14 +26,14 @@
 #define PROGRAM "pasta"
 #define NETNS_PATH "/run/hub"
 
-/* What pasta calls itself and its gateway in the hub: addresses for ways of IPv4 that are nobody's (RFC 7335). */
+/* pasta's own address and its gateway's, in the hub: addresses that no host has (RFC 7335). */
 #define OWN_ADDRESS "192.0.0.2"
 #define GATEWAY_ADDRESS "192.0.0.1"
 
 #define START_TIMEOUT_USEC (30 * USEC_PER_SEC)
 #define POLL_USEC (5 * USEC_PER_MSEC)
 
-/* Machines get out under pasta's address: it knows only one. */
+/* Containers send under pasta's address, because pasta knows only one. */
 static const char rules[] = "table inet nspawn-runner {\n"
                             "  chain source {\n"
                             "    type nat hook postrouting priority 100; policy accept;\n"
@@ -44,8 +45,8 @@ bool pasta_is_installed(void) {
         return program_exists(PROGRAM);
 }
 
-/* pasta cannot enter what it is not given by a path that it may open after it has dropped capabilities: here, in a mount
- * namespace of its own. 0 or -errno. */
+/* Gives the namespace a path, in a mount namespace of our own. pasta enters a namespace only by a path that it can
+ * still open after it has dropped capabilities. 0 or -errno. */
 static int give_path(int netns_fd) {
         char source[64];
 
@@ -57,7 +58,8 @@ static int give_path(int netns_fd) {
         return fd < 0 || mount(source, NETNS_PATH, NULL, MS_BIND, NULL) < 0 ? -errno : 0;
 }
 
-/* In a PID namespace whose first process ends with its parent: whatever pasta does to itself, it ends, too. */
+/* Runs pasta in a PID namespace whose first process ends with its parent, so that pasta ends then, too, whatever it
+ * does. */
 static int run_until_parent_ends(int netns_fd) {
         char **argv = ARGV(PROGRAM, "--foreground", "--quiet", "--config-net", "--ipv4-only", "--netns-only", "--runas",
                            "0:0", "--no-map-gw", "--no-dhcp", "--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns",

@@ -3,12 +3,13 @@
 
 #include "network/hub.h"
 
-/* The way out of a hub by pasta(1), a program that takes the packets of jobs and does what they ask for with sockets of
- * its own: for hosts that let nobody forward packets. It takes longer to start than all the rest of a job, and needs
- * some 30 MB. */
+/* Connects a hub by pasta(1), a program that receives the packets of jobs and sends their content through sockets of
+ * its own, for hosts that do not let us forward packets. It takes longer to start than everything else in a job, and
+ * needs some 30 MB. */
 
-/* Is the program there? */
+/* Is pasta installed? */
 bool pasta_is_installed(void);
 
-/* Starts it for the hub, where it ends with this process, and waits until the hub has its way out. Only IPv4. 0 or -errno. */
+/* Starts pasta for the hub, and waits until the hub is connected. Only IPv4. pasta ends with this process. 0, or -errno
+ * with @reterr_problem filled in. */
 int pasta_connect(Hub *hub, Problem *reterr_problem);

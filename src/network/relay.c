@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The process that relays DNS from a segment to a server of the host. segment.c starts it where the host's servers are
- * out of reach of jobs. It talks to hostile containers, so it is nobody on the host, keeps only its sockets, and never
- * looks into what it copies. All that a job can make it do is to forget questions. */
+/* The process that relays DNS from a segment to a server of the host. segment.c starts it where jobs cannot reach the
+ * host's servers. It talks to hostile containers, so it runs as user nobody, keeps only its sockets, and must never
+ * look into what it copies. A job must be able to do no more harm than to make it forget questions. */
 
 #include "network/relay.h"
 
@@ -24,18 +24,18 @@
 #define DNS_PORT 53
 #define NOBODY 65534
 
-/* Questions that wait for an answer, and connections. The oldest is given up for a new one. */
+/* How many questions may wait for an answer, and how many connections there may be. A new one replaces the oldest. */
 #define QUESTIONS_MAX 128
 #define CONNECTIONS_MAX 32
 #define QUESTION_BYTES_MAX 4096
 
-/* How long a server has before the next one is asked, and a question or a silent connection altogether. */
+/* How long to wait before the next server is asked, and when to give up a question or a silent connection. */
 #define SERVER_USEC (1500 * USEC_PER_MSEC)
 #define QUESTION_USEC (10 * USEC_PER_SEC)
 #define CONNECTION_USEC (60 * USEC_PER_SEC)
 
 typedef struct Question {
-        int fd; /* to the server; negative: the place is free */
+        int fd; /* to the server; negative: this place is free */
         int from_fd;
         struct sockaddr_storage from;
         socklen_t from_size;
@@ -46,7 +46,7 @@ typedef struct Question {
 } Question;
 
 typedef struct Connection {
-        int fds[2]; /* of the container and of the server; negative: the place is free */
+        int fds[2]; /* of the container and of the server; negative: this place is free */
         bool ended[2];
         uint64_t end_usec;
 } Connection;
@@ -131,7 +131,7 @@ static void take_answer(Relay *relay, Question *question) {
 
         if (size < 0 && (errno == EAGAIN || errno == EINTR))
                 return;
-        if (size < 0) { /* nobody listens there */
+        if (size < 0) { /* the server does not listen */
                 question_ask(relay, question);
                 return;
         }
@@ -150,7 +150,7 @@ static void connection_end(Connection *connection) {
         }
 }
 
-/* A connection to the first server that takes it; those are on this host, and answer at once. */
+/* Connects to the first server that accepts. The servers are on this host, so they accept or refuse at once. */
 static int connect_server(const Relay *relay) {
         for (size_t i = 0; i < relay->names->n_relayed; i++) {
                 const struct sockaddr_storage *server = relay->names->relayed + i;
@@ -181,7 +181,7 @@ static void take_connection(Relay *relay, int listen_fd) {
                         place = relay->connections + i;
         }
         connection_end(place);
-        /* Who does not read what it asked for is given up. */
+        /* Gives up an end that does not read what it asked for. */
         (void) setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
         place->fds[1] = connect_server(relay);
         if (place->fds[1] < 0) {
@@ -217,7 +217,7 @@ static void copy(Relay *relay, Connection *connection, unsigned from) {
 
 /* --- the process --- */
 
-/* Ends and repeats what is due. Returns when the next thing will be. */
+/* Ends and repeats questions and connections whose time has come. Returns the time when the next one is due. */
 static uint64_t look_at_clock(Relay *relay) {
         uint64_t now = clock_now_usec(), next = USEC_INFINITY;
 
@@ -262,7 +262,8 @@ static size_t fill_pollfds(Relay *relay) {
         return (size_t) (p - relay->pollfds);
 }
 
-/* Answers before questions: a place that is taken anew is not mistaken for the one that was polled. */
+/* Serves answers before questions, so that a place that a new question takes is not mistaken for the one that was
+ * polled. */
 static void serve(Relay *relay) {
         const struct pollfd *p = relay->pollfds + 4;
 
@@ -281,7 +282,7 @@ static void serve(Relay *relay) {
         }
 }
 
-/* In the child. Nothing of the supervisor is to stay open, above all no lock. */
+/* Runs in the child. No file of the supervisor may stay open, above all no lock. */
 static int become_nobody(int fds[static 4], pid_t parent) {
         int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -307,7 +308,7 @@ static int become_nobody(int fds[static 4], pid_t parent) {
         if (close_range(7, ~0U, 0) < 0 || setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
             setresuid(NOBODY, NOBODY, NOBODY) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return -errno;
-        /* After the change of user, which takes it away. */
+        /* Set after the change of user, which clears it. */
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
                 return -errno;
         return getppid() == parent ? 0 : -ESRCH;

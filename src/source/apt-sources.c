@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Finds the mirrors and keys of the host's own apt, so that images come over the same ones. Called when a build is
- * planned. It reads the host's files, and skips entries that it does not understand. */
+/* Finds the mirrors and keys of the host's own apt, so that images are built from the same ones. Called when a build is
+ * planned. It only reads the host's files, and must skip entries that it does not understand. */
 
 #include "source/apt-sources.h"
 
@@ -28,7 +28,7 @@ void apt_sources_done(AptSources *sources) {
         *sources = (AptSources){ 0 };
 }
 
-/* "mirror+file:PATH" (images of cloud providers have it): the file holds URIs, one a line, the first is used. */
+/* "mirror+file:PATH" (cloud providers' images use it): the file holds URIs, one a line; the first one is used. */
 static char *resolve_mirror_file(const char *path) {
         _cleanup_free_ char *text = NULL;
 
@@ -44,7 +44,7 @@ static char *resolve_mirror_file(const char *path) {
         return NULL;
 }
 
-/* A URI that the image can use as well as the host: NULL for disks, local files and special transports. */
+/* Returns the URI if the image can use it as well as the host; NULL for disks, local files and special transports. */
 static char *usable_uri(const char *uri) {
         const char *path = startswith(uri, "mirror+file:");
         char *usable = path ? resolve_mirror_file(path) : strdup(uri);
@@ -79,7 +79,7 @@ static int add_source(AptSources *sources, const char *uri, const char *suite, c
         return 0;
 }
 
-/* Splits at blanks: 0 or -ENOMEM; @ret stays NULL where there is no word. */
+/* Splits @text at blanks. 0 or -ENOMEM; *ret stays NULL where there is no word. */
 static int split_words(const char *text, char ***ret) {
         _cleanup_free_ char *copy = strdup(text);
         char *state;
@@ -178,12 +178,12 @@ static bool strv_contains(char *const *v, const char *s) {
         return false;
 }
 
-/* What a stanza that has ended says: each of its suites at each of its addresses. */
+/* Adds the sources of a complete stanza: each of its suites at each of its URIs. */
 static int add_stanza(const Stanza *stanza, AptSources *sources) {
         bool enabled = !stanza->enabled ||
                        !(strcasecmp(stanza->enabled[0], "no") == 0 || strcasecmp(stanza->enabled[0], "false") == 0 ||
                          streq(stanza->enabled[0], "0"));
-        /* More words: the key itself instead of the name of a file. */
+        /* More than one word is the key itself instead of the name of a file. */
         const char *keyring = strv_length(stanza->signed_by) == 1 ? stanza->signed_by[0] : NULL;
 
         if (!enabled || !strv_contains(stanza->types, "deb") || !stanza->components)
@@ -219,7 +219,7 @@ int apt_sources_parse_deb822(const char *text, AptSources *sources) {
                 if (strspn(line, " \t\r") == strlen(line)) {
                         r = stanza_finish(&stanza, sources);
                         field = NULL;
-                } else if (isblank((unsigned char) *line)) { /* goes on with the field above */
+                } else if (isblank((unsigned char) *line)) { /* the value of the field above goes on */
                         if (field)
                                 r = split_words(line, field);
                 } else if (*line != '#') {
@@ -320,8 +320,8 @@ static bool is_own_keyring(const char *keyring, const Distribution *distribution
                             (streq(keyring + n, ".gpg") || streq(keyring + n, ".pgp")));
 }
 
-/* Whole archives, rather than somebody's packages for the same suite: they have updates of the suite too, or they look
- * like a mirror and are signed by nobody else. */
+/* Is @source a whole archive, rather than somebody's own packages for the same suite? An archive has updates of the
+ * suite, too, or it looks like a mirror and is signed with the distribution's own keys. */
 static bool is_archive(const AptSources *sources, const AptSource *source, const Distribution *distribution,
                        const char *codename) {
         const char *last = strrchr(source->uri, '/');

@@ -3,7 +3,7 @@
 
 #include "source/suite.h"
 
-/* Where the host's apt gets packages, so that images come from the same mirrors. */
+/* One place where the host's apt gets packages, so that images come from the same mirrors. */
 typedef struct AptSource {
         char *uri;
         char *suite;
@@ -19,31 +19,32 @@ typedef struct AptSources {
 void apt_sources_done(AptSources *sources);
 #define _cleanup_apt_sources_ _cleanup_(apt_sources_done)
 
-/* Append the enabled binary sources of a file in one-line style (sources.list) or in deb822 style (*.sources). Entries
- * that they do not understand are skipped. 0 or -ENOMEM. */
+/* These two append the enabled binary sources of a file's @text in one-line style (sources.list) or in deb822 style
+ * (*.sources). Entries that they do not understand are skipped. 0 or -ENOMEM. */
 int apt_sources_parse_list(const char *text, AptSources *sources);
 int apt_sources_parse_deb822(const char *text, AptSources *sources);
 
 /* Reads sources.list and sources.list.d/ of @directory (such as /etc/apt). 0 or -ENOMEM. */
 int apt_sources_read(const char *directory, AptSources *ret);
 
-/* Where packages for images of a distribution come from. NULL stands for the builder's own default. */
+/* Where packages for images of a distribution come from. A NULL field stands for the builder's own default. */
 typedef struct Mirror {
         char *archive;
         char *security;
-        char *keyring; /* file with the keys that sign both; NULL: the distribution's own */
+        char *keyring; /* file with the keys that sign the archive and its security updates; NULL: the distribution's
+                        * own */
 } Mirror;
 
 void mirror_done(Mirror *mirror);
 #define _cleanup_mirror_ _cleanup_(mirror_done)
 
-/* Picks from @sources the mirrors of @distribution, of which the host runs suite @codename. Other archives for that suite
- * do not count. 0 or -ENOMEM; *ret is empty if nothing fits. */
+/* Picks from @sources the mirrors of @distribution; the host runs its suite @codename. Other archives for that suite do
+ * not count. 0 or -ENOMEM; *ret is empty if no source fits. */
 int mirror_pick(const AptSources *sources, const Distribution *distribution, const char *codename, Mirror *ret);
 
-/* Replaces the archive of @mirror, the host's own or an empty one, by @archive. Security updates still come from where the
- * host gets them, unless the distribution has them on every mirror. Keys for another archive are forgotten. 0 or
- * -ENOMEM. */
+/* Replaces the archive of @mirror, which is the host's own mirror or empty, with @archive. Security updates still come
+ * from where the host gets them, unless the distribution has them on every mirror. Keys for another archive are
+ * dropped. 0 or -ENOMEM. */
 int mirror_replace(Mirror *mirror, const Distribution *distribution, const char *archive);
 
 /* Makes the lines of a sources.list for @suite and @components (with commas), its updates and, if @mirror has them, its

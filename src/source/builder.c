@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Plans how a suite of Debian or Ubuntu is built: which builder, mirror, keys and packages. Called for chroot-create
- * and for definitions with a suite. Nothing is started here but small questions to the host's apt; source-suite.c
- * runs what is planned. A plan always names the keys that the packages are signed with. */
+ * and for definitions with a suite. Only short queries to the host's apt are started here; source-suite.c runs the
+ * plan. A plan must always name the keys that the packages are signed with. */
 
 #include "source/builder.h"
 
@@ -12,15 +12,16 @@
 #include "base/proxy.h"
 #include "base/string.h"
 
-/* Beyond the smallest Debian with apt: what GitLab Runner's scripts need (git, certificates), what `boot: yes` needs
- * (systemd, dbus; systemd-sysv for /sbin/init and the commands that stop a machine), and python3 for ansible. */
+/* Packages in addition to the smallest Debian with apt: what GitLab Runner's scripts need (git, certificates), what
+ * `boot: yes` needs (systemd, dbus; systemd-sysv for /sbin/init and the commands that stop a machine), and python3 for
+ * ansible. */
 #define PACKAGES "git,ca-certificates,systemd,systemd-sysv,dbus,python3"
 
 #define APT_DIRECTORY "/etc/apt"
 
-/* What debootstrap calls "important" is what it makes without being asked for a variant. */
+/* debootstrap makes its equivalent of "important" when no variant is given. */
 static const struct {
-        const char *name, *debootstrap; /* NULL: it cannot */
+        const char *name, *debootstrap; /* NULL: debootstrap cannot make the variant */
 } variants[] = {
         { "minbase", "minbase" }, { "essential", NULL }, { "apt", NULL },      { "required", NULL },
         { "buildd", "buildd" },   { "important", "" },   { "standard", NULL }, { "debootstrap", "" },
@@ -35,7 +36,8 @@ bool build_variant_known(const char *variant) {
         return false;
 }
 
-/* @variant as debootstrap calls it, "" where it wants to hear nothing; NULL: it does not have it. */
+/* Returns debootstrap's name of @variant; "": debootstrap makes it without the option; NULL: debootstrap cannot make
+ * it. */
 static const char *debootstrap_variant(const char *variant) {
         for (size_t i = 0; i < ELEMENTSOF(variants); i++)
                 if (streq(variants[i].name, variant))
@@ -73,7 +75,7 @@ static int begin_arguments(const BuildPlan *plan, const char *variant, char ***a
         return 0;
 }
 
-/* The lines of sources.list, where they are known. */
+/* Adds the lines of sources.list, if we know a mirror. */
 static int add_sources(const BuildPlan *plan, char ***arguments) {
         _cleanup_strv_ char **lines = NULL;
 
@@ -89,7 +91,7 @@ static int mmdebstrap_arguments(const BuildPlan *plan, const char *target, char 
         int r = begin_arguments(plan, plan->variant, &arguments);
         if (r < 0)
                 return r;
-        /* Without a format it would guess one from the target's name. */
+        /* Without --format, mmdebstrap would guess one from the target's name. */
         r = strv_extend_many(&arguments, "--mode=root", "--format=directory", "--", plan->suite, target);
         if (r < 0)
                 return r;
@@ -113,8 +115,9 @@ static int debootstrap_arguments(const BuildPlan *plan, const char *target, char
         return 0;
 }
 
-/* debootstrap takes packages of the suite as it was released only, and writes only that into sources.list. What it
- * wrote names its default mirror, which the other lines follow from where we know no mirror. */
+/* debootstrap installs packages only from the suite as it was released, and writes only that suite into
+ * sources.list. Where we know no mirror, its line names debootstrap's default mirror, and the lines for updates are
+ * made from that. */
 static const char debootstrap_completion_script[] =
         "set -e\n"
         "target=$1 suite=$2 components=$3 keyring=$4 security=$5\n"
@@ -139,7 +142,7 @@ static const char debootstrap_completion_script[] =
 static int debootstrap_completion(const BuildPlan *plan, const char *target, char ***ret) {
         _cleanup_strv_ char **arguments = NULL;
         _cleanup_free_ char *components = strdup(plan->components);
-        /* What makes the mirror of the security updates of the default mirror: "+" is the same one. */
+        /* What to append to the default mirror to get the mirror of its security updates; "+": the same mirror. */
         const char *security = suite_is_rolling(plan->distribution, plan->suite) ? "" :
                                plan->distribution->default_security              ? "+-security" :
                                                                                    "+";
@@ -207,7 +210,7 @@ static int find_suite(const char *suite, const HostSystem *host, BuildPlan *plan
 static int host_mirror(const HostSystem *host, const Distribution *distribution, Mirror *ret) {
         _cleanup_apt_sources_ AptSources sources = { 0 };
 
-        /* Of another distribution the host's apt knows nothing. */
+        /* The host's apt knows nothing of other distributions. */
         if (!streq_null(host->id, distribution->name) || !host->codename)
                 return 0;
         int r = apt_sources_read(APT_DIRECTORY, &sources);
@@ -261,7 +264,7 @@ static int find_variant(const BuildRequest *request, BuildPlan *plan, Problem *r
         return string_replace(&plan->variant, variant);
 }
 
-/* Where the distribution's keyring has only the newer of its two names, that one it is. */
+/* Takes the newer of the keyring's two names (X.pgp) if the host has only that file. */
 static int find_keyring(BuildPlan *plan) {
         const char *keyring = plan->distribution->keyring;
         _cleanup_free_ char *newer = NULL;
@@ -273,7 +276,7 @@ static int find_keyring(BuildPlan *plan) {
         return access(newer, R_OK) < 0 ? 0 : string_replace(&plan->mirror.keyring, newer);
 }
 
-/* The keyring that the request names, or the one that the distribution has. */
+/* Finds the keyring that the request names, or else the distribution's own. */
 static int check_keyring(const BuildRequest *request, BuildPlan *plan, Problem *reterr_problem) {
         int r = find_keyring(plan);
 
@@ -328,7 +331,8 @@ int builder_environment(char ***ret) {
         _cleanup_strv_ char **environment = NULL;
         const char *path = getenv("PATH");
 
-        /* Where the builder was found comes first; dpkg insists on the directories of the system's own programs. */
+        /* The caller's PATH, in which the builder was found, comes first; dpkg insists on the directories of system
+         * programs. */
         int r = strv_extendf(&environment, "PATH=%s%s" SEARCH_PATH, path ? path : "", isempty(path) ? "" : ":");
         if (r < 0)
                 return r;

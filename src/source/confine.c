@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Confines a program that fetches or unpacks a stranger's data. Called in the sandbox's first process (source/sandbox.c),
- * which is a fork of ours. First it opens everything that the program may see by the host's paths (open_tree(2)); then it
- * makes a new root of that and leaves the old one. It must not open a path that something hostile could have changed: only
- * the writable directories contain hostile files, and they are mounted last. */
+/* Confines a program that fetches or unpacks a stranger's data. Called in the sandbox's first process
+ * (source/sandbox.c), which is a fork of ours. First it opens by the host's paths (open_tree(2)) everything that the
+ * program may see. Then it makes a new root from that, and leaves the old root. It must not open a path that something
+ * hostile could have changed: only the writable directories contain hostile files, and they are mounted last. */
 
 #include "source/confine.h"
 
@@ -22,12 +22,12 @@
 #include "base/string.h"
 #include "source/syscall-filter.h"
 
-/* The system's programs and libraries. What is a symlink on the host is a symlink there. */
+/* The system's programs and libraries. Symlinks of the host stay symlinks in the new root. */
 static const char *const system_paths[] = {
         "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/ld.so.cache", "/etc/alternatives", NULL
 };
 
-/* To resolve names and check certificates. Not all of /etc/ssl: it has the host's own keys. */
+/* Files to resolve names and check certificates. Not all of /etc/ssl, which has the host's own keys. */
 static const char *const network_paths[] = { "/etc/resolv.conf",
                                              "/etc/hosts",
                                              "/etc/host.conf",
@@ -46,12 +46,12 @@ static const char *const device_paths[] = {
         "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", NULL
 };
 
-/* To read and write all that the program sees. */
+/* Needed to read and write everything that the program sees. */
 static const unsigned reader_capabilities[] = { CAP_DAC_OVERRIDE };
 
-/* To give files any owner, mode, time and file capability, and to make nodes. Without CAP_SYS_ADMIN it can neither remount
- * anything nor set "trusted." attributes, which mean something to overlayfs and to us. Without CAP_DAC_READ_SEARCH it
- * cannot open files by handle, without a path. */
+/* Needed to give files any owner, mode, time and file capability, and to make device nodes. Without CAP_SYS_ADMIN the
+ * program can neither remount anything nor set "trusted." attributes, which mean something to overlayfs and to us.
+ * Without CAP_DAC_READ_SEARCH it cannot open files by handle, without a path. */
 static const unsigned unpacker_capabilities[] = { CAP_DAC_OVERRIDE, CAP_CHOWN,   CAP_FOWNER,
                                                   CAP_FSETID,       CAP_SETFCAP, CAP_MKNOD };
 
@@ -61,7 +61,7 @@ static const unsigned unpacker_capabilities[] = { CAP_DAC_OVERRIDE, CAP_CHOWN,  
 typedef struct Item {
         char *path; /* on the host and in the new root */
         int mount_fd;
-        char *link; /* target, for a symlink; then there is no mount */
+        char *link; /* target of a symlink, which has no mount */
         bool directory;
 } Item;
 
@@ -88,7 +88,7 @@ static void root_done(Root *root) {
         closep(&root->fd);
 }
 
-/* Clones what is at @path on the host. */
+/* Clones the mount of what is at @path on the host. */
 static int take_mount(const char *path, bool recursive, uint64_t attributes, Item *ret) {
         struct mount_attr attr = { .attr_set = attributes };
         unsigned flags = recursive ? AT_RECURSIVE : 0;
@@ -112,7 +112,7 @@ static int take_link(const char *path, Item *ret) {
         return string_replace(&ret->link, target);
 }
 
-/* Moves @item, which is to be at @path, to the items of @root. */
+/* Adds @item, which will be at @path, to the items of @root, and empties @item. */
 static int add_item(Root *root, Item *item, const char *path) {
         if (root->n >= MOUNTS_MAX)
                 return -E2BIG;
@@ -124,14 +124,14 @@ static int add_item(Root *root, Item *item, const char *path) {
         return 0;
 }
 
-/* Adds something read-only. @keep_link: a symlink stays one. What does not exist is left out. */
+/* Adds @path as read-only. With @keep_link, a symlink stays a symlink. A missing @path is left out. */
 static int take_readable(Root *root, const char *path, bool keep_link) {
         _cleanup_(item_done) Item item = NO_ITEM;
         int r = -EINVAL;
 
         if (keep_link)
                 r = take_link(path, &item);
-        if (r == -EINVAL) /* no symlink */
+        if (r == -EINVAL) /* not a symlink */
                 r = take_mount(path, true, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID, &item);
         if (r < 0)
                 return r == -ENOENT || r == -ENOTDIR || r == -ELOOP ? 0 : r;
@@ -162,13 +162,13 @@ static int take_tree(Root *root, const char *tree, const char *place) {
         return r < 0 ? r : add_item(root, &item, place);
 }
 
-/* The program may be a symlink from /usr to elsewhere, or the other way round. */
+/* Adds the program. It may be a symlink out of /usr or into it, so its real path is added, too. */
 static int take_program(Root *root, const char *program) {
         _cleanup_free_ char *path = NULL;
 
         int r = program_find(program, &path);
         if (r < 0)
-                return r == -ENOENT ? 0 : r; /* starting it says so */
+                return r == -ENOENT ? 0 : r; /* the start of the program will report it */
         _cleanup_free_ char *real = realpath(path, NULL);
         if (*path == '/' && !startswith(path, "/usr/"))
                 r = take_readable(root, path, false);
@@ -206,7 +206,7 @@ static int take_all(Root *root, const Confinement *confinement, const char *prog
         return confinement->tree ? take_tree(root, confinement->tree, confinement->tree_at) : 0;
 }
 
-/* Makes what is missing of a directory's path in the new root. */
+/* Makes the missing directories of a path in the new root; with @whole, also the last one. */
 static int make_parents(int root_fd, const char *path, bool whole) {
         char part[PATH_MAX];
 
@@ -245,14 +245,14 @@ static int place(int root_fd, const Item *item) {
                        0;
 }
 
-/* Mounts an empty file system over @covered, whose path nobody needs any more. */
+/* Mounts an empty file system, the new root, over @covered, whose path is not needed any more. */
 static int mount_root(Root *root, const char *covered) {
         if (mount("tmpfs", covered, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=1m,nr_inodes=1k") < 0)
                 return -errno;
         root->fd = open(covered, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (root->fd < 0 || fchdir(root->fd) < 0 || mkdir("proc", 0555) < 0)
                 return -errno;
-        /* Now, while the host's /proc is visible: in a container, the kernel insists on that. */
+        /* Mounted now, while the host's /proc is still visible: in a container, the kernel requires that. */
         if (mount("proc", "proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
                 return -errno;
         return 0;
@@ -271,7 +271,7 @@ static int enter_root(void) {
 static int confine_files(const Confinement *confinement, const char *program) {
         _cleanup_(root_done) Root root = { .fd = -EBADF };
 
-        /* Private: what the host mounts meanwhile does not come in here. */
+        /* Private, so that later mounts of the host do not appear here. */
         if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
                 return -errno;
         int r = take_all(&root, confinement, program);
@@ -302,7 +302,7 @@ static int drop_capabilities(const unsigned *kept, size_t n) {
         struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
         uint32_t masks[_LINUX_CAPABILITY_U32S_3] = { 0 };
 
-        /* EINVAL: the first one that this kernel does not have. */
+        /* EINVAL: this is the first capability that the kernel does not have. */
         for (unsigned capability = 0; capability < 64; capability++)
                 if (!is_kept(kept, n, capability) && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0) {
                         if (errno == EINVAL)
@@ -310,7 +310,7 @@ static int drop_capabilities(const unsigned *kept, size_t n) {
                         return -errno;
                 }
 
-        /* Of those only that we have ourselves. */
+        /* Keep only capabilities that we have ourselves. */
         if (syscall(SYS_capget, &header, data) < 0)
                 return -errno;
         for (size_t i = 0; i < n; i++)
@@ -327,7 +327,7 @@ int confine(const Confinement *confinement, const char *program) {
         int r = confine_files(confinement, program);
         if (r < 0)
                 return r;
-        /* This process is a copy of one whose memory and environment may have secrets of a job. */
+        /* This process is a copy of one that may have secrets of a job in its memory and environment. */
         if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
                 return -errno;
         r = confinement->any_owner ? drop_capabilities(unpacker_capabilities, ELEMENTSOF(unpacker_capabilities)) :

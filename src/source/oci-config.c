@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads what the configuration of an OCI image says about what runs in it. source-oci.c calls this on
- * a layout that skopeo fetched. The text is a stranger's: it is limited in size, and no path in it is followed out of
- * the layout. */
+/* Reads what the configuration of an OCI image says about the programs that run in it. source-oci.c calls this for a
+ * layout that skopeo fetched. The text is not trusted: it is limited in size, and no path in it may lead out of the
+ * layout. */
 
 #include "source/oci-config.h"
 
@@ -14,13 +14,13 @@
 #include "base/fs.h"
 #include "base/string.h"
 
-#define BLOB_MAX_BYTES ((size_t) 4 * 1024 * 1024) /* what registries accept for manifests */
+#define BLOB_MAX_BYTES ((size_t) 4 * 1024 * 1024) /* the limit of registries for manifests */
 
-/* Half of what fits into a message to the agent: the other half is for what a step brings itself. */
+/* Half of what fits into a message to the agent; the other half is for variables of the step itself. */
 #define ENV_MAX_STRINGS 128
 #define ENV_MAX_BYTES ((size_t) 32 * 1024)
 
-/* More ports or volumes are no description of anything. */
+/* Images with more ports or volumes make no sense, and are refused. */
 #define KEYS_MAX 128
 
 static int parse_env(const json_t *array, char ***ret) {
@@ -65,7 +65,7 @@ static int parse_working_dir(const json_t *json, char **ret) {
         return 0;
 }
 
-/* A list of arguments. */
+/* Reads a list of arguments. */
 static int parse_arguments(const json_t *array, char ***ret) {
         _cleanup_strv_ char **arguments = NULL;
         size_t bytes = 0;
@@ -90,7 +90,7 @@ static int parse_arguments(const json_t *array, char ***ret) {
         return 0;
 }
 
-/* "5432/tcp", or without a protocol. Others, and ranges, are left out. */
+/* Adds the port of "5432/tcp" or "5432". Other protocols, and ranges, are left out. */
 static int add_port(const char *key, char ***ports) {
         size_t n = strspn(key, "0123456789");
         char number[8];
@@ -108,7 +108,7 @@ static int add_volume(const char *key, char ***volumes) {
         return *key == '/' ? strv_extend(volumes, key) : 0;
 }
 
-/* The keys of an object, whose values say nothing: that is how sets are written there. */
+/* Reads the keys of an object. The values mean nothing: this is how the configuration writes sets. */
 static int parse_keys(json_t *object, int (*add)(const char *key, char ***list), char ***ret) {
         _cleanup_strv_ char **list = NULL;
         const char *key;
@@ -129,7 +129,7 @@ static int parse_keys(json_t *object, int (*add)(const char *key, char ***list),
         return 0;
 }
 
-/* What is of use to services only. */
+/* Reads what only services need. */
 static int parse_service(const json_t *json, ImageConfig *config) {
         int r = parse_arguments(json_object_get(json, "Entrypoint"), &config->entrypoint);
         if (r < 0)
@@ -171,7 +171,7 @@ int oci_config_parse(const char *data, size_t size, ImageConfig *ret) {
         return 0;
 }
 
-/* blobs/ALGORITHM/DIGITS of what @descriptor describes. */
+/* Reads the blob that @descriptor describes, from blobs/ALGORITHM/DIGITS. */
 static int read_blob(int layout_fd, const json_t *descriptor, char **ret, size_t *ret_size) {
         const char *digest = json_string_value(json_object_get(descriptor, "digest"));
         _cleanup_free_ char *path = NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads manifests of images as a registry sends them. source-oci.c calls this to find out whether there is room for
- * an image before it is fetched. They are not trusted, and nothing else may be decided by them: what they hide is
- * found out when the image is there. */
+/* Reads manifests of images as a registry sends them. source-oci.c calls this to find out whether there is room for an
+ * image before it is fetched. Manifests are not trusted, and nothing else may be decided from them: sizes that they
+ * hide are found out when the image was fetched. */
 
 #include "source/oci-manifest.h"
 
@@ -24,7 +24,7 @@ static int sum_layers(const json_t *layers, uint64_t *ret) {
 
                 if (!json_is_integer(size) || json_integer_value(size) < 0)
                         return -EBADMSG;
-                /* What would overflow is too much in any case. */
+                /* A sum that overflows is too large in any case. */
                 if (__builtin_add_overflow(bytes, (uint64_t) json_integer_value(size), &bytes))
                         bytes = UINT64_MAX;
         }
@@ -40,7 +40,8 @@ static bool is_for(const json_t *entry, const char *architecture) {
         return os && its && streq(os, "linux") && streq(its, architecture);
 }
 
-/* skopeo takes the first that fits, too; among variants of an architecture perhaps another one of them. */
+/* Finds the first manifest for @architecture in a list. skopeo also takes the first one that fits, but perhaps another
+ * variant of the architecture. */
 static int find_entry(const json_t *entries, const char *architecture, char **ret) {
         for (size_t i = 0; i < json_array_size(entries); i++) {
                 const json_t *entry = json_array_get(entries, i);

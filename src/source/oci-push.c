@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Makes an OCI image of a tree with umoci, and takes it to a registry with skopeo: for chroot-push and chroot-export.
- * The directory that is kept between two pushes has the image as it was pushed (`layout`), and what umoci knows about
- * the files in it (`bundle`): so umoci finds out what changed. The tree may be hostile, and is never written to: both
- * programs are confined. */
+/* Makes an OCI image of a tree with umoci, and sends it to a registry with skopeo, for chroot-push and chroot-export. A
+ * directory that is kept between two pushes has the image as it was pushed (`layout`) and what umoci knows about the
+ * files in it (`bundle`), from which umoci finds out what changed. The tree may be hostile and must never be written
+ * to: both programs are confined. */
 
 #include "source/oci-push.h"
 
@@ -24,20 +24,21 @@
 #define LAYOUT "layout"
 #define BUNDLE "bundle"
 #define ROOTFS BUNDLE "/rootfs"
-#define NEXT LAYOUT ":next"       /* as umoci made it */
-#define CURRENT LAYOUT ":current" /* with zstd: as it was pushed, and the base of what comes */
+#define NEXT LAYOUT ":next"       /* the image as umoci made it */
+#define CURRENT LAYOUT ":current" /* the image as it was pushed, with zstd; the base of the next one */
 #define NEW_LAYOUT "new"          /* becomes the layout when it is complete */
 #define OLD_LAYOUT "old"
 #define BLOBS "/blobs/sha256"
 
 #define JSON_MAX_BYTES ((size_t) 1024 * 1024)
-/* Each push adds a layer, and what later ones replace is still sent to everybody: begin anew after so many. */
+/* Each push adds a layer. Everybody who pulls the image also gets files that later layers replace, so begin anew after
+ * this many layers. */
 #define LAYERS_MAX 24
 
 typedef struct Push {
         const OciPush *request;
         int state_fd;
-        const SkopeoFailure *failure; /* that a program printed */
+        const SkopeoFailure *failure; /* the first failure that we know among what a program printed; NULL: none */
         Problem *problem;
 } Push;
 
@@ -49,7 +50,7 @@ static bool look_for_failure(void *userdata, const char *line) {
         return true;
 }
 
-/* Runs umoci, or skopeo with @skopeo. As sandbox_run(). */
+/* Runs skopeo if @skopeo is given, else umoci. Returns as sandbox_run(). */
 static int run_program(Push *push, char *const *argv, const Skopeo *skopeo, bool with_tree) {
         char *const writable[] = { (char *) push->request->state, NULL };
         ListenerTap tap = { .listener = push->request->listener, .see = look_for_failure, .userdata = push };
@@ -88,7 +89,7 @@ static int check_programs(Problem *reterr_problem) {
         return 0;
 }
 
-/* An empty image, and an empty tree that was unpacked from it. */
+/* Begins with an empty image, and an empty tree that was unpacked from it. */
 static int begin_anew(Push *push) {
         char **steps[] = {
                 ARGV("umoci", "init", "--layout", LAYOUT),
@@ -96,7 +97,7 @@ static int begin_anew(Push *push) {
                 ARGV("umoci", "unpack", "--image", CURRENT, BUNDLE),
         };
 
-        /* An earlier push may have been killed in between. */
+        /* An earlier push may have been killed between two steps. */
         int r = remove_tree_at(push->state_fd, LAYOUT);
         if (r == 0)
                 r = remove_tree_at(push->state_fd, BUNDLE);
@@ -124,7 +125,7 @@ static int read_json(Push *push, const char *path, json_t **ret) {
         return 0;
 }
 
-/* The descriptor of image @name in the layout, borrowed from @index; NULL: there is none. */
+/* Finds the descriptor of image @name in the layout, borrowed from @index; NULL: there is none. */
 static json_t *find_image(json_t *index, const char *name) {
         json_t *entry;
         size_t i;
@@ -138,7 +139,8 @@ static json_t *find_image(json_t *index, const char *name) {
         return NULL;
 }
 
-/* From "sha256:...", what umoci calls the list of files that belong to this manifest. To be freed; NULL: no such digest. */
+/* Makes umoci's name of the list of files for the manifest with digest "sha256:...". To be freed; NULL: the digest is
+ * not of that form, or memory ran out. */
 static char *list_name(const char *digest) {
         const char *hash = digest ? startswith(digest, "sha256:") : NULL;
         char *name = NULL;
@@ -149,7 +151,7 @@ static char *list_name(const char *digest) {
         return name;
 }
 
-/* How many layers the image that was pushed last has; 0: it cannot be found out. */
+/* Counts the layers of the image that was pushed last; 0: the number cannot be found out. */
 static size_t count_layers(Push *push) {
         json_auto_t *index = NULL, *manifest = NULL;
         _cleanup_free_ char *path = NULL;
@@ -164,8 +166,8 @@ static size_t count_layers(Push *push) {
         return json_array_size(json_object_get(manifest, "layers"));
 }
 
-/* The list of files is that of image "next": from now on it is that of "current", which is the same but for its
- * compression. In this order: killed in between, the next push begins anew. */
+/* Renames the list of files of image "next" so that it belongs to "current", which differs only in its compression. The
+ * order of the steps matters: if we are killed between them, the next push begins anew. */
 static int adopt_list(Push *push) {
         json_auto_t *index = NULL, *bundle = NULL;
 
@@ -205,7 +207,7 @@ static int add_options(char ***argv, const char *option, char *const *values) {
         return r;
 }
 
-/* What programs in it get; nothing of what the image before had stays. */
+/* Sets the image's configuration; nothing of the earlier image's configuration stays. */
 static int set_config(Push *push) {
         const ImageConfig *config = push->request->config;
         _cleanup_strv_ char **argv = NULL;
@@ -224,7 +226,7 @@ static int set_config(Push *push) {
         return run_program(push, argv, NULL, false);
 }
 
-/* Links the layers that are there to the new layout: skopeo takes them as they are, and compresses only what is not. */
+/* Links existing layers into the new layout, so that skopeo takes them as they are and compresses only new ones. */
 static int link_blobs(Push *push) {
         _cleanup_strv_ char **names = NULL;
         int r;
@@ -255,7 +257,7 @@ static int replace_layout(Push *push) {
         return remove_tree_at(push->state_fd, OLD_LAYOUT);
 }
 
-/* With what changed since the last push. */
+/* Makes image "next" from "current" and a layer with what changed since the last push. */
 static int make_next(Push *push) {
         _cleanup_skopeo_ Skopeo skopeo = { 0 };
 
@@ -283,7 +285,7 @@ static int make_next(Push *push) {
         return r != 0 ? r : adopt_list(push);
 }
 
-/* Best effort: manifests of before, which only take up room. */
+/* Removes old manifests, which only take up room. Best effort. */
 static void clean_up(Push *push) {
         (void) run_program(push, ARGV("umoci", "gc", "--layout", LAYOUT), NULL, false);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Runs a program that makes or unpacks a tree, so that nothing of it outlives its end, a cancellation or our death.
- * Called for sources and for ansible. A program that works on a stranger's data must come with a Confinement; without
- * one it may do all that we may. */
+/* Runs a program that makes or unpacks a tree, so that none of its processes survives its end, a cancellation or our
+ * death. Called for sources and for ansible. A program that works on untrusted data must come with a Confinement;
+ * without one it may do everything that we may. */
 
 #include "source/sandbox.h"
 
@@ -22,12 +22,12 @@
 #include "base/lines.h"
 #include "base/process.h"
 
-/* The exit statuses of a shell that cannot start, or find, a program. */
+/* A shell's exit statuses for a program that it cannot start, or cannot find. */
 #define EXIT_CANNOT_START 126
 #define EXIT_NOT_FOUND 127
 
 #define TICK_MSEC 1000
-/* A program can write some hundred megabytes to a fast disk in that time. */
+/* How often on_check is called. In this time, a program can write some hundred megabytes to a fast disk. */
 #define CHECK_MSEC 200
 
 static int exit_status(int status) {
@@ -40,7 +40,7 @@ static bool reader_is_gone(int output_fd) {
         return poll(&pollfd, 1, 0) > 0 && (pollfd.revents & POLLERR);
 }
 
-/* The file system as the program may see it: 0 or -errno. */
+/* Sets up the file system as the program may see it. 0 or -errno. */
 static int prepare_mounts(const Sandbox *sandbox) {
         if (sandbox->confinement) {
                 int r = confine(sandbox->confinement, sandbox->argv[0]);
@@ -48,12 +48,12 @@ static int prepare_mounts(const Sandbox *sandbox) {
                         return r;
         } else if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
                    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
-                /* "slave": what the host unmounts does not stay busy because of us. */
+                /* MS_SLAVE: what the host unmounts is unmounted here, too, and does not stay busy. */
                 return -errno;
         return sandbox->directory && chdir(sandbox->directory) < 0 ? -errno : 0;
 }
 
-/* The first process of the namespaces. Returns the exit status. */
+/* Runs as the first process of the namespaces. Returns the exit status. */
 static int first_process(const Sandbox *sandbox, int output_fd) {
         Spawn spawn = { .argv = sandbox->argv,
                         .envp = sandbox->envp,
@@ -97,8 +97,8 @@ static int check(const Sandbox *sandbox) {
         return sandbox->on_check ? sandbox->on_check(sandbox->check_userdata) : 0;
 }
 
-/* Until end of file, which comes when the last process has ended. Returns 0, -ECANCELED, what on_check returned, or
- * -errno. */
+/* Reads until end of file, which comes when the last process has ended. Returns 0, -ECANCELED, what on_check returned,
+ * or another -errno. */
 static int read_output(const Sandbox *sandbox, int fd) {
         const Listener *listener = sandbox->listener;
         Lines lines = { .on_line = listener->on_line, .userdata = listener->userdata };
@@ -156,7 +156,7 @@ int sandbox_run(const Sandbox *sandbox) {
         r = read_output(sandbox, output_fd);
         if (r < 0)
                 (void) kill(pid, SIGKILL);
-        /* It is gone only when all others in its PID namespace are. */
+        /* The first process is gone only after all others in its PID namespace are. */
         int q = process_wait(pid, &status);
         if (r < 0)
                 return r;

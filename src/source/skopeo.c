@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* How skopeo is run, and what its complaints mean: for source-oci.c and oci-push.c. It runs confined, so all files that it
- * needs for registries are named here. Credentials never become arguments. */
+/* Knows how to run skopeo and what its error messages mean, for source-oci.c and oci-push.c. skopeo runs confined, so
+ * all files that it needs for registries are named here. Credentials must never become arguments. */
 
 #include "source/skopeo.h"
 
@@ -11,7 +11,7 @@
 
 #define DOCKER_DAEMON "docker-daemon:"
 
-/* Where skopeo finds credentials, registries, keys and its own files. */
+/* Environment variables by which skopeo finds credentials, registries, keys and its own files. */
 static const char *const passed_on[] = {
         "REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "XDG_RUNTIME_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
 };
@@ -37,7 +37,7 @@ static int add_readable(Skopeo *skopeo, const char *variable, const char *below)
         return value && *value == '/' ? strv_extendf(&skopeo->readable, "%s%s", value, below) : 0;
 }
 
-/* Go takes several directories there. */
+/* SSL_CERT_DIR may list several directories for Go programs. */
 static int add_certificates(Skopeo *skopeo) {
         const char *directories = getenv("SSL_CERT_DIR");
 
@@ -54,7 +54,7 @@ static int add_certificates(Skopeo *skopeo) {
         return 0;
 }
 
-/* What skopeo has to read for registries: containers-auth.json(5), containers-registries.conf(5),
+/* Adds the files that skopeo has to read for registries: containers-auth.json(5), containers-registries.conf(5),
  * containers-certs.d(5), containers-policy.json(5). */
 static int add_files_for_registries(Skopeo *skopeo) {
         int r = strv_extend_many(&skopeo->readable, "/etc/containers", "/etc/docker/certs.d",
@@ -121,7 +121,7 @@ const SkopeoFailure *skopeo_failure(const char *line) {
         for (size_t i = 0; i < ELEMENTSOF(failures); i++)
                 if (strcasestr(line, failures[i].says))
                         return &failures[i];
-        /* "not found" alone could also be about a program that skopeo needs. */
+        /* "not found" alone could also mean a program that skopeo needs. */
         return strcasestr(line, "reading manifest") && strcasestr(line, "not found") ? &no_manifest : NULL;
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Source of images: a command of the administrator's that fills the tree. Called through the struct at the end only.
- * The command is trusted and may do anything, but of the caller's environment it sees no more than PATH and
- * proxies. */
+ * The command is trusted and may do anything, but of the caller's environment it must see only PATH and proxies. */
 
 #include "base/string.h"
 #include "source/source.h"
@@ -27,7 +26,7 @@ static bool is_script(char *const *argv) {
 }
 
 static const char *subject(const SourceSpec *spec) {
-        /* A script's first line says more than the shell's name. */
+        /* For a script, its first line says more than the shell's name. */
         return spec->create_command[is_script(spec->create_command) ? 3 : 0];
 }
 

@@ -18,11 +18,12 @@
 #include "source/skopeo.h"
 #include "source/source.h"
 
-/* In the work directory, by relative paths: a ':' in an absolute one would be taken for the beginning of a tag. */
+/* In the work directory, and used by relative paths: skopeo would take a ':' in an absolute path for the beginning of a
+ * tag. */
 #define LAYOUT "layout"
 #define LAYOUT_IMAGE LAYOUT ":image"
 
-#define MANIFEST_MAX_BYTES ((size_t) 4 * 1024 * 1024) /* what registries accept */
+#define MANIFEST_MAX_BYTES ((size_t) 4 * 1024 * 1024) /* the limit of registries */
 
 static int check_programs(Problem *reterr_problem) {
         static const char *const programs[] = { "skopeo", "umoci" };
@@ -74,7 +75,8 @@ static bool is_digest(const char *line) {
                strspn(line + n + 1, "0123456789abcdef") == strlen(line + n + 1);
 }
 
-/* The digest of what the registry has under that name: of the list, where there are several architectures. */
+/* Asks the registry for the digest of what @reference names. For an image with several architectures, that is the
+ * digest of the list. */
 static int find_digest(const Fetch *fetch, const char *reference, char **ret) {
         char **argv = ARGV("skopeo", "--tmpdir", fetch->request->work, "inspect", "--no-tags", "--format",
                            "{{.Digest}}", "--", reference);
@@ -83,7 +85,7 @@ static int find_digest(const Fetch *fetch, const char *reference, char **ret) {
         return source_run_for_line(fetch->request, &program, is_digest, ret);
 }
 
-/* A manifest, beginning with the line that is "{". */
+/* Collects the lines of a manifest, from the line that is "{" on. */
 typedef struct Manifest {
         char *text;
         size_t size;
@@ -126,8 +128,8 @@ static int read_manifest(const Fetch *fetch, const char *reference, OciManifest 
         return r;
 }
 
-/* Is there room for @reference, by what its manifest says? 0; -EDQUOT: no; or as source_run(). What cannot be read is left
- * to skopeo. */
+/* Is there room for @reference, according to its manifest? 0: yes; -EDQUOT: no; or as source_run(). A manifest that
+ * cannot be read is no error here: skopeo decides. */
 static int check_room(const Fetch *fetch, const char *reference) {
         _cleanup_oci_manifest_ OciManifest manifest = { 0 }, of_architecture = { 0 };
         _cleanup_free_ char *entry = NULL;
@@ -150,7 +152,8 @@ static int check_room(const Fetch *fetch, const char *reference) {
 }
 
 static int copy_to_layout(const Fetch *fetch, const char *reference) {
-        /* Layers that are compressed with gzip stay as they are; umoci cannot unpack others. */
+        /* Layers that are compressed with gzip stay as they are. Others are compressed anew, because umoci cannot
+         * unpack them. */
         char **argv = ARGV("skopeo", "--tmpdir", fetch->request->work, "copy", "--dest-compress-format", "gzip", "--",
                            reference, "oci:" LAYOUT_IMAGE);
         SourceProgram program = program_of(fetch, argv);
@@ -212,7 +215,7 @@ static int fill_from(const SourceRequest *request, SourceResult *result, Problem
                 return 0;
         }
 
-        /* By digest: the name may stand for another image by now. */
+        /* Fetched by digest, because the name may stand for another image by now. */
         r = oci_reference_pin(reference, result->digest, &pinned);
         if (r < 0)
                 return r;

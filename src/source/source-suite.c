@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Source of images: a suite of Debian or Ubuntu. Called through the struct at the end only. The builder and the
- * packages' scripts run as root of the host: packages are trusted by their signatures. */
+ * packages' scripts run as root of the host, so every package must be signed with a key that we trust. */
 
 #include <fcntl.h>
 

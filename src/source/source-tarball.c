@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Source of images: an archive with a root file system, from a file or a URL. Called through the struct at the end
- * only. The archive is not trusted: curl, sha256sum and tar are confined, and nothing is unpacked before the digest
- * is right. */
+ * only. The archive is not trusted: curl, sha256sum and tar run confined, and nothing may be unpacked before the digest
+ * was checked. */
 
 #include "base/process.h"
 #include "base/string.h"
@@ -15,7 +15,7 @@ static bool is_url(const char *tarball) {
 }
 
 static int download(const SourceRequest *request, const char *file, Problem *reterr_problem) {
-        /* A transfer that stands still is given up. */
+        /* Gives up a transfer that makes no progress. */
         char **argv = ARGV("curl", "--fail", "--location", "--silent", "--show-error", "--proto", "=http,https",
                            "--retry", "3", "--connect-timeout", "30", "--speed-limit", "1", "--speed-time", "60",
                            "--output", file, "--", request->spec->tarball);
@@ -31,7 +31,7 @@ static bool is_sha256_line(const char *line) {
 }
 
 static int file_sha256(const SourceRequest *request, const char *file, char **ret) {
-        /* Through stdin: it escapes some file names. */
+        /* Reads stdin, because sha256sum escapes some file names in its output. */
         char **argv = ARGV("/bin/sh", "-c", "exec sha256sum <\"$1\"", "sha256sum", file);
         char **readable = ARGV(file);
         SourceProgram program = { .trust = SOURCE_PROGRAM_READ, .argv = argv, .readable = readable };
@@ -45,7 +45,7 @@ static int file_sha256(const SourceRequest *request, const char *file, char **re
         return 0;
 }
 
-/* Finds out the digest of what is to be unpacked from @file. */
+/* Finds out the digest of @file before it is unpacked, and compares it with the definition's. */
 static int check(const SourceRequest *request, const char *file, char **ret_digest, Problem *reterr_problem) {
         const char *wanted = request->spec->sha256;
         _cleanup_free_ char *sha256 = NULL;
@@ -60,7 +60,7 @@ static int check(const SourceRequest *request, const char *file, char **ret_dige
 }
 
 static int unpack(const SourceRequest *request, const char *file) {
-        /* Attributes that mean something to the kernel or to this program ("trusted.") are not the archive's to set. */
+        /* The archive must not set attributes that mean something to the kernel or to this program ("trusted."). */
         char **argv = ARGV("tar", "--extract", "--file", file, "--force-local", "--directory", request->target,
                            "--numeric-owner", "--same-owner", "--preserve-permissions", "--acls", "--xattrs",
                            "--xattrs-include=user.*", "--xattrs-include=security.capability", "--warning=no-timestamp");
@@ -76,7 +76,7 @@ static int fill(const SourceRequest *request, SourceResult *result, Problem *ret
         const char *file = spec->tarball;
 
         if (is_url(spec->tarball)) {
-                /* A URL comes with what it holds: there is no need to look. */
+                /* A URL comes with the digest of its file: there is no need to fetch it. */
                 int r = string_printf(&result->digest, "sha256:%s", spec->sha256);
                 if (r < 0)
                         return r;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Fills the tree of a new image from the source that its definition names. Called by maintenance and by the cache of
- * registries' images. No tree may be handed on that was not checked; finish_tree() and publishing are the caller's. */
+/* Fills the tree of a new image from the source that its definition names. Maintenance and the cache of registries'
+ * images call this. It must check every tree before it returns it. The caller calls finish_tree() and publishes the
+ * tree. */
 
 #include "source/source.h"
 
@@ -20,7 +21,8 @@
 
 static const Source *const sources[] = { &source_suite, &source_command, &source_tarball, &source_oci };
 
-/* What every root file system has. systemd-nspawn insists on usr/, and images without any distribution have none. */
+/* Directories that every root file system has. systemd-nspawn insists on usr/, which images without any distribution
+ * lack. */
 static const struct {
         const char *name;
         mode_t mode;
@@ -40,7 +42,7 @@ static const Source *find_source(SourceKind kind) {
         return NULL;
 }
 
-/* "https://user:secret@host/..." without the user and the secret: everybody can read descriptions. */
+/* Removes user and secret from "https://user:secret@host/...", because everybody can read descriptions. */
 static int without_credentials(const char *subject, char **ret) {
         const char *authority = strstr(subject, "://");
 
@@ -68,7 +70,7 @@ int source_describe(const SourceSpec *spec, char **ret) {
         r = string_printf(&description, "%s %s", source->name, subject);
         if (r < 0)
                 return r;
-        /* One line: tables show it. */
+        /* Only one line, because tables show it. */
         description[strcspn(description, "\r\n")] = 0;
         *ret = TAKE_PTR(description);
         return 0;
@@ -95,7 +97,8 @@ int source_recipe(const SourceSpec *spec, char **ret) {
                 hash_list(&hash, spec->components);
                 if (spec->only_packages)
                         hash_string(&hash, "only packages");
-                /* Not the packages: those that are added later are installed in the existing tree. */
+                /* Packages do not count: packages that are added to the definition later are installed in the existing
+                 * tree. */
         } else if (spec->kind == SOURCE_COMMAND)
                 hash_list(&hash, spec->create_command);
         else
@@ -112,7 +115,7 @@ static int add_environment(const SourceRequest *request, const SourceProgram *pr
         return r < 0 ? r : strv_extend_strv(environment, program->environment);
 }
 
-/* Target and work directory, each by itself: the one is unpacked from the other. */
+/* Checks target and work directory each by itself, because one is unpacked from the other. */
 static int check_size(void *userdata) {
         const SourceRequest *request = userdata;
         const char *const paths[] = { request->target, request->work };
@@ -154,7 +157,7 @@ int source_run(const SourceRequest *request, const SourceProgram *program) {
         return sandbox_run(&sandbox);
 }
 
-/* A line among others that the program prints. */
+/* Looks for one line among those that the program prints. */
 typedef struct Search {
         bool (*matches)(const char *line);
         char *found;

@@ -14,20 +14,21 @@ typedef enum SourceKind {
         SOURCE_FROM,
 } SourceKind;
 
-/* Its owner owns the strings. */
+/* The owner of the struct owns the strings. */
 typedef struct SourceSpec {
         SourceKind kind;
 
-        /* SOURCE_SUITE; all but suite may be NULL: the default */
+        /* SOURCE_SUITE. All but suite may be NULL, for the default. */
         char *suite, *mirror, *variant;
         char *keyring; /* path */
         char **components;
         char **packages;    /* added to those that every image has, */
         bool only_packages; /* or instead of them */
 
-        /* SOURCE_COMMAND: an argv; a text becomes "/bin/sh", "-e", "-c", TEXT. */
+        /* SOURCE_COMMAND: an argv. A command given as one text becomes "/bin/sh", "-e", "-c", TEXT. */
         char **create_command;
-        char *directory; /* where it runs: the definition's, so that "./script" is found there; NULL: anywhere */
+        char *directory; /* where it runs: the definition's directory, so that "./script" is found there; NULL:
+                          * anywhere */
 
         /* SOURCE_OCI: with a transport as skopeo writes them (docker://..., oci:/path:tag, ...) */
         char *oci;

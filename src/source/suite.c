@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Knows which distribution a suite belongs to. Called when a build is planned, and for completions. Names of suites
- * go into URLs and command lines, so nothing but plain words may pass here. */
+/* Knows which distribution a suite belongs to. Called when a build is planned, and for completions. Names of suites go
+ * into URLs and command lines, so only plain words may pass here. */
 
 #include "source/suite.h"
 
@@ -47,7 +47,8 @@ void host_system_done(HostSystem *host) {
         *host = (HostSystem){ 0 };
 }
 
-/* The value of @key in os-release's shell-like syntax; NULL when not there. Codenames need no escapes. */
+/* Returns the value of @key in os-release's shell-like syntax; NULL: it is not there. Escapes are not decoded, because
+ * codenames have none. */
 static char *os_release_value(const char *text, const char *key) {
         size_t n = strlen(key);
 
@@ -96,7 +97,7 @@ bool suite_name_valid(const char *suite) {
         return strspn(suite, "abcdefghijklmnopqrstuvwxyz0123456789.+-") == strlen(suite);
 }
 
-/* Appends column "series" of a table of package distro-info-data. A table that is not there has none. 0 or -ENOMEM. */
+/* Appends column "series" of a table of package distro-info-data. A missing table adds nothing. 0 or -ENOMEM. */
 static int distro_info_list(const char *distribution, char ***names) {
         _cleanup_free_ char *path = NULL, *text = NULL;
 
@@ -126,7 +127,7 @@ static bool distro_info_has(const char *distribution, const char *suite) {
         return false;
 }
 
-/* debootstrap has a link for each suite, to the script of the distribution. */
+/* Finds the distribution by debootstrap's scripts: each suite is a link to the script of its distribution. */
 static const Distribution *debootstrap_distribution(const char *suite) {
         _cleanup_free_ char *path = NULL;
         char target[64];

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The filter of system calls for programs that unpack and fetch (source/confine.c). It names what is refused, not what is
- * allowed: these are programs of the host's distribution, which may use whatever a new libc does, and all else that keeps
- * them in does not depend on it. It is written by hand as the kernel reads it (seccomp(2)), so nothing has to be compiled
- * and no library loaded for some forty comparisons. Never for containers: those have container/seccomp.c. */
+/* The filter of system calls for programs that unpack and fetch (source/confine.c). It names the calls that are
+ * refused, not those that are allowed: the programs come from the host's distribution and may use whatever a new libc
+ * uses, and the rest of the confinement does not depend on this filter. It is written by hand in the form that the
+ * kernel reads (seccomp(2)), so some forty comparisons need no compiler and no library. It must not be used for
+ * containers, which have container/seccomp.c. */
 
 #include "source/syscall-filter.h"
 
@@ -31,17 +32,18 @@
 #error "The number of this architecture for seccomp is not known here: see linux/audit.h"
 #endif
 
-/* The half of an argument that holds an int; on all of the above it comes first. */
+/* The half of an argument that holds an int; on all the architectures above it comes first. */
 #define ARGUMENT(n) (offsetof(struct seccomp_data, args) + (n) * sizeof(uint64_t))
 
-/* x32's calls have this bit, and the architecture of the others (asm/unistd.h). No architecture has calls up there. */
+/* Calls of x32 have this bit and the architecture of x86_64 (asm/unistd.h). No other call has a number with this
+ * bit. */
 #define X32_BIT 0x40000000U
 
 #define NAMESPACES \
         (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP)
 
 static const int refused[] = {
-        /* Sockets past socket(); the old way of some architectures hides its arguments. */
+        /* Ways to make sockets without socket(2); the old call of some architectures hides its arguments. */
         SYS_io_uring_setup, SYS_io_uring_enter, SYS_io_uring_register,
 #ifdef SYS_socketcall
         SYS_socketcall,
@@ -49,7 +51,7 @@ static const int refused[] = {
         /* Mounts and namespaces. */
         SYS_mount, SYS_umount2, SYS_pivot_root, SYS_mount_setattr, SYS_move_mount, SYS_open_tree, SYS_fsopen,
         SYS_fsconfig, SYS_fsmount, SYS_fspick, SYS_unshare, SYS_setns, SYS_chroot,
-        /* Files that have no path here. */
+        /* Files without a path. */
         SYS_open_by_handle_at, SYS_fanotify_init, SYS_quotactl, SYS_swapon, SYS_swapoff,
         /* Other processes. */
         SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_pidfd_getfd, SYS_process_madvise, SYS_kcmp,
@@ -77,7 +79,7 @@ static void end_with(Program *program, uint32_t action) {
         add(program, BPF_RET | BPF_K, action, 0, 0);
 }
 
-/* What was loaded last is @value: ends with @action. */
+/* If the value that was loaded last is @value, the filter ends with @action. */
 static void end_if(Program *program, uint32_t value, uint32_t action) {
         add(program, BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1);
         end_with(program, action);
@@ -94,7 +96,7 @@ static void add_sockets(Program *program, SyscallSockets sockets) {
                 return;
         }
 
-        /* Skips what follows, for all other calls. */
+        /* Other calls skip the comparisons of sockets. */
         add(program, BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, sockets == SYSCALL_SOCKETS_UNIX ? 10 : 8);
         load(program, ARGUMENT(0));
         end_if(program, AF_INET, SECCOMP_RET_ALLOW);
@@ -116,11 +118,12 @@ int syscall_filter_install(SyscallSockets sockets) {
         end_with(&program, failure(ENOSYS));
         for (size_t i = 0; i < ELEMENTSOF(refused); i++)
                 end_if(&program, (uint32_t) refused[i], failure(EPERM));
-        /* Its flags are in memory, where no filter can read them: libc falls back to clone(). */
+        /* The flags of clone3() are in memory, where no filter can read them; after ENOSYS, libc falls back to
+         * clone(). */
         end_if(&program, SYS_clone3, failure(ENOSYS));
         add_sockets(&program, sockets);
 
-        /* Behind the sockets, whose arguments were loaded in a branch that has ended. */
+        /* Comes after the sockets: their arguments were loaded in a branch that has ended by now. */
         add(&program, BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3);
         load(&program, ARGUMENT(0));
         add(&program, BPF_JMP | BPF_JSET | BPF_K, NAMESPACES, 0, 1);

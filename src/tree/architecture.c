@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Finds out which processor a tree is for, to explain why its programs could not be executed (machine/explain.c).
- * Never decides whether a tree may be started: a host may be able to run foreign programs. */
+/* Finds out which processor a tree is for, to explain why its programs could not be executed (machine/explain.c). It
+ * must never decide whether a container may be started in a tree: a host may be able to run foreign programs. */
 
 #include "tree/architecture.h"
 
@@ -13,7 +13,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 
-/* elf.h of Debian 12 has them all; names are Debian's, which OCI images share for the most part. */
+/* elf.h of Debian 12 has all these machines. The names are Debian's, most of which OCI images share. */
 static const struct {
         unsigned machine;
         const char *name;
@@ -23,7 +23,7 @@ static const struct {
         { EM_PPC64, "ppc64el" }, { EM_MIPS, "mips" },     { EM_LOONGARCH, "loong64" },
 };
 
-/* As far as it is the same for 32 and 64 bits. Returns false for what is no program. */
+/* Reads the part of the ELF header that is the same for 32 and 64 bits. Returns false: the file is no program. */
 static bool read_header(int fd, Elf32_Ehdr *ret) {
         struct stat st;
 

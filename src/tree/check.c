@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The one look at a tree before it is trusted to be a root: called when an image is made, fetched or published, and by
- * everything that starts a container, after its root was mounted. It follows no symlink and opens nothing but directories
- * (O_PATH otherwise), so no pipe or device of the tree can make it wait. */
+/* Checks a tree before it is used as a root. Called when an image is made, fetched or published, and by everything that
+ * starts a container, after its root was mounted. It must follow no symlink and open only directories (everything else
+ * with O_PATH), so that no pipe or device of the tree can make it wait. */
 
 #include "tree/check.h"
 
@@ -19,16 +19,17 @@
 /* systemd-nspawn mounts on the first four and reads or writes in the others, and so do we. */
 static const char *const directories[] = { "dev", "proc", "run", "sys", "etc", "tmp", "usr", "var" };
 
-/* What the tree has there is hidden in the container by a file system of its own: no symlink of the tree counts below. */
+/* In the container, file systems of its own hide these directories of the tree, so symlinks of the tree below them do
+ * not count. */
 static const char *const hidden[] = { "dev", "proc", "run", "sys" };
 
-/* A mount exactly here would take the place of what is worked on later, by plain paths. */
+/* A mount on exactly one of these would replace what systemd-nspawn or the agent later work on by plain paths. */
 static const char *const reserved[] = { "", "dev", "etc", "run" };
-/* Here and below, too. The agent and its files are in run/nspawn-runner*. */
+/* Reserved with everything below. The agent and its files are in run/nspawn-runner*. */
 static const char *const reserved_below[] = { "proc", "sys", "run/host", "run/nspawn-runner",
                                               "run/nspawn-runner-agent" };
 
-/* As many as the kernel follows (path_resolution(7)). */
+/* The number of symlinks that the kernel follows (path_resolution(7)). */
 #define LINKS_MAX 40
 
 static const char *kind_name(mode_t mode) {
@@ -82,7 +83,7 @@ static int check_directory(int tree_fd, const char *name, uint64_t resolve, Prob
 /* A bind target, and where in the tree it is once symlinks are followed. */
 typedef struct Place {
         const char *target;
-        char *path; /* as in Walk; NULL: nowhere, as far as the tree goes */
+        char *path; /* as in Walk; NULL: it leads nowhere in the tree */
 } Place;
 
 typedef struct Places {
@@ -98,10 +99,10 @@ static void places_done(Places *places) {
 
 typedef struct Walk {
         int tree_fd;
-        const Places *places; /* whose content is not the tree's, or NULL */
+        const Places *places; /* bind targets, whose content is not the tree's; or NULL */
         const Place *own, *met;
-        char *path; /* where we are: without a slash at either end, without symlinks; "" is the root */
-        char *rest; /* still to go */
+        char *path; /* where we are, without a slash at either end and without symlinks; "" is the root */
+        char *rest; /* the rest of the path, still to go */
         unsigned links;
 } Walk;
 
@@ -134,7 +135,8 @@ static bool is_hidden(const char *path) {
         return false;
 }
 
-/* Follows the symlink @fd: what it says takes its place. Returns 0; -ELOOP: there are too many; or -errno. */
+/* Follows the symlink @fd: its target is put in front of the rest of the path. Returns 0; -ELOOP: there are too many;
+ * or -errno. */
 static int walk_link(Walk *walk, int fd) {
         _cleanup_free_ char *rest = NULL;
         char target[PATH_MAX];
@@ -155,7 +157,7 @@ static int walk_link(Walk *walk, int fd) {
         return 0;
 }
 
-/* Goes on by the component @name. Returns 0, 1 (it leads nowhere that can be told), or -errno. */
+/* Goes on by the component @name. Returns 0; 1: where it leads cannot be found out; or -errno. */
 static int walk_step(Walk *walk, const char *name) {
         _cleanup_free_ char *path = NULL;
         struct stat st;
@@ -163,7 +165,7 @@ static int walk_step(Walk *walk, const char *name) {
         if (*name == 0 || streq(name, "."))
                 return 0;
         if (streq(name, "..")) {
-                /* What is there in the container, and whether it is a symlink, is not known yet. */
+                /* What the container will have there, and whether it is a symlink, is not known yet. */
                 if (is_hidden(walk->path))
                         return 1;
                 char *slash = strrchr(walk->path, '/');
@@ -177,7 +179,7 @@ static int walk_step(Walk *walk, const char *name) {
                 _cleanup_close_ int fd = open_itself(walk->tree_fd, path, 0);
                 if (fd == -ENAMETOOLONG)
                         return 1;
-                /* What is missing will be made there. */
+                /* A missing directory will be made there. */
                 if (fd < 0 && fd != -ENOENT && fd != -ENOTDIR)
                         return fd;
                 if (fd >= 0 && fstat(fd, &st) < 0)
@@ -190,8 +192,8 @@ static int walk_step(Walk *walk, const char *name) {
         return 0;
 }
 
-/* Notes the first other place that a symlink leads to. One that the target's own name is below is what the configuration
- * wants. */
+/* Notes the first other bind target that a symlink leads to. A place that the target's own path is below does not
+ * count: the configuration wants it so. */
 static void walk_look_around(Walk *walk) {
         for (size_t i = 0; walk->links > 0 && !walk->met && walk->places && i < walk->places->n; i++) {
                 const Place *place = walk->places->items + i;
@@ -203,7 +205,8 @@ static void walk_look_around(Walk *walk) {
         }
 }
 
-/* Goes to the end. Returns 0, 1 (it leads nowhere that can be told), or -errno; -ELOOP: there are too many symlinks. */
+/* Goes to the end of @path. Returns 0; 1: where it leads cannot be found out; -ELOOP: there are too many symlinks; or
+ * another -errno. */
 static int walk_go(Walk *walk, const char *path) {
         walk->path = strdup("");
         walk->rest = strdup(path);
@@ -222,7 +225,7 @@ static int walk_go(Walk *walk, const char *path) {
         return r;
 }
 
-/* Where @target leads in the tree; NULL for a loop, which nobody follows. */
+/* Finds where @target leads in the tree; *ret_path stays NULL for a loop, which nobody follows. */
 static int resolve_target(int tree_fd, const char *target, char **ret_path, Problem *reterr_problem) {
         _cleanup_(walk_done) Walk walk = { .tree_fd = tree_fd };
 
@@ -244,11 +247,12 @@ static int resolve_target(int tree_fd, const char *target, char **ret_path, Prob
         return 0;
 }
 
-/* What is in another place is not the tree's: jobs may have put symlinks there, which systemd-nspawn would follow. */
+/* Checks that no symlink leads @own into another bind target: jobs may have put symlinks there, which systemd-nspawn
+ * would follow. */
 static int check_apart(int tree_fd, const Places *places, const Place *own, Problem *reterr_problem) {
         _cleanup_(walk_done) Walk walk = { .tree_fd = tree_fd, .places = places, .own = own };
 
-        /* What is a loop in the tree may be none in the container, where a part of it is hidden by another place. */
+        /* A loop in the tree may be none in the container, where another bind target may hide a part of it. */
         int r = walk_go(&walk, own->target);
         if (!walk.met)
                 return r == -ELOOP ? 0 : MIN(r, 0);

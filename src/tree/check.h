@@ -3,15 +3,15 @@
 
 #include "base/problem.h"
 
-/* May a container be started in a tree that nobody trusts?
+/* Checks whether a container may be started in a tree that is not trusted.
  *
  * systemd-nspawn (252 and 257 were read: outer_child() in nspawn.c, mount_all() and mount_bind() in nspawn-mount.c) sets up
  * a root before it enters it. It then works, as root of the host, on <root>/dev, <root>/run/host and <root>/etc/machine-id
- * by their plain paths: what is a symlink there leads to the host's own files. It is safe where dev, run, proc and sys are
- * directories of the tree itself, for it mounts empty file systems on them first. */
+ * by their plain paths: a symlink there would lead to the host's own files. It is safe where dev, run, proc and sys are
+ * directories of the tree itself, because it mounts empty file systems on them first. */
 
-/* Do systemd-nspawn or the agent work at @path of a container, so that nothing else may be mounted there? @path is normalized
- * and has no symlinks. */
+/* Do systemd-nspawn or the agent use @path of a container, so that nothing else may be mounted there? @path is
+ * normalized and has no symlinks. */
 bool tree_place_is_reserved(const char *path);
 
 /* Checks a tree before anything is started in it: dev, etc, proc, run, sys, tmp, usr and var must be directories or missing;
@@ -22,9 +22,9 @@ bool tree_place_is_reserved(const char *path);
 int tree_check(int tree_fd, char *const *bind_targets, Problem *reterr_problem);
 #define TREE_REFUSED 1
 
-/* The same for the mounted root of a container before anything starts in it. Nothing may be mounted inside it. An
- * etc/machine-id that is no regular file is removed: systemd-nspawn 252 would follow a symlink, and wait for a pipe.
- * @root_fd was opened on the mounted root. */
+/* Checks the mounted root of a container in the same way, before anything starts in it; @root_fd was opened on that
+ * mount. Nothing may be mounted inside the root. An etc/machine-id that is no regular file is removed: systemd-nspawn
+ * 252 would follow a symlink, and wait for a pipe. Returns as tree_check(). */
 int tree_check_root(int root_fd, char *const *bind_targets, Problem *reterr_problem);
 
 /* Removes etc/machine-id from the root of a container, which tree_check_root() has checked, so that the container gets its

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Finds the files in which two trees differ, for chroot-diff and for what chroot-login shows at its end. Neither tree
- * is trusted: no symlink is followed, no mount entered, and nothing but directories and regular files is opened. */
+ * is trusted: this must follow no symlink, enter no mount, and open only directories and regular files. */
 
 #include "tree/compare.h"
 
@@ -13,7 +13,7 @@
 #include "base/fs.h"
 #include "base/string.h"
 
-/* Directories deeper than this are not compared: nothing real is, and each level holds two descriptors. */
+/* Directories deeper than this are not compared: no real tree is so deep, and each level holds two descriptors. */
 #define DEPTH_MAX 200
 #define BUFFER_BYTES ((size_t) 64 * 1024)
 
@@ -24,7 +24,7 @@ typedef struct Comparison {
         char *old_buffer, *new_buffer;
 } Comparison;
 
-/* The names in a directory, sorted; none in a negative @fd. */
+/* Lists the names in a directory, sorted; a negative @fd has none. */
 static int list_names(int fd, char ***ret) {
         _cleanup_strv_ char **names = NULL;
         size_t n = 0, allocated = 0;
@@ -151,7 +151,8 @@ static int compare_entry(const Comparison *comparison, int old_fd, int new_fd, c
 
 static int compare_directories(const Comparison *comparison, int old_fd, int new_fd, const char *path, unsigned depth);
 
-/* Opens directory @name, unless @st says that it is none. Negative with 0 in *ret: there is nothing to look into. */
+/* Opens directory @name, unless @st (may be NULL) says that it is no directory. A negative result with 0 in *ret: there
+ * is no directory to look into. */
 static int open_child(int fd, const char *name, const struct stat *st, int *ret) {
         struct statx stx;
 
@@ -168,7 +169,7 @@ static int open_child(int fd, const char *name, const struct stat *st, int *ret)
         return 0;
 }
 
-/* As the old tree would have it. */
+/* Changes the owner to the one that the file would have in the old tree. */
 static void shift_owner(const Comparison *comparison, struct stat *st) {
         if (st->st_uid >= comparison->new_owner_base)
                 st->st_uid -= comparison->new_owner_base;

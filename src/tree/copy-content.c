@@ -13,7 +13,7 @@
 #include "base/string.h"
 
 #define BUFFER_BYTES ((size_t) 256 * 1024)
-/* Between two looks whether to go on */
+/* How much to copy between two checks whether to go on. */
 #define CHUNK_BYTES ((size_t) 64 * 1024 * 1024)
 
 int content_copy_init(ContentCopy *copy) {
@@ -32,7 +32,7 @@ static int copy_buffered(const ContentCopy *copy, int source_fd, int target_fd, 
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n <= 0)
-                        return n < 0 ? -errno : -EIO; /* it became shorter */
+                        return n < 0 ? -errno : -EIO; /* the file became shorter */
                 for (ssize_t done = 0; done < n;) {
                         ssize_t written = pwrite(target_fd, copy->buffer + done, (size_t) (n - done), from + done);
                         if (written < 0 && errno != EINTR)
@@ -56,7 +56,7 @@ static int copy_range(const ContentCopy *copy, int source_fd, int target_fd, off
                         if (n < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == EFBIG))
                                 return -errno;
                         if (n <= 0)
-                                break; /* not between these two: by hand */
+                                break; /* the kernel cannot copy between these two: read and write */
                 }
                 int r = copy_buffered(copy, source_fd, target_fd, in, end);
                 if (r < 0)
@@ -68,7 +68,7 @@ static int copy_range(const ContentCopy *copy, int source_fd, int target_fd, off
         return 0;
 }
 
-/* Only where there is data: the rest reads as zeros, as it did. */
+/* Copies only where there is data; holes stay holes and read as zeros. */
 static int copy_sparse(const ContentCopy *copy, int source_fd, int target_fd, off_t size) {
         for (off_t offset = 0; offset < size;) {
                 off_t data = lseek(source_fd, offset, SEEK_DATA);
@@ -91,7 +91,7 @@ int content_copy(ContentCopy *copy, int source_fd, int target_fd, const struct s
         if (!copy->no_clone) {
                 if (ioctl(target_fd, FICLONE, source_fd) >= 0)
                         return 0;
-                /* EINVAL: not these two, for example because only one is without copy-on-write */
+                /* EINVAL: these two cannot share, for example because only one has copy-on-write */
                 if (errno == EOPNOTSUPP || errno == ENOTTY || errno == ENOSYS || errno == EXDEV)
                         copy->no_clone = true;
                 else if (errno != EINVAL)

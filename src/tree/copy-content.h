@@ -5,16 +5,16 @@
 
 #include "base/macro.h"
 
-/* Copies the data of regular files, one after the other; each thread has one of these. */
+/* State for copying the data of regular files one after the other; each thread has its own. */
 typedef struct ContentCopy {
-        bool (*is_stopped)(void *userdata); /* asked now and then: the copy ends with -ECANCELED when true */
+        bool (*is_stopped)(void *userdata); /* asked now and then; if true, the copy ends with -ECANCELED */
         void *userdata;
 
-        bool no_clone; /* found out: these file systems cannot share data */
+        bool no_clone; /* result of a try: these file systems cannot share data */
         char *buffer;
 } ContentCopy;
 
-/* 0 or -ENOMEM. */
+/* Allocates what @copy needs. 0 with @copy for content_copy_done(), or -ENOMEM. */
 int content_copy_init(ContentCopy *copy);
 void content_copy_done(ContentCopy *copy);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Copies a whole tree with several threads: for the copy of an image that is then changed (image/staging.c), and for
- * a job's layer on btrfs where the image is no subvolume. The source is not trusted: no symlink is followed, no mount
- * entered, no device or pipe opened. */
+/* Copies a whole tree with several threads: for the copy of an image that is then changed (image/staging.c), and for a
+ * job's layer on btrfs where the image is no subvolume. The source is not trusted: this must follow no symlink, enter
+ * no mount, and open no device or pipe. */
 
 #include "tree/copy-tree.h"
 
@@ -24,10 +24,11 @@
 #include "tree/inode-table.h"
 
 #define THREADS_MAX 8U
-/* The limit of every file system for values and for lists of names: xattr(7) */
+/* The limit of every file system for values and for lists of names (xattr(7)). */
 #define ATTRIBUTE_BYTES_MAX ((size_t) 65536)
 
-/* A directory that is there in the target and still empty. By its path, not by descriptors: there may be any number. */
+/* A directory that exists in the target and is still empty. Kept as a path and not as a descriptor, because there may
+ * be any number. */
 typedef struct Directory {
         struct Directory *next;
         char path[]; /* below the top; "" is the top */
@@ -39,22 +40,22 @@ typedef struct Copy {
 
         pthread_mutex_t mutex;
         pthread_cond_t changed;
-        Directory *todo; /* a stack: what is deep is done first, so it stays short */
+        Directory *todo; /* a stack: deep directories are done first, so it stays short */
         unsigned busy;   /* threads that may add to it */
         int result;      /* the first error */
 
         pthread_mutex_t links_mutex;
-        InodeTable links; /* with the path below the top of the first name that we came across */
+        InodeTable links; /* with the path, below the top, of the first name that we met */
 } Copy;
 
-/* What each thread has for itself. */
+/* What each thread has of its own. */
 typedef struct Worker {
         Copy *copy;
         ContentCopy content;
         char *names, *value;
 } Worker;
 
-/* Opens @path, of any length, below @top_fd: no symlink on the way, nothing mounted (-EXDEV). */
+/* Opens @path, of any length, below @top_fd. Follows no symlink; -EXDEV: something is mounted on the way. */
 static int open_below(int top_fd, const char *path, int flags) {
         struct open_how how = { .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV | RESOLVE_BENEATH };
         char part[PATH_MAX];
@@ -83,7 +84,7 @@ static int open_below(int top_fd, const char *path, int flags) {
         }
 }
 
-/* Without a trace in the time of last access, which only an owner or root may ask for. */
+/* Opens a file without changing its time of last access; only its owner or root may ask for that. */
 static int open_source(int dir_fd, const char *name, int flags) {
         int fd = openat(dir_fd, name, flags | O_NOATIME | O_CLOEXEC);
 
@@ -114,8 +115,8 @@ static bool is_skipped(const Worker *worker, const char *name, bool top) {
         return false;
 }
 
-/* The two paths are below /proc/self/fd, so that no symlink and no limit of paths counts, and are not followed at their
- * end; of an open file they lead to the file itself, and then they are (@follow). */
+/* Copies extended attributes. Both paths are below /proc/self/fd, so symlinks and limits of paths do not matter. A
+ * symlink at their end is not followed unless @follow: the paths of open files are symlinks to the files. */
 static int copy_attributes(const Worker *worker, const char *source, const char *target, bool follow, bool top) {
         ssize_t n = follow ? listxattr(source, worker->names, ATTRIBUTE_BYTES_MAX) :
                              llistxattr(source, worker->names, ATTRIBUTE_BYTES_MAX);
@@ -132,15 +133,15 @@ static int copy_attributes(const Worker *worker, const char *source, const char 
                 if ((follow ? setxattr(target, name, worker->value, (size_t) size, 0) :
                               lsetxattr(target, name, worker->value, (size_t) size, 0)) >= 0)
                         continue;
-                /* A label is shown, and cannot be set, where there is no policy. */
+                /* Without a policy, SELinux shows labels but they cannot be set. */
                 if (errno != EOPNOTSUPP || !streq(name, "security.selinux"))
                         return -errno;
         }
         return 0;
 }
 
-/* Everything about a file but its content, in the order in which nothing undoes what was done before: a new owner takes
- * capabilities and the set-user-ID bit away. */
+/* Copies everything about a file but its content. The order matters: a new owner takes capabilities and the set-user-ID
+ * bit away. */
 static int finish_file(const Worker *worker, int source_fd, int target_fd, const struct stat *st, bool top) {
         char source[64], target[64];
 
@@ -157,7 +158,7 @@ static int finish_file(const Worker *worker, int source_fd, int target_fd, const
         return 0;
 }
 
-/* The same for what is not to be opened. */
+/* The same for files that must not be opened. */
 static int finish_special(const Worker *worker, int source_fd, int target_fd, const char *name, const struct stat *st) {
         char source[64 + NAME_MAX], target[64 + NAME_MAX];
 
@@ -168,7 +169,7 @@ static int finish_special(const Worker *worker, int source_fd, int target_fd, co
         int r = copy_attributes(worker, source, target, false, false);
         if (r < 0)
                 return r;
-        /* A symlink has no mode; the others are no symlinks, for we made them. */
+        /* A symlink has no mode. The others are no symlinks, because we made them. */
         if (!S_ISLNK(st->st_mode) && fchmodat(target_fd, name, st->st_mode & 07777, 0) < 0)
                 return -errno;
         if (utimensat(target_fd, name, (struct timespec[2]){ st->st_atim, st->st_mtim }, AT_SYMLINK_NOFOLLOW) < 0)
@@ -213,7 +214,7 @@ static int make_link(Copy *copy, const char *existing, int target_fd, const char
 
 /* Entries */
 
-/* Makes the new file: a descriptor for a regular one, else 0; -errno. */
+/* Makes the new file. Returns a descriptor for a regular file, 0 for others, or -errno. */
 static int make_entry(int source_fd, int target_fd, const char *name, const struct stat *st) {
         if (S_ISREG(st->st_mode)) {
                 int fd = openat(target_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -230,8 +231,8 @@ static int make_entry(int source_fd, int target_fd, const char *name, const stru
         return symlinkat(text, target_fd, name) < 0 ? -errno : 0;
 }
 
-/* As make_entry(), unless one of the file's other names is in the target by now: then another link to it is made, and
- * *ret_done is set. Whoever comes first with a file makes it; its content may come later. */
+/* As make_entry(), but if one of the file's other names is already in the target, makes another link to it and sets
+ * *ret_done. The thread that meets a file first makes it; the content may come later. */
 static int make_entry_or_link(Worker *worker, const char *path, int source_fd, int target_fd, const char *name,
                               const struct stat *st, bool *ret_done) {
         Copy *copy = worker->copy;
@@ -311,7 +312,7 @@ static int copy_entries(Worker *worker, const char *path, int source_fd, int tar
         return -ECANCELED;
 }
 
-/* The parent of @path, for what is mounted on it: that is seen with the parent's mount only. */
+/* Gets the state of a directory that is hidden by a mount on @path: it can only be seen through the parent's mount. */
 static int stat_mount_point(int top_fd, const char *path, struct stat *ret) {
         const char *slash = strrchr(path, '/');
         _cleanup_free_ char *parent = strndup(path, slash ? (size_t) (slash - path) : 0);
@@ -344,7 +345,8 @@ static int copy_directory(Worker *worker, const char *path) {
         if (fstat(source_fd, &st) < 0)
                 return -errno;
 
-        /* Its own attributes last: entries would change its time, and inherit a default access list. */
+        /* The directory's own attributes come last: new entries would change its time, and inherit a default access
+         * list. */
         int r = copy_entries(worker, path, source_fd, target_fd);
         return r < 0 ? r : finish_file(worker, source_fd, target_fd, &st, !*path);
 }
@@ -385,7 +387,7 @@ static void *work(void *userdata) {
                 pthread_mutex_lock(&copy->mutex);
                 copy->busy--;
         }
-        /* Nothing is left to do, or nothing is to be done any more: for the others, too. */
+        /* All work is done, or was given up: wake the other threads, so that they end, too. */
         pthread_cond_broadcast(&copy->changed);
         pthread_mutex_unlock(&copy->mutex);
         content_copy_done(&worker.content);
@@ -408,14 +410,14 @@ int copy_tree(int source_fd, int target_fd, const char *const skip_attributes[],
         unsigned n = 0;
         long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
-        /* Access lists that the new directory has from its parent are not the source's. */
+        /* Removes access lists that the new directory inherited from its parent. */
         (void) fremovexattr(target_fd, "system.posix_acl_default");
         (void) fremovexattr(target_fd, "system.posix_acl_access");
 
         copy.todo = calloc(1, sizeof(Directory) + 1);
         if (!copy.todo)
                 return -ENOMEM;
-        /* We are one of them; fewer than wanted do it as well. */
+        /* This thread works, too. Fewer threads than wanted are no error. */
         while (n + 1 < THREADS_MAX && (long) n + 1 < processors && pthread_create(&threads[n], NULL, work, &copy) == 0)
                 n++;
         (void) work(&copy);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Copies files out of a hostile tree, for job-copy. Who owns the tree chooses names, links and what is mounted, and changes all
- * of that while we read: nothing but directories and regular files is opened, and nothing that the kernel makes up, which
- * would tell us more than them. */
+/* Copies files out of a hostile tree, for job-copy. The owner of the tree chooses names, links and mounts, and may
+ * change all of them while we read. So this must open only directories and regular files, and no file system that the
+ * kernel makes up: it could show us, as root, more than the tree's owner may see. */
 
 #include "tree/export.h"
 
@@ -19,7 +19,7 @@
 #include "base/string.h"
 #include "tree/copy-content.h"
 
-/* Nothing real is deeper, and each level holds descriptors. */
+/* No real tree is deeper, and each level holds descriptors. */
 #define DEPTH_MAX 200
 
 #define MQUEUE_MAGIC 0x19800202 /* of the kernel's ipc/mqueue.c */
@@ -29,7 +29,8 @@ typedef struct Export {
         ExportResult *result;
 } Export;
 
-/* What somebody in a user namespace can mount and is no file system of files, and what systemd-nspawn mounts. */
+/* Is this a file system that the kernel makes up: one that a user namespace may mount, or that systemd-nspawn
+ * mounts? */
 static bool is_made_up(int fd) {
         static const uint32_t magics[] = {
                 PROC_SUPER_MAGIC, SYSFS_MAGIC,   CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, DEVPTS_SUPER_MAGIC,
@@ -46,7 +47,7 @@ static bool is_made_up(int fd) {
         return false;
 }
 
-/* Opens what O_PATH descriptor @fd is of. It was looked at, so this waits for nobody. */
+/* Opens the file of the O_PATH descriptor @fd. Its type was checked before, so this cannot wait. */
 static int open_again(int fd, int flags) {
         char path[64];
 
@@ -55,7 +56,7 @@ static int open_again(int fd, int flags) {
         return again < 0 ? -errno : again;
 }
 
-/* Modes and times as they were, but for rights that the file would have only there. */
+/* Sets mode and times as they were in the tree, without the set-user-ID and set-group-ID bits. */
 static int finish(int target_fd, const struct stat *st) {
         if (fchmod(target_fd, st->st_mode & 0777) < 0)
                 return -errno;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Turns a freshly made root file system into an image: removes what belongs to the one system that it was made as.
+/* Turns a freshly made root file system into an image: removes what belongs to one system only, such as its machine-id.
  * Called after a tree was built or fetched, and for the keyring that its apt sources name. The tree may come from
  * anywhere, so no path in it may lead out of it. */
 
@@ -18,7 +18,7 @@
 
 #define KEYRING_BYTES_MAX (16 << 20)
 
-/* A directory of the tree, or -ENOENT also where something else is: a file, or a symlink that leads to itself. */
+/* Opens a directory of the tree. -ENOENT: there is none, also if there is a file, or a symlink that leads to itself. */
 static int open_directory_in(int tree_fd, const char *path) {
         int fd = open_in_root(tree_fd, path, O_RDONLY | O_DIRECTORY);
 
@@ -33,7 +33,7 @@ static int remove_file(int tree_fd, const char *directory, const char *name) {
         return unlinkat(fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-/* Removes what is in directory @path; with @files_only its subdirectories, which programs expect there, stay. */
+/* Empties directory @path; with @files_only, its subdirectories stay, because programs expect them. */
 static int empty_directory(int tree_fd, const char *path, bool files_only) {
         int fd = open_directory_in(tree_fd, path);
         if (fd < 0)
@@ -54,7 +54,7 @@ static int empty_directory(int tree_fd, const char *path, bool files_only) {
         }
 }
 
-/* An empty file: systemd, and we, give each machine an id of its own (machine-id(5)). */
+/* Leaves an empty machine-id, so that systemd, and we, give each container an id of its own (machine-id(5)). */
 static int clear_machine_id(int tree_fd, int etc_fd) {
         struct stat st;
 
@@ -62,7 +62,7 @@ static int clear_machine_id(int tree_fd, int etc_fd) {
         if (r < 0)
                 return r;
 
-        /* D-Bus has a copy where it is no symlink to the first. */
+        /* D-Bus has a copy of the id where its file is no symlink to the first one. */
         _cleanup_close_ int dbus_fd = open_directory_in(tree_fd, "var/lib/dbus");
         if (dbus_fd < 0)
                 return dbus_fd == -ENOENT ? 0 : dbus_fd;
@@ -88,7 +88,7 @@ int finish_tree(int tree_fd) {
         r = remove_file(tree_fd, "etc", "hostname");
         if (r < 0)
                 return r;
-        /* There, and empty: containers get the host's (machine/resolver.h). */
+        /* The file must exist, and is empty: containers get the host's (machine/resolver.h). */
         r = file_replace_at(etc_fd, "resolv.conf", "", 0, 0644);
         if (r < 0)
                 return r;
@@ -124,7 +124,7 @@ int finish_keyring(int tree_fd, const char *keyring) {
         if (r < 0)
                 return r;
 
-        /* Each directory on the way, in the tree. */
+        /* Make each directory on the way, in the tree. */
         char *name = strrchr(directory, '/');
         *name++ = 0;
         _cleanup_close_ int fd = fcntl(tree_fd, F_DUPFD_CLOEXEC, 3);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* A hash table of files that have several links. copy-tree.c uses it to make the same links again, size.c to count
- * each file once. It opens no files: device and inode are the caller's, and so are the locks of those who use one
- * table in several threads. */
+/* A hash table of files that have several links. copy-tree.c uses it to make the same links again, size.c to count each
+ * file once. It must open no files: callers pass device and inode. Callers that use one table in several threads must
+ * lock it themselves. */
 
 #include "tree/inode-table.h"
 

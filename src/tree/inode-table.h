@@ -15,8 +15,10 @@ typedef struct InodeTable {
 
 void inode_table_done(InodeTable *table);
 
-/* The text of the file whose state is @st; NULL: the file is not in the table. The text belongs to the table. */
+/* Returns the text of the file whose state is @st; NULL: the file is not in the table. The text belongs to the
+ * table. */
 const char *inode_table_find(const InodeTable *table, const struct stat *st);
 
-/* Adds the file, which must not be in the table. 0, or -ENOMEM with the table as it was. */
+/* Adds the file whose state is @st, which must not be in the table, with a copy of @text. 0, or -ENOMEM with the table
+ * as it was. */
 int inode_table_add(InodeTable *table, const struct stat *st, const char *text);

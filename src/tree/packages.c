@@ -24,7 +24,7 @@ void package_list_done(PackageList *list) {
 }
 
 static int list_add(PackageList *list, const char *name, const char *version) {
-        /* It grows to a power of two. */
+        /* The allocated size is the next power of two. */
         if ((list->n & (list->n - 1)) == 0) {
                 Package *longer = reallocarray(list->packages, MAX(list->n * 2, (size_t) 1), sizeof(*longer));
                 if (!longer)
@@ -48,14 +48,14 @@ static int compare_packages(const void *a, const void *b) {
         return r != 0 ? r : strcmp(x->version, y->version);
 }
 
-/* Files of paragraphs, separated by empty lines, of lines with a field and its value. */
+/* A paragraph of a file: lines that each have a field and its value. Empty lines separate paragraphs. */
 typedef struct Paragraph {
         char name[256], version[256], architecture[64], status[128];
 } Paragraph;
 
 typedef struct Syntax {
         const char *name, *version, *architecture;
-        const char *status;  /* NULL: whatever is there is installed */
+        const char *status;  /* the field for the state; NULL: every package in the file is installed */
         const char *manager; /* the package that has the native architecture */
 } Syntax;
 
@@ -98,7 +98,7 @@ static bool is_installed(const Syntax *syntax, const Paragraph *paragraph) {
                (!endswith(paragraph->status, " not-installed") && !endswith(paragraph->status, " config-files"));
 }
 
-/* Reads the next paragraph and moves on; false at the end. */
+/* Reads the next paragraph and moves *text behind it. False at the end. */
 static bool next_paragraph(const Syntax *syntax, const char **text, size_t *size, Paragraph *ret) {
         *ret = (Paragraph){ 0 };
         if (*size == 0)
@@ -162,7 +162,7 @@ static int read_file(int tree_fd, const char *path, int (*parser)(const char *te
         return r < 0 ? r : parser(text, size, ret);
 }
 
-/* A directory for each package: NAME-VERSION-RELEASE. */
+/* pacman has a directory for each package: NAME-VERSION-RELEASE. */
 static int read_pacman(int tree_fd, PackageList *ret) {
         _cleanup_package_list_ PackageList list = { 0 };
         int fd = open_in_root(tree_fd, "var/lib/pacman/local", O_RDONLY | O_DIRECTORY);

@@ -5,7 +5,7 @@
 
 /* The packages that are installed in a tree, from the files of dpkg, apk or pacman. */
 typedef struct Package {
-        char *name; /* with ":architecture" if that is a foreign one */
+        char *name; /* with ":architecture" if that is not the tree's own */
         char *version;
 } Package;
 
@@ -17,11 +17,12 @@ typedef struct PackageList {
 void package_list_done(PackageList *list);
 #define _cleanup_package_list_ _cleanup_(package_list_done)
 
-/* Reads the packages of the tree @tree_fd; follows no symlink out of it. 0, and @ret is for package_list_done(); -ENOENT: it
- * has none of these package managers; or another -errno. */
+/* Reads the packages of the tree @tree_fd; follows no symlink out of it. 0 with @ret for package_list_done(); -ENOENT:
+ * the tree has none of these package managers; or another -errno. */
 int packages_read(int tree_fd, PackageList *ret);
 
-/* Reads dpkg's status file, @text of @size bytes; leaves out what is not in its format. 0 or -ENOMEM. */
+/* Reads @text of @size bytes, the content of dpkg's status file; leaves out what is not in its format. 0 with @ret for
+ * package_list_done(), or -ENOMEM. */
 int packages_parse_dpkg(const char *text, size_t size, PackageList *ret);
 
 /* The same for apk's list of what is installed. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Removes trees that hostile programs have filled: layers of jobs, staging trees, and single files of an image.
- * Called by whatever removes or replaces something in a tree. However deep the tree is, this comes to an end and
- * needs a limited number of descriptors; it never removes anything outside of the tree. */
+/* Removes trees that hostile programs have filled: layers of jobs, staging trees, and single files of an image. Called
+ * by everything that removes or replaces something in a tree. However deep the tree is, this must come to an end with a
+ * limited number of descriptors, and it must never remove anything outside of the tree. */
 
 #include "tree/remove.h"
 
@@ -40,7 +40,7 @@ bool tree_clear_protection(int fd) {
         return ioctl(fd, FS_IOC_SETFLAGS, &flags) >= 0;
 }
 
-/* The same for @name in @dir_fd and for the directory itself. Nothing but files and directories is ever opened. */
+/* Undoes the protection of @name in @dir_fd and of the directory itself. Opens only files and directories. */
 static bool unprotect(int dir_fd, const char *name) {
         struct stat st;
         bool cleared = tree_clear_protection(dir_fd);
@@ -53,7 +53,7 @@ static bool unprotect(int dir_fd, const char *name) {
         return cleared;
 }
 
-/* unlinkat() that also removes what is protected: 0 or -errno. */
+/* As unlinkat(), but also removes protected entries. 0 or -errno. */
 static int unlink_entry(int dir_fd, const char *name, int flags) {
         if (unlinkat(dir_fd, name, flags) >= 0 || errno == ENOENT)
                 return 0;
@@ -64,8 +64,8 @@ static int unlink_entry(int dir_fd, const char *name, int flags) {
         return unlinkat(dir_fd, name, flags) < 0 ? -errno : 0;
 }
 
-/* How deep remove_content() goes: what is nested deeper is moved to the top and removed there, so that a hostile tree
- * exhausts neither the stack nor the descriptors. */
+/* How deep remove_content() goes. Directories that are nested deeper are moved to the top and removed there, so that a
+ * hostile tree exhausts neither the stack nor the descriptors. */
 #define REMOVE_DEPTH 128
 
 typedef struct Removal {
@@ -74,7 +74,7 @@ typedef struct Removal {
         uint64_t deadline; /* USEC_INFINITY: none */
 } Removal;
 
-/* -EAGAIN when it is out of the way. */
+/* Moves directory @name to the top of the tree. -EAGAIN: it was moved. */
 static int move_to_top(Removal *removal, int dir_fd, const char *name) {
         for (unsigned tries = 0; tries < 1000; tries++) {
                 char target[64];
@@ -82,7 +82,7 @@ static int move_to_top(Removal *removal, int dir_fd, const char *name) {
                 snprintf(target, sizeof(target), ".remove-%u-%d", removal->moved++, (int) getpid());
                 if (renameat2(dir_fd, name, removal->top_fd, target, RENAME_NOREPLACE) >= 0)
                         return -EAGAIN;
-                /* A directory can only be moved by who may change its "..": the flags of both count. */
+                /* Moving a directory changes its "..", so the flags of the directory and of its parent count. */
                 if (errno == EPERM && (unprotect(dir_fd, name) || tree_clear_protection(removal->top_fd)))
                         continue;
                 if (errno != EEXIST)
@@ -93,7 +93,7 @@ static int move_to_top(Removal *removal, int dir_fd, const char *name) {
 
 static int remove_content(Removal *removal, int fd, unsigned depth);
 
-/* Removes directory @name of @dir_fd: 0, -EAGAIN when a part of it went to the top, or -errno. */
+/* Removes directory @name of @dir_fd: 0; -EAGAIN: a part of it was moved to the top; or another -errno. */
 static int remove_directory(Removal *removal, int dir_fd, const char *name, unsigned depth) {
         int r = unlink_entry(dir_fd, name, AT_REMOVEDIR);
         if (r != -ENOTEMPTY && r != -EEXIST)
@@ -108,7 +108,7 @@ static int remove_directory(Removal *removal, int dir_fd, const char *name, unsi
         return r < 0 ? r : unlink_entry(dir_fd, name, AT_REMOVEDIR);
 }
 
-/* Removes what is in the directory @fd (consumed). */
+/* Removes the content of the directory @fd, and closes @fd. */
 static int remove_content(Removal *removal, int fd, unsigned depth) {
         int result = 0;
 
@@ -153,7 +153,7 @@ int remove_tree_until(int dir_fd, const char *name, uint64_t deadline) {
         Removal removal = { .top_fd = -EBADF, .deadline = deadline };
         int r = unlink_entry(dir_fd, name, 0);
 
-        /* Again while something was moved to the top (-EAGAIN), or was made meanwhile by a dying process. */
+        /* Try again while something was moved to the top (-EAGAIN), or a dying process made something new. */
         for (unsigned tries = 0; r == -EISDIR || (r == -EAGAIN && tries < 10000) || (r == -ENOTEMPTY && tries < 100);
              tries++)
                 r = remove_once(&removal, dir_fd, name);

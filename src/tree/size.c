@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Walks a tree and adds up what it occupies, or finds files whose owners a job does not have. Called for
- * `chroot-list`, maintenance, the cache of images, and as the limit of what a source may unpack. Only looks: no file
- * is opened except directories. */
+/* Walks a tree and adds up what it occupies, or finds files whose owners do not exist in jobs. Called for
+ * `chroot-list`, maintenance and the cache of images, and to limit what a source may unpack. It must change nothing,
+ * and open only directories. */
 
 #include "tree/size.h"
 
@@ -18,10 +18,10 @@
 #include "tree/inode-table.h"
 #include "tree/subvolume.h"
 
-/* Directories deeper than this are not counted: nothing real is, and each level holds a descriptor. */
+/* Directories deeper than this are not counted: no real tree is so deep, and each level holds a descriptor. */
 #define DEPTH_MAX 256
 
-/* The clock is looked at after so many entries. */
+/* The number of entries between two looks at the clock. */
 #define DEADLINE_TICKS 64
 
 typedef struct Walk {
@@ -35,10 +35,10 @@ typedef struct Walk {
         unsigned ticks;
         int tree_fd;
         uint64_t owner_limit;
-        ForeignOwners *foreign; /* NULL: nobody asked */
+        ForeignOwners *foreign; /* NULL: the caller did not ask for them */
 } Walk;
 
-/* The path of entry @name in @dir_fd, as seen from the tree. */
+/* Makes the path of entry @name of @dir_fd, relative to the top of the tree. */
 static int path_in_tree(const Walk *walk, int dir_fd, const char *name, char **ret) {
         char link[64], root[PATH_MAX], directory[PATH_MAX];
 
@@ -46,7 +46,7 @@ static int path_in_tree(const Walk *walk, int dir_fd, const char *name, char **r
         ssize_t n_root = readlink(link, root, sizeof(root));
         snprintf(link, sizeof(link), "/proc/self/fd/%d", dir_fd);
         ssize_t n = readlink(link, directory, sizeof(directory) - 1);
-        /* What is too long, or moves meanwhile, is named without where it is. */
+        /* If the path is too long, or the directory is moved meanwhile, only the name is given. */
         if (n_root < 0 || n <= n_root)
                 return string_replace(ret, name);
         directory[n] = 0;
@@ -105,7 +105,7 @@ static int walk_entry(Walk *walk, int dir_fd, const char *name, unsigned depth) 
         return r < 0 ? r : walk_directory(walk, TAKE_FD(fd), depth + 1);
 }
 
-/* @fd is consumed. */
+/* Adds up the directory @fd, and closes @fd. */
 static int walk_directory(Walk *walk, int fd, unsigned depth) {
         _cleanup_closedir_ DIR *dir = directory_stream(fd);
         if (!dir)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Makes the directories that every root needs and that minimal images lack. Called before a tree or a btrfs layer is
- * mounted for a container, and by chroot-login. Changes nothing that is there already. */
+ * mounted for a container, and by chroot-login. It must change nothing that exists already. */
 
 #include "tree/skeleton.h"
 
@@ -20,7 +20,7 @@ static const struct {
         { "sys", 0555 }, { "dev", 0755 }, { "run", 0755 }, { "tmp", 01777 },
 };
 
-/* Links where their target is there: trees that have all programs in usr may come without. */
+/* Links that are made if their target exists: trees with all programs in usr may lack them. */
 static const struct {
         const char *name, *target;
 } links[] = {

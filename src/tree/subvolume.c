@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Makes, snapshots and removes btrfs subvolumes. Called for layers, staging trees and old generations. Nothing else
- * calls libbtrfsutil. Users of a subvolume may have nested others in it, at paths of any length: those are found
- * through the kernel's own list, and no path of theirs is opened in one piece. */
+/* Makes, snapshots and removes btrfs subvolumes. Called for layers, staging trees and old generations. Nothing else may
+ * call libbtrfsutil. Users of a subvolume may have nested others in it, at paths of any length: they are found through
+ * the kernel's own list, and none of their paths may be opened in one piece. */
 
 #include "tree/subvolume.h"
 
@@ -38,7 +38,7 @@ typedef struct Btrfsutil {
 
 static const char *const function_names[] = { FUNCTIONS(LIBRARY_NAME) NULL };
 
-/* Never unloaded; the same for every caller. */
+/* Loaded once, for every caller, and never unloaded. */
 static Btrfsutil library;
 
 int btrfs_load_library(void) {
@@ -84,8 +84,8 @@ int btrfs_subvolume_snapshot(int source_fd, int parent_fd, const char *name) {
         return r;
 }
 
-/* Makes the nested subvolume at @path, and every directory that leads there, removable. Goes one step at a time: the
- * path is the job's work, so it may be longer than PATH_MAX. */
+/* Makes the nested subvolume at @path, and every directory that leads there, removable. Goes one component at a time: a
+ * job made the path, so it may be longer than PATH_MAX. */
 static void unprotect_path(int top_fd, char *path) {
         _cleanup_close_ int fd = fcntl(top_fd, F_DUPFD_CLOEXEC, 3);
 
@@ -149,7 +149,7 @@ int btrfs_subvolume_remove_until(int parent_fd, const char *name, uint64_t deadl
         if (r < 0)
                 return r;
 
-        /* Nearly always this is all. */
+        /* Nearly always this call is enough. */
         if (library.btrfs_util_delete_subvolume_fd(parent_fd, name, 0) == BTRFS_UTIL_OK)
                 return 0;
 

@@ -3,26 +3,27 @@
 
 #include "base/macro.h"
 
-/* btrfs subvolumes, by libbtrfsutil, which is loaded when it is first needed. -ELIBACC: it is not installed. */
+/* btrfs subvolumes, by libbtrfsutil, which is loaded when it is first needed. -ELIBACC: the library is not
+ * installed. */
 
 /* True if @fd is on btrfs. */
 bool btrfs_is(int fd);
 /* True if @fd is the top directory of a subvolume. Needs no library. */
 bool btrfs_is_subvolume(int fd);
 
-/* 0, or -ELIBACC. */
+/* Loads libbtrfsutil, if that has not been done. 0 or -ELIBACC. */
 int btrfs_load_library(void);
 
 /* Makes an empty subvolume @name in the directory @parent_fd. 0; -EEXIST; or another -errno. */
 int btrfs_subvolume_create(int parent_fd, const char *name);
 
-/* Makes a writable snapshot of subvolume @source_fd and of subvolumes nested in it. 0, or -errno with nothing left; -EEXIST:
- * something of that name exists, and stays. */
+/* Makes a writable snapshot @name, in the directory @parent_fd, of subvolume @source_fd and of subvolumes nested in it.
+ * 0, or -errno with nothing left; -EEXIST: something of that name exists, and stays. */
 int btrfs_subvolume_snapshot(int source_fd, int parent_fd, const char *name);
 
-/* Removes the subvolume or directory @name with everything in it, also what is read-only or immutable. Nothing there is
- * success. 0 or -errno. */
+/* Removes the subvolume or directory @name with everything in it, also if it is read-only or immutable. A missing @name
+ * is success. 0 or -errno. */
 int btrfs_subvolume_remove(int parent_fd, const char *name);
 
-/* The same until @deadline (clock_deadline()): then -ETIME, and a later call goes on with the rest. */
+/* The same, but ends with -ETIME at @deadline (clock_deadline()); a later call goes on with the rest. */
 int btrfs_subvolume_remove_until(int parent_fd, const char *name, uint64_t deadline);

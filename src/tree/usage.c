@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Measures how much room several trees take up together, for `df`. Files are opened only to ask the file system where their
- * data is, and only regular ones: others could do something when they are opened. */
+/* Measures how much room several trees take up together, for `df`. It opens files only to ask the file system where
+ * their data is, and must open only regular files: others could act on being opened. */
 
 #include "tree/usage.h"
 
@@ -17,7 +17,7 @@
 #include "base/fs.h"
 #include "tree/subvolume.h"
 
-/* Nothing real is deeper, and each level holds a descriptor. */
+/* No real tree is deeper, and each level holds a descriptor. */
 #define DEPTH_MAX 256
 
 #define EXTENTS_AT_ONCE 64
@@ -50,8 +50,8 @@ static int add_shared(Usage *usage, uint64_t start, uint64_t length) {
         return 0;
 }
 
-/* Adds the shared extents of a file. Returns 0 with how large they are, or -ENOMEM; what the file system does not tell is
- * not shared. */
+/* Adds the shared extents of a file. Returns 0 with their size, or -ENOMEM. Extents that the file system does not tell
+ * about count as not shared. */
 static int add_extents(Usage *usage, int fd, uint64_t *ret_bytes) {
         union {
                 struct fiemap map;
@@ -84,7 +84,7 @@ static int add_extents(Usage *usage, int fd, uint64_t *ret_bytes) {
         }
 }
 
-/* Where the data of a regular file is. Only what was found to be one is opened for reading. */
+/* Adds the shared extents of the regular file @name. It is opened for reading only after its type was checked. */
 static int add_file_extents(Usage *usage, int dir_fd, const char *name, uint64_t *ret_bytes) {
         _cleanup_close_ int place = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
         struct stat st;
@@ -104,7 +104,7 @@ static int count(Walk *walk, int dir_fd, const char *name, const struct stat *st
         if (walk->shares_data && S_ISREG(st->st_mode) && bytes > 0 &&
             add_file_extents(walk->usage, dir_fd, name, &shared_bytes) < 0)
                 return -ENOMEM;
-        /* Compressed extents say how large they are without that. */
+        /* The sizes of compressed extents are those of the uncompressed data. */
         shared_bytes = MIN(shared_bytes, bytes);
         walk->tree->bytes += bytes;
         walk->tree->own_bytes += bytes - shared_bytes;
@@ -138,7 +138,7 @@ static int walk_entry(Walk *walk, int dir_fd, const char *name, unsigned depth) 
         return r < 0 ? r : walk_directory(walk, TAKE_FD(fd), depth + 1);
 }
 
-/* @fd is consumed. */
+/* Adds up the directory @fd, and closes @fd. */
 static int walk_directory(Walk *walk, int fd, unsigned depth) {
         _cleanup_closedir_ DIR *dir = directory_stream(fd);
         if (!dir)
@@ -162,7 +162,7 @@ int usage_add(Usage *usage, int tree_fd, UsageOfTree *ret) {
         if (fstat(tree_fd, &st) < 0 || fstatfs(tree_fd, &system) < 0)
                 return -errno;
         walk.device = st.st_dev;
-        /* These never do, and to ask for each file takes time. */
+        /* These file systems never share data, and to ask for each file takes time. */
         walk.shares_data = system.f_type != EXT4_SUPER_MAGIC && system.f_type != TMPFS_MAGIC;
         int r = count(&walk, tree_fd, ".", &st);
         if (r < 0)

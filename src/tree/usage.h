@@ -3,7 +3,7 @@
 
 #include "tree/inode-table.h"
 
-/* Adds up what several trees occupy together. What they share counts once: extents that the file system knows to be shared
+/* Adds up what several trees occupy together. Shared data counts once: extents that the file system knows to be shared
  * (snapshots and copies on btrfs, copies on XFS), and files with several links. */
 
 typedef struct UsageExtent {
@@ -11,8 +11,8 @@ typedef struct UsageExtent {
 } UsageExtent;
 
 typedef struct Usage {
-        uint64_t bytes;      /* of what is not shared */
-        UsageExtent *shared; /* the rest, in no order */
+        uint64_t bytes;      /* of data that is not shared */
+        UsageExtent *shared; /* shared data, in no order */
         size_t n_shared, allocated;
         InodeTable counted; /* files with several links */
 } Usage;
@@ -22,13 +22,13 @@ void usage_done(Usage *usage);
 
 /* What one of the trees occupies. */
 typedef struct UsageOfTree {
-        uint64_t bytes;     /* all that is in it */
-        uint64_t own_bytes; /* what is in no other file: so much is free when it is removed */
+        uint64_t bytes;     /* everything in it */
+        uint64_t own_bytes; /* what no other file shares: what becomes free when the tree is removed */
 } UsageOfTree;
 
-/* Adds a tree, which jobs may have filled and may change meanwhile. It may be a file, too. Stays on its file system and on
- * subvolumes nested in it. 0 or -errno. */
+/* Adds a tree, or a file. Jobs may have filled the tree and may change it meanwhile. Stays on its file system and on
+ * subvolumes nested in it. 0 with the tree's own numbers in *ret, or -errno. */
 int usage_add(Usage *usage, int tree_fd, UsageOfTree *ret);
 
-/* All together. */
+/* Returns the bytes that all trees occupy together. Reorders @usage->shared. */
 uint64_t usage_total(Usage *usage);
