@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Decides whether binds can be used together. Whoever reads the configuration or a definition calls this before
- * anything is started with them. It never looks at the host: what a path leads to may be something else tomorrow. */
+/* Decides whether binds can be used together. The readers of the configuration and of definitions call this before
+ * anything is started with binds. It must never look at the host: tomorrow a path may lead somewhere else. */
 
 #include "config/binds.h"
 
@@ -32,7 +32,7 @@ static bool overlap(const char *a, const char *b) {
         return is_or_is_below(a, b) || path_is_below(b, a);
 }
 
-/* Both lists as one, with the sources apart. */
+/* An item of `bind` or `bind_ro`, split into its parts. */
 typedef struct Bind {
         char *source;
         const char *target;
@@ -122,7 +122,7 @@ static int check_directories(const Settings *settings, const Bind *bind, Problem
         for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
                 const char *name = directories[i].name, *path = directories[i].path;
 
-                if (!path) /* a definition has none of its own */
+                if (!path) /* a definition has no such directory of its own */
                         continue;
                 if ((bind->writable || directories[i].secret) && is_or_is_below(bind->source, path))
                         return problem_set(reterr_problem, -EINVAL,
@@ -136,7 +136,7 @@ static int check_directories(const Settings *settings, const Bind *bind, Problem
         return 0;
 }
 
-/* By its text: where symlinks of the image lead to is checked when a container starts (tree_check()). */
+/* Checks a target by its text. Where symlinks of the image lead is checked when a container starts (tree_check()). */
 static int check_target(const Bind *bind, Problem *reterr_problem) {
         if (!tree_place_is_reserved(bind->target))
                 return 0;

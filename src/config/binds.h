@@ -7,8 +7,8 @@
 /* The settings `bind` and `bind_ro`: parts of an item, and which items may be used together. All of it looks at text only;
  * container/bind.h looks at the host. */
 
-/* The two parts of "SOURCE[:TARGET]", which text_is_bind() has checked: the source as a new string (NULL: out of memory),
- * the target as a part of @bind. */
+/* These return the two parts of "SOURCE[:TARGET]", a text that text_is_bind() has checked: the source as a new string,
+ * to be freed (NULL: memory ran out); the target as a part of @bind. */
 char *bind_source(const char *bind);
 const char *bind_target(const char *bind);
 

@@ -2,7 +2,7 @@
 
 /* Reads a file that the administrator wrote: the configuration file or a definition. Their readers call this, and
  * `check`. The path is the administrator's own and may be a symlink; a file that is too large is refused. It must not
- * be called for files that anybody else can replace: it does not look what they are. */
+ * be called for files that anybody else can replace, because it does not check their type. */
 
 #include "config/config-data.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads the configuration file into Settings, for main.c and `doctor`. Whatever is wrong in it is an error with its
- * line; nothing is skipped. Definitions of images are read elsewhere: see definition/. */
+/* Reads the configuration file into Settings, for main.c and `doctor`. Everything wrong in it must be an error with its
+ * line; nothing may be skipped. Definitions of images are read elsewhere: see definition/. */
 
 #include "config/config-file.h"
 
@@ -19,7 +19,7 @@ typedef struct ConfigReader {
         unsigned seen[SETTINGS_MAX]; /* line where each row of the table was set; 0: not yet */
 } ConfigReader;
 
-/* The index of the row that the present key names, or -EINVAL. */
+/* Returns the index of the row that the present key names, or -EINVAL. */
 static int read_key(ConfigReader *reader) {
         const char *name = yaml_scalar(&reader->yaml);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads the rules that say what jobs with a private network may reach: for the check of the setting, and for whoever carries
- * them out (network/egress.c). Looks at the text only. */
+/* Reads the rules that say what jobs with a private network may reach: for the check of the setting, and for
+ * network/egress.c, which carries them out. It must look only at the text. */
 
 #include "config/egress-rule.h"
 
@@ -35,7 +35,7 @@ static int parse_port(const char *text, uint16_t *ret) {
         return 0;
 }
 
-/* One item: a port, or the first and last of several. */
+/* Parses one item: a port, or the first and the last of a range. */
 static int parse_range(char *item, PortRange *ret) {
         char *dash = strchr(item, '-');
 

@@ -14,10 +14,10 @@ typedef struct PortRange {
 typedef struct EgressRule {
         bool allow;
         IpNetwork network; /* its family is AF_UNSPEC for "any" */
-        int protocol;      /* IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP (that of both families); 0: any */
+        int protocol;      /* IPPROTO_TCP, IPPROTO_UDP or IPPROTO_ICMP (ICMP of both families); 0: any */
         PortRange ports[EGRESS_PORTS_MAX];
         size_t n_ports; /* 0: all */
 } EgressRule;
 
-/* 0, or -EINVAL: @text is no rule. */
+/* Parses a rule. 0, or -EINVAL: @text is no rule. */
 int egress_rule_parse(const char *text, EgressRule *ret);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* What the configuration of an OCI image says, as one value: sources (source/) fill it in, generations (image/) keep
- * it, plans use it. It says nothing of where it comes from, and checks nothing: that is done where it is read. */
+ * it, plans use it. It must not know where the values come from, and checks nothing: the reader has checked them. */
 
 #include "config/image-config.h"
 

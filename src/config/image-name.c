@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Decides whether a name from outside may be the name of an image. Called before any path is made of such a name, so
- * nothing may pass that could be a path of its own, an option, or two names that look the same. */
+/* Decides whether a name from outside may be the name of an image. Called before any path is made from such a name. No
+ * name may pass that could be a path, an option, or look like another name. */
 
 #include "config/image-name.h"
 
@@ -21,7 +21,7 @@ const char *image_name_problem(const char *name) {
         for (const unsigned char *p = (const unsigned char *) name; *p; p++) {
                 if (*p == '/')
                         return "contains '/'";
-                /* Anything but ASCII too: look-alikes of another image's name help nobody. */
+                /* Refuses everything but ASCII, too, so that no name looks like another image's. */
                 if (*p <= 0x20 || *p >= 0x7f)
                         return "contains a blank, or a character that is not printable ASCII";
         }

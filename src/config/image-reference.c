@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Recognizes references of images in registries, and turns them into names of images and back. Jobs write these
- * references, so only the grammar of registries passes: never another transport of skopeo, an option or a path. */
+ * references, so only the grammar of registries may pass: never another transport of skopeo, an option or a path. */
 
 #include "config/image-reference.h"
 
@@ -14,7 +14,7 @@
 #define TAG_BYTES_MAX 128
 #define PORT_BYTES_MAX 5
 
-/* HOST[:PORT], of @n bytes. */
+/* Are the @n bytes at @text HOST[:PORT]? */
 static bool is_registry(const char *text, size_t n) {
         const char *colon = memchr(text, ':', n);
         size_t host = colon ? (size_t) (colon - text) : n, port = colon ? n - host - 1 : 0;
@@ -27,8 +27,8 @@ static bool is_registry(const char *text, size_t n) {
         return memchr(text, '.', n) || (n == strlen("localhost") && startswith(text, "localhost"));
 }
 
-/* The length of a component of a path: words of small letters and digits, with one '.', one or two '_', or any number of
- * '-' between. 0: there is none. */
+/* Returns the length of a component of a path: words of lower case letters and digits, with one '.', one or two '_', or
+ * any number of '-' between them. 0: there is none. */
 static size_t component_length(const char *text) {
         size_t n = strspn(text, LOWER DIGITS);
 

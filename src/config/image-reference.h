@@ -6,19 +6,19 @@
 /* References of images in registries, as jobs name them: HOST[:PORT]/PATH[:TAG][@DIGEST], in the grammar of the OCI
  * distribution specification. They must name the registry, because its default differs from host to host. */
 
-/* Why @text is not such a reference; NULL: it is one. Transports of skopeo, options and paths are not. What it returns is
- * static and completes "'X' is no image of a registry: it ...". */
+/* Returns why @text is not such a reference; NULL: it is one. Transports of skopeo, options and paths are refused. The
+ * text is static and completes "'X' is no image of a registry: it ...". */
 const char *image_reference_problem(const char *text);
 
 /* Is @text such a reference? No image in root_dir can have that name. */
 bool image_reference_is(const char *text);
 
-/* Makes a name for an image of the full reference, with ":latest" if it has neither tag nor digest: '/' becomes '%', which
- * no reference has. To be freed; NULL when memory ran out. */
+/* Makes the name of an image from the full reference, with ":latest" if it has neither tag nor digest. '/' becomes '%',
+ * which no reference has. To be freed; NULL when memory ran out. */
 char *image_reference_to_name(const char *reference);
 
-/* The opposite, likewise. */
+/* Makes the reference from such a name. To be freed; NULL when memory ran out. */
 char *image_reference_from_name(const char *name);
 
-/* How many bytes of @reference, or of docker://REFERENCE, come before tag and digest. */
+/* Returns how many bytes of @reference, or of docker://REFERENCE, come before tag and digest. */
 size_t image_reference_repository_length(const char *reference);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Networks as text: for the checks of settings, and for whoever carries them out. Looks at the text only, never at the
- * host. */
+/* Reads and writes networks as text, for the checks of settings and for the code that carries them out. It must look
+ * only at the text, never at the host. */
 
 #include "config/ip-network.h"
 
@@ -11,7 +11,7 @@
 
 #include "base/string.h"
 
-/* Is a bit set behind the first @prefix ones? */
+/* Is a bit set behind the first @prefix bits? */
 static bool has_host_bits(const uint8_t *address, unsigned prefix, unsigned width) {
         for (unsigned bit = prefix; bit < width; bit++)
                 if (address[bit / 8] & (0x80 >> bit % 8))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Checks of single texts for the rows of the tables of settings and of definitions. They look at the text only, never
- * at the host: that a path exists is checked when it is used. */
+/* Checks of single texts for the rows of the tables of settings and of definitions. They must look only at the text,
+ * never at the host: whether a path exists is checked when it is used. */
 
 #include "config/setting-check.h"
 
@@ -17,7 +17,7 @@
 #include "config/value.h"
 #include "storage/storage.h"
 
-/* The longest path below the runtime directory that a socket has: its job's id is at most 40 bytes. */
+/* The longest path of a socket below the runtime directory: a job's id has at most 40 bytes. */
 #define LONGEST_SOCKET "/jobs/1234567890123456789012345678901234567890/agent.sock"
 #define RUNTIME_DIR_MAX (sizeof(((struct sockaddr_un *) NULL)->sun_path) - sizeof(LONGEST_SOCKET))
 
@@ -29,7 +29,7 @@ bool text_is_printable(const char *text) {
         return text[0] != 0;
 }
 
-/* The @length bytes at @text: absolute, without empty, "." and ".." components. "/" alone counts. */
+/* Are the @length bytes at @text an absolute path without empty, "." and ".." components? True for "/". */
 static bool is_normalized(const char *text, size_t length) {
         if (length == 0 || text[0] != '/' || length >= PATH_MAX)
                 return false;

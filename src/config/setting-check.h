@@ -5,14 +5,14 @@
 
 /* Checks of texts, for rows of the tables. */
 
-/* Not empty, without control characters and without Unicode's other line ends (U+0080 to U+009F, U+2028, U+2029): for text
- * that goes to command lines, unit properties and logs. */
+/* Is @text not empty, and without control characters and Unicode's other line ends (U+0080 to U+009F, U+2028, U+2029)?
+ * For text that goes to command lines, unit properties and logs. */
 bool text_is_printable(const char *text);
 
 bool text_is_absolute_path(const char *text); /* normalized, not "/" */
-bool text_is_runtime_dir(const char *text);   /* the same, and short enough for the paths of sockets in it */
+bool text_is_runtime_dir(const char *text);   /* the same, and short enough for the paths of sockets below it */
 bool text_is_storage(const char *text);       /* "auto", or the name of a driver */
-bool text_is_image_name(const char *text);    /* or a reference of a registry's */
+bool text_is_image_name(const char *text);    /* or a reference of an image in a registry */
 bool text_is_image_glob(const char *text);    /* for fnmatch(3) */
 bool text_is_shell(const char *text);         /* an absolute path, or a name without a slash */
 bool text_is_helper_image(const char *text);  /* "auto", "none", or the name of an image */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* The types of settings that are numbers: counts, times and sizes. Reached through SettingType only, apart from
- * parse_time_usec(). What is printed reads back as the same value. */
+ * parse_time_usec(). Every printed text must read back as the same value. */
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -14,8 +14,8 @@
 /* Numbers with a fraction, as in "1.5G", are read exactly, in millionths. */
 #define FRACTION UINT64_C(1000000)
 
-/* Reads digits with an optional fraction from *@text and moves it behind them. The result is @ret_whole +
- * @ret_fraction / FRACTION; what is finer than that is dropped. */
+/* Reads digits with an optional fraction from *@text and moves it behind them. The result is @ret_whole + @ret_fraction
+ * / FRACTION; further digits are dropped. */
 static int parse_decimal(const char **text, uint64_t *ret_whole, uint64_t *ret_fraction) {
         const char *p = *text;
         uint64_t whole = 0, fraction = 0;
@@ -38,7 +38,7 @@ static int parse_decimal(const char **text, uint64_t *ret_whole, uint64_t *ret_f
         return 0;
 }
 
-/* @whole + @fraction / FRACTION, in units of @unit. */
+/* Computes (@whole + @fraction / FRACTION) * @unit. */
 static int scale_decimal(uint64_t whole, uint64_t fraction, uint64_t unit, uint64_t *ret) {
         uint64_t scaled;
 
@@ -107,7 +107,7 @@ typedef struct Unit {
 #define USEC_PER_HOUR (60 * USEC_PER_MINUTE)
 #define USEC_PER_DAY (24 * USEC_PER_HOUR)
 
-/* The spellings that systemd.time(7) knows, up to a day. The first ones of a size are those that we write. */
+/* The spellings of systemd.time(7), up to a day. The first spelling of each length is the one that we write. */
 static const Unit time_units[] = {
         { "d", USEC_PER_DAY },
         { "h", USEC_PER_HOUR },
@@ -192,7 +192,7 @@ static int time_format(const void *value, char **ret) {
         if (usec == 0)
                 return string_printf(ret, "0s");
 
-        /* The largest unit that divides it; what would be one minute, hour or day is left in the smaller unit. */
+        /* Uses the largest unit that divides the time; one minute, hour or day stays in the smaller unit. */
         for (const Unit *unit = time_units;; unit++)
                 if (usec % unit->size == 0 && (unit->size < USEC_PER_MINUTE || usec / unit->size > 1))
                         return string_printf(ret, "%" PRIu64 "%s", usec / unit->size, unit->name);
@@ -276,7 +276,7 @@ const SettingType setting_memory = {
         .resolve = memory_resolve,
 };
 
-/* The same without percentages. */
+/* Assigns a size without percentages. */
 static int size_assign(const SettingInfo *info, const char *text, void *value) {
         MemorySize size;
 
@@ -303,7 +303,7 @@ const SettingType setting_size = {
         .record = RECORD_NUMBER,
 };
 
-/* A share of a file system that is not known yet: never resolved. */
+/* Assigns a size or a share of a file system. The file system is not known yet, so shares are never resolved. */
 static int space_assign(const SettingInfo *info, const char *text, void *value) {
         return streq(text, "infinity") ? -EINVAL : memory_assign(info, text, value);
 }

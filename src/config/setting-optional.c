@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The types of settings that are numbers, sizes or times, or not there: 0 stands for that, which the rows do not allow as
- * a value. Reached through SettingType only. What is printed reads back as the same value. */
+/* The types of settings that are numbers, sizes or times, and that may be unset: 0 means unset, and rows do not allow 0
+ * as a value. Reached through SettingType only. Every printed text must read back as the same value. */
 
 #include "base/string.h"
 #include "config/setting-type.h"
@@ -69,7 +69,7 @@ const SettingType setting_optional_memory = {
         .clear = memory_clear,
 };
 
-/* GitLab Runner has a negative number for "not at all". */
+/* GitLab Runner's configuration has a negative number for "not at all". */
 static int wait_assign(const SettingInfo *info, const char *text, void *value) {
         uint64_t number;
 

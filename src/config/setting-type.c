@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The types of settings that are texts, lists, yes or no, or one of several words. Reached through SettingType only,
- * by whoever reads or shows a setting: configuration file, definitions, help, `doctor`. */
+/* The types of settings that are texts, lists, yes or no, or one of several words. Reached through SettingType only, by
+ * everything that reads or shows a setting: configuration file, definitions, help, `doctor`. Every printed text must
+ * read back as the same value. */
 
 #include "config/setting-type.h"
 
@@ -18,7 +19,7 @@ const char *setting_expect(const SettingInfo *info, int error) {
 
 /* --- booleans and choices --- */
 
-/* For values that own nothing. */
+/* Defines the copy function of a type whose values own nothing. */
 #define DEFINE_COPY(name, type)                              \
         static int name##_copy(const void *from, void *to) { \
                 *(type *) to = *(const type *) from;         \
@@ -89,7 +90,7 @@ const SettingType setting_boot = {
         .choices = boot_names,
 };
 
-/* Names of an enum's values, from 0 on, which is stored as an unsigned. */
+/* The names of an enum's values, from 0 on. The enum is stored as an unsigned. */
 typedef struct Choice {
         const char *const *names;
         unsigned n;
@@ -108,7 +109,7 @@ static int choice_format(const Choice *choice, const void *value, char **ret) {
         return string_printf(ret, "%s", choice->names[*(const unsigned *) value]);
 }
 
-/* The type of a setting whose value is of enum @type. */
+/* Defines the type of a setting whose value is of enum @type. */
 #define DEFINE_CHOICE(setting, type, text_expected, ...)                                               \
         _Static_assert(sizeof(type) == sizeof(unsigned), "choices are stored as unsigned");            \
         DEFINE_COPY(setting, type)                                                                     \
@@ -138,8 +139,8 @@ _Static_assert(sizeof(BootMode) == sizeof(unsigned), "choices are stored as unsi
 
 /* --- strings and lists --- */
 
-/* Appends @text as a YAML scalar that reads as exactly this string, plain where it can be. Control characters never
- * get here: no check lets them through. */
+/* Appends @text as a YAML scalar that reads as exactly this string, unquoted if possible. The text has no control
+ * characters: every check refuses them. */
 static int format_scalar(char **target, const char *text) {
         bool plain = (isalnum((unsigned char) text[0]) || text[0] == '/') && strcasecmp(text, "null") != 0;
         size_t length = *target ? strlen(*target) : 0, size = length + 2 * strlen(text) + 3;
@@ -284,7 +285,7 @@ const SettingType setting_command = {
         .record = RECORD_LIST,
 };
 
-/* A list, of which one item may be written as a text. */
+/* Assigns a list that is written as one text, which becomes its only item. */
 static int texts_assign_text(const SettingInfo *info, const char *text, void *value) {
         _cleanup_strv_ char **texts = NULL;
 

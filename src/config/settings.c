@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The table of settings: the only place that knows a setting's name, type, default, help and check. The configuration
- * file, definitions, help, the plan of a container and the test of the man page go through it. A new setting is a row
- * here and a field of Settings. */
+/* The table of settings: nothing else may know a setting's name, type, default, help and check. The configuration file,
+ * definitions, help, the plan of a container and the test of the man page use it. A new setting is a row here and a
+ * field of Settings. */
 
 #include "config/settings.h"
 
 #include "base/string.h"
 #include "config/setting-check.h"
 
-/* A smaller size is one whose suffix was forgotten. */
+/* In a smaller size, somebody forgot the suffix. */
 #define MEMORY_MIN (UINT64_C(1) << 20)
 
 /* What a container and a checkout need at least. */
@@ -168,7 +168,7 @@ int settings_init(Settings *settings) {
         *settings = (Settings){ 0 };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                /* All zero is null, or an empty list. */
+                /* A zeroed value is already null, or an empty list. */
                 if (streq(table[i].default_text, "[]") || streq(table[i].default_text, "null"))
                         continue;
                 int r = table[i].type->assign(table + i, table[i].default_text, setting_field(settings, table + i));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* What values of the configuration mean: a memory size on this host, a word of GitLab's. Called when the plan of a
- * container is made; later changes of the host's memory do not count. Never refuses a value: that is done where it is
- * read. */
+ * container is made; later changes of the host's memory do not count. It must never refuse a value: the reader does
+ * that. */
 
 #include "config/value.h"
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads YAML event by event, with the line of whatever is wrong. Called for the configuration file and for
- * definitions, which are playbooks. Aliases are never expanded and nothing here is recursive, so a small file cannot
- * cost much. */
+/* Reads YAML event by event, with the line of whatever is wrong. Called for the configuration file and for definitions,
+ * which are playbooks. It must never expand aliases or recurse, so that a small file cannot cost much. */
 
 #include "config/yaml-reader.h"
 
@@ -43,7 +42,7 @@ int yaml_fail(YamlReader *reader, const char *format, ...) {
         return -EINVAL;
 }
 
-/* What libyaml found wrong, in words. */
+/* Notes in words what libyaml found wrong. */
 static int fail_syntax(YamlReader *reader) {
         const yaml_parser_t *parser = &reader->parser;
         Problem *problem = reader->problem;
@@ -65,7 +64,7 @@ static int fail_syntax(YamlReader *reader) {
         }
 }
 
-/* Only the tags that the content of a value can have by itself. */
+/* Is it a tag that the content of a value can also have without being tagged? */
 static bool tag_is_known(const yaml_char_t *tag) {
         const char *name = tag ? startswith((const char *) tag, "tag:yaml.org,2002:") : NULL;
 
@@ -118,7 +117,7 @@ int yaml_begin(YamlReader *reader) {
         r = yaml_next(reader);
         if (r < 0 || reader->event.type == YAML_STREAM_END_EVENT)
                 return r;
-        return yaml_next(reader); /* of the document's content */
+        return yaml_next(reader); /* first event of the document's content */
 }
 
 int yaml_end(YamlReader *reader) {
@@ -178,7 +177,7 @@ bool yaml_is_null(const YamlReader *reader) {
         return false;
 }
 
-/* Gives the scalar that is looked at to @assign. */
+/* Passes the present scalar to @assign. */
 static int read_scalar(YamlReader *reader, const SettingInfo *info, const char *name, void *value,
                        int (*assign)(const SettingInfo *, const char *, void *)) {
         const char *text = yaml_scalar(reader);

@@ -24,30 +24,30 @@ void yaml_reader_done(YamlReader *reader);
 /* Notes what is wrong with the present event. Returns -EINVAL. */
 int yaml_fail(YamlReader *reader, const char *format, ...) _printf_(2, 3);
 
-/* Goes on to the next event. */
+/* Moves on to the next event. */
 int yaml_next(YamlReader *reader);
 
-/* The same, and refuses aliases and tags other than YAML's own: no value of ours has them. */
+/* The same, but refuses aliases and tags other than YAML's own, which none of our values has. */
 int yaml_next_plain(YamlReader *reader);
-/* Refuses the present event if it is or has one of these. */
+/* Refuses the present event if it is an alias or has such a tag. */
 int yaml_require_plain(YamlReader *reader);
 
-/* Goes to the content of the only document; if there is none, to the end of the stream. */
+/* Moves to the content of the only document; if there is none, to the end of the stream. */
 int yaml_begin(YamlReader *reader);
-/* Goes from the last event of that content to the end of the file, which must follow. */
+/* Moves from the last event of that content to the end of the file, which must follow. */
 int yaml_end(YamlReader *reader);
 
-/* Goes from the first event of a value to its last. @see (may be NULL) is called for each scalar in it. */
+/* Moves from the first event of a value to its last. Calls @see (may be NULL) for each scalar in it. */
 int yaml_skip(YamlReader *reader, void (*see)(void *userdata, const char *text), void *userdata);
 
-/* The text of the present event, until the next one; NULL: it is no scalar, or has NUL bytes. */
+/* Returns the text of the present event, valid until the next event; NULL: it is no scalar, or has NUL bytes. */
 const char *yaml_scalar(const YamlReader *reader);
 /* Does YAML 1.1 read the present event as null? */
 bool yaml_is_null(const YamlReader *reader);
-/* The line and the column of the present event, from 1. */
+/* These return the line and the column of the present event, from 1. */
 unsigned yaml_line(const YamlReader *reader);
 unsigned yaml_column(const YamlReader *reader);
 
-/* Reads the value of @info from the present event to the value's last. @name is what the file calls it, @value the field to
- * set; an old value there is replaced. */
+/* Reads the value of setting @info, from the present event to the value's last. @name is how the file calls the
+ * setting, @value the field to set; it replaces an old value. */
 int yaml_read_value(YamlReader *reader, const SettingInfo *info, const char *name, void *value);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Decides whether the binds of one image go together with those of all others. `prepare` and `chroot-run` ask this
- * before they start a container, `doctor` for each image. Looks at the definitions only, not at the jobs that run. */
+/* Decides whether the binds of one image can be used beside those of all other images. `prepare` and `chroot-run`
+ * ask this before they start a container, `doctor` for each image. It must look only at definitions, not at running
+ * jobs. */
 
 #include <stdio.h>
 

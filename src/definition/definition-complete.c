@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Checks what the variables of a definition mean together, and completes paths in them. Called by definition-read.c when
- * all variables have been read. Never reads the host's files: a path may lead somewhere else tomorrow. */
+/* Checks the variables of a definition against each other, and completes paths in them. Called by definition-read.c
+ * when all variables have been read. It must never read the host's files: a path may lead somewhere else tomorrow. */
 
 #include <ctype.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Sorts definitions so that an image comes after the one that it is made from, and finds images that would be made
- * from themselves. chroot-maintenance calls this before it starts anything. Reads no files and changes nothing in a
- * definition; those in a circle are sorted last, and never left out. */
+/* Sorts definitions so that an image comes after the one that it is made from, and finds images that would be made from
+ * themselves. chroot-maintenance calls this before it starts anything. It must read no files and change nothing in a
+ * definition. Definitions in a cycle come last, and are never left out. */
 
 #include <stdio.h>
 
@@ -11,7 +11,7 @@
 
 #define NOWHERE SIZE_MAX
 
-/* Index of the definition that @definition is made from; NOWHERE: it is not among them. */
+/* Returns the index of the definition that @definition is made from; NOWHERE: it is not among them. */
 static size_t find_from(Definition *const *definitions, size_t n, const Definition *definition) {
         for (size_t i = 0; definition->source.from && i < n; i++)
                 if (streq(definitions[i]->name, definition->source.from))
@@ -31,7 +31,7 @@ static void explain(Definition *const *definitions, const size_t *from, size_t s
         char names[160] = "";
         size_t at = start;
 
-        /* After as many steps as there are definitions it is in the cycle, wherever it began. */
+        /* After as many steps as there are definitions, we are in the cycle, wherever we began. */
         for (size_t i = 0; i < n; i++)
                 at = from[at];
         bool inside = false;
@@ -78,7 +78,7 @@ int definition_order(Definition **definitions, size_t n, Problem *reterr_problem
                 }
         } while (progress);
 
-        /* The rest is in a cycle, or made from something in one. */
+        /* Each definition that is left is in a cycle, or is made from one that is. */
         for (size_t i = 0; i < n; i++) {
                 if (done[i])
                         continue;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads our variables out of a definition, which is a playbook of ansible. Called by definition.c. Everything else in the
- * file is ansible's: it is skipped, never judged. What the variables mean together is checked by definition-complete.c. */
+/* Reads our variables out of a definition, which is a playbook of ansible. Called by definition.c. Everything else in
+ * the file is ansible's: this must skip it, and never judge it. definition-complete.c checks the variables against each
+ * other. */
 
 #include "definition/definition-read.h"
 
@@ -9,8 +10,8 @@
 
 #include "base/string.h"
 
-/* What follows the prefix of our variables in @name; NULL: it is not ours. A hyphen instead of an underscore is a slip of
- * ours, too: no variable of ansible's has one. */
+/* Returns the part of @name after the prefix of our variables; NULL: it is not ours. A name with a hyphen instead of an
+ * underscore counts as a misspelled one of ours, because no variable of ansible has a hyphen. */
 static const char *name_is_ours(const char *name) {
         const char *rest = startswith(name, DEFINITION_PREFIX);
 
@@ -97,8 +98,8 @@ static int read_variable(DefinitionReader *reader, const char *key, const char *
         return fail_unknown(reader, key, rest);
 }
 
-/* '<<' merges what another place of the file has. Only ansible does that, so none of our variables may be there. Goes from
- * the key to the last event of the value. */
+/* Skips '<<', which merges a mapping from another place of the file. We do not merge, so none of our variables may be
+ * in it. Goes from the key to the last event of the value. */
 static int skip_merge(DefinitionReader *reader) {
         Mark mark = mark_here(reader);
 
@@ -149,7 +150,7 @@ static int read_vars(DefinitionReader *reader) {
         }
 }
 
-/* A list of tasks or the like; ansible has to run unless it is empty. */
+/* Skips a list of tasks, roles or the like. Unless it is empty, ansible has to run. */
 static int skip_tasks(DefinitionReader *reader) {
         YamlReader *yaml = &reader->yaml;
 
@@ -185,8 +186,8 @@ static bool key_is_tasks(const char *key) {
         return false;
 }
 
-/* The variables of a later play are ansible's. Notes where some look like ours, for a warning. Goes from the key to the
- * last event of the value. */
+/* Skips the variables of a later play, which are ansible's. Notes where one looks like ours, for a warning. Goes from
+ * the key to the last event of the value. */
 static int skip_later_vars(DefinitionReader *reader) {
         unsigned line = yaml_line(&reader->yaml);
 
@@ -223,7 +224,7 @@ static int read_play_key(DefinitionReader *reader, bool first) {
 static int read_play(DefinitionReader *reader, bool first) {
         YamlReader *yaml = &reader->yaml;
 
-        if (!first && yaml->event.type == YAML_ALIAS_EVENT) { /* of what may have tasks */
+        if (!first && yaml->event.type == YAML_ALIAS_EVENT) { /* the play that it stands for may have tasks */
                 reader->definition->has_tasks = true;
                 return 0;
         }
@@ -264,7 +265,7 @@ static int read_playbook(DefinitionReader *reader) {
         }
 }
 
-/* The defaults that are not NULL. */
+/* Sets the defaults that are not NULL. */
 static int set_defaults(Definition *definition) {
         for (size_t i = 0; definition_row(i); i++) {
                 const DefinitionRow *row = definition_row(i);

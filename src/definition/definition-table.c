@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The table of the variables that are about images and not about containers, and the checks of their texts. Reader, help
- * and the test of the man page use it. Texts that pass go to command lines and sources.list, so a check must refuse what
- * means something there. */
+/* The table of the variables that are about images and not about containers, and the checks of their texts. The reader,
+ * the help and the test of the man page use it. Texts that pass go to command lines and to sources.list, so a check
+ * must refuse characters that have a meaning there. */
 
 #include "definition/definition-table.h"
 
@@ -18,7 +18,7 @@
 
 #define LOWER_DIGITS "abcdefghijklmnopqrstuvwxyz0123456789"
 
-/* Without characters that mean something in sources.list or in a list of an option. */
+/* Has @text no character that means something in sources.list or in the list of an option? */
 static bool is_plain_word(const char *text) {
         return text_is_printable(text) && text[0] != '-' && !strpbrk(text, " ,[]\"'#");
 }
@@ -148,7 +148,7 @@ const DefinitionRow *definition_source_row(SourceKind source) {
         return NULL;
 }
 
-/* The names of all variables, without the prefix. */
+/* Returns the name of variable @i, without the prefix. */
 static const char *variable_name(_unused_ const void *userdata, size_t i) {
         if (i < ELEMENTSOF(table))
                 return table[i].info.name;
@@ -224,7 +224,7 @@ int definition_oci_reference(const char *text, const char *directory, char **ret
                 return r < 0 ? r : string_printf(ret, "%s%s", with_path[i], path);
         }
 
-        /* A path without a transport is that of a layout. */
+        /* A path without a transport is the path of an OCI layout. */
         if (text[0] == '/' || startswith(text, "./")) {
                 int r = definition_path(text, directory, &path);
                 return r < 0 ? r : string_printf(ret, "oci:%s", path);

@@ -10,21 +10,21 @@ typedef struct DefinitionRow {
         SourceKind of;     /* the variable is only for images of this kind of source; SOURCE_NONE: for all */
 } DefinitionRow;
 
-/* The table has fewer rows than this. */
+/* Upper limit of the number of rows. */
 #define DEFINITION_ROWS_MAX 32
 
-/* Row @i, or NULL after the last. */
+/* Returns row @i, or NULL after the last. */
 const DefinitionRow *definition_row(size_t i);
-/* Where the value of @row is in @definition. */
+/* Returns the address of the value of @row in @definition. */
 void *definition_field(const Definition *definition, const DefinitionRow *row);
-/* The row of the variable that chooses @source. */
+/* Returns the row of the variable that chooses @source. */
 const DefinitionRow *definition_source_row(SourceKind source);
 
-/* The variable that @typed may have meant, both without the prefix: static, or NULL. */
+/* Returns the variable that @typed may have meant, both without the prefix (static text), or NULL. */
 const char *definition_nearest(const char *typed);
 
-/* Completes the text of `oci` for skopeo, with a transport; relative paths are in @directory. *ret is to be freed. 0;
- * -EINVAL for what cannot be a reference; or -ENOMEM. */
+/* Completes the text of `oci` to a reference for skopeo, with a transport; relative paths start at @directory. *ret is
+ * to be freed. 0; -EINVAL: it cannot be a reference; or -ENOMEM. */
 int definition_oci_reference(const char *text, const char *directory, char **ret);
-/* Completes @path, which is in @directory (may be NULL) if it is relative. *ret is to be freed. 0 or -ENOMEM. */
+/* Makes @path absolute: if it is relative, it starts at @directory (may be NULL). *ret is to be freed. 0 or -ENOMEM. */
 int definition_path(const char *path, const char *directory, char **ret);

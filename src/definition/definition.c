@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Finds definitions of images, loads them, and puts their settings over those of the configuration. Called by every
- * command that uses an image's settings, `prepare` included. Definitions are the administrator's and only read; their
- * names must be names that an image can have. */
+ * command that uses an image's settings, `prepare` included. Definitions are the administrator's: this must only read
+ * them, and their names must be names that an image can have. */
 
 #include "definition/definition.h"
 
@@ -32,7 +32,7 @@ int definition_find(const Settings *settings, const char *name, char **ret_path,
                                 break;
                         if (string_printf(&path, "%s/%s%s", directories[d], name, suffixes[s]) < 0)
                                 return -ENOMEM;
-                        /* A dangling symlink exists, too: reading it will say what is wrong. */
+                        /* A dangling symlink counts as existing: reading it will report what is wrong. */
                         if (!exists_at(AT_FDCWD, path))
                                 continue;
                         *(found ? &shadowed : &found) = TAKE_PTR(path);
@@ -69,8 +69,8 @@ int definition_apply(const Definition *definition, Settings *settings) {
         return 0;
 }
 
-/* What @file, a name in a directory, defines: 0 with an image's name; -ENOENT for another file; -EINVAL for a
- * definition whose name no image can have. */
+/* Finds out which image @file, a name in a directory, defines. 0 with the image's name; -ENOENT: it is no definition;
+ * -EINVAL: a definition whose name no image can have. */
 static int defined_name(const char *file, char **ret) {
         for (size_t i = 0; i < ELEMENTSOF(suffixes); i++) {
                 const char *end = endswith(file, suffixes[i]);

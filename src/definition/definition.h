@@ -16,15 +16,15 @@ typedef struct Definition {
 
         /* Relative paths in it have been completed with the definition's directory. */
         SourceSpec source;
-        unsigned from_line, from_column; /* place of nspawn_runner_from, if it is given */
+        unsigned from_line, from_column; /* place of nspawn_runner_from, if that is given */
         unsigned ignored_line;           /* of variables that look like ours, in a later play; 0: there are none */
 
         bool recreate;             /* maintenance makes the image anew instead of updating it */
         uint64_t keep_generations; /* at least 1: the current one is one of them */
-        char **test;               /* argv as create_command, run in a container of the image; or NULL */
+        char **test;               /* argv, like create_command, to run in a container of the image; or NULL */
         char **service_command;    /* argv, likewise: what it runs as a service; or NULL */
         char **service_ports;      /* TCP ports that it listens on as a service, decimal; or NULL */
-        bool has_tasks;            /* some play has something to do for ansible-playbook */
+        bool has_tasks;            /* some play has tasks, so ansible-playbook has to run */
 
         /* Settings of containers, for definition_apply(), and which of them the definition gives. */
         Settings settings;
@@ -41,24 +41,25 @@ DEFINE_CLEANUP(Definition *, definition_free)
  * paths are to be freed. 0; -ENOENT: there is none; -EINVAL for a name that no image can have; or -ENOMEM. */
 int definition_find(const Settings *settings, const char *name, char **ret_path, char **ret_shadowed);
 
-/* Reads the definition of image @name. Returns 0; -EINVAL for what the file holds; -EFBIG, -EISDIR, or another -errno from
- * opening or reading it. @reterr_problem, zero before, then says what is wrong and where; it refers to @path. */
+/* Reads the definition of image @name. Returns 0; -EINVAL: the file's content is wrong; -EFBIG, -EISDIR, or another
+ * -errno from opening or reading it. On failure @reterr_problem, which must be zeroed before, says what is wrong and
+ * where; it refers to @path. */
 int definition_load(const char *path, const char *name, Definition **ret, Problem *reterr_problem);
 
-/* The same from memory, where no file is named (tests, fuzzers). */
+/* The same from memory, for tests and fuzzers. */
 int definition_parse(const char *data, size_t size, const char *path, const char *name, Definition **ret,
                      Problem *reterr_problem);
 
-/* Replaces in @settings those that the definition gives. 0 or -ENOMEM. */
+/* Replaces those of @settings that the definition gives. 0 or -ENOMEM. */
 int definition_apply(const Definition *definition, Settings *settings);
 
-/* The settings of jobs of image @name: @configuration, with the definition applied. 0 with @ret for settings_done(), or
- * -errno where there is no definition, or none that can be used. */
+/* Makes the settings of jobs of image @name: @configuration with the image's definition applied. 0 with @ret for
+ * settings_done(); or -errno: there is no definition, or it cannot be used. */
 int definition_settings(const Settings *configuration, const char *name, Settings *ret);
 
-/* May jobs of image @name get the binds in @settings, beside jobs of other images with the binds of their definitions or
- * of @configuration? See binds_check_between(). 0; -EINVAL with @reterr_problem filled in; or another -errno. Definitions
- * that cannot be used are passed over: their jobs do not start. */
+/* May jobs of image @name get the binds in @settings, beside jobs of other images with the binds of their definitions
+ * or of @configuration? See binds_check_between(). 0; -EINVAL with @reterr_problem filled in; or another -errno.
+ * Definitions that cannot be used do not count, because their jobs do not start. */
 int definition_check_binds(const Settings *configuration, const char *name, const Settings *settings,
                            Problem *reterr_problem);
 
@@ -79,5 +80,5 @@ typedef struct DefinitionVariable {
         bool machine; /* a setting of containers; the configuration gives its default */
 } DefinitionVariable;
 
-/* Variable @i, those of images first; false after the last. */
+/* Returns variable @i in *ret, those of images first. False after the last. */
 bool definition_variable(size_t i, DefinitionVariable *ret);

@@ -56,8 +56,9 @@ int gitlab_job_variables(size_t max_bytes) {
 
 static const char word[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
 
-/* Length of the name of the variable that the text behind a '$' begins with, and where it is; *ret_length is that of all
- * that it stands for, with braces. Without a name that is 0, and what is there stays. */
+/* Finds the name of the variable that the text behind a '$' begins with. Returns where the name is, with its length
+ * and, in *ret_length, the length of the whole reference with braces. If there is no name, that is 0, and the text
+ * stays as it is. */
 static const char *find_name(const char *text, size_t *ret_name_length, size_t *ret_length) {
         bool braces = text[0] == '{';
         const char *name = text + braces;
@@ -81,7 +82,7 @@ static int append(char **text, const char *piece, size_t n) {
         return 0;
 }
 
-/* *ret_value: NULL or what is in @own or the environment. */
+/* Looks the variable up in @own, then in the environment. *ret_value is NULL if it is in neither. */
 static int find_value(const char *name, size_t n, char *const *own, const char **ret_value) {
         _cleanup_free_ char *variable = NULL;
 

@@ -4,8 +4,8 @@
 #include "base/macro.h"
 
 /* Environment variables of GitLab Runner's custom executor. The job chooses CUSTOM_ENV_* variables: never trust them if
- * the job response has the same. All functions return a string of the environment, or NULL if the variable is absent or
- * empty. */
+ * the job response has the same. The functions that return a string return it from the environment, or NULL if the
+ * variable is absent or empty. */
 
 /* JOB_RESPONSE_FILE: path of the job as GitLab sent it (gitlab-runner 14.1). */
 const char *gitlab_response_file(void);
@@ -15,8 +15,9 @@ const char *gitlab_claimed_image(void);
 /* CUSTOM_ENV_CI_BUILDS_DIR: the directory, inside the container, that projects are checked out below. */
 const char *gitlab_claimed_builds_dir(void);
 
-/* All CUSTOM_ENV_NAMEs as "NAME=VALUE"s, each with its end, in a sealed memory file: there are secrets among them. Its
- * descriptor; -ENOENT: there are none; -EFBIG: there are more than @max_bytes; or another -errno. */
+/* Writes all CUSTOM_ENV_NAME variables as "NAME=VALUE", each with a NUL byte behind it, into a sealed memory file,
+ * because there are secrets among them. Returns its descriptor; -ENOENT: there are no variables; -EFBIG: they need more
+ * than @max_bytes; or another -errno. */
 int gitlab_job_variables(size_t max_bytes);
 
 /* Replaces $NAME and ${NAME} in @text as GitLab Runner does: by the value of CUSTOM_ENV_NAME, or by nothing if there is

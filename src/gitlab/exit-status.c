@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Turns the result of a stage into the exit status by which GitLab Runner tells the job's fault from the system's,
- * and reports a script's own status. main.c and the stages call this. A failure of the job must never look like one
- * of the system, which GitLab Runner tries again, nor the other way round. */
+/* Turns the result of a stage into the exit status by which GitLab Runner tells the job's fault from the system's, and
+ * reports a script's own status. main.c and the stages call this. A failure of the job must never look like a failure
+ * of the system, after which GitLab Runner tries again, nor the other way round. */
 
 #include "gitlab/exit-status.h"
 
@@ -48,7 +48,7 @@ int exit_status_report(int status) {
                 return -errno;
         int n = snprintf(text, sizeof(text), "%d\n", status);
         int r = fd_write_all(fd, text, (size_t) n);
-        /* GitLab Runner takes an empty file for a failure of the system, and none for exit status 1. */
+        /* GitLab Runner takes an empty file for a failure of the system, and a missing file for exit status 1. */
         if (r < 0)
                 (void) unlink(path);
         return r;

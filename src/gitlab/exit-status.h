@@ -3,8 +3,8 @@
 
 #include "base/macro.h"
 
-/* GitLab Runner reads from the driver's exit status whether the job failed or the system that runs it, and retries only
- * in the second case. Only these functions turn results into exit statuses. */
+/* GitLab Runner reads from the driver's exit status whether the job failed or the system that runs the job. It retries
+ * only if the system failed. Only these functions turn results into exit statuses. */
 
 /* A command of a stage returns 0, -errno, or this: the job failed. */
 #define STAGE_BUILD_FAILURE 1
@@ -13,10 +13,12 @@
  * $BUILD_FAILURE_EXIT_CODE (1). */
 int exit_status_for_stage(int result);
 
-/* Writes the script's own exit status to $BUILD_EXIT_CODE_FILE (gitlab-runner 17.9), where that is set; the runner
- * reads it only after a build failure, and never clears it. 0 or -errno. */
+/* Writes the script's own exit status to $BUILD_EXIT_CODE_FILE (gitlab-runner 17.9), if that is set. GitLab Runner
+ * reads the file only after a build failure, and never clears it. 0 or -errno. */
 int exit_status_report(int status);
-/* Removes what an earlier call for the same job wrote, which the runner would read as this call's. */
-/* Does GitLab Runner want to know the exit status? A person who calls us has to be told otherwise. */
+/* Does GitLab Runner want to know the script's exit status? If not, a person called us and must be told in another
+ * way. */
 bool exit_status_is_reported(void);
+/* Removes the status that an earlier call for the same job wrote: GitLab Runner would take it for the status of this
+ * call. */
 void exit_status_forget(void);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Turns what GitLab Runner hands over into a JobSpec, for the commands that it calls. Nobody else reads the response
- * or the job's variables in the environment. */
+/* Turns what GitLab Runner hands over into a JobSpec, for the commands that it calls. Nothing else may read the
+ * response or the job's variables in the environment. */
 
 #include "gitlab/job.h"
 
@@ -14,8 +14,8 @@
 #include "gitlab/service-variables.h"
 #include "job/identity.h"
 
-/* The response has `image:` as written, and GitLab Runner's CI_JOB_IMAGE has its variables expanded. A job may have
- * forged that: no matter, both name an image that the job chose, for its own container. */
+/* The response has `image:` as written; GitLab Runner's CI_JOB_IMAGE has its variables expanded. The job may have
+ * forged CI_JOB_IMAGE, but that gives it nothing: both name an image that the job chose for its own container. */
 static int expand_image(JobSpec *spec) {
         const char *expanded = gitlab_claimed_image();
 
@@ -24,7 +24,7 @@ static int expand_image(JobSpec *spec) {
         return string_replace(&spec->image.name, expanded);
 }
 
-/* Nothing has `image:docker:user` expanded for us. */
+/* GitLab Runner does not expand `image:docker:user` for us. */
 static int expand_user(JobSpec *spec) {
         char *expanded;
 
@@ -38,7 +38,7 @@ static int expand_user(JobSpec *spec) {
         return 0;
 }
 
-/* What the answer leaves to us. */
+/* Completes what the response leaves to us. */
 static int complete(JobSpec *spec) {
         int r = expand_image(spec);
         if (r < 0)

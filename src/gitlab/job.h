@@ -4,8 +4,8 @@
 #include "base/problem.h"
 #include "job/spec.h"
 
-/* Finds out which job GitLab Runner called us for, from JOB_RESPONSE_FILE. Without that, the id is @option_id (--id, may be
- * NULL), or else CUSTOM_ENV_CI_JOB_ID, and only the image is known besides, from CUSTOM_ENV_CI_JOB_IMAGE. 0; -EBADMSG: the
- * response is not a job; -EINVAL for an id that no job can have; -ENODATA: nothing names the job; or another -errno.
- * @reterr_problem gets a sentence. */
+/* Finds out which job GitLab Runner called us for, from JOB_RESPONSE_FILE. Without that file, the id is @option_id
+ * (--id, may be NULL), or else CUSTOM_ENV_CI_JOB_ID, and only the image is also known, from CUSTOM_ENV_CI_JOB_IMAGE. 0;
+ * -EBADMSG: the response is not a job; -EINVAL: no job can have that id; -ENODATA: nothing names the job; or another
+ * -errno. On failure @reterr_problem gets a sentence. */
 int gitlab_job_read(const char *runtime_dir, const char *option_id, JobSpec *ret, Problem *reterr_problem);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads the job response for gitlab/job.c, and nobody else. What it finds goes into a JobSpec. The response holds
- * secrets: nothing of it is logged or quoted, and its memory is erased. */
+/* Reads the job response into a JobSpec. Only gitlab/job.c may call this. The response holds secrets, so nothing of it
+ * may be logged or quoted, and its memory is erased. */
 
 #include "gitlab/response.h"
 
@@ -30,7 +30,7 @@ static uint64_t get_number(const json_t *object, const char *key) {
         return value > 0 ? (uint64_t) value : 0;
 }
 
-/* "https://user:password@host/path" becomes "https://host/path", in place. */
+/* Turns "https://user:password@host/path" into "https://host/path", in place. */
 static void strip_credentials(char *url) {
         char *host = strstr(url, "://");
 
@@ -43,7 +43,7 @@ static void strip_credentials(char *url) {
                 memmove(host, at + 1, strlen(at + 1) + 1);
 }
 
-/* A list of strings, of which others are left out; NULL where it is none. */
+/* Copies a list of strings, without items that are no strings. *ret is NULL if it is no list. */
 static int copy_list(const json_t *object, const char *key, char ***ret) {
         const json_t *list = json_object_get(object, key);
 
@@ -60,7 +60,7 @@ static bool get_boolean(const json_t *object, const char *key) {
         return json_is_true(json_object_get(object, key));
 }
 
-/* Room for what is in list @key of @object; NULL with *ret_n 0 where that is empty or no list. */
+/* Allocates room for the items of list @key of @object; NULL if the list is empty or is no list. */
 static int allocate_list(const json_t *object, const char *key, size_t size, void *ret_items, const json_t **ret_list) {
         const json_t *list = json_object_get(object, key);
 
@@ -102,7 +102,7 @@ static int read_variables(const json_t *object, JobVariables *ret) {
         return 0;
 }
 
-/* GitLab hands over a number as one. */
+/* A number stays a number in what GitLab hands over. */
 static int copy_user(const json_t *docker, char **ret) {
         const json_t *user = json_object_get(docker, "user");
 
@@ -111,7 +111,7 @@ static int copy_user(const json_t *docker, char **ret) {
         return string_printf(ret, "%" JSON_INTEGER_FORMAT, json_integer_value(user));
 }
 
-/* What is meant for Docker, of the image or a service. */
+/* Reads the options for Docker of the image or of a service. */
 static int read_docker_options(const json_t *object, char **ret_platform, char **ret_user) {
         const json_t *docker = json_object_get(json_object_get(object, "executor_opts"), "docker");
 
@@ -191,7 +191,7 @@ static int read_caches(const json_t *root, JobSpec *spec) {
         return 0;
 }
 
-/* Which job it is, and of which project. */
+/* Reads which job it is, and of which project. */
 static int read_origin(const json_t *root, JobSpec *spec) {
         const json_t *git = json_object_get(root, "git_info");
 
@@ -215,7 +215,7 @@ static int read_origin(const json_t *root, JobSpec *spec) {
         return 0;
 }
 
-/* The first of that name is the server's own: what a job sets comes behind it. */
+/* Copies the first variable of that name, which is the server's own: variables that a job sets come behind it. */
 static int copy_variable(const JobVariables *variables, const char *key, char **ret) {
         for (size_t i = 0; i < variables->n; i++)
                 if (streq(variables->items[i].key, key))
@@ -223,7 +223,7 @@ static int copy_variable(const JobVariables *variables, const char *key, char **
         return 0;
 }
 
-/* What people know the job by. Older servers do not say all of it. */
+/* Reads by what people know the job. Older servers do not send all of it. */
 static int read_description(const json_t *root, JobSpec *spec) {
         const json_t *info = json_object_get(root, "job_info");
 
@@ -261,13 +261,13 @@ static int read_job(const json_t *root, JobSpec *spec) {
         return r < 0 ? r : read_description(root, spec);
 }
 
-/* Why @root is no job, or NULL. */
+/* Returns why @root is no job; NULL: it is one. */
 static const char *job_problem(const json_t *root) {
         const json_t *id = json_object_get(root, "id");
         if (!json_is_object(root) || !json_is_integer(id) || json_integer_value(id) <= 0)
                 return "it has no positive number \"id\"";
 
-        /* Taken for "no image", another one than the job's would run it. */
+        /* If this counted as "no image", the job would run in another image than the one it asked for. */
         const json_t *image = json_object_get(root, "image"), *name = json_object_get(image, "name");
         if ((image && !json_is_object(image) && !json_is_null(image)) ||
             (name && !json_is_string(name) && !json_is_null(name)))

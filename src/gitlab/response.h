@@ -8,8 +8,8 @@
  * are those of gitlab-runner's common/spec/job.go. Only the id must be there. A field of another type than expected counts
  * as missing; for the image it is an error. */
 
-/* Reads the file: all of @ret but its id. 0; -EBADMSG if it is not a job, with the reason in @reterr_problem, which quotes
- * nothing of it; or another -errno. @ret is untouched on failure. */
+/* Reads the file @path into all fields of @ret but its id. 0; -EBADMSG: it is not a job; or another -errno. On failure
+ * @ret is untouched, and @reterr_problem has the reason, which quotes nothing of the file. */
 int response_read(const char *path, JobSpec *ret, Problem *reterr_problem);
-/* The same from memory. */
+/* The same from @size bytes of memory. */
 int response_parse(const char *data, size_t size, JobSpec *ret, Problem *reterr_problem);

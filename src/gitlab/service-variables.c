@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Which variables the services of a job see. Only gitlab/job.c calls this. A variable that is not public is the job's
- * alone: a service's program is another image's, and anybody's. The values come from GitLab Runner, which has expanded
- * them; a job can forge them, for its own services. */
+/* Decides which variables the services of a job see. Only gitlab/job.c calls this. A service must not see variables
+ * that are not public: its program comes from another image, which anybody may have made. The values come from GitLab
+ * Runner, which has expanded them; a job can forge them, but only for its own services. */
 
 #include "gitlab/service-variables.h"
 
@@ -14,10 +14,10 @@
 
 #define PREFIX "CUSTOM_ENV_"
 
-/* GitLab Runner's word about the services, for drivers that cannot read the job. */
+/* The services as GitLab Runner describes them to drivers that cannot read the job. */
 #define SERVICES_VARIABLE "CI_JOB_SERVICES"
 
-/* What GitLab says of the variable called the first @n bytes of @name; of two with one name the last counts. */
+/* Finds the variable whose name is the first @n bytes of @name; if several have it, the last one counts. */
 static const JobVariable *find_variable(const JobVariables *variables, const char *name, size_t n) {
         for (size_t i = variables->n; i-- > 0;) {
                 const char *key = variables->items[i].key;
@@ -28,7 +28,7 @@ static const JobVariable *find_variable(const JobVariables *variables, const cha
         return NULL;
 }
 
-/* What is not in the response is GitLab Runner's own, and public. */
+/* Variables that are not in the response are GitLab Runner's own, and public. */
 static bool may_be_seen(const JobSpec *spec, const char *assignment) {
         size_t n = strcspn(assignment, "=");
         const JobVariable *variable = find_variable(&spec->variables, assignment, n);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Tells the stages of a job that GitLab Runner writes by itself from those that hold the job's own commands. `run` asks, to
- * find the root and the programs for a script. Only names count: scripts are not read. */
+/* Tells the stages of a job that GitLab Runner writes by itself from those that hold the job's own commands. `run` asks
+ * this to choose the root and the programs for a script. Only names count: scripts must not be read. */
 
 #include "gitlab/stage.h"
 

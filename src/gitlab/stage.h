@@ -3,14 +3,14 @@
 
 #include "base/macro.h"
 
-/* Is @stage, the argument that GitLab Runner calls `run` with, one whose script GitLab Runner writes by itself, so that
- * it runs what that needs, and nothing of the job's? False for NULL, and for names that are not known. The names are
- * those of common/build_stages.go in its source (19.4). */
+/* Is @stage, the argument that GitLab Runner calls `run` with, a stage whose script GitLab Runner writes by itself, so
+ * that it runs only GitLab Runner's commands and none of the job's? False for NULL, and for names that are not known.
+ * The names are those of common/build_stages.go in its source (19.4). */
 bool gitlab_stage_is_own(const char *stage);
 
-/* Does the job fail when the script of @stage does? Not when that is one of those that come after the job's own, of which only
- * the upload of artifacts counts. True for NULL and for names that are not known. */
+/* Does the job fail when the script of @stage fails? Of the stages that come after the job's own, only the upload of
+ * artifacts decides. True for NULL and for names that are not known. */
 bool gitlab_stage_decides(const char *stage);
 
-/* Does GitLab Runner write scripts for PowerShell where @shell (a name or path, NULL: the usual one) is to run them? */
+/* Does GitLab Runner write scripts for PowerShell if @shell (a name or path; NULL: the usual one) runs them? */
 bool gitlab_shell_is_powershell(const char *shell);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Memory of one evaluation of a pipeline, freed all at once. Everything in this folder allocates from here, and so do
- * those who use a pipeline. Nothing here returns NULL: a configuration that needs more than it may is one error,
- * wherever it is noticed. */
+ * callers that use a pipeline. No function here may return NULL: a configuration that needs too much memory is one
+ * error, wherever it is noticed. */
 
 #include "pipeline/arena.h"
 
@@ -42,7 +42,7 @@ void arena_done(Arena *arena) {
         arena->next = arena->end = NULL;
 }
 
-/* Makes room for @size bytes. Large objects get a block of their own, and the present one stays in use. */
+/* Makes room for @size bytes. A large object gets a block of its own, and the present block stays in use. */
 static void *block_new(Arena *arena, size_t size) {
         size_t wanted = MAX(size, BLOCK_BYTES);
 

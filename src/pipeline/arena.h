@@ -22,27 +22,29 @@ typedef struct Arena {
         jmp_buf exhausted; /* where setjmp() must have been called before anything is allocated */
 } Arena;
 
+/* Makes an empty arena that never holds more than @max_bytes. Allocates nothing and cannot fail. The caller calls
+ * setjmp(arena->exhausted) before the first allocation, and arena_done() at the end, also after a jump. */
 void arena_init(Arena *arena, size_t max_bytes);
 /* Calls the destructors, the latest first, and frees everything. */
 void arena_done(Arena *arena);
 #define _cleanup_arena_ _cleanup_(arena_done)
 
-/* Zeroed memory, aligned for any type. */
+/* Returns @size bytes of zeroed memory, aligned for any type. */
 void *arena_alloc(Arena *arena, size_t size);
 #define arena_new(arena, type) ((type *) arena_alloc((arena), sizeof(type)))
 
-/* Copies, with a terminator. */
+/* These copy or format text into the arena, with a NUL byte at its end. */
 char *arena_copy(Arena *arena, const char *text, size_t size);
 char *arena_string(Arena *arena, const char *text);
 char *arena_printf(Arena *arena, const char *format, ...) _printf_(2, 3);
 char *arena_vprintf(Arena *arena, const char *format, va_list ap) _printf_(2, 0);
 
-/* A place for something that needs a destructor: allocated before that object is made, because an allocation that jumps
- * would lose it, and filled afterwards. */
+/* A slot holds an object that needs a destructor. Allocate the slot first, because an allocation that jumps would lose
+ * the object; then make the object, and fill the slot: arena_done() calls @destroy. */
 ArenaOwned *arena_slot(Arena *arena);
 void arena_fill(ArenaOwned *slot, void *object, void (*destroy)(void *object));
 
-/* Room for one more item behind the @n that are at @items: returns where they are now. */
+/* Makes room for one more item behind the @n items at @items. Returns where the items are now. */
 void *arena_grow(Arena *arena, const void *items, size_t n, size_t item_size);
 #define ARENA_APPEND(arena, items, n, item) \
         ((items) = arena_grow((arena), (items), (n), sizeof(*(items))), (items)[(n)++] = (item))
@@ -54,8 +56,10 @@ typedef struct Text {
         size_t size, allocated;
 } Text;
 
+/* Appends @size bytes. @text->arena must be set; everything else in a new Text is zero. Memory that a growing text
+ * leaves stays in the arena until its end. */
 void text_add(Text *text, const char *data, size_t size);
 void text_add_string(Text *text, const char *string);
 void text_printf(Text *text, const char *format, ...) _printf_(2, 3);
-/* What there is, "" for nothing. */
+/* Returns the text so far, "" if nothing was added. Valid until the next change of @text. */
 const char *text_get(const Text *text);

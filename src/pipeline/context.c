@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* What all parts of an evaluation use, beside the context itself. It knows no keyword of GitLab's: those who check
- * one hand in its names. */
+/* Helpers that all parts of an evaluation use. They must know no keyword of GitLab: callers pass the names that they
+ * allow. */
 
 #include "pipeline/context.h"
 
 #include "base/string.h"
 
-#define LEVELS_MAX 10 /* of lists in lists, where they are flattened */
+#define LEVELS_MAX 10 /* of lists in lists that are flattened */
 
 int context_check_keys(Context *context, const Value *map, const char *what, const char *const names[]) {
         int result = 0;

@@ -11,14 +11,16 @@ typedef struct Context {
         Problems problems;
         RegexCache regexes;
         const PipelineRequest *request;
-        Variables variables; /* of the pipeline, without the configuration's: what includes see */
+        Variables variables; /* of the pipeline, without those of the configuration: what includes see */
         unsigned n_includes;
 } Context;
 
 #define context_fail(context, place, ...) problem_add(&(context)->problems, (place), __VA_ARGS__)
 
-/* Notes an unknown key of @map. @names is NULL-terminated. 0 or -EINVAL. */
+/* Notes a problem for each key of @map that is not in @names (NULL-terminated). @what is how messages call the map. 0
+ * or -EINVAL. */
 int context_check_keys(Context *context, const Value *map, const char *what, const char *const names[]);
 
-/* The list without lists in it, up to 10 levels. NULL with a problem noted when there are more. */
+/* Returns @list with the items of inner lists in their place, up to 10 levels; NULL with a problem noted: there are
+ * more levels. */
 const Value *value_flatten(Context *context, const Value *list, const char *what);

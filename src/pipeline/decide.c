@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Decides what is in a pipeline: workflow, rules, only and except. evaluate.c calls this as the last step; and again
- * for one job, with a trace, to explain what was decided. It adds no job and changes no keyword: what was read stays
+ * for one job, with a trace, to explain what was decided. It must add no job and change no keyword: what was read stays
  * as it was. */
 
 #include "pipeline/decide.h"
@@ -45,7 +45,7 @@ static void set_environment(PipelineJob *job, Variables *variables) {
                 variables_set_text(variables, "CI_ENVIRONMENT_ACTION", "start");
 }
 
-/* Everything that rules of the job see, weakest first. */
+/* Sets all variables that the job's rules see, weakest first. */
 static void set_variables(Pipeline *pipeline, PipelineJob *job) {
         const PipelineRequest *request = pipeline->context.request;
         Arena *arena = &pipeline->arena;
@@ -69,7 +69,7 @@ static void set_variables(Pipeline *pipeline, PipelineJob *job) {
         variables_set_all(variables, request->pipeline);
 }
 
-/* What the job says of itself, before a rule says more. */
+/* Sets what the job's own keywords say, before a rule changes it. */
 static void set_standards(PipelineJob *job) {
         const Value *allow = map_get_set(job->config, "allow_failure"), *retry = map_get_set(job->config, "retry");
         const Value *interruptible = map_get_set(job->config, "interruptible");
@@ -145,7 +145,7 @@ static int decide_job(Pipeline *pipeline, PipelineJob *job) {
         return r;
 }
 
-/* A variable that refers to itself through others is an error for the job that has it. */
+/* Checks the job's variables: one that refers to itself through others is an error. */
 static int check_expansion(Pipeline *pipeline, const PipelineJob *job) {
         Variables expanded;
         const char *loop;
@@ -164,7 +164,7 @@ static void refuse(Pipeline *pipeline, const char *reason) {
         pipeline->reason = reason;
 }
 
-/* @from: the workflow, then its rule, which is stronger. */
+/* Called with the workflow, then with its rule, which is stronger. */
 static void set_auto_cancel(Pipeline *pipeline, const Value *from) {
         const char *on_failure = text_of(map_get_set(from, "auto_cancel"), "on_job_failure");
 
@@ -199,7 +199,7 @@ static int decide_workflow(Pipeline *pipeline) {
         pipeline->reason = arena_printf(&pipeline->arena, "rule %zu of the workflow", i + 1);
         set_auto_cancel(pipeline, rule);
         const Value *more = map_get_set(rule, "variables");
-        /* They are root variables: jobs inherit them, and their own are stronger. */
+        /* They become root variables: jobs inherit them, and the jobs' own variables are stronger. */
         job_variables_add(&pipeline->arena, more, &pipeline->root_variables);
         return 0;
 }

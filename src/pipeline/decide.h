@@ -3,6 +3,6 @@
 
 #include "pipeline/pipeline.h"
 
-/* Decides whether there is a pipeline, which jobs are in it, and how each one runs. Fills in what @pipeline and its jobs say
- * about that; notes problems. */
+/* Decides whether there is a pipeline, which jobs are in it, and how each one runs. Fills in the fields of @pipeline
+ * and its jobs for this, and notes problems in the context. */
 void decide_all(Pipeline *pipeline);

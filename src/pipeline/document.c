@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Splits a file into its header and its content. include.c calls this for each file of a configuration, before the
- * content is read as YAML, because inputs are put into its text. It must not look into the content. */
+ * content is read as YAML, because values of inputs are put into the text of the content. It must not parse the
+ * content. */
 
 #include "pipeline/document.h"
 
@@ -19,7 +20,7 @@ static bool is_blank(const Document *document) {
         return true;
 }
 
-/* The next "---" at the start of a line with a blank behind it, or NULL. */
+/* Finds the next "---" at the start of a line with a blank behind it; NULL: there is none. */
 static const char *find_divider(const char *from, const char *start, const char *end) {
         for (const char *p = from; (size_t) (end - p) > 3; p++) {
                 if ((p == start || p[-1] == '\n') && strncmp(p, "---", 3) == 0 && isspace((unsigned char) p[3]))
@@ -31,7 +32,7 @@ static const char *find_divider(const char *from, const char *start, const char 
         return NULL;
 }
 
-/* Splits into *ret_documents: at most one more than is allowed. Returns how many there are. */
+/* Splits into @documents, at most one more than is allowed. Returns their number. */
 static size_t split(const char *text, size_t size, Document documents[static DOCUMENTS_MAX + 2]) {
         const char *end = text + size, *start = text, *counted = text;
         unsigned line = 1, column = 1;

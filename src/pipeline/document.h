@@ -10,7 +10,7 @@ typedef struct Document {
         unsigned line, column; /* where it begins, from 1 */
 } Document;
 
-/* What a file consists of: content, and before it a header with "spec:" when there is one. */
+/* The parts of a file: the content and, if there is one, a header with "spec:" before it. */
 typedef struct Documents {
         const char *file;
         const Value *header; /* a mapping, or NULL */

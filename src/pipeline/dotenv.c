@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Reads what a job wrote for the jobs after it: files of the report "dotenv". local/artifacts.c calls this when a job
- * gets its variables. The files are a job's work, so anything may be in them: size, number and names have GitLab's
- * limits, and no value is expanded here. */
+ * gets its variables. A job made the files, so anything may be in them: GitLab's limits of size, number and names must
+ * hold, and no value may be expanded here. */
 
 #include "pipeline/dotenv.h"
 
@@ -14,7 +14,7 @@ static bool is_blank(char c) {
         return c == 0 || isspace((unsigned char) c);
 }
 
-/* Without blanks and NUL bytes at the ends, as Ruby's strip. */
+/* Cuts blanks and NUL bytes off both ends, as Ruby's strip. */
 static void strip(const char **text, size_t *size) {
         while (*size > 0 && is_blank((*text)[*size - 1]))
                 (*size)--;

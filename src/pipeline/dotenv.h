@@ -12,7 +12,7 @@
 #define DOTENV_NAME_BYTES_MAX 255
 
 /* Adds the variables of a file to @ret, which may have those of other files of the same job. Of equal names, the last
- * counts. Values are expanded when the job that gets them has them expanded. Memory comes from ret's arena.
+ * counts. Values are expanded later, for the job that gets them. Memory comes from @ret's arena.
  *
  * 0; or -EINVAL with what is wrong, in which line, in *reterr_problem, such as "line 2 is not NAME=VALUE". As in GitLab, the
  * whole report is useless then: some variables may have been added. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Reads durations of timeouts, delays and expiry. Called by the checks of keywords, and by local/job.c for a job's
- * timeout. A text that is not understood as a whole is refused, never guessed at. */
+ * timeout. A text that is not understood as a whole must be refused, never guessed at. */
 
 #include "pipeline/duration.h"
 
@@ -24,7 +24,7 @@ static const struct {
         { "yrs", 31557600 }, { "year", 31557600 },  { "years", 31557600 },
 };
 
-/* Filler between the parts, as in "1 hour and 5 minutes". */
+/* Skips words between the parts, as in "1 hour and 5 minutes". */
 static const char *skip_filler(const char *p) {
         for (;;) {
                 const char *start = p;
@@ -38,7 +38,7 @@ static const char *skip_filler(const char *p) {
         }
 }
 
-/* "1:30:05" and "4:30": hours, minutes and seconds from the right. */
+/* Parses "1:30:05" and "4:30". The last number is seconds, the one before minutes, then hours. */
 static int parse_clock(const char *p, uint64_t *ret_seconds) {
         uint64_t total = 0;
 

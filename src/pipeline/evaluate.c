@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Makes a pipeline of a configuration: reads and merges files, checks everything, decides what is in it. Called by
- * the command `exec` and by tests. The order of the steps is GitLab's, because each sees what the one before made. It
- * opens no files, runs nothing and prints nothing: files come from the request's provider, and what is wrong is
- * noted. */
+ * the command `exec` and by tests. The order of the steps is GitLab's, because each step sees the result of the one
+ * before. It must open no files, run nothing and print nothing: files come from the request's provider, and problems
+ * are noted. */
 
 #include "pipeline/pipeline.h"
 
@@ -23,7 +23,7 @@ const char *job_when_name(JobWhen when) {
         return names[when];
 }
 
-/* Sorts jobs by stage; within one, they stay as they are. */
+/* Sorts jobs by stage; jobs of one stage keep their order. */
 static void sort_jobs(Pipeline *pipeline) {
         size_t *next = arena_alloc(&pipeline->arena, (pipeline->n_stages + 1) * sizeof(size_t));
         PipelineJob *sorted = arena_alloc(&pipeline->arena, pipeline->n_jobs * sizeof(PipelineJob));
@@ -44,7 +44,7 @@ static int check_count(Pipeline *pipeline) {
                             PIPELINE_JOBS_MAX);
 }
 
-/* What includes and the workflow see, weakest first. */
+/* Sets the variables that includes and the workflow see, weakest first. */
 static void set_variables(Pipeline *pipeline) {
         const PipelineRequest *request = pipeline->context.request;
         Variables *variables = &pipeline->context.variables;
@@ -73,7 +73,7 @@ static void evaluate(Pipeline *pipeline) {
 }
 
 static void fail_exhausted(Pipeline *pipeline) {
-        /* Nothing may be allocated any more. */
+        /* The arena is exhausted: nothing may be allocated here. */
         static PipelineProblem problem = {
                 .text = "the configuration takes more memory than an evaluation may use (1 GiB)"
         };

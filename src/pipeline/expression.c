@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Reads and evaluates expressions of rules. Called for rules of jobs, includes, workflows and inputs, and for
- * only:variables. The tokens are tried in GitLab's order, because that decides what is an error. A hostile expression
- * can cost no more than TOKENS_MAX and DEPTH_MAX let it. */
+ * only:variables. The tokens must be tried in GitLab's order, because the order decides what is an error. TOKENS_MAX
+ * and DEPTH_MAX limit what a hostile expression can cost. */
 
 #include "pipeline/expression.h"
 
@@ -76,8 +76,8 @@ static size_t name_length(const char *p) {
         return n;
 }
 
-/* "/.../flags": where the pattern ends, or NULL. It has at least two characters. What follows a backslash ends it
- * never, not even where that is itself behind a backslash. */
+/* Finds the end of a pattern "/.../flags", which has at least two characters; NULL: it does not end. A character behind
+ * a backslash never ends it, even if that backslash is itself behind a backslash. */
 static const char *pattern_end(const char *p) {
         const char *q = p + 1;
 
@@ -88,7 +88,7 @@ static const char *pattern_end(const char *p) {
         return *q == '/' && q - p > 2 ? q : NULL;
 }
 
-/* Compiles "/.../flags", which has to end the text. 0; 1 when it does not look like one; or -EINVAL. */
+/* Compiles "/.../flags", which must be the whole text. 0; 1: the text does not look like a pattern; or -EINVAL. */
 static int compile_pattern(Expression *expression, const char *text, size_t size, const Regex **ret,
                            const char **reterr) {
         const char *end = pattern_end(text);
@@ -122,7 +122,7 @@ static int compile_pattern(Expression *expression, const char *text, size_t size
         return regex_compile(expression->regexes, text_get(&pattern), flags, ret, reterr);
 }
 
-/* What is wrong with what no token begins with, and what to write. */
+/* Reports text that no token begins with, and what to write instead. */
 static int fail_token(Parser *parser) {
         const char *p = parser->p;
         size_t offset = (size_t) (p - parser->text);
@@ -332,7 +332,7 @@ int expression_parse(Arena *arena, RegexCache *regexes, const char *text, Expres
         return 0;
 }
 
-/* What a node is worth: nothing, a boolean, a text, or a pattern. */
+/* The value of a node: nothing, a boolean, a text, or a pattern. */
 typedef struct Operand {
         NodeType type; /* NODE_NULL, NODE_BOOLEAN, NODE_TEXT, NODE_PATTERN */
         bool boolean;

@@ -9,14 +9,14 @@
 typedef struct Expression Expression;
 
 typedef struct ExpressionError {
-        size_t offset;    /* in the text, of what is wrong */
-        const char *text; /* what it is and what to write instead */
+        size_t offset;    /* where in the text the error is */
+        const char *text; /* what is wrong and what to write instead */
 } ExpressionError;
 
-/* Reads @text. 0; or -EINVAL with the reason in *reterr. The expression lives in @arena. */
+/* Parses @text. 0; or -EINVAL with the reason in *reterr. The expression lives in @arena. */
 int expression_parse(Arena *arena, RegexCache *regexes, const char *text, Expression **ret, ExpressionError *reterr);
 
-/* Where variables come from: @variable returns the value of $NAME, or NULL; @input (may be NULL) that of $[[
+/* Looks up names: @variable returns the value of $NAME, or NULL; @input (may be NULL) returns the value of $[[
  * inputs.NAME ]]. */
 typedef struct ExpressionNames {
         const char *(*variable)(void *userdata, const char *name);
@@ -24,9 +24,9 @@ typedef struct ExpressionNames {
         void *userdata;
 } ExpressionNames;
 
-/* Evaluates: 1 or 0; or -EINVAL where GitLab would take a pattern in a variable for an error (which counts as false),
- * with the reason in *reterr. */
+/* Evaluates the expression. Returns 1: true; 0: false; or -EINVAL, with the reason in *reterr: a variable has a pattern
+ * that is an error for GitLab (it counts as false). */
 int expression_evaluate(const Expression *expression, const ExpressionNames *names, ExpressionError *reterr);
 
-/* Name @i of the variables that it uses, each once, in order; NULL behind the last. */
+/* Returns name @i of the variables that the expression uses, each once, in order; NULL behind the last. */
 const char *expression_variable(const Expression *expression, size_t i);

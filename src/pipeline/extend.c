@@ -2,7 +2,7 @@
 
 /* "extends" and "!reference": what one part of a configuration takes from another. evaluate.c calls this after all
  * files are merged. The result shares what it takes, so a template costs the same for one job and for a thousand.
- * References that lead in a circle, too deep, or to too much are errors: nothing here may run for ever. */
+ * References that form a cycle, go too deep, or lead to too many values are errors: nothing here may run for ever. */
 
 #include "pipeline/extend.h"
 
@@ -10,7 +10,7 @@
 
 #define ANCESTORS_MAX 10
 #define DEPTH_MAX 200                  /* of references and what contains them, together */
-#define WALKED_MAX ((size_t) 20000000) /* values that are looked at, however often they are shared */
+#define WALKED_MAX ((size_t) 20000000) /* values visited; a shared value counts each time */
 
 typedef enum Progress { NOT_YET, IN_PROGRESS, DONE } Progress;
 
@@ -19,7 +19,7 @@ typedef struct Extension {
         const Value *config;
         Value *result;
         unsigned char *progress; /* of each pair of @config */
-        unsigned char *levels;   /* how many levels of bases each has */
+        unsigned char *levels;   /* number of levels of bases of each pair */
         bool *failed;
         unsigned depth;
         size_t start; /* the pair that is being extended, at the end of the chain */
@@ -34,7 +34,7 @@ static int fail_levels(Extension *extension) {
                             pair->key, ANCESTORS_MAX);
 }
 
-/* Lays base @name under what is there. */
+/* Merges base @name under what *merged has. */
 static int add_base(Extension *extension, size_t i, const Value *base, const Value **merged) {
         Context *context = extension->context;
         const ValuePair *pair = base->type == VALUE_STRING ? map_find(extension->config, base->string) : NULL;
@@ -53,7 +53,7 @@ static int add_base(Extension *extension, size_t i, const Value *base, const Val
         if (extension->progress[at] == IN_PROGRESS)
                 return context_fail(context, base->place, "'%s' extends itself, through '%s'",
                                     extension->config->pairs[i].key, base->string);
-        /* Before going on: a chain may be as long as the file. */
+        /* Checked before going on, because a chain may be as long as the file. */
         if (extension->depth >= ANCESTORS_MAX)
                 return fail_levels(extension);
         extension->depth++;
@@ -119,7 +119,7 @@ int extend_all(Context *context, const Value *config, const Value **ret) {
         return result;
 }
 
-/* The references that are being resolved, to notice a circle. */
+/* The references that are being resolved, to find cycles. */
 typedef struct Chain {
         const struct Chain *outer;
         const Value *reference;
@@ -143,7 +143,7 @@ static const char *reference_text(Context *context, const Value *reference) {
         return text_get(&text);
 }
 
-/* What a reference refers to, as it stands there. */
+/* Finds the value that a reference refers to, not yet resolved itself. */
 static int find_target(Resolution *resolution, const Value *reference, const Value **ret) {
         Context *context = resolution->context;
         const Value *value = resolution->config;

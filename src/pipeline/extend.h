@@ -3,9 +3,9 @@
 
 #include "pipeline/context.h"
 
-/* Replaces each "extends" of the top level by what it means: the bases, from left to right, and the job over them. 0
- * with a new mapping, or -EINVAL with problems noted. */
+/* Resolves each "extends" of the top level: merges the bases, from left to right, and the job over them. 0 with a new
+ * mapping in *ret, or -EINVAL with problems noted. */
 int extend_all(Context *context, const Value *config, const Value **ret);
 
-/* Replaces each !reference by what it refers to. As above. */
+/* Replaces each !reference by the value that it refers to. Returns as extend_all(). */
 int reference_resolve_all(Context *context, const Value *config, const Value **ret);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* What a failure means for its job: "retry" and "allow_failure". Called by run-state.c when a job has failed. It only
- * compares, and counts nothing: how often a job was tried is the caller's. */
+/* What a failure means for its job: "retry" and "allow_failure". Called by run-state.c when a job has failed. It must
+ * only compare: the caller counts how often a job was tried. */
 
 #include "pipeline/failure.h"
 
@@ -29,7 +29,7 @@ bool failure_is_retried(const PipelineJob *job, const RunEnd *end) {
         const Value *retry = map_get_set(job->config, "retry");
         const Value *when = map_get_set(retry, "when"), *codes = map_get_set(retry, "exit_codes");
 
-        /* Another try would not find them either. */
+        /* Another try would not find the missing artifacts either. */
         if (streq(end->failure, "missing_dependency_failure"))
                 return false;
         if (!when && !codes)

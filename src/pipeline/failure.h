@@ -8,11 +8,11 @@ typedef struct RunEnd {
         bool success;
         /* GitLab's name of the reason: "script_failure", "job_execution_timeout", "runner_system_failure". NULL for success. */
         const char *failure;
-        int exit_code; /* of the script, also for success; -1: there is none, because it was something else that failed */
+        int exit_code; /* of the script, also for success; -1: none, because something else failed */
 } RunEnd;
 
-/* Whether "retry" of @job is meant for this failure. How often, PipelineJob.retries says. */
+/* Does "retry" of @job cover this failure? PipelineJob.retries says how often to retry. */
 bool failure_is_retried(const PipelineJob *job, const RunEnd *end);
 
-/* Whether "allow_failure" of @job is meant for this failure. */
+/* Does "allow_failure" of @job cover this failure? */
 bool failure_is_allowed(const PipelineJob *job, const RunEnd *end);

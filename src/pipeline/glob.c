@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* The two languages of globs in a configuration. Called for rules, includes, caches and artifacts. No glob may cost
- * more than it is worth: the number of alternatives is bounded by BRACES_MAX, each comparison by the product of the
- * lengths. */
+ * much: BRACES_MAX limits the number of alternatives, and the product of the lengths limits each comparison. */
 
 #include "pipeline/glob.h"
 
@@ -11,7 +10,7 @@
 #define BRACES_MAX 4096 /* alternatives that one glob may stand for */
 #define GLOB_BYTES_MAX 4096
 
-/* How many bytes the character at @p has. */
+/* Returns the number of bytes of the character at @p. */
 static size_t character(const char *p) {
         unsigned char c = (unsigned char) *p;
         size_t n = c < 0xc0 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
@@ -31,7 +30,8 @@ static uint32_t code(const char *p) {
         return c;
 }
 
-/* "[...]" at @p against the character at @s. Returns what follows the bracket if it matches, NULL if it does not. */
+/* Compares "[...]" at @p with the character at @s. Returns what follows the bracket if it matches, NULL if it does
+ * not. */
 static const char *match_bracket(const char *p, const char *s) {
         bool negated = *++p == '!' || *p == '^', found = false;
         uint32_t c = code(s);
@@ -58,8 +58,8 @@ static const char *match_bracket(const char *p, const char *s) {
         return found != negated ? p + 1 : NULL;
 }
 
-/* One part of a path, up to "/" or the end of both. On success *p and *s are there; else *s is left somewhere in its
- * part. */
+/* Compares one component, up to "/" or the end of both texts. On success both pointers are moved there; otherwise
+ * *s_ref is left somewhere in its component. */
 static bool match_part(const char **p_ref, const char **s_ref) {
         const char *p = *p_ref, *s = *s_ref, *after_star = NULL, *retry = NULL;
 
@@ -133,7 +133,7 @@ static bool match_plain(const char *p, const char *s) {
         }
 }
 
-/* The first brace that is closed: true with its place, and the place of what closes it. */
+/* Finds the first "{" that is closed. True with its place and the place of its "}". */
 static bool find_braces(const char *glob, const char **ret_open, const char **ret_close) {
         const char *open = NULL;
         unsigned depth = 0;

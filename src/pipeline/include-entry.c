@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Finds out which files the entries of an "include" mean: local files with wildcards, other projects, servers,
- * templates and components. Called by include.c, which reads them. It opens nothing, and nothing is fetched: what is
- * not at hand is found out when it is read. */
+ * templates and components. Called by include.c, which reads them. It must open and fetch nothing: a file that is not
+ * at hand is reported when it is read. */
 
 #include "pipeline/include-entry.h"
 
@@ -37,7 +37,7 @@ static bool is_yaml(const char *path) {
         return endswith(path, ".yml") || endswith(path, ".yaml");
 }
 
-/* All files of the origin whose paths match. None is no error. */
+/* Adds all files of the origin whose paths match. It is no error if there are none. */
 static int add_matching(Entries *entries, const char *pattern, const Value *entry) {
         const PipelineProvider *provider = entries->context->request->provider;
         char *const *paths;
@@ -163,7 +163,7 @@ static int add_component(Entries *entries, const Value *entry, const Value *valu
         return 0;
 }
 
-/* Which of the kinds an entry is, and its value; -EINVAL if it is none, or several. */
+/* Finds out of which kind an entry is, and its value. -EINVAL: it is of no kind, or of several. */
 static int find_kind(Context *context, const Value *entry, const Value **ret_value) {
         int found = -1;
 

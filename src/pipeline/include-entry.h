@@ -3,23 +3,24 @@
 
 #include "pipeline/context.h"
 
-/* Where a file comes from, and so what its own includes mean. */
+/* Where a file comes from, which decides what its own includes mean. */
 typedef struct Origin {
         const char *root; /* NULL: the project itself */
-        bool no_project;  /* a file of a server or a template: it has no project, and no variables */
+        bool no_project;  /* a file of a server, or a template, which has no project and no variables */
 } Origin;
 
 /* One file that an include asks for. */
 typedef struct IncludeFile {
         Origin origin;
         const char *path;        /* in the origin's tree */
-        const char *second_path; /* tried when that is not there, or NULL */
+        const char *second_path; /* tried if @path does not exist; or NULL */
         const char *name;        /* as messages call it */
         const Value *inputs;     /* or NULL */
-        const Value *component;  /* what "component." means in it, or NULL */
+        const Value *component;  /* what "component." means in the file, or NULL */
         Place place;
 } IncludeFile;
 
-/* The files of an "include" (its value, or NULL) in a file of @origin, in order. 0 or -EINVAL with problems noted. */
+/* Lists the files that @include (the value of "include", or NULL) in a file of @origin asks for, in order. 0 or -EINVAL
+ * with problems noted. */
 int include_entries(Context *context, const Origin *origin, const Value *include, IncludeFile **ret_files,
                     size_t *ret_n);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads the files of a configuration and merges them: each file's own includes first, in their order, its own content
- * over them. evaluate.c calls this once. Files come from the request's provider only, never from a path or the
- * network, and at most INCLUDES_MAX of them. */
+/* Reads the files of a configuration and merges them: first the files that a file includes, in their order, then its
+ * own content over them. evaluate.c calls this once. Files must come only from the request's provider, never from a
+ * path or the network, and at most INCLUDES_MAX are read. */
 
 #include "pipeline/include.h"
 
@@ -32,7 +32,7 @@ static int fail_read(Context *context, const IncludeFile *file, int error) {
         return context_fail(context, place, "cannot read '%s': %s", file->name, strerror(-error));
 }
 
-/* The text of a file, in the arena. */
+/* Reads the text of a file into the arena. */
 static int read_file(Context *context, const IncludeFile *file, const char **ret_text, size_t *ret_size) {
         const PipelineProvider *provider = context->request->provider;
         ArenaOwned *slot = arena_slot(context->arena);
@@ -62,7 +62,7 @@ static int declare_inputs(Context *context, const Value *more, Value *inputs) {
         return 0;
 }
 
-/* The inputs that a file named by a header's "include" declares: it holds nothing else. */
+/* Adds the inputs that a file named by a header's "include" declares. Such a file may have nothing else. */
 static int header_include(Context *context, const IncludeFile *file, Value *inputs) {
         static const char *const keys[] = { "inputs", NULL };
         const Value *value = NULL;
@@ -98,7 +98,7 @@ static int header_includes(Context *context, const IncludeFile *file, const Valu
         return 0;
 }
 
-/* The declared inputs of the header: a mapping. */
+/* Reads the inputs that the header declares, as a mapping. */
 static int read_header(Context *context, const IncludeFile *file, const Value *header, const Value **ret) {
         static const char *const keys[] = { "inputs", "include", "component", "description", NULL };
         const Value *spec = map_get_set(header, "spec");
@@ -123,7 +123,7 @@ static int read_header(Context *context, const IncludeFile *file, const Value *h
         return 0;
 }
 
-/* What "component." means: only the names that the header lists. */
+/* Makes the mapping for "component.", with only the names that the header lists. */
 static const Value *header_component(Context *context, const IncludeFile *file, const Value *header) {
         const Value *list = map_get_set(map_get_set(header, "spec"), "component");
         Value *component = value_new(context->arena, VALUE_MAP, header->place);
@@ -159,7 +159,7 @@ static int put_inputs_in(Context *context, const IncludeFile *file, const Value 
                                   &content->size);
 }
 
-/* The content of a file, with its inputs put in, as a mapping. */
+/* Reads the content of a file, with the values of its inputs put in, as a mapping. */
 static int read_content(Context *context, const IncludeFile *file, const Value **ret) {
         Documents documents;
         const char *text = NULL;

@@ -3,7 +3,7 @@
 
 #include "pipeline/context.h"
 
-#define INCLUDES_MAX 150 /* GitLab's limit: files of one configuration, those included twice twice */
+#define INCLUDES_MAX 150 /* GitLab's limit of files of one configuration; a file included twice counts twice */
 
 /* Reads the configuration's file and what it includes, and merges them: *ret is a mapping without "include". 0 or
  * -EINVAL with problems noted. */

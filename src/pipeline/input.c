@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Gives the inputs of a file their values: what was given, or the default, checked against what the header says of
- * type, options and pattern. include.c calls this for each file that has a header, before its content is read. No
- * variable has a value here, as in GitLab: rules of inputs see inputs only. */
+/* Gives the inputs of a file their values: the given value or the default, checked against the type, options and
+ * pattern in the header. include.c calls this for each file that has a header, before its content is read. As in
+ * GitLab, rules of inputs must see only inputs, and no variables. */
 
 #include "pipeline/input.h"
 
@@ -24,7 +24,7 @@ typedef struct Resolver {
         Place place;
 } Resolver;
 
-/* One declared input, and what applies to it after its rules. */
+/* One declared input, and what applies to it after its rules were evaluated. */
 typedef struct Declared {
         const ValuePair *pair;
         const char *type;
@@ -43,7 +43,7 @@ static const char *no_variable(_unused_ void *userdata, _unused_ const char *nam
         return NULL;
 }
 
-/* Whether the rule applies: 1, 0 or -EINVAL. */
+/* Does the rule apply? 1, 0 or -EINVAL. */
 static int rule_matches(Resolver *resolver, const Value *rule) {
         const Value *condition = map_get_set(rule, "if");
         ExpressionNames names = { .variable = no_variable, .input = input_value, .userdata = resolver };
@@ -131,7 +131,7 @@ static int declare(Resolver *resolver, const ValuePair *pair, Declared *ret) {
         return rules ? apply_rules(resolver, ret, rules) : 0;
 }
 
-/* Text that was given for an input that is no text: its value if it is JSON, else the text. */
+/* For a text that was given for an input of another type: returns its value if the text is JSON, else the text. */
 static const Value *read_json(Resolver *resolver, const Value *value) {
         Problems scratch = { .arena = resolver->arena };
         const Value *read = NULL;
@@ -214,7 +214,7 @@ static int check_regex(Resolver *resolver, const Declared *declared, const Value
                            declared->pair->key, declared->regex->string, value->string);
 }
 
-/* Checks a value that was given, or the default; *value becomes what it is worth. */
+/* Checks the given value or the default. Replaces *value by the value that the input gets. */
 static int check_value(Resolver *resolver, const Declared *declared, const Value **value) {
         const char *name = declared->pair->key;
         Place place = (*value)->place;
@@ -269,7 +269,7 @@ int inputs_resolve(Problems *problems, RegexCache *regexes, const Value *spec, c
                         result = problem_add(problems, given->pairs[i].place, "the file declares no input '%s'%s",
                                              given->pairs[i].key,
                                              nearest_key_hint(problems->arena, given->pairs[i].key, spec));
-        /* Rules may ask for any input, so those that have some come last. */
+        /* Rules may refer to any input, so inputs with rules come last. */
         for (unsigned with_rules = 0; with_rules < 2; with_rules++)
                 for (size_t i = 0; value_is(spec, VALUE_MAP) && i < spec->n_pairs; i++)
                         if ((map_get_set(spec->pairs[i].value, "rules") != NULL) == (with_rules > 0) &&

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Puts the values of inputs into the text of a file, before it is read as YAML: "$[[ inputs.name | function(...) ]]".
- * include.c calls this for the content of each file that has a header. Nothing in a value is interpolated again. */
+ * include.c calls this for the content of each file that has a header. A value must never be interpolated again. */
 
 #include <ctype.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@ typedef struct Interpolation {
         Problems *problems;
         const Value *inputs, *component;
         const Variables *variables;
-        Place place; /* of the block that is looked at */
+        Place place; /* of the present block */
 } Interpolation;
 
 static int fail(Interpolation *interpolation, const char *format, ...) _printf_(2, 3);
@@ -67,7 +67,7 @@ static int expand_vars(Interpolation *interpolation, _unused_ const char *argume
         return 0;
 }
 
-/* Moves over @n characters of UTF-8. */
+/* Skips @n characters of UTF-8. */
 static const char *skip_characters(const char *p, unsigned long n) {
         for (; n > 0 && *p; n--)
                 do
@@ -90,7 +90,7 @@ static int truncate_text(Interpolation *interpolation, const char *arguments, co
         return 0;
 }
 
-/* As Ruby's Shellwords.escape. */
+/* Escapes as Ruby's Shellwords.escape. */
 static int posix_escape(Interpolation *interpolation, _unused_ const char *arguments, const char *text,
                         const Value **ret) {
         Text out = { .arena = interpolation->arena };
@@ -166,7 +166,7 @@ static int apply(Interpolation *interpolation, char *call, const Value **value) 
                     nearest_hint(interpolation->arena, call, names));
 }
 
-/* What stands between "$[[" and "]]". */
+/* Interpolates the text between "$[[" and "]]". */
 static int interpolate_block(Interpolation *interpolation, const char *block, size_t size, Text *out) {
         char *rest = arena_copy(interpolation->arena, block, size);
         const Value *value;
@@ -194,7 +194,7 @@ static int interpolate_block(Interpolation *interpolation, const char *block, si
         return 0;
 }
 
-/* The "]]" that ends the block on its line, or NULL. */
+/* Finds the "]]" that ends the block on its line, or returns NULL. */
 static const char *block_end(const char *p, const char *end) {
         for (; p + 1 < end && *p != '\n'; p++)
                 if (p[0] == ']' && p[1] == ']')

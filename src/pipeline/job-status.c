@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* What status several jobs have together, which decides about the jobs after them and is that of the pipeline. Called
- * by run-state.c, and for names of statuses by whatever shows them. It only computes: it knows no jobs, and keeps
- * nothing. */
+/* Computes the common status of several jobs, which decides about the jobs after them and is the status of the
+ * pipeline. Called by run-state.c, and by everything that shows names of statuses. It only computes: it must know no
+ * jobs and keep no state. */
 
 #include "pipeline/job-status.h"
 

@@ -19,10 +19,10 @@ typedef enum JobStatus {
         JOB_STATUS_MAX,
 } JobStatus;
 
-/* "created". */
+/* Returns GitLab's name of the status, such as "created". Static. */
 const char *job_status_name(JobStatus status);
 
-/* Success, failed, canceled or skipped. */
+/* Is the status final: success, failed, canceled or skipped? */
 bool job_status_ended(JobStatus status);
 
 /* A status with what allow_failure makes of it: a JobStatus, or one of these. */
@@ -34,7 +34,10 @@ typedef enum SeenStatus {
 
 #define STATUS_BIT(status) (1u << (status))
 
+/* Returns how others see a job with @status: with @allow_failure, SEEN_WARNING for a failed or canceled job and
+ * SEEN_IGNORED for a manual one; otherwise @status itself. */
 unsigned status_seen(JobStatus status, bool allow_failure);
 
-/* The status that jobs have together, of which @seen has the bits. With @by_needs, as a job sees those that it needs. */
+/* Returns the common status of jobs. @seen has STATUS_BIT() of the SeenStatus of each. With @by_needs, the status that
+ * counts for a job that needs them. */
 JobStatus status_composite(unsigned seen, bool by_needs);

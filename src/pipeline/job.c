@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Reads the top level of a configuration: which keys are settings and which are jobs, what jobs inherit. evaluate.c
- * calls this after all files are merged. It must not decide whether a job is in the pipeline: a job that no rule lets
- * in is checked like all others. */
+ * calls this after all files are merged. It must not decide whether a job is in the pipeline: jobs that rules leave out
+ * are checked like all others. */
 
 #include "pipeline/job.h"
 
@@ -88,7 +88,7 @@ static int check_defaults(Context *context, const Value *defaults) {
         return r < 0 || !defaults ? r : keyword_check_default(context, defaults);
 }
 
-/* "default:" and, for old files, the same keywords at the top level. */
+/* Reads "default:" and, for old files, the same keywords at the top level. */
 static int read_defaults(Pipeline *pipeline) {
         Context *context = &pipeline->context;
         const Value *defaults = map_get_set(pipeline->config, "default");
@@ -145,7 +145,7 @@ bool job_inherits(const Value *config, const char *what, const char *name) {
         return false;
 }
 
-/* The job's own keywords and, where it lacks one, the default's. */
+/* Returns the job's own keywords and, for those that it lacks, the defaults. */
 static const Value *with_defaults(Pipeline *pipeline, const Value *own, bool trigger) {
         Value *all = value_new(&pipeline->arena, VALUE_MAP, own->place);
         const char *name;
@@ -163,7 +163,7 @@ static const Value *with_defaults(Pipeline *pipeline, const Value *own, bool tri
         return all;
 }
 
-/* Which key makes it a job, or what is missing. */
+/* Finds the key that makes this a job, or reports which one is missing. */
 static int find_kind(Context *context, const ValuePair *pair, JobKind *ret) {
         const Value *job = pair->value;
         const Value *needs = map_get_set(job, "needs");
@@ -177,7 +177,7 @@ static int find_kind(Context *context, const ValuePair *pair, JobKind *ret) {
                         static const char *const wanted[] = { "script", "trigger", "run", NULL };
                         const char *hint = nearest_hint(context->arena, job->pairs[i].key, wanted);
 
-                        if (*hint && !is_in(job->pairs[i].key, wanted)) /* one that is null is not there */
+                        if (*hint && !is_in(job->pairs[i].key, wanted)) /* null counts as not there */
                                 return context_fail(context, job->pairs[i].place,
                                                     "job '%s' has an unknown keyword '%s'%s", pair->key,
                                                     job->pairs[i].key, hint);
@@ -263,7 +263,7 @@ static const char *environment_name(const Value *environment) {
         return name ? name->string : "";
 }
 
-/* What is wrong with @stop as the job that stops the environment of @job, or NULL. */
+/* Returns what is wrong with @stop as the job that stops the environment of @job; NULL: nothing. */
 static const char *stop_problem(const PipelineJob *job, const PipelineJob *stop) {
         const Value *environment = map_get(job->config, "environment"),
                     *other = stop ? map_get(stop->config, "environment") : NULL;
@@ -291,7 +291,7 @@ static int check_stop(Pipeline *pipeline, const PipelineJob *job, const Value *n
                             place ? "" : nearest_key_hint(&pipeline->arena, on_stop->string, names));
 }
 
-/* The jobs that "on_stop" names. */
+/* Checks the jobs that "on_stop" names. */
 static int check_environments(Pipeline *pipeline) {
         Value *names = value_new(&pipeline->arena, VALUE_MAP, pipeline->config->place);
         int result = 0;

@@ -8,8 +8,9 @@
  * noted. */
 int jobs_read(Pipeline *pipeline);
 
-/* Puts the variables of a mapping that was checked into @variables. */
+/* Adds the variables of @map, a "variables:" mapping that was checked, to @variables. */
 void job_variables_add(Arena *arena, const Value *map, Variables *variables);
 
-/* Whether a job with this configuration inherits the variable or the default @name: @what is "variables" or "default". */
+/* Does a job with configuration @config inherit @name? @what is "variables" (@name is a variable) or "default" (a
+ * keyword). */
 bool job_inherits(const Value *config, const char *what, const char *name);

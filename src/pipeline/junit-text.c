@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Passes a summary of tests from the process of a job (local/artifacts.c) to the one that shows the run
- * (cli/exec-output.c). Both are this program, but the texts are the job's work: what divides them cannot be in them. */
+ * (cli/exec-output.c). Both processes are this program, but the texts come from the job: they must not be able to
+ * contain the characters that divide them. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,7 +12,7 @@
 
 #define FIELDS 5
 
-/* Without what divides fields and lines. */
+/* Writes a text without the characters that divide fields and lines. */
 static void write_field(FILE *file, const char *text, char end) {
         for (; text && *text; text++)
                 putc(*text == '\t' || *text == '\n' ? ' ' : *text, file);

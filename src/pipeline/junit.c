@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Counts the tests in a report of JUnit's XML. Called by `exec` for its summary. The file is a job's work: entities
- * are refused, nothing else is loaded, and what is kept of it is limited. */
+/* Counts the tests in a report of JUnit's XML. Called by `exec` for its summary. A job made the file: entities must be
+ * refused, no other file may be loaded, and what is kept is limited. */
 
 #include "pipeline/junit.h"
 
@@ -33,18 +33,18 @@ static struct { FUNCTIONS(LIBRARY_POINTER) } expat;
 
 #define SUITES_DEPTH_MAX 100
 
-typedef enum Outcome { PASSED, SKIPPED, ERROR, FAILED } Outcome; /* a later one counts */
+typedef enum Outcome { PASSED, SKIPPED, ERROR, FAILED } Outcome; /* of several, the last here counts */
 
 typedef struct Reader {
         XML_Parser parser;
         JunitSummary found;
-        char **suites;    /* names of those that are open, "" without one */
-        unsigned ignored; /* depth in an element that means nothing, or whose content is only text */
+        char **suites;    /* names of the open elements "testsuite", "" if one has no name */
+        unsigned ignored; /* depth below an element that has no meaning, or whose content is only text */
         bool in_case, in_text;
         Outcome outcome;
         char *class, *name, *message, *content;
         size_t content_size;
-        const char *problem; /* NULL: what the parser says */
+        const char *problem; /* NULL: use the parser's message */
         bool no_memory;
 } Reader;
 
@@ -81,7 +81,7 @@ static void stop(Reader *reader, const char *problem) {
         (void) expat.XML_StopParser(reader->parser, XML_FALSE);
 }
 
-/* The first line of @text that says something, cut between characters; NULL: there is none, or no memory. */
+/* Returns the first line of @text that is not blank, cut between characters; NULL: there is none, or memory ran out. */
 static char *first_line(const char *text) {
         text += strspn(text, " \t\r\n");
         size_t size = strcspn(text, "\r\n");
@@ -156,7 +156,7 @@ static void on_start(void *userdata, const XML_Char *element, const XML_Char **a
                 reader->ignored = 1;
 }
 
-/* Text of an outcome, up to the limit. */
+/* Collects the text of an outcome, up to the limit. */
 static void on_text(void *userdata, const XML_Char *text, int size) {
         Reader *reader = userdata;
 
@@ -228,11 +228,11 @@ static void on_end(void *userdata, _unused_ const XML_Char *element) {
                 return;
         }
         size_t n = strv_length(reader->suites);
-        if (n > 0) /* the end of an empty element comes even after a stop at its start */
+        if (n > 0) /* the end of an empty element is reported even after a stop at its start */
                 free(TAKE_PTR(reader->suites[n - 1]));
 }
 
-/* With entities, a few lines can become gigabytes. */
+/* Refuses entities: with them, a few lines can become gigabytes. */
 static void on_entity(void *userdata, _unused_ const XML_Char *name, _unused_ int is_parameter,
                       _unused_ const XML_Char *value, _unused_ int size, _unused_ const XML_Char *base,
                       _unused_ const XML_Char *system, _unused_ const XML_Char *public,

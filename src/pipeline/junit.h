@@ -7,7 +7,7 @@
  * test cases directly in "testsuite" or "testsuites", nested or not; "failure" before "error" before "skipped".
  * Source: GitLab's Gitlab::Ci::Parsers::Test::Junit. */
 
-/* Names of failed tests that are kept; all are counted. */
+/* How many failed tests are kept by name; all are counted. */
 #define JUNIT_FAILURES_MAX 200
 /* Longer texts are cut. */
 #define JUNIT_TEXT_BYTES_MAX 300
@@ -27,15 +27,15 @@ typedef struct JunitSummary {
 
 void junit_done(JunitSummary *summary);
 
-/* Adds what a file says. 0. -EBADMSG with what is wrong in *reterr_problem ("line 3: mismatched tag"), to be freed: nothing is
- * added then. -ENOENT: libexpat is not installed. -ENOMEM. */
+/* Adds the tests of a report, @size bytes at @data. 0; -EBADMSG with what is wrong in *reterr_problem ("line 3:
+ * mismatched tag"), to be freed; -ENOENT: libexpat is not installed; or -ENOMEM. After a failure nothing was added. */
 int junit_add(JunitSummary *summary, const char *data, size_t size, char **reterr_problem);
 
-/* Adds what another summary has. 0 or -ENOMEM. */
+/* Adds the counts and failures of another summary. 0 or -ENOMEM. */
 int junit_merge(JunitSummary *summary, const JunitSummary *other);
 
-/* The summary as text of at most @size_max bytes, for another process of this program: the counts and as many failures as
- * fit. *ret is to be freed. 0 or -ENOMEM. */
+/* Formats the summary as text of at most @size_max bytes, for another process of this program: the counts and as many
+ * failures as fit. *ret is to be freed. 0 or -ENOMEM. */
 int junit_format(const JunitSummary *summary, size_t size_max, char **ret);
 /* Adds what junit_format() wrote. 0, -EBADMSG or -ENOMEM. */
 int junit_parse(JunitSummary *summary, const char *text);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Shapes of the keywords that decide when a job runs and what GitLab does around it: only, environment, release,
- * trigger. Only keyword.c uses them. They look at the shape of values; whether what these name exists is seen later. */
+ * trigger. Only keyword.c uses them. They must look only at the shape of values: whether the things that values name
+ * exist is checked later. */
 
 #include "base/string.h"
 #include "pipeline/keyword-shape.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Shapes of the keywords that decide how a job runs: image, services, cache, artifacts, retry. The others are in
- * keyword-shape-more.c. Only keyword.c uses them. They look at the shape of values, and never at this machine or its
+ * keyword-shape-more.c. Only keyword.c uses them. They must look only at the shape of values, never at this host or its
  * settings. */
 
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The table of the keywords of jobs and defaults. Called by job.c. What the values of a keyword look like is in
- * keyword-shape.c. A keyword that is missing here is an error for whoever writes it, so GitLab's are in it also where
- * they mean nothing to a run on this machine. */
+/* The table of the keywords of jobs and defaults. Called by job.c. The shapes of their values are in keyword-shape.c.
+ * Users get an error for a keyword that is missing here, so the table must have all of GitLab's keywords, also those
+ * that mean nothing for a run on this host. */
 
 #include "pipeline/keyword.h"
 
@@ -80,7 +80,7 @@ static const Keyword keywords[] = {
         { "when", OF_TRIGGER, &shape_trigger_when },
 };
 
-/* Combinations that exclude each other. */
+/* Checks for keywords that exclude each other. */
 static int check_together(Context *context, const char *name, const Value *job) {
         static const char *const with_rules[] = { "only", "except", "start_in" };
         static const char *const with_run[] = { "script", "before_script", "after_script" };

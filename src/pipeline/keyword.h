@@ -3,18 +3,19 @@
 
 #include "pipeline/context.h"
 
-/* The keywords of jobs, with what GitLab allows as their values. */
+/* The keywords of jobs, with the values that GitLab allows. */
 
 typedef enum JobKind { JOB_SCRIPT, JOB_TRIGGER } JobKind;
 
 /* Checks all keys of a job; @name is the job's. 0 or -EINVAL with problems noted. */
 int keyword_check_job(Context *context, const char *name, const Value *job, JobKind kind);
 
-/* Checks one value of "default:" (or of the top level, where some are allowed for old files). 0 or -EINVAL. */
+/* Checks the values of "default:" (or of the top level, which may have some of the keywords in old files). 0 or -EINVAL
+ * with problems noted. */
 int keyword_check_default(Context *context, const Value *defaults);
 
-/* Name @i of the keywords that "default:" can set, NULL behind the last. */
+/* Returns name @i of the keywords that "default:" can set; NULL behind the last. */
 const char *keyword_default(size_t i);
-/* True if the top level can set it, too. */
+/* Can the top level set keyword @name, too? */
 bool keyword_is_global(const char *name);
 int keyword_check_global(Context *context, const char *name, const Value *value);

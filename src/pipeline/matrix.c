@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Copies of parallel jobs. evaluate.c calls this after all jobs were checked, needs.c to choose among copies. A
- * pipeline never gets more than PIPELINE_JOBS_MAX jobs by it. */
+/* Makes the copies of parallel jobs. evaluate.c calls this after all jobs were checked, needs.c to choose among copies.
+ * A pipeline must never get more than PIPELINE_JOBS_MAX jobs by it. */
 
 #include "pipeline/matrix.h"
 
@@ -13,12 +13,12 @@ typedef struct Copies {
         Pipeline *pipeline;
         PipelineJob *jobs;
         size_t n;
-        Value *names; /* of the copies, with nothing: equal names overwrite each other */
+        Value *names; /* of the copies, without values: equal names overwrite each other */
         size_t *places;
         size_t n_places;
 } Copies;
 
-/* A copy with variables of its own. */
+/* Makes a copy of the job with variables of its own. */
 static PipelineJob copy_job(Pipeline *pipeline, const PipelineJob *job) {
         PipelineJob copy = *job;
 
@@ -66,7 +66,7 @@ static size_t entry_size(const Value *entry) {
         return n;
 }
 
-/* Combination @i of the values of @entry: later keys vary fastest. */
+/* Makes the copy for combination @i of the values of @entry: later keys vary fastest. */
 static PipelineJob combine(Pipeline *pipeline, const PipelineJob *job, const Value *entry, size_t i) {
         PipelineJob copy = copy_job(pipeline, job);
         Text values = { .arena = &pipeline->arena };
@@ -87,7 +87,7 @@ static PipelineJob combine(Pipeline *pipeline, const PipelineJob *job, const Val
         return copy;
 }
 
-/* With the lists in its values flat. */
+/* Returns the entry with flat lists as its values. */
 static const Value *flat_entry(Pipeline *pipeline, const Value *entry) {
         Value *flat = map_copy(&pipeline->arena, entry);
 
@@ -141,7 +141,7 @@ int matrix_expand(Pipeline *pipeline) {
         return r;
 }
 
-/* A value of a selection, with "$[[ matrix.X ]]" put in. NULL: that is not there. */
+/* Returns a value of a selection, with "$[[ matrix.X ]]" replaced. NULL: job @of has no such X. */
 static const char *selected_value(Pipeline *pipeline, const Value *value, const PipelineJob *of) {
         const char *text = value_to_string(&pipeline->arena, value), *start = strstr(text, "$[["), *end;
         char name[128];

@@ -7,6 +7,6 @@
  * are more than PIPELINE_JOBS_MAX. */
 int matrix_expand(Pipeline *pipeline);
 
-/* Whether @job, a copy made by a matrix, is one that @matrix (of "needs:parallel:matrix") selects for the copy @of. 1 or 0; or
- * -EINVAL with a problem noted for "$[[ matrix.X ]]" that @of does not have. */
+/* Does @matrix (of "needs:parallel:matrix" in job @of) select @job, a copy made by a matrix? Returns 1 or 0; or -EINVAL
+ * with a problem noted: @of has no X for a "$[[ matrix.X ]]". */
 int matrix_selects(Pipeline *pipeline, const Value *matrix, const PipelineJob *job, const PipelineJob *of);

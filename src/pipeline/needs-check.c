@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Checks the shape of "needs" and "parallel". Called by the tables of keywords and of rules. It must not ask whether
- * the jobs exist, which are not all read yet: needs.c does that later. */
+/* Checks the shape of "needs" and "parallel". Called by the tables of keywords and of rules. It must not check whether
+ * the jobs exist, because not all jobs were read yet: needs.c does that later. */
 
 #include "pipeline/needs-check.h"
 

@@ -3,10 +3,11 @@
 
 #include "pipeline/context.h"
 
-/* Checks "needs" of a job, of a job that triggers a pipeline, and of a rule. 0 or -EINVAL with problems noted. */
+/* These check "needs" of a job, of a job that triggers a pipeline, and of a rule. @name is how messages call the value.
+ * 0 or -EINVAL with problems noted. */
 int needs_check(Context *context, const Value *value, const char *name);
 int needs_check_of_trigger(Context *context, const Value *value, const char *name);
 int needs_check_of_rule(Context *context, const Value *value, const char *name);
 
-/* Checks "parallel:" of a job: a number, or a mapping with a matrix. */
+/* Checks "parallel:" of a job: a number, or a mapping with a matrix. Returns as needs_check(). */
 int parallel_check(Context *context, const Value *value, const char *name);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* What jobs wait for by name. evaluate.c calls this for what the configuration says, decide.c for what is left of it
- * when rules have decided. Whatever passes here has no circles: run-state.c relies on that. */
+/* Reads which jobs a job waits for by name. evaluate.c calls this for what the configuration says, decide.c for what is
+ * left after rules have decided. Needs that pass here must have no cycles: run-state.c relies on that. */
 
 #include "pipeline/needs.h"
 
 #include "base/string.h"
 #include "pipeline/matrix.h"
 
-/* Places of jobs by name and by group, so that thousands of needs cost no search each. */
+/* Places of jobs by name and by group, so that each of thousands of needs is found without a search. */
 typedef struct Names {
         Value *by_name, *by_group; /* integers: place of the (first) job */
 } Names;
@@ -39,12 +39,12 @@ static void add(Pipeline *pipeline, PipelineJob *job, PipelineNeed need) {
         ARENA_APPEND(&pipeline->arena, job->needs, job->n_needs, need);
 }
 
-/* All copies of a group that @matrix (NULL: no choice) selects. */
+/* Adds a need for each copy of a group that @matrix (NULL: all) selects. */
 static int add_group(Pipeline *pipeline, PipelineJob *job, size_t first, const Value *matrix, PipelineNeed need) {
         const char *group = pipeline->jobs[first].group;
         bool any = false;
 
-        /* Copies follow each other. */
+        /* The copies of a group are next to each other. */
         for (size_t i = first; i < pipeline->n_jobs && streq(pipeline->jobs[i].group, group); i++) {
                 int r = matrix ? matrix_selects(pipeline, matrix, pipeline->jobs + i, job) : 1;
                 if (r < 0)
@@ -112,7 +112,7 @@ static int read_need(Pipeline *pipeline, PipelineJob *job, const Value *value, c
         return 0;
 }
 
-/* Notes the name that is there twice. */
+/* Notes a problem for a name that occurs twice. */
 static int check_duplicates(Pipeline *pipeline, const PipelineJob *job) {
         Value *seen = value_new(&pipeline->arena, VALUE_MAP, job->place);
 
@@ -140,7 +140,7 @@ static int read_job(Pipeline *pipeline, PipelineJob *job, const Value *value, co
         for (size_t i = 0; i < n; i++)
                 if (read_need(pipeline, job, value->type == VALUE_LIST ? value->items[i] : value, names) < 0)
                         result = -EINVAL;
-        /* Whoever mirrors another pipeline waits for stages, as without needs. */
+        /* A job that mirrors another pipeline waits for stages, as without needs. */
         for (size_t i = 0; i < job->n_needs; i++)
                 if (job->needs[i].elsewhere && !*job->needs[i].name)
                         job->by_needs = false;
@@ -184,7 +184,7 @@ static int read_dependencies(Pipeline *pipeline, const PipelineJob *job, const N
         return result;
 }
 
-/* Gives each need its place, if that job is there and @included_only does not rule it out. */
+/* Gives each need the place of its job, if that job exists and, with @included_only, is in the pipeline. */
 static void find_places(Pipeline *pipeline, bool included_only) {
         Names names = names_make(pipeline);
 
@@ -198,7 +198,7 @@ static void find_places(Pipeline *pipeline, bool included_only) {
                 }
 }
 
-/* Depth first, with a stack of our own: a chain of needs may be as long as the list of jobs. */
+/* Sorts depth first, with a stack of our own, because a chain of needs may be as long as the list of jobs. */
 static int needs_sort(Pipeline *pipeline, size_t **ret_order, size_t *reterr_job) {
         size_t n = pipeline->n_jobs, depth = 0, n_order = 0;
         size_t *order = arena_alloc(&pipeline->arena, n * sizeof(size_t));

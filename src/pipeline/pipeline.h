@@ -3,19 +3,20 @@
 
 #include "pipeline/context.h"
 
-/* The pipeline that GitLab would make of a configuration. Evaluation is a pure function: what it may know comes with the
- * request, files come from the request's provider. No process is started here, no clock and no environment is read. */
+/* The pipeline that GitLab would make of a configuration. Evaluation is a pure function: everything that it knows comes
+ * with the request, and files come from the request's provider. It starts no process, and reads no clock and no
+ * environment. */
 
 typedef enum JobWhen { WHEN_ON_SUCCESS, WHEN_ON_FAILURE, WHEN_ALWAYS, WHEN_MANUAL, WHEN_DELAYED, WHEN_NEVER } JobWhen;
 
-/* "on_success". */
+/* Returns GitLab's word, such as "on_success". Static. */
 const char *job_when_name(JobWhen when);
 
 typedef struct PipelineNeed {
         const char *name;
-        size_t job; /* in Pipeline.jobs, or SIZE_MAX: it is not in the pipeline, and optional or of another one */
+        size_t job; /* index in Pipeline.jobs; SIZE_MAX: not in the pipeline, because it is optional or elsewhere */
         bool artifacts, optional;
-        const char *elsewhere; /* the project or pipeline that has it; NULL: this one */
+        const char *elsewhere; /* the project or pipeline that has the job; NULL: this one */
         Place place;
 } PipelineNeed;
 
@@ -25,17 +26,17 @@ typedef struct PipelineJob {
         Place place;
         const char *stage;
         size_t stage_index;
-        const Value *config;             /* its keywords, with "extends", "!reference" and defaults in; without nulls */
+        const Value *config;             /* its keywords, after "extends", "!reference" and defaults; without nulls */
         const Value *rules;              /* flat, or NULL */
         Variables own;                   /* of the job and its matrix */
         Variables yaml;                  /* all of the configuration: top level, workflow, job, matrix, rule */
         Variables seen;                  /* what its rules saw, not expanded */
-        Variables variables;             /* the same with what the rule gave */
-        unsigned node_index, node_total; /* of parallel jobs, from 1; 0 and 1 for others */
+        Variables variables;             /* the same, with those of the rule that decided */
+        unsigned node_index, node_total; /* for parallel jobs, from 1; 0 and 1 for others */
         bool is_trigger;
 
         bool included;      /* it is part of the pipeline */
-        const char *reason; /* what decided that */
+        const char *reason; /* what decided about @included */
         JobWhen when;
         const char *start_in;
         bool allow_failure, interruptible;
@@ -43,7 +44,7 @@ typedef struct PipelineJob {
         unsigned retries;
 
         const Value *rule_needs; /* of the rule that decided, or NULL */
-        bool by_needs;           /* it starts when what it needs has ended; else after the stages before */
+        bool by_needs;           /* it starts when its needs have ended; else after the earlier stages */
         PipelineNeed *needs;
         size_t n_needs;
         const Value *dependencies; /* a list of names, or NULL */
@@ -56,7 +57,7 @@ typedef struct Pipeline {
         const Value *defaults;
         const char **stages; /* ".pre" first, ".post" last */
         size_t n_stages;
-        Value *stage_places; /* their names, with their places as numbers */
+        Value *stage_places; /* the names of the stages, with their places as numbers */
         PipelineJob *jobs;   /* by stages, and in their order in the configuration */
         size_t n_jobs;
         Variables root_variables;    /* of the top level and the workflow's rule */
@@ -69,22 +70,24 @@ typedef struct Pipeline {
 
 #define PIPELINE_JOBS_MAX 10000
 
-/* Evaluates. Returns 0, also when there is something wrong: then (*ret)->context.problems has it, and only what was
- * found until then is there. Or -ENOMEM. The request and what it points to must live as long as the pipeline. Functions
- * below that allocate in its arena jump to pipeline->arena.exhausted, which the caller has to set before. */
+/* Evaluates the request. Returns 0, or -ENOMEM. A wrong configuration also gives 0: then (*ret)->context.problems is
+ * not empty, and *ret has only what was found until then. *ret is for pipeline_free(). The request and what it points
+ * to must live as long as the pipeline. The functions below that allocate in its arena jump to
+ * pipeline->arena.exhausted, which the caller must set before. */
 int pipeline_evaluate(const PipelineRequest *request, Pipeline **ret);
 void pipeline_free(Pipeline *pipeline);
 DEFINE_CLEANUP(Pipeline *, pipeline_free)
 #define _cleanup_pipeline_ _cleanup_(pipeline_freep)
 
-/* The job of that name or, without one, the first whose group has it; NULL: neither. */
+/* Finds the job of that name or, if there is none, the first job whose group has that name; NULL: neither exists. */
 const PipelineJob *pipeline_find_job(const Pipeline *pipeline, const char *name);
 
-/* The places of the jobs whose artifacts and dotenv variables @job gets, in the order of the pipeline, which is the one to
- * unpack them in. @places must have room for all jobs of the pipeline. Returns how many there are. */
+/* Stores in @places the places of the jobs whose artifacts and dotenv variables @job gets, in the order of the
+ * pipeline, in which artifacts must be unpacked. @places must have room for all jobs of the pipeline. Returns their
+ * number. */
 size_t pipeline_artifact_jobs(const Pipeline *pipeline, const PipelineJob *job, size_t *places);
 
-/* Adds to @text what decided about a job: each rule with what it saw, the variables, what it waits for. */
+/* Adds to @text what decided about a job: each rule with what it saw, the variables, and what the job waits for. */
 void pipeline_explain(Pipeline *pipeline, const PipelineJob *job, Text *text);
 /* The same for whether there is a pipeline at all. */
 void pipeline_explain_workflow(Pipeline *pipeline, Text *text);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Evaluates only and except, the older way of saying when a job runs. decide.c calls this for jobs without rules. It
- * changes nothing of a job. */
+ * must change nothing of a job. */
 
 #include "pipeline/policy.h"
 
@@ -9,7 +9,7 @@
 #include "pipeline/expression.h"
 #include "pipeline/glob.h"
 
-/* The keyword that means @source: "push" or "pushes" for pushes, "merge_requests" for merge_request_event. */
+/* Does keyword @pattern mean @source? "push" and "pushes" mean pushes, "merge_requests" means merge_request_event. */
 static bool is_source(const char *pattern, const char *source) {
         const char *end = endswith(source, "_event");
         size_t n = end ? (size_t) (end - source) : strlen(source);
@@ -100,7 +100,7 @@ static bool matches_refs(Context *context, const Value *refs) {
         return false;
 }
 
-/* How many of the parts of a policy there are, and how many of them apply. */
+/* Counts the parts of a policy (*ret_parts), and returns how many of them apply. */
 static int count(Context *context, const Value *policy, const RuleScope *scope, unsigned *ret_parts) {
         int n = 0;
 

@@ -4,6 +4,6 @@
 #include "pipeline/context.h"
 #include "pipeline/rule.h"
 
-/* "only" and "except" of a job: whether it is in the pipeline. @only NULL stands for GitLab's default, [branches,
- * tags]; unless @no_default. 1 or 0; or -EINVAL with a problem noted. */
+/* Do @only and @except let a job into the pipeline? @only NULL stands for GitLab's default, [branches, tags], unless
+ * @no_default. Returns 1 or 0; or -EINVAL with a problem noted. */
 int policy_includes(Context *context, const Value *only, const Value *except, bool no_default, RuleScope *scope);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The list of what is wrong with a configuration. Everything that reads or checks one adds to it; only the command
- * shows it. It keeps at most PIPELINE_PROBLEMS_MAX and counts the others, so that no configuration makes it large. */
+/* The list of what is wrong with a configuration. Everything that reads or checks a configuration adds to it; only the
+ * command shows it. It must keep at most PIPELINE_PROBLEMS_MAX problems, and counts the others, so that no
+ * configuration makes it large. */
 
 #include "pipeline/problem.h"
 

@@ -3,8 +3,8 @@
 
 #include "pipeline/value.h"
 
-/* What is wrong with a configuration, where, and what to write instead. Checks note problems and go on, so that one look
- * shows all of them. */
+/* One thing that is wrong with a configuration: what, where, and what to write instead. Checks note problems and go on,
+ * so that one evaluation shows all of them. */
 typedef struct PipelineProblem {
         Place place;
         const char *text;
@@ -22,7 +22,8 @@ typedef struct Problems {
 /* Notes a problem. Always returns -EINVAL. The same words for the same place are noted once. */
 int problem_add(Problems *problems, Place place, const char *format, ...) _printf_(3, 4);
 
-/* ", did you mean 'X'?" for the name in @names (NULL-terminated) that is nearest to @typed, or "". */
+/* Returns ", did you mean 'X'?" for the name in @names (NULL-terminated) that is nearest to @typed; "": none is
+ * near. */
 const char *nearest_hint(Arena *arena, const char *typed, const char *const names[]);
-/* The same among the keys of a mapping that do not begin with a dot unless @typed does. */
+/* The same for the keys of @map; keys that begin with a dot count only if @typed does, too. */
 const char *nearest_key_hint(Arena *arena, const char *typed, const Value *map);

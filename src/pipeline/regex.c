@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Regular expressions of rules and inputs. GitLab compiles them with RE2; PCRE2 is what Debian has, and agrees with it
- * once what RE2 lacks is refused. Nothing else calls libpcre2, which is loaded when the first expression is met. */
+ * once what RE2 lacks is refused. Nothing else may call libpcre2, which is loaded for the first expression. */
 
 #include "pipeline/regex.h"
 
@@ -13,7 +13,7 @@
 #include "base/library.h"
 #include "base/string.h"
 
-#define REPEAT_MAX 1000         /* RE2's limit of {n,m} */
+#define REPEAT_MAX 1000         /* RE2's limit for n and m in {n,m} */
 #define MATCH_STEPS_MAX 1000000 /* for one search */
 #define CACHE_MAX 4096
 
@@ -55,7 +55,7 @@ static void regex_destroy(void *object) {
                 pcre2.pcre2_code_free_8(regex->code);
 }
 
-/* What "(?" at @p begins, if RE2 does not know it. */
+/* Returns the name of what "(?" at @p begins, if RE2 does not have it; else NULL. */
 static const char *refuse_group(const char *p) {
         if (p[1] == '*')
                 return "RE2 has no verbs such as (*...)";
@@ -99,7 +99,7 @@ static const char *refuse_repeat(const char *p) {
         return *end == '}' && (low > REPEAT_MAX || high > REPEAT_MAX) ? "RE2 repeats at most 1000 times" : NULL;
 }
 
-/* Why RE2 would refuse @pattern, or NULL. What neither knows is left to the compiler. */
+/* Returns why RE2 would refuse @pattern, or NULL. Errors for RE2 and PCRE2 alike are left to PCRE2's compiler. */
 static const char *refuse(const char *pattern) {
         bool in_class = false;
 

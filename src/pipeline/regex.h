@@ -3,8 +3,8 @@
 
 #include "pipeline/arena.h"
 
-/* Regular expressions as GitLab's RE2 reads them, by PCRE2: what RE2 lacks (looking around, references back, recursion) is
- * refused here, because GitLab would refuse it. */
+/* Regular expressions as GitLab's RE2 reads them, by PCRE2: constructs that RE2 lacks (lookaround, backreferences,
+ * recursion) are refused, because GitLab would refuse them. */
 typedef struct Regex Regex;
 
 /* Compiled expressions, so that the rules of thousands of jobs cost one compilation each. */
@@ -19,13 +19,13 @@ typedef enum RegexFlags {
         REGEX_MULTI_LINE = 1 << 1, /* "^" and "$" at lines */
         REGEX_DOT_ALL = 1 << 2,    /* "." matches a newline */
         REGEX_UNGREEDY = 1 << 3,
-        REGEX_RUBY = 1 << 4, /* a Ruby expression: looking around is fine, "^" and "$" are at lines */
+        REGEX_RUBY = 1 << 4, /* a Ruby expression: lookaround is allowed, "^" and "$" match at lines */
 } RegexFlags;
 
-/* Compiles. Returns 0, -EINVAL with a reason in *reterr_reason (in the arena), or -ENOENT when libpcre2-8 is not
- * installed. */
+/* Compiles @pattern. Returns 0 with *ret owned by the cache; -EINVAL with a reason in *reterr_reason (in the arena); or
+ * -ENOENT: libpcre2-8 is not installed. */
 int regex_compile(RegexCache *cache, const char *pattern, unsigned flags, const Regex **ret,
                   const char **reterr_reason);
 
-/* Searches in @text. 1: found; 0: not; -ELOOP: it takes too long to find out. */
+/* Searches in @text. 1: found; 0: not found; -ELOOP: the search takes too long. */
 int regex_search(const Regex *regex, const char *text);

@@ -4,19 +4,21 @@
 #include "pipeline/value.h"
 #include "pipeline/variables.h"
 
-/* What an evaluation is told: everything that it may know of the world. */
+/* The input of an evaluation: everything that it may know of the world. */
 
-/* Where files come from. Functions return 0 or -errno; what they allocate is the caller's, to be freed. */
+/* Where files come from. The functions return 0 or -errno. The caller frees what they allocate, unless they say
+ * otherwise. */
 typedef struct PipelineProvider {
         /* Reads the file @path of @root: NULL for the project itself, else "HOST/PATH" of another project, of a
          * server's directory, or "templates". -EUNATCH: nothing stands in for that root; -ENOENT: it has no such
          * file. */
         int (*read)(void *userdata, const char *root, const char *path, char **ret_data, size_t *ret_size);
-        /* The paths of all files of the project's tree (@root as above), relative to its top, sorted, NULL-terminated.
-         * They live as long as the provider. */
+        /* Lists the paths of all files of the tree (@root as above), relative to its top, sorted, NULL-terminated. They
+         * belong to the provider and live as long as it. */
         int (*list)(void *userdata, const char *root, char *const **ret_paths);
-        /* The paths that differ from @compare_to (NULL: from where the source of the pipeline compares), as @list returns them.
-         * -ENODATA: there is nothing to compare with, so that everything counts as changed; -ENOENT: no such revision. */
+        /* Lists the paths that differ from @compare_to (NULL: from what the pipeline's source compares with), as @list
+         * does. -ENODATA: there is nothing to compare with, so that everything counts as changed; -ENOENT: no such
+         * revision. */
         int (*changes)(void *userdata, const char *compare_to, char *const **ret_paths);
         void *userdata;
 } PipelineProvider;

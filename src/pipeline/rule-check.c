@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Checks the shape of rules, before any is evaluated. Called for jobs, the workflow and includes, which allow
- * different keys. It evaluates nothing: a rule that would never match has to be right, too. */
+/* Checks the shape of rules, before any is evaluated. Called for jobs, the workflow and includes, which allow different
+ * keys. It must evaluate nothing: a rule that would never match must be right, too. */
 
 #include "pipeline/rule-check.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Evaluates rules: conditions, changed files and existing files. Called for each job, for the workflow and for
- * includes. Rules were checked by rule-check.c before; here only their values matter. Nothing is changed, and no file
- * is read except through the request's provider. */
+ * includes. Rules were checked by rule-check.c before; here only their values matter. It must change nothing, and read
+ * no file except through the request's provider. */
 
 #include "pipeline/rule.h"
 
@@ -11,7 +11,7 @@
 #include "pipeline/glob.h"
 #include "pipeline/rule-check.h"
 
-#define COMPARISONS_MAX 50000 /* of globs with paths in one rule; beyond, GitLab says yes */
+#define COMPARISONS_MAX 50000 /* of globs with paths in one rule; beyond that, GitLab assumes a match */
 
 static const char *scope_variable(void *userdata, const char *name) {
         return variables_get(userdata, name);
@@ -31,7 +31,7 @@ static const char *expand_glob(RuleScope *scope, const char *text) {
         return variables_expand(scope->expanded, text, true);
 }
 
-/* Lists what an expression knows, as in "$A is "x", $B is not set". */
+/* Lists the variables of an expression, as in "$A is "x", $B is not set". */
 static void trace_variables(Text *trace, const Expression *expression, const RuleScope *scope) {
         const char *name;
 
@@ -79,7 +79,7 @@ static int match_regexp(Context *context, const Value *regexp, char *const *path
         return 0;
 }
 
-/* The first of the sorted @paths that is not less than @path. */
+/* Returns the index of the first of the sorted @paths that is not less than @path. */
 static size_t lower_bound(char *const *paths, size_t n, const char *path) {
         size_t low = 0;
 
@@ -95,15 +95,15 @@ static size_t lower_bound(char *const *paths, size_t n, const char *path) {
         return low;
 }
 
-/* What paths end with that match a glob for all files of one kind, in any directory; NULL for other globs. */
+/* For a glob that means all files with some ending in any directory, returns that ending; NULL for other globs. */
 static const char *glob_suffix(const char *glob) {
         const char *suffix = startswith(glob, "**/*.");
 
         return suffix && !strchr(suffix, '/') && !glob_is_pattern(suffix) ? suffix - 1 : NULL;
 }
 
-/* The first path that @glob matches, or NULL. Each comparison of a true pattern takes one of @budget: when it is used
- * up, that counts as a match. */
+/* Returns the first path that @glob matches, or NULL. Each comparison with a real pattern takes one of @budget; when
+ * the budget is used up, that counts as a match. */
 static const char *match_glob(const char *glob, char *const *paths, size_t n_paths, bool directories, size_t *budget) {
         const char *suffix = glob_suffix(glob);
 
@@ -124,9 +124,9 @@ static const char *match_glob(const char *glob, char *const *paths, size_t n_pat
         return NULL;
 }
 
-/* Whether one of the globs in @globs (a list, or one text) matches one of the sorted paths. With @of_tree, the paths
- * are a whole tree: "a/" is a directory there, and the number of comparisons is limited one by one; else as a whole,
- * before any is made. */
+/* Does one of the globs in @globs (a list, or one text) match one of the sorted paths? With @of_tree, the paths are a
+ * whole tree: "a/" means a directory, and comparisons are counted while they are made. Otherwise their number is
+ * computed before the first one. */
 static int match_globs(const Value *globs, char *const *paths, RuleScope *scope, bool of_tree, const char **ret_path) {
         size_t n = globs->type == VALUE_LIST ? globs->n_items : 1, n_paths = strv_length(paths),
                budget = COMPARISONS_MAX;

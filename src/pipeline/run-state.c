@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Decides which job's turn it is: stages and needs, manual jobs, jobs that run after failures, retries. Called by the
- * command `exec`, to show the order of jobs and to run them. It starts nothing, and after run_state_init() it allocates
- * nothing. A change costs as much as the job has dependants, so that pipelines of 10,000 jobs are no burden. */
+ * command `exec`, to show the order of jobs and to run them. It must start nothing, and allocate nothing after
+ * run_state_init(). The cost of a change grows only with the number of a job's dependants, so that pipelines of 10,000
+ * jobs are fast. */
 
 #include "pipeline/run-state.h"
 
@@ -17,21 +18,21 @@ typedef struct Stage {
 typedef struct Link {
         size_t *dependants; /* jobs that need this one */
         size_t n_dependants;
-        unsigned n_open, n_dropped; /* of what it needs: not ended; skipped, or passed over */
+        unsigned n_open, n_dropped; /* its needs that have not ended; that are skipped or passed over */
         bool due;                   /* is in RunOrder.due */
         size_t group, next_in_group;
 } Link;
 
 /* Jobs that must not run at the same time. */
 typedef struct Group {
-        size_t holder; /* may start, or runs; SIZE_MAX: nobody */
+        size_t holder; /* the job that may start or runs; SIZE_MAX: none */
         size_t first, last;
 } Group;
 
 typedef struct RunOrder {
         Stage *stages;
-        size_t front;              /* the first stage whose jobs were not let go yet */
-        unsigned before[SEEN_MAX]; /* what there is in the stages before it */
+        size_t front;              /* the first stage whose jobs have not had their turn yet */
+        unsigned before[SEEN_MAX]; /* counts of the statuses in the stages before @front */
         Link *links;
         size_t *due, n_due; /* jobs that may move on because of what they need */
         uint64_t *ready;    /* a bit for each job that may start */
@@ -81,7 +82,7 @@ static void group_enter(RunOrder *order, size_t job) {
         group->last = job;
 }
 
-/* A job that was pending or running is neither any more. */
+/* A job that was pending or running leaves its resource group. */
 static void group_leave(RunState *state, size_t job) {
         RunOrder *order = state->order;
         Group *group = order->links[job].group == SIZE_MAX ? NULL : order->groups + order->links[job].group;
@@ -94,7 +95,7 @@ static void group_leave(RunState *state, size_t job) {
                 size_t next = group->first;
 
                 group->first = order->links[next].next_in_group;
-                /* Others were cancelled meanwhile. */
+                /* Jobs that are not pending were cancelled meanwhile. */
                 if (state->jobs[next].status == JOB_PENDING)
                         group_enter(order, next);
         }
@@ -114,7 +115,7 @@ static bool is_active(JobStatus status) {
         return status == JOB_PENDING || status == JOB_RUNNING || status == JOB_CANCELING;
 }
 
-/* Gives a job a status, and whoever looks at the job what is new. */
+/* Changes the status of a job, and updates everything that depends on it. */
 static void change(RunState *state, size_t i, JobStatus status, bool allow_failure) {
         RunJob *job = state->jobs + i;
         RunOrder *order = state->order;
@@ -149,7 +150,7 @@ static void change(RunState *state, size_t i, JobStatus status, bool allow_failu
         }
 }
 
-/* What becomes of a job after others with @before; @nothing: there are none. */
+/* Returns the next status of a job, after others with the common status @before; @nothing: there are no others. */
 static JobStatus next_status(const PipelineJob *job, RunTake take, JobStatus before, bool nothing) {
         bool passed = before == JOB_SUCCESS || (before == JOB_SKIPPED && !job->by_needs);
 
@@ -177,9 +178,9 @@ static void move_on(RunState *state, size_t i, unsigned seen, size_t because) {
         change(state, i, status, state->jobs[i].allow_failure);
 }
 
-/* All that a job needs has ended, or something of it will not run. */
+/* Moves on a job whose needs have all ended, or one of whose needs will not run. */
 static void move_on_by_needs(RunState *state, size_t i) {
-        /* Who is to blame first. */
+        /* Statuses to blame, the most important first. */
         static const unsigned blame[] = { JOB_FAILED, JOB_CANCELED, JOB_SKIPPED, SEEN_IGNORED };
         const PipelineJob *job = state->pipeline->jobs + i;
         size_t because = SIZE_MAX, best = ELEMENTSOF(blame);
@@ -206,7 +207,7 @@ static size_t first_failed_before(const RunState *state, size_t stage) {
         return job != SIZE_MAX && state->pipeline->jobs[job].stage_index < stage ? job : SIZE_MAX;
 }
 
-/* Lets the jobs of the front go if what is before them has ended, and those of the next stages. */
+/* If everything before the front has ended, gives its jobs their turn; likewise for the next stages. */
 static void move_front(RunState *state) {
         RunOrder *order = state->order;
 
@@ -298,7 +299,7 @@ static void init_links(RunState *state) {
         }
 }
 
-/* A manual job that somebody named is not one whose failure means nothing, unless the configuration says so. */
+/* The failure of a manual job that somebody asked for by name counts, unless the configuration allows it. */
 static bool allows_failure(const PipelineJob *job, RunTake take) {
         bool standard = job->when == WHEN_MANUAL && !map_get_set(job->config, "allow_failure");
 

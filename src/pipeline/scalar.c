@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Finds out what an unquoted scalar means. Called by yaml.c for each, and by whoever writes YAML to see what needs
- * quotes. The rules are those of Psych's scanner, in its order; only what it matches is accepted here. */
+/* Finds out what an unquoted scalar means. Called by yaml.c for each scalar, and by code that writes YAML to see which
+ * texts need quotes. The rules are those of Psych's scanner, in its order; this must accept only what Psych matches. */
 
 #include "pipeline/scalar.h"
 
@@ -20,7 +20,7 @@ static const char *skip_sign(const char *p) {
         return *p == '-' || *p == '+' ? p + 1 : p;
 }
 
-/* Words of up to five letters that mean something. True if @text is decided. */
+/* Reads words of up to five letters that have a meaning. True: @value is decided. */
 static bool read_word(const char *text, Value *value) {
         static const struct {
                 const char *word;
@@ -42,7 +42,8 @@ static bool read_word(const char *text, Value *value) {
         return false;
 }
 
-/* One character that begins no number, or none, and then something of words: no number, date or symbol. */
+/* Is @text a word, which can be no number, date or symbol? It has at most one other character before its first
+ * letter. */
 static bool is_wordy(const char *text) {
         static const char word[] = "_ \t\r\f\v!@#$%^&*(){}<>|/\\~;=";
         const unsigned char *p = (const unsigned char *) text;
@@ -53,7 +54,7 @@ static bool is_wordy(const char *text) {
                (isalpha(p[1]) || p[1] >= 0x80 || (p[1] && strchr(word, p[1])));
 }
 
-/* Between @min and @max digits: returns what follows, or NULL. */
+/* Skips between @min and @max digits. Returns what follows, or NULL. */
 static const char *digits(const char *p, size_t min, size_t max) {
         size_t n = span(p, "0123456789");
 
@@ -76,7 +77,7 @@ static bool is_zone(const char *p) {
         return *rest == 0 || (span(rest, "0123456789") == 2 && rest[2] == 0);
 }
 
-/* "2024-01-31", or with a time behind it. */
+/* Is it "2024-01-31", or such a date with a time behind it? */
 static bool is_date(const char *text) {
         const char *p = digits(text + (*text == '-'), 4, 4);
         const char *month = p && *p == '-' ? p + 1 : NULL;
@@ -86,7 +87,7 @@ static bool is_date(const char *text) {
         p = day ? digits(day, 1, 2) : NULL;
         if (!p)
                 return false;
-        /* Without a time, whether the day exists does not matter, as long as it looks like one. */
+        /* Without a time, the day need not exist: it only has to look like a date. */
         if (*p == 0)
                 return *text != '-' && atoi(month) <= 12 && atoi(day) <= 31;
         size_t blanks = span(p, " \t");
@@ -113,7 +114,7 @@ static bool read_special_float(const char *text, Value *value) {
         return true;
 }
 
-/* "1:30", "12:30:45", "1:30.5": the first place counts 3600, whatever follows. */
+/* Reads "1:30", "12:30:45", "1:30.5". The first number counts 3600, whatever follows. */
 static bool read_sexagesimal(const char *text, Value *value) {
         const char *p = skip_sign(text);
         double total = 0;
@@ -128,7 +129,7 @@ static bool read_sexagesimal(const char *text, Value *value) {
                 const char *end = parts == 0 ? p + span(p, "0123456789_") : part + span(part, "0123456789");
                 if (parts > 0 && (end == part || end - part > 2 || (end - part == 2 && *part > '5')))
                         return false;
-                /* Ruby's to_i takes single underscores for nothing; nobody writes them here. */
+                /* Ruby's to_i ignores single underscores; we do not, because nobody writes them here. */
                 snprintf(number, sizeof(number), "%.*s", (int) MIN(end - part, 20), part);
                 if (*end == '.' && parts > 0 && end[1 + span(end + 1, "0123456789_")] == 0) {
                         value->type = VALUE_FLOAT;
@@ -148,7 +149,7 @@ static bool read_sexagesimal(const char *text, Value *value) {
         return false;
 }
 
-/* Copies @text without separators: false if that is too long to be a number. */
+/* Copies @text without separators. False: it is too long to be a number. */
 static bool without_separators(const char *text, char ret[static 64]) {
         size_t n = 0;
 
@@ -241,7 +242,7 @@ ScalarOutcome scalar_read(const char *text, Value *value) {
         if (read_special_float(text, value))
                 return SCALAR_OK;
         if (text[0] == ':' && text[1]) {
-                /* A symbol, which becomes a text like any other. */
+                /* A Ruby symbol becomes a text. */
                 value->type = VALUE_STRING;
                 value->string = text + 1;
                 return SCALAR_OK;

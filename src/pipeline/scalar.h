@@ -3,8 +3,8 @@
 
 #include "pipeline/value.h"
 
-/* What a plain scalar is in YAML 1.1, as Ruby's Psych reads it, which is what GitLab uses: "yes" is true, "010" is 8,
- * "1:30" is 5400, and "1e3" is a text. */
+/* What a plain scalar means in YAML 1.1, as read by Ruby's Psych, which GitLab uses: "yes" is true, "010" is 8, "1:30"
+ * is 5400, and "1e3" is a text. */
 
 typedef enum ScalarOutcome {
         SCALAR_OK = 0,

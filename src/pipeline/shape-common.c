@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Shapes that several tables of keywords use: durations, scripts, variables. Used by the tables of keywords and of
- * rules. Nothing is evaluated here, and no variable is expanded. */
+ * rules. This must evaluate nothing and expand no variable. */
 
 #include "pipeline/shape-common.h"
 

@@ -8,7 +8,7 @@ extern const Shape shape_start_in;       /* a duration of at most a week */
 extern const Shape shape_timeout;        /* a duration */
 extern const Shape shape_expire_in;      /* a duration or "never" */
 extern const Shape shape_script;         /* a text, or lists of texts */
-extern const Shape shape_commands;       /* the same, but not none */
+extern const Shape shape_commands;       /* the same, but at least one */
 extern const Shape shape_job_variables;  /* names and values */
 extern const Shape shape_root_variables; /* the same, with descriptions and options */
 extern const Shape shape_auto_cancel;

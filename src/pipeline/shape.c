@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Checks values against the tables of keywords. Called by whoever checks a part of a configuration. It knows no
- * keyword by name, and never changes a value. */
+/* Checks values against the tables of keywords. Called by everything that checks a part of a configuration. It must
+ * know no keyword by name, and never change a value. */
 
 #include "pipeline/shape.h"
 
@@ -22,7 +22,7 @@ const Shape shape_text_or_texts = { .types = SHAPE_STRING | SHAPE_LIST,
                                     .expect = "a text or a list of texts",
                                     .item = &shape_text };
 
-/* What to do about a value of a wrong type, where that is not plain. */
+/* Returns what to do about a value of a wrong type, if that is not obvious. */
 static const char *advice(const Shape *shape, const Value *value) {
         if (shape->types & SHAPE_STRING &&
             (value->type == VALUE_BOOLEAN || value->type == VALUE_INTEGER || value->type == VALUE_FLOAT))

@@ -3,7 +3,8 @@
 
 #include "pipeline/context.h"
 
-/* What a value must look like: the tables of keywords consist of these. null is fine everywhere and means "not there". */
+/* The shape that a value must have. The tables of keywords consist of shapes. null is allowed everywhere and means "not
+ * there". */
 typedef struct Shape Shape;
 
 typedef struct ShapeKey {
@@ -22,12 +23,12 @@ typedef struct ShapeKey {
 
 struct Shape {
         unsigned types;           /* of SHAPE_* */
-        const char *expect;       /* what it must be, as "a text or a list of texts" */
+        const char *expect;       /* for messages, such as "a text or a list of texts" */
         const ShapeKey *keys;     /* of a mapping; NULL: any keys */
-        const Shape *item;        /* of a list, or of a mapping without @keys; NULL: anything */
-        const char *const *words; /* a text is one of these, or contains a variable where @variables; NULL: any */
+        const Shape *item;        /* of items of a list, or of values of a mapping without @keys; NULL: anything */
+        const char *const *words; /* a text must be one of these or, with @variables, contain a variable; NULL: any */
         bool variables;
-        bool flatten;   /* lists in the list are fine */
+        bool flatten;   /* a list may have lists in it */
         bool not_empty; /* text, list or mapping */
         size_t max;     /* items of a list, bytes of a text, or largest number; 0: any */
         int64_t min;    /* smallest number */
@@ -35,7 +36,7 @@ struct Shape {
         int (*check)(Context *context, const Value *value, const char *name);
 };
 
-/* Checks @value (may be NULL), which messages call @name. 0 or -EINVAL with problems noted. */
+/* Checks @value (may be NULL). @name is how messages call it. 0 or -EINVAL with problems noted. */
 int shape_check(Context *context, const Value *value, const Shape *shape, const char *name);
 
 /* Shapes that many tables use. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Values of a configuration, and mappings with an order and a hash table. Used everywhere in this folder. A value
- * that somebody else may have already is never changed: aliases and templates are shared. */
+/* Values of a configuration, and mappings with an order and a hash table. Used everywhere in this folder. A value that
+ * something else may refer to must never be changed, because aliases and templates share values. */
 
 #include "pipeline/value.h"
 
@@ -39,7 +39,7 @@ void value_append(Arena *arena, Value *list, const Value *item) {
         ARENA_APPEND(arena, list->items, list->n_items, item);
 }
 
-/* FNV-1a. Whoever writes colliding keys makes only his own pipeline slow. */
+/* FNV-1a. Colliding keys make only the pipeline of their author slow. */
 static uint32_t hash_key(const char *key) {
         uint32_t hash = 2166136261u;
 
@@ -159,7 +159,7 @@ const char *float_format(double number, char ret[static 32]) {
 
         if (isnan(number) || isinf(number))
                 return isnan(number) ? "NaN" : number > 0 ? "Infinity" : "-Infinity";
-        /* The shortest digits that read as the same number. */
+        /* Find the shortest digits that read as the same number. */
         for (int precision = 0; precision < 17; precision++) {
                 snprintf(digits, sizeof(digits), "%.*e", precision, number);
                 if (strtod(digits, NULL) == number)

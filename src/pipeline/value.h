@@ -3,8 +3,8 @@
 
 #include "pipeline/arena.h"
 
-/* What a configuration consists of: what YAML's scalars, lists and mappings became. A value that is finished is never
- * changed: merging makes new mappings which share what they have in common, so aliases and templates cost nothing. */
+/* The parts of a configuration: YAML's scalars, lists and mappings. A finished value is never changed. Merging makes
+ * new mappings that share values with the old ones, so aliases and templates cost nothing. */
 
 typedef enum ValueType {
         VALUE_NULL,
@@ -17,7 +17,7 @@ typedef enum ValueType {
         VALUE_REFERENCE, /* !reference [a, b], as a list; gone after reference_resolve_all() */
 } ValueType;
 
-/* Where something stands: line and column from 1; 0 and a file of NULL where nothing is known. */
+/* A place in a file: line and column from 1. If the place is not known, they are 0 and the file is NULL. */
 typedef struct Place {
         const char *file;
         unsigned line, column;
@@ -26,7 +26,7 @@ typedef struct Place {
 typedef struct Value Value;
 
 typedef struct ValuePair {
-        const char *key; /* what is not a string in YAML as Ruby writes it: "true", "1" */
+        const char *key; /* a key that is no string in YAML is written as Ruby writes it: "true", "1" */
         Place place;     /* of the key */
         const Value *value;
         ValueType key_type;
@@ -53,21 +53,24 @@ struct Value {
         };
 };
 
+/* These make a value at @place, in @arena, and never return NULL (pipeline/arena.h). value_new() makes an empty one:
+ * null, false, 0, no string, or a list or mapping without items. Strings are not copied: they must live as long as the
+ * value. */
 Value *value_new(Arena *arena, ValueType type, Place place);
 Value *value_new_string(Arena *arena, const char *string, Place place);
 Value *value_new_boolean(Arena *arena, bool boolean, Place place);
 void value_append(Arena *arena, Value *list, const Value *item);
 
-/* The pair or the value of @key in @map: NULL when it is not there, or @map is none (or NULL). */
+/* These return the pair, or the value, of @key in @map; NULL: the key is not there, or @map is NULL or no mapping. */
 const ValuePair *map_find(const Value *map, const char *key);
 const Value *map_get(const Value *map, const char *key);
-/* map_get(), where null counts as not there. */
+/* As map_get(), but null counts as not there. */
 const Value *map_get_set(const Value *map, const char *key);
 
 /* Gives @key a value; a key that is there keeps its place in the order. */
 void map_set(Arena *arena, Value *map, const char *key, Place place, const Value *value);
 void map_set_pair(Arena *arena, Value *map, const ValuePair *pair);
-/* A mapping with the same pairs, which can be changed. */
+/* Returns a new mapping with the same pairs, which may be changed. */
 Value *map_copy(Arena *arena, const Value *map);
 
 static inline bool value_is(const Value *value, ValueType type) {
@@ -83,19 +86,21 @@ static inline bool value_is_scalar(const Value *value) {
         return value && value->type <= VALUE_STRING;
 }
 
+/* Are the two values equal: the same type and the same content, in lists in the same order, in mappings in any order?
+ * Places do not count. Two NULLs are equal, NULL and a value are not. */
 bool value_equal(const Value *a, const Value *b);
 
-/* What a scalar is as text, as Ruby's to_s writes it: "" for null, "1.1" for 1.10. NULL for a list or mapping. */
+/* Returns the text of a scalar, as Ruby's to_s writes it: "" for null, "1.1" for 1.10. NULL for a list or mapping. */
 const char *value_to_string(Arena *arena, const Value *value);
 /* The same for a number with a fraction; @ret of 32 bytes. */
 const char *float_format(double number, char ret[static 32]);
 
-/* "a text", "a list": for messages. */
+/* Describes the type of a value for messages, as "a text" or "a list". Static. */
 const char *value_describe(const Value *value);
 
-/* The value as compact JSON. */
+/* Appends the value as compact JSON. */
 void value_to_json(Text *text, const Value *value);
 void json_add_string(Text *text, const char *string);
 
-/* Base over which @over is laid: mappings are merged, recursively, everything else is replaced by what @over has. */
+/* Returns @base merged with @over: mappings are merged recursively; everything else is replaced by what @over has. */
 const Value *value_merge(Arena *arena, const Value *base, const Value *over);

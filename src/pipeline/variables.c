@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Lists of variables and GitLab's expansion of them. Called for includes, rules, matrices and jobs. What the runner
- * expands later, in another way, is not done here. An expansion always ends: variables that refer to each other are
- * an error, and what grows beyond a limit is cut. */
+/* Lists of variables and GitLab's expansion of them. Called for includes, rules, matrices and jobs. The runner expands
+ * some things later, in another way; this must leave them alone. An expansion must always end: variables that refer to
+ * each other are an error, and a value that grows beyond a limit is cut. */
 
 #include "pipeline/variables.h"
 
@@ -11,7 +11,7 @@
 #include "base/string.h"
 
 #define SLUG_BYTES_MAX 63
-#define VALUE_BYTES_MAX ((size_t) 1024 * 1024) /* of an expanded value: what grows beyond is cut, no job could get it */
+#define VALUE_BYTES_MAX ((size_t) 1024 * 1024) /* of an expanded value, which is cut there: no job could get more */
 
 static uint32_t hash_name(const char *key) {
         uint32_t hash = 2166136261u;
@@ -99,8 +99,8 @@ bool variable_reference(const char *p, const char **ret_name, size_t *ret_name_s
         return true;
 }
 
-/* Copies @text to @out and puts in what @replace returns for each reference; NULL: the reference stays. With @pairs,
- * nothing begins at the second sign of "$$" and "%%". */
+/* Appends @text to @out, with each reference replaced by what @replace returns; NULL: the reference stays. With @pairs,
+ * no reference begins at the second sign of "$$" and "%%". */
 static void expand(Text *out, const char *text, bool pairs, const char *(*replace)(void *userdata, const char *name),
                    void *userdata) {
         const char *name, *start = text, *p = text;
@@ -152,7 +152,7 @@ typedef struct Nested {
         Variables *to; /* parallel to @from */
         unsigned char *progress;
         bool all;
-        const char *path[64]; /* of what is being expanded */
+        const char *path[64]; /* names of the variables that are being expanded */
         size_t depth;
         const char *loop; /* the first one found */
 } Nested;
@@ -180,7 +180,7 @@ static const char *replace_nested(void *userdata, const char *name) {
                 return NULL;
         size_t i = (size_t) (variable - nested->from->items);
         if (nested->progress[i] == BEING_EXPANDED) {
-                /* A variable may refer to itself: that stays as it is written. */
+                /* A variable may refer to itself directly: that reference stays as it is written. */
                 if (!streq(nested->path[nested->depth - 1], name))
                         note_loop(nested, name);
                 return NULL;

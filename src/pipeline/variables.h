@@ -20,28 +20,30 @@ typedef struct Variables {
         size_t index_size;
 } Variables;
 
-/* The strings must live as long as the list. */
+/* These set variables: one that is there is replaced in its place, others are appended. The strings are not copied and
+ * must live as long as the list. */
 void variables_set(Variables *variables, const Variable *variable);
 void variables_set_text(Variables *variables, const char *key, const char *value);
 void variables_set_all(Variables *variables, const Variables *from);
 
+/* Finds the variable named @key; NULL: there is none. It belongs to the list and is valid until the list changes. */
 const Variable *variables_find(const Variables *variables, const char *key);
-/* Its value or NULL. */
+/* Returns the value of the variable named @key; NULL: there is none. */
 const char *variables_get(const Variables *variables, const char *key);
 
 /* Replaces $NAME, ${NAME} and %NAME% in @text once, without looking into the values, as GitLab does in texts such as
- * globs, paths and names: "$$NAME" is a "$" before the value there. What is unknown stays with @keep_unknown, and becomes
- * nothing without. */
+ * globs, paths and names: "$$NAME" is a "$" before the value. With @keep_unknown, references to unknown variables stay;
+ * otherwise they are removed. */
 const char *variables_expand(const Variables *variables, const char *text, bool keep_unknown);
 
-/* A list with the same variables whose values are expanded, through variables that refer to variables. "$$" and "%%" stay
- * as they are, for the runner, as do references to variables that are raw or files, unless @all. Returns 0, or -ELOOP with the names of the variables
- * that refer to each other in *reterr_names ("A, B"). */
+/* Makes a list of the same variables with expanded values, also through variables that refer to variables. "$$" and
+ * "%%" stay as they are, for the runner. References to variables that are raw or files stay, too, unless @all. Returns
+ * 0, or -ELOOP with the names of the variables that refer to each other in *reterr_names ("A, B"). */
 int variables_expand_nested(const Variables *variables, bool all, Variables *ret, const char **reterr_names);
 
-/* "$NAME" or "${NAME}" or "%NAME%" at @p: true with the name, and the size of the whole. */
+/* Is there a reference "$NAME", "${NAME}" or "%NAME%" at @p? True with the name, its size and the size of the whole. */
 bool variable_reference(const char *p, const char **ret_name, size_t *ret_name_size, size_t *ret_size);
 
-/* @text as GitLab makes slugs for names: lower case letters and digits, all else "-", at most 63 characters, none of
- * them "-" at the ends. */
+/* Makes GitLab's slug of @text: lower case letters and digits, "-" for everything else, at most 63 characters, without
+ * "-" at the ends. */
 const char *variable_slug(Arena *arena, const char *text);

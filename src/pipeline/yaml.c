@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Makes values of YAML as Ruby's Psych does for GitLab: scalars of YAML 1.1, "<<" where it stands, the last of equal
- * keys, and !reference. Called for each file of a configuration. No tag makes anything but these values. Aliases
- * share values, and what they would expand to is counted against a limit. */
+ * keys, and !reference. Called for each file of a configuration. No tag may make anything but these values. Aliases
+ * share values, but the size that they would expand to counts against a limit. */
 
 #include "pipeline/yaml.h"
 
@@ -11,7 +11,7 @@
 #include "base/string.h"
 #include "pipeline/scalar.h"
 
-#define NODE_BYTES 40 /* what GitLab counts for an object, roughly */
+#define NODE_BYTES 40 /* roughly what GitLab counts for an object */
 
 typedef struct Anchor {
         const char *name;
@@ -30,7 +30,7 @@ typedef struct Loader {
         bool have_event;
         Anchor *anchors;
         size_t n_anchors;
-        size_t cost; /* bytes that everything so far expands to */
+        size_t cost; /* bytes that everything read so far expands to */
         unsigned depth, deepest;
 } Loader;
 
@@ -168,7 +168,8 @@ static void merge_into(Loader *loader, Value *map, const Value *from) {
                 map_set_pair(loader->arena, map, from->pairs + i);
 }
 
-/* "<<": keys that are there are overwritten; of several mappings the first wins. False if it is a key like others. */
+/* Merges the value of "<<": existing keys are overwritten; of several mappings the first one wins. False: it is a key
+ * like others. */
 static bool merge_key(Loader *loader, Value *map, const Value *value) {
         if (value->type == VALUE_MAP) {
                 merge_into(loader, map, value);
@@ -218,7 +219,7 @@ static int load_map(Loader *loader, Value *map) {
         }
 }
 
-/* The present event and all that belongs to it. */
+/* Loads the value that begins with the present event. */
 static int load_content(Loader *loader, Value *value) {
         const yaml_event_t *event = &loader->event;
 
@@ -258,7 +259,7 @@ static int load_node(Loader *loader, const Value **ret) {
         loader->deepest = loader->depth;
         int r = count(loader, collection ? NODE_BYTES : 0);
         if (r < 0)
-                return r; /* it ends all loading */
+                return r; /* the error ends all loading */
         r = load_content(loader, value);
         if (r < 0)
                 return r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads what git says of the working copy at hand. Called by the command `exec`, as the user who called it. What git
- * does not know stays NULL; a directory without git is fine. Writes nothing, and runs nothing of the repository. */
+/* Asks git about the working copy at hand. Called by the command `exec`, as the user who called it. Facts that git does
+ * not know stay NULL; a directory without git is allowed. It must write nothing, and run nothing of the repository. */
 
 #include "project/checkout.h"
 
@@ -27,7 +27,7 @@ void checkout_free(Checkout *checkout) {
         free(checkout);
 }
 
-/* Something that may be missing: only a real failure is returned. */
+/* Asks git for something that may be missing: returns only real failures. */
 static int ask(const Checkout *checkout, char *const *arguments, char **ret) {
         int r = git_ask(checkout->top, arguments, ret);
 
@@ -48,7 +48,7 @@ bool checkout_has_tag(const Checkout *checkout, const char *name) {
         return string_printf(&ref, "refs/tags/%s", name) >= 0 && checkout_find_commit(checkout, ref, &commit) >= 0;
 }
 
-/* The branch and a tag of "HEAD -> refs/heads/main, tag: refs/tags/v1". */
+/* Reads the branch and a tag from "HEAD -> refs/heads/main, tag: refs/tags/v1". */
 static int read_decoration(Checkout *checkout, const char *text) {
         static const char branch[] = "HEAD -> refs/heads/", tag[] = "tag: refs/tags/";
 
@@ -66,7 +66,7 @@ static int read_decoration(Checkout *checkout, const char *text) {
         return 0;
 }
 
-/* As Ruby writes a time in UTC, and git from 2.45 on. */
+/* Writes a time in UTC as Ruby does, and git from 2.45 on. */
 static void shorten_utc(char *date) {
         size_t n = date ? strlen(date) : 0;
 
@@ -74,7 +74,7 @@ static void shorten_utc(char *date) {
                 strcpy(date + n - 6, "Z");
 }
 
-/* The commit that is checked out: a field in each line, and the message in those that are left. */
+/* Reads the commit that is checked out: git prints a field in each line, and the message in the remaining lines. */
 static int read_commit(Checkout *checkout) {
         _cleanup_free_ char *text = NULL, *decoration = NULL;
 
@@ -103,7 +103,7 @@ static int read_commit(Checkout *checkout) {
         return r < 0 || !decoration ? r : read_decoration(checkout, decoration);
 }
 
-/* What the remote calls its default branch; else main or master, if there is one; else what is checked out. */
+/* Finds the default branch: the remote's; else main or master, if it exists; else the branch that is checked out. */
 static int read_default_branch(Checkout *checkout) {
         _cleanup_free_ char *remote = NULL, *local = NULL;
 
@@ -123,7 +123,7 @@ static int read_default_branch(Checkout *checkout) {
         return string_replace(&checkout->default_branch, local ? local : checkout->branch ? checkout->branch : "main");
 }
 
-/* Each item is a name and, in the next line, its value. */
+/* Reads git's configuration: each item is a name and, in the next line, its value. */
 static int read_configuration(Checkout *checkout) {
         _cleanup_strv_ char **items = NULL;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Runs git to find out about a working copy. Called by checkout.c. Hooks and monitors of the repository are off, and
- * git never asks for anything. */
+/* Runs git to find out about a working copy. Called by checkout.c. Hooks and monitors of the repository must be off,
+ * and git must never ask for anything. */
 
 #include "project/git.h"
 
@@ -61,7 +61,7 @@ int git_ask(const char *directory, char *const *arguments, char **ret_output) {
         return 0;
 }
 
-/* Into a file in memory: the output may have NUL bytes. */
+/* Reads the output of git through a file in memory, because it may have NUL bytes. */
 static int git_read(const char *directory, char *const *arguments, char **ret_data, size_t *ret_size) {
         _cleanup_strv_ char **argv = NULL;
         Spawn spawn;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The variables that GitLab predefines, with values that make sense here. Called by the command `exec` before the evaluation.
- * What only a server can know (ids, tokens, URLs of pipelines) is not made up. */
+/* The variables that GitLab predefines, with values that make sense here. Called by the command `exec` before the
+ * evaluation. It must not make up what only a server can know (ids, tokens, URLs of pipelines). */
 
 #include "project/predefined.h"
 
@@ -9,14 +9,14 @@
 
 #define NO_COMMIT "0000000000000000000000000000000000000000"
 #define SHORT_BYTES 8
-#define LONG_TITLE 100 /* from here on, the description is the whole message */
+#define LONG_TITLE 100 /* with a title of this length or more, the description is the whole message */
 
-/* Where a project is, from the URL of its remote. */
+/* The place of a project, from the URL of its remote. */
 typedef struct Remote {
         const char *host, *path, *protocol, *port;
 } Remote;
 
-/* "https://user@host:port/path.git", "ssh://git@host/path.git", "git@host:path.git", "/srv/path". */
+/* Parses "https://user@host:port/path.git", "ssh://git@host/path.git", "git@host:path.git", "/srv/path". */
 static Remote parse_remote(Arena *arena, const char *url) {
         Remote remote = { .host = "gitlab.example.com", .protocol = "https", .port = "443" };
         const char *scheme = strstr(url, "://"), *start = scheme ? scheme + 3 : url, *end;
@@ -38,7 +38,7 @@ static Remote parse_remote(Arena *arena, const char *url) {
                 remote.host = arena_copy(arena, start, (size_t) (end - start));
                 start = end + 1;
         } else {
-                /* A path on this machine: its last two parts are like a group and a project. */
+                /* A path on this host: its last two parts stand for a group and a project. */
                 const char *last = strrchr(start, '/');
                 while (last && last > start && last[-1] != '/')
                         last--;
@@ -60,7 +60,7 @@ static void set(Variables *variables, const char *key, const char *value) {
                 variables_set_text(variables, key, arena_string(variables->arena, value));
 }
 
-/* Docker wants lower case. */
+/* Makes text lower case, as Docker's names must be. */
 static const char *lower(Arena *arena, const char *text) {
         char *copy = arena_string(arena, text);
 
@@ -155,7 +155,7 @@ static void set_commit(const Checkout *checkout, Variables *variables) {
         set(variables, "CI_COMMIT_REF_PROTECTED", "false");
 }
 
-/* Of a merge request that nobody has opened yet: without labels, milestone and assignees. */
+/* Sets the variables of a merge request that nobody has opened yet: without labels, milestone and assignees. */
 static void set_merge_request(const Checkout *checkout, const PipelineRequest *request, Variables *variables) {
         const char *url = variables_get(variables, "CI_PROJECT_URL");
 
@@ -182,7 +182,7 @@ static void set_merge_request(const Checkout *checkout, const PipelineRequest *r
         set(variables, "CI_MERGE_REQUEST_SQUASH_ON_MERGE", "false");
 }
 
-/* Which branch or tag it is for. */
+/* Sets which branch or tag the pipeline is for. */
 static int set_ref(const Checkout *checkout, const Occasion *occasion, Variables *variables, PipelineRequest *request) {
         bool tag = streq(occasion->source, "tag"), merge_request = streq(occasion->source, "merge_request_event");
         const char *ref = occasion->ref ? occasion->ref : tag ? checkout->tag : checkout->branch;

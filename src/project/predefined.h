@@ -3,17 +3,18 @@
 
 #include "project/checkout.h"
 
-/* What a pipeline is started by and for. */
+/* Why a pipeline is started, and for what. */
 typedef struct Occasion {
-        const char *source; /* as CI_PIPELINE_SOURCE has it, or "tag" for the push of a tag */
+        const char *source; /* a value of CI_PIPELINE_SOURCE, or "tag" for the push of a tag */
         const char *ref;    /* NULL: what is checked out */
         const char *file;   /* path of the configuration in the project */
 } Occasion;
 
-/* Fills in the request's host, source, ref and project, and the variables that GitLab predefines for a pipeline, as far as the
- * working copy tells them. Everything is in the arena of @variables. -ENOENT: there is no tag to make a pipeline for; or
- * -errno. */
+/* Fills in the request's host, source, ref and project, and the variables that GitLab predefines for a pipeline, as far
+ * as they follow from the working copy. Everything is in the arena of @variables. 0; -ENOENT: there is no tag to make a
+ * pipeline for; or another -errno. */
 int predefined_fill(const Checkout *checkout, const Occasion *occasion, Variables *variables, PipelineRequest *request);
 
-/* Adds those about the user who starts it, which GitLab lets the configuration's own variables not replace. */
+/* Adds the variables about the user who starts the pipeline, which the configuration's own variables cannot replace in
+ * GitLab. */
 void predefined_fill_user(const Checkout *checkout, Variables *variables);

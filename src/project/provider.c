@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Gives an evaluation its files: those of the working copy, and of directories that stand in for other projects and
- * servers. Called through the struct PipelineProvider only. Symlinks never lead out of the tree that they are in, and
- * nothing is fetched. */
+ * servers. Called through the struct PipelineProvider only. No symlink may lead out of its tree, and nothing may be
+ * fetched. */
 
 #include <fcntl.h>
 #include <fts.h>
@@ -16,7 +16,7 @@
 #define FILE_BYTES_MAX ((size_t) 4 * 1024 * 1024)
 #define PATHS_MAX ((size_t) 1000000)
 
-/* The directory that stands in for "HOST/PATH/rest": the longest name wins. *ret_rest is what is left of @path. */
+/* Finds the directory that stands in for "HOST/PATH/rest": the longest name wins. *ret_rest is the rest of @path. */
 static const char *find_root(const Checkout *checkout, const char *path, const char **ret_rest) {
         const char *without_host = strchr(path, '/'), *directory = NULL;
         size_t best = 0;
@@ -35,7 +35,8 @@ static const char *find_root(const Checkout *checkout, const char *path, const c
         return directory;
 }
 
-/* The tree that @root is, and the way to @path in it. A descriptor to be closed, -EUNATCH, or another -errno. */
+/* Opens the tree that stands for @root, and finds out where @path is in it. Returns a descriptor to be closed;
+ * -EUNATCH: nothing stands in for @root; or another -errno. */
 static int open_root(const Checkout *checkout, const char *root, const char *path, char **ret_path) {
         _cleanup_free_ char *whole = NULL;
         const char *rest = path;
@@ -67,7 +68,7 @@ static int provider_read(void *userdata, const char *root, const char *path, cha
         return fd < 0 ? fd : file_read_in_root(fd, rest, FILE_BYTES_MAX, ret_data, ret_size);
 }
 
-/* A strv that grows by more than one. */
+/* A list of strings that grows by more than one at a time. */
 typedef struct PathList {
         char **paths;
         size_t n, allocated;
@@ -99,7 +100,7 @@ static void fts_closep(FTS **fts) {
                 fts_close(*fts);
 }
 
-/* All files below a directory, for what is no repository. */
+/* Lists all files below a directory that is no repository. */
 static int walk(const char *directory, char ***ret) {
         char *roots[] = { (char *) directory, NULL };
         _cleanup_(path_list_done) PathList list = { .paths = calloc(1, sizeof(char *)) };
@@ -124,7 +125,7 @@ static int walk(const char *directory, char ***ret) {
         return 0;
 }
 
-/* Tracked files that are there, and others that are not ignored: what a job gets. */
+/* Lists the files that a job gets: tracked files that exist, and others that are not ignored. */
 static int list_own(Checkout *checkout) {
         if (checkout->paths)
                 return 0;
@@ -178,8 +179,8 @@ static int provider_list(void *userdata, const char *root, char *const **ret_pat
         return 0;
 }
 
-/* Where the present branch left the default branch; on the default branch itself, where it left the remote's, or the commit
- * before. -ENODATA: nowhere. */
+/* Finds where the present branch left the default branch; on the default branch itself, where it left the remote's, or
+ * the commit before. -ENODATA: there is no such commit. */
 static int find_base(const Checkout *checkout, char **ret) {
         _cleanup_free_ char *remote = NULL;
 
@@ -199,7 +200,7 @@ static int find_base(const Checkout *checkout, char **ret) {
         return checkout->parent ? string_replace(ret, checkout->parent) : -ENODATA;
 }
 
-/* The commit that changes are counted from. @compare_to may be NULL. */
+/* Finds the commit that changes are counted from. @compare_to may be NULL. */
 static int find_changes_base(const Checkout *checkout, const char *compare_to, char **ret) {
         _cleanup_free_ char *commit = NULL;
 
@@ -209,7 +210,7 @@ static int find_changes_base(const Checkout *checkout, const char *compare_to, c
         return r < 0 ? r : git_ask(checkout->top, ARGV("merge-base", "HEAD", commit), ret);
 }
 
-/* Changes in tracked files since @base, and files that are not tracked. */
+/* Lists tracked files that changed since @base, and files that are not tracked. */
 static int list_changes(const char *top, const char *base, char ***ret) {
         _cleanup_strv_ char **changed = NULL, **others = NULL;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Writes and reads files on their way between host and container. Called by the agent's `list`, `pack` and `unpack`, and by
- * the command `exec` on the host. What is read is checked before it is used; nothing here touches a file system. */
+/* Writes and reads files on their way between host and container. Called by the agent's `list`, `pack` and `unpack`,
+ * and by the command `exec` on the host. Everything that is read must be checked before it is used. Nothing here may
+ * touch a file system. */
 
 #include "wire/bundle.h"
 
@@ -131,7 +132,7 @@ void bundle_reader_done(BundleReader *reader) {
         reader->buffer = NULL;
 }
 
-/* At least one byte is there then. */
+/* Reads until the buffer has at least one byte. */
 static int fill(BundleReader *reader) {
         if (reader->offset < reader->size)
                 return 0;

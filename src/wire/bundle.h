@@ -6,8 +6,8 @@
 #include "base/macro.h"
 
 /* Files on their way between host and container, one behind the other in a pipe: a header, the path, the target of a
- * symlink, the content. Both ends run on one machine and are ours, so this is simpler and faster than an archive; but what
- * comes out of a container is hostile all the same. The end is marked: one that is missing is an error. */
+ * symlink, the content. Both ends run on one host and are ours, so this is simpler and faster than an archive. But
+ * everything that comes out of a container is hostile. The end is marked, and a missing end is an error. */
 
 typedef enum BundleType {
         BUNDLE_FILE = 1,
@@ -23,13 +23,13 @@ typedef enum BundleType {
 typedef struct BundleEntry {
         BundleType type;
         mode_t mode;                    /* permissions */
-        char path[BUNDLE_PATH_MAX + 1]; /* relative, without empty parts, "." and "..", */
+        char path[BUNDLE_PATH_MAX + 1]; /* relative, without empty parts, "." and ".." */
         char link[BUNDLE_PATH_MAX + 1];
         uint64_t size; /* of the content */
         int64_t mtime_sec;
 } BundleEntry;
 
-/* A relative path without empty parts, "." and "..", of at most BUNDLE_PATH_MAX bytes? */
+/* Is @path relative, without empty parts, "." and "..", and at most BUNDLE_PATH_MAX bytes long? */
 bool bundle_path_is_plain(const char *path);
 
 /* Writes to @fd, which stays the caller's. */
@@ -39,18 +39,19 @@ typedef struct BundleWriter {
         size_t size;
 } BundleWriter;
 
-/* 0, after which bundle_writer_done() must be called; or -ENOMEM. */
+/* Begins to write to @fd. 0, after which bundle_writer_done() must be called; or -ENOMEM. */
 int bundle_writer_init(BundleWriter *writer, int fd);
 void bundle_writer_done(BundleWriter *writer);
 #define _cleanup_bundle_writer_ _cleanup_(bundle_writer_done)
 
-/* 0; -EINVAL: a path that is not plain; or another -errno. A file's content follows with bundle_put_data(), @entry->size
- * bytes in all. */
+/* Writes an entry. For a file, bundle_put_data() or bundle_put_file() must follow with @entry->size bytes of content in
+ * all. 0; -EINVAL: the path is not plain; or another -errno. */
 int bundle_put(BundleWriter *writer, const BundleEntry *entry);
 int bundle_put_data(BundleWriter *writer, const void *data, size_t size);
-/* The content of @fd, which must have at least @size bytes; what is missing, because the file has become shorter, is NULs. */
+/* Writes @size bytes of the file @fd as content. If the file has become shorter, writes NUL bytes for the rest. 0 or
+ * -errno. */
 int bundle_put_file(BundleWriter *writer, int fd, uint64_t size);
-/* Writes the end and all that is still in memory. */
+/* Writes the end mark and everything that is still in memory. 0 or -errno. */
 int bundle_finish(BundleWriter *writer);
 
 typedef struct BundleReader {
@@ -60,13 +61,14 @@ typedef struct BundleReader {
         uint64_t left; /* of the present entry's content */
 } BundleReader;
 
-/* The same with bundle_reader_done(); @fd stays the caller's. */
+/* Begins to read from @fd, which stays the caller's. 0, after which bundle_reader_done() must be called; or -ENOMEM. */
 int bundle_reader_init(BundleReader *reader, int fd);
 void bundle_reader_done(BundleReader *reader);
 #define _cleanup_bundle_reader_ _cleanup_(bundle_reader_done)
 
-/* The next entry; what is left of the last one's content is skipped. 1; 0 at the end; -EBADMSG: that is no bundle, or a part
- * of one; or another -errno. */
+/* Reads the next entry, and skips the rest of the last one's content. 1; 0 at the end; -EBADMSG: the data is no bundle,
+ * or ends too early; or another -errno. */
 int bundle_next(BundleReader *reader, BundleEntry *ret);
-/* Some of the present entry's content, in memory until the next call. 0 with *ret_size 0 at its end; or -errno. */
+/* Reads some of the present entry's content. *ret_data is valid until the next call. 0, with *ret_size 0 at the
+ * content's end; or -errno. */
 int bundle_read(BundleReader *reader, const void **ret_data, size_t *ret_size);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Writes the program that a service's container is for into a buffer, and reads it back. The supervisor writes, the
- * agent reads. One text after the other, each with a NUL byte behind it; before a list comes how many it has. What
- * does not fit this is refused as a whole. */
+/* Writes the program that a service's container runs into a buffer, and reads it back. The supervisor writes, the agent
+ * reads. The buffer has one text after the other, each with a NUL byte behind it; the number of its texts comes before
+ * a list. Data of another form must be refused as a whole. */
 
 #include "wire/service.h"
 
@@ -54,7 +54,7 @@ int wire_format_service(const WireService *service, char **ret, size_t *ret_size
         return 0;
 }
 
-/* The next text, or NULL. */
+/* Returns the next text, or NULL. */
 static const char *get(const char **data, const char *end) {
         const char *text = *data;
         const char *nul = text < end ? memchr(text, 0, (size_t) (end - text)) : NULL;

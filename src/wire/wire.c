@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Packs and unpacks the messages between host and agent. Both ends call this. What arrives is not trusted: sizes,
- * counts, strings, values and descriptors of a message are checked before anything in it is used, and descriptors
- * that nobody expects are closed. */
+/* Packs and unpacks the messages between host and agent. Both ends call this. Received messages are not trusted: sizes,
+ * counts, strings, values and descriptors must be checked before anything in a message is used, and unexpected
+ * descriptors must be closed. */
 
 #include "wire/wire.h"
 
@@ -64,7 +64,7 @@ int wire_send(int socket_fd, WireType type, const void *payload, size_t size, co
         return send_parts(socket_fd, type, parts, 2, fds, n_fds);
 }
 
-/* Takes the descriptors that came with a message; more than expected are closed. Returns false if there were too
+/* Takes the descriptors that came with a message, and closes those beyond WIRE_FDS_MAX. Returns false: there were too
  * many, or something else than descriptors. */
 static bool take_fds(struct msghdr *header, WireMessage *message) {
         bool fine = !(header->msg_flags & MSG_CTRUNC);
@@ -128,7 +128,7 @@ int wire_receive(int socket_fd, WireMessage *message) {
         return 1;
 }
 
-/* Strings follow it, each with its end: user, directory, directories, shared, environment, arguments. */
+/* Strings follow, each with a NUL byte behind it: user, directory, directories, shared, environment, arguments. */
 typedef struct ExecHeader {
         uint32_t kill_timeout_msec;
         uint32_t wants_stdin;
@@ -155,7 +155,7 @@ static int add_string(Parts *parts, const char *s) {
         return 0;
 }
 
-/* Counts them in *n. */
+/* Adds @strings to the parts, and their number to *n. */
 static int add_strings(Parts *parts, char *const *strings, uint32_t *n) {
         for (; strings && *strings; strings++, (*n)++) {
                 int r = add_string(parts, *strings);
@@ -178,7 +178,7 @@ int wire_send_exec(int socket_fd, const WireExec *exec, int script_fd, int varia
         };
         int fds[2];
         size_t n_fds = 0;
-        Parts parts; /* not all of it is used, so nor is it cleared: this is on the way of every step */
+        Parts parts; /* not cleared, because only a part is used and every step comes through here */
         uint32_t n_arguments = 0;
 
         parts.vectors[1] = (struct iovec){ .iov_base = &header, .iov_len = sizeof(header) };
@@ -213,7 +213,7 @@ static char *next_string(char **p) {
         return s;
 }
 
-/* Takes the next @n; the array is to be freed, and has room for @more. NULL: no memory. */
+/* Takes the next @n strings as an array with room for @more, to be freed. NULL: memory ran out. */
 static char **next_strings(char **p, size_t n, size_t more) {
         char **strings = calloc(n + more + 1, sizeof(char *));
 
@@ -233,7 +233,7 @@ int wire_parse_exec(WireMessage *message, WireExec *ret) {
         char *p = (char *) message->payload + sizeof(header), *end = (char *) message->payload + message->size;
         for (char *s = p; s < end; (void) next_string(&s))
                 n++;
-        /* User, directory, and a program at least. */
+        /* There must be at least user, directory and a program. */
         if (n > WIRE_STRINGS_MAX || n < 3 || header.n_directories > n - 3 ||
             header.n_shared > n - 3 - header.n_directories ||
             header.n_environment > n - 3 - header.n_directories - header.n_shared || header.wants_stdin > 1 ||
