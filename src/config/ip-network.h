@@ -5,22 +5,22 @@
 
 #include "base/macro.h"
 
-/* A network of IPv4 or IPv6 as text has it: "10.1.0.0/16", "fe80::/10". */
+/* A network of IPv4 or IPv6, such as "10.1.0.0/16" or "fe80::/10". */
 typedef struct IpNetwork {
         int family;          /* AF_INET or AF_INET6 */
-        uint8_t address[16]; /* in network order; of IPv4, the first 4 bytes */
+        uint8_t address[16]; /* in network byte order; IPv4 uses the first 4 bytes */
         unsigned prefix;     /* length, in bits */
 } IpNetwork;
 
 /* Room for any address or network as text. */
 #define IP_NETWORK_TEXT_MAX (INET6_ADDRSTRLEN + sizeof("/128"))
 
-/* Parses ADDRESS or ADDRESS/PREFIX; an address alone has all bits. 0, or -EINVAL: it is neither, or has bits behind the
- * prefix. */
+/* Parses ADDRESS or ADDRESS/PREFIX; an address alone gets a prefix of all bits. 0; or -EINVAL: it is neither, or has
+ * bits set behind the prefix. */
 int ip_network_parse(const char *text, IpNetwork *ret);
 
-/* As text, with the prefix. Returns @buffer. */
+/* Writes the network as text, with its prefix. Returns @buffer. */
 const char *ip_network_format(const IpNetwork *network, char buffer[static IP_NETWORK_TEXT_MAX]);
 
-/* An IPv4 address in the host's order, as "10.1.2.3". Returns @buffer. */
+/* Writes an IPv4 address in the host's byte order as "10.1.2.3". Returns @buffer. */
 const char *ip_format4(uint32_t address, char buffer[static IP_NETWORK_TEXT_MAX]);

@@ -16,12 +16,12 @@ struct SettingInfo {
         size_t offset;            /* of the value in the struct that the table describes */
         const char *default_text; /* as a configuration file has it */
         const char *help;
-        bool machine;         /* an image's definition may give it, too */
+        bool machine;         /* an image's definition may also give it */
         uint64_t min, max;    /* of numbers and times (microseconds), inclusive; a @max of 0: no limit */
         uint64_t multiple_of; /* what numbers must be a multiple of; 0: anything */
         const char *expect;   /* completes "NAME must be ..." for values out of that range, or refused by @check */
 
-        /* For strings and items of lists: is @text right? NULL: there is no check. */
+        /* For strings and items of lists: is @text allowed? NULL: every text is. */
         bool (*check)(const char *text);
 };
 
@@ -29,18 +29,18 @@ struct SettingInfo {
 struct SettingType {
         const char *expect; /* completes "NAME must be ..." for texts that cannot be a value of this type */
         bool is_list;
-        bool nullable; /* "null" in the file unsets it */
+        bool nullable; /* "null" in the file unsets the setting */
 
-        /* Sets the value, or adds an item to a list. 0; -EINVAL: not of this type; -ERANGE: refused because of the row; or
-         * -ENOMEM. On failure the value is untouched. */
+        /* Sets the value, or adds an item to a list. 0; -EINVAL: @text is not of this type; -ERANGE: the row does not
+         * allow the value; or -ENOMEM. On failure the value is untouched. */
         int (*assign)(const SettingInfo *info, const char *text, void *value);
         /* The same for a list that is given as one text; NULL: it must be a list. */
         int (*assign_text)(const SettingInfo *info, const char *text, void *value);
-        /* Makes the text that a file would have; *ret is to be freed. 0 or -ENOMEM. */
+        /* Makes the text of the value for a file; *ret is to be freed. 0 or -ENOMEM. */
         int (*format)(const void *value, char **ret);
-        /* Replaces @to by a copy of @from: 0 or -ENOMEM, with @to as it was. */
+        /* Replaces @to by a copy of @from. 0, or -ENOMEM with @to as it was. */
         int (*copy)(const void *from, void *to);
-        /* Replaces the value by what it means on this host, as 1G for 10%; NULL: it is the same on all hosts. */
+        /* Replaces the value by what it means on this host, such as 10% by 1G; NULL: it means the same on all hosts. */
         void (*resolve)(void *value);
         RecordType record;          /* its type in a container's plan */
         const char *const *choices; /* its words there, for RECORD_CHOICE */
@@ -51,8 +51,9 @@ extern const SettingType setting_boolean, setting_boot, setting_builds, setting_
         setting_time, setting_memory, setting_optional_number, setting_optional_memory, setting_wait, setting_texts,
         setting_size, setting_space, setting_string, setting_optional_string, setting_list, setting_command;
 
-/* Completes "NAME must be ..." for a value for which assign() returned @error, -EINVAL or -ERANGE. Static. */
+/* Returns the text that completes "NAME must be ..." after assign() returned @error, -EINVAL or -ERANGE. Static. */
 const char *setting_expect(const SettingInfo *info, int error);
 
-/* Time as systemd writes it: "90", "90s", "1min 30s", "1.5h", "infinity". 0, -EINVAL or -ERANGE. */
+/* Parses a time as systemd writes it: "90", "90s", "1min 30s", "1.5h", "infinity". 0; -EINVAL: it is no time; or
+ * -ERANGE: it is too long. */
 int parse_time_usec(const char *text, uint64_t *ret_usec);

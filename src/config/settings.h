@@ -24,9 +24,9 @@ typedef struct Settings {
         char **allowed_services;              /* the same for services */
         char **pull, **allowed_pull_policies; /* pull_policy_parse() knows all of them */
         uint64_t image_cache_size;            /* bytes; UINT64_MAX: no limit */
-        MemorySize disk_reserve;              /* of the file system of root_dir: room to keep free */
+        MemorySize disk_reserve;              /* of the file system of root_dir: how much room to keep free */
         char *metrics_file;                   /* or NULL */
-        bool report;                          /* jobs say at their end what they used */
+        bool report;                          /* jobs print at their end what they used */
         char *shell;                          /* or NULL: bash if the image has it, else sh */
         char *helper_image;                   /* "auto", "none" or the name of an image */
         char *bash_program;                   /* "auto", "none" or a path; the same for runner_program */
@@ -41,7 +41,7 @@ typedef struct Settings {
         MemorySize memory_high;
         MemorySize memory_max;
         uint64_t tasks_max;
-        /* Of services, over those above; 0: as those. */
+        /* For services, instead of those above; 0: the same as above. */
         uint64_t service_cpu_weight;
         MemorySize service_memory_high;
         MemorySize service_memory_max;
@@ -63,48 +63,49 @@ typedef struct Settings {
 
 /* Fills @settings with the defaults. 0 or -ENOMEM. */
 int settings_init(Settings *settings);
-/* Frees what @settings owns; all zero is fine. */
+/* Frees what @settings owns; it may be zeroed. */
 void settings_done(Settings *settings);
 
-/* Makes @to, which must not own anything, the same as @from: 0 or -ENOMEM, with nothing in @to then. */
+/* Copies @from to @to, which must not own anything before. 0, or -ENOMEM with nothing in @to. */
 int settings_copy(const Settings *from, Settings *to);
 /* The same for the settings of containers only; the others are 0 and NULL in @to. */
 int settings_copy_machine(const Settings *from, Settings *to);
 
-/* Replaces settings by what they mean on this host: shares of its memory by bytes. */
+/* Replaces settings that depend on this host by what they mean here: shares of its memory by bytes. */
 void settings_resolve(Settings *settings);
 
 /* The table has at most this many rows. */
 #define SETTINGS_MAX 64
 
-/* Row @i of the table, or NULL after the last. */
+/* Returns row @i of the table, or NULL after the last. */
 const SettingInfo *settings_info(size_t i);
 const char *setting_name(const SettingInfo *info);
 const char *setting_help(const SettingInfo *info);
-/* The default as a configuration file has it. */
+/* Returns the default as a configuration file has it. Static. */
 const char *setting_default(const SettingInfo *info);
-/* NULL: there is no such setting. */
+/* Finds the setting @name; NULL: there is none. */
 const SettingInfo *setting_find(const char *name);
 /* May an image's definition give this setting, too? */
 bool setting_is_machine(const SettingInfo *info);
-/* The name of a setting that @typed may have meant, or NULL. */
+/* Returns the name of the setting that @typed may have meant (static text), or NULL. */
 const char *setting_nearest(const char *typed);
 
-/* Sets one setting from @text: 0; -EINVAL or -ERANGE for a wrong value, and setting_expect() says what would be right; or
- * -ENOMEM. A list gets one more item with each call; setting_clear() empties it. */
+/* Sets one setting from @text. 0; -EINVAL or -ERANGE: the value is wrong, and setting_expect() says what would be
+ * right; or -ENOMEM. A list gets one more item with each call; setting_clear() empties it. */
 int setting_assign(Settings *settings, const SettingInfo *info, const char *text);
 bool setting_is_list(const SettingInfo *info);
-/* Can it be unset? Lists and settings that may be null can. setting_clear() unsets those, and does nothing to others. */
+/* Can the setting be unset? Lists and settings that may be null can. setting_clear() unsets these, and does nothing to
+ * others. */
 bool setting_is_nullable(const SettingInfo *info);
 void setting_clear(Settings *settings, const SettingInfo *info);
 /* Makes the value's text for a configuration file ("[a, b]" for lists). *ret is to be freed. 0 or -ENOMEM. */
 int setting_format(const Settings *settings, const SettingInfo *info, char **ret);
 
-/* The field of a setting in a record (base/record.h) of a struct that has Settings at @offset. Times are microseconds, sizes
- * bytes: settings_resolve() comes first. Only settings that may be null may be missing. */
+/* Describes a setting as a field of a record (base/record.h) of a struct that has Settings at @offset. Times are in
+ * microseconds, sizes in bytes, so call settings_resolve() first. Only settings that may be null may be missing. */
 RecordField setting_record(const SettingInfo *info, size_t offset);
 
-/* The value of a setting. */
+/* Returns the address of a setting's value in @settings. */
 void *setting_field(const Settings *settings, const SettingInfo *info);
-/* Copies one setting of @from to @to: 0 or -ENOMEM. */
+/* Copies one setting of @from to @to. 0, or -ENOMEM with @to as it was. */
 int setting_copy(const Settings *from, Settings *to, const SettingInfo *info);

@@ -10,19 +10,19 @@ typedef enum BootMode { BOOT_AUTO, BOOT_YES, BOOT_NO, BOOT_EAGER } BootMode;
 typedef enum PullPolicy { PULL_NEVER, PULL_IF_NOT_PRESENT, PULL_ALWAYS, PULL_INVALID } PullPolicy;
 
 PullPolicy pull_policy_parse(const char *text);
-/* Whose GitLab's caches are, and how long a working copy lives. */
+/* Who shares GitLab's caches, and how long a working copy lives. */
 typedef enum CacheMode { CACHE_PROJECT, CACHE_SHARED, CACHE_NONE } CacheMode;
 typedef enum BuildsMode { BUILDS_EPHEMERAL, BUILDS_PERSISTENT } BuildsMode;
 typedef enum NetworkMode { NETWORK_HOST, NETWORK_NONE, NETWORK_PRIVATE } NetworkMode;
 
-/* The setting network_pool: how long the prefix of such a network may be. A job gets 64 addresses. */
+/* The limits for the prefix of the setting network_pool. A job gets 64 addresses. */
 #define NETWORK_POOL_PREFIX_MIN 10
 #define NETWORK_POOL_PREFIX_MAX 26
 
 /* A size that may depend on the host's memory, or on a file system: "512M", "30%", "infinity". */
 typedef struct MemorySize {
         uint64_t bytes;     /* UINT64_MAX: no limit; meaningless while permyriad is not 0 */
-        unsigned permyriad; /* hundredths of a percent of the whole, as systemd counts; 0: bytes counts */
+        unsigned permyriad; /* hundredths of a percent of the whole, as in systemd; 0: @bytes is the size */
 } MemorySize;
 
 /* Containers get users and groups in blocks of this size, which is systemd's. */
@@ -30,8 +30,8 @@ typedef struct MemorySize {
 /* The most that one container can get. */
 #define UID_RANGE_MAX (64 * UID_BLOCK)
 
-/* What @size is of @whole bytes: itself, or that share. */
+/* Returns @size in bytes: the size itself, or its share of @whole_bytes. */
 uint64_t memory_size_of(MemorySize size, uint64_t whole_bytes);
 
-/* The bytes that @size stands for on this host; UINT64_MAX: no limit. */
+/* Returns the bytes that @size stands for on this host, as a share of its memory; UINT64_MAX: no limit. */
 uint64_t memory_size_bytes(MemorySize size);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Looks into an image for what GitLab's own stages need. `prepare` asks for each job, `doctor` for each image. It costs
- * microseconds, opens nothing but for looking, and runs nothing. */
+/* Finds out whether an image has what GitLab's own stages need. `prepare` asks for each job, `doctor` for each image.
+ * It costs microseconds. It must open nothing for writing, and run nothing. */
 
 #include "image/contents.h"
 
@@ -44,7 +44,7 @@ bool image_has_bash(int tree_fd) {
         return false;
 }
 
-/* Of Debian, Fedora, openSUSE and Alpine: where Go's crypto/x509 (root_linux.go) looks, and git's libraries do. */
+/* The files of Debian, Fedora, openSUSE and Alpine, where Go's crypto/x509 (root_linux.go) and git's libraries look. */
 static const char *const certificates[] = {
         "/etc/ssl/certs/ca-certificates.crt",
         "/etc/pki/tls/certs/ca-bundle.crt",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Removes old generations. Called after a publish or a removal, by `gc` and by chroot-maintenance. Never removes the
- * current tree, one that a job has locked, or one of as many as the definition wants to keep. */
+/* Removes old generations. Called after a publish or a removal, by `gc` and by chroot-maintenance. It must never remove
+ * the current tree, a tree that a job has locked, or one of those that the definition wants to keep. */
 
 #include "image/generation-collect.h"
 
@@ -64,7 +64,8 @@ static size_t old_to_keep(const GenerationStore *store) {
         return (size_t) (generation->keep - 1);
 }
 
-/* Returns 1 if the tree was, or would be, removed; 0 if somebody uses it; -errno. */
+/* Removes old generation @number, or with @dry_run only looks. Returns 1: it was, or would be, removed; 0: the tree is
+ * in use; or -errno. */
 static int remove_generation(const GenerationStore *store, uint64_t number, int lock_fd, bool dry_run) {
         GenerationNumberText name = generation_number_text(number);
         char dead[32];
@@ -81,7 +82,7 @@ static int remove_generation(const GenerationStore *store, uint64_t number, int 
         snprintf(dead, sizeof(dead), "old-%s", name.text);
         if (renameat(store->generations_fd, name.text, lock_fd, dead) < 0)
                 return -errno;
-        /* The highest number stays known, so that it is not given again. */
+        /* The file of the highest number stays, so that the number is not used again. */
         if (number != store->highest)
                 (void) unlinkat(store->generations_fd, generation_json_name(number).text, 0);
         r = btrfs_subvolume_remove(lock_fd, dead);
@@ -91,7 +92,7 @@ static int remove_generation(const GenerationStore *store, uint64_t number, int 
 static int remove_orphan(GenerationStore *store, uint64_t number, bool json) {
         GenerationNumberText tree = generation_number_text(number);
 
-        /* Without any tree, a number can be given again without confusion. */
+        /* An image without any tree may use its numbers again without confusion. */
         if (json && number != store->current && (number != store->highest || store->current_fd < 0) &&
             !exists_at(store->generations_fd, tree.text))
                 (void) unlinkat(store->generations_fd, generation_json_name(number).text, 0);
@@ -125,7 +126,7 @@ static int collect(const Staging *staging, const char *root_dir, const char *nam
         r = generation_store_for_each(&store, remove_orphan);
         if (store.current_fd < 0) {
                 _cleanup_close_ int parent_fd = open_directory_at(images_fd, GENERATIONS_DIRECTORY, false, 0);
-                (void) unlinkat(parent_fd, name, AT_REMOVEDIR); /* unless something is left */
+                (void) unlinkat(parent_fd, name, AT_REMOVEDIR); /* fails, as it should, if something is left */
         }
         return result < 0 ? result : r;
 }

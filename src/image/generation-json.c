@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Writes and reads N.json, what is known of a generation. Only publish.c and generation-store.c write; everybody
- * reads. A reader finds a file whole or not at all. */
+/* Writes and reads N.json, the file with what is known of a generation. Only publish.c and generation-store.c write it;
+ * everybody may read it. A reader must find the file whole or not at all. */
 
 #include "image/generation-json.h"
 

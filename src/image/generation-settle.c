@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Puts right what a publish or a rollback left when it was killed half way. Called with the image's staging lock
- * held, before anything else is done to the image. It can itself be killed at any step and called again, and no step
- * may lose a tree. */
+/* Completes or undoes a publish or a rollback that was killed half way. Called with the image's staging lock held,
+ * before anything else is done to the image. It can itself be killed at any step and called again, so no step may lose
+ * a tree. */
 
 #include "image/generation-settle.h"
 
@@ -15,7 +15,8 @@
 #include "image/generation-store.h"
 #include "image/rename-settle.h"
 
-/* A directory without the number of its name: a tree that a rollback exchanged, or an empty place that was reserved. */
+/* Settles a directory whose tree does not have the number that is its name: a tree that a rollback exchanged, or an
+ * empty directory that was reserved. */
 static int settle_name(GenerationStore *store, uint64_t number, bool json) {
         GenerationNumberText name = generation_number_text(number);
 
@@ -38,7 +39,8 @@ static int settle_name(GenerationStore *store, uint64_t number, bool json) {
         return 0;
 }
 
-/* A tree with a lower number was current until a publish. One with a higher number was never published. */
+/* Settles the tree in the staging directory. If its number is lower than the current one, it was current until a
+ * publish; if it is higher, it was never published. */
 static int settle_staged(const GenerationStore *store, int staging_fd, const char *tree) {
         _cleanup_close_ int tree_fd = open_directory_at(staging_fd, tree, false, 0);
         uint64_t number = tree_fd < 0 ? 0 : generation_number(tree_fd);
@@ -58,7 +60,7 @@ int generations_settle(const char *root_dir, const char *name, int images_fd, in
         int r = generation_store_open(root_dir, name, images_fd, false, &store);
         if (r < 0)
                 return r == -ENOENT || r == -ENOTDIR ? 0 : r;
-        /* First from the staging directory: its place may have been reserved. */
+        /* The staging directory comes first, because a place may have been reserved for its tree. */
         r = settle_staged(&store, staging_fd, tree);
         return r < 0 ? r : generation_store_for_each(&store, settle_name);
 }

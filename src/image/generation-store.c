@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The directory of one image's generations, for those who change it: publish.c, generation-collect.c and
- * generation-settle.c. Only with the image's staging lock held. A number is never given to two trees. */
+/* The directory of one image's generations, for the files that change it: publish.c, generation-collect.c and
+ * generation-settle.c. Callers must hold the image's staging lock. Two trees must never get the same number. */
 
 #include "image/generation-store.h"
 
@@ -28,7 +28,7 @@ void generation_store_done(GenerationStore *store) {
         closep(&store->generations_fd);
         closep(&store->current_fd);
 }
-/* The number in `<number>` or `<number>.json`, 0 for any other name. */
+/* Returns the number in `<number>` or `<number>.json`; 0 for any other name. */
 static uint64_t number_of_name(const char *name, bool *ret_json) {
         char copy[32];
         uint64_t number;

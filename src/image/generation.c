@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Finds generations of an image and holds them for who reads from them. Called by jobs, `supervise` and all commands
- * about images. Others may move a tree to another name meanwhile: nothing here writes, and a tree is only held when
- * it is still in its place after it was locked. */
+/* Finds generations of an image, and holds them for those who read from them. Called by jobs, `supervise` and all
+ * commands about images. Others may rename a tree meanwhile, so a tree counts as held only if it is still in its place
+ * after it was locked. Nothing here may write. */
 
 #include "image/generation.h"
 
@@ -59,7 +59,7 @@ static int open_old(const char *root_dir, const char *name, uint64_t number, Ima
         return 0;
 }
 
-/* Looks once in both places. */
+/* Looks once in both places where the tree can be. */
 static int try_open(const char *root_dir, const char *name, uint64_t number, Image **ret) {
         _cleanup_image_ Image *image = NULL;
 
@@ -74,7 +74,7 @@ static int try_open(const char *root_dir, const char *name, uint64_t number, Ima
         return 0;
 }
 
-/* Is something known of the generation? Then a tree that is in neither place is being renamed just now. */
+/* Does the generation have a file? Then a tree that is in neither place is just being renamed. */
 static bool is_known(const char *root_dir, const char *name, uint64_t number) {
         _cleanup_free_ char *path = NULL;
 
@@ -137,7 +137,7 @@ int generation_hold_reference(const char *root_dir, const char *reference, Image
         }
 }
 
-/* Looks in one place: a descriptor, -ENOENT if another tree is there, or -errno. */
+/* Looks in one place. Returns a descriptor; -ENOENT: another tree, or none, is there; or another -errno. */
 static int try_hold(const char *path, uint64_t number) {
         _cleanup_close_ int fd = open_directory_at(AT_FDCWD, path, false, 0);
 

@@ -7,7 +7,7 @@
 /* An image has generations, numbered from 1. The current one is the tree `<root_dir>/NAME`; older ones are in
  * `<root_dir>/.generations/NAME/<number>/`. Beside those is `<number>.json` with what is known of each generation, also of
  * the current one. An extended attribute of a tree's top directory has its number, so tree and number stay together when
- * the tree is renamed. A tree without it was put there by hand: number 0.
+ * the tree is renamed. A tree without this attribute was put there by hand: its number is 0.
  *
  * A process that changes any of this for image NAME holds the lock of its staging directory (image/staging.h). */
 #define GENERATIONS_DIRECTORY ".generations"
@@ -21,14 +21,14 @@ typedef struct Generation {
         uint64_t created_usec;   /* wall clock: when its first ancestor was made from a source */
         uint64_t updated_usec;   /* when this generation was made */
         uint64_t published_usec; /* when it last became the current one */
-        uint64_t asked_usec;     /* images of registries: when the registry was asked for it */
+        uint64_t asked_usec;     /* images of registries: when the registry was last asked for the image */
         uint64_t keep;       /* generations to keep while this one is current, itself included; 0: GENERATIONS_KEPT */
         uint64_t size_bytes; /* images of registries: size on disk; 0: not known */
         char *source;        /* such as "suite bookworm"; NULL, here and below: not known */
         char *digest;        /* `SourceResult.digest` (source/source.h) */
         char *definition;    /* path of the file */
         ImageConfig config;  /* of an OCI image; nothing in it for others */
-        bool has_command; /* its entrypoint and what follows it are known; older versions of this program did not look */
+        bool has_command; /* @config has entrypoint and command; older versions of this program did not record them */
 } Generation;
 
 void generation_free(Generation *generation);
@@ -39,31 +39,31 @@ DEFINE_CLEANUP(Generation *, generation_free)
  * -EBADMSG: the file is damaged; or another -errno. */
 int generation_load(const char *root_dir, const char *name, uint64_t number, Generation **ret);
 
-/* The same for the tree that @image has opened. Of one that was made by hand, nothing is known. 0 or -errno; never
- * -ENOENT. */
+/* The same for the tree that @image has opened. For a tree that was made by hand, *ret has only its number. 0 or
+ * -errno; never -ENOENT. */
 int generation_load_of(const Image *image, Generation **ret);
 
 /* Makes the path of `<number>.json` of image @name, which need not exist. *ret is to be freed. 0 or -ENOMEM. */
 int generation_json_path(const char *root_dir, const char *name, uint64_t number, char **ret);
 
-/* Opens generation @number of image @name, current or old, as image_open() does: with the image's own name and the present
- * path of the tree. -ENOENT: there is no such generation. */
+/* Opens generation @number of image @name, current or old, as image_open() does. @ret has the image's own name and the
+ * path where the tree is now. -ENOENT: there is no such generation. */
 int generation_open(const char *root_dir, const char *name, uint64_t number, Image **ret);
 
 /* Splits `NAME@NUMBER`. *ret_name is to be freed. 0; -EINVAL: @reference has another form; or -ENOMEM. */
 int generation_split(const char *reference, char **ret_name, uint64_t *ret_number);
 
-/* Opens what `image:` of a job names: the image of exactly that name; if there is none and @reference is `NAME@NUMBER`, that
- * generation of image NAME. As image_open(). */
+/* Opens what `image:` of a job names: the image of exactly that name; if there is none and @reference is `NAME@NUMBER`,
+ * that generation of image NAME. Returns as image_open(). */
 int generation_open_reference(const char *root_dir, const char *reference, Image **ret);
 
 /* The same with the image's shared lock (image/lock.h): nobody removes this tree while @ret is open. -EBUSY: another process
  * is removing it. */
 int generation_hold_reference(const char *root_dir, const char *reference, Image **ret);
 
-/* Opens the tree that a container was planned with: generation @number of the image with absolute path @path, current or old
- * by now. 0 stands for the tree at @path. Returns a descriptor of its top directory, opened in the present mount namespace
- * and with the image's shared lock, or -errno; -EBUSY as above. */
+/* Opens the tree that a container was planned with: generation @number of the image with absolute path @path, which may
+ * be an old one by now. 0 stands for the tree at @path. Returns a descriptor of its top directory, opened in the
+ * present mount namespace and with the image's shared lock, or -errno; -EBUSY as above. */
 int generation_hold_tree(const char *path, uint64_t number);
 
 /* Lists the numbers of the old generations of image @name in ascending order. *ret is to be freed; NULL: there are none. 0

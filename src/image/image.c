@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Opens and lists images, and looks into them: which systemd, which architecture. Called by everybody who uses an
- * image. Only reads, follows no symlink out of the tree, and runs nothing of it. */
+/* Opens and lists images, and looks into them: which systemd, which architecture. Called by everything that uses an
+ * image. It must only read, follow no symlink out of the tree, and run nothing of it. */
 
 #include "image/image.h"
 
@@ -47,7 +47,7 @@ static int image_path(const char *root_dir, const char *name, char **ret) {
         return absolute ? string_printf(ret, "%s/%s", absolute, name) : -errno;
 }
 
-/* systemd-nspawn insists on usr/; without programs a tree is half made. */
+/* systemd-nspawn insists on usr/; a tree without programs is only half made. */
 static bool is_root_file_system(int fd) {
         _cleanup_close_ int usr_fd = open_in_root(fd, "usr", O_PATH | O_DIRECTORY);
         _cleanup_close_ int bin_fd = open_in_root(fd, "bin", O_PATH | O_DIRECTORY);
@@ -172,7 +172,7 @@ bool image_is_i386(int tree_fd) {
                 struct stat st;
                 char path[64];
 
-                /* Opened only when it is a file: what an image has there may be anything. */
+                /* Opened only if it is a regular file: an image may have anything there. */
                 if (path_fd < 0 || fstat(path_fd, &st) < 0 || !S_ISREG(st.st_mode))
                         continue;
                 snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);

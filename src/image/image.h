@@ -5,7 +5,7 @@
 #include "config/image-name.h"
 #include "config/settings.h"
 
-/* An image: a directory directly in root_dir with a root file system in it, whoever made that. */
+/* An image: a directory directly in root_dir that contains a root file system, whoever made it. */
 typedef struct Image {
         char *name;
         char *title;    /* for people: the name, or the reference of an image of a registry (maintain/image-cache.h) */
@@ -21,8 +21,8 @@ typedef struct Image {
  * (it has no usr/, which systemd-nspawn insists on); or another -errno. */
 int image_open(const char *root_dir, const char *name, Image **ret);
 
-/* The number of the generation (image/generation.h) that the tree with top directory @tree_fd is, from this attribute; 0: it
- * has none. */
+/* generation_number() returns the number of the generation (image/generation.h) that the tree with top directory
+ * @tree_fd is, from this attribute; 0: it has none. */
 #define GENERATION_ATTRIBUTE "trusted.nspawn-runner.generation"
 uint64_t generation_number(int tree_fd);
 
@@ -30,26 +30,27 @@ void image_free(Image *image);
 DEFINE_CLEANUP(Image *, image_free)
 #define _cleanup_image_ _cleanup_(image_freep)
 
-/* May directory @name in the directory of images @images_fd be removed as an image? It must have a root file system, or the
- * number of a generation, which only trees have that were published here. Anything else is somebody's data. 0; -ENOENT;
+/* May directory @name in the directory of images @images_fd be removed as an image? It must contain a root file system
+ * or have the number of a generation, which only published trees have. Anything else is somebody's data. 0; -ENOENT;
  * -ENOTDIR and -ENODATA as for image_open(); or another -errno. */
 int image_recognize(int images_fd, const char *name);
 
-/* Is the generation @known still the current one of image @name in @root_dir (NULL: is there still no image)? The caller
- * holds the image's staging lock. 1 or 0; or -errno. */
+/* Is generation @known still the current one of image @name in @root_dir? With @known NULL: is there still no image?
+ * The caller holds the image's staging lock. Returns 1 or 0; or -errno. */
 int image_is_still(const char *root_dir, const char *name, const Image *known);
 
 /* Lists the names of the images in @root_dir, sorted, without hidden and incomplete ones. *ret_names is for strv_free();
  * NULL: there is no image, or no such directory. 0 or -errno. */
 int image_list(const char *root_dir, char ***ret_names);
 
-/* The path of the systemd that could boot the image with top directory @tree_fd, seen from inside: static, or NULL. Follows
- * no symlink out of the image. */
+/* Returns the path, as seen inside, of the systemd that could boot the image with top directory @tree_fd (static text);
+ * NULL: it has none. Follows no symlink out of the image. */
 const char *image_init(int tree_fd);
 
 /* What the setting `boot` means for the image with top directory @tree_fd: *ret_init is the path of image_init() if jobs boot
  * it, NULL if they do not. 0, or -ENOEXEC for `boot: yes` or `boot: eager` and an image without systemd. */
 int image_boot(int tree_fd, BootMode boot, const char **ret_init);
 
-/* Are the programs of the image with top directory @tree_fd those of 32-bit x86? Asks its shell. */
+/* Are the programs of the image with top directory @tree_fd for 32-bit x86? Reads the header of its shell, or else of
+ * env. */
 bool image_is_i386(int tree_fd);

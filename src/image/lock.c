@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The lock on a directory (flock): jobs that read from a tree share it, and whoever removes a tree or works in a
- * staging directory has it alone. Never waits: whoever wants to wait does so itself. */
+/* The lock on a directory (flock). Jobs that read from a tree share it; a process that removes a tree or works in a
+ * staging directory has it alone. This must never wait: callers that want to wait do so themselves. */
 
 #include "image/lock.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Changes which tree is an image's current one: publish, roll back, remove. Called by the commands that change
- * images, by maintenance and by the cache of registries' images. Running jobs must not notice: they keep the tree
- * they have, and a crash at any point leaves the old tree or the new one, whole. */
+/* Changes which tree is an image's current one: publish, roll back, remove. Called by the commands that change images,
+ * by maintenance and by the cache of registries' images. Running jobs must not notice: they keep the tree that they
+ * have. A crash at any point must leave the old tree or the new one, whole. */
 
 #include "image/publish.h"
 
@@ -43,14 +43,15 @@ static int publish_first(const Staging *staging) {
         if (errno != EINVAL)
                 return -errno;
 
-        /* A file system without RENAME_NOREPLACE. Others who make this image are locked out; renameat() itself refuses
-         * to replace a directory that is not empty. */
+        /* The file system lacks RENAME_NOREPLACE. Other processes that make this image are locked out, and renameat()
+         * itself refuses to replace a directory that is not empty. */
         if (exists_at(staging->images_fd, staging->name))
                 return -EEXIST;
         return renameat(staging->lock_fd, STAGING_TREE, staging->images_fd, staging->name) < 0 ? -errno : 0;
 }
 
-/* The old tree is in the staging directory then, and on its way to its place. */
+/* Publishes the next generation of an image that exists. The old tree comes into the staging directory, and then to its
+ * place. */
 static int publish_next(const Staging *staging, GenerationStore *store, Problem *reterr_problem) {
         GenerationNumberText number = generation_number_text(store->current);
 
@@ -58,12 +59,12 @@ static int publish_next(const Staging *staging, GenerationStore *store, Problem 
         if (r < 0)
                 return r;
         (void) fsync(staging->images_fd);
-        /* A failure here does no harm: the image is published, and staging_settle() tries again. */
+        /* A failure here does no harm: the image is published, and staging_settle() moves the old tree later. */
         (void) renameat(staging->lock_fd, STAGING_TREE, store->generations_fd, number.text);
         return 0;
 }
 
-/* Checked again: whatever worked on the tree since it was made may have changed it. */
+/* Checks the tree again: programs that worked in it since it was made may have changed it. */
 static int check_staging_tree(const Staging *staging, Problem *reterr_problem) {
         _cleanup_close_ int tree_fd = staging_tree(staging);
         Problem problem = { 0 };
@@ -86,8 +87,8 @@ static int publish_prepared(const Staging *staging, GenerationStore *store, uint
                 r = generation_store_reserve_place(store);
         if (r < 0)
                 return r;
-        /* Synchronized before the name changes: after a power failure the image must be whole, the old one or the new
-         * one. */
+        /* Write to disk before the name changes: after a power failure the image must be whole, either the old tree or
+         * the new one. */
         if (syncfs(staging->lock_fd) < 0)
                 return -errno;
         if (store->current_fd >= 0)
@@ -156,8 +157,8 @@ int publish_keep(const Staging *staging, uint64_t keep) {
 
 /* Going back */
 
-/* Generation @number is about to take the place of the current one. As many are kept as before: what the definition said
- * when this one was made may be long ago. */
+/* Notes that generation @number is about to become the current one. It gets the present number of generations to keep,
+ * because its own may be from an old definition. */
 static int note_publication(const GenerationStore *store, uint64_t number) {
         _cleanup_generation_ Generation *generation = NULL, *current = NULL;
         Generation unknown = { .number = number };
@@ -172,7 +173,7 @@ static int note_publication(const GenerationStore *store, uint64_t number) {
         return generation_save_at(store->generations_fd, about);
 }
 
-/* Generation @number is the current one after this, and the current one is where that was. */
+/* Exchanges generation @number with the current one. */
 static int take_place(const Staging *staging, const GenerationStore *store, uint64_t number, Problem *reterr_problem) {
         GenerationNumberText target = generation_number_text(number);
 
@@ -217,7 +218,7 @@ static int rollback_locked(const Staging *staging, uint64_t number, uint64_t *re
                 return r;
         }
         (void) fsync(store.images_fd);
-        /* As in publish_next(): it is done. */
+        /* As in publish_next(), a failure does no harm. */
         (void) renameat(store.generations_fd, target.text, store.generations_fd, place.text);
         *ret_number = number;
         return 0;
@@ -257,7 +258,7 @@ int publish_removable(const char *root_dir, const char *name) {
         return images_fd < 0 ? -errno : check_removable(root_dir, images_fd, name);
 }
 
-/* The current tree goes to the old ones. */
+/* Moves the current tree to the old generations. */
 static int retire_current(GenerationStore *store) {
         int r = generation_store_adopt_current(store);
         if (r < 0)

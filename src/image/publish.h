@@ -6,7 +6,7 @@
 #include "image/staging.h"
 
 /* Functions that change which tree is an image's current one, under the image's staging lock. The change itself is one
- * rename: others see the old tree or the new one, complete, also after a power failure. */
+ * rename, so others see either the old tree or the new one, complete, also after a power failure. */
 
 /* Makes the staging tree the next generation of its image, and the current one. @about describes it (NULL: nothing is
  * known); its number, and times that are 0, are filled in. The tree that was current becomes an old generation, and gets a
@@ -17,8 +17,9 @@
  * directory. Old generations stay: generations_collect(). */
 int publish(Staging *staging, const Generation *about, uint64_t *ret_number, Problem *reterr_problem);
 
-/* Notes to keep @keep generations while the present one is current; it must have a number. generations_collect() removes
- * the others. 0; -ENOENT: there is no current generation, or nothing is known of it; or another -errno. */
+/* Sets the number of generations to keep, while the present one is current, to @keep. The current generation must have
+ * a number. generations_collect() removes the others. 0; -ENOENT: there is no current generation, or nothing is known
+ * of it; or another -errno. */
 int publish_keep(const Staging *staging, uint64_t keep);
 
 /* Makes old generation @number of image @name the current one again. @number 0: the lower-numbered one that was current
@@ -28,11 +29,11 @@ int publish_keep(const Staging *staging, uint64_t keep);
 int publish_rollback(const char *root_dir, const char *name, uint64_t number, Turn *turn, uint64_t *ret_number,
                      Problem *reterr_problem);
 
-/* Is there something of that name that publish_remove() would remove? 0; -ENOENT; -ENOTDIR or -ENODATA: what has that name
- * is no image (image_recognize()); or another -errno. */
+/* Is there something of that name that publish_remove() would remove? 0: yes; -ENOENT; -ENOTDIR or -ENODATA: what has
+ * that name is no image (image_recognize()); or another -errno. */
 int publish_removable(const char *root_dir, const char *name);
 
-/* Removes image @name: no job finds it any more. *ret_in_use is the number of trees that jobs still use;
- * generations_collect() removes them later. Waits as staging_open(). 0; an error of publish_removable(), and nothing was
+/* Removes image @name, so that no job finds it any more. *ret_in_use is the number of trees that jobs still use;
+ * generations_collect() removes them later. Waits as staging_open(). 0; an error of publish_removable(), with nothing
  * touched; -EBUSY: another process is changing the image; or another -errno. */
 int publish_remove(const char *root_dir, const char *name, Turn *turn, unsigned *ret_in_use);

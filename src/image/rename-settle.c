@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The second half of renaming an image: its old generations. image/rename.c calls it, and after a crash whoever locks
- * the image's staging directory next (image/generation-settle.h). The mark alone decides nothing: generations move
- * only where the tree has moved, and never over those of another image. */
+/* The second half of renaming an image: moves its old generations. image/rename.c calls this; after a crash, the next
+ * process that locks the image's staging directory does (image/generation-settle.h). The mark alone must decide
+ * nothing: generations move only if the tree has moved, and never over those of another image. */
 
 #include "image/rename-settle.h"
 

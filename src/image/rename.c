@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Renames an image, for chroot-rename. There are two directories to rename, the tree and that of the old generations, and
- * whoever saw only one of them done would take the generations for those of a removed image. So a mark in the image's
- * staging directory says first what is to be done. */
+/* Renames an image, for chroot-rename. Two directories must be renamed: the tree and the directory of the old
+ * generations. After a crash between the two, the generations would look like those of a removed image. So before the
+ * first step, a mark in the image's staging directory must say what is to be done. */
 
 #include "image/rename.h"
 
@@ -21,7 +21,7 @@ static bool has_generations(int images_fd, const char *name) {
         return fd >= 0 && exists_at(fd, name);
 }
 
-/* Both are locked. */
+/* Renames the image. Both names are locked. */
 static int rename_locked(const Staging *staging, const char *new_name) {
         int images_fd = staging->images_fd;
 
@@ -48,7 +48,7 @@ int image_rename(const char *root_dir, const char *name, const char *new_name, T
                 return -EINVAL;
         if (strcmp(name, new_name) == 0)
                 return -EEXIST;
-        /* Locked in the order of names, so that two commands that exchange names do not wait for each other. */
+        /* Locked in the order of the names, so that two commands that exchange names do not wait for each other. */
         int r = staging_lock(root_dir, ordered ? name : new_name, turn, &first);
         if (r < 0)
                 return r;

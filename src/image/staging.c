@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The place where the next tree of an image is made, and the lock of whoever changes the image. Called by
- * maintenance, publish.c and `gc`. No job sees what is in there; what an interrupted command left in it is removed by
- * the next one. */
+/* The directory where the next tree of an image is made, and the lock that a process holds while it changes the image.
+ * Called by maintenance, publish.c and `gc`. No job may see what is in the directory. The next command removes what an
+ * interrupted one left there. */
 
 #include "image/staging.h"
 
@@ -23,7 +23,7 @@
 
 #define STAGING_DIRECTORY ".staging"
 #define WORK "work"
-/* A copy that is not complete yet: it may bear the number of what it is a copy of. */
+/* The name of a copy that is not complete yet: it may have the number of the tree that is copied. */
 #define TREE_COPY "copy"
 
 static const char *const copy_without[] = { GENERATION_ATTRIBUTE, NULL };
@@ -39,8 +39,8 @@ void staging_done(Staging *staging) {
         *staging = STAGING_NONE;
 }
 
-/* Opens and locks directory @name. Whoever had the lock may have removed the directory as its last act: then what we
- * locked is not what bears the name, and -EAGAIN is returned. */
+/* Opens and locks directory @name. -EAGAIN: the last holder of the lock removed the directory meanwhile, so that the
+ * directory we locked does not have the name any more. */
 static int lock_directory(int parent_fd, const char *name, bool create) {
         _cleanup_close_ int fd = open_directory_at(parent_fd, name, create, 0700);
         struct stat ours, named;
@@ -95,7 +95,7 @@ static int make_tree(const Staging *staging, const char *name) {
         return mkdirat(staging->lock_fd, name, 0755) < 0 ? -errno : 0;
 }
 
-/* Removes what is in the staging directory. A tree that somebody uses stays: -EBUSY. */
+/* Removes what is in the staging directory. -EBUSY: a tree in it is in use, and stays. */
 static int empty(const Staging *staging) {
         _cleanup_closedir_ DIR *dir = directory_stream_of(staging->lock_fd);
         int result = 0;
@@ -137,7 +137,7 @@ int staging_try_lock(const char *root_dir, const char *name, Staging *ret) {
         return 0;
 }
 
-/* The directory that somebody else has locked, and whether a tree is being made there. */
+/* Opens the directory that another process has locked, and finds out whether a tree is being made in it. */
 static int open_other(const char *root_dir, const char *name, bool *ret_makes_tree) {
         _cleanup_free_ char *path = NULL;
 
@@ -180,7 +180,7 @@ int staging_lock(const char *root_dir, const char *name, Turn *turn, Staging *re
         }
 }
 
-/* With a tree, made by @make. */
+/* Opens the staging directory with a tree, which @make makes. */
 static int open_with_tree(const char *root_dir, const char *name, Turn *turn, bool new_image,
                           int (*make)(const Staging *staging, const Image *from, int cancel_fd), const Image *from,
                           int cancel_fd, Staging *ret) {
@@ -234,7 +234,7 @@ static int make_copy(const Staging *staging, const Image *from, int cancel_fd) {
         bool shared = btrfs_is_subvolume(from->fd) && btrfs_is(staging->lock_fd) && btrfs_load_library() >= 0;
         int r = shared ? snapshot(staging, from) : -EXDEV;
 
-        /* A subvolume of another file system */
+        /* -EXDEV: a subvolume of another file system cannot be snapshotted here. */
         if (r == -EXDEV)
                 r = fill_copy(staging, from, cancel_fd);
         if (r < 0)
@@ -270,15 +270,15 @@ static int remove_directory(const Staging *staging) {
 int staging_discard(Staging *staging) {
         int r = remove_directory(staging);
 
-        /* This must fail while others work in it. */
+        /* This fails, as it must, while others work in the directory. */
         (void) unlinkat(staging->images_fd, STAGING_DIRECTORY, AT_REMOVEDIR);
         closep(&staging->lock_fd);
         staging->lock_fd = -EBADF;
         return r;
 }
 
-/* One name of the staging directory. Returns 1 when there was something (and it is gone now unless @dry_run), 0 when
- * not, or -errno. */
+/* Removes what is left for one name in the staging directory; with @dry_run only looks. Returns 1: there was something;
+ * 0: there was nothing; or -errno. */
 static int collect_name(const char *root_dir, const char *name, bool dry_run) {
         _cleanup_staging_ Staging staging = STAGING_NONE;
 

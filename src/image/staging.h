@@ -10,14 +10,14 @@
 typedef struct Staging {
         char *name;
         char *root_dir;
-        char *root_path; /* of the tree that is being made; absolute if @root_dir is */
-        char *work_path; /* of a directory for temporary files, on the same file system: staging_work() */
+        char *root_path; /* path of the tree that is being made; absolute if root_dir is */
+        char *work_path; /* path of the directory that staging_work() makes */
         bool new_image;  /* publish only if there is no image of that name */
         int images_fd;   /* `<root_dir>` */
         int parent_fd, lock_fd;
 } Staging;
 
-/* The tree's name in the directory. */
+/* The tree's name in the staging directory. */
 #define STAGING_TREE "root"
 
 #define STAGING_NONE                                                        \
@@ -35,39 +35,41 @@ int staging_open(const char *root_dir, const char *name, Turn *turn, Staging *re
 /* The same for the next generation of an image that may exist already. */
 int staging_open_empty(const char *root_dir, const char *name, Turn *turn, Staging *ret);
 
-/* The same with a copy of @from, any generation of any image in @root_dir, which the caller holds
- * (generation_hold_reference()). The copy is a snapshot on btrfs, and shares data on XFS. When @cancel_fd (negative: none)
- * becomes readable, gives up with -ECANCELED. */
+/* The same, but the tree is a copy of @from, any generation of any image in @root_dir, which the caller holds
+ * (generation_hold_reference()). The copy is a snapshot on btrfs, and shares data on XFS. When @cancel_fd (negative:
+ * none) becomes readable, gives up with -ECANCELED. */
 int staging_open_copy(const char *root_dir, const char *name, Turn *turn, const Image *from, int cancel_fd,
                       Staging *ret);
 
-/* Only locks, and removes leftovers: makes no tree. */
+/* Locks the staging directory and removes leftovers, but makes no tree. Otherwise as staging_open(). */
 int staging_lock(const char *root_dir, const char *name, Turn *turn, Staging *ret);
 
-/* The same, without waiting. */
+/* The same, without waiting: -EBUSY if another process has the lock. */
 int staging_try_lock(const char *root_dir, const char *name, Staging *ret);
 
-/* Who has the lock of the image that @reference, NAME or NAME@NUMBER, is of: for the message of a process that found the
- * image's tree being removed. *ret has no PID where that is not known. */
+/* Finds out who has the lock of the image that @reference (NAME or NAME@NUMBER) names, for the message of a process
+ * that found the image's tree being removed. *ret has PID 0 if that is not known. */
 void staging_holder(const char *root_dir, const char *reference, TurnHolder *ret);
 
-/* generations_settle() for an image that is locked. The functions that lock have called it. */
+/* Calls generations_settle() for an image that is locked. The functions above that lock have already done so. 0 or
+ * -errno. */
 int staging_settle(const Staging *staging);
 
-/* A descriptor of the tree, or -errno. */
+/* Opens the staging tree. Returns a descriptor or -errno. */
 int staging_tree(const Staging *staging);
 
-/* Makes the empty directory @staging->work_path: its descriptor, or -errno. staging_discard() removes it. */
+/* Makes the empty directory @staging->work_path, for temporary files, on the tree's file system; staging_discard()
+ * removes it. Returns a descriptor or -errno. */
 int staging_work(const Staging *staging);
 
-/* Removes the staging directory with all in it and unlocks it: 0 or -errno. */
+/* Removes the staging directory with everything in it, and unlocks it. 0 or -errno. */
 int staging_discard(Staging *staging);
 
-/* Closes without removing. */
+/* Closes the staging directory, which unlocks it, without removing anything. */
 void staging_done(Staging *staging);
 #define _cleanup_staging_ _cleanup_(staging_done)
 
-/* Removes what interrupted creations left, but nothing that is being made just now. A tree that was current until an
- * interrupted publish is moved to the old generations. With @dry_run it only looks. Appends the names of the images to
- * @names. 0, or the first -errno with the others removed. */
+/* Removes what interrupted commands left in staging directories, but nothing that is being made now. A tree that was
+ * current until an interrupted publish is moved to the old generations. With @dry_run it only looks. Appends the names
+ * of the images to @names. 0, or the first -errno with the others removed. */
 int staging_collect(const char *root_dir, bool dry_run, char ***names);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Waits for another process that changes the same image, and says who that is. staging.c calls this while it takes
- * the lock. It never takes a lock itself, and what the holder wrote about itself decides nothing. */
+/* Waits for another process that changes the same image, and says who that is. staging.c calls this while it takes the
+ * lock. It must never take a lock itself, and what the holder wrote about itself must decide nothing. */
 
 #include "image/turn.h"
 
@@ -18,9 +18,9 @@
 #include "base/string.h"
 
 #define HOLDER_FILE "holder"
-/* Who publishes, rolls back or clears up is done soon. */
+/* How long to wait for a process that publishes, rolls back or cleans up, which does not take long. */
 #define PATIENCE_USEC (10 * USEC_PER_SEC)
-/* What lasts no longer is not worth a word, except for a tree that is being made. */
+/* A wait that is no longer is not reported, unless a tree is being made. */
 #define SILENT_USEC (500 * USEC_PER_MSEC)
 #define POLL_USEC (20 * USEC_PER_MSEC)
 
@@ -75,7 +75,7 @@ int turn_wait(Turn *turn, TurnWait *wait, int lock_fd, bool makes_tree) {
         return poll(&cancelled, 1, (int) (POLL_USEC / USEC_PER_MSEC)) > 0 ? -ECANCELED : 0;
 }
 
-/* The time alone if it is today's. */
+/* Formats a time; only the time of day if it is today. */
 static void format_since(uint64_t since_usec, char *ret, size_t size) {
         time_t since = (time_t) (since_usec / USEC_PER_SEC), now = time(NULL);
         struct tm then_tm, now_tm;

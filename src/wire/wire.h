@@ -33,22 +33,22 @@
  * closes tells that the agent was killed; the program may go on, and the pidfd tells of its end. Everything in a
  * message from the agent is hostile: processes of the job can take the agent's place. */
 
-/* Where the host binds the agent's binary in the container. agent/units.c has it as the name of a unit, too. */
+/* Where the host binds the agent's binary in the container. agent/units.c also has this path as the name of a unit. */
 #define AGENT_INSIDE "/run/nspawn-runner-agent"
 
-/* Where it binds programs that the image may lack: a bash, and, in a directory for the PATH of GitLab's own stages,
- * GitLab Runner's program. They may be missing. */
+/* Where the host binds programs that the image may lack: bash, and GitLab Runner's program in a directory for the PATH
+ * of GitLab's own stages. Either may be missing. */
 #define TOOLS_INSIDE "/run/nspawn-runner-tools"
 #define TOOL_BASH TOOLS_INSIDE "/bash"
 #define TOOLS_PATH TOOLS_INSIDE "/bin"
 
-/* Where the helper's root is mounted, in the containers that have one. */
+/* Where the helper image's root is mounted, in containers that have it. */
 #define HELPER_INSIDE "/run/nspawn-runner-helper"
 
 #define WIRE_MESSAGE_MAX 65536U
 #define WIRE_FDS_MAX 4U
 #define WIRE_STRINGS_MAX 256U
-/* Of variables that the agent keeps. */
+/* The limit for the variables that the agent keeps. */
 #define WIRE_VARIABLES_MAX_BYTES ((size_t) 4 * 1024 * 1024)
 
 typedef enum WireType {
@@ -75,12 +75,12 @@ typedef enum WireCause {
         _WIRE_CAUSE_MAX,
 } WireCause;
 
-/* What became of the image's systemd, which somebody in the container asked for. Whoever asked got an error. */
+/* Why the image's systemd, which a program in the container asked for, does not run. That program got an error. */
 typedef enum WireNoticeKind {
         WIRE_NOTICE_NOT_EXECUTED = 1, /* it cannot be executed; detail: errno */
-        WIRE_NOTICE_FAILED,           /* tried, it ended; detail: exit status */
-        WIRE_NOTICE_KILLED,           /* tried, it was killed; detail: signal */
-        WIRE_NOTICE_HANGS,            /* tried, it did not end */
+        WIRE_NOTICE_FAILED,           /* it was tried and ended; detail: exit status */
+        WIRE_NOTICE_KILLED,           /* it was tried and was killed; detail: signal */
+        WIRE_NOTICE_HANGS,            /* it was tried and did not end */
         WIRE_NOTICE_SILENT,           /* it was started and does not answer */
         _WIRE_NOTICE_MAX,
 } WireNoticeKind;
@@ -95,17 +95,17 @@ typedef struct WireMessage {
         _Alignas(8) unsigned char payload[WIRE_MESSAGE_MAX];
 } WireMessage;
 
-/* Closes the descriptors that were not taken. */
+/* Closes the descriptors of a message that nobody took. */
 void wire_message_done(WireMessage *message);
 
-/* Payload of EXEC, in memory. `argv` is the program and its arguments; the script, where one is attached, becomes
- * the last. An empty argv[0] stands for the default shell: the image's bash, else TOOL_BASH, else /bin/sh; any other
- * without a slash is looked up in PATH. Parsed, the strings belong to the message. */
+/* Payload of EXEC, in memory. `argv` is the program and its arguments; the script, where one is attached, becomes the
+ * last. An empty argv[0] stands for the default shell: the image's bash, else TOOL_BASH, else /bin/sh; any other name
+ * without a slash is looked up in PATH. In a parsed message, the strings belong to the message. */
 typedef struct WireExec {
         uint32_t kill_timeout_msec; /* from SIGTERM to SIGKILL when the step is cancelled */
         bool wants_stdin;           /* a pipe, whose write end comes with STARTED; else stdin is /dev/null */
-        bool wants_terminal;        /* a pseudo-terminal instead of all pipes, which is the step's controlling one */
-        uint16_t rows, columns;     /* its size, at first */
+        bool wants_terminal;        /* a pseudo-terminal instead of all pipes: the step's controlling terminal */
+        uint16_t rows, columns;     /* the terminal's size at the beginning */
         const char *user;           /* USER[:GROUP], names or numbers, as an image has them; NULL or "": root */
         const char *directory;      /* where it starts, made if need be; NULL or "": home, else / */
         char **directories;         /* NULL-terminated: made for the user if they are not there; may be NULL */
@@ -114,16 +114,17 @@ typedef struct WireExec {
          * directories are still the container's; argv[0] is empty or has a slash. */
         bool in_helper;
         char **shared;
-        /* Variables are attached, "NAME=VALUE"s each with its end: the agent keeps them until others come. */
+        /* Variables are attached: "NAME=VALUE" items, each with a NUL byte behind it. The agent keeps them until others
+         * come. */
         bool has_variables;
-        /* The step gets those that the agent has kept, over all else. */
+        /* The step gets the variables that the agent keeps, over all others. */
         bool wants_variables;
         char **argv;        /* NULL-terminated */
         char **environment; /* NULL-terminated "NAME=VALUE"s that go over the agent's own; may be NULL */
 } WireExec;
 
 typedef struct WireStarted {
-        uint32_t is_bash; /* the program, by its name: 0 or 1 */
+        uint32_t is_bash; /* is the program bash, by its name? 0 or 1 */
 } WireStarted;
 
 typedef struct WireExited {
@@ -145,19 +146,21 @@ typedef struct WireNotice {
  * -EMSGSIZE). Waits where the socket is blocking. */
 int wire_send(int socket_fd, WireType type, const void *payload, size_t size, const int *fds, size_t n_fds);
 
-/* Receives one message. Returns 1; 0 at the end of the connection; -EBADMSG for what is not one of ours (its
- * descriptors are closed); or -errno (-EAGAIN: none yet). After 1, call wire_message_done(). */
+/* Receives one message. Returns 1; 0 at the end of the connection; -EBADMSG: it is not one of our messages (its
+ * descriptors are closed); or another -errno (-EAGAIN: there is none yet). After 1, call wire_message_done(). */
 int wire_receive(int socket_fd, WireMessage *message);
 
-/* EXEC: 0, -EMSGSIZE when it does not fit a message, or -errno. @variables_fd is there if exec->has_variables. */
+/* Sends an EXEC message. @script_fd is the script, negative: none; @variables_fd is sent if exec->has_variables. The
+ * descriptors stay the caller's. 0; -EMSGSIZE: it does not fit into a message; or another -errno. */
 int wire_send_exec(int socket_fd, const WireExec *exec, int script_fd, int variables_fd);
 /* Parses the payload of an EXEC in place: 0, -EBADMSG, or -ENOMEM. After 0, call wire_exec_done(); the strings live as
  * long as @message. */
 int wire_parse_exec(WireMessage *message, WireExec *ret);
-/* Frees what wire_parse_exec() made: the arrays, not the strings. */
+/* Frees the arrays that wire_parse_exec() made; the strings are not freed. */
 void wire_exec_done(WireExec *exec);
 
-/* Fixed-size payloads: 0 or -EBADMSG, also for values outside their enumerations and ranges. */
+/* These read payloads of fixed size. 0; or -EBADMSG: the size is wrong, or a value is outside its enumeration or
+ * range. */
 int wire_parse_started(const WireMessage *message, WireStarted *ret);
 int wire_parse_exited(const WireMessage *message, WireExited *ret);
 int wire_parse_failed(const WireMessage *message, WireFailed *ret);
