@@ -3,36 +3,19 @@
 /* Command `chroot-export`: writes an image to an archive, or takes it to a registry as chroot-push does. The image is only
  * read, and jobs do not notice. */
 
-#include "base/fd.h"
 #include "base/log.h"
 #include "base/string.h"
 #include "cli/commands.h"
-#include "cli/image-common.h"
-#include "cli/make-common.h"
 #include "cli/push-common.h"
 #include "config/image-reference.h"
 
 static int export(const Invocation *invocation, const char *name, const char *file) {
-        _cleanup_image_ Image *image = NULL;
-        Problem problem = { 0 };
-        Progress progress;
+        unsigned long long seconds;
 
-        int r = hold_image_logged(invocation->settings, name, &image);
-        if (r < 0)
-                return r;
-        _cleanup_close_ int cancel_fd = open_cancel_fd_logged();
-        if (cancel_fd < 0)
-                return cancel_fd;
-        progress_init(&progress);
-        const Listener listener = progress_listener(&progress, cancel_fd);
-        ImagePush request = { .root_dir = invocation->settings->root_dir, .image = image, .listener = &listener };
-        r = export_image(&request, file, &problem);
-        progress_clear(&progress);
-        if (r == -EEXIST)
-                return log_full(LOG_LEVEL_ERROR, r, "'%s' exists already: give another name, or remove it", file);
+        int r = push_work_logged(invocation, name, "exported", export_image, file, &seconds);
         if (r != 0)
-                return push_failure("exported", name, &progress, &problem, cancel_fd, r);
-        log_notice("Image '%s' is in '%s' (%llu s)", name, file, progress_seconds(&progress));
+                return r;
+        log_notice("Image '%s' is in '%s' (%llu s)", name, file, seconds);
         return 0;
 }
 

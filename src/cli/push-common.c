@@ -10,9 +10,11 @@
 #include "base/string.h"
 #include "cli/image-common.h"
 #include "cli/make-common.h"
+#include "cli/progress.h"
 
-int push_failure(const char *what, const char *name, const Progress *progress, const Problem *problem, int cancel_fd,
-                 int r) {
+/* Says why image @name was not @what ("pushed"), after the work returned @r. */
+static int failure(const char *what, const char *name, const Progress *progress, const Problem *problem, int cancel_fd,
+                   int r) {
         if (r == -ECANCELED) {
                 const char *signal;
 
@@ -26,7 +28,8 @@ int push_failure(const char *what, const char *name, const Progress *progress, c
         return r > 0 ? -EIO : r;
 }
 
-int push_logged(const Invocation *invocation, const char *name, const char *reference) {
+int push_work_logged(const Invocation *invocation, const char *name, const char *what, PushWork work,
+                     const char *target, unsigned long long *ret_seconds) {
         _cleanup_image_ Image *image = NULL;
         Problem problem = { 0 };
         Progress progress;
@@ -40,14 +43,26 @@ int push_logged(const Invocation *invocation, const char *name, const char *refe
         progress_init(&progress);
         const Listener listener = progress_listener(&progress, cancel_fd);
         ImagePush request = { .root_dir = invocation->settings->root_dir, .image = image, .listener = &listener };
-        r = push_image(&request, reference, &problem);
+        r = work(&request, target, &problem);
         progress_clear(&progress);
+        if (r == -EEXIST)
+                return log_full(LOG_LEVEL_ERROR, r, "'%s' exists already: give another name, or remove it", target);
         if (r != 0)
-                return push_failure("pushed", name, &progress, &problem, cancel_fd, r);
+                return failure(what, name, &progress, &problem, cancel_fd, r);
+        *ret_seconds = progress_seconds(&progress);
+        return 0;
+}
+
+int push_logged(const Invocation *invocation, const char *name, const char *reference) {
+        unsigned long long seconds;
+
+        int r = push_work_logged(invocation, name, "pushed", push_image, reference, &seconds);
+        if (r != 0)
+                return r;
         log_notice(
                 "Image '%s' is in the registry as %s (%llu s). Other hosts get it with 'nspawn_runner_oci: %s' in its "
                 "definition",
-                name, reference, progress_seconds(&progress), reference);
+                name, reference, seconds, reference);
         return 0;
 }
 

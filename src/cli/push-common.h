@@ -2,7 +2,6 @@
 #pragma once
 
 #include "cli/command.h"
-#include "cli/progress.h"
 #include "maintain/push-image.h"
 
 /* What the commands that take images elsewhere share. They log what goes wrong: 0; 128 + the number of the
@@ -14,6 +13,10 @@ int push_check_name(const char *name);
 /* Takes image @name to the registry, as @reference. */
 int push_logged(const Invocation *invocation, const char *name, const char *reference);
 
-/* Says why image @name was not @what ("pushed"), after push_image() or export_image() returned @r. */
-int push_failure(const char *what, const char *name, const Progress *progress, const Problem *problem, int cancel_fd,
-                 int r);
+/* push_image() or export_image(). */
+typedef int (*PushWork)(const ImagePush *push, const char *target, Problem *reterr_problem);
+
+/* Holds image @name and does the work, with progress on stderr; @what says in messages what is done to the image
+ * ("pushed"). *ret_seconds is how long it took. */
+int push_work_logged(const Invocation *invocation, const char *name, const char *what, PushWork work,
+                     const char *target, unsigned long long *ret_seconds);

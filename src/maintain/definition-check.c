@@ -56,15 +56,7 @@ static int check_binds(const DefinitionCheck *check, const Definition *definitio
 static int check_suite(const DefinitionCheck *check, const SourceSpec *spec) {
         _cleanup_build_plan_ BuildPlan plan = { 0 };
         Problem problem = { 0 };
-        BuildRequest request = {
-                .suite = spec->suite,
-                .mirror = spec->mirror,
-                .keyring = spec->keyring,
-                .variant = spec->variant,
-                .components = spec->components,
-                .packages = spec->packages,
-                .only_packages = spec->only_packages,
-        };
+        const BuildRequest request = build_request_of(spec);
 
         int r = build_plan_make(&request, &plan, &problem);
         if (r == -EINVAL)

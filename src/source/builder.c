@@ -294,6 +294,18 @@ static int check_keyring(const BuildRequest *request, BuildPlan *plan, Problem *
                 plan->distribution->keyring_url);
 }
 
+BuildRequest build_request_of(const SourceSpec *spec) {
+        return (BuildRequest){
+                .suite = spec->suite,
+                .mirror = spec->mirror,
+                .keyring = spec->keyring,
+                .variant = spec->variant,
+                .components = spec->components,
+                .packages = spec->packages,
+                .only_packages = spec->only_packages,
+        };
+}
+
 int build_plan_make(const BuildRequest *request, BuildPlan *ret, Problem *reterr_problem) {
         _cleanup_build_plan_ BuildPlan plan = { .builder = find_builder() };
         _cleanup_(host_system_done) HostSystem host = { 0 };

@@ -3,6 +3,7 @@
 
 #include "base/problem.h"
 #include "source/apt-sources.h"
+#include "source/spec.h"
 #include "source/suite.h"
 
 typedef struct BuildPlan BuildPlan;
@@ -30,6 +31,9 @@ typedef struct BuildRequest {
         char *const *packages; /* in addition to those that every image has, */
         bool only_packages;    /* or instead of them */
 } BuildRequest;
+
+/* What a definition that names a suite asks for. The strings stay those of @spec. */
+BuildRequest build_request_of(const SourceSpec *spec);
 
 /* Everything about a new image but where it is made. */
 struct BuildPlan {

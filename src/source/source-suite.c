@@ -36,15 +36,7 @@ int source_build(const SourceRequest *request, const BuildPlan *plan) {
 static int fill(const SourceRequest *request, _unused_ SourceResult *result, Problem *reterr_problem) {
         const SourceSpec *spec = request->spec;
         _cleanup_build_plan_ BuildPlan plan = { 0 };
-        BuildRequest build = {
-                .suite = spec->suite,
-                .mirror = spec->mirror,
-                .keyring = spec->keyring,
-                .variant = spec->variant,
-                .components = spec->components,
-                .packages = spec->packages,
-                .only_packages = spec->only_packages,
-        };
+        const BuildRequest build = build_request_of(spec);
 
         int r = build_plan_make(&build, &plan, reterr_problem);
         return r < 0 ? r : source_build(request, &plan);
