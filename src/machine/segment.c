@@ -120,6 +120,9 @@ static int connect_to_host(Segment *segment, Problem *reterr_problem) {
         if (r < 0)
                 return r;
         r = backend_connect(segment->machine->settings.network_backend, &segment->hub, reterr_problem);
+        if (r < 0)
+                return r;
+        r = hub_keep_silent(&segment->hub, reterr_problem);
         if (r < 0 || segment->names.n_relayed == 0)
                 return r;
         return relay_start(&segment->hub, &segment->names, reterr_problem);

@@ -18,6 +18,7 @@
 #include "base/string.h"
 #include "network/netns.h"
 
+#define LOOPBACK "lo" /* where packets of the hub's own kernel come from, in rules */
 #define LOOPBACK_INDEX 1
 /* Index of the hub's port for a container: this plus the number of the container's address. */
 #define PORT_INDEX 100
@@ -355,6 +356,33 @@ int hub_allow_link_local(Hub *hub, Problem *reterr_problem) {
         rule_remove(&batch, AF_INET, &rule);
         int r = netlink_run(hub->link, &batch, &what);
         return r < 0 ? problem_set(reterr_problem, r, "cannot %s: %m", what) : 0;
+}
+
+static int keep_silent(Hub *hub, int family, const char **reterr_what) {
+        const IpNetwork *block = family == AF_INET ? &hub->block.network : &hub->block.network6;
+        const PacketRule own = { PRIORITY_OWN, LOOPBACK, .to = block, .go_to = PRIORITY_JOBS },
+                         neighbour = { PRIORITY_OWN, LOOPBACK, .to = &link_local6, .go_to = PRIORITY_JOBS },
+                         others = { PRIORITY_SPOOFED, LOOPBACK };
+        NetlinkBatch batch = { 0 };
+
+        rule_add(&batch, family, &own);
+        if (family == AF_INET6)
+                rule_add(&batch, family, &neighbour);
+        rule_add(&batch, family, &others);
+        return netlink_run(hub->link, &batch, reterr_what);
+}
+
+/* What containers send to the hub's own address is not looked at by rules, and may have a forged source. An answer, such
+ * as to a ping, would bring what a job has written to wherever the job likes. Without hub->ipv6, the kernel may not have
+ * IPv6. */
+int hub_keep_silent(Hub *hub, Problem *reterr_problem) {
+        const char *what;
+
+        int r = keep_silent(hub, AF_INET, &what);
+        if (r < 0)
+                return problem_set(reterr_problem, r, "cannot %s: %m", what);
+        r = keep_silent(hub, AF_INET6, &what);
+        return r < 0 && hub->ipv6 ? problem_set(reterr_problem, r, "cannot %s: %m", what) : 0;
 }
 
 int hub_drop_uplink(Hub *hub, Problem *reterr_problem) {

@@ -47,6 +47,9 @@ int hub_open(const char *pool, const char *holder, bool uplink, Hub *ret, Proble
  * decide about these addresses. 0 or -errno. */
 int hub_allow_link_local(Hub *hub, Problem *reterr_problem);
 
+/* Refuses what the hub's own kernel sends, unless it is for a container. Called once the hub is connected. 0 or -errno. */
+int hub_keep_silent(Hub *hub, Problem *reterr_problem);
+
 /* Removes the pair of interfaces that hub_open() made for @uplink. 0 or -errno. */
 int hub_drop_uplink(Hub *hub, Problem *reterr_problem);
 

@@ -5,6 +5,7 @@ The driver runs in a network namespace that stands for the host (world.py)."""
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -190,17 +191,24 @@ print("fine")
 
 
 def test_forged_sources(private: Callable[..., Site], lan: World) -> None:
-    """Packets with addresses that a job does not have, or that are for no single machine, stay in its segment."""
+    """Packets with addresses that a job does not have, or that are for no single machine, stay in its segment; and so does
+    what the hub answers to them."""
     far = lan.greet(lan.far, world.FAR, 53, "far", socket.SOCK_DGRAM)
     on_host = lan.greet(lan.host, "0.0.0.0", 53, "host", socket.SOCK_DGRAM)
     script = f"""\
 import socket, struct
 raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
 raw.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-def send(source, target):
-    udp = struct.pack("!HHHH", 53, 53, 9, 0) + b"x"
-    raw.sendto(struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0, 9, 17, 0, socket.inet_aton(source),
-                           socket.inet_aton(target)) + udp, (target, 0))
+def send(source, target, protocol=17, data=struct.pack("!HHHH", 53, 53, 9, 0) + b"x"):
+    raw.sendto(struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(data), 1, 0, 9, protocol, 0, socket.inet_aton(source),
+                           socket.inet_aton(target)) + data, (target, 0))
+hub = [line.split()[2] for line in open("/proc/net/route") if line.split()[1] == "00000000"][0]
+hub = socket.inet_ntoa(bytes.fromhex(hub)[::-1])
+for source in ("{world.FAR}", "{world.METADATA}", "{world.HOST}"):
+    send(source, hub, 1, struct.pack("!BBHHH", 8, 0, 0xf7fd, 1, 1))
+    send(source, hub, 6, struct.pack("!HHIIBBHHH", 9, 9, 1, 0, 0x50, 2, 9, 0, 0))
+    send(source, hub)
+    send(source, "{world.FAR}")
 own = socket.gethostbyname(socket.gethostname())
 for target in ("{world.FAR}", "{world.HOST}"):
     for source in ("10.99.0.1", "{world.HOST}", "127.0.0.1", own):
@@ -212,11 +220,18 @@ plain.connect(("{world.FAR}", 53))
 plain.send(b"last")
 print(plain.recv(100).decode())
 """
+    heard = [world.inside(there, lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1))
+             for there in (lan.far, lan.host)]
     with private().started() as build:
         own = address_of(build)
         assert build.run_script(f"python3 -c '{script}'").stdout == b"far\n"
     assert set(far.callers) == {world.HOST} and len(far.callers) == 2
     assert on_host.callers == [own]
+    for end in heard:
+        with end:
+            while select.select([end], [], [], 0)[0]:
+                packet = end.recv(200)
+                assert packet[20:22] not in (b"\0\0", b"\3\x0d") and b"\0x" not in packet, packet  # echo, prohibited, ours
 
 
 def test_addresses(private: Callable[..., Site], lan: World) -> None:
