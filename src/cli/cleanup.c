@@ -4,6 +4,7 @@
  * left when it succeeds, unless the job failed and the settings say that its container stays for a while. */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -16,6 +17,7 @@
 #include "cli/job-common.h"
 #include "cli/report.h"
 #include "job/volumes.h"
+#include "local/broker-client.h"
 #include "machine/kept.h"
 #include "machine/remove.h"
 #include "maintain/space.h"
@@ -57,22 +59,26 @@ static void say_kept(const char *id, const char *why, uint64_t until_usec) {
 /* Is the job kept? */
 static bool keep(const Invocation *invocation, const char *id) {
         const Settings *settings = invocation->settings;
+        const uint64_t keep_usec = keep_failed_usec(settings);
         _cleanup_free_ char *why = NULL;
         uint64_t until_usec;
         Space space;
 
-        if (settings->keep_failed_usec == 0 || space_look(settings, &space) == 0)
+        if (keep_usec == 0 || space_look(settings, &space) == 0)
                 return false;
-        int r = machine_keep(settings, id, &until_usec, &why);
+        int r = machine_keep(settings, id, keep_usec, &until_usec, &why);
         if (r < 0) {
                 log_warning_errno(r, "Cannot keep the container of failed job %s: %m", id);
                 return false;
         }
         if (r == KEEP_BEGUN)
                 start_end(invocation, id);
-        if (r != KEEP_NOT)
-                say_kept(id, why, until_usec);
-        return r != KEEP_NOT;
+        if (r == KEEP_NOT)
+                return false;
+        say_kept(id, why, until_usec);
+        if (getenv(LOCAL_OWNER_VARIABLE)) /* for `exec` to read */
+                puts(id);
+        return true;
 }
 
 static int clean_up(const Settings *settings, const char *id) {

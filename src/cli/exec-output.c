@@ -208,6 +208,13 @@ void exec_output_job_ended(ExecOutput *output, size_t job, const ExecJobResult *
         memmove(output->tries_of + i, output->tries_of + i + 1, (output->n_running - i) * sizeof(size_t));
 }
 
+void exec_output_kept(ExecOutput *output, size_t job, const char *id) {
+        size_t i = find_running(output, job);
+
+        if (i != SIZE_MAX)
+                snprintf(output->tries[output->tries_of[i]].kept, sizeof(output->tries->kept), "%.47s", id);
+}
+
 void exec_output_tests(ExecOutput *output, size_t job, const char *text) {
         junit_done(output->tests + job);
         (void) junit_parse(output->tests + job, text);
@@ -292,6 +299,8 @@ int exec_output_pipeline_ended(ExecOutput *output) {
         int r = print_summary(output, now_usec, &tests);
         if (r < 0)
                 (void) log_oom();
+        exec_summary_print_kept(&output->screen, output->setup.state, output->tries, output->n_tries,
+                                output->setup.shell);
         (void) fflush(stdout);
         int q = write_report(output, &tests, now_usec);
         return r < 0 ? r : q;

@@ -13,7 +13,8 @@ typedef struct ExecOutputSetup {
         const RunState *state; /* how all jobs are, whenever a function is called */
         const char *report;    /* file to write; NULL: none */
         const char *project, *ref, *commit;
-        bool plain; /* a job has the terminal for itself */
+        const char *shell; /* how people open a shell in a container that stays, without its id */
+        bool plain;        /* a job has the terminal for itself */
 } ExecOutputSetup;
 
 typedef struct ExecOutput {
@@ -52,6 +53,8 @@ void exec_output_section(ExecOutput *output, size_t job, const char *title);
 /* A line of the job's log, without its end; may have colours and other sequences of a terminal. */
 void exec_output_line(ExecOutput *output, size_t job, const char *line);
 void exec_output_job_ended(ExecOutput *output, size_t job, const ExecJobResult *result);
+/* The container of the job, which has failed, stays under the id @id. */
+void exec_output_kept(ExecOutput *output, size_t job, const char *id);
 /* What the reports of tests of a job say (artifacts:reports:junit), as junit_format() wrote it. The last try counts. */
 void exec_output_tests(ExecOutput *output, size_t job, const char *text);
 

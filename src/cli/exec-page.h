@@ -15,6 +15,7 @@ typedef struct ExecTry {
         uint64_t begin_usec, end_usec; /* monotonic */
         JobStatus status;              /* success, failed or canceled */
         char reason[160];              /* why it failed, for people; "" for success */
+        char kept[48];                 /* the id of the job if its container stays, or "" */
 } ExecTry;
 
 typedef enum ExecLineKind {

@@ -141,6 +141,7 @@ static void work(const Loop *loop, size_t i, int events_fd, int cancel_fd, int s
                 .sources_fd = sources_fd,
                 .has_commit = loop->run->request->checkout->commit,
                 .shell = invocation_has(invocation, "shell"),
+                .keep_failed = invocation_has(invocation, "keep-failed"),
         };
 
         worker_run(&setup);
@@ -205,6 +206,8 @@ static bool take_event(Loop *loop, Running *running) {
                 exec_output_line(&loop->output, running->job, event.text);
         else if (event.type == EVENT_TESTS)
                 exec_output_tests(&loop->output, running->job, event.text);
+        else if (event.type == EVENT_KEPT)
+                exec_output_kept(&loop->output, running->job, event.text);
         else if (event.type == EVENT_ENDED) {
                 running->told = true;
                 running->result.failure = (JobFailure) event.failed;
@@ -293,6 +296,20 @@ static int drive(Loop *loop) {
         }
 }
 
+/* How people get into a container of this configuration. */
+static const char *shell_command(Loop *loop) {
+        const Invocation *invocation = loop->run->invocation;
+        Text text = { .arena = &loop->pipeline->arena };
+
+        text_add_string(&text, "sudo nspawn-runner");
+        if (invocation->config_file)
+                text_printf(&text, " --config=%s", invocation->config_file);
+        if (invocation->root)
+                text_printf(&text, " --root=%s", invocation->root);
+        text_add_string(&text, " shell");
+        return text_get(&text);
+}
+
 static int begin_output(Loop *loop) {
         const Invocation *invocation = loop->run->invocation;
         const PipelineRequest *request = &loop->run->request->request;
@@ -302,6 +319,7 @@ static int begin_output(Loop *loop) {
                 .project = request->project_path,
                 .ref = request->ref,
                 .commit = variables_get(request->predefined, "CI_COMMIT_SHORT_SHA"),
+                .shell = shell_command(loop),
                 .plain = invocation_has(invocation, "shell"),
         };
 

@@ -159,3 +159,20 @@ int exec_summary_print(const ExecScreen *screen, const RunState *state, const Ex
         print_waiting(screen, state);
         return 0;
 }
+
+void exec_summary_print_kept(const ExecScreen *screen, const RunState *state, const ExecTry *tries, size_t n_tries,
+                             const char *shell) {
+        Widths widths = find_widths(state);
+        bool any = false;
+
+        for (size_t i = 0; i < n_tries; i++) {
+                if (!tries[i].kept[0])
+                        continue;
+                if (!any)
+                        fputs("\nContainers of failed jobs stay for a while. To look into them:\n", screen->to);
+                any = true;
+                fputs("  ", screen->to);
+                print_cell(screen, NULL, state->pipeline->jobs[tries[i].job].name, widths.name);
+                fprintf(screen->to, "  %s %s\n", shell, tries[i].kept);
+        }
+}

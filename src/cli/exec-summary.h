@@ -8,3 +8,7 @@
  * the pipeline's own result. @tests may be NULL. 0 or -ENOMEM. */
 int exec_summary_print(const ExecScreen *screen, const RunState *state, const ExecTry *tries, size_t n_tries,
                        uint64_t total_usec, const JunitSummary *tests);
+
+/* Prints for each container that stays how to open a shell in it: @shell and the job's id. Nothing if there is none. */
+void exec_summary_print_kept(const ExecScreen *screen, const RunState *state, const ExecTry *tries, size_t n_tries,
+                             const char *shell);

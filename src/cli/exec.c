@@ -25,6 +25,9 @@
 /* The exit status of a child whose command line was wrong. Exit statuses cannot be negative. */
 #define CHILD_MISUSED 2
 
+/* Of --keep-failed, if the setting keep_failed does not say it. */
+#define KEEP_DEFAULT_USEC (3600 * USEC_PER_SEC)
+
 static int report_problems(const Pipeline *pipeline) {
         const Problems *problems = &pipeline->context.problems;
 
@@ -172,6 +175,15 @@ static int make_command(const Invocation *invocation, char ***ret) {
         return 0;
 }
 
+/* For how long the containers of failed jobs stay. */
+static uint64_t keep_usec(const Invocation *invocation) {
+        const uint64_t usec = invocation->settings->keep_failed_usec;
+
+        if (!invocation_has(invocation, "keep-failed"))
+                return 0;
+        return usec > 0 ? usec : KEEP_DEFAULT_USEC;
+}
+
 /* As root, this process becomes the broker, and a child does everything else. */
 static int run_pipeline(const Invocation *invocation) {
         const ExecUser user = exec_user(invocation);
@@ -185,6 +197,10 @@ static int run_pipeline(const Invocation *invocation) {
         if (invocation->config_problem) {
                 log_error("%s", invocation->config_problem);
                 return -EINVAL;
+        }
+        if (invocation_has(invocation, "keep-failed") && invocation->settings->keep_failed_max == 0) {
+                log_error("--keep-failed keeps nothing with 'keep_failed_max: 0' in the configuration");
+                return COMMAND_MISUSED;
         }
         int r = make_command(invocation, &command);
         if (r < 0)
@@ -203,6 +219,7 @@ static int run_pipeline(const Invocation *invocation) {
         const BrokerSetup setup = {
                 .runtime_dir = invocation->settings->runtime_dir,
                 .command = command,
+                .keep_usec = keep_usec(invocation),
                 .first_fd = first_fd,
                 .child_pidfd = pidfd,
                 .signal_fd = signal_fd,
@@ -262,6 +279,7 @@ static const CommandOption options[] = {
         { "committed", NULL, "run on the last commit, without changes and new files", 0 },
         { "image-default", "IMAGE", "image of jobs that name none", 0 },
         { "artifacts", "DIR", "copy artifacts there, in a directory for each job", 0 },
+        { "keep-failed", NULL, "the containers of failed jobs stay for an hour, or for keep_failed", 0 },
         { "shell", "JOB", "a shell in the container of a job, instead of its script", 0 },
         { "variable", "NAME=VALUE", "a variable of the pipeline; can be repeated", 0 },
         { "variable-file", "FILE", "variables of the project, as YAML or NAME=VALUE lines", 0 },

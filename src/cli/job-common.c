@@ -5,10 +5,13 @@
 
 #include "cli/job-common.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "base/string.h"
 #include "gitlab/job.h"
+#include "local/broker-client.h"
 
 #define CONSOLE_LINES 15
 /* How long a supervisor may take to write why its container ended. */
@@ -23,6 +26,15 @@ int find_job(const Invocation *invocation, JobSpec *ret) {
                 return log_problem(r, &problem);
         log_verbose("This is job %s%s", ret->id, id ? ", as --id says" : "");
         return 0;
+}
+
+uint64_t keep_failed_usec(const Settings *settings) {
+        const char *text = getenv(LOCAL_KEEP_VARIABLE);
+        uint64_t usec;
+
+        if (!getenv(LOCAL_OWNER_VARIABLE))
+                return settings->keep_failed_usec;
+        return text && parse_uint64(text, &usec) >= 0 ? usec : 0;
 }
 
 static const char *last_lines(const char *text, unsigned lines) {

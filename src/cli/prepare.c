@@ -79,8 +79,9 @@ static MachineRequest request_of_job(const Settings *settings, const JobSpec *jo
         request.settings = settings;
         request.id = job->id;
         request.runtime_max_usec = job_spec_runtime_max_usec(job);
-        if (request.runtime_max_usec < USEC_INFINITY - settings->keep_failed_usec)
-                request.runtime_max_usec += settings->keep_failed_usec;
+        const uint64_t keep_usec = keep_failed_usec(settings);
+        if (request.runtime_max_usec < USEC_INFINITY - keep_usec)
+                request.runtime_max_usec += keep_usec;
         return request;
 }
 

@@ -11,6 +11,8 @@
 
 /* In the environment of stages: the process that containers end with. */
 #define LOCAL_OWNER_VARIABLE "NSPAWN_RUNNER_OWNER"
+/* Beside it: for how long the container of a failed job stays, in microseconds. Without it, no container does. */
+#define LOCAL_KEEP_VARIABLE "NSPAWN_RUNNER_KEEP_FAILED"
 
 typedef enum BrokerAction {
         BROKER_CLIENT = 1, /* on the first connection only; with a connection for a job */
@@ -22,9 +24,10 @@ typedef enum BrokerAction {
 typedef enum BrokerStage {
         BROKER_CONFIG,
         BROKER_PREPARE,
-        BROKER_RUN,  /* one argument: the stage's name */
-        BROKER_STEP, /* arguments of exec-step */
-        BROKER_CLEANUP,
+        BROKER_RUN,     /* one argument: the stage's name */
+        BROKER_STEP,    /* arguments of exec-step */
+        BROKER_CLEANUP, /* removes the job in any case */
+        BROKER_KEEP,    /* the same, but a container that failed may stay; prints the id of one that does */
 } BrokerStage;
 
 /* The argument of BROKER_STEP that starts a shell. */

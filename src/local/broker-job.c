@@ -7,6 +7,7 @@
 #include "local/broker-job.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
@@ -34,7 +35,8 @@ static bool is_ours(const char *assignment) {
                                              "BUILD_FAILURE_EXIT_CODE=",
                                              "SYSTEM_FAILURE_EXIT_CODE=",
                                              "TMPDIR=",
-                                             LOCAL_OWNER_VARIABLE "=" };
+                                             LOCAL_OWNER_VARIABLE "=",
+                                             LOCAL_KEEP_VARIABLE "=" };
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++)
                 if (startswith(assignment, names[i]))
@@ -73,7 +75,7 @@ static int copy_environment(char ***environment) {
         return 0;
 }
 
-static int make_environment(const BrokerJob *job, int variables_fd, char ***ret) {
+static int make_environment(const BrokerJob *job, const BrokerCalls *calls, int variables_fd, char ***ret) {
         _cleanup_strv_ char **environment = NULL;
 
         int r = copy_environment(&environment);
@@ -95,6 +97,9 @@ static int make_environment(const BrokerJob *job, int variables_fd, char ***ret)
         if (r < 0)
                 return r;
         r = strv_extendf(&environment, LOCAL_OWNER_VARIABLE "=%d", (int) getpid());
+        if (r < 0)
+                return r;
+        r = strv_extendf(&environment, LOCAL_KEEP_VARIABLE "=%" PRIu64, calls->keep_usec);
         if (r < 0)
                 return r;
         r = variables_fd >= 0 ? add_variables(variables_fd, &environment) : 0;
@@ -184,15 +189,18 @@ static int add_client_arguments(char *const *arguments, char ***argv) {
         return r < 0 ? r : strv_extend_strv(argv, arguments);
 }
 
-static int make_arguments(const BrokerJob *job, char *const *command, BrokerStage stage, char *const *arguments,
+static int make_arguments(const BrokerJob *job, const BrokerCalls *calls, BrokerStage stage, char *const *arguments,
                           char ***ret) {
-        static const char *const names[] = { "gitlab-config", "prepare", "run", "exec-step", "cleanup" };
+        static const char *const names[] = { "gitlab-config", "prepare", "run", "exec-step", "cleanup", "cleanup" };
         _cleanup_strv_ char **argv = NULL;
 
-        int r = strv_extend_strv(&argv, command);
+        int r = strv_extend_strv(&argv, calls->command);
         if (r < 0)
                 return r;
         r = strv_extend(&argv, names[stage]);
+        if (r < 0)
+                return r;
+        r = stage == BROKER_CLEANUP ? strv_extend(&argv, "--now") : 0;
         if (r < 0)
                 return r;
         r = stage == BROKER_RUN ? strv_extendf(&argv, "%s/" SCRIPT, job->directory) : 0;
@@ -205,15 +213,20 @@ static int make_arguments(const BrokerJob *job, char *const *command, BrokerStag
         return 0;
 }
 
-int broker_job_call(BrokerJob *job, char *const *command, BrokerStage stage, char *const *arguments, const int *fds) {
+static bool cleans_up(BrokerStage stage) {
+        return stage == BROKER_CLEANUP || stage == BROKER_KEEP;
+}
+
+int broker_job_call(BrokerJob *job, const BrokerCalls *calls, BrokerStage stage, char *const *arguments,
+                    const int *fds) {
         _cleanup_strv_ char **argv = NULL, **environment = NULL;
 
         if (!job->directory || job->pidfd >= 0)
                 return -EBUSY;
-        int r = make_environment(job, fds ? fds[3] : -EBADF, &environment);
+        int r = make_environment(job, calls, fds ? fds[3] : -EBADF, &environment);
         if (r < 0)
                 return r;
-        r = make_arguments(job, command, stage, arguments, &argv);
+        r = make_arguments(job, calls, stage, arguments, &argv);
         if (r < 0)
                 return r;
         r = stage == BROKER_RUN ? take_script(job, fds[4]) : 0;
@@ -225,7 +238,7 @@ int broker_job_call(BrokerJob *job, char *const *command, BrokerStage stage, cha
                 .stdin_fd = fds ? fds[0] : -EBADF,
                 .stdout_fd = fds ? fds[1] : -EBADF,
                 .stderr_fd = fds ? fds[2] : STDERR_FILENO,
-                .die_with_parent = stage != BROKER_CLEANUP,
+                .die_with_parent = !cleans_up(stage),
                 /* A person's shell needs the terminal, which only the foreground group can read. */
                 .own_group = stage != BROKER_STEP || !streq(arguments[0], BROKER_SHELL),
         };
@@ -239,7 +252,7 @@ int broker_job_call(BrokerJob *job, char *const *command, BrokerStage stage, cha
 }
 
 void broker_job_signal(const BrokerJob *job, int signal) {
-        if (job->pidfd >= 0 && job->stage != BROKER_CLEANUP)
+        if (job->pidfd >= 0 && !cleans_up(job->stage))
                 (void) kill(-job->pid, signal);
 }
 
@@ -253,8 +266,11 @@ void broker_job_reap(BrokerJob *job, BrokerReply *ret) {
                 ret->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
         closep(&job->pidfd);
         job->pidfd = -EBADF;
-        if (job->stage == BROKER_CLEANUP && ret->status == 0)
+        if (cleans_up(job->stage) && ret->status == 0)
                 job->started = false;
+        /* Whatever becomes of us, the next broker must not remove what is kept. */
+        if (job->stage == BROKER_KEEP && ret->status == 0)
+                (void) unlinkat(job->directory_fd, RESPONSE, 0);
         if (file_read_at(job->directory_fd, EXIT_CODE, 64, &text, NULL) < 0)
                 return;
         text[strcspn(text, "\n")] = 0;
@@ -280,19 +296,20 @@ void broker_job_done(BrokerJob *job) {
 }
 
 /* Calls `cleanup` for the job, whose container has ended with its broker. */
-static void collect(int parent_fd, const char *parent, const char *name, char *const *command) {
+static void collect(int parent_fd, const char *parent, const char *name, const BrokerCalls *calls) {
         BrokerJob job = BROKER_JOB_NONE;
         BrokerReply reply;
 
         job.directory_fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (job.directory_fd >= 0 && flock(job.directory_fd, LOCK_EX | LOCK_NB) >= 0 &&
             string_printf(&job.directory, "%s/%s", parent, name) >= 0 &&
-            broker_job_call(&job, command, BROKER_CLEANUP, NULL, NULL) >= 0)
+            faccessat(job.directory_fd, RESPONSE, F_OK, AT_SYMLINK_NOFOLLOW) >= 0 &&
+            broker_job_call(&job, calls, BROKER_CLEANUP, NULL, NULL) >= 0)
                 broker_job_reap(&job, &reply);
         broker_job_done(&job);
 }
 
-void broker_jobs_collect(const char *runtime_dir, char *const *command) {
+void broker_jobs_collect(const char *runtime_dir, const BrokerCalls *calls) {
         _cleanup_free_ char *parent = NULL;
         _cleanup_strv_ char **names = NULL;
 
@@ -302,5 +319,5 @@ void broker_jobs_collect(const char *runtime_dir, char *const *command) {
         if (parent_fd < 0 || directory_names(parent_fd, &names) < 0)
                 return;
         for (char **name = names; name && *name; name++)
-                collect(parent_fd, parent, *name, command);
+                collect(parent_fd, parent, *name, calls);
 }

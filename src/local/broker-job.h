@@ -20,12 +20,20 @@ typedef struct BrokerJob {
                 .directory_fd = -EBADF, .pidfd = -EBADF, \
         }
 
+/* What all calls of stages have in common. */
+typedef struct BrokerCalls {
+        char *const *command; /* our own program with global options */
+        uint64_t keep_usec;   /* how long the containers of failed jobs stay; 0: not at all */
+} BrokerCalls;
+
 /* Takes the job response from @response_fd and replaces its owner: what a user runs here never gets the cache or the
  * working copy of a project. 0; -EBADMSG: it is no job response; or another -errno. */
 int broker_job_open(BrokerJob *job, const char *runtime_dir, int response_fd);
 /* Starts a stage. @fds as of BROKER_CALL; NULL: it has no output. 0 or -errno. */
-int broker_job_call(BrokerJob *job, char *const *command, BrokerStage stage, char *const *arguments, const int *fds);
-/* Sends @signal (SIGTERM or SIGKILL) to all processes of the stage, except to `cleanup`, which must end by itself. */
+int broker_job_call(BrokerJob *job, const BrokerCalls *calls, BrokerStage stage, char *const *arguments,
+                    const int *fds);
+/* Sends @signal (SIGTERM or SIGKILL) to all processes of the stage, except to `cleanup`, which must end
+ * by itself. */
 void broker_job_signal(const BrokerJob *job, int signal);
 /* Call it when the stage has ended: @ret says how. */
 void broker_job_reap(BrokerJob *job, BrokerReply *ret);
@@ -33,4 +41,4 @@ void broker_job_reap(BrokerJob *job, BrokerReply *ret);
 void broker_job_done(BrokerJob *job);
 
 /* Cleans up jobs that killed brokers left. Best effort. */
-void broker_jobs_collect(const char *runtime_dir, char *const *command);
+void broker_jobs_collect(const char *runtime_dir, const BrokerCalls *calls);

@@ -32,6 +32,7 @@ typedef struct Client {
 
 typedef struct Broker {
         const BrokerSetup *setup;
+        BrokerCalls calls;
         Client clients[CLIENTS_MAX];
         size_t n_clients;
         unsigned cancelled;
@@ -56,7 +57,7 @@ static bool take_arguments(Message *message, size_t size) {
         size_t n = 0;
 
         if (size < offsetof(BrokerRequest, arguments) ||
-            size != offsetof(BrokerRequest, arguments) + request->arguments_size || request->stage > BROKER_CLEANUP)
+            size != offsetof(BrokerRequest, arguments) + request->arguments_size || request->stage > BROKER_KEEP)
                 return false;
         if (request->arguments_size > 0 && request->arguments[request->arguments_size - 1] != 0)
                 return false;
@@ -115,7 +116,7 @@ static bool clean_up(const Broker *broker, Client *client) {
         if (client->job.started && !client->cleaned) {
                 client->cleaned = true;
                 client->kill_at_usec = USEC_INFINITY;
-                if (broker_job_call(&client->job, broker->setup->command, BROKER_CLEANUP, NULL, NULL) >= 0)
+                if (broker_job_call(&client->job, &broker->calls, BROKER_CLEANUP, NULL, NULL) >= 0)
                         return false;
         }
         broker_job_done(&client->job);
@@ -150,7 +151,7 @@ static void serve_client(const Broker *broker, Client *client) {
                 if (message.n_fds == 4U + (message.request.stage == BROKER_RUN) &&
                     (message.arguments[0] ||
                      (message.request.stage != BROKER_RUN && message.request.stage != BROKER_STEP)))
-                        r = broker_job_call(&client->job, broker->setup->command, (BrokerStage) message.request.stage,
+                        r = broker_job_call(&client->job, &broker->calls, (BrokerStage) message.request.stage,
                                             message.arguments, message.fds);
                 if (r < 0)
                         reply(client->fd, BROKER_DONE, r);
@@ -218,8 +219,8 @@ int broker_run(const BrokerSetup *setup) {
         static struct pollfd polled[3 + 2 * CLIENTS_MAX];
         static Message message;
 
-        broker = (Broker){ .setup = setup };
-        broker_jobs_collect(setup->runtime_dir, setup->command);
+        broker = (Broker){ .setup = setup, .calls = { .command = setup->command, .keep_usec = setup->keep_usec } };
+        broker_jobs_collect(setup->runtime_dir, &broker.calls);
         while (!broker.first_ended || broker.n_clients > 0) {
                 polled[0] = (struct pollfd){ .fd = setup->signal_fd, .events = POLLIN };
                 polled[1] = (struct pollfd){ .fd = broker.first_ended ? -1 : setup->child_pidfd, .events = POLLIN };

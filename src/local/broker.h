@@ -6,6 +6,7 @@
 typedef struct BrokerSetup {
         const char *runtime_dir; /* below which jobs have directories */
         char *const *command;    /* our own program with global options */
+        uint64_t keep_usec;      /* how long the containers of failed jobs stay; 0: not at all */
         int first_fd;
         int child_pidfd; /* of the first client */
         int signal_fd;   /* as signals_open() makes it */

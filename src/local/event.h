@@ -8,6 +8,7 @@ typedef enum EventType {
         EVENT_SECTION = 1, /* a stage begins; text is its title */
         EVENT_LINE,        /* of the job's log, without its end */
         EVENT_TESTS,       /* what its reports of tests say, as junit_format() writes it */
+        EVENT_KEPT,        /* its container stays; text is the job's id */
         EVENT_ENDED,       /* text says why it failed; "" for success */
 } EventType;
 

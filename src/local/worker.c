@@ -150,6 +150,28 @@ static bool configure(Worker *worker, json_t **ret) {
         return *ret;
 }
 
+static void clean_up(Worker *worker) {
+        const Call call = { .stage = BROKER_CLEANUP, .stdin_fd = -EBADF, .stdout_fd = -EBADF, .to_the_end = true };
+        BrokerReply reply;
+
+        (void) caller_call(&worker->caller, &call, &reply);
+}
+
+/* Hands the container of a failed job to the driver, which says whether it stays. */
+static void keep_container(Worker *worker) {
+        _cleanup_free_ char *id = NULL;
+        BrokerReply reply;
+
+        _cleanup_close_ int fd = memfd_create("id", MFD_CLOEXEC);
+        const Call call = { .stage = BROKER_KEEP, .stdin_fd = -EBADF, .stdout_fd = fd, .to_the_end = true };
+        if (fd < 0 || caller_call(&worker->caller, &call, &reply) < 0 || lseek(fd, 0, SEEK_SET) < 0 ||
+            fd_read_all(fd, CONFIG_BYTES_MAX, &id, NULL) < 0)
+                return;
+        id[strcspn(id, "\n")] = 0;
+        if (id[0])
+                (void) event_send_text(worker->caller.events_fd, EVENT_KEPT, id, strlen(id));
+}
+
 /* Tries up to three times, unless the job is at fault. */
 static bool prepare(Worker *worker) {
         begin_section(worker, "Preparing environment");
@@ -159,11 +181,7 @@ static bool prepare(Worker *worker) {
                 if (worker->failure != FAILURE_SYSTEM || attempt == PREPARE_ATTEMPTS)
                         return false;
                 caller_log(&worker->caller, "Will be retried in 3s ...");
-                const Call cleanup = {
-                        .stage = BROKER_CLEANUP, .stdin_fd = -EBADF, .stdout_fd = -EBADF, .to_the_end = true
-                };
-                BrokerReply reply;
-                (void) caller_call(&worker->caller, &cleanup, &reply);
+                clean_up(worker);
                 struct pollfd cancel = { .fd = worker->caller.broker_fd, .events = POLLIN };
                 (void) poll(&cancel, 1, (int) (PREPARE_DELAY_USEC / USEC_PER_MSEC));
                 worker->failure = FAILURE_NONE;
@@ -330,9 +348,10 @@ static void play(Worker *worker) {
         local_job_init(&worker->job, &request);
         if (prepare(worker))
                 run_stages(worker);
-        const Call cleanup = { .stage = BROKER_CLEANUP, .stdin_fd = -EBADF, .stdout_fd = -EBADF, .to_the_end = true };
-        BrokerReply reply;
-        (void) caller_call(&worker->caller, &cleanup, &reply);
+        if (worker->setup->keep_failed && worker->failure != FAILURE_NONE && worker->failure != FAILURE_CANCELED)
+                keep_container(worker);
+        else
+                clean_up(worker);
         json_decref(config);
 }
 

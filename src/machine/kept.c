@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/id.h"
 #include "base/string.h"
 #include "container/channel.h"
 #include "machine/remove.h"
@@ -46,12 +47,22 @@ bool kept_until(const MachineDirectory *directory, uint64_t *ret) {
         return text && parse_uint64(text, ret) >= 0;
 }
 
-static int begin(const Settings *settings, const MachineDirectory *directory, uint64_t *ret_until) {
+bool kept_or_job_is(const MachineDirectory *directory, const char *id) {
+        _cleanup_free_ char *path = NULL;
+        size_t length;
+
+        if (id_service_number(id, &length) == 0)
+                return faccessat(directory->fd, FILE_KEPT, F_OK, 0) >= 0;
+        return string_printf(&path, "../%.*s/" FILE_KEPT, (int) length, id) >= 0 &&
+               faccessat(directory->fd, path, F_OK, 0) >= 0;
+}
+
+static int begin(const MachineDirectory *directory, uint64_t keep_usec, uint64_t *ret_until) {
         char text[24];
 
         if (kept_until(directory, ret_until))
                 return KEEP_ALREADY;
-        *ret_until = clock_deadline(settings->keep_failed_usec);
+        *ret_until = clock_deadline(keep_usec);
         snprintf(text, sizeof(text), "%" PRIu64, *ret_until);
         int r = machine_file_write(directory, FILE_KEPT, text);
         return r < 0 ? r : KEEP_BEGUN;
@@ -79,11 +90,11 @@ static int keep_no_more(const Settings *settings) {
         return n <= settings->keep_failed_max ? 0 : remove_first(settings, ids, n - settings->keep_failed_max);
 }
 
-int machine_keep(const Settings *settings, const char *id, uint64_t *ret_until, char **ret_why) {
+int machine_keep(const Settings *settings, const char *id, uint64_t keep_usec, uint64_t *ret_until, char **ret_why) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         _cleanup_free_ char *why = NULL;
 
-        if (settings->keep_failed_usec == 0 || settings->keep_failed_max == 0)
+        if (keep_usec == 0 || settings->keep_failed_max == 0)
                 return KEEP_NOT;
         int r = machine_directory_lock(settings->runtime_dir, id, false, LOCK_TIMEOUT_USEC, &directory);
         if (r < 0) /* then it is being made or removed */
@@ -92,7 +103,7 @@ int machine_keep(const Settings *settings, const char *id, uint64_t *ret_until, 
         _cleanup_close_ int socket_fd = why ? channel_connect(directory.path) : -EBADF;
         if (socket_fd < 0)
                 return KEEP_NOT;
-        int outcome = begin(settings, &directory, ret_until);
+        int outcome = begin(&directory, keep_usec, ret_until);
         if (outcome < 0)
                 return outcome;
         *ret_why = TAKE_PTR(why);

@@ -3,7 +3,7 @@
 
 #include "machine/directory.h"
 
-/* The machine of a failed job can stay for a while, for people to look into (setting keep_failed). A file in its
+/* The machine of a failed job can stay for a while, for people to look into (setting keep_failed, or `exec --keep-failed`). A file in its
  * directory says until when. Until that time the machine counts as owned (machine/collect.h), and then as dead,
  * although it still runs. */
 
@@ -20,10 +20,13 @@ typedef enum KeepOutcome {
         KEEP_ALREADY, /* it was kept before */
 } KeepOutcome;
 
-/* Keeps the machine of job @id, if settings->keep_failed_usec says so and the job failed. *ret_until gets the time, and *ret_why
- * what failed, to be freed, unless it is KEEP_NOT. Removes others that have been kept longest where there are more than
+/* Keeps the machine of job @id for @keep_usec (0: not at all), if the job failed. *ret_until gets until when, and *ret_why what
+ * failed, to be freed, unless it is KEEP_NOT. Removes others that have been kept longest where there are more than
  * settings->keep_failed_max. A KeepOutcome or -errno. */
-int machine_keep(const Settings *settings, const char *id, uint64_t *ret_until, char **ret_why);
+int machine_keep(const Settings *settings, const char *id, uint64_t keep_usec, uint64_t *ret_until, char **ret_why);
+
+/* Is machine @id, of which this is the directory, kept, or the job that it is a service of? */
+bool kept_or_job_is(const MachineDirectory *directory, const char *id);
 
 /* The ids of all machines that are kept, those whose time is over first. *ret is for strv_free(). 0 or -errno. */
 int kept_list(const Settings *settings, char ***ret);

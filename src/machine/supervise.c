@@ -28,6 +28,7 @@
 #include "container/volume.h"
 #include "machine/console.h"
 #include "machine/helper.h"
+#include "machine/kept.h"
 #include "machine/out-of-memory.h"
 #include "machine/root.h"
 #include "machine/sealed.h"
@@ -270,6 +271,16 @@ static void kill_children(void) {
                 (void) kill(atoi(pid), SIGKILL);
 }
 
+/* The container ends with its owner, unless it is kept by then. Then others see to its end (machine/kept.h). */
+static void take_end_of_owner(Supervision *s) {
+        if (!kept_or_job_is(s->directory, s->machine->id)) {
+                s->why = "the command that it was for ended";
+                return;
+        }
+        closep(&s->owner_fd);
+        s->owner_fd = -EBADF;
+}
+
 /* Waits until the container has ended or has to. */
 static int watch(Supervision *s) {
         uint64_t deadline = clock_deadline(s->machine->runtime_max_usec), next_save = 0;
@@ -296,7 +307,7 @@ static int watch(Supervision *s) {
                         process_release_pages();
                 }
                 if (n > 0 && pollfds[2].revents)
-                        s->why = "the command that it was for ended";
+                        take_end_of_owner(s);
                 if (n > 0 && pollfds[3].revents && segment_serve(&s->segment, &s->problem) < 0)
                         s->why = s->problem.text;
                 if (n > 0 && pollfds[1].revents) {

@@ -368,19 +368,35 @@ def test_cancel(place: Site, times: int) -> None:
 
 
 def test_killed(place: Site) -> None:
-    """SIGKILL to all of it: the container ends by itself, and the next call removes the rest."""
+    """SIGKILL to all of it: the container ends by itself, and the next call removes the rest. Only what is kept stays."""
     copy = Copy(place, "killed")
-    copy.write(gitlab_ci=SLOW)
-    with subprocess.Popen(copy.argv(), env=copy.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True) as process:
-        wait_for(process, "a | ready")
+    bad = "bad: {stage: .pre, variables: {WORD: hi}, allow_failure: true, script: ['exit 3']}\n"
+    copy.write(gitlab_ci=bad + SLOW)
+    with subprocess.Popen(copy.argv("--keep-failed"), env=copy.environment(), stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True) as process:
+        seen = wait_for(process, "a   | ready")
         process.kill()
         process.communicate()
-    while place.container_pids():
+    (kept,) = re.findall(r"nspawn-runner cleanup --now --id (\S+)' ends it", seen)
+    while len(place.jobs()) > 1 or any("empty-trash" in pid for pid in place.traces()):
+        time.sleep(0.05)
+        place.call("gc")
+    assert place.jobs() == [kept] and place.container_pids()
+
+    copy.write(gitlab_ci=bad + "last: {script: [exit 4]}\n")
+    done = subprocess.run(copy.argv("--keep-failed"), env=copy.environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and not os.listdir(place.runtime_dir / "exec"), done
+    shown = dict(re.findall(r"^  (\w+) +sudo nspawn-runner (--config=\S+ shell \S+)$", done.stdout, re.MULTILINE))
+    assert list(shown) == ["bad", "last"] and kept in place.jobs() and len(place.jobs()) == 3, done
+    inside = subprocess.run([place.argv()[0], *shown["bad"].split()], input="echo $WORD-$CI_JOB_NAME; pwd\n",
+                            capture_output=True, text=True, check=False)
+    assert inside.stdout.startswith("hi-bad\n/"), inside
+    for job in place.jobs():
+        assert place.call("cleanup", "--now", "--id", job).returncode == 0
+    while place.traces():
         time.sleep(0.05)
     copy.write(gitlab_ci="a: {script: [echo fine]}\n")
-    assert copy.run().returncode == 0
-    assert not os.listdir(place.runtime_dir / "exec")
+    assert copy.run("--keep-failed").returncode == 0
 
 
 def test_caller_without_sudo(place: Site) -> None:

@@ -76,9 +76,8 @@ static void test_keep(void **state) {
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                Settings settings = { .runtime_dir = *state,
-                                      .keep_failed_usec = table[i].off ? 0 : 3600 * USEC_PER_SEC,
-                                      .keep_failed_max = 100 };
+                Settings settings = { .runtime_dir = *state, .keep_failed_max = 100 };
+                uint64_t keep_usec = table[i].off ? 0 : 3600 * USEC_PER_SEC;
                 char id[] = { 'j', (char) ('a' + i), 0 };
                 Job job = make_job(&settings, id, table[i].runs);
                 uint64_t before = clock_now_usec(), until = 0, again = 0;
@@ -88,32 +87,38 @@ static void test_keep(void **state) {
                 for (size_t j = 0; j < 4 && table[i].stages[j]; j += 2)
                         kept_note(&job.directory, table[i].stages[j],
                                   isempty(table[i].stages[j + 1]) ? NULL : table[i].stages[j + 1]);
-                assert_row(machine_keep(&settings, id, &until, &why) == table[i].outcome, i, table[i].text);
+                assert_row(machine_keep(&settings, id, keep_usec, &until, &why) == table[i].outcome, i, table[i].text);
                 assert_row(streq_null(why, table[i].why), i, table[i].text);
                 assert_row(kept_until(&job.directory, &again) == (table[i].outcome == KEEP_BEGUN), i, table[i].text);
+                assert_true(kept_or_job_is(&job.directory, id) == (table[i].outcome == KEEP_BEGUN));
                 if (table[i].outcome == KEEP_BEGUN) {
-                        assert_true(until == again && until >= before + settings.keep_failed_usec &&
-                                    until <= clock_now_usec() + settings.keep_failed_usec);
-                        assert_int_equal(machine_keep(&settings, id, &again, &why_again), KEEP_ALREADY);
+                        char service_id[] = { 'j', (char) ('a' + i), '.', 's', '1', 0 };
+                        Job service = make_job(&settings, service_id, false);
+
+                        assert_true(kept_or_job_is(&service.directory, service_id));
+                        end_job(&service);
+                        assert_true(until == again && until >= before + keep_usec &&
+                                    until <= clock_now_usec() + keep_usec);
+                        assert_int_equal(machine_keep(&settings, id, keep_usec, &again, &why_again), KEEP_ALREADY);
                         assert_true(until == again);
                 }
                 end_job(&job);
         }
-        assert_int_equal(machine_keep(&(Settings){ .runtime_dir = *state, .keep_failed_usec = 1, .keep_failed_max = 1 },
-                                      "none", &(uint64_t){ 0 }, &(char *){ NULL }),
+        assert_int_equal(machine_keep(&(Settings){ .runtime_dir = *state, .keep_failed_max = 1 }, "none", 1,
+                                      &(uint64_t){ 0 }, &(char *){ NULL }),
                          KEEP_NOT);
 }
 
 /* Somebody makes or removes it. */
 static void test_locked(void **state) {
-        Settings settings = { .runtime_dir = *state, .keep_failed_usec = USEC_PER_SEC, .keep_failed_max = 1 };
+        Settings settings = { .runtime_dir = *state, .keep_failed_max = 1 };
         Job job = make_job(&settings, "locked", true);
         uint64_t until;
         char *why;
 
         kept_note(&job.directory, "a", "x");
         assert_int_equal(flock(job.directory.fd, LOCK_EX), 0);
-        assert_int_equal(machine_keep(&settings, "locked", &until, &why), KEEP_NOT);
+        assert_int_equal(machine_keep(&settings, "locked", USEC_PER_SEC, &until, &why), KEEP_NOT);
         end_job(&job);
 }
 
