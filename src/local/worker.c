@@ -19,6 +19,7 @@
 #include "base/string.h"
 #include "local/artifacts.h"
 #include "local/caches.h"
+#include "local/job-steps.h"
 #include "local/sources.h"
 
 #define PREPARE_ATTEMPTS 3U
@@ -246,10 +247,20 @@ static void run_shell(Worker *worker) {
         (void) caller_call(&worker->caller, &call, &reply);
 }
 
+/* The script has said it in the log; the summary shall, too. */
+static void explain_steps(Worker *worker) {
+        const char *need = local_steps_need(&worker->job);
+
+        if (need)
+                snprintf(worker->reason, sizeof(worker->reason), "%s", need);
+}
+
 /* The job's own scripts. */
 static void run_scripts(Worker *worker) {
         begin_section(worker, "Executing \"step_script\" stage of the job script");
         (void) run_script(worker, LOCAL_STEP_SCRIPT, false, "");
+        if (worker->failure == FAILURE_SCRIPT && worker->exit_code == LOCAL_STEPS_EXIT_STATUS)
+                explain_steps(worker);
         if (worker->caller.cancelled >= 2 || worker->failure == FAILURE_SYSTEM)
                 return;
         local_job_set_status(&worker->job, status_of(worker));
@@ -336,10 +347,6 @@ static void play(Worker *worker) {
         worker->caller.deadline_usec = clock_deadline(worker->job.timeout_sec * USEC_PER_SEC);
         for (size_t i = 0; local_limit(&worker->job, i); i++)
                 caller_log(&worker->caller, "\033[0;33mWARNING: %s\033[0;m", local_limit(&worker->job, i));
-        if (map_get_set(request.job->config, "run")) {
-                fail(worker, FAILURE_SCRIPT, -1, "'run' does not work here: only scripts do");
-                return;
-        }
         if (!configure(worker, &config))
                 return;
         request.builds_dir = string_of(config, "builds_dir");
