@@ -61,6 +61,7 @@ static bool keep(const Invocation *invocation, const char *id) {
         const Settings *settings = invocation->settings;
         const uint64_t keep_usec = keep_failed_usec(settings);
         _cleanup_free_ char *why = NULL;
+        char size[FORMAT_BYTES_MAX];
         uint64_t until_usec;
         Space space;
 
@@ -71,10 +72,14 @@ static bool keep(const Invocation *invocation, const char *id) {
                 log_warning_errno(r, "Cannot keep the container of failed job %s: %m", id);
                 return false;
         }
+        if (r == KEEP_TOO_LARGE)
+                log_notice("Job %s failed (%s). Its container is not kept: it has written more than keep_failed_size, "
+                           "%s",
+                           id, why, format_bytes(settings->keep_failed_size_bytes, size));
+        if (r == KEEP_NOT || r == KEEP_TOO_LARGE)
+                return false;
         if (r == KEEP_BEGUN)
                 start_end(invocation, id);
-        if (r == KEEP_NOT)
-                return false;
         say_kept(id, why, until_usec);
         if (getenv(LOCAL_OWNER_VARIABLE)) /* for `exec` to read */
                 puts(id);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Command `end-kept`: the process that removes the container of a failed job when it has been kept long enough.
+/* Command `end-kept`: the process that removes the container of a failed job when it has been kept long enough, and
+ * meanwhile measures what the container has written, because its programs may go on.
  * `cleanup` starts it, detached, one for each job. Nobody sees its messages or waits for it. It may be killed at any
- * time: then the next `prepare` or `gc` removes the container. */
+ * time: then the next `prepare` or `gc` removes the container when its time is over. */
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "cli/commands.h"
@@ -11,12 +13,29 @@
 #include "machine/kept.h"
 #include "machine/remove.h"
 
+/* How often to measure; less often if that takes more than a hundredth of the time. */
+#define MEASURE_EVERY_USEC (60 * USEC_PER_SEC)
+#define MEASURE_SHARE 100
+
+/* Until when to wait before it is measured again. */
+static uint64_t measure_and_limit(const Settings *settings, const char *id) {
+        uint64_t begin_usec = clock_now_usec();
+
+        (void) kept_measure(settings, id);
+        (void) kept_limit(settings);
+        process_release_pages();
+        return clock_deadline(MAX(MEASURE_EVERY_USEC, (clock_now_usec() - begin_usec) * MEASURE_SHARE));
+}
+
 static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
         const char *id = invocation_argument(invocation, 0);
 
-        process_release_pages();
-        int r = kept_wait(settings, id);
+        process_step_back();
+        int r;
+        do
+                r = kept_wait(settings, id, measure_and_limit(settings, id));
+        while (r == -ETIME);
         if (r < 0)
                 return log_error_errno(r, "Cannot wait for the end of job %s, which is kept: %m", id);
         /* This finds out what became of the container meanwhile: by now, another one may have its name. */

@@ -19,11 +19,10 @@
 #include "container/supervisor.h"
 #include "machine/collect.h"
 #include "machine/directory.h"
+#include "machine/disk.h"
 #include "machine/kept.h"
-#include "machine/remove.h"
 #include "machine/segment-file.h"
 #include "machine/services.h"
-#include "tree/size.h"
 
 #define WATCH_USEC (2 * USEC_PER_SEC)
 
@@ -127,12 +126,9 @@ static void add_usage(const Status *status, const Machine *machine, Texts *texts
 }
 
 static const char *disk_of(const Status *status, const char *id, char ret[static 24]) {
-        _cleanup_close_ int layer_fd = machine_layer_open(status->settings, id);
         uint64_t bytes = 0, deadline = MIN(status->deadline, clock_deadline(SIZE_USEC));
 
-        if (layer_fd < 0)
-                return NULL;
-        int r = tree_size_until(layer_fd, deadline, &bytes);
+        int r = machine_disk_bytes(status->settings, id, deadline, &bytes);
         if (r < 0 && r != -ETIME)
                 return NULL;
         return format_size(status->json, bytes, r == -ETIME, ret);

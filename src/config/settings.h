@@ -51,6 +51,7 @@ typedef struct Settings {
         uint64_t kill_timeout_usec; /* from SIGTERM to SIGKILL when a step is cancelled */
         uint64_t keep_failed_usec;  /* 0: not at all */
         uint64_t keep_failed_max;
+        uint64_t keep_failed_size_bytes;
         bool seccomp;
         char **system_call_filter; /* names and @groups to allow in addition to systemd-nspawn's */
         NetworkMode network, maintenance_network;

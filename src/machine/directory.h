@@ -14,6 +14,8 @@
  *      network        how others join its segment (machine/segment.h)
  *      program        which program started it (machine/program.h)
  *      result         how its job ended, as far as its scripts say (machine/job-end.h)
+ *      failed         which script of its job failed (machine/kept.h)
+ *      kept           until when it is kept, and kept-size what it has written (machine/kept.h)
  *      steps          how long each step took (machine/usage.h)
  *      tasks-refused  how often a process could not be made because of tasks_max, when a script last said so
  *      oom-kills      how many of its processes were killed for want of memory, when a script last said so

@@ -18,13 +18,19 @@
 #include "base/id.h"
 #include "base/string.h"
 #include "container/channel.h"
+#include "machine/disk.h"
 #include "machine/remove.h"
+#include "machine/services.h"
 
 #define FILE_FAILED "failed"
 #define FILE_KEPT "kept"
+#define FILE_SIZE "kept-size"
 
 /* Whoever looks at the machines holds the lock of a directory for a moment. */
 #define LOCK_TIMEOUT_USEC (500 * USEC_PER_MSEC)
+
+/* How long `cleanup` measures itself: enough for thousands of files. */
+#define MEASURE_USEC (20 * USEC_PER_MSEC)
 
 void kept_note(const MachineDirectory *directory, const char *stage, const char *how) {
         _cleanup_free_ char *before = machine_file_read(directory, FILE_FAILED), *text = NULL;
@@ -57,37 +63,100 @@ bool kept_or_job_is(const MachineDirectory *directory, const char *id) {
                faccessat(directory->fd, path, F_OK, 0) >= 0;
 }
 
-static int begin(const MachineDirectory *directory, uint64_t keep_usec, uint64_t *ret_until) {
-        char text[24];
+/* With its services. 0; -ETIME: that is a lower bound; or another -errno. */
+static int measure(const Settings *settings, const char *id, uint64_t deadline, uint64_t *ret) {
+        _cleanup_strv_ char **services = NULL;
 
-        if (kept_until(directory, ret_until))
-                return KEEP_ALREADY;
-        *ret_until = clock_deadline(keep_usec);
-        snprintf(text, sizeof(text), "%" PRIu64, *ret_until);
-        int r = machine_file_write(directory, FILE_KEPT, text);
-        return r < 0 ? r : KEEP_BEGUN;
-}
+        int result = machine_disk_bytes(settings, id, deadline, ret);
+        if (result < 0 && result != -ETIME)
+                return result;
+        int r = services_list(settings, id, &services);
+        if (r < 0)
+                return r;
+        for (char **service = services; service && *service; service++) {
+                uint64_t bytes = 0;
 
-/* Removes the first @n machines of @ids. 0, or the first -errno with the others removed. */
-static int remove_first(const Settings *settings, char *const *ids, size_t n) {
-        int result = 0;
-
-        for (size_t i = 0; i < n; i++) {
-                int r = machine_remove(settings, ids[i]);
-                if (r < 0 && result == 0)
+                r = machine_disk_bytes(settings, *service, deadline, &bytes);
+                *ret += bytes;
+                if (r == -ETIME)
                         result = r;
         }
         return result;
 }
 
-static int keep_no_more(const Settings *settings) {
-        _cleanup_strv_ char **ids = NULL;
+static int write_number(const MachineDirectory *directory, const char *name, uint64_t number) {
+        char text[24];
 
-        int r = kept_list(settings, &ids);
+        snprintf(text, sizeof(text), "%" PRIu64, number);
+        return machine_file_write(directory, name, text);
+}
+
+int kept_measure(const Settings *settings, const char *id) {
+        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
+        uint64_t bytes;
+
+        int r = measure(settings, id, USEC_INFINITY, &bytes);
         if (r < 0)
                 return r;
-        size_t n = strv_length(ids);
-        return n <= settings->keep_failed_max ? 0 : remove_first(settings, ids, n - settings->keep_failed_max);
+        r = machine_directory_open(settings->runtime_dir, id, false, &directory);
+        return r < 0 ? r : write_number(&directory, FILE_SIZE, bytes);
+}
+
+static int begin(const Settings *settings, const char *id, const MachineDirectory *directory, uint64_t keep_usec,
+                 uint64_t *ret_until) {
+        uint64_t bytes = 0;
+
+        if (kept_until(directory, ret_until))
+                return KEEP_ALREADY;
+        (void) measure(settings, id, clock_deadline(MEASURE_USEC), &bytes);
+        if (bytes > settings->keep_failed_size_bytes)
+                return KEEP_TOO_LARGE;
+        int r = write_number(directory, FILE_SIZE, bytes);
+        if (r < 0)
+                return r;
+        *ret_until = clock_deadline(keep_usec);
+        r = write_number(directory, FILE_KEPT, *ret_until);
+        return r < 0 ? r : KEEP_BEGUN;
+}
+
+/* What is known of it, with its services. */
+static uint64_t size_of(const Settings *settings, const char *id) {
+        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
+        uint64_t bytes;
+
+        if (machine_directory_open(settings->runtime_dir, id, false, &directory) < 0)
+                return 0;
+        _cleanup_free_ char *text = machine_file_read(&directory, FILE_SIZE);
+        return text && parse_uint64(text, &bytes) >= 0 ? bytes : 0;
+}
+
+static bool are_too_many(const Settings *settings, char *const *ids) {
+        uint64_t bytes = 0;
+
+        for (char *const *id = ids; id && *id; id++)
+                bytes += size_of(settings, *id);
+        return bytes > settings->keep_failed_size_bytes || strv_length(ids) > settings->keep_failed_max;
+}
+
+int kept_limit(const Settings *settings) {
+        size_t failed = 0;
+        int result = 0;
+
+        /* Listed each time: others may be doing the same. */
+        for (;;) {
+                _cleanup_strv_ char **ids = NULL;
+
+                int r = kept_list(settings, &ids);
+                if (r < 0)
+                        return r;
+                if (failed >= strv_length(ids) || !are_too_many(settings, ids))
+                        return result;
+                r = machine_remove(settings, ids[failed]);
+                if (r < 0)
+                        failed++;
+                if (r < 0 && result == 0)
+                        result = r;
+        }
 }
 
 int machine_keep(const Settings *settings, const char *id, uint64_t keep_usec, uint64_t *ret_until, char **ret_why) {
@@ -103,12 +172,12 @@ int machine_keep(const Settings *settings, const char *id, uint64_t keep_usec, u
         _cleanup_close_ int socket_fd = why ? channel_connect(directory.path) : -EBADF;
         if (socket_fd < 0)
                 return KEEP_NOT;
-        int outcome = begin(&directory, keep_usec, ret_until);
+        int outcome = begin(settings, id, &directory, keep_usec, ret_until);
         if (outcome < 0)
                 return outcome;
         *ret_why = TAKE_PTR(why);
         machine_directory_done(&directory);
-        r = keep_no_more(settings);
+        r = kept_limit(settings);
         return r < 0 ? r : outcome;
 }
 
@@ -150,7 +219,7 @@ int kept_list(const Settings *settings, char ***ret) {
         return 0;
 }
 
-int kept_wait(const Settings *settings, const char *id) {
+int kept_wait(const Settings *settings, const char *id, uint64_t deadline) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         uint64_t until_usec;
 
@@ -164,10 +233,15 @@ int kept_wait(const Settings *settings, const char *id) {
                 return 0;
         machine_directory_done(&directory); /* others may remove it */
         struct pollfd pollfd = { .fd = socket_fd, .events = 0 };
-        while (poll(&pollfd, 1, clock_poll_timeout(until_usec)) < 0)
-                if (errno != EINTR)
+        for (;;) {
+                r = poll(&pollfd, 1, clock_poll_timeout(MIN(until_usec, deadline)));
+                if (r < 0 && errno != EINTR)
                         return -errno;
-        return 0;
+                if (r > 0 || clock_now_usec() >= until_usec)
+                        return 0;
+                if (clock_now_usec() >= deadline)
+                        return -ETIME;
+        }
 }
 
 int kept_give_way(const Settings *settings, bool (*is_enough)(void *userdata), void *userdata) {

@@ -106,6 +106,20 @@ static int project_mount(const StorageMount *mount) {
         return r < 0 ? r : storage_overlay.mount(mount);
 }
 
+static int project_usage(int layer_fd, uint64_t *ret_bytes) {
+        struct if_dqblk usage = { 0 };
+        uint32_t project = 0;
+
+        int r = get_project(layer_fd, &project);
+        if (r < 0)
+                return r;
+        r = project == 0 ? -ENOENT : quota_call(layer_fd, Q_GETQUOTA, project, &usage);
+        if (r < 0)
+                return r;
+        *ret_bytes = usage.dqb_curspace;
+        return 0;
+}
+
 static int project_remove(int layer_fd, uint64_t deadline) {
         return storage_overlay.remove(layer_fd, deadline);
 }
@@ -117,5 +131,6 @@ const StorageDriver storage_project = {
         .suits = project_suits,
         .create = project_create,
         .mount = project_mount,
+        .usage = project_usage,
         .remove = project_remove,
 };

@@ -43,6 +43,9 @@ typedef struct StorageDriver {
         /* The job's disk is a loop device, which its supervisor must be allowed to open. */
         bool needs_loop;
 
+        /* What a job writes is not in the layer but in memory, in a file system that only its container has. */
+        bool in_memory;
+
         /* Could layers be made for images in this directory? `storage: auto` asks each driver in the order of
          * storage_drivers, so this has to be cheap. */
         bool (*suits)(int root_fd);
@@ -57,6 +60,9 @@ typedef struct StorageDriver {
          * -EOPNOTSUPP: the file system of image or layer cannot be mapped to another user range.
          * -ENODEV: this kernel has no overlayfs. */
         int (*mount)(const StorageMount *mount);
+
+        /* How many bytes on disk the layer takes up, where the file system counts them: 0 or -errno. NULL: it does not. */
+        int (*usage)(int layer_fd, uint64_t *ret_bytes);
 
         /* Removes what create() and the job made in the layer, also after a crash at any point, as far as it is done by
          * @deadline (clock_deadline()). 0; -ETIME: there is more to remove; or another -errno. */

@@ -67,6 +67,7 @@ const StorageDriver storage_tmpfs = {
         .name = "tmpfs",
         .help = "overlayfs, changes in memory: fast, limited by tmpfs_size",
         .needs_image = true,
+        .in_memory = true,
         .suits = tmpfs_suits,
         .create = tmpfs_create,
         .mount = tmpfs_mount,

@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/vfs.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
 #include "tree/subvolume.h"
@@ -21,6 +22,9 @@
 #define DEPTH_MAX 256
 
 #define EXTENTS_AT_ONCE 64
+
+/* The number of entries between two looks at the clock. */
+#define DEADLINE_TICKS 64
 
 typedef struct Walk {
         Usage *usage;
@@ -98,9 +102,15 @@ static int add_file_extents(Usage *usage, int dir_fd, const char *name, uint64_t
         return fd < 0 ? 0 : add_extents(usage, fd, ret_bytes);
 }
 
+static bool is_late(Usage *usage) {
+        return usage->deadline != 0 && ++usage->ticks % DEADLINE_TICKS == 0 && clock_now_usec() >= usage->deadline;
+}
+
 static int count(Walk *walk, int dir_fd, const char *name, const struct stat *st) {
         uint64_t bytes = (uint64_t) st->st_blocks * 512, shared_bytes = 0;
 
+        if (is_late(walk->usage))
+                return -ETIME;
         if (walk->shares_data && S_ISREG(st->st_mode) && bytes > 0 &&
             add_file_extents(walk->usage, dir_fd, name, &shared_bytes) < 0)
                 return -ENOMEM;
@@ -171,10 +181,10 @@ int usage_add(Usage *usage, int tree_fd, UsageOfTree *ret) {
                 int fd = openat(tree_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 r = fd < 0 ? -errno : walk_directory(&walk, fd, 0);
         }
-        if (r < 0)
+        if (r < 0 && r != -ETIME)
                 return r;
         *ret = tree;
-        return 0;
+        return r;
 }
 
 static int compare_extents(const void *a, const void *b) {

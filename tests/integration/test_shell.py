@@ -181,6 +181,19 @@ def test_keep_failed(make_site: Callable[..., Site], tmp_path: Path) -> None:
     assert len(kept(site)) == 2 and job not in kept(site)
     done = site.call("cleanup", "--now", "--id", str(second.job.number))
     assert done.returncode == 0 and [row.split("-")[0] for row in kept(site)] == [str(third.job.number)], str(done)
+    # Together they may have written so much: the one that was kept longest goes.
+    site.settings["keep_failed_size"] = "100M"
+    site.write_config()
+    large = failed(site, "head -c 60M /dev/urandom >/large; exit 3")
+    assert len(kept(site)) == 2
+    failed(site, "head -c 30M /dev/urandom >/large; exit 3")  # the third one goes, by number
+    wait_until(lambda: len(kept(site)) == 2)
+    failed(site, "head -c 60M /dev/urandom >/large; exit 3")
+    wait_until(lambda: len(kept(site)) == 2 and not any(row.startswith(f"{large.job.number}-") for row in kept(site)))
+    # One that has written more itself is not kept, whoever finds that out.
+    failed(site, "head -c 120M /dev/urandom >/large; exit 3")
+    wait_until(lambda: len(kept(site)) == 2)
+    assert site.call("cleanup", "--now", "--id", kept(site)[0]).returncode == 0
     # Its container ends: so does the process that waits for its time.
     assert site.call("cleanup", "--now", "--id", kept(site)[0]).returncode == 0
     wait_until(lambda: site.traces() == [])

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "unit.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/string.h"
 #include "container/channel.h"
 #include "gitlab/stage.h"
+#include "machine/disk.h"
 #include "machine/kept.h"
 
 /* A machine that is there as far as anybody looks: a directory and, if it runs, a socket. */
@@ -76,7 +80,9 @@ static void test_keep(void **state) {
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                Settings settings = { .runtime_dir = *state, .keep_failed_max = 100 };
+                Settings settings = { .runtime_dir = *state,
+                                      .keep_failed_max = 100,
+                                      .keep_failed_size_bytes = UINT64_MAX };
                 uint64_t keep_usec = table[i].off ? 0 : 3600 * USEC_PER_SEC;
                 char id[] = { 'j', (char) ('a' + i), 0 };
                 Job job = make_job(&settings, id, table[i].runs);
@@ -107,6 +113,40 @@ static void test_keep(void **state) {
         assert_int_equal(machine_keep(&(Settings){ .runtime_dir = *state, .keep_failed_max = 1 }, "none", 1,
                                       &(uint64_t){ 0 }, &(char *){ NULL }),
                          KEEP_NOT);
+}
+
+/* A machine that has written more than all that are kept may is not kept. */
+static void test_size(void **state) {
+        Settings settings = { .runtime_dir = *state, .root_dir = *state, .keep_failed_max = 9 };
+        char prefix[MACHINE_PREFIX_BYTES], data[UINT64_C(64) << 10];
+        Job job = make_job(&settings, "large", true);
+        _cleanup_free_ char *why = NULL, *again = NULL;
+        uint64_t until, bytes;
+
+        machine_prefix(*state, prefix);
+        memset(data, 'x', sizeof(data));
+        for (size_t i = 0; i < 2; i++) { /* of the job, and of its service */
+                _cleanup_free_ char *name = NULL;
+
+                assert_int_equal(string_printf(&name, "%slarge%s", prefix, i == 0 ? "" : ".s1"), 0);
+                _cleanup_close_ int layer_fd = layer_open(*state, name, true);
+                assert_true(layer_fd >= 0);
+                _cleanup_close_ int fd = openat(layer_fd, "file", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+                assert_int_equal(write(fd, data, sizeof(data)), sizeof(data));
+                assert_int_equal(fsync(fd), 0); /* some file systems take no room before */
+        }
+        assert_int_equal(machine_disk_bytes(&settings, "large", 0, &bytes), 0);
+        assert_true(bytes >= sizeof(data) && bytes < 2 * sizeof(data));
+        kept_note(&job.directory, "a", "x");
+        settings.keep_failed_size_bytes = bytes + sizeof(data) / 2;
+        assert_int_equal(machine_keep(&settings, "large", USEC_PER_SEC, &until, &why), KEEP_TOO_LARGE);
+        assert_string_equal(why, "a: x");
+        assert_true(!kept_until(&job.directory, &until));
+        settings.keep_failed_size_bytes *= 2;
+        assert_int_equal(machine_keep(&settings, "large", USEC_PER_SEC, &until, &again), KEEP_BEGUN);
+        _cleanup_free_ char *size = machine_file_read(&job.directory, "kept-size");
+        assert_true(parse_uint64(size, &bytes) >= 0 && bytes >= 2 * sizeof(data));
+        end_job(&job);
 }
 
 /* Somebody makes or removes it. */
@@ -144,17 +184,18 @@ static void test_list_and_wait(void **state) {
 
         /* There is nothing to wait for: the time is over, it is gone, it is not kept, or it does not run. */
         Job job = make_job(&settings, "early", true);
-        assert_int_equal(kept_wait(&settings, "early"), 0);
+        assert_int_equal(kept_wait(&settings, "early", USEC_INFINITY), 0);
         end_job(&job);
-        assert_int_equal(kept_wait(&settings, "none"), 0);
-        assert_int_equal(kept_wait(&settings, "never"), 0);
-        assert_int_equal(kept_wait(&settings, "late"), 0);
+        assert_int_equal(kept_wait(&settings, "none", USEC_INFINITY), 0);
+        assert_int_equal(kept_wait(&settings, "never", USEC_INFINITY), 0);
+        assert_int_equal(kept_wait(&settings, "late", USEC_INFINITY), 0);
 }
 
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_stages),
                 cmocka_unit_test_setup_teardown(test_keep, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_size, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_locked, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_list_and_wait, setup_directory, teardown_directory),
         };
