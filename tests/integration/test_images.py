@@ -209,6 +209,17 @@ def test_no_tool(empty_site: Site, tmp_path: Path) -> None:
     assert os.listdir(empty_site.root) == []
 
 
+def test_no_keyring(empty_site: Site) -> None:
+    """A Debian host without Ubuntu's keys: which package has them, where that is, and what names them then; nothing is made."""
+    empty_site.wrapper = ["unshare", "--mount", "sh", "-ec", 'mount -t tmpfs none /usr/share/keyrings; exec "$@"', "sh"]
+    done = empty_site.call("chroot-create", "fresh", "--suite", "noble")
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1, str(done)
+    for words in ("ubuntu-archive-keyring.gpg", "the package ubuntu-keyring", "dpkg-deb -x", "/u/ubuntu-keyring/",
+                  "nspawn_runner_keyring"):
+        assert words in done.stderr, (words, str(done))
+    assert os.listdir(empty_site.root) == []
+
+
 def listed(site: Site) -> dict[str, dict]:
     """The rows of chroot-list --json by name."""
     done = site.call("chroot-list", "--json")

@@ -96,9 +96,9 @@ def test_output_is_told_apart(images: Site, lab: Lab) -> None:
 
 
 def test_output_as_it_comes(images: Site, lab: Lab) -> None:
-    """What a task printed is there while the next one runs."""
-    fifo = fifos(images, "go-on")[0]
-    define(images, "one", command=copy_of(lab.tiny_image()), tasks=f"""\
+    """What the command that makes the tree printed is there while it goes on, and that of a task while the next one runs."""
+    command_waits, fifo = fifos(images, "command-waits", "go-on")
+    define(images, "one", command=copy_of(lab.tiny_image(), f"echo copied; echo complaint >&2; cat {command_waits}"), tasks=f"""\
         - name: the first
           raw: echo x
         - name: the second
@@ -107,6 +107,9 @@ def test_output_as_it_comes(images: Site, lab: Lab) -> None:
     with maintaining(images) as process:
         seen = ""
         assert process.stderr
+        while not ("one: copied\n" in seen and "one: complaint\n" in seen):
+            seen += process.stderr.readline()
+        command_waits.write_text("")
         while "the second" not in seen:
             line = process.stderr.readline()
             assert line.startswith("one: "), seen
