@@ -68,6 +68,12 @@ static int load_settings(const Arguments *arguments, Settings *settings, Problem
         return r;
 }
 
+static int refuse_user(const Command *command) {
+        log_error("Only root can do this: try 'sudo nspawn-runner %s'%s", command->name,
+                  command->flags & COMMAND_STAGE ? "; the service of GitLab Runner must run as root" : "");
+        return -EPERM;
+}
+
 /* Runs the command: a negative or positive result as of Command.run. */
 static int run_command(Arguments *arguments) {
         Invocation *invocation = &arguments->invocation;
@@ -75,10 +81,6 @@ static int run_command(Arguments *arguments) {
         Problem problem = { 0 };
         char text[PROBLEM_DESCRIPTION_MAX];
 
-        if (invocation->command->flags & COMMAND_ROOT && geteuid() != 0) {
-                log_error("Only root can do this: try 'sudo nspawn-runner %s'", invocation->command->name);
-                return -EPERM;
-        }
         int r = settings_init(&settings);
         if (r < 0)
                 return log_oom();
@@ -95,6 +97,8 @@ static int run_command(Arguments *arguments) {
                         return log_oom();
         }
 
+        if (invocation->command->flags & COMMAND_ROOT && geteuid() != 0)
+                return refuse_user(invocation->command);
         invocation->settings = &settings;
         return invocation->command->run(invocation);
 }

@@ -21,12 +21,16 @@ static const PlaceKind *const kinds[] = { &place_caches, &place_builds };
 
 enum { KIND, PROJECT, ID, REF, SLOT, SIZE, USED, STATE, NAME, N_COLUMNS };
 
-static const TableColumn json_columns[N_COLUMNS + 1] = {
-        [KIND] = { "kind", COLUMN_TEXT },      [PROJECT] = { "project", COLUMN_TEXT },
-        [ID] = { "id", COLUMN_NUMBER },        [REF] = { "ref", COLUMN_TEXT },
-        [SLOT] = { "slot", COLUMN_NUMBER },    [SIZE] = { "size", COLUMN_NUMBER },
-        [USED] = { "last-used", COLUMN_TEXT }, [STATE] = { "state", COLUMN_TEXT },
-        [NAME] = { "name", COLUMN_TEXT },
+static const TableColumn columns[N_COLUMNS + 1] = {
+        [KIND] = { "kind", COLUMN_TEXT },
+        [PROJECT] = { "project", COLUMN_TEXT, .shortens = true },
+        [ID] = { "id", COLUMN_NUMBER, .rank = 3 },
+        [REF] = { "ref", COLUMN_TEXT, .rank = 4 },
+        [SLOT] = { "slot", COLUMN_NUMBER, .rank = 2 },
+        [SIZE] = { "size", COLUMN_NUMBER },
+        [USED] = { "last-used", COLUMN_TEXT, .rank = 1 },
+        [STATE] = { "state", COLUMN_TEXT },
+        [NAME] = { "name", COLUMN_TEXT, .only_json = true },
 };
 
 /* "gitlab.example.com/group/project", or NULL: to be freed. */
@@ -107,13 +111,9 @@ static int print_kinds(const Settings *settings, bool json, Table *table, size_t
 }
 
 static int list(const Settings *settings, bool json) {
-        TableColumn columns[N_COLUMNS + 1];
         _cleanup_table_ Table *table = NULL;
         size_t n = 0;
 
-        memcpy(columns, json_columns, sizeof(columns));
-        if (!json)
-                columns[NAME] = (TableColumn){ 0 };
         int r = table_new_logged("caches", columns, json, &table);
         if (r < 0)
                 return r;
@@ -228,6 +228,7 @@ const Command command_cache = {
         .synopsis = "[list | remove [PROJECT]]",
         .max_arguments = 2,
         .options = options,
+        .flags = COMMAND_ROOT,
         .run = run,
         .help = "List or remove caches and working copies that are kept for later jobs",
 };

@@ -6,16 +6,17 @@
 #include "cli/check-report.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/string.h"
 
 enum { IMAGE, SETTING, VALUE, FROM, N_COLUMNS };
 static const TableColumn columns[N_COLUMNS + 1] = {
-        [IMAGE] = { "image", COLUMN_TEXT },
+        [IMAGE] = { "image", COLUMN_TEXT, .rank = 1 },
         [SETTING] = { "setting", COLUMN_TEXT },
-        [VALUE] = { "value", COLUMN_TEXT },
-        [FROM] = { "from", COLUMN_TEXT },
+        [VALUE] = { "value", COLUMN_TEXT, .shortens = true },
+        [FROM] = { "from", COLUMN_TEXT, .shortens = true },
 };
 
 int check_report_init(CheckReport *report, bool json) {
@@ -87,7 +88,9 @@ int check_report_setting(CheckReport *report, const char *image, const Settings 
                 return log_oom();
         if (report->json)
                 return add_json(report, image, info, value, file, line);
-        int r = line > 0 ? string_printf(&from, "%s:%u", file, line) : string_replace(&from, file ? file : "default");
+        /* The whole paths are above. */
+        const char *slash = file ? strrchr(file, '/') : NULL, *name = slash ? slash + 1 : file;
+        int r = line > 0 ? string_printf(&from, "%s:%u", name, line) : string_replace(&from, name ? name : "default");
         if (r < 0)
                 return log_oom();
         r = table_add(report->table, (const char *const[]){ image, setting_name(info), value, from });

@@ -72,10 +72,6 @@ static int run(const Invocation *invocation) {
                 log_error("Image name '%.200s' %s", new_name, problem);
                 return -EINVAL;
         }
-        if (geteuid() != 0) {
-                log_error("Only root can copy images");
-                return -EPERM;
-        }
         if (string_printf(&path, "%s/%s", settings->root_dir, new_name) < 0)
                 return log_oom();
         if (exists_at(AT_FDCWD, path))
@@ -100,7 +96,7 @@ const Command command_chroot_copy = {
         .min_arguments = 2,
         .max_arguments = 2,
         .options = options,
-        .flags = COMMAND_STATUS,
+        .flags = COMMAND_STATUS | COMMAND_ROOT,
         .run = run,
         .help = "Make a new image of a copy of another one",
 };

@@ -45,7 +45,7 @@ const Command command_chroot_export = {
         .synopsis = "NAME [FILE|REFERENCE]",
         .min_arguments = 1,
         .max_arguments = 2,
-        .flags = COMMAND_STATUS,
+        .flags = COMMAND_STATUS | COMMAND_ROOT,
         .run = run,
         .help = "Write an image to an archive, or take it to a registry",
 };

@@ -312,6 +312,7 @@ const Command command_chroot_list = {
         .name = "chroot-list",
         .synopsis = "",
         .options = options,
+        .flags = COMMAND_ROOT,
         .run = run,
         .help = "List the images and their generations",
 };

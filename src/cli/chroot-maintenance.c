@@ -312,7 +312,7 @@ static int print_results(const Maintenance *m, Table *table) {
 
 static int summarize(const Maintenance *m) {
         static const TableColumn columns[] = {
-                { "image", COLUMN_TEXT },
+                { "image", COLUMN_TEXT, .shortens = true },
                 { "result", COLUMN_TEXT },
                 { "seconds", COLUMN_NUMBER },
                 { "size", COLUMN_NUMBER },
@@ -369,7 +369,7 @@ static int run(const Invocation *invocation) {
                 return r;
         m.json = invocation_has(invocation, "json");
         if (geteuid() != 0 && !invocation_has(invocation, "dry-run")) {
-                log_error("Only root can make images");
+                log_error("Only root can make images: try 'sudo nspawn-runner chroot-maintenance', or --dry-run");
                 return -EPERM;
         }
         r = find_names(invocation, &m.bad_files, &names);

@@ -65,10 +65,6 @@ static int run(const Invocation *invocation) {
                 log_error("'%.200s' is no image of a registry: it %s", reference, problem);
                 return COMMAND_MISUSED;
         }
-        if (geteuid() != 0) {
-                log_error("Only root can fetch images");
-                return -EPERM;
-        }
         _cleanup_close_ int cancel_fd = open_cancel_fd_logged();
         if (cancel_fd < 0)
                 return cancel_fd;
@@ -83,7 +79,7 @@ const Command command_chroot_pull = {
         .synopsis = "REFERENCE",
         .min_arguments = 1,
         .max_arguments = 1,
-        .flags = COMMAND_STATUS,
+        .flags = COMMAND_STATUS | COMMAND_ROOT,
         .run = run,
         .help = "Fetch an image of a registry, or what is new of it",
 };

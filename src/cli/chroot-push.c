@@ -29,7 +29,7 @@ const Command command_chroot_push = {
         .synopsis = "NAME REFERENCE",
         .min_arguments = 2,
         .max_arguments = 2,
-        .flags = COMMAND_STATUS,
+        .flags = COMMAND_STATUS | COMMAND_ROOT,
         .run = run,
         .help = "Take an image to a registry; only what changed since the last time is sent",
 };

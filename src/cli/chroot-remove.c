@@ -124,6 +124,13 @@ static bool names_generation(const Settings *settings, const char *name, char **
                generation_split(name, ret_image, ret_number) >= 0;
 }
 
+static bool can_ask(const char *name) {
+        if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
+                return true;
+        log_error("There is no terminal to ask whether to remove '%s': add --yes to remove it", name);
+        return false;
+}
+
 static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
         const char *name = invocation_argument(invocation, 0);
@@ -137,12 +144,6 @@ static int run(const Invocation *invocation) {
                 log_error("Image name '%.200s' %s", name, problem);
                 return -EINVAL;
         }
-        if (!sure && !(isatty(STDIN_FILENO) && isatty(STDERR_FILENO))) {
-                log_error("There is no terminal to ask whether to remove image '%s': add --yes to "
-                          "remove it",
-                          name);
-                return COMMAND_MISUSED;
-        }
         if (of_registry) {
                 cached = image_reference_to_name(name);
                 if (!cached || image_cache_root(settings->root_dir, &cache) < 0)
@@ -150,11 +151,13 @@ static int run(const Invocation *invocation) {
         }
 
         if (!of_registry && names_generation(settings, name, &split, &number))
-                return remove_generation(invocation, name, split, number);
+                return sure || can_ask(name) ? remove_generation(invocation, name, split, number) : COMMAND_MISUSED;
         const char *root = of_registry ? cache : settings->root_dir, *name_there = of_registry ? cached : name;
         int r = publish_removable(root, name_there);
         if (r < 0)
                 return explain(settings, name, r);
+        if (!sure && !can_ask(name))
+                return COMMAND_MISUSED;
         r = sure ? 1 : ask(name, false);
         if (r == 0)
                 log_notice("Image '%s' is as it was", name);

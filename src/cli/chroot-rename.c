@@ -44,10 +44,6 @@ static int run(const Invocation *invocation) {
                 log_error("Image name '%.200s' %s", names[i], problem);
                 return -EINVAL;
         }
-        if (geteuid() != 0) {
-                log_error("Only root can rename images");
-                return -EPERM;
-        }
         image_turn_init(invocation, names[0], -EBADF, &turn);
         int r = image_rename(settings->root_dir, names[0], names[1], &turn.turn);
         if (r == -EBUSY && turn.turn.holder.pid > 0)
@@ -69,6 +65,7 @@ const Command command_chroot_rename = {
         .min_arguments = 2,
         .max_arguments = 2,
         .options = options,
+        .flags = COMMAND_ROOT,
         .run = run,
         .help = "Give an image another name",
 };

@@ -132,7 +132,7 @@ const Command command_cleanup = {
         .name = "cleanup",
         .synopsis = "",
         .options = options,
-        .flags = COMMAND_STAGE,
+        .flags = COMMAND_STAGE | COMMAND_ROOT,
         .run = run,
         .help = "Stop the container of a job and remove everything of the job",
 };

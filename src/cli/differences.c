@@ -15,8 +15,12 @@
 
 /* old and new: the version of a package; mode, owner and size, or the target, of a file. */
 static const TableColumn columns[] = {
-        { "change", COLUMN_TEXT }, { "kind", COLUMN_TEXT }, { "name", COLUMN_TEXT },
-        { "old", COLUMN_TEXT },    { "new", COLUMN_TEXT },  { 0 },
+        { "change", COLUMN_TEXT },
+        { "kind", COLUMN_TEXT },
+        { "name", COLUMN_TEXT, .shortens = true },
+        { "old", COLUMN_TEXT, .shortens = true, .rank = 2 },
+        { "new", COLUMN_TEXT, .shortens = true, .rank = 1 },
+        { 0 },
 };
 
 typedef struct Diff {

@@ -16,6 +16,7 @@
 #include "base/string.h"
 #include "cli/commands.h"
 #include "cli/table.h"
+#include "cli/window.h"
 
 bool check_optional(_unused_ const Settings *settings) {
         return false;
@@ -52,6 +53,9 @@ int check_in_child(int (*what)(const void *userdata), const void *userdata) {
         return WIFEXITED(status) ? -WEXITSTATUS(status) : -EPROTO;
 }
 
+/* The width of "missing " and a space. */
+#define WORD_COLUMNS 9
+
 /* How checks are shown. */
 typedef struct Output {
         bool terse;  /* only checks that keep jobs from running */
@@ -62,16 +66,14 @@ static void print_line(const Check *check, const char *word, const char *detail,
         bool colors = log_has_colors(STDOUT_FILENO);
         const char *color = streq(word, "ok") ? "\033[32m" : streq(word, "missing") ? "\033[1;31m" : "\033[33m";
 
-        printf("%s%-8s%s %s", colors ? color : "", word, colors ? "\033[0m" : "", check->name);
-        if (detail[0])
-                printf(": %s", detail);
-        if (!ok) {
-                printf("; %s", check->why);
-                /* Without root, most checks of the kernel fail; the end of the output says so. */
-                if (check->remedy && geteuid() == 0)
-                        printf("; %s", check->remedy);
-        }
-        putchar('\n');
+        /* Without root, most checks of the kernel fail; the end of the output says so. */
+        const char *remedy = !ok && geteuid() == 0 ? check->remedy : NULL;
+        _cleanup_free_ char *text = NULL;
+
+        int r = string_printf(&text, "%s%s%s%s%s%s%s", check->name, detail[0] ? ": " : "", detail, ok ? "" : "; ",
+                              ok ? "" : check->why, remedy ? "; " : "", remedy ? remedy : "");
+        printf("%s%-8s%s ", colors ? color : "", word, colors ? "\033[0m" : "");
+        window_print(stdout, window_width(STDOUT_FILENO), WORD_COLUMNS, WORD_COLUMNS, r < 0 ? check->name : text);
         /* What is tried next may hang or crash the machine: what was found so far is to be seen. */
         fflush(stdout);
 }
@@ -139,8 +141,8 @@ static int run(const Invocation *invocation) {
         unsigned n_missing = doctor_check(invocation, false);
 
         if (geteuid() != 0)
-                puts("\nOnly root can tell for certain: ask again as root.");
-        if (n_missing == 0)
+                puts("\nWithout root, little of this can be tried: ask again as root, with 'sudo nspawn-runner doctor'.");
+        else if (n_missing == 0)
                 puts("\nJobs can run on this host.");
         else
                 printf("\nJobs cannot run on this host: %u thing%s missing.\n", n_missing,

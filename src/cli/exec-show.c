@@ -54,10 +54,15 @@ static const char *needs_text(Pipeline *pipeline, const PipelineJob *job) {
 }
 
 static int print_table(Pipeline *pipeline, bool all, const unsigned *rounds, const RunState *state) {
-        static const TableColumn columns[] = { { "JOB", COLUMN_TEXT },   { "STAGE", COLUMN_TEXT },
-                                               { "WHEN", COLUMN_TEXT },  { "TURN", COLUMN_TEXT },
-                                               { "NEEDS", COLUMN_TEXT }, { "WHY", COLUMN_TEXT },
-                                               { NULL, COLUMN_TEXT } };
+        static const TableColumn columns[] = {
+                { "JOB", COLUMN_TEXT, .shortens = true },
+                { "STAGE", COLUMN_TEXT, .shortens = true, .rank = 3 },
+                { "WHEN", COLUMN_TEXT, .rank = 1 },
+                { "TURN", COLUMN_TEXT, .rank = 4 },
+                { "NEEDS", COLUMN_TEXT, .shortens = true, .rank = 5 },
+                { "WHY", COLUMN_TEXT, .shortens = true, .rank = 2 },
+                { 0 },
+        };
         _cleanup_table_ Table *table = NULL;
 
         int r = table_new("jobs", columns, false, &table);

@@ -185,6 +185,7 @@ const Command command_gc = {
         .name = "gc",
         .synopsis = "",
         .options = options,
+        .flags = COMMAND_ROOT,
         .run = run,
         .help = "Clean up after dead jobs and interrupted builds",
 };

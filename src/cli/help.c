@@ -7,6 +7,7 @@
 
 #include "base/string.h"
 #include "cli/commands.h"
+#include "cli/window.h"
 #include "config/config-file.h"
 #include "definition/definition.h"
 
@@ -15,9 +16,10 @@
 static void print_row(FILE *stream, const char *term, const char *text) {
         /* A term that fills the column gets a line of its own. */
         if (strlen(term) > COLUMN - 4)
-                fprintf(stream, "  %s\n%*s%s\n", term, COLUMN, "", text);
+                fprintf(stream, "  %s\n%*s", term, COLUMN, "");
         else
-                fprintf(stream, "  %-*s%s\n", COLUMN - 2, term, text);
+                fprintf(stream, "  %-*s", COLUMN - 2, term);
+        window_print(stream, window_width(fileno(stream)), COLUMN, COLUMN, text);
 }
 
 static void print_options(FILE *stream, const CommandOption *options) {
@@ -56,7 +58,9 @@ void help_print(FILE *stream) {
         fputs("\nOptions:\n", stream);
         print_options(stream, global_options);
 
-        fputs("\nSettings that " CONFIG_FILE_DEFAULT " may change, with their defaults:\n", stream);
+        fputc('\n', stream);
+        window_print(stream, window_width(fileno(stream)), 0, 0,
+                     "Settings that " CONFIG_FILE_DEFAULT " may change, with their defaults:");
         for (size_t i = 0; settings_info(i); i++) {
                 const SettingInfo *info = settings_info(i);
                 char term[128];
@@ -69,7 +73,9 @@ void help_print(FILE *stream) {
 static void print_variables(FILE *stream) {
         DefinitionVariable variable;
 
-        fputs("\nVariables of an image's definition, with their defaults; see nspawn-runner-image(5):\n", stream);
+        fputc('\n', stream);
+        window_print(stream, window_width(fileno(stream)), 0, 0,
+                     "Variables of an image's definition, with their defaults; see nspawn-runner-image(5):");
         for (size_t i = 0; definition_variable(i, &variable); i++) {
                 char term[128];
 

@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/find-machine.h"
 #include "container/channel.h"
+#include "image/image.h"
 #include "machine/collect.h"
 #include "machine/directory.h"
 #include "machine/log.h"
@@ -119,6 +120,18 @@ static int copy_log(int fd, bool follow) {
         }
 }
 
+/* Neither a job nor the log of an image is called so. */
+static int log_nothing(const Settings *settings, const char *name) {
+        _cleanup_image_ Image *image = NULL;
+
+        if (image_open(settings->root_dir, name, &image) >= 0) {
+                log_error("There is no log of image '%s': 'nspawn-runner chroot-maintenance' has not worked on it",
+                          name);
+                return -ENOENT;
+        }
+        return log_not_running(name, -ENOENT);
+}
+
 /* Prints what the last maintenance of an image said. */
 static int print_maintenance(const Settings *settings, const char *image, bool follow) {
         _cleanup_close_ int fd = maintenance_log_open(settings->root_dir, image);
@@ -140,6 +153,8 @@ static int run(const Invocation *invocation) {
                 r = service ? -ENOENT : print_maintenance(settings, job, follow);
                 if (r != -ENOENT)
                         return r;
+                if (!service)
+                        return log_nothing(settings, job);
         }
         r = find_machine_logged(settings, job, service, &id);
         if (r < 0)
@@ -163,6 +178,7 @@ const Command command_logs = {
         .min_arguments = 1,
         .max_arguments = 2,
         .options = options,
+        .flags = COMMAND_ROOT,
         .run = run,
         .help = "Print what a job or service has printed, or the last maintenance of an image",
 };

@@ -77,9 +77,9 @@ static int print_forecasts(const Maintenance *m, Table *table) {
 
 int maintenance_forecast(const Maintenance *m) {
         static const TableColumn columns[] = {
-                { "image", COLUMN_TEXT },
+                { "image", COLUMN_TEXT, .shortens = true },
                 { "action", COLUMN_TEXT },
-                { "why", COLUMN_TEXT },
+                { "why", COLUMN_TEXT, .shortens = true },
                 { 0 },
         };
         _cleanup_table_ Table *table = NULL;

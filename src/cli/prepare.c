@@ -346,7 +346,7 @@ const Command command_prepare = {
         .synopsis = "[IMAGE]",
         .max_arguments = 1,
         .options = options,
-        .flags = COMMAND_STAGE,
+        .flags = COMMAND_STAGE | COMMAND_ROOT,
         .run = run,
         .help = "Start the container of a job",
 };

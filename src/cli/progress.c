@@ -6,12 +6,12 @@
 #include "cli/progress.h"
 
 #include <stdio.h>
-#include <sys/ioctl.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/string.h"
+#include "cli/window.h"
 #include "source/builder.h"
 
 void progress_init(Progress *progress) {
@@ -39,16 +39,10 @@ void progress_clear(const Progress *progress) {
                 (void) fd_write_all(STDERR_FILENO, "\r\033[K", 4);
 }
 
-static unsigned terminal_columns(void) {
-        struct winsize size;
-
-        return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) >= 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
 static void draw(Progress *progress) {
         char line[512];
         unsigned long long seconds = progress_seconds(progress);
-        int columns = (int) MIN(terminal_columns(), 200U);
+        int columns = (int) MIN(window_width(STDERR_FILENO), (size_t) 200);
 
         /* A line that wraps could not be drawn over. */
         int n = snprintf(line, sizeof(line), "[%llu:%02llu] %s", seconds / 60, seconds % 60, progress->step);

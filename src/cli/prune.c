@@ -50,7 +50,7 @@ static void on_failure(void *userdata, const char *kind, int error) {
 static int work(Pruning *pruning, bool dry_run, bool show) {
         static const TableColumn columns[] = {
                 { "kind", COLUMN_TEXT },
-                { "name", COLUMN_TEXT },
+                { "name", COLUMN_TEXT, .shortens = true },
                 { "size", COLUMN_NUMBER },
                 { 0 },
         };
@@ -97,10 +97,6 @@ static int run(const Invocation *invocation) {
         Pruning found = { .settings = invocation->settings, .json = json };
         char size[FORMAT_BYTES_MAX];
 
-        if (geteuid() != 0) {
-                log_error("Only root can see and remove what is left");
-                return -EPERM;
-        }
         if (!dry_run && !sure && (json || !(isatty(STDIN_FILENO) && isatty(STDERR_FILENO)))) {
                 log_error(
                         "There is no terminal to ask whether to remove everything that is not used: add --yes to remove "
@@ -139,7 +135,7 @@ const Command command_prune = {
         .name = "prune",
         .synopsis = "",
         .options = options,
-        .flags = COMMAND_STATUS,
+        .flags = COMMAND_STATUS | COMMAND_ROOT,
         .run = run,
         .help = "Free disk space: remove unused data that can be made or fetched again",
 };

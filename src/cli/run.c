@@ -392,7 +392,7 @@ const Command command_run = {
         .min_arguments = 1,
         .max_arguments = 2,
         .options = options,
-        .flags = COMMAND_STAGE,
+        .flags = COMMAND_STAGE | COMMAND_ROOT,
         .run = run,
         .help = "Run one script in the container of a job",
 };

@@ -24,6 +24,7 @@
 #include "cli/setup-file.h"
 #include "cli/setup-merge.h"
 #include "cli/toml.h"
+#include "cli/window.h"
 #include "config/image-name.h"
 #include "config/image-reference.h"
 #include "source/suite.h"
@@ -181,6 +182,10 @@ static int read_token(Setup *setup, const char *path) {
         return check_token(setup, path);
 }
 
+static void say(const char *text) {
+        window_print(stdout, window_width(STDOUT_FILENO), 0, 0, text);
+}
+
 static int ask_token(Setup *setup) {
         int number = 0;
 
@@ -189,8 +194,8 @@ static int ask_token(Setup *setup) {
                         "There is no terminal to ask for the runner's token: name a file that has it with --token-file");
                 return COMMAND_MISUSED;
         }
-        printf("GitLab shows the token when you create a runner there: settings of the project, group or instance, CI/CD, "
-               "Runners, New runner.\n");
+        say("GitLab shows the token when you create a runner there: settings of the project, group or instance, CI/CD, "
+            "Runners, New runner.");
         fflush(stdout);
         int r = ask_secret("Token (it is not shown): ", setup->cancel_fd, setup->token, sizeof(setup->token), &number);
         if (r == -EINTR)
@@ -306,11 +311,13 @@ static int write_runner(Setup *setup) {
 
 static void say_what_follows(const Setup *setup) {
         if (!program_exists("gitlab-runner")) {
-                printf("\nGitLab Runner is not in PATH. Install it from GitLab's packages; its service must run as root.\n");
+                putchar('\n');
+                say("GitLab Runner is not in PATH. Install it from GitLab's packages; its service must run as root.");
                 return;
         }
-        printf("\nGitLab Runner notices the change by itself. Check that GitLab knows the runner: gitlab-runner verify\n"
-               "How many jobs may run at once: \"concurrent\" at the top of %s\n"
+        putchar('\n');
+        say("GitLab Runner notices the change by itself. Check that GitLab knows the runner: gitlab-runner verify");
+        printf("How many jobs may run at once: \"concurrent\" at the top of %s\n"
                "Keep images up to date: systemctl enable --now nspawn-runner-maintenance.timer\n",
                setup->path);
 }
@@ -333,10 +340,6 @@ static int run(const Invocation *invocation) {
         int r = choose(&setup);
         if (r < 0)
                 return r;
-        if (geteuid() != 0) {
-                log_error("Only root can set up a runner");
-                return -EPERM;
-        }
         r = look_into_file(&setup);
         if (r < 0)
                 return r;
@@ -376,7 +379,7 @@ const Command command_setup = {
         .synopsis = "[IMAGE]",
         .max_arguments = 1,
         .options = options,
-        .flags = COMMAND_STATUS,
+        .flags = COMMAND_STATUS | COMMAND_ROOT,
         .run = run,
         .help = "Check the host, make images, add a runner to config.toml",
 };

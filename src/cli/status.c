@@ -303,6 +303,7 @@ const Command command_status = {
         .name = "status",
         .synopsis = "",
         .options = options,
+        .flags = COMMAND_ROOT,
         .run = run,
         .help = "List the jobs that exist now",
 };

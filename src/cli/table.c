@@ -10,7 +10,6 @@
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +17,7 @@
 #include "base/log.h"
 #include "base/string.h"
 #include "cli/table-fit.h"
+#include "cli/window.h"
 
 #define FUNCTIONS(X)                  \
         X(scols_new_table)            \
@@ -107,19 +107,6 @@ int table_add(Table *table, const char *const cells[]) {
         return 0;
 }
 
-/* Of the terminal that it is printed on; SIZE_MAX: that is none. */
-static size_t window_width(void) {
-        const char *text = getenv("COLUMNS");
-        struct winsize size;
-        uint64_t columns;
-
-        if (!isatty(STDOUT_FILENO))
-                return SIZE_MAX;
-        if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) >= 0 && size.ws_col > 0)
-                return size.ws_col;
-        return text && parse_uint64(text, &columns) >= 0 && columns > 0 && columns < SIZE_MAX ? (size_t) columns : 80;
-}
-
 static bool is_shown(const Table *table, const TableColumn *column) {
         return table->json ? !column->only_table : !column->only_json;
 }
@@ -140,7 +127,7 @@ static void fit(const Table *table, FitColumn ret[static TABLE_COLUMNS_MAX]) {
                         ret[i].width = MAX(width, ret[i].heading);
         }
         if (!table->json)
-                table_fit(ret, table->n_columns, window_width());
+                table_fit(ret, table->n_columns, window_width(STDOUT_FILENO));
 }
 
 static int add_columns(const Table *table, const FitColumn *fits, struct libscols_table *out) {

@@ -15,6 +15,7 @@
 #include "config/image-reference.h"
 #include "image/generation-collect.h"
 #include "machine/collect.h"
+#include "machine/disk.h"
 #include "maintain/image-cache.h"
 #include "maintain/kept-tree.h"
 #include "maintain/push-image.h"
@@ -27,6 +28,7 @@ typedef struct Kind {
         const char *name;
         const char *directory; /* in root_dir, with an entry named like each thing; NULL: sizes are not known */
         int (*collect)(const Settings *settings, bool dry_run, char ***names);
+        bool is_job;
         bool is_generation; /* names are NAME@NUMBER, paths are NAME/NUMBER */
         bool is_reference;  /* names are file names, which are shown as references */
 } Kind;
@@ -81,7 +83,7 @@ static int collect_pushed(const Settings *settings, bool dry_run, char ***names)
 
 static const Kind kinds[] = {
         { .name = "rest of a job", .directory = TRASH_DIRECTORY, .collect = collect_trash },
-        { .name = "dead job", .collect = collect_jobs },
+        { .name = "dead job", .collect = collect_jobs, .is_job = true },
         { .name = "half-made image", .directory = ".staging", .collect = collect_staging },
         { .name = "old generation",
           .directory = GENERATIONS_DIRECTORY,
@@ -102,6 +104,8 @@ static uint64_t size_of(const Settings *settings, const Kind *kind, const char *
         _cleanup_free_ char *path = NULL;
         uint64_t bytes = 0;
 
+        if (kind->is_job)
+                return machine_disk_bytes(settings, name, 0, &bytes) < 0 ? 0 : bytes;
         if (!kind->directory || string_printf(&path, "%s/%s/%s", settings->root_dir, kind->directory, name) < 0)
                 return 0;
         char *at = kind->is_generation ? strrchr(path, '@') : NULL;

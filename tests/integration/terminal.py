@@ -7,8 +7,10 @@ import pty
 import select
 import signal
 import struct
+import subprocess
 import termios
 import time
+from typing import Any
 
 from pace import PATIENCE
 
@@ -76,3 +78,32 @@ class Terminal:
         os.close(self.fd)
         self.running.remove(self)
         return os.waitstatus_to_exitcode(status)
+
+
+def run_on_terminals(argv: list[str], columns: int, **kwargs: Any) -> tuple[int, str, str]:
+    """Runs a program to its end, with stdout and stderr on terminals of their own: its exit status and what each got. @kwargs
+    are for Popen."""
+    shown, said = pty.openpty(), pty.openpty()
+    for _, slave in (shown, said):
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+        attributes = termios.tcgetattr(slave)
+        attributes[1] &= ~termios.OPOST
+        termios.tcsetattr(slave, termios.TCSANOW, attributes)
+    with subprocess.Popen(argv, stdin=said[1], stdout=shown[1], stderr=said[1], start_new_session=True, **kwargs) as process:
+        text = {shown[0]: b"", said[0]: b""}
+        for _, slave in (shown, said):
+            os.close(slave)
+        reading = set(text)
+        while reading:
+            for fd in select.select(reading, [], [])[0]:
+                try:
+                    data = os.read(fd, 65536)
+                except OSError:  # nobody has it open any more
+                    data = b""
+                text[fd] += data
+                if not data:
+                    reading.remove(fd)
+                    os.close(fd)
+        status = process.wait()
+    out, err = (part.decode() for part in text.values())
+    return status, out, err
