@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/string.h"
@@ -88,8 +89,8 @@ int check_report_setting(CheckReport *report, const char *image, const Settings 
                 return log_oom();
         if (report->json)
                 return add_json(report, image, info, value, file, line);
-        /* The whole paths are above. */
-        const char *slash = file ? strrchr(file, '/') : NULL, *name = slash ? slash + 1 : file;
+        /* In a window, the line number matters more than the path, which is above. */
+        const char *slash = file && isatty(STDOUT_FILENO) ? strrchr(file, '/') : NULL, *name = slash ? slash + 1 : file;
         int r = line > 0 ? string_printf(&from, "%s:%u", name, line) : string_replace(&from, name ? name : "default");
         if (r < 0)
                 return log_oom();

@@ -150,6 +150,25 @@ class ManPages(unittest.TestCase):
                          metric_names())
 
 
+class Version(unittest.TestCase):
+    """The version that is built, everywhere."""
+
+    def test_version(self):
+        """Of the program, the news, Debian's package and the man pages."""
+        version = re.findall(r"^  version: '([^']+)'", (SOURCE / "meson.build").read_text(encoding="utf-8"), re.MULTILINE)[0]
+        self.assertEqual(call("--version").stdout, f"nspawn-runner {version}\n")
+        news = re.findall(r"^## (.*)$", (SOURCE / "NEWS.md").read_text(encoding="utf-8"), re.MULTILINE)
+        self.assertEqual(news[0], version)
+        entry, who = re.findall(r"\Anspawn-runner \(([^)]+)\)|^ -- (.* <.*>)  ", (SOURCE / "debian/changelog").read_text(encoding="utf-8"),
+                                re.MULTILINE)[:2]
+        self.assertEqual(entry[0], version)
+        self.assertIn(f"\nMaintainer: {who[1]}\n", (SOURCE / "debian/control").read_text(encoding="utf-8"))
+        for source in MAN.glob("*.scd"):
+            page = Path(PROGRAM).parent / "man" / source.stem
+            if page.exists():  # without scdoc there are none
+                self.assertRegex(page.read_text(encoding="utf-8"), rf'(?m)^\.TH .* "nspawn-runner {re.escape(version)}"')
+
+
 class Examples(unittest.TestCase):
     """What readers may copy."""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""debian/ and what else names Debian packages or versions agree: tools/install-deps, the list of libraries, meson.build.
+"""debian/ and what else names Debian packages or versions agree: tools/install-deps, the list of libraries.
 
 Called by meson as `python3 test-package.py SOURCE`.
 """
@@ -45,12 +45,6 @@ def libraries() -> list[tuple[str, str, str, str]]:
 
 class Package(unittest.TestCase):
     """Each fact that is written twice."""
-
-    def test_version(self):
-        """The newest entry of the changelog is for the version that is built."""
-        version = re.search(r"version: '([^']+)'", (SOURCE / "meson.build").read_text(encoding="utf-8"))
-        entry = re.match(r"nspawn-runner \(([^)]+)\)", (SOURCE / "debian/changelog").read_text(encoding="utf-8"))
-        self.assertEqual(entry[1], version[1])
 
     def test_what_builds_it(self):
         """Is the same for packages and for meson."""
