@@ -18,10 +18,15 @@
 #include "base/string.h"
 #include "project/git.h"
 
+/* The other side is the repository at hand: it must not fetch what it lacks, with programs that its configuration names. */
+#define UPLOAD_PACK "--upload-pack=GIT_ALLOW_PROTOCOL=none git-upload-pack"
+
+/* Runs git in a repository of ours. */
 static int run(const char *directory, char *const *arguments) {
+        const GitCall call = { .directory = directory, .bare = true, .protocols = "file" };
         _cleanup_free_ char *output = NULL;
 
-        int r = git_run(directory, arguments, &output);
+        int r = git_call(&call, arguments, &output);
         return r > 0 ? -EIO : r;
 }
 
@@ -35,12 +40,12 @@ static int fetch(const SourcesRequest *request, const char *directory) {
         r = string_printf(&depth, "--depth=%" PRIu64, request->depth > 0 ? request->depth : INT32_MAX);
         if (r < 0)
                 return r;
-        r = run("/", ARGV("init", "--quiet", "--bare", "--template=", "--", directory));
+        r = run(directory, ARGV("init", "--quiet", "--bare", "--template="));
         if (r < 0)
                 return r;
-        r = run(directory, ARGV("-c", "protocol.file.allow=always", "-c", "fetch.unpackLimit=1", "-c", "gc.auto=0",
-                                "-c", "fetch.writeCommitGraph=false", "-c", "transfer.fsckObjects=false", "fetch",
-                                "--quiet", "--no-write-fetch-head", "--no-recurse-submodules", depth,
+        r = run(directory, ARGV("-c", "protocol.file.allow=always", "-c", "fetch.unpackLimit=1", "-c",
+                                "fetch.writeCommitGraph=false", "-c", "transfer.fsckObjects=false", "fetch", "--quiet",
+                                "--no-write-fetch-head", "--no-recurse-submodules", UPLOAD_PACK, depth,
                                 request->depth > 0 ? "--no-tags" : "--tags", url, "+HEAD:refs/heads/exec"));
         return r < 0 ? r : run(directory, ARGV("read-tree", "refs/heads/exec"));
 }
@@ -130,7 +135,8 @@ static int put_refs(Sources *sources, const char *repository) {
         r = sources_put_text(sources, path, head);
         if (r < 0 || request->depth > 0)
                 return r;
-        r = git_run(repository, ARGV("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags"), &tags);
+        const GitCall call = { .directory = repository, .bare = true };
+        r = git_call(&call, ARGV("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags"), &tags);
         if (r < 0)
                 return r;
         r = string_printf(&packed, "# pack-refs with: \n%s\n", tags);
@@ -290,7 +296,8 @@ static int put_blobs(Sources *sources, FILE *blobs, char *const *lines) {
 int sources_put_commit(Sources *sources) {
         const Checkout *checkout = sources->request->checkout;
         _cleanup_close_ int ids_fd = -EBADF;
-        _cleanup_strv_ char **lines = NULL;
+        _cleanup_strv_ char **lines = NULL, **argv = NULL, **envp = NULL;
+        const GitCall call = { .directory = checkout->top };
         int pipe_fds[2], status;
         FILE *blobs;
         pid_t pid;
@@ -301,9 +308,13 @@ int sources_put_commit(Sources *sources) {
         r = write_ids(lines, &ids_fd);
         if (r < 0)
                 return r;
+        r = git_command(&call, ARGV("cat-file", "--batch"), &argv, &envp);
+        if (r < 0)
+                return r;
         if (pipe2(pipe_fds, O_CLOEXEC) < 0)
                 return -errno;
-        const Spawn spawn = { .argv = ARGV("git", "-C", checkout->top, "cat-file", "--batch"),
+        const Spawn spawn = { .argv = argv,
+                              .envp = envp,
                               .stdin_fd = ids_fd,
                               .stdout_fd = pipe_fds[1],
                               .stderr_fd = -EBADF,

@@ -3,8 +3,26 @@
 
 #include "base/macro.h"
 
-/* Runs git in @directory with @arguments (NULL-terminated). Returns its exit status with what it printed in
- * *ret_output, to be freed, without a newline at its end; -ENOENT: git is not installed; or -errno. */
+/* How git is called. Repositories are not trusted: hooks, monitors and repositories in unusual places are off, and git reaches
+ * no other repository unless @protocols allows it. */
+typedef struct GitCall {
+        const char *directory;
+        bool bare;    /* it is a repository of ours without a working copy */
+        bool prompts; /* git may ask for passwords, at the terminal */
+        const char *
+                protocols; /* as GIT_ALLOW_PROTOCOL has them; NULL: none, so that missing objects are not fetched either */
+        char *const
+                *config; /* names and values by turns, which are stronger than all files of configuration; or NULL */
+} GitCall;
+
+/* Makes the command line and the environment of git with @arguments (NULL-terminated). Both are for strv_free(). 0 or -ENOMEM. */
+int git_command(const GitCall *call, char *const *arguments, char ***ret_argv, char ***ret_envp);
+
+/* Runs git. Returns its exit status with what it printed in *ret_output, to be freed, without newlines at its end; -ENOENT: git
+ * is not installed; or -errno. */
+int git_call(const GitCall *call, char *const *arguments, char **ret_output);
+
+/* Runs git to look at the repository that @directory is in. As git_call(). */
 int git_run(const char *directory, char *const *arguments, char **ret_output);
 
 /* The same for callers that need success: 0; -ENOENT: git failed, or is not installed; or another -errno. */
@@ -12,4 +30,10 @@ int git_ask(const char *directory, char *const *arguments, char **ret_output);
 
 /* Runs git and splits its output, whose items end with NUL bytes, as -z makes it. *ret_items is for strv_free().
  * Returns as git_ask(). */
+int git_list_call(const GitCall *call, char *const *arguments, char ***ret_items);
 int git_list(const char *directory, char *const *arguments, char ***ret_items);
+
+/* What GitCall.config must be so that no filter runs that the repository's own configuration names: where git compares files
+ * with commits, it would run them. Filters of the user's and the host's configuration stay. *ret is for strv_free(). As
+ * git_ask(). */
+int git_own_filters_off(const char *directory, char ***ret);

@@ -212,10 +212,14 @@ static int find_changes_base(const Checkout *checkout, const char *compare_to, c
 
 /* Lists tracked files that changed since @base, and files that are not tracked. */
 static int list_changes(const char *top, const char *base, char ***ret) {
-        _cleanup_strv_ char **changed = NULL, **others = NULL;
+        _cleanup_strv_ char **changed = NULL, **others = NULL, **config = NULL;
 
-        int r = git_list(
-                top, ARGV("diff", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "-z", base, "--"),
+        int r = git_own_filters_off(top, &config);
+        if (r < 0)
+                return r;
+        const GitCall call = { .directory = top, .config = config };
+        r = git_list_call(
+                &call, ARGV("diff", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "-z", base, "--"),
                 &changed);
         if (r < 0)
                 return r;

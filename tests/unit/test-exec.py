@@ -297,18 +297,44 @@ class Command(unittest.TestCase):
             self.assertIn("is not there", done.stderr)
 
     def test_repository_starts_nothing(self):
-        """What a repository's own configuration names is not run."""
-        git(self.path, "init", "-q", "-b", "main")
-        for name in ("core.fsmonitor", "core.hooksPath", "diff.external", "core.pager"):
-            git(self.path, "config", name, str(self.path / "trap"))
+        """What a repository's own configuration names is not run: hooks, monitors, filters, and what fetches missing objects."""
         trap = self.path / "trap"
-        trap.write_text(f"#!/bin/sh\ntouch {self.path}/caught\n")
+        trap.write_text(f"#!/bin/sh\necho \"$0 $*\" >>{self.path}/caught\n")
         trap.chmod(0o755)
-        (self.path / ".gitlab-ci.yml").write_text("a: {script: x, rules: [{changes: [x], exists: [trap]}]}\n")
-        git(self.path, "-c", "core.fsmonitor=false", "add", "trap")
-        git(self.path, "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "commit", "-q", "-m", "x")
-        self.assertEqual(self.names("--ref", "topic"), ["a"])
-        self.assertFalse((self.path / "caught").exists())
+        (self.path / ".gitlab-ci.yml").write_text("a: {script: x, rules: [{changes: [x, text], exists: [trap]}]}\n")
+        (self.path / "text").write_text("1\n")
+        git(self.path, "init", "-q", "-b", "main")
+        git(self.path, "add", ".")
+        git(self.path, "commit", "-q", "-m", "x")
+        git(self.path, "commit", "-q", "--allow-empty", "-m", "y")
+        (self.path / ".gitattributes").write_text("* filter=evil diff=evil\n")
+        for name in ("core.fsmonitor", "core.hooksPath", "core.sshCommand", "core.gitProxy", "core.alternateRefsCommand", "core.pager", "diff.external",
+                     "diff.evil.textconv", "diff.evil.command", "filter.evil.clean", "filter.evil.smudge", "gpg.program", "log.showSignature",
+                     "credential.helper", "remote.origin.uploadpack", "uploadpack.packObjectsHook"):
+            git(self.path, "config", name, str(trap))
+        (self.path / "more").write_text(f"[filter \"evil\"]\n\tprocess = {trap}\n\trequired\n[safe]\n\tbareRepository = all\n")
+        git(self.path, "config", "include.path", "../more")
+        git(self.path, "config", "log.showSignature", "true")
+        os.utime(self.path / "text", (1, 1))  # git has to read it to know that it did not change
+        self.assertEqual(self.names(), [])
+        (self.path / "text").write_text("2\n")
+        self.assertEqual(self.names(), ["a"])
+        # A partial clone lacks objects, and git would fetch them with the programs named above.
+        for name, value in (("remote.origin.promisor", "true"), ("remote.origin.url", f"file://{self.path}"), ("extensions.partialClone", "origin"),
+                            ("core.repositoryFormatVersion", "1"), ("protocol.allow", "always")):
+            git(self.path, "config", name, value)
+        tree = subprocess.run(["git", "-C", self.path, "-c", "core.fsmonitor=false", "rev-parse", "HEAD~1^{tree}", "HEAD:text"], env=ENVIRONMENT,
+                              check=True, capture_output=True, text=True).stdout.split()
+        for name in tree:
+            (self.path / f".git/objects/{name[:2]}/{name[2:]}").unlink()
+        self.call("--list")
+        # Nor is a repository taken for one that is only a directory of the project.
+        git(self.path, "init", "-q", "--bare", "bare")
+        git(self.path / "bare", "--git-dir=.", "config", "core.worktree", str(self.path / "bare"))
+        git(self.path / "bare", "--git-dir=.", "config", "core.fsmonitor", str(trap))
+        (self.path / "bare/.gitlab-ci.yml").write_text("b: {script: x, rules: [{exists: [config]}]}\n")
+        self.call("--list", "-C", "bare")
+        self.assertFalse((self.path / "caught").exists(), (self.path / "caught").exists() and (self.path / "caught").read_text())
 
     @unittest.skipUnless(os.geteuid() == 0, "it needs root")
     def test_rights_are_given_up(self):
