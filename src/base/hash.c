@@ -7,7 +7,12 @@
 #include "base/hash.h"
 
 #include <endian.h>
+#include <inttypes.h>
 #include <string.h>
+
+#include "base/string.h"
+
+#define NAME_BYTES_MAX 60
 
 static uint64_t rotate(uint64_t x, unsigned bits) {
         return (x << bits) | (x >> (64 - bits));
@@ -65,4 +70,19 @@ uint64_t hash_finish(Hash *hash) {
         hash->v[2] ^= 0xff;
         rounds(hash->v, 4);
         return hash->v[0] ^ hash->v[1] ^ hash->v[2] ^ hash->v[3];
+}
+
+int hash_file_name(const char *name, const char *suffix, char **ret) {
+        static const uint8_t key[16] = "nspawn-runner"; /* equal names, equal files */
+        char readable[NAME_BYTES_MAX + 1];
+        size_t n = 0;
+        Hash hash;
+
+        for (const char *p = name; *p && n < NAME_BYTES_MAX; p++)
+                readable[n++] = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ? *p :
+                                                                                                                   '-';
+        readable[n] = 0;
+        hash_init(&hash, key);
+        hash_string(&hash, name);
+        return string_printf(ret, "%s-%016" PRIx64 "%s", readable, hash_finish(&hash), suffix);
 }

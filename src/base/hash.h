@@ -17,3 +17,7 @@ void hash_update(Hash *hash, const void *data, size_t size);
 void hash_string(Hash *hash, const char *s);
 /* The result. Nothing can be added to @hash after this. */
 uint64_t hash_finish(Hash *hash);
+
+/* Makes a file name of any name: readable, and different for different names, unless somebody who wants to can choose both of
+ * them: what is kept under such a name says itself whose it is, where that matters. To be freed. 0 or -ENOMEM. */
+int hash_file_name(const char *name, const char *suffix, char **ret);

@@ -69,6 +69,10 @@ static int child_exec(const Spawn *spawn, pid_t parent) {
                         return r;
         }
 
+        const struct rlimit limit = { spawn->file_bytes_max, spawn->file_bytes_max };
+        if (spawn->file_bytes_max > 0 && setrlimit(RLIMIT_FSIZE, &limit) < 0)
+                return -errno;
+
         reset_signals();
         execvpe(spawn->argv[0], spawn->argv, spawn->envp ? spawn->envp : environ);
         return -errno;

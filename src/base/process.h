@@ -14,8 +14,9 @@ typedef struct Spawn {
         char *const *argv; /* argv[0] without a slash is looked up in PATH */
         char *const *envp; /* NULL: ours */
         int stdin_fd, stdout_fd, stderr_fd;
-        bool die_with_parent; /* SIGKILL to the child when the calling thread ends */
-        bool own_group;       /* it leads a process group of its own */
+        bool die_with_parent;    /* SIGKILL to the child when the calling thread ends */
+        bool own_group;          /* it leads a process group of its own */
+        uint64_t file_bytes_max; /* no file that it or its children write may become larger; 0: no limit */
 } Spawn;
 
 #define SPAWN_INHERIT                                                                      \

@@ -201,6 +201,18 @@ int nearest_name(const char *typed, const char *(*name)(const void *userdata, si
         return best <= MAX(length / 3, (size_t) 2) && best < length ? found : -1;
 }
 
+bool path_is_plain(const char *path) {
+        for (const char *part = path;;) {
+                size_t n = strcspn(part, "/");
+
+                if (n == 0 || (n == 1 && part[0] == '.') || (n == 2 && part[0] == '.' && part[1] == '.'))
+                        return false;
+                if (part[n] == 0)
+                        return true;
+                part += n + 1;
+        }
+}
+
 const char *format_bytes(uint64_t bytes, char ret[static FORMAT_BYTES_MAX]) {
         static const char units[] = "BKMGTPE";
         double value = (double) bytes;

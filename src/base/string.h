@@ -61,6 +61,9 @@ int string_vprintf(char **ret, const char *format, va_list ap) _printf_(2, 0);
 /* Frees *target and replaces it by a copy of @s (NULL: by NULL). 0, or -ENOMEM with *target as it was. */
 int string_replace(char **target, const char *s);
 
+/* Is @path relative, without empty parts, "." and ".."? */
+bool path_is_plain(const char *path);
+
 /* Parses a whole decimal number without sign or blanks: 0, -EINVAL, or -ERANGE. */
 int parse_uint64(const char *s, uint64_t *ret);
 

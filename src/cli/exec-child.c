@@ -47,19 +47,21 @@ static void end(const Child *child, JobFailure failure, const char *reason) {
         (void) event_send(child->events_fd, &event);
 }
 
-static int provider_read(void *userdata, const char *root, const char *path, char **ret_data, size_t *ret_size) {
+static int provider_read(void *userdata, const PipelineRoot *root, const char *path, char **ret_data, size_t *ret_size,
+                         const char **reterr_why) {
         const Child *child = userdata;
         const PipelineProvider *provider = child->run->request->request.provider;
         const char *number = root ? NULL : startswith(path, ARTIFACT_FILE);
         uint64_t i;
 
+        *reterr_why = NULL;
         if (!root && streq(path, CHILD_FILE)) {
                 *ret_data = strdup(child->text);
                 *ret_size = strlen(child->text);
                 return *ret_data ? 0 : -ENOMEM;
         }
         if (!number)
-                return provider->read(provider->userdata, root, path, ret_data, ret_size);
+                return provider->read(provider->userdata, root, path, ret_data, ret_size, reterr_why);
         char digits[16];
         snprintf(digits, sizeof(digits), "%.*s", (int) MIN(strspn(number, "0123456789"), sizeof(digits) - 1), number);
         if (parse_uint64(digits, &i) < 0 || i >= child->n_artifacts)
@@ -68,10 +70,16 @@ static int provider_read(void *userdata, const char *root, const char *path, cha
         return artifacts_read_file(child->store, job->string, file->string, FILE_BYTES_MAX, ret_data, ret_size);
 }
 
-static int provider_list(void *userdata, const char *root, char *const **ret_paths) {
+static int provider_list(void *userdata, const PipelineRoot *root, char *const **ret_paths, const char **reterr_why) {
         const PipelineProvider *provider = ((Child *) userdata)->run->request->request.provider;
 
-        return provider->list(provider->userdata, root, ret_paths);
+        return provider->list(provider->userdata, root, ret_paths, reterr_why);
+}
+
+static int provider_resolve(void *userdata, const PipelineRoot *root, PipelineCommit *ret) {
+        const PipelineProvider *provider = ((Child *) userdata)->run->request->request.provider;
+
+        return provider->resolve(provider->userdata, root, ret);
 }
 
 static int provider_changes(void *userdata, const char *compare_to, char *const **ret_paths) {
@@ -194,9 +202,11 @@ static int evaluate_and_run(Child *child, const Value *trigger, int (*run_pipeli
         ExecRun run = *child->run;
         Pipeline *pipeline = NULL;
 
-        request.provider = (PipelineProvider){
-                .read = provider_read, .list = provider_list, .changes = provider_changes, .userdata = child
-        };
+        request.provider = (PipelineProvider){ .read = provider_read,
+                                               .list = provider_list,
+                                               .resolve = provider_resolve,
+                                               .changes = provider_changes,
+                                               .userdata = child };
         variables_set_all(&predefined, request.request.predefined);
         variables_set_text(&predefined, "CI_PIPELINE_SOURCE", "parent_pipeline");
         forward_variables(child, trigger, &given);

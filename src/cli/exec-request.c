@@ -33,6 +33,7 @@ static const char *const sources[] = { "push",
 
 void exec_request_done(ExecRequest *request) {
         checkout_free(request->checkout);
+        fetch_done(&request->fetch);
         arena_done(&request->arena);
 }
 
@@ -128,6 +129,24 @@ static int read_include_roots(const Invocation *invocation, ExecRequest *request
         return 0;
 }
 
+static void note_fetch(const char *what) {
+        log_notice("Fetching %s", what);
+}
+
+/* Passwords are asked for only if somebody sees the question. */
+static int prepare_fetch(const Invocation *invocation, ExecRequest *request) {
+        const Remote remote = remote_parse(&request->arena, request->checkout->remote ? request->checkout->remote : "");
+
+        int r = fetch_init(&request->fetch, &remote);
+        if (r < 0)
+                return log_oom();
+        request->fetch.online = invocation_has(invocation, "fetch");
+        request->fetch.prompts = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+        request->fetch.note = note_fetch;
+        request->checkout->fetch = &request->fetch;
+        return 0;
+}
+
 static bool is_source(const char *name) {
         for (size_t i = 0; sources[i]; i++)
                 if (streq(sources[i], name))
@@ -184,6 +203,9 @@ int exec_request_init(Invocation *invocation, ExecRequest *ret) {
         if (r < 0)
                 return r;
         r = read_include_roots(invocation, ret);
+        if (r < 0)
+                return r;
+        r = prepare_fetch(invocation, ret);
         if (r < 0)
                 return r;
         r = read_occasion(invocation, ret);

@@ -7,6 +7,7 @@
 typedef struct ExecRequest {
         Arena arena; /* of everything here */
         Checkout *checkout;
+        Fetch fetch;
         ExecOptions options;
         IncludeRoots include_roots;
         PipelineProvider provider;

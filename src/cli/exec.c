@@ -288,6 +288,7 @@ static const CommandOption options[] = {
         { "ref", "NAME", "branch or tag, instead of what is checked out", 0 },
         { "file", "PATH", "configuration in the project, instead of .gitlab-ci.yml", 0 },
         { "directory", "DIR", "the working copy, instead of the current directory", 'C' },
+        { "fetch", NULL, "fetch files of other projects and servers, as included", 0 },
         { "include-root", "HOST/PATH=DIR", "a directory that stands in for a project or server", 0 },
         { 0 },
 };

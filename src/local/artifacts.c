@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/hash.h"
 #include "base/string.h"
 #include "local/archive.h"
 #include "pipeline/dotenv.h"
@@ -26,7 +27,7 @@
 static int path_of(const LocalStore *store, const char *job, const char *suffix, char **ret) {
         _cleanup_free_ char *name = NULL;
 
-        int r = store_name(job, suffix, &name);
+        int r = hash_file_name(job, suffix, &name);
         return r < 0 ? r : string_printf(ret, "%s/%s", store->artifacts, name);
 }
 

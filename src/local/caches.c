@@ -43,11 +43,12 @@ static const char *digest(const Keeper *keeper, const Value *globs) {
         const PipelineProvider *provider = job->pipeline->context.request->provider;
         const Value *lines = local_lines(job, globs);
         char *const *paths;
+        const char *why;
         bool any = false;
         Hash hash;
 
         hash_init(&hash, key);
-        if (provider->list(provider->userdata, NULL, &paths) < 0)
+        if (provider->list(provider->userdata, NULL, &paths, &why) < 0)
                 return "default";
         for (; *paths; paths++)
                 for (size_t i = 0; i < lines->n_items; i++) {
@@ -55,7 +56,7 @@ static const char *digest(const Keeper *keeper, const Value *globs) {
                         size_t size;
 
                         if (!glob_match(local_expand(job, lines->items[i]->string), *paths) ||
-                            provider->read(provider->userdata, NULL, *paths, &data, &size) < 0)
+                            provider->read(provider->userdata, NULL, *paths, &data, &size, &why) < 0)
                                 continue;
                         hash_string(&hash, *paths);
                         hash_update(&hash, data, size);
@@ -83,7 +84,7 @@ static const char *key_of(const Keeper *keeper, const Value *cache, size_t numbe
 static const char *path_of(const Keeper *keeper, const char *key) {
         _cleanup_free_ char *name = NULL;
 
-        if (store_name(key, ".cache", &name) < 0)
+        if (hash_file_name(key, ".cache", &name) < 0)
                 return "";
         return arena_printf(keeper->caller->job->arena, "%s/%s", keeper->store->caches, name);
 }

@@ -105,9 +105,10 @@ static int put_tree(Sources *sources, int top_fd, const char *top, const char *p
 static int put_working_copy(Sources *sources, const char **reterr_what) {
         const SourcesRequest *request = sources->request;
         char *const *paths;
+        const char *why;
 
         *reterr_what = "Cannot list the files of the working copy";
-        int r = request->provider->list(request->provider->userdata, NULL, &paths);
+        int r = request->provider->list(request->provider->userdata, NULL, &paths, &why);
         if (r < 0)
                 return r;
         *reterr_what = "Cannot read the files of the working copy";

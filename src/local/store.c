@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Finds and makes the directories that `exec` keeps caches, artifacts and logs in. Called by the processes without
- * rights, as the user who called. Names that a repository chose are never used as paths: store_name() makes harmless
- * ones of them. */
+ * rights, as the user who called. Names that a repository chose are never used as paths: hash_file_name() makes
+ * harmless ones of them. */
 
 #include "local/store.h"
 
@@ -17,8 +17,6 @@
 #include "base/hash.h"
 #include "base/string.h"
 
-#define NAME_BYTES_MAX 60
-
 void store_done(LocalStore *store) {
         free(store->path);
         free(store->caches);
@@ -26,21 +24,6 @@ void store_done(LocalStore *store) {
         free(store->sources);
         free(store->logs);
         *store = (LocalStore){ 0 };
-}
-
-int store_name(const char *name, const char *suffix, char **ret) {
-        static const uint8_t key[16] = "nspawn-runner"; /* equal names, equal files */
-        char readable[NAME_BYTES_MAX + 1];
-        size_t n = 0;
-        Hash hash;
-
-        for (const char *p = name; *p && n < NAME_BYTES_MAX; p++)
-                readable[n++] = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ? *p :
-                                                                                                                   '-';
-        readable[n] = 0;
-        hash_init(&hash, key);
-        hash_string(&hash, name);
-        return string_printf(ret, "%s-%016" PRIx64 "%s", readable, hash_finish(&hash), suffix);
 }
 
 static int find_home(char **ret) {
@@ -67,7 +50,7 @@ int store_open(const char *top, LocalStore *ret) {
         int r = find_home(&home);
         if (r < 0)
                 return r;
-        r = store_name(top, "", &readable);
+        r = hash_file_name(top, "", &readable);
         if (r < 0)
                 return r;
         /* The last part of the path is for people; the hash tells it from others of that name. */
@@ -95,7 +78,7 @@ int store_open(const char *top, LocalStore *ret) {
 int store_enter(LocalStore *store, const char *parent) {
         _cleanup_free_ char *name = NULL, *path = NULL;
 
-        int r = store_name(parent, "", &name);
+        int r = hash_file_name(parent, "", &name);
         if (r < 0)
                 return r;
         r = string_printf(&path, "%s/%s", store->artifacts, name);

@@ -23,6 +23,3 @@ void store_done(LocalStore *store);
 
 /* Takes @n numbers that no job of this working copy had. Returns the first one; 1 if the file cannot be used. */
 uint64_t store_take_numbers(const LocalStore *store, uint64_t n);
-
-/* Makes a file name of any name: readable, and different for different names. To be freed. 0 or -ENOMEM. */
-int store_name(const char *name, const char *suffix, char **ret);

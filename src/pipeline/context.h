@@ -17,6 +17,12 @@ typedef struct Context {
 
 #define context_fail(context, place, ...) problem_add(&(context)->problems, (place), __VA_ARGS__)
 
+/* What to say of files that are not at hand, and of those that could not be fetched: formats for the name, for why not, and for
+ * the name of the root. */
+#define ROOT_MISSING \
+        "'%s' is not here; fetch it with --fetch, or give a directory that stands in for it: --include-root %s=DIR"
+#define ROOT_NOT_FETCHED "cannot fetch '%s': %s; or give a directory that stands in for it: --include-root %s=DIR"
+
 /* Notes a problem for each key of @map that is not in @names (NULL-terminated). @what is how messages call the map. 0
  * or -EINVAL. */
 int context_check_keys(Context *context, const Value *map, const char *what, const char *const names[]);

@@ -10,6 +10,8 @@
 #include "pipeline/glob.h"
 #include "pipeline/rule.h"
 
+#define BASE64 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
 static const char *const entry_keys[] = { "local",    "project",   "file",     "ref", "remote", "integrity", "cache",
                                           "template", "component", "artifact", "job", "inputs", "rules",     NULL };
 static const char *const kinds[] = { "local", "project", "remote", "template", "component", "artifact", NULL };
@@ -40,12 +42,13 @@ static bool is_yaml(const char *path) {
 /* Adds all files of the origin whose paths match. It is no error if there are none. */
 static int add_matching(Entries *entries, const char *pattern, const Value *entry) {
         const PipelineProvider *provider = entries->context->request->provider;
+        const char *why = NULL;
         char *const *paths;
 
-        int r = provider->list(provider->userdata, entries->origin->root, &paths);
+        int r = provider->list(provider->userdata, entries->origin->root, &paths, &why);
         if (r < 0)
                 return context_fail(entries->context, entry->place, "cannot list the files for '%s': %s", pattern,
-                                    strerror(-r));
+                                    why ? why : strerror(-r));
         for (; *paths; paths++)
                 if (wildcard_match(pattern, *paths))
                         add(entries, (IncludeFile){ .origin = *entries->origin, .path = *paths, .name = *paths },
@@ -67,23 +70,45 @@ static int add_local(Entries *entries, const Value *entry, const Value *value) {
         if (strchr(path, '*'))
                 return add_matching(entries, path, entry);
         const char *name = entries->origin->root ?
-                                   arena_printf(entries->context->arena, "%s:%s", entries->origin->root, path) :
+                                   arena_printf(entries->context->arena, "%s:%s", entries->origin->root->name, path) :
                                    path;
         add(entries, (IncludeFile){ .origin = *entries->origin, .path = path, .name = name }, entry);
         return 0;
 }
 
+static const PipelineRoot *make_root(Entries *entries, PipelineRoot root) {
+        PipelineRoot *copy = arena_alloc(entries->context->arena, sizeof(PipelineRoot));
+
+        *copy = root;
+        return copy;
+}
+
+/* A text that an entry may have: NULL, "", or with variables expanded. -EINVAL: it is something else. */
+static int find_text(Entries *entries, const Value *entry, const char *key, const char **ret) {
+        const Value *value = map_get_set(entry, key);
+
+        *ret = value_is(value, VALUE_STRING) ? expand(entries, value->string) : NULL;
+        return !value || *ret ? 0 :
+                                context_fail(entries->context, value->place, "'%s' must be a text, not %s", key,
+                                             value_describe(value));
+}
+
 static int add_project(Entries *entries, const Value *entry, const Value *value) {
         Context *context = entries->context;
         const Value *file = map_get_set(entry, "file");
-        const char *project = expand(entries, value->string);
+        const char *project = expand(entries, value->string), *ref;
 
+        if (find_text(entries, entry, "ref", &ref) < 0)
+                return -EINVAL;
         if (!file || (file->type != VALUE_STRING && file->type != VALUE_LIST))
                 return context_fail(context, file ? file->place : entry->place,
                                     "'project' needs 'file', a path or a list of paths in that project");
-        const char *root = context->request->project_path && strcasecmp(project, context->request->project_path) == 0 ?
-                                   NULL :
-                                   arena_printf(context->arena, "%s/%s", context->request->host, project);
+        bool own = context->request->project_path && strcasecmp(project, context->request->project_path) == 0;
+        const char *name = own ? NULL : arena_printf(context->arena, "%s/%s", context->request->host, project);
+        const PipelineRoot *root = own ? NULL :
+                                         make_root(entries, (PipelineRoot){ .kind = ROOT_PROJECT,
+                                                                            .name = name,
+                                                                            .ref = isempty(ref) ? NULL : ref });
         size_t n = file->type == VALUE_LIST ? file->n_items : 1;
         for (size_t i = 0; i < n; i++) {
                 const Value *item = file->type == VALUE_LIST ? file->items[i] : file;
@@ -105,20 +130,38 @@ static int add_project(Entries *entries, const Value *entry, const Value *value)
         return 0;
 }
 
+/* "sha256-" and 32 bytes in Base64. */
+static bool is_integrity(const char *text) {
+        const char *digest = startswith(text, "sha256-");
+
+        return digest && strlen(digest) == 44 && digest[43] == '=' && strspn(digest, BASE64) == 43;
+}
+
 static int add_remote(Entries *entries, const Value *entry, const Value *value) {
         Context *context = entries->context;
-        const char *url = expand(entries, value->string);
+        const char *url = expand(entries, value->string), *integrity = NULL;
         const char *rest = startswith(url, "https://"), *slash;
 
+        if (entry->type == VALUE_MAP && find_text(entries, entry, "integrity", &integrity) < 0)
+                return -EINVAL;
+        if (integrity && !is_integrity(integrity))
+                return context_fail(context, map_get_set(entry, "integrity")->place,
+                                    "'integrity' must be 'sha256-' and the digest in Base64, not '%s'", integrity);
         if (!rest)
                 rest = startswith(url, "http://");
         if (!rest || !(slash = strchr(rest, '/')))
                 return context_fail(context, value->place, "'%s' must be a URL such as https://HOST/PATH.yml", url);
+        const char *at = memrchr(rest, '@', (size_t) (slash - rest)), *host = at ? at + 1 : rest;
+        size_t shown = strcspn(host, "?#");
+        const PipelineRoot *root = make_root(
+                entries, (PipelineRoot){ .kind = ROOT_SERVER,
+                                         .name = arena_copy(context->arena, host, (size_t) (slash - host)),
+                                         .url = url,
+                                         .shown = arena_printf(context->arena, "%.*s%.*s%s", (int) (rest - url), url,
+                                                               (int) shown, host, host[shown] ? "?..." : ""),
+                                         .integrity = integrity });
         add(entries,
-            (IncludeFile){
-                    .origin = { .root = arena_copy(context->arena, rest, (size_t) (slash - rest)), .no_project = true },
-                    .path = slash + 1,
-                    .name = url },
+            (IncludeFile){ .origin = { .root = root, .no_project = true }, .path = slash + 1, .name = root->shown },
             entry);
         return 0;
 }
@@ -129,7 +172,8 @@ static int add_template(Entries *entries, const Value *entry, const Value *value
         if (!endswith(name, ".gitlab-ci.yml"))
                 return context_fail(entries->context, value->place,
                                     "the name of a template ends with .gitlab-ci.yml, as '%s.gitlab-ci.yml'", name);
-        add(entries, (IncludeFile){ .origin = { .root = "templates", .no_project = true }, .path = name, .name = name },
+        const PipelineRoot *root = make_root(entries, (PipelineRoot){ .kind = ROOT_TEMPLATES, .name = "templates" });
+        add(entries, (IncludeFile){ .origin = { .root = root, .no_project = true }, .path = name, .name = name },
             entry);
         return 0;
 }
@@ -150,11 +194,13 @@ static int add_component(Entries *entries, const Value *entry, const Value *valu
                                        context->request->project_path ? context->request->project_path : "");
         Value *component = value_new(arena, VALUE_MAP, value->place);
         map_set(arena, component, "name", value->place, value_new_string(arena, name, value->place));
-        map_set(arena, component, "version", value->place, value_new_string(arena, version, value->place));
-        map_set(arena, component, "sha", value->place, value_new_string(arena, version, value->place));
         map_set(arena, component, "reference", value->place, value_new_string(arena, version, value->place));
         add(entries,
-            (IncludeFile){ .origin = { .root = strcasecmp(own, address) == 0 ? NULL : address },
+            (IncludeFile){ .origin = { .root = strcasecmp(own, address) == 0 ?
+                                                       NULL :
+                                                       make_root(entries, (PipelineRoot){ .kind = ROOT_COMPONENT,
+                                                                                          .name = address,
+                                                                                          .ref = version }) },
                            .path = arena_printf(arena, "templates/%s.yml", name),
                            .second_path = arena_printf(arena, "templates/%s/template.yml", name),
                            .name = reference,

@@ -5,8 +5,8 @@
 
 /* Where a file comes from, which decides what its own includes mean. */
 typedef struct Origin {
-        const char *root; /* NULL: the project itself */
-        bool no_project;  /* a file of a server, or a template, which has no project and no variables */
+        const PipelineRoot *root; /* NULL: the project itself */
+        bool no_project;          /* a file of a server, or a template, which has no project and no variables */
 } Origin;
 
 /* One file that an include asks for. */
@@ -14,7 +14,7 @@ typedef struct IncludeFile {
         Origin origin;
         const char *path;        /* in the origin's tree */
         const char *second_path; /* tried if @path does not exist; or NULL */
-        const char *name;        /* as messages call it */
+        const char *name;        /* as messages call it: without what may be secret */
         const Value *inputs;     /* or NULL */
         const Value *component;  /* what "component." means in the file, or NULL */
         Place place;

@@ -12,37 +12,44 @@
 #include "pipeline/input.h"
 #include "pipeline/yaml.h"
 
-static int fail_read(Context *context, const IncludeFile *file, int error) {
+static int fail_read(Context *context, const IncludeFile *file, int error, const char *why) {
+        const PipelineRoot *root = file->origin.root;
         Place place = file->place;
 
-        if (error == -EUNATCH && file->origin.root && streq(file->origin.root, "templates"))
+        if (error == -EUNATCH && root && root->kind == ROOT_TEMPLATES)
                 return context_fail(
                         context, place,
-                        "GitLab's template '%s' is not here; give a directory with templates: --include-root templates=DIR",
+                        "GitLab's template '%s' is not here; fetch it with --fetch, or give a directory with "
+                        "templates: --include-root templates=DIR",
                         file->path);
-        if (error == -EUNATCH)
-                return context_fail(context, place,
-                                    "'%s' is not here; give a directory that stands in for it: --include-root %s=DIR",
-                                    file->name, file->origin.root);
+        if (error == -EUNATCH && root)
+                return context_fail(context, place, ROOT_MISSING, file->name, root->name);
+        if (error == -EREMOTEIO && root)
+                return context_fail(context, place, ROOT_NOT_FETCHED, file->name, why ? why : strerror(-error),
+                                    root->name);
+        if (error == -EBADMSG && root && root->integrity)
+                return context_fail(context, place, "'%s' is not the file that 'integrity' means; it has '%s'",
+                                    file->name, why ? why : "another digest");
         if (error == -ENOENT && file->second_path)
                 return context_fail(context, place, "component '%s' is not there: neither %s nor %s", file->name,
                                     file->path, file->second_path);
         if (error == -ENOENT)
                 return context_fail(context, place, "file '%s' is not there", file->name);
-        return context_fail(context, place, "cannot read '%s': %s", file->name, strerror(-error));
+        return context_fail(context, place, "cannot read '%s': %s", file->name, why ? why : strerror(-error));
 }
 
 /* Reads the text of a file into the arena. */
 static int read_file(Context *context, const IncludeFile *file, const char **ret_text, size_t *ret_size) {
         const PipelineProvider *provider = context->request->provider;
         ArenaOwned *slot = arena_slot(context->arena);
+        const char *why = NULL;
         char *data = NULL;
 
-        int r = provider->read(provider->userdata, file->origin.root, file->path, &data, ret_size);
+        int r = provider->read(provider->userdata, file->origin.root, file->path, &data, ret_size, &why);
         if (r == -ENOENT && file->second_path)
-                r = provider->read(provider->userdata, file->origin.root, file->second_path, &data, ret_size);
+                r = provider->read(provider->userdata, file->origin.root, file->second_path, &data, ret_size, &why);
         if (r < 0)
-                return fail_read(context, file, r);
+                return fail_read(context, file, r, why);
         arena_fill(slot, data, free);
         *ret_text = data;
         for (size_t i = 0; i < *ret_size; i++)
@@ -123,17 +130,31 @@ static int read_header(Context *context, const IncludeFile *file, const Value *h
         return 0;
 }
 
+/* What "component.sha" and "component.version" are: what is known of the commit, else the reference as it is written. */
+static const Value *find_commit(Context *context, const IncludeFile *file, const char *name, Place place) {
+        const PipelineProvider *provider = context->request->provider;
+        const Value *reference = map_get(file->component, "reference");
+        PipelineCommit commit = { 0 };
+
+        bool known = file->origin.root && provider->resolve &&
+                     provider->resolve(provider->userdata, file->origin.root, &commit) >= 0;
+        const char *text = streq(name, "sha") ? commit.id : commit.version;
+        return known && text ? value_new_string(context->arena, arena_string(context->arena, text), place) : reference;
+}
+
 /* Makes the mapping for "component.", with only the names that the header lists. */
 static const Value *header_component(Context *context, const IncludeFile *file, const Value *header) {
         const Value *list = map_get_set(map_get_set(header, "spec"), "component");
         Value *component = value_new(context->arena, VALUE_MAP, header->place);
 
-        for (size_t i = 0; value_is(list, VALUE_LIST) && i < list->n_items; i++) {
-                const ValuePair *pair = value_is(list->items[i], VALUE_STRING) ?
-                                                map_find(file->component, list->items[i]->string) :
-                                                NULL;
-                if (pair)
-                        map_set_pair(context->arena, component, pair);
+        for (size_t i = 0; file->component && value_is(list, VALUE_LIST) && i < list->n_items; i++) {
+                const Value *item = list->items[i];
+
+                if (value_is_string(item, "sha") || value_is_string(item, "version"))
+                        map_set(context->arena, component, item->string, item->place,
+                                find_commit(context, file, item->string, item->place));
+                else if (value_is(item, VALUE_STRING) && map_find(file->component, item->string))
+                        map_set_pair(context->arena, component, map_find(file->component, item->string));
         }
         return component;
 }

@@ -181,17 +181,24 @@ static int match_exists(Context *context, const Value *exists, RuleScope *scope,
         const PipelineProvider *provider = context->request->provider;
         const Value *regexp = map_get_set(exists, "regexp"), *project = map_get_set(exists, "project");
         const Value *globs = exists->type == VALUE_MAP ? map_get_set(exists, "paths") : exists;
-        const char *root = scope->root, *path = NULL;
+        const Value *ref = map_get_set(exists, "ref");
+        const PipelineRoot *root = scope->root;
+        const char *path = NULL, *why = NULL;
+        PipelineRoot other = { .kind = ROOT_PROJECT };
         char *const *paths;
 
-        if (project)
-                root = arena_printf(context->arena, "%s/%s", context->request->host,
-                                    expand_glob(scope, project->string));
-        int r = provider->list(provider->userdata, root, &paths);
+        if (project) {
+                other.name = arena_printf(context->arena, "%s/%s", context->request->host,
+                                          expand_glob(scope, project->string));
+                other.ref = value_is(ref, VALUE_STRING) ? expand_glob(scope, ref->string) : NULL;
+                root = &other;
+        }
+        int r = provider->list(provider->userdata, root, &paths, &why);
         if (r == -EUNATCH)
-                return context_fail(context, exists->place,
-                                    "'%s' is not here; give a directory that stands in for it: --include-root %s=DIR",
-                                    root, root);
+                return context_fail(context, exists->place, ROOT_MISSING, root->name, root->name);
+        if (r == -EREMOTEIO)
+                return context_fail(context, exists->place, ROOT_NOT_FETCHED, root->name, why ? why : strerror(-r),
+                                    root->name);
         if (r < 0)
                 return context_fail(context, exists->place, "cannot list the files of the repository: %s",
                                     strerror(-r));
@@ -249,7 +256,7 @@ int rules_decide(Context *context, const Value *rules, RuleScope *scope, Text *t
         return 0;
 }
 
-int rule_include(Context *context, const Value *rules, const char *root) {
+int rule_include(Context *context, const Value *rules, const PipelineRoot *root) {
         RuleScope scope = { .variables = &context->variables, .root = root };
         const Value *rule;
         size_t i;

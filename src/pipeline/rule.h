@@ -9,7 +9,7 @@
 typedef struct RuleScope {
         const Variables *variables; /* as "if" sees them, not expanded */
         const Variables *expanded;  /* as globs see them; NULL until they are needed */
-        const char *root;           /* the root whose tree "exists" means; NULL: the project's */
+        const PipelineRoot *root;   /* the root whose tree "exists" means; NULL: the project's */
 } RuleScope;
 
 /* Finds the first rule of @rules (a flat list of mappings that were checked) that matches. *ret is the rule (NULL: none
@@ -19,4 +19,4 @@ int rules_decide(Context *context, const Value *rules, RuleScope *scope, Text *t
                  size_t *ret_index);
 
 /* Does @rules (NULL: there are none) of an include let it be included? Returns 1, 0, or -EINVAL with problems noted. */
-int rule_include(Context *context, const Value *rules, const char *root);
+int rule_include(Context *context, const Value *rules, const PipelineRoot *root);

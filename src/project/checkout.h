@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "pipeline/request.h"
+#include "project/fetch.h"
 
 /* A working copy on this host: facts from git, and the files as they are, with uncommitted changes. Git is run for
  * this, without its hooks and monitors; nothing is written. */
@@ -16,6 +16,7 @@ typedef struct Checkout {
         int top_fd;
         bool is_git;
         const IncludeRoot *include_roots; /* the last one has no name; set by the caller, or NULL */
+        Fetch *fetch;                     /* for what no directory stands in for; set by the caller, or NULL */
         bool all_changed; /* set by the caller: there is nothing to compare with, as for tags and schedules */
         char *branch;     /* NULL: none is checked out */
         char *tag;        /* at the commit; or NULL */

@@ -6,54 +6,11 @@
 #include "project/predefined.h"
 
 #include "base/string.h"
+#include "project/remote.h"
 
 #define NO_COMMIT "0000000000000000000000000000000000000000"
 #define SHORT_BYTES 8
 #define LONG_TITLE 100 /* with a title of this length or more, the description is the whole message */
-
-/* The place of a project, from the URL of its remote. */
-typedef struct Remote {
-        const char *host, *path, *protocol, *port;
-} Remote;
-
-/* Parses "https://user@host:port/path.git", "ssh://git@host/path.git", "git@host:path.git", "/srv/path". */
-static Remote parse_remote(Arena *arena, const char *url) {
-        Remote remote = { .host = "gitlab.example.com", .protocol = "https", .port = "443" };
-        const char *scheme = strstr(url, "://"), *start = scheme ? scheme + 3 : url, *end;
-        const char *at = strchr(start, '@'), *slash = strchr(start, '/');
-
-        if (at && (!slash || at < slash))
-                start = at + 1;
-        if (scheme && !startswith(url, "file:")) {
-                end = start + strcspn(start, ":/");
-                remote.host = arena_copy(arena, start, (size_t) (end - start));
-                if (startswith(url, "http:")) {
-                        remote.protocol = "http";
-                        remote.port = "80";
-                }
-                if (*end == ':' && startswith(url, "http"))
-                        remote.port = arena_copy(arena, end + 1, strspn(end + 1, "0123456789"));
-                start = end + strcspn(end, "/");
-        } else if (!scheme && (end = strchr(start, ':')) && (!slash || end < slash)) {
-                remote.host = arena_copy(arena, start, (size_t) (end - start));
-                start = end + 1;
-        } else {
-                /* A path on this host: its last two parts stand for a group and a project. */
-                const char *last = strrchr(start, '/');
-                while (last && last > start && last[-1] != '/')
-                        last--;
-                start = last ? last : start;
-        }
-        char *path = arena_string(arena, start + strspn(start, "/"));
-        size_t n = strlen(path);
-        while (n > 0 && path[n - 1] == '/')
-                path[--n] = 0;
-        char *suffix = (char *) endswith(path, ".git");
-        if (suffix)
-                *suffix = 0;
-        remote.path = path;
-        return remote;
-}
 
 static void set(Variables *variables, const char *key, const char *value) {
         if (value)
@@ -84,16 +41,15 @@ static void set_dependency_proxy(Variables *variables, const char *server, const
 static void set_project(const Checkout *checkout, Variables *variables, PipelineRequest *request) {
         Arena *arena = variables->arena;
         const char *directory = strrchr(checkout->top, '/');
-        Remote remote = parse_remote(
+        Remote remote = remote_parse(
                 arena, checkout->remote ? checkout->remote :
                                           arena_printf(arena, "https://gitlab.example.com/local/%s",
                                                        directory && directory[1] ? directory + 1 : "project"));
-        bool standard = streq(remote.port, "443") || streq(remote.port, "80");
         const char *name = strrchr(remote.path, '/'), *top = strchr(remote.path, '/');
-        const char *fqdn = standard ? remote.host : arena_printf(arena, "%s:%s", remote.host, remote.port);
+        const char *fqdn = remote.fqdn;
         const char *url = arena_printf(arena, "%s://%s", remote.protocol, fqdn);
 
-        request->host = remote.host;
+        request->host = fqdn;
         request->project_path = remote.path;
         name = name ? name + 1 : remote.path;
         set(variables, "CI_SERVER_URL", url);

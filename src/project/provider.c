@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Gives an evaluation its files: those of the working copy, and of directories that stand in for other projects and
- * servers. Called through the struct PipelineProvider only. No symlink may lead out of its tree, and nothing may be
- * fetched. */
+ * servers; what fetch.c has is used where there is no such directory. Called through the struct PipelineProvider only. No
+ * symlink may lead out of its tree. */
 
 #include <fcntl.h>
 #include <fts.h>
@@ -35,19 +35,12 @@ static const char *find_root(const Checkout *checkout, const char *path, const c
         return directory;
 }
 
-/* Opens the tree that stands for @root, and finds out where @path is in it. Returns a descriptor to be closed;
- * -EUNATCH: nothing stands in for @root; or another -errno. */
+/* Opens the directory that stands in for @root, and finds out where @path is in it. Returns a descriptor to be closed;
+ * -EUNATCH: there is none; or another -errno. */
 static int open_root(const Checkout *checkout, const char *root, const char *path, char **ret_path) {
         _cleanup_free_ char *whole = NULL;
         const char *rest = path;
 
-        if (!root) {
-                int r = string_replace(ret_path, path);
-                if (r < 0)
-                        return r;
-                int fd = fcntl(checkout->top_fd, F_DUPFD_CLOEXEC, 3);
-                return fd < 0 ? -errno : fd;
-        }
         int r = string_printf(&whole, "%s/%s", root, path);
         if (r < 0)
                 return r;
@@ -61,11 +54,27 @@ static int open_root(const Checkout *checkout, const char *root, const char *pat
         return fd < 0 ? -errno : fd;
 }
 
-static int provider_read(void *userdata, const char *root, const char *path, char **ret_data, size_t *ret_size) {
+static int provider_read(void *userdata, const PipelineRoot *root, const char *path, char **ret_data, size_t *ret_size,
+                         const char **reterr_why) {
+        const Checkout *checkout = userdata;
         _cleanup_free_ char *rest = NULL;
 
-        _cleanup_close_ int fd = open_root(userdata, root, path, &rest);
+        *reterr_why = NULL;
+        if (!root)
+                return file_read_in_root(checkout->top_fd, path, FILE_BYTES_MAX, ret_data, ret_size);
+        _cleanup_close_ int fd = open_root(checkout, root->name, path, &rest);
+        if (fd == -EUNATCH && checkout->fetch)
+                return fetch_read(checkout->fetch, root, path, ret_data, ret_size, reterr_why);
         return fd < 0 ? fd : file_read_in_root(fd, rest, FILE_BYTES_MAX, ret_data, ret_size);
+}
+
+static int provider_resolve(void *userdata, const PipelineRoot *root, PipelineCommit *ret) {
+        const Checkout *checkout = userdata;
+        const char *rest;
+
+        if (!checkout->fetch || find_root(checkout, root->name, &rest))
+                return -EUNATCH;
+        return fetch_resolve(checkout->fetch, root, ret);
 }
 
 /* A list of strings that grows by more than one at a time. */
@@ -147,19 +156,11 @@ static int list_own(Checkout *checkout) {
         return 0;
 }
 
-static int provider_list(void *userdata, const char *root, char *const **ret_paths) {
-        Checkout *checkout = userdata;
+/* Lists a directory that stands in for @root. */
+static int list_other(Checkout *checkout, const char *root, const char *directory, const char *rest,
+                      char *const **ret_paths) {
         _cleanup_strv_ char **paths = NULL;
-        const char *rest = "";
 
-        if (!root) {
-                int r = list_own(checkout);
-                *ret_paths = checkout->paths;
-                return r;
-        }
-        const char *directory = find_root(checkout, root, &rest);
-        if (!directory)
-                return -EUNATCH;
         if (streq_null(checkout->other_root, root)) {
                 *ret_paths = checkout->other_paths;
                 return 0;
@@ -177,6 +178,22 @@ static int provider_list(void *userdata, const char *root, char *const **ret_pat
         strv_free(checkout->other_paths);
         *ret_paths = checkout->other_paths = TAKE_PTR(paths);
         return 0;
+}
+
+static int provider_list(void *userdata, const PipelineRoot *root, char *const **ret_paths, const char **reterr_why) {
+        Checkout *checkout = userdata;
+        const char *rest = "";
+
+        *reterr_why = NULL;
+        if (!root) {
+                int r = list_own(checkout);
+                *ret_paths = checkout->paths;
+                return r;
+        }
+        const char *directory = find_root(checkout, root->name, &rest);
+        if (directory)
+                return list_other(checkout, root->name, directory, rest, ret_paths);
+        return checkout->fetch ? fetch_list(checkout->fetch, root, ret_paths, reterr_why) : -EUNATCH;
 }
 
 /* Finds where the present branch left the default branch; on the default branch itself, where it left the remote's, or
@@ -259,6 +276,10 @@ static int provider_changes(void *userdata, const char *compare_to, char *const 
 
 PipelineProvider checkout_provider(Checkout *checkout) {
         return (PipelineProvider){
-                .read = provider_read, .list = provider_list, .changes = provider_changes, .userdata = checkout
+                .read = provider_read,
+                .list = provider_list,
+                .resolve = provider_resolve,
+                .changes = provider_changes,
+                .userdata = checkout,
         };
 }

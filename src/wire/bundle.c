@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/string.h"
 
 #define BUNDLE_MAGIC UINT32_C(0x6e736201)
 
@@ -19,19 +20,7 @@ typedef struct Header {
 } Header;
 
 bool bundle_path_is_plain(const char *path) {
-        const char *part = path;
-
-        if (strlen(path) > BUNDLE_PATH_MAX)
-                return false;
-        for (;;) {
-                size_t n = strcspn(part, "/");
-
-                if (n == 0 || (n == 1 && part[0] == '.') || (n == 2 && part[0] == '.' && part[1] == '.'))
-                        return false;
-                if (part[n] == 0)
-                        return true;
-                part += n + 1;
-        }
+        return strlen(path) <= BUNDLE_PATH_MAX && path_is_plain(path);
 }
 
 int bundle_writer_init(BundleWriter *writer, int fd) {

@@ -14,10 +14,12 @@ typedef struct Input {
         size_t size[2];
 } Input;
 
-static int read_file(void *userdata, const char *root, const char *path, char **ret_data, size_t *ret_size) {
+static int read_file(void *userdata, const PipelineRoot *root, const char *path, char **ret_data, size_t *ret_size,
+                     const char **reterr_why) {
         const Input *input = userdata;
         size_t i = streq(path, "a.yml");
 
+        *reterr_why = NULL;
         if (root)
                 return -EUNATCH;
         if (!streq(path, "a.yml") && !streq(path, ".gitlab-ci.yml"))
@@ -31,9 +33,11 @@ static int read_file(void *userdata, const char *root, const char *path, char **
         return 0;
 }
 
-static int list_files(_unused_ void *userdata, const char *root, char *const **ret_paths) {
+static int list_files(_unused_ void *userdata, const PipelineRoot *root, char *const **ret_paths,
+                      const char **reterr_why) {
         static char *const paths[] = { ".gitlab-ci.yml", "a.yml", "src/x.c", NULL };
 
+        *reterr_why = NULL;
         *ret_paths = paths;
         return root ? -EUNATCH : 0;
 }
@@ -82,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         size_t first = nul ? (size_t) (nul - data) : size;
         Input input = { { (const char *) data, nul ? (const char *) nul + 1 : "" },
                         { first, nul ? size - first - 1 : 0 } };
-        PipelineProvider provider = { read_file, list_files, list_changes, &input };
+        PipelineProvider provider = { read_file, list_files, NULL, list_changes, &input };
         Arena arena;
 
         arena_init(&arena, (size_t) 1 << 20);

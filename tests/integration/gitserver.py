@@ -43,8 +43,8 @@ class Handler(BaseHTTPRequestHandler):
                        "CONTENT_TYPE": self.headers.get("Content-Type", ""), "CONTENT_LENGTH": str(size),
                        "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
                        "HTTP_GIT_PROTOCOL": self.headers.get("Git-Protocol", "")}
-        out = subprocess.run(["git", "http-backend"], input=self.rfile.read(size), env=environment, check=True,
-                             capture_output=True).stdout
+        out = subprocess.run(["git", "http-backend"], input=self.rfile.read(size), env=environment, check=False,
+                             capture_output=True).stdout  # it fails if somebody asks for what is not there
         head, _, body = out.partition(b"\r\n\r\n")
         fields = [line.split(": ", 1) for line in head.decode().split("\r\n")]
         status = [int(value.split()[0]) for key, value in fields if key == "Status"]
@@ -83,8 +83,17 @@ class Handler(BaseHTTPRequestHandler):
         self._send(200, (self.server.directory / "lfs" / oid).read_bytes())
 
     def do_GET(self) -> None:  # pylint: disable=invalid-name
-        """A file of Git LFS, or what http-backend is for."""
-        if self.path.startswith("/lfs/"):
+        """A page, a file of Git LFS, or what http-backend is for."""
+        self.server.requests += 1
+        if self.path in self.server.pages:
+            status, text = self.server.pages[self.path]
+            if status == 302:
+                self.send_response(302)
+                self.send_header("Location", text)
+                self.end_headers()
+            else:
+                self._send(status, text.encode())
+        elif self.path.startswith("/lfs/"):
             self._answer_large()
         else:
             self._answer()
@@ -108,7 +117,12 @@ class GitServer(ThreadingHTTPServer):
     def __init__(self, directory: Path):
         super().__init__(("127.0.0.1", 0), Handler)
         self.directory, self.url = directory, f"http://127.0.0.1:{self.server_port}"
+        self.pages: dict[str, tuple[int, str]] = {}  # what is at other paths: status, and text or another URL
+        self.requests = 0  # of the kind GET
         self.downloads: list[str] = []  # ids of large files, each time that one was fetched
+
+    def handle_error(self, *_: Any) -> None:  # pylint: disable=arguments-differ
+        """Says nothing: a client may leave in the middle."""
 
     def _store_large(self, text: str) -> str:
         """Keeps a file outside any repository, and returns what a repository has in its place."""
@@ -116,6 +130,18 @@ class GitServer(ThreadingHTTPServer):
         (self.directory / "lfs").mkdir(exist_ok=True)
         (self.directory / "lfs" / oid).write_text(text)
         return f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(text.encode())}\n"
+
+    def commit(self, name: str, files: dict[str, str], *references: str) -> str:
+        """Adds a commit to what add() made, which branches and tags (refs/tags/...) then mean; returns its id."""
+        work = self.directory / f"work-{name}"
+        for path, text in files.items():
+            (work / path).parent.mkdir(parents=True, exist_ok=True)
+            (work / path).write_text(text)
+        git("add", "-A", cwd=work)
+        git("commit", "-q", "--allow-empty", "-m", "more", cwd=work)
+        for reference in references:
+            git("push", "-q", "-f", self.directory / f"group/{name}.git", f"HEAD:{reference}", cwd=work)
+        return git("rev-parse", "HEAD", cwd=work)
 
     def add(self, name: str, files: dict[str, str], submodule: str = "", large: dict[str, str] | None = None) -> str:
         """Makes repository group/NAME.git with one commit, whose id is returned; @submodule is another one's name, and
@@ -145,7 +171,7 @@ def git_server(directory: Path, tls: bool = False) -> Iterator[GitServer]:
         if tls:
             subprocess.run(["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt",
                             "ec_paramgen_curve:P-256", "-subj", "/CN=tests", "-addext",
-                            "subjectAltName=IP:127.0.0.1", "-days", "30", "-keyout", directory / "key",
+                            "subjectAltName=IP:127.0.0.1,DNS:gitlab.com", "-days", "30", "-keyout", directory / "key",
                             "-out", directory / "authority"], check=True, capture_output=True)
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(directory / "authority", directory / "key")

@@ -25,12 +25,14 @@ typedef struct MemoryProject {
         char *const *changed;    /* NULL: nothing to compare with */
 } MemoryProject;
 
-static inline int memory_read(void *userdata, const char *root, const char *path, char **ret_data, size_t *ret_size) {
+static inline int memory_read(void *userdata, const PipelineRoot *root, const char *path, char **ret_data,
+                              size_t *ret_size, const char **reterr_why) {
         const MemoryProject *project = userdata;
         bool known = !root;
 
+        *reterr_why = NULL;
         for (const MemoryFile *file = project->files; file->path; file++) {
-                if (!streq_null(file->root, root))
+                if (!streq_null(file->root, root ? root->name : NULL))
                         continue;
                 known = true;
                 if (!streq(file->path, path))
@@ -42,10 +44,12 @@ static inline int memory_read(void *userdata, const char *root, const char *path
         return known ? -ENOENT : -EUNATCH;
 }
 
-static inline int memory_list(void *userdata, const char *root, char *const **ret_paths) {
+static inline int memory_list(void *userdata, const PipelineRoot *root, char *const **ret_paths,
+                              const char **reterr_why) {
         static char *const none[] = { NULL };
         const MemoryProject *project = userdata;
 
+        *reterr_why = NULL;
         if (root)
                 return -EUNATCH;
         *ret_paths = project->paths ? project->paths : none;
@@ -77,7 +81,7 @@ static inline void test_pipeline_init(TestPipeline *test, const MemoryFile *file
         memset(test, 0, sizeof(*test));
         arena_init(&test->arena, (size_t) 64 << 20);
         test->project.files = files;
-        test->provider = (PipelineProvider){ memory_read, memory_list, memory_changes, &test->project };
+        test->provider = (PipelineProvider){ memory_read, memory_list, NULL, memory_changes, &test->project };
         test->predefined.arena = test->of_project.arena = test->of_pipeline.arena = &test->arena;
         test->request = (PipelineRequest){ .provider = &test->provider,
                                            .file = ".gitlab-ci.yml",

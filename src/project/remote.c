@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Reads the URL of a project's remote. Called by what predefines variables, and by what fetches. It must not keep a user or a
+ * password that the URL has for HTTP: what is made of it is shown, and passed to programs. */
+
+#include "project/remote.h"
+
+#include "base/string.h"
+
+/* "SCHEME://[USER@]HOST[:PORT]/"; @end is where the path begins. */
+static const char *make_base(Arena *arena, const char *url, const char *end) {
+        const char *host = strstr(url, "://") + 3;
+        const char *at = memrchr(host, '@', (size_t) (end - host));
+
+        if (!at || startswith(url, "ssh:"))
+                return arena_printf(arena, "%.*s/", (int) (end - url), url);
+        return arena_printf(arena, "%.*s%.*s/", (int) (host - url), url, (int) (end - at - 1), at + 1);
+}
+
+Remote remote_parse(Arena *arena, const char *url) {
+        Remote remote = { .host = "gitlab.example.com", .protocol = "https", .port = "443" };
+        const char *scheme = strstr(url, "://"), *start = scheme ? scheme + 3 : url, *end;
+        const char *at = strchr(start, '@'), *slash = strchr(start, '/');
+
+        if (at && (!slash || at < slash))
+                start = at + 1;
+        if (scheme && !startswith(url, "file:")) {
+                end = start + strcspn(start, ":/");
+                remote.host = arena_copy(arena, start, (size_t) (end - start));
+                if (startswith(url, "http:")) {
+                        remote.protocol = "http";
+                        remote.port = "80";
+                }
+                if (*end == ':' && startswith(url, "http"))
+                        remote.port = arena_copy(arena, end + 1, strspn(end + 1, "0123456789"));
+                start = end + strcspn(end, "/");
+                remote.base = startswith(url, "http:") || startswith(url, "https:") || startswith(url, "ssh:") ?
+                                      make_base(arena, url, start) :
+                                      NULL;
+        } else if (!scheme && (end = strchr(start, ':')) && (!slash || end < slash)) {
+                remote.host = arena_copy(arena, start, (size_t) (end - start));
+                start = end + 1;
+                remote.base = arena_copy(arena, url, (size_t) (start - url));
+        } else {
+                /* A path on this host: its last two parts stand for a group and a project. */
+                const char *last = strrchr(start, '/');
+                while (last && last > start && last[-1] != '/')
+                        last--;
+                start = last ? last : start;
+        }
+        char *path = arena_string(arena, start + strspn(start, "/"));
+        size_t n = strlen(path);
+        while (n > 0 && path[n - 1] == '/')
+                path[--n] = 0;
+        char *suffix = (char *) endswith(path, ".git");
+        if (suffix)
+                *suffix = 0;
+        remote.path = path;
+        bool usual = streq(remote.port, "443") || streq(remote.port, "80");
+        remote.fqdn = usual ? remote.host : arena_printf(arena, "%s:%s", remote.host, remote.port);
+        return remote;
+}
