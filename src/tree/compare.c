@@ -112,7 +112,7 @@ static int read_target(int fd, const char *name, const struct stat *st, char *re
                 return 0;
         ssize_t n = readlinkat(fd, name, ret, PATH_MAX - 1);
         if (n < 0)
-                return -errno;
+                return errno == EINVAL ? -ENOENT : -errno; /* no symlink any more */
         ret[n] = 0;
         return 0;
 }
@@ -203,6 +203,11 @@ static int compare_name(const Comparison *comparison, int old_fd, int new_fd, co
         return compare_directories(comparison, old_child, new_child, path, depth - 1);
 }
 
+/* Does the error say that a file was removed, or another one put in its place, after its directory was listed? */
+static bool is_gone(int r) {
+        return r == -ENOENT || r == -ENOTDIR || r == -ELOOP || r == -ENXIO || r == -EISDIR;
+}
+
 static int compare_directories(const Comparison *comparison, int old_fd, int new_fd, const char *path, unsigned depth) {
         _cleanup_strv_ char **old_names = NULL, **new_names = NULL;
         char **a, **b;
@@ -217,7 +222,7 @@ static int compare_directories(const Comparison *comparison, int old_fd, int new
                 int order = !a || !*a ? 1 : !b || !*b ? -1 : strcmp(*a, *b);
 
                 r = compare_name(comparison, old_fd, new_fd, path, order <= 0 ? *a : *b, order <= 0, order >= 0, depth);
-                if (r < 0)
+                if (r < 0 && !is_gone(r))
                         return r;
                 if (order <= 0)
                         a++;

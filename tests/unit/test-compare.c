@@ -76,9 +76,39 @@ static void test_compare(void **state) {
         assert_int_equal(compare_trees(old_fd, new_fd, 0, cancel, NULL), -ECANCELED);
 }
 
+/* As a job that goes on while we look: it removes files after their directory was listed, and puts others in their
+ * place. */
+static int on_difference_change(void *userdata, const Difference *difference) {
+        int fd = *(int *) userdata;
+
+        if (!streq(difference->path, "a"))
+                return streq(difference->path, "z") ? -ECANCELED : 0;
+        assert_int_equal(unlinkat(fd, "file", 0), 0);
+        assert_int_equal(unlinkat(fd, "link", 0), 0);
+        assert_int_equal(unlinkat(fd, "directory/below", 0), 0);
+        assert_int_equal(unlinkat(fd, "directory", AT_REMOVEDIR), 0);
+        assert_int_equal(symlinkat("/", fd, "directory"), 0);
+        return 0;
+}
+
+static void test_compare_changing(void **state) {
+        _cleanup_close_ int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int old_fd = open_directory_at(fd, "old", true, 0755);
+        _cleanup_close_ int new_fd = open_directory_at(fd, "new", true, 0755);
+
+        make_file(new_fd, "a", "x", 0644, 100);
+        make_file(new_fd, "file", "x", 0644, 100);
+        assert_int_equal(symlinkat("a", new_fd, "link"), 0);
+        assert_int_equal(mkdirat(new_fd, "directory", 0755), 0);
+        make_file(new_fd, "directory/below", "x", 0644, 100);
+        make_file(new_fd, "z", "x", 0644, 100);
+        assert_int_equal(compare_trees(old_fd, new_fd, 0, on_difference_change, &new_fd), -ECANCELED);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_compare, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_compare_changing, setup_directory, teardown_directory),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
