@@ -85,7 +85,9 @@ static int copy(const Machine *machine, const char *path, const Target *target) 
                 return log_error_errno(r, "Cannot copy '%s' of job %s to '%s' in '%s': %m", path, machine->id,
                                        target->name, target->directory);
         if (result.n_left_out > 0)
-                log_warning("Not copied: %" PRIu64 " devices, sockets and the like", result.n_left_out);
+                log_warning("Not copied: %" PRIu64
+                            " devices, sockets, directories that are nested too deep, and the like",
+                            result.n_left_out);
         return 0;
 }
 

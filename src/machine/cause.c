@@ -15,6 +15,7 @@
 #include "base/fs.h"
 #include "base/string.h"
 #include "container/supervisor.h"
+#include "machine/inside.h"
 #include "machine/kernel-log.h"
 #include "machine/out-of-memory.h"
 
@@ -47,10 +48,11 @@ bool disk_is_full(uint64_t free_units, uint64_t total_units, uint64_t unit_bytes
         return free_units <= (limited ? total_units / 100 : 0) + least;
 }
 
+/* Of the supervisor's own processes, not of pasta, which has another view of files. */
 static void keep_first(pid_t pid, void *userdata) {
         pid_t *first = userdata;
 
-        if (*first == 0)
+        if (*first == 0 && !process_in_other_namespace(pid, "pid"))
                 *first = pid;
 }
 

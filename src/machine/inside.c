@@ -28,12 +28,15 @@ bool process_in_other_namespace(int pid, const char *kind) {
         return stat(ours, &a) >= 0 && stat(theirs, &b) >= 0 && (a.st_dev != b.st_dev || a.st_ino != b.st_ino);
 }
 
-/* The kernel's word: it is process 1 of a PID namespace right below ours. */
+/* The kernel's word: it is process 1 of a PID namespace right below ours, and of the container's host name. pasta, which
+ * the supervisor may have started, has the former, too, but sees the host's files. */
 static bool is_first_inside(int pid) {
         _cleanup_free_ char *text = NULL;
         char path[64], rest;
         int outer, inner;
 
+        if (!process_in_other_namespace(pid, "uts"))
+                return false;
         snprintf(path, sizeof(path), "/proc/%d/status", pid);
         if (file_read_at(AT_FDCWD, path, STATUS_MAX_BYTES, &text, NULL) < 0)
                 return false;
@@ -55,6 +58,23 @@ static void look_at(pid_t pid, void *userdata) {
         } else if (process_in_other_namespace(pid, "mnt")) {
                 processes->outside_pid = pid;
         }
+}
+
+static int find_processes(const Machine *machine, Processes *ret) {
+        _cleanup_cgroup_set_ CgroupSet groups = { 0 };
+
+        int r = supervisor_pick()->groups(machine->name, &groups);
+        if (r < 0)
+                return r;
+        (void) cgroup_visit(&groups, look_at, ret);
+        return 0;
+}
+
+int machine_first_process(const Machine *machine) {
+        Processes processes = { 0 };
+
+        (void) find_processes(machine, &processes);
+        return processes.first_pid;
 }
 
 static int open_root(int pid, const char *path) {
@@ -102,13 +122,11 @@ static int open_both(const Machine *machine, const Processes *processes, Machine
 
 int machine_inside_open(const Machine *machine, MachineInside *ret) {
         _cleanup_machine_inside_ MachineInside inside = MACHINE_INSIDE_NONE;
-        _cleanup_cgroup_set_ CgroupSet groups = { 0 };
         Processes processes = { 0 };
 
-        int r = supervisor_pick()->groups(machine->name, &groups);
+        int r = find_processes(machine, &processes);
         if (r < 0)
                 return r;
-        (void) cgroup_visit(&groups, look_at, &processes);
         if (processes.first_pid == 0 || processes.outside_pid == 0)
                 return -ESRCH;
         /* Open before we look: as long as these live, their numbers are nobody else's. */

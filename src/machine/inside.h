@@ -22,5 +22,9 @@ int machine_inside_open(const Machine *machine, MachineInside *ret);
 void machine_inside_done(MachineInside *inside);
 #define _cleanup_machine_inside_ _cleanup_(machine_inside_done)
 
+/* The number of the container's first process among the host's processes; 0: there is none. By the time that the caller
+ * uses it, another process may have it. */
+int machine_first_process(const Machine *machine);
+
 /* Is process @pid in another namespace of @kind (see namespaces(7)) than this one? False where that cannot be told. */
 bool process_in_other_namespace(int pid, const char *kind);

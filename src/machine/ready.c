@@ -9,14 +9,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/string.h"
-#include "container/cgroup.h"
 #include "container/channel.h"
-#include "container/supervisor.h"
+#include "machine/inside.h"
 #include "machine/step.h"
 
 #define TABLE_BYTES_MAX ((size_t) 16 * 1024 * 1024)
@@ -86,37 +84,10 @@ bool service_is_listening(pid_t pid, char *const *ports) {
         return false;
 }
 
-/* A process of the container: one whose user namespace or process namespace is another one than ours. */
-typedef struct Search {
-        ino_t own;
-        pid_t pid;
-} Search;
-
-static ino_t pid_namespace(pid_t pid) {
-        char path[64];
-        struct stat st;
-
-        snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int) pid);
-        return stat(path, &st) < 0 ? 0 : st.st_ino;
-}
-
-static void look_at(pid_t pid, void *userdata) {
-        Search *search = userdata;
-
-        if (search->pid != 0)
-                return;
-        ino_t namespace = pid_namespace(pid);
-        if (namespace != 0 && namespace != search->own)
-                search->pid = pid;
-}
-
 static bool is_listening(const Machine *machine) {
-        _cleanup_cgroup_set_ CgroupSet groups = { 0 };
-        Search search = { .own = pid_namespace(getpid()) };
+        int first = machine_first_process(machine);
 
-        if (supervisor_pick()->groups(machine->name, &groups) < 0 || cgroup_visit(&groups, look_at, &search) < 0)
-                return false;
-        return search.pid != 0 && service_is_listening(search.pid, machine->ports);
+        return first > 0 && service_is_listening(first, machine->ports);
 }
 
 /* Asks the systemd inside: it says "starting" until it has tried everything that its target wants. */

@@ -23,14 +23,6 @@
 
 /* --- network --- */
 
-/* Finds a process of the container itself, not systemd-nspawn or the supervisor. */
-static void find_inside(pid_t pid, void *userdata) {
-        pid_t *inside = userdata;
-
-        if (*inside == 0 && process_in_other_namespace(pid, "pid") && process_in_other_namespace(pid, "net"))
-                *inside = pid;
-}
-
 /* Sums of all interfaces but the loopback, as of proc_pid_net(5). */
 static void read_network(pid_t pid, MachineUsage *ret) {
         _cleanup_free_ char *text = NULL;
@@ -73,7 +65,6 @@ void machine_usage_add(MachineUsage *usage, const MachineUsage *more) {
 
 void machine_usage_read(const Machine *machine, MachineUsage *ret) {
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
-        pid_t inside = 0;
 
         *ret = (MachineUsage){ UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX };
         if (supervisor_pick()->groups(machine->name, &groups) < 0)
@@ -81,9 +72,9 @@ void machine_usage_read(const Machine *machine, MachineUsage *ret) {
         (void) cgroup_cpu_usec(&groups, &ret->cpu_usec);
         (void) cgroup_memory_peak_bytes(&groups, &ret->memory_peak_bytes);
         (void) cgroup_written_bytes(&groups, &ret->written_bytes);
-        (void) cgroup_visit(&groups, find_inside, &inside);
-        if (inside != 0)
-                read_network(inside, ret);
+        int first = machine_first_process(machine);
+        if (first > 0 && process_in_other_namespace(first, "net"))
+                read_network(first, ret);
 }
 
 /* --- steps --- */

@@ -91,8 +91,6 @@ static int export_directory(Export *export, int fd, const struct stat *st, int t
                             unsigned depth) {
         _cleanup_strv_ char **names = NULL;
 
-        if (depth == 0)
-                return -ELOOP;
         if (mkdirat(target_fd, name, 0700) < 0)
                 return -errno;
         _cleanup_close_ int directory_fd = open_directory_at(target_fd, name, false, 0);
@@ -120,10 +118,11 @@ static int export_entry(Export *export, int fd, int target_fd, const char *name,
         struct stat st;
         int r;
 
-        if (fstat(fd, &st) < 0)
+        /* Asked first: a FUSE file system of the container does not even tell us types. */
+        bool made_up = is_made_up(fd);
+        if (!made_up && fstat(fd, &st) < 0)
                 return -errno;
-        bool known = S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISLNK(st.st_mode);
-        if (!known || is_made_up(fd)) {
+        if (made_up || !(S_ISREG(st.st_mode) || (S_ISDIR(st.st_mode) && depth > 0) || S_ISLNK(st.st_mode))) {
                 export->result->n_left_out++;
                 return 0;
         }

@@ -5,7 +5,8 @@
 
 typedef struct ExportResult {
         uint64_t n_copied;   /* files, directories and symlinks */
-        uint64_t n_left_out; /* other types, and files of the kernel's own file systems, such as /proc */
+        uint64_t n_left_out; /* other types, files of the kernel's own file systems, such as /proc, and directories that
+                              * are nested too deep */
 } ExportResult;
 
 /* Copies @path out of a tree that a hostile owner may change meanwhile; no symlink leads out of @root_fd. The copy

@@ -371,6 +371,11 @@ def test_pasta(private: Callable[..., Site], lan: World, tmp_path: Path, backend
                    (socket.inet_ntoa(bytes.fromhex(gateway.decode())[::-1]), 8080), (address_of(other), 80))
         assert not {"host", "metadata", "other"} & set(kept), kept
         assert not lan.interfaces()
+        # pasta is not mistaken for the container by those who look for that among its processes.
+        build.run_script("echo job >/root/mine")
+        done = site.call("job-copy", site.job_id(), "/root/mine", str(tmp_path / "mine"))
+        assert done.returncode == 0 and (tmp_path / "mine").read_text() == "job\n", str(done)
+        assert "/root/mine" in site.call("job-diff", site.job_id()).stdout
         started = [pid for pid in site.job_pids() if host.read(f"/proc/{pid}/comm").startswith("pas")]
         assert started
         supervisors = [pid for pid in site.job_pids() if " supervise " in host.processes().get(pid, "")]

@@ -75,6 +75,24 @@ static void test_export(void **state) {
         }
 }
 
+/* Directories that are nested without end keep nobody from the rest. */
+static void test_deep(void **state) {
+        _cleanup_close_ int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int root_fd = make_tree(fd), below_fd = open_directory_at(root_fd, "d/e", false, 0);
+        ExportResult result;
+
+        for (unsigned i = 0; i < 250; i++) {
+                int deeper_fd = open_directory_at(below_fd, "deep", true, 0755);
+
+                assert_true(deeper_fd >= 0);
+                close(below_fd);
+                below_fd = deeper_fd;
+        }
+        assert_int_equal(export_tree(root_fd, "d/e/deep", fd, "copy", &result), 0);
+        assert_true(result.n_copied > 100 && result.n_copied < 250);
+        assert_int_equal(result.n_left_out, 1);
+}
+
 /* What is there stays, and is not followed. */
 static void test_target(void **state) {
         _cleanup_close_ int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -110,6 +128,7 @@ static void test_made_up(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_export, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_deep, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_target, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_made_up, setup_directory, teardown_directory),
         };
