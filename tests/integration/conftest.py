@@ -20,6 +20,8 @@ from lab import COMBINATIONS, PAIRWISE, Lab, Site, combination_name  # noqa: E40
 # Begun first, so that no one of several processes (--share) is left with them at the end.
 LONGEST = {"test_documents.py", "test_generations.py", "test_maintenance_crash.py", "test_maintenance_hostile.py",
            "test_maintenance_sources.py", "test_playbooks.py"}
+# Tests that need the tree of --projects-dir.
+OF_PROJECTS = {"test_shape": "test_exec_run.py"}
 # Tests that install packages from --services-dir.
 OF_PACKAGES = {"test_large_files": "test_helper.py", "test_installed_in_a_job": "test_service_programs.py"}
 
@@ -37,6 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--image-dir", help="use a copy of this tree as the image instead of making one")
     parser.addoption("--recipes-dir", help="use this tree for docs/recipes.md instead of making the image there")
     parser.addoption("--services-dir", help="use this tree for the images of services instead of making one")
+    parser.addoption("--projects-dir", help="the tree in which the projects shape-* of tests/exec run")
     parser.addoption("--host-matters", action="store_true", help="only tests that depend on the host's systemd")
     parser.addoption("--pairwise", action="store_true",
                      help="of the twelve combinations only as many as it takes to have each pair of values together")
@@ -52,6 +55,8 @@ def _left_aside(config: pytest.Config, item: pytest.Item) -> bool:
     if "needs_systemd" in marks and not host.has_systemd():
         return True
     if item.name in OF_PACKAGES and not config.getoption("--services-dir"):
+        return True
+    if item.name.partition("[")[0] in OF_PROJECTS and not config.getoption("--projects-dir"):
         return True
     if config.getoption("--host-matters") and ("host_matters" not in marks or "any_host" in marks):
         return True
@@ -125,6 +130,8 @@ def reasons(config: pytest.Config) -> list[str]:
     if not config.getoption("--services-dir"):
         missing.update({f"{file}::{name}": "--services-dir with packages is not given"
                         for name, file in OF_PACKAGES.items()})
+    if not config.getoption("--projects-dir"):
+        missing.update({f"{file}::{name}": "--projects-dir is not given" for name, file in OF_PROJECTS.items()})
     if host.has_systemd():
         missing["test_badinput.py::test_kernel_without_a_feature"] = "the supervisor is a child of systemd, not of strace"
     else:

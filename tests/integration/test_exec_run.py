@@ -74,7 +74,7 @@ class Copy:
     def run(self, *options: str) -> subprocess.CompletedProcess:
         """Runs it to its end; nothing may be left."""
         done = subprocess.run(self.argv(*options), env=self.environment(), capture_output=True, text=True, check=False,
-                              stdin=subprocess.DEVNULL)
+                              stdin=subprocess.DEVNULL, cwd=self.top)
         assert self.site.traces() == [], done
         return done
 
@@ -92,9 +92,13 @@ def log_of(job: str, output: str) -> list[str]:
     return [line.partition(" | ")[2] for line in output.splitlines() if line.partition(" | ")[0].rstrip() == job]
 
 
-def check(line: str, done: subprocess.CompletedProcess) -> None:
+def check(line: str, done: subprocess.CompletedProcess, got: Path) -> None:
     """One line of a file `run`."""
     lines = done.stdout.splitlines()
+    if line[:2] in ("+ ", "~ "):
+        found = (got / line[2:]).is_file() if line[0] == "+" else line[2:] in done.stdout
+        assert found, f"{line}\n{done.stdout}{done.stderr}"
+        return
     if match := re.fullmatch(r"(.+?) ([|!]) (.*)", line):
         job, kind, text = match.groups()
         found = any(text in entry for entry in log_of(job, done.stdout))
@@ -109,9 +113,8 @@ def check(line: str, done: subprocess.CompletedProcess) -> None:
         assert any(re.fullmatch(row, entry) for entry in lines), f"{line}\n{done.stdout}{done.stderr}"
 
 
-@pytest.mark.parametrize("project", sorted(path.parent.name for path in PROJECTS.glob("*/run")))
-def test_project(place: Site, project: str) -> None:
-    """Order, logs and exit status."""
+def run_project(place: Site, project: str) -> None:
+    """Order, logs, artifacts and exit status."""
     copy = Copy(place, project)
     shutil.rmtree(copy.top)
     shutil.copytree(PROJECTS / project, copy.top, ignore=shutil.ignore_patterns("expect", "run", ".topic"))
@@ -120,11 +123,52 @@ def test_project(place: Site, project: str) -> None:
     for call in calls:
         options, *lines = call.rstrip("\n").split("\n")
         status = next((int(line[2:]) for line in lines if line.startswith("= ")), 0)
-        done = copy.run(*shlex.split(options))
+        done = copy.run(*(str(copy.home / "got") if option == "GOT" else option for option in shlex.split(options)))
         assert done.returncode == status, f"{options}: {done.returncode}\n{done.stdout}{done.stderr}"
         for line in lines:
             if not line.startswith("= "):
-                check(line, done)
+                check(line, done, copy.home / "got")
+
+
+PROJECTS_THAT_RUN = sorted(path.parent.name for path in PROJECTS.glob("*/run"))
+
+
+@pytest.mark.parametrize("project", [name for name in PROJECTS_THAT_RUN if not name.startswith("shape-")])
+def test_project(place: Site, project: str) -> None:
+    """What a file `run` says."""
+    run_project(place, project)
+
+
+# The images that the projects shape-* ask for.
+IMAGES = ("debian:bookworm", "node:20-alpine", "python:3.11")
+
+
+class Workshop(Site):
+    """One whose images are mounts."""
+
+    def traces(self) -> list[str]:
+        """Without those."""
+        return [line for line in super().traces() if not (line.startswith("mount ") and f" {self.root}/" in line)]
+
+
+@pytest.fixture(name="workshop", scope="module")
+def fixture_workshop(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Site]:
+    """A configuration with those images: they are one and the same tree, which nobody copies."""
+    root = lab.base / "workshop-root"
+    with contextlib.ExitStack() as stack:
+        for name in IMAGES:
+            (root / name).mkdir(parents=True)
+            subprocess.run(["mount", "--bind", "-o", "ro", request.config.getoption("--projects-dir"), root / name], check=True)
+            stack.callback(subprocess.run, ["umount", root / name], check=True)
+        site = Workshop(lab, {"network": "none"}, root)
+        yield site
+        assert site.close() == []
+
+
+@pytest.mark.parametrize("project", [name for name in PROJECTS_THAT_RUN if name.startswith("shape-")])
+def test_shape(workshop: Site, project: str) -> None:
+    """Whole pipelines as real projects have them."""
+    run_project(workshop, project)
 
 
 def listing(directory: Path) -> list[tuple[str, int, int, int]]:
@@ -235,7 +279,7 @@ def test_options_file(place: Site) -> None:
     (copy.top / ".nspawn-runner-exec.yaml").unlink()
     assert copy.run("--image-default", IMAGE).returncode == 0
     done = copy.run()
-    assert done.returncode == 1 and "no-such-image" in done.stdout, done
+    assert done.returncode == 1 and re.search(r"^a +test +failed +\S+  There is no image 'no-such-image'$", done.stdout, re.MULTILINE), done
 
 
 def test_services(lab: Lab) -> None:
@@ -361,7 +405,8 @@ def test_cancel(place: Site, times: int) -> None:
         wait_for(process, "a | ready")
         for _ in range(times):
             process.send_signal(signal.SIGINT)
-            seen = wait_for(process, "a | after canceled" if _ == 0 else "a | Job failed: cancelled")
+            seen = wait_for(process, "Ctrl-C again" if _ == 0 else "all ends at once")
+            seen += wait_for(process, "a | after canceled" if _ == 0 else "a | Job failed: cancelled")
         seen += process.communicate()[0]
     assert process.returncode == 130 and "never" not in seen, seen
     assert place.traces() == []

@@ -351,10 +351,22 @@ make_package_tree() {
         : >"$dir/etc/machine-id"
 }
 
+# Makes the root file system $3 of suite $1 with what the projects in tests/exec are built with; $2 as above.
+make_projects_tree() {
+        local suite=$1 sources=$2 dir=$3 option args=()
+        while read -r option; do
+                args+=(--aptopt="$option")
+        done < <(apt_network_options)
+        mmdebstrap --quiet --variant=minbase --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
+                --include=git,gcc,libc6-dev,make,dpkg-dev,python3,tox,nodejs \
+                --dpkgopt='path-exclude=/usr/share/doc/*' "${args[@]}" "$suite" "$dir" - <<<"$sources"
+        : >"$dir/etc/machine-id"
+}
+
 # The function that makes trees of flavour $1.
 tree_recipe() {
         case $1 in
-        package | recipes | services) echo "make_$1_tree" ;;
+        package | projects | recipes | services) echo "make_$1_tree" ;;
         *) echo make_tree ;;
         esac
 }
@@ -363,7 +375,7 @@ tree_recipe() {
 list_packages() {
         case $1 in
         recipes) recipes_packages ;;
-        services) ;;
+        projects | services) ;;
         package) "$TOOLS_DIR/install-deps" --list run build package ;;
         *) "$TOOLS_DIR/install-deps" --list run build test host ;;
         esac

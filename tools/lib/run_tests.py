@@ -144,7 +144,8 @@ def check_integration(work: Work) -> None:
     """All of them."""
     integration(work, work.session.products["gcc"] / "nspawn-runner", ALL_SHARES, chosen(work),
                 (f"--recipes-dir={work.session.products['recipes-bookworm']}",
-                 f"--services-dir={work.session.products['services-bookworm']}"))
+                 f"--services-dir={work.session.products['services-bookworm']}",
+                 f"--projects-dir={work.session.products['projects-bookworm']}"))
 
 
 def chosen(work: Work) -> tuple[str, ...]:
@@ -306,6 +307,7 @@ def all_parts(suite: str) -> list[Part]:
         Part("image-bookworm", make_tree("image", "bookworm"), product=True),
         Part("recipes-bookworm", make_tree("recipes", "bookworm"), product=True),
         Part("services-bookworm", make_tree("services", "bookworm"), product=True),
+        Part("projects-bookworm", make_tree("projects", "bookworm"), product=True),
         Part("format", check_format, "clang-format leaves every C file as it is"),
         Part("shellcheck", check_shell, "shellcheck has nothing to say about any script"),
         Part("unit", check_unit, "unit tests", needs=("gcc",)),
@@ -313,7 +315,8 @@ def all_parts(suite: str) -> list[Part]:
         Part("nested-13", check_nested("trixie"), "unit and integration tests that depend on the host, in a nested Debian 13",
              needs=("build-trixie", "image-trixie")),
         Part("integration", check_integration, "all integration tests on this machine",
-             needs=("gcc", f"image-{suite}", "recipes-bookworm", "services-bookworm"), lock="machine"),
+             needs=("gcc", f"image-{suite}", "recipes-bookworm", "services-bookworm", "projects-bookworm"),
+             lock="machine"),
         Part("build-bookworm", make_nested("bookworm"), needs=("host-bookworm",), product=True),
         Part("nested-12", check_nested("bookworm"), "unit and integration tests that depend on the host, in a nested Debian 12",
              needs=("build-bookworm", "image-bookworm")),

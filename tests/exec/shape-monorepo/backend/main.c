@@ -1,1 +1,3 @@
-x
+int main(void) {
+        return 0;
+}

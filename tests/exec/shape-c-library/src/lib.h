@@ -1,0 +1,4 @@
+#pragma once
+
+/* The number of words in a text. */
+unsigned words(const char *text);
