@@ -208,6 +208,12 @@ void exec_output_job_ended(ExecOutput *output, size_t job, const ExecJobResult *
         memmove(output->tries_of + i, output->tries_of + i + 1, (output->n_running - i) * sizeof(size_t));
 }
 
+void exec_output_cancelled(ExecOutput *output, bool gently) {
+        make_room(output);
+        puts(gently ? "Cancelled: scripts end now, and after_script still runs. Ctrl-C again ends all at once." :
+                      "Cancelled again: all ends at once.");
+}
+
 void exec_output_kept(ExecOutput *output, size_t job, const char *id) {
         size_t i = find_running(output, job);
 

@@ -55,6 +55,8 @@ void exec_output_line(ExecOutput *output, size_t job, const char *line);
 void exec_output_job_ended(ExecOutput *output, size_t job, const ExecJobResult *result);
 /* The container of the job, which has failed, stays under the id @id. */
 void exec_output_kept(ExecOutput *output, size_t job, const char *id);
+/* The pipeline is cancelled; @gently: what runs may still end as the jobs want. */
+void exec_output_cancelled(ExecOutput *output, bool gently);
 /* What the reports of tests of a job say (artifacts:reports:junit), as junit_format() wrote it. The last try counts. */
 void exec_output_tests(ExecOutput *output, size_t job, const char *text);
 

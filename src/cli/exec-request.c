@@ -196,7 +196,13 @@ int exec_request_init(Invocation *invocation, ExecRequest *ret) {
                 directory = ".";
         int r = checkout_open(directory, &ret->checkout, &what);
         if (r < 0)
-                return log_error_errno(r, "%s '%s': %m%s", what, directory, r == -ENOENT ? " (is git installed?)" : "");
+                return log_error_errno(r, "%s '%s': %m", what, directory);
+        if (ret->checkout->git_refuses)
+                log_warning(
+                        "git does not read the repository of '%s': its files are taken as they are, without commits and "
+                        "branches. Is git installed, and does the repository belong to the user who calls "
+                        "(safe.directory in git-config(1))?",
+                        ret->checkout->top);
         ret->provider = checkout_provider(ret->checkout);
         ret->request.provider = &ret->provider;
         r = exec_options_read(invocation, ret->checkout, &ret->arena, &ret->options);

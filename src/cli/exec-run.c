@@ -269,6 +269,13 @@ static void serve(Loop *loop, const struct pollfd *polled) {
         loop->n_running = kept;
 }
 
+/* Somebody wants the pipeline to end; for the first time with @times 1. */
+static void cancel(Loop *loop, int times) {
+        run_state_cancel(&loop->state);
+        if (!loop->run->parent)
+                exec_output_cancelled(&loop->output, times == 1);
+}
+
 static int drive(Loop *loop) {
         struct pollfd polled[JOBS_MAX + 1];
         BrokerReply reply;
@@ -290,7 +297,7 @@ static int drive(Loop *loop) {
                         if (broker_receive(loop->run->events_fd, &reply) <= 0)
                                 return -ECONNRESET;
                         if (reply.event == BROKER_CANCEL)
-                                run_state_cancel(&loop->state);
+                                cancel(loop, reply.status);
                 }
                 serve(loop, polled);
         }
@@ -341,6 +348,7 @@ static int drive_with_output(Loop *loop) {
 int exec_run(const ExecRun *run) {
         static Loop loop;
         const char *jobs = invocation_option(run->invocation, "jobs");
+        const char *where = isempty(getenv("XDG_STATE_HOME")) ? "HOME" : "XDG_STATE_HOME";
         uint64_t n = 1;
         time_t now = time(NULL);
         struct tm tm;
@@ -354,7 +362,8 @@ int exec_run(const ExecRun *run) {
                 (void) strftime(loop.started_at, sizeof(loop.started_at), "%Y-%m-%dT%H:%M:%SZ", &tm);
         int r = store_open(run->request->checkout->top, &loop.store);
         if (r < 0)
-                return log_error_errno(r, "Cannot make a directory for caches and artifacts in the home directory: %m");
+                return log_error_errno(r, "Cannot make a directory for caches and artifacts below $%s, '%s': %m", where,
+                                       getenv(where) ? getenv(where) : "");
         if (run->parent)
                 r = store_enter(&loop.store, run->parent);
         if (r < 0)

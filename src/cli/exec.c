@@ -60,6 +60,10 @@ static int act(const Invocation *invocation, ExecRequest *request, Pipeline *pip
         int r = exec_select(invocation, pipeline, &take);
         if (r < 0)
                 return r;
+        if (invocation_has(invocation, "committed") && !request->checkout->commit) {
+                log_error("--committed needs a git repository with a commit: '%s' has none", request->checkout->top);
+                return -ENODATA;
+        }
         if (invocation_has(invocation, "dry-run")) {
                 exec_dry_run(pipeline, take);
                 return 0;
@@ -83,6 +87,19 @@ static int show(const Invocation *invocation, Pipeline *pipeline) {
                                                     exec_show_list(pipeline, invocation_has(invocation, "all"), json);
 }
 
+/* Whoever calls in a wrong directory sees only that a file is missing. */
+static void say_where(const ExecRequest *request) {
+        const PipelineRequest *about = &request->request;
+        _cleanup_free_ char *data = NULL;
+        const char *why;
+        size_t size;
+
+        if (about->provider->read(about->provider->userdata, NULL, about->file, &data, &size, &why) == -ENOENT)
+                log_notice("'%s' is taken as the working copy: another one is named with -C, and another configuration "
+                           "with --file",
+                           request->checkout->top);
+}
+
 /* @invocation gets what files of options say, too. */
 static int evaluate_request(Invocation *invocation, ExecRequest *request, Pipeline **pipeline, int broker_fd) {
         int r = exec_request_init(invocation, request);
@@ -93,8 +110,10 @@ static int evaluate_request(Invocation *invocation, ExecRequest *request, Pipeli
         if (setjmp((*pipeline)->arena.exhausted) != 0) /* whoever finds no memory returns here again */
                 return log_oom();
         r = report_problems(*pipeline);
-        if (r < 0)
+        if (r < 0) {
+                say_where(request);
                 return r;
+        }
         return shows(invocation) ? show(invocation, *pipeline) : act(invocation, request, *pipeline, broker_fd);
 }
 
@@ -143,6 +162,10 @@ static int wait_for_child(pid_t pid) {
         int r = process_wait(pid, &status);
         if (r < 0)
                 return log_error_errno(r, "Cannot wait for a process: %m");
+        if (WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE) {
+                log_error("Nobody reads the output any more: the jobs were ended");
+                return -EPIPE;
+        }
         if (!WIFEXITED(status))
                 return log_error_errno(-ECHILD, "The process without rights was ended by %s",
                                        signal_name(WTERMSIG(status)));
@@ -197,10 +220,6 @@ static int run_pipeline(const Invocation *invocation) {
         if (invocation->config_problem) {
                 log_error("%s", invocation->config_problem);
                 return -EINVAL;
-        }
-        if (invocation_has(invocation, "keep-failed") && invocation->settings->keep_failed_max == 0) {
-                log_error("--keep-failed keeps nothing with 'keep_failed_max: 0' in the configuration");
-                return COMMAND_MISUSED;
         }
         int r = make_command(invocation, &command);
         if (r < 0)

@@ -19,8 +19,15 @@
 
 #define MASK "[MASKED]"
 
+static void note_error(Caller *caller, const char *line) {
+        const char *error = startswith(line, "ERROR: ");
+
+        if (error && !caller->error[0])
+                snprintf(caller->error, sizeof(caller->error), "%.159s", error);
+}
+
 /* @line with each secret replaced. */
-static void send_line(const Caller *caller, const char *line) {
+static void send_line(Caller *caller, const char *line) {
         const LocalJob *job = caller->job;
         _cleanup_free_ char *text = strdup(line);
 
@@ -38,8 +45,10 @@ static void send_line(const Caller *caller, const char *line) {
                         text = next;
                 }
         }
-        if (text)
-                (void) event_send_text(caller->events_fd, EVENT_LINE, text, strlen(text));
+        if (!text)
+                return;
+        note_error(caller, text);
+        (void) event_send_text(caller->events_fd, EVENT_LINE, text, strlen(text));
 }
 
 void caller_log(Caller *caller, const char *format, ...) {
@@ -178,6 +187,7 @@ int caller_call(Caller *caller, const Call *call, BrokerReply *ret) {
         int fds[2];
 
         output = (Output){ .caller = caller };
+        caller->error[0] = 0;
 
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return -errno;
@@ -196,5 +206,7 @@ int caller_call(Caller *caller, const Call *call, BrokerReply *ret) {
                 copy_rest(read_fd, &output);
         if (output.size > 0)
                 end_line(&output);
+        if (call->stage == BROKER_RUN) /* a script can write what it wants */
+                caller->error[0] = 0;
         return r < 0 ? r : ret->status < 0 ? ret->status : 0;
 }

@@ -18,9 +18,18 @@ static const struct {
         { "dast_configuration", "there is no profile for it" },
 };
 
+/* A job with this name is one of Pages without saying so. */
+static bool asks_for(const LocalJob *job, const char *keyword) {
+        const Value *value = map_get_set(job->job->config, keyword);
+
+        if (value_is(value, VALUE_BOOLEAN))
+                return value->boolean;
+        return value || (streq(keyword, "pages") && streq(job->job->name, "pages"));
+}
+
 const char *local_limit(const LocalJob *job, size_t i) {
         for (size_t k = 0; k < ELEMENTSOF(limits); k++)
-                if (map_get_set(job->job->config, limits[k].keyword) && i-- == 0)
+                if (asks_for(job, limits[k].keyword) && i-- == 0)
                         return arena_printf(job->arena, "'%s' does not work here: %s", limits[k].keyword,
                                             limits[k].what);
         return NULL;

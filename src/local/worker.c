@@ -65,6 +65,11 @@ static bool judge(Worker *worker, int r, const BrokerReply *reply, const char *w
         } else if (r < 0) {
                 snprintf(reason, sizeof(reason), "%s: %s", what, strerror(-r));
                 fail(worker, FAILURE_SYSTEM, -1, reason);
+        } else if (worker->caller.error[0]) {
+                bool is_jobs_fault = reply->status == BROKER_BUILD_FAILURE;
+
+                fail(worker, is_jobs_fault ? FAILURE_SCRIPT : FAILURE_SYSTEM, is_jobs_fault ? 1 : -1,
+                     worker->caller.error);
         } else if (reply->status == BROKER_BUILD_FAILURE) {
                 int code = reply->exit_code >= 0 ? reply->exit_code : 1;
 

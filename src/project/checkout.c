@@ -153,6 +153,20 @@ static int read_facts(Checkout *checkout) {
         return r < 0 ? r : read_default_branch(checkout);
 }
 
+/* Has the directory @top, or one above it, something of git's? */
+static bool is_in_repository(const char *top) {
+        char path[PATH_MAX + 8];
+
+        for (size_t length = strlen(top); length > 0 && length < PATH_MAX; length--) {
+                if (length < strlen(top) && top[length] != '/')
+                        continue;
+                snprintf(path, sizeof(path), "%.*s/.git", (int) length, top);
+                if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
+                        return true;
+        }
+        return false;
+}
+
 int checkout_open(const char *directory, Checkout **ret, const char **reterr_what) {
         _cleanup_checkout_ Checkout *checkout = calloc(1, sizeof(Checkout));
 
@@ -171,6 +185,7 @@ int checkout_open(const char *directory, Checkout **ret, const char **reterr_wha
                 checkout->top = realpath(directory, NULL);
                 if (!checkout->top)
                         return -errno;
+                checkout->git_refuses = is_in_repository(checkout->top);
                 r = string_replace(&checkout->default_branch, "main");
         } else {
                 closep(&checkout->top_fd);

@@ -15,6 +15,7 @@ typedef struct Checkout {
         char *top; /* absolute */
         int top_fd;
         bool is_git;
+        bool git_refuses;                 /* it is in a repository, but git does not say so */
         const IncludeRoot *include_roots; /* the last one has no name; set by the caller, or NULL */
         Fetch *fetch;                     /* for what no directory stands in for; set by the caller, or NULL */
         bool all_changed; /* set by the caller: there is nothing to compare with, as for tags and schedules */

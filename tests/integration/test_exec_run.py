@@ -444,6 +444,21 @@ def test_killed(place: Site) -> None:
     assert copy.run("--keep-failed").returncode == 0
 
 
+def test_nobody_reads(place: Site) -> None:
+    """`exec | head -1`: the jobs end, and the message says why. And a home that cannot be written."""
+    copy = Copy(place, "pipe")
+    copy.write(gitlab_ci="a: {script: [while echo line; do sleep 0.1; done]}\n")
+    with subprocess.Popen(copy.argv(), env=copy.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True) as process:
+        assert process.stdout and process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        assert "Nobody reads the output any more" in process.stderr.read()
+    assert process.returncode == 1 and place.traces() == []
+    done = subprocess.run(copy.argv(), env={**copy.environment(), "HOME": "/proc/none"}, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "caches and artifacts below $HOME, '/proc/none'" in done.stderr, done
+
+
 def test_caller_without_sudo(place: Site) -> None:
     """Whoever is not root is told so, and may look."""
     copy = Copy(place, "user")

@@ -188,6 +188,8 @@ class Command(unittest.TestCase):
     def test_failures(self):
         for arguments, part in ((["--explain", "c"], "There is no job 'c'"), (["--list", "-C", "none"], "Cannot open the directory 'none'"),
                                 (["--list", "--file", "none.yml"], "file 'none.yml' is not there"),
+                                (["--list", "--file", "none.yml"], f"'{self.path}' is taken as the working copy"),
+                                (["--dry-run", "--committed"], "--committed needs a git repository with a commit"),
                                 (["--list", "--variable-file", "none"], "Cannot read the variables in 'none'"),
                                 (["--list", "--include-root", "x=none"], "Cannot use 'none'")):
             with self.subTest(arguments=arguments):
@@ -335,6 +337,20 @@ class Command(unittest.TestCase):
         (self.path / "bare/.gitlab-ci.yml").write_text("b: {script: x, rules: [{exists: [config]}]}\n")
         self.call("--list", "-C", "bare")
         self.assertFalse((self.path / "caught").exists(), (self.path / "caught").exists() and (self.path / "caught").read_text())
+
+    def test_git_refuses(self):
+        """A repository that git does not read is no repository, and that is said."""
+        git(self.path, "init", "-q", "-b", "main")
+        (self.path / "sub").mkdir()
+        self.assertEqual(self.names("-C", "sub"), ["b"])
+        (self.path / "no-git").mkdir()
+        done = self.call("--list", PATH=str(self.path / "no-git"))
+        self.assertEqual(done.returncode, 0)
+        self.assertIn(f"git does not read the repository of '{self.path}'", done.stderr)
+        if os.geteuid() == 0:
+            done = self.call("--list", SUDO_UID="65534", SUDO_GID="65534")
+            self.assertEqual(done.returncode, 0)
+            self.assertIn("does the repository belong to the user who calls", done.stderr)
 
     @unittest.skipUnless(os.geteuid() == 0, "it needs root")
     def test_rights_are_given_up(self):
