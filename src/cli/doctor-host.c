@@ -92,7 +92,7 @@ static CheckResult check_cgroups(_unused_ const Invocation *invocation, char ret
         _cleanup_cgroup_set_ CgroupSet set = { 0 };
         unsigned flags = 0;
 
-        int r = cgroup_detached(NULL, &set);
+        int r = cgroup_below(CGROUP_DETACHED, NULL, &set);
         if (r < 0)
                 return check_errno(r, ret_detail);
         for (size_t i = 0; i < set.n; i++) {

@@ -105,7 +105,10 @@ static CheckResult check_set_user_id(const Invocation *invocation, char ret_deta
 }
 
 static CheckResult check_tasks(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
-        uint64_t host = cgroup_host_tasks(), job = invocation->settings->tasks_max;
+        const Settings *settings = invocation->settings;
+        uint64_t host = cgroup_host_tasks();
+        uint64_t job = settings->job_tasks_max == 0 ? settings->tasks_max :
+                                                      MIN(settings->tasks_max, settings->job_tasks_max);
 
         if (host == UINT64_MAX)
                 return check_say(CHECK_OK, ret_detail, "unknown how many this kernel can have");

@@ -24,6 +24,7 @@
 #include "container/cgroup-warm.h"
 #include "container/cgroup.h"
 #include "container/nspawn.h"
+#include "container/slice.h"
 #include "container/supervisor.h"
 #include "gitlab/exit-status.h"
 #include "image/generation.h"
@@ -60,15 +61,19 @@ static void warn_of_missing_limits(const Machine *machine) {
 
         if (supervisor_pick()->groups(machine->name, &groups) < 0)
                 return;
+        const CgroupLimits own = machine_limits(machine), all = slice_limits(machine);
         unsigned limited = cgroup_limited(&groups);
-        bool memory = (machine->settings.memory_max.bytes != UINT64_MAX ||
-                       machine->settings.memory_high.bytes != UINT64_MAX) &&
+        bool all_memory = MIN(all.memory_max_bytes, all.memory_high_bytes) != UINT64_MAX;
+        bool all_tasks = all.tasks_max != UINT64_MAX;
+        bool memory = (MIN(own.memory_max_bytes, own.memory_high_bytes) != UINT64_MAX || all_memory) &&
                       !(limited & CGROUP_MEMORY);
-        bool tasks = machine->settings.tasks_max != UINT64_MAX && !(limited & CGROUP_PIDS);
+        bool tasks = (own.tasks_max != UINT64_MAX || all_tasks) && !(limited & CGROUP_PIDS);
         bool cpu = !(limited & CGROUP_CPU);
         if (memory || tasks || cpu)
-                log_warning("Not limited on this host, because cgroup controllers are missing:%s%s%s",
-                            memory ? " memory (memory_max, memory_high)" : "", tasks ? " processes (tasks_max)" : "",
+                log_warning("Not limited on this host, because cgroup controllers are missing:%s%s%s%s%s",
+                            memory ? " memory (memory_max, memory_high" : "",
+                            memory ? all_memory ? ", job_memory_max, job_memory_high)" : ")" : "",
+                            tasks ? " processes (tasks_max" : "", tasks ? all_tasks ? ", job_tasks_max)" : ")" : "",
                             cpu ? " CPU (cpu_weight)" : "");
 }
 

@@ -76,6 +76,15 @@ static void report_service(const Machine *machine, const MachineDirectory *direc
                 log_notice("Service '%s' used %s", machine->names[0], text);
 }
 
+static void report_services(const Settings *settings, const Machine *machine) {
+        MachineUsage usage = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX };
+
+        services_visit(settings, machine->id, report_service, NULL);
+        _cleanup_free_ char *text = machine_usage_together(machine, &usage) ? describe_usage(&usage) : NULL;
+        if (text)
+                log_notice("Together they used %s", text);
+}
+
 void report_end(const Settings *settings, const MachineDirectory *directory, const char *stage, JobEnd end) {
         if (settings->metrics_file)
                 job_end_note(directory, stage, end, gitlab_stage_decides(stage), gitlab_stage_is_own(stage));
@@ -92,7 +101,7 @@ void report_usage(const Settings *settings, const Machine *machine, const Machin
         if (text)
                 log_notice("The job used %s", text);
         if (machine->has_segment)
-                services_visit(settings, machine->id, report_service, NULL);
+                report_services(settings, machine);
         if (steps)
                 log_notice("Its steps took %s", steps);
 }
@@ -116,8 +125,10 @@ static int count(const Settings *settings, const JobSpec *job, const Machine *ma
         counted.prepare_usec = machine_steps_usec(directory, REPORT_PREPARE);
         counted.end = job_end_read(directory);
         machine_usage_read(machine, &counted.usage);
-        if (machine->has_segment)
+        if (machine->has_segment) {
                 services_visit(settings, machine->id, add_service, &counted.usage);
+                (void) machine_usage_together(machine, &counted.usage);
+        }
         return metrics_file_add(settings->metrics_file, &counted);
 }
 

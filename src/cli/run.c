@@ -76,7 +76,7 @@ static int load_script(const char *path) {
 static JobEnd end_of_gone(const MachineDirectory *directory) {
         _cleanup_free_ char *why = machine_file_read(directory, MACHINE_FILE_ENDED);
 
-        if (streq_null(why, OUT_OF_MEMORY))
+        if (ended_out_of_memory(why))
                 return JOB_MEMORY;
         if (streq_null(why, ENDED_BY_REBOOT) || streq_null(why, ENDED_BY_POWER_OFF))
                 return JOB_CONTAINER;

@@ -46,6 +46,10 @@ typedef struct Settings {
         MemorySize service_memory_high;
         MemorySize service_memory_max;
         uint64_t service_tasks_max;
+        /* For all containers of a job together; 0: no limit. */
+        MemorySize job_memory_high;
+        MemorySize job_memory_max;
+        uint64_t job_tasks_max;
         uint64_t wait_for_services_usec; /* 0: not at all */
         uint64_t start_timeout_usec;
         uint64_t kill_timeout_usec; /* from SIGTERM to SIGKILL when a step is cancelled */

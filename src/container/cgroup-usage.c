@@ -53,6 +53,40 @@ int cgroup_oom_kills(const CgroupSet *set, uint64_t *ret) {
         return -ENODATA;
 }
 
+static int read_count(const CgroupDirectory *directory, const char *name, const char *key, uint64_t *ret) {
+        _cleanup_free_ char *text = NULL;
+        uint64_t value;
+
+        int r = read_group_file(directory, name, &text);
+        if (r < 0)
+                return r;
+        for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+                const char *number = startswith(line, key);
+
+                if (number && sscanf(number, " %" SCNu64, &value) == 1) {
+                        *ret = value;
+                        return 0;
+                }
+        }
+        return -ENODATA;
+}
+
+int cgroup_memory_exceeded(const CgroupSet *set, uint64_t *ret_all, uint64_t *ret_own) {
+        for (size_t i = 0; i < set->n; i++) {
+                const CgroupDirectory *directory = &set->directories[i];
+
+                if ((directory->flags & CGROUP_UNIFIED) &&
+                    read_count(directory, "memory.events", "oom ", ret_all) >= 0 &&
+                    read_count(directory, "memory.events.local", "oom ", ret_own) >= 0)
+                        return 0;
+                if ((directory->flags & CGROUP_MEMORY) && read_count(directory, "memory.failcnt", "", ret_all) >= 0) {
+                        *ret_own = *ret_all;
+                        return 0;
+                }
+        }
+        return -ENODATA;
+}
+
 /* Adds up how often a process could not be made in the group @fd (consumed) and those below. Until Linux 6.10, the kernel
  * counts in the group of the process that wanted to make one, and from 6.11 on in that of the limit. */
 static void add_refused(int fd, unsigned depth, uint64_t *total) {
@@ -83,6 +117,14 @@ int cgroup_tasks_refused(const CgroupSet *set, uint64_t *ret) {
                 add_refused(fd, CGROUP_DEPTH_MAX, ret);
                 return 0;
         }
+        return -ENODATA;
+}
+
+int cgroup_tasks_refused_own(const CgroupSet *set, uint64_t *ret) {
+        for (size_t i = 0; i < set->n; i++)
+                if ((set->directories[i].flags & CGROUP_UNIFIED) &&
+                    read_count(&set->directories[i], "pids.events.local", "max ", ret) >= 0)
+                        return 0;
         return -ENODATA;
 }
 

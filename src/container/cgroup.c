@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Finds, makes, fills, empties and removes control groups, in version 1 and version 2. Called by the supervisors,
- * `supervise`, cleanup, status and `doctor`. A container can nest its own groups as it likes, so removing them is not
+/* Makes, fills, empties and removes control groups, in version 1 and version 2. Called by the supervisors, `supervise` and
+ * whoever looks at a container's processes. A container can nest its own groups as it likes, so removing them is not
  * recursive; the process that asks is never killed. */
 
 #include "container/cgroup.h"
@@ -16,162 +16,7 @@
 #include "base/fs.h"
 #include "base/string.h"
 
-#define PARENT_NAME "nspawn-runner"
 #define FILE_MAX_BYTES (1024 * 1024)
-
-void cgroup_set_done(CgroupSet *set) {
-        for (size_t i = 0; i < set->n; i++)
-                free(set->directories[i].path);
-        set->n = 0;
-}
-
-/* Is @word one of the comma-separated words of @list? */
-static bool list_has(const char *list, const char *word) {
-        size_t n = strlen(word);
-
-        for (const char *p = list; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
-                if (strncmp(p, word, n) == 0 && (p[n] == ',' || p[n] == 0 || p[n] == '\n'))
-                        return true;
-        return false;
-}
-
-static unsigned flags_of_v1(const char *options) {
-        unsigned flags = 0;
-
-        if (list_has(options, "name=systemd"))
-                flags |= CGROUP_SYSTEMD;
-        if (list_has(options, "memory"))
-                flags |= CGROUP_MEMORY;
-        if (list_has(options, "pids"))
-                flags |= CGROUP_PIDS;
-        if (list_has(options, "cpu"))
-                flags |= CGROUP_CPU;
-        return flags;
-}
-
-/* Where the hierarchies that matter are mounted, from /proc/self/mountinfo (proc(5)). */
-static int find_mounts(CgroupSet *ret) {
-        _cleanup_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
-        _cleanup_cgroup_set_ CgroupSet set = { 0 };
-        char line[8192], mount_point[4096], type[64], options[1024];
-
-        if (!f)
-                return -errno;
-        while (fgets(line, sizeof(line), f) && set.n < ELEMENTSOF(set.directories)) {
-                const char *separator = strstr(line, " - ");
-                unsigned flags;
-
-                if (!separator || sscanf(line, "%*s %*s %*s %*s %4095s", mount_point) != 1 ||
-                    sscanf(separator, " - %63s %*s %1023s", type, options) != 2)
-                        continue;
-                if (streq(type, "cgroup2"))
-                        flags = CGROUP_UNIFIED;
-                else if (streq(type, "cgroup"))
-                        flags = flags_of_v1(options);
-                else
-                        continue;
-
-                bool seen = flags == 0;
-                for (size_t i = 0; i < set.n; i++)
-                        seen |= set.directories[i].flags == flags;
-                if (seen)
-                        continue;
-                char *path = strdup(mount_point);
-                if (!path)
-                        return -ENOMEM;
-                set.directories[set.n++] = (CgroupDirectory){ .path = path, .flags = flags };
-        }
-        if (set.n == 0)
-                return -EOPNOTSUPP;
-        *ret = set;
-        set.n = 0;
-        return 0;
-}
-
-/* Appends "/SUFFIX" to one directory's path. */
-static int append_path(CgroupDirectory *directory, const char *suffix) {
-        char *longer;
-
-        if (string_printf(&longer, "%s/%s", directory->path, suffix) < 0)
-                return -ENOMEM;
-        free(directory->path);
-        directory->path = longer;
-        return 0;
-}
-
-/* Group @parent, or @parent/@child, in every hierarchy. */
-static int group_everywhere(const char *parent, const char *child, CgroupSet *ret) {
-        _cleanup_cgroup_set_ CgroupSet set = { 0 };
-
-        int r = find_mounts(&set);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < set.n; i++) {
-                r = append_path(&set.directories[i], parent);
-                if (r < 0)
-                        return r;
-                if (child)
-                        r = append_path(&set.directories[i], child);
-                if (r < 0)
-                        return r;
-        }
-        *ret = set;
-        set.n = 0;
-        return 0;
-}
-
-int cgroup_detached(const char *name, CgroupSet *ret) {
-        return group_everywhere(PARENT_NAME, name, ret);
-}
-
-int cgroup_of_machine_unit(const char *unit, CgroupSet *ret) {
-        return group_everywhere("machine.slice", unit, ret);
-}
-
-/* Finds the hierarchy's line in the text of /proc/PID/cgroup (cgroups(7)): "ID:CONTROLLERS:PATH". */
-static int path_in_hierarchy(const char *text, unsigned flags, char *ret, size_t size) {
-        for (const char *line = text; *line; line = strchr(line, '\n') + 1) {
-                const char *end = strchr(line, '\n');
-                const char *controllers = strchr(line, ':');
-                const char *path = controllers ? strchr(controllers + 1, ':') : NULL;
-
-                if (!end || !path || path > end)
-                        return -EBADMSG;
-                char list[256];
-                snprintf(list, sizeof(list), "%.*s", (int) (path - controllers - 1), controllers + 1);
-                unsigned here = list[0] ? flags_of_v1(list) : CGROUP_UNIFIED;
-                if (here == flags) {
-                        snprintf(ret, size, "%.*s", (int) (end - path - 2), path + 2);
-                        return 0;
-                }
-        }
-        return -ENOENT;
-}
-
-int cgroup_of_process(pid_t pid, CgroupSet *ret) {
-        _cleanup_cgroup_set_ CgroupSet set = { 0 };
-        _cleanup_free_ char *text = NULL;
-        char path[4096];
-
-        snprintf(path, sizeof(path), "/proc/%d/cgroup", pid > 0 ? (int) pid : (int) getpid());
-        int r = file_read_at(AT_FDCWD, path, FILE_MAX_BYTES, &text, NULL);
-        if (r < 0)
-                return r == -ENOENT ? -ESRCH : r;
-        r = find_mounts(&set);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < set.n; i++) {
-                r = path_in_hierarchy(text, set.directories[i].flags, path, sizeof(path));
-                if (r < 0)
-                        return r;
-                r = append_path(&set.directories[i], path);
-                if (r < 0)
-                        return r;
-        }
-        *ret = set;
-        set.n = 0;
-        return 0;
-}
 
 static int make_group(const char *path) {
         char parent[4096];
@@ -205,6 +50,16 @@ int cgroup_enter(const CgroupSet *set) {
 
                 /* Hierarchies with controllers are only needed for limits, and may be read-only in a container:
                  * failures there do not matter. */
+                if (r < 0 && (set->directories[i].flags & (CGROUP_UNIFIED | CGROUP_SYSTEMD)))
+                        return r;
+        }
+        return 0;
+}
+
+int cgroup_make(const CgroupSet *set) {
+        for (size_t i = 0; i < set->n; i++) {
+                int r = make_group(set->directories[i].path);
+
                 if (r < 0 && (set->directories[i].flags & (CGROUP_UNIFIED | CGROUP_SYSTEMD)))
                         return r;
         }
@@ -247,19 +102,25 @@ void cgroup_delegate_controllers(const CgroupSet *set) {
                         delegate(set->directories[i].path);
 }
 
-void cgroup_delegate_to(const CgroupSet *set) {
-        for (size_t i = 0; i < set->n; i++) {
-                char parent[4096], root[4096];
+/* Enables controllers in all groups above @path, from the hierarchy's root, which has CGROUP_DETACHED, downwards. */
+static void delegate_above(const char *path) {
+        char parent[4096];
 
-                if (!(set->directories[i].flags & CGROUP_UNIFIED))
-                        continue;
-                snprintf(parent, sizeof(parent), "%s", set->directories[i].path);
-                *strrchr(parent, '/') = 0;
-                snprintf(root, sizeof(root), "%s", parent);
-                *strrchr(root, '/') = 0;
-                delegate(root);
+        snprintf(parent, sizeof(parent), "%s", path);
+        *strrchr(parent, '/') = 0;
+        if (endswith(path, "/" CGROUP_DETACHED)) {
                 delegate(parent);
+                return;
         }
+        if (strchr(parent, '/'))
+                delegate_above(parent);
+        delegate(parent);
+}
+
+void cgroup_delegate_to(const CgroupSet *set) {
+        for (size_t i = 0; i < set->n; i++)
+                if (set->directories[i].flags & CGROUP_UNIFIED)
+                        delegate_above(set->directories[i].path);
 }
 
 /* Calls @visit for each process in the group @fd (consumed) and below. Returns their number or -errno. */
@@ -415,7 +276,7 @@ int cgroup_remove(const CgroupSet *set) {
                 char parent[4096];
                 snprintf(parent, sizeof(parent), "%s", set->directories[i].path);
                 *strrchr(parent, '/') = 0;
-                if (endswith(parent, "/" PARENT_NAME))
+                if (endswith(parent, "/" CGROUP_DETACHED))
                         (void) rmdir(parent);
         }
         return result;

@@ -38,16 +38,26 @@ typedef struct CgroupLimits {
         uint64_t cpu_weight;                                     /* 1 to 10000, 100 is the kernel's default */
 } CgroupLimits;
 
-/* The directories of group `nspawn-runner/<name>`, whether they exist or not; @name NULL: of `nspawn-runner`, the
- * parent of all. Only for hosts without systemd, where nobody else manages groups. 0; -EOPNOTSUPP: no hierarchy is
- * mounted; or another -errno. After 0, call cgroup_set_done(). */
-int cgroup_detached(const char *name, CgroupSet *ret);
+/* The parents of all groups of containers: where systemd manages the groups, and where nobody else does. */
+#define CGROUP_MACHINES "machine.slice"
+#define CGROUP_DETACHED "nspawn-runner"
 
-/* The same for service @unit in machine.slice, where systemd manages the groups. */
-int cgroup_of_machine_unit(const char *unit, CgroupSet *ret);
+/* The directories of group `PARENT/NAME`, or of @parent if @name is NULL, whether they exist or not. 0; -EOPNOTSUPP: no
+ * hierarchy is mounted; or another -errno. After 0, call cgroup_set_done(). */
+int cgroup_below(const char *parent, const char *name, CgroupSet *ret);
+
+/* The same for the group of a container: `PARENT/SLICE/NAME` if there is that slice (container/slice.h), else
+ * `PARENT/NAME`. */
+int cgroup_of_container(const char *parent, const char *slice, const char *name, CgroupSet *ret);
+
+/* Does the group exist, in one hierarchy at least? */
+bool cgroup_exists(const CgroupSet *set);
 
 /* The directories of the groups that @pid is in (0: this process). 0 or -errno (-ESRCH: no such process). */
 int cgroup_of_process(pid_t pid, CgroupSet *ret);
+
+/* Makes the groups, and the parent of each if need be. 0; -errno if that fails where groups are needed for more than limits. */
+int cgroup_make(const CgroupSet *set);
 
 /* Makes the groups and moves this process into them. 0 or -errno. */
 int cgroup_enter(const CgroupSet *set);
@@ -93,8 +103,14 @@ int cgroup_remove(const CgroupSet *set);
 int cgroup_memory_bytes(const CgroupSet *set, uint64_t *ret);
 int cgroup_oom_kills(const CgroupSet *set, uint64_t *ret);
 
+/* How often the groups reached their limit of memory, with version 2 so that something had to be killed: *ret_all with
+ * those below, *ret_own without. With version 1 both are the group's own. 0, or -ENODATA. */
+int cgroup_memory_exceeded(const CgroupSet *set, uint64_t *ret_all, uint64_t *ret_own);
+
 /* How often the groups' limit kept a process from being made: 0, or -ENODATA. */
 int cgroup_tasks_refused(const CgroupSet *set, uint64_t *ret);
+/* The same without the limits of groups below. Until Linux 6.10, nothing tells this apart (-ENODATA). */
+int cgroup_tasks_refused_own(const CgroupSet *set, uint64_t *ret);
 
 /* CPU time of all processes that are or were in the groups, the most memory that they used at a time, and what they wrote
  * to the disk that they wrote most to: a device that stands on others counts like them. 0, or -ENODATA. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Supervisor for hosts whose PID 1 is not systemd: `supervise` runs as a process on its own, in control groups that
- * we make. Called through the struct at the end only. Nothing of the caller may go on to it: no environment, no
+ * we make; the containers of a job with services are in one group, its slice. Called through the struct at the end only. Nothing of the caller may go on to it: no environment, no
  * descriptors, no directory, for the caller has the job's secrets. */
 
 #include <fcntl.h>
@@ -10,10 +10,13 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/fs.h"
+#include "base/id.h"
 #include "base/process.h"
 #include "base/string.h"
 #include "container/cgroup.h"
 #include "container/nspawn.h"
+#include "container/slice.h"
 #include "container/supervisor.h"
 
 #define POLL_USEC (500)
@@ -24,19 +27,16 @@ static bool detached_usable(void) {
 }
 
 /* systemd raises kernel.pid_max to more than any machine needs. Without it, it may be 32768 for all together: no job
- * has more than half. See proc_sys_kernel(5). */
-static uint64_t tasks_max(const Machine *machine) {
-        return MIN(machine->settings.tasks_max, cgroup_host_tasks() / 2);
+ * has more than half. See proc_sys_kernel(5). A host whose controllers are not ours to use runs jobs without limits;
+ * `prepare` and `doctor` say so. */
+static void limit_groups(const CgroupSet *groups, CgroupLimits limits) {
+        limits.tasks_max = MIN(limits.tasks_max, cgroup_host_tasks() / 2);
+        cgroup_delegate_to(groups);
+        (void) cgroup_limit(groups, &limits);
 }
 
 /* In the child: groups with the container's limits, a session of its own, then the program. */
 static int child_start(const Machine *machine, const CgroupSet *groups, const Spawn *spawn) {
-        CgroupLimits limits = {
-                .memory_high_bytes = machine->settings.memory_high.bytes,
-                .memory_max_bytes = machine->settings.memory_max.bytes,
-                .tasks_max = tasks_max(machine),
-                .cpu_weight = machine->settings.cpu_weight,
-        };
         pid_t pid;
 
         /* The caller of `prepare` may have passed us descriptors and a working directory: they must not stay open as
@@ -47,10 +47,39 @@ static int child_start(const Machine *machine, const CgroupSet *groups, const Sp
         r = cgroup_enter(groups);
         if (r < 0)
                 return r;
-        cgroup_delegate_to(groups);
-        /* A host whose controllers are not ours to use runs jobs without limits; `prepare` and `doctor` say so. */
-        (void) cgroup_limit(groups, &limits);
+        limit_groups(groups, machine_limits(machine));
         return process_spawn(spawn, &pid, NULL);
+}
+
+static int detached_slice(const char *name, CgroupSet *ret) {
+        return slice_groups(CGROUP_DETACHED, name, ret);
+}
+
+static int detached_groups(const char *name, CgroupSet *ret) {
+        _cleanup_free_ char *slice = NULL;
+
+        int r = slice_name(name, &slice);
+        return r < 0 ? r : cgroup_of_container(CGROUP_DETACHED, slice, name, ret);
+}
+
+/* Makes the slice of a job. 0, -EEXIST if somebody is in it, or another -errno. */
+static int make_slice(const Machine *machine) {
+        _cleanup_cgroup_set_ CgroupSet slice = { 0 };
+        _cleanup_free_ char *name = NULL;
+
+        int r = slice_name(machine->name, &name);
+        if (r < 0)
+                return r;
+        r = cgroup_below(CGROUP_DETACHED, name, &slice);
+        if (r < 0)
+                return r;
+        if (!cgroup_is_empty(&slice))
+                return -EEXIST;
+        r = cgroup_make(&slice);
+        if (r < 0)
+                return r;
+        limit_groups(&slice, slice_limits(machine));
+        return 0;
 }
 
 static int detached_start(const Machine *machine, char *const argv[], int listen_fd) {
@@ -60,7 +89,10 @@ static int detached_start(const Machine *machine, char *const argv[], int listen
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
         int status;
 
-        int r = cgroup_detached(machine->name, &groups);
+        int r = slice_is_of(machine) ? make_slice(machine) : 0;
+        if (r < 0)
+                return r;
+        r = detached_groups(machine->name, &groups);
         if (r < 0)
                 return r;
 
@@ -83,19 +115,16 @@ static int detached_start(const Machine *machine, char *const argv[], int listen
         return -WEXITSTATUS(status);
 }
 
-static int detached_stop(const char *name, uint64_t timeout_usec) {
-        _cleanup_cgroup_set_ CgroupSet groups = { 0 };
-        uint64_t deadline = clock_deadline(timeout_usec), wait_usec = POLL_USEC;
+/* Kills what is in the groups and removes them. 0, -ETIMEDOUT or another -errno. */
+static int end_groups(const CgroupSet *groups, uint64_t deadline) {
+        uint64_t wait_usec = POLL_USEC;
 
-        int r = cgroup_detached(name, &groups);
-        if (r < 0)
-                return r == -EOPNOTSUPP ? 0 : r;
         for (;;) {
-                r = cgroup_kill(&groups);
+                int r = cgroup_kill(groups);
                 if (r < 0)
                         return r;
                 if (r == 0) {
-                        r = cgroup_remove(&groups);
+                        r = cgroup_remove(groups);
                         if (r != -EBUSY)
                                 return r;
                 }
@@ -106,25 +135,68 @@ static int detached_stop(const char *name, uint64_t timeout_usec) {
         }
 }
 
+static int end_slice(const char *name, uint64_t deadline) {
+        _cleanup_cgroup_set_ CgroupSet slice = { 0 };
+
+        int r = id_service_number(name, NULL) > 0 ? -ENOENT : detached_slice(name, &slice);
+        return r == -ENOENT ? 0 : r < 0 ? r : end_groups(&slice, deadline);
+}
+
+static int detached_stop(const char *name, uint64_t timeout_usec) {
+        _cleanup_cgroup_set_ CgroupSet groups = { 0 };
+        uint64_t deadline = clock_deadline(timeout_usec);
+
+        int r = detached_groups(name, &groups);
+        if (r < 0)
+                return r == -EOPNOTSUPP ? 0 : r;
+        r = end_groups(&groups, deadline);
+        return r < 0 ? r : end_slice(name, deadline);
+}
+
+/* Adds what follows @prefix in the name of group @name, of a container or a slice. */
+static int add_id(const char *name, const char *prefix, char ***ids) {
+        const char *id = startswith(name, prefix);
+        _cleanup_free_ char *job = NULL;
+
+        int r = id ? 0 : slice_job(name, prefix, &job);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        return strv_extend(ids, id ? id : job);
+}
+
+/* Adds those of the groups in @dir_fd (consumed), and, @depth deeper, of those in slices. */
+static int list_groups(int dir_fd, unsigned depth, const char *prefix, char ***ids) {
+        _cleanup_closedir_ DIR *dir = directory_stream(dir_fd);
+        struct dirent *entry;
+
+        while (dir && (entry = directory_next(dir))) {
+                if (entry->d_type != DT_DIR)
+                        continue;
+                int r = add_id(entry->d_name, prefix, ids);
+                if (r < 0)
+                        return r;
+                int fd = depth > 0 && slice_is_name(entry->d_name) ?
+                                 open_directory_at(dirfd(dir), entry->d_name, false, 0) :
+                                 -ENOENT;
+                r = fd < 0 ? 0 : list_groups(fd, depth - 1, prefix, ids);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 static int detached_list(const char *prefix, char ***ids) {
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
 
-        int r = cgroup_detached(NULL, &groups);
+        int r = cgroup_below(CGROUP_DETACHED, NULL, &groups);
         if (r < 0)
                 return r == -EOPNOTSUPP ? 0 : r;
         for (size_t i = 0; i < groups.n; i++) {
-                _cleanup_closedir_ DIR *dir = opendir(groups.directories[i].path);
-                struct dirent *entry;
+                int fd = open_directory_at(AT_FDCWD, groups.directories[i].path, false, 0);
 
-                while (dir && (entry = readdir(dir))) {
-                        const char *id = startswith(entry->d_name, prefix);
-
-                        if (entry->d_type != DT_DIR || !id)
-                                continue;
-                        r = strv_extend(ids, id);
-                        if (r < 0)
-                                return r;
-                }
+                r = fd < 0 ? 0 : list_groups(fd, 1, prefix, ids);
+                if (r < 0)
+                        return r;
         }
         return 0;
 }
@@ -134,6 +206,7 @@ const Supervisor supervisor_detached = {
         .usable = detached_usable,
         .start = detached_start,
         .stop = detached_stop,
-        .groups = cgroup_detached,
+        .groups = detached_groups,
+        .slice = detached_slice,
         .list = detached_list,
 };

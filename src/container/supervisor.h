@@ -12,18 +12,23 @@ typedef struct Supervisor {
         bool (*usable)(void); /* on this host */
 
         /* Starts @argv for @machine with @listen_fd as its standard input and the machine's limits, and does not wait
-         * for it. 0; -EEXIST: one of that name exists; or another -errno with nothing left running. */
+         * for it. A job with services gets its slice (container/slice.h) with it, and they are started in that. 0;
+         * -EEXIST: one of that name exists; or another -errno with nothing left running. */
         int (*start)(const Machine *machine, char *const argv[], int listen_fd);
 
-        /* Kills every process of container @name and waits until they, the unit and the control groups are gone.
-         * Nothing there is success. 0, -ETIMEDOUT or another -errno. */
+        /* Kills every process of container @name and waits until they, the unit and the control groups are gone. With
+         * a job, its slice goes, and whatever is in it. Nothing there is success. 0, -ETIMEDOUT or another -errno. */
         int (*stop)(const char *name, uint64_t timeout_usec);
 
         /* The control groups of container @name, whether they exist or not. 0 or -errno. */
         int (*groups)(const char *name, CgroupSet *ret);
 
-        /* Appends to @ids what follows @prefix in names of units or control groups, see machine_prefix(). 0 or
-         * -errno. */
+        /* Those of the slice of the job that container @name is of, or is a service of. 0; -ENOENT: it has none; or
+         * another -errno. */
+        int (*slice)(const char *name, CgroupSet *ret);
+
+        /* Appends to @ids what follows @prefix in names of units or control groups, see machine_prefix(); for a slice,
+         * that is its job's. 0 or -errno. */
         int (*list)(const char *prefix, char ***ids);
 } Supervisor;
 

@@ -1,246 +1,66 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Supervisor for hosts with systemd: `supervise` runs as a transient service (org.freedesktop.systemd1(5)), and
- * systemd keeps its limits and devices. Called through the struct at the end only. libsystemd is used here and
- * nowhere else. */
+ * systemd keeps its limits and devices. The containers of a job with services are in a slice of their own, which
+ * systemd removes with the last of them. Called through the struct at the end only. */
 
 #include <fcntl.h>
 #include <signal.h>
-#include <systemd/sd-bus.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/library.h"
+#include "base/id.h"
 #include "base/string.h"
-#include "container/bind.h"
+#include "container/bus.h"
+#include "container/slice.h"
 #include "container/supervisor.h"
-
-#define FUNCTIONS(X)                      \
-        X(sd_bus_open_system)             \
-        X(sd_bus_flush_close_unref)       \
-        X(sd_bus_call)                    \
-        X(sd_bus_call_method)             \
-        X(sd_bus_match_signal)            \
-        X(sd_bus_process)                 \
-        X(sd_bus_wait)                    \
-        X(sd_bus_slot_unref)              \
-        X(sd_bus_message_new_method_call) \
-        X(sd_bus_message_append)          \
-        X(sd_bus_message_append_strv)     \
-        X(sd_bus_message_open_container)  \
-        X(sd_bus_message_close_container) \
-        X(sd_bus_message_enter_container) \
-        X(sd_bus_message_exit_container)  \
-        X(sd_bus_message_read)            \
-        X(sd_bus_message_unref)           \
-        X(sd_bus_error_has_name)          \
-        X(sd_bus_error_get_errno)         \
-        X(sd_bus_error_free)
-
-static struct { FUNCTIONS(LIBRARY_POINTER) } bus_api;
+#include "container/unit-message.h"
 
 #define MANAGER "org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"
 #define NO_SUCH_UNIT "org.freedesktop.systemd1.NoSuchUnit"
+#define ALREADY_SUBSCRIBED "org.freedesktop.systemd1.AlreadySubscribed"
 #define NO_SUCH_PROCESS "org.freedesktop.systemd1.NoSuchProcess"
 #define STRAGGLERS_TIMEOUT_USEC (2 * USEC_PER_SEC)
 #define STRAGGLERS_POLL_USEC (500)
 #define UNIT_EXISTS "org.freedesktop.systemd1.UnitExists"
-#define STOP_TIMEOUT_USEC (10 * USEC_PER_SEC)
-
-static void bus_closep(sd_bus **bus) {
-        if (*bus)
-                bus_api.sd_bus_flush_close_unref(*bus);
-}
-
-static void message_unrefp(sd_bus_message **message) {
-        if (*message)
-                bus_api.sd_bus_message_unref(*message);
-}
-
-static void slot_unrefp(sd_bus_slot **slot) {
-        if (*slot)
-                bus_api.sd_bus_slot_unref(*slot);
-}
-
-static void error_done(sd_bus_error *error) {
-        bus_api.sd_bus_error_free(error);
-}
-
-#define _cleanup_bus_ _cleanup_(bus_closep)
-#define _cleanup_message_ _cleanup_(message_unrefp)
-#define _cleanup_error_ _cleanup_(error_done)
-
-static int bus_open(sd_bus **ret) {
-        static const char *const names[] = { FUNCTIONS(LIBRARY_NAME) NULL };
-
-        int r = library_load(LIBRARY_SYSTEMD, names, (void **) &bus_api);
-        return r < 0 ? r : bus_api.sd_bus_open_system(ret);
-}
 
 static int unit_name(const char *name, char **ret) {
         return string_printf(ret, "%s.service", name);
 }
 
-/* The properties by topic, as systemd.exec(5), systemd.kill(5) and systemd.resource-control(5) have them. */
-static int append_service(sd_bus_message *message, const Machine *machine) {
-        _cleanup_free_ char *description = NULL;
-
-        int r = machine_description(machine, &description);
-        if (r < 0)
-                return r;
-        return bus_api.sd_bus_message_append(message, "(sv)(sv)(sv)(sv)(sv)", "Description", "s", description, "Type",
-                                             "s", "notify", "NotifyAccess", "s", "main", "CollectMode", "s",
-                                             "inactive-or-failed", "RuntimeMaxUSec", "t", machine->runtime_max_usec);
-}
-
-static int append_killing(sd_bus_message *message) {
-        /* A step that runs out of memory fails, but the container stays and can say so. `cleanup` ends a container by
-         * SIGKILL, which is no failure. */
-        return bus_api.sd_bus_message_append(message, "(sv)(sv)(sv)(sv)", "KillMode", "s", "mixed", "TimeoutStopUSec",
-                                             "t", STOP_TIMEOUT_USEC, "OOMPolicy", "s", "continue", "SuccessExitStatus",
-                                             "(aiai)", 0, 1, SIGKILL);
-}
-
-static int append_resources(sd_bus_message *message, const Machine *machine) {
-        return bus_api.sd_bus_message_append(
-                message, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)", "Slice", "s", "machine.slice", "IOAccounting", "b", true,
-                "Delegate", "b", true, "CPUWeight", "t", machine->settings.cpu_weight, "MemoryHigh", "t",
-                machine->settings.memory_high.bytes, "MemoryMax", "t", machine->settings.memory_max.bytes, "TasksMax",
-                "t", machine->settings.tasks_max);
-}
-
-/* Those device nodes among @binds. `supervise` makes nodes of them, for which it needs the "m"; a job makes none. */
-static int append_bound_devices(sd_bus_message *message, char *const binds[], const char *access) {
-        for (char *const *bind = binds; bind && *bind; bind++) {
-                char device[BIND_DEVICE_MAX];
-
-                if (!bind_is_device(*bind, device))
-                        continue;
-                int r = bus_api.sd_bus_message_append(message, "(ss)", device, access);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
-/* Opens property @name, whose type @type is an array: three containers for close_containers(). */
-static int open_array(sd_bus_message *message, const char *name, const char *type) {
-        int r = bus_api.sd_bus_message_open_container(message, 'r', "sv");
-        if (r < 0)
-                return r;
-        r = bus_api.sd_bus_message_append(message, "s", name);
-        if (r < 0)
-                return r;
-        r = bus_api.sd_bus_message_open_container(message, 'v', type);
-        return r < 0 ? r : bus_api.sd_bus_message_open_container(message, 'a', type + 1);
-}
-
-static int close_containers(sd_bus_message *message, unsigned n) {
-        while (n-- > 0) {
-                int r = bus_api.sd_bus_message_close_container(message);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
-/* The devices of systemd-nspawn@.service, and those that the configuration binds: what gets hold of a node of another
- * one cannot open it. "closed" has the usual ones, such as /dev/null. */
-static int append_devices(sd_bus_message *message, const Machine *machine) {
-        int r = bus_api.sd_bus_message_append(message, "(sv)", "DevicePolicy", "s", "closed");
-        if (r < 0)
-                return r;
-        r = open_array(message, "DeviceAllow", "a(ss)");
-        if (r < 0)
-                return r;
-        r = bus_api.sd_bus_message_append(message, "(ss)(ss)", "char-pts", "rw", "/dev/net/tun", "rwm");
-        if (r < 0)
-                return r;
-        /* Mounting the device takes the right to open it. No job has a node of it, and none can make one. */
-        if (machine->needs_loop)
-                r = bus_api.sd_bus_message_append(message, "(ss)(ss)", "/dev/loop-control", "rw", "block-loop", "rw");
-        if (r < 0)
-                return r;
-        /* Of two entries for one device, the last one counts. */
-        r = append_bound_devices(message, machine->settings.bind_ro, "rm");
-        if (r < 0)
-                return r;
-        r = append_bound_devices(message, machine->settings.bind, "rwm");
-        return r < 0 ? r : close_containers(message, 3);
-}
-
-static int append_command(sd_bus_message *message, char *const argv[]) {
-        int r = open_array(message, "ExecStart", "a(sasb)");
-        if (r < 0)
-                return r;
-        r = bus_api.sd_bus_message_open_container(message, 'r', "sasb");
-        if (r < 0)
-                return r;
-        r = bus_api.sd_bus_message_append(message, "s", argv[0]);
-        if (r < 0)
-                return r;
-        r = bus_api.sd_bus_message_append_strv(message, (char **) argv);
-        if (r < 0)
-                return r;
-        r = bus_api.sd_bus_message_append(message, "b", false);
-        return r < 0 ? r : close_containers(message, 4);
-}
-
-static int append_exec(sd_bus_message *message, char *const argv[], int listen_fd) {
-        /* "<0>" at the start of a line of the container's console is no priority: the journal shows such lines on all
-         * terminals of the host. */
-        int r = bus_api.sd_bus_message_append(message, "(sv)(sv)(sv)(sv)", "StandardInputFileDescriptor", "h",
-                                              listen_fd, "StandardOutput", "s", "journal", "StandardError", "s",
-                                              "journal", "SyslogLevelPrefix", "b", false);
-        return r < 0 ? r : append_command(message, argv);
-}
-
-static int append_properties(sd_bus_message *message, const Machine *machine, char *const argv[], int listen_fd) {
-        int r = bus_api.sd_bus_message_open_container(message, 'a', "(sv)");
-        if (r < 0)
-                return r;
-        r = append_service(message, machine);
-        if (r < 0)
-                return r;
-        r = append_killing(message);
-        if (r < 0)
-                return r;
-        r = append_resources(message, machine);
-        if (r < 0)
-                return r;
-        r = append_devices(message, machine);
-        if (r < 0)
-                return r;
-        r = append_exec(message, argv, listen_fd);
-        return r < 0 ? r : close_containers(message, 1);
-}
-
-/* The arguments of StartTransientUnit: name, mode, properties, and auxiliary units, of which there are none. */
-static int append_unit(sd_bus_message *message, const char *unit, const Machine *machine, char *const argv[],
-                       int listen_fd) {
-        int r = bus_api.sd_bus_message_append(message, "ss", unit, "fail");
-        if (r < 0)
-                return r;
-        r = append_properties(message, machine, argv, listen_fd);
-        return r < 0 ? r : bus_api.sd_bus_message_append(message, "a(sa(sv))", 0);
+/* The slice of the container; NULL: it is in none. Whether that of a service is there already cannot be looked at: systemd
+ * only makes it when it starts the job's own unit, some time after it was asked to. If the job has ended meanwhile, this
+ * makes a slice anew, which goes with what is left of the job. */
+static int choose_slice(const Machine *machine, char **ret) {
+        return slice_is_of(machine) || machine->network_of ? slice_name(machine->name, ret) : 0;
 }
 
 static int systemd_start(const Machine *machine, char *const argv[], int listen_fd) {
         _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_message_ sd_bus_message *message = NULL;
         _cleanup_bus_ sd_bus *bus = NULL;
-        _cleanup_free_ char *unit = NULL;
+        _cleanup_free_ char *unit = NULL, *slice = NULL;
 
         int r = unit_name(machine->name, &unit);
+        if (r < 0)
+                return r;
+        r = choose_slice(machine, &slice);
         if (r < 0)
                 return r;
         r = bus_open(&bus);
         if (r < 0)
                 return r;
+        const UnitRequest request = {
+                .unit = unit,
+                .slice = slice,
+                .machine = machine,
+                .argv = argv,
+                .listen_fd = listen_fd,
+        };
         r = bus_api.sd_bus_message_new_method_call(bus, &message, MANAGER, "StartTransientUnit");
         if (r < 0)
                 return r;
-        r = append_unit(message, unit, machine, argv, listen_fd);
+        r = unit_message_append(message, &request);
         if (r < 0)
                 return r;
         r = bus_api.sd_bus_call(bus, message, 0, &error, NULL);
@@ -316,9 +136,20 @@ static void wait_for_stragglers(const char *name, const Members *members) {
                 clock_sleep_usec(STRAGGLERS_POLL_USEC);
 }
 
-static int kill_unit(sd_bus *bus, const char *unit, uint64_t timeout_usec) {
-        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL, kill_error = SD_BUS_ERROR_NULL;
-        _cleanup_(slot_unrefp) sd_bus_slot *slot = NULL;
+typedef int EndUnit(sd_bus *bus, const char *unit, sd_bus_error *error);
+
+static int kill_unit(sd_bus *bus, const char *unit, sd_bus_error *error) {
+        return bus_api.sd_bus_call_method(bus, MANAGER, "KillUnit", error, NULL, "ssi", unit, "all", SIGKILL);
+}
+
+static int stop_unit(sd_bus *bus, const char *unit, sd_bus_error *error) {
+        return bus_api.sd_bus_call_method(bus, MANAGER, "StopUnit", error, NULL, "ss", unit, "replace");
+}
+
+/* Ends a unit and waits until it is removed. */
+static int end_unit(sd_bus *bus, const char *unit, EndUnit *end, uint64_t timeout_usec) {
+        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL, end_error = SD_BUS_ERROR_NULL;
+        _cleanup_slot_ sd_bus_slot *slot = NULL;
         const char *waiting = unit;
 
         /* Listen first: the signal of a unit that goes fast must not be missed. */
@@ -326,15 +157,43 @@ static int kill_unit(sd_bus *bus, const char *unit, uint64_t timeout_usec) {
         if (r < 0)
                 return r;
         r = bus_api.sd_bus_call_method(bus, MANAGER, "Subscribe", &error, NULL, NULL);
-        if (r < 0)
+        if (r < 0 && !bus_api.sd_bus_error_has_name(&error, ALREADY_SUBSCRIBED))
                 return r;
-        r = bus_api.sd_bus_call_method(bus, MANAGER, "KillUnit", &kill_error, NULL, "ssi", unit, "all", SIGKILL);
-        if (r < 0 && bus_api.sd_bus_error_has_name(&kill_error, NO_SUCH_UNIT))
+        r = end(bus, unit, &end_error);
+        if (r < 0 && bus_api.sd_bus_error_has_name(&end_error, NO_SUCH_UNIT))
                 return 0;
         /* There is nothing left to kill in it: it is about to be removed. */
-        if (r < 0 && !bus_api.sd_bus_error_has_name(&kill_error, NO_SUCH_PROCESS))
+        if (r < 0 && !bus_api.sd_bus_error_has_name(&end_error, NO_SUCH_PROCESS))
                 return r;
         return wait_until_removed(bus, &waiting, timeout_usec);
+}
+
+/* Ends the slice of job @name, and what is still in it. It has gone already, as a rule. */
+static int end_slice(sd_bus *bus, const char *name, uint64_t timeout_usec) {
+        _cleanup_cgroup_set_ CgroupSet groups = { 0 };
+        _cleanup_free_ char *slice = NULL;
+
+        if (id_service_number(name, NULL) > 0)
+                return 0;
+        int r = slice_groups(CGROUP_MACHINES, name, &groups);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        r = slice_name(name, &slice);
+        return r < 0 ? r : end_unit(bus, slice, stop_unit, timeout_usec);
+}
+
+static int systemd_groups(const char *name, CgroupSet *ret) {
+        _cleanup_free_ char *unit = NULL, *slice = NULL;
+
+        int r = unit_name(name, &unit);
+        if (r < 0)
+                return r;
+        r = slice_name(name, &slice);
+        return r < 0 ? r : cgroup_of_container(CGROUP_MACHINES, slice, unit, ret);
+}
+
+static int systemd_slice(const char *name, CgroupSet *ret) {
+        return slice_groups(CGROUP_MACHINES, name, ret);
 }
 
 static int systemd_stop(const char *name, uint64_t timeout_usec) {
@@ -349,54 +208,68 @@ static int systemd_stop(const char *name, uint64_t timeout_usec) {
         r = bus_open(&bus);
         if (r < 0)
                 return r;
-        r = cgroup_of_machine_unit(unit, &groups);
+        r = systemd_groups(name, &groups);
         if (r < 0)
                 return r;
         (void) cgroup_visit(&groups, add_member, &members);
-        r = kill_unit(bus, unit, timeout_usec);
+        r = end_unit(bus, unit, kill_unit, timeout_usec);
         if (r < 0)
                 return r;
         wait_for_stragglers(name, &members);
-        return r;
+        return end_slice(bus, name, timeout_usec);
 }
 
-static int systemd_groups(const char *name, CgroupSet *ret) {
-        _cleanup_free_ char *unit = NULL;
+/* What follows @prefix in the name of a service or a slice. */
+static int id_of_unit(const char *unit, const char *prefix, char **ret) {
+        const char *rest = startswith(unit, prefix), *end = rest ? endswith(rest, ".service") : NULL;
 
-        int r = unit_name(name, &unit);
-        return r < 0 ? r : cgroup_of_machine_unit(unit, ret);
+        if (!end)
+                return slice_job(unit, prefix, ret);
+        char *id = strndup(rest, (size_t) (end - rest));
+        if (!id)
+                return -ENOMEM;
+        *ret = id;
+        return 0;
+}
+
+static int read_units(sd_bus_message *reply, const char *prefix, char ***ids) {
+        const char *unit;
+        int r;
+
+        while ((r = bus_api.sd_bus_message_read(reply, "(ssssssouso)", &unit, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+                                                NULL, NULL)) > 0) {
+                _cleanup_free_ char *id = NULL;
+
+                r = id_of_unit(unit, prefix, &id);
+                if (r == 0)
+                        r = strv_extend(ids, id);
+                if (r < 0 && r != -ENOENT)
+                        return r;
+        }
+        return r;
 }
 
 static int systemd_list(const char *prefix, char ***ids) {
         _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_message_ sd_bus_message *reply = NULL;
+        _cleanup_free_ char *services = NULL, *slices = NULL;
         _cleanup_bus_ sd_bus *bus = NULL;
-        _cleanup_free_ char *pattern = NULL;
-        const char *unit;
 
-        int r = string_printf(&pattern, "%s*.service", prefix);
+        int r = string_printf(&services, "%s*.service", prefix);
+        if (r < 0)
+                return r;
+        r = slice_pattern(prefix, &slices);
         if (r < 0)
                 return r;
         r = bus_open(&bus);
         if (r < 0)
                 return r;
-        r = bus_api.sd_bus_call_method(bus, MANAGER, "ListUnitsByPatterns", &error, &reply, "asas", 0, 1, pattern);
+        r = bus_api.sd_bus_call_method(bus, MANAGER, "ListUnitsByPatterns", &error, &reply, "asas", 0, 2, services,
+                                       slices);
         if (r < 0)
                 return r;
         r = bus_api.sd_bus_message_enter_container(reply, 'a', "(ssssssouso)");
-        if (r < 0)
-                return r;
-        while ((r = bus_api.sd_bus_message_read(reply, "(ssssssouso)", &unit, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-                                                NULL, NULL)) > 0) {
-                _cleanup_free_ char *id = strdup(unit + strlen(prefix));
-                if (!id)
-                        return -ENOMEM;
-                id[strlen(id) - strlen(".service")] = 0;
-                r = strv_extend(ids, id);
-                if (r < 0)
-                        return r;
-        }
-        return MIN(r, 0);
+        return r < 0 ? r : read_units(reply, prefix, ids);
 }
 
 const Supervisor supervisor_systemd = {
@@ -405,5 +278,6 @@ const Supervisor supervisor_systemd = {
         .start = systemd_start,
         .stop = systemd_stop,
         .groups = systemd_groups,
+        .slice = systemd_slice,
         .list = systemd_list,
 };

@@ -160,6 +160,10 @@ int service_machine_join(ServiceMachine *service) {
         int r = string_replace(&machine->network_of, job->id);
         if (r < 0)
                 return r;
+        /* What an image of a service says about the whole job does not count. */
+        machine->settings.job_memory_high = job->settings.job_memory_high;
+        machine->settings.job_memory_max = job->settings.job_memory_max;
+        machine->settings.job_tasks_max = job->settings.job_tasks_max;
         r = strv_copy(job->hosts, &machine->hosts);
         return r < 0 ? r : strv_copy(job->volumes, &machine->volumes);
 }

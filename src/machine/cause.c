@@ -9,11 +9,13 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/statvfs.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
+#include "container/slice.h"
 #include "container/supervisor.h"
 #include "machine/inside.h"
 #include "machine/kernel-log.h"
@@ -28,15 +30,18 @@ void machine_causes_done(MachineCauses *causes) {
         free(causes->tasks);
 }
 
-static char *explain_memory(const Machine *machine) {
+static char *explain_memory(const Machine *machine, const MachineDirectory *directory, const CgroupSet *groups) {
+        const char *what = machine_ran_out_of_memory(machine, groups, directory);
         char used[FORMAT_BYTES_MAX], *text = NULL;
         OomVictim victim;
 
+        if (!what)
+                return NULL;
         if (oom_victim_find(machine->name, &victim))
-                (void) string_printf(&text, OUT_OF_MEMORY ": '%s' used %s", victim.name,
+                (void) string_printf(&text, "%s: '%s' used %s", what, victim.name,
                                      format_bytes(victim.used_bytes, used));
         else
-                (void) string_printf(&text, OUT_OF_MEMORY);
+                text = strdup(what);
         return text;
 }
 
@@ -114,24 +119,63 @@ static char *explain_disk(const Machine *machine, const CgroupSet *groups) {
         return text;
 }
 
+/* How often processes were refused. */
+typedef struct Refused {
+        uint64_t own; /* with the machine's limit, or unless @told also with that of the whole job */
+        uint64_t all; /* with that one */
+        bool told;
+} Refused;
+
+static int count_refused(const Machine *machine, const CgroupSet *groups, Refused *ret) {
+        _cleanup_cgroup_set_ CgroupSet slice = { 0 };
+
+        *ret = (Refused){ 0 };
+        int r = cgroup_tasks_refused(groups, &ret->own);
+        if (r >= 0 && supervisor_pick()->slice(machine->name, &slice) >= 0)
+                ret->told = cgroup_tasks_refused_own(&slice, &ret->all) >= 0;
+        return r;
+}
+
+/* Which limit it was. If the kernel does not tell, it may be the larger one, too. */
+static char *describe_refused(const Machine *machine, bool all, bool told) {
+        const uint64_t own = machine->settings.tasks_max, job = slice_limits(machine).tasks_max;
+        bool together = slice_is_of(machine) || machine->network_of;
+        char *text = NULL;
+
+        if (all || job <= own)
+                (void) string_printf(&text,
+                                     "The job%s could not start more processes: %s as many as %s may have "
+                                     "(job_tasks_max: %" PRIu64 ")",
+                                     together ? " and its services" : "", together ? "they have" : "it has",
+                                     together ? "they" : "it", job);
+        else if (together && !told && job != UINT64_MAX)
+                (void) string_printf(&text,
+                                     "The %s could not start more processes: it has as many as it may have (tasks_max: "
+                                     "%" PRIu64 "), or the job and its services together (job_tasks_max: %" PRIu64 ")",
+                                     who_has(machine), own, job);
+        else
+                (void) string_printf(
+                        &text,
+                        "The %s could not start more processes: it has as many as it may have (tasks_max: %" PRIu64 ")",
+                        who_has(machine), own);
+        return text;
+}
+
 /* Each time that processes were refused is reported once. */
 static char *explain_tasks(const Machine *machine, const MachineDirectory *directory, const CgroupSet *groups) {
-        _cleanup_free_ char *said = machine_file_read(directory, MACHINE_FILE_TASKS_REFUSED);
-        uint64_t refused, refused_said = 0;
-        char count[32], *text = NULL;
+        _cleanup_free_ char *text = machine_file_read(directory, MACHINE_FILE_TASKS_REFUSED);
+        Refused said = { 0 }, now;
+        char numbers[56];
 
-        if (cgroup_tasks_refused(groups, &refused) < 0)
+        if (count_refused(machine, groups, &now) < 0)
                 return NULL;
-        if (said)
-                (void) parse_uint64(said, &refused_said);
-        if (refused <= refused_said)
+        if (text)
+                (void) sscanf(text, "%" SCNu64 " %" SCNu64, &said.own, &said.all);
+        if (now.own <= said.own && now.all <= said.all)
                 return NULL;
-        snprintf(count, sizeof(count), "%" PRIu64, refused);
-        (void) machine_file_write(directory, MACHINE_FILE_TASKS_REFUSED, count);
-        (void) string_printf(
-                &text, "The %s could not start more processes: it has as many as it may have (tasks_max: %" PRIu64 ")",
-                who_has(machine), machine->settings.tasks_max);
-        return text;
+        snprintf(numbers, sizeof(numbers), "%" PRIu64 " %" PRIu64, now.own, now.all);
+        (void) machine_file_write(directory, MACHINE_FILE_TASKS_REFUSED, numbers);
+        return describe_refused(machine, now.own <= said.own, now.told);
 }
 
 void machine_causes_find(const Machine *machine, const MachineDirectory *directory, MachineCauses *ret) {
@@ -139,8 +183,7 @@ void machine_causes_find(const Machine *machine, const MachineDirectory *directo
 
         if (supervisor_pick()->groups(machine->name, &groups) < 0)
                 return;
-        if (machine_ran_out_of_memory(&groups, directory))
-                ret->memory = explain_memory(machine);
+        ret->memory = explain_memory(machine, directory, &groups);
         ret->disk = explain_disk(machine, &groups);
         ret->tasks = explain_tasks(machine, directory, &groups);
 }

@@ -8,25 +8,49 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/fd.h"
 #include "base/string.h"
+#include "container/slice.h"
 
 /* A record of the kernel has at most so many bytes (CONSOLE_EXT_LOG_MAX). */
 #define RECORD_MAX_BYTES 8192
 
-/* Does the message name the group of machine @name, as a component of the path, with or without ".service"? */
-static bool is_of_machine(const char *message, const char *name) {
-        const char *group = strstr(message, ",oom_memcg=");
-        size_t n = strlen(name);
+#define GROUP_KEY ",oom_memcg="
+#define TASK_KEY ",task_memcg="
 
-        if (!group)
+/* Does @text go on with the name of a machine's group or unit, as a whole component of a path? */
+static bool is_group(const char *text, const char *name) {
+        const char *rest = startswith(text, name);
+
+        if (!rest)
                 return false;
-        const char *end = strstr(group, ",task_memcg=");
-        for (const char *found = strstr(group, name); found && (!end || found < end); found = strstr(found + 1, name))
-                if (found[-1] == '/' && strchr("./,", found[n]))
+        if (startswith(rest, ".service"))
+                rest += strlen(".service");
+        return strchr("/,", *rest);
+}
+
+/* The memory of a job's slice was short, and the process was in its machine @name. */
+static bool is_of_slice(const char *group, size_t length, const char *task, const char *slice, const char *name) {
+        size_t n = strlen(slice);
+
+        return length > n && group[length - n - 1] == '/' && strncmp(group + length - n, slice, n) == 0 &&
+               strncmp(task, group, length) == 0 && task[length] == '/' && is_group(task + length + 1, name);
+}
+
+/* Does the message name the group of machine @name, or that of its job and the machine as the one of the process? */
+static bool is_of_machine(const char *message, const char *name, const char *slice) {
+        const char *group = strstr(message, GROUP_KEY), *task = group ? strstr(group, TASK_KEY) : NULL;
+
+        if (!task)
+                return false;
+        group += strlen(GROUP_KEY);
+        size_t length = (size_t) (task - group);
+        for (const char *found = memchr(group, '/', length); found && found < task; found = strchr(found + 1, '/'))
+                if (is_group(found + 1, name))
                         return true;
-        return false;
+        return slice && is_of_slice(group, length, task + strlen(TASK_KEY), slice, name);
 }
 
 static uint64_t kilobytes_after(const char *text, const char *key) {
@@ -40,7 +64,10 @@ static uint64_t kilobytes_after(const char *text, const char *key) {
 
 bool oom_victim_read(const char *message, const char *name, bool *ours, OomVictim *ret) {
         if (startswith(message, "oom-kill:")) {
-                *ours = is_of_machine(message, name);
+                _cleanup_free_ char *slice = NULL;
+
+                (void) slice_name(name, &slice);
+                *ours = is_of_machine(message, name, slice);
                 return false;
         }
         const char *killed = startswith(message, "Memory cgroup out of memory: Killed process ");

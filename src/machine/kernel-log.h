@@ -12,7 +12,8 @@ typedef struct OomVictim {
 /* One message of the kernel about it, of which there are two for each process, in this order (mm/oom_kill.c):
  *      oom-kill:constraint=CONSTRAINT_MEMCG,...,oom_memcg=/PATH,task_memcg=/PATH,task=NAME,pid=PID,uid=UID
  *      Memory cgroup out of memory: Killed process PID (NAME) total-vm:NkB, anon-rss:NkB, file-rss:NkB, shmem-rss:NkB, ...
- * *@ours is kept between the two: is the group whose memory was short that of machine @name? True when @message is the
+ * *@ours is kept between the two: is the group whose memory was short that of machine @name, or the
+ * slice of its job with the process in that machine? True when @message is the
  * second one of such a pair, with *ret. */
 bool oom_victim_read(const char *message, const char *name, bool *ours, OomVictim *ret);
 

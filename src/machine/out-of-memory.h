@@ -3,10 +3,11 @@
 
 #include "machine/directory.h"
 
-/* What the job's log says of it, and the file MACHINE_FILE_ENDED of a machine that ended so. */
-#define OUT_OF_MEMORY "the job ran out of memory (memory_max)"
-#define SERVICE_OUT_OF_MEMORY "it ran out of memory (service_memory_max)"
+/* Has the kernel killed a process of @machine, whose @groups these are, because memory was short, since this was last
+ * asked? If so, returns what the job's log says of it, which names the limit (static); NULL: no. The answer is noted in
+ * @directory, the machine's, so the caller must report it: nobody gets it again. */
+const char *machine_ran_out_of_memory(const Machine *machine, const CgroupSet *groups,
+                                      const MachineDirectory *directory);
 
-/* Has the kernel killed a process in @groups, those of the job in @directory, because memory was short, since this
- * was last asked? The answer is noted in the directory, so the caller must report it: nobody gets it again. */
-bool machine_ran_out_of_memory(const CgroupSet *groups, const MachineDirectory *directory);
+/* Is @why, the content of MACHINE_FILE_ENDED of a job's own machine (may be NULL), such a text? */
+bool ended_out_of_memory(const char *why);

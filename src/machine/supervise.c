@@ -352,14 +352,16 @@ static void describe_service_end(int status, char *ret, size_t size) {
 
 /* Says why the machine ended. Returns what supervise() returns. */
 static int report_end(Supervision *s) {
+        const char *memory = s->why || s->nspawn_status == 0 ?
+                                     NULL :
+                                     machine_ran_out_of_memory(s->machine, &s->groups, s->directory);
         char text[PROBLEM_TEXT_MAX];
         int result = 0;
 
         if (s->why)
                 snprintf(text, sizeof(text), "%s", s->why);
-        else if (s->nspawn_status != 0 && machine_ran_out_of_memory(&s->groups, s->directory))
-                snprintf(text, sizeof(text), "%s", s->machine->names ? SERVICE_OUT_OF_MEMORY : OUT_OF_MEMORY),
-                        result = 1;
+        else if (memory)
+                snprintf(text, sizeof(text), "%s", memory), result = 1;
         else if (WIFSIGNALED(s->nspawn_status))
                 snprintf(text, sizeof(text), "systemd-nspawn was killed by %s",
                          signal_name(WTERMSIG(s->nspawn_status))),

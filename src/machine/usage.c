@@ -63,6 +63,17 @@ void machine_usage_add(MachineUsage *usage, const MachineUsage *more) {
         add(&usage->sent_bytes, more->sent_bytes);
 }
 
+bool machine_usage_together(const Machine *machine, MachineUsage *usage) {
+        _cleanup_cgroup_set_ CgroupSet slice = { 0 };
+
+        if (supervisor_pick()->slice(machine->name, &slice) < 0)
+                return false;
+        (void) cgroup_cpu_usec(&slice, &usage->cpu_usec);
+        (void) cgroup_memory_peak_bytes(&slice, &usage->memory_peak_bytes);
+        (void) cgroup_written_bytes(&slice, &usage->written_bytes);
+        return true;
+}
+
 void machine_usage_read(const Machine *machine, MachineUsage *ret) {
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
 

@@ -18,6 +18,11 @@ void machine_usage_add(MachineUsage *usage, const MachineUsage *more);
 /* Of a machine that runs, or whose control groups are still there. Best effort. */
 void machine_usage_read(const Machine *machine, MachineUsage *ret);
 
+/* Puts what the containers of @machine's job used together into @usage, which has their sums: services that have ended,
+ * and how much memory they had at the same time. What the slice (container/slice.h) does not tell stays as it is.
+ * Returns false if the job has none. */
+bool machine_usage_together(const Machine *machine, MachineUsage *usage);
+
 /* How long the steps of a job took, in its directory: one line for each, "NAME MICROSECONDS". A step that ran more than
  * once has several. */
 #define MACHINE_FILE_STEPS "steps"

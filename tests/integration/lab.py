@@ -246,6 +246,11 @@ class Site:
         """What the names of this site's machines begin with, and those of nobody else's."""
         return host.machine_prefix(Path(self.settings["runtime_dir"]))
 
+    @property
+    def owned(self) -> str:
+        """A pattern for all names of theirs: those of their jobs' slices are written in another way."""
+        return f"{self.prefix}|machine-{self.prefix.replace('-', '_')}"
+
     def machine(self) -> str:
         """The name of the only job's machine."""
         return self.prefix + self.job_id()
@@ -310,7 +315,7 @@ class Site:
 
     def traces(self) -> list[str]:
         """Everything on this host that belongs to jobs of this site; empty after cleanup."""
-        job = self.prefix
+        job = self.owned
         commands = host.processes()
         out = [f"process {pid}: {commands.get(pid, '')}" for pid in self.job_pids()]
         out += [f"layer {name}" for name in self.layers()] + [f"trash {name}" for name in self.trash()]
@@ -324,7 +329,7 @@ class Site:
             if directory.is_dir():
                 out += [f"{directory}/{name}" for name in os.listdir(directory) if re.search(job, name)]
         if self.settings.get("private_users", True):
-            out += [f"UID lock {name}" for name in host.unheld_uid_locks(rf"^{job}|^{re.escape(str(self.root))}/")]
+            out += [f"UID lock {name}" for name in host.unheld_uid_locks(rf"^{self.prefix}|^{re.escape(str(self.root))}/")]
         return out
 
     def close(self) -> list[str]:
@@ -337,8 +342,10 @@ class Site:
         return left
 
     def _force_clean(self) -> None:
-        for unit in host.units_named(self.prefix):
+        for unit in host.units_named(self.owned):
             subprocess.run(["systemctl", "kill", "-s", "KILL", unit], check=False)
+            if unit.endswith(".slice"):
+                subprocess.run(["systemctl", "stop", unit], check=False)
         deadline = time.monotonic() + 10
         while (pids := self.job_pids()) and time.monotonic() < deadline:
             for pid in pids:
@@ -357,7 +364,7 @@ class Site:
             host.remove_tree(self.root / ".trash" / name)
         for name in self._hidden() - self._hidden_before - KEPT:
             host.remove_tree(self.root / name)
-        for path in sorted(host.cgroups_named(self.prefix), reverse=True):
+        for path in sorted(host.cgroups_named(self.owned), reverse=True):
             try:
                 os.rmdir(path)
             except OSError:

@@ -12,6 +12,7 @@ from typing import Callable
 import pytest
 
 import host
+import limits
 from lab import IMAGE, Lab, Site
 from simulation.build import Build
 from simulation.jobspec import Job
@@ -19,23 +20,8 @@ from simulation.jobspec import Job
 pytestmark = pytest.mark.host_matters
 
 MIB = 1 << 20
+FORK = limits.FORK
 EAT = "python3 -c 'x = bytearray(400 * 1024 * 1024); print(len(x))'"
-
-# Says how many processes it could start, and ends them again.
-FORK = """python3 -c '
-import os, signal, time
-children = []
-try:
-    while len(children) < 200:
-        pid = os.fork()
-        if pid == 0:
-            time.sleep(1000)
-        children.append(pid)
-except BlockingIOError:
-    print("stopped after", len(children))
-for pid in children:
-    os.kill(pid, signal.SIGKILL)
-'"""
 
 
 def property_of(site: Site, name: str, job: str | None = None) -> str:
@@ -207,6 +193,25 @@ def test_cpu_is_shared_by_weight(make_site) -> None:
         for build in builds:
             build.cleanup()
     assert site.traces() == []
+
+
+def test_whole_job(make_site) -> None:
+    """A job and its services have limits together, beside those of each; together they weigh as much as one job."""
+    site = make_site(**limits.TOGETHER)
+    with site.started(limits.job_with_service(IMAGE)) as build:
+        job = next(name for name in site.jobs() if not name.endswith(".s1"))
+        own, slice_ = group_of(site, job), group_of(site, job).parent
+        assert slice_.name.endswith(".slice") and group_of(site, f"{job}.s1").parent == slice_
+        values = [(slice_ / name).read_text().strip() for name in ("memory.max", "memory.high", "pids.max", "cpu.weight")]
+        assert values == [str(160 * MIB), "max", "70", "50"], values
+        assert (own / "memory.max").read_text().strip() == str(1 << 30)
+        limits.assert_bound_together(site, build, memory=True, tasks=True)
+    with site.started(Job(image=IMAGE)) as build:
+        assert group_of(site).parent.name == "machine.slice"
+        assert [property_of(site, name) for name in ("MemoryMax", "TasksMax")] == [str(160 * MIB), "70"]
+        assert "the job ran out of memory (job_memory_max)" in limits.fails(build, EAT)
+        assert "The job could not start more processes: it has as many as it may have (job_tasks_max: 70)" in \
+            limits.fails(build, f"{FORK}; exit 4")
 
 
 # Quotas of projects: this machine's kernel has them, others that tests run on do not.

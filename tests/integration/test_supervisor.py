@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Who keeps the container running: a service of the host's systemd, or a detached process with cgroups of its own."""
 
+import json
 import os
 import re
 import signal
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 
 import host
-from lab import POWER_OFF, Site
+import limits
+from lab import IMAGE, POWER_OFF, Site
 from maintenance import wait_until
+from simulation.jobspec import Job
 from simulation.shellscript import escape
 
 pytestmark = pytest.mark.host_matters
@@ -131,6 +134,59 @@ def test_missing_controllers(make_site) -> None:
             assert values["pids"] == [str(min(10**7, most // 2))]
 
 
+def slice_groups(site: Site, job: str) -> dict[str, Path]:
+    """The directories of the slice of a job in each hierarchy, whether they exist or not."""
+    parent = "machine.slice" if SYSTEMD else "nspawn-runner"
+    name = f"machine-{(site.prefix + job).replace('-', '_')}.slice"
+    return {key: mount / parent / name for key, mount in hierarchies().items()}
+
+
+def test_slice(make_site) -> None:
+    """All containers of a job with services are in one group, whose limits bind them together where there are
+    controllers; a job without services has none."""
+    site = make_site(**limits.TOGETHER)
+    with site.started(limits.job_with_service(IMAGE)) as build:
+        job = min(site.jobs())
+        assert site.jobs() == [job, f"{job}.s1"]
+        groups_ = {key: path for key, path in slice_groups(site, job).items() if path.exists()}
+        assert groups_
+        inside = {line for pid in site.job_pids() for line in cgroup_lines(pid)
+                  if site.prefix in line and next(iter(groups_.values())).name not in line}
+        assert not inside
+        unit = next(iter(groups_.values())).name
+        if SYSTEMD:
+            properties = output("systemctl", "show", unit).splitlines()
+            for line in (f"MemoryMax={160 << 20}", "MemoryHigh=infinity", "TasksMax=70", "CPUWeight=50", "ActiveState=active",
+                         "Slice=machine.slice", "Transient=yes", "StopWhenUnneeded=yes"):
+                assert line in properties, line
+        files = [path / name for path in groups_.values() for name in ("memory.max", "memory.limit_in_bytes", "pids.max")]
+        values = {file.name: file.read_text().strip() for file in files if file.exists()}
+        memory = str(160 << 20) in values.values()
+        assert memory == any(name.startswith("memory") for name in values), values
+        assert values.get("pids.max", "70") == "70", values
+        log = build.calls[1].stderr.decode()
+        assert ("job_memory_max" in log) != memory and ("job_tasks_max" in log) != ("pids.max" in values), log
+        limits.assert_bound_together(site, build, memory, "pids.max" in values)
+    with site.started(Job(image=IMAGE)):
+        assert not any(path.exists() for path in slice_groups(site, site.job_id()).values())
+
+
+def test_forgotten_slice(make_site) -> None:
+    """A slice that nothing else is left of: `status` shows it, `gc` removes it, and another configuration's stays."""
+    site, other = make_site(), make_site()
+    for where, job in ((site, "4711-gone"), (other, "4712-gone")):
+        if SYSTEMD:
+            subprocess.run(["systemctl", "start", slice_groups(where, job)[next(iter(hierarchies()))].name], check=True)
+        else:
+            next(iter(slice_groups(where, job).values())).mkdir(parents=True)
+    rows = json.loads(site.call("status", "--json").stdout)["jobs"]
+    assert [(row["id"], row["state"]) for row in rows] == [("4711-gone", "dead")], rows
+    assert site.call("gc").returncode == 0
+    assert site.traces() == [] and other.traces()
+    assert other.call("cleanup", "--id", "4712-gone").returncode == 0
+    assert other.traces() == []
+
+
 def test_journal(site: Site) -> None:
     """systemd: the unit has a journal. Detached: the container's console is kept beside the job's state."""
     with site.started():
@@ -189,7 +245,6 @@ def test_supervisor_killed(any_boot_site: Site) -> None:
 
 def test_time_limit(make_site) -> None:
     """A job whose runner died ends by itself: its machine has a time limit from the job's own timeout."""
-    from simulation.jobspec import Job  # only here
     site = make_site()
     with site.started(Job(timeout=3600)):
         if SYSTEMD:

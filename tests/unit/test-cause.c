@@ -19,6 +19,25 @@ static const struct {
         { SHORT "/nspawn-runner/m-1,task_memcg=/nspawn-runner/m-1,task=cc1,pid=10024,uid=0", KILLED "(cc1)" SIZES,
           "cc1" },
         { SHORT "/a/m-1/inner,task_memcg=/a/m-1/inner,task=x) y,pid=10024,uid=0", KILLED "(x) y)" SIZES, "x) y" },
+        /* The slice of the job, with a process of this machine. */
+        { SHORT
+          "/machine.slice/machine-m_1.slice,task_memcg=/machine.slice/machine-m_1.slice/m-1.service/payload,task=cc1,"
+          "pid=10024,uid=0",
+          KILLED "(cc1)" SIZES, "cc1" },
+        { SHORT
+          "/x/nspawn-runner/machine-m_1.slice,task_memcg=/x/nspawn-runner/machine-m_1.slice/m-1,task=cc1,pid=1,uid=0",
+          KILLED "(cc1)" SIZES, "cc1" },
+        /* ... and with one of a service, or of another job's slice */
+        { SHORT
+          "/nspawn-runner/machine-m_1.slice,task_memcg=/nspawn-runner/machine-m_1.slice/m-1.s1,task=x,pid=1,uid=0",
+          KILLED "(cc1)" SIZES, NULL },
+        { SHORT "/nspawn-runner/machine-m_2.slice,task_memcg=/nspawn-runner/machine-m_2.slice/m-1,task=x,pid=1,uid=0",
+          KILLED "(cc1)" SIZES, NULL },
+        { SHORT "/machine-m_1.slice/m-2,task_memcg=/machine-m_1.slice/m-2/m-1,task=x,pid=1,uid=0", KILLED "(cc1)" SIZES,
+          NULL },
+        /* A service of its job. */
+        { SHORT "/machine.slice/m-1.s1.service,task_memcg=/machine.slice/m-1.s1.service,task=x,pid=1,uid=0",
+          KILLED "(cc1)" SIZES, NULL },
         /* Another machine, also one whose name begins alike, or that has ours in names of its own. */
         { SHORT "/nspawn-runner/m-2,task_memcg=/nspawn-runner/m-2,task=cc1,pid=1,uid=0", KILLED "(cc1)" SIZES, NULL },
         { SHORT "/nspawn-runner/m-12,task_memcg=/nspawn-runner/m-12,task=cc1,pid=1,uid=0", KILLED "(cc1)" SIZES, NULL },

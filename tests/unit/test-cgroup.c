@@ -399,23 +399,48 @@ static void test_of_process(_unused_ void **state) {
 static void test_names(_unused_ void **state) {
         _cleanup_cgroup_set_ CgroupSet parent = { 0 }, job = { 0 }, unit = { 0 };
 
-        int r = cgroup_detached("nspawn-runner-job-7", &job);
+        int r = cgroup_below(CGROUP_DETACHED, "nspawn-runner-job-7", &job);
         if (r == -EOPNOTSUPP) {
                 print_message("no control groups are mounted\n");
                 skip();
         }
         assert_int_equal(r, 0);
-        assert_int_equal(cgroup_detached(NULL, &parent), 0);
-        assert_int_equal(cgroup_of_machine_unit("nspawn-runner-job-7.service", &unit), 0);
+        assert_int_equal(cgroup_below(CGROUP_DETACHED, NULL, &parent), 0);
+        assert_int_equal(
+                cgroup_of_container(CGROUP_MACHINES, "machine-not_there.slice", "nspawn-runner-job-7.service", &unit),
+                0);
         assert_int_equal(job.n, parent.n);
         for (size_t i = 0; i < job.n; i++) {
                 assert_non_null(endswith(parent.directories[i].path, "/nspawn-runner"));
                 assert_non_null(endswith(job.directories[i].path, "/nspawn-runner/nspawn-runner-job-7"));
                 assert_non_null(endswith(unit.directories[i].path, "/machine.slice/nspawn-runner-job-7.service"));
+                assert_true(access(parent.directories[i].path, F_OK) < 0 || cgroup_exists(&parent));
                 /* each hierarchy once */
                 for (size_t j = 0; j < i; j++)
                         assert_true(job.directories[i].flags != job.directories[j].flags);
         }
+}
+
+/* Which limit was reached: that of the group alone, or also those of groups below. */
+static void test_exceeded(void **state) {
+        _cleanup_cgroup_set_ CgroupSet v2 = { 0 }, v1 = { 0 }, none = { 0 };
+        uint64_t all = 1, own = 1;
+
+        add_hierarchy(&none, state, "none", CGROUP_UNIFIED);
+        assert_int_equal(cgroup_memory_exceeded(&none, &all, &own), -ENODATA);
+        assert_int_equal(cgroup_tasks_refused_own(&none, &own), -ENODATA);
+        add_hierarchy(&v2, state, "v2", CGROUP_UNIFIED);
+        make_file(v2.directories[0].path, "memory.events", "low 0\nhigh 9\nmax 8\noom 7\noom_kill 3\n");
+        make_file(v2.directories[0].path, "memory.events.local", "low 0\nhigh 0\nmax 2\noom 2\noom_kill 0\n");
+        make_file(v2.directories[0].path, "pids.events.local", "max 5\n");
+        assert_int_equal(cgroup_memory_exceeded(&v2, &all, &own), 0);
+        assert_true(all == 7 && own == 2);
+        assert_int_equal(cgroup_tasks_refused_own(&v2, &own), 0);
+        assert_int_equal(own, 5);
+        add_hierarchy(&v1, state, "v1", CGROUP_MEMORY);
+        make_file(v1.directories[0].path, "memory.failcnt", "6\n");
+        assert_int_equal(cgroup_memory_exceeded(&v1, &all, &own), 0);
+        assert_true(all == 6 && own == 6);
 }
 
 /* The number of this process, each time from the file's beginning: a kernel's file takes no other offset. */
@@ -471,7 +496,7 @@ int main(void) {
                 WITH_DIRECTORY(test_delegate), WITH_DIRECTORY(test_visit),         WITH_DIRECTORY(test_kill),
                 WITH_DIRECTORY(test_remove),   WITH_DIRECTORY(test_memory),        cmocka_unit_test(test_of_process),
                 cmocka_unit_test(test_names),  WITH_DIRECTORY(test_bound),         WITH_DIRECTORY(test_limited),
-                WITH_DIRECTORY(test_warm),     cmocka_unit_test(test_warm_own),
+                WITH_DIRECTORY(test_warm),     cmocka_unit_test(test_warm_own),    WITH_DIRECTORY(test_exceeded),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
