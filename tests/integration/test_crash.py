@@ -11,7 +11,7 @@ from typing import Callable
 import pytest
 
 import host
-from lab import STORAGES, Site
+from lab import IMAGE, STORAGES, Site
 from pace import PATIENCE
 from simulation.build import Build
 from simulation.jobspec import Job
@@ -56,9 +56,9 @@ def then_gc(site: Site, build: Build) -> None:
 AFTERWARDS: list[Callable[[Site, Build], None]] = [then_cleanup, then_prepare, then_gc]
 
 
-def started(site: Site) -> Build:
+def started(site: Site, job: Job | None = None) -> Build:
     """A build whose next call is prepare."""
-    build = Build(site.runner(), Job())
+    build = Build(site.runner(), job or Job())
     build.start_attempt()
     build.config()
     build.start_build()
@@ -205,6 +205,11 @@ POINTS = [(calls, when) for calls, whens in {
 }.items() for when in whens]
 
 
+# Where control groups, sockets and files of a job with a service are made or removed.
+POINTS_OF_SERVICES = [(calls, when) for calls, when in POINTS if calls in (
+    "mkdir,mkdirat", "write", "unlink,unlinkat,rmdir", "sendmsg,sendto", "kill,pidfd_send_signal")][::2]
+
+
 def trace(site: Site, build: Build, stage: str, argv: list[str], calls: str, when: int, follow: bool) -> bool:
     """Runs a stage that dies at that call. False when there was no such call and the stage ended by itself."""
     log = str(site.directory / "strace.log")
@@ -226,11 +231,11 @@ def trace(site: Site, build: Build, stage: str, argv: list[str], calls: str, whe
     return "killed by SIGKILL" in host.read(log)
 
 
-def syscall_sweep(site: Site, stage: str, follow: bool) -> int:
-    """Kills @stage at each of POINTS; returns how many of them were reached."""
+def syscall_sweep(site: Site, stage: str, follow: bool, points: list[tuple[str, int]], job: Job | None = None) -> int:
+    """Kills @stage at each of @points; returns how many of them were reached."""
     reached = 0
-    for number, (calls, when) in enumerate(POINTS[::2] if follow else POINTS):
-        build = started(site)
+    for number, (calls, when) in enumerate(points[::2] if follow else points):
+        build = started(site, job)
         argv = build.runner.prepare_exec
         if stage == "cleanup":
             build.prepare()
@@ -251,6 +256,13 @@ if STRACE:
         """A sweep over the kinds of system calls that change anything."""
         site = make_site(root=tiny_root)
         before = host.fingerprint(tiny_root / "debian", content=True)
-        reached = syscall_sweep(site, stage, follow)
+        reached = syscall_sweep(site, stage, follow, POINTS)
         assert reached >= 10, "the points no longer fit what the program does"
         assert host.changes(before, host.fingerprint(tiny_root / "debian", content=True)) == []
+
+    @pytest.mark.parametrize("stage", ("prepare", "cleanup"))
+    def test_killed_with_a_service(make_site, tiny_root, stage: str) -> None:
+        """Of a job with a service, several containers and their slice go."""
+        site = make_site(root=tiny_root, network="none")
+        job = Job(image=IMAGE, services=[{"name": IMAGE, "alias": "s", "entrypoint": None, "command": ["sleep", "1000"]}])
+        assert syscall_sweep(site, stage, False, POINTS_OF_SERVICES, job) >= 4

@@ -120,6 +120,7 @@ def test_no_network(make_site) -> None:
     assert result.failure_reason == "script_failure" and "network: host" in result.log, str(result)
 
 
+@pytest.mark.host_matters
 def test_ends(lone) -> None:
     """What crashes, hangs, or cannot be started: a warning with its last lines, and the job goes on."""
     lone.settings["wait_for_services_timeout"] = "2s"
@@ -178,6 +179,7 @@ def test_slow(lone) -> None:
     assert lone.traces() == []
 
 
+@pytest.mark.host_matters
 def test_output(lone) -> None:
     """CI_DEBUG_SERVICES: output in the job's log with the service's names, each line once; a flood keeps its end."""
     script = "echo begun; echo error > /dev/stderr; exec python3 -c '" + ANSWER.replace("'", '"') + "' 80"
@@ -195,9 +197,23 @@ def test_output(lone) -> None:
         assert 500_000 < len(log.stdout) < 2_000_000 and "not kept" in log.stderr
 
 
+def supervise_of(site, service: str) -> int:
+    """The process that keeps the job's container, or with ".s1" that of its first service."""
+    (pid,) = [pid for pid in site.job_pids()
+              if re.search(rf"supervise \S+jobs/[^.\s]+{service}$", host.processes().get(pid, ""))]
+    return pid
+
+
+def kill(pid: int) -> None:
+    """Returns when it is gone."""
+    os.kill(pid, signal.SIGKILL)
+    while pid in host.processes():
+        time.sleep(0.02)
+
+
 @pytest.mark.host_matters
 def test_killed(lone) -> None:
-    """Whatever is killed: `cleanup` leaves nothing of any container, and `gc` neither."""
+    """Whatever is killed: `cleanup` leaves nothing of any container, and `gc` neither. A service's end is not the job's."""
     job = Job(image=IMAGE, services=[answering(80, "web")])
     with lone.started(job):
         for pid in lone.job_pids():
@@ -205,28 +221,34 @@ def test_killed(lone) -> None:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-    with lone.started(Job(image=IMAGE, services=[answering(80, "web")])):
-        own = [pid for pid in lone.job_pids() if re.search(r"supervise \S+jobs/[^.\s]+$", host.processes().get(pid, ""))]
-        assert len(own) == 1
-        os.kill(own[0], signal.SIGKILL)
-        while own[0] in host.processes():
+    with lone.started(Job(image=IMAGE, services=[answering(80, "web"), answering(80, "other")])) as build:
+        kill(supervise_of(lone, ".s1"))
+        while (rows := json.loads(lone.call("status", "--json").stdout)["jobs"])[1]["state"] == "running":
             time.sleep(0.02)
+        assert [row["state"] for row in rows] == ["running", "ended", "running"], rows
+        assert build.run_script(ASK + "other 80").stdout.startswith(b"{")
+        kill(supervise_of(lone, ""))
         assert lone.call("gc").returncode == 0
         assert lone.jobs() == [] and lone.layers() == [] and lone.container_pids() == []
 
 
-def test_prepare_killed(lone) -> None:
-    """A `prepare` that is killed at any moment leaves nothing that `cleanup` does not remove."""
+@pytest.mark.host_matters
+def test_prepare_ended(lone) -> None:
+    """A `prepare` that is killed or cancelled at any moment leaves nothing that `cleanup` does not remove."""
     slow = service("sleep", "1000", alias="slow", port=1)
-    for wait in (0.0, 0.05, 0.2, 0.5):
+    for wait, number in ((0.0, signal.SIGKILL), (0.05, signal.SIGKILL), (0.2, signal.SIGTERM), (0.5, signal.SIGKILL),
+                         (None, signal.SIGTERM)):
         build = Build(lone.runner(), Job(image=IMAGE, services=[slow, answering(80, "web")]))
         build.start_attempt()
         build.config()
         call = build.start("prepare", lone.runner().prepare_exec)
-        call.wait(wait)
-        os.kill(call.process.pid, signal.SIGKILL)
+        while wait is None and "Waiting for services" not in call.stderr.decode():
+            assert not call.wait(0.02), call.output
+        call.wait(wait or 0)
+        os.kill(call.process.pid, number)
         while not call.wait(0.02):
             pass
+        assert wait is not None or "Cancelled while the job's services were starting" in call.stderr.decode(), call.output
         assert build.cleanup().returncode == 0
         assert lone.traces() == []
 
