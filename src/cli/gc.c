@@ -14,6 +14,7 @@
 #include "machine/collect.h"
 #include "maintain/image-cache.h"
 #include "maintain/kept-tree.h"
+#include "maintain/push-image.h"
 #include "storage/trash.h"
 #include "store/store.h"
 
@@ -66,6 +67,17 @@ static int collect_kept(Gc *gc) {
                 result = log_error_errno(r, "Cannot remove all kept trees in '%s': %m", root);
         say(gc, "kept tree of image", names);
         return result;
+}
+
+static int collect_pushed(Gc *gc) {
+        _cleanup_strv_ char **names = NULL;
+
+        int r = pushed_collect(gc->settings->root_dir, false, gc->dry_run, &names);
+        if (r < 0)
+                (void) log_error_errno(r, "Cannot remove what is left of exports in '%s/" PUSHED_DIRECTORY "': %m",
+                                       gc->settings->root_dir);
+        say(gc, "what was exported or pushed:", names);
+        return r;
 }
 
 /* Empties the trash, or lists what is in it: in @names. 0 or -errno, logged. */
@@ -143,6 +155,9 @@ static int collect(Gc *gc) {
         if (r < 0)
                 result = r;
         r = collect_kept(gc);
+        if (r < 0)
+                result = r;
+        r = collect_pushed(gc);
         if (r < 0)
                 result = r;
         r = collect_places(gc);

@@ -303,8 +303,10 @@ int staging_collect(const char *root_dir, bool dry_run, char ***names) {
 
         for (;;) {
                 struct dirent *entry = directory_next(dir);
+                if (!entry && errno != 0)
+                        return -errno;
                 if (!entry)
-                        return errno != 0 ? -errno : result;
+                        break;
                 if (*entry->d_name == '.')
                         continue;
                 r = collect_name(root_dir, entry->d_name, dry_run);
@@ -313,4 +315,7 @@ int staging_collect(const char *root_dir, bool dry_run, char ***names) {
                 if (r < 0 && result == 0)
                         result = r;
         }
+        if (!dry_run)
+                (void) rmdir(path); /* fails, as it must, while others work in it */
+        return result;
 }

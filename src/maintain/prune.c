@@ -78,7 +78,7 @@ static int collect_builds(const Settings *settings, bool dry_run, char ***names)
 }
 
 static int collect_pushed(const Settings *settings, bool dry_run, char ***names) {
-        return pushed_collect(settings->root_dir, dry_run, names);
+        return pushed_collect(settings->root_dir, true, dry_run, names);
 }
 
 static const Kind kinds[] = {

@@ -98,7 +98,15 @@ static void remove_old_exports(int parent_fd) {
                         (void) remove_entry(parent_fd, *name, false);
 }
 
-int pushed_collect(const char *root_dir, bool dry_run, char ***names) {
+/* What interrupted exports left, and what is kept of images that are gone. */
+static bool is_useless(const char *root_dir, const char *name) {
+        _cleanup_free_ char *path = NULL;
+
+        return startswith(name, EXPORT_PREFIX) ||
+               (string_printf(&path, "%s/%s", root_dir, name) >= 0 && !exists_at(AT_FDCWD, path));
+}
+
+int pushed_collect(const char *root_dir, bool all, bool dry_run, char ***names) {
         _cleanup_strv_ char **entries = NULL;
         int result = 0;
 
@@ -109,6 +117,8 @@ int pushed_collect(const char *root_dir, bool dry_run, char ***names) {
         if (r < 0)
                 return r;
         for (char **entry = entries; entry && *entry; entry++) {
+                if (!all && !is_useless(root_dir, *entry))
+                        continue;
                 r = remove_entry(parent_fd, *entry, dry_run);
                 if (r == 0)
                         r = strv_extend(names, *entry);
@@ -196,13 +206,24 @@ static int make_archive(const ImagePush *push, const Work *work, const ExportKin
         return sandbox_run(&sandbox);
 }
 
-/* Gives the complete file, which has a temporary name, its final name. */
-static int give_name(int directory_fd, const char *temporary, const char *name) {
-        if (renameat2(directory_fd, temporary, directory_fd, name, RENAME_NOREPLACE) >= 0)
-                return 0;
-        int r = -errno;
-        (void) unlinkat(directory_fd, temporary, 0);
-        return r;
+/* Where the file system can, the file has no name until it is complete: so nothing is left if we are killed. */
+static int open_target(int directory_fd, const char *temporary, bool *ret_named) {
+        int fd = openat(directory_fd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+
+        *ret_named = fd < 0;
+        if (fd < 0)
+                fd = openat(directory_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        return fd < 0 ? -errno : fd;
+}
+
+/* Gives the complete file @fd its final name, unless there is a file of that name. */
+static int give_name(int directory_fd, int fd, const char *temporary, bool named, const char *name) {
+        char path[64];
+
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        int r = named ? renameat2(directory_fd, temporary, directory_fd, name, RENAME_NOREPLACE) :
+                        linkat(AT_FDCWD, path, directory_fd, name, AT_SYMLINK_FOLLOW);
+        return r < 0 ? -errno : 0;
 }
 
 static int copy_file(int from_fd, int to_fd) {
@@ -227,15 +248,16 @@ static int deliver(const Work *work, const char *file) {
         _cleanup_close_ int from_fd = openat(work->fd, EXPORT_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         if (directory_fd < 0 || from_fd < 0)
                 return -errno;
-        _cleanup_close_ int to_fd = openat(directory_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        bool named;
+        _cleanup_close_ int to_fd = open_target(directory_fd, temporary, &named);
         if (to_fd < 0)
-                return -errno;
+                return to_fd;
         int r = copy_file(from_fd, to_fd);
-        if (r < 0) {
+        if (r == 0)
+                r = give_name(directory_fd, to_fd, temporary, named, name);
+        if (r < 0 && named)
                 (void) unlinkat(directory_fd, temporary, 0);
-                return r;
-        }
-        return give_name(directory_fd, temporary, name);
+        return r;
 }
 
 static int export_to(const ImagePush *push, const Work *work, const char *file, Problem *reterr_problem) {

@@ -32,6 +32,7 @@ const ExportKind *export_kind(const char *file);
  * for .oci.tar, an OCI image. -EEXIST: @file exists; otherwise as push_image(). */
 int export_image(const ImagePush *push, const char *file, Problem *reterr_problem);
 
-/* Removes what is kept of images for their next push, except what a process is using; with @dry_run it only looks.
- * Appends the names of the images to @names. Returns 0, or the first -errno after it removed the others. */
-int pushed_collect(const char *root_dir, bool dry_run, char ***names);
+/* Removes what is kept of images for their next push, except what a process is using; without @all, only of images that
+ * are gone; and what interrupted exports left. With @dry_run it only looks. Appends the names of the images to @names.
+ * Returns 0, or the first -errno after it removed the others. */
+int pushed_collect(const char *root_dir, bool all, bool dry_run, char ***names);

@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -123,3 +124,19 @@ def test_export(make_site, tiny_root: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("exported")) == \
         ["exported.oci.tar", "exported.tar.gz"]
     assert not list((tiny_root / ".pushed").iterdir()), "nothing is kept of exports"
+
+
+def test_export_killed(make_site, tiny_root: Path, tmp_path: Path) -> None:
+    """A killed export leaves nothing beside the file that it was to be, and gc removes the rest; also what was pushed of an
+    image that is gone, and the directory where images are made."""
+    site, pushed = make_site(root=tiny_root), tiny_root / ".pushed"
+    inject = ["strace", "-qq", "-o", "/dev/null", "-e", "trace=sendfile", "-e", "inject=sendfile:signal=KILL:when=1"]
+    done = subprocess.run([*inject, *site.argv("chroot-export", IMAGE, str(tmp_path / "x.tar"))], check=False)
+    assert done.returncode == -signal.SIGKILL and not list(tmp_path.iterdir())
+    for name in (IMAGE, "gone"):
+        (pushed / name / "layout").mkdir(parents=True)
+    assert len(list(pushed.iterdir())) == 3
+    (tiny_root / ".staging").mkdir()
+    done = site.call("gc")
+    assert done.returncode == 0 and ".export-" in done.stderr and "gone" in done.stderr, str(done)
+    assert [path.name for path in pushed.iterdir()] == [IMAGE] and not (tiny_root / ".staging").exists()
