@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "unit.h"
 
+#include <limits.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <sys/eventfd.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -101,13 +103,14 @@ static void test_kinds(void **state) {
 }
 
 static void test_hard_links(void **state) {
+        enum { DIRECTORIES = 150 };
         _cleanup_trees_ Trees trees = make_trees(state);
         int s = trees.source_fd, t = trees.target_fd;
 
         make_file(s, "first", "content", 0600);
         assert_int_equal(symlinkat("x", s, "symlink"), 0);
         assert_int_equal(mkfifoat(s, "fifo", 0600), 0);
-        for (unsigned i = 0; i < 300; i++) {
+        for (unsigned i = 0; i < DIRECTORIES; i++) {
                 char name[64];
 
                 snprintf(name, sizeof(name), "d%u", i);
@@ -131,8 +134,8 @@ static void test_hard_links(void **state) {
         assert_int_equal(copy_tree(s, t, NULL, -EBADF), 0);
         const char *const kinds[] = { "first", "symlink", "fifo" };
         for (size_t k = 0; k < ELEMENTSOF(kinds); k++)
-                assert_int_equal(stat_at(t, kinds[k]).st_nlink, 301);
-        for (unsigned i = 0; i < 300; i++) {
+                assert_int_equal(stat_at(t, kinds[k]).st_nlink, DIRECTORIES + 1);
+        for (unsigned i = 0; i < DIRECTORIES; i++) {
                 char a[64], b[64];
 
                 snprintf(a, sizeof(a), "d%u/link", i);
@@ -242,10 +245,15 @@ static void test_sparse(void **state) {
 
 /* A tree that is deeper than any path may be long, and than there are descriptors. */
 static void test_deep(void **state) {
-        enum { DEPTH = 3000 };
+        enum { DEPTH = 1000 };
         _cleanup_trees_ Trees trees = make_trees(state);
         int fd = fcntl(trees.source_fd, F_DUPFD_CLOEXEC, 3);
+        struct rlimit before, few = { .rlim_cur = DEPTH / 4 };
 
+        assert_true(DEPTH * strlen("deeper/") > PATH_MAX);
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+        few.rlim_max = before.rlim_max;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
         for (unsigned i = 0; i < DEPTH; i++) {
                 assert_int_equal(mkdirat(fd, "sibling", 0700), 0);
                 int child = open_directory_at(fd, "deeper", true, 0750);
@@ -267,6 +275,7 @@ static void test_deep(void **state) {
         }
         assert_int_equal(stat_at(fd, "bottom").st_ino, stat_at(trees.target_fd, "top").st_ino);
         close(fd);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 /* A tree that tries to lead elsewhere: nothing is written or read outside. */

@@ -268,13 +268,21 @@ static int load(const MachineDirectory *directory, const char *text, Machine **r
         return machine_load(directory, ret);
 }
 
-/* Loads what machine_save() writes, with @value for @key (NULL: without @key). @value is borrowed. */
-static int load_with(const MachineDirectory *directory, const char *key, json_t *value, Machine **ret) {
+/* What machine_save() writes of make_machine(). */
+static char *saved_text(const MachineDirectory *directory) {
         _cleanup_machine_ Machine *machine = make_machine();
-        _cleanup_free_ char *text = NULL, *changed = NULL;
+        char *text;
 
         assert_int_equal(machine_save(machine, directory), 0);
         assert_int_equal(file_read_at(directory->fd, "machine.json", 1 << 20, &text, NULL), 0);
+        return text;
+}
+
+/* Loads @text, with @value for @key (NULL: without @key). @value is borrowed. */
+static int load_with(const MachineDirectory *directory, const char *text, const char *key, json_t *value,
+                     Machine **ret) {
+        _cleanup_free_ char *changed = NULL;
+
         json_auto_t *root = json_loads(text, 0, NULL);
         assert_non_null(json_object_get(root, key));
         if (value)
@@ -287,10 +295,11 @@ static int load_with(const MachineDirectory *directory, const char *key, json_t 
 
 static void test_missing(void **state) {
         _cleanup_machine_directory_ MachineDirectory directory = job_directory(state);
+        _cleanup_free_ char *text = saved_text(&directory);
 
         for (size_t i = 0; i < n_fields; i++) {
                 _cleanup_machine_ Machine *machine = NULL;
-                int r = load_with(&directory, fields[i].key, NULL, &machine);
+                int r = load_with(&directory, text, fields[i].key, NULL, &machine);
 
                 assert_row(r == (fields[i].required ? -EBADMSG : 0), i, fields[i].key);
                 if (r < 0)
@@ -330,6 +339,7 @@ static void test_wrong_types(void **state) {
                 { "[[\"a\"]]", 0 },
         };
         _cleanup_machine_directory_ MachineDirectory directory = job_directory(state);
+        _cleanup_free_ char *text = saved_text(&directory);
 
         for (size_t row = 0; row < ELEMENTSOF(table); row++) {
                 json_auto_t *value = json_loads(table[row].value, JSON_DECODE_ANY, NULL);
@@ -338,7 +348,7 @@ static void test_wrong_types(void **state) {
                         _cleanup_machine_ Machine *machine = NULL;
                         bool fine = (table[row].fine & 1U << fields[i].kind) ||
                                     (json_is_null(value) && !fields[i].required);
-                        int r = load_with(&directory, fields[i].key, value, &machine);
+                        int r = load_with(&directory, text, fields[i].key, value, &machine);
 
                         assert_row(r == (fine ? 0 : -EBADMSG), row, fields[i].key);
                 }
