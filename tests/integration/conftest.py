@@ -2,6 +2,7 @@
 """Fixtures and command-line options: python3 -m pytest tests/integration [--driver FILE] [--image-dir DIR], as root."""
 
 import os
+import resource
 import shutil
 import signal
 from pathlib import Path
@@ -20,6 +21,7 @@ from lab import COMBINATIONS, PAIRWISE, Lab, Site, combination_name  # noqa: E40
 # Begun first, so that no one of several processes (--share) is left with them at the end.
 LONGEST = {"test_documents.py", "test_generations.py", "test_maintenance_crash.py", "test_maintenance_hostile.py",
            "test_maintenance_sources.py", "test_playbooks.py"}
+CPU_SECONDS = pytest.StashKey[float]()  # before the test
 # Tests that need the tree of --projects-dir.
 OF_PROJECTS = {"test_shape": "test_exec_run.py"}
 # Tests that install packages from --services-dir.
@@ -93,9 +95,19 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         session.exitstatus = pytest.ExitCode.OK
 
 
+def cpu_seconds() -> float:
+    """The CPU time of this process, of what it waited for, and of what our parent waited for: under tools/lib/cpu-time those
+    are processes that outlive what we started. Elsewhere our parent waits for us alone."""
+    fields = host.read(f"/proc/{os.getppid()}/stat").rpartition(")")[2].split()
+    mine = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return (sum(used.ru_utime + used.ru_stime for used in mine)
+            + sum(map(int, fields[13:15])) / os.sysconf("SC_CLK_TCK"))
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     """Each phase of a test has its limit."""
+    item.stash[CPU_SECONDS] = cpu_seconds()
     with pace.limited(f"what {item.name} needs"):
         yield
 
@@ -112,6 +124,8 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     """Each phase of a test has its limit."""
     with pace.limited(f"clearing up after {item.name}"):
         yield
+    # For the JUnit file, from which tools/run-tests adds them up.
+    item.user_properties.append(("cpu_seconds", round(cpu_seconds() - item.stash[CPU_SECONDS], 2)))
 
 
 def left_out() -> dict[str, str]:

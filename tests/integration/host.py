@@ -32,9 +32,15 @@ def systemd_version() -> str:
 def read(path: str | Path) -> str:
     """The file's text, or nothing if it is gone (entries of /proc and /sys may vanish at any time)."""
     try:
-        return Path(path).read_text(errors="replace")
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return ""
+    try:
+        return b"".join(iter(lambda: os.read(descriptor, 1 << 16), b"")).decode(errors="replace")
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
 
 
 def processes() -> dict[int, str]:
@@ -103,9 +109,12 @@ def machine_prefix(runtime_dir: Path) -> str:
 def cgroups_named(pattern: str) -> list[str]:
     """Directories below any cgroup hierarchy whose path matches @pattern. Those of nested hosts, in which the same tests
     may be running just now, are not this host's."""
-    listing = subprocess.run(["find", CGROUPS, "-name", "nspawn-runner-test-*", "-prune", "-o", "-type", "d", "-print"],
-                             capture_output=True, text=True, check=False).stdout
-    return [path for path in listing.splitlines() if re.search(pattern, path)]
+    wanted, found = re.compile(pattern), []
+    for path, directories, _ in os.walk(CGROUPS):
+        directories[:] = [name for name in directories if not name.startswith("nspawn-runner-test-")]
+        if wanted.search(path):
+            found.append(path)
+    return found
 
 
 def units_named(pattern: str) -> list[str]:

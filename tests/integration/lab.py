@@ -255,11 +255,11 @@ class Site:
         """The name of the only job's machine."""
         return self.prefix + self.job_id()
 
-    def job_pids(self) -> list[int]:
-        """Processes of this site's jobs, of the driver or inside a container."""
+    def job_pids(self, commands: dict[int, str] | None = None) -> list[int]:
+        """Processes of this site's jobs, of the driver or inside a container; of those of @commands if they are known."""
         pattern = re.compile(rf"{self.prefix}|{re.escape(str(self.directory))}/|{re.escape(str(self.runtime_dir))}/")
         own = os.getpid()
-        return [pid for pid, command in host.processes().items() if pid != own and
+        return [pid for pid, command in (commands or host.processes()).items() if pid != own and
                 (pattern.search(command) or pattern.search(host.read(f"/proc/{pid}/cgroup")))]
 
     def kill_jobs(self) -> None:
@@ -292,13 +292,14 @@ class Site:
     def trash(self) -> list[str]:
         """What this site's jobs left that nobody removes: who removes the rest is given the time for it."""
         directory = self.root / ".trash"
-        while True:
-            busy = any(f"empty-trash {self.root}" in command for command in host.processes().values())
+
+        def own() -> list[str]:
             names = os.listdir(directory) if directory.is_dir() else []
-            own = sorted(name for name in names if name.startswith(self.prefix))
-            if not own or not busy:
-                return own
+            return sorted(name for name in names if name.startswith(self.prefix))
+
+        while own() and any(f"empty-trash {self.root}" in command for command in host.processes().values()):
             time.sleep(0.02)
+        return own()
 
     def jobs(self) -> list[str]:
         """Names in the runtime directory's jobs/."""
@@ -317,7 +318,7 @@ class Site:
         """Everything on this host that belongs to jobs of this site; empty after cleanup."""
         job = self.owned
         commands = host.processes()
-        out = [f"process {pid}: {commands.get(pid, '')}" for pid in self.job_pids()]
+        out = [f"process {pid}: {commands[pid]}" for pid in self.job_pids(commands)]
         out += [f"layer {name}" for name in self.layers()] + [f"trash {name}" for name in self.trash()]
         out += [f"state of job {name}" for name in self.jobs()]
         out += [f"in the image root: {name}" for name in self._hidden() - self._hidden_before - KEPT]

@@ -25,6 +25,7 @@ KEPT_LOGS = 20
 HEARTBEAT_SECONDS = 60
 GRACE_SECONDS = 60
 SLOWEST = 10
+WORTH_SECONDS = 5
 CPU_TIME = Path(__file__).resolve().parent / "cpu-time"
 
 
@@ -58,6 +59,7 @@ class Count:
     failed: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     times: list[tuple[float, str]] = field(default_factory=list)
+    files: dict[str, float] = field(default_factory=dict)  # CPU time
     seconds: float = 0
     cpu_seconds: float = 0
 
@@ -138,6 +140,7 @@ class Work:
         for path in paths:
             if not path.exists():
                 raise Failed(f"there is no {path.name}: the tests did not run to their end")
+            shutil.copy(path, self.session.logs / f"{self.part.name}-{path.name}")
             cases = list(xml.parse(path).getroot().iter("testcase"))
             # Of chosen files there may be none with a test for this host.
             if not cases and self.session.files is None:
@@ -145,6 +148,8 @@ class Work:
             for case in cases:
                 where = (case.get("classname") or path.stem).rpartition(".")[2]
                 self.count.times.append((float(case.get("time") or 0), f"{where}::{case.get('name')}"))
+                for used in case.iterfind("properties/property[@name='cpu_seconds']"):
+                    self.count.files[where] = self.count.files.get(where, 0) + float(used.get("value") or 0)
                 bad = [child for child in case if child.tag in ("failure", "error", "skipped")]
                 if bad:
                     name = f"{case.get('classname') or path.stem}: {case.get('name')} ({bad[0].tag})"
@@ -382,8 +387,8 @@ class Session:
         print()
         for part in parts:
             count = done[part.name]
-            # What parts need counts only if it failed; then it is worth a line.
-            if part.product and not count.failed:
+            # What parts need counts only if it failed, or took time; then it is worth a line.
+            if part.product and not count.failed and count.cpu_seconds < WORTH_SECONDS:
                 continue
             print(f"{part.name:14} {count.passed:5} passed {len(count.failed):5} failed {count.seconds:7.0f} s"
                   f" {count.cpu_seconds:7.0f} s CPU")
@@ -392,6 +397,9 @@ class Session:
         times = [(seconds, part.name, name) for part in parts for seconds, name in done[part.name].times]
         for seconds, part_name, name in sorted(times, reverse=True)[:SLOWEST]:
             print(f"slowest: {seconds:6.1f} s {part_name:12} {name}")
+        used = [(seconds, part.name, name) for part in parts for name, seconds in done[part.name].files.items()]
+        for seconds, part_name, name in sorted(used, reverse=True)[:SLOWEST]:
+            print(f"most CPU time: {seconds:6.1f} s {part_name:12} {name}")
         for line in sorted({line for lines in left_out.values() for line in lines}):
             where = ", ".join(name for name, lines in left_out.items() if line in lines)
             print(f"not run in {where}: {line}")
