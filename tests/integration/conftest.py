@@ -43,6 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--services-dir", help="use this tree for the images of services instead of making one")
     parser.addoption("--projects-dir", help="the tree in which the projects shape-* of tests/exec run")
     parser.addoption("--host-matters", action="store_true", help="only tests that depend on the host's systemd")
+    parser.addoption("--supervisor-matters", action="store_true",
+                     help="only tests that depend on whether systemd is the supervisor of jobs")
     parser.addoption("--pairwise", action="store_true",
                      help="of the twelve combinations only as many as it takes to have each pair of values together")
     parser.addoption("--share", metavar="DIR", type=Path,
@@ -60,7 +62,12 @@ def _left_aside(config: pytest.Config, item: pytest.Item) -> bool:
         return True
     if item.name.partition("[")[0] in OF_PROJECTS and not config.getoption("--projects-dir"):
         return True
-    if config.getoption("--host-matters") and ("host_matters" not in marks or "any_host" in marks):
+    wanted = set()
+    if config.getoption("--host-matters"):
+        wanted = {"host_matters", "supervisor_matters"}
+    elif config.getoption("--supervisor-matters"):
+        wanted = {"supervisor_matters"}
+    if wanted and (not wanted & marks or "any_host" in marks):
         return True
     combination = item.callspec.params.get("any_site") if hasattr(item, "callspec") else None
     return bool(config.getoption("--pairwise") and combination and combination not in PAIRWISE)
@@ -90,7 +97,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Files of which all tests run elsewhere are no error."""
-    elsewhere = session.config.getoption("--host-matters") or reasons(session.config)
+    elsewhere = (session.config.getoption("--host-matters") or session.config.getoption("--supervisor-matters")
+                 or reasons(session.config))
     if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and elsewhere:
         session.exitstatus = pytest.ExitCode.OK
 

@@ -14,7 +14,7 @@ from simulation.gitlabrunner import play
 from simulation.jobspec import Job
 from simulation.stagecall import StageCall
 
-pytestmark = pytest.mark.host_matters
+pytestmark = pytest.mark.supervisor_matters
 
 KILL_TIMEOUT = {"kill_timeout": "1s"}
 

@@ -12,7 +12,7 @@ from lab import IMAGE, Site
 from maintenance import wait_until
 from terminal import Terminal
 
-pytestmark = pytest.mark.host_matters
+pytestmark = pytest.mark.supervisor_matters
 
 
 def call(site: Site, *command: str, data: bytes = b"") -> subprocess.CompletedProcess:

@@ -16,7 +16,7 @@ from pace import PATIENCE
 from simulation.build import Build
 from simulation.jobspec import Job
 
-pytestmark = pytest.mark.host_matters
+pytestmark = pytest.mark.supervisor_matters
 
 STEPS = 15
 STRACE = shutil.which("strace")

@@ -124,7 +124,7 @@ def fails(build: Build, script: str, expected: str) -> None:
     assert expected in call.stderr.decode(), call.output
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 @pytest.mark.parametrize("storage", STORAGES)
 def test_disk_max(make_site, storage: str) -> None:
     """No more than that fits, whatever the storage is; the log says so, and the status is the script's. There is room again
@@ -159,7 +159,7 @@ def test_disk_max_of_an_image(make_site, tiny_root: Path) -> None:
         fails(build, "head -c 32M /dev/zero >/root/more", "used up its 40M of disk")
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 def test_disk_max_killed(make_site, tiny_root: Path) -> None:
     """Whatever is killed, no loop device and no file of the job's stays."""
     site = make_site(root=tiny_root, disk_max="64M")

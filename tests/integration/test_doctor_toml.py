@@ -16,7 +16,7 @@ import host
 from lab import IMAGE, KEPT, Site
 from simulation.jobspec import Job
 
-pytestmark = pytest.mark.host_matters
+pytestmark = pytest.mark.supervisor_matters
 
 
 def test_doctor_on_a_good_host(site: Site) -> None:

@@ -110,7 +110,7 @@ def test_absent_variables(site: Site, environ: dict[str, str | None], code: int)
         assert run(site, build, "#!/bin/bash\nexit 0\n", environ).returncode == 0
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 def test_system_failure_code(site: Site) -> None:
     """Our own faults give SYSTEM_FAILURE_EXIT_CODE."""
     with site.started() as build:
@@ -135,7 +135,7 @@ def test_stale_exit_code_file(site: Site) -> None:
                               check=False).returncode == 2
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 def test_out_of_descriptors_is_survived(any_boot_site: Site) -> None:
     """A script that uses up its process limit fails alone; the next step works."""
     with any_boot_site.started() as build:
@@ -143,7 +143,7 @@ def test_out_of_descriptors_is_survived(any_boot_site: Site) -> None:
         assert run(any_boot_site, build, "#!/bin/bash\necho fine\n").stdout == "fine\n"
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 def test_container_that_dies_in_a_step(any_boot_site: Site) -> None:
     """When the machine is switched off by its own step, run ends with a failure that says so."""
     with any_boot_site.started() as build:
@@ -151,7 +151,7 @@ def test_container_that_dies_in_a_step(any_boot_site: Site) -> None:
         assert done.returncode in (1, 2) and done.stderr, str(done)
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 def test_run_without_prepare(site: Site) -> None:
     """There is no machine: a system failure, so that the runner tries again."""
     build = Build(site.runner(), Job())

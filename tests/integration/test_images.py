@@ -61,7 +61,7 @@ def empty_site_fixture(make_site, tmp_path: Path) -> Site:
     return make_site(root=root)
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 def test_created_image_runs_a_job(lab: Lab, site: Site) -> None:
     """The image all tests use has what chroot-create promises."""
     with site.started() as build:
@@ -70,7 +70,7 @@ def test_created_image_runs_a_job(lab: Lab, site: Site) -> None:
     assert (lab.image() / "etc/os-release").exists()
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 def test_create(empty_site: Site, tools) -> None:
     """One command makes an image; its packages and suite reach mmdebstrap; the list shows it."""
     env, log = tools()
@@ -251,7 +251,7 @@ def test_list_empty(empty_site: Site) -> None:
     assert empty_site.call("chroot-list").returncode == 0
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 @pytest.mark.parametrize("boot, expected", (("auto", "yes"), ("yes", "yes"), ("no", "no")))
 def test_list_boot(make_site, boot: str, expected: str) -> None:
     """An image with systemd would be booted, unless the setting says otherwise."""
@@ -268,7 +268,7 @@ def login(site: Site, *options: str, **size: int) -> Terminal:
     return terminal
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 def test_login(make_site, tiny_root: Path) -> None:
     """A terminal inside; changes stay if they are to; the shell's exit status is ours; owners are the image's."""
     site = make_site(root=tiny_root)
@@ -303,7 +303,7 @@ def test_login_window_size(make_site, tiny_root: Path) -> None:
     assert terminal.wait() == 0
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 def test_login_signals(make_site, tiny_root: Path) -> None:
     """Ctrl-C reaches the program inside, not the login; Ctrl-D ends the shell."""
     terminal = login(make_site(root=tiny_root), "--discard")
@@ -319,7 +319,7 @@ def test_login_signals(make_site, tiny_root: Path) -> None:
     assert terminal.wait() in (0, 130)
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 def test_login_terminal(make_site, tiny_root: Path) -> None:
     """Programs read the terminal and not what is typed before or after; jobs are stopped and go on; the container is
     called like the image, /tmp is its own, and it has the filter of system calls that jobs have."""
@@ -341,7 +341,7 @@ def test_login_terminal(make_site, tiny_root: Path) -> None:
     assert site.traces() == []
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 def test_login_container_killed(make_site, tiny_root: Path) -> None:
     """Whatever becomes of the container, the terminal is as it was, and it is not the shell's status that is told."""
     site = make_site(root=tiny_root)
@@ -362,7 +362,7 @@ def test_login_container_killed(make_site, tiny_root: Path) -> None:
     assert site.traces() == []
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 @pytest.mark.parametrize("number", (signal.SIGHUP, signal.SIGTERM, signal.SIGKILL))
 def test_login_killed(make_site, tiny_root: Path, number: int) -> None:
     """When the terminal goes or the login is killed, the container goes too, and the image can be used again."""
@@ -402,7 +402,7 @@ def test_login_asks(make_site, tiny_root: Path, status: int, answer: str | None,
     assert site.traces() == []
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 @pytest.mark.parametrize("option, status, published", (("--publish", 0, True), ("--publish", 1, False),
                                                        ("--discard", 0, False), (None, 0, True), (None, 1, False)))
 def test_login_script(make_site, tiny_root: Path, option: str | None, status: int, published: bool) -> None:

@@ -18,7 +18,7 @@ from lab import Lab, Site
 from simulation.build import Build
 from simulation.jobspec import Job
 
-pytestmark = pytest.mark.host_matters
+pytestmark = pytest.mark.supervisor_matters
 
 # System calls with arguments that are wrong in every respect but the right to call them: x86_64, then i386 numbers.
 CALLS = {

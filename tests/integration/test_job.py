@@ -10,7 +10,7 @@ import host
 from lab import IMAGE, Lab, Site
 from simulation.jobspec import Job
 
-pytestmark = pytest.mark.host_matters
+pytestmark = pytest.mark.supervisor_matters
 
 SCRIPT = [
     "echo from-build-script; pwd; id -u",

@@ -146,8 +146,7 @@ def child_of(process: subprocess.Popen[str]) -> int:
 VICTIMS = ("child", "ansible-playbook", "supervise", "systemd-nspawn", "sleep")
 
 
-@pytest.mark.host_matters
-@pytest.mark.parametrize("where", ("command", "task", "local", "test"))
+@pytest.mark.parametrize("where", ("command", pytest.param("task", marks=pytest.mark.supervisor_matters), "local", "test"))
 def test_parts_killed(make_site: Callable[..., Site], lab: Lab, tmp_path: Path, where: str) -> None:
     """SIGKILL to whatever is at work for it: the image failed, the others are made, and nothing is left of it. What the
     dead could not clear away, the next maintenance does."""

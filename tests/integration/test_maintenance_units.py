@@ -13,7 +13,7 @@ import host
 from lab import Lab, Site
 from maintenance import copy_of, define, generations
 
-pytestmark = pytest.mark.host_matters
+pytestmark = pytest.mark.supervisor_matters
 
 SOURCE = Path(__file__).resolve().parents[2]
 NAME = "nspawn-runner-maintenance"

@@ -11,7 +11,7 @@ from lab import COMBINATIONS, Site
 from simulation.build import Build
 from simulation.jobspec import Job
 
-pytestmark = pytest.mark.host_matters
+pytestmark = pytest.mark.supervisor_matters
 
 MANY = 50
 

@@ -33,7 +33,7 @@ def values(file: Path) -> dict[str, float]:
     return {name: float(value) for name, _, _, value in found}
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 def test_report(make_site) -> None:
     """The last lines of the log, also of a job that fails; nothing by default."""
     site = make_site(report=True)
@@ -48,7 +48,7 @@ def test_report(make_site) -> None:
     assert "The job used" not in make_site().run(Job()).log
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 def test_metrics(make_site, tmp_path: Path) -> None:
     """Each job is counted once, however often cleanup is called and however the job ends."""
     file = tmp_path / "nspawn-runner.prom"
@@ -206,7 +206,7 @@ def fixture_listening(driver: Path, make_site: Callable[..., Site], tiny_root: P
     subprocess.run(["systemctl", "daemon-reload"], check=True)
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 @pytest.mark.needs_systemd
 def test_metrics_socket(listening: tuple[Site, Path]) -> None:
     """Confined by its unit, the service sees as much as the command does."""

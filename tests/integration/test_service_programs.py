@@ -118,7 +118,7 @@ def test_installed_in_a_job(make_site: Callable[..., Any], servers: Path) -> Non
                                            "../run/systemd/resolve/stub-resolv.conf", "1", ""], output
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 def test_booted(make_site: Callable[..., Any], servers: Path) -> None:
     """The image as it is: its systemd starts all that is enabled in it."""
     site = make_site(root=servers, network="private")
@@ -206,7 +206,7 @@ ASKING = (
 )
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 @pytest.mark.parametrize("script", ASKING)
 def test_first_use(make_site: Callable[..., Any], servers: Path, script: str) -> None:
     """The same answers as in a container that has booted before."""
@@ -217,7 +217,7 @@ def test_first_use(make_site: Callable[..., Any], servers: Path, script: str) ->
     assert answers[0] and answers[0] == answers[1], answers
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 @pytest.mark.parametrize("command, what", (("init 0", "switched off"), ("telinit 6", "rebooted from inside")))
 def test_end(make_site: Callable[..., Any], servers: Path, command: str, what: str) -> None:
     """The commands of System V init end a container whose systemd has not started yet."""

@@ -59,7 +59,7 @@ def log_of(build) -> str:
     return bytes(build.log).decode()
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 def test_services(lone) -> None:
     """Two of one kind with the same port; each has an address, names, variables and log of its own."""
     job = Job(image=IMAGE, services=[answering(5432, "one, first", variables=variables(MINE="1", PASSWORD="$TOKEN")),
@@ -211,7 +211,7 @@ def kill(pid: int) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 def test_killed(lone) -> None:
     """Whatever is killed: `cleanup` leaves nothing of any container, and `gc` neither. A service's end is not the job's."""
     job = Job(image=IMAGE, services=[answering(80, "web")])

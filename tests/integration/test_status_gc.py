@@ -19,7 +19,7 @@ from simulation.build import Build, Failure
 from simulation.jobspec import Job
 from terminal import Terminal
 
-pytestmark = pytest.mark.host_matters
+pytestmark = pytest.mark.supervisor_matters
 
 
 def rows(site: Site) -> list[dict]:

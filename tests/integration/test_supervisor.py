@@ -17,7 +17,7 @@ from maintenance import wait_until
 from simulation.jobspec import Job
 from simulation.shellscript import escape
 
-pytestmark = pytest.mark.host_matters
+pytestmark = pytest.mark.supervisor_matters
 
 SYSTEMD = host.has_systemd()
 
