@@ -120,7 +120,7 @@ def test_no_network(make_site) -> None:
     assert result.failure_reason == "script_failure" and "network: host" in result.log, str(result)
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 def test_ends(lone) -> None:
     """What crashes, hangs, or cannot be started: a warning with its last lines, and the job goes on."""
     lone.settings["wait_for_services_timeout"] = "2s"
@@ -179,7 +179,7 @@ def test_slow(lone) -> None:
     assert lone.traces() == []
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 def test_output(lone) -> None:
     """CI_DEBUG_SERVICES: output in the job's log with the service's names, each line once; a flood keeps its end."""
     script = "echo begun; echo error > /dev/stderr; exec python3 -c '" + ANSWER.replace("'", '"') + "' 80"
@@ -232,7 +232,7 @@ def test_killed(lone) -> None:
         assert lone.jobs() == [] and lone.layers() == [] and lone.container_pids() == []
 
 
-@pytest.mark.host_matters
+@pytest.mark.supervisor_matters
 def test_prepare_ended(lone) -> None:
     """A `prepare` that is killed or cancelled at any moment leaves nothing that `cleanup` does not remove."""
     slow = service("sleep", "1000", alias="slow", port=1)
