@@ -128,14 +128,27 @@ bool cgroup_exists(const CgroupSet *set) {
         return false;
 }
 
+/* Is there a group @name in the groups of @set? */
+static bool has_child(const CgroupSet *set, const char *name) {
+        for (size_t i = 0; i < set->n; i++) {
+                char path[4096];
+
+                snprintf(path, sizeof(path), "%s/%s", set->directories[i].path, name);
+                if (access(path, F_OK) >= 0)
+                        return true;
+        }
+        return false;
+}
+
 int cgroup_of_container(const char *parent, const char *slice, const char *name, CgroupSet *ret) {
         _cleanup_cgroup_set_ CgroupSet set = { 0 };
 
-        int r = cgroup_below(parent, slice, &set);
+        int r = cgroup_below(parent, NULL, &set);
         if (r < 0)
                 return r;
-        if (!cgroup_exists(&set))
-                return cgroup_below(parent, name, ret);
+        r = append_everywhere(&set, has_child(&set, slice) ? slice : NULL);
+        if (r < 0)
+                return r;
         r = append_everywhere(&set, name);
         if (r < 0)
                 return r;
