@@ -2,12 +2,13 @@
 """memory_max, memory_high, tasks_max and cpu_weight bind what runs in a job. Needs systemd on cgroup v2 with
 controllers."""
 
+import contextlib
 import re
 import shutil
 import subprocess
 import time
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Iterator
 
 import pytest
 
@@ -212,6 +213,34 @@ def test_whole_job(make_site) -> None:
         assert "the job ran out of memory (job_memory_max)" in limits.fails(build, EAT)
         assert "The job could not start more processes: it has as many as it may have (job_tasks_max: 70)" in \
             limits.fails(build, f"{FORK}; exit 4")
+
+
+@contextlib.contextmanager
+def without_systemd() -> Iterator[list[str]]:
+    """What runs a command on this host as if its PID 1 were not systemd: nothing of it is visible."""
+    hide = "mount -t tmpfs tmpfs /run/systemd && echo ready && exec sleep infinity"
+    with subprocess.Popen(["unshare", "--mount", "sh", "-c", hide], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout and process.stdout.readline() == b"ready\n"
+            yield ["nsenter", f"--mount=/proc/{process.pid}/ns/mnt"]
+        finally:
+            process.kill()
+
+
+def test_whole_job_without_systemd(make_site) -> None:
+    """The same with groups that we make, and controllers that we enable for them."""
+    with without_systemd() as wrapper:
+        site = make_site(**limits.TOGETHER)
+        site.wrapper = wrapper
+        with site.started(limits.job_with_service(IMAGE)) as build:
+            (slice_,) = Path("/sys/fs/cgroup/nspawn-runner").glob("machine-*.slice")
+            groups = sorted(path.name for path in slice_.iterdir() if path.is_dir())
+            assert groups == [site.prefix + job for job in site.jobs()] and len(groups) == 2, groups
+            values = [(slice_ / name).read_text().strip() for name in ("memory.max", "pids.max", "cpu.weight")]
+            assert values == [str(160 * MIB), "70", "50"], values
+            assert (slice_ / groups[0] / "memory.max").read_text().strip() == str(1 << 30)
+            limits.assert_bound_together(site, build, memory=True, tasks=False)
+        assert not slice_.exists()
 
 
 # Quotas of projects: this machine's kernel has them, others that tests run on do not.
