@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 int fd_write_all(int fd, const void *data, size_t size) {
         const char *p = data;
@@ -80,6 +81,18 @@ int file_read_at(int dir_fd, const char *path, size_t max_bytes, char **ret_data
         _cleanup_close_ int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
 
         return fd < 0 ? -errno : fd_read_all(fd, max_bytes, ret_data, ret_size);
+}
+
+int file_open_regular(const char *path) {
+        struct stat st;
+
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -errno;
+        bool is_null = S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+        if (!S_ISREG(st.st_mode) && !is_null)
+                return S_ISDIR(st.st_mode) ? -EISDIR : -ENOTSUP;
+        return TAKE_FD(fd);
 }
 
 int file_write_string_at(int dir_fd, const char *path, const char *value) {

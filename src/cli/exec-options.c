@@ -130,7 +130,6 @@ static bool is_the_project(const Checkout *checkout, const char *home) {
 static int read_home(const Checkout *checkout, Arena *arena, ExecOptionsFile *ret) {
         _cleanup_free_ char *data = NULL;
         const char *home = getenv("HOME");
-        struct stat st;
         size_t size;
 
         ret->root_fd = -EBADF;
@@ -138,12 +137,10 @@ static int read_home(const Checkout *checkout, Arena *arena, ExecOptionsFile *re
                 return 0;
         ret->directory = arena_string(arena, home);
         ret->path = arena_printf(arena, "%s/" FILE_NAME, home);
-        _cleanup_close_ int fd = open(ret->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        if (fd < 0 && errno == ENOENT)
+        _cleanup_close_ int fd = file_open_regular(ret->path);
+        if (fd == -ENOENT)
                 return 0;
-        int r = fd < 0 || fstat(fd, &st) < 0 ? -errno :
-                !S_ISREG(st.st_mode)         ? -EINVAL :
-                                               fd_read_all(fd, EXEC_VARIABLES_BYTES_MAX, &data, &size);
+        int r = fd < 0 ? fd : fd_read_all(fd, EXEC_VARIABLES_BYTES_MAX, &data, &size);
         if (r < 0)
                 return log_error_errno(r, "Cannot read '%s': %m", ret->path);
         return parse(arena, ret, data, size);

@@ -299,7 +299,6 @@ int sources_put_commit(Sources *sources) {
         _cleanup_strv_ char **lines = NULL, **argv = NULL, **envp = NULL;
         const GitCall call = { .directory = checkout->top };
         int pipe_fds[2], status;
-        FILE *blobs;
         pid_t pid;
 
         int r = git_list(checkout->top, ARGV("ls-tree", "-r", "-z", "--full-tree", checkout->commit), &lines);
@@ -313,6 +312,14 @@ int sources_put_commit(Sources *sources) {
                 return r;
         if (pipe2(pipe_fds, O_CLOEXEC) < 0)
                 return -errno;
+        /* Before there is a process to wait for. */
+        FILE *blobs = fdopen(pipe_fds[0], "r");
+        if (!blobs) {
+                r = -errno;
+                close(pipe_fds[0]);
+                close(pipe_fds[1]);
+                return r;
+        }
         const Spawn spawn = { .argv = argv,
                               .envp = envp,
                               .stdin_fd = ids_fd,
@@ -321,9 +328,9 @@ int sources_put_commit(Sources *sources) {
                               .die_with_parent = true };
         r = process_spawn(&spawn, &pid, NULL);
         close(pipe_fds[1]);
-        if (r < 0 || !(blobs = fdopen(pipe_fds[0], "r"))) {
-                close(pipe_fds[0]);
-                return r < 0 ? r : -errno;
+        if (r < 0) {
+                fclose(blobs);
+                return r;
         }
         r = put_blobs(sources, blobs, lines);
         fclose(blobs);

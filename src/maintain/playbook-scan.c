@@ -66,7 +66,7 @@ bool playbook_begins_with_facts(const char *path) {
         bool result = false;
         size_t size;
 
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        _cleanup_close_ int fd = file_open_regular(path);
         if (fd < 0 || fd_read_all(fd, BYTES_MAX, &text, &size) < 0 || !yaml_parser_initialize(&parser))
                 return false;
         yaml_parser_set_input_string(&parser, (const unsigned char *) text, size);

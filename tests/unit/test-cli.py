@@ -103,6 +103,19 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(result.returncode, 1)
         self.assertIn("Cannot read configuration file '/nonexistent'", result.stderr)
 
+    def test_pipe_in_place_of_a_file(self):
+        """Nobody waits for whoever may write to it."""
+        path = Path(self.define("one", "create_command: [/bin/true]"))
+        path.unlink()
+        os.mkfifo(path)
+        result = self.call("check")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(f"Cannot read definition '{path}': it is no regular file", result.stderr)
+        result = self.call("--config", str(path), "toml", config=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(f"Cannot read configuration file '{path}': it is no regular file", result.stderr)
+        self.assertEqual(self.call("--config", "/dev/null", "toml", config=False).returncode, 0)
+
     def test_root_option(self):
         for value in ("relative", "/a/../b", "/"):
             with self.subTest(value=value):
