@@ -6,6 +6,7 @@
 
 #include "base/fs.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/fs.h>
@@ -54,6 +55,41 @@ int file_read_in_root(int root_fd, const char *path, size_t max_bytes, char **re
         snprintf(again, sizeof(again), "/proc/self/fd/%d", path_fd);
         _cleanup_close_ int fd = open(again, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         return fd < 0 ? -errno : fd_read_all(fd, max_bytes, ret_data, ret_size);
+}
+
+typedef union Handle {
+        struct file_handle head;
+        char space[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+} Handle;
+
+int file_handle_text(int fd, char **ret) {
+        Handle handle = { .head.handle_bytes = MAX_HANDLE_SZ };
+        char hex[2 * MAX_HANDLE_SZ + 1] = "";
+        int mount_id;
+
+        if (name_to_handle_at(fd, "", &handle.head, &mount_id, AT_EMPTY_PATH) < 0)
+                return -errno;
+        for (unsigned i = 0; i < handle.head.handle_bytes; i++)
+                sprintf(hex + (size_t) 2 * i, "%02x", handle.head.f_handle[i]);
+        return string_printf(ret, "%x:%s", (unsigned) handle.head.handle_type, hex);
+}
+
+int file_handle_open(int fs_fd, const char *text) {
+        Handle handle = { 0 };
+        unsigned type, byte;
+        int at = 0;
+
+        if (sscanf(text, "%8x:%n", &type, &at) != 1 || at == 0)
+                return -EINVAL;
+        for (const char *hex = text + at; *hex; hex += 2) {
+                if (handle.head.handle_bytes == MAX_HANDLE_SZ || !isxdigit(hex[0]) || !isxdigit(hex[1]) ||
+                    sscanf(hex, "%2x", &byte) != 1)
+                        return -EINVAL;
+                handle.head.f_handle[handle.head.handle_bytes++] = (unsigned char) byte;
+        }
+        handle.head.handle_type = (int) type;
+        int fd = open_by_handle_at(fs_fd, &handle.head, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
 }
 
 bool exists_at(int dir_fd, const char *path) {

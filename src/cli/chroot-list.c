@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/string.h"
 #include "cli/busy.h"
@@ -56,9 +57,10 @@ static const TableColumn columns[N_COLUMNS + 1] = {
         [DIGEST] = { "digest", COLUMN_TEXT, .only_json = true },
 };
 
-/* How many jobs there are, by image and generation. */
+/* The tree of a job. */
 typedef struct Use {
-        char *path; /* of the image */
+        char *handle; /* file_handle_text(), or NULL: then what the plan says has to do, */
+        char *path;   /* the image, which may have another name by now, */
         uint64_t generation;
 } Use;
 
@@ -73,24 +75,12 @@ typedef struct List {
 } List;
 
 static void list_done(List *list) {
-        for (size_t i = 0; i < list->n_uses; i++)
+        for (size_t i = 0; i < list->n_uses; i++) {
+                free(list->uses[i].handle);
                 free(list->uses[i].path);
+        }
         free(list->uses);
         table_free(list->table);
-}
-
-/* The number that the job's tree has now: a tree without a number when the job began got the first one when the image
- * was changed. */
-static uint64_t generation_by_now(const List *list, const Machine *machine) {
-        _cleanup_image_ Image *current = NULL;
-        _cleanup_free_ uint64_t *old = NULL;
-        const char *name = strrchr(machine->image_path, '/') + 1;
-        size_t n_old;
-
-        if (machine->generation > 0 || image_open(list->settings->root_dir, name, &current) < 0 ||
-            current->generation == 0 || generation_list_old(list->settings->root_dir, name, &old, &n_old) < 0)
-                return machine->generation;
-        return n_old == 0 ? current->generation : MIN(current->generation, old[0]);
 }
 
 static int find_uses(List *list) {
@@ -111,8 +101,8 @@ static int find_uses(List *list) {
                     machine_directory_open(list->settings->runtime_dir, *id, false, &directory) < 0 ||
                     machine_load(&directory, &machine) < 0)
                         continue;
-                uint64_t generation = generation_by_now(list, machine);
-                list->uses[list->n_uses++] = (Use){ TAKE_PTR(machine->image_path), generation };
+                list->uses[list->n_uses++] = (Use){ TAKE_PTR(machine->image_handle), TAKE_PTR(machine->image_path),
+                                                    machine->generation };
         }
         return 0;
 }
@@ -162,19 +152,30 @@ static const char *format_size(const List *list, const Image *image, char ret[st
         return ret;
 }
 
+static size_t count_jobs(const List *list, const Image *image) {
+        _cleanup_free_ char *handle = NULL;
+        size_t n = 0;
+
+        (void) file_handle_text(image->fd, &handle);
+        for (size_t i = 0; i < list->n_uses; i++) {
+                const Use *use = &list->uses[i];
+
+                n += handle && use->handle ?
+                             streq(handle, use->handle) :
+                             use->generation == image->generation && streq(use->path, image->current_path);
+        }
+        return n;
+}
+
 static int add_row(List *list, const Machines *machines, const Image *image, const char *name) {
         _cleanup_generation_ Generation *about = NULL;
         char generation[24], jobs[24], size[24], created[FORMAT_TIME_BYTES], updated[FORMAT_TIME_BYTES];
-        size_t n_jobs = 0;
 
         int r = generation_load_of(image, &about);
         if (r < 0)
                 log_warning_errno(r, "Cannot read the description of image '%s': %m", name);
-        for (size_t i = 0; i < list->n_uses; i++)
-                if (list->uses[i].generation == image->generation && streq(list->uses[i].path, image->current_path))
-                        n_jobs++;
         snprintf(generation, sizeof(generation), "%" PRIu64, image->generation);
-        snprintf(jobs, sizeof(jobs), "%zu", n_jobs);
+        snprintf(jobs, sizeof(jobs), "%zu", count_jobs(list, image));
 
         const char *cells[N_COLUMNS] = {
                 [NAME] = name,

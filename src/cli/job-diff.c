@@ -26,7 +26,8 @@ static bool is_ours(const char *path) {
 static int print(const Machine *machine, bool json) {
         _cleanup_machine_inside_ MachineInside inside = MACHINE_INSIDE_NONE;
 
-        _cleanup_close_ int image_fd = generation_hold_tree(machine->image_path, machine->generation);
+        _cleanup_close_ int image_fd = generation_hold_tree(machine->image_path, machine->generation,
+                                                            machine->image_handle);
         if (image_fd < 0)
                 return log_error_errno(image_fd, "Cannot open the image of job %s, '%s': %m", machine->id,
                                        machine->image_path);

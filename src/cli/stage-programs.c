@@ -6,6 +6,7 @@
 
 #include "cli/stage-programs.h"
 
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/string.h"
 #include "cli/choose-image.h"
@@ -74,6 +75,7 @@ static int plan_helper(const StagePrograms *programs, Machine *machine, Image **
             (known->config.env && strv_copy(known->config.env, &machine->helper_environment) < 0))
                 return log_oom();
         machine->helper_generation = helper->generation;
+        (void) file_handle_text(helper->fd, &machine->helper_handle);
         log_verbose("GitLab's own stages run in image '%s', generation %llu: image '%s' lacks %s", helper->title,
                     (unsigned long long) helper->generation, machine->image, machine->lack ? machine->lack : "nothing");
         *ret_helper = TAKE_PTR(helper);

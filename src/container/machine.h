@@ -14,6 +14,7 @@ typedef struct Machine {
         char *layer;          /* `<root_dir>/.layers/<name>` */
         char *image;          /* name */
         char *image_path;     /* directory of the image's current generation */
+        char *image_handle;   /* of the job's tree (file_handle_text()), wherever it is by now; NULL: not known */
         char *agent_path;     /* the agent's binary on the host */
         char *preload;        /* library that systemd-nspawn is started with (preload/userns-owner.h); NULL: none */
         char *supervisor;     /* "systemd" or "detached" */
@@ -34,6 +35,7 @@ typedef struct Machine {
         char *lack;                 /* what the image lacks for GitLab's own stages; NULL: nothing */
         char *helper;               /* name of the image that these run in; NULL: in the job's own */
         char *helper_path;          /* directory of that image, */
+        char *helper_handle;        /* its tree, as image_handle, */
         uint64_t helper_generation; /* its generation, */
         char **helper_environment;  /* and what goes over the agent's own there */
         /* What people know the job by (job/describe.h), all printable; each may be NULL. */

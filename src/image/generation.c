@@ -137,13 +137,20 @@ int generation_hold_reference(const char *root_dir, const char *reference, Image
         }
 }
 
+/* False where it cannot be told. */
+static bool is_another(int fd, const char *handle) {
+        _cleanup_free_ char *found = NULL;
+
+        return handle && file_handle_text(fd, &found) >= 0 && !streq(found, handle);
+}
+
 /* Looks in one place. Returns a descriptor; -ENOENT: another tree, or none, is there; or another -errno. */
-static int try_hold(const char *path, uint64_t number) {
+static int try_hold(const char *path, uint64_t number, const char *handle) {
         _cleanup_close_ int fd = open_directory_at(AT_FDCWD, path, false, 0);
 
         if (fd < 0)
                 return fd;
-        if (number != 0 && generation_number(fd) != number)
+        if ((number != 0 && generation_number(fd) != number) || is_another(fd, handle))
                 return -ENOENT;
         int r = image_lock_shared(fd);
         if (r < 0)
@@ -151,21 +158,52 @@ static int try_hold(const char *path, uint64_t number) {
         return is_in_place(fd, path) ? TAKE_FD(fd) : -EBUSY;
 }
 
-int generation_hold_tree(const char *path, uint64_t number) {
+/* Is the directory @fd a generation of an image in @root, and not among what is being made or removed? */
+static bool is_generation_in(int fd, const char *root) {
+        char link[64], path[PATH_MAX];
+
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        ssize_t n = readlink(link, path, sizeof(path) - 1);
+        if (n < 0)
+                return false;
+        path[n] = 0;
+        const char *rest = startswith(path, root);
+        return rest && rest[0] == '/' && (rest[1] != '.' || startswith(rest + 1, GENERATIONS_DIRECTORY "/"));
+}
+
+/* Wherever it is. Returns as try_hold(). */
+static int try_hold_handle(const char *root, const char *handle) {
+        _cleanup_close_ int root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (root_fd < 0)
+                return -errno;
+        _cleanup_close_ int fd = file_handle_open(root_fd, handle);
+        if (fd < 0)
+                return -ENOENT;
+        int r = image_lock_shared(fd);
+        if (r < 0)
+                return r;
+        return is_generation_in(fd, root) ? TAKE_FD(fd) : -ENOENT;
+}
+
+int generation_hold_tree(const char *path, uint64_t number, const char *handle) {
         uint64_t deadline = clock_deadline(SEARCH_USEC);
-        _cleanup_free_ char *old = NULL;
+        _cleanup_free_ char *root = NULL, *old = NULL;
         const char *slash = strrchr(path, '/');
 
         if (!slash)
                 return -EINVAL;
-        int r = string_printf(&old, "%.*s/" GENERATIONS_DIRECTORY "/%s/%" PRIu64, (int) (slash - path), path, slash + 1,
-                              number);
+        int r = string_printf(&root, "%.*s", (int) (slash - path), path);
+        if (r < 0)
+                return r;
+        r = string_printf(&old, "%s/" GENERATIONS_DIRECTORY "/%s/%" PRIu64, root, slash + 1, number);
         if (r < 0)
                 return r;
         for (;;) {
-                r = try_hold(path, number);
+                r = try_hold(path, number, handle);
                 if (r == -ENOENT && number != 0)
-                        r = try_hold(old, number);
+                        r = try_hold(old, number, handle);
+                if (r == -ENOENT && handle)
+                        r = try_hold_handle(root, handle);
                 if ((r != -ENOENT && r != -EBUSY) || clock_now_usec() >= deadline)
                         return r;
                 clock_sleep_usec(USEC_PER_MSEC);

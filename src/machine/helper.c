@@ -15,7 +15,8 @@
 #include "storage/storage.h"
 
 static int hold(MachineRoot *root) {
-        root->helper_fd = generation_hold_tree(root->machine->helper_path, root->machine->helper_generation);
+        root->helper_fd = generation_hold_tree(root->machine->helper_path, root->machine->helper_generation,
+                                               root->machine->helper_handle);
         return MIN(root->helper_fd, 0);
 }
 

@@ -96,6 +96,7 @@ static int copy_strings(const MachineRequest *request, const char *init, Machine
             string_replace(&machine->user, request->user) < 0 ||
             string_replace(&machine->working_dir, request->working_dir) < 0)
                 return -ENOMEM;
+        (void) file_handle_text(request->tree_fd, &machine->image_handle); /* without it, the path has to do */
         return copy_lists(request, machine);
 }
 

@@ -86,7 +86,8 @@ int machine_root_mount(MachineRoot *root, Problem *reterr_problem) {
         /* Only here: a descriptor that was opened before belongs to the host's mounts, which cannot be cloned from
          * this namespace. Until now `prepare` holds the image. */
         if (driver->needs_image) {
-                root->image_fd = generation_hold_tree(root->machine->image_path, root->machine->generation);
+                root->image_fd = generation_hold_tree(root->machine->image_path, root->machine->generation,
+                                                      root->machine->image_handle);
                 if (root->image_fd < 0)
                         return problem_set(reterr_problem, root->image_fd, "cannot open the image: %m");
         }

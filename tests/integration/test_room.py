@@ -119,6 +119,9 @@ def test_copy_and_rename(make_site, tiny_root: Path) -> None:
         assert result.returncode == 0, result
         assert build.run_script("cat /text", raw=True).stdout == b"2\n"
         assert generations(site) == {"copy": 1, "new": 2, "new@1": 1}
+        jobs = {row["name"]: row["jobs"] for row in json.loads(site.call("chroot-list", "--json").stdout)["images"]}
+        assert jobs == {"copy": 0, "new": 1, "new@1": 0}
+        assert site.call("job-diff", str(build.job.number)).returncode == 0
         assert site.call("chroot-rename", IMAGE, "other").returncode == 1, "it is gone"
         with Terminal(site.argv("chroot-list"), columns=100) as terminal:
             assert terminal.wait() == 0

@@ -11,6 +11,7 @@
 #include "image/generation-json.h"
 #include "image/lock.h"
 #include "image/publish.h"
+#include "image/rename.h"
 #include "tree/remove.h"
 
 static int open_directory(void **state) {
@@ -229,7 +230,7 @@ static void test_held(void **state) {
 
         /* The supervisor of the job finds it where it is now. */
         assert_int_equal(string_printf(&path, "%s/image", (char *) *state), 0);
-        _cleanup_close_ int tree_fd = generation_hold_tree(path, 1);
+        _cleanup_close_ int tree_fd = generation_hold_tree(path, 1, NULL);
         assert_true(tree_fd >= 0);
         assert_int_equal(file_read_at(tree_fd, "text", 100, &data, NULL), 0);
         assert_string_equal(data, "one");
@@ -251,6 +252,29 @@ static void test_held(void **state) {
         _cleanup_close_ int root_fd = open_directory(state);
         assert_false(exists_at(root_fd, ".generations/image"));
         assert_int_equal(publish_remove(*state, "image", NULL, &in_use), -ENOENT);
+}
+
+/* Renamed before the supervisor looks for it, with another image in its place that has the same number. */
+static void test_held_and_renamed(void **state) {
+        _cleanup_image_ Image *held = NULL;
+        _cleanup_free_ char *path = NULL, *handle = NULL, *data = NULL;
+        Turn turn = { 0 };
+
+        publish_text(state, "one", 1);
+        assert_int_equal(generation_hold_reference(*state, "image", &held), 0);
+        assert_int_equal(file_handle_text(held->fd, &handle), 0);
+        assert_int_equal(image_rename(*state, "image", "other", &turn), 0);
+        publish_text(state, "two", 1);
+        assert_int_equal(string_printf(&path, "%s/image", (char *) *state), 0);
+        _cleanup_close_ int tree_fd = generation_hold_tree(path, 1, handle);
+        assert_true(tree_fd >= 0);
+        assert_int_equal(file_read_at(tree_fd, "text", 100, &data, NULL), 0);
+        assert_string_equal(data, "one");
+
+        assert_int_equal(file_handle_open(tree_fd, ""), -EINVAL);
+        assert_int_equal(file_handle_open(tree_fd, "1:0"), -EINVAL);
+        assert_int_equal(file_handle_open(tree_fd, "1:zz"), -EINVAL);
+        assert_true(file_handle_open(tree_fd, "1:00000000") < 0);
 }
 
 static void test_remove(void **state) {
@@ -383,6 +407,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_rollback_keeps_as_many, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_keep_of_unknown, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_held, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_held_and_renamed, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_remove, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_killed_after_exchange, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_killed_before_exchange, setup_directory, teardown_directory),
