@@ -82,7 +82,7 @@ int create_image_logged(const Invocation *invocation, const char *name, const ch
                 return r;
 
         r = defined ? 0 : define_logged(name, suite, &definition);
-        if (r == 0 && (suite || definition->source.kind == SOURCE_NONE))
+        if (r == 0 && (suite || !defined || definition->source.kind == SOURCE_NONE))
                 r = choose_suite_logged(definition, suite);
         if (r < 0)
                 return r;

@@ -91,10 +91,11 @@ static CheckResult check_services(const Invocation *invocation, char ret_detail[
 
 const Check doctor_network_checks[] = {
         { "forwarding of packets", check_forwarding, check_optional, "jobs' networks need it", NULL },
-        { "way out of private networks", check_way_out, needs_private_network, "jobs reach the network by it",
-          "install passt, or set network: host" },
+        /* Before the next one, whose trial takes a block for a moment. */
         { "addresses of jobs", check_addresses, check_optional, "each job needs a block of 64",
           "set network_pool to a larger network" },
+        { "way out of private networks", check_way_out, needs_private_network, "jobs reach the network by it",
+          "install passt, or set network: host" },
         { "services of jobs", check_services, check_optional, "services have networks of their own",
           "set network: private or none" },
         { 0 },

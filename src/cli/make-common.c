@@ -57,17 +57,25 @@ int new_definition(const char *name, Definition **ret) {
         return 0;
 }
 
-int choose_suite_logged(Definition *definition, const char *suite) {
-        _cleanup_build_plan_ BuildPlan plan = { 0 };
+static int choose_suite(Definition *definition, const char *suite, BuildPlan *plan) {
         Problem problem = { 0 };
         BuildRequest request = { .suite = suite };
 
-        int r = build_plan_make(&request, &plan, &problem);
+        int r = build_plan_make(&request, plan, &problem);
         if (r < 0)
                 return log_problem(r, &problem);
-        if (string_replace(&definition->source.suite, plan.suite) < 0)
+        if (string_replace(&definition->source.suite, plan->suite) < 0)
                 return log_oom();
         definition->source.kind = SOURCE_SUITE;
+        return 0;
+}
+
+int choose_suite_logged(Definition *definition, const char *suite) {
+        _cleanup_build_plan_ BuildPlan plan = { 0 };
+
+        int r = choose_suite(definition, suite, &plan);
+        if (r < 0)
+                return r;
         log_notice("Making image '%s': %s %s with %s", definition->name, plan.distribution->label, plan.suite,
                    plan.builder->program);
         return 0;
@@ -78,6 +86,7 @@ static const char *const helper_packages[] = { "git", "git-lfs", "ca-certificate
 
 int helper_definition_logged(const char *suite, Definition **ret) {
         _cleanup_definition_ Definition *definition = NULL;
+        _cleanup_build_plan_ BuildPlan plan = { 0 };
 
         if (new_definition(HELPER_IMAGE, &definition) < 0)
                 return log_oom();
@@ -85,7 +94,7 @@ int helper_definition_logged(const char *suite, Definition **ret) {
         for (size_t i = 0; i < ELEMENTSOF(helper_packages); i++)
                 if (strv_extend(&definition->source.packages, helper_packages[i]) < 0)
                         return log_oom();
-        int r = choose_suite_logged(definition, suite);
+        int r = choose_suite(definition, suite, &plan);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(definition);

@@ -10,8 +10,8 @@
 /* The definition of image @name: 0; -ENOENT (not logged): it has none; or -errno, logged. */
 int find_definition_logged(const Settings *settings, const char *name, Definition **ret);
 
-/* The definition of image HELPER_IMAGE where there is none: a small one of @suite (NULL: of the host's own), logged. 0 or
- * -errno, logged. */
+/* The definition of image HELPER_IMAGE where there is none: a small one of @suite (NULL: of the host's own). 0 or -errno,
+ * logged. */
 int helper_definition_logged(const char *suite, Definition **ret);
 
 /* The suite that image HELPER_IMAGE was made of without a definition, to be freed. 0; -ENOENT (not logged): there is no such
@@ -21,7 +21,7 @@ int helper_suite(const Settings *settings, char **ret);
 /* An empty definition of image @name, for images without one. *ret is for definition_free(). 0 or -ENOMEM. */
 int new_definition(const char *name, Definition **ret);
 
-/* Makes @suite (NULL: the host's own) the source of @definition. 0 or -errno, logged. */
+/* Makes @suite (NULL: the host's own) the source of @definition, and says so. 0 or -errno, logged. */
 int choose_suite_logged(Definition *definition, const char *suite);
 
 /* Blocks SIGINT, SIGTERM and SIGHUP, and returns a descriptor that becomes readable when one of them comes; or

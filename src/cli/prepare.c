@@ -70,11 +70,12 @@ static void warn_of_missing_limits(const Machine *machine) {
         bool tasks = (own.tasks_max != UINT64_MAX || all_tasks) && !(limited & CGROUP_PIDS);
         bool cpu = !(limited & CGROUP_CPU);
         if (memory || tasks || cpu)
-                log_warning("Not limited on this host, because cgroup controllers are missing:%s%s%s%s%s",
-                            memory ? " memory (memory_max, memory_high" : "",
+                log_warning("Not limited on this host, because cgroup controllers are missing: %s%s%s%s%s%s%s",
+                            memory ? "memory (memory_max, memory_high" : "",
                             memory ? all_memory ? ", job_memory_max, job_memory_high)" : ")" : "",
-                            tasks ? " processes (tasks_max" : "", tasks ? all_tasks ? ", job_tasks_max)" : ")" : "",
-                            cpu ? " CPU (cpu_weight)" : "");
+                            memory && (tasks || cpu) ? "; " : "", tasks ? "processes (tasks_max" : "",
+                            tasks ? all_tasks ? ", job_tasks_max)" : ")" : "", tasks && cpu ? "; " : "",
+                            cpu ? "CPU (cpu_weight)" : "");
 }
 
 /* The request without what depends on the image, which plan_take_image() adds. */

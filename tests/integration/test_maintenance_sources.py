@@ -173,10 +173,11 @@ def test_helper(xfs_images: Site, images: Site, lab: Lab, repository: Repository
     (programs / "mmdebstrap").chmod(0o755)
     env = {"PATH": f"{programs}:{os.environ['PATH']}", "no_proxy": "127.0.0.1"}
     done = site.call("chroot-create", "helper", "--suite", "bookworm", env=env)
-    assert done.returncode == 0, str(done)
+    assert done.returncode == 0 and done.stderr.count("Making image 'helper'") == 1, str(done)
     assert "--include=git,git-lfs,ca-certificates " in log.read_text() and " bookworm " in log.read_text()
     repository.add("git-lfs", "1")
-    assert maintain(site, env=env).results == {"helper": "updated"}
+    report = maintain(site, env=env)
+    assert report.results == {"helper": "updated"} and "Making image" not in report.done.stderr, report
     assert maintain(site, "helper", env=env).results == {"helper": "unchanged"}
     assert len(log.read_text().splitlines()) == 1 and generations(site)["helper"]["source"] == "suite bookworm"
     assert "git-lfs" in output(site, "helper", "dpkg-query -W git-lfs")
