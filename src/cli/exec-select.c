@@ -21,6 +21,7 @@ static int unknown(Pipeline *pipeline, const char *name) {
         for (size_t i = 0; i < pipeline->n_jobs; i++)
                 map_set(&pipeline->arena, names, pipeline->jobs[i].name, pipeline->jobs[i].place, names);
         log_error("There is no job '%s'%s", name, nearest_key_hint(&pipeline->arena, name, names));
+        log_notice("'nspawn-runner exec --list --all' shows all jobs");
         return -ENOENT;
 }
 

@@ -236,7 +236,8 @@ static int take_directory(const Settings *settings, const char *id, MachineDirec
 
 /* Warns of keywords that GitLab Runner's Docker executor supports and this driver does not. */
 static void warn_of_ignored(const JobSpec *job) {
-        if (strv_length(job->image.entrypoint) > 0)
+        /* An empty one only says that the image's is not wanted. */
+        if (strv_length(job->image.entrypoint) > 0 && !isempty(job->image.entrypoint[0]))
                 log_warning("This driver runs no entrypoints: 'image:entrypoint' of the job is ignored");
         if (!isempty(job->image.platform))
                 log_warning(

@@ -132,7 +132,11 @@ static int check_all(Context *context, const char *owner, const Value *map, unsi
                 const ValuePair *pair = map->pairs + i;
                 const Keyword *keyword = find(pair->key, flag);
 
-                if (!keyword && find(pair->key, other))
+                if (!keyword && streq(pair->key, "trigger") && flag == OF_SCRIPT)
+                        result = context_fail(context, pair->place,
+                                              "%s has '%s' and 'trigger'; a job does one or the other", owner,
+                                              map_get_set(map, "script") ? "script" : "run");
+                else if (!keyword && find(pair->key, other))
                         result = context_fail(context, pair->place, "%s cannot have '%s'", owner, pair->key);
                 else if (!keyword)
                         result = context_fail(context, pair->place, "%s has an unknown keyword '%.100s'%s", owner,

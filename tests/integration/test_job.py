@@ -91,7 +91,7 @@ def test_image_options_are_not_ignored_silently(site: Site) -> None:
     assert result.state == "success", str(result)
     for word in "image:entrypoint", "image:docker:platform":
         assert result.log.count(f"'{word}' of the job is ignored") == 1, result.log
-    assert "is ignored" not in site.run(JobWithImage().with_image({"user": ""}, pull_policy=None)).log
+    assert "is ignored" not in site.run(JobWithImage().with_image({"user": ""}, entrypoint=[""], pull_policy=None)).log
 
 
 def test_user_of_job(any_boot_site: Site) -> None:

@@ -189,6 +189,7 @@ class Command(unittest.TestCase):
         for arguments, part in ((["--explain", "c"], "There is no job 'c'"), (["--list", "-C", "none"], "Cannot open the directory 'none'"),
                                 (["--list", "--file", "none.yml"], "file 'none.yml' is not there"),
                                 (["--list", "--file", "none.yml"], f"'{self.path}' is taken as the working copy"),
+                                (["--dry-run", "c"], "'nspawn-runner exec --list --all' shows all jobs"),
                                 (["--dry-run", "--committed"], "--committed needs a git repository with a commit"),
                                 (["--list", "--variable-file", "none"], "Cannot read the variables in 'none'"),
                                 (["--list", "--include-root", "x=none"], "Cannot use 'none'")):

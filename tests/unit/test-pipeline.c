@@ -146,7 +146,7 @@ static void test_problems(_unused_ void **state) {
                 { "include: {project: g/p, file: a.yml}\na: {" S "}", "--include-root gitlab.example.com/g/p=DIR" },
                 { "include: {template: X.gitlab-ci.yml}\na: {" S "}", "--include-root templates=DIR" },
                 { "t: {trigger: {project: a, include: b}}", "either 'project' or 'include'" },
-                { "t: {trigger: x, script: y}", "cannot have 'trigger'" },
+                { "t: {trigger: x, script: y}", "has 'script' and 'trigger'" },
                 { "t: {trigger: x, cache: {}}", "trigger job 't' cannot have 'cache'" },
                 { "a: {" S ", dependencies: [b]}", "'dependencies' of job 'a' names 'b'" },
                 { "a: {" S ", needs: [], dependencies: [b]}\nb: {" S ", stage: build}", "add it to 'needs'" },
