@@ -45,6 +45,7 @@ typedef struct SourcesKept {
         uint64_t depth;
         bool submodules, recursive;
         int fd;
+        char **empty; /* submodules that should be there */
 } SourcesKept;
 
 typedef struct Loop {
@@ -61,14 +62,19 @@ typedef struct Loop {
         char started_at[32];
 } Loop;
 
-/* The sources that @job wants: *ret_fd, or negative for none. 0 or -errno, logged. */
-static int take_sources(Loop *loop, const PipelineJob *job, int *ret_fd) {
+static void sources_kept_done(SourcesKept *kept) {
+        closep(&kept->fd);
+        strv_free(kept->empty);
+}
+
+/* The sources that @job wants: *ret, valid until the next call, or NULL for none. 0 or -errno, logged. */
+static int take_sources(Loop *loop, const PipelineJob *job, const SourcesKept **ret) {
         const char *depth = variables_get(&job->variables, "GIT_DEPTH");
         const char *strategy = variables_get(&job->variables, "GIT_STRATEGY");
         const char *submodules = variables_get(&job->variables, "GIT_SUBMODULE_STRATEGY"), *what;
         SourcesKept kept = { .depth = DEPTH_DEFAULT, .fd = -EBADF };
 
-        *ret_fd = -EBADF;
+        *ret = NULL;
         if (strategy && (streq(strategy, "none") || streq(strategy, "empty")))
                 return 0;
         if (depth && parse_uint64(depth, &kept.depth) < 0)
@@ -78,11 +84,11 @@ static int take_sources(Loop *loop, const PipelineJob *job, int *ret_fd) {
         for (size_t i = 0; i < loop->n_sources; i++)
                 if (loop->sources[i].depth == kept.depth && loop->sources[i].submodules == kept.submodules &&
                     loop->sources[i].recursive == kept.recursive) {
-                        *ret_fd = loop->sources[i].fd;
+                        *ret = loop->sources + i;
                         return 0;
                 }
         if (loop->n_sources == SOURCES_MAX)
-                closep(&loop->sources[--loop->n_sources].fd);
+                sources_kept_done(&loop->sources[--loop->n_sources]);
         const PipelineRequest *about = &loop->run->request->request;
         const SourcesRequest request = {
                 .checkout = loop->run->request->checkout,
@@ -97,11 +103,11 @@ static int take_sources(Loop *loop, const PipelineJob *job, int *ret_fd) {
                 .submodules = kept.submodules,
                 .recursive = kept.recursive,
         };
-        int r = sources_make(&request, &kept.fd, &what);
+        int r = sources_make(&request, &kept.fd, &kept.empty, &what);
         if (r < 0)
                 return log_error_errno(r, "%s: %m", what);
-        loop->sources[loop->n_sources++] = kept;
-        *ret_fd = kept.fd;
+        loop->sources[loop->n_sources] = kept;
+        *ret = loop->sources + loop->n_sources++;
         return 0;
 }
 
@@ -117,7 +123,7 @@ static const char *make_token(Arena *arena) {
 }
 
 /* In the process of the job. */
-static void work(const Loop *loop, size_t i, int events_fd, int cancel_fd, int sources_fd) {
+static void work(const Loop *loop, size_t i, int events_fd, int cancel_fd, const SourcesKept *sources) {
         const Invocation *invocation = loop->run->invocation;
         size_t *places = arena_alloc(&loop->pipeline->arena, loop->pipeline->n_jobs * sizeof(size_t));
         const WorkerSetup setup = {
@@ -138,7 +144,9 @@ static void work(const Loop *loop, size_t i, int events_fd, int cancel_fd, int s
                 .broker_fd = loop->run->broker_fd,
                 .events_fd = events_fd,
                 .cancel_fd = cancel_fd,
-                .sources_fd = sources_fd,
+                .sources_fd = sources ? sources->fd : -EBADF,
+                .empty_submodules = sources ? sources->empty : NULL,
+                .committed = invocation_has(invocation, "committed"),
                 .has_commit = loop->run->request->checkout->commit,
                 .shell = invocation_has(invocation, "shell"),
                 .keep_failed = invocation_has(invocation, "keep-failed"),
@@ -149,9 +157,10 @@ static void work(const Loop *loop, size_t i, int events_fd, int cancel_fd, int s
 
 static int start_job(Loop *loop, size_t i) {
         Running *running = loop->running + loop->n_running;
-        int sources_fd = -EBADF, pipe_fds[2];
+        const SourcesKept *sources = NULL;
+        int pipe_fds[2];
 
-        int r = loop->pipeline->jobs[i].is_trigger ? 0 : take_sources(loop, loop->pipeline->jobs + i, &sources_fd);
+        int r = loop->pipeline->jobs[i].is_trigger ? 0 : take_sources(loop, loop->pipeline->jobs + i, &sources);
         if (r < 0)
                 return r;
         if (pipe2(pipe_fds, O_CLOEXEC) < 0)
@@ -167,7 +176,7 @@ static int start_job(Loop *loop, size_t i) {
                 if (loop->pipeline->jobs[i].is_trigger)
                         exec_child_run(loop->run, loop->pipeline->jobs + i, &loop->store, pipe_fds[1], exec_run);
                 else
-                        work(loop, i, pipe_fds[1], cancel_fd, sources_fd);
+                        work(loop, i, pipe_fds[1], cancel_fd, sources);
                 _exit(EXIT_SUCCESS);
         }
         close(pipe_fds[1]);
@@ -373,7 +382,7 @@ int exec_run(const ExecRun *run) {
         r = drive_with_output(&loop);
         exec_output_done(&loop.output);
         for (size_t i = 0; i < loop.n_sources; i++)
-                closep(&loop.sources[i].fd);
+                sources_kept_done(loop.sources + i);
         store_done(&loop.store);
         return r;
 }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "base/string.h"
 
 int sources_put_file(Sources *sources, int dir_fd, const char *name, const char *path) {
         BundleEntry *entry = &sources->entry;
@@ -53,6 +54,11 @@ int sources_put_directory(Sources *sources, const char *path) {
         entry->size = 0;
         entry->mtime_sec = 0;
         return bundle_put(&sources->writer, entry);
+}
+
+int sources_put_empty_submodule(Sources *sources, const char *path) {
+        int r = sources->request->submodules ? strv_extend(&sources->empty, path) : 0;
+        return r < 0 ? r : sources_put_directory(sources, path);
 }
 
 int sources_put_text(Sources *sources, const char *path, const char *text) {

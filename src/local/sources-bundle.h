@@ -21,9 +21,12 @@ typedef struct Sources {
         const SourcesRequest *request;
         BundleWriter writer;
         BundleEntry entry;
+        char **empty; /* submodules that are wanted, and not at hand */
 } Sources;
 
 /* Adds what is called @name in @dir_fd as @path, if it is a file or a symlink and still there. 0 or -errno. */
 int sources_put_file(Sources *sources, int dir_fd, const char *name, const char *path);
 int sources_put_directory(Sources *sources, const char *path);
+/* Adds the directory of a submodule without its files. If the request wants them, that is noted. */
+int sources_put_empty_submodule(Sources *sources, const char *path);
 int sources_put_text(Sources *sources, const char *path, const char *text);

@@ -286,7 +286,7 @@ static int put_blobs(Sources *sources, FILE *blobs, char *const *lines) {
                 if (!**lines || !parse_line(*lines, &line))
                         continue;
                 int r = S_ISREG(line.mode) || S_ISLNK(line.mode) ? put_blob(sources, blobs, &line) :
-                                                                   sources_put_directory(sources, line.path);
+                                                                   sources_put_empty_submodule(sources, line.path);
                 if (r < 0)
                         return r;
         }

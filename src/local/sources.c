@@ -56,20 +56,22 @@ static int put_submodule(Sources *sources, int top_fd, const char *top, const ch
         if (r < 0)
                 return r;
         _cleanup_free_ char *directory = strndup(inside, strlen(inside) - 1);
-        r = directory ? sources_put_directory(sources, directory) : -ENOMEM;
-        if (r < 0)
-                return r;
+        if (!directory)
+                return -ENOMEM;
         if (!sources->request->submodules || (depth > 0 && !sources->request->recursive) || depth > 20)
-                return 0;
+                return sources_put_directory(sources, directory);
         r = string_printf(&below, "%s/%s", top, path);
         if (r < 0)
                 return r;
         _cleanup_close_ int fd = open_without_symlinks(top_fd, path, O_RDONLY | O_DIRECTORY);
         if (fd < 0 || !exists_at(fd, ".git"))
-                return 0;
+                return sources_put_empty_submodule(sources, directory);
         r = git_list(below, ARGV("ls-files", "-z", "--cached", "--others", "--exclude-standard"), &paths);
         if (r < 0)
-                return r == -ENOENT ? 0 : r;
+                return r == -ENOENT ? sources_put_empty_submodule(sources, directory) : r;
+        r = sources_put_directory(sources, directory);
+        if (r < 0)
+                return r;
         strv_sort_unique(paths);
         return put_tree(sources, fd, below, inside, paths, depth + 1);
 }
@@ -136,8 +138,14 @@ static int put_all(Sources *sources, int fd, const char **reterr_what) {
         return r < 0 ? r : bundle_finish(&sources->writer);
 }
 
-int sources_make(const SourcesRequest *request, int *ret_fd, const char **reterr_what) {
-        _cleanup_free_ Sources *sources = calloc(1, sizeof(Sources));
+static void sources_freep(Sources **sources) {
+        if (*sources)
+                strv_free((*sources)->empty);
+        free(*sources);
+}
+
+int sources_make(const SourcesRequest *request, int *ret_fd, char ***ret_empty, const char **reterr_what) {
+        _cleanup_(sources_freep) Sources *sources = calloc(1, sizeof(Sources));
 
         *reterr_what = "Cannot make a file";
         if (!sources)
@@ -151,6 +159,7 @@ int sources_make(const SourcesRequest *request, int *ret_fd, const char **reterr
         if (r < 0)
                 return r;
         *ret_fd = TAKE_FD(fd);
+        *ret_empty = TAKE_PTR(sources->empty);
         return 0;
 }
 

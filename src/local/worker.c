@@ -215,6 +215,13 @@ static bool get_sources(Worker *worker) {
                            commit, worker->job.pipeline->context.request->ref);
         else
                 caller_log(&worker->caller, "\033[32;1mPutting the files in place...\033[0;m");
+        for (char *const *path = worker->setup->empty_submodules; path && *path; path++)
+                caller_log(
+                        &worker->caller,
+                        "\033[0;33mWARNING: the files of submodule '%s' are missing, so its directory is empty: %s\033[0;m",
+                        *path,
+                        worker->setup->committed ? "they come only without --committed" :
+                                                   "'git submodule update --init --recursive' fetches them");
         _cleanup_close_ int fd = sources_open(worker->setup->sources_fd);
         const Call call = {
                 .stage = BROKER_STEP,

@@ -245,8 +245,11 @@ def test_submodules(place: Site) -> None:
         found = [line for line in log_of(job, done.stdout) if line.endswith((" old", " changed"))]
         assert sorted(found) == files, done.stdout
         assert not [line for line in log_of(job, done.stdout) if line.startswith("status:")], done.stdout
+        assert "WARNING: the files of submodule" not in done.stdout, done.stdout
     done = copy.run("--committed", "none")
     assert done.returncode == 0 and "status:" not in done.stdout.replace("s/^/status:/", ""), done.stdout
+    copy.git("submodule", "-q", "deinit", "-f", "sub")
+    assert "submodule 'sub' are missing, so its directory is empty: 'git submodule update" in copy.run("normal").stdout
 
 
 def test_shell(place: Site) -> None:
