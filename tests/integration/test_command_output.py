@@ -109,7 +109,7 @@ class World:
 
 @pytest.fixture(name="world")
 def fixture_world(make_site, tiny_root: Path) -> Iterator[World]:
-    """It is as long as it may be; no job is left."""
+    """It is gone when the test ends, with its jobs."""
     site = make_site(root=tiny_root, default_image=IMAGE, keep_failed="1h")
     world = World(site)
     try:
@@ -128,10 +128,20 @@ def check_fits(name: str, columns: int, out: str) -> None:
     assert name in FOR_PROGRAMS or all(len(line.split()) == 1 for line in long), (name, long)
 
 
+def check_others(world: World) -> None:
+    """They are told once that they need root, or get what they asked for."""
+    for name, call in CALLS.items():
+        for columns in (80, None):
+            status, out, err = world.call(USER + world.argv(name, call.words, 0), columns, NO_COLOR="1")
+            if call.user is not None:
+                assert (status, "Only root" in err) == (call.user, False), (name, out, err)
+                continue
+            assert status == (2 if name in ("prepare", "run", "cleanup") else 1) and not out, (name, status, out, err)
+            assert len(err.splitlines()) == 1 and f"Only root can do this: try 'sudo nspawn-runner {name}'" in err, (name, err)
+
+
 def test_commands(world: World) -> None:
-    """Each command, for root."""
-    out = world.call([str(world.program), "--help"], None)[1]
-    assert re.findall(r"^  ([a-z]\S*)", out.partition("\nOptions:")[0], re.MULTILINE) == list(CALLS)
+    """Each command, for root and then for others."""
     for name, call in CALLS.items():
         seen = []
         for number, (columns, env) in enumerate(((80, {"NO_COLOR": "1"}), (200, {}), (None, {}))):
@@ -146,27 +156,18 @@ def test_commands(world: World) -> None:
                 check_fits(name, columns, out)
             else:
                 assert "\x1b" not in out + err and "\r" not in out + err, (name, seen[-1])
+    check_others(world)
 
 
-def test_not_root(world: World) -> None:
-    """Others are told once that they need root, or get what they asked for."""
-    for name, call in CALLS.items():
-        for columns in (80, None):
-            status, out, err = world.call(USER + world.argv(name, call.words, 0), columns, NO_COLOR="1")
-            if call.user is not None:
-                assert (status, "Only root" in err) == (call.user, False), (name, out, err)
-                continue
-            assert status == (2 if name in ("prepare", "run", "cleanup") else 1) and not out, (name, status, out, err)
-            assert len(err.splitlines()) == 1 and f"Only root can do this: try 'sudo nspawn-runner {name}'" in err, (name, err)
-
-
-def test_help_fits(world: World) -> None:
-    """Help is broken at words on a terminal, and nowhere else."""
-    for name in ("", *CALLS):
-        argv = [str(world.program), *([name] if name else []), "--help"]
-        whole = world.call(argv, None)[1]
+def test_help(driver: Path) -> None:
+    """It names all commands, and is broken at words on a terminal, and nowhere else."""
+    env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TERM": "xterm"}
+    for name in (None, *CALLS):
+        argv = [str(driver), *([name] if name else []), "--help"]
+        whole = subprocess.run(argv, env=env, capture_output=True, text=True, check=True).stdout
+        if not name:
+            assert re.findall(r"^  ([a-z]\S*)", whole.partition("\nOptions:")[0], re.MULTILINE) == list(CALLS)
         for columns in (80, 200):
-            status, out, err = world.call(argv, columns)
+            status, out, err = run_on_terminals(argv, columns, env=env)
             assert (status, err) == (0, "") and out.split() == whole.split(), (name, out, err)
-            check_fits(name, columns, out)
             assert max(map(len, out.splitlines())) <= columns, (name, out)

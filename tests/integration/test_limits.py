@@ -3,6 +3,7 @@
 controllers."""
 
 import contextlib
+import json
 import re
 import shutil
 import subprocess
@@ -269,7 +270,9 @@ def test_project_quota(lab: Lab, make_site: Callable[..., Site], kind: str) -> N
             with site.started(job) as build, beside.started() as other:
                 assert not list((root / ".layers").glob("*/disk"))
                 fails(build, fill.format("/root/big"), "The job used up its 48M of disk (disk_max)")
-                build.run_script("rm /root/big; head -c 30M /dev/zero >/builds/half")
+                build.run_script("rm /root/big; head -c 30M /dev/zero >/builds/half; sync")
+                disk = max(row["disk"] for row in json.loads(site.call("status", "--json").stdout)["jobs"])
+                assert 30 << 20 <= disk <= 48 << 20, disk
                 fails(build, fill.format("/root/big"), "The job used up its 48M of disk (disk_max)")
                 other.run_script("head -c 40M /dev/zero >/root/fits; rm /root/fits")
                 fails(other, "cd /root; for i in {1..4000}; do : >$i || exit 5; done", "The job has as many files")
