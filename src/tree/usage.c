@@ -15,24 +15,18 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/fs.h"
-#include "tree/subvolume.h"
-
-/* No real tree is deeper, and each level holds a descriptor. */
-#define DEPTH_MAX 256
+#include "tree/walk.h"
 
 #define EXTENTS_AT_ONCE 64
 
 /* The number of entries between two looks at the clock. */
 #define DEADLINE_TICKS 64
 
-typedef struct Walk {
+typedef struct Sum {
         Usage *usage;
-        UsageOfTree *tree;
-        dev_t device;
-        bool btrfs;       /* each subvolume has a device number of its own */
+        UsageOfTree tree;
         bool shares_data; /* files can share extents */
-} Walk;
+} Sum;
 
 void usage_done(Usage *usage) {
         free(usage->shared);
@@ -106,85 +100,36 @@ static bool is_late(Usage *usage) {
         return usage->deadline != 0 && ++usage->ticks % DEADLINE_TICKS == 0 && clock_now_usec() >= usage->deadline;
 }
 
-static int count(Walk *walk, int dir_fd, const char *name, const struct stat *st) {
+static int add_entry(int dir_fd, const char *name, const struct stat *st, void *userdata) {
+        Sum *sum = userdata;
         uint64_t bytes = (uint64_t) st->st_blocks * 512, shared_bytes = 0;
 
-        if (is_late(walk->usage))
+        if (is_late(sum->usage))
                 return -ETIME;
-        if (walk->shares_data && S_ISREG(st->st_mode) && bytes > 0 &&
-            add_file_extents(walk->usage, dir_fd, name, &shared_bytes) < 0)
+        if (sum->shares_data && S_ISREG(st->st_mode) && bytes > 0 &&
+            add_file_extents(sum->usage, dir_fd, name, &shared_bytes) < 0)
                 return -ENOMEM;
         /* The sizes of compressed extents are those of the uncompressed data. */
         shared_bytes = MIN(shared_bytes, bytes);
-        walk->tree->bytes += bytes;
-        walk->tree->own_bytes += bytes - shared_bytes;
-        walk->usage->bytes += bytes - shared_bytes;
+        sum->tree.bytes += bytes;
+        sum->tree.own_bytes += bytes - shared_bytes;
+        sum->usage->bytes += bytes - shared_bytes;
         return 0;
 }
 
-static int walk_directory(Walk *walk, int fd, unsigned depth);
-
-static int walk_entry(Walk *walk, int dir_fd, const char *name, unsigned depth) {
-        struct stat st;
-
-        if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-                return errno == ENOENT ? 0 : -errno;
-        if (!S_ISDIR(st.st_mode)) {
-                if (st.st_nlink < 2)
-                        return count(walk, dir_fd, name, &st);
-                if (inode_table_find(&walk->usage->counted, &st))
-                        return 0;
-                int r = inode_table_add(&walk->usage->counted, &st, "");
-                return r < 0 ? r : count(walk, dir_fd, name, &st);
-        }
-        if (depth >= DEPTH_MAX)
-                return 0;
-        _cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0)
-                return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
-        if (st.st_dev != walk->device && !(walk->btrfs && btrfs_is_subvolume(fd)))
-                return 0;
-        int r = count(walk, dir_fd, name, &st);
-        return r < 0 ? r : walk_directory(walk, TAKE_FD(fd), depth + 1);
-}
-
-/* Adds up the directory @fd, and closes @fd. */
-static int walk_directory(Walk *walk, int fd, unsigned depth) {
-        _cleanup_closedir_ DIR *dir = directory_stream(fd);
-        if (!dir)
-                return -errno;
-        for (;;) {
-                struct dirent *entry = directory_next(dir);
-                if (!entry)
-                        return -errno;
-                int r = walk_entry(walk, dirfd(dir), entry->d_name, depth);
-                if (r < 0)
-                        return r;
-        }
-}
-
 int usage_add(Usage *usage, int tree_fd, UsageOfTree *ret) {
-        UsageOfTree tree = { 0 };
-        Walk walk = { .usage = usage, .tree = &tree, .btrfs = btrfs_is(tree_fd) };
+        Sum sum = { .usage = usage };
         struct statfs system;
-        struct stat st;
 
-        if (fstat(tree_fd, &st) < 0 || fstatfs(tree_fd, &system) < 0)
+        if (fstatfs(tree_fd, &system) < 0)
                 return -errno;
-        walk.device = st.st_dev;
         /* These file systems never share data, and to ask for each file takes time. */
-        walk.shares_data = system.f_type != EXT4_SUPER_MAGIC && system.f_type != TMPFS_MAGIC;
-        int r = count(&walk, tree_fd, ".", &st);
-        if (r < 0)
-                return r;
-        if (S_ISDIR(st.st_mode)) {
-                int fd = openat(tree_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                r = fd < 0 ? -errno : walk_directory(&walk, fd, 0);
-        }
+        sum.shares_data = system.f_type != EXT4_SUPER_MAGIC && system.f_type != TMPFS_MAGIC;
+        int r = tree_walk(tree_fd, &usage->counted, add_entry, &sum);
         if (r < 0 && r != -ETIME)
                 return r;
-        *ret = tree;
-        return r;
+        *ret = sum.tree;
+        return MIN(r, 0);
 }
 
 static int compare_extents(const void *a, const void *b) {

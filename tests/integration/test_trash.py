@@ -2,6 +2,7 @@
 """cleanup puts a job's layer out of the way at once, and what is big is removed behind it. Whoever removes it may be killed:
 the next one goes on."""
 
+import json
 import os
 import signal
 import subprocess
@@ -132,7 +133,8 @@ def test_remover_holds_nothing(make_site, tiny_root: Path) -> None:
 
 
 def test_subvolumes(make_site, lab: Lab) -> None:
-    """On btrfs, the trash has subvolumes, with others that a job nested in them."""
+    """On btrfs, the trash has subvolumes, with others that a job nested in them; df counts once what a layer shares with its
+    image."""
     root = lab.root("btrfs") / "trash-images"
     root.mkdir()
     try:
@@ -149,7 +151,11 @@ def test_subvolumes(make_site, lab: Lab) -> None:
         listing = subprocess.run(["btrfs", "subvolume", "list", root], check=True, capture_output=True, text=True).stdout
         assert "trash-images" not in listing
         with site.started() as build:
-            build.run_script("touch /root/file")
+            build.run_script("touch /root/file; head -c 3000000 /dev/urandom >/root/own")
+            rows = {row["kind"]: row for row in json.loads(site.call("df", "--json").stdout)["usage"]}
+            image, layer, total = (rows[kind] for kind in ("image", "jobs", "total"))
+            assert layer["size"] > image["size"] and 3000000 <= layer["own"] < image["size"] / 2, rows
+            assert image["own"] < image["size"] / 4 and total["size"] < image["size"] + 3000000 + image["size"] / 4, rows
         assert entries(site) == []
     finally:
         host.remove_tree(root)
