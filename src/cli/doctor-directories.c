@@ -31,6 +31,8 @@
 #include "maintain/space.h"
 #include "storage/storage.h"
 #include "store/place.h"
+#include "tree/quota-group.h"
+#include "tree/subvolume.h"
 
 /* Less is hardly enough for one image and what a job makes. */
 #define SPACE_MIN_BYTES (UINT64_C(1) << 30)
@@ -225,6 +227,16 @@ static CheckResult check_storage(const Invocation *invocation, char ret_detail[s
         return check_say(CHECK_OK, ret_detail, "%s (%s)", driver->name, driver->help);
 }
 
+/* What the administrator can do about a limit that costs more than a quota would. */
+static const char *why_no_quota(int root_fd) {
+        if (quota_state(root_fd) == QUOTA_UNCOUNTED)
+                return "; the quotas of btrfs are not used, as the kernel has yet to count what is there ('btrfs quota "
+                       "rescan')";
+        if (btrfs_is(root_fd))
+                return "; a quota of btrfs costs less: 'btrfs quota enable --simple' (Linux 6.7)";
+        return "";
+}
+
 /* What keeps a job from filling the disk; whether it works is tried by check_storage(). */
 static CheckResult check_disk_limit(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
         const Settings *settings = invocation->settings;
@@ -238,10 +250,12 @@ static CheckResult check_disk_limit(const Invocation *invocation, char ret_detai
                 return check_say(CHECK_OK, ret_detail,
                                  "none (disk_max): what a job writes, the disk has to have room for");
         driver = storage_limited(driver, settings->disk_max, root_fd);
-        return check_say(CHECK_OK, ret_detail, "%s for each job, by a %s", format_bytes(settings->disk_max, limit),
+        return check_say(CHECK_OK, ret_detail, "%s for each job, by a %s%s", format_bytes(settings->disk_max, limit),
                          driver == &storage_project ? "project quota" :
+                         driver == &storage_quota   ? "quota group of btrfs" :
                          driver == &storage_file    ? "file system in a sparse file" :
-                                                      "tmpfs");
+                                                      "tmpfs",
+                         driver == &storage_file ? why_no_quota(root_fd) : "");
 }
 
 static CheckResult check_images(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {

@@ -211,6 +211,9 @@ static int start(const Settings *settings, const JobSpec *job, const MachineDire
         if (r < 0)
                 return r;
         r = job_services_plan(services, settings, machine);
+        if (r == -ENOPKG)
+                return log_error_errno(r, "disk_max needs mkfs.ext4 (package e2fsprogs) and loop devices "
+                                          "(/dev/loop-control) for what a job shares with its services");
         if (r < 0)
                 return log_oom();
         return start_machine(settings, machine, directory, argv, image, services, signal_fd);

@@ -164,6 +164,7 @@ int service_machine_join(ServiceMachine *service) {
         machine->settings.job_memory_high = job->settings.job_memory_high;
         machine->settings.job_memory_max = job->settings.job_memory_max;
         machine->settings.job_tasks_max = job->settings.job_tasks_max;
+        machine->needs_loop |= job->needs_loop; /* for what they share */
         r = strv_copy(job->hosts, &machine->hosts);
         return r < 0 ? r : strv_copy(job->volumes, &machine->volumes);
 }

@@ -21,8 +21,8 @@
 #include "config/setting-check.h"
 #include "container/volume.h"
 #include "job/volumes.h"
+#include "machine/shared.h"
 #include "network/block.h"
-#include "storage/storage.h"
 
 /* From SIGTERM to SIGKILL. */
 #define END_TIMEOUT_USEC (10 * USEC_PER_SEC)
@@ -142,7 +142,7 @@ static int share_directories(const JobSpec *job, const Settings *settings, Machi
 
                 if (!directories[i] || job_volume_is_taken(machine, directories[i], NULL))
                         continue;
-                int r = string_printf(&source, "%s/" LAYER_VOLUMES "/%s", machine->layer, names[i]);
+                int r = shared_volume_source(machine, names[i], &source);
                 if (r < 0)
                         return r;
                 r = volume_add(&machine->volumes, source, directories[i], false, NULL);

@@ -56,7 +56,8 @@ int job_services_begin(const Settings *settings, JobServices *services, ServiceW
 unsigned service_address(unsigned number);
 
 /* Says in @machine, the plan of the job's own machine, that others join its network, under which names, and which
- * directories it shares with them. @settings are those of its image. 0 or -ENOMEM. */
+ * directories it shares with them. @settings are those of its image. 0; -ENOPKG as of shared_volume_source()
+ * (machine/shared.h); or -ENOMEM. */
 int job_services_plan(const JobServices *services, const Settings *settings, Machine *machine);
 
 /* The job's own container was begun: the services join it. @on_go hears of each that is still worked on. */

@@ -20,6 +20,8 @@
 #include "machine/inside.h"
 #include "machine/kernel-log.h"
 #include "machine/out-of-memory.h"
+#include "machine/shared.h"
+#include "storage/storage.h"
 
 /* A disk with less room than this counts as full: a program fails when its next buffer does not fit. */
 #define BUFFER_BYTES (UINT64_C(1) << 20)
@@ -61,8 +63,8 @@ static void keep_first(pid_t pid, void *userdata) {
                 *first = pid;
 }
 
-/* The job's root, where only its supervisor sees it: the path leads through that process's mounts. */
-static int open_root(const Machine *machine, const CgroupSet *groups) {
+/* A directory that only the job's supervisor sees: the way leads through that process's mounts. */
+static int open_in_supervise(const CgroupSet *groups, const char *directory_path) {
         _cleanup_cgroup_set_ CgroupSet supervise = { 0 };
         _cleanup_free_ char *path = NULL;
         pid_t pid = 0;
@@ -79,7 +81,7 @@ static int open_root(const Machine *machine, const CgroupSet *groups) {
         (void) cgroup_visit(&supervise, keep_first, &pid);
         if (pid == 0)
                 return -ESRCH;
-        int r = string_printf(&path, "/proc/%d/root%s/root", (int) pid, machine->directory);
+        int r = string_printf(&path, "/proc/%d/root%s", (int) pid, directory_path);
         return r < 0 ? r : open_directory_at(AT_FDCWD, path, false, 0);
 }
 
@@ -87,36 +89,96 @@ static const char *who_has(const Machine *machine) {
         return machine->names ? "service" : "job";
 }
 
-static char *explain_disk(const Machine *machine, const CgroupSet *groups) {
-        const Settings *settings = &machine->settings;
-        char size[FORMAT_BYTES_MAX], *text = NULL;
-        uint64_t limit_bytes = settings->disk_max;
-        const char *setting = "disk_max", *who = who_has(machine);
+/* What is left of a disk. */
+typedef struct Room {
+        bool no_bytes, no_files;
+        uint64_t max_files;
+} Room;
+
+static int look_at_root(int root_fd, bool limited, Room *ret) {
         struct statvfs s;
 
-        if (streq(settings->storage, "tmpfs") && settings->tmpfs_size.bytes < limit_bytes) {
-                limit_bytes = settings->tmpfs_size.bytes;
-                setting = "tmpfs_size";
-        }
-        _cleanup_close_ int root_fd = open_root(machine, groups);
-        if (root_fd < 0 || fstatvfs(root_fd, &s) < 0)
-                return NULL;
-        bool limited = limit_bytes != UINT64_MAX;
-        bool bytes = disk_is_full(s.f_bavail, s.f_blocks, s.f_frsize, limited);
-        bool files = disk_is_full(s.f_favail, s.f_files, BUFFER_BYTES, limited);
-        if (!bytes && !files)
-                return NULL;
-        if (!limited)
+        if (fstatvfs(root_fd, &s) < 0)
+                return -errno;
+        *ret = (Room){
+                .no_bytes = disk_is_full(s.f_bavail, s.f_blocks, s.f_frsize, limited),
+                .no_files = disk_is_full(s.f_favail, s.f_files, BUFFER_BYTES, limited),
+                .max_files = s.f_files,
+        };
+        return 0;
+}
+
+/* In the root of a job that a quota limits, statvfs() may tell about the whole disk. */
+static int look_at_quota(const StorageDriver *driver, const char *layer, uint64_t max_bytes, Room *room) {
+        uint64_t used_bytes;
+
+        _cleanup_close_ int layer_fd = open_directory_at(AT_FDCWD, layer, false, 0);
+        if (layer_fd < 0)
+                return layer_fd;
+        int r = driver->usage(layer_fd, &used_bytes);
+        if (r >= 0)
+                room->no_bytes = disk_is_full(max_bytes - MIN(used_bytes, max_bytes), max_bytes, 1, true);
+        return r;
+}
+
+static int look(const Machine *machine, int root_fd, uint64_t limit_bytes, Room *ret) {
+        const StorageDriver *driver = storage_of_machine(machine->settings.storage);
+
+        int r = look_at_root(root_fd, limit_bytes != UINT64_MAX, ret);
+        return r < 0 || !driver || !driver->usage ? r : look_at_quota(driver, machine->layer, limit_bytes, ret);
+}
+
+static bool is_full(const Room *room) {
+        return room->no_bytes || room->no_files;
+}
+
+static char *say_full(const Machine *machine, const Room *room, uint64_t limit_bytes, const char *setting) {
+        char size[FORMAT_BYTES_MAX], *text = NULL;
+        const char *who = who_has(machine);
+
+        if (limit_bytes == UINT64_MAX)
                 (void) string_printf(&text, "The host's disk is full%s",
-                                     bytes ? "" : ": it has no room for more files");
-        else if (bytes)
+                                     room->no_bytes ? "" : ": it has no room for more files");
+        else if (room->no_bytes)
                 (void) string_printf(&text, "The %s used up its %s of disk (%s)", who, format_bytes(limit_bytes, size),
                                      setting);
         else
                 (void) string_printf(&text,
                                      "The %s has as many files as %s of disk can have, which are %" PRIu64 " (%s)", who,
-                                     format_bytes(limit_bytes, size), (uint64_t) s.f_files, setting);
+                                     format_bytes(limit_bytes, size), room->max_files, setting);
         return text;
+}
+
+/* What the job shares with its services, where that is limited on its own. */
+static char *explain_shared(const Machine *machine, const CgroupSet *groups) {
+        _cleanup_free_ char *directory = NULL;
+        Room room = { 0 };
+
+        if (machine->names || shared_volumes_directory(machine, &directory) < 0 || !directory)
+                return NULL;
+        _cleanup_close_ int fd = open_in_supervise(groups, directory);
+        if (fd < 0 || look_at_root(fd, true, &room) < 0 || !is_full(&room))
+                return NULL;
+        return say_full(machine, &room, machine->settings.disk_max, "disk_max");
+}
+
+static char *explain_disk(const Machine *machine, const CgroupSet *groups) {
+        const Settings *settings = &machine->settings;
+        uint64_t limit_bytes = settings->disk_max;
+        const char *setting = "disk_max";
+        _cleanup_free_ char *path = NULL;
+        Room room = { 0 };
+
+        if (streq(settings->storage, "tmpfs") && settings->tmpfs_size.bytes < limit_bytes) {
+                limit_bytes = settings->tmpfs_size.bytes;
+                setting = "tmpfs_size";
+        }
+        if (string_printf(&path, "%s/root", machine->directory) < 0)
+                return NULL;
+        _cleanup_close_ int root_fd = open_in_supervise(groups, path);
+        if (root_fd < 0 || look(machine, root_fd, limit_bytes, &room) < 0)
+                return NULL;
+        return is_full(&room) ? say_full(machine, &room, limit_bytes, setting) : explain_shared(machine, groups);
 }
 
 /* How often processes were refused. */

@@ -12,6 +12,7 @@
 #include "machine/directory.h"
 #include "machine/inside.h"
 #include "machine/remove.h"
+#include "storage/disk.h"
 #include "storage/storage.h"
 #include "tree/usage.h"
 
@@ -43,8 +44,10 @@ int machine_disk_bytes(const Settings *settings, const char *id, uint64_t deadli
         if (layer_fd < 0)
                 return layer_fd;
         const StorageDriver *driver = load_driver(settings, id, &machine);
-        if (driver && driver->usage && driver->usage(layer_fd, ret) >= 0)
+        if (driver && driver->usage && driver->usage(layer_fd, ret) >= 0) {
+                *ret += disk_bytes(layer_fd);
                 return 0;
+        }
         int r = usage_add(&usage, layer_fd, &layer);
         if (r < 0 && r != -ETIME)
                 return r;

@@ -67,6 +67,8 @@ static int root_of_layer(const char *path, char **ret) {
 /* A full disk may have no room for the trash, and an administrator may have mounted something at the layers. */
 static int remove_layer_here(int layer_fd, const char *path) {
         int r = storage_remove_any(layer_fd, USEC_INFINITY);
+        if (r == -EINPROGRESS)
+                return 0; /* the layer is left for those who look for dead jobs */
         if (r < 0)
                 return r;
         return rmdir(path) < 0 && errno != ENOENT ? -errno : 0;
@@ -170,7 +172,10 @@ int machine_remove_locked(const Settings *settings, const char *id) {
         int r = discard(settings, id, &root, &trash_fd);
         if (r < 0)
                 return r;
-        if (trash_fd >= 0 && trash_empty(trash_fd, clock_deadline(TRASH_PATIENCE_USEC), NULL) == -ETIME)
+        if (trash_fd < 0)
+                return 0;
+        r = trash_empty(trash_fd, clock_deadline(TRASH_PATIENCE_USEC), NULL);
+        if (r == TRASH_LATER || r == -ETIME)
                 machine_empty_trash_behind(root);
         return 0;
 }

@@ -33,6 +33,7 @@
 #include "machine/root.h"
 #include "machine/sealed.h"
 #include "machine/segment.h"
+#include "machine/shared.h"
 
 /* A tenth of the memory that is short: enough for a systemd beside shells, and little enough for a job to have (its
  * processes can go back to it). See proc_pid_oom_score_adj(5). */
@@ -111,6 +112,9 @@ static int lock_volumes(Supervision *s, Problem *reterr_problem) {
 }
 
 static int mount_binds(Supervision *s, Problem *reterr_problem) {
+        int r = shared_volumes_mount(s->machine, reterr_problem);
+        if (r < 0)
+                return r;
         _cleanup_close_ int root_fd = open_directory_at(AT_FDCWD, s->root.path, false, 0);
         if (root_fd < 0)
                 return root_fd;

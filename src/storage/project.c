@@ -128,6 +128,7 @@ const StorageDriver storage_project = {
         .name = "project",
         .help = "overlayfs, changes limited by a project quota of the disk",
         .needs_image = true,
+        .limits_volumes = true,
         .suits = project_suits,
         .create = project_create,
         .mount = project_mount,

@@ -23,16 +23,19 @@ const StorageDriver *storage_find(const char *name) {
 }
 
 const StorageDriver *storage_of_machine(const char *name) {
-        if (streq(name, storage_tree.name))
-                return &storage_tree;
-        if (streq(name, storage_project.name))
-                return &storage_project;
-        return streq(name, storage_file.name) ? &storage_file : storage_find(name);
+        static const StorageDriver *const others[] = { &storage_tree, &storage_project, &storage_quota, &storage_file };
+
+        for (size_t i = 0; i < ELEMENTSOF(others); i++)
+                if (streq(others[i]->name, name))
+                        return others[i];
+        return storage_find(name);
 }
 
 const StorageDriver *storage_limited(const StorageDriver *driver, uint64_t disk_max_bytes, int root_fd) {
         if (disk_max_bytes == UINT64_MAX || driver == &storage_tmpfs)
                 return driver;
+        if (storage_quota.suits(root_fd))
+                return &storage_quota;
         return driver == &storage_overlay && storage_project.suits(root_fd) ? &storage_project : &storage_file;
 }
 
@@ -46,14 +49,18 @@ const StorageDriver *storage_pick(const char *name, int root_fd) {
         return NULL;
 }
 
+static void keep_first(int *result, int r) {
+        /* What others have to do comes after what can be done. */
+        if (*result == 0 || (*result == -EINPROGRESS && r < 0))
+                *result = r;
+}
+
 int storage_remove_any(int layer_fd, uint64_t deadline) {
         int result = btrfs_subvolume_remove_until(layer_fd, LAYER_VOLUMES, deadline);
 
-        for (const StorageDriver *const *driver = storage_drivers; *driver; driver++) {
-                int r = (*driver)->remove(layer_fd, deadline);
-                if (result == 0)
-                        result = r;
-        }
-        int r = storage_file.remove(layer_fd, deadline);
-        return result == 0 ? r : result;
+        for (const StorageDriver *const *driver = storage_drivers; *driver; driver++)
+                keep_first(&result, (*driver)->remove(layer_fd, deadline));
+        keep_first(&result, storage_file.remove(layer_fd, deadline));
+        keep_first(&result, storage_quota.remove(layer_fd, deadline));
+        return result;
 }

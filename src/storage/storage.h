@@ -12,6 +12,10 @@
  * (container/volume.h). No driver makes it; all remove it with the layer. */
 #define LAYER_VOLUMES "volumes"
 
+/* Where a disk is mounted that limits the volumes of a job and its services (storage/disk.h), visible only in the mount
+ * namespaces of their `supervise`: for drivers that limit nothing but the root. */
+#define LAYER_SHARED "shared"
+
 typedef struct StorageMount {
         int image_fd;           /* directory of the image, opened in the present mount namespace; negative for drivers
                                  * that do not need it any more */
@@ -46,6 +50,9 @@ typedef struct StorageDriver {
         /* What a job writes is not in the layer but in memory, in a file system that only its container has. */
         bool in_memory;
 
+        /* disk_max limits everything in the layer, volumes too. */
+        bool limits_volumes;
+
         /* Could layers be made for images in this directory? `storage: auto` asks each driver in the order of
          * storage_drivers, so this has to be cheap. */
         bool (*suits)(int root_fd);
@@ -61,11 +68,13 @@ typedef struct StorageDriver {
          * -ENODEV: this kernel has no overlayfs. */
         int (*mount)(const StorageMount *mount);
 
-        /* How many bytes on disk the layer takes up, where the file system counts them: 0 or -errno. NULL: it does not. */
+        /* How many bytes on disk the layer takes up, without the disk of its volumes (storage/disk.h), where the file
+         * system counts them: 0 or -errno. NULL: it does not. */
         int (*usage)(int layer_fd, uint64_t *ret_bytes);
 
         /* Removes what create() and the job made in the layer, also after a crash at any point, as far as it is done by
-         * @deadline (clock_deadline()). 0; -ETIME: there is more to remove; or another -errno. */
+         * @deadline (clock_deadline()). 0; -ETIME: there is more to remove; -EINPROGRESS: the kernel has to remove
+         * something before a later call can remove the rest; or another -errno. */
         int (*remove)(int layer_fd, uint64_t deadline);
 } StorageDriver;
 
@@ -81,10 +90,10 @@ const StorageDriver *storage_find(const char *name);
  * storage_drivers. */
 extern const StorageDriver storage_tree;
 
-/* They limit what a job can write: by a quota of the disk, or by a file system in a file of the layer. Not in storage_drivers
- * either. */
-extern const StorageDriver storage_project, storage_file;
-/* The driver for a job that may write @disk_max_bytes and whose layer is made in @root_fd: @driver, or one of these two if
+/* They limit what a job can write: by a quota of the disk, of ext4 and XFS or of btrfs, or by a file system in a file of the
+ * layer. Not in storage_drivers either. */
+extern const StorageDriver storage_project, storage_quota, storage_file;
+/* The driver for a job that may write @disk_max_bytes and whose layer is made in @root_fd: @driver, or one of these three if
  * @driver cannot limit that. */
 const StorageDriver *storage_limited(const StorageDriver *driver, uint64_t disk_max_bytes, int root_fd);
 

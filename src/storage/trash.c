@@ -13,11 +13,17 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
 #include "storage/storage.h"
 #include "tree/remove.h"
+
+/* btrfs removes the content of a subvolume some time later: it begins at least twice a minute. Whoever comes later goes on
+ * with what it has not removed by then. */
+#define KERNEL_TIMEOUT_USEC (120 * USEC_PER_SEC)
+#define KERNEL_POLL_USEC (500 * USEC_PER_MSEC)
 
 int trash_open(const char *root_dir, bool create) {
         _cleanup_free_ char *path = NULL;
@@ -53,7 +59,8 @@ bool trash_waits(int trash_fd) {
         return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) >= 0;
 }
 
-/* 0; 1: somebody else is at it, and we do not @wait; -ETIME; or another -errno (-EBUSY: something is mounted there). */
+/* 0; 1: somebody else is at it, and we do not @wait; -ETIME; -EINPROGRESS; or another -errno (-EBUSY: something is mounted
+ * there). */
 static int remove_entry(int trash_fd, const char *name, bool wait, uint64_t deadline) {
         _cleanup_close_ int fd = open_directory_at(trash_fd, name, false, 0);
 
@@ -83,24 +90,32 @@ static int empty_once(int trash_fd, bool wait, uint64_t deadline, char ***remove
                         return r;
                 if (r == 0 && removed)
                         r = strv_extend(removed, *name);
-                if (r < 0 && result == 0)
+                if (r < 0 && (result == 0 || result == -EINPROGRESS))
                         result = r;
         }
         return result;
 }
 
 int trash_empty(int trash_fd, uint64_t deadline, char ***removed) {
-        return empty_once(trash_fd, false, deadline, removed);
+        int r = empty_once(trash_fd, false, deadline, removed);
+
+        return r == -EINPROGRESS ? TRASH_LATER : r;
 }
 
 /* With the lock: until a round removes nothing. Who works on an entry may have only so much time for it, so wait. */
 static int empty_in_rounds(int trash_fd) {
+        uint64_t deadline = clock_deadline(KERNEL_TIMEOUT_USEC);
+
         for (;;) {
                 _cleanup_strv_ char **removed = NULL;
 
                 int r = empty_once(trash_fd, true, USEC_INFINITY, &removed);
-                if (!removed)
+                if (removed)
+                        deadline = clock_deadline(KERNEL_TIMEOUT_USEC);
+                else if (r != -EINPROGRESS || clock_now_usec() >= deadline)
                         return r;
+                else
+                        clock_sleep_usec(KERNEL_POLL_USEC);
         }
 }
 
@@ -118,5 +133,5 @@ int trash_empty_alone(int trash_fd) {
                 if (flock(lock_fd, LOCK_UN) < 0)
                         return -errno;
         } while (r == 0 && trash_waits(trash_fd));
-        return r;
+        return r == -EINPROGRESS ? 0 : r;
 }

@@ -22,10 +22,12 @@ int trash_list(int trash_fd, char ***names);
 bool trash_waits(int trash_fd);
 
 /* Removes entries that no other process is removing, until @deadline (clock_deadline()). Appends the names of those that are
- * gone to @removed (NULL: not wanted). 0; -ETIME: there is more to remove; or the first other -errno, with the others
- * removed. */
+ * gone to @removed (NULL: not wanted). 0; TRASH_LATER: the kernel has to remove something before the rest can be; -ETIME: there is
+ * more to remove; or the first other -errno, with the others removed. */
+#define TRASH_LATER 1
 int trash_empty(int trash_fd, uint64_t deadline, char ***removed);
 
-/* The same until nothing is left that can be removed, including entries that come meanwhile. Returns at once if another
- * process does this already: that one removes the present entries, too. 0 or -errno. */
+/* The same until nothing is left that can be removed, including entries that come meanwhile, and those that the kernel works
+ * on for a minute or two. Returns at once if another process does this already: that one removes the present entries, too. 0
+ * or -errno. */
 int trash_empty_alone(int trash_fd);

@@ -277,7 +277,8 @@ static int remove_for_good(const char *root_dir, const PlaceKind *kind, const ch
         if (r < 0)
                 return r;
         _cleanup_close_ int trash_fd = trash_open(root_dir, false);
-        return trash_fd < 0 ? trash_fd : trash_empty(trash_fd, USEC_INFINITY, NULL);
+        r = trash_fd < 0 ? trash_fd : trash_empty(trash_fd, USEC_INFINITY, NULL);
+        return MIN(r, 0);
 }
 
 int store_give_way(const char *root_dir, const PlaceKind *kind,

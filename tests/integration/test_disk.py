@@ -2,9 +2,13 @@
 """The disk does not fill: what nobody needs is removed before a job starts, and then no job starts; and a job cannot write
 more than it may."""
 
+import fcntl
 import os
+import platform
 import shutil
 import signal
+import struct
+import subprocess
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -124,6 +128,14 @@ def fails(build: Build, script: str, expected: str) -> None:
     assert expected in call.stderr.decode(), call.output
 
 
+def kill(pid: int) -> None:
+    """Unless it has ended."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
 @pytest.mark.supervisor_matters
 @pytest.mark.parametrize("storage", STORAGES)
 def test_disk_max(make_site, storage: str) -> None:
@@ -167,15 +179,123 @@ def test_disk_max_killed(make_site, tiny_root: Path) -> None:
         build = Build(site.runner(), Job()).begin()
         for pid in site.job_pids():
             if number == 0 or "supervise" in host.read(f"/proc/{pid}/cmdline"):
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
+                kill(pid)
         wait_until(lambda: loops(site) == [])
         if number == 2:
             assert site.call("gc").returncode == 0
         build.cleanup()
         assert site.traces() == []
+
+
+# Answers what the job writes to the directory that both have.
+SERVICE = {"name": IMAGE, "alias": "s", "entrypoint": None, "command": [
+    "sh", "-c", "until test -e /builds/job; do sleep 0.1; done; echo >/builds/service; exec sleep 1000"]}
+ASK_SERVICE = "echo >/builds/job; until test -e /builds/service; do sleep 0.1; done"
+
+
+@pytest.mark.supervisor_matters
+@pytest.mark.parametrize("storage", ("overlay", "tmpfs"))
+def test_disk_max_of_services(make_site, tiny_root: Path, storage: str) -> None:
+    """What a job shares with its services is limited: with the job's root if that is on disk, else for itself. Nothing of it is
+    left, also if all are killed."""
+    site = make_site(root=tiny_root, storage=storage, disk_max="64M", network="none")
+    with site.started(Job(image=IMAGE, services=[SERVICE])) as build:
+        build.run_script(ASK_SERVICE)
+        fails(build, "dd if=/dev/zero of=/builds/big bs=1M", "The job used up its 64M of disk (disk_max)")
+        build.run_script("rm /builds/big; head -c 40M /dev/zero >/builds/half")
+        if storage == "tmpfs":
+            build.run_script("head -c 40M /dev/zero >/root/half")
+        else:
+            fails(build, FILL, "The job used up its 64M of disk (disk_max)")
+        assert len(loops(site)) == (1 if storage == "tmpfs" else 2)  # a service has a disk of its own, too
+        for pid in site.job_pids():
+            kill(pid)
+        wait_until(lambda: loops(site) == [])
+
+
+def switch_quotas_on(where: Path, simple: bool) -> bool:
+    """On btrfs; False if this kernel has no simple ones. Debian 12's programs do not know those."""
+    directory = os.open(where, os.O_RDONLY)
+    try:
+        fcntl.ioctl(directory, 0xC0109428, struct.pack("QQ", 4 if simple else 1, 0))  # BTRFS_IOC_QUOTA_CTL
+    except OSError:
+        assert simple and platform.release().split(".") < ["6", "7"]
+        return False
+    finally:
+        os.close(directory)
+    if not simple:
+        subprocess.run(["btrfs", "quota", "rescan", "-w", where], check=True, capture_output=True)
+    return True
+
+
+def stale_quota_groups(where: Path) -> set[str]:
+    """Numbers of subvolumes that are gone and still have a quota group. The kernel removes subvolumes some time later."""
+    subprocess.run(["btrfs", "filesystem", "sync", where], check=True)
+    uuid = subprocess.run(["findmnt", "-no", "UUID", where], check=True, capture_output=True, text=True).stdout.strip()
+    subvolumes = subprocess.run(["btrfs", "subvolume", "list", where], check=True, capture_output=True, text=True).stdout
+    known = {line.split()[1] for line in subvolumes.splitlines()} | {"5"}
+    return {path.name[2:] for path in Path(f"/sys/fs/btrfs/{uuid}/qgroups").glob("0_*")} - known
+
+
+def leave_in_trash(site: Site, name: str, noted: bool, subvolume: bool) -> None:
+    """What somebody who was killed while removing a layer left."""
+    left = site.root / ".trash" / f"{site.prefix}{name}.0123456789abcdef"
+    path = left / "quota"
+    left.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["btrfs", "-q", "subvolume", "create", path], check=True)
+    (path / "upper").mkdir()
+    (path / "upper/file").write_bytes(b"x" * 100000)
+    if noted:
+        number = subprocess.run(["btrfs", "inspect-internal", "rootid", path], check=True, capture_output=True).stdout
+        (left / "quota-group").write_bytes(number.strip())
+    if not subvolume:
+        subprocess.run(["btrfs", "-q", "subvolume", "delete", path], check=True)
+
+
+@pytest.mark.parametrize("simple", (True, False), ids=("simple", "full"))
+def test_btrfs_quota(lab: Lab, make_site: Callable[..., Site], simple: bool) -> None:
+    """disk_max without a second file system: jobs at the same time have limits of their own, a job cannot make subvolumes,
+    which would have others, and no quota group is left, whoever is killed."""
+    with lab.file_system("btrfs", "quota", "600M", mount="loop,commit=1") as where:  # it removes subvolumes soon
+        root = where / "root"
+        root.mkdir()
+        shutil.copytree(lab.tiny_image(), root / IMAGE, symlinks=True)
+        site, beside = (make_site(root=root, disk_max="48M", network="none") for _ in range(2))
+        assert "by a file system in a sparse file; a quota of btrfs costs less" in site.call("doctor").stdout
+        if not switch_quotas_on(where, simple):
+            return
+        assert "48M for each job, by a quota group of btrfs" in site.call("doctor").stdout
+        with site.started() as build, beside.started(Job(image=IMAGE, services=[SERVICE])) as other:
+            other.run_script(ASK_SERVICE)
+            fails(other, "dd if=/dev/zero of=/builds/big bs=1M", "The job used up its 48M of disk (disk_max)")
+            fails(build, FILL, "The job used up its 48M of disk (disk_max)")
+            build.run_script("rm /root/big; head -c 40M /dev/zero >/root/fits")
+            other.run_script("rm /builds/big; head -c 40M /dev/zero >/root/fits; rm /root/fits")
+            call = other.start_script("exit 3")
+            assert call.wait() and "disk" not in call.stderr.decode(), call.output
+            inside = os.open(f"/proc/{site.container_pids()[0]}/root/root", os.O_RDONLY)
+            with pytest.raises(OSError):
+                fcntl.ioctl(inside, 0x5000940E, bytearray(struct.pack("q4088s", 0, b"sub")))  # BTRFS_IOC_SUBVOL_CREATE
+            os.close(inside)
+        for command in ("supervise", ""):
+            build = Build(site.runner(), Job()).begin()
+            for pid in site.job_pids():
+                if command in host.read(f"/proc/{pid}/cmdline"):
+                    kill(pid)
+            build.cleanup()
+            assert site.traces() == []
+        for number, (noted, subvolume) in enumerate(((False, True), (True, True), (True, False))):
+            leave_in_trash(site, str(number), noted, subvolume)
+        assert site.call("gc").returncode == 0
+        wait_until(lambda: site.call("gc").returncode == 0 and not list((root / ".trash").iterdir()) and
+                   not stale_quota_groups(where))
+        if not simple:  # a group that a snapshot joins later than its source cannot be counted without looking at all
+            for command in (("qgroup", "create", "1/1", where), ("subvolume", "create", where / "a"),
+                            ("subvolume", "snapshot", "-i", "1/1", where / "a", where / "b")):
+                subprocess.run(["btrfs", *command], check=True, capture_output=True)
+            subprocess.run(["btrfs", "filesystem", "sync", where], check=True)
+            assert "sparse file; the quotas of btrfs are not used" in site.call("doctor").stdout
+        host.remove_tree(root)
 
 
 def test_full_disk_of_the_host(small_site: Site) -> None:

@@ -18,6 +18,7 @@ import limits
 from lab import IMAGE, Lab, Site
 from simulation.build import Build
 from simulation.jobspec import Job
+from test_disk import test_btrfs_quota  # noqa: F401  # with this kernel, too
 
 pytestmark = pytest.mark.host_matters
 

@@ -49,6 +49,7 @@ static void test_table(void **state) {
         assert_null(storage_find("file"));
         assert_ptr_equal(storage_of_machine("file"), &storage_file);
         assert_ptr_equal(storage_of_machine("project"), &storage_project);
+        assert_ptr_equal(storage_of_machine("quota"), &storage_quota);
 }
 
 /* Who gets another driver, so that a job cannot write more than it may. */
@@ -58,9 +59,10 @@ static void test_limited(void **state) {
         assert_true(root_fd >= 0);
         for (size_t i = 0; storage_drivers[i]; i++)
                 assert_ptr_equal(storage_limited(storage_drivers[i], UINT64_MAX, root_fd), storage_drivers[i]);
+        const StorageDriver *other = storage_quota.suits(root_fd) ? &storage_quota : &storage_file;
         assert_ptr_equal(storage_limited(&storage_overlay, 1 << 30, root_fd),
-                         storage_project.suits(root_fd) ? &storage_project : &storage_file);
-        assert_ptr_equal(storage_limited(&storage_btrfs, 1 << 30, root_fd), &storage_file);
+                         storage_project.suits(root_fd) ? &storage_project : other);
+        assert_ptr_equal(storage_limited(&storage_btrfs, 1 << 30, root_fd), other);
         assert_ptr_equal(storage_limited(&storage_tmpfs, 1 << 30, root_fd), &storage_tmpfs);
 }
 
