@@ -255,6 +255,7 @@ def nested(work: Work, suite: str, script: str, driver: Path | str, out: Path, f
     ended_well = work.try_call(
         *nested_host(work, suite), "--bind", f"{out}:/out",
         "--bind-ro", f"{work.session.products[f'image-{suite}']}:/image",
+        *(["--bind-ro", f"{services}:/services"] if (services := work.session.products.get("services-bookworm")) else []),
         "--setenv", "TMPDIR=/var/tmp", "--setenv", f"UNIT={unit_options}",
         "--journal", work.session.logs / f"{work.part.name}.journal", "--", "bash", "-c", script, "nested",
         *shared(source / "tools", SOME_SHARES, "/out/integration.xml", pytest_arguments(driver, "/image", *options)),
@@ -268,7 +269,8 @@ def check_nested(suite: str):
     def check(work: Work) -> None:
         own = suite == own_suite()
         nested(work, suite, NESTED, places(work, suite)[1] / "nspawn-runner", work.directory(), chosen(work),
-               ("--supervisor-matters" if own else "--host-matters", "--pairwise"), "--no-suite=python" if own else "")
+               ("--supervisor-matters" if own else "--host-matters", "--pairwise", "--services-dir=/services"),
+               "--no-suite=python" if own else "")
     return check
 
 
@@ -334,13 +336,13 @@ def all_parts(suite: str) -> list[Part]:
         Part("unit", check_unit, "unit tests", needs=("gcc",)),
         Part("build-trixie", make_nested("trixie"), needs=for_nested("trixie"), product=True),
         Part("nested-13", check_nested("trixie"), "unit and integration tests that depend on the host, in a nested Debian 13",
-             needs=("build-trixie", "image-trixie")),
+             needs=("build-trixie", "image-trixie", "services-bookworm")),
         Part("integration", check_integration, "all integration tests on this machine",
              needs=("gcc", f"image-{suite}", "recipes-bookworm", "services-bookworm", "projects-bookworm"),
              lock="machine"),
         Part("build-bookworm", make_nested("bookworm"), needs=for_nested("bookworm"), product=True),
         Part("nested-12", check_nested("bookworm"), "unit and integration tests that depend on the host, in a nested Debian 12",
-             needs=("build-bookworm", "image-bookworm")),
+             needs=("build-bookworm", "image-bookworm", "services-bookworm")),
         Part("clang", make_clang, product=True),
         Part("build", check_build, "gcc and clang compile everything without a warning", needs=("gcc", "clang")),
         Part(f"guest-{suite}", make_tree("guest", suite), product=True),
