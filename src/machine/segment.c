@@ -17,6 +17,7 @@
 #include "machine/segment-file.h"
 #include "network/backend.h"
 #include "network/egress.h"
+#include "network/hub-rules.h"
 #include "network/nft.h"
 #include "network/relay.h"
 #include "wire/wire.h"
@@ -112,7 +113,7 @@ static int load_egress(Segment *segment, Problem *reterr_problem) {
         if (r < 0)
                 return problem_set(reterr_problem, r, "cannot make rules of 'egress': %m");
         r = nft_run(segment->hub.netns_fd, rules, reterr_problem);
-        return r < 0 ? r : hub_allow_link_local(&segment->hub, reterr_problem);
+        return r < 0 ? r : hub_rules_allow_link_local(segment->hub.link, reterr_problem);
 }
 
 static int connect_to_host(Segment *segment, Problem *reterr_problem) {
@@ -122,7 +123,7 @@ static int connect_to_host(Segment *segment, Problem *reterr_problem) {
         r = backend_connect(segment->machine->settings.network_backend, &segment->hub, reterr_problem);
         if (r < 0)
                 return r;
-        r = hub_keep_silent(&segment->hub, reterr_problem);
+        r = hub_rules_keep_silent(segment->hub.link, &segment->hub.block, segment->hub.ipv6, reterr_problem);
         if (r < 0 || segment->names.n_relayed == 0)
                 return r;
         return relay_start(&segment->hub, &segment->names, reterr_problem);

@@ -16,9 +16,9 @@
 #include "base/fd.h"
 #include "base/hash.h"
 #include "base/string.h"
+#include "network/hub-rules.h"
 #include "network/netns.h"
 
-#define LOOPBACK "lo" /* where packets of the hub's own kernel come from, in rules */
 #define LOOPBACK_INDEX 1
 /* Index of the hub's port for a container: this plus the number of the container's address. */
 #define PORT_INDEX 100
@@ -27,9 +27,6 @@
 #define MTU_MAX 1500
 /* Every link for IPv6 must have at least this. */
 #define MTU_MIN 1280
-
-/* The rules of the hub, in the order in which they count. */
-enum { PRIORITY_OWN = 10, PRIORITY_SPOOFED, PRIORITY_JOBS, PRIORITY_LINK_LOCAL };
 
 void hub_done(Hub *hub) {
         netlink_closep(&hub->host);
@@ -156,8 +153,11 @@ static int take_block_of(Hub *hub, const IpNetwork *pool, const char *holder, Pr
         }
         (void) ip_network_format(pool, text);
         if (taken)
-                return problem_set(reterr_problem, -EBUSY, "all %u blocks of addresses of network_pool %s are in use",
-                                   n, text);
+                return problem_set(
+                        reterr_problem, -EBUSY,
+                        "all %u blocks of addresses of network_pool %s are in use, each by a job: run fewer jobs "
+                        "at a time, or set network_pool to a larger network",
+                        n, text);
         return problem_set(reterr_problem, -EADDRNOTAVAIL,
                            "the addresses of network_pool %s are in use on this host: it has a route to them. Set "
                            "network_pool to a network that nobody uses",
@@ -235,30 +235,6 @@ static void add_bridge(Hub *hub, NetlinkBatch *batch) {
         link_set_up(batch, HUB_BRIDGE_INDEX);
 }
 
-static const IpNetwork link_local = { AF_INET, { 169, 254 }, 16 };
-static const IpNetwork link_local6 = { AF_INET6, { 0xfe, 0x80 }, 10 };
-
-/* Adds the rules that refuse packets from containers, whatever the settings allow. */
-static void add_protection(const Hub *hub, NetlinkBatch *batch) {
-        const struct {
-                int family;
-                PacketRule rule;
-        } rules[] = {
-                { AF_INET, { PRIORITY_OWN, HUB_BRIDGE, .from = &hub->block.network, .go_to = PRIORITY_JOBS } },
-                { AF_INET, { PRIORITY_SPOOFED, HUB_BRIDGE } },
-                { AF_INET6, { PRIORITY_OWN, HUB_BRIDGE, .from = &hub->block.network6, .go_to = PRIORITY_JOBS } },
-                { AF_INET6, { PRIORITY_SPOOFED, HUB_BRIDGE } },
-                { AF_INET, { PRIORITY_JOBS, HUB_BRIDGE, .to = &hub->block.pool } },
-                { AF_INET6, { PRIORITY_JOBS, HUB_BRIDGE, .to = &hub->block.pool6 } },
-                { AF_INET, { PRIORITY_LINK_LOCAL, HUB_BRIDGE, .to = &link_local } },
-                { AF_INET6, { PRIORITY_LINK_LOCAL, HUB_BRIDGE, .to = &link_local6 } },
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(rules); i++)
-                if (rules[i].family == AF_INET || hub->ipv6)
-                        rule_add(batch, rules[i].family, &rules[i].rule);
-}
-
 /* The addresses by which hub and host reach each other. IPv4 needs none on the interfaces: each end knows the other's
  * MAC address. Those of IPv6 are link-local, and mean nothing elsewhere. */
 static const IpNetwork host_end = { AF_INET, { 169, 254, 0, 1 }, 32 };
@@ -317,7 +293,7 @@ static int set_up_hub(Hub *hub, bool uplink, const char **reterr_what) {
         NetlinkBatch batch = { 0 };
 
         add_bridge(hub, &batch);
-        add_protection(hub, &batch);
+        hub_rules_protect(&batch, &hub->block, hub->ipv6);
         if (uplink)
                 add_uplink(hub, &batch);
         int r = netlink_run(hub->link, &batch, reterr_what);
@@ -346,43 +322,6 @@ int hub_open(const char *pool, const char *holder, bool uplink, Hub *ret, Proble
         *ret = hub;
         hub = HUB_NONE;
         return 0;
-}
-
-int hub_allow_link_local(Hub *hub, Problem *reterr_problem) {
-        const PacketRule rule = { PRIORITY_LINK_LOCAL, HUB_BRIDGE, .to = &link_local };
-        NetlinkBatch batch = { 0 };
-        const char *what;
-
-        rule_remove(&batch, AF_INET, &rule);
-        int r = netlink_run(hub->link, &batch, &what);
-        return r < 0 ? problem_set(reterr_problem, r, "cannot %s: %m", what) : 0;
-}
-
-static int keep_silent(Hub *hub, int family, const char **reterr_what) {
-        const IpNetwork *block = family == AF_INET ? &hub->block.network : &hub->block.network6;
-        const PacketRule own = { PRIORITY_OWN, LOOPBACK, .to = block, .go_to = PRIORITY_JOBS },
-                         neighbour = { PRIORITY_OWN, LOOPBACK, .to = &link_local6, .go_to = PRIORITY_JOBS },
-                         others = { PRIORITY_SPOOFED, LOOPBACK };
-        NetlinkBatch batch = { 0 };
-
-        rule_add(&batch, family, &own);
-        if (family == AF_INET6)
-                rule_add(&batch, family, &neighbour);
-        rule_add(&batch, family, &others);
-        return netlink_run(hub->link, &batch, reterr_what);
-}
-
-/* What containers send to the hub's own address is not looked at by rules, and may have a forged source. An answer, such
- * as to a ping, would bring what a job has written to wherever the job likes. Without hub->ipv6, the kernel may not have
- * IPv6. */
-int hub_keep_silent(Hub *hub, Problem *reterr_problem) {
-        const char *what;
-
-        int r = keep_silent(hub, AF_INET, &what);
-        if (r < 0)
-                return problem_set(reterr_problem, r, "cannot %s: %m", what);
-        r = keep_silent(hub, AF_INET6, &what);
-        return r < 0 && hub->ipv6 ? problem_set(reterr_problem, r, "cannot %s: %m", what) : 0;
 }
 
 int hub_drop_uplink(Hub *hub, Problem *reterr_problem) {

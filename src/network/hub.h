@@ -3,6 +3,7 @@
 
 #include "base/problem.h"
 #include "network/block.h"
+#include "network/hub-rules.h"
 #include "network/link.h"
 
 /* The private segment of a job: a network namespace without processes, with a switch that connects the job's
@@ -26,10 +27,9 @@ typedef struct Hub {
  * job's block in 8 hexadecimal digits. The block is taken as long as the interface exists, so every program on the host
  * can see which blocks are taken, and the kernel frees them. */
 #define HUB_HOST_INTERFACE_PREFIX "nspr-"
-/* Names of the interface's other end, in the hub; of the hub's switch; and of a container's only interface. */
+/* Names of the interface's other end, in the hub, and of a container's only interface. */
 #define HUB_UPLINK "up"
 #define HUB_UPLINK_INDEX 2
-#define HUB_BRIDGE "br0"
 #define HUB_BRIDGE_INDEX 3
 #define HUB_MACHINE_INTERFACE "eth0"
 
@@ -42,13 +42,6 @@ void hub_done(Hub *hub);
  * in use; -EADDRNOTAVAIL: the host uses these addresses; -ELIBACC: libmnl is not installed; or another -errno. On
  * failure *reterr_problem says why, and nothing is left. */
 int hub_open(const char *pool, const char *holder, bool uplink, Hub *ret, Problem *reterr_problem);
-
-/* Lets containers reach link-local addresses outside, which the hub refuses at first. Called when the egress rules
- * decide about these addresses. 0 or -errno. */
-int hub_allow_link_local(Hub *hub, Problem *reterr_problem);
-
-/* Refuses what the hub's own kernel sends, unless it is for a container. Called once the hub is connected. 0 or -errno. */
-int hub_keep_silent(Hub *hub, Problem *reterr_problem);
 
 /* Removes the pair of interfaces that hub_open() made for @uplink. 0 or -errno. */
 int hub_drop_uplink(Hub *hub, Problem *reterr_problem);

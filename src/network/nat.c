@@ -2,7 +2,7 @@
 
 /* Lets the host's kernel forward the packets of jobs. `supervise` calls this for each job; after the first job since
  * the host's boot, everything is in place. No rule that protects something may be here: such rules belong into the hub
- * (network/hub.c). A reload of the host's firewall may remove the table made here; the next job makes it again. */
+ * (network/hub-rules.c). A reload of the host's firewall may remove the table made here; the next job makes it again. */
 
 #include "network/nat.h"
 
