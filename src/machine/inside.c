@@ -96,6 +96,8 @@ static int read_owner_base(int pid, uint32_t *ret) {
         int r = file_read_at(AT_FDCWD, path, STATUS_MAX_BYTES, &text, NULL);
         if (r < 0)
                 return r;
+        if (isempty(text)) /* systemd-nspawn has not got that far */
+                return -ESRCH;
         return sscanf(text, "%" SCNu32 " %" SCNu32, &inside, ret) == 2 && inside == 0 ? 0 : -EBADMSG;
 }
 
