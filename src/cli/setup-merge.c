@@ -165,6 +165,9 @@ static int collect(const char *text, const TomlFile *file, const SetupRunner *ru
                 r = add_edit(edits, top, top, CONCURRENT, NULL, length > top ? "\n" : "");
         if (r < 0)
                 return r;
+        if (table == NO_RUNNER && !runner->section)
+                return problem_set(reterr_problem, -EINVAL,
+                                   "runner '%s' was removed from it meanwhile; call setup again", runner->name);
         if (table == NO_RUNNER) {
                 r = add_edit(edits, length, length, length > top && text[length - 1] != '\n' ? "\n\n" : "\n", NULL,
                              runner->section);

@@ -5,10 +5,12 @@
 
 /* The runner that config.toml is to have. */
 typedef struct SetupRunner {
-        const char *name;    /* tells it from others */
-        const char *url;     /* NULL: the one that is there stays */
-        const char *token;   /* the same */
-        const char *section; /* [[runners]] and what follows, for a file without a runner of that name */
+        const char *name;  /* tells it from others */
+        const char *url;   /* NULL: the one that is there stays */
+        const char *token; /* the same */
+        const char
+                *section; /* [[runners]] and what follows, for a file without a runner of that name. NULL: it has one,
+                              * or this is an error */
 } SetupRunner;
 
 typedef enum SetupOutcome {

@@ -82,6 +82,13 @@ static void test_merge(_unused_ void **state) {
                 assert_int_equal(setup_merge(merged, &runner, &again, &problem), SETUP_UNCHANGED);
                 assert_string_equal(again, merged);
         }
+        /* It was there, so nobody wrote a section for it, and has gone since. */
+        const SetupRunner known = { "ours", NULL, NULL, NULL };
+        _cleanup_free_ char *merged = NULL;
+        Problem problem = { 0 };
+
+        assert_int_equal(setup_merge(OTHERS, &known, &merged, &problem), -EINVAL);
+        assert_non_null(strstr(problem.text, "removed"));
 }
 
 static void test_find(_unused_ void **state) {
