@@ -14,7 +14,7 @@
 #include "wire/wire.h"
 
 int network_wait(int socket_fd, char **ret_hosts) {
-        static WireMessage message; /* too large for a stack that stays */
+        static WireMessage message; /* on the stack, the compiler would touch all its pages */
 
         _cleanup_close_ int netns_fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
         if (netns_fd < 0)

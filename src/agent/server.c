@@ -113,7 +113,7 @@ static void client_step_ended(Client *client) {
 }
 
 static void client_receive(Server *server, Client *client) {
-        WireMessage message;
+        static WireMessage message; /* on the stack, the compiler would touch all its pages */
 
         int r = wire_receive(client->socket_fd, &message);
         if (r == -EAGAIN)

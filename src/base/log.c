@@ -92,21 +92,12 @@ static size_t escape_controls(const char *text, char *ret, size_t size) {
         return n;
 }
 
-int log_full(LogLevel level, int error, const char *format, ...) {
-        int saved_errno = errno;
+/* Apart from its caller, because the compiler touches the pages of these buffers, and most messages are not printed. */
+_noinline_ _printf_(2, 0) static void print_line(LogLevel level, const char *format, va_list ap) {
         char message[4096], line[8192];
 
-        if (error < 0)
-                error = -error;
-        if (level > max_level)
-                return -error;
-
-        va_list ap;
-        va_start(ap, format);
-        errno = error; /* for %m */
         if (vsnprintf(message, sizeof(message), format, ap) < 0)
                 message[0] = 0;
-        va_end(ap);
 
         size_t n = begin_line(level, line, sizeof(line));
         n += escape_controls(message, line + n, sizeof(line) - n - 1);
@@ -116,6 +107,21 @@ int log_full(LogLevel level, int error, const char *format, ...) {
                 message_hook();
         /* One write: lines of several processes that share the job's log do not mix. */
         (void) fd_write_all(STDERR_FILENO, line, n);
+}
+
+int log_full(LogLevel level, int error, const char *format, ...) {
+        int saved_errno = errno;
+        va_list ap;
+
+        if (error < 0)
+                error = -error;
+        if (level > max_level)
+                return -error;
+
+        va_start(ap, format);
+        errno = error; /* for %m */
+        print_line(level, format, ap);
+        va_end(ap);
 
         errno = saved_errno;
         return -error;

@@ -12,6 +12,7 @@
  * descriptor), and ownership leaves a variable only through TAKE_PTR() and TAKE_FD(). */
 #define _cleanup_(f) __attribute__((cleanup(f), unused)) /* clang takes what is only cleaned up for unused */
 #define _printf_(string, first) __attribute__((format(printf, string, first)))
+#define _noinline_ __attribute__((noinline))
 #define _unused_ __attribute__((unused))
 
 #define ELEMENTSOF(x) (sizeof(x) / sizeof((x)[0]))

@@ -102,7 +102,7 @@ static int wait_warm(int socket_fd, int signal_fd) {
 
 int channel_wait_ready(int socket_fd, int signal_fd, uint64_t timeout_usec, bool starting) {
         uint64_t deadline = clock_deadline(timeout_usec);
-        WireMessage message;
+        static WireMessage message; /* on the stack, the compiler would touch all its pages */
 
         int r = wire_send(socket_fd, WIRE_PING, NULL, 0, NULL, 0);
         if (r < 0)

@@ -194,7 +194,7 @@ static int answer(const Segment *segment) {
 }
 
 int segment_serve(Segment *segment, Problem *reterr_problem) {
-        WireMessage message;
+        static WireMessage message; /* on the stack, the compiler would touch all its pages */
 
         int r = wire_receive(segment->agent_fd, &message);
         if (r == 0 || r == -ECONNRESET) {

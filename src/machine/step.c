@@ -162,7 +162,7 @@ static int handle_message(Run *run, WireMessage *message) {
 }
 
 static int receive(Run *run) {
-        WireMessage message;
+        static WireMessage message; /* on the stack, the compiler would touch all its pages */
 
         int r = wire_receive(run->socket_fd, &message);
         if (r == -EAGAIN)
