@@ -24,12 +24,10 @@ typedef struct Process {
         bool ours;
 } Process;
 
-/* Reads the fields that matter of /proc/PID/stat. The command's name, in parentheses, can hold anything. */
+/* Reads the fields that matter of /proc/PID/stat (proc_pid_stat(5)). The command's name, in parentheses, can hold
+ * anything. Without sscanf(), which would be a tenth of the agent. */
 static bool read_process(const Surroundings *surroundings, const char *pid, Process *ret) {
-        char path[64], data[512];
-        unsigned long long started;
-        int parent, group, session;
-        char state;
+        char path[64], data[512], *fields[22 + 1], *rest = NULL;
 
         snprintf(path, sizeof(path), "%s/stat", pid);
         _cleanup_close_ int fd = surroundings_open_proc(surroundings, path, O_RDONLY);
@@ -40,13 +38,21 @@ static bool read_process(const Surroundings *surroundings, const char *pid, Proc
                 return false;
         data[n] = 0;
         char *p = strrchr(data, ')');
-        /* Fields 3 to 6 and 22 */
-        if (!p || sscanf(p + 1, " %c %d %d %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu", &state,
-                         &parent, &group, &session, &started) != 5)
+        if (!p)
                 return false;
-        if (state == 'Z' || state == 'X')
+        for (size_t i = 3; i < ELEMENTSOF(fields); i++) {
+                fields[i] = strtok_r(i == 3 ? p + 1 : NULL, " \n", &rest);
+                if (!fields[i])
+                        return false;
+        }
+        if (fields[3][0] == 'Z' || fields[3][0] == 'X')
                 return false; /* dead already; its parent's to reap */
-        *ret = (Process){ .mark = { atoi(pid), started }, .parent = parent, .group = group, .session = session };
+        *ret = (Process){
+                .mark = { atoi(pid), strtoull(fields[22], NULL, 10) },
+                .parent = atoi(fields[4]),
+                .group = atoi(fields[5]),
+                .session = atoi(fields[6]),
+        };
         return true;
 }
 

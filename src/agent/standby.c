@@ -16,7 +16,6 @@
 
 uint64_t standby_start_time(const Surroundings *surroundings, pid_t pid) {
         char path[64], text[1024];
-        unsigned long long start;
 
         snprintf(path, sizeof(path), "%d/stat", (int) pid);
         _cleanup_close_ int fd = surroundings_open_proc(surroundings, path, O_RDONLY);
@@ -28,7 +27,7 @@ uint64_t standby_start_time(const Surroundings *surroundings, pid_t pid) {
         char *p = strrchr(text, ')');
         for (unsigned field = 2; p && field < 22; field++)
                 p = strchr(p + 1, ' ');
-        return p && sscanf(p, " %llu", &start) == 1 ? start : 0;
+        return p ? strtoull(p, NULL, 10) : 0;
 }
 
 void standby_wait(const char *pid, const char *start) {
