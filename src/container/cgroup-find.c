@@ -44,20 +44,42 @@ static unsigned flags_of_v1(const char *options) {
         return flags;
 }
 
-/* Where the hierarchies that matter are mounted, from /proc/self/mountinfo (proc(5)). */
+/* Cuts @line of /proc/self/mountinfo (proc(5)) into words: the fifth is the mount point; type, source and options come
+ * behind a lone "-". */
+static bool cut_mount(char *line, char **ret_mount_point, char **ret_type, char **ret_options) {
+        char *separator = strstr(line, " - "), *state = NULL;
+
+        if (!separator)
+                return false;
+        *separator = 0;
+        char *mount_point = strtok_r(line, " ", &state);
+        for (unsigned i = 0; i < 4 && mount_point; i++)
+                mount_point = strtok_r(NULL, " ", &state);
+        char *type = strtok_r(separator + strlen(" - "), " \n", &state);
+        char *source = type ? strtok_r(NULL, " \n", &state) : NULL;
+        char *options = source ? strtok_r(NULL, " \n", &state) : NULL;
+        if (!mount_point || !options)
+                return false;
+        *ret_mount_point = mount_point;
+        *ret_type = type;
+        *ret_options = options;
+        return true;
+}
+
+/* Where the hierarchies that matter are mounted. */
 static int find_mounts(CgroupSet *ret) {
         _cleanup_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
         _cleanup_cgroup_set_ CgroupSet set = { 0 };
-        char line[8192], mount_point[4096], type[64], options[1024];
+        _cleanup_free_ char *line = NULL;
+        size_t size = 0;
 
         if (!f)
                 return -errno;
-        while (fgets(line, sizeof(line), f) && set.n < ELEMENTSOF(set.directories)) {
-                const char *separator = strstr(line, " - ");
+        while (getline(&line, &size, f) >= 0 && set.n < ELEMENTSOF(set.directories)) {
+                char *mount_point, *type, *options;
                 unsigned flags;
 
-                if (!separator || sscanf(line, "%*s %*s %*s %*s %4095s", mount_point) != 1 ||
-                    sscanf(separator, " - %63s %*s %1023s", type, options) != 2)
+                if (!cut_mount(line, &mount_point, &type, &options))
                         continue;
                 if (streq(type, "cgroup2"))
                         flags = CGROUP_UNIFIED;

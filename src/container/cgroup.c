@@ -8,10 +8,12 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
@@ -123,19 +125,22 @@ void cgroup_delegate_to(const CgroupSet *set) {
                         delegate_above(set->directories[i].path);
 }
 
+/* Can there be groups below @fd? Each is a link to it, beside its own two. */
+static bool has_children(int fd) {
+        struct stat st;
+
+        return fstat(fd, &st) < 0 || st.st_nlink != 2;
+}
+
 /* Calls @visit for each process in the group @fd (consumed) and below. Returns their number or -errno. */
 static int visit_group(int fd, void (*visit)(pid_t pid, void *userdata), void *userdata) {
         _cleanup_free_ char *text = NULL;
-        _cleanup_closedir_ DIR *dir = fdopendir(fd);
+        _cleanup_closedir_ DIR *dir = NULL;
+        _cleanup_close_ int group_fd = fd;
         struct dirent *entry;
         char *state = NULL;
         int n = 0;
 
-        if (!dir) {
-                int r = -errno;
-                close(fd);
-                return r;
-        }
         int r = file_read_at(fd, "cgroup.procs", FILE_MAX_BYTES, &text, NULL);
         if (r < 0 && r != -ENOENT && r != -ENODEV && r != -EOPNOTSUPP)
                 return r;
@@ -146,10 +151,16 @@ static int visit_group(int fd, void (*visit)(pid_t pid, void *userdata), void *u
                 if (pid > 0) /* 0: of another pid namespace */
                         visit(pid, userdata);
         }
+        if (!has_children(fd))
+                return n;
+        dir = fdopendir(fd);
+        if (!dir)
+                return -errno;
+        (void) TAKE_FD(group_fd);
         while ((entry = readdir(dir))) {
                 if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
                         continue;
-                int child = open_directory_at(dirfd(dir), entry->d_name, false, 0);
+                int child = open_directory_at(fd, entry->d_name, false, 0);
                 if (child < 0)
                         continue;
                 r = visit_group(child, visit, userdata);
@@ -184,15 +195,48 @@ int cgroup_visit(const CgroupSet *set, void (*visit)(pid_t pid, void *userdata),
         return n;
 }
 
-int cgroup_kill(const CgroupSet *set) {
+bool cgroup_kill_at_once(const CgroupSet *set) {
+        bool killed = false;
+
         for (size_t i = 0; i < set->n; i++) {
                 if (!(set->directories[i].flags & CGROUP_UNIFIED))
                         continue;
                 _cleanup_close_ int fd = open(set->directories[i].path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                if (fd >= 0)
-                        (void) file_write_string_at(fd, "cgroup.kill", "1"); /* Linux 5.14: at once, no fork escapes */
+                killed |= fd >= 0 && file_write_string_at(fd, "cgroup.kill", "1") >= 0;
         }
+        return killed;
+}
+
+int cgroup_kill(const CgroupSet *set) {
+        (void) cgroup_kill_at_once(set); /* no fork escapes */
         return cgroup_visit(set, kill_member, NULL);
+}
+
+bool cgroup_wait_empty(const CgroupSet *set, uint64_t timeout_usec) {
+        const uint64_t deadline = clock_deadline(timeout_usec);
+        char path[4096], events[256];
+
+        for (size_t i = 0; i < set->n; i++) {
+                if (!(set->directories[i].flags & CGROUP_UNIFIED))
+                        continue;
+                snprintf(path, sizeof(path), "%s/cgroup.events", set->directories[i].path);
+                _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
+                for (;;) {
+                        struct pollfd pollfd = { .fd = fd, .events = POLLPRI };
+                        ssize_t n = fd < 0 ? -1 : pread(fd, events, sizeof(events) - 1, 0);
+
+                        if (n < 0)
+                                return false;
+                        events[n] = 0;
+                        if (strstr(events, "populated 0"))
+                                return true;
+                        /* What has changed since it was read counts, too. */
+                        int changed = poll(&pollfd, 1, clock_poll_timeout(deadline));
+                        if (changed == 0 || (changed < 0 && errno != EINTR))
+                                return false;
+                }
+        }
+        return false;
 }
 
 bool cgroup_is_empty(const CgroupSet *set) {
@@ -201,7 +245,7 @@ bool cgroup_is_empty(const CgroupSet *set) {
 
 /* The name of a group right below @fd, or NULL. */
 static char *first_child(int fd) {
-        int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int copy = !has_children(fd) ? -EBADF : openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         _cleanup_closedir_ DIR *dir = copy < 0 ? NULL : fdopendir(copy);
         struct dirent *entry;
 

@@ -86,9 +86,16 @@ void cgroup_delegate_to(const CgroupSet *set);
 /* Enables for the children of a v2 group all controllers that it has: best effort. */
 void cgroup_delegate_controllers(const CgroupSet *set);
 
+/* Has the kernel kill everything in the v2 group and below, this process too. False: it cannot, as before Linux 5.14, or
+ * there is no such group. */
+bool cgroup_kill_at_once(const CgroupSet *set);
 /* Sends SIGKILL to everything in the groups and below but this process. Returns how many processes were seen, or
  * -errno. */
 int cgroup_kill(const CgroupSet *set);
+/* Waits until nobody is in the groups and below. True: nobody is. False: somebody was after @timeout_usec, or that cannot
+ * be told without asking again, as with version 1. The kernel tells it by cgroup.events (cgroups(7)); by then, processes
+ * have given their files and locks back. */
+bool cgroup_wait_empty(const CgroupSet *set, uint64_t timeout_usec);
 /* Is nobody in the groups and below? False also where that cannot be told. */
 bool cgroup_is_empty(const CgroupSet *set);
 

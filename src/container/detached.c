@@ -21,6 +21,8 @@
 
 #define POLL_USEC (500)
 #define POLL_MAX_USEC (2 * USEC_PER_MSEC)
+/* How long the kernel is left alone with the killing. */
+#define WAIT_USEC (20 * USEC_PER_MSEC)
 
 static bool detached_usable(void) {
         return true;
@@ -105,17 +107,24 @@ static int detached_start(const Machine *machine, char *const argv[], int listen
         return process_call_detached(child_start, &(Start){ machine, &groups, &spawn });
 }
 
+/* Returns 0: nobody seems to be left; positive: somebody is; or -errno. */
+static int kill_all(const CgroupSet *groups, bool one_by_one) {
+        if (!one_by_one && cgroup_kill_at_once(groups) && cgroup_wait_empty(groups, WAIT_USEC))
+                return 0;
+        return cgroup_kill(groups);
+}
+
 /* Kills what is in the groups and removes them. 0, -ETIMEDOUT or another -errno. */
 static int end_groups(const CgroupSet *groups, uint64_t deadline) {
         uint64_t wait_usec = POLL_USEC;
 
-        for (;;) {
-                int r = cgroup_kill(groups);
+        for (bool again = false;; again = true) {
+                int r = kill_all(groups, again);
                 if (r < 0)
                         return r;
                 if (r == 0) {
                         r = cgroup_remove(groups);
-                        if (r != -EBUSY)
+                        if (r != -EBUSY) /* somebody is left in another hierarchy */
                                 return r;
                 }
                 if (clock_now_usec() >= deadline)

@@ -308,6 +308,21 @@ static void test_kill(void **state) {
         assert_string_equal(at_once, "1");
 }
 
+static void test_wait_empty(void **state) {
+        _cleanup_cgroup_set_ CgroupSet set = { 0 };
+
+        /* Version 1 cannot tell, and neither can what is not there. */
+        add_hierarchy(&set, state, "memory", CGROUP_MEMORY);
+        assert_false(cgroup_wait_empty(&set, USEC_INFINITY));
+        add_hierarchy(&set, state, "unified", CGROUP_UNIFIED);
+        assert_false(cgroup_wait_empty(&set, USEC_INFINITY));
+
+        make_file(set.directories[1].path, "cgroup.events", "populated 1\nfrozen 0\n");
+        assert_false(cgroup_wait_empty(&set, 0));
+        make_file(set.directories[1].path, "cgroup.events", "populated 0\nfrozen 0\n");
+        assert_true(cgroup_wait_empty(&set, USEC_INFINITY));
+}
+
 static void test_remove(void **state) {
         _cleanup_cgroup_set_ CgroupSet set = { 0 };
         _cleanup_free_ char *parent = NULL;
@@ -492,11 +507,12 @@ static void test_warm_own(_unused_ void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                WITH_DIRECTORY(test_limits),   WITH_DIRECTORY(test_limits_hybrid), WITH_DIRECTORY(test_enter),
-                WITH_DIRECTORY(test_delegate), WITH_DIRECTORY(test_visit),         WITH_DIRECTORY(test_kill),
-                WITH_DIRECTORY(test_remove),   WITH_DIRECTORY(test_memory),        cmocka_unit_test(test_of_process),
-                cmocka_unit_test(test_names),  WITH_DIRECTORY(test_bound),         WITH_DIRECTORY(test_limited),
-                WITH_DIRECTORY(test_warm),     cmocka_unit_test(test_warm_own),    WITH_DIRECTORY(test_exceeded),
+                WITH_DIRECTORY(test_limits),       WITH_DIRECTORY(test_limits_hybrid), WITH_DIRECTORY(test_enter),
+                WITH_DIRECTORY(test_delegate),     WITH_DIRECTORY(test_visit),         WITH_DIRECTORY(test_kill),
+                WITH_DIRECTORY(test_wait_empty),   WITH_DIRECTORY(test_remove),        WITH_DIRECTORY(test_memory),
+                cmocka_unit_test(test_of_process), cmocka_unit_test(test_names),       WITH_DIRECTORY(test_bound),
+                WITH_DIRECTORY(test_limited),      WITH_DIRECTORY(test_warm),          cmocka_unit_test(test_warm_own),
+                WITH_DIRECTORY(test_exceeded),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
