@@ -174,7 +174,7 @@ int nspawn_passed_fds(const Machine *machine) {
                (machine->command ? 1 : 0);
 }
 
-int nspawn_environment(const Machine *machine, uid_t uid_base, char ***ret) {
+int nspawn_environment(const Machine *machine, uid_t uid_base, bool unified, char ***ret) {
         _cleanup_strv_ char **environment = NULL;
         static const char *const variables[] = {
                 ("PATH=" SEARCH_PATH),
@@ -189,6 +189,7 @@ int nspawn_environment(const Machine *machine, uid_t uid_base, char ***ret) {
 
         if (strv_extend_strv(&environment, (char **) variables) < 0 ||
             (!machine->interactive && strv_extend(&environment, "SYSTEMD_NSPAWN_TMPFS_TMP=0") < 0) ||
+            (unified && strv_extend(&environment, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1") < 0) ||
             strv_extendf(&environment, "LISTEN_FDS=%d", nspawn_passed_fds(machine)) < 0)
                 return -ENOMEM;
         /* The container's root: no process of the host is that user. */

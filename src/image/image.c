@@ -154,6 +154,46 @@ const char *image_init(int tree_fd) {
         return NULL;
 }
 
+/* The version in the name of systemd's library in directory @path, or 0. systemd-nspawn goes by this name, too. */
+static unsigned library_version(int tree_fd, const char *path) {
+        static const char prefix[] = "libsystemd-shared-";
+        int fd = open_in_root(tree_fd, path, O_RDONLY | O_DIRECTORY);
+        _cleanup_closedir_ DIR *dir = fd < 0 ? NULL : directory_stream(fd);
+        struct dirent *entry;
+
+        while (dir && (entry = directory_next(dir))) {
+                const char *version = startswith(entry->d_name, prefix);
+
+                if (version && endswith(entry->d_name, ".so"))
+                        return (unsigned) strtoul(version, NULL, 10); /* "257.9-1" with some distributions */
+        }
+        return 0;
+}
+
+unsigned image_systemd_version(int tree_fd) {
+        unsigned version = library_version(tree_fd, "/usr/lib/systemd");
+        if (version == 0)
+                version = library_version(tree_fd, "/usr/lib64/systemd");
+        if (version == 0)
+                version = library_version(tree_fd, "/lib/systemd");
+
+        /* Debian's is in /usr/lib/MULTIARCH, since version 251. */
+        int fd = version > 0 ? -EBADF : open_in_root(tree_fd, "/usr/lib", O_RDONLY | O_DIRECTORY);
+        _cleanup_closedir_ DIR *dir = fd < 0 ? NULL : directory_stream(fd);
+        struct dirent *entry;
+
+        while (version == 0 && dir && (entry = directory_next(dir))) {
+                _cleanup_free_ char *path = NULL;
+
+                if (!strstr(entry->d_name, "-linux-"))
+                        continue;
+                if (string_printf(&path, "/usr/lib/%s/systemd", entry->d_name) < 0)
+                        return 0;
+                version = library_version(tree_fd, path);
+        }
+        return version;
+}
+
 int image_boot(int tree_fd, BootMode boot, const char **ret_init) {
         const char *init = boot == BOOT_NO ? NULL : image_init(tree_fd);
 

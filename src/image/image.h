@@ -47,6 +47,10 @@ int image_list(const char *root_dir, char ***ret_names);
  * NULL: it has none. Follows no symlink out of the image. */
 const char *image_init(int tree_fd);
 
+/* The version of the systemd that the image with top directory @tree_fd has, by the name of its library; 0: it has none, or
+ * that cannot be told. Follows no symlink out of the image. */
+unsigned image_systemd_version(int tree_fd);
+
 /* What the setting `boot` means for the image with top directory @tree_fd: *ret_init is the path of image_init() if jobs boot
  * it, NULL if they do not. 0, or -ENOEXEC for `boot: yes` or `boot: eager` and an image without systemd. */
 int image_boot(int tree_fd, BootMode boot, const char **ret_init);

@@ -15,8 +15,10 @@
 #include "base/fs.h"
 #include "base/string.h"
 #include "container/bind.h"
+#include "container/nspawn.h"
 #include "container/userns.h"
 #include "image/generation.h"
+#include "image/image.h"
 #include "machine/resolver.h"
 #include "storage/storage.h"
 #include "tree/check.h"
@@ -155,4 +157,15 @@ int machine_root_complete(MachineRoot *root, Problem *reterr_problem) {
         if (r < 0)
                 return problem_set(reterr_problem, r, "cannot check the job's root: %m");
         return add_resolver(root, root_fd, reterr_problem);
+}
+
+bool machine_root_needs_unified(const MachineRoot *root, const CgroupSet *groups) {
+        bool legacy = false;
+
+        for (size_t i = 0; i < groups->n; i++)
+                legacy |= !(groups->directories[i].flags & CGROUP_UNIFIED);
+        if (!legacy || !root->machine->init)
+                return false;
+        _cleanup_close_ int fd = open_directory_at(AT_FDCWD, root->path, false, 0);
+        return fd >= 0 && image_systemd_version(fd) >= NSPAWN_UNIFIED_VERSION;
 }

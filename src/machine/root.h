@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/problem.h"
+#include "container/cgroup.h"
 #include "container/machine.h"
 #include "container/uid-range.h"
 
@@ -33,6 +34,10 @@ int machine_root_lock(MachineRoot *root, Problem *reterr_problem);
 /* Mounts the root below the machine's directory, in a new mount namespace that ends with this process and those that it
  * starts. 0 or -errno. */
 int machine_root_mount(MachineRoot *root, Problem *reterr_problem);
+
+/* Does the systemd in the mounted root need control groups of version 2, where the host, which has @groups, has version 1,
+ * too? By itself, systemd-nspawn gives the container what the host has, and a new systemd then refuses to boot. */
+bool machine_root_needs_unified(const MachineRoot *root, const CgroupSet *groups);
 
 /* Checks the mounted root, and puts in what every container gets. 0; -EUCLEAN: the image is unusable; or another -errno. */
 int machine_root_complete(MachineRoot *root, Problem *reterr_problem);

@@ -217,7 +217,8 @@ static int start_nspawn(Supervision *s) {
         int r = nspawn_arguments(s->machine, s->root.path, s->root.users.base, &arguments);
         if (r < 0)
                 return r;
-        r = nspawn_environment(s->machine, s->root.users.base, &environment);
+        r = nspawn_environment(s->machine, s->root.users.base, machine_root_needs_unified(&s->root, &s->groups),
+                               &environment);
         if (r < 0)
                 return r;
         r = strv_extendf(&environment, LISTEN_PID, INT_MAX);

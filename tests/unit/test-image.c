@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/string.h"
 #include "image/image.h"
 #include "image/lock.h"
@@ -177,6 +178,32 @@ static void test_init(void **state) {
                         assert_row(image_boot(image->fd, BOOT_YES, &init) == -ENOEXEC &&
                                            image_boot(image->fd, BOOT_EAGER, &init) == -ENOEXEC,
                                    i, "yes");
+                assert_int_equal(remove_tree_at(root_fd, "image"), 0);
+        }
+}
+
+static void test_systemd_version(void **state) {
+        static const struct {
+                const char *directory, *name; /* of its library */
+                unsigned version;
+        } table[] = {
+                { "usr/lib/systemd", "libsystemd-shared-247.so", 247 },
+                { "usr/lib/x86_64-linux-gnu/systemd", "libsystemd-shared-262.so", 262 },
+                { "usr/lib64/systemd", "libsystemd-shared-258.1-1.fc43.so", 258 },
+                { "usr/lib/systemd", "libsystemd-core-258.so", 0 },
+                { "usr/lib/elsewhere/systemd", "libsystemd-shared-258.so", 0 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                char path[256];
+
+                snprintf(path, sizeof(path), "%s/image/%s", (char *) *state, table[i].directory);
+                assert_row(mkdir_parents(path, 0755) == 0, i, path);
+                _cleanup_close_ int root_fd = open_directory(state);
+                _cleanup_close_ int dir_fd = open_directory_at(root_fd, "image", false, 0);
+                snprintf(path, sizeof(path), "%s/%s", table[i].directory, table[i].name);
+                make_file(dir_fd, path, "", 0644);
+                assert_row(image_systemd_version(dir_fd) == table[i].version, i, path);
                 assert_int_equal(remove_tree_at(root_fd, "image"), 0);
         }
 }
@@ -477,6 +504,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_open, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_list, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_is_i386, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_systemd_version, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_init, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_size, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_lock, setup_directory, teardown_directory),
