@@ -56,7 +56,8 @@ NOT_RUN = {
     "docs/exec.md: sudo nspawn-runner exec": EXEC_RUN,
     "man/nspawn-runner-exec.1.scd: sudo nspawn-runner exec --jobs 4": EXEC_RUN,
     "man/nspawn-runner-exec.1.scd: sudo nspawn-runner exec --needs test": EXEC_RUN,
-    "docs/exec.md: nspawn-runner exec --list": EXEC,
+    "docs/exec.md: nspawn-runner exec --list | nspawn-runner exec --list --all --json": EXEC,
+    "docs/exec.md: nspawn-runner exec --list --fetch": EXEC,
     "man/nspawn-runner-exec.1.scd: # ~/.nspawn-runner-exec.yaml": "tests/unit/test-exec.py gives it to exec",
     "man/nspawn-runner-exec.1.scd: nspawn-runner exec --list --all": EXEC,
     "man/nspawn-runner-exec.1.scd: nspawn-runner exec --explain deploy --source merge_request_event": EXEC,
@@ -66,6 +67,8 @@ NOT_RUN = {
         "it needs the directory of Prometheus' node exporter; test_report.py has another one",
     "docs/operations.md: systemctl status nspawn-runner-job-ID":
         "ID stands for a job's; test_supervisor.py looks at its unit",
+    "docs/operations.md: systemctl status machine-nspawn_runner_job_ID.slice":
+        "ID stands for a job's; test_supervisor.py looks at its slice",
     "docs/operations.md: systemctl enable --now nspawn-runner-maintenance.timer":
         "it needs an installed program; test_maintenance_units.py has the timer",
     "docs/operations.md: systemctl enable --now nspawn-runner-metrics.socket": METRICS,
