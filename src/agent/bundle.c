@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "agent/index.h"
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/macro.h"
@@ -20,6 +21,8 @@
 #include "wire/bundle.h"
 
 #define DEPTH_MAX 200U
+#define INDEX ".git/index"
+#define INDEX_BYTES_MAX (UINT64_C(256) * 1024 * 1024)
 
 static int fail(int error, const char *path) {
         fprintf(stderr, "%s: %s\n", path, strerror(error < 0 ? -error : error));
@@ -212,24 +215,27 @@ typedef struct Unpacking {
         char parent[BUNDLE_PATH_MAX + 1];
         BundleReader reader;
         BundleEntry entry;
+        mode_t umask; /* what the caller has; ours is 0, so that files get the mode that they had */
+        GitIndex index;
+        bool unsure; /* nobody has found out which files are as the index says */
 } Unpacking;
 
 /* Unless it is there. */
-static int make_directory(int root_fd, const char *path) {
+static int make_directory(int root_fd, const char *path, mode_t mode) {
         _cleanup_close_ int fd = open_beneath(root_fd, path, O_PATH | O_DIRECTORY, 0);
         if (fd != -ENOENT)
                 return MIN(fd, 0);
         _cleanup_close_ int parent_fd = open_parent(root_fd, path);
         if (parent_fd < 0)
                 return parent_fd;
-        return mkdirat(parent_fd, last_part(path), 0777) < 0 && errno != EEXIST ? -errno : 0;
+        return mkdirat(parent_fd, last_part(path), mode) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-static int make_directories(int root_fd, char *path) {
+static int make_directories(int root_fd, char *path, mode_t mode) {
         for (char *slash = strchr(path, '/');; slash = strchr(slash + 1, '/')) {
                 if (slash)
                         *slash = 0;
-                int r = make_directory(root_fd, path);
+                int r = make_directory(root_fd, path, mode);
                 if (slash)
                         *slash = '/';
                 if (r < 0 || !slash)
@@ -248,7 +254,7 @@ static int enter_parent(Unpacking *u, const char *path) {
         u->parent[n] = 0;
         u->parent_fd = open_parent(u->root_fd, path);
         if (u->parent_fd == -ENOENT) {
-                int r = make_directories(u->root_fd, u->parent);
+                int r = make_directories(u->root_fd, u->parent, 0777 & ~u->umask);
                 if (r < 0)
                         return r;
                 u->parent_fd = open_parent(u->root_fd, path);
@@ -256,53 +262,126 @@ static int enter_parent(Unpacking *u, const char *path) {
         return u->parent_fd < 0 ? u->parent_fd : 0;
 }
 
-static int unpack_file(Unpacking *u, const char *name) {
-        const struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, { .tv_sec = u->entry.mtime_sec } };
-        const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+static void note(Unpacking *u, const struct stat *st) {
+        if (u->index.n > 0 && u->entry.clean)
+                (void) index_note(&u->index, u->entry.path, st);
+}
+
+static int write_content(Unpacking *u, int fd) {
         const void *data;
         size_t size;
 
-        _cleanup_close_ int fd = openat(u->parent_fd, name, flags, u->entry.mode & 0777);
-        if (fd < 0 && errno == EEXIST && unlinkat(u->parent_fd, name, 0) >= 0)
-                fd = openat(u->parent_fd, name, flags, u->entry.mode & 0777);
-        if (fd < 0)
-                return -errno;
         do {
                 int r = bundle_read(&u->reader, &data, &size);
                 if (r < 0)
                         return r;
-                r = fd_write_all(fd, data, size);
+                r = size > 0 ? fd_write_all(fd, data, size) : 0;
                 if (r < 0)
                         return r;
         } while (size > 0);
+        return 0;
+}
+
+static int unpack_file(Unpacking *u, const char *name) {
+        const struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, { .tv_sec = u->entry.mtime_sec } };
+        const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+        mode_t mode = u->entry.mode & 0777;
+        struct stat st;
+
+        _cleanup_close_ int fd = openat(u->parent_fd, name, flags, mode);
+        if (fd < 0 && errno == EEXIST && unlinkat(u->parent_fd, name, 0) >= 0)
+                fd = openat(u->parent_fd, name, flags, mode);
+        if (fd < 0)
+                return -errno;
+        int r = write_content(u, fd);
+        if (r < 0)
+                return r;
         if (u->entry.mtime_sec > 0)
                 (void) futimens(fd, times);
-        /* Regardless of the step's umask: the file gets the mode that it had. */
-        return fchmod(fd, u->entry.mode & 0777) < 0 ? -errno : 0;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        /* An ACL of the directory may have changed it. */
+        if ((st.st_mode & 0777) != mode && (fchmod(fd, mode) < 0 || fstat(fd, &st) < 0))
+                return -errno;
+        note(u, &st);
+        return 0;
+}
+
+static int unpack_symlink(Unpacking *u, const char *name) {
+        const struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, { .tv_sec = u->entry.mtime_sec } };
+        struct stat st;
+
+        if (symlinkat(u->entry.link, u->parent_fd, name) < 0 &&
+            (errno != EEXIST || unlinkat(u->parent_fd, name, 0) < 0 ||
+             symlinkat(u->entry.link, u->parent_fd, name) < 0))
+                return -errno;
+        if (u->entry.mtime_sec > 0)
+                (void) utimensat(u->parent_fd, name, times, AT_SYMLINK_NOFOLLOW);
+        if (fstatat(u->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        note(u, &st);
+        return 0;
+}
+
+/* Kept in memory until all other files are there. */
+static int unpack_index(Unpacking *u) {
+        size_t n = 0, size;
+        const void *data;
+
+        index_done(&u->index);
+        unsigned char *whole = malloc(u->entry.size + 1);
+        if (!whole)
+                return -ENOMEM;
+        for (;;) {
+                int r = bundle_read(&u->reader, &data, &size);
+                if (r < 0 || size == 0) {
+                        if (r >= 0)
+                                break;
+                        free(whole);
+                        return r;
+                }
+                memcpy(whole + n, data, size);
+                n += size;
+        }
+        int r = index_init(&u->index, whole, n);
+        u->unsure = r < 0 || !u->entry.clean;
+        return r == -EBADMSG ? 0 : r;
 }
 
 static int unpack_one(Unpacking *u) {
+        if (u->entry.type == BUNDLE_FILE && streq(u->entry.path, INDEX) && u->entry.size <= INDEX_BYTES_MAX)
+                return unpack_index(u);
         int r = enter_parent(u, u->entry.path);
         if (r < 0)
                 return r;
         const char *name = last_part(u->entry.path);
         switch (u->entry.type) {
         case BUNDLE_DIRECTORY:
-                return mkdirat(u->parent_fd, name, (u->entry.mode & 0777) | 0700) < 0 && errno != EEXIST ? -errno : 0;
+                return mkdirat(u->parent_fd, name, ((u->entry.mode & 0777) | 0700) & ~u->umask) < 0 && errno != EEXIST ?
+                               -errno :
+                               0;
         case BUNDLE_SYMLINK:
-                if (symlinkat(u->entry.link, u->parent_fd, name) >= 0)
-                        return 0;
-                if (errno != EEXIST || unlinkat(u->parent_fd, name, 0) < 0)
-                        return -errno;
-                return symlinkat(u->entry.link, u->parent_fd, name) < 0 ? -errno : 0;
+                return unpack_symlink(u, name);
         default:
                 return unpack_file(u, name);
         }
 }
 
-/* An index that comes from elsewhere says nothing about the times and numbers of the files that were just made, so commands that
- * trust it (`git diff-index`) would take every file for a changed one. The image's git notes them; without git, nobody asks. */
-static void refresh_index(const char *directory) {
+static int write_index(Unpacking *u) {
+        index_finish(&u->index);
+        int r = enter_parent(u, INDEX);
+        if (r < 0)
+                return r;
+        const char *name = last_part(INDEX);
+        if (unlinkat(u->parent_fd, name, 0) < 0 && errno != ENOENT)
+                return -errno;
+        _cleanup_close_ int fd = openat(u->parent_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+        return fd < 0 ? -errno : fd_write_all(fd, u->index.data, u->index.size);
+}
+
+/* An index that knows nothing of files makes commands that trust it (`git diff-index`) take every file for a changed one. The
+ * image's git compares them; without git, nobody asks. */
+static void refresh_index(const char *directory, mode_t mask) {
         int status;
 
         pid_t pid = fork();
@@ -310,6 +389,7 @@ static void refresh_index(const char *directory) {
                 (void) waitpid(pid, &status, 0);
         if (pid != 0)
                 return;
+        (void) umask(mask);
         int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
         for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
                 (void) dup2(null_fd, fd);
@@ -320,7 +400,6 @@ static void refresh_index(const char *directory) {
 /* All that can be made is made; what cannot is told, and the exit status says so. */
 static int unpack(Unpacking *u, const char *directory, int *ret_status) {
         int status = EXIT_SUCCESS;
-        bool has_index = false;
 
         int r = bundle_reader_init(&u->reader, STDIN_FILENO);
         if (r < 0)
@@ -329,12 +408,16 @@ static int unpack(Unpacking *u, const char *directory, int *ret_status) {
                 int q = unpack_one(u);
                 if (q < 0)
                         status = fail(q, u->entry.path);
-                has_index = has_index || streq(u->entry.path, ".git/index");
         }
         if (r < 0)
                 return r;
-        if (has_index)
-                refresh_index(directory);
+        if (u->index.data) {
+                int q = write_index(u);
+                if (q < 0)
+                        status = fail(q, INDEX);
+                else if (u->unsure)
+                        refresh_index(directory, u->umask);
+        }
         *ret_status = status;
         return 0;
 }
@@ -349,7 +432,9 @@ int agent_unpack(const char *directory) {
         u.root_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (u.root_fd < 0)
                 return fail(errno, directory);
+        u.umask = umask(0);
         r = unpack(&u, directory, &status);
         bundle_reader_done(&u.reader);
+        index_done(&u.index);
         return r < 0 ? fail(r, directory) : status;
 }

@@ -13,5 +13,6 @@ int agent_list(const char *directory, char *const *paths);
 /* Prints the files whose paths, each with a NUL behind it, come on stdin. What is not there is left out. An exit status. */
 int agent_pack(const char *directory);
 /* Makes the files that come on stdin. What is there of the same name is replaced; nothing is made outside of DIR, which is
- * made too. If an index of git is among them, git adds to it what it notes of files, where there is git. An exit status. */
+ * made too. If an index of git is among them, it gets what git notes of the files that are as it says; of others, git finds out
+ * whether they are, where there is git. An exit status. */
 int agent_unpack(const char *directory);

@@ -12,7 +12,12 @@
 #include "base/fd.h"
 #include "base/string.h"
 
-int sources_put_file(Sources *sources, int dir_fd, const char *name, const char *path) {
+/* Whatever is done to a file sets this time. */
+static bool is_older(const struct timespec *a, const struct timespec *b) {
+        return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
+}
+
+int sources_put_file(Sources *sources, int dir_fd, const char *name, const char *path, bool clean) {
         BundleEntry *entry = &sources->entry;
         struct stat st;
 
@@ -24,6 +29,7 @@ int sources_put_file(Sources *sources, int dir_fd, const char *name, const char 
         entry->mode = st.st_mode & 0777;
         entry->size = (uint64_t) st.st_size;
         entry->mtime_sec = st.st_mtime;
+        entry->clean = clean && is_older(&st.st_ctim, &sources->compared);
         if (S_ISLNK(st.st_mode)) {
                 ssize_t n = readlinkat(dir_fd, name, entry->link, BUNDLE_PATH_MAX);
 
@@ -34,7 +40,7 @@ int sources_put_file(Sources *sources, int dir_fd, const char *name, const char 
                 return bundle_put(&sources->writer, entry);
         }
         if (!S_ISREG(st.st_mode))
-                return 0;
+                return S_ISDIR(st.st_mode) ? SOURCES_DIRECTORY : 0;
         _cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
         if (fd < 0)
                 return errno == ENOENT ? 0 : -errno;
@@ -53,6 +59,7 @@ int sources_put_directory(Sources *sources, const char *path) {
         entry->mode = 0755;
         entry->size = 0;
         entry->mtime_sec = 0;
+        entry->clean = false;
         return bundle_put(&sources->writer, entry);
 }
 
@@ -71,6 +78,7 @@ int sources_put_text(Sources *sources, const char *path, const char *text) {
         entry->mode = 0644;
         entry->size = strlen(text);
         entry->mtime_sec = 0;
+        entry->clean = false;
         int r = bundle_put(&sources->writer, entry);
         return r < 0 ? r : bundle_put_data(&sources->writer, text, entry->size);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include <time.h>
+
 #include "project/checkout.h"
 #include "wire/bundle.h"
 
@@ -21,11 +23,16 @@ typedef struct Sources {
         const SourcesRequest *request;
         BundleWriter writer;
         BundleEntry entry;
-        char **empty; /* submodules that are wanted, and not at hand */
+        bool knows;               /* files were compared with the last commit, */
+        struct timespec compared; /* at this time: what changed since is not known of */
+        char **empty;             /* submodules that are wanted, and not at hand */
 } Sources;
 
-/* Adds what is called @name in @dir_fd as @path, if it is a file or a symlink and still there. 0 or -errno. */
-int sources_put_file(Sources *sources, int dir_fd, const char *name, const char *path);
+#define SOURCES_DIRECTORY 1
+
+/* Adds what is called @name in @dir_fd as @path, if it is a file or a symlink and still there. @clean: it was as the index says
+ * when files were compared. 0; SOURCES_DIRECTORY: it is a directory, and was not added; or -errno. */
+int sources_put_file(Sources *sources, int dir_fd, const char *name, const char *path, bool clean);
 int sources_put_directory(Sources *sources, const char *path);
 /* Adds the directory of a submodule without its files. If the request wants them, that is noted. */
 int sources_put_empty_submodule(Sources *sources, const char *path);

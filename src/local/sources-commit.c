@@ -47,7 +47,11 @@ static int fetch(const SourcesRequest *request, const char *directory) {
                                 "fetch.writeCommitGraph=false", "-c", "transfer.fsckObjects=false", "fetch", "--quiet",
                                 "--no-write-fetch-head", "--no-recurse-submodules", UPLOAD_PACK, depth,
                                 request->depth > 0 ? "--no-tags" : "--tags", url, "+HEAD:refs/heads/exec"));
-        return r < 0 ? r : run(directory, ARGV("read-tree", "refs/heads/exec"));
+        /* The agent knows this format only. */
+        return r < 0 ? r :
+                       run(directory,
+                           ARGV("-c", "index.version=2", "-c", "core.splitIndex=false", "-c", "index.sparse=false",
+                                "-c", "index.skipHash=false", "read-tree", "refs/heads/exec"));
 }
 
 /* Removes what was kept for other commits. */
@@ -111,7 +115,7 @@ static int put_packs(Sources *sources, int repository_fd) {
                 if ((!endswith(*name, ".pack") && !endswith(*name, ".idx")) ||
                     (size_t) snprintf(path, sizeof(path), ".git/objects/pack/%s", *name) >= sizeof(path))
                         continue;
-                r = sources_put_file(sources, fd, *name, path);
+                r = sources_put_file(sources, fd, *name, path, false);
                 if (r < 0)
                         return r;
         }
@@ -175,10 +179,10 @@ int sources_put_repository(Sources *sources) {
         r = put_packs(sources, fd);
         if (r < 0)
                 return r;
-        r = sources_put_file(sources, fd, "shallow", ".git/shallow");
+        r = sources_put_file(sources, fd, "shallow", ".git/shallow", false);
         if (r < 0)
                 return r;
-        r = sources_put_file(sources, fd, "index", ".git/index");
+        r = sources_put_file(sources, fd, "index", ".git/index", sources->knows);
         if (r < 0)
                 return r;
         r = put_config(sources);
@@ -227,6 +231,7 @@ static int put_blob(Sources *sources, FILE *blobs, const TreeLine *line) {
         entry->mode = line->mode & 0111 ? 0755 : 0644;
         entry->size = size;
         entry->mtime_sec = 0;
+        entry->clean = true;
         if (link) {
                 if (fread(entry->link, 1, size, blobs) != size)
                         return -EIO;

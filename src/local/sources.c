@@ -14,6 +14,7 @@
 #include "base/fs.h"
 #include "base/string.h"
 #include "local/sources-commit.h"
+#include "local/sources-compare.h"
 #include "project/git.h"
 
 /* Directory by directory: the files of one come one after the other. */
@@ -44,7 +45,7 @@ static void leave(Directory *directory) {
 }
 
 static int put_tree(Sources *sources, int top_fd, const char *top, const char *prefix, char *const *paths,
-                    unsigned depth);
+                    SourcesCompared *compared, unsigned depth);
 
 /* The files of a submodule, if it is checked out, and wanted: else its directory is empty, as git leaves it. */
 static int put_submodule(Sources *sources, int top_fd, const char *top, const char *prefix, const char *path,
@@ -73,14 +74,13 @@ static int put_submodule(Sources *sources, int top_fd, const char *top, const ch
         if (r < 0)
                 return r;
         strv_sort_unique(paths);
-        return put_tree(sources, fd, below, inside, paths, depth + 1);
+        return put_tree(sources, fd, below, inside, paths, NULL, depth + 1);
 }
 
 static int put_tree(Sources *sources, int top_fd, const char *top, const char *prefix, char *const *paths,
-                    unsigned depth) {
+                    SourcesCompared *compared, unsigned depth) {
         _cleanup_(leave) Directory directory = { .top_fd = top_fd, .fd = -EBADF };
         char whole[BUNDLE_PATH_MAX + 1];
-        struct stat st;
 
         for (; *paths; paths++) {
                 const char *path = *paths, *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
@@ -94,17 +94,17 @@ static int put_tree(Sources *sources, int top_fd, const char *top, const char *p
                         continue;
                 if (r < 0)
                         return r;
-                if (fstatat(directory.fd, name, &st, AT_SYMLINK_NOFOLLOW) >= 0 && S_ISDIR(st.st_mode))
+                r = sources_put_file(sources, directory.fd, name, whole,
+                                     compared && sources_compared_clean(compared, path));
+                if (r == SOURCES_DIRECTORY)
                         r = put_submodule(sources, top_fd, top, prefix, path, depth);
-                else
-                        r = sources_put_file(sources, directory.fd, name, whole);
                 if (r < 0)
                         return r;
         }
         return 0;
 }
 
-static int put_working_copy(Sources *sources, const char **reterr_what) {
+static int put_working_copy(Sources *sources, SourcesCompared *compared, const char **reterr_what) {
         const SourcesRequest *request = sources->request;
         char *const *paths;
         const char *why;
@@ -114,7 +114,7 @@ static int put_working_copy(Sources *sources, const char **reterr_what) {
         if (r < 0)
                 return r;
         *reterr_what = "Cannot read the files of the working copy";
-        return put_tree(sources, request->checkout->top_fd, request->checkout->top, "", paths, 0);
+        return put_tree(sources, request->checkout->top_fd, request->checkout->top, "", paths, compared, 0);
 }
 
 static int put_committed(Sources *sources, const char **reterr_what) {
@@ -122,19 +122,32 @@ static int put_committed(Sources *sources, const char **reterr_what) {
         return sources->request->checkout->commit ? sources_put_commit(sources) : -ENODATA;
 }
 
+/* The repository, with what its index may know. */
+static int put_repository(Sources *sources, SourcesCompared *compared, const char **reterr_what) {
+        *reterr_what = "Cannot compare the files of the working copy";
+        int r = sources->request->committed ? 0 : sources_compare(sources->request, compared);
+        if (r < 0 && r != -ENOENT) /* git failed: nothing is known */
+                return r;
+        *reterr_what = "Cannot copy the commit that is checked out";
+        sources->knows = sources->request->committed || compared->known;
+        sources->compared.tv_sec = INT64_MAX; /* what git copied does not change */
+        r = sources_put_repository(sources);
+        sources->compared = compared->at;
+        return r;
+}
+
 static int put_all(Sources *sources, int fd, const char **reterr_what) {
+        _cleanup_sources_compared_ SourcesCompared compared = { 0 };
         const Checkout *checkout = sources->request->checkout;
 
         int r = bundle_writer_init(&sources->writer, fd);
         if (r < 0)
                 return r;
-        if (checkout->is_git && checkout->commit) {
-                *reterr_what = "Cannot copy the commit that is checked out";
-                r = sources_put_repository(sources);
-                if (r < 0)
-                        return r;
-        }
-        r = sources->request->committed ? put_committed(sources, reterr_what) : put_working_copy(sources, reterr_what);
+        r = checkout->is_git && checkout->commit ? put_repository(sources, &compared, reterr_what) : 0;
+        if (r < 0)
+                return r;
+        r = sources->request->committed ? put_committed(sources, reterr_what) :
+                                          put_working_copy(sources, &compared, reterr_what);
         return r < 0 ? r : bundle_finish(&sources->writer);
 }
 

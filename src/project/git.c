@@ -27,6 +27,7 @@ static const char *const dropped[] = { "GIT_ALLOW_PROTOCOL",
                                        "GIT_GRAFT_FILE",
                                        "GIT_IMPLICIT_WORK_TREE",
                                        "GIT_INDEX_FILE",
+                                       "GIT_INDEX_VERSION",
                                        "GIT_INTERNAL_SUPER_PREFIX",
                                        "GIT_LITERAL_PATHSPECS",
                                        "GIT_NO_LAZY_FETCH",
@@ -75,6 +76,9 @@ static int make_environment(const GitCall *call, char ***ret) {
                 return r;
         r = call->protocols ? strv_extendf(&envp, "GIT_ALLOW_PROTOCOL=%s", call->protocols) :
                               strv_extend_strv(&envp, offline);
+        if (r < 0)
+                return r;
+        r = call->index ? strv_extendf(&envp, "GIT_INDEX_FILE=%s", call->index) : 0;
         if (r < 0)
                 return r;
         r = add_config(call->config, &envp);

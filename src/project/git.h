@@ -7,12 +7,11 @@
  * no other repository unless @protocols allows it. */
 typedef struct GitCall {
         const char *directory;
-        bool bare;    /* it is a repository of ours without a working copy */
-        bool prompts; /* git may ask for passwords, at the terminal */
-        const char *
-                protocols; /* as GIT_ALLOW_PROTOCOL has them; NULL: none, so that missing objects are not fetched either */
-        char *const
-                *config; /* names and values by turns, which are stronger than all files of configuration; or NULL */
+        bool bare;             /* it is a repository of ours without a working copy */
+        bool prompts;          /* git may ask for passwords, at the terminal */
+        const char *protocols; /* as GIT_ALLOW_PROTOCOL has them; NULL: none, so that nothing missing is fetched */
+        const char *index;     /* a file to use as the index; NULL: the repository's own */
+        char *const *config;   /* names and values by turns, stronger than all files of configuration; or NULL */
 } GitCall;
 
 /* Makes the command line and the environment of git with @arguments (NULL-terminated). Both are for strv_free(). 0 or -ENOMEM. */

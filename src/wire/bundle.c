@@ -13,8 +13,10 @@
 
 #define BUNDLE_MAGIC UINT32_C(0x6e736201)
 
+#define FLAG_CLEAN 1U
+
 typedef struct Header {
-        uint32_t magic, type, mode, path_size, link_size, reserved;
+        uint32_t magic, type, mode, path_size, link_size, flags;
         uint64_t size;
         int64_t mtime_sec;
 } Header;
@@ -70,6 +72,7 @@ int bundle_put(BundleWriter *writer, const BundleEntry *entry) {
                 .link_size = entry->type == BUNDLE_SYMLINK ? (uint32_t) strlen(entry->link) : 0,
                 .size = entry->type == BUNDLE_FILE || entry->type == BUNDLE_LISTED ? entry->size : 0,
                 .mtime_sec = entry->mtime_sec,
+                .flags = entry->clean ? FLAG_CLEAN : 0,
         };
 
         return bundle_path_is_plain(entry->path) ? put(writer, &header, entry->path, entry->link) : -EINVAL;
@@ -203,6 +206,7 @@ int bundle_next(BundleReader *reader, BundleEntry *ret) {
         ret->mode = header.mode & 07777;
         ret->size = header.size;
         ret->mtime_sec = header.mtime_sec;
+        ret->clean = header.flags & FLAG_CLEAN;
         reader->left = header.type == BUNDLE_FILE ? header.size : 0;
         return 1;
 }

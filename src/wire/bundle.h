@@ -27,6 +27,7 @@ typedef struct BundleEntry {
         char link[BUNDLE_PATH_MAX + 1];
         uint64_t size; /* of the content */
         int64_t mtime_sec;
+        bool clean; /* it is as the index of git says that is in the same bundle; of the index: files were compared */
 } BundleEntry;
 
 /* Is @path relative, without empty parts, "." and "..", and at most BUNDLE_PATH_MAX bytes long? */

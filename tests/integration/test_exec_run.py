@@ -180,12 +180,19 @@ def listing(directory: Path) -> list[tuple[str, int, int, int]]:
 def test_sources(place: Site) -> None:
     """The working copy as it is, as a repository with the right commit; it is only read, and hooks and filters do not run."""
     copy = Copy(place, "sources")
-    copy.write(gitlab_ci="a:\n  script:\n    - git diff-index --name-only HEAD | sed s/^/differs:/\n    - git status --short\n    - git rev-parse HEAD\n    - cat tracked\n    - cat deep/er/new\n"
-                         "    - readlink link\n    - test -x program\n    - test ! -e ignored\n    - git log --oneline | wc -l\n",
-               tracked="old\n", program="#!/bin/sh\n", gone="x\n", **{".gitignore": "ignored\n", ".gitattributes": "* filter=evil\n"})
+    copy.write(gitlab_ci="a:\n  script:\n    - git diff-index --name-only HEAD | sed s/^/differs:/\n    - git status --short\n    - git rev-parse HEAD\n    - cat large.bin\n    - cat tracked\n    - cat deep/er/new\n"
+                         "    - readlink link\n    - test -x program\n    - test ! -e ignored\n    - git log --oneline | wc -l\n"
+                         "    - stat -c 'time %Y %a' program\n    - git fsck 2>&1 | sed s/^/fsck:/\n",
+               tracked="old\n", program="#!/bin/sh\n", gone="x\n", touched="same\n", hidden="old\n", **{".gitignore": "ignored\n", "large.bin": "all of it\n",
+                ".gitattributes": "* filter=evil\n*.bin filter=large\n"})
+    # As Git LFS does it: the repository has something short, the working copy the whole file. The filter is the user's own.
+    (copy.home / ".gitconfig").write_text("[filter \"large\"]\n\tclean = sed s/.*/pointer/\n")
+    for name in ("program", "large.bin"):
+        os.utime(copy.top / name, (1e9, 1e9))
     (copy.top / "program").chmod(0o755)
     os.symlink("/etc/passwd", copy.top / "link")
     copy.commit()
+    copy.git("update-index", "--assume-unchanged", "hidden")
     evil = copy.base / "evil"
     copy.git("config", "filter.evil.clean", f"touch {evil}; cat")
     copy.git("config", "filter.evil.smudge", f"touch {evil}; cat")
@@ -195,24 +202,27 @@ def test_sources(place: Site) -> None:
         (copy.top / ".git/hooks").mkdir(exist_ok=True)
         (copy.top / ".git/hooks" / hook).write_text(f"#!/bin/sh\ntouch {evil}\n")
         (copy.top / ".git/hooks" / hook).chmod(0o755)
+    os.utime(copy.top / "touched")
     (copy.top / "gone").unlink()
     (copy.top / "deep/er").mkdir(parents=True)
-    copy.write(tracked="changed\n", ignored="secret\n", **{"deep/er/new": "untracked\n"})
+    copy.write(tracked="changed\n", hidden="changed\n", ignored="secret\n", **{"deep/er/new": "untracked\n"})
     before = listing(copy.top)
     done = copy.run()
     lines = log_of("a", done.stdout)
     head = subprocess.run(["git", "-c", "safe.directory=*", "-C", str(copy.top), "rev-parse", "HEAD"], capture_output=True,
                           text=True, check=True).stdout.strip()
     assert done.returncode == 0, done
-    assert {" D gone", " M tracked", "?? deep/", head, "changed", "untracked", "/etc/passwd", "1"} <= set(lines), done.stdout
+    assert {" D gone", " M hidden", " M tracked", "?? deep/", head, "changed", "untracked", "/etc/passwd", "1", "all of it",
+            "time 1000000000 755"} <= set(lines), done.stdout
+    assert not [line for line in lines if line.startswith((" M large", " M touched", "fsck:error", "fsck:bad"))], done.stdout
     # Before git looked at the files: the index knows them.
-    assert [line for line in lines if line.startswith("differs:")] == ["differs:gone", "differs:tracked"], done.stdout
+    assert [line for line in lines if line.startswith("differs:")] == ["differs:gone", "differs:hidden", "differs:tracked"], done.stdout
     assert listing(copy.top) == before
     assert not evil.exists()
     assert all(entry[1] == USER for entry in listing(copy.home))
 
     done = copy.run("--committed")
-    assert "old" in log_of("a", done.stdout) and " M tracked" not in log_of("a", done.stdout), done.stdout
+    assert "old" in log_of("a", done.stdout) and "pointer" in log_of("a", done.stdout) and " M tracked" not in log_of("a", done.stdout), done.stdout
     assert not [line for line in log_of("a", done.stdout) if line.startswith("differs:")], done.stdout
 
 
