@@ -190,11 +190,15 @@ typedef struct Refused {
 
 static int count_refused(const Machine *machine, const CgroupSet *groups, Refused *ret) {
         _cleanup_cgroup_set_ CgroupSet slice = { 0 };
+        uint64_t all;
 
         *ret = (Refused){ 0 };
         int r = cgroup_tasks_refused(groups, &ret->own);
         if (r >= 0 && supervisor_pick()->slice(machine->name, &slice) >= 0)
-                ret->told = cgroup_tasks_refused_own(&slice, &ret->all) >= 0;
+                ret->told = cgroup_tasks_refused_own(&slice, &all) >= 0;
+        /* Nothing tells which of its containers a limit of the whole job hit: it is said once, of the job. */
+        if (ret->told && !machine->names)
+                ret->all = all;
         return r;
 }
 
