@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
@@ -22,6 +23,10 @@
 /* The number of its group, from before the subvolume is removed until the group is. */
 #define GROUP_NUMBER "quota-group"
 #define NUMBER_MAX_BYTES 32
+
+/* Once the kernel has removed a subvolume, it counts so within half a minute. What is still counted after this time belongs
+ * to others, and so does the group. */
+#define COUNTED_USEC (600 * USEC_PER_SEC)
 
 static bool quota_suits(int root_fd) {
         return quota_state(root_fd) == QUOTA_ON && btrfs_load_library() >= 0;
@@ -68,6 +73,13 @@ static void note_group(int layer_fd) {
         (void) file_publish_at(layer_fd, GROUP_NUMBER, number, strlen(number), 0600);
 }
 
+static bool is_old(int layer_fd) {
+        struct stat st;
+
+        return fstatat(layer_fd, GROUP_NUMBER, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
+               (uint64_t) st.st_mtim.tv_sec * USEC_PER_SEC + COUNTED_USEC < clock_realtime_usec();
+}
+
 static int remove_group(int layer_fd) {
         _cleanup_free_ char *number = NULL;
         uint64_t id;
@@ -77,6 +89,8 @@ static int remove_group(int layer_fd) {
                 return 0;
         if (r >= 0 && parse_uint64(number, &id) >= 0)
                 r = quota_group_remove(layer_fd, id);
+        if (r == -EBUSY)
+                r = is_old(layer_fd) ? 0 : -EINPROGRESS;
         if (r < 0)
                 return r;
         return unlinkat(layer_fd, GROUP_NUMBER, 0) < 0 && errno != ENOENT ? -errno : 0;

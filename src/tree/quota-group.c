@@ -141,7 +141,7 @@ int quota_group_remove(int fd, uint64_t id) {
         case EINVAL:   /* also on older kernels */
                 return 0;
         case EBUSY:
-                return is_listed(fd, id) ? -EINPROGRESS : 0;
+                return is_listed(fd, id) ? -EINPROGRESS : -EBUSY;
         default:
                 return -errno;
         }
