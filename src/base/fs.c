@@ -159,8 +159,10 @@ struct dirent *directory_next(DIR *dir) {
         return entry;
 }
 
+/* Not with strv_extend(): jobs can make directories with millions of entries, and that looks at all of them each time. */
 int directory_names(int dir_fd, char ***names) {
         _cleanup_closedir_ DIR *dir = directory_stream_of(dir_fd);
+        size_t n = strv_length(*names), allocated = 0;
 
         if (!dir)
                 return -errno;
@@ -168,9 +170,18 @@ int directory_names(int dir_fd, char ***names) {
                 struct dirent *entry = directory_next(dir);
                 if (!entry)
                         return -errno;
-                int r = strv_extend(names, entry->d_name);
-                if (r < 0)
-                        return r;
+                if (n + 1 >= allocated) {
+                        allocated = MAX(n * 2, (size_t) 32);
+                        char **longer = reallocarray(*names, allocated, sizeof(char *));
+                        if (!longer)
+                                return -ENOMEM;
+                        *names = longer;
+                }
+                (*names)[n + 1] = NULL;
+                (*names)[n] = strdup(entry->d_name);
+                if (!(*names)[n])
+                        return -ENOMEM;
+                n++;
         }
 }
 

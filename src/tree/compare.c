@@ -27,34 +27,10 @@ typedef struct Comparison {
 /* Lists the names in a directory, sorted; a negative @fd has none. */
 static int list_names(int fd, char ***ret) {
         _cleanup_strv_ char **names = NULL;
-        size_t n = 0, allocated = 0;
 
-        if (fd < 0) {
-                *ret = NULL;
-                return 0;
-        }
-        _cleanup_closedir_ DIR *dir = directory_stream_of(fd);
-        if (!dir)
-                return -errno;
-        for (;;) {
-                struct dirent *entry = directory_next(dir);
-                if (!entry && errno != 0)
-                        return -errno;
-                if (!entry)
-                        break;
-                if (n + 1 >= allocated) {
-                        allocated = MAX(allocated * 2, (size_t) 32);
-                        char **longer = reallocarray(names, allocated, sizeof(char *));
-                        if (!longer)
-                                return -ENOMEM;
-                        names = longer;
-                }
-                names[n + 1] = NULL;
-                names[n] = strdup(entry->d_name);
-                if (!names[n])
-                        return -ENOMEM;
-                n++;
-        }
+        int r = fd < 0 ? 0 : directory_names(fd, &names);
+        if (r < 0)
+                return r;
         strv_sort(names);
         *ret = TAKE_PTR(names);
         return 0;

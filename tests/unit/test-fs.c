@@ -23,6 +23,26 @@ static bool is_there(int dir_fd, const char *name) {
         return faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
 }
 
+/* They come behind what the list has. */
+static void test_directory_names(void **state) {
+        _cleanup_close_ int dir_fd = open_directory(state);
+        _cleanup_strv_ char **names = NULL;
+        char name[8];
+
+        assert_int_equal(directory_names(dir_fd, &names), 0);
+        assert_null(names);
+        assert_int_equal(strv_extend(&names, "first"), 0);
+        for (unsigned i = 0; i < 200; i++) {
+                snprintf(name, sizeof(name), "%03u", i);
+                touch(dir_fd, name);
+        }
+        assert_int_equal(directory_names(dir_fd, &names), 0);
+        assert_int_equal(strv_length(names), 201);
+        assert_string_equal(names[0], "first");
+        strv_sort(names);
+        assert_string_equal(names[199], "199");
+}
+
 /* Symlinks cannot lead out of the root: those that would, find something inside it, or nothing. */
 static void test_open_in_root(void **state) {
         static const struct {
@@ -167,6 +187,7 @@ static void test_own_executable(_unused_ void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_directory_names, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_open_in_root, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_file_read_in_root, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_open_directory_at, setup_directory, teardown_directory),
