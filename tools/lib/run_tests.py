@@ -71,8 +71,8 @@ def make_gcc(work: Work) -> None:
 def make_clang(work: Work) -> None:
     """The same with the other compiler, with sanitizers, and with what the fuzzers need."""
     work.session.products["clang"] = configure(
-        work, "clang", "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dc_args=-fno-sanitize-recover=all",
-        "-Dfuzz=true", "-Doptimization=1", "-Ddebug=true")
+        work, "clang", "-Db_sanitize=address,undefined", "-Db_lundef=false",
+        "-Dc_args=-fno-sanitize-recover=all -gline-tables-only", "-Dfuzz=true", "-Doptimization=1", "-Ddebug=false")
 
 
 def make_tree(flavour: str, suite: str):
