@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,6 @@ def assert_bound_together(site: Site, build: Build, memory: bool, tasks: bool) -
     assert f"killed: {what}" in log and "does not run" not in log, log
     build.run_script("touch /builds/more")
     while not (site.runtime_dir / "jobs" / f"{min(site.jobs())}.s1" / "ended").exists():
-        pass
+        time.sleep(0.02)
     log = fails(build, "exit 5")
     assert f"Service '{build.job.image}' does not run any more: {what}" in log and "killed" not in log, log
