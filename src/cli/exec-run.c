@@ -71,7 +71,8 @@ static void sources_kept_done(SourcesKept *kept) {
 static int take_sources(Loop *loop, const PipelineJob *job, const SourcesKept **ret) {
         const char *depth = variables_get(&job->variables, "GIT_DEPTH");
         const char *strategy = variables_get(&job->variables, "GIT_STRATEGY");
-        const char *submodules = variables_get(&job->variables, "GIT_SUBMODULE_STRATEGY"), *what;
+        const char *submodules = variables_get(&job->variables, "GIT_SUBMODULE_STRATEGY");
+        Problem problem = { 0 };
         SourcesKept kept = { .depth = DEPTH_DEFAULT, .fd = -EBADF };
 
         *ret = NULL;
@@ -103,9 +104,9 @@ static int take_sources(Loop *loop, const PipelineJob *job, const SourcesKept **
                 .submodules = kept.submodules,
                 .recursive = kept.recursive,
         };
-        int r = sources_make(&request, &kept.fd, &kept.empty, &what);
+        int r = sources_make(&request, &kept.fd, &kept.empty, &problem);
         if (r < 0)
-                return log_error_errno(r, "%s: %m", what);
+                return log_problem(r, &problem);
         loop->sources[loop->n_sources] = kept;
         *ret = loop->sources + loop->n_sources++;
         return 0;

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/string.h"
+#include "cli/ansi.h"
 
 typedef struct Selection {
         Pipeline *pipeline;
@@ -125,6 +126,12 @@ int exec_select(const Invocation *invocation, Pipeline *pipeline, RunTake **ret)
         return 0;
 }
 
+static void print_job(const char *before, const char *name, const char *behind) {
+        _cleanup_free_ char *plain = ansi_plain(name);
+
+        (void) printf("%s%s%s\n", before, plain ? plain : "", behind);
+}
+
 void exec_dry_run(Pipeline *pipeline, const RunTake *take) {
         const RunEnd success = { .success = true };
         RunState state;
@@ -137,12 +144,13 @@ void exec_dry_run(Pipeline *pipeline, const RunTake *take) {
                 while ((job = run_state_next(&state)) != SIZE_MAX) {
                         run_state_start(&state, job);
                         ARENA_APPEND(&pipeline->arena, started, n, job);
-                        (void) printf("%u %s\n", round, pipeline->jobs[job].name);
+                        print_job(arena_printf(&pipeline->arena, "%u ", round), pipeline->jobs[job].name, "");
                 }
                 for (size_t i = 0; i < n; i++)
                         (void) run_state_finish(&state, started[i], &success);
         }
         for (size_t i = 0; i < pipeline->n_jobs; i++)
                 if (state.jobs[i].take != RUN_LEAVE && state.jobs[i].status != JOB_SUCCESS)
-                        (void) printf("- %s: %s\n", pipeline->jobs[i].name, job_status_name(state.jobs[i].status));
+                        print_job("- ", pipeline->jobs[i].name,
+                                  arena_printf(&pipeline->arena, ": %s", job_status_name(state.jobs[i].status)));
 }

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/string.h"
+#include "cli/ansi.h"
 #include "cli/table.h"
 #include "pipeline/run-state.h"
 #include "pipeline/scalar.h"
@@ -243,6 +244,16 @@ int exec_show_config(Pipeline *pipeline, bool json) {
         return print_json(text_get(&text));
 }
 
+/* Line by line without what a terminal would obey: names and values are the repository's. */
+static void print_plain(const char *text) {
+        for (size_t n; *text; text += n + (text[n] == '\n')) {
+                n = strcspn(text, "\n");
+                _cleanup_free_ char *line = strndup(text, n), *plain = line ? ansi_plain(line) : NULL;
+
+                (void) puts(plain ? plain : "");
+        }
+}
+
 int exec_show_job(Pipeline *pipeline, const char *name) {
         const PipelineJob *job = pipeline_find_job(pipeline, name);
         Value *names = value_new(&pipeline->arena, VALUE_MAP, (Place){ 0 });
@@ -266,6 +277,6 @@ int exec_show_job(Pipeline *pipeline, const char *name) {
                         text_add(&text, "\n", 1);
                 pipeline_explain(pipeline, pipeline->jobs + i, &text);
         }
-        (void) fputs(text_get(&text), stdout);
+        print_plain(text_get(&text));
         return 0;
 }

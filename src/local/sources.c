@@ -157,20 +157,24 @@ static void sources_freep(Sources **sources) {
         free(*sources);
 }
 
-int sources_make(const SourcesRequest *request, int *ret_fd, char ***ret_empty, const char **reterr_what) {
+int sources_make(const SourcesRequest *request, int *ret_fd, char ***ret_empty, Problem *reterr_problem) {
         _cleanup_(sources_freep) Sources *sources = calloc(1, sizeof(Sources));
+        const char *what = "Cannot make the sources";
 
-        *reterr_what = "Cannot make a file";
         if (!sources)
-                return -ENOMEM;
+                return problem_set(reterr_problem, -ENOMEM, "%m");
         sources->request = request;
         _cleanup_close_ int fd = open(request->cache, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
         if (fd < 0)
-                return -errno;
-        int r = put_all(sources, fd, reterr_what);
+                return problem_set(reterr_problem, -errno, "Cannot make a file in '%s': %m", request->cache);
+        int r = put_all(sources, fd, &what);
         bundle_writer_done(&sources->writer);
+        if (r == -EACCES && sources->entry.path[0])
+                return problem_set(reterr_problem, r,
+                                   "Cannot read '%s': %m; what no job needs can be ignored with .gitignore",
+                                   sources->entry.path);
         if (r < 0)
-                return r;
+                return problem_set(reterr_problem, r, "%s: %m", what);
         *ret_fd = TAKE_FD(fd);
         *ret_empty = TAKE_PTR(sources->empty);
         return 0;

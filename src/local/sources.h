@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "base/problem.h"
 #include "local/sources-bundle.h"
 
 /* The sources of jobs: a bundle (wire/bundle.h) of the working copy's files and of a repository with its commit, made once for
@@ -8,8 +9,9 @@
  * the repository is a copy that git makes of the last commits. No filter or hook runs. */
 
 /* *ret_fd is a file without a name, read from its beginning by sources_open(). *ret_empty are the paths of submodules whose
- * directories are empty although their files are wanted, for strv_free(). 0, or -errno with what failed in *reterr_what. */
-int sources_make(const SourcesRequest *request, int *ret_fd, char ***ret_empty, const char **reterr_what);
+ * directories are empty although their files are wanted, for strv_free(). 0, or -errno with what failed in
+ * @reterr_problem. */
+int sources_make(const SourcesRequest *request, int *ret_fd, char ***ret_empty, Problem *reterr_problem);
 
 /* A descriptor of its own, with its own position, for the same file. Or -errno. */
 int sources_open(int fd);

@@ -225,6 +225,11 @@ def test_sources(place: Site) -> None:
     assert "old" in log_of("a", done.stdout) and "pointer" in log_of("a", done.stdout) and " M tracked" not in log_of("a", done.stdout), done.stdout
     assert not [line for line in log_of("a", done.stdout) if line.startswith("differs:")], done.stdout
 
+    os.chown(copy.top / "tracked", 0, 0)
+    (copy.top / "tracked").chmod(0)
+    done = copy.run()
+    assert done.returncode == 1 and "Cannot read 'tracked': Permission denied" in done.stderr, done
+
 
 def test_submodules(place: Site) -> None:
     """Files of submodules, as they are: those of the first level, or of all; none unless the job asks for them."""

@@ -286,6 +286,18 @@ class Command(unittest.TestCase):
                               capture_output=True, check=False)
         self.assertEqual(json.loads(done.stdout)["jobs"][0]["name"], "b")
 
+    def test_nothing_for_the_terminal(self):
+        """Names of jobs, stages and files are the repository's: a terminal must obey none of them."""
+        (self.path / ".gitlab-ci.yml").write_text('"a\\e]0;x\\a\\e[2Jb": {script: x, stage: "s\\e[1m", variables: {V: "\\e[5m"}, rules: [{exists: ["f*"]}]}\n'
+                                                  'stages: ["s\\e[1m"]\n"m\\e[1m": {script: x, when: manual, stage: "s\\e[1m"}\nworkflow: {name: "w\\e[1m"}\n')
+        (self.path / "f\x1b[2J\nx").touch()
+        for arguments in (["--list"], ["--list", "--all"], ["--show"], ["--list", "--json"], ["--dry-run"], ["--explain", "a\x1b]0;x\x07\x1b[2Jb"],
+                          ["--explain", "\x1b[2J"], ["--file", "\x1b[2J", "--list"]):
+            with self.subTest(arguments=arguments):
+                done = self.call(*arguments)
+                self.assertTrue(done.stdout + done.stderr)
+                self.assertNotRegex(done.stdout + done.stderr, "[\x00-\x08\x0b-\x1f\x7f]")
+
     def test_links_lead_nowhere_else(self):
         """Neither an include nor the configuration itself reads what is outside the project."""
         outside = tempfile.NamedTemporaryFile("w", suffix=".yml", prefix="nspawn-runner-test-")
