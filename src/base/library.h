@@ -18,7 +18,7 @@
 
 /* All of them: id, soname, package in Debian 12, who needs it, and what for. Who needs it is one of
  *
- *      SECCOMP, SYSTEMD, PRIVATE_NETWORK   jobs with the default settings, see cli/doctor-libraries.c
+ *      SECCOMP, SYSTEMD, PRIVATE_NETWORK   jobs with the default settings, see doctor/libraries.c
  *      BTRFS                               jobs where the images are on btrfs
  *      COMMANDS                            some commands, and no job
  *

@@ -5,7 +5,6 @@
 
 #include "cli/arguments.h"
 
-#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -209,29 +208,4 @@ int arguments_parse(int argc, char **argv, Arguments *ret) {
         ret->invocation.config_file = ret->config_file;
         ret->invocation.root = ret->root;
         return ret->invocation.command && !ret->help && !ret->version ? check_count(ret) : 0;
-}
-
-const char *invocation_option(const Invocation *invocation, const char *name) {
-        const CommandOption *options = invocation->command->options;
-
-        for (unsigned i = 0; options && options[i].name; i++)
-                if (streq(options[i].name, name))
-                        return invocation->option_values[i];
-        assert(!"the command has no such option");
-        return NULL;
-}
-
-const char *invocation_option_at(const Invocation *invocation, const char *name, unsigned i) {
-        for (unsigned k = 0; k < invocation->n_given; k++)
-                if (streq(invocation->given[k].option->name, name) && i-- == 0)
-                        return invocation->given[k].value;
-        return NULL;
-}
-
-bool invocation_has(const Invocation *invocation, const char *name) {
-        return invocation_option(invocation, name);
-}
-
-const char *invocation_argument(const Invocation *invocation, unsigned i) {
-        return i < invocation->n_arguments ? invocation->arguments[i] : NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "cli/command.h"
+#include "command/command.h"
 
 /* What the words of a command line mean, by the tables of commands.c. */
 typedef struct Arguments {

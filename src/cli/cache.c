@@ -13,9 +13,9 @@
 #include "base/log.h"
 #include "base/string.h"
 #include "cli/commands.h"
-#include "cli/table.h"
 #include "storage/trash.h"
 #include "store/store.h"
+#include "terminal/table.h"
 
 static const PlaceKind *const kinds[] = { &place_caches, &place_builds };
 

@@ -4,8 +4,8 @@
 #include <jansson.h>
 
 #include "base/problem.h"
-#include "cli/table.h"
 #include "config/settings.h"
+#include "terminal/table.h"
 
 /* What command `check` prints: findings and a line for each file, then the settings with where each comes from; or all of
  * that as JSON. */

@@ -13,7 +13,6 @@
 #include "base/log.h"
 #include "base/string.h"
 #include "cli/image-common.h"
-#include "cli/table.h"
 #include "config/image-reference.h"
 #include "gitlab/exit-status.h"
 #include "image/generation.h"
@@ -21,6 +20,7 @@
 #include "local/broker-client.h"
 #include "maintain/image-cache.h"
 #include "source/source.h"
+#include "terminal/table.h"
 
 /* Whose fault is it that there is no image? The job's, if it named the image. */
 static int image_failure(const ImageChoice *choice, int error) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "cli/command.h"
+#include "command/command.h"
 
 /* Makes image @name, which must not be there yet, by its definition or of @suite (NULL: what the definition says, else the
  * host's own), for a command that has NO_WAIT_OPTION. @cancel_fd is open_cancel_fd_logged()'s. 0; or with nothing of

@@ -17,7 +17,6 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/string.h"
-#include "cli/ask.h"
 #include "cli/busy.h"
 #include "cli/commands.h"
 #include "cli/image-common.h"
@@ -26,6 +25,7 @@
 #include "image/publish.h"
 #include "machine/image-machine.h"
 #include "machine/shell.h"
+#include "terminal/ask.h"
 #include "tree/compare.h"
 
 #define HOST_NAME_BYTES_MAX 63

@@ -22,9 +22,9 @@
 #include "cli/image-common.h"
 #include "cli/maintenance-items.h"
 #include "cli/make-common.h"
-#include "cli/table.h"
 #include "image/generation-collect.h"
 #include "image/image.h"
+#include "terminal/table.h"
 #include "tree/size.h"
 
 #define JOBS_MAX 64

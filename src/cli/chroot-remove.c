@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/string.h"
-#include "cli/ask.h"
 #include "cli/busy.h"
 #include "cli/commands.h"
 #include "cli/image-common.h"
@@ -21,6 +20,7 @@
 #include "image/publish.h"
 #include "maintain/image-cache.h"
 #include "maintain/maintenance-log.h"
+#include "terminal/ask.h"
 
 static int explain(const Settings *settings, const char *name, int r) {
         switch (r) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "cli/command.h"
+#include "command/command.h"
 
 /* All commands, in the order of help; NULL behind the last. Dispatch, help, "did you mean", and the tests of completions
  * and man pages read this. Each command's entry stands in its own file. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "cli/command.h"
+#include "command/command.h"
 
 /* What to complete. Each candidate is printed as a line "WORD", or "WORD<tab>DESCRIPTION"; the line ":files" stands
  * for names of files, ":directories" for those of directories, which the shell completes itself. */

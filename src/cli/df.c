@@ -10,7 +10,7 @@
 #include "base/string.h"
 #include "cli/commands.h"
 #include "cli/disk-usage.h"
-#include "cli/table.h"
+#include "terminal/table.h"
 
 typedef struct Report {
         const char *root_dir;

@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 #include "base/string.h"
-#include "cli/table.h"
+#include "terminal/table.h"
 #include "tree/compare.h"
 #include "tree/packages.h"
 

@@ -16,10 +16,10 @@
 #include "base/process.h"
 #include "base/string.h"
 #include "cli/commands.h"
-#include "cli/exec-request.h"
-#include "cli/exec-rights.h"
-#include "cli/exec-run.h"
-#include "cli/exec-show.h"
+#include "exec/request.h"
+#include "exec/rights.h"
+#include "exec/run.h"
+#include "exec/show.h"
 #include "local/broker.h"
 
 /* The exit status of a child whose command line was wrong. Exit statuses cannot be negative. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "cli/command.h"
+#include "command/command.h"
 #include "machine/directory.h"
 
 /* For commands about a job that a person names. */

@@ -8,7 +8,6 @@
 #include "base/string.h"
 #include "cli/busy.h"
 #include "cli/commands.h"
-#include "cli/table.h"
 #include "container/uid-range.h"
 #include "image/generation-collect.h"
 #include "machine/collect.h"
@@ -17,6 +16,7 @@
 #include "maintain/push-image.h"
 #include "storage/trash.h"
 #include "store/store.h"
+#include "terminal/table.h"
 
 typedef struct Gc {
         const Settings *settings;

@@ -7,9 +7,9 @@
 
 #include "base/string.h"
 #include "cli/commands.h"
-#include "cli/window.h"
 #include "config/config-file.h"
 #include "definition/definition.h"
+#include "terminal/window.h"
 
 #define COLUMN 26 /* where explanations begin */
 

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "cli/command.h"
+#include "command/command.h"
 
 /* All help is written from the tables of commands and settings. */
 void help_print(FILE *stream);

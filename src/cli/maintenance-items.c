@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "base/string.h"
-#include "cli/table.h"
+#include "terminal/table.h"
 
 bool maintenance_is_over(const Item *item) {
         return item->state != ITEM_WAITING && item->state != ITEM_RUNNING;

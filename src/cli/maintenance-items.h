@@ -2,8 +2,8 @@
 #pragma once
 
 #include "base/lines.h"
-#include "cli/command.h"
 #include "cli/make-common.h"
+#include "command/command.h"
 #include "definition/definition.h"
 #include "maintain/forecast.h"
 #include "maintain/maintenance-log.h"

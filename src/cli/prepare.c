@@ -19,7 +19,6 @@
 #include "cli/service-work.h"
 #include "cli/stage-programs.h"
 #include "cli/start-common.h"
-#include "cli/table.h"
 #include "config/image-reference.h"
 #include "container/cgroup-warm.h"
 #include "container/cgroup.h"
@@ -38,6 +37,7 @@
 #include "machine/start.h"
 #include "maintain/space.h"
 #include "network/nat.h"
+#include "terminal/table.h"
 
 /* How long to wait for the directory's lock: commands that look at jobs, such as `status`, hold it for a moment. */
 #define DIRECTORY_TIMEOUT_USEC (2 * USEC_PER_SEC)

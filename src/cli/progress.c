@@ -11,8 +11,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/string.h"
-#include "cli/window.h"
 #include "source/builder.h"
+#include "terminal/window.h"
 
 void progress_init(Progress *progress) {
         *progress = (Progress){ .terminal = isatty(STDERR_FILENO) && log_get_level() >= LOG_LEVEL_NOTICE,

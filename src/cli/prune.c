@@ -10,11 +10,11 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/string.h"
-#include "cli/ask.h"
 #include "cli/busy.h"
 #include "cli/commands.h"
-#include "cli/table.h"
 #include "maintain/prune.h"
+#include "terminal/ask.h"
+#include "terminal/table.h"
 
 typedef struct Pruning {
         const Settings *settings;

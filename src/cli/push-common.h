@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "cli/command.h"
+#include "command/command.h"
 #include "maintain/push-image.h"
 
 /* What the commands that take images elsewhere share. They log what goes wrong: 0; 128 + the number of the

@@ -17,7 +17,3 @@ typedef struct StagePrograms {
 /* Adds helper image and programs to the plan of the container, whose settings decide. *ret_helper holds the helper
  * image, and must be freed when the container has been started; NULL: there is none. Logs what is wrong. 0 or -errno. */
 int stage_programs_plan(const StagePrograms *programs, Machine *machine, Image **ret_helper);
-
-/* Opens the image that `helper_image: auto` means: one called "helper", else @default_image if it has all that is
- * needed. *ret holds it. 0; -ENOENT: there is neither; or -errno. */
-int helper_image_find(const Settings *settings, const char *default_image, Image **ret);

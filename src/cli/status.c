@@ -14,7 +14,6 @@
 #include "base/log.h"
 #include "base/string.h"
 #include "cli/commands.h"
-#include "cli/table.h"
 #include "container/cgroup.h"
 #include "container/supervisor.h"
 #include "machine/collect.h"
@@ -23,6 +22,7 @@
 #include "machine/kept.h"
 #include "machine/segment-file.h"
 #include "machine/services.h"
+#include "terminal/table.h"
 
 #define WATCH_USEC (2 * USEC_PER_SEC)
 

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "cli/command.h"
+#include "command/command.h"
 
 /* What the [[runners]] section for GitLab Runner's config.toml depends on. */
 typedef struct TomlRunner {

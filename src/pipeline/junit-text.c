@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Passes a summary of tests from the process of a job (local/artifacts.c) to the one that shows the run
- * (cli/exec-output.c). Both processes are this program, but the texts come from the job: they must not be able to
+ * (exec/output.c). Both processes are this program, but the texts come from the job: they must not be able to
  * contain the characters that divide them. */
 
 #include <inttypes.h>

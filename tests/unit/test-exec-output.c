@@ -5,12 +5,12 @@
 #include "pipeline.h"
 
 #include "base/utf8.h"
-#include "cli/ansi.h"
-#include "cli/exec-live.h"
-#include "cli/exec-log.h"
-#include "cli/exec-section.h"
-#include "cli/exec-spool.h"
-#include "cli/exec-summary.h"
+#include "exec/live.h"
+#include "exec/log.h"
+#include "exec/section.h"
+#include "exec/spool.h"
+#include "exec/summary.h"
+#include "terminal/ansi.h"
 
 static void test_utf8(_unused_ void **state) {
         static const struct {

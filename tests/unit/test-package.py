@@ -57,7 +57,7 @@ class Package(unittest.TestCase):
 
     def test_what_doctor_names(self):
         """Somebody who installs the package with what it recommends or suggests lacks nothing that doctor tells to install."""
-        text = (SOURCE / "src/cli/doctor-programs.c").read_text(encoding="utf-8")
+        text = (SOURCE / "src/doctor/programs.c").read_text(encoding="utf-8")
         named = {word for remedy in re.findall(r'"install (?!all of|it from)([^",]+)', text)
                  for word in remedy.split(" and ")}
         self.assertIn("systemd-container", named)

@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 #include "base/string.h"
-#include "cli/table-fit.h"
 #include "job/describe.h"
+#include "terminal/table-fit.h"
 
 /* Columns go by rank, then texts get shorter, the widest first. */
 static void test_fit(_unused_ void **state) {

@@ -5,7 +5,7 @@
 
 #include "pipeline.h"
 
-#include "cli/exec-page.h"
+#include "exec/page.h"
 
 static const char yaml[] =
         "stages: [build, '</text><script>alert(1)</script>', deploy]\n"

@@ -46,6 +46,8 @@ ROWS: dict[str, tuple[tuple[str, ...] | None, str | None]] = {
     "src/container/": ((*CODE, *RUN, "vm"), "binds cancel chroot_run crash isolation job parallel status_gc "
                                             "supervisor"),
     "src/definition/": ((*CODE, *RUN, "fuzz"), "definition maintenance maintenance_hostile maintenance_sources"),
+    "src/doctor/": ((*CODE, *RUN), "doctor_toml setup"),
+    "src/exec/": ((*CODE, "integration"), "exec_run"),
     "src/gitlab/": ((*CODE, *RUN, "fuzz"), "exit identity job real_runner upstream_table"),
     "src/image/": ((*CODE, *RUN), "generations images maintenance maintenance_crash maintenance_together room "
                                   "registry_images status_gc storage"),

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The loop that drives a pipeline: starts a process for each job whose turn has come, shows what they say, and asks
+ * the schedule what comes next. Called by exec.c in the process without rights; containers are the broker's. The loop
+ * must not wait for any single job: all of them talk at the same time. */
+
+#include "exec/run.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "base/string.h"
+#include "exec/child.h"
+#include "exec/output.h"
+#include "local/broker-client.h"
+#include "local/sources.h"
+#include "local/worker.h"
+
+#define JOBS_MAX 64U
+#define DEPTH_DEFAULT 20U
+#define SOURCES_MAX 8U
+
+typedef struct Running {
+        pid_t pid;
+        int events_fd, cancel_fd;
+        size_t job;
+        ExecJobResult result;
+        char reason[256];
+        bool told; /* how it ended */
+} Running;
+
+/* One bundle of sources for all jobs that want the same of git. */
+typedef struct SourcesKept {
+        uint64_t depth;
+        bool submodules, recursive;
+        int fd;
+        char **empty; /* submodules that should be there */
+} SourcesKept;
+
+typedef struct Loop {
+        const ExecRun *run;
+        Pipeline *pipeline;
+        RunState state;
+        ExecOutput output;
+        LocalStore store;
+        Running running[JOBS_MAX];
+        size_t n_running, n_parallel;
+        SourcesKept sources[SOURCES_MAX];
+        size_t n_sources;
+        uint64_t pipeline_number;
+        char started_at[32];
+} Loop;
+
+static void sources_kept_done(SourcesKept *kept) {
+        closep(&kept->fd);
+        strv_free(kept->empty);
+}
+
+/* The sources that @job wants: *ret, valid until the next call, or NULL for none. 0 or -errno, logged. */
+static int take_sources(Loop *loop, const PipelineJob *job, const SourcesKept **ret) {
+        const char *depth = variables_get(&job->variables, "GIT_DEPTH");
+        const char *strategy = variables_get(&job->variables, "GIT_STRATEGY");
+        const char *submodules = variables_get(&job->variables, "GIT_SUBMODULE_STRATEGY");
+        Problem problem = { 0 };
+        SourcesKept kept = { .depth = DEPTH_DEFAULT, .fd = -EBADF };
+
+        *ret = NULL;
+        if (strategy && (streq(strategy, "none") || streq(strategy, "empty")))
+                return 0;
+        if (depth && parse_uint64(depth, &kept.depth) < 0)
+                kept.depth = DEPTH_DEFAULT;
+        kept.recursive = submodules && streq(submodules, "recursive");
+        kept.submodules = kept.recursive || (submodules && streq(submodules, "normal"));
+        for (size_t i = 0; i < loop->n_sources; i++)
+                if (loop->sources[i].depth == kept.depth && loop->sources[i].submodules == kept.submodules &&
+                    loop->sources[i].recursive == kept.recursive) {
+                        *ret = loop->sources + i;
+                        return 0;
+                }
+        if (loop->n_sources == SOURCES_MAX)
+                sources_kept_done(&loop->sources[--loop->n_sources]);
+        const PipelineRequest *about = &loop->run->request->request;
+        const SourcesRequest request = {
+                .checkout = loop->run->request->checkout,
+                .provider = &loop->run->request->provider,
+                .cache = loop->store.sources,
+                .ref = about->ref,
+                .url = arena_printf(&loop->pipeline->arena, "%s.git",
+                                    variables_get(about->predefined, "CI_PROJECT_URL")),
+                .depth = kept.depth,
+                .is_tag = about->is_tag,
+                .committed = invocation_has(loop->run->invocation, "committed"),
+                .submodules = kept.submodules,
+                .recursive = kept.recursive,
+        };
+        int r = sources_make(&request, &kept.fd, &kept.empty, &problem);
+        if (r < 0)
+                return log_problem(r, &problem);
+        loop->sources[loop->n_sources] = kept;
+        *ret = loop->sources + loop->n_sources++;
+        return 0;
+}
+
+static const char *make_token(Arena *arena) {
+        unsigned char bytes[20];
+        Text text = { .arena = arena };
+
+        if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
+                return "";
+        for (size_t i = 0; i < sizeof(bytes); i++)
+                text_printf(&text, "%02x", bytes[i]);
+        return text_get(&text);
+}
+
+/* In the process of the job. */
+static void work(const Loop *loop, size_t i, int events_fd, int cancel_fd, const SourcesKept *sources) {
+        const Invocation *invocation = loop->run->invocation;
+        size_t *places = arena_alloc(&loop->pipeline->arena, loop->pipeline->n_jobs * sizeof(size_t));
+        const WorkerSetup setup = {
+                .job = {
+                        .pipeline = loop->pipeline,
+                        .job = loop->pipeline->jobs + i,
+                        .number = store_take_numbers(&loop->store, 1),
+                        .pipeline_number = loop->pipeline_number,
+                        .token = make_token(&loop->pipeline->arena),
+                        .default_image = invocation_option(invocation, "image-default"),
+                        .started_at = loop->started_at,
+                },
+                .store = &loop->store,
+                .sources_of = places,
+                .n_sources_of = pipeline_artifact_jobs(loop->pipeline, loop->pipeline->jobs + i, places),
+                .top = loop->run->request->checkout->top,
+                .artifacts = invocation_option(invocation, "artifacts"),
+                .broker_fd = loop->run->broker_fd,
+                .events_fd = events_fd,
+                .cancel_fd = cancel_fd,
+                .sources_fd = sources ? sources->fd : -EBADF,
+                .empty_submodules = sources ? sources->empty : NULL,
+                .committed = invocation_has(invocation, "committed"),
+                .has_commit = loop->run->request->checkout->commit,
+                .shell = invocation_has(invocation, "shell"),
+                .keep_failed = invocation_has(invocation, "keep-failed"),
+        };
+
+        worker_run(&setup);
+}
+
+static int start_job(Loop *loop, size_t i) {
+        Running *running = loop->running + loop->n_running;
+        const SourcesKept *sources = NULL;
+        int pipe_fds[2];
+
+        int r = loop->pipeline->jobs[i].is_trigger ? 0 : take_sources(loop, loop->pipeline->jobs + i, &sources);
+        if (r < 0)
+                return r;
+        if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+                return log_error_errno(errno, "Cannot start a job: %m");
+        _cleanup_close_ int cancel_fd = eventfd(0, EFD_CLOEXEC);
+        run_state_start(&loop->state, i);
+        exec_output_job_started(&loop->output, i, loop->state.jobs[i].n_tries);
+        (void) fflush(NULL);
+        pid_t pid = fork();
+        if (pid == 0) {
+                (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+                close(pipe_fds[0]);
+                if (loop->pipeline->jobs[i].is_trigger)
+                        exec_child_run(loop->run, loop->pipeline->jobs + i, &loop->store, pipe_fds[1], exec_run);
+                else
+                        work(loop, i, pipe_fds[1], cancel_fd, sources);
+                _exit(EXIT_SUCCESS);
+        }
+        close(pipe_fds[1]);
+        if (pid < 0) {
+                close(pipe_fds[0]);
+                return log_error_errno(errno, "Cannot start a process: %m");
+        }
+        *running = (Running){ .pid = pid, .events_fd = pipe_fds[0], .cancel_fd = TAKE_FD(cancel_fd), .job = i };
+        loop->n_running++;
+        return 0;
+}
+
+static int start_all(Loop *loop) {
+        while (loop->n_running < loop->n_parallel) {
+                size_t job = run_state_next(&loop->state);
+
+                if (job == SIZE_MAX)
+                        return 0;
+                int r = start_job(loop, job);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* True when the job's process is done. */
+static bool take_event(Loop *loop, Running *running) {
+        static Event event;
+
+        int r = event_receive(running->events_fd, &event);
+        if (r <= 0)
+                return true;
+        if (event.type == EVENT_SECTION)
+                exec_output_section(&loop->output, running->job, event.text);
+        else if (event.type == EVENT_LINE)
+                exec_output_line(&loop->output, running->job, event.text);
+        else if (event.type == EVENT_TESTS)
+                exec_output_tests(&loop->output, running->job, event.text);
+        else if (event.type == EVENT_KEPT)
+                exec_output_kept(&loop->output, running->job, event.text);
+        else if (event.type == EVENT_ENDED) {
+                running->told = true;
+                running->result.failure = (JobFailure) event.failed;
+                running->result.exit_code = event.exit_code;
+                snprintf(running->reason, sizeof(running->reason), "%.255s", event.text);
+        }
+        return false;
+}
+
+/* As GitLab calls it. */
+static const char *failure_name(JobFailure failure) {
+        static const char *const names[] = { NULL, "script_failure", "runner_system_failure", "job_execution_timeout",
+                                             "job_canceled" };
+
+        return names[failure];
+}
+
+/* Their processes ask the broker to end what runs, and then end by themselves. */
+static void cancel_others(const Loop *loop, const Running *but) {
+        for (size_t i = 0; i < loop->n_running; i++)
+                if (loop->running + i != but)
+                        (void) eventfd_write(loop->running[i].cancel_fd, 1);
+}
+
+static void end_job(Loop *loop, Running *running) {
+        ExecJobResult *result = &running->result;
+        int status;
+
+        closep(&running->events_fd);
+        closep(&running->cancel_fd);
+        (void) process_wait(running->pid, &status);
+        if (!running->told) {
+                result->failure = FAILURE_SYSTEM;
+                result->exit_code = -1;
+                snprintf(running->reason, sizeof(running->reason), "its process was killed");
+        }
+        result->reason = running->reason;
+        const RunEnd end = {
+                .success = result->failure == FAILURE_NONE,
+                .failure = failure_name(result->failure),
+                .exit_code = result->exit_code,
+        };
+        RunNext next = run_state_finish(&loop->state, running->job, &end);
+        result->again = next == RUN_TRY_AGAIN;
+        if (next == RUN_CANCELS)
+                cancel_others(loop, running);
+        exec_output_job_ended(&loop->output, running->job, result);
+}
+
+static void serve(Loop *loop, const struct pollfd *polled) {
+        size_t kept = 0;
+
+        for (size_t i = 0; i < loop->n_running; i++) {
+                if (polled[i].revents && take_event(loop, loop->running + i))
+                        end_job(loop, loop->running + i);
+                else
+                        loop->running[kept++] = loop->running[i];
+        }
+        loop->n_running = kept;
+}
+
+/* Somebody wants the pipeline to end; for the first time with @times 1. */
+static void cancel(Loop *loop, int times) {
+        run_state_cancel(&loop->state);
+        if (!loop->run->parent)
+                exec_output_cancelled(&loop->output, times == 1);
+}
+
+static int drive(Loop *loop) {
+        struct pollfd polled[JOBS_MAX + 1];
+        BrokerReply reply;
+
+        for (;;) {
+                int r = start_all(loop);
+                if (r < 0)
+                        return r;
+                if (loop->n_running == 0)
+                        return 0;
+                for (size_t i = 0; i < loop->n_running; i++)
+                        polled[i] = (struct pollfd){ .fd = loop->running[i].events_fd, .events = POLLIN };
+                polled[loop->n_running] = (struct pollfd){ .fd = loop->run->events_fd, .events = POLLIN };
+                size_t n = loop->n_running;
+                exec_output_tick(&loop->output);
+                if (poll(polled, n + 1, exec_output_timeout(&loop->output)) < 0 && errno != EINTR)
+                        return log_error_errno(errno, "Cannot wait: %m");
+                if (polled[n].revents) {
+                        if (broker_receive(loop->run->events_fd, &reply) <= 0)
+                                return -ECONNRESET;
+                        if (reply.event == BROKER_CANCEL)
+                                cancel(loop, reply.status);
+                }
+                serve(loop, polled);
+        }
+}
+
+/* How people get into a container of this configuration. */
+static const char *shell_command(Loop *loop) {
+        const Invocation *invocation = loop->run->invocation;
+        Text text = { .arena = &loop->pipeline->arena };
+
+        text_add_string(&text, "sudo nspawn-runner");
+        if (invocation->config_file)
+                text_printf(&text, " --config=%s", invocation->config_file);
+        if (invocation->root)
+                text_printf(&text, " --root=%s", invocation->root);
+        text_add_string(&text, " shell");
+        return text_get(&text);
+}
+
+static int begin_output(Loop *loop) {
+        const Invocation *invocation = loop->run->invocation;
+        const PipelineRequest *request = &loop->run->request->request;
+        const ExecOutputSetup setup = {
+                .state = &loop->state,
+                .report = loop->run->parent ? NULL : invocation_option(invocation, "report"),
+                .project = request->project_path,
+                .ref = request->ref,
+                .commit = variables_get(request->predefined, "CI_COMMIT_SHORT_SHA"),
+                .shell = shell_command(loop),
+                .plain = invocation_has(invocation, "shell"),
+        };
+
+        return exec_output_begin(&loop->output, &setup);
+}
+
+/* An exit status or -errno. */
+static int drive_with_output(Loop *loop) {
+        int r = begin_output(loop);
+        if (r < 0)
+                return r;
+        r = drive(loop);
+        if (r < 0)
+                return r;
+        r = exec_output_pipeline_ended(&loop->output);
+        return r < 0 ? r : run_state_exit_status(&loop->state);
+}
+
+int exec_run(const ExecRun *run) {
+        static Loop loop;
+        const char *jobs = invocation_option(run->invocation, "jobs");
+        const char *where = isempty(getenv("XDG_STATE_HOME")) ? "HOME" : "XDG_STATE_HOME";
+        uint64_t n = 1;
+        time_t now = time(NULL);
+        struct tm tm;
+
+        if (jobs && (parse_uint64(jobs, &n) < 0 || n == 0 || n > JOBS_MAX)) {
+                log_error("--jobs needs a number from 1 to %u", JOBS_MAX);
+                return COMMAND_MISUSED;
+        }
+        loop = (Loop){ .run = run, .pipeline = run->pipeline, .n_parallel = n };
+        if (gmtime_r(&now, &tm))
+                (void) strftime(loop.started_at, sizeof(loop.started_at), "%Y-%m-%dT%H:%M:%SZ", &tm);
+        int r = store_open(run->request->checkout->top, &loop.store);
+        if (r < 0)
+                return log_error_errno(r, "Cannot make a directory for caches and artifacts below $%s, '%s': %m", where,
+                                       getenv(where) ? getenv(where) : "");
+        if (run->parent)
+                r = store_enter(&loop.store, run->parent);
+        if (r < 0)
+                return log_error_errno(r, "Cannot make a directory for artifacts: %m");
+        loop.pipeline_number = store_take_numbers(&loop.store, 1);
+        run_state_init(&loop.state, run->pipeline, run->take);
+        r = drive_with_output(&loop);
+        exec_output_done(&loop.output);
+        for (size_t i = 0; i < loop.n_sources; i++)
+                sources_kept_done(loop.sources + i);
+        store_done(&loop.store);
+        return r;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "exec/request.h"
+#include "pipeline/run-state.h"
+
+/* What of a pipeline is to run. */
+typedef struct ExecRun {
+        const Invocation *invocation;
+        ExecRequest *request;
+        Pipeline *pipeline;
+        const RunTake *take; /* of exec_select() */
+        const char *parent;  /* the job whose child pipeline it is; or NULL */
+        unsigned depth;      /* how many are above it */
+        int events_fd;       /* where somebody says that the pipeline is to end */
+        int broker_fd;       /* the first connection (local/broker.h) */
+} ExecRun;
+
+#define EXEC_CANCELLED 130
+
+/* What the command line asks for: an entry for each job of the pipeline, in its arena. 0; or -ENOENT or COMMAND_MISUSED,
+ * logged. */
+int exec_select(const Invocation *invocation, Pipeline *pipeline, RunTake **ret);
+
+/* Prints what would run, if all went well. */
+void exec_dry_run(Pipeline *pipeline, const RunTake *take);
