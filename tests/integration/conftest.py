@@ -39,6 +39,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds our options."""
     parser.addoption("--driver", default="build/nspawn-runner", help="the nspawn-runner to test")
     parser.addoption("--image-dir", help="use a copy of this tree as the image instead of making one")
+    parser.addoption("--bound-image", action="store_true",
+                     help="no copy of it, and no look at whether it stays as it was: for a slow host that has it for itself")
     parser.addoption("--recipes-dir", help="use this tree for docs/recipes.md instead of making the image there")
     parser.addoption("--services-dir", help="use this tree for the images of services instead of making one")
     parser.addoption("--projects-dir", help="the tree in which the projects shape-* of tests/exec run")
@@ -198,7 +200,7 @@ def driver(request: pytest.FixtureRequest) -> Path:
 def lab(request: pytest.FixtureRequest, driver: Path) -> Iterator[Lab]:
     """Images and directories for the whole run."""
     given = request.config.getoption("--image-dir")
-    laboratory = Lab(driver, Path(given).resolve() if given else None)
+    laboratory = Lab(driver, Path(given).resolve() if given else None, request.config.getoption("--bound-image"))
     try:
         yield laboratory
     finally:

@@ -25,7 +25,7 @@ COMBINATIONS = list(itertools.product(STORAGES, (True, False), ("yes", "no")))
 PAIRWISE = [("overlay", True, "yes"), ("overlay", False, "no"), ("btrfs", True, "no"), ("btrfs", False, "yes"),
             ("tmpfs", True, "yes"), ("tmpfs", False, "no")]
 TINY_PROGRAMS = ("bash sh cat ls sleep mkdir rm rmdir touch chmod chown id stat env true false uname hostname "
-                 "head tail wc seq dd sha256sum date mktemp ln cp mv readlink sort tr nproc").split()
+                 "head tail wc seq dd sha256sum date mktemp ln cp mv readlink sort sync tr nproc").split()
 
 # What the driver keeps in an image root between jobs.
 KEPT = {".layers", ".generations", ".oci", ".kept", ".trash", ".caches", ".builds", ".pushed", ".logs"}
@@ -61,8 +61,8 @@ class Done(subprocess.CompletedProcess):
 class Lab:
     """What is made once: a temporary directory, a Debian image on the file system there and another on btrfs."""
 
-    def __init__(self, driver: Path, image_dir: Path | None):
-        self.driver = driver
+    def __init__(self, driver: Path, image_dir: Path | None, bound: bool = False):
+        self.driver, self._bound = driver, bound
         self.base = Path(tempfile.mkdtemp(prefix="nspawn-runner-tests-"))
         self.base.chmod(0o755)
         # Short, as names of sockets must be, and on a tmpfs, as /run/nspawn-runner is.
@@ -81,7 +81,8 @@ class Lab:
                 self.mount_new("btrfs", root, "4G")
             root.mkdir(exist_ok=True)
             self._provide_image(root)
-            self._states[root / IMAGE] = host.fingerprint(root / IMAGE)
+            if not self._bound:
+                self._states[root / IMAGE] = host.fingerprint(root / IMAGE)
         return root
 
     def image(self, storage: str = "overlay") -> Path:
@@ -122,7 +123,10 @@ class Lab:
             subprocess.run([self.driver, "--root", root, "chroot-create", IMAGE], check=True)
             self._source = root / IMAGE
             return
-        if root == self.btrfs_root:
+        if self._bound:
+            (root / IMAGE).mkdir()
+            subprocess.run(["mount", "--bind", self._source, root / IMAGE], check=True)
+        elif root == self.btrfs_root:
             subprocess.run(["btrfs", "-q", "subvolume", "create", root / IMAGE], check=True)
             subprocess.run(["cp", "-a", "--reflink=auto", f"{self._source}/.", root / IMAGE], check=True)
         else:
@@ -143,12 +147,12 @@ class Lab:
             shutil.copy(source / "etc" / name, tiny / "etc" / name)
         listing = subprocess.run(["chroot", source, "/usr/bin/ldd", *(f"/usr/bin/{p}" for p in TINY_PROGRAMS)],
                                  capture_output=True, text=True, check=True).stdout
-        wanted = {f"/usr/bin/{p}" for p in TINY_PROGRAMS} | set(re.findall(r"(/\S+) \(0x", listing))
-        for name in wanted:
+        wanted = sorted({f"/usr/bin/{p}" for p in TINY_PROGRAMS} | set(re.findall(r"(/\S+) \(0x", listing)))
+        found = subprocess.run(["chroot", source, "/usr/bin/readlink", "-f", *wanted], capture_output=True, text=True,
+                               check=True).stdout.splitlines()
+        for name, real in zip(wanted, found, strict=True):
             target = Path(os.path.realpath(tiny / name[1:].rpartition("/")[0])) / name.rpartition("/")[2]
             target.parent.mkdir(parents=True, exist_ok=True)
-            real = subprocess.run(["chroot", source, "/usr/bin/readlink", "-f", name], capture_output=True,
-                                  text=True, check=True).stdout.strip()
             shutil.copy2(source / real[1:], target)
         self._tiny = tiny
         return tiny
@@ -323,7 +327,8 @@ class Site:
         out += [f"state of job {name}" for name in self.jobs()]
         out += [f"in the image root: {name}" for name in self._hidden() - self._hidden_before - KEPT]
         ours = (f"{self.directory}/", f"{self.runtime_dir}/", f"{self.root}/")
-        out += [f"mount {line}" for line in host.mounts() if any(part in line for part in ours)]
+        out += [f"mount {line}" for line in host.mounts() if any(part in line for part in ours)
+                and line.split()[4] != str(self.root / IMAGE)]
         out += [f"cgroup {path}" for path in host.cgroups_named(job)]
         out += [f"unit {name}" for name in host.units_named(job)]
         for directory in host.MACHINE_DIRS:

@@ -295,7 +295,7 @@ def check_vm(work: Work) -> None:
         TOOLS / "vm", work.session.suite, "--cache", work.session.cache, "--copy", f"{SOURCE}/tests:/root/tests",
         "--copy", f"{programs}:/root/bin", "--copy", f"{image}:/root/image", "--fetch", f"/root/out:{out}",
         "--setenv", "TMPDIR=/var/tmp", "--journal", work.session.logs / "vm.journal", "--",
-        *pytest_arguments("/root/bin/nspawn-runner", "/root/image", "--junit-xml=/root/out/limits.xml"),
+        *pytest_arguments("/root/bin/nspawn-runner", "/root/image", "--bound-image", "--junit-xml=/root/out/limits.xml"),
         "/root/tests/integration/test_limits.py")
     work.junit(out / "limits.xml", ended_well=ended_well)
 
