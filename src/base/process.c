@@ -78,44 +78,35 @@ static int child_exec(const Spawn *spawn, pid_t parent) {
         return -errno;
 }
 
-/* What a child writes that could not execute its program: -errno; 0 at the end of the pipe @fd (consumed). */
-static int read_error(int fd) {
-        int error = 0;
-        ssize_t n;
-
-        while ((n = read(fd, &error, sizeof(error))) < 0 && errno == EINTR)
-                ;
-        close(fd);
-        return n > 0 ? error : 0;
-}
-
-/* The child has our memory until it has executed its program, and we wait that long. Unlike fork(), this copies no page
- * tables, and no page afterwards. What the child writes to our memory is not relied on: valgrind gives it a copy. */
 int process_spawn(const Spawn *spawn, pid_t *ret_pid, int *ret_pidfd) {
-        const pid_t parent = getpid();
         int error_pipe[2];
-        sigset_t all, before;
+        pid_t parent = getpid();
 
         if (pipe2(error_pipe, O_CLOEXEC) < 0)
                 return -errno;
-        /* No handler may run in the child while it is on our stack. */
-        sigfillset(&all);
-        (void) sigprocmask(SIG_SETMASK, &all, &before);
-        pid_t pid = vfork();
+
+        pid_t pid = fork();
+        if (pid < 0) {
+                int r = -errno;
+                close(error_pipe[0]);
+                close(error_pipe[1]);
+                return r;
+        }
         if (pid == 0) {
-                int failed = child_exec(spawn, parent);
-                (void) fd_write_all(error_pipe[1], &failed, sizeof(failed));
+                int error = -child_exec(spawn, parent);
+                (void) fd_write_all(error_pipe[1], &error, sizeof(error));
                 _exit(127);
         }
-        int r = pid < 0 ? -errno : 0;
-        (void) sigprocmask(SIG_SETMASK, &before, NULL);
+
+        int error = 0;
         close(error_pipe[1]);
-        int error = read_error(error_pipe[0]);
-        if (r < 0)
-                return r;
-        if (error < 0) {
+        ssize_t n;
+        while ((n = read(error_pipe[0], &error, sizeof(error))) < 0 && errno == EINTR)
+                ;
+        close(error_pipe[0]);
+        if (n > 0) {
                 (void) process_wait(pid, &(int){ 0 });
-                return error;
+                return -error;
         }
 
         if (ret_pidfd) {
@@ -131,41 +122,30 @@ int process_spawn(const Spawn *spawn, pid_t *ret_pid, int *ret_pidfd) {
         return 0;
 }
 
-static int process_detach(void) {
+int process_detach(void) {
         if (setsid() < 0 || close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0 || chdir("/") < 0)
                 return -errno;
         (void) umask(0022);
         return 0;
 }
 
-int process_call_detached(int (*call)(void *userdata), void *userdata) {
-        sigset_t all, before;
-        int status;
-
-        sigfillset(&all);
-        (void) sigprocmask(SIG_SETMASK, &all, &before);
-        pid_t pid = vfork();
-        if (pid == 0) {
-                int r = process_detach();
-                _exit(r < 0 ? -r : -call(userdata));
-        }
-        int r = pid < 0 ? -errno : 0;
-        (void) sigprocmask(SIG_SETMASK, &before, NULL);
-        if (r >= 0)
-                r = process_wait(pid, &status);
-        if (r < 0)
-                return r;
-        return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
-}
-
-static int spawn_only(void *userdata) {
-        const Spawn *spawn = userdata;
-
-        return process_spawn(spawn, &(pid_t){ 0 }, NULL);
+static int detach_and_spawn(const Spawn *spawn) {
+        int r = process_detach();
+        return r < 0 ? r : process_spawn(spawn, &(pid_t){ 0 }, NULL);
 }
 
 int process_spawn_detached(const Spawn *spawn) {
-        return process_call_detached(spawn_only, (void *) spawn);
+        int status;
+
+        pid_t pid = fork();
+        if (pid < 0)
+                return -errno;
+        if (pid == 0)
+                _exit(-detach_and_spawn(spawn));
+        int r = process_wait(pid, &status);
+        if (r < 0)
+                return r;
+        return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
 }
 
 void process_step_back(void) {

@@ -28,11 +28,9 @@ typedef struct Spawn {
  * status. @ret_pidfd may be NULL. 0; -ENOENT: there is no such program; or another -errno. */
 int process_spawn(const Spawn *spawn, pid_t *ret_pid, int *ret_pidfd);
 
-/* Calls @call, which returns 0 or -errno, in a child of vfork() that is detached from us: it has a session of its own, the
- * root directory as its directory, and all descriptors but stdio are closed at the next exec. What @call starts there is
- * nobody's child. It has our memory, but nobody else's signals: it may start programs and change files, and must leave our
- * data as it is. Returns what @call returns, or -errno. */
-int process_call_detached(int (*call)(void *userdata), void *userdata);
+/* Detaches this process from its parent: a session of its own, the root directory as its directory, and all descriptors but
+ * stdio closed at the next exec. 0 or -errno. */
+int process_detach(void);
 
 /* Starts a detached program that outlives this process; it is nobody's child, so nobody has to wait for it. 0 or -errno. */
 int process_spawn_detached(const Spawn *spawn);

@@ -37,22 +37,20 @@ static void limit_groups(const CgroupSet *groups, CgroupLimits limits) {
         (void) cgroup_limit(groups, &limits);
 }
 
-typedef struct Start {
-        const Machine *machine;
-        const CgroupSet *groups;
-        const Spawn *spawn;
-} Start;
-
-/* In the child, which has its own session by now: groups with the container's limits, then the program. */
-static int child_start(void *userdata) {
-        const Start *start = userdata;
+/* In the child: groups with the container's limits, a session of its own, then the program. */
+static int child_start(const Machine *machine, const CgroupSet *groups, const Spawn *spawn) {
         pid_t pid;
 
-        int r = cgroup_enter(start->groups);
+        /* The caller of `prepare` may have passed us descriptors and a working directory: they must not stay open as
+         * long as the container runs. */
+        int r = process_detach();
         if (r < 0)
                 return r;
-        limit_groups(start->groups, machine_limits(start->machine));
-        return process_spawn(start->spawn, &pid, NULL);
+        r = cgroup_enter(groups);
+        if (r < 0)
+                return r;
+        limit_groups(groups, machine_limits(machine));
+        return process_spawn(spawn, &pid, NULL);
 }
 
 static int detached_slice(const char *name, CgroupSet *ret) {
@@ -91,6 +89,7 @@ static int detached_start(const Machine *machine, char *const argv[], int listen
         char **envp = ARGV("PATH=" SEARCH_PATH, "LANG=C.UTF-8");
         Spawn spawn = { .argv = argv, .envp = envp, .stdin_fd = listen_fd, .stdout_fd = -EBADF, .stderr_fd = -EBADF };
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
+        int status;
 
         int r = slice_is_of(machine) ? make_slice(machine) : 0;
         if (r < 0)
@@ -102,9 +101,20 @@ static int detached_start(const Machine *machine, char *const argv[], int listen
         if (!cgroup_is_empty(&groups))
                 return -EEXIST;
 
-        /* The caller of `prepare` may have passed us descriptors and a working directory: they must not stay open as
-         * long as the container runs. And as our child, the supervisor would leave a zombie. */
-        return process_call_detached(child_start, &(Start){ machine, &groups, &spawn });
+        /* Forked twice, so that the supervisor is not our child and leaves no zombie, neither while we run nor
+         * afterwards. */
+        pid_t pid = fork();
+        if (pid < 0)
+                return -errno;
+        if (pid == 0)
+                _exit(-child_start(machine, &groups, &spawn));
+
+        r = process_wait(pid, &status);
+        if (r < 0)
+                return r;
+        if (!WIFEXITED(status))
+                return -ECHILD;
+        return -WEXITSTATUS(status);
 }
 
 /* Returns 0: nobody seems to be left; positive: somebody is; or -errno. */

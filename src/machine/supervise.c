@@ -7,7 +7,6 @@
 #include "machine/supervise.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -169,12 +168,8 @@ static int place_descriptors(const Supervision *s, int console_fd) {
         return 0;
 }
 
-#define LISTEN_PID "LISTEN_PID=%d"
-
-/* In the child of vfork(): becomes systemd-nspawn. @listen_pid is the variable in @environment with a number in it that is
- * as long as any. Returns only with -errno. */
-static int become_nspawn(const Supervision *s, char **arguments, char **environment, char *listen_pid, int console_fd,
-                         pid_t parent) {
+/* In the child: becomes systemd-nspawn. Returns only with -errno. */
+static int become_nspawn(const Supervision *s, char **arguments, char **environment, int console_fd, pid_t parent) {
         sigset_t none;
 
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
@@ -185,12 +180,17 @@ static int become_nspawn(const Supervision *s, char **arguments, char **environm
         int r = cgroup_enter_subgroup(&s->groups, "container");
         if (r < 0)
                 return r;
-        (void) snprintf(listen_pid, strlen(listen_pid) + 1, LISTEN_PID, (int) getpid());
+        r = strv_extendf(&environment, "LISTEN_PID=%d", (int) getpid());
+        if (r < 0)
+                return r;
+
         r = place_descriptors(s, console_fd);
         if (r < 0)
                 return r;
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
+        /* Searches a fixed PATH: the runner's PATH may have something else first. */
+        setenv("PATH", SEARCH_PATH, true);
         execvpe(arguments[0], arguments, environment);
         return -errno;
 }
@@ -221,12 +221,6 @@ static int start_nspawn(Supervision *s) {
                                &environment);
         if (r < 0)
                 return r;
-        r = strv_extendf(&environment, LISTEN_PID, INT_MAX);
-        if (r < 0)
-                return r;
-        /* A fixed one: the runner's PATH may have something else first. */
-        if (setenv("PATH", SEARCH_PATH, true) < 0)
-                return -errno;
         if (pipe2(console, O_CLOEXEC) < 0)
                 return -errno;
         s->console_fd = console[0];
@@ -236,12 +230,10 @@ static int start_nspawn(Supervision *s) {
                 return r;
         }
 
-        /* We have no handlers of signals, which could run in the child. */
-        pid_t pid = vfork();
+        pid_t pid = fork();
         if (pid == 0) {
-                int error = become_nspawn(s, arguments, environment, environment[strv_length(environment) - 1],
-                                          console[1], parent);
-                dprintf(console[1], "Cannot start systemd-nspawn: %s\n", strerror(-error));
+                r = become_nspawn(s, arguments, TAKE_PTR(environment), console[1], parent);
+                dprintf(console[1], "Cannot start systemd-nspawn: %s\n", strerror(-r));
                 _exit(127);
         }
         r = -errno;

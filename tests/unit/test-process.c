@@ -140,26 +140,6 @@ static void test_swapped_stdio(_unused_ void **state) {
         }
 }
 
-static int look_around(void *userdata) {
-        char directory[8];
-
-        return getsid(0) == getpid() && getppid() == *(pid_t *) userdata && getcwd(directory, sizeof(directory)) &&
-                               streq(directory, "/") ?
-                       -ENOTUNIQ :
-                       -EBADMSG;
-}
-
-static void test_call_detached(_unused_ void **state) {
-        pid_t session = getsid(0), us = getpid();
-        sigset_t before = { 0 }, after = { 0 };
-
-        assert_int_equal(sigprocmask(SIG_SETMASK, NULL, &before), 0);
-        assert_int_equal(process_call_detached(look_around, &us), -ENOTUNIQ);
-        assert_int_equal(getsid(0), session);
-        assert_int_equal(sigprocmask(SIG_SETMASK, NULL, &after), 0);
-        assert_memory_equal(&before, &after, sizeof(before));
-}
-
 static void test_pidfd(_unused_ void **state) {
         _cleanup_close_ int pidfd = -EBADF;
         Spawn spawn = SPAWN_INHERIT;
@@ -312,7 +292,6 @@ int main(int argc, char *argv[]) {
                 cmocka_unit_test(test_capture),
                 cmocka_unit_test(test_child_state),
                 cmocka_unit_test(test_swapped_stdio),
-                cmocka_unit_test(test_call_detached),
                 cmocka_unit_test(test_pidfd),
                 cmocka_unit_test(test_pidfd_exit_status),
                 cmocka_unit_test(test_fd_is_pidfd),
