@@ -164,7 +164,9 @@ bool machine_root_needs_unified(const MachineRoot *root, const CgroupSet *groups
 
         for (size_t i = 0; i < groups->n; i++)
                 legacy |= !(groups->directories[i].flags & CGROUP_UNIFIED);
-        if (!legacy || !root->machine->init)
+        if (!root->machine->init)
+                return !legacy;
+        if (!legacy)
                 return false;
         _cleanup_close_ int fd = open_directory_at(AT_FDCWD, root->path, false, 0);
         return fd >= 0 && image_systemd_version(fd) >= NSPAWN_UNIFIED_VERSION;

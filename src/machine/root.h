@@ -35,8 +35,10 @@ int machine_root_lock(MachineRoot *root, Problem *reterr_problem);
  * starts. 0 or -errno. */
 int machine_root_mount(MachineRoot *root, Problem *reterr_problem);
 
-/* Does the systemd in the mounted root need control groups of version 2, where the host, which has @groups, has version 1,
- * too? By itself, systemd-nspawn gives the container what the host has, and a new systemd then refuses to boot. */
+/* Must systemd-nspawn be told to give the container control groups of version 2 only, on a host with @groups? By itself it
+ * gives what the host has, but version 1 where the image has no systemd, or one before version 231. So it makes a hierarchy
+ * of version 1 for other images on hosts that have none; all processes of the host are in that then, too. And where the host
+ * has both, a new systemd in the mounted root would refuse to boot. */
 bool machine_root_needs_unified(const MachineRoot *root, const CgroupSet *groups);
 
 /* Checks the mounted root, and puts in what every container gets. 0; -EUCLEAN: the image is unusable; or another -errno. */

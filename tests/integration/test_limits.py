@@ -156,7 +156,7 @@ def test_tasks_default(make_site) -> None:
 
 
 def test_cpu_weight(make_site) -> None:
-    """The weight is set, 50 by default, and on what the job's processes are in."""
+    """The weight is set, 50 by default, and on what the job's processes are in: that is version 2 alone, as on the host."""
     for setting, expected in (({}, "50"), ({"cpu_weight": 7}, "7")):
         site = make_site(**setting)
         with site.started():
