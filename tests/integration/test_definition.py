@@ -37,9 +37,9 @@ def test_errors(site: Site, text: str, place: str, words: str) -> None:
 
 
 def test_unreadable(site: Site) -> None:
-    """A symlink to nowhere, to a directory or to something endless is an error and not an image without definition."""
+    """A symlink to nowhere, to a directory or to a device is an error and not an image without definition."""
     path = site.definitions / f"{IMAGE}.yml"
-    for target, words in (("nowhere", "No such file"), ("/", "directory"), ("/dev/zero", "larger than 256 KiB")):
+    for target, words in (("nowhere", "No such file"), ("/", "directory"), ("/dev/zero", "no regular file")):
         path.symlink_to(target)
         done = site.call("prepare", IMAGE, "--id", "7")
         assert done.returncode == 2 and str(path) in done.stderr and words in done.stderr, str(done)

@@ -267,14 +267,19 @@ static void test_held_and_renamed(void **state) {
         publish_text(state, "two", 1);
         assert_int_equal(string_printf(&path, "%s/image", (char *) *state), 0);
         _cleanup_close_ int tree_fd = generation_hold_tree(path, 1, handle);
-        assert_true(tree_fd >= 0);
-        assert_int_equal(file_read_at(tree_fd, "text", 100, &data, NULL), 0);
-        assert_string_equal(data, "one");
+        _cleanup_close_ int direct_fd = file_handle_open(held->fd, handle);
+        if (direct_fd >= 0) {
+                assert_true(tree_fd >= 0);
+                assert_int_equal(file_read_at(tree_fd, "text", 100, &data, NULL), 0);
+                assert_string_equal(data, "one");
+        } else
+                assert_int_equal(tree_fd,
+                                 -ENOENT); /* in a container, the kernel may open nothing so: no tree, but no other */
 
-        assert_int_equal(file_handle_open(tree_fd, ""), -EINVAL);
-        assert_int_equal(file_handle_open(tree_fd, "1:0"), -EINVAL);
-        assert_int_equal(file_handle_open(tree_fd, "1:zz"), -EINVAL);
-        assert_true(file_handle_open(tree_fd, "1:00000000") < 0);
+        assert_int_equal(file_handle_open(held->fd, ""), -EINVAL);
+        assert_int_equal(file_handle_open(held->fd, "1:0"), -EINVAL);
+        assert_int_equal(file_handle_open(held->fd, "1:zz"), -EINVAL);
+        assert_true(file_handle_open(held->fd, "1:00000000") < 0);
 }
 
 static void test_remove(void **state) {
