@@ -205,10 +205,18 @@ static int boot_id(char **ret) {
         return file_read_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, ret, NULL);
 }
 
+/* Whole or not at all for whoever reads it while the host runs, but not safe against its crash. */
 static int write_unsynced(const Place *place, const char *name, const char *text) {
-        _cleanup_close_ int fd = openat(place->fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+        char fresh[32];
 
-        return fd < 0 ? -errno : fd_write_all(fd, text, strlen(text));
+        snprintf(fresh, sizeof(fresh), "%s.new", name);
+        _cleanup_close_ int fd = openat(place->fd, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0)
+                return -errno;
+        int r = fd_write_all(fd, text, strlen(text));
+        if (r < 0)
+                return r;
+        return renameat(place->fd, fresh, place->fd, name) < 0 ? -errno : 0;
 }
 
 int place_set_busy(const Place *place, bool busy) {
