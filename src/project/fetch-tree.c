@@ -126,40 +126,31 @@ static bool has_commit(Fetch *fetch, const FetchTree *tree) {
                run_git(fetch, tree, false, ARGV("cat-file", "-e", name), 0, NULL, NULL) >= 0;
 }
 
-/* What @tree->ref meant when it was fetched last: a file in the repository's directory. */
-static int known_name(const FetchTree *tree, char **ret) {
-        return string_printf(ret, "%s %s", tree->kind == ROOT_COMPONENT ? "version" : "ref",
-                             tree->ref ? tree->ref : "HEAD");
+/* The entry of the cache that says what @tree->ref meant when it was fetched last. */
+static int find_meaning(const Fetch *fetch, const FetchTree *tree, bool make, char **ret) {
+        _cleanup_free_ char *name = NULL;
+
+        int r = string_printf(&name, "%s %s %s", tree->url, tree->kind == ROOT_COMPONENT ? "version" : "ref",
+                              tree->ref ? tree->ref : "HEAD");
+        return r < 0 ? r : fetch_entry(fetch, "refs", name, make, ret);
 }
 
 static int remember(Fetch *fetch, const FetchTree *tree) {
-        _cleanup_free_ char *name = NULL, *whole = NULL, *directory = NULL, *text = NULL;
+        _cleanup_free_ char *directory = NULL, *text = NULL;
 
-        int r = known_name(tree, &name);
+        int r = string_printf(&text, "%s\n%s\n", tree->commit, tree->version ? tree->version : "");
         if (r < 0)
                 return r;
-        r = string_printf(&whole, "%s %s", tree->url, name);
-        if (r < 0)
-                return r;
-        r = string_printf(&text, "%s\n%s\n", tree->commit, tree->version ? tree->version : "");
-        if (r < 0)
-                return r;
-        r = fetch_entry(fetch, "refs", whole, true, &directory);
+        r = find_meaning(fetch, tree, true, &directory);
         if (r >= 0)
                 r = fetch_write(directory, "commit", text, strlen(text));
         return r < 0 ? fetch_fail(fetch, -EREMOTEIO, "it cannot be kept in '%s': %s", fetch->cache, strerror(-r)) : 0;
 }
 
 static int recall(const Fetch *fetch, FetchTree *tree) {
-        _cleanup_free_ char *name = NULL, *whole = NULL, *directory = NULL, *text = NULL;
+        _cleanup_free_ char *directory = NULL, *text = NULL;
 
-        int r = known_name(tree, &name);
-        if (r < 0)
-                return r;
-        r = string_printf(&whole, "%s %s", tree->url, name);
-        if (r < 0)
-                return r;
-        r = fetch_entry(fetch, "refs", whole, false, &directory);
+        int r = find_meaning(fetch, tree, false, &directory);
         if (r < 0)
                 return r;
         r = fetch_load(directory, "commit", &text, NULL);
