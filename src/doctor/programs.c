@@ -98,22 +98,21 @@ static CheckResult check_static_bash(_unused_ const Invocation *invocation, char
                       check_say(CHECK_MISSING, ret_detail, "not installed");
 }
 
-static CheckResult check_agent(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+static CheckResult check_part(int (*find)(char **ret), char detail[static CHECK_DETAIL_MAX]) {
         _cleanup_free_ char *path = NULL;
 
-        int r = part_find_agent(&path);
+        int r = find(&path);
         if (r == -ENOENT)
-                return check_say(CHECK_MISSING, ret_detail, "neither beside this program nor in %s", LIBEXECDIR);
-        return r < 0 ? check_errno(r, ret_detail) : check_say(CHECK_OK, ret_detail, "%s", path);
+                return check_say(CHECK_MISSING, detail, "neither beside this program nor in %s", LIBEXECDIR);
+        return r < 0 ? check_errno(r, detail) : check_say(CHECK_OK, detail, "%s", path);
+}
+
+static CheckResult check_agent(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
+        return check_part(part_find_agent, ret_detail);
 }
 
 static CheckResult check_preload(_unused_ const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
-        _cleanup_free_ char *path = NULL;
-
-        int r = part_find_preload(&path);
-        if (r == -ENOENT)
-                return check_say(CHECK_MISSING, ret_detail, "neither beside this program nor in %s", LIBEXECDIR);
-        return r < 0 ? check_errno(r, ret_detail) : check_say(CHECK_OK, ret_detail, "%s", path);
+        return check_part(part_find_preload, ret_detail);
 }
 
 const Check doctor_program_checks[] = {

@@ -67,7 +67,7 @@ static void note_group(int layer_fd) {
         uint64_t id;
 
         _cleanup_close_ int fd = open_directory_at(layer_fd, SUBVOLUME, false, 0);
-        if (fd < 0 || !btrfs_is_subvolume(fd) || subvolume_id(fd, &id) < 0)
+        if (fd < 0 || !btrfs_is_subvolume(fd) || btrfs_subvolume_id(fd, &id) < 0)
                 return;
         snprintf(number, sizeof(number), "%" PRIu64, id);
         (void) file_publish_at(layer_fd, GROUP_NUMBER, number, strlen(number), 0600);

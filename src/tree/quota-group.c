@@ -76,21 +76,12 @@ int quota_group_limit(int fd, uint64_t max_bytes) {
         return ioctl(fd, BTRFS_IOC_QGROUP_LIMIT, &args) < 0 ? -errno : 0;
 }
 
-int subvolume_id(int fd, uint64_t *ret) {
-        struct btrfs_ioctl_ino_lookup_args args = { .objectid = BTRFS_FIRST_FREE_OBJECTID };
-
-        if (ioctl(fd, BTRFS_IOC_INO_LOOKUP, &args) < 0)
-                return -errno;
-        *ret = args.treeid;
-        return 0;
-}
-
 int quota_group_usage(int fd, uint64_t *ret_bytes) {
         static const char *const counted[] = { "referenced", "rsv_data", "rsv_meta_pertrans", "rsv_meta_prealloc" };
         uint64_t id, used = 0;
         char name[32];
 
-        int r = subvolume_id(fd, &id);
+        int r = btrfs_subvolume_id(fd, &id);
         if (r < 0)
                 return r;
         _cleanup_close_ int dir_fd = open_directory(fd);

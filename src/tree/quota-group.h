@@ -22,9 +22,6 @@ int quota_group_limit(int fd, uint64_t max_bytes);
  * -errno. */
 int quota_group_usage(int fd, uint64_t *ret_bytes);
 
-/* The number of the subvolume that @fd is in, which is also that of its quota group. 0 or -errno. */
-int subvolume_id(int fd, uint64_t *ret);
-
 /* Removes what a subvolume that was removed left: @fd is on its file system, @id is its number. 0: it is gone; -EINPROGRESS:
  * the kernel is still removing the subvolume; -EBUSY: it has removed that, but still counts something, until it writes its
  * counts, or as long as others share what was written there; or another -errno. */

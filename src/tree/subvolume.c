@@ -8,7 +8,10 @@
 
 #include <btrfsutil.h>
 #include <fcntl.h>
+#include <linux/btrfs.h>
+#include <linux/btrfs_tree.h>
 #include <linux/magic.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 
@@ -64,6 +67,15 @@ bool btrfs_is_subvolume(int fd) {
         struct stat st;
 
         return fstat(fd, &st) >= 0 && S_ISDIR(st.st_mode) && st.st_ino == SUBVOLUME_INODE && btrfs_is(fd);
+}
+
+int btrfs_subvolume_id(int fd, uint64_t *ret) {
+        struct btrfs_ioctl_ino_lookup_args args = { .objectid = BTRFS_FIRST_FREE_OBJECTID };
+
+        if (ioctl(fd, BTRFS_IOC_INO_LOOKUP, &args) < 0)
+                return -errno;
+        *ret = args.treeid;
+        return 0;
 }
 
 int btrfs_subvolume_create(int parent_fd, const char *name) {

@@ -11,6 +11,9 @@ bool btrfs_is(int fd);
 /* True if @fd is the top directory of a subvolume. Needs no library. */
 bool btrfs_is_subvolume(int fd);
 
+/* The number of the subvolume that @fd is in, which is also that of its quota group. 0 or -errno. Needs no library. */
+int btrfs_subvolume_id(int fd, uint64_t *ret);
+
 /* Loads libbtrfsutil, if that has not been done. 0 or -ELIBACC. */
 int btrfs_load_library(void);
 
