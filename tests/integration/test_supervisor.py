@@ -191,6 +191,7 @@ def test_journal(site: Site) -> None:
     """systemd: the unit has a journal. Detached: the container's console is kept beside the job's state."""
     with site.started():
         if SYSTEMD:
+            subprocess.run(["journalctl", "--sync"], check=True)  # what was said until now
             assert site.machine() in output("journalctl", "--no-pager", "-o", "short", "-u", site.machine())
         else:
             files = os.listdir(site.runtime_dir / "jobs" / site.job_id())

@@ -169,6 +169,8 @@ class World:
         for name in self.names:
             self.ip("netns", "add", name)
         self.forget()
+        # A new network namespace begins with what the machine has, which jobs on it may have changed.
+        inside(self.host, lambda: Path("/proc/sys/net/ipv4/ip_forward").write_text("0", encoding="ascii"))
         self.ip("-n", self.names[0], "link", "add", "uplink", "type", "veth", "peer", "name", "uplink", "netns",
                 self.names[1])
         for name, address, address6 in ((self.names[0], HOST, HOST6), (self.names[1], ROUTER, ROUTER6)):

@@ -168,10 +168,20 @@ class Work:
             text = file.read()
         self.log.write(text)
         lines = text.decode(errors="replace").splitlines()
-        cases = [match for match in (re.match(r"(not )?ok (.+)", line) for line in lines) if match]
-        for case in cases:
+        said: list[str] = []  # since the last case
+        cases = failed = 0
+        for line in lines:
+            case = re.match(r"(not )?ok (.+)", line)
+            if not case:
+                said.append(line)
+                continue
+            cases += 1
             self.check(case.group(2), not case.group(1))
-        if f"1..{len(cases)}" not in lines or (status and not any(case.group(1) for case in cases)):
+            if case.group(1):
+                failed += 1
+                self.count.reasons.append("\n".join([f"{case.group(2)}:", *said[-REASON_LINES:]]))
+            said = []
+        if f"1..{cases}" not in lines or (status and not failed):
             raise Failed(f"'{Path(argv[0]).name}' ended early, with status {status}")
 
     def no_reports(self, directory: Path, counts: Callable[[str], bool]) -> None:

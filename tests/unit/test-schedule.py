@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""tools/lib/schedule.py, with parts that only print. Called by meson as `python3 test-schedule.py SOURCE`."""
+
+import contextlib
+import io
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(sys.argv.pop(1)).resolve() / "tools" / "lib"))
+
+from schedule import Part, Session  # noqa: E402
+
+
+def run(script: str) -> tuple[int, str]:
+    """The exit status of a session with one part, a script that prints TAP, and what was on the screen."""
+    screen = io.StringIO()
+    with tempfile.TemporaryDirectory() as cache, contextlib.redirect_stdout(screen), \
+            Session(Path(cache), "bookworm", 60) as session:
+        status = session.run([Part("part", lambda work: work.tap("sh", "-c", script))], ["part"], 1)
+    return status, screen.getvalue()
+
+
+class Tap(unittest.TestCase):
+    def test_passed(self) -> None:
+        status, screen = run("echo '# talk'; echo ok first; echo ok second; echo 1..2")
+        self.assertEqual(status, 0)
+        self.assertIn("2 passed, 0 failed", screen)
+
+    def test_failed(self) -> None:
+        """The screen has what a case that failed said, and not what others did."""
+        status, screen = run("echo fine; echo ok first; echo '> /a/new/file'; echo not ok second; echo later; echo ok third; "
+                             "echo 1..3")
+        self.assertEqual(status, 1)
+        self.assertIn("second:\n> /a/new/file\n", screen)
+        self.assertNotIn("fine", screen)
+        self.assertNotIn("later", screen)
+        self.assertIn("2 passed, 1 failed", screen)
+
+    def test_ended_early(self) -> None:
+        for script in ("echo ok first", "echo ok first; echo 1..2", "echo ok first; echo 1..1; exit 3"):
+            status, screen = run(script)
+            self.assertEqual(status, 1, script)
+            self.assertIn("ended early", screen, script)
+
+
+if __name__ == "__main__":
+    unittest.main()
