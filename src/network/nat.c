@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Lets the host's kernel forward the packets of jobs. `supervise` calls this for each job; after the first job since
- * the host's boot, everything is in place. No rule that protects something may be here: such rules belong into the hub
+ * the host's boot, everything is in place. No rule about what jobs reach may be here: such rules belong into the hub
  * (network/hub-rules.c). A reload of the host's firewall may remove the table made here; the next job makes it again. */
 
 #include "network/nat.h"
@@ -23,10 +23,11 @@
 #include "base/string.h"
 #include "network/netns.h"
 #include "network/nft.h"
+#include "network/tracked.h"
 
 #define TABLE "nspawn-runner"
 /* Change this name whenever the rules change, so that the rules of an older version are replaced. */
-#define CHAIN "forward-1"
+#define CHAIN "forward-2"
 
 /* Addresses that no host has (RFC 5737, RFC 3849), but that are routed like all others. Packets to them show whether
  * packets of jobs get through: after all other rules of the host, our own rule answers them in a way in which no
@@ -39,25 +40,31 @@
 
 #define OURS "\"" HUB_HOST_INTERFACE_PREFIX "*\""
 
-/* The priorities come after those of all other rules: an accept in an earlier chain is not final, but a drop is. */
-static const char rules[] = "table inet " TABLE "\n"
-                            "delete table inet " TABLE "\n"
-                            "table inet " TABLE " {\n"
-                            "  chain " CHAIN " {\n"
-                            "    type filter hook forward priority 2000; policy accept;\n"
-                            "    iifname " OURS " ip daddr " TRIAL_ADDRESS
-                            " udp dport 53 reject with icmp type prot-unreachable\n"
-                            "    iifname " OURS " ip6 daddr " TRIAL_ADDRESS6
-                            " udp dport 53 reject with icmpv6 type no-route\n"
-                            "    iifname " OURS " oifname " OURS " drop\n"
-                            "    oifname " OURS " ct state established,related accept\n"
-                            "    oifname " OURS " drop\n"
-                            "  }\n"
-                            "  chain source {\n"
-                            "    type nat hook postrouting priority 100; policy accept;\n"
-                            "    iifname " OURS " oifname != " OURS " masquerade\n"
-                            "  }\n"
-                            "}\n";
+/* The priorities of "forward" and "source" come after those of all other rules: an accept in an earlier chain is not
+ * final, but a drop is. That of "tracked" comes after the one at which the kernel looks a connection up (-200). */
+static const char format[] = "table inet " TABLE "\n"
+                             "delete table inet " TABLE "\n"
+                             "table inet " TABLE " {\n"
+                             "%s"
+                             "  chain tracked {\n"
+                             "    type filter hook prerouting priority -190; policy accept;\n"
+                             "    iifname " OURS " ct state new jump openings\n"
+                             "  }\n"
+                             "  chain " CHAIN " {\n"
+                             "    type filter hook forward priority 2000; policy accept;\n"
+                             "    iifname " OURS " ip daddr " TRIAL_ADDRESS
+                             " udp dport 53 reject with icmp type prot-unreachable\n"
+                             "    iifname " OURS " ip6 daddr " TRIAL_ADDRESS6
+                             " udp dport 53 reject with icmpv6 type no-route\n"
+                             "    iifname " OURS " oifname " OURS " drop\n"
+                             "    oifname " OURS " ct state established,related accept\n"
+                             "    oifname " OURS " drop\n"
+                             "  }\n"
+                             "  chain source {\n"
+                             "    type nat hook postrouting priority 100; policy accept;\n"
+                             "    iifname " OURS " oifname != " OURS " masquerade\n"
+                             "  }\n"
+                             "}\n";
 
 /* --- what the kernel has to be told --- */
 
@@ -132,11 +139,30 @@ static int forward(Hub *hub, Problem *reterr_problem) {
         return 0;
 }
 
+static int load_with(const Tracked *share, Problem *reterr_problem) {
+        _cleanup_free_ char *openings = NULL, *rules = NULL;
+
+        int r = tracked_format(share, &openings);
+        if (r >= 0)
+                r = string_printf(&rules, format, openings);
+        if (r < 0)
+                return problem_set(reterr_problem, r, "cannot make rules for jobs' packets: %m");
+        return nft_run(-EBADF, rules, reterr_problem);
+}
+
 static int load_rules(Problem *reterr_problem) {
+        bool known;
+
         int r = nft_has_chain(TABLE, CHAIN);
         if (r > 0)
                 return 0;
-        return nft_run(-EBADF, rules, reterr_problem);
+        Tracked share = tracked_share(&known);
+        r = load_with(&share, reterr_problem);
+        if (r < 0 || known)
+                return r;
+        /* The rules made the kernel load what tracks connections, and now it tells how many. */
+        share = tracked_share(&known);
+        return load_with(&share, reterr_problem);
 }
 
 /* --- do packets get through? --- */

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -22,6 +23,7 @@
 #include "base/process.h"
 #include "base/string.h"
 #include "network/nft.h"
+#include "network/tracked.h"
 
 #define PROGRAM "pasta"
 #define NETNS_PATH "/run/hub"
@@ -33,13 +35,23 @@
 #define START_TIMEOUT_USEC (30 * USEC_PER_SEC)
 #define POLL_USEC (5 * USEC_PER_MSEC)
 
+/* pasta has sockets on the host for each connection, and a timer for some. It must have more than the rules let
+ * through: without descriptors it is silent. */
+#define DESCRIPTORS_PER_CONNECTION 2
+#define DESCRIPTORS_MORE 1024
+
 /* Containers send under pasta's address, because pasta knows only one. */
-static const char rules[] = "table inet nspawn-runner {\n"
-                            "  chain source {\n"
-                            "    type nat hook postrouting priority 100; policy accept;\n"
-                            "    oifname \"" HUB_UPLINK "\" masquerade\n"
-                            "  }\n"
-                            "}\n";
+static const char format[] = "table inet nspawn-runner {\n"
+                             "%s"
+                             "  chain tracked {\n"
+                             "    type filter hook forward priority 0; policy accept;\n"
+                             "    iifname \"" HUB_BRIDGE "\" oifname \"" HUB_UPLINK "\" ct state new jump openings\n"
+                             "  }\n"
+                             "  chain source {\n"
+                             "    type nat hook postrouting priority 100; policy accept;\n"
+                             "    oifname \"" HUB_UPLINK "\" masquerade\n"
+                             "  }\n"
+                             "}\n";
 
 bool pasta_is_installed(void) {
         return program_exists(PROGRAM);
@@ -60,7 +72,8 @@ static int give_path(int netns_fd) {
 
 /* Runs pasta in a PID namespace whose first process ends with its parent, so that pasta ends then, too, whatever it
  * does. */
-static int run_until_parent_ends(int netns_fd) {
+static int run_until_parent_ends(int netns_fd, const Tracked *share) {
+        struct rlimit descriptors;
         char **argv = ARGV(PROGRAM, "--foreground", "--quiet", "--config-net", "--ipv4-only", "--netns-only", "--runas",
                            "0:0", "--no-map-gw", "--no-dhcp", "--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns",
                            "none", "--udp-ns", "none", "--address", OWN_ADDRESS, "--netmask", "29", "--gateway",
@@ -73,17 +86,22 @@ static int run_until_parent_ends(int netns_fd) {
         int r = give_path(netns_fd);
         if (r < 0)
                 return -r;
-        if (close_range(3, ~0U, 0) < 0)
+        if (close_range(3, ~0U, 0) < 0 || getrlimit(RLIMIT_NOFILE, &descriptors) < 0)
+                return errno;
+        descriptors.rlim_max = MIN(descriptors.rlim_max,
+                                   DESCRIPTORS_PER_CONNECTION * share->connections + DESCRIPTORS_MORE);
+        descriptors.rlim_cur = MIN(descriptors.rlim_cur, descriptors.rlim_max);
+        if (setrlimit(RLIMIT_NOFILE, &descriptors) < 0)
                 return errno;
         r = process_run(&spawn);
         return r < 0 ? -r : r;
 }
 
-static pid_t start(int netns_fd) {
+static pid_t start(int netns_fd, const Tracked *share) {
         pid_t pid = (pid_t) syscall(SYS_clone, (unsigned long) (CLONE_NEWPID | SIGCHLD), NULL, NULL, NULL, NULL);
 
         if (pid == 0)
-                _exit(run_until_parent_ends(netns_fd));
+                _exit(run_until_parent_ends(netns_fd, share));
         return pid < 0 ? -errno : pid;
 }
 
@@ -110,11 +128,25 @@ static int wait_for_route(Hub *hub, pid_t pid) {
         }
 }
 
+static int load_rules(const Hub *hub, const Tracked *share, Problem *reterr_problem) {
+        _cleanup_free_ char *openings = NULL, *rules = NULL;
+
+        int r = tracked_format(share, &openings);
+        if (r >= 0)
+                r = string_printf(&rules, format, openings);
+        if (r < 0)
+                return problem_set(reterr_problem, r, "cannot make rules for jobs' packets: %m");
+        return nft_run(hub->netns_fd, rules, reterr_problem);
+}
+
 int pasta_connect(Hub *hub, Problem *reterr_problem) {
+        bool known;
+
         if (!pasta_is_installed())
                 return problem_set(reterr_problem, -ENOENT, "pasta is not installed: it is in package passt");
         hub->ipv6 = false;
-        pid_t pid = start(hub->netns_fd);
+        Tracked share = tracked_share(&known);
+        pid_t pid = start(hub->netns_fd, &share);
         if (pid < 0)
                 return problem_set(reterr_problem, (int) pid, "cannot start pasta: %m");
         int r = wait_for_route(hub, pid);
@@ -123,5 +155,5 @@ int pasta_connect(Hub *hub, Problem *reterr_problem) {
                                    "pasta ended at once: it cannot give jobs a network on this host");
         if (r < 0)
                 return problem_set(reterr_problem, r, "pasta does not start: %m");
-        return nft_run(hub->netns_fd, rules, reterr_problem);
+        return load_rules(hub, &share, reterr_problem);
 }

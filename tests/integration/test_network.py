@@ -298,6 +298,52 @@ def test_changes_are_noted_once(private: Callable[..., Site], lan: World) -> Non
         again.close()
 
 
+# Opens connections by single packets of UDP, half of them from an address that the job's container does not have itself. Then
+# tells how many it could open with a socket that hears of errors.
+MANY = """\
+import socket, struct, sys
+far, first, n = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+own = socket.inet_aton(socket.gethostbyname(socket.gethostname()))
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+for i in range(first, first + n):
+    udp = struct.pack("!HHHH", 1024 + i % 60000, 1024 + i // 60000, 9, 0) + b"x"
+    source = own[:3] + bytes([own[3] + i % 2])
+    raw.sendto(struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0, 9, 17, 0, source, socket.inet_aton(far)) + udp, (far, 0))
+"""
+
+
+def hubs(site: Site) -> list[Path]:
+    """The network namespaces that the supervisor of a site's job holds."""
+    supervisors = [pid for pid in site.job_pids() if " supervise " in host.processes().get(pid, "")]
+    return [path for pid in supervisors for path in Path(f"/proc/{pid}/fd").iterdir() if os.readlink(path).startswith("net:")]
+
+
+@pytest.mark.parametrize("backend", ("nat", "pasta"))
+def test_many_connections(private: Callable[..., Site], lan: World, backend: str) -> None:
+    """A job, with all its addresses, gets a share of the connections that the host can track. It is told when it wants more,
+    and nobody else notices."""
+    share = max(int(Path("/proc/sys/net/netfilter/nf_conntrack_max").read_text()) // 32, 1024)
+    lan.greet(lan.far, world.FAR, 80, "far")
+
+    def tracked() -> int:
+        return world.inside(lan.host, lambda: int(Path("/proc/sys/net/netfilter/nf_conntrack_count").read_text()))
+    site = private(network_backend=backend)
+    with site.started() as build, private(network_backend=backend).started() as other:
+        # No connection is forgotten while the test runs.
+        for namespace in (lan.host, *hubs(site)):
+            world.inside(namespace, lambda: Path("/proc/sys/net/netfilter/nf_conntrack_udp_timeout").write_text("9999"))
+        build.run_script(f"cat >/tmp/many.py <<'END'\n{MANY}\nEND\npython3 /tmp/many.py {world.FAR} 0 {share - 500}")
+        assert ask(build, (world.FAR, 80)) == ["far"]
+        before = tracked()
+        assert backend == "pasta" or share - 500 < before < share
+        build.run_script(f"python3 /tmp/many.py {world.FAR} {share - 500} 2000")
+        assert ask(build, (world.FAR, 80))[0] in REFUSED
+        assert tracked() <= share + 50
+        assert ask(other, (world.FAR, 80)) == ["far"]
+    if backend == "nat":
+        assert re.search(r'"nspr-[0-9a-f]{8}" limit rate', lan.nft("list set inet nspawn-runner opened"))
+
+
 def test_without_ipv6(private: Callable[..., Site], lonely: World) -> None:
     """A job has IPv6 only where the host has a way out with it."""
     lonely.greet(lonely.far, world.FAR, 80, "far")
