@@ -12,10 +12,14 @@
 #define END "}}"
 #define BLANKS " \t\n"
 
-/* The value of `job.NAME` (@size bytes), which GitLab limits to these variables; NULL: it is something else. */
+/* The value of `vars.NAME`, or `job.NAME` as it was called first (@size bytes). step-runner has only these variables where
+ * GitLab Runner's custom executor starts it. NULL: it is something else. */
 static const char *evaluate(const LocalJob *job, const char *expression, size_t size) {
         static const char *const prefixes[] = { "CI_", "DOCKER_", "GITLAB_" };
-        const char *name = startswith(arena_copy(job->arena, expression, size), "job.");
+        const char *text = arena_copy(job->arena, expression, size), *name = startswith(text, "vars.");
+
+        if (!name)
+                name = startswith(text, "job.");
 
         for (size_t i = 0; name && i < ELEMENTSOF(prefixes); i++)
                 if (startswith(name, prefixes[i]))
@@ -67,10 +71,10 @@ static const char *why(const LocalJob *job, const Value *step) {
         if (!map_get_set(step, "script"))
                 return "is no script";
         if (!step_script(job, step))
-                return "has an expression other than ${{ job.CI_... }}";
+                return "has an expression other than ${{ vars.CI_... }}";
         for (size_t i = 0; env && i < env->n_pairs; i++)
                 if (!step_env(job, env->pairs + i))
-                        return "has an expression other than ${{ job.CI_... }}";
+                        return "has an expression other than ${{ vars.CI_... }}";
         return NULL;
 }
 
@@ -89,6 +93,7 @@ const char *local_steps_need(const LocalJob *job) {
         return NULL;
 }
 
+/* As step-runner does it: the shell goes on after a command that fails, and whatever status it ends with becomes 1. */
 static void add_step(const LocalJob *job, const Value *step, bool posix, Text *text) {
         const Value *env = map_get_set(step, "env");
 
@@ -101,9 +106,9 @@ static void add_step(const LocalJob *job, const Value *step, bool posix, Text *t
                 text_add_quoted(text, arena_printf(job->arena, "%s=%s", env->pairs[i].key, value), posix);
                 text_add(text, " ", 1);
         }
-        text_add_string(text, "\"$(command -v bash || command -v sh)\" -e -c ");
+        text_add_string(text, "\"$(command -v bash || command -v sh)\" -c ");
         text_add_quoted(text, step_script(job, step), posix);
-        text_add(text, "\n", 1);
+        text_add_string(text, " || exit 1\n");
 }
 
 void local_steps(const LocalJob *job, bool posix, Text *text) {

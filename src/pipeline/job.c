@@ -145,6 +145,11 @@ bool job_inherits(const Value *config, const char *what, const char *name) {
         return false;
 }
 
+/* With "run", GitLab sends no scripts to the runner, so those of the defaults do not run. */
+static bool is_in_vain(const Value *own, const char *name) {
+        return map_get_set(own, "run") && (streq(name, "before_script") || streq(name, "after_script"));
+}
+
 /* Returns the job's own keywords and, for those that it lacks, the defaults. */
 static const Value *with_defaults(Pipeline *pipeline, const Value *own, bool trigger) {
         Value *all = value_new(&pipeline->arena, VALUE_MAP, own->place);
@@ -156,7 +161,7 @@ static const Value *with_defaults(Pipeline *pipeline, const Value *own, bool tri
         for (size_t i = 0; (name = keyword_default(i)); i++) {
                 const ValuePair *pair = map_find(pipeline->defaults, name);
 
-                if (pair && !map_find(all, name) && job_inherits(own, "default", name) &&
+                if (pair && !map_find(all, name) && !is_in_vain(own, name) && job_inherits(own, "default", name) &&
                     (!trigger || streq(name, "interruptible")))
                         map_set_pair(&pipeline->arena, all, pair);
         }

@@ -139,18 +139,66 @@ const Shape shape_release = { .types = SHAPE_MAP,
                               .expect = "a mapping with 'tag_name' and 'description'",
                               .keys = release_keys };
 
+/* Whether @name is one of step-runner's, for steps and variables. */
+static bool is_step_name(const char *name) {
+        size_t n = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
+
+        return n > 0 && !name[n] && !(name[0] >= '0' && name[0] <= '9');
+}
+
+/* The names in a mapping of a step. */
+static int check_step_names(Context *context, const Value *map, const char *name) {
+        int result = 0;
+
+        for (size_t i = 0; i < map->n_pairs; i++)
+                if (!is_step_name(map->pairs[i].key))
+                        result = context_fail(context, map->pairs[i].place,
+                                              "%s has '%.60s', but names consist of letters, digits and '_', and begin "
+                                              "with no digit",
+                                              name, map->pairs[i].key);
+        return result;
+}
+
+static int check_step(Context *context, const Value *step, const char *name) {
+        static const char *const kinds[] = { "script", "step", "func" };
+        const Value *title = map_get_set(step, "name");
+        int result = 0;
+        size_t n = 0;
+
+        if (title && !is_step_name(title->string))
+                result = context_fail(context, title->place,
+                                      "'name' of %s is '%.60s', but it must consist of letters, digits and '_', and "
+                                      "begin with no digit",
+                                      name, title->string);
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
+                n += map_get_set(step, kinds[i]) ? 1 : 0;
+        if (n != 1)
+                result = context_fail(context, step->place, "%s needs 'script', 'step' or 'func', and only one of them",
+                                      name);
+        if (map_get_set(step, "script") && map_get_set(step, "inputs"))
+                result = context_fail(context, map_find(step, "inputs")->place,
+                                      "%s has 'script' and 'inputs'; give values to a script with 'env'", name);
+        return result;
+}
+
+static const Shape shape_step_inputs = { .types = SHAPE_MAP, .expect = "a mapping", .check = check_step_names };
+static const Shape shape_step_env = {
+        .types = SHAPE_MAP, .expect = "a mapping of names and texts", .item = &shape_text, .check = check_step_names
+};
+static const Shape shape_step_place = { .types = SHAPE_STRING | SHAPE_MAP, .expect = "a text or a mapping" };
 static const ShapeKey step_keys[] = {
         { "name", &shape_name, true },
-        { "script", &shape_text, false },
-        { "step", &shape_any, false },
-        { "func", &shape_any, false },
-        { "env", &shape_any_map, false },
-        { "inputs", &shape_any_map, false },
+        { "script", &shape_name, false },
+        { "step", &shape_step_place, false },
+        { "func", &shape_step_place, false },
+        { "env", &shape_step_env, false },
+        { "inputs", &shape_step_inputs, false },
         { 0 },
 };
 static const Shape shape_step = { .types = SHAPE_MAP,
-                                  .expect = "a step with 'name' and 'script' or 'step'",
-                                  .keys = step_keys };
+                                  .expect = "a step with 'name' and 'script', 'step' or 'func'",
+                                  .keys = step_keys,
+                                  .check = check_step };
 const Shape shape_run = { .types = SHAPE_LIST, .expect = "a list of steps", .item = &shape_step, .not_empty = true };
 
 static const ShapeKey dast_keys[] = { { "site_profile", &shape_text, false },
