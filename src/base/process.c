@@ -178,6 +178,23 @@ int process_run(const Spawn *spawn) {
         return r < 0 ? r : status_to_exit(status);
 }
 
+int process_run_within(const Spawn *spawn, uint64_t timeout_usec) {
+        _cleanup_close_ int pidfd = -EBADF;
+        pid_t pid;
+        int status;
+
+        int r = process_spawn(spawn, &pid, &pidfd);
+        if (r < 0)
+                return r;
+        r = pidfd_wait(pidfd, timeout_usec);
+        if (r < 0)
+                (void) kill(pid, SIGKILL);
+        int q = process_wait(pid, &status);
+        if (r < 0 || q < 0)
+                return r < 0 ? r : q;
+        return status_to_exit(status);
+}
+
 int process_capture(const Spawn *spawn, size_t max_bytes, char **ret_output) {
         int fds[2];
         pid_t pid;

@@ -46,6 +46,9 @@ int process_wait(pid_t pid, int *ret_status);
  * started. */
 int process_run(const Spawn *spawn);
 
+/* The same for at most @timeout_usec. -ETIMEDOUT: it took longer, and was killed. */
+int process_run_within(const Spawn *spawn, uint64_t timeout_usec);
+
 /* The same with the program's stdout in *ret_output, to be freed, which is set if an exit status is returned. -EFBIG: it
  * printed more than @max_bytes, and was killed. */
 int process_capture(const Spawn *spawn, size_t max_bytes, char **ret_output);

@@ -195,8 +195,14 @@ int exec_request_init(Invocation *invocation, ExecRequest *ret) {
         if (!directory)
                 directory = ".";
         int r = checkout_open(directory, &ret->checkout, &what);
+        if (r == -ETIMEDOUT)
+                return log_error_errno(r, "%s '%s': git does not end; is one of its files a named pipe?", what,
+                                       directory);
         if (r < 0)
                 return log_error_errno(r, "%s '%s': %m", what, directory);
+        if (ret->checkout->trap)
+                return log_error_errno(-EINVAL, "'%s' is a pipe or a device, for which git would wait",
+                                       ret->checkout->trap);
         if (ret->checkout->git_refuses)
                 log_warning(
                         "git does not read the repository of '%s': its files are taken as they are, without commits and "

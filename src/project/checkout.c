@@ -5,7 +5,10 @@
 
 #include "project/checkout.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "base/fd.h"
 #include "base/string.h"
@@ -17,7 +20,7 @@ void checkout_free(Checkout *checkout) {
         char *strings[] = { checkout->top,     checkout->branch,      checkout->tag,          checkout->default_branch,
                             checkout->remote,  checkout->user_name,   checkout->user_email,   checkout->commit,
                             checkout->parent,  checkout->author_name, checkout->author_email, checkout->commit_date,
-                            checkout->message, checkout->other_root,  checkout->changes_base };
+                            checkout->message, checkout->other_root,  checkout->changes_base, checkout->trap };
         for (size_t i = 0; i < ELEMENTSOF(strings); i++)
                 free(strings[i]);
         strv_free(checkout->paths);
@@ -153,18 +156,92 @@ static int read_facts(Checkout *checkout) {
         return r < 0 ? r : read_default_branch(checkout);
 }
 
-/* Has the directory @top, or one above it, something of git's? */
-static bool is_in_repository(const char *top) {
+/* Finds what the directory @top, or one above it, has of git's. *ret is a path, or NULL. 0 or -ENOMEM. */
+static int find_repository(const char *top, char **ret) {
         char path[PATH_MAX + 8];
 
+        *ret = NULL;
         for (size_t length = strlen(top); length > 0 && length < PATH_MAX; length--) {
                 if (length < strlen(top) && top[length] != '/')
                         continue;
                 snprintf(path, sizeof(path), "%.*s/.git", (int) length, top);
                 if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
-                        return true;
+                        return string_replace(ret, path);
         }
-        return false;
+        return 0;
+}
+
+/* Would who opens @path wait for somebody, or for ever? */
+static bool is_trap(const char *path) {
+        struct stat st;
+
+        if (stat(path, &st) < 0)
+                return false;
+        bool null = S_ISCHR(st.st_mode) &&
+                    st.st_rdev == makedev(1, 3); /* /dev/null: in place of files that are not wanted */
+        return S_ISFIFO(st.st_mode) || S_ISBLK(st.st_mode) || (S_ISCHR(st.st_mode) && !null);
+}
+
+/* Looks for a trap in a directory of a repository. *ret is its path, or unchanged. 0 or -ENOMEM. */
+static int find_trap_in(const char *directory, char **ret) {
+        _cleanup_closedir_ DIR *dir = opendir(directory);
+
+        for (struct dirent *entry; dir && !*ret && (entry = readdir(dir));) {
+                _cleanup_free_ char *path = NULL;
+
+                int r = string_printf(&path, "%s/%s", directory, entry->d_name);
+                if (r < 0)
+                        return r;
+                if (is_trap(path))
+                        *ret = TAKE_PTR(path);
+        }
+        return 0;
+}
+
+/* Looks for traps where git reads at each call. Elsewhere, git is given up after a while. */
+static int find_trap(const char *repository, char **ret) {
+        static const char *const files[] = { "", "ignore", "attributes", "modules" }; /* behind ".git" */
+        static const char *const places[] = { "", "/info", "/objects/info", "/refs", "/refs/heads" };
+
+        for (size_t i = 0; i < ELEMENTSOF(files); i++) {
+                _cleanup_free_ char *file = NULL;
+
+                int r = string_printf(&file, "%s%s", repository, files[i]);
+                if (r < 0)
+                        return r;
+                if (is_trap(file)) {
+                        *ret = TAKE_PTR(file);
+                        return 0;
+                }
+        }
+        for (size_t i = 0; i < ELEMENTSOF(places) && !*ret; i++) {
+                _cleanup_free_ char *directory = NULL;
+
+                int r = string_printf(&directory, "%s%s", repository, places[i]);
+                if (r >= 0)
+                        r = find_trap_in(directory, ret);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* Finds out whether git has a repository for @directory, and where its working copy begins. */
+static int find_top(Checkout *checkout, const char *directory) {
+        _cleanup_free_ char *repository = NULL;
+
+        checkout->top = realpath(directory, NULL);
+        if (!checkout->top)
+                return -errno;
+        int r = find_repository(checkout->top, &repository);
+        if (r >= 0 && repository)
+                r = find_trap(repository, &checkout->trap);
+        if (r < 0 || checkout->trap)
+                return r;
+        r = git_ask(directory, ARGV("rev-parse", "--show-toplevel"), &checkout->top);
+        checkout->is_git = r >= 0;
+        checkout->git_refuses = r == -ENOENT && repository;
+        return r == -ENOENT ? 0 : r;
 }
 
 int checkout_open(const char *directory, Checkout **ret, const char **reterr_what) {
@@ -177,22 +254,15 @@ int checkout_open(const char *directory, Checkout **ret, const char **reterr_wha
         checkout->top_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (checkout->top_fd < 0)
                 return -errno;
-        int r = git_ask(directory, ARGV("rev-parse", "--show-toplevel"), &checkout->top);
-        checkout->is_git = r >= 0;
-        if (r < 0 && r != -ENOENT)
-                return r;
-        if (!checkout->is_git) {
-                checkout->top = realpath(directory, NULL);
-                if (!checkout->top)
-                        return -errno;
-                checkout->git_refuses = is_in_repository(checkout->top);
+        *reterr_what = "Cannot ask git about the repository of";
+        int r = find_top(checkout, directory);
+        if (r >= 0 && !checkout->is_git)
                 r = string_replace(&checkout->default_branch, "main");
-        } else {
+        else if (r >= 0) {
                 closep(&checkout->top_fd);
                 checkout->top_fd = open(checkout->top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 if (checkout->top_fd < 0)
                         return -errno;
-                *reterr_what = "Cannot ask git about the repository";
                 r = read_facts(checkout);
         }
         if (r < 0)

@@ -16,6 +16,7 @@ typedef struct Checkout {
         int top_fd;
         bool is_git;
         bool git_refuses;                 /* it is in a repository, but git does not say so */
+        char *trap;                       /* a file of the repository that git would wait for, or NULL */
         const IncludeRoot *include_roots; /* the last one has no name; set by the caller, or NULL */
         Fetch *fetch;                     /* for what no directory stands in for; set by the caller, or NULL */
         bool all_changed; /* set by the caller: there is nothing to compare with, as for tags and schedules */
@@ -34,8 +35,8 @@ typedef struct Checkout {
         char *changes_base;
 } Checkout;
 
-/* Opens the working copy that @directory is in; without git, the directory itself. 0 with @ret for checkout_free(); or
- * -errno with *reterr_what saying what failed. */
+/* Opens the working copy that @directory is in; without git, the directory itself. 0 with @ret for checkout_free(), which is of no
+ * use if its @trap is set; or -errno with *reterr_what saying what failed. */
 int checkout_open(const char *directory, Checkout **ret, const char **reterr_what);
 void checkout_free(Checkout *checkout);
 DEFINE_CLEANUP(Checkout *, checkout_free)

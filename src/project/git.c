@@ -9,12 +9,15 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/process.h"
 #include "base/string.h"
 
 #define OUTPUT_BYTES_MAX ((size_t) 256 * 1024 * 1024)
 #define CONFIG_MAX 1000U
+/* A repository can make git wait for ever: with a named pipe in place of any file that git reads. */
+#define TIMEOUT_USEC (300 * USEC_PER_SEC)
 
 /* What tells git which repository to use (`git rev-parse --local-env-vars`), as when a hook calls us, and what we set. */
 static const char *const dropped[] = { "GIT_ALLOW_PROTOCOL",
@@ -108,23 +111,39 @@ int git_command(const GitCall *call, char *const *arguments, char ***ret_argv, c
         return 0;
 }
 
-int git_call(const GitCall *call, char *const *arguments, char **ret_output) {
+/* Reads what git prints, through a file in memory: it may have NUL bytes, and git may never end. Returns as git_call(). */
+static int git_read(const GitCall *call, char *const *arguments, char **ret_data, size_t *ret_size) {
         _cleanup_strv_ char **argv = NULL, **envp = NULL;
-        _cleanup_free_ char *output = NULL;
 
+        _cleanup_close_ int fd = memfd_create("git", MFD_CLOEXEC);
+        if (fd < 0)
+                return -errno;
         int r = git_command(call, arguments, &argv, &envp);
         if (r < 0)
                 return r;
         const Spawn spawn = { .argv = argv,
                               .envp = envp,
                               .stdin_fd = -EBADF,
-                              .stdout_fd = -EBADF,
+                              .stdout_fd = fd,
                               .stderr_fd = -EBADF,
-                              .die_with_parent = true };
-        r = process_capture(&spawn, OUTPUT_BYTES_MAX, &output);
+                              .die_with_parent = true,
+                              .file_bytes_max = OUTPUT_BYTES_MAX };
+        int status = process_run_within(&spawn, TIMEOUT_USEC);
+        if (status < 0)
+                return status;
+        r = lseek(fd, 0, SEEK_SET) < 0 ? -errno : fd_read_all(fd, OUTPUT_BYTES_MAX, ret_data, ret_size);
+        return r < 0 ? r : status;
+}
+
+int git_call(const GitCall *call, char *const *arguments, char **ret_output) {
+        _cleanup_free_ char *output = NULL;
+        size_t n;
+
+        int r = git_read(call, arguments, &output, &n);
         if (r < 0)
                 return r;
-        for (size_t n = strlen(output); n > 0 && output[n - 1] == '\n';)
+        n = strlen(output);
+        while (n > 0 && output[n - 1] == '\n')
                 output[--n] = 0;
         *ret_output = TAKE_PTR(output);
         return r;
@@ -147,40 +166,14 @@ int git_ask(const char *directory, char *const *arguments, char **ret_output) {
         return 0;
 }
 
-/* Reads the output of git through a file in memory, because it may have NUL bytes. */
-static int git_read(const GitCall *call, char *const *arguments, char **ret_data, size_t *ret_size) {
-        _cleanup_strv_ char **argv = NULL, **envp = NULL;
-
-        _cleanup_close_ int fd = memfd_create("git", MFD_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        int r = git_command(call, arguments, &argv, &envp);
-        if (r < 0)
-                return r;
-        const Spawn spawn = { .argv = argv,
-                              .envp = envp,
-                              .stdin_fd = -EBADF,
-                              .stdout_fd = fd,
-                              .stderr_fd = -EBADF,
-                              .die_with_parent = true };
-        r = process_run(&spawn);
-        if (r < 0)
-                return r;
-        if (r > 0)
-                return -ENOENT;
-        if (lseek(fd, 0, SEEK_SET) < 0)
-                return -errno;
-        return fd_read_all(fd, OUTPUT_BYTES_MAX, ret_data, ret_size);
-}
-
 int git_list_call(const GitCall *call, char *const *arguments, char ***ret_items) {
         _cleanup_strv_ char **items = NULL;
         _cleanup_free_ char *data = NULL;
         size_t size, n = 0;
 
         int r = git_read(call, arguments, &data, &size);
-        if (r < 0)
-                return r;
+        if (r != 0)
+                return r < 0 ? r : -ENOENT;
         for (size_t i = 0; i < size; i++)
                 n += data[i] == 0;
         items = calloc(n + 1, sizeof(char *));

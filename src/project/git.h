@@ -18,7 +18,7 @@ typedef struct GitCall {
 int git_command(const GitCall *call, char *const *arguments, char ***ret_argv, char ***ret_envp);
 
 /* Runs git. Returns its exit status with what it printed in *ret_output, to be freed, without newlines at its end; -ENOENT: git
- * is not installed; or -errno. */
+ * is not installed; -ETIMEDOUT: it took five minutes, and was killed; or another -errno. */
 int git_call(const GitCall *call, char *const *arguments, char **ret_output);
 
 /* Runs git to look at the repository that @directory is in. As git_call(). */

@@ -311,6 +311,35 @@ class Command(unittest.TestCase):
             self.assertEqual((done.returncode, done.stdout), (1, ""))
             self.assertIn("is not there", done.stderr)
 
+    def test_nothing_waits(self):
+        """A named pipe in place of a file would make who opens it wait for ever. No such file is opened, by git neither."""
+        git(self.path, "init", "-q", "-b", "main")
+        git(self.path, "commit", "-q", "--allow-empty", "-m", "x")
+        (self.path / "deep/er").mkdir(parents=True)
+        (self.path / ".git/info/exclude").unlink(missing_ok=True)
+        os.symlink("/dev/null", self.path / ".git/info/exclude")
+        self.assertEqual(self.names("-C", "deep/er", "--file", ".gitlab-ci.yml"), ["b"])
+        for name in (".git/config", ".git/HEAD", ".git/index", ".git/packed-refs", ".git/info/attributes", ".git/objects/info/alternates",
+                     ".git/refs/heads/main", ".gitignore", ".gitattributes", ".git"):
+            with self.subTest(name=name):
+                path, aside = self.path / name, self.path / "aside"
+                if path.exists():
+                    path.rename(aside)
+                os.mkfifo(path)
+                done = self.call("--list", "-C", "deep/er")
+                path.unlink()
+                if aside.exists():
+                    aside.rename(path)
+                self.assertEqual((done.returncode, done.stdout), (1, ""))
+                self.assertIn(f"'{path}' is a pipe or a device, for which git would wait", done.stderr)
+        for name in (".gitlab-ci.yml", ".nspawn-runner-exec.yaml", ".gitlab-ci-local-variables.yml", "part.yml"):
+            with self.subTest(name=name):
+                (self.path / ".gitlab-ci.yml").write_text("include: part.yml\nb: {script: x}\n")
+                (self.path / name).unlink(missing_ok=True)
+                os.mkfifo(self.path / name)
+                self.call("--list")
+                (self.path / name).unlink()
+
     def test_repository_starts_nothing(self):
         """What a repository's own configuration names is not run: hooks, monitors, filters, and what fetches missing objects."""
         trap = self.path / "trap"
