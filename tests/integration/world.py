@@ -4,6 +4,7 @@ one that stands for the rest of the world. Nothing of it is seen outside."""
 
 import ctypes
 import os
+import select
 import socket
 import subprocess
 import threading
@@ -109,6 +110,8 @@ class NameServer:
             server.bind(where)
         self.sockets[1].listen()
         self.names: list[str] = []
+        self.ports: set[int] = set()  # where questions over UDP came from
+        self.most_at_once = 0  # connections that were open
         for function in (self.serve_udp, self.serve_tcp):
             threading.Thread(target=function, daemon=True).start()
 
@@ -132,21 +135,39 @@ class NameServer:
                 question, caller = self.sockets[0].recvfrom(4096)
                 if not caller:
                     return
+                self.ports.add(caller[1])
                 self.sockets[0].sendto(self.reply(question, False), caller)
         except OSError:
             pass
 
     def serve_tcp(self) -> None:
-        """Answers until close(), all questions of a caller."""
+        """Answers until close(), all questions of each caller."""
+        callers: dict[socket.socket, bytes] = {}
         try:
             while True:
-                connection, _ = self.sockets[1].accept()
-                with connection, connection.makefile("rb") as stream:
-                    while size := stream.read(2):
-                        reply = self.reply(stream.read(int.from_bytes(size, "big")), True)
-                        connection.sendall(len(reply).to_bytes(2, "big") + reply)
-        except OSError:
+                for ready in select.select([self.sockets[1], *callers], [], [])[0]:
+                    if ready is self.sockets[1]:
+                        callers[ready.accept()[0]] = b""
+                    elif not (more := ready.recv(65536)):
+                        ready.close()
+                        del callers[ready]
+                    else:
+                        callers[ready] = self.reply_all(ready, callers[ready] + more)
+                self.most_at_once = max(self.most_at_once, len(callers))
+        except (OSError, ValueError):
             pass
+        finally:
+            for caller in callers:
+                caller.close()
+
+    def reply_all(self, caller: socket.socket, data: bytes) -> bytes:
+        """Answers the questions that are complete, and returns what is left."""
+        while len(data) >= 2 and len(data) >= 2 + int.from_bytes(data[:2], "big"):
+            end = 2 + int.from_bytes(data[:2], "big")
+            reply = self.reply(data[2:end], True)
+            caller.sendall(len(reply).to_bytes(2, "big") + reply)
+            data = data[end:]
+        return data
 
     def close(self) -> None:
         """Ends it."""
