@@ -261,7 +261,11 @@ void pipeline_explain(Pipeline *pipeline, const PipelineJob *job, Text *text) {
 
         text_printf(text, "job: %s\nplace: %s:%u\nstage: %s\n", job->name, job->place.file, job->place.line,
                     job->stage);
-        text_printf(text, "in the pipeline: %s (%s)\n", job->included ? "yes" : "no", job->reason);
+        if (pipeline->created)
+                text_printf(text, "in the pipeline: %s (%s)\n", job->included ? "yes" : "no", job->reason);
+        else
+                text_printf(text, "in the pipeline: no (there is no pipeline; it would %sbe in one: %s)\n",
+                            job->included ? "" : "not ", job->reason);
         if (job->included) {
                 text_printf(text, "when: %s%s%s%s\n", job_when_name(job->when),
                             job->start_in && job->when == WHEN_DELAYED ? ", after " : "",

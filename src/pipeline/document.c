@@ -11,14 +11,7 @@
 #include "base/string.h"
 #include "pipeline/yaml.h"
 
-#define DOCUMENTS_MAX 2
-
-static bool is_blank(const Document *document) {
-        for (size_t i = 0; i < document->size; i++)
-                if (!isspace((unsigned char) document->text[i]))
-                        return false;
-        return true;
-}
+#define DOCUMENTS_MAX 3 /* that a file is split into; what follows is part of the last one */
 
 /* Finds the next "---" at the start of a line with a blank behind it; NULL: there is none. */
 static const char *find_divider(const char *from, const char *start, const char *end) {
@@ -32,19 +25,18 @@ static const char *find_divider(const char *from, const char *start, const char 
         return NULL;
 }
 
-/* Splits into @documents, at most one more than is allowed. Returns their number. */
-static size_t split(const char *text, size_t size, Document documents[static DOCUMENTS_MAX + 2]) {
+/* Splits @text. What follows the last document that counts is no part of it: Ruby reads one document of each. Returns how many
+ * there are, at least 1. */
+static size_t split(const char *text, size_t size, Document documents[static DOCUMENTS_MAX]) {
         const char *end = text + size, *start = text, *counted = text;
         unsigned line = 1, column = 1;
         size_t n = 0;
 
         for (;;) {
                 const char *divider = find_divider(start, text, end);
-                Document document = { start, (size_t) ((divider ? divider : end) - start), line, column };
 
-                if (n > 0 || !is_blank(&document) || !divider)
-                        documents[n++] = document;
-                if (!divider || n > DOCUMENTS_MAX)
+                documents[n++] = (Document){ start, (size_t) ((divider ? divider : end) - start), line, column };
+                if (!divider || n == DOCUMENTS_MAX)
                         return n;
                 /* All blanks behind the divider belong to it, also those of following lines. */
                 for (start = divider + 3; start < end && isspace((unsigned char) *start);)
@@ -56,8 +48,42 @@ static size_t split(const char *text, size_t size, Document documents[static DOC
         }
 }
 
+/* What Rails calls blank: a document of nothing but comments, for one. */
+static bool is_blank(const Value *value) {
+        return value_is_null(value) || (value->type == VALUE_BOOLEAN && !value->boolean) ||
+               (value->type == VALUE_STRING && !value->string[strspn(value->string, " \t\n\v\f\r")]) ||
+               (value->type == VALUE_LIST && value->n_items == 0) || (value->type == VALUE_MAP && value->n_pairs == 0);
+}
+
+/* Leaves out blank documents. All others must be mappings, also those that do not count. *n is their number. */
+static int check_all(Problems *problems, const char *file, Document *documents, size_t *n, const Value **ret_first) {
+        size_t kept = 0;
+
+        *ret_first = NULL;
+        for (size_t i = 0; i < *n; i++) {
+                const Document *document = documents + i;
+                const Value *value = NULL;
+
+                int r = yaml_load(problems, file, document->line, document->column, document->text, document->size,
+                                  &value);
+                if (r < 0)
+                        return r;
+                if (is_blank(value))
+                        continue;
+                if (value->type != VALUE_MAP)
+                        return problem_add(problems, value->place, "each document must be a mapping, not %s",
+                                           value_describe(value));
+                if (kept == 0)
+                        *ret_first = value;
+                documents[kept++] = *document;
+        }
+        *n = kept;
+        return 0;
+}
+
 int documents_split(Problems *problems, const char *file, const char *text, size_t size, Documents *ret) {
-        Document documents[DOCUMENTS_MAX + 2];
+        Document documents[DOCUMENTS_MAX];
+        const Value *first;
 
         if (size >= 3 && strncmp(text, "\xef\xbb\xbf", 3) == 0) {
                 text += 3;
@@ -65,21 +91,15 @@ int documents_split(Problems *problems, const char *file, const char *text, size
         }
         size_t n = split(text, size, documents);
         *ret = (Documents){ .file = file, .content = documents[0] };
-        if (n > DOCUMENTS_MAX)
-                return problem_add(
-                        problems, (Place){ file, documents[DOCUMENTS_MAX].line, 1 },
-                        "more than %d documents; there can be one with 'spec:' and one with the configuration",
-                        DOCUMENTS_MAX);
         if (n < 2)
                 return 0;
-        const Value *first = NULL;
-        int r = yaml_load(problems, file, documents[0].line, documents[0].column, documents[0].text, documents[0].size,
-                          &first);
-        if (r < 0)
+        int r = check_all(problems, file, documents, &n, &first);
+        if (r < 0 || n == 0)
                 return r;
-        if (map_find(first, "spec")) {
+        ret->content = documents[0];
+        if (n > 1 && map_find(first, "spec")) {
                 ret->header = first;
-                ret->content = documents[1];
+                ret->content = documents[n - 1];
         }
         return 0;
 }

@@ -8,7 +8,7 @@
 
 #include "base/string.h"
 
-#define ANCESTORS_MAX 10
+#define ANCESTORS_MAX 11
 #define DEPTH_MAX 200                  /* of references and what contains them, together */
 #define WALKED_MAX ((size_t) 20000000) /* values visited; a shared value counts each time */
 

@@ -11,7 +11,7 @@
 #include "pipeline/rule-check.h"
 #include "pipeline/shape-common.h"
 
-#define NAME_BYTES_MAX 255
+#define NAME_CHARACTERS_MAX 255
 #define STAGES_SHOWN_MAX 30
 
 static const char *const reserved[] = { "default",   "include", "before_script", "image",    "services", "after_script",
@@ -196,14 +196,22 @@ static int find_kind(Context *context, const ValuePair *pair, JobKind *ret) {
         return 0;
 }
 
+static size_t count_characters(const char *text) {
+        size_t n = 0;
+
+        for (; *text; text++)
+                n += ((unsigned char) *text & 0xc0) != 0x80 ? 1 : 0; /* all bytes but those that continue one */
+        return n;
+}
+
 static int check_name(Context *context, const ValuePair *pair) {
         if (pair->key_type != VALUE_STRING)
                 return context_fail(context, pair->place,
                                     "'%s' is %s here and cannot name a job; put the name in quotes", pair->key,
                                     pair->key_type == VALUE_BOOLEAN ? "true or false" : "no text");
-        if (strlen(pair->key) > NAME_BYTES_MAX)
+        if (count_characters(pair->key) > NAME_CHARACTERS_MAX)
                 return context_fail(context, pair->place, "the name of a job has at most %d characters",
-                                    NAME_BYTES_MAX);
+                                    NAME_CHARACTERS_MAX);
         if (is_in(pair->key, forbidden_names) || !*pair->key)
                 return context_fail(context, pair->place, "'%s' cannot name a job", pair->key);
         return 0;

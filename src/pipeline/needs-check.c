@@ -8,12 +8,12 @@
 #include "base/string.h"
 #include "pipeline/shape.h"
 
-#define NEEDS_MAX 50 /* GitLab's default limit */
+#define ELSEWHERE_MAX 5 /* needs in other pipelines and, for themselves, in other projects */
 #define PARALLEL_MAX 200
 
-static const Shape shape_matrix_value = { .types = SHAPE_STRING | SHAPE_INTEGER | SHAPE_TYPE(VALUE_FLOAT),
-                                          .expect = "a text or a number" };
-static const Shape shape_matrix_values = { .types = SHAPE_STRING | SHAPE_INTEGER | SHAPE_TYPE(VALUE_FLOAT) | SHAPE_LIST,
+static const Shape shape_matrix_value = { .types = SHAPE_STRING | SHAPE_INTEGER,
+                                          .expect = "a text or a number without a fraction" };
+static const Shape shape_matrix_values = { .types = SHAPE_STRING | SHAPE_INTEGER | SHAPE_LIST,
                                            .expect = "a text or a list of texts",
                                            .item = &shape_matrix_value,
                                            .not_empty = true,
@@ -111,6 +111,15 @@ static int check_need(Context *context, const Value *need, const char *name, Nee
         return shape_check(context, need, &shape_job, name);
 }
 
+/* How many of @needs have @key. */
+static size_t count_with(const Value *const *needs, size_t n, const char *key) {
+        size_t count = 0;
+
+        for (size_t i = 0; i < n; i++)
+                count += value_is(needs[i], VALUE_MAP) && map_get_set(needs[i], key) ? 1 : 0;
+        return count;
+}
+
 static int check(Context *context, const Value *value, const char *name, NeedsOf of) {
         const Value *items[] = { value };
         const Value *const *needs = items;
@@ -123,11 +132,13 @@ static int check(Context *context, const Value *value, const char *name, NeedsOf
         } else if (value->type != VALUE_MAP)
                 return context_fail(context, value->place, "%s must be a list of jobs, as [build], not %s", name,
                                     value_describe(value));
-        if (n > NEEDS_MAX)
-                return context_fail(context, value->place, "%s has %zu jobs; GitLab allows %d", name, n, NEEDS_MAX);
         for (size_t i = 0; i < n; i++)
                 if (check_need(context, needs[i], arena_printf(context->arena, "item %zu of %s", i + 1, name), of) < 0)
                         result = -EINVAL;
+        if (count_with(needs, n, "project") > ELSEWHERE_MAX || count_with(needs, n, "pipeline") > ELSEWHERE_MAX)
+                result = context_fail(context, value->place,
+                                      "%s has more than %d jobs of other pipelines, or of other projects", name,
+                                      ELSEWHERE_MAX);
         return result;
 }
 

@@ -8,6 +8,8 @@
 #include "base/string.h"
 #include "pipeline/matrix.h"
 
+#define NEEDS_MAX 50 /* GitLab's default limit */
+
 /* Places of jobs by name and by group, so that each of thousands of needs is found without a search. */
 typedef struct Names {
         Value *by_name, *by_group; /* integers: place of the (first) job */
@@ -83,7 +85,14 @@ static bool is_true(const Value *map, const char *key, bool standard) {
         return value ? value->boolean : standard;
 }
 
-static int read_need(Pipeline *pipeline, PipelineJob *job, const Value *value, const Names *names) {
+static const char *name_of(const Value *need) {
+        const Value *name = need->type == VALUE_STRING ? need : map_get_set(need, "job");
+
+        return name ? name->string : "";
+}
+
+/* With @by_name, a group does not stand for its copies: in rules, GitLab takes the names of single jobs only. */
+static int read_need(Pipeline *pipeline, PipelineJob *job, const Value *value, const Names *names, bool by_name) {
         const Value *elsewhere = map_get_set(value, "project");
         PipelineNeed need = { .place = value->place,
                               .job = SIZE_MAX,
@@ -92,15 +101,15 @@ static int read_need(Pipeline *pipeline, PipelineJob *job, const Value *value, c
 
         if (!elsewhere)
                 elsewhere = map_get_set(value, "pipeline");
-        const Value *name = value->type == VALUE_STRING ? value : map_get_set(value, "job");
-        need.name = name ? name->string : "";
+        need.name = name_of(value);
         if (elsewhere) {
                 need.elsewhere = elsewhere->string;
                 add(pipeline, job, need);
                 return 0;
         }
         const Value *matrix = map_get_set(map_get_set(value, "parallel"), "matrix");
-        size_t place = names_find(names->by_name, need.name), group = names_find(names->by_group, need.name);
+        size_t place = names_find(names->by_name, need.name),
+               group = by_name ? SIZE_MAX : names_find(names->by_group, need.name);
         if (place == SIZE_MAX && group == SIZE_MAX)
                 return need.optional ? 0 : fail_unknown(pipeline, job, need.name, "'needs'", names, need.place);
         int r = check_stage(pipeline, job, place == SIZE_MAX ? group : place, "'needs'", need.place);
@@ -130,7 +139,7 @@ static int check_duplicates(Pipeline *pipeline, const PipelineJob *job) {
         return 0;
 }
 
-static int read_job(Pipeline *pipeline, PipelineJob *job, const Value *value, const Names *names) {
+static int read_job(Pipeline *pipeline, PipelineJob *job, const Value *value, const Names *names, bool by_name) {
         int result = 0;
 
         job->needs = NULL;
@@ -138,7 +147,7 @@ static int read_job(Pipeline *pipeline, PipelineJob *job, const Value *value, co
         job->by_needs = true;
         size_t n = value->type == VALUE_LIST ? value->n_items : 1;
         for (size_t i = 0; i < n; i++)
-                if (read_need(pipeline, job, value->type == VALUE_LIST ? value->items[i] : value, names) < 0)
+                if (read_need(pipeline, job, value->type == VALUE_LIST ? value->items[i] : value, names, by_name) < 0)
                         result = -EINVAL;
         /* A job that mirrors another pipeline waits for stages, as without needs. */
         for (size_t i = 0; i < job->n_needs; i++)
@@ -147,13 +156,43 @@ static int read_job(Pipeline *pipeline, PipelineJob *job, const Value *value, co
         return result < 0 ? result : check_duplicates(pipeline, job);
 }
 
+/* A copy of a job has its needs only to check them. */
+static int check_rule(Pipeline *pipeline, const PipelineJob *job, const Value *needs, const Names *names) {
+        PipelineJob copy = *job;
+
+        for (size_t i = 0; needs->type == VALUE_LIST && i < needs->n_items; i++) {
+                const char *name = name_of(needs->items[i]);
+                size_t group = names_find(names->by_group, name);
+
+                if (names_find(names->by_name, name) == SIZE_MAX && group != SIZE_MAX &&
+                    !is_true(needs->items[i], "optional", false))
+                        return context_fail(&pipeline->context, needs->items[i]->place,
+                                            "job '%s' needs '%s' by a rule, which takes whole names only, such as '%s'",
+                                            job->name, name, pipeline->jobs[group].name);
+        }
+        return read_job(pipeline, &copy, needs, names, true);
+}
+
+/* GitLab checks the needs of all rules, also of those that do not match. */
+static int check_rules(Pipeline *pipeline, const PipelineJob *job, const Names *names) {
+        int result = 0;
+
+        for (size_t i = 0; job->rules && i < job->rules->n_items; i++) {
+                const Value *needs = map_get_set(job->rules->items[i], "needs");
+
+                if (needs && check_rule(pipeline, job, needs, names) < 0)
+                        result = -EINVAL;
+        }
+        return result;
+}
+
 int needs_read_rules(Pipeline *pipeline) {
         Names names = names_make(pipeline);
         int result = 0;
 
         for (size_t i = 0; i < pipeline->n_jobs; i++)
                 if (pipeline->jobs[i].rule_needs && pipeline->jobs[i].included &&
-                    read_job(pipeline, pipeline->jobs + i, pipeline->jobs[i].rule_needs, &names) < 0)
+                    read_job(pipeline, pipeline->jobs + i, pipeline->jobs[i].rule_needs, &names, true) < 0)
                         result = -EINVAL;
         return result;
 }
@@ -253,9 +292,11 @@ int needs_read(Pipeline *pipeline) {
                 PipelineJob *job = pipeline->jobs + i;
                 const Value *needs = map_get_set(job->config, "needs");
 
-                if (needs && read_job(pipeline, job, needs, &names) < 0)
+                if (needs && read_job(pipeline, job, needs, &names, false) < 0)
                         result = -EINVAL;
                 else if (read_dependencies(pipeline, job, &names) < 0)
+                        result = -EINVAL;
+                if (check_rules(pipeline, job, &names) < 0)
                         result = -EINVAL;
         }
         if (result < 0)
@@ -264,10 +305,23 @@ int needs_read(Pipeline *pipeline) {
         return check_circles(pipeline);
 }
 
+/* Copies of a parallel job count, each for itself, and only in jobs of the pipeline. */
+static int check_number(Pipeline *pipeline, const PipelineJob *job) {
+        const Value *needs = map_get_set(job->config, "needs");
+
+        if (!needs || job->rule_needs || job->n_needs <= NEEDS_MAX)
+                return 0;
+        return context_fail(&pipeline->context, needs->place, "'needs' of job '%s' has %zu jobs; GitLab allows %d",
+                            job->name, job->n_needs, NEEDS_MAX);
+}
+
 int needs_resolve(Pipeline *pipeline) {
         int result = 0;
 
         find_places(pipeline, true);
+        for (size_t i = 0; i < pipeline->n_jobs; i++)
+                if (pipeline->jobs[i].included && check_number(pipeline, pipeline->jobs + i) < 0)
+                        result = -EINVAL;
         for (size_t i = 0; i < pipeline->n_jobs; i++)
                 for (size_t k = 0; pipeline->jobs[i].included && k < pipeline->jobs[i].n_needs; k++) {
                         const PipelineNeed *need = pipeline->jobs[i].needs + k;

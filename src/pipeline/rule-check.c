@@ -108,12 +108,18 @@ static const ShapeKey include_keys[] = {
         { 0 },
 };
 
+static int check_some(Context *context, const Value *value, const char *name) {
+        if (value->n_pairs > 0)
+                return 0;
+        return context_fail(context, value->place, "%s is empty; write at least 'when'", name);
+}
+
 static int check_delay(Context *context, const Value *value, const char *name) {
         bool delayed = value_is_string(map_get(value, "when"), "delayed");
         const Value *start = map_get_set(value, "start_in");
 
-        if (value->n_pairs == 0)
-                return context_fail(context, value->place, "%s is empty; write at least 'when: on_success'", name);
+        if (check_some(context, value, name) < 0)
+                return -EINVAL;
         if (delayed && !start)
                 return context_fail(context, value->place, "%s needs 'start_in', because its 'when' is delayed", name);
         if (!delayed && start)
@@ -129,14 +135,20 @@ static const Shape shapes[] = {
                            .check = check_delay },
         [RULES_OF_WORKFLOW] = { .types = SHAPE_MAP,
                                 .expect = "a mapping such as 'if: $CI_COMMIT_TAG'",
-                                .keys = workflow_keys },
+                                .keys = workflow_keys,
+                                .check = check_some },
         [RULES_OF_INCLUDE] = { .types = SHAPE_MAP,
                                .expect = "a mapping such as 'if: $CI_COMMIT_TAG'",
-                               .keys = include_keys },
+                               .keys = include_keys,
+                               .check = check_some },
 };
 
 const Value *rules_check(Context *context, const Value *rules, RulesOf of, const char *name) {
-        Shape shape = { .types = SHAPE_LIST, .expect = "a list of rules", .item = &shapes[of], .flatten = true };
+        Shape shape = { .types = SHAPE_LIST,
+                        .expect = "a list of rules",
+                        .item = &shapes[of],
+                        .flatten = true,
+                        .not_empty = true };
 
         if (shape_check(context, rules, &shape, name) < 0)
                 return NULL;

@@ -221,6 +221,10 @@ static void test_split(_unused_ void **state) {
                 { "---\nspec: {}\n---\n\na: 1\n", "a: 1\n", true, 5, 1 },
                 { "a: 1\n---\nb: 2\n", "a: 1\n", false, 1, 1 },
                 { "a: |\n ---\n", "a: |\n ---\n", false, 1, 1 },
+                { "# c\n---\na: 1\n", "a: 1\n", false, 3, 1 },
+                { "# c\n---\nspec: {}\n---\na: 1\n", "a: 1\n", true, 5, 1 },
+                { "a: 1\n---\nb: 1\n---\nc: 1\n", "a: 1\n", false, 1, 1 },
+                { "spec: {}\n---\nb: 1\n---\nc: 1\n---\n[\n", "c: 1\n", true, 5, 1 },
                 { "\xef\xbb\xbf"
                   "a: 1\n",
                   "a: 1\n", false, 1, 1 },
@@ -242,7 +246,7 @@ static void test_split(_unused_ void **state) {
         }
         Problems problems = { .arena = &arena };
         Documents documents;
-        assert_int_equal(documents_split(&problems, "f", "a: 1\n---\nb: 1\n---\nc: 1\n", 23, &documents), -EINVAL);
+        assert_int_equal(documents_split(&problems, "f", "a: 1\n---\nb: 1\n---\n- c\n", 22, &documents), -EINVAL);
         assert_int_equal(problems.items[0].place.line, 5);
 }
 
