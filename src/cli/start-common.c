@@ -12,6 +12,7 @@
 #include "cli/job-common.h"
 #include "gitlab/exit-status.h"
 #include "local/broker-client.h"
+#include "machine/tools-plan.h"
 
 int settings_of_image_logged(const Settings *settings, const ImageChoice *choice, const Image *image, Settings *storage,
                              const Settings **ret) {
@@ -37,15 +38,17 @@ static int plan_all(const MachineRequest *request, Machine **ret, char ***ret_ar
         return r != 0 ? r : plan_supervise_command(request->settings, request->id, ret_argv);
 }
 
-/* The command `exec`, of which nothing stays when it is killed. What the job chooses is not in this variable: all of that
- * begins with CUSTOM_ENV_. */
+/* The command `exec`, or the GitLab Runner that called us: nothing of a job stays when they are killed, as nobody would go on
+ * with it. What the job chooses is not in this variable: all of that begins with CUSTOM_ENV_. */
 static void take_owner(MachineRequest *request) {
         const char *text = getenv(LOCAL_OWNER_VARIABLE);
         uint64_t pid;
 
-        if (!text || parse_uint64(text, &pid) < 0 || pid == 0 || pid > INT32_MAX)
+        if (!text)
+                pid = (uint64_t) tools_calling_runner();
+        else if (parse_uint64(text, &pid) < 0 || pid > INT32_MAX)
                 return;
-        request->owned = true;
+        request->owned = pid > 0;
         request->owner = (pid_t) pid;
 }
 

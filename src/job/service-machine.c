@@ -157,6 +157,8 @@ int service_machine_join(ServiceMachine *service) {
         Machine *machine = service->machine;
 
         machine->network_number = service_address(service->work->number);
+        machine->owner_pid = job->owner_pid;
+        machine->owner_start = job->owner_start;
         int r = string_replace(&machine->network_of, job->id);
         if (r < 0)
                 return r;

@@ -279,7 +279,7 @@ static void kill_children(void) {
 /* The container ends with its owner, unless it is kept by then. Then others see to its end (machine/kept.h). */
 static void take_end_of_owner(Supervision *s) {
         if (!kept_or_job_is(s->directory, s->machine->id)) {
-                s->why = "the command that it was for ended";
+                s->why = "the program that it was for, such as GitLab Runner, ended";
                 return;
         }
         closep(&s->owner_fd);

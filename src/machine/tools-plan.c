@@ -71,22 +71,30 @@ static int find_bash(Machine *machine, int tree_fd, int helper_fd, Problem *rete
         return found ? take(found, &machine->bash_path) : 0;
 }
 
-/* The program that started this one, if it is GitLab Runner: the very version that wrote the job's scripts. */
-static bool find_caller(char ret[static PATH_MAX]) {
+/* The process that started this one, and its program, if it is GitLab Runner: the very version that wrote the job's scripts.
+ * 0 if it is another. */
+static pid_t find_caller(char ret[static PATH_MAX]) {
         const pid_t parent = getppid();
         char link[64];
 
         snprintf(link, sizeof(link), "/proc/%d/exe", (int) parent);
         ssize_t n = readlink(link, ret, PATH_MAX - 1);
         if (n <= 0 || getppid() != parent)
-                return false;
+                return 0;
         ret[n] = 0;
         /* The program was upgraded while it runs: the file that has its name now comes nearest to it. */
         const char *deleted = endswith(ret, " (deleted)");
         if (deleted)
                 ret[deleted - ret] = 0;
         const char *slash = strrchr(ret, '/');
-        return slash && startswith(slash + 1, RUNNER_NAME) && !tools_program_problem(ret);
+        return slash && startswith(slash + 1, RUNNER_NAME) ? parent : 0;
+}
+
+pid_t tools_calling_runner(void) {
+        char program[PATH_MAX];
+        const pid_t caller = find_caller(program);
+
+        return caller > 1 ? caller : 0; /* process 1 of a container has another number outside */
 }
 
 static int find_runner(Machine *machine, Problem *reterr_problem) {
@@ -98,7 +106,7 @@ static int find_runner(Machine *machine, Problem *reterr_problem) {
                 return 0;
         if (!streq(wanted, "auto"))
                 return take_named("runner_program", wanted, &machine->runner_path, reterr_problem);
-        if (find_caller(caller))
+        if (find_caller(caller) > 0 && !tools_program_problem(caller))
                 return take(caller, &machine->runner_path);
         int r = program_find(RUNNER_NAME, &found);
         if (r == -ENOENT || (r >= 0 && tools_program_problem(found)))

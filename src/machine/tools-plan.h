@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include <sys/types.h>
+
 #include "base/problem.h"
 #include "container/machine.h"
 
@@ -10,6 +12,9 @@
  * Runner's name, `auto` takes its program. 0; -EINVAL with @reterr_problem saying which setting names a program that
  * cannot be used; or -errno. */
 int tools_plan(Machine *machine, int tree_fd, int helper_fd, Problem *reterr_problem);
+
+/* The process of GitLab Runner that started this one. 0: another program did, or it cannot be told. */
+pid_t tools_calling_runner(void);
 
 /* Where `auto` finds the static bash; NULL: nowhere. Static. */
 const char *tools_static_bash(void);

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 from typing import Callable
 
 import pytest
@@ -144,6 +145,35 @@ def test_everything_killed_at_once(any_boot_site: Site) -> None:
             kill(pid)
         afterwards(any_boot_site, build)
         assert_clean(any_boot_site)
+
+
+@pytest.mark.parametrize("kept", (False, True))
+def test_gitlab_runner_killed(make_site, tmp_path: Path, kept: bool) -> None:
+    """The containers of a job, and of its services, end with the GitLab Runner that called `prepare`; unless the job failed and
+    is kept."""
+    runner = tmp_path / "gitlab-runner"
+    shutil.copy(os.path.realpath("/bin/bash"), runner)
+    site = make_site(network="private", keep_failed="1h" if kept else "0s")
+    build = started(site, Job(services=[
+        {"name": IMAGE, "alias": "", "entrypoint": None, "command": ["sleep", "infinity"], "variables": []}]))
+    script = '"$@" || exit; echo prepared >&2; while :; do sleep 0.1; done'
+    call = build.start("prepare", [str(runner), "-c", script, "-", *site.argv("prepare", "--default-image", IMAGE)])
+    while b"prepared" not in call.stderr:
+        assert not call.wait(0.02), call.output
+    build.start_script("exit 1").wait()
+    if kept:
+        then_cleanup(site, build)
+    assert site.container_pids()
+    kill(call.pid)
+    assert call.wait()
+    if kept:
+        assert site.call("gc").returncode == 0 and site.container_pids()
+        assert site.call("cleanup", "--now", "--id", site.jobs()[0]).returncode == 0
+    while site.container_pids():
+        time.sleep(0.02)
+    if not kept:
+        then_gc(site, build)
+    assert_clean(site)
 
 
 def test_gc_killed(site: Site) -> None:
