@@ -37,6 +37,12 @@ int open_in_root(int root_fd, const char *path, int flags) {
         return open_resolving(root_fd, path, flags, RESOLVE_IN_ROOT);
 }
 
+int find_in_root(int root_fd, const char *path, int flags) {
+        int fd = open_in_root(root_fd, path, flags);
+
+        return fd == -ENOTDIR || fd == -ELOOP ? -ENOENT : fd;
+}
+
 int open_without_symlinks(int dir_fd, const char *path, int flags) {
         return open_resolving(dir_fd, path, flags, RESOLVE_NO_SYMLINKS);
 }
@@ -132,7 +138,7 @@ int mkdir_parents(const char *path, mode_t mode) {
 }
 
 DIR *directory_stream(int fd) {
-        DIR *dir = fdopendir(fd);
+        DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
         if (!dir && fd >= 0) {
                 int error = errno;

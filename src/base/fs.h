@@ -11,6 +11,10 @@
  * 5.6). Adds O_CLOEXEC. Returns the descriptor or -errno. */
 int open_in_root(int root_fd, const char *path, int flags);
 
+/* The same, to find out whether there is such a file: -ENOENT means only that there is none, also because something on the
+ * way is no directory, or symlinks lead nowhere. Another -errno, such as -EMFILE, says nothing about the file. */
+int find_in_root(int root_fd, const char *path, int flags);
+
 /* Opens @path; no part of it may be a symlink (-ELOOP; openat2() with RESOLVE_NO_SYMLINKS, Linux 5.6). Adds O_CLOEXEC.
  * Returns the descriptor or -errno. */
 int open_without_symlinks(int dir_fd, const char *path, int flags);
@@ -35,7 +39,7 @@ bool exists_at(int dir_fd, const char *path);
  * descriptor or -errno. */
 int open_directory_at(int dir_fd, const char *name, bool create, mode_t mode);
 
-/* fdopendir() that consumes @fd when it fails, too. NULL with errno. */
+/* fdopendir() that consumes @fd when it fails, too. NULL with errno; a negative @fd leaves it as it is. */
 DIR *directory_stream(int fd);
 
 /* The same for a directory whose descriptor stays open. It is read from its beginning. */

@@ -133,8 +133,11 @@ static int find_machines(const List *list, const char *name, Machines *ret) {
 static const char *boot_mode(const Image *image, BootMode boot) {
         const char *init;
 
-        if (image_boot(image->fd, boot, &init) < 0)
+        int r = image_boot(image->fd, boot, &init);
+        if (r == -ENOEXEC)
                 return "no systemd"; /* but the configuration wants it: jobs of this image fail */
+        if (r < 0)
+                return "?";
         return init ? "yes" : "no";
 }
 

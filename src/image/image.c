@@ -47,13 +47,20 @@ static int image_path(const char *root_dir, const char *name, char **ret) {
         return absolute ? string_printf(ret, "%s/%s", absolute, name) : -errno;
 }
 
-/* systemd-nspawn insists on usr/; a tree without programs is only half made. */
-static bool is_root_file_system(int fd) {
-        _cleanup_close_ int usr_fd = open_in_root(fd, "usr", O_PATH | O_DIRECTORY);
-        _cleanup_close_ int bin_fd = open_in_root(fd, "bin", O_PATH | O_DIRECTORY);
-        _cleanup_close_ int usr_bin_fd = open_in_root(fd, "usr/bin", O_PATH | O_DIRECTORY);
+static int has_directory(int fd, const char *path) {
+        _cleanup_close_ int found_fd = find_in_root(fd, path, O_PATH | O_DIRECTORY);
 
-        return usr_fd >= 0 && (bin_fd >= 0 || usr_bin_fd >= 0);
+        return found_fd == -ENOENT ? 0 : MIN(found_fd, 1);
+}
+
+/* systemd-nspawn insists on usr/; a tree without programs is only half made. 0; -ENODATA: it is none; or another -errno,
+ * which says nothing about it. */
+static int check_root_file_system(int fd) {
+        int usr = has_directory(fd, "usr"), bin = has_directory(fd, "bin"), usr_bin = has_directory(fd, "usr/bin");
+
+        if (usr < 0 || bin < 0 || usr_bin < 0)
+                return MIN(usr, MIN(bin, usr_bin));
+        return usr > 0 && (bin > 0 || usr_bin > 0) ? 0 : -ENODATA;
 }
 
 static int open_at(int root_fd, const char *root_dir, const char *name, Image **ret) {
@@ -66,10 +73,10 @@ static int open_at(int root_fd, const char *root_dir, const char *name, Image **
         *image = (Image){ .fd = openat(root_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) };
         if (image->fd < 0)
                 return errno == ELOOP ? -ENOTDIR : -errno;
-        if (!is_root_file_system(image->fd))
-                return -ENODATA;
-
-        int r = image_path(root_dir, name, &image->path);
+        int r = check_root_file_system(image->fd);
+        if (r < 0)
+                return r;
+        r = image_path(root_dir, name, &image->path);
         if (r < 0)
                 return r;
         if (string_replace(&image->name, name) < 0 || string_replace(&image->title, name) < 0 ||
@@ -92,7 +99,8 @@ int image_recognize(int images_fd, const char *name) {
 
         if (fd < 0)
                 return errno == ELOOP ? -ENOTDIR : -errno;
-        return is_root_file_system(fd) || generation_number(fd) > 0 ? 0 : -ENODATA;
+        int r = check_root_file_system(fd);
+        return r == -ENODATA && generation_number(fd) > 0 ? 0 : r;
 }
 
 int image_is_still(const char *root_dir, const char *name, const Image *known) {
@@ -115,8 +123,7 @@ int image_list(const char *root_dir, char ***ret_names) {
                 return 0;
         }
 
-        int dir_fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 3);
-        _cleanup_closedir_ DIR *dir = directory_stream(dir_fd);
+        _cleanup_closedir_ DIR *dir = directory_stream_of(root_fd);
         if (!dir)
                 return -errno;
 
@@ -130,9 +137,11 @@ int image_list(const char *root_dir, char ***ret_names) {
                         break;
                 if (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN)
                         continue;
-                if (open_at(root_fd, root_dir, entry->d_name, &image) < 0)
+                int r = open_at(root_fd, root_dir, entry->d_name, &image);
+                if (r == -EINVAL || r == -ENOENT || r == -ENOTDIR || r == -ENODATA)
                         continue;
-                int r = strv_extend(&names, entry->d_name);
+                if (r >= 0)
+                        r = strv_extend(&names, entry->d_name);
                 if (r < 0)
                         return r;
         }
@@ -141,17 +150,22 @@ int image_list(const char *root_dir, char ***ret_names) {
         return 0;
 }
 
-const char *image_init(int tree_fd) {
+int image_init(int tree_fd, const char **ret) {
         static const char *const candidates[] = { "/usr/lib/systemd/systemd", "/lib/systemd/systemd" };
 
         for (size_t i = 0; i < ELEMENTSOF(candidates); i++) {
-                _cleanup_close_ int fd = open_in_root(tree_fd, candidates[i], O_PATH);
+                _cleanup_close_ int fd = find_in_root(tree_fd, candidates[i], O_PATH);
                 struct stat st;
 
-                if (fd >= 0 && fstat(fd, &st) >= 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111))
-                        return candidates[i];
+                if (fd < 0 && fd != -ENOENT)
+                        return fd;
+                if (fd >= 0 && fstat(fd, &st) >= 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111)) {
+                        *ret = candidates[i];
+                        return 0;
+                }
         }
-        return NULL;
+        *ret = NULL;
+        return 0;
 }
 
 /* The version in the name of systemd's library in directory @path, or 0. systemd-nspawn goes by this name, too. */
@@ -195,31 +209,38 @@ unsigned image_systemd_version(int tree_fd) {
 }
 
 int image_boot(int tree_fd, BootMode boot, const char **ret_init) {
-        const char *init = boot == BOOT_NO ? NULL : image_init(tree_fd);
+        const char *init = NULL;
 
+        int r = boot == BOOT_NO ? 0 : image_init(tree_fd, &init);
+        if (r < 0)
+                return r;
         if (!init && (boot == BOOT_YES || boot == BOOT_EAGER))
                 return -ENOEXEC;
         *ret_init = init;
         return 0;
 }
 
-bool image_is_i386(int tree_fd) {
+int image_is_i386(int tree_fd) {
         static const char *const programs[] = { "/bin/sh", "/usr/bin/env" };
 
         for (size_t i = 0; i < ELEMENTSOF(programs); i++) {
-                _cleanup_close_ int path_fd = open_in_root(tree_fd, programs[i], O_PATH);
+                _cleanup_close_ int path_fd = find_in_root(tree_fd, programs[i], O_PATH);
                 Elf32_Ehdr header;
                 struct stat st;
                 char path[64];
 
+                if (path_fd < 0 && path_fd != -ENOENT)
+                        return path_fd;
                 /* Opened only if it is a regular file: an image may have anything there. */
                 if (path_fd < 0 || fstat(path_fd, &st) < 0 || !S_ISREG(st.st_mode))
                         continue;
                 snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
                 _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-                if (fd >= 0 && pread(fd, &header, sizeof(header), 0) == (ssize_t) sizeof(header) &&
+                if (fd < 0)
+                        return -errno;
+                if (pread(fd, &header, sizeof(header), 0) == (ssize_t) sizeof(header) &&
                     memcmp(header.e_ident, ELFMAG, SELFMAG) == 0)
                         return header.e_ident[EI_CLASS] == ELFCLASS32 && le16toh(header.e_machine) == EM_386;
         }
-        return false;
+        return 0;
 }

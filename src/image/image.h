@@ -43,18 +43,18 @@ int image_is_still(const char *root_dir, const char *name, const Image *known);
  * NULL: there is no image, or no such directory. 0 or -errno. */
 int image_list(const char *root_dir, char ***ret_names);
 
-/* Returns the path, as seen inside, of the systemd that could boot the image with top directory @tree_fd (static text);
- * NULL: it has none. Follows no symlink out of the image. */
-const char *image_init(int tree_fd);
+/* *ret becomes the path, as seen inside, of the systemd that could boot the image with top directory @tree_fd (static text);
+ * NULL: it has none. Follows no symlink out of the image. 0 or -errno. */
+int image_init(int tree_fd, const char **ret);
 
 /* The version of the systemd that the image with top directory @tree_fd has, by the name of its library; 0: it has none, or
  * that cannot be told. Follows no symlink out of the image. */
 unsigned image_systemd_version(int tree_fd);
 
 /* What the setting `boot` means for the image with top directory @tree_fd: *ret_init is the path of image_init() if jobs boot
- * it, NULL if they do not. 0, or -ENOEXEC for `boot: yes` or `boot: eager` and an image without systemd. */
+ * it, NULL if they do not. 0; -ENOEXEC for `boot: yes` or `boot: eager` and an image without systemd; or another -errno. */
 int image_boot(int tree_fd, BootMode boot, const char **ret_init);
 
 /* Are the programs of the image with top directory @tree_fd for 32-bit x86? Reads the header of its shell, or else of
- * env. */
-bool image_is_i386(int tree_fd);
+ * env. 1, 0 or -errno. */
+int image_is_i386(int tree_fd);

@@ -210,20 +210,22 @@ static bool allows(const Settings *settings, const char *call) {
 #if defined(__x86_64__)
 #define MULTIPLEXED_CALL "socketcall"
 
-static bool needs_multiplexed_call(const MachineRequest *request) {
-        return request->settings->seccomp && !allows(request->settings, MULTIPLEXED_CALL) &&
-               image_is_i386(request->tree_fd);
+/* 1, 0 or -errno. */
+static int needs_multiplexed_call(const MachineRequest *request) {
+        if (!request->settings->seccomp || allows(request->settings, MULTIPLEXED_CALL))
+                return 0;
+        return image_is_i386(request->tree_fd);
 }
 #else
 #define MULTIPLEXED_CALL NULL
 
-static bool needs_multiplexed_call(_unused_ const MachineRequest *request) {
-        return false;
+static int needs_multiplexed_call(_unused_ const MachineRequest *request) {
+        return 0;
 }
 #endif
 
 bool plan_lacks_sockets(const MachineRequest *request) {
-        return image_reference_is(request->image) && needs_multiplexed_call(request);
+        return image_reference_is(request->image) && needs_multiplexed_call(request) > 0;
 }
 
 static int seccomp(const MachineRequest *request, Machine *machine, Problem *reterr_problem) {
@@ -237,7 +239,10 @@ static int seccomp(const MachineRequest *request, Machine *machine, Problem *ret
         r = strv_copy(settings->system_call_filter, &allow);
         if (r < 0)
                 return r;
-        if (!image_reference_is(request->image) && needs_multiplexed_call(request)) {
+        int needed = image_reference_is(request->image) ? 0 : needs_multiplexed_call(request);
+        if (needed < 0)
+                return needed;
+        if (needed > 0) {
                 r = strv_extend(&allow, MULTIPLEXED_CALL);
                 if (r < 0)
                         return r;

@@ -205,8 +205,12 @@ static int complete_tree(const char *target, const char *description, Problem *r
         if (r < 0)
                 return r;
 
-        _cleanup_close_ int bin_fd = open_in_root(fd, "bin", O_PATH | O_DIRECTORY);
-        _cleanup_close_ int usr_bin_fd = open_in_root(fd, "usr/bin", O_PATH | O_DIRECTORY);
+        _cleanup_close_ int bin_fd = find_in_root(fd, "bin", O_PATH | O_DIRECTORY);
+        _cleanup_close_ int usr_bin_fd = find_in_root(fd, "usr/bin", O_PATH | O_DIRECTORY);
+        if (bin_fd < 0 && usr_bin_fd != -ENOENT && usr_bin_fd < 0)
+                return usr_bin_fd;
+        if (bin_fd < 0 && bin_fd != -ENOENT && usr_bin_fd < 0)
+                return bin_fd;
         if (bin_fd < 0 && usr_bin_fd < 0)
                 return problem_set(reterr_problem, -EINVAL,
                                    "The tree that %s made is no root file system: it has neither bin nor usr/bin.",

@@ -113,9 +113,9 @@ int finish_keyring(int tree_fd, const char *keyring) {
 
         if (!directory)
                 return -ENOMEM;
-        _cleanup_close_ int present = open_in_root(tree_fd, keyring, O_PATH);
-        if (present >= 0)
-                return 0;
+        _cleanup_close_ int present = find_in_root(tree_fd, keyring, O_PATH);
+        if (present != -ENOENT)
+                return MIN(present, 0);
 
         _cleanup_close_ int source_fd = open(keyring, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         if (source_fd < 0)

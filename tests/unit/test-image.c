@@ -2,6 +2,8 @@
 #include "tree/size.h"
 #include "unit.h"
 
+#include <elf.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
@@ -166,7 +168,8 @@ static void test_init(void **state) {
                 }
 
                 assert_int_equal(image_open(*state, "image", &image), 0);
-                assert_row(streq_null(image_init(image->fd), table[i].init), i, table[i].target);
+                assert_int_equal(image_init(image->fd, &init), 0);
+                assert_row(streq_null(init, table[i].init), i, table[i].target);
                 assert_row(image_boot(image->fd, BOOT_AUTO, &init) == 0 && streq_null(init, table[i].init), i, "auto");
                 assert_row(image_boot(image->fd, BOOT_NO, &init) == 0 && !init, i, "no");
                 if (table[i].init)
@@ -180,6 +183,51 @@ static void test_init(void **state) {
                                    i, "yes");
                 assert_int_equal(remove_tree_at(root_fd, "image"), 0);
         }
+}
+
+/* What a process that may open no more files finds out about an image is right, or an error that says so. */
+static void check_without_descriptors(const char *directory, int image_fd) {
+        _cleanup_image_ Image *image = NULL;
+        _cleanup_strv_ char **names = NULL;
+        const char *init = NULL;
+
+        int r = image_open(directory, "image", &image);
+        assert_true(r == -EMFILE || (r == 0 && image));
+        r = image_list(directory, &names);
+        assert_true(r == -EMFILE || (r == 0 && strv_length(names) == 1));
+        r = image_boot(image_fd, BOOT_YES, &init);
+        assert_true(r == -EMFILE || (r == 0 && init));
+        r = image_boot(image_fd, BOOT_AUTO, &init);
+        assert_true(r == -EMFILE || (r == 0 && init));
+        r = image_is_i386(image_fd);
+        assert_true(r == -EMFILE || r == 1);
+}
+
+static void test_no_descriptors(void **state) {
+        unsigned char header[sizeof(Elf32_Ehdr)] = { 0x7f, 'E', 'L', 'F', ELFCLASS32, ELFDATA2LSB };
+        _cleanup_close_ int root_fd = open_directory(state);
+        struct rlimit before;
+
+        header[18] = EM_386;
+        make_directory(root_fd, "image");
+        _cleanup_close_ int image_fd = open_directory_at(root_fd, "image", false, 0);
+        make_directory(image_fd, "usr");
+        make_directory(image_fd, "usr/bin");
+        make_directory(image_fd, "usr/lib");
+        make_directory(image_fd, "usr/lib/systemd");
+        make_file(image_fd, "usr/lib/systemd/systemd", "", 0755);
+        assert_int_equal(symlinkat("usr/bin", image_fd, "bin"), 0);
+        _cleanup_close_ int shell_fd = openat(image_fd, "bin/sh", O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+        assert_int_equal(fd_write_all(shell_fd, (char *) header, sizeof(header)), 0);
+
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+        for (rlim_t n = 3; n <= (rlim_t) shell_fd + 10; n++) {
+                assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ n, before.rlim_max }), 0);
+                check_without_descriptors(*state, image_fd);
+        }
+        check_without_descriptors(*state, image_fd);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        assert_int_equal(image_boot(image_fd, BOOT_YES, &(const char *){ NULL }), 0);
 }
 
 static void test_systemd_version(void **state) {
@@ -505,6 +553,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_list, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_is_i386, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_systemd_version, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_no_descriptors, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_init, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_size, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_lock, setup_directory, teardown_directory),
