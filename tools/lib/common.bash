@@ -344,7 +344,7 @@ make_package_tree() {
                 args+=(--aptopt="$option")
         done < <(apt_network_options)
         mmdebstrap --quiet --variant=minbase --keyring=/usr/share/keyrings/debian-archive-keyring.gpg "${args[@]}" \
-                --include=systemd,systemd-sysv,dbus,python3 \
+                --include=systemd,systemd-sysv,dbus,python3,ccache \
                 --customize-hook='copy-in '"$TOOLS_DIR"'/install-deps /root' \
                 --customize-hook='chroot "$1" /root/install-deps run build package' \
                 --customize-hook='rm "$1"/root/install-deps' "$suite" "$dir" - <<<"$sources"

@@ -2,7 +2,9 @@
 """The parts of the test suite and the command line of tools/run-tests. How parts are scheduled is in schedule.py."""
 
 import argparse
+import json
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -55,11 +57,35 @@ def shell_sources() -> list[Path]:
 
 # Things that parts need; made once, when the first selected part needs them.
 
+def make_source(work: Work) -> None:
+    """A copy of the source, which is what is built: wherever the source is, compilers get to it by the same relative path,
+    by which ccache recognizes what they were asked before."""
+    path = work.session.directory / "source"
+    work.call(TOOLS / "lib" / "copy-source", path)
+    work.session.products["source"] = path
+
+
+def compiled(work: Work, suite: str) -> Path:
+    """The directory in which ccache keeps what the compilers of @suite made in earlier sessions, where this machine sees it.
+    Each suite has one of its own, as their versions of ccache differ."""
+    directory = work.session.cache / "ccache" / (suite or "other")
+    directory.mkdir(parents=True, exist_ok=True)
+    # Debugging information names the build directory of whichever session compiled it: so it may differ. Others may be
+    # reading the file that is there.
+    new = work.session.directory / f"{work.part.name}.conf"
+    new.write_text("max_size = 500M\ndepend_mode = true\nhash_dir = false\n", encoding="utf-8")
+    new.replace(directory / "ccache.conf")
+    return directory
+
+
 def configure(work: Work, compiler: str, *options: str) -> Path:
     """Builds everything with that compiler, where no warning is let pass, in a directory of its own."""
     build = work.session.directory / work.part.name
-    work.call("meson", "setup", "-Dwerror=true", *options, build, SOURCE, env={"CC": compiler})
-    work.call("ninja", "--quiet", "-C", build)
+    # Where ccache is not installed, meson leaves it out. A compilation with a warning fails, and that is not kept.
+    env = {"CC": f"ccache {compiler}", "CCACHE_DIR": str(compiled(work, own_suite())),
+           "CCACHE_BASEDIR": str(work.session.directory)}
+    work.call("meson", "setup", "-Dwerror=true", *options, build, work.session.products["source"], env=env)
+    work.call("ninja", "--quiet", "-C", build, env=env)
     return build
 
 
@@ -102,6 +128,17 @@ def check_build(work: Work) -> None:
     for compiler in ("gcc", "clang"):
         build = work.session.products[compiler]
         work.check(compiler, work.try_call(build / "nspawn-runner", "--version"))
+        named = naming(json.loads((build / "compile_commands.json").read_text(encoding="utf-8")), work.session.directory)
+        work.log.write("".join(f"{command}\n" for command in named).encode())
+        work.check(f"{compiler}: what is compiled has the same name in each session", not named)
+
+
+def naming(commands: list[dict[str, str]], directory: Path) -> list[str]:
+    """Those of the commands that name @directory where ccache does not make a relative path of that: no other session would
+    find what came of them. A path of its own, after -include for example, is one that it knows."""
+    return [command["command"] for command in commands
+            if any(str(directory) in word and not word.startswith(f"{directory}/")
+                   for word in shlex.split(command["command"]))]
 
 
 def unit(work: Work, build: Path, *options: str, log: str = "testlog", env: dict[str, str] | None = None) -> None:
@@ -218,13 +255,15 @@ exit $status
 def places(work: Work, suite: str) -> tuple[Path, Path]:
     """Where a nested host of @suite has the source and what was built of it. What was built on this machine stays where it
     was, as it has that path in it."""
-    return (SOURCE, work.session.products["gcc"]) if suite == own_suite() else (Path("/src"), Path("/build"))
+    products = work.session.products
+    return (products["source"], products["gcc"]) if suite == own_suite() else (Path("/src"), Path("/build"))
 
 
 def nested_host(work: Work, suite: str) -> list[Path | str]:
     """How a command is run in a nested host of @suite, in the directory with the source."""
     source, build = places(work, suite)
-    return [TOOLS / "nested-host", suite, "--cache", work.session.cache, "--bind-ro", f"{SOURCE}:{source}",
+    return [TOOLS / "nested-host", suite, "--cache", work.session.cache,
+            "--bind-ro", f"{work.session.products['source']}:{source}",
             "--bind", f"{work.session.directory / f'build-{suite}'}:{build}", "--chdir", source, "--setenv", f"BUILD={build}"]
 
 
@@ -237,14 +276,19 @@ def make_nested(suite: str):
             work.call("cp", "-a", "--reflink=auto", work.session.products["gcc"], build)
             return
         build.mkdir()
-        work.call(*nested_host(work, suite), "--", "bash", "-c",
+        work.call(*nested_host(work, suite), *with_compiled(work, suite), "--setenv", "CC=ccache gcc", "--", "bash", "-c",
                   'meson setup -Dwerror=true "$BUILD" . && ninja --quiet -C "$BUILD"')
     return make
 
 
+def with_compiled(work: Work, suite: str) -> list[str]:
+    """Options of nested-host that give compilers there what is kept of theirs."""
+    return ["--bind", f"{compiled(work, suite)}:/var/cache/ccache", "--setenv", "CCACHE_DIR=/var/cache/ccache"]
+
+
 def for_nested(suite: str) -> tuple[str, ...]:
     """What make_nested() needs."""
-    return (f"host-{suite}", *(["gcc"] if suite == own_suite() else []))
+    return (f"host-{suite}", "source", *(["gcc"] if suite == own_suite() else []))
 
 
 def nested(work: Work, suite: str, script: str, driver: Path | str, out: Path, files: tuple[str, ...] = (),
@@ -314,7 +358,7 @@ def check_package(suite: str, *options: str):
     """A function that makes the Debian package in a nested host of @suite, and installs, upgrades and removes it."""
     def check(work: Work) -> None:
         work.tap(TOOLS / "nested-host", suite, "--package", "--cache", work.session.cache, "--bind-ro", f"{SOURCE}:/src",
-                 "--bind-ro", f"{work.session.products[f'image-{suite}']}:/image",
+                 "--bind-ro", f"{work.session.products[f'image-{suite}']}:/image", *with_compiled(work, suite),
                  "--journal", work.session.logs / f"{work.part.name}.journal",
                  "--", "/src/tools/lib/check-package", "/src", "/var/tmp/package", "/image", *options)
     return check
@@ -323,7 +367,8 @@ def check_package(suite: str, *options: str):
 def all_parts(suite: str) -> list[Part]:
     """In the order in which they are started, as far as what they need is there."""
     return [
-        Part("gcc", make_gcc, product=True),
+        Part("source", make_source, product=True),
+        Part("gcc", make_gcc, needs=("source",), product=True),
         Part("host-trixie", make_tree("host", "trixie"), product=True),
         Part("host-bookworm", make_tree("host", "bookworm"), product=True),
         Part("image-trixie", make_tree("image", "trixie"), product=True),
@@ -343,7 +388,7 @@ def all_parts(suite: str) -> list[Part]:
         Part("build-bookworm", make_nested("bookworm"), needs=for_nested("bookworm"), product=True),
         Part("nested-12", check_nested("bookworm"), "unit and integration tests that depend on the host, in a nested Debian 12",
              needs=("build-bookworm", "image-bookworm", "services-bookworm")),
-        Part("clang", make_clang, product=True),
+        Part("clang", make_clang, needs=("source",), product=True),
         Part("build", check_build, "gcc and clang compile everything without a warning", needs=("gcc", "clang")),
         Part(f"guest-{suite}", make_tree("guest", suite), product=True),
         Part("vm", check_vm, "limits on memory, tasks and CPU, in a virtual machine with cgroup v2",
