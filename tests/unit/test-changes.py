@@ -27,7 +27,8 @@ class Changes(unittest.TestCase):
                 (["tests/integration/lab.py", "docs/x.md"], {"unit", "integration", "nested-12", "nested-13"}, None),
                 (["src/base/fd.c", "docs/x.md"], None, None),
                 (["meson.build"], None, None),
-                (["tools/vm"], {"shellcheck", "vm"}, set())):
+                (["tools/vm"], {"shellcheck", "vm"}, set()),
+                (["tools/quickstart"], {"shellcheck", "quickstart", "quickstart-here"}, set())):
             selection = changes.select(paths)
             self.assertEqual((selection.parts, selection.files), (parts, files), paths)
         selection = changes.select(["src/gitlab/x.c", "src/storage/x.c"])

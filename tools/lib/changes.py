@@ -11,6 +11,7 @@ from pathlib import Path
 CODE = ("format", "build", "unit")
 RUN = ("integration", "nested-12", "nested-13")
 PACKAGE = ("package-12", "package-13")
+QUICKSTART = ("quickstart", "quickstart-here")
 ALL = None  # every integration test, or every part
 
 # For paths that begin so: parts, and integration tests if those are among the parts. Of several rows the longest
@@ -32,11 +33,11 @@ ROWS: dict[str, tuple[tuple[str, ...] | None, str | None]] = {
     "bench/": ((*CODE, "shellcheck"), ""),
     "tests/fuzz/": ((*CODE, "fuzz"), ""),
     "tests/unit/": (CODE, ""),
-    "tests/simulation/": (("unit", "quickstart", *RUN), ALL),
+    "tests/simulation/": (("unit", *QUICKSTART, *RUN), ALL),
     "tests/integration/": (("unit", *RUN), ALL),
     "tests/programs/": ((*CODE, *RUN), "generations playbooks"),
-    "tools/quickstart": (("shellcheck", "quickstart"), ""),
-    "tools/lib/check-quickstart": (("shellcheck", "quickstart"), ""),
+    "tools/quickstart": (("shellcheck", *QUICKSTART), ""),
+    "tools/lib/check-quickstart": (("shellcheck", *QUICKSTART), ""),
     "tools/vm": (("shellcheck", "vm"), ""),
     "tools/nested-host": (("shellcheck", "nested-12", "nested-13"), "job supervisor"),
     "src/agent/": ((*CODE, *RUN, "sanitize"), "agent cancel chroot_run exit isolation job playbooks steps supervisor"),

@@ -345,13 +345,16 @@ def check_vm(work: Work) -> None:
 
 
 def check_quickstart(work: Work) -> None:
-    """The README's first command: on a bare Debian that has nothing but systemd, and on this machine, where program and
-    image are there."""
-    work.tap(TOOLS / "lib" / "check-quickstart", SOURCE, work.directory(), "here", work.session.products["gcc"],
-             work.session.products[f"image-{work.session.suite}"])
+    """The README's first command, on a bare Debian that has nothing but systemd."""
     work.tap(TOOLS / "nested-host", "trixie", "--bare", "--cache", work.session.cache, "--bind-ro", f"{SOURCE}:/src",
              "--journal", work.session.logs / "quickstart.journal",
              "--", "/src/tools/lib/check-quickstart", "/src", "/var/tmp/quickstart", "alone")
+
+
+def check_quickstart_here(work: Work) -> None:
+    """The same on this machine, where program and image are there."""
+    work.tap(TOOLS / "lib" / "check-quickstart", SOURCE, work.directory(), "here", work.session.products["gcc"],
+             work.session.products[f"image-{work.session.suite}"])
 
 
 def check_package(suite: str, *options: str):
@@ -365,7 +368,8 @@ def check_package(suite: str, *options: str):
 
 
 def all_parts(suite: str) -> list[Part]:
-    """In the order in which they are started, as far as what they need is there."""
+    """In the order in which they are started, as far as what they need is there: what says something at once, then what
+    takes long."""
     return [
         Part("source", make_source, product=True),
         Part("gcc", make_gcc, needs=("source",), product=True),
@@ -378,37 +382,38 @@ def all_parts(suite: str) -> list[Part]:
         Part("projects-bookworm", make_tree("projects", "bookworm"), product=True),
         Part("format", check_format, "clang-format leaves every C file as it is"),
         Part("shellcheck", check_shell, "shellcheck has nothing to say about any script"),
+        Part("integration", check_integration, "all integration tests on this machine",
+             needs=("gcc", f"image-{suite}", "recipes-bookworm", "services-bookworm", "projects-bookworm"),
+             lock="machine"),
         Part("unit", check_unit, "unit tests", needs=("gcc",)),
         Part("build-trixie", make_nested("trixie"), needs=for_nested("trixie"), product=True),
         Part("nested-13", check_nested("trixie"), "unit and integration tests that depend on the host, in a nested Debian 13",
              needs=("build-trixie", "image-trixie", "services-bookworm")),
-        Part("integration", check_integration, "all integration tests on this machine",
-             needs=("gcc", f"image-{suite}", "recipes-bookworm", "services-bookworm", "projects-bookworm"),
-             lock="machine"),
+        Part(f"guest-{suite}", make_tree("guest", suite), product=True),
+        Part("vm", check_vm, "limits on memory, tasks and CPU, in a virtual machine with cgroup v2",
+             needs=("gcc", f"guest-{suite}", f"image-{suite}")),
         Part("build-bookworm", make_nested("bookworm"), needs=for_nested("bookworm"), product=True),
         Part("nested-12", check_nested("bookworm"), "unit and integration tests that depend on the host, in a nested Debian 12",
              needs=("build-bookworm", "image-bookworm", "services-bookworm")),
         Part("clang", make_clang, needs=("source",), product=True),
         Part("build", check_build, "gcc and clang compile everything without a warning", needs=("gcc", "clang")),
-        Part(f"guest-{suite}", make_tree("guest", suite), product=True),
-        Part("vm", check_vm, "limits on memory, tasks and CPU, in a virtual machine with cgroup v2",
-             needs=("gcc", f"guest-{suite}", f"image-{suite}")),
         Part("sanitize", check_sanitize, "unit tests and some of the integration tests under ASan and UBSan",
              needs=("gcc", "clang", f"image-{suite}")),
         Part("valgrind", check_valgrind, "unit tests and whole jobs under valgrind, in a nested Debian 13",
              needs=("build-trixie", "image-trixie")),
-        Part("package-trixie", make_tree("package", "trixie"), product=True),
-        Part("package-13", check_package("trixie"),
-             "the Debian package is made, installed, upgraded and removed in a nested Debian 13",
-             needs=("package-trixie", "image-trixie")),
+        Part("bare-trixie", make_tree("bare", "trixie"), product=True),
+        Part("quickstart", check_quickstart, "tools/quickstart in a bare nested Debian 13", needs=("bare-trixie",)),
         Part("package-bookworm", make_tree("package", "bookworm"), product=True),
         # Twice, to compare, in one of them: compiling takes most of the time.
-        Part("package-12", check_package("bookworm", "--twice"), "the same in a nested Debian 12, made twice",
+        Part("package-12", check_package("bookworm", "--twice"),
+             "the Debian package is made twice, installed, upgraded and removed in a nested Debian 12",
              needs=("package-bookworm", "image-bookworm")),
-        Part("bare-trixie", make_tree("bare", "trixie"), product=True),
-        Part("quickstart", check_quickstart, "tools/quickstart here, and in a bare nested Debian 13",
-             needs=("bare-trixie", "gcc", f"image-{suite}"), lock="machine"),
+        Part("package-trixie", make_tree("package", "trixie"), product=True),
+        Part("package-13", check_package("trixie"), "the same in a nested Debian 13, made once",
+             needs=("package-trixie", "image-trixie")),
         Part("fuzz", check_fuzz, "each fuzzer with some thousand inputs", needs=("clang",)),
+        Part("quickstart-here", check_quickstart_here, "tools/quickstart on this machine, as if for the second time",
+             needs=("gcc", f"image-{suite}"), lock="machine"),
     ]
 
 
@@ -450,7 +455,7 @@ def main() -> int:
     if arguments.list:
         for part in parts:
             if not part.product:
-                print(f"{part.name:12} {part.summary}")
+                print(f"{part.name:15} {part.summary}")
         return 0
     files = None
     if arguments.changed:

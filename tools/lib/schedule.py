@@ -400,16 +400,16 @@ class Session:
             # What parts need counts only if it failed, or took time; then it is worth a line.
             if part.product and not count.failed and count.cpu_seconds < WORTH_SECONDS:
                 continue
-            print(f"{part.name:14} {count.passed:5} passed {len(count.failed):5} failed {count.seconds:7.0f} s"
+            print(f"{part.name:15} {count.passed:5} passed {len(count.failed):5} failed {count.seconds:7.0f} s"
                   f" {count.cpu_seconds:7.0f} s CPU")
             for name in count.failed[:20]:
-                print(f"{'':14} failed: {name}")
+                print(f"{'':15} failed: {name}")
         times = [(seconds, part.name, name) for part in parts for seconds, name in done[part.name].times]
         for seconds, part_name, name in sorted(times, reverse=True)[:SLOWEST]:
-            print(f"slowest: {seconds:6.1f} s {part_name:12} {name}")
+            print(f"slowest: {seconds:6.1f} s {part_name:15} {name}")
         used = [(seconds, part.name, name) for part in parts for name, seconds in done[part.name].files.items()]
         for seconds, part_name, name in sorted(used, reverse=True)[:SLOWEST]:
-            print(f"most CPU time: {seconds:6.1f} s {part_name:12} {name}")
+            print(f"most CPU time: {seconds:6.1f} s {part_name:15} {name}")
         for line in sorted({line for lines in left_out.values() for line in lines}):
             where = ", ".join(name for name, lines in left_out.items() if line in lines)
             print(f"not run in {where}: {line}")
