@@ -16,6 +16,7 @@ typedef struct Spawn {
         int stdin_fd, stdout_fd, stderr_fd;
         bool die_with_parent;    /* SIGKILL to the child when the calling thread ends */
         bool own_group;          /* it leads a process group of its own */
+        int cgroup_fd;           /* as for process_fork_into(); 0: the child stays in the caller's group */
         uint64_t file_bytes_max; /* no file that it or its children write may become larger; 0: no limit */
 } Spawn;
 
@@ -27,6 +28,12 @@ typedef struct Spawn {
 /* Starts the program with default signal dispositions and an empty signal mask. A failed exec is an error here, not an exit
  * status. @ret_pidfd may be NULL. 0; -ENOENT: there is no such program; or another -errno. */
 int process_spawn(const Spawn *spawn, pid_t *ret_pid, int *ret_pidfd);
+
+/* As fork(2), with the child in the control group of version 2 that @cgroup_fd is a directory of (negative: the caller's). It
+ * is born there if the kernel can do that, for a move may have to wait (container/cgroup-warm.h). The caller must have one
+ * thread only. In the child, *ret_error is 0, or -errno if it could not get there. The child's number, 0 in the child, or
+ * negative with errno set. */
+pid_t process_fork_into(int cgroup_fd, int *ret_error);
 
 /* Detaches this process from its parent: a session of its own, the root directory as its directory, and all descriptors but
  * stdio closed at the next exec. 0 or -errno. */

@@ -300,7 +300,8 @@ static int prepare(const Invocation *invocation) {
         _cleanup_close_ int signal_fd = signals_open();
         if (signal_fd < 0)
                 return log_error_errno(signal_fd, "Cannot set up signals: %m");
-        cgroup_warm_behind();
+        if (supervisor_pick()->moves)
+                cgroup_warm_behind();
         int r = find_job(invocation, &job);
         if (r < 0)
                 return r;

@@ -6,7 +6,8 @@
 /* To move a process to another control group, the kernel takes a lock for which it first waits until all processors have
  * passed through its scheduler (a grace period of RCU), usually about ten milliseconds. If a process was moved shortly
  * before, it does not wait (cgroup_procs_write_start() in kernel/cgroup/cgroup.c, rcu_sync_enter() in kernel/rcu/sync.c).
- * The start of a container has two such waits in it: ours or systemd's, and systemd-nspawn's. */
+ * Our own processes get to their groups without it (process_fork_into(), cgroup_enter()). systemd-nspawn and systemd move
+ * theirs. While the kernel waits, nobody can make or enter a group. */
 
 /* How long a move is quick after the one before, at least. */
 #define CGROUP_WARM_USEC (4 * USEC_PER_MSEC)

@@ -35,24 +35,26 @@ static int make_group(const char *path) {
         return 0;
 }
 
-static int enter(const char *path) {
-        char pid[16];
-
-        snprintf(pid, sizeof(pid), "%d", (int) getpid());
+/* With version 1, a single thread moves itself without the lock for which the kernel may have to wait
+ * (container/cgroup-warm.h). It takes its process along if there is no other. */
+static int enter(const CgroupDirectory *directory, const char *path) {
         int r = make_group(path);
         if (r < 0)
                 return r;
         _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        return fd < 0 ? -errno : file_write_string_at(fd, "cgroup.procs", pid);
+        if (fd < 0)
+                return -errno;
+        return file_write_string_at(fd, directory->flags & CGROUP_UNIFIED ? "cgroup.procs" : "tasks", "0");
 }
 
-int cgroup_enter(const CgroupSet *set) {
+int cgroup_enter(const CgroupSet *set, bool born) {
         for (size_t i = 0; i < set->n; i++) {
-                int r = enter(set->directories[i].path);
+                const CgroupDirectory *directory = &set->directories[i];
+                int r = born && directory->flags & CGROUP_UNIFIED ? 0 : enter(directory, directory->path);
 
                 /* Hierarchies with controllers are only needed for limits, and may be read-only in a container:
                  * failures there do not matter. */
-                if (r < 0 && (set->directories[i].flags & (CGROUP_UNIFIED | CGROUP_SYSTEMD)))
+                if (r < 0 && (directory->flags & (CGROUP_UNIFIED | CGROUP_SYSTEMD)))
                         return r;
         }
         return 0;
@@ -68,19 +70,46 @@ int cgroup_make(const CgroupSet *set) {
         return 0;
 }
 
-int cgroup_enter_subgroup(const CgroupSet *set, const char *name) {
+int cgroup_enter_subgroup(const CgroupSet *set, const char *name, bool born) {
         for (size_t i = 0; i < set->n; i++) {
+                const CgroupDirectory *directory = &set->directories[i];
                 _cleanup_free_ char *path = NULL;
 
-                if (!(set->directories[i].flags & (CGROUP_UNIFIED | CGROUP_SYSTEMD)))
+                if (!(directory->flags & (CGROUP_UNIFIED | CGROUP_SYSTEMD)) ||
+                    (born && directory->flags & CGROUP_UNIFIED))
                         continue;
-                if (string_printf(&path, "%s/%s", set->directories[i].path, name) < 0)
+                if (string_printf(&path, "%s/%s", directory->path, name) < 0)
                         return -ENOMEM;
-                int r = enter(path);
+                int r = enter(directory, path);
                 if (r < 0)
                         return r;
         }
         return 0;
+}
+
+int cgroup_open_subgroup(const CgroupSet *set, const char *name) {
+        for (size_t i = 0; i < set->n; i++) {
+                char path[4096];
+
+                if (!(set->directories[i].flags & CGROUP_UNIFIED))
+                        continue;
+                snprintf(path, sizeof(path), "%s/%s", set->directories[i].path, name);
+                int r = make_group(path);
+                return r < 0 ? r : open_directory_at(AT_FDCWD, path, false, 0);
+        }
+        return -ENOENT;
+}
+
+bool cgroup_leave_out(CgroupSet *set, const char *machine, const char *name) {
+        char end[512];
+
+        snprintf(end, sizeof(end), "/%s/%s", machine, name);
+        for (size_t i = 0; i < set->n; i++)
+                if (set->directories[i].flags & CGROUP_UNIFIED && endswith(set->directories[i].path, end)) {
+                        *strrchr(set->directories[i].path, '/') = 0;
+                        return true;
+                }
+        return false;
 }
 
 static void delegate(const char *path) {

@@ -42,6 +42,10 @@ typedef struct CgroupLimits {
 #define CGROUP_MACHINES "machine.slice"
 #define CGROUP_DETACHED "nspawn-runner"
 
+/* Below the group of a container: of `supervise`, and what systemd-nspawn starts in. */
+#define CGROUP_SUPERVISE "supervise"
+#define CGROUP_CONTAINER "container"
+
 /* The directories of group `PARENT/NAME`, or of @parent if @name is NULL, whether they exist or not. 0; -EOPNOTSUPP: no
  * hierarchy is mounted; or another -errno. After 0, call cgroup_set_done(). */
 int cgroup_below(const char *parent, const char *name, CgroupSet *ret);
@@ -59,8 +63,9 @@ int cgroup_of_process(pid_t pid, CgroupSet *ret);
 /* Makes the groups, and the parent of each if need be. 0; -errno if that fails where groups are needed for more than limits. */
 int cgroup_make(const CgroupSet *set);
 
-/* Makes the groups and moves this process into them. 0 or -errno. */
-int cgroup_enter(const CgroupSet *set);
+/* Makes the groups and moves this process into them, but into that of v2 only unless @born: it is or will be born there
+ * (process_fork_into()). The process must have one thread only. 0 or -errno. */
+int cgroup_enter(const CgroupSet *set, bool born);
 
 /* Sets what the hierarchies at hand support; returns 0, or -EOPNOTSUPP if one of the limits could not be set. */
 int cgroup_limit(const CgroupSet *set, const CgroupLimits *limits);
@@ -77,8 +82,15 @@ unsigned cgroup_limited(const CgroupSet *set);
 int cgroup_bound(const CgroupSet *set);
 
 /* Makes subgroup @name where processes of their own are wanted (v2 and name=systemd) and moves this process there: in
- * v2, a group with members cannot hand controllers down. 0 or -errno. */
-int cgroup_enter_subgroup(const CgroupSet *set, const char *name);
+ * v2, a group with members cannot hand controllers down. @born as above. 0 or -errno. */
+int cgroup_enter_subgroup(const CgroupSet *set, const char *name, bool born);
+
+/* Makes subgroup @name of the v2 group and opens it, for process_fork_into(): descriptor, or -errno (-ENOENT: there is no
+ * v2 here). */
+int cgroup_open_subgroup(const CgroupSet *set, const char *name);
+
+/* If the v2 group is subgroup @name of container @machine, makes it that of the container. Was it? */
+bool cgroup_leave_out(CgroupSet *set, const char *machine, const char *name);
 
 /* Enables for a v2 group of a job what the hierarchy above hands down, which it does not by itself: best effort. */
 void cgroup_delegate_to(const CgroupSet *set);

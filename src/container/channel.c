@@ -21,6 +21,7 @@
 #define BACKLOG 16
 /* A container without an init system is ready long before that. */
 #define WARM_MAX_USEC (200 * USEC_PER_MSEC)
+#define WARM_FIRST_USEC (2 * USEC_PER_MSEC)
 
 static int socket_address(const char *job_directory, struct sockaddr_un *ret) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -90,12 +91,16 @@ static int wait_readable(int socket_fd, int signal_fd, uint64_t deadline) {
 /* Keeps moves between control groups quick until the socket is readable, or for WARM_MAX_USEC. */
 static int wait_warm(int socket_fd, int signal_fd) {
         const uint64_t end = clock_deadline(WARM_MAX_USEC);
+        uint64_t wait_usec = WARM_FIRST_USEC;
         int r = -ETIMEDOUT;
 
         _cleanup_close_ int warm_fd = cgroup_warm_open();
+        /* At first, `supervise` makes groups, which it could not while the kernel waits for a move of ours. */
         while (warm_fd >= 0 && r == -ETIMEDOUT && clock_now_usec() < end) {
-                cgroup_warm(warm_fd);
-                r = wait_readable(socket_fd, signal_fd, clock_deadline(CGROUP_WARM_USEC));
+                r = wait_readable(socket_fd, signal_fd, clock_deadline(wait_usec));
+                if (r == -ETIMEDOUT)
+                        cgroup_warm(warm_fd);
+                wait_usec = CGROUP_WARM_USEC;
         }
         return r;
 }

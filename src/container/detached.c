@@ -37,8 +37,10 @@ static void limit_groups(const CgroupSet *groups, CgroupLimits limits) {
         (void) cgroup_limit(groups, &limits);
 }
 
-/* In the child: groups with the container's limits, a session of its own, then the program. */
+/* In the child: groups with the container's limits, a session of its own, then the program. It is born where it belongs, for
+ * moves would take most of the time of a start. */
 static int child_start(const Machine *machine, const CgroupSet *groups, const Spawn *spawn) {
+        Spawn born = *spawn;
         pid_t pid;
 
         /* The caller of `prepare` may have passed us descriptors and a working directory: they must not stay open as
@@ -46,11 +48,20 @@ static int child_start(const Machine *machine, const CgroupSet *groups, const Sp
         int r = process_detach();
         if (r < 0)
                 return r;
-        r = cgroup_enter(groups);
+        r = cgroup_make(groups);
         if (r < 0)
                 return r;
         limit_groups(groups, machine_limits(machine));
-        return process_spawn(spawn, &pid, NULL);
+        /* As long as nobody is in there: then, it would be a move, too. */
+        cgroup_delegate_controllers(groups);
+        r = cgroup_enter(groups, true);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int cgroup_fd = cgroup_open_subgroup(groups, CGROUP_SUPERVISE);
+        if (cgroup_fd < 0 && cgroup_fd != -ENOENT)
+                return cgroup_fd;
+        born.cgroup_fd = cgroup_fd;
+        return process_spawn(&born, &pid, NULL);
 }
 
 static int detached_slice(const char *name, CgroupSet *ret) {

@@ -174,7 +174,11 @@ int nspawn_passed_fds(const Machine *machine) {
                (machine->command ? 1 : 0);
 }
 
-int nspawn_environment(const Machine *machine, uid_t uid_base, bool unified, char ***ret) {
+bool nspawn_is_preloaded(const Machine *machine) {
+        return machine->settings.private_users && machine->preload;
+}
+
+int nspawn_environment(const Machine *machine, uid_t uid_base, char ***ret) {
         _cleanup_strv_ char **environment = NULL;
         static const char *const variables[] = {
                 ("PATH=" SEARCH_PATH),
@@ -189,13 +193,11 @@ int nspawn_environment(const Machine *machine, uid_t uid_base, bool unified, cha
 
         if (strv_extend_strv(&environment, (char **) variables) < 0 ||
             (!machine->interactive && strv_extend(&environment, "SYSTEMD_NSPAWN_TMPFS_TMP=0") < 0) ||
-            (unified && strv_extend(&environment, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1") < 0) ||
             strv_extendf(&environment, "LISTEN_FDS=%d", nspawn_passed_fds(machine)) < 0)
                 return -ENOMEM;
         /* The container's root: no process of the host is that user. */
-        if (machine->settings.private_users && machine->preload &&
-            (strv_extendf(&environment, "LD_PRELOAD=%s", machine->preload) < 0 ||
-             strv_extendf(&environment, USERNS_OWNER_VARIABLE "=%u", uid_base) < 0))
+        if (nspawn_is_preloaded(machine) && (strv_extendf(&environment, "LD_PRELOAD=%s", machine->preload) < 0 ||
+                                             strv_extendf(&environment, USERNS_OWNER_VARIABLE "=%u", uid_base) < 0))
                 return -ENOMEM;
         *ret = TAKE_PTR(environment);
         return 0;

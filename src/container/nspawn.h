@@ -12,12 +12,13 @@ bool nspawn_is_installed(void);
 #define NSPAWN_UNIFIED_VERSION 258
 
 /* Make systemd-nspawn's command line and environment for @machine, whose root is mounted on @root and whose users are
- * mapped from @uid_base (ignored without private_users). @unified: the container gets control groups of version 2 only,
- * whatever the host has. Pure functions: they depend on nothing else. *ret is for
- * strv_free(). 0 or
- * -ENOMEM. */
+ * mapped from @uid_base (ignored without private_users). Pure functions: they depend on nothing else. *ret is for
+ * strv_free(). 0 or -ENOMEM. */
 int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, char ***ret);
-int nspawn_environment(const Machine *machine, uid_t uid_base, bool unified, char ***ret);
+int nspawn_environment(const Machine *machine, uid_t uid_base, char ***ret);
+
+/* Is systemd-nspawn started with our library? */
+bool nspawn_is_preloaded(const Machine *machine);
 
 /* How many descriptors the container's first process gets: the agent's socket; the seccomp filter, if there is one;
  * where the container has a network of its own with a way out, the socket that it asks for its interface by; and the

@@ -10,6 +10,7 @@ typedef struct Supervisor {
         const char *name;
 
         bool (*usable)(void); /* on this host */
+        bool moves;           /* its start moves processes between control groups (container/cgroup-warm.h) */
 
         /* Starts @argv for @machine with @listen_fd as its standard input and the machine's limits, and does not wait
          * for it. A job with services gets its slice (container/slice.h) with it, and they are started in that. 0;

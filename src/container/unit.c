@@ -275,6 +275,7 @@ static int systemd_list(const char *prefix, char ***ids) {
 const Supervisor supervisor_systemd = {
         .name = "systemd",
         .usable = host_is_systemd,
+        .moves = true,
         .start = systemd_start,
         .stop = systemd_stop,
         .groups = systemd_groups,

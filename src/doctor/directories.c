@@ -152,7 +152,10 @@ static int trial_begin(Trial *trial) {
 static int trial_mount(const void *userdata) {
         MachineRoot root = ((const Trial *) userdata)->root;
 
-        int r = machine_root_mount(&root, NULL);
+        int r = machine_root_unshare(&root, NULL);
+        if (r < 0)
+                return r;
+        r = machine_root_mount(&root, NULL);
         if (r < 0)
                 return r;
         r = machine_root_complete(&root, NULL);

@@ -73,7 +73,7 @@ static int open_in_supervise(const CgroupSet *groups, const char *directory_path
                 if (!(groups->directories[i].flags & (CGROUP_UNIFIED | CGROUP_SYSTEMD)))
                         continue;
                 CgroupDirectory *directory = &supervise.directories[supervise.n];
-                if (string_printf(&directory->path, "%s/supervise", groups->directories[i].path) < 0)
+                if (string_printf(&directory->path, "%s/" CGROUP_SUPERVISE, groups->directories[i].path) < 0)
                         return -ENOMEM;
                 directory->flags = groups->directories[i].flags;
                 supervise.n++;

@@ -29,6 +29,7 @@ void machine_root_done(MachineRoot *root) {
         closep(&root->helper_fd);
         uid_range_release(&root->users);
         free(root->path);
+        free(root->work);
         *root = MACHINE_ROOT_NONE;
 }
 
@@ -48,13 +49,44 @@ int machine_root_lock(MachineRoot *root, Problem *reterr_problem) {
         return 0;
 }
 
-/* Makes the directory to mount at, and one for mounts that are gone before the machine starts. */
-static int make_directories(MachineRoot *root, char **ret_work) {
-        if (string_printf(&root->path, "%s/root", root->machine->directory) < 0 ||
-            string_printf(ret_work, "%s/work", root->machine->directory) < 0)
+/* Makes the directories to mount at: while the root is made, when it is complete, and for mounts that are gone before the
+ * machine starts. */
+static int make_directories(MachineRoot *root) {
+        static const char *const names[] = { "mount", "root", "work" };
+
+        if (string_printf(&root->path, "%s/mount", root->machine->directory) < 0 ||
+            string_printf(&root->work, "%s/work", root->machine->directory) < 0)
                 return -ENOMEM;
-        return mkdirat(root->directory_fd, "root", 0700) < 0 || mkdirat(root->directory_fd, "work", 0700) < 0 ? -errno :
-                                                                                                                0;
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (mkdirat(root->directory_fd, names[i], 0700) < 0)
+                        return -errno;
+        return 0;
+}
+
+int machine_root_path(const Machine *machine, char **ret) {
+        return string_printf(ret, "%s/root", machine->directory);
+}
+
+int machine_root_unshare(MachineRoot *root, Problem *reterr_problem) {
+        int r = make_directories(root);
+        if (r < 0)
+                return problem_set(reterr_problem, r, "cannot set up the job's directory: %m");
+        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+                return problem_set(reterr_problem, -errno, "cannot make a mount namespace: %m");
+        return 0;
+}
+
+int machine_root_publish(MachineRoot *root, Problem *reterr_problem) {
+        _cleanup_free_ char *path = NULL;
+
+        int r = machine_root_path(root->machine, &path);
+        if (r >= 0 && mount(root->path, path, NULL, MS_MOVE, NULL) < 0)
+                r = -errno;
+        if (r < 0)
+                return problem_set(reterr_problem, r, "cannot move the mounted root: %m");
+        free(root->path);
+        root->path = TAKE_PTR(path);
+        return 0;
 }
 
 /* Explains errors that only say that the kernel or the file system lacks something. */
@@ -75,16 +107,10 @@ static int fail_mount(int error, Problem *reterr_problem) {
 int machine_root_mount(MachineRoot *root, Problem *reterr_problem) {
         const char *storage = root->machine->settings.storage;
         const StorageDriver *driver = storage_of_machine(storage);
-        _cleanup_free_ char *work = NULL;
         _cleanup_close_ int userns_fd = -EBADF;
 
         if (!driver)
                 return problem_set(reterr_problem, -EINVAL, "there is no storage driver '%s'", storage);
-        int r = make_directories(root, &work);
-        if (r < 0)
-                return problem_set(reterr_problem, r, "cannot set up the job's directory: %m");
-        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
-                return problem_set(reterr_problem, -errno, "cannot make a mount namespace: %m");
         /* Only here: a descriptor that was opened before belongs to the host's mounts, which cannot be cloned from
          * this namespace. Until now `prepare` holds the image. */
         if (driver->needs_image) {
@@ -103,7 +129,7 @@ int machine_root_mount(MachineRoot *root, Problem *reterr_problem) {
                 .image_fd = root->image_fd,
                 .layer_fd = root->layer_fd,
                 .layer_path = root->machine->layer,
-                .work_dir = work,
+                .work_dir = root->work,
                 .target = root->path,
                 .userns_fd = userns_fd,
                 .uid_base = root->users.base,
@@ -111,7 +137,7 @@ int machine_root_mount(MachineRoot *root, Problem *reterr_problem) {
                 .tmpfs_size_bytes = root->machine->settings.tmpfs_size.bytes,
                 .disk_max_bytes = root->machine->settings.disk_max,
         };
-        r = driver->mount(&request);
+        int r = driver->mount(&request);
         return r < 0 ? fail_mount(r, reterr_problem) : 0;
 }
 

@@ -14,6 +14,7 @@ typedef struct MachineRoot {
         int helper_fd;        /* the helper's image (machine/helper.h) */
         UidRange users;       /* of the container; empty without a user namespace */
         char *path;           /* where it is mounted */
+        char *work;           /* for mounts that are gone before the machine starts */
         const char *resolver; /* its resolv.conf, the caller's; NULL: the host's */
 } MachineRoot;
 
@@ -31,8 +32,11 @@ void machine_root_done(MachineRoot *root);
 /* Locks the layer and a range of users. 0 or -errno. */
 int machine_root_lock(MachineRoot *root, Problem *reterr_problem);
 
-/* Mounts the root below the machine's directory, in a new mount namespace that ends with this process and those that it
- * starts. 0 or -errno. */
+/* Makes a new mount namespace, which ends with this process and those that it starts, and the directories for mounts. 0 or
+ * -errno. */
+int machine_root_unshare(MachineRoot *root, Problem *reterr_problem);
+
+/* Mounts the root below the machine's directory. 0 or -errno. */
 int machine_root_mount(MachineRoot *root, Problem *reterr_problem);
 
 /* Must systemd-nspawn be told to give the container control groups of version 2 only, on a host with @groups? By itself it
@@ -40,6 +44,12 @@ int machine_root_mount(MachineRoot *root, Problem *reterr_problem);
  * of version 1 for other images on hosts that have none; all processes of the host are in that then, too. And where the host
  * has both, a new systemd in the mounted root would refuse to boot. */
 bool machine_root_needs_unified(const MachineRoot *root, const CgroupSet *groups);
+
+/* Where the root of @machine is once it is complete. 0 or -errno. */
+int machine_root_path(const Machine *machine, char **ret);
+
+/* Moves the mounted root, now complete, to where it is expected. 0 or -errno. */
+int machine_root_publish(MachineRoot *root, Problem *reterr_problem);
 
 /* Checks the mounted root, and puts in what every container gets. 0; -EUCLEAN: the image is unusable; or another -errno. */
 int machine_root_complete(MachineRoot *root, Problem *reterr_problem);

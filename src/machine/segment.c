@@ -29,9 +29,11 @@ void segment_done(Segment *segment) {
         closep(&segment->inside_fd);
 }
 
-static int open_socket(Segment *segment, Problem *reterr_problem) {
+int segment_open_socket(Segment *segment, Problem *reterr_problem) {
         int ends[2];
 
+        if (!machine_in_segment(segment->machine))
+                return 0;
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
                 return problem_set(reterr_problem, -errno, "cannot make a socket: %m");
         segment->agent_fd = ends[0];
@@ -99,8 +101,7 @@ int segment_open(Segment *segment, Problem *reterr_problem) {
                                                reterr_problem);
         if (r < 0)
                 return r;
-        r = uplink ? find_names(segment, reterr_problem) : 0;
-        return r < 0 ? r : open_socket(segment, reterr_problem);
+        return uplink ? find_names(segment, reterr_problem) : 0;
 }
 
 /* The machines are not connected yet. */

@@ -25,6 +25,9 @@ typedef struct Segment {
 
 void segment_done(Segment *segment);
 
+/* Makes the socket to the agent; does nothing with `network: host`. 0 or -errno. */
+int segment_open_socket(Segment *segment, Problem *reterr_problem);
+
 /* Makes the hub that the plan asks for, or waits for and joins that of another machine; does nothing with `network:
  * host`. Call it before machine_root_complete(), which needs the addresses. 0 or -errno. */
 int segment_open(Segment *segment, Problem *reterr_problem);

@@ -23,12 +23,12 @@
 #include "container/bind.h"
 #include "container/cgroup.h"
 #include "container/notify.h"
-#include "container/nspawn.h"
 #include "container/tools.h"
 #include "container/volume.h"
 #include "machine/console.h"
 #include "machine/helper.h"
 #include "machine/kept.h"
+#include "machine/launch.h"
 #include "machine/out-of-memory.h"
 #include "machine/root.h"
 #include "machine/sealed.h"
@@ -53,12 +53,13 @@
 typedef struct Supervision {
         const Machine *machine;
         const MachineDirectory *directory;
-        int listen_fd, filter_fd, service_fd, signal_fd, console_fd;
+        int listen_fd, filter_fd, service_fd, signal_fd;
         int owner_fd; /* pidfd of the process that the machine is for; negative: none */
         MachineRoot root;
         VolumeLocks volumes;
         Segment segment;
         CgroupSet groups; /* the job's, of which our own is one below */
+        Launch launch;
         pid_t nspawn_pid;
         int nspawn_status;
         bool nspawn_ended;
@@ -74,7 +75,7 @@ static void supervision_done(Supervision *s) {
         closep(&s->service_fd);
         machine_log_done(&s->log);
         closep(&s->signal_fd);
-        closep(&s->console_fd);
+        launch_done(&s->launch);
         closep(&s->owner_fd);
         segment_done(&s->segment);
         machine_root_done(&s->root);
@@ -128,119 +129,40 @@ static int mount_binds(Supervision *s, Problem *reterr_problem) {
         return bind_prepare(&request, reterr_problem);
 }
 
-/* The container's output goes into a pipe. Programs in it may open /dev/stdout or /dev/stderr, as services often do,
- * so their users need access. The pipe has no name: nobody else can open it. */
-static int share_console(const Supervision *s, int console_fd) {
-        if (!s->machine->command)
-                return 0;
-        if (s->machine->settings.private_users && fchown(console_fd, s->root.users.base, s->root.users.base) < 0)
-                return -errno;
-        return fchmod(console_fd, 0622) < 0 ? -errno : 0;
-}
-
 /* When memory is short, the kernel must kill what a step started, and not us, systemd-nspawn or the container's first
  * process: that would end the machine. They inherit this setting. Best effort. */
 static void spare_from_oom(void) {
         (void) file_write_string_at(AT_FDCWD, "/proc/self/oom_score_adj", OOM_SCORE_ADJUST);
 }
 
-/* In the child: the descriptors that systemd-nspawn has, and those that it passes on. */
-static int place_descriptors(const Supervision *s, int console_fd) {
-        const int passed[] = { s->listen_fd, s->filter_fd, s->segment.inside_fd, s->service_fd };
-        int fds[3 + ELEMENTSOF(passed)] = { open("/dev/null", O_RDONLY | O_CLOEXEC), console_fd, console_fd };
-        size_t n = 3;
-
-        if (fds[0] < 0)
-                return -errno;
-        for (size_t i = 0; i < ELEMENTSOF(passed); i++)
-                if (passed[i] >= 0)
-                        fds[n++] = passed[i];
-        /* First moves all of them to high numbers: a target number may be in use by a descriptor that is needed
-         * itself. */
-        for (size_t i = 0; i < n; i++) {
-                fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 10);
-                if (fds[i] < 0)
-                        return -errno;
-        }
-        for (size_t i = 0; i < n; i++)
-                if (dup2(fds[i], (int) i) < 0)
-                        return -errno;
-        return 0;
-}
-
-/* In the child: becomes systemd-nspawn. Returns only with -errno. */
-static int become_nspawn(const Supervision *s, char **arguments, char **environment, int console_fd, pid_t parent) {
-        sigset_t none;
-
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-                return -errno;
-        if (getppid() != parent)
-                return -ESRCH;
-        /* Beside our own group, not in it: systemd-nspawn makes its groups below the one that it starts in. */
-        int r = cgroup_enter_subgroup(&s->groups, "container");
-        if (r < 0)
-                return r;
-        r = strv_extendf(&environment, "LISTEN_PID=%d", (int) getpid());
-        if (r < 0)
-                return r;
-
-        r = place_descriptors(s, console_fd);
-        if (r < 0)
-                return r;
-        sigemptyset(&none);
-        sigprocmask(SIG_SETMASK, &none, NULL);
-        /* Searches a fixed PATH: the runner's PATH may have something else first. */
-        setenv("PATH", SEARCH_PATH, true);
-        execvpe(arguments[0], arguments, environment);
-        return -errno;
-}
-
 static int set_up_control_groups(Supervision *s) {
         int r = cgroup_of_process(0, &s->groups);
         if (r < 0)
                 return r;
+        bool born = cgroup_leave_out(&s->groups, s->machine->name, CGROUP_SUPERVISE);
         r = cgroup_bound(&s->groups);
         if (r < 0)
                 return r;
-        r = cgroup_enter_subgroup(&s->groups, "supervise");
+        r = cgroup_enter_subgroup(&s->groups, CGROUP_SUPERVISE, born);
         if (r < 0)
                 return r;
         cgroup_delegate_controllers(&s->groups);
         return 0;
 }
 
-static int start_nspawn(Supervision *s) {
-        _cleanup_strv_ char **arguments = NULL, **environment = NULL;
-        int console[2];
-        pid_t parent = getpid();
+/* Starts the process of systemd-nspawn, which waits for start_nspawn(). */
+static int begin_nspawn(Supervision *s) {
+        const LaunchRequest request = {
+                .machine = s->machine,
+                .groups = &s->groups,
+                .uid_base = s->root.users.base,
+                .passed_fds = { s->listen_fd, s->filter_fd, s->segment.inside_fd, s->service_fd },
+        };
 
-        int r = nspawn_arguments(s->machine, s->root.path, s->root.users.base, &arguments);
+        int r = launch_begin(&request, &s->launch);
         if (r < 0)
                 return r;
-        r = nspawn_environment(s->machine, s->root.users.base, machine_root_needs_unified(&s->root, &s->groups),
-                               &environment);
-        if (r < 0)
-                return r;
-        if (pipe2(console, O_CLOEXEC) < 0)
-                return -errno;
-        s->console_fd = console[0];
-        r = share_console(s, console[1]);
-        if (r < 0) {
-                close(console[1]);
-                return r;
-        }
-
-        pid_t pid = fork();
-        if (pid == 0) {
-                r = become_nspawn(s, arguments, TAKE_PTR(environment), console[1], parent);
-                dprintf(console[1], "Cannot start systemd-nspawn: %s\n", strerror(-r));
-                _exit(127);
-        }
-        r = -errno;
-        close(console[1]);
-        if (pid < 0)
-                return r;
-        s->nspawn_pid = pid;
+        s->nspawn_pid = s->launch.pid;
         /* Only the container has the socket now, so everybody who is connected notices its end. */
         closep(&s->listen_fd);
         s->listen_fd = -EBADF;
@@ -250,7 +172,12 @@ static int start_nspawn(Supervision *s) {
         s->service_fd = -EBADF;
         closep(&s->segment.inside_fd);
         s->segment.inside_fd = -EBADF;
-        return fd_set_nonblock(s->console_fd, true);
+        return 0;
+}
+
+static int start_nspawn(Supervision *s, Problem *reterr_problem) {
+        int r = machine_root_publish(&s->root, reterr_problem);
+        return r < 0 ? r : launch_go(&s->launch, machine_root_needs_unified(&s->root, &s->groups));
 }
 
 /* Reaps our children. As a subreaper, we also get those that a killed systemd-nspawn left behind. */
@@ -294,7 +221,7 @@ static int watch(Supervision *s) {
         while (!s->nspawn_ended && !s->why) {
                 struct pollfd pollfds[] = {
                         { .fd = s->signal_fd, .events = POLLIN },
-                        { .fd = s->console_fd, .events = POLLIN },
+                        { .fd = s->launch.console_fd, .events = POLLIN },
                         { .fd = s->owner_fd, .events = POLLIN },
                         { .fd = s->segment.agent_fd, .events = POLLIN },
                 };
@@ -316,9 +243,9 @@ static int watch(Supervision *s) {
                 if (n > 0 && pollfds[3].revents && segment_serve(&s->segment, &s->problem) < 0)
                         s->why = s->problem.text;
                 if (n > 0 && pollfds[1].revents) {
-                        if (console_read(&s->console, s->console_fd) <= 0) {
-                                closep(&s->console_fd);
-                                s->console_fd = -EBADF;
+                        if (console_read(&s->console, s->launch.console_fd) <= 0) {
+                                closep(&s->launch.console_fd);
+                                s->launch.console_fd = -EBADF;
                         }
                         if (clock_now_usec() >= next_save) {
                                 console_save(&s->console);
@@ -380,8 +307,8 @@ static int report_end(Supervision *s) {
                         result = 1;
         else
                 snprintf(text, sizeof(text), ENDED_BY_POWER_OFF);
-        if (s->console_fd >= 0)
-                (void) console_read(&s->console, s->console_fd);
+        if (s->launch.console_fd >= 0)
+                (void) console_read(&s->console, s->launch.console_fd);
         console_save(&s->console);
         (void) machine_file_write(s->directory, MACHINE_FILE_ENDED, text);
         return result;
@@ -401,21 +328,30 @@ static int block_signals(Supervision *s) {
         return s->signal_fd < 0 ? -errno : 0;
 }
 
-/* Everything until the container starts. */
-static int start(Supervision *s, Problem *reterr_problem) {
-        int r = block_signals(s);
-        if (r < 0)
-                return fail(reterr_problem, r, "set up signals");
-        r = find_owner(s);
-        if (r < 0)
-                return fail(reterr_problem, r, "find the command that the container belongs to");
-        r = machine_root_lock(&s->root, reterr_problem);
+/* What systemd-nspawn needs before there is a root: from here on it is loaded meanwhile. */
+static int start_early(Supervision *s, Problem *reterr_problem) {
+        int r = machine_root_unshare(&s->root, reterr_problem);
         if (r < 0)
                 return r;
-        r = lock_volumes(s, reterr_problem);
+        r = sealed_filter(s->machine, &s->filter_fd);
         if (r < 0)
-                return fail(reterr_problem, r, "lock the job's volumes");
-        r = machine_root_mount(&s->root, reterr_problem);
+                return fail(reterr_problem, r, "read the seccomp filter");
+        r = sealed_service(s->machine, &s->service_fd);
+        if (r < 0)
+                return fail(reterr_problem, r, "prepare the service's command");
+        r = segment_open_socket(&s->segment, reterr_problem);
+        if (r < 0)
+                return r;
+        r = set_up_control_groups(s);
+        if (r < 0)
+                return fail(reterr_problem, r, "set up control groups");
+        r = begin_nspawn(s);
+        return r < 0 ? fail(reterr_problem, r, "start systemd-nspawn") : 0;
+}
+
+/* Makes the container's root. */
+static int make_root(Supervision *s, Problem *reterr_problem) {
+        int r = machine_root_mount(&s->root, reterr_problem);
         if (r < 0)
                 return r;
         r = segment_open(&s->segment, reterr_problem);
@@ -432,18 +368,30 @@ static int start(Supervision *s, Problem *reterr_problem) {
         if (r < 0)
                 return r;
         r = tools_mount(s->machine, reterr_problem);
+        return r < 0 ? fail(reterr_problem, r, "mount programs of the host") : 0;
+}
+
+/* Everything until the container starts. */
+static int start(Supervision *s, Problem *reterr_problem) {
+        int r = block_signals(s);
         if (r < 0)
-                return fail(reterr_problem, r, "mount programs of the host");
-        r = sealed_filter(s->machine, &s->filter_fd);
+                return fail(reterr_problem, r, "set up signals");
+        r = find_owner(s);
         if (r < 0)
-                return fail(reterr_problem, r, "read the seccomp filter");
-        r = sealed_service(s->machine, &s->service_fd);
+                return fail(reterr_problem, r, "find the command that the container belongs to");
+        r = machine_root_lock(&s->root, reterr_problem);
         if (r < 0)
-                return fail(reterr_problem, r, "prepare the service's command");
-        r = set_up_control_groups(s);
+                return r;
+        r = lock_volumes(s, reterr_problem);
         if (r < 0)
-                return fail(reterr_problem, r, "set up control groups");
-        r = start_nspawn(s);
+                return fail(reterr_problem, r, "lock the job's volumes");
+        r = start_early(s, reterr_problem);
+        if (r < 0)
+                return r;
+        r = make_root(s, reterr_problem);
+        if (r < 0)
+                return r;
+        r = start_nspawn(s, reterr_problem);
         return r < 0 ? fail(reterr_problem, r, "start systemd-nspawn") : 0;
 }
 
@@ -457,7 +405,7 @@ int supervise(const Machine *machine, const MachineDirectory *directory, int lis
                 .service_fd = -EBADF,
                 .log = { .directory = directory, .fd = -EBADF },
                 .signal_fd = -EBADF,
-                .console_fd = -EBADF,
+                .launch = LAUNCH_NONE,
                 .owner_fd = -EBADF,
                 .console = { .directory = directory, .forward_fd = journal ? STDOUT_FILENO : -EBADF },
         };

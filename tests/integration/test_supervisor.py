@@ -4,9 +4,11 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
+from typing import Callable
 
 import pytest
 
@@ -20,6 +22,7 @@ from simulation.shellscript import escape
 pytestmark = pytest.mark.supervisor_matters
 
 SYSTEMD = host.has_systemd()
+STRACE = shutil.which("strace")
 
 
 def output(*command: str) -> str:
@@ -278,3 +281,35 @@ def test_reboot_does_not_restart(make_site, command: str) -> None:
         second = build.start_script("test -e /root/here && echo same")
         assert second.wait()
         assert second.returncode == 2 or second.stdout == b"same\n", second.output
+
+
+@pytest.mark.skipif(not STRACE, reason="strace is not in PATH")
+def test_started_without_moves(site: Site, tmp_path: Path) -> None:
+    """Detached: nothing of ours moves a process in a way that the kernel may wait for. systemd-nspawn and systemd do."""
+    log = tmp_path / "log"
+    # It goes on as long as the container does, so it must not have the runner's pipes.
+    trace = ["sh", "-c", 'exec "$@" >/dev/null 2>&1', "sh", str(STRACE), "-f", "-D", "-qq", "-y", "-o", str(log), "-e",
+             "trace=write,execve", "-E", "LSAN_OPTIONS=detect_leaks=0"]
+    result = site.run(Job(), prepare_exec=[*trace, *site.argv("prepare", IMAGE)])
+    assert result.state == "success", str(result)
+    lines = log.read_text(errors="replace").splitlines()
+    assert SYSTEMD or any("systemd-nspawn" in line and line.endswith("= 0") for line in lines), lines
+    moves = [line for line in lines if "/cgroup.procs>" in line and "/container/" not in line.split(">")[0]]
+    moves += [line for line in lines if "/container/cgroup.procs>" in line]
+    assert SYSTEMD or not moves, moves
+
+
+@pytest.mark.skipif(not STRACE, reason="strace is not in PATH")
+@pytest.mark.parametrize("private_users", (True, False))
+def test_killed_while_nspawn_waits(make_site: Callable[..., Site], tmp_path: Path, private_users: bool) -> None:
+    """systemd-nspawn waits for a root that never comes: it ends with `supervise`, and has not begun."""
+    site = make_site(private_users=private_users)
+    log = tmp_path / "log"
+    # Its first mount is that of the root; the one before makes the namespace a slave of the host's.
+    trace = [str(STRACE), "-f", "-D", "-qq", "-o", str(log), "-e", "trace=execve,mount", "-e",
+             "inject=mount:signal=SIGKILL:when=2", "-E", "LSAN_OPTIONS=detect_leaks=0"]
+    result = site.run(Job(), prepare_exec=[*trace, *site.argv("prepare", IMAGE)])
+    assert SYSTEMD or result.state == "failed", str(result)
+    traced = log.read_text(errors="replace")
+    assert 'mount("proc", ' not in traced and 'mount("sysfs", ' not in traced, traced
+    assert site.job_pids() == [] and site.traces() == []

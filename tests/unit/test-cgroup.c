@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/process.h"
 #include "base/string.h"
 #include "container/cgroup-warm.h"
 #include "container/cgroup.h"
@@ -209,32 +210,78 @@ static void test_limits_hybrid(void **state) {
         }
 }
 
+static void assert_file(const char *directory, const char *name, const char *content) {
+        _cleanup_free_ char *text = read_file(directory, name);
+
+        assert_string_equal(text, content);
+}
+
 static void test_enter(void **state) {
         _cleanup_cgroup_set_ CgroupSet set = { 0 };
-        _cleanup_free_ char *here = NULL, *below = NULL, *child = NULL;
-        char pid[16];
+        _cleanup_free_ char *child = NULL;
 
-        snprintf(pid, sizeof(pid), "%d", (int) getpid());
         add_hierarchy(&set, state, "unified", CGROUP_UNIFIED);
         add_hierarchy(&set, state, "memory", CGROUP_MEMORY);
         make_file(set.directories[0].path, "cgroup.procs", "");
 
         /* The one of a controller takes nobody, which only the limits suffer from. */
-        assert_int_equal(cgroup_enter(&set), 0);
-        here = read_file(set.directories[0].path, "cgroup.procs");
-        assert_string_equal(here, pid);
+        assert_int_equal(cgroup_enter(&set, false), 0);
+        assert_file(set.directories[0].path, "cgroup.procs", "0");
 
         make_directory(set.directories[0].path, "child");
         assert_int_equal(string_printf(&child, "%s/child", set.directories[0].path), 0);
         make_file(child, "cgroup.procs", "");
-        assert_int_equal(cgroup_enter_subgroup(&set, "child"), 0);
-        below = read_file(child, "cgroup.procs");
-        assert_string_equal(below, pid);
+        assert_int_equal(cgroup_enter_subgroup(&set, "child", false), 0);
+        assert_file(child, "cgroup.procs", "0");
 
         /* What cannot be entered where it matters. */
         set.directories[1].flags = CGROUP_SYSTEMD;
-        assert_int_equal(cgroup_enter(&set), -ENOENT);
-        assert_int_equal(cgroup_enter_subgroup(&set, "other"), -ENOENT);
+        assert_int_equal(cgroup_enter(&set, false), -ENOENT);
+        assert_int_equal(cgroup_enter_subgroup(&set, "other", false), -ENOENT);
+
+        /* In version 1, without the lock that is for processes. */
+        make_file(set.directories[1].path, "cgroup.procs", "");
+        make_file(set.directories[1].path, "tasks", "");
+        assert_int_equal(cgroup_enter(&set, true), 0);
+        assert_file(set.directories[1].path, "tasks", "0");
+        assert_file(set.directories[1].path, "cgroup.procs", "");
+}
+
+/* Who was born in a v2 group does not enter it. */
+static void test_born(void **state) {
+        _cleanup_cgroup_set_ CgroupSet set = { 0 };
+        _cleanup_free_ char *child = NULL;
+        int error = 0, status;
+
+        assert_int_equal(cgroup_open_subgroup(&set, "child"), -ENOENT);
+        add_hierarchy(&set, state, "v1", CGROUP_MEMORY);
+        add_hierarchy(&set, state, "machine", CGROUP_UNIFIED);
+        assert_int_equal(cgroup_enter(&set, true), 0);
+        assert_int_equal(cgroup_enter_subgroup(&set, "child", true), 0);
+
+        _cleanup_close_ int fd = cgroup_open_subgroup(&set, "child");
+        assert_true(fd >= 0);
+        assert_int_equal(string_printf(&child, "%s/child", set.directories[1].path), 0);
+        /* The kernel refuses this directory, so the child goes there itself. */
+        for (unsigned i = 0; i < 2; i++) {
+                pid_t pid = process_fork_into(fd, &error);
+                assert_true(pid >= 0);
+                if (pid == 0)
+                        _exit(error == 0 ? 0 : error == -ENOENT ? 1 : 2);
+                assert_int_equal(process_wait(pid, &status), 0);
+                assert_int_equal(WEXITSTATUS(status), i == 0 ? 1 : 0);
+                if (i == 0)
+                        make_file(child, "cgroup.procs", "");
+        }
+        assert_file(child, "cgroup.procs", "0");
+
+        free(set.directories[1].path);
+        set.directories[1].path = TAKE_PTR(child);
+        assert_false(cgroup_leave_out(&set, "other", "child"));
+        assert_false(cgroup_leave_out(&set, "group", "chil"));
+        assert_true(cgroup_leave_out(&set, "group", "child"));
+        assert_non_null(endswith(set.directories[1].path, "/group"));
+        assert_false(cgroup_leave_out(&set, "group", "child"));
 }
 
 static void test_delegate(void **state) {
@@ -507,12 +554,12 @@ static void test_warm_own(_unused_ void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                WITH_DIRECTORY(test_limits),       WITH_DIRECTORY(test_limits_hybrid), WITH_DIRECTORY(test_enter),
-                WITH_DIRECTORY(test_delegate),     WITH_DIRECTORY(test_visit),         WITH_DIRECTORY(test_kill),
-                WITH_DIRECTORY(test_wait_empty),   WITH_DIRECTORY(test_remove),        WITH_DIRECTORY(test_memory),
-                cmocka_unit_test(test_of_process), cmocka_unit_test(test_names),       WITH_DIRECTORY(test_bound),
-                WITH_DIRECTORY(test_limited),      WITH_DIRECTORY(test_warm),          cmocka_unit_test(test_warm_own),
-                WITH_DIRECTORY(test_exceeded),
+                WITH_DIRECTORY(test_limits),     WITH_DIRECTORY(test_limits_hybrid), WITH_DIRECTORY(test_enter),
+                WITH_DIRECTORY(test_born),       WITH_DIRECTORY(test_delegate),      WITH_DIRECTORY(test_visit),
+                WITH_DIRECTORY(test_kill),       WITH_DIRECTORY(test_wait_empty),    WITH_DIRECTORY(test_remove),
+                WITH_DIRECTORY(test_memory),     cmocka_unit_test(test_of_process),  cmocka_unit_test(test_names),
+                WITH_DIRECTORY(test_bound),      WITH_DIRECTORY(test_limited),       WITH_DIRECTORY(test_warm),
+                cmocka_unit_test(test_warm_own), WITH_DIRECTORY(test_exceeded),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

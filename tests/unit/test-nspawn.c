@@ -187,7 +187,7 @@ static void test_combinations(_unused_ void **state) {
                 _cleanup_strv_ char **arguments = NULL, **environment = NULL;
 
                 assert_int_equal(nspawn_arguments(&machine, "/r", 131072, &arguments), 0);
-                assert_int_equal(nspawn_environment(&machine, 131072, false, &environment), 0);
+                assert_int_equal(nspawn_environment(&machine, 131072, &environment), 0);
                 for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                         unsigned found = 0;
 
@@ -231,13 +231,8 @@ static void test_environment(_unused_ void **state) {
                                     .settings.network = table[i].network };
                 _cleanup_strv_ char **environment = NULL;
 
-                assert_int_equal(nspawn_environment(&machine, 131072, false, &environment), 0);
+                assert_int_equal(nspawn_environment(&machine, 131072, &environment), 0);
                 check(i, table[i].environment, environment);
-                _cleanup_strv_ char **unified = NULL;
-                assert_int_equal(nspawn_environment(&machine, 131072, true, &unified), 0);
-                size_t n = strv_length(unified);
-                assert_int_equal(n, strv_length(environment) + 1);
-                assert_string_equal(unified[n - 2], "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1");
         }
 }
 

@@ -100,7 +100,7 @@ class TestStructure(unittest.TestCase):
 
     def test_one_way_to_start(self) -> None:
         """One place mounts a root by a storage driver, and one starts systemd-nspawn: nothing has a container of its own."""
-        for call, place in ((r"->mount\(&", "machine/root.c"), (r"\bnspawn_arguments\((?!const)", "machine/supervise.c")):
+        for call, place in ((r"->mount\(&", "machine/root.c"), (r"\bnspawn_arguments\((?!const)", "machine/launch.c")):
             found = [str(path.relative_to(SOURCE / "src")) for name in table() for path in files(SOURCE / "src" / name)
                      if re.search(call, path.read_text(encoding="utf-8"))]
             self.assertEqual(found, [place], call)
