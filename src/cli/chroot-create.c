@@ -58,7 +58,7 @@ static int create_bases(const Invocation *invocation, const Definition *definiti
         if (r != 0)
                 return r;
         log_notice("Making image '%s' first, which '%s' is made from", base->name, definition->name);
-        return make_image_logged(invocation, base, true, cancel_fd, &result);
+        return make_image_logged(invocation, base, MAKE_MISSING, cancel_fd, &result);
 }
 
 /* An image that nobody wrote a definition of. */
@@ -68,7 +68,8 @@ static int define_logged(const char *name, const char *suite, Definition **ret) 
         return new_definition(name, ret) < 0 ? log_oom() : 0;
 }
 
-int create_image_logged(const Invocation *invocation, const char *name, const char *suite, int cancel_fd) {
+int create_image_logged(const Invocation *invocation, const char *name, const char *suite, bool may_exist,
+                        int cancel_fd) {
         const Settings *settings = invocation->settings;
         _cleanup_definition_ Definition *definition = NULL;
         _cleanup_make_result_ MakeResult result = { 0 };
@@ -77,7 +78,7 @@ int create_image_logged(const Invocation *invocation, const char *name, const ch
         const bool defined = r >= 0;
         if (r < 0 && r != -ENOENT)
                 return r;
-        r = refuse_existing(settings, name);
+        r = may_exist ? 0 : refuse_existing(settings, name);
         if (r < 0)
                 return r;
 
@@ -87,7 +88,8 @@ int create_image_logged(const Invocation *invocation, const char *name, const ch
         if (r < 0)
                 return r;
         r = create_bases(invocation, definition, cancel_fd, 0);
-        return r != 0 ? r : make_image_logged(invocation, definition, true, cancel_fd, &result);
+        const MakeMode mode = may_exist ? MAKE_MISSING : MAKE_NEW;
+        return r != 0 ? r : make_image_logged(invocation, definition, mode, cancel_fd, &result);
 }
 
 static int run(const Invocation *invocation) {
@@ -96,7 +98,7 @@ static int run(const Invocation *invocation) {
         if (cancel_fd < 0)
                 return cancel_fd;
         return create_image_logged(invocation, invocation_argument(invocation, 0),
-                                   invocation_option(invocation, "suite"), cancel_fd);
+                                   invocation_option(invocation, "suite"), false, cancel_fd);
 }
 
 static const CommandOption options[] = {

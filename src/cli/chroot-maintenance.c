@@ -166,7 +166,8 @@ static int work(const Maintenance *m, const Item *item) {
         };
 
         _cleanup_close_ int cancel_fd = open_cancel_fd_logged();
-        if (cancel_fd < 0 || make_image_logged(m->invocation, item->definition, false, cancel_fd, &result) != 0)
+        if (cancel_fd < 0 ||
+            make_image_logged(m->invocation, item->definition, MAKE_OR_UPDATE, cancel_fd, &result) != 0)
                 return ITEM_FAILED;
         return (int) states[result.outcome];
 }

@@ -171,7 +171,7 @@ static void on_wait(void *userdata, const TurnHolder *holder) {
         progress_step(userdata, text);
 }
 
-int make_image_logged(const Invocation *invocation, const Definition *definition, bool only_new, int cancel_fd,
+int make_image_logged(const Invocation *invocation, const Definition *definition, MakeMode mode, int cancel_fd,
                       MakeResult *ret) {
         const Settings *settings = invocation->settings;
         Progress progress;
@@ -186,7 +186,7 @@ int make_image_logged(const Invocation *invocation, const Definition *definition
         MakeRequest request = {
                 .settings = settings,
                 .definition = definition,
-                .only_new = only_new,
+                .only_new = mode != MAKE_OR_UPDATE,
                 .turn = &turn,
                 .listener = &listener,
         };
@@ -198,6 +198,10 @@ int make_image_logged(const Invocation *invocation, const Definition *definition
         progress.names_packages = builder_names_packages(definition);
         int r = make_image(&request, ret);
         progress_clear(&progress);
+        if (r == -EEXIST && mode == MAKE_MISSING && ret->existed) {
+                log_notice("Image '%s' is there: it has just been made", definition->name);
+                return 0;
+        }
         if (r < 0)
                 return explain(definition, &progress, cancel_fd, r, ret);
         if (ret->warning)

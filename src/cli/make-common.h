@@ -32,7 +32,15 @@ int open_cancel_fd_logged(void);
  * open_cancel_fd_logged()'s; or -ECANCELED if there is none. *ret_name is for messages: "SIGINT", or "a signal". */
 int take_signal(int cancel_fd, const char **ret_name);
 
+/* What an image that is there already means, also one that somebody else made while we waited: update it; fail; or all is
+ * well. */
+typedef enum MakeMode {
+        MAKE_OR_UPDATE,
+        MAKE_NEW,
+        MAKE_MISSING,
+} MakeMode;
+
 /* make_image() for a command that has NO_WAIT_OPTION, with progress on stderr and failures logged. The result goes to
  * @ret; the problem of a failure was logged already. 0; 128 + the number of the signal that stopped it, logged; or -errno. */
-int make_image_logged(const Invocation *invocation, const Definition *definition, bool only_new, int cancel_fd,
+int make_image_logged(const Invocation *invocation, const Definition *definition, MakeMode mode, int cancel_fd,
                       MakeResult *ret);

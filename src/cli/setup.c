@@ -235,7 +235,7 @@ static int provide_image(Setup *setup, const char *name) {
                 printf("Image '%s' would be made\n", name);
                 return 0;
         }
-        return create_image_logged(invocation, name, invocation_option(invocation, "suite"), setup->cancel_fd);
+        return create_image_logged(invocation, name, invocation_option(invocation, "suite"), true, setup->cancel_fd);
 }
 
 static int provide_images(Setup *setup) {

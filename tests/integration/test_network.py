@@ -307,8 +307,8 @@ own = socket.inet_aton(socket.gethostbyname(socket.gethostname()))
 raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
 for i in range(first, first + n):
     udp = struct.pack("!HHHH", 1024 + i % 60000, 1024 + i // 60000, 9, 0) + b"x"
-    source = own[:3] + bytes([own[3] + i % 2])
-    raw.sendto(struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0, 9, 17, 0, source, socket.inet_aton(far)) + udp, (far, 0))
+    source, target = own[:3] + bytes([own[3] + i % 2]), socket.inet_aton(far)
+    raw.sendto(struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0, 9, 17, 0, source, target) + udp, (far, 0))
 """
 
 
