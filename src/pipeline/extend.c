@@ -69,6 +69,15 @@ static int add_base(Extension *extension, size_t i, const Value *base, const Val
         return 0;
 }
 
+static void set_without_extends(Extension *extension, size_t i, const Value *job) {
+        Value *rest = value_new(extension->context->arena, VALUE_MAP, extension->config->pairs[i].value->place);
+
+        for (size_t k = 0; k < job->n_pairs; k++)
+                if (!streq(job->pairs[k].key, "extends"))
+                        map_set_pair(extension->context->arena, rest, job->pairs + k);
+        extension->result->pairs[i].value = rest;
+}
+
 static int extend(Extension *extension, size_t i) {
         Context *context = extension->context;
         const ValuePair *pair = extension->config->pairs + i;
@@ -77,6 +86,8 @@ static int extend(Extension *extension, size_t i) {
         if (extension->progress[i] == DONE)
                 return extension->failed[i] ? -EINVAL : 0;
         if (!extends) {
+                if (map_find(pair->value, "extends"))
+                        set_without_extends(extension, i, pair->value);
                 extension->progress[i] = DONE;
                 return 0;
         }
@@ -90,12 +101,7 @@ static int extend(Extension *extension, size_t i) {
         if (r < 0)
                 return r;
 
-        const Value *job = merged ? value_merge(context->arena, merged, pair->value) : pair->value;
-        Value *rest = value_new(context->arena, VALUE_MAP, pair->value->place);
-        for (size_t k = 0; k < job->n_pairs; k++)
-                if (!streq(job->pairs[k].key, "extends"))
-                        map_set_pair(context->arena, rest, job->pairs + k);
-        extension->result->pairs[i].value = rest;
+        set_without_extends(extension, i, merged ? value_merge(context->arena, merged, pair->value) : pair->value);
         return 0;
 }
 

@@ -49,16 +49,11 @@ static const ShapeKey policy_keys[] = {
         { 0 },
 };
 
-static int check_policy(Context *context, const Value *value, const char *name) {
-        return value->type == VALUE_STRING ? check_ref(context, value, name) : 0;
-}
-
-const Shape shape_policy = { .types = SHAPE_STRING | SHAPE_LIST | SHAPE_MAP,
+const Shape shape_policy = { .types = SHAPE_LIST | SHAPE_MAP,
                              .expect = "a list of refs, or a mapping with 'refs', 'variables' or 'changes'",
                              .item = &shape_ref,
                              .keys = policy_keys,
-                             .not_empty = true,
-                             .check = check_policy };
+                             .not_empty = true };
 
 static const ShapeKey hooks_keys[] = { { "pre_get_sources_script", &shape_script, false }, { 0 } };
 const Shape shape_hooks = { .types = SHAPE_MAP,
@@ -101,17 +96,36 @@ static const char *const actions[] = { "start", "stop", "prepare", "verify", "ac
 static const char *const tiers[] = { "production", "staging", "testing", "development", "other", NULL };
 static const Shape shape_action = { A_TEXT, .words = actions };
 static const Shape shape_tier = { A_TEXT, .words = tiers, .variables = true };
-static const Shape shape_environment_name = { A_TEXT, .max = 255, .not_empty = true };
+
+static int check_environment_name(Context *context, const Value *value, const char *name) {
+        static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_/${}. -";
+        size_t n = strlen(value->string);
+
+        if (strspn(value->string, letters) == n && value->string[0] != '/' && value->string[n - 1] != '/')
+                return 0;
+        return context_fail(context, value->place,
+                            "%s is '%.60s', but it can have only letters, digits, blanks and '-_/${}.', with no '/' at "
+                            "its ends",
+                            name, value->string);
+}
+
+static const Shape shape_environment_name = { A_TEXT, .max = 255, .not_empty = true, .check = check_environment_name };
 static const ShapeKey environment_keys[] = {
         { "name", &shape_environment_name, true }, { "url", &shape_text, false },
         { "on_stop", &shape_name, false },         { "action", &shape_action, false },
         { "auto_stop_in", &shape_text, false },    { "deployment_tier", &shape_tier, false },
         { "kubernetes", &shape_any_map, false },   { 0 },
 };
+
+static int check_environment(Context *context, const Value *value, const char *name) {
+        return value->type == VALUE_STRING ? check_environment_name(context, value, name) : 0;
+}
+
 const Shape shape_environment = { .types = SHAPE_STRING | SHAPE_MAP,
                                   .expect = "a name or a mapping with 'name'",
                                   .keys = environment_keys,
-                                  .not_empty = true };
+                                  .not_empty = true,
+                                  .check = check_environment };
 
 static const ShapeKey pages_keys[] = {
         { "publish", &shape_text, false },
@@ -232,12 +246,10 @@ static int check_child(Context *context, const Value *value, const char *name) {
 static const Shape shape_child = {
         .types = SHAPE_STRING | SHAPE_MAP, .expect = "a path or a mapping", .keys = child_keys, .check = check_child
 };
-static const Shape shape_child_list = { .types = SHAPE_STRING | SHAPE_MAP | SHAPE_LIST,
-                                        .expect = "a path, a mapping, or a list of at most 3 of them",
-                                        .keys = child_keys,
+static const Shape shape_child_list = { .types = SHAPE_STRING | SHAPE_LIST,
+                                        .expect = "a path or a list of at most 3 paths and mappings",
                                         .item = &shape_child,
-                                        .max = 3,
-                                        .check = check_child };
+                                        .max = 3 };
 static const char *const strategies[] = { "depend", "mirror", NULL };
 static const Shape shape_strategy = { A_TEXT, .words = strategies };
 static const ShapeKey forward_keys[] = { { "yaml_variables", &shape_boolean, false },
@@ -255,9 +267,15 @@ static const ShapeKey trigger_keys[] = {
 };
 
 static int check_trigger(Context *context, const Value *value, const char *name) {
+        static const char *const of_project[] = { "branch", "inputs" };
+
         if (value->type == VALUE_MAP &&
             (map_get_set(value, "project") != NULL) == (map_get_set(value, "include") != NULL))
                 return context_fail(context, value->place, "%s needs either 'project' or 'include'", name);
+        for (size_t i = 0; map_get_set(value, "include") && i < ELEMENTSOF(of_project); i++)
+                if (map_get_set(value, of_project[i]))
+                        return context_fail(context, map_find(value, of_project[i])->place,
+                                            "%s has '%s', which does not go with 'include'", name, of_project[i]);
         return 0;
 }
 

@@ -40,7 +40,7 @@ static const ShapeKey service_keys[] = {
         { "name", &shape_name, true },
         { "alias", &shape_text, false },
         { "entrypoint", &shape_texts, false },
-        { "command", &shape_texts, false },
+        { "command", &shape_commands, false },
         { "variables", &shape_job_variables, false },
         { "pull_policy", &shape_pull_policy, false },
         { "docker", &shape_docker, false },

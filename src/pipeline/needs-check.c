@@ -16,12 +16,20 @@ static const Shape shape_matrix_value = { .types = SHAPE_STRING | SHAPE_INTEGER,
 static const Shape shape_matrix_values = { .types = SHAPE_STRING | SHAPE_INTEGER | SHAPE_LIST,
                                            .expect = "a text or a list of texts",
                                            .item = &shape_matrix_value,
-                                           .not_empty = true,
-                                           .flatten = true };
+                                           .not_empty = true };
+static int check_entry(Context *context, const Value *value, const char *name) {
+        for (size_t i = 0; i < value->n_pairs; i++)
+                if (value_is_null(value->pairs[i].value))
+                        return context_fail(context, value->pairs[i].place, "'%s' of %s has no value",
+                                            value->pairs[i].key, name);
+        return 0;
+}
+
 static const Shape shape_matrix_entry = { .types = SHAPE_MAP,
                                           .expect = "a mapping of variables and their values",
                                           .item = &shape_matrix_values,
-                                          .not_empty = true };
+                                          .not_empty = true,
+                                          .check = check_entry };
 
 static int check_product(Context *context, const Value *value, const char *name) {
         size_t total = 0;

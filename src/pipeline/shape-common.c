@@ -9,6 +9,7 @@
 #include "pipeline/duration.h"
 
 #define WEEK UINT64_C(604800)
+#define MONTH UINT64_C(2629746) /* as Rails counts it */
 
 static int check_duration(Context *context, const Value *value, const char *name) {
         uint64_t seconds;
@@ -30,6 +31,16 @@ static int check_start_in(Context *context, const Value *value, const char *name
                             name);
 }
 
+static int check_timeout(Context *context, const Value *value, const char *name) {
+        uint64_t seconds;
+
+        if (check_duration(context, value, name) < 0)
+                return -EINVAL;
+        if (duration_parse(value->string, &seconds) == 0 && seconds < MONTH)
+                return 0;
+        return context_fail(context, value->place, "%s is too long; GitLab's limit is a month", name);
+}
+
 static int check_expire_in(Context *context, const Value *value, const char *name) {
         return streq(value->string, "never") ? 0 : check_duration(context, value, name);
 }
@@ -37,7 +48,7 @@ static int check_expire_in(Context *context, const Value *value, const char *nam
 const Shape shape_start_in = { .types = SHAPE_STRING,
                                .expect = "a duration such as '30 minutes'",
                                .check = check_start_in };
-const Shape shape_timeout = { .types = SHAPE_STRING, .expect = "a duration such as '3h 30m'", .check = check_duration };
+const Shape shape_timeout = { .types = SHAPE_STRING, .expect = "a duration such as '3h 30m'", .check = check_timeout };
 const Shape shape_expire_in = { .types = SHAPE_STRING,
                                 .expect = "a duration such as '1 week', or never",
                                 .check = check_expire_in };
@@ -80,8 +91,9 @@ static const ShapeKey auto_cancel_keys[] = {
 };
 const Shape shape_auto_cancel = { .types = SHAPE_MAP, .expect = "a mapping", .keys = auto_cancel_keys };
 
-static const Shape shape_value = { .types = SHAPE_STRING | SHAPE_INTEGER,
-                                   .expect = "a text or a number without a fraction" };
+#define SCALARS (SHAPE_STRING | SHAPE_INTEGER | SHAPE_BOOLEAN | SHAPE_TYPE(VALUE_FLOAT))
+
+static const Shape shape_value = { .types = SCALARS, .expect = "a text or a number" };
 static const ShapeKey job_variable_keys[] = {
         { .name = "value", .shape = &shape_value },
         { .name = "expand", .shape = &shape_boolean },
@@ -107,11 +119,11 @@ static int check_options(Context *context, const Value *value, const char *name)
                             "%s needs a 'value' that is one of its 'options'", name);
 }
 
-static const Shape shape_job_variable = { .types = SHAPE_STRING | SHAPE_INTEGER | SHAPE_MAP,
-                                          .expect = "a text, a number without a fraction, or a mapping with 'value'",
+static const Shape shape_job_variable = { .types = SCALARS | SHAPE_MAP,
+                                          .expect = "a text, a number, or a mapping with 'value'",
                                           .keys = job_variable_keys };
-static const Shape shape_root_variable = { .types = SHAPE_STRING | SHAPE_INTEGER | SHAPE_MAP,
-                                           .expect = "a text, a number without a fraction, or a mapping with 'value'",
+static const Shape shape_root_variable = { .types = SCALARS | SHAPE_MAP,
+                                           .expect = "a text, a number, or a mapping with 'value'",
                                            .keys = root_variable_keys,
                                            .check = check_options };
 const Shape shape_job_variables = { .types = SHAPE_MAP,
