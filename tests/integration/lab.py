@@ -132,6 +132,14 @@ class Lab:
         else:
             subprocess.run(["cp", "-a", "--reflink=auto", self._source, root / IMAGE], check=True)
 
+    @staticmethod
+    def link_tree(tree: Path, where: Path) -> None:
+        """Makes @where the same as @tree: by hard links to its files, none of which anybody may change in place, or, where they
+        are not possible, as a copy."""
+        if subprocess.run(["cp", "-al", tree, where], stderr=subprocess.DEVNULL, check=False).returncode:
+            host.remove_tree(where)
+            subprocess.run(["cp", "-a", "--reflink=auto", tree, where], check=True)
+
     def tiny_image(self) -> Path:
         """A tree of 20 MB with a shell and the commonest commands, without systemd; copy it, do not change it."""
         if self._tiny:

@@ -2,7 +2,6 @@
 """docs/recipes.md: each section's blocks are run as they stand there, in one job, and print what they are said to."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, Iterator, NamedTuple
@@ -56,10 +55,7 @@ def fixture_root(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Path]:
     root.mkdir()
     given = request.config.getoption("--recipes-dir")
     if given:
-        # Links, as jobs change nothing of it; a copy where they are not possible.
-        if subprocess.run(["cp", "-al", given, root / "recipes"], stderr=subprocess.DEVNULL, check=False).returncode:
-            shutil.rmtree(root / "recipes", ignore_errors=True)
-            subprocess.run(["cp", "-a", "--reflink=auto", given, root / "recipes"], check=True)
+        lab.link_tree(Path(given), root / "recipes")
     else:
         (root / "recipes.yaml").write_text(definition())
         subprocess.run([lab.driver, "--root", root, "chroot-create", "recipes"], check=True)

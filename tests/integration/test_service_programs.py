@@ -40,7 +40,7 @@ def fixture_servers(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Path]:
     given = request.config.getoption("--services-dir")
     (root / f"{IMAGE}.yaml").write_text(DEFINITION)
     if given:
-        subprocess.run(["cp", "-a", "--reflink=auto", given, root / IMAGE], check=True)
+        lab.link_tree(Path(given), root / IMAGE)
     else:
         subprocess.run([lab.driver, "--root", root, "chroot-create", IMAGE], check=True)
     etc = root / IMAGE / "etc"
