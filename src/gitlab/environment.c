@@ -86,9 +86,9 @@ static int append(char **text, const char *piece, size_t n) {
 static int find_value(const char *name, size_t n, char *const *own, const char **ret_value) {
         _cleanup_free_ char *variable = NULL;
 
-        for (; own && *own; own++)
-                if (strncmp(*own, name, n) == 0 && (*own)[n] == '=') {
-                        *ret_value = *own + n + 1;
+        for (size_t i = strv_length(own); i-- > 0;)
+                if (strncmp(own[i], name, n) == 0 && own[i][n] == '=') {
+                        *ret_value = own[i] + n + 1;
                         return 0;
                 }
         int r = string_printf(&variable, "CUSTOM_ENV_%.*s", (int) n, name);

@@ -6,6 +6,7 @@
 
 #include "gitlab/service-variables.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +17,8 @@
 
 /* The services as GitLab Runner describes them to drivers that cannot read the job. */
 #define SERVICES_VARIABLE "CI_JOB_SERVICES"
+/* The directory, inside the container, where the job's scripts write variables of type file. */
+#define DIRECTORY_VARIABLE "RUNNER_TEMP_PROJECT_DIR"
 
 /* Finds the variable whose name is the first @n bytes of @name; if several have it, the last one counts. */
 static const JobVariable *find_variable(const JobVariables *variables, const char *name, size_t n) {
@@ -38,39 +41,71 @@ static bool may_be_seen(const JobSpec *spec, const char *assignment) {
         return n > 0 && (!variable || variable->public);
 }
 
+/* Adds a variable of type file, the value of which is a path: the job's scripts write the file before they do anything else, if
+ * it is the job's. Where nobody says which directory it is in, the value is the content. */
+static int add_file(const JobVariable *variable, char ***environment) {
+        const char *directory = getenv(PREFIX DIRECTORY_VARIABLE);
+
+        return isempty(directory) ? strv_extendf(environment, "%s=%s", variable->key, variable->value) :
+                                    strv_extendf(environment, "%s=%s/%s", variable->key, directory, variable->key);
+}
+
 static int add_public(const JobSpec *spec, char ***environment) {
         for (char **entry = environ; entry && *entry; entry++) {
                 const char *assignment = startswith(*entry, PREFIX);
 
                 if (!assignment || !may_be_seen(spec, assignment))
                         continue;
-                int r = strv_extend(environment, assignment);
+                const JobVariable *variable = find_variable(&spec->variables, assignment, strcspn(assignment, "="));
+                int r = variable && variable->file ? add_file(variable, environment) :
+                                                     strv_extend(environment, assignment);
                 if (r < 0)
                         return r;
         }
         return 0;
 }
 
-static int add_own(JobService *service) {
-        _cleanup_strv_ char **own = NULL;
+/* *known: variables that are not what the environment says; *ret_n: how many they are. */
+static int add_files(const JobSpec *spec, char ***known, size_t *ret_n) {
+        for (size_t i = 0; i < spec->variables.n; i++) {
+                const JobVariable *variable = &spec->variables.items[i];
 
+                if (!variable->file ||
+                    find_variable(&spec->variables, variable->key, strlen(variable->key)) != variable)
+                        continue;
+                int r = add_file(variable, known);
+                if (r < 0)
+                        return r;
+        }
+        *ret_n = strv_length(*known);
+        return 0;
+}
+
+static int add_own(const JobSpec *spec, JobService *service) {
+        _cleanup_strv_ char **known = NULL;
+        size_t n_files;
+
+        int r = add_files(spec, &known, &n_files);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < service->variables.n; i++) {
                 JobVariable *variable = &service->variables.items[i];
 
                 if (!variable->raw && strchr(variable->value, '$')) {
                         char *expanded;
 
-                        int r = gitlab_expand(variable->value, own, &expanded);
+                        r = gitlab_expand(variable->value, known, &expanded);
                         if (r < 0)
                                 return r;
                         free(variable->value);
                         variable->value = expanded;
                 }
-                int r = strv_extendf(&own, "%s=%s", variable->key, variable->value);
+                r = variable->file ? add_file(variable, &known) :
+                                     strv_extendf(&known, "%s=%s", variable->key, variable->value);
                 if (r < 0)
                         return r;
         }
-        return strv_extend_strv(&service->environment, own);
+        return known ? strv_extend_strv(&service->environment, known + n_files) : 0;
 }
 
 static int expand(char **text) {
@@ -95,7 +130,7 @@ static int complete(const JobSpec *spec, JobService *service) {
                         return r;
         }
         int r = add_public(spec, &service->environment);
-        return r < 0 ? r : add_own(service);
+        return r < 0 ? r : add_own(spec, service);
 }
 
 int gitlab_complete_services(JobSpec *spec) {

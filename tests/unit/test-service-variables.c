@@ -28,29 +28,35 @@ static void test_complete(_unused_ void **state) {
                 VARIABLE("PUBLIC", "raw $X", true, false), VARIABLE("SECRET", "s", false, false),
                 VARIABLE("TWICE", "1", true, false),       VARIABLE("TWICE", "2", false, false),
                 VARIABLE("SHOWN", "1", false, false),      VARIABLE("SHOWN", "2", true, false),
+                VARIABLE("FILE", "content", true, false),  VARIABLE("OTHER", "content", false, false),
         };
         const JobVariable of_service[] = {
-                VARIABLE("PASSWORD", "$SECRET-${PUBLIC}", false, false),
-                VARIABLE("RAW", "$SECRET", false, true),
-                VARIABLE("URL", "x/$PASSWORD$NONE$$", false, false),
-                VARIABLE("PUBLIC", "mine", false, false),
+                VARIABLE("PASSWORD", "$SECRET-${PUBLIC}", false, false), VARIABLE("RAW", "$SECRET", false, true),
+                VARIABLE("URL", "x/$PASSWORD$NONE$$", false, false),     VARIABLE("FILE", "own", false, false),
+                VARIABLE("PATHS", "$FILE $OTHER", false, false),         VARIABLE("PUBLIC", "mine", false, false),
         };
         _cleanup_job_spec_ JobSpec job = { .n_services = 2 };
+        size_t n;
 
         job.services = calloc(2, sizeof(*job.services));
         assert_non_null(job.services);
         assert_int_equal(fill(&job.variables, of_job, ELEMENTSOF(of_job)), 0);
         assert_int_equal(fill(&job.services[0].variables, of_service, ELEMENTSOF(of_service)), 0);
+        n = job.variables.n;
+        job.variables.items[n - 1].file = job.variables.items[n - 2].file = true;
+        job.services[0].variables.items[3].file = true;
         job.services[0].name = strdup("db:$TAG");
         job.services[0].alias = strdup("a ${TAG}x");
         job.services[0].user = strdup("$TAG");
 
-        const char *const claimed[] = { "PUBLIC=expanded", "SECRET=s",           "TWICE=2", "SHOWN=2",
-                                        "CI_SERVER=yes",   "CI_JOB_SERVICES=[]", "TAG=16" };
+        const char *const claimed[] = {
+                "PUBLIC=expanded",    "SECRET=s", "TWICE=2",      "SHOWN=2",       "CI_SERVER=yes",
+                "CI_JOB_SERVICES=[]", "TAG=16",   "FILE=content", "OTHER=content", "RUNNER_TEMP_PROJECT_DIR=/b.tmp"
+        };
         for (size_t i = 0; i < ELEMENTSOF(claimed); i++) {
                 _cleanup_free_ char *name = NULL;
-                size_t n = strcspn(claimed[i], "=");
 
+                n = strcspn(claimed[i], "=");
                 assert_int_equal(string_printf(&name, "CUSTOM_ENV_%.*s", (int) n, claimed[i]), 0);
                 assert_int_equal(setenv(name, claimed[i] + n + 1, 1), 0);
         }
@@ -63,10 +69,12 @@ static void test_complete(_unused_ void **state) {
         char **seen = job.services[1].environment;
         assert_true(has(seen, "PUBLIC=expanded") && has(seen, "SHOWN=2") && has(seen, "CI_SERVER=yes"));
         assert_false(has(seen, "SECRET=s") || has(seen, "TWICE=2") || has(seen, "CI_JOB_SERVICES=[]"));
-        assert_false(has(seen, "PLAIN=1"));
+        assert_false(has(seen, "PLAIN=1") || has(seen, "OTHER=content") || has(seen, "OTHER=/b.tmp/OTHER"));
+        assert_true(has(seen, "FILE=/b.tmp/FILE") && !has(seen, "FILE=content"));
         seen = job.services[0].environment;
         assert_true(has(seen, "PASSWORD=s-expanded") && has(seen, "RAW=$SECRET"));
-        assert_true(has(seen, "URL=x/s-expanded$"));
+        assert_true(has(seen, "URL=x/s-expanded$") && has(seen, "FILE=/b.tmp/FILE") && !has(seen, "FILE=own"));
+        assert_true(has(seen, "PATHS=/b.tmp/FILE /b.tmp/OTHER"));
         assert_string_equal(seen[strv_length(seen) - 1], "PUBLIC=mine"); /* over the job's, which comes before */
 }
 
