@@ -142,7 +142,7 @@ def left_out() -> dict[str, str]:
     """Test files that need what this host does not have, and what that is. They are not collected."""
     files = {}
     if not shutil.which("gitlab-runner"):
-        files["test_real_runner.py"] = "gitlab-runner is not in PATH"
+        files |= dict.fromkeys(("test_real_runner.py", "test_real_jobs.py"), "gitlab-runner is not in PATH")
     if not limits.effective():
         files["test_limits.py"] = "no cgroup controllers that systemd can hand to a service"
     return files

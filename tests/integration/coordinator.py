@@ -5,6 +5,7 @@ It hands out jobs, takes their logs and states, and can answer that a job is bei
 served for `git` over dumb HTTP and for artifact downloads.
 """
 
+import gzip
 import json
 import re
 import ssl
@@ -15,8 +16,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
-from simulation.jobspec import Job
+from pace import PATIENCE
+from simulation.jobspec import Job, Variable
 from world import HOST, World, inside
 
 API = "/api/v4/"
@@ -29,7 +32,7 @@ class Report:
     job: Job
     log: bytearray = field(default_factory=bytearray)
     states: list[dict[str, Any]] = field(default_factory=list)
-    artifacts: list[bytes] = field(default_factory=list)
+    artifacts: dict[str, bytes] = field(default_factory=dict)  # by type: archive, dotenv, junit
     status: str = "running"  # sent back in the Job-Status header: running, canceling, canceled
     done: threading.Event = field(default_factory=threading.Event)
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -45,7 +48,12 @@ class Report:
         """The last state reported: state, failure_reason, exit_code, ..."""
         return self.states[-1]
 
-    def wait_for(self, text: str, timeout: float = 60) -> None:
+    def dotenv(self) -> list[Variable]:
+        """The variables that the server makes of the report of that type, for jobs after this one."""
+        lines = gzip.decompress(self.artifacts["dotenv"]).decode().splitlines()
+        return [Variable(*line.split("=", 1)) for line in lines]
+
+    def wait_for(self, text: str, timeout: float = PATIENCE) -> None:
         """Waits until the log has @text."""
         with self.changed:
             assert self.changed.wait_for(lambda: text in self.text, timeout), self.text
@@ -122,6 +130,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return bytes(body)
 
+    def _uploaded(self, body: bytes) -> bytes:
+        """The only file in a form."""
+        boundary = self.headers["Content-Type"].partition("boundary=")[2].strip('"').encode()
+        part = body.split(b"--" + boundary)[1]
+        return part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n")
+
     def _reply(self, code: int, body: Any = None, headers: dict[str, str] | None = None) -> None:
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         self.send_response(code)
@@ -153,7 +167,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif path in ("runners/verify", "runners"):
             self._reply(200, {"id": 1, "token": json.loads(body)["token"], "token_expires_at": None})
         elif (report := self._report(path)) and path.endswith("/artifacts"):
-            report.artifacts.append(body)
+            kind = parse_qs(urlsplit(self.path).query).get("artifact_type", ["archive"])[0]
+            report.artifacts[kind] = self._uploaded(body)
             self._reply(201, {})
         else:
             self._reply(404, {})
@@ -196,8 +211,8 @@ class _Handler(BaseHTTPRequestHandler):
         where, path = self._route()
         www = self.server_state.www
         report = self._report(path) if where == "api" else None
-        if report and report.artifacts:
-            return self._reply(200, report.artifacts[0])
+        if report and "archive" in report.artifacts:
+            return self._reply(200, report.artifacts["archive"])
         file = www / path.lstrip("/") if www and where == "www" else None
         if file and file.is_file() and ".." not in path:
             return self._reply(200, file.read_bytes())

@@ -4,10 +4,8 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -15,9 +13,10 @@ import pytest
 
 import host
 import ociimage
-from coordinator import Coordinator, Report, runner_config
+from coordinator import Coordinator
 from lab import IMAGE, Lab, Site
 from pace import PATIENCE
+from realrunner import RealRunner
 from simulation.build import Runner
 from simulation.gitlabrunner import run_job
 from simulation.jobspec import FEATURE_FLAGS, Job, Variable
@@ -50,42 +49,6 @@ if stage == "run" and sys.argv[3] == "build_script":
         file.write("42")
     sys.exit(1)
 """
-
-
-class RealRunner:
-    """A gitlab-runner process working on what the coordinator hands out."""
-
-    def __init__(self, directory: Path, coordinator: Coordinator, runner: Runner, wrapper: tuple[str, ...] = ()):
-        self.directory, self.coordinator, self.wrapper = directory, coordinator, wrapper
-        assert runner.config_exec and runner.prepare_exec and runner.run_exec and runner.cleanup_exec
-        self.file = directory / "config.toml"
-        self.file.write_text(runner_config(coordinator.url, runner.config_exec, runner.prepare_exec,
-                                           runner.run_exec, runner.cleanup_exec))
-        (directory / "tmp").mkdir(exist_ok=True)
-        self.environ = {**os.environ, "TMPDIR": str(directory / "tmp")}
-
-    @contextmanager
-    def working(self) -> Iterator[subprocess.Popen]:
-        """Runs `gitlab-runner run`; ends it when the block does."""
-        with open(self.directory / "gitlab-runner.log", "wb") as log, \
-                subprocess.Popen([*self.wrapper, "gitlab-runner", "run", "-c", self.file], stdin=subprocess.DEVNULL,
-                                 stdout=log, stderr=log, env=self.environ) as process:
-            try:
-                yield process
-            finally:
-                process.send_signal(signal.SIGQUIT)
-                try:
-                    process.wait(30)
-                finally:
-                    process.kill()
-
-    def run(self, *jobs: Job) -> list[Report]:
-        """Plays the jobs to their end."""
-        reports = [self.coordinator.submit(job) for job in jobs]
-        with self.working():
-            for report in reports:
-                assert report.done.wait(PATIENCE), report.text + (self.directory / "gitlab-runner.log").read_text()
-        return reports
 
 
 @pytest.fixture(name="coordinator")

@@ -69,6 +69,7 @@ class Job:
     cache: list[dict[str, Any]] = field(default_factory=list)
     dependencies: list[dict[str, Any]] = field(default_factory=list)
     extra_steps: list[dict[str, Any]] = field(default_factory=list)
+    run: list[dict[str, Any]] = field(default_factory=list)  # in the place of @script
     git: dict[str, Any] = field(default_factory=dict)
     server: str = "http://gitlab.invalid"
     token: str = ""
@@ -91,7 +92,7 @@ class Job:
         def step(name: str, script: list[str], when: str = "on_success") -> dict[str, Any]:
             return {"name": name, "script": script, "timeout": self.timeout, "when": when,
                     "allow_failure": when == "always"}
-        steps = [step("script", self.script)] + self.extra_steps
+        steps = [step("run" if self.run else "script", [] if self.run else self.script)] + self.extra_steps
         if self.after_script:
             steps.append(step("after_script", self.after_script, "always"))
         return steps
@@ -127,7 +128,7 @@ class Job:
             "features": {"trace_sections": True, "token_mask_prefixes": None, "failure_reasons": [],
                          "tracing": None},
             "policy_options": {"execution_policy_job": False, "policy_name": ""},
-            "suspend_options": {},
+            "suspend_options": {}, **({"run": json.dumps(self.run)} if self.run else {}),
         }
 
     def response_json(self) -> str:

@@ -49,7 +49,7 @@ ROWS: dict[str, tuple[tuple[str, ...] | None, str | None]] = {
     "src/definition/": ((*CODE, *RUN, "fuzz"), "definition maintenance maintenance_hostile maintenance_sources"),
     "src/doctor/": ((*CODE, *RUN), "doctor_toml setup"),
     "src/exec/": ((*CODE, "integration"), "exec_run"),
-    "src/gitlab/": ((*CODE, *RUN, "fuzz"), "exit identity job real_runner upstream_table"),
+    "src/gitlab/": ((*CODE, *RUN, "fuzz"), "exit identity job real_jobs real_runner upstream_table"),
     "src/image/": ((*CODE, *RUN), "generations images maintenance maintenance_crash maintenance_together room "
                                   "registry_images status_gc storage"),
     "src/job/": ((*CODE, *RUN), "cancel crash exit identity job parallel registry_images services status_gc store "
