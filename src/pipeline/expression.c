@@ -353,7 +353,12 @@ static bool is_true(const Operand *operand) {
         return operand->type == NODE_BOOLEAN ? operand->boolean : operand->type != NODE_NULL;
 }
 
+/* A text is compared with true and false as with texts of these names. */
 static bool are_equal(const Operand *a, const Operand *b) {
+        if (a->type == NODE_BOOLEAN && b->type == NODE_TEXT)
+                return streq(a->boolean ? "true" : "false", b->text);
+        if (a->type == NODE_TEXT && b->type == NODE_BOOLEAN)
+                return are_equal(b, a);
         if (a->type != b->type)
                 return false;
         return a->type == NODE_TEXT || a->type == NODE_PATTERN ? streq(a->text, b->text) : a->boolean == b->boolean;
