@@ -20,6 +20,7 @@ typedef struct FetchTree {
 
 typedef struct Fetch {
         const char *host, *base;        /* of the project's own server: Remote.fqdn, Remote.base */
+        const char *user, *password;    /* for it, as Remote has them */
         char *cache;                    /* the directory */
         bool online;                    /* fetch, instead of using only what is in the cache */
         bool prompts;                   /* git may ask for passwords at the terminal */

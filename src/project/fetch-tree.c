@@ -16,6 +16,13 @@
 #include "project/git.h"
 
 #define PROTOCOLS "https:http:ssh"
+/* Passes user and password of origin's URL to git as a helper of git's does, after the user's own ones. A helper is a command of a
+ * shell: this one is always the same, and takes them from its environment. */
+#define HELPER_USER "NSPAWN_RUNNER_ORIGIN_USER"
+#define HELPER_PASSWORD "NSPAWN_RUNNER_ORIGIN_PASSWORD"
+#define HELPER                                                                                                        \
+        "!f() { test \"$1\" != get || printf 'username=%s\\npassword=%s\\n' \"$" HELPER_USER "\" \"$" HELPER_PASSWORD \
+        "\"; }; f"
 #define PACK_BYTES_MAX ((uint64_t) 256 * 1024 * 1024)
 #define LIST_BYTES_MAX ((size_t) 32 * 1024 * 1024)
 #define PATHS_MAX 1000000U
@@ -23,7 +30,14 @@
 /* Runs git in the repository of @tree; what it prints is in *ret_output, which may be NULL. As fetch_run(). */
 static int run_git(Fetch *fetch, const FetchTree *tree, bool online, char *const *arguments, size_t max_bytes,
                    char **ret_output, size_t *ret_size) {
-        char **config = ARGV("http.lowSpeedLimit", "1", "http.lowSpeedTime", "60");
+        bool secrets = online && fetch->user && tree->url && startswith(tree->url, fetch->base);
+        _cleanup_free_ char *key = NULL, *user = NULL, *password = NULL;
+
+        if (secrets && (string_printf(&key, "credential.%s.helper", fetch->base) < 0 ||
+                        string_printf(&user, HELPER_USER "=%s", fetch->user) < 0 ||
+                        string_printf(&password, HELPER_PASSWORD "=%s", fetch->password) < 0))
+                return -ENOMEM;
+        char **config = ARGV("http.lowSpeedLimit", "1", "http.lowSpeedTime", "60", secrets ? key : NULL, HELPER);
         const GitCall call = { .directory = tree->directory,
                                .bare = true,
                                .prompts = fetch->prompts,
@@ -32,6 +46,8 @@ static int run_git(Fetch *fetch, const FetchTree *tree, bool online, char *const
         _cleanup_strv_ char **argv = NULL, **envp = NULL;
 
         int r = git_command(&call, arguments, &argv, &envp);
+        if (r >= 0 && secrets)
+                r = strv_extend_many(&envp, user, password);
         if (r < 0)
                 return r;
         _cleanup_close_ int fd = memfd_create("git", MFD_CLOEXEC);
@@ -85,13 +101,48 @@ static int find_url(Fetch *fetch, const char *name, char **ret) {
         return string_printf(ret, "%s%s.git", fetch->base, slash + 1);
 }
 
-static int make_repository(Fetch *fetch, FetchTree *tree) {
-        int r = fetch_entry(fetch, "projects", tree->url, true, &tree->directory);
+static int make_repository(Fetch *fetch, FetchTree *tree, const char *kind) {
+        int r = fetch_entry(fetch, kind, tree->url, true, &tree->directory);
         if (r < 0)
                 return fetch_fail(fetch, -EREMOTEIO, "no repository can be made in '%s': %s", fetch->cache,
                                   strerror(-r));
         r = run_git(fetch, tree, false, ARGV("init", "--quiet", "--bare", "--template="), 0, NULL, NULL);
         return r < 0 ? r : run_git(fetch, tree, false, ARGV("config", "remote.origin.url", tree->url), 0, NULL, NULL);
+}
+
+/* Can @ref be the beginning of a commit's id, as git(1) takes it? */
+static bool is_beginning(const char *ref) {
+        size_t n = ref ? strspn(ref, "0123456789abcdef") : 0;
+
+        return n >= 4 && n < 64 && !ref[n];
+}
+
+/* Finds the commit whose id begins with @tree->ref. Only git can tell, from all commits of the project: they are fetched, without
+ * their files and directories, into a repository that is for nothing else. -ENOENT: there is none, or more than one. */
+static int find_by_beginning(Fetch *fetch, FetchTree *tree) {
+        FetchTree commits = { .url = tree->url };
+        _cleanup_free_ char *directory = NULL, *name = NULL, *id = NULL;
+
+        int r = string_printf(&name, "%s^{commit}", tree->ref);
+        if (r < 0)
+                return r;
+        r = make_repository(fetch, &commits, "commits");
+        directory = commits.directory;
+        if (r < 0)
+                return r;
+        r = run_git(fetch, &commits, true,
+                    ARGV("fetch", "--quiet", "--filter=tree:0", "--no-tags", "--prune", "--no-write-fetch-head",
+                         "--no-recurse-submodules", "origin", "+refs/heads/*:refs/remotes/heads/*",
+                         "+refs/tags/*:refs/remotes/tags/*"),
+                    0, NULL, NULL);
+        if (r < 0)
+                return r;
+        r = run_git(fetch, &commits, false, ARGV("rev-parse", "--verify", "--quiet", "--end-of-options", name),
+                    LIST_BYTES_MAX, &id, NULL);
+        if (r < 0)
+                return r == -EREMOTEIO ? -ENOENT : r;
+        id[strcspn(id, "\n")] = 0;
+        return string_replace(&tree->commit, id);
 }
 
 /* The server's refs that @tree->ref can mean: all tags for a version. */
@@ -111,12 +162,15 @@ static int ask_server(Fetch *fetch, FetchTree *tree) {
         if (r < 0)
                 return r;
         r = fetch_choose(lines, tree->kind, tree->ref, &tree->commit, &tree->version);
+        if (r == -ENOENT && is_beginning(tree->ref))
+                r = find_by_beginning(fetch, tree);
         if (r != -ENOENT)
                 return r;
         if (!tree->ref)
                 return fetch_fail(fetch, -EREMOTEIO, "the project is empty");
-        return fetch_fail(fetch, -EREMOTEIO, "it has no %s (of a commit, the whole id is needed)",
-                          ref[0] == '~' ? "tag that is a version, such as '1.2.3'" : "such branch, tag or version");
+        return fetch_fail(fetch, -EREMOTEIO, "it has no %s",
+                          ref[0] == '~' ? "tag that is a version, such as '1.2.3'" :
+                                          "such branch, tag, version or commit");
 }
 
 static bool has_commit(Fetch *fetch, const FetchTree *tree) {
@@ -169,7 +223,7 @@ static int fetch_commit(Fetch *fetch, FetchTree *tree) {
                 return r;
         if (fetch->note)
                 fetch->note(shown);
-        r = make_repository(fetch, tree);
+        r = make_repository(fetch, tree, "projects");
         if (r < 0)
                 return r;
         /* A whole id of a commit is no name on the server. */

@@ -26,7 +26,11 @@ int fetch_init(Fetch *ret, const Remote *remote) {
                 r = string_printf(&cache, "%s/.cache/nspawn-runner/exec", home);
         if (r < 0)
                 return r;
-        *ret = (Fetch){ .host = remote->fqdn, .base = remote->base, .cache = cache };
+        *ret = (Fetch){ .host = remote->fqdn,
+                        .base = remote->base,
+                        .user = remote->user,
+                        .password = remote->password,
+                        .cache = cache };
         return 0;
 }
 
@@ -76,13 +80,26 @@ static int template_url(const char *name, char **ret) {
         return 0;
 }
 
+/* GitLab also looks in these directories. */
 static int read_template(Fetch *fetch, const char *path, char **ret_data, size_t *ret_size) {
-        _cleanup_free_ char *url = NULL;
+        static const char *const directories[] = { "", "Pages/", "Verify/", "Security/" };
+        int r = -ENOENT;
 
         if (!path_is_plain(path))
                 return -ENOENT;
-        int r = template_url(path, &url);
-        return r < 0 ? r : fetch_url_read(fetch, url, url, NULL, ret_data, ret_size);
+        for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
+                _cleanup_free_ char *name = NULL, *url = NULL;
+
+                r = string_printf(&name, "%s%s", directories[i], path);
+                if (r >= 0)
+                        r = template_url(name, &url);
+                if (r >= 0)
+                        r = fetch_url_read(fetch, url, url, NULL, ret_data, ret_size);
+                bool missing = r == -EUNATCH || (r == -EREMOTEIO && fetch->why && strstr(fetch->why, " 404"));
+                if (!missing)
+                        return r;
+        }
+        return r;
 }
 
 static int read_file(Fetch *fetch, const PipelineRoot *root, const char *path, char **ret_data, size_t *ret_size) {

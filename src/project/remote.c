@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads the URL of a project's remote. Called by what predefines variables, and by what fetches. It must not keep a user or a
- * password that the URL has for HTTP: what is made of it is shown, and passed to programs. */
+/* Reads the URL of a project's remote. Called by what predefines variables, and by what fetches. What is made of it
+ * is shown, and passed to programs: a user or a password that the URL has for HTTP must be in nothing but the fields for them. */
 
 #include "project/remote.h"
+
+#include <stdio.h>
 
 #include "base/string.h"
 
@@ -15,6 +17,33 @@ static const char *make_base(Arena *arena, const char *url, const char *end) {
         if (!at || startswith(url, "ssh:"))
                 return arena_printf(arena, "%.*s/", (int) (end - url), url);
         return arena_printf(arena, "%.*s%.*s/", (int) (host - url), url, (int) (end - at - 1), at + 1);
+}
+
+/* What "%40" and the like stand for. */
+static const char *decode(Arena *arena, const char *text, size_t size) {
+        char *copy = arena_copy(arena, text, size), *to = copy;
+        unsigned byte;
+
+        for (const char *from = copy; *from; from++)
+                if (*from == '%' && strspn(from + 1, "0123456789abcdefABCDEF") >= 2 &&
+                    sscanf(from + 1, "%2x", &byte) == 1) {
+                        *to++ = (char) byte;
+                        from += 2;
+                } else
+                        *to++ = *from;
+        *to = 0;
+        return copy;
+}
+
+/* "https://USER:PASSWORD@HOST/"; @end is where the path begins. */
+static void read_secrets(Arena *arena, const char *url, const char *end, Remote *remote) {
+        const char *from = strstr(url, "://") + 3, *at = memrchr(from, '@', (size_t) (end - from));
+        const char *colon = at ? memchr(from, ':', (size_t) (at - from)) : NULL;
+
+        if (!colon || !startswith(url, "http"))
+                return;
+        remote->user = decode(arena, from, (size_t) (colon - from));
+        remote->password = decode(arena, colon + 1, (size_t) (at - colon - 1));
 }
 
 Remote remote_parse(Arena *arena, const char *url) {
@@ -34,6 +63,7 @@ Remote remote_parse(Arena *arena, const char *url) {
                 if (*end == ':' && startswith(url, "http"))
                         remote.port = arena_copy(arena, end + 1, strspn(end + 1, "0123456789"));
                 start = end + strcspn(end, "/");
+                read_secrets(arena, url, start, &remote);
                 remote.base = startswith(url, "http:") || startswith(url, "https:") || startswith(url, "ssh:") ?
                                       make_base(arena, url, start) :
                                       NULL;

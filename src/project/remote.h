@@ -10,6 +10,8 @@ typedef struct Remote {
         /* What git needs before the path of a project on the same server: "https://HOST/", "ssh://git@HOST:2222/", "git@HOST:".
          * Without a user or password of HTTP. NULL: the URL names no server. */
         const char *base;
+        /* What the URL has of these, for HTTP, decoded. NULL: nothing. They are secret. */
+        const char *user, *password;
 } Remote;
 
 /* Parses "https://user@host:port/path.git", "ssh://git@host/path.git", "git@host:path.git", "/srv/path". What names no server

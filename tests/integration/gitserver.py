@@ -85,7 +85,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:  # pylint: disable=invalid-name
         """A page, a file of Git LFS, or what http-backend is for."""
         self.server.requests += 1
-        if self.path in self.server.pages:
+        if self.server.wanted and self.headers.get("Authorization") != self.server.wanted:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="x"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        elif self.path in self.server.pages:
             status, text = self.server.pages[self.path]
             if status == 302:
                 self.send_response(302)
@@ -119,6 +124,7 @@ class GitServer(ThreadingHTTPServer):
         self.directory, self.url = directory, f"http://127.0.0.1:{self.server_port}"
         self.pages: dict[str, tuple[int, str]] = {}  # what is at other paths: status, and text or another URL
         self.requests = 0  # of the kind GET
+        self.wanted = ""  # the header Authorization that requests must have; empty: none
         self.downloads: list[str] = []  # ids of large files, each time that one was fetched
 
     def handle_error(self, *_: Any) -> None:  # pylint: disable=arguments-differ

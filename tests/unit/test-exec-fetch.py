@@ -109,8 +109,8 @@ class Fetch(unittest.TestCase):
         os.symlink("/etc", self.server.directory / "work-other/etc")
         self.server.commit("other", {"large.yml": "#" * (5 << 20)}, "main")
         for include, part in (("project: group/none, file: a.yml", "cannot fetch 'group/none:a.yml': "),
-                              ("project: group/ci, file: a.yml, ref: none", "it has no such branch, tag or version"),
-                              ("project: group/ci, file: a.yml, ref: abc123", "of a commit, the whole id is needed"),
+                              ("project: group/ci, file: a.yml, ref: none", "it has no such branch, tag, version or commit"),
+                              ("project: group/ci, file: a.yml, ref: abc123", "it has no such branch, tag, version or commit"),
                               (f"project: group/ci, file: a.yml, ref: {UNKNOWN}", f"{UNKNOWN}"),
                               ("project: group/ci, file: none.yml", "file 'group/ci:none.yml' is not there"),
                               ("project: group/other, file: link.yml", "cannot read 'group/other:link.yml': it is a symbolic link"),
@@ -193,6 +193,44 @@ class Fetch(unittest.TestCase):
         self.assertEqual(self.names("include: [{template: Jobs/Build.gitlab-ci.yml}, {template: 'A b?.gitlab-ci.yml'}]\n", "--fetch"), ["t", "u"])
         self.assertEqual(self.names("include: {template: Jobs/Build.gitlab-ci.yml}\n"), ["t"])
         self.fails("include: {template: ../Jobs/Build.gitlab-ci.yml}\n", "is not there", "--fetch")
+        # GitLab finds templates in some directories without these.
+        self.server.pages["/gitlab-org/gitlab/-/raw/master/lib/gitlab/ci/templates/Pages/HTML.gitlab-ci.yml"] = (200, "v: {script: x}\n")
+        self.assertEqual(self.names("include: {template: HTML.gitlab-ci.yml}\n", "--fetch"), ["v"])
+        self.assertEqual(self.names("include: {template: HTML.gitlab-ci.yml}\n"), ["v"])
+        self.fails("include: {template: None.gitlab-ci.yml}\n", "404", "--fetch")
+
+    def test_secrets(self):
+        """User and password of origin's URL are for git only: on no command line, in no message and in no file of the cache."""
+        programs = self.directory / "bin"
+        programs.mkdir()
+        (programs / "git").write_text(f"#!/bin/sh\nprintf '%s ' \"$@\" >>{self.directory}/arguments\nexec {shutil.which('git')} \"$@\"\n")
+        (programs / "git").chmod(0o755)
+        path = f"{programs}:{os.environ['PATH']}"
+        url = self.server.url.replace("https://", "https://m%65:se%63ret%40word@")
+        include = "include: {project: group/other, file: o.yml}\no: {script: 'echo'}\n"
+        self.server.wanted = "Basic " + base64.b64encode(b"me:secret@word").decode()
+        try:
+            self.fails(include, "cannot fetch", "--fetch")
+            git("remote", "set-url", "origin", f"{url}/group/project.git", cwd=self.top)
+            done = self.call(include, "--fetch", PATH=path)
+            self.assertEqual(done.returncode, 0, done)
+            shown = done.stdout + done.stderr + self.call(include, "--explain", "o").stdout + (self.directory / "arguments").read_text()
+            shown += self.call("include: {project: group/none, file: o.yml}\n", "--fetch", PATH=path).stderr
+            for file in (self.home / ".cache").rglob("*"):
+                shown += file.read_text(errors="replace") if file.is_file() else ""
+            for part in ("secret@word", "se%63ret", "secret%40"):
+                self.assertNotIn(part, shown)
+        finally:
+            self.server.wanted = ""
+
+    def test_beginning_of_a_commit(self):
+        """As git takes it: at least four digits, which one commit only begins with; names are stronger."""
+        first = git("rev-list", "--max-parents=0", "feature/x", cwd=self.server.directory / "group/ci.git")
+        for ref in (first[:8], first[:20]):
+            self.assertEqual(self.names(f"include: {{project: group/ci, file: a.yml, ref: '{ref}'}}\n", "--fetch")[-1], "a")
+            self.assertEqual(self.names(f"include: {{project: group/ci, file: a.yml, ref: '{ref}'}}\n")[-1], "a")
+        self.assertEqual(self.names(f"include: {{component: $CI_SERVER_FQDN/group/tools/lint@{self.ids['odd'][:9]}}}\n", "--fetch")[0][:3], "odd")
+        self.fails("include: {project: group/ci, file: a.yml, ref: '00000000'}\n", "no such branch, tag, version or commit", "--fetch")
 
     def test_ssh(self):
         """Other projects come the same way as this one; git gets the user's own ssh, and nothing of what the repository here names."""
