@@ -126,21 +126,24 @@ static int append_everywhere(CgroupSet *set, const char *suffix) {
         return 0;
 }
 
+/* Goes down to the groups @first and, in these, @second; NULL: stays where it is. Hands @set over. */
+static int descend(CgroupSet *set, const char *first, const char *second, CgroupSet *ret) {
+        int r = append_everywhere(set, first);
+        if (r < 0)
+                return r;
+        r = append_everywhere(set, second);
+        if (r < 0)
+                return r;
+        *ret = *set;
+        set->n = 0;
+        return 0;
+}
+
 int cgroup_below(const char *parent, const char *name, CgroupSet *ret) {
         _cleanup_cgroup_set_ CgroupSet set = { 0 };
 
         int r = find_mounts(&set);
-        if (r < 0)
-                return r;
-        r = append_everywhere(&set, parent);
-        if (r < 0)
-                return r;
-        r = append_everywhere(&set, name);
-        if (r < 0)
-                return r;
-        *ret = set;
-        set.n = 0;
-        return 0;
+        return r < 0 ? r : descend(&set, parent, name, ret);
 }
 
 bool cgroup_exists(const CgroupSet *set) {
@@ -166,17 +169,7 @@ int cgroup_of_container(const char *parent, const char *slice, const char *name,
         _cleanup_cgroup_set_ CgroupSet set = { 0 };
 
         int r = cgroup_below(parent, NULL, &set);
-        if (r < 0)
-                return r;
-        r = append_everywhere(&set, has_child(&set, slice) ? slice : NULL);
-        if (r < 0)
-                return r;
-        r = append_everywhere(&set, name);
-        if (r < 0)
-                return r;
-        *ret = set;
-        set.n = 0;
-        return 0;
+        return r < 0 ? r : descend(&set, has_child(&set, slice) ? slice : NULL, name, ret);
 }
 
 /* Finds the hierarchy's line in the text of /proc/PID/cgroup (cgroups(7)): "ID:CONTROLLERS:PATH". */
