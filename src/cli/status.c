@@ -15,6 +15,7 @@
 #include "base/string.h"
 #include "cli/commands.h"
 #include "container/cgroup.h"
+#include "container/slice.h"
 #include "container/supervisor.h"
 #include "machine/collect.h"
 #include "machine/directory.h"
@@ -52,6 +53,8 @@ enum {
         STORAGE,
         URL,
         UNTIL,
+        ALL_CPU,
+        ALL_MEMORY,
         N_COLUMNS,
 };
 
@@ -75,6 +78,8 @@ static const TableColumn columns[N_COLUMNS + 1] = {
         [STORAGE] = { "storage", COLUMN_TEXT, .rank = 12 },
         [URL] = { "url", COLUMN_TEXT, .rank = 10 },
         [UNTIL] = { "kept_until", COLUMN_TEXT, .only_json = true },
+        [ALL_CPU] = { "cpu_with_services", COLUMN_NUMBER, .only_json = true },
+        [ALL_MEMORY] = { "memory_with_services", COLUMN_NUMBER, .only_json = true },
 };
 
 typedef struct Status {
@@ -91,6 +96,7 @@ typedef struct Texts {
         char since[FORMAT_TIME_BYTES], age[FORMAT_TIME_BYTES], until[FORMAT_TIME_BYTES];
         char address[IP_NETWORK_TEXT_MAX];
         char generation[24], cpu[FORMAT_TIME_BYTES], memory[24], disk[24];
+        char all_cpu[FORMAT_TIME_BYTES], all_memory[24];
 } Texts;
 
 static void texts_done(Texts *texts) {
@@ -107,22 +113,37 @@ static const char *format_size(bool json, uint64_t bytes, bool more, char ret[st
         return ret;
 }
 
-static void add_usage(const Status *status, const Machine *machine, Texts *texts, const char **cells) {
-        _cleanup_cgroup_set_ CgroupSet groups = { 0 };
+/* Sets what control groups count; a cell stays as it is where they do not. */
+static void describe_usage(const Status *status, const CgroupSet *groups, char cpu[static FORMAT_TIME_BYTES],
+                           char memory[static 24], const char **ret_cpu, const char **ret_memory) {
         uint64_t value;
 
-        if (supervisor_pick()->groups(machine->name, &groups) < 0)
-                return;
-        if (cgroup_memory_bytes(&groups, &value) >= 0)
-                cells[MEMORY] = format_size(status->json, value, false, texts->memory);
-        if (cgroup_cpu_usec(&groups, &value) < 0)
+        if (cgroup_memory_bytes(groups, &value) >= 0)
+                *ret_memory = format_size(status->json, value, false, memory);
+        if (cgroup_cpu_usec(groups, &value) < 0)
                 return;
         if (status->json)
-                snprintf(texts->cpu, sizeof(texts->cpu), "%" PRIu64 ".%03" PRIu64, value / USEC_PER_SEC,
+                snprintf(cpu, FORMAT_TIME_BYTES, "%" PRIu64 ".%03" PRIu64, value / USEC_PER_SEC,
                          value % USEC_PER_SEC / USEC_PER_MSEC);
         else
-                (void) format_duration(value, texts->cpu);
-        cells[CPU] = texts->cpu;
+                (void) format_duration(value, cpu);
+        *ret_cpu = cpu;
+}
+
+static void add_usage(const Status *status, const Machine *machine, Texts *texts, const char **cells) {
+        _cleanup_cgroup_set_ CgroupSet groups = { 0 };
+
+        if (supervisor_pick()->groups(machine->name, &groups) >= 0)
+                describe_usage(status, &groups, texts->cpu, texts->memory, &cells[CPU], &cells[MEMORY]);
+}
+
+/* What a job has used together with its services, for those that limits of the whole job are for. */
+static void add_usage_together(const Status *status, const Machine *machine, Texts *texts, const char **ret_cpu,
+                               const char **ret_memory) {
+        _cleanup_cgroup_set_ CgroupSet slice = { 0 };
+
+        if (slice_is_of(machine) && supervisor_pick()->slice(machine->name, &slice) >= 0)
+                describe_usage(status, &slice, texts->all_cpu, texts->all_memory, ret_cpu, ret_memory);
 }
 
 static const char *disk_of(const Status *status, const char *id, char ret[static 24]) {
@@ -198,6 +219,8 @@ static int add_job(Status *status, const char *id) {
                 return r;
         describe_time(status, machine, &texts, cells);
         add_usage(status, machine, &texts, cells);
+        if (status->json)
+                add_usage_together(status, machine, &texts, &cells[ALL_CPU], &cells[ALL_MEMORY]);
         cells[SERVICE] = machine->names ? machine->names[0] : NULL;
         cells[PROJECT] = machine->project;
         cells[JOB] = machine->job_name;
@@ -210,6 +233,20 @@ static int add_job(Status *status, const char *id) {
         cells[URL] = machine->job_url;
         cells[UNTIL] = describe_until(status, &directory, &texts);
         return table_add(status->table, cells);
+}
+
+/* A row for people, below the services: what they and the job used together. */
+static int add_together(Status *status, const char *id) {
+        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
+        const char *cells[N_COLUMNS] = { [ID] = id, [SERVICE] = "(together)" };
+        _cleanup_(texts_done) Texts texts = { 0 };
+        _cleanup_machine_ Machine *machine = NULL;
+
+        if (machine_directory_open(status->settings->runtime_dir, id, false, &directory) < 0 ||
+            machine_load(&directory, &machine) < 0)
+                return 0;
+        add_usage_together(status, machine, &texts, &cells[CPU], &cells[MEMORY]);
+        return cells[CPU] || cells[MEMORY] ? table_add(status->table, cells) : 0;
 }
 
 static bool contains(char *const *ids, const char *id, size_t length) {
@@ -237,7 +274,7 @@ static int add_with_services(Status *status, char *const *ids, const char *id) {
                 if (r < 0)
                         return r;
         }
-        return 0;
+        return services && !status->json ? add_together(status, id) : 0;
 }
 
 static int add_all(Status *status, char *const *ids) {

@@ -84,6 +84,11 @@ def test_services(lone) -> None:
         assert [row["service"] for row in rows] == [None, IMAGE, "two"], rows
         assert addresses.startswith(rows[1]["address"]) and len({row["address"] for row in rows}) == 3, (rows, addresses)
         assert {row["state"] for row in rows} == {"running"} and rows[1]["id"] == rows[0]["id"] + ".s1"
+        # what they used together, wherever control groups count it
+        used = [row["cpu"] for row in rows]
+        assert rows[1]["cpu_with_services"] is None and (rows[0]["cpu_with_services"] or 0) >= (used[0] or 0), rows
+        assert ("(together)" in lone.call("status").stdout) == any(rows[0][f"{what}_with_services"] is not None
+                                                                   for what in ("cpu", "memory")), rows
 
 
 def test_each_other(lone) -> None:
