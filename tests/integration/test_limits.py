@@ -124,6 +124,26 @@ def test_memory_high(make_site) -> None:
         assert counts(events)["oom_kill"] == 0
 
 
+def test_job_memory_high(make_site) -> None:
+    """What a job and its services together have beyond it is slowed down, and not killed: neither has
+    a limit of its own that could be it."""
+    settings = {**limits.TOGETHER, "memory_max": "infinity", "job_memory_max": "infinity", "job_memory_high": "120M"}
+    site = make_site(**settings)
+    with site.started(limits.job_with_service(IMAGE)) as build:
+        job = next(name for name in site.jobs() if not name.endswith(".s1"))
+        slice_ = group_of(site, job).parent
+        assert (slice_ / "memory.high").read_text().strip() == str(120 * MIB)
+        assert (group_of(site, job) / "memory.high").read_text().strip() == "max"
+        before = counts(slice_ / "memory.events")["high"]
+        call = build.start_script(EAT)
+        while counts(slice_ / "memory.events")["high"] == before and not call.wait(0.1):
+            pass
+        events = counts(slice_ / "memory.events")
+        assert events["high"] > before and events["oom_kill"] == 0, events
+        call.terminate(60, 5)
+        assert counts(slice_ / "memory.events")["oom_kill"] == 0
+
+
 def test_memory_percentages(make_site) -> None:
     """30% and 40% of the host's memory are the defaults."""
     site = make_site()
