@@ -308,6 +308,7 @@ static const CommandOption options[] = {
         { "file", "PATH", "configuration in the project, instead of .gitlab-ci.yml", 0 },
         { "directory", "DIR", "the working copy, instead of the current directory", 'C' },
         { "fetch", NULL, "fetch files of other projects and servers, as included", 0 },
+        { "server", "URL", "the GitLab server of origin, if it has a path or another port", 0 },
         { "include-root", "HOST/PATH=DIR", "a directory that stands in for a project or server", 0 },
         { 0 },
 };

@@ -135,7 +135,8 @@ static void note_fetch(const char *what) {
 
 /* Passwords are asked for only if somebody sees the question. */
 static int prepare_fetch(const Invocation *invocation, ExecRequest *request) {
-        const Remote remote = remote_parse(&request->arena, request->checkout->remote ? request->checkout->remote : "");
+        const Remote remote = remote_parse(&request->arena, request->checkout->remote ? request->checkout->remote : "",
+                                           invocation_option(invocation, "server"));
 
         int r = fetch_init(&request->fetch, &remote);
         if (r < 0)
@@ -158,7 +159,8 @@ static int read_occasion(const Invocation *invocation, ExecRequest *request) {
         const char *source = invocation_option(invocation, "source"), *file = invocation_option(invocation, "file");
         Occasion occasion = { .source = source ? source : "push",
                               .ref = invocation_option(invocation, "ref"),
-                              .file = file ? file : ".gitlab-ci.yml" };
+                              .file = file ? file : ".gitlab-ci.yml",
+                              .server = invocation_option(invocation, "server") };
 
         if (!is_source(occasion.source)) {
                 log_error("--source cannot be '%s'%s", occasion.source,

@@ -87,18 +87,17 @@ static bool is_reference(PipelineRootKind kind, const char *ref) {
 }
 
 static int find_url(Fetch *fetch, const char *name, char **ret) {
-        const char *slash = strchr(name, '/');
-        size_t n = slash ? (size_t) (slash - name) : 0;
+        const char *path = startswith(name, fetch->host);
 
         if (!is_address(name))
                 return fetch_fail(fetch, -EREMOTEIO, "'%s' is no address of a project", name);
-        if (strlen(fetch->host) != n || strncmp(name, fetch->host, n) != 0)
+        if (!path || *path != '/')
                 return string_printf(ret, "https://%s.git", name);
         if (!fetch->base)
                 return fetch_fail(
                         fetch, -EREMOTEIO,
                         "this project has no remote 'origin' on a server, which its projects could come from");
-        return string_printf(ret, "%s%s.git", fetch->base, slash + 1);
+        return string_printf(ret, "%s%s.git", fetch->base, path + 1);
 }
 
 static int make_repository(Fetch *fetch, FetchTree *tree, const char *kind) {

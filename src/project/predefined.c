@@ -38,13 +38,16 @@ static void set_dependency_proxy(Variables *variables, const char *server, const
             arena_printf(arena, "%s/%s/%s", server, lower(arena, namespace), suffix));
 }
 
-static void set_project(const Checkout *checkout, Variables *variables, PipelineRequest *request) {
+static void set_project(const Checkout *checkout, const Occasion *occasion, Variables *variables,
+                        PipelineRequest *request) {
         Arena *arena = variables->arena;
         const char *directory = strrchr(checkout->top, '/');
-        Remote remote = remote_parse(
-                arena, checkout->remote ? checkout->remote :
-                                          arena_printf(arena, "https://gitlab.example.com/local/%s",
-                                                       directory && directory[1] ? directory + 1 : "project"));
+        Remote remote = remote_parse(arena,
+                                     checkout->remote ?
+                                             checkout->remote :
+                                             arena_printf(arena, "https://gitlab.example.com/local/%s",
+                                                          directory && directory[1] ? directory + 1 : "project"),
+                                     occasion->server);
         const char *name = strrchr(remote.path, '/'), *top = strchr(remote.path, '/');
         const char *fqdn = remote.fqdn;
         const char *url = arena_printf(arena, "%s://%s", remote.protocol, fqdn);
@@ -76,7 +79,7 @@ static void set_project(const Checkout *checkout, Variables *variables, Pipeline
         set(variables, "CI_PROJECT_NAMESPACE_SLUG", variable_slug(arena, namespace));
         set(variables, "CI_PROJECT_NAMESPACE_ID", "1");
         set(variables, "CI_PROJECT_ROOT_NAMESPACE", root);
-        set_dependency_proxy(variables, fqdn, namespace, root);
+        set_dependency_proxy(variables, arena_copy(arena, fqdn, strcspn(fqdn, "/")), namespace, root);
         set(variables, "CI_PROJECT_URL", arena_printf(arena, "%s/%s", url, remote.path));
         set(variables, "CI_PROJECT_VISIBILITY", "private");
         set(variables, "CI_PROJECT_REPOSITORY_LANGUAGES", "");
@@ -172,7 +175,7 @@ int predefined_fill(const Checkout *checkout, const Occasion *occasion, Variable
         set(variables, "NSPAWN_RUNNER_EXEC", "true");
         set(variables, "CI_PIPELINE_IID", "1");
         set(variables, "CI_CONFIG_PATH", occasion->file);
-        set_project(checkout, variables, request);
+        set_project(checkout, occasion, variables, request);
         set_commit(checkout, variables);
         int r = set_ref(checkout, occasion, variables, request);
         if (r < 0)

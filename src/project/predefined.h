@@ -8,6 +8,7 @@ typedef struct Occasion {
         const char *source; /* a value of CI_PIPELINE_SOURCE, or "tag" for the push of a tag */
         const char *ref;    /* NULL: what is checked out */
         const char *file;   /* path of the configuration in the project */
+        const char *server; /* URL of a GitLab server, or NULL: as remote_parse() has it */
 } Occasion;
 
 /* Fills in the request's host, source, ref and project, and the variables that GitLab predefines for a pipeline, as far

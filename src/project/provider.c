@@ -18,7 +18,8 @@
 
 /* Finds the directory that stands in for "HOST/PATH/rest": the longest name wins. *ret_rest is the rest of @path. */
 static const char *find_root(const Checkout *checkout, const char *path, const char **ret_rest) {
-        const char *without_host = strchr(path, '/'), *directory = NULL;
+        const char *own = checkout->fetch ? startswith(path, checkout->fetch->host) : NULL, *directory = NULL;
+        const char *without_host = own && *own == '/' ? own : strchr(path, '/');
         size_t best = 0;
 
         for (const IncludeRoot *root = checkout->include_roots; root && root->name; root++)

@@ -46,7 +46,7 @@ static void read_secrets(Arena *arena, const char *url, const char *end, Remote 
         remote->password = decode(arena, colon + 1, (size_t) (at - colon - 1));
 }
 
-Remote remote_parse(Arena *arena, const char *url) {
+static Remote parse(Arena *arena, const char *url) {
         Remote remote = { .host = "gitlab.example.com", .protocol = "https", .port = "443" };
         const char *scheme = strstr(url, "://"), *start = scheme ? scheme + 3 : url, *end;
         const char *at = strchr(start, '@'), *slash = strchr(start, '/');
@@ -88,5 +88,27 @@ Remote remote_parse(Arena *arena, const char *url) {
         remote.path = path;
         bool usual = streq(remote.port, "443") || streq(remote.port, "80");
         remote.fqdn = usual ? remote.host : arena_printf(arena, "%s:%s", remote.host, remote.port);
+        return remote;
+}
+
+Remote remote_parse(Arena *arena, const char *url, const char *server) {
+        Remote remote = parse(arena, url);
+
+        if (!server || (!startswith(server, "https://") && !startswith(server, "http://")))
+                return remote;
+        const Remote other = parse(arena, server);
+        if (!remote.base || !streq(other.host, remote.host))
+                return remote;
+        bool http = startswith(url, "http");
+        const char *rest = startswith(remote.path, other.path);
+        if (http && (!streq(other.port, remote.port) || !rest || (*other.path && *rest != '/')))
+                return remote;
+        remote.protocol = other.protocol;
+        remote.port = other.port;
+        remote.fqdn = *other.path ? arena_printf(arena, "%s/%s", other.fqdn, other.path) : other.fqdn;
+        if (http) {
+                remote.path = rest + strspn(rest, "/");
+                remote.base = *other.path ? arena_printf(arena, "%s%s/", remote.base, other.path) : remote.base;
+        }
         return remote;
 }

@@ -223,6 +223,14 @@ class Fetch(unittest.TestCase):
         finally:
             self.server.wanted = ""
 
+    def test_server_below_a_path(self):
+        """Other projects are below the same path."""
+        os.symlink("group", self.server.directory / "gitlab")
+        self.addCleanup(os.unlink, self.server.directory / "gitlab")
+        git("remote", "set-url", "origin", f"{self.server.url}/gitlab/x.git", cwd=self.top)
+        self.fails("include: {project: other, file: o.yml}\n", "cannot fetch", "--fetch")
+        self.assertEqual(self.names("include: {component: $CI_SERVER_FQDN/tools/lint@main}\n", "--fetch", "--server", f"{self.server.url}/gitlab")[0][:5], "main ")
+
     def test_beginning_of_a_commit(self):
         """As git takes it: at least four digits, which one commit only begins with; names are stronger."""
         first = git("rev-list", "--max-parents=0", "feature/x", cwd=self.server.directory / "group/ci.git")

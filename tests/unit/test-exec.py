@@ -212,6 +212,29 @@ class Command(unittest.TestCase):
         (self.path / "bad.yml").write_text("V: [1]\n")
         self.assertIn("bad.yml:1: variable 'V' must have a text", self.call("--list", "--variable-file", "bad.yml").stderr)
 
+    def test_server(self):
+        """A server below a path, which no URL tells from a group."""
+        git(self.path, "init", "-q", "-b", "main")
+        (self.path / "stand-in").mkdir()
+        (self.path / "stand-in/c.yml").write_text("c: {script: x}\n")
+        (self.path / ".gitlab-ci.yml").write_text("include: {project: g/ci, file: c.yml}\n"
+            "'$CI': {script: x, environment: {name: x, url: '$CI_SERVER_URL'}, variables: {V: '$CI_SERVER_URL $CI_SERVER_FQDN $CI_SERVER_PORT $CI_PROJECT_PATH "
+            "$CI_PROJECT_URL $CI_API_V4_URL $CI_DEPENDENCY_PROXY_SERVER'}}\n")
+        git(self.path, "remote", "add", "origin", "x")
+        for remote, server, wanted in (
+                ("https://h.org/gitlab/g/p.git", "https://h.org/gitlab/", "https://h.org/gitlab h.org/gitlab 443 g/p https://h.org/gitlab/g/p https://h.org/gitlab/api/v4 h.org"),
+                ("https://h.org/gitlab/g/p.git", "https://h.org", "https://h.org h.org 443 gitlab/g/p https://h.org/gitlab/g/p https://h.org/api/v4 h.org"),
+                ("https://h.org/gitlabs/p.git", "https://h.org/gitlab", "https://h.org h.org 443 gitlabs/p https://h.org/gitlabs/p https://h.org/api/v4 h.org"),
+                ("https://other.org/gitlab/p.git", "https://h.org/gitlab", "https://other.org other.org 443 gitlab/p https://other.org/gitlab/p https://other.org/api/v4 other.org"),
+                ("git@h.org:g/p.git", "http://h.org:8080/a/b", "http://h.org:8080/a/b h.org:8080/a/b 8080 g/p http://h.org:8080/a/b/g/p http://h.org:8080/a/b/api/v4 h.org:8080"),
+                ("ssh://git@h.org:2222/g/p.git", "https://h.org/gitlab", "https://h.org/gitlab h.org/gitlab 443 g/p https://h.org/gitlab/g/p https://h.org/gitlab/api/v4 h.org")):
+            with self.subTest(remote=remote, server=server):
+                git(self.path, "remote", "set-url", "origin", remote)
+                done = self.call("--explain", "$CI", "--server", server, "--include-root", f"g/ci={self.path}/stand-in")
+                self.assertIn(f'V="{wanted}"', done.stdout, done)
+        (self.path / ".nspawn-runner-exec.yaml").write_text("server: https://h.org/gitlab\n")
+        self.assertIn("'server' is not for a project to say", self.call("--list").stderr)
+
     def test_options_files(self):
         """.nspawn-runner-exec.yaml: the command line is stronger than the project's, and that is stronger than the home's."""
         home = self.path / "home"
