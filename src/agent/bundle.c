@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Moves files into and out of the container for the command `exec`: sources, caches, artifacts. Called by main.c for a step
- * that executes the agent's program. It never follows a symlink out of its directory. */
+/* Moves files out of the container for the command `exec`: caches, artifacts. Called by main.c for a step that executes the
+ * agent's program. It never follows a symlink out of its directory. */
 
 #include "agent/bundle.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
-#include "agent/index.h"
+#include "agent/beneath.h"
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/macro.h"
@@ -21,22 +18,6 @@
 #include "wire/bundle.h"
 
 #define DEPTH_MAX 200U
-#define INDEX ".git/index"
-#define INDEX_BYTES_MAX (UINT64_C(256) * 1024 * 1024)
-
-static int fail(int error, const char *path) {
-        fprintf(stderr, "%s: %s\n", path, strerror(error < 0 ? -error : error));
-        return EXIT_FAILURE;
-}
-
-static int open_beneath(int dir_fd, const char *path, int flags, mode_t mode) {
-        const struct open_how how = { .flags = (uint64_t) flags | O_CLOEXEC,
-                                      .mode = mode,
-                                      .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
-
-        int fd = (int) syscall(SYS_openat2, dir_fd, path, &how, sizeof(how));
-        return fd < 0 ? -errno : fd;
-}
 
 static int describe(int dir_fd, const char *name, const struct stat *st, bool content, BundleEntry *entry) {
         entry->mode = st->st_mode & 07777;
@@ -94,27 +75,10 @@ static int list_at(BundleWriter *writer, int dir_fd, const char *name, BundleEnt
         return fd < 0 ? 0 : list_directory(writer, fd, entry, depth);
 }
 
-/* The directory that @path is in. */
-static int open_parent(int root_fd, const char *path) {
-        char parent[BUNDLE_PATH_MAX + 1];
-        const char *slash = strrchr(path, '/');
-
-        if (!slash)
-                return fcntl(root_fd, F_DUPFD_CLOEXEC, 3);
-        memcpy(parent, path, (size_t) (slash - path));
-        parent[slash - path] = 0;
-        return open_beneath(root_fd, parent, O_RDONLY | O_DIRECTORY, 0);
-}
-
-static const char *last_part(const char *path) {
-        const char *slash = strrchr(path, '/');
-        return slash ? slash + 1 : path;
-}
-
 static int list_path(BundleWriter *writer, int root_fd, const char *path, BundleEntry *entry) {
         if (!bundle_path_is_plain(path))
                 return 0;
-        _cleanup_close_ int parent_fd = open_parent(root_fd, path);
+        _cleanup_close_ int parent_fd = open_parent_beneath(root_fd, path);
         if (parent_fd < 0)
                 return 0;
         strcpy(entry->path, path);
@@ -156,7 +120,7 @@ static int list(const char *directory, char *const *paths) {
 
 int agent_list(const char *directory, char *const *paths) {
         int r = list(directory, paths);
-        return r < 0 ? fail(r, directory) : EXIT_SUCCESS;
+        return r < 0 ? path_failed(r, directory) : EXIT_SUCCESS;
 }
 
 static int pack_one(BundleWriter *writer, int root_fd, const char *path, BundleEntry *entry) {
@@ -164,14 +128,14 @@ static int pack_one(BundleWriter *writer, int root_fd, const char *path, BundleE
 
         if (!bundle_path_is_plain(path))
                 return -EBADMSG;
-        _cleanup_close_ int parent_fd = open_parent(root_fd, path);
+        _cleanup_close_ int parent_fd = open_parent_beneath(root_fd, path);
         if (parent_fd < 0 || fstatat(parent_fd, last_part(path), &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return 0;
         _cleanup_close_ int fd = -EBADF;
         if (S_ISREG(st.st_mode)) {
                 fd = openat(parent_fd, last_part(path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
                 if (fd < 0) {
-                        (void) fail(errno, path);
+                        (void) path_failed(errno, path);
                         return 0;
                 }
                 if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
@@ -206,235 +170,5 @@ static int pack(const char *directory) {
 
 int agent_pack(const char *directory) {
         int r = pack(directory);
-        return r < 0 ? fail(r, directory) : EXIT_SUCCESS;
-}
-
-/* The directory where files are being made stays open: the next file is likely to go there, too. */
-typedef struct Unpacking {
-        int root_fd, parent_fd;
-        char parent[BUNDLE_PATH_MAX + 1];
-        BundleReader reader;
-        BundleEntry entry;
-        mode_t umask; /* what the caller has; ours is 0, so that files get the mode that they had */
-        GitIndex index;
-        bool unsure; /* nobody has found out which files are as the index says */
-} Unpacking;
-
-/* Unless it is there. */
-static int make_directory(int root_fd, const char *path, mode_t mode) {
-        _cleanup_close_ int fd = open_beneath(root_fd, path, O_PATH | O_DIRECTORY, 0);
-        if (fd != -ENOENT)
-                return MIN(fd, 0);
-        _cleanup_close_ int parent_fd = open_parent(root_fd, path);
-        if (parent_fd < 0)
-                return parent_fd;
-        return mkdirat(parent_fd, last_part(path), mode) < 0 && errno != EEXIST ? -errno : 0;
-}
-
-static int make_directories(int root_fd, char *path, mode_t mode) {
-        for (char *slash = strchr(path, '/');; slash = strchr(slash + 1, '/')) {
-                if (slash)
-                        *slash = 0;
-                int r = make_directory(root_fd, path, mode);
-                if (slash)
-                        *slash = '/';
-                if (r < 0 || !slash)
-                        return r;
-        }
-}
-
-static int enter_parent(Unpacking *u, const char *path) {
-        const char *slash = strrchr(path, '/');
-        size_t n = slash ? (size_t) (slash - path) : 0;
-
-        if (u->parent_fd >= 0 && strlen(u->parent) == n && strncmp(u->parent, path, n) == 0)
-                return 0;
-        closep(&u->parent_fd);
-        memcpy(u->parent, path, n);
-        u->parent[n] = 0;
-        u->parent_fd = open_parent(u->root_fd, path);
-        if (u->parent_fd == -ENOENT) {
-                int r = make_directories(u->root_fd, u->parent, 0777 & ~u->umask);
-                if (r < 0)
-                        return r;
-                u->parent_fd = open_parent(u->root_fd, path);
-        }
-        return u->parent_fd < 0 ? u->parent_fd : 0;
-}
-
-static void note(Unpacking *u, const struct stat *st) {
-        if (u->index.n > 0 && u->entry.clean)
-                (void) index_note(&u->index, u->entry.path, st);
-}
-
-static int write_content(Unpacking *u, int fd) {
-        const void *data;
-        size_t size;
-
-        do {
-                int r = bundle_read(&u->reader, &data, &size);
-                if (r < 0)
-                        return r;
-                r = size > 0 ? fd_write_all(fd, data, size) : 0;
-                if (r < 0)
-                        return r;
-        } while (size > 0);
-        return 0;
-}
-
-static int unpack_file(Unpacking *u, const char *name) {
-        const struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, { .tv_sec = u->entry.mtime_sec } };
-        const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-        mode_t mode = u->entry.mode & 0777;
-        struct stat st;
-
-        _cleanup_close_ int fd = openat(u->parent_fd, name, flags, mode);
-        if (fd < 0 && errno == EEXIST && unlinkat(u->parent_fd, name, 0) >= 0)
-                fd = openat(u->parent_fd, name, flags, mode);
-        if (fd < 0)
-                return -errno;
-        int r = write_content(u, fd);
-        if (r < 0)
-                return r;
-        if (u->entry.mtime_sec > 0)
-                (void) futimens(fd, times);
-        if (fstat(fd, &st) < 0)
-                return -errno;
-        /* An ACL of the directory may have changed it. */
-        if ((st.st_mode & 0777) != mode && (fchmod(fd, mode) < 0 || fstat(fd, &st) < 0))
-                return -errno;
-        note(u, &st);
-        return 0;
-}
-
-static int unpack_symlink(Unpacking *u, const char *name) {
-        const struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, { .tv_sec = u->entry.mtime_sec } };
-        struct stat st;
-
-        if (symlinkat(u->entry.link, u->parent_fd, name) < 0 &&
-            (errno != EEXIST || unlinkat(u->parent_fd, name, 0) < 0 ||
-             symlinkat(u->entry.link, u->parent_fd, name) < 0))
-                return -errno;
-        if (u->entry.mtime_sec > 0)
-                (void) utimensat(u->parent_fd, name, times, AT_SYMLINK_NOFOLLOW);
-        if (fstatat(u->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-                return -errno;
-        note(u, &st);
-        return 0;
-}
-
-/* Kept in memory until all other files are there. */
-static int unpack_index(Unpacking *u) {
-        size_t n = 0, size;
-        const void *data;
-
-        index_done(&u->index);
-        unsigned char *whole = malloc(u->entry.size + 1);
-        if (!whole)
-                return -ENOMEM;
-        for (;;) {
-                int r = bundle_read(&u->reader, &data, &size);
-                if (r < 0 || size == 0) {
-                        if (r >= 0)
-                                break;
-                        free(whole);
-                        return r;
-                }
-                memcpy(whole + n, data, size);
-                n += size;
-        }
-        int r = index_init(&u->index, whole, n);
-        u->unsure = r < 0 || !u->entry.clean;
-        return r == -EBADMSG ? 0 : r;
-}
-
-static int unpack_one(Unpacking *u) {
-        if (u->entry.type == BUNDLE_FILE && streq(u->entry.path, INDEX) && u->entry.size <= INDEX_BYTES_MAX)
-                return unpack_index(u);
-        int r = enter_parent(u, u->entry.path);
-        if (r < 0)
-                return r;
-        const char *name = last_part(u->entry.path);
-        switch (u->entry.type) {
-        case BUNDLE_DIRECTORY:
-                return mkdirat(u->parent_fd, name, ((u->entry.mode & 0777) | 0700) & ~u->umask) < 0 && errno != EEXIST ?
-                               -errno :
-                               0;
-        case BUNDLE_SYMLINK:
-                return unpack_symlink(u, name);
-        default:
-                return unpack_file(u, name);
-        }
-}
-
-static int write_index(Unpacking *u) {
-        index_finish(&u->index);
-        int r = enter_parent(u, INDEX);
-        if (r < 0)
-                return r;
-        const char *name = last_part(INDEX);
-        if (unlinkat(u->parent_fd, name, 0) < 0 && errno != ENOENT)
-                return -errno;
-        _cleanup_close_ int fd = openat(u->parent_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-        return fd < 0 ? -errno : fd_write_all(fd, u->index.data, u->index.size);
-}
-
-/* An index that knows nothing of files makes commands that trust it (`git diff-index`) take every file for a changed one. The
- * image's git compares them; without git, nobody asks. */
-static void refresh_index(const char *directory, mode_t mask) {
-        int status;
-
-        pid_t pid = fork();
-        if (pid > 0)
-                (void) waitpid(pid, &status, 0);
-        if (pid != 0)
-                return;
-        (void) umask(mask);
-        int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-                (void) dup2(null_fd, fd);
-        (void) execvp("git", ARGV("git", "-C", directory, "update-index", "-q", "--refresh"));
-        _exit(EXIT_FAILURE);
-}
-
-/* All that can be made is made; what cannot is told, and the exit status says so. */
-static int unpack(Unpacking *u, const char *directory, int *ret_status) {
-        int status = EXIT_SUCCESS;
-
-        int r = bundle_reader_init(&u->reader, STDIN_FILENO);
-        if (r < 0)
-                return r;
-        while ((r = bundle_next(&u->reader, &u->entry)) > 0) {
-                int q = unpack_one(u);
-                if (q < 0)
-                        status = fail(q, u->entry.path);
-        }
-        if (r < 0)
-                return r;
-        if (u->index.data) {
-                int q = write_index(u);
-                if (q < 0)
-                        status = fail(q, INDEX);
-                else if (u->unsure)
-                        refresh_index(directory, u->umask);
-        }
-        *ret_status = status;
-        return 0;
-}
-
-int agent_unpack(const char *directory) {
-        static Unpacking u = { .root_fd = -EBADF, .parent_fd = -EBADF };
-        int status;
-
-        int r = mkdir_parents(directory, 0777);
-        if (r < 0)
-                return fail(r, directory);
-        u.root_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (u.root_fd < 0)
-                return fail(errno, directory);
-        u.umask = umask(0);
-        r = unpack(&u, directory, &status);
-        bundle_reader_done(&u.reader);
-        index_done(&u.index);
-        return r < 0 ? fail(r, directory) : status;
+        return r < 0 ? path_failed(r, directory) : EXIT_SUCCESS;
 }

@@ -84,17 +84,17 @@ void index_done(GitIndex *index) {
         *index = (GitIndex){ 0 };
 }
 
-static bool find(GitIndex *index, const char *path) {
+static bool find(const GitIndex *index, size_t *next, const char *path) {
         size_t low = 0, high = index->n;
 
-        if (index->next < index->n && strcmp(entry_path(index, index->next), path) == 0)
+        if (*next < index->n && strcmp(entry_path(index, *next), path) == 0)
                 return true;
         while (low < high) {
                 size_t middle = low + (high - low) / 2;
                 int order = strcmp(entry_path(index, middle), path);
 
                 if (order == 0) {
-                        index->next = middle;
+                        *next = middle;
                         return true;
                 }
                 if (order < 0)
@@ -105,10 +105,10 @@ static bool find(GitIndex *index, const char *path) {
         return false;
 }
 
-bool index_note(GitIndex *index, const char *path, const struct stat *st) {
-        if (!find(index, path))
+bool index_note(const GitIndex *index, size_t *next, const char *path, const struct stat *st) {
+        if (!find(index, next, path))
                 return false;
-        unsigned char *entry = index->data + index->entries[index->next++];
+        unsigned char *entry = index->data + index->entries[(*next)++];
         write_word(entry, (uint64_t) st->st_ctim.tv_sec);
         write_word(entry + 4, (uint64_t) st->st_ctim.tv_nsec);
         write_word(entry + 8, (uint64_t) st->st_mtim.tv_sec);

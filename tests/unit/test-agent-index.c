@@ -32,13 +32,14 @@ static void test_note(_unused_ void **state) {
         const struct stat st = { .st_size = 0x1234, .st_ino = 0x100000007, .st_uid = 5, .st_mtim = { 9, 8 } };
         static const unsigned char mtime[] = { 0, 0, 0, 9, 0, 0, 0, 8 }, inode[] = { 0, 0, 0, 7 },
                                    size[] = { 0, 0, 0x12, 0x34 };
+        size_t next = 0;
         GitIndex index;
 
         assert_int_equal(open_sample(&index, SAMPLE_BYTES, SIZE_MAX, 0), 0);
         assert_int_equal(index.n, 2);
-        assert_false(index_note(&index, "b", &st));
-        assert_true(index_note(&index, "b/c", &st)); /* out of order */
-        assert_false(index_note(&index, "c", &st));
+        assert_false(index_note(&index, &next, "b", &st));
+        assert_true(index_note(&index, &next, "b/c", &st)); /* out of order */
+        assert_false(index_note(&index, &next, "c", &st));
         index_finish(&index);
         assert_memory_equal(index.data, sample, SECOND);
         assert_memory_equal(index.data + SECOND + 8, mtime, sizeof(mtime));
@@ -64,10 +65,11 @@ static void test_other_data(_unused_ void **state) {
         };
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                size_t next = 0;
                 GitIndex index;
 
                 assert_row(open_sample(&index, rows[i].size, rows[i].change, rows[i].value) == -EBADMSG, i, "other");
-                assert_false(index_note(&index, "a", &(struct stat){ 0 }));
+                assert_false(index_note(&index, &next, "a", &(struct stat){ 0 }));
                 index_finish(&index);
                 index_done(&index);
         }

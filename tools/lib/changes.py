@@ -40,7 +40,8 @@ ROWS: dict[str, tuple[tuple[str, ...] | None, str | None]] = {
     "tools/lib/check-quickstart": (("shellcheck", *QUICKSTART), ""),
     "tools/vm": (("shellcheck", "vm"), ""),
     "tools/nested-host": (("shellcheck", "nested-12", "nested-13"), "job supervisor"),
-    "src/agent/": ((*CODE, *RUN, "sanitize"), "agent cancel chroot_run exit isolation job playbooks steps supervisor"),
+    "src/agent/": ((*CODE, *RUN, "fuzz", "sanitize"), "agent cancel chroot_run exec_run exit isolation job "
+                                                    "playbooks steps supervisor"),
     "src/cli/": ((*CODE, *RUN), "badinput chroot_run config definition doctor_toml exit generations images maintenance "
                                 "registry_images setup status_gc upstream_table"),
     "src/config/": ((*CODE, *RUN, "fuzz"), "badinput binds config definition doctor_toml job"),

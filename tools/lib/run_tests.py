@@ -18,7 +18,8 @@ TOOLS = SOURCE / "tools"
 MINUTE = 60
 # How many inputs each fuzzer makes: the same ones everywhere, and in 3 s on a usual machine.
 FUZZ_RUNS = {"config": 20_000, "definition": 50_000, "machine-json": 500, "oci-config": 200_000, "pipeline": 20_000,
-             "relay": 4_000, "reports": 60_000, "response": 600_000, "toml": 150_000, "wire": 150_000}
+             "relay": 4_000, "reports": 60_000, "response": 600_000, "toml": 150_000, "unpack": 5_000,
+             "wire": 150_000}
 # How many processes have a part's integration tests among them: they mostly wait.
 ALL_SHARES, SOME_SHARES = 3, 2
 
