@@ -24,7 +24,7 @@
 #include "exec/child.h"
 #include "exec/output.h"
 #include "local/broker-client.h"
-#include "local/sources.h"
+#include "local/sources-maker.h"
 #include "local/worker.h"
 
 #define JOBS_MAX 64U
@@ -44,8 +44,8 @@ typedef struct Running {
 typedef struct SourcesKept {
         uint64_t depth;
         bool submodules, recursive;
-        int fd;
-        char **empty; /* submodules that should be there */
+        SourcesMaker maker;
+        bool made;
 } SourcesKept;
 
 typedef struct Loop {
@@ -62,18 +62,41 @@ typedef struct Loop {
         char started_at[32];
 } Loop;
 
-static void sources_kept_done(SourcesKept *kept) {
-        closep(&kept->fd);
-        strv_free(kept->empty);
+/* When they are made, or cannot be; waits for that. 0 or -errno, logged. */
+static int end_sources(SourcesKept *kept) {
+        _cleanup_strv_ char **empty = NULL;
+        Problem problem = { 0 };
+        int status;
+
+        if (kept->made)
+                return 0;
+        kept->made = true;
+        (void) process_wait(kept->maker.pid, &status);
+        kept->maker.pid = 0;
+        int r = sources_maker_result(&kept->maker, &empty, &problem);
+        return r < 0 ? log_problem(r, &problem) : 0;
 }
 
-/* The sources that @job wants: *ret, valid until the next call, or NULL for none. 0 or -errno, logged. */
-static int take_sources(Loop *loop, const PipelineJob *job, const SourcesKept **ret) {
+/* Waits for the oldest ones, if there are too many. 0 or -errno, logged. */
+static int make_room(Loop *loop) {
+        if (loop->n_sources < SOURCES_MAX)
+                return 0;
+        int r = end_sources(loop->sources);
+        if (r < 0)
+                return r;
+        sources_maker_done(&loop->sources[0].maker);
+        memmove(loop->sources, loop->sources + 1, --loop->n_sources * sizeof(SourcesKept));
+        return 0;
+}
+
+/* The sources that @job wants: *ret, valid until the next call, or NULL for none. They may still be in the making. 0 or -errno,
+ * logged. */
+static int take_sources(Loop *loop, const PipelineJob *job, const SourcesMaker **ret) {
         const char *depth = variables_get(&job->variables, "GIT_DEPTH");
         const char *strategy = variables_get(&job->variables, "GIT_STRATEGY");
         const char *submodules = variables_get(&job->variables, "GIT_SUBMODULE_STRATEGY");
         Problem problem = { 0 };
-        SourcesKept kept = { .depth = DEPTH_DEFAULT, .fd = -EBADF };
+        SourcesKept kept = { .depth = DEPTH_DEFAULT };
 
         *ret = NULL;
         if (strategy && (streq(strategy, "none") || streq(strategy, "empty")))
@@ -85,11 +108,12 @@ static int take_sources(Loop *loop, const PipelineJob *job, const SourcesKept **
         for (size_t i = 0; i < loop->n_sources; i++)
                 if (loop->sources[i].depth == kept.depth && loop->sources[i].submodules == kept.submodules &&
                     loop->sources[i].recursive == kept.recursive) {
-                        *ret = loop->sources + i;
+                        *ret = &loop->sources[i].maker;
                         return 0;
                 }
-        if (loop->n_sources == SOURCES_MAX)
-                sources_kept_done(&loop->sources[--loop->n_sources]);
+        int r = make_room(loop);
+        if (r < 0)
+                return r;
         const PipelineRequest *about = &loop->run->request->request;
         const SourcesRequest request = {
                 .checkout = loop->run->request->checkout,
@@ -104,11 +128,11 @@ static int take_sources(Loop *loop, const PipelineJob *job, const SourcesKept **
                 .submodules = kept.submodules,
                 .recursive = kept.recursive,
         };
-        int r = sources_make(&request, &kept.fd, &kept.empty, &problem);
+        r = sources_maker_start(&request, &kept.maker, &problem);
         if (r < 0)
                 return log_problem(r, &problem);
         loop->sources[loop->n_sources] = kept;
-        *ret = loop->sources + loop->n_sources++;
+        *ret = &loop->sources[loop->n_sources++].maker;
         return 0;
 }
 
@@ -124,7 +148,7 @@ static const char *make_token(Arena *arena) {
 }
 
 /* In the process of the job. */
-static void work(const Loop *loop, size_t i, int events_fd, int cancel_fd, const SourcesKept *sources) {
+static void work(const Loop *loop, size_t i, int events_fd, int cancel_fd, const SourcesMaker *sources) {
         const Invocation *invocation = loop->run->invocation;
         size_t *places = arena_alloc(&loop->pipeline->arena, loop->pipeline->n_jobs * sizeof(size_t));
         const WorkerSetup setup = {
@@ -145,8 +169,7 @@ static void work(const Loop *loop, size_t i, int events_fd, int cancel_fd, const
                 .broker_fd = loop->run->broker_fd,
                 .events_fd = events_fd,
                 .cancel_fd = cancel_fd,
-                .sources_fd = sources ? sources->fd : -EBADF,
-                .empty_submodules = sources ? sources->empty : NULL,
+                .sources = sources,
                 .committed = invocation_has(invocation, "committed"),
                 .has_commit = loop->run->request->checkout->commit,
                 .shell = invocation_has(invocation, "shell"),
@@ -158,7 +181,7 @@ static void work(const Loop *loop, size_t i, int events_fd, int cancel_fd, const
 
 static int start_job(Loop *loop, size_t i) {
         Running *running = loop->running + loop->n_running;
-        const SourcesKept *sources = NULL;
+        const SourcesMaker *sources = NULL;
         int pipe_fds[2];
 
         int r = loop->pipeline->jobs[i].is_trigger ? 0 : take_sources(loop, loop->pipeline->jobs + i, &sources);
@@ -286,8 +309,38 @@ static void cancel(Loop *loop, int times) {
                 exec_output_cancelled(&loop->output, times == 1);
 }
 
+/* What is waited for: jobs, the broker, and sources that are being made. */
+#define POLL_BROKER JOBS_MAX
+#define POLL_SOURCES (POLL_BROKER + 1)
+#define POLL_MAX (POLL_SOURCES + SOURCES_MAX)
+
+static struct pollfd polled_fd(bool wanted, int fd) {
+        return (struct pollfd){ .fd = wanted ? fd : -1, .events = POLLIN };
+}
+
+static int wait_for_any(Loop *loop, struct pollfd ret[static POLL_MAX]) {
+        for (size_t i = 0; i < JOBS_MAX; i++)
+                ret[i] = polled_fd(i < loop->n_running, loop->running[i].events_fd);
+        ret[POLL_BROKER] = polled_fd(true, loop->run->events_fd);
+        for (size_t i = 0; i < SOURCES_MAX; i++)
+                ret[POLL_SOURCES + i] = polled_fd(i < loop->n_sources && !loop->sources[i].made,
+                                                  loop->sources[i].maker.done_fd);
+        return poll(ret, POLL_MAX, exec_output_timeout(&loop->output)) < 0 && errno != EINTR ?
+                       log_error_errno(errno, "Cannot wait: %m") :
+                       0;
+}
+
+static int serve_sources(Loop *loop, const struct pollfd *polled) {
+        for (size_t i = 0; i < loop->n_sources; i++) {
+                int r = polled[i].revents ? end_sources(loop->sources + i) : 0;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 static int drive(Loop *loop) {
-        struct pollfd polled[JOBS_MAX + 1];
+        struct pollfd polled[POLL_MAX];
         BrokerReply reply;
 
         for (;;) {
@@ -296,19 +349,19 @@ static int drive(Loop *loop) {
                         return r;
                 if (loop->n_running == 0)
                         return 0;
-                for (size_t i = 0; i < loop->n_running; i++)
-                        polled[i] = (struct pollfd){ .fd = loop->running[i].events_fd, .events = POLLIN };
-                polled[loop->n_running] = (struct pollfd){ .fd = loop->run->events_fd, .events = POLLIN };
-                size_t n = loop->n_running;
                 exec_output_tick(&loop->output);
-                if (poll(polled, n + 1, exec_output_timeout(&loop->output)) < 0 && errno != EINTR)
-                        return log_error_errno(errno, "Cannot wait: %m");
-                if (polled[n].revents) {
+                r = wait_for_any(loop, polled);
+                if (r < 0)
+                        return r;
+                if (polled[POLL_BROKER].revents) {
                         if (broker_receive(loop->run->events_fd, &reply) <= 0)
                                 return -ECONNRESET;
                         if (reply.event == BROKER_CANCEL)
                                 cancel(loop, reply.status);
                 }
+                r = serve_sources(loop, polled + POLL_SOURCES);
+                if (r < 0)
+                        return r;
                 serve(loop, polled);
         }
 }
@@ -383,7 +436,7 @@ int exec_run(const ExecRun *run) {
         r = drive_with_output(&loop);
         exec_output_done(&loop.output);
         for (size_t i = 0; i < loop.n_sources; i++)
-                sources_kept_done(loop.sources + i);
+                sources_maker_done(&loop.sources[i].maker);
         store_done(&loop.store);
         return r;
 }

@@ -210,3 +210,30 @@ int caller_call(Caller *caller, const Call *call, BrokerReply *ret) {
                 caller->error[0] = 0;
         return r < 0 ? r : ret->status < 0 ? ret->status : 0;
 }
+
+int caller_wait(Caller *caller, int fd) {
+        struct pollfd fds[] = { { .fd = caller->broker_fd, .events = POLLIN },
+                                { .fd = caller->cancel_fd, .events = POLLIN },
+                                { .fd = fd, .events = POLLIN } };
+        BrokerReply reply;
+
+        caller->error[0] = 0;
+        while (caller->cancelled == 0 && !caller->timed_out) {
+                int n = poll(fds, ELEMENTSOF(fds), clock_poll_timeout(caller->deadline_usec));
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+                if (n < 0)
+                        continue;
+                caller->timed_out = n == 0;
+                if (fds[1].revents)
+                        caller->cancelled = 1;
+                if (fds[0].revents) {
+                        int r = broker_receive(caller->broker_fd, &reply);
+                        if (r <= 0)
+                                return r < 0 ? r : -ECONNRESET;
+                        caller->cancelled = MAX(caller->cancelled, (unsigned) reply.status);
+                } else if (fds[2].revents)
+                        return 0;
+        }
+        return 0;
+}

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -167,9 +168,23 @@ static int put_config(Sources *sources) {
         return r < 0 ? r : sources_put_text(sources, ".git/config", text);
 }
 
+/* As long as the descriptor is open, no other call removes or replaces what this one found. Best effort: not all file systems can. */
+static int lock_repositories(const SourcesRequest *request) {
+        int fd = open(request->cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0)
+                return -errno;
+        while (flock(fd, LOCK_EX) < 0 && errno == EINTR)
+                ;
+        return fd;
+}
+
 int sources_put_repository(Sources *sources) {
         _cleanup_free_ char *path = NULL;
 
+        _cleanup_close_ int lock_fd = lock_repositories(sources->request);
+        if (lock_fd < 0)
+                return lock_fd;
         int r = find_repository(sources->request, &path);
         if (r < 0)
                 return r;

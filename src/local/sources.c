@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Makes the bundle of a pipeline's sources. Called by the process that starts jobs, as the user whose working copy it is.
+/* Makes the bundle of a pipeline's sources. Called by sources-maker.c, as the user whose working copy it is.
  * The repository is not trusted: paths are opened without following symlinks, and git runs as for all else. */
 
 #include "local/sources.h"
@@ -157,16 +157,13 @@ static void sources_freep(Sources **sources) {
         free(*sources);
 }
 
-int sources_make(const SourcesRequest *request, int *ret_fd, char ***ret_empty, Problem *reterr_problem) {
+int sources_make(const SourcesRequest *request, int fd, char ***ret_empty, Problem *reterr_problem) {
         _cleanup_(sources_freep) Sources *sources = calloc(1, sizeof(Sources));
         const char *what = "Cannot make the sources";
 
         if (!sources)
                 return problem_set(reterr_problem, -ENOMEM, "%m");
         sources->request = request;
-        _cleanup_close_ int fd = open(request->cache, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-        if (fd < 0)
-                return problem_set(reterr_problem, -errno, "Cannot make a file in '%s': %m", request->cache);
         int r = put_all(sources, fd, &what);
         bundle_writer_done(&sources->writer);
         if (r == -EACCES && sources->entry.path[0])
@@ -175,7 +172,6 @@ int sources_make(const SourcesRequest *request, int *ret_fd, char ***ret_empty, 
                                    sources->entry.path);
         if (r < 0)
                 return problem_set(reterr_problem, r, "%s: %m", what);
-        *ret_fd = TAKE_FD(fd);
         *ret_empty = TAKE_PTR(sources->empty);
         return 0;
 }

@@ -197,11 +197,32 @@ static bool prepare(Worker *worker) {
 static bool has_sources(const Worker *worker) {
         const char *strategy = local_variable(&worker->job, "GIT_STRATEGY", "clone");
 
-        return worker->setup->sources_fd >= 0 && !streq(strategy, "none") && !streq(strategy, "empty");
+        return worker->setup->sources && !streq(strategy, "none") && !streq(strategy, "empty");
+}
+
+/* The process that starts jobs says what failed: it ends the pipeline. */
+static bool wait_for_sources(Worker *worker, char ***ret_empty) {
+        const BrokerReply reply = { 0 };
+
+        int r = caller_wait(&worker->caller, worker->setup->sources->done_fd);
+        if (r == 0)
+                r = sources_maker_result(worker->setup->sources, ret_empty, NULL);
+        return judge(worker, r, &reply, "the sources could not be made");
+}
+
+static void warn_of_empty_submodules(Worker *worker, char *const *paths) {
+        for (; paths && *paths; paths++)
+                caller_log(
+                        &worker->caller,
+                        "\033[0;33mWARNING: the files of submodule '%s' are missing, so its directory is empty: %s\033[0;m",
+                        *paths,
+                        worker->setup->committed ? "they come only without --committed" :
+                                                   "'git submodule update --init --recursive' fetches them");
 }
 
 static bool get_sources(Worker *worker) {
         const char *commit = local_variable(&worker->job, "CI_COMMIT_SHORT_SHA", "");
+        _cleanup_strv_ char **empty = NULL;
         BrokerReply reply = { 0 };
 
         begin_section(worker, "Getting source from Git repository");
@@ -215,14 +236,10 @@ static bool get_sources(Worker *worker) {
                            commit, worker->job.pipeline->context.request->ref);
         else
                 caller_log(&worker->caller, "\033[32;1mPutting the files in place...\033[0;m");
-        for (char *const *path = worker->setup->empty_submodules; path && *path; path++)
-                caller_log(
-                        &worker->caller,
-                        "\033[0;33mWARNING: the files of submodule '%s' are missing, so its directory is empty: %s\033[0;m",
-                        *path,
-                        worker->setup->committed ? "they come only without --committed" :
-                                                   "'git submodule update --init --recursive' fetches them");
-        _cleanup_close_ int fd = sources_open(worker->setup->sources_fd);
+        if (!wait_for_sources(worker, &empty))
+                return false;
+        warn_of_empty_submodules(worker, empty);
+        _cleanup_close_ int fd = sources_open(worker->setup->sources->bundle_fd);
         const Call call = {
                 .stage = BROKER_STEP,
                 .arguments = ARGV("unpack", worker->job.project_dir),

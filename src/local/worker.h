@@ -3,6 +3,7 @@
 
 #include "local/event.h"
 #include "local/job.h"
+#include "local/sources-maker.h"
 #include "local/store.h"
 
 /* Runs one job from beginning to end, as GitLab Runner does: the driver's stages in their order, and the files that go in and
@@ -15,15 +16,14 @@ typedef struct WorkerSetup {
         size_t n_sources_of;
         int broker_fd; /* the first connection */
         int events_fd;
-        int cancel_fd;                 /* an eventfd: written to when the job is to end */
-        int sources_fd;                /* of sources_make(); negative: there are none */
-        char *const *empty_submodules; /* their files are wanted, and not in the sources; or NULL */
-        const char *top;               /* of the working copy */
-        const char *artifacts;         /* a directory that they are copied to; or NULL */
-        bool has_commit;               /* and a repository is with them */
-        bool committed;                /* the sources are those of the commit */
-        bool shell;                    /* a shell for a person instead of the script; its output goes past events */
-        bool keep_failed;              /* a failed job's container stays until somebody has looked at it */
+        int cancel_fd;               /* an eventfd: written to when the job is to end */
+        const SourcesMaker *sources; /* or NULL: there are none */
+        const char *top;             /* of the working copy */
+        const char *artifacts;       /* a directory that they are copied to; or NULL */
+        bool has_commit;             /* and a repository is with them */
+        bool committed;              /* the sources are those of the commit */
+        bool shell;                  /* a shell for a person instead of the script; its output goes past events */
+        bool keep_failed;            /* a failed job's container stays until somebody has looked at it */
 } WorkerSetup;
 
 /* Sends everything to events_fd, EVENT_ENDED last. Allocates in the pipeline's arena, and sets its `exhausted`. */

@@ -430,6 +430,46 @@ def test_cancel(place: Site, times: int) -> None:
     assert place.traces() == []
 
 
+@pytest.mark.parametrize("cancelled", (False, True))
+def test_sources_meanwhile(place: Site, cancelled: bool) -> None:
+    """The container is prepared while sources are made. Ctrl-C ends both."""
+    copy = Copy(place, f"meanwhile-{cancelled}")
+    copy.write(gitlab_ci="a: {script: [cat file.slow]}\n", **{"file.slow": "content\n", ".gitattributes": "*.slow filter=slow\n"})
+    copy.commit()
+    gate = copy.home / "gate"
+    os.mkfifo(gate)
+    (copy.home / ".gitconfig").write_text(f"[filter \"slow\"]\n\tclean = cat {gate}\n")
+    os.utime(copy.top / "file.slow")  # git has to look at it, with the user's filter
+    copy.own()
+    with subprocess.Popen(copy.argv(), env=copy.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          start_new_session=True) as process:
+        seen = wait_for(process, "a | Putting the files in place")
+        if cancelled:
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
+        else:
+            gate.write_text("content\n")
+        seen += process.communicate()[0]
+    assert process.returncode == (130 if cancelled else 0), seen
+    assert ("content" in log_of("a", seen)) != cancelled and "ERROR" not in seen, seen
+    assert subprocess.run(["pgrep", "-f", f"cat {gate}"], capture_output=True, check=False).stdout == b""
+    assert place.traces() == []
+
+
+def test_sources_of_two_kinds(place: Site) -> None:
+    """Two at a time, each with its own commits: neither removes what the other one reads."""
+    copy = Copy(place, "kinds")
+    count = "git log --oneline | wc -l; git fsck"
+    copy.write(gitlab_ci=f"a: {{script: ['{count}']}}\nb: {{variables: {{GIT_DEPTH: 1}}, script: ['{count}']}}\n"
+                         f"c: {{variables: {{GIT_DEPTH: 0}}, script: ['{count}']}}\n")
+    copy.commit()
+    for text in ("Second", "Third"):
+        copy.git("commit", "-q", "--allow-empty", "-m", text)
+    for _ in range(3):
+        done = copy.run("--jobs", "3")
+        assert done.returncode == 0, done
+        assert [log_of(job, done.stdout).count(n) for job, n in (("a", "3"), ("b", "1"), ("c", "3"))] == [1, 1, 1], done
+
+
 def test_killed(place: Site) -> None:
     """SIGKILL to all of it: the container ends by itself, and the next call removes the rest. Only what is kept stays."""
     copy = Copy(place, "killed")
