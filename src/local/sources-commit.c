@@ -9,7 +9,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -18,89 +17,6 @@
 #include "base/process.h"
 #include "base/string.h"
 #include "project/git.h"
-
-/* The other side is the repository at hand: it must not fetch what it lacks, with programs that its configuration names. */
-#define UPLOAD_PACK "--upload-pack=GIT_ALLOW_PROTOCOL=none git-upload-pack"
-
-/* Runs git in a repository of ours. */
-static int run(const char *directory, char *const *arguments) {
-        const GitCall call = { .directory = directory, .bare = true, .protocols = "file" };
-        _cleanup_free_ char *output = NULL;
-
-        int r = git_call(&call, arguments, &output);
-        return r > 0 ? -EIO : r;
-}
-
-/* Only the index of the last commit's tree and its objects are of use, and git itself copies them. */
-static int fetch(const SourcesRequest *request, const char *directory) {
-        _cleanup_free_ char *url = NULL, *depth = NULL;
-
-        int r = string_printf(&url, "file://%s", request->checkout->top);
-        if (r < 0)
-                return r;
-        r = string_printf(&depth, "--depth=%" PRIu64, request->depth > 0 ? request->depth : INT32_MAX);
-        if (r < 0)
-                return r;
-        r = run(directory, ARGV("init", "--quiet", "--bare", "--template="));
-        if (r < 0)
-                return r;
-        r = run(directory, ARGV("-c", "protocol.file.allow=always", "-c", "fetch.unpackLimit=1", "-c",
-                                "fetch.writeCommitGraph=false", "-c", "transfer.fsckObjects=false", "fetch", "--quiet",
-                                "--no-write-fetch-head", "--no-recurse-submodules", UPLOAD_PACK, depth,
-                                request->depth > 0 ? "--no-tags" : "--tags", url, "+HEAD:refs/heads/exec"));
-        /* The agent knows this format only. */
-        return r < 0 ? r :
-                       run(directory,
-                           ARGV("-c", "index.version=2", "-c", "core.splitIndex=false", "-c", "index.sparse=false",
-                                "-c", "index.skipHash=false", "read-tree", "refs/heads/exec"));
-}
-
-/* Removes what was kept for other commits. */
-static void forget_others(const SourcesRequest *request, const char *keep) {
-        _cleanup_strv_ char **names = NULL;
-        _cleanup_close_ int fd = open(request->cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-        if (fd < 0 || directory_names(fd, &names) < 0)
-                return;
-        for (char **name = names; name && *name; name++) {
-                _cleanup_free_ char *path = NULL;
-
-                if (!streq(*name, keep) && string_printf(&path, "%s/%s", request->cache, *name) >= 0) {
-                        const Spawn spawn = { .argv = ARGV("rm", "-rf", "--", path),
-                                              .stdin_fd = -EBADF,
-                                              .stdout_fd = -EBADF,
-                                              .stderr_fd = -EBADF };
-                        (void) process_run(&spawn);
-                }
-        }
-}
-
-/* The repository for this commit and depth: a new one under a name of its own until it is whole. */
-static int find_repository(const SourcesRequest *request, char **ret) {
-        _cleanup_free_ char *name = NULL, *path = NULL, *fresh = NULL;
-
-        int r = string_printf(&name, "%s-%" PRIu64, request->checkout->commit, request->depth);
-        if (r < 0)
-                return r;
-        r = string_printf(&path, "%s/%s", request->cache, name);
-        if (r < 0)
-                return r;
-        if (access(path, F_OK) < 0) {
-                r = string_printf(&fresh, "%s/new-XXXXXX", request->cache);
-                if (r < 0)
-                        return r;
-                if (!mkdtemp(fresh))
-                        return -errno;
-                r = fetch(request, fresh);
-                if (r < 0)
-                        return r;
-                if (rename(fresh, path) < 0 && errno != EEXIST && errno != ENOTEMPTY)
-                        return -errno;
-                forget_others(request, name);
-        }
-        *ret = TAKE_PTR(path);
-        return 0;
-}
 
 static int put_packs(Sources *sources, int repository_fd) {
         _cleanup_strv_ char **names = NULL;
@@ -168,30 +84,11 @@ static int put_config(Sources *sources) {
         return r < 0 ? r : sources_put_text(sources, ".git/config", text);
 }
 
-/* As long as the descriptor is open, no other call removes or replaces what this one found. Best effort: not all file systems can. */
-static int lock_repositories(const SourcesRequest *request) {
-        int fd = open(request->cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
+int sources_put_repository(Sources *sources, const char *repository) {
+        _cleanup_close_ int fd = open(repository, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
                 return -errno;
-        while (flock(fd, LOCK_EX) < 0 && errno == EINTR)
-                ;
-        return fd;
-}
-
-int sources_put_repository(Sources *sources) {
-        _cleanup_free_ char *path = NULL;
-
-        _cleanup_close_ int lock_fd = lock_repositories(sources->request);
-        if (lock_fd < 0)
-                return lock_fd;
-        int r = find_repository(sources->request, &path);
-        if (r < 0)
-                return r;
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        r = put_packs(sources, fd);
+        int r = put_packs(sources, fd);
         if (r < 0)
                 return r;
         r = sources_put_file(sources, fd, "shallow", ".git/shallow", false);
@@ -203,7 +100,7 @@ int sources_put_repository(Sources *sources) {
         r = put_config(sources);
         if (r < 0)
                 return r;
-        return put_refs(sources, path);
+        return put_refs(sources, repository);
 }
 
 /* One line of `git ls-tree -z`: "MODE TYPE ID\tPATH". A commit is a submodule's. */

@@ -15,6 +15,7 @@
 #include "base/string.h"
 #include "local/sources-commit.h"
 #include "local/sources-compare.h"
+#include "local/sources-repository.h"
 #include "project/git.h"
 
 /* Directory by directory: the files of one come one after the other. */
@@ -104,17 +105,11 @@ static int put_tree(Sources *sources, int top_fd, const char *top, const char *p
         return 0;
 }
 
-static int put_working_copy(Sources *sources, SourcesCompared *compared, const char **reterr_what) {
-        const SourcesRequest *request = sources->request;
-        char *const *paths;
+static int list_working_copy(const SourcesRequest *request, char *const **ret, const char **reterr_what) {
         const char *why;
 
         *reterr_what = "Cannot list the files of the working copy";
-        int r = request->provider->list(request->provider->userdata, NULL, &paths, &why);
-        if (r < 0)
-                return r;
-        *reterr_what = "Cannot read the files of the working copy";
-        return put_tree(sources, request->checkout->top_fd, request->checkout->top, "", paths, compared, 0);
+        return request->provider->list(request->provider->userdata, NULL, ret, &why);
 }
 
 static int put_committed(Sources *sources, const char **reterr_what) {
@@ -122,32 +117,66 @@ static int put_committed(Sources *sources, const char **reterr_what) {
         return sources->request->checkout->commit ? sources_put_commit(sources) : -ENODATA;
 }
 
-/* The repository, with what its index may know. */
-static int put_repository(Sources *sources, SourcesCompared *compared, const char **reterr_what) {
-        *reterr_what = "Cannot compare the files of the working copy";
-        int r = sources->request->committed ? 0 : sources_compare(sources->request, compared);
-        if (r < 0 && r != -ENOENT) /* git failed: nothing is known */
-                return r;
+static int put_repository(Sources *sources, SourcesRepository *repository, const char **reterr_what) {
         *reterr_what = "Cannot copy the commit that is checked out";
-        sources->knows = sources->request->committed || compared->known;
-        sources->compared.tv_sec = INT64_MAX; /* what git copied does not change */
-        r = sources_put_repository(sources);
-        sources->compared = compared->at;
+        int r = sources_repository_wait(sources->request, repository);
+        if (r < 0)
+                return r;
+        r = sources_put_repository(sources, repository->path);
+        sources_repository_done(repository); /* others may be waiting */
         return r;
 }
 
-static int put_all(Sources *sources, int fd, const char **reterr_what) {
+/* What git copies does not change. */
+static const struct timespec never = { .tv_sec = INT64_MAX };
+
+static int put_commit(Sources *sources, SourcesRepository *repository, const char **reterr_what) {
+        sources->knows = true;
+        sources->compared = never;
+        int r = repository ? put_repository(sources, repository, reterr_what) : 0;
+        return r < 0 ? r : put_committed(sources, reterr_what);
+}
+
+/* The files are compared and listed while git copies commits. The index comes before them, with what is known of them. */
+static int put_working_copy(Sources *sources, SourcesRepository *repository, const char **reterr_what) {
         _cleanup_sources_compared_ SourcesCompared compared = { 0 };
         const Checkout *checkout = sources->request->checkout;
+        char *const *paths;
+
+        *reterr_what = "Cannot compare the files of the working copy";
+        int r = repository ? sources_compare(sources->request, &compared) : 0;
+        if (r < 0 && r != -ENOENT) /* git failed: nothing is known */
+                return r;
+        r = list_working_copy(sources->request, &paths, reterr_what);
+        if (r < 0)
+                return r;
+        sources->knows = compared.known;
+        sources->compared = never;
+        r = repository ? put_repository(sources, repository, reterr_what) : 0;
+        if (r < 0)
+                return r;
+        sources->compared = compared.at;
+        *reterr_what = "Cannot read the files of the working copy";
+        return put_tree(sources, checkout->top_fd, checkout->top, "", paths, &compared, 0);
+}
+
+static int put_all(Sources *sources, int fd, const char **reterr_what) {
+        _cleanup_sources_repository_ SourcesRepository opened = SOURCES_REPOSITORY_NONE;
+        const SourcesRequest *request = sources->request;
+        SourcesRepository *repository = NULL;
 
         int r = bundle_writer_init(&sources->writer, fd);
         if (r < 0)
                 return r;
-        r = checkout->is_git && checkout->commit ? put_repository(sources, &compared, reterr_what) : 0;
-        if (r < 0)
-                return r;
-        r = sources->request->committed ? put_committed(sources, reterr_what) :
-                                          put_working_copy(sources, &compared, reterr_what);
+        if (request->checkout->is_git && request->checkout->commit) {
+                repository = &opened;
+                *reterr_what = "Cannot copy the commit that is checked out";
+                r = sources_repository_begin(request, repository);
+                if (r < 0)
+                        return r;
+        }
+        r = request->committed ? put_commit(sources, repository, reterr_what) :
+                                 put_working_copy(sources, repository, reterr_what);
         return r < 0 ? r : bundle_finish(&sources->writer);
 }
 

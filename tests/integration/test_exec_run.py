@@ -470,6 +470,23 @@ def test_sources_of_two_kinds(place: Site) -> None:
         assert [log_of(job, done.stdout).count(n) for job, n in (("a", "3"), ("b", "1"), ("c", "3"))] == [1, 1, 1], done
 
 
+def test_broken_repository(place: Site) -> None:
+    """A commit that git cannot copy ends the pipeline, and is copied again the next time."""
+    copy = Copy(place, "broken")
+    copy.write(gitlab_ci="a: {script: [git fsck]}\n", file="content\n")
+    copy.commit()
+    name = copy.git("rev-parse", "HEAD:file").strip()
+    blob = copy.top / ".git/objects" / name[:2] / name[2:]
+    blob.rename(copy.base / "blob")
+    done = copy.run()
+    assert done.returncode == 1 and "Cannot copy the commit that is checked out" in done.stderr, done
+    (copy.base / "blob").rename(blob)
+    done = copy.run()
+    assert done.returncode == 0, done
+    (kept,) = copy.home.glob(".local/state/nspawn-runner/exec/*/sources/*")
+    assert not kept.name.startswith("new"), kept
+
+
 def test_killed(place: Site) -> None:
     """SIGKILL to all of it: the container ends by itself, and the next call removes the rest. Only what is kept stays."""
     copy = Copy(place, "killed")

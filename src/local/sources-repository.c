@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Copies the last commits of a working copy into a repository of ours. Called by sources.c, which has other things to do while git
+ * copies. No hook of the working copy's repository runs, and nothing is fetched from elsewhere. */
+
+#include "local/sources-repository.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/process.h"
+#include "base/string.h"
+#include "project/git.h"
+
+/* The other side is the repository at hand: it must not fetch what it lacks, with programs that its configuration names. */
+#define UPLOAD_PACK "--upload-pack=GIT_ALLOW_PROTOCOL=none git-upload-pack"
+
+/* Runs git in a repository of ours. */
+static int run(const char *directory, char *const *arguments) {
+        const GitCall call = { .directory = directory, .bare = true, .protocols = "file" };
+        _cleanup_free_ char *output = NULL;
+
+        int r = git_call(&call, arguments, &output);
+        return r > 0 ? -EIO : r;
+}
+
+/* Only the index of the last commit's tree and its objects are of use, and git itself copies them. */
+static int fetch(const SourcesRequest *request, const char *directory) {
+        _cleanup_free_ char *url = NULL, *depth = NULL;
+
+        int r = string_printf(&url, "file://%s", request->checkout->top);
+        if (r < 0)
+                return r;
+        r = string_printf(&depth, "--depth=%" PRIu64, request->depth > 0 ? request->depth : INT32_MAX);
+        if (r < 0)
+                return r;
+        r = run(directory, ARGV("init", "--quiet", "--bare", "--template="));
+        if (r < 0)
+                return r;
+        r = run(directory, ARGV("-c", "protocol.file.allow=always", "-c", "fetch.unpackLimit=1", "-c",
+                                "fetch.writeCommitGraph=false", "-c", "transfer.fsckObjects=false", "fetch", "--quiet",
+                                "--no-write-fetch-head", "--no-recurse-submodules", UPLOAD_PACK, depth,
+                                request->depth > 0 ? "--no-tags" : "--tags", url, "+HEAD:refs/heads/exec"));
+        /* The agent knows this format only. */
+        return r < 0 ? r :
+                       run(directory,
+                           ARGV("-c", "index.version=2", "-c", "core.splitIndex=false", "-c", "index.sparse=false",
+                                "-c", "index.skipHash=false", "read-tree", "refs/heads/exec"));
+}
+
+/* Removes what was kept for other commits. */
+static void forget_others(const SourcesRequest *request, const char *keep) {
+        _cleanup_strv_ char **names = NULL;
+        _cleanup_close_ int fd = open(request->cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0 || directory_names(fd, &names) < 0)
+                return;
+        for (char **name = names; name && *name; name++) {
+                _cleanup_free_ char *path = NULL;
+
+                if (!streq(*name, keep) && string_printf(&path, "%s/%s", request->cache, *name) >= 0) {
+                        const Spawn spawn = { .argv = ARGV("rm", "-rf", "--", path),
+                                              .stdin_fd = -EBADF,
+                                              .stdout_fd = -EBADF,
+                                              .stderr_fd = -EBADF };
+                        (void) process_run(&spawn);
+                }
+        }
+}
+
+/* Best effort: not all file systems can. */
+static int lock(const char *directory) {
+        int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0)
+                return -errno;
+        while (flock(fd, LOCK_EX) < 0 && errno == EINTR)
+                ;
+        return fd;
+}
+
+/* Under a name of its own until it is whole. */
+static int begin_fetch(const SourcesRequest *request, SourcesRepository *repository) {
+        int r = string_printf(&repository->fresh, "%s/new-XXXXXX", request->cache);
+        if (r < 0)
+                return r;
+        if (!mkdtemp(repository->fresh))
+                return -errno;
+        pid_t pid = fork();
+        if (pid == 0) {
+                (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+                _exit(-fetch(request, repository->fresh)); /* an errno is less than 256 */
+        }
+        repository->pid = MAX(pid, 0);
+        return pid < 0 ? -errno : 0;
+}
+
+int sources_repository_begin(const SourcesRequest *request, SourcesRepository *repository) {
+        repository->lock_fd = lock(request->cache);
+        if (repository->lock_fd < 0)
+                return repository->lock_fd;
+        int r = string_printf(&repository->path, "%s/%s-%" PRIu64, request->cache, request->checkout->commit,
+                              request->depth);
+        if (r < 0)
+                return r;
+        return access(repository->path, F_OK) < 0 ? begin_fetch(request, repository) : 0;
+}
+
+static int wait_for_fetch(SourcesRepository *repository) {
+        int status;
+
+        int r = process_wait(repository->pid, &status);
+        repository->pid = 0;
+        if (r < 0)
+                return r;
+        return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
+}
+
+int sources_repository_wait(const SourcesRequest *request, SourcesRepository *repository) {
+        if (repository->pid == 0)
+                return 0;
+        int r = wait_for_fetch(repository);
+        if (r < 0)
+                return r;
+        if (rename(repository->fresh, repository->path) < 0 && errno != EEXIST && errno != ENOTEMPTY)
+                return -errno;
+        forget_others(request, strrchr(repository->path, '/') + 1);
+        return 0;
+}
+
+void sources_repository_done(SourcesRepository *repository) {
+        if (repository->pid > 0)
+                (void) wait_for_fetch(repository);
+        free(repository->path);
+        free(repository->fresh);
+        closep(&repository->lock_fd);
+        *repository = SOURCES_REPOSITORY_NONE;
+}
