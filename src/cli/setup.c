@@ -24,6 +24,7 @@
 #include "cli/toml.h"
 #include "config/image-name.h"
 #include "config/image-reference.h"
+#include "definition/definition.h"
 #include "doctor/check.h"
 #include "source/suite.h"
 #include "terminal/ask.h"
@@ -309,17 +310,30 @@ static int write_runner(Setup *setup) {
         return 0;
 }
 
+/* Only what has a definition is updated; the helper image always is. */
+static void say_how_to_update(const Setup *setup) {
+        const Settings *settings = setup->invocation->settings;
+        _cleanup_free_ char *path = NULL;
+
+        puts("Keep images up to date: systemctl enable --now nspawn-runner-maintenance.timer");
+        if (!image_reference_is(setup->image) && definition_find(settings, setup->image, &path, NULL) == -ENOENT)
+                printf("That leaves image '%s' as it is until it has a definition, '%s/%s.yaml': see nspawn-runner-image(5)\n",
+                       setup->image, settings->definitions_dir, setup->image);
+}
+
 static void say_what_follows(const Setup *setup) {
+        const bool elsewhere = !streq(setup->path, CONFIG_TOML);
+
         if (!program_exists("gitlab-runner")) {
                 putchar('\n');
                 say("GitLab Runner is not in PATH. Install it from GitLab's packages; its service must run as root.");
                 return;
         }
         putchar('\n');
-        say("GitLab Runner notices the change by itself. Check that GitLab knows the runner: gitlab-runner verify");
-        printf("How many jobs may run at once: \"concurrent\" at the top of %s\n"
-               "Keep images up to date: systemctl enable --now nspawn-runner-maintenance.timer\n",
-               setup->path);
+        printf("GitLab Runner notices the change by itself. Check that GitLab knows the runner: gitlab-runner verify%s%s\n"
+               "How many jobs may run at once: \"concurrent\" at the top of %s\n",
+               elsewhere ? " -c " : "", elsewhere ? setup->path : "", setup->path);
+        say_how_to_update(setup);
 }
 
 static int check_host(const Setup *setup) {

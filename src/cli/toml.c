@@ -17,7 +17,6 @@
 #include "cli/image-common.h"
 #include "config/image-reference.h"
 #include "image/image.h"
-#include "job/pull.h"
 
 int toml_write_string(FILE *stream, const char *text) {
         for (const char *p = text; *p; p += utf8_length(p))
@@ -160,12 +159,11 @@ int toml_write(FILE *stream, const TomlRunner *runner) {
                 "    # Seconds that a cancelled stage gets to end after SIGTERM, and then to be gone after SIGKILL.\n"
                 "    graceful_kill_timeout = %" PRIu64 "\n"
                 "    force_kill_timeout = 30\n"
-                "    # Seconds for preparing and removing a job's container, which normally take less than one%s.\n"
+                "    # Seconds for preparing and removing a job's container, which normally take less than one.\n"
+                "    # The first job of an image of a registry waits until that is fetched.\n"
                 "    prepare_exec_timeout = %" PRIu64 "\n"
                 "    cleanup_exec_timeout = 300\n",
-                timeout_above(runner->kill_timeout_usec, 60),
-                runner->fetches ? ";\n    # the first job of an image of a registry waits until that is fetched" : "",
-                timeout_above(runner->start_timeout_usec, runner->fetches ? 3600 : 300));
+                timeout_above(runner->kill_timeout_usec, 60), timeout_above(runner->start_timeout_usec, 3600));
         return 0;
 }
 
@@ -226,7 +224,6 @@ int toml_write_own_logged(const Invocation *invocation, TomlRunner runner, FILE 
         runner.cache_dir = invocation->settings->cache_dir;
         runner.kill_timeout_usec = invocation->settings->kill_timeout_usec;
         runner.start_timeout_usec = invocation->settings->start_timeout_usec;
-        runner.fetches = pull_fetches(invocation->settings);
         r = toml_write(stream, &runner);
         if (r == -EILSEQ)
                 return log_error_errno(r, "A path or name is not valid UTF-8, and cannot be written in TOML");

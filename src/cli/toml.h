@@ -16,7 +16,6 @@ typedef struct TomlRunner {
         const char *builds_dir;
         const char *cache_dir;
         uint64_t kill_timeout_usec, start_timeout_usec;
-        bool fetches; /* images of registries, which takes as long as it takes */
 } TomlRunner;
 
 /* Writes the section. 0; -EILSEQ with a part written when a string is not UTF-8; -ENOMEM. Errors of the stream are for

@@ -149,8 +149,8 @@ def test_everything_killed_at_once(any_boot_site: Site) -> None:
 
 @pytest.mark.parametrize("kept", (False, True))
 def test_gitlab_runner_killed(make_site, tmp_path: Path, kept: bool) -> None:
-    """The containers of a job, and of its services, end with the GitLab Runner that called `prepare`; unless the job failed and
-    is kept."""
+    """The containers of a job, and of its services, end with the GitLab Runner that called `prepare`; unless the job failed
+    and is kept."""
     runner = tmp_path / "gitlab-runner"
     shutil.copy(os.path.realpath("/bin/bash"), runner)
     site = make_site(network="private", keep_failed="1h" if kept else "0s")

@@ -207,7 +207,9 @@ def test_toml_without_name(make_site, tiny_root: Path) -> None:
     """Without a name the default image, or a comment on what to fill in; always valid."""
     for settings in ({}, {"default_image": IMAGE}):
         done = make_site(root=tiny_root, **settings).call("toml")
-        assert done.returncode == 0 and tomllib.loads(done.stdout)["runners"], str(done)
+        assert done.returncode == 0, str(done)
+        (runner,) = tomllib.loads(done.stdout)["runners"]
+        assert runner["custom"]["prepare_exec_timeout"] == 3600, "jobs may be allowed to fetch images later"
 
 
 def test_references(make_site, tiny_root: Path) -> None:

@@ -121,18 +121,20 @@ with socket.create_server(("", 6000)) as server:
 
 
 def test_variables_of_a_service(make_site, tmp_path: Path) -> None:
-    """A service has the public variables of the job, and its own. Those of type file are paths, and the job's files are there."""
+    """A service has the public variables of the job, and its own. Those of type file are paths; the job's files are there."""
     world = World()
     try:
         site = make_site(network="private")
-        service = {"name": IMAGE, "alias": "db other", "entrypoint": None, "command": ["python3", "-c", WITNESS], "variables": [
+        service = {"name": IMAGE, "alias": "db other", "entrypoint": None, "command": ["python3", "-c", WITNESS]}
+        service["variables"] = [
             vars(Variable("HEALTHCHECK_TCP_PORT", "6000")), vars(Variable("OWN", "of the service")),
-            vars(Variable("FROM_JOB", "<$OF_JOB>")), vars(Variable("OWN_FILE", "in it", file=True))]}
+            vars(Variable("FROM_JOB", "<$OF_JOB>")), vars(Variable("OWN_FILE", "in it", file=True))]
         ask = "python3 -c 'import socket; print(socket.create_connection((\"%s\", 6000)).recv(9999).decode())'"
         with Coordinator(tmp_path / "www", world=world) as coordinator:
             real = RealRunner(tmp_path, coordinator, site.runner(), tuple(world.wrapper))
-            job = Job([ask % "db", ask % "other", ask % IMAGE, "hostname"], services=[service], server=coordinator.url, variables=[
-                ("OF_JOB", "of the job"), ("CI_DEBUG_SERVICES", "true"), Variable("SECRET", "hidden", public=False), Variable("FILE", "of a file", file=True)])
+            job = Job([ask % "db", ask % "other", ask % IMAGE], services=[service], server=coordinator.url, variables=[
+                ("OF_JOB", "of the job"), ("CI_DEBUG_SERVICES", "true"), Variable("SECRET", "hidden", public=False),
+                Variable("FILE", "of a file", file=True)])
             log = succeeded(real.run(job)[0])
     finally:
         world.close()

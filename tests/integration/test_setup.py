@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """setup: from an installed program to a runner that takes jobs."""
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Any, Callable
@@ -85,6 +86,16 @@ def test_from_nothing_to_a_job(fresh: Site, tmp_path: Path) -> None:
     done = fresh.call(*arguments(tmp_path, "--url", "https://new.example.com"))
     assert done.returncode == 0 and "was changed" in done.stdout, str(done)
     assert toml.read_text() == text.replace('"https://gitlab.example.com/"', '"https://new.example.com"')
+
+    # It says what else there is to do. Images without a definition are not kept up to date.
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/gitlab-runner").symlink_to("/bin/true")
+    environ = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    done = fresh.call(*arguments(tmp_path), env=environ)
+    assert f"gitlab-runner verify -c {toml}\n" in done.stdout and "until it has a definition" not in done.stdout, str(done)
+    (fresh.definitions / "first.yaml").unlink()
+    done = fresh.call(*arguments(tmp_path), env=environ)
+    assert "image 'first' as it is until it has a definition" in done.stdout, str(done)
 
     # What is broken stays so.
     toml.write_text(broken := text + "[[runners\n")
