@@ -116,9 +116,10 @@ static int look_at_quota(const StorageDriver *driver, const char *layer, uint64_
         if (layer_fd < 0)
                 return layer_fd;
         int r = driver->usage(layer_fd, &used_bytes);
-        if (r >= 0)
-                room->no_bytes = disk_is_full(max_bytes - MIN(used_bytes, max_bytes), max_bytes, 1, true);
-        return r;
+        if (r < 0)
+                return r;
+        room->no_bytes = disk_is_full(max_bytes - MIN(used_bytes, max_bytes), max_bytes, 1, true);
+        return 0;
 }
 
 static int look(const Machine *machine, int root_fd, uint64_t limit_bytes, Room *ret) {
@@ -194,12 +195,13 @@ static int count_refused(const Machine *machine, const CgroupSet *groups, Refuse
 
         *ret = (Refused){ 0 };
         int r = cgroup_tasks_refused(groups, &ret->own);
-        if (r >= 0 && supervisor_pick()->slice(machine->name, &slice) >= 0)
-                ret->told = cgroup_tasks_refused_own(&slice, &all) >= 0;
+        if (r < 0)
+                return r;
+        ret->told = supervisor_pick()->slice(machine->name, &slice) >= 0 && cgroup_tasks_refused_own(&slice, &all) >= 0;
         /* Nothing tells which of its containers a limit of the whole job hit: it is said once, of the job. */
         if (ret->told && !machine->names)
                 ret->all = all;
-        return r;
+        return 0;
 }
 
 /* Which limit it was. If the kernel does not tell, it may be the larger one, too. */

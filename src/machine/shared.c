@@ -83,19 +83,25 @@ static int make_volumes(const Machine *machine, const char *directory) {
         return 0;
 }
 
+static int mount_shared(const Machine *machine, const char *directory) {
+        const char *below = startswith(directory, machine->layer);
+        const bool own = below && below[0] == '/';
+
+        int r = mount_disk(machine, directory, own);
+        if (r < 0)
+                return r;
+        return own ? make_volumes(machine, directory) : 0;
+}
+
 int shared_volumes_mount(const Machine *machine, Problem *reterr_problem) {
         _cleanup_free_ char *directory = NULL;
 
         int r = shared_volumes_directory(machine, &directory);
         if (r < 0 || !directory)
                 return r;
-        const char *below = startswith(directory, machine->layer);
-        const bool own = below && below[0] == '/';
-        r = mount_disk(machine, directory, own);
+        r = mount_shared(machine, directory);
         if (r == -ENODEV)
                 return problem_set(reterr_problem, r, "the job whose directories it shares has ended");
-        if (r >= 0 && own)
-                r = make_volumes(machine, directory);
         return r < 0 ? problem_set(reterr_problem, r,
                                    "cannot mount the disk for what the job shares with its services: %m") :
                        0;

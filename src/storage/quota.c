@@ -85,13 +85,12 @@ static int remove_group(int layer_fd) {
         uint64_t id;
 
         int r = file_read_at(layer_fd, GROUP_NUMBER, NUMBER_MAX_BYTES, &number, NULL);
-        if (r == -ENOENT)
-                return 0;
-        if (r >= 0 && parse_uint64(number, &id) >= 0)
-                r = quota_group_remove(layer_fd, id);
-        if (r == -EBUSY)
-                r = is_old(layer_fd) ? 0 : -EINPROGRESS;
         if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        r = parse_uint64(number, &id) >= 0 ? quota_group_remove(layer_fd, id) : 0;
+        if (r == -EBUSY && !is_old(layer_fd))
+                return -EINPROGRESS;
+        if (r < 0 && r != -EBUSY)
                 return r;
         return unlinkat(layer_fd, GROUP_NUMBER, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
