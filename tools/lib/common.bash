@@ -273,13 +273,26 @@ remove_everything() {
         exit "$status"
 }
 
+# Makes the root file system $3 of suite $1 by mmdebstrap, whose options are the other arguments; $2 is the text of its
+# sources.list. systemd makes its number when a tree is started.
+install_debian() {
+        local suite=$1 sources=$2 dir=$3 option options=()
+        shift 3
+        while read -r option; do
+                options+=(--aptopt="$option")
+        done < <(apt_network_options)
+        mmdebstrap --quiet --variant=minbase --keyring=/usr/share/keyrings/debian-archive-keyring.gpg "${options[@]}" "$@" \
+                "$suite" "$dir" - <<<"$sources"
+        : >"$dir/etc/machine-id"
+}
+
 # Makes the root file system $4 of flavour $1 and suite $2; $3 is the text of its sources.list. Flavours:
 #   bare   a minimal Debian with systemd and nothing else
 #   host   a Debian with systemd and with what building and testing nspawn-runner needs
 #   guest  the same for a virtual machine: a kernel, and no compiler
 #   image  what jobs run in
 make_tree() {
-        local flavour=$1 suite=$2 sources=$3 dir=$4 groups='' option args=()
+        local flavour=$1 suite=$2 sources=$3 dir=$4 groups='' args=()
         case $flavour in
         bare) args=("--include=systemd,systemd-sysv,dbus") ;;
         host) groups='run build test host' ;;
@@ -287,80 +300,54 @@ make_tree() {
                 groups='run test host'
                 args=("--include=linux-image-cloud-amd64,initramfs-tools,udev")
                 ;;
-        image) args=("--include=git,ca-certificates,systemd,dbus,python3") ;;
+        image)
+                # It is copied often, and a third of its files would be these.
+                args=("--include=git,ca-certificates,systemd,dbus,python3" --dpkgopt='path-exclude=/usr/share/doc/*'
+                        --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*')
+                ;;
         esac
-        while read -r option; do
-                args+=(--aptopt="$option")
-        done < <(apt_network_options)
         if [[ -n $groups ]]; then
                 # By the program that people are told to use: so that is what is tested.
                 args+=(--customize-hook='copy-in '"$TOOLS_DIR"'/install-deps /root'
                         --customize-hook='chroot "$1" /root/install-deps '"$groups"
                         --customize-hook='rm "$1"/root/install-deps')
         fi
-        mmdebstrap --quiet --variant=minbase --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
-                "${args[@]}" "$suite" "$dir" - <<<"$sources"
-        # systemd and D-Bus make their own when a tree is started.
+        install_debian "$suite" "$sources" "$dir" "${args[@]}"
         rm -f "$dir/var/lib/dbus/machine-id" "$dir/etc/hostname"
-        : >"$dir/etc/machine-id"
         [[ $flavour != guest ]] || make_disk "$dir"
 }
 
 # Makes the root file system $3 of suite $1 with what docs/recipes.md wants in its image; $2 as above.
 make_recipes_tree() {
-        local suite=$1 sources=$2 dir=$3 option args=()
-        while read -r option; do
-                args+=(--aptopt="$option")
-        done < <(apt_network_options)
-        mmdebstrap --quiet --variant=apt --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
-                --include="systemd,systemd-sysv,dbus,$(recipes_packages)" "${args[@]}" "$suite" "$dir" - <<<"$sources"
-        : >"$dir/etc/machine-id"
+        install_debian "$@" --variant=apt --include="systemd,systemd-sysv,dbus,$(recipes_packages)"
 }
 
 # Makes the root file system $3 of suite $1 with what tests start as services, their clients, and what speaks to systemd
 # on D-Bus; in /var/lib/packages those packages that a test installs there, and in its directory helper what a test adds
 # to a helper image; $2 as above.
 make_services_tree() {
-        local suite=$1 sources=$2 dir=$3 option args=()
-        while read -r option; do
-                args+=(--aptopt="$option")
-        done < <(apt_network_options)
-        mmdebstrap --quiet --variant=minbase --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
+        install_debian "$@" \
                 --include="systemd,systemd-sysv,dbus,postgresql,mariadb-server,redis-server,nginx-light,curl" \
                 --customize-hook='rm -f "$1"/var/cache/apt/archives/*.deb; chroot "$1" apt-get -qq -y --download-only install openssh-server systemd-resolved' \
                 --customize-hook='mkdir "$1/var/lib/packages" && mv "$1"/var/cache/apt/archives/*.deb "$1/var/lib/packages"' \
                 --customize-hook='chroot "$1" sh -c "cd /var/lib/packages && apt-get -qq download nginx nginx-common nginx-light"' \
                 --customize-hook='chroot "$1" sh -c "mkdir /var/lib/packages/helper && cd /var/lib/packages/helper && apt-get -qq download git-lfs"' \
-                --include=dbus-broker,polkitd,pkexec \
-                "${args[@]}" "$suite" "$dir" - <<<"$sources"
-        : >"$dir/etc/machine-id"
+                --include=dbus-broker,polkitd,pkexec
 }
 
 # Makes the root file system $3 of suite $1 with what makes a Debian package of nspawn-runner, and what the package needs;
 # $2 as above.
 make_package_tree() {
-        local suite=$1 sources=$2 dir=$3 option args=()
-        while read -r option; do
-                args+=(--aptopt="$option")
-        done < <(apt_network_options)
-        mmdebstrap --quiet --variant=minbase --keyring=/usr/share/keyrings/debian-archive-keyring.gpg "${args[@]}" \
-                --include=systemd,systemd-sysv,dbus,python3,ccache \
+        install_debian "$@" --include=systemd,systemd-sysv,dbus,python3,ccache \
                 --customize-hook='copy-in '"$TOOLS_DIR"'/install-deps /root' \
                 --customize-hook='chroot "$1" /root/install-deps run build package' \
-                --customize-hook='rm "$1"/root/install-deps' "$suite" "$dir" - <<<"$sources"
-        : >"$dir/etc/machine-id"
+                --customize-hook='rm "$1"/root/install-deps'
 }
 
 # Makes the root file system $3 of suite $1 with what the projects in tests/exec are built with; $2 as above.
 make_projects_tree() {
-        local suite=$1 sources=$2 dir=$3 option args=()
-        while read -r option; do
-                args+=(--aptopt="$option")
-        done < <(apt_network_options)
-        mmdebstrap --quiet --variant=minbase --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
-                --include=git,gcc,libc6-dev,make,dpkg-dev,python3,tox,nodejs \
-                --dpkgopt='path-exclude=/usr/share/doc/*' "${args[@]}" "$suite" "$dir" - <<<"$sources"
-        : >"$dir/etc/machine-id"
+        install_debian "$@" --include=git,gcc,libc6-dev,make,dpkg-dev,python3,tox,nodejs \
+                --dpkgopt='path-exclude=/usr/share/doc/*'
 }
 
 # The function that makes trees of flavour $1.
@@ -375,7 +362,7 @@ tree_recipe() {
 list_packages() {
         case $1 in
         recipes) recipes_packages ;;
-        projects | services) ;;
+        bare | image | projects | services) ;;
         package) "$TOOLS_DIR/install-deps" --list run build package ;;
         *) "$TOOLS_DIR/install-deps" --list run build test host ;;
         esac
@@ -407,7 +394,7 @@ make_disk() {
 TREE=
 get_tree() {
         local cache=$1 flavour=$2 suite=$3 recipe sources key lock old
-        recipe=("$(tree_recipe "$flavour")")
+        recipe=("$(tree_recipe "$flavour")" install_debian)
         [[ $flavour != guest ]] || recipe+=(make_disk add_command_unit)
         sources=$(debian_sources "$suite")
         key=$({ list_packages "$flavour"; declare -f "${recipe[@]}"; echo "$sources"; } |
