@@ -70,18 +70,17 @@ static int unpack_index(Unpacking *u) {
         unsigned char *whole = malloc(u->entry.size + 1);
         if (!whole)
                 return -ENOMEM;
-        for (;;) {
-                int r = bundle_read(&u->reader, &data, &size);
-                if (r < 0 || size == 0) {
-                        if (r >= 0)
-                                break;
-                        free(whole);
-                        return r;
-                }
+        int r = bundle_read(&u->reader, &data, &size);
+        while (r >= 0 && size > 0) {
                 memcpy(whole + n, data, size);
                 n += size;
+                r = bundle_read(&u->reader, &data, &size);
         }
-        int r = index_init(&u->index, whole, n);
+        if (r < 0) {
+                free(whole);
+                return r;
+        }
+        r = index_init(&u->index, whole, n);
         u->unsure = r < 0 || !u->entry.clean;
         return r == -EBADMSG ? 0 : r;
 }

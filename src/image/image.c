@@ -140,8 +140,9 @@ int image_list(const char *root_dir, char ***ret_names) {
                 int r = open_at(root_fd, root_dir, entry->d_name, &image);
                 if (r == -EINVAL || r == -ENOENT || r == -ENOTDIR || r == -ENODATA)
                         continue;
-                if (r >= 0)
-                        r = strv_extend(&names, entry->d_name);
+                if (r < 0)
+                        return r;
+                r = strv_extend(&names, entry->d_name);
                 if (r < 0)
                         return r;
         }

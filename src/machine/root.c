@@ -80,10 +80,10 @@ int machine_root_publish(MachineRoot *root, Problem *reterr_problem) {
         _cleanup_free_ char *path = NULL;
 
         int r = machine_root_path(root->machine, &path);
-        if (r >= 0 && mount(root->path, path, NULL, MS_MOVE, NULL) < 0)
-                r = -errno;
         if (r < 0)
-                return problem_set(reterr_problem, r, "cannot move the mounted root: %m");
+                return r;
+        if (mount(root->path, path, NULL, MS_MOVE, NULL) < 0)
+                return problem_set(reterr_problem, -errno, "cannot move the mounted root: %m");
         free(root->path);
         root->path = TAKE_PTR(path);
         return 0;

@@ -142,11 +142,8 @@ static int forward(Hub *hub, Problem *reterr_problem) {
 static int load_with(const Tracked *share, Problem *reterr_problem) {
         _cleanup_free_ char *openings = NULL, *rules = NULL;
 
-        int r = tracked_format(share, &openings);
-        if (r >= 0)
-                r = string_printf(&rules, format, openings);
-        if (r < 0)
-                return problem_set(reterr_problem, r, "cannot make rules for jobs' packets: %m");
+        if (tracked_format(share, &openings) < 0 || string_printf(&rules, format, openings) < 0)
+                return problem_set(reterr_problem, -ENOMEM, "cannot make rules for jobs' packets: %m");
         return nft_run(-EBADF, rules, reterr_problem);
 }
 

@@ -131,11 +131,8 @@ static int wait_for_route(Hub *hub, pid_t pid) {
 static int load_rules(const Hub *hub, const Tracked *share, Problem *reterr_problem) {
         _cleanup_free_ char *openings = NULL, *rules = NULL;
 
-        int r = tracked_format(share, &openings);
-        if (r >= 0)
-                r = string_printf(&rules, format, openings);
-        if (r < 0)
-                return problem_set(reterr_problem, r, "cannot make rules for jobs' packets: %m");
+        if (tracked_format(share, &openings) < 0 || string_printf(&rules, format, openings) < 0)
+                return problem_set(reterr_problem, -ENOMEM, "cannot make rules for jobs' packets: %m");
         return nft_run(hub->netns_fd, rules, reterr_problem);
 }
 

@@ -218,8 +218,9 @@ static int find_trap(const char *repository, char **ret) {
                 _cleanup_free_ char *directory = NULL;
 
                 int r = string_printf(&directory, "%s%s", repository, places[i]);
-                if (r >= 0)
-                        r = find_trap_in(directory, ret);
+                if (r < 0)
+                        return r;
+                r = find_trap_in(directory, ret);
                 if (r < 0)
                         return r;
         }
@@ -234,14 +235,22 @@ static int find_top(Checkout *checkout, const char *directory) {
         if (!checkout->top)
                 return -errno;
         int r = find_repository(checkout->top, &repository);
-        if (r >= 0 && repository)
-                r = find_trap(repository, &checkout->trap);
+        if (r < 0)
+                return r;
+        r = repository ? find_trap(repository, &checkout->trap) : 0;
         if (r < 0 || checkout->trap)
                 return r;
         r = git_ask(directory, ARGV("rev-parse", "--show-toplevel"), &checkout->top);
         checkout->is_git = r >= 0;
         checkout->git_refuses = r == -ENOENT && repository;
         return r == -ENOENT ? 0 : r;
+}
+
+/* The working copy may begin above the directory that was opened. */
+static int read_repository(Checkout *checkout) {
+        closep(&checkout->top_fd);
+        checkout->top_fd = open(checkout->top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return checkout->top_fd < 0 ? -errno : read_facts(checkout);
 }
 
 int checkout_open(const char *directory, Checkout **ret, const char **reterr_what) {
@@ -256,15 +265,9 @@ int checkout_open(const char *directory, Checkout **ret, const char **reterr_wha
                 return -errno;
         *reterr_what = "Cannot ask git about the repository of";
         int r = find_top(checkout, directory);
-        if (r >= 0 && !checkout->is_git)
-                r = string_replace(&checkout->default_branch, "main");
-        else if (r >= 0) {
-                closep(&checkout->top_fd);
-                checkout->top_fd = open(checkout->top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                if (checkout->top_fd < 0)
-                        return -errno;
-                r = read_facts(checkout);
-        }
+        if (r < 0)
+                return r;
+        r = checkout->is_git ? read_repository(checkout) : string_replace(&checkout->default_branch, "main");
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(checkout);

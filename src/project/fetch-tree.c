@@ -46,8 +46,9 @@ static int run_git(Fetch *fetch, const FetchTree *tree, bool online, char *const
         _cleanup_strv_ char **argv = NULL, **envp = NULL;
 
         int r = git_command(&call, arguments, &argv, &envp);
-        if (r >= 0 && secrets)
-                r = strv_extend_many(&envp, user, password);
+        if (r < 0)
+                return r;
+        r = secrets ? strv_extend_many(&envp, user, password) : 0;
         if (r < 0)
                 return r;
         _cleanup_close_ int fd = memfd_create("git", MFD_CLOEXEC);
@@ -150,14 +151,11 @@ static int ask_server(Fetch *fetch, FetchTree *tree) {
         _cleanup_free_ char *lines = NULL;
         const char *ref = tree->ref ? tree->ref : "HEAD";
 
-        int r = strv_extend_many(&arguments, "ls-remote", "--quiet", "origin");
-        if (r >= 0 && fetch_is_version(tree->kind, tree->ref))
-                r = strv_extend(&arguments, "refs/tags/*");
-        if (r >= 0 && ref[0] != '~')
-                r = strv_extend(&arguments, ref);
-        if (r < 0)
-                return r;
-        r = run_git(fetch, tree, true, arguments, LIST_BYTES_MAX, &lines, NULL);
+        if (strv_extend_many(&arguments, "ls-remote", "--quiet", "origin") < 0 ||
+            (fetch_is_version(tree->kind, tree->ref) && strv_extend(&arguments, "refs/tags/*") < 0) ||
+            (ref[0] != '~' && strv_extend(&arguments, ref) < 0))
+                return -ENOMEM;
+        int r = run_git(fetch, tree, true, arguments, LIST_BYTES_MAX, &lines, NULL);
         if (r < 0)
                 return r;
         r = fetch_choose(lines, tree->kind, tree->ref, &tree->commit, &tree->version);
@@ -188,15 +186,18 @@ static int find_meaning(const Fetch *fetch, const FetchTree *tree, bool make, ch
         return r < 0 ? r : fetch_entry(fetch, "refs", name, make, ret);
 }
 
-static int remember(Fetch *fetch, const FetchTree *tree) {
+static int write_meaning(const Fetch *fetch, const FetchTree *tree) {
         _cleanup_free_ char *directory = NULL, *text = NULL;
 
         int r = string_printf(&text, "%s\n%s\n", tree->commit, tree->version ? tree->version : "");
         if (r < 0)
                 return r;
         r = find_meaning(fetch, tree, true, &directory);
-        if (r >= 0)
-                r = fetch_write(directory, "commit", text, strlen(text));
+        return r < 0 ? r : fetch_write(directory, "commit", text, strlen(text));
+}
+
+static int remember(Fetch *fetch, const FetchTree *tree) {
+        int r = write_meaning(fetch, tree);
         return r < 0 ? fetch_fail(fetch, -EREMOTEIO, "it cannot be kept in '%s': %s", fetch->cache, strerror(-r)) : 0;
 }
 
@@ -251,8 +252,7 @@ static int find_commit(Fetch *fetch, FetchTree *tree) {
         if (fetch->online)
                 return fetch_commit(fetch, tree);
         r = fetch_entry(fetch, "projects", tree->url, false, &tree->directory);
-        if (r >= 0)
-                r = recall(fetch, tree);
+        r = r < 0 ? r : recall(fetch, tree);
         return r == -EEXIST ? -EUNATCH : r;
 }
 

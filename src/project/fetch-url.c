@@ -75,8 +75,7 @@ static int keep(Fetch *fetch, const char *url, const char *data, size_t size) {
         _cleanup_free_ char *directory = NULL;
 
         int r = fetch_entry(fetch, FILES, url, true, &directory);
-        if (r >= 0)
-                r = fetch_write(directory, CONTENT, data, size);
+        r = r < 0 ? r : fetch_write(directory, CONTENT, data, size);
         return r < 0 ? fetch_fail(fetch, -EREMOTEIO, "it cannot be kept in '%s': %s", fetch->cache, strerror(-r)) : 0;
 }
 

@@ -80,6 +80,17 @@ static int template_url(const char *name, char **ret) {
         return 0;
 }
 
+/* As fetch_url_read(). */
+static int read_template_in(Fetch *fetch, const char *directory, const char *path, char **ret_data, size_t *ret_size) {
+        _cleanup_free_ char *name = NULL, *url = NULL;
+
+        int r = string_printf(&name, "%s%s", directory, path);
+        if (r < 0)
+                return r;
+        r = template_url(name, &url);
+        return r < 0 ? r : fetch_url_read(fetch, url, url, NULL, ret_data, ret_size);
+}
+
 /* GitLab also looks in these directories. */
 static int read_template(Fetch *fetch, const char *path, char **ret_data, size_t *ret_size) {
         static const char *const directories[] = { "", "Pages/", "Verify/", "Security/" };
@@ -88,13 +99,7 @@ static int read_template(Fetch *fetch, const char *path, char **ret_data, size_t
         if (!path_is_plain(path))
                 return -ENOENT;
         for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
-                _cleanup_free_ char *name = NULL, *url = NULL;
-
-                r = string_printf(&name, "%s%s", directories[i], path);
-                if (r >= 0)
-                        r = template_url(name, &url);
-                if (r >= 0)
-                        r = fetch_url_read(fetch, url, url, NULL, ret_data, ret_size);
+                r = read_template_in(fetch, directories[i], path, ret_data, ret_size);
                 bool missing = r == -EUNATCH || (r == -EREMOTEIO && fetch->why && strstr(fetch->why, " 404"));
                 if (!missing)
                         return r;

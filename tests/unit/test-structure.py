@@ -140,6 +140,11 @@ class TestStructure(unittest.TestCase):
                 silent.append(str(path.relative_to(SOURCE)))
         self.assertEqual(silent, [], f"no paragraph of {OPENING_MIN} characters below the licence, before the includes")
 
+    def test_returns_early(self) -> None:
+        """No code goes on under `if (r >= 0`: what happens after a failure stands where it happens."""
+        for path in sorted((SOURCE / "src").rglob("*.c")):
+            self.assertNotIn("if (r >= 0", path.read_text(encoding="utf-8"), path)
+
     def test_files_are_short(self) -> None:
         """At most so many lines that one can keep them in mind."""
         long = {str(path.relative_to(SOURCE)): n for path in sorted((SOURCE / "src").rglob("*.[ch]"))
