@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Programs of the host in jobs: a static bash for images without one, and GitLab Runner's own for caches and artifacts."""
 
+import fcntl
 import shutil
 import threading
 from contextlib import contextmanager
@@ -22,6 +23,14 @@ BASH_INSIDE = "/run/nspawn-runner-tools/bash"
 def fixture_runner(lab: Lab) -> Path:
     """A static program that stands for GitLab Runner's."""
     return lab.driver.parent / "tests" / "unit" / "gitlab-runner"
+
+
+@pytest.fixture(name="called")
+def fixture_called(runner: Path, tmp_path: Path) -> Iterator[list[str]]:
+    """What a command begins with that GitLab Runner's program calls, and lives on."""
+    with open(tmp_path / "runner.lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield [str(runner), "call", lock.name]
 
 
 @pytest.fixture(name="busybox")
@@ -123,7 +132,7 @@ def job_with_caches(url: str, **kwargs: Any) -> Job:
 
 @pytest.mark.host_matters
 @pytest.mark.parametrize("how", ("caller", "setting", "path"))
-def test_caches_and_artifacts(busybox, runner: Path, tmp_path: Path, how: str,
+def test_caches_and_artifacts(busybox, runner: Path, called: list[str], tmp_path: Path, how: str,
                               monkeypatch: pytest.MonkeyPatch) -> None:
     """GitLab's own stages find the program, wherever it comes from; the job's scripts do not."""
     cache = tmp_path / "cache"
@@ -135,7 +144,7 @@ def test_caches_and_artifacts(busybox, runner: Path, tmp_path: Path, how: str,
         settings["runner_program"] = str(runner)
     site = busybox(**settings)
     if how == "caller":
-        commands["prepare_exec"] = [str(runner), "call", *site.argv("prepare", "--default-image", IMAGE)]
+        commands["prepare_exec"] = [*called, *site.argv("prepare", "--default-image", IMAGE)]
     elif how == "path":
         (tmp_path / "gitlab-runner").symlink_to(runner)
         monkeypatch.setenv("PATH", f"{tmp_path}:/usr/sbin:/usr/bin:/sbin:/bin")
@@ -149,14 +158,14 @@ def test_caches_and_artifacts(busybox, runner: Path, tmp_path: Path, how: str,
     assert (cache / "saved").read_text() == "two\n"
 
 
-def test_without_the_program(busybox, monkeypatch: pytest.MonkeyPatch, runner: Path) -> None:
+def test_without_the_program(busybox, monkeypatch: pytest.MonkeyPatch, called: list[str]) -> None:
     """GitLab's scripts say that it is missing and go on: it is neither there, nor wanted."""
     monkeypatch.setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
     job = {"cache": [{"key": "k", "paths": ["cached"], "policy": "pull-push", "when": "on_success"}]}
     if not shutil.which("gitlab-runner"):
         assert "Missing gitlab-runner" in busybox().run(Job(**job)).log
     site = busybox(runner_program="none")
-    result = site.run(Job(**job), prepare_exec=[str(runner), "call", *site.argv("prepare", "--default-image", IMAGE)])
+    result = site.run(Job(**job), prepare_exec=[*called, *site.argv("prepare", "--default-image", IMAGE)])
     assert result.state == "success" and "Missing gitlab-runner" in result.log, result.log
 
 

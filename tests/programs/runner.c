@@ -4,7 +4,8 @@
  * called by GitLab's scripts as that one is, and able to call the driver as that one does. Does nothing else.
  *
  *      gitlab-runner --version
- *      gitlab-runner call PROGRAM [ARGUMENT...]      runs the program as its child
+ *      gitlab-runner call LOCK PROGRAM [ARGUMENT...] runs the program as the child of a process that lives until nobody holds
+ *                                                    the file LOCK locked any more, as jobs end with GitLab Runner
  *      gitlab-runner cache-archiver                  saves the file `cached` of the current directory in /cache
  *      gitlab-runner cache-extractor                 brings it back
  *      gitlab-runner artifacts-uploader              sends the file `artifact` to $CI_SERVER_URL
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,7 +31,7 @@ static int fail(const char *what) {
         return 1;
 }
 
-static int call(char *argv[]) {
+static int run(char *argv[]) {
         pid_t pid = fork();
         int status;
 
@@ -41,6 +43,29 @@ static int call(char *argv[]) {
         if (pid < 0 || waitpid(pid, &status, 0) < 0)
                 return fail("call");
         return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int stay(int lock_fd) {
+        int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+        /* Nobody waits for what this process could print. */
+        for (int fd = 0; fd < 3; fd++)
+                dup2(null_fd, fd);
+        return flock(lock_fd, LOCK_SH) < 0;
+}
+
+static int call(const char *lock, char *argv[]) {
+        int lock_fd = open(lock, O_RDONLY | O_CLOEXEC), ends[2];
+        unsigned char status;
+
+        if (lock_fd < 0 || pipe2(ends, O_CLOEXEC) < 0)
+                return fail(lock);
+        if (fork() == 0) {
+                status = (unsigned char) run(argv);
+                _exit(write(ends[1], &status, 1) == 1 ? stay(lock_fd) : 1);
+        }
+        close(ends[1]);
+        return read(ends[0], &status, 1) == 1 ? status : fail("call");
 }
 
 static ssize_t read_file(const char *path, char data[BYTES_MAX]) {
@@ -121,8 +146,8 @@ int main(int argc, char *argv[]) {
 
         if (strcmp(command, "--version") == 0)
                 return printf("Version: 19.4.0\n") < 0;
-        if (strcmp(command, "call") == 0 && argc > 2)
-                return call(argv + 2);
+        if (strcmp(command, "call") == 0 && argc > 3)
+                return call(argv[2], argv + 3);
         if (strcmp(command, "cache-archiver") == 0)
                 return copy("cached", CACHE);
         if (strcmp(command, "cache-extractor") == 0)
