@@ -193,9 +193,15 @@ static void explain_quotes(const MachineDirectory *directory, const StepRequest 
                   request->in_helper ? "helper image" : "image");
 }
 
-/* *ret_end: what it says of the job, as far as the outcome alone tells. */
-static int report(const Machine *machine, const MachineDirectory *directory, const StepRequest *request,
-                  const StepOutcome *outcome, JobEnd *ret_end) {
+/* Was the job cancelled because its time is over? A cancellation by a person is no failure. */
+static bool is_time_over(const JobSpec *job, const Machine *machine) {
+        return job->timeout_sec > 0 &&
+               clock_realtime_usec() + TIME_OVER_MARGIN_USEC >= machine->since_usec + job->timeout_sec * USEC_PER_SEC;
+}
+
+/* *ret_end: what it says of the job, as far as the outcome tells. */
+static int report(const JobSpec *job, const Machine *machine, const MachineDirectory *directory,
+                  const StepRequest *request, const StepOutcome *outcome, JobEnd *ret_end) {
         const char *shell = request->argv[0];
         Problem problem = { 0 };
 
@@ -235,8 +241,9 @@ static int report(const Machine *machine, const MachineDirectory *directory, con
                 *ret_end = JOB_SYSTEM;
                 return log_error_errno(outcome->error, "The agent in the container cannot start the script: %m");
         case STEP_CANCELLED:
-                log_error("Cancelled by %s", signal_name(outcome->signal));
-                *ret_end = JOB_CANCELED;
+                *ret_end = is_time_over(job, machine) ? JOB_TIMEOUT : JOB_CANCELED;
+                log_error("Cancelled by %s%s", signal_name(outcome->signal),
+                          *ret_end == JOB_TIMEOUT ? ": the time of the job (timeout) is over" : "");
                 return -ECANCELED;
         case STEP_MACHINE_GONE:
                 break;
@@ -295,22 +302,13 @@ static void on_service_line(const char *line) {
         log_notice("%s", line);
 }
 
-/* Was the job cancelled because its time is over? A cancellation by a person is no failure. */
-static bool is_time_over(const JobSpec *job, const Machine *machine) {
-        return job->timeout_sec > 0 &&
-               clock_realtime_usec() + TIME_OVER_MARGIN_USEC >= machine->since_usec + job->timeout_sec * USEC_PER_SEC;
-}
-
 /* For `cleanup`, which may keep the container of a failed job. */
-static void note_failure(const JobSpec *job, const Machine *machine, const MachineDirectory *directory,
-                         const char *stage, const StepOutcome *outcome) {
+static void note_failure(const MachineDirectory *directory, const char *stage, const StepOutcome *outcome, JobEnd end) {
         char how[64] = "could not be run";
 
-        if (!gitlab_stage_decides(stage))
+        if (!gitlab_stage_decides(stage) || end == JOB_CANCELED)
                 return;
-        if (outcome->result == STEP_CANCELLED && !is_time_over(job, machine))
-                return;
-        if (outcome->result == STEP_CANCELLED)
+        if (end == JOB_TIMEOUT)
                 snprintf(how, sizeof(how), "cancelled at the end of its time");
         else if (outcome->result == STEP_EXITED && outcome->exited.code != CLD_EXITED)
                 snprintf(how, sizeof(how), "killed by %s", signal_name(outcome->exited.status));
@@ -370,9 +368,9 @@ static int run(const Invocation *invocation) {
         report_step(settings, &machine->settings, &directory, stage, clock_now_usec() - begin_usec);
         report_usage(settings, machine, &directory, stage);
         warn_of_notice(machine, &outcome.notice);
-        r = report(machine, &directory, &request, &outcome, &end);
-        report_end(settings, &directory, stage, end == JOB_CANCELED && is_time_over(&job, machine) ? JOB_TIMEOUT : end);
-        note_failure(&job, machine, &directory, stage, &outcome);
+        r = report(&job, machine, &directory, &request, &outcome, &end);
+        report_end(settings, &directory, stage, end);
+        note_failure(&directory, stage, &outcome, end);
         if (r == STAGE_BUILD_FAILURE && outcome.result == STEP_EXITED)
                 stage_explain_lack(machine, &place);
         if (r != 0 && job.n_services > 0)

@@ -169,4 +169,9 @@ def test_last_line(site: Site) -> None:
         call = build.start_script("echo up; sleep 1000")
         call.wait_for_output(b"up")
         call.terminate(60, 5)
-        assert "Cancelled by SIGTERM" in call.stderr.decode(), call.output
+        assert call.stderr.decode().endswith("ERROR: Cancelled by SIGTERM\n"), call.output
+    with site.started(Job(timeout=1)) as build:
+        call = build.start_script("echo up; sleep 1000")
+        call.wait_for_output(b"up")
+        call.terminate(60, 5)
+        assert call.stderr.decode().endswith("Cancelled by SIGTERM: the time of the job (timeout) is over\n"), call.output
