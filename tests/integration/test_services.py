@@ -62,12 +62,14 @@ def log_of(build) -> str:
 @pytest.mark.supervisor_matters
 def test_services(lone) -> None:
     """Two of one kind with the same port; each has an address, names, variables and log of its own."""
-    job = Job(image=IMAGE, services=[answering(5432, "one, first", variables=variables(MINE="1", PASSWORD="$TOKEN")),
-                                     answering(5432, "two", variables=variables(MINE="2"))],
+    docker = {"executor_opts": {"docker": {"platform": "linux/arm64"}}}
+    job = Job(image=IMAGE, services=[answering(5432, "one, first", variables=variables(MINE="1", PASSWORD="$TOKEN"), **docker),
+                                     answering(5432, "two", variables=variables(MINE="2"), **docker)],
               variables=[("TOKEN", "secret", False), ("SHOWN", "yes")])
     with lone.started(job) as build:
         assert "Waiting for services" in log_of(build) and "properly" not in log_of(build), log_of(build)
         assert f"the name '{IMAGE}' is taken already" in log_of(build)
+        assert log_of(build).count("'platform' of services is ignored") == 1, log_of(build)
         one = json.loads(build.run_script(ASK + "one 5432").stdout)
         environment = one["environment"]
         assert environment["MINE"] == "1" and environment["SHOWN"] == "yes" and environment["PASSWORD"] == "secret"
