@@ -192,26 +192,10 @@ static int status_to_exit(int status) {
         return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-int process_run(const Spawn *spawn) {
-        pid_t pid;
+/* Waits for a child, which is killed first if @r says that something failed. As process_run(), or @r. */
+static int finish(pid_t pid, int r) {
         int status;
 
-        int r = process_spawn(spawn, &pid, NULL);
-        if (r < 0)
-                return r;
-        r = process_wait(pid, &status);
-        return r < 0 ? r : status_to_exit(status);
-}
-
-int process_run_within(const Spawn *spawn, uint64_t timeout_usec) {
-        _cleanup_close_ int pidfd = -EBADF;
-        pid_t pid;
-        int status;
-
-        int r = process_spawn(spawn, &pid, &pidfd);
-        if (r < 0)
-                return r;
-        r = pidfd_wait(pidfd, timeout_usec);
         if (r < 0)
                 (void) kill(pid, SIGKILL);
         int q = process_wait(pid, &status);
@@ -220,10 +204,24 @@ int process_run_within(const Spawn *spawn, uint64_t timeout_usec) {
         return status_to_exit(status);
 }
 
+int process_run(const Spawn *spawn) {
+        pid_t pid;
+
+        int r = process_spawn(spawn, &pid, NULL);
+        return r < 0 ? r : finish(pid, 0);
+}
+
+int process_run_within(const Spawn *spawn, uint64_t timeout_usec) {
+        _cleanup_close_ int pidfd = -EBADF;
+        pid_t pid;
+
+        int r = process_spawn(spawn, &pid, &pidfd);
+        return r < 0 ? r : finish(pid, pidfd_wait(pidfd, timeout_usec));
+}
+
 int process_capture(const Spawn *spawn, size_t max_bytes, char **ret_output) {
         int fds[2];
         pid_t pid;
-        int status;
 
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return -errno;
@@ -240,14 +238,11 @@ int process_capture(const Spawn *spawn, size_t max_bytes, char **ret_output) {
         _cleanup_free_ char *output = NULL;
         r = fd_read_all(fds[0], max_bytes, &output, NULL);
         close(fds[0]);
+        r = finish(pid, r);
         if (r < 0)
-                (void) kill(pid, SIGKILL);
-
-        int q = process_wait(pid, &status);
-        if (r < 0 || q < 0)
-                return r < 0 ? r : q;
+                return r;
         *ret_output = TAKE_PTR(output);
-        return status_to_exit(status);
+        return r;
 }
 
 int pidfd_wait(int pidfd, uint64_t timeout_usec) {
