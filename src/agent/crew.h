@@ -19,7 +19,7 @@ DEFINE_CLEANUP(Crew *, crew_free)
 /* Does it take the file @entry? Not one that is too large to be kept in memory, and nothing on a machine with one CPU. */
 bool crew_takes(const Crew *crew, const BundleEntry *entry);
 
-/* Takes the file @entry, whose content is read from @reader, and makes it before crew_wait() returns, in any order. 0, or -errno
+/* Takes the file @entry (BUNDLE_FILE), whose content is read from @reader, and makes it before crew_wait() returns, in any order. 0, or -errno
  * if it cannot be read. */
 int crew_put(Crew *crew, const BundleEntry *entry, BundleReader *reader);
 

@@ -99,8 +99,10 @@ static int unpack_one(Unpacking *u) {
                 return place_directory(&u->place, entry);
         case BUNDLE_SYMLINK:
                 return place_symlink(&u->place, entry);
-        default:
+        case BUNDLE_FILE:
                 return crew_takes(u->crew, entry) ? crew_put(u->crew, entry, &u->reader) : unpack_file(u);
+        default:
+                return -EBADMSG; /* it has no content */
         }
 }
 

@@ -282,6 +282,30 @@ static void test_errors(void **state) {
         done(&bundle);
 }
 
+/* A file without its content, as lists have it, is an error: nothing else is put in its place. */
+static void test_listed(void **state) {
+        const size_t sizes[] = { 1, 1000, (size_t) 1 << 20 };
+        static BundleEntry entry;
+        Bundle bundle;
+
+        begin(&bundle, state);
+        put_file(&bundle, "before", 0644, "1");
+        for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
+                entry = (BundleEntry){ .type = BUNDLE_LISTED, .mode = 0644, .size = sizes[i] };
+                snprintf(entry.path, sizeof(entry.path), "listed/%zu", i);
+                put(&bundle, &entry);
+        }
+        put_file(&bundle, "then", 0644, "2");
+        assert_int_equal(finish_and_unpack(&bundle), EXIT_FAILURE);
+        assert_non_null(strstr(bundle.errors, "listed/2: Bad message\n"));
+        assert_int_equal(count_lines(bundle.errors), ELEMENTSOF(sizes));
+        check_content(&bundle, "before", "1");
+        check_content(&bundle, "then", "2");
+        assert_null(content_of(&bundle, "listed/0"));
+        assert_null(content_of(&bundle, "listed/2"));
+        done(&bundle);
+}
+
 /* A bundle that ends too early is an error, and nothing is waited for. */
 static void test_cut_off(void **state) {
         Bundle bundle;
@@ -380,6 +404,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_order, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_directories, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_errors, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_listed, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_cut_off, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_outside, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_index, setup_directory, teardown_directory),
