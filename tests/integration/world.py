@@ -46,6 +46,28 @@ def inside(namespace: Path, function: Callable[[], Any]) -> Any:
     return result[0]
 
 
+def start_all(*functions: Callable[[], None]) -> list[threading.Thread]:
+    """Runs each in a thread of its own."""
+    threads = [threading.Thread(target=function, daemon=True) for function in functions]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def end_all(sockets: list[socket.socket], threads: list[threading.Thread]) -> None:
+    """Closes what threads wait at when they have noticed. Before that its number could be that of a new pipe, which stays open
+    for as long as a thread waits at it."""
+    for server in sockets:
+        try:
+            server.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # without a connection; who waits is woken all the same
+    for thread in threads:
+        thread.join()
+    for server in sockets:
+        server.close()
+
+
 class Greeter:
     """A server that says its name to each caller, and where the caller is. Over UDP, to each who says something."""
 
@@ -61,7 +83,7 @@ class Greeter:
         self.callers: list[str] = []
         if kind == socket.SOCK_STREAM:
             self.socket.listen(64)
-        threading.Thread(target=self.serve if kind == socket.SOCK_STREAM else self.serve_udp, daemon=True).start()
+        self.threads = start_all(self.serve if kind == socket.SOCK_STREAM else self.serve_udp)
 
     def serve(self) -> None:
         """Greets until close()."""
@@ -88,11 +110,7 @@ class Greeter:
 
     def close(self) -> None:
         """Ends it."""
-        try:
-            self.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.socket.close()
+        end_all([self.socket], self.threads)
 
 
 class NameServer:
@@ -112,8 +130,7 @@ class NameServer:
         self.names: list[str] = []
         self.ports: set[int] = set()  # where questions over UDP came from
         self.most_at_once = 0  # connections that were open
-        for function in (self.serve_udp, self.serve_tcp):
-            threading.Thread(target=function, daemon=True).start()
+        self.threads = start_all(self.serve_udp, self.serve_tcp)
 
     def reply(self, question: bytes, tcp: bool) -> bytes:
         """To a question for an address of IPv4; to others there is no answer."""
@@ -171,12 +188,7 @@ class NameServer:
 
     def close(self) -> None:
         """Ends it."""
-        for server in self.sockets:
-            try:
-                server.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            server.close()
+        end_all(self.sockets, self.threads)
 
 
 class World:
