@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Opens what is below a directory. Called by what moves files into and out of the container. It never opens anything outside of that
- * directory, whatever a job has put there. */
+/* Opens what is below a directory. Called by what moves files into and out of the container. It never opens anything
+ * outside of that directory, whatever a job has put there. */
 
 #include "agent/beneath.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Makes files with several threads, because the kernel takes most of the time, and for each file anew. Called by unpack.c, whose
- * thread reads. A batch has the files of one directory or of few, so that threads seldom wait for each other in one. No file may be
- * given twice without waiting in between. */
+/* Makes files with several threads, because the kernel takes most of the time, and for each file anew. Called by
+ * unpack.c, whose thread reads. A batch has the files of one directory or of few, so that threads seldom wait for each
+ * other in one. No file may be given twice without waiting in between. */
 
 #include "agent/crew.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Notes times and numbers of files in an index of git. Called by bundle.c for the sources of a job: whoever sent them knows which
- * files are as the index says, and here their new inodes are known. The index is data from elsewhere: it must be checked before
- * anything in it is used. */
+/* Notes times and numbers of files in an index of git. Called by unpack.c and place.c for the sources of a job: whoever
+ * sent them knows which files are as the index says, and here their new inodes are known. The index is data from
+ * elsewhere: it must be checked before anything in it is used. */
 
 #include "agent/index.h"
 

@@ -17,8 +17,8 @@ typedef struct GitIndex {
 int index_init(GitIndex *ret, unsigned char *data, size_t size);
 void index_done(GitIndex *index);
 
-/* Notes what @st says of the file @path, which must be as the entry says. False: there is no such entry. *next, at first 0, is the
- * caller's: quick if paths come in order. Several threads may note things of different files. */
+/* Notes what @st says of the file @path, which must be as the entry says. False: there is no such entry. *next, at
+ * first 0, is the caller's: quick if paths come in order. Several threads may note things of different files. */
 bool index_note(const GitIndex *index, size_t *next, const char *path, const struct stat *st);
 
 /* Computes the checksum at the end anew. Call it before @data is written. */

@@ -4,9 +4,9 @@
  * [TARGET]]`, the container's first process: seccomp, identity, then it serves or executes INIT. As `agent lazy INIT`
  * it executes INIT on first use. As `agent service` it starts the program that the container is for. The container's
  * systemd starts it as `agent serve [PID START]`. The descriptors come as systemd passes them (LISTEN_FDS): the
- * listening socket, perhaps the seccomp filter and a socket to `supervise`, and last, for `service`, the program.
- * Steps of the command `exec` execute it, too, to move files (agent/bundle.h, agent/unpack.h). It must load nothing of the image, and
- * start nothing of the image before the filter is installed. */
+ * listening socket, perhaps the seccomp filter and a socket to `supervise`, and last, for `service`, the program. Steps
+ * of the command `exec` execute it, too, to move files (agent/bundle.h, agent/unpack.h). It must load nothing of the
+ * image, and start nothing of the image before the filter is installed. */
 
 #include <fcntl.h>
 #include <signal.h>

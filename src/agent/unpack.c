@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Moves files into the container for the command `exec`: sources, caches, artifacts. Called by main.c for a step that executes the
- * agent's program. One thread reads, and makes what comes with an order: directories before what is in them. Files are left to
- * others as long as no path can come twice. It must make nothing outside of its directory. */
+/* Moves files into the container for the command `exec`: sources, caches, artifacts. Called by main.c for a step that
+ * executes the agent's program. One thread reads, and makes what comes with an order: directories before what is in
+ * them. Files are left to others as long as no path can come twice. It must make nothing outside of its directory. */
 
 #include "agent/unpack.h"
 

@@ -24,12 +24,12 @@ int open_without_symlinks(int dir_fd, const char *path, int flags);
  * it. */
 int file_read_in_root(int root_fd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_size);
 
-/* A text that means the file @fd for as long as that exists, whatever it is renamed to; never that of another file, even if that
- * has its inode number by then. *ret is to be freed. 0; -EOPNOTSUPP where the file system has no such thing; or another
- * -errno. */
+/* A text that means the file @fd for as long as that exists, whatever it is renamed to; never that of another file,
+ * even if that has its inode number by then. *ret is to be freed. 0; -EOPNOTSUPP where the file system has no such
+ * thing; or another -errno. */
 int file_handle_text(int fd, char **ret);
-/* Opens the directory that file_handle_text() gave @text for, in the file system of @fs_fd. Returns the descriptor; -ESTALE: it was
- * removed; -EPERM: the caller may not; -EINVAL for any other text; or another -errno. */
+/* Opens the directory that file_handle_text() gave @text for, in the file system of @fs_fd. Returns the descriptor;
+ * -ESTALE: it was removed; -EPERM: the caller may not; -EINVAL for any other text; or another -errno. */
 int file_handle_open(int fs_fd, const char *text);
 
 /* Is there something of that name? A dangling symlink counts; what lstat() cannot reach does not. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Supervisor for hosts whose PID 1 is not systemd: `supervise` runs as a process on its own, in control groups that
- * we make; the containers of a job with services are in one group, its slice. Called through the struct at the end only. Nothing of the caller may go on to it: no environment, no
- * descriptors, no directory, for the caller has the job's secrets. */
+/* Supervisor for hosts whose PID 1 is not systemd: `supervise` runs as a process on its own, in control groups that we
+ * make; the containers of a job with services are in one group, its slice. Called through the struct at the end only.
+ * Nothing of the caller may go on to it: no environment, no descriptors, no directory, for the caller has the job's
+ * secrets. */
 
 #include <fcntl.h>
 #include <signal.h>

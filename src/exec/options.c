@@ -31,8 +31,8 @@ typedef struct OptionKey {
         bool home_only;
 } OptionKey;
 
-/* "variables" is no option of that name. How much of this machine a run takes, where it writes, and what gets the user's passwords
- * are the user's to say. */
+/* "variables" is no option of that name. How much of this machine a run takes, where it writes, and what gets the
+ * user's passwords are the user's to say. */
 static const OptionKey keys[] = {
         { "artifacts", OPTION_PATH, true },       { "file", OPTION_TEXT, false },
         { "image-default", OPTION_TEXT, false },  { "include-root", OPTION_MAP, false },

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads what GitLab Runner says in environment variables. gitlab/job.c calls this, and `run` for all of them. What begins with CUSTOM_ENV_
- * is the job's own choice and never proves which job it is. */
+/* Reads what GitLab Runner says in environment variables. gitlab/job.c calls this, and `run` for all of them. What
+ * begins with CUSTOM_ENV_ is the job's own choice and never proves which job it is. */
 
 #include "gitlab/environment.h"
 

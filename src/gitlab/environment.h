@@ -21,6 +21,6 @@ const char *gitlab_claimed_builds_dir(void);
 int gitlab_job_variables(size_t max_bytes);
 
 /* Replaces $NAME and ${NAME} in @text as GitLab Runner does: by the value of CUSTOM_ENV_NAME, or by nothing if there is
- * no such variable; and $$ by $. @own (NULL: none) are "NAME=VALUE"s that take precedence, later ones over earlier ones. *ret is to be freed. 0 or
- * -ENOMEM. */
+ * no such variable; and $$ by $. @own (NULL: none) are "NAME=VALUE"s that take precedence, later ones over earlier
+ * ones. *ret is to be freed. 0 or -ENOMEM. */
 int gitlab_expand(const char *text, char *const *own, char **ret);

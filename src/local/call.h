@@ -30,8 +30,8 @@ typedef struct Call {
 /* Waits until the stage has ended. @ret as of BROKER_DONE. 0; or -errno when the broker is gone or does not start it. */
 int caller_call(Caller *caller, const Call *call, BrokerReply *ret);
 
-/* Waits until something can be read from @fd, or it hangs up. 0, also when the job is cancelled or its time is up: the @caller says so; or
- * -errno when the broker is gone. */
+/* Waits until something can be read from @fd, or it hangs up. 0, also when the job is cancelled or its time is up: the
+ * @caller says so; or -errno when the broker is gone. */
 int caller_wait(Caller *caller, int fd);
 
 /* Adds our own line to the job's log, with secrets replaced. */

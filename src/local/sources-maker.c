@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Makes a pipeline's sources in a process of their own, as the user whose working copy it is. Called by the process that starts jobs,
- * which must not wait: the first containers are being prepared at the same time. Jobs wait for the end of a pipe, and find the result
- * in a file, which all of them can read. */
+/* Makes a pipeline's sources in a process of their own, as the user whose working copy it is. Called by the process
+ * that starts jobs, which must not wait: the first containers are being prepared at the same time. Jobs wait for the
+ * end of a pipe, and find the result in a file, which all of them can read. */
 
 #include "local/sources-maker.h"
 
@@ -58,7 +58,8 @@ static int start(const SourcesRequest *request, SourcesMaker *maker) {
         }
         int r = maker->pid < 0 ? -errno : 0;
         close(pipe_fds[1]);
-        /* It has a group of its own, with git and the filters that git starts: Ctrl-C is for the broker, which cancels the jobs. */
+        /* It has a group of its own, with git and the filters that git starts: Ctrl-C is for the broker, which cancels
+         * the jobs. */
         if (maker->pid > 0)
                 (void) setpgid(maker->pid, maker->pid);
         return r;

@@ -22,6 +22,6 @@ int sources_maker_start(const SourcesRequest *request, SourcesMaker *ret, Proble
 /* Ends it, if it is still there. Children of this process that have the descriptors, too, keep them. */
 void sources_maker_done(SourcesMaker *maker);
 
-/* When it is done: how that went, also for children of the process that started it. *ret_empty as of sources_make(). 0, or -errno with
- * what failed in @reterr_problem. */
+/* When it is done: how that went, also for children of the process that started it. *ret_empty as of sources_make(). 0,
+ * or -errno with what failed in @reterr_problem. */
 int sources_maker_result(const SourcesMaker *maker, char ***ret_empty, Problem *reterr_problem);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Copies the last commits of a working copy into a repository of ours. Called by sources.c, which has other things to do while git
- * copies. No hook of the working copy's repository runs, and nothing is fetched from elsewhere. */
+/* Copies the last commits of a working copy into a repository of ours. Called by sources.c, which has other things to
+ * do while git copies. No hook of the working copy's repository runs, and nothing is fetched from elsewhere. */
 
 #include "local/sources-repository.h"
 

@@ -5,8 +5,8 @@
 
 #include "local/sources-bundle.h"
 
-/* A repository of ours with the last commits of the working copy's. It is kept for later calls, until there is another commit. As
- * long as it is open, no other call removes anything in the same directory. */
+/* A repository of ours with the last commits of the working copy's. It is kept for later calls, until there is another
+ * commit. As long as it is open, no other call removes anything in the same directory. */
 typedef struct SourcesRepository {
         char *path;
         char *fresh; /* what it is called while it is being made */
@@ -18,8 +18,8 @@ typedef struct SourcesRepository {
                 .lock_fd = -EBADF \
         }
 
-/* Finds it, or begins to make it; waits while another call has one open. 0 or -errno; in any case, sources_repository_done() must be
- * called. */
+/* Finds it, or begins to make it; waits while another call has one open. 0 or -errno; in any case,
+ * sources_repository_done() must be called. */
 int sources_repository_begin(const SourcesRequest *request, SourcesRepository *repository);
 
 /* Waits until it is whole. 0; -ENOENT: there is no git; or another -errno. */

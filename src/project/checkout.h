@@ -35,8 +35,8 @@ typedef struct Checkout {
         char *changes_base;
 } Checkout;
 
-/* Opens the working copy that @directory is in; without git, the directory itself. 0 with @ret for checkout_free(), which is of no
- * use if its @trap is set; or -errno with *reterr_what saying what failed. */
+/* Opens the working copy that @directory is in; without git, the directory itself. 0 with @ret for checkout_free(),
+ * which is of no use if its @trap is set; or -errno with *reterr_what saying what failed. */
 int checkout_open(const char *directory, Checkout **ret, const char **reterr_what);
 void checkout_free(Checkout *checkout);
 DEFINE_CLEANUP(Checkout *, checkout_free)

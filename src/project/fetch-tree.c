@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Fetches single commits of other projects with git, and reads their files. Called by fetch.c. Each project is a bare repository
- * in the cache, with commits and directories, and those files that were asked for. It never gets a working copy, so nothing in
- * it is made on disk under a name that it chose; symlinks are refused. */
+/* Fetches single commits of other projects with git, and reads their files. Called by fetch.c. Each project is a bare
+ * repository in the cache, with commits and directories, and those files that were asked for. It never gets a working
+ * copy, so nothing in it is made on disk under a name that it chose; symlinks are refused. */
 
 #include "project/fetch-tree.h"
 
@@ -16,8 +16,8 @@
 #include "project/git.h"
 
 #define PROTOCOLS "https:http:ssh"
-/* Passes user and password of origin's URL to git as a helper of git's does, after the user's own ones. A helper is a command of a
- * shell: this one is always the same, and takes them from its environment. */
+/* Passes user and password of origin's URL to git as a helper of git's does, after the user's own ones. A helper is a
+ * command of a shell: this one is always the same, and takes them from its environment. */
 #define HELPER_USER "NSPAWN_RUNNER_ORIGIN_USER"
 #define HELPER_PASSWORD "NSPAWN_RUNNER_ORIGIN_PASSWORD"
 #define HELPER                                                                                                        \
@@ -117,8 +117,9 @@ static bool is_beginning(const char *ref) {
         return n >= 4 && n < 64 && !ref[n];
 }
 
-/* Finds the commit whose id begins with @tree->ref. Only git can tell, from all commits of the project: they are fetched, without
- * their files and directories, into a repository that is for nothing else. -ENOENT: there is none, or more than one. */
+/* Finds the commit whose id begins with @tree->ref. Only git can tell, from all commits of the project: they are
+ * fetched, without their files and directories, into a repository that is for nothing else. -ENOENT: there is none, or
+ * more than one. */
 static int find_by_beginning(Fetch *fetch, FetchTree *tree) {
         FetchTree commits = { .url = tree->url };
         _cleanup_free_ char *directory = NULL, *name = NULL, *id = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Fetches single files with curl, and keeps them. Called by fetch.c for what servers have, and for GitLab's templates. A URL may
- * have something secret in it: it must get into no command line, and into no message. */
+/* Fetches single files with curl, and keeps them. Called by fetch.c for what servers have, and for GitLab's templates.
+ * A URL may have something secret in it: it must get into no command line, and into no message. */
 
 #include "project/fetch-url.h"
 

@@ -14,7 +14,8 @@ typedef struct GitCall {
         char *const *config;   /* names and values by turns, stronger than all files of configuration; or NULL */
 } GitCall;
 
-/* Makes the command line and the environment of git with @arguments (NULL-terminated). Both are for strv_free(). 0 or -ENOMEM. */
+/* Makes the command line and the environment of git with @arguments (NULL-terminated). Both are for strv_free(). 0 or
+ * -ENOMEM. */
 int git_command(const GitCall *call, char *const *arguments, char ***ret_argv, char ***ret_envp);
 
 /* Runs git. Returns its exit status with what it printed in *ret_output, to be freed, without newlines at its end; -ENOENT: git

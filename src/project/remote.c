@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads the URL of a project's remote. Called by what predefines variables, and by what fetches. What is made of it
- * is shown, and passed to programs: a user or a password that the URL has for HTTP must be in nothing but the fields for them. */
+/* Reads the URL of a project's remote. Called by what predefines variables, and by what fetches. What is made of it is
+ * shown, and passed to programs: a user or a password that the URL has for HTTP must be in nothing but the fields for
+ * them. */
 
 #include "project/remote.h"
 
