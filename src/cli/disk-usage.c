@@ -14,10 +14,13 @@
 #include "cli/busy.h"
 #include "config/image-reference.h"
 #include "image/generation.h"
+#include "image/staging.h"
+#include "machine/directory.h"
 #include "maintain/image-cache.h"
 #include "maintain/kept-tree.h"
 #include "maintain/push-image.h"
 #include "storage/trash.h"
+#include "store/place.h"
 #include "store/store.h"
 
 typedef struct Walk {
@@ -138,12 +141,9 @@ static int add_all(Walk *walk) {
         static const struct {
                 const char *kind, *directory;
         } directories[] = {
-                { "jobs", ".layers" },
-                { "caches", ".caches" },
-                { "working copies", ".builds" },
-                { "kept trees", KEPT_TREE_DIRECTORY },
-                { "pushed images", PUSHED_DIRECTORY },
-                { "being made", ".staging" },
+                { "jobs", LAYERS_DIRECTORY },          { "caches", PLACE_CACHES },
+                { "working copies", PLACE_BUILDS },    { "kept trees", KEPT_TREE_DIRECTORY },
+                { "pushed images", PUSHED_DIRECTORY }, { "being made", STAGING_DIRECTORY },
                 { "trash", TRASH_DIRECTORY },
         };
 

@@ -29,6 +29,7 @@
 #include "machine/root.h"
 #include "machine/start.h"
 #include "maintain/space.h"
+#include "storage/root-mount.h"
 #include "storage/storage.h"
 #include "store/place.h"
 #include "tree/quota-group.h"
@@ -100,7 +101,8 @@ static int trial_make_image(Trial *trial) {
         const Settings *settings = trial->settings;
 
         if (machine_name(settings->runtime_dir, trial->image_id, &trial->image_name) < 0 ||
-            string_printf(&trial->image_path, "%s/.layers/%s/upper", settings->root_dir, trial->image_name) < 0)
+            string_printf(&trial->image_path, "%s/" LAYERS_DIRECTORY "/%s/" OVERLAY_UPPER, settings->root_dir,
+                          trial->image_name) < 0)
                 return -ENOMEM;
         trial->what = "make a layer";
         trial->image_layer_fd = layer_open(settings->root_dir, trial->image_name, true);

@@ -21,7 +21,6 @@
 #include "tree/copy-tree.h"
 #include "tree/subvolume.h"
 
-#define STAGING_DIRECTORY ".staging"
 #define WORK "work"
 /* The name of a copy that is not complete yet: it may have the number of the tree that is copied. */
 #define TREE_COPY "copy"

@@ -17,6 +17,8 @@ typedef struct Staging {
         int parent_fd, lock_fd;
 } Staging;
 
+/* In root_dir: the staging directories of all images. */
+#define STAGING_DIRECTORY ".staging"
 /* The tree's name in the staging directory. */
 #define STAGING_TREE "root"
 

@@ -20,6 +20,7 @@
 #include "machine/inside.h"
 #include "machine/kernel-log.h"
 #include "machine/out-of-memory.h"
+#include "machine/root.h"
 #include "machine/shared.h"
 #include "storage/storage.h"
 
@@ -174,7 +175,7 @@ static char *explain_disk(const Machine *machine, const CgroupSet *groups) {
                 limit_bytes = settings->tmpfs_size.bytes;
                 setting = "tmpfs_size";
         }
-        if (string_printf(&path, "%s/root", machine->directory) < 0)
+        if (machine_root_path(machine, &path) < 0)
                 return NULL;
         _cleanup_close_ int root_fd = open_in_supervise(groups, path);
         if (root_fd < 0 || look(machine, root_fd, limit_bytes, &room) < 0)

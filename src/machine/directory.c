@@ -17,6 +17,9 @@
 #include "base/string.h"
 #include "tree/remove.h"
 
+/* In runtime_dir: the directories of all machines. */
+#define JOBS "jobs"
+
 #define FILE_MAX_BYTES (64 * 1024)
 #define FILE_POLL_USEC (2 * USEC_PER_MSEC)
 #define STALE_MAX 1000
@@ -45,16 +48,20 @@ static int open_below(const char *base, const char *name, bool create, mode_t mo
         return open_directory_at(AT_FDCWD, path, create, mode);
 }
 
+int machine_directory_path(const char *runtime_dir, const char *id, char **ret) {
+        return string_printf(ret, "%s/" JOBS "/%s", runtime_dir, id);
+}
+
 int machine_directory_open(const char *runtime_dir, const char *id, bool create, MachineDirectory *ret) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
 
         if (id_problem(id))
                 return -EINVAL;
-        int r = string_printf(&directory.path, "%s/jobs/%s", runtime_dir, id);
+        int r = machine_directory_path(runtime_dir, id, &directory.path);
         if (r < 0)
                 return r;
         if (create) {
-                _cleanup_close_ int jobs_fd = open_below(runtime_dir, "jobs", true, 0700);
+                _cleanup_close_ int jobs_fd = open_below(runtime_dir, JOBS, true, 0700);
                 if (jobs_fd < 0)
                         return jobs_fd;
                 directory.fd = open_directory_at(jobs_fd, id, true, 0700);
@@ -112,7 +119,7 @@ bool machine_directory_is_locked(const char *runtime_dir, const char *id) {
 int machine_directory_remove(const char *runtime_dir, const char *id) {
         _cleanup_free_ char *path = NULL;
 
-        int r = string_printf(&path, "%s/jobs", runtime_dir);
+        int r = string_printf(&path, "%s/" JOBS, runtime_dir);
         if (r < 0)
                 return r;
         _cleanup_close_ int jobs_fd = open_directory_at(AT_FDCWD, path, false, 0);
@@ -144,7 +151,7 @@ static int list_ids(int fd, const char *prefix, char ***ids) {
 }
 
 int machine_directory_list(const char *runtime_dir, char ***ids) {
-        int fd = open_below(runtime_dir, "jobs", false, 0);
+        int fd = open_below(runtime_dir, JOBS, false, 0);
 
         if (fd < 0)
                 return fd == -ENOENT ? 0 : fd;
@@ -152,7 +159,7 @@ int machine_directory_list(const char *runtime_dir, char ***ids) {
 }
 
 int layer_open(const char *root_dir, const char *name, bool create) {
-        _cleanup_close_ int layers_fd = open_below(root_dir, ".layers", create, 0700);
+        _cleanup_close_ int layers_fd = open_below(root_dir, LAYERS_DIRECTORY, create, 0700);
 
         return layers_fd < 0 ? layers_fd : open_directory_at(layers_fd, name, create, 0700);
 }
@@ -171,7 +178,7 @@ int layer_lock(int layer_fd, int operation, uint64_t timeout_usec) {
 }
 
 int layers_list(const char *root_dir, const char *prefix, char ***ids) {
-        int fd = open_below(root_dir, ".layers", false, 0700);
+        int fd = open_below(root_dir, LAYERS_DIRECTORY, false, 0700);
 
         if (fd < 0)
                 return fd == -ENOENT ? 0 : fd;

@@ -34,6 +34,9 @@ typedef struct MachineDirectory {
 void machine_directory_done(MachineDirectory *directory);
 #define _cleanup_machine_directory_ _cleanup_(machine_directory_done)
 
+/* The path of the directory of machine @id, whether it is there or not: *ret is to be freed. 0 or -ENOMEM. */
+int machine_directory_path(const char *runtime_dir, const char *id, char **ret);
+
 /* Opens the directory of machine @id; @create makes it if it is missing. After 0, call machine_directory_done(). 0;
  * -EINVAL: @id cannot be an id; -ENOENT; or another -errno with @ret untouched. */
 int machine_directory_open(const char *runtime_dir, const char *id, bool create, MachineDirectory *ret);
@@ -51,6 +54,9 @@ int machine_directory_remove(const char *runtime_dir, const char *id);
 
 /* Appends to @ids the ids that have a directory; without a runtime directory, there are none. 0 or -errno. */
 int machine_directory_list(const char *runtime_dir, char ***ids);
+
+/* The directory of all layers, in root_dir. */
+#define LAYERS_DIRECTORY ".layers"
 
 /* Opens the layer @name in `<root_dir>/.layers`; @create makes it if it is missing. Returns its descriptor, which is
  * the caller's, or -errno. */

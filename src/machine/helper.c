@@ -20,7 +20,7 @@ static int hold(MachineRoot *root) {
         return MIN(root->helper_fd, 0);
 }
 
-static int mount_at(const MachineRoot *root, const char *target, const char *work) {
+static int mount_at(const MachineRoot *root, const char *target) {
         _cleanup_close_ int userns_fd = -EBADF;
 
         if (root->machine->settings.private_users) {
@@ -32,7 +32,7 @@ static int mount_at(const MachineRoot *root, const char *target, const char *wor
                 .image_fd = root->helper_fd,
                 .layer_fd = root->layer_fd,
                 .layer_path = root->machine->layer,
-                .work_dir = work,
+                .work_dir = root->work,
                 .target = target,
                 .userns_fd = userns_fd,
                 .uid_base = root->users.base,
@@ -44,18 +44,18 @@ static int mount_at(const MachineRoot *root, const char *target, const char *wor
 
 int helper_mount(MachineRoot *root, Problem *reterr_problem) {
         const Machine *machine = root->machine;
-        _cleanup_free_ char *target = NULL, *work = NULL;
+        _cleanup_free_ char *target = NULL;
 
         if (!machine->helper_path)
                 return 0;
-        if (string_printf(&target, "%s/" HELPER_DIRECTORY, machine->directory) < 0 ||
-            string_printf(&work, "%s/work", machine->directory) < 0)
-                return -ENOMEM;
-        int r = hold(root);
+        int r = string_printf(&target, "%s/" HELPER_DIRECTORY, machine->directory);
+        if (r < 0)
+                return r;
+        r = hold(root);
         if (r < 0)
                 return problem_set(reterr_problem, r, "cannot open helper image '%s': %m", machine->helper);
         if (mkdirat(root->directory_fd, HELPER_DIRECTORY, 0700) < 0)
                 return problem_set(reterr_problem, -errno, "cannot make a directory for the helper image: %m");
-        r = mount_at(root, target, work);
+        r = mount_at(root, target);
         return r < 0 ? problem_set(reterr_problem, r, "cannot mount helper image '%s': %m", machine->helper) : 0;
 }

@@ -16,6 +16,7 @@
 #include "base/process.h"
 #include "base/string.h"
 #include "container/supervisor.h"
+#include "machine/root.h"
 
 #define STATUS_MAX_BYTES (64 * 1024)
 
@@ -105,7 +106,7 @@ static int open_both(const Machine *machine, const Processes *processes, Machine
         _cleanup_machine_inside_ MachineInside inside = MACHINE_INSIDE_NONE;
         _cleanup_free_ char *path = NULL;
 
-        int r = string_printf(&path, "%s/root", machine->directory);
+        int r = machine_root_path(machine, &path);
         if (r < 0)
                 return r;
         inside.root_fd = open_root(processes->outside_pid, path);

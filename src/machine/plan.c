@@ -18,6 +18,7 @@
 #include "config/image-reference.h"
 #include "container/seccomp.h"
 #include "container/supervisor.h"
+#include "machine/directory.h"
 #include "machine/part.h"
 #include "storage/storage.h"
 
@@ -86,8 +87,8 @@ static int copy_strings(const MachineRequest *request, const char *init, Machine
 
         if (string_replace(&machine->id, request->id) < 0 ||
             machine_name(settings->runtime_dir, request->id, &machine->name) < 0 ||
-            string_printf(&machine->directory, "%s/jobs/%s", settings->runtime_dir, request->id) < 0 ||
-            string_printf(&machine->layer, "%s/.layers/%s", settings->root_dir, machine->name) < 0 ||
+            machine_directory_path(settings->runtime_dir, request->id, &machine->directory) < 0 ||
+            string_printf(&machine->layer, "%s/" LAYERS_DIRECTORY "/%s", settings->root_dir, machine->name) < 0 ||
             string_replace(&machine->image, request->image) < 0 ||
             string_replace(&machine->image_path, request->tree_path) < 0 ||
             string_replace(&machine->supervisor, supervisor_pick()->name) < 0 ||
@@ -260,7 +261,7 @@ int plan_seccomp(const MachineRequest *request, Machine *machine, Problem *reter
 
 int plan_supervise_command(const Settings *settings, const char *id, char ***ret) {
         _cleanup_strv_ char **argv = NULL;
-        _cleanup_free_ char *self = NULL, *directory = NULL;
+        _cleanup_free_ char *self = NULL, *directory = NULL, *state = NULL;
 
         int r = own_executable(&self, &directory);
         if (r < 0)
@@ -270,8 +271,12 @@ int plan_supervise_command(const Settings *settings, const char *id, char ***ret
                 return r;
         if (log_get_level() >= LOG_LEVEL_DEBUG && strv_extend(&argv, "--debug") < 0)
                 return -ENOMEM;
-        if (strv_extend(&argv, "supervise") < 0 || strv_extendf(&argv, "%s/jobs/%s", settings->runtime_dir, id) < 0)
-                return -ENOMEM;
+        r = machine_directory_path(settings->runtime_dir, id, &state);
+        if (r < 0)
+                return r;
+        r = strv_extend_many(&argv, "supervise", state);
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(argv);
         return 0;
 }

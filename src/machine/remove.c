@@ -39,7 +39,7 @@ static int layer_path(const Settings *settings, const char *id, char **ret) {
                 return string_replace(ret, machine->layer);
         char prefix[MACHINE_PREFIX_BYTES];
         machine_prefix(settings->runtime_dir, prefix);
-        return string_printf(ret, "%s/.layers/%s%s", settings->root_dir, prefix, id);
+        return string_printf(ret, "%s/" LAYERS_DIRECTORY "/%s%s", settings->root_dir, prefix, id);
 }
 
 int machine_layer_open(const Settings *settings, const char *id) {

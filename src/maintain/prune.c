@@ -14,12 +14,14 @@
 #include "base/string.h"
 #include "config/image-reference.h"
 #include "image/generation-collect.h"
+#include "image/staging.h"
 #include "machine/collect.h"
 #include "machine/disk.h"
 #include "maintain/image-cache.h"
 #include "maintain/kept-tree.h"
 #include "maintain/push-image.h"
 #include "storage/trash.h"
+#include "store/place.h"
 #include "store/store.h"
 #include "tree/size.h"
 
@@ -84,7 +86,7 @@ static int collect_pushed(const Settings *settings, bool dry_run, char ***names)
 static const Kind kinds[] = {
         { .name = "rest of a job", .directory = TRASH_DIRECTORY, .collect = collect_trash },
         { .name = "dead job", .collect = collect_jobs, .is_job = true },
-        { .name = "half-made image", .directory = ".staging", .collect = collect_staging },
+        { .name = "half-made image", .directory = STAGING_DIRECTORY, .collect = collect_staging },
         { .name = "old generation",
           .directory = GENERATIONS_DIRECTORY,
           .collect = collect_generations,
@@ -95,8 +97,8 @@ static const Kind kinds[] = {
           .is_reference = true },
         { .name = "kept tree", .directory = KEPT_TREE_DIRECTORY, .collect = collect_kept },
         { .name = "pushed image", .directory = PUSHED_DIRECTORY, .collect = collect_pushed },
-        { .name = "cache", .directory = ".caches", .collect = collect_caches },
-        { .name = "working copy", .directory = ".builds", .collect = collect_builds },
+        { .name = "cache", .directory = PLACE_CACHES, .collect = collect_caches },
+        { .name = "working copy", .directory = PLACE_BUILDS, .collect = collect_builds },
 };
 
 /* The number of bytes that the thing @name occupies; 0: it cannot be found out. */

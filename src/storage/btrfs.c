@@ -14,19 +14,17 @@
 #include "tree/skeleton.h"
 #include "tree/subvolume.h"
 
-/* The job's root below the layer: always a subvolume, so that it is removed in one step, however large it is. */
-#define ROOT "root"
-
 static bool btrfs_suits(int root_fd) {
         return btrfs_is(root_fd) && btrfs_load_library() >= 0;
 }
 
 static int btrfs_create(int image_fd, int layer_fd) {
         bool shared = btrfs_is_subvolume(image_fd);
-        int r = shared ? btrfs_subvolume_snapshot(image_fd, layer_fd, ROOT) : btrfs_subvolume_create(layer_fd, ROOT);
+        int r = shared ? btrfs_subvolume_snapshot(image_fd, layer_fd, LAYER_ROOT) :
+                         btrfs_subvolume_create(layer_fd, LAYER_ROOT);
         if (r < 0)
                 return r;
-        _cleanup_close_ int root_fd = open_directory_at(layer_fd, ROOT, false, 0);
+        _cleanup_close_ int root_fd = open_directory_at(layer_fd, LAYER_ROOT, false, 0);
         if (root_fd < 0)
                 return root_fd;
         if (!shared)
@@ -38,7 +36,7 @@ static int btrfs_mount(const StorageMount *layer) {
         _cleanup_free_ char *path = NULL;
 
         /* Opened by its path, so that the mount belongs to this namespace. */
-        int r = string_printf(&path, "%s/" ROOT, layer->layer_path);
+        int r = string_printf(&path, "%s/" LAYER_ROOT, layer->layer_path);
         if (r < 0)
                 return r;
         _cleanup_close_ int mount_fd = mount_clone(AT_FDCWD, path, layer->userns_fd);
@@ -46,7 +44,7 @@ static int btrfs_mount(const StorageMount *layer) {
 }
 
 static int btrfs_remove(int layer_fd, uint64_t deadline) {
-        return btrfs_subvolume_remove_until(layer_fd, ROOT, deadline);
+        return btrfs_subvolume_remove_until(layer_fd, LAYER_ROOT, deadline);
 }
 
 const StorageDriver storage_btrfs = {

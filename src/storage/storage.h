@@ -12,6 +12,9 @@
  * (container/volume.h). No driver makes it; all remove it with the layer. */
 #define LAYER_VOLUMES "volumes"
 
+/* The tree of a job's root, for drivers that make one: always a subvolume, so that it is removed in
+ * one step, however large it is. */
+#define LAYER_ROOT "root"
 /* Where a disk is mounted that limits the volumes of a job and its services (storage/disk.h), visible only in the mount
  * namespaces of their `supervise`: for drivers that limit nothing but the root. */
 #define LAYER_SHARED "shared"

@@ -39,8 +39,8 @@
 /* Of "BYTES+", filled up with blanks: written in one piece. */
 #define SIZE_TEXT_BYTES 32
 
-const PlaceKind place_caches = { "cache", ".caches" };
-const PlaceKind place_builds = { "builds", ".builds" };
+const PlaceKind place_caches = { "cache", PLACE_CACHES };
+const PlaceKind place_builds = { "builds", PLACE_BUILDS };
 
 void place_done(Place *place) {
         free(place->name);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/macro.h"
+#include "storage/storage.h"
 
 /* What outlives a job is in places: `<root_dir>/<kind's directory>/<name>/`, all of mode 0700, each with
  *      root/        what jobs see. Jobs have filled it, so it is hostile. On btrfs it is a subvolume
@@ -18,9 +19,12 @@ typedef struct PlaceKind {
 } PlaceKind;
 
 extern const PlaceKind place_caches, place_builds;
-/* As the btrfs driver calls the tree of a layer: what removes a layer removes a place, too (storage/storage.h). */
-#define PLACE_DATA "root"
-/* As container/volume.h calls it. */
+/* Their directories, in root_dir. */
+#define PLACE_CACHES ".caches"
+#define PLACE_BUILDS ".builds"
+/* What removes a layer removes a place, too (storage_remove_any()). */
+#define PLACE_DATA LAYER_ROOT
+/* The same as VOLUME_HOLDER (container/volume.h), which job/volumes.c makes sure of. */
 #define PLACE_HOLDER "holder"
 
 typedef struct Place {

@@ -25,6 +25,10 @@ ONE_PLACE = {
     '"127.0.1.1': "base/hosts.h",
     "localhost ip6-localhost": "base/hosts.h",
     '".json"': "image/generation-json.h",
+    '".layers"': "machine/directory.h",
+    '".staging"': "image/staging.h",
+    '".caches"': "store/place.h",
+    '".builds"': "store/place.h",
 }
 
 
