@@ -37,6 +37,7 @@
 #include "machine/start.h"
 #include "maintain/space.h"
 #include "network/nat.h"
+#include "storage/disk.h"
 #include "terminal/table.h"
 
 /* How long to wait for the directory's lock: commands that look at jobs, such as `status`, hold it for a moment. */
@@ -212,8 +213,7 @@ static int start(const Settings *settings, const JobSpec *job, const MachineDire
                 return r;
         r = job_services_plan(services, settings, machine);
         if (r == -ENOPKG)
-                return log_error_errno(r, "disk_max needs mkfs.ext4 (package e2fsprogs) and loop devices "
-                                          "(/dev/loop-control) for what a job shares with its services");
+                return log_error_errno(r, "disk_max needs " DISK_NEEDS " for what a job shares with its services");
         if (r < 0)
                 return log_oom();
         return start_machine(settings, machine, directory, argv, image, services, signal_fd);

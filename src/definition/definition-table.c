@@ -12,6 +12,7 @@
 #include "base/string.h"
 #include "config/setting-check.h"
 #include "source/builder.h"
+#include "source/skopeo.h"
 
 /* A little less than Linux allows for one argument of a program (MAX_ARG_STRLEN). */
 #define ARGUMENT_MAX_BYTES ((size_t) 127 * 1024)
@@ -207,7 +208,7 @@ int definition_oci_reference(const char *text, const char *directory, char **ret
 
         if (!text_is_printable(text) || strchr(text, ' '))
                 return -EINVAL;
-        rest = startswith(text, "docker://");
+        rest = startswith(text, SKOPEO_REGISTRY);
         if (rest)
                 return is_reference(rest) ? string_replace(ret, text) : -EINVAL;
         rest = startswith(text, "docker-daemon:");
@@ -229,7 +230,7 @@ int definition_oci_reference(const char *text, const char *directory, char **ret
                 int r = definition_path(text, directory, &path);
                 return r < 0 ? r : string_printf(ret, "oci:%s", path);
         }
-        return is_reference(text) ? string_printf(ret, "docker://%s", text) : -EINVAL;
+        return is_reference(text) ? string_printf(ret, SKOPEO_REGISTRY "%s", text) : -EINVAL;
 }
 
 void definition_free(Definition *definition) {

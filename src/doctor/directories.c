@@ -94,6 +94,7 @@ typedef struct Trial {
         MachineRoot root;
         int layer_fd, image_layer_fd, image_fd;
         const char *what; /* is being done */
+        Problem problem;  /* with the plan */
 } Trial;
 
 /* A plain directory, which the overlay driver makes, is an image for every driver. */
@@ -136,8 +137,7 @@ static int trial_begin(Trial *trial) {
         request.tree_path = trial->image_path;
         request.tree_fd = trial->image_fd;
         request.interactive = true; /* there is no init to find */
-        Problem problem = { 0 };
-        r = plan_machine(&request, &trial->machine, &problem);
+        r = plan_machine(&request, &trial->machine, &trial->problem);
         if (r != 0)
                 return r;
         trial->what = "make a layer";
@@ -222,8 +222,7 @@ static CheckResult check_storage(const Invocation *invocation, char ret_detail[s
         if (r == PLAN_NO_AGENT)
                 return check_say(CHECK_NOTE, ret_detail, "not tried: nspawn-runner-agent is not installed (see above)");
         if (r == -ENOPKG)
-                return check_say(CHECK_MISSING, ret_detail,
-                                 "disk_max needs mkfs.ext4 (package e2fsprogs) and loop devices (/dev/loop-control)");
+                return check_say(CHECK_MISSING, ret_detail, "%s", problem_text(&trial.problem, r));
         if (r == -ELIBACC)
                 return check_say(CHECK_MISSING, ret_detail, "%s, but its library is not installed (see above)",
                                  driver->name);

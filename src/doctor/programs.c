@@ -10,6 +10,7 @@
 #include "doctor/check.h"
 #include "machine/part.h"
 #include "machine/tools-plan.h"
+#include "preload/userns-owner.h"
 
 /* The first that has --private-users-ownership=off, and mapped --bind=. */
 #define NSPAWN_VERSION_MIN 250
@@ -116,9 +117,8 @@ static CheckResult check_preload(_unused_ const Invocation *invocation, char ret
 }
 
 const Check doctor_program_checks[] = {
-        { "nspawn-runner-agent", check_agent, NULL, "it runs the scripts inside the containers",
-          "install all of nspawn-runner" },
-        { "nspawn-runner-userns.so", check_preload, check_optional,
+        { PART_AGENT, check_agent, NULL, "it runs the scripts inside the containers", "install all of nspawn-runner" },
+        { USERNS_OWNER_LIBRARY, check_preload, check_optional,
           "without it, the kernel counts inotify instances and namespaces of all jobs as those of the host's root",
           "install all of nspawn-runner, in a directory without ':' and ' ' in its path" },
         { "systemd-nspawn", check_nspawn, NULL, "it makes the containers",

@@ -20,6 +20,7 @@
 #include "container/supervisor.h"
 #include "machine/directory.h"
 #include "machine/part.h"
+#include "storage/disk.h"
 #include "storage/storage.h"
 
 static int random_uuid(char **ret) {
@@ -44,8 +45,7 @@ static int pick_storage(const Settings *settings, const StorageDriver **ret, Pro
         *ret = storage_limited(driver, settings->disk_max, root_fd);
         if (*ret == driver || (*ret)->suits(root_fd))
                 return 0;
-        return problem_set(reterr_problem, -ENOPKG,
-                           "disk_max needs mkfs.ext4 (package e2fsprogs) and loop devices (/dev/loop-control)");
+        return problem_set(reterr_problem, -ENOPKG, "disk_max needs " DISK_NEEDS);
 }
 
 int plan_take_image(MachineRequest *request, const Image *image, Generation **ret_known) {

@@ -21,6 +21,7 @@
 #include "image/publish.h"
 #include "image/staging.h"
 #include "maintain/owners.h"
+#include "source/skopeo.h"
 #include "source/source.h"
 #include "tree/finish.h"
 
@@ -149,7 +150,7 @@ static int fetch_now(Fetch *fetch, Problem *reterr_problem) {
         _cleanup_free_ char *oci = NULL, *step = NULL;
         uint64_t limit_bytes = request->settings->image_cache_size;
 
-        int r = string_printf(&oci, "docker://%s", request->reference);
+        int r = string_printf(&oci, SKOPEO_REGISTRY "%s", request->reference);
         if (r < 0)
                 return r;
         r = string_printf(&step, "Fetching image %s", request->reference);

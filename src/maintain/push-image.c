@@ -19,6 +19,7 @@
 #include "source/builder.h"
 #include "source/oci-push.h"
 #include "source/sandbox.h"
+#include "source/skopeo.h"
 #include "tree/remove.h"
 
 #define EXPORT_PREFIX ".export-" /* no image has such a name */
@@ -154,7 +155,7 @@ int push_image(const ImagePush *push, const char *reference, Problem *reterr_pro
         _cleanup_(work_done) Work work = WORK_NONE;
         _cleanup_free_ char *target = NULL;
 
-        int r = string_printf(&target, "docker://%s", reference);
+        int r = string_printf(&target, SKOPEO_REGISTRY "%s", reference);
         if (r < 0)
                 return r;
         r = work_open(push->root_dir, push->image->name, &work);

@@ -62,7 +62,7 @@ static void read_host_key(char **ret) {
 }
 
 static void find_mtu(Hub *hub) {
-        const IpNetwork somewhere = network_of("198.51.100.1"); /* RFC 5737: no host has this address */
+        const IpNetwork somewhere = network_of(HUB_NOWHERE);
         struct ifreq request = { 0 };
         RouteAnswer answer;
 
@@ -76,7 +76,7 @@ static void find_mtu(Hub *hub) {
 }
 
 static bool host_has_ipv6(Hub *hub) {
-        const IpNetwork somewhere = network_of("2001:db8::1"); /* RFC 3849: no host has this address */
+        const IpNetwork somewhere = network_of(HUB_NOWHERE6);
         RouteAnswer answer;
 
         return route_lookup(hub->host, &somewhere, &answer) >= 0 && answer.type == RTN_UNICAST;
@@ -198,10 +198,10 @@ static int enter_namespace(Hub *hub) {
         r = netlink_open(NETLINK_ROUTE, &hub->link);
         if (r < 0)
                 return r;
-        r = netns_set("ipv4/ip_forward", "1");
+        r = netns_set(NETNS_FORWARD4, "1");
         if (r < 0)
                 return r;
-        if (netns_set("ipv6/conf/all/forwarding", "1") < 0)
+        if (netns_set(NETNS_FORWARD6, "1") < 0)
                 hub->ipv6 = false; /* the kernel has no IPv6 */
         return 0;
 }

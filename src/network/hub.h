@@ -23,6 +23,10 @@ typedef struct Hub {
                 .host_fd = -EBADF, .netns_fd = -EBADF, \
         }
 
+/* Addresses that no host has (RFC 5737, RFC 3849), but that are routed like all others. */
+#define HUB_NOWHERE "198.51.100.1"
+#define HUB_NOWHERE6 "2001:db8::1"
+
 /* The host sees one interface for each job that is connected by NAT. Its name is this prefix and the address of the
  * job's block in 8 hexadecimal digits. The block is taken as long as the interface exists, so every program on the host
  * can see which blocks are taken, and the kernel frees them. */

@@ -29,11 +29,8 @@
 /* Change this name whenever the rules change, so that the rules of an older version are replaced. */
 #define CHAIN "forward-2"
 
-/* Addresses that no host has (RFC 5737, RFC 3849), but that are routed like all others. Packets to them show whether
- * packets of jobs get through: after all other rules of the host, our own rule answers them in a way in which no
- * firewall does. */
-#define TRIAL_ADDRESS "198.51.100.1"
-#define TRIAL_ADDRESS6 "2001:db8::1"
+/* Packets to HUB_NOWHERE show whether packets of jobs get through: after all other rules of the host, our own rule answers
+ * them in a way in which no firewall does. */
 #define TRIAL_PORT 53
 #define TRIAL_TIMES 10
 #define TRIAL_USEC (100 * USEC_PER_MSEC)
@@ -52,9 +49,9 @@ static const char format[] = "table inet " TABLE "\n"
                              "  }\n"
                              "  chain " CHAIN " {\n"
                              "    type filter hook forward priority 2000; policy accept;\n"
-                             "    iifname " OURS " ip daddr " TRIAL_ADDRESS
+                             "    iifname " OURS " ip daddr " HUB_NOWHERE
                              " udp dport 53 reject with icmp type prot-unreachable\n"
-                             "    iifname " OURS " ip6 daddr " TRIAL_ADDRESS6
+                             "    iifname " OURS " ip6 daddr " HUB_NOWHERE6
                              " udp dport 53 reject with icmpv6 type no-route\n"
                              "    iifname " OURS " oifname " OURS " drop\n"
                              "    oifname " OURS " ct state established,related accept\n"
@@ -69,8 +66,6 @@ static const char format[] = "table inet " TABLE "\n"
 /* --- what the kernel has to be told --- */
 
 #define CHANGES_MAX_BYTES (1 << 20)
-#define FORWARD4 "ipv4/ip_forward"
-#define FORWARD6 "ipv6/conf/all/forwarding"
 
 static bool is_on(const char *name) {
         _cleanup_free_ char *path = NULL, *value = NULL;
@@ -80,16 +75,15 @@ static bool is_on(const char *name) {
 }
 
 const char *nat_forwarding_missing(void) {
-        return is_on(FORWARD4) ? NULL : "net.ipv4.ip_forward";
+        return is_on(NETNS_FORWARD4) ? NULL : "net.ipv4.ip_forward";
 }
 
 /* Records a change for people who look for its origin: each change once, however often another program reverts it. Best
  * effort. */
 static void note_change(const char *name, const char *old) {
-        static const char directory[] = "/run/nspawn-runner";
         _cleanup_free_ char *line = NULL, *known = NULL;
 
-        if (string_printf(&line, "net/%s was %s\n", name, old) < 0 || mkdir_parents(directory, 0755) < 0)
+        if (string_printf(&line, "net/%s was %s\n", name, old) < 0 || mkdir_parents(NAT_CHANGES_DIRECTORY, 0755) < 0)
                 return;
         if (file_read_at(AT_FDCWD, NAT_CHANGES_FILE, CHANGES_MAX_BYTES, &known, NULL) >= 0 && strstr(known, line))
                 return;
@@ -128,13 +122,13 @@ static void keep_announced_routes(void) {
 }
 
 static int forward(Hub *hub, Problem *reterr_problem) {
-        int r = switch_on(FORWARD4);
+        int r = switch_on(NETNS_FORWARD4);
         if (r < 0)
                 return problem_set(reterr_problem, r, "cannot switch net.ipv4.ip_forward on: %m");
-        if (!hub->ipv6 || is_on(FORWARD6))
+        if (!hub->ipv6 || is_on(NETNS_FORWARD6))
                 return 0;
         keep_announced_routes();
-        if (switch_on(FORWARD6) < 0)
+        if (switch_on(NETNS_FORWARD6) < 0)
                 hub->ipv6 = false;
         return 0;
 }
@@ -169,7 +163,7 @@ static int trial_socket(const Hub *hub, int family) {
         struct sockaddr_in6 to6 = { .sin6_family = AF_INET6, .sin6_port = htons(TRIAL_PORT) };
         IpNetwork address;
 
-        if (ip_network_parse(family == AF_INET ? TRIAL_ADDRESS : TRIAL_ADDRESS6, &address) < 0)
+        if (ip_network_parse(family == AF_INET ? HUB_NOWHERE : HUB_NOWHERE6, &address) < 0)
                 return -EINVAL;
         memcpy(&to.sin_addr, address.address, sizeof(to.sin_addr));
         memcpy(&to6.sin6_addr, address.address, sizeof(to6.sin6_addr));

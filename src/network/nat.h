@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "config/settings.h"
 #include "network/hub.h"
 
 /* Connects a hub through the host's kernel, which forwards the packets of jobs and gives them the host's own addresses.
@@ -17,4 +18,5 @@ int nat_connect(Hub *hub, Problem *reterr_problem);
 const char *nat_forwarding_missing(void);
 
 /* The file in which nat_connect() records which sysctls of the host it has changed. */
-#define NAT_CHANGES_FILE "/run/nspawn-runner/changed-sysctls"
+#define NAT_CHANGES_DIRECTORY RUNTIME_DIR_DEFAULT
+#define NAT_CHANGES_FILE NAT_CHANGES_DIRECTORY "/changed-sysctls"

@@ -16,6 +16,10 @@ bool netns_is(int fd);
 /* Are these two descriptors of the same namespace? */
 bool netns_same(int a, int b);
 
+/* Whether the kernel forwards packets, for netns_set(). */
+#define NETNS_FORWARD4 "ipv4/ip_forward"
+#define NETNS_FORWARD6 "ipv6/conf/all/forwarding"
+
 /* Writes @value to file @name below /proc/sys/net, in the network namespace that we are in, unless the file has that
  * value already. 0 or -errno. */
 int netns_set(const char *name, const char *value);

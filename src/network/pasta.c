@@ -109,7 +109,7 @@ static int wait_for_route(Hub *hub, pid_t pid) {
         uint64_t deadline = clock_deadline(START_TIMEOUT_USEC);
         IpNetwork somewhere;
 
-        int r = ip_network_parse("198.51.100.1", &somewhere);
+        int r = ip_network_parse(HUB_NOWHERE, &somewhere);
         if (r < 0)
                 return r;
         for (;;) {

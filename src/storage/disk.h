@@ -5,7 +5,10 @@
 
 /* A file system (ext4) in a sparse file of a layer: it has room for so much, and what is removed in it is given back. */
 
-/* Are mkfs.ext4 and loop devices there? */
+/* What it takes, for people. */
+#define DISK_NEEDS "mkfs.ext4 (package e2fsprogs) and loop devices (/dev/loop-control)"
+
+/* Is that there? */
 bool disk_possible(void);
 
 /* Makes it in the layer @layer_fd, with room for @bytes and a file for each STORAGE_BYTES_PER_FILE, and mounts it on
