@@ -18,7 +18,8 @@ void report_step(const Settings *settings, const Settings *own, const MachineDir
 /* The script of @stage (NULL: not said) ended like this: for the metrics. */
 void report_end(const Settings *settings, const MachineDirectory *directory, const char *stage, JobEnd end);
 
-/* A `prepare` ended with @result, which is not 0: counts it in metrics_file. */
+/* A `prepare` ended with @result, which is not 0: counts it in metrics_file. STAGE_BUILD_FAILURE is the job's fault, -ENOSPC
+ * the disk's, and -ECANCELED nobody's; all else is the system's. */
 void report_failed_prepare(const Settings *settings, int result);
 
 /* After step @stage: if it is the last one whose output gets into the job's log, says what the job has used, and each of its services. */

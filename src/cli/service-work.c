@@ -214,5 +214,5 @@ int services_wait_logged(JobServices *services, const MachineStarting *starting,
                 log_error("Cancelled while the job's services were starting");
         if (r == SERVICES_JOB_ENDED)
                 log_error("The job's container ended while its services were starting");
-        return r == SERVICES_CANCELLED ? -EINTR : r == SERVICES_JOB_ENDED ? -ECONNRESET : r;
+        return r == SERVICES_CANCELLED ? -ECANCELED : r == SERVICES_JOB_ENDED ? -ECONNRESET : r;
 }

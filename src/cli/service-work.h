@@ -13,5 +13,6 @@ int services_begin_logged(const Settings *settings, const JobSpec *job, JobServi
 /* The job's own container was begun: the services join it. */
 void services_go_logged(JobServices *services);
 
-/* Waits until all are ready, or their time is over, which is no failure. Returns as above. */
+/* Waits until all are ready, or their time is over, which is no failure. Returns as above; -ECANCELED: somebody cancelled the
+ * start. */
 int services_wait_logged(JobServices *services, const MachineStarting *starting, int signal_fd);

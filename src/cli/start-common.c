@@ -72,5 +72,7 @@ int failed_start_logged(const Machine *machine, const MachineDirectory *director
         /* The job named the image, and no retry makes it better. */
         if (outcome == START_IMAGE_REFUSED || outcome == START_NOT_EXECUTABLE)
                 return STAGE_BUILD_FAILURE;
-        return outcome < 0 ? outcome : -ECANCELED;
+        if (outcome < 0)
+                return outcome;
+        return outcome == START_CANCELLED ? -ECANCELED : -EIO;
 }

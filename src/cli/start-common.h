@@ -16,5 +16,6 @@ int settings_of_image_logged(const Settings *settings, const ImageChoice *choice
 /* The plan of the container, and the command that carries it out. */
 int plan_logged(const MachineRequest *request, Machine **ret, char ***ret_argv);
 
-/* Logs why a start failed with @outcome, a StartOutcome or -errno, and returns what the command is to return. */
+/* Logs why a start failed with @outcome, a StartOutcome or -errno, and returns what the command is to return:
+ * -ECANCELED only where somebody cancelled the start. */
 int failed_start_logged(const Machine *machine, const MachineDirectory *directory, int outcome, const Problem *problem);

@@ -6,7 +6,9 @@
 
 #include "base/fd.h"
 #include "base/string.h"
+#include "cli/start-common.h"
 #include "gitlab/exit-status.h"
+#include "machine/start.h"
 
 static void set(const char *name, const char *value) {
         assert_int_equal(value ? setenv(name, value, true) : unsetenv(name), 0);
@@ -112,12 +114,35 @@ static void test_no_file(_unused_ void **state) {
         set("BUILD_EXIT_CODE_FILE", NULL);
 }
 
+/* Only what somebody cancelled counts as cancelled in the metrics. */
+static void test_failed_start(void **state) {
+        static const struct {
+                int outcome, result;
+        } table[] = {
+                { START_CANCELLED, -ECANCELED },
+                { START_NOT_READY, -EIO },
+                { START_IMAGE_REFUSED, STAGE_BUILD_FAILURE },
+                { START_NOT_EXECUTABLE, STAGE_BUILD_FAILURE },
+                { -ENOMEM, -ENOMEM },
+        };
+        const Machine machine = { 0 };
+        const Problem problem = { .text = "it did not start" };
+        _cleanup_close_ int dir_fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        const MachineDirectory directory = { .path = *state, .fd = dir_fd };
+
+        assert_int_equal(machine_file_write(&directory, MACHINE_FILE_ENDED, "of itself"), 0);
+        for (size_t i = 0; i < ELEMENTSOF(table); i++)
+                assert_row(failed_start_logged(&machine, &directory, table[i].outcome, &problem) == table[i].result, i,
+                           NULL);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_stage),
                 cmocka_unit_test_setup_teardown(test_report, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_no_room, setup_directory, teardown_directory),
                 cmocka_unit_test(test_no_file),
+                cmocka_unit_test_setup_teardown(test_failed_start, setup_directory, teardown_directory),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
