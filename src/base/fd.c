@@ -120,7 +120,7 @@ static int fill(int fd, const void *data, size_t size, mode_t mode, bool synced)
 static int replace(int dir_fd, const char *name, const void *data, size_t size, mode_t mode, bool synced) {
         char temporary[256];
 
-        /* Not O_TMPFILE: linkat() cannot replace. The fixed name means that a crash leaves one file at most, which
+        /* Not a file without a name: linkat() cannot replace. The fixed name means that a crash leaves one file at most, which
          * the next try removes; callers hold the lock of the directory. What an image has under that name is not
          * opened: it may be the node of a disk, or a pipe. */
         if (snprintf(temporary, sizeof(temporary), ".%s.new", name) >= (int) sizeof(temporary))
@@ -146,21 +146,6 @@ int file_replace_at(int dir_fd, const char *name, const void *data, size_t size,
 
 int file_replace_in_run_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode) {
         return replace(dir_fd, name, data, size, mode, false);
-}
-
-int file_publish_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode) {
-        char path[64];
-
-        _cleanup_close_ int fd = openat(dir_fd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, mode);
-        if (fd < 0)
-                return -errno;
-        int r = fd_write_all(fd, data, size);
-        if (r < 0)
-                return r;
-        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-        if (linkat(AT_FDCWD, path, dir_fd, name, AT_SYMLINK_FOLLOW) < 0 && errno != EEXIST)
-                return -errno;
-        return 0;
 }
 
 int memfd_new_sealed(const char *name, const void *data, size_t size) {

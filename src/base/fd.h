@@ -54,10 +54,6 @@ int file_replace_at(int dir_fd, const char *name, const void *data, size_t size,
 /* The same for what the host's next boot removes, as in /run: after a crash of the host, the file may be empty. */
 int file_replace_in_run_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode);
 
-/* Makes file @name in @dir_fd with @data in one step. If several processes do that at the same time, the first one's file
- * stays. 0 or -errno; leaves no temporary file. */
-int file_publish_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode);
-
 /* Makes a memfd with @data that nobody can change any more, so that a container may have it. Its descriptor, or -errno. */
 int memfd_new_sealed(const char *name, const void *data, size_t size);
 

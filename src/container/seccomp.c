@@ -17,6 +17,7 @@
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/library.h"
+#include "base/new-file.h"
 #include "base/process.h"
 #include "base/string.h"
 #include "container/socket-filter.h"

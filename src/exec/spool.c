@@ -5,9 +5,9 @@
 
 #include "exec/spool.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 
+#include "base/new-file.h"
 #include "base/string.h"
 
 /* A line in the file; its text follows. */
@@ -28,7 +28,7 @@ int spool_open(Spool *spool, size_t n_jobs) {
         *spool = (Spool){ .jobs = calloc(n_jobs + 1, sizeof(SpoolJob)) };
         if (!spool->jobs)
                 return -ENOMEM;
-        int fd = open(isempty(directory) ? "/tmp" : directory, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
+        int fd = file_open_unnamed(isempty(directory) ? "/tmp" : directory);
         if (fd < 0)
                 fd = memfd_create("nspawn-runner-logs", MFD_CLOEXEC);
         if (fd < 0)

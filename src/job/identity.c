@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/hash.h"
+#include "base/new-file.h"
 #include "base/string.h"
 
 #define KEY_FILE "key"

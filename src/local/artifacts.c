@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/hash.h"
+#include "base/new-file.h"
 #include "base/string.h"
 #include "local/archive.h"
 #include "pipeline/dotenv.h"
@@ -289,9 +290,9 @@ int artifacts_read_file(const LocalStore *store, const char *job, const char *fi
         _cleanup_close_ int archive_fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         if (archive_fd < 0)
                 return -errno;
-        _cleanup_close_ int bundle_fd = open(store->path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        _cleanup_close_ int bundle_fd = file_open_unnamed(store->path);
         if (bundle_fd < 0)
-                return -errno;
+                return bundle_fd;
         r = archive_to_bundle(archive_fd, bundle_fd, &problem);
         if (r < 0)
                 return r;

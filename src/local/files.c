@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "base/fd.h"
+#include "base/new-file.h"
 #include "base/string.h"
 #include "local/archive.h"
 #include "pipeline/glob.h"
@@ -207,17 +208,12 @@ static int write_paths(char *const *paths, size_t *ret_n) {
         return r < 0 ? r : TAKE_FD(fd);
 }
 
-static int open_temporary(const char *directory) {
-        int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-        return fd < 0 ? -errno : fd;
-}
-
 int files_take(Caller *caller, const FileSelection *selection, const char *directory, int *ret_fd, size_t *ret_n) {
         size_t n_globs = selection->paths ? selection->paths->n_items : 0;
         bool *used = arena_alloc(caller->job->arena, n_globs + 1);
         _cleanup_strv_ char **paths = NULL;
 
-        _cleanup_close_ int list_fd = open_temporary(directory), bundle_fd = open_temporary(directory);
+        _cleanup_close_ int list_fd = file_open_unnamed(directory), bundle_fd = file_open_unnamed(directory);
         if (list_fd < 0 || bundle_fd < 0)
                 return list_fd < 0 ? list_fd : bundle_fd;
         int r = step(caller, list_arguments(caller, selection), -EBADF, list_fd);
@@ -265,7 +261,7 @@ int files_put(Caller *caller, const char *path, const char *directory) {
         _cleanup_close_ int archive_fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         if (archive_fd < 0)
                 return -errno;
-        _cleanup_close_ int bundle_fd = open_temporary(directory);
+        _cleanup_close_ int bundle_fd = file_open_unnamed(directory);
         if (bundle_fd < 0)
                 return bundle_fd;
         int r = unpack(caller, archive_fd, bundle_fd, &problem);

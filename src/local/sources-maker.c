@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 
 #include "base/fd.h"
+#include "base/new-file.h"
 #include "base/process.h"
 #include "base/string.h"
 #include "local/sources.h"
@@ -43,9 +44,9 @@ static int make(const SourcesRequest *request, const SourcesMaker *maker) {
 static int start(const SourcesRequest *request, SourcesMaker *maker) {
         int pipe_fds[2];
 
-        maker->bundle_fd = open(request->cache, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        maker->bundle_fd = file_open_unnamed(request->cache);
         if (maker->bundle_fd < 0)
-                return -errno;
+                return maker->bundle_fd;
         maker->result_fd = memfd_create("sources", MFD_CLOEXEC);
         if (maker->result_fd < 0 || pipe2(pipe_fds, O_CLOEXEC) < 0)
                 return -errno;

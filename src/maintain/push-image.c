@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/new-file.h"
 #include "base/process.h"
 #include "base/string.h"
 #include "image/generation.h"
@@ -207,26 +208,6 @@ static int make_archive(const ImagePush *push, const Work *work, const ExportKin
         return sandbox_run(&sandbox);
 }
 
-/* Where the file system can, the file has no name until it is complete: so nothing is left if we are killed. */
-static int open_target(int directory_fd, const char *temporary, bool *ret_named) {
-        int fd = openat(directory_fd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
-
-        *ret_named = fd < 0;
-        if (fd < 0)
-                fd = openat(directory_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        return fd < 0 ? -errno : fd;
-}
-
-/* Gives the complete file @fd its final name, unless there is a file of that name. */
-static int give_name(int directory_fd, int fd, const char *temporary, bool named, const char *name) {
-        char path[64];
-
-        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-        int r = named ? renameat2(directory_fd, temporary, directory_fd, name, RENAME_NOREPLACE) :
-                        linkat(AT_FDCWD, path, directory_fd, name, AT_SYMLINK_FOLLOW);
-        return r < 0 ? -errno : 0;
-}
-
 static int copy_file(int from_fd, int to_fd) {
         for (;;) {
                 ssize_t n = sendfile(to_fd, from_fd, NULL, 1 << 24);
@@ -240,25 +221,20 @@ static int copy_file(int from_fd, int to_fd) {
 
 static int deliver(const Work *work, const char *file) {
         const char *slash = strrchr(file, '/'), *name = slash ? slash + 1 : file;
-        _cleanup_free_ char *directory = slash ? strndup(file, MAX((size_t) (slash - file), (size_t) 1)) : strdup("."),
-                            *temporary = NULL;
+        _cleanup_free_ char *directory = slash ? strndup(file, MAX((size_t) (slash - file), (size_t) 1)) : strdup(".");
+        _cleanup_new_file_ NewFile target = NEW_FILE_NONE;
 
-        if (!directory || string_printf(&temporary, ".%s.%d", name, (int) getpid()) < 0)
+        if (!directory)
                 return -ENOMEM;
         _cleanup_close_ int directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         _cleanup_close_ int from_fd = openat(work->fd, EXPORT_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         if (directory_fd < 0 || from_fd < 0)
                 return -errno;
-        bool named;
-        _cleanup_close_ int to_fd = open_target(directory_fd, temporary, &named);
-        if (to_fd < 0)
-                return to_fd;
-        int r = copy_file(from_fd, to_fd);
-        if (r == 0)
-                r = give_name(directory_fd, to_fd, temporary, named, name);
-        if (r < 0 && named)
-                (void) unlinkat(directory_fd, temporary, 0);
-        return r;
+        int r = new_file_begin(directory_fd, 0600, &target);
+        if (r < 0)
+                return r;
+        r = copy_file(from_fd, target.fd);
+        return r < 0 ? r : new_file_end(&target, name);
 }
 
 static int export_to(const ImagePush *push, const Work *work, const char *file, Problem *reterr_problem) {

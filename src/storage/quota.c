@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/new-file.h"
 #include "base/string.h"
 #include "storage/root-mount.h"
 #include "tree/quota-group.h"

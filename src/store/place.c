@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/new-file.h"
 #include "base/record.h"
 #include "base/string.h"
 #include "storage/storage.h"

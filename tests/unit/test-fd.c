@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "base/fd.h"
+#include "base/new-file.h"
 #include "base/string.h"
 
 static int open_directory(void **state) {

@@ -22,6 +22,7 @@ LINES_MAX = 500
 ONE_PLACE = {
     '"/run/nspawn-runner-agent"': "wire/wire.h",
     "/usr/local/sbin:/usr/local/bin:": "base/process.h",
+    "O_TMPFILE": "base/new-file.c",  # not every file system can
     '"127.0.1.1': "base/hosts.h",
     "localhost ip6-localhost": "base/hosts.h",
     '".json"': "image/generation-json.h",

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "base/new-file.h"
 #include "base/string.h"
 #include "container/volume.h"
 
