@@ -40,7 +40,7 @@ int open_in_root(int root_fd, const char *path, int flags) {
 int find_in_root(int root_fd, const char *path, int flags) {
         int fd = open_in_root(root_fd, path, flags);
 
-        return fd == -ENOTDIR || fd == -ELOOP ? -ENOENT : fd;
+        return fd == -ENOTDIR || fd == -ELOOP || fd == -ENAMETOOLONG ? -ENOENT : fd;
 }
 
 int open_without_symlinks(int dir_fd, const char *path, int flags) {

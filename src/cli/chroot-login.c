@@ -21,6 +21,7 @@
 #include "cli/commands.h"
 #include "cli/image-common.h"
 #include "config/image-reference.h"
+#include "image/contents.h"
 #include "image/generation-collect.h"
 #include "image/publish.h"
 #include "machine/image-machine.h"
@@ -63,17 +64,19 @@ static void host_name(const char *image, char ret[static HOST_NAME_BYTES_MAX + 1
                 strcpy(ret, "image");
 }
 
-static const char *find_shell(int tree_fd) {
-        static const char *const shells[] = { "/bin/bash", "/bin/sh" };
+/* *ret becomes the shell; NULL: there is none. 0 or -errno. */
+static int find_shell(int tree_fd, const char **ret) {
+        static const char *const shells[] = { "bash", "sh" };
 
-        for (size_t i = 0; i < ELEMENTSOF(shells); i++) {
-                _cleanup_close_ int fd = open_in_root(tree_fd, shells[i], O_PATH);
-                struct stat st;
-
-                if (fd >= 0 && fstat(fd, &st) >= 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111))
-                        return shells[i];
+        *ret = NULL;
+        for (size_t i = 0; i < ELEMENTSOF(shells) && !*ret; i++) {
+                int r = image_has_program(tree_fd, "/bin", shells[i]);
+                if (r < 0)
+                        return r;
+                if (r > 0)
+                        *ret = i == 0 ? "/bin/bash" : "/bin/sh";
         }
-        return NULL;
+        return 0;
 }
 
 /* The exit status of the shell, or of what became of it instead. */
@@ -113,8 +116,11 @@ static int login_locked(Login *login) {
         char name[HOST_NAME_BYTES_MAX + 1];
         Problem problem = { 0 };
         ImageMachine *machine = NULL;
+        const char *shell;
 
-        const char *shell = find_shell(login->tree_fd);
+        int r = find_shell(login->tree_fd, &shell);
+        if (r < 0)
+                return log_error_errno(r, "Cannot look for a shell in image '%s': %m", login->image->name);
         if (!shell) {
                 log_error("Image '%s' has no shell (/bin/bash or /bin/sh)", login->image->name);
                 return -ENOEXEC;
@@ -129,7 +135,7 @@ static int login_locked(Login *login) {
                 .hostname = name,
                 .cancel_fd = login->signal_fd,
         };
-        int r = image_machine_start(&request, &machine, &problem);
+        r = image_machine_start(&request, &machine, &problem);
         if (r < 0)
                 return log_problem(r, &problem);
         int status = run_shell(login, machine, shell);

@@ -76,8 +76,13 @@ static int plan_tools(const StagePrograms *programs, const Image *helper, Machin
 }
 
 int stage_programs_plan(const StagePrograms *programs, Machine *machine, Image **ret_helper) {
-        if (string_replace(&machine->lack, image_lacks(programs->image->fd, machine->environment)) < 0)
+        const char *lack;
+
+        int r = image_lacks(programs->image->fd, machine->environment, &lack);
+        if (r < 0)
+                return log_error_errno(r, "Cannot look for programs in image '%s': %m", programs->image->title);
+        if (string_replace(&machine->lack, lack) < 0)
                 return log_oom();
-        int r = plan_helper(programs, machine, ret_helper);
+        r = plan_helper(programs, machine, ret_helper);
         return r < 0 ? r : plan_tools(programs, *ret_helper, machine);
 }

@@ -91,17 +91,19 @@ static bool is_bound(const Settings *settings) {
         return false;
 }
 
-static bool is_in_image(const Settings *settings, const char *name) {
+/* 1, 0; or -errno where that could not be found out. */
+static int is_in_image(const Settings *settings, const char *name) {
         _cleanup_image_ Image *image = NULL;
 
-        if (image_open(settings->root_dir, name, &image) < 0)
-                return false;
+        int r = image_open(settings->root_dir, name, &image);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < ELEMENTSOF(runner_paths); i++) {
-                _cleanup_close_ int fd = open_in_root(image->fd, runner_paths[i], O_PATH);
-                if (fd >= 0)
-                        return true;
+                _cleanup_close_ int fd = find_in_root(image->fd, runner_paths[i], O_PATH);
+                if (fd != -ENOENT)
+                        return fd < 0 ? fd : 1;
         }
-        return false;
+        return 0;
 }
 
 /* Do jobs with @settings get the host's program? Also if it is not in PATH: the GitLab Runner that calls `prepare`
@@ -134,9 +136,13 @@ static CheckResult check_runner_in_jobs(const Invocation *invocation, char ret_d
                 if (is_given(effective, *name, ret_detail))
                         continue;
                 if (streq(effective->runner_program, "none")) {
-                        if (is_bound(effective) || is_in_image(settings, *name))
+                        r = is_bound(effective) ? 1 : is_in_image(settings, *name);
+                        if (r > 0)
                                 continue;
-                        add(ret_detail, "jobs of image '%s' do not have it", *name);
+                        if (r < 0)
+                                add(ret_detail, "image '%s' cannot be looked at: %s", *name, strerror(-r));
+                        else
+                                add(ret_detail, "jobs of image '%s' do not have it", *name);
                 }
                 all = false;
         }

@@ -16,32 +16,44 @@
 #include "base/process.h"
 #include "base/string.h"
 
-static bool has_file(int tree_fd, const char *path, mode_t mode) {
+/* 1, 0; or -errno, which says nothing about the image. */
+static int has_file(int tree_fd, const char *path, mode_t mode) {
         struct stat st;
 
-        _cleanup_close_ int fd = open_in_root(tree_fd, path, O_PATH);
-        return fd >= 0 && fstat(fd, &st) >= 0 && S_ISREG(st.st_mode) && (st.st_mode & mode) && st.st_size > 0;
+        _cleanup_close_ int fd = find_in_root(tree_fd, path, O_PATH);
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : fd;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        return S_ISREG(st.st_mode) && (st.st_mode & mode) && st.st_size > 0;
 }
 
-bool image_has_program(int tree_fd, const char *path, const char *name) {
+int image_has_program(int tree_fd, const char *path, const char *name) {
         char file[PATH_MAX];
 
         for (path = path ? path : SEARCH_PATH; *path;) {
                 size_t n = strcspn(path, ":");
 
-                if (n > 0 && snprintf(file, sizeof(file), "%.*s/%s", (int) n, path, name) < (int) sizeof(file) &&
-                    has_file(tree_fd, file, 0111))
-                        return true;
+                if (n > 0 && snprintf(file, sizeof(file), "%.*s/%s", (int) n, path, name) < (int) sizeof(file)) {
+                        int r = has_file(tree_fd, file, 0111);
+                        if (r != 0)
+                                return r;
+                }
                 path += n + (path[n] == ':');
         }
-        return false;
+        return 0;
 }
 
-bool image_has_bash(int tree_fd) {
-        for (size_t i = 0; i < ELEMENTSOF(bash_paths); i++)
-                if (has_file(tree_fd, bash_paths[i], 0111))
-                        return true;
-        return false;
+static int has_one(int tree_fd, const char *const *paths, size_t n, mode_t mode) {
+        int r = 0;
+
+        for (size_t i = 0; i < n && r == 0; i++)
+                r = has_file(tree_fd, paths[i], mode);
+        return r;
+}
+
+int image_has_bash(int tree_fd) {
+        return has_one(tree_fd, bash_paths, ELEMENTSOF(bash_paths), 0111);
 }
 
 /* The files of Debian, Fedora, openSUSE and Alpine, where Go's crypto/x509 (root_linux.go) and git's libraries look. */
@@ -53,19 +65,20 @@ static const char *const certificates[] = {
         "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
 };
 
-bool image_has_certificates(int tree_fd) {
-        for (size_t i = 0; i < ELEMENTSOF(certificates); i++)
-                if (has_file(tree_fd, certificates[i], 0444))
-                        return true;
-        return false;
-}
+int image_lacks(int tree_fd, char *const *environment, const char **ret) {
+        static const char *const names[] = { "git", "bash", "certificates" };
+        const int has[] = {
+                image_has_program(tree_fd, strv_value(environment, "PATH"), "git"),
+                image_has_bash(tree_fd),
+                has_one(tree_fd, certificates, ELEMENTSOF(certificates), 0444),
+        };
 
-const char *image_lacks(int tree_fd, char *const *environment) {
-        const char *path = strv_value(environment, "PATH");
-
-        if (!image_has_program(tree_fd, path, "git"))
-                return "git";
-        if (!image_has_bash(tree_fd))
-                return "bash";
-        return image_has_certificates(tree_fd) ? NULL : "certificates";
+        *ret = NULL;
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                if (has[i] < 0)
+                        return has[i];
+                if (has[i] == 0 && !*ret)
+                        *ret = names[i];
+        }
+        return 0;
 }

@@ -8,6 +8,7 @@
 #include <elf.h>
 #include <endian.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -169,44 +170,59 @@ int image_init(int tree_fd, const char **ret) {
         return 0;
 }
 
-/* The version in the name of systemd's library in directory @path, or 0. systemd-nspawn goes by this name, too. */
-static unsigned library_version(int tree_fd, const char *path) {
+/* The version in the name of systemd's library in directory @path; 0: there is none; or -errno. systemd-nspawn goes by this
+ * name, too. */
+static int library_version(int tree_fd, const char *path) {
         static const char prefix[] = "libsystemd-shared-";
-        int fd = open_in_root(tree_fd, path, O_RDONLY | O_DIRECTORY);
-        _cleanup_closedir_ DIR *dir = fd < 0 ? NULL : directory_stream(fd);
-        struct dirent *entry;
-
-        while (dir && (entry = directory_next(dir))) {
+        int fd = find_in_root(tree_fd, path, O_RDONLY | O_DIRECTORY);
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : fd;
+        _cleanup_closedir_ DIR *dir = directory_stream(fd);
+        if (!dir)
+                return -errno;
+        for (;;) {
+                const struct dirent *entry = directory_next(dir);
+                if (!entry)
+                        return -errno;
                 const char *version = startswith(entry->d_name, prefix);
-
                 if (version && endswith(entry->d_name, ".so"))
-                        return (unsigned) strtoul(version, NULL, 10); /* "257.9-1" with some distributions */
+                        return (int) MIN(strtoul(version, NULL, 10), INT_MAX); /* "257.9-1" with some distributions */
         }
-        return 0;
 }
 
-unsigned image_systemd_version(int tree_fd) {
-        unsigned version = library_version(tree_fd, "/usr/lib/systemd");
-        if (version == 0)
-                version = library_version(tree_fd, "/usr/lib64/systemd");
-        if (version == 0)
-                version = library_version(tree_fd, "/lib/systemd");
-
-        /* Debian's is in /usr/lib/MULTIARCH, since version 251. */
-        int fd = version > 0 ? -EBADF : open_in_root(tree_fd, "/usr/lib", O_RDONLY | O_DIRECTORY);
-        _cleanup_closedir_ DIR *dir = fd < 0 ? NULL : directory_stream(fd);
-        struct dirent *entry;
-
-        while (version == 0 && dir && (entry = directory_next(dir))) {
+/* Debian's is in /usr/lib/MULTIARCH, since version 251. */
+static int multiarch_version(int tree_fd) {
+        int fd = find_in_root(tree_fd, "/usr/lib", O_RDONLY | O_DIRECTORY);
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : fd;
+        _cleanup_closedir_ DIR *dir = directory_stream(fd);
+        if (!dir)
+                return -errno;
+        for (;;) {
                 _cleanup_free_ char *path = NULL;
 
+                const struct dirent *entry = directory_next(dir);
+                if (!entry)
+                        return -errno;
                 if (!strstr(entry->d_name, "-linux-"))
                         continue;
                 if (string_printf(&path, "/usr/lib/%s/systemd", entry->d_name) < 0)
-                        return 0;
-                version = library_version(tree_fd, path);
+                        return -ENOMEM;
+                int r = library_version(tree_fd, path);
+                if (r != 0)
+                        return r;
         }
-        return version;
+}
+
+int image_systemd_version(int tree_fd) {
+        static const char *const directories[] = { "/usr/lib/systemd", "/usr/lib64/systemd", "/lib/systemd" };
+
+        for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
+                int r = library_version(tree_fd, directories[i]);
+                if (r != 0)
+                        return r;
+        }
+        return multiarch_version(tree_fd);
 }
 
 int image_boot(int tree_fd, BootMode boot, const char **ret_init) {

@@ -48,8 +48,8 @@ int image_list(const char *root_dir, char ***ret_names);
 int image_init(int tree_fd, const char **ret);
 
 /* The version of the systemd that the image with top directory @tree_fd has, by the name of its library; 0: it has none, or
- * that cannot be told. Follows no symlink out of the image. */
-unsigned image_systemd_version(int tree_fd);
+ * the name does not tell; or -errno where that could not be found out. Follows no symlink out of the image. */
+int image_systemd_version(int tree_fd);
 
 /* What the setting `boot` means for the image with top directory @tree_fd: *ret_init is the path of image_init() if jobs boot
  * it, NULL if they do not. 0; -ENOEXEC for `boot: yes` or `boot: eager` and an image without systemd; or another -errno. */

@@ -185,7 +185,7 @@ int machine_root_complete(MachineRoot *root, Problem *reterr_problem) {
         return add_resolver(root, root_fd, reterr_problem);
 }
 
-bool machine_root_needs_unified(const MachineRoot *root, const CgroupSet *groups) {
+int machine_root_needs_unified(const MachineRoot *root, const CgroupSet *groups) {
         bool legacy = false;
 
         for (size_t i = 0; i < groups->n; i++)
@@ -195,5 +195,6 @@ bool machine_root_needs_unified(const MachineRoot *root, const CgroupSet *groups
         if (!legacy)
                 return false;
         _cleanup_close_ int fd = open_directory_at(AT_FDCWD, root->path, false, 0);
-        return fd >= 0 && image_systemd_version(fd) >= NSPAWN_UNIFIED_VERSION;
+        int version = fd < 0 ? fd : image_systemd_version(fd);
+        return version < 0 ? version : version >= NSPAWN_UNIFIED_VERSION;
 }

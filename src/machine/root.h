@@ -42,8 +42,8 @@ int machine_root_mount(MachineRoot *root, Problem *reterr_problem);
 /* Must systemd-nspawn be told to give the container control groups of version 2 only, on a host with @groups? By itself it
  * gives what the host has, but version 1 where the image has no systemd, or one before version 231. So it makes a hierarchy
  * of version 1 for other images on hosts that have none; all processes of the host are in that then, too. And where the host
- * has both, a new systemd in the mounted root would refuse to boot. */
-bool machine_root_needs_unified(const MachineRoot *root, const CgroupSet *groups);
+ * has both, a new systemd in the mounted root would refuse to boot. 1, 0 or -errno. */
+int machine_root_needs_unified(const MachineRoot *root, const CgroupSet *groups);
 
 /* Where the root of @machine is once it is complete. 0 or -errno. */
 int machine_root_path(const Machine *machine, char **ret);

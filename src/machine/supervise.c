@@ -177,7 +177,12 @@ static int begin_nspawn(Supervision *s) {
 
 static int start_nspawn(Supervision *s, Problem *reterr_problem) {
         int r = machine_root_publish(&s->root, reterr_problem);
-        return r < 0 ? r : launch_go(&s->launch, machine_root_needs_unified(&s->root, &s->groups));
+        if (r < 0)
+                return r;
+        int unified = machine_root_needs_unified(&s->root, &s->groups);
+        if (unified < 0)
+                return problem_set(reterr_problem, unified, "cannot find out the version of the image's systemd: %m");
+        return launch_go(&s->launch, unified);
 }
 
 /* Reaps our children. As a subreaper, we also get those that a killed systemd-nspawn left behind. */

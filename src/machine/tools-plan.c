@@ -60,11 +60,11 @@ static int take_named(const char *setting, const char *path, char **ret, Problem
 
 static int find_bash(Machine *machine, int tree_fd, int helper_fd, Problem *reterr_problem) {
         const char *wanted = machine->settings.bash_program;
-        bool for_image = !machine->settings.shell && !image_has_bash(tree_fd);
-        bool for_helper = helper_fd >= 0 && !image_has_bash(helper_fd);
+        int image_has = machine->settings.shell ? 1 : image_has_bash(tree_fd);
+        int helper_has = helper_fd < 0 ? 1 : image_has_bash(helper_fd);
 
-        if (streq(wanted, "none") || (!for_image && !for_helper))
-                return 0;
+        if (streq(wanted, "none") || MIN(image_has, helper_has) != 0)
+                return streq(wanted, "none") ? 0 : MIN(MIN(image_has, helper_has), 0);
         if (!streq(wanted, "auto"))
                 return take_named("bash_program", wanted, &machine->bash_path, reterr_problem);
         const char *found = tools_static_bash();

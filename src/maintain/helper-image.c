@@ -18,6 +18,7 @@ static int hold(const Settings *settings, const char *name, Image **ret) {
 
 int helper_image_find(const Settings *settings, const char *default_image, Image **ret) {
         _cleanup_image_ Image *image = NULL;
+        const char *lack;
 
         int r = hold(settings, HELPER_IMAGE, ret);
         if (r != -ENOENT || !default_image)
@@ -25,8 +26,9 @@ int helper_image_find(const Settings *settings, const char *default_image, Image
         r = hold(settings, default_image, &image);
         if (r < 0)
                 return r == -EINVAL ? -ENOENT : r;
-        if (image_lacks(image->fd, NULL))
-                return -ENOENT;
+        r = image_lacks(image->fd, NULL, &lack);
+        if (r < 0 || lack)
+                return r < 0 ? r : -ENOENT;
         *ret = TAKE_PTR(image);
         return 0;
 }

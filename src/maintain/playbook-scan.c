@@ -84,20 +84,30 @@ static bool is_python(const char *name) {
         return version && strspn(version, "0123456789.") == strlen(version);
 }
 
-bool tree_has_python(int tree_fd) {
+static int directory_has_python(int tree_fd, const char *path) {
+        int fd = find_in_root(tree_fd, path, O_RDONLY | O_DIRECTORY);
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : fd;
+        _cleanup_closedir_ DIR *dir = directory_stream(fd);
+        if (!dir)
+                return -errno;
+        for (;;) {
+                const struct dirent *entry = directory_next(dir);
+                if (!entry)
+                        return -errno;
+                if (is_python(entry->d_name))
+                        return 1;
+        }
+}
+
+int tree_has_python(int tree_fd) {
         static const char *const directories[] = { "usr/bin", "usr/local/bin", "bin" };
 
         for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
-                int fd = open_in_root(tree_fd, directories[i], O_RDONLY | O_DIRECTORY);
-                _cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-                struct dirent *entry;
-
-                if (!dir)
-                        closep(&fd);
-                while (dir && (entry = readdir(dir)))
-                        if (is_python(entry->d_name))
-                                return true;
+                int r = directory_has_python(tree_fd, directories[i]);
+                if (r != 0)
+                        return r;
         }
-        _cleanup_close_ int platform_fd = open_in_root(tree_fd, "usr/libexec/platform-python", O_PATH);
-        return platform_fd >= 0;
+        _cleanup_close_ int platform_fd = find_in_root(tree_fd, "usr/libexec/platform-python", O_PATH);
+        return platform_fd == -ENOENT ? 0 : platform_fd < 0 ? platform_fd : 1;
 }

@@ -7,5 +7,5 @@
  * file that cannot be read: ansible will say what is wrong with it. */
 bool playbook_begins_with_facts(const char *path);
 
-/* Does the tree have python where ansible looks for it? */
-bool tree_has_python(int tree_fd);
+/* Does the tree have python where ansible looks for it? 1, 0; or -errno where that could not be found out. */
+int tree_has_python(int tree_fd);

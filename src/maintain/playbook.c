@@ -261,7 +261,10 @@ int playbook_run(const Playbook *playbook, PlaybookResult *ret) {
         _cleanup_close_ int tree_fd = open_directory_at(AT_FDCWD, playbook->tree, false, 0);
         if (tree_fd < 0)
                 return problem_set(&ret->problem, tree_fd, "Cannot open tree '%s': %m", playbook->tree);
-        bool has_python = tree_has_python(tree_fd);
+        int has_python = tree_has_python(tree_fd);
+        if (has_python < 0)
+                return problem_set(&ret->problem, has_python, "Cannot look for python in tree '%s': %m",
+                                   playbook->tree);
         if (!has_python && playbook_begins_with_facts(playbook->path))
                 return problem_set(&ret->problem, -ENOEXEC, "The playbook of image '%s' cannot run: " PYTHON_HINT,
                                    playbook->name);

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
+#include "image/contents.h"
 #include "image/image.h"
 #include "image/lock.h"
 #include "image/publish.h"
@@ -189,7 +190,7 @@ static void test_init(void **state) {
 static void check_without_descriptors(const char *directory, int image_fd) {
         _cleanup_image_ Image *image = NULL;
         _cleanup_strv_ char **names = NULL;
-        const char *init = NULL;
+        const char *init = NULL, *lack = NULL;
 
         int r = image_open(directory, "image", &image);
         assert_true(r == -EMFILE || (r == 0 && image));
@@ -201,6 +202,14 @@ static void check_without_descriptors(const char *directory, int image_fd) {
         assert_true(r == -EMFILE || (r == 0 && init));
         r = image_is_i386(image_fd);
         assert_true(r == -EMFILE || r == 1);
+        r = image_systemd_version(image_fd);
+        assert_true(r == -EMFILE || r == 257);
+        r = image_has_bash(image_fd);
+        assert_true(r == -EMFILE || r == 1);
+        r = image_has_program(image_fd, NULL, "git");
+        assert_true(r == -EMFILE || r == 1);
+        r = image_lacks(image_fd, NULL, &lack);
+        assert_true(r == -EMFILE || (r == 0 && streq(lack, "certificates")));
 }
 
 static void test_no_descriptors(void **state) {
@@ -216,6 +225,9 @@ static void test_no_descriptors(void **state) {
         make_directory(image_fd, "usr/lib");
         make_directory(image_fd, "usr/lib/systemd");
         make_file(image_fd, "usr/lib/systemd/systemd", "", 0755);
+        make_file(image_fd, "usr/lib/systemd/libsystemd-shared-257.so", "", 0644);
+        make_file(image_fd, "usr/bin/bash", "x", 0755);
+        make_file(image_fd, "usr/bin/git", "x", 0755);
         assert_int_equal(symlinkat("usr/bin", image_fd, "bin"), 0);
         _cleanup_close_ int shell_fd = openat(image_fd, "bin/sh", O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
         assert_int_equal(fd_write_all(shell_fd, (char *) header, sizeof(header)), 0);
@@ -233,7 +245,7 @@ static void test_no_descriptors(void **state) {
 static void test_systemd_version(void **state) {
         static const struct {
                 const char *directory, *name; /* of its library */
-                unsigned version;
+                int version;
         } table[] = {
                 { "usr/lib/systemd", "libsystemd-shared-247.so", 247 },
                 { "usr/lib/x86_64-linux-gnu/systemd", "libsystemd-shared-262.so", 262 },

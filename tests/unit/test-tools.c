@@ -72,36 +72,43 @@ static void test_powershell(_unused_ void **state) {
                 assert_row(!gitlab_shell_is_powershell(others[i]), i, others[i]);
 }
 
+static const char *lacks(int fd, char *const *environment) {
+        const char *lack;
+
+        assert_int_equal(image_lacks(fd, environment, &lack), 0);
+        return lack;
+}
+
 static void test_lacks(void **state) {
         const char *tree = *state;
         char *own_path[] = { (char *) "PATH=/opt/git:/bin", NULL }, *other[] = { (char *) "A=PATH=/opt/git", NULL };
         _cleanup_close_ int fd = open_tree_of(tree);
         _cleanup_free_ char *link = NULL;
 
-        assert_string_equal(image_lacks(fd, NULL), "git");
+        assert_string_equal(lacks(fd, NULL), "git");
         add_file(tree, "/opt/git/git", "x", 0755);
-        assert_string_equal(image_lacks(fd, NULL), "git");
-        assert_string_equal(image_lacks(fd, other), "git");
-        assert_string_equal(image_lacks(fd, own_path), "bash");
+        assert_string_equal(lacks(fd, NULL), "git");
+        assert_string_equal(lacks(fd, other), "git");
+        assert_string_equal(lacks(fd, own_path), "bash");
         add_file(tree, "/usr/bin/git", "x", 0644); /* not executable */
-        assert_string_equal(image_lacks(fd, NULL), "git");
+        assert_string_equal(lacks(fd, NULL), "git");
         add_file(tree, "/usr/bin/git", "x", 0755);
-        assert_string_equal(image_lacks(fd, NULL), "bash");
+        assert_string_equal(lacks(fd, NULL), "bash");
         add_file(tree, "/bin/bash", "", 0755); /* empty */
-        assert_string_equal(image_lacks(fd, NULL), "bash");
+        assert_string_equal(lacks(fd, NULL), "bash");
         add_file(tree, "/usr/local/bin/bash", "x", 0755);
-        assert_string_equal(image_lacks(fd, NULL), "certificates");
+        assert_string_equal(lacks(fd, NULL), "certificates");
         add_file(tree, "/etc/ssl/certs/ca-certificates.crt", "", 0644);
-        assert_string_equal(image_lacks(fd, NULL), "certificates");
+        assert_string_equal(lacks(fd, NULL), "certificates");
 
         /* A link that leads into the tree, as it is seen from inside; one to a file of the host's leads nowhere. */
         assert_int_equal(string_printf(&link, "%s/etc/ssl/cert.pem", tree), 0);
         assert_int_equal(symlink("/proc/self/maps", link), 0);
-        assert_string_equal(image_lacks(fd, NULL), "certificates");
+        assert_string_equal(lacks(fd, NULL), "certificates");
         assert_int_equal(unlink(link), 0);
         assert_int_equal(symlink("/bundle", link), 0);
         add_file(tree, "/bundle", "x", 0444);
-        assert_null(image_lacks(fd, NULL));
+        assert_null(lacks(fd, NULL));
 }
 
 /* What is in an image may be anything: nothing waits at it. */
@@ -116,12 +123,12 @@ static void test_lacks_hostile(void **state) {
         assert_int_equal(mkdir_parents(directory, 0755), 0);
         assert_int_equal(string_printf(&fifo, "%s/cert.pem", directory), 0);
         assert_int_equal(mkfifo(fifo, 0755), 0);
-        assert_string_equal(image_lacks(fd, NULL), "certificates");
+        assert_string_equal(lacks(fd, NULL), "certificates");
         char *long_path[] = { calloc(1, 8192), NULL };
         assert_non_null(long_path[0]);
         strcpy(long_path[0], "PATH=/");
         memset(long_path[0] + 6, 'a', 8000);
-        assert_string_equal(image_lacks(fd, long_path), "git");
+        assert_string_equal(lacks(fd, long_path), "git");
         free(long_path[0]);
 }
 
