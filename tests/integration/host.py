@@ -3,6 +3,7 @@
 
 import fcntl
 import hashlib
+import itertools
 import os
 import re
 import stat
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
+COMMAND_BYTES = 1 << 15
 UID_LOCKS = Path("/run/systemd/nspawn-uid")
 MACHINE_DIRS = [Path("/run/systemd/machines"), Path("/run/systemd/nspawn/propagate"),
                 Path("/run/systemd/nspawn/unix-export")]
@@ -43,10 +45,25 @@ def read(path: str | Path) -> str:
         os.close(descriptor)
 
 
+def _command_line(pid: str) -> str:
+    # Called for each process of the host, again and again: most lines need one read.
+    try:
+        descriptor = os.open(f"/proc/{pid}/cmdline", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        line = os.read(descriptor, COMMAND_BYTES)
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
+    return read(f"/proc/{pid}/cmdline") if len(line) == COMMAND_BYTES else line.decode(errors="replace")
+
+
 def processes() -> dict[int, str]:
     """All living processes with their command lines. Those without one do not count: the kernel's, and those that have
     ended, or are about to and have given up their memory."""
-    lines = {int(entry): read(f"/proc/{entry}/cmdline") for entry in os.listdir("/proc") if entry.isdigit()}
+    lines = {int(entry): _command_line(entry) for entry in os.listdir("/proc") if entry.isdigit()}
     return {pid: line.replace("\0", " ").strip() for pid, line in lines.items() if line}
 
 
@@ -109,11 +126,19 @@ def machine_prefix(runtime_dir: Path) -> str:
 def cgroups_named(pattern: str) -> list[str]:
     """Directories below any cgroup hierarchy whose path matches @pattern. Those of nested hosts, in which the same tests
     may be running just now, are not this host's."""
-    wanted, found = re.compile(pattern), []
-    for path, directories, _ in os.walk(CGROUPS):
-        directories[:] = [name for name in directories if not name.startswith("nspawn-runner-test-")]
+    wanted, found, pending = re.compile(pattern), [], [str(CGROUPS)]
+    while pending:
+        path = pending.pop()
         if wanted.search(path):
             found.append(path)
+        try:
+            if os.lstat(path).st_nlink == 2:  # without any below it, of its dozens of files none needs a look
+                continue
+            with os.scandir(path) as entries:
+                pending += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)
+                            and not entry.name.startswith("nspawn-runner-test-")]
+        except OSError:
+            continue
     return found
 
 
@@ -206,15 +231,13 @@ def changes(before: dict[str, str], after: dict[str, str]) -> list[str]:
     return out
 
 
-def remove_tree(path: str | Path) -> None:
-    """Removes a directory, with btrfs subvolumes wherever they are in it, and everything immutable-free."""
-    path = Path(path)
-    if not path.exists() and not path.is_symlink():
+def remove_tree(*trees: str | Path) -> None:
+    """Removes directories, with btrfs subvolumes wherever they are in them, and everything immutable-free."""
+    paths = [path for path in map(Path, trees) if path.exists() or path.is_symlink()]
+    if not paths or subprocess.run(["rm", "-rf", "--one-file-system", "--", *paths], stderr=subprocess.DEVNULL,
+                                   check=False).returncode == 0:
         return
-    if subprocess.run(["rm", "-rf", "--one-file-system", "--", path], stderr=subprocess.DEVNULL,
-                      check=False).returncode == 0:
-        return
-    for top, _, _ in os.walk(path, topdown=False):
+    for top, _, _ in itertools.chain.from_iterable(os.walk(path, topdown=False) for path in paths):
         if os.lstat(top).st_ino == 256:
             subprocess.run(["btrfs", "subvolume", "delete", top], capture_output=True, check=False)
-    subprocess.run(["rm", "-rf", "--", path], check=True)
+    subprocess.run(["rm", "-rf", "--", *paths], check=True)

@@ -267,12 +267,16 @@ class Site:
         """The name of the only job's machine."""
         return self.prefix + self.job_id()
 
-    def job_pids(self, commands: dict[int, str] | None = None) -> list[int]:
-        """Processes of this site's jobs, of the driver or inside a container; of those of @commands if they are known."""
-        pattern = re.compile(rf"{self.prefix}|{re.escape(str(self.directory))}/|{re.escape(str(self.runtime_dir))}/")
+    def job_pids(self, commands: dict[int, str] | None = None, groups: list[str] | None = None) -> list[int]:
+        """Processes of this site's jobs, of the driver or inside a container; of those of @commands, and by the control
+        groups @groups, if these are known."""
+        ours = (self.prefix, f"{self.directory}/", f"{self.runtime_dir}/")
+        if groups is None:
+            groups = host.cgroups_named(self.owned)
+        grouped = {int(pid) for path in groups for pid in host.read(f"{path}/cgroup.procs").split()}
         own = os.getpid()
         return [pid for pid, command in (commands or host.processes()).items() if pid != own and
-                (pattern.search(command) or pattern.search(host.read(f"/proc/{pid}/cgroup")))]
+                (pid in grouped or any(part in command for part in ours))]
 
     def kill_jobs(self) -> None:
         """SIGKILL to all of them; returns when they are gone."""
@@ -329,15 +333,15 @@ class Site:
     def traces(self) -> list[str]:
         """Everything on this host that belongs to jobs of this site; empty after cleanup."""
         job = self.owned
-        commands = host.processes()
-        out = [f"process {pid}: {commands[pid]}" for pid in self.job_pids(commands)]
+        commands, groups = host.processes(), host.cgroups_named(job)
+        out = [f"process {pid}: {commands[pid]}" for pid in self.job_pids(commands, groups)]
         out += [f"layer {name}" for name in self.layers()] + [f"trash {name}" for name in self.trash()]
         out += [f"state of job {name}" for name in self.jobs()]
         out += [f"in the image root: {name}" for name in self._hidden() - self._hidden_before - KEPT]
         ours = (f"{self.directory}/", f"{self.runtime_dir}/", f"{self.root}/")
         out += [f"mount {line}" for line in host.mounts() if any(part in line for part in ours)
                 and line.split()[4] != str(self.root / IMAGE)]
-        out += [f"cgroup {path}" for path in host.cgroups_named(job)]
+        out += [f"cgroup {path}" for path in groups and host.cgroups_named(job)]
         out += [f"unit {name}" for name in host.units_named(job)]
         for directory in host.MACHINE_DIRS:
             if directory.is_dir():
@@ -351,8 +355,7 @@ class Site:
         left = self.traces()
         if left:
             self._force_clean()
-        host.remove_tree(self.directory)
-        host.remove_tree(self.runtime_dir)
+        host.remove_tree(self.directory, self.runtime_dir)
         return left
 
     def _force_clean(self) -> None:
