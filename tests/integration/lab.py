@@ -67,6 +67,7 @@ class Lab:
         self.base.chmod(0o755)
         # Short, as names of sockets must be, and on a tmpfs, as /run/nspawn-runner is.
         self.runtime_base = Path(tempfile.mkdtemp(prefix="nspawn-runner-test-", dir="/run"))
+        self.filters = self.runtime_base / "filters"
         self.plain_root = self.base / "plain"
         self.btrfs_root = self.base / "btrfs"
         self._source = image_dir
@@ -197,11 +198,24 @@ class Site:
         self.root = Path(root or lab.root(str(self.settings["storage"])))
         self.definitions = self.directory / "definitions"
         self.definitions.mkdir()
+        if "runtime_dir" not in settings and lab.filters.is_dir():
+            self.runtime_dir.mkdir()
+            shutil.copytree(lab.filters, self._filters)
         self.settings = {"root_dir": str(self.root), "runtime_dir": str(self.runtime_dir),
                          "definitions_dir": str(self.definitions), **self.settings}
         self.config = self.directory / "nspawn-runner.yaml"
         self.write_config()
         self._hidden_before = self._hidden()
+
+    @property
+    def _filters(self) -> Path:
+        """Where compiled seccomp filters are kept."""
+        return self.runtime_dir / "seccomp"
+
+    def forget_filters(self) -> None:
+        """As before a host's first job. The other sites of a test run have the filters of those before, as compiling one takes
+        a good part of a short job's CPU time; the name of a filter tells whether it is the right one."""
+        host.remove_tree(self._filters)
 
     def write_config(self) -> None:
         """Writes the settings to the configuration file."""
@@ -355,6 +369,10 @@ class Site:
         left = self.traces()
         if left:
             self._force_clean()
+        for path in self._filters.glob("*.bpf"):
+            if not (self.lab.filters / path.name).exists():
+                self.lab.filters.mkdir(mode=0o700, exist_ok=True)
+                shutil.copy2(path, self.lab.filters)
         host.remove_tree(self.directory, self.runtime_dir)
         return left
 

@@ -216,6 +216,7 @@ def test_unknown_system_call_name(make_site) -> None:
 
 def test_filter_is_kept(any_boot_site: Site) -> None:
     """The filter is compiled once: the second job finds it."""
+    any_boot_site.forget_filters()
     with any_boot_site.started():
         pass
     before = {path: path.stat().st_mtime_ns for path in any_boot_site.runtime_dir.rglob("*") if path.is_file()}
@@ -242,6 +243,7 @@ def test_filter_that_was_tampered_with(site: Site) -> None:
         if call.returncode == 0:
             assert in_job(build)["keyctl"] == EPERM
         build.cleanup()
+    site.forget_filters()
 
 
 def test_uid_range(any_site: Site) -> None:
