@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 import signal
+import tempfile
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -227,6 +228,12 @@ def make_site(lab: Lab) -> Iterator[Callable[..., Site]]:
     yield make
     left = [line for site in sites for line in site.close()]
     assert not left, "left behind:\n" + "\n".join(left)
+
+
+@pytest.fixture
+def tmp_path(lab: Lab) -> Path:
+    """A directory of the test's own, in place of the one that pytest has: that keeps those of several runs."""
+    return Path(tempfile.mkdtemp(prefix="tmp-", dir=lab.base))
 
 
 @pytest.fixture

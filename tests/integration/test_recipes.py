@@ -51,7 +51,7 @@ def recipes() -> list[Recipe]:
 @pytest.fixture(scope="module", name="root")
 def fixture_root(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Path]:
     """An image root with the image of the recipes: a tree that was given, or made as its definition says."""
-    root = lab.base / "recipes-root"
+    root = lab.outside / "recipes-root"
     root.mkdir()
     given = request.config.getoption("--recipes-dir")
     if given:

@@ -35,7 +35,7 @@ def change(path: Path, text: str, *, append: bool = False) -> None:
 @pytest.fixture(name="servers", scope="module")
 def fixture_servers(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Path]:
     """An image root with an image of the servers, as Debian configures them, but for who may connect."""
-    root = lab.base / "servers-root"
+    root = lab.outside / "servers-root"
     root.mkdir()
     given = request.config.getoption("--services-dir")
     (root / f"{IMAGE}.yaml").write_text(DEFINITION)
