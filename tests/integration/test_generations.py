@@ -131,9 +131,9 @@ def make_zoo(tree: Path) -> None:
     (zoo / "etc").symlink_to("/")
     (zoo / "dangling").symlink_to("../../../../no/such")
     with open(zoo / "sparse", "wb") as file:
-        file.seek(50 * 1024 * 1024)
+        file.seek(20 * 1024 * 1024)
         file.write(b"end")
-        file.truncate(200 * 1024 * 1024)
+        file.truncate(50 * 1024 * 1024)
     os.setxattr(zoo / "plain", "user.comment", b"a\0b")
     os.setxattr(zoo / "plain", "trusted.secret", b"x")
     os.setxattr(zoo / "setuid", "security.capability",
@@ -153,17 +153,16 @@ def make_zoo(tree: Path) -> None:
 
 
 def comparable(tree: Path) -> dict[str, str]:
-    """The state of a tree but for what cannot be the same in a copy, and what a login changes."""
+    """The state of a tree's zoo but for what cannot be the same in a copy."""
     state = {}
-    for name, entry in host.fingerprint(tree, content=True).items():
-        if name == "." or not name.startswith("zoo"):
-            continue
-        info = os.lstat(tree / name)
-        attributes = {key: os.getxattr(tree / name, key, follow_symlinks=False)
-                      for key in sorted(os.listxattr(tree / name, follow_symlinks=False))}
+    for name, entry in host.fingerprint(tree / "zoo", content=True).items():
+        path = f"{tree}/zoo/{name}"
+        info = os.lstat(path)
+        attributes = {key: os.getxattr(path, key, follow_symlinks=False)
+                      for key in sorted(os.listxattr(path, follow_symlinks=False))}
         digest = entry.rpartition(" ")[2] if stat.S_ISREG(info.st_mode) else ""
-        target = os.readlink(tree / name) if stat.S_ISLNK(info.st_mode) else ""
-        times = () if name == "zoo" else (info.st_mtime_ns,)
+        target = os.readlink(path) if stat.S_ISLNK(info.st_mode) else ""
+        times = () if name == "." else (info.st_mtime_ns,)
         state[name] = repr((oct(info.st_mode), info.st_uid, info.st_gid, info.st_rdev, info.st_nlink,
                             0 if stat.S_ISDIR(info.st_mode) else info.st_size, times, attributes, digest, target))
     return state

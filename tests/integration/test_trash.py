@@ -17,7 +17,7 @@ from simulation.build import Build
 from simulation.jobspec import Job
 
 # More than anybody can remove while `cleanup` tries itself.
-MANY = "mkdir /root/d; cd /root/d; for i in $(seq 40); do mkdir -p $i/{1..300}; done"
+MANY = "mkdir /root/d; cd /root/d; for i in $(seq 40); do mkdir -p $i/{1..150}; done"
 
 
 def entries(site: Site) -> list[Path]:
