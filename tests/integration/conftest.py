@@ -19,9 +19,11 @@ import ociimage  # noqa: E402
 import pace  # noqa: E402
 from lab import COMBINATIONS, PAIRWISE, Lab, Site, combination_name  # noqa: E402
 
-# Begun first, so that no one of several processes (--share) is left with them at the end.
-LONGEST = {"test_documents.py", "test_generations.py", "test_maintenance_crash.py", "test_maintenance_hostile.py",
-           "test_maintenance_sources.py", "test_playbooks.py"}
+# Begun first, those that take longest before others, so that no one of several processes (--share) is left with them at the
+# end.
+LONGEST = ("test_maintenance_crash.py", "test_maintenance_sources.py", "test_documents.py", "test_playbooks.py",
+           "test_registry_images.py", "test_maintenance_hostile.py", "test_generations.py", "test_crash.py",
+           "test_maintenance_together.py", "test_exec_run.py", "test_network.py")
 CPU_SECONDS = pytest.StashKey[float]()  # before the test
 # Tests that need the tree of --projects-dir.
 OF_PROJECTS = {"test_shape": "test_exec_run.py"}
@@ -80,7 +82,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leaves out what runs elsewhere; pytest says how many those were."""
     aside = [item for item in items if _left_aside(config, item)]
     config.hook.pytest_deselected(items=aside)
-    items[:] = sorted((item for item in items if item not in aside), key=lambda item: item.path.name not in LONGEST)
+    order = {name: number for number, name in enumerate(LONGEST)}
+    items[:] = sorted((item for item in items if item not in aside), key=lambda item: order.get(item.path.name, len(order)))
 
 
 @pytest.hookimpl(tryfirst=True)
