@@ -128,6 +128,25 @@ int string_printf(char **ret, const char *format, ...) {
         return r;
 }
 
+int string_append(char **text, const char *separator, const char *format, ...) {
+        _cleanup_free_ char *piece = NULL, *longer = NULL;
+        va_list ap;
+
+        va_start(ap, format);
+        int r = string_vprintf(&piece, format, ap);
+        va_end(ap);
+        if (r < 0)
+                return r;
+        if (*text) {
+                r = string_printf(&longer, "%s%s%s", *text, separator, piece);
+                if (r < 0)
+                        return r;
+                free(*text);
+        }
+        *text = longer ? TAKE_PTR(longer) : TAKE_PTR(piece);
+        return 0;
+}
+
 int string_replace(char **target, const char *s) {
         char *copy = NULL;
 

@@ -22,14 +22,9 @@ void log_available_images(const Settings *settings) {
 
         if (image_list(settings->root_dir, &names) < 0)
                 return;
-        for (char **name = names; name && *name; name++) {
-                char *longer;
-
-                if (string_printf(&longer, "%s%s%s", list ? list : "", list ? ", " : "", *name) < 0)
+        for (char **name = names; name && *name; name++)
+                if (string_append(&list, ", ", "%s", *name) < 0)
                         return;
-                free(list);
-                list = longer;
-        }
         if (list)
                 log_notice("Images in %s: %s", settings->root_dir, list);
         else
@@ -48,16 +43,13 @@ static char *list_generations(const Settings *settings, const char *name) {
             generation_list_old(settings->root_dir, name, &numbers, &n) < 0)
                 return NULL;
         for (size_t i = 0; i <= n; i++) {
-                char *longer;
                 bool current = i == n;
 
                 if (current && image->generation == 0)
                         break;
-                if (string_printf(&longer, "%s%s%" PRIu64 "%s", list ? list : "", list ? ", " : "",
-                                  current ? image->generation : numbers[i], current ? " (current)" : "") < 0)
+                if (string_append(&list, ", ", "%" PRIu64 "%s", current ? image->generation : numbers[i],
+                                  current ? " (current)" : "") < 0)
                         return NULL;
-                free(list);
-                list = longer;
         }
         return TAKE_PTR(list);
 }

@@ -32,22 +32,13 @@ void report_step(const Settings *settings, const Settings *own, const MachineDir
                 log_debug_errno(r, "Cannot write down how long the step took: %m");
 }
 
-static void add_part(char **text, const char *part) {
-        char *longer;
-
-        if (string_printf(&longer, "%s%s%s", *text ? *text : "", *text ? ", " : "", part) < 0)
-                return;
-        free(*text);
-        *text = longer;
-}
-
 static void add_bytes(char **text, uint64_t bytes, const char *format_before, const char *after) {
         char size[FORMAT_BYTES_MAX], part[128];
 
         if (bytes == UINT64_MAX) /* this host does not tell */
                 return;
         snprintf(part, sizeof(part), "%s%s%s", format_before, format_bytes(bytes, size), after);
-        add_part(text, part);
+        (void) string_append(text, ", ", "%s", part);
 }
 
 /* "1.2s of CPU time, at most 20M of memory", to be freed; NULL: nothing is known. */
@@ -57,7 +48,7 @@ static char *describe_usage(const MachineUsage *usage) {
         if (usage->cpu_usec != UINT64_MAX) {
                 snprintf(cpu, sizeof(cpu), "%" PRIu64 ".%" PRIu64 "s of CPU time", usage->cpu_usec / USEC_PER_SEC,
                          usage->cpu_usec % USEC_PER_SEC / (USEC_PER_SEC / 10));
-                add_part(&text, cpu);
+                (void) string_append(&text, ", ", "%s", cpu);
         }
         add_bytes(&text, usage->memory_peak_bytes, "at most ", " of memory");
         add_bytes(&text, usage->written_bytes, "", " written to disk");

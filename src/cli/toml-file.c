@@ -202,7 +202,7 @@ static int read_key(Reader *reader, char **ret) {
         _cleanup_free_ char *key = NULL;
 
         for (;;) {
-                _cleanup_free_ char *part = NULL, *longer = NULL;
+                _cleanup_free_ char *part = NULL;
 
                 skip_blanks(reader);
                 size_t n = strspn(reader->at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
@@ -216,10 +216,8 @@ static int read_key(Reader *reader, char **ret) {
                 } else {
                         return fail(reader, "the name of a key or table should be here");
                 }
-                if (!part || string_printf(&longer, "%s%s%s", key ? key : "", key ? "." : "", part) < 0)
+                if (!part || string_append(&key, ".", "%s", part) < 0)
                         return -ENOMEM;
-                free(key);
-                key = TAKE_PTR(longer);
                 skip_blanks(reader);
                 if (*reader->at != '.')
                         break;

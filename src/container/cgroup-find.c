@@ -107,13 +107,7 @@ static int find_mounts(CgroupSet *ret) {
 
 /* Appends "/SUFFIX" to one directory's path. */
 static int append_path(CgroupDirectory *directory, const char *suffix) {
-        char *longer;
-
-        if (string_printf(&longer, "%s/%s", directory->path, suffix) < 0)
-                return -ENOMEM;
-        free(directory->path);
-        directory->path = longer;
-        return 0;
+        return string_append(&directory->path, "/", "%s", suffix);
 }
 
 /* Appends "/SUFFIX" to the path in every hierarchy; @suffix NULL: nothing. */

@@ -34,14 +34,9 @@ static char *make_prefix(const Machine *machine) {
         _cleanup_free_ char *names = NULL;
         char *prefix = NULL;
 
-        for (char **name = machine->names; name && *name; name++) {
-                char *longer;
-
-                if (string_printf(&longer, "%s%s%s", names ? names : "", names ? "-" : "", *name) < 0)
+        for (char **name = machine->names; name && *name; name++)
+                if (string_append(&names, "-", "%s", *name) < 0)
                         return NULL;
-                free(names);
-                names = longer;
-        }
         return string_printf(&prefix, "[service:%s] ", names ? names : "") < 0 ? NULL : prefix;
 }
 

@@ -55,13 +55,10 @@ static int replace_slashes(const char *name, const char *by, char **ret) {
                 return -ENOMEM;
         for (const char *p = name; *p;) {
                 size_t n = strcspn(p, "/");
-                char *longer;
 
-                int r = string_printf(&longer, "%s%.*s%s", text, (int) n, p, p[n] ? by : "");
+                int r = string_append(&text, "", "%.*s%s", (int) n, p, p[n] ? by : "");
                 if (r < 0)
                         return r;
-                free(text);
-                text = longer;
                 p += n + (p[n] == '/');
         }
         *ret = TAKE_PTR(text);

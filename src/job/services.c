@@ -114,13 +114,9 @@ static int add_host(char ***hosts, unsigned number, char *const *names) {
         if (r < 0)
                 return r;
         for (; *names; names++) {
-                char *longer;
-
-                r = string_printf(&longer, "%s %s", line, *names);
+                r = string_append(&line, " ", "%s", *names);
                 if (r < 0)
                         return r;
-                free(line);
-                line = longer;
         }
         return strv_extend(hosts, line);
 }

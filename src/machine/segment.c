@@ -149,13 +149,7 @@ static int add_line(char **text, const IpNetwork *address, const char *names) {
 
         (void) ip_network_format(address, buffer);
         *strchr(buffer, '/') = 0;
-        char *longer = NULL;
-        int r = string_printf(&longer, "%s%s\t%s\n", *text ? *text : "", buffer, names);
-        if (r < 0)
-                return r;
-        free(*text);
-        *text = longer;
-        return 0;
+        return string_append(text, "", "%s\t%s\n", buffer, names);
 }
 
 /* The lines of /etc/hosts for a machine of the segment. */

@@ -141,16 +141,10 @@ char *machine_steps_describe(const MachineDirectory *directory, uint64_t *ret_to
         if (!text)
                 return NULL;
         size_t n = read_steps(text, steps, &total_usec);
-        for (size_t i = 0; i < n; i++) {
-                char *longer;
-
-                if (string_printf(&longer, "%s%s%s %" PRIu64 ".%" PRIu64 "s", all ? all : "", all ? ", " : "",
-                                  steps[i].name, steps[i].usec / USEC_PER_SEC,
-                                  steps[i].usec % USEC_PER_SEC / (USEC_PER_SEC / 10)) < 0)
+        for (size_t i = 0; i < n; i++)
+                if (string_append(&all, ", ", "%s %" PRIu64 ".%" PRIu64 "s", steps[i].name,
+                                  steps[i].usec / USEC_PER_SEC, steps[i].usec % USEC_PER_SEC / (USEC_PER_SEC / 10)) < 0)
                         return NULL;
-                free(all);
-                all = longer;
-        }
         if (ret_total_usec)
                 *ret_total_usec = total_usec;
         return TAKE_PTR(all);

@@ -164,8 +164,6 @@ static void read_recap(Run *run, const char *line) {
 
 /* Notes what failed: a line, or an object that ansible prints over several lines. */
 static void note_fatal(Run *run, const char *line) {
-        char *longer;
-
         /* "[ERROR]: " is what ansible-core 2.19 prints. */
         if (startswith(line, "fatal: ") || startswith(line, "ERROR! ") || startswith(line, "[ERROR]: ")) {
                 free(run->fatal);
@@ -174,11 +172,8 @@ static void note_fatal(Run *run, const char *line) {
         } else if (run->in_fatal && run->fatal) {
                 run->in_fatal = !streq(line, "}");
                 line += strspn(line, " ");
-                if (strlen(run->fatal) + strlen(line) < FATAL_BYTES_MAX &&
-                    string_printf(&longer, "%s %s", run->fatal, line) >= 0) {
-                        free(run->fatal);
-                        run->fatal = longer;
-                }
+                if (strlen(run->fatal) + strlen(line) < FATAL_BYTES_MAX)
+                        (void) string_append(&run->fatal, " ", "%s", line);
         }
 }
 

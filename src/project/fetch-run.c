@@ -66,15 +66,10 @@ static int repeat(Fetch *fetch, int fd, int status) {
         for (char *line; n < ERROR_LINES_MAX && (line = strsep(&rest, "\n"));) {
                 bool last = startswith(line, "fatal: ");
                 const char *part = words(line);
-                char *longer = NULL;
 
-                if (part && string_printf(&longer, "%s%s%s", said ? said : "", said ? "; " : "", part) < 0)
+                if (part && string_append(&said, "; ", "%s", part) < 0)
                         return -ENOMEM;
-                if (longer) {
-                        free(said);
-                        said = longer;
-                        n++;
-                }
+                n += part != NULL;
                 if (last)
                         break;
         }

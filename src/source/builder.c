@@ -229,13 +229,9 @@ static int find_mirror(const BuildRequest *request, const HostSystem *host, Buil
 
 static int join(char **text, char *const *words) {
         for (; words && *words; words++) {
-                char *longer;
-
-                int r = *text ? string_printf(&longer, "%s,%s", *text, *words) : string_printf(&longer, "%s", *words);
+                int r = string_append(text, ",", "%s", *words);
                 if (r < 0)
                         return r;
-                free(*text);
-                *text = longer;
         }
         return 0;
 }

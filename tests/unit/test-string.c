@@ -70,6 +70,20 @@ static void test_replace(_unused_ void **state) {
         assert_string_equal(s, "30%");
 }
 
+static void test_append(_unused_ void **state) {
+        _cleanup_free_ char *text = NULL;
+
+        assert_int_equal(string_append(&text, ", ", "%s", "a"), 0);
+        assert_string_equal(text, "a");
+        assert_int_equal(string_append(&text, ", ", "%s%d", "b", 1), 0);
+        assert_string_equal(text, "a, b1");
+        assert_int_equal(string_append(&text, "", "%s", ""), 0);
+        assert_string_equal(text, "a, b1");
+        /* What is appended may be a part of it. */
+        assert_int_equal(string_append(&text, "/", "%s", text), 0);
+        assert_string_equal(text, "a, b1/a, b1");
+}
+
 static void test_parse_uint64(_unused_ void **state) {
         static const struct {
                 const char *text;
@@ -148,7 +162,7 @@ int main(void) {
                 cmocka_unit_test(test_prefix_suffix), cmocka_unit_test(test_strv),
                 cmocka_unit_test(test_strv_many),     cmocka_unit_test(test_replace),
                 cmocka_unit_test(test_parse_uint64),  cmocka_unit_test(test_edit_distance),
-                cmocka_unit_test(test_nearest_name),
+                cmocka_unit_test(test_append),        cmocka_unit_test(test_nearest_name),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
