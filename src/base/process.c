@@ -24,6 +24,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/string.h"
 
 /* libc's fork() does more, for programs with several threads. */
@@ -171,6 +172,23 @@ int process_spawn_detached(const Spawn *spawn) {
         if (r < 0)
                 return r;
         return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
+}
+
+void process_spawn_own(char *const *arguments) {
+        _cleanup_free_ char *self = NULL, *directory = NULL;
+        _cleanup_strv_ char **argv = NULL;
+
+        if (own_executable(&self, &directory) < 0 || strv_extend(&argv, self) < 0 ||
+            strv_extend_strv(&argv, arguments) < 0)
+                return;
+        const Spawn spawn = {
+                .argv = argv,
+                .envp = ARGV(ENVIRONMENT_PLAIN),
+                .stdin_fd = -EBADF,
+                .stdout_fd = -EBADF,
+                .stderr_fd = -EBADF,
+        };
+        (void) process_spawn_detached(&spawn);
 }
 
 void process_step_back(void) {

@@ -9,6 +9,9 @@
 /* The PATH to find systemd-nspawn, and the PATH of steps. */
 #define SEARCH_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+/* The environment, as items of ARGV(), of programs that must get nothing of ours: it may have secrets. */
+#define ENVIRONMENT_PLAIN ("PATH=" SEARCH_PATH), "LANG=C.UTF-8"
+
 /* How to start a program. Descriptors are the child's stdin, stdout and stderr; negative stands for /dev/null. */
 typedef struct Spawn {
         char *const *argv; /* argv[0] without a slash is looked up in PATH */
@@ -41,6 +44,10 @@ int process_detach(void);
 
 /* Starts a detached program that outlives this process; it is nobody's child, so nobody has to wait for it. 0 or -errno. */
 int process_spawn_detached(const Spawn *spawn);
+
+/* Starts our own program with @arguments (without its name) like that: with ENVIRONMENT_PLAIN, and without a descriptor of this
+ * process. Best effort. */
+void process_spawn_own(char *const *arguments);
 
 /* From now on this process has the lowest priority: behind everybody else, but not after everybody else, or on a host that is
  * always busy it would never be done. Best effort. */

@@ -26,13 +26,14 @@
 static int report(const ImageMachine *machine, const char *command, const StepOutcome *outcome) {
         Problem problem = { 0 };
 
+        int status = step_exit_status(outcome);
         if (outcome->result == STEP_EXITED)
-                return outcome->exited.code == CLD_EXITED ? outcome->exited.status : 128 + outcome->exited.status;
+                return status;
         image_machine_explain(machine, outcome, &problem);
         log_error("Command '%s' %s", command, problem.text);
         if (outcome->result == STEP_NO_SHELL)
                 return outcome->error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_EXECUTE;
-        return outcome->result == STEP_CANCELLED ? 128 + outcome->signal : -ECONNABORTED;
+        return status >= 0 ? status : -ECONNABORTED;
 }
 
 static int run_in(const Invocation *invocation, const ImageMachine *machine) {

@@ -8,7 +8,6 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "base/fs.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "base/string.h"
@@ -25,22 +24,13 @@
 /* A process in the background, with the same configuration, which removes the job when its time is over. Best effort: `prepare`
  * and `gc` do that, too. */
 static void start_end(const Invocation *invocation, const char *id) {
-        _cleanup_free_ char *self = NULL, *directory = NULL;
-        _cleanup_strv_ char **argv = NULL;
+        _cleanup_strv_ char **arguments = NULL;
 
-        if (own_executable(&self, &directory) < 0 || strv_extend(&argv, self) < 0 ||
-            (invocation->config_file && strv_extend_many(&argv, "--config", invocation->config_file) < 0) ||
-            (invocation->root && strv_extend_many(&argv, "--root", invocation->root) < 0) ||
-            strv_extend_many(&argv, "end-kept", id) < 0)
+        if ((invocation->config_file && strv_extend_many(&arguments, "--config", invocation->config_file) < 0) ||
+            (invocation->root && strv_extend_many(&arguments, "--root", invocation->root) < 0) ||
+            strv_extend_many(&arguments, "end-kept", id) < 0)
                 return;
-        const Spawn spawn = {
-                .argv = argv,
-                .envp = ARGV("PATH=" SEARCH_PATH, "LANG=C.UTF-8"),
-                .stdin_fd = -EBADF,
-                .stdout_fd = -EBADF,
-                .stderr_fd = -EBADF,
-        };
-        (void) process_spawn_detached(&spawn);
+        process_spawn_own(arguments);
 }
 
 static void say_kept(const char *id, const char *why, uint64_t until_usec) {

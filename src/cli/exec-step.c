@@ -37,10 +37,10 @@ static int report(const StepOutcome *outcome) {
                           outcome->error > 0 ? strerror(outcome->error) : "the container ended");
                 return -ECONNABORTED;
         }
-        if (outcome->exited.code == CLD_EXITED && outcome->exited.status == 0)
+        int status = step_exit_status(outcome);
+        if (status == 0)
                 return 0;
-        (void) exit_status_report(outcome->exited.code == CLD_EXITED ? outcome->exited.status :
-                                                                       128 + outcome->exited.status);
+        (void) exit_status_report(status);
         return STAGE_BUILD_FAILURE;
 }
 

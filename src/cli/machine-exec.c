@@ -39,18 +39,15 @@ static int open_machine(Machine **ret_machine) {
 }
 
 static int report(const StepOutcome *outcome) {
-        switch (outcome->result) {
-        case STEP_EXITED:
-                return outcome->exited.code == CLD_EXITED ? outcome->exited.status : 128 + outcome->exited.status;
-        case STEP_CANCELLED:
-                return 128 + outcome->signal;
-        case STEP_MACHINE_GONE:
+        int status = step_exit_status(outcome);
+        if (status >= 0)
+                return status;
+        if (outcome->result == STEP_MACHINE_GONE) {
                 log_error("The container of the image has ended");
                 return STATUS_NO_CONNECTION;
-        default:
-                log_error("The command cannot be started in the image: %s", strerror(outcome->error));
-                return STATUS_CANNOT_EXECUTE;
         }
+        log_error("The command cannot be started in the image: %s", strerror(outcome->error));
+        return STATUS_CANNOT_EXECUTE;
 }
 
 char **machine_exec_expand_name(int *argc, char **argv) {

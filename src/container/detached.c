@@ -98,7 +98,7 @@ static int make_slice(const Machine *machine) {
 
 static int detached_start(const Machine *machine, char *const argv[], int listen_fd) {
         /* Without our own environment: it has the secrets of the job, and the supervisor outlives this call. */
-        char **envp = ARGV("PATH=" SEARCH_PATH, "LANG=C.UTF-8");
+        char **envp = ARGV(ENVIRONMENT_PLAIN);
         Spawn spawn = { .argv = argv, .envp = envp, .stdin_fd = listen_fd, .stdout_fd = -EBADF, .stderr_fd = -EBADF };
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
         int status;

@@ -181,8 +181,7 @@ bool nspawn_is_preloaded(const Machine *machine) {
 int nspawn_environment(const Machine *machine, uid_t uid_base, char ***ret) {
         _cleanup_strv_ char **environment = NULL;
         static const char *const variables[] = {
-                ("PATH=" SEARCH_PATH),
-                "LANG=C.UTF-8",
+                ENVIRONMENT_PLAIN,
                 /* See docs/ENVIRONMENT.md in systemd's source. The agent installs the seccomp filter, the layer is
                  * ours alone and needs no lock, and /tmp belongs to the job's root: the small tmpfs that nspawn
                  * mounts there makes builds fail. */

@@ -154,27 +154,12 @@ void job_volumes_find(const Settings *settings, const char *id, char ***places) 
         }
 }
 
-/* In the background: GitLab Runner waits for this command, and need not wait for that. Best effort. */
-static void measure_behind(const char *root_dir) {
-        _cleanup_free_ char *self = NULL, *directory = NULL;
-
-        if (own_executable(&self, &directory) < 0)
-                return;
-        const Spawn spawn = {
-                .argv = ARGV(self, "measure-kept", root_dir),
-                .envp = ARGV("PATH=" SEARCH_PATH, "LANG=C.UTF-8"),
-                .stdin_fd = -EBADF,
-                .stdout_fd = -EBADF,
-                .stderr_fd = -EBADF,
-        };
-        (void) process_spawn_detached(&spawn);
-}
-
 void job_volumes_release(const Settings *settings, char *const *places) {
         bool complete = true;
 
         for (; places && *places; places++)
                 complete = store_release(*places) && complete;
+        /* In the background: GitLab Runner waits for this command, and need not wait for that. */
         if (!complete)
-                measure_behind(settings->root_dir);
+                process_spawn_own(ARGV("measure-kept", settings->root_dir));
 }

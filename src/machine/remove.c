@@ -150,19 +150,10 @@ int machine_discard_locked(const Settings *settings, const char *id) {
 }
 
 void machine_empty_trash_behind(const char *root_dir) {
-        _cleanup_free_ char *self = NULL, *directory = NULL;
-
         _cleanup_close_ int trash_fd = trash_open(root_dir, false);
-        if (trash_fd < 0 || !trash_waits(trash_fd) || own_executable(&self, &directory) < 0)
-                return;
-        Spawn spawn = {
-                .argv = ARGV(self, "empty-trash", root_dir),
-                .envp = ARGV("PATH=" SEARCH_PATH, "LANG=C.UTF-8"),
-                .stdin_fd = -EBADF,
-                .stdout_fd = -EBADF,
-                .stderr_fd = -EBADF,
-        };
-        (void) process_spawn_detached(&spawn);
+
+        if (trash_fd >= 0 && trash_waits(trash_fd))
+                process_spawn_own(ARGV("empty-trash", root_dir));
 }
 
 int machine_remove_locked(const Settings *settings, const char *id) {

@@ -57,9 +57,3 @@ int machine_shell(const Machine *machine, const MachineDirectory *directory, con
         _cleanup_close_ int socket_fd = channel_connect(directory->path);
         return socket_fd < 0 ? socket_fd : step_run(socket_fd, &request, ret);
 }
-
-int step_exit_status(const StepOutcome *outcome) {
-        if (outcome->result == STEP_EXITED)
-                return outcome->exited.code == CLD_EXITED ? outcome->exited.status : 128 + outcome->exited.status;
-        return outcome->result == STEP_CANCELLED ? 128 + outcome->signal : -1;
-}

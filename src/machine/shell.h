@@ -18,7 +18,3 @@ int shell_environment(char *const *base, bool terminal, char ***ret);
  * home. On a terminal, Ctrl-] three times within a second leaves it at once. Signals: as step_run(). 0 with the
  * outcome; -ECONNREFUSED: the machine does not run any more; or another -errno. */
 int machine_shell(const Machine *machine, const MachineDirectory *directory, const char *user, StepOutcome *ret);
-
-/* The exit status for a command that ran @outcome's program. As in shells, 128 and the signal's number if it was
- * killed or cancelled; -1: there is none. */
-int step_exit_status(const StepOutcome *outcome);

@@ -408,3 +408,9 @@ int step_run(int socket_fd, const StepRequest *request, StepOutcome *ret) {
         *ret = run.outcome;
         return 0;
 }
+
+int step_exit_status(const StepOutcome *outcome) {
+        if (outcome->result == STEP_EXITED)
+                return outcome->exited.code == CLD_EXITED ? outcome->exited.status : 128 + outcome->exited.status;
+        return outcome->result == STEP_CANCELLED ? 128 + outcome->signal : -1;
+}

@@ -65,3 +65,7 @@ typedef struct StepRequest {
  * 1, this waits for the end of the program itself. Returns 0 with the outcome; -EMSGSIZE for arguments and
  * environment of more than 64 KiB or 256 strings; or -errno. */
 int step_run(int socket_fd, const StepRequest *request, StepOutcome *ret);
+
+/* The exit status for a command that ran @outcome's program. As in shells, 128 and the signal's number if it was
+ * killed or cancelled; -1: there is none. */
+int step_exit_status(const StepOutcome *outcome);

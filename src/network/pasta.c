@@ -78,7 +78,7 @@ static int run_until_parent_ends(int netns_fd, const Tracked *share) {
                            "0:0", "--no-map-gw", "--no-dhcp", "--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns",
                            "none", "--udp-ns", "none", "--address", OWN_ADDRESS, "--netmask", "29", "--gateway",
                            GATEWAY_ADDRESS, "--ns-ifname", HUB_UPLINK, "--netns", NETNS_PATH);
-        char **envp = ARGV("PATH=" SEARCH_PATH, "LANG=C.UTF-8");
+        char **envp = ARGV(ENVIRONMENT_PLAIN);
         Spawn spawn = { .argv = argv, .envp = envp, .stdin_fd = -EBADF, .stdout_fd = -EBADF, .stderr_fd = -EBADF };
 
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)

@@ -93,7 +93,7 @@ static int make_file_system(int fd) {
                 .argv = ARGV(program, "-q", "-F", "-b", "4096", "-I", "256", "-i", inode_ratio, "-m", "0", "-O",
                              "has_journal,^resize_inode", "-J", JOURNAL_SIZE, "-E",
                              "lazy_itable_init=1,lazy_journal_init=1,nodiscard", path),
-                .envp = ARGV("PATH=" SEARCH_PATH, "LANG=C.UTF-8", "MKE2FS_CONFIG=/dev/null"),
+                .envp = ARGV(ENVIRONMENT_PLAIN, "MKE2FS_CONFIG=/dev/null"),
                 .stdin_fd = fd,
                 .stdout_fd = -EBADF,
                 .stderr_fd = -EBADF,
