@@ -11,6 +11,7 @@
 #include "cli/busy.h"
 #include "cli/check-report.h"
 #include "cli/commands.h"
+#include "cli/image-common.h"
 #include "cli/make-common.h"
 #include "config/config-data.h"
 #include "config/config-file.h"
@@ -228,7 +229,7 @@ static int check_all(CheckRun *run) {
         if (r < 0)
                 return log_error_errno(r, "Cannot list the definitions: %m");
         for (char **path = unusable; path && *path; path++) {
-                log_error("'%s' cannot be a definition: no image can have that name", *path);
+                log_no_definition(*path);
                 run->report.n_faults++;
         }
         for (char **name = names; name && *name; name++) {

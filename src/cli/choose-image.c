@@ -92,11 +92,8 @@ static int explain_not_opened(const Settings *settings, const ImageChoice *choic
 static int open_local(const Settings *settings, const ImageChoice *choice, Image **ret) {
         _cleanup_image_ Image *image = NULL;
 
-        const char *problem = image_name_problem(choice->name);
-        if (problem) {
-                log_error("Image name '%.200s' %s", choice->name, problem);
+        if (check_image_name_logged(choice->name) < 0)
                 return image_failure(choice, -EINVAL);
-        }
         if (!is_allowed(settings, choice, NULL))
                 return explain_not_allowed(choice);
         int r = generation_hold_reference(settings->root_dir, choice->name, &image);

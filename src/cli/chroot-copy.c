@@ -64,19 +64,17 @@ static int copy(const Invocation *invocation, const Image *image, const char *ne
 static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
         const char *name = invocation_argument(invocation, 0), *new_name = invocation_argument(invocation, 1);
-        const char *problem = image_name_problem(new_name);
         _cleanup_free_ char *path = NULL;
         _cleanup_image_ Image *image = NULL;
 
-        if (problem) {
-                log_error("Image name '%.200s' %s", new_name, problem);
-                return -EINVAL;
-        }
+        int r = check_image_name_logged(new_name);
+        if (r < 0)
+                return r;
         if (string_printf(&path, "%s/%s", settings->root_dir, new_name) < 0)
                 return log_oom();
         if (exists_at(AT_FDCWD, path))
                 return log_full(LOG_LEVEL_ERROR, -EEXIST, "'%s' already exists in '%s'", new_name, settings->root_dir);
-        int r = hold_image_logged(settings, name, &image);
+        r = hold_image_logged(settings, name, &image);
         if (r < 0)
                 return r;
         _cleanup_close_ int cancel_fd = open_cancel_fd_logged();

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/string.h"
 #include "cli/commands.h"
+#include "cli/image-common.h"
 #include "cli/push-common.h"
 #include "config/image-reference.h"
 
@@ -23,7 +24,7 @@ static int run(const Invocation *invocation) {
         const char *name = invocation_argument(invocation, 0), *file = invocation_argument(invocation, 1);
         _cleanup_free_ char *standard = NULL;
 
-        int r = push_check_name(name);
+        int r = check_image_name_logged(name);
         if (r < 0)
                 return r;
         if (!file && string_printf(&standard, "%s.tar.zst", name) < 0)

@@ -288,11 +288,9 @@ static int run(const Invocation *invocation) {
         if (r < 0)
                 return log_error_errno(r, "Cannot list the images in '%s': %m", settings->root_dir);
 
-        r = table_new("images", columns, list.json, &list.table);
-        if (r == -ENOENT)
-                return log_error_errno(r, "libsmartcols.so.1 is not installed (package libsmartcols1)");
+        r = table_new_logged("images", columns, list.json, &list.table);
         if (r < 0)
-                return log_error_errno(r, "Cannot print the list: %m");
+                return r;
         busy_begin("Measuring");
         r = add_images(&list, names);
         busy_end();

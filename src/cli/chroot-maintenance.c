@@ -45,7 +45,7 @@ static int find_names(const Invocation *invocation, bool *bad_files, char ***ret
         if (r < 0)
                 return r;
         for (char **path = unusable; path && *path; path++) {
-                log_error("'%s' cannot be a definition: no image can have that name", *path);
+                log_no_definition(*path);
                 *bad_files = true;
         }
         return helper_suite(invocation->settings, &suite) < 0 ? 0 : strv_extend(ret, HELPER_IMAGE);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/string.h"
 #include "cli/commands.h"
+#include "cli/image-common.h"
 #include "cli/push-common.h"
 #include "config/image-reference.h"
 
@@ -20,7 +21,7 @@ static int run(const Invocation *invocation) {
                 log_error("'%.200s' names a digest, which only an image that exists can have: give a tag", reference);
                 return COMMAND_MISUSED;
         }
-        int r = push_check_name(name);
+        int r = check_image_name_logged(name);
         return r < 0 ? r : push_logged(invocation, name, reference);
 }
 

@@ -37,12 +37,9 @@ static int run(const Invocation *invocation) {
         ImageTurn turn;
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
-                const char *problem = image_name_problem(names[i]);
-
-                if (!problem)
-                        continue;
-                log_error("Image name '%.200s' %s", names[i], problem);
-                return -EINVAL;
+                int r = check_image_name_logged(names[i]);
+                if (r < 0)
+                        return r;
         }
         image_turn_init(invocation, names[0], -EBADF, &turn);
         int r = image_rename(settings->root_dir, names[0], names[1], &turn.turn);

@@ -50,11 +50,9 @@ static int run(const Invocation *invocation) {
         /* As a job would name it. */
         if (!wanted && names_generation(settings, name, &split, &number))
                 name = split;
-        const char *problem = image_name_problem(name);
-        if (problem) {
-                log_error("Image name '%.200s' %s", name, problem);
-                return -EINVAL;
-        }
+        int r = check_image_name_logged(name);
+        if (r < 0)
+                return r;
         if (wanted && (parse_uint64(wanted, &number) < 0 || number == 0)) {
                 log_error("A generation is a number that 'chroot-list' shows, not '%.200s'", wanted);
                 return COMMAND_MISUSED;
@@ -63,7 +61,7 @@ static int run(const Invocation *invocation) {
         ImageTurn turn;
 
         image_turn_init(invocation, name, -EBADF, &turn);
-        int r = publish_rollback(settings->root_dir, name, number, &turn.turn, &result, &reason);
+        r = publish_rollback(settings->root_dir, name, number, &turn.turn, &result, &reason);
         if (r == -EBUSY)
                 return log_busy(&turn);
         if (r < 0)

@@ -129,11 +129,9 @@ static int compare(Diff *diff) {
 int differences_print_logged(const DifferencesRequest *request) {
         _cleanup_table_ Table *table = NULL;
 
-        int r = table_new("differences", columns, request->json, &table);
-        if (r == -ENOENT)
-                return log_error_errno(r, "libsmartcols.so.1 is not installed (package libsmartcols1)");
+        int r = table_new_logged("differences", columns, request->json, &table);
         if (r < 0)
-                return log_error_errno(r, "Cannot print the differences: %m");
+                return r;
         Diff diff = { .request = request, .table = table };
         r = compare(&diff);
         if (r < 0)

@@ -117,11 +117,20 @@ int log_image_busy(const Settings *settings, const char *reference) {
         return log_busy_with(reference, &holder);
 }
 
+int check_image_name_logged(const char *name) {
+        const char *problem = image_name_problem(name);
+
+        return problem ? log_full(LOG_LEVEL_ERROR, -EINVAL, "Image name '%.200s' %s", name, problem) : 0;
+}
+
+void log_no_definition(const char *path) {
+        log_error("'%s' cannot be a definition: no image can have that name", path);
+}
+
 static int explain(const Settings *settings, const char *name, int r) {
         switch (r) {
         case -EINVAL:
-                log_error("Image name '%.200s' %s", name, image_name_problem(name));
-                return r;
+                return check_image_name_logged(name);
         case -ENOENT:
                 log_no_image(settings, name);
                 return r;

@@ -17,6 +17,12 @@ void log_no_image(const Settings *settings, const char *reference);
 /* Logs that image @name, which exists, has no generation before the current one, and which there are. */
 void log_no_earlier_generation(const Settings *settings, const char *name);
 
+/* Can an image of this host be called @name? 0; or -EINVAL: it cannot, and why. */
+int check_image_name_logged(const char *name);
+
+/* Logs that file @path is where a definition would be that no image can have. */
+void log_no_definition(const char *path);
+
 /* generation_hold_reference(), or image_cache_hold() for an image of a registry; logs why it failed. 0 or -errno. */
 int hold_image_logged(const Settings *settings, const char *reference, Image **ret);
 

@@ -26,10 +26,8 @@ int find_definition_logged(const Settings *settings, const char *name, Definitio
         int r = definition_find(settings, name, &path, &shadowed);
         if (r == -ENOENT)
                 return r;
-        if (r == -EINVAL) {
-                log_error("Image name '%.200s' %s", name, image_name_problem(name));
-                return r;
-        }
+        if (r == -EINVAL)
+                return check_image_name_logged(name);
         if (r < 0)
                 return log_oom();
         if (shadowed)

@@ -65,13 +65,3 @@ int push_logged(const Invocation *invocation, const char *name, const char *refe
                 name, reference, seconds, reference);
         return 0;
 }
-
-int push_check_name(const char *name) {
-        const char *problem = image_name_problem(name);
-
-        if (problem) {
-                log_error("Image name '%.200s' %s", name, problem);
-                return -EINVAL;
-        }
-        return 0;
-}

@@ -7,9 +7,6 @@
 /* What the commands that take images elsewhere share. They log what goes wrong: 0; 128 + the number of the
  * signal that stopped them; or -errno. */
 
-/* May image @name be read at all? */
-int push_check_name(const char *name);
-
 /* Takes image @name to the registry, as @reference. */
 int push_logged(const Invocation *invocation, const char *name, const char *reference);
 
