@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Moves the agent and its steps into a control group of their own, so that stopping units in the container does not
- * stop them. main.c calls this when the agent is a service of the container's systemd, and init.c before it becomes
- * systemd. A container without control groups must work all the same. */
+ * stop them. main.c calls this when the agent is a service of the container's systemd, init.c before it becomes
+ * systemd, and relay.c. A container without control groups must work all the same. */
 
 #include <fcntl.h>
 #include <limits.h>

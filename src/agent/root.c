@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The helper's root, which GitLab's own stages run in if the image lacks what they need. step.c calls this in the
- * child that becomes the step, as after vfork(): memory is the parent's, so nothing may be allocated, and the agent
- * waits. A job may have changed anything in its container: files are only opened with O_PATH, and a link leads
- * nowhere but into the container or the helper's tree, which the job may change anyway. */
+/* The helper's root, which GitLab's own stages run in if the image lacks what they need. step.c calls
+ * root_enter_helper() in the child that becomes the step, as after vfork(): memory is the parent's, so nothing may be
+ * allocated, and the agent waits. A job may have changed anything in its container: files are only opened with O_PATH,
+ * and a link leads nowhere but into the container or the helper's tree, which the job may change anyway. */
 
 #include <fcntl.h>
 #include <limits.h>

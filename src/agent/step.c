@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Starts one step: user, directories, environment, pipes, script, program. server.c calls this. A step gets nothing
- * of the host's or the agent's environment, and no descriptors but its own three. Whatever a job has put in the way
- * must not make the agent wait. */
+/* Starts one step: user, directories, environment, pipes, script, program. server.c calls this, and service.c for a
+ * program without a connection. A step gets nothing of the host's or the agent's environment, and no descriptors but
+ * its own three. Whatever a job has put in the way must not make the agent wait. */
 
 #include <fcntl.h>
 #include <grp.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Opens what the agent needs of the container for every step, before the first step runs. server.c calls this. A job
- * may put a pipe in place of /dev/null, or mount something over /proc. That harms only itself, but must not make the
- * agent wait. */
+/* Opens what the agent needs of the container for every step, before the first step runs. server.c and init.c call
+ * this. A job may put a pipe in place of /dev/null, or mount something over /proc. That harms only itself, but must not
+ * make the agent wait. */
 
 #include <fcntl.h>
 #include <linux/magic.h>

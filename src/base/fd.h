@@ -39,8 +39,8 @@ int fd_read_all(int fd, size_t max_bytes, char **ret_data, size_t *ret_size);
 /* The same for a whole file below @dir_fd (AT_FDCWD for plain paths). It does not follow a symlink at the end of @path
  * (-ELOOP). */
 int file_read_at(int dir_fd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_size);
-/* Opens a regular file, or /dev/null, for reading; follows symlinks. Never waits, whatever is there: a pipe in its place would keep the caller
- * waiting for whoever writes to it. Its descriptor; -EISDIR; -ENOTSUP for anything else that is no regular file; or another -errno. */
+/* Opens a regular file, or /dev/null, for reading; follows symlinks. Never waits, as it would for whoever writes to a pipe
+ * in its place. Its descriptor; -EISDIR; -ENOTSUP for anything else that is no regular file; or another -errno. */
 int file_open_regular(const char *path);
 
 /* Writes a string to an existing file, as in /proc, /sys and cgroups, with one write(). 0; -EIO: only a part was written; or

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The file system that something is on: how much room there is, and its name. `doctor` and container/bind.c call
- * this, and use the name in messages. Nothing may be decided by the name. */
+/* The file system that something is on: how much room there is, and its name. `doctor` and container/bind.c use the
+ * name in messages; what makes room on the disk asks how much there is (maintain/space.c). Nothing may be decided by
+ * the name. */
 
 #include "base/file-system.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Loads a library with dlopen(3) when a command first needs it. Each library has one file that calls this (seccomp.c,
- * unit.c, subvolume.c, table.c ...); `doctor` calls it to see whether the library is there. It calls nothing in a
+ * bus.c, subvolume.c, table.c ...); `doctor` calls it to see whether the library is there. It calls nothing in a
  * library and never unloads one. The list of libraries is in the header, and nowhere else. */
 
 #include "base/library.h"

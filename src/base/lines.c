@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Cuts the output of a program into lines for whoever shows them: playbooks (maintain/), makers of trees
- * (source/sandbox.c) and chroot-maintenance. The output is not trusted: it is held in a fixed buffer, however long a
- * line gets, and what is in a line is for the caller to judge. */
+/* Cuts the output of a program into lines for whoever shows them: programs that run in a sandbox (source/sandbox.c),
+ * steps in containers (machine/stream.c) and chroot-maintenance. The output is not trusted: it is held in a fixed
+ * buffer, however long a line gets, and what is in a line is for the caller to judge. */
 
 #include "base/lines.h"
 

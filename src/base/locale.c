@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Chooses LANG for programs that run in a tree. The agent asks this for its container, chroot-login for the image.
- * The tree is not trusted: only regular files are read, at most 4 MiB of them, and nothing is waited for. */
+/* Chooses LANG for programs that run in a tree. The agent asks this for its container. The tree is not trusted: only
+ * regular files are read, at most 4 MiB of them, and nothing is waited for. */
 
 #include "base/locale.h"
 

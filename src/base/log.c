@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Prints our messages to stderr. Called by main.c, by the commands and by `supervise`; every other layer returns an
- * error instead. Names in messages can be hostile: control characters are escaped here, so that no name can start a
- * line of its own or control the terminal. */
+/* Prints our messages to stderr. Called by main.c, by the commands (cli/) and by the rooms that work for one command
+ * and talk to people (exec/, doctor/, terminal/); every other layer returns an error instead. Names in messages can be
+ * hostile: control characters are escaped here, so that no name can start a line of its own or control the terminal. */
 
 #include "base/log.h"
 

@@ -3,8 +3,8 @@
 
 #include "base/problem.h"
 
-/* Messages for people, on stderr, one line each. Where stderr is the journal, they have priorities. In a CI job this is the job's log: never log a secret. Only main, cli and
- * the command `supervise` log; all other layers return errors. */
+/* Messages for people, on stderr, one line each; with priorities for the journal. In a CI job this is the job's log: never
+ * log a secret. Only main.c, the commands, and exec/, doctor/ and terminal/ for them log; all other layers return errors. */
 
 typedef enum LogLevel {
         LOG_LEVEL_ERROR,

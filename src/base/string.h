@@ -58,8 +58,8 @@ int strv_copy(char *const *v, char ***ret);
 int string_printf(char **ret, const char *format, ...) _printf_(2, 3);
 int string_vprintf(char **ret, const char *format, va_list ap) _printf_(2, 0);
 
-/* Puts a text together piece by piece: appends @separator, unless *text is NULL, and what printf makes. *text stays to be freed.
- * 0, or -ENOMEM with *text as it was. */
+/* Puts a text together piece by piece: appends @separator, unless *text is NULL, and what printf makes. *text stays to
+ * be freed. 0, or -ENOMEM with *text as it was. */
 int string_append(char **text, const char *separator, const char *format, ...) _printf_(3, 4);
 
 /* Frees *target and replaces it by a copy of @s (NULL: by NULL). 0, or -ENOMEM with *target as it was. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Finds, checks and opens the image that a job or a service names, and says in the job's log what is wrong with it.
- * Only `prepare` calls this. An image that allowed_images does not let a job use is neither opened for it nor
- * fetched. */
+ * Only `prepare` and what works for it call this. An image that allowed_images does not let a job use is neither opened
+ * for it nor fetched. */
 
 #include "cli/choose-image.h"
 

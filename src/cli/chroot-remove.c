@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Command `chroot-remove`: removes an image with all its generations, or one old one, after a question. What holds no image is never
- * removed, and trees that jobs use stay until those end. */
+/* Command `chroot-remove`: removes an image with all its generations, or one old one, after a question. What holds no
+ * image is never removed, and trees that jobs use stay until those end. */
 
 #include <stdio.h>
 #include <unistd.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Command `logs`: prints what a job's container, or a service of the job, has printed so far, or what the last maintenance of an
- * image said. Only reads. What booted its systemd has a journal of its own inside, which is asked for. */
+/* Command `logs`: prints what a job's container, or a service of the job, has printed so far, or what the last
+ * maintenance of an image said. Only reads. What booted its systemd has a journal of its own inside, which is asked
+ * for. */
 
 #include <inttypes.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* What the command `metrics` says of the present: jobs, images and room in use. Called every few seconds on some hosts, so it reads
- * what was written down before, and measures nothing unless it is told to. Only looks. */
+/* What the command `metrics` says of the present: jobs, images and room in use. Called every few seconds on some hosts,
+ * so it reads what was written down before, and measures nothing unless it is told to. Only looks. */
 
 #include "cli/metrics-now.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Shows on stderr how far the making of an image is: a line drawn again and again on a terminal, lines elsewhere.
- * make-common.c uses it. What programs print is not trusted to leave the terminal alone. */
+/* Shows on stderr how far the making of an image is: a line drawn again and again on a terminal, lines elsewhere. Used
+ * by what makes images, by chroot-pull and by push-common.c. What programs print is not trusted to leave the terminal
+ * alone. */
 
 #include "cli/progress.h"
 

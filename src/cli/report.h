@@ -22,7 +22,8 @@ void report_end(const Settings *settings, const MachineDirectory *directory, con
  * the disk's, and -ECANCELED nobody's; all else is the system's. */
 void report_failed_prepare(const Settings *settings, int result);
 
-/* After step @stage: if it is the last one whose output gets into the job's log, says what the job has used, and each of its services. */
+/* After step @stage: if it is the last one whose output gets into the job's log, says what the job has used, and each
+ * of its services. */
 void report_usage(const Settings *settings, const Machine *machine, const MachineDirectory *directory,
                   const char *stage);
 

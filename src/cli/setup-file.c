@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads and replaces GitLab Runner's config.toml for `setup`. It holds tokens: no copy of it may be readable by more people than
- * the file itself, at no time, and none may stay behind. */
+/* Reads and replaces GitLab Runner's config.toml for `setup`. It holds tokens: no copy of it may be readable by more
+ * people than the file itself, at no time, and none may stay behind. */
 
 #include "cli/setup-file.h"
 

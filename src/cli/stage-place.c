@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Decides for `run` where the script of a stage runs: in the image, or in the helper's root. Only the name of the
- * stage and the plan of the container may count, never what is in the script. */
+/* Decides for `run` and `exec-step` where the script of a stage runs: in the image, or in the helper's root. Only the
+ * name of the stage and the plan of the container may count, never what is in the script. */
 
 #include "cli/stage-place.h"
 

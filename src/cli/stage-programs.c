@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Decides for `prepare` whether GitLab's own stages need a helper image, finds it, and adds it and programs of the
- * host to the plan of the container. `doctor` asks which helper image there is. An image that has all that is needed
- * must cost no more than a few looks. */
+/* Decides for `prepare` whether GitLab's own stages need a helper image, finds it, and adds it and programs of the host
+ * to the plan of the container. An image that has all that is needed must cost no more than a few looks. */
 
 #include "cli/stage-programs.h"
 

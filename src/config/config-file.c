@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads the configuration file into Settings, for main.c and `doctor`. Everything wrong in it must be an error with its
- * line; nothing may be skipped. Definitions of images are read elsewhere: see definition/. */
+/* Reads the configuration file into Settings, for main.c, `check` and the completions. Everything wrong in it must be
+ * an error with its line; nothing may be skipped. Definitions of images are read elsewhere: see definition/. */
 
 #include "config/config-file.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* What values of the configuration mean: a memory size on this host, a word of GitLab's. Called when the plan of a
- * container is made; later changes of the host's memory do not count. It must never refuse a value: the reader does
- * that. */
+ * container is made, and when room on the disk is looked for; later changes of the host's memory do not count for a
+ * container. It must never refuse a value: the reader does that. */
 
 #include "config/value.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Takes a range of users for one container and gives it back. `supervise` calls this; `gc` removes what killed
- * holders left. The lock files are shared with systemd: a block is never used without its lock, nor one in which the
- * host has users. */
+/* Takes a range of users for one container and gives it back. `supervise` calls this; `gc`, and whatever removes a
+ * container, remove what killed holders left. The lock files are shared with systemd: a block is never used without its
+ * lock, nor one in which the host has users. */
 
 #include "container/uid-range.h"
 

@@ -29,9 +29,9 @@ void volume_done(Volume *volume);
 #define _cleanup_volume_ _cleanup_(volume_done)
 
 /* Appends a volume to @volumes. One with the source "<layer>/" LAYER_VOLUMES "/NAME" (storage/storage.h) in the
- * container's own layer is made with it, and removed with it; other containers of the job may have that source, too. The
- * same goes for one with LAYER_SHARED (machine/shared.h). In @volumes, which are Machine.volumes, each is one text: its parts are separated by a character that no path of a
- * setting has. 0 or -ENOMEM. */
+ * container's own layer is made with it, and removed with it; other containers of the job may have that source, too.
+ * The same goes for one with LAYER_SHARED (machine/shared.h). In @volumes, which are Machine.volumes, each is one text:
+ * its parts are separated by a character that no path of a setting has. 0 or -ENOMEM. */
 int volume_add(char ***volumes, const char *source, const char *target, bool locked, const char *holder);
 
 /* Reads one such text. 0; -EBADMSG: it is none; -ENOMEM. */

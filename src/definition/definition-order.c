@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Sorts definitions so that an image comes after the one that it is made from, and finds images that would be made from
- * themselves. chroot-maintenance calls this before it starts anything. It must read no files and change nothing in a
- * definition. Definitions in a cycle come last, and are never left out. */
+ * themselves. chroot-maintenance calls this before it starts anything, and `check`. It must read no files and change
+ * nothing in a definition. Definitions in a cycle come last, and are never left out. */
 
 #include <stdio.h>
 

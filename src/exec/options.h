@@ -29,7 +29,8 @@ typedef struct IncludeRoots {
  * @arena. 0 or a negative errno, logged. */
 int exec_options_read(Invocation *invocation, const Checkout *checkout, Arena *arena, ExecOptions *ret);
 
-/* What a file says of these is added: to variables and inputs over what is there, to the roots behind what is there. 0 or a negative errno, logged. */
+/* What a file says of these is added: to variables and inputs over what is there, to the roots behind what is there. 0
+ * or a negative errno, logged. */
 int exec_options_variables(const ExecOptionsFile *file, Variables *variables);
 int exec_options_include_roots(Arena *arena, const ExecOptionsFile *file, IncludeRoots *roots);
 void exec_options_inputs(Arena *arena, const ExecOptionsFile *file, Value *inputs);

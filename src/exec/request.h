@@ -15,7 +15,8 @@ typedef struct ExecRequest {
         PipelineRequest request;
 } ExecRequest;
 
-/* Fills in @ret (zeroed, and done with exec_request_done() in any case) from options and working copy. Options that were not
- * given get the values that files of options have; these live as long as @ret. 0; a negative errno or COMMAND_MISUSED, logged. */
+/* Fills in @ret (zeroed, and done with exec_request_done() in any case) from options and working copy. Options that
+ * were not given get the values that files of options have; these live as long as @ret. 0; a negative errno or
+ * COMMAND_MISUSED, logged. */
 int exec_request_init(Invocation *invocation, ExecRequest *ret);
 void exec_request_done(ExecRequest *request);

@@ -6,7 +6,8 @@
 
 #define EXEC_VARIABLES_BYTES_MAX ((size_t) 1024 * 1024)
 
-/* All of these add to @variables, over what is there. @path is for messages, and must live as long as they do. 0 or a negative errno, logged. */
+/* All of these add to @variables, over what is there. @path is for messages, and must live as long as they do. 0 or a
+ * negative errno, logged. */
 
 /* Of a mapping of names and values. */
 int exec_variables_from(Variables *variables, const char *path, const Value *map);

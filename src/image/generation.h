@@ -62,10 +62,10 @@ int generation_open_reference(const char *root_dir, const char *reference, Image
 int generation_hold_reference(const char *root_dir, const char *reference, Image **ret);
 
 /* Opens the tree that a container was planned with: generation @number of the image with absolute path @path, which may
- * be an old one by now. 0 stands for the tree at @path. @handle is of file_handle_text(): it finds the tree also after the image
- * was renamed, and takes no other tree for it; NULL: there is none. Where the kernel opens nothing by a handle, as in some
- * containers, an image that was renamed is not found. Returns a descriptor of its top directory, opened in the present mount
- * namespace and with the image's shared lock, or -errno; -EBUSY as above. */
+ * be an old one by now. 0 stands for the tree at @path. @handle is of file_handle_text(): it finds the tree also after
+ * the image was renamed, and takes no other tree for it; NULL: there is none. Where the kernel opens nothing by a
+ * handle, as in some containers, an image that was renamed is not found. Returns a descriptor of its top directory,
+ * opened in the present mount namespace and with the image's shared lock, or -errno; -EBUSY as above. */
 int generation_hold_tree(const char *path, uint64_t number, const char *handle);
 
 /* Lists the numbers of the old generations of image @name in ascending order. *ret is to be freed; NULL: there are none. 0

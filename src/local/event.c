@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Messages from the process of a job to the one that started it. Both run the same program with the same rights, so only
- * sizes are checked. Called by worker.c and the loop of `exec`. */
+/* Messages from the process of a job to the one that started it. Both run the same program with the same rights, so
+ * only sizes are checked. Called by worker.c and what works for it, by child pipelines, and by the loop of `exec`. */
 
 #include "local/event.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Makes the files of a bundle in a directory of the host, for --artifacts. Called by the process of a job, as the user who called
- * `exec`. The bundle comes from a job: nothing is made outside of the directory, and no symlink is followed. */
+/* Makes the files of a bundle in a directory of the host, for --artifacts. Called by the process of a job, as the user
+ * who called `exec`. The bundle comes from a job: nothing is made outside of the directory, and no symlink is followed. */
 
 #include <fcntl.h>
 #include <string.h>

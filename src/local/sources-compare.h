@@ -11,8 +11,8 @@ typedef struct SourcesCompared {
         char **next;
 } SourcesCompared;
 
-/* Compares the tracked files with the commit that is checked out, which there must be. Filters are the user's only. 0; -ENOENT: git
- * failed, and nothing is known; or another -errno. */
+/* Compares the tracked files with the commit that is checked out, which there must be. Filters are the user's only. 0;
+ * -ENOENT: git failed, and nothing is known; or another -errno. */
 int sources_compare(const SourcesRequest *request, SourcesCompared *ret);
 void sources_compared_done(SourcesCompared *compared);
 #define _cleanup_sources_compared_ _cleanup_(sources_compared_done)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Finds the machines of this configuration, and removes those that nobody owns any more. Called by `gc`, `status`,
- * chroot-list, and before a machine is started. Locks say what is alive: a machine whose lock is held must stay, and
- * nothing here judges by processes. */
+/* Finds the machines of this configuration, and removes those that nobody owns any more. Called by `gc`, `prune` and
+ * `end-kept`, before a machine is started, and by the commands that list machines or look for one. Locks say what is
+ * alive: a machine whose lock is held must stay, and nothing here judges by processes. */
 
 #include "machine/collect.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Finds out how much a machine has written: asks the file system where that knows, and otherwise looks at each file. Called
- * for `status` and to limit what failed jobs keep. The job may be running and must be expected to change everything
- * meanwhile. */
+/* Finds out how much a machine has written: asks the file system where that knows, and otherwise looks at each file.
+ * Called for `status` and `prune`, and to limit what failed jobs keep. The job may be running and must be expected to
+ * change everything meanwhile. */
 
 #include "machine/disk.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Says in a sentence why a program of an image could not be executed. Called by start.c, `run` and image-machine.c when
- * that has failed. Only fills in a Problem: the command logs it. */
+/* Says in a sentence why a program of an image could not be executed. Called by start.c, image-machine.c, `run` and
+ * chroot-run when that has failed. Only fills in a Problem: the command logs it. */
 
 #include "machine/explain.h"
 

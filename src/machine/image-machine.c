@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Starts a machine to work in an image, runs commands in it, and removes it again: for chroot-run and for
+/* Starts a machine to work in an image, runs commands in it, and removes it again: for chroot-run, chroot-login and
  * maintenance. A machine in place writes to the tree itself, which nobody else may use meanwhile, and must leave none
  * of its own files there. */
 

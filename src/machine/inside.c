@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Finds the file trees of a running machine through its processes in /proc. Called by commands of the administrator
- * that look into a job. Processes of the container are hostile: nothing that they can choose themselves, such as
- * their names, may decide. */
+ * that look into a job, and by cause.c, disk.c, ready.c and usage.c. Processes of the container are hostile: nothing
+ * that they can choose themselves, such as their names, may decide. */
 
 #include "machine/inside.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Lets the machine of a failed job stay for a while. Called by `run`, which knows how scripts end, and by `cleanup`,
- * which would remove the machine. All that is known is in the machine's directory: whoever is killed here leaves a
- * machine that runs without being kept, or one that is kept, and the next `prepare` or `gc` finds its way. */
+/* Lets the machine of a failed job stay for a while. Called by `run`, which knows how scripts end, by `cleanup`, which
+ * would remove the machine, and by `end-kept` and whatever else removes machines. All that is known is in the machine's
+ * directory: whoever is killed here leaves a machine that runs without being kept, or one that is kept, and the next
+ * `prepare` or `gc` finds its way. */
 
 #include "machine/kept.h"
 

@@ -3,9 +3,9 @@
 
 #include "machine/directory.h"
 
-/* The machine of a failed job can stay for a while, for people to look into (setting keep_failed, or `exec --keep-failed`). A file in its
- * directory says until when. Until that time the machine counts as owned (machine/collect.h), and then as dead,
- * although it still runs. */
+/* The machine of a failed job can stay for a while, for people to look into (setting keep_failed, or `exec
+ * --keep-failed`). A file in its directory says until when. Until that time the machine counts as owned
+ * (machine/collect.h), and then as dead, although it still runs. */
 
 /* Notes the result of the last script that decided about the job: @how says in a few words how it failed; NULL: it
  * succeeded. @stage may be NULL. Best effort. */
@@ -21,9 +21,9 @@ typedef enum KeepOutcome {
         KEEP_TOO_LARGE, /* it alone has written more than settings->keep_failed_size_bytes */
 } KeepOutcome;
 
-/* Keeps the machine of job @id for @keep_usec (0: not at all), if the job failed. *ret_until gets until when, unless it is KEEP_NOT
- * or KEEP_TOO_LARGE, and *ret_why what failed, to be freed, unless it is KEEP_NOT. What it has written is measured for some
- * milliseconds only: see kept_measure(). Then does what kept_limit() does. A KeepOutcome or -errno. */
+/* Keeps the machine of job @id for @keep_usec (0: not at all), if the job failed. *ret_until gets until when, unless it
+ * is KEEP_NOT or KEEP_TOO_LARGE, and *ret_why what failed, to be freed, unless it is KEEP_NOT. What it has written is
+ * measured for some milliseconds only: see kept_measure(). Then does what kept_limit() does. A KeepOutcome or -errno. */
 int machine_keep(const Settings *settings, const char *id, uint64_t keep_usec, uint64_t *ret_until, char **ret_why);
 
 /* Is machine @id, of which this is the directory, kept, or the job that it is a service of? */
@@ -39,8 +39,8 @@ int kept_limit(const Settings *settings);
 /* The ids of all machines that are kept, those whose time is over first. *ret is for strv_free(). 0 or -errno. */
 int kept_list(const Settings *settings, char ***ret);
 
-/* Waits until the time of machine @id is over, or it has ended: then it may be removed, unless it is not kept (any more). Waits no
- * longer than @deadline (clock_deadline()): -ETIME. 0 or another -errno. */
+/* Waits until the time of machine @id is over, or it has ended: then it may be removed, unless it is not kept (any
+ * more). Waits no longer than @deadline (clock_deadline()): -ETIME. 0 or another -errno. */
 int kept_wait(const Settings *settings, const char *id, uint64_t deadline);
 
 /* Removes kept machines, the one whose time is over first, until @is_enough says that it will do. 0; or the first -errno, with

@@ -118,7 +118,8 @@ void metrics_sums_add_prepare(MetricsSums *sums, double seconds) {
 
 /* --- reading --- */
 
-/* What a line is about whose labels we choose: the one number @i of these, and where its value goes. NULL: there are no more. */
+/* What a line is about whose labels we choose: the one number @i of these, and where its value goes. NULL: there are no
+ * more. */
 static double *fixed_series(MetricsSums *sums, size_t i, char ret[static SERIES_MAX]) {
         if (i < JOB_ENDS) {
                 snprintf(ret, SERIES_MAX, "nspawn_runner_job_results_total{result=\"%s\",cause=\"%s\"} ",

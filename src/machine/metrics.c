@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Keeps the file of metrics. Called by `cleanup`, once for each job. Readers must always see a complete file, and a
- * `cleanup` that is killed here must lose no more than the figures of its own job. */
+/* Keeps the file of metrics. Called by `cleanup`, once for each job, and by a `prepare` that fails; the command
+ * `metrics` reads it. Readers must always see a complete file, and a `cleanup` that is killed here must lose no more
+ * than the figures of its own job. */
 
 #include "machine/metrics.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Writes and reads the file by which the machines of a job find the hub that the job's supervisor made. Only
- * segment.c calls this. The file is where only root of the host can write, but may be older than its process: start
- * times must agree before a descriptor is used. */
+/* Writes and reads the file by which the machines of a job find the hub that the job's supervisor made. segment.c calls
+ * this, and `status`, which shows addresses. The file is where only root of the host can write, but may be older than
+ * its process: start times must agree before a descriptor is used. */
 
 #include "machine/segment-file.h"
 

@@ -10,8 +10,8 @@
 /* Writes the file for @hub, which this process has open. 0 or -errno. */
 int segment_file_save(const MachineDirectory *directory, const Hub *hub);
 
-/* The IPv4 address that number @number (network/block.h) has in the segment of the machine in @directory. Returns @buffer, or NULL
- * where there is none. */
+/* The IPv4 address that number @number (network/block.h) has in the segment of the machine in @directory. Returns
+ * @buffer, or NULL where there is none. */
 const char *segment_file_address(const MachineDirectory *directory, unsigned number,
                                  char buffer[static IP_NETWORK_TEXT_MAX]);
 

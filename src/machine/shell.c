@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Runs a shell for a person in a machine: on a terminal of the container, or with pipes where ours is none. Called by
- * `shell`, chroot-login and chroot-run. What the person sees and types goes nowhere else. */
+ * `shell`, `exec-step`, chroot-login and chroot-run. What the person sees and types goes nowhere else. */
 
 #include "machine/shell.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Runs one script or command through the agent, and copies its input and output. Called by `run`, by machine-exec and
- * by image-machine.c. The agent may have been replaced by the job: its messages and descriptors are checked, and
- * nothing that it does can make this wait for ever on a cancelled step. */
+/* Runs one script or command through the agent, and copies its input and output. Called by `run`, `exec-step` and
+ * machine-exec, by image-machine.c and shell.c, and by whatever asks something inside: `logs`, job/service-log.c and
+ * ready.c. The agent may have been replaced by the job: its messages and descriptors are checked, and nothing that it
+ * does can make this wait for ever on a cancelled step. */
 
 #include "machine/step.h"
 

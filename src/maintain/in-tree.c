@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Runs in a tree what its definition asks for before the tree is published: upgrade, playbook, test. make.c calls this.
- * Programs of the tree must run only in a container; ansible itself runs on the host. */
+/* Runs in a tree what its definition asks for before the tree is published: upgrade, playbook, test. make.c calls this,
+ * and definition-check.c, which only has a playbook checked. Programs of the tree must run only in a container; ansible
+ * itself runs on the host. */
 
 #include "maintain/in-tree.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Keeps trees of failed tries for the next try. make.c calls this; `gc`, `prune` and `df` call it for the trees that
- * are kept. The trees are made, published, locked and removed like images, in a directory of images of their own. That
+/* Keeps trees of failed tries for the next try. make.c calls this; `gc` and `prune` call it for the trees that are
+ * kept. The trees are made, published, locked and removed like images, in a directory of images of their own. That
  * directory must stay hidden from jobs, so its name begins with a dot. */
 
 #include "maintain/kept-tree.h"

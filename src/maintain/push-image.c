@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Uploads images to registries and writes them into files, for chroot-push and chroot-export. It must only read the
- * image. What is kept for the next push may be incomplete after a crash; then the next push begins anew. */
+/* Uploads images to registries and writes them into files, for chroot-push and chroot-export; `gc` and `prune` remove
+ * what it keeps. It must only read the image. What is kept for the next push may be incomplete after a crash; then the
+ * next push begins anew. */
 
 #include "maintain/push-image.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Keeps room free on the images' disk, so that no job fills it up and makes other jobs fail in the middle of their
- * work. `prepare` calls this, and `doctor`, which only looks. It must remove nothing that is in use or is to be
- * kept. */
+ * work. `prepare` calls this; `cleanup`, `doctor` and `metrics` only look. It must remove nothing that is in use or is
+ * to be kept. */
 
 #include "maintain/space.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Computes the addresses of a job's segment, for job/ and network/hub.c. This is only arithmetic: nothing here may look
- * at the host or reserve addresses. */
+/* Computes the addresses of a job's segment, for hub.c and for machine/segment.c, which gives containers their numbers.
+ * This is only arithmetic: nothing here may look at the host or reserve addresses. */
 
 #include "network/block.h"
 

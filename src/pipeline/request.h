@@ -30,8 +30,8 @@ typedef struct PipelineCommit {
 } PipelineCommit;
 
 /* Where files come from. The functions return 0 or -errno. The caller frees what they allocate, unless they say
- * otherwise. Those that take *reterr_why set it to NULL, or to a text of the provider that says what failed, and lives until the
- * next call. A NULL @root is the project itself. */
+ * otherwise. Those that take *reterr_why set it to NULL, or to a text of the provider that says what failed, and lives
+ * until the next call. A NULL @root is the project itself. */
 typedef struct PipelineProvider {
         /* Reads the file @path of @root. -EUNATCH: that root is not at hand; -ENOENT: it has no such file; -EREMOTEIO:
          * it could not be fetched; -EBADMSG: it is not the one that @root->integrity means. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Decides which commit a ref or the version of a component means, from what a server has. Called by fetch-tree.c. It must decide
- * as GitLab does (Gitlab::Ci::Components::InstancePath): versions first, then tags, then branches. */
+/* Decides which commit a ref or the version of a component means, from what a server has. Called by fetch-tree.c. It
+ * must decide as GitLab does (Gitlab::Ci::Components::InstancePath): versions first, then tags, then branches. */
 
 #include "project/fetch-choose.h"
 

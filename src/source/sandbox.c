@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Runs a program that makes or unpacks a tree, so that none of its processes survives its end, a cancellation or our
- * death. Called for sources and for ansible. A program that works on untrusted data must come with a Confinement;
- * without one it may do everything that we may. */
+ * death. Called for sources, for ansible, and for what takes images elsewhere. A program that works on untrusted data
+ * must come with a Confinement; without one it may do everything that we may. */
 
 #include "source/sandbox.h"
 

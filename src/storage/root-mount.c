@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Mounts that several drivers need: a copy of a mount with other owners, and an overlay of the image and a writable
- * directory. Called by the drivers, in the mount namespace of `supervise`; `doctor` and chroot-login call
- * mount_clone(), too. Where owners are mapped, devices of the image cannot be opened. */
+ * directory. Called by the drivers, in the mount namespace of `supervise`; `doctor` calls mount_clone(), too. Where
+ * owners are mapped, devices of the image cannot be opened. */
 
 #include "storage/root-mount.h"
 

@@ -21,9 +21,9 @@ int trash_list(int trash_fd, char ***names);
 /* Is there an entry that no process is removing? */
 bool trash_waits(int trash_fd);
 
-/* Removes entries that no other process is removing, until @deadline (clock_deadline()). Appends the names of those that are
- * gone to @removed (NULL: not wanted). 0; TRASH_LATER: the kernel has to remove something before the rest can be; -ETIME: there is
- * more to remove; or the first other -errno, with the others removed. */
+/* Removes entries that no other process is removing, until @deadline (clock_deadline()). Appends the names of those
+ * that are gone to @removed (NULL: not wanted). 0; TRASH_LATER: the kernel has to remove something before the rest can
+ * be; -ETIME: there is more to remove; or the first other -errno, with the others removed. */
 #define TRASH_LATER 1
 int trash_empty(int trash_fd, uint64_t deadline, char ***removed);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Asks on the terminal: yes or no for chroot-login and chroot-remove, a secret for setup. Callers make sure that there is a
- * terminal. An answer that never comes, or a signal, is a "no", and no secret. */
+/* Asks on the terminal: yes or no for chroot-login, chroot-remove and prune, a secret for setup. Callers make sure that
+ * there is a terminal. An answer that never comes, or a signal, is a "no", and no secret. */
 
 #include "terminal/ask.h"
 

@@ -18,8 +18,8 @@ typedef struct TableColumn {
 
 typedef struct Table Table;
 
-/* A table with @columns (ended by one without a name, at most TABLE_COLUMNS_MAX); @name is the array's in JSON. 0; -ENOENT when libsmartcols is not
- * installed; or -errno. */
+/* A table with @columns (ended by one without a name, at most TABLE_COLUMNS_MAX); @name is the array's in JSON. 0;
+ * -ENOENT when libsmartcols is not installed; or -errno. */
 int table_new(const char *name, const TableColumn *columns, bool json, Table **ret);
 /* The same, logged. */
 int table_new_logged(const char *name, const TableColumn *columns, bool json, Table **ret);

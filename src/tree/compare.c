@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Finds the files in which two trees differ, for chroot-diff and for what chroot-login shows at its end. Neither tree
- * is trusted: this must follow no symlink, enter no mount, and open only directories and regular files. */
+/* Finds the files in which two trees differ, for chroot-diff and job-diff, and for chroot-login, which asks whether
+ * anything changed. Neither tree is trusted: this must follow no symlink, enter no mount, and open only directories and
+ * regular files. */
 
 #include "tree/compare.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Copies the data of one regular file, by the cheapest way that the file systems allow: sharing blocks, copying
- * inside the kernel, or read and write. Only copy-tree.c calls this; it opens the files and copies everything else
+/* Copies the data of one regular file, by the cheapest way that the file systems allow: sharing blocks, copying inside
+ * the kernel, or read and write. Only copy-tree.c and export.c call this; they open the files and copy everything else
  * about them. */
 
 #include "tree/copy-content.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Copies a whole tree with several threads: for the copy of an image that is then changed (image/staging.c), and for a
- * job's layer on btrfs where the image is no subvolume. The source is not trusted: this must follow no symlink, enter
- * no mount, and open no device or pipe. */
+/* Copies a whole tree with several threads: for the copy of an image that is then changed (image/staging.c), for a
+ * job's layer on btrfs where the image is no subvolume, and for directories that chroot-run copies into its container.
+ * The source is not trusted: this must follow no symlink, enter no mount, and open no device or pipe. */
 
 #include "tree/copy-tree.h"
 

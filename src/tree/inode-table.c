@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* A hash table of files that have several links. copy-tree.c uses it to make the same links again, size.c to count each
+/* A hash table of files that have several links. copy-tree.c uses it to make the same links again, walk.c to visit each
  * file once. It must open no files: callers pass device and inode. Callers that use one table in several threads must
  * lock it themselves. */
 

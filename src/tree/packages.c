@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Lists the packages that are installed in a tree, for chroot-diff. Reads the files of dpkg, apk and pacman; never
- * runs a program of the tree. */
+/* Lists the packages that are installed in a tree, for chroot-diff and job-diff. Reads the files of dpkg, apk and
+ * pacman; never runs a program of the tree. */
 
 #include "tree/packages.h"
 

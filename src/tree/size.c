@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Walks a tree and adds up what it occupies, or finds files whose owners do not exist in jobs. Called for
- * `chroot-list`, maintenance and the cache of images, and to limit what a source may unpack. It must change nothing,
- * and opens nothing itself. */
+ * `chroot-list`, `prune`, maintenance, the cache of images and places that outlive jobs, and to limit what a source may
+ * unpack. It must change nothing, and opens nothing itself. */
 
 #include "tree/size.h"
 

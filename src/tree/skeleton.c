@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Makes the directories that every root needs and that minimal images lack. Called before a tree or a btrfs layer is
- * mounted for a container, and by chroot-login. It must change nothing that exists already. */
+/* Makes the directories that every root needs and that minimal images lack. Called by storage drivers, before a tree or
+ * a btrfs layer is mounted for a container. It must change nothing that exists already. */
 
 #include "tree/skeleton.h"
 

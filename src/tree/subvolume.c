@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Makes, snapshots and removes btrfs subvolumes. Called for layers, staging trees and old generations. Nothing else may
- * call libbtrfsutil. Users of a subvolume may have nested others in it, at paths of any length: they are found through
- * the kernel's own list, and none of their paths may be opened in one piece. */
+/* Makes, snapshots and removes btrfs subvolumes. Called for layers, staging trees, old generations and places that
+ * outlive jobs. Nothing else may call libbtrfsutil. Users of a subvolume may have nested others in it, at paths of any
+ * length: they are found through the kernel's own list, and none of their paths may be opened in one piece. */
 
 #include "tree/subvolume.h"
 

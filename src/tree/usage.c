@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Measures how much room several trees take up together, for `df`. It opens files only to ask the file system where
- * their data is, and must open only regular files: others could act on being opened. */
+/* Measures how much room several trees take up together, for `df`, and for what a job has written (machine/disk.c). It
+ * opens files only to ask the file system where their data is, and must open only regular files: others could act on
+ * being opened. */
 
 #include "tree/usage.h"
 

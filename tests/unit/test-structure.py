@@ -17,6 +17,10 @@ OPENING = re.compile(r"\A/\* SPDX-License-Identifier: [^\n]+ \*/\n\n/\* ((?:(?!\
 OPENING_MIN = 60
 INCLUDE = re.compile(r'^#include "(\w+)/([\w-]+\.h)"', re.MULTILINE)
 LINES_MAX = 500
+# Code is for clang-format; a comment may be a little wider.
+COMMENT_COLUMNS_MAX = 128
+# "a.c and b.c call this", at the beginning of a sentence "Only ...".
+CALLERS = re.compile(r"(Only )?((?:[\w/-]+\.c(?:, | and )?)+) (?:may )?calls? this")
 
 # What only one file may spell out, as it stands in C: others use the name that it has there.
 ONE_PLACE = {
@@ -151,6 +155,32 @@ class TestStructure(unittest.TestCase):
             if opening is None or len(opening.group(1)) < OPENING_MIN:
                 silent.append(str(path.relative_to(SOURCE)))
         self.assertEqual(silent, [], f"no paragraph of {OPENING_MIN} characters below the licence, before the includes")
+
+    def test_callers_are_true(self) -> None:
+        """A file that the opening of another names as its caller includes that one's header, by its own header perhaps; and
+        where the opening says that only some files call it, no other does."""
+        texts = {path: path.read_text(encoding="utf-8") for path in (SOURCE / "src").rglob("*.[ch]")}
+        found = 0
+        for path in (path for path in texts if path.suffix == ".c" and path.with_suffix(".h") in texts):
+            header = f'#include "{path.parent.name}/{path.stem}.h"'
+            users = {other for other in texts if other.suffix == ".c" and other != path and
+                     header in texts[other] + texts.get(other.with_suffix(".h"), "")}
+            opening = OPENING.match(texts[path])
+            assert opening is not None, path
+            for only, names in CALLERS.findall(re.sub(r"\s*\n \* ?", " ", opening.group(1))):
+                callers = {other for name in re.findall(r"[\w/-]+\.c", names) for other in texts
+                           if f"/{other}".endswith(f"/{name}")}
+                self.assertTrue(callers & users, path)
+                if only:
+                    self.assertLessEqual({other for other in users if header in texts[other]}, callers, path)
+                found += 1
+        self.assertGreater(found, 10)
+
+    def test_comments_fit(self) -> None:
+        """No line of the source is wider than a usual window."""
+        wide = [f"{path.relative_to(SOURCE)}:{n}" for path in sorted((SOURCE / "src").rglob("*.[ch]"))
+                for n, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if len(line) > COMMENT_COLUMNS_MAX]
+        self.assertEqual(wide, [])
 
     def test_returns_early(self) -> None:
         """No code goes on under `if (r >= 0`: what happens after a failure stands where it happens."""
