@@ -33,8 +33,7 @@ class CommandLine(unittest.TestCase):
         argv = [PROGRAM, *(["--config", str(self.config)] if config else []), *arguments]
         keep = {key: value for key, value in os.environ.items()
                 if not key.startswith("CUSTOM_ENV_") and key not in ("JOB_RESPONSE_FILE", "SYSTEM_FAILURE_EXIT_CODE")}
-        return subprocess.run(argv, env=keep | environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=60)
+        return subprocess.run(argv, env=keep | environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
     def make_image(self, name):
         (self.root / name / "usr" / "bin").mkdir(parents=True)

@@ -48,7 +48,7 @@ class World(unittest.TestCase):
 class Candidates(World):
     def complete(self, *words):
         result = subprocess.run([PROGRAM, "complete", "--", *words], stdin=subprocess.DEVNULL, capture_output=True,
-                                text=True, timeout=60)
+                                text=True)
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         return [line.partition("\t")[0] for line in result.stdout.splitlines()]
 
@@ -89,7 +89,7 @@ class Candidates(World):
     def test_everything_is_offered(self):
         """All commands of the help, and all options of each."""
         def terms(*arguments):
-            text = subprocess.run([PROGRAM, *arguments, "--help"], capture_output=True, text=True, timeout=60).stdout
+            text = subprocess.run([PROGRAM, *arguments, "--help"], capture_output=True, text=True).stdout
             return re.findall(r"^  (?:-\w, )?([a-z-][\w-]*)", text, re.MULTILINE)
 
         everything = terms()
@@ -97,14 +97,13 @@ class Candidates(World):
         self.assertEqual(commands, self.complete(""))
         self.assertEqual(set(commands), {term for term in everything if not term.startswith("-")
                                          and re.match(rf"Usage: nspawn-runner {term}\b", subprocess.run(
-                                             [PROGRAM, term, "--help"], capture_output=True, text=True,
-                                             timeout=60).stdout)})
+                                             [PROGRAM, term, "--help"], capture_output=True, text=True).stdout)})
         for command in commands:
             options = {term for term in terms(command) if term.startswith("--")}
             self.assertEqual(set(self.complete(command, "-")), options, command)
 
     def test_descriptions(self):
-        text = subprocess.run([PROGRAM, "complete", "--", "chroot-lis"], capture_output=True, text=True, timeout=60)
+        text = subprocess.run([PROGRAM, "complete", "--", "chroot-lis"], capture_output=True, text=True)
         self.assertEqual(text.stdout, "chroot-list\tList the images and their generations\n")
 
 

@@ -25,7 +25,7 @@ def call(*arguments: str) -> subprocess.CompletedProcess:
     environment = {key: value for key, value in os.environ.items()
                    if not key.startswith("CUSTOM_ENV_") and key != "JOB_RESPONSE_FILE"}
     return subprocess.run([PROGRAM, *arguments], env=environment, stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=60)
+                          text=True)
 
 
 def help_rows(heading: str, *arguments: str) -> list[str]:

@@ -62,7 +62,7 @@ class Fetch(unittest.TestCase):
         (self.top / ".gitlab-ci.yml").write_text(configuration)
         authority = str(self.server.directory / "authority")
         return subprocess.run([PROGRAM, "exec", "--list", "--json", *options], cwd=self.top, text=True, stdin=subprocess.DEVNULL,
-                              capture_output=True, check=False, timeout=100,
+                              capture_output=True, check=False,
                               env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(self.home), "GIT_CONFIG_NOSYSTEM": "1",
                                    "GIT_SSL_CAINFO": authority, "CURL_CA_BUNDLE": authority, **environment})
 

@@ -110,7 +110,7 @@ class Page(unittest.TestCase):
             path.write_text(re.sub('<meta http-equiv="[^>]*>', "", self.page).replace("</body>", script), encoding="utf-8")
             done = subprocess.run([BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={directory}/profile",
                                    "--window-size=1200,1600", "--dump-dom", path.as_uri()],
-                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, timeout=120, env={"HOME": directory})
+                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, env={"HOME": directory})
         dom = done.stdout.decode()
         self.assertEqual(re.findall('data-drawn="([^"]*)"', dom), ["9,true,true,true,5"])
         # No script but ours, and none of theirs ran.

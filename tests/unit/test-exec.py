@@ -81,7 +81,7 @@ def call(directory: Path, options: str) -> list[str]:
     listing = "--explain" not in options and "--show" not in options
     arguments = ["--list", "--json"] if listing else []
     done = subprocess.run([PROGRAM, "exec", *arguments, *shlex.split(options)], cwd=directory, env=ENVIRONMENT, text=True,
-                          stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60)
+                          stdin=subprocess.DEVNULL, capture_output=True, check=False)
     problems = ["! " + line.removeprefix("ERROR: ") for line in done.stderr.splitlines()]
     if done.returncode != 0:
         assert problems and not done.stdout, (options, done)
@@ -150,7 +150,7 @@ class Projects(unittest.TestCase):
                 seen += 1
                 with self.subTest(document=document.name, line=line):
                     done = subprocess.run([PROGRAM, *shlex.split(line)], cwd=directory, env=ENVIRONMENT, text=True,
-                                          capture_output=True, check=False, timeout=60)
+                                          capture_output=True, check=False)
                     self.assertEqual((done.returncode, done.stderr), (0, ""))
                     self.assertTrue(done.stdout)
         self.assertGreaterEqual(seen, 8)
@@ -168,7 +168,7 @@ class Command(unittest.TestCase):
 
     def call(self, *arguments, **environment):
         return subprocess.run([PROGRAM, "exec", *arguments], cwd=self.path, env=ENVIRONMENT | environment, text=True,
-                              stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60)
+                              stdin=subprocess.DEVNULL, capture_output=True, check=False)
 
     def names(self, *arguments, **environment):
         done = self.call("--list", "--json", *arguments, **environment)

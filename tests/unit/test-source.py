@@ -76,7 +76,7 @@ class Sources(unittest.TestCase):
         target.mkdir(mode=0o755)
         work.mkdir(mode=0o700)
         done = subprocess.run([PROGRAM, target, work, old, kind, *map(str, values)], env={**os.environ, **environment},
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         return target, json.loads(done.stdout), done.stderr
 
