@@ -201,14 +201,14 @@ static int read_variable_file(const ExecOptionsFile *file, const Value *entry, V
 
 int exec_options_variables(const ExecOptionsFile *file, Variables *variables) {
         const Value *files = map_get(file->map, "variable-file"), *map = map_get(file->map, "variables");
-        int r = 0;
+        bool several = value_is(files, VALUE_LIST);
 
-        if (files && files->type != VALUE_LIST)
-                r = read_variable_file(file, files, variables);
-        else
-                for (size_t i = 0; files && r >= 0 && i < files->n_items; i++)
-                        r = read_variable_file(file, files->items[i], variables);
-        return r < 0 || !map ? r : exec_variables_from(variables, file->path, map);
+        for (size_t i = 0; files && i < (several ? files->n_items : 1); i++) {
+                int r = read_variable_file(file, several ? files->items[i] : files, variables);
+                if (r < 0)
+                        return r;
+        }
+        return map ? exec_variables_from(variables, file->path, map) : 0;
 }
 
 static int add_include_root(Arena *arena, const ExecOptionsFile *file, const ValuePair *pair, IncludeRoots *roots) {
@@ -234,11 +234,13 @@ static int add_include_root(Arena *arena, const ExecOptionsFile *file, const Val
 
 int exec_options_include_roots(Arena *arena, const ExecOptionsFile *file, IncludeRoots *roots) {
         const Value *map = map_get(file->map, "include-root");
-        int r = 0;
 
-        for (size_t i = 0; map && r >= 0 && i < map->n_pairs; i++)
-                r = add_include_root(arena, file, map->pairs + i, roots);
-        return r;
+        for (size_t i = 0; map && i < map->n_pairs; i++) {
+                int r = add_include_root(arena, file, map->pairs + i, roots);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 void exec_options_inputs(Arena *arena, const ExecOptionsFile *file, Value *inputs) {

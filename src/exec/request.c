@@ -68,15 +68,17 @@ static int read_own_file(ExecRequest *request) {
 static int read_variables(const Invocation *invocation, ExecRequest *request) {
         const char *text, *name, *value;
 
-        int q = exec_options_variables(&request->options.home, &request->project);
-        if (q >= 0)
-                q = read_own_file(request);
-        if (q >= 0)
-                q = exec_options_variables(&request->options.own, &request->project);
-        if (q < 0)
-                return q;
+        int r = exec_options_variables(&request->options.home, &request->project);
+        if (r < 0)
+                return r;
+        r = read_own_file(request);
+        if (r < 0)
+                return r;
+        r = exec_options_variables(&request->options.own, &request->project);
+        if (r < 0)
+                return r;
         for (unsigned i = 0; (text = invocation_option_at(invocation, "variable-file", i)); i++) {
-                int r = exec_variables_read_path(&request->project, text);
+                r = exec_variables_read_path(&request->project, text);
                 if (r < 0)
                         return r;
         }
