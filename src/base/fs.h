@@ -12,7 +12,8 @@
 int open_in_root(int root_fd, const char *path, int flags);
 
 /* The same, to find out whether there is such a file: -ENOENT means only that there is none, also because something on the
- * way is no directory, symlinks lead nowhere, or a name is too long to exist. Another -errno, such as -EMFILE, says nothing about the file. */
+ * way is no directory, symlinks lead nowhere, or a name is too long to exist. Another -errno, such as -EMFILE, says nothing
+ * about the file. */
 int find_in_root(int root_fd, const char *path, int flags);
 
 /* Opens @path; no part of it may be a symlink (-ELOOP; openat2() with RESOLVE_NO_SYMLINKS, Linux 5.6). Adds O_CLOEXEC.
