@@ -19,6 +19,7 @@
 #include "job/pull.h"
 #include "local/broker-client.h"
 #include "maintain/image-cache.h"
+#include "maintain/named-image.h"
 #include "source/source.h"
 #include "terminal/table.h"
 
@@ -49,14 +50,15 @@ static int explain_not_allowed(const ImageChoice *choice) {
 }
 
 /* What GitLab's users write for Docker, such as python:3.12, is the name of an image of Docker Hub there, and one of this
- * host's own here. */
+ * host's own here, unless default_registry says otherwise. */
 static void advise_registry(const Settings *settings, const char *name) {
-        _cleanup_free_ char *reference = NULL;
+        _cleanup_free_ char *reference = image_reference_complete("docker.io", name);
 
-        if (string_printf(&reference, "docker.io/library/%s", name) < 0 || image_reference_problem(reference))
+        if (settings->default_registry || !reference || image_reference_problem(reference))
                 return;
-        log_notice("If Docker Hub's image is meant, name it '%s'%s", reference,
-                   pull_fetches(settings) ? "" : " and set 'pull: if-not-present' in the configuration");
+        log_notice(
+                "If Docker Hub's image is meant, name it '%s', or set 'default_registry: docker.io'%s in the configuration",
+                reference, pull_fetches(settings) ? "" : " and 'pull: if-not-present'");
         if (strchr(name, ':'))
                 log_notice("Or write a definition with 'nspawn_runner_oci: %s' to '%s/%s.yaml' (see "
                            "nspawn-runner-image(5)), and call 'nspawn-runner chroot-create %s'",
@@ -189,6 +191,7 @@ static int open_of_registry(const Settings *settings, const ImageChoice *choice,
         if (no_reference) {
                 log_error("Image name '%.200s' contains '/', but is not an image of a registry: it %s", choice->name,
                           no_reference);
+                advise_registry(settings, choice->name);
                 return image_failure(choice, -EINVAL);
         }
         if (!image_choice_is_allowed(settings, choice))
@@ -208,6 +211,9 @@ static int open_of_registry(const Settings *settings, const ImageChoice *choice,
 }
 
 int choose_image(const Settings *settings, const ImageChoice *choice, int cancel_fd, Image **ret) {
+        _cleanup_free_ char *reference = NULL;
+        ImageChoice complete = *choice;
+
         if (!choice->name) {
                 log_error(
                         "The job names no image ('image:' in .gitlab-ci.yml), and there is no default: give %s, or set "
@@ -216,7 +222,15 @@ int choose_image(const Settings *settings, const ImageChoice *choice, int cancel
                 log_available_images(settings);
                 return STAGE_BUILD_FAILURE;
         }
+        int r = named_image_complete(settings, choice->name, &reference);
+        if (r < 0)
+                return log_oom();
+        if (reference) {
+                log_verbose("Image '%s' is not on this host, so '%s' is meant (default_registry)", choice->name,
+                            reference);
+                complete.name = reference;
+        }
         /* Images of this host have no '/' in their names. */
-        return strchr(choice->name, '/') ? open_of_registry(settings, choice, cancel_fd, ret) :
-                                           open_local(settings, choice, ret);
+        return strchr(complete.name, '/') ? open_of_registry(settings, &complete, cancel_fd, ret) :
+                                            open_local(settings, &complete, ret);
 }

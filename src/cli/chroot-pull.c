@@ -12,6 +12,7 @@
 #include "config/image-reference.h"
 #include "image/generation.h"
 #include "maintain/image-cache.h"
+#include "maintain/named-image.h"
 
 static int explain(const char *reference, const Progress *progress, const Problem *problem, int cancel_fd, int r) {
         if (r == -ECANCELED) {
@@ -59,8 +60,14 @@ static int pull(const Settings *settings, const char *reference, int cancel_fd) 
 static int run(const Invocation *invocation) {
         const char *reference = invocation_argument(invocation, 0);
         char *const *pull_setting = invocation->settings->pull;
-        const char *problem = image_reference_problem(reference);
+        _cleanup_free_ char *complete = NULL;
 
+        int r = named_image_complete(invocation->settings, reference, &complete);
+        if (r < 0)
+                return log_oom();
+        if (complete)
+                reference = complete;
+        const char *problem = image_reference_problem(reference);
         if (problem) {
                 log_error("'%.200s' is no image of a registry: it %s", reference, problem);
                 return COMMAND_MISUSED;
@@ -68,7 +75,7 @@ static int run(const Invocation *invocation) {
         _cleanup_close_ int cancel_fd = open_cancel_fd_logged();
         if (cancel_fd < 0)
                 return cancel_fd;
-        int r = pull(invocation->settings, reference, cancel_fd);
+        r = pull(invocation->settings, reference, cancel_fd);
         if (r == 0 && pull_setting && streq(pull_setting[0], "never"))
                 log_notice("The setting 'pull' is 'never': this image is used, but nothing else is fetched for jobs");
         return r;

@@ -15,6 +15,7 @@
 #include "image/generation.h"
 #include "image/staging.h"
 #include "maintain/image-cache.h"
+#include "maintain/named-image.h"
 
 void log_available_images(const Settings *settings) {
         _cleanup_strv_ char **names = NULL;
@@ -242,8 +243,7 @@ int binds_checked_logged(const Settings *configuration, const char *name, const 
 }
 
 int hold_image_logged(const Settings *settings, const char *reference, Image **ret) {
-        int r = image_reference_is(reference) ? image_cache_hold(settings->root_dir, reference, ret) :
-                                                generation_hold_reference(settings->root_dir, reference, ret);
+        int r = named_image_hold(settings, reference, ret);
 
         return r < 0 ? explain(settings, reference, r) : 0;
 }

@@ -35,6 +35,7 @@
 #include "machine/remove.h"
 #include "machine/services.h"
 #include "machine/start.h"
+#include "maintain/named-image.h"
 #include "maintain/space.h"
 #include "network/nat.h"
 #include "storage/disk.h"
@@ -249,11 +250,17 @@ static void warn_of_ignored(const JobSpec *job) {
 
 /* Makes room on the disk first: a job that starts on a full disk fails later, and so do others. */
 static int make_space(const Settings *settings, const ImageChoice *choice, int signal_fd) {
-        const char *spare = choice->name && image_reference_is(choice->name) ? choice->name : NULL;
+        _cleanup_free_ char *reference = NULL;
         char have[16], all[16], wanted[16];
         Space space;
 
-        int r = space_make(settings, spare, signal_fd, &space);
+        int r = choice->name ? named_image_complete(settings, choice->name, &reference) : 0;
+        if (r < 0)
+                return log_oom();
+        const char *spare = reference                                        ? reference :
+                            choice->name && image_reference_is(choice->name) ? choice->name :
+                                                                               NULL;
+        r = space_make(settings, spare, signal_fd, &space);
         if (r > 0 || r == -ENOENT) /* a missing directory of images is reported later */
                 return 0;
         if (r == -ECANCELED) {

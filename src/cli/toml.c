@@ -17,6 +17,7 @@
 #include "cli/image-common.h"
 #include "config/image-reference.h"
 #include "image/image.h"
+#include "maintain/named-image.h"
 
 int toml_write_string(FILE *stream, const char *text) {
         for (const char *p = text; *p; p += utf8_length(p))
@@ -171,6 +172,7 @@ int toml_write(FILE *stream, const TomlRunner *runner) {
 static int choose_image(const Invocation *invocation, char **ret) {
         const Settings *settings = invocation->settings;
         const char *name = invocation_argument(invocation, 0);
+        _cleanup_free_ char *reference = NULL;
         _cleanup_strv_ char **names = NULL;
         _cleanup_image_ Image *image = NULL;
 
@@ -183,7 +185,10 @@ static int choose_image(const Invocation *invocation, char **ret) {
         if (!name)
                 name = settings->default_image;
         /* Images of registries are fetched by jobs. */
-        int r = image_reference_is(name) ? 0 : hold_image_logged(settings, name, &image);
+        int r = named_image_complete(settings, name, &reference);
+        if (r < 0)
+                return log_oom();
+        r = reference || image_reference_is(name) ? 0 : hold_image_logged(settings, name, &image);
         if (r < 0 && name == settings->default_image)
                 log_notice("default_image in the configuration names it");
         if (r < 0)

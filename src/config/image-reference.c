@@ -105,6 +105,17 @@ bool image_reference_is(const char *text) {
         return strchr(text, '/') && !image_reference_problem(text);
 }
 
+bool image_reference_registry_is(const char *text) {
+        return is_registry(text, strlen(text));
+}
+
+char *image_reference_complete(const char *registry, const char *name) {
+        const char *library = streq(registry, "docker.io") && !strchr(name, '/') ? "library/" : "";
+        char *reference;
+
+        return string_printf(&reference, "%s/%s%s", registry, library, name) < 0 ? NULL : reference;
+}
+
 static char *exchange(char *text, char from, char to) {
         for (char *p = text; p && *p; p++)
                 if (*p == from)

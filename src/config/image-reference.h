@@ -4,7 +4,7 @@
 #include "base/macro.h"
 
 /* References of images in registries, as jobs name them: HOST[:PORT]/PATH[:TAG][@DIGEST], in the grammar of the OCI
- * distribution specification. They must name the registry, because its default differs from host to host. */
+ * distribution specification. They name the registry: what is written without one is completed first. */
 
 /* Returns why @text is not such a reference; NULL: it is one. Transports of skopeo, options and paths are refused. The
  * text is static and completes "'X' is no image of a registry: it ...". */
@@ -12,6 +12,14 @@ const char *image_reference_problem(const char *text);
 
 /* Is @text such a reference? No image in root_dir can have that name. */
 bool image_reference_is(const char *text);
+
+/* Is @text a registry, HOST[:PORT], as references begin with? The host has a dot in it, or a port, or is localhost. */
+bool image_reference_registry_is(const char *text);
+
+/* Makes the reference that @name, which names no registry, has in @registry, as Docker does: of Docker Hub, docker.io, a
+ * name without '/' is one of the images in library/. To be freed; NULL when memory ran out. It need not be a reference:
+ * see image_reference_problem(). */
+char *image_reference_complete(const char *registry, const char *name);
 
 /* Makes the name of an image from the full reference, with ":latest" if it has neither tag nor digest. '/' becomes '%',
  * which no reference has. To be freed; NULL when memory ran out. */

@@ -64,6 +64,10 @@ bool text_is_image_name(const char *text) {
         return !image_name_problem(text) || !image_reference_problem(text);
 }
 
+bool text_is_registry(const char *text) {
+        return image_reference_registry_is(text);
+}
+
 bool text_is_image_glob(const char *text) {
         return text_is_printable(text);
 }

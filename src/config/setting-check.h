@@ -13,6 +13,7 @@ bool text_is_absolute_path(const char *text); /* normalized, not "/" */
 bool text_is_runtime_dir(const char *text);   /* the same, and short enough for the paths of sockets below it */
 bool text_is_storage(const char *text);       /* "auto", or the name of a driver */
 bool text_is_image_name(const char *text);    /* or a reference of an image in a registry */
+bool text_is_registry(const char *text);      /* HOST[:PORT], as references of images begin with */
 bool text_is_image_glob(const char *text);    /* for fnmatch(3) */
 bool text_is_shell(const char *text);         /* an absolute path, or a name without a slash */
 bool text_is_helper_image(const char *text);  /* "auto", "none", or the name of an image */

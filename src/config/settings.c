@@ -54,6 +54,10 @@ static const SettingInfo table[] = {
           .expect =
                   "the name of an image: printable ASCII without blanks, not beginning with '.' or '-'; with '/' one of a "
                   "registry" },
+        { ROW(default_registry, optional_string), .default_text = "null",
+          .help = "registry of images that are named without one and are not on this host, such as docker.io",
+          .check = text_is_registry,
+          .expect = "HOST or HOST:PORT, where the host has a dot in it, or a port, or is localhost" },
         { ROW(allowed_images, list), .default_text = "[]",
           .help = "patterns (as in *-small) of images that jobs may name; empty: all", .check = text_is_image_glob,
           .expect = "names or patterns of images, without control characters" },

@@ -20,6 +20,7 @@ typedef struct Settings {
         bool private_users;
         uint64_t uid_range;                   /* users and groups that a job has; a multiple of UID_BLOCK */
         char *default_image;                  /* or NULL */
+        char *default_registry;               /* of names without one; or NULL */
         char **allowed_images;                /* globs; NULL: every image */
         char **allowed_services;              /* the same for services */
         char **pull, **allowed_pull_policies; /* pull_policy_parse() knows all of them */

@@ -28,6 +28,7 @@
 #include "machine/remove.h"
 #include "machine/root.h"
 #include "machine/start.h"
+#include "maintain/named-image.h"
 #include "maintain/space.h"
 #include "storage/root-mount.h"
 #include "storage/storage.h"
@@ -264,6 +265,7 @@ static CheckResult check_disk_limit(const Invocation *invocation, char ret_detai
 
 static CheckResult check_images(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
         const Settings *settings = invocation->settings;
+        _cleanup_free_ char *reference = NULL;
         _cleanup_strv_ char **names = NULL;
         _cleanup_image_ Image *image = NULL;
 
@@ -271,9 +273,13 @@ static CheckResult check_images(const Invocation *invocation, char ret_detail[st
         if (r < 0)
                 return check_errno(r, ret_detail);
         size_t n = strv_length(names);
-        if (settings->default_image && !image_reference_is(settings->default_image) &&
-            generation_open_reference(settings->root_dir, settings->default_image, &image) < 0)
-                return check_say(CHECK_MISSING, ret_detail, "default_image '%s' is not there", settings->default_image);
+        const char *name = settings->default_image;
+        r = name ? named_image_complete(settings, name, &reference) : 0;
+        if (r < 0)
+                return check_errno(r, ret_detail);
+        if (name && !reference && !image_reference_is(name) &&
+            generation_open_reference(settings->root_dir, name, &image) < 0)
+                return check_say(CHECK_MISSING, ret_detail, "default_image '%s' is not there", name);
         if (n == 0)
                 return check_say(CHECK_NOTE, ret_detail, "none yet");
         return check_say(CHECK_OK, ret_detail, "%zu", n);

@@ -5,25 +5,20 @@
 #include "maintain/helper-image.h"
 
 #include "base/string.h"
-#include "config/image-reference.h"
 #include "image/contents.h"
 #include "image/generation.h"
-#include "maintain/image-cache.h"
-
-/* Only an image that is here already: none is fetched because it might be useful. */
-static int hold(const Settings *settings, const char *name, Image **ret) {
-        return image_reference_is(name) ? image_cache_hold(settings->root_dir, name, ret) :
-                                          generation_hold_reference(settings->root_dir, name, ret);
-}
+#include "maintain/named-image.h"
 
 int helper_image_find(const Settings *settings, const char *default_image, Image **ret) {
         _cleanup_image_ Image *image = NULL;
         const char *lack;
 
-        int r = hold(settings, HELPER_IMAGE, ret);
+        /* Only images that are here already: none is fetched because it might be useful. The helper image is one of this host
+         * in any case: jobs can have images of default_registry fetched, and this one is for all jobs. */
+        int r = generation_hold_reference(settings->root_dir, HELPER_IMAGE, ret);
         if (r != -ENOENT || !default_image)
                 return r;
-        r = hold(settings, default_image, &image);
+        r = named_image_hold(settings, default_image, &image);
         if (r < 0)
                 return r == -EINVAL ? -ENOENT : r;
         r = image_lacks(image->fd, NULL, &lack);

@@ -15,7 +15,7 @@ import pytest
 
 import host
 import ociimage
-from lab import Lab, Site
+from lab import IMAGE, Lab, Site
 from maintenance import wait_until
 from ociimage import Registry, Tar
 from simulation.build import Build
@@ -250,6 +250,47 @@ def test_hostile_references(fetching, registry: Registry, image: str) -> None:
     result = refused(site, image)
     assert result.failure_reason == "script_failure" and "Image name" in result.log, str(result)
     assert registry.count("/v2/") == before and cached(site) == []
+
+
+def test_default_registry(fetching, registry: Registry, push) -> None:
+    """Names without a registry, as jobs and services have them that were written for Docker. What this host has comes first."""
+    def more(tar: Tar) -> None:
+        for name in ("httpd", "wget"):
+            tar.hardlink("bin/" + name, "bin/busybox", mode=0o755)
+
+    image = push("app:1", "short", more, Entrypoint=["/bin/httpd", "-f", "-p"], Cmd=["8080"], WorkingDir="/",
+                 ExposedPorts={"8080/tcp": {}})
+    push("group/app:1", "in a group")
+    push(f"{IMAGE}:latest", "must not be fetched")
+    push("defined:latest", "must not be fetched")
+    site = fetching(default_registry=registry.host, network="private",
+                    allowed_images=[IMAGE, "defined", f"{registry.host}/app:*", f"{registry.host}/group/*"])
+    service = {"name": "app:1", "alias": "", "entrypoint": None, "command": None}
+    with site.started(Job(image="app:1", services=[service])) as build:
+        assert build.run_script("cat /text; wget -qO- http://app:8080/text", raw=True).stdout == b"shortshort"
+        assert image in site.call("status").stdout
+    assert play(site, "group/app:1") == "in a group"
+    assert play(site, IMAGE, "test ! -e /text && echo own") == "own\n"
+    (site.definitions / "defined.yaml").write_text("- vars: {nspawn_runner_suite: bookworm}\n", encoding="utf-8")
+    assert "'nspawn-runner chroot-create defined'" in refused(site, "defined").log
+    result = refused(site, "other:1")
+    assert f"Image '{registry.host}/other:1' is not among this runner's allowed_images" in result.log, result.log
+    assert "does not begin with a registry" in refused(site, "Group/app").log
+    assert len([name for name in cached(site) if not name.startswith(".")]) == 2
+
+    done = site.call("chroot-run", "app:1", "--", "/bin/cat", "/text")
+    assert (done.returncode, done.stdout) == (0, "short"), str(done)
+    done = site.call("chroot-pull", "group/app:1", env=registry.environment())
+    assert done.returncode == 0 and f"Image '{registry.host}/group/app:1' is here" in done.stderr, str(done)
+
+
+def test_helper_image_of_this_host(fetching, registry: Registry, push) -> None:
+    """An image that a job has fetched by the name of the helper image does not become the helper of other jobs."""
+    site = fetching(default_registry=registry.host)
+    push("helper:latest", "from a job")
+    assert play(site, "helper") == "from a job"
+    assert f"{registry.host}%helper:latest" in cached(site)
+    assert "there is none" in next(line for line in site.call("doctor").stdout.splitlines() if "helper image" in line)
 
 
 def test_allowed_images(fetching, registry: Registry, push) -> None:

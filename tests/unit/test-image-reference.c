@@ -107,11 +107,50 @@ static void test_names(void **state _unused_) {
         }
 }
 
+static void test_registry(void **state _unused_) {
+        static const char *const good[] = { "docker.io", "registry.example:5000", "localhost", "hub:1",
+                                            "127.0.0.1:5000" };
+        static const char *const bad[] = { "",     "docker", "docker.io/library", "docker.io:",
+                                           "-a.b", "a_b.c",  "https://docker.io" };
+
+        for (size_t i = 0; i < ELEMENTSOF(good); i++)
+                assert_row(image_reference_registry_is(good[i]), i, good[i]);
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                assert_row(!image_reference_registry_is(bad[i]), i, bad[i]);
+}
+
+/* Docker's short names. */
+static void test_complete(void **state _unused_) {
+        static const struct {
+                const char *registry, *name, *reference;
+                bool good;
+        } table[] = {
+                { "docker.io", "alpine", "docker.io/library/alpine", true },
+                { "docker.io", "python:3.12-slim", "docker.io/library/python:3.12-slim", true },
+                { "docker.io", "bitnami/redis:7", "docker.io/bitnami/redis:7", true },
+                { "docker.io", "alpine@sha256:" HEX, "docker.io/library/alpine@sha256:" HEX, true },
+                { "registry.example:5000", "alpine", "registry.example:5000/alpine", true },
+                { "registry.example", "group/app", "registry.example/group/app", true },
+
+                { "docker.io", "bookworm@3", "docker.io/library/bookworm@3", false }, /* a generation */
+                { "docker.io", "Debian", "docker.io/library/Debian", false },
+                { "docker.io", "../x", "docker.io/../x", false },
+                { "docker.io", "docker://alpine", "docker.io/docker://alpine", false },
+                { "docker.io", "", "docker.io/library/", false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_free_ char *reference = image_reference_complete(table[i].registry, table[i].name);
+
+                assert_string_equal(reference, table[i].reference);
+                assert_row(!image_reference_problem(reference) == table[i].good, i, table[i].name);
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_grammar),
-                cmocka_unit_test(test_length),
-                cmocka_unit_test(test_names),
+                cmocka_unit_test(test_grammar),  cmocka_unit_test(test_length),   cmocka_unit_test(test_names),
+                cmocka_unit_test(test_registry), cmocka_unit_test(test_complete),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
