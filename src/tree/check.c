@@ -25,9 +25,14 @@ static const char *const hidden[] = { "dev", "proc", "run", "sys" };
 
 /* A mount on exactly one of these would replace what systemd-nspawn or the agent later work on by plain paths. */
 static const char *const reserved[] = { "", "dev", "etc", "run" };
-/* Reserved with everything below. The agent and its files are in run/nspawn-runner*. */
-static const char *const reserved_below[] = { "proc", "sys", "run/host", "run/nspawn-runner",
-                                              "run/nspawn-runner-agent" };
+/* Reserved with everything below. Our own are where the agent has its files, and what wire/wire.h names. */
+static const char *const reserved_below[] = { "proc",
+                                              "sys",
+                                              "run/host",
+                                              "run/nspawn-runner",
+                                              "run/nspawn-runner-agent",
+                                              "run/nspawn-runner-tools",
+                                              "run/nspawn-runner-helper" };
 
 /* The number of symlinks that the kernel follows (path_resolution(7)). */
 #define LINKS_MAX 40

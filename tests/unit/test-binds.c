@@ -82,6 +82,8 @@ static void test_check(_unused_ void **state) {
                 { { "/srv/h:/run/host/incoming" }, { NULL }, "on '/run/host/incoming'" },
                 { { "/srv/h:/run/nspawn-runner" }, { NULL }, "on '/run/nspawn-runner'" },
                 { { NULL }, { "/srv/h:/run/nspawn-runner-agent" }, "on '/run/nspawn-runner-agent'" },
+                { { "/srv/h:/run/nspawn-runner-tools/x" }, { NULL }, "on '/run/nspawn-runner-tools/x'" },
+                { { "/srv/h:/run/nspawn-runner-helper" }, { NULL }, "on '/run/nspawn-runner-helper'" },
                 { { "/run/foo", "/dev/fuse", "/dev/shm", "/srv/h:/run/hosts" }, { NULL }, NULL },
                 { { NULL }, { "/etc/ssl/certs", "/etc/hosts", "/proc:/mnt/proc", "/usr:/process" }, NULL },
                 { { "/srv/tmp:/tmp", "/srv/var:/var" }, { "/usr", "/a:/run/nspawn-runner-x" }, NULL },

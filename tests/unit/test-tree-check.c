@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "base/string.h"
 #include "tree/check.h"
+#include "wire/wire.h"
 
 /* Every place with everything that it can be without root's help; devices and mounts are in test-tree-check-root.c. */
 
@@ -140,7 +141,8 @@ static const char *const target_links[][2] = {
         { "deep", "usr/deep" },
         { "usr/deep", "../run" },
         { "made", "usr/not/there" },
-        { "agent", "/run/nspawn-runner-agent" },
+        { "agent", AGENT_INSIDE },
+        { "tools", TOOLS_INSIDE },
         { "through-dev", "dev/fd/../../run/host" },
         { "settings", "etc" },
         { "around", "around" },
@@ -181,7 +183,9 @@ static const struct {
         { "/sys/fs", "sys/fs" },
         { "/run/host", "run/host" },
         { "/run/host/incoming", "run/host/incoming" },
-        { "/run/nspawn-runner-agent", "run/nspawn-runner-agent" },
+        { AGENT_INSIDE, &AGENT_INSIDE[1] },
+        { TOOLS_PATH, &TOOLS_PATH[1] },
+        { HELPER_INSIDE, &HELPER_INSIDE[1] },
         { "/run/nspawn-runner/x", "run/nspawn-runner/x" },
         { "/cache", "run/host" },
         { "/cache/container-manager", "run/host/container-manager" },
@@ -191,7 +195,8 @@ static const struct {
         { "/up/run/host", "run/host" },
         { "/deep", "run" },
         { "/deep/host/x", "run/host/x" },
-        { "/agent", "run/nspawn-runner-agent" },
+        { "/agent", &AGENT_INSIDE[1] },
+        { "/tools/bash", &TOOL_BASH[1] },
         { "/settings", "etc" },
         { "/run-link", "run" },
         { "/var/run", "run" },
