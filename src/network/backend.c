@@ -17,7 +17,7 @@
 #include "network/pasta.h"
 
 /* For how long to remember, in this file, that packets do not get through: a new try takes a while. */
-#define BLOCKED_FILE "/run/nspawn-runner/network-blocked"
+#define BLOCKED_FILE RUNTIME_DIR_DEFAULT "/network-blocked"
 #define BLOCKED_SEC 600
 
 static const NetworkBackend backends[] = {
