@@ -5,7 +5,6 @@
 
 #include <fcntl.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "storage/disk.h"
@@ -19,14 +18,6 @@ static int file_create(int image_fd _unused_, int layer_fd _unused_) {
         return 0; /* the size is known to who mounts it */
 }
 
-static int mount_above(const StorageMount *layer, int target_fd) {
-        _cleanup_close_ int fd = open(layer->work_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-        if (fd < 0 || mkdirat(fd, OVERLAY_UPPER, 0700) < 0)
-                return -errno;
-        return overlay_mount(layer, fd, target_fd);
-}
-
 static int file_mount(const StorageMount *layer) {
         /* Opened before the disk hides it: the target may be below the work directory. */
         _cleanup_close_ int target_fd = open(layer->target, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -36,7 +27,7 @@ static int file_mount(const StorageMount *layer) {
         if (r < 0)
                 return r;
         /* The overlay holds the disk from here on. */
-        r = mount_above(layer, target_fd);
+        r = overlay_mount_in_work_dir(layer, target_fd);
         (void) umount2(layer->work_dir, MNT_DETACH);
         return r;
 }

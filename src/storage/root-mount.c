@@ -164,3 +164,11 @@ int overlay_mount(const StorageMount *mount, int writable_fd, int target_fd) {
         (void) umount2(mount->work_dir, MNT_DETACH);
         return r;
 }
+
+int overlay_mount_in_work_dir(const StorageMount *mount, int target_fd) {
+        _cleanup_close_ int fd = open(mount->work_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0 || mkdirat(fd, OVERLAY_UPPER, 0700) < 0)
+                return -errno;
+        return overlay_mount(mount, fd, target_fd);
+}

@@ -21,3 +21,7 @@ int mount_attach(int mount_fd, const char *target);
  * directory @target_fd. Both must have been opened in the present mount namespace, and before something was mounted
  * over them. 0 or -errno. */
 int overlay_mount(const StorageMount *mount, int writable_fd, int target_fd);
+
+/* As overlay_mount(), with the root of the new file system that is mounted on the work directory as the writable
+ * directory. OVERLAY_UPPER, which is made in it, stays after a failure. */
+int overlay_mount_in_work_dir(const StorageMount *mount, int target_fd);

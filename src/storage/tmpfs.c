@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
@@ -22,14 +21,6 @@ static bool tmpfs_suits(int root_fd _unused_) {
 
 static int tmpfs_create(int image_fd _unused_, int layer_fd _unused_) {
         return 0; /* the whole layer is in the job's mount namespace and ends with it */
-}
-
-static int mount_above(const StorageMount *layer, int target_fd) {
-        _cleanup_close_ int fd = open(layer->work_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-        if (fd < 0 || mkdirat(fd, OVERLAY_UPPER, 0700) < 0)
-                return -errno;
-        return overlay_mount(layer, fd, target_fd);
 }
 
 /* By itself, a tmpfs has room for as many files as pages. */
@@ -54,7 +45,7 @@ static int tmpfs_mount(const StorageMount *layer) {
                 return -errno;
 
         /* The overlay holds the tmpfs from here on. */
-        int r = mount_above(layer, target_fd);
+        int r = overlay_mount_in_work_dir(layer, target_fd);
         (void) umount2(layer->work_dir, MNT_DETACH);
         return r;
 }
