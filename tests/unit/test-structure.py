@@ -159,20 +159,21 @@ class TestStructure(unittest.TestCase):
     def test_callers_are_true(self) -> None:
         """A file that the opening of another names as its caller includes that one's header, by its own header perhaps; and
         where the opening says that only some files call it, no other does."""
-        texts = {path: path.read_text(encoding="utf-8") for path in (SOURCE / "src").rglob("*.[ch]")}
+        included = {path: set(includes(path)) for path in (SOURCE / "src").rglob("*.[ch]")}
         found = 0
-        for path in (path for path in texts if path.suffix == ".c" and path.with_suffix(".h") in texts):
-            header = f'#include "{path.parent.name}/{path.stem}.h"'
-            users = {other for other in texts if other.suffix == ".c" and other != path and
-                     header in texts[other] + texts.get(other.with_suffix(".h"), "")}
-            opening = OPENING.match(texts[path])
+        for path in (path for path in included if path.suffix == ".c" and path.with_suffix(".h") in included):
+            header = (path.parent.name, f"{path.stem}.h")
+            direct = {other for other in included if other.suffix == ".c" and other != path and header in included[other]}
+            users = direct | {other for other in included if other.suffix == ".c" and other != path and
+                              header in included.get(other.with_suffix(".h"), ())}
+            opening = OPENING.match(path.read_text(encoding="utf-8"))
             assert opening is not None, path
             for only, names in CALLERS.findall(re.sub(r"\s*\n \* ?", " ", opening.group(1))):
-                callers = {other for name in re.findall(r"[\w/-]+\.c", names) for other in texts
+                callers = {other for name in re.findall(r"[\w/-]+\.c", names) for other in included
                            if f"/{other}".endswith(f"/{name}")}
                 self.assertTrue(callers & users, path)
                 if only:
-                    self.assertLessEqual({other for other in users if header in texts[other]}, callers, path)
+                    self.assertLessEqual(direct, callers, path)
                 found += 1
         self.assertGreater(found, 10)
 
