@@ -63,8 +63,9 @@ class Lab:
 
     def __init__(self, driver: Path, image_dir: Path | None, bound: bool = False):
         self.driver, self._bound = driver, bound
-        # For what is on the file system of the host: other file systems, in files, and links to the files of trees there.
-        self.outside = Path(tempfile.mkdtemp(prefix="nspawn-runner-tests-"))
+        # For what is on the file system of the host: other file systems, in files, and links to the files of trees there. Short,
+        # as names of sockets must be.
+        self.outside = Path(tempfile.mkdtemp(prefix="nspawn-tests-"))
         self.outside.chmod(0o755)
         self.base = self.outside / "b"
         self._make_base()
