@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Command `machine-exec`, which is what ansible's connection plugin takes for chroot(8): its first argument, the
+/* Command `machine-exec`, which our connection plugin of ansible calls as others call chroot(8): its first argument, the
  * directory, stands for the container that the environment names. Ansible starts it for every task, under another
  * name of our program, which is turned into the command here. It must print nothing of its own where it works: what
  * it says ends up in the task's messages. */
@@ -17,8 +17,9 @@
 #include "base/string.h"
 #include "cli/commands.h"
 #include "container/channel.h"
+#include "machine/directory.h"
 #include "machine/step.h"
-#include "maintain/playbook.h"
+#include "maintain/connection.h"
 
 /* The same as ssh(1)'s: we failed, not the command. */
 #define STATUS_NO_CONNECTION 255
@@ -26,7 +27,7 @@
 
 static int open_machine(Machine **ret_machine) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
-        const char *path = getenv(PLAYBOOK_ENTRY_VARIABLE);
+        const char *path = getenv(CONNECTION_VARIABLE);
 
         if (!path)
                 return -ENODATA;
@@ -53,7 +54,7 @@ static int report(const StepOutcome *outcome) {
 char **machine_exec_expand_name(int *argc, char **argv) {
         const char *slash = *argc > 0 ? strrchr(argv[0], '/') : NULL;
 
-        if (!slash || !streq(slash + 1, PLAYBOOK_ENTRY_NAME))
+        if (!slash || !streq(slash + 1, CONNECTION_PROGRAM))
                 return argv;
         char **expanded = calloc((size_t) *argc + 3, sizeof(char *));
         if (!expanded)

@@ -126,7 +126,7 @@ const Check doctor_program_checks[] = {
         { "systemd-analyze", check_analyze, needs_seccomp, "it lists the system calls for jobs", "install systemd" },
         { "mmdebstrap or debootstrap", check_builder, check_optional, "chroot-create makes images with it",
           "install mmdebstrap" },
-        { "ansible", check_ansible, check_optional, "it runs the playbooks of images", "install ansible" },
+        { "ansible", check_ansible, check_optional, "it runs the playbooks of images", "install ansible-core" },
         { "skopeo, umoci", check_oci, check_optional, "they fetch and unpack images of registries",
           "install skopeo and umoci" },
         { "tar, curl", check_tarball, check_optional, "they unpack and fetch archives for images",

@@ -16,6 +16,7 @@
 #include "base/fs.h"
 #include "base/process.h"
 #include "base/string.h"
+#include "maintain/connection.h"
 #include "maintain/playbook-scan.h"
 #include "source/builder.h"
 #include "source/sandbox.h"
@@ -25,6 +26,11 @@
 #define WORK "ansible"
 #define INVENTORY "inventory.json"
 #define TREE "root"
+#define PLUGINS "plugins"
+
+#define PLUGINS_VARIABLE "ANSIBLE_CONNECTION_PLUGINS"
+/* Where ansible looks for connection plugins unless someone says otherwise. */
+#define PLUGINS_DEFAULT "~/.ansible/plugins/connection:/usr/share/ansible/plugins/connection"
 
 #define FATAL_BYTES_MAX 400
 
@@ -40,7 +46,6 @@ typedef struct Run {
         bool in_recap;
         bool played;       /* a play ran for our host */
         bool skipped_play; /* a play was for other hosts */
-        bool plugin_missing;
 } Run;
 
 static void run_done(Run *run) {
@@ -66,15 +71,14 @@ static int host_name(const char *image, char **ret) {
 }
 
 static int write_inventory(const Run *run) {
-        _cleanup_free_ char *tree = NULL, *program = NULL;
+        _cleanup_free_ char *tree = NULL;
 
-        if (string_printf(&tree, "%s/" TREE, run->work) < 0 ||
-            string_printf(&program, "%s/" PLAYBOOK_ENTRY_NAME, run->work) < 0)
+        if (string_printf(&tree, "%s/" TREE, run->work) < 0)
                 return -ENOMEM;
         json_auto_t *inventory = json_pack(
-                "{s:{s:{s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b}}}}", "all", "hosts", run->host,
-                "ansible_connection", "community.general.chroot", "ansible_host", tree, "ansible_chroot_exe", program,
-                "ansible_user", "root", "ansible_python_interpreter", "auto_silent",
+                "{s:{s:{s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b}}}}", "all", "hosts", run->host, "ansible_connection",
+                CONNECTION_NAME, "ansible_host", tree, "ansible_user", "root", "ansible_python_interpreter",
+                "auto_silent",
                 /* su: nearly every image has it. The shell is given, because users without login have none. */
                 "ansible_become_method", "su", "ansible_become_flags", "-s /bin/sh",
                 /* A tmpfs of the container, in which every user may make a directory. */
@@ -105,14 +109,21 @@ static int prepare_work(Run *run) {
                 return r;
         /* The tree's path may have characters that mean something to ansible; the path of this symlink has none. */
         if (symlinkat(playbook->tree, run->work_fd, TREE) < 0 ||
-            symlinkat(self, run->work_fd, PLAYBOOK_ENTRY_NAME) < 0 ||
+            symlinkat(self, run->work_fd, CONNECTION_PROGRAM) < 0 ||
             mkdirat(run->work_fd, PLAYBOOK_TEMPORARY, 0700) < 0)
                 return -errno;
+        _cleanup_close_ int plugins_fd = open_directory_at(run->work_fd, PLUGINS, true, 0700);
+        if (plugins_fd < 0)
+                return plugins_fd;
+        r = connection_write(plugins_fd);
+        if (r < 0)
+                return r;
         return write_inventory(run);
 }
 
-/* Passes on the caller's variables for ansible, except those that change the output, which on_line() reads. */
-static int ansible_environment(const char *temporary, char ***ret) {
+/* Passes on the caller's variables for ansible, except those that change the output, which on_line() reads. In @work
+ * there is room for temporary files, and our plugin if the playbook is to run. */
+static int ansible_environment(const char *work, char ***ret) {
         _cleanup_strv_ char **environment = NULL;
         char **fixed = ARGV("ANSIBLE_STDOUT_CALLBACK=default", "ANSIBLE_NOCOLOR=True", "ANSIBLE_FORCE_COLOR=False",
                             "ANSIBLE_NOCOWS=True", "ANSIBLE_INVENTORY_ENABLED=yaml,host_list",
@@ -126,7 +137,8 @@ static int ansible_environment(const char *temporary, char ***ret) {
 
                 for (size_t i = 0; fixed[i]; i++)
                         ours |= strncmp(*variable, fixed[i], strcspn(fixed[i], "=") + 1) == 0;
-                if (startswith(*variable, "ANSIBLE_") && !startswith(*variable, "ANSIBLE_LOCAL_TEMP=") && !ours)
+                if (startswith(*variable, "ANSIBLE_") && !startswith(*variable, "ANSIBLE_LOCAL_TEMP=") &&
+                    !startswith(*variable, PLUGINS_VARIABLE "=") && !ours)
                         r = strv_extend(&environment, *variable);
                 if (r < 0)
                         return r;
@@ -134,7 +146,12 @@ static int ansible_environment(const char *temporary, char ***ret) {
         r = strv_extend_strv(&environment, fixed);
         if (r < 0)
                 return r;
-        r = strv_extendf(&environment, "ANSIBLE_LOCAL_TEMP=%s/" PLAYBOOK_TEMPORARY, temporary);
+        r = strv_extendf(&environment, "ANSIBLE_LOCAL_TEMP=%s/" PLAYBOOK_TEMPORARY, work);
+        if (r < 0)
+                return r;
+        const char *plugins = getenv(PLUGINS_VARIABLE);
+        r = strv_extendf(&environment, PLUGINS_VARIABLE "=%s/" PLUGINS ":%s", work,
+                         isempty(plugins) ? PLUGINS_DEFAULT : plugins);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(environment);
@@ -187,8 +204,6 @@ static void on_line(void *userdata, const char *line) {
         note_fatal(run, line);
         if (startswith(line, "skipping: no hosts matched"))
                 run->skipped_play = true;
-        if (strstr(line, "connection plugin 'community.general.chroot' was not found"))
-                run->plugin_missing = true;
 
         listener_output(run->playbook->listener, line);
 }
@@ -200,7 +215,7 @@ static int run_ansible(Run *run) {
         int r = ansible_environment(run->work, &environment);
         if (r < 0)
                 return r;
-        r = strv_extendf(&environment, PLAYBOOK_ENTRY_VARIABLE "=%s", run->playbook->machine->directory.path);
+        r = strv_extendf(&environment, CONNECTION_VARIABLE "=%s", run->playbook->machine->directory.path);
         if (r < 0)
                 return r;
         r = string_printf(&inventory, "%s/" INVENTORY, run->work);
@@ -236,10 +251,6 @@ static int report(Run *run, int r, bool has_python) {
                 return problem_set(&result->problem, r, "The playbook was cancelled");
         if (r < 0)
                 return problem_set(&result->problem, r, "Cannot run ansible-playbook: %m");
-        if (run->plugin_missing)
-                return problem_set(&result->problem, -ENOPKG,
-                                   "ansible lacks the collection community.general: install the package ansible, not "
-                                   "ansible-core alone");
         return problem_set(&result->problem, r, "The playbook failed%s%s%s", run->fatal ? ": " : "",
                            run->fatal ? run->fatal : "", has_python ? "" : "; the image may be why: " PYTHON_HINT);
 }
@@ -250,7 +261,7 @@ int playbook_run(const Playbook *playbook, PlaybookResult *ret) {
         *ret = (PlaybookResult){ 0 };
         if (!program_exists("ansible-playbook"))
                 return problem_set(&ret->problem, -ENOPKG,
-                                   "ansible-playbook is not installed: it is in package ansible");
+                                   "ansible-playbook is not installed: it is in package ansible-core");
         if (access(playbook->path, R_OK) < 0)
                 return problem_set(&ret->problem, -errno, "Cannot read playbook '%s': %m", playbook->path);
         _cleanup_close_ int tree_fd = open_directory_at(AT_FDCWD, playbook->tree, false, 0);
@@ -295,7 +306,7 @@ int playbook_check(const PlaybookCheck *request, Problem *reterr_problem) {
 
         if (!program_exists("ansible-playbook"))
                 return problem_set(reterr_problem, -ENOPKG,
-                                   "ansible-playbook is not installed: it is in package ansible");
+                                   "ansible-playbook is not installed: it is in package ansible-core");
         int r = host_name(request->name, &host);
         if (r < 0)
                 return r;

@@ -5,13 +5,8 @@
 #include "base/problem.h"
 #include "machine/image-machine.h"
 
-/* ansible starts our program under this name for each command, with the container's directory in the variable below.
- * The program then runs the hidden command `machine-exec`. */
-#define PLAYBOOK_ENTRY_NAME "nspawn-runner-machine-exec"
-#define PLAYBOOK_ENTRY_VARIABLE "NSPAWN_RUNNER_MACHINE"
-
 /* A playbook that ansible-playbook runs on the host against a container. The container runs all the time. Every command
- * of ansible's chroot connection becomes a step of the agent in that container. */
+ * that ansible runs there becomes a step of the agent in that container. */
 typedef struct Playbook {
         const ImageMachine *machine; /* started with in_place */
         const char *name;            /* name of the image, from which the inventory's only host gets its name */

@@ -257,7 +257,7 @@ def test_without_ansible(images: Site, tiny: Path) -> None:
     define(images, "tasks", command=copy_of(tiny), tasks="- raw: true\n")
     report = maintain(images, env=env)
     assert report.results == {"plain": "created", "tasks": "failed"}, report
-    assert "it is in package ansible" in report.says("tasks"), report
+    assert "it is in package ansible-core" in report.says("tasks"), report
 
 
 def test_rollback_and_maintenance(images: Site, tiny: Path) -> None:

@@ -360,22 +360,57 @@ def test_missing_playbook(plain: Workshop) -> None:
 def test_no_ansible(plain: Workshop) -> None:
     """The package is named."""
     result = plain.call(plain.write("playbook.yaml", "- hosts: all\n"), env={"PATH": "/no/such/directory"})
-    assert result.status < 0 and "it is in package ansible" in result.problem, result.done
+    assert result.status < 0 and "it is in package ansible-core" in result.problem, result.done
 
 
 def test_no_collection(plain: Workshop) -> None:
-    """ansible-core alone has not what is needed."""
-    programs = plain.site.directory / "bin"
-    programs.mkdir()
-    core = plain.write("bin/ansible-playbook", """\
-        #!/bin/sh
-        echo "fatal: [x]: FAILED! => {'msg': \\"the connection plugin 'community.general.chroot' was not found\\"}"
-        exit 2
+    """What is needed is in ansible-core, which has no collections."""
+    result = plain.play("""\
+        - hosts: all
+          gather_facts: no
+          tasks:
+            - command: echo x
+            - copy: {content: x, dest: /tmp/x}
+        """, env={"ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "False", "ANSIBLE_COLLECTIONS_PATH": "/no/such/directory"})
+    assert (result.ok, result.failed) == (2, 0)
+
+
+def test_own_connection(plain: Workshop) -> None:
+    """A connection plugin of the caller's is found beside ours."""
+    plain.write("mine.py", """\
+        from ansible.plugins.connection.local import Connection as Local
+
+
+        class Connection(Local):
+            transport = "mine"
         """)
-    core.chmod(0o755)
-    result = plain.call(plain.write("playbook.yaml", "- hosts: all\n"),
-                        env={"PATH": f"{programs}:{os.environ['PATH']}"})
-    assert result.status < 0 and "install the package ansible" in result.problem, result.done
+    plain.play("""\
+        - hosts: all
+          gather_facts: no
+          tasks:
+            - raw: readlink /proc/self/ns/user
+              register: inside
+            - raw: readlink /proc/self/ns/user
+              vars: {ansible_connection: mine}
+              register: outside
+            - assert: {that: inside.stdout != outside.stdout}
+        """, env={"ANSIBLE_CONNECTION_PLUGINS": str(plain.site.directory)})
+
+
+def test_transfer_fails(plain: Workshop) -> None:
+    """Said so, with what the image says; nothing is tried again, and the container is not given up."""
+    result = plain.call(plain.write("playbook.yaml", """\
+        - hosts: all
+          gather_facts: no
+          vars: {ansible_pipelining: no}
+          tasks:
+            - raw: rm -rf /dev/shm/full; mkdir /dev/shm/full; mount -t tmpfs -o size=4k none /dev/shm/full
+            - command: echo x
+              vars: {ansible_remote_tmp: /dev/shm/full}
+        """))
+    assert result.status == 2 and (result.ok, result.failed) == (1, 1), result.done
+    assert "cannot transfer " in result.problem and "No space left on device" in result.problem, result.done
+    assert "UNREACHABLE" not in result.output, result.done
 
 
 @pytest.fixture(name="without_python")

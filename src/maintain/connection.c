@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Our connection plugin of ansible, as a text that playbook.c has written for each run of a playbook. It must use only
+ * what is documented for authors of such plugins, and what ansible-core 2.14 and later have. */
+
+#include "maintain/connection.h"
+
+#include <string.h>
+
+#include "base/fd.h"
+
+/* It is written beside the link to our program. A failed command is the task's failure, whatever its status: nothing is
+ * tried again, as for hosts that cannot be reached. */
+static const char plugin[] =
+        "\"\"\"Runs commands in the container of an image: each is one call of " CONNECTION_PROGRAM ".\"\"\"\n"
+        "\n"
+        "import os\n"
+        "import shlex\n"
+        "import subprocess\n"
+        "\n"
+        "from ansible.errors import AnsibleError\n"
+        "from ansible.module_utils.common.text.converters import to_bytes, to_native\n"
+        "from ansible.plugins.connection import ConnectionBase\n"
+        "from ansible.utils.display import Display\n"
+        "\n"
+        "DOCUMENTATION = '''\n"
+        "name: " CONNECTION_NAME "\n"
+        "short_description: commands in the container of an image\n"
+        "description: nspawn-runner writes this plugin for each run of a playbook.\n"
+        "options:\n"
+        "  remote_addr:\n"
+        "    description: directory of the image's tree\n"
+        "    vars: [{name: inventory_hostname}, {name: ansible_host}]\n"
+        "  executable:\n"
+        "    description: shell in the image\n"
+        "    default: /bin/sh\n"
+        "    ini: [{section: defaults, key: executable}]\n"
+        "    env: [{name: ANSIBLE_EXECUTABLE}]\n"
+        "    vars: [{name: ansible_executable}]\n"
+        "  pipelining:\n"
+        "    description: whether modules are sent through the standard input of python\n"
+        "    type: boolean\n"
+        "    default: true\n"
+        "    vars: [{name: ansible_pipelining}]\n"
+        "'''\n"
+        "\n"
+        "PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), '" CONNECTION_PROGRAM
+        "')\n"
+        "\n"
+        "\n"
+        "class Connection(ConnectionBase):\n"
+        "    transport = '" CONNECTION_NAME "'\n"
+        "    default_user = 'root'\n"
+        "    has_pipelining = True\n"
+        "    has_tty = False\n"
+        "\n"
+        "    def _connect(self):\n"
+        "        self._connected = True\n"
+        "        return self\n"
+        "\n"
+        "    def close(self):\n"
+        "        self._connected = False\n"
+        "\n"
+        "    def _run(self, command, data=None, **streams):\n"
+        "        tree, shell = self.get_option('remote_addr'), self.get_option('executable')\n"
+        "        argv = [PROGRAM, tree, shell, '-c', command]\n"
+        "        Display().vvv(f'EXEC {argv}', host=tree)\n"
+        "        argv = [to_bytes(argument, errors='surrogate_or_strict') for argument in argv]\n"
+        "        streams = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE, **streams}\n"
+        "        with subprocess.Popen(argv, stderr=subprocess.PIPE, **streams) as process:\n"
+        "            output, errors = process.communicate(data)\n"
+        "        return process.returncode, output, errors\n"
+        "\n"
+        "    def exec_command(self, cmd, in_data=None, sudoable=True):\n"
+        "        super().exec_command(cmd, in_data=in_data, sudoable=sudoable)\n"
+        "        return self._run(cmd, in_data)\n"
+        "\n"
+        "    def _transfer(self, local, mode, command, remote, stream):\n"
+        "        path = shlex.quote(os.path.join('/', remote))\n"
+        "        try:\n"
+        "            with open(to_bytes(local, errors='surrogate_or_strict'), mode) as file:\n"
+        "                status, _, errors = self._run(command + path, **{stream: file})\n"
+        "        except OSError as error:\n"
+        "            raise AnsibleError(f'cannot transfer {local}: {to_native(error)}') from error\n"
+        "        if status != 0:\n"
+        "            raise AnsibleError(f'cannot transfer {local}, {remote} in the image: {to_native(errors)}')\n"
+        "\n"
+        "    def put_file(self, in_path, out_path):\n"
+        "        super().put_file(in_path, out_path)\n"
+        "        self._transfer(in_path, 'rb', 'exec cat >', out_path, 'stdin')\n"
+        "\n"
+        "    def fetch_file(self, in_path, out_path):\n"
+        "        super().fetch_file(in_path, out_path)\n"
+        "        self._transfer(out_path, 'wb', 'exec cat ', in_path, 'stdout')\n";
+
+int connection_write(int directory_fd) {
+        return file_replace_at(directory_fd, CONNECTION_NAME ".py", plugin, strlen(plugin), 0600);
+}
