@@ -13,7 +13,7 @@ import pytest
 import host
 import ociimage
 from lab import Lab, Site
-from maintenance import assert_settled, copy_of, define, maintain
+from maintenance import assert_settled, copy_of, define, maintain, put_tiny
 from simulation.jobspec import Job
 
 # Where an image can have one: others are refused, see test_hostile_tree.py.
@@ -97,14 +97,14 @@ def test_slash(images: Site, lab: Lab) -> None:
     assert_settled(images)
 
 
-def test_made_by_playbook(images: Site, lab: Lab, outside: Path) -> None:
+def test_made_by_playbook(images: Site, outside: Path) -> None:
     """Turned into symlinks by tasks, so while the machine runs and before the tree is published."""
     targets = {"outside": str(outside), "itself": "/{0}", "a file": "/usr/bin/bash"}
-    places = ("etc/resolv.conf", "etc/machine-id", "var/lib", "root")
+    places, tiny = ("etc/resolv.conf", "etc/machine-id", "var/lib", "root"), put_tiny(images)
     for target, text in targets.items():
         links = "; ".join(f"mkdir -p /{os.path.dirname(place)}; rm -rf /{place}; ln -s {text.format(place)} /{place}"
                           for place in places)
-        define(images, name_of(target), command=copy_of(lab.tiny_image()), tasks=f"- raw: {links}\n")
+        define(images, name_of(target), tiny, tasks=f"- raw: {links}\n")
         define(images, f"child-{name_of(target)}", f"from: {name_of(target)}", tasks=f"- raw: {WRITE}\n")
     report = maintain(images, "--jobs=2")
     for target, text in targets.items():
@@ -218,9 +218,10 @@ TRAPS = (".hosts.new", ".resolv.conf.new", ".machine-id.new", ".hostname.new", "
 
 
 @pytest.mark.parametrize("how", ("tarball", "oci", "playbook"))
-def test_trap(images: Site, lab: Lab, disk: tuple[int, int], how: str) -> None:
+def test_trap(images: Site, disk: tuple[int, int], how: str) -> None:
     """Nodes of a disk of the host's, or pipes that nobody serves, where files of ours are to be: nothing is written to
     the one, and nothing waits for the other."""
+    tiny = put_tiny(images) if how == "playbook" else ""
     for kind in ("disk", "fifo"):
         tar = ociimage.busybox_tar()
         node = dict(kind=tarfile.BLKTYPE, device=disk) if kind == "disk" else dict(kind=tarfile.FIFOTYPE)
@@ -228,7 +229,7 @@ def test_trap(images: Site, lab: Lab, disk: tuple[int, int], how: str) -> None:
             tar.add(name, **node)
         if how == "playbook":
             make = f"mknod $f b {disk[0]} {disk[1]}" if kind == "disk" else "mkfifo $f"
-            define(images, kind, "private_users: no", command=copy_of(lab.tiny_image(), "true"), tasks=f"""\
+            define(images, kind, "private_users: no", tiny, tasks=f"""\
                 - raw: cd /etc; for f in {" ".join(TRAPS)}; do rm -f $f; {make} || true; done
                 """)
         elif how == "oci":

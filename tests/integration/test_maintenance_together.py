@@ -14,7 +14,7 @@ import pytest
 import host
 from lab import Lab, Site
 from maintenance import (NAP, PATIENCE, assert_settled, copy_of, define, generations, maintain, maintaining, output,
-                         report_of, running, wait_until)
+                         put_tiny, report_of, running, wait_until)
 
 
 def fifos(site: Site, *names: str) -> list[Path]:
@@ -78,13 +78,14 @@ def test_jobs(images: Site, lab: Lab) -> None:
     assert_settled(images)
 
 
-def test_output_is_told_apart(images: Site, lab: Lab) -> None:
+def test_output_is_told_apart(images: Site) -> None:
     """Each line has the name of the image that it is about, whole, whoever else prints at the time."""
     talk = "- raw: for i in $(seq 300); do echo \"$i {0} {0} {0}\"; done\n  changed_when: no\n" \
            "- debug: msg=\"{{{{ lines.stdout_lines }}}}\"\n"
+    tiny = put_tiny(images)
     for name in ("left", "right"):
         tasks = talk.format(name).replace("changed_when", "register: lines\n  changed_when")
-        define(images, name, command=copy_of(lab.tiny_image()), tasks=tasks)
+        define(images, name, tiny, tasks=tasks)
     report = maintain(images, "--jobs=2")
     assert report.status == 0, report
     for line in report.done.stderr.splitlines():
@@ -130,9 +131,9 @@ def waiting_definitions(site: Site, tree: Path, where: str) -> Path:
     if where == "command":
         define(site, "hangs", command=copy_of(tree, wait))
     elif where == "playbook":
-        define(site, "hangs", command=copy_of(tree), tasks=f"- local_action: shell {wait}")
+        define(site, "hangs", "from: done", tasks=f"- local_action: shell {wait}")
     elif where == "task":
-        define(site, "hangs", command=copy_of(tree), tasks=f"- raw: {in_machine}\n")
+        define(site, "hangs", "from: done", tasks=f"- raw: {in_machine}\n")
     else:
         define(site, "hangs", f'test: "{in_machine}"', command=copy_of(tree))
     return sign
@@ -222,7 +223,7 @@ def test_reader_goes(images: Site, lab: Lab) -> None:
 
 def test_create_stopped(images: Site, lab: Lab) -> None:
     """chroot-create, too."""
-    waiting_definitions(images, lab.tiny_image(), "task")
+    define(images, "hangs", command=copy_of(lab.tiny_image()), tasks=f"- raw: exec {NAP}\n")
     with subprocess.Popen(images.argv("chroot-create", "hangs"), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
                           text=True) as process:
         wait_until(sleepers)

@@ -176,6 +176,7 @@ def test_become(plain: Workshop) -> None:
     """To root, which it is already; to a user; to one that nobody can log in as; with files."""
     plain.play("""\
         - hosts: all
+          gather_facts: no
           become: yes
           tasks:
             - command: id -un
@@ -206,6 +207,7 @@ def test_delegate_to_localhost(plain: Workshop) -> None:
     marker = plain.site.directory / "on-host"
     plain.play(f"""\
         - hosts: all
+          gather_facts: no
           tasks:
             - command: readlink /proc/self/ns/user
               register: inside
@@ -222,6 +224,7 @@ def test_delegate_to_localhost(plain: Workshop) -> None:
                   - outside.stdout == "{os.readlink('/proc/self/ns/user')}"
                   - found.stat.exists
         - hosts: localhost
+          gather_facts: no
           tasks:
             - assert: {{that: ansible_connection == "local"}}
         """)
@@ -277,6 +280,7 @@ def test_environment(plain: Workshop) -> None:
     """The host's proxies reach whoever installs something; nothing else of the host's environment does."""
     plain.play("""\
         - hosts: all
+          gather_facts: no
           tasks:
             - command: env
               register: seen
