@@ -57,8 +57,8 @@ static void advise_registry(const Settings *settings, const char *name) {
         if (settings->default_registry || !reference || image_reference_problem(reference))
                 return;
         log_notice(
-                "If Docker Hub's image is meant, name it '%s', or set 'default_registry: docker.io'%s in the configuration",
-                reference, pull_fetches(settings) ? "" : " and 'pull: if-not-present'");
+                "If Docker Hub's image is meant, name it '%s', or set 'default_registry: docker.io' in the configuration%s",
+                reference, pull_fetches(settings) ? "" : "; in both cases, set 'pull: if-not-present' there");
         if (strchr(name, ':'))
                 log_notice("Or write a definition with 'nspawn_runner_oci: %s' to '%s/%s.yaml' (see "
                            "nspawn-runner-image(5)), and call 'nspawn-runner chroot-create %s'",
