@@ -5,8 +5,6 @@
 
 #include "pipeline/matrix.h"
 
-#include <stdio.h>
-
 #include "base/string.h"
 
 typedef struct Copies {
@@ -141,18 +139,45 @@ int matrix_expand(Pipeline *pipeline) {
         return r;
 }
 
-/* Returns a value of a selection, with "$[[ matrix.X ]]" replaced. NULL: job @of has no such X. */
-static const char *selected_value(Pipeline *pipeline, const Value *value, const PipelineJob *of) {
-        const char *text = value_to_string(&pipeline->arena, value), *start = strstr(text, "$[["), *end;
-        char name[128];
-        int n = 0;
+#define BLANKS " \t\r\n\f\v"
+#define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
-        if (!start || !(end = strstr(start, "]]")))
-                return text;
-        if (sscanf(start, "$[[ matrix.%127[A-Za-z0-9_] ]]%n", name, &n) != 1 || n != end + 2 - start)
-                return NULL;
-        const char *own = of->node_index > 0 ? variables_get(&of->own, name) : NULL;
-        return own ? arena_printf(&pipeline->arena, "%.*s%s%s", (int) (start - text), text, own, end + 2) : NULL;
+/* Finds the next "$[[ matrix.X ]]" in @text. Returns its length, with *ret_start at it and X in *ret_name; 0: none. */
+static size_t find_block(Arena *arena, const char *text, const char **ret_start, const char **ret_name) {
+        for (const char *start = strstr(text, "$[["); start; start = strstr(start + 1, "$[[")) {
+                const char *name = start + strlen("$[[");
+
+                name += strspn(name, BLANKS);
+                if (!startswith(name, "matrix."))
+                        continue;
+                name += strlen("matrix.");
+                size_t n = strspn(name, NAME_CHARACTERS);
+                const char *end = name + n + strspn(name + n, BLANKS);
+                if (n == 0 || !startswith(end, "]]"))
+                        continue;
+                *ret_start = start;
+                *ret_name = arena_copy(arena, name, n);
+                return (size_t) (end + strlen("]]") - start);
+        }
+        return 0;
+}
+
+/* Returns a value of a selection, with each "$[[ matrix.X ]]" replaced. NULL: job @of has no such X. */
+static const char *selected_value(Pipeline *pipeline, const Value *value, const PipelineJob *of) {
+        const char *text = value_to_string(&pipeline->arena, value), *start, *name;
+        Text all = { .arena = &pipeline->arena };
+        size_t n;
+
+        for (; (n = find_block(&pipeline->arena, text, &start, &name)) > 0; text = start + n) {
+                const char *own = of->node_index > 0 ? variables_get(&of->own, name) : NULL;
+
+                if (!own)
+                        return NULL;
+                text_add(&all, text, (size_t) (start - text));
+                text_add_string(&all, own);
+        }
+        text_add_string(&all, text);
+        return text_get(&all);
 }
 
 int matrix_selects(Pipeline *pipeline, const Value *matrix, const PipelineJob *job, const PipelineJob *of) {
