@@ -151,7 +151,7 @@ static bool is_in_vain(const Value *own, const char *name) {
 }
 
 /* Returns the job's own keywords and, for those that it lacks, the defaults. */
-static const Value *with_defaults(Pipeline *pipeline, const Value *own, bool trigger) {
+static Value *with_defaults(Pipeline *pipeline, const Value *own, bool trigger) {
         Value *all = value_new(&pipeline->arena, VALUE_MAP, own->place);
         const char *name;
 
@@ -166,6 +166,19 @@ static const Value *with_defaults(Pipeline *pipeline, const Value *own, bool tri
                         map_set_pair(&pipeline->arena, all, pair);
         }
         return all;
+}
+
+/* GitLab reads lists in these lists as their items. */
+static void flatten_lists(Pipeline *pipeline, Value *config) {
+        static const char *const names[] = { "services", "cache" };
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                const ValuePair *pair = map_find(config, names[i]);
+
+                if (pair && pair->value->type == VALUE_LIST)
+                        map_set(&pipeline->arena, config, names[i], pair->place,
+                                value_flatten(&pipeline->context, pair->value, names[i]));
+        }
 }
 
 /* Finds the key that makes this a job, or reports which one is missing. */
@@ -239,7 +252,9 @@ static int read_job(Pipeline *pipeline, const ValuePair *pair) {
                             .place = pair->place,
                             .is_trigger = kind == JOB_TRIGGER,
                             .node_total = 1 };
-        job.config = with_defaults(pipeline, pair->value, job.is_trigger);
+        Value *config = with_defaults(pipeline, pair->value, job.is_trigger);
+        flatten_lists(pipeline, config);
+        job.config = config;
         const Value *stage = map_get(job.config, "stage"), *rules = map_get(job.config, "rules");
         job.stage = stage ? stage->string : "test";
         job.rules = rules ? value_flatten(context, rules, "rules") : NULL;

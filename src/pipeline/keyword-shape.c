@@ -51,7 +51,9 @@ static const Shape shape_service = { .types = SHAPE_STRING | SHAPE_MAP,
                                      .expect = "the name of an image or a mapping with 'name'",
                                      .keys = service_keys,
                                      .not_empty = true };
-const Shape shape_services = { .types = SHAPE_LIST, .expect = "a list of services", .item = &shape_service };
+const Shape shape_services = {
+        .types = SHAPE_LIST, .expect = "a list of services", .item = &shape_service, .flatten = true
+};
 
 static const Shape shape_exit_code = { .types = SHAPE_INTEGER, .expect = "a number", .min = 0, .max = INT32_MAX };
 static const Shape shape_exit_codes = { .types = SHAPE_INTEGER | SHAPE_LIST,
@@ -240,6 +242,7 @@ const Shape shape_cache = { .types = SHAPE_MAP | SHAPE_LIST,
                             .expect = "a cache or a list of at most 4 caches",
                             .keys = cache_keys,
                             .item = &shape_one_cache,
+                            .flatten = true,
                             .max = 4 };
 
 static const Shape shape_tag = { .types = SHAPE_STRING, .expect = "a text", .not_empty = true };

@@ -120,30 +120,42 @@ static int check_need(Context *context, const Value *need, const char *name, Nee
 }
 
 /* How many of @needs have @key. */
-static size_t count_with(const Value *const *needs, size_t n, const char *key) {
+static size_t count_with(const Value *needs, const char *key) {
         size_t count = 0;
 
-        for (size_t i = 0; i < n; i++)
-                count += value_is(needs[i], VALUE_MAP) && map_get_set(needs[i], key) ? 1 : 0;
+        for (size_t i = 0; i < needs->n_items; i++)
+                count += map_get_set(needs->items[i], key) ? 1 : 0;
         return count;
 }
 
+const Value *needs_flat(Context *context, const Value *value) {
+        Value *flat = value_new(context->arena, VALUE_LIST, value->place);
+
+        if (value->type != VALUE_LIST) {
+                value_append(context->arena, flat, value);
+                return flat;
+        }
+        const Value *items = value_flatten(context, value, "needs");
+        for (size_t i = 0; items && i < items->n_items; i++)
+                if (!value_is_null(items->items[i]))
+                        value_append(context->arena, flat, items->items[i]);
+        return items ? flat : NULL;
+}
+
 static int check(Context *context, const Value *value, const char *name, NeedsOf of) {
-        const Value *items[] = { value };
-        const Value *const *needs = items;
-        size_t n = 1;
         int result = 0;
 
-        if (value->type == VALUE_LIST) {
-                needs = value->items;
-                n = value->n_items;
-        } else if (value->type != VALUE_MAP)
+        if (value->type != VALUE_LIST && value->type != VALUE_MAP)
                 return context_fail(context, value->place, "%s must be a list of jobs, as [build], not %s", name,
                                     value_describe(value));
-        for (size_t i = 0; i < n; i++)
-                if (check_need(context, needs[i], arena_printf(context->arena, "item %zu of %s", i + 1, name), of) < 0)
+        const Value *needs = needs_flat(context, value);
+        if (!needs)
+                return -EINVAL;
+        for (size_t i = 0; i < needs->n_items; i++)
+                if (check_need(context, needs->items[i], arena_printf(context->arena, "item %zu of %s", i + 1, name),
+                               of) < 0)
                         result = -EINVAL;
-        if (count_with(needs, n, "project") > ELSEWHERE_MAX || count_with(needs, n, "pipeline") > ELSEWHERE_MAX)
+        if (count_with(needs, "project") > ELSEWHERE_MAX || count_with(needs, "pipeline") > ELSEWHERE_MAX)
                 result = context_fail(context, value->place,
                                       "%s has more than %d jobs of other pipelines, or of other projects", name,
                                       ELSEWHERE_MAX);

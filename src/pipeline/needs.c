@@ -7,6 +7,7 @@
 
 #include "base/string.h"
 #include "pipeline/matrix.h"
+#include "pipeline/needs-check.h"
 
 #define NEEDS_MAX 50 /* GitLab's default limit */
 
@@ -140,14 +141,14 @@ static int check_duplicates(Pipeline *pipeline, const PipelineJob *job) {
 }
 
 static int read_job(Pipeline *pipeline, PipelineJob *job, const Value *value, const Names *names, bool by_name) {
+        const Value *needs = needs_flat(&pipeline->context, value);
         int result = 0;
 
         job->needs = NULL;
         job->n_needs = 0;
         job->by_needs = true;
-        size_t n = value->type == VALUE_LIST ? value->n_items : 1;
-        for (size_t i = 0; i < n; i++)
-                if (read_need(pipeline, job, value->type == VALUE_LIST ? value->items[i] : value, names, by_name) < 0)
+        for (size_t i = 0; needs && i < needs->n_items; i++)
+                if (read_need(pipeline, job, needs->items[i], names, by_name) < 0)
                         result = -EINVAL;
         /* A job that mirrors another pipeline waits for stages, as without needs. */
         for (size_t i = 0; i < job->n_needs; i++)
@@ -157,10 +158,11 @@ static int read_job(Pipeline *pipeline, PipelineJob *job, const Value *value, co
 }
 
 /* A copy of a job has its needs only to check them. */
-static int check_rule(Pipeline *pipeline, const PipelineJob *job, const Value *needs, const Names *names) {
+static int check_rule(Pipeline *pipeline, const PipelineJob *job, const Value *value, const Names *names) {
+        const Value *needs = needs_flat(&pipeline->context, value);
         PipelineJob copy = *job;
 
-        for (size_t i = 0; needs->type == VALUE_LIST && i < needs->n_items; i++) {
+        for (size_t i = 0; needs && i < needs->n_items; i++) {
                 const char *name = name_of(needs->items[i]);
                 size_t group = names_find(names->by_group, name);
 
@@ -170,7 +172,7 @@ static int check_rule(Pipeline *pipeline, const PipelineJob *job, const Value *n
                                             "job '%s' needs '%s' by a rule, which takes whole names only, such as '%s'",
                                             job->name, name, pipeline->jobs[group].name);
         }
-        return read_job(pipeline, &copy, needs, names, true);
+        return read_job(pipeline, &copy, value, names, true);
 }
 
 /* GitLab checks the needs of all rules, also of those that do not match. */
@@ -198,12 +200,15 @@ int needs_read_rules(Pipeline *pipeline) {
 }
 
 static int read_dependencies(Pipeline *pipeline, const PipelineJob *job, const Names *names) {
+        const Value *needs = map_get_set(job->config, "needs");
         int result = 0;
+
+        needs = needs ? needs_flat(&pipeline->context, needs) : NULL;
 
         for (size_t i = 0; job->dependencies && i < job->dependencies->n_items; i++) {
                 const Value *item = job->dependencies->items[i];
                 size_t place = names_find(names->by_name, item->string);
-                bool needed = !map_get_set(job->config, "needs");
+                bool needed = !needs || needs->n_items == 0; /* with no needs at all, GitLab takes any dependency */
 
                 if (place == SIZE_MAX)
                         place = names_find(names->by_group, item->string);

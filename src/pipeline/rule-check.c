@@ -33,7 +33,7 @@ int expression_check(Context *context, const Value *value, const char *what) {
 }
 
 static const Shape shape_globs = {
-        .types = SHAPE_LIST, .expect = "a list of globs", .item = &shape_name, .max = GLOBS_MAX
+        .types = SHAPE_LIST, .expect = "a list of globs", .item = &shape_text, .max = GLOBS_MAX
 };
 static const Shape shape_regexp = { .types = SHAPE_STRING, .expect = "a text", .max = REGEXP_BYTES_MAX };
 static const ShapeKey changes_keys[] = {
@@ -52,7 +52,7 @@ static int check_paths(Context *context, const Value *value, const char *name) {
 static const Shape shape_changes = {
         .types = SHAPE_LIST | SHAPE_MAP,
         .expect = "a list of globs, or a mapping with 'paths'",
-        .item = &shape_name,
+        .item = &shape_text,
         .keys = changes_keys,
         .max = GLOBS_MAX,
         .check = check_paths,
@@ -67,7 +67,7 @@ static const ShapeKey exists_keys[] = {
 static const Shape shape_exists = {
         .types = SHAPE_STRING | SHAPE_LIST | SHAPE_MAP,
         .expect = "a glob, a list of globs, or a mapping with 'paths'",
-        .item = &shape_name,
+        .item = &shape_text,
         .keys = exists_keys,
         .max = GLOBS_MAX,
         .check = check_paths,
