@@ -181,6 +181,28 @@ static void flatten_lists(Pipeline *pipeline, Value *config) {
         }
 }
 
+/* Adds what a job publishes to its artifacts. */
+static void add_published(Pipeline *pipeline, Value *config) {
+        Arena *arena = &pipeline->arena;
+        const Value *publish = map_get_set(config, "publish"), *artifacts = map_get_set(config, "artifacts"),
+                    *paths = map_get_set(artifacts, "paths");
+
+        if (!publish)
+                publish = map_get_set(map_get_set(config, "pages"), "publish");
+        if (!publish)
+                publish = value_new_string(arena, "public", config->place);
+        Value *all = value_new(arena, VALUE_LIST, publish->place);
+        for (size_t i = 0; paths && i < paths->n_items; i++) {
+                if (streq(paths->items[i]->string, publish->string))
+                        return;
+                value_append(arena, all, paths->items[i]);
+        }
+        value_append(arena, all, publish);
+        Value *with = artifacts ? map_copy(arena, artifacts) : value_new(arena, VALUE_MAP, publish->place);
+        map_set(arena, with, "paths", publish->place, all);
+        map_set(arena, config, "artifacts", publish->place, with);
+}
+
 /* Finds the key that makes this a job, or reports which one is missing. */
 static int find_kind(Context *context, const ValuePair *pair, JobKind *ret) {
         const Value *job = pair->value;
@@ -254,6 +276,8 @@ static int read_job(Pipeline *pipeline, const ValuePair *pair) {
                             .node_total = 1 };
         Value *config = with_defaults(pipeline, pair->value, job.is_trigger);
         flatten_lists(pipeline, config);
+        if (!job.is_trigger && keyword_is_of_pages(pair->key, config))
+                add_published(pipeline, config);
         job.config = config;
         const Value *stage = map_get(job.config, "stage"), *rules = map_get(job.config, "rules");
         job.stage = stage ? stage->string : "test";

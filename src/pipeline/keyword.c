@@ -62,6 +62,7 @@ static const Keyword keywords[] = {
         { "only", OF_BOTH, &shape_policy },
         { "pages", OF_SCRIPT, &shape_pages },
         { "parallel", OF_BOTH, &shape_parallel },
+        { "publish", OF_SCRIPT, &shape_text },
         { "release", OF_SCRIPT, &shape_release },
         { "resource_group", OF_BOTH, &shape_name },
         { "retry", OF_SCRIPT | OF_DEFAULT, &shape_retry },
@@ -80,6 +81,14 @@ static const Keyword keywords[] = {
         { "when", OF_TRIGGER, &shape_trigger_when },
 };
 
+bool keyword_is_of_pages(const char *name, const Value *job) {
+        const Value *pages = map_get_set(job, "pages");
+
+        if (value_is(pages, VALUE_BOOLEAN))
+                return pages->boolean;
+        return value_is(pages, VALUE_MAP) || streq(name, "pages");
+}
+
 /* Checks for keywords that exclude each other. */
 static int check_together(Context *context, const char *name, const Value *job) {
         static const char *const with_rules[] = { "only", "except", "start_in" };
@@ -87,6 +96,10 @@ static int check_together(Context *context, const char *name, const Value *job) 
         bool delayed = value_is_string(map_get(job, "when"), "delayed");
         int result = 0;
 
+        if (map_get_set(job, "publish") && !keyword_is_of_pages(name, job))
+                result = context_fail(
+                        context, map_find(job, "publish")->place,
+                        "job '%s' has 'publish', which only goes with 'pages'; write 'pages: {publish: ...}'", name);
         for (size_t i = 0; map_get_set(job, "rules") && i < ELEMENTSOF(with_rules); i++)
                 if (map_get_set(job, with_rules[i]))
                         result = context_fail(context, map_find(job, with_rules[i])->place,

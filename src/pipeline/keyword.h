@@ -10,6 +10,9 @@ typedef enum JobKind { JOB_SCRIPT, JOB_TRIGGER } JobKind;
 /* Checks all keys of a job; @name is the job's. 0 or -EINVAL with problems noted. */
 int keyword_check_job(Context *context, const char *name, const Value *job, JobKind kind);
 
+/* Does GitLab Pages publish what the job leaves: by "pages", or by its name? */
+bool keyword_is_of_pages(const char *name, const Value *job);
+
 /* Checks the values of "default:" (or of the top level, which may have some of the keywords in old files). 0 or -EINVAL
  * with problems noted. */
 int keyword_check_default(Context *context, const Value *defaults);
