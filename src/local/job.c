@@ -26,19 +26,23 @@ static const char word[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 static size_t take_reference(const LocalJob *job, const char *p, const char **ret_value) {
         bool braces = *p == '{';
         const char *name = p + braces;
-        size_t n = strspn(name, word);
+        size_t n = braces ? strcspn(name, "}") : strspn(name, word);
 
         *ret_value = "";
         if (*p == '$') {
                 *ret_value = "$";
                 return 1;
         }
-        if (braces && name[n] != '}')
+        if (braces && !name[n])
                 return 1;
         if (n == 0)
                 return braces ? 2 : *p && strchr("*#@!?-", *p) ? 1 : (*ret_value = "$", 0);
-        if (!braces && *name >= '0' && *name <= '9')
-                return 1;
+        if (*name >= '0' && *name <= '9' && (!braces || n == 1))
+                return braces ? 3 : 1;
+        if (braces && n == 1 && *name == '$') {
+                *ret_value = "$";
+                return 3;
+        }
         const Variable *variable = variables_find(&job->given, arena_copy(job->arena, name, n));
         if (variable)
                 *ret_value = variable->file ? path_of(job, variable) : variable->value;

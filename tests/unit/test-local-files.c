@@ -109,6 +109,12 @@ static void test_expand(_unused_ void **state) {
                 { "$RAW", "$A" },
                 { "$A$A", "valuevalue" },
                 { "%A%", "%A%" },
+                { "${B:-x}y", "y" },
+                { "${A:-x}y", "y" },
+                { "${MY-A}", "dashed" },
+                { "${A", "A" },
+                { "${}x", "x" },
+                { "${1}${$}", "$" },
         };
         LocalJob job = { .arena = &arena, .tmp_dir = "/tmp/p", .given = { .arena = &arena } };
 
@@ -116,6 +122,7 @@ static void test_expand(_unused_ void **state) {
                 fail();
         variables_set_text(&job.given, "A", "value");
         variables_set(&job.given, &(Variable){ .key = "FILE", .value = "content", .file = true });
+        variables_set_text(&job.given, "MY-A", "dashed");
         variables_set(&job.given, &(Variable){ .key = "RAW", .value = "$A", .raw = true });
         for (size_t i = 0; i < ELEMENTSOF(rows); i++)
                 assert_string_equal(local_expand(&job, rows[i].text), rows[i].expanded);
