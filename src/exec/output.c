@@ -174,7 +174,7 @@ static void say_end(ExecOutput *output, size_t job, const ExecJobResult *result,
         if (result->failure == FAILURE_NONE)
                 snprintf(text, sizeof(text), "Job succeeded in %s", exec_duration(usec, duration));
         else
-                snprintf(text, sizeof(text), "Job failed: %.300s%s", result->reason,
+                snprintf(text, sizeof(text), "Job failed: %.480s%s", result->reason,
                          result->again ? "; it will be tried again" :
                          allowed       ? ", which is allowed" :
                                          "");
@@ -198,7 +198,7 @@ void exec_output_job_ended(ExecOutput *output, size_t job, const ExecJobResult *
                       result->failure == FAILURE_CANCELED ? JOB_CANCELED :
                                                             JOB_FAILED;
         if (result->failure != FAILURE_NONE)
-                snprintf(try->reason, sizeof(try->reason), "%.159s", result->reason);
+                snprintf(try->reason, sizeof(try->reason), "%.479s", result->reason);
         make_room(output);
         exec_log_end(output->logs + job, &output->screen, result->failure != FAILURE_NONE, now_usec);
         say_end(output, job, result, now_usec - try->begin_usec);

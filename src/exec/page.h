@@ -14,7 +14,7 @@ typedef struct ExecTry {
         size_t job;                    /* in Pipeline.jobs */
         uint64_t begin_usec, end_usec; /* monotonic */
         JobStatus status;              /* success, failed or canceled */
-        char reason[160];              /* why it failed, for people; "" for success */
+        char reason[480];              /* why it failed, for people; "" for success */
         char kept[48];                 /* the id of the job if its container stays, or "" */
 } ExecTry;
 
@@ -60,7 +60,7 @@ ExecStatusLook exec_run_look(const RunState *state);
 const char *exec_run_remark(const RunState *state);
 
 /* Why a job ended as it did or did not start, "" for success; @ret has room for it. */
-#define EXEC_REASON_BYTES_MAX 400
+#define EXEC_REASON_BYTES_MAX 560
 const char *exec_job_reason(const RunState *state, size_t job, const ExecTry *last,
                             char ret[static EXEC_REASON_BYTES_MAX]);
 

@@ -36,7 +36,7 @@ typedef struct Running {
         int events_fd, cancel_fd;
         size_t job;
         ExecJobResult result;
-        char reason[256];
+        char reason[512];
         bool told; /* how it ended */
 } Running;
 
@@ -245,7 +245,7 @@ static bool take_event(Loop *loop, Running *running) {
                 running->told = true;
                 running->result.failure = (JobFailure) event.failed;
                 running->result.exit_code = event.exit_code;
-                snprintf(running->reason, sizeof(running->reason), "%.255s", event.text);
+                snprintf(running->reason, sizeof(running->reason), "%.511s", event.text);
         }
         return false;
 }

@@ -23,7 +23,7 @@ static void note_error(Caller *caller, const char *line) {
         const char *error = startswith(line, "ERROR: ");
 
         if (error && !caller->error[0])
-                snprintf(caller->error, sizeof(caller->error), "%.159s", error);
+                snprintf(caller->error, sizeof(caller->error), "%.479s", error);
 }
 
 /* @line with each secret replaced. */

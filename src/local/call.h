@@ -14,7 +14,7 @@ typedef struct Caller {
         unsigned cancelled;  /* 1: somebody wants the job to end; 2: at once */
         bool timed_out;
         uint64_t deadline_usec; /* of calls that may be cancelled */
-        char error[160];        /* the first error that the last call reported; "": none */
+        char error[480];        /* the first error that the last call reported; "": none */
 } Caller;
 
 typedef struct Call {

@@ -34,7 +34,7 @@ typedef struct Worker {
         Keeper keeper;
         JobFailure failure;
         int exit_code;
-        char reason[256];
+        char reason[512];
 } Worker;
 
 static void begin_section(Worker *worker, const char *title) {

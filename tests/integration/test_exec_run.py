@@ -298,6 +298,10 @@ def test_options_file(place: Site) -> None:
     assert copy.run("--image-default", IMAGE).returncode == 0
     done = copy.run()
     assert done.returncode == 1 and re.search(r"^a +test +failed +\S+  There is no image 'no-such-image'$", done.stdout, re.MULTILINE), done
+    # Long reasons are whole.
+    done = copy.run("--image-default", "x-" * 100)
+    assert done.returncode == 1 and re.search(r"^a +test +failed +\S+  Image name '[x-]{150,}' is longer than 128 bytes$", done.stdout,
+                                              re.MULTILINE), done
 
 
 def test_services(lab: Lab) -> None:
