@@ -213,6 +213,10 @@ void local_job_init(LocalJob *job, const LocalJobRequest *request) {
         add_persisted(job, request);
         (void) variables_expand_nested(&job->given, false, &merged, &loop);
         job->given = merged;
+        /* GitLab makes it when the job is created, after the rules. */
+        const char *environment = variables_get(&job->given, "CI_ENVIRONMENT_NAME");
+        if (environment)
+                set(job, "CI_ENVIRONMENT_SLUG", environment_slug(arena, environment));
         add_runner(job);
         job->image = image_name(job, request->default_image);
         set(job, "CI_JOB_IMAGE", job->image);

@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 
+#include "base/sha256.h"
 #include "base/string.h"
 
 #define SLUG_BYTES_MAX 63
@@ -236,4 +237,45 @@ const char *variable_slug(Arena *arena, const char *text) {
         while (n > 0 && slug[n - 1] == '-')
                 slug[--n] = 0;
         return slug + strspn(slug, "-");
+}
+
+#define ENVIRONMENT_SLUG_BYTES_MAX 24
+#define ENVIRONMENT_SLUG_BEGIN_BYTES 17 /* of one that gets a suffix */
+#define SUFFIX_CHARACTERS 6
+
+/* The last digits of the digest of @name to base 36. */
+static const char *slug_suffix(Arena *arena, const char *name) {
+        char *suffix = arena_alloc(arena, SUFFIX_CHARACTERS + 1);
+        uint8_t digest[SHA256_BYTES];
+        uint64_t modulus = 1, rest = 0;
+
+        sha256(name, strlen(name), digest);
+        for (size_t i = 0; i < SUFFIX_CHARACTERS; i++)
+                modulus *= 36;
+        for (size_t i = 0; i < SHA256_BYTES; i++)
+                rest = (rest * 256 + digest[i]) % modulus;
+        for (size_t i = SUFFIX_CHARACTERS; i-- > 0; rest /= 36)
+                suffix[i] = "0123456789abcdefghijklmnopqrstuvwxyz"[rest % 36];
+        return suffix;
+}
+
+const char *environment_slug(Arena *arena, const char *name) {
+        Text text = { .arena = arena };
+
+        if (!(isalpha((unsigned char) *name) && (unsigned char) *name < 0x80))
+                text_add_string(&text, "env-");
+        for (const char *p = name; *p; p++) {
+                unsigned char c = (unsigned char) *p;
+                char next = isalnum(c) && c < 0x80 ? (char) tolower(c) : '-';
+
+                if (next != '-' || text.size == 0 || text_get(&text)[text.size - 1] != '-')
+                        text_add(&text, &next, 1);
+        }
+        const char *slug = text_get(&text);
+        size_t n = strlen(slug);
+        if (n <= ENVIRONMENT_SLUG_BYTES_MAX && streq(slug, name))
+                return n > 0 && slug[n - 1] == '-' ? arena_copy(arena, slug, n - 1) : slug;
+        n = MIN(n, (size_t) ENVIRONMENT_SLUG_BEGIN_BYTES);
+        return arena_printf(arena, "%.*s%s%s", (int) n, slug, n > 0 && slug[n - 1] == '-' ? "" : "-",
+                            slug_suffix(arena, name));
 }

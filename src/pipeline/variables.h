@@ -47,3 +47,6 @@ bool variable_reference(const char *p, const char **ret_name, size_t *ret_name_s
 /* Makes GitLab's slug of @text: lower case letters and digits, "-" for everything else, at most 63 characters, without
  * "-" at the ends. */
 const char *variable_slug(Arena *arena, const char *text);
+
+/* Makes a name for hosts of the name of an environment, as GitLab's CI_ENVIRONMENT_SLUG. */
+const char *environment_slug(Arena *arena, const char *name);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "unit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/sha256.h"
 
 /* The vectors of the paper's reference implementation (SipHash-2-4, 64 bits): key 00 01 .. 0f, input 00 01 .. (i - 1)
  * for row i. */
@@ -89,11 +91,49 @@ static void test_strings(_unused_ void **state) {
         assert_true(hash_of(NULL, "a") == hash_of("", "a"));
 }
 
+/* The examples of FIPS 180-2, and sizes around the end of a block. */
+static void test_sha256(_unused_ void **state) {
+        static const struct {
+                const char *text;
+                size_t repeat;
+                const char *digest;
+        } rows[] = {
+                { "abc", 1, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" },
+                { "", 1, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" },
+                { "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 1,
+                  "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1" },
+                { "a", 1000000, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0" },
+                { "x", 55, "d5e285683cd4efc02d021a5c62014694958901005d6f71e89e0989fac77e4072" },
+                { "x", 56, "04c26261370ee7541549d16dee320c723e3fd14671e66a099afe0a377c16888e" },
+                { "x", 63, "75220b47218278e656f2013bb8f0c455a25eaf01e86c64924e9d48d89776d6f2" },
+                { "x", 64, "7ce100971f64e7001e8fe5a51973ecdfe1ced42befe7ee8d5fd6219506b5393c" },
+                { "x", 65, "9537c5fdf120482f7d58d25e9ed583f52c02b4e304ea814db1633ad565aed7e9" },
+                { "x", 119, "000b48d4edf0fa7bee3c6236ecd2785baa5db4eeb8bb54341b029e0d9fa5fb0c" },
+                { "x", 120, "13f05a0b594787f5ecd315edc96141bd3243203d1b7d4f0836f37308b276ba98" },
+                { "x", 128, "24da1b81d0b16df6428eee73c69fcb2a93c76bc6df706f0c6670fe6bfe800464" },
+        };
+        static char data[1000000];
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                size_t n = strlen(rows[i].text);
+                uint8_t digest[SHA256_BYTES];
+                char hex[2 * SHA256_BYTES + 1];
+
+                for (size_t k = 0; k < rows[i].repeat; k++)
+                        memcpy(data + k * n, rows[i].text, n);
+                sha256(data, n * rows[i].repeat, digest);
+                for (size_t k = 0; k < SHA256_BYTES; k++)
+                        snprintf(hex + 2 * k, 3, "%02x", digest[k]);
+                assert_string_equal(hex, rows[i].digest);
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_vectors),
                 cmocka_unit_test(test_long),
                 cmocka_unit_test(test_strings),
+                cmocka_unit_test(test_sha256),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -199,6 +199,28 @@ static void test_expansion_stays_small(_unused_ void **state) {
         assert_true(strlen(variables_get(&expanded, "V39")) <= (size_t) 1 << 20);
 }
 
+/* As Ruby makes them: Digest::SHA2.hexdigest(name).to_i(16).to_s(36).last(6) is what names get that are not slugs. */
+static void test_environment_slug(_unused_ void **state) {
+        static const struct {
+                const char *name, *slug;
+        } rows[] = {
+                { "production", "production" },
+                { "review/main", "review-main-yi2y9f" },
+                { "Prod", "prod-njlta9" },
+                { "1", "env-1-x3mbm3" },
+                { "a-", "a" },
+                { "staging-1234567890123456", "staging-1234567890123456" },
+                { "staging-12345678901234567", "staging-123456789-s729ne" },
+                { "review/feature-with-a-long-name", "review-feature-wi-jer9zy" },
+                { "/", "env-nb81kh" },
+                { "gr\xc3\xbcn", "gr-n-w3agzp" },
+        };
+
+        TEST_ARENA(arena);
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                assert_string_equal(environment_slug(&arena, rows[i].name), rows[i].slug);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_globs),
@@ -208,6 +230,7 @@ int main(void) {
                 cmocka_unit_test(test_expansion),
                 cmocka_unit_test(test_nested_expansion),
                 cmocka_unit_test(test_expansion_stays_small),
+                cmocka_unit_test(test_environment_slug),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
