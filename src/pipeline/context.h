@@ -13,6 +13,7 @@ typedef struct Context {
         const PipelineRequest *request;
         Variables variables; /* of the pipeline, without those of the configuration: what includes see */
         unsigned n_includes;
+        unsigned n_left_out; /* includes whose rules do not let them in */
 } Context;
 
 #define context_fail(context, place, ...) problem_add(&(context)->problems, (place), __VA_ARGS__)

@@ -260,6 +260,8 @@ static int add_entry(Entries *entries, const Value *entry) {
         if (streq(kinds[kind], "artifact"))
                 return context_fail(context, entry->place, "'artifact' can only be included by 'trigger'");
         r = rule_include(context, map_get_set(entry, "rules"), entries->origin->root);
+        if (r == 0)
+                context->n_left_out++;
         return r <= 0 ? r : adders[kind](entries, entry, value);
 }
 

@@ -360,6 +360,18 @@ static int check_environments(Pipeline *pipeline) {
         return result;
 }
 
+static int fail_no_job(Pipeline *pipeline) {
+        unsigned n = pipeline->context.n_left_out;
+
+        if (n > 0)
+                return context_fail(&pipeline->context, pipeline->config->place,
+                                    "there is no job; %u of the includes %s left out by rules, which see no variables "
+                                    "of the configuration: try --variable or --source",
+                                    n, n == 1 ? "is" : "are");
+        return context_fail(&pipeline->context, pipeline->config->place,
+                            "there is no job; a name that begins with a dot is a template only");
+}
+
 int jobs_read(Pipeline *pipeline) {
         const Value *config = pipeline->config;
         int result = 0;
@@ -381,7 +393,6 @@ int jobs_read(Pipeline *pipeline) {
         if (result >= 0 && check_environments(pipeline) < 0)
                 result = -EINVAL;
         if (result >= 0 && pipeline->n_jobs == 0)
-                result = context_fail(&pipeline->context, config->place,
-                                      "there is no job; a name that begins with a dot is a template only");
+                result = fail_no_job(pipeline);
         return result;
 }

@@ -320,7 +320,20 @@ static int check_number(Pipeline *pipeline, const PipelineJob *job) {
                             job->name, job->n_needs, NEEDS_MAX);
 }
 
+/* Says of a job that is not in the pipeline why not. */
+static int fail_left_out(Pipeline *pipeline, const PipelineJob *job, const PipelineNeed *need, const Names *names) {
+        size_t place = names_find(names->by_name, need->name);
+        const char *why = place == SIZE_MAX ? NULL : pipeline->jobs[place].reason;
+
+        return context_fail(
+                &pipeline->context, need->place,
+                "job '%s' needs '%s', which is not in this pipeline%s%s%s; write {job: '%s', optional: true} "
+                "if it may be missing",
+                job->name, need->name, why ? " (" : "", why ? why : "", why ? ")" : "", need->name);
+}
+
 int needs_resolve(Pipeline *pipeline) {
+        Names names = names_make(pipeline);
         int result = 0;
 
         find_places(pipeline, true);
@@ -332,11 +345,7 @@ int needs_resolve(Pipeline *pipeline) {
                         const PipelineNeed *need = pipeline->jobs[i].needs + k;
 
                         if (need->job == SIZE_MAX && !need->optional && !need->elsewhere)
-                                result = context_fail(
-                                        &pipeline->context, need->place,
-                                        "job '%s' needs '%s', which is not in this pipeline because of its rules; write "
-                                        "{job: '%s', optional: true} if it may be missing",
-                                        pipeline->jobs[i].name, need->name, need->name);
+                                result = fail_left_out(pipeline, pipeline->jobs + i, need, &names);
                 }
         return result < 0 ? result : check_circles(pipeline);
 }
