@@ -171,6 +171,18 @@ int machine_remove_locked(const Settings *settings, const char *id) {
         return 0;
 }
 
+/* The directory is made if it is missing, as after a boot of the host: its lock keeps a `prepare` of the same machine out
+ * while we remove what is left. Returns as machine_directory_lock(). Where no directory can be made, `prepare` cannot make
+ * one either: 0, without a lock. */
+static int lock_to_remove(const char *runtime_dir, const char *id, MachineDirectory *ret) {
+        int r = machine_directory_lock(runtime_dir, id, false, LOCK_ROUND_USEC, ret);
+
+        if (r != -ENOENT)
+                return r;
+        r = machine_directory_lock(runtime_dir, id, true, LOCK_ROUND_USEC, ret);
+        return r == -ENOSPC || r == -EDQUOT || r == -EROFS || r == -ENOENT ? 0 : r;
+}
+
 int machine_remove(const Settings *settings, const char *id) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         uint64_t deadline = clock_deadline(MACHINE_STOP_TIMEOUT_USEC);
@@ -179,12 +191,7 @@ int machine_remove(const Settings *settings, const char *id) {
         int r = machine_name(settings->runtime_dir, id, &name);
         if (r < 0)
                 return r;
-        for (;;) {
-                r = machine_directory_lock(settings->runtime_dir, id, false, LOCK_ROUND_USEC, &directory);
-                if (r == -ENOENT || r >= 0)
-                        break;
-                if (r != -EBUSY)
-                        return r;
+        while ((r = lock_to_remove(settings->runtime_dir, id, &directory)) == -EBUSY) {
                 /* A `prepare` or another `cleanup` has the lock. Without its container, `prepare` gives up and
                  * unlocks. */
                 r = supervisor_pick()->stop(name, MACHINE_STOP_TIMEOUT_USEC);
@@ -193,7 +200,7 @@ int machine_remove(const Settings *settings, const char *id) {
                 if (clock_now_usec() >= deadline)
                         return -EBUSY;
         }
-        return machine_remove_locked(settings, id);
+        return r < 0 ? r : machine_remove_locked(settings, id);
 }
 
 bool machine_exists(const Settings *settings, const char *id) {
