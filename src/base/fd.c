@@ -7,11 +7,13 @@
 #include "base/fd.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 
 int fd_write_all(int fd, const void *data, size_t size) {
@@ -78,21 +80,52 @@ int fd_read_all(int fd, size_t max_bytes, char **ret_data, size_t *ret_size) {
 }
 
 int file_read_at(int dir_fd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_size) {
-        _cleanup_close_ int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
+        _cleanup_close_ int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
+        if (fd < 0)
+                return -errno;
+        int r = file_check_regular(fd);
+        return r < 0 ? r : fd_read_all(fd, max_bytes, ret_data, ret_size);
+}
 
-        return fd < 0 ? -errno : fd_read_all(fd, max_bytes, ret_data, ret_size);
+int file_check_regular(int fd) {
+        struct stat st;
+
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        bool is_null = S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+        if (S_ISREG(st.st_mode) || is_null)
+                return 0;
+        return S_ISDIR(st.st_mode) ? -EISDIR : -ENOTSUP;
 }
 
 int file_open_regular(const char *path) {
-        struct stat st;
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (fd < 0)
+                return -errno;
+        int r = file_check_regular(fd);
+        return r < 0 ? r : TAKE_FD(fd);
+}
+
+int file_open_given(const char *path) {
+        struct statfs fs;
 
         _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        if (fd < 0 || fstat(fd, &st) < 0)
+        if (fd < 0)
                 return -errno;
-        bool is_null = S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
-        if (!S_ISREG(st.st_mode) && !is_null)
-                return S_ISDIR(st.st_mode) ? -EISDIR : -ENOTSUP;
-        return TAKE_FD(fd);
+        int r = file_check_regular(fd);
+        if (r != -ENOTSUP)
+                return r < 0 ? r : TAKE_FD(fd);
+        /* A pipe without a name, in a file system of its own. Its other end is somebody whom the same person started. */
+        if (fstatfs(fd, &fs) < 0)
+                return -errno;
+        if (fs.f_type != PIPEFS_MAGIC)
+                return -ENOTSUP;
+        r = fd_set_nonblock(fd, false);
+        return r < 0 ? r : TAKE_FD(fd);
+}
+
+const char *file_error_text(int r) {
+        return r == -ENOTSUP ? "it is no regular file" : strerror(-r);
 }
 
 int file_write_string_at(int dir_fd, const char *path, const char *value) {

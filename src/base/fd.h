@@ -36,12 +36,19 @@ int fd_write_all(int fd, const void *data, size_t size);
  * NULL). 0; -EFBIG: there are more than @max_bytes; or another -errno. */
 int fd_read_all(int fd, size_t max_bytes, char **ret_data, size_t *ret_size);
 
-/* The same for a whole file below @dir_fd (AT_FDCWD for plain paths). It does not follow a symlink at the end of @path
- * (-ELOOP). */
+/* The same for a whole regular file below @dir_fd (AT_FDCWD for plain paths), or /dev/null. It does not follow a symlink at
+ * the end of @path (-ELOOP), and never waits. -EISDIR; -ENOTSUP for anything else that is no regular file. */
 int file_read_at(int dir_fd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_size);
 /* Opens a regular file, or /dev/null, for reading; follows symlinks. Never waits, as it would for whoever writes to a pipe
  * in its place. Its descriptor; -EISDIR; -ENOTSUP for anything else that is no regular file; or another -errno. */
 int file_open_regular(const char *path);
+/* The same for a file that somebody names on the command line: it may also be a pipe without a name, as shells make them for
+ * "<(COMMAND)" and for standard input. */
+int file_open_given(const char *path);
+/* Is @fd a regular file, or /dev/null? 0; -EISDIR; -ENOTSUP; or another -errno. */
+int file_check_regular(int fd);
+/* What the error @r of one of these means, in words. */
+const char *file_error_text(int r);
 
 /* Writes a string to an existing file, as in /proc, /sys and cgroups, with one write(). 0; -EIO: only a part was written; or
  * another -errno. */

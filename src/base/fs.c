@@ -49,18 +49,22 @@ int open_without_symlinks(int dir_fd, const char *path, int flags) {
 
 int file_read_in_root(int root_fd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_size) {
         char again[64];
-        struct stat st;
 
         _cleanup_close_ int path_fd = open_in_root(root_fd, path, O_PATH);
         if (path_fd < 0)
                 return path_fd == -ENOTDIR ? -ENOENT : path_fd;
-        if (fstat(path_fd, &st) < 0)
-                return -errno;
-        if (!S_ISREG(st.st_mode))
-                return -ENOENT;
+        int r = file_check_regular(path_fd);
+        if (r < 0)
+                return r;
         snprintf(again, sizeof(again), "/proc/self/fd/%d", path_fd);
         _cleanup_close_ int fd = open(again, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         return fd < 0 ? -errno : fd_read_all(fd, max_bytes, ret_data, ret_size);
+}
+
+int file_find_in_root(int root_fd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_size) {
+        int r = file_read_in_root(root_fd, path, max_bytes, ret_data, ret_size);
+
+        return r == -EISDIR || r == -ENOTSUP ? -ENOENT : r;
 }
 
 typedef union Handle {

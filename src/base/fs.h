@@ -21,9 +21,11 @@ int find_in_root(int root_fd, const char *path, int flags);
 int open_without_symlinks(int dir_fd, const char *path, int flags);
 
 /* Reads the regular file @path as open_in_root() finds it. Anything else, such as a device or a pipe that nobody writes to,
- * is not opened: -ENOENT. -EFBIG: it is longer than @max_bytes; or another -errno. *ret_data is to be freed; a NUL follows
- * it. */
+ * is not opened: -EISDIR or -ENOTSUP, as with file_open_regular(). -ENOENT as with find_in_root(). -EFBIG: it is longer than
+ * @max_bytes; or another -errno. *ret_data is to be freed; a NUL follows it. */
 int file_read_in_root(int root_fd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_size);
+/* The same where only regular files matter: -ENOENT for everything else, too. */
+int file_find_in_root(int root_fd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_size);
 
 /* A text that means the file @fd for as long as that exists, whatever it is renamed to; never that of another file,
  * even if that has its inode number by then. *ret is to be freed. 0; -EOPNOTSUPP where the file system has no such

@@ -40,20 +40,11 @@
 
 /* Opens the script. A person may type it or pipe it in; nothing else may make us wait. Descriptor or -errno. */
 static int open_script(const char *path) {
-        struct stat st;
-
         if (streq(path, "/dev/stdin") || streq(path, "-")) {
                 int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
                 return fd < 0 ? -errno : fd;
         }
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        if (fd < 0)
-                return -errno;
-        if (fstat(fd, &st) < 0)
-                return -errno;
-        if (!S_ISREG(st.st_mode))
-                return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
-        return TAKE_FD(fd);
+        return file_open_regular(path);
 }
 
 /* The script as a sealed copy: the container cannot reach the host's file through it. */
@@ -340,8 +331,10 @@ static int run(const Invocation *invocation) {
         if (r < 0)
                 return r;
         _cleanup_close_ int script_fd = load_script(path);
-        if (script_fd < 0)
-                return log_error_errno(script_fd, "Cannot read script '%s': %m", path);
+        if (script_fd < 0) {
+                log_error("Cannot read script '%s': %s", path, file_error_text(script_fd));
+                return script_fd;
+        }
 
         /* For `shell`. A failure of this fails no job. */
         _cleanup_close_ int variables_fd = gitlab_job_variables(WIRE_VARIABLES_MAX_BYTES);

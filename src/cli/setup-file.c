@@ -39,9 +39,10 @@ static int read_text(int directory_fd, const char *name, char **ret_text, struct
                 return -errno;
         if (fstat(fd, ret_stat) < 0)
                 return -errno;
-        if (!S_ISREG(ret_stat->st_mode))
-                return S_ISDIR(ret_stat->st_mode) ? -EISDIR : -EINVAL;
-        int r = fd_read_all(fd, FILE_MAX_BYTES, ret_text, &size);
+        int r = file_check_regular(fd);
+        if (r < 0)
+                return r;
+        r = fd_read_all(fd, FILE_MAX_BYTES, ret_text, &size);
         if (r < 0)
                 return r;
         if (strlen(*ret_text) == size)

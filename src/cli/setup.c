@@ -129,7 +129,8 @@ static int log_file(const Setup *setup, int error) {
         if (error == -ESTALE)
                 return log_error_errno(error, "'%s' was changed by another program meanwhile; call setup again",
                                        setup->path);
-        return log_error_errno(error, "Cannot read or write '%s': %m", setup->path);
+        log_error("Cannot read or write '%s': %s", setup->path, file_error_text(error));
+        return error;
 }
 
 /* What is wrong with the content of config.toml. */
@@ -174,10 +175,12 @@ static int read_token(Setup *setup, const char *path) {
         _cleanup_free_ char *text = NULL;
         size_t size;
 
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        int r = fd < 0 ? -errno : fd_read_all(fd, TOKEN_MAX - 1, &text, &size);
-        if (r < 0)
-                return log_error_errno(r, "Cannot read the token from '%s': %m", path);
+        _cleanup_close_ int fd = file_open_given(path);
+        int r = fd < 0 ? fd : fd_read_all(fd, TOKEN_MAX - 1, &text, &size);
+        if (r < 0) {
+                log_error("Cannot read the token from '%s': %s", path, file_error_text(r));
+                return r;
+        }
         memcpy(setup->token, text, size + 1);
         explicit_bzero(text, size);
         return check_token(setup, path);

@@ -11,10 +11,8 @@
 int config_data_read(const char *what, const char *path, char **ret_data, size_t *ret_size, Problem *reterr_problem) {
         _cleanup_close_ int fd = file_open_regular(path);
 
-        if (fd == -ENOTSUP)
-                return problem_set(reterr_problem, fd, "Cannot read %s '%s': it is no regular file", what, path);
         int r = fd < 0 ? fd : fd_read_all(fd, CONFIG_FILE_MAX_BYTES, ret_data, ret_size);
         if (r == -EFBIG)
                 return problem_set(reterr_problem, r, "%s: larger than %zu KiB", path, CONFIG_FILE_MAX_BYTES / 1024);
-        return r < 0 ? problem_set(reterr_problem, r, "Cannot read %s '%s': %m", what, path) : 0;
+        return r < 0 ? problem_set(reterr_problem, r, "Cannot read %s '%s': %s", what, path, file_error_text(r)) : 0;
 }

@@ -113,12 +113,8 @@ static int read_own(const Checkout *checkout, Arena *arena, ExecOptionsFile *ret
         size_t size;
 
         *ret = (ExecOptionsFile){ .path = FILE_NAME, .directory = checkout->top, .root_fd = checkout->top_fd };
-        int r = file_read_in_root(checkout->top_fd, FILE_NAME, EXEC_VARIABLES_BYTES_MAX, &data, &size);
-        if (r == -ENOENT)
-                return 0;
-        if (r < 0)
-                return log_error_errno(r, "Cannot read '%s': %m", FILE_NAME);
-        return parse(arena, ret, data, size);
+        int r = exec_own_file_read(checkout->top_fd, FILE_NAME, &data, &size);
+        return r <= 0 ? r : parse(arena, ret, data, size);
 }
 
 /* A project that is the home itself has one file, which is the project's. */
@@ -139,11 +135,14 @@ static int read_home(const Checkout *checkout, Arena *arena, ExecOptionsFile *re
         ret->directory = arena_string(arena, home);
         ret->path = arena_printf(arena, "%s/" FILE_NAME, home);
         _cleanup_close_ int fd = file_open_regular(ret->path);
-        if (fd == -ENOENT)
+        if (fd == -ENOENT && !exists_at(AT_FDCWD, ret->path))
                 return 0;
         int r = fd < 0 ? fd : fd_read_all(fd, EXEC_VARIABLES_BYTES_MAX, &data, &size);
-        if (r < 0)
-                return log_error_errno(r, "Cannot read '%s': %m", ret->path);
+        if (r < 0) {
+                log_error("Cannot read '%s': %s", ret->path,
+                          r == -ENOENT ? "it is a symlink to nothing" : file_error_text(r));
+                return r;
+        }
         return parse(arena, ret, data, size);
 }
 
@@ -194,8 +193,10 @@ static int read_variable_file(const ExecOptionsFile *file, const Value *entry, V
         if (!bundle_path_is_plain(path))
                 return complain(file, entry->place, path, "must be the path of a file in the project");
         int r = file_read_in_root(file->root_fd, path, EXEC_VARIABLES_BYTES_MAX, &data, &size);
-        if (r < 0)
-                return log_error_errno(r, "Cannot read the variables in '%s': %m", path);
+        if (r < 0) {
+                log_error("Cannot read the variables in '%s': %s", path, file_error_text(r));
+                return r;
+        }
         return exec_variables_read(variables, path, data, size);
 }
 

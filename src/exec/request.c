@@ -56,12 +56,8 @@ static int read_own_file(ExecRequest *request) {
         _cleanup_free_ char *data = NULL;
         size_t size;
 
-        int r = file_read_in_root(request->checkout->top_fd, LOCAL_VARIABLES, EXEC_VARIABLES_BYTES_MAX, &data, &size);
-        if (r == -ENOENT)
-                return 0;
-        if (r < 0)
-                return log_error_errno(r, "Cannot read the variables in '%s': %m", LOCAL_VARIABLES);
-        return exec_variables_read(&request->project, LOCAL_VARIABLES, data, size);
+        int r = exec_own_file_read(request->checkout->top_fd, LOCAL_VARIABLES, &data, &size);
+        return r <= 0 ? r : exec_variables_read(&request->project, LOCAL_VARIABLES, data, size);
 }
 
 /* From the weakest to the strongest: those of the home, of the project's files, of the command line. */

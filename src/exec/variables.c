@@ -5,9 +5,8 @@
 
 #include "exec/variables.h"
 
-#include <fcntl.h>
-
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/string.h"
 #include "pipeline/yaml.h"
@@ -93,13 +92,27 @@ int exec_variables_read(Variables *variables, const char *path, const char *data
         return r < 0 || !map ? r : exec_variables_from(variables, path, map);
 }
 
+int exec_own_file_read(int root_fd, const char *path, char **ret_data, size_t *ret_size) {
+        int r = file_read_in_root(root_fd, path, EXEC_VARIABLES_BYTES_MAX, ret_data, ret_size);
+        if (r == -ENOENT && !exists_at(root_fd, path))
+                return 0;
+        if (r < 0) {
+                log_error("Cannot read '%s': %s", path,
+                          r == -ENOENT ? "it is a symlink to nothing in the project" : file_error_text(r));
+                return r;
+        }
+        return 1;
+}
+
 int exec_variables_read_path(Variables *variables, const char *path) {
         _cleanup_free_ char *data = NULL;
         size_t size;
 
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        int r = fd < 0 ? -errno : fd_read_all(fd, EXEC_VARIABLES_BYTES_MAX, &data, &size);
-        if (r < 0)
-                return log_error_errno(r, "Cannot read the variables in '%s': %m", path);
+        _cleanup_close_ int fd = file_open_given(path);
+        int r = fd < 0 ? fd : fd_read_all(fd, EXEC_VARIABLES_BYTES_MAX, &data, &size);
+        if (r < 0) {
+                log_error("Cannot read the variables in '%s': %s", path, file_error_text(r));
+                return r;
+        }
         return exec_variables_read(variables, path, data, size);
 }

@@ -16,6 +16,10 @@ int exec_variables_read(Variables *variables, const char *path, const char *data
 /* Of the file itself. */
 int exec_variables_read_path(Variables *variables, const char *path);
 
+/* Reads the file @path of the project at @root_fd, which the project need not have. 1; 0: it has none; or a negative errno,
+ * logged: something else has its name, or it cannot be read. */
+int exec_own_file_read(int root_fd, const char *path, char **ret_data, size_t *ret_size);
+
 /* Reads YAML; @data and @path must live as long as the value, which is in @arena. NULL in *ret: there is nothing in it. 0 or
  * -EINVAL, logged. */
 int exec_yaml_read(Arena *arena, const char *path, const char *data, size_t size, const Value **ret);

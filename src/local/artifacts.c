@@ -287,7 +287,7 @@ int artifacts_read_file(const LocalStore *store, const char *job, const char *fi
         int r = path_of(store, job, ARCHIVE_SUFFIX, &path);
         if (r < 0)
                 return r;
-        _cleanup_close_ int archive_fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_close_ int archive_fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         if (archive_fd < 0)
                 return -errno;
         _cleanup_close_ int bundle_fd = file_open_unnamed(store->path);

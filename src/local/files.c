@@ -258,7 +258,7 @@ static int unpack(Caller *caller, int archive_fd, int bundle_fd, Problem *reterr
 int files_put(Caller *caller, const char *path, const char *directory) {
         Problem problem = { 0 };
 
-        _cleanup_close_ int archive_fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_close_ int archive_fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         if (archive_fd < 0)
                 return -errno;
         _cleanup_close_ int bundle_fd = file_open_unnamed(directory);

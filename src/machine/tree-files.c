@@ -78,7 +78,7 @@ static int state_read(int etc_fd, const char *name, FileState *ret) {
         } else if (S_ISREG(state.st.st_mode)) {
                 state.kind = FILE_REGULAR;
                 /* The machine may be running, and put a pipe there in this moment. */
-                r = file_read_in_root(etc_fd, name, FILE_BYTES_MAX, &state.data, &state.size);
+                r = file_find_in_root(etc_fd, name, FILE_BYTES_MAX, &state.data, &state.size);
                 if (r == -ENOENT || r == -EFBIG) {
                         state.kind = FILE_OTHER;
                         r = 0;

@@ -88,7 +88,7 @@ static int packages_hash(const char *tree, uint64_t *ret) {
         _cleanup_close_ int tree_fd = open_directory_at(AT_FDCWD, tree, false, 0);
         if (tree_fd < 0)
                 return tree_fd;
-        int r = file_read_in_root(tree_fd, DPKG_STATUS, DPKG_STATUS_BYTES_MAX, &data, &size);
+        int r = file_find_in_root(tree_fd, DPKG_STATUS, DPKG_STATUS_BYTES_MAX, &data, &size);
         if (r < 0)
                 return r == -ENOENT ? 0 : r;
         hash_init(&hash, key);

@@ -6,6 +6,7 @@
 
 #include "pipeline/include.h"
 
+#include "base/fd.h"
 #include "base/string.h"
 #include "pipeline/document.h"
 #include "pipeline/include-entry.h"
@@ -35,7 +36,7 @@ static int fail_read(Context *context, const IncludeFile *file, int error, const
                                     file->path, file->second_path);
         if (error == -ENOENT)
                 return context_fail(context, place, "file '%s' is not there", file->name);
-        return context_fail(context, place, "cannot read '%s': %s", file->name, why ? why : strerror(-error));
+        return context_fail(context, place, "cannot read '%s': %s", file->name, why ? why : file_error_text(error));
 }
 
 /* Reads the text of a file into the arena. */

@@ -82,9 +82,9 @@ int host_system_read(HostSystem *ret) {
 
         for (size_t i = 0; i < ELEMENTSOF(paths); i++) {
                 _cleanup_free_ char *text = NULL;
-                _cleanup_close_ int fd = open(paths[i], O_RDONLY | O_CLOEXEC | O_NOCTTY);
+                _cleanup_close_ int fd = file_open_regular(paths[i]);
 
-                int r = fd < 0 ? -errno : fd_read_all(fd, 65536, &text, NULL);
+                int r = fd < 0 ? fd : fd_read_all(fd, 65536, &text, NULL);
                 if (r != -ENOENT)
                         return r < 0 ? r : host_system_parse(text, ret);
         }

@@ -117,9 +117,9 @@ int finish_keyring(int tree_fd, const char *keyring) {
         if (present != -ENOENT)
                 return MIN(present, 0);
 
-        _cleanup_close_ int source_fd = open(keyring, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        _cleanup_close_ int source_fd = file_open_regular(keyring);
         if (source_fd < 0)
-                return -errno;
+                return source_fd;
         int r = fd_read_all(source_fd, KEYRING_BYTES_MAX, &data, &size);
         if (r < 0)
                 return r;

@@ -158,7 +158,7 @@ static int read_file(int tree_fd, const char *path, int (*parser)(const char *te
         _cleanup_free_ char *text = NULL;
         size_t size;
 
-        int r = file_read_in_root(tree_fd, path, FILE_BYTES_MAX, &text, &size);
+        int r = file_find_in_root(tree_fd, path, FILE_BYTES_MAX, &text, &size);
         return r < 0 ? r : parser(text, size, ret);
 }
 

@@ -185,6 +185,48 @@ class Command(unittest.TestCase):
                 self.assertEqual((done.returncode, done.stdout), (2, ""))
                 self.assertIn(part, done.stderr)
 
+    def trap(self, kind, path):
+        """Something that is not there to be read. The first one would make who opens it wait."""
+        match kind:
+            case "pipe":
+                os.mkfifo(path)
+                return "it is no regular file"
+            case "directory":
+                path.mkdir()
+                return "Is a directory"
+            case "symlink":
+                path.symlink_to("nowhere")
+                return "it is a symlink to nothing"
+        path.symlink_to("/dev/full")
+        return "it is no regular file" if path.parent != self.path else "it is a symlink to nothing"
+
+    def test_no_regular_files(self):
+        """What is no file in the place of one neither keeps a call waiting nor is passed over."""
+        home = self.path / "home"
+        home.mkdir()
+        for kind in ("pipe", "directory", "symlink", "device"):
+            for path, arguments in ((self.path / ".nspawn-runner-exec.yaml", []), (home / ".nspawn-runner-exec.yaml", []),
+                                    (self.path / ".gitlab-ci-local-variables.yml", []),
+                                    (self.path / "part.yml", ["--file", "part.yml"]),
+                                    (self.path / "v.env", ["--variable-file", "v.env"])):
+                with self.subTest(kind=kind, path=path.name):
+                    why = self.trap(kind, path)
+                    if path.name in ("part.yml", "v.env") and kind in ("symlink", "device"):
+                        why = ""
+                    done = self.call("--list", *arguments, HOME=str(home))
+                    self.assertEqual((done.returncode, done.stdout), (1, ""), done)
+                    self.assertIn(path.name, done.stderr)
+                    self.assertIn(why, done.stderr)
+                    path.rmdir() if kind == "directory" else path.unlink()
+
+    def test_variables_from_a_pipe(self):
+        """A shell's own pipe for a program's output, or for what is typed, is read to its end."""
+        for script in ("exec --list --json --variable-file <(sleep 0.1; echo V=1)", "exec --list --json --variable-file /dev/stdin"):
+            done = subprocess.run(["bash", "-c", f"(sleep 0.1; echo V=1) | {shlex.quote(PROGRAM)} {script}"], cwd=self.path,
+                                  env=ENVIRONMENT, text=True, capture_output=True, check=False)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertEqual([job["name"] for job in json.loads(done.stdout)["jobs"]], ["a", "b"])
+
     def test_failures(self):
         for arguments, part in ((["--explain", "c"], "There is no job 'c'"), (["--list", "-C", "none"], "Cannot open the directory 'none'"),
                                 (["--list", "--file", "none.yml"], "file 'none.yml' is not there"),

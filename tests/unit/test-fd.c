@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/new-file.h"
@@ -75,6 +76,21 @@ static void test_replace_beside_a_trap(void **state) {
         /* A directory is in the way, and stays. */
         assert_int_equal(mkdirat(dir_fd, ".a.new", 0700), 0);
         assert_int_equal(file_replace_at(dir_fd, "a", "newer", 5, 0644), -EISDIR);
+}
+
+/* Nobody writes to the pipe: who opened it as a file would wait. */
+static void test_read_no_pipe(void **state) {
+        _cleanup_close_ int dir_fd = open_directory(state);
+        _cleanup_free_ char *data = NULL, *path = NULL;
+
+        assert_true(asprintf(&path, "%s/fifo", (char *) *state) > 0);
+        assert_int_equal(mkfifo(path, 0600), 0);
+        assert_int_equal(file_read_at(dir_fd, "fifo", 10, &data, NULL), -ENOTSUP);
+        assert_int_equal(file_read_at(dir_fd, ".", 10, &data, NULL), -EISDIR);
+        assert_int_equal(file_open_regular(path), -ENOTSUP);
+        assert_int_equal(file_open_given(path), -ENOTSUP);
+        assert_int_equal(file_open_given(*state), -EISDIR);
+        assert_string_equal(file_error_text(-ENOTSUP), "it is no regular file");
 }
 
 static void test_read_no_symlink(void **state) {
@@ -206,6 +222,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_read_no_symlink, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_replace, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_replace_beside_a_trap, setup_directory, teardown_directory),
+                cmocka_unit_test_setup_teardown(test_read_no_pipe, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_publish, setup_directory, teardown_directory),
                 cmocka_unit_test(test_write_all_nonblocking),
                 cmocka_unit_test(test_memfd),

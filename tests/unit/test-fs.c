@@ -83,9 +83,14 @@ static void test_file_read_in_root(void **state) {
         assert_int_equal(size, 4);
         assert_string_equal(data, "text");
         assert_int_equal(file_read_in_root(dir_fd, "link", 3, &untouched, &size), -EFBIG);
-        static const char *const none[] = { "fifo", ".", "none", "file/below" };
-        for (size_t i = 0; i < ELEMENTSOF(none); i++)
-                assert_row(file_read_in_root(dir_fd, none[i], 4, &untouched, &size) == -ENOENT, i, none[i]);
+        static const struct {
+                const char *path;
+                int r;
+        } none[] = { { "fifo", -ENOTSUP }, { ".", -EISDIR }, { "none", -ENOENT }, { "file/below", -ENOENT } };
+        for (size_t i = 0; i < ELEMENTSOF(none); i++) {
+                assert_row(file_read_in_root(dir_fd, none[i].path, 4, &untouched, &size) == none[i].r, i, none[i].path);
+                assert_row(file_find_in_root(dir_fd, none[i].path, 4, &untouched, &size) == -ENOENT, i, none[i].path);
+        }
         assert_null(untouched);
 }
 
