@@ -103,7 +103,9 @@ int file_handle_open(int fs_fd, const char *text) {
 }
 
 bool exists_at(int dir_fd, const char *path) {
-        return faccessat(dir_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
+        if (faccessat(dir_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
+                return true;
+        return errno != ENOENT && errno != ENOTDIR && errno != ELOOP && errno != ENAMETOOLONG && errno != EACCES;
 }
 
 int open_directory_at(int dir_fd, const char *name, bool create, mode_t mode) {

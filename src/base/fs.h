@@ -35,7 +35,8 @@ int file_handle_text(int fd, char **ret);
  * -ESTALE: it was removed; -EPERM: the caller may not; -EINVAL for any other text; or another -errno. */
 int file_handle_open(int fs_fd, const char *text);
 
-/* Is there something of that name? A dangling symlink counts; what lstat() cannot reach does not. */
+/* Is there something of that name? A dangling symlink counts, and so does what may be there but cannot be looked at, as on a
+ * disk with errors. What nobody but others may look at does not. */
 bool exists_at(int dir_fd, const char *path);
 
 /* Opens directory @name in @dir_fd; it must not be a symlink. With @create, makes it first, with @mode. Returns the

@@ -72,6 +72,7 @@ typedef struct List {
         Use *uses; /* one for each job */
         size_t n_uses;
         size_t n_rows;
+        bool incomplete; /* something cannot be looked at, and may be an image */
 } List;
 
 static void list_done(List *list) {
@@ -246,9 +247,10 @@ static int add_cached_images(List *list) {
         int r = image_cache_root(list->settings->root_dir, &root);
         if (r < 0)
                 return r;
-        r = image_list(root, &names);
+        r = list_images(root, &names);
         if (r < 0)
                 return r;
+        list->incomplete |= r > 0;
         for (char **name = names; name && *name; name++) {
                 _cleanup_free_ char *reference = image_reference_from_name(*name);
 
@@ -284,9 +286,10 @@ static int run(const Invocation *invocation) {
         _cleanup_(list_done) List list = { .settings = settings, .json = invocation_has(invocation, "json") };
         _cleanup_strv_ char **names = NULL;
 
-        int r = image_list(settings->root_dir, &names);
+        int r = list_images(settings->root_dir, &names);
         if (r < 0)
                 return log_error_errno(r, "Cannot list the images in '%s': %m", settings->root_dir);
+        list.incomplete = r > 0;
 
         r = table_new_logged("images", columns, list.json, &list.table);
         if (r < 0)
@@ -299,10 +302,12 @@ static int run(const Invocation *invocation) {
         if (list.n_rows == 0 && !list.json) {
                 log_notice("There are no images in '%s': make one with 'nspawn-runner chroot-create NAME'",
                            settings->root_dir);
-                return 0;
+                return list.incomplete ? -EIO : 0;
         }
         r = table_print(list.table);
-        return r < 0 ? log_error_errno(r, "Cannot print the list: %m") : 0;
+        if (r < 0)
+                return log_error_errno(r, "Cannot print the list: %m");
+        return list.incomplete ? -EIO : 0;
 }
 
 static const CommandOption options[] = {

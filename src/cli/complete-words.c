@@ -90,7 +90,7 @@ int complete_references(const Completion *completion) {
 
         if (image_cache_root(completion->settings->root_dir, &root) < 0)
                 return -ENOMEM;
-        int r = image_list(root, &names);
+        int r = image_list(root, &names, NULL);
         for (char **name = names; name && *name; name++) {
                 _cleanup_free_ char *reference = image_reference_from_name(*name);
 
@@ -106,7 +106,7 @@ int complete_images(const Completion *completion) {
 
         if (completion->command && completion->command->flags & COMMAND_DEFINITION)
                 return offer_definitions(completion);
-        int r = image_list(completion->settings->root_dir, &names);
+        int r = image_list(completion->settings->root_dir, &names, NULL);
         for (char **name = names; r >= 0 && name && *name; name++) {
                 (void) complete_offer(completion, *name, NULL);
                 /* As long as nothing is typed, the list of images is easier to read. */

@@ -12,6 +12,7 @@
 #include "base/fs.h"
 #include "base/string.h"
 #include "cli/busy.h"
+#include "cli/image-common.h"
 #include "config/image-reference.h"
 #include "image/generation.h"
 #include "image/staging.h"
@@ -67,7 +68,7 @@ static int add_old_generations(Walk *walk, const char *name) {
 static int add_images(Walk *walk) {
         _cleanup_strv_ char **names = NULL;
 
-        int r = image_list(walk->root_dir, &names);
+        int r = list_images(walk->root_dir, &names);
         if (r < 0)
                 return r;
         for (char **name = names; name && *name; name++) {
@@ -92,7 +93,7 @@ static int add_registry_images(Walk *walk) {
         int r = image_cache_root(walk->root_dir, &root);
         if (r < 0)
                 return r;
-        r = image_list(root, &names);
+        r = list_images(root, &names);
         for (char **name = names; r >= 0 && name && *name; name++) {
                 _cleanup_free_ char *path = NULL, *reference = image_reference_from_name(*name);
 

@@ -17,11 +17,22 @@
 #include "maintain/image-cache.h"
 #include "maintain/named-image.h"
 
+int list_images(const char *root_dir, char ***ret_names) {
+        _cleanup_strv_ char **broken = NULL;
+
+        int r = image_list(root_dir, ret_names, &broken);
+        if (r < 0)
+                return r;
+        for (char **text = broken; text && *text; text++)
+                log_warning("Left out of the images in %s, because it cannot be looked at: %s", root_dir, *text);
+        return broken ? 1 : 0;
+}
+
 void log_available_images(const Settings *settings) {
         _cleanup_strv_ char **names = NULL;
         _cleanup_free_ char *list = NULL;
 
-        if (image_list(settings->root_dir, &names) < 0)
+        if (image_list(settings->root_dir, &names, NULL) < 0)
                 return;
         for (char **name = names; name && *name; name++)
                 if (string_append(&list, ", ", "%s", *name) < 0)
@@ -65,7 +76,7 @@ static const char *name_at(const void *userdata, size_t i) {
 static char *nearest_image(const Settings *settings, const char *typed) {
         _cleanup_strv_ char **names = NULL, **defined = NULL;
 
-        if (image_list(settings->root_dir, &names) < 0 || definition_list(settings, &defined, NULL) < 0 ||
+        if (image_list(settings->root_dir, &names, NULL) < 0 || definition_list(settings, &defined, NULL) < 0 ||
             strv_extend_strv(&names, defined) < 0)
                 return NULL;
         int i = nearest_name(typed, name_at, names);

@@ -8,6 +8,9 @@
 
 /* For commands that an administrator gives an image. All functions log what goes wrong. */
 
+/* image_list(); warns of each directory that cannot be looked at. 0; 1: there are such; or -errno, not logged. */
+int list_images(const char *root_dir, char ***ret_names);
+
 /* Logs the names of all images. */
 void log_available_images(const Settings *settings);
 

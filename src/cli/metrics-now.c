@@ -12,6 +12,7 @@
 #include "base/id.h"
 #include "base/string.h"
 #include "cli/disk-usage.h"
+#include "cli/image-common.h"
 #include "image/generation.h"
 #include "machine/collect.h"
 #include "machine/metrics-text.h"
@@ -90,7 +91,7 @@ static int write_images(FILE *f, const Settings *settings) {
         _cleanup_strv_ char **names = NULL;
         size_t n = 0;
 
-        int r = image_list(settings->root_dir, &names);
+        int r = list_images(settings->root_dir, &names);
         if (r < 0)
                 return r;
         _cleanup_free_ ImageFacts *images = calloc(strv_length(names) + 1, sizeof(*images));
@@ -170,7 +171,7 @@ static int add_registry_images(const char *root_dir, uint64_t *bytes) {
         int r = image_cache_root(root_dir, &root);
         if (r < 0)
                 return r;
-        r = image_list(root, &names);
+        r = image_list(root, &names, NULL);
         for (char **name = names; r >= 0 && name && *name; name++) {
                 _cleanup_generation_ Generation *known = NULL;
                 _cleanup_image_ Image *image = NULL;

@@ -65,7 +65,7 @@ static int choose_image(Setup *setup) {
                 name = settings->default_image;
         if (name)
                 return string_replace(&setup->image, name) < 0 ? log_oom() : 0;
-        int r = image_list(settings->root_dir, &names);
+        int r = list_images(settings->root_dir, &names);
         if (r < 0 && r != -ENOENT)
                 return log_error_errno(r, "Cannot list the images in %s: %m", settings->root_dir);
         for (char **i = names; i && *i; i++)

@@ -177,7 +177,7 @@ static int choose_image(const Invocation *invocation, char **ret) {
         _cleanup_image_ Image *image = NULL;
 
         if (!name && !settings->default_image) {
-                int r = image_list(settings->root_dir, &names);
+                int r = list_images(settings->root_dir, &names);
                 if (r < 0)
                         return log_error_errno(r, "Cannot list the images in %s: %m", settings->root_dir);
                 return strv_length(names) == 1 && string_replace(ret, names[0]) < 0 ? log_oom() : 0;

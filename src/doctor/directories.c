@@ -266,12 +266,15 @@ static CheckResult check_disk_limit(const Invocation *invocation, char ret_detai
 static CheckResult check_images(const Invocation *invocation, char ret_detail[static CHECK_DETAIL_MAX]) {
         const Settings *settings = invocation->settings;
         _cleanup_free_ char *reference = NULL;
-        _cleanup_strv_ char **names = NULL;
+        _cleanup_strv_ char **names = NULL, **broken = NULL;
         _cleanup_image_ Image *image = NULL;
 
-        int r = image_list(settings->root_dir, &names);
+        int r = image_list(settings->root_dir, &names, &broken);
         if (r < 0)
                 return check_errno(r, ret_detail);
+        if (broken)
+                return check_say(CHECK_NOTE, ret_detail, "%zu, and this directory cannot be looked at: %s",
+                                 strv_length(names), broken[0]);
         size_t n = strv_length(names);
         const char *name = settings->default_image;
         r = name ? named_image_complete(settings, name, &reference) : 0;

@@ -125,7 +125,7 @@ static CheckResult check_runner_in_jobs(const Invocation *invocation, char ret_d
         _cleanup_strv_ char **names = NULL;
         bool all = true;
 
-        int r = image_list(settings->root_dir, &names);
+        int r = image_list(settings->root_dir, &names, NULL);
         if (r < 0 && r != -ENOENT)
                 return check_errno(r, ret_detail);
         for (char **name = names; name && *name; name++) {

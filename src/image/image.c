@@ -113,42 +113,54 @@ int image_is_still(const char *root_dir, const char *name, const Image *known) {
         return !now == !known && (!now || now->generation == known->generation);
 }
 
-int image_list(const char *root_dir, char ***ret_names) {
-        _cleanup_strv_ char **names = NULL;
+/* Adds the directory to the lists, if it is an image or may be one. */
+static int list_one(int root_fd, const char *root_dir, const char *name, char ***names, char ***broken) {
+        _cleanup_image_ Image *image = NULL;
+
+        int r = open_at(root_fd, root_dir, name, &image);
+        switch (-r) {
+        case 0:
+                return strv_extend(names, name);
+        case EINVAL:
+        case ENOENT:
+        case ENOTDIR:
+        case ENODATA: /* no image */
+                return 0;
+        case EMFILE:
+        case ENFILE:
+        case ENOMEM: /* says nothing about the directory */
+                return r;
+        default:
+                return strv_extendf(broken, "'%s': %s", name, strerror(-r));
+        }
+}
+
+int image_list(const char *root_dir, char ***ret_names, char ***ret_broken) {
+        _cleanup_strv_ char **names = NULL, **broken = NULL;
         _cleanup_close_ int root_fd = open(root_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-        if (root_fd < 0) {
-                if (errno != ENOENT)
-                        return -errno;
-                *ret_names = NULL;
-                return 0;
-        }
-
-        _cleanup_closedir_ DIR *dir = directory_stream_of(root_fd);
-        if (!dir)
+        if (root_fd < 0 && errno != ENOENT)
                 return -errno;
-
-        for (;;) {
-                _cleanup_image_ Image *image = NULL;
-
-                struct dirent *entry = directory_next(dir);
+        _cleanup_closedir_ DIR *dir = root_fd < 0 ? NULL : directory_stream_of(root_fd);
+        if (root_fd >= 0 && !dir)
+                return -errno;
+        while (dir) {
+                const struct dirent *entry = directory_next(dir);
                 if (!entry && errno != 0)
                         return -errno;
                 if (!entry)
                         break;
                 if (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN)
                         continue;
-                int r = open_at(root_fd, root_dir, entry->d_name, &image);
-                if (r == -EINVAL || r == -ENOENT || r == -ENOTDIR || r == -ENODATA)
-                        continue;
-                if (r < 0)
-                        return r;
-                r = strv_extend(&names, entry->d_name);
+                int r = list_one(root_fd, root_dir, entry->d_name, &names, &broken);
                 if (r < 0)
                         return r;
         }
         strv_sort(names);
+        strv_sort(broken);
         *ret_names = TAKE_PTR(names);
+        if (ret_broken)
+                *ret_broken = TAKE_PTR(broken);
         return 0;
 }
 

@@ -40,8 +40,10 @@ int image_recognize(int images_fd, const char *name);
 int image_is_still(const char *root_dir, const char *name, const Image *known);
 
 /* Lists the names of the images in @root_dir, sorted, without hidden and incomplete ones. *ret_names is for strv_free();
- * NULL: there is no image, or no such directory. 0 or -errno. */
-int image_list(const char *root_dir, char ***ret_names);
+ * NULL: there is no image, or no such directory. Directories that cannot be looked at, such as mounts whose server is gone,
+ * are not among them: *ret_broken (may be NULL) gets a text for each, with its name and the reason, or NULL; also for
+ * strv_free(). They may be images: who removes what has no image must not go by @ret_names. 0 or -errno. */
+int image_list(const char *root_dir, char ***ret_names, char ***ret_broken);
 
 /* *ret becomes the path, as seen inside, of the systemd that could boot the image with top directory @tree_fd (static text);
  * NULL: it has none. Follows no symlink out of the image. 0 or -errno. */

@@ -256,7 +256,8 @@ static uint64_t size_of_old(const char *root, const char *name) {
 static bool is_used(const char *root, const char *name) {
         _cleanup_image_ Image *image = NULL;
 
-        return image_open(root, name, &image) >= 0 && image_lock_exclusive(image->fd) < 0;
+        int r = image_open(root, name, &image);
+        return r < 0 ? r != -ENOENT : image_lock_exclusive(image->fd) < 0;
 }
 
 /* Removes images that nobody uses, but not @spare (a name, or NULL), the least recently used first, until @enough is
@@ -268,7 +269,7 @@ static void remove_oldest(const char *root, const char *spare,
         uint64_t left_bytes = 0, removed_bytes = 0;
         size_t n = 0;
 
-        if (image_list(root, &names) < 0)
+        if (image_list(root, &names, NULL) < 0)
                 return;
         Cached *cached = calloc(strv_length(names) + 1, sizeof(*cached));
         for (char **name = names; cached && name && *name; name++)
@@ -293,15 +294,17 @@ static void remove_oldest(const char *root, const char *spare,
 
 int image_cache_remove_unused(const char *root_dir, bool dry_run, char ***names) {
         _cleanup_free_ char *root = NULL;
-        _cleanup_strv_ char **all = NULL;
+        _cleanup_strv_ char **all = NULL, **broken = NULL;
         int result = 0;
 
         int r = image_cache_root(root_dir, &root);
         if (r < 0)
                 return r;
-        r = image_list(root, &all);
+        r = image_list(root, &all, &broken);
         if (r < 0)
                 return r;
+        if (broken)
+                result = -EIO;
         for (char **name = all; name && *name; name++) {
                 unsigned in_use;
 

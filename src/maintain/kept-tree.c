@@ -178,16 +178,18 @@ static int collect_one(const Settings *settings, const char *name, bool all, boo
 }
 
 int kept_tree_collect(const Settings *settings, bool all, bool dry_run, char ***names) {
-        _cleanup_strv_ char **kept = NULL;
+        _cleanup_strv_ char **kept = NULL, **broken = NULL;
         _cleanup_free_ char *root = NULL;
         int result = 0;
 
         int r = kept_tree_root(settings->root_dir, &root);
         if (r < 0)
                 return r;
-        r = image_list(root, &kept);
+        r = image_list(root, &kept, &broken);
         if (r < 0)
                 return r;
+        if (broken)
+                result = -EIO;
         for (char **name = kept; name && *name; name++) {
                 r = collect_one(settings, *name, all, dry_run);
                 if (r > 0)

@@ -119,18 +119,19 @@ static void test_open(void **state) {
 
 static void test_list(void **state) {
         _cleanup_close_ int dir_fd = open_directory(state);
-        _cleanup_strv_ char **names = NULL, **none = NULL, **missing = NULL;
+        _cleanup_strv_ char **names = NULL, **none = NULL, **missing = NULL, **broken = NULL;
 
-        assert_int_equal(image_list(*state, &none), 0);
+        assert_int_equal(image_list(*state, &none, NULL), 0);
         assert_int_equal(strv_length(none), 0);
-        assert_int_equal(image_list("/nonexistent/root", &missing), 0);
+        assert_int_equal(image_list("/nonexistent/root", &missing, &broken), 0);
         assert_int_equal(strv_length(missing), 0);
 
         fill_root(dir_fd);
-        assert_int_equal(image_list(*state, &names), 0);
+        assert_int_equal(image_list(*state, &names, &broken), 0);
         assert_int_equal(strv_length(names), 2);
         assert_string_equal(names[0], "linked-usr");
         assert_string_equal(names[1], "plain");
+        assert_null(broken);
 }
 
 /* Where systemd is, through merged /usr too, but never outside of the image, where the host surely has one. */
@@ -194,7 +195,7 @@ static void check_without_descriptors(const char *directory, int image_fd) {
 
         int r = image_open(directory, "image", &image);
         assert_true(r == -EMFILE || (r == 0 && image));
-        r = image_list(directory, &names);
+        r = image_list(directory, &names, NULL);
         assert_true(r == -EMFILE || (r == 0 && strv_length(names) == 1));
         r = image_boot(image_fd, BOOT_YES, &init);
         assert_true(r == -EMFILE || (r == 0 && init));
