@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """SIGKILL at many points: whatever was killed wherever, the next command of the job, or gc, leaves nothing behind."""
 
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Callable
 
@@ -13,6 +15,7 @@ import pytest
 
 import host
 from lab import IMAGE, STORAGES, Site
+from maintenance import wait_until
 from pace import PATIENCE
 from simulation.build import Build
 from simulation.jobspec import Job
@@ -207,6 +210,46 @@ def test_after_a_reboot(make_site, storage: str) -> None:
             # Without the runtime directory the job may have got another id: gc finds the old one's layer.
             assert site.call("gc").returncode == 0
         assert_clean(site)
+
+
+def has_open(pid: int, path: Path) -> bool:
+    """Has that process a descriptor of @path?"""
+    directory = Path(f"/proc/{pid}/fd")
+    for number in os.listdir(directory):
+        with suppress(FileNotFoundError):
+            if os.readlink(directory / number) == str(path.resolve()):
+                return True
+    return False
+
+
+def test_prepare_while_leftovers_are_removed(site: Site) -> None:
+    """After a reboot a job has a layer and no directory. While one process removes it, no other may start the job again:
+    the layer and the container that are new would be taken for the old ones."""
+    build = Build(site.runner(), Job()).begin()
+    site.kill_jobs()
+    (job,) = site.jobs()
+    shutil.rmtree(site.runtime_dir)
+    (layer,) = site.layers()
+    held = os.open(site.root / ".layers" / layer, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        with subprocess.Popen(site.argv("cleanup", "--id", job)) as remover:
+            try:
+                wait_until(lambda: has_open(remover.pid, site.root / ".layers" / layer))
+                directory = os.open(site.runtime_dir / "jobs" / job, os.O_RDONLY | os.O_DIRECTORY)
+                try:
+                    with pytest.raises(BlockingIOError):
+                        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                finally:
+                    os.close(directory)
+                fcntl.flock(held, fcntl.LOCK_UN)
+                assert remover.wait() == 0
+            finally:
+                remover.kill()
+    finally:
+        os.close(held)
+    build.cleanup_temporary()
+    assert_clean(site)
 
 
 # By system call: the process dies at the Nth call of a kind. With --follow also what it started.
