@@ -172,6 +172,7 @@ def test_gitlab_runner_killed(make_site, tmp_path: Path, kept: bool) -> None:
     if kept:
         assert site.call("gc").returncode == 0 and site.container_pids()
         assert site.call("cleanup", "--now", "--id", site.jobs()[0]).returncode == 0
+        wait_until(lambda: site.traces() == [])  # the process that waits for the job's time notices that it is gone
     while site.container_pids():
         time.sleep(0.02)
     if not kept:
