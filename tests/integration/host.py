@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import os
 import re
+import signal
 import stat
 import struct
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
 COMMAND_BYTES = 1 << 15
+PF_EXITING = 4  # linux/sched.h
 UID_LOCKS = Path("/run/systemd/nspawn-uid")
 MACHINE_DIRS = [Path("/run/systemd/machines"), Path("/run/systemd/nspawn/propagate"),
                 Path("/run/systemd/nspawn/unix-export")]
@@ -140,6 +142,16 @@ def cgroups_named(pattern: str) -> list[str]:
         except OSError:
             continue
     return found
+
+
+def is_ending(pid: int) -> bool:
+    """Was it killed, or does it exit? The kernel needs a moment to take it down, and nobody may have waited for it: its
+    parent is gone."""
+    status = read(f"/proc/{pid}/status")
+    pending = re.findall(r"^(?:SigPnd|ShdPnd):\t(\w+)$", status, re.MULTILINE)
+    flags = read(f"/proc/{pid}/stat").rpartition(")")[2].split()[6:7]
+    return (not flags or bool(int(flags[0]) & PF_EXITING) or
+            any(int(signals, 16) & 1 << signal.SIGKILL - 1 for signals in pending))
 
 
 def units_named(pattern: str) -> list[str]:

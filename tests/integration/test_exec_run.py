@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Iterator
 
+import host
 import pytest
 
 from lab import IMAGE, Lab, Site
@@ -75,6 +76,9 @@ class Copy:
         """Runs it to its end; nothing may be left."""
         done = subprocess.run(self.argv(*options), env=self.environment(), capture_output=True, text=True, check=False,
                               stdin=subprocess.DEVNULL, cwd=self.top)
+        # If no job needs the sources any more, git is killed with the process that makes them, and has another parent then.
+        while any(host.is_ending(pid) for pid in self.site.job_pids()):
+            time.sleep(0.01)
         assert self.site.traces() == [], done
         return done
 
