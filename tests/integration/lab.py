@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Iterator, Sequence
 
 import host
+import pace
 from simulation.build import Build, Runner
 from simulation.gitlabrunner import Result, run_job
 from simulation.jobspec import Job
@@ -29,6 +30,9 @@ TINY_PROGRAMS = ("bash sh cat ls sleep mkdir rm rmdir touch chmod chown id stat 
 
 # What the driver keeps in an image root between jobs.
 KEPT = {".layers", ".generations", ".oci", ".kept", ".trash", ".caches", ".builds", ".pushed", ".logs"}
+
+# How long systemd and machined may take to forget containers that are gone.
+FORGETTING_SECONDS = 20
 
 # Ends a container from inside at once, whatever its first process is: reboot(2) in a PID namespace.
 POWER_OFF = "sync; python3 -c 'import ctypes; ctypes.CDLL(None).reboot(0x4321fedc)'"
@@ -363,7 +367,23 @@ class Site:
         return {name for name in os.listdir(self.root) if name.startswith(".")} if self.root.is_dir() else set()
 
     def traces(self) -> list[str]:
-        """Everything on this host that belongs to jobs of this site; empty after cleanup."""
+        """Everything on this host that belongs to jobs of this site; empty after cleanup. What systemd and machined still
+        know of containers that are gone they forget a moment later, by themselves."""
+        out, limit = self._traces_on_host(), pace.Limit(FORGETTING_SECONDS)
+        known = self._known_to_systemd()
+        while known and not out and not limit.reached():
+            time.sleep(0.01)
+            known = self._known_to_systemd()
+        return out + known
+
+    def _known_to_systemd(self) -> list[str]:
+        out = [f"unit {name}" for name in host.units_named(self.owned)]
+        for directory in host.MACHINE_DIRS:
+            if directory.is_dir():
+                out += [f"{directory}/{name}" for name in os.listdir(directory) if re.search(self.owned, name)]
+        return out
+
+    def _traces_on_host(self) -> list[str]:
         job = self.owned
         commands, groups = host.processes(), host.cgroups_named(job)
         out = [f"process {pid}: {commands[pid]}" for pid in self.job_pids(commands, groups)]
@@ -374,10 +394,6 @@ class Site:
         out += [f"mount {line}" for line in host.mounts() if any(part in line for part in ours)
                 and line.split()[4] != str(self.root / IMAGE)]
         out += [f"cgroup {path}" for path in groups and host.cgroups_named(job)]
-        out += [f"unit {name}" for name in host.units_named(job)]
-        for directory in host.MACHINE_DIRS:
-            if directory.is_dir():
-                out += [f"{directory}/{name}" for name in os.listdir(directory) if re.search(job, name)]
         if self.settings.get("private_users", True):
             out += [f"UID lock {name}" for name in host.unheld_uid_locks(rf"^{self.prefix}|^{re.escape(str(self.root))}/")]
         return out
