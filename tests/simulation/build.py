@@ -347,11 +347,11 @@ class Build:
 
     def begin(self) -> "Build":
         """One attempt up to and including prepare; for tests that then call stages themselves. The job's time limit
-        runs from here."""
-        self.job_stop.deadline = time.monotonic() + self.job.timeout
+        only runs from then on: on no machine is it over before."""
         self.start_attempt()
         self.config()
         self.prepare()
+        self.job_stop.deadline = time.monotonic() + self.job.timeout
         return self
 
     def script_file(self, text: str) -> str:
