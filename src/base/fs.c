@@ -155,6 +155,14 @@ DIR *directory_stream(int fd) {
         return dir;
 }
 
+int directory_find_in_root(int root_fd, const char *path, DIR **ret) {
+        int fd = find_in_root(root_fd, path, O_RDONLY | O_DIRECTORY);
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : fd;
+        *ret = directory_stream(fd);
+        return *ret ? 1 : -errno;
+}
+
 DIR *directory_stream_of(int dir_fd) {
         int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 

@@ -43,6 +43,10 @@ bool exists_at(int dir_fd, const char *path);
  * descriptor or -errno. */
 int open_directory_at(int dir_fd, const char *name, bool create, mode_t mode);
 
+/* Opens a directory of the tree @root_fd, found as find_in_root() does, for directory_next(). Returns 1 with it in @ret, which
+ * the caller closes; 0 if there is none; or -errno. */
+int directory_find_in_root(int root_fd, const char *path, DIR **ret);
+
 /* fdopendir() that consumes @fd when it fails, too. NULL with errno; a negative @fd leaves it as it is. */
 DIR *directory_stream(int fd);
 

@@ -186,12 +186,11 @@ int image_init(int tree_fd, const char **ret) {
  * name, too. */
 static int library_version(int tree_fd, const char *path) {
         static const char prefix[] = "libsystemd-shared-";
-        int fd = find_in_root(tree_fd, path, O_RDONLY | O_DIRECTORY);
-        if (fd < 0)
-                return fd == -ENOENT ? 0 : fd;
-        _cleanup_closedir_ DIR *dir = directory_stream(fd);
-        if (!dir)
-                return -errno;
+        _cleanup_closedir_ DIR *dir = NULL;
+
+        int r = directory_find_in_root(tree_fd, path, &dir);
+        if (r <= 0)
+                return r;
         for (;;) {
                 const struct dirent *entry = directory_next(dir);
                 if (!entry)
@@ -204,12 +203,11 @@ static int library_version(int tree_fd, const char *path) {
 
 /* Debian's is in /usr/lib/MULTIARCH, since version 251. */
 static int multiarch_version(int tree_fd) {
-        int fd = find_in_root(tree_fd, "/usr/lib", O_RDONLY | O_DIRECTORY);
-        if (fd < 0)
-                return fd == -ENOENT ? 0 : fd;
-        _cleanup_closedir_ DIR *dir = directory_stream(fd);
-        if (!dir)
-                return -errno;
+        _cleanup_closedir_ DIR *dir = NULL;
+
+        int r = directory_find_in_root(tree_fd, "/usr/lib", &dir);
+        if (r <= 0)
+                return r;
         for (;;) {
                 _cleanup_free_ char *path = NULL;
 
@@ -220,7 +218,7 @@ static int multiarch_version(int tree_fd) {
                         continue;
                 if (string_printf(&path, "/usr/lib/%s/systemd", entry->d_name) < 0)
                         return -ENOMEM;
-                int r = library_version(tree_fd, path);
+                r = library_version(tree_fd, path);
                 if (r != 0)
                         return r;
         }

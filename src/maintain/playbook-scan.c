@@ -85,12 +85,11 @@ static bool is_python(const char *name) {
 }
 
 static int directory_has_python(int tree_fd, const char *path) {
-        int fd = find_in_root(tree_fd, path, O_RDONLY | O_DIRECTORY);
-        if (fd < 0)
-                return fd == -ENOENT ? 0 : fd;
-        _cleanup_closedir_ DIR *dir = directory_stream(fd);
-        if (!dir)
-                return -errno;
+        _cleanup_closedir_ DIR *dir = NULL;
+
+        int r = directory_find_in_root(tree_fd, path, &dir);
+        if (r <= 0)
+                return r;
         for (;;) {
                 const struct dirent *entry = directory_next(dir);
                 if (!entry)

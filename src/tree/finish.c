@@ -18,15 +18,10 @@
 
 #define KEYRING_BYTES_MAX (16 << 20)
 
-/* Opens a directory of the tree. -ENOENT: there is none, also if there is a file, or a symlink that leads to itself. */
-static int open_directory_in(int tree_fd, const char *path) {
-        int fd = open_in_root(tree_fd, path, O_RDONLY | O_DIRECTORY);
-
-        return fd == -ENOTDIR || fd == -ELOOP ? -ENOENT : fd;
-}
+#define DIRECTORY (O_RDONLY | O_DIRECTORY)
 
 static int remove_file(int tree_fd, const char *directory, const char *name) {
-        _cleanup_close_ int fd = open_directory_in(tree_fd, directory);
+        _cleanup_close_ int fd = find_in_root(tree_fd, directory, DIRECTORY);
 
         if (fd < 0)
                 return fd == -ENOENT ? 0 : fd;
@@ -35,20 +30,18 @@ static int remove_file(int tree_fd, const char *directory, const char *name) {
 
 /* Empties directory @path; with @files_only, its subdirectories stay, because programs expect them. */
 static int empty_directory(int tree_fd, const char *path, bool files_only) {
-        int fd = open_directory_in(tree_fd, path);
-        if (fd < 0)
-                return fd == -ENOENT ? 0 : fd;
-        _cleanup_closedir_ DIR *dir = directory_stream(fd);
-        if (!dir)
-                return -errno;
+        _cleanup_closedir_ DIR *dir = NULL;
 
+        int r = directory_find_in_root(tree_fd, path, &dir);
+        if (r <= 0)
+                return r;
         for (;;) {
                 struct dirent *entry = directory_next(dir);
                 if (!entry)
                         return -errno;
                 if (files_only && entry->d_type == DT_DIR)
                         continue;
-                int r = remove_tree_at(dirfd(dir), entry->d_name);
+                r = remove_tree_at(dirfd(dir), entry->d_name);
                 if (r < 0)
                         return r;
         }
@@ -63,7 +56,7 @@ static int clear_machine_id(int tree_fd, int etc_fd) {
                 return r;
 
         /* D-Bus has a copy of the id where its file is no symlink to the first one. */
-        _cleanup_close_ int dbus_fd = open_directory_in(tree_fd, "var/lib/dbus");
+        _cleanup_close_ int dbus_fd = find_in_root(tree_fd, "var/lib/dbus", DIRECTORY);
         if (dbus_fd < 0)
                 return dbus_fd == -ENOENT ? 0 : dbus_fd;
         if (fstatat(dbus_fd, "machine-id", &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
@@ -78,7 +71,7 @@ int finish_tree(int tree_fd) {
         };
         struct stat st;
 
-        _cleanup_close_ int etc_fd = open_directory_in(tree_fd, "etc");
+        _cleanup_close_ int etc_fd = find_in_root(tree_fd, "etc", DIRECTORY);
         if (etc_fd < 0)
                 return etc_fd;
 
