@@ -66,19 +66,18 @@ static const char *const certificates[] = {
 };
 
 int image_lacks(int tree_fd, char *const *environment, const char **ret) {
-        static const char *const names[] = { "git", "bash", "certificates" };
-        const int has[] = {
-                image_has_program(tree_fd, strv_value(environment, "PATH"), "git"),
-                image_has_bash(tree_fd),
-                has_one(tree_fd, certificates, ELEMENTSOF(certificates), 0444),
-        };
-
+        *ret = "git";
+        int has = image_has_program(tree_fd, strv_value(environment, "PATH"), *ret);
+        if (has <= 0)
+                return has;
+        *ret = "bash";
+        has = image_has_bash(tree_fd);
+        if (has <= 0)
+                return has;
+        *ret = "certificates";
+        has = has_one(tree_fd, certificates, ELEMENTSOF(certificates), 0444);
+        if (has <= 0)
+                return has;
         *ret = NULL;
-        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
-                if (has[i] < 0)
-                        return has[i];
-                if (has[i] == 0 && !*ret)
-                        *ret = names[i];
-        }
         return 0;
 }
