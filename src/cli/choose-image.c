@@ -222,12 +222,13 @@ int choose_image(const Settings *settings, const ImageChoice *choice, int cancel
                 log_available_images(settings);
                 return STAGE_BUILD_FAILURE;
         }
-        int r = named_image_complete(settings, choice->name, &reference);
+        int r = named_image_reference(settings, choice->name, &reference);
         if (r < 0)
                 return log_oom();
         if (reference) {
-                log_verbose("Image '%s' is not on this host, so '%s' is meant (default_registry)", choice->name,
-                            reference);
+                if (!streq(reference, choice->name))
+                        log_verbose("Image '%s' is not on this host, so '%s' is meant (default_registry)", choice->name,
+                                    reference);
                 complete.name = reference;
         }
         /* Images of this host have no '/' in their names. */

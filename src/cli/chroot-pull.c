@@ -62,7 +62,7 @@ static int run(const Invocation *invocation) {
         char *const *pull_setting = invocation->settings->pull;
         _cleanup_free_ char *complete = NULL;
 
-        int r = named_image_complete(invocation->settings, reference, &complete);
+        int r = named_image_reference(invocation->settings, reference, &complete);
         if (r < 0)
                 return log_oom();
         if (complete)

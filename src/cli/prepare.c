@@ -254,13 +254,10 @@ static int make_space(const Settings *settings, const ImageChoice *choice, int s
         char have[16], all[16], wanted[16];
         Space space;
 
-        int r = choice->name ? named_image_complete(settings, choice->name, &reference) : 0;
+        int r = choice->name ? named_image_reference(settings, choice->name, &reference) : 0;
         if (r < 0)
                 return log_oom();
-        const char *spare = reference                                        ? reference :
-                            choice->name && image_reference_is(choice->name) ? choice->name :
-                                                                               NULL;
-        r = space_make(settings, spare, signal_fd, &space);
+        r = space_make(settings, reference, signal_fd, &space);
         if (r > 0 || r == -ENOENT) /* a missing directory of images is reported later */
                 return 0;
         if (r == -ECANCELED) {

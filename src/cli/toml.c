@@ -185,10 +185,10 @@ static int choose_image(const Invocation *invocation, char **ret) {
         if (!name)
                 name = settings->default_image;
         /* Images of registries are fetched by jobs. */
-        int r = named_image_complete(settings, name, &reference);
+        int r = named_image_reference(settings, name, &reference);
         if (r < 0)
                 return log_oom();
-        r = reference || image_reference_is(name) ? 0 : hold_image_logged(settings, name, &image);
+        r = reference ? 0 : hold_image_logged(settings, name, &image);
         if (r < 0 && name == settings->default_image)
                 log_notice("default_image in the configuration names it");
         if (r < 0)

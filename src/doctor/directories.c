@@ -277,11 +277,10 @@ static CheckResult check_images(const Invocation *invocation, char ret_detail[st
                                  strv_length(names), broken[0]);
         size_t n = strv_length(names);
         const char *name = settings->default_image;
-        r = name ? named_image_complete(settings, name, &reference) : 0;
+        r = name ? named_image_reference(settings, name, &reference) : 0;
         if (r < 0)
                 return check_errno(r, ret_detail);
-        if (name && !reference && !image_reference_is(name) &&
-            generation_open_reference(settings->root_dir, name, &image) < 0)
+        if (name && !reference && generation_open_reference(settings->root_dir, name, &image) < 0)
                 return check_say(CHECK_MISSING, ret_detail, "default_image '%s' is not there", name);
         if (n == 0)
                 return check_say(CHECK_NOTE, ret_detail, "none yet");

@@ -21,8 +21,12 @@ static bool is_of_this_host(const Settings *settings, const char *name) {
                definition_find(settings, name, &path, NULL) != -ENOENT;
 }
 
-int named_image_complete(const Settings *settings, const char *name, char **ret) {
-        if (!settings->default_registry || image_reference_is(name))
+int named_image_reference(const Settings *settings, const char *name, char **ret) {
+        if (image_reference_is(name)) {
+                *ret = strdup(name);
+                return *ret ? 1 : -ENOMEM;
+        }
+        if (!settings->default_registry)
                 return 0;
         _cleanup_free_ char *reference = image_reference_complete(settings->default_registry, name);
         if (!reference)
@@ -37,11 +41,9 @@ int named_image_complete(const Settings *settings, const char *name, char **ret)
 int named_image_hold(const Settings *settings, const char *name, Image **ret) {
         _cleanup_free_ char *reference = NULL;
 
-        int r = named_image_complete(settings, name, &reference);
+        int r = named_image_reference(settings, name, &reference);
         if (r < 0)
                 return r;
-        if (reference)
-                name = reference;
-        return image_reference_is(name) ? image_cache_hold(settings->root_dir, name, ret) :
-                                          generation_hold_reference(settings->root_dir, name, ret);
+        return reference ? image_cache_hold(settings->root_dir, reference, ret) :
+                           generation_hold_reference(settings->root_dir, name, ret);
 }
