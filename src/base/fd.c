@@ -16,6 +16,14 @@
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
 
+FILE *file_stream(int fd, const char *mode) {
+        FILE *file = fd < 0 ? NULL : fdopen(fd, mode);
+
+        if (!file)
+                closep(&fd);
+        return file;
+}
+
 int fd_write_all(int fd, const void *data, size_t size) {
         const char *p = data;
 

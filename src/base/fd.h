@@ -29,6 +29,9 @@ static inline void closedirp(DIR **d) {
 }
 #define _cleanup_closedir_ _cleanup_(closedirp)
 
+/* fdopen() that consumes @fd when it fails, too. NULL with errno; a negative @fd leaves it as it is. */
+FILE *file_stream(int fd, const char *mode);
+
 /* Writes all of @data, in as many calls as that takes, and waits if the descriptor is non-blocking. 0 or -errno. */
 int fd_write_all(int fd, const void *data, size_t size);
 

@@ -144,7 +144,7 @@ static void forward_variables(const Child *child, const Value *trigger, Variable
 
 /* The lines of the process that runs the child pipeline. */
 static void pass_on(const Child *child, int fd) {
-        _cleanup_fclose_ FILE *file = fdopen(fd, "r");
+        _cleanup_fclose_ FILE *file = file_stream(fd, "r");
         _cleanup_free_ char *line = NULL;
         size_t allocated = 0;
         ssize_t n;

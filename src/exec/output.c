@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/string.h"
 #include "base/utf8.h"
@@ -58,8 +59,7 @@ static int open_report(ExecOutput *output) {
 
         if (!path)
                 return 0;
-        int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
-        output->report = fd < 0 ? NULL : fdopen(fd, "w");
+        output->report = file_stream(open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666), "w");
         if (!output->report)
                 return log_error_errno(errno, "Cannot write the report '%s': %m", path);
         int r = spool_open(&output->spool, pipeline_of(output)->n_jobs);

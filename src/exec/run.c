@@ -187,9 +187,9 @@ static int start_job(Loop *loop, size_t i) {
         int r = loop->pipeline->jobs[i].is_trigger ? 0 : take_sources(loop, loop->pipeline->jobs + i, &sources);
         if (r < 0)
                 return r;
-        if (pipe2(pipe_fds, O_CLOEXEC) < 0)
-                return log_error_errno(errno, "Cannot start a job: %m");
         _cleanup_close_ int cancel_fd = eventfd(0, EFD_CLOEXEC);
+        if (cancel_fd < 0 || pipe2(pipe_fds, O_CLOEXEC) < 0)
+                return log_error_errno(errno, "Cannot start a job: %m");
         run_state_start(&loop->state, i);
         exec_output_job_started(&loop->output, i, loop->state.jobs[i].n_tries);
         (void) fflush(NULL);

@@ -7,6 +7,7 @@
 
 #include <sys/mman.h>
 
+#include "base/fd.h"
 #include "base/new-file.h"
 #include "base/string.h"
 
@@ -31,13 +32,8 @@ int spool_open(Spool *spool, size_t n_jobs) {
         int fd = file_open_unnamed(isempty(directory) ? "/tmp" : directory);
         if (fd < 0)
                 fd = memfd_create("nspawn-runner-logs", MFD_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        spool->file = fdopen(fd, "w+");
-        if (spool->file)
-                return 0;
-        close(fd);
-        return -ENOMEM;
+        spool->file = file_stream(fd, "w+");
+        return spool->file ? 0 : -errno;
 }
 
 void spool_done(Spool *spool) {

@@ -169,13 +169,10 @@ static int put_blob(Sources *sources, FILE *blobs, const TreeLine *line) {
 /* The ids, for the standard input of `git cat-file`; lines that are no files of ours are emptied. */
 static int write_ids(char **lines, int *ret_fd) {
         _cleanup_close_ int fd = memfd_create("ids", MFD_CLOEXEC);
-        _cleanup_fclose_ FILE *file = NULL;
-        int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        _cleanup_fclose_ FILE *file = fd < 0 ? NULL : file_stream(fcntl(fd, F_DUPFD_CLOEXEC, 3), "w");
 
-        if (copy < 0 || !(file = fdopen(copy, "w"))) {
-                closep(&copy);
+        if (!file)
                 return -errno;
-        }
         for (; *lines; lines++) {
                 char *tab = strchr(*lines, '\t');
 
@@ -230,10 +227,9 @@ int sources_put_commit(Sources *sources) {
         if (pipe2(pipe_fds, O_CLOEXEC) < 0)
                 return -errno;
         /* Before there is a process to wait for. */
-        FILE *blobs = fdopen(pipe_fds[0], "r");
+        FILE *blobs = file_stream(pipe_fds[0], "r");
         if (!blobs) {
                 r = -errno;
-                close(pipe_fds[0]);
                 close(pipe_fds[1]);
                 return r;
         }

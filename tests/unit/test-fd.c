@@ -37,6 +37,23 @@ static void test_read_all(void **state) {
         }
 }
 
+static void test_stream(_unused_ void **state) {
+        int fd = memfd_create("stream", MFD_CLOEXEC);
+        FILE *file = file_stream(fd, "w");
+
+        assert_non_null(file);
+        assert_int_equal(fclose(file), 0);
+
+        fd = memfd_create("stream", MFD_CLOEXEC);
+        assert_null(file_stream(fd, "no mode"));
+        assert_int_equal(errno, EINVAL);
+        assert_int_equal(fcntl(fd, F_GETFD), -1);
+
+        errno = EMFILE;
+        assert_null(file_stream(-1, "w"));
+        assert_int_equal(errno, EMFILE);
+}
+
 static void test_read_pipe(_unused_ void **state) {
         _cleanup_free_ char *data = NULL;
         int fds[2];
@@ -218,6 +235,7 @@ static void test_write_string(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_read_all, setup_directory, teardown_directory),
+                cmocka_unit_test(test_stream),
                 cmocka_unit_test(test_read_pipe),
                 cmocka_unit_test_setup_teardown(test_read_no_symlink, setup_directory, teardown_directory),
                 cmocka_unit_test_setup_teardown(test_replace, setup_directory, teardown_directory),
