@@ -15,6 +15,7 @@ from typing import Any, Iterator, Sequence
 
 import host
 import pace
+from pace import wait_until
 from simulation.build import Build, Runner
 from simulation.gitlabrunner import Result, run_job
 from simulation.jobspec import Job
@@ -349,8 +350,8 @@ class Site:
             names = os.listdir(directory) if directory.is_dir() else []
             return sorted(name for name in names if name.startswith(self.prefix))
 
-        while own() and any(f"empty-trash {self.root}" in command for command in host.processes().values()):
-            time.sleep(0.02)
+        wait_until(lambda: not own() or
+                   not any(f"empty-trash {self.root}" in command for command in host.processes().values()))
         return own()
 
     def jobs(self) -> list[str]:
@@ -370,11 +371,9 @@ class Site:
         """Everything on this host that belongs to jobs of this site; empty after cleanup. What systemd and machined still
         know of containers that are gone they forget a moment later, by themselves."""
         out, limit = self._traces_on_host(), pace.Limit(FORGETTING_SECONDS)
-        known = self._known_to_systemd()
-        while known and not out and not limit.reached():
-            time.sleep(0.01)
-            known = self._known_to_systemd()
-        return out + known
+        if not out:
+            wait_until(lambda: not self._known_to_systemd() or limit.reached())
+        return out + self._known_to_systemd()
 
     def _known_to_systemd(self) -> list[str]:
         out = [f"unit {name}" for name in host.units_named(self.owned)]

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import host
+from pace import wait_until
 from simulation.build import Build
 from simulation.jobspec import Job
 
@@ -83,7 +83,6 @@ def assert_bound_together(site: Site, build: Build, memory: bool, tasks: bool) -
     log = fails(build, TAKE)
     assert f"killed: {what}" in log and "does not run" not in log, log
     build.run_script(": >/builds/more")
-    while not (site.runtime_dir / "jobs" / f"{min(site.jobs())}.s1" / "ended").exists():
-        time.sleep(0.02)
+    wait_until((site.runtime_dir / "jobs" / f"{min(site.jobs())}.s1" / "ended").exists)
     log = fails(build, "exit 5")
     assert f"Service '{build.job.image}' does not run any more: {what}" in log and "killed" not in log, log

@@ -6,11 +6,10 @@ import random
 import re
 import subprocess
 import textwrap
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Iterator
 
 import host
 from lab import KEPT, Done, Site
@@ -116,14 +115,6 @@ def put_tiny(site: Site) -> str:
     check the playbook before."""
     subprocess.run(["cp", "-a", site.lab.tiny_image(), site.root / "tiny"], check=True)
     return "from: tiny"
-
-
-def wait_until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
-    """Waits patiently."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @contextmanager

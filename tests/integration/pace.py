@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from contextlib import contextmanager
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 # What measure() takes on the machine that limits are meant for.
 QUIET_SECONDS = 0.06
@@ -52,6 +52,18 @@ class Limit:
     def reached(self) -> bool:
         """Whether nobody needs to wait any more."""
         return self.left() == 0
+
+
+def wait_until(condition: Callable[[], object], pause: float = 0.01) -> None:
+    """Asks again and again until the answer is yes. On a busy machine, and where asking takes long, it asks less often: who
+    is waited for needs the processor, too."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        begin = time.monotonic()
+        if condition():
+            return
+        assert begin < deadline
+        time.sleep(max(pause, 3 * (time.monotonic() - begin)))
 
 
 @contextmanager

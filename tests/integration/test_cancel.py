@@ -8,7 +8,7 @@ import time
 import pytest
 
 from lab import Site
-from pace import PATIENCE
+from pace import PATIENCE, wait_until
 from simulation.build import Build
 from simulation.gitlabrunner import play
 from simulation.jobspec import Job
@@ -57,10 +57,7 @@ def step_pids(site: Site) -> list[int]:
 
 def assert_step_ends(site: Site) -> None:
     """No process of the cancelled step remains. SIGKILL's work may take the kernel a moment."""
-    deadline = time.monotonic() + PATIENCE
-    while step_pids(site):
-        assert time.monotonic() < deadline, step_pids(site)
-        time.sleep(0.02)
+    wait_until(lambda: not step_pids(site))
 
 
 def begin(build: Build, body: str, stage: str = "build_script") -> StageCall:
@@ -162,10 +159,7 @@ def in_thread(build: Build) -> tuple[threading.Thread, list]:
 
 def wait_for_log(build: Build, text: bytes) -> None:
     """Waits until the job log has @text."""
-    deadline = time.monotonic() + PATIENCE
-    while text not in build.log:
-        assert time.monotonic() < deadline, build.log
-        time.sleep(0.01)
+    wait_until(lambda: text in build.log)
 
 
 def test_cancelled_job(any_boot_site: Site) -> None:

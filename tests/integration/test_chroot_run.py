@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab import IMAGE, Site
-from maintenance import wait_until
+from pace import wait_until
 from terminal import Terminal
 
 pytestmark = pytest.mark.supervisor_matters

@@ -15,9 +15,9 @@ import pytest
 
 import host
 from lab import IMAGE, Lab, Site
-from maintenance import assert_settled, copy_of, define, wait_until
+from maintenance import assert_settled, copy_of, define
+from pace import PATIENCE, wait_until
 from ociimage import Registry
-from pace import PATIENCE
 from simulation.jobspec import Job
 
 pytestmark = pytest.mark.skipif(not shutil.which("strace"), reason="strace is not in PATH")

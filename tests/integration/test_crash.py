@@ -15,8 +15,7 @@ import pytest
 
 import host
 from lab import IMAGE, STORAGES, Site
-from maintenance import wait_until
-from pace import PATIENCE
+from pace import PATIENCE, wait_until
 from simulation.build import Build
 from simulation.jobspec import Job
 
@@ -44,14 +43,11 @@ def then_prepare(site: Site, build: Build) -> None:
 
 def then_gc(site: Site, build: Build) -> None:
     """gc takes what is dead; a container that came up all the same is a living job, which cleanup ends."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
+    def is_over() -> bool:
         done = site.call("gc")
         assert done.returncode == 0, done.stderr
-        if not site.traces() or site.container_pids():
-            break
-        assert time.monotonic() < deadline, site.traces()
-        time.sleep(0.05)
+        return not site.traces() or bool(site.container_pids())
+    wait_until(is_over)
     if site.traces():
         then_cleanup(site, build)
     build.cleanup_temporary()
@@ -173,8 +169,7 @@ def test_gitlab_runner_killed(make_site, tmp_path: Path, kept: bool) -> None:
         assert site.call("gc").returncode == 0 and site.container_pids()
         assert site.call("cleanup", "--now", "--id", site.jobs()[0]).returncode == 0
         wait_until(lambda: site.traces() == [])  # the process that waits for the job's time notices that it is gone
-    while site.container_pids():
-        time.sleep(0.02)
+    wait_until(lambda: not site.container_pids())
     if not kept:
         then_gc(site, build)
     assert_clean(site)
@@ -299,9 +294,7 @@ def trace(site: Site, build: Build, stage: str, argv: list[str], calls: str, whe
         if call.wait(0.02):
             break
         assert time.monotonic() < deadline, (stage, calls, when, call.output)
-    while any(log in command for command in host.processes().values()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: not any(log in command for command in host.processes().values()))
     return "killed by SIGKILL" in host.read(log)
 
 

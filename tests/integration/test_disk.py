@@ -16,7 +16,7 @@ import pytest
 
 import host
 from lab import IMAGE, STORAGES, Lab, Site
-from maintenance import wait_until
+from pace import wait_until
 from simulation.build import Build
 from simulation.jobspec import Job
 

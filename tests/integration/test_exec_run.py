@@ -12,7 +12,6 @@ import signal
 import struct
 import subprocess
 import termios
-import time
 from pathlib import Path
 from typing import Iterator
 
@@ -20,6 +19,7 @@ import host
 import pytest
 
 from lab import IMAGE, Lab, Site
+from pace import wait_until
 from terminal import Terminal
 
 PROJECTS = Path(__file__).resolve().parents[1] / "exec"
@@ -77,8 +77,7 @@ class Copy:
         done = subprocess.run(self.argv(*options), env=self.environment(), capture_output=True, text=True, check=False,
                               stdin=subprocess.DEVNULL, cwd=self.top)
         # If no job needs the sources any more, git is killed with the process that makes them, and has another parent then.
-        while any(host.is_ending(pid) for pid in self.site.job_pids()):
-            time.sleep(0.01)
+        wait_until(lambda: not any(host.is_ending(pid) for pid in self.site.job_pids()))
         assert self.site.traces() == [], done
         return done
 
@@ -506,9 +505,8 @@ def test_killed(place: Site) -> None:
         process.kill()
         process.communicate()
     (kept,) = re.findall(r"nspawn-runner cleanup --now --id (\S+)' ends it", seen)
-    while len(place.jobs()) > 1 or any("empty-trash" in pid for pid in place.traces()):
-        time.sleep(0.05)
-        place.call("gc")
+    wait_until(lambda: place.call("gc").returncode == 0 and len(place.jobs()) == 1 and
+               not any("empty-trash" in line for line in place.traces()))
     assert place.jobs() == [kept] and place.container_pids()
 
     copy.write(gitlab_ci=bad + "last: {script: [exit 4]}\n")
@@ -521,8 +519,7 @@ def test_killed(place: Site) -> None:
     assert inside.stdout.startswith("hi-bad\n/"), inside
     for job in place.jobs():
         assert place.call("cleanup", "--now", "--id", job).returncode == 0
-    while place.traces():
-        time.sleep(0.05)
+    wait_until(lambda: not place.traces())
     copy.write(gitlab_ci="a: {script: [echo fine]}\n")
     assert copy.run("--keep-failed").returncode == 0
 

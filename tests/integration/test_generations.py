@@ -19,8 +19,8 @@ import pytest
 
 import host
 from lab import IMAGE, KEPT, Done, Lab, Site
-from maintenance import FILE_SYSTEMS, assert_whole, gone, running, wait_until
-from pace import PATIENCE
+from maintenance import FILE_SYSTEMS, assert_whole, gone, running
+from pace import PATIENCE, wait_until
 from simulation.jobspec import Job
 from terminal import Terminal
 
@@ -244,7 +244,7 @@ def kill_at(site: Site, delay: float, number: int) -> None:
         process.stdin.close()
         time.sleep(delay)
         process.kill()
-    wait_until(lambda: gone(site), PATIENCE)
+    wait_until(lambda: gone(site))
 
 
 def test_killed_login(make_site, tiny_root: Path) -> None:
@@ -455,7 +455,7 @@ def test_killed_login_leaves_nothing(make_site, tiny_root: Path) -> None:
         process.stdin.flush()
         assert process.stdout.readline() == b"begun\n"
         process.kill()
-    wait_until(lambda: gone(site), PATIENCE)
+    wait_until(lambda: gone(site))
     assert site.call("gc").returncode == 0 and not list(kept.glob(f"{site.prefix}*"))
     assert site.traces() == []
 

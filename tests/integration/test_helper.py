@@ -16,7 +16,7 @@ import host
 import ociimage
 from gitserver import GitServer, git_server
 from lab import IMAGE, Lab, Site
-from maintenance import wait_until
+from pace import wait_until
 from simulation.build import Build, Failure
 from simulation.jobspec import Job, Variable
 

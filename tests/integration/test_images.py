@@ -17,7 +17,7 @@ import pytest
 
 import host
 from lab import IMAGE, KEPT, Lab, Site
-from pace import PATIENCE
+from pace import PATIENCE, wait_until
 from simulation.build import Failure
 from simulation.jobspec import Job
 from terminal import Terminal
@@ -141,10 +141,7 @@ def test_interrupted_creation(empty_site: Site, tools, number: int) -> None:
     env, log = tools("mkdir -p $target/etc; touch $target/etc/half-made; sleep 1000")
     process = subprocess.Popen(empty_site.argv("chroot-create", "fresh"), env={**os.environ, **env},
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0)
-    deadline = time.monotonic() + PATIENCE
-    while not log.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(log.exists)
     os.kill(process.pid, number)
     assert process.wait(PATIENCE) == (-number if number == signal.SIGKILL else 128 + number)
     assert not (empty_site.root / "fresh").exists()
@@ -154,8 +151,7 @@ def test_interrupted_creation(empty_site: Site, tools, number: int) -> None:
         return [pid for pid, command in host.processes().items() if str(empty_site.root) in command]
 
     # Killed itself, it can wait for nobody: what it started dies after it.
-    while number == signal.SIGKILL and leftover():
-        time.sleep(0.02)
+    wait_until(lambda: number != signal.SIGKILL or not leftover())
     assert leftover() == []
     env, _ = tools()
     assert empty_site.call("chroot-create", "fresh", env=env).returncode == 0
@@ -169,10 +165,7 @@ def test_gc_takes_half_made_images(empty_site: Site, tools) -> None:
     env, _ = tools(f"mkdir -p $target/etc; touch {log}.begun; while ! test -e {log}.go; do sleep 0.02; done")
     process = subprocess.Popen(empty_site.argv("chroot-create", "fresh"), env={**os.environ, **env},
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + PATIENCE
-    while not Path(f"{log}.begun").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(Path(f"{log}.begun").exists)
     assert empty_site.call("gc").returncode == 0
     Path(f"{log}.go").touch()
     assert process.wait(PATIENCE) == 0 and (empty_site.root / "fresh/usr/bin/bash").exists()
@@ -181,17 +174,13 @@ def test_gc_takes_half_made_images(empty_site: Site, tools) -> None:
     Path(f"{log}.go").unlink()
     process = subprocess.Popen(empty_site.argv("chroot-create", "fresh"), env={**os.environ, **env}, process_group=0,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not Path(f"{log}.begun").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(Path(f"{log}.begun").exists)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     Path(f"{log}.go").touch()
     # What it started dies after it.
     ours = (str(empty_site.directory), str(empty_site.root))
-    while [command for command in host.processes().values() if any(path in command for path in ours)]:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: not [command for command in host.processes().values() if any(path in command for path in ours)])
     listed = empty_site.call("gc", "--dry-run")
     assert "fresh" in listed.stdout + listed.stderr, str(listed)
     assert empty_site.call("gc").returncode == 0
@@ -354,10 +343,7 @@ def test_login_container_killed(make_site, tiny_root: Path) -> None:
         if f"supervise {site.runtime_dir}" in command:
             os.kill(pid, signal.SIGKILL)
     terminal.expect("lost its container")
-    deadline = time.monotonic() + PATIENCE
-    while termios.tcgetattr(terminal.fd) != before:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: termios.tcgetattr(terminal.fd) == before)
     assert terminal.wait() == 1
     assert site.traces() == []
 
@@ -370,11 +356,8 @@ def test_login_killed(make_site, tiny_root: Path, number: int) -> None:
     terminal = login(site)
     os.kill(terminal.pid, number)
     terminal.wait()
-    deadline = time.monotonic() + PATIENCE
-    while [command for command in host.processes().values()
-           if (str(tiny_root) in command or str(site.runtime_dir) in command) and "pytest" not in command]:
-        assert time.monotonic() < deadline, host.processes()
-        time.sleep(0.05)
+    wait_until(lambda: not [command for command in host.processes().values() if "pytest" not in command and
+                            (str(tiny_root) in command or str(site.runtime_dir) in command)])
     assert site.run(Job()).state == "success"
     terminal = login(site, "--publish")
     terminal.type("exit\n")

@@ -13,8 +13,8 @@ import pytest
 import host
 from lab import Lab, Site
 from maintenance import (NAP, Report, assert_settled, copy_of, define, generations, maintain, maintaining, output, report_of,
-                         running, wait_until)
-from pace import PATIENCE
+                         running)
+from pace import PATIENCE, wait_until
 
 
 @pytest.fixture(name="tiny")

@@ -16,7 +16,8 @@ import pytest
 import host
 from lab import Lab, Site
 from maintenance import (FILE_SYSTEMS, NAP, assert_settled, assert_whole, copy_of, define, generations, gone, maintain,
-                         maintaining, output, report_of, running, wait_until)
+                         maintaining, output, report_of, running)
+from pace import wait_until
 
 ROUNDS = 4
 

@@ -6,7 +6,6 @@ import pty
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,8 @@ import pytest
 import host
 from lab import Lab, Site
 from maintenance import (NAP, PATIENCE, assert_settled, copy_of, define, generations, maintain, maintaining, output,
-                         put_tiny, report_of, running, wait_until)
+                         put_tiny, report_of, running)
+from pace import wait_until
 
 
 def fifos(site: Site, *names: str) -> list[Path]:
@@ -200,10 +200,7 @@ def test_terminal_goes(images: Site, lab: Lab) -> None:
         os.execv(argv[0], argv)
     wait_until(sleepers)
     os.close(terminal)
-    deadline = time.monotonic() + PATIENCE
-    while os.waitpid(pid, os.WNOHANG) == (0, 0):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: os.waitpid(pid, os.WNOHANG) != (0, 0))
     assert sleepers() == [] and set(generations(images)) == {"done"}
     assert_settled(images)
 

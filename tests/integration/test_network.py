@@ -9,7 +9,6 @@ import select
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -18,7 +17,7 @@ import pytest
 import host
 import world
 from lab import IMAGE, Site
-from pace import PATIENCE
+from pace import PATIENCE, wait_until
 from simulation.build import Build
 from simulation.jobspec import Job
 from world import World
@@ -435,8 +434,7 @@ def test_pasta(private: Callable[..., Site], lan: World, tmp_path: Path, backend
         assert started
         supervisors = [pid for pid in site.job_pids() if " supervise " in host.processes().get(pid, "")]
         os.kill(supervisors[0], signal.SIGKILL)
-        while any(Path(f"/proc/{pid}").exists() for pid in started):
-            time.sleep(0.01)
+        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started))
 
 
 def test_egress(private: Callable[..., Site], lan: World) -> None:

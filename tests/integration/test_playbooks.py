@@ -15,8 +15,8 @@ import pytest
 
 import host
 from lab import Done, Lab, Site
-from maintenance import NAP, wait_until
-from pace import PATIENCE
+from maintenance import NAP
+from pace import PATIENCE, wait_until
 
 NAME = "debian"
 
@@ -530,7 +530,7 @@ def start_waiting(workshop: Workshop) -> subprocess.Popen:
             - raw: touch /run/hanging; exec {NAP}
         """)
     process = subprocess.Popen(workshop.argv(path), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    wait_until(lambda: NAP in host.processes().values(), PATIENCE)
+    wait_until(lambda: NAP in host.processes().values())
     return process
 
 
@@ -550,7 +550,7 @@ def test_killed(plain: Workshop) -> None:
     process = start_waiting(plain)
     process.kill()
     process.communicate(timeout=PATIENCE)
-    wait_until(lambda: not plain.site.job_pids(), PATIENCE)
+    wait_until(lambda: not plain.site.job_pids())
     assert plain.site.call("gc").returncode == 0
     assert plain.site.traces() == []
 

@@ -4,7 +4,6 @@ what is left on the host when gitlab-runner itself is ended."""
 
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -14,7 +13,7 @@ import host
 import ociimage
 from coordinator import Coordinator, Report
 from lab import IMAGE, Site
-from pace import PATIENCE
+from pace import PATIENCE, wait_until
 from realrunner import RealRunner
 from repository import Repository
 from simulation.jobspec import Job, Variable
@@ -215,8 +214,7 @@ def test_four_at_once(make_site, real_of, tmp_path: Path) -> None:
 
 def until_gone(site: Site) -> None:
     """Waits until nothing of its jobs is on the host."""
-    while site.traces():
-        time.sleep(0.1)
+    wait_until(lambda: not site.traces())
 
 
 def test_sigquit(make_site, real_of, tmp_path: Path) -> None:
@@ -259,7 +257,6 @@ def test_sigkill(site: Site, real_of) -> None:
         report.wait_for("begun")
         process.kill()
         process.wait()
-    while site.job_pids():
-        time.sleep(0.1)
+    wait_until(lambda: not site.job_pids())
     assert "of the next\n" in succeeded(real.run(Job(["echo of the next"]))[0])
     assert site.call("gc").returncode == 0 and site.traces() == []

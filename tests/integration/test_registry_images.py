@@ -16,7 +16,7 @@ import pytest
 import host
 import ociimage
 from lab import IMAGE, Lab, Site
-from maintenance import wait_until
+from pace import wait_until
 from ociimage import Registry, Tar
 from simulation.build import Build
 from simulation.jobspec import Job

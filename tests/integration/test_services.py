@@ -5,13 +5,13 @@ import json
 import os
 import re
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
 import host
 import pytest
 from lab import IMAGE
+from pace import wait_until
 from simulation.build import Build
 from simulation.gitlabrunner import Job
 
@@ -214,8 +214,7 @@ def supervise_of(site, service: str) -> int:
 def kill(pid: int) -> None:
     """Returns when it is gone."""
     os.kill(pid, signal.SIGKILL)
-    while pid in host.processes():
-        time.sleep(0.02)
+    wait_until(lambda: pid not in host.processes())
 
 
 @pytest.mark.supervisor_matters
@@ -230,8 +229,12 @@ def test_killed(lone) -> None:
                 pass
     with lone.started(Job(image=IMAGE, services=[answering(80, "web"), answering(80, "other")])) as build:
         kill(supervise_of(lone, ".s1"))
-        while (rows := json.loads(lone.call("status", "--json").stdout)["jobs"])[1]["state"] == "running":
-            time.sleep(0.02)
+        rows: list[dict[str, Any]] = []
+
+        def has_ended() -> bool:
+            rows[:] = json.loads(lone.call("status", "--json").stdout)["jobs"]
+            return rows[1]["state"] != "running"
+        wait_until(has_ended)
         assert [row["state"] for row in rows] == ["running", "ended", "running"], rows
         assert build.run_script(ASK + "other 80").stdout.startswith(b"{")
         kill(supervise_of(lone, ""))

@@ -11,7 +11,7 @@ from typing import Callable
 
 import host
 from lab import IMAGE, Site
-from maintenance import wait_until
+from pace import wait_until
 from simulation.build import Build, Failure
 from simulation.jobspec import Job, Variable
 from terminal import Terminal

@@ -14,7 +14,8 @@ import pytest
 
 import host
 from lab import IMAGE, Site
-from maintenance import running, wait_until
+from maintenance import running
+from pace import wait_until
 from simulation.build import Build, Failure
 from simulation.jobspec import Job
 from terminal import Terminal

@@ -7,7 +7,6 @@ import shutil
 import signal
 import stat
 import subprocess
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Iterator
@@ -19,6 +18,7 @@ import ociimage
 import pace
 from coordinator import Coordinator
 from lab import IMAGE, Done, Lab, Site
+from pace import wait_until
 from repository import Repository
 from simulation.build import Build
 from simulation.jobspec import Job, Variable
@@ -356,7 +356,7 @@ def test_large_ones_are_measured_behind(store: Site) -> None:
     store.write_config()
     succeeds(store, Job(["mkdir /builds/{1..300}; for d in /builds/*; do touch $d/{1..200}; echo x > $d/x; done"]))
     (place,) = places(store, "builds")
-    wait_for(lambda: (place / "size").exists() and "+" not in (place / "size").read_text())
+    wait_until(lambda: (place / "size").exists() and "+" not in (place / "size").read_text())
     assert int((place / "size").read_text()) >= 600 * 4096
     assert store.call("measure-kept", store.root).returncode == 0
 
@@ -392,14 +392,6 @@ def test_the_least_recently_used_goes(store: Site) -> None:
     assert store.call("gc").returncode == 0 and projects(store) == []  # too large by itself
 
 
-def wait_for(condition: Any) -> None:
-    """Polls."""
-    deadline = time.monotonic() + pace.PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
 @pytest.mark.host_matters
 @pytest.mark.parametrize("when", ["place", "plan", "runs"])
 def test_prepare_is_killed(make_site, tiny_root: Path, when: str) -> None:
@@ -414,13 +406,13 @@ def test_prepare_is_killed(make_site, tiny_root: Path, when: str) -> None:
     conditions = {"place": (place / "busy").exists, "plan": lambda: list(site.runtime_dir.glob("jobs/*/machine.json")),
                   "runs": site.container_pids}
     call = build.start("prepare", build.runner.prepare_exec)
-    wait_for(lambda: conditions[when]() or call.process.poll() is not None)
+    wait_until(lambda: conditions[when]() or call.process.poll() is not None, 0.002)
     call.process.kill()
     call.process.wait()
     build.cleanup()
     assert site.traces() == []
     # Processes that the killed one made hold its locks until they have ended, too.
-    wait_for(lambda: [row["state"] for row in listed(site)] == ["free", "free"])
+    wait_until(lambda: [row["state"] for row in listed(site)] == ["free", "free"])
     with site.started() as build:
         assert build.run_script("cat /cache/file /builds/file").stdout == b"kept\nkept\n"
     assert [row["state"] for row in listed(site)] == ["free", "free"]
@@ -458,7 +450,7 @@ def test_removal_is_killed(store: Site, tmp_path: Path) -> None:
         assert ("\na\nwhole\nall\n" in content) == bool(kept), (calls, when, content)
         assert store.call("gc").returncode == 0
         assert len(places(store, "cache")) == 1, (calls, when)
-        wait_for(lambda: not list((store.root / ".trash").iterdir()))  # what a cleanup left to a process in the background
+        wait_until(lambda: not list((store.root / ".trash").iterdir()))  # what a cleanup left to a process in the background
         assert store.call("cache", "remove").returncode == 0
         assert places(store, "cache") == []
     assert reached >= 4, "the points no longer fit what the program does"

@@ -15,7 +15,7 @@ import pytest
 import host
 import limits
 from lab import IMAGE, POWER_OFF, Site
-from maintenance import wait_until
+from pace import wait_until
 from simulation.jobspec import Job
 from simulation.shellscript import escape
 
@@ -43,7 +43,7 @@ def test_visible_on_the_host(any_boot_site: Site) -> None:
         assert pids
         if SYSTEMD:
             assert name in output("machinectl", "list", "--no-legend")
-            assert f"Main PID: " in output("systemctl", "status", "--no-pager", f"{name}.service")
+            assert "Main PID: " in output("systemctl", "status", "--no-pager", f"{name}.service")
             assert "active" == output("systemctl", "is-active", f"{name}.service").strip()
             properties = output("systemctl", "show", f"{name}.service")
             for line in ("Type=notify", "KillMode=mixed", "Slice=machine.slice", "Delegate=yes", "TasksMax=16384",

@@ -12,7 +12,7 @@ from typing import Iterator
 
 import host
 from lab import IMAGE, Lab, Site
-from maintenance import wait_until
+from pace import wait_until
 from simulation.build import Build
 from simulation.jobspec import Job
 

@@ -8,9 +8,9 @@ import select
 import socket
 import subprocess
 import threading
-import time
 from pathlib import Path
 from typing import Any, Callable
+from pace import wait_until
 
 CLONE_NEWNET = 0x40000000
 NAMES = Path("/run/netns")
@@ -252,8 +252,7 @@ class World:
 
     def wait_until_gone(self) -> None:
         """The kernel takes its time to remove a network namespace that nobody uses any more."""
-        while self.interfaces():
-            time.sleep(0.01)
+        wait_until(lambda: not self.interfaces())
 
     def greet(self, namespace: Path, address: str, port: int, name: str, kind: int = socket.SOCK_STREAM) -> Greeter:
         """Starts a server there."""
