@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any, Iterator, Sequence
 
 import host
-import pace
-from pace import wait_until
+from pace import Limit, wait_until
 from simulation.build import Build, Runner
 from simulation.gitlabrunner import Result, run_job
 from simulation.jobspec import Job
@@ -370,10 +369,14 @@ class Site:
     def traces(self) -> list[str]:
         """Everything on this host that belongs to jobs of this site; empty after cleanup. What systemd and machined still
         know of containers that are gone they forget a moment later, by themselves."""
-        out, limit = self._traces_on_host(), pace.Limit(FORGETTING_SECONDS)
-        if not out:
-            wait_until(lambda: not self._known_to_systemd() or limit.reached())
-        return out + self._known_to_systemd()
+        out, limit = self._traces_on_host(), Limit(FORGETTING_SECONDS)
+        known: list[str] = []
+
+        def is_forgotten() -> bool:
+            known[:] = self._known_to_systemd()
+            return not known or bool(out) or limit.reached()
+        wait_until(is_forgotten)
+        return out + known
 
     def _known_to_systemd(self) -> list[str]:
         out = [f"unit {name}" for name in host.units_named(self.owned)]
