@@ -15,6 +15,10 @@ from valgrind_report import findings
 
 SOURCE = Path(__file__).resolve().parents[2]
 TOOLS = SOURCE / "tools"
+sys.path.insert(0, str(SOURCE / "tests/integration"))
+
+from pace import measure  # noqa: E402
+
 MINUTE = 60
 # How many inputs each fuzzer makes: the same ones everywhere, and in 3 s on a usual machine.
 FUZZ_RUNS = {"config": 20_000, "definition": 50_000, "machine-json": 500, "oci-config": 200_000, "pipeline": 20_000,
@@ -475,6 +479,8 @@ def main() -> int:
         parser.error(f"no part '{unknown[0]}'; there are: {', '.join(names)}")
     with Session(arguments.cache.resolve(), suite, arguments.silence * MINUTE) as session:
         session.files = files
+        slowness = min(measure() for _ in range(5))
+        session.say(f"what takes 1 s on the machine that limits of tests are meant for takes {slowness:.1f} s here")
         return session.run(parts, arguments.parts or names, arguments.jobs)
 
 
