@@ -218,7 +218,7 @@ def test_layer_of_a_dying_process(make_site, tiny_root, command: str) -> None:
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True) as process:
         directory = f"/proc/{process.pid}/fd"
-        wait_until(lambda: process.poll() is not None or str(layer) in map(os.readlink, Path(directory).iterdir()), 60)
+        wait_until(lambda: process.poll() is not None or str(layer) in map(os.readlink, Path(directory).iterdir()))
         os.close(descriptor)
         output = process.communicate()[0]
         assert process.returncode == 0, output
