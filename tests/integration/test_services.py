@@ -193,14 +193,17 @@ def test_output(lone) -> None:
     job = Job(image=IMAGE, services=[service("sh", "-c", script, alias="web", port=80, user="nobody")],
               variables=[("CI_DEBUG_SERVICES", "true")])
     with lone.started(job) as build:
-        build.run_script("true")
+        def is_shown() -> bool:
+            build.run_script("true")
+            return "listening" in log_of(build)
+        wait_until(is_shown)  # the port is open a moment before
         build.run_script("true")
         lines = re.findall(r"\[service:debian-web\] (\w+)", log_of(build))
         assert sorted(lines) == ["begun", "error", "listening"], log_of(build)
     flood = service("sh", "-c", "yes | head -c 3000000; echo end; sleep 1000", alias="flood")
     with lone.started(Job(image=IMAGE, services=[flood])) as build:
-        while "end\n" not in (log := lone.call("logs", str(build.job.number), "1")).stdout:
-            pass
+        wait_until(lambda: "end\n" in lone.call("logs", str(build.job.number), "1").stdout)
+        log = lone.call("logs", str(build.job.number), "1")
         assert 500_000 < len(log.stdout) < 2_000_000 and "not kept" in log.stderr
 
 
