@@ -13,8 +13,8 @@ from pathlib import Path
 SOURCE = Path(sys.argv.pop(1)).resolve()
 TESTS = SOURCE / "tests"
 # Where `import` looks for each of these: the file's own directory first.
-PLACES = {"tests/integration": [TESTS], "tests/simulation": [TESTS], "tools/lib": [], "bench/benchlib": [TESTS],
-          "tests/unit": [TESTS / "integration", SOURCE / "tools/lib"]}
+PLACES = {"tests/integration": [TESTS], "tests/simulation": [TESTS], "tools/lib": [TESTS / "integration"],
+          "bench/benchlib": [TESTS], "tests/unit": [TESTS / "integration", SOURCE / "tools/lib"]}
 FOREIGN = {"pytest"}
 
 
