@@ -19,7 +19,6 @@
 #include "cli/service-work.h"
 #include "cli/stage-programs.h"
 #include "cli/start-common.h"
-#include "config/image-reference.h"
 #include "container/cgroup-warm.h"
 #include "container/cgroup.h"
 #include "container/nspawn.h"

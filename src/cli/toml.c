@@ -15,7 +15,6 @@
 #include "base/utf8.h"
 #include "cli/commands.h"
 #include "cli/image-common.h"
-#include "config/image-reference.h"
 #include "image/image.h"
 #include "maintain/named-image.h"
 

@@ -17,7 +17,6 @@
 #include "base/file-system.h"
 #include "base/fs.h"
 #include "base/string.h"
-#include "config/image-reference.h"
 #include "container/bind.h"
 #include "definition/definition.h"
 #include "doctor/check.h"
