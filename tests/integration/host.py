@@ -2,6 +2,7 @@
 """What can be seen of jobs on this host: processes, mounts, cgroups, units, locks, files, and changes of a tree."""
 
 import fcntl
+import functools
 import hashlib
 import itertools
 import os
@@ -69,6 +70,17 @@ def processes() -> dict[int, str]:
     return {pid: line.replace("\0", " ").strip() for pid, line in lines.items() if line}
 
 
+def open_files(pid: int) -> dict[str, str]:
+    """What that process has open, by its link in /proc: those that it does not close meanwhile."""
+    found, directory = {}, f"/proc/{pid}/fd"
+    for number in os.listdir(directory):
+        try:
+            found[f"{directory}/{number}"] = os.readlink(f"{directory}/{number}")
+        except FileNotFoundError:
+            continue
+    return found
+
+
 def namespace(pid: int | str, kind: str) -> str:
     """Identity of a namespace of a process."""
     return os.readlink(f"/proc/{pid}/ns/{kind}")
@@ -87,6 +99,7 @@ def mounts() -> list[str]:
     return read("/proc/self/mountinfo").splitlines()
 
 
+@functools.cache
 def _siphash(data: bytes) -> int:
     """SipHash-2-4 with the key 0, as its paper has it."""
     mask = (1 << 64) - 1

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Callable
 
@@ -208,16 +207,6 @@ def test_after_a_reboot(make_site, storage: str) -> None:
         assert_clean(site)
 
 
-def has_open(pid: int, path: Path) -> bool:
-    """Has that process a descriptor of @path?"""
-    directory = Path(f"/proc/{pid}/fd")
-    for number in os.listdir(directory):
-        with suppress(FileNotFoundError):
-            if os.readlink(directory / number) == str(path.resolve()):
-                return True
-    return False
-
-
 def test_prepare_while_leftovers_are_removed(site: Site) -> None:
     """After a reboot a job has a layer and no directory. While one process removes it, no other may start the job again:
     the layer and the container that are new would be taken for the old ones."""
@@ -231,7 +220,7 @@ def test_prepare_while_leftovers_are_removed(site: Site) -> None:
         fcntl.flock(held, fcntl.LOCK_SH)
         with subprocess.Popen(site.argv("cleanup", "--id", job)) as remover:
             try:
-                wait_until(lambda: has_open(remover.pid, site.root / ".layers" / layer))
+                wait_until(lambda: str((site.root / ".layers" / layer).resolve()) in host.open_files(remover.pid).values())
                 directory = os.open(site.runtime_dir / "jobs" / job, os.O_RDONLY | os.O_DIRECTORY)
                 try:
                     with pytest.raises(BlockingIOError):

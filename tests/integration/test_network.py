@@ -311,10 +311,10 @@ for i in range(first, first + n):
 """
 
 
-def hubs(site: Site) -> list[Path]:
+def hubs(site: Site) -> list[str]:
     """The network namespaces that the supervisor of a site's job holds."""
     supervisors = [pid for pid in site.job_pids() if " supervise " in host.processes().get(pid, "")]
-    return [path for pid in supervisors for path in Path(f"/proc/{pid}/fd").iterdir() if os.readlink(path).startswith("net:")]
+    return [path for pid in supervisors for path, what in host.open_files(pid).items() if what.startswith("net:")]
 
 
 @pytest.mark.parametrize("backend", ("nat", "pasta"))

@@ -217,8 +217,7 @@ def test_layer_of_a_dying_process(make_site, tiny_root, command: str) -> None:
     with subprocess.Popen(site.argv(command, "--id", "new", *([IMAGE] if command == "prepare" else [])),
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True) as process:
-        directory = f"/proc/{process.pid}/fd"
-        wait_until(lambda: process.poll() is not None or str(layer) in map(os.readlink, Path(directory).iterdir()))
+        wait_until(lambda: process.poll() is not None or str(layer) in host.open_files(process.pid).values())
         os.close(descriptor)
         output = process.communicate()[0]
         assert process.returncode == 0, output

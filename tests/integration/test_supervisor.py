@@ -209,8 +209,9 @@ def test_caller_may_end(site: Site) -> None:
         sessions = {os.getsid(pid) for pid in site.job_pids()}
         assert os.getsid(0) not in sessions
         for pid in site.job_pids():
+            opened = host.open_files(pid)
             for fd in ("1", "2"):
-                target = os.readlink(f"/proc/{pid}/fd/{fd}") if os.path.exists(f"/proc/{pid}/fd/{fd}") else ""
+                target = opened.get(f"/proc/{pid}/fd/{fd}", "")
                 assert not re.match(r"pipe:", target) or pid in site.container_pids() or target in own_pipes(site)
 
 
@@ -218,11 +219,7 @@ def own_pipes(site: Site) -> set[str]:
     """Pipes that more than one of the job's processes hold: their own, such as the console's."""
     seen: dict[str, int] = {}
     for pid in site.job_pids():
-        for fd in os.listdir(f"/proc/{pid}/fd"):
-            try:
-                target = os.readlink(f"/proc/{pid}/fd/{fd}")
-            except OSError:
-                continue
+        for target in host.open_files(pid).values():
             seen[target] = seen.get(target, 0) + 1
     return {target for target, count in seen.items() if count > 1}
 
