@@ -412,6 +412,7 @@ def test_create(images: Site, tiny: Path) -> None:
                   f"Image 'one' is ready: {images.root}/one, generation 1"):
         assert words in report.done.stderr, report
     assert output(images, "one", "cat /played") == "by the playbook\n"
+    assert images.trash() == []  # nobody removes anything any more
     before = host.fingerprint(images.root)
     report = create(images, "one")
     assert report.status == 1 and "already" in report.done.stderr, report
