@@ -200,7 +200,7 @@ def test_output(lone) -> None:
         build.run_script("true")
         lines = re.findall(r"\[service:debian-web\] (\w+)", log_of(build))
         assert sorted(lines) == ["begun", "error", "listening"], log_of(build)
-    flood = service("sh", "-c", "yes | head -c 3000000; echo end; sleep 1000", alias="flood")
+    flood = service("sh", "-c", "yes $(seq 100) | head -c 3000000; echo end; sleep 1000", alias="flood")
     with lone.started(Job(image=IMAGE, services=[flood])) as build:
         wait_until(lambda: "end\n" in lone.call("logs", str(build.job.number), "1").stdout)
         log = lone.call("logs", str(build.job.number), "1")
