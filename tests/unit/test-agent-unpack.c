@@ -314,7 +314,7 @@ static void test_cut_off(void **state) {
         put_many(&bundle, "a", 2000, "1");
         assert_int_equal(bundle_finish(&bundle.writer), 0);
         off_t size = lseek(bundle.fd, 0, SEEK_END);
-        for (unsigned i = 1; i < 20; i++) {
+        for (unsigned i = 1; i < 20; i += 3) {
                 assert_int_equal(ftruncate(bundle.fd, size - size / 20 * i), 0);
                 assert_int_equal(unpack_with(&bundle, 4, 4), EXIT_FAILURE);
                 assert_non_null(strstr(bundle.errors, "Bad message"));

@@ -454,7 +454,7 @@ static void test_rounds(_unused_ void **state) {
         test_pipeline_done(&test);
 }
 
-int main(void) {
+int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_composite), cmocka_unit_test(test_pipelines),
                 cmocka_unit_test(test_some),      cmocka_unit_test(test_reasons),
@@ -462,6 +462,6 @@ int main(void) {
                 cmocka_unit_test(test_cancel),    cmocka_unit_test(test_resource_groups),
                 cmocka_unit_test(test_many),      cmocka_unit_test(test_rounds),
         };
-
+        choose_tests(argc, argv, tests, ELEMENTSOF(tests));
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,7 +49,7 @@ static void test_killed(void **state) {
         }
 }
 
-int main(void) {
+int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_maps),
                 cmocka_unit_test(test_killed),
@@ -59,5 +59,6 @@ int main(void) {
                 puts("needs root");
                 return 77; /* skipped, to meson */
         }
+        choose_tests(argc, argv, tests, ELEMENTSOF(tests));
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
