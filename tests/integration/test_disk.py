@@ -267,17 +267,17 @@ def test_btrfs_quota(lab: Lab, make_site: Callable[..., Site], simple: bool) -> 
         root = where / "root"
         root.mkdir()
         shutil.copytree(lab.tiny_image(), root / IMAGE, symlinks=True)
-        site, beside = (make_site(root=root, disk_max="48M", network="none") for _ in range(2))
+        site, beside = (make_site(root=root, disk_max="16M", network="none") for _ in range(2))
         assert "by a file system in a sparse file; a quota of btrfs costs less" in site.call("doctor").stdout
         if not switch_quotas_on(where, simple):
             return
-        assert "48M for each job, by a quota group of btrfs" in site.call("doctor").stdout
+        assert "16M for each job, by a quota group of btrfs" in site.call("doctor").stdout
         with site.started() as build, beside.started(Job(image=IMAGE, services=[SERVICE])) as other:
             other.run_script(ASK_SERVICE)
-            fails(other, "dd if=/dev/zero of=/builds/big bs=1M", "The job used up its 48M of disk (disk_max)")
-            fails(build, FILL, "The job used up its 48M of disk (disk_max)")
-            build.run_script("rm /root/big; head -c 40M /dev/zero >/root/fits")
-            other.run_script("rm /builds/big; head -c 40M /dev/zero >/root/fits; rm /root/fits")
+            fails(other, "dd if=/dev/zero of=/builds/big bs=1M", "The job used up its 16M of disk (disk_max)")
+            fails(build, FILL, "The job used up its 16M of disk (disk_max)")
+            build.run_script("rm /root/big; head -c 12M /dev/zero >/root/fits")
+            other.run_script("rm /builds/big; head -c 12M /dev/zero >/root/fits; rm /root/fits")
             call = other.start_script("exit 3")
             assert call.wait() and "disk" not in call.stderr.decode(), call.output
             inside = os.open(f"/proc/{site.container_pids()[0]}/root/root", os.O_RDONLY)

@@ -23,7 +23,8 @@ pytestmark = pytest.mark.host_matters
 
 MIB = 1 << 20
 FORK = limits.FORK
-EAT = "python3 -c 'x = bytearray(400 * 1024 * 1024); print(len(x))'"
+EAT_MIB = 250
+EAT = f"python3 -c 'x = bytearray({EAT_MIB} << 20); print(len(x))'"
 
 
 def property_of(site: Site, name: str, job: str | None = None) -> str:
@@ -49,7 +50,7 @@ def counts(file: Path) -> dict[str, int]:
 def test_memory_max(make_site, boot: str) -> None:
     """What exceeds it is killed, in both boot modes; the message says why; the job's machine lives on. While the memory of
     what was killed is still being freed, the kernel may kill another process of the step: its shell."""
-    site = make_site(memory_max="200M", memory_high="infinity", boot=boot)
+    site = make_site(memory_max="100M", memory_high="infinity", boot=boot)
     with site.started() as build:
         group = group_of(site)
         assert counts(group / "memory.events")["oom_kill"] == 0
@@ -60,7 +61,7 @@ def test_memory_max(make_site, boot: str) -> None:
             assert call.wait() and call.returncode == 1, call.output
             assert Path(build.exit_code_file).read_text(encoding="ascii").strip() in statuses
             assert re.search(r"the job ran out of memory \(memory_max\): '\w+' used \d", call.stderr.decode()), call.output
-            assert str(400 * MIB) not in call.stdout.decode()
+            assert str(EAT_MIB * MIB) not in call.stdout.decode()
         assert counts(group / "memory.events")["oom_kill"] >= 4
         # What fails later for another reason, or is killed by somebody else, is not blamed on memory.
         for script in ("exit 4", "kill -KILL $$"):
@@ -68,7 +69,7 @@ def test_memory_max(make_site, boot: str) -> None:
             assert call.wait() and call.returncode == 1, call.output
             assert "memory" not in call.stderr.decode(), call.output
         assert build.run_script("echo still").stdout == b"still\n"
-        assert property_of(site, "MemoryMax") == str(200 * MIB)
+        assert property_of(site, "MemoryMax") == str(100 * MIB)
 
 
 def test_memory_of_the_whole_job(make_site) -> None:
@@ -87,10 +88,10 @@ def test_memory_of_the_whole_job(make_site) -> None:
 def test_files_in_memory(make_site) -> None:
     """With storage tmpfs, what a job writes is memory that killing frees nothing of: each step that fails for it says so,
     and is the job's failure, be it that the machine ended."""
-    site = make_site(storage="tmpfs", tmpfs_size="1G", memory_max="200M", memory_high="infinity")
+    site = make_site(storage="tmpfs", tmpfs_size="1G", memory_max="100M", memory_high="infinity")
     with site.started() as build:
         for number in range(5):
-            call = build.start_script(f"dd if=/dev/zero of=/file{number} bs=1M count=400")
+            call = build.start_script(f"dd if=/dev/zero of=/file{number} bs=1M count=200")
             assert call.wait() and call.returncode == 1, call.output
             assert "the job ran out of memory (memory_max)" in call.stderr.decode(), call.output
             if "The container" in call.stderr.decode():
@@ -205,7 +206,7 @@ def test_cpu_is_shared_by_weight(make_site) -> None:
             call.wait_for_output(b"up")
         before = [counts(file)["usage_usec"] for file in files]
         used = [0, 0]
-        while sum(used) < 4_000_000:
+        while sum(used) < 1_500_000:
             time.sleep(0.1)
             used = [counts(file)["usage_usec"] - start for file, start in zip(files, before)]
         assert used[1] > 3 * used[0], used
@@ -284,17 +285,17 @@ def test_project_quota(lab: Lab, make_site: Callable[..., Site], kind: str) -> N
         root.mkdir()
         subprocess.run(["cp", "-a", lab.tiny_image(), root / IMAGE], check=True)
         # with that, there are services, too
-        site, beside = (make_site(root=root, disk_max="48M", network="none") for _ in range(2))
-        assert "48M for each job, by a project quota" in site.call("doctor").stdout
+        site, beside = (make_site(root=root, disk_max="16M", network="none") for _ in range(2))
+        assert "16M for each job, by a project quota" in site.call("doctor").stdout
         with site.started(job) as build, beside.started() as other:
             assert not list((root / ".layers").glob("*/disk"))
-            fails(build, fill.format("/root/big"), "The job used up its 48M of disk (disk_max)")
-            build.run_script("rm /root/big; head -c 30M /dev/zero >/builds/half; sync")
+            fails(build, fill.format("/root/big"), "The job used up its 16M of disk (disk_max)")
+            build.run_script("rm /root/big; head -c 10M /dev/zero >/builds/half; sync")
             disk = max(row["disk"] for row in json.loads(site.call("status", "--json").stdout)["jobs"])
-            assert 30 << 20 <= disk <= 48 << 20, disk
-            fails(build, fill.format("/root/big"), "The job used up its 48M of disk (disk_max)")
-            other.run_script("head -c 40M /dev/zero >/root/fits; rm /root/fits")
-            fails(other, "cd /root; touch $(seq 4000)", "The job has as many files")
+            assert 10 << 20 <= disk <= 16 << 20, disk
+            fails(build, fill.format("/root/big"), "The job used up its 16M of disk (disk_max)")
+            other.run_script("head -c 12M /dev/zero >/root/fits; rm /root/fits")
+            fails(other, "cd /root; touch $(seq 1500)", "The job has as many files")
         with site.started() as build:
-            build.run_script("head -c 40M /dev/zero >/root/fits; touch /root/{1..100}")
+            build.run_script("head -c 12M /dev/zero >/root/fits; touch /root/{1..100}")
         host.remove_tree(root)
