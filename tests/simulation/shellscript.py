@@ -16,27 +16,16 @@ _TRAP = "trap 'exit 1' TERM"
 _ESCAPES = {7: b"\\a", 8: b"\\b", 9: b"\\t", 10: b"\\n", 11: b"\\v", 12: b"\\f", 13: b"\\r",
             39: b"\\'", 92: b"\\\\"}
 _LITERAL = frozenset(b",-./0123456789@ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
+_ESCAPED = [_ESCAPES.get(byte, bytes([byte]) if 32 <= byte < 127 else b"\\x%02x" % byte) for byte in range(256)]
 
 
 def escape(text: str) -> str:
     """Quotes @text as gitlab-runner's ShellEscape does: $'...' as soon as one byte needs it."""
     if not text:
         return "''"
-    quoted = False
-    out = bytearray()
-    for byte in text.encode():
-        if byte in _LITERAL:
-            out.append(byte)
-            continue
-        quoted = True
-        if byte in _ESCAPES:
-            out += _ESCAPES[byte]
-        elif 32 <= byte < 127:
-            out.append(byte)
-        else:
-            out += b"\\x%02x" % byte
-    word = out.decode()
-    return f"$'{word}'" if quoted else word
+    data = text.encode()
+    word = b"".join(map(_ESCAPED.__getitem__, data)).decode()
+    return word if _LITERAL.issuperset(data) else f"$'{word}'"
 
 
 def posix_escape(text: str) -> str:
