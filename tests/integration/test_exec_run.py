@@ -444,21 +444,27 @@ def test_sources_meanwhile(place: Site, cancelled: bool) -> None:
     copy.write(gitlab_ci="a: {script: [cat file.slow]}\n", **{"file.slow": "content\n", ".gitattributes": "*.slow filter=slow\n"})
     copy.commit()
     gate = copy.home / "gate"
-    os.mkfifo(gate)
-    (copy.home / ".gitconfig").write_text(f"[filter \"slow\"]\n\tclean = cat {gate}\n")
-    os.utime(copy.top / "file.slow")  # git has to look at it, with the user's filter
+    wait = f"until test -e {gate}; do sleep 0.05; done && cat"
+    (copy.home / ".gitconfig").write_text(f"[filter \"slow\"]\n\tclean = \"{wait}\"\n")
+    # git has to look at it, with the user's filter: twice, if its index is from the same second.
+    os.utime(copy.top / "file.slow")
     copy.own()
+
+    def filters() -> bytes:
+        return subprocess.run(["pgrep", "-f", f"test -e {gate}"], capture_output=True, check=False).stdout
+
     with subprocess.Popen(copy.argv(), env=copy.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           start_new_session=True) as process:
         seen = wait_for(process, "a | Putting the files in place")
+        wait_until(filters)
         if cancelled:
             os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
         else:
-            gate.write_text("content\n")
+            gate.touch()
         seen += process.communicate()[0]
     assert process.returncode == (130 if cancelled else 0), seen
     assert ("content" in log_of("a", seen)) != cancelled and "ERROR" not in seen, seen
-    assert subprocess.run(["pgrep", "-f", f"cat {gate}"], capture_output=True, check=False).stdout == b""
+    assert filters() == b""
     assert place.traces() == []
 
 
