@@ -42,7 +42,6 @@ static void check_saved(const Lab *lab, const char *text, size_t size) {
 /* However much and in whatever pieces: the end is kept. Most of a lot comes in large pieces, and only the end in small ones. */
 static void test_tail(void **state) {
         enum { N_PIECES = 500, LARGE = 4096 };
-
         static const size_t totals[] = { 1, 100, TAIL_BYTES - 1, TAIL_BYTES, TAIL_BYTES + 1, 5 * TAIL_BYTES + 17 };
         static const size_t pieces[] = { 1, 7, 4095, 4096, 4097, 10000, 60000 };
 

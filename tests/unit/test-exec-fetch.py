@@ -66,7 +66,8 @@ class Fetch(unittest.TestCase):
         return subprocess.run([PROGRAM, "exec", "--list", "--json", *options], cwd=self.top, text=True, stdin=subprocess.DEVNULL,
                               capture_output=True, check=False,
                               env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(self.home), "GIT_CONFIG_NOSYSTEM": "1",
-                                   "GIT_SSL_CAINFO": authority, "GIT_SSL_CAPATH": nothing, "CURL_CA_BUNDLE": authority, **environment})
+                                   "GIT_SSL_CAINFO": authority, "GIT_SSL_CAPATH": nothing, "CURL_CA_BUNDLE": authority,
+                                   **environment})
 
     def names(self, configuration, *options, **environment):
         done = self.call(configuration, *options, **environment)

@@ -14,12 +14,13 @@ sys.path.insert(0, str(Path(sys.argv.pop(1)).resolve() / "tools" / "lib"))
 from schedule import Part, Session  # noqa: E402
 
 
-def run(script: str) -> tuple[int, str]:
+def run(script: str, *products: Part) -> tuple[int, str]:
     """The exit status of a session with one part, a script that prints TAP, and what was on the screen."""
     screen = io.StringIO()
+    part = Part("part", lambda work: work.tap("sh", "-c", script), needs=tuple(product.name for product in products))
     with tempfile.TemporaryDirectory() as cache, contextlib.redirect_stdout(screen), \
             Session(Path(cache), "bookworm", 60) as session:
-        status = session.run([Part("part", lambda work: work.tap("sh", "-c", script))], ["part"], 1)
+        status = session.run([*products, part], ["part"], 1)
     return status, screen.getvalue()
 
 
@@ -44,6 +45,16 @@ class Tap(unittest.TestCase):
             status, screen = run(script)
             self.assertEqual(status, 1, script)
             self.assertIn("ended early", screen, script)
+
+
+class LeftOut(unittest.TestCase):
+    def test_by_parts_only(self) -> None:
+        """What a part leaves out is told. What parts need runs no test anyway."""
+        status, screen = run("echo 'NOT RUN: one'; echo ok first; echo 1..1",
+                             Part("product", lambda work: work.call("echo", "NOT RUN: two"), product=True))
+        self.assertEqual(status, 0)
+        self.assertIn("not run in part: one\n", screen)
+        self.assertNotIn("two", screen.partition("passed")[2])
 
 
 if __name__ == "__main__":

@@ -339,7 +339,7 @@ class Session:
                     continue
                 del running[work.part.name]
                 done[work.part.name] = work.count
-                left_out[work.part.name] = work.left_out()
+                left_out[work.part.name] = [] if work.part.product else work.left_out()
                 self._report(work)
         except KeyboardInterrupt as interrupt:
             self.say(f"{interrupt or 'interrupted'}: stopping")
