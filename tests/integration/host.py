@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What can be seen of jobs on this host: processes, mounts, cgroups, units, locks, files, and changes of a tree."""
 
+import contextlib
 import fcntl
 import functools
 import hashlib
@@ -70,14 +71,12 @@ def processes() -> dict[int, str]:
     return {pid: line.replace("\0", " ").strip() for pid, line in lines.items() if line}
 
 
-def open_files(pid: int) -> dict[str, str]:
-    """What that process has open, by its link in /proc: those that it does not close meanwhile."""
-    found, directory = {}, f"/proc/{pid}/fd"
-    for number in os.listdir(directory):
-        try:
-            found[f"{directory}/{number}"] = os.readlink(f"{directory}/{number}")
-        except FileNotFoundError:
-            continue
+def open_files(pid: int) -> dict[int, str]:
+    """What that process has open, by the number of the descriptor; without what it closes meanwhile."""
+    found = {}
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):
+            found[int(number)] = os.readlink(f"/proc/{pid}/fd/{number}")
     return found
 
 

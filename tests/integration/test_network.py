@@ -314,7 +314,8 @@ for i in range(first, first + n):
 def hubs(site: Site) -> list[str]:
     """The network namespaces that the supervisor of a site's job holds."""
     supervisors = [pid for pid in site.job_pids() if " supervise " in host.processes().get(pid, "")]
-    return [path for pid in supervisors for path, what in host.open_files(pid).items() if what.startswith("net:")]
+    return [f"/proc/{pid}/fd/{number}" for pid in supervisors
+            for number, what in host.open_files(pid).items() if what.startswith("net:")]
 
 
 @pytest.mark.parametrize("backend", ("nat", "pasta"))
