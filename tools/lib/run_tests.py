@@ -71,16 +71,16 @@ def make_source(work: Work) -> None:
     work.session.products["source"] = path
 
 
-def make_tests(work: Work) -> None:
-    """The bytecode of the integration tests in that copy, which each pytest would make for itself: with what pytest adds to
-    their assertions, that takes it 4 s."""
-    work.call("/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--collect-only", integration_tests(work),
-              env={"PYTHONDONTWRITEBYTECODE": ""})
-
-
 def integration_tests(work: Work) -> Path:
-    """Where they are: in a copy, so that nothing is left in the source."""
+    """Where they are: in that copy, which may be written to."""
     return work.session.products["source"] / "tests" / "integration"
+
+
+def make_tests(work: Work) -> None:
+    """Their bytecode, which each pytest would make for itself: with what pytest adds to their assertions, that takes it
+    4 s."""
+    work.call("/usr/bin/python3", "-m", "pytest", "-q", "--collect-only", integration_tests(work),
+              env={"PYTHONDONTWRITEBYTECODE": ""})
 
 
 def compiled(work: Work, suite: str) -> Path:
