@@ -518,10 +518,12 @@ static void test_apt_proxy(void **state) {
         assert_int_equal(string_printf(&path, "%s/apt.conf", (char *) *state), 0);
         assert_int_equal(setenv("APT_CONFIG", path, 1), 0);
         write_file(state, "apt.conf",
-                   "Acquire::http::Proxy \"http://apt.example:3142\";\nAcquire::https::Proxy \"DIRECT\";\n");
+                   "Acquire::http::Proxy::mirror.example \"http://other.example:1\";\n"
+                   "Acquire::http::Proxy \"http://apt.example:3142\";\nAcquire::https::Proxy \"DIRECT\";\n"
+                   "Acquire::https::Proxy::mirror.example \"http://other.example:2\";\n");
         assert_int_equal(builder_environment(&environment), 0);
         assert_true(environment_has(environment, "http_proxy=http://apt.example:3142"));
-        assert_false(environment_has(environment, "https_proxy=DIRECT"));
+        assert_null(strv_value(environment, "https_proxy"));
 
         /* but not before the environment's own */
         assert_int_equal(setenv("http_proxy", "http://proxy.example:3128", 1), 0);
