@@ -464,7 +464,7 @@ def test_sources_meanwhile(place: Site, cancelled: bool) -> None:
         seen += process.communicate()[0]
     assert process.returncode == (130 if cancelled else 0), seen
     assert ("content" in log_of("a", seen)) != cancelled and "ERROR" not in seen, seen
-    assert filters() == []
+    wait_until(lambda: not filters())
     assert place.traces() == []
 
 

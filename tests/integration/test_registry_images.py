@@ -392,7 +392,7 @@ def test_killed_while_fetching(fetching, push) -> None:
         assert not list((site.root / ".oci").glob(".staging/*"))
         assert site.traces() == []
         assert play(site, image) == "x"
-    assert not [command for command in host.processes().values() if str(site.root) in command]
+    wait_until(lambda: not [command for command in host.processes().values() if str(site.root) in command])
 
 
 @pytest.mark.host_matters
