@@ -207,17 +207,18 @@ def lab(request: pytest.FixtureRequest, driver: Path) -> Iterator[Lab]:
     laboratory = Lab(driver, Path(given).resolve() if given else None, request.config.getoption("--bound-image"))
     try:
         yield laboratory
+        # Not a byte, an owner, a time or an attribute: other tests have the same images.
+        changed = laboratory.changes_of_images()
+        assert not changed, changed[:20]
     finally:
         laboratory.close()
 
 
 @pytest.fixture(scope="module", autouse=True)
-def images_unchanged(lab: Lab) -> Iterator[None]:
-    """No test file may leave a shared image changed: not a byte, an owner, a time or an attribute. How one file leaves
-    the images is how the next one finds them."""
+def end_of_file(lab: Lab, request: pytest.FixtureRequest) -> Iterator[None]:
+    """When each file's tests have ended: no test may change a shared image, and so it is found out which ones did."""
     yield
-    changed = lab.changes_of_images()
-    assert not changed, changed[:20]
+    lab.note_end(request.path.name)
 
 
 @pytest.fixture
