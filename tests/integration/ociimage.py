@@ -18,8 +18,8 @@ from typing import Any, Callable, Iterable, Iterator
 BUSYBOX = Path("/bin/busybox")
 PROGRAMS = ("skopeo", "umoci", "docker-registry", "busybox", "openssl")
 
-# For the user "tester", password "secret".
-HTPASSWD = "tester:$2b$05$xvZp.APaWvplIiTfG63aI.xIKH5HpMCioegrUhNjkhNf/ozq53aQ6\n"
+# For the user "tester", password "secret"; of the kinds that a registry knows the quickest, as each request has the password.
+HTPASSWD = "tester:$2y$04$kEJg27Nnr4LUPy2fSjkiQ.AF/5I9WHiGNh0NJNc51jlAcS4b/YAUO\n"
 AUTH = "dGVzdGVyOnNlY3JldA=="  # "tester:secret" in base64
 
 REGISTRY_CONFIG = """\
