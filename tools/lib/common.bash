@@ -47,10 +47,12 @@ host_suite() {
 }
 
 # Prints lines for sources.list that give the suite $1 from where this machine's apt gets its own Debian,
-# whatever the form of its configuration. Repositories of others are left out.
+# whatever the form of its configuration. Repositories of others are left out. For this question alone apt reads all its lists
+# of packages; what it made of them it keeps in the directory $2, also where it is set up not to.
 debian_sources() {
-        local suite=$1 own uri release component origin found=no
+        local suite=$1 cache=$2 own uri release component origin found=no
         own=$(host_suite)
+        mkdir -p "$cache"
         while IFS='|' read -r origin uri release component; do
                 # The origin is known only once the repository's Release file was fetched.
                 [[ $component == main && ( $origin == Debian || $origin == '$(ORIGIN)' ) ]] || continue
@@ -61,8 +63,9 @@ debian_sources() {
                 *) continue ;;
                 esac
                 echo "deb $uri $release main"
-        done < <(apt-get indextargets --format '$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)' \
-                        'Identifier: Packages' | sort -u)
+        done < <(apt-get -o Dir::Cache="$cache" -o Dir::Cache::pkgcache=packages -o Dir::Cache::srcpkgcache=sources \
+                        indextargets --format '$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)' 'Identifier: Packages' |
+                        sort -u)
         [[ $found == yes ]] || die "apt's configuration names no mirror of Debian for '$own' (see apt-get indextargets)"
 }
 
@@ -426,7 +429,7 @@ get_tree() {
         local cache=$1 flavour=$2 suite=$3 recipe sources key lock old
         recipe=("$(tree_recipe "$flavour")" install_debian)
         [[ $flavour != guest ]] || recipe+=(make_disk make_initrd add_command_unit)
-        sources=$(debian_sources "$suite")
+        sources=$(debian_sources "$suite" "$cache/apt")
         key=$({ list_packages "$flavour"; declare -f "${recipe[@]}"; echo "$sources"; } |
                 sha256sum)
         TREE=$cache/$flavour-$suite-${key:0:12}
