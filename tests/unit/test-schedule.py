@@ -11,7 +11,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(sys.argv.pop(1)).resolve() / "tools" / "lib"))
 
-from schedule import Part, Session  # noqa: E402
+from schedule import Part, Session, Work  # noqa: E402
 
 
 def run(script: str, *products: Part) -> tuple[int, str]:
@@ -45,6 +45,39 @@ class Tap(unittest.TestCase):
             status, screen = run(script)
             self.assertEqual(status, 1, script)
             self.assertIn("ended early", screen, script)
+
+
+class Room(unittest.TestCase):
+    """A part needs as much of --jobs as it is wide."""
+
+    def order(self, jobs: int, *widths: int) -> list[str]:
+        """When parts of these widths begin and end, each called by its number."""
+        events: list[str] = []
+
+        def make(number: int, width: int) -> Part:
+            def function(work: Work) -> None:
+                events.append(f"begins {number}")
+                work.check("test", True)
+                work.call("sleep", "0.1")
+                events.append(f"ends {number}")
+            return Part(f"part{number}", function, width=width)
+        parts = [make(number, width) for number, width in enumerate(widths)]
+        with tempfile.TemporaryDirectory() as cache, contextlib.redirect_stdout(io.StringIO()), \
+                Session(Path(cache), "bookworm", 60) as session:
+            self.assertEqual(session.run(parts, [part.name for part in parts], jobs), 0)
+        return events
+
+    def test_side_by_side(self) -> None:
+        events = self.order(4, 2, 2)
+        self.assertEqual({event.split()[0] for event in events[:2]}, {"begins"})
+
+    def test_in_turn(self) -> None:
+        """There is room for the last one at once, but the one before it would wait for longer then."""
+        events = self.order(3, 2, 2, 1)
+        self.assertEqual(events[:2], ["begins 0", "ends 0"])
+
+    def test_too_wide(self) -> None:
+        self.assertEqual(self.order(2, 1, 3, 1), [f"{what} {number}" for number in range(3) for what in ("begins", "ends")])
 
 
 class LeftOut(unittest.TestCase):

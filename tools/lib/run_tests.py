@@ -387,8 +387,8 @@ def check_package(suite: str, *options: str):
 
 
 def all_parts(suite: str) -> list[Part]:
-    """In the order in which they are started, as far as what they need is there: what says something at once, then what
-    takes long."""
+    """In the order in which they are started, as far as what they need is there: what says something at once, then what takes
+    long; what is left at the end is short, so that no processor is idle there."""
     return [
         Part("source", make_source, product=True),
         Part("gcc", make_gcc, needs=("source",), product=True),
@@ -402,27 +402,28 @@ def all_parts(suite: str) -> list[Part]:
         Part("projects-bookworm", make_tree("projects", "bookworm"), product=True),
         Part("format", check_format, "clang-format leaves every C file as it is"),
         Part("shellcheck", check_shell, "shellcheck has nothing to say about any script"),
+        Part("unit", check_unit, "unit tests", needs=("gcc",), width=2),
         Part("integration", check_integration, "all integration tests on this machine",
              needs=("gcc", "tests", f"image-{suite}", "recipes-bookworm", "services-bookworm", "projects-bookworm"),
-             lock="machine"),
-        Part("unit", check_unit, "unit tests", needs=("gcc",)),
-        Part("build-trixie", make_nested("trixie"), needs=for_nested("trixie"), product=True),
-        Part("nested-13", check_nested("trixie"), "unit and integration tests that depend on the host, in a nested Debian 13",
-             needs=("build-trixie", "image-trixie", "services-bookworm")),
+             lock="machine", width=ALL_SHARES),
+        # Beside those, what takes long and needs one processor or less.
         Part(f"guest-{suite}", make_tree("guest", suite), product=True),
         Part("vm", check_vm, "limits on memory, tasks and CPU, in a virtual machine with cgroup v2",
              needs=("gcc", "tests", f"guest-{suite}", f"image-{suite}")),
-        Part("build-bookworm", make_nested("bookworm"), needs=for_nested("bookworm"), product=True),
-        Part("nested-12", check_nested("bookworm"), "unit and integration tests that depend on the host, in a nested Debian 12",
-             needs=("build-bookworm", "tests", "image-bookworm", "services-bookworm")),
-        Part("clang", make_clang, needs=("source",), product=True),
-        Part("build", check_build, "gcc and clang compile everything without a warning", needs=("gcc", "clang")),
-        Part("sanitize", check_sanitize, "unit tests and some of the integration tests under ASan and UBSan",
-             needs=("gcc", "clang", "tests", f"image-{suite}")),
-        Part("valgrind", check_valgrind, "unit tests and whole jobs under valgrind, in a nested Debian 13",
-             needs=("build-trixie", "image-trixie")),
         Part("bare-trixie", make_tree("bare", "trixie"), product=True),
         Part("quickstart", check_quickstart, "tools/quickstart in a bare nested Debian 13", needs=("bare-trixie",)),
+        Part("clang", make_clang, needs=("source",), product=True),
+        Part("build", check_build, "gcc and clang compile everything without a warning", needs=("gcc", "clang")),
+        Part("build-trixie", make_nested("trixie"), needs=for_nested("trixie"), product=True),
+        Part("nested-13", check_nested("trixie"), "unit and integration tests that depend on the host, in a nested Debian 13",
+             needs=("build-trixie", "image-trixie", "services-bookworm"), width=SOME_SHARES),
+        Part("sanitize", check_sanitize, "unit tests and some of the integration tests under ASan and UBSan",
+             needs=("gcc", "clang", "tests", f"image-{suite}"), width=SOME_SHARES),
+        Part("build-bookworm", make_nested("bookworm"), needs=for_nested("bookworm"), product=True),
+        Part("nested-12", check_nested("bookworm"), "unit and integration tests that depend on the host, in a nested Debian 12",
+             needs=("build-bookworm", "tests", "image-bookworm", "services-bookworm"), width=SOME_SHARES),
+        Part("valgrind", check_valgrind, "unit tests and whole jobs under valgrind, in a nested Debian 13",
+             needs=("build-trixie", "image-trixie"), width=SOME_SHARES),
         Part("package-bookworm", make_tree("package", "bookworm"), product=True),
         # Twice, to compare, in one of them: compiling takes most of the time.
         Part("package-12", check_package("bookworm", "--twice"),
@@ -463,8 +464,8 @@ def main() -> int:
     parser.add_argument("--cache", metavar="DIR", type=Path, required=True,
                         help="where root file systems, disks and logs are kept (default: "
                              "/var/cache/nspawn-runner-tests)")
-    parser.add_argument("--jobs", metavar="N", type=int, default=3,
-                        help="how many parts may run at the same time (default: %(default)s)")
+    parser.add_argument("--jobs", metavar="N", type=int, default=4,
+                        help="how many tests may run at the same time, of however many parts (default: %(default)s)")
     parser.add_argument("--silence", metavar="MINUTES", type=int, default=60,
                         help="a part that prints nothing for so long hangs (default: %(default)s)")
     arguments = parser.parse_args()

@@ -41,13 +41,15 @@ def first_lines(text: str) -> str:
 
 @dataclass
 class Part:
-    """One part, or (@product) something that parts need. Two with the same @lock never run at the same time."""
+    """One part, or (@product) something that parts need. Two with the same @lock never run at the same time. Of its tests,
+    @width run at the same time."""
 
     name: str
     function: Callable[["Work"], None]
     summary: str = ""
     needs: tuple[str, ...] = ()
     lock: str = ""
+    width: int = 1
     product: bool = False
 
 
@@ -312,7 +314,7 @@ class Session:
         print(f"[{time.monotonic() - self.started:5.0f} s] {text}", flush=True)
 
     def run(self, parts: list[Part], selected: list[str], jobs: int) -> int:
-        """Runs the selected parts and what they need; returns the exit status."""
+        """Runs the selected parts and what they need, up to @jobs tests at the same time; returns the exit status."""
         by_name = {part.name: part for part in parts}
         wanted: set[str] = set()
         pending = list(selected)
@@ -328,7 +330,7 @@ class Session:
         ended: "queue.Queue[Work]" = queue.Queue()
         try:
             while waiting or running:
-                for part in self._ready(waiting, running, done)[:jobs - len(running)]:
+                for part in self._ready(waiting, running, done, jobs):
                     waiting.remove(part)
                     running[part.name] = self._start(part, done, ended)
                 try:
@@ -348,13 +350,20 @@ class Session:
         return self._summarize([part for part in parts if part.name in done], done, left_out)
 
     @staticmethod
-    def _ready(waiting: list[Part], running: dict[str, Work], done: dict[str, Count]) -> list[Part]:
+    def _ready(waiting: list[Part], running: dict[str, Work], done: dict[str, Count], jobs: int) -> list[Part]:
+        """What can start now, in the order of @waiting. Nobody overtakes a part that waits for room alone, or it might wait
+        until the others are all done. A part that is too wide anyway runs by itself."""
         locks = {work.part.lock for work in running.values()} - {""}
-        ready = []
+        used = sum(work.part.width for work in running.values())
+        ready: list[Part] = []
         for part in waiting:
-            if all(name in done for name in part.needs) and part.lock not in locks:
-                ready.append(part)
-                locks |= {part.lock} - {""}
+            if part.lock in locks or not all(name in done for name in part.needs):
+                continue
+            if used and used + part.width > jobs:
+                break
+            ready.append(part)
+            used += part.width
+            locks |= {part.lock} - {""}
         return ready
 
     def _start(self, part: Part, done: dict[str, Count], ended: "queue.Queue[Work]") -> Work:
