@@ -65,6 +65,7 @@ class Room(unittest.TestCase):
         with tempfile.TemporaryDirectory() as cache, contextlib.redirect_stdout(io.StringIO()), \
                 Session(Path(cache), "bookworm", 60) as session:
             self.assertEqual(session.run(parts, [part.name for part in parts], jobs), 0)
+            self.assertEqual(session.selected, {part.name for part in parts})
         return events
 
     def test_side_by_side(self) -> None:

@@ -168,8 +168,8 @@ def unit(work: Work, build: Path, *options: str, log: str = "testlog", env: dict
 
 
 def check_unit(work: Work) -> None:
-    """On this machine."""
-    unit(work, work.session.products["gcc"])
+    """On this machine. What calls the program as users do, `sanitize` has, too, for the same release: it is not run twice."""
+    unit(work, work.session.products["gcc"], *(["--no-suite=program"] if "sanitize" in work.session.selected else []))
 
 
 def pytest_arguments(driver: Path | str, image: Path | str, *options: str) -> list[str]:

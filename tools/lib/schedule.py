@@ -216,6 +216,7 @@ class Session:
         self.logs = Path()
         self.products: dict[str, Path] = {}
         self.files: set[str] | None = None  # with integration tests; None for all
+        self.selected: set[str] = set()  # names of the parts that are to run
         self.started = time.monotonic()
         self._processes: list[subprocess.Popen] = []
         self._lock = threading.Lock()
@@ -315,6 +316,7 @@ class Session:
 
     def run(self, parts: list[Part], selected: list[str], jobs: int) -> int:
         """Runs the selected parts and what they need, up to @jobs tests at the same time; returns the exit status."""
+        self.selected = set(selected)
         by_name = {part.name: part for part in parts}
         wanted: set[str] = set()
         pending = list(selected)
