@@ -61,6 +61,11 @@ def shell_sources() -> list[Path]:
     return found
 
 
+# Makes the bytecode of integration tests, which each pytest would make for itself: with what pytest adds to their assertions,
+# that takes it 4 s.
+COLLECT = ("/usr/bin/python3", "-m", "pytest", "-q", "--collect-only")
+
+
 # Things that parts need; made once, when the first selected part needs them.
 
 def make_source(work: Work) -> None:
@@ -77,10 +82,8 @@ def integration_tests(work: Work) -> Path:
 
 
 def make_tests(work: Work) -> None:
-    """Their bytecode, which each pytest would make for itself: with what pytest adds to their assertions, that takes it
-    4 s."""
-    work.call("/usr/bin/python3", "-m", "pytest", "-q", "--collect-only", integration_tests(work),
-              env={"PYTHONDONTWRITEBYTECODE": ""})
+    """Their bytecode."""
+    work.call(*COLLECT, integration_tests(work), env={"PYTHONDONTWRITEBYTECODE": ""})
 
 
 def compiled(work: Work, suite: str) -> Path:
@@ -286,16 +289,19 @@ def nested_host(work: Work, suite: str) -> list[Path | str]:
 
 
 def make_nested(suite: str):
-    """A function that builds in a nested host of @suite, from what its packages give. If that is what this machine has, it
-    would be built twice from the same: then it is a copy."""
+    """A function that builds in a nested host of @suite, from what its packages give, and makes the tests' bytecode for its
+    python. If that is what this machine has, it would be built twice from the same: then it is a copy."""
     def make(work: Work) -> None:
         build = work.session.directory / f"build-{suite}"
         if suite == own_suite():
             work.call("cp", "-a", "--reflink=auto", work.session.products["gcc"], build)
             return
         build.mkdir()
-        work.call(*nested_host(work, suite), *with_compiled(work, suite), "--setenv", "CC=ccache gcc", "--", "bash", "-c",
-                  'meson setup -Dwerror=true "$BUILD" . && ninja --quiet -C "$BUILD"')
+        source, _ = places(work, suite)
+        work.call(*nested_host(work, suite), *with_compiled(work, suite), "--setenv", "CC=ccache gcc",
+                  "--bind", f"{work.session.products['source'] / 'tests'}:{source / 'tests'}", "--", "bash", "-c",
+                  'meson setup -Dwerror=true "$BUILD" . && ninja --quiet -C "$BUILD" && exec "$@"',
+                  "build", *COLLECT, "tests/integration")
     return make
 
 
