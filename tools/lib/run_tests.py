@@ -316,14 +316,13 @@ def for_nested(suite: str) -> tuple[str, ...]:
 
 
 def nested(work: Work, suite: str, script: str, driver: Path | str, out: Path, files: tuple[str, ...] = (),
-           options: tuple[str, ...] = (), unit_options: str = "") -> None:
+           options: tuple[str, ...] = (), unit_options: str = "", host_options: tuple[Path | str, ...] = ()) -> None:
     """Runs unit and integration tests in a nested host of @suite, as the script says."""
     source, _ = places(work, suite)
     directory = source / "tests/integration"
     ended_well = work.try_call(
-        *nested_host(work, suite), "--bind", f"{out}:/out",
+        *nested_host(work, suite), *host_options, "--bind", f"{out}:/out",
         "--bind-ro", f"{work.session.products[f'image-{suite}']}:/image",
-        *(["--bind-ro", f"{services}:/services"] if (services := work.session.products.get("services-bookworm")) else []),
         "--setenv", "TMPDIR=/var/tmp", "--setenv", f"UNIT={unit_options}",
         "--journal", work.session.logs / f"{work.part.name}.journal", "--", "bash", "-c", script, "nested",
         *shared(source / "tools", SOME_SHARES, "/out/integration.xml", pytest_arguments(driver, "/image", *options)),
@@ -336,9 +335,10 @@ def check_nested(suite: str):
     machine, what depends on who the supervisor is."""
     def check(work: Work) -> None:
         own = suite == own_suite()
+        services = work.session.products["services-bookworm"]
         nested(work, suite, NESTED, places(work, suite)[1] / "nspawn-runner", work.directory(), chosen(work),
                ("--supervisor-matters" if own else "--host-matters", "--pairwise", "--services-dir=/services"),
-               "--no-suite=python" if own else "")
+               "--no-suite=python" if own else "", ("--link", f"{services}:/services"))
     return check
 
 
