@@ -57,11 +57,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def _left_aside(config: pytest.Config, item: pytest.Item) -> bool:
-    """Whether the options say that this test runs elsewhere."""
+    """Whether the options, or what this host is, say that this test runs elsewhere."""
     marks = {mark.name for mark in item.iter_markers()}
     if item.name.startswith("test_kernel_without_a_feature") and host.has_systemd():
         return True
     if "needs_systemd" in marks and not host.has_systemd():
+        return True
+    if item.name.startswith("test_btrfs_quota[simple") and not host.has_simple_quotas():
         return True
     if item.name in OF_PACKAGES and not config.getoption("--services-dir"):
         return True
@@ -164,6 +166,9 @@ def reasons(config: pytest.Config) -> list[str]:
         missing["test_badinput.py::test_kernel_without_a_feature"] = "the supervisor is a child of systemd, not of strace"
     else:
         missing["test_report.py::test_metrics_socket"] = "systemd is not PID 1"
+    if not host.has_simple_quotas():
+        why = "btrfs has no simple quotas before Linux 6.7"
+        missing |= {"test_disk.py::test_btrfs_quota[simple]": why, "test_limits.py::test_btrfs_quota[simple]": why}
     if not shutil.which("strace"):
         missing["test_crash.py::test_killed_at_system_calls"] = "strace is not in PATH"
         missing["test_agent.py::test_kernel_does_not_tell"] = "strace is not in PATH"

@@ -24,6 +24,12 @@ MACHINE_DIRS = [Path("/run/systemd/machines"), Path("/run/systemd/nspawn/propaga
                 Path("/run/systemd/nspawn/unix-export")]
 
 
+def has_simple_quotas() -> bool:
+    """Whether the kernel has simple quotas of btrfs: those came with Linux 6.7."""
+    release = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    return bool(release) and tuple(map(int, release.groups())) >= (6, 7)
+
+
 def has_systemd() -> bool:
     """Whether systemd is PID 1 here: what sd_booted() asks."""
     return os.path.isdir("/run/systemd/system")
