@@ -25,8 +25,8 @@ MINUTE = 60
 FUZZ_RUNS = {"config": 10_000, "definition": 20_000, "machine-json": 500, "oci-config": 80_000, "pipeline": 8_000,
              "relay": 1_000, "reports": 30_000, "response": 250_000, "toml": 75_000, "unpack": 3_000,
              "wire": 75_000}
-# How many processes have a part's integration tests among them: they mostly wait.
-ALL_SHARES, SOME_SHARES = 3, 2
+# How many processes have a part's integration tests among them: they wait often.
+SHARES = 2
 
 # The tests that go through most of the code in the least time, for builds that run many times slower.
 # What goes on in test_identity.py, unit tests have, which those builds run, too.
@@ -199,7 +199,7 @@ def integration(work: Work, driver: Path, shares: int, files: tuple[str, ...] = 
 
 def check_integration(work: Work) -> None:
     """All of them."""
-    integration(work, work.session.products["gcc"] / "nspawn-runner", ALL_SHARES, chosen(work),
+    integration(work, work.session.products["gcc"] / "nspawn-runner", SHARES, chosen(work),
                 (f"--recipes-dir={work.session.products['recipes-bookworm']}",
                  f"--services-dir={work.session.products['services-bookworm']}",
                  f"--projects-dir={work.session.products['projects-bookworm']}"))
@@ -218,7 +218,7 @@ def check_sanitize(work: Work) -> None:
     env = {"ASAN_OPTIONS": f"detect_leaks=1:strict_string_checks=1:log_path={reports}/asan",
            "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={reports}/ubsan"}
     unit(work, build, "--no-suite=tools", env=env)
-    integration(work, with_plain_agent(work, build / "nspawn-runner"), SOME_SHARES, SMALL,
+    integration(work, with_plain_agent(work, build / "nspawn-runner"), SHARES, SMALL,
                 ("--pairwise", "-k", "not test_codes and not test_absent_variables"), env)
     work.no_reports(reports, lambda text: True)
 
@@ -325,7 +325,7 @@ def nested(work: Work, suite: str, script: str, driver: Path | str, out: Path, f
         "--bind-ro", f"{work.session.products[f'image-{suite}']}:/image",
         "--setenv", "TMPDIR=/var/tmp", "--setenv", f"UNIT={unit_options}",
         "--journal", work.session.logs / f"{work.part.name}.journal", "--", "bash", "-c", script, "nested",
-        *shared(source / "tools", SOME_SHARES, "/out/integration.xml", pytest_arguments(driver, "/image", *options)),
+        *shared(source / "tools", SHARES, "/out/integration.xml", pytest_arguments(driver, "/image", *options)),
         *([directory / name for name in files] or [directory]))
     work.junit(out / "unit.xml", out / "integration.xml", ended_well=ended_well)
 
@@ -411,7 +411,7 @@ def all_parts(suite: str) -> list[Part]:
         Part("unit", check_unit, "unit tests", needs=("gcc",), width=2),
         Part("integration", check_integration, "all integration tests on this machine",
              needs=("gcc", "tests", f"image-{suite}", "recipes-bookworm", "services-bookworm", "projects-bookworm"),
-             lock="machine", width=ALL_SHARES),
+             lock="machine", width=SHARES),
         # Beside those, what takes long and needs one processor or less.
         Part(f"guest-{suite}", make_tree("guest", suite), product=True),
         Part("vm", check_vm, "limits on memory, tasks and CPU, in a virtual machine with cgroup v2",
@@ -422,14 +422,14 @@ def all_parts(suite: str) -> list[Part]:
         Part("build", check_build, "gcc and clang compile everything without a warning", needs=("gcc", "clang")),
         Part("build-trixie", make_nested("trixie"), needs=for_nested("trixie"), product=True),
         Part("nested-13", check_nested("trixie"), "unit and integration tests that depend on the host, in a nested Debian 13",
-             needs=("build-trixie", "image-trixie", "services-bookworm"), width=SOME_SHARES),
+             needs=("build-trixie", "image-trixie", "services-bookworm"), width=SHARES),
         Part("sanitize", check_sanitize, "unit tests and some of the integration tests under ASan and UBSan",
-             needs=("gcc", "clang", "tests", f"image-{suite}"), width=SOME_SHARES),
+             needs=("gcc", "clang", "tests", f"image-{suite}"), width=SHARES),
         Part("build-bookworm", make_nested("bookworm"), needs=for_nested("bookworm"), product=True),
         Part("nested-12", check_nested("bookworm"), "unit and integration tests that depend on the host, in a nested Debian 12",
-             needs=("build-bookworm", "tests", "image-bookworm", "services-bookworm"), width=SOME_SHARES),
+             needs=("build-bookworm", "tests", "image-bookworm", "services-bookworm"), width=SHARES),
         Part("valgrind", check_valgrind, "unit tests and whole jobs under valgrind, in a nested Debian 13",
-             needs=("build-trixie", "image-trixie"), width=SOME_SHARES),
+             needs=("build-trixie", "image-trixie"), width=SHARES),
         Part("package-bookworm", make_tree("package", "bookworm"), product=True),
         # Twice, to compare, in one of them: compiling takes most of the time.
         Part("package-12", check_package("bookworm", "--twice"),
