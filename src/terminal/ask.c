@@ -88,10 +88,11 @@ int ask_secret(const char *question, int signal_fd, char *ret, size_t size, int 
         silent = before;
         silent.c_lflag &= ~(tcflag_t) (ECHO | ECHOE | ECHOK | ECHONL);
         silent.c_lflag |= ICANON | ISIG;
-        (void) fd_write_all(STDERR_FILENO, question, strlen(question));
-        /* What was typed before the question was shown is no answer. */
+        /* What was typed before the question is no answer, and is thrown away. What is typed from then on is one: so the
+         * terminal is silent before the question is shown. */
         if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) < 0)
                 return -errno;
+        (void) fd_write_all(STDERR_FILENO, question, strlen(question));
         int r = read_line(signal_fd, ret, size, ret_signal);
         (void) tcsetattr(STDIN_FILENO, TCSANOW, &before);
         (void) fd_write_all(STDERR_FILENO, "\n", 1);
