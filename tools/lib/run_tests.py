@@ -25,8 +25,8 @@ MINUTE = 60
 FUZZ_RUNS = {"config": 5_000, "definition": 10_000, "machine-json": 250, "oci-config": 40_000, "pipeline": 4_000,
              "relay": 500, "reports": 15_000, "response": 125_000, "toml": 37_000, "unpack": 1_500,
              "wire": 37_000}
-# How many processes have a part's integration tests among them: they wait often.
-SHARES = 2
+# How many processes have a part's integration tests among them: they wait often. All of them take the longest of all parts.
+ALL_SHARES, SOME_SHARES = 3, 2
 
 # The tests that go through most of the code in the least time, for builds that run many times slower.
 # What goes on in test_identity.py, unit tests have, which those builds run, too.
@@ -199,7 +199,7 @@ def integration(work: Work, driver: Path, shares: int, files: tuple[str, ...] = 
 
 def check_integration(work: Work) -> None:
     """All of them."""
-    integration(work, work.session.products["gcc"] / "nspawn-runner", SHARES, chosen(work),
+    integration(work, work.session.products["gcc"] / "nspawn-runner", ALL_SHARES, chosen(work),
                 (f"--recipes-dir={work.session.products['recipes-bookworm']}",
                  f"--services-dir={work.session.products['services-bookworm']}",
                  f"--projects-dir={work.session.products['projects-bookworm']}"))
@@ -218,7 +218,7 @@ def check_sanitize(work: Work) -> None:
     env = {"ASAN_OPTIONS": f"detect_leaks=1:strict_string_checks=1:log_path={reports}/asan",
            "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={reports}/ubsan"}
     unit(work, build, "--no-suite=tools", env=env)
-    integration(work, with_plain_agent(work, build / "nspawn-runner"), SHARES, SMALL,
+    integration(work, with_plain_agent(work, build / "nspawn-runner"), SOME_SHARES, SMALL,
                 ("--pairwise", "-k", "not test_codes and not test_absent_variables"), env)
     work.no_reports(reports, lambda text: True)
 
@@ -325,7 +325,7 @@ def nested(work: Work, suite: str, script: str, driver: Path | str, out: Path, f
         "--bind-ro", f"{work.session.products[f'image-{suite}']}:/image",
         "--setenv", "TMPDIR=/var/tmp", "--setenv", f"UNIT={unit_options}",
         "--journal", work.session.logs / f"{work.part.name}.journal", "--", "bash", "-c", script, "nested",
-        *shared(source / "tools", SHARES, "/out/integration.xml", pytest_arguments(driver, "/image", *options)),
+        *shared(source / "tools", SOME_SHARES, "/out/integration.xml", pytest_arguments(driver, "/image", *options)),
         *([directory / name for name in files] or [directory]))
     work.junit(out / "unit.xml", out / "integration.xml", ended_well=ended_well)
 
@@ -393,8 +393,8 @@ def check_package(suite: str, *options: str):
 
 
 def all_parts(suite: str) -> list[Part]:
-    """In the order in which they are started, as far as what they need is there: what says something at once, then what takes
-    long; what is left at the end is short, so that no processor is idle there."""
+    """In the order in which they are started, as far as what they need is there: what says something at once, what takes long,
+    what is narrow; what is left at the end is wide and short, so that no processor is idle there."""
     return [
         Part("source", make_source, product=True),
         Part("gcc", make_gcc, needs=("source",), product=True),
@@ -411,25 +411,13 @@ def all_parts(suite: str) -> list[Part]:
         Part("unit", check_unit, "unit tests", needs=("gcc",), width=2),
         Part("integration", check_integration, "all integration tests on this machine",
              needs=("gcc", "tests", f"image-{suite}", "recipes-bookworm", "services-bookworm", "projects-bookworm"),
-             lock="machine", width=SHARES),
-        # Beside those, what takes long and needs one processor or less.
+             lock="machine", width=ALL_SHARES),
+        # Beside those, what needs one processor or less.
         Part(f"guest-{suite}", make_tree("guest", suite), product=True),
         Part("vm", check_vm, "limits on memory, tasks and CPU, in a virtual machine with cgroup v2",
              needs=("gcc", "tests", f"guest-{suite}", f"image-{suite}")),
         Part("bare-trixie", make_tree("bare", "trixie"), product=True),
         Part("quickstart", check_quickstart, "tools/quickstart in a bare nested Debian 13", needs=("bare-trixie",)),
-        Part("clang", make_clang, needs=("source",), product=True),
-        Part("build", check_build, "gcc and clang compile everything without a warning", needs=("gcc", "clang")),
-        Part("build-trixie", make_nested("trixie"), needs=for_nested("trixie"), product=True),
-        Part("nested-13", check_nested("trixie"), "unit and integration tests that depend on the host, in a nested Debian 13",
-             needs=("build-trixie", "image-trixie", "services-bookworm"), width=SHARES),
-        Part("sanitize", check_sanitize, "unit tests and some of the integration tests under ASan and UBSan",
-             needs=("gcc", "clang", "tests", f"image-{suite}"), width=SHARES),
-        Part("build-bookworm", make_nested("bookworm"), needs=for_nested("bookworm"), product=True),
-        Part("nested-12", check_nested("bookworm"), "unit and integration tests that depend on the host, in a nested Debian 12",
-             needs=("build-bookworm", "tests", "image-bookworm", "services-bookworm"), width=SHARES),
-        Part("valgrind", check_valgrind, "unit tests and whole jobs under valgrind, in a nested Debian 13",
-             needs=("build-trixie", "image-trixie"), width=SHARES),
         Part("package-bookworm", make_tree("package", "bookworm"), product=True),
         # Twice, to compare, in one of them: compiling takes most of the time.
         Part("package-12", check_package("bookworm", "--twice"),
@@ -438,7 +426,19 @@ def all_parts(suite: str) -> list[Part]:
         Part("package-trixie", make_tree("package", "trixie"), product=True),
         Part("package-13", check_package("trixie"), "the same in a nested Debian 13, made once",
              needs=("package-trixie", "image-trixie")),
+        Part("clang", make_clang, needs=("source",), product=True),
+        Part("build", check_build, "gcc and clang compile everything without a warning", needs=("gcc", "clang")),
         Part("fuzz", check_fuzz, "each fuzzer with some thousand inputs", needs=("clang",)),
+        Part("build-trixie", make_nested("trixie"), needs=for_nested("trixie"), product=True),
+        Part("nested-13", check_nested("trixie"), "unit and integration tests that depend on the host, in a nested Debian 13",
+             needs=("build-trixie", "image-trixie", "services-bookworm"), width=SOME_SHARES),
+        Part("sanitize", check_sanitize, "unit tests and some of the integration tests under ASan and UBSan",
+             needs=("gcc", "clang", "tests", f"image-{suite}"), width=SOME_SHARES),
+        Part("build-bookworm", make_nested("bookworm"), needs=for_nested("bookworm"), product=True),
+        Part("nested-12", check_nested("bookworm"), "unit and integration tests that depend on the host, in a nested Debian 12",
+             needs=("build-bookworm", "tests", "image-bookworm", "services-bookworm"), width=SOME_SHARES),
+        Part("valgrind", check_valgrind, "unit tests and whole jobs under valgrind, in a nested Debian 13",
+             needs=("build-trixie", "image-trixie"), width=SOME_SHARES),
         Part("quickstart-here", check_quickstart_here, "tools/quickstart on this machine, as if for the second time",
              needs=("gcc", f"image-{suite}"), lock="machine"),
     ]
@@ -470,7 +470,7 @@ def main() -> int:
     parser.add_argument("--cache", metavar="DIR", type=Path, required=True,
                         help="where root file systems, disks and logs are kept (default: "
                              "/var/cache/nspawn-runner-tests)")
-    parser.add_argument("--jobs", metavar="N", type=int, default=4,
+    parser.add_argument("--jobs", metavar="N", type=int, default=5,
                         help="how many tests may run at the same time, of however many parts (default: %(default)s)")
     parser.add_argument("--silence", metavar="MINUTES", type=int, default=60,
                         help="a part that prints nothing for so long hangs (default: %(default)s)")
