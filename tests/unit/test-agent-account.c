@@ -36,8 +36,6 @@ static void check_groups(const Account *account, const char *expected, size_t i)
         assert_row(streq(text, expected), i, text);
 }
 
-char agent_dir[256];
-
 static void test_find(void **state) {
         static const struct {
                 const char *user;
@@ -117,13 +115,10 @@ static void test_endless(void **state) {
         assert_int_equal(account_find("build", path, path, &none), -ESRCH);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_find, setup_directory, teardown_directory),
-                cmocka_unit_test(test_no_files),
-                cmocka_unit_test_setup_teardown(test_pipe, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_endless, setup_directory, teardown_directory),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_find, setup_directory, teardown_directory),
+        cmocka_unit_test(test_no_files),
+        cmocka_unit_test_setup_teardown(test_pipe, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_endless, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

@@ -75,8 +75,5 @@ static void test_other_data(_unused_ void **state) {
         }
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = { cmocka_unit_test(test_note), cmocka_unit_test(test_other_data) };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = { cmocka_unit_test(test_note), cmocka_unit_test(test_other_data) };
+UNIT_FILE(tests);

@@ -259,15 +259,12 @@ static void test_old_socket_again(void **state) {
                 ;
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_copies, setup_lab, teardown_lab),
-                cmocka_unit_test_setup_teardown(test_much, setup_lab, teardown_lab),
-                cmocka_unit_test_setup_teardown(test_several, setup_lab, teardown_lab),
-                cmocka_unit_test_setup_teardown(test_silent_systemd, setup_lab, teardown_lab),
-                cmocka_unit_test_setup_teardown(test_not_executed, setup_lab, teardown_lab),
-                cmocka_unit_test_setup_teardown(test_old_socket_again, setup_lab, teardown_lab),
-        };
-
-        return cmocka_run_group_tests_name("agent-relay", tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_copies, setup_lab, teardown_lab),
+        cmocka_unit_test_setup_teardown(test_much, setup_lab, teardown_lab),
+        cmocka_unit_test_setup_teardown(test_several, setup_lab, teardown_lab),
+        cmocka_unit_test_setup_teardown(test_silent_systemd, setup_lab, teardown_lab),
+        cmocka_unit_test_setup_teardown(test_not_executed, setup_lab, teardown_lab),
+        cmocka_unit_test_setup_teardown(test_old_socket_again, setup_lab, teardown_lab),
+};
+UNIT_FILE(tests);

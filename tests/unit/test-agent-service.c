@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "unit.h"
 
+#include <fnmatch.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -14,8 +15,6 @@
 #include "wire/service.h"
 
 /* The agent's server with the one program that a machine is for, in a process of its own, outside of any container. */
-
-char agent_dir[256] = "/nonexistent";
 
 /* Starts a server for it, whose output can be read from *ret_output; *ret_socket is a connection to it from before. */
 static pid_t start_service(const char *parent, const WireService *service, int *ret_socket, int *ret_output) {
@@ -113,12 +112,8 @@ static void test_service_refused(void **state) {
         }
 }
 
-int main(int argc, char *argv[]) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_service, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_service_refused, setup_directory, teardown_directory),
-        };
-
-        choose_tests(argc, argv, tests, ELEMENTSOF(tests));
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_service, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_service_refused, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

@@ -398,20 +398,19 @@ static void test_index(void **state) {
         done(&bundle);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_files, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_order, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_directories, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_errors, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_listed, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_cut_off, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_outside, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_index, setup_directory, teardown_directory),
-        };
-
+static int setup_file(_unused_ void **state) {
         /* In memory: an ext4 without a journal looks at each file that was removed lately for each new one. */
-        if (setenv("TMPDIR", "/dev/shm", true) < 0)
-                return EXIT_FAILURE;
-        return cmocka_run_group_tests(tests, NULL, NULL);
+        return setenv("TMPDIR", "/dev/shm", true);
 }
+
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_files, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_order, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_directories, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_errors, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_listed, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_cut_off, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_outside, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_index, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests, .setup = setup_file);

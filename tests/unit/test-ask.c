@@ -81,10 +81,7 @@ static void test_silent_before_the_question(void **state) {
         close(terminal);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_silent_before_the_question),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_silent_before_the_question),
+};
+UNIT_FILE(tests);

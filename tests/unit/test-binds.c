@@ -143,12 +143,10 @@ static void test_check_between(_unused_ void **state) {
         }
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_parts),
-                cmocka_unit_test(test_below),
-                cmocka_unit_test(test_check),
-                cmocka_unit_test(test_check_between),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_below),
+        cmocka_unit_test(test_check),
+        cmocka_unit_test(test_check_between),
+};
+UNIT_FILE(tests);

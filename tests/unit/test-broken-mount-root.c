@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "unit.h"
 
-#include <sched.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -95,20 +94,13 @@ static void test_remove_unused(void **state) {
         assert_string_equal(names[0], "b");
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_list, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_exists, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_remove_unused, setup_directory, teardown_directory),
-        };
-
-        if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_PRIVATE | MS_REC, NULL) < 0) {
-                puts("needs root, and a mount namespace");
-                return 77; /* skipped, to meson */
-        }
-        if (access("/dev/fuse", R_OK) < 0) {
-                puts("needs /dev/fuse");
-                return 77;
-        }
-        return cmocka_run_group_tests(tests, NULL, NULL);
+static const char *lacks(void) {
+        return access("/dev/fuse", R_OK) < 0 ? "/dev/fuse" : lacks_mount_namespace();
 }
+
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_list, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_exists, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_remove_unused, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests, .lacks = lacks);

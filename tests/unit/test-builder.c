@@ -542,22 +542,19 @@ static void test_step(void **state) {
         assert_null(builder_step("E: failed"));
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_os_release),
-                cmocka_unit_test(test_suites),
-                cmocka_unit_test(test_one_line),
-                cmocka_unit_test(test_deb822),
-                cmocka_unit_test_setup_teardown(test_read, setup_directory, teardown_directory),
-                cmocka_unit_test(test_mirror_pick),
-                cmocka_unit_test(test_arguments),
-                cmocka_unit_test(test_completion),
-                cmocka_unit_test(test_mirror_replace),
-                cmocka_unit_test_setup_teardown(test_plan, setup_directory, teardown_directory),
-                cmocka_unit_test(test_environment),
-                cmocka_unit_test_setup_teardown(test_apt_proxy, setup_directory, teardown_directory),
-                cmocka_unit_test(test_step),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_os_release),
+        cmocka_unit_test(test_suites),
+        cmocka_unit_test(test_one_line),
+        cmocka_unit_test(test_deb822),
+        cmocka_unit_test_setup_teardown(test_read, setup_directory, teardown_directory),
+        cmocka_unit_test(test_mirror_pick),
+        cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_completion),
+        cmocka_unit_test(test_mirror_replace),
+        cmocka_unit_test_setup_teardown(test_plan, setup_directory, teardown_directory),
+        cmocka_unit_test(test_environment),
+        cmocka_unit_test_setup_teardown(test_apt_proxy, setup_directory, teardown_directory),
+        cmocka_unit_test(test_step),
+};
+UNIT_FILE(tests);

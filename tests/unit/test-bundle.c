@@ -114,11 +114,9 @@ static void test_hostile(_unused_ void **state) {
         close(fd);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_paths),
-                cmocka_unit_test(test_round_trip),
-                cmocka_unit_test(test_hostile),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_hostile),
+};
+UNIT_FILE(tests);

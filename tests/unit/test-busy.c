@@ -52,9 +52,7 @@ static void test_terminal(_unused_ void **state) {
         assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_terminal),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_terminal),
+};
+UNIT_FILE(tests);

@@ -98,12 +98,9 @@ static void test_disk(void **state) {
                            i, disks[i].what);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_victim),
-                cmocka_unit_test(test_long_name),
-                cmocka_unit_test(test_disk),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_victim),
+        cmocka_unit_test(test_long_name),
+        cmocka_unit_test(test_disk),
+};
+UNIT_FILE(tests);

@@ -552,14 +552,12 @@ static void test_warm_own(_unused_ void **state) {
 
 #define WITH_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, setup_directory, teardown_directory)
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                WITH_DIRECTORY(test_limits),     WITH_DIRECTORY(test_limits_hybrid), WITH_DIRECTORY(test_enter),
-                WITH_DIRECTORY(test_born),       WITH_DIRECTORY(test_delegate),      WITH_DIRECTORY(test_visit),
-                WITH_DIRECTORY(test_kill),       WITH_DIRECTORY(test_wait_empty),    WITH_DIRECTORY(test_remove),
-                WITH_DIRECTORY(test_memory),     cmocka_unit_test(test_of_process),  cmocka_unit_test(test_names),
-                WITH_DIRECTORY(test_bound),      WITH_DIRECTORY(test_limited),       WITH_DIRECTORY(test_warm),
-                cmocka_unit_test(test_warm_own), WITH_DIRECTORY(test_exceeded),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        WITH_DIRECTORY(test_limits),     WITH_DIRECTORY(test_limits_hybrid), WITH_DIRECTORY(test_enter),
+        WITH_DIRECTORY(test_born),       WITH_DIRECTORY(test_delegate),      WITH_DIRECTORY(test_visit),
+        WITH_DIRECTORY(test_kill),       WITH_DIRECTORY(test_wait_empty),    WITH_DIRECTORY(test_remove),
+        WITH_DIRECTORY(test_memory),     cmocka_unit_test(test_of_process),  cmocka_unit_test(test_names),
+        WITH_DIRECTORY(test_bound),      WITH_DIRECTORY(test_limited),       WITH_DIRECTORY(test_warm),
+        cmocka_unit_test(test_warm_own), WITH_DIRECTORY(test_exceeded),
+};
+UNIT_FILE(tests);

@@ -201,13 +201,11 @@ static void test_help(_unused_ void **state) {
                 assert_row(strcspn(line, "\n") <= 120, 0, line);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_lines),
-                cmocka_unit_test(test_long_words),
-                cmocka_unit_test(test_table),
-                cmocka_unit_test(test_help),
-                cmocka_unit_test(test_option_of_another_command),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_long_words),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_option_of_another_command),
+};
+UNIT_FILE(tests);

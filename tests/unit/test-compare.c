@@ -105,11 +105,8 @@ static void test_compare_changing(void **state) {
         assert_int_equal(compare_trees(old_fd, new_fd, 0, on_difference_change, &new_fd), -ECANCELED);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_compare, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_compare_changing, setup_directory, teardown_directory),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_compare, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_compare_changing, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

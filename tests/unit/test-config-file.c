@@ -239,13 +239,11 @@ static void test_read(void **state) {
         settings_done(&settings);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_files),
-                cmocka_unit_test(test_values),
-                cmocka_unit_test(test_round_trip),
-                cmocka_unit_test(test_hostile),
-                cmocka_unit_test_setup_teardown(test_read, setup_directory, teardown_directory),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_hostile),
+        cmocka_unit_test_setup_teardown(test_read, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

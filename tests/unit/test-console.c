@@ -122,12 +122,10 @@ static void test_forward(void **state) {
         check_saved(&lab, text, size);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_tail, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_ends, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_note, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_forward, setup_directory, teardown_directory),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_tail, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_ends, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_note, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_forward, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

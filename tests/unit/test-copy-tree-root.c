@@ -2,7 +2,6 @@
 #include "unit.h"
 
 #include <limits.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <sys/eventfd.h>
 #include <sys/mount.h>
@@ -324,21 +323,14 @@ static void test_failures(void **state) {
         assert_int_equal(copy_tree(trees.source_fd, trees.target_fd, NULL, -EBADF), -EEXIST);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_kinds, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_hard_links, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_attributes, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_sparse, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_deep, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_hostile, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_mount_comes_out_empty, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_failures, setup_directory, teardown_directory),
-        };
-
-        if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount("", "/", "", MS_PRIVATE | MS_REC, NULL) < 0) {
-                puts("needs root, and a mount namespace");
-                return 77;
-        }
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_kinds, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_hard_links, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_attributes, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_sparse, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_deep, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_hostile, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_mount_comes_out_empty, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_failures, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests, .lacks = lacks_mount_namespace);

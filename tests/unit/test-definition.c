@@ -563,21 +563,19 @@ static void test_hostile(_unused_ void **state) {
         assert_int_equal(definition->settings.boot, BOOT_NO);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_files),
-                cmocka_unit_test(test_defaults),
-                cmocka_unit_test(test_suite),
-                cmocka_unit_test(test_commands),
-                cmocka_unit_test(test_references),
-                cmocka_unit_test(test_tasks),
-                cmocka_unit_test(test_apply),
-                cmocka_unit_test(test_variables),
-                cmocka_unit_test(test_examples),
-                cmocka_unit_test_setup_teardown(test_find, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_load, setup_directory, teardown_directory),
-                cmocka_unit_test(test_order),
-                cmocka_unit_test(test_hostile),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_suite),
+        cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_references),
+        cmocka_unit_test(test_tasks),
+        cmocka_unit_test(test_apply),
+        cmocka_unit_test(test_variables),
+        cmocka_unit_test(test_examples),
+        cmocka_unit_test_setup_teardown(test_find, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_load, setup_directory, teardown_directory),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_hostile),
+};
+UNIT_FILE(tests);

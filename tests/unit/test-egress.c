@@ -74,10 +74,8 @@ static void test_order(_unused_ void **state) {
         assert_string_equal(text, BEFORE "    ip daddr 10.0.0.1/32 accept\n    ip daddr 10.0.0.0/8 " REFUSE AFTER);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_rules),
-                cmocka_unit_test(test_order),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_order),
+};
+UNIT_FILE(tests);

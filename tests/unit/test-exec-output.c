@@ -334,17 +334,14 @@ static void test_spool(_unused_ void **state) {
         spool_done(&spool);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_utf8),
-                cmocka_unit_test(test_ansi),
-                cmocka_unit_test(test_section_marks),
-                cmocka_unit_test(test_log),
-                cmocka_unit_test(test_log_keeps_the_end),
-                cmocka_unit_test(test_live),
-                cmocka_unit_test(test_summary),
-                cmocka_unit_test(test_spool),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_ansi),
+        cmocka_unit_test(test_section_marks),
+        cmocka_unit_test(test_log),
+        cmocka_unit_test(test_log_keeps_the_end),
+        cmocka_unit_test(test_live),
+        cmocka_unit_test(test_summary),
+        cmocka_unit_test(test_spool),
+};
+UNIT_FILE(tests);

@@ -136,13 +136,11 @@ static void test_failed_start(void **state) {
                            NULL);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_stage),
-                cmocka_unit_test_setup_teardown(test_report, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_no_room, setup_directory, teardown_directory),
-                cmocka_unit_test(test_no_file),
-                cmocka_unit_test_setup_teardown(test_failed_start, setup_directory, teardown_directory),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_stage),
+        cmocka_unit_test_setup_teardown(test_report, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_no_room, setup_directory, teardown_directory),
+        cmocka_unit_test(test_no_file),
+        cmocka_unit_test_setup_teardown(test_failed_start, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

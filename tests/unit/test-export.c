@@ -125,13 +125,10 @@ static void test_made_up(void **state) {
         }
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_export, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_deep, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_target, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_made_up, setup_directory, teardown_directory),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_export, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_deep, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_target, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_made_up, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

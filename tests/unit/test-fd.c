@@ -232,20 +232,18 @@ static void test_write_string(void **state) {
         assert_string_equal(data, "value");
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_read_all, setup_directory, teardown_directory),
-                cmocka_unit_test(test_stream),
-                cmocka_unit_test(test_read_pipe),
-                cmocka_unit_test_setup_teardown(test_read_no_symlink, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_replace, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_replace_beside_a_trap, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_read_no_pipe, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_publish, setup_directory, teardown_directory),
-                cmocka_unit_test(test_write_all_nonblocking),
-                cmocka_unit_test(test_memfd),
-                cmocka_unit_test(test_move),
-                cmocka_unit_test_setup_teardown(test_write_string, setup_directory, teardown_directory),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_read_all, setup_directory, teardown_directory),
+        cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_read_pipe),
+        cmocka_unit_test_setup_teardown(test_read_no_symlink, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_replace, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_replace_beside_a_trap, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_read_no_pipe, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_publish, setup_directory, teardown_directory),
+        cmocka_unit_test(test_write_all_nonblocking),
+        cmocka_unit_test(test_memfd),
+        cmocka_unit_test(test_move),
+        cmocka_unit_test_setup_teardown(test_write_string, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

@@ -2,7 +2,6 @@
 #include "unit.h"
 
 #include <linux/fs.h>
-#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/sysmacros.h>
@@ -102,34 +101,20 @@ static void test_remove_deep_protected(void **state) {
         assert_false(is_there(dir_fd, "deep"));
 }
 
-/* True where files can be protected: ext4, xfs and btrfs, and other file systems on newer kernels. */
-static bool have_flags(void) {
+/* Files can be protected on ext4, xfs and btrfs, and with newer kernels on other file systems. */
+static const char *lacks(void) {
         const char *parent = getenv("TMPDIR");
         _cleanup_close_ int fd = open(parent && *parent ? parent : "/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
         int flags;
 
-        return fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) >= 0;
+        if (fd < 0 || ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
+                return "a file system with an immutable flag";
+        return lacks_mount_namespace();
 }
 
-int main(void) {
-        const struct CMUnitTest mounts[] = {
-                cmocka_unit_test_setup_teardown(test_remove_stops_at_mounts, setup_directory, teardown_directory),
-        };
-        const struct CMUnitTest flags[] = {
-                cmocka_unit_test_setup_teardown(test_remove_protected, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_remove_deep_protected, setup_directory, teardown_directory),
-        };
-
-        if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_PRIVATE | MS_REC, NULL) < 0) {
-                puts("needs root, and a mount namespace");
-                return 77; /* skipped, to meson */
-        }
-        int failed = cmocka_run_group_tests(mounts, NULL, NULL);
-        if (failed != 0)
-                return failed;
-        if (!have_flags()) {
-                puts("the file system of TMPDIR has no immutable flag");
-                return 77;
-        }
-        return cmocka_run_group_tests(flags, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_remove_stops_at_mounts, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_remove_protected, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_remove_deep_protected, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests, .lacks = lacks);

@@ -185,21 +185,19 @@ static void test_own_executable(_unused_ void **state) {
         _cleanup_free_ char *path = NULL, *directory = NULL, *joined = NULL;
 
         assert_int_equal(own_executable(&path, &directory), 0);
-        assert_int_equal(string_printf(&joined, "%s/test-fs", directory), 0);
+        assert_int_equal(string_printf(&joined, "%s/units", directory), 0);
         assert_string_equal(path, joined);
         assert_int_equal(access(path, X_OK), 0);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_directory_names, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_open_in_root, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_file_read_in_root, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_open_directory_at, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_mkdir_parents, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_remove, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_remove_deep, setup_directory, teardown_directory),
-                cmocka_unit_test(test_own_executable),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_directory_names, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_open_in_root, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_file_read_in_root, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_open_directory_at, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_mkdir_parents, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_remove, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_remove_deep, setup_directory, teardown_directory),
+        cmocka_unit_test(test_own_executable),
+};
+UNIT_FILE(tests);

@@ -400,32 +400,32 @@ static void test_symlinks(void **state) {
         assert_true(exists_at(root_fd, "image"));
 }
 
-int main(void) {
+static const char *lacks(void) {
         static const char number[] = "1";
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_publish, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_keep, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_made_by_hand, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_copied_by_hand, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_rollback, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_numbers_are_not_reused, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_rollback_keeps_as_many, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_keep_of_unknown, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_held, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_held_and_renamed, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_remove, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_killed_after_exchange, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_killed_before_exchange, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_killed_rollback, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_copy, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_symlinks, setup_directory, teardown_directory),
-        };
         const char *parent = getenv("TMPDIR");
         _cleanup_close_ int fd = open(parent && *parent ? parent : "/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
 
-        if (fd < 0 || fsetxattr(fd, GENERATION_ATTRIBUTE, number, 1, 0) < 0) {
-                puts("needs root, and a file system with trusted extended attributes");
-                return 77;
-        }
-        return cmocka_run_group_tests(tests, NULL, NULL);
+        return fd < 0 || fsetxattr(fd, GENERATION_ATTRIBUTE, number, 1, 0) < 0 ?
+                       "root, and a file system with trusted extended attributes" :
+                       NULL;
 }
+
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_publish, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_keep, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_made_by_hand, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_copied_by_hand, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_rollback, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_numbers_are_not_reused, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_rollback_keeps_as_many, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_keep_of_unknown, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_held, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_held_and_renamed, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_remove, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_killed_after_exchange, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_killed_before_exchange, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_killed_rollback, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_copy, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_symlinks, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests, .lacks = lacks);

@@ -101,12 +101,9 @@ static void test_bad_files(void **state) {
         }
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_split),
-                cmocka_unit_test_setup_teardown(test_save_and_load, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_bad_files, setup_directory, teardown_directory),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_split),
+        cmocka_unit_test_setup_teardown(test_save_and_load, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_bad_files, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

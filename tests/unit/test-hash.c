@@ -128,12 +128,10 @@ static void test_sha256(_unused_ void **state) {
         }
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_vectors),
-                cmocka_unit_test(test_long),
-                cmocka_unit_test(test_strings),
-                cmocka_unit_test(test_sha256),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_long),
+        cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_sha256),
+};
+UNIT_FILE(tests);

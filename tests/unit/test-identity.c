@@ -346,18 +346,16 @@ static void test_services(_unused_ void **state) {
         assert_int_equal(id_of_service("7", 60, &id), -ERANGE);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_services),
-                cmocka_unit_test(test_ids),
-                cmocka_unit_test_setup_teardown(test_without_response, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_hash, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_key, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_forged, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_image, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_user, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_bad_response, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_no_runtime_dir, setup_directory, teardown_directory),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_services),
+        cmocka_unit_test(test_ids),
+        cmocka_unit_test_setup_teardown(test_without_response, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_hash, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_key, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_forged, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_image, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_user, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_bad_response, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_no_runtime_dir, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

@@ -149,13 +149,10 @@ static void test_runtime(_unused_ void **state) {
         }
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_choose_image),
-                cmocka_unit_test(test_allowed),
-                cmocka_unit_test(test_host_root_allowed),
-                cmocka_unit_test(test_runtime),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_choose_image),
+        cmocka_unit_test(test_allowed),
+        cmocka_unit_test(test_host_root_allowed),
+        cmocka_unit_test(test_runtime),
+};
+UNIT_FILE(tests);

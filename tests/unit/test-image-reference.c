@@ -147,10 +147,8 @@ static void test_complete(void **state _unused_) {
         }
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_grammar),  cmocka_unit_test(test_length),   cmocka_unit_test(test_names),
-                cmocka_unit_test(test_registry), cmocka_unit_test(test_complete),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_grammar),  cmocka_unit_test(test_length),   cmocka_unit_test(test_names),
+        cmocka_unit_test(test_registry), cmocka_unit_test(test_complete),
+};
+UNIT_FILE(tests);

@@ -559,24 +559,21 @@ static void test_finish_keyring(void **state) {
         assert_int_equal(finish_keyring(tree_fd, "/nonexistent/keyring.gpg"), -ENOENT);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_name_problem),
-                cmocka_unit_test_setup_teardown(test_open, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_list, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_is_i386, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_systemd_version, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_no_descriptors, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_init, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_size, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_lock, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_staging, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_holder, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_staging_race, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_staging_leftovers, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_finish, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_finish_keyring, setup_directory, teardown_directory),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_name_problem),
+        cmocka_unit_test_setup_teardown(test_open, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_list, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_is_i386, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_systemd_version, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_no_descriptors, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_init, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_size, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_lock, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_staging, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_holder, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_staging_race, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_staging_leftovers, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_finish, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_finish_keyring, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

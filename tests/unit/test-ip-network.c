@@ -105,12 +105,10 @@ static void test_default_pools(_unused_ void **state) {
         assert_int_equal(n, 3);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_parse),
-                cmocka_unit_test(test_blocks),
-                cmocka_unit_test(test_ipv6_of_block),
-                cmocka_unit_test(test_default_pools),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_ipv6_of_block),
+        cmocka_unit_test(test_default_pools),
+};
+UNIT_FILE(tests);

@@ -191,14 +191,11 @@ static void test_list_and_wait(void **state) {
         assert_int_equal(kept_wait(&settings, "late", USEC_INFINITY), 0);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_stages),
-                cmocka_unit_test_setup_teardown(test_keep, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_size, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_locked, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_list_and_wait, setup_directory, teardown_directory),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_stages),
+        cmocka_unit_test_setup_teardown(test_keep, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_size, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_locked, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_list_and_wait, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

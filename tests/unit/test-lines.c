@@ -52,12 +52,9 @@ static void test_nobody(void **state _unused_) {
         assert_int_equal(lines.length, 0);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_pieces),
-                cmocka_unit_test(test_overlong),
-                cmocka_unit_test(test_nobody),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_overlong),
+        cmocka_unit_test(test_nobody),
+};
+UNIT_FILE(tests);

@@ -128,16 +128,20 @@ static void test_expand(_unused_ void **state) {
                 assert_string_equal(local_expand(&job, rows[i].text), rows[i].expanded);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_selection),
-                cmocka_unit_test(test_untracked),
-                cmocka_unit_test(test_globs),
-                cmocka_unit_test(test_expand),
-        };
-
+static int setup_arena(_unused_ void **state) {
         arena_init(&arena, 1024 * 1024);
-        int r = cmocka_run_group_tests(tests, NULL, NULL);
-        arena_done(&arena);
-        return r;
+        return 0;
 }
+
+static int teardown_arena(_unused_ void **state) {
+        arena_done(&arena);
+        return 0;
+}
+
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_selection),
+        cmocka_unit_test(test_untracked),
+        cmocka_unit_test(test_globs),
+        cmocka_unit_test(test_expand),
+};
+UNIT_FILE(tests, .setup = setup_arena, .teardown = teardown_arena);

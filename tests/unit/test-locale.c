@@ -74,11 +74,8 @@ static void test_no_locales(void **state) {
         assert_int_equal(remove_tree_at(root_fd, "usr"), 0);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_locale, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_no_locales, setup_directory, teardown_directory),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_locale, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_no_locales, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

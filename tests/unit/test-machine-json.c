@@ -393,15 +393,13 @@ static void test_malformed(void **state) {
         check_equal(saved, loaded);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_no_field_missing),
-                cmocka_unit_test_setup_teardown(test_round_trip, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_round_trip_least, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_no_utf8, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_missing, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_wrong_types, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_malformed, setup_directory, teardown_directory),
-        };
-        return cmocka_run_group_tests(tests, setup_fields, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_field_missing),
+        cmocka_unit_test_setup_teardown(test_round_trip, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_round_trip_least, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_no_utf8, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_missing, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_wrong_types, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_malformed, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests, .setup = setup_fields);

@@ -86,12 +86,8 @@ static void test_flood(void **state) {
         }
 }
 
-int main(int argc, char *argv[]) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_follow, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_flood, setup_directory, teardown_directory),
-        };
-
-        choose_tests(argc, argv, tests, ELEMENTSOF(tests));
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_follow, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_flood, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

@@ -66,11 +66,9 @@ static void test_length(_unused_ void **state) {
         }
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_prefixes),
-                cmocka_unit_test_setup_teardown(test_symlinks, setup_directory, teardown_directory),
-                cmocka_unit_test(test_length),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_prefixes),
+        cmocka_unit_test_setup_teardown(test_symlinks, setup_directory, teardown_directory),
+        cmocka_unit_test(test_length),
+};
+UNIT_FILE(tests);

@@ -318,19 +318,16 @@ static void test_steps(void **state) {
         close(directory.fd);
 }
 
-int main(int argc, char *argv[]) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_sums),
-                cmocka_unit_test(test_results),
-                cmocka_unit_test(test_open),
-                cmocka_unit_test_setup_teardown(test_ends, setup_directory, teardown_directory),
-                cmocka_unit_test(test_http),
-                cmocka_unit_test(test_hostile_names),
-                cmocka_unit_test(test_broken_file),
-                cmocka_unit_test(test_bounded),
-                cmocka_unit_test_setup_teardown(test_file, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_steps, setup_directory, teardown_directory),
-        };
-        choose_tests(argc, argv, tests, ELEMENTSOF(tests));
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_results),
+        cmocka_unit_test(test_open),
+        cmocka_unit_test_setup_teardown(test_ends, setup_directory, teardown_directory),
+        cmocka_unit_test(test_http),
+        cmocka_unit_test(test_hostile_names),
+        cmocka_unit_test(test_broken_file),
+        cmocka_unit_test(test_bounded),
+        cmocka_unit_test_setup_teardown(test_file, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_steps, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

@@ -86,19 +86,15 @@ static void test_new_file_with_a_name(void **state) {
         assert_int_equal(count(*state), 0);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_unnamed, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_unnamed_fails, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_new_file, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_queues_have_no_unnamed_files, setup_queues, teardown_queues),
-                cmocka_unit_test_setup_teardown(test_new_file_with_a_name, setup_queues, teardown_queues),
-        };
-
-        if (geteuid() != 0 || unshare(CLONE_NEWNS | CLONE_NEWIPC) < 0 ||
-            mount("none", "/", "none", MS_PRIVATE | MS_REC, NULL) < 0) {
-                puts("needs root, and a mount namespace");
-                return 77; /* skipped, to meson */
-        }
-        return cmocka_run_group_tests(tests, NULL, NULL);
+static const char *lacks(void) {
+        return unshare(CLONE_NEWIPC) < 0 ? "root, and a namespace for message queues" : lacks_mount_namespace();
 }
+
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_unnamed, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_unnamed_fails, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_new_file, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_queues_have_no_unnamed_files, setup_queues, teardown_queues),
+        cmocka_unit_test_setup_teardown(test_new_file_with_a_name, setup_queues, teardown_queues),
+};
+UNIT_FILE(tests, .lacks = lacks);

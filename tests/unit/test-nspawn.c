@@ -236,11 +236,9 @@ static void test_environment(_unused_ void **state) {
         }
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_arguments),
-                cmocka_unit_test(test_combinations),
-                cmocka_unit_test(test_environment),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_combinations),
+        cmocka_unit_test(test_environment),
+};
+UNIT_FILE(tests);

@@ -159,10 +159,8 @@ static void test_describe(void **state) {
         assert_int_equal(source_describe(&(SourceSpec){ .kind = SOURCE_NONE }, &none), -EOPNOTSUPP);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_parse), cmocka_unit_test(test_service),  cmocka_unit_test(test_large_environment),
-                cmocka_unit_test(test_pin),   cmocka_unit_test(test_describe),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parse), cmocka_unit_test(test_service),  cmocka_unit_test(test_large_environment),
+        cmocka_unit_test(test_pin),   cmocka_unit_test(test_describe),
+};
+UNIT_FILE(tests);

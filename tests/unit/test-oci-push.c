@@ -75,11 +75,9 @@ static void test_export_kinds(_unused_ void **state) {
         assert_ptr_not_equal(export_kind("a.tar"), export_kind("a.oci.tar"));
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_failures),
-                cmocka_unit_test(test_transports),
-                cmocka_unit_test(test_export_kinds),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_transports),
+        cmocka_unit_test(test_export_kinds),
+};
+UNIT_FILE(tests);

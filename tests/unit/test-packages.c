@@ -107,12 +107,9 @@ static void test_hostile(void **state) {
         assert_int_equal(packages_read(tree_fd, &list), -ENOENT);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_parse),
-                cmocka_unit_test_setup_teardown(test_pacman, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_hostile, setup_directory, teardown_directory),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parse),
+        cmocka_unit_test_setup_teardown(test_pacman, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_hostile, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

@@ -35,7 +35,5 @@ static void test_places(_unused_ void **state) {
         }
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = { cmocka_unit_test(test_places) };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = { cmocka_unit_test(test_places) };
+UNIT_FILE(tests);

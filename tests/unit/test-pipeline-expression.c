@@ -223,13 +223,10 @@ static void test_variables_used(_unused_ void **state) {
         assert_null(expression_variable(expression, 2));
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_table),
-                cmocka_unit_test(test_what_to_write_instead),
-                cmocka_unit_test(test_limits),
-                cmocka_unit_test(test_variables_used),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_what_to_write_instead),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_variables_used),
+};
+UNIT_FILE(tests);

@@ -221,17 +221,14 @@ static void test_environment_slug(_unused_ void **state) {
                 assert_string_equal(environment_slug(&arena, rows[i].name), rows[i].slug);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_globs),
-                cmocka_unit_test(test_globs_end),
-                cmocka_unit_test(test_wildcards),
-                cmocka_unit_test(test_durations),
-                cmocka_unit_test(test_expansion),
-                cmocka_unit_test(test_nested_expansion),
-                cmocka_unit_test(test_expansion_stays_small),
-                cmocka_unit_test(test_environment_slug),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_globs),
+        cmocka_unit_test(test_globs_end),
+        cmocka_unit_test(test_wildcards),
+        cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_expansion),
+        cmocka_unit_test(test_nested_expansion),
+        cmocka_unit_test(test_expansion_stays_small),
+        cmocka_unit_test(test_environment_slug),
+};
+UNIT_FILE(tests);

@@ -206,11 +206,8 @@ static void test_junit_text(_unused_ void **state) {
         junit_done(&copy);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_dotenv),       cmocka_unit_test(test_dotenv_limits), cmocka_unit_test(test_junit),
-                cmocka_unit_test(test_junit_limits), cmocka_unit_test(test_junit_text),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dotenv),       cmocka_unit_test(test_dotenv_limits), cmocka_unit_test(test_junit),
+        cmocka_unit_test(test_junit_limits), cmocka_unit_test(test_junit_text),
+};
+UNIT_FILE(tests);

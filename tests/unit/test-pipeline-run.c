@@ -454,14 +454,11 @@ static void test_rounds(_unused_ void **state) {
         test_pipeline_done(&test);
 }
 
-int main(int argc, char *argv[]) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_composite), cmocka_unit_test(test_pipelines),
-                cmocka_unit_test(test_some),      cmocka_unit_test(test_reasons),
-                cmocka_unit_test(test_blocked),   cmocka_unit_test(test_failed_and_blocked),
-                cmocka_unit_test(test_cancel),    cmocka_unit_test(test_resource_groups),
-                cmocka_unit_test(test_many),      cmocka_unit_test(test_rounds),
-        };
-        choose_tests(argc, argv, tests, ELEMENTSOF(tests));
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_composite), cmocka_unit_test(test_pipelines),
+        cmocka_unit_test(test_some),      cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_blocked),   cmocka_unit_test(test_failed_and_blocked),
+        cmocka_unit_test(test_cancel),    cmocka_unit_test(test_resource_groups),
+        cmocka_unit_test(test_many),      cmocka_unit_test(test_rounds),
+};
+UNIT_FILE(tests);

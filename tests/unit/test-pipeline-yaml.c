@@ -250,12 +250,9 @@ static void test_split(_unused_ void **state) {
         assert_int_equal(problems.items[0].place.line, 5);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_scalars),        cmocka_unit_test(test_documents_of_yaml),
-                cmocka_unit_test(test_billion_laughs), cmocka_unit_test(test_depth),
-                cmocka_unit_test(test_split),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_scalars),        cmocka_unit_test(test_documents_of_yaml),
+        cmocka_unit_test(test_billion_laughs), cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_split),
+};
+UNIT_FILE(tests);

@@ -339,13 +339,10 @@ static void test_artifacts(_unused_ void **state) {
         test_pipeline_done(&test);
 }
 
-int main(int argc, char *argv[]) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_jobs),        cmocka_unit_test(test_problems),
-                cmocka_unit_test(test_includes),    cmocka_unit_test(test_too_many),
-                cmocka_unit_test(test_long_chains), cmocka_unit_test(test_changes_and_exists),
-                cmocka_unit_test(test_precedence),  cmocka_unit_test(test_artifacts),
-        };
-        choose_tests(argc, argv, tests, ELEMENTSOF(tests));
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_jobs),        cmocka_unit_test(test_problems),
+        cmocka_unit_test(test_includes),    cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_long_chains), cmocka_unit_test(test_changes_and_exists),
+        cmocka_unit_test(test_precedence),  cmocka_unit_test(test_artifacts),
+};
+UNIT_FILE(tests);

@@ -307,18 +307,16 @@ static void test_unknown_system_call(void **state) {
         assert_string_equal(problem.text, "system_call_filter: there is no system call or group '@no-such-group'");
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
+static const struct CMUnitTest tests[] = {
 
-                cmocka_unit_test_setup_teardown(test_machine, setup_image, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_settings, setup_image, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_boot, setup_image, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_machine_in_place, setup_image, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_impossible_machine, setup_image, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_machine, setup_image, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_settings, setup_image, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_boot, setup_image, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_machine_in_place, setup_image, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_impossible_machine, setup_image, teardown_directory),
 #if defined(__x86_64__)
-                cmocka_unit_test_setup_teardown(test_seccomp_of_32_bit_images, setup_image, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_seccomp_of_32_bit_images, setup_image, teardown_directory),
 #endif
-                cmocka_unit_test_setup_teardown(test_unknown_system_call, setup_image, teardown_directory),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+        cmocka_unit_test_setup_teardown(test_unknown_system_call, setup_image, teardown_directory),
+};
+UNIT_FILE(tests);

@@ -78,11 +78,8 @@ static void test_python(void **state) {
         }
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_facts, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_python, setup_directory, teardown_directory),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_facts, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_python, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

@@ -51,11 +51,9 @@ static void test_long_text(_unused_ void **state) {
         assert_int_equal(strlen(problem.text), PROBLEM_TEXT_MAX - 1);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_describe),
-                cmocka_unit_test(test_set),
-                cmocka_unit_test(test_long_text),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_set),
+        cmocka_unit_test(test_long_text),
+};
+UNIT_FILE(tests);

@@ -284,23 +284,20 @@ static void test_clock(_unused_ void **state) {
         assert_true(clock_now_usec() >= now + 2000);
 }
 
-int main(int argc, char *argv[]) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_run),
-                cmocka_unit_test(test_start_time),
-                cmocka_unit_test(test_no_program),
-                cmocka_unit_test(test_capture),
-                cmocka_unit_test(test_child_state),
-                cmocka_unit_test(test_swapped_stdio),
-                cmocka_unit_test(test_pidfd),
-                cmocka_unit_test(test_pidfd_exit_status),
-                cmocka_unit_test(test_fd_is_pidfd),
-                cmocka_unit_test(test_pidfd_signal),
-                cmocka_unit_test(test_die_with_parent),
-                cmocka_unit_test(test_program_exists),
-                cmocka_unit_test(test_signal_name),
-                cmocka_unit_test(test_clock),
-        };
-        choose_tests(argc, argv, tests, ELEMENTSOF(tests));
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_run),
+        cmocka_unit_test(test_start_time),
+        cmocka_unit_test(test_no_program),
+        cmocka_unit_test(test_capture),
+        cmocka_unit_test(test_child_state),
+        cmocka_unit_test(test_swapped_stdio),
+        cmocka_unit_test(test_pidfd),
+        cmocka_unit_test(test_pidfd_exit_status),
+        cmocka_unit_test(test_fd_is_pidfd),
+        cmocka_unit_test(test_pidfd_signal),
+        cmocka_unit_test(test_die_with_parent),
+        cmocka_unit_test(test_program_exists),
+        cmocka_unit_test(test_signal_name),
+        cmocka_unit_test(test_clock),
+};
+UNIT_FILE(tests);

@@ -116,9 +116,7 @@ static void test_hand_over(void **state) {
         close(directory.fd);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_hand_over, setup_directory, teardown_directory),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_hand_over, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

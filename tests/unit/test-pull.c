@@ -63,9 +63,5 @@ static void test_choice(_unused_ void **state) {
         }
 }
 
-int main(int argc, char *argv[]) {
-        const struct CMUnitTest tests[] = { cmocka_unit_test(test_choice) };
-
-        choose_tests(argc, argv, tests, ELEMENTSOF(tests));
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = { cmocka_unit_test(test_choice) };
+UNIT_FILE(tests);

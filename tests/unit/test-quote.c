@@ -63,8 +63,5 @@ static void test_quote(_unused_ void **state) {
         }
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = { cmocka_unit_test(test_quote) };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = { cmocka_unit_test(test_quote) };
+UNIT_FILE(tests);

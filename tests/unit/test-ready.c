@@ -48,11 +48,7 @@ static void test_listening(_unused_ void **state) {
         assert_false(service_is_listening(-1, ARGV("1")));
 }
 
-int main(int argc, char *argv[]) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_listening),
-        };
-
-        choose_tests(argc, argv, tests, ELEMENTSOF(tests));
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_listening),
+};
+UNIT_FILE(tests);

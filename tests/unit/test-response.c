@@ -267,16 +267,14 @@ static void test_file(void **state) {
         assert_int_equal(response_read(link, &job, &problem), -ELOOP);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_full),
-                cmocka_unit_test(test_description),
-                cmocka_unit_test(test_lists),
-                cmocka_unit_test(test_values),
-                cmocka_unit_test(test_malformed),
-                cmocka_unit_test(test_deep),
-                cmocka_unit_test(test_no_secret),
-                cmocka_unit_test_setup_teardown(test_file, setup_directory, teardown_directory),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_description),
+        cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_deep),
+        cmocka_unit_test(test_no_secret),
+        cmocka_unit_test_setup_teardown(test_file, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

@@ -425,16 +425,13 @@ static void test_filter_restored(void **state) {
         }
 }
 
-int main(int argc, char *argv[]) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_expand),
-                cmocka_unit_test(test_expand_stops),
-                cmocka_unit_test_setup_teardown(test_prepare, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_prepare_unknown, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_filter, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_filter_allow, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_filter_restored, setup_directory, teardown_directory),
-        };
-        choose_tests(argc, argv, tests, ELEMENTSOF(tests));
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_expand),
+        cmocka_unit_test(test_expand_stops),
+        cmocka_unit_test_setup_teardown(test_prepare, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_prepare_unknown, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_filter, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_filter_allow, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_filter_restored, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

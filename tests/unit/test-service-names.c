@@ -108,14 +108,10 @@ static void test_assign(_unused_ void **state) {
         service_names_free(all, job.n_services);
 }
 
-int main(int argc, char *argv[]) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_of_image),
-                cmocka_unit_test(test_split),
-                cmocka_unit_test(test_valid),
-                cmocka_unit_test(test_assign),
-        };
-
-        choose_tests(argc, argv, tests, ELEMENTSOF(tests));
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_of_image),
+        cmocka_unit_test(test_split),
+        cmocka_unit_test(test_valid),
+        cmocka_unit_test(test_assign),
+};
+UNIT_FILE(tests);

@@ -109,13 +109,9 @@ static void test_surroundings(_unused_ void **state) {
         assert_string_equal(other.user, "70");
 }
 
-int main(int argc, char *argv[]) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_arguments),
-                cmocka_unit_test(test_ports),
-                cmocka_unit_test(test_surroundings),
-        };
-
-        choose_tests(argc, argv, tests, ELEMENTSOF(tests));
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_ports),
+        cmocka_unit_test(test_surroundings),
+};
+UNIT_FILE(tests);

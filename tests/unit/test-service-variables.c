@@ -78,11 +78,7 @@ static void test_complete(_unused_ void **state) {
         assert_string_equal(seen[strv_length(seen) - 1], "PUBLIC=mine"); /* over the job's, which comes before */
 }
 
-int main(int argc, char *argv[]) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_complete),
-        };
-
-        choose_tests(argc, argv, tests, ELEMENTSOF(tests));
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_complete),
+};
+UNIT_FILE(tests);

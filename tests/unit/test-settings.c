@@ -380,15 +380,13 @@ static void test_done_twice(_unused_ void **state) {
         assert_null(settings.root_dir);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_assign, setup_settings, teardown_settings),
-                cmocka_unit_test_setup_teardown(test_table, setup_settings, teardown_settings),
-                cmocka_unit_test_setup_teardown(test_defaults, setup_settings, teardown_settings),
-                cmocka_unit_test_setup_teardown(test_lists, setup_settings, teardown_settings),
-                cmocka_unit_test(test_nearest),
-                cmocka_unit_test(test_memory_size),
-                cmocka_unit_test(test_done_twice),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_assign, setup_settings, teardown_settings),
+        cmocka_unit_test_setup_teardown(test_table, setup_settings, teardown_settings),
+        cmocka_unit_test_setup_teardown(test_defaults, setup_settings, teardown_settings),
+        cmocka_unit_test_setup_teardown(test_lists, setup_settings, teardown_settings),
+        cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_memory_size),
+        cmocka_unit_test(test_done_twice),
+};
+UNIT_FILE(tests);

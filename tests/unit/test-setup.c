@@ -194,12 +194,10 @@ static void test_replace(void **state) {
         assert_string_equal(text, "newer\n");
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_merge),
-                cmocka_unit_test(test_find),
-                cmocka_unit_test(test_values),
-                cmocka_unit_test_setup_teardown(test_replace, setup_directory, teardown_directory),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test_setup_teardown(test_replace, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

@@ -98,12 +98,9 @@ static void test_limits(_unused_ void **state) {
         assert_limits(slice_limits(&machine), 20, 60, 400);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_names),
-                cmocka_unit_test(test_prefixes),
-                cmocka_unit_test(test_limits),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_prefixes),
+        cmocka_unit_test(test_limits),
+};
+UNIT_FILE(tests);

@@ -206,12 +206,9 @@ static void test_length(_unused_ void **state) {
         }
 }
 
-int main(int argc, char *argv[]) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_length),
-                cmocka_unit_test(test_filter_families),
-                cmocka_unit_test(test_filter_other_calls),
-        };
-        choose_tests(argc, argv, tests, ELEMENTSOF(tests));
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_length),
+        cmocka_unit_test(test_filter_families),
+        cmocka_unit_test(test_filter_other_calls),
+};
+UNIT_FILE(tests);

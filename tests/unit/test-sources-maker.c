@@ -55,8 +55,5 @@ static void test_start_fails(_unused_ void **state) {
         assert_int_equal(maker.pid, 0);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = { cmocka_unit_test(test_result), cmocka_unit_test(test_start_fails) };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = { cmocka_unit_test(test_result), cmocka_unit_test(test_start_fails) };
+UNIT_FILE(tests);

@@ -1262,27 +1262,25 @@ static void test_cancel_delivery(_unused_ void **state) {
         assert_int_equal(result.outcome.signal, SIGTERM);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_output),
-                cmocka_unit_test(test_lines),
-                cmocka_unit_test(test_input),
-                cmocka_unit_test(test_input_pipe),
-                cmocka_unit_test_setup_teardown(test_output_files, setup_directory, teardown_directory),
-                cmocka_unit_test(test_slow_reader),
-                cmocka_unit_test(test_reader_closes),
-                cmocka_unit_test(test_full_target),
-                cmocka_unit_test(test_endless_writer),
-                cmocka_unit_test(test_exit_codes),
-                cmocka_unit_test(test_failures),
-                cmocka_unit_test(test_notice),
-                cmocka_unit_test(test_killed_agent),
-                cmocka_unit_test(test_last_words),
-                cmocka_unit_test(test_hostile),
-                cmocka_unit_test(test_terminal),
-                cmocka_unit_test(test_terminal_hostile),
-                cmocka_unit_test(test_cancel),
-                cmocka_unit_test(test_cancel_delivery),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_output),
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_input),
+        cmocka_unit_test(test_input_pipe),
+        cmocka_unit_test_setup_teardown(test_output_files, setup_directory, teardown_directory),
+        cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_reader_closes),
+        cmocka_unit_test(test_full_target),
+        cmocka_unit_test(test_endless_writer),
+        cmocka_unit_test(test_exit_codes),
+        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_notice),
+        cmocka_unit_test(test_killed_agent),
+        cmocka_unit_test(test_last_words),
+        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_terminal),
+        cmocka_unit_test(test_terminal_hostile),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_cancel_delivery),
+};
+UNIT_FILE(tests);

@@ -212,19 +212,16 @@ static void test_skeleton(void **state) {
         assert_int_equal(skeleton_complete(dir_fd), 0);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_table),
-                cmocka_unit_test_setup_teardown(test_limited, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_pick, setup_directory, teardown_directory),
-                cmocka_unit_test(test_pick_proc),
-                cmocka_unit_test_setup_teardown(test_overlay_layer, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_remove_any, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_remove_symlink, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_btrfs_elsewhere, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_skeleton, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_resolver, setup_directory, teardown_directory),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_table),
+        cmocka_unit_test_setup_teardown(test_limited, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_pick, setup_directory, teardown_directory),
+        cmocka_unit_test(test_pick_proc),
+        cmocka_unit_test_setup_teardown(test_overlay_layer, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_remove_any, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_remove_symlink, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_btrfs_elsewhere, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_skeleton, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_resolver, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

@@ -395,14 +395,11 @@ static void test_replace(void **state) {
         store_release("/nowhere");
 }
 
-int main(void) {
 #define WITH_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, setup_directory, teardown_directory)
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_owner), cmocka_unit_test(test_names), WITH_DIRECTORY(test_hold),
-                WITH_DIRECTORY(test_size),    WITH_DIRECTORY(test_shrink),  WITH_DIRECTORY(test_give_way),
-                cmocka_unit_test(test_path),  WITH_DIRECTORY(test_clean),   WITH_DIRECTORY(test_clean_hostile),
-                WITH_DIRECTORY(test_replace),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_owner), cmocka_unit_test(test_names), WITH_DIRECTORY(test_hold),
+        WITH_DIRECTORY(test_size),    WITH_DIRECTORY(test_shrink),  WITH_DIRECTORY(test_give_way),
+        cmocka_unit_test(test_path),  WITH_DIRECTORY(test_clean),   WITH_DIRECTORY(test_clean_hostile),
+        WITH_DIRECTORY(test_replace),
+};
+UNIT_FILE(tests);

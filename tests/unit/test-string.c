@@ -157,12 +157,9 @@ static void test_nearest_name(_unused_ void **state) {
         }
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_prefix_suffix), cmocka_unit_test(test_strv),
-                cmocka_unit_test(test_strv_many),     cmocka_unit_test(test_replace),
-                cmocka_unit_test(test_parse_uint64),  cmocka_unit_test(test_edit_distance),
-                cmocka_unit_test(test_append),        cmocka_unit_test(test_nearest_name),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_prefix_suffix), cmocka_unit_test(test_strv),         cmocka_unit_test(test_strv_many),
+        cmocka_unit_test(test_replace),       cmocka_unit_test(test_parse_uint64), cmocka_unit_test(test_edit_distance),
+        cmocka_unit_test(test_append),        cmocka_unit_test(test_nearest_name),
+};
+UNIT_FILE(tests);

@@ -126,15 +126,14 @@ static void test_description(_unused_ void **state) {
         }
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_fit),
-                cmocka_unit_test(test_shorten),
-                cmocka_unit_test(test_describe),
-                cmocka_unit_test(test_description),
-        };
-
-        if (!setlocale(LC_CTYPE, "C.UTF-8"))
-                return 1;
-        return cmocka_run_group_tests(tests, NULL, NULL);
+static int setup_locale(_unused_ void **state) {
+        return setlocale(LC_CTYPE, "C.UTF-8") ? 0 : -1;
 }
+
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fit),
+        cmocka_unit_test(test_shorten),
+        cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_description),
+};
+UNIT_FILE(tests, .setup = setup_locale);

@@ -75,11 +75,8 @@ static void test_raw_and_back(_unused_ void **state) {
         close(other_slave);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_check_master),
-                cmocka_unit_test(test_raw_and_back),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_check_master),
+        cmocka_unit_test(test_raw_and_back),
+};
+UNIT_FILE(tests);

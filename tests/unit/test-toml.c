@@ -97,10 +97,8 @@ static void test_section(_unused_ void **state) {
         assert_null(strstr(broken, "\xff"));
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_strings),
-                cmocka_unit_test(test_section),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_section),
+};
+UNIT_FILE(tests);

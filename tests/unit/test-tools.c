@@ -226,14 +226,12 @@ static void test_auto(void **state) {
         assert_int_equal(setenv("PATH", before, true), 0);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_stages),
-                cmocka_unit_test(test_powershell),
-                cmocka_unit_test_setup_teardown(test_lacks, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_lacks_hostile, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_plan, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_auto, setup_directory, teardown_directory),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_stages),
+        cmocka_unit_test(test_powershell),
+        cmocka_unit_test_setup_teardown(test_lacks, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_lacks_hostile, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_plan, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_auto, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

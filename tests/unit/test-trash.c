@@ -173,16 +173,13 @@ static void test_strange_entries(void **state) {
         assert_int_equal(access(path, F_OK), 0);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_take_and_empty, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_take_fails, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_deadline, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_others, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_alone, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_together, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_strange_entries, setup_directory, teardown_directory),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_take_and_empty, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_take_fails, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_deadline, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_others, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_alone, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_together, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_strange_entries, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

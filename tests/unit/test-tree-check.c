@@ -303,15 +303,12 @@ static void test_bind_limits(void **state) {
         assert_int_equal(tree_check(fd, list, &problem), TREE_REFUSED);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_places, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_usual_links, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_empty, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_bind_targets, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_bind_targets_apart, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_bind_limits, setup_directory, teardown_directory),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_places, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_usual_links, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_empty, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_bind_targets, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_bind_targets_apart, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_bind_limits, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

@@ -142,12 +142,9 @@ static void test_hostile(void **state) {
         assert_true(is(outside_fd, "hostname", "changed\n"));
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_restore, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_attributes, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_hostile, setup_directory, teardown_directory),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_restore, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_attributes, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_hostile, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

@@ -105,12 +105,10 @@ static void test_holder_root(_unused_ void **state) {
         }
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_known_to_host),
-                cmocka_unit_test(test_long_line),
-                cmocka_unit_test(test_width),
-                cmocka_unit_test(test_holder_root),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_known_to_host),
+        cmocka_unit_test(test_long_line),
+        cmocka_unit_test(test_width),
+        cmocka_unit_test(test_holder_root),
+};
+UNIT_FILE(tests);

@@ -49,16 +49,12 @@ static void test_killed(void **state) {
         }
 }
 
-int main(int argc, char *argv[]) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_maps),
-                cmocka_unit_test(test_killed),
-        };
-
-        if (geteuid() != 0) {
-                puts("needs root");
-                return 77; /* skipped, to meson */
-        }
-        choose_tests(argc, argv, tests, ELEMENTSOF(tests));
-        return cmocka_run_group_tests(tests, NULL, NULL);
+static const char *lacks(void) {
+        return geteuid() != 0 ? "root" : NULL;
 }
+
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_maps),
+        cmocka_unit_test(test_killed),
+};
+UNIT_FILE(tests, .lacks = lacks);

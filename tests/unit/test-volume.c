@@ -126,13 +126,10 @@ static void test_holder(void **state) {
         strv_free(second.volumes);
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_add),
-                cmocka_unit_test(test_parse_refuses),
-                cmocka_unit_test_setup_teardown(test_lock, setup_directory, teardown_directory),
-                cmocka_unit_test_setup_teardown(test_holder, setup_directory, teardown_directory),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_add),
+        cmocka_unit_test(test_parse_refuses),
+        cmocka_unit_test_setup_teardown(test_lock, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_holder, setup_directory, teardown_directory),
+};
+UNIT_FILE(tests);

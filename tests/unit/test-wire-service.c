@@ -79,12 +79,8 @@ static void test_bad(_unused_ void **state) {
         }
 }
 
-int main(int argc, char *argv[]) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_round_trip),
-                cmocka_unit_test(test_bad),
-        };
-
-        choose_tests(argc, argv, tests, ELEMENTSOF(tests));
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_bad),
+};
+UNIT_FILE(tests);

@@ -570,24 +570,22 @@ static void test_notice(_unused_ void **state) {
         }
 }
 
-int main(void) {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_notice),
-                cmocka_unit_test(test_round_trip),
-                cmocka_unit_test(test_take_descriptor),
-                cmocka_unit_test(test_order),
-                cmocka_unit_test(test_ends),
-                cmocka_unit_test(test_send_limits),
-                cmocka_unit_test(test_hostile),
-                cmocka_unit_test(test_foreign_control_message),
-                cmocka_unit_test(test_exec_round_trip),
-                cmocka_unit_test(test_exec_defaults),
-                cmocka_unit_test(test_exec_limits),
-                cmocka_unit_test(test_exec_hostile),
-                cmocka_unit_test(test_exec_hostile_flags),
-                cmocka_unit_test(test_exited),
-                cmocka_unit_test(test_started),
-                cmocka_unit_test(test_failed),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_notice),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_take_descriptor),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_send_limits),
+        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_foreign_control_message),
+        cmocka_unit_test(test_exec_round_trip),
+        cmocka_unit_test(test_exec_defaults),
+        cmocka_unit_test(test_exec_limits),
+        cmocka_unit_test(test_exec_hostile),
+        cmocka_unit_test(test_exec_hostile_flags),
+        cmocka_unit_test(test_exited),
+        cmocka_unit_test(test_started),
+        cmocka_unit_test(test_failed),
+};
+UNIT_FILE(tests);

@@ -4,7 +4,7 @@
 /* What every unit test includes: cmocka needs these before it. */
 #include <err.h>
 #include <fcntl.h>
-#include <fnmatch.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -41,22 +43,33 @@ static inline const char *row_text(const char *text) {
         return text ? text : "NULL";
 }
 
-/* Which of its tests a program runs, by its arguments: --only PATTERN or --skip PATTERN; without, all. */
-static inline void choose_tests(int argc, char *argv[], const struct CMUnitTest *tests, size_t n) {
-        size_t found = 0;
+/* The tests of one file, which main.c runs. */
+typedef struct UnitFile {
+        const char *file; /* without the directory */
+        const struct CMUnitTest *tests;
+        size_t n_tests;
+        const char *(*lacks)(void); /* what it takes to run them, if that is missing; called before all; may be NULL */
+        int (*setup)(void **state), (*teardown)(void **state); /* of all of them together; may be NULL */
+        struct UnitFile *next;
+} UnitFile;
 
-        if (argc == 1)
-                return;
-        for (size_t i = 0; argc == 3 && i < n; i++)
-                found += fnmatch(argv[2], tests[i].name, 0) == 0;
-        if (found == 0 || found == n)
-                errx(EXIT_FAILURE, "these arguments choose nothing");
-        if (strcmp(argv[1], "--only") == 0)
-                cmocka_set_test_filter(argv[2]);
-        else if (strcmp(argv[1], "--skip") == 0)
-                cmocka_set_skip_filter(argv[2]);
-        else
-                errx(EXIT_FAILURE, "unknown option '%s'", argv[1]);
+void unit_add(UnitFile *file);
+
+/* Ends a file of tests: @unit_tests is an array of them; fields of UnitFile may follow. */
+#define UNIT_FILE(unit_tests, ...)                                                                         \
+        static UnitFile unit_file = {                                                                      \
+                .file = __FILE_NAME__, .tests = unit_tests, .n_tests = ELEMENTSOF(unit_tests), __VA_ARGS__ \
+        };                                                                                                 \
+        __attribute__((constructor)) static void unit_add_file(void) {                                     \
+                unit_add(&unit_file);                                                                      \
+        }                                                                                                  \
+        struct CMUnitTest /* takes the semicolon */
+
+/* As .lacks of a file: gives the process a mount namespace of its own, out of which no mount gets. */
+static inline const char *lacks_mount_namespace(void) {
+        if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_PRIVATE | MS_REC, NULL) < 0)
+                return "root, and a mount namespace";
+        return NULL;
 }
 
 /* Fails with the row's index and text, so that a table's failing row is found. */
