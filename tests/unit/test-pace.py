@@ -50,8 +50,17 @@ class Limits(unittest.TestCase):
             self.assertTrue(limit.reached())
 
     def test_measure(self):
-        """It begins with one, and reaps what it started."""
-        self.assertGreaterEqual(pace.measure(), 1)
+        """One measurement that something disturbs does not count."""
+        seconds = [3 * pace.QUIET_SECONDS] * pace.MEASUREMENTS
+        seconds[1] = 20 * pace.QUIET_SECONDS
+        with mock.patch("pace.work", side_effect=seconds):
+            self.assertAlmostEqual(pace.measure(), 3)
+        with mock.patch("pace.work", return_value=pace.QUIET_SECONDS / 2):
+            self.assertEqual(pace.measure(), 1)
+
+    def test_work(self):
+        """It is done, and reaps what it started."""
+        self.assertGreater(pace.work(), 0)
         with self.assertRaises(ChildProcessError):
             os.waitpid(-1, 0)
 
