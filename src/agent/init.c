@@ -84,13 +84,18 @@ static int raise_fd(int *fd) {
 static int raise_all(Init *init) {
         int *const fds[] = { &init->signal_fd,          &init->notice_fds[0],        &init->notice_fds[1],
                              &init->sockets.private_fd, &init->surroundings.proc_fd, &init->surroundings.null_fd };
-        int r = 0;
 
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(fds); i++)
-                r = raise_fd(fds[i]);
-        for (size_t i = 0; r >= 0 && i < init->sockets.n_passed; i++)
-                r = raise_fd(&init->sockets.passed[i].fd);
-        return r;
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+                int r = raise_fd(fds[i]);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < init->sockets.n_passed; i++) {
+                int r = raise_fd(&init->sockets.passed[i].fd);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 static void start_agent(Init *init) {

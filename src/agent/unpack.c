@@ -60,27 +60,35 @@ static void wait_for_crew(Unpacking *u) {
                 u->status = EXIT_FAILURE;
 }
 
-/* Kept in memory until all other files are there. */
-static int unpack_index(Unpacking *u) {
-        size_t n = 0, size;
-        const void *data;
+/* Reads all that the entry has into @whole, where there is room for it. Returns how many bytes those are, or -errno. */
+static ssize_t read_entry(Unpacking *u, unsigned char *whole) {
+        size_t n = 0;
 
-        wait_for_crew(u);
-        index_done(&u->index);
-        unsigned char *whole = malloc(u->entry.size + 1);
-        if (!whole)
-                return -ENOMEM;
-        int r = bundle_read(&u->reader, &data, &size);
-        while (r >= 0 && size > 0) {
+        for (;;) {
+                const void *data;
+                size_t size;
+
+                int r = bundle_read(&u->reader, &data, &size);
+                if (r < 0)
+                        return r;
+                if (size == 0)
+                        return (ssize_t) n;
                 memcpy(whole + n, data, size);
                 n += size;
-                r = bundle_read(&u->reader, &data, &size);
         }
-        if (r < 0) {
-                free(whole);
-                return r;
-        }
-        r = index_init(&u->index, whole, n);
+}
+
+/* Kept in memory until all other files are there. */
+static int unpack_index(Unpacking *u) {
+        wait_for_crew(u);
+        index_done(&u->index);
+        _cleanup_free_ unsigned char *whole = malloc(u->entry.size + 1);
+        if (!whole)
+                return -ENOMEM;
+        ssize_t n = read_entry(u, whole);
+        if (n < 0)
+                return (int) n;
+        int r = index_init(&u->index, TAKE_PTR(whole), (size_t) n);
         u->unsure = r < 0 || !u->entry.clean;
         return r == -EBADMSG ? 0 : r;
 }

@@ -270,9 +270,14 @@ static int check_arguments(CheckRun *run) {
 static int add_settings(CheckRun *run) {
         int r = run->detailed ? 0 : add_configuration(run);
 
-        for (size_t i = 0; r >= 0 && i < run->n_definitions; i++)
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < run->n_definitions; i++) {
                 r = add_definition(run, run->definitions[i]);
-        return r;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 static int check(CheckRun *run) {

@@ -101,18 +101,27 @@ int complete_references(const Completion *completion) {
         return r == -ENOMEM ? r : 0;
 }
 
-int complete_images(const Completion *completion) {
+static int offer_images(const Completion *completion) {
         _cleanup_strv_ char **names = NULL;
 
-        if (completion->command && completion->command->flags & COMMAND_DEFINITION)
-                return offer_definitions(completion);
         int r = image_list(completion->settings->root_dir, &names, NULL);
-        for (char **name = names; r >= 0 && name && *name; name++) {
+        if (r < 0)
+                return r;
+        for (char **name = names; name && *name; name++) {
                 (void) complete_offer(completion, *name, NULL);
                 /* As long as nothing is typed, the list of images is easier to read. */
                 if (completion->word[completion->offset])
                         r = offer_generations(completion, *name);
+                if (r < 0)
+                        return r;
         }
+        return 0;
+}
+
+int complete_images(const Completion *completion) {
+        if (completion->command && completion->command->flags & COMMAND_DEFINITION)
+                return offer_definitions(completion);
+        int r = offer_images(completion);
         if (r == -ENOMEM)
                 return r;
         return strchr(completion->word, '/') || strchr(completion->word, '.') ? complete_references(completion) : 0;

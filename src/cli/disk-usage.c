@@ -53,7 +53,9 @@ static int add_old_generations(Walk *walk, const char *name) {
         size_t n = 0;
 
         int r = generation_list_old(walk->root_dir, name, &numbers, &n);
-        for (size_t i = 0; r >= 0 && i < n; i++) {
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n; i++) {
                 _cleanup_free_ char *path = NULL, *title = NULL;
 
                 if (string_printf(&path, "%s/" GENERATIONS_DIRECTORY "/%s/%" PRIu64, walk->root_dir, name, numbers[i]) <
@@ -61,8 +63,10 @@ static int add_old_generations(Walk *walk, const char *name) {
                     string_printf(&title, "%s@%" PRIu64, name, numbers[i]) < 0)
                         return -ENOMEM;
                 r = add_path(walk, "generation", title, path);
+                if (r < 0)
+                        return r;
         }
-        return r;
+        return 0;
 }
 
 static int add_images(Walk *walk) {
@@ -94,14 +98,18 @@ static int add_registry_images(Walk *walk) {
         if (r < 0)
                 return r;
         r = list_images(root, &names);
-        for (char **name = names; r >= 0 && name && *name; name++) {
+        if (r < 0)
+                return r;
+        for (char **name = names; name && *name; name++) {
                 _cleanup_free_ char *path = NULL, *reference = image_reference_from_name(*name);
 
                 if (!reference || string_printf(&path, "%s/%s", root, *name) < 0)
                         return -ENOMEM;
                 r = add_path(walk, "registry image", reference, path);
+                if (r < 0)
+                        return r;
         }
-        return r;
+        return 0;
 }
 
 /* All that is in a directory of ours, in one row, which says how many there are. */

@@ -155,13 +155,15 @@ static int add_places(const char *root_dir, const PlaceKind *kind, uint64_t *byt
         _cleanup_strv_ char **names = NULL;
 
         int r = place_list(root_dir, kind, &names);
-        for (char **name = names; r >= 0 && name && *name; name++) {
+        if (r < 0)
+                return r;
+        for (char **name = names; name && *name; name++) {
                 _cleanup_place_ Place place = PLACE_NONE;
 
                 if (place_open(root_dir, kind, *name, &place) >= 0)
                         *bytes += place_size(&place).bytes;
         }
-        return r;
+        return 0;
 }
 
 static int add_registry_images(const char *root_dir, uint64_t *bytes) {
@@ -172,14 +174,16 @@ static int add_registry_images(const char *root_dir, uint64_t *bytes) {
         if (r < 0)
                 return r;
         r = image_list(root, &names, NULL);
-        for (char **name = names; r >= 0 && name && *name; name++) {
+        if (r < 0)
+                return r;
+        for (char **name = names; name && *name; name++) {
                 _cleanup_generation_ Generation *known = NULL;
                 _cleanup_image_ Image *image = NULL;
 
                 if (image_open(root, *name, &image) >= 0 && generation_load_of(image, &known) >= 0)
                         *bytes += known->size_bytes;
         }
-        return r;
+        return 0;
 }
 
 static int add_recorded(const char *root_dir, Room *room) {

@@ -6,7 +6,6 @@
 #include "cli/toml.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 
 #include "base/fs.h"
@@ -72,17 +71,15 @@ static int write_directory(FILE *stream, const char *key, const char *setting, c
         return r;
 }
 
-/* `    STAGE_exec = ..., STAGE_args = [...]`: the global options, the command and its own arguments, up to NULL. */
-static int write_stage(FILE *stream, const TomlRunner *runner, const char *stage, ...) {
+/* `    STAGE_exec = ..., STAGE_args = [...]`: the global options, and @words: the command and its own arguments. */
+static int write_stage(FILE *stream, const TomlRunner *runner, const char *stage, char *const *words) {
         _cleanup_strv_ char **arguments = NULL;
         char key[32];
-        va_list ap;
-        int r = strv_copy(runner->global_options, &arguments);
 
-        va_start(ap, stage);
-        for (const char *word; r >= 0 && (word = va_arg(ap, const char *));)
-                r = strv_extend(&arguments, word);
-        va_end(ap);
+        int r = strv_copy(runner->global_options, &arguments);
+        if (r < 0)
+                return r;
+        r = strv_extend_strv(&arguments, words);
         if (r < 0)
                 return r;
 
@@ -138,20 +135,20 @@ int toml_write(FILE *stream, const TomlRunner *runner) {
               "  limit = 0\n"
               "  [runners.custom]\n",
               stream);
-        r = write_stage(stream, runner, "config", "gitlab-config", NULL);
+        r = write_stage(stream, runner, "config", ARGV("gitlab-config"));
         if (r < 0)
                 return r;
         if (!runner->image)
                 fputs("    # A job must name its image. For one that others get, add: \"--default-image\", \"NAME\"\n",
                       stream);
-        r = runner->image ? write_stage(stream, runner, "prepare", "prepare", "--default-image", runner->image, NULL) :
-                            write_stage(stream, runner, "prepare", "prepare", NULL);
+        r = write_stage(stream, runner, "prepare",
+                        runner->image ? ARGV("prepare", "--default-image", runner->image) : ARGV("prepare"));
         if (r < 0)
                 return r;
-        r = write_stage(stream, runner, "run", "run", NULL);
+        r = write_stage(stream, runner, "run", ARGV("run"));
         if (r < 0)
                 return r;
-        r = write_stage(stream, runner, "cleanup", "cleanup", NULL);
+        r = write_stage(stream, runner, "cleanup", ARGV("cleanup"));
         if (r < 0)
                 return r;
 

@@ -45,11 +45,12 @@ int image_has_program(int tree_fd, const char *path, const char *name) {
 }
 
 static int has_one(int tree_fd, const char *const *paths, size_t n, mode_t mode) {
-        int r = 0;
-
-        for (size_t i = 0; i < n && r == 0; i++)
-                r = has_file(tree_fd, paths[i], mode);
-        return r;
+        for (size_t i = 0; i < n; i++) {
+                int r = has_file(tree_fd, paths[i], mode);
+                if (r != 0)
+                        return r;
+        }
+        return 0;
 }
 
 int image_has_bash(int tree_fd) {

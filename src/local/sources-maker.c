@@ -28,9 +28,14 @@ static int write_result(int fd, int32_t result, const Problem *problem, char *co
         if (r < 0)
                 return r;
         r = fd_write_all(fd, problem->text, strlen(problem->text) + 1);
-        for (; r >= 0 && empty && *empty; empty++)
+        if (r < 0)
+                return r;
+        for (; empty && *empty; empty++) {
                 r = fd_write_all(fd, *empty, strlen(*empty) + 1);
-        return r;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 static int make(const SourcesRequest *request, const SourcesMaker *maker) {

@@ -272,19 +272,19 @@ static int turn(Run *run) {
 
 /* Delivers the rest of the output, as fast as the reader takes it. A cancellation ends this. */
 static int finish(Run *run) {
-        int r = 0;
-
         input_close(&run->input);
         for (size_t i = 0; i < 2; i++)
                 stream_finish(&run->streams[i]);
-        while (r >= 0 && !run->cancelled && (run->streams[0].source_fd >= 0 || run->streams[1].source_fd >= 0)) {
+        while (!run->cancelled && (run->streams[0].source_fd >= 0 || run->streams[1].source_fd >= 0)) {
                 if (run->terminal_fd >= 0)
                         run->deadline = clock_deadline(LAST_WORDS_USEC);
-                r = turn(run);
+                int r = turn(run);
+                if (r < 0)
+                        return r;
         }
         if (run->cancelled)
                 run->outcome.result = STEP_CANCELLED;
-        return r;
+        return 0;
 }
 
 /* Does the machine live, although its agent was killed? The container's systemd starts another agent, which answers. */

@@ -74,9 +74,14 @@ static int work_empty(const Work *work) {
         _cleanup_strv_ char **names = NULL;
 
         int r = directory_names(work->fd, &names);
-        for (char **name = names; r >= 0 && name && *name; name++)
+        if (r < 0)
+                return r;
+        for (char **name = names; name && *name; name++) {
                 r = remove_tree_at(work->fd, *name);
-        return r;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 /* Removes directory @name, unless a process has locked it. */

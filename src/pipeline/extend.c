@@ -78,6 +78,18 @@ static void set_without_extends(Extension *extension, size_t i, const Value *job
         extension->result->pairs[i].value = rest;
 }
 
+/* Merges into *merged what @extends names, in that order. */
+static int add_bases(Extension *extension, size_t i, const Value *extends, const Value **merged) {
+        if (extends->type != VALUE_LIST)
+                return add_base(extension, i, extends, merged);
+        for (size_t k = 0; k < extends->n_items; k++) {
+                int r = add_base(extension, i, extends->items[k], merged);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 static int extend(Extension *extension, size_t i) {
         Context *context = extension->context;
         const ValuePair *pair = extension->config->pairs + i;
@@ -92,10 +104,7 @@ static int extend(Extension *extension, size_t i) {
                 return 0;
         }
         extension->progress[i] = IN_PROGRESS;
-        size_t n = extends->type == VALUE_LIST ? extends->n_items : 1;
-        int r = 0;
-        for (size_t k = 0; k < n && r >= 0; k++)
-                r = add_base(extension, i, extends->type == VALUE_LIST ? extends->items[k] : extends, &merged);
+        int r = add_bases(extension, i, extends, &merged);
         extension->progress[i] = DONE;
         extension->failed[i] = r < 0;
         if (r < 0)

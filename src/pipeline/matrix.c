@@ -129,14 +129,16 @@ static int add_job(Copies *copies, const PipelineJob *job) {
 
 int matrix_expand(Pipeline *pipeline) {
         Copies copies = { .pipeline = pipeline };
-        int r = 0;
 
         copies.names = value_new(&pipeline->arena, VALUE_MAP, pipeline->config->place);
-        for (size_t i = 0; i < pipeline->n_jobs && r >= 0; i++)
-                r = add_job(&copies, pipeline->jobs + i);
+        for (size_t i = 0; i < pipeline->n_jobs; i++) {
+                int r = add_job(&copies, pipeline->jobs + i);
+                if (r < 0)
+                        return r;
+        }
         pipeline->jobs = copies.jobs;
         pipeline->n_jobs = copies.n;
-        return r;
+        return 0;
 }
 
 #define BLANKS " \t\r\n\f\v"

@@ -200,11 +200,12 @@ static int add_option(char ***argv, const char *option, const char *value) {
 }
 
 static int add_options(char ***argv, const char *option, char *const *values) {
-        int r = 0;
-
-        for (; r == 0 && values && *values; values++)
-                r = add_option(argv, option, *values);
-        return r;
+        for (; values && *values; values++) {
+                int r = add_option(argv, option, *values);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 /* Sets the image's configuration; nothing of the earlier image's configuration stays. */
@@ -244,10 +245,12 @@ static int link_blobs(Push *push) {
         if (from_fd < 0 || to_fd < 0)
                 return -errno;
         r = directory_names(from_fd, &names);
-        for (char **name = names; r == 0 && name && *name; name++)
+        if (r < 0)
+                return r;
+        for (char **name = names; name && *name; name++)
                 if (linkat(from_fd, *name, to_fd, *name, 0) < 0)
                         return -errno;
-        return r;
+        return 0;
 }
 
 static int replace_layout(Push *push) {

@@ -215,19 +215,21 @@ static void walk_look_around(Walk *walk) {
 static int walk_go(Walk *walk, const char *path) {
         walk->path = strdup("");
         walk->rest = strdup(path);
-        int r = walk->path && walk->rest ? 0 : -ENOMEM;
-
-        while (r == 0 && walk->rest[0]) {
+        if (!walk->path || !walk->rest)
+                return -ENOMEM;
+        while (walk->rest[0]) {
                 size_t n = strcspn(walk->rest, "/");
                 _cleanup_free_ char *name = strndup(walk->rest, n);
                 if (!name)
                         return -ENOMEM;
                 memmove(walk->rest, walk->rest + n + (walk->rest[n] == '/'),
                         strlen(walk->rest + n + (walk->rest[n] == '/')) + 1);
-                r = walk_step(walk, name);
+                int r = walk_step(walk, name);
                 walk_look_around(walk);
+                if (r != 0)
+                        return r;
         }
-        return r;
+        return 0;
 }
 
 /* Finds where @target leads in the tree; *ret_path stays NULL for a loop, which nobody follows. */
@@ -271,26 +273,31 @@ static int check_targets(int tree_fd, char *const *targets, Problem *reterr_prob
 
         if (!places.items)
                 return -ENOMEM;
-        int r = 0;
-        for (; r == 0 && targets && *targets; targets++) {
+        for (; targets && *targets; targets++) {
                 Place *place = places.items + places.n++;
 
                 place->target = *targets;
-                r = resolve_target(tree_fd, place->target, &place->path, reterr_problem);
+                int r = resolve_target(tree_fd, place->target, &place->path, reterr_problem);
+                if (r != 0)
+                        return r;
         }
-        for (size_t i = 0; r == 0 && i < places.n; i++)
-                r = check_apart(tree_fd, &places, places.items + i, reterr_problem);
-        return r;
+        for (size_t i = 0; i < places.n; i++) {
+                int r = check_apart(tree_fd, &places, places.items + i, reterr_problem);
+                if (r != 0)
+                        return r;
+        }
+        return 0;
 }
 
 /* --- */
 
 static int check(int tree_fd, uint64_t resolve_flags, char *const *bind_targets, Problem *reterr_problem) {
-        int r = 0;
-
-        for (size_t i = 0; r == 0 && i < ELEMENTSOF(directories); i++)
-                r = check_directory(tree_fd, directories[i], resolve_flags, reterr_problem);
-        return r == 0 ? check_targets(tree_fd, bind_targets, reterr_problem) : r;
+        for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
+                int r = check_directory(tree_fd, directories[i], resolve_flags, reterr_problem);
+                if (r != 0)
+                        return r;
+        }
+        return check_targets(tree_fd, bind_targets, reterr_problem);
 }
 
 int tree_check(int tree_fd, char *const *bind_targets, Problem *reterr_problem) {

@@ -46,11 +46,15 @@ static int make_link(int root_fd, const char *name, const char *target) {
 }
 
 int skeleton_complete(int root_fd) {
-        int r = 0;
-
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(directories); i++)
-                r = make_directory(root_fd, directories[i].name, directories[i].mode);
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(links); i++)
-                r = make_link(root_fd, links[i].name, links[i].target);
-        return r;
+        for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
+                int r = make_directory(root_fd, directories[i].name, directories[i].mode);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < ELEMENTSOF(links); i++) {
+                int r = make_link(root_fd, links[i].name, links[i].target);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }

@@ -184,9 +184,11 @@ class TestStructure(unittest.TestCase):
         self.assertEqual(wide, [])
 
     def test_returns_early(self) -> None:
-        """No code goes on under `if (r >= 0)`: what happens after a failure stands where it happens."""
+        """No code goes on under `if (r >= 0)`, nor does a loop: what happens after a failure stands where it happens."""
         for path in sorted((SOURCE / "src").rglob("*.c")):
-            self.assertNotRegex(path.read_text(encoding="utf-8"), r"if \([qr] >= 0\)", path)
+            text = path.read_text(encoding="utf-8")
+            self.assertNotRegex(text, r"if \([qr] >= 0\)", path)
+            self.assertNotRegex(text, r"for \([^;]*;[^;]*\b[qr] (>=|==) 0\b|    while \(.*\b[qr] (>=|==) 0\b", path)
 
     def test_files_are_short(self) -> None:
         """At most so many lines that one can keep them in mind."""
