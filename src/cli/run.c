@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/custom-executor.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/process.h"
@@ -138,7 +139,7 @@ static int report_exit(const Machine *machine, const MachineDirectory *directory
                 log_notice("The script ended with exit status %d", status);
         int r = exit_status_report(status);
         if (r < 0)
-                log_warning_errno(r, "Cannot write the exit status %d to BUILD_EXIT_CODE_FILE: %m", status);
+                log_warning_errno(r, "Cannot write the exit status %d to " EXIT_CODE_VARIABLE ": %m", status);
         return STAGE_BUILD_FAILURE;
 }
 

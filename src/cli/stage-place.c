@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "base/custom-executor.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "base/string.h"
@@ -61,7 +62,7 @@ static int enter_helper(const Settings *settings, const Machine *machine, StageP
         if (r < 0)
                 return r;
         /* A setting of GitLab Runner that we are not told: its usual value. */
-        r = settings->cache_dir ? 0 : strv_extend(&place->shared, "/cache");
+        r = settings->cache_dir ? 0 : strv_extend(&place->shared, CACHE_DIR_DEFAULT);
         if (r < 0)
                 return r;
         request->in_helper = true;

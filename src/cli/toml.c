@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/custom-executor.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/string.h"
@@ -123,10 +124,10 @@ int toml_write(FILE *stream, const TomlRunner *runner) {
         if (r < 0)
                 return r;
         fputs("  executor = \"custom\"\n", stream);
-        r = write_directory(stream, "builds_dir", runner->builds_dir, "/builds");
+        r = write_directory(stream, "builds_dir", runner->builds_dir, BUILDS_DIR_DEFAULT);
         if (r < 0)
                 return r;
-        r = write_directory(stream, "cache_dir", runner->cache_dir, "/cache");
+        r = write_directory(stream, "cache_dir", runner->cache_dir, CACHE_DIR_DEFAULT);
         if (r < 0)
                 return r;
 

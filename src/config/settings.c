@@ -6,6 +6,7 @@
 
 #include "config/settings.h"
 
+#include "base/custom-executor.h"
 #include "base/string.h"
 #include "config/setting-check.h"
 
@@ -90,10 +91,10 @@ static const SettingInfo table[] = {
         { MACHINE(runner_program, string), .default_text = "auto",
           .help = "gitlab-runner of the host for caches and artifacts: auto, a path or none", .check = text_is_program,
           .expect = EXPECT_PROGRAM },
-        { ROW(builds_dir, optional_string), .default_text = "/builds",
+        { ROW(builds_dir, optional_string), .default_text = BUILDS_DIR_DEFAULT,
           .help = "directory inside the container where projects are checked out; null: GitLab Runner's own",
           .check = text_is_absolute_path, .expect = EXPECT_PATH },
-        { ROW(cache_dir, optional_string), .default_text = "/cache",
+        { ROW(cache_dir, optional_string), .default_text = CACHE_DIR_DEFAULT,
           .help = "directory inside the container for GitLab's caches; null: GitLab Runner's own",
           .check = text_is_absolute_path, .expect = EXPECT_PATH },
         { MACHINE(cache, cache), .default_text = "project",

@@ -25,6 +25,7 @@
 #include "exec/output.h"
 #include "local/broker-client.h"
 #include "local/sources-maker.h"
+#include "local/sources.h"
 #include "local/worker.h"
 
 #define JOBS_MAX 64U
@@ -93,13 +94,12 @@ static int make_room(Loop *loop) {
  * logged. */
 static int take_sources(Loop *loop, const PipelineJob *job, const SourcesMaker **ret) {
         const char *depth = variables_get(&job->variables, "GIT_DEPTH");
-        const char *strategy = variables_get(&job->variables, "GIT_STRATEGY");
         const char *submodules = variables_get(&job->variables, "GIT_SUBMODULE_STRATEGY");
         Problem problem = { 0 };
         SourcesKept kept = { .depth = DEPTH_DEFAULT };
 
         *ret = NULL;
-        if (strategy && (streq(strategy, "none") || streq(strategy, "empty")))
+        if (!sources_are_wanted(variables_get(&job->variables, "GIT_STRATEGY")))
                 return 0;
         if (depth && parse_uint64(depth, &kept.depth) < 0)
                 kept.depth = DEPTH_DEFAULT;

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/custom-executor.h"
 #include "base/fd.h"
 #include "base/string.h"
 
@@ -16,23 +17,23 @@ static const char *get(const char *name) {
 }
 
 const char *gitlab_response_file(void) {
-        return get("JOB_RESPONSE_FILE");
+        return get(JOB_RESPONSE_VARIABLE);
 }
 
 const char *gitlab_claimed_job_id(void) {
-        return get("CUSTOM_ENV_CI_JOB_ID");
+        return get(CUSTOM_ENV_PREFIX "CI_JOB_ID");
 }
 
 const char *gitlab_claimed_image(void) {
-        return get("CUSTOM_ENV_CI_JOB_IMAGE");
+        return get(CUSTOM_ENV_PREFIX "CI_JOB_IMAGE");
 }
 
 const char *gitlab_claimed_builds_dir(void) {
-        return get("CUSTOM_ENV_CI_BUILDS_DIR");
+        return get(CUSTOM_ENV_PREFIX "CI_BUILDS_DIR");
 }
 
 int gitlab_job_variables(size_t max_bytes) {
-        static const char prefix[] = "CUSTOM_ENV_";
+        static const char prefix[] = CUSTOM_ENV_PREFIX;
         size_t size = 0;
 
         for (char **variable = environ; *variable; variable++)
@@ -91,7 +92,7 @@ static int find_value(const char *name, size_t n, char *const *own, const char *
                         *ret_value = own[i] + n + 1;
                         return 0;
                 }
-        int r = string_printf(&variable, "CUSTOM_ENV_%.*s", (int) n, name);
+        int r = string_printf(&variable, CUSTOM_ENV_PREFIX "%.*s", (int) n, name);
         if (r < 0)
                 return r;
         *ret_value = get(variable);

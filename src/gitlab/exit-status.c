@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "base/custom-executor.h"
 #include "base/fd.h"
 #include "base/string.h"
 
@@ -24,12 +25,11 @@ static int from_environment(const char *name, int fallback) {
 int exit_status_for_stage(int result) {
         if (result == 0)
                 return 0;
-        return result < 0 ? from_environment("SYSTEM_FAILURE_EXIT_CODE", 2) :
-                            from_environment("BUILD_FAILURE_EXIT_CODE", 1);
+        return result < 0 ? from_environment(SYSTEM_FAILURE_VARIABLE, 2) : from_environment(BUILD_FAILURE_VARIABLE, 1);
 }
 
 static const char *report_path(void) {
-        const char *path = getenv("BUILD_EXIT_CODE_FILE");
+        const char *path = getenv(EXIT_CODE_VARIABLE);
         return isempty(path) ? NULL : path;
 }
 

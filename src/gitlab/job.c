@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/custom-executor.h"
 #include "base/id.h"
 #include "base/string.h"
 #include "gitlab/environment.h"
@@ -56,8 +57,8 @@ static int read_response(const char *runtime_dir, const char *path, JobSpec *ret
 
         int r = response_read(path, &spec, &why);
         if (r < 0)
-                return problem_set(reterr_problem, r, "Cannot read the job from JOB_RESPONSE_FILE '%s': %s", path,
-                                   problem_text(&why, r));
+                return problem_set(reterr_problem, r, "Cannot read the job from " JOB_RESPONSE_VARIABLE " '%s': %s",
+                                   path, problem_text(&why, r));
         r = job_id_make(runtime_dir, &spec, &spec.id);
         if (r < 0)
                 return problem_set(reterr_problem, r, "Cannot use the runtime directory '%s': %m", runtime_dir);
@@ -76,12 +77,12 @@ int gitlab_job_read(const char *runtime_dir, const char *option_id, JobSpec *ret
         if (path)
                 return read_response(runtime_dir, path, ret, reterr_problem);
 
-        const char *source = option_id ? "--id" : "CUSTOM_ENV_CI_JOB_ID";
+        const char *source = option_id ? "--id" : CUSTOM_ENV_PREFIX "CI_JOB_ID";
         const char *id = option_id ? option_id : gitlab_claimed_job_id();
         if (!id)
                 return problem_set(reterr_problem, -ENODATA,
-                                   "Which job? None of JOB_RESPONSE_FILE, --id and CUSTOM_ENV_CI_JOB_ID is set. GitLab "
-                                   "Runner sets the first; by hand, give --id");
+                                   "Which job? None of " JOB_RESPONSE_VARIABLE ", --id and " CUSTOM_ENV_PREFIX
+                                   "CI_JOB_ID is set. GitLab Runner sets the first; by hand, give --id");
         const char *problem = id_service_number(id, NULL) > 0 ? "is that of a service of a job" : id_problem(id);
         if (problem)
                 return problem_set(reterr_problem, -EINVAL, "Job id '%.100s' (%s) %s", id, source, problem);

@@ -10,10 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/custom-executor.h"
 #include "base/string.h"
 #include "gitlab/environment.h"
-
-#define PREFIX "CUSTOM_ENV_"
 
 /* The services as GitLab Runner describes them to drivers that cannot read the job. */
 #define SERVICES_VARIABLE "CI_JOB_SERVICES"
@@ -44,7 +43,7 @@ static bool may_be_seen(const JobSpec *spec, const char *assignment) {
 /* Adds a variable of type file, the value of which is a path: the job's scripts write the file before they do anything else, if
  * it is the job's. Where nobody says which directory it is in, the value is the content. */
 static int add_file(const JobVariable *variable, char ***environment) {
-        const char *directory = getenv(PREFIX DIRECTORY_VARIABLE);
+        const char *directory = getenv(CUSTOM_ENV_PREFIX DIRECTORY_VARIABLE);
 
         return isempty(directory) ? strv_extendf(environment, "%s=%s", variable->key, variable->value) :
                                     strv_extendf(environment, "%s=%s/%s", variable->key, directory, variable->key);
@@ -52,7 +51,7 @@ static int add_file(const JobVariable *variable, char ***environment) {
 
 static int add_public(const JobSpec *spec, char ***environment) {
         for (char **entry = environ; entry && *entry; entry++) {
-                const char *assignment = startswith(*entry, PREFIX);
+                const char *assignment = startswith(*entry, CUSTOM_ENV_PREFIX);
 
                 if (!assignment || !may_be_seen(spec, assignment))
                         continue;

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "base/custom-executor.h"
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/process.h"
@@ -29,14 +30,10 @@
 
 /* Variables that belong to one job: those of the caller's session must not reach the driver. */
 static bool is_ours(const char *assignment) {
-        static const char *const names[] = { "CUSTOM_ENV_",
-                                             "JOB_RESPONSE_FILE=",
-                                             "BUILD_EXIT_CODE_FILE=",
-                                             "BUILD_FAILURE_EXIT_CODE=",
-                                             "SYSTEM_FAILURE_EXIT_CODE=",
-                                             "TMPDIR=",
-                                             LOCAL_OWNER_VARIABLE "=",
-                                             LOCAL_KEEP_VARIABLE "=" };
+        static const char *const names[] = { CUSTOM_ENV_PREFIX,           JOB_RESPONSE_VARIABLE "=",
+                                             EXIT_CODE_VARIABLE "=",      BUILD_FAILURE_VARIABLE "=",
+                                             SYSTEM_FAILURE_VARIABLE "=", "TMPDIR=",
+                                             LOCAL_OWNER_VARIABLE "=",    LOCAL_KEEP_VARIABLE "=" };
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++)
                 if (startswith(assignment, names[i]))
@@ -56,7 +53,7 @@ static int add_variables(int fd, char ***environment) {
         for (char *p = data; p < data + size; p += strlen(p) + 1) {
                 if (!strchr(p, '=') || *p == '=')
                         continue;
-                r = strv_extendf(environment, "CUSTOM_ENV_%s", p);
+                r = strv_extendf(environment, CUSTOM_ENV_PREFIX "%s", p);
                 if (r < 0)
                         return r;
         }
@@ -84,16 +81,16 @@ static int make_environment(const BrokerJob *job, const BrokerCalls *calls, int 
         r = strv_extendf(&environment, "TMPDIR=%s", job->directory);
         if (r < 0)
                 return r;
-        r = strv_extendf(&environment, "JOB_RESPONSE_FILE=%s/" RESPONSE, job->directory);
+        r = strv_extendf(&environment, JOB_RESPONSE_VARIABLE "=%s/" RESPONSE, job->directory);
         if (r < 0)
                 return r;
-        r = strv_extendf(&environment, "BUILD_EXIT_CODE_FILE=%s/" EXIT_CODE, job->directory);
+        r = strv_extendf(&environment, EXIT_CODE_VARIABLE "=%s/" EXIT_CODE, job->directory);
         if (r < 0)
                 return r;
-        r = strv_extendf(&environment, "BUILD_FAILURE_EXIT_CODE=%d", BROKER_BUILD_FAILURE);
+        r = strv_extendf(&environment, BUILD_FAILURE_VARIABLE "=%d", BROKER_BUILD_FAILURE);
         if (r < 0)
                 return r;
-        r = strv_extendf(&environment, "SYSTEM_FAILURE_EXIT_CODE=%d", BROKER_SYSTEM_FAILURE);
+        r = strv_extendf(&environment, SYSTEM_FAILURE_VARIABLE "=%d", BROKER_SYSTEM_FAILURE);
         if (r < 0)
                 return r;
         r = strv_extendf(&environment, LOCAL_OWNER_VARIABLE "=%d", (int) getpid());

@@ -7,6 +7,7 @@
 #include "local/job-steps.h"
 #include "local/job.h"
 #include "local/quote.h"
+#include "local/sources.h"
 
 #define GREEN "\033[32;1m"
 #define RESET "\033[0;m"
@@ -141,8 +142,8 @@ static void add_prepare(const LocalJob *job, Text *text) {
 static bool add_get_sources(const LocalJob *job, Text *text) {
         const Value *hooks = map_get_set(job->job->config, "hooks");
         const Value *lines = local_lines(job, map_get_set(hooks, "pre_get_sources_script"));
-        const char *strategy = local_variable(job, "GIT_STRATEGY", "clone");
-        bool none = streq(strategy, "none") || streq(strategy, "empty");
+        const char *strategy = local_variable(job, "GIT_STRATEGY", NULL);
+        bool none = !sources_are_wanted(strategy);
 
         if (lines->n_items == 0 && !none)
                 return false;

@@ -8,11 +8,10 @@
 #include <inttypes.h>
 #include <sys/utsname.h>
 
+#include "base/custom-executor.h"
 #include "base/string.h"
 #include "pipeline/duration.h"
 
-#define BUILDS_DIR "/builds"
-#define CACHE_DIR "/cache"
 /* Of one string for a program (MAX_ARG_STRLEN), with a name. */
 #define VALUE_BYTES_MAX ((size_t) 128 * 1024 - 1024)
 
@@ -197,8 +196,8 @@ void local_job_init(LocalJob *job, const LocalJobRequest *request) {
                 .number = request->number,
                 .token = request->token,
                 .timeout_sec = LOCAL_TIMEOUT_SEC,
-                .builds_dir = isempty(request->builds_dir) ? BUILDS_DIR : request->builds_dir,
-                .cache_dir = isempty(request->cache_dir) ? CACHE_DIR : request->cache_dir,
+                .builds_dir = isempty(request->builds_dir) ? BUILDS_DIR_DEFAULT : request->builds_dir,
+                .cache_dir = isempty(request->cache_dir) ? CACHE_DIR_DEFAULT : request->cache_dir,
                 .hostname = request->hostname,
                 .given = { .arena = arena },
         };

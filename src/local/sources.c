@@ -205,6 +205,10 @@ int sources_make(const SourcesRequest *request, int fd, char ***ret_empty, Probl
         return 0;
 }
 
+bool sources_are_wanted(const char *strategy) {
+        return !strategy || (!streq(strategy, "none") && !streq(strategy, "empty"));
+}
+
 int sources_open(int fd) {
         char path[32];
 

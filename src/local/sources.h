@@ -12,5 +12,8 @@
  * empty although their files are wanted, for strv_free(). 0, or -errno with what failed in @reterr_problem. */
 int sources_make(const SourcesRequest *request, int fd, char ***ret_empty, Problem *reterr_problem);
 
+/* Whether a job wants any, by its GIT_STRATEGY; NULL: it says nothing. */
+bool sources_are_wanted(const char *strategy);
+
 /* A descriptor of its own, with its own position, for the same file. Or -errno. */
 int sources_open(int fd);

@@ -195,9 +195,7 @@ static bool prepare(Worker *worker) {
 }
 
 static bool has_sources(const Worker *worker) {
-        const char *strategy = local_variable(&worker->job, "GIT_STRATEGY", "clone");
-
-        return worker->setup->sources && !streq(strategy, "none") && !streq(strategy, "empty");
+        return worker->setup->sources && sources_are_wanted(local_variable(&worker->job, "GIT_STRATEGY", NULL));
 }
 
 /* The process that starts jobs says what failed: it ends the pipeline. */
