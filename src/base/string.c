@@ -232,6 +232,12 @@ bool path_is_plain(const char *path) {
         }
 }
 
+bool path_is_below(const char *inner, const char *outer) {
+        const char *rest = startswith(inner, outer);
+
+        return rest && *rest && (*rest == '/' || streq(outer, "/"));
+}
+
 const char *format_bytes(uint64_t bytes, char ret[static FORMAT_BYTES_MAX]) {
         static const char units[] = "BKMGTPE";
         double value = (double) bytes;

@@ -68,6 +68,9 @@ int string_replace(char **target, const char *s);
 /* Is @path relative, without empty parts, "." and ".."? */
 bool path_is_plain(const char *path);
 
+/* Is path @inner below directory @outer? Both are normalized and absolute. */
+bool path_is_below(const char *inner, const char *outer);
+
 /* Parses a whole decimal number without sign or blanks: 0, -EINVAL, or -ERANGE. */
 int parse_uint64(const char *s, uint64_t *ret);
 

@@ -16,6 +16,7 @@
 #include "storage/trash.h"
 #include "store/store.h"
 #include "terminal/table.h"
+#include "terminal/time-text.h"
 
 static const PlaceKind *const kinds[] = { &place_caches, &place_builds };
 
@@ -51,7 +52,7 @@ static bool is_in_use(const Place *place) {
 }
 
 static int add_place(const PlaceKind *kind, const Place *place, bool json, Table *table) {
-        char id[24], slot[24], bytes[24], used[FORMAT_TIME_BYTES];
+        char id[24], slot[24], bytes[24], used[TIME_TEXT_BYTES];
         _cleanup_place_record_ PlaceRecord record = { .slot = UINT64_MAX };
         const bool known = place_load_record(place, &record) >= 0;
         _cleanup_free_ char *project = project_of(&record);
@@ -74,7 +75,7 @@ static int add_place(const PlaceKind *kind, const Place *place, bool json, Table
                                                "other",
                 [SLOT] = record.slot == UINT64_MAX ? NULL : slot,
                 [SIZE] = bytes,
-                [USED] = format_time(place_used_usec(place), json, used),
+                [USED] = time_text(place_used_usec(place), json, used),
                 [STATE] = is_in_use(place) ? "in use" : "free",
                 [NAME] = place->name,
         };

@@ -21,6 +21,7 @@
 #include "maintain/image-cache.h"
 #include "storage/storage.h"
 #include "terminal/table.h"
+#include "terminal/time-text.h"
 #include "tree/size.h"
 #include "tree/subvolume.h"
 
@@ -173,7 +174,7 @@ static size_t count_jobs(const List *list, const Image *image) {
 
 static int add_row(List *list, const Machines *machines, const Image *image, const char *name) {
         _cleanup_generation_ Generation *about = NULL;
-        char generation[24], jobs[24], size[24], created[FORMAT_TIME_BYTES], updated[FORMAT_TIME_BYTES];
+        char generation[24], jobs[24], size[24], created[TIME_TEXT_BYTES], updated[TIME_TEXT_BYTES];
 
         int r = generation_load_of(image, &about);
         if (r < 0)
@@ -195,9 +196,9 @@ static int add_row(List *list, const Machines *machines, const Image *image, con
                 cells[SOURCE] = about->source;
                 cells[DIGEST] = about->digest;
                 if (about->created_usec > 0)
-                        cells[CREATED] = format_time(about->created_usec, list->json, created);
+                        cells[CREATED] = time_text(about->created_usec, list->json, created);
                 if (about->updated_usec > 0)
-                        cells[UPDATED] = format_time(about->updated_usec, list->json, updated);
+                        cells[UPDATED] = time_text(about->updated_usec, list->json, updated);
         }
         list->n_rows++;
         return table_add(list->table, cells);

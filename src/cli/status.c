@@ -24,6 +24,7 @@
 #include "machine/segment-file.h"
 #include "machine/services.h"
 #include "terminal/table.h"
+#include "terminal/time-text.h"
 
 #define WATCH_USEC (2 * USEC_PER_SEC)
 
@@ -93,10 +94,10 @@ typedef struct Status {
 /* The texts of a row that have to be made. */
 typedef struct Texts {
         char *image;
-        char since[FORMAT_TIME_BYTES], age[FORMAT_TIME_BYTES], until[FORMAT_TIME_BYTES];
+        char since[TIME_TEXT_BYTES], age[TIME_TEXT_BYTES], until[TIME_TEXT_BYTES];
         char address[IP_NETWORK_TEXT_MAX];
-        char generation[24], cpu[FORMAT_TIME_BYTES], memory[24], disk[24];
-        char all_cpu[FORMAT_TIME_BYTES], all_memory[24];
+        char generation[24], cpu[TIME_TEXT_BYTES], memory[24], disk[24];
+        char all_cpu[TIME_TEXT_BYTES], all_memory[24];
 } Texts;
 
 static void texts_done(Texts *texts) {
@@ -114,7 +115,7 @@ static const char *format_size(bool json, uint64_t bytes, bool more, char ret[st
 }
 
 /* Sets what control groups count; a cell stays as it is where they do not. */
-static void describe_usage(const Status *status, const CgroupSet *groups, char cpu[static FORMAT_TIME_BYTES],
+static void describe_usage(const Status *status, const CgroupSet *groups, char cpu[static TIME_TEXT_BYTES],
                            char memory[static 24], const char **ret_cpu, const char **ret_memory) {
         uint64_t value;
 
@@ -123,10 +124,10 @@ static void describe_usage(const Status *status, const CgroupSet *groups, char c
         if (cgroup_cpu_usec(groups, &value) < 0)
                 return;
         if (status->json)
-                snprintf(cpu, FORMAT_TIME_BYTES, "%" PRIu64 ".%03" PRIu64, value / USEC_PER_SEC,
+                snprintf(cpu, TIME_TEXT_BYTES, "%" PRIu64 ".%03" PRIu64, value / USEC_PER_SEC,
                          value % USEC_PER_SEC / USEC_PER_MSEC);
         else
-                (void) format_duration(value, cpu);
+                (void) duration_text(value, cpu);
         *ret_cpu = cpu;
 }
 
@@ -176,14 +177,14 @@ static const char *describe_until(const Status *status, const MachineDirectory *
 
         if (!kept_until(directory, &until_usec) || until_usec < now_usec)
                 return NULL;
-        return format_time(clock_realtime_usec() + (until_usec - now_usec), status->json, texts->until);
+        return time_text(clock_realtime_usec() + (until_usec - now_usec), status->json, texts->until);
 }
 
 static void describe_time(const Status *status, const Machine *machine, Texts *texts, const char **cells) {
         uint64_t now_usec = clock_realtime_usec();
 
-        cells[SINCE] = format_time(machine->since_usec, status->json, texts->since);
-        cells[AGE] = format_duration(now_usec > machine->since_usec ? now_usec - machine->since_usec : 0, texts->age);
+        cells[SINCE] = time_text(machine->since_usec, status->json, texts->since);
+        cells[AGE] = duration_text(now_usec > machine->since_usec ? now_usec - machine->since_usec : 0, texts->age);
 }
 
 /* In the job's own network: where services listen. */

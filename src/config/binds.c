@@ -18,12 +18,6 @@ const char *bind_target(const char *bind) {
         return colon ? colon + 1 : bind;
 }
 
-bool path_is_below(const char *inner, const char *outer) {
-        const char *rest = startswith(inner, outer);
-
-        return rest && *rest && (*rest == '/' || streq(outer, "/"));
-}
-
 static bool is_or_is_below(const char *inner, const char *outer) {
         return streq(inner, outer) || path_is_below(inner, outer);
 }

@@ -12,9 +12,6 @@
 char *bind_source(const char *bind);
 const char *bind_target(const char *bind);
 
-/* Is path @inner below directory @outer? Both are normalized and absolute. */
-bool path_is_below(const char *inner, const char *outer);
-
 /* May the binds of @settings be used together, and beside our own directories? 0; -EINVAL with the text of
  * @reterr_problem set, but not its place; or -ENOMEM. It refuses
  *  - two with the same target: one would hide the other;

@@ -16,7 +16,7 @@
 #include "base/utf8.h"
 #include "exec/summary.h"
 #include "terminal/ansi.h"
-#include "terminal/table.h"
+#include "terminal/time-text.h"
 
 #define NAME_WIDTH_MAX 32U
 /* The lines at the bottom are drawn anew after a change, and for their clocks. */
@@ -265,7 +265,7 @@ static int replace_report(const ExecPage *page, FILE *file) {
 }
 
 static int write_report(ExecOutput *output, const JunitSummary *tests, uint64_t now_usec) {
-        char date[FORMAT_TIME_BYTES];
+        char date[TIME_TEXT_BYTES];
         const ExecPage page = {
                 .state = output->setup.state,
                 .tries = output->tries,
@@ -275,7 +275,7 @@ static int write_report(ExecOutput *output, const JunitSummary *tests, uint64_t 
                 .project = output->setup.project,
                 .ref = output->setup.ref,
                 .commit = output->setup.commit,
-                .date = format_time(clock_realtime_usec(), false, date),
+                .date = time_text(clock_realtime_usec(), false, date),
                 .tests = tests,
                 .log = read_log,
                 .userdata = output,

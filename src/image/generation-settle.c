@@ -25,7 +25,7 @@ static int settle_name(GenerationStore *store, uint64_t number, bool json) {
         _cleanup_close_ int fd = open_directory_at(store->generations_fd, name.text, false, 0);
         if (fd < 0)
                 return 0;
-        uint64_t own = generation_number(fd);
+        uint64_t own = image_generation(fd);
         if (own == number)
                 return 0;
         if (own == 0) {
@@ -43,7 +43,7 @@ static int settle_name(GenerationStore *store, uint64_t number, bool json) {
  * publish; if it is higher, it was never published. */
 static int settle_staged(const GenerationStore *store, int staging_fd, const char *tree) {
         _cleanup_close_ int tree_fd = open_directory_at(staging_fd, tree, false, 0);
-        uint64_t number = tree_fd < 0 ? 0 : generation_number(tree_fd);
+        uint64_t number = tree_fd < 0 ? 0 : image_generation(tree_fd);
         if (number == 0 || number >= store->current ||
             !exists_at(store->generations_fd, generation_json_name(number).text))
                 return 0;

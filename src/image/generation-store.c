@@ -85,7 +85,7 @@ int generation_store_open(const char *root_dir, const char *name, int images_fd,
         if (store.current_fd < 0 && store.current_fd != -ENOENT)
                 return store.current_fd;
         if (store.current_fd >= 0)
-                store.current = generation_number(store.current_fd);
+                store.current = image_generation(store.current_fd);
         store.highest = store.current;
         int r = generation_store_for_each(&store, note_highest);
         if (r < 0)
@@ -105,7 +105,7 @@ bool generation_store_has_old(const GenerationStore *store, uint64_t number) {
         GenerationNumberText name = generation_number_text(number);
         _cleanup_close_ int fd = open_directory_at(store->generations_fd, name.text, false, 0);
 
-        return fd >= 0 && generation_number(fd) == number;
+        return fd >= 0 && image_generation(fd) == number;
 }
 
 int generation_store_adopt_current(GenerationStore *store) {

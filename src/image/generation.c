@@ -150,7 +150,7 @@ static int try_hold(const char *path, uint64_t number, const char *handle) {
 
         if (fd < 0)
                 return fd;
-        if ((number != 0 && generation_number(fd) != number) || is_another(fd, handle))
+        if ((number != 0 && image_generation(fd) != number) || is_another(fd, handle))
                 return -ENOENT;
         int r = image_lock_shared(fd);
         if (r < 0)
@@ -241,7 +241,7 @@ int generation_list_old(const char *root_dir, const char *name, uint64_t **ret, 
                         continue;
                 /* During a rollback, another generation has this name for a moment. */
                 _cleanup_close_ int fd = open_directory_at(dirfd(dir), entry->d_name, false, 0);
-                if (fd < 0 || generation_number(fd) != number)
+                if (fd < 0 || image_generation(fd) != number)
                         continue;
                 uint64_t *longer = realloc(numbers, (n + 1) * sizeof(*numbers));
                 if (!longer)

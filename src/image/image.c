@@ -29,7 +29,7 @@ void image_free(Image *image) {
         free(image);
 }
 
-uint64_t generation_number(int tree_fd) {
+uint64_t image_generation(int tree_fd) {
         char text[24];
         uint64_t number;
         ssize_t n = fgetxattr(tree_fd, GENERATION_ATTRIBUTE, text, sizeof(text) - 1);
@@ -83,7 +83,7 @@ static int open_at(int root_fd, const char *root_dir, const char *name, Image **
         if (string_replace(&image->name, name) < 0 || string_replace(&image->title, name) < 0 ||
             string_replace(&image->root_dir, root_dir) < 0 || string_replace(&image->current_path, image->path) < 0)
                 return -ENOMEM;
-        image->generation = generation_number(image->fd);
+        image->generation = image_generation(image->fd);
         *ret = TAKE_PTR(image);
         return 0;
 }
@@ -101,7 +101,7 @@ int image_recognize(int images_fd, const char *name) {
         if (fd < 0)
                 return errno == ELOOP ? -ENOTDIR : -errno;
         int r = check_root_file_system(fd);
-        return r == -ENODATA && generation_number(fd) > 0 ? 0 : r;
+        return r == -ENODATA && image_generation(fd) > 0 ? 0 : r;
 }
 
 int image_is_still(const char *root_dir, const char *name, const Image *known) {

@@ -21,10 +21,10 @@ typedef struct Image {
  * (it has no usr/, which systemd-nspawn insists on); or another -errno. */
 int image_open(const char *root_dir, const char *name, Image **ret);
 
-/* generation_number() returns the number of the generation (image/generation.h) that the tree with top directory
+/* image_generation() returns the number of the generation (image/generation.h) that the tree with top directory
  * @tree_fd is, from this attribute; 0: it has none. */
 #define GENERATION_ATTRIBUTE "trusted.nspawn-runner.generation"
-uint64_t generation_number(int tree_fd);
+uint64_t image_generation(int tree_fd);
 
 void image_free(Image *image);
 DEFINE_CLEANUP(Image *, image_free)

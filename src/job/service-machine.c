@@ -156,7 +156,7 @@ int service_machine_join(ServiceMachine *service) {
         const Machine *job = service->job;
         Machine *machine = service->machine;
 
-        machine->network_number = service_address(service->work->number);
+        machine->network_number = job_services_address(service->work->number);
         machine->owner_pid = job->owner_pid;
         machine->owner_start = job->owner_start;
         int r = string_replace(&machine->network_of, job->id);

@@ -148,7 +148,7 @@ static int share_directories(const JobSpec *job, const Settings *settings, Machi
         return 0;
 }
 
-unsigned service_address(unsigned number) {
+unsigned job_services_address(unsigned number) {
         return BLOCK_JOB + number;
 }
 
@@ -165,7 +165,7 @@ int job_services_plan(const JobServices *services, const Settings *settings, Mac
         for (size_t i = 0; i < services->job->n_services; i++) {
                 if (!job_services_has(services, i))
                         continue;
-                r = add_host(&machine->hosts, service_address((unsigned) i + 1), services->names[i].names);
+                r = add_host(&machine->hosts, job_services_address((unsigned) i + 1), services->names[i].names);
                 if (r < 0)
                         return r;
         }

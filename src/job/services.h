@@ -53,7 +53,7 @@ bool job_services_any(const JobServices *services);
 int job_services_begin(const Settings *settings, JobServices *services, ServiceWorker *worker);
 
 /* The number of the address of service @number in the network of its job (network/block.h). */
-unsigned service_address(unsigned number);
+unsigned job_services_address(unsigned number);
 
 /* Says in @machine, the plan of the job's own machine, that others join its network, under which names, and which
  * directories it shares with them. @settings are those of its image. 0; -ENOPKG as of shared_volume_source()

@@ -5,12 +5,10 @@
 
 #include "terminal/table.h"
 
-#include <inttypes.h>
 #include <libsmartcols/libsmartcols.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/library.h"
@@ -209,29 +207,4 @@ int table_print(Table *table) {
         int r = fill_and_print(table, out);
         scols.scols_unref_table(out);
         return r;
-}
-
-const char *format_time(uint64_t usec, bool json, char ret[static FORMAT_TIME_BYTES]) {
-        time_t seconds = (time_t) (usec / USEC_PER_SEC);
-        struct tm tm;
-
-        if (json)
-                strftime(ret, FORMAT_TIME_BYTES, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &tm));
-        else
-                strftime(ret, FORMAT_TIME_BYTES, "%Y-%m-%d %H:%M:%S", localtime_r(&seconds, &tm));
-        return ret;
-}
-
-const char *format_duration(uint64_t usec, char ret[static FORMAT_TIME_BYTES]) {
-        uint64_t seconds = usec / USEC_PER_SEC, minutes = seconds / 60, hours = minutes / 60;
-
-        if (minutes == 0)
-                snprintf(ret, FORMAT_TIME_BYTES, "%" PRIu64 "s", seconds);
-        else if (hours == 0)
-                snprintf(ret, FORMAT_TIME_BYTES, "%" PRIu64 "m", minutes);
-        else if (hours < 48)
-                snprintf(ret, FORMAT_TIME_BYTES, "%" PRIu64 "h %" PRIu64 "m", hours, minutes % 60);
-        else
-                snprintf(ret, FORMAT_TIME_BYTES, "%" PRIu64 "d %" PRIu64 "h", hours / 24, hours % 24);
-        return ret;
 }

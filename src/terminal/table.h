@@ -33,10 +33,3 @@ int table_add(Table *table, const char *const cells[]);
 /* Prints the table to stdout; without rows, only JSON prints anything. On a terminal it is fitted into the window,
  * and columns with a rank that have no text at all are left out. 0 or -errno. */
 int table_print(Table *table);
-
-/* A wall clock time: ISO 8601 for programs (@json); people know their time zone. */
-#define FORMAT_TIME_BYTES 32
-const char *format_time(uint64_t usec, bool json, char ret[static FORMAT_TIME_BYTES]);
-
-/* A length of time for people: "45s", "12m", "3h 5m", "2d 4h". */
-const char *format_duration(uint64_t usec, char ret[static FORMAT_TIME_BYTES]);

@@ -374,7 +374,7 @@ static void test_copy(void **state) {
         assert_int_equal(generation_hold_reference(*state, "image", &from), 0);
         assert_int_equal(staging_open_copy(*state, "image", NULL, from, -EBADF, &staging), 0);
         _cleanup_close_ int fd = staging_tree(&staging);
-        assert_int_equal(generation_number(fd), 0);
+        assert_int_equal(image_generation(fd), 0);
         assert_int_equal(file_replace_at(fd, "text", "changed", 7, 0644), 0);
         assert_text(state, "image", "one", 1);
         assert_int_equal(publish(&staging, NULL, &number, NULL), 0);
