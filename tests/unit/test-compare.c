@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "unit.h"
+#include "files.h"
 
 #include <sys/stat.h>
 
@@ -7,13 +7,9 @@
 #include "base/string.h"
 #include "tree/compare.h"
 
-static void make_file(int dir_fd, const char *name, const char *content, mode_t mode, time_t time) {
-        _cleanup_close_ int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-        assert_true(fd >= 0);
-        assert_int_equal(fd_write_all(fd, content, strlen(content)), 0);
-        assert_int_equal(fchmod(fd, mode), 0);
-        assert_int_equal(futimens(fd, (struct timespec[2]){ { time, 0 }, { time, 0 } }), 0);
+static void make_old_file(int dir_fd, const char *name, const char *content, mode_t mode, time_t time) {
+        make_file(dir_fd, name, content, mode);
+        assert_int_equal(utimensat(dir_fd, name, (struct timespec[2]){ { time, 0 }, { time, 0 } }, 0), 0);
 }
 
 /* Writes down "+path", "-path" or "*path", with '!' for other content. */
@@ -44,22 +40,22 @@ static void test_compare(void **state) {
         for (unsigned i = 0; i < 2; i++) {
                 int tree_fd = i == 0 ? old_fd : new_fd;
 
-                make_file(tree_fd, "same", "x", 0644, 100);
-                make_file(tree_fd, "touched", "x", 0644, 100 + i);
-                make_file(tree_fd, "mode", "x", i == 0 ? 0644 : 0755, 100);
-                make_file(tree_fd, "size", i == 0 ? "x" : "xx", 0644, 100);
-                make_file(tree_fd, "content", i == 0 ? "x" : "y", 0644, 100 + i);
+                make_old_file(tree_fd, "same", "x", 0644, 100);
+                make_old_file(tree_fd, "touched", "x", 0644, 100 + i);
+                make_old_file(tree_fd, "mode", "x", i == 0 ? 0644 : 0755, 100);
+                make_old_file(tree_fd, "size", i == 0 ? "x" : "xx", 0644, 100);
+                make_old_file(tree_fd, "content", i == 0 ? "x" : "y", 0644, 100 + i);
                 assert_int_equal(symlinkat("same", tree_fd, "link"), 0);
                 assert_int_equal(symlinkat(i == 0 ? "a" : "b", tree_fd, "target"), 0);
                 assert_int_equal(mkdirat(tree_fd, "d", 0755), 0);
                 assert_int_equal(mkdirat(tree_fd, i == 0 ? "d/gone" : "d/come", 0755), 0);
-                make_file(tree_fd, i == 0 ? "d/gone/file" : "d/come/file", "x", 0644, 100);
+                make_old_file(tree_fd, i == 0 ? "d/gone/file" : "d/come/file", "x", 0644, 100);
                 if (i == 0)
-                        make_file(tree_fd, "type", "", 0755, 100);
+                        make_old_file(tree_fd, "type", "", 0755, 100);
                 else
                         assert_int_equal(mkdirat(tree_fd, "type", 0755), 0);
         }
-        make_file(new_fd, "type/inside", "x", 0644, 100);
+        make_old_file(new_fd, "type/inside", "x", 0644, 100);
         /* What is behind a symlink is not of the tree. */
         assert_int_equal(symlinkat("/", old_fd, "root"), 0);
         assert_int_equal(symlinkat("/", new_fd, "root"), 0);
@@ -96,12 +92,12 @@ static void test_compare_changing(void **state) {
         _cleanup_close_ int old_fd = open_directory_at(fd, "old", true, 0755);
         _cleanup_close_ int new_fd = open_directory_at(fd, "new", true, 0755);
 
-        make_file(new_fd, "a", "x", 0644, 100);
-        make_file(new_fd, "file", "x", 0644, 100);
+        make_old_file(new_fd, "a", "x", 0644, 100);
+        make_old_file(new_fd, "file", "x", 0644, 100);
         assert_int_equal(symlinkat("a", new_fd, "link"), 0);
         assert_int_equal(mkdirat(new_fd, "directory", 0755), 0);
-        make_file(new_fd, "directory/below", "x", 0644, 100);
-        make_file(new_fd, "z", "x", 0644, 100);
+        make_old_file(new_fd, "directory/below", "x", 0644, 100);
+        make_old_file(new_fd, "z", "x", 0644, 100);
         assert_int_equal(compare_trees(old_fd, new_fd, 0, on_difference_change, &new_fd), -ECANCELED);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "unit.h"
+#include "files.h"
 
 #include <limits.h>
 #include <stdarg.h>
@@ -33,14 +33,6 @@ static void trees_done(Trees *trees) {
         closep(&trees->target_fd);
 }
 #define _cleanup_trees_ _cleanup_(trees_done)
-
-static void make_file(int dir_fd, const char *name, const char *content, mode_t mode) {
-        _cleanup_close_ int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-        assert_true(fd >= 0);
-        assert_int_equal(fd_write_all(fd, content, strlen(content)), 0);
-        assert_int_equal(fchmodat(dir_fd, name, mode, 0), 0);
-}
 
 static struct stat stat_at(int dir_fd, const char *name) {
         struct stat st;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "unit.h"
+#include "files.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -9,25 +9,21 @@
 #include "base/string.h"
 #include "tree/export.h"
 
-static void make_file(int fd, const char *path, const char *text, mode_t mode) {
-        _cleanup_close_ int file_fd = openat(fd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-        assert_true(file_fd >= 0);
-        assert_int_equal(fd_write_all(file_fd, text, strlen(text)), 0);
-        assert_int_equal(fchmod(file_fd, mode), 0);
-        assert_int_equal(futimens(file_fd, (const struct timespec[]){ { 100, 0 }, { 100, 5 } }), 0);
+static void make_old_file(int fd, const char *path, const char *text, mode_t mode) {
+        make_file(fd, path, text, mode);
+        assert_int_equal(utimensat(fd, path, (const struct timespec[]){ { 100, 0 }, { 100, 5 } }, 0), 0);
 }
 
 /* A tree as a job may leave it, and outside of it something that is not for others. */
 static int make_tree(int fd) {
         int root_fd = open_directory_at(fd, "root", true, 0755);
 
-        make_file(fd, "outside", "secret", 0600);
+        make_old_file(fd, "outside", "secret", 0600);
         assert_int_equal(mkdirat(root_fd, "d", 0750), 0);
         assert_int_equal(mkdirat(root_fd, "d/e", 0700), 0);
-        make_file(root_fd, "d/file", "text", 06755);
-        make_file(root_fd, "d/e/unreadable", "x", 0);
-        make_file(root_fd, "outside", "inside", 0644);
+        make_old_file(root_fd, "d/file", "text", 06755);
+        make_old_file(root_fd, "d/e/unreadable", "x", 0);
+        make_old_file(root_fd, "outside", "inside", 0644);
         assert_int_equal(symlinkat("../../outside", root_fd, "d/up"), 0);
         assert_int_equal(symlinkat("/d/e", root_fd, "way"), 0);
         assert_int_equal(mkfifoat(root_fd, "d/pipe", 0600), 0);

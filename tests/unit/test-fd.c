@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "unit.h"
+#include "files.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
@@ -8,13 +8,6 @@
 #include "base/fd.h"
 #include "base/new-file.h"
 #include "base/string.h"
-
-static int open_directory(void **state) {
-        int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-        assert_true(fd >= 0);
-        return fd;
-}
 
 static void test_read_all(void **state) {
         static const size_t sizes[] = { 0, 1, 4095, 4096, 4097, 100000 };

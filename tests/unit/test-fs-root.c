@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "unit.h"
+#include "files.h"
 
 #include <linux/fs.h>
 #include <sys/ioctl.h>
@@ -12,22 +12,6 @@
 /* What of base/fs.c shows only to root: mounts in a tree that is removed, and flags that root of a container can set. Its
  * mounts are in a mount namespace of its own. */
 
-static int open_directory(void **state) {
-        int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-        assert_true(fd >= 0);
-        return fd;
-}
-
-static void touch(int dir_fd, const char *name) {
-        _cleanup_close_ int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        assert_true(fd >= 0);
-}
-
-static bool is_there(int dir_fd, const char *name) {
-        return faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
-}
-
 /* Also a directory of the same file system: its files are not the tree's. */
 static void test_remove_stops_at_mounts(void **state) {
         _cleanup_close_ int dir_fd = open_directory(state);
@@ -36,11 +20,11 @@ static void test_remove_stops_at_mounts(void **state) {
         snprintf(outside, sizeof(outside), "%s/outside", (char *) *state);
         snprintf(inside, sizeof(inside), "%s/tree/sub/mounted", (char *) *state);
         assert_int_equal(mkdirat(dir_fd, "outside", 0700), 0);
-        touch(dir_fd, "outside/kept");
+        make_file(dir_fd, "outside/kept", "", 0600);
         assert_int_equal(mkdirat(dir_fd, "tree", 0700), 0);
         assert_int_equal(mkdirat(dir_fd, "tree/sub", 0700), 0);
         assert_int_equal(mkdirat(dir_fd, "tree/sub/mounted", 0700), 0);
-        touch(dir_fd, "tree/sub/file");
+        make_file(dir_fd, "tree/sub/file", "", 0600);
         assert_int_equal(mount(outside, inside, "none", MS_BIND, NULL), 0);
 
         assert_int_equal(remove_tree_at(dir_fd, "tree"), -EBUSY);
@@ -72,8 +56,8 @@ static void test_remove_protected(void **state) {
         assert_int_equal(mkdirat(dir_fd, "tree/sub/empty", 0700), 0);
         assert_int_equal(symlinkat("none", dir_fd, "tree/sub/link"), 0);
         assert_int_equal(mknodat(dir_fd, "tree/sub/device", S_IFCHR | 0600, makedev(1, 3)), 0);
-        touch(dir_fd, "tree/sub/immutable");
-        touch(dir_fd, "tree/sub/append-only");
+        make_file(dir_fd, "tree/sub/immutable", "", 0600);
+        make_file(dir_fd, "tree/sub/append-only", "", 0600);
         set_flags(dir_fd, "tree/sub/immutable", FS_IMMUTABLE_FL);
         set_flags(dir_fd, "tree/sub/append-only", FS_APPEND_FL);
         set_flags(dir_fd, "tree/sub/empty", FS_IMMUTABLE_FL);

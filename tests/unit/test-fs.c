@@ -1,27 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "unit.h"
+#include "files.h"
 
 #include <sys/resource.h>
 
 #include "base/fd.h"
 #include "base/string.h"
 #include "tree/remove.h"
-
-static int open_directory(void **state) {
-        int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-        assert_true(fd >= 0);
-        return fd;
-}
-
-static void touch(int dir_fd, const char *name) {
-        _cleanup_close_ int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        assert_true(fd >= 0);
-}
-
-static bool is_there(int dir_fd, const char *name) {
-        return faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
-}
 
 /* They come behind what the list has. */
 static void test_directory_names(void **state) {
@@ -34,7 +18,7 @@ static void test_directory_names(void **state) {
         assert_int_equal(strv_extend(&names, "first"), 0);
         for (unsigned i = 0; i < 200; i++) {
                 snprintf(name, sizeof(name), "%03u", i);
-                touch(dir_fd, name);
+                make_file(dir_fd, name, "", 0600);
         }
         assert_int_equal(directory_names(dir_fd, &names), 0);
         assert_int_equal(strv_length(names), 201);
@@ -59,7 +43,7 @@ static void test_open_in_root(void **state) {
         _cleanup_close_ int dir_fd = open_directory(state);
 
         assert_int_equal(mkdirat(dir_fd, "etc", 0755), 0);
-        touch(dir_fd, "etc/inside");
+        make_file(dir_fd, "etc/inside", "", 0600);
         assert_int_equal(symlinkat("/etc/inside", dir_fd, "absolute"), 0);
         assert_int_equal(symlinkat("../../../../../etc/inside", dir_fd, "upwards"), 0);
         assert_int_equal(symlinkat("/etc/passwd", dir_fd, "outside"), 0);
@@ -116,7 +100,7 @@ static void test_mkdir_parents(void **state) {
         assert_true(is_there(dir_fd, "a/b/c"));
         assert_int_equal(mkdir_parents("/", 0700), 0);
 
-        touch(dir_fd, "file");
+        make_file(dir_fd, "file", "", 0600);
         assert_int_equal(string_printf(&below_file, "%s/file", (char *) *state), 0);
         assert_int_equal(mkdir_parents(below_file, 0700), -ENOTDIR);
 }
@@ -126,13 +110,13 @@ static void test_remove(void **state) {
 
         assert_int_equal(remove_tree_at(dir_fd, "none"), 0);
 
-        touch(dir_fd, "file");
+        make_file(dir_fd, "file", "", 0600);
         assert_int_equal(remove_tree_at(dir_fd, "file"), 0);
         assert_false(is_there(dir_fd, "file"));
 
         /* A symlink is removed, not what it names. */
         assert_int_equal(mkdirat(dir_fd, "kept", 0700), 0);
-        touch(dir_fd, "kept/file");
+        make_file(dir_fd, "kept/file", "", 0600);
         assert_int_equal(symlinkat("kept", dir_fd, "link"), 0);
         assert_int_equal(remove_tree_at(dir_fd, "link"), 0);
 
@@ -141,7 +125,7 @@ static void test_remove(void **state) {
         assert_int_equal(mkdirat(dir_fd, "tree/sub", 0700), 0);
         assert_int_equal(mkdirat(dir_fd, "tree/sub/empty", 0700), 0);
         assert_int_equal(mkfifoat(dir_fd, "tree/sub/fifo", 0600), 0);
-        touch(dir_fd, "tree/sub/-rf");
+        make_file(dir_fd, "tree/sub/-rf", "", 0600);
         assert_int_equal(remove_tree_at(dir_fd, "tree"), 0);
         assert_false(is_there(dir_fd, "tree"));
         assert_true(is_there(dir_fd, "kept/file"));
@@ -163,11 +147,11 @@ static void test_remove_deep(void **state) {
                 snprintf(name, sizeof(name), ".remove-%u-%d", i, (int) getpid());
                 assert_int_equal(mkdirat(fd, name, 0700), 0);
                 _cleanup_close_ int taken_fd = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                touch(taken_fd, "file");
+                make_file(taken_fd, "file", "", 0600);
         }
         for (unsigned i = 0; i < depth; i++) {
                 assert_true(fd >= 0);
-                touch(fd, "file");
+                make_file(fd, "file", "", 0600);
                 int child = open_directory_at(fd, "d", true, 0700);
                 close(fd);
                 fd = child;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "unit.h"
+#include "files.h"
 
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -13,13 +13,6 @@
 #include "image/publish.h"
 #include "image/rename.h"
 #include "tree/remove.h"
-
-static int open_directory(void **state) {
-        int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-        assert_true(fd >= 0);
-        return fd;
-}
 
 /* Makes a root file system that says @text in /text. */
 static void fill(int tree_fd, const char *text) {

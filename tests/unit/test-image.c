@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "files.h"
 #include "tree/size.h"
-#include "unit.h"
 
 #include <elf.h>
 #include <sys/resource.h>
@@ -17,26 +17,8 @@
 #include "tree/finish.h"
 #include "tree/remove.h"
 
-static int open_directory(void **state) {
-        int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-        assert_true(fd >= 0);
-        return fd;
-}
-
-static bool is_there(int dir_fd, const char *name) {
-        return faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
-}
-
 static void make_directory(int dir_fd, const char *path) {
         assert_int_equal(mkdirat(dir_fd, path, 0755), 0);
-}
-
-static void make_file(int dir_fd, const char *path, const char *content, mode_t mode) {
-        _cleanup_close_ int fd = openat(dir_fd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-
-        assert_true(fd >= 0);
-        assert_int_equal(fd_write_all(fd, content, strlen(content)), 0);
 }
 
 static void test_name_problem(void **state) {

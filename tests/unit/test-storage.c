@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "unit.h"
+#include "files.h"
 
 #include <sys/stat.h>
 
@@ -9,22 +9,6 @@
 #include "storage/storage.h"
 #include "tree/skeleton.h"
 #include "tree/subvolume.h"
-
-static int open_directory(void **state) {
-        int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-        assert_true(fd >= 0);
-        return fd;
-}
-
-static bool is_there(int dir_fd, const char *name) {
-        return faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
-}
-
-static void make_file(int dir_fd, const char *path) {
-        _cleanup_close_ int fd = openat(dir_fd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        assert_true(fd >= 0);
-}
 
 static void test_table(void **state) {
         (void) state;
@@ -105,7 +89,7 @@ static void test_overlay_layer(void **state) {
         assert_int_equal(storage_overlay.create(-EBADF, layer_fd), -EEXIST);
 
         assert_int_equal(mkdirat(layer_fd, "upper/d", 0700), 0);
-        make_file(layer_fd, "upper/d/f");
+        make_file(layer_fd, "upper/d/f", "", 0600);
         assert_int_equal(symlinkat("/etc", layer_fd, "upper/etc"), 0);
         assert_int_equal(mkdirat(layer_fd, "work", 0700), 0);
         assert_int_equal(mkdirat(layer_fd, "work/work", 0000), 0);
@@ -128,7 +112,7 @@ static void test_remove_any(void **state) {
                                 continue;
                         assert_int_equal(mkdirat(layer_fd, remains[i], 0700), 0);
                         assert_int_equal(string_printf(&path, "%s/file", remains[i]), 0);
-                        make_file(layer_fd, path);
+                        make_file(layer_fd, path, "", 0600);
                 }
                 assert_int_equal(storage_remove_any(layer_fd, USEC_INFINITY), 0);
                 for (size_t i = 0; i < ELEMENTSOF(remains); i++)
@@ -141,7 +125,7 @@ static void test_remove_symlink(void **state) {
         _cleanup_close_ int layer_fd = open_directory(state);
 
         assert_int_equal(mkdirat(layer_fd, "precious", 0700), 0);
-        make_file(layer_fd, "precious/file");
+        make_file(layer_fd, "precious/file", "", 0600);
         assert_int_equal(symlinkat("precious", layer_fd, "root"), 0);
         assert_int_equal(symlinkat("precious", layer_fd, "upper"), 0);
         assert_int_equal(storage_remove_any(layer_fd, USEC_INFINITY), 0);
@@ -175,7 +159,7 @@ static void test_resolver(void **state) {
         assert_int_equal(st.st_mode, S_IFDIR | 0755);
         assert_int_equal(unlinkat(root_fd, "etc/resolv.conf", 0), 0);
 
-        make_file(root_fd, "etc/precious");
+        make_file(root_fd, "etc/precious", "", 0600);
         assert_int_equal(symlinkat("precious", root_fd, "etc/resolv.conf"), 0);
         assert_int_equal(resolver_write(root_fd, geteuid(), TEXT), 0);
         assert_int_equal(file_read_at(root_fd, "etc/precious", 1, &precious, NULL), 0);
@@ -198,7 +182,7 @@ static void test_skeleton(void **state) {
         assert_int_equal(mkdirat(dir_fd, "usr", 0700), 0);
         assert_int_equal(mkdirat(dir_fd, "usr/bin", 0755), 0);
         assert_int_equal(symlinkat("/nowhere", dir_fd, "var"), 0);
-        make_file(dir_fd, "sys");
+        make_file(dir_fd, "sys", "", 0600);
         assert_int_equal(skeleton_complete(dir_fd), 0);
         assert_int_equal(fstatat(dir_fd, "usr", &st, AT_SYMLINK_NOFOLLOW), 0);
         assert_int_equal(st.st_mode, S_IFDIR | 0700);
