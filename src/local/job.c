@@ -141,6 +141,20 @@ static const char *architecture(void) {
                                                                      about.machine;
 }
 
+/* As GitLab writes the tags of a runner. All that is known of them here: they are at least those of the job. */
+static const char *runner_tags(const LocalJob *job) {
+        const Value *tags = local_lines(job, map_get_set(job->job->config, "tags"));
+        Text text = { .arena = job->arena };
+
+        text_add(&text, "[", 1);
+        for (size_t i = 0; i < tags->n_items; i++) {
+                text_add_string(&text, i > 0 ? ", " : "");
+                json_add_string(&text, local_expand(job, tags->items[i]->string));
+        }
+        text_add(&text, "]", 1);
+        return text_get(&text);
+}
+
 /* GitLab Runner's own. */
 static void add_runner(LocalJob *job) {
         set(job, "CI_BUILDS_DIR", job->builds_dir);
@@ -153,6 +167,8 @@ static void add_runner(LocalJob *job) {
         set(job, "CI_SHARED_ENVIRONMENT", "true");
         set(job, "CI_RUNNER_ID", "1");
         set(job, "CI_RUNNER_DESCRIPTION", "nspawn-runner exec");
+        set(job, "CI_RUNNER_TAGS", runner_tags(job));
+        set(job, "CI_RUNNER_SHORT_TOKEN", "exec"); /* the beginning of a token, for names of directories */
         set(job, "CI_RUNNER_VERSION", VERSION);
         set(job, "CI_RUNNER_REVISION", VERSION);
         set(job, "CI_RUNNER_EXECUTABLE_ARCH", arena_printf(job->arena, "linux/%s", architecture()));
