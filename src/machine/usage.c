@@ -116,10 +116,13 @@ static size_t read_steps(const char *text, Step steps[static STEPS_SHOWN_MAX], u
         size_t n = 0;
 
         *ret_total_usec = 0;
-        for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        for (const char *p = text; *p; p += strcspn(p, "\n"), p += *p == '\n') {
+                /* Not from the text, all of which sscanf() would look at for each line. */
+                char line[STEP_NAME_MAX + 32];
                 size_t i = 0;
                 Step step;
 
+                snprintf(line, sizeof(line), "%.*s", (int) strcspn(p, "\n"), p);
                 if (sscanf(line, "%64s %" SCNu64, step.name, &step.usec) != 2)
                         continue;
                 *ret_total_usec += step.usec;
