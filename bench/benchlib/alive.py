@@ -5,6 +5,7 @@ import os
 import select
 import subprocess
 import time
+from contextlib import suppress
 
 from .place import systemd_is_here
 from .stage import BenchError
@@ -65,13 +66,12 @@ def units(marks):
 def locks(pids):
     found = set()
     for pid in pids:
-        try:
+        with suppress(OSError):  # ended meanwhile
             for fd in os.listdir(f"/proc/{pid}/fd"):
-                target = os.readlink(f"/proc/{pid}/fd/{fd}")
-                if target.startswith(LOCK_DIRECTORIES):
-                    found.add(target)
-        except OSError:
-            continue  # ended meanwhile
+                with suppress(OSError):  # closed meanwhile
+                    target = os.readlink(f"/proc/{pid}/fd/{fd}")
+                    if target.startswith(LOCK_DIRECTORIES):
+                        found.add(target)
     return found
 
 
