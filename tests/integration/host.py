@@ -30,6 +30,12 @@ def has_simple_quotas() -> bool:
     return bool(release) and tuple(map(int, release.groups())) >= (6, 7)
 
 
+def kill(pid: int) -> None:
+    """SIGKILL to a process, which may be gone."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
 def has_systemd() -> bool:
     """Whether systemd is PID 1 here: what sd_booted() asks."""
     return os.path.isdir("/run/systemd/system")

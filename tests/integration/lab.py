@@ -5,7 +5,6 @@ import itertools
 import os
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -326,14 +325,13 @@ class Site:
                 (pid in grouped or any(part in command for part in ours))]
 
     def kill_jobs(self) -> None:
-        """SIGKILL to all of them; returns when they are gone."""
-        while pids := self.job_pids():
+        """SIGKILL to all of them, and to those that they start meanwhile; returns when they are gone."""
+        def all_gone() -> bool:
+            pids = self.job_pids()
             for pid in pids:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-            time.sleep(0.02)
+                host.kill(pid)
+            return not pids
+        wait_until(all_gone)
 
     def container_pids(self) -> list[int]:
         """Those of them that run in a PID namespace other than ours."""
@@ -428,14 +426,7 @@ class Site:
             subprocess.run(["systemctl", "kill", "-s", "KILL", unit], check=False)
             if unit.endswith(".slice"):
                 subprocess.run(["systemctl", "stop", unit], check=False)
-        deadline = time.monotonic() + 10
-        while (pids := self.job_pids()) and time.monotonic() < deadline:
-            for pid in pids:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-            time.sleep(0.05)
+        self.kill_jobs()
         for line in reversed(host.mounts()):
             where = line.split()[4]
             if where.startswith((f"{self.directory}/", f"{self.runtime_dir}/", f"{self.root}/")):

@@ -3,9 +3,10 @@
 
 import fcntl
 import os
+import re
 import shutil
-import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Callable
@@ -64,14 +65,6 @@ def started(site: Site, job: Job | None = None) -> Build:
     return build
 
 
-def kill(pid: int) -> None:
-    """SIGKILL to one process, which may be gone."""
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-
-
 def assert_clean(site: Site) -> None:
     """Nothing is left, and the next job works."""
     assert site.traces() == []
@@ -88,7 +81,7 @@ def test_prepare_killed_at_any_time(make_site, storage: str) -> None:
         build = started(site)
         call = build.start("prepare", build.runner.prepare_exec)
         time.sleep(whole * step / STEPS)
-        kill(call.pid)
+        host.kill(call.pid)
         # The pipes may be held by what prepare had started: gitlab-runner would wait for them.
         assert call.wait(PATIENCE), (step, site.traces())
         AFTERWARDS[step % 3](site, build)
@@ -102,7 +95,7 @@ def test_prepare_killed_in_boot_mode(make_site) -> None:
         build = started(site)
         call = build.start("prepare", build.runner.prepare_exec)
         time.sleep(0.04 * step)
-        kill(call.pid)
+        host.kill(call.pid)
         assert call.wait(PATIENCE)
         AFTERWARDS[step % 3](site, build)
         assert_clean(site)
@@ -117,7 +110,7 @@ def test_cleanup_killed_at_any_time(make_site, storage: str) -> None:
         build.run_script("mkdir -p /root/d/{1..30}; touch /root/d/{1..30}/{1..20}; sleep 1000 >/dev/null 2>&1 &")
         call = build.start("cleanup", build.runner.cleanup_exec)
         time.sleep(0.004 * step)
-        kill(call.pid)
+        host.kill(call.pid)
         assert call.wait(PATIENCE)
         AFTERWARDS[step % 3](site, build)
         assert_clean(site)
@@ -130,7 +123,7 @@ def test_each_process_killed(any_boot_site: Site) -> None:
     for number in range(min(count, 6)):
         build = Build(any_boot_site.runner(), Job()).begin()
         pids = sorted(any_boot_site.job_pids())
-        kill(pids[min(number, len(pids) - 1)])
+        host.kill(pids[min(number, len(pids) - 1)])
         AFTERWARDS[number % 3](any_boot_site, build)
         assert_clean(any_boot_site)
 
@@ -140,7 +133,7 @@ def test_everything_killed_at_once(any_boot_site: Site) -> None:
     for afterwards in AFTERWARDS:
         build = Build(any_boot_site.runner(), Job()).begin()
         for pid in any_boot_site.job_pids():
-            kill(pid)
+            host.kill(pid)
         afterwards(any_boot_site, build)
         assert_clean(any_boot_site)
 
@@ -162,7 +155,7 @@ def test_gitlab_runner_killed(make_site, tmp_path: Path, kept: bool) -> None:
     if kept:
         then_cleanup(site, build)
     assert site.container_pids()
-    kill(call.pid)
+    host.kill(call.pid)
     assert call.wait()
     if kept:
         assert site.call("gc").returncode == 0 and site.container_pids()
@@ -180,7 +173,7 @@ def test_gc_killed(site: Site) -> None:
         build = Build(site.runner(), Job()).begin()
         build.run_script("mkdir -p /root/d/{1..30}; touch /root/d/{1..30}/{1..20}")
         for pid in site.job_pids():
-            kill(pid)
+            host.kill(pid)
         process = subprocess.Popen(site.argv("gc"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(0.002 * step)
         process.kill()
@@ -270,19 +263,19 @@ POINTS_OF_SERVICES = [(calls, when) for calls, when in POINTS if calls in (
 
 def trace(site: Site, build: Build, stage: str, argv: list[str], calls: str, when: int, follow: bool) -> bool:
     """Runs a stage that dies at that call. False when there was no such call and the stage ended by itself."""
-    log = str(site.directory / "strace.log")
-    strace = ["strace", "-D", "-qq", *(["-f"] if follow else []), "-o", log, "-e", f"trace={calls}",
+    log = tempfile.mkstemp(prefix="strace-", dir=site.directory)[1]
+    strace = ["strace", "-D", "-q", *(["-f"] if follow else []), "-o", log, "-e", f"trace={calls}",
               "-e", f"inject={calls}:signal=KILL:when={when}"]
     call = build.start(stage, [*strace, *argv])
-    call.process.wait(PATIENCE)
-    deadline = time.monotonic() + PATIENCE
-    while True:
+    end = re.compile(rf"^({call.pid} +)?[+]{{3}} (killed|exited)", re.MULTILINE)
+    wait_until(lambda: end.search(host.read(log)))
+
+    def has_ended() -> bool:
         for pid, command in host.processes().items():
             if command.startswith("strace -D") and log in command:
-                kill(pid)  # it still holds what prepare left running, and the pipes
-        if call.wait(0.02):
-            break
-        assert time.monotonic() < deadline, (stage, calls, when, call.output)
+                host.kill(pid)  # it still holds what prepare left running, and the pipes
+        return call.wait(0)
+    wait_until(has_ended)
     wait_until(lambda: not any(log in command for command in host.processes().values()))
     return "killed by SIGKILL" in host.read(log)
 

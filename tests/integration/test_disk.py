@@ -5,7 +5,6 @@ more than it may."""
 import fcntl
 import os
 import shutil
-import signal
 import struct
 import subprocess
 from pathlib import Path
@@ -127,14 +126,6 @@ def fails(build: Build, script: str, expected: str) -> None:
     assert expected in call.stderr.decode(), call.output
 
 
-def kill(pid: int) -> None:
-    """Unless it has ended."""
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-
-
 @pytest.mark.supervisor_matters
 @pytest.mark.parametrize("storage", STORAGES)
 def test_disk_max(make_site, storage: str) -> None:
@@ -185,7 +176,7 @@ def test_disk_max_killed(make_site, tiny_root: Path) -> None:
         build = Build(site.runner(), Job()).begin()
         for pid in site.job_pids():
             if number == 0 or "supervise" in host.read(f"/proc/{pid}/cmdline"):
-                kill(pid)
+                host.kill(pid)
         wait_until(lambda: loops(site) == [])
         if number == 2:
             assert site.call("gc").returncode == 0
@@ -215,7 +206,7 @@ def test_disk_max_of_services(make_site, tiny_root: Path, storage: str) -> None:
             fails(build, FILL, "The job used up its 64M of disk (disk_max)")
         assert len(loops(site)) == (1 if storage == "tmpfs" else 2)  # a service has a disk of its own, too
         for pid in site.job_pids():
-            kill(pid)
+            host.kill(pid)
         wait_until(lambda: loops(site) == [])
 
 
@@ -282,7 +273,7 @@ def test_btrfs_quota(lab: Lab, make_site: Callable[..., Site], simple: bool) -> 
             build = Build(site.runner(), Job()).begin()
             for pid in site.job_pids():
                 if command in host.read(f"/proc/{pid}/cmdline"):
-                    kill(pid)
+                    host.kill(pid)
             build.cleanup()
             assert site.traces() == []
         for number, (noted, subvolume) in enumerate(((False, True), (True, True), (True, False))):

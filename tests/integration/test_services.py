@@ -226,10 +226,7 @@ def test_killed(lone) -> None:
     job = Job(image=IMAGE, services=[answering(80, "web")])
     with lone.started(job):
         for pid in lone.job_pids():
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+            host.kill(pid)
     with lone.started(Job(image=IMAGE, services=[answering(80, "web"), answering(80, "other")])) as build:
         kill(supervise_of(lone, ".s1"))
         rows: list[dict[str, Any]] = []
@@ -259,8 +256,7 @@ def test_prepare_ended(lone) -> None:
             assert not call.wait(0.02), call.output
         call.wait(wait or 0)
         os.kill(call.process.pid, number)
-        while not call.wait(0.02):
-            pass
+        call.wait()
         assert wait is not None or "Cancelled while the job's services were starting" in call.stderr.decode(), call.output
         assert build.cleanup().returncode == 0
         assert lone.traces() == []

@@ -4,7 +4,6 @@ the next one goes on."""
 
 import json
 import os
-import signal
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,10 +104,7 @@ def test_removed_behind(make_site, tiny_root: Path) -> None:
             assert call.wait() and call.returncode == 0, str(call)
         assert site.jobs() == [] and site.layers() == [] and site.job_pids() == []
         for pid in removers(site):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+            host.kill(pid)
         wait_until(lambda: not removers(site))
     assert site.call("gc").returncode == 0
     assert entries(site) == []
