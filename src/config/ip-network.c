@@ -41,6 +41,13 @@ int ip_network_parse(const char *text, IpNetwork *ret) {
         return 0;
 }
 
+bool ip_network_has(const IpNetwork *network, const uint8_t *address) {
+        for (unsigned bit = 0; bit < network->prefix; bit++)
+                if ((network->address[bit / 8] ^ address[bit / 8]) & (0x80 >> bit % 8))
+                        return false;
+        return true;
+}
+
 const char *ip_network_format(const IpNetwork *network, char buffer[static IP_NETWORK_TEXT_MAX]) {
         char address[INET6_ADDRSTRLEN] = "";
 

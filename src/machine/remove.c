@@ -18,6 +18,7 @@
 #include "container/supervisor.h"
 #include "container/uid-range.h"
 #include "machine/directory.h"
+#include "machine/segment-file.h"
 #include "machine/services.h"
 #include "storage/storage.h"
 #include "storage/trash.h"
@@ -104,6 +105,13 @@ static int discard_layer(const Settings *settings, const char *id, char **ret_ro
         return 0;
 }
 
+static void forget_connections(const Settings *settings, const char *id) {
+        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
+
+        if (machine_directory_open(settings->runtime_dir, id, false, &directory) >= 0)
+                segment_file_forget(&directory);
+}
+
 /* We have the job's lock, so nobody starts more services meanwhile. */
 static int remove_services(const Settings *settings, const char *id) {
         _cleanup_strv_ char **services = NULL;
@@ -134,6 +142,7 @@ static int discard(const Settings *settings, const char *id, char **ret_root, in
         r = supervisor_pick()->stop(name, MACHINE_STOP_TIMEOUT_USEC);
         if (r < 0)
                 return r;
+        forget_connections(settings, id);
         nspawn_remove_leftovers(name);
         (void) uid_range_collect(false); /* of a supervisor that was killed */
         r = discard_layer(settings, id, ret_root, ret_trash_fd);

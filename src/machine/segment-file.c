@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Writes and reads the file by which the machines of a job find the hub that the job's supervisor made. segment.c calls
- * this, and `status`, which shows addresses. The file is where only root of the host can write, but may be older than
+ * this, `status`, which shows addresses, and remove.c. The file is where only root of the host can write, but may be older than
  * its process: start times must agree before a descriptor is used. */
 
 #include "machine/segment-file.h"
@@ -14,12 +14,13 @@
 #include "base/process.h"
 #include "base/record.h"
 #include "base/string.h"
+#include "network/nat.h"
 
 /* The content of the file. */
 typedef struct SegmentFile {
         uint64_t pid, start, fd; /* of the supervisor, and its descriptor of the hub */
         char *network, *network6;
-        uint64_t mtu;
+        uint64_t mtu, host_index;
         bool ipv6;
 } SegmentFile;
 
@@ -27,10 +28,15 @@ typedef struct SegmentFile {
         { #name, kind, offsetof(SegmentFile, name), true }
 
 static const RecordField fields[] = {
-        FIELD(pid, RECORD_NUMBER),      FIELD(start, RECORD_NUMBER),
-        FIELD(fd, RECORD_NUMBER),       FIELD(network, RECORD_STRING),
-        FIELD(network6, RECORD_STRING), FIELD(mtu, RECORD_NUMBER),
-        FIELD(ipv6, RECORD_BOOL),       { 0 },
+        FIELD(pid, RECORD_NUMBER),
+        FIELD(start, RECORD_NUMBER),
+        FIELD(fd, RECORD_NUMBER),
+        FIELD(network, RECORD_STRING),
+        FIELD(network6, RECORD_STRING),
+        FIELD(mtu, RECORD_NUMBER),
+        FIELD(ipv6, RECORD_BOOL),
+        { "host_index", RECORD_NUMBER, offsetof(SegmentFile, host_index), false },
+        { 0 },
 };
 
 static void segment_file_done(SegmentFile *file) {
@@ -47,6 +53,7 @@ int segment_file_save(const MachineDirectory *directory, const Hub *hub) {
                 .network = network,
                 .network6 = network6,
                 .mtu = hub->mtu,
+                .host_index = hub->host_index,
                 .ipv6 = hub->ipv6,
         };
 
@@ -85,8 +92,11 @@ static int load(const MachineDirectory *directory, SegmentFile *ret, AddressBloc
                 return r;
         *ret_block = (AddressBlock){ 0 };
         if (ip_network_parse(ret->network, &ret_block->network) < 0 ||
-            ip_network_parse(ret->network6, &ret_block->network6) < 0 || ret->pid > INT32_MAX || ret->fd > INT32_MAX)
+            ip_network_parse(ret->network6, &ret_block->network6) < 0 || ret->pid > INT32_MAX || ret->fd > INT32_MAX ||
+            ret->host_index > UINT32_MAX)
                 return -EBADMSG;
+        memcpy(&ret_block->base, ret_block->network.address, sizeof(ret_block->base));
+        ret_block->base = ntohl(ret_block->base);
         return 0;
 }
 
@@ -115,4 +125,12 @@ const char *segment_file_address(const MachineDirectory *directory, unsigned num
         (void) ip_network_format(&address, buffer);
         *strchrnul(buffer, '/') = 0;
         return buffer;
+}
+
+void segment_file_forget(const MachineDirectory *directory) {
+        _cleanup_(segment_file_done) SegmentFile file = { 0 };
+        AddressBlock block;
+
+        if (load(directory, &file, &block) >= 0 && file.host_index > 0)
+                nat_forget(&block, (unsigned) file.host_index);
 }

@@ -18,3 +18,8 @@ const char *segment_file_address(const MachineDirectory *directory, unsigned num
 /* Waits at most @timeout_usec for the file in @directory, and joins the hub that it names. 0; -ETIMEDOUT: there is no
  * file; -ESRCH: the supervisor has ended; or another -errno. */
 int segment_file_join(const MachineDirectory *directory, uint64_t timeout_usec, Hub *ret, Problem *reterr_problem);
+
+/* Ends what the host's kernel still has of the segment of the machine in @directory: connections that were left open. To be
+ * called when none of its processes is left, nor of those that joined. Does nothing where there is no file, and for a
+ * machine that has joined another one's. Best effort. */
+void segment_file_forget(const MachineDirectory *directory);

@@ -138,10 +138,10 @@ int segment_connect(Segment *segment, Problem *reterr_problem) {
         int r = machine->settings.network == NETWORK_PRIVATE ? connect_to_host(segment, reterr_problem) : 0;
         if (r < 0)
                 return r;
-        if (!machine->has_segment)
+        if (!machine->has_segment && segment->hub.host_index == 0)
                 return 0;
         r = segment_file_save(segment->directory, &segment->hub);
-        return r < 0 ? problem_set(reterr_problem, r, "cannot write how to join the job's network: %m") : 0;
+        return r < 0 ? problem_set(reterr_problem, r, "cannot write where the job's network is: %m") : 0;
 }
 
 static int add_line(char **text, const IpNetwork *address, const char *names) {

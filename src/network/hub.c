@@ -7,7 +7,6 @@
 
 #include <fcntl.h>
 #include <linux/rtnetlink.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -105,7 +104,7 @@ static int look_at_block(Hub *hub, BlockState *ret, RouteAnswer *ret_route) {
         return 0;
 }
 
-static void host_interface_name(const AddressBlock *block, char ret[static IF_NAMESIZE]) {
+void hub_host_interface(const AddressBlock *block, char ret[static IF_NAMESIZE]) {
         snprintf(ret, IF_NAMESIZE, HUB_HOST_INTERFACE_PREFIX "%08x", block->base);
 }
 
@@ -115,7 +114,7 @@ static int make_uplink(Hub *hub) {
         NetlinkBatch batch = { 0 };
         const char *what;
 
-        host_interface_name(&hub->block, name);
+        hub_host_interface(&hub->block, name);
         const LinkEnd up = { HUB_UPLINK, HUB_UPLINK_INDEX, mac_address(&hub->block, MAC_UPLINK), -1 };
         const LinkEnd host = { name, 0, mac_address(&hub->block, MAC_HOST), hub->host_fd };
         link_add_veth(&batch, &up, &host, hub->mtu);
@@ -268,7 +267,7 @@ static int set_up_host(Hub *hub, const char **reterr_what) {
         NetlinkBatch batch = { 0 };
         char name[IF_NAMESIZE];
 
-        host_interface_name(&hub->block, name);
+        hub_host_interface(&hub->block, name);
         int index = (int) if_nametoindex(name);
         if (index == 0) {
                 *reterr_what = "find the interface to the job";

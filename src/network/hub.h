@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include <net/if.h>
+
 #include "base/problem.h"
 #include "network/block.h"
 #include "network/hub-rules.h"
@@ -15,6 +17,8 @@ typedef struct Hub {
         NetlinkSocket *host, *link; /* for the network namespaces of the host and of the hub */
         AddressBlock block;
         bool ipv6; /* the hub is connected with IPv6, too */
+        unsigned
+                host_index; /* of the host's end, if the host's kernel forwards the hub's packets (nat_connect()); else 0 */
         uint32_t mtu;
 } Hub;
 
@@ -36,6 +40,9 @@ typedef struct Hub {
 #define HUB_UPLINK_INDEX 2
 #define HUB_BRIDGE_INDEX 3
 #define HUB_MACHINE_INTERFACE "eth0"
+
+/* Writes the name of that interface. */
+void hub_host_interface(const AddressBlock *block, char ret[static IF_NAMESIZE]);
 
 void hub_done(Hub *hub);
 #define _cleanup_hub_ _cleanup_(hub_done)

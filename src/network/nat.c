@@ -21,6 +21,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
+#include "network/connections.h"
 #include "network/netns.h"
 #include "network/nft.h"
 #include "network/tracked.h"
@@ -222,6 +223,8 @@ static int try_out(const Hub *hub, int family) {
 }
 
 int nat_connect(Hub *hub, Problem *reterr_problem) {
+        char name[IF_NAMESIZE];
+
         int r = forward(hub, reterr_problem);
         if (r < 0)
                 return r;
@@ -237,5 +240,21 @@ int nat_connect(Hub *hub, Problem *reterr_problem) {
                                    "from and to the interfaces " HUB_HOST_INTERFACE_PREFIX "*");
         if (hub->ipv6 && try_out(hub, AF_INET6) <= 0)
                 hub->ipv6 = false;
+        hub_host_interface(&hub->block, name);
+        hub->host_index = if_nametoindex(name);
         return 0;
+}
+
+void nat_forget(const AddressBlock *block, unsigned host_index) {
+        char name[IF_NAMESIZE];
+
+        if (!tracked_is_crowded())
+                return;
+        /* The kernel removes the interface some time after the job's last process. */
+        hub_host_interface(block, name);
+        unsigned index = if_nametoindex(name);
+        if (index != 0 && index != host_index)
+                return;
+        const IpNetwork networks[] = { block->network, block->network6 };
+        (void) connections_forget(networks, ELEMENTSOF(networks));
 }

@@ -13,6 +13,10 @@
 #define NAT_BLOCKED 1
 int nat_connect(Hub *hub, Problem *reterr_problem);
 
+/* If the kernel's table of connections gets crowded, has it forget those of a job, of which no process is left. @block
+ * and @host_index were the Hub's. If another job has the block already, all stay. Best effort. */
+void nat_forget(const AddressBlock *block, unsigned host_index);
+
 /* Returns the names (static text) of sysctls in /proc/sys/net that nat_connect() would switch on; NULL: the host
  * forwards packets already. */
 const char *nat_forwarding_missing(void);

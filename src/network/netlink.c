@@ -197,10 +197,15 @@ static int parse_attribute(const struct nlattr *attribute, void *userdata) {
         return MNL_CB_OK;
 }
 
+void netlink_parse(const void *attributes, size_t size, NetlinkAttribute attribute, void *userdata) {
+        Parse parse = { .attribute = attribute, .userdata = userdata };
+
+        (void) mnl.mnl_attr_parse_payload(attributes, size, parse_attribute, &parse);
+}
+
 int netlink_ask(NetlinkSocket *socket, NetlinkBatch *batch, size_t header_size, void *ret_header,
                 NetlinkAttribute attribute, void *userdata) {
         alignas(NLMSG_ALIGNTO) char buffer[NETLINK_BATCH_BYTES];
-        Parse parse = { .attribute = attribute, .userdata = userdata };
 
         int r = send_all(socket, batch);
         if (r < 0)
@@ -221,8 +226,35 @@ int netlink_ask(NetlinkSocket *socket, NetlinkBatch *batch, size_t header_size, 
                         if (length < header_size)
                                 return -EBADMSG;
                         memcpy(ret_header, payload, header_size);
-                        (void) mnl.mnl_attr_parse_payload(payload + NLMSG_ALIGN(header_size),
-                                                          length - NLMSG_ALIGN(header_size), parse_attribute, &parse);
+                        netlink_parse(payload + NLMSG_ALIGN(header_size), length - NLMSG_ALIGN(header_size), attribute,
+                                      userdata);
+                }
+        }
+}
+
+int netlink_list(NetlinkSocket *socket, NetlinkBatch *batch, size_t header_size, NetlinkAnswer parse, void *userdata) {
+        alignas(NLMSG_ALIGNTO) char buffer[NETLINK_BATCH_BYTES];
+
+        int r = send_all(socket, batch);
+        if (r < 0)
+                return r;
+        for (;;) {
+                int left = receive(socket, buffer);
+                if (left < 0)
+                        return left;
+
+                struct nlmsghdr *message = (struct nlmsghdr *) buffer;
+                for (; mnl.mnl_nlmsg_ok(message, left); message = mnl.mnl_nlmsg_next(message, &left)) {
+                        const char *payload = mnl.mnl_nlmsg_get_payload(message);
+                        size_t length = mnl.mnl_nlmsg_get_payload_len(message);
+
+                        if (message->nlmsg_type == NLMSG_DONE)
+                                return 0;
+                        if (message->nlmsg_type == NLMSG_ERROR)
+                                return ((const struct nlmsgerr *) payload)->error;
+                        if (length < NLMSG_ALIGN(header_size))
+                                return -EBADMSG;
+                        parse(payload + NLMSG_ALIGN(header_size), length - NLMSG_ALIGN(header_size), userdata);
                 }
         }
 }

@@ -13,6 +13,7 @@
 #include "base/string.h"
 
 #define MAX_FILE "/proc/sys/net/netfilter/nf_conntrack_max"
+#define COUNT_FILE "/proc/sys/net/netfilter/nf_conntrack_count"
 
 /* What the kernel tracks on a host with little memory. */
 #define SMALL_HOST 65536
@@ -21,6 +22,10 @@
 #define SHARE 32
 #define SECONDS 32
 #define CONNECTIONS_MIN 1024
+
+/* To look through the table takes as long as a job takes to end, or much longer: so it is done only when this part of it is
+ * full, which is rare unless jobs leave connections open on purpose. */
+#define CROWDED 4
 
 /* A longer life of idle connections would let the table fill up with those of jobs that have ended. Standards ask NATs
  * for this one (RFC 5382), with which TCP keeps idle connections alive by default. */
@@ -46,14 +51,29 @@ static const char format[] = "  ct timeout tcp4 { protocol tcp; l3proto ip; poli
                              "    meta nfproto ipv6 meta l4proto tcp ct timeout set \"tcp6\"\n"
                              "  }\n";
 
-Tracked tracked_share(bool *ret_known) {
+/* Reads a sysctl. Returns whether there is one; *ret is 0 if it is no number. */
+static bool read_number(const char *path, uint64_t *ret) {
         _cleanup_free_ char *text = NULL;
-        uint64_t all = 0;
 
-        *ret_known = file_read_at(AT_FDCWD, MAX_FILE, 64, &text, NULL) >= 0;
-        if (*ret_known)
-                text[strcspn(text, "\n")] = 0;
-        if (!*ret_known || parse_uint64(text, &all) < 0 || all == 0 || all > UINT32_MAX) /* 0: without a limit */
+        *ret = 0;
+        if (file_read_at(AT_FDCWD, path, 64, &text, NULL) < 0)
+                return false;
+        text[strcspn(text, "\n")] = 0;
+        (void) parse_uint64(text, ret);
+        return true;
+}
+
+bool tracked_is_crowded(void) {
+        uint64_t all, now;
+
+        return read_number(MAX_FILE, &all) && read_number(COUNT_FILE, &now) && all > 0 && now > all / CROWDED;
+}
+
+Tracked tracked_share(bool *ret_known) {
+        uint64_t all;
+
+        *ret_known = read_number(MAX_FILE, &all);
+        if (all == 0 || all > UINT32_MAX) /* 0: without a limit */
                 all = SMALL_HOST;
         unsigned connections = MAX((unsigned) (all / SHARE), CONNECTIONS_MIN);
         return (Tracked){ .connections = connections, .per_second = connections / SECONDS };

@@ -14,6 +14,9 @@ typedef struct Tracked {
  * would have. */
 Tracked tracked_share(bool *ret_known);
 
+/* Whether so much of that table of our network namespace is in use that it should get smaller. */
+bool tracked_is_crowded(void);
+
 /* Makes the text of nftables for a table of family inet: sets, and a chain "openings" that refuses each packet that would
  * open a connection beyond the share. Chains go there with packets for which `ct state new` holds, before
  * connections are confirmed. The connections are counted together for each interface that packets come from. 0 with

@@ -2,6 +2,7 @@
 """The private network of a job: what it reaches, what it does not, what may be done in it, and that nothing of it is left.
 The driver runs in a network namespace that stands for the host (world.py)."""
 
+import ipaddress
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import select
 import signal
 import socket
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -117,7 +119,8 @@ def test_ways(private: Callable[..., Site], lan: World, boot: str) -> None:
     lan.greet(lan.host, "\0nspr-test", 0, "abstract")
     lan.host_ip("address", "add", "169.254.7.7/16", "dev", "uplink")
     local6 = next(word.split("/")[0] for word in lan.host_ip("-6", "-o", "address").split() if word.startswith("fe80"))
-    with private(boot=boot).started() as build:
+    site = private(boot=boot)
+    with site.started() as build:
         assert ask(build, (world.FAR, 80), (world.FAR6, 80), (world.FAR, 80, "udp"), (world.HOST, 8080),
                    (world.HOST6, 8080)) == ["far", "far6", "udp", "host", "host"]
         assert far.callers == [world.HOST] and far6.callers == [world.HOST6]
@@ -126,6 +129,8 @@ def test_ways(private: Callable[..., Site], lan: World, boot: str) -> None:
                    ("fe80::2%eth0", 8080, "tcp", 1))
         assert all(answer in REFUSED for answer in kept[:2]), kept
         assert "host" not in kept, kept
+        (row,) = json.loads(site.call("status", "--json").stdout)["jobs"]
+        assert row["address"] == address_of(build)
         # The host reaches the job, as it reaches any neighbour.
         serve(build, 80, "job")
         caller = world.inside(lan.host, lambda: socket.create_connection((address_of(build), 80)))
@@ -342,6 +347,44 @@ def test_many_connections(private: Callable[..., Site], lan: World, backend: str
         assert ask(other, (world.FAR, 80)) == ["far"]
     if backend == "nat":
         assert re.search(r'"nspr-[0-9a-f]{8}" limit rate', lan.nft("list set inet nspawn-runner opened"))
+
+
+def connections(lan: World, network: str) -> int:
+    """How many from there the host's kernel knows."""
+    table = world.inside(lan.host, lambda: Path("/proc/thread-self/net/nf_conntrack").read_text())
+    sources = [line.partition("src=")[2].split()[0] for line in table.splitlines()]
+    return sum(ipaddress.ip_address(source) in ipaddress.ip_network(network) for source in sources)
+
+
+def test_forgotten_connections(private: Callable[..., Site], lan: World) -> None:
+    """As long as the kernel's table of connections is crowded, it forgets those of each job that ends, from whichever of its
+    addresses; but never those of others."""
+    most = int(Path("/proc/sys/net/netfilter/nf_conntrack_max").read_text())
+    count, share = most // 4 + 100, max(most // 32, 1024) - 100
+    lan.greet(lan.far, world.FAR, 80, "far")
+    lan.greet(lan.far, world.FAR6, 80, "far")
+    for name in ("udp_timeout", "tcp_timeout_time_wait"):  # none goes by itself while the test runs
+        world.inside(lan.host, lambda name=name: Path(f"/proc/sys/net/netfilter/nf_conntrack_{name}").write_text("9999"))
+    with ExitStack() as crowd:
+        builds = [crowd.enter_context(private().started()) for _ in range(-(-count // share))]
+        for build in builds:
+            assert ask(build, (world.FAR, 80), (world.FAR6, 80)) == ["far"] * 2
+        ended = [str(ipaddress.ip_network(f"{address_of(builds[0], family)}/{prefix}", strict=False))
+                 for family, prefix in ((4, 26), (6, 64))]
+        others = [address_of(builds[1], family) for family in (4, 6)]
+
+        builds[0].run_script(f"cat >/tmp/many.py <<'END'\n{MANY}\nEND\npython3 /tmp/many.py {world.FAR} 0 300")
+        with private().started() as quiet:
+            assert ask(quiet, (world.FAR, 80)) == ["far"]
+            early = address_of(quiet)
+        assert connections(lan, early) > 0, "the table is nearly empty: nobody looks through it"
+        for number, build in enumerate(builds[1:], 1):  # each to another port: the host has only so many of its own for one
+            build.run_script(f"cat >/tmp/many.py <<'END'\n{MANY}\nEND\npython3 /tmp/many.py {world.FAR} {number * 60000} {share}")
+        builds[0].run_script(f"python3 /tmp/many.py {world.FAR} 300 {share - 300}")
+        assert connections(lan, ended[0]) > share and connections(lan, ended[1]) > 0
+        assert builds[0].cleanup().returncode == 0
+        assert [connections(lan, block) for block in ended] == [0, 0]
+        assert all(connections(lan, address) > 0 for address in others)
 
 
 def test_without_ipv6(private: Callable[..., Site], lonely: World) -> None:

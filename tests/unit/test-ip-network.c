@@ -105,10 +105,29 @@ static void test_default_pools(_unused_ void **state) {
         assert_int_equal(n, 3);
 }
 
+static void test_has(_unused_ void **state) {
+        static const struct {
+                const char *network, *address;
+                bool has;
+        } table[] = {
+                { "10.1.2.64/26", "10.1.2.64", true },     { "10.1.2.64/26", "10.1.2.127", true },
+                { "10.1.2.64/26", "10.1.2.63", false },    { "10.1.2.64/26", "10.1.2.128", false },
+                { "10.1.2.3", "10.1.2.3", true },          { "10.1.2.3", "10.1.2.2", false },
+                { "0.0.0.0/0", "255.255.255.255", true },  { "fd00:1::/64", "fd00:1::ffff:1", true },
+                { "fd00:1::/64", "fd00:1:0:1::1", false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                IpNetwork network, address;
+
+                assert_int_equal(ip_network_parse(table[i].network, &network), 0);
+                assert_int_equal(ip_network_parse(table[i].address, &address), 0);
+                assert_row(ip_network_has(&network, address.address) == table[i].has, i, table[i].address);
+        }
+}
+
 static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse),
-        cmocka_unit_test(test_blocks),
-        cmocka_unit_test(test_ipv6_of_block),
-        cmocka_unit_test(test_default_pools),
+        cmocka_unit_test(test_parse),         cmocka_unit_test(test_blocks), cmocka_unit_test(test_ipv6_of_block),
+        cmocka_unit_test(test_default_pools), cmocka_unit_test(test_has),
 };
 UNIT_FILE(tests);
