@@ -177,21 +177,21 @@ bool store_release(const char *path) {
         return size.complete;
 }
 
-/* A place, as eviction sees it. */
+/* A place, as eviction sees it. It is not open: there may be more places than a process may have open. */
 typedef struct Candidate {
-        Place place;
+        const char *name;
         uint64_t used_usec, bytes;
 } Candidate;
 
 typedef struct Candidates {
+        char **names;
         Candidate *items;
         size_t n;
         uint64_t bytes;
 } Candidates;
 
 static void candidates_done(Candidates *candidates) {
-        for (size_t i = 0; i < candidates->n; i++)
-                place_done(&candidates->items[i].place);
+        strv_free(candidates->names);
         free(candidates->items);
 }
 
@@ -201,23 +201,30 @@ static int by_use(const void *a, const void *b) {
         return first->used_usec < second->used_usec ? -1 : first->used_usec > second->used_usec;
 }
 
-static int find_candidates(const char *root_dir, const PlaceKind *kind, const char *keep, Candidates *ret) {
-        _cleanup_strv_ char **names = NULL;
+/* Whether it is our process or the host that lacks something, and not a place that is broken. */
+static bool is_want(int error) {
+        return error == -ENOMEM || error == -EMFILE || error == -ENFILE;
+}
 
-        int r = place_list(root_dir, kind, &names);
+static int find_candidates(const char *root_dir, const PlaceKind *kind, const char *keep, Candidates *ret) {
+        int r = place_list(root_dir, kind, &ret->names);
         if (r < 0)
                 return r;
-        ret->items = calloc(strv_length(names) + 1, sizeof(Candidate));
+        ret->items = calloc(strv_length(ret->names) + 1, sizeof(Candidate));
         if (!ret->items)
                 return -ENOMEM;
-        for (char **name = names; name && *name; name++) {
+        for (char **name = ret->names; name && *name; name++) {
+                _cleanup_place_ Place place = PLACE_NONE;
                 Candidate *candidate = ret->items + ret->n;
 
-                candidate->place = PLACE_NONE;
-                if (place_open(root_dir, kind, *name, &candidate->place) < 0)
-                        continue; /* it has gone */
-                candidate->bytes = place_size(&candidate->place).bytes;
-                candidate->used_usec = keep && streq(*name, keep) ? UINT64_MAX : place_used_usec(&candidate->place);
+                r = place_open(root_dir, kind, *name, &place);
+                if (is_want(r))
+                        return r;
+                if (r < 0)
+                        continue; /* it has gone, or is broken: then it is for a person to remove */
+                candidate->name = *name;
+                candidate->bytes = place_size(&place).bytes;
+                candidate->used_usec = keep && streq(*name, keep) ? UINT64_MAX : place_used_usec(&place);
                 ret->bytes += candidate->bytes;
                 ret->n++;
         }
@@ -234,24 +241,27 @@ int store_remove(const char *root_dir, const PlaceKind *kind, const char *name) 
 
 /* As store_remove(), or with @dry_run only whether that could be. */
 static int remove_candidate(const char *root_dir, const PlaceKind *kind, const Candidate *candidate, bool dry_run) {
+        _cleanup_place_ Place place = PLACE_NONE;
+
         if (!dry_run)
-                return store_remove(root_dir, kind, candidate->place.name);
-        return flock(candidate->place.fd, LOCK_EX | LOCK_NB) < 0 ? -EBUSY : 0;
+                return store_remove(root_dir, kind, candidate->name);
+        int r = place_open(root_dir, kind, candidate->name, &place);
+        return r < 0 ? r : flock(place.fd, LOCK_EX | LOCK_NB) < 0 ? -EBUSY : 0;
 }
 
 /* No job ever had it, or its removal was cut short. */
 static bool is_left_over(const Candidate *candidate) {
-        return candidate->used_usec == 0 || place_is_discarded(candidate->place.name);
+        return candidate->used_usec == 0 || place_is_discarded(candidate->name);
 }
 
 int store_shrink(const char *root_dir, const PlaceKind *kind, uint64_t max_bytes, const char *keep, bool dry_run,
                  char ***removed) {
         _cleanup_(candidates_done) Candidates candidates = { 0 };
-        int result = 0;
 
         int r = find_candidates(root_dir, kind, keep, &candidates);
         if (r < 0)
                 return r;
+        int result = 0;
         for (size_t i = 0; i < candidates.n; i++) {
                 const Candidate *candidate = candidates.items + i;
 
@@ -265,7 +275,7 @@ int store_shrink(const char *root_dir, const PlaceKind *kind, uint64_t max_bytes
                         continue;
                 }
                 candidates.bytes -= candidate->bytes;
-                if (removed && strv_extend(removed, candidate->place.name) < 0)
+                if (removed && strv_extend(removed, candidate->name) < 0)
                         return -ENOMEM;
         }
         return result;
@@ -285,13 +295,13 @@ int store_give_way(const char *root_dir, const PlaceKind *kind,
                    bool (*is_enough)(void *userdata, uint64_t removed_bytes), void *userdata) {
         _cleanup_(candidates_done) Candidates candidates = { 0 };
         uint64_t removed_bytes = 0;
-        int result = 0;
 
         int r = find_candidates(root_dir, kind, NULL, &candidates);
         if (r < 0)
                 return r;
+        int result = 0;
         for (size_t i = 0; i < candidates.n; i++) {
-                r = remove_for_good(root_dir, kind, candidates.items[i].place.name);
+                r = remove_for_good(root_dir, kind, candidates.items[i].name);
                 if (r == -EBUSY || r == -ENOENT)
                         continue;
                 if (r < 0) {

@@ -2,12 +2,14 @@
 #include "unit.h"
 
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/string.h"
+#include "descriptors.h"
 #include "store/store.h"
 #include "store/working-copy.h"
 
@@ -208,6 +210,21 @@ static void test_shrink(void **state) {
         assert_int_equal(count_places(*state), 0);
 }
 
+/* More places than the process may have descriptors. */
+static void test_many(void **state) {
+        struct rlimit before, few;
+
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+        for (uint64_t project = 1; project <= 50; project++)
+                use_cache(*state, project, 1000 * (time_t) project, 4096);
+        few = (struct rlimit){ (rlim_t) count_descriptors(0) + 20, before.rlim_max };
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+        int r = store_shrink(*state, &place_caches, 0, NULL, false, NULL);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        assert_int_equal(r, 0);
+        assert_int_equal(count_places(*state), 0);
+}
+
 static bool after_two(void *userdata, uint64_t removed_bytes) {
         unsigned *n = userdata;
 
@@ -400,6 +417,6 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_owner), cmocka_unit_test(test_names), WITH_DIRECTORY(test_hold),
         WITH_DIRECTORY(test_size),    WITH_DIRECTORY(test_shrink),  WITH_DIRECTORY(test_give_way),
         cmocka_unit_test(test_path),  WITH_DIRECTORY(test_clean),   WITH_DIRECTORY(test_clean_hostile),
-        WITH_DIRECTORY(test_replace),
+        WITH_DIRECTORY(test_replace), WITH_DIRECTORY(test_many),
 };
 UNIT_FILE(tests);
