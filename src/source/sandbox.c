@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/lines.h"
 #include "base/process.h"
@@ -29,6 +30,8 @@
 #define TICK_MSEC 1000
 /* How often on_check is called. In this time, a program can write some hundred megabytes to a fast disk. */
 #define CHECK_MSEC 200
+/* For each time that a look takes, so many without one. */
+#define CHECK_SHARE 3
 
 static int exit_status(int status) {
         return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -97,24 +100,35 @@ static int check(const Sandbox *sandbox) {
         return sandbox->on_check ? sandbox->on_check(sandbox->check_userdata) : 0;
 }
 
+/* When to look next: looking may take long, as it does for a large tree, and must leave time for the program. */
+static uint64_t next_check(uint64_t begin_usec) {
+        uint64_t now_usec = clock_now_usec();
+
+        return now_usec + MAX(CHECK_MSEC * USEC_PER_MSEC, CHECK_SHARE * (now_usec - begin_usec));
+}
+
 /* Reads until end of file, which comes when the last process has ended. Returns 0, -ECANCELED, what on_check returned,
  * or another -errno. */
 static int read_output(const Sandbox *sandbox, int fd) {
         const Listener *listener = sandbox->listener;
         Lines lines = { .on_line = listener->on_line, .userdata = listener->userdata };
+        uint64_t check_usec = sandbox->on_check ? 0 : USEC_INFINITY;
 
         for (;;) {
                 struct pollfd pollfds[] = { { .fd = fd, .events = POLLIN },
                                             { .fd = listener->cancel_fd, .events = POLLIN } };
                 char data[4096];
 
-                int r = check(sandbox);
-                if (r < 0)
-                        return r;
-                int n = poll(pollfds, ELEMENTSOF(pollfds),
-                             sandbox->on_check ? CHECK_MSEC :
-                             listener->on_tick ? TICK_MSEC :
-                                                 -1);
+                /* However often the program writes something. */
+                uint64_t now_usec = clock_now_usec();
+                if (now_usec >= check_usec) {
+                        int r = check(sandbox);
+                        if (r < 0)
+                                return r;
+                        check_usec = next_check(now_usec);
+                }
+                uint64_t tick_usec = listener->on_tick ? now_usec + TICK_MSEC * USEC_PER_MSEC : USEC_INFINITY;
+                int n = poll(pollfds, ELEMENTSOF(pollfds), clock_poll_timeout(MIN(check_usec, tick_usec)));
                 if (n < 0 && errno != EINTR)
                         return -errno;
                 if (pollfds[1].revents && n > 0)

@@ -16,8 +16,8 @@ typedef struct Sandbox {
          * not even loopback and sockets with abstract names. NULL: it may do everything that we may. */
         const Confinement *confinement;
 
-        /* Called several times a second, and once more when the program has ended. When it returns a negative errno,
-         * everything is killed and sandbox_run() returns that errno. May be NULL. */
+        /* Called several times a second, unless it takes long itself, and once more when the program has ended. When it
+         * returns a negative errno, everything is killed and sandbox_run() returns that errno. May be NULL. */
         int (*on_check)(void *userdata);
         void *check_userdata;
 
