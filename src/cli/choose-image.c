@@ -222,7 +222,7 @@ int choose_image(const Settings *settings, const ImageChoice *choice, int cancel
                 log_available_images(settings);
                 return STAGE_BUILD_FAILURE;
         }
-        int r = named_image_reference(settings, choice->name, &reference);
+        int r = choice->of_this_host ? 0 : named_image_reference(settings, choice->name, &reference);
         if (r < 0)
                 return log_oom();
         if (reference) {

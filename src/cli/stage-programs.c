@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/string.h"
 #include "cli/choose-image.h"
+#include "config/image-name.h"
 #include "config/image-reference.h"
 #include "image/contents.h"
 #include "image/generation.h"
@@ -18,7 +19,10 @@
 /* The image that the setting wants, or NULL. */
 static int find_helper(const StagePrograms *programs, const Machine *machine, Image **ret) {
         const char *wanted = machine->settings.helper_image;
-        const ImageChoice choice = { wanted, IMAGE_DEFAULT };
+        /* Under that name, any job could have an image fetched, and this one is for all jobs. */
+        const ImageChoice choice = { .name = wanted,
+                                     .source = IMAGE_DEFAULT,
+                                     .of_this_host = streq(wanted, HELPER_IMAGE) };
 
         if (streq(wanted, "none"))
                 return 0;

@@ -16,6 +16,7 @@ typedef struct ImageChoice {
         const char *name; /* NULL: nobody names one; belongs to the job, the settings, or the caller */
         ImageSource source;
         char *const *pull_policies; /* what the job says about fetching it, or NULL; belongs to the job */
+        bool of_this_host;          /* not of a registry, whatever default_registry is */
 } ImageChoice;
 
 /* @forced and @fallback are prepare's argument and option, or NULL. */

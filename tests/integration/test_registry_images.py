@@ -291,6 +291,11 @@ def test_helper_image_of_this_host(fetching, registry: Registry, push) -> None:
     assert play(site, "helper") == "from a job"
     assert f"{registry.host}%helper:latest" in cached(site)
     assert "there is none" in next(line for line in site.call("doctor").stdout.splitlines() if "helper image" in line)
+    # Nor if the configuration asks for it by name.
+    site.settings["helper_image"] = "helper"
+    site.write_config()
+    log = refused(site, push("group/app:1", "x")).log
+    assert "no image 'helper'" in log and "docker.io" not in log, log
 
 
 def test_allowed_images(fetching, registry: Registry, push) -> None:
