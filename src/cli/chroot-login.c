@@ -177,6 +177,7 @@ static int publish_tree(Login *login) {
         if (r < 0)
                 return log_error_errno(r, "Cannot read the record of image '%s': %m", name);
         about->updated_usec = 0; /* now */
+        about->keep = 0;         /* as many as now: this may be the record of an old generation */
         r = publish(&login->staging, about, &number, &problem);
         if (r < 0)
                 return log_error_errno(r, "Cannot publish the next generation of image '%s': %s", name,

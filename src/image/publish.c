@@ -102,6 +102,14 @@ static int publish_prepared(const Staging *staging, GenerationStore *store, uint
         return 0;
 }
 
+/* Sets @keep to the number of generations that the current one has in its record, if there is one. */
+static void keep_as_now(const GenerationStore *store, uint64_t *keep) {
+        _cleanup_generation_ Generation *current = NULL;
+
+        if (generation_load_at(store->generations_fd, store->current, &current) >= 0)
+                *keep = current->keep;
+}
+
 int publish(Staging *staging, const Generation *about, uint64_t *ret_number, Problem *reterr_problem) {
         _cleanup_generation_store_ GenerationStore store = GENERATION_STORE_NONE;
         uint64_t now = clock_realtime_usec();
@@ -122,6 +130,8 @@ int publish(Staging *staging, const Generation *about, uint64_t *ret_number, Pro
         Generation generation = about ? *about : (Generation){ 0 };
         generation.number = store.highest + 1;
         generation.published_usec = MAX(now, clock_realtime_usec());
+        if (generation.keep == 0)
+                keep_as_now(&store, &generation.keep);
         if (generation.created_usec == 0)
                 generation.created_usec = now;
         if (generation.updated_usec == 0)
@@ -160,15 +170,14 @@ int publish_keep(const Staging *staging, uint64_t keep) {
 /* Notes that generation @number is about to become the current one. It gets the present number of generations to keep,
  * because its own may be from an old definition. */
 static int note_publication(const GenerationStore *store, uint64_t number) {
-        _cleanup_generation_ Generation *generation = NULL, *current = NULL;
+        _cleanup_generation_ Generation *generation = NULL;
         Generation unknown = { .number = number };
 
         int r = generation_load_at(store->generations_fd, number, &generation);
         if (r < 0 && r != -ENOENT && r != -EBADMSG)
                 return r;
         Generation *about = r < 0 ? &unknown : generation;
-        if (generation_load_at(store->generations_fd, store->current, &current) >= 0)
-                about->keep = current->keep;
+        keep_as_now(store, &about->keep);
         about->published_usec = clock_realtime_usec();
         return generation_save_at(store->generations_fd, about);
 }

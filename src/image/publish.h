@@ -9,8 +9,8 @@
  * rename, so others see either the old tree or the new one, complete, also after a power failure. */
 
 /* Makes the staging tree the next generation of its image, and the current one. @about describes it (NULL: nothing is
- * known); its number, and times that are 0, are filled in. The tree that was current becomes an old generation, and gets a
- * number if it had none. @ret_number may be NULL.
+ * known); its number is filled in, and so are times that are 0, and if no number of generations to keep is given, the present
+ * one. The tree that was current becomes an old generation, and gets a number if it had none. @ret_number may be NULL.
  * 0; -EUCLEAN when nothing may be started in that tree (tree/check.h); -EEXIST when the staging was opened for a new
  * image and something has its name by now; or another -errno. @reterr_problem (may be NULL) says why where the error alone
  * does not, and completes "Image 'NAME' was not made: ". Then the image is as before and the tree still in the staging

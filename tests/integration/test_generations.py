@@ -338,6 +338,17 @@ def test_list(make_site, tiny_root: Path) -> None:
     assert f"{IMAGE}@2" in table and "GENERATION" in table.upper()
 
 
+def test_change_of_an_old_one(make_site, tiny_root: Path) -> None:
+    """What is made of an old generation lets as many live as the current one does, not as many as the old one did."""
+    site = make_site(root=tiny_root)
+    publish(site, "second")
+    record = tiny_root / ".generations" / IMAGE / "2.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "keep": 10}))
+    done = change(site, "touch /third", f"{IMAGE}@1")
+    assert done.returncode == 0 and site.call("gc").returncode == 0, str(done)
+    assert set(listed(site)) == {IMAGE, f"{IMAGE}@1", f"{IMAGE}@2"}
+
+
 def test_job_picks_generation(make_site, tiny_root: Path) -> None:
     """image: NAME@NUMBER; what is not there is the job's mistake, and what there is, is named."""
     site = make_site(root=tiny_root, allowed_images=[IMAGE])

@@ -194,6 +194,18 @@ static void test_rollback_keeps_as_many(void **state) {
         assert_text(state, "image", "one", 1);
 }
 
+/* Who publishes a tree without a number of generations to keep changes none. */
+static void test_publish_keeps_as_many(void **state) {
+        publish_text(state, "one", 1);
+        publish_text(state, "two", 4);
+        publish_text(state, "three", 0);
+        publish_text(state, "four", 0);
+        assert_int_equal(generations_collect(*state, false, NULL), 0);
+        assert_text(state, "image@1", "one", 1);
+        assert_text(state, "image@2", "two", 2);
+        assert_text(state, "image", "four", 4);
+}
+
 /* A tree that has brought a number from elsewhere, and nothing of what was known of it. */
 static void test_keep_of_unknown(void **state) {
         _cleanup_staging_ Staging staging = STAGING_NONE;
@@ -411,6 +423,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_rollback, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_numbers_are_not_reused, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_rollback_keeps_as_many, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_publish_keeps_as_many, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_keep_of_unknown, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_held, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_held_and_renamed, setup_directory, teardown_directory),
