@@ -223,6 +223,19 @@ static int copy_variable(const JobVariables *variables, const char *key, char **
         return 0;
 }
 
+/* Only their names and where they are is in the response. */
+static int read_secret_names(const json_t *root, char ***ret) {
+        const char *name;
+        json_t *secret;
+
+        json_object_foreach (json_object_get(root, "secrets"), name, secret) {
+                int r = strv_extend(ret, name);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 /* Reads by what people know the job. Older servers do not send all of it. */
 static int read_description(const json_t *root, JobSpec *spec) {
         const json_t *info = json_object_get(root, "job_info");
@@ -258,6 +271,9 @@ static int read_job(const json_t *root, JobSpec *spec) {
         if (r < 0)
                 return r;
         r = read_variables(root, &spec->variables);
+        if (r < 0)
+                return r;
+        r = read_secret_names(root, &spec->secret_names);
         return r < 0 ? r : read_description(root, spec);
 }
 

@@ -16,6 +16,7 @@
 
 /* The services as GitLab Runner describes them to drivers that cannot read the job. */
 #define SERVICES_VARIABLE "CI_JOB_SERVICES"
+#define KEY_VARIABLE "CI_SERVER_TLS_KEY_FILE"
 /* The directory, inside the container, where the job's scripts write variables of type file. */
 #define DIRECTORY_VARIABLE "RUNNER_TEMP_PROJECT_DIR"
 
@@ -30,12 +31,21 @@ static const JobVariable *find_variable(const JobVariables *variables, const cha
         return NULL;
 }
 
-/* Variables that are not in the response are GitLab Runner's own, and public. */
+static bool has_name(char *const *names, const char *assignment, size_t n) {
+        for (; names && *names; names++)
+                if (strncmp(*names, assignment, n) == 0 && !(*names)[n])
+                        return true;
+        return false;
+}
+
+/* Variables that are not in the response are GitLab Runner's own, and public, except for those named here: the key with which
+ * it proves to GitLab who it is, and what it was given for the job by others, whatever the job says of it. */
 static bool may_be_seen(const JobSpec *spec, const char *assignment) {
         size_t n = strcspn(assignment, "=");
         const JobVariable *variable = find_variable(&spec->variables, assignment, n);
 
-        if (n == strlen(SERVICES_VARIABLE) && strncmp(assignment, SERVICES_VARIABLE, n) == 0)
+        if (has_name(ARGV(SERVICES_VARIABLE, KEY_VARIABLE), assignment, n) ||
+            has_name(spec->secret_names, assignment, n))
                 return false;
         return n > 0 && (!variable || variable->public);
 }

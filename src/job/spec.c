@@ -72,6 +72,7 @@ void job_spec_done(JobSpec *spec) {
                 cache_done(&spec->caches[i]);
         free(spec->caches);
         job_variables_done(&spec->variables);
+        strv_free(spec->secret_names);
         *spec = (JobSpec){ 0 };
 }
 

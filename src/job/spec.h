@@ -69,6 +69,7 @@ typedef struct JobSpec {
         JobCache *caches;
         size_t n_caches;
         JobVariables variables;
+        char **secret_names; /* of variables that GitLab Runner gets from elsewhere (`secrets:`), and adds to these */
 } JobSpec;
 
 /* Frees what @spec owns, secrets erased before; a zeroed one is fine. */

@@ -89,11 +89,15 @@ static void test_lists(_unused_ void **state) {
                 "\"variables\":[{\"key\":\"P\",\"value\":\"1\",\"file\":true}]},7,{}],"
                 "\"cache\":[{\"key\":\"k\",\"paths\":[\"a/\",\"b\"],\"policy\":\"pull\",\"untracked\":true}],"
                 "\"variables\":[{\"key\":\"A\",\"value\":null,\"masked\":true},{\"value\":\"x\"},null,"
-                "{\"key\":\"B\",\"value\":\"$A\",\"raw\":true,\"public\":\"true\"}]}";
+                "{\"key\":\"B\",\"value\":\"$A\",\"raw\":true,\"public\":\"true\"}],"
+                "\"secrets\":{\"DB_PASSWORD\":{\"vault\":{\"path\":\"p\"},\"file\":true},\"OTHER\":null}}";
         _cleanup_job_spec_ JobSpec job = { 0 };
         Problem problem = { 0 };
 
         assert_int_equal(parse(text, &job, &problem), 0);
+        assert_int_equal(strv_length(job.secret_names), 2);
+        strv_sort(job.secret_names);
+        assert_strings(job.secret_names, (const char *[]){ "DB_PASSWORD", "OTHER", NULL });
         assert_true(job.ref_protected);
         assert_strings(job.image.entrypoint, (const char *[]){ "/e", "", NULL });
         assert_string_equal(job.image.user, "u:g");

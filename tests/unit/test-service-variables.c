@@ -42,6 +42,7 @@ static void test_complete(_unused_ void **state) {
         assert_non_null(job.services);
         assert_int_equal(fill(&job.variables, of_job, ELEMENTSOF(of_job)), 0);
         assert_int_equal(fill(&job.services[0].variables, of_service, ELEMENTSOF(of_service)), 0);
+        assert_int_equal(strv_extend(&job.secret_names, "VAULT"), 0);
         n = job.variables.n;
         job.variables.items[n - 1].file = job.variables.items[n - 2].file = true;
         job.services[0].variables.items[3].file = true;
@@ -49,10 +50,19 @@ static void test_complete(_unused_ void **state) {
         job.services[0].alias = strdup("a ${TAG}x");
         job.services[0].user = strdup("$TAG");
 
-        const char *const claimed[] = {
-                "PUBLIC=expanded",    "SECRET=s", "TWICE=2",      "SHOWN=2",       "CI_SERVER=yes",
-                "CI_JOB_SERVICES=[]", "TAG=16",   "FILE=content", "OTHER=content", "RUNNER_TEMP_PROJECT_DIR=/b.tmp"
-        };
+        const char *const claimed[] = { "PUBLIC=expanded",
+                                        "SECRET=s",
+                                        "TWICE=2",
+                                        "SHOWN=2",
+                                        "CI_SERVER=yes",
+                                        "CI_JOB_SERVICES=[]",
+                                        "TAG=16",
+                                        "FILE=content",
+                                        "OTHER=content",
+                                        "RUNNER_TEMP_PROJECT_DIR=/b.tmp",
+                                        "VAULT=from it",
+                                        "VAULT2=y",
+                                        "CI_SERVER_TLS_KEY_FILE=key" };
         for (size_t i = 0; i < ELEMENTSOF(claimed); i++) {
                 _cleanup_free_ char *name = NULL;
 
@@ -69,6 +79,8 @@ static void test_complete(_unused_ void **state) {
         char **seen = job.services[1].environment;
         assert_true(has(seen, "PUBLIC=expanded") && has(seen, "SHOWN=2") && has(seen, "CI_SERVER=yes"));
         assert_false(has(seen, "SECRET=s") || has(seen, "TWICE=2") || has(seen, "CI_JOB_SERVICES=[]"));
+        assert_false(has(seen, "VAULT=from it") || has(seen, "CI_SERVER_TLS_KEY_FILE=key"));
+        assert_true(has(seen, "VAULT2=y"));
         assert_false(has(seen, "PLAIN=1") || has(seen, "OTHER=content") || has(seen, "OTHER=/b.tmp/OTHER"));
         assert_true(has(seen, "FILE=/b.tmp/FILE") && !has(seen, "FILE=content"));
         seen = job.services[0].environment;
