@@ -25,12 +25,13 @@ void bus_slot_unrefp(sd_bus_slot **slot) {
 }
 
 void bus_error_done(sd_bus_error *error) {
-        bus_api.sd_bus_error_free(error);
+        if (bus_api.sd_bus_error_free) /* without the library, there is no error of the bus's */
+                bus_api.sd_bus_error_free(error);
 }
 
 int bus_open(sd_bus **ret) {
         static const char *const names[] = { BUS_FUNCTIONS(LIBRARY_NAME) NULL };
 
         int r = library_load(LIBRARY_SYSTEMD, names, (void **) &bus_api);
-        return r < 0 ? r : bus_api.sd_bus_open_system(ret);
+        return r < 0 ? -ELIBACC : bus_api.sd_bus_open_system(ret);
 }

@@ -36,7 +36,7 @@ typedef struct BusApi {
 /* Filled in by bus_open(). */
 extern BusApi bus_api;
 
-/* Connects to the system bus: 0, or -errno, also of library_load(). */
+/* Connects to the system bus: 0; -ELIBACC: libsystemd cannot be loaded; or another -errno. */
 int bus_open(sd_bus **ret);
 
 void bus_closep(sd_bus **bus);

@@ -235,7 +235,8 @@ static int watch(Supervision *s) {
 
                 if (n < 0 && errno != EINTR)
                         return -errno;
-                if (n == 0 && until == deadline)
+                /* Also while the console always has something. */
+                if (clock_now_usec() >= deadline)
                         s->why = ENDED_BY_TIME;
                 resting = n == 0;
                 if (resting) {
