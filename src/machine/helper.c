@@ -38,6 +38,7 @@ static int mount_at(const MachineRoot *root, const char *target) {
                 .uid_base = root->users.base,
                 .uid_range = root->users.width,
                 .tmpfs_size_bytes = HELPER_BYTES_MAX,
+                .disk_max_bytes = UINT64_MAX, /* it is not on a disk */
         };
         return storage_tmpfs.mount(&request);
 }

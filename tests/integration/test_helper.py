@@ -183,6 +183,13 @@ def test_changes_of_the_container(helped, boot: str) -> None:
         assert say(build, "cat /tmp/file") == "back\n"
 
 
+def test_room(helped) -> None:
+    """What the stages write in the helper's own directories has a limit, and room for as many files as memory has pages."""
+    with helped().started(Job(image=SMALL)) as build:
+        size, files = map(int, say(build, "stat -f -c '%b %S %c' / | { read b s c; echo $((b * s)) $c; }", OWN).split())
+    assert size == 256 << 20 and files == size // 4096, (size, files)
+
+
 def test_user(helped) -> None:
     """With a user of the job's, GitLab's stages have the same one, with a home to write to."""
     for user, home in (("builder", "/home/builder"), ("4321", "/")):
