@@ -79,7 +79,7 @@ static int find_names(Segment *segment, Problem *reterr_problem) {
         int r = resolver_read(&text);
         if (r < 0)
                 return problem_set(reterr_problem, r, "cannot read the host's resolv.conf: %m");
-        r = names_make(text, hub, segment->hub.ipv6, &segment->names);
+        r = names_make(text, hub, &segment->names);
         return r < 0 ? problem_set(reterr_problem, r, "cannot find out how the host looks up names: %m") : 0;
 }
 

@@ -46,19 +46,16 @@ static bool parse_server(const char *text, struct sockaddr_storage *ret) {
         return true;
 }
 
-/* Does the address mean the same server for a container as for the host? */
-static bool is_reachable(const struct sockaddr_storage *server, bool ipv6) {
+/* Does the address mean the same server for a container as for the host? Whether containers have IPv6 shows only when the
+ * way out is made, after their resolv.conf. */
+static bool is_reachable(const struct sockaddr_storage *server) {
         struct sockaddr_in in;
-        struct sockaddr_in6 in6;
 
-        if (server->ss_family == AF_INET) {
-                memcpy(&in, server, sizeof(in));
-                uint32_t address = ntohl(in.sin_addr.s_addr);
-                return address >> 24 != 0 && address >> 24 != 127 && address >> 16 != 0xa9fe;
-        }
-        memcpy(&in6, server, sizeof(in6));
-        return ipv6 && !IN6_IS_ADDR_LOOPBACK(&in6.sin6_addr) && !IN6_IS_ADDR_UNSPECIFIED(&in6.sin6_addr) &&
-               !IN6_IS_ADDR_LINKLOCAL(&in6.sin6_addr) && !IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr);
+        if (server->ss_family != AF_INET)
+                return false;
+        memcpy(&in, server, sizeof(in));
+        uint32_t address = ntohl(in.sin_addr.s_addr);
+        return address >> 24 != 0 && address >> 24 != 127 && address >> 16 != 0xa9fe;
 }
 
 /* Returns the address in a nameserver line; NULL: the line is about something else. */
@@ -72,12 +69,12 @@ static const char *server_of_line(char *line) {
         return text;
 }
 
-static void add_server(FILE *out, const char *text, const char *hub, bool ipv6, Names *names) {
+static void add_server(FILE *out, const char *text, const char *hub, Names *names) {
         struct sockaddr_storage server;
 
         if (!parse_server(text, &server))
                 return;
-        if (is_reachable(&server, ipv6)) {
+        if (is_reachable(&server)) {
                 fprintf(out, KEYWORD " %s\n", text);
                 return;
         }
@@ -87,7 +84,7 @@ static void add_server(FILE *out, const char *text, const char *hub, bool ipv6, 
         names->relayed[names->n_relayed++] = server;
 }
 
-int names_make(const char *host_text, const char *hub, bool ipv6, Names *ret) {
+int names_make(const char *host_text, const char *hub, Names *ret) {
         _cleanup_free_ char *lines = strdup(host_text ? host_text : "");
         Names names = { 0 };
         size_t size, n_servers = 0;
@@ -104,11 +101,11 @@ int names_make(const char *host_text, const char *hub, bool ipv6, Names *ret) {
                 if (!server)
                         fprintf(out, "%s\n", line);
                 else if (n_servers++ < NAMES_SERVERS_MAX)
-                        add_server(out, server, hub, ipv6, &names);
+                        add_server(out, server, hub, &names);
         }
         /* Without a server in resolv.conf, libc asks this one. */
         if (n_servers == 0)
-                add_server(out, "127.0.0.1", hub, ipv6, &names);
+                add_server(out, "127.0.0.1", hub, &names);
         if (fclose(out) != 0) {
                 names_done(&names);
                 return -ENOMEM;

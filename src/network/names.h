@@ -11,8 +11,8 @@
 /* How names are looked up in a segment. */
 typedef struct Names {
         char *text; /* resolv.conf for the containers */
-        /* Servers of the host that containers cannot reach, such as 127.0.0.53. Containers ask the hub instead, which
-         * relays to these servers (network/relay.h). */
+        /* Servers of the host that containers cannot reach, such as 127.0.0.53, or perhaps not, as those with IPv6. Containers
+         * ask the hub instead, which relays to these servers (network/relay.h). */
         struct sockaddr_storage relayed[NAMES_SERVERS_MAX];
         size_t n_relayed;
 } Names;
@@ -20,6 +20,5 @@ typedef struct Names {
 void names_done(Names *names);
 
 /* Makes the names' configuration from @host_text, the host's resolv.conf (NULL: it has none). @hub is the hub's address
- * as text; @ipv6: containers have IPv6. Servers keep their order; lines about other things stay. 0 with @ret for
- * names_done(), or -ENOMEM. */
-int names_make(const char *host_text, const char *hub, bool ipv6, Names *ret);
+ * as text. Servers keep their order; lines about other things stay. 0 with @ret for names_done(), or -ENOMEM. */
+int names_make(const char *host_text, const char *hub, Names *ret);

@@ -396,7 +396,7 @@ def test_without_ipv6(private: Callable[..., Site], lonely: World) -> None:
 
 
 NAME_SERVERS = {"plain": ("far", world.FAR, ""), "resolved": ("host", "127.0.0.53", ""), "dnsmasq": ("host", "127.0.0.1", ""),
-                "ipv6": ("far", world.FAR6, ""), "loopback6": ("host", "::1", ""), "neighbour": ("far", "fe80::53", "%uplink"),
+                "ipv6": ("far", world.FAR6, ""), "dropped6": ("far", world.FAR6, ""), "loopback6": ("host", "::1", ""), "neighbour": ("far", "fe80::53", "%uplink"),
                 "second": ("host", "127.0.0.2", "")}
 
 
@@ -410,6 +410,8 @@ def test_names(private: Callable[..., Site], lan: World, tmp_path: Path, kind: s
     lan.resolver = tmp_path / "resolv.conf"
     first = "nameserver 127.0.0.9\n" if kind == "second" else ""  # where nobody is
     lan.resolver.write_text(f"search lan.example\n{first}nameserver {address}{zone}\noptions ndots:1\n")
+    if kind == "dropped6":  # what only the host reaches
+        lan.nft("table ip6 mine {", "chain forward { type filter hook forward priority 0; policy drop; }", "}")
     site = private()
     with site.started() as build:
         text = build.run_script("cat /etc/resolv.conf").stdout.decode()

@@ -10,43 +10,37 @@
 static void test_names(_unused_ void **state) {
         static const struct {
                 const char *host;
-                bool ipv6;
                 const char *text;
                 const char *relayed[NAMES_SERVERS_MAX + 1];
         } table[] = {
                 /* servers that are the same for everybody stay, with all that is said besides */
                 { "# comment\nsearch example.org lan\nnameserver 192.0.2.1\nnameserver\t2001:db8::1\noptions edns0\n",
-                  true,
-                  "# comment\nsearch example.org lan\nnameserver 192.0.2.1\nnameserver 2001:db8::1\noptions edns0\n",
-                  { NULL } },
+                  "# comment\nsearch example.org lan\nnameserver 192.0.2.1\nnameserver 10.9.8.1\noptions edns0\n",
+                  { "2001:db8::1" } },
                 /* systemd-resolved's and dnsmasq's */
                 { "nameserver 127.0.0.53\noptions edns0 trust-ad\nsearch lan\n",
-                  false,
                   "nameserver 10.9.8.1\noptions edns0 trust-ad\nsearch lan\n",
                   { "127.0.0.53" } },
-                { "nameserver ::1\nnameserver 127.0.0.1\n", true, "nameserver 10.9.8.1\n", { "::1", "127.0.0.1" } },
+                { "nameserver ::1\nnameserver 127.0.0.1\n", "nameserver 10.9.8.1\n", { "::1", "127.0.0.1" } },
                 /* a mixture keeps its order */
                 { "nameserver 192.0.2.1\nnameserver 127.0.0.1\nnameserver 192.0.2.2\n",
-                  false,
                   "nameserver 192.0.2.1\nnameserver 10.9.8.1\nnameserver 192.0.2.2\n",
                   { "127.0.0.1" } },
                 /* only the host knows which neighbour that is, or has IPv6 at all */
-                { "nameserver fe80::1%lo\n", true, "nameserver 10.9.8.1\n", { "fe80::1%1" } },
-                { "nameserver 169.254.169.253\n", true, "nameserver 10.9.8.1\n", { "169.254.169.253" } },
-                { "nameserver 2001:db8::1\n", false, "nameserver 10.9.8.1\n", { "2001:db8::1" } },
-                { "nameserver ::ffff:127.0.0.1\n", true, "nameserver 10.9.8.1\n", { "::ffff:127.0.0.1" } },
-                { "nameserver 0.0.0.0\n", true, "nameserver 10.9.8.1\n", { "0.0.0.0" } },
+                { "nameserver fe80::1%lo\n", "nameserver 10.9.8.1\n", { "fe80::1%1" } },
+                { "nameserver 169.254.169.253\n", "nameserver 10.9.8.1\n", { "169.254.169.253" } },
+                { "nameserver 2001:db8::1\n", "nameserver 10.9.8.1\n", { "2001:db8::1" } },
+                { "nameserver ::ffff:127.0.0.1\n", "nameserver 10.9.8.1\n", { "::ffff:127.0.0.1" } },
+                { "nameserver 0.0.0.0\n", "nameserver 10.9.8.1\n", { "0.0.0.0" } },
                 /* without a server, libc asks the own host */
-                { "search lan\n", true, "search lan\nnameserver 10.9.8.1\n", { "127.0.0.1" } },
-                { "", true, "nameserver 10.9.8.1\n", { "127.0.0.1" } },
-                { NULL, true, "nameserver 10.9.8.1\n", { "127.0.0.1" } },
+                { "search lan\n", "search lan\nnameserver 10.9.8.1\n", { "127.0.0.1" } },
+                { "", "nameserver 10.9.8.1\n", { "127.0.0.1" } },
+                { NULL, "nameserver 10.9.8.1\n", { "127.0.0.1" } },
                 /* what is beyond those that libc looks at, and what it does not understand */
                 { "nameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\nnameserver 127.0.0.1\n",
-                  true,
                   "nameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\n",
                   { NULL } },
                 { "nameserver example.org\nnameservers 127.0.0.1\nnameserver 192.0.2.1 # mine\r\n",
-                  true,
                   "nameservers 127.0.0.1\nnameserver 192.0.2.1\n",
                   { NULL } },
         };
@@ -55,7 +49,7 @@ static void test_names(_unused_ void **state) {
                 _cleanup_(names_done) Names names = { 0 };
                 size_t n = 0;
 
-                assert_int_equal(names_make(table[i].host, "10.9.8.1", table[i].ipv6, &names), 0);
+                assert_int_equal(names_make(table[i].host, "10.9.8.1", &names), 0);
                 assert_string_equal(names.text, table[i].text);
                 for (; table[i].relayed[n]; n++) {
                         char text[INET6_ADDRSTRLEN + 16] = "";
