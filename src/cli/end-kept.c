@@ -16,6 +16,8 @@
 /* How often to measure; less often if that takes more than a hundredth of the time. */
 #define MEASURE_EVERY_USEC (60 * USEC_PER_SEC)
 #define MEASURE_SHARE 100
+/* How often to look whether a container without an agent still runs. */
+#define AGAIN_USEC USEC_PER_SEC
 
 /* Until when to wait before it is measured again. */
 static uint64_t measure_and_limit(const Settings *settings, const char *id) {
@@ -27,15 +29,30 @@ static uint64_t measure_and_limit(const Settings *settings, const char *id) {
         return clock_deadline(MAX(MEASURE_EVERY_USEC, (clock_now_usec() - begin_usec) * MEASURE_SHARE));
 }
 
+/* Root of the container may kill the agent, whose end looks like that of the container: then its time goes on all the
+ * same. */
+static int wait_for_end(const Settings *settings, const char *id) {
+        for (;;) {
+                uint64_t deadline = measure_and_limit(settings, id);
+
+                int r = kept_wait(settings, id, deadline);
+                if (r == -ETIME)
+                        continue;
+                if (r < 0)
+                        return r;
+                while (machine_state(settings, id) == MACHINE_KEPT && clock_now_usec() < deadline)
+                        clock_sleep_usec(AGAIN_USEC);
+                if (machine_state(settings, id) != MACHINE_KEPT)
+                        return 0;
+        }
+}
+
 static int run(const Invocation *invocation) {
         const Settings *settings = invocation->settings;
         const char *id = invocation_argument(invocation, 0);
 
         process_step_back();
-        int r;
-        do
-                r = kept_wait(settings, id, measure_and_limit(settings, id));
-        while (r == -ETIME);
+        int r = wait_for_end(settings, id);
         if (r < 0)
                 return log_error_errno(r, "Cannot wait for the end of job %s, which is kept: %m", id);
         /* This finds out what became of the container meanwhile: by now, another one may have its name. */

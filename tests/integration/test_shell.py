@@ -199,6 +199,17 @@ def test_keep_failed(make_site: Callable[..., Site], tmp_path: Path) -> None:
     wait_until(lambda: site.traces() == [])
 
 
+def test_keep_failed_without_agent(make_site: Callable[..., Site]) -> None:
+    """The time goes on, too, if the job kills the agent in its container."""
+    site = make_site(keep_failed="4s", boot="yes")
+    build = Build(site.runner(), Job(image=IMAGE)).begin()
+    kill = "(sleep 1; for p in /proc/[0-9]*; do read c <$p/comm && case $c in nspawn-runner-a*) kill -9 ${p#/proc/};; esac; done)"
+    with suppress(Failure):
+        build.run_script(f"setsid sh -c '{kill}' >/dev/null 2>&1 & exit 1")
+    assert build.cleanup().returncode == 0
+    wait_until(lambda: site.traces() == [])
+
+
 def test_keep_failed_ends(make_site: Callable[..., Site]) -> None:
     """When the time is over, the job goes by itself, and without the process that sees to that, the next job removes it. Where
     the disk has no room, none is kept."""
