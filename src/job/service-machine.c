@@ -117,7 +117,7 @@ int service_machine_take_directory(ServiceMachine *service) {
 /* The service's host name is one of its names, so that it can resolve it. Not every name is a valid host name. */
 static const char *host_name(char *const *names) {
         for (; *names; names++)
-                if (strlen(*names) <= 63 && !strpbrk(*names, "._"))
+                if (strlen(*names) <= 63 && !strpbrk(*names, "._") && !endswith(*names, "-"))
                         return *names;
         return NULL;
 }

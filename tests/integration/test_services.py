@@ -93,6 +93,14 @@ def test_services(lone) -> None:
                                                                    for what in ("cpu", "memory")), rows
 
 
+def test_names_that_no_host_has(lone) -> None:
+    """An alias that is no host name is a name of the service all the same."""
+    job = Job(image=IMAGE, services=[answering(80, "under_score"), answering(80, "first-")])
+    with lone.started(job) as build:
+        for name in ("first-", "under_score"):
+            assert build.run_script(ASK + f"{name} 80").stdout.startswith(b"{"), name
+
+
 def test_each_other(lone) -> None:
     """Services reach each other and the job, and share its directories with it."""
     script = """
