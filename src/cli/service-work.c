@@ -184,6 +184,12 @@ int services_begin_logged(const Settings *settings, const JobSpec *job, JobServi
                           ID_SERVICES_MAX);
                 return STAGE_BUILD_FAILURE;
         }
+        if (r == SERVICES_LONG_NAMES) {
+                log_error(
+                        "The names of the job's services ('alias') are too long: together, they may have %zu characters",
+                        SERVICES_NAMES_BYTES_MAX);
+                return STAGE_BUILD_FAILURE;
+        }
         if (r < 0)
                 return log_oom();
         if (!ret->names)

@@ -42,6 +42,15 @@ bool job_services_any(const JobServices *services) {
         return false;
 }
 
+static size_t names_bytes(const JobServices *services) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < services->job->n_services; i++)
+                for (char **name = services->names[i].names; name && *name; name++)
+                        n += strlen(*name) + 1;
+        return n;
+}
+
 int job_services_name(const JobSpec *job, JobServices *ret) {
         if (job->n_services == 0)
                 return 0;
@@ -49,7 +58,12 @@ int job_services_name(const JobSpec *job, JobServices *ret) {
                 return SERVICES_TOO_MANY;
         ret->job = job;
         ret->pids = calloc(job->n_services, sizeof(*ret->pids));
-        return ret->pids ? service_names_assign(job, NULL, &ret->names) : -ENOMEM;
+        if (!ret->pids)
+                return -ENOMEM;
+        int r = service_names_assign(job, NULL, &ret->names);
+        if (r < 0)
+                return r;
+        return names_bytes(ret) > SERVICES_NAMES_BYTES_MAX ? SERVICES_LONG_NAMES : 0;
 }
 
 /* In the child. */

@@ -18,8 +18,12 @@ typedef struct JobServices {
                 .go_fd = -EBADF \
         }
 
+/* Each container of the job is told all of them, with two addresses for each service, in one message (wire/wire.h). */
+#define SERVICES_NAMES_BYTES_MAX ((size_t) 16 * 1024)
+
 typedef enum ServicesOutcome {
         SERVICES_TOO_MANY = 1, /* more than ID_SERVICES_MAX */
+        SERVICES_LONG_NAMES,   /* their names together have more than SERVICES_NAMES_BYTES_MAX */
         SERVICES_FAULT_OF_JOB, /* a worker said so */
         SERVICES_CANCELLED,    /* something was readable on signal_fd */
         SERVICES_JOB_ENDED,    /* the job's own container did */
@@ -40,7 +44,8 @@ typedef struct ServiceWork {
 /* Does all of it, in a process of its own. 0; positive: the job is at fault; or -errno. */
 typedef int ServiceWorker(const ServiceWork *work);
 
-/* Finds the services' names, for ret->names, with those that are taken or invalid. 0, SERVICES_TOO_MANY or -ENOMEM. */
+/* Finds the services' names, for ret->names, with those that are taken or invalid. 0; SERVICES_TOO_MANY;
+ * SERVICES_LONG_NAMES; or -ENOMEM. */
 int job_services_name(const JobSpec *job, JobServices *ret);
 
 /* Is service @i started? It is not if no name is left for it. */

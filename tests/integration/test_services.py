@@ -101,6 +101,15 @@ def test_names_that_no_host_has(lone) -> None:
             assert build.run_script(ASK + f"{name} 80").stdout.startswith(b"{"), name
 
 
+def test_very_many_names(lone) -> None:
+    """As many names as fit are known to all; more are the job's own fault."""
+    names = [f"n{number:03}-{'x' * 50}" for number in range(290)]
+    with lone.started(Job(image=IMAGE, services=[answering(80, " ".join(names))])) as build:
+        assert build.run_script(ASK + f"{names[-1]} 80").stdout.startswith(b"{")
+    result = lone.run(Job(image=IMAGE, services=[answering(80, " ".join(names)), answering(81, " ".join(f"m{n}" for n in names))]))
+    assert result.failure_reason == "script_failure" and "too long" in result.log, str(result)
+
+
 def test_each_other(lone) -> None:
     """Services reach each other and the job, and share its directories with it."""
     script = """
