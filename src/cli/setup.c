@@ -23,9 +23,9 @@
 #include "cli/setup-merge.h"
 #include "cli/toml.h"
 #include "config/image-name.h"
-#include "config/image-reference.h"
 #include "definition/definition.h"
 #include "doctor/check.h"
+#include "maintain/named-image.h"
 #include "source/suite.h"
 #include "terminal/ask.h"
 #include "terminal/window.h"
@@ -223,14 +223,25 @@ static bool image_exists(const Settings *settings, const char *name) {
         return string_printf(&path, "%s/%s", settings->root_dir, name) >= 0 && exists_at(AT_FDCWD, path);
 }
 
+/* Do jobs fetch the image of that name from a registry? With default_registry, a bare word could be either: one that is a
+ * suite, or that comes with --suite, names an image to be made here. 1, 0 or -errno, logged. */
+static int is_fetched(const Setup *setup, const char *name) {
+        _cleanup_(host_system_done) HostSystem host = { 0 };
+        _cleanup_free_ char *reference = NULL;
+
+        int r = named_image_reference(setup->invocation->settings, name, &reference);
+        if (r < 0)
+                return log_oom();
+        if (r == 0 || name[strcspn(name, ":/")])
+                return r;
+        (void) host_system_read(&host);
+        return !invocation_option(setup->invocation, "suite") && !suite_distribution(name, &host);
+}
+
 /* Makes an image, or with --dry-run says so, unless it is there. */
 static int provide_image(Setup *setup, const char *name) {
         const Invocation *invocation = setup->invocation;
 
-        if (image_reference_is(name)) {
-                printf("The first job fetches image '%s'\n", name);
-                return 0;
-        }
         if (image_exists(invocation->settings, name)) {
                 printf("Image '%s' is there: %s/%s\n", name, invocation->settings->root_dir, name);
                 return 0;
@@ -243,7 +254,12 @@ static int provide_image(Setup *setup, const char *name) {
 }
 
 static int provide_images(Setup *setup) {
-        int r = provide_image(setup, setup->image);
+        int r = is_fetched(setup, setup->image);
+        if (r < 0)
+                return r;
+        if (r > 0)
+                printf("The first job fetches image '%s'\n", setup->image);
+        r = r > 0 ? 0 : provide_image(setup, setup->image);
         if (r != 0)
                 return r;
         /* A setting other than "auto" was chosen on purpose. */
@@ -319,7 +335,7 @@ static void say_how_to_update(const Setup *setup) {
         _cleanup_free_ char *path = NULL;
 
         puts("Keep images up to date: systemctl enable --now nspawn-runner-maintenance.timer");
-        if (!image_reference_is(setup->image) && definition_find(settings, setup->image, &path, NULL) == -ENOENT)
+        if (is_fetched(setup, setup->image) == 0 && definition_find(settings, setup->image, &path, NULL) == -ENOENT)
                 printf("That leaves image '%s' as it is until it has a definition, '%s/%s.yaml': see nspawn-runner-image(5)\n",
                        setup->image, settings->definitions_dir, setup->image);
 }

@@ -131,3 +131,24 @@ def test_host_that_cannot_run_jobs(fresh: Site, tmp_path: Path) -> None:
     assert done.returncode == 1 and "missing  systemd-nspawn" in done.stdout, str(done)
     assert "ok " not in done.stdout and not fresh.root.exists()
     assert not list((tmp_path / "gitlab-runner").iterdir())
+
+
+def test_image_of_the_default_registry(fresh: Site, tmp_path: Path) -> None:
+    """What jobs fetch is not made here under the same name; a suite, and what has a definition, is made."""
+    fresh.settings["default_registry"] = "docker.io"
+    fresh.write_config()
+    toml = tmp_path / "gitlab-runner/config.toml"
+    more = ("--toml", str(toml), "--url", "https://gitlab.example.com/")
+    for image, fetched, *options in (("python:3.12", True), ("group/app", True), ("alpine", True), ("bookworm", False),
+                                     ("first", False), ("alpine", False, "--suite", "bookworm"),
+                                     ("python:3.12", True, "--suite", "bookworm")):
+        done = fresh.call("setup", image, "--dry-run", *more, *options)
+        said = f"The first job fetches image '{image}'\n" if fetched else f"Image '{image}' would be made\n"
+        assert done.returncode == 0 and said in done.stdout and "Image 'helper' would be made" in done.stdout, str(done)
+    fresh.settings["default_image"] = "python:3.12"
+    fresh.write_config()
+    done = fresh.call("setup", *more, "--token-file", str(tmp_path / "token"))
+    assert done.returncode == 0 and "The first job fetches image 'python:3.12'" in done.stdout, str(done)
+    assert "until it has a definition" not in done.stdout, str(done)
+    assert [path.name for path in fresh.root.iterdir() if path.name[0] != "."] == ["helper"]
+    assert tomllib.loads(toml.read_text())["runners"][0]["name"] == "nspawn-runner python:3.12"
