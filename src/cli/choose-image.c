@@ -116,8 +116,9 @@ static void on_line(void *userdata _unused_, const char *line) {
 }
 
 /* Says why the image could not be fetched, and returns what the command is to return. */
-static int explain_fetch(const Settings *settings, const ImageChoice *choice, const PullChoice *pull, int r,
+static int explain_fetch(const ImageFetch *fetch, const ImageChoice *choice, const PullChoice *pull, int r,
                          Problem *problem) {
+        const Settings *settings = fetch->settings;
         const char *name = choice->name;
         char limit[16], why[PROBLEM_TEXT_MAX];
 
@@ -126,7 +127,7 @@ static int explain_fetch(const Settings *settings, const ImageChoice *choice, co
                                    problem->text);
                 return r == SOURCE_REFUSED ? image_failure(choice, -EIO) : -EIO;
         }
-        if (r == -ENOENT) {
+        if (r == -ENOENT && fetch->pull == PULL_NEVER) {
                 (void) problem_set(problem, r, "This host does not have image '%s', and %s forbids fetching it", name,
                                    pull->of_job ? "'pull_policy: never' of the job" : "the setting 'pull'");
                 return image_failure(choice, r);
@@ -172,10 +173,10 @@ static int try_policies(const Settings *settings, const ImageChoice *choice, con
                 int r = image_cache_get(&fetch, ret, &problem);
                 if (r == 0)
                         return 0;
-                int result = explain_fetch(settings, choice, pull, r, &problem);
+                int result = explain_fetch(&fetch, choice, pull, r, &problem);
                 if (r == -ECANCELED || !policy[1]) {
                         log_error("%s", problem.text);
-                        if (r == -ENOENT)
+                        if (r == -ENOENT && fetch.pull == PULL_NEVER)
                                 advise_pull(settings, pull, choice->name);
                         return result;
                 }

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/string.h"
 #include "config/image-reference.h"
 #include "image/generation-collect.h"
@@ -356,8 +357,10 @@ static int get(Fetch *fetch, Problem *reterr_problem) {
         if (fetch->request->pull == PULL_NEVER ||
             (fetch->request->pull == PULL_IF_NOT_PRESENT && fetch->image && !lacks_command(fetch)))
                 return r;
-        if (mkdir(fetch->root, 0700) < 0 && errno != EEXIST)
-                return -errno;
+        /* The first image of a host may be one of a registry: then there is no root_dir yet. */
+        r = mkdir_parents(fetch->root, 0700);
+        if (r < 0)
+                return r;
         r = take_turn(fetch);
         if (r < 0)
                 return r;

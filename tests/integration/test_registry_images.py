@@ -107,6 +107,17 @@ def test_if_not_present(fetching, registry: Registry, push) -> None:
     assert play(site, image) == "one", "never means that nothing is fetched, and this is here"
 
 
+def test_without_images_of_this_host(make_site, push, tmp_path: Path) -> None:
+    """A host that has no directory of images yet gets it by the first fetch."""
+    image, root = push("group/first:1", "one"), tmp_path / "parent/images"
+    site = make_site(root=root, pull="if-not-present", shell="/bin/sh")
+    try:
+        assert play(site, image) == "one"
+        assert (root.stat().st_mode & 0o777, (root / ".oci").stat().st_mode & 0o777) == (0o700, 0o700)
+    finally:
+        host.remove_tree(root)
+
+
 class WithPolicy(Job):
     """A job that says when its image is fetched."""
 
