@@ -25,11 +25,14 @@
 #include "store/store.h"
 #include "tree/size.h"
 
-/* A kind of things. @collect appends the names of those that can be removed and, without @dry_run, removes them. */
+/* A kind of things. @collect appends the names of those that can be removed and, without @dry_run, removes them. Kinds that
+ * every directory of images has are collected by @collect_images in @images instead. */
 typedef struct Kind {
         const char *name;
         const char *directory; /* in root_dir, with an entry named like each thing; NULL: sizes are not known */
         int (*collect)(const Settings *settings, bool dry_run, char ***names);
+        int (*collect_images)(const char *root_dir, bool dry_run, char ***names);
+        const char *images; /* a directory of images in root_dir */
         bool is_job;
         bool is_generation; /* names are NAME@NUMBER, paths are NAME/NUMBER */
         bool is_reference;  /* names are file names, which are shown as references */
@@ -47,23 +50,7 @@ static int collect_jobs(const Settings *settings, bool dry_run, char ***names) {
         return dry_run ? machine_list_dead(settings, true, names) : machine_collect(settings, true, names);
 }
 
-static int collect_staging(const Settings *settings, bool dry_run, char ***names) {
-        return staging_collect(settings->root_dir, dry_run, names);
-}
-
-static int collect_generations(const Settings *settings, bool dry_run, char ***names) {
-        return generations_collect(settings->root_dir, dry_run, names);
-}
-
 static int collect_cache(const Settings *settings, bool dry_run, char ***names) {
-        _cleanup_free_ char *root = NULL;
-        _cleanup_strv_ char **rest = NULL;
-
-        int r = image_cache_root(settings->root_dir, &root);
-        if (r < 0)
-                return r;
-        (void) staging_collect(root, dry_run, &rest);
-        (void) generations_collect(root, dry_run, &rest);
         return image_cache_remove_unused(settings->root_dir, dry_run, names);
 }
 
@@ -83,14 +70,27 @@ static int collect_pushed(const Settings *settings, bool dry_run, char ***names)
         return pushed_collect(settings->root_dir, true, dry_run, names);
 }
 
+/* What interrupted commands left, and what is beyond the number to keep, in each of the directories of images. */
+#define HALF_MADE(in, reference)                                                                \
+        {                                                                                       \
+                .name = "half-made image", .directory = in "/" STAGING_DIRECTORY, .images = in, \
+                .collect_images = staging_collect, .is_reference = reference                    \
+        }
+#define OLD_GENERATION(in, reference)                                                                   \
+        {                                                                                               \
+                .name = "old generation", .directory = in "/" GENERATIONS_DIRECTORY, .images = in,      \
+                .collect_images = generations_collect, .is_generation = true, .is_reference = reference \
+        }
+
 static const Kind kinds[] = {
         { .name = "rest of a job", .directory = TRASH_DIRECTORY, .collect = collect_trash },
         { .name = "dead job", .collect = collect_jobs, .is_job = true },
-        { .name = "half-made image", .directory = STAGING_DIRECTORY, .collect = collect_staging },
-        { .name = "old generation",
-          .directory = GENERATIONS_DIRECTORY,
-          .collect = collect_generations,
-          .is_generation = true },
+        HALF_MADE(".", false),
+        HALF_MADE(IMAGE_CACHE_DIRECTORY, true),
+        HALF_MADE(KEPT_TREE_DIRECTORY, false),
+        OLD_GENERATION(".", false),
+        OLD_GENERATION(IMAGE_CACHE_DIRECTORY, true),
+        OLD_GENERATION(KEPT_TREE_DIRECTORY, false),
         { .name = "image of a registry",
           .directory = IMAGE_CACHE_DIRECTORY,
           .collect = collect_cache,
@@ -117,11 +117,20 @@ static uint64_t size_of(const Settings *settings, const Kind *kind, const char *
         return fd < 0 || tree_size(fd, &bytes) < 0 ? 0 : bytes;
 }
 
+static int collect(const Settings *settings, const Kind *kind, bool dry_run, char ***names) {
+        _cleanup_free_ char *root = NULL;
+
+        if (kind->collect)
+                return kind->collect(settings, dry_run, names);
+        int r = string_printf(&root, "%s/%s", settings->root_dir, kind->images);
+        return r < 0 ? r : kind->collect_images(root, dry_run, names);
+}
+
 /* Calls on_item for each thing of the kind, also for those found before a failure. */
 static int list_kind(const PruneRequest *request, const Kind *kind, bool *ret_any) {
         _cleanup_strv_ char **names = NULL;
 
-        int r = kind->collect(request->settings, true, &names);
+        int r = collect(request->settings, kind, true, &names);
         for (char **name = names; name && *name; name++) {
                 _cleanup_free_ char *reference = kind->is_reference ? image_reference_from_name(*name) : NULL;
 
@@ -141,7 +150,7 @@ static int remove_kind(const PruneRequest *request, const Kind *kind) {
         int r = list_kind(request, kind, &any);
         if (r < 0 || request->dry_run || !any)
                 return r;
-        return kind->collect(request->settings, false, &removed);
+        return collect(request->settings, kind, false, &removed);
 }
 
 static int prune_kind(const PruneRequest *request, const Kind *kind) {

@@ -16,6 +16,7 @@
 #include "image/staging.h"
 #include "machine/kept.h"
 #include "maintain/image-cache.h"
+#include "maintain/kept-tree.h"
 #include "storage/trash.h"
 #include "store/store.h"
 #include "tree/subvolume.h"
@@ -88,12 +89,15 @@ static int empty_trash(const Search *search) {
 }
 
 static int collect(const Search *search) {
-        _cleanup_free_ char *cache = NULL;
+        _cleanup_free_ char *cache = NULL, *kept = NULL;
 
         int r = image_cache_root(search->settings->root_dir, &cache);
         if (r < 0)
                 return r;
-        const char *const roots[] = { search->settings->root_dir, cache };
+        r = kept_tree_root(search->settings->root_dir, &kept);
+        if (r < 0)
+                return r;
+        const char *const roots[] = { search->settings->root_dir, cache, kept };
         for (size_t i = 0; i < ELEMENTSOF(roots); i++) {
                 _cleanup_strv_ char **names = NULL;
 

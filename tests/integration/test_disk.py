@@ -67,6 +67,19 @@ def test_reserve(small_site: Site) -> None:
     assert site.run(Job()).state == "success"
 
 
+def test_half_made_images_give_way(small_site: Site) -> None:
+    """What interrupted commands left is removed in each directory of images."""
+    site = small_site
+    for directory in (".", ".oci", ".kept"):
+        left = site.root / directory / ".staging/left"
+        (left / "root").mkdir(parents=True)
+        before = free(site.root)
+        (left / "root/file").write_bytes(os.urandom(20 * MIB))
+        reserve(site, before - 10 * MIB)
+        assert site.run(Job()).state == "success", directory
+        assert not left.exists(), directory
+
+
 def test_caches_give_way(small_site: Site) -> None:
     """Only as many as it takes, the least recently used first, and before a job is refused."""
     site = small_site

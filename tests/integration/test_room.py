@@ -2,6 +2,7 @@
 """How much room there is in use, and how it is made free: df, prune, and removing single generations."""
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -98,6 +99,26 @@ def test_prune(make_site, tiny_root: Path) -> None:
     change(site, "echo 4 > /text")
     names = {row["name"] for row in json.loads(site.call("chroot-list", "--json").stdout)["images"]}
     assert names == {IMAGE, f"{IMAGE}@3"}
+
+
+def test_prune_leftovers(make_site, tiny_root: Path) -> None:
+    """What gc removes goes, too, if it is all that there is: in each directory of images."""
+    site = make_site(root=tiny_root, shell="/bin/sh")
+    expected = []
+    for directory, name, shown in ((".oci", "registry.example%a:1", "registry.example/a:1"), (".kept", "image", "image")):
+        for place in (".staging", ".generations"):
+            tree = tiny_root / directory / place / name / ("root" if place == ".staging" else "1")
+            shutil.copytree(tiny_root / IMAGE, tree, symlinks=True)
+        os.setxattr(tree, "trusted.nspawn-runner.generation", b"1")
+        expected += [("half-made image", shown), ("old generation", f"{shown}@1")]
+    assert sorted(removable(site)) == sorted(expected)
+    rows = json.loads(site.call("gc", "--dry-run", "--json").stdout)["removable"]
+    assert len(rows) == len(expected), rows
+    rows = json.loads(site.call("prune", "--dry-run", "--json").stdout)["removable"]
+    assert all(int(row["size"]) > 0 for row in rows), rows
+    result = site.call("prune", "--yes")
+    assert result.returncode == 0 and "Removed 4 things" in result.stderr, result
+    assert site.call("gc", "--dry-run").stderr == "Nothing to remove\n"
 
 
 def generations(site: Site) -> dict[str, int]:
