@@ -22,7 +22,8 @@ typedef struct Pruning {
         bool json;
         uint64_t bytes;
         size_t n;
-        int result;
+        int failure; /* of a kind of things; the others were listed or removed */
+        bool lacks_rows;
 } Pruning;
 
 static void on_item(void *userdata, const char *kind, const char *name, uint64_t bytes) {
@@ -36,17 +37,17 @@ static void on_item(void *userdata, const char *kind, const char *name, uint64_t
         pruning->bytes += bytes;
         pruning->n++;
         if (table_add(pruning->table, (const char *const[]){ kind, name, size }) < 0)
-                pruning->result = log_oom();
+                pruning->lacks_rows = true;
 }
 
 static void on_failure(void *userdata, const char *kind, int error) {
         Pruning *pruning = userdata;
 
-        pruning->result = log_error_errno(error, "Cannot remove everything of kind '%s' in '%s': %m", kind,
-                                          pruning->settings->root_dir);
+        pruning->failure = log_error_errno(error, "Cannot list or remove everything of kind '%s' in '%s': %m", kind,
+                                           pruning->settings->root_dir);
 }
 
-/* Lists what there is, and without @dry_run removes it. 0 or -errno, logged. */
+/* Lists what there is, and without @dry_run removes it. 0, also with @pruning->failure; or -errno, logged. */
 static int work(Pruning *pruning, bool dry_run, bool show) {
         static const TableColumn columns[] = {
                 { "kind", COLUMN_TEXT },
@@ -68,14 +69,14 @@ static int work(Pruning *pruning, bool dry_run, bool show) {
         busy_begin(dry_run ? "Looking for what can go" : "Removing");
         r = prune(&request);
         busy_end();
-        if (r < 0)
+        if (r < 0 || pruning->lacks_rows)
                 return log_oom();
         r = show ? table_print(pruning->table) : 0;
         if (r < 0)
                 return log_error_errno(r, "Cannot print the list: %m");
         fflush(stdout);
         table_free(TAKE_PTR(pruning->table));
-        return pruning->result;
+        return 0;
 }
 
 /* 1 to go on, 0 for a "no", 128 + N for signal N, or -errno. */
@@ -106,22 +107,22 @@ static int run(const Invocation *invocation) {
         int r = sure && !dry_run ? 0 : work(&found, true, true);
         if (r < 0)
                 return r;
-        if (!sure && found.n == 0 && !json)
+        if (!sure && found.n == 0 && found.failure == 0 && !json)
                 log_notice("Nothing to remove");
         if (dry_run && found.n > 0 && !json)
                 log_notice("That would make up to %s free", format_bytes(found.bytes, size));
         if (dry_run || (!sure && found.n == 0))
-                return 0;
+                return found.failure;
         r = sure ? 1 : ask(&found);
         if (r != 1)
-                return r;
+                return r == 0 ? found.failure : r;
 
         Pruning removed = { .settings = invocation->settings, .json = json };
         r = work(&removed, false, sure);
         if (!json)
                 log_notice("Removed %zu thing%s, %s", removed.n, removed.n == 1 ? "" : "s",
                            format_bytes(removed.bytes, size));
-        return r;
+        return r < 0 ? r : removed.failure < 0 ? removed.failure : found.failure;
 }
 
 static const CommandOption options[] = {

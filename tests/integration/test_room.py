@@ -121,6 +121,27 @@ def test_prune_leftovers(make_site, tiny_root: Path) -> None:
     assert site.call("gc", "--dry-run").stderr == "Nothing to remove\n"
 
 
+def test_prune_goes_on(make_site, tiny_root: Path) -> None:
+    """What cannot be listed does not keep the rest from going; the exit status says that there was something."""
+    site = make_site(root=tiny_root, shell="/bin/sh")
+    (tiny_root / ".staging").write_text("no directory\n")
+    result = site.call("prune", "--dry-run")
+    assert result.returncode == 1 and "Nothing to remove" not in result.stderr, result
+    left = tiny_root / ".trash" / "gone.abc"
+    left.mkdir(parents=True)
+    result = site.call("prune", "--dry-run")
+    assert result.returncode == 1 and "'half-made image'" in result.stderr and "free" in result.stderr, result
+    for answer, stays in (("n", True), ("y", False)):
+        with Terminal(site.argv("prune")) as terminal:
+            terminal.expect("'half-made image'")
+            terminal.expect("Remove all of this (")
+            terminal.type(f"{answer}\n")
+            assert terminal.wait() == 1, terminal.seen
+        assert left.exists() == stays
+    (tiny_root / ".staging").unlink()
+    assert site.call("prune", "--dry-run").returncode == 0
+
+
 def generations(site: Site) -> dict[str, int]:
     """Numbers by name."""
     return {row["name"]: row["generation"] for row in json.loads(site.call("chroot-list", "--json").stdout)["images"]}
