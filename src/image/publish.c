@@ -151,17 +151,31 @@ int publish(Staging *staging, const Generation *about, uint64_t *ret_number, Pro
         return 0;
 }
 
+/* Opens the record of the current generation. */
+static int open_current(const Staging *staging, GenerationStore *ret_store, Generation **ret) {
+        int r = generation_store_open(staging->root_dir, staging->name, staging->images_fd, false, ret_store);
+        return r < 0 ? r : generation_load_at(ret_store->generations_fd, ret_store->current, ret);
+}
+
 int publish_keep(const Staging *staging, uint64_t keep) {
         _cleanup_generation_store_ GenerationStore store = GENERATION_STORE_NONE;
         _cleanup_generation_ Generation *generation = NULL;
 
-        int r = generation_store_open(staging->root_dir, staging->name, staging->images_fd, false, &store);
-        if (r < 0)
-                return r;
-        r = generation_load_at(store.generations_fd, store.current, &generation);
+        int r = open_current(staging, &store, &generation);
         if (r < 0)
                 return r;
         generation->keep = keep;
+        return generation_save_at(store.generations_fd, generation);
+}
+
+int publish_asked(const Staging *staging, uint64_t asked_usec) {
+        _cleanup_generation_store_ GenerationStore store = GENERATION_STORE_NONE;
+        _cleanup_generation_ Generation *generation = NULL;
+
+        int r = open_current(staging, &store, &generation);
+        if (r < 0)
+                return r;
+        generation->asked_usec = asked_usec;
         return generation_save_at(store.generations_fd, generation);
 }
 

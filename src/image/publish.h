@@ -22,6 +22,10 @@ int publish(Staging *staging, const Generation *about, uint64_t *ret_number, Pro
  * of it; or another -errno. */
 int publish_keep(const Staging *staging, uint64_t keep);
 
+/* Notes that a registry was asked at @asked_usec, and that the current generation is still what it has. Returns as
+ * publish_keep(). */
+int publish_asked(const Staging *staging, uint64_t asked_usec);
+
 /* Makes old generation @number of image @name the current one again. @number 0: the lower-numbered one that was current
  * most recently. Numbers stay with their trees. Waits as staging_open(). 0; -ENOENT when there is no such generation or
  * image; -EALREADY when it is current; -EBUSY when another process is changing the image; or -errno, with

@@ -174,7 +174,11 @@ static int fetch_now(Fetch *fetch, Problem *reterr_problem) {
         r = source_fill(&fill, &source, reterr_problem);
         if (r != 0)
                 return r;
-        return source.unchanged ? 0 : publish_fetched(fetch, &source, asked_usec, reterr_problem);
+        if (!source.unchanged)
+                return publish_fetched(fetch, &source, asked_usec, reterr_problem);
+        /* For those who wait for us. After a failure they ask by themselves. */
+        (void) publish_asked(&fetch->staging, asked_usec);
+        return 0;
 }
 
 /* Fetches the image unless another process has just done so. The caller holds the lock. */

@@ -221,6 +221,36 @@ def test_always_while_another_fetches(fetching, push, monkeypatch) -> None:
     assert site.traces() == []
 
 
+# The same for the question whether an image is still the same.
+ASKING_SKOPEO = """\
+#!/bin/sh
+PATH={path} skopeo "$@" || exit
+case "$*" in *--no-tags*) echo was asked >&2; while [ ! -e go-on ]; do sleep 0.05; done;; esac
+"""
+
+
+def test_always_asks_once_for_all_that_wait(fetching, push, monkeypatch) -> None:
+    """One of those who wait asks again, because the question was older than they are, and its answer is good for the others."""
+    image, site = push("group/same:1", "one"), fetching(pull="always")
+    assert play(site, image) == "one"
+    own_skopeo(site, monkeypatch, ASKING_SKOPEO)
+    builds = [Build(site.runner(), Job(image=image)) for _ in range(4)]
+    threads = [threading.Thread(target=build.begin) for build in builds]
+    try:
+        threads[0].start()
+        wait_until(lambda: b"was asked" in builds[0].log)
+        for thread in threads[1:]:
+            thread.start()
+        wait_until(lambda: all(b"Another job fetches it" in build.log for build in builds[1:]))
+        go_on(site, threads)
+        assert [build.run_script("cat /text", raw=True).stdout for build in builds] == [b"one"] * 4
+        assert sorted(build.log.count(b"was asked") for build in builds[1:]) == [0, 0, 1]
+    finally:
+        go_on(site, threads)
+        for build in builds:
+            build.cleanup()
+
+
 def test_program_is_missing(fetching, push, monkeypatch) -> None:
     """What this host lacks is no refusal by the registry: another runner may have it."""
     image, site = push("group/helper:1", "x"), fetching()
