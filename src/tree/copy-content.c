@@ -62,7 +62,7 @@ static int copy_range(const ContentCopy *copy, int source_fd, int target_fd, off
                 if (r < 0)
                         return r;
                 from = end;
-                if (from < to && copy->is_stopped(copy->userdata))
+                if (from < to && copy->is_stopped && copy->is_stopped(copy->userdata))
                         return -ECANCELED;
         }
         return 0;

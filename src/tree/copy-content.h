@@ -7,7 +7,7 @@
 
 /* State for copying the data of regular files one after the other; each thread has its own. */
 typedef struct ContentCopy {
-        bool (*is_stopped)(void *userdata); /* asked now and then; if true, the copy ends with -ECANCELED */
+        bool (*is_stopped)(void *userdata); /* asked now and then; if true, the copy ends with -ECANCELED; or NULL */
         void *userdata;
 
         bool no_clone; /* result of a try: these file systems cannot share data */

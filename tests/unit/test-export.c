@@ -106,6 +106,21 @@ static void test_target(void **state) {
         assert_string_equal(text, "secret");
 }
 
+/* More than what is copied between two looks whether to go on. */
+static void test_large_file(void **state) {
+        const off_t size = (off_t) 65 * 1024 * 1024;
+        _cleanup_close_ int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int root_fd = open_directory_at(fd, "root", true, 0755);
+        _cleanup_close_ int file_fd = openat(root_fd, "large", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        ExportResult result;
+        struct stat st;
+
+        assert_int_equal(posix_fallocate(file_fd, 0, size), 0);
+        assert_int_equal(export_tree(root_fd, "large", fd, "copy", &result), 0);
+        assert_int_equal(fstatat(fd, "copy", &st, 0), 0);
+        assert_int_equal(st.st_size, size);
+}
+
 /* What the kernel makes up says more to us than to them. */
 static void test_made_up(void **state) {
         static const char *const paths[] = { "/proc/self/environ", "/proc", "/sys/kernel/uevent_seqnum" };
@@ -125,6 +140,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_export, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_deep, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_target, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_large_file, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_made_up, setup_directory, teardown_directory),
 };
 UNIT_FILE(tests);
