@@ -32,7 +32,7 @@ static int copy_buffered(const ContentCopy *copy, int source_fd, int target_fd, 
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n <= 0)
-                        return n < 0 ? -errno : -EIO; /* the file became shorter */
+                        return n < 0 ? -errno : CONTENT_SHORTER;
                 for (ssize_t done = 0; done < n;) {
                         ssize_t written = pwrite(target_fd, copy->buffer + done, (size_t) (n - done), from + done);
                         if (written < 0 && errno != EINTR)
@@ -59,7 +59,7 @@ static int copy_range(const ContentCopy *copy, int source_fd, int target_fd, off
                                 break; /* the kernel cannot copy between these two: read and write */
                 }
                 int r = copy_buffered(copy, source_fd, target_fd, in, end);
-                if (r < 0)
+                if (r != 0)
                         return r;
                 from = end;
                 if (from < to && copy->is_stopped && copy->is_stopped(copy->userdata))
@@ -76,9 +76,9 @@ static int copy_sparse(const ContentCopy *copy, int source_fd, int target_fd, of
                         return errno == ENXIO ? 0 : -errno;
                 off_t hole = lseek(source_fd, data, SEEK_HOLE);
                 if (hole < 0)
-                        return -errno;
+                        return errno == ENXIO ? CONTENT_SHORTER : -errno;
                 int r = copy_range(copy, source_fd, target_fd, data, MIN(hole, size));
-                if (r < 0)
+                if (r != 0)
                         return r;
                 offset = hole;
         }
@@ -99,7 +99,7 @@ int content_copy(ContentCopy *copy, int source_fd, int target_fd, const struct s
         }
         int r = st->st_blocks < st->st_size / 512 ? copy_sparse(copy, source_fd, target_fd, st->st_size) :
                                                     copy_range(copy, source_fd, target_fd, 0, st->st_size);
-        if (r < 0)
+        if (r != 0)
                 return r;
         return ftruncate(target_fd, st->st_size) < 0 ? -errno : 0;
 }

@@ -19,5 +19,7 @@ int content_copy_init(ContentCopy *copy);
 void content_copy_done(ContentCopy *copy);
 
 /* Copies the content of @source_fd, whose state is @st, to the empty file @target_fd: shares data if the file system can,
- * and keeps holes. 0; -ECANCELED; -EIO: the source became shorter meanwhile; or another -errno. */
+ * and keeps holes. 0; CONTENT_SHORTER: the source became shorter meanwhile, and the target has what there was; -ECANCELED; or
+ * another -errno. */
+#define CONTENT_SHORTER 1
 int content_copy(ContentCopy *copy, int source_fd, int target_fd, const struct stat *st);

@@ -271,6 +271,8 @@ static int copy_file(Worker *worker, const char *path, int source_fd, int target
         if (from_fd < 0)
                 return from_fd;
         r = content_copy(&worker->content, from_fd, to_fd, st);
+        if (r == CONTENT_SHORTER)
+                return -EIO; /* nobody may change what is copied here */
         return r < 0 ? r : finish_file(worker, from_fd, to_fd, st, false);
 }
 

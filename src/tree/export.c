@@ -71,6 +71,7 @@ static int export_file(Export *export, int fd, const struct stat *st, int target
                                              0600);
         if (file_fd < 0)
                 return -errno;
+        /* A file that becomes shorter meanwhile is copied as far as it went: the tree is in use. */
         int r = content_copy(&export->content, source_fd, file_fd, st);
         return r < 0 ? r : finish(file_fd, st);
 }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "files.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
+#include "tree/copy-content.h"
 #include "tree/export.h"
 
 static void make_old_file(int fd, const char *path, const char *text, mode_t mode) {
@@ -121,6 +124,64 @@ static void test_large_file(void **state) {
         assert_int_equal(st.st_size, size);
 }
 
+/* A file that was larger when it was looked at. */
+static void test_shorter_content(void **state) {
+        _cleanup_close_ int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_free_ char *text = NULL;
+        ContentCopy copy = { .no_clone = true };
+        struct stat st;
+
+        make_file(fd, "source", "text", 0600);
+        _cleanup_close_ int source_fd = openat(fd, "source", O_RDONLY | O_CLOEXEC);
+        _cleanup_close_ int target_fd = openat(fd, "target", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        assert_int_equal(fstat(source_fd, &st), 0);
+        st.st_size += 100;
+        st.st_blocks = 8;
+        assert_int_equal(content_copy_init(&copy), 0);
+        assert_int_equal(content_copy(&copy, source_fd, target_fd, &st), CONTENT_SHORTER);
+        content_copy_done(&copy);
+        assert_int_equal(file_read_at(fd, "target", 1000, &text, NULL), 0);
+        assert_string_equal(text, "text");
+}
+
+typedef struct Truncator {
+        int fd;
+        atomic_bool end;
+} Truncator;
+
+static void *truncate_often(void *userdata) {
+        Truncator *truncator = userdata;
+        char data[65536] = { 1 };
+
+        while (!truncator->end) {
+                for (off_t at = 0; at < 64; at++)
+                        (void) !pwrite(truncator->fd, data, sizeof(data), at * (off_t) sizeof(data));
+                (void) !ftruncate(truncator->fd, 0);
+        }
+        return NULL;
+}
+
+/* A job truncates its files whenever it likes. */
+static void test_truncated_meanwhile(void **state) {
+        _cleanup_close_ int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int root_fd = make_tree(fd);
+        Truncator truncator = { .fd = openat(root_fd, "log", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) };
+        ExportResult result;
+        pthread_t thread;
+        int r = 0;
+
+        assert_int_equal(pthread_create(&thread, NULL, truncate_often, &truncator), 0);
+        for (unsigned i = 0; i < 200 && r == 0; i++) {
+                r = export_tree(root_fd, "log", fd, "copy", &result);
+                (void) unlinkat(fd, "copy", 0);
+        }
+        truncator.end = true;
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        close(truncator.fd);
+        assert_int_equal(r, 0);
+        assert_int_equal(result.n_copied, 1);
+}
+
 /* What the kernel makes up says more to us than to them. */
 static void test_made_up(void **state) {
         static const char *const paths[] = { "/proc/self/environ", "/proc", "/sys/kernel/uevent_seqnum" };
@@ -141,6 +202,8 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_deep, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_target, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_large_file, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_shorter_content, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_truncated_meanwhile, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_made_up, setup_directory, teardown_directory),
 };
 UNIT_FILE(tests);
