@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Command `df`: how much room images, what jobs wrote, and what is kept for later take up. What several of them share
- * counts once in the total. Only looks; what disappears meanwhile is left out. */
+ * counts once in the total. Only looks; what disappears meanwhile is left out. What cannot be measured is named, and only the
+ * exit status says at the end that there was something. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -29,19 +30,25 @@ static int add_row(const char *kind, const char *name, const UsageOfTree *tree, 
         const Report *report = userdata;
         char size[24], own[24];
 
+        if (!tree)
+                return 0;
         return table_add(report->table, (const char *const[]){ kind, name, size_text(report, tree->bytes, size),
                                                                size_text(report, tree->own_bytes, own) });
 }
 
+/* 0; DISK_USAGE_LACKS; or -errno. */
 static int fill_and_print(Report *report) {
         char size[24];
         uint64_t total;
 
-        int r = disk_usage_measure(report->root_dir, add_row, report, &total);
+        const int outcome = disk_usage_measure(report->root_dir, add_row, report, &total);
+        if (outcome < 0)
+                return outcome;
+        int r = table_add(report->table, (const char *const[]){ "total", NULL, size_text(report, total, size), NULL });
         if (r < 0)
                 return r;
-        r = table_add(report->table, (const char *const[]){ "total", NULL, size_text(report, total, size), NULL });
-        return r < 0 ? r : table_print(report->table);
+        r = table_print(report->table);
+        return r < 0 ? r : outcome;
 }
 
 static int run(const Invocation *invocation) {
@@ -62,6 +69,8 @@ static int run(const Invocation *invocation) {
                 return r;
         r = fill_and_print(&report);
         table_free(report.table);
+        if (r == DISK_USAGE_LACKS)
+                return -EIO;
         return r < 0 ? log_error_errno(r, "Cannot find out how large all in '%s' is: %m", report.root_dir) : 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Measures what is below root_dir, for the commands `df` and `metrics`. What several trees share counts once in the total. Only
- * looks; what goes meanwhile is left out. */
+ * looks; what goes meanwhile is left out. What cannot be measured must not keep the rest from being shown. */
 
 #include "cli/disk-usage.h"
 
@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/string.h"
 #include "cli/busy.h"
 #include "cli/image-common.h"
@@ -29,7 +30,17 @@ typedef struct Walk {
         DiskUsageRow row;
         void *userdata;
         Usage usage;
+        bool lacks;
 } Walk;
+
+/* Says what cannot be measured. 0 to go on, or -errno. */
+static int leave_out(Walk *walk, const char *kind, const char *path, int error) {
+        if (error == -ENOMEM)
+                return error;
+        (void) log_warning_errno(error, "Left out, because it cannot be measured: %s: %m", path);
+        walk->lacks = true;
+        return walk->row(kind, NULL, NULL, walk->userdata);
+}
 
 /* A directory by its path: 1 with what is in it, 0 if it is gone, or -errno. */
 static int measure(Walk *walk, const char *path, UsageOfTree *ret) {
@@ -45,7 +56,20 @@ static int add_path(Walk *walk, const char *kind, const char *name, const char *
         UsageOfTree tree;
 
         int r = measure(walk, path, &tree);
-        return r <= 0 ? r : walk->row(kind, name, &tree, walk->userdata);
+        if (r < 0)
+                return leave_out(walk, kind, path, r);
+        return r == 0 ? 0 : walk->row(kind, name, &tree, walk->userdata);
+}
+
+/* The images in @root_dir. */
+static int list(Walk *walk, const char *kind, const char *root_dir, char ***ret) {
+        int r = list_images(root_dir, ret);
+        if (r < 0)
+                return leave_out(walk, kind, root_dir, r);
+        if (r == 0)
+                return 0;
+        walk->lacks = true; /* the others were listed */
+        return walk->row(kind, NULL, NULL, walk->userdata);
 }
 
 static int add_old_generations(Walk *walk, const char *name) {
@@ -53,8 +77,13 @@ static int add_old_generations(Walk *walk, const char *name) {
         size_t n = 0;
 
         int r = generation_list_old(walk->root_dir, name, &numbers, &n);
-        if (r < 0)
-                return r;
+        if (r < 0) {
+                _cleanup_free_ char *path = NULL;
+
+                if (string_printf(&path, "%s/" GENERATIONS_DIRECTORY "/%s", walk->root_dir, name) < 0)
+                        return -ENOMEM;
+                return leave_out(walk, "generation", path, r);
+        }
         for (size_t i = 0; i < n; i++) {
                 _cleanup_free_ char *path = NULL, *title = NULL;
 
@@ -72,7 +101,7 @@ static int add_old_generations(Walk *walk, const char *name) {
 static int add_images(Walk *walk) {
         _cleanup_strv_ char **names = NULL;
 
-        int r = list_images(walk->root_dir, &names);
+        int r = list(walk, "image", walk->root_dir, &names);
         if (r < 0)
                 return r;
         for (char **name = names; name && *name; name++) {
@@ -97,7 +126,7 @@ static int add_registry_images(Walk *walk) {
         int r = image_cache_root(walk->root_dir, &root);
         if (r < 0)
                 return r;
-        r = list_images(root, &names);
+        r = list(walk, "registry image", root, &names);
         if (r < 0)
                 return r;
         for (char **name = names; name && *name; name++) {
@@ -112,38 +141,58 @@ static int add_registry_images(Walk *walk) {
         return 0;
 }
 
-/* All that is in a directory of ours, in one row, which says how many there are. */
-static int add_directory(Walk *walk, const char *kind, const char *directory) {
-        _cleanup_free_ char *path = NULL, *title = NULL;
+/* Adds what is in @name in the directory @fd to @all. 1; 0: it is gone, or nothing of ours; or -errno. */
+static int add_entry(Walk *walk, int fd, const char *name, UsageOfTree *all) {
+        _cleanup_close_ int entry_fd = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        UsageOfTree tree;
+
+        if (entry_fd < 0)
+                return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -errno;
+        int r = usage_add(&walk->usage, entry_fd, &tree);
+        if (r < 0)
+                return r;
+        all->bytes += tree.bytes;
+        all->own_bytes += tree.own_bytes;
+        return 1;
+}
+
+/* All that is in the directory @fd with path @path, in one row, which says how many there are. */
+static int add_entries(Walk *walk, const char *kind, int fd, const char *path) {
         _cleanup_strv_ char **names = NULL;
+        _cleanup_free_ char *title = NULL;
         UsageOfTree all = { 0 };
         size_t n = 0;
 
-        if (string_printf(&path, "%s/%s", walk->root_dir, directory) < 0)
-                return -ENOMEM;
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0)
-                return errno == ENOENT ? 0 : -errno;
         int r = directory_names(fd, &names);
         if (r < 0)
-                return r;
+                return leave_out(walk, kind, path, r);
         for (char **name = names; name && *name; name++) {
-                _cleanup_close_ int entry_fd = openat(fd, *name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-                UsageOfTree tree;
+                _cleanup_free_ char *entry = NULL;
 
-                if (entry_fd < 0)
-                        continue; /* gone, or no directory: nothing of ours */
-                r = usage_add(&walk->usage, entry_fd, &tree);
+                if (string_printf(&entry, "%s/%s", path, *name) < 0)
+                        return -ENOMEM;
+                r = add_entry(walk, fd, *name, &all);
+                n += r > 0;
+                r = r < 0 ? leave_out(walk, kind, entry, r) : 0;
                 if (r < 0)
                         return r;
-                all.bytes += tree.bytes;
-                all.own_bytes += tree.own_bytes;
-                n++;
         }
         if (n == 0)
                 return 0;
         r = string_printf(&title, "(%zu)", n);
         return r < 0 ? r : walk->row(kind, title, &all, walk->userdata);
+}
+
+/* The same for a directory of ours. */
+static int add_directory(Walk *walk, const char *kind, const char *directory) {
+        _cleanup_free_ char *path = NULL;
+
+        if (string_printf(&path, "%s/%s", walk->root_dir, directory) < 0)
+                return -ENOMEM;
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
+                return errno == ENOENT ? 0 : leave_out(walk, kind, path, -errno);
+        return add_entries(walk, kind, fd, path);
 }
 
 static int add_all(Walk *walk) {
@@ -180,5 +229,5 @@ int disk_usage_measure(const char *root_dir, DiskUsageRow row, void *userdata, u
         if (r < 0)
                 return r;
         *ret_total = total;
-        return 0;
+        return walk.lacks ? DISK_USAGE_LACKS : 0;
 }

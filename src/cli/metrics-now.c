@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* What the command `metrics` says of the present: jobs, images and room in use. Called every few seconds on some hosts,
- * so it reads what was written down before, and measures nothing unless it is told to. Only looks. */
+ * so it reads what was written down before, and measures nothing unless it is told to. Only looks. What cannot be read must
+ * not keep the rest from being told: who watches the host needs it most then. */
 
 #include "cli/metrics-now.h"
 
@@ -10,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/id.h"
+#include "base/log.h"
 #include "base/string.h"
 #include "cli/disk-usage.h"
 #include "cli/image-common.h"
@@ -20,6 +22,15 @@
 #include "maintain/space.h"
 #include "store/store.h"
 
+/* Says what could not be read; its samples are left out. 0 to go on, or -ENOMEM. */
+static int leave_out(const char *what, const char *directory, int error) {
+        if (error == -ENOMEM)
+                return error;
+        (void) log_warning_errno(error, "Left out of the metrics, because it cannot be read: %s in '%s': %m", what,
+                                 directory);
+        return 0;
+}
+
 /* --- containers --- */
 
 static int write_containers(FILE *f, const Settings *settings) {
@@ -29,7 +40,7 @@ static int write_containers(FILE *f, const Settings *settings) {
 
         int r = machine_list(settings, false, &ids);
         if (r < 0)
-                return r;
+                return leave_out("containers", settings->runtime_dir, r);
         for (char **id = ids; id && *id; id++)
                 n[id_service_number(*id, NULL) > 0][machine_state(settings, *id)]++;
         metrics_heading(f, METRICS_OPEN, "nspawn_runner_containers", "gauge", NULL,
@@ -50,7 +61,7 @@ typedef struct ImageFacts {
         size_t generations;
 } ImageFacts;
 
-/* 1; 0: it is gone, or no image; or -errno. */
+/* 1; 0: it is gone, no image, or was left out; or -ENOMEM. */
 static int look_at_image(const char *root_dir, const char *name, ImageFacts *ret) {
         _cleanup_generation_ Generation *known = NULL;
         _cleanup_free_ uint64_t *old = NULL;
@@ -61,7 +72,7 @@ static int look_at_image(const char *root_dir, const char *name, ImageFacts *ret
                 return 0;
         int r = generation_list_old(root_dir, name, &old, &n_old);
         if (r < 0)
-                return r;
+                return leave_out(name, root_dir, r);
         *ret = (ImageFacts){ .number = image->generation, .generations = n_old + 1 };
         metrics_escape(name, ret->label);
         if (generation_load_of(image, &known) >= 0) {
@@ -93,7 +104,7 @@ static int write_images(FILE *f, const Settings *settings) {
 
         int r = list_images(settings->root_dir, &names);
         if (r < 0)
-                return r;
+                return leave_out("images", settings->root_dir, r);
         _cleanup_free_ ImageFacts *images = calloc(strv_length(names) + 1, sizeof(*images));
         if (!images)
                 return -ENOMEM;
@@ -140,14 +151,18 @@ enum { REGISTRY_IMAGES, CACHES, WORKING_COPIES, N_RECORDED };
 
 typedef struct Room {
         uint64_t bytes[ELEMENTSOF(kinds)], total;
+        bool lacks[ELEMENTSOF(kinds)]; /* some of it could not be read */
 } Room;
 
 static int add_measured(const char *kind, const char *name _unused_, const UsageOfTree *tree, void *userdata) {
         Room *room = userdata;
 
-        for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
-                if (streq(kinds[i].row, kind))
-                        room->bytes[i] += tree->bytes;
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
+                if (!streq(kinds[i].row, kind))
+                        continue;
+                room->bytes[i] += tree ? tree->bytes : 0;
+                room->lacks[i] = room->lacks[i] || !tree;
+        }
         return 0;
 }
 
@@ -167,15 +182,15 @@ static int add_places(const char *root_dir, const PlaceKind *kind, uint64_t *byt
 }
 
 static int add_registry_images(const char *root_dir, uint64_t *bytes) {
+        _cleanup_strv_ char **names = NULL, **broken = NULL;
         _cleanup_free_ char *root = NULL;
-        _cleanup_strv_ char **names = NULL;
 
         int r = image_cache_root(root_dir, &root);
         if (r < 0)
                 return r;
-        r = image_list(root, &names, NULL);
-        if (r < 0)
-                return r;
+        r = image_list(root, &names, &broken);
+        if (r < 0 || broken)
+                return r < 0 ? r : -EIO;
         for (char **name = names; name && *name; name++) {
                 _cleanup_generation_ Generation *known = NULL;
                 _cleanup_image_ Image *image = NULL;
@@ -187,11 +202,18 @@ static int add_registry_images(const char *root_dir, uint64_t *bytes) {
 }
 
 static int add_recorded(const char *root_dir, Room *room) {
-        int r = add_registry_images(root_dir, room->bytes + REGISTRY_IMAGES);
-        if (r < 0)
-                return r;
-        r = add_places(root_dir, &place_caches, room->bytes + CACHES);
-        return r < 0 ? r : add_places(root_dir, &place_builds, room->bytes + WORKING_COPIES);
+        const int results[N_RECORDED] = {
+                [REGISTRY_IMAGES] = add_registry_images(root_dir, room->bytes + REGISTRY_IMAGES),
+                [CACHES] = add_places(root_dir, &place_caches, room->bytes + CACHES),
+                [WORKING_COPIES] = add_places(root_dir, &place_builds, room->bytes + WORKING_COPIES),
+        };
+
+        for (size_t i = 0; i < N_RECORDED; i++) {
+                room->lacks[i] = results[i] < 0;
+                if (results[i] < 0 && leave_out(kinds[i].label, root_dir, results[i]) < 0)
+                        return results[i];
+        }
+        return 0;
 }
 
 static void write_bytes(FILE *f, const char *name, uint64_t bytes, const char *help) {
@@ -204,7 +226,7 @@ static int write_space(FILE *f, const Settings *settings) {
 
         int r = space_look(settings, &space);
         if (r < 0)
-                return r == -ENOENT ? 0 : r;
+                return r == -ENOENT ? 0 : leave_out("file system", settings->root_dir, r);
         write_bytes(f, "nspawn_runner_file_system_size_bytes", space.now.total_bytes,
                     "Size of the file system of root_dir.");
         write_bytes(f, "nspawn_runner_file_system_free_bytes", space.now.free_bytes,
@@ -224,8 +246,10 @@ static int write_room(FILE *f, const Settings *settings, bool measure) {
         metrics_heading(f, METRICS_OPEN, "nspawn_runner_disk_bytes", "gauge", "bytes",
                         "What is in use below root_dir; data that several trees share counts in each.");
         for (size_t i = 0; i < (measure ? ELEMENTSOF(kinds) : N_RECORDED); i++)
-                fprintf(f, "nspawn_runner_disk_bytes{kind=\"%s\"} %" PRIu64 "\n", kinds[i].label, room.bytes[i]);
-        if (measure)
+                if (!room.lacks[i])
+                        fprintf(f, "nspawn_runner_disk_bytes{kind=\"%s\"} %" PRIu64 "\n", kinds[i].label,
+                                room.bytes[i]);
+        if (measure && r != DISK_USAGE_LACKS)
                 write_bytes(f, "nspawn_runner_disk_all_bytes", room.total,
                             "All that is in use below root_dir, shared data counted once.");
         return write_space(f, settings);

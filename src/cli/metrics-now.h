@@ -6,6 +6,6 @@
 #include "config/settings.h"
 
 /* Writes what there is now as OpenMetrics: containers by state, images, and the room that is in use, as it was measured last.
- * @measure: walks through all trees below root_dir for that, which may take minutes. What goes meanwhile is left out. 0 or
- * -errno. */
+ * @measure: walks through all trees below root_dir for that, which may take minutes. What goes meanwhile is left out; what
+ * cannot be read, too, after it was logged. 0 or -ENOMEM. */
 int metrics_now_write(FILE *f, const Settings *settings, bool measure);

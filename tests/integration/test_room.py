@@ -7,8 +7,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 import host
 from lab import IMAGE, Lab, Site
+from pace import PATIENCE
 from simulation.jobspec import Job
 from terminal import Terminal
 
@@ -50,6 +53,59 @@ def test_shared_data_counts_once(make_site, lab: Lab) -> None:
         assert text.returncode == 0 and all(len(line) <= 80 for line in text.stdout.splitlines()), text
         for entry in path.iterdir():
             host.remove_tree(entry)
+
+
+def failing(site: Site, directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Calls a command on a disk that cannot read that directory."""
+    return subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", "-P", str(directory), "-e", "trace=getdents64", "-e",
+                           "inject=getdents64:error=EIO", *site.argv(*arguments)],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=PATIENCE)
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not in PATH")
+def test_unreadable_things(make_site, tiny_root: Path) -> None:
+    """What cannot be read is named, and the rest is measured."""
+    site = make_site(root=tiny_root, shell="/bin/sh")
+    change(site, "echo 2 > /text")
+    shutil.copytree(tiny_root / IMAGE, tiny_root / "other", symlinks=True)
+    for name in ("good", "bad"):
+        (tiny_root / ".trash" / name / "root").mkdir(parents=True)
+    whole = set(usage(site))
+    assert {("image", IMAGE), ("image", "other"), ("generation", f"{IMAGE}@1"), ("trash", "(2)")} <= whole
+    for directory, without, instead in ((tiny_root / IMAGE / "usr", {("image", IMAGE)}, set()),
+                                        (tiny_root / ".generations" / IMAGE / "1", {("generation", f"{IMAGE}@1")}, set()),
+                                        (tiny_root / ".generations" / IMAGE, {("generation", f"{IMAGE}@1")}, set()),
+                                        (tiny_root / ".trash", {("trash", "(2)")}, set()),
+                                        (tiny_root / ".trash/bad", {("trash", "(2)")}, {("trash", "(1)")})):
+        done = failing(site, directory, "df", "--json")
+        rows = {(row["kind"], row["name"]) for row in json.loads(done.stdout)["usage"]}
+        assert done.returncode == 1 and rows == whole - without | instead, (directory, done)
+        assert "Left out" in done.stderr and str(tiny_root) in done.stderr, (directory, done)
+        done = failing(site, directory, "metrics", "--measure")
+        assert done.returncode == 0 and "_file_system_free_bytes " in done.stdout and done.stdout.endswith("# EOF\n"), done
+        assert 'disk_bytes{kind="caches"} ' in done.stdout and "_disk_all_bytes " not in done.stdout, done
+        ((kind, _),) = without
+        assert f'disk_bytes{{kind="{dict(image="images", generation="generations").get(kind, kind)}"}} ' not in done.stdout
+    (tiny_root / ".pushed").write_text("no directory\n")
+    done = site.call("df")
+    assert done.returncode == 1 and f"{tiny_root}/.pushed: Not a directory" in done.stderr and "total" in done.stdout, done
+    assert site.call("metrics").stderr == ""
+    # What was written down before.
+    of_image = f'image_generations{{image="{IMAGE}"}}'
+    for directory, name in ((tiny_root, of_image), (tiny_root / ".generations" / IMAGE, of_image),
+                            (tiny_root / ".caches", 'disk_bytes{kind="caches"}')):
+        directory.mkdir(exist_ok=True)
+        assert f"nspawn_runner_{name} " in site.call("metrics").stdout
+        done = failing(site, directory, "metrics")
+        assert done.returncode == 0 and done.stdout.endswith("# EOF\n") and "Left out" in done.stderr, (directory, done)
+        assert f"nspawn_runner_{name} " not in done.stdout, (directory, done)
+        assert "nspawn_runner_file_system_free_bytes " in done.stdout, (directory, done)
+    host.remove_tree(tiny_root / ".layers")
+    (tiny_root / ".layers").write_text("no directory\n")
+    done = site.call("metrics")
+    assert done.returncode == 0 and "containers" in done.stderr and "nspawn_runner_containers{" not in done.stdout, done
+    assert f"nspawn_runner_{of_image} " in done.stdout, done
+    (tiny_root / ".layers").unlink()
 
 
 def test_prune(make_site, tiny_root: Path) -> None:
