@@ -253,11 +253,15 @@ static int make_space(const Settings *settings, const ImageChoice *choice, int s
         char have[16], all[16], wanted[16];
         Space space;
 
-        int r = choice->name ? named_image_reference(settings, choice->name, &reference) : 0;
+        int r = space_look(settings, &space);
+        if (r > 0 || r == -ENOENT) /* a missing directory of images is reported later */
+                return 0;
+        /* Only now does it matter which image the job is about to use. */
+        r = choice->name ? named_image_reference(settings, choice->name, &reference) : 0;
         if (r < 0)
                 return log_oom();
         r = space_make(settings, reference, signal_fd, &space);
-        if (r > 0 || r == -ENOENT) /* a missing directory of images is reported later */
+        if (r > 0)
                 return 0;
         if (r == -ECANCELED) {
                 log_error("Cancelled while room was being made on the disk");

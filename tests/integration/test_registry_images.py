@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -323,6 +324,21 @@ def test_default_registry(fetching, registry: Registry, push) -> None:
     assert (done.returncode, done.stdout) == (0, "short"), str(done)
     done = site.call("chroot-pull", "group/app:1", env=registry.environment())
     assert done.returncode == 0 and f"Image '{registry.host}/group/app:1' is here" in done.stderr, str(done)
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not in PATH")
+def test_names_are_looked_up_once(fetching, tmp_path: Path) -> None:
+    """What a name stands for with default_registry is asked once for each job that there is room for."""
+    def opened(site: Site) -> int:
+        """How often `prepare` opens the image by its name."""
+        log = tmp_path / "trace"
+        trace = ["strace", "-qq", "-o", str(log), "-e", "trace=openat"]
+        with site.started(prepare_exec=[*trace, *site.argv("prepare", IMAGE)]):
+            return host.read(log).count(f', "{IMAGE}", ')
+
+    without = opened(fetching())
+    assert without > 0
+    assert opened(fetching(default_registry="registry.example")) == without + 1
 
 
 def test_helper_image_of_this_host(fetching, registry: Registry, push) -> None:
