@@ -269,12 +269,15 @@ int artifacts_upload(const Keeper *keeper, bool success) {
 
 void artifacts_read_dotenv(const LocalStore *store, const char *from, Variables *variables) {
         _cleanup_free_ char *path = NULL, *data = NULL;
+        Variables own = { .arena = variables->arena };
         const char *problem;
         size_t size;
 
-        if (path_of(store, from, DOTENV_SUFFIX, &path) >= 0 &&
-            file_read_at(AT_FDCWD, path, (size_t) REPORT_BYTES_MAX, &data, &size) >= 0)
-                (void) dotenv_read(data, size, variables, &problem);
+        if (path_of(store, from, DOTENV_SUFFIX, &path) < 0 ||
+            file_read_at(AT_FDCWD, path, (size_t) REPORT_BYTES_MAX, &data, &size) < 0 ||
+            dotenv_read(data, size, &own, &problem) < 0)
+                return;
+        variables_set_all(variables, &own);
 }
 
 int artifacts_read_file(const LocalStore *store, const char *job, const char *file, size_t max_bytes, char **ret_data,

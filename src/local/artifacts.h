@@ -21,5 +21,6 @@ int artifacts_upload(const Keeper *keeper, bool success);
 int artifacts_read_file(const LocalStore *store, const char *job, const char *file, size_t max_bytes, char **ret_data,
                         size_t *ret_size);
 
-/* Adds the variables of the dotenv reports that job @from left. */
+/* Adds the variables of the dotenv reports that job @from left, or none of them if a report is not valid. What @variables
+ * has already does not count for GitLab's limits. */
 void artifacts_read_dotenv(const LocalStore *store, const char *from, Variables *variables);
