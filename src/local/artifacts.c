@@ -264,7 +264,7 @@ int artifacts_upload(const Keeper *keeper, bool success) {
                 return r;
         /* Reports are wanted in any case. */
         r = show_junit(keeper, reports);
-        return r < 0 || !success ? r : upload_dotenv(keeper, reports);
+        return r < 0 ? r : upload_dotenv(keeper, reports);
 }
 
 void artifacts_read_dotenv(const LocalStore *store, const char *from, Variables *variables) {
