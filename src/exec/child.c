@@ -215,6 +215,7 @@ static int evaluate_and_run(Child *child, const Value *trigger, int (*run_pipeli
         request.request.source = "parent_pipeline";
         request.request.predefined = &predefined;
         request.request.pipeline = &given;
+        request.request.inputs = NULL; /* those of this pipeline; the child has its own in what it includes */
         if (pipeline_evaluate(&request.request, &pipeline) < 0)
                 return -ENOMEM;
         say_problems(child, pipeline);
