@@ -24,6 +24,8 @@
 #define CHILD_FILE ".nspawn-runner-child.yml"
 #define ARTIFACT_FILE ".nspawn-runner-artifact-"
 #define FILE_BYTES_MAX ((size_t) 2 * 1024 * 1024)
+/* No exit status. */
+#define NOT_CREATED 256
 
 typedef struct Child {
         const ExecRun *run;
@@ -194,7 +196,7 @@ static void say_problems(const Child *child, const Pipeline *pipeline) {
         }
 }
 
-/* An exit status of exec_run(). */
+/* An exit status of exec_run(), or NOT_CREATED: there is no child pipeline, for reasons that were said. */
 static int evaluate_and_run(Child *child, const Value *trigger, int (*run_pipeline)(const ExecRun *run)) {
         ExecRequest request = *child->run->request;
         Arena *arena = &child->run->pipeline->arena;
@@ -220,10 +222,10 @@ static int evaluate_and_run(Child *child, const Value *trigger, int (*run_pipeli
                 return -ENOMEM;
         say_problems(child, pipeline);
         if (pipeline->context.problems.n > 0)
-                return EXIT_FAILURE;
+                return NOT_CREATED;
         if (!pipeline->created) {
                 say(child, pipeline->reason);
-                return 0;
+                return NOT_CREATED;
         }
         run.events_fd = broker_connect(child->run->broker_fd);
         if (run.events_fd < 0)
@@ -261,6 +263,8 @@ void exec_child_run(const ExecRun *run, const PipelineJob *job, const LocalStore
                 end(&child, FAILURE_NONE, "");
         else if (r == EXEC_CANCELLED)
                 end(&child, FAILURE_CANCELED, "cancelled");
+        else if (r == NOT_CREATED) /* whatever the strategy is */
+                end(&child, FAILURE_SCRIPT, "the child pipeline could not be created");
         else if (strategy || r < 0)
                 end(&child, r < 0 ? FAILURE_SYSTEM : FAILURE_SCRIPT, "the child pipeline failed");
         else {
