@@ -29,6 +29,7 @@
 
 typedef struct Child {
         const ExecRun *run;
+        const RunState *state;
         const PipelineJob *job;
         const LocalStore *store;
         int events_fd;
@@ -47,6 +48,16 @@ static void end(const Child *child, JobFailure failure, const char *reason) {
         event = (Event){ .type = EVENT_ENDED, .failed = failure, .exit_code = -1, .size = (uint32_t) strlen(reason) };
         memcpy(event.text, reason, event.size);
         (void) event_send(child->events_fd, &event);
+}
+
+/* Reads the file that an entry names of another job's artifacts. */
+static int read_artifact(const Child *child, const Value *entry, char **ret_data, size_t *ret_size) {
+        const char *name = map_get(entry, "job")->string, *path = map_get(entry, "artifact")->string;
+        const PipelineJob *job = pipeline_find_job(child->run->pipeline, name);
+
+        if (job && run_state_has_not_run(child->state, (size_t) (job - child->run->pipeline->jobs)))
+                return -ENOENT;
+        return artifacts_read_file(child->store, name, path, FILE_BYTES_MAX, ret_data, ret_size);
 }
 
 static int provider_read(void *userdata, const PipelineRoot *root, const char *path, char **ret_data, size_t *ret_size,
@@ -68,8 +79,7 @@ static int provider_read(void *userdata, const PipelineRoot *root, const char *p
         snprintf(digits, sizeof(digits), "%.*s", (int) MIN(strspn(number, "0123456789"), sizeof(digits) - 1), number);
         if (parse_uint64(digits, &i) < 0 || i >= child->n_artifacts)
                 return -ENOENT;
-        const Value *entry = child->artifacts[i], *job = map_get(entry, "job"), *file = map_get(entry, "artifact");
-        return artifacts_read_file(child->store, job->string, file->string, FILE_BYTES_MAX, ret_data, ret_size);
+        return read_artifact(child, child->artifacts[i], ret_data, ret_size);
 }
 
 static int provider_list(void *userdata, const PipelineRoot *root, char *const **ret_paths, const char **reterr_why) {
@@ -238,11 +248,12 @@ static int evaluate_and_run(Child *child, const Value *trigger, int (*run_pipeli
         return start(child, &run, run_pipeline);
 }
 
-void exec_child_run(const ExecRun *run, const PipelineJob *job, const LocalStore *store, int events_fd,
+void exec_child_run(const ExecRun *run, const RunState *state, size_t i, const LocalStore *store, int events_fd,
                     int (*run_pipeline)(const ExecRun *run)) {
+        const PipelineJob *job = run->pipeline->jobs + i;
         const Value *trigger = map_get_set(job->config, "trigger"), *include = map_get_set(trigger, "include");
         const Value *strategy = map_get_set(trigger, "strategy");
-        Child child = { .run = run, .job = job, .store = store, .events_fd = events_fd };
+        Child child = { .run = run, .state = state, .job = job, .store = store, .events_fd = events_fd };
 
         if (!include) {
                 say(&child, "WARNING: 'trigger' of another project starts nothing here: the job counts as succeeded");

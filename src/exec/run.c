@@ -147,6 +147,16 @@ static const char *make_token(Arena *arena) {
         return text_get(&text);
 }
 
+/* The places of the jobs whose files job @i gets. Returns their number. */
+static size_t find_sources_of(const Loop *loop, size_t i, size_t *places) {
+        size_t n = pipeline_artifact_jobs(loop->pipeline, loop->pipeline->jobs + i, places), kept = 0;
+
+        for (size_t k = 0; k < n; k++)
+                if (!run_state_has_not_run(&loop->state, places[k]))
+                        places[kept++] = places[k];
+        return kept;
+}
+
 /* In the process of the job. */
 static void work(const Loop *loop, size_t i, int events_fd, int cancel_fd, const SourcesMaker *sources) {
         const Invocation *invocation = loop->run->invocation;
@@ -163,7 +173,7 @@ static void work(const Loop *loop, size_t i, int events_fd, int cancel_fd, const
                 },
                 .store = &loop->store,
                 .sources_of = places,
-                .n_sources_of = pipeline_artifact_jobs(loop->pipeline, loop->pipeline->jobs + i, places),
+                .n_sources_of = find_sources_of(loop, i, places),
                 .top = loop->run->request->checkout->top,
                 .artifacts = invocation_option(invocation, "artifacts"),
                 .broker_fd = loop->run->broker_fd,
@@ -198,7 +208,7 @@ static int start_job(Loop *loop, size_t i) {
                 (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
                 close(pipe_fds[0]);
                 if (loop->pipeline->jobs[i].is_trigger)
-                        exec_child_run(loop->run, loop->pipeline->jobs + i, &loop->store, pipe_fds[1], exec_run);
+                        exec_child_run(loop->run, &loop->state, i, &loop->store, pipe_fds[1], exec_run);
                 else
                         work(loop, i, pipe_fds[1], cancel_fd, sources);
                 _exit(EXIT_SUCCESS);

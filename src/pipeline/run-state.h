@@ -48,6 +48,12 @@ bool run_state_idle(const RunState *state);
 /* Tells that a pending job was started. */
 void run_state_start(RunState *state, size_t job);
 
+/* Is the job part of this run without having run in it, up to now? Then others get none of its files: what there is was
+ * left by an earlier run. */
+static inline bool run_state_has_not_run(const RunState *state, size_t job) {
+        return state->jobs[job].take != RUN_LEAVE && state->jobs[job].n_tries == 0;
+}
+
 typedef enum RunNext {
         RUN_GOES_ON,   /* the job has ended; others may be pending now */
         RUN_TRY_AGAIN, /* "retry" covers this failure: the job is pending again */
