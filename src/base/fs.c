@@ -47,7 +47,7 @@ int open_without_symlinks(int dir_fd, const char *path, int flags) {
         return open_resolving(dir_fd, path, flags, RESOLVE_NO_SYMLINKS);
 }
 
-int file_read_in_root(int root_fd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_size) {
+int file_open_in_root(int root_fd, const char *path) {
         char again[64];
 
         _cleanup_close_ int path_fd = open_in_root(root_fd, path, O_PATH);
@@ -57,8 +57,14 @@ int file_read_in_root(int root_fd, const char *path, size_t max_bytes, char **re
         if (r < 0)
                 return r;
         snprintf(again, sizeof(again), "/proc/self/fd/%d", path_fd);
-        _cleanup_close_ int fd = open(again, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        return fd < 0 ? -errno : fd_read_all(fd, max_bytes, ret_data, ret_size);
+        int fd = open(again, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        return fd < 0 ? -errno : fd;
+}
+
+int file_read_in_root(int root_fd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_size) {
+        _cleanup_close_ int fd = file_open_in_root(root_fd, path);
+
+        return fd < 0 ? fd : fd_read_all(fd, max_bytes, ret_data, ret_size);
 }
 
 int file_find_in_root(int root_fd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_size) {

@@ -20,9 +20,12 @@ int find_in_root(int root_fd, const char *path, int flags);
  * Returns the descriptor or -errno. */
 int open_without_symlinks(int dir_fd, const char *path, int flags);
 
-/* Reads the regular file @path as open_in_root() finds it. Anything else, such as a device or a pipe that nobody writes to,
- * is not opened: -EISDIR or -ENOTSUP, as with file_open_regular(). -ENOENT as with find_in_root(). -EFBIG: it is longer than
- * @max_bytes; or another -errno. *ret_data is to be freed; a NUL follows it. */
+/* Opens the regular file @path as open_in_root() finds it, for reading. Anything else, such as a device or a pipe that nobody
+ * writes to, is not opened: -EISDIR or -ENOTSUP, as with file_open_regular(). Returns the descriptor; -ENOENT as with
+ * find_in_root(); or another -errno. */
+int file_open_in_root(int root_fd, const char *path);
+/* Reads the file that it opens. -EFBIG: it is longer than @max_bytes; or another -errno. *ret_data is to be freed; a NUL
+ * follows it. */
 int file_read_in_root(int root_fd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_size);
 /* The same where only regular files matter: -ENOENT for everything else, too. */
 int file_find_in_root(int root_fd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_size);

@@ -15,7 +15,6 @@
 #include "base/string.h"
 #include "pipeline/glob.h"
 
-#define KEY_FILE_BYTES_MAX ((size_t) 64 * 1024 * 1024)
 #define GREEN "\033[32;1m"
 #define YELLOW "\033[0;33m"
 #define RESET "\033[0;m"
@@ -36,6 +35,29 @@ bool caches_any(const LocalJob *job) {
         return list && list->n_items > 0;
 }
 
+static bool matches_any(const LocalJob *job, const Value *globs, const char *path) {
+        for (size_t i = 0; i < globs->n_items; i++)
+                if (glob_match(local_expand(job, globs->items[i]->string), path))
+                        return true;
+        return false;
+}
+
+/* However long the file is. */
+static int add_file(Hash *hash, int top_fd, const char *path) {
+        char data[65536];
+
+        _cleanup_close_ int fd = file_open_in_root(top_fd, path);
+        if (fd < 0)
+                return fd;
+        hash_string(hash, path);
+        for (;;) {
+                ssize_t n = read(fd, data, sizeof(data));
+                if (n <= 0)
+                        return n < 0 ? -errno : 0;
+                hash_update(hash, data, (size_t) n);
+        }
+}
+
 /* A hash of the files as they are in the working copy, committed or not. "default" if there are none. */
 static const char *digest(const Keeper *keeper, const Value *globs) {
         static const uint8_t key[16] = "cache:key:files";
@@ -48,21 +70,12 @@ static const char *digest(const Keeper *keeper, const Value *globs) {
         Hash hash;
 
         hash_init(&hash, key);
-        if (provider->list(provider->userdata, NULL, &paths, &why) < 0)
+        _cleanup_close_ int top_fd = open(keeper->top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (top_fd < 0 || provider->list(provider->userdata, NULL, &paths, &why) < 0)
                 return "default";
         for (; *paths; paths++)
-                for (size_t i = 0; i < lines->n_items; i++) {
-                        _cleanup_free_ char *data = NULL;
-                        size_t size;
-
-                        if (!glob_match(local_expand(job, lines->items[i]->string), *paths) ||
-                            provider->read(provider->userdata, NULL, *paths, &data, &size, &why) < 0)
-                                continue;
-                        hash_string(&hash, *paths);
-                        hash_update(&hash, data, size);
+                if (matches_any(job, lines, *paths) && add_file(&hash, top_fd, *paths) == 0)
                         any = true;
-                        break;
-                }
         return any ? arena_printf(job->arena, "%016" PRIx64, hash_finish(&hash)) : "default";
 }
 

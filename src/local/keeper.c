@@ -22,7 +22,7 @@ bool keeper_is_due(const LocalJob *job, const Value *map, bool success) {
 
 /* For "untracked": in the job, git tracks the files of the last commit. */
 static int read_tracked(const Keeper *keeper, char ***ret) {
-        if (!keeper->top)
+        if (!keeper->has_commit)
                 return 0;
         int r = git_list(keeper->top, ARGV("ls-tree", "-r", "-z", "--name-only", "--full-tree", "HEAD"), ret);
         if (r == -ENOENT)

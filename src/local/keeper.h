@@ -9,7 +9,8 @@
 typedef struct Keeper {
         Caller *caller;
         const LocalStore *store;
-        const char *top;       /* of the working copy, for git's files; NULL: it is no repository */
+        const char *top;       /* of the working copy */
+        bool has_commit;       /* git knows files of it */
         const char *directory; /* that artifacts are copied to, too; or NULL */
 } Keeper;
 

@@ -398,7 +398,8 @@ void worker_run(const WorkerSetup *setup) {
                            .caller = { .events_fd = setup->events_fd, .cancel_fd = setup->cancel_fd } };
         worker.keeper = (Keeper){ .caller = &worker.caller,
                                   .store = setup->store,
-                                  .top = setup->has_commit ? setup->top : NULL,
+                                  .top = setup->top,
+                                  .has_commit = setup->has_commit,
                                   .directory = setup->artifacts };
         (void) setlocale(LC_CTYPE, "C.UTF-8"); /* of names in archives */
         worker.caller.broker_fd = broker_connect(setup->broker_fd);

@@ -288,6 +288,21 @@ def test_shell(place: Site) -> None:
     assert place.traces() == []
 
 
+def test_cache_key_of_large_file(place: Site) -> None:
+    """A file of `cache:key:files` may have any length."""
+    copy = Copy(place, "large-key")
+    copy.write(gitlab_ci="a: {cache: {key: {files: [lock]}, paths: [kept]}, script: [touch kept]}\n", lock="x" * (9 << 20))
+    copy.commit()
+
+    def key() -> str:
+        return re.findall(r"Creating cache (\S+)\.\.\.", copy.run().stdout)[0]
+
+    first = key()
+    assert re.fullmatch("0-[0-9a-f]{16}", first) and key() == first
+    copy.write(lock="x" * (9 << 20) + "y")
+    assert key() not in (first, "0-default")
+
+
 def test_options_file(place: Site) -> None:
     """The home's file says where artifacts go; the project's replaces the home's image."""
     copy = Copy(place, "options")
