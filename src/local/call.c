@@ -133,10 +133,27 @@ static void end(Caller *caller, const Call *call, unsigned *signalled) {
                 return;
         unsigned wanted = call->to_the_end ? caller->cancelled >= 2 : caller->cancelled > 0 || caller->timed_out;
 
+        if (caller->late)
+                wanted = 1;
         if (wanted && *signalled < wanted + caller->cancelled) {
                 *signalled = wanted + caller->cancelled;
                 (void) broker_send(caller->broker_fd, BROKER_SIGNAL, call->stage, NULL, NULL, 0);
         }
+}
+
+/* Notes whose time is up, of the job or of this call. Returns the next time to look, for poll(): -1 for never. */
+static int look_at_time(Caller *caller, const Call *call) {
+        uint64_t now = clock_now_usec(), next = USEC_INFINITY;
+
+        if (!call->to_the_end && now >= caller->deadline_usec)
+                caller->timed_out = true;
+        if (call->deadline_usec > 0 && now >= call->deadline_usec)
+                caller->late = true;
+        if (!call->to_the_end && !caller->timed_out)
+                next = caller->deadline_usec;
+        if (call->deadline_usec > 0 && !caller->late)
+                next = MIN(next, call->deadline_usec);
+        return clock_poll_timeout(next);
 }
 
 static int follow(Caller *caller, const Call *call, int output_fd, Output *output, BrokerReply *ret) {
@@ -146,14 +163,11 @@ static int follow(Caller *caller, const Call *call, int output_fd, Output *outpu
         unsigned signalled = 0;
 
         for (;;) {
-                bool bounded = !call->to_the_end && !caller->timed_out;
+                int timeout = look_at_time(caller, call);
 
                 end(caller, call, &signalled);
-                int n = poll(fds, 3, bounded ? clock_poll_timeout(caller->deadline_usec) : -1);
-                if (n < 0 && errno != EINTR)
+                if (poll(fds, 3, timeout) < 0 && errno != EINTR)
                         return -errno;
-                if (n == 0 && bounded)
-                        caller->timed_out = true;
                 if (fds[1].revents && !copy(output_fd, output))
                         fds[1].fd = -1;
                 if (fds[2].revents) {
@@ -188,6 +202,7 @@ int caller_call(Caller *caller, const Call *call, BrokerReply *ret) {
 
         output = (Output){ .caller = caller };
         caller->error[0] = 0;
+        caller->late = false;
 
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return -errno;
@@ -218,6 +233,7 @@ int caller_wait(Caller *caller, int fd) {
         BrokerReply reply;
 
         caller->error[0] = 0;
+        caller->late = false;
         while (caller->cancelled == 0 && !caller->timed_out) {
                 int n = poll(fds, ELEMENTSOF(fds), clock_poll_timeout(caller->deadline_usec));
                 if (n < 0 && errno != EINTR)

@@ -14,17 +14,19 @@ typedef struct Caller {
         unsigned cancelled;  /* 1: somebody wants the job to end; 2: at once */
         bool timed_out;
         uint64_t deadline_usec; /* of calls that may be cancelled */
+        bool late;              /* the last call's own time was up before it had ended */
         char error[480];        /* the first error that the last call reported; "": none */
 } Caller;
 
 typedef struct Call {
         BrokerStage stage;
         char *const *arguments;
-        const char *script; /* of BROKER_RUN */
-        int stdin_fd;       /* negative: nothing */
-        int stdout_fd;      /* negative: into the log, as stderr */
-        bool to_the_end;    /* goes on when the job is cancelled for the first time, or its time is up */
-        bool quiet;         /* what it says is dropped */
+        const char *script;     /* of BROKER_RUN */
+        int stdin_fd;           /* negative: nothing */
+        int stdout_fd;          /* negative: into the log, as stderr */
+        bool to_the_end;        /* goes on when the job is cancelled for the first time, or its time is up */
+        uint64_t deadline_usec; /* of this call alone, however it goes on otherwise: it is ended then; 0: none */
+        bool quiet;             /* what it says is dropped */
 } Call;
 
 /* Waits until the stage has ended. @ret as of BROKER_DONE. 0; or -errno when the broker is gone or does not start it. */

@@ -19,11 +19,14 @@
 #include "base/string.h"
 #include "local/artifacts.h"
 #include "local/caches.h"
+#include "local/go-duration.h"
 #include "local/job-steps.h"
 #include "local/sources.h"
 
 #define PREPARE_ATTEMPTS 3U
 #define PREPARE_DELAY_USEC (3 * USEC_PER_SEC)
+#define SCRIPT_TIMEOUT "RUNNER_SCRIPT_TIMEOUT"
+#define AFTER_SCRIPT_TIMEOUT "RUNNER_AFTER_SCRIPT_TIMEOUT"
 #define AFTER_SCRIPT_TIMEOUT_USEC (300 * USEC_PER_SEC)
 #define CONFIG_BYTES_MAX ((size_t) 64 * 1024)
 
@@ -54,13 +57,18 @@ static void fail(Worker *worker, JobFailure failure, int exit_code, const char *
 static bool judge(Worker *worker, int r, const BrokerReply *reply, const char *what) {
         char reason[200];
 
-        if (r == 0 && reply->status == 0 && worker->caller.cancelled == 0 && !worker->caller.timed_out)
+        if (r == 0 && reply->status == 0 && worker->caller.cancelled == 0 && !worker->caller.timed_out &&
+            !worker->caller.late)
                 return true;
         if (worker->caller.cancelled > 0)
                 fail(worker, FAILURE_CANCELED, -1, "cancelled");
         else if (worker->caller.timed_out) {
                 snprintf(reason, sizeof(reason), "took longer than %llu seconds",
                          (unsigned long long) worker->job.timeout_sec);
+                fail(worker, FAILURE_TIMEOUT, -1, reason);
+        } else if (worker->caller.late) {
+                snprintf(reason, sizeof(reason), "took longer than " SCRIPT_TIMEOUT " allows (%.100s)",
+                         local_variable(&worker->job, SCRIPT_TIMEOUT, ""));
                 fail(worker, FAILURE_TIMEOUT, -1, reason);
         } else if (r < 0) {
                 snprintf(reason, sizeof(reason), "%s: %s", what, strerror(-r));
@@ -90,8 +98,32 @@ static bool call_plain(Worker *worker, BrokerStage stage, const char *what) {
         return judge(worker, r, &reply, what);
 }
 
+/* What @variable of the job says, or @otherwise_usec. */
+static uint64_t variable_usec(Worker *worker, const char *variable, uint64_t otherwise_usec) {
+        const char *text = local_variable(&worker->job, variable, "");
+        uint64_t usec = otherwise_usec;
+
+        if (!isempty(text) && go_duration_parse(text, &usec) < 0)
+                caller_log(&worker->caller, "\033[0;33mWARNING: %s is ignored: '%s' is no time such as '1h20m'\033[0;m",
+                           variable, text);
+        return usec;
+}
+
+/* When the script must have ended, beside the job's own time; 0: it need not. */
+static uint64_t script_deadline(Worker *worker, LocalScript script) {
+        uint64_t usec = 0;
+
+        if (script == LOCAL_STEP_SCRIPT)
+                usec = variable_usec(worker, SCRIPT_TIMEOUT, 0);
+        else if (script == LOCAL_AFTER_SCRIPT)
+                usec = variable_usec(worker, AFTER_SCRIPT_TIMEOUT, AFTER_SCRIPT_TIMEOUT_USEC);
+        return usec == 0 ? 0 : clock_deadline(usec);
+}
+
 static bool run_script(Worker *worker, LocalScript script, bool to_the_end, const char *what) {
         const char *text = local_script(&worker->job, script);
+        if (!text)
+                return true;
         const Call call = {
                 .stage = BROKER_RUN,
                 .arguments = ARGV(local_script_name(script)),
@@ -99,11 +131,10 @@ static bool run_script(Worker *worker, LocalScript script, bool to_the_end, cons
                 .stdin_fd = -EBADF,
                 .stdout_fd = -EBADF,
                 .to_the_end = to_the_end,
+                .deadline_usec = script_deadline(worker, script),
         };
         BrokerReply reply = { 0 };
 
-        if (!text)
-                return true;
         int r = caller_call(&worker->caller, &call, &reply);
         if (to_the_end)
                 return r == 0 && reply.status == 0;
@@ -295,7 +326,8 @@ static void run_scripts(Worker *worker) {
                 return;
         begin_section(worker, "Running after_script");
         if (!run_script(worker, LOCAL_AFTER_SCRIPT, true, "after_script"))
-                caller_log(&worker->caller, "after_script failed, but job will continue unaffected");
+                caller_log(&worker->caller, "after_script failed, but job will continue unaffected%s",
+                           worker->caller.late ? ": its time was up" : "");
 }
 
 static bool download(Worker *worker) {
