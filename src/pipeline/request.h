@@ -44,7 +44,7 @@ typedef struct PipelineProvider {
         int (*resolve)(void *userdata, const PipelineRoot *root, PipelineCommit *ret);
         /* Lists the paths that differ from @compare_to (NULL: from what the pipeline's source compares with), as @list
          * does. -ENODATA: there is nothing to compare with, so that everything counts as changed; -ENOENT: no such
-         * revision. */
+         * revision; -ENOLINK: it has no commit in common with the present one, as far as the history is at hand. */
         int (*changes)(void *userdata, const char *compare_to, char *const **ret_paths);
         void *userdata;
 } PipelineProvider;

@@ -168,6 +168,11 @@ static int match_changes(Context *context, const Value *changes, RuleScope *scop
         if (r == -ENOENT && compare_to)
                 return context_fail(context, compare_to->place,
                                     "'compare_to' names '%s', which is no branch, tag or commit here", revision);
+        if (r == -ENOLINK && compare_to)
+                return context_fail(context, compare_to->place,
+                                    "'compare_to' names '%s', which has no commit in common with HEAD here; with a "
+                                    "shallow clone, fetch more of its history",
+                                    revision);
         if (r < 0)
                 return context_fail(context, changes->place, "cannot find out which files changed: %s", strerror(-r));
         r = regexp ? match_regexp(context, regexp, paths, &path) :

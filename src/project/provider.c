@@ -218,14 +218,29 @@ static int find_base(const Checkout *checkout, char **ret) {
         return checkout->parent ? string_replace(ret, checkout->parent) : -ENODATA;
 }
 
+/* Finds the commit that @name means on the server, where there are no remotes, as far as it is known here. */
+static int find_compared(const Checkout *checkout, const char *name, char **ret) {
+        const char *branch = startswith(name, "refs/heads/");
+        _cleanup_free_ char *remote = NULL;
+
+        int r = string_printf(&remote, "refs/remotes/origin/%s", branch ? branch : name);
+        if (r < 0)
+                return r;
+        r = checkout_find_commit(checkout, remote, ret);
+        return r == -ENOENT ? checkout_find_commit(checkout, name, ret) : r;
+}
+
 /* Finds the commit that changes are counted from. @compare_to may be NULL. */
 static int find_changes_base(const Checkout *checkout, const char *compare_to, char **ret) {
         _cleanup_free_ char *commit = NULL;
 
         if (!compare_to || !checkout->is_git)
                 return find_base(checkout, ret);
-        int r = checkout_find_commit(checkout, compare_to, &commit);
-        return r < 0 ? r : git_ask(checkout->top, ARGV("merge-base", "HEAD", commit), ret);
+        int r = find_compared(checkout, compare_to, &commit);
+        if (r < 0)
+                return r;
+        r = git_ask(checkout->top, ARGV("merge-base", "HEAD", commit), ret);
+        return r == -ENOENT ? -ENOLINK : r;
 }
 
 /* Lists tracked files that changed since @base, and files that are not tracked. */

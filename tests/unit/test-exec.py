@@ -277,6 +277,37 @@ class Command(unittest.TestCase):
         (self.path / ".nspawn-runner-exec.yaml").write_text("server: https://h.org/gitlab\n")
         self.assertIn("'server' is not for a project to say", self.call("--list").stderr)
 
+    def test_compare_to(self):
+        """The server knows branches without a remote's name, and not those that are only here."""
+        def commit() -> str:
+            git(self.path, "add", "-A")
+            git(self.path, "commit", "-q", "-m", "x")
+            return subprocess.run(["git", "-C", self.path, "rev-parse", "HEAD"], env=ENVIRONMENT, text=True, check=True,
+                                  capture_output=True).stdout.strip()
+
+        git(self.path, "init", "-q", "-b", "main")
+        first = commit()
+        (self.path / "x").touch()
+        second = commit()
+        for name, here, there in (("there", None, first), ("both", second, first), ("here", first, None), ("same", None, second)):
+            for ref, value in ((f"refs/heads/{name}", here), (f"refs/remotes/origin/{name}", there)):
+                if value:
+                    git(self.path, "update-ref", ref, value)
+        names = ("there", "refs/heads/there", "both", "refs/heads/both", "here", "refs/heads/here", first, "same", second)
+        configuration = self.path / ".gitlab-ci.yml"
+        configuration.write_text("always: {script: x}\n" + "".join(
+            f"to {name}: {{script: x, rules: [{{changes: {{paths: [x], compare_to: {name}}}}}]}}\n" for name in names))
+        commit()
+        self.assertEqual(self.names(), ["always", *(f"to {name}" for name in names[:7])])
+
+        git(self.path, "checkout", "-q", "--orphan", "alone")
+        commit()
+        done = self.call("--list")
+        self.assertEqual(done.returncode, 1, done)
+        self.assertIn("names 'there', which has no commit in common", done.stderr)
+        configuration.write_text("a: {script: x, rules: [{changes: {paths: [x], compare_to: refs/heads/nowhere}}]}\n")
+        self.assertIn("names 'refs/heads/nowhere', which is no branch, tag or commit here", self.call("--list").stderr)
+
     def test_options_files(self):
         """.nspawn-runner-exec.yaml: the command line is stronger than the project's, and that is stronger than the home's."""
         home = self.path / "home"
