@@ -173,8 +173,8 @@ static void set_auto_cancel(Pipeline *pipeline, const Value *from) {
 }
 
 static int decide_workflow(Pipeline *pipeline) {
-        Variables variables = { .arena = &pipeline->arena };
-        RuleScope scope = { .variables = &variables };
+        Variables *seen = &pipeline->workflow_seen;
+        RuleScope scope = { .variables = seen };
         const PipelineRequest *request = pipeline->context.request;
         const Value *rule;
         size_t i;
@@ -184,10 +184,11 @@ static int decide_workflow(Pipeline *pipeline) {
         set_auto_cancel(pipeline, map_get_set(pipeline->config, "workflow"));
         if (!pipeline->workflow_rules)
                 return 0;
-        variables_set_all(&variables, request->predefined);
-        variables_set_all(&variables, &pipeline->root_variables);
-        variables_set_all(&variables, request->project);
-        variables_set_all(&variables, request->pipeline);
+        *seen = (Variables){ .arena = &pipeline->arena };
+        variables_set_all(seen, request->predefined);
+        variables_set_all(seen, &pipeline->root_variables);
+        variables_set_all(seen, request->project);
+        variables_set_all(seen, request->pipeline);
         int r = rules_decide(&pipeline->context, pipeline->workflow_rules, &scope, NULL, &rule, &i);
         if (r < 0)
                 return r;
@@ -296,14 +297,12 @@ void pipeline_explain(Pipeline *pipeline, const PipelineJob *job, Text *text) {
 }
 
 void pipeline_explain_workflow(Pipeline *pipeline, Text *text) {
-        Variables variables = { .arena = &pipeline->arena };
-        RuleScope scope = { .variables = &variables };
+        RuleScope scope = { .variables = &pipeline->workflow_seen };
         const Value *rule;
         size_t i;
 
         text_printf(text, "pipeline: %s (%s)\n", pipeline->created ? "yes" : "no", pipeline->reason);
         if (!pipeline->workflow_rules)
                 return;
-        variables_set_all(&variables, &pipeline->context.variables);
         (void) rules_decide(&pipeline->context, pipeline->workflow_rules, &scope, text, &rule, &i);
 }

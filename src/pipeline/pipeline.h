@@ -62,6 +62,7 @@ typedef struct Pipeline {
         size_t n_jobs;
         Variables root_variables;    /* of the top level and the workflow's rule */
         const Value *workflow_rules; /* flat, or NULL */
+        Variables workflow_seen;     /* what these rules saw; empty without them */
         const char *name;            /* of the workflow, or NULL */
         bool cancel_on_failure;      /* "auto_cancel: on_job_failure: all" */
         bool created;                /* false: there is no pipeline, for @reason */
