@@ -175,18 +175,37 @@ static int read_report(const Keeper *keeper, const char *kind, const Value *repo
         return r;
 }
 
+/* The files of a report become one, with GitLab's limits for all of them together. */
+typedef struct DotenvReport {
+        int fd;
+        size_t size;
+        bool in_line; /* the last line has no newline yet */
+        Variables variables;
+} DotenvReport;
+
+static int refuse_dotenv(const Keeper *keeper, const char *path, const char *problem) {
+        caller_log(keeper->caller, "\033[31;1mERROR: dotenv report %s: %s\033[0;m", path, problem);
+        return -EBADMSG;
+}
+
 static int take_dotenv(const Keeper *keeper, const char *path, const char *data, size_t size, void *userdata) {
-        Variables variables = { .arena = keeper->caller->job->arena };
+        DotenvReport *report = userdata;
         const char *problem;
 
-        if (dotenv_read(data, size, &variables, &problem) < 0) {
-                caller_log(keeper->caller, "\033[31;1mERROR: dotenv report %s: %s\033[0;m", path, problem);
-                return -EBADMSG;
+        if (dotenv_read(data, size, &report->variables, &problem) < 0)
+                return refuse_dotenv(keeper, path, problem);
+        if (report->in_line && size > 0) {
+                int r = fd_write_all(report->fd, "\n", 1);
+                if (r < 0)
+                        return r;
+                report->size++;
         }
-        int r = fd_write_all(*(int *) userdata, data, size);
-        if (r < 0)
-                return r;
-        return size > 0 && data[size - 1] != '\n' ? fd_write_all(*(int *) userdata, "\n", 1) : 0;
+        report->size += size;
+        if (report->size >= DOTENV_BYTES_MAX)
+                return refuse_dotenv(keeper, path, "the files of the report are too long together");
+        if (size > 0)
+                report->in_line = data[size - 1] != '\n';
+        return fd_write_all(report->fd, data, size);
 }
 
 static int upload_dotenv(const Keeper *keeper, const Value *reports) {
@@ -200,7 +219,8 @@ static int upload_dotenv(const Keeper *keeper, const Value *reports) {
         _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd < 0)
                 return -errno;
-        r = read_report(keeper, "dotenv", reports, take_dotenv, &fd);
+        DotenvReport report = { .fd = fd, .variables = { .arena = keeper->caller->job->arena } };
+        r = read_report(keeper, "dotenv", reports, take_dotenv, &report);
         if (r < 0)
                 (void) unlink(path);
         return r;
