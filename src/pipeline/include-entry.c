@@ -39,6 +39,14 @@ static bool is_yaml(const char *path) {
         return endswith(path, ".yml") || endswith(path, ".yaml");
 }
 
+/* Adds a file of the origin. @path must be in the arena: it outlives the list of files that it may come from. */
+static void add_own(Entries *entries, const char *path, const Value *entry) {
+        const PipelineRoot *root = entries->origin->root;
+        const char *name = root ? arena_printf(entries->context->arena, "%s:%s", root->name, path) : path;
+
+        add(entries, (IncludeFile){ .origin = *entries->origin, .path = path, .name = name }, entry);
+}
+
 /* Adds all files of the origin whose paths match. It is no error if there are none. */
 static int add_matching(Entries *entries, const char *pattern, const Value *entry) {
         const PipelineProvider *provider = entries->context->request->provider;
@@ -51,8 +59,7 @@ static int add_matching(Entries *entries, const char *pattern, const Value *entr
                                     why ? why : strerror(-r));
         for (; *paths; paths++)
                 if (wildcard_match(pattern, *paths))
-                        add(entries, (IncludeFile){ .origin = *entries->origin, .path = *paths, .name = *paths },
-                            entry);
+                        add_own(entries, arena_string(entries->context->arena, *paths), entry);
         return 0;
 }
 
@@ -69,10 +76,7 @@ static int add_local(Entries *entries, const Value *entry, const Value *value) {
                 return context_fail(entries->context, value->place, "'%s' must end with .yml or .yaml", path);
         if (strchr(path, '*'))
                 return add_matching(entries, path, entry);
-        const char *name = entries->origin->root ?
-                                   arena_printf(entries->context->arena, "%s:%s", entries->origin->root->name, path) :
-                                   path;
-        add(entries, (IncludeFile){ .origin = *entries->origin, .path = path, .name = name }, entry);
+        add_own(entries, path, entry);
         return 0;
 }
 

@@ -38,13 +38,14 @@ typedef struct PipelineProvider {
         int (*read)(void *userdata, const PipelineRoot *root, const char *path, char **ret_data, size_t *ret_size,
                     const char **reterr_why);
         /* Lists the paths of all files of the tree, relative to its top, sorted, NULL-terminated. They belong to the
-         * provider and live as long as it. Fails as @read does. */
+         * provider: those of the project live as long as it, others until the next call. Fails as @read does. */
         int (*list)(void *userdata, const PipelineRoot *root, char *const **ret_paths, const char **reterr_why);
         /* Finds out which commit is read from @root. -EUNATCH: nobody knows, as with a directory that stands in for it. */
         int (*resolve)(void *userdata, const PipelineRoot *root, PipelineCommit *ret);
         /* Lists the paths that differ from @compare_to (NULL: from what the pipeline's source compares with), as @list
-         * does. -ENODATA: there is nothing to compare with, so that everything counts as changed; -ENOENT: no such
-         * revision; -ENOLINK: it has no commit in common with the present one, as far as the history is at hand. */
+         * does; they live until the next call. -ENODATA: there is nothing to compare with, so that everything counts as
+         * changed; -ENOENT: no such revision; -ENOLINK: it has no commit in common with the present one, as far as the
+         * history is at hand. */
         int (*changes)(void *userdata, const char *compare_to, char *const **ret_paths);
         void *userdata;
 } PipelineProvider;
