@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* The two languages of globs in a configuration. Called for rules, includes, caches and artifacts. No glob may cost
- * much: BRACES_MAX limits the number of alternatives, and the product of the lengths limits each comparison. */
+ * much: BRACES_MAX limits the number of alternatives, BRACES_DEPTH_MAX the stack, and the product of the lengths limits
+ * each comparison. */
 
 #include "pipeline/glob.h"
 
 #include <string.h>
 
-#define BRACES_MAX 4096 /* alternatives that one glob may stand for */
+#define BRACES_MAX 4096      /* alternatives that one glob may stand for */
+#define BRACES_DEPTH_MAX 128 /* braces in one of them: each takes GLOB_BYTES_MAX of the stack */
 #define GLOB_BYTES_MAX 4096
 
 /* Returns the number of bytes of the character at @p. */
@@ -152,7 +154,7 @@ static bool find_braces(const char *glob, const char **ret_open, const char **re
         return false;
 }
 
-static bool match_braces(const char *glob, const char *path, unsigned *budget) {
+static bool match_braces(const char *glob, const char *path, unsigned level, unsigned *budget) {
         const char *open, *close;
         char buffer[GLOB_BYTES_MAX];
         unsigned depth = 0;
@@ -162,6 +164,8 @@ static bool match_braces(const char *glob, const char *path, unsigned *budget) {
         --*budget;
         if (!find_braces(glob, &open, &close))
                 return match_plain(glob, path);
+        if (level == BRACES_DEPTH_MAX)
+                return false;
         for (const char *start = open + 1, *p = start; p <= close; p++) {
                 depth += *p == '{';
                 if (*p == '\\' && p[1]) {
@@ -174,7 +178,7 @@ static bool match_braces(const char *glob, const char *path, unsigned *budget) {
                         memcpy(buffer, glob, before);
                         memcpy(buffer + before, start, inside);
                         memcpy(buffer + before + inside, close + 1, strlen(close + 1) + 1);
-                        if (match_braces(buffer, path, budget))
+                        if (match_braces(buffer, path, level + 1, budget))
                                 return true;
                         start = p + 1;
                 }
@@ -188,7 +192,7 @@ bool glob_match(const char *glob, const char *path) {
 
         if (!strchr(glob, '{'))
                 return match_plain(glob, path);
-        return strlen(glob) < GLOB_BYTES_MAX && match_braces(glob, path, &budget);
+        return strlen(glob) < GLOB_BYTES_MAX && match_braces(glob, path, 0, &budget);
 }
 
 bool wildcard_match(const char *pattern, const char *path) {

@@ -2,6 +2,9 @@
 
 /* The parts of an evaluation that stand alone: globs, durations, expansion of variables. */
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+
 #include "pipeline.h"
 #include "pipeline/duration.h"
 #include "pipeline/glob.h"
@@ -83,6 +86,38 @@ static void test_globs_end(_unused_ void **state) {
         assert_false(glob_match(glob, path));
         memset(path, 'a', sizeof(path) - 1);
         assert_false(glob_match("*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b", path));
+}
+
+/* "{}{}..." or "{{...}}", @n times. */
+static void fill_braces(char *ret, unsigned n, bool nested) {
+        for (unsigned i = 0; i < n; i++) {
+                ret[nested ? i : 2 * i] = '{';
+                ret[nested ? 2 * n - 1 - i : 2 * i + 1] = '}';
+        }
+        ret[2 * n] = 0;
+}
+
+static void test_many_braces(_unused_ void **state) {
+        static const struct rlimit small = { .rlim_cur = 2 << 20, .rlim_max = 2 << 20 };
+        static char glob[4096];
+
+        for (unsigned nested = 0; nested < 2; nested++) {
+                fill_braces(glob, 128, nested);
+                assert_true(glob_match(glob, ""));
+                fill_braces(glob, 129, nested);
+                assert_false(glob_match(glob, ""));
+        }
+        for (unsigned nested = 0; nested < 2; nested++) {
+                fill_braces(glob, 2047, nested);
+                pid_t pid = fork();
+                if (pid == 0) {
+                        (void) setrlimit(RLIMIT_STACK, &small);
+                        _exit(glob_match(glob, ""));
+                }
+                int status = -1;
+                assert_int_equal(waitpid(pid, &status, 0), pid);
+                assert_int_equal(status, 0);
+        }
 }
 
 static void test_wildcards(_unused_ void **state) {
@@ -224,6 +259,7 @@ static void test_environment_slug(_unused_ void **state) {
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_globs),
         cmocka_unit_test(test_globs_end),
+        cmocka_unit_test(test_many_braces),
         cmocka_unit_test(test_wildcards),
         cmocka_unit_test(test_durations),
         cmocka_unit_test(test_expansion),
