@@ -16,8 +16,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/string.h"
-
-#define MASK "[MASKED]"
+#include "pipeline/mask.h"
 
 static void note_error(Caller *caller, const char *line) {
         const char *error = startswith(line, "ERROR: ");
@@ -28,24 +27,10 @@ static void note_error(Caller *caller, const char *line) {
 
 /* @line with each secret replaced. */
 static void send_line(Caller *caller, const char *line) {
-        const LocalJob *job = caller->job;
-        _cleanup_free_ char *text = strdup(line);
+        static const Variables none = { 0 };
+        _cleanup_free_ char *text = NULL;
 
-        for (size_t i = 0; text && job && i < job->variables.n; i++) {
-                const Variable *variable = job->variables.items + i;
-                char *found, *next;
-
-                if (!variable->masked || isempty(variable->value))
-                        continue;
-                while ((found = strstr(text, variable->value)) && !strstr(MASK, variable->value)) {
-                        *found = 0;
-                        if (string_printf(&next, "%s" MASK "%s", text, found + strlen(variable->value)) < 0)
-                                return;
-                        free(text);
-                        text = next;
-                }
-        }
-        if (!text)
+        if (mask_text(caller->job ? &caller->job->variables : &none, line, &text) < 0)
                 return;
         note_error(caller, text);
         (void) event_send_text(caller->events_fd, EVENT_LINE, text, strlen(text));

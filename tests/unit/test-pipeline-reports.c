@@ -5,6 +5,7 @@
 #include "pipeline.h"
 #include "pipeline/dotenv.h"
 #include "pipeline/junit.h"
+#include "pipeline/mask.h"
 
 static void test_dotenv(_unused_ void **state) {
         static const struct {
@@ -179,6 +180,39 @@ static void test_junit_limits(_unused_ void **state) {
         junit_done(&summary);
 }
 
+static void test_mask(_unused_ void **state) {
+        static const struct {
+                const char *text, *result;
+        } rows[] = {
+                { "", "" },
+                { "nothing of it", "nothing of it" },
+                { "a word, wordword", "a [MASKED], [MASKED][MASKED]" },
+                { "word and words", "[MASKED] and [MASKED]" }, /* not the rest of the longer one */
+                { "<first line> third", "<[MASKED]> [MASKED]" },
+                { "x\nfirst line\r\nthird", "x\n[MASKED]\r\n[MASKED]" },
+                { "  a  b  ", "  a  b  " }, /* blanks are no secret */
+                { "{}MASKED", "[MASKED]}[MASKED]" },
+                { "open", "open" },
+        };
+
+        TEST_ARENA(arena);
+        Variables variables = { .arena = &arena };
+        static const Variable list[] = { { .key = "A", .value = "word", .masked = true },
+                                         { .key = "B", .value = "words", .masked = true },
+                                         { .key = "C", .value = "  first line\r\n\n   \n\tthird\n{\n", .masked = true },
+                                         { .key = "D", .value = "MASKED", .masked = true },
+                                         { .key = "E", .value = "", .masked = true },
+                                         { .key = "F", .value = "open" } };
+        for (size_t i = 0; i < ELEMENTSOF(list); i++)
+                variables_set(&variables, list + i);
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_free_ char *result = NULL;
+
+                assert_int_equal(mask_text(&variables, rows[i].text, &result), 0);
+                assert_row(streq(result, rows[i].result), i, result);
+        }
+}
+
 /* From one process to another, as text. */
 static void test_junit_text(_unused_ void **state) {
         static const char xml[] =
@@ -208,6 +242,6 @@ static void test_junit_text(_unused_ void **state) {
 
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dotenv),       cmocka_unit_test(test_dotenv_limits), cmocka_unit_test(test_junit),
-        cmocka_unit_test(test_junit_limits), cmocka_unit_test(test_junit_text),
+        cmocka_unit_test(test_junit_limits), cmocka_unit_test(test_mask),          cmocka_unit_test(test_junit_text),
 };
 UNIT_FILE(tests);
