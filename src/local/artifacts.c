@@ -261,7 +261,7 @@ static void log_tests(const Keeper *keeper, const JunitSummary *summary) {
 }
 
 static int show_junit(const Keeper *keeper, const Value *reports) {
-        _cleanup_(junit_done) JunitSummary summary = { 0 };
+        _cleanup_(junit_done) JunitSummary summary = { .masked = &keeper->caller->job->variables };
 
         if (!map_get_set(reports, "junit"))
                 return 0;

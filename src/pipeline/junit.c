@@ -11,6 +11,7 @@
 
 #include "base/library.h"
 #include "base/string.h"
+#include "pipeline/mask.h"
 
 #define FUNCTIONS(X)                   \
         X(XML_ParserCreate)            \
@@ -37,6 +38,7 @@ typedef enum Outcome { PASSED, SKIPPED, ERROR, FAILED } Outcome; /* of several, 
 
 typedef struct Reader {
         XML_Parser parser;
+        const Variables *masked;
         JunitSummary found;
         char **suites;    /* names of the open elements "testsuite", "" if one has no name */
         unsigned ignored; /* depth below an element that has no meaning, or whose content is only text */
@@ -81,8 +83,14 @@ static void stop(Reader *reader, const char *problem) {
         (void) expat.XML_StopParser(reader->parser, XML_FALSE);
 }
 
-/* Returns the first line of @text that is not blank, cut between characters; NULL: there is none, or memory ran out. */
-static char *first_line(const char *text) {
+/* Returns the first line of @whole that is not blank, without secrets, cut between characters; NULL: there is none, or memory
+ * ran out. Secrets are replaced first: a part of one that is cut is not found. */
+static char *first_line(const Reader *reader, const char *whole) {
+        _cleanup_free_ char *masked = NULL;
+
+        if (reader->masked && mask_text(reader->masked, whole, &masked) < 0)
+                return NULL;
+        const char *text = masked ? masked : whole;
         text += strspn(text, " \t\r\n");
         size_t size = strcspn(text, "\r\n");
 
@@ -100,7 +108,7 @@ static void take_attribute(Reader *reader, const XML_Char *const *attributes, co
                 if (streq(attributes[0], key)) {
                         const char *value = attributes[1];
 
-                        *target = first_line(value);
+                        *target = first_line(reader, value);
                         if (!*target && value[strspn(value, " \t\r\n")])
                                 stop(reader, NULL);
                         return;
@@ -209,7 +217,7 @@ static void end_outcome(Reader *reader) {
         if (reader->message || reader->content_size == 0)
                 return;
         reader->content[reader->content_size] = 0;
-        reader->message = first_line(reader->content);
+        reader->message = first_line(reader, reader->content);
         if (!reader->message)
                 stop(reader, NULL);
 }
@@ -303,7 +311,7 @@ static int parse(Reader *reader, const char *data, size_t size) {
 
 int junit_add(JunitSummary *summary, const char *data, size_t size, char **reterr_problem) {
         static const char *const names[] = { FUNCTIONS(LIBRARY_NAME) NULL };
-        _cleanup_(reader_done) Reader reader = { 0 };
+        _cleanup_(reader_done) Reader reader = { .masked = summary->masked };
 
         int r = expat.XML_Parse ? 0 : library_load(LIBRARY_EXPAT, names, (void **) &expat);
         if (r < 0)

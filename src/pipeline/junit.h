@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "base/macro.h"
+#include "pipeline/variables.h"
 
 /* Reports of tests in JUnit's XML (artifacts:reports:junit): how many there are, and which failed. Read as GitLab reads them:
  * test cases directly in "testsuite" or "testsuites", nested or not; "failure" before "error" before "skipped".
@@ -23,6 +23,7 @@ typedef struct JunitSummary {
         uint64_t n_tests, n_failed, n_errors, n_skipped;
         JunitFailure *failures;
         size_t n_failures;
+        const Variables *masked; /* for junit_add(): no text may show the values of those that are masked; or NULL */
 } JunitSummary;
 
 void junit_done(JunitSummary *summary);

@@ -213,6 +213,31 @@ static void test_mask(_unused_ void **state) {
         }
 }
 
+/* No text of a report shows a secret, and none shows the part of one that is left before the limit. */
+static void test_junit_masked(_unused_ void **state) {
+        static const Variable secret = { .key = "S", .value = "top-secret", .masked = true };
+        static const char xml[] =
+                "<testsuite name='s-top-secret'><testcase classname='c-top-secret' name='n-top-secret'>"
+                "<failure message='%0297dtop-secret'/></testcase><testcase name='x'><error>\n"
+                "a top-secret one</error></testcase></testsuite>";
+        _cleanup_free_ char *problem = NULL, *text = NULL, *expected = NULL;
+
+        TEST_ARENA(arena);
+        Variables variables = { .arena = &arena };
+        variables_set(&variables, &secret);
+        JunitSummary summary = { .masked = &variables };
+        const char *report = arena_printf(&arena, xml, 0);
+        assert_int_equal(junit_add(&summary, report, strlen(report), &problem), 0);
+        assert_int_equal(junit_format(&summary, 2000, &text), 0);
+        assert_int_equal(string_printf(&expected,
+                                       "2 1 1 0\n\ts-[MASKED]\tc-[MASKED]\tn-[MASKED]\t%0297d[MA\n"
+                                       "error\ts-[MASKED]\t\tx\ta [MASKED] one\n",
+                                       0),
+                         0);
+        assert_string_equal(text, expected);
+        junit_done(&summary);
+}
+
 /* From one process to another, as text. */
 static void test_junit_text(_unused_ void **state) {
         static const char xml[] =
@@ -242,6 +267,7 @@ static void test_junit_text(_unused_ void **state) {
 
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dotenv),       cmocka_unit_test(test_dotenv_limits), cmocka_unit_test(test_junit),
-        cmocka_unit_test(test_junit_limits), cmocka_unit_test(test_mask),          cmocka_unit_test(test_junit_text),
+        cmocka_unit_test(test_junit_limits), cmocka_unit_test(test_mask),          cmocka_unit_test(test_junit_masked),
+        cmocka_unit_test(test_junit_text),
 };
 UNIT_FILE(tests);
