@@ -8,6 +8,7 @@
 
 #include "base/string.h"
 #include "pipeline/job.h"
+#include "pipeline/mask.h"
 #include "pipeline/needs.h"
 #include "pipeline/policy.h"
 #include "pipeline/rule.h"
@@ -291,7 +292,7 @@ void pipeline_explain(Pipeline *pipeline, const PipelineJob *job, Text *text) {
                 const Variable *variable = variables_find(&expanded, job->yaml.items[i].key);
 
                 text_printf(text, "  %s=", variable->key);
-                json_add_string(text, variable->value);
+                json_add_string(text, mask_value(&expanded, variable));
                 text_printf(text, "%s\n", variable->raw ? " (not expanded)" : "");
         }
 }

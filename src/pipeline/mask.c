@@ -97,3 +97,13 @@ int mask_text(const Variables *variables, const char *text, char **ret) {
         *ret = TAKE_PTR(masked);
         return 0;
 }
+
+const char *mask_value(const Variables *variables, const Variable *variable) {
+        ArenaOwned *slot = arena_slot(variables->arena);
+        char *text = NULL;
+
+        if (variable->masked || mask_text(variables, variable->value, &text) < 0)
+                return MASK;
+        arena_fill(slot, text, free);
+        return text;
+}

@@ -10,3 +10,7 @@
  * blanks around it, because logs are shown by lines. Where several would fit, the longest one is replaced. *ret is to be
  * freed. 0 or -ENOMEM. */
 int mask_text(const Variables *variables, const char *text, char **ret);
+
+/* What an explanation may show of the value of one of the @variables: MASK if it is masked itself, else what mask_text()
+ * leaves of it. In their arena. */
+const char *mask_value(const Variables *variables, const Variable *variable);

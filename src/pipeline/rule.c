@@ -9,6 +9,7 @@
 #include "base/string.h"
 #include "pipeline/expression.h"
 #include "pipeline/glob.h"
+#include "pipeline/mask.h"
 #include "pipeline/rule-check.h"
 
 #define COMPARISONS_MAX 50000 /* of globs with paths in one rule; beyond that, GitLab assumes a match */
@@ -36,11 +37,11 @@ static void trace_variables(Text *trace, const Expression *expression, const Rul
         const char *name;
 
         for (size_t i = 0; (name = expression_variable(expression, i)); i++) {
-                const char *value = variables_get(scope->variables, name);
+                const Variable *variable = variables_find(scope->variables, name);
 
-                text_printf(trace, "%s$%s %s", i > 0 ? ", " : " (", name, value ? "is " : "is not set");
-                if (value)
-                        json_add_string(trace, value);
+                text_printf(trace, "%s$%s %s", i > 0 ? ", " : " (", name, variable ? "is " : "is not set");
+                if (variable)
+                        json_add_string(trace, mask_value(scope->variables, variable));
         }
         if (expression_variable(expression, 0))
                 text_add_string(trace, ")");
