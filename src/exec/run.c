@@ -56,7 +56,9 @@ typedef struct Loop {
         ExecOutput output;
         LocalStore store;
         Running running[JOBS_MAX];
-        size_t n_running, n_parallel;
+        size_t n_running;
+        int slots_fd;
+        bool waits_for_slot; /* a job's turn has come, but too many others run */
         SourcesKept sources[SOURCES_MAX];
         size_t n_sources;
         uint64_t pipeline_number;
@@ -189,6 +191,14 @@ static void work(const Loop *loop, size_t i, int events_fd, int cancel_fd, const
         worker_run(&setup);
 }
 
+/* In the process of a job with 'trigger'. */
+static void work_as_parent(const Loop *loop, size_t i, int events_fd) {
+        ExecRun run = *loop->run;
+
+        run.slots_fd = loop->slots_fd;
+        exec_child_run(&run, &loop->state, i, &loop->store, events_fd, exec_run);
+}
+
 static int start_job(Loop *loop, size_t i) {
         Running *running = loop->running + loop->n_running;
         const SourcesMaker *sources = NULL;
@@ -208,7 +218,7 @@ static int start_job(Loop *loop, size_t i) {
                 (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
                 close(pipe_fds[0]);
                 if (loop->pipeline->jobs[i].is_trigger)
-                        exec_child_run(loop->run, &loop->state, i, &loop->store, pipe_fds[1], exec_run);
+                        work_as_parent(loop, i, pipe_fds[1]);
                 else
                         work(loop, i, pipe_fds[1], cancel_fd, sources);
                 _exit(EXIT_SUCCESS);
@@ -223,11 +233,28 @@ static int start_job(Loop *loop, size_t i) {
         return 0;
 }
 
+/* May one job more run? The first one of a pipeline always may, in the place of the job with 'trigger' that it belongs to:
+ * no pipeline waits for ever for slots that were lost with a process that was killed. */
+static bool take_slot(const Loop *loop) {
+        eventfd_t one;
+
+        return loop->n_running == 0 || (loop->n_running < JOBS_MAX && eventfd_read(loop->slots_fd, &one) == 0);
+}
+
+/* @n jobs ran, and @n_left of them still do. */
+static void give_slots_back(const Loop *loop, size_t n, size_t n_left) {
+        size_t n_free = MAX(n, (size_t) 1) - MAX(n_left, (size_t) 1);
+
+        if (n_free > 0)
+                (void) eventfd_write(loop->slots_fd, n_free);
+}
+
 static int start_all(Loop *loop) {
-        while (loop->n_running < loop->n_parallel) {
+        for (;;) {
                 size_t job = run_state_next(&loop->state);
 
-                if (job == SIZE_MAX)
+                loop->waits_for_slot = job != SIZE_MAX && !take_slot(loop);
+                if (job == SIZE_MAX || loop->waits_for_slot)
                         return 0;
                 int r = start_job(loop, job);
                 if (r < 0)
@@ -309,6 +336,7 @@ static void serve(Loop *loop, const struct pollfd *polled) {
                 else
                         loop->running[kept++] = loop->running[i];
         }
+        give_slots_back(loop, loop->n_running, kept);
         loop->n_running = kept;
 }
 
@@ -319,9 +347,10 @@ static void cancel(Loop *loop, int times) {
                 exec_output_cancelled(&loop->output, times == 1);
 }
 
-/* What is waited for: jobs, the broker, and sources that are being made. */
+/* What is waited for: jobs, the broker, a slot for one job more, and sources that are being made. */
 #define POLL_BROKER JOBS_MAX
-#define POLL_SOURCES (POLL_BROKER + 1)
+#define POLL_SLOTS (POLL_BROKER + 1)
+#define POLL_SOURCES (POLL_SLOTS + 1)
 #define POLL_MAX (POLL_SOURCES + SOURCES_MAX)
 
 static struct pollfd polled_fd(bool wanted, int fd) {
@@ -332,6 +361,7 @@ static int wait_for_any(Loop *loop, struct pollfd ret[static POLL_MAX]) {
         for (size_t i = 0; i < JOBS_MAX; i++)
                 ret[i] = polled_fd(i < loop->n_running, loop->running[i].events_fd);
         ret[POLL_BROKER] = polled_fd(true, loop->run->events_fd);
+        ret[POLL_SLOTS] = polled_fd(loop->waits_for_slot, loop->slots_fd);
         for (size_t i = 0; i < SOURCES_MAX; i++)
                 ret[POLL_SOURCES + i] = polled_fd(i < loop->n_sources && !loop->sources[i].made,
                                                   loop->sources[i].maker.done_fd);
@@ -418,22 +448,36 @@ static int drive_with_output(Loop *loop) {
         return r < 0 ? r : run_state_exit_status(&loop->state);
 }
 
-int exec_run(const ExecRun *run) {
-        static Loop loop;
-        const char *jobs = invocation_option(run->invocation, "jobs");
-        const char *where = isempty(getenv("XDG_STATE_HOME")) ? "HOME" : "XDG_STATE_HOME";
+/* 0; COMMAND_MISUSED; or -errno, logged. */
+static int make_slots(const Invocation *invocation, int *ret_fd) {
+        const char *jobs = invocation_option(invocation, "jobs");
         uint64_t n = 1;
-        time_t now = time(NULL);
-        struct tm tm;
 
         if (jobs && (parse_uint64(jobs, &n) < 0 || n == 0 || n > JOBS_MAX)) {
                 log_error("--jobs needs a number from 1 to %u", JOBS_MAX);
                 return COMMAND_MISUSED;
         }
-        loop = (Loop){ .run = run, .pipeline = run->pipeline, .n_parallel = n };
+        int fd = eventfd((unsigned) n - 1, EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC);
+        if (fd < 0)
+                return log_error_errno(errno, "Cannot start jobs: %m");
+        *ret_fd = fd;
+        return 0;
+}
+
+int exec_run(const ExecRun *run) {
+        static Loop loop;
+        _cleanup_close_ int own_slots_fd = -EBADF;
+        const char *where = isempty(getenv("XDG_STATE_HOME")) ? "HOME" : "XDG_STATE_HOME";
+        time_t now = time(NULL);
+        struct tm tm;
+
+        int r = run->parent ? 0 : make_slots(run->invocation, &own_slots_fd);
+        if (r != 0)
+                return r;
+        loop = (Loop){ .run = run, .pipeline = run->pipeline, .slots_fd = run->parent ? run->slots_fd : own_slots_fd };
         if (gmtime_r(&now, &tm))
                 (void) strftime(loop.started_at, sizeof(loop.started_at), "%Y-%m-%dT%H:%M:%SZ", &tm);
-        int r = store_open(run->request->checkout->top, &loop.store);
+        r = store_open(run->request->checkout->top, &loop.store);
         if (r < 0)
                 return log_error_errno(r, "Cannot make a directory for caches and artifacts below $%s, '%s': %m", where,
                                        getenv(where) ? getenv(where) : "");

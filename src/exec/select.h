@@ -12,6 +12,8 @@ typedef struct ExecRun {
         const RunTake *take; /* of exec_select() */
         const char *parent;  /* the job whose child pipeline it is; or NULL */
         unsigned depth;      /* how many are above it */
+        int slots_fd;        /* of a child pipeline: a semaphore (eventfd) of the jobs that may run besides one of each
+                              * pipeline; all pipelines of the run share it, and so no more run than --jobs allows */
         int events_fd;       /* where somebody says that the pipeline is to end */
         int broker_fd;       /* the first connection (local/broker.h) */
 } ExecRun;

@@ -337,6 +337,30 @@ def test_services(lab: Lab) -> None:
         assert site.close() == []
 
 
+def test_jobs_of_child_pipelines(lab: Lab, tmp_path: Path) -> None:
+    """--jobs is for all pipelines of a run together; a child pipeline gets the slots that others leave."""
+    for name in ("met", "running"):
+        (tmp_path / name).mkdir()
+    tmp_path.chmod(0o755)
+    site = Site(lab, {"default_image": IMAGE, "bind": [f"{tmp_path}:/srv"]})
+    try:
+        copy = Copy(site, "slots")
+        copy.write(gitlab_ci="stages: [one, two]\nmeet: {stage: one, trigger: {include: meet.yml, strategy: depend}}\n"
+                             + "".join(f"{name}: {{stage: two, trigger: {{include: count.yml, strategy: depend}}}}\n" for name in "xyz"),
+                   **{"meet.yml": "".join(f"{name}: {{script: [touch /srv/met/{name}, 'until test -e /srv/met/{other}; do sleep 0.1; done']}}\n"
+                                          for name, other in ("ab", "ba")),
+                      "count.yml": "job:\n  parallel: 3\n  script:\n    - mkdir /srv/running/$CI_JOB_ID\n"
+                                   "    - for i in $(seq 10); do ls /srv/running | wc -l; sleep 0.1; done\n"
+                                   "    - rmdir /srv/running/$CI_JOB_ID\n"})
+        copy.commit()
+        done = copy.run("--jobs", "2")
+        assert done.returncode == 0, done
+        counts = [int(line.split()[-1]) for name in "xyz" for line in log_of(name, done.stdout) if re.fullmatch(r".*\| \d+", line)]
+        assert len(counts) == 90 and max(counts) <= 2, done.stdout
+    finally:
+        assert site.close() == []
+
+
 def screen(output: str) -> list[str]:
     """What a terminal would show: lines, of which the last ones were taken off and drawn again."""
     lines = [""]
