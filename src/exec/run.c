@@ -192,10 +192,11 @@ static void work(const Loop *loop, size_t i, int events_fd, int cancel_fd, const
 }
 
 /* In the process of a job with 'trigger'. */
-static void work_as_parent(const Loop *loop, size_t i, int events_fd) {
+static void work_as_parent(const Loop *loop, size_t i, int events_fd, int cancel_fd) {
         ExecRun run = *loop->run;
 
         run.slots_fd = loop->slots_fd;
+        run.cancel_fd = cancel_fd;
         exec_child_run(&run, &loop->state, i, &loop->store, events_fd, exec_run);
 }
 
@@ -218,7 +219,7 @@ static int start_job(Loop *loop, size_t i) {
                 (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
                 close(pipe_fds[0]);
                 if (loop->pipeline->jobs[i].is_trigger)
-                        work_as_parent(loop, i, pipe_fds[1]);
+                        work_as_parent(loop, i, pipe_fds[1], cancel_fd);
                 else
                         work(loop, i, pipe_fds[1], cancel_fd, sources);
                 _exit(EXIT_SUCCESS);
@@ -295,7 +296,8 @@ static const char *failure_name(JobFailure failure) {
         return names[failure];
 }
 
-/* Their processes ask the broker to end what runs, and then end by themselves. */
+/* Their processes ask the broker to end what runs, and then end by themselves; those of child pipelines do this to their
+ * jobs. */
 static void cancel_others(const Loop *loop, const Running *but) {
         for (size_t i = 0; i < loop->n_running; i++)
                 if (loop->running + i != but)
@@ -347,9 +349,16 @@ static void cancel(Loop *loop, int times) {
                 exec_output_cancelled(&loop->output, times == 1);
 }
 
-/* What is waited for: jobs, the broker, a slot for one job more, and sources that are being made. */
+/* The pipeline above wants this one to end. */
+static void cancel_all(Loop *loop) {
+        run_state_cancel(&loop->state);
+        cancel_others(loop, NULL);
+}
+
+/* What is waited for: jobs, the broker, the pipeline above, a slot for one job more, and sources that are being made. */
 #define POLL_BROKER JOBS_MAX
-#define POLL_SLOTS (POLL_BROKER + 1)
+#define POLL_CANCEL (POLL_BROKER + 1)
+#define POLL_SLOTS (POLL_CANCEL + 1)
 #define POLL_SOURCES (POLL_SLOTS + 1)
 #define POLL_MAX (POLL_SOURCES + SOURCES_MAX)
 
@@ -361,6 +370,7 @@ static int wait_for_any(Loop *loop, struct pollfd ret[static POLL_MAX]) {
         for (size_t i = 0; i < JOBS_MAX; i++)
                 ret[i] = polled_fd(i < loop->n_running, loop->running[i].events_fd);
         ret[POLL_BROKER] = polled_fd(true, loop->run->events_fd);
+        ret[POLL_CANCEL] = polled_fd(loop->run->parent && !loop->state.interrupted, loop->run->cancel_fd);
         ret[POLL_SLOTS] = polled_fd(loop->waits_for_slot, loop->slots_fd);
         for (size_t i = 0; i < SOURCES_MAX; i++)
                 ret[POLL_SOURCES + i] = polled_fd(i < loop->n_sources && !loop->sources[i].made,
@@ -399,6 +409,8 @@ static int drive(Loop *loop) {
                         if (reply.event == BROKER_CANCEL)
                                 cancel(loop, reply.status);
                 }
+                if (polled[POLL_CANCEL].revents)
+                        cancel_all(loop);
                 r = serve_sources(loop, polled + POLL_SOURCES);
                 if (r < 0)
                         return r;

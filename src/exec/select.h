@@ -14,6 +14,7 @@ typedef struct ExecRun {
         unsigned depth;      /* how many are above it */
         int slots_fd;        /* of a child pipeline: a semaphore (eventfd) of the jobs that may run besides one of each
                               * pipeline; all pipelines of the run share it, and so no more run than --jobs allows */
+        int cancel_fd;       /* of a child pipeline: an eventfd, written to when the job above it is to end */
         int events_fd;       /* where somebody says that the pipeline is to end */
         int broker_fd;       /* the first connection (local/broker.h) */
 } ExecRun;
