@@ -23,6 +23,7 @@
 #include "base/string.h"
 #include "exec/child.h"
 #include "exec/output.h"
+#include "exec/slots.h"
 #include "local/broker-client.h"
 #include "local/sources-maker.h"
 #include "local/sources.h"
@@ -234,27 +235,12 @@ static int start_job(Loop *loop, size_t i) {
         return 0;
 }
 
-/* May one job more run? The first one of a pipeline always may, in the place of the job with 'trigger' that it belongs to:
- * no pipeline waits for ever for slots that were lost with a process that was killed. */
-static bool take_slot(const Loop *loop) {
-        eventfd_t one;
-
-        return loop->n_running == 0 || (loop->n_running < JOBS_MAX && eventfd_read(loop->slots_fd, &one) == 0);
-}
-
-/* @n jobs ran, and @n_left of them still do. */
-static void give_slots_back(const Loop *loop, size_t n, size_t n_left) {
-        size_t n_free = MAX(n, (size_t) 1) - MAX(n_left, (size_t) 1);
-
-        if (n_free > 0)
-                (void) eventfd_write(loop->slots_fd, n_free);
-}
-
 static int start_all(Loop *loop) {
         for (;;) {
                 size_t job = run_state_next(&loop->state);
 
-                loop->waits_for_slot = job != SIZE_MAX && !take_slot(loop);
+                loop->waits_for_slot = job != SIZE_MAX &&
+                                       (loop->n_running == JOBS_MAX || !slots_take(loop->slots_fd, loop->n_running));
                 if (job == SIZE_MAX || loop->waits_for_slot)
                         return 0;
                 int r = start_job(loop, job);
@@ -338,7 +324,7 @@ static void serve(Loop *loop, const struct pollfd *polled) {
                 else
                         loop->running[kept++] = loop->running[i];
         }
-        give_slots_back(loop, loop->n_running, kept);
+        slots_give_back(loop->slots_fd, loop->n_running, kept);
         loop->n_running = kept;
 }
 
@@ -469,11 +455,8 @@ static int make_slots(const Invocation *invocation, int *ret_fd) {
                 log_error("--jobs needs a number from 1 to %u", JOBS_MAX);
                 return COMMAND_MISUSED;
         }
-        int fd = eventfd((unsigned) n - 1, EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC);
-        if (fd < 0)
-                return log_error_errno(errno, "Cannot start jobs: %m");
-        *ret_fd = fd;
-        return 0;
+        *ret_fd = slots_make((unsigned) n);
+        return *ret_fd < 0 ? log_error_errno(*ret_fd, "Cannot start jobs: %m") : 0;
 }
 
 int exec_run(const ExecRun *run) {

@@ -11,6 +11,7 @@
 
 #include "base/string.h"
 
+#define LINE_BYTES_MIN 4 /* of one of several lines */
 #define BLANKS " \t\v\f"
 
 /* Those that are in the text. */
@@ -44,7 +45,9 @@ static int find_lines(const char *value, const char *text, size_t text_size, Sec
                 }
                 while (size > 0 && strchr(BLANKS, line[size - 1]))
                         size--;
-                if (size == 0 || !memmem(text, text_size, line, size))
+                /* A brace or a comma between the lines of a key is none of it. */
+                bool short_line = size < LINE_BYTES_MIN && (line != value || *next);
+                if (size == 0 || short_line || !memmem(text, text_size, line, size))
                         continue;
                 struct Secret *items = reallocarray(secrets->items, secrets->n + 1, sizeof(*items));
                 if (!items)

@@ -7,8 +7,8 @@
 #define MASK "[MASKED]"
 
 /* Replaces the values of all masked variables in @text by MASK. Each line of a value is looked for on its own, without
- * blanks around it, because logs are shown by lines. Where several would fit, the longest one is replaced. *ret is to be
- * freed. 0 or -ENOMEM. */
+ * blanks around it, because logs are shown by lines; of several lines, those of less than 4 bytes stay. Where several values
+ * would fit, the longest one is replaced. *ret is to be freed. 0 or -ENOMEM. */
 int mask_text(const Variables *variables, const char *text, char **ret);
 
 /* What an explanation may show of the value of one of the @variables: MASK if it is masked itself, else what mask_text()

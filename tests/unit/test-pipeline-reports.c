@@ -191,7 +191,7 @@ static void test_mask(_unused_ void **state) {
                 { "<first line> third", "<[MASKED]> [MASKED]" },
                 { "x\nfirst line\r\nthird", "x\n[MASKED]\r\n[MASKED]" },
                 { "  a  b  ", "  a  b  " }, /* blanks are no secret */
-                { "{}MASKED", "[MASKED]}[MASKED]" },
+                { "{}MASKED", "{}[MASKED]" } /* one brace of several lines is no secret */,
                 { "open", "open" },
         };
 
