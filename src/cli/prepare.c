@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/id.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "base/string.h"
@@ -25,6 +26,7 @@
 #include "container/slice.h"
 #include "container/supervisor.h"
 #include "gitlab/exit-status.h"
+#include "gitlab/service-variables.h"
 #include "image/generation.h"
 #include "job/describe.h"
 #include "job/volumes.h"
@@ -294,6 +296,17 @@ static int refuse_services(const Image *image) {
         return STAGE_BUILD_FAILURE;
 }
 
+static int fill_services(JobSpec *job) {
+        if (job->n_services > ID_SERVICES_MAX)
+                return 0; /* it gets none of them */
+        int r = gitlab_fill_services(job);
+        if (r == -E2BIG) {
+                log_error("The variables of a service are too long");
+                return STAGE_BUILD_FAILURE;
+        }
+        return r < 0 ? log_oom() : 0;
+}
+
 static int prepare(const Invocation *invocation) {
         const Settings *settings = invocation->settings, *image_settings = NULL;
         _cleanup_(settings_done) Settings storage = { 0 };
@@ -317,6 +330,8 @@ static int prepare(const Invocation *invocation) {
         machine_collect_some(settings, signal_fd);
         r = make_space(settings, &choice, signal_fd);
         /* The services' images are fetched meanwhile. */
+        if (r == 0)
+                r = fill_services(&job);
         if (r == 0)
                 r = services_begin_logged(settings, &job, &services);
         if (r == 0)

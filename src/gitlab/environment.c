@@ -72,14 +72,31 @@ static const char *find_name(const char *text, size_t *ret_name_length, size_t *
         return name;
 }
 
-static int append(char **text, const char *piece, size_t n) {
-        char *grown;
+/* What is put together. */
+typedef struct Expanded {
+        char *text;
+        size_t size, room;
+} Expanded;
 
-        int r = string_printf(&grown, "%s%.*s", *text, (int) n, piece);
-        if (r < 0)
-                return r;
-        free(*text);
-        *text = grown;
+static void expanded_done(Expanded *expanded) {
+        free(expanded->text);
+}
+
+static int append(Expanded *expanded, const char *piece, size_t n) {
+        if (n > GITLAB_EXPANDED_BYTES_MAX - expanded->size)
+                return -E2BIG;
+        if (expanded->size + n >= expanded->room) {
+                size_t room = 2 * (expanded->size + n + 1);
+                char *grown = realloc(expanded->text, room);
+
+                if (!grown)
+                        return -ENOMEM;
+                expanded->text = grown;
+                expanded->room = room;
+        }
+        memcpy(expanded->text + expanded->size, piece, n);
+        expanded->size += n;
+        expanded->text[expanded->size] = 0;
         return 0;
 }
 
@@ -100,15 +117,16 @@ static int find_value(const char *name, size_t n, char *const *own, const char *
 }
 
 int gitlab_expand(const char *text, char *const *own, char **ret) {
-        _cleanup_free_ char *expanded = strdup("");
+        _cleanup_(expanded_done) Expanded expanded = { 0 };
 
-        if (!expanded)
-                return -ENOMEM;
+        int r = append(&expanded, "", 0);
+        if (r < 0)
+                return r;
         for (const char *p = text; *p;) {
                 size_t n = strcspn(p, "$"), name_length, length;
                 const char *value = NULL;
 
-                int r = append(&expanded, p, n);
+                r = append(&expanded, p, n);
                 if (r < 0)
                         return r;
                 p += n;
@@ -131,6 +149,19 @@ int gitlab_expand(const char *text, char *const *own, char **ret) {
                         return r;
                 p += length;
         }
-        *ret = TAKE_PTR(expanded);
+        *ret = TAKE_PTR(expanded.text);
+        return 0;
+}
+
+int gitlab_expand_in_place(char **text) {
+        char *expanded;
+
+        if (!*text || !strchr(*text, '$'))
+                return 0;
+        int r = gitlab_expand(*text, NULL, &expanded);
+        if (r < 0)
+                return r == -E2BIG ? 0 : r;
+        free(*text);
+        *text = expanded;
         return 0;
 }

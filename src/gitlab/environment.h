@@ -22,5 +22,11 @@ int gitlab_job_variables(size_t max_bytes);
 
 /* Replaces $NAME and ${NAME} in @text as GitLab Runner does: by the value of CUSTOM_ENV_NAME, or by nothing if there is
  * no such variable; and $$ by $. @own (NULL: none) are "NAME=VALUE"s that take precedence, later ones over earlier
- * ones. *ret is to be freed. 0 or -ENOMEM. */
+ * ones. *ret is to be freed. 0; -E2BIG: the result would be longer than any argument or variable of a program can be; or
+ * -ENOMEM. */
+#define GITLAB_EXPANDED_BYTES_MAX ((size_t) 128 * 1024 - 1) /* MAX_ARG_STRLEN, linux/binfmts.h */
 int gitlab_expand(const char *text, char *const *own, char **ret);
+
+/* The same for @text itself (NULL: nothing), without variables of its own. What would be too long stays as it is. 0 or
+ * -ENOMEM. */
+int gitlab_expand_in_place(char **text);

@@ -25,29 +25,16 @@ static int expand_image(JobSpec *spec) {
         return string_replace(&spec->image.name, expanded);
 }
 
-/* GitLab Runner does not expand `image:docker:user` for us. */
-static int expand_user(JobSpec *spec) {
-        char *expanded;
-
-        if (!spec->image.user || !strchr(spec->image.user, '$'))
-                return 0;
-        int r = gitlab_expand(spec->image.user, NULL, &expanded);
-        if (r < 0)
-                return r;
-        free(spec->image.user);
-        spec->image.user = expanded;
-        return 0;
-}
-
 /* Completes what the response leaves to us. */
 static int complete(JobSpec *spec) {
         int r = expand_image(spec);
         if (r < 0)
                 return r;
-        r = expand_user(spec);
+        /* GitLab Runner does not expand `image:docker:user` for us. */
+        r = gitlab_expand_in_place(&spec->image.user);
         if (r < 0)
                 return r;
-        r = gitlab_complete_services(spec);
+        r = gitlab_name_services(spec);
         return r < 0 ? r : string_replace(&spec->builds_dir, gitlab_claimed_builds_dir());
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Decides which variables the services of a job see. Only gitlab/job.c calls this. A service must not see variables
+/* Decides which variables the services of a job see. gitlab/job.c calls this, and `prepare`. A service must not see variables
  * that are not public: its program comes from another image, which anybody may have made. The values come from GitLab
  * Runner, which has expanded them; a job can forge them, but only for its own services. */
 
@@ -17,6 +17,8 @@
 /* The services as GitLab Runner describes them to drivers that cannot read the job. */
 #define SERVICES_VARIABLE "CI_JOB_SERVICES"
 #define KEY_VARIABLE "CI_SERVER_TLS_KEY_FILE"
+/* Of a service's own variables, which may multiply as each is made of earlier ones. No program can have more. */
+#define OWN_BYTES_MAX ((size_t) 2 * 1024 * 1024)
 /* The directory, inside the container, where the job's scripts write variables of type file. */
 #define DIRECTORY_VARIABLE "RUNNER_TEMP_PROJECT_DIR"
 
@@ -97,7 +99,7 @@ static int add_own(const JobSpec *spec, JobService *service) {
         int r = add_files(spec, &known, &n_files);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < service->variables.n; i++) {
+        for (size_t i = 0, bytes = 0; i < service->variables.n; i++) {
                 JobVariable *variable = &service->variables.items[i];
 
                 if (!variable->raw && strchr(variable->value, '$')) {
@@ -109,6 +111,9 @@ static int add_own(const JobSpec *spec, JobService *service) {
                         free(variable->value);
                         variable->value = expanded;
                 }
+                bytes += strlen(variable->key) + strlen(variable->value);
+                if (bytes > OWN_BYTES_MAX)
+                        return -E2BIG;
                 r = variable->file ? add_file(variable, &known) :
                                      strv_extendf(&known, "%s=%s", variable->key, variable->value);
                 if (r < 0)
@@ -117,34 +122,26 @@ static int add_own(const JobSpec *spec, JobService *service) {
         return known ? strv_extend_strv(&service->environment, known + n_files) : 0;
 }
 
-static int expand(char **text) {
-        char *expanded;
+int gitlab_name_services(JobSpec *spec) {
+        for (size_t i = 0; i < spec->n_services; i++) {
+                JobService *service = &spec->services[i];
+                char **texts[] = { &service->name, &service->alias, &service->user, &service->platform };
 
-        if (!*text || !strchr(*text, '$'))
-                return 0;
-        int r = gitlab_expand(*text, NULL, &expanded);
-        if (r < 0)
-                return r;
-        free(*text);
-        *text = expanded;
+                for (size_t k = 0; k < ELEMENTSOF(texts); k++) {
+                        int r = gitlab_expand_in_place(texts[k]);
+                        if (r < 0)
+                                return r;
+                }
+        }
         return 0;
 }
 
-static int complete(const JobSpec *spec, JobService *service) {
-        char **texts[] = { &service->name, &service->alias, &service->user, &service->platform };
-
-        for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
-                int r = expand(texts[i]);
+int gitlab_fill_services(JobSpec *spec) {
+        for (size_t i = 0; i < spec->n_services; i++) {
+                int r = add_public(spec, &spec->services[i].environment);
                 if (r < 0)
                         return r;
-        }
-        int r = add_public(spec, &service->environment);
-        return r < 0 ? r : add_own(spec, service);
-}
-
-int gitlab_complete_services(JobSpec *spec) {
-        for (size_t i = 0; i < spec->n_services; i++) {
-                int r = complete(spec, &spec->services[i]);
+                r = add_own(spec, &spec->services[i]);
                 if (r < 0)
                         return r;
         }

@@ -71,7 +71,8 @@ static void test_complete(_unused_ void **state) {
                 assert_int_equal(setenv(name, claimed[i] + n + 1, 1), 0);
         }
         setenv("PLAIN", "1", 1);
-        assert_int_equal(gitlab_complete_services(&job), 0);
+        assert_int_equal(gitlab_name_services(&job), 0);
+        assert_int_equal(gitlab_fill_services(&job), 0);
 
         assert_string_equal(job.services[0].name, "db:16");
         assert_string_equal(job.services[0].alias, "a 16x");
@@ -90,7 +91,39 @@ static void test_complete(_unused_ void **state) {
         assert_string_equal(seen[strv_length(seen) - 1], "PUBLIC=mine"); /* over the job's, which comes before */
 }
 
+/* Each variable is a hundred times the one before: they would need more memory than any host has. */
+static void test_multiplied(_unused_ void **state) {
+        char text[1024] = "", names[] = "ABCDEFG";
+        _cleanup_job_spec_ JobSpec job = { .n_services = 1 };
+
+        job.services = calloc(1, sizeof(*job.services));
+        assert_non_null(job.services);
+        JobVariables *variables = &job.services[0].variables;
+        variables->items = calloc(strlen(names), sizeof(*variables->items));
+        assert_non_null(variables->items);
+        for (size_t i = 0; i < strlen(names); i++) {
+                memset(text, 'x', 1000);
+                for (size_t k = 0; i > 0 && k < 100; k++)
+                        snprintf(text + 2 * k, sizeof(text) - 2 * k, "$%c", names[i - 1]);
+                variables->items[variables->n++] = (JobVariable){ .key = strndup(names + i, 1),
+                                                                  .value = strdup(text),
+                                                                  .public = true };
+        }
+        job.services[0].name = strdup("$LONG");
+        memset(text, 'y', 1000);
+        char *all = NULL;
+        for (size_t i = 0; i < 200; i++)
+                assert_int_equal(string_append(&all, "", "%.1000s", text), 0);
+        assert_int_equal(setenv("CUSTOM_ENV_LONG", all, 1), 0);
+        free(all);
+        assert_int_equal(gitlab_name_services(&job), 0);
+        assert_string_equal(job.services[0].name, "$LONG");
+        assert_int_equal(gitlab_fill_services(&job), -E2BIG);
+        assert_int_equal(unsetenv("CUSTOM_ENV_LONG"), 0);
+}
+
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_complete),
+        cmocka_unit_test(test_multiplied),
 };
 UNIT_FILE(tests);
