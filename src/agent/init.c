@@ -132,7 +132,7 @@ static void refuse(Init *init, WireNoticeKind kind, int detail) {
 
 /* Tries systemd as a child first: one that cannot even say its version would end the container if it became PID 1. */
 static void start_trial(Init *init) {
-        int error[2];
+        int error[2] = { -EBADF, -EBADF };
 
         pid_t pid = pipe2(error, O_CLOEXEC | O_NONBLOCK) < 0 ? -1 : fork();
         if (pid == 0) {
@@ -147,7 +147,11 @@ static void start_trial(Init *init) {
                 _exit(EXIT_FAILURE);
         }
         if (pid < 0) {
-                refuse(init, WIRE_NOTICE_NOT_EXECUTED, errno);
+                int r = errno;
+
+                closep(&error[0]);
+                closep(&error[1]);
+                refuse(init, WIRE_NOTICE_NOT_EXECUTED, r);
                 return;
         }
         closep(&error[1]);
