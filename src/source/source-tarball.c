@@ -4,6 +4,10 @@
  * only. The archive is not trusted: curl, sha256sum and tar run confined, and nothing may be unpacked before the digest
  * was checked. */
 
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/fd.h"
 #include "base/process.h"
 #include "base/string.h"
 #include "source/source.h"
@@ -14,11 +18,39 @@ static bool is_url(const char *tarball) {
         return startswith(tarball, "http://") || startswith(tarball, "https://");
 }
 
+/* Everybody can read arguments, and a URL may have a password in it. Writes it to the file @path, as curl's configuration
+ * has strings (curl(1), --config). */
+static int write_url(const char *path, const char *url) {
+        _cleanup_free_ char *text = strdup("url = \"");
+
+        if (!text)
+                return -ENOMEM;
+        for (const char *p = url; *p; p++) {
+                int r = *p == '\n' ? string_append(&text, "", "\\n") :
+                                     string_append(&text, "", "%s%c", strchr("\\\"", *p) ? "\\" : "", *p);
+                if (r < 0)
+                        return r;
+        }
+        int r = string_append(&text, "", "\"\n");
+        if (r < 0)
+                return r;
+        _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        return fd < 0 ? -errno : fd_write_all(fd, text, strlen(text));
+}
+
 static int download(const SourceRequest *request, const char *file, Problem *reterr_problem) {
+        _cleanup_free_ char *config = NULL;
+
+        int r = string_printf(&config, "%s/url", request->work);
+        if (r < 0)
+                return r;
+        r = write_url(config, request->spec->tarball);
+        if (r < 0)
+                return r;
         /* Gives up a transfer that makes no progress. */
         char **argv = ARGV("curl", "--fail", "--location", "--silent", "--show-error", "--proto", "=http,https",
                            "--retry", "3", "--connect-timeout", "30", "--speed-limit", "1", "--speed-time", "60",
-                           "--output", file, "--", request->spec->tarball);
+                           "--output", file, "--config", config);
 
         if (!program_exists("curl"))
                 return problem_set(reterr_problem, -EINVAL,
@@ -53,9 +85,14 @@ static int check(const SourceRequest *request, const char *file, char **ret_dige
         int r = file_sha256(request, file, &sha256);
         if (r != 0)
                 return r;
-        if (wanted && !streq(wanted, sha256))
-                return problem_set(reterr_problem, -EINVAL, "%s does not have the SHA-256 in the definition, but %s.",
-                                   request->spec->tarball, sha256);
+        if (wanted && !streq(wanted, sha256)) {
+                _cleanup_free_ char *shown = NULL;
+
+                r = source_without_credentials(request->spec->tarball, &shown);
+                return r < 0 ? r :
+                               problem_set(reterr_problem, -EINVAL,
+                                           "%s does not have the SHA-256 in the definition, but %s.", shown, sha256);
+        }
         return string_printf(ret_digest, "sha256:%s", sha256);
 }
 

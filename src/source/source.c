@@ -42,18 +42,17 @@ static const Source *find_source(SourceKind kind) {
         return NULL;
 }
 
-/* Removes user and secret from "https://user:secret@host/...", because everybody can read descriptions. */
-static int without_credentials(const char *subject, char **ret) {
-        const char *authority = strstr(subject, "://");
+int source_without_credentials(const char *url, char **ret) {
+        const char *authority = strstr(url, "://");
 
         if (authority) {
                 authority += strlen("://");
                 size_t n = strcspn(authority, "/?#");
                 const char *at = memrchr(authority, '@', n);
                 if (at)
-                        return string_printf(ret, "%.*s%s", (int) (authority - subject), subject, at + 1);
+                        return string_printf(ret, "%.*s%s", (int) (authority - url), url, at + 1);
         }
-        return string_replace(ret, subject);
+        return string_replace(ret, url);
 }
 
 int source_describe(const SourceSpec *spec, char **ret) {
@@ -64,7 +63,7 @@ int source_describe(const SourceSpec *spec, char **ret) {
         const Source *source = find_source(spec->kind);
         if (!source)
                 return -EOPNOTSUPP;
-        int r = without_credentials(source->subject(spec), &subject);
+        int r = source_without_credentials(source->subject(spec), &subject);
         if (r < 0)
                 return r;
         r = string_printf(&description, "%s %s", source->name, subject);

@@ -64,6 +64,10 @@ int source_fill(const SourceRequest *request, SourceResult *ret, Problem *reterr
  * target and listener of @request. Returns as source_fill(), but never -EINVAL. */
 int source_build(const SourceRequest *request, const BuildPlan *plan);
 
+/* Removes user and password from "https://user:password@host/...", for what people see. *ret, which must be NULL or a string,
+ * is to be freed. 0 or -ENOMEM. */
+int source_without_credentials(const char *url, char **ret);
+
 /* Makes the text of `SourceResult.description`, such as "suite bookworm"; "from NAME" for SOURCE_FROM. *ret is to be
  * freed. 0; -EOPNOTSUPP for SOURCE_NONE; or -ENOMEM. */
 int source_describe(const SourceSpec *spec, char **ret);

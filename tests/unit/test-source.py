@@ -4,6 +4,7 @@
 Called by meson as `python3 test-source.py FILL-SOURCE`; needs root.
 """
 
+import contextlib
 import errno
 import functools
 import hashlib
@@ -200,9 +201,15 @@ class Tarballs(Sources):
 
         class Handler(http.server.SimpleHTTPRequestHandler):
             requests = []
+            arguments = []  # of every curl that is there meanwhile
 
             def do_GET(self):
                 self.requests.append(self.path)
+                for path in Path("/proc").glob("[0-9]*/cmdline"):
+                    with contextlib.suppress(OSError):
+                        line = path.read_bytes()
+                        if line.startswith(b"curl\0"):
+                            self.arguments.append(line)
                 if self.path == "/moved":
                     self.send_response(302)
                     self.send_header("Location", "/a.tar")
@@ -252,6 +259,11 @@ class Tarballs(Sources):
         secret = url.replace("://", "://user:secret@")
         _, result = self.filled("tarball", secret + "/a.tar", sha256, **direct)
         self.assertEqual(result["description"], f"tarball {url}/a.tar")
+        _, result, printed = self.fill("tarball", secret + "/a.tar", "0" * 64, **direct)
+        self.assertIn("does not have the SHA-256", str(result) + printed)
+        self.assertNotIn("secret", str(result) + printed)
+        self.assertTrue(Handler.arguments)
+        self.assertEqual([line for line in Handler.arguments if b"secret" in line], [])
 
 
 # What a program that was taken over tries, one line each; the names of those that succeeded are printed.
