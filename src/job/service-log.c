@@ -26,6 +26,7 @@
 #define END_LINES 15
 #define END_LINES_TEXT "15"
 #define JOURNAL_BYTES_MAX ((size_t) 1024 * 1024)
+#define JOURNAL_TIMEOUT_USEC (10 * USEC_PER_SEC)
 /* A longer line is passed on in parts. */
 #define LINE_BYTES_MAX ((size_t) 16 * 1024)
 
@@ -57,6 +58,13 @@ static void tell_lost(OnLine *on_line, const char *prefix, uint64_t bytes) {
         _cleanup_free_ char *line = NULL;
 
         if (string_printf(&line, "%s(%" PRIu64 " bytes more than there is room for)", prefix, bytes) >= 0)
+                on_line(line);
+}
+
+static void tell_full(OnLine *on_line, const char *prefix) {
+        _cleanup_free_ char *line = NULL;
+
+        if (string_printf(&line, "%s(its journal may have more, for which there is no room)", prefix) >= 0)
                 on_line(line);
 }
 
@@ -103,14 +111,24 @@ static void copy_console(const MachineDirectory *directory, const char *prefix, 
         }
 }
 
-/* Asks the journal of a container that booted; what it says is to be freed, NULL where it says nothing. */
+/* A file in memory that holds JOURNAL_BYTES_MAX, whoever writes: what is more is thrown away. */
+static int open_limited(void) {
+        _cleanup_close_ int fd = memfd_create("journal", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+        if (fd < 0 || ftruncate(fd, JOURNAL_BYTES_MAX) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_GROW) < 0)
+                return -errno;
+        return TAKE_FD(fd);
+}
+
+/* Asks the journal of a container that booted, which may have been taken over: it answers in time, and not too much, or that
+ * is all. What it says is to be freed, NULL where it says nothing. */
 static char *ask_journal(const MachineDirectory *directory, char *const *arguments, size_t *ret_size) {
         StepRequest request = STEP_REQUEST_PLAIN;
         _cleanup_strv_ char **argv = NULL;
         StepOutcome outcome;
         char *text = NULL;
 
-        _cleanup_close_ int output_fd = memfd_create("journal", MFD_CLOEXEC);
+        _cleanup_close_ int output_fd = open_limited();
         _cleanup_close_ int null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
         _cleanup_close_ int socket_fd = channel_connect(directory->path);
         if (output_fd < 0 || null_fd < 0 || socket_fd < 0 ||
@@ -121,8 +139,12 @@ static char *ask_journal(const MachineDirectory *directory, char *const *argumen
         request.stdout_fd = output_fd;
         request.stderr_fd = null_fd;
         request.kill_timeout_usec = USEC_PER_SEC;
+        request.timeout_usec = JOURNAL_TIMEOUT_USEC;
         request.machine = directory->path;
-        if (step_run(socket_fd, &request, &outcome) < 0 || lseek(output_fd, 0, SEEK_SET) < 0 ||
+        if (step_run(socket_fd, &request, &outcome) < 0)
+                return NULL;
+        off_t size = lseek(output_fd, 0, SEEK_CUR);
+        if (size < 0 || ftruncate(output_fd, size) < 0 || lseek(output_fd, 0, SEEK_SET) < 0 ||
             fd_read_all(output_fd, JOURNAL_BYTES_MAX, &text, ret_size) < 0)
                 return NULL;
         return text;
@@ -140,6 +162,8 @@ void service_log_copy(const Machine *machine, const MachineDirectory *directory,
         journal = ask_journal(directory, ARGV("--cursor-file=" CURSOR_FILE), &size);
         if (journal)
                 tell_lines(on_line, prefix, journal, size);
+        if (journal && size == JOURNAL_BYTES_MAX)
+                tell_full(on_line, prefix);
 }
 
 void service_log_end(const Machine *machine, const MachineDirectory *directory, OnLine *on_line) {

@@ -181,12 +181,16 @@ ServiceWait service_machine_wait(const ServiceMachine *service, void (*on_look)(
 
         for (;;) {
                 struct pollfd pollfd = { .fd = work->signal_fd, .events = POLLIN };
-                ServiceState state = service_state(service->machine, &service->directory);
+                uint64_t now = clock_now_usec();
+                ServiceState state = service_state(service->machine, &service->directory,
+                                                   deadline - MIN(now, deadline));
 
                 on_look(service);
                 if (state != SERVICE_STARTING)
-                        return state == SERVICE_ENDED ? SERVICE_WAIT_ENDED : SERVICE_WAIT_READY;
-                uint64_t now = clock_now_usec();
+                        return state == SERVICE_ENDED     ? SERVICE_WAIT_ENDED :
+                               state == SERVICE_CANCELLED ? SERVICE_WAIT_CANCELLED :
+                                                            SERVICE_WAIT_READY;
+                now = clock_now_usec();
                 if (now >= deadline)
                         return SERVICE_WAIT_TIMEOUT;
                 if (poll(&pollfd, 1, (int) (MIN(wait_usec, deadline - now) / USEC_PER_MSEC) + 1) > 0)

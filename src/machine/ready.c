@@ -91,27 +91,32 @@ static bool is_listening(const Machine *machine) {
 }
 
 /* Asks the systemd inside: it says "starting" until it has tried everything that its target wants. */
-static bool has_booted(const Machine *machine, const MachineDirectory *directory) {
+static ServiceState ask_systemd(const Machine *machine, const MachineDirectory *directory, uint64_t timeout_usec) {
         StepRequest request = STEP_REQUEST_PLAIN;
         StepOutcome outcome;
 
         _cleanup_close_ int socket_fd = channel_connect(directory->path);
         _cleanup_close_ int null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
         if (socket_fd < 0 || null_fd < 0)
-                return false;
+                return SERVICE_STARTING;
         request.argv = ARGV("systemctl", "is-active", "--quiet", machine->boot_target);
         request.stdout_fd = request.stderr_fd = null_fd;
         request.kill_timeout_usec = USEC_PER_SEC;
+        request.timeout_usec = MAX(timeout_usec, UINT64_C(1));
         request.machine = directory->path;
-        return step_run(socket_fd, &request, &outcome) >= 0 && outcome.result == STEP_EXITED &&
-               outcome.exited.code == CLD_EXITED && outcome.exited.status == 0;
+        if (step_run(socket_fd, &request, &outcome) < 0)
+                return SERVICE_STARTING;
+        if (outcome.result == STEP_CANCELLED && outcome.signal != SIGALRM)
+                return SERVICE_CANCELLED;
+        return step_exit_status(&outcome) == 0 ? SERVICE_READY : SERVICE_STARTING;
 }
 
-ServiceState service_state(const Machine *machine, const MachineDirectory *directory) {
+ServiceState service_state(const Machine *machine, const MachineDirectory *directory, uint64_t timeout_usec) {
         if (faccessat(directory->fd, MACHINE_FILE_ENDED, F_OK, 0) >= 0)
                 return SERVICE_ENDED;
-        if (machine->boot_target && !has_booted(machine, directory))
-                return SERVICE_STARTING;
+        ServiceState booted = machine->boot_target ? ask_systemd(machine, directory, timeout_usec) : SERVICE_READY;
+        if (booted != SERVICE_READY)
+                return booted;
         if (machine->ports && !is_listening(machine))
                 return SERVICE_STARTING;
         return SERVICE_READY;

@@ -42,6 +42,7 @@ typedef struct Run {
         bool started, ended, cancelled;
         bool agent_gone;   /* the connection broke */
         uint64_t deadline; /* when cancelled */
+        uint64_t limit;    /* until when it may run; USEC_INFINITY: no matter */
         uint64_t kill_timeout_usec;
         StepOutcome outcome;
 } Run;
@@ -251,10 +252,15 @@ static int turn(Run *run) {
                 pollfds[i] = stream->blocked ? (struct pollfd){ .fd = stream->target_fd, .events = POLLOUT } :
                                                (struct pollfd){ .fd = stream->source_fd, .events = POLLIN };
         }
-        int n = poll(pollfds, ELEMENTSOF(pollfds), clock_poll_timeout(run->deadline));
+        int n = poll(pollfds, ELEMENTSOF(pollfds), clock_poll_timeout(MIN(run->deadline, run->limit)));
 
         if (n < 0)
                 return errno == EINTR ? 0 : -errno;
+        if (clock_now_usec() >= run->limit) {
+                run->limit = USEC_INFINITY;
+                cancel(run, SIGALRM);
+                return 0;
+        }
         if (n == 0) {
                 give_up(run);
                 return 0;
@@ -385,6 +391,7 @@ int step_run(int socket_fd, const StepRequest *request, StepOutcome *ret) {
                 .streams = { stream_to(request->stdout_fd), stream_to(request->stderr_fd) },
                 .input = { .source_fd = request->stdin_fd, .target_fd = -EBADF },
                 .deadline = USEC_INFINITY,
+                .limit = request->timeout_usec > 0 ? clock_deadline(request->timeout_usec) : USEC_INFINITY,
                 .kill_timeout_usec = request->kill_timeout_usec,
         };
 

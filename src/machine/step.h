@@ -14,14 +14,15 @@ typedef enum StepResult {
         STEP_NO_HELPER,    /* the helper's root cannot be entered: see error */
         STEP_FAILED,       /* the agent could not start it: see error */
         STEP_MACHINE_GONE, /* the container ended */
-        STEP_CANCELLED,    /* SIGTERM, SIGINT, SIGQUIT or SIGHUP came; the step has ended, or did not end in time */
+        STEP_CANCELLED,    /* SIGTERM, SIGINT, SIGQUIT or SIGHUP came, or its time was over; the step has ended, or did
+                            * not end in time */
 } StepResult;
 
 typedef struct StepOutcome {
         StepResult result;
         WireExited exited;
         int error;         /* positive errno */
-        int signal;        /* that cancelled */
+        int signal;        /* that cancelled; SIGALRM: its time was over */
         bool is_bash;      /* the program that was started, by its name */
         bool guessed;      /* the agent was killed, most likely together with the step: exited is a guess */
         WireNotice notice; /* why the image's systemd could not be started meanwhile, the last reason; kind 0: none */
@@ -49,6 +50,7 @@ typedef struct StepRequest {
         int variables_fd; /* "NAME=VALUE"s, each with its end, that the agent is to keep (WireExec); negative: none */
         bool with_variables; /* the step gets those that the agent has */
         uint64_t kill_timeout_usec;
+        uint64_t timeout_usec; /* after which it is cancelled; 0: it has no limit */
         const char *machine; /* the job's directory: to ask whether the container still runs; NULL: do not ask */
 } StepRequest;
 

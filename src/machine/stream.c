@@ -128,11 +128,11 @@ static ssize_t copy_some(Stream *stream, size_t size) {
 
         /* The flag: without it, Linux before 6.8 waits for data when the target is a file. */
         ssize_t n = splice(stream->source_fd, NULL, stream->target_fd, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-        if (n >= 0 || (errno != EINVAL && errno != EPIPE))
+        if (n >= 0 || (errno != EINVAL && errno != EPIPE && errno != EPERM))
                 return n < 0 ? -errno : n;
         if (errno == EINVAL)
                 stream->splice = false;
-        else
+        else /* nobody reads it any more, or it is full and must not grow (F_SEAL_GROW) */
                 stream->deaf = true;
         return copy_by_hand(stream, size);
 }

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,22 @@ def test_slow(lone) -> None:
     finally:
         build.cleanup()
     assert lone.traces() == []
+
+
+@pytest.mark.supervisor_matters
+def test_systemd_never_answers(make_site, lab) -> None:
+    """A service that boots, and in which nothing answers, or without end, does not keep the job waiting."""
+    tiny = lab.tiny_root()
+    subprocess.run(["cp", "-a", "--reflink=auto", lab.image(), tiny / "deaf"], check=True)
+    for name in ("systemctl", "journalctl"):
+        program = tiny / "deaf/usr/bin" / name
+        program.unlink()
+        program.write_text("#!/bin/sh\nyes\n" if name == "journalctl" else "#!/bin/sh\nexec sleep 1000\n")
+        program.chmod(0o755)
+    site = make_site(root=tiny, network="private", wait_for_services_timeout="1s")
+    deaf = {"name": "deaf", "alias": "", "entrypoint": None, "command": None, "variables": []}
+    result = site.run(Job(["exit 7"], image=IMAGE, services=[deaf]))
+    assert result.exit_code == 7 and "probably didn't start properly" in result.log, str(result)
 
 
 @pytest.mark.supervisor_matters

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -68,6 +69,8 @@ static pid_t fork_child(void) {
         return pid;
 }
 
+static uint64_t limit_usec; /* of the step; 0: none */
+
 static void print_line(_unused_ void *userdata, const char *line) {
         dprintf(STDOUT_FILENO, "[%s]", line);
 }
@@ -88,6 +91,7 @@ static void run_host(int socket_fd, int script_fd, const int targets[static 2], 
         request.terminal = with_terminal;
         request.on_line = with_lines ? print_line : NULL;
         request.kill_timeout_usec = kill_timeout_usec;
+        request.timeout_usec = limit_usec;
         result.r = step_run(socket_fd, &request, &result.outcome);
         result.leaked_fds = count_descriptors(0) - before;
         _exit(fd_write_all(result_fd, &result, sizeof(result)) < 0);
@@ -612,6 +616,25 @@ static void test_full_target(_unused_ void **state) {
         Result result = run_finish(&run);
         check_exited(&result, CLD_EXITED, 7);
         check_much(run.output[1], run.size[1], 1);
+}
+
+/* A file that must not grow takes what fits. */
+static void test_sealed_target(_unused_ void **state) {
+        _cleanup_close_ int file_fd = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        struct stat st;
+
+        assert_int_equal(ftruncate(file_fd, 3 * 4096), 0);
+        assert_int_equal(fcntl(file_fd, F_ADD_SEALS, F_SEAL_GROW), 0);
+        const int targets[2] = { fcntl(file_fd, F_DUPFD_CLOEXEC, 3), -EBADF };
+        _cleanup_(run_free) Run run;
+
+        run_start(&run, agent_writes_much, targets, 0);
+        Result result = run_finish(&run);
+        check_exited(&result, CLD_EXITED, 7);
+        check_much(run.output[1], run.size[1], 1);
+        assert_int_equal(fstat(file_fd, &st), 0);
+        assert_int_equal(st.st_size, 3 * 4096);
+        assert_int_equal(lseek(file_fd, 0, SEEK_CUR), 3 * 4096);
 }
 
 /* A process that the step left behind writes and writes. */
@@ -1243,6 +1266,19 @@ static void test_cancel(_unused_ void **state) {
         }
 }
 
+/* Nobody cancels it: its time is over. */
+static void test_timeout(_unused_ void **state) {
+        _cleanup_(run_free) Run run;
+
+        limit_usec = 10 * USEC_PER_MSEC;
+        run_start(&run, agent_ignores, pipes, 10 * USEC_PER_MSEC);
+        limit_usec = 0;
+        Result result = run_finish(&run);
+        assert_int_equal(result.r, 0);
+        assert_int_equal(result.outcome.result, STEP_CANCELLED);
+        assert_int_equal(result.outcome.signal, SIGALRM);
+}
+
 /* The step has ended, but nobody reads what it wrote: that does not keep `run` from ending. */
 static void test_cancel_delivery(_unused_ void **state) {
         _cleanup_(run_free) Run run;
@@ -1271,6 +1307,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_slow_reader),
         cmocka_unit_test(test_reader_closes),
         cmocka_unit_test(test_full_target),
+        cmocka_unit_test(test_sealed_target),
         cmocka_unit_test(test_endless_writer),
         cmocka_unit_test(test_exit_codes),
         cmocka_unit_test(test_failures),
@@ -1281,6 +1318,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_terminal),
         cmocka_unit_test(test_terminal_hostile),
         cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_timeout),
         cmocka_unit_test(test_cancel_delivery),
 };
 UNIT_FILE(tests);
