@@ -27,6 +27,7 @@
 #define PREPARE_DELAY_USEC (3 * USEC_PER_SEC)
 #define SCRIPT_TIMEOUT "RUNNER_SCRIPT_TIMEOUT"
 #define AFTER_SCRIPT_TIMEOUT "RUNNER_AFTER_SCRIPT_TIMEOUT"
+#define IGNORE_ERRORS "AFTER_SCRIPT_IGNORE_ERRORS"
 #define AFTER_SCRIPT_TIMEOUT_USEC (300 * USEC_PER_SEC)
 #define CONFIG_BYTES_MAX ((size_t) 64 * 1024)
 
@@ -313,21 +314,37 @@ static void explain_steps(Worker *worker) {
                 snprintf(worker->reason, sizeof(worker->reason), "%s", need);
 }
 
+/* Whether nothing more is run, as GitLab Runner ends a job. Only its script may have taken longer than it may, by
+ * RUNNER_SCRIPT_TIMEOUT. */
+static bool is_over(const Worker *worker) {
+        return worker->caller.cancelled >= 2 || worker->caller.timed_out || worker->failure == FAILURE_SYSTEM;
+}
+
+static void run_after_script(Worker *worker) {
+        const char *ignored = local_variable(&worker->job, IGNORE_ERRORS, "true");
+
+        if (run_script(worker, LOCAL_AFTER_SCRIPT, true, "after_script"))
+                return;
+        if (streq(ignored, "false") || streq(ignored, "0"))
+                fail(worker, FAILURE_SCRIPT, -1, "after_script failed");
+        else
+                caller_log(&worker->caller, "after_script failed, but job will continue unaffected%s",
+                           worker->caller.late ? ": its time was up" : "");
+}
+
 /* The job's own scripts. */
 static void run_scripts(Worker *worker) {
         begin_section(worker, "Executing \"step_script\" stage of the job script");
         (void) run_script(worker, LOCAL_STEP_SCRIPT, false, "");
         if (worker->failure == FAILURE_SCRIPT && worker->exit_code == LOCAL_STEPS_EXIT_STATUS)
                 explain_steps(worker);
-        if (worker->caller.cancelled >= 2 || worker->failure == FAILURE_SYSTEM)
+        if (is_over(worker))
                 return;
         local_job_set_status(&worker->job, status_of(worker));
         if (!local_script(&worker->job, LOCAL_AFTER_SCRIPT))
                 return;
         begin_section(worker, "Running after_script");
-        if (!run_script(worker, LOCAL_AFTER_SCRIPT, true, "after_script"))
-                caller_log(&worker->caller, "after_script failed, but job will continue unaffected%s",
-                           worker->caller.late ? ": its time was up" : "");
+        run_after_script(worker);
 }
 
 static bool download(Worker *worker) {
@@ -379,9 +396,9 @@ static void run_stages(Worker *worker) {
                 return;
         }
         run_scripts(worker);
-        if (worker->caller.cancelled < 2 && worker->failure != FAILURE_SYSTEM)
+        if (!is_over(worker))
                 keep_files(worker);
-        if (worker->caller.cancelled < 2)
+        if (worker->caller.cancelled < 2 && !worker->caller.timed_out)
                 (void) run_script(worker, LOCAL_CLEANUP_FILE_VARIABLES, true, "");
 }
 
