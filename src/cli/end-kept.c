@@ -40,9 +40,11 @@ static int wait_for_end(const Settings *settings, const char *id) {
                         continue;
                 if (r < 0)
                         return r;
-                while (machine_state(settings, id) == MACHINE_KEPT && clock_now_usec() < deadline)
+                MachineState state;
+                while (((state = machine_state(settings, id)) == MACHINE_KEPT || state == MACHINE_BUSY) &&
+                       clock_now_usec() < deadline)
                         clock_sleep_usec(AGAIN_USEC);
-                if (machine_state(settings, id) != MACHINE_KEPT)
+                if (state != MACHINE_KEPT && state != MACHINE_BUSY)
                         return 0;
         }
 }

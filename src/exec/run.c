@@ -244,8 +244,10 @@ static int start_all(Loop *loop) {
                 if (job == SIZE_MAX || loop->waits_for_slot)
                         return 0;
                 int r = start_job(loop, job);
-                if (r < 0)
+                if (r < 0) {
+                        slots_give_back(loop->slots_fd, loop->n_running + 1, loop->n_running);
                         return r;
+                }
         }
         return 0;
 }
@@ -440,8 +442,10 @@ static int drive_with_output(Loop *loop) {
         if (r < 0)
                 return r;
         r = drive(loop);
-        if (r < 0)
+        if (r < 0) {
+                slots_give_back(loop->slots_fd, loop->n_running, 0); /* its processes end with this one */
                 return r;
+        }
         r = exec_output_pipeline_ended(&loop->output);
         return r < 0 ? r : run_state_exit_status(&loop->state);
 }

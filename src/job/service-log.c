@@ -140,7 +140,6 @@ static char *ask_journal(const MachineDirectory *directory, char *const *argumen
         request.stderr_fd = null_fd;
         request.kill_timeout_usec = USEC_PER_SEC;
         request.timeout_usec = JOURNAL_TIMEOUT_USEC;
-        request.machine = directory->path;
         if (step_run(socket_fd, &request, &outcome) < 0)
                 return NULL;
         off_t size = lseek(output_fd, 0, SEEK_CUR);

@@ -110,7 +110,7 @@ static uint64_t variable_usec(Worker *worker, const char *variable, uint64_t oth
         return usec;
 }
 
-/* When the script must have ended, beside the job's own time; 0: it need not. */
+/* When the script must have ended; 0: when the job's own time is over, which counts for it anyway. */
 static uint64_t script_deadline(Worker *worker, LocalScript script) {
         uint64_t usec = 0;
 
@@ -118,6 +118,8 @@ static uint64_t script_deadline(Worker *worker, LocalScript script) {
                 usec = variable_usec(worker, SCRIPT_TIMEOUT, 0);
         else if (script == LOCAL_AFTER_SCRIPT)
                 usec = variable_usec(worker, AFTER_SCRIPT_TIMEOUT, AFTER_SCRIPT_TIMEOUT_USEC);
+        if (script == LOCAL_AFTER_SCRIPT) /* it goes on when the job is cancelled */
+                return MIN(usec == 0 ? USEC_INFINITY : clock_deadline(usec), worker->caller.deadline_usec);
         return usec == 0 ? 0 : clock_deadline(usec);
 }
 
@@ -323,9 +325,13 @@ static bool is_over(const Worker *worker) {
 static void run_after_script(Worker *worker) {
         const char *ignored = local_variable(&worker->job, IGNORE_ERRORS, "true");
 
-        if (run_script(worker, LOCAL_AFTER_SCRIPT, true, "after_script"))
+        bool done = run_script(worker, LOCAL_AFTER_SCRIPT, true, "after_script");
+        worker->caller.timed_out = clock_now_usec() >= worker->caller.deadline_usec;
+        if (worker->caller.timed_out)
+                (void) judge(worker, 0, &(BrokerReply){ 0 }, "");
+        else if (done)
                 return;
-        if (streq(ignored, "false") || streq(ignored, "0"))
+        else if (streq(ignored, "false") || streq(ignored, "0"))
                 fail(worker, FAILURE_SCRIPT, -1, "after_script failed");
         else
                 caller_log(&worker->caller, "after_script failed, but job will continue unaffected%s",

@@ -103,7 +103,6 @@ static ServiceState ask_systemd(const Machine *machine, const MachineDirectory *
         request.stdout_fd = request.stderr_fd = null_fd;
         request.kill_timeout_usec = USEC_PER_SEC;
         request.timeout_usec = MAX(timeout_usec, UINT64_C(1));
-        request.machine = directory->path;
         if (step_run(socket_fd, &request, &outcome) < 0)
                 return SERVICE_STARTING;
         if (outcome.result == STEP_CANCELLED && outcome.signal != SIGALRM)

@@ -183,8 +183,11 @@ static int receive(Run *run) {
 }
 
 static void cancel(Run *run, int signal) {
-        if (run->cancelled)
+        if (run->cancelled) {
+                if (run->outcome.signal == SIGALRM) /* a person's wish counts for more than a limit */
+                        run->outcome.signal = signal;
                 return;
+        }
         run->cancelled = true;
         run->outcome.signal = signal;
         run->deadline = run->kill_timeout_usec < USEC_INFINITY - CANCEL_MARGIN_USEC ?

@@ -35,6 +35,9 @@ static int longest_first(const void *a, const void *b) {
 
 /* Adds the lines of a value that are in @text. 0 or -ENOMEM. */
 static int find_lines(const char *value, const char *text, size_t text_size, Secrets *secrets) {
+        const char *first = value + strspn(value, BLANKS "\r\n"), *end = first + strcspn(first, "\r\n");
+        bool several = end[strspn(end, BLANKS "\r\n")];
+
         for (const char *line = value, *next; *line; line = next) {
                 size_t size = strcspn(line, "\r\n");
 
@@ -46,8 +49,7 @@ static int find_lines(const char *value, const char *text, size_t text_size, Sec
                 while (size > 0 && strchr(BLANKS, line[size - 1]))
                         size--;
                 /* A brace or a comma between the lines of a key is none of it. */
-                bool short_line = size < LINE_BYTES_MIN && (line != value || *next);
-                if (size == 0 || short_line || !memmem(text, text_size, line, size))
+                if (size == 0 || (several && size < LINE_BYTES_MIN) || !memmem(text, text_size, line, size))
                         continue;
                 struct Secret *items = reallocarray(secrets->items, secrets->n + 1, sizeof(*items));
                 if (!items)

@@ -68,12 +68,21 @@ static int copy_range(const ContentCopy *copy, int source_fd, int target_fd, off
         return 0;
 }
 
+/* Whether the file still is as long: 0, CONTENT_SHORTER, or -errno. */
+static int has_size(int fd, off_t size) {
+        struct stat st;
+
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        return st.st_size < size ? CONTENT_SHORTER : 0;
+}
+
 /* Copies only where there is data; holes stay holes and read as zeros. */
 static int copy_sparse(const ContentCopy *copy, int source_fd, int target_fd, off_t size) {
         for (off_t offset = 0; offset < size;) {
                 off_t data = lseek(source_fd, offset, SEEK_DATA);
                 if (data < 0)
-                        return errno == ENXIO ? 0 : -errno;
+                        return errno == ENXIO ? has_size(source_fd, size) : -errno;
                 off_t hole = lseek(source_fd, data, SEEK_HOLE);
                 if (hole < 0)
                         return errno == ENXIO ? CONTENT_SHORTER : -errno;

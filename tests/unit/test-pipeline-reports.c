@@ -193,6 +193,7 @@ static void test_mask(_unused_ void **state) {
                 { "  a  b  ", "  a  b  " }, /* blanks are no secret */
                 { "{}MASKED", "{}[MASKED]" } /* one brace of several lines is no secret */,
                 { "open", "open" },
+                { "q7 and q8", "[MASKED] and q8" }, /* short, but all of it */
         };
 
         TEST_ARENA(arena);
@@ -202,6 +203,7 @@ static void test_mask(_unused_ void **state) {
                                          { .key = "C", .value = "  first line\r\n\n   \n\tthird\n{\n", .masked = true },
                                          { .key = "D", .value = "MASKED", .masked = true },
                                          { .key = "E", .value = "", .masked = true },
+                                         { .key = "G", .value = "\n q7\n", .masked = true },
                                          { .key = "F", .value = "open" } };
         for (size_t i = 0; i < ELEMENTSOF(list); i++)
                 variables_set(&variables, list + i);
