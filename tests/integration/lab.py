@@ -2,6 +2,7 @@
 """Where the tests run jobs: image roots made once for all tests, and a Site with its own settings for each test."""
 
 import itertools
+import math
 import os
 import re
 import shutil
@@ -324,13 +325,15 @@ class Site:
         return [pid for pid, command in (commands or host.processes()).items() if pid != own and
                 (pid in grouped or any(part in command for part in ours))]
 
-    def kill_jobs(self) -> None:
-        """SIGKILL to all of them, and to those that they start meanwhile; returns when they are gone."""
+    def kill_jobs(self, seconds: float = math.inf) -> None:
+        """SIGKILL to all of them, and to those that they start meanwhile; returns when they are gone, or after @seconds."""
+        limit = Limit(seconds)
+
         def all_gone() -> bool:
             pids = self.job_pids()
             for pid in pids:
                 host.kill(pid)
-            return not pids
+            return not pids or limit.reached()
         wait_until(all_gone)
 
     def container_pids(self) -> list[int]:
@@ -426,7 +429,7 @@ class Site:
             subprocess.run(["systemctl", "kill", "-s", "KILL", unit], check=False)
             if unit.endswith(".slice"):
                 subprocess.run(["systemctl", "stop", unit], check=False)
-        self.kill_jobs()
+        self.kill_jobs(10)  # what does not go must not keep the rest here
         for line in reversed(host.mounts()):
             where = line.split()[4]
             if where.startswith((f"{self.directory}/", f"{self.runtime_dir}/", f"{self.root}/")):

@@ -263,12 +263,13 @@ POINTS_OF_SERVICES = [(calls, when) for calls, when in POINTS if calls in (
 
 def trace(site: Site, build: Build, stage: str, argv: list[str], calls: str, when: int, follow: bool) -> bool:
     """Runs a stage that dies at that call. False when there was no such call and the stage ended by itself."""
-    log = tempfile.mkstemp(prefix="strace-", dir=site.directory)[1]
+    log = str(Path(tempfile.mkdtemp(prefix="strace-", dir=site.directory)) / "log")
     strace = ["strace", "-D", "-q", *(["-f"] if follow else []), "-o", log, "-e", f"trace={calls}",
               "-e", f"inject={calls}:signal=KILL:when={when}"]
     call = build.start(stage, [*strace, *argv])
     end = re.compile(rf"^({call.pid} +)?[+]{{3}} (killed|exited)", re.MULTILINE)
-    wait_until(lambda: end.search(host.read(log)))
+    wait_until(lambda: end.search(host.read(log)) or call.wait(0))
+    assert end.search(host.read(log)), (stage, calls, when, call.output)
 
     def has_ended() -> bool:
         for pid, command in host.processes().items():

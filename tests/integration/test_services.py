@@ -205,16 +205,15 @@ def test_slow(lone) -> None:
 
 
 @pytest.mark.supervisor_matters
-def test_systemd_never_answers(make_site, lab) -> None:
+def test_systemd_never_answers(make_site, lab, tiny_root) -> None:
     """A service that boots, and in which nothing answers, or without end, does not keep the job waiting."""
-    tiny = lab.tiny_root()
-    subprocess.run(["cp", "-a", "--reflink=auto", lab.image(), tiny / "deaf"], check=True)
+    subprocess.run(["cp", "-a", "--reflink=auto", lab.image(), tiny_root / "deaf"], check=True)
     for name in ("systemctl", "journalctl"):
-        program = tiny / "deaf/usr/bin" / name
+        program = tiny_root / "deaf/usr/bin" / name
         program.unlink()
         program.write_text("#!/bin/sh\nyes\n" if name == "journalctl" else "#!/bin/sh\nexec sleep 1000\n")
         program.chmod(0o755)
-    site = make_site(root=tiny, network="private", wait_for_services_timeout="1s")
+    site = make_site(root=tiny_root, network="private", wait_for_services_timeout="1s")
     deaf = {"name": "deaf", "alias": "", "entrypoint": None, "command": None, "variables": []}
     result = site.run(Job(["exit 7"], image=IMAGE, services=[deaf]))
     assert result.exit_code == 7 and "probably didn't start properly" in result.log, str(result)

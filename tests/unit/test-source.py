@@ -199,16 +199,18 @@ class Tarballs(Sources):
         (web / "a.tar").write_bytes(data)
         sha256 = hashlib.sha256(data).hexdigest()
 
+        work = os.fsencode(self.path)
+
         class Handler(http.server.SimpleHTTPRequestHandler):
             requests = []
-            arguments = []  # of every curl that is there meanwhile
+            arguments = []  # of our curl, meanwhile
 
             def do_GET(self):
                 self.requests.append(self.path)
                 for path in Path("/proc").glob("[0-9]*/cmdline"):
                     with contextlib.suppress(OSError):
                         line = path.read_bytes()
-                        if line.startswith(b"curl\0"):
+                        if line.startswith(b"curl\0") and work in line:
                             self.arguments.append(line)
                 if self.path == "/moved":
                     self.send_response(302)
@@ -256,6 +258,7 @@ class Tarballs(Sources):
         target, result, _ = self.fill("tarball", url + "/a.tar", "0" * 64, **direct)
         self.assertEqual((result["status"], os.listdir(target)), (-22, []))
 
+        Handler.arguments.clear()
         secret = url.replace("://", "://user:secret@")
         _, result = self.filled("tarball", secret + "/a.tar", sha256, **direct)
         self.assertEqual(result["description"], f"tarball {url}/a.tar")
