@@ -16,8 +16,9 @@
 /* How often to measure; less often if that takes more than a hundredth of the time. */
 #define MEASURE_EVERY_USEC (60 * USEC_PER_SEC)
 #define MEASURE_SHARE 100
-/* How often to look whether a container without an agent still runs. */
-#define AGAIN_USEC USEC_PER_SEC
+/* How often to look whether a container without an agent still runs: soon at first, as most end with theirs. */
+#define AGAIN_USEC USEC_PER_MSEC
+#define AGAIN_MAX_USEC USEC_PER_SEC
 
 /* Until when to wait before it is measured again. */
 static uint64_t measure_and_limit(const Settings *settings, const char *id) {
@@ -40,12 +41,14 @@ static int wait_for_end(const Settings *settings, const char *id) {
                         continue;
                 if (r < 0)
                         return r;
-                MachineState state;
-                while (((state = machine_state(settings, id)) == MACHINE_KEPT || state == MACHINE_BUSY) &&
-                       clock_now_usec() < deadline)
-                        clock_sleep_usec(AGAIN_USEC);
-                if (state != MACHINE_KEPT && state != MACHINE_BUSY)
-                        return 0;
+                for (uint64_t wait_usec = AGAIN_USEC; clock_now_usec() < deadline;
+                     wait_usec = MIN(wait_usec * 2, AGAIN_MAX_USEC)) {
+                        MachineState state = machine_state(settings, id);
+
+                        if (state != MACHINE_KEPT && state != MACHINE_BUSY)
+                                return 0;
+                        clock_sleep_usec(wait_usec);
+                }
         }
 }
 

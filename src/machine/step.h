@@ -51,7 +51,7 @@ typedef struct StepRequest {
         bool with_variables; /* the step gets those that the agent has */
         uint64_t kill_timeout_usec;
         uint64_t timeout_usec; /* after which it is cancelled; 0: it has no limit */
-        const char *machine; /* the job's directory: to ask whether the container still runs; NULL: do not ask */
+        const char *machine;   /* the job's directory: to ask whether the container still runs; NULL: do not ask */
 } StepRequest;
 
 /* With the user, directory and environment of an image; nothing on stdin; output to our own. */
