@@ -76,7 +76,7 @@ static void take_entry(unsigned attribute, const void *data, size_t size, void *
                 entry->zone = (Attribute){ data, size };
 }
 
-static void look_at(const void *attributes, size_t size, void *userdata) {
+static void look_at(_unused_ const void *header, const void *attributes, size_t size, void *userdata) {
         Forgetting *forgetting = userdata;
         Entry entry = { 0 };
 

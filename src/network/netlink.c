@@ -203,35 +203,6 @@ void netlink_parse(const void *attributes, size_t size, NetlinkAttribute attribu
         (void) mnl.mnl_attr_parse_payload(attributes, size, parse_attribute, &parse);
 }
 
-int netlink_ask(NetlinkSocket *socket, NetlinkBatch *batch, size_t header_size, void *ret_header,
-                NetlinkAttribute attribute, void *userdata) {
-        alignas(NLMSG_ALIGNTO) char buffer[NETLINK_BATCH_BYTES];
-
-        int r = send_all(socket, batch);
-        if (r < 0)
-                return r;
-        for (;;) {
-                int left = receive(socket, buffer);
-                if (left < 0)
-                        return left;
-
-                struct nlmsghdr *message = (struct nlmsghdr *) buffer;
-                for (; mnl.mnl_nlmsg_ok(message, left); message = mnl.mnl_nlmsg_next(message, &left)) {
-                        const char *payload = mnl.mnl_nlmsg_get_payload(message);
-                        size_t length = mnl.mnl_nlmsg_get_payload_len(message);
-
-                        /* The answer comes first, then a message with the result of the request. */
-                        if (message->nlmsg_type == NLMSG_ERROR)
-                                return ((const struct nlmsgerr *) payload)->error;
-                        if (length < header_size)
-                                return -EBADMSG;
-                        memcpy(ret_header, payload, header_size);
-                        netlink_parse(payload + NLMSG_ALIGN(header_size), length - NLMSG_ALIGN(header_size), attribute,
-                                      userdata);
-                }
-        }
-}
-
 int netlink_list(NetlinkSocket *socket, NetlinkBatch *batch, size_t header_size, NetlinkAnswer parse, void *userdata) {
         alignas(NLMSG_ALIGNTO) char buffer[NETLINK_BATCH_BYTES];
 
@@ -248,13 +219,37 @@ int netlink_list(NetlinkSocket *socket, NetlinkBatch *batch, size_t header_size,
                         const char *payload = mnl.mnl_nlmsg_get_payload(message);
                         size_t length = mnl.mnl_nlmsg_get_payload_len(message);
 
+                        /* The answers come first, then a message with the result of the request, or the end of the list. */
                         if (message->nlmsg_type == NLMSG_DONE)
                                 return 0;
                         if (message->nlmsg_type == NLMSG_ERROR)
                                 return ((const struct nlmsgerr *) payload)->error;
                         if (length < NLMSG_ALIGN(header_size))
                                 return -EBADMSG;
-                        parse(payload + NLMSG_ALIGN(header_size), length - NLMSG_ALIGN(header_size), userdata);
+                        parse(payload, payload + NLMSG_ALIGN(header_size), length - NLMSG_ALIGN(header_size), userdata);
                 }
         }
+}
+
+typedef struct Question {
+        size_t header_size;
+        void *header;
+        NetlinkAttribute attribute;
+        void *userdata;
+} Question;
+
+static void take_answer(const void *header, const void *attributes, size_t size, void *userdata) {
+        const Question *question = userdata;
+
+        memcpy(question->header, header, question->header_size);
+        netlink_parse(attributes, size, question->attribute, question->userdata);
+}
+
+int netlink_ask(NetlinkSocket *socket, NetlinkBatch *batch, size_t header_size, void *ret_header,
+                NetlinkAttribute attribute, void *userdata) {
+        Question question = {
+                .header_size = header_size, .header = ret_header, .attribute = attribute, .userdata = userdata
+        };
+
+        return netlink_list(socket, batch, header_size, take_answer, &question);
 }

@@ -57,9 +57,9 @@ typedef void (*NetlinkAttribute)(unsigned attribute, const void *data, size_t si
 int netlink_ask(NetlinkSocket *socket, NetlinkBatch *batch, size_t header_size, void *ret_header,
                 NetlinkAttribute parse, void *userdata);
 
-/* The same for a request with NLM_F_DUMP: calls @parse with the attributes of each of many answers, whose headers have
- * @header_size bytes. Returns 0 or -errno. */
-typedef void (*NetlinkAnswer)(const void *attributes, size_t size, void *userdata);
+/* The same for a request with NLM_F_DUMP: calls @parse with the header and the attributes of each of many answers. Returns 0
+ * or -errno. */
+typedef void (*NetlinkAnswer)(const void *header, const void *attributes, size_t size, void *userdata);
 int netlink_list(NetlinkSocket *socket, NetlinkBatch *batch, size_t header_size, NetlinkAnswer parse, void *userdata);
 
 /* Calls @parse for each of the attributes in @attributes: an answer's, or those that another one contains. */
