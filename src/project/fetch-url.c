@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/curl-config.h"
 #include "base/fd.h"
 #include "base/string.h"
 
@@ -17,20 +18,14 @@
 #define FILES "files"
 #define DIGEST_BYTES 32U
 
-/* Passes the URL on as curl's configuration has it, in quotes, through the standard input. */
+/* Passes the URL on through the standard input. */
 static int write_config(const char *url, int *ret_fd) {
-        _cleanup_free_ char *text = malloc(2 * strlen(url) + strlen("url = \"\"\n") + 1);
+        _cleanup_free_ char *text = NULL;
 
-        if (!text)
-                return -ENOMEM;
-        char *end = stpcpy(text, "url = \"");
-        for (; *url; url++) {
-                if (*url == '"' || *url == '\\')
-                        *end++ = '\\';
-                *end++ = *url;
-        }
-        end = stpcpy(end, "\"\n");
-        int fd = memfd_new_sealed("url", text, (size_t) (end - text));
+        int r = curl_config_url(url, &text);
+        if (r < 0)
+                return r;
+        int fd = memfd_new_sealed("url", text, strlen(text));
         if (fd < 0)
                 return fd;
         *ret_fd = fd;

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "base/curl-config.h"
 #include "base/fd.h"
 #include "base/process.h"
 #include "base/string.h"
@@ -18,20 +19,11 @@ static bool is_url(const char *tarball) {
         return startswith(tarball, "http://") || startswith(tarball, "https://");
 }
 
-/* Everybody can read arguments, and a URL may have a password in it. Writes it to the file @path, as curl's configuration
- * has strings (curl(1), --config). */
+/* For curl, in the file @path, which only we can read. */
 static int write_url(const char *path, const char *url) {
-        _cleanup_free_ char *text = strdup("url = \"");
+        _cleanup_free_ char *text = NULL;
 
-        if (!text)
-                return -ENOMEM;
-        for (const char *p = url; *p; p++) {
-                int r = *p == '\n' ? string_append(&text, "", "\\n") :
-                                     string_append(&text, "", "%s%c", strchr("\\\"", *p) ? "\\" : "", *p);
-                if (r < 0)
-                        return r;
-        }
-        int r = string_append(&text, "", "\"\n");
+        int r = curl_config_url(url, &text);
         if (r < 0)
                 return r;
         _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
