@@ -249,7 +249,6 @@ static int start_all(Loop *loop) {
                         return r;
                 }
         }
-        return 0;
 }
 
 /* True when the job's process is done. */

@@ -16,9 +16,8 @@ typedef struct Hub {
         int host_fd, netns_fd;
         NetlinkSocket *host, *link; /* for the network namespaces of the host and of the hub */
         AddressBlock block;
-        bool ipv6; /* the hub is connected with IPv6, too */
-        unsigned
-                host_index; /* of the host's end, if the host's kernel forwards the hub's packets (nat_connect()); else 0 */
+        bool ipv6;           /* the hub is connected with IPv6, too */
+        unsigned host_index; /* of the host's end; 0: the host's kernel does not forward packets (nat_connect()) */
         uint32_t mtu;
 } Hub;
 
