@@ -136,6 +136,8 @@ static void wait_for_stragglers(const char *name, const Members *members) {
                 clock_sleep_usec(STRAGGLERS_POLL_USEC);
 }
 
+enum { UNIT_WAS_ENDED = 1 };
+
 typedef int EndUnit(sd_bus *bus, const char *unit, sd_bus_error *error);
 
 static int kill_unit(sd_bus *bus, const char *unit, sd_bus_error *error) {
@@ -146,7 +148,7 @@ static int stop_unit(sd_bus *bus, const char *unit, sd_bus_error *error) {
         return bus_api.sd_bus_call_method(bus, MANAGER, "StopUnit", error, NULL, "ss", unit, "replace");
 }
 
-/* Ends a unit and waits until it is removed. */
+/* Ends a unit and waits until it is removed. 0; UNIT_WAS_ENDED: something else had ended it; or -errno. */
 static int end_unit(sd_bus *bus, const char *unit, EndUnit *end, uint64_t timeout_usec) {
         _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL, end_error = SD_BUS_ERROR_NULL;
         _cleanup_slot_ sd_bus_slot *slot = NULL;
@@ -161,25 +163,32 @@ static int end_unit(sd_bus *bus, const char *unit, EndUnit *end, uint64_t timeou
                 return r;
         r = end(bus, unit, &end_error);
         if (r < 0 && bus_api.sd_bus_error_has_name(&end_error, NO_SUCH_UNIT))
-                return 0;
+                return UNIT_WAS_ENDED;
         /* There is nothing left to kill in it: it is about to be removed. */
-        if (r < 0 && !bus_api.sd_bus_error_has_name(&end_error, NO_SUCH_PROCESS))
+        bool was_ended = r < 0 && bus_api.sd_bus_error_has_name(&end_error, NO_SUCH_PROCESS);
+        if (r < 0 && !was_ended)
                 return r;
-        return wait_until_removed(bus, &waiting, timeout_usec);
+        r = wait_until_removed(bus, &waiting, timeout_usec);
+        return r < 0 || !was_ended ? r : UNIT_WAS_ENDED;
 }
 
-/* Ends the slice of job @name, and what is still in it. It has gone already, as a rule. */
-static int end_slice(sd_bus *bus, const char *name, uint64_t timeout_usec) {
+/* Does @name have a slice, as far as control groups show? */
+static bool has_slice(const char *name) {
         _cleanup_cgroup_set_ CgroupSet groups = { 0 };
+
+        return slice_groups(CGROUP_MACHINES, name, &groups) >= 0;
+}
+
+/* Ends the slice of job @name, and what is still in it. As a rule its control groups have gone already, but systemd refuses
+ * to start another one of that name until it has removed the unit as well. */
+static int end_slice(sd_bus *bus, const char *name, uint64_t timeout_usec) {
         _cleanup_free_ char *slice = NULL;
 
-        if (id_service_number(name, NULL) > 0)
-                return 0;
-        int r = slice_groups(CGROUP_MACHINES, name, &groups);
+        int r = slice_name(name, &slice);
         if (r < 0)
-                return r == -ENOENT ? 0 : r;
-        r = slice_name(name, &slice);
-        return r < 0 ? r : end_unit(bus, slice, stop_unit, timeout_usec);
+                return r;
+        r = end_unit(bus, slice, stop_unit, timeout_usec);
+        return MIN(r, 0);
 }
 
 static int systemd_groups(const char *name, CgroupSet *ret) {
@@ -212,11 +221,13 @@ static int systemd_stop(const char *name, uint64_t timeout_usec) {
         if (r < 0)
                 return r;
         (void) cgroup_visit(&groups, add_member, &members);
+        bool job = id_service_number(name, NULL) == 0, sliced = job && has_slice(name);
         r = end_unit(bus, unit, kill_unit, timeout_usec);
         if (r < 0)
                 return r;
         wait_for_stragglers(name, &members);
-        return end_slice(bus, name, timeout_usec);
+        /* Where the unit had ended before, so may have the slice's control groups. */
+        return sliced || (job && r == UNIT_WAS_ENDED) ? end_slice(bus, name, timeout_usec) : 0;
 }
 
 /* What follows @prefix in the name of a service or a slice. */

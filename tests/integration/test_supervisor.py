@@ -14,6 +14,7 @@ import pytest
 
 import host
 import limits
+import units
 from lab import IMAGE, POWER_OFF, Site
 from pace import wait_until
 from simulation.jobspec import Job
@@ -188,6 +189,23 @@ def test_forgotten_slice(make_site) -> None:
     assert site.traces() == [] and other.traces()
     assert other.call("cleanup", "--id", "4712-gone").returncode == 0
     assert other.traces() == []
+
+
+@pytest.mark.skipif(not SYSTEMD, reason="systemd is not PID 1")
+def test_slice_that_systemd_still_has(make_site) -> None:
+    """`cleanup` ends when systemd has removed the slice, not only its control groups: until then it would refuse to start
+    the next one of that name. Another client of the bus keeps the unit here, as systemd itself does for a moment."""
+    site = make_site(network="none")
+    with site.started(limits.job_with_service(IMAGE)) as build:
+        paths = slice_groups(site, min(site.jobs()))
+        unit = next(iter(paths.values())).name
+        with units.kept(unit):
+            cleanup = build.start("cleanup", build.runner.cleanup_exec)
+            wait_until(lambda: not any(path.exists() for path in paths.values()))
+            assert not cleanup.wait(0.5), cleanup.output
+        assert cleanup.wait() and cleanup.returncode == 0, cleanup.output
+        build.cleanup_temporary()
+        build.begin()
 
 
 def test_journal(site: Site) -> None:
