@@ -191,7 +191,7 @@ def test_forgotten_slice(make_site) -> None:
     assert other.traces() == []
 
 
-@pytest.mark.skipif(not SYSTEMD, reason="systemd is not PID 1")
+@pytest.mark.needs_systemd
 def test_slice_that_systemd_still_has(make_site) -> None:
     """`cleanup` ends when systemd has removed the slice, not only its control groups: until then it would refuse to start
     the next one of that name. Another client of the bus keeps the unit here, as systemd itself does for a moment."""
