@@ -32,36 +32,46 @@ static int compare_candidates(const void *a, const void *b) {
 
 static int list_candidates(const GenerationStore *store, Candidate **ret, size_t *ret_n) {
         _cleanup_free_ uint64_t *numbers = NULL;
+        _cleanup_free_ Candidate *candidates = NULL;
         size_t n;
 
         int r = generation_list_old(store->root_dir, store->name, &numbers, &n);
         if (r < 0)
                 return r;
-        Candidate *candidates = calloc(n + 1, sizeof(*candidates));
+        candidates = calloc(n + 1, sizeof(*candidates));
         if (!candidates)
                 return -ENOMEM;
         for (size_t i = 0; i < n; i++) {
                 _cleanup_generation_ Generation *generation = NULL;
 
-                candidates[i].number = numbers[i];
-                if (generation_load_at(store->generations_fd, numbers[i], &generation) >= 0)
-                        candidates[i].published_usec = generation->published_usec;
+                r = generation_load_at(store->generations_fd, numbers[i], &generation);
+                if (r < 0 && r != -ENOENT && r != -EBADMSG)
+                        return r;
+                candidates[i] = (Candidate){ numbers[i], r == 0 ? generation->published_usec : 0 };
         }
         SORT(candidates, n, compare_candidates);
-        *ret = candidates;
+        *ret = TAKE_PTR(candidates);
         *ret_n = n;
         return 0;
 }
 
-/* How many trees are kept beside the current one. */
-static size_t old_to_keep(const GenerationStore *store) {
+/* Tells how many trees are kept beside the current one. 0 or -errno: a record that cannot be read may ask for more than
+ * the default. */
+static int old_to_keep(const GenerationStore *store, size_t *ret) {
         _cleanup_generation_ Generation *generation = NULL;
+        uint64_t keep = GENERATIONS_KEPT;
 
-        if (store->current_fd < 0)
+        if (store->current_fd < 0) {
+                *ret = 0;
                 return 0;
-        if (generation_load_at(store->generations_fd, store->current, &generation) < 0 || generation->keep == 0)
-                return GENERATIONS_KEPT - 1;
-        return (size_t) (generation->keep - 1);
+        }
+        int r = generation_load_at(store->generations_fd, store->current, &generation);
+        if (r < 0 && r != -ENOENT)
+                return r;
+        if (r == 0 && generation->keep != 0)
+                keep = generation->keep;
+        *ret = (size_t) (keep - 1);
+        return 0;
 }
 
 /* Removes old generation @number, or with @dry_run only looks. Returns 1: it was, or would be, removed; 0: the tree is
@@ -89,6 +99,29 @@ static int remove_generation(const GenerationStore *store, uint64_t number, int 
         return r < 0 ? r : 1;
 }
 
+/* Removes the generations that need not be kept, or with @dry_run only looks. 0 or -errno: the first failure; the others
+ * are removed. */
+static int remove_old(const GenerationStore *store, int lock_fd, bool dry_run, char ***names) {
+        _cleanup_free_ Candidate *candidates = NULL;
+        size_t n, keep;
+        int result = 0;
+
+        int r = list_candidates(store, &candidates, &n);
+        if (r < 0)
+                return r;
+        r = old_to_keep(store, &keep);
+        if (r < 0)
+                return r;
+        for (size_t i = keep; i < n; i++) {
+                r = remove_generation(store, candidates[i].number, lock_fd, dry_run);
+                if (r > 0 && names)
+                        r = strv_extendf(names, "%s@%" PRIu64, store->name, candidates[i].number);
+                if (r < 0 && result == 0)
+                        result = r;
+        }
+        return result;
+}
+
 static int remove_orphan(GenerationStore *store, uint64_t number, bool json) {
         GenerationNumberText tree = generation_number_text(number);
 
@@ -102,25 +135,16 @@ static int remove_orphan(GenerationStore *store, uint64_t number, bool json) {
 static int collect(const Staging *staging, const char *root_dir, const char *name, int images_fd, bool dry_run,
                    char ***names) {
         _cleanup_generation_store_ GenerationStore store = GENERATION_STORE_NONE;
-        _cleanup_free_ Candidate *candidates = NULL;
         int result = dry_run ? 0 : staging_settle(staging);
-        size_t n;
 
         int r = generation_store_open(root_dir, name, images_fd, false, &store);
         if (r == -ENOENT)
                 return result;
         if (r < 0)
                 return r;
-        r = list_candidates(&store, &candidates, &n);
-        if (r < 0)
-                return r;
-        for (size_t i = old_to_keep(&store); i < n; i++) {
-                r = remove_generation(&store, candidates[i].number, dry_run ? -EBADF : staging->lock_fd, dry_run);
-                if (r > 0 && names)
-                        r = strv_extendf(names, "%s@%" PRIu64, name, candidates[i].number);
-                if (r < 0 && result == 0)
-                        result = r;
-        }
+        r = remove_old(&store, dry_run ? -EBADF : staging->lock_fd, dry_run, names);
+        if (r < 0 && result == 0)
+                result = r;
         if (dry_run)
                 return result;
         r = generation_store_for_each(&store, remove_orphan);

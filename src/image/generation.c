@@ -265,9 +265,11 @@ int generation_previous(const char *root_dir, const char *name, uint64_t current
                 return r;
         for (size_t i = 0; i < n && (current == 0 || numbers[i] < current); i++) {
                 _cleanup_generation_ Generation *generation = NULL;
-                bool known = generation_load(root_dir, name, numbers[i], &generation) >= 0;
-                uint64_t usec = known ? generation->published_usec : 0;
 
+                r = generation_load(root_dir, name, numbers[i], &generation);
+                if (r < 0 && r != -ENOENT && r != -EBADMSG)
+                        return r;
+                uint64_t usec = r == 0 ? generation->published_usec : 0;
                 if (best == 0 || usec >= best_usec) {
                         best = numbers[i];
                         best_usec = usec;

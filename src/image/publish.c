@@ -102,12 +102,17 @@ static int publish_prepared(const Staging *staging, GenerationStore *store, uint
         return 0;
 }
 
-/* Sets @keep to the number of generations that the current one has in its record, if there is one. */
-static void keep_as_now(const GenerationStore *store, uint64_t *keep) {
+/* Sets @keep to the number of generations that the current one has in its record, if there is one that can be
+ * understood. 0 or -errno. */
+static int keep_as_now(const GenerationStore *store, uint64_t *keep) {
         _cleanup_generation_ Generation *current = NULL;
 
-        if (generation_load_at(store->generations_fd, store->current, &current) >= 0)
+        int r = generation_load_at(store->generations_fd, store->current, &current);
+        if (r == -ENOENT || r == -EBADMSG)
+                return 0;
+        if (r == 0)
                 *keep = current->keep;
+        return r;
 }
 
 int publish(Staging *staging, const Generation *about, uint64_t *ret_number, Problem *reterr_problem) {
@@ -131,7 +136,9 @@ int publish(Staging *staging, const Generation *about, uint64_t *ret_number, Pro
         generation.number = store.highest + 1;
         generation.published_usec = MAX(now, clock_realtime_usec());
         if (generation.keep == 0)
-                keep_as_now(&store, &generation.keep);
+                r = keep_as_now(&store, &generation.keep);
+        if (r < 0)
+                return r;
         if (generation.created_usec == 0)
                 generation.created_usec = now;
         if (generation.updated_usec == 0)
@@ -191,7 +198,9 @@ static int note_publication(const GenerationStore *store, uint64_t number) {
         if (r < 0 && r != -ENOENT && r != -EBADMSG)
                 return r;
         Generation *about = r < 0 ? &unknown : generation;
-        keep_as_now(store, &about->keep);
+        r = keep_as_now(store, &about->keep);
+        if (r < 0)
+                return r;
         about->published_usec = clock_realtime_usec();
         return generation_save_at(store->generations_fd, about);
 }

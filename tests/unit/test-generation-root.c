@@ -206,6 +206,40 @@ static void test_publish_keeps_as_many(void **state) {
         assert_text(state, "image", "four", 4);
 }
 
+/* A record that cannot be read for now may ask for more generations than the default: none goes meanwhile. */
+static void test_unreadable_record(void **state) {
+        _cleanup_staging_ Staging staging = STAGING_NONE;
+        _cleanup_close_ int root_fd = open_directory(state);
+        const char *record = ".generations/image/4.json", *aside = ".generations/image/aside";
+        uint64_t previous;
+
+        for (unsigned i = 1; i <= 4; i++)
+                publish_text(state, "x", 4);
+        assert_int_equal(renameat(root_fd, record, root_fd, aside), 0);
+        assert_int_equal(mkdirat(root_fd, record, 0700), 0);
+        assert_int_equal(generations_collect(*state, false, NULL), -EISDIR);
+        stage(state, "y", &staging);
+        assert_int_equal(publish(&staging, &(Generation){ 0 }, NULL, NULL), -EISDIR);
+        assert_int_equal(staging_discard(&staging), 0);
+        assert_int_equal(publish_rollback(*state, "image", 1, NULL, NULL, NULL), -EISDIR);
+
+        assert_int_equal(unlinkat(root_fd, record, AT_REMOVEDIR), 0);
+        assert_int_equal(renameat(root_fd, aside, root_fd, record), 0);
+        assert_int_equal(renameat(root_fd, ".generations/image/1.json", root_fd, aside), 0);
+        assert_int_equal(mkdirat(root_fd, ".generations/image/1.json", 0700), 0);
+        assert_int_equal(staging_lock(*state, "image", NULL, &staging), 0);
+        assert_int_equal(publish_keep(&staging, 2), 0);
+        assert_int_equal(generations_collect_locked(&staging, NULL), -EISDIR);
+        assert_int_equal(staging_discard(&staging), 0);
+        assert_int_equal(generation_previous(*state, "image", 4, &previous), -EISDIR);
+        for (unsigned i = 1; i <= 3; i++) {
+                char reference[32];
+                snprintf(reference, sizeof(reference), "image@%u", i);
+                assert_text(state, reference, "x", i);
+        }
+        assert_text(state, "image", "x", 4);
+}
+
 /* A tree that has brought a number from elsewhere, and nothing of what was known of it. */
 static void test_keep_of_unknown(void **state) {
         _cleanup_staging_ Staging staging = STAGING_NONE;
@@ -424,6 +458,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_numbers_are_not_reused, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_rollback_keeps_as_many, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_publish_keeps_as_many, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_unreadable_record, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_keep_of_unknown, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_held, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_held_and_renamed, setup_directory, teardown_directory),
