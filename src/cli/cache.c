@@ -6,10 +6,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/string.h"
 #include "cli/commands.h"
@@ -45,9 +45,9 @@ static char *project_of(const PlaceRecord *record) {
 }
 
 static bool is_in_use(const Place *place) {
-        if (flock(place->fd, LOCK_EX | LOCK_NB) < 0)
+        if (lock_try(place->fd, LOCK_EX) < 0)
                 return true;
-        (void) flock(place->fd, LOCK_UN);
+        (void) lock_try(place->fd, LOCK_UN);
         return false;
 }
 

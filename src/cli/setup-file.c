@@ -10,11 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/lock.h"
 #include "base/string.h"
 
 #define FILE_MAX_BYTES (4 * 1024 * 1024)
@@ -83,8 +83,9 @@ int setup_file_open(const char *path, SetupFile *ret) {
         file.directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (file.directory_fd < 0)
                 return -errno;
-        if (flock(file.directory_fd, LOCK_EX) < 0)
-                return -errno;
+        r = lock_wait(file.directory_fd, LOCK_EX, USEC_INFINITY);
+        if (r < 0)
+                return r;
         r = read_text(file.directory_fd, file.name, &file.text, &st);
         file.exists = r >= 0;
         if (r == -ENOENT)

@@ -6,11 +6,11 @@
 #include "container/volume.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/lock.h"
 #include "base/string.h"
 
 #define SEPARATOR "\n"
@@ -78,19 +78,14 @@ static int check_holder(int fd, const char *holder) {
 /* The directory above the source, locked: a descriptor, or -errno. */
 static int lock_above(const Volume *volume) {
         _cleanup_free_ char *place = strdup(volume->source);
-        struct stat st;
 
         if (!place)
                 return -ENOMEM;
         *strrchr(place, '/') = 0;
-        _cleanup_close_ int fd = open_directory_at(AT_FDCWD, place, false, 0);
+        _cleanup_close_ int fd = directory_lock_now(AT_FDCWD, place, false, LOCK_SH);
         if (fd < 0)
                 return fd;
-        if (flock(fd, LOCK_SH | LOCK_NB) < 0)
-                return errno == EWOULDBLOCK ? -EBUSY : -errno;
-        if (fstat(fd, &st) < 0)
-                return -errno;
-        int r = st.st_nlink == 0 ? -ESTALE : check_holder(fd, volume->holder);
+        int r = check_holder(fd, volume->holder);
         return r < 0 ? r : TAKE_FD(fd);
 }
 

@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -16,6 +15,7 @@
 #include "base/fd.h"
 #include "base/file-system.h"
 #include "base/fs.h"
+#include "base/lock.h"
 #include "base/string.h"
 #include "container/bind.h"
 #include "definition/definition.h"
@@ -109,9 +109,10 @@ static int trial_make_image(Trial *trial) {
         trial->image_layer_fd = layer_open(settings->root_dir, trial->image_name, true);
         if (trial->image_layer_fd < 0)
                 return trial->image_layer_fd;
-        if (flock(trial->image_layer_fd, LOCK_SH | LOCK_NB) < 0)
-                return -errno;
-        int r = storage_overlay.create(-EBADF, trial->image_layer_fd);
+        int r = lock_try(trial->image_layer_fd, LOCK_SH);
+        if (r < 0)
+                return r;
+        r = storage_overlay.create(-EBADF, trial->image_layer_fd);
         if (r < 0)
                 return r;
         trial->image_fd = open_directory_at(AT_FDCWD, trial->image_path, false, 0);

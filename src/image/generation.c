@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/lock.h"
 #include "base/string.h"
 #include "image/lock.h"
 
@@ -106,15 +107,6 @@ int generation_open_reference(const char *root_dir, const char *reference, Image
         return generation_open(root_dir, name, number, ret);
 }
 
-/* Is the directory that we have locked still in its place? Otherwise it was renamed or removed before we had the
- * lock. */
-static bool is_in_place(int fd, const char *path) {
-        struct stat ours, named;
-
-        return fstat(fd, &ours) >= 0 && lstat(path, &named) >= 0 && ours.st_ino == named.st_ino &&
-               ours.st_dev == named.st_dev;
-}
-
 int generation_hold_reference(const char *root_dir, const char *reference, Image **ret) {
         uint64_t deadline = clock_deadline(SEARCH_USEC);
 
@@ -127,7 +119,7 @@ int generation_hold_reference(const char *root_dir, const char *reference, Image
                 r = image_lock_shared(image->fd);
                 if (r < 0 && r != -EBUSY)
                         return r;
-                if (r == 0 && is_in_place(image->fd, image->path)) {
+                if (r == 0 && file_is_at(image->fd, AT_FDCWD, image->path) > 0) {
                         *ret = TAKE_PTR(image);
                         return 0;
                 }
@@ -155,7 +147,7 @@ static int try_hold(const char *path, uint64_t number, const char *handle) {
         int r = image_lock_shared(fd);
         if (r < 0)
                 return r;
-        return is_in_place(fd, path) ? TAKE_FD(fd) : -EBUSY;
+        return file_is_at(fd, AT_FDCWD, path) > 0 ? TAKE_FD(fd) : -EBUSY;
 }
 
 /* Is the directory @fd a generation of an image in @root, and not among what is being made or removed? */

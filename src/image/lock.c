@@ -5,18 +5,12 @@
 
 #include "image/lock.h"
 
-#include <sys/file.h>
-
-static int lock(int fd, int operation) {
-        if (flock(fd, operation | LOCK_NB) >= 0)
-                return 0;
-        return errno == EWOULDBLOCK ? -EBUSY : -errno;
-}
+#include "base/lock.h"
 
 int image_lock_shared(int fd) {
-        return lock(fd, LOCK_SH);
+        return lock_try(fd, LOCK_SH);
 }
 
 int image_lock_exclusive(int fd) {
-        return lock(fd, LOCK_EX);
+        return lock_try(fd, LOCK_EX);
 }

@@ -8,12 +8,12 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/lock.h"
 #include "base/string.h"
 #include "image/generation-settle.h"
 #include "image/generation.h"
@@ -38,24 +38,6 @@ void staging_done(Staging *staging) {
         *staging = STAGING_NONE;
 }
 
-/* Opens and locks directory @name. -EAGAIN: the last holder of the lock removed the directory meanwhile, so that the
- * directory we locked does not have the name any more. */
-static int lock_directory(int parent_fd, const char *name, bool create) {
-        _cleanup_close_ int fd = open_directory_at(parent_fd, name, create, 0700);
-        struct stat ours, named;
-
-        if (fd < 0)
-                return fd;
-        int r = image_lock_exclusive(fd);
-        if (r < 0)
-                return r;
-        if (fstat(fd, &ours) < 0)
-                return -errno;
-        if (fstatat(parent_fd, name, &named, AT_SYMLINK_NOFOLLOW) < 0)
-                return errno == ENOENT ? -EAGAIN : -errno;
-        return ours.st_ino == named.st_ino && ours.st_dev == named.st_dev ? TAKE_FD(fd) : -EAGAIN;
-}
-
 /* Opens `<root_dir>`, `.staging` and the locked directory of @name. */
 static int open_locked(const char *root_dir, const char *name, bool create, Staging *ret) {
         _cleanup_staging_ Staging staging = STAGING_NONE;
@@ -66,7 +48,7 @@ static int open_locked(const char *root_dir, const char *name, bool create, Stag
             string_printf(&staging.root_path, "%s/" STAGING_DIRECTORY "/%s/" STAGING_TREE, root_dir, name) < 0 ||
             string_printf(&staging.work_path, "%s/" STAGING_DIRECTORY "/%s/" WORK, root_dir, name) < 0)
                 return -ENOMEM;
-        int r = -EAGAIN;
+        int r = -ESTALE;
 
         staging.images_fd = open(root_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (staging.images_fd < 0)
@@ -76,8 +58,11 @@ static int open_locked(const char *root_dir, const char *name, bool create, Stag
         for (unsigned tries = 0; tries < 1000; tries++) {
                 closep(&staging.parent_fd);
                 staging.parent_fd = open_directory_at(staging.images_fd, STAGING_DIRECTORY, create, 0700);
-                r = staging.parent_fd < 0 ? staging.parent_fd : lock_directory(staging.parent_fd, name, create);
-                if (r != -EAGAIN && !(r == -ENOENT && create))
+                if (staging.parent_fd < 0)
+                        r = staging.parent_fd == -ENOENT && create ? -ESTALE : staging.parent_fd;
+                else
+                        r = directory_lock_now(staging.parent_fd, name, create, LOCK_EX);
+                if (r != -ESTALE)
                         break;
         }
         if (r < 0)

@@ -12,13 +12,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/custom-executor.h"
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/lock.h"
 #include "base/process.h"
 #include "base/string.h"
 
@@ -125,7 +125,7 @@ static int make_directory(BrokerJob *job, const char *runtime_dir) {
                         return -errno;
                 int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 /* Somebody may have collected it already. */
-                if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) >= 0 && access(path, F_OK) >= 0) {
+                if (fd >= 0 && lock_try(fd, LOCK_EX) == 0 && access(path, F_OK) >= 0) {
                         job->directory_fd = fd;
                         job->directory = TAKE_PTR(path);
                         return 0;
@@ -298,7 +298,7 @@ static void collect(int parent_fd, const char *parent, const char *name, const B
         BrokerReply reply;
 
         job.directory_fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (job.directory_fd >= 0 && flock(job.directory_fd, LOCK_EX | LOCK_NB) >= 0 &&
+        if (job.directory_fd >= 0 && lock_try(job.directory_fd, LOCK_EX) == 0 &&
             string_printf(&job.directory, "%s/%s", parent, name) >= 0 &&
             faccessat(job.directory_fd, RESPONSE, F_OK, AT_SYMLINK_NOFOLLOW) >= 0 &&
             broker_job_call(&job, calls, BROKER_CLEANUP, NULL, NULL) >= 0)

@@ -9,12 +9,12 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/lock.h"
 #include "base/process.h"
 #include "base/string.h"
 #include "project/git.h"
@@ -81,8 +81,7 @@ static int lock(const char *directory) {
 
         if (fd < 0)
                 return -errno;
-        while (flock(fd, LOCK_EX) < 0 && errno == EINTR)
-                ;
+        (void) lock_wait(fd, LOCK_EX, USEC_INFINITY);
         return fd;
 }
 

@@ -10,11 +10,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/hash.h"
+#include "base/lock.h"
 #include "base/string.h"
 
 void store_done(LocalStore *store) {
@@ -100,7 +100,7 @@ uint64_t store_take_numbers(const LocalStore *store, uint64_t n) {
         if (string_printf(&path, "%s/number", store->path) < 0)
                 return 1;
         _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (fd < 0 || flock(fd, LOCK_EX) < 0 || fd_read_all(fd, sizeof(number), &text, NULL) < 0)
+        if (fd < 0 || lock_wait(fd, LOCK_EX, USEC_INFINITY) < 0 || fd_read_all(fd, sizeof(number), &text, NULL) < 0)
                 return 1;
         text[strcspn(text, "\n")] = 0;
         if (parse_uint64(text, &last) < 0 || last > INT32_MAX)

@@ -8,7 +8,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -26,13 +25,6 @@
 #define LOOK_AT_MAX 32
 /* How long the last words of an ended machine are kept: its job may have a step that still reports them. */
 #define EXPLAINED_USEC (600 * USEC_PER_SEC)
-
-/* Does the supervisor of a running machine, or a `prepare`, hold the lock of the layer? */
-static bool is_layer_held(const Settings *settings, const char *id) {
-        _cleanup_close_ int layer_fd = machine_layer_open(settings, id);
-
-        return layer_fd >= 0 && flock(layer_fd, LOCK_EX | LOCK_NB) < 0;
-}
 
 /* Is there a unit or a control group of the machine? */
 static bool has_unit_or_group(const Settings *settings, const char *id) {
@@ -71,7 +63,10 @@ static MachineState state_of_kept(const Settings *settings, const char *id) {
 static MachineState state_alone(const Settings *settings, const char *id) {
         if (machine_directory_is_locked(settings->runtime_dir, id))
                 return MACHINE_BUSY;
-        if (is_layer_held(settings, id))
+        int held = machine_layer_is_held(settings, id);
+        if (held < 0)
+                return MACHINE_BUSY; /* it may run */
+        if (held > 0)
                 return state_of_kept(settings, id);
         return machine_exists(settings, id) || has_unit_or_group(settings, id) ? MACHINE_DEAD : MACHINE_GONE;
 }
@@ -172,9 +167,9 @@ static int remove_dead(const Settings *settings, const char *id) {
         if (r < 0)
                 return r;
         /* A service may still run although its job is gone, and is removed all the same. */
-        bool runs = is_layer_held(settings, id) && id_service_number(id, NULL) == 0 &&
-                    state_of_kept(settings, id) != MACHINE_DEAD;
-        r = runs ? -EBUSY : machine_discard_locked(settings, id);
+        int held = machine_layer_is_held(settings, id);
+        bool runs = held > 0 && id_service_number(id, NULL) == 0 && state_of_kept(settings, id) != MACHINE_DEAD;
+        r = held < 0 ? held : runs ? -EBUSY : machine_discard_locked(settings, id);
         /* It runs, and its directory was missing before we locked it: we made it, so we remove it again. */
         if (r == -EBUSY && made)
                 (void) machine_directory_remove(settings->runtime_dir, id);

@@ -5,7 +5,7 @@
 
 /* What is known of a machine of this configuration. */
 typedef enum MachineState {
-        MACHINE_BUSY,    /* being prepared or removed */
+        MACHINE_BUSY,    /* being prepared or removed, or it cannot be told */
         MACHINE_RUNNING, /* its supervisor lives */
         MACHINE_KEPT,    /* it runs; its job has failed (machine/kept.h) */
         MACHINE_ENDED,   /* a service's that does not run any more, of a job that does */

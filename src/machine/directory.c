@@ -7,13 +7,13 @@
 #include "machine/directory.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/id.h"
+#include "base/lock.h"
 #include "base/string.h"
 #include "tree/remove.h"
 
@@ -22,10 +22,6 @@
 
 #define FILE_MAX_BYTES (64 * 1024)
 #define FILE_POLL_USEC (2 * USEC_PER_MSEC)
-#define STALE_MAX 1000
-#define LOCK_POLL_USEC (2 * USEC_PER_MSEC)
-/* How often we look whether a layer is still locked. */
-#define LAYER_POLL_USEC (2 * USEC_PER_MSEC)
 
 void machine_directory_done(MachineDirectory *directory) {
         free(directory->path);
@@ -75,45 +71,33 @@ int machine_directory_open(const char *runtime_dir, const char *id, bool create,
         return 0;
 }
 
-static int try_lock(const char *runtime_dir, const char *id, bool create, MachineDirectory *ret) {
+int machine_directory_lock(const char *runtime_dir, const char *id, bool create, uint64_t timeout_usec,
+                           MachineDirectory *ret) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
-        struct stat st;
 
-        int r = machine_directory_open(runtime_dir, id, create, &directory);
-        if (r == -ENOENT && create)
-                return -ESTALE; /* somebody took it for a dead job's between its making and its opening */
+        if (id_problem(id))
+                return -EINVAL;
+        int r = machine_directory_path(runtime_dir, id, &directory.path);
         if (r < 0)
                 return r;
-        if (flock(directory.fd, LOCK_EX | LOCK_NB) < 0)
-                return errno == EWOULDBLOCK ? -EBUSY : -errno;
-        if (fstat(directory.fd, &st) < 0)
-                return -errno;
-        if (st.st_nlink == 0)
-                return -ESTALE; /* its last owner removed it after we opened it */
+        _cleanup_close_ int jobs_fd = open_below(runtime_dir, JOBS, create, 0700);
+        if (jobs_fd < 0)
+                return jobs_fd;
+        directory.fd = directory_lock(jobs_fd, id, create, LOCK_EX, timeout_usec);
+        if (directory.fd < 0)
+                return directory.fd;
         *ret = directory;
         directory = MACHINE_DIRECTORY_NONE;
         return 0;
 }
 
-int machine_directory_lock(const char *runtime_dir, const char *id, bool create, uint64_t timeout_usec,
-                           MachineDirectory *ret) {
-        uint64_t deadline = clock_deadline(timeout_usec);
-
-        for (unsigned stale = 0;;) {
-                int r = try_lock(runtime_dir, id, create, ret);
-                if (r == -ESTALE && stale++ < STALE_MAX)
-                        continue;
-                if (r != -EBUSY || clock_now_usec() >= deadline)
-                        return r;
-                clock_sleep_usec(LOCK_POLL_USEC);
-        }
-}
-
 bool machine_directory_is_locked(const char *runtime_dir, const char *id) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
 
-        return machine_directory_open(runtime_dir, id, false, &directory) >= 0 &&
-               flock(directory.fd, LOCK_SH | LOCK_NB) < 0;
+        int r = machine_directory_open(runtime_dir, id, false, &directory);
+        if (r == -ENOENT || r == -EINVAL)
+                return false; /* there is none, or can be none, of that id */
+        return r < 0 || lock_try(directory.fd, LOCK_SH) < 0;
 }
 
 int machine_directory_remove(const char *runtime_dir, const char *id) {
@@ -162,19 +146,6 @@ int layer_open(const char *root_dir, const char *name, bool create) {
         _cleanup_close_ int layers_fd = open_below(root_dir, LAYERS_DIRECTORY, create, 0700);
 
         return layers_fd < 0 ? layers_fd : open_directory_at(layers_fd, name, create, 0700);
-}
-
-int layer_lock(int layer_fd, int operation, uint64_t timeout_usec) {
-        uint64_t deadline = clock_deadline(timeout_usec);
-
-        while (flock(layer_fd, operation | LOCK_NB) < 0) {
-                if (errno != EWOULDBLOCK && errno != EINTR)
-                        return -errno;
-                if (clock_now_usec() >= deadline)
-                        return -EBUSY;
-                clock_sleep_usec(LAYER_POLL_USEC);
-        }
-        return 0;
 }
 
 int layers_list(const char *root_dir, const char *prefix, char ***ids) {

@@ -61,9 +61,6 @@ int machine_directory_list(const char *runtime_dir, char ***ids);
 /* Opens the layer @name in `<root_dir>/.layers`; @create makes it if it is missing. Returns its descriptor, which is
  * the caller's, or -errno. */
 int layer_open(const char *root_dir, const char *name, bool create);
-/* Locks a layer (@operation: LOCK_SH or LOCK_EX); waits at most @timeout_usec for another process that removes it or looks at
- * it, also for one that was killed and is not dead yet. 0; -EBUSY: it still has the lock; or another -errno. */
-int layer_lock(int layer_fd, int operation, uint64_t timeout_usec);
 /* Appends to @ids what follows @prefix in the names of layers, see machine_prefix(). 0 or -errno. */
 int layers_list(const char *root_dir, const char *prefix, char ***ids);
 

@@ -9,11 +9,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/random.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/lock.h"
 #include "base/process.h"
 #include "base/proxy.h"
 #include "base/string.h"
@@ -232,7 +232,7 @@ static int start(const ImageMachineRequest *request, ImageMachine **ret, Problem
                 return r;
         }
         /* From here on, the locks of its supervisor say that the machine is alive. */
-        (void) flock(machine->directory.fd, LOCK_UN);
+        (void) lock_try(machine->directory.fd, LOCK_UN);
         *ret = TAKE_PTR(machine);
         return 0;
 }

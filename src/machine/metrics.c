@@ -10,16 +10,15 @@
 #include <inttypes.h>
 #include <libgen.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/lock.h"
 #include "base/string.h"
 
 #define FILE_MAX_BYTES (4 * 1024 * 1024)
 #define LOCK_TIMEOUT_USEC (5 * USEC_PER_SEC)
-#define LOCK_POLL_USEC (2 * USEC_PER_MSEC)
 
 static void add_value(MetricsPair *pair, Metric metric, uint64_t value, double unit) {
         if (value != UINT64_MAX) /* else this host does not tell */
@@ -82,20 +81,17 @@ static int lock_file(int dir_fd, const char *name) {
         uint64_t deadline = clock_deadline(LOCK_TIMEOUT_USEC);
 
         while (clock_now_usec() < deadline) {
-                struct stat locked, there;
-
                 _cleanup_close_ int fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY,
                                                 0644);
                 if (fd < 0)
                         return -errno;
-                if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-                        if (errno != EWOULDBLOCK)
-                                return -errno;
-                        clock_sleep_usec(LOCK_POLL_USEC);
-                        continue;
-                }
-                if (fstat(fd, &locked) >= 0 && fstatat(dir_fd, name, &there, AT_SYMLINK_NOFOLLOW) >= 0 &&
-                    locked.st_ino == there.st_ino && locked.st_dev == there.st_dev)
+                int r = lock_wait(fd, LOCK_EX, LOCK_TIMEOUT_USEC);
+                if (r < 0)
+                        return r;
+                r = file_is_at(fd, dir_fd, name);
+                if (r < 0)
+                        return r;
+                if (r > 0)
                         return TAKE_FD(fd);
         }
         return -EBUSY;

@@ -6,12 +6,12 @@
 #include "machine/remove.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/id.h"
+#include "base/lock.h"
 #include "base/process.h"
 #include "base/string.h"
 #include "container/nspawn.h"
@@ -35,9 +35,13 @@ static int layer_path(const Settings *settings, const char *id, char **ret) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         _cleanup_machine_ Machine *machine = NULL;
 
-        if (machine_directory_open(settings->runtime_dir, id, false, &directory) >= 0 &&
-            machine_load(&directory, &machine) >= 0)
+        int r = machine_directory_open(settings->runtime_dir, id, false, &directory);
+        if (r == 0)
+                r = machine_load(&directory, &machine);
+        if (r == 0)
                 return string_replace(ret, machine->layer);
+        if (r != -ENOENT && r != -EBADMSG)
+                return r; /* there may be a plan with another path */
         char prefix[MACHINE_PREFIX_BYTES];
         machine_prefix(settings->runtime_dir, prefix);
         return string_printf(ret, "%s/" LAYERS_DIRECTORY "/%s%s", settings->root_dir, prefix, id);
@@ -48,6 +52,15 @@ int machine_layer_open(const Settings *settings, const char *id) {
 
         int r = layer_path(settings, id, &path);
         return r < 0 ? r : open_directory_at(AT_FDCWD, path, false, 0);
+}
+
+int machine_layer_is_held(const Settings *settings, const char *id) {
+        _cleanup_close_ int layer_fd = machine_layer_open(settings, id);
+
+        if (layer_fd < 0)
+                return layer_fd == -ENOENT ? 0 : layer_fd;
+        int r = lock_try(layer_fd, LOCK_EX);
+        return r == -EBUSY ? 1 : r;
 }
 
 /* The directory of images that a layer at @path is below. */
@@ -92,7 +105,7 @@ static int discard_layer(const Settings *settings, const char *id, char **ret_ro
                 return layer_fd;
         _cleanup_close_ int trash_fd = trash_open(root, layer_fd >= 0);
         if (layer_fd >= 0) {
-                r = layer_lock(layer_fd, LOCK_EX, MACHINE_STOP_TIMEOUT_USEC);
+                r = lock_wait(layer_fd, LOCK_EX, MACHINE_STOP_TIMEOUT_USEC);
                 if (r < 0)
                         return r;
                 if (trash_fd < 0 || trash_take(trash_fd, AT_FDCWD, path) < 0)

@@ -28,3 +28,7 @@ bool machine_exists(const Settings *settings, const char *id);
 
 /* Opens the layer of machine @id: its descriptor, which is the caller's; -ENOENT or another -errno. */
 int machine_layer_open(const Settings *settings, const char *id);
+
+/* Does another process have the layer of machine @id locked: its supervisor, or a `prepare`? 1; 0: no, or there is no layer; or
+ * -errno: it cannot be told, so the machine may run. */
+int machine_layer_is_held(const Settings *settings, const char *id);

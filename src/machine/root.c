@@ -7,12 +7,12 @@
 
 #include <fcntl.h>
 #include <sched.h>
-#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/lock.h"
 #include "base/string.h"
 #include "container/bind.h"
 #include "container/nspawn.h"
@@ -37,12 +37,13 @@ int machine_root_lock(MachineRoot *root, Problem *reterr_problem) {
         root->layer_fd = open_directory_at(AT_FDCWD, root->machine->layer, false, 0);
         if (root->layer_fd < 0)
                 return problem_set(reterr_problem, root->layer_fd, "cannot open the job's layer: %m");
-        if (flock(root->layer_fd, LOCK_SH | LOCK_NB) < 0)
-                return problem_set(reterr_problem, -errno, "cannot lock the job's layer: %m");
+        int r = lock_try(root->layer_fd, LOCK_SH);
+        if (r < 0)
+                return problem_set(reterr_problem, r, "cannot lock the job's layer: %m");
 
         if (!root->machine->settings.private_users)
                 return 0;
-        int r = uid_range_acquire(root->machine->name, root->machine->settings.uid_range, &root->users);
+        r = uid_range_acquire(root->machine->name, root->machine->settings.uid_range, &root->users);
         if (r < 0)
                 return problem_set(reterr_problem, r,
                                    "cannot find a free range of user IDs in /run/systemd/nspawn-uid: %m");

@@ -7,11 +7,11 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/lock.h"
 #include "base/string.h"
 #include "container/bind.h"
 #include "container/channel.h"
@@ -24,23 +24,6 @@
 #include "storage/storage.h"
 #include "tree/check.h"
 #include "tree/subvolume.h"
-
-/* Makes a layer and locks it: descriptor or -errno. */
-static int make_layer(const char *path) {
-        for (;;) {
-                _cleanup_close_ int fd = open_directory_at(AT_FDCWD, path, true, 0700);
-                struct stat st;
-
-                if (fd < 0 && fd != -ENOENT)
-                        return fd;
-                int r = fd < 0 ? 0 : layer_lock(fd, LOCK_SH, MACHINE_STOP_TIMEOUT_USEC);
-                if (r < 0)
-                        return r;
-                /* Another process may have removed the layer between our opening and our locking it. */
-                if (fd >= 0 && fstat(fd, &st) >= 0 && st.st_nlink > 0)
-                        return TAKE_FD(fd);
-        }
-}
 
 static int make_directory(int dir_fd, const char *name, mode_t mode) {
         if (mkdirat(dir_fd, name, mode) < 0)
@@ -92,7 +75,8 @@ int machine_make_layer(const Machine *machine, int tree_fd, int *ret_layer_fd) {
         *strrchr(layers, '/') = 0;
         if (mkdir(layers, 0700) < 0 && errno != EEXIST)
                 return -errno;
-        _cleanup_close_ int layer_fd = make_layer(machine->layer);
+        _cleanup_close_ int layer_fd = directory_lock(AT_FDCWD, machine->layer, true, LOCK_SH,
+                                                      MACHINE_STOP_TIMEOUT_USEC);
         if (layer_fd < 0)
                 return layer_fd;
         /* Nobody may remove the image while it is copied, or before the supervisor has it: the lock stays as long as the

@@ -9,12 +9,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/lock.h"
 #include "base/string.h"
 #include "config/image-name.h"
 
@@ -46,7 +46,10 @@ int maintenance_log_begin(const char *root_dir, const char *name, MaintenanceLog
         if (fd < 0)
                 return fd;
         /* If another maintenance of the image writes its log, ours gets none. */
-        if (flock(fd, LOCK_EX | LOCK_NB) < 0 || ftruncate(fd, 0) < 0)
+        int r = lock_try(fd, LOCK_EX);
+        if (r < 0)
+                return r;
+        if (ftruncate(fd, 0) < 0)
                 return -errno;
         *ret = (MaintenanceLog){ .fd = TAKE_FD(fd), .left_bytes = LOG_MAX_BYTES };
         strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S: maintenance begins", localtime_r(&now, &tm));
@@ -86,9 +89,9 @@ int maintenance_log_open(const char *root_dir, const char *name) {
 }
 
 bool maintenance_log_grows(int fd) {
-        if (flock(fd, LOCK_SH | LOCK_NB) < 0)
+        if (lock_try(fd, LOCK_SH) < 0)
                 return true;
-        (void) flock(fd, LOCK_UN);
+        (void) lock_try(fd, LOCK_UN);
         return false;
 }
 

@@ -8,12 +8,12 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/lock.h"
 #include "base/new-file.h"
 #include "base/process.h"
 #include "base/string.h"
@@ -60,11 +60,9 @@ static int work_open(const char *root_dir, const char *name, Work *ret) {
         if (string_printf(&work.path, "%s/" PUSHED_DIRECTORY "/%s", root_dir, name) < 0 ||
             string_replace(&work.name, name) < 0)
                 return -ENOMEM;
-        work.fd = open_directory_at(work.parent_fd, name, true, 0700);
+        work.fd = directory_lock(work.parent_fd, name, true, LOCK_EX, 0);
         if (work.fd < 0)
                 return work.fd;
-        if (flock(work.fd, LOCK_EX | LOCK_NB) < 0)
-                return errno == EWOULDBLOCK ? -EBUSY : -errno;
         *ret = work;
         work = WORK_NONE;
         return 0;
@@ -86,12 +84,10 @@ static int work_empty(const Work *work) {
 
 /* Removes directory @name, unless a process has locked it. */
 static int remove_entry(int parent_fd, const char *name, bool dry_run) {
-        _cleanup_close_ int fd = open_directory_at(parent_fd, name, false, 0);
+        _cleanup_close_ int fd = directory_lock(parent_fd, name, false, LOCK_EX, 0);
 
         if (fd < 0)
                 return fd;
-        if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-                return errno == EWOULDBLOCK ? -EBUSY : -errno;
         return dry_run ? 0 : remove_tree_at(parent_fd, name);
 }
 

@@ -9,13 +9,13 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/lock.h"
 #include "base/string.h"
 #include "storage/storage.h"
 #include "tree/remove.h"
@@ -56,7 +56,7 @@ bool trash_waits(int trash_fd) {
                 return false;
         /* As it is opened anew, the lock of whoever works in the background is seen, and ours goes with it. */
         _cleanup_close_ int fd = openat(trash_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) >= 0;
+        return fd >= 0 && lock_try(fd, LOCK_SH) == 0;
 }
 
 /* 0; 1: somebody else is at it, and we do not @wait; -ETIME; -EINPROGRESS; or another -errno (-EBUSY: something is mounted
@@ -67,10 +67,11 @@ static int remove_entry(int trash_fd, const char *name, bool wait, uint64_t dead
         if (fd == -ENOENT)
                 return 0;
         if (fd >= 0) {
-                if (flock(fd, wait ? LOCK_EX : LOCK_EX | LOCK_NB) < 0)
-                        return errno == EWOULDBLOCK ? 1 : -errno;
+                int r = lock_wait(fd, LOCK_EX, wait ? USEC_INFINITY : 0);
+                if (r < 0)
+                        return r == -EBUSY ? 1 : r;
                 /* What needs more than to be unlinked; the rest goes with what nobody knows. */
-                int r = storage_remove_any(fd, deadline);
+                r = storage_remove_any(fd, deadline);
                 if (r < 0)
                         return r;
         }
@@ -126,12 +127,14 @@ int trash_empty_alone(int trash_fd) {
         if (lock_fd < 0)
                 return -errno;
         do {
-                if (flock(lock_fd, LOCK_EX | LOCK_NB) < 0)
-                        return errno == EWOULDBLOCK ? 0 : -errno;
+                r = lock_try(lock_fd, LOCK_EX);
+                if (r < 0)
+                        return r == -EBUSY ? 0 : r;
                 r = empty_in_rounds(trash_fd);
                 /* Somebody may have put something here and gone, because we had the lock: look again without it. */
-                if (flock(lock_fd, LOCK_UN) < 0)
-                        return -errno;
+                int q = lock_try(lock_fd, LOCK_UN);
+                if (q < 0)
+                        return q;
         } while (r == 0 && trash_waits(trash_fd));
         return r == -EINPROGRESS ? 0 : r;
 }

@@ -8,13 +8,13 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/lock.h"
 #include "base/new-file.h"
 #include "base/record.h"
 #include "base/string.h"
@@ -33,8 +33,6 @@
 #define DISCARDED_PREFIX ".discarded-"
 
 #define RECORD_MAX_BYTES (64 * 1024)
-#define LOCK_POLL_USEC (2 * USEC_PER_MSEC)
-#define STALE_MAX 1000
 /* As Docker's volumes have it: the image says who its user is. */
 #define DATA_MODE 0777
 /* Of "BYTES+", filled up with blanks: written in one piece. */
@@ -57,84 +55,57 @@ int place_open_kind(const char *root_dir, const PlaceKind *kind, bool create) {
         return r < 0 ? r : open_directory_at(AT_FDCWD, path, create, 0700);
 }
 
-/* Opens the place below @dir_fd that has the path @path in full, which it consumes. */
-static int open_place(int dir_fd, char *path, bool create, Place *ret) {
-        _cleanup_place_ Place place = { .path = path, .fd = -EBADF };
+/* The place with the path @path in full, which it consumes; it is not open yet. */
+static int name_place(char *path, Place *ret) {
+        char *name = strdup(strrchr(path, '/') + 1);
 
-        place.name = strdup(strrchr(path, '/') + 1);
-        if (!place.name)
+        if (!name) {
+                free(path);
                 return -ENOMEM;
-        place.fd = open_directory_at(dir_fd, dir_fd == AT_FDCWD ? path : place.name, create, 0700);
-        if (place.fd < 0)
-                return place.fd;
-        *ret = place;
-        place = PLACE_NONE;
+        }
+        *ret = (Place){ .path = path, .name = name, .fd = -EBADF };
         return 0;
 }
 
-static int open_place_of(int kind_fd, const char *root_dir, const PlaceKind *kind, const char *name, bool create,
-                         Place *ret) {
+static int name_place_of(const char *root_dir, const PlaceKind *kind, const char *name, Place *ret) {
         char *path = NULL;
 
         int r = string_printf(&path, "%s/%s/%s", root_dir, kind->directory, name);
-        return r < 0 ? r : open_place(kind_fd, path, create, ret);
+        return r < 0 ? r : name_place(path, ret);
 }
 
-/* Is the open directory still the one with this name? */
-static int check_current(int kind_fd, const Place *place) {
-        struct stat ours, there;
-
-        if (fstat(place->fd, &ours) < 0)
-                return -errno;
-        if (fstatat(kind_fd, place->name, &there, AT_SYMLINK_NOFOLLOW) < 0)
-                return errno == ENOENT ? -ESTALE : -errno;
-        return ours.st_dev == there.st_dev && ours.st_ino == there.st_ino ? 0 : -ESTALE;
-}
-
-static int lock_current(int kind_fd, const Place *place, int operation) {
-        if (flock(place->fd, operation | LOCK_NB) < 0)
-                return errno == EWOULDBLOCK || errno == EINTR ? -EBUSY : -errno;
-        return check_current(kind_fd, place);
-}
-
-/* -ESTALE: it was removed, before it was open or before it was locked. */
-static int try_take(int kind_fd, const char *root_dir, const PlaceKind *kind, const char *name, bool create,
-                    int operation, Place *ret) {
-        _cleanup_place_ Place place = PLACE_NONE;
-
-        int r = open_place_of(kind_fd, root_dir, kind, name, create, &place);
-        if (r < 0)
-                return r == -ENOENT && create ? -ESTALE : r;
-        r = lock_current(kind_fd, &place, operation);
-        if (r < 0)
-                return r;
-        *ret = place;
-        place = PLACE_NONE;
+/* Gives @ret what @place is, with the descriptor @fd, or returns that if it is -errno. */
+static int open_place(Place *place, int fd, Place *ret) {
+        if (fd < 0)
+                return fd;
+        *ret = *place;
+        ret->fd = fd;
+        *place = PLACE_NONE;
         return 0;
 }
 
 int place_take(const char *root_dir, const PlaceKind *kind, const char *name, bool create, int operation,
                uint64_t timeout_usec, Place *ret) {
-        const uint64_t deadline = clock_deadline(timeout_usec);
+        _cleanup_place_ Place place = PLACE_NONE;
 
         _cleanup_close_ int kind_fd = place_open_kind(root_dir, kind, create);
         if (kind_fd < 0)
                 return kind_fd;
-        for (unsigned stale = 0;;) {
-                int r = try_take(kind_fd, root_dir, kind, name, create, operation, ret);
-                if (r == -ESTALE && stale++ < STALE_MAX)
-                        continue;
-                if (r != -EBUSY || clock_now_usec() >= deadline)
-                        return r;
-                clock_sleep_usec(LOCK_POLL_USEC);
-        }
+        int r = name_place_of(root_dir, kind, name, &place);
+        return r < 0 ? r : open_place(&place, directory_lock(kind_fd, name, create, operation, timeout_usec), ret);
 }
 
 int place_share(const char *root_dir, const PlaceKind *kind, Place *place) {
         _cleanup_close_ int kind_fd = place_open_kind(root_dir, kind, false);
 
+        if (kind_fd < 0)
+                return kind_fd;
         /* The kernel gives the old lock back before it takes the new one. */
-        return kind_fd < 0 ? kind_fd : lock_current(kind_fd, place, LOCK_SH);
+        int r = lock_try(place->fd, LOCK_SH);
+        if (r < 0)
+                return r;
+        r = file_is_at(place->fd, kind_fd, place->name);
+        return r == 0 ? -ESTALE : MIN(r, 0);
 }
 
 int place_list(const char *root_dir, const PlaceKind *kind, char ***names) {
@@ -146,18 +117,26 @@ int place_list(const char *root_dir, const PlaceKind *kind, char ***names) {
 }
 
 int place_open(const char *root_dir, const PlaceKind *kind, const char *name, Place *ret) {
-        _cleanup_close_ int kind_fd = place_open_kind(root_dir, kind, false);
+        _cleanup_place_ Place place = PLACE_NONE;
 
-        return kind_fd < 0 ? kind_fd : open_place_of(kind_fd, root_dir, kind, name, false, ret);
+        _cleanup_close_ int kind_fd = place_open_kind(root_dir, kind, false);
+        if (kind_fd < 0)
+                return kind_fd;
+        int r = name_place_of(root_dir, kind, name, &place);
+        return r < 0 ? r : open_place(&place, open_directory_at(kind_fd, name, false, 0), ret);
 }
 
 int place_open_path(const char *path, Place *ret) {
+        _cleanup_place_ Place place = PLACE_NONE;
         char *copy = NULL;
 
         if (!strchr(path, '/'))
                 return -EINVAL;
         int r = string_replace(&copy, path);
-        return r < 0 ? r : open_place(AT_FDCWD, copy, false, ret);
+        if (r < 0)
+                return r;
+        r = name_place(copy, &place);
+        return r < 0 ? r : open_place(&place, open_directory_at(AT_FDCWD, path, false, 0), ret);
 }
 
 bool place_is_discarded(const char *name) {

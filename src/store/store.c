@@ -7,11 +7,11 @@
 #include "store/store.h"
 
 #include <inttypes.h>
-#include <sys/file.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/hash.h"
+#include "base/lock.h"
 #include "base/string.h"
 #include "storage/trash.h"
 #include "store/working-copy.h"
@@ -170,9 +170,9 @@ bool store_release(const char *path) {
                 return true;
         (void) place_touch(&place);
         /* Of a job that has the place already, the mark stays: it has the lock. */
-        if (flock(place.fd, LOCK_EX | LOCK_NB) >= 0)
+        if (lock_try(place.fd, LOCK_EX) == 0)
                 (void) place_set_busy(&place, false);
-        if (flock(place.fd, LOCK_UN) >= 0)
+        if (lock_try(place.fd, LOCK_UN) == 0)
                 (void) place_measure(&place, clock_deadline(MEASURE_USEC), &size);
         return size.complete;
 }
@@ -246,7 +246,7 @@ static int remove_candidate(const char *root_dir, const PlaceKind *kind, const C
         if (!dry_run)
                 return store_remove(root_dir, kind, candidate->name);
         int r = place_open(root_dir, kind, candidate->name, &place);
-        return r < 0 ? r : flock(place.fd, LOCK_EX | LOCK_NB) < 0 ? -EBUSY : 0;
+        return r < 0 ? r : lock_try(place.fd, LOCK_EX);
 }
 
 /* No job ever had it, or its removal was cut short. */
@@ -346,7 +346,8 @@ int store_measure_alone(const char *root_dir, const PlaceKind *kind) {
 
         if (fd < 0)
                 return fd == -ENOENT ? 0 : fd;
-        if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-                return errno == EWOULDBLOCK ? 0 : -errno;
+        int r = lock_try(fd, LOCK_EX);
+        if (r < 0)
+                return r == -EBUSY ? 0 : r;
         return store_measure(root_dir, kind);
 }

@@ -124,6 +124,24 @@ def test_gc_leaves_living_jobs_alone(any_boot_site: Site) -> None:
         assert before <= set(any_boot_site.container_pids())
 
 
+def test_what_cannot_be_told(site: Site) -> None:
+    """Where a disk fails, nobody can tell whether a job runs: then gc takes it for one that does."""
+    with site.started() as build:
+        (layer,) = site.layers()
+        place, aside = site.root / ".layers" / layer, site.root / ".layers" / "aside"
+        place.rename(aside)
+        place.symlink_to("/nonexistent")  # which nothing opens
+        try:
+            done = site.call("gc")
+            assert layer not in done.stdout + done.stderr
+            assert [row["state"] for row in rows(site)] == ["preparing"]
+        finally:
+            place.unlink()
+            aside.rename(place)
+        assert [row["state"] for row in rows(site)] == ["running"]
+        assert build.run_script("echo lives").stdout == b"lives\n"
+
+
 def test_other_installations(make_site, tiny_root) -> None:
     """Jobs of another configuration on the same host are neither removed nor listed, not even where both have one image
     root."""

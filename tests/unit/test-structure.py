@@ -127,6 +127,12 @@ class TestStructure(unittest.TestCase):
                      if re.search(call, path.read_text(encoding="utf-8"))]
             self.assertEqual(found, [place], call)
 
+    def test_one_way_to_lock(self) -> None:
+        """A lock may be on what others have removed meanwhile, and a signal may come: base/lock.c sees to both."""
+        found = [path.name for name in table() for path in files(SOURCE / "src" / name)
+                 if re.search(r"\bflock\([a-z]", path.read_text(encoding="utf-8"))]
+        self.assertEqual(found, ["lock.c"])
+
     def test_no_circle_of_rooms(self) -> None:
         """What includes what is a tree of rooms, not a ring."""
         edges = {name: {room for path in files(SOURCE / "src" / name) for room, _ in includes(path)} - {name}
