@@ -26,7 +26,6 @@
         X(sd_bus_message_read)            \
         X(sd_bus_message_unref)           \
         X(sd_bus_error_has_name)          \
-        X(sd_bus_error_get_errno)         \
         X(sd_bus_error_free)
 
 typedef struct BusApi {

@@ -96,7 +96,7 @@ static int make_slice(const Machine *machine) {
         return 0;
 }
 
-static int detached_start(const Machine *machine, char *const argv[], int listen_fd) {
+static int detached_start(const Machine *machine, char *const argv[], int listen_fd, _unused_ Problem *reterr_problem) {
         /* Without our own environment: it has the secrets of the job, and the supervisor outlives this call. */
         char **envp = ARGV(ENVIRONMENT_PLAIN);
         Spawn spawn = { .argv = argv, .envp = envp, .stdin_fd = listen_fd, .stdout_fd = -EBADF, .stderr_fd = -EBADF };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "base/problem.h"
 #include "container/cgroup.h"
 #include "container/machine.h"
 
@@ -14,8 +15,9 @@ typedef struct Supervisor {
 
         /* Starts @argv for @machine with @listen_fd as its standard input and the machine's limits, and does not wait
          * for it. A job with services gets its slice (container/slice.h) with it, and they are started in that. 0;
-         * -EEXIST: one of that name exists; or another -errno with nothing left running. */
-        int (*start)(const Machine *machine, char *const argv[], int listen_fd);
+         * -EEXIST: one of that name exists; or another -errno with nothing left running. @reterr_problem gets the
+         * supervisor's own words, if it has any; it may be NULL. */
+        int (*start)(const Machine *machine, char *const argv[], int listen_fd, Problem *reterr_problem);
 
         /* Kills every process of container @name and waits until they, the unit and the control groups are gone. With
          * a job, its slice goes, and whatever is in it. Nothing there is success. 0, -ETIMEDOUT or another -errno. */

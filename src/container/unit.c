@@ -20,6 +20,8 @@
 #define NO_SUCH_UNIT "org.freedesktop.systemd1.NoSuchUnit"
 #define ALREADY_SUBSCRIBED "org.freedesktop.systemd1.AlreadySubscribed"
 #define NO_SUCH_PROCESS "org.freedesktop.systemd1.NoSuchProcess"
+/* How long a unit may take to go before it is ended once more. */
+#define END_AGAIN_USEC (200 * USEC_PER_MSEC)
 #define STRAGGLERS_TIMEOUT_USEC (2 * USEC_PER_SEC)
 #define STRAGGLERS_POLL_USEC (500)
 #define UNIT_EXISTS "org.freedesktop.systemd1.UnitExists"
@@ -35,7 +37,7 @@ static int choose_slice(const Machine *machine, char **ret) {
         return slice_is_of(machine) || machine->network_of ? slice_name(machine->name, ret) : 0;
 }
 
-static int systemd_start(const Machine *machine, char *const argv[], int listen_fd) {
+static int systemd_start(const Machine *machine, char *const argv[], int listen_fd, Problem *reterr_problem) {
         _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_message_ sd_bus_message *message = NULL;
         _cleanup_bus_ sd_bus *bus = NULL;
@@ -64,9 +66,11 @@ static int systemd_start(const Machine *machine, char *const argv[], int listen_
         if (r < 0)
                 return r;
         r = bus_api.sd_bus_call(bus, message, 0, &error, NULL);
-        if (r < 0 && bus_api.sd_bus_error_has_name(&error, UNIT_EXISTS))
-                return -EEXIST;
-        return MIN(r, 0);
+        if (r >= 0)
+                return 0;
+        if (bus_api.sd_bus_error_has_name(&error, UNIT_EXISTS))
+                r = -EEXIST;
+        return error.message ? problem_set(reterr_problem, r, "%s", error.message) : r;
 }
 
 static int on_unit_removed(sd_bus_message *message, void *userdata, _unused_ sd_bus_error *error) {
@@ -136,7 +140,7 @@ static void wait_for_stragglers(const char *name, const Members *members) {
                 clock_sleep_usec(STRAGGLERS_POLL_USEC);
 }
 
-enum { UNIT_WAS_ENDED = 1 };
+enum { UNIT_WAS_ENDED = 1, NO_UNIT, ENDS_ALREADY };
 
 typedef int EndUnit(sd_bus *bus, const char *unit, sd_bus_error *error);
 
@@ -144,15 +148,35 @@ static int kill_unit(sd_bus *bus, const char *unit, sd_bus_error *error) {
         return bus_api.sd_bus_call_method(bus, MANAGER, "KillUnit", error, NULL, "ssi", unit, "all", SIGKILL);
 }
 
+/* systemd would load a unit that it does not have, only to stop it. */
 static int stop_unit(sd_bus *bus, const char *unit, sd_bus_error *error) {
+        int r = bus_api.sd_bus_call_method(bus, MANAGER, "GetUnit", error, NULL, "s", unit);
+        if (r < 0)
+                return r;
         return bus_api.sd_bus_call_method(bus, MANAGER, "StopUnit", error, NULL, "ss", unit, "replace");
 }
 
-/* Ends a unit and waits until it is removed. 0; UNIT_WAS_ENDED: something else had ended it; or -errno. */
+/* Ends a unit once. 0; NO_UNIT: there is none; ENDS_ALREADY: nothing was left to end in it; or another -errno. */
+static int end_once(sd_bus *bus, const char *unit, EndUnit *end) {
+        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+
+        int r = end(bus, unit, &error);
+        if (r >= 0)
+                return 0;
+        if (bus_api.sd_bus_error_has_name(&error, NO_SUCH_UNIT))
+                return NO_UNIT;
+        return bus_api.sd_bus_error_has_name(&error, NO_SUCH_PROCESS) ? ENDS_ALREADY : r;
+}
+
+/* Ends a unit and waits until it is removed, by asking again: systemd says of all units that it removes them when it loads
+ * its configuration anew. A service that only waits for its start has nothing in it to kill: then it is stopped. 0;
+ * UNIT_WAS_ENDED: something else had ended it; or -errno. */
 static int end_unit(sd_bus *bus, const char *unit, EndUnit *end, uint64_t timeout_usec) {
-        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL, end_error = SD_BUS_ERROR_NULL;
+        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_slot_ sd_bus_slot *slot = NULL;
-        const char *waiting = unit;
+        uint64_t deadline = clock_deadline(timeout_usec);
+        const char *waiting = NULL;
+        bool was_ended = true;
 
         /* Listen first: the signal of a unit that goes fast must not be missed. */
         int r = bus_api.sd_bus_match_signal(bus, &slot, MANAGER, "UnitRemoved", on_unit_removed, &waiting);
@@ -161,15 +185,22 @@ static int end_unit(sd_bus *bus, const char *unit, EndUnit *end, uint64_t timeou
         r = bus_api.sd_bus_call_method(bus, MANAGER, "Subscribe", &error, NULL, NULL);
         if (r < 0 && !bus_api.sd_bus_error_has_name(&error, ALREADY_SUBSCRIBED))
                 return r;
-        r = end(bus, unit, &end_error);
-        if (r < 0 && bus_api.sd_bus_error_has_name(&end_error, NO_SUCH_UNIT))
-                return UNIT_WAS_ENDED;
-        /* There is nothing left to kill in it: it is about to be removed. */
-        bool was_ended = r < 0 && bus_api.sd_bus_error_has_name(&end_error, NO_SUCH_PROCESS);
-        if (r < 0 && !was_ended)
-                return r;
-        r = wait_until_removed(bus, &waiting, timeout_usec);
-        return r < 0 || !was_ended ? r : UNIT_WAS_ENDED;
+        for (;;) {
+                waiting = unit;
+                r = end_once(bus, unit, end);
+                if (r < 0)
+                        return r;
+                if (r == NO_UNIT)
+                        return was_ended ? UNIT_WAS_ENDED : 0;
+                was_ended = was_ended && r == ENDS_ALREADY;
+                r = wait_until_removed(bus, &waiting, END_AGAIN_USEC);
+                if (r == -ETIMEDOUT)
+                        end = stop_unit;
+                if (r < 0 && r != -ETIMEDOUT)
+                        return r;
+                if (clock_now_usec() >= deadline)
+                        return -ETIMEDOUT;
+        }
 }
 
 /* Does @name have a slice, as far as control groups show? */

@@ -127,15 +127,22 @@ static int fail_layer(const Machine *machine, int error, Problem *reterr_problem
                            storage);
 }
 
-static int start_supervisor(const Machine *machine, char *const argv[], int listen_fd) {
+static int start_supervisor(const Machine *machine, char *const argv[], int listen_fd, Problem *reterr_problem) {
         const Supervisor *supervisor = supervisor_pick();
+        Problem problem = { 0 };
 
-        int r = supervisor->start(machine, argv, listen_fd);
-        if (r != -EEXIST)
-                return r;
-        /* The unit exists already: a machine of this id still runs although its state was removed. */
-        r = supervisor->stop(machine->name, MACHINE_STOP_TIMEOUT_USEC);
-        return r < 0 ? r : supervisor->start(machine, argv, listen_fd);
+        int r = supervisor->start(machine, argv, listen_fd, &problem);
+        if (r == -EEXIST) {
+                /* A machine of this id still runs although its state was removed. */
+                problem = (Problem){ 0 };
+                r = supervisor->stop(machine->name, MACHINE_STOP_TIMEOUT_USEC);
+                if (r == 0)
+                        r = supervisor->start(machine, argv, listen_fd, &problem);
+        }
+        if (r < 0)
+                return problem_set(reterr_problem, r, "Cannot start the container's supervisor (%s): %s",
+                                   machine->supervisor, problem_text(&problem, r));
+        return 0;
 }
 
 static int wait_ready(const Machine *machine, int socket_fd, int signal_fd, uint64_t timeout_usec,
@@ -206,10 +213,9 @@ int machine_start_begin(const Machine *machine, const MachineDirectory *director
         r = machine_make_layer(machine, tree_fd, &layer_fd);
         if (r < 0)
                 return fail_layer(machine, r, reterr_problem);
-        r = start_supervisor(machine, supervise_argv, listen_fd);
+        r = start_supervisor(machine, supervise_argv, listen_fd, reterr_problem);
         if (r < 0)
-                return problem_set(reterr_problem, r, "Cannot start the container's supervisor (%s): %m",
-                                   machine->supervisor);
+                return r;
 
         /* The listening descriptor is closed here, so that the connection breaks as soon as the machine ends. */
         *ret = (MachineStarting){ .socket_fd = TAKE_FD(socket_fd), .layer_fd = TAKE_FD(layer_fd) };

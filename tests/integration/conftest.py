@@ -166,7 +166,8 @@ def reasons(config: pytest.Config) -> list[str]:
         missing["test_badinput.py::test_kernel_without_a_feature"] = "the supervisor is a child of systemd, not of strace"
     else:
         missing |= dict.fromkeys(("test_report.py::test_metrics_socket",
-                                  "test_supervisor.py::test_slice_that_systemd_still_has"), "systemd is not PID 1")
+                                  "test_supervisor.py::test_slice_that_systemd_still_has",
+                                  "test_supervisor.py::test_unit_that_waits_for_its_start"), "systemd is not PID 1")
     if not host.has_simple_quotas():
         why = "btrfs has no simple quotas before Linux 6.7"
         missing |= {"test_disk.py::test_btrfs_quota[simple]": why, "test_limits.py::test_btrfs_quota[simple]": why}

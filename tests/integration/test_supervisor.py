@@ -194,7 +194,8 @@ def test_forgotten_slice(make_site) -> None:
 @pytest.mark.needs_systemd
 def test_slice_that_systemd_still_has(make_site) -> None:
     """`cleanup` ends when systemd has removed the slice, not only its control groups: until then it would refuse to start
-    the next one of that name. Another client of the bus keeps the unit here, as systemd itself does for a moment."""
+    the next one of that name. Another client of the bus keeps the unit here, as systemd itself does for a moment. That
+    systemd loads its configuration anew meanwhile makes no difference."""
     site = make_site(network="none")
     with site.started(limits.job_with_service(IMAGE)) as build:
         paths = slice_groups(site, min(site.jobs()))
@@ -202,10 +203,28 @@ def test_slice_that_systemd_still_has(make_site) -> None:
         with units.kept(unit):
             cleanup = build.start("cleanup", build.runner.cleanup_exec)
             wait_until(lambda: not any(path.exists() for path in paths.values()))
+            subprocess.run(["systemctl", "daemon-reload"], check=True)
             assert not cleanup.wait(0.5), cleanup.output
         assert cleanup.wait() and cleanup.returncode == 0, cleanup.output
         build.cleanup_temporary()
         build.begin()
+
+
+@pytest.mark.needs_systemd
+def test_unit_that_waits_for_its_start(site: Site) -> None:
+    """A unit that systemd has not started yet has no process to kill. `cleanup` ends it all the same."""
+    name, block = f"{site.prefix}4711-waits.service", f"{site.prefix}block.service"
+    start = ["systemd-run", "--quiet", "--collect", "--no-block"]
+    try:
+        subprocess.run([*start, f"--unit={block}", "--service-type=oneshot", "sleep", "infinity"], check=True)
+        subprocess.run([*start, f"--unit={name}", f"--property=After={block}", "sleep", "infinity"], check=True)
+        assert "4711-waits" in output("systemctl", "list-jobs", "--no-legend")
+        done = site.call("cleanup", "--id", "4711-waits")
+        assert done.returncode == 0, done.stderr
+        assert "4711-waits" not in output("systemctl", "list-jobs", "--no-legend")
+        assert "4711-waits" not in output("systemctl", "list-units", "--all", "--no-legend")
+    finally:
+        subprocess.run(["systemctl", "stop", block], check=False)
 
 
 def test_journal(site: Site) -> None:
