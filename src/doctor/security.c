@@ -17,6 +17,17 @@
 #include "doctor/check.h"
 #include "job/image-choice.h"
 
+/* For what jobs may name the image: " (...)", or nothing. */
+static const char *host_root_use(const Settings *settings, const char *name) {
+        const bool image = image_choice_host_root_allowed(settings, IMAGE_OF_JOB, name);
+        const bool service = image_choice_host_root_allowed(settings, IMAGE_OF_SERVICE, name);
+
+        return image && service ? " (jobs may choose it, also as a service)" :
+               image            ? " (jobs may choose it)" :
+               service          ? " (jobs may choose it as a service)" :
+                                  "";
+}
+
 /* The images whose definitions make their root the host's, as "'a', 'b'", as far as there is room. 0 or -errno. */
 static int images_with_host_root(const Settings *settings, char *ret, size_t size) {
         _cleanup_strv_ char **names = NULL;
@@ -44,9 +55,7 @@ static int images_with_host_root(const Settings *settings, char *ret, size_t siz
                         return r;
                 if (!of_image.private_users)
                         snprintf(ret + n, size - n, "%s'%s'%s", n > 0 ? ", " : "", *name,
-                                 image_choice_host_root_allowed(settings, IMAGE_OF_JOB, *name) ?
-                                         " (jobs may choose it)" :
-                                         "");
+                                 host_root_use(settings, *name));
         }
         return r;
 }

@@ -26,5 +26,5 @@ ImageChoice image_choice_make(const Settings *settings, const JobSpec *job, cons
 bool image_choice_is_allowed(const Settings *settings, const ImageChoice *choice);
 
 /* May a job choose an image whose definition makes its root the host's (`private_users: no`, which @settings do not say)?
- * Only if allowed_images has its very name @name: no pattern was written with that in mind. */
+ * Only if allowed_images, or allowed_services, has its very name @name: no pattern was written with that in mind. */
 bool image_choice_host_root_allowed(const Settings *settings, ImageSource source, const char *name);

@@ -79,6 +79,9 @@ def test_doctor_on_what_is_open(make_site) -> None:
         site.define("closed", "private_users: yes")
         assert "'kernel': root of its jobs" in line("host's root", allowed_images=["*"])
         assert "'kernel' (jobs may choose it): root of its jobs" in line("host's root", allowed_images=["kernel"])
+        both = line("host's root", allowed_services=["kernel"])
+        assert "'kernel' (jobs may choose it, also as a service): root of its jobs" in both
+        assert "'kernel' (jobs may choose it as a service): root" in line("host's root", allowed_images=["*"])
         assert "every job" in line("host's root", private_users=False)
 
         root.chmod(0o755)
