@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/string.h"
 #include "config/binds.h"
+#include "config/image-name.h"
 #include "config/image-reference.h"
 #include "definition/definition.h"
 #include "image/generation.h"
@@ -26,6 +27,19 @@ int list_images(const char *root_dir, char ***ret_names) {
         for (char **text = broken; text && *text; text++)
                 log_warning("Left out of the images in %s, because it cannot be looked at: %s", root_dir, *text);
         return broken ? 1 : 0;
+}
+
+const char *only_image(char *const *names, size_t *ret_n) {
+        const char *only = NULL;
+        size_t n = 0;
+
+        for (; names && *names; names++)
+                if (!streq(*names, HELPER_IMAGE)) {
+                        only = *names;
+                        n++;
+                }
+        *ret_n = n;
+        return n == 1 ? only : NULL;
 }
 
 void log_available_images(const Settings *settings) {

@@ -11,6 +11,10 @@
 /* image_list(); warns of each directory that cannot be looked at. 0; 1: there are such; or -errno, not logged. */
 int list_images(const char *root_dir, char ***ret_names);
 
+/* The only one of @names beside the helper image; NULL if there are several, or none: *ret_n says how many. It belongs to
+ * @names. */
+const char *only_image(char *const *names, size_t *ret_n);
+
 /* Logs the names of all images. */
 void log_available_images(const Settings *settings);
 

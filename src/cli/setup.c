@@ -58,8 +58,7 @@ static int choose_image(Setup *setup) {
         const char *name = invocation_argument(setup->invocation, 0);
         _cleanup_(host_system_done) HostSystem host = { 0 };
         _cleanup_strv_ char **names = NULL;
-        const char *only = NULL;
-        size_t n = 0;
+        size_t n;
 
         if (!name)
                 name = settings->default_image;
@@ -68,11 +67,7 @@ static int choose_image(Setup *setup) {
         int r = list_images(settings->root_dir, &names);
         if (r < 0 && r != -ENOENT)
                 return log_error_errno(r, "Cannot list the images in %s: %m", settings->root_dir);
-        for (char **i = names; i && *i; i++)
-                if (!streq(*i, HELPER_IMAGE)) {
-                        only = *i;
-                        n++;
-                }
+        const char *only = only_image(names, &n);
         if (n > 1) {
                 log_error("Which image do jobs get that name none? Name it: nspawn-runner setup IMAGE");
                 log_available_images(settings);
@@ -80,7 +75,7 @@ static int choose_image(Setup *setup) {
         }
         if (n == 0 && !invocation_option(setup->invocation, "suite"))
                 (void) host_system_read(&host);
-        name = n == 1 ? only : host.codename ? host.codename : invocation_option(setup->invocation, "suite");
+        name = only ? only : host.codename ? host.codename : invocation_option(setup->invocation, "suite");
         if (!name) {
                 log_error("The release of this host is not known; name one with --suite");
                 return COMMAND_MISUSED;

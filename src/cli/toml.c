@@ -165,19 +165,22 @@ int toml_write(FILE *stream, const TomlRunner *runner) {
         return 0;
 }
 
-/* The image that jobs without one get: the argument, else the setting, else the only one there is, else none. */
+/* The image that jobs without one get: the argument, else the setting, else the only one there is beside the helper, else
+ * none. */
 static int choose_image(const Invocation *invocation, char **ret) {
         const Settings *settings = invocation->settings;
         const char *name = invocation_argument(invocation, 0);
         _cleanup_free_ char *reference = NULL;
         _cleanup_strv_ char **names = NULL;
         _cleanup_image_ Image *image = NULL;
+        size_t n;
 
         if (!name && !settings->default_image) {
                 int r = list_images(settings->root_dir, &names);
                 if (r < 0)
                         return log_error_errno(r, "Cannot list the images in %s: %m", settings->root_dir);
-                return strv_length(names) == 1 && string_replace(ret, names[0]) < 0 ? log_oom() : 0;
+                const char *only = only_image(names, &n);
+                return only && string_replace(ret, only) < 0 ? log_oom() : 0;
         }
         if (!name)
                 name = settings->default_image;

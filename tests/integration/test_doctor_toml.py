@@ -215,6 +215,17 @@ def test_toml_without_name(make_site, tiny_root: Path) -> None:
         assert runner["custom"]["prepare_exec_timeout"] == 3600, "jobs may be allowed to fetch images later"
 
 
+def test_toml_leaves_out_the_helper(make_site, tiny_root: Path) -> None:
+    """Where `setup` was called, there is a helper image: the other one is the default image of jobs."""
+    shutil.copytree(tiny_root / IMAGE, tiny_root / "helper", symlinks=True)
+    site = make_site(root=tiny_root)
+    for image in (IMAGE, None):
+        (runner,) = tomllib.loads(site.call("toml").stdout)["runners"]
+        prepare = runner["custom"]["prepare_args"]
+        assert ("--default-image" in prepare) == bool(image) and (not image or prepare[-1] == image), (image, prepare)
+        shutil.rmtree(tiny_root / IMAGE, ignore_errors=True)
+
+
 def test_references(make_site, tiny_root: Path) -> None:
     """Images of registries, which jobs have fetched, and old generations can be the default, too."""
     reference = "registry.example/group/name:1"
