@@ -5,6 +5,7 @@
 
 #include "source/skopeo.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/string.h"
@@ -96,6 +97,11 @@ int skopeo_for(const char *reference, Skopeo *ret) {
         return 0;
 }
 
+/* Without --authfile, skopeo stores them where a login session or the next boot removes them, and services do not look. */
+#define WANTS_CREDENTIALS                                    \
+        "the registry %s wants other credentials: as root, " \
+        "'skopeo login --authfile /root/.config/containers/auth.json %s' stores them"
+
 static const SkopeoFailure failures[] = {
         { "HTTP response to HTTPS client", false,
           "the registry speaks plain HTTP, which anybody on the way can change. If you want that, add to "
@@ -103,10 +109,10 @@ static const SkopeoFailure failures[] = {
         { "manifest unknown", true, "the registry %s has no such image" },
         { "name unknown", true, "the registry %s has no such image" },
         { "repository name not known", true, "the registry %s has no such image" },
-        { "unauthorized", true, "the registry %s wants other credentials: 'skopeo login' stores them" },
-        { "authentication required", true, "the registry %s wants other credentials: 'skopeo login' stores them" },
-        { "access denied", true, "the registry %s wants other credentials: 'skopeo login' stores them" },
-        { "denied: ", true, "the registry %s wants other credentials: 'skopeo login' stores them" },
+        { "unauthorized", true, WANTS_CREDENTIALS },
+        { "authentication required", true, WANTS_CREDENTIALS },
+        { "access denied", true, WANTS_CREDENTIALS },
+        { "denied: ", true, WANTS_CREDENTIALS },
         { "certificate signed by unknown authority", false,
           "this host does not trust the certificate of the registry: put its authority's into "
           "/etc/containers/certs.d/%s/ca.crt" },
@@ -126,12 +132,14 @@ const SkopeoFailure *skopeo_failure(const char *line) {
 }
 
 int skopeo_explain(const SkopeoFailure *failure, const char *reference, Problem *reterr_problem) {
-        const char *host = startswith(reference, SKOPEO_REGISTRY), *place = strstr(failure->means, "%s");
-        int length;
+        const char *host = startswith(reference, SKOPEO_REGISTRY), *rest = failure->means;
+        char text[PROBLEM_TEXT_MAX] = "";
+        size_t n = 0;
 
         if (!host)
                 host = reference;
-        length = (int) strcspn(host, "/");
-        return problem_set(reterr_problem, -EIO, "%.*s%.*s%s", (int) (place - failure->means), failure->means, length,
-                           host, place + 2);
+        for (const char *place; n < sizeof(text) && (place = strstr(rest, "%s")); rest = place + 2)
+                n += (size_t) snprintf(text + n, sizeof(text) - n, "%.*s%.*s", (int) (place - rest), rest,
+                                       (int) strcspn(host, "/"), host);
+        return problem_set(reterr_problem, -EIO, "%.*s%s", (int) MIN(n, sizeof(text)), text, rest);
 }

@@ -23,7 +23,7 @@ int skopeo_for(const char *reference, Skopeo *ret);
 typedef struct SkopeoFailure {
         const char *says;
         bool is_refusal;   /* another try would not help */
-        const char *means; /* with %s for the registry */
+        const char *means; /* with at least one %s for the registry */
 } SkopeoFailure;
 
 /* Returns the known failure that @line, printed by skopeo, reports; NULL: it reports none. Static. */

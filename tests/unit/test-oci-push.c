@@ -15,7 +15,9 @@ static void test_failures(_unused_ void **state) {
                   "the registry r.example has no such image", true },
                 { "reading manifest 1 in r.example/a: StatusCode: 404, Not Found", "has no such image", true },
                 { "fuse-overlayfs: not found", NULL, false },
-                { "initializing source: unauthorized: authentication required", "r.example wants other credentials",
+                { "initializing source: unauthorized: authentication required",
+                  "the registry r.example wants other credentials: as root, 'skopeo login --authfile "
+                  "/root/.config/containers/auth.json r.example' stores them",
                   true },
                 { "pinging container registry: http: server gave HTTP response to HTTPS client",
                   "location = \"r.example\", insecure = true", false },
