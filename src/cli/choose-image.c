@@ -44,8 +44,8 @@ static bool is_allowed(const Settings *settings, const ImageChoice *choice, cons
 }
 
 static int explain_not_allowed(const ImageChoice *choice) {
-        log_error("Image '%s' is not among this runner's %s", choice->name,
-                  choice->source == IMAGE_OF_SERVICE ? "allowed_services" : "allowed_images");
+        log_error("Image '%s' is not among this runner's %s: name another image, or ask the runner's administrator",
+                  choice->name, choice->source == IMAGE_OF_SERVICE ? "allowed_services" : "allowed_images");
         return STAGE_BUILD_FAILURE;
 }
 

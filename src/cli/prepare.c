@@ -134,17 +134,20 @@ static void announce_forwarding(const Machine *machine) {
 
 static void log_volumes(const Settings *settings, const JobVolumes *volumes) {
         if (volumes->no_owner && !getenv(LOCAL_OWNER_VARIABLE)) /* `exec` has caches of its own */
-                log_notice("Nothing says which project this job is of, so its cache and working copy go with it");
+                log_notice("GitLab Runner did not say which project this job belongs to (JOB_RESPONSE_FILE, "
+                           "GitLab Runner 14.1 or newer): this job's cache and working copy start empty and are "
+                           "removed at its end");
         if (volumes->in_the_way)
                 log_verbose("'%s' is mounted where a cache or working copy would be", volumes->in_the_way);
         if (volumes->builds_error < 0)
-                log_warning("The working copy of this job goes with it: cannot keep one in '%s/%s': %s",
+                log_warning("This job's working copy is not kept for later jobs: cannot make one in '%s/%s': %s",
                             settings->root_dir, place_builds.directory, strerror(-volumes->builds_error));
         if (volumes->builds_replaced)
                 log_notice("The working copy that an earlier job left could not be cleaned: this job gets a new one");
         if (volumes->cache_error < 0)
-                log_warning("Caches of this job go with it: cannot use its cache in '%s/%s': %s", settings->root_dir,
-                            place_caches.directory, strerror(-volumes->cache_error));
+                log_warning("This job has no cache of earlier jobs, and its own is removed at its end: cannot use "
+                            "'%s/%s': %s",
+                            settings->root_dir, place_caches.directory, strerror(-volumes->cache_error));
         for (char **name = volumes->removed; name && *name; name++)
                 log_verbose("Removed %s, to make room", *name);
         if (volumes->room_error < 0)
@@ -233,7 +236,9 @@ static int take_directory(const Settings *settings, const char *id, MachineDirec
         }
         int r = machine_directory_lock(settings->runtime_dir, id, true, DIRECTORY_TIMEOUT_USEC, ret);
         if (r == -EBUSY)
-                log_error("Job %s is being prepared by another process", id);
+                log_error("Job %s is being prepared by another process: wait until that has ended, or end it with "
+                          "'nspawn-runner cleanup --id %s'",
+                          id, id);
         else if (r < 0)
                 log_error_errno(r, "Cannot make the job's directory in '%s': %m", settings->runtime_dir);
         return r;

@@ -316,7 +316,8 @@ def test_default_registry(fetching, registry: Registry, push) -> None:
     (site.definitions / "defined.yaml").write_text("- vars: {nspawn_runner_suite: bookworm}\n", encoding="utf-8")
     assert "'nspawn-runner chroot-create defined'" in refused(site, "defined").log
     result = refused(site, "other:1")
-    assert f"Image '{registry.host}/other:1' is not among this runner's allowed_images" in result.log, result.log
+    assert (f"Image '{registry.host}/other:1' is not among this runner's allowed_images: name another image, or ask "
+            "the runner's administrator") in result.log, result.log
     assert "does not begin with a registry" in refused(site, "Group/app").log
     assert len([name for name in cached(site) if not name.startswith(".")]) == 2
 

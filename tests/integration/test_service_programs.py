@@ -254,5 +254,6 @@ def test_registry(make_site: Callable[..., Any], tiny_root: Path, lab: Lab, tmp_
             assert build.run_script(script, raw=True).stdout == b"from the image\n" * 3
         other = {"name": "127.0.0.1:1/other/x", "alias": "", "entrypoint": None, "command": None}
         refused = site.run(Job(services=[other]))
-        assert refused.failure_reason == "script_failure" and "allowed_services" in refused.log, str(refused)
+        assert refused.failure_reason == "script_failure", str(refused)
+        assert "is not among this runner's allowed_services: name another image" in refused.log, str(refused)
     host.remove_tree(lab.base / "service-registry")

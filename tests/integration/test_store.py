@@ -105,9 +105,18 @@ def test_settings(store: Site, tmp_path: Path) -> None:
 def test_nothing_says_which_project(store: Site) -> None:
     """Without the word of GitLab there is no cache of a project; the log says so."""
     done = store.call("prepare", IMAGE, "--id", "7", env={"CUSTOM_ENV_CI_PROJECT_ID": "1"})
-    assert done.returncode == 0 and "Nothing says which project this job is of" in done.stderr, str(done)
+    assert done.returncode == 0 and "did not say which project this job belongs to" in done.stderr, str(done)
     assert store.call("cleanup", "--id", "7").returncode == 0
     assert places(store, "cache") == [] and "No" in store.call("cache").stderr.replace("Nothing", "No")
+
+
+def test_places_that_cannot_be_used(make_site, tiny_root: Path) -> None:
+    """The job runs without what earlier ones left, and its log says what is missing and why."""
+    for name in (".caches", ".builds"):
+        (tiny_root / name).touch()
+    log = succeeds(make_site(root=tiny_root, builds="persistent"), Job(["true"]))
+    assert f"not kept for later jobs: cannot make one in '{tiny_root}/.builds': Not a directory" in log, log
+    assert f"no cache of earlier jobs, and its own is removed at its end: cannot use '{tiny_root}/.caches'" in log, log
 
 
 def cached(script: list[str], key: str, *fallback: str, **kwargs: Any) -> Job:
