@@ -110,10 +110,10 @@ void stage_explain_lack(const Machine *machine, const StagePlace *place) {
                 return;
         if (streq(machine->settings.helper_image, "none"))
                 log_notice(
-                        "GitLab's own stages may need what image '%s' lacks: %s. The setting helper_image lets them run in "
-                        "another image",
+                        "GitLab Runner's own steps may need what image '%s' lacks: %s. The setting helper_image lets them "
+                        "run in another image",
                         machine->image, machine->lack);
         else
-                log_notice("GitLab's own stages may need what image '%s' lacks: %s. %s", machine->image, machine->lack,
-                           advice);
+                log_notice("GitLab Runner's own steps may need what image '%s' lacks: %s. %s", machine->image,
+                           machine->lack, advice);
 }

@@ -58,7 +58,7 @@ static int plan_helper(const StagePrograms *programs, Machine *machine, Image **
                 return log_oom();
         machine->helper_generation = helper->generation;
         (void) file_handle_text(helper->fd, &machine->helper_handle);
-        log_verbose("GitLab's own stages run in image '%s', generation %llu: image '%s' lacks %s", helper->title,
+        log_verbose("GitLab Runner's own steps run in image '%s', generation %llu: image '%s' lacks %s", helper->title,
                     (unsigned long long) helper->generation, machine->image, machine->lack ? machine->lack : "nothing");
         *ret_helper = TAKE_PTR(helper);
         return 0;

@@ -28,7 +28,7 @@ typedef struct Settings {
         MemorySize disk_reserve;              /* of the file system of root_dir: how much room to keep free */
         char *metrics_file;                   /* or NULL */
         bool report;                          /* jobs print at their end what they used */
-        char *shell;                          /* or NULL: bash if the image has it, else sh */
+        char *shell;                          /* or NULL: bash of the image, else bash_program, else sh */
         char *helper_image;                   /* "auto", "none" or the name of an image */
         char *bash_program;                   /* "auto", "none" or a path; the same for runner_program */
         char *runner_program;

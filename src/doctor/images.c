@@ -168,7 +168,7 @@ const Check doctor_image_checks[] = {
         { "definitions", check_definitions, check_optional, "images with a definition are made and used as it says",
           "correct or remove it" },
         { "gitlab-runner in jobs", check_runner_in_jobs, check_optional,
-          "without it, GitLab's scripts skip caches and artifacts", "set 'runner_program: auto'" },
+          "without it, GitLab Runner's own steps skip caches and artifacts", "set 'runner_program: auto'" },
         { "helper image", check_helper, check_optional,
           "jobs of images without git, bash or certificates fetch their project in it",
           "nspawn-runner chroot-create helper" },

@@ -131,7 +131,7 @@ const Check doctor_program_checks[] = {
           "install skopeo and umoci" },
         { "tar, curl", check_tarball, check_optional, "they unpack and fetch archives for images",
           "install tar and curl" },
-        { "bash-static", check_static_bash, check_optional, "it runs GitLab's scripts in images without bash",
+        { "bash-static", check_static_bash, check_optional, "it runs the scripts of jobs in images without bash",
           "install bash-static" },
         { "gitlab-runner", check_gitlab_runner, check_optional, "it fetches jobs from GitLab",
           "install it from GitLab's packages" },

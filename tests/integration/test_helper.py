@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The helper image: GitLab's own stages in another root than the job's, where the job's image lacks what they need."""
+"""The helper image: GitLab Runner's own steps in another root than the job's, where the job's image lacks what they need."""
 
 import fcntl
 import hashlib
@@ -136,7 +136,7 @@ def test_whole_job(helped, tmp_path: Path, runner: Path) -> None:
 
 
 def test_which_stages(helped) -> None:
-    """GitLab's own stages are in the helper, with its environment; all others, known or not, in the image."""
+    """GitLab Runner's own steps are in the helper, with its environment; all others, known or not, in the image."""
     with helped().started(Job(image=SMALL)) as build:
         where = "[ -e /etc/debian_version ] && echo helper || echo image"
         for stage in ("prepare_script", "get_sources", "clear_worktree", "restore_cache", "download_artifacts",
@@ -191,7 +191,7 @@ def test_room(helped) -> None:
 
 
 def test_user(helped) -> None:
-    """With a user of the job's, GitLab's stages have the same one, with a home to write to."""
+    """With a user of the job's, GitLab Runner's own steps have the same one, with a home to write to."""
     for user, home in (("builder", "/home/builder"), ("4321", "/")):
         job = Job(image=SMALL)
         payload = job.payload()
@@ -228,7 +228,7 @@ def test_choice(make_site, tiny_root: Path, small: Path, what: str) -> None:
         if what in ("none", "nothing"):
             with pytest.raises(Failure) as failure:
                 build.run_script("git --version", OWN)
-            assert f"what image '{SMALL}' lacks: git" in str(failure.value.args), failure.value.args
+            assert f"GitLab Runner's own steps may need what image '{SMALL}' lacks: git" in str(failure.value.args), failure.value.args
             assert ("chroot-create helper" in str(failure.value.args)) == (what == "nothing"), failure.value.args
             with pytest.raises(Failure) as failure:
                 build.run_script("git --version")

@@ -77,7 +77,7 @@ def server() -> Iterator[tuple[str, dict[str, bytes]]]:
 
 @pytest.mark.host_matters
 def test_image_without_bash(busybox) -> None:
-    """GitLab's scripts run in an image without bash, as they are; what they call is the image's."""
+    """Scripts run in an image without bash, as they are; what they call is the image's."""
     site = busybox()
     result = site.run(Job(["echo ${BASH_VERSION:+it is bash} $SHELL", "readlink -f $(command -v ls)",
                            "[[ a == a ]] && ! test -e /bin/bash && echo none of its own"]))
@@ -134,7 +134,7 @@ def job_with_caches(url: str, **kwargs: Any) -> Job:
 @pytest.mark.parametrize("how", ("caller", "setting", "path"))
 def test_caches_and_artifacts(busybox, runner: Path, called: list[str], tmp_path: Path, how: str,
                               monkeypatch: pytest.MonkeyPatch) -> None:
-    """GitLab's own stages find the program, wherever it comes from; the job's scripts do not."""
+    """GitLab Runner's own steps find the program, wherever it comes from; the job's scripts do not."""
     cache = tmp_path / "cache"
     cache.mkdir()
     (cache / "saved").write_text("one\n")
@@ -159,7 +159,7 @@ def test_caches_and_artifacts(busybox, runner: Path, called: list[str], tmp_path
 
 
 def test_without_the_program(busybox, monkeypatch: pytest.MonkeyPatch, called: list[str]) -> None:
-    """GitLab's scripts say that it is missing and go on: it is neither there, nor wanted."""
+    """GitLab Runner's own steps say that it is missing and go on: it is neither there, nor wanted."""
     monkeypatch.setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
     job = {"cache": [{"key": "k", "paths": ["cached"], "policy": "pull-push", "when": "on_success"}]}
     if not shutil.which("gitlab-runner"):
