@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Command `chroot-pull`: fetches an image of a registry before the first job needs it, or what is new of it. It never
- * decides whether jobs may use it: `allowed_images` does. */
+ * decides whether jobs may use it: `allowed_images` and `allowed_services` do. */
 
 #include "base/fd.h"
 #include "base/log.h"

@@ -209,7 +209,8 @@ def test_job_by_hand(reader: Reader, texts: list[str]) -> None:
 
 
 @runs("README.md: # /etc/nspawn-runner.yaml | pull: if-not-present            # or always, or [always, if-not-present]",
-      "README.md: # /etc/nspawn-runner.yaml | # Image of jobs that name none, and what others may name.",
+      "README.md: # /etc/nspawn-runner.yaml | # Image of jobs that name none, what others may name, and what "
+      "they may name as services.",
       "man/nspawn-runner.yaml.5.scd: default_image: bookworm")
 def test_configuration(reader: Reader, texts: list[str]) -> None:
     """A job runs with each, and finds what the one before left."""
