@@ -35,7 +35,7 @@ NOT_RUN = {
         "it installs on the host; parts 'package-12' and 'package-13' of tools/run-tests make and install the package",
     "README.md: sudo nspawn-runner setup bookworm --suite bookworm --url https://gitlab.example.com/":
         "it asks on the terminal; test_setup.py answers",
-    "README.md: sudo systemctl restart gitlab-runner": "it needs a GitLab server",
+    "README.md: sudo gitlab-runner verify": "it needs a GitLab server",
     "README.md: sudo systemctl enable --now nspawn-runner-maintenance.timer":
         "it needs an installed program; test_maintenance_units.py has the timer",
     "README.md: query:": "there is no such registry; test_service_programs.py has services like these",
