@@ -38,7 +38,6 @@ NOT_RUN = {
     "README.md: sudo gitlab-runner verify": "it needs a GitLab server",
     "README.md: sudo systemctl enable --now nspawn-runner-maintenance.timer":
         "it needs an installed program; test_maintenance_units.py has the timer",
-    "README.md: query:": "there is no such registry; test_service_programs.py has services like these",
     "CONTRIBUTING.md: sudo tools/install-deps run build test check": "part 'unit' of tools/run-tests is this",
     "CONTRIBUTING.md: tools/run-tests --list": "it runs tests",
     "docs/architecture.md: GitLab Runner ──> nspawn-runner gitlab-config | prepare | run SCRIPT STAGE | cleanup":
@@ -112,12 +111,14 @@ def test_every_block_is_run() -> None:
 
 
 def job_of(text: str) -> Job:
-    """The job of a .gitlab-ci.yml with one, whose commands are plain lines of a list."""
+    """The job of a .gitlab-ci.yml with one, whose commands are plain lines of a list, without services of registries."""
     image = re.search(r"^  image: (\S+)", text, re.MULTILINE)
-    lists = dict(re.findall(r"^  (script|after_script):\n((?:    - .*\n)+)", text, re.MULTILINE))
+    lists = dict(re.findall(r"^  (script|after_script|services):\n((?:    .*\n)+)", text, re.MULTILINE))
     assert image and "script" in lists, text
     commands = {name: re.findall(r"^    - (.*)$", lines, re.MULTILINE) for name, lines in lists.items()}
-    return Job(commands["script"], commands.get("after_script", []), image=image[1])
+    services = [{"name": name, "alias": "", "entrypoint": None, "command": None}
+                for name in commands.get("services", []) if ":" not in name]
+    return Job(commands["script"], commands.get("after_script", []), image=image[1], services=services)
 
 
 class Reader:
@@ -143,6 +144,7 @@ class Reader:
     def moved(self, text: str) -> str:
         """With the places that are ours here."""
         for place, ours in (("/etc/nspawn-runner/", f"{self.site.definitions}/"),
+                            ("/etc/nspawn-runner\n", f"{self.site.definitions}\n"),
                             ("/etc/gitlab-runner/", f"{self.directory}/gitlab-runner/"),
                             ("/tmp/script", f"{self.directory}/script"),
                             ("/15/", f"/{self.postgresql}/"), ("@15-", f"@{self.postgresql}-")):
@@ -226,19 +228,23 @@ def test_configuration(reader: Reader, texts: list[str]) -> None:
 
 
 @runs("README.md: # /etc/nspawn-runner/postgres.yaml",
-      "README.md: sudo cp *.yaml /etc/nspawn-runner/",
+      "README.md: # /etc/nspawn-runner/bookworm.yaml",
+      "README.md: sudo install -d /etc/nspawn-runner",
       "man/nspawn-runner-image.5.scd: - hosts: all | vars: | nspawn_runner_chroot_suite: bookworm",
       "README.md: sudo nspawn-runner chroot-list                  # generations, where they come from, how many jobs "
       "use them",
+      "README.md: query:",
       "README.md: test:",
       "man/nspawn-runner-image.5.scd: - hosts: all | vars: | nspawn_runner_from: bookworm")
 def test_definitions(reader: Reader, texts: list[str]) -> None:
-    """Images from definitions, with a database from the mirror; their generations; and the job that uses one."""
-    postgres, maintain, ccache, look, job, database = texts
+    """Images from definitions, with a database from the mirror; their generations; and the jobs that use one."""
+    postgres, bookworm, maintain, ccache, look, query, job, database = texts
     site = reader.site
+    reader.put("bookworm", bookworm)
     reader.put("postgres", postgres)
     reader.put("compiler", ccache)
-    reader.run(maintain)
+    done = reader.run(maintain)
+    assert re.search(r"bookworm +(updated|unchanged)", done.stdout), str(done)
     settings = site.root / "postgres/etc/postgresql" / reader.postgresql / "main/conf.d"
     assert "fsync" in "".join(path.read_text() for path in settings.iterdir())
     # Packages are for mmdebstrap to fetch.
@@ -248,6 +254,13 @@ def test_definitions(reader: Reader, texts: list[str]) -> None:
     reader.run("sudo nspawn-runner chroot-login --publish postgres", "touch /changed\n")
     assert "PostgreSQL" in reader.run(look).stdout
     assert generations(site)["postgres"]["generation"] == 1
+
+    # Each service has an address of its own.
+    before = site.config.read_text()
+    site.config.write_text(re.sub(r"^network: .*$", "network: private", before, flags=re.MULTILINE))
+    result = site.run(job_of(query))
+    assert result.state == "success" and "properly" not in result.log and "(1 row)" in result.log, result.log
+    site.config.write_text(before)
 
     # Where it is installed already, nothing has to be fetched.
     reader.run("sudo nspawn-runner chroot-remove --yes bookworm")
