@@ -71,6 +71,7 @@ NOT_RUN = {
         "it needs an installed program; test_maintenance_units.py has the timer",
     "docs/operations.md: systemctl enable --now nspawn-runner-metrics.socket": METRICS,
     "man/nspawn-runner.1.scd: systemctl enable --now nspawn-runner-metrics.socket": METRICS,
+    "docs/operations.md: # /etc/systemd/system/docker.service.d/nspawn-runner.conf": "it needs Docker",
     "docs/operations.md: # /etc/systemd/system/nspawn-runner-textfile.service": METRICS,
     "docs/operations.md: # Failures of the runner, not of jobs": "Prometheus reads them; test_report.py has these metrics",
     "docs/operations.md: [Service]": "test_maintenance_units.py starts the service",
