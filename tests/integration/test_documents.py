@@ -75,7 +75,7 @@ NOT_RUN = {
     "docs/operations.md: # /etc/systemd/system/nspawn-runner-textfile.service": METRICS,
     "docs/operations.md: # Failures of the runner, not of jobs": "Prometheus reads them; test_report.py has these metrics",
     "docs/operations.md: [Service]": "test_maintenance_units.py starts the service",
-    "docs/operations.md: 30 3 * * *  root  /usr/local/bin/nspawn-runner chroot-maintenance":
+    "docs/operations.md: 30 3 * * *  root  /usr/bin/nspawn-runner chroot-maintenance":
         "a line of cron's; chroot-maintenance runs below",
     "man/nspawn-runner-image.5.scd: - vars: | nspawn_runner_create_command: >": "Debian has no dnf with a repository",
     "man/nspawn-runner-image.5.scd: - vars: | nspawn_runner_oci: registry.example/group/name:tag":
