@@ -66,11 +66,9 @@ static int systemd_start(const Machine *machine, char *const argv[], int listen_
         if (r < 0)
                 return r;
         r = bus_api.sd_bus_call(bus, message, 0, &error, NULL);
-        if (r >= 0)
-                return 0;
-        if (bus_api.sd_bus_error_has_name(&error, UNIT_EXISTS))
+        if (r < 0 && bus_api.sd_bus_error_has_name(&error, UNIT_EXISTS))
                 r = -EEXIST;
-        return error.message ? problem_set(reterr_problem, r, "%s", error.message) : r;
+        return r < 0 && error.message ? problem_set(reterr_problem, r, "%s", error.message) : MIN(r, 0);
 }
 
 static int on_unit_removed(sd_bus_message *message, void *userdata, _unused_ sd_bus_error *error) {
@@ -161,11 +159,11 @@ static int end_once(sd_bus *bus, const char *unit, EndUnit *end) {
         _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
 
         int r = end(bus, unit, &error);
-        if (r >= 0)
-                return 0;
-        if (bus_api.sd_bus_error_has_name(&error, NO_SUCH_UNIT))
+        if (r < 0 && bus_api.sd_bus_error_has_name(&error, NO_SUCH_UNIT))
                 return NO_UNIT;
-        return bus_api.sd_bus_error_has_name(&error, NO_SUCH_PROCESS) ? ENDS_ALREADY : r;
+        if (r < 0 && bus_api.sd_bus_error_has_name(&error, NO_SUCH_PROCESS))
+                return ENDS_ALREADY;
+        return MIN(r, 0);
 }
 
 /* Ends a unit and waits until it is removed, by asking again: systemd says of all units that it removes them when it loads

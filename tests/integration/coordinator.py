@@ -163,7 +163,8 @@ class _Handler(BaseHTTPRequestHandler):
         body, (_, path) = self._body(), self._route()
         if path == "jobs/request":
             job = self.server_state.next_job()
-            self._reply(201, job.payload()) if job else self._reply(204)
+            # What GitLab Runner hands on as an object, it gets as a list.
+            self._reply(201, job.payload() | {"inputs": []}) if job else self._reply(204)
         elif path in ("runners/verify", "runners"):
             self._reply(200, {"id": 1, "token": json.loads(body)["token"], "token_expires_at": None})
         elif (report := self._report(path)) and path.endswith("/artifacts"):

@@ -110,7 +110,7 @@ class Job:
         variables = [vars(v) for v in self.server_variables() + self.variables]
         options = {"docker": {"platform": "", "user": ""}, "kubernetes": {"user": ""}}
         image = {"name": self.image or "", "executor_opts": options}
-        services = [{"executor_opts": options, **service} for service in self.services]
+        services = [{**service, "executor_opts": service.get("executor_opts", options)} for service in self.services]
         return {
             "id": self.number, "token": self.token, "allow_git_fetch": False,
             "job_info": {"name": self.name, "stage": self.stage, "pipeline_id": 7,
