@@ -239,16 +239,20 @@ static bool is_replaced(const struct stat *before) {
 static int wait_for_systemd(const struct stat *before) {
         uint64_t deadline = clock_deadline(READY_TIMEOUT_USEC), pause_usec = READY_POLL_USEC;
 
-        while (clock_now_usec() < deadline) {
+        for (;;) {
+                /* Whoever was stopped for that long has not looked yet: the time is over when that finds nothing. */
+                bool is_over = clock_now_usec() >= deadline;
+
                 if (is_replaced(before)) {
                         _cleanup_close_ int fd = connect_systemd();
                         if (fd >= 0)
                                 return 0;
                 }
+                if (is_over)
+                        return -ETIMEDOUT;
                 clock_sleep_usec(pause_usec);
                 pause_usec = MIN(pause_usec + pause_usec / 8, READY_POLL_MAX_USEC);
         }
-        return -ETIMEDOUT;
 }
 
 static void wait_for_agent(void) {
