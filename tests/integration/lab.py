@@ -144,7 +144,7 @@ class Lab:
         try:
             yield where
         finally:
-            subprocess.run(["umount", where], check=True)
+            host.unmount(where)
             where.rmdir()
             self._disk(kind, where).unlink()
 

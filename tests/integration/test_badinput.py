@@ -170,7 +170,7 @@ def small_disk_fixture(lab: Lab, tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["cp", "-a", lab.tiny_image(), where / IMAGE], check=True)
         yield where
     finally:
-        subprocess.run(["umount", where], check=True)
+        host.unmount(where)
 
 
 def test_read_only_root(make_site, small_disk: Path) -> None:
@@ -210,7 +210,7 @@ def test_full_runtime_directory(make_site, lab: Lab, tiny_root: Path) -> None:
         assert result.failure_reason == "runner_system_failure" and "o space left" in result.log, str(result)
         assert not [path for path in (runtime / "jobs").glob("*")]
     finally:
-        subprocess.run(["umount", runtime], check=True)
+        host.unmount(runtime)
         runtime.rmdir()
 
 

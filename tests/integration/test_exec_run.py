@@ -162,7 +162,7 @@ def fixture_workshop(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Site]
         for name in IMAGES:
             (root / name).mkdir(parents=True)
             subprocess.run(["mount", "--bind", "-o", "ro", request.config.getoption("--projects-dir"), root / name], check=True)
-            stack.callback(subprocess.run, ["umount", root / name], check=True)
+            stack.callback(host.unmount, root / name)
         site = Workshop(lab, {"network": "none"}, root)
         yield site
         assert site.close() == []

@@ -303,6 +303,6 @@ def test_name_is_taken(make_site: Callable[..., Site], lab: Lab, tmp_path: Path,
         assert content() == before, report
     finally:
         if what == "mount":
-            subprocess.run(["umount", root / "one"], check=True)
+            host.unmount(root / "one")
     assert_settled(site)
     host.remove_tree(root)

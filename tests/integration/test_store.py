@@ -490,5 +490,5 @@ def test_file_system_without_owners(store: Site, tmp_path: Path) -> None:
         assert (result.state, result.failure_reason) == ("failed", "runner_system_failure"), str(result)
         assert "cannot mount volume" in result.log and "(overlay) cannot show files" in result.log, result.log
     finally:
-        subprocess.run(["umount", store.root / ".caches"], check=True)
+        host.unmount(store.root / ".caches")
     succeeds(store, Job(["true"]))
