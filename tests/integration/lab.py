@@ -317,13 +317,16 @@ class Site:
     def job_pids(self, commands: dict[int, str] | None = None, groups: list[str] | None = None) -> list[int]:
         """Processes of this site's jobs, of the driver or inside a container; of those of @commands, and by the control
         groups @groups, if these are known."""
+        grouped = self._grouped(host.cgroups_named(self.owned) if groups is None else groups)
+        return [pid for pid, command in (commands or host.processes()).items() if pid in grouped or self._is_ours(pid, command)]
+
+    @staticmethod
+    def _grouped(groups: list[str]) -> set[int]:
+        return {int(pid) for path in groups for pid in host.read(f"{path}/cgroup.procs").split()}
+
+    def _is_ours(self, pid: int, command: str) -> bool:
         ours = (self.prefix, f"{self.directory}/", f"{self.runtime_dir}/")
-        if groups is None:
-            groups = host.cgroups_named(self.owned)
-        grouped = {int(pid) for path in groups for pid in host.read(f"{path}/cgroup.procs").split()}
-        own = os.getpid()
-        return [pid for pid, command in (commands or host.processes()).items() if pid != own and
-                (pid in grouped or any(part in command for part in ours))]
+        return pid != os.getpid() and any(part in command for part in ours)
 
     def kill_jobs(self, seconds: float = math.inf) -> None:
         """SIGKILL to all of them, and to those that they start meanwhile; returns when they are gone, or after @seconds."""
@@ -346,6 +349,20 @@ class Site:
             except OSError:
                 continue
         return sorted(found)
+
+    def init_pid(self) -> int:
+        """The first process in the only container, as the host sees it. Others may have lower numbers: those wrap around."""
+        statuses = {pid: host.read(f"/proc/{pid}/status") for pid in self.container_pids()}
+        (pid,) = [pid for pid, status in statuses.items() if re.search(r"^NSpid:\t\d+\t1$", status, re.MULTILINE)]
+        return pid
+
+    def supervisor_pid(self) -> int:
+        """The process that keeps the only container. It may have children that look the same."""
+        pids = [pid for pid, command in host.processes().items()
+                if "supervise" in command.split() and str(self.runtime_dir) in command]
+        parents = {pid: re.search(r"^PPid:\t(\d+)$", host.read(f"/proc/{pid}/status"), re.MULTILINE) for pid in pids}
+        (pid,) = [pid for pid, parent in parents.items() if parent and int(parent[1]) not in pids]
+        return pid
 
     def layers(self) -> list[str]:
         """Names of this site's layers."""
@@ -381,6 +398,7 @@ class Site:
     def traces(self) -> list[str]:
         """Everything on this host that belongs to jobs of this site; empty after cleanup. What systemd and machined still
         know of containers that are gone they forget a moment later, by themselves."""
+        wait_until(lambda: not self._ends_alone())
         out, limit = self._traces_on_host(), Limit(FORGETTING_SECONDS)
         known: list[str] = []
 
@@ -389,6 +407,16 @@ class Site:
             return not known or bool(out) or limit.reached()
         wait_until(is_forgotten)
         return out + known
+
+    def _ends_alone(self) -> bool:
+        """Is there a process that nobody waits for, and that ends by itself? One that was killed with its group, outside of
+        containers, or one that waited for the end of a job that was kept, when there is no job any more."""
+        commands, kept = host.processes(), bool(self.jobs())
+        ours = [pid for pid, command in commands.items() if self._is_ours(pid, command)]
+        if not kept and any(f"{self.config} end-kept " in commands[pid] for pid in ours):
+            return True
+        ending = {pid for pid in ours if host.is_ending(pid)}
+        return bool(ending and ending - self._grouped(host.cgroups_named(self.owned)))
 
     def _known_to_systemd(self) -> list[str]:
         out = [f"unit {name}" for name in host.units_named(self.owned)]

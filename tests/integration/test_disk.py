@@ -280,7 +280,7 @@ def test_btrfs_quota(lab: Lab, make_site: Callable[..., Site], simple: bool) -> 
             other.run_script("rm /builds/big; head -c 12M /dev/zero >/root/fits; rm /root/fits")
             call = other.start_script("exit 3")
             assert call.wait() and "disk" not in call.stderr.decode(), call.output
-            inside = os.open(f"/proc/{site.container_pids()[0]}/root/root", os.O_RDONLY)
+            inside = os.open(f"/proc/{site.init_pid()}/root/root", os.O_RDONLY)
             with pytest.raises(OSError):
                 fcntl.ioctl(inside, 0x5000940E, bytearray(struct.pack("q4088s", 0, b"sub")))  # BTRFS_IOC_SUBVOL_CREATE
             os.close(inside)

@@ -76,8 +76,6 @@ class Copy:
         """Runs it to its end; nothing may be left."""
         done = subprocess.run(self.argv(*options), env=self.environment(), capture_output=True, text=True, check=False,
                               stdin=subprocess.DEVNULL, cwd=self.top)
-        # If no job needs the sources any more, git is killed with the process that makes them, and has another parent then.
-        wait_until(lambda: not any(host.is_ending(pid) for pid in self.site.job_pids()))
         assert self.site.traces() == [], done
         return done
 

@@ -288,10 +288,9 @@ def test_killed(helped, lab: Lab, victim: str) -> None:
         if victim == "run":
             call.process.kill()
         elif victim == "supervise":
-            (pid,) = [pid for pid in site.job_pids() if "supervise" in host.processes().get(pid, "")][:1]
-            os.kill(pid, signal.SIGKILL)
+            os.kill(site.supervisor_pid(), signal.SIGKILL)
         else:
-            os.kill(min(site.container_pids()), signal.SIGKILL)
+            os.kill(site.init_pid(), signal.SIGKILL)
         assert call.wait()
     wait_until(lambda: not is_locked(image))
 

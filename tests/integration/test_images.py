@@ -340,9 +340,7 @@ def test_login_container_killed(make_site, tiny_root: Path) -> None:
     terminal.type("echo rea''dy\n")
     terminal.expect("ready\r\n")
     assert termios.tcgetattr(terminal.fd) != before
-    for pid, command in host.processes().items():
-        if f"supervise {site.runtime_dir}" in command:
-            os.kill(pid, signal.SIGKILL)
+    os.kill(site.supervisor_pid(), signal.SIGKILL)
     terminal.expect("lost its container")
     wait_until(lambda: termios.tcgetattr(terminal.fd) == before)
     assert terminal.wait() == 1

@@ -157,7 +157,7 @@ def test_from_the_host(make_site) -> None:
             assert "of systemd" in shell.stdout, shell.stdout
         call = build.start_script("echo begun; sleep 1000\n", raw=True)
         call.wait_for_output(b"begun\n")
-        os.kill(site.container_pids()[0], signal.SIGRTMIN + 4)
+        os.kill(site.init_pid(), signal.SIGRTMIN + 4)
         assert call.wait() and call.returncode == 1 and "switched off" in call.output, call.output
 
 

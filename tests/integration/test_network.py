@@ -259,9 +259,7 @@ def test_killed(private: Callable[..., Site], lan: World) -> None:
     site = private()
     with site.started():
         assert len(lan.interfaces()) == 1
-        supervisors = [pid for pid, command in host.processes().items()
-                       if " supervise " in command and str(site.runtime_dir) in command]
-        os.kill(supervisors[0], signal.SIGKILL)
+        os.kill(site.supervisor_pid(), signal.SIGKILL)
         lan.wait_until_gone()
 
 
@@ -479,8 +477,7 @@ def test_pasta(private: Callable[..., Site], lan: World, tmp_path: Path, backend
         assert "/root/mine" in site.call("job-diff", site.job_id()).stdout
         started = [pid for pid in site.job_pids() if host.read(f"/proc/{pid}/comm").startswith("pas")]
         assert started
-        supervisors = [pid for pid in site.job_pids() if " supervise " in host.processes().get(pid, "")]
-        os.kill(supervisors[0], signal.SIGKILL)
+        os.kill(site.supervisor_pid(), signal.SIGKILL)
         wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started))
 
 

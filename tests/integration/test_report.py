@@ -11,7 +11,6 @@ from typing import Callable, Iterator
 
 import pytest
 
-import host
 import limits
 from lab import IMAGE, Site
 from pace import PATIENCE
@@ -123,9 +122,7 @@ def test_metrics_command(make_site, tiny_root: Path, tmp_path: Path) -> None:
     with site.started() as build:
         call = build.start_script("echo begun; sleep 1000")
         call.wait_for_output(b"begun")
-        (supervisor,) = [pid for pid, command in host.processes().items()
-                         if "supervise" in command.split() and str(site.runtime_dir) in command]
-        os.kill(supervisor, signal.SIGKILL)
+        os.kill(site.supervisor_pid(), signal.SIGKILL)
         assert call.wait() and call.returncode
         now = parsed(site.call("metrics").stdout)
         assert now['containers{kind="job",state="running"}'] + now['containers{kind="job",state="dead"}'] == 1, now

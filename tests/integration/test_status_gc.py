@@ -365,7 +365,7 @@ def test_prepare_leaves_what_explains(make_site, tiny_root) -> None:
     with running(site, IMAGE) as build:
         (job,) = site.jobs()
         ended = site.runtime_dir / "jobs" / job / "ended"
-        os.kill(min(site.container_pids()), signal.SIGKILL)
+        os.kill(site.init_pid(), signal.SIGKILL)
         wait_until(ended.exists)
         with running(site, IMAGE):
             assert len(site.jobs()) == 2

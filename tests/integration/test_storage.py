@@ -61,7 +61,7 @@ def test_owners_on_the_host(make_site, storage: str, private_users: bool) -> Non
         assert build.run_script("stat -c %u:%g /root/by-root /root/by-1000 /etc/passwd /bin/ls /root /").stdout == \
             b"0:0\n1000:1001\n0:0\n0:0\n0:0\n0:0\n"
         assert build.run_script("find / -xdev -uid 65534 -not -path /proc -not -path /sys").stdout == b""
-        pid = site.container_pids()[0]
+        pid = site.init_pid()
         base = int(host.read(f"/proc/{pid}/uid_map").split()[1])
         assert (base > 0) == private_users
         root = f"/proc/{pid}/root/root"

@@ -4,7 +4,6 @@
 import json
 import os
 import shutil
-import signal
 import stat
 import subprocess
 from contextlib import contextmanager
@@ -321,7 +320,7 @@ def kill_supervisor(site: Site) -> None:
     """Kills the process that a container lives by."""
     for pid, command in host.processes().items():
         if "supervise" in command and str(site.runtime_dir) in command:
-            os.kill(pid, signal.SIGKILL)
+            host.kill(pid)
 
 
 def test_working_copy_of_a_killed_job(kept: Site, repository: Repository) -> None:

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 from typing import Callable
@@ -80,7 +79,7 @@ def groups(site: Site) -> dict[str, Path]:
     """The only job's own group in each hierarchy."""
     mounted, found = hierarchies(), {}
     last = site.machine() + (".service" if SYSTEMD else "")
-    for line in host.read(f"/proc/{site.container_pids()[0]}/cgroup").splitlines():
+    for line in host.read(f"/proc/{site.init_pid()}/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         for name in controllers.split(","):
             if name in mounted and last in path:
@@ -275,7 +274,7 @@ def test_supervisor_killed(any_boot_site: Site) -> None:
         inside = any_boot_site.container_pids()
         for pid in set(any_boot_site.job_pids()) - set(inside):
             if "supervise" in host.read(f"/proc/{pid}/cmdline"):
-                os.kill(pid, signal.SIGKILL)
+                host.kill(pid)
         wait_until(lambda: not any_boot_site.container_pids())
         call = build.start_script("echo never")
         assert call.wait() and call.returncode == 2 and call.stdout == b"" and call.stderr
