@@ -190,8 +190,8 @@ def own_skopeo(site: Site, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
 def go_on(site: Site, threads: list[threading.Thread]) -> None:
     """Lets each fetch end, the present one and those that follow, until the threads have."""
     while any(thread.is_alive() for thread in threads):
-        for work in site.root.glob(".oci/.staging/*/work"):
-            with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):  # a fetch that ends removes its directory
+            for work in site.root.glob(".oci/.staging/*/work"):
                 (work / "go-on").touch()
         time.sleep(0.05)
 

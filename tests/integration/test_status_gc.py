@@ -4,6 +4,7 @@
 import fcntl
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -173,7 +174,7 @@ def leave(machine: str) -> list[Path]:
     if host.has_systemd():
         subprocess.run(["systemd-run", "--quiet", f"--unit={machine}", "--slice=machine.slice", "--collect", "sleep",
                         "1000"], check=True)
-        return [path for path in host.CGROUPS.rglob(f"{machine}.service") if path.is_dir()]
+        return [Path(path) for path in host.cgroups_named(re.escape(machine) + r"\.service$")]
     tops = [host.CGROUPS, host.CGROUPS / "systemd", host.CGROUPS / "unified"]
     left = [top / "nspawn-runner" / machine / "below" for top in tops if (top / "cgroup.procs").exists()]
     for path in left:
