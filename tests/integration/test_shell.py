@@ -219,9 +219,14 @@ def test_keep_failed_ends(make_site: Callable[..., Site]) -> None:
     failed(site)
     wait_until(lambda: site.traces() == [])
     failed(site)
-    for pid, command in host.processes().items():
-        if f"{site.config} end-kept" in command:
-            os.kill(pid, signal.SIGKILL)
+
+    def is_alone() -> bool:
+        pids = [pid for pid, command in host.processes().items() if f"{site.config} end-kept" in command]
+        for pid in pids:
+            host.kill(pid)
+        return not pids
+
+    wait_until(is_alone)
     wait_until(lambda: kept(site) == [])
     if site.jobs():  # it was killed in time
         assert "Would remove job" in site.call("gc", "--dry-run").stderr
