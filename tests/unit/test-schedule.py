@@ -5,6 +5,7 @@ import contextlib
 import io
 import sys
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 
@@ -50,15 +51,17 @@ class Tap(unittest.TestCase):
 class Room(unittest.TestCase):
     """A part needs as much of --jobs as it is wide."""
 
-    def order(self, jobs: int, *widths: int) -> list[str]:
-        """When parts of these widths begin and end, each called by its number."""
+    def order(self, jobs: int, *widths: int, together: int = 1) -> list[str]:
+        """When parts of these widths begin and end, each called by its number; they wait until @together of them run."""
         events: list[str] = []
+        barrier = threading.Barrier(together)
 
         def make(number: int, width: int) -> Part:
             def function(work: Work) -> None:
                 events.append(f"begins {number}")
                 work.check("test", True)
                 work.call("sleep", "0.1")
+                barrier.wait()
                 events.append(f"ends {number}")
             return Part(f"part{number}", function, width=width)
         parts = [make(number, width) for number, width in enumerate(widths)]
@@ -69,7 +72,7 @@ class Room(unittest.TestCase):
         return events
 
     def test_side_by_side(self) -> None:
-        events = self.order(4, 2, 2)
+        events = self.order(4, 2, 2, together=2)
         self.assertEqual({event.split()[0] for event in events[:2]}, {"begins"})
 
     def test_in_turn(self) -> None:
