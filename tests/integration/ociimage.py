@@ -163,9 +163,11 @@ class Registry:
 
     def __init__(self, directory: Path, password: bool = False):
         self.directory, self.password = directory, password
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self.port = listener.getsockname()[1]
+        # Nobody else gets a port that is bound, but the registry, which sets the same option, may listen at it.
+        self._holder = socket.socket()
+        self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._holder.bind(("127.0.0.1", 0))
+        self.port = self._holder.getsockname()[1]
         self.host = f"127.0.0.1:{self.port}"
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "htpasswd").write_text(HTPASSWD)
@@ -201,6 +203,11 @@ class Registry:
             self._process.wait()
             self._process = None
 
+    def close(self) -> None:
+        """Stops it for good."""
+        self.stop()
+        self._holder.close()
+
     def environment(self, credentials: bool = True) -> dict[str, str]:
         """What makes skopeo talk to it."""
         out = {"SSL_CERT_FILE": str(self.directory / "certificate"), "no_proxy": "127.0.0.1",
@@ -229,4 +236,4 @@ def registry(directory: Path, password: bool = False) -> Iterator[Registry]:
         running.start()
         yield running
     finally:
-        running.stop()
+        running.close()
