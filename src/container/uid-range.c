@@ -178,6 +178,16 @@ void uid_range_release(UidRange *range) {
         unlock_blocks(dir_fd, range);
 }
 
+/* Whether nobody holds lock file @name. It only asks: whoever finds the file locked for that leaves it where it is. */
+static bool is_forgotten(int dir_fd, const char *name) {
+        struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+        struct stat st;
+
+        _cleanup_close_ int fd = openat(dir_fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
+        return fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) >= 0 && lock.l_type == F_UNLCK && fstat(fd, &st) >= 0 &&
+               st.st_nlink > 0;
+}
+
 int uid_range_collect(bool dry_run) {
         _cleanup_closedir_ DIR *dir = opendir(LOCK_DIR);
         struct dirent *entry;
@@ -191,13 +201,14 @@ int uid_range_collect(bool dry_run) {
 
                 if (parse_uint64(entry->d_name, &base) < 0 || base < BASE_MIN || base > BASE_MAX)
                         continue;
+                if (dry_run) {
+                        n += is_forgotten(dirfd(dir), entry->d_name);
+                        continue;
+                }
                 if (lock_file(dirfd(dir), entry->d_name, 0, &fd) < 0)
                         continue;
                 n++;
-                if (dry_run)
-                        close(fd);
-                else
-                        unlock_file(dirfd(dir), entry->d_name, fd);
+                unlock_file(dirfd(dir), entry->d_name, fd);
         }
         return n;
 }

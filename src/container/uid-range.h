@@ -26,9 +26,8 @@ int uid_range_acquire(const char *holder, uint64_t width, UidRange *ret);
 /* Gives the range back and removes its lock files. All zero is fine. */
 void uid_range_release(UidRange *range);
 
-/* Removes lock files that nobody holds, as their holder was killed; with @dry_run it only counts them. Returns how
- * many, or
- * -errno. */
+/* Removes lock files that nobody holds, as their holder was killed; with @dry_run it only counts them, and keeps nobody
+ * else from removing them. Returns how many, or -errno. */
 int uid_range_collect(bool dry_run);
 
 /* Do passwd, group, subuid or subgid in directory @etc name a number in the range? */

@@ -2,9 +2,16 @@
 #include "unit.h"
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -105,10 +112,60 @@ static void test_holder_root(_unused_ void **state) {
         }
 }
 
+/* From now on, this process cannot lock anything in the way of systemd-nspawn. */
+static int forbid_locks(void) {
+        struct sock_filter filter[] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fcntl, 0, 3),
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])), /* little-endian */
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, F_OFD_SETLK, 0, 1),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+        struct sock_fprog program = { .len = ELEMENTSOF(filter), .filter = filter };
+
+        return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
+}
+
+/* In a process of its own, with a directory of its own for the locks: one is held, one is not, and one file is none. */
+static int collect_own(void) {
+        struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+        if (mkdir_parents("/run/systemd", 0755) < 0 || unshare(CLONE_NEWNS) < 0 ||
+            mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+            mount("tmpfs", "/run/systemd", "tmpfs", 0, NULL) < 0 || mkdir("/run/systemd/nspawn-uid", 0755) < 0 ||
+            chdir("/run/systemd/nspawn-uid") < 0)
+                return 10;
+        int free_fd = open("524288", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        int held_fd = open("589824", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        int other_fd = open("other", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (free_fd < 0 || held_fd < 0 || other_fd < 0 || fcntl(held_fd, F_OFD_SETLK, &lock) < 0)
+                return 11;
+        pid_t pid = fork();
+        if (pid == 0)
+                _exit(forbid_locks() < 0 || uid_range_collect(true) != 1);
+        int status;
+        if (waitpid(pid, &status, 0) != pid || status != 0 || access("524288", F_OK) < 0)
+                return 12;
+        return uid_range_collect(false) == 1 && access("524288", F_OK) < 0 && access("589824", F_OK) == 0 ? 0 : 13;
+}
+
+/* Whoever only counts what was left locks nothing, or others, who would remove it just then, would leave it. */
+static void test_collect_root(_unused_ void **state) {
+        int status;
+
+        if (geteuid() != 0)
+                skip();
+        pid_t pid = fork();
+        if (pid == 0)
+                _exit(collect_own());
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(WEXITSTATUS(status), 0);
+        assert_true(WIFEXITED(status));
+}
+
 static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_known_to_host),
-        cmocka_unit_test(test_long_line),
-        cmocka_unit_test(test_width),
-        cmocka_unit_test(test_holder_root),
+        cmocka_unit_test(test_known_to_host), cmocka_unit_test(test_long_line),    cmocka_unit_test(test_width),
+        cmocka_unit_test(test_holder_root),   cmocka_unit_test(test_collect_root),
 };
 UNIT_FILE(tests);
