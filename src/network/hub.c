@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/hash.h"
 #include "base/string.h"
@@ -24,6 +25,9 @@
 
 /* Ethernet's default. More brings nothing on the kernel's own way to the host. */
 #define MTU_MAX 1500
+/* How long to wait for a block: the kernel takes down the hub of a job some time after the job has ended. */
+#define BLOCK_TIMEOUT_USEC (3 * USEC_PER_SEC)
+#define BLOCK_POLL_USEC (10 * USEC_PER_MSEC)
 /* Every link for IPv6 must have at least this. */
 #define MTU_MIN 1280
 
@@ -163,7 +167,7 @@ static int take_block_of(Hub *hub, const IpNetwork *pool, const char *holder, Pr
                            text);
 }
 
-static int take_block(Hub *hub, const char *pool, const char *holder, Problem *reterr_problem) {
+static int try_block(Hub *hub, const char *pool, const char *holder, Problem *reterr_problem) {
         int r = -EADDRNOTAVAIL;
 
         if (!streq(pool, "auto")) {
@@ -175,6 +179,19 @@ static int take_block(Hub *hub, const char *pool, const char *holder, Problem *r
                 r = take_block_of(hub, &network, holder, reterr_problem);
         }
         return r;
+}
+
+static int take_block(Hub *hub, const char *pool, const char *holder, Problem *reterr_problem) {
+        uint64_t deadline = clock_deadline(BLOCK_TIMEOUT_USEC);
+
+        for (;;) {
+                bool is_over = clock_now_usec() >= deadline;
+
+                int r = try_block(hub, pool, holder, reterr_problem);
+                if (r != -EBUSY || is_over)
+                        return r;
+                clock_sleep_usec(BLOCK_POLL_USEC);
+        }
 }
 
 /* Uses the first block: without an uplink, nobody else sees the addresses. */

@@ -49,8 +49,8 @@ void hub_done(Hub *hub);
 /* Makes the hub with its switch. With @uplink, takes a free block of addresses and makes the pair of interfaces between
  * hub and host; otherwise uses any block, because nobody else sees its addresses. @pool is the setting network_pool;
  * the search for a block starts at a place that depends on @holder. 0 with @ret for hub_done(); -EBUSY: all blocks are
- * in use; -EADDRNOTAVAIL: the host uses these addresses; -ELIBACC: libmnl is not installed; or another -errno. On
- * failure *reterr_problem says why, and nothing is left. */
+ * in use, and stayed so for some seconds; -EADDRNOTAVAIL: the host uses these addresses; -ELIBACC: libmnl is not
+ * installed; or another -errno. On failure *reterr_problem says why, and nothing is left. */
 int hub_open(const char *pool, const char *holder, bool uplink, Hub *ret, Problem *reterr_problem);
 
 /* Removes the pair of interfaces that hub_open() made for @uplink. 0 or -errno. */

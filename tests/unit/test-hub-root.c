@@ -2,11 +2,14 @@
 #include "unit.h"
 
 #include <arpa/inet.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include "base/fd.h"
 #include "base/string.h"
@@ -174,6 +177,29 @@ static void test_blocks(_unused_ void **state) {
         assert_int_equal(hub_open("10.99.7.64/26", "holder", true, &two, &problem), 0);
 }
 
+static int bridges_fd = -EBADF;
+
+static void remove_bridge(_unused_ int number) {
+        (void) ioctl(bridges_fd, SIOCBRDELBR, "nspr-0a630800");
+}
+
+/* The kernel still has the interface of a job that has ended, here a bridge in its place: one waits until it is gone. */
+static void test_block_of_the_past(_unused_ void **state) {
+        _cleanup_close_ int fd = bridges_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        struct sigaction before, action = { .sa_handler = remove_bridge, .sa_flags = SA_RESTART };
+        const struct itimerval timer = { .it_value.tv_usec = 50000 }; /* within this process: before the time is over */
+        _cleanup_hub_ Hub hub = HUB_NONE;
+        Problem problem = { 0 };
+
+        assert_int_equal(ioctl(fd, SIOCBRADDBR, "nspr-0a630800"), 0);
+        assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
+        assert_int_equal(setitimer(ITIMER_REAL, &timer, NULL), 0);
+        int r = hub_open("10.99.8.0/26", "holder", true, &hub, &problem);
+        assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
+        if (r < 0)
+                fail_msg("%s", problem.text);
+}
+
 /* What is no network namespace of a machine's own is not touched. */
 static void test_plug_nothing(_unused_ void **state) {
         _cleanup_hub_ Hub hub = open_hub(false);
@@ -208,6 +234,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_join, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_join_nothing, setup_directory, teardown_directory),
         cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_block_of_the_past),
         cmocka_unit_test(test_plug_nothing),
 };
 UNIT_FILE(tests, .lacks = lacks);
