@@ -2,7 +2,8 @@
 
 /* Lets the host's kernel forward the packets of jobs. `supervise` calls this for each job; after the first job since
  * the host's boot, everything is in place. No rule about what jobs reach may be here: such rules belong into the hub
- * (network/hub-rules.c). A reload of the host's firewall may remove the table made here; the next job makes it again. */
+ * (network/hub-rules.c). A reload of the host's firewall may remove or empty the table made here; the next job makes it
+ * again. */
 
 #include "network/nat.h"
 
@@ -145,11 +146,8 @@ static int load_with(const Tracked *share, Problem *reterr_problem) {
 static int load_rules(Problem *reterr_problem) {
         bool known;
 
-        int r = nft_has_chain(TABLE, CHAIN);
-        if (r > 0)
-                return 0;
         Tracked share = tracked_share(&known);
-        r = load_with(&share, reterr_problem);
+        int r = load_with(&share, reterr_problem);
         if (r < 0 || known)
                 return r;
         /* The rules made the kernel load what tracks connections, and now it tells how many. */
@@ -228,10 +226,17 @@ int nat_connect(Hub *hub, Problem *reterr_problem) {
         int r = forward(hub, reterr_problem);
         if (r < 0)
                 return r;
-        r = load_rules(reterr_problem);
+        r = nft_has_chain(TABLE, CHAIN) > 0 ? 0 : load_rules(reterr_problem);
         if (r < 0)
                 return r;
         r = try_out(hub, AF_INET);
+        if (r == 0) {
+                /* Chains without rules stay when somebody empties all tables. */
+                r = load_rules(reterr_problem);
+                if (r < 0)
+                        return r;
+                r = try_out(hub, AF_INET);
+        }
         if (r < 0)
                 return problem_set(reterr_problem, r, "cannot try whether the host forwards packets: %m");
         if (r == 0)

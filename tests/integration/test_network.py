@@ -281,6 +281,16 @@ def test_firewall(private: Callable[..., Site], lan: World) -> None:
         assert ask(build, (world.FAR, 80)) == ["far"]
 
 
+def test_emptied_table(private: Callable[..., Site], lan: World) -> None:
+    """Whoever takes all rules out of the driver's table, and leaves its chains there, is no firewall that drops packets."""
+    site = private(network_backend="nat")
+    lan.greet(lan.far, world.FAR, 80, "far")
+    for _ in range(2):
+        with site.started() as build:
+            assert ask(build, (world.FAR, 80)) == ["far"]
+        lan.nft("flush table inet nspawn-runner")
+
+
 def test_changes_are_noted_once(private: Callable[..., Site], lan: World) -> None:
     """Which of the kernel's settings were changed is noted, and not again for each host or job that needs the same."""
     site, noted = private(), Path("/run/nspawn-runner/changed-sysctls")
