@@ -26,16 +26,22 @@ typedef struct Forgetting {
         const IpNetwork *networks;
         size_t n_networks;
         NetlinkSocket *socket; /* for requests while the table is being read through another one */
+        bool (*may_go_on)(const void *userdata);
+        const void *userdata;
         NetlinkBatch batch;
-        int error; /* the first one */
+        int error; /* the first one; none comes after -ECANCELED */
 } Forgetting;
 
 /* Removes what the batch has. What is gone meanwhile is as good. */
 static void run(Forgetting *forgetting) {
         const char *what;
 
-        if (forgetting->batch.n == 0)
+        if (forgetting->batch.n == 0 || forgetting->error == -ECANCELED)
                 return;
+        if (!forgetting->may_go_on(forgetting->userdata)) {
+                forgetting->error = -ECANCELED;
+                return;
+        }
         int r = netlink_run(forgetting->socket, &forgetting->batch, &what);
         if (r < 0 && r != -ENOENT && forgetting->error == 0)
                 forgetting->error = r;
@@ -47,6 +53,8 @@ static void forget(Forgetting *forgetting, int family, const Entry *entry) {
 
         if (batch->n == NETLINK_BATCH_MESSAGES)
                 run(forgetting);
+        if (forgetting->error == -ECANCELED)
+                return;
         netlink_begin(batch, TYPE(IPCTNL_MSG_CT_DELETE), 0, &request, sizeof(request), "forget a connection");
         netlink_put(batch, NLA_F_NESTED | CTA_TUPLE_ORIG, entry->tuple.data, entry->tuple.size);
         netlink_put(batch, CTA_ID, entry->id.data, entry->id.size);
@@ -92,7 +100,8 @@ static void look_at(_unused_ const void *header, const void *attributes, size_t 
         }
 }
 
-int connections_forget(const IpNetwork *networks, size_t n) {
+int connections_forget(const IpNetwork *networks, size_t n, bool (*may_go_on)(const void *userdata),
+                       const void *userdata) {
         const struct nfgenmsg request = { .nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0 };
         _cleanup_netlink_ NetlinkSocket *table = NULL, *socket = NULL;
         NetlinkBatch batch = { 0 };
@@ -103,7 +112,13 @@ int connections_forget(const IpNetwork *networks, size_t n) {
         r = netlink_open(NETLINK_NETFILTER, &socket);
         if (r < 0)
                 return r;
-        Forgetting forgetting = { .networks = networks, .n_networks = n, .socket = socket };
+        Forgetting forgetting = {
+                .networks = networks,
+                .n_networks = n,
+                .socket = socket,
+                .may_go_on = may_go_on,
+                .userdata = userdata,
+        };
         netlink_begin(&batch, TYPE(IPCTNL_MSG_CT_GET), NLM_F_DUMP, &request, sizeof(request), "read connections");
         r = netlink_list(table, &batch, sizeof(request), look_at, &forgetting);
         run(&forgetting);

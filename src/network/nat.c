@@ -250,16 +250,25 @@ int nat_connect(Hub *hub, Problem *reterr_problem) {
         return 0;
 }
 
+typedef struct PastOwner {
+        char interface[IF_NAMESIZE];
+        unsigned index;
+} PastOwner;
+
+/* The kernel removes the interface some time after the job's last process. */
+static bool is_nobody_elses(const void *userdata) {
+        const PastOwner *owner = userdata;
+        unsigned index = if_nametoindex(owner->interface);
+
+        return index == 0 || index == owner->index;
+}
+
 void nat_forget(const AddressBlock *block, unsigned host_index) {
-        char name[IF_NAMESIZE];
+        PastOwner owner = { .index = host_index };
 
         if (!tracked_is_crowded())
                 return;
-        /* The kernel removes the interface some time after the job's last process. */
-        hub_host_interface(block, name);
-        unsigned index = if_nametoindex(name);
-        if (index != 0 && index != host_index)
-                return;
+        hub_host_interface(block, owner.interface);
         const IpNetwork networks[] = { block->network, block->network6 };
-        (void) connections_forget(networks, ELEMENTSOF(networks));
+        (void) connections_forget(networks, ELEMENTSOF(networks), is_nobody_elses, &owner);
 }
