@@ -83,7 +83,7 @@ static const SettingInfo table[] = {
           .help = "shell that runs the scripts; null: bash of the image, else bash_program, else sh",
           .check = text_is_shell, .expect = "an absolute path or the bare name of a program" },
         { MACHINE(helper_image, string), .default_text = "auto",
-          .help = "image for GitLab Runner's own steps: auto (where the job's lacks what they need), a name or none",
+          .help = "image for GitLab Runner's own steps: auto (where the job's lacks programs), a name or none",
           .check = text_is_helper_image, .expect = "auto, none, or the name of an image" },
         { MACHINE(bash_program, string), .default_text = "auto",
           .help = "static bash of the host for images without bash: auto, a path or none", .check = text_is_program,
