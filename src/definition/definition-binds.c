@@ -34,6 +34,11 @@ int definition_settings(const Settings *configuration, const char *name, Setting
         return r;
 }
 
+/* Does @r say something of the definition itself, with which no job of its image starts? Else we know nothing of its binds. */
+static bool is_unusable(int r) {
+        return r == -ENOENT || r == -EINVAL || r == -EFBIG || r == -EISDIR || r == -ENOTSUP || r == -ELOOP;
+}
+
 static int check_with(const Settings *configuration, const char *name, const Settings *settings,
                       Problem *reterr_problem) {
         _cleanup_(settings_done) Settings theirs = { 0 };
@@ -41,7 +46,7 @@ static int check_with(const Settings *configuration, const char *name, const Set
 
         int r = definition_settings(configuration, name, &theirs);
         if (r < 0)
-                return r == -ENOMEM ? r : 0;
+                return is_unusable(r) ? 0 : r;
         r = string_printf(&whose, "jobs of image '%s'", name);
         return r < 0 ? r : binds_check_between(settings, &theirs, whose, reterr_problem);
 }

@@ -58,8 +58,8 @@ int definition_apply(const Definition *definition, Settings *settings);
 int definition_settings(const Settings *configuration, const char *name, Settings *ret);
 
 /* May jobs of image @name get the binds in @settings, beside jobs of other images with the binds of their definitions
- * or of @configuration? See binds_check_between(). 0; -EINVAL with @reterr_problem filled in; or another -errno.
- * Definitions that cannot be used do not count, because their jobs do not start. */
+ * or of @configuration? See binds_check_between(). 0; -EINVAL with @reterr_problem filled in; or another -errno, also
+ * where a definition cannot be read now. Definitions that cannot be used at all do not count: their jobs do not start. */
 int definition_check_binds(const Settings *configuration, const char *name, const Settings *settings,
                            Problem *reterr_problem);
 

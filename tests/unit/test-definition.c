@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "unit.h"
+#include "files.h"
 
 #include "base/fd.h"
 #include "base/string.h"
@@ -529,6 +529,38 @@ static void test_order(_unused_ void **state) {
         }
 }
 
+/* What images' binds are checked against: a definition that nobody can use does not count, one that cannot be read now does. */
+static void test_binds(void **state) {
+        _cleanup_(settings_done) Settings configuration = { 0 }, own = { 0 };
+        _cleanup_close_ int dir_fd = open_directory(state);
+        Problem problem = { 0 };
+
+        assert_int_equal(settings_init(&configuration), 0);
+        assert_int_equal(string_replace(&configuration.definitions_dir, *state), 0);
+        assert_int_equal(string_replace(&configuration.root_dir, *state), 0);
+        make_file(dir_fd, "own.yaml", PLAY VAR "bind: [/srv/a]\n", 0644);
+        assert_int_equal(definition_settings(&configuration, "own", &own), 0);
+
+        make_file(dir_fd, "wrong.yaml", PLAY VAR "bind: 7\n", 0644);
+        assert_int_equal(mkdirat(dir_fd, "directory.yaml", 0755), 0);
+        assert_int_equal(mkfifoat(dir_fd, "pipe.yaml", 0644), 0);
+        assert_int_equal(symlinkat("circle.yaml", dir_fd, "circle.yaml"), 0);
+        assert_int_equal(symlinkat("nowhere", dir_fd, "dangling.yaml"), 0);
+        make_file(dir_fd, "large.yaml", "", 0644);
+        _cleanup_close_ int large_fd = openat(dir_fd, "large.yaml", O_WRONLY | O_CLOEXEC);
+        assert_int_equal(ftruncate(large_fd, CONFIG_FILE_MAX_BYTES + 1), 0);
+        assert_int_equal(definition_check_binds(&configuration, "own", &own, &problem), 0);
+
+        /* A regular file that fails with EIO at its beginning. */
+        assert_int_equal(symlinkat("/proc/self/mem", dir_fd, "other.yaml"), 0);
+        assert_int_equal(definition_check_binds(&configuration, "own", &own, &problem), -EIO);
+
+        assert_int_equal(unlinkat(dir_fd, "other.yaml", 0), 0);
+        make_file(dir_fd, "other.yaml", PLAY VAR "bind: [/srv/a/b]\n", 0644);
+        assert_int_equal(definition_check_binds(&configuration, "own", &own, &problem), -EINVAL);
+        assert_non_null(strstr(problem.text, "jobs of image 'other'"));
+}
+
 /* Input made to exhaust a parser: it ends, and soon. */
 static void test_hostile(_unused_ void **state) {
         static const char *const units[] = {
@@ -575,6 +607,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_examples),
         cmocka_unit_test_setup_teardown(test_find, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_load, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_binds, setup_directory, teardown_directory),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_hostile),
 };
