@@ -10,15 +10,13 @@
 
 #include "base/string.h"
 
-#define ID_MAX 40
-
 const char *id_problem(const char *id) {
         size_t n = strlen(id);
 
         if (n == 0)
                 return "is empty";
         if (n > ID_MAX)
-                return "is longer than 40 characters";
+                return "is longer than " TEXT_OF(ID_MAX) " characters";
         for (const char *p = id; *p; p++)
                 if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
                       strchr("-.", *p)))

@@ -3,8 +3,11 @@
 
 #include "base/macro.h"
 
+/* The most bytes of an id. */
+#define ID_MAX 40
+
 /* Why @id cannot be the id of a job or machine; NULL: it can. Ids become parts of paths, unit names and host names: at most
- * 40 letters, digits, '-' and '.', with a letter or digit at both ends and no "..". The text is static and completes "it
+ * ID_MAX letters, digits, '-' and '.', with a letter or digit at both ends and no "..". The text is static and completes "it
  * ...". */
 const char *id_problem(const char *id);
 

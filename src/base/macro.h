@@ -16,6 +16,10 @@
 #define _unused_ __attribute__((unused))
 
 #define ELEMENTSOF(x) (sizeof(x) / sizeof((x)[0]))
+/* The text of a macro's value, for strings that say it. */
+#define TEXT_OF(macro) TEXT_OF_EXPANDED(macro)
+#define TEXT_OF_EXPANDED(value) #value
+
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 

@@ -127,7 +127,7 @@ static int start_machine(const Settings *settings, const Machine *machine, const
 
 /* Says, once after the host's boot, that forwarding will be switched on. */
 static void announce_forwarding(const Machine *machine) {
-        if (machine->settings.network == NETWORK_PRIVATE && !streq(machine->settings.network_backend, "pasta") &&
+        if (machine->settings.network == NETWORK_PRIVATE && machine->settings.network_backend != WAY_OUT_PASTA &&
             nat_forwarding_missing())
                 log_notice("Switching on %s for the network of jobs", nat_forwarding_missing());
 }

@@ -7,7 +7,6 @@
 
 #include <ctype.h>
 #include <limits.h>
-#include <sys/un.h>
 
 #include "base/string.h"
 #include "config/egress-rule.h"
@@ -16,10 +15,6 @@
 #include "config/ip-network.h"
 #include "config/value.h"
 #include "storage/storage.h"
-
-/* The longest path of a socket below the runtime directory: a job's id has at most 40 bytes. */
-#define LONGEST_SOCKET "/jobs/1234567890123456789012345678901234567890/agent.sock"
-#define RUNTIME_DIR_MAX (sizeof(((struct sockaddr_un *) NULL)->sun_path) - sizeof(LONGEST_SOCKET))
 
 bool text_is_printable(const char *text) {
         for (const unsigned char *p = (const unsigned char *) text; *p; p++)
@@ -97,10 +92,6 @@ bool text_is_system_call(const char *text) {
 
 bool text_is_pull_policy(const char *text) {
         return pull_policy_parse(text) != PULL_INVALID;
-}
-
-bool text_is_network_backend(const char *text) {
-        return streq(text, "auto") || streq(text, "nat") || streq(text, "pasta");
 }
 
 bool text_is_egress_rule(const char *text) {

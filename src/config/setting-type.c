@@ -131,6 +131,8 @@ static int choice_format(const Choice *choice, const void *value, char **ret) {
         };
 DEFINE_CHOICE(network, NetworkMode,
               "private, host or none", [NETWORK_HOST] = "host", [NETWORK_NONE] = "none", [NETWORK_PRIVATE] = "private")
+DEFINE_CHOICE(network_backend, WayOut,
+              "auto, nat or pasta", [WAY_OUT_AUTO] = "auto", [WAY_OUT_NAT] = "nat", [WAY_OUT_PASTA] = "pasta")
 DEFINE_CHOICE(cache, CacheMode,
               "project, shared or none", [CACHE_PROJECT] = "project", [CACHE_SHARED] = "shared", [CACHE_NONE] = "none")
 DEFINE_CHOICE(builds, BuildsMode,

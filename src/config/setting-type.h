@@ -47,9 +47,10 @@ struct SettingType {
         void (*clear)(void *value); /* frees what the value owns and unsets it; NULL: nothing to free */
 };
 
-extern const SettingType setting_boolean, setting_boot, setting_builds, setting_cache, setting_network, setting_number,
-        setting_time, setting_memory, setting_optional_number, setting_optional_memory, setting_wait, setting_texts,
-        setting_size, setting_space, setting_string, setting_optional_string, setting_list, setting_command;
+extern const SettingType setting_boolean, setting_boot, setting_builds, setting_cache, setting_network,
+        setting_network_backend, setting_number, setting_time, setting_memory, setting_optional_number,
+        setting_optional_memory, setting_wait, setting_texts, setting_size, setting_space, setting_string,
+        setting_optional_string, setting_list, setting_command;
 
 /* Returns the text that completes "NAME must be ..." after assign() returned @error, -EINVAL or -ERANGE. Static. */
 const char *setting_expect(const SettingInfo *info, int error);

@@ -60,10 +60,10 @@ typedef struct Settings {
         bool seccomp;
         char **system_call_filter; /* names and @groups to allow in addition to systemd-nspawn's */
         NetworkMode network, maintenance_network;
-        char *network_backend; /* "auto", or the name of a way out */
-        char **egress;         /* rules (config/egress-rule.h) */
-        char *network_pool;    /* "auto" or a network of IPv4 */
-        char **bind;           /* "SOURCE[:TARGET]" */
+        WayOut network_backend;
+        char **egress;      /* rules (config/egress-rule.h) */
+        char *network_pool; /* "auto" or a network of IPv4 */
+        char **bind;        /* "SOURCE[:TARGET]" */
         char **bind_ro;
 } Settings;
 

@@ -13,11 +13,16 @@ PullPolicy pull_policy_parse(const char *text);
 /* Who shares GitLab's caches, and how long a working copy lives. */
 typedef enum CacheMode { CACHE_PROJECT, CACHE_SHARED, CACHE_NONE } CacheMode;
 typedef enum BuildsMode { BUILDS_EPHEMERAL, BUILDS_PERSISTENT } BuildsMode;
+/* How private networks get out. */
+typedef enum WayOut { WAY_OUT_AUTO, WAY_OUT_NAT, WAY_OUT_PASTA } WayOut;
 typedef enum NetworkMode { NETWORK_HOST, NETWORK_NONE, NETWORK_PRIVATE } NetworkMode;
 
 /* The limits for the prefix of the setting network_pool. A job gets 64 addresses. */
 #define NETWORK_POOL_PREFIX_MIN 10
 #define NETWORK_POOL_PREFIX_MAX 26
+
+/* How many generations of an image are kept by default, including the current one. */
+#define GENERATIONS_KEPT 2
 
 /* A size that may depend on the host's memory, or on a file system: "512M", "30%", "infinity". */
 typedef struct MemorySize {

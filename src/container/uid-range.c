@@ -15,8 +15,6 @@
 #include "base/hash.h"
 #include "base/string.h"
 
-#define LOCK_DIR "/run/systemd/nspawn-uid"
-
 /* UIDS-GIDS.md in systemd's source: the blocks for containers, 28664 of them. */
 #define BASE_MIN UINT32_C(0x00080000)
 #define BASE_MAX UINT32_C(0x6FFF0000)
@@ -141,10 +139,10 @@ int uid_range_acquire(const char *holder, uint64_t width, UidRange *ret) {
 
         if (width == 0 || width > UID_RANGE_MAX || width % UID_BLOCK != 0)
                 return -EINVAL;
-        int r = mkdir_parents(LOCK_DIR, 0755);
+        int r = mkdir_parents(UID_RANGE_LOCKS, 0755);
         if (r < 0)
                 return r;
-        _cleanup_close_ int dir_fd = open(LOCK_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int dir_fd = open(UID_RANGE_LOCKS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (dir_fd < 0)
                 return -errno;
 
@@ -174,7 +172,7 @@ int uid_range_acquire(const char *holder, uint64_t width, UidRange *ret) {
 void uid_range_release(UidRange *range) {
         if (range->n_locks == 0)
                 return;
-        _cleanup_close_ int dir_fd = open(LOCK_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int dir_fd = open(UID_RANGE_LOCKS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         unlock_blocks(dir_fd, range);
 }
 
@@ -189,7 +187,7 @@ static bool is_forgotten(int dir_fd, const char *name) {
 }
 
 int uid_range_collect(bool dry_run) {
-        _cleanup_closedir_ DIR *dir = opendir(LOCK_DIR);
+        _cleanup_closedir_ DIR *dir = opendir(UID_RANGE_LOCKS);
         struct dirent *entry;
         int n = 0;
 

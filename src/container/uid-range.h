@@ -6,8 +6,11 @@
 #include "base/macro.h"
 #include "config/settings.h"
 
+/* The directory of the lock files, shared with systemd. */
+#define UID_RANGE_LOCKS "/run/systemd/nspawn-uid"
+
 /* A range of UIDs and GIDs that no other container uses: one or more blocks of 65536 in a row, each of them locked. As
- * systemd-nspawn and systemd do, we lock a block by an open file description lock on /run/systemd/nspawn-uid/BASE (in
+ * systemd-nspawn and systemd do, we lock a block by an open file description lock on UID_RANGE_LOCKS/BASE (in
  * decimal), which the kernel drops with its holder. */
 typedef struct UidRange {
         uid_t base; /* at the beginning of a block */

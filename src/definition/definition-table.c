@@ -11,6 +11,7 @@
 
 #include "base/string.h"
 #include "config/setting-check.h"
+#include "config/value.h"
 #include "source/builder.h"
 #include "source/skopeo.h"
 
@@ -118,7 +119,7 @@ static const DefinitionRow table[] = {
           .info.expect = "the name of an image" },
         { ROW("maint_recreate", recreate, boolean), .info.default_text = "no",
           .info.help = "make the image anew at each maintenance, instead of updating it" },
-        { ROW("keep_generations", keep_generations, number), .info.default_text = "2",
+        { ROW("keep_generations", keep_generations, number), .info.default_text = TEXT_OF(GENERATIONS_KEPT),
           .info.help = "how many generations to keep, including the current one", .info.min = 1, .info.max = 1000,
           .info.expect = "a number from 1 to 1000" },
         { ROW("test", test, command), .info.default_text = "null",

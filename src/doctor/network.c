@@ -46,7 +46,7 @@ static CheckResult check_way_out(const Invocation *invocation, char ret_detail[s
 
         if (!needs_private_network(settings))
                 return check_say(CHECK_OK, ret_detail, "not needed");
-        if (streq(settings->network_backend, "pasta"))
+        if (settings->network_backend == WAY_OUT_PASTA)
                 return pasta_is_installed() ? check_say(CHECK_OK, ret_detail, "pasta") :
                                               check_say(CHECK_MISSING, ret_detail, "pasta is not installed");
         if (geteuid() != 0)
@@ -56,7 +56,7 @@ static CheckResult check_way_out(const Invocation *invocation, char ret_detail[s
         int r = try_way_out(settings, &problem);
         if (r == 0)
                 return check_say(CHECK_OK, ret_detail, "the host's kernel");
-        if (streq(settings->network_backend, "auto") && pasta_is_installed())
+        if (settings->network_backend == WAY_OUT_AUTO && pasta_is_installed())
                 return check_say(CHECK_NOTE, ret_detail, "pasta, which is slower: %s", problem.text);
         return check_say(CHECK_MISSING, ret_detail, "%s", problem.text);
 }

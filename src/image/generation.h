@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config/image-config.h"
+#include "config/value.h"
 #include "image/image.h"
 
 /* An image has generations, numbered from 1. The current one is the tree `<root_dir>/NAME`; older ones are in
@@ -11,9 +12,6 @@
  *
  * A process that changes any of this for image NAME holds the lock of its staging directory (image/staging.h). */
 #define GENERATIONS_DIRECTORY ".generations"
-
-/* How many generations of an image are kept by default, including the current one. */
-#define GENERATIONS_KEPT 2U
 
 /* What is known of one generation. */
 typedef struct Generation {

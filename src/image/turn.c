@@ -31,7 +31,7 @@ void turn_note(const Turn *turn, int lock_fd) {
         if (!turn || !turn->command || process_start_time(getpid(), &start) < 0)
                 return;
         int n = snprintf(text, sizeof(text), "%d %" PRIu64 " %" PRIu64 " %.*s\n", (int) getpid(), start,
-                         clock_realtime_usec(), TURN_COMMAND_MAX - 1, turn->command);
+                         clock_realtime_usec(), TURN_COMMAND_MAX, turn->command);
         (void) file_replace_at(lock_fd, HOLDER_FILE, text, (size_t) n, 0600);
 }
 
@@ -42,8 +42,8 @@ TurnHolder turn_holder(int lock_fd) {
         int pid;
 
         if (lock_fd < 0 || file_read_at(lock_fd, HOLDER_FILE, 128, &text, NULL) < 0 ||
-            sscanf(text, "%d %" SCNu64 " %" SCNu64 " %31[a-z-]", &pid, &holder.start, &holder.since_usec,
-                   holder.command) != 4 ||
+            sscanf(text, "%d %" SCNu64 " %" SCNu64 " %" TEXT_OF(TURN_COMMAND_MAX) "[a-z-]", &pid, &holder.start,
+                   &holder.since_usec, holder.command) != 4 ||
             process_start_time(pid, &start) < 0 || start != holder.start)
                 return (TurnHolder){ 0 };
         holder.pid = pid;

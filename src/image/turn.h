@@ -9,13 +9,13 @@
  * writes into that directory who it is, so that processes that wait can say for whom. Only the lock decides: the kernel
  * releases it when its holder ends, and what is written counts only while the lock is held and that process exists. */
 
-#define TURN_COMMAND_MAX 32
+#define TURN_COMMAND_MAX 31
 
 typedef struct TurnHolder {
         pid_t pid; /* 0: not known, and the rest means nothing */
         uint64_t start;
         uint64_t since_usec; /* wall clock */
-        char command[TURN_COMMAND_MAX];
+        char command[TURN_COMMAND_MAX + 1];
 } TurnHolder;
 
 typedef struct Turn {

@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -15,10 +16,16 @@
 #include "base/id.h"
 #include "base/lock.h"
 #include "base/string.h"
+#include "config/setting-check.h"
+#include "container/channel.h"
 #include "tree/remove.h"
 
 /* In runtime_dir: the directories of all machines. */
 #define JOBS "jobs"
+
+_Static_assert(RUNTIME_DIR_MAX + sizeof("/" JOBS) + ID_MAX + sizeof("/" CHANNEL_SOCKET) ==
+                       sizeof(((struct sockaddr_un *) NULL)->sun_path),
+               "the longest path of a socket fills its address");
 
 #define FILE_MAX_BYTES (64 * 1024)
 #define FILE_POLL_USEC (2 * USEC_PER_MSEC)

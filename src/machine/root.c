@@ -16,6 +16,7 @@
 #include "base/string.h"
 #include "container/bind.h"
 #include "container/nspawn.h"
+#include "container/uid-range.h"
 #include "container/userns.h"
 #include "image/generation.h"
 #include "image/image.h"
@@ -46,7 +47,7 @@ int machine_root_lock(MachineRoot *root, Problem *reterr_problem) {
         r = uid_range_acquire(root->machine->name, root->machine->settings.uid_range, &root->users);
         if (r < 0)
                 return problem_set(reterr_problem, r,
-                                   "cannot find a free range of user IDs in /run/systemd/nspawn-uid: %m");
+                                   "cannot find a free range of user IDs in " UID_RANGE_LOCKS ": %m");
         return 0;
 }
 

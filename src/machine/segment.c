@@ -86,7 +86,7 @@ static int find_names(Segment *segment, Problem *reterr_problem) {
 int segment_open(Segment *segment, Problem *reterr_problem) {
         const Machine *machine = segment->machine;
         bool uplink = machine->settings.network == NETWORK_PRIVATE;
-        bool host_end = uplink && backend_find(machine->settings.network_backend)->host_end;
+        bool host_end = uplink && backend_of(machine->settings.network_backend)->host_end;
 
         if (!machine_in_segment(machine))
                 return 0;

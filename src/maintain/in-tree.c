@@ -16,10 +16,8 @@
 #include "base/string.h"
 #include "machine/image-machine.h"
 #include "maintain/playbook.h"
+#include "tree/packages.h"
 #include "tree/remove.h"
-
-#define DPKG_STATUS "var/lib/dpkg/status"
-#define DPKG_STATUS_BYTES_MAX ((size_t) 256 * 1024 * 1024)
 
 /* Asks no questions, and keeps configuration files that were changed in the image. Packages that are already installed
  * cost nothing. Without --error-on=any, apt would go on with old lists when it cannot reach a mirror (apt-get(8),
@@ -88,7 +86,7 @@ static int packages_hash(const char *tree, uint64_t *ret) {
         _cleanup_close_ int tree_fd = open_directory_at(AT_FDCWD, tree, false, 0);
         if (tree_fd < 0)
                 return tree_fd;
-        int r = file_find_in_root(tree_fd, DPKG_STATUS, DPKG_STATUS_BYTES_MAX, &data, &size);
+        int r = file_find_in_root(tree_fd, DPKG_STATUS, PACKAGES_FILE_BYTES_MAX, &data, &size);
         if (r < 0)
                 return r == -ENOENT ? 0 : r;
         hash_init(&hash, key);

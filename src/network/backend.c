@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Chooses the backend that connects a job's network to the world. `supervise` calls this for each job. Nothing else may
- * know the backends by name. Remembering that a backend is blocked only saves time: it must never make a job fail. */
+/* Chooses the backend that connects a job's network to the world. `supervise` calls this for each job. The words for
+ * the backends are with the types of settings. Remembering that a backend is blocked only saves time: it must never
+ * make a job fail. */
 
 #include "network/backend.h"
 
@@ -21,15 +22,12 @@
 #define BLOCKED_SEC 600
 
 static const NetworkBackend backends[] = {
-        { "nat", true, nat_connect },
-        { "pasta", false, pasta_connect },
+        [WAY_OUT_NAT] = { true, nat_connect },
+        [WAY_OUT_PASTA] = { false, pasta_connect },
 };
 
-const NetworkBackend *backend_find(const char *name) {
-        for (size_t i = 0; i < ELEMENTSOF(backends); i++)
-                if (streq(backends[i].name, name))
-                        return backends + i;
-        return backends;
+const NetworkBackend *backend_of(WayOut way) {
+        return backends + (way == WAY_OUT_AUTO ? WAY_OUT_NAT : way);
 }
 
 /* Makes the file's path: one file for each network namespace, because containers on a host may share /run. */
@@ -67,14 +65,14 @@ void backend_forget_blocked(const Hub *hub) {
                 (void) unlink(path);
 }
 
-int backend_connect(const char *name, Hub *hub, Problem *reterr_problem) {
-        const NetworkBackend *backend = backend_find(name), *other = backends + 1;
-        bool may_change = streq(name, "auto") && pasta_is_installed();
+int backend_connect(WayOut way, Hub *hub, Problem *reterr_problem) {
+        const NetworkBackend *backend = backend_of(way), *other = backend_of(WAY_OUT_PASTA);
+        bool may_change = way == WAY_OUT_AUTO && pasta_is_installed();
 
         int r = may_change && is_known_to_be_blocked(hub) ? NAT_BLOCKED : backend->connect(hub, reterr_problem);
         if (r == 0)
                 return 0;
-        if (!may_change && streq(name, "auto"))
+        if (!may_change && way == WAY_OUT_AUTO)
                 (void) problem_set(reterr_problem, r, "%s. Or install pasta (package passt), which needs no forwarding",
                                    reterr_problem->text);
         if (!may_change)

@@ -12,8 +12,6 @@
 #include "base/fs.h"
 #include "base/string.h"
 
-#define FILE_BYTES_MAX ((size_t) 256 * 1024 * 1024)
-
 void package_list_done(PackageList *list) {
         for (size_t i = 0; i < list->n; i++) {
                 free(list->packages[i].name);
@@ -158,7 +156,7 @@ static int read_file(int tree_fd, const char *path, int (*parser)(const char *te
         _cleanup_free_ char *text = NULL;
         size_t size;
 
-        int r = file_find_in_root(tree_fd, path, FILE_BYTES_MAX, &text, &size);
+        int r = file_find_in_root(tree_fd, path, PACKAGES_FILE_BYTES_MAX, &text, &size);
         return r < 0 ? r : parser(text, size, ret);
 }
 
@@ -196,7 +194,7 @@ static int read_pacman(int tree_fd, PackageList *ret) {
 }
 
 int packages_read(int tree_fd, PackageList *ret) {
-        int r = read_file(tree_fd, "var/lib/dpkg/status", packages_parse_dpkg, ret);
+        int r = read_file(tree_fd, DPKG_STATUS, packages_parse_dpkg, ret);
         if (r == -ENOENT)
                 r = read_file(tree_fd, "lib/apk/db/installed", packages_parse_apk, ret);
         if (r == -ENOENT)

@@ -3,6 +3,10 @@
 
 #include "base/macro.h"
 
+/* Below a tree: dpkg's file with the state of each package. And the most that is read of such a file. */
+#define DPKG_STATUS "var/lib/dpkg/status"
+#define PACKAGES_FILE_BYTES_MAX ((size_t) 256 * 1024 * 1024)
+
 /* The packages that are installed in a tree, from the files of dpkg, apk or pacman. */
 typedef struct Package {
         char *name; /* with ":architecture" if that is not the tree's own */

@@ -8,7 +8,7 @@
 #include "base/string.h"
 #include "machine/directory.h"
 
-typedef enum Kind { STRING, LIST, BOOL, NUMBER, NETWORK, BOOT, CACHE, BUILDS } Kind;
+typedef enum Kind { STRING, LIST, BOOL, NUMBER, NETWORK, WAY_OUT, BOOT, CACHE, BUILDS } Kind;
 
 typedef struct Field {
         const char *key;
@@ -79,6 +79,8 @@ static Kind kind_of(const SettingType *type) {
                 return BOOL;
         if (type == &setting_network)
                 return NETWORK;
+        if (type == &setting_network_backend)
+                return WAY_OUT;
         if (type == &setting_boot)
                 return BOOT;
         if (type == &setting_cache)
@@ -111,7 +113,7 @@ static size_t size_of(Kind kind) {
         static const size_t sizes[] = {
                 [STRING] = sizeof(char *),   [LIST] = sizeof(char **),        [BOOL] = sizeof(bool),
                 [NUMBER] = sizeof(uint64_t), [NETWORK] = sizeof(NetworkMode), [BOOT] = sizeof(BootMode),
-                [CACHE] = sizeof(CacheMode), [BUILDS] = sizeof(BuildsMode),
+                [CACHE] = sizeof(CacheMode), [BUILDS] = sizeof(BuildsMode),   [WAY_OUT] = sizeof(WayOut),
         };
         return sizes[kind];
 }
@@ -159,6 +161,9 @@ static Machine *make_machine(void) {
                         break;
                 case NETWORK:
                         *(NetworkMode *) value = NETWORK_NONE;
+                        break;
+                case WAY_OUT:
+                        *(WayOut *) value = WAY_OUT_PASTA;
                         break;
                 case BOOT:
                         *(BootMode *) value = BOOT_NO;
@@ -234,6 +239,8 @@ static void test_round_trip_least(void **state) {
                                 *(bool *) value = false;
                         else if (fields[i].kind == NETWORK)
                                 *(NetworkMode *) value = NETWORK_HOST;
+                        else if (fields[i].kind == WAY_OUT)
+                                *(WayOut *) value = WAY_OUT_AUTO;
                         else if (fields[i].kind == BOOT)
                                 *(BootMode *) value = BOOT_AUTO;
                         else if (fields[i].kind == CACHE)
@@ -334,8 +341,9 @@ static void test_wrong_types(void **state) {
                 { "\"none\"", 1 << STRING | 1 << NETWORK | 1 << CACHE },
                 { "\"project\"", 1 << STRING | 1 << CACHE },
                 { "\"persistent\"", 1 << STRING | 1 << BUILDS },
+                { "\"pasta\"", 1 << STRING | 1 << WAY_OUT },
                 { "\"host\"", 1 << STRING | 1 << NETWORK },
-                { "\"auto\"", 1 << STRING | 1 << BOOT },
+                { "\"auto\"", 1 << STRING | 1 << BOOT | 1 << WAY_OUT },
                 { "{}", 0 },
                 { "[]", 1 << LIST },
                 { "[\"a\"]", 1 << LIST },

@@ -5,7 +5,7 @@
 #include "base/string.h"
 #include "machine/log.h"
 
-#define ROOM (MACHINE_LOG_SEGMENTS * MACHINE_LOG_SEGMENT_BYTES)
+#define ROOM (2 * MACHINE_LOG_SEGMENT_BYTES)
 
 static MachineDirectory open_lab(const char *path) {
         MachineDirectory directory = { .path = strdup(path), .fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
