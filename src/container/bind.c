@@ -24,6 +24,7 @@
 #include "container/bind-target.h"
 #include "container/userns.h"
 #include "container/volume.h"
+#include "tree/check.h"
 
 /* Nodes and mount points, and what a job puts into directories of /run that we made. */
 #define BINDS_TMPFS_OPTIONS "mode=0700,size=64m,nr_inodes=10000"
@@ -245,16 +246,6 @@ static int make_node(const Bind *bind, int binds_fd, const char *name, const Bin
         return 0;
 }
 
-/* Is @target in the tree itself? Where systemd-nspawn mounts something over the tree, it makes the targets. */
-static bool target_is_in_tree(const char *target) {
-        static const char *const mounted[] = { "/dev", "/proc", "/run", "/sys" };
-
-        for (size_t i = 0; i < ELEMENTSOF(mounted); i++)
-                if (path_is_below(target, mounted[i]) || streq(target, mounted[i]))
-                        return false;
-        return true;
-}
-
 /* A target that something else is mounted over is looked for there: @targets are all of them. */
 static bool target_is_in_bind(char *const *targets, const char *target) {
         for (; targets && *targets; targets++)
@@ -337,15 +328,16 @@ static void preparation_done(Preparation *preparation) {
 /* Where the target is to be made: the job's root, or a directory for /run; a descriptor, with the path from there in
  * @ret_path; -ENOENT: it is not ours to make. */
 static int open_target_root(const Preparation *preparation, const Bind *bind, const char **ret_path) {
-        char directory[NAME_MAX + 1], name[NAME_MAX + sizeof("run-")];
+        char directory[NAME_MAX + 1], name[NAME_MAX + sizeof(BINDS_RUN)];
         const BindRequest *request = preparation->request;
 
         *ret_path = bind->target;
-        if (target_is_in_tree(bind->target) && !target_is_in_bind(preparation->targets, bind->target))
+        /* Where systemd-nspawn mounts something over the tree, it makes the targets. */
+        if (!tree_place_is_hidden(bind->target) && !target_is_in_bind(preparation->targets, bind->target))
                 return fcntl(request->root_fd, F_DUPFD_CLOEXEC, 3);
         if (!split_run_target(preparation->targets, bind->target, directory, ret_path))
                 return -ENOENT;
-        snprintf(name, sizeof(name), "run-%s", directory);
+        snprintf(name, sizeof(name), BINDS_RUN "%s", directory);
         int fd = open_directory_at(preparation->binds_fd, name, true, 0755);
         if (fd >= 0 && fchown(fd, job_root(request), job_root(request)) < 0) {
                 close(fd);

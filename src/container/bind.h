@@ -14,7 +14,8 @@
 
 /* systemd-nspawn mounts a tmpfs on /run, and would make what is missing there nobody's. So of a target /run/NAME/... it
  * gets the directory BINDS_RUN_DIRECTORY NAME first, which is the job's root's. */
-#define BINDS_RUN_DIRECTORY BINDS_DIRECTORY "/run-"
+#define BINDS_RUN "run-"
+#define BINDS_RUN_DIRECTORY BINDS_DIRECTORY "/" BINDS_RUN
 
 /* Appends each NAME of such targets to @names, once. 0 or -ENOMEM. */
 int bind_run_directories(const Machine *machine, char ***names);

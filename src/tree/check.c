@@ -133,7 +133,8 @@ bool tree_place_is_reserved(const char *path) {
         return false;
 }
 
-static bool is_hidden(const char *path) {
+bool tree_place_is_hidden(const char *path) {
+        path += strspn(path, "/");
         for (size_t i = 0; i < ELEMENTSOF(hidden); i++)
                 if (is_below(path, hidden[i]))
                         return true;
@@ -171,7 +172,7 @@ static int walk_step(Walk *walk, const char *name) {
                 return 0;
         if (streq(name, "..")) {
                 /* What the container will have there, and whether it is a symlink, is not known yet. */
-                if (is_hidden(walk->path))
+                if (tree_place_is_hidden(walk->path))
                         return 1;
                 char *slash = strrchr(walk->path, '/');
                 *(slash ? slash : walk->path) = 0;
@@ -180,7 +181,7 @@ static int walk_step(Walk *walk, const char *name) {
         int r = string_printf(&path, "%s%s%s", walk->path, walk->path[0] ? "/" : "", name);
         if (r < 0)
                 return r;
-        if (!is_hidden(path)) {
+        if (!tree_place_is_hidden(path)) {
                 _cleanup_close_ int fd = open_itself(walk->tree_fd, path, 0);
                 if (fd == -ENAMETOOLONG)
                         return 1;

@@ -47,6 +47,10 @@ ONE_PLACE = {
     '".staging"': "image/staging.h",
     '".caches"': "store/place.h",
     '".builds"': "store/place.h",
+    '"agent.sock"': "container/channel.h",
+    '"/run/systemd/nspawn-uid"': "container/uid-range.h",
+    '"var/lib/dpkg/status"': "tree/packages.h",
+    '"run-"': "container/bind.h",
 }
 
 
