@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
+#include "tree/check.h"
 
 void image_free(Image *image) {
         if (!image)
@@ -48,22 +49,6 @@ static int image_path(const char *root_dir, const char *name, char **ret) {
         return absolute ? string_printf(ret, "%s/%s", absolute, name) : -errno;
 }
 
-static int has_directory(int fd, const char *path) {
-        _cleanup_close_ int found_fd = find_in_root(fd, path, O_PATH | O_DIRECTORY);
-
-        return found_fd == -ENOENT ? 0 : MIN(found_fd, 1);
-}
-
-/* systemd-nspawn insists on usr/; a tree without programs is only half made. 0; -ENODATA: it is none; or another -errno,
- * which says nothing about it. */
-static int check_root_file_system(int fd) {
-        int usr = has_directory(fd, "usr"), bin = has_directory(fd, "bin"), usr_bin = has_directory(fd, "usr/bin");
-
-        if (usr < 0 || bin < 0 || usr_bin < 0)
-                return MIN(usr, MIN(bin, usr_bin));
-        return usr > 0 && (bin > 0 || usr_bin > 0) ? 0 : -ENODATA;
-}
-
 static int open_at(int root_fd, const char *root_dir, const char *name, Image **ret) {
         if (image_name_problem(name))
                 return -EINVAL;
@@ -74,7 +59,7 @@ static int open_at(int root_fd, const char *root_dir, const char *name, Image **
         *image = (Image){ .fd = openat(root_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) };
         if (image->fd < 0)
                 return errno == ELOOP ? -ENOTDIR : -errno;
-        int r = check_root_file_system(image->fd);
+        int r = tree_is_root(image->fd);
         if (r < 0)
                 return r;
         r = image_path(root_dir, name, &image->path);
@@ -100,7 +85,7 @@ int image_recognize(int images_fd, const char *name) {
 
         if (fd < 0)
                 return errno == ELOOP ? -ENOTDIR : -errno;
-        int r = check_root_file_system(fd);
+        int r = tree_is_root(fd);
         return r == -ENODATA && image_generation(fd) > 0 ? 0 : r;
 }
 

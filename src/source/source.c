@@ -8,7 +8,6 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
@@ -18,15 +17,9 @@
 #include "source/sandbox.h"
 #include "tree/check.h"
 #include "tree/size.h"
+#include "tree/skeleton.h"
 
 static const Source *const sources[] = { &source_suite, &source_command, &source_tarball, &source_oci };
-
-/* Directories that every root file system has. systemd-nspawn insists on usr/, which images without any distribution
- * lack. */
-static const struct {
-        const char *name;
-        mode_t mode;
-} directories[] = { { "usr", 0755 }, { "etc", 0755 }, { "root", 0700 }, { "tmp", 01777 } };
 
 void source_result_done(SourceResult *result) {
         free(result->description);
@@ -204,25 +197,16 @@ static int complete_tree(const char *target, const char *description, Problem *r
         if (r < 0)
                 return r;
 
-        _cleanup_close_ int bin_fd = find_in_root(fd, "bin", O_PATH | O_DIRECTORY);
-        _cleanup_close_ int usr_bin_fd = find_in_root(fd, "usr/bin", O_PATH | O_DIRECTORY);
-        if (bin_fd < 0 && usr_bin_fd != -ENOENT && usr_bin_fd < 0)
-                return usr_bin_fd;
-        if (bin_fd < 0 && bin_fd != -ENOENT && usr_bin_fd < 0)
-                return bin_fd;
-        if (bin_fd < 0 && usr_bin_fd < 0)
+        /* systemd-nspawn insists on usr, which images without any distribution lack. */
+        r = skeleton_complete(fd);
+        if (r < 0)
+                return r;
+        r = tree_is_root(fd);
+        if (r == -ENODATA)
                 return problem_set(reterr_problem, -EINVAL,
                                    "The tree that %s made is no root file system: it has neither bin nor usr/bin.",
                                    description);
-
-        for (size_t i = 0; i < ELEMENTSOF(directories); i++)
-                if (mkdirat(fd, directories[i].name, 0700) >= 0) {
-                        /* The mode of mkdirat() depends on the umask. */
-                        if (fchmodat(fd, directories[i].name, directories[i].mode, 0) < 0)
-                                return -errno;
-                } else if (errno != EEXIST)
-                        return -errno;
-        return 0;
+        return r;
 }
 
 int source_fill(const SourceRequest *request, SourceResult *ret, Problem *reterr_problem) {

@@ -2,7 +2,8 @@
 
 /* Checks a tree before it is used as a root. Called when an image is made, fetched or published, and by everything that
  * starts a container, after its root was mounted. It must follow no symlink and open only directories (everything else
- * with O_PATH), so that no pipe or device of the tree can make it wait. */
+ * with O_PATH), so that no pipe or device of the tree can make it wait. Whatever opens an image asks here whether it has
+ * a root file system: that alone follows symlinks, within the tree. */
 
 #include "tree/check.h"
 
@@ -291,6 +292,21 @@ static int check_targets(int tree_fd, char *const *targets, Problem *reterr_prob
 }
 
 /* --- */
+
+static int has_directory(int tree_fd, const char *path) {
+        _cleanup_close_ int found_fd = find_in_root(tree_fd, path, O_PATH | O_DIRECTORY);
+
+        return found_fd == -ENOENT ? 0 : MIN(found_fd, 1);
+}
+
+int tree_is_root(int tree_fd) {
+        int usr = has_directory(tree_fd, "usr"), bin = has_directory(tree_fd, "bin");
+        int usr_bin = has_directory(tree_fd, "usr/bin");
+
+        if (usr < 0 || bin < 0 || usr_bin < 0)
+                return MIN(usr, MIN(bin, usr_bin));
+        return usr > 0 && (bin > 0 || usr_bin > 0) ? 0 : -ENODATA;
+}
 
 static int check(int tree_fd, uint64_t resolve_flags, char *const *bind_targets, Problem *reterr_problem) {
         for (size_t i = 0; i < ELEMENTSOF(directories); i++) {

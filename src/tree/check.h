@@ -17,6 +17,10 @@ bool tree_place_is_reserved(const char *path);
 /* Does a file system of the container's own hide what the tree has at @path, or above it? @path as above. */
 bool tree_place_is_hidden(const char *path);
 
+/* Is there a root file system in the tree? It has usr, on which systemd-nspawn insists, and bin or usr/bin: without programs,
+ * it is only half made. 0; -ENODATA: there is none; or another -errno, which says nothing about it. */
+int tree_is_root(int tree_fd);
+
 /* Checks a tree before anything is started in it: dev, etc, proc, run, sys, tmp, usr and var must be directories or missing;
  * and no symlink of the tree may lead a path of @bind_targets (NULL-terminated, absolute paths in the container; NULL: none)
  * to where systemd-nspawn or the agent work, or into another of these paths, where others may have put more symlinks. Reads

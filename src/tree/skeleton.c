@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Makes the directories that every root needs and that minimal images lack. Called by storage drivers, before a tree or
- * a btrfs layer is mounted for a container. It must change nothing that exists already. */
+ * a btrfs layer is mounted for a container, and by source.c for the tree of a new image. It must change nothing that
+ * exists already. */
 
 #include "tree/skeleton.h"
 

@@ -303,7 +303,39 @@ static void test_bind_limits(void **state) {
         assert_int_equal(tree_check(fd, list, &problem), TREE_REFUSED);
 }
 
+/* What has a root file system; what cannot be found out is no answer. */
+static void test_is_root(void **state) {
+        _cleanup_close_ int dir_fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        static const struct {
+                const char *usr, *usr_bin, *bin;
+                int r;
+        } trees[] = {
+                { "nothing", NULL, "nothing", -ENODATA },
+                { "nothing", NULL, "directory", -ENODATA },
+                { "directory", "nothing", "nothing", -ENODATA },
+                { "directory", "file", "fifo", -ENODATA },
+                { "directory", "nothing", "->nowhere", -ENODATA },
+                { "directory", "nothing", "->bin", -ENODATA },
+                { "directory", "nothing", "->../../../bin", -ENODATA },
+                { "directory", "directory", "nothing", 0 },
+                { "directory", "nothing", "directory", 0 },
+                { "directory", "nothing", "->/usr", 0 },
+        };
+
+        assert_int_equal(mkdirat(dir_fd, "root", 0755), 0);
+        _cleanup_close_ int fd = open_directory_at(dir_fd, "root", false, 0);
+        for (size_t i = 0; i < ELEMENTSOF(trees); i++) {
+                put(fd, "usr", trees[i].usr);
+                if (trees[i].usr_bin)
+                        put(fd, "usr/bin", trees[i].usr_bin);
+                put(fd, "bin", trees[i].bin);
+                assert_row(tree_is_root(fd) == trees[i].r, i, trees[i].bin);
+        }
+        assert_int_equal(tree_is_root(-EBADF), -EBADF);
+}
+
 static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_is_root, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_places, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_usual_links, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_empty, setup_directory, teardown_directory),
