@@ -29,7 +29,7 @@ void account_done(Account *account) {
 static FILE *open_database(const char *path, char **data) {
         size_t size;
 
-        _cleanup_close_ int fd = open_regular(path);
+        _cleanup_close_ int fd = file_open_regular(path);
         if (fd < 0 || fd_read_all(fd, DATABASE_BYTES_MAX, data, &size) < 0 || size == 0)
                 return NULL;
         return fmemopen(*data, size, "r");

@@ -79,9 +79,6 @@ void surroundings_done(Surroundings *surroundings);
  * after vfork(). */
 int surroundings_open_proc(const Surroundings *surroundings, const char *path, int flags);
 
-/* Opens a regular file for reading; -ENOENT for anything else. Never waits. Descriptor or -errno. */
-int open_regular(const char *path);
-
 /* --- account.c: the users of the image --- */
 
 /* Who a step runs as. */

@@ -58,7 +58,7 @@ static bool replace_symlink(const char *path) {
         _cleanup_free_ char *data = NULL;
         size_t size = 0;
 
-        _cleanup_close_ int old_fd = open_regular(path);
+        _cleanup_close_ int old_fd = file_open_regular(path);
         if (old_fd >= 0 && fd_read_all(old_fd, FILE_BYTES_MAX, &data, &size) < 0)
                 return false;
         if (unlink(path) < 0)

@@ -18,17 +18,6 @@
 #include "base/fd.h"
 #include "base/locale.h"
 
-int open_regular(const char *path) {
-        struct stat st;
-
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        if (fstat(fd, &st) < 0)
-                return -errno;
-        return S_ISREG(st.st_mode) ? TAKE_FD(fd) : -ENOENT;
-}
-
 static int open_proc(void) {
         struct statfs fs;
 

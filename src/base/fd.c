@@ -16,6 +16,10 @@
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
 
+#include "base/string.h"
+
+#define NUMBER_MAX_BYTES 64
+
 FILE *file_stream(int fd, const char *mode) {
         FILE *file = fd < 0 ? NULL : fdopen(fd, mode);
 
@@ -93,6 +97,24 @@ int file_read_at(int dir_fd, const char *path, size_t max_bytes, char **ret_data
                 return -errno;
         int r = file_check_regular(fd);
         return r < 0 ? r : fd_read_all(fd, max_bytes, ret_data, ret_size);
+}
+
+int file_read_number_at(int dir_fd, const char *path, uint64_t *ret) {
+        _cleanup_free_ char *text = NULL;
+
+        int r = file_read_at(dir_fd, path, NUMBER_MAX_BYTES, &text, NULL);
+        if (r < 0)
+                return r;
+        text[strcspn(text, "\n")] = 0;
+        return parse_uint64(text, ret);
+}
+
+int fd_reopen(int fd, int flags) {
+        char path[64];
+
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        int opened = open(path, flags | O_CLOEXEC | O_NOCTTY);
+        return opened < 0 ? -errno : opened;
 }
 
 int file_check_regular(int fd) {

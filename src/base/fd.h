@@ -42,12 +42,18 @@ int fd_read_all(int fd, size_t max_bytes, char **ret_data, size_t *ret_size);
 /* The same for a whole regular file below @dir_fd (AT_FDCWD for plain paths), or /dev/null. It does not follow a symlink at
  * the end of @path (-ELOOP), and never waits. -EISDIR; -ENOTSUP for anything else that is no regular file. */
 int file_read_at(int dir_fd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_size);
+/* Reads such a file that has one decimal number, with or without a line feed, as in /proc, /sys and cgroups. 0; -EINVAL or
+ * -ERANGE as of parse_uint64(); or as file_read_at(). */
+int file_read_number_at(int dir_fd, const char *path, uint64_t *ret);
 /* Opens a regular file, or /dev/null, for reading; follows symlinks. Never waits, as it would for whoever writes to a pipe
  * in its place. Its descriptor; -EISDIR; -ENOTSUP for anything else that is no regular file; or another -errno. */
 int file_open_regular(const char *path);
 /* The same for a file that somebody names on the command line: it may also be a pipe without a name, as shells make them for
  * "<(COMMAND)" and for standard input. */
 int file_open_given(const char *path);
+/* Opens the file of @fd once more, with flags and an offset of its own. @fd may be O_PATH: the caller has looked whether
+ * opening can wait or do harm. Adds O_CLOEXEC and O_NOCTTY. The descriptor or -errno. */
+int fd_reopen(int fd, int flags);
 /* Is @fd a regular file, or /dev/null? 0; -EISDIR; -ENOTSUP; or another -errno. */
 int file_check_regular(int fd);
 /* What the error @r of one of these means, in words. */

@@ -48,17 +48,11 @@ int open_without_symlinks(int dir_fd, const char *path, int flags) {
 }
 
 int file_open_in_root(int root_fd, const char *path) {
-        char again[64];
-
-        _cleanup_close_ int path_fd = open_in_root(root_fd, path, O_PATH);
+        _cleanup_close_ int path_fd = find_in_root(root_fd, path, O_PATH);
         if (path_fd < 0)
-                return path_fd == -ENOTDIR ? -ENOENT : path_fd;
+                return path_fd;
         int r = file_check_regular(path_fd);
-        if (r < 0)
-                return r;
-        snprintf(again, sizeof(again), "/proc/self/fd/%d", path_fd);
-        int fd = open(again, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        return fd < 0 ? -errno : fd;
+        return r < 0 ? r : fd_reopen(path_fd, O_RDONLY);
 }
 
 int file_read_in_root(int root_fd, const char *path, size_t max_bytes, char **ret_data, size_t *ret_size) {

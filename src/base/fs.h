@@ -65,6 +65,11 @@ int directory_names(int dir_fd, char ***names);
 /* mkdir -p for an absolute path from the configuration; new directories get @mode. 0 or -errno. */
 int mkdir_parents(const char *path, mode_t mode);
 
+/* When the content of a file was last changed: wall clock, in microseconds since 1970. */
+static inline uint64_t stat_modified_usec(const struct stat *st) {
+        return (uint64_t) st->st_mtim.tv_sec * USEC_PER_SEC + (uint64_t) st->st_mtim.tv_nsec / NSEC_PER_USEC;
+}
+
 /* From now on, files that this process makes belong to user and group @owner, and it keeps root's rights over files. For
  * id-mapped mounts that do not map root of the host, where root could make nothing. 0; or -errno, with nothing changed. */
 int file_owner_enter(uid_t owner);

@@ -14,13 +14,23 @@
 
 #include "base/fd.h"
 
-/* A random name: what has it already is not opened. */
-static int open_named(int dir_fd, int flags, mode_t mode, char temporary[static sizeof((NewFile){ 0 }.temporary)]) {
+int random_name(char ret[static RANDOM_NAME_BYTES]) {
         uint64_t random;
 
         if (getrandom(&random, sizeof(random), 0) != sizeof(random))
                 return -EIO;
-        snprintf(temporary, sizeof((NewFile){ 0 }.temporary), ".nspawn-runner-%016" PRIx64 ".new", random);
+        snprintf(ret, RANDOM_NAME_BYTES, "%016" PRIx64, random);
+        return 0;
+}
+
+/* A random name: what has it already is not opened. */
+static int open_named(int dir_fd, int flags, mode_t mode, char temporary[static sizeof((NewFile){ 0 }.temporary)]) {
+        char random[RANDOM_NAME_BYTES];
+
+        int r = random_name(random);
+        if (r < 0)
+                return r;
+        snprintf(temporary, sizeof((NewFile){ 0 }.temporary), ".nspawn-runner-%s.new", random);
         int fd = openat(dir_fd, temporary, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
         return fd < 0 ? -errno : fd;
 }

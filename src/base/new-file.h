@@ -5,6 +5,10 @@
 
 #include "base/macro.h"
 
+/* Makes a name that nothing else has: 64 random bits as 16 hexadecimal digits. 0; -EIO: the kernel has none. */
+#define RANDOM_NAME_BYTES 17
+int random_name(char ret[static RANDOM_NAME_BYTES]);
+
 /* A file that gets its name when it is complete. Where the file system can make files without a name, nothing is left of it
  * when this process is killed before. Elsewhere (NFS, most of FUSE, vfat), it has a name that nobody knows. */
 typedef struct NewFile {

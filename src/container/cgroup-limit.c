@@ -64,13 +64,9 @@ uint64_t cgroup_host_tasks(void) {
         uint64_t least = UINT64_MAX;
 
         for (size_t i = 0; i < ELEMENTSOF(files); i++) {
-                _cleanup_free_ char *text = NULL;
                 uint64_t value;
 
-                if (file_read_at(AT_FDCWD, files[i], 64, &text, NULL) < 0)
-                        continue;
-                text[strcspn(text, "\n")] = 0;
-                if (parse_uint64(text, &value) >= 0)
+                if (file_read_number_at(AT_FDCWD, files[i], &value) >= 0)
                         least = MIN(least, value);
         }
         return least;

@@ -21,18 +21,19 @@ static int read_group_file(const CgroupDirectory *directory, const char *name, c
         return fd < 0 ? -errno : file_read_at(fd, name, FILE_MAX_BYTES, ret, NULL);
 }
 
+static int read_number(const CgroupDirectory *directory, const char *name, uint64_t *ret) {
+        _cleanup_close_ int fd = open(directory->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        return fd < 0 ? -errno : file_read_number_at(fd, name, ret);
+}
+
 int cgroup_memory_bytes(const CgroupSet *set, uint64_t *ret) {
         for (size_t i = 0; i < set->n; i++) {
-                _cleanup_free_ char *text = NULL;
                 unsigned flags = set->directories[i].flags;
                 const char *file = flags & CGROUP_UNIFIED ? "memory.current" : "memory.usage_in_bytes";
 
-                if ((flags & (CGROUP_UNIFIED | CGROUP_MEMORY)) &&
-                    read_group_file(&set->directories[i], file, &text) >= 0) {
-                        text[strcspn(text, "\n")] = 0;
-                        if (parse_uint64(text, ret) >= 0)
-                                return 0;
-                }
+                if ((flags & (CGROUP_UNIFIED | CGROUP_MEMORY)) && read_number(&set->directories[i], file, ret) >= 0)
+                        return 0;
         }
         return -ENODATA;
 }
@@ -126,17 +127,6 @@ int cgroup_tasks_refused_own(const CgroupSet *set, uint64_t *ret) {
                     read_count(&set->directories[i], "pids.events.local", "max ", ret) >= 0)
                         return 0;
         return -ENODATA;
-}
-
-/* Reads a file that contains one number. */
-static int read_number(const CgroupDirectory *directory, const char *name, uint64_t *ret) {
-        _cleanup_free_ char *text = NULL;
-
-        int r = read_group_file(directory, name, &text);
-        if (r < 0)
-                return r;
-        text[strcspn(text, "\n")] = 0;
-        return parse_uint64(text, ret);
 }
 
 int cgroup_cpu_usec(const CgroupSet *set, uint64_t *ret) {

@@ -236,20 +236,13 @@ int image_is_i386(int tree_fd) {
         static const char *const programs[] = { "/bin/sh", "/usr/bin/env" };
 
         for (size_t i = 0; i < ELEMENTSOF(programs); i++) {
-                _cleanup_close_ int path_fd = find_in_root(tree_fd, programs[i], O_PATH);
+                _cleanup_close_ int fd = file_open_in_root(tree_fd, programs[i]);
                 Elf32_Ehdr header;
-                struct stat st;
-                char path[64];
 
-                if (path_fd < 0 && path_fd != -ENOENT)
-                        return path_fd;
-                /* Opened only if it is a regular file: an image may have anything there. */
-                if (path_fd < 0 || fstat(path_fd, &st) < 0 || !S_ISREG(st.st_mode))
+                if (fd == -ENOENT || fd == -EISDIR || fd == -ENOTSUP)
                         continue;
-                snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
-                _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
                 if (fd < 0)
-                        return -errno;
+                        return fd;
                 if (pread(fd, &header, sizeof(header), 0) == (ssize_t) sizeof(header) &&
                     memcmp(header.e_ident, ELFMAG, SELFMAG) == 0)
                         return header.e_ident[EI_CLASS] == ELFCLASS32 && le16toh(header.e_machine) == EM_386;

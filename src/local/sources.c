@@ -208,11 +208,3 @@ int sources_make(const SourcesRequest *request, int fd, char ***ret_empty, Probl
 bool sources_are_wanted(const char *strategy) {
         return !strategy || (!streq(strategy, "none") && !streq(strategy, "empty"));
 }
-
-int sources_open(int fd) {
-        char path[32];
-
-        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-        int opened = open(path, O_RDONLY | O_CLOEXEC);
-        return opened < 0 ? -errno : opened;
-}

@@ -14,6 +14,3 @@ int sources_make(const SourcesRequest *request, int fd, char ***ret_empty, Probl
 
 /* Whether a job wants any, by its GIT_STRATEGY; NULL: it says nothing. */
 bool sources_are_wanted(const char *strategy);
-
-/* A descriptor of its own, with its own position, for the same file. Or -errno. */
-int sources_open(int fd);

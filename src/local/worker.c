@@ -6,6 +6,7 @@
 
 #include "local/worker.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <locale.h>
 #include <poll.h>
@@ -271,7 +272,7 @@ static bool get_sources(Worker *worker) {
         if (!wait_for_sources(worker, &empty))
                 return false;
         warn_of_empty_submodules(worker, empty);
-        _cleanup_close_ int fd = sources_open(worker->setup->sources->bundle_fd);
+        _cleanup_close_ int fd = fd_reopen(worker->setup->sources->bundle_fd, O_RDONLY);
         const Call call = {
                 .stage = BROKER_STEP,
                 .arguments = ARGV("unpack", worker->job.project_dir),

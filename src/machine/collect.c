@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/id.h"
 #include "base/string.h"
 #include "container/supervisor.h"
@@ -202,7 +203,7 @@ static bool ended_just_now(const Settings *settings, const char *id) {
 
         return machine_directory_open(settings->runtime_dir, id, false, &directory) >= 0 &&
                fstatat(directory.fd, MACHINE_FILE_ENDED, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
-               (uint64_t) st.st_mtim.tv_sec * USEC_PER_SEC + EXPLAINED_USEC > clock_realtime_usec();
+               stat_modified_usec(&st) + EXPLAINED_USEC > clock_realtime_usec();
 }
 
 void machine_collect_some(const Settings *settings, int cancel_fd) {

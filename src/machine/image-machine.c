@@ -9,11 +9,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/lock.h"
+#include "base/new-file.h"
 #include "base/process.h"
 #include "base/proxy.h"
 #include "base/string.h"
@@ -46,11 +46,10 @@ static void image_machine_free(ImageMachine *machine) {
 DEFINE_CLEANUP(ImageMachine *, image_machine_free)
 
 static int make_id(char **ret) {
-        uint64_t number;
+        char number[RANDOM_NAME_BYTES];
 
-        if (getrandom(&number, sizeof(number), 0) != sizeof(number))
-                return -EIO;
-        return string_printf(ret, ID_PREFIX "%016llx", (unsigned long long) number);
+        int r = random_name(number);
+        return r < 0 ? r : string_printf(ret, ID_PREFIX "%s", number);
 }
 
 /* Nobody is there to answer apt's questions. */

@@ -57,16 +57,13 @@ static void run_done(Run *run) {
 
 /* Opens a pipe again, so that it has file flags of its own: with a duplicated descriptor, whoever has the original
  * could clear O_NONBLOCK and make us wait. Returns the descriptor or -errno. */
-static int open_again(int fd, int flags) {
-        char path[64];
+static int open_pipe(int fd, int flags) {
         struct stat st;
 
         /* A pipe cannot make us hang or do harm; anything else a hostile agent could pass might. */
         if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
                 return -EBADMSG;
-        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-        int again = open(path, flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-        return again < 0 ? -errno : again;
+        return fd_reopen(fd, flags | O_NONBLOCK);
 }
 
 /* The master of the step's terminal. It is not opened again, which would make another one: stream.c is on its guard. */
@@ -88,14 +85,14 @@ static int take_terminal(Run *run, WireMessage *message) {
 
 static int take_pipes(Run *run, WireMessage *message) {
         for (size_t i = 0; i < 2; i++) {
-                int fd = open_again(message->fds[i], O_RDONLY);
+                int fd = open_pipe(message->fds[i], O_RDONLY);
                 if (fd < 0)
                         return fd;
                 run->streams[i].source_fd = fd;
         }
         if (run->input.source_fd < 0)
                 return 0;
-        int fd = open_again(message->fds[2], O_WRONLY);
+        int fd = open_pipe(message->fds[2], O_WRONLY);
         if (fd < 0 && fd != -ENXIO) /* that is: nobody reads it any more */
                 return fd;
         run->input.target_fd = fd;

@@ -51,28 +51,17 @@ static const char format[] = "  ct timeout tcp4 { protocol tcp; l3proto ip; poli
                              "    meta nfproto ipv6 meta l4proto tcp ct timeout set \"tcp6\"\n"
                              "  }\n";
 
-/* Reads a sysctl. Returns whether there is one; *ret is 0 if it is no number. */
-static bool read_number(const char *path, uint64_t *ret) {
-        _cleanup_free_ char *text = NULL;
-
-        *ret = 0;
-        if (file_read_at(AT_FDCWD, path, 64, &text, NULL) < 0)
-                return false;
-        text[strcspn(text, "\n")] = 0;
-        (void) parse_uint64(text, ret);
-        return true;
-}
-
 bool tracked_is_crowded(void) {
         uint64_t all, now;
 
-        return read_number(MAX_FILE, &all) && read_number(COUNT_FILE, &now) && all > 0 && now > all / CROWDED;
+        return file_read_number_at(AT_FDCWD, MAX_FILE, &all) >= 0 &&
+               file_read_number_at(AT_FDCWD, COUNT_FILE, &now) >= 0 && all > 0 && now > all / CROWDED;
 }
 
 Tracked tracked_share(bool *ret_known) {
-        uint64_t all;
+        uint64_t all = 0;
 
-        *ret_known = read_number(MAX_FILE, &all);
+        *ret_known = file_read_number_at(AT_FDCWD, MAX_FILE, &all) >= 0;
         if (all == 0 || all > UINT32_MAX) /* 0: without a limit */
                 all = SMALL_HOST;
         unsigned connections = MAX((unsigned) (all / SHARE), CONNECTIONS_MIN);

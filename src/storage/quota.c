@@ -78,7 +78,7 @@ static bool is_old(int layer_fd) {
         struct stat st;
 
         return fstatat(layer_fd, GROUP_NUMBER, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
-               (uint64_t) st.st_mtim.tv_sec * USEC_PER_SEC + COUNTED_USEC < clock_realtime_usec();
+               stat_modified_usec(&st) + COUNTED_USEC < clock_realtime_usec();
 }
 
 static int remove_group(int layer_fd) {

@@ -9,13 +9,13 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/lock.h"
+#include "base/new-file.h"
 #include "base/string.h"
 #include "storage/storage.h"
 #include "tree/remove.h"
@@ -35,11 +35,12 @@ int trash_open(const char *root_dir, bool create) {
 int trash_take(int trash_fd, int dir_fd, const char *name) {
         const char *slash = strrchr(name, '/');
         _cleanup_free_ char *target = NULL;
-        uint64_t random;
+        char random[RANDOM_NAME_BYTES];
 
-        if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-                return -EIO;
-        int r = string_printf(&target, "%s.%016" PRIx64, slash ? slash + 1 : name, random);
+        int r = random_name(random);
+        if (r < 0)
+                return r;
+        r = string_printf(&target, "%s.%s", slash ? slash + 1 : name, random);
         if (r < 0)
                 return r;
         return renameat2(dir_fd, name, trash_fd, target, RENAME_NOREPLACE) < 0 ? -errno : 0;

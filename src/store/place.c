@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -174,7 +173,7 @@ static uint64_t modified_usec(const Place *place, const char *name) {
 
         if (fstatat(place->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return 0;
-        return (uint64_t) st.st_mtim.tv_sec * USEC_PER_SEC + (uint64_t) st.st_mtim.tv_nsec / 1000;
+        return stat_modified_usec(&st);
 }
 
 uint64_t place_used_usec(const Place *place) {
@@ -267,15 +266,15 @@ int place_measure(const Place *place, uint64_t deadline, PlaceSize *ret) {
 
 /* The place is a file system of its own, without a trash. */
 static int discard_here(int kind_fd, const Place *place) {
-        char target[64];
-        uint64_t random;
+        char target[64], random[RANDOM_NAME_BYTES];
 
-        if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-                return -EIO;
-        snprintf(target, sizeof(target), DISCARDED_PREFIX "%016" PRIx64, random);
+        int r = random_name(random);
+        if (r < 0)
+                return r;
+        snprintf(target, sizeof(target), DISCARDED_PREFIX "%s", random);
         if (renameat2(kind_fd, place->name, kind_fd, target, RENAME_NOREPLACE) < 0)
                 return -errno;
-        int r = storage_remove_any(place->fd, USEC_INFINITY);
+        r = storage_remove_any(place->fd, USEC_INFINITY);
         return r < 0 ? r : remove_tree_at(kind_fd, target);
 }
 

@@ -47,15 +47,6 @@ static bool is_made_up(int fd) {
         return false;
 }
 
-/* Opens the file of the O_PATH descriptor @fd. Its type was checked before, so this cannot wait. */
-static int open_again(int fd, int flags) {
-        char path[64];
-
-        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-        int again = open(path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-        return again < 0 ? -errno : again;
-}
-
 /* Sets mode and times as they were in the tree, without the set-user-ID and set-group-ID bits. */
 static int finish(int target_fd, const struct stat *st) {
         if (fchmod(target_fd, st->st_mode & 0777) < 0)
@@ -64,7 +55,7 @@ static int finish(int target_fd, const struct stat *st) {
 }
 
 static int export_file(Export *export, int fd, const struct stat *st, int target_fd, const char *name) {
-        _cleanup_close_ int source_fd = open_again(fd, O_RDONLY);
+        _cleanup_close_ int source_fd = fd_reopen(fd, O_RDONLY | O_NONBLOCK);
         if (source_fd < 0)
                 return source_fd;
         _cleanup_close_ int file_fd = openat(target_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
@@ -97,7 +88,7 @@ static int export_directory(Export *export, int fd, const struct stat *st, int t
         _cleanup_close_ int directory_fd = open_directory_at(target_fd, name, false, 0);
         if (directory_fd < 0)
                 return directory_fd;
-        _cleanup_close_ int source_fd = open_again(fd, O_RDONLY | O_DIRECTORY);
+        _cleanup_close_ int source_fd = fd_reopen(fd, O_RDONLY | O_DIRECTORY);
         if (source_fd < 0)
                 return source_fd;
         int r = directory_names(source_fd, &names);

@@ -18,8 +18,6 @@
 #include "base/string.h"
 #include "tree/subvolume.h"
 
-#define NUMBER_MAX_BYTES 64
-
 /* The kernel's directory about the quotas of the file system that @fd is on. */
 static int open_directory(int fd) {
         struct btrfs_ioctl_fs_info_args info = { 0 };
@@ -32,16 +30,6 @@ static int open_directory(int fd) {
                 end += snprintf(end, 4, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", info.fsid[i]);
         strcpy(end, "/qgroups");
         return open_directory_at(AT_FDCWD, path, false, 0);
-}
-
-static int read_number(int dir_fd, const char *name, uint64_t *ret) {
-        _cleanup_free_ char *text = NULL;
-
-        int r = file_read_at(dir_fd, name, NUMBER_MAX_BYTES, &text, NULL);
-        if (r < 0)
-                return r;
-        text[strcspn(text, "\n")] = 0;
-        return parse_uint64(text, ret);
 }
 
 /* Asked for by hand, a rescan sets all counts to 0 first, and does not call that inconsistent. 1, 0, or -errno: only root of
@@ -58,8 +46,8 @@ QuotaState quota_state(int fd) {
         if (!btrfs_is(fd))
                 return QUOTA_OFF;
         _cleanup_close_ int dir_fd = open_directory(fd);
-        if (dir_fd < 0 || read_number(dir_fd, "enabled", &enabled) < 0 || enabled == 0 ||
-            read_number(dir_fd, "inconsistent", &inconsistent) < 0)
+        if (dir_fd < 0 || file_read_number_at(dir_fd, "enabled", &enabled) < 0 || enabled == 0 ||
+            file_read_number_at(dir_fd, "inconsistent", &inconsistent) < 0)
                 return QUOTA_OFF;
         int rescanning = is_rescanning(fd);
         if (rescanning < 0)
@@ -94,7 +82,7 @@ int quota_group_usage(int fd, uint64_t *ret_bytes) {
         for (size_t i = 0; i < ELEMENTSOF(counted); i++) {
                 uint64_t bytes;
 
-                r = read_number(group_fd, counted[i], &bytes);
+                r = file_read_number_at(group_fd, counted[i], &bytes);
                 if (r < 0)
                         return r;
                 used += bytes;

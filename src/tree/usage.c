@@ -87,13 +87,11 @@ static int add_extents(Usage *usage, int fd, uint64_t *ret_bytes) {
 static int add_file_extents(Usage *usage, int dir_fd, const char *name, uint64_t *ret_bytes) {
         _cleanup_close_ int place = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
         struct stat st;
-        char path[64];
 
         *ret_bytes = 0;
         if (place < 0 || fstat(place, &st) < 0 || !S_ISREG(st.st_mode))
                 return 0;
-        snprintf(path, sizeof(path), "/proc/self/fd/%d", place);
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOATIME);
+        _cleanup_close_ int fd = fd_reopen(place, O_RDONLY | O_NOATIME);
         return fd < 0 ? 0 : add_extents(usage, fd, ret_bytes);
 }
 

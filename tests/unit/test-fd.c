@@ -225,6 +225,62 @@ static void test_write_string(void **state) {
         assert_string_equal(data, "value");
 }
 
+static void test_read_number(void **state) {
+        _cleanup_close_ int dir_fd = open_directory(state);
+        static const struct {
+                const char *text;
+                int r;
+                uint64_t number; /* 7: untouched */
+        } table[] = {
+                { "0", 0, 0 },
+                { "42\n", 0, 42 },
+                { "18446744073709551615\n", 0, UINT64_MAX },
+                { "18446744073709551616\n", -ERANGE, 7 },
+                { "max\n", -EINVAL, 7 },
+                { "\n", -EINVAL, 7 },
+                { "", -EINVAL, 7 },
+                { "00000000000000000000000000000000000000000000000000000000000000001", -EFBIG, 7 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                uint64_t number = 7;
+
+                assert_int_equal(file_replace_at(dir_fd, "file", table[i].text, strlen(table[i].text), 0600), 0);
+                assert_row(file_read_number_at(dir_fd, "file", &number) == table[i].r, i, table[i].text);
+                assert_row(number == table[i].number, i, table[i].text);
+        }
+        assert_int_equal(file_read_number_at(dir_fd, "none", &(uint64_t){ 0 }), -ENOENT);
+}
+
+/* The same file, whatever became of its name, with an offset of its own. */
+static void test_reopen(void **state) {
+        _cleanup_close_ int dir_fd = open_directory(state);
+        char c;
+
+        make_file(dir_fd, "file", "ab", 0600);
+        _cleanup_close_ int path_fd = openat(dir_fd, "file", O_PATH | O_CLOEXEC);
+        assert_int_equal(unlinkat(dir_fd, "file", 0), 0);
+        _cleanup_close_ int fd = fd_reopen(path_fd, O_RDONLY);
+        _cleanup_close_ int again_fd = fd_reopen(fd, O_RDONLY | O_NONBLOCK);
+        assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+        assert_int_equal(fcntl(fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK), O_RDONLY);
+        assert_int_equal(fcntl(again_fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK), O_RDONLY | O_NONBLOCK);
+        assert_true(read(fd, &c, 1) == 1 && c == 'a');
+        assert_true(read(again_fd, &c, 1) == 1 && c == 'a');
+        assert_int_equal(fd_reopen(fd, O_RDONLY | O_DIRECTORY), -ENOTDIR);
+        assert_int_equal(fd_reopen(-EBADF, O_RDONLY), -ENOENT);
+}
+
+static void test_random_name(_unused_ void **state) {
+        char one[RANDOM_NAME_BYTES], other[RANDOM_NAME_BYTES];
+
+        assert_int_equal(random_name(one), 0);
+        assert_int_equal(random_name(other), 0);
+        assert_int_equal(strlen(one), RANDOM_NAME_BYTES - 1);
+        assert_int_equal(strspn(one, "0123456789abcdef"), RANDOM_NAME_BYTES - 1);
+        assert_string_not_equal(one, other);
+}
+
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_read_all, setup_directory, teardown_directory),
         cmocka_unit_test(test_stream),
@@ -237,6 +293,9 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_write_all_nonblocking),
         cmocka_unit_test(test_memfd),
         cmocka_unit_test(test_move),
+        cmocka_unit_test(test_random_name),
+        cmocka_unit_test_setup_teardown(test_read_number, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_reopen, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_write_string, setup_directory, teardown_directory),
 };
 UNIT_FILE(tests);

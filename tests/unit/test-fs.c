@@ -63,6 +63,7 @@ static void test_file_read_in_root(void **state) {
         assert_int_equal(file_replace_at(dir_fd, "file", "text", 4, 0644), 0);
         assert_int_equal(symlinkat("/file", dir_fd, "link"), 0);
         assert_int_equal(mkfifoat(dir_fd, "fifo", 0600), 0);
+        assert_int_equal(symlinkat("loop", dir_fd, "loop"), 0);
         assert_int_equal(file_read_in_root(dir_fd, "link", 4, &data, &size), 0);
         assert_int_equal(size, 4);
         assert_string_equal(data, "text");
@@ -70,7 +71,11 @@ static void test_file_read_in_root(void **state) {
         static const struct {
                 const char *path;
                 int r;
-        } none[] = { { "fifo", -ENOTSUP }, { ".", -EISDIR }, { "none", -ENOENT }, { "file/below", -ENOENT } };
+        } none[] = { { "fifo", -ENOTSUP },
+                     { ".", -EISDIR },
+                     { "none", -ENOENT },
+                     { "file/below", -ENOENT },
+                     { "loop", -ENOENT } };
         for (size_t i = 0; i < ELEMENTSOF(none); i++) {
                 assert_row(file_read_in_root(dir_fd, none[i].path, 4, &untouched, &size) == none[i].r, i, none[i].path);
                 assert_row(file_find_in_root(dir_fd, none[i].path, 4, &untouched, &size) == -ENOENT, i, none[i].path);
@@ -174,7 +179,18 @@ static void test_own_executable(_unused_ void **state) {
         assert_int_equal(access(path, X_OK), 0);
 }
 
+static void test_modified(void **state) {
+        _cleanup_close_ int dir_fd = open_directory(state);
+        const struct timespec times[] = { { .tv_nsec = UTIME_OMIT }, { 1234567890, 987654321 } };
+        struct stat st;
+
+        assert_int_equal(futimens(dir_fd, times), 0);
+        assert_int_equal(fstat(dir_fd, &st), 0);
+        assert_true(stat_modified_usec(&st) == UINT64_C(1234567890987654));
+}
+
 static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_modified, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_directory_names, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_open_in_root, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_file_read_in_root, setup_directory, teardown_directory),
