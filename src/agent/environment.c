@@ -12,16 +12,6 @@
 #include "base/process.h"
 #include "base/string.h"
 
-/* Sets @assignment ("NAME=VALUE") in @environment. */
-static int set_variable(char ***environment, const char *assignment) {
-        size_t length = strcspn(assignment, "=") + 1;
-
-        for (char **variable = *environment; variable && *variable; variable++)
-                if (strncmp(*variable, assignment, length) == 0)
-                        return string_replace(variable, assignment);
-        return strv_extend(environment, assignment);
-}
-
 int environment_build(const char *lang, const char *shell, const Account *account, char *const *additions,
                       char ***ret) {
         _cleanup_strv_ char **environment = NULL;
@@ -35,7 +25,7 @@ int environment_build(const char *lang, const char *shell, const Account *accoun
             strv_extendf(&environment, "SHELL=%s", shell) < 0)
                 return -ENOMEM;
         for (; *additions; additions++) {
-                int r = set_variable(&environment, *additions);
+                int r = strv_set_variable(&environment, *additions);
                 if (r < 0)
                         return r;
         }
@@ -63,7 +53,7 @@ int environment_add_kept(int variables_fd, bool terminal, char ***environment) {
                     (terminal && startswith(variable, "TERM=")))
                         continue;
                 used += length + 1;
-                r = set_variable(environment, variable);
+                r = strv_set_variable(environment, variable);
                 if (r < 0)
                         return r;
         }

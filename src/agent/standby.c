@@ -12,10 +12,12 @@
 
 #include "agent/init.h"
 #include "base/fd.h"
+#include "base/process.h"
 #include "base/string.h"
 
 uint64_t standby_start_time(const Surroundings *surroundings, pid_t pid) {
         char path[64], text[1024];
+        uint64_t start;
 
         snprintf(path, sizeof(path), "%d/stat", (int) pid);
         _cleanup_close_ int fd = surroundings_open_proc(surroundings, path, O_RDONLY);
@@ -23,11 +25,7 @@ uint64_t standby_start_time(const Surroundings *surroundings, pid_t pid) {
         if (n <= 0)
                 return 0;
         text[n] = 0;
-        /* The second field, in parentheses, can hold anything; the start is the 22nd (proc_pid_stat(5)). */
-        char *p = strrchr(text, ')');
-        for (unsigned field = 2; p && field < 22; field++)
-                p = strchr(p + 1, ' ');
-        return p ? strtoull(p, NULL, 10) : 0;
+        return process_parse_start(text, &start) ? start : 0;
 }
 
 void standby_wait(const char *pid, const char *start) {

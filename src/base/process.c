@@ -206,7 +206,7 @@ int process_wait(pid_t pid, int *ret_status) {
         return 0;
 }
 
-static int status_to_exit(int status) {
+int process_exit_status(int status) {
         return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
@@ -219,7 +219,7 @@ static int finish(pid_t pid, int r) {
         int q = process_wait(pid, &status);
         if (r < 0 || q < 0)
                 return r < 0 ? r : q;
-        return status_to_exit(status);
+        return process_exit_status(status);
 }
 
 int process_run(const Spawn *spawn) {
@@ -381,15 +381,7 @@ int process_start_time(pid_t pid, uint64_t *ret) {
         int r = file_read_at(AT_FDCWD, path, 4096, &text, NULL);
         if (r < 0)
                 return r == -ENOENT ? -ESRCH : r;
-        /* The second field, in parentheses, can hold anything; the start is the 22nd. */
-        char *p = strrchr(text, ')');
-        for (unsigned field = 2; p && field < 22; field++)
-                p = strchr(p + 1, ' ');
-        unsigned long long start;
-        if (!p || sscanf(p, " %llu", &start) != 1)
-                return -EBADMSG;
-        *ret = start;
-        return 0;
+        return process_parse_start(text, ret) ? 0 : -EBADMSG;
 }
 
 static bool is_program(const char *path) {
@@ -398,13 +390,7 @@ static bool is_program(const char *path) {
         return stat(path, &st) >= 0 && S_ISREG(st.st_mode) && access(path, X_OK) >= 0;
 }
 
-int program_find(const char *name, char **ret) {
-        if (strchr(name, '/'))
-                return is_program(name) ? string_replace(ret, name) : -ENOENT;
-
-        const char *path = getenv("PATH");
-        if (isempty(path))
-                path = SEARCH_PATH;
+int program_find_in(const char *path, const char *name, char **ret) {
         while (*path) {
                 size_t n = strcspn(path, ":");
                 char candidate[4096];
@@ -415,6 +401,14 @@ int program_find(const char *name, char **ret) {
                 path += n + (path[n] == ':');
         }
         return -ENOENT;
+}
+
+int program_find(const char *name, char **ret) {
+        if (strchr(name, '/'))
+                return is_program(name) ? string_replace(ret, name) : -ENOENT;
+
+        const char *path = getenv("PATH");
+        return program_find_in(isempty(path) ? SEARCH_PATH : path, name, ret);
 }
 
 bool program_exists(const char *name) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <signal.h>
+#include <string.h>
 #include <sys/types.h>
 
 #include "base/macro.h"
@@ -56,6 +57,9 @@ void process_step_back(void);
 /* Waits for @pid to end. @ret_status gets the wait status as of waitpid(2). 0 or -errno. */
 int process_wait(pid_t pid, int *ret_status);
 
+/* The exit status for a wait status as of waitpid(2): as a shell has it, 128 + N for signal N. */
+int process_exit_status(int status);
+
 /* Runs a program to its end. Returns its exit status (>= 0), 128 + N for signal N, or -errno when it could not be
  * started. */
 int process_run(const Spawn *spawn);
@@ -84,12 +88,31 @@ int pidfd_exit_status(int pidfd, uint64_t timeout_usec, int *ret_status);
  * effort. */
 void process_release_pages(void);
 
+/* When a process started, from the content of its /proc/PID/stat (proc_pid_stat(5)): in the kernel's ticks since boot. For
+ * the agent, too, which must do without sscanf(). */
+static inline bool process_parse_start(const char *stat, uint64_t *ret) {
+        /* The second field, in parentheses, can hold anything; the start is the 22nd. */
+        const char *p = strrchr(stat, ')');
+        char *end;
+
+        for (unsigned field = 2; p && field < 22; field++)
+                p = strchr(p + 1, ' ');
+        unsigned long long start = p ? strtoull(p, &end, 10) : 0;
+        if (!p || end == p)
+                return false;
+        *ret = start;
+        return true;
+}
+
 /* When @pid started, in the kernel's ticks since boot. It tells a process from a later one with the same number. 0, -ESRCH
  * or another -errno. */
 int process_start_time(pid_t pid, uint64_t *ret);
 
-/* Looks a program up in PATH; a name with a slash is a path already. *ret, NULL or a string before, is freed and replaced.
- * 0; -ENOENT: it is missing or not executable; or -ENOMEM. */
+/* Looks a program up in the directories of @path, in which ':' separates them. *ret, NULL or a string before, is freed and
+ * replaced. 0; -ENOENT: it is missing, no regular file or not executable; or -ENOMEM. */
+int program_find_in(const char *path, const char *name, char **ret);
+
+/* The same in PATH; a name with a slash is a path already. */
 int program_find(const char *name, char **ret);
 
 /* True if program_find() finds it. */

@@ -66,6 +66,15 @@ int strv_extend_strv(char ***v, char *const *strings) {
         return 0;
 }
 
+int strv_set_variable(char ***v, const char *assignment) {
+        const size_t length = strcspn(assignment, "=") + 1;
+
+        for (char **variable = *v; variable && *variable; variable++)
+                if (strncmp(*variable, assignment, length) == 0)
+                        return string_replace(variable, assignment);
+        return strv_extend(v, assignment);
+}
+
 const char *strv_value(char *const *v, const char *name) {
         const size_t n = strlen(name);
         const char *value = NULL;

@@ -47,6 +47,10 @@ int strv_extend_strv(char ***v, char *const *strings);
 /* The value of @name among "NAME=VALUE"s, the last where there are several, or NULL. */
 const char *strv_value(char *const *v, const char *name);
 
+/* Sets the variable of @assignment ("NAME=VALUE") among "NAME=VALUE"s: in the place of the one that is there, or at the end. 0
+ * or -ENOMEM. */
+int strv_set_variable(char ***v, const char *assignment);
+
 /* Sorts by bytes; strv_sort_unique() keeps only one of equal strings. */
 void strv_sort(char **v);
 void strv_sort_unique(char **v);

@@ -27,19 +27,28 @@ size_t utf8_length(const char *text) {
         return n;
 }
 
+size_t utf8_decode(const char *text, uint32_t *ret) {
+        const size_t n = utf8_length(text);
+
+        if (n == 0)
+                return 0;
+        uint32_t code = n == 1 ? (unsigned char) text[0] : (unsigned char) text[0] & (0xffU >> (n + 1));
+        for (size_t i = 1; i < n; i++)
+                code = code << 6 | ((unsigned char) text[i] & 0x3f);
+        *ret = code;
+        return n;
+}
+
 unsigned utf8_columns(const char *text, size_t length) {
         static locale_t locale;
-        unsigned code;
+        uint32_t code;
 
-        if (length <= 1)
+        if (length <= 1 || utf8_decode(text, &code) == 0)
                 return 1;
         if (!locale)
                 locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);
         if (!locale)
                 return 1;
-        code = (unsigned char) text[0] & (0xffU >> (length + 1));
-        for (size_t i = 1; i < length; i++)
-                code = code << 6 | ((unsigned char) text[i] & 0x3f);
         locale_t before = uselocale(locale);
         int columns = wcwidth((wchar_t) code);
         (void) uselocale(before);

@@ -157,16 +157,9 @@ int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, c
 }
 
 bool nspawn_is_installed(void) {
-        for (const char *directory = SEARCH_PATH; *directory;) {
-                size_t n = strcspn(directory, ":");
-                char path[128];
+        _cleanup_free_ char *path = NULL;
 
-                snprintf(path, sizeof(path), "%.*s/systemd-nspawn", (int) n, directory);
-                if (access(path, X_OK) >= 0)
-                        return true;
-                directory += n + (directory[n] == ':');
-        }
-        return false;
+        return program_find_in(SEARCH_PATH, "systemd-nspawn", &path) >= 0;
 }
 
 int nspawn_passed_fds(const Machine *machine) {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/string.h"
+#include "config/image-reference.h"
 
 #define NAME_BYTES_MAX 253
 
@@ -24,15 +25,6 @@ bool job_debugs_services(const JobSpec *job) {
                         return strcasecmp(variable->value, "true") == 0 || streq(variable->value, "1");
         }
         return false;
-}
-
-/* The length of @image without its tag and digest. */
-static size_t repository_length(const char *image) {
-        size_t n = strcspn(image, "@");
-        const char *slash = memrchr(image, '/', n);
-        const char *colon = memchr(slash ? slash : image, ':', n - (slash ? (size_t) (slash - image) : 0));
-
-        return colon ? (size_t) (colon - image) : n;
 }
 
 /* The first ':' with digits behind it is a port, if nothing else follows but a path. */
@@ -66,7 +58,7 @@ static int replace_slashes(const char *name, const char *by, char **ret) {
 }
 
 int service_names_of_image(const char *image, char ***ret) {
-        _cleanup_free_ char *repository = strndup(image, repository_length(image));
+        _cleanup_free_ char *repository = strndup(image, image_reference_repository_length(image));
         _cleanup_free_ char *name = NULL, *first = NULL, *second = NULL;
         _cleanup_strv_ char **names = NULL;
 

@@ -51,12 +51,7 @@ static int find_arguments(const JobService *service, const ServiceImage *image, 
 /* Of equal names, the last value counts, at the place of the first. */
 static int set_variables(char ***environment, char *const *assignments) {
         for (; assignments && *assignments; assignments++) {
-                size_t n = strcspn(*assignments, "=") + 1;
-                char **found = *environment;
-
-                while (found && *found && strncmp(*found, *assignments, n) != 0)
-                        found++;
-                int r = found && *found ? string_replace(found, *assignments) : strv_extend(environment, *assignments);
+                int r = strv_set_variable(environment, *assignments);
                 if (r < 0)
                         return r;
         }

@@ -254,13 +254,12 @@ void broker_job_signal(const BrokerJob *job, int signal) {
 }
 
 void broker_job_reap(BrokerJob *job, BrokerReply *ret) {
-        _cleanup_free_ char *text = NULL;
         uint64_t code;
         int status;
 
         *ret = (BrokerReply){ .event = BROKER_DONE, .status = BROKER_SYSTEM_FAILURE, .exit_code = -1 };
         if (process_wait(job->pid, &status) >= 0)
-                ret->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+                ret->status = process_exit_status(status);
         closep(&job->pidfd);
         job->pidfd = -EBADF;
         if (cleans_up(job->stage) && ret->status == 0)
@@ -268,10 +267,7 @@ void broker_job_reap(BrokerJob *job, BrokerReply *ret) {
         /* Whatever becomes of us, the next broker must not remove what is kept. */
         if (job->stage == BROKER_KEEP && ret->status == 0)
                 (void) unlinkat(job->directory_fd, RESPONSE, 0);
-        if (file_read_at(job->directory_fd, EXIT_CODE, 64, &text, NULL) < 0)
-                return;
-        text[strcspn(text, "\n")] = 0;
-        if (parse_uint64(text, &code) >= 0 && code < 256)
+        if (file_read_number_at(job->directory_fd, EXIT_CODE, &code) >= 0 && code < 256)
                 ret->exit_code = (int32_t) code;
 }
 

@@ -8,27 +8,21 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
+
 #define BRACES_MAX 4096      /* alternatives that one glob may stand for */
 #define BRACES_DEPTH_MAX 128 /* braces in one of them: each takes GLOB_BYTES_MAX of the stack */
 #define GLOB_BYTES_MAX 4096
 
-/* Returns the number of bytes of the character at @p. */
+/* Returns the number of bytes of the character at @p. What is no UTF-8 counts as a character for each byte. */
 static size_t character(const char *p) {
-        unsigned char c = (unsigned char) *p;
-        size_t n = c < 0xc0 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-
-        for (size_t i = 1; i < n; i++)
-                if (((unsigned char) p[i] & 0xc0) != 0x80)
-                        return 1;
-        return n;
+        return MAX(utf8_length(p), (size_t) 1);
 }
 
 static uint32_t code(const char *p) {
-        size_t n = character(p);
-        uint32_t c = n == 1 ? (unsigned char) *p : (unsigned char) *p & (0x7fu >> n);
+        uint32_t c = (unsigned char) *p;
 
-        for (size_t i = 1; i < n; i++)
-                c = c << 6 | ((unsigned char) p[i] & 0x3f);
+        (void) utf8_decode(p, &c);
         return c;
 }
 

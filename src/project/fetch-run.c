@@ -114,7 +114,7 @@ int fetch_run(Fetch *fetch, const FetchProgram *program) {
                 return fetch_fail(fetch, -EREMOTEIO, "it takes too long");
         if (r < 0)
                 return r;
-        int exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        int exit_status = process_exit_status(status);
         return exit_status == 0 ? 0 : repeat(fetch, error_fd, exit_status);
 }
 

@@ -33,10 +33,6 @@
 /* For each time that a look takes, so many without one. */
 #define CHECK_SHARE 3
 
-static int exit_status(int status) {
-        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
 static bool reader_is_gone(int output_fd) {
         struct pollfd pollfd = { .fd = output_fd };
 
@@ -90,7 +86,7 @@ static int first_process(const Sandbox *sandbox, int output_fd) {
                 pid_t ended = waitpid(-1, &status, 0);
 
                 if (ended == pid)
-                        return exit_status(status);
+                        return process_exit_status(status);
                 if (ended < 0 && errno != EINTR)
                         return EXIT_CANNOT_START;
         }
@@ -174,5 +170,5 @@ int sandbox_run(const Sandbox *sandbox) {
         int q = process_wait(pid, &status);
         if (r < 0)
                 return r;
-        return q < 0 ? q : exit_status(status);
+        return q < 0 ? q : process_exit_status(status);
 }

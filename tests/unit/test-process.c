@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "unit.h"
+#include "files.h"
 
 #include <poll.h>
 #include <sys/prctl.h>
@@ -49,6 +49,31 @@ static void test_start_time(_unused_ void **state) {
         assert_int_equal(process_wait(pid, &status), 0);
         assert_int_equal(status, 0);
         assert_int_equal(process_start_time(pid, &childs), -ESRCH);
+}
+
+/* The start is found behind whatever the process calls itself. */
+static void test_parse_start(_unused_ void **state) {
+        static const struct {
+                const char *stat;
+                bool valid;
+                uint64_t start;
+        } table[] = {
+                { "1 (a) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24\n", true, 22 },
+                { "1 (a) b) (c) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 18446744073709551615 23", true,
+                  UINT64_MAX },
+                { "1 (a) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 0", true, 0 },
+                { "1 (a) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21", false, 7 },
+                { "1 (a) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 x 23", false, 7 },
+                { "1 a S 4", false, 7 },
+                { "", false, 7 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                uint64_t start = 7;
+
+                assert_row(process_parse_start(table[i].stat, &start) == table[i].valid, i, table[i].stat);
+                assert_row(start == table[i].start, i, table[i].stat);
+        }
 }
 
 /* A program that cannot be started is told from one that fails. */
@@ -264,6 +289,25 @@ static void test_program_exists(_unused_ void **state) {
                 setenv("PATH", before, 1);
 }
 
+/* Neither a directory of that name nor PATH counts. */
+static void test_program_find_in(void **state) {
+        _cleanup_close_ int dir_fd = open_directory(state);
+        _cleanup_free_ char *path = NULL, *expected = NULL, *found = NULL;
+
+        assert_int_equal(mkdirat(dir_fd, "a", 0755), 0);
+        assert_int_equal(mkdirat(dir_fd, "a/program", 0755), 0);
+        assert_int_equal(mkdirat(dir_fd, "b", 0755), 0);
+        assert_int_equal(string_printf(&path, "%s/a:%s/b", (char *) *state, (char *) *state), 0);
+        assert_int_equal(string_printf(&expected, "%s/b/program", (char *) *state), 0);
+        assert_int_equal(program_find_in(path, "program", &found), -ENOENT);
+        make_file(dir_fd, "b/program", "", 0644);
+        assert_int_equal(program_find_in(path, "program", &found), -ENOENT);
+        assert_int_equal(fchmodat(dir_fd, "b/program", 0755, 0), 0);
+        assert_int_equal(program_find_in(path, "program", &found), 0);
+        assert_string_equal(found, expected);
+        assert_int_equal(program_find_in(path, "sh", &found), -ENOENT);
+}
+
 static void test_signal_name(_unused_ void **state) {
         assert_string_equal(signal_name(SIGTERM), "SIGTERM");
         assert_string_equal(signal_name(SIGKILL), "SIGKILL");
@@ -287,6 +331,7 @@ static void test_clock(_unused_ void **state) {
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_run),
         cmocka_unit_test(test_start_time),
+        cmocka_unit_test(test_parse_start),
         cmocka_unit_test(test_no_program),
         cmocka_unit_test(test_capture),
         cmocka_unit_test(test_child_state),
@@ -297,6 +342,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pidfd_signal),
         cmocka_unit_test(test_die_with_parent),
         cmocka_unit_test(test_program_exists),
+        cmocka_unit_test_setup_teardown(test_program_find_in, setup_directory, teardown_directory),
         cmocka_unit_test(test_signal_name),
         cmocka_unit_test(test_clock),
 };

@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "base/string.h"
+#include "base/utf8.h"
 
 static void test_prefix_suffix(_unused_ void **state) {
         assert_string_equal(startswith("--root=x", "--root="), "x");
@@ -157,9 +158,52 @@ static void test_nearest_name(_unused_ void **state) {
         }
 }
 
+/* Of equal names, the last value counts, at the place of the first; a name that begins like another is its own. */
+static void test_set_variable(_unused_ void **state) {
+        static const char *const assignments[] = { "A=1", "AB=2", "A=3", "C=", "C", "C=4" };
+        _cleanup_strv_ char **variables = NULL;
+
+        for (size_t i = 0; i < ELEMENTSOF(assignments); i++)
+                assert_int_equal(strv_set_variable(&variables, assignments[i]), 0);
+        assert_int_equal(strv_length(variables), 4);
+        assert_string_equal(variables[0], "A=3");
+        assert_string_equal(variables[1], "AB=2");
+        assert_string_equal(variables[2], "C=4");
+        assert_string_equal(variables[3], "C");
+}
+
+static void test_utf8_decode(_unused_ void **state) {
+        static const struct {
+                const char *text;
+                size_t length;
+                uint32_t code; /* 7: untouched */
+        } table[] = {
+                { "a", 1, 'a' },
+                { "", 1, 0 },
+                { "\xc3\xa4x", 2, 0xe4 },
+                { "\xe2\x82\xac", 3, 0x20ac },
+                { "\xf0\x9f\x98\x80", 4, 0x1f600 },
+                { "\xf4\x8f\xbf\xbf", 4, 0x10ffff },
+                { "\xe4", 0, 7 },
+                { "\xc3", 0, 7 },
+                { "\x80", 0, 7 },
+                { "\xc0\x80", 0, 7 },         /* overlong */
+                { "\xed\xa0\x80", 0, 7 },     /* a surrogate */
+                { "\xf4\x90\x80\x80", 0, 7 }, /* beyond Unicode */
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                uint32_t code = 7;
+
+                assert_row(utf8_decode(table[i].text, &code) == table[i].length, i, table[i].text);
+                assert_row(code == table[i].code, i, table[i].text);
+        }
+}
+
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_prefix_suffix), cmocka_unit_test(test_strv),         cmocka_unit_test(test_strv_many),
         cmocka_unit_test(test_replace),       cmocka_unit_test(test_parse_uint64), cmocka_unit_test(test_edit_distance),
-        cmocka_unit_test(test_append),        cmocka_unit_test(test_nearest_name),
+        cmocka_unit_test(test_append),        cmocka_unit_test(test_nearest_name), cmocka_unit_test(test_set_variable),
+        cmocka_unit_test(test_utf8_decode),
 };
 UNIT_FILE(tests);
