@@ -47,9 +47,9 @@ void host_system_done(HostSystem *host) {
         *host = (HostSystem){ 0 };
 }
 
-/* Returns the value of @key in os-release's shell-like syntax; NULL: it is not there. Escapes are not decoded, because
- * codenames have none. */
-static char *os_release_value(const char *text, const char *key) {
+/* Finds the value of @key in os-release's shell-like syntax; *ret stays NULL if it is not there. Escapes are not decoded,
+ * because codenames have none. 0 or -ENOMEM. */
+static int os_release_value(const char *text, const char *key, char **ret) {
         size_t n = strlen(key);
 
         for (const char *line = text; line; line = strchr(line, '\n')) {
@@ -62,18 +62,25 @@ static char *os_release_value(const char *text, const char *key) {
                         value++;
                         length -= 2;
                 }
-                return length > 0 ? strndup(value, length) : NULL;
+                return length > 0 ? string_printf(ret, "%.*s", (int) length, value) : 0;
         }
-        return NULL;
+        return 0;
 }
 
 int host_system_parse(const char *text, HostSystem *ret) {
         static const char *const codename_keys[] = { "UBUNTU_CODENAME", "DEBIAN_CODENAME", "VERSION_CODENAME" };
-        HostSystem host = { .id = os_release_value(text, "ID") };
+        _cleanup_(host_system_done) HostSystem host = { 0 };
 
-        for (size_t i = 0; i < ELEMENTSOF(codename_keys) && !host.codename; i++)
-                host.codename = os_release_value(text, codename_keys[i]);
+        int r = os_release_value(text, "ID", &host.id);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < ELEMENTSOF(codename_keys) && !host.codename; i++) {
+                r = os_release_value(text, codename_keys[i], &host.codename);
+                if (r < 0)
+                        return r;
+        }
         *ret = host;
+        host = (HostSystem){ 0 };
         return 0;
 }
 
