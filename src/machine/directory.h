@@ -19,7 +19,12 @@
  *      steps          how long each step took (machine/usage.h)
  *      tasks-refused  how often a process could not be made because of tasks_max, when a script last said so
  *      oom-kills      how many of its processes were killed for want of memory, when a script last said so
- *      root, work     where the supervisor mounts, in its own mount namespace
+ *      counted        says that its job is in metrics_file (cli/report.c)
+ *      log-shown      how much of a service's log its job was shown (job/service-log.c)
+ *      mount, root, work
+ *                     where the supervisor mounts, in its own mount namespace
+ *      binds          what the settings bind and bind_ro, and volumes, are mounted from (container/bind.h)
+ *      tools, helper  programs of the host, and the root that GitLab's own stages run in (container/tools.h)
  * The process that makes or removes the machine holds an flock on the directory itself. */
 typedef struct MachineDirectory {
         char *path;

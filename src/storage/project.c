@@ -120,10 +120,6 @@ static int project_usage(int layer_fd, uint64_t *ret_bytes) {
         return 0;
 }
 
-static int project_remove(int layer_fd, uint64_t deadline) {
-        return storage_overlay.remove(layer_fd, deadline);
-}
-
 const StorageDriver storage_project = {
         .name = "project",
         .help = "overlayfs, changes limited by a project quota of the disk",
@@ -133,5 +129,5 @@ const StorageDriver storage_project = {
         .create = project_create,
         .mount = project_mount,
         .usage = project_usage,
-        .remove = project_remove,
+        /* storage_overlay removes the same. */
 };

@@ -15,6 +15,9 @@ const StorageDriver *const storage_drivers[] = {
         NULL,
 };
 
+/* Nobody's choice: what plans of machines may name besides. */
+static const StorageDriver *const others[] = { &storage_tree, &storage_project, &storage_file, &storage_quota };
+
 const StorageDriver *storage_find(const char *name) {
         for (const StorageDriver *const *driver = storage_drivers; *driver; driver++)
                 if (streq((*driver)->name, name))
@@ -23,8 +26,6 @@ const StorageDriver *storage_find(const char *name) {
 }
 
 const StorageDriver *storage_of_machine(const char *name) {
-        static const StorageDriver *const others[] = { &storage_tree, &storage_project, &storage_quota, &storage_file };
-
         for (size_t i = 0; i < ELEMENTSOF(others); i++)
                 if (streq(others[i]->name, name))
                         return others[i];
@@ -49,7 +50,9 @@ const StorageDriver *storage_pick(const char *name, int root_fd) {
         return NULL;
 }
 
-static void keep_first(int *result, int r) {
+static void remove_by(const StorageDriver *driver, int layer_fd, uint64_t deadline, int *result) {
+        int r = driver->remove ? driver->remove(layer_fd, deadline) : 0;
+
         /* What others have to do comes after what can be done. */
         if (*result == 0 || (*result == -EINPROGRESS && r < 0))
                 *result = r;
@@ -59,8 +62,8 @@ int storage_remove_any(int layer_fd, uint64_t deadline) {
         int result = btrfs_subvolume_remove_until(layer_fd, LAYER_VOLUMES, deadline);
 
         for (const StorageDriver *const *driver = storage_drivers; *driver; driver++)
-                keep_first(&result, (*driver)->remove(layer_fd, deadline));
-        keep_first(&result, storage_file.remove(layer_fd, deadline));
-        keep_first(&result, storage_quota.remove(layer_fd, deadline));
+                remove_by(*driver, layer_fd, deadline, &result);
+        for (size_t i = 0; i < ELEMENTSOF(others); i++)
+                remove_by(others[i], layer_fd, deadline, &result);
         return result;
 }

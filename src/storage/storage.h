@@ -9,7 +9,7 @@
  * made and holds locked; a driver puts its own things below it. */
 
 /* The directory of the layer with volumes, which are mounted in the job's container and in those of its services
- * (container/volume.h). No driver makes it; all remove it with the layer. */
+ * (container/volume.h). No driver makes or removes it: storage_remove_any() does. */
 #define LAYER_VOLUMES "volumes"
 
 /* The tree of a job's root, for drivers that make one: always a subvolume, so that it is removed in
@@ -60,7 +60,8 @@ typedef struct StorageDriver {
          * storage_drivers, so this has to be cheap. */
         bool (*suits)(int root_fd);
 
-        /* Makes the driver's part of the layer. Returns 0 or -errno, and what was left is removed by remove().
+        /* Makes the driver's part of the layer. Returns 0 or -errno, and what was left is for
+         * storage_remove_any().
          * -ELIBACC: a library that this driver needs is not installed. */
         int (*create)(int image_fd, int layer_fd);
 
@@ -76,7 +77,8 @@ typedef struct StorageDriver {
         int (*usage)(int layer_fd, uint64_t *ret_bytes);
 
         /* Removes what create() and the job made in the layer, also after a crash at any point, as far as it is done by
-         * @deadline (clock_deadline()). 0; -ETIME: there is more to remove; -EINPROGRESS: the kernel has to remove
+         * @deadline (clock_deadline()). NULL: they make nothing there, or the same as with another driver, whose it is.
+         * Only storage_remove_any() calls this. 0; -ETIME: there is more to remove; -EINPROGRESS: the kernel has to remove
          * something before a later call can remove the rest; or another -errno. */
         int (*remove)(int layer_fd, uint64_t deadline);
 } StorageDriver;

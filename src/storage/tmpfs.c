@@ -50,10 +50,6 @@ static int tmpfs_mount(const StorageMount *layer) {
         return r;
 }
 
-static int tmpfs_remove(int layer_fd _unused_, uint64_t deadline _unused_) {
-        return 0;
-}
-
 const StorageDriver storage_tmpfs = {
         .name = "tmpfs",
         .help = "overlayfs, changes in memory: fast, limited by tmpfs_size",
@@ -62,5 +58,4 @@ const StorageDriver storage_tmpfs = {
         .suits = tmpfs_suits,
         .create = tmpfs_create,
         .mount = tmpfs_mount,
-        .remove = tmpfs_remove,
 };

@@ -24,10 +24,6 @@ static int tree_mount(const StorageMount *mount) {
         return mount_fd < 0 ? mount_fd : mount_attach(mount_fd, mount->target);
 }
 
-static int tree_remove(int layer_fd _unused_, uint64_t deadline _unused_) {
-        return 0;
-}
-
 const StorageDriver storage_tree = {
         .name = "tree",
         .help = "the tree itself: for work on images",
@@ -35,5 +31,4 @@ const StorageDriver storage_tree = {
         .suits = tree_suits,
         .create = tree_create,
         .mount = tree_mount,
-        .remove = tree_remove,
 };

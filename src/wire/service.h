@@ -8,7 +8,7 @@
 typedef struct WireService {
         char *user;         /* USER[:GROUP], as an image has it; NULL or "": root */
         char *directory;    /* where it starts, made if need be; NULL or "": home, else / */
-        char **directories; /* made if they are missing; may be NULL, as may the lists below when parsed */
+        char **directories; /* made if they are missing. Each list may be NULL for none, but is not when parsed */
         char **argv;        /* at least one item */
         char **environment; /* "NAME=VALUE" items, over the agent's own */
 } WireService;

@@ -15,9 +15,8 @@ static void test_table(void **state) {
         for (size_t i = 0; storage_drivers[i]; i++) {
                 const StorageDriver *driver = storage_drivers[i];
 
-                assert_row(driver->name && driver->help && driver->suits && driver->create && driver->mount &&
-                                   driver->remove,
-                           i, driver->name);
+                assert_row(driver->name && driver->help && driver->suits && driver->create && driver->mount, i,
+                           driver->name);
                 assert_row(!streq(driver->name, "auto"), i, driver->name);
                 assert_row(storage_find(driver->name) == driver, i, driver->name);
         }
