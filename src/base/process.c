@@ -160,7 +160,8 @@ static int detach_and_spawn(const Spawn *spawn) {
         return r < 0 ? r : process_spawn(spawn, &(pid_t){ 0 }, NULL);
 }
 
-int process_spawn_detached(const Spawn *spawn) {
+/* Starts a detached program that outlives this process; it is nobody's child, so nobody has to wait for it. 0 or -errno. */
+static int spawn_detached(const Spawn *spawn) {
         int status;
 
         pid_t pid = fork();
@@ -188,7 +189,7 @@ void process_spawn_own(char *const *arguments) {
                 .stdout_fd = -EBADF,
                 .stderr_fd = -EBADF,
         };
-        (void) process_spawn_detached(&spawn);
+        (void) spawn_detached(&spawn);
 }
 
 void process_step_back(void) {

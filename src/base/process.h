@@ -43,11 +43,8 @@ pid_t process_fork_into(int cgroup_fd, int *ret_error);
  * stdio closed at the next exec. 0 or -errno. */
 int process_detach(void);
 
-/* Starts a detached program that outlives this process; it is nobody's child, so nobody has to wait for it. 0 or -errno. */
-int process_spawn_detached(const Spawn *spawn);
-
-/* Starts our own program with @arguments (without its name) like that: with ENVIRONMENT_PLAIN, and without a descriptor of this
- * process. Best effort. */
+/* Starts our own program with @arguments (without its name), detached from this process, which it outlives as nobody's child:
+ * with ENVIRONMENT_PLAIN, and without a descriptor of this process. Best effort. */
 void process_spawn_own(char *const *arguments);
 
 /* From now on this process has the lowest priority: behind everybody else, but not after everybody else, or on a host that is

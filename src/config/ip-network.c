@@ -55,9 +55,3 @@ const char *ip_network_format(const IpNetwork *network, char buffer[static IP_NE
         snprintf(buffer, IP_NETWORK_TEXT_MAX, "%s/%u", address, network->prefix);
         return buffer;
 }
-
-const char *ip_format4(uint32_t address, char buffer[static IP_NETWORK_TEXT_MAX]) {
-        snprintf(buffer, IP_NETWORK_TEXT_MAX, "%u.%u.%u.%u", address >> 24, address >> 16 & 255, address >> 8 & 255,
-                 address & 255);
-        return buffer;
-}

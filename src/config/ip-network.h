@@ -24,6 +24,3 @@ bool ip_network_has(const IpNetwork *network, const uint8_t *address);
 
 /* Writes the network as text, with its prefix. Returns @buffer. */
 const char *ip_network_format(const IpNetwork *network, char buffer[static IP_NETWORK_TEXT_MAX]);
-
-/* Writes an IPv4 address in the host's byte order as "10.1.2.3". Returns @buffer. */
-const char *ip_format4(uint32_t address, char buffer[static IP_NETWORK_TEXT_MAX]);

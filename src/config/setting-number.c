@@ -139,7 +139,9 @@ static const Unit *unit_find(const Unit *units, size_t n_units, const char *text
         return NULL;
 }
 
-int parse_time_usec(const char *text, uint64_t *ret_usec) {
+/* Parses a time as systemd writes it: "90", "90s", "1min 30s", "1.5h", "infinity". 0; -EINVAL: it is no time; or
+ * -ERANGE: it is too long. */
+static int parse_time_usec(const char *text, uint64_t *ret_usec) {
         uint64_t total = 0;
 
         if (streq(text, "infinity")) {

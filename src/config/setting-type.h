@@ -54,7 +54,3 @@ extern const SettingType setting_boolean, setting_boot, setting_builds, setting_
 
 /* Returns the text that completes "NAME must be ..." after assign() returned @error, -EINVAL or -ERANGE. Static. */
 const char *setting_expect(const SettingInfo *info, int error);
-
-/* Parses a time as systemd writes it: "90", "90s", "1min 30s", "1.5h", "infinity". 0; -EINVAL: it is no time; or
- * -ERANGE: it is too long. */
-int parse_time_usec(const char *text, uint64_t *ret_usec);

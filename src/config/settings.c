@@ -285,14 +285,6 @@ int setting_copy(const Settings *from, Settings *to, const SettingInfo *info) {
         return info->type->copy(setting_field(from, info), setting_field(to, info));
 }
 
-bool setting_is_list(const SettingInfo *info) {
-        return info->type->is_list;
-}
-
-bool setting_is_nullable(const SettingInfo *info) {
-        return info->type->nullable;
-}
-
 void setting_clear(Settings *settings, const SettingInfo *info) {
         if (info->type->nullable)
                 info->type->clear(setting_field(settings, info));

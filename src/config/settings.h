@@ -99,10 +99,7 @@ const char *setting_nearest(const char *typed);
 /* Sets one setting from @text. 0; -EINVAL or -ERANGE: the value is wrong, and setting_expect() says what would be
  * right; or -ENOMEM. A list gets one more item with each call; setting_clear() empties it. */
 int setting_assign(Settings *settings, const SettingInfo *info, const char *text);
-bool setting_is_list(const SettingInfo *info);
-/* Can the setting be unset? Lists and settings that may be null can. setting_clear() unsets these, and does nothing to
- * others. */
-bool setting_is_nullable(const SettingInfo *info);
+/* Unsets the setting; does nothing to those that cannot be unset, as lists and those that may be null can. */
 void setting_clear(Settings *settings, const SettingInfo *info);
 /* Makes the value's text for a configuration file ("[a, b]" for lists). *ret is to be freed. 0 or -ENOMEM. */
 int setting_format(const Settings *settings, const SettingInfo *info, char **ret);

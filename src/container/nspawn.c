@@ -162,7 +162,10 @@ bool nspawn_is_installed(void) {
         return program_find_in(SEARCH_PATH, "systemd-nspawn", &path) >= 0;
 }
 
-int nspawn_passed_fds(const Machine *machine) {
+/* How many descriptors the container's first process gets: the agent's socket; the seccomp filter, if there is one;
+ * where the container has a network of its own with a way out, the socket that it asks for its interface by; and the
+ * program that it is for, if it is for one. */
+static int passed_fds(const Machine *machine) {
         return 1 + (machine->seccomp_filter ? 1 : 0) + (machine_in_segment(machine) ? 1 : 0) +
                (machine->command ? 1 : 0);
 }
@@ -185,7 +188,7 @@ int nspawn_environment(const Machine *machine, uid_t uid_base, char ***ret) {
 
         if (strv_extend_strv(&environment, (char **) variables) < 0 ||
             (!machine->interactive && strv_extend(&environment, "SYSTEMD_NSPAWN_TMPFS_TMP=0") < 0) ||
-            strv_extendf(&environment, "LISTEN_FDS=%d", nspawn_passed_fds(machine)) < 0)
+            strv_extendf(&environment, "LISTEN_FDS=%d", passed_fds(machine)) < 0)
                 return -ENOMEM;
         /* The container's root: no process of the host is that user. */
         if (nspawn_is_preloaded(machine) && (strv_extendf(&environment, "LD_PRELOAD=%s", machine->preload) < 0 ||

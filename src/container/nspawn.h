@@ -20,11 +20,6 @@ int nspawn_environment(const Machine *machine, uid_t uid_base, char ***ret);
 /* Is systemd-nspawn started with our library? */
 bool nspawn_is_preloaded(const Machine *machine);
 
-/* How many descriptors the container's first process gets: the agent's socket; the seccomp filter, if there is one;
- * where the container has a network of its own with a way out, the socket that it asks for its interface by; and the
- * program that it is for, if it is for one. */
-int nspawn_passed_fds(const Machine *machine);
-
 /* Removes the empty directories that systemd-nspawn makes for a container in /run and leaves there if it is killed or
  * if /run is no tmpfs. Nothing of that container may run any more. */
 void nspawn_remove_leftovers(const char *machine_name);

@@ -20,7 +20,7 @@ static void free_secret(char *secret) {
         free(secret);
 }
 
-void job_variables_done(JobVariables *variables) {
+static void job_variables_done(JobVariables *variables) {
         for (size_t i = 0; i < variables->n; i++) {
                 free(variables->items[i].key);
                 free_secret(variables->items[i].value);

@@ -79,5 +79,3 @@ void job_spec_done(JobSpec *spec);
 /* How long the job's containers may run: somewhat longer than GitLab Runner lets the job run, so that GitLab Runner
  * ends it first. USEC_INFINITY: there is no limit. */
 uint64_t job_spec_runtime_max_usec(const JobSpec *spec);
-
-void job_variables_done(JobVariables *variables);

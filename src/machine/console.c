@@ -49,11 +49,6 @@ int console_read(Console *console, int fd) {
         return 1;
 }
 
-void console_note(Console *console, const char *text) {
-        append(console, text, strlen(text));
-        append(console, "\n", 1);
-}
-
 void console_save(const Console *console) {
         if (console->size > 0)
                 (void) file_replace_in_run_at(console->directory->fd, MACHINE_FILE_CONSOLE, console->tail,

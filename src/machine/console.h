@@ -15,7 +15,5 @@ typedef struct Console {
 
 /* Reads some of what is there from the non-blocking @fd. 1: there may be more; 0: end of file; or -errno. */
 int console_read(Console *console, int fd);
-/* Appends a message of our own. */
-void console_note(Console *console, const char *text);
 /* Writes the tail to console.log. */
 void console_save(const Console *console);

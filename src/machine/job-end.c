@@ -35,7 +35,8 @@ const char *job_end_cause(JobEnd end) {
         return ends[end].cause;
 }
 
-JobEnd job_end_from_words(const char *result, const char *cause) {
+/* Which end has these two words. JOB_ENDS: none. */
+static JobEnd job_end_from_words(const char *result, const char *cause) {
         for (JobEnd end = 0; end < JOB_ENDS; end++)
                 if (streq(ends[end].result, result) && streq(ends[end].cause, cause))
                         return end;

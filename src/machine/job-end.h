@@ -24,9 +24,6 @@ typedef enum JobEnd {
 const char *job_end_result(JobEnd end);
 const char *job_end_cause(JobEnd end);
 
-/* Which end has these two words. JOB_ENDS: none. */
-JobEnd job_end_from_words(const char *result, const char *cause);
-
 /* Notes in the job's directory how its script of @stage (NULL: not said) ended. @decides: the job fails when that script does;
  * @is_own: GitLab Runner wrote the script, so that its success says nothing of the job. A failure stays until a script of the
  * same stage succeeds. Best effort. */

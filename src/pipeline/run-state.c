@@ -401,52 +401,6 @@ RunNext run_state_finish(RunState *state, size_t i, const RunEnd *end) {
         return RUN_GOES_ON;
 }
 
-/* A skipped job that starts after @job, directly or not, waits again, and so do those that need it. */
-static void revive(RunState *state, size_t job, size_t stage) {
-        RunOrder *order = state->order;
-        size_t n = state->pipeline->n_jobs;
-        size_t *queue = order->due, first = 0, end = 0; /* nothing is due now */
-
-        for (size_t i = 0; i < n; i++)
-                if (state->jobs[i].take != RUN_LEAVE && state->jobs[i].status == JOB_SKIPPED &&
-                    !state->pipeline->jobs[i].by_needs && state->pipeline->jobs[i].stage_index > stage)
-                        queue[end++] = i;
-        for (size_t from = job; from != SIZE_MAX; from = first < end ? queue[first++] : SIZE_MAX) {
-                Link *link = order->links + from;
-
-                link->due = true; /* found */
-                for (size_t k = 0; k < link->n_dependants; k++) {
-                        size_t other = link->dependants[k];
-
-                        if (state->jobs[other].status == JOB_SKIPPED && !order->links[other].due) {
-                                order->links[other].due = true;
-                                queue[end++] = other;
-                        }
-                }
-        }
-        for (size_t i = 0; i < end; i++)
-                change(state, queue[i], JOB_CREATED, state->jobs[queue[i]].allow_failure);
-        for (size_t i = 0; i < n; i++)
-                order->links[i].due = false;
-}
-
-void run_state_play(RunState *state, size_t job) {
-        RunOrder *order = state->order;
-        size_t stage = state->pipeline->jobs[job].stage_index;
-
-        change(state, job, JOB_PENDING, state->jobs[job].allow_failure);
-        revive(state, job, stage);
-        order->front = MIN(order->front, stage + 1);
-        memset(order->before, 0, sizeof(order->before));
-        for (size_t i = 0; i < order->front; i++)
-                for (unsigned k = 0; k < SEEN_MAX; k++)
-                        order->before[k] += order->stages[i].seen[k];
-        for (size_t i = 0; i < state->pipeline->n_jobs; i++)
-                if (state->jobs[i].take != RUN_LEAVE)
-                        set_due(state, i);
-        settle(state);
-}
-
 void run_state_cancel(RunState *state) {
         state->interrupted = true;
         cancel(state);

@@ -63,9 +63,6 @@ typedef enum RunNext {
 /* Tells that a running or canceling job has ended. A canceling job becomes canceled however it ended. */
 RunNext run_state_finish(RunState *state, size_t job, const RunEnd *end);
 
-/* Starts a manual or scheduled job as if a person had done so. Jobs that were skipped because of it wait again. */
-void run_state_play(RunState *state, size_t job);
-
 /* Cancels the run as if a person had done so: waiting jobs are canceled, running jobs are JOB_CANCELING until
  * run_state_finish(). Manual jobs stay. */
 void run_state_cancel(RunState *state);

@@ -28,13 +28,6 @@ Value *value_new_string(Arena *arena, const char *string, Place place) {
         return value;
 }
 
-Value *value_new_boolean(Arena *arena, bool boolean, Place place) {
-        Value *value = value_new(arena, VALUE_BOOLEAN, place);
-
-        value->boolean = boolean;
-        return value;
-}
-
 void value_append(Arena *arena, Value *list, const Value *item) {
         ARENA_APPEND(arena, list->items, list->n_items, item);
 }
@@ -154,7 +147,8 @@ bool value_equal(const Value *a, const Value *b) {
         return false;
 }
 
-const char *float_format(double number, char ret[static 32]) {
+/* The text of a number with a fraction, as value_to_string() makes it; @ret of 32 bytes. */
+static const char *float_format(double number, char ret[static 32]) {
         char digits[32];
 
         if (isnan(number) || isinf(number))

@@ -58,7 +58,6 @@ struct Value {
  * value. */
 Value *value_new(Arena *arena, ValueType type, Place place);
 Value *value_new_string(Arena *arena, const char *string, Place place);
-Value *value_new_boolean(Arena *arena, bool boolean, Place place);
 void value_append(Arena *arena, Value *list, const Value *item);
 
 /* These return the pair, or the value, of @key in @map; NULL: the key is not there, or @map is NULL or no mapping. */
@@ -92,8 +91,6 @@ bool value_equal(const Value *a, const Value *b);
 
 /* Returns the text of a scalar, as Ruby's to_s writes it: "" for null, "1.1" for 1.10. NULL for a list or mapping. */
 const char *value_to_string(Arena *arena, const Value *value);
-/* The same for a number with a fraction; @ret of 32 bytes. */
-const char *float_format(double number, char ret[static 32]);
 
 /* Describes the type of a value for messages, as "a text" or "a list". Static. */
 const char *value_describe(const Value *value);

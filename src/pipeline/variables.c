@@ -86,7 +86,8 @@ static size_t name_size(const char *p) {
         return n;
 }
 
-bool variable_reference(const char *p, const char **ret_name, size_t *ret_name_size, size_t *ret_size) {
+/* Is there a reference "$NAME", "${NAME}" or "%NAME%" at @p? True with the name, its size and the size of the whole. */
+static bool variable_reference(const char *p, const char **ret_name, size_t *ret_name_size, size_t *ret_size) {
         bool braces = p[0] == '$' && p[1] == '{';
         const char *name = p + 1 + braces;
         size_t n = *p == '$' || *p == '%' ? name_size(name) : 0;

@@ -41,9 +41,6 @@ const char *variables_expand(const Variables *variables, const char *text, bool 
  * 0, or -ELOOP with the names of the variables that refer to each other in *reterr_names ("A, B"). */
 int variables_expand_nested(const Variables *variables, bool all, Variables *ret, const char **reterr_names);
 
-/* Is there a reference "$NAME", "${NAME}" or "%NAME%" at @p? True with the name, its size and the size of the whole. */
-bool variable_reference(const char *p, const char **ret_name, size_t *ret_name_size, size_t *ret_size);
-
 /* Makes GitLab's slug of @text: lower case letters and digits, "-" for everything else, at most 63 characters, without
  * "-" at the ends. */
 const char *variable_slug(Arena *arena, const char *text);

@@ -149,14 +149,10 @@ int git_call(const GitCall *call, char *const *arguments, char **ret_output) {
         return r;
 }
 
-int git_run(const char *directory, char *const *arguments, char **ret_output) {
-        return git_call(&(GitCall){ .directory = directory }, arguments, ret_output);
-}
-
 int git_ask(const char *directory, char *const *arguments, char **ret_output) {
         _cleanup_free_ char *output = NULL;
 
-        int r = git_run(directory, arguments, &output);
+        int r = git_call(&(GitCall){ .directory = directory }, arguments, &output);
         if (r < 0)
                 return r;
         if (r > 0 || !*output)

@@ -22,10 +22,8 @@ int git_command(const GitCall *call, char *const *arguments, char ***ret_argv, c
  * is not installed; -ETIMEDOUT: it took five minutes, and was killed; or another -errno. */
 int git_call(const GitCall *call, char *const *arguments, char **ret_output);
 
-/* Runs git to look at the repository that @directory is in. As git_call(). */
-int git_run(const char *directory, char *const *arguments, char **ret_output);
-
-/* The same for callers that need success: 0; -ENOENT: git failed, or is not installed; or another -errno. */
+/* Runs git to look at the repository that @directory is in, for callers that need success. *ret_output, NULL or a string
+ * before, is as of git_call(). 0; -ENOENT: git failed, printed nothing, or is not installed; or another -errno. */
 int git_ask(const char *directory, char *const *arguments, char **ret_output);
 
 /* Runs git and splits its output, whose items end with NUL bytes, as -z makes it. *ret_items is for strv_free().

@@ -19,7 +19,8 @@ static int run_step(const SourceRequest *request, const BuildPlan *plan,
         return r < 0 ? r : source_run(request, &(SourceProgram){ .trust = SOURCE_PROGRAM_FREE, .argv = argv });
 }
 
-int source_build(const SourceRequest *request, const BuildPlan *plan) {
+/* Builds the suite by a plan that fits this host. Returns as source_fill(), but never -EINVAL. */
+static int build_planned(const SourceRequest *request, const BuildPlan *plan) {
         int r = run_step(request, plan, plan->builder->arguments);
         if (r != 0)
                 return r;
@@ -39,7 +40,7 @@ static int fill(const SourceRequest *request, _unused_ SourceResult *result, Pro
         const BuildRequest build = build_request_of(spec);
 
         int r = build_plan_make(&build, &plan, reterr_problem);
-        return r < 0 ? r : source_build(request, &plan);
+        return r < 0 ? r : build_planned(request, &plan);
 }
 
 static const char *subject(const SourceSpec *spec) {

@@ -60,10 +60,6 @@ int source_fill(const SourceRequest *request, SourceResult *ret, Problem *reterr
  * The number is larger than every exit status. */
 #define SOURCE_REFUSED 256
 
-/* Builds a suite by a plan that the caller has made: the second half of source_fill() for SOURCE_SUITE. Uses only
- * target and listener of @request. Returns as source_fill(), but never -EINVAL. */
-int source_build(const SourceRequest *request, const BuildPlan *plan);
-
 /* Removes user and password from "https://user:password@host/...", for what people see. *ret, which must be NULL or a string,
  * is to be freed. 0 or -ENOMEM. */
 int source_without_credentials(const char *url, char **ret);

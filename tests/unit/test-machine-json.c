@@ -103,8 +103,7 @@ static int setup_fields(_unused_ void **state) {
 
                 if (setting_is_machine(info))
                         fields[n_fields++] = (Field){ setting_name(info), kind_of(info->type),
-                                                      offsetof(Machine, settings) + offset,
-                                                      !setting_is_nullable(info) };
+                                                      offsetof(Machine, settings) + offset, !info->type->nullable };
         }
         return 0;
 }

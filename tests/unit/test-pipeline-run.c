@@ -67,11 +67,9 @@ static bool names(const char *words, const char *name, char mark) {
         return false;
 }
 
-/* Runs all pending jobs until there are none, then plays manual and delayed jobs in @played, if any. Jobs in @failing fail
- * with exit code 3; "job*" the first time only, "job!" because of the system, "job?" for want of artifacts. Returns
- * "name=status" of all. */
-static const char *play(const char *yaml, const char *failing, const char *played, const char *takes, RunState *state,
-                        TestPipeline *test) {
+/* Runs all pending jobs until there are none. Jobs in @failing fail with exit code 3; "job*" the first time only, "job!"
+ * because of the system, "job?" for want of artifacts. Returns "name=status" of all. */
+static const char *play(const char *yaml, const char *failing, const char *takes, RunState *state, TestPipeline *test) {
         static char result[1024];
         MemoryFile files[] = { { NULL, ".gitlab-ci.yml", yaml }, { 0 } };
         RunTake take[16];
@@ -87,33 +85,24 @@ static const char *play(const char *yaml, const char *failing, const char *playe
                           names(takes, test->pipeline->jobs[i].name, '-') ? RUN_TAKE :
                                                                             RUN_LEAVE;
         run_state_init(state, test->pipeline, takes ? take : NULL);
-        for (bool again = true; again;) {
-                for (size_t i; (i = run_state_next(state)) != SIZE_MAX;) {
-                        const char *name = test->pipeline->jobs[i].name;
-                        bool system = names(failing, name, '!'), missing = names(failing, name, '?');
+        for (size_t i; (i = run_state_next(state)) != SIZE_MAX;) {
+                const char *name = test->pipeline->jobs[i].name;
+                bool system = names(failing, name, '!'), missing = names(failing, name, '?');
 
-                        run_state_start(state, i);
-                        bool failed = names(failing, name, 0) || system || missing ||
-                                      (names(failing, name, '*') && state->jobs[i].n_tries == 1);
-                        (void) run_state_finish(state, i,
-                                                &(RunEnd){ !failed,
-                                                           !failed ? NULL :
-                                                           system  ? "runner_system_failure" :
-                                                           missing ? "missing_dependency_failure" :
-                                                                     "script_failure",
-                                                           system || missing ? -1 :
-                                                           failed            ? 3 :
-                                                                               0 });
-                }
-                assert_true(run_state_idle(state));
-                again = false;
-                for (size_t i = 0; i < test->pipeline->n_jobs; i++)
-                        if ((state->jobs[i].status == JOB_MANUAL || state->jobs[i].status == JOB_SCHEDULED) &&
-                            names(played, test->pipeline->jobs[i].name, 0)) {
-                                run_state_play(state, i);
-                                again = true;
-                        }
+                run_state_start(state, i);
+                bool failed = names(failing, name, 0) || system || missing ||
+                              (names(failing, name, '*') && state->jobs[i].n_tries == 1);
+                (void) run_state_finish(state, i,
+                                        &(RunEnd){ !failed,
+                                                   !failed ? NULL :
+                                                   system  ? "runner_system_failure" :
+                                                   missing ? "missing_dependency_failure" :
+                                                             "script_failure",
+                                                   system || missing ? -1 :
+                                                   failed            ? 3 :
+                                                                       0 });
         }
+        assert_true(run_state_idle(state));
         result[0] = 0;
         for (size_t i = 0; i < test->pipeline->n_jobs; i++)
                 if (state->jobs[i].take != RUN_LEAVE)
@@ -129,94 +118,78 @@ static const char *play(const char *yaml, const char *failing, const char *playe
 
 static void test_pipelines(_unused_ void **unused) {
         static const struct {
-                const char *yaml, *failing, *played, *result;
+                const char *yaml, *failing, *result;
                 JobStatus status;
         } rows[] = {
-                { "b: {" B "}\nt: {" S "}", "", "", "b=success t=success", JOB_SUCCESS },
-                { "b: {" B "}\nt: {" S "}\nd: {" D "}", "b", "", "b=failed t=skipped d=skipped", JOB_FAILED },
-                { "b: {" B ", allow_failure: true}\nt: {" S "}", "b", "", "b=failed t=success", JOB_SUCCESS },
-                { "b: {" B ", allow_failure: {exit_codes: 3}}\nt: {" S "}", "b", "", "b=failed t=success",
-                  JOB_SUCCESS },
-                { "b: {" B ", allow_failure: {exit_codes: [4]}}\nt: {" S "}", "b", "", "b=failed t=skipped",
-                  JOB_FAILED },
-                { "b: {" B "}\nt: {" S ", when: on_failure}\nd: {" D ", when: always}", "b", "",
+                { "b: {" B "}\nt: {" S "}", "", "b=success t=success", JOB_SUCCESS },
+                { "b: {" B "}\nt: {" S "}\nd: {" D "}", "b", "b=failed t=skipped d=skipped", JOB_FAILED },
+                { "b: {" B ", allow_failure: true}\nt: {" S "}", "b", "b=failed t=success", JOB_SUCCESS },
+                { "b: {" B ", allow_failure: {exit_codes: 3}}\nt: {" S "}", "b", "b=failed t=success", JOB_SUCCESS },
+                { "b: {" B ", allow_failure: {exit_codes: [4]}}\nt: {" S "}", "b", "b=failed t=skipped", JOB_FAILED },
+                { "b: {" B "}\nt: {" S ", when: on_failure}\nd: {" D ", when: always}", "b",
                   "b=failed t=success d=success", JOB_FAILED },
-                { "b: {" B "}\nt: {" S ", when: on_failure}\nd: {" D "}", "", "", "b=success t=skipped d=success",
+                { "b: {" B "}\nt: {" S ", when: on_failure}\nd: {" D "}", "", "b=success t=skipped d=success",
                   JOB_SUCCESS },
-                { "b: {" B ", allow_failure: true}\nt: {" S ", when: on_failure}", "b", "", "b=failed t=skipped",
+                { "b: {" B ", allow_failure: true}\nt: {" S ", when: on_failure}", "b", "b=failed t=skipped",
                   JOB_SUCCESS },
-                { "b: {" B ", when: on_failure}\nt: {" S ", when: on_failure, needs: []}", "", "",
-                  "b=skipped t=skipped", JOB_SKIPPED },
-                { "b: {" B ", when: manual}\nt: {" S "}", "", "", "b=manual t=success", JOB_SUCCESS },
-                { "b: {" B ", when: manual, allow_failure: false}\nt: {" S "}", "", "", "b=manual t=created",
-                  JOB_MANUAL },
-                { "b: {" B ", when: manual, allow_failure: false}\nt: {" S "}", "", "b", "b=success t=success",
-                  JOB_SUCCESS },
-                { "b: {" B ", when: manual}\nt: {" S ", needs: [b]}\nd: {" D ", needs: [b], when: always}", "", "",
+                { "b: {" B ", when: on_failure}\nt: {" S ", when: on_failure, needs: []}", "", "b=skipped t=skipped",
+                  JOB_SKIPPED },
+                { "b: {" B ", when: manual}\nt: {" S "}", "", "b=manual t=success", JOB_SUCCESS },
+                { "b: {" B ", when: manual, allow_failure: false}\nt: {" S "}", "", "b=manual t=created", JOB_MANUAL },
+                { "b: {" B ", when: manual}\nt: {" S ", needs: [b]}\nd: {" D ", needs: [b], when: always}", "",
                   "b=manual t=skipped d=success", JOB_SUCCESS },
-                { "b: {" B ", when: delayed, start_in: 1 day}\nt: {" S "}", "", "", "b=scheduled t=created",
+                { "b: {" B ", when: delayed, start_in: 1 day}\nt: {" S "}", "", "b=scheduled t=created",
                   JOB_SCHEDULED },
-                { "b: {" B "}\nc: {" B "}\nt: {" S ", needs: [c]}\nd: {" D ", needs: []}", "b", "",
+                { "b: {" B "}\nc: {" B "}\nt: {" S ", needs: [c]}\nd: {" D ", needs: []}", "b",
                   "b=failed c=success t=success d=success", JOB_FAILED },
-                { "b: {" B "}\nt: {" S ", needs: [b]}\nd: {" D ", needs: [t]}", "b", "", "b=failed t=skipped d=skipped",
+                { "b: {" B "}\nt: {" S ", needs: [b]}\nd: {" D ", needs: [t]}", "b", "b=failed t=skipped d=skipped",
                   JOB_FAILED },
-                { "b: {" B "}\nt: {" S ", needs: [b], when: on_failure}", "b", "", "b=failed t=success", JOB_FAILED },
-                { "b: {" B ", retry: 1}\nt: {" S "}", "b*", "", "b=success t=success", JOB_SUCCESS },
-                { "b: {" B ", retry: 1}\nt: {" S "}", "b", "", "b=failed t=skipped", JOB_FAILED },
-                { "b: {" B ", retry: {max: 1, when: runner_system_failure}}\nt: {" S "}", "b*", "",
-                  "b=failed t=skipped", JOB_FAILED },
-                { "b: {" B ", retry: {max: 1, exit_codes: 3}}\nt: {" S "}", "b*", "", "b=success t=success",
-                  JOB_SUCCESS },
-                { "t: {" S ", needs: [u]}\nu: {" S "}", "", "", "t=success u=success", JOB_SUCCESS },
-                { "t: {" S ", needs: [{job: none, optional: true}]}", "", "", "t=success", JOB_SUCCESS },
-                { "b: {" B ", allow_failure: {exit_codes: 3}}\nt: {" S "}", "b!", "", "b=failed t=skipped",
+                { "b: {" B "}\nt: {" S ", needs: [b], when: on_failure}", "b", "b=failed t=success", JOB_FAILED },
+                { "b: {" B ", retry: 1}\nt: {" S "}", "b*", "b=success t=success", JOB_SUCCESS },
+                { "b: {" B ", retry: 1}\nt: {" S "}", "b", "b=failed t=skipped", JOB_FAILED },
+                { "b: {" B ", retry: {max: 1, when: runner_system_failure}}\nt: {" S "}", "b*", "b=failed t=skipped",
                   JOB_FAILED },
-                { "b: {" B ", allow_failure: true}\nt: {" S "}", "b!", "", "b=failed t=success", JOB_SUCCESS },
-                { "b: {" B ", retry: {max: 1, when: [runner_system_failure]}}", "b!", "", "b=failed", JOB_FAILED },
-                { "b: {" B ", retry: 2}\nt: {" S "}", "b?", "", "b=failed t=skipped", JOB_FAILED },
-                { "b: {" B ", retry: {max: 1, when: runner_system_failure, exit_codes: 3}}", "b*", "", "b=success",
+                { "b: {" B ", retry: {max: 1, exit_codes: 3}}\nt: {" S "}", "b*", "b=success t=success", JOB_SUCCESS },
+                { "t: {" S ", needs: [u]}\nu: {" S "}", "", "t=success u=success", JOB_SUCCESS },
+                { "t: {" S ", needs: [{job: none, optional: true}]}", "", "t=success", JOB_SUCCESS },
+                { "b: {" B ", allow_failure: {exit_codes: 3}}\nt: {" S "}", "b!", "b=failed t=skipped", JOB_FAILED },
+                { "b: {" B ", allow_failure: true}\nt: {" S "}", "b!", "b=failed t=success", JOB_SUCCESS },
+                { "b: {" B ", retry: {max: 1, when: [runner_system_failure]}}", "b!", "b=failed", JOB_FAILED },
+                { "b: {" B ", retry: 2}\nt: {" S "}", "b?", "b=failed t=skipped", JOB_FAILED },
+                { "b: {" B ", retry: {max: 1, when: runner_system_failure, exit_codes: 3}}", "b*", "b=success",
                   JOB_SUCCESS },
-                { "b: {" B ", retry: {max: 1, when: always, exit_codes: 4}}", "b*", "", "b=success", JOB_SUCCESS },
-                { "b: {" B ", retry: {max: 1, exit_codes: [4, 5]}}", "b*", "", "b=failed", JOB_FAILED },
-                { "b: {" B "}\nc: {" B "}\nt: {" S ", needs: [b, c]}\nd: {" D ", needs: [b, c], when: always}", "b", "",
+                { "b: {" B ", retry: {max: 1, when: always, exit_codes: 4}}", "b*", "b=success", JOB_SUCCESS },
+                { "b: {" B ", retry: {max: 1, exit_codes: [4, 5]}}", "b*", "b=failed", JOB_FAILED },
+                { "b: {" B "}\nc: {" B "}\nt: {" S ", needs: [b, c]}\nd: {" D ", needs: [b, c], when: always}", "b",
                   "b=failed c=success t=skipped d=success", JOB_FAILED },
-                { "b: {" B ", when: manual}\nt: {" S ", needs: [b]}\nd: {" D ", needs: [t]}", "", "b",
-                  "b=success t=success d=success", JOB_SUCCESS },
-                { "b: {" B ", when: manual}\nt: {" S ", needs: [b]}\nd: {" D "}", "b", "b",
-                  "b=failed t=success d=success", JOB_SUCCESS },
-                { "b: {" B ", when: manual, allow_failure: false}\nt: {" S ", when: on_failure}\nd: {" D "}", "b", "b",
-                  "b=failed t=success d=skipped", JOB_FAILED },
-                { "b: {" B ", when: delayed, start_in: 1 day}\nt: {" S "}", "", "b", "b=success t=success",
+                { "b: {" B ", when: on_failure}\nt: {" S "}", "", "b=skipped t=success", JOB_SUCCESS },
+                { "b: {" B ", when: on_failure}\nt: {" S ", needs: [b]}", "", "b=skipped t=skipped", JOB_SKIPPED },
+                { "b: {" B ", when: on_failure}\nt: {" S ", needs: [b], when: always}", "", "b=skipped t=success",
                   JOB_SUCCESS },
-                { "b: {" B ", when: on_failure}\nt: {" S "}", "", "", "b=skipped t=success", JOB_SUCCESS },
-                { "b: {" B ", when: on_failure}\nt: {" S ", needs: [b]}", "", "", "b=skipped t=skipped", JOB_SKIPPED },
-                { "b: {" B ", when: on_failure}\nt: {" S ", needs: [b], when: always}", "", "", "b=skipped t=success",
-                  JOB_SUCCESS },
-                { "b: {" B ", when: on_failure}\nd: {" D ", when: always}", "", "", "b=skipped d=success",
-                  JOB_SUCCESS },
-                { "p: {script: x, stage: .pre}\nb: {" B "}\nq: {script: x, stage: .post, when: always}", "p", "",
+                { "b: {" B ", when: on_failure}\nd: {" D ", when: always}", "", "b=skipped d=success", JOB_SUCCESS },
+                { "p: {script: x, stage: .pre}\nb: {" B "}\nq: {script: x, stage: .post, when: always}", "p",
                   "p=failed b=skipped q=success", JOB_FAILED },
-                { "b: {" B ", parallel: 3}\nt: {" S ", needs: [b]}", "b 2/3", "",
+                { "b: {" B ", parallel: 3}\nt: {" S ", needs: [b]}", "b 2/3",
                   "b 1/3=success b 2/3=failed b 3/3=success t=skipped", JOB_FAILED },
-                { "b: {" B ", needs: []}\nt: {" S ", needs: []}\nd: {" D ", when: on_failure}", "t", "",
+                { "b: {" B ", needs: []}\nt: {" S ", needs: []}\nd: {" D ", when: on_failure}", "t",
                   "b=success t=failed d=success", JOB_FAILED },
                 { "workflow: {auto_cancel: {on_job_failure: all}}\nb: {" B "}\nc: {" B "}\nt: {" S "}\nd: {" D
                   ", when: always}",
-                  "b", "", "b=failed c=canceled t=canceled d=canceled", JOB_FAILED },
+                  "b", "b=failed c=canceled t=canceled d=canceled", JOB_FAILED },
                 { "workflow: {auto_cancel: {on_job_failure: all}}\nb: {" B ", allow_failure: true}\nc: {" B "}", "b",
-                  "", "b=failed c=success", JOB_SUCCESS },
+                  "b=failed c=success", JOB_SUCCESS },
                 { "workflow: {auto_cancel: {on_job_failure: all}, rules: [{when: always, auto_cancel: {on_job_failure: "
                   "none}}]}\nb: {" B "}\nc: {" B "}",
-                  "b", "", "b=failed c=success", JOB_FAILED },
+                  "b", "b=failed c=success", JOB_FAILED },
                 { "workflow: {rules: [{when: always, auto_cancel: {on_job_failure: all}}]}\nb: {" B
                   ", retry: 1}\nc: {" B "}",
-                  "b*", "", "b=success c=success", JOB_SUCCESS },
+                  "b*", "b=success c=success", JOB_SUCCESS },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
                 TestPipeline test;
                 RunState state;
-                const char *result = play(rows[i].yaml, rows[i].failing, rows[i].played, NULL, &state, &test);
+                const char *result = play(rows[i].yaml, rows[i].failing, NULL, &state, &test);
                 JobStatus status = run_state_status(&state);
                 int exit_status = rows[i].status == JOB_FAILED ? 1 : 0;
 
@@ -250,7 +223,7 @@ static void test_some(_unused_ void **state) {
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
                 TestPipeline test;
                 RunState run;
-                const char *result = play(rows[i].yaml, rows[i].failing, "", rows[i].takes, &run, &test);
+                const char *result = play(rows[i].yaml, rows[i].failing, rows[i].takes, &run, &test);
 
                 if (!streq(result, rows[i].result))
                         fail_msg("%s (%s): %s\nnot %s", rows[i].yaml, rows[i].takes, result, rows[i].result);
@@ -265,7 +238,7 @@ static void test_reasons(_unused_ void **state) {
 
         (void) play("b: {" B "}\nc: {" B "}\nt: {" S "}\nu: {" S ", needs: [b, c]}\nd: {" D ", needs: [u]}\nm: {" B
                     ", when: manual}\nn: {" D ", needs: [m]}\nf: {" S ", when: on_failure, needs: [b]}",
-                    "c", "", NULL, &run, &test);
+                    "c", NULL, &run, &test);
         static const struct {
                 const char *job, *because;
         } rows[] = { { "t", "c" }, { "u", "c" }, { "d", "u" }, { "n", "m" }, { "f", NULL }, { "b", NULL } };
@@ -289,7 +262,7 @@ static void test_blocked(_unused_ void **state) {
 
         (void) play("b: {" B ", when: manual, allow_failure: false}\nc: {" B ", when: manual}\nd: {" B
                     ", when: delayed, start_in: 1 day}\nt: {" S "}",
-                    "", "", NULL, &run, &test);
+                    "", NULL, &run, &test);
         assert_true(run_state_idle(&run));
         assert_true(run_state_blocks(&run, 0));
         assert_false(run_state_blocks(&run, 1));
@@ -317,7 +290,7 @@ static void test_failed_and_blocked(_unused_ void **state) {
                 TestPipeline test;
                 RunState run;
 
-                (void) play(rows[i].yaml, rows[i].failing, "", NULL, &run, &test);
+                (void) play(rows[i].yaml, rows[i].failing, NULL, &run, &test);
                 assert_row(run_state_status(&run) == rows[i].status, i, rows[i].yaml);
                 assert_row(run_state_exit_status(&run) == rows[i].exit_status, i, rows[i].yaml);
                 test_pipeline_done(&test);
