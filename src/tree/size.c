@@ -19,9 +19,14 @@
 /* The number of entries between two looks at the clock. */
 #define DEADLINE_TICKS 64
 
+/* Of directories in a tree that somebody else made: no real tree is so deep, and what compares or exports trees goes no deeper
+ * than this. */
+#define DEPTH_MAX 256
+
 typedef struct Sum {
         uint64_t bytes, max_bytes; /* -EDQUOT beyond */
         uint64_t least_bytes;      /* of each entry */
+        size_t max_depth;          /* of a directory; -EDQUOT beyond; 0: none */
         uint64_t deadline;         /* -ETIME after it; 0: none */
         unsigned ticks;
 } Sum;
@@ -47,7 +52,7 @@ static int path_in_tree(int tree_fd, int dir_fd, const char *name, char **ret) {
         return string_printf(ret, "%s/%s", directory + n_root + 1, name);
 }
 
-static int note_owner(int dir_fd, const char *name, const struct stat *st, void *userdata) {
+static int note_owner(int dir_fd, const char *name, const struct stat *st, size_t depth _unused_, void *userdata) {
         Owners *owners = userdata;
         ForeignOwners *found = &owners->found;
 
@@ -72,11 +77,14 @@ int tree_foreign_owners(int tree_fd, uint64_t limit, ForeignOwners *ret) {
         return 0;
 }
 
-static int add_entry(int dir_fd _unused_, const char *name _unused_, const struct stat *st, void *userdata) {
+static int add_entry(int dir_fd _unused_, const char *name _unused_, const struct stat *st, size_t depth,
+                     void *userdata) {
         Sum *sum = userdata;
 
         if (sum->deadline != 0 && ++sum->ticks % DEADLINE_TICKS == 0 && clock_now_usec() >= sum->deadline)
                 return -ETIME;
+        if (sum->max_depth > 0 && depth > sum->max_depth && S_ISDIR(st->st_mode))
+                return -EDQUOT;
         sum->bytes += MAX((uint64_t) st->st_blocks * 512, sum->least_bytes);
         return sum->bytes > sum->max_bytes ? -EDQUOT : 0;
 }
@@ -107,11 +115,11 @@ int tree_size_until(int tree_fd, uint64_t deadline, uint64_t *ret_bytes) {
         if (r < 0 && r != -ETIME)
                 return r;
         *ret_bytes = sum.bytes;
-        return MIN(r, 0);
+        return r;
 }
 
 int tree_is_larger(int tree_fd, uint64_t max_bytes) {
-        Sum sum = { .max_bytes = max_bytes, .least_bytes = 4096 };
+        Sum sum = { .max_bytes = max_bytes, .least_bytes = 4096, .max_depth = DEPTH_MAX };
 
         int r = add_up(tree_fd, &sum);
         return r == -EDQUOT ? 1 : r;

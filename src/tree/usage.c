@@ -99,7 +99,7 @@ static bool is_late(Usage *usage) {
         return usage->deadline != 0 && ++usage->ticks % DEADLINE_TICKS == 0 && clock_now_usec() >= usage->deadline;
 }
 
-static int add_entry(int dir_fd, const char *name, const struct stat *st, void *userdata) {
+static int add_entry(int dir_fd, const char *name, const struct stat *st, size_t depth _unused_, void *userdata) {
         Sum *sum = userdata;
         uint64_t bytes = (uint64_t) st->st_blocks * 512, shared_bytes = 0;
 
@@ -128,7 +128,7 @@ int usage_add(Usage *usage, int tree_fd, UsageOfTree *ret) {
         if (r < 0 && r != -ETIME)
                 return r;
         *ret = sum.tree;
-        return MIN(r, 0);
+        return r;
 }
 
 static int compare_extents(const void *a, const void *b) {
