@@ -48,7 +48,7 @@ static int measure(Walk *walk, const char *path, UsageOfTree *ret) {
 
         if (fd < 0)
                 return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -errno;
-        int r = usage_add(&walk->usage, fd, ret);
+        int r = usage_add(&walk->usage, fd, USEC_INFINITY, ret);
         return r < 0 ? r : 1;
 }
 
@@ -148,7 +148,7 @@ static int add_entry(Walk *walk, int fd, const char *name, UsageOfTree *all) {
 
         if (entry_fd < 0)
                 return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -errno;
-        int r = usage_add(&walk->usage, entry_fd, &tree);
+        int r = usage_add(&walk->usage, entry_fd, USEC_INFINITY, &tree);
         if (r < 0)
                 return r;
         all->bytes += tree.bytes;

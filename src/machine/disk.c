@@ -36,7 +36,7 @@ static uint64_t memory_of_root(const Machine *machine) {
 }
 
 int machine_disk_bytes(const Settings *settings, const char *id, uint64_t deadline, uint64_t *ret) {
-        _cleanup_usage_ Usage usage = { .deadline = deadline };
+        _cleanup_usage_ Usage usage = { 0 };
         _cleanup_machine_ Machine *machine = NULL;
         UsageOfTree layer;
 
@@ -48,7 +48,7 @@ int machine_disk_bytes(const Settings *settings, const char *id, uint64_t deadli
                 *ret += disk_bytes(layer_fd);
                 return 0;
         }
-        int r = usage_add(&usage, layer_fd, &layer);
+        int r = usage_add(&usage, layer_fd, deadline, &layer);
         if (r < 0 && r != -ETIME)
                 return r;
         *ret = layer.own_bytes + (driver && driver->in_memory ? memory_of_root(machine) : 0);

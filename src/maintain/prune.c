@@ -107,7 +107,7 @@ static uint64_t size_of(const Settings *settings, const Kind *kind, const char *
         uint64_t bytes = 0;
 
         if (kind->is_job)
-                return machine_disk_bytes(settings, name, 0, &bytes) < 0 ? 0 : bytes;
+                return machine_disk_bytes(settings, name, USEC_INFINITY, &bytes) < 0 ? 0 : bytes;
         if (!kind->directory || string_printf(&path, "%s/%s/%s", settings->root_dir, kind->directory, name) < 0)
                 return 0;
         char *at = kind->is_generation ? strrchr(path, '@') : NULL;

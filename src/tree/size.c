@@ -27,7 +27,7 @@ typedef struct Sum {
         uint64_t bytes, max_bytes; /* -EDQUOT beyond */
         uint64_t least_bytes;      /* of each entry */
         size_t max_depth;          /* of a directory; -EDQUOT beyond; 0: none */
-        uint64_t deadline;         /* -ETIME after it; 0: none */
+        uint64_t deadline;         /* -ETIME after it; USEC_INFINITY: none */
         unsigned ticks;
 } Sum;
 
@@ -81,7 +81,7 @@ static int add_entry(int dir_fd _unused_, const char *name _unused_, const struc
                      void *userdata) {
         Sum *sum = userdata;
 
-        if (sum->deadline != 0 && ++sum->ticks % DEADLINE_TICKS == 0 && clock_now_usec() >= sum->deadline)
+        if (++sum->ticks % DEADLINE_TICKS == 0 && clock_now_usec() >= sum->deadline)
                 return -ETIME;
         if (sum->max_depth > 0 && depth > sum->max_depth && S_ISDIR(st->st_mode))
                 return -EDQUOT;
@@ -99,13 +99,7 @@ static int add_up(int tree_fd, Sum *sum) {
 }
 
 int tree_size(int tree_fd, uint64_t *ret_bytes) {
-        Sum sum = { .max_bytes = UINT64_MAX };
-
-        int r = add_up(tree_fd, &sum);
-        if (r < 0)
-                return r;
-        *ret_bytes = sum.bytes;
-        return 0;
+        return tree_size_until(tree_fd, USEC_INFINITY, ret_bytes);
 }
 
 int tree_size_until(int tree_fd, uint64_t deadline, uint64_t *ret_bytes) {
@@ -119,7 +113,7 @@ int tree_size_until(int tree_fd, uint64_t deadline, uint64_t *ret_bytes) {
 }
 
 int tree_is_larger(int tree_fd, uint64_t max_bytes) {
-        Sum sum = { .max_bytes = max_bytes, .least_bytes = 4096, .max_depth = DEPTH_MAX };
+        Sum sum = { .max_bytes = max_bytes, .least_bytes = 4096, .max_depth = DEPTH_MAX, .deadline = USEC_INFINITY };
 
         int r = add_up(tree_fd, &sum);
         return r == -EDQUOT ? 1 : r;

@@ -26,7 +26,9 @@
 typedef struct Sum {
         Usage *usage;
         UsageOfTree tree;
-        bool shares_data; /* files can share extents */
+        bool shares_data;  /* files can share extents */
+        uint64_t deadline; /* -ETIME after it; USEC_INFINITY: none */
+        unsigned ticks;
 } Sum;
 
 void usage_done(Usage *usage) {
@@ -95,15 +97,11 @@ static int add_file_extents(Usage *usage, int dir_fd, const char *name, uint64_t
         return fd < 0 ? 0 : add_extents(usage, fd, ret_bytes);
 }
 
-static bool is_late(Usage *usage) {
-        return usage->deadline != 0 && ++usage->ticks % DEADLINE_TICKS == 0 && clock_now_usec() >= usage->deadline;
-}
-
 static int add_entry(int dir_fd, const char *name, const struct stat *st, size_t depth _unused_, void *userdata) {
         Sum *sum = userdata;
         uint64_t bytes = (uint64_t) st->st_blocks * 512, shared_bytes = 0;
 
-        if (is_late(sum->usage))
+        if (++sum->ticks % DEADLINE_TICKS == 0 && clock_now_usec() >= sum->deadline)
                 return -ETIME;
         if (sum->shares_data && S_ISREG(st->st_mode) && bytes > 0 &&
             add_file_extents(sum->usage, dir_fd, name, &shared_bytes) < 0)
@@ -116,8 +114,8 @@ static int add_entry(int dir_fd, const char *name, const struct stat *st, size_t
         return 0;
 }
 
-int usage_add(Usage *usage, int tree_fd, UsageOfTree *ret) {
-        Sum sum = { .usage = usage };
+int usage_add(Usage *usage, int tree_fd, uint64_t deadline, UsageOfTree *ret) {
+        Sum sum = { .usage = usage, .deadline = deadline };
         struct statfs system;
 
         if (fstatfs(tree_fd, &system) < 0)

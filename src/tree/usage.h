@@ -15,8 +15,6 @@ typedef struct Usage {
         UsageExtent *shared; /* shared data, in no order */
         size_t n_shared, allocated;
         InodeTable counted; /* files with several links */
-        uint64_t deadline;  /* -ETIME after it (clock_deadline()); 0: none */
-        unsigned ticks;
 } Usage;
 
 void usage_done(Usage *usage);
@@ -29,9 +27,9 @@ typedef struct UsageOfTree {
 } UsageOfTree;
 
 /* Adds a tree, or a file. Jobs may have filled the tree and may change it meanwhile. Stays on its file system and on
- * subvolumes nested in it. 0 with the tree's own numbers in *ret; -ETIME with those of what was added by @usage->deadline; or
- * another -errno. */
-int usage_add(Usage *usage, int tree_fd, UsageOfTree *ret);
+ * subvolumes nested in it. 0 with the tree's own numbers in *ret; -ETIME with those of what was added by @deadline
+ * (clock_deadline()); or another -errno. */
+int usage_add(Usage *usage, int tree_fd, uint64_t deadline, UsageOfTree *ret);
 
 /* Returns the bytes that all trees occupy together. Reorders @usage->shared. */
 uint64_t usage_total(Usage *usage);

@@ -135,7 +135,7 @@ static void test_size(void **state) {
                 assert_int_equal(write(fd, data, sizeof(data)), sizeof(data));
                 assert_int_equal(fsync(fd), 0); /* some file systems take no room before */
         }
-        assert_int_equal(machine_disk_bytes(&settings, "large", 0, &bytes), 0);
+        assert_int_equal(machine_disk_bytes(&settings, "large", USEC_INFINITY, &bytes), 0);
         assert_true(bytes >= sizeof(data) && bytes < 2 * sizeof(data));
         kept_note(&job.directory, "a", "x");
         settings.keep_failed_size_bytes = bytes + sizeof(data) / 2;

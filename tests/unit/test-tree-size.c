@@ -80,7 +80,7 @@ static void test_deep(void **state) {
                 assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
                 int owners = tree_foreign_owners(fd, 0, &found), size = tree_size(fd, &bytes);
                 int larger = tree_is_larger(fd, UINT64_MAX), small = tree_is_larger(fd, AT_BOTTOM);
-                int used = usage_add(&usage, fd, &tree);
+                int used = usage_add(&usage, fd, USEC_INFINITY, &tree);
                 assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 
                 assert_row(owners == 0 && found.n == n, i, name);
@@ -89,6 +89,31 @@ static void test_deep(void **state) {
                 assert_row(used == 0 && tree.bytes == bytes, i, name);
                 free(found.example);
         }
+}
+
+/* A deadline of 0 is one that has passed, and leaves a lower bound. */
+static void test_deadline(void **state) {
+        enum { DIRECTORIES = 200 };
+        _cleanup_usage_ Usage usage = { 0 };
+        uint64_t all = 0, bytes = 0, again = 0;
+        UsageOfTree tree = { 0 };
+
+        _cleanup_close_ int fd = open_directory(state);
+        for (unsigned i = 0; i < DIRECTORIES; i++) {
+                char name[16];
+
+                snprintf(name, sizeof(name), "%u", i);
+                assert_int_equal(mkdirat(fd, name, 0700), 0);
+        }
+        assert_int_equal(tree_size(fd, &all), 0);
+        assert_int_equal(tree_size_until(fd, USEC_INFINITY, &again), 0);
+        assert_true(again == all);
+        assert_int_equal(tree_size_until(fd, 0, &bytes), -ETIME);
+        assert_true(bytes <= all);
+        assert_int_equal(usage_add(&usage, fd, 0, &tree), -ETIME);
+        assert_true(tree.bytes <= all);
+        assert_int_equal(usage_add(&usage, fd, USEC_INFINITY, &tree), 0);
+        assert_true(tree.bytes == all);
 }
 
 /* How a tree changes while somebody walks through it. */
@@ -170,6 +195,7 @@ static void test_changed(void **state) {
 #define WITH_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, setup_directory, teardown_directory)
 static const struct CMUnitTest tests[] = {
         WITH_DIRECTORY(test_deep),
+        WITH_DIRECTORY(test_deadline),
         WITH_DIRECTORY(test_changed),
 };
 UNIT_FILE(tests);
