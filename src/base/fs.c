@@ -231,6 +231,10 @@ void file_owner_leave(void) {
         (void) setfsgid(0);
 }
 
+bool error_is_want(int r) {
+        return r == -ENOMEM || r == -EMFILE || r == -ENFILE;
+}
+
 bool error_is_of_unknown_owner(int r) {
         return r == -EOVERFLOW || r == -EACCES || r == -EPERM;
 }

@@ -75,6 +75,9 @@ static inline uint64_t stat_modified_usec(const struct stat *st) {
 int file_owner_enter(uid_t owner);
 void file_owner_leave(void);
 
+/* Does @r (-errno) say that this process or the host lacks memory or descriptors, and nothing about the file? */
+bool error_is_want(int r);
+
 /* Is @r (-errno) the error for changing a file or directory whose owner an id-mapped mount does not map? Nobody can change
  * it there. */
 bool error_is_of_unknown_owner(int r);

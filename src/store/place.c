@@ -214,13 +214,16 @@ int place_set_holder(const Place *place, const char *holder) {
         return write_unsynced(place, PLACE_HOLDER, holder);
 }
 
-bool place_was_cut_off(const Place *place) {
+int place_was_cut_off(const Place *place) {
         _cleanup_free_ char *then = NULL, *now = NULL;
 
         int r = file_read_at(place->fd, BUSY_FILE, 64, &then, NULL);
         if (r == -ENOENT)
-                return false;
-        return r < 0 || boot_id(&now) < 0 || !streq(then, now);
+                return 0;
+        if (r < 0)
+                return error_is_want(r) || r == -EIO ? r : 1;
+        r = boot_id(&now);
+        return r < 0 ? r : !streq(then, now);
 }
 
 PlaceSize place_size(const Place *place) {

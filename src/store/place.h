@@ -76,8 +76,9 @@ uint64_t place_used_usec(const Place *place);
 int place_set_busy(const Place *place, bool busy);
 /* Says which job has it. The caller holds the lock exclusively. 0 or -errno. */
 int place_set_holder(const Place *place, const char *holder);
-/* Was the host switched off or did it crash while a job used the place? What a program wrote last may be lost then. */
-bool place_was_cut_off(const Place *place);
+/* Was the host switched off or did it crash while a job used the place? What a program wrote last may be lost then. 1, also
+ * where nothing that we wrote says so; 0; or -errno: that could not be found out. */
+int place_was_cut_off(const Place *place);
 
 typedef struct PlaceSize {
         uint64_t bytes;

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/hash.h"
 #include "base/lock.h"
 #include "base/string.h"
@@ -101,9 +102,13 @@ int store_hold_cache(const char *root_dir, const StoreOwner *owner, bool shared,
         return 0;
 }
 
-/* Can the next job use what an earlier one left? */
-static bool is_usable(const Place *place, const StoreOwner *owner) {
-        return !place_was_cut_off(place) && working_copy_clean(place->fd, PLACE_DATA, owner->repository) >= 0;
+/* Can the next job use what an earlier one left? 1; 0; or -errno: that could not be found out. */
+static int is_usable(const Place *place, const StoreOwner *owner) {
+        int r = place_was_cut_off(place);
+        if (r != 0)
+                return MIN(r, 0);
+        r = working_copy_clean(place->fd, PLACE_DATA, owner->repository);
+        return error_is_want(r) || r == -EIO ? r : r >= 0;
 }
 
 /* 0; -EBUSY: another job has this slot; -ESTALE: to be tried again; or another -errno. */
@@ -119,7 +124,10 @@ static int try_slot(const char *root_dir, const StoreOwner *owner, const char *u
         r = place_take(root_dir, &place_builds, name, true, LOCK_EX, SLOT_TIMEOUT_USEC, &place);
         if (r < 0)
                 return r;
-        if (!is_usable(&place, owner)) {
+        r = is_usable(&place, owner);
+        if (r < 0)
+                return r;
+        if (r == 0) {
                 *replaced = true;
                 r = place_discard(root_dir, &place_builds, &place);
                 return r < 0 ? r : -ESTALE;
@@ -201,11 +209,6 @@ static int by_use(const void *a, const void *b) {
         return first->used_usec < second->used_usec ? -1 : first->used_usec > second->used_usec;
 }
 
-/* Whether it is our process or the host that lacks something, and not a place that is broken. */
-static bool is_want(int error) {
-        return error == -ENOMEM || error == -EMFILE || error == -ENFILE;
-}
-
 static int find_candidates(const char *root_dir, const PlaceKind *kind, const char *keep, Candidates *ret) {
         int r = place_list(root_dir, kind, &ret->names);
         if (r < 0)
@@ -218,7 +221,7 @@ static int find_candidates(const char *root_dir, const PlaceKind *kind, const ch
                 Candidate *candidate = ret->items + ret->n;
 
                 r = place_open(root_dir, kind, *name, &place);
-                if (is_want(r))
+                if (error_is_want(r))
                         return r;
                 if (r < 0)
                         continue; /* it has gone, or is broken: then it is for a person to remove */

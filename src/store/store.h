@@ -22,8 +22,9 @@ int store_hold_cache(const char *root_dir, const StoreOwner *owner, bool shared,
 /* A working copy's place that no other job has, locked in the same way: the lowest free slot of the project's. @user, who
  * may be NULL, is the user and image of steps that do not run as root: such a user could not change what others made. What
  * an earlier job left is cleaned (store/working-copy.h), and replaced by an empty one where that fails, or where the host
- * went down during that job: *ret_replaced. @holder, a text of one job alone, is in PLACE_HOLDER then, so that nobody who was
- * to take the lock over takes it from the next job. 0 or -errno. */
+ * went down during that job: *ret_replaced; but not where it is memory, a descriptor or the disk that fails. @holder, a text
+ * of one job alone, is in PLACE_HOLDER then, so that nobody who was to take the lock over takes it from the next job. 0 or
+ * -errno. */
 int store_hold_builds(const char *root_dir, const StoreOwner *owner, const char *user, const char *holder, Place *ret,
                       bool *ret_replaced);
 

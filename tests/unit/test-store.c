@@ -412,11 +412,45 @@ static void test_replace(void **state) {
         store_release("/nowhere");
 }
 
+/* A process that may open no more files takes what is there, or fails: it throws nothing away. */
+static void test_no_descriptors(void **state) {
+        struct rlimit before, few;
+        bool replaced;
+
+        for (unsigned round = 0, more = 0; round < 2; more++) {
+                _cleanup_place_ Place place = PLACE_NONE;
+
+                assert_true(more < 50);
+                if (more > 0) {
+                        int next_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+
+                        assert_true(next_fd >= 0 && close(next_fd) == 0);
+                        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+                        few = (struct rlimit){ (rlim_t) next_fd + more, before.rlim_max };
+                        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+                }
+                int r = store_hold_builds(*state, &owner, NULL, "job", &place, &replaced);
+                if (more > 0)
+                        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+                assert_row(r == -EMFILE || (r == 0 && !replaced), more, "replaced");
+                if (more == 0)
+                        make_directories(place.fd, (const char *const[]){
+                                                           PLACE_DATA "/group",
+                                                           PLACE_DATA "/group/project",
+                                                           PLACE_DATA "/group/project/.git",
+                                                           PLACE_DATA "/group/project/.git/refs",
+                                                           PLACE_DATA "/group/project/.git/refs/heads",
+                                                           NULL,
+                                                   });
+                round += r == 0;
+        }
+}
+
 #define WITH_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, setup_directory, teardown_directory)
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_owner), cmocka_unit_test(test_names), WITH_DIRECTORY(test_hold),
         WITH_DIRECTORY(test_size),    WITH_DIRECTORY(test_shrink),  WITH_DIRECTORY(test_give_way),
         cmocka_unit_test(test_path),  WITH_DIRECTORY(test_clean),   WITH_DIRECTORY(test_clean_hostile),
-        WITH_DIRECTORY(test_replace), WITH_DIRECTORY(test_many),
+        WITH_DIRECTORY(test_replace), WITH_DIRECTORY(test_many),    WITH_DIRECTORY(test_no_descriptors),
 };
 UNIT_FILE(tests);
