@@ -207,7 +207,7 @@ int file_replace_at(int dir_fd, const char *name, const void *data, size_t size,
         return replace(dir_fd, name, data, size, mode, true);
 }
 
-int file_replace_in_run_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode) {
+int file_replace_unsynced_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode) {
         return replace(dir_fd, name, data, size, mode, false);
 }
 

@@ -67,8 +67,8 @@ int file_write_string_at(int dir_fd, const char *path, const char *value);
  * process or of the host. It opens nothing that is in the directory. 0, or -errno with the old content and no temporary
  * file. */
 int file_replace_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode);
-/* The same for what the host's next boot removes, as in /run: after a crash of the host, the file may be empty. */
-int file_replace_in_run_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode);
+/* The same for what need not survive a crash of the host, as in /run: the file may be empty then. */
+int file_replace_unsynced_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode);
 
 /* Makes a memfd with @data that nobody can change any more, so that a container may have it. Its descriptor, or -errno. */
 int memfd_new_sealed(const char *name, const void *data, size_t size);

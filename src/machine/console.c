@@ -51,6 +51,6 @@ int console_read(Console *console, int fd) {
 
 void console_save(const Console *console) {
         if (console->size > 0)
-                (void) file_replace_in_run_at(console->directory->fd, MACHINE_FILE_CONSOLE, console->tail,
-                                              console->size, 0600);
+                (void) file_replace_unsynced_at(console->directory->fd, MACHINE_FILE_CONSOLE, console->tail,
+                                                console->size, 0600);
 }

@@ -182,5 +182,5 @@ void machine_file_wait(const MachineDirectory *directory, const char *name, uint
 }
 
 int machine_file_write(const MachineDirectory *directory, const char *name, const char *text) {
-        return file_replace_in_run_at(directory->fd, name, text, strlen(text), 0600);
+        return file_replace_unsynced_at(directory->fd, name, text, strlen(text), 0600);
 }

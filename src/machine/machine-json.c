@@ -89,7 +89,7 @@ int machine_save(const Machine *machine, const MachineDirectory *directory) {
 
         Fields fields = all_fields();
         int r = record_format(fields.list, machine, &text);
-        return r < 0 ? r : file_replace_in_run_at(directory->fd, MACHINE_FILE, text, strlen(text), 0600);
+        return r < 0 ? r : file_replace_unsynced_at(directory->fd, MACHINE_FILE, text, strlen(text), 0600);
 }
 
 int machine_load(const MachineDirectory *directory, Machine **ret) {

@@ -127,7 +127,7 @@ int fetch_load(const char *directory, const char *name, char **ret_data, size_t 
 int fetch_write(const char *directory, const char *name, const void *data, size_t size) {
         _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-        return fd < 0 ? -errno : file_replace_in_run_at(fd, name, data, size, 0600);
+        return fd < 0 ? -errno : file_replace_unsynced_at(fd, name, data, size, 0600);
 }
 
 int fetch_entry(const Fetch *fetch, const char *kind, const char *name, bool make, char **ret) {

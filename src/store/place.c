@@ -184,20 +184,6 @@ static int boot_id(char **ret) {
         return file_read_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, ret, NULL);
 }
 
-/* Whole or not at all for whoever reads it while the host runs, but not safe against its crash. */
-static int write_unsynced(const Place *place, const char *name, const char *text) {
-        char fresh[32];
-
-        snprintf(fresh, sizeof(fresh), "%s.new", name);
-        _cleanup_close_ int fd = openat(place->fd, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd < 0)
-                return -errno;
-        int r = fd_write_all(fd, text, strlen(text));
-        if (r < 0)
-                return r;
-        return renameat(place->fd, fresh, place->fd, name) < 0 ? -errno : 0;
-}
-
 int place_set_busy(const Place *place, bool busy) {
         _cleanup_free_ char *id = NULL;
 
@@ -207,11 +193,11 @@ int place_set_busy(const Place *place, bool busy) {
         if (r < 0)
                 return r;
         /* If the host crashes before this is on the disk, so is nothing that the job did. */
-        return write_unsynced(place, BUSY_FILE, id);
+        return file_replace_unsynced_at(place->fd, BUSY_FILE, id, strlen(id), 0600);
 }
 
 int place_set_holder(const Place *place, const char *holder) {
-        return write_unsynced(place, PLACE_HOLDER, holder);
+        return file_replace_unsynced_at(place->fd, PLACE_HOLDER, holder, strlen(holder), 0600);
 }
 
 int place_was_cut_off(const Place *place) {

@@ -139,7 +139,7 @@ static void test_replace(void **state) {
         _cleanup_close_ int dir_fd = open_directory(state);
 
         check_replace(dir_fd, file_replace_at);
-        check_replace(dir_fd, file_replace_in_run_at);
+        check_replace(dir_fd, file_replace_unsynced_at);
 }
 
 static void test_publish(void **state) {

@@ -446,11 +446,30 @@ static void test_no_descriptors(void **state) {
         }
 }
 
+/* What cannot be written leaves nothing beside it. */
+static void test_write_fails(void **state) {
+        static const char *const names[] = { "busy", PLACE_HOLDER };
+        _cleanup_place_ Place place = PLACE_NONE;
+
+        assert_int_equal(store_hold_cache(*state, &owner, false, &place), 0);
+        make_directories(place.fd, (const char *const[]){ names[0], names[1], NULL });
+        assert_int_equal(place_set_busy(&place, true), -EISDIR);
+        assert_int_equal(place_set_holder(&place, "job"), -EISDIR);
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                char new[32], hidden[32];
+
+                snprintf(new, sizeof(new), "%s.new", names[i]);
+                snprintf(hidden, sizeof(hidden), ".%s.new", names[i]);
+                assert_row(!exists_at(place.fd, new) && !exists_at(place.fd, hidden), i, names[i]);
+        }
+}
+
 #define WITH_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, setup_directory, teardown_directory)
 static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_owner), cmocka_unit_test(test_names), WITH_DIRECTORY(test_hold),
-        WITH_DIRECTORY(test_size),    WITH_DIRECTORY(test_shrink),  WITH_DIRECTORY(test_give_way),
-        cmocka_unit_test(test_path),  WITH_DIRECTORY(test_clean),   WITH_DIRECTORY(test_clean_hostile),
-        WITH_DIRECTORY(test_replace), WITH_DIRECTORY(test_many),    WITH_DIRECTORY(test_no_descriptors),
+        cmocka_unit_test(test_owner),     cmocka_unit_test(test_names), WITH_DIRECTORY(test_hold),
+        WITH_DIRECTORY(test_size),        WITH_DIRECTORY(test_shrink),  WITH_DIRECTORY(test_give_way),
+        cmocka_unit_test(test_path),      WITH_DIRECTORY(test_clean),   WITH_DIRECTORY(test_clean_hostile),
+        WITH_DIRECTORY(test_replace),     WITH_DIRECTORY(test_many),    WITH_DIRECTORY(test_no_descriptors),
+        WITH_DIRECTORY(test_write_fails),
 };
 UNIT_FILE(tests);
