@@ -18,7 +18,7 @@
 #include "image/generation.h"
 #include "machine/collect.h"
 #include "machine/directory.h"
-#include "maintain/image-cache.h"
+#include "maintain/image-roots.h"
 #include "storage/storage.h"
 #include "terminal/table.h"
 #include "terminal/time-text.h"
@@ -245,7 +245,7 @@ static int add_cached_images(List *list) {
         _cleanup_free_ char *root = NULL;
         _cleanup_strv_ char **names = NULL;
 
-        int r = image_cache_root(list->settings->root_dir, &root);
+        int r = image_root_path(list->settings->root_dir, IMAGE_ROOT_REGISTRIES, &root);
         if (r < 0)
                 return r;
         r = list_images(root, &names);

@@ -18,7 +18,7 @@
 #include "image/generation-collect.h"
 #include "image/generation.h"
 #include "image/publish.h"
-#include "maintain/image-cache.h"
+#include "maintain/image-roots.h"
 #include "maintain/maintenance-log.h"
 #include "terminal/ask.h"
 
@@ -146,7 +146,7 @@ static int run(const Invocation *invocation) {
         }
         if (of_registry) {
                 cached = image_reference_to_name(name);
-                if (!cached || image_cache_root(settings->root_dir, &cache) < 0)
+                if (!cached || image_root_path(settings->root_dir, IMAGE_ROOT_REGISTRIES, &cache) < 0)
                         return log_oom();
         }
 

@@ -18,7 +18,7 @@
 #include "machine/collect.h"
 #include "machine/directory.h"
 #include "machine/services.h"
-#include "maintain/image-cache.h"
+#include "maintain/image-roots.h"
 #include "source/suite.h"
 #include "store/store.h"
 
@@ -88,7 +88,7 @@ int complete_references(const Completion *completion) {
         _cleanup_free_ char *root = NULL;
         _cleanup_strv_ char **names = NULL;
 
-        if (image_cache_root(completion->settings->root_dir, &root) < 0)
+        if (image_root_path(completion->settings->root_dir, IMAGE_ROOT_REGISTRIES, &root) < 0)
                 return -ENOMEM;
         int r = image_list(root, &names, NULL);
         for (char **name = names; name && *name; name++) {

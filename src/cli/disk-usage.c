@@ -18,7 +18,7 @@
 #include "image/generation.h"
 #include "image/staging.h"
 #include "machine/directory.h"
-#include "maintain/image-cache.h"
+#include "maintain/image-roots.h"
 #include "maintain/kept-tree.h"
 #include "maintain/push-image.h"
 #include "storage/trash.h"
@@ -123,7 +123,7 @@ static int add_registry_images(Walk *walk) {
         _cleanup_free_ char *root = NULL;
         _cleanup_strv_ char **names = NULL;
 
-        int r = image_cache_root(walk->root_dir, &root);
+        int r = image_root_path(walk->root_dir, IMAGE_ROOT_REGISTRIES, &root);
         if (r < 0)
                 return r;
         r = list(walk, "registry image", root, &names);

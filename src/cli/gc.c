@@ -9,9 +9,8 @@
 #include "cli/busy.h"
 #include "cli/commands.h"
 #include "container/uid-range.h"
-#include "image/generation-collect.h"
 #include "machine/collect.h"
-#include "maintain/image-cache.h"
+#include "maintain/image-roots.h"
 #include "maintain/kept-tree.h"
 #include "maintain/push-image.h"
 #include "storage/trash.h"
@@ -36,37 +35,38 @@ static void say(Gc *gc, const char *what, char *const *names) {
         }
 }
 
-/* In one directory of images; counts what there was. 0 or -errno, logged. */
-static int collect_images(Gc *gc, const char *root_dir) {
-        _cleanup_strv_ char **staging = NULL, **generations = NULL;
+/* In all directories of images. 0 or -errno, logged. */
+static int collect_images(Gc *gc) {
         int result = 0;
 
-        int r = staging_collect(root_dir, gc->dry_run, &staging);
-        if (r < 0)
-                result = log_error_errno(r, "Cannot remove all half-made images in '%s': %m", root_dir);
-        say(gc, "half-made image", staging);
+        for (ImageRootId id = 0; id < IMAGE_ROOTS; id++) {
+                _cleanup_free_ char *path = NULL;
 
-        r = generations_collect(root_dir, gc->dry_run, &generations);
-        if (r < 0)
-                result = log_error_errno(r, "Cannot remove all old generations of images in '%s': %m", root_dir);
-        say(gc, "old generation", generations);
+                if (image_root_path(gc->settings->root_dir, id, &path) < 0)
+                        return log_oom();
+                for (size_t i = 0; i < IMAGE_LEFTOVERS; i++) {
+                        const ImageLeftover *leftover = image_leftovers + i;
+                        _cleanup_strv_ char **names = NULL;
+
+                        int r = leftover->collect(path, gc->dry_run, &names);
+                        if (r < 0)
+                                result = log_error_errno(r, "Cannot remove all %s in '%s': %m", leftover->plural, path);
+                        say(gc, leftover->name, names);
+                }
+        }
         return result;
 }
 
 /* Trees that wait for the next try. */
 static int collect_kept(Gc *gc) {
         _cleanup_strv_ char **names = NULL;
-        _cleanup_free_ char *root = NULL;
 
-        int r = kept_tree_root(gc->settings->root_dir, &root);
+        int r = kept_tree_collect(gc->settings, false, gc->dry_run, &names);
         if (r < 0)
-                return log_oom();
-        int result = collect_images(gc, root);
-        r = kept_tree_collect(gc->settings, false, gc->dry_run, &names);
-        if (r < 0)
-                result = log_error_errno(r, "Cannot remove all kept trees in '%s': %m", root);
+                (void) log_error_errno(r, "Cannot remove all kept trees in '%s/" KEPT_TREE_DIRECTORY "': %m",
+                                       gc->settings->root_dir);
         say(gc, "kept tree of image", names);
-        return result;
+        return r;
 }
 
 static int collect_pushed(Gc *gc) {
@@ -136,7 +136,6 @@ static void collect_jobs(Gc *gc, int *result) {
 /* 0 or -errno, logged. */
 static int collect(Gc *gc) {
         _cleanup_strv_ char **rests = NULL;
-        _cleanup_free_ char *cache = NULL;
         int result = 0;
 
         int r = empty_trash(gc, &rests);
@@ -145,13 +144,7 @@ static int collect(Gc *gc) {
         say(gc, "the rest of job", rests);
         collect_jobs(gc, &result);
 
-        r = collect_images(gc, gc->settings->root_dir);
-        if (r < 0)
-                result = r;
-        r = image_cache_root(gc->settings->root_dir, &cache);
-        if (r < 0)
-                return log_oom();
-        r = collect_images(gc, cache);
+        r = collect_images(gc);
         if (r < 0)
                 result = r;
         r = collect_kept(gc);

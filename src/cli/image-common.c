@@ -15,7 +15,7 @@
 #include "definition/definition.h"
 #include "image/generation.h"
 #include "image/staging.h"
-#include "maintain/image-cache.h"
+#include "maintain/image-roots.h"
 #include "maintain/named-image.h"
 
 int list_images(const char *root_dir, char ***ret_names) {
@@ -138,7 +138,8 @@ int log_image_busy(const Settings *settings, const char *reference) {
 
         if (!image_reference_is(reference))
                 staging_holder(settings->root_dir, reference, &holder);
-        else if (image_cache_root(settings->root_dir, &root) >= 0 && (name = image_reference_to_name(reference)))
+        else if (image_root_path(settings->root_dir, IMAGE_ROOT_REGISTRIES, &root) >= 0 &&
+                 (name = image_reference_to_name(reference)))
                 staging_holder(root, name, &holder);
         return log_busy_with(reference, &holder);
 }

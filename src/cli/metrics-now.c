@@ -18,7 +18,7 @@
 #include "image/generation.h"
 #include "machine/collect.h"
 #include "machine/metrics-text.h"
-#include "maintain/image-cache.h"
+#include "maintain/image-roots.h"
 #include "maintain/space.h"
 #include "store/store.h"
 
@@ -185,7 +185,7 @@ static int add_registry_images(const char *root_dir, uint64_t *bytes) {
         _cleanup_strv_ char **names = NULL, **broken = NULL;
         _cleanup_free_ char *root = NULL;
 
-        int r = image_cache_root(root_dir, &root);
+        int r = image_root_path(root_dir, IMAGE_ROOT_REGISTRIES, &root);
         if (r < 0)
                 return r;
         r = image_list(root, &names, &broken);

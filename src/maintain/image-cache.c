@@ -21,14 +21,11 @@
 #include "image/lock.h"
 #include "image/publish.h"
 #include "image/staging.h"
+#include "maintain/image-roots.h"
 #include "maintain/owners.h"
 #include "source/skopeo.h"
 #include "source/source.h"
 #include "tree/finish.h"
-
-int image_cache_root(const char *root_dir, char **ret) {
-        return string_printf(ret, "%s/" IMAGE_CACHE_DIRECTORY, root_dir);
-}
 
 /* One fetch. */
 typedef struct Fetch {
@@ -57,7 +54,7 @@ int image_cache_hold(const char *root_dir, const char *reference, Image **ret) {
         _cleanup_free_ char *root = NULL, *name = image_reference_to_name(reference);
         _cleanup_image_ Image *image = NULL;
 
-        int r = name ? image_cache_root(root_dir, &root) : -ENOMEM;
+        int r = name ? image_root_path(root_dir, IMAGE_ROOT_REGISTRIES, &root) : -ENOMEM;
         if (r < 0)
                 return r;
         r = generation_hold_reference(root, name, &image);
@@ -302,7 +299,7 @@ int image_cache_remove_unused(const char *root_dir, bool dry_run, char ***names)
         _cleanup_strv_ char **all = NULL, **broken = NULL;
         int result = 0;
 
-        int r = image_cache_root(root_dir, &root);
+        int r = image_root_path(root_dir, IMAGE_ROOT_REGISTRIES, &root);
         if (r < 0)
                 return r;
         r = image_list(root, &all, &broken);
@@ -345,7 +342,7 @@ int image_cache_give_way(const char *root_dir, const char *spare,
         _cleanup_free_ char *root = NULL, *spare_name = spare ? image_reference_to_name(spare) : NULL;
         Wanted wanted = { enough, userdata };
 
-        int r = spare && !spare_name ? -ENOMEM : image_cache_root(root_dir, &root);
+        int r = spare && !spare_name ? -ENOMEM : image_root_path(root_dir, IMAGE_ROOT_REGISTRIES, &root);
         if (r < 0)
                 return r;
         remove_oldest(root, spare_name, is_enough, &wanted);
@@ -382,7 +379,7 @@ int image_cache_get(const ImageFetch *request, Image **ret, Problem *reterr_prob
                 .staging = STAGING_NONE,
         };
 
-        int r = fetch.name ? image_cache_root(request->settings->root_dir, &fetch.root) : -ENOMEM;
+        int r = fetch.name ? image_root_path(request->settings->root_dir, IMAGE_ROOT_REGISTRIES, &fetch.root) : -ENOMEM;
         if (r < 0)
                 return r;
         r = get(&fetch, reterr_problem);

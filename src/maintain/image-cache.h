@@ -6,9 +6,8 @@
 #include "image/image.h"
 
 /* Images of registries that jobs named. They are kept in `<root_dir>/.oci`, which is itself a directory of images
- * (image/generation.h, image/staging.h), under the names that image_reference_to_name() makes. The modification time of
- * the generation's file tells when a job last used the image. */
-#define IMAGE_CACHE_DIRECTORY ".oci"
+ * (maintain/image-roots.h), under the names that image_reference_to_name() makes. The modification time of the generation's
+ * file tells when a job last used the image. */
 
 typedef struct ImageFetch {
         const Settings *settings; /* root_dir, image_cache_size */
@@ -34,9 +33,6 @@ int image_cache_get(const ImageFetch *fetch, Image **ret, Problem *reterr_proble
 
 /* Holds an image that was fetched before, as generation_hold_reference() does, and returns what that returns. */
 int image_cache_hold(const char *root_dir, const char *reference, Image **ret);
-
-/* Makes the path of the cache's directory of images, for `gc` and lists. *ret is to be freed. 0 or -ENOMEM. */
-int image_cache_root(const char *root_dir, char **ret);
 
 /* Removes all images of the cache that no job uses; with @dry_run it only looks. Appends the names of their directories
  * to @names. Returns 0, or the first -errno after it removed the others. */

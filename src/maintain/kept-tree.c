@@ -12,14 +12,11 @@
 #include "base/string.h"
 #include "image/generation-collect.h"
 #include "image/publish.h"
+#include "maintain/image-roots.h"
 #include "source/source.h"
 
 /* A week: by then the archive that the tree came from has changed. */
 #define AGE_MAX_USEC (7 * 24 * 3600 * USEC_PER_SEC)
-
-int kept_tree_root(const char *root_dir, char **ret) {
-        return string_printf(ret, "%s/" KEPT_TREE_DIRECTORY, root_dir);
-}
 
 static bool is_old(const Generation *about) {
         uint64_t now = clock_realtime_usec();
@@ -42,7 +39,7 @@ static int hold(const char *root_dir, const char *name, Image **ret, Generation 
         _cleanup_image_ Image *image = NULL;
         _cleanup_free_ char *root = NULL;
 
-        int r = kept_tree_root(root_dir, &root);
+        int r = image_root_path(root_dir, IMAGE_ROOT_KEPT, &root);
         if (r < 0)
                 return r;
         r = generation_hold_reference(root, name, &image);
@@ -95,7 +92,7 @@ int kept_tree_find(const char *root_dir, const Definition *definition, KeptTree 
 int kept_tree_set_aside(const char *root_dir, const char *name, int tree_fd, int cancel_fd, KeptTree *kept) {
         _cleanup_free_ char *root = NULL;
 
-        int r = kept_tree_root(root_dir, &root);
+        int r = image_root_path(root_dir, IMAGE_ROOT_KEPT, &root);
         if (r < 0)
                 return r;
         if (mkdir(root, 0700) < 0 && errno != EEXIST)
@@ -117,7 +114,7 @@ static int drop(const char *root_dir, const char *name) {
         _cleanup_free_ char *root = NULL;
         unsigned in_use;
 
-        int r = kept_tree_root(root_dir, &root);
+        int r = image_root_path(root_dir, IMAGE_ROOT_KEPT, &root);
         if (r < 0)
                 return r;
         if (access(root, F_OK) < 0)
@@ -182,7 +179,7 @@ int kept_tree_collect(const Settings *settings, bool all, bool dry_run, char ***
         _cleanup_free_ char *root = NULL;
         int result = 0;
 
-        int r = kept_tree_root(settings->root_dir, &root);
+        int r = image_root_path(settings->root_dir, IMAGE_ROOT_KEPT, &root);
         if (r < 0)
                 return r;
         r = image_list(root, &kept, &broken);

@@ -6,13 +6,9 @@
 #include "image/staging.h"
 
 /* Trees of images whose playbook or test failed, as they came from their source, so that the next try need not make
- * them again. They are kept in `<root_dir>/.kept`, which is itself a directory of images (image/generation.h), under
- * the names of their images. The caller of every function but kept_tree_root() and kept_tree_collect() holds the
+ * them again. They are kept in `<root_dir>/.kept`, which is itself a directory of images (maintain/image-roots.h), under
+ * the names of their images. The caller of every function but kept_tree_collect() holds the
  * image's staging lock. */
-#define KEPT_TREE_DIRECTORY ".kept"
-
-/* Makes the path of the directory of kept trees. *ret is to be freed. 0 or -ENOMEM. */
-int kept_tree_root(const char *root_dir, char **ret);
 
 typedef struct KeptTree {
         Image *image;      /* the tree of an earlier try, held; NULL: no usable one exists */

@@ -13,11 +13,10 @@
 #include "base/fs.h"
 #include "base/string.h"
 #include "config/image-reference.h"
-#include "image/generation-collect.h"
-#include "image/staging.h"
 #include "machine/collect.h"
 #include "machine/disk.h"
 #include "maintain/image-cache.h"
+#include "maintain/image-roots.h"
 #include "maintain/kept-tree.h"
 #include "maintain/push-image.h"
 #include "storage/trash.h"
@@ -25,17 +24,15 @@
 #include "store/store.h"
 #include "tree/size.h"
 
-/* A kind of things. @collect appends the names of those that can be removed and, without @dry_run, removes them. Kinds that
- * every directory of images has are collected by @collect_images in @images instead. */
+/* A kind of things. @collect appends the names of those that can be removed and, without @dry_run, removes them. */
 typedef struct Kind {
         const char *name;
-        const char *directory; /* in root_dir, with an entry named like each thing; NULL: sizes are not known */
+        const char *directory; /* in root_dir, with an entry named like each thing */
         int (*collect)(const Settings *settings, bool dry_run, char ***names);
-        int (*collect_images)(const char *root_dir, bool dry_run, char ***names);
-        const char *images; /* a directory of images in root_dir */
         bool is_job;
-        bool is_generation; /* names are NAME@NUMBER, paths are NAME/NUMBER */
-        bool is_reference;  /* names are file names, which are shown as references */
+        bool is_reference;             /* names are file names, which are shown as references */
+        const ImageLeftover *leftover; /* collects instead, in directory of images @root */
+        ImageRootId root;
 } Kind;
 
 static int collect_trash(const Settings *settings, bool dry_run, char ***names) {
@@ -70,27 +67,13 @@ static int collect_pushed(const Settings *settings, bool dry_run, char ***names)
         return pushed_collect(settings->root_dir, true, dry_run, names);
 }
 
-/* What interrupted commands left, and what is beyond the number to keep, in each of the directories of images. */
-#define HALF_MADE(in, reference)                                                                \
-        {                                                                                       \
-                .name = "half-made image", .directory = in "/" STAGING_DIRECTORY, .images = in, \
-                .collect_images = staging_collect, .is_reference = reference                    \
-        }
-#define OLD_GENERATION(in, reference)                                                                   \
-        {                                                                                               \
-                .name = "old generation", .directory = in "/" GENERATIONS_DIRECTORY, .images = in,      \
-                .collect_images = generations_collect, .is_generation = true, .is_reference = reference \
-        }
-
 static const Kind kinds[] = {
         { .name = "rest of a job", .directory = TRASH_DIRECTORY, .collect = collect_trash },
         { .name = "dead job", .collect = collect_jobs, .is_job = true },
-        HALF_MADE(".", false),
-        HALF_MADE(IMAGE_CACHE_DIRECTORY, true),
-        HALF_MADE(KEPT_TREE_DIRECTORY, false),
-        OLD_GENERATION(".", false),
-        OLD_GENERATION(IMAGE_CACHE_DIRECTORY, true),
-        OLD_GENERATION(KEPT_TREE_DIRECTORY, false),
+};
+
+/* They come after what all directories of images have. */
+static const Kind kinds_more[] = {
         { .name = "image of a registry",
           .directory = IMAGE_CACHE_DIRECTORY,
           .collect = collect_cache,
@@ -101,16 +84,26 @@ static const Kind kinds[] = {
         { .name = "working copy", .directory = PLACE_BUILDS, .collect = collect_builds },
 };
 
+/* The directory with the things of @kind, of which sizes are known: 0 or -ENOMEM. */
+static int directory_of(const Settings *settings, const Kind *kind, char **ret) {
+        _cleanup_free_ char *images = NULL;
+
+        if (!kind->leftover)
+                return string_printf(ret, "%s/%s", settings->root_dir, kind->directory);
+        int r = image_root_path(settings->root_dir, kind->root, &images);
+        return r < 0 ? r : string_printf(ret, "%s/%s", images, kind->leftover->directory);
+}
+
 /* The number of bytes that the thing @name occupies; 0: it cannot be found out. */
 static uint64_t size_of(const Settings *settings, const Kind *kind, const char *name) {
-        _cleanup_free_ char *path = NULL;
+        _cleanup_free_ char *directory = NULL, *path = NULL;
         uint64_t bytes = 0;
 
         if (kind->is_job)
                 return machine_disk_bytes(settings, name, USEC_INFINITY, &bytes) < 0 ? 0 : bytes;
-        if (!kind->directory || string_printf(&path, "%s/%s/%s", settings->root_dir, kind->directory, name) < 0)
+        if (directory_of(settings, kind, &directory) < 0 || string_printf(&path, "%s/%s", directory, name) < 0)
                 return 0;
-        char *at = kind->is_generation ? strrchr(path, '@') : NULL;
+        char *at = kind->leftover && kind->leftover->is_generation ? strrchr(path, '@') : NULL;
         if (at)
                 *at = '/';
         _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -120,10 +113,10 @@ static uint64_t size_of(const Settings *settings, const Kind *kind, const char *
 static int collect(const Settings *settings, const Kind *kind, bool dry_run, char ***names) {
         _cleanup_free_ char *root = NULL;
 
-        if (kind->collect)
+        if (!kind->leftover)
                 return kind->collect(settings, dry_run, names);
-        int r = string_printf(&root, "%s/%s", settings->root_dir, kind->images);
-        return r < 0 ? r : kind->collect_images(root, dry_run, names);
+        int r = image_root_path(settings->root_dir, kind->root, &root);
+        return r < 0 ? r : kind->leftover->collect(root, dry_run, names);
 }
 
 /* Calls on_item for each thing of the kind, also for those found before a failure. */
@@ -160,14 +153,45 @@ static int prune_kind(const PruneRequest *request, const Kind *kind) {
         return r == -ENOMEM ? r : 0;
 }
 
-int prune(const PruneRequest *request) {
-        _cleanup_strv_ char **rest = NULL;
-
-        for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
-                int r = prune_kind(request, &kinds[i]);
+static int prune_kinds(const PruneRequest *request, const Kind *of, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                int r = prune_kind(request, of + i);
                 if (r < 0)
                         return r;
         }
+        return 0;
+}
+
+static int prune_images(const PruneRequest *request) {
+        for (size_t i = 0; i < IMAGE_LEFTOVERS * IMAGE_ROOTS; i++) {
+                const ImageRootId root = i % IMAGE_ROOTS;
+                const ImageLeftover *leftover = image_leftovers + i / IMAGE_ROOTS;
+                const Kind kind = {
+                        .name = leftover->name,
+                        .is_reference = image_roots[root].is_reference,
+                        .leftover = leftover,
+                        .root = root,
+                };
+
+                int r = prune_kind(request, &kind);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int prune(const PruneRequest *request) {
+        _cleanup_strv_ char **rest = NULL;
+
+        int r = prune_kinds(request, kinds, ELEMENTSOF(kinds));
+        if (r < 0)
+                return r;
+        r = prune_images(request);
+        if (r < 0)
+                return r;
+        r = prune_kinds(request, kinds_more, ELEMENTSOF(kinds_more));
+        if (r < 0)
+                return r;
         /* Things that were removed above are in the trash now. */
         if (!request->dry_run && collect_trash(request->settings, false, &rest) < 0)
                 request->on_failure(request->userdata, kinds[0].name, -EBUSY);

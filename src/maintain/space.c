@@ -12,11 +12,9 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/string.h"
-#include "image/generation-collect.h"
-#include "image/staging.h"
 #include "machine/kept.h"
 #include "maintain/image-cache.h"
-#include "maintain/kept-tree.h"
+#include "maintain/image-roots.h"
 #include "storage/trash.h"
 #include "store/store.h"
 #include "tree/subvolume.h"
@@ -89,20 +87,15 @@ static int empty_trash(const Search *search) {
 }
 
 static int collect(const Search *search) {
-        _cleanup_free_ char *cache = NULL, *kept = NULL;
-
-        int r = image_cache_root(search->settings->root_dir, &cache);
-        if (r < 0)
-                return r;
-        r = kept_tree_root(search->settings->root_dir, &kept);
-        if (r < 0)
-                return r;
-        const char *const roots[] = { search->settings->root_dir, cache, kept };
-        for (size_t i = 0; i < ELEMENTSOF(roots); i++) {
+        for (ImageRootId id = 0; id < IMAGE_ROOTS; id++) {
                 _cleanup_strv_ char **names = NULL;
+                _cleanup_free_ char *path = NULL;
 
-                (void) staging_collect(roots[i], false, &names);
-                (void) generations_collect(roots[i], false, NULL);
+                int r = image_root_path(search->settings->root_dir, id, &path);
+                if (r < 0)
+                        return r;
+                for (size_t i = 0; i < IMAGE_LEFTOVERS; i++)
+                        (void) image_leftovers[i].collect(path, false, &names);
         }
         return ask(search);
 }

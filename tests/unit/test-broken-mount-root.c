@@ -8,6 +8,7 @@
 #include "base/string.h"
 #include "image/image.h"
 #include "maintain/image-cache.h"
+#include "maintain/image-roots.h"
 
 /* A directory that nobody can look at, among images: a FUSE file system whose server is gone. Whether there is an image is
  * not known, and so it must be neither passed over in silence nor taken for missing, and the others are there. */
@@ -80,7 +81,7 @@ static void test_remove_unused(void **state) {
         _cleanup_strv_ char **names = NULL;
         _cleanup_free_ char *root = NULL;
 
-        assert_int_equal(image_cache_root(*state, &root), 0);
+        assert_int_equal(image_root_path(*state, IMAGE_ROOT_REGISTRIES, &root), 0);
         make_image(root, "a");
         break_image(root, "b", open_fuse());
         assert_int_equal(image_cache_remove_unused(*state, false, &names), -EIO);
