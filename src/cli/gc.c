@@ -157,9 +157,8 @@ static int collect(Gc *gc) {
         if (r < 0)
                 result = r;
         /* What was removed is there now. */
-        if (!gc->dry_run && empty_trash(gc, NULL) < 0)
-                result = -EBUSY;
-        return result;
+        r = gc->dry_run ? 0 : empty_trash(gc, NULL);
+        return r < 0 ? r : result;
 }
 
 static int run(const Invocation *invocation) {

@@ -193,7 +193,8 @@ int prune(const PruneRequest *request) {
         if (r < 0)
                 return r;
         /* Things that were removed above are in the trash now. */
-        if (!request->dry_run && collect_trash(request->settings, false, &rest) < 0)
-                request->on_failure(request->userdata, kinds[0].name, -EBUSY);
-        return 0;
+        r = request->dry_run ? 0 : collect_trash(request->settings, false, &rest);
+        if (r < 0 && r != -ENOMEM)
+                request->on_failure(request->userdata, kinds[0].name, r);
+        return r == -ENOMEM ? r : 0;
 }

@@ -115,6 +115,16 @@ def test_unreadable_things(make_site, tiny_root: Path) -> None:
     (tiny_root / ".layers").unlink()
 
 
+def test_failures_have_reasons(make_site, tiny_root: Path) -> None:
+    """Why the trash cannot be emptied is said as it is, also after all else has been moved there."""
+    site = make_site(root=tiny_root, shell="/bin/sh")
+    (tiny_root / ".trash").write_text("no directory\n")
+    for command in (("prune", "--yes"), ("gc",)):
+        done = site.call(*command)
+        assert done.returncode == 1 and "Not a directory" in done.stderr and "busy" not in done.stderr, (command, done)
+    (tiny_root / ".trash").unlink()
+
+
 def test_prune(make_site, tiny_root: Path) -> None:
     """What can go goes; what is used or kept stays; first it is said, with sizes."""
     site = make_site(root=tiny_root, shell="/bin/sh")
