@@ -26,14 +26,15 @@ static const char *size_text(const Report *report, uint64_t bytes, char ret[stat
         return ret;
 }
 
-static int add_row(const char *kind, const char *name, const UsageOfTree *tree, void *userdata) {
+static int add_row(DiskUsageKind kind, const char *name, const UsageOfTree *tree, void *userdata) {
         const Report *report = userdata;
         char size[24], own[24];
 
         if (!tree)
                 return 0;
-        return table_add(report->table, (const char *const[]){ kind, name, size_text(report, tree->bytes, size),
-                                                               size_text(report, tree->own_bytes, own) });
+        return table_add(report->table,
+                         (const char *const[]){ disk_usage_names[kind].row, name, size_text(report, tree->bytes, size),
+                                                size_text(report, tree->own_bytes, own) });
 }
 
 /* 0; DISK_USAGE_LACKS; or -errno. */

@@ -19,22 +19,56 @@
 #include "image/staging.h"
 #include "machine/directory.h"
 #include "maintain/image-roots.h"
-#include "maintain/kept-tree.h"
+#include "maintain/maintenance-log.h"
 #include "maintain/push-image.h"
 #include "storage/trash.h"
 #include "store/place.h"
 #include "store/store.h"
+
+const DiskUsageName disk_usage_names[DISK_USAGE_KINDS] = {
+        [DISK_USAGE_REGISTRY_IMAGES] = { "registry image", "registry_images" },
+        [DISK_USAGE_CACHES] = { "caches", "caches" },
+        [DISK_USAGE_WORKING_COPIES] = { "working copies", "working_copies" },
+        [DISK_USAGE_IMAGES] = { "image", "images" },
+        [DISK_USAGE_GENERATIONS] = { "generation", "generations" },
+        [DISK_USAGE_LAYERS] = { "jobs", "layers" },
+        [DISK_USAGE_KEPT_TREES] = { "kept trees", "kept_trees" },
+        [DISK_USAGE_PUSHED_IMAGES] = { "pushed images", "pushed_images" },
+        [DISK_USAGE_BEING_MADE] = { "being made", "being_made" },
+        [DISK_USAGE_TRASH] = { "trash", "trash" },
+        [DISK_USAGE_LOGS] = { "logs", "logs" },
+};
+
+/* Kinds of which all are in one row, which says how many there are; in this order. */
+static const DiskUsageKind in_one_row[] = {
+        DISK_USAGE_LAYERS,        DISK_USAGE_CACHES,     DISK_USAGE_WORKING_COPIES, DISK_USAGE_KEPT_TREES,
+        DISK_USAGE_PUSHED_IMAGES, DISK_USAGE_BEING_MADE, DISK_USAGE_TRASH,          DISK_USAGE_LOGS,
+};
+
+typedef struct Group {
+        UsageOfTree all;
+        size_t n;
+} Group;
+
+/* What the images of each directory of images are. */
+static const DiskUsageKind kind_of_root[IMAGE_ROOTS] = {
+        [IMAGE_ROOT_NAMED] = DISK_USAGE_IMAGES,
+        [IMAGE_ROOT_REGISTRIES] = DISK_USAGE_REGISTRY_IMAGES,
+        [IMAGE_ROOT_KEPT] = DISK_USAGE_KEPT_TREES,
+};
+_Static_assert(IMAGE_ROOT_KEPT + 1 == IMAGE_ROOTS, "each directory of images has a kind here");
 
 typedef struct Walk {
         const char *root_dir;
         DiskUsageRow row;
         void *userdata;
         Usage usage;
+        Group groups[DISK_USAGE_KINDS];
         bool lacks;
 } Walk;
 
 /* Says what cannot be measured. 0 to go on, or -errno. */
-static int leave_out(Walk *walk, const char *kind, const char *path, int error) {
+static int leave_out(Walk *walk, DiskUsageKind kind, const char *path, int error) {
         if (error == -ENOMEM)
                 return error;
         (void) log_warning_errno(error, "Left out, because it cannot be measured: %s: %m", path);
@@ -52,117 +86,31 @@ static int measure(Walk *walk, const char *path, UsageOfTree *ret) {
         return r < 0 ? r : 1;
 }
 
-static int add_path(Walk *walk, const char *kind, const char *name, const char *path) {
+/* Measures the directory @path: a row of its own, called @name, or with NULL a part of the kind's row. */
+static int add_path(Walk *walk, DiskUsageKind kind, const char *name, const char *path) {
+        Group *group = &walk->groups[kind];
         UsageOfTree tree;
 
         int r = measure(walk, path, &tree);
         if (r < 0)
                 return leave_out(walk, kind, path, r);
-        return r == 0 ? 0 : walk->row(kind, name, &tree, walk->userdata);
-}
-
-/* The images in @root_dir. */
-static int list(Walk *walk, const char *kind, const char *root_dir, char ***ret) {
-        int r = list_images(root_dir, ret);
-        if (r < 0)
-                return leave_out(walk, kind, root_dir, r);
         if (r == 0)
                 return 0;
-        walk->lacks = true; /* the others were listed */
-        return walk->row(kind, NULL, NULL, walk->userdata);
-}
-
-static int add_old_generations(Walk *walk, const char *name) {
-        _cleanup_free_ uint64_t *numbers = NULL;
-        size_t n = 0;
-
-        int r = generation_list_old(walk->root_dir, name, &numbers, &n);
-        if (r < 0) {
-                _cleanup_free_ char *path = NULL;
-
-                if (string_printf(&path, "%s/" GENERATIONS_DIRECTORY "/%s", walk->root_dir, name) < 0)
-                        return -ENOMEM;
-                return leave_out(walk, "generation", path, r);
-        }
-        for (size_t i = 0; i < n; i++) {
-                _cleanup_free_ char *path = NULL, *title = NULL;
-
-                if (string_printf(&path, "%s/" GENERATIONS_DIRECTORY "/%s/%" PRIu64, walk->root_dir, name, numbers[i]) <
-                            0 ||
-                    string_printf(&title, "%s@%" PRIu64, name, numbers[i]) < 0)
-                        return -ENOMEM;
-                r = add_path(walk, "generation", title, path);
-                if (r < 0)
-                        return r;
-        }
+        if (name)
+                return walk->row(kind, name, &tree, walk->userdata);
+        group->all.bytes += tree.bytes;
+        group->all.own_bytes += tree.own_bytes;
+        group->n++;
         return 0;
 }
 
-static int add_images(Walk *walk) {
+/* What is in the directory @path, in the kind's row. */
+static int add_entries(Walk *walk, DiskUsageKind kind, const char *path) {
         _cleanup_strv_ char **names = NULL;
 
-        int r = list(walk, "image", walk->root_dir, &names);
-        if (r < 0)
-                return r;
-        for (char **name = names; name && *name; name++) {
-                _cleanup_free_ char *path = NULL;
-
-                if (string_printf(&path, "%s/%s", walk->root_dir, *name) < 0)
-                        return -ENOMEM;
-                r = add_path(walk, "image", *name, path);
-                if (r < 0)
-                        return r;
-                r = add_old_generations(walk, *name);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
-static int add_registry_images(Walk *walk) {
-        _cleanup_free_ char *root = NULL;
-        _cleanup_strv_ char **names = NULL;
-
-        int r = image_root_path(walk->root_dir, IMAGE_ROOT_REGISTRIES, &root);
-        if (r < 0)
-                return r;
-        r = list(walk, "registry image", root, &names);
-        if (r < 0)
-                return r;
-        for (char **name = names; name && *name; name++) {
-                _cleanup_free_ char *path = NULL, *reference = image_reference_from_name(*name);
-
-                if (!reference || string_printf(&path, "%s/%s", root, *name) < 0)
-                        return -ENOMEM;
-                r = add_path(walk, "registry image", reference, path);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
-/* Adds what is in @name in the directory @fd to @all. 1; 0: it is gone, or nothing of ours; or -errno. */
-static int add_entry(Walk *walk, int fd, const char *name, UsageOfTree *all) {
-        _cleanup_close_ int entry_fd = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        UsageOfTree tree;
-
-        if (entry_fd < 0)
-                return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -errno;
-        int r = usage_add(&walk->usage, entry_fd, USEC_INFINITY, &tree);
-        if (r < 0)
-                return r;
-        all->bytes += tree.bytes;
-        all->own_bytes += tree.own_bytes;
-        return 1;
-}
-
-/* All that is in the directory @fd with path @path, in one row, which says how many there are. */
-static int add_entries(Walk *walk, const char *kind, int fd, const char *path) {
-        _cleanup_strv_ char **names = NULL;
-        _cleanup_free_ char *title = NULL;
-        UsageOfTree all = { 0 };
-        size_t n = 0;
-
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
+                return errno == ENOENT ? 0 : leave_out(walk, kind, path, -errno);
         int r = directory_names(fd, &names);
         if (r < 0)
                 return leave_out(walk, kind, path, r);
@@ -171,49 +119,183 @@ static int add_entries(Walk *walk, const char *kind, int fd, const char *path) {
 
                 if (string_printf(&entry, "%s/%s", path, *name) < 0)
                         return -ENOMEM;
-                r = add_entry(walk, fd, *name, &all);
-                n += r > 0;
-                r = r < 0 ? leave_out(walk, kind, entry, r) : 0;
+                r = add_path(walk, kind, NULL, entry);
                 if (r < 0)
                         return r;
         }
-        if (n == 0)
-                return 0;
-        r = string_printf(&title, "(%zu)", n);
-        return r < 0 ? r : walk->row(kind, title, &all, walk->userdata);
+        return 0;
 }
 
-/* The same for a directory of ours. */
-static int add_directory(Walk *walk, const char *kind, const char *directory) {
+/* --- directories of images --- */
+
+static int add_old_generations(Walk *walk, const char *root, const char *name, const char *title) {
+        _cleanup_free_ char *directory = NULL;
+        _cleanup_free_ uint64_t *numbers = NULL;
+        size_t n = 0;
+
+        if (string_printf(&directory, "%s/" GENERATIONS_DIRECTORY "/%s", root, name) < 0)
+                return -ENOMEM;
+        int r = generation_list_old(root, name, &numbers, &n);
+        if (r < 0)
+                return leave_out(walk, DISK_USAGE_GENERATIONS, directory, r);
+        for (size_t i = 0; i < n; i++) {
+                _cleanup_free_ char *path = NULL, *numbered = NULL;
+
+                if (string_printf(&path, "%s/%" PRIu64, directory, numbers[i]) < 0 ||
+                    string_printf(&numbered, "%s@%" PRIu64, title, numbers[i]) < 0)
+                        return -ENOMEM;
+                r = add_path(walk, DISK_USAGE_GENERATIONS, numbered, path);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static bool has_rows(DiskUsageKind kind) {
+        for (size_t i = 0; i < ELEMENTSOF(in_one_row); i++)
+                if (in_one_row[i] == kind)
+                        return false;
+        return true;
+}
+
+/* The image of that name, if there is one, and generations, which a job may use longer than there is an image. */
+static int add_image(Walk *walk, ImageRootId id, const char *root, const char *name, bool is_image) {
+        const DiskUsageKind kind = kind_of_root[id];
+        _cleanup_free_ char *path = NULL, *reference = NULL;
+
+        if (string_printf(&path, "%s/%s", root, name) < 0)
+                return -ENOMEM;
+        if (image_roots[id].is_reference && !(reference = image_reference_from_name(name)))
+                return -ENOMEM;
+        const char *title = reference ? reference : name;
+        int r = is_image ? add_path(walk, kind, has_rows(kind) ? title : NULL, path) : 0;
+        return r < 0 ? r : add_old_generations(walk, root, name, title);
+}
+
+/* The images in the directory of images @root. */
+static int list(Walk *walk, DiskUsageKind kind, const char *root, char ***ret) {
+        int r = list_images(root, ret);
+        if (r < 0)
+                return leave_out(walk, kind, root, r);
+        if (r == 0)
+                return 0;
+        walk->lacks = true; /* the others were listed */
+        return walk->row(kind, NULL, NULL, walk->userdata);
+}
+
+/* Appends names of images that have, or had, generations. */
+static int list_with_generations(Walk *walk, const char *root, char ***names) {
+        _cleanup_strv_ char **found = NULL;
         _cleanup_free_ char *path = NULL;
 
-        if (string_printf(&path, "%s/%s", walk->root_dir, directory) < 0)
+        if (string_printf(&path, "%s/" GENERATIONS_DIRECTORY, root) < 0)
+                return -ENOMEM;
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        int r = fd >= 0 ? directory_names(fd, &found) : errno == ENOENT ? 0 : -errno;
+        if (r < 0)
+                return leave_out(walk, DISK_USAGE_GENERATIONS, path, r);
+        for (char **name = found; name && *name; name++) {
+                r = image_name_problem(*name) ? 0 : strv_extend(names, *name);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int add_root(Walk *walk, ImageRootId id) {
+        _cleanup_strv_ char **images = NULL, **names = NULL;
+        _cleanup_free_ char *root = NULL, *staging = NULL;
+
+        if (image_root_path(walk->root_dir, id, &root) < 0 ||
+            string_printf(&staging, "%s/" STAGING_DIRECTORY, root) < 0)
+                return -ENOMEM;
+        int r = list(walk, kind_of_root[id], root, &images);
+        if (r < 0)
+                return r;
+        r = strv_copy(images, &names);
+        if (r < 0)
+                return r;
+        r = list_with_generations(walk, root, &names);
+        if (r < 0)
+                return r;
+        strv_sort_unique(names);
+        char **image = images; /* sorted, too */
+        for (char **name = names; name && *name; name++) {
+                bool is_image = image && *image && streq(*image, *name);
+
+                r = add_image(walk, id, root, *name, is_image);
+                if (r < 0)
+                        return r;
+                image += is_image;
+        }
+        return add_entries(walk, DISK_USAGE_BEING_MADE, staging);
+}
+
+/* --- other directories of ours --- */
+
+static int add_directory(Walk *walk, DiskUsageKind kind, const char *directory) {
+        _cleanup_free_ char *path = NULL;
+
+        int r = string_printf(&path, "%s/%s", walk->root_dir, directory);
+        return r < 0 ? r : add_entries(walk, kind, path);
+}
+
+/* One file for each image: they are measured together. */
+static int add_logs(Walk *walk) {
+        Group *group = &walk->groups[DISK_USAGE_LOGS];
+        _cleanup_strv_ char **names = NULL;
+        _cleanup_free_ char *path = NULL;
+
+        if (string_printf(&path, "%s/" MAINTENANCE_LOGS_DIRECTORY, walk->root_dir) < 0)
                 return -ENOMEM;
         _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0)
-                return errno == ENOENT ? 0 : leave_out(walk, kind, path, -errno);
-        return add_entries(walk, kind, fd, path);
+                return errno == ENOENT ? 0 : leave_out(walk, DISK_USAGE_LOGS, path, -errno);
+        int r = directory_names(fd, &names);
+        if (r < 0)
+                return leave_out(walk, DISK_USAGE_LOGS, path, r);
+        r = usage_add(&walk->usage, fd, USEC_INFINITY, &group->all);
+        if (r < 0)
+                return leave_out(walk, DISK_USAGE_LOGS, path, r);
+        group->n = strv_length(names);
+        return 0;
 }
 
 static int add_all(Walk *walk) {
         static const struct {
-                const char *kind, *directory;
+                DiskUsageKind kind;
+                const char *directory;
         } directories[] = {
-                { "jobs", LAYERS_DIRECTORY },          { "caches", PLACE_CACHES },
-                { "working copies", PLACE_BUILDS },    { "kept trees", KEPT_TREE_DIRECTORY },
-                { "pushed images", PUSHED_DIRECTORY }, { "being made", STAGING_DIRECTORY },
-                { "trash", TRASH_DIRECTORY },
+                { DISK_USAGE_LAYERS, LAYERS_DIRECTORY },     { DISK_USAGE_CACHES, PLACE_CACHES },
+                { DISK_USAGE_WORKING_COPIES, PLACE_BUILDS }, { DISK_USAGE_PUSHED_IMAGES, PUSHED_DIRECTORY },
+                { DISK_USAGE_TRASH, TRASH_DIRECTORY },
         };
 
         BUSY("Measuring");
-        int r = add_images(walk);
-        if (r < 0)
-                return r;
-        r = add_registry_images(walk);
-        if (r < 0)
-                return r;
+        for (ImageRootId id = 0; id < IMAGE_ROOTS; id++) {
+                int r = add_root(walk, id);
+                if (r < 0)
+                        return r;
+        }
         for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
-                r = add_directory(walk, directories[i].kind, directories[i].directory);
+                int r = add_directory(walk, directories[i].kind, directories[i].directory);
+                if (r < 0)
+                        return r;
+        }
+        return add_logs(walk);
+}
+
+static int show_groups(const Walk *walk) {
+        for (size_t i = 0; i < ELEMENTSOF(in_one_row); i++) {
+                const Group *group = &walk->groups[in_one_row[i]];
+                _cleanup_free_ char *title = NULL;
+
+                if (group->n == 0)
+                        continue;
+                int r = string_printf(&title, "(%zu)", group->n);
+                if (r < 0)
+                        return r;
+                r = walk->row(in_one_row[i], title, &group->all, walk->userdata);
                 if (r < 0)
                         return r;
         }
@@ -224,6 +306,8 @@ int disk_usage_measure(const char *root_dir, DiskUsageRow row, void *userdata, u
         Walk walk = { .root_dir = root_dir, .row = row, .userdata = userdata };
 
         int r = add_all(&walk);
+        if (r == 0)
+                r = show_groups(&walk);
         uint64_t total = usage_total(&walk.usage);
         usage_done(&walk.usage);
         if (r < 0)

@@ -131,38 +131,19 @@ static int write_images(FILE *f, const Settings *settings) {
 
 /* --- room --- */
 
-static const struct {
-        const char *label;
-        const char *row; /* what disk_usage_measure() calls it */
-} kinds[] = {
-        { "registry_images", "registry image" },
-        { "caches", "caches" },
-        { "working_copies", "working copies" },
-        /* The others have to be measured. */
-        { "images", "image" },
-        { "generations", "generation" },
-        { "layers", "jobs" },
-        { "kept_trees", "kept trees" },
-        { "pushed_images", "pushed images" },
-        { "being_made", "being made" },
-        { "trash", "trash" },
-};
-enum { REGISTRY_IMAGES, CACHES, WORKING_COPIES, N_RECORDED };
+/* The kinds of which sizes are written down; the others have to be measured. */
+enum { N_RECORDED = DISK_USAGE_WORKING_COPIES + 1 };
 
 typedef struct Room {
-        uint64_t bytes[ELEMENTSOF(kinds)], total;
-        bool lacks[ELEMENTSOF(kinds)]; /* some of it could not be read */
+        uint64_t bytes[DISK_USAGE_KINDS], total;
+        bool lacks[DISK_USAGE_KINDS]; /* some of it could not be read */
 } Room;
 
-static int add_measured(const char *kind, const char *name _unused_, const UsageOfTree *tree, void *userdata) {
+static int add_measured(DiskUsageKind kind, const char *name _unused_, const UsageOfTree *tree, void *userdata) {
         Room *room = userdata;
 
-        for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
-                if (!streq(kinds[i].row, kind))
-                        continue;
-                room->bytes[i] += tree ? tree->bytes : 0;
-                room->lacks[i] = room->lacks[i] || !tree;
-        }
+        room->bytes[kind] += tree ? tree->bytes : 0;
+        room->lacks[kind] = room->lacks[kind] || !tree;
         return 0;
 }
 
@@ -203,14 +184,15 @@ static int add_registry_images(const char *root_dir, uint64_t *bytes) {
 
 static int add_recorded(const char *root_dir, Room *room) {
         const int results[N_RECORDED] = {
-                [REGISTRY_IMAGES] = add_registry_images(root_dir, room->bytes + REGISTRY_IMAGES),
-                [CACHES] = add_places(root_dir, &place_caches, room->bytes + CACHES),
-                [WORKING_COPIES] = add_places(root_dir, &place_builds, room->bytes + WORKING_COPIES),
+                [DISK_USAGE_REGISTRY_IMAGES] = add_registry_images(root_dir, room->bytes + DISK_USAGE_REGISTRY_IMAGES),
+                [DISK_USAGE_CACHES] = add_places(root_dir, &place_caches, room->bytes + DISK_USAGE_CACHES),
+                [DISK_USAGE_WORKING_COPIES] = add_places(root_dir, &place_builds,
+                                                         room->bytes + DISK_USAGE_WORKING_COPIES),
         };
 
         for (size_t i = 0; i < N_RECORDED; i++) {
                 room->lacks[i] = results[i] < 0;
-                if (results[i] < 0 && leave_out(kinds[i].label, root_dir, results[i]) < 0)
+                if (results[i] < 0 && leave_out(disk_usage_names[i].label, root_dir, results[i]) < 0)
                         return results[i];
         }
         return 0;
@@ -245,9 +227,9 @@ static int write_room(FILE *f, const Settings *settings, bool measure) {
                 return r;
         metrics_heading(f, METRICS_OPEN, "nspawn_runner_disk_bytes", "gauge", "bytes",
                         "What is in use below root_dir; data that several trees share counts in each.");
-        for (size_t i = 0; i < (measure ? ELEMENTSOF(kinds) : N_RECORDED); i++)
+        for (size_t i = 0; i < (size_t) (measure ? DISK_USAGE_KINDS : N_RECORDED); i++)
                 if (!room.lacks[i])
-                        fprintf(f, "nspawn_runner_disk_bytes{kind=\"%s\"} %" PRIu64 "\n", kinds[i].label,
+                        fprintf(f, "nspawn_runner_disk_bytes{kind=\"%s\"} %" PRIu64 "\n", disk_usage_names[i].label,
                                 room.bytes[i]);
         if (measure && r != DISK_USAGE_LACKS)
                 write_bytes(f, "nspawn_runner_disk_all_bytes", room.total,

@@ -23,7 +23,7 @@
 static int open_directory(const char *root_dir, bool create) {
         _cleanup_free_ char *path = NULL;
 
-        int r = string_printf(&path, "%s/.logs", root_dir);
+        int r = string_printf(&path, "%s/" MAINTENANCE_LOGS_DIRECTORY, root_dir);
         return r < 0 ? r : open_directory_at(AT_FDCWD, path, create, 0700);
 }
 

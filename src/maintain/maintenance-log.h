@@ -6,6 +6,8 @@
 /* What the last maintenance of an image printed: the text file `<root_dir>/.logs/NAME`. It is locked (flock) while the
  * maintenance runs, and begins anew with each one. */
 
+#define MAINTENANCE_LOGS_DIRECTORY ".logs"
+
 typedef struct MaintenanceLog {
         int fd; /* negative: no log is written */
         size_t left_bytes;

@@ -62,6 +62,39 @@ def test_shared_data_counts_once(make_site, lab: Lab) -> None:
             host.remove_tree(entry)
 
 
+def test_all_is_counted(make_site, tiny_root: Path) -> None:
+    """Old generations, half-made images and logs count wherever there are images, also if their image is gone."""
+    site = make_site(root=tiny_root, shell="/bin/sh")
+    change(site, "echo 2 > /text")
+    before = usage(site)["total", None][0]
+    cached, large = "registry.example.com%group%x:1", b"x" * (1 << 20)
+    for root, name in ((tiny_root / ".oci", cached), (tiny_root / ".kept", "other"), (tiny_root, "gone")):
+        shutil.copytree(tiny_root / ".generations" / IMAGE, root / ".generations" / name, symlinks=True)
+        (root / ".generations" / name / "1/large").write_bytes(large)
+        (root / ".staging" / name / "root").mkdir(parents=True)
+        (root / ".staging" / name / "root/large").write_bytes(large)
+        if root != tiny_root:
+            shutil.copytree(tiny_root / IMAGE, root / name, symlinks=True)
+    (tiny_root / ".logs").mkdir(exist_ok=True)
+    (tiny_root / ".logs/other").write_bytes(large)
+    os.sync()  # some file systems take no room before
+    rows = usage(site)
+    shown = "registry.example.com/group/x:1"
+    for row in (("generation", f"{shown}@1"), ("generation", "other@1"), ("generation", "gone@1"),
+                ("logs", f"({len(os.listdir(tiny_root / '.logs'))})")):
+        assert rows[row][0] >= len(large), (row, rows)
+    assert rows["being made", "(3)"][0] >= 3 * len(large), rows
+    assert {("registry image", shown), ("kept trees", "(1)"), ("image", IMAGE)} <= set(rows), rows
+    assert rows["total", None][0] >= before + 7 * len(large), (before, rows)
+    text = site.call("metrics", "--measure").stdout
+    measured = {line.split()[0]: int(line.split()[1]) for line in text.splitlines() if "_disk_" in line and line[0] != "#"}
+    assert measured['nspawn_runner_disk_bytes{kind="logs"}'] >= len(large), measured
+    assert measured['nspawn_runner_disk_bytes{kind="being_made"}'] == rows["being made", "(3)"][0], (measured, rows)
+    assert measured["nspawn_runner_disk_all_bytes"] == rows["total", None][0], (measured, rows)
+    for name in (".oci", ".kept", ".staging", ".logs", ".generations/gone"):
+        host.remove_tree(tiny_root / name)
+
+
 def failing(site: Site, directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Calls a command on a disk that cannot read that directory."""
     return subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", "-P", str(directory), "-e", "trace=getdents64", "-e",
