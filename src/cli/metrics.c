@@ -16,6 +16,7 @@
 #include "cli/metrics-now.h"
 #include "machine/metrics.h"
 
+/* What cannot be read is named and left out, as in metrics-now.c. 0 or -ENOMEM, logged. */
 static int write_sums(FILE *f, const Settings *settings) {
         _cleanup_metrics_sums_ MetricsSums sums = { 0 };
 
@@ -25,8 +26,13 @@ static int write_sums(FILE *f, const Settings *settings) {
                 return 0;
         }
         int r = metrics_file_read(settings->metrics_file, &sums);
-        if (r < 0 && r != -ENOENT)
-                return log_error_errno(r, "Cannot read metrics_file '%s': %m", settings->metrics_file);
+        if (r == -ENOMEM)
+                return log_oom();
+        if (r < 0 && r != -ENOENT) {
+                (void) log_warning_errno(r, "Left out of the metrics, because it cannot be read: metrics_file '%s': %m",
+                                         settings->metrics_file);
+                return 0;
+        }
         metrics_sums_write(f, &sums, METRICS_OPEN);
         return 0;
 }

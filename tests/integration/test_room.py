@@ -148,6 +148,17 @@ def test_unreadable_things(make_site, tiny_root: Path) -> None:
     (tiny_root / ".layers").unlink()
 
 
+def test_unreadable_sums(make_site, tiny_root: Path, tmp_path: Path) -> None:
+    """Where the sums of ended jobs cannot be read, the rest is told."""
+    site = make_site(root=tiny_root, shell="/bin/sh", metrics_file=str(tmp_path / "jobs.prom"))
+    assert "nspawn_runner_prepare_seconds_count " in site.call("metrics").stdout
+    (tmp_path / "jobs.prom").mkdir()
+    done = site.call("metrics")
+    assert done.returncode == 0 and f"'{tmp_path}/jobs.prom': Is a directory" in done.stderr, done
+    assert "nspawn_runner_file_system_free_bytes " in done.stdout and done.stdout.endswith("# EOF\n"), done
+    assert "nspawn_runner_prepare_seconds_count " not in done.stdout, done
+
+
 def test_failures_have_reasons(make_site, tiny_root: Path) -> None:
     """Why the trash cannot be emptied is said as it is, also after all else has been moved there."""
     site = make_site(root=tiny_root, shell="/bin/sh")
