@@ -35,22 +35,32 @@ int generation_split(const char *reference, char **ret_name, uint64_t *ret_numbe
         return 0;
 }
 
-static int open_old(const char *root_dir, const char *name, uint64_t number, Image **ret) {
+static uint64_t number_at(const char *directory, const char *entry) {
+        _cleanup_close_ int dir_fd = open_directory_at(AT_FDCWD, directory, false, 0);
+        _cleanup_close_ int fd = dir_fd < 0 ? -EBADF : open_directory_at(dir_fd, entry, false, 0);
+
+        return fd < 0 ? 0 : image_generation(fd);
+}
+
+/* Opens `<root_dir>/<parent>/<name>/<entry>`, if it is generation @number of image @name. -ENOENT: it is another tree, or
+ * none, such as the empty directory that is reserved for a tree. */
+static int open_in(const char *root_dir, const char *parent, const char *name, const char *entry, uint64_t number,
+                   Image **ret) {
         _cleanup_image_ Image *image = NULL;
         _cleanup_free_ char *directory = NULL, *directory_of_current = NULL;
-        char text[24];
 
-        int r = string_printf(&directory, "%s/" GENERATIONS_DIRECTORY "/%s", root_dir, name);
+        int r = string_printf(&directory, "%s/%s/%s", root_dir, parent, name);
         if (r < 0)
                 return r;
-        snprintf(text, sizeof(text), "%" PRIu64, number);
-        r = image_open(directory, text, &image);
+        r = image_open(directory, entry, &image);
+        if (r == -ENODATA && number_at(directory, entry) != number)
+                return -ENOENT;
         if (r < 0)
                 return r;
         if (image->generation != number)
                 return -ENOENT;
-        /* Its path ends in GENERATIONS_DIRECTORY/name/number. */
-        size_t n = strlen(image->path) - strlen(text) - strlen(name) - strlen(GENERATIONS_DIRECTORY "//");
+        /* Its path ends in parent/name/entry. */
+        size_t n = strlen(image->path) - strlen(entry) - strlen(name) - strlen(parent) - strlen("//");
         if (string_replace(&image->name, name) < 0 || string_replace(&image->title, name) < 0 ||
             string_replace(&image->root_dir, root_dir) < 0 ||
             string_printf(&directory_of_current, "%.*s%s", (int) n, image->path, name) < 0 ||
@@ -60,7 +70,32 @@ static int open_old(const char *root_dir, const char *name, uint64_t number, Ima
         return 0;
 }
 
-/* Looks once in both places where the tree can be. */
+/* Does the generation have a file? Then a tree that is in none of its places is just being renamed. */
+static bool is_known(const char *root_dir, const char *name, uint64_t number) {
+        _cleanup_free_ char *path = NULL;
+
+        return generation_json_path(root_dir, name, number, &path) >= 0 && access(path, F_OK) >= 0;
+}
+
+/* Opens a generation that is not the current one, whose number is @current. */
+static int open_old(const char *root_dir, const char *name, uint64_t number, uint64_t current, Image **ret) {
+        char text[24];
+
+        snprintf(text, sizeof(text), "%" PRIu64, number);
+        int r = open_in(root_dir, GENERATIONS_DIRECTORY, name, text, number, ret);
+        if (r != -ENOENT || current == 0 || !is_known(root_dir, name, number))
+                return r;
+        /* Those who publish and go back first exchange it with the new one, and then move it to its place. They may be
+         * killed in between. A tree with a higher number was never published. */
+        if (number < current)
+                r = open_in(root_dir, STAGING_DIRECTORY, name, STAGING_TREE, number, ret);
+        if (r != -ENOENT)
+                return r;
+        snprintf(text, sizeof(text), "%" PRIu64, current);
+        return open_in(root_dir, GENERATIONS_DIRECTORY, name, text, number, ret);
+}
+
+/* Looks once in all places where the tree can be. */
 static int try_open(const char *root_dir, const char *name, uint64_t number, Image **ret) {
         _cleanup_image_ Image *image = NULL;
 
@@ -68,18 +103,11 @@ static int try_open(const char *root_dir, const char *name, uint64_t number, Ima
         if (r == -EINVAL || r == -ENOMEM)
                 return r;
         if (number != 0 && (!image || image->generation != number))
-                return open_old(root_dir, name, number, ret);
+                return open_old(root_dir, name, number, image ? image->generation : 0, ret);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(image);
         return 0;
-}
-
-/* Does the generation have a file? Then a tree that is in neither place is just being renamed. */
-static bool is_known(const char *root_dir, const char *name, uint64_t number) {
-        _cleanup_free_ char *path = NULL;
-
-        return generation_json_path(root_dir, name, number, &path) >= 0 && access(path, F_OK) >= 0;
 }
 
 int generation_open(const char *root_dir, const char *name, uint64_t number, Image **ret) {
@@ -150,6 +178,12 @@ static int try_hold(const char *path, uint64_t number, const char *handle) {
         return file_is_at(fd, AT_FDCWD, path) > 0 ? TAKE_FD(fd) : -EBUSY;
 }
 
+/* Is @rest, a path in the directory of the images, that of the tree that was current until a publish, and is about to be
+ * moved to its place? What is being made has no number, and what is being removed another name. */
+static bool was_current(int fd, const char *rest) {
+        return startswith(rest, STAGING_DIRECTORY "/") && endswith(rest, "/" STAGING_TREE) && image_generation(fd) != 0;
+}
+
 /* Is the directory @fd a generation of an image in @root, and not among what is being made or removed? */
 static bool is_generation_in(int fd, const char *root) {
         char link[64], path[PATH_MAX];
@@ -160,7 +194,8 @@ static bool is_generation_in(int fd, const char *root) {
                 return false;
         path[n] = 0;
         const char *rest = startswith(path, root);
-        return rest && rest[0] == '/' && (rest[1] != '.' || startswith(rest + 1, GENERATIONS_DIRECTORY "/"));
+        return rest && rest[0] == '/' &&
+               (rest[1] != '.' || startswith(rest + 1, GENERATIONS_DIRECTORY "/") || was_current(fd, rest + 1));
 }
 
 /* Wherever it is. Returns as try_hold(). */
@@ -177,9 +212,30 @@ static int try_hold_handle(const char *root, const char *handle) {
         return is_generation_in(fd, root) ? TAKE_FD(fd) : -ENOENT;
 }
 
+/* Where an old generation is, or a tree that a publish or going back has exchanged with the present one at @path.
+ * Returns as try_hold(). */
+static int try_hold_old(const char *root, const char *path, uint64_t number, const char *handle) {
+        const char *name = path + strlen(root) + 1;
+        const uint64_t numbers[] = { number, number_at(root, name) };
+        _cleanup_free_ char *staged = NULL;
+        int r = -ENOENT;
+
+        for (size_t i = 0; i < ELEMENTSOF(numbers) && r == -ENOENT; i++) {
+                _cleanup_free_ char *old = NULL;
+
+                r = string_printf(&old, "%s/" GENERATIONS_DIRECTORY "/%s/%" PRIu64, root, name, numbers[i]);
+                if (r == 0)
+                        r = try_hold(old, number, handle);
+        }
+        if (r != -ENOENT)
+                return r;
+        r = string_printf(&staged, "%s/" STAGING_DIRECTORY "/%s/" STAGING_TREE, root, name);
+        return r < 0 ? r : try_hold(staged, number, handle);
+}
+
 int generation_hold_tree(const char *path, uint64_t number, const char *handle) {
         uint64_t deadline = clock_deadline(SEARCH_USEC);
-        _cleanup_free_ char *root = NULL, *old = NULL;
+        _cleanup_free_ char *root = NULL;
         const char *slash = strrchr(path, '/');
 
         if (!slash)
@@ -187,13 +243,10 @@ int generation_hold_tree(const char *path, uint64_t number, const char *handle) 
         int r = string_printf(&root, "%.*s", (int) (slash - path), path);
         if (r < 0)
                 return r;
-        r = string_printf(&old, "%s/" GENERATIONS_DIRECTORY "/%s/%" PRIu64, root, slash + 1, number);
-        if (r < 0)
-                return r;
         for (;;) {
                 r = try_hold(path, number, handle);
                 if (r == -ENOENT && number != 0)
-                        r = try_hold(old, number, handle);
+                        r = try_hold_old(root, path, number, handle);
                 if (r == -ENOENT && handle)
                         r = try_hold_handle(root, handle);
                 if ((r != -ENOENT && r != -EBUSY) || clock_now_usec() >= deadline)

@@ -10,8 +10,17 @@
  * the current one. An extended attribute of a tree's top directory has its number, so tree and number stay together when
  * the tree is renamed. A tree without this attribute was put there by hand: its number is 0.
  *
+ * To publish and to go back, the current tree is first exchanged with another one and then moved to its place, so for a
+ * moment, or after a crash until the next process locks the image, it is where the other one was: in the staging directory
+ * or under that one's number. Functions that open or hold a generation find it there, too.
+ *
  * A process that changes any of this for image NAME holds the lock of its staging directory (image/staging.h). */
 #define GENERATIONS_DIRECTORY ".generations"
+
+/* In root_dir: the staging directories of all images. */
+#define STAGING_DIRECTORY ".staging"
+/* The tree's name in the staging directory. */
+#define STAGING_TREE "root"
 
 /* What is known of one generation. */
 typedef struct Generation {

@@ -58,9 +58,11 @@ static int publish_next(const Staging *staging, GenerationStore *store, Problem 
         int r = exchange(staging, staging->lock_fd, STAGING_TREE, reterr_problem);
         if (r < 0)
                 return r;
-        (void) fsync(staging->images_fd);
-        /* A failure here does no harm: the image is published, and staging_settle() moves the old tree later. */
+        /* A failure here does no harm: the image is published, and staging_settle() moves the old tree later. The disk has
+         * not to be waited for in between: file systems write renames in their order, and after a power failure between
+         * the two there is the same to settle. */
         (void) renameat(staging->lock_fd, STAGING_TREE, store->generations_fd, number.text);
+        (void) fsync(staging->images_fd);
         return 0;
 }
 
@@ -249,9 +251,9 @@ static int rollback_locked(const Staging *staging, uint64_t number, uint64_t *re
                 (void) unlinkat(store.generations_fd, place.text, AT_REMOVEDIR);
                 return r;
         }
-        (void) fsync(store.images_fd);
         /* As in publish_next(), a failure does no harm. */
         (void) renameat(store.generations_fd, target.text, store.generations_fd, place.text);
+        (void) fsync(store.images_fd);
         *ret_number = number;
         return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* The directory where the next tree of an image is made, and the lock that a process holds while it changes the image.
- * Called by maintenance, publish.c and `gc`. No job may see what is in the directory. The next command removes what an
- * interrupted one left there. */
+ * Called by maintenance, publish.c and `gc`. No job may see what is made in the directory. The next command removes what
+ * an interrupted one left there. */
 
 #include "image/staging.h"
 

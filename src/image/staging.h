@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "image/image.h"
+#include "image/generation.h"
 #include "image/turn.h"
 
 /* Images are made in `<root_dir>/.staging/<name>/root`, where no job finds them. The directory `<name>` is locked (flock)
@@ -16,11 +16,6 @@ typedef struct Staging {
         int images_fd;   /* `<root_dir>` */
         int parent_fd, lock_fd;
 } Staging;
-
-/* In root_dir: the staging directories of all images. */
-#define STAGING_DIRECTORY ".staging"
-/* The tree's name in the staging directory. */
-#define STAGING_TREE "root"
 
 #define STAGING_NONE                                                        \
         (Staging) {                                                         \

@@ -338,6 +338,28 @@ static void test_remove(void **state) {
         assert_false(exists_at(root_fd, "image"));
 }
 
+/* The supervisor of a job that was planned with generation @number, the tree @tree_fd, finds it. */
+static void assert_held(void **state, uint64_t number, const char *text, int tree_fd) {
+        _cleanup_free_ char *path = NULL, *handle = NULL, *other = NULL;
+        const char *none = NULL;
+
+        assert_int_equal(string_printf(&path, "%s/image", (char *) *state), 0);
+        assert_int_equal(file_handle_text(tree_fd, &handle), 0);
+        /* By its path, by both, and by its handle alone, as after the image was renamed. */
+        assert_int_equal(string_printf(&other, "%s/other", (char *) *state), 0);
+        const char *const ways[][2] = { { path, none }, { path, handle }, { other, handle } };
+        for (size_t i = 0; i < ELEMENTSOF(ways); i++) {
+                _cleanup_close_ int direct_fd = file_handle_open(tree_fd, handle);
+                if (i == 2 && direct_fd < 0)
+                        continue; /* in a container, the kernel may open nothing so */
+                _cleanup_free_ char *data = NULL;
+                _cleanup_close_ int fd = generation_hold_tree(ways[i][0], number, ways[i][1]);
+                assert_true(fd >= 0);
+                assert_int_equal(file_read_at(fd, "text", 100, &data, NULL), 0);
+                assert_string_equal(data, text);
+        }
+}
+
 /* Killed after the exchange: the tree that jobs may use is still in the staging directory. */
 static void test_killed_after_exchange(void **state) {
         _cleanup_close_ int root_fd = open_directory(state);
@@ -357,6 +379,9 @@ static void test_killed_after_exchange(void **state) {
                 assert_int_equal(mkdirat(root_fd, old, 0700), 0); /* its reserved place, */
                 staging_done(&staging);
                 assert_int_equal(mkdirat(root_fd, ".generations/image/9", 0700), 0); /* and one for nobody */
+                assert_text(state, round == 0 ? "image@1" : "image@3", "one", round * 2 + 1);
+                assert_held(state, round * 2 + 1, "one", tree_fd);
+                assert_gone(state, "image@9");
 
                 if (round == 0)
                         assert_int_equal(staging_collect(*state, false, &names), 0);
@@ -382,6 +407,7 @@ static void test_killed_before_exchange(void **state) {
         assert_int_equal(generation_save_at(generations_fd, &next), 0);
         assert_int_equal(fsetxattr(tree_fd, GENERATION_ATTRIBUTE, "3", 1, 0), 0);
         staging_done(&staging);
+        assert_gone(state, "image@3"); /* nobody finds it before, either */
 
         _cleanup_strv_ char **names = NULL;
         assert_int_equal(staging_collect(*state, false, &names), 0);
@@ -397,8 +423,17 @@ static void test_killed_rollback(void **state) {
 
         publish_text(state, "one", 5);
         publish_text(state, "two", 5);
+        _cleanup_close_ int tree_fd = open_directory_at(root_fd, "image", false, 0);
         assert_int_equal(renameat2(root_fd, ".generations/image/1", root_fd, "image", RENAME_EXCHANGE), 0);
         assert_text(state, "image", "one", 1);
+        for (unsigned round = 0; round < 2; round++) {
+                assert_text(state, "image@2", "two", 2);
+                assert_text(state, "image@1", "one", 1);
+                assert_held(state, 2, "two", tree_fd);
+                /* The place that is reserved for it; then what the next one makes of it all. */
+                if (round == 0)
+                        assert_int_equal(mkdirat(root_fd, ".generations/image/2", 0700), 0);
+        }
         assert_int_equal(generations_collect(*state, false, NULL), 0);
         assert_text(state, "image@2", "two", 2);
         assert_text(state, "image", "one", 1);

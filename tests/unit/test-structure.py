@@ -44,7 +44,7 @@ ONE_PLACE = {
     '"/builds"': "base/custom-executor.h",
     '"/cache"': "base/custom-executor.h",
     'streq(strategy, "empty")': "local/sources.c",
-    '".staging"': "image/staging.h",
+    '".staging"': "image/generation.h",
     '".caches"': "store/place.h",
     '".builds"': "store/place.h",
     '"agent.sock"': "container/channel.h",
