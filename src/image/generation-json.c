@@ -7,12 +7,15 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/record.h"
 #include "base/string.h"
+#include "image/rename-settle.h"
 
 #define FILE_BYTES_MAX ((size_t) 1024 * 1024)
 
@@ -107,10 +110,59 @@ int generation_load(const char *root_dir, const char *name, uint64_t number, Gen
         return dir_fd < 0 ? dir_fd : generation_load_at(dir_fd, number, ret);
 }
 
-int generation_load_of(const Image *image, Generation **ret) {
-        int r = image->generation == 0 ? -ENOENT :
-                                         generation_load(image->root_dir, image->name, image->generation, ret);
+/* The name that the image has by now, by the place of its tree. *ret is to be freed. 0 or -errno. */
+static int present_name(const Image *image, char **ret) {
+        char link[64], path[PATH_MAX];
+        const char *parts[3] = { NULL }; /* of the path, the last one first */
 
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", image->fd);
+        ssize_t n = readlink(link, path, sizeof(path) - 1);
+        if (n < 0)
+                return -errno;
+        path[n] = 0;
+        for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
+                char *slash = strrchr(path, '/');
+                if (!slash)
+                        break;
+                *slash = 0;
+                parts[i] = slash + 1;
+        }
+        /* An old generation is in the directory of all generations of its image. */
+        bool old = parts[2] && (streq(parts[2], GENERATIONS_DIRECTORY) || streq(parts[2], STAGING_DIRECTORY));
+        const char *name = parts[old];
+        if (!name || image_name_problem(name))
+                return -ENOENT; /* it was removed, which somebody may do who finds it unlocked */
+        *ret = strdup(name);
+        return *ret ? 0 : -ENOMEM;
+}
+
+/* Reads the record of an image that was renamed since it was opened, or is being renamed. Returns as generation_load(). */
+static int load_renamed(const Image *image, Generation **ret) {
+        _cleanup_free_ char *name = NULL, *old_name = NULL;
+
+        int r = present_name(image, &name);
+        if (r < 0)
+                return r;
+        r = generation_load(image->root_dir, name, image->generation, ret);
+        if (r != -ENOENT)
+                return r;
+        r = image_renamed_from(image->root_dir, name, &old_name);
+        if (r == 0)
+                r = generation_load(image->root_dir, old_name, image->generation, ret);
+        if (r != -ENOENT)
+                return r;
+        /* The rename may have been completed meanwhile. */
+        return generation_load(image->root_dir, name, image->generation, ret);
+}
+
+int generation_load_of(const Image *image, Generation **ret) {
+        int r = -ENOENT;
+
+        if (image->generation != 0)
+                r = generation_load(image->root_dir, image->name, image->generation, ret);
+        if (r == -ENOENT && image->generation != 0)
+                r = load_renamed(image, ret);
+        /* A copy that somebody made has a number, too. */
         if (r != -ENOENT)
                 return r;
         Generation *unknown = calloc(1, sizeof(Generation));

@@ -46,8 +46,8 @@ DEFINE_CLEANUP(Generation *, generation_free)
  * -EBADMSG: the file is damaged; or another -errno. */
 int generation_load(const char *root_dir, const char *name, uint64_t number, Generation **ret);
 
-/* The same for the tree that @image has opened. For a tree that was made by hand, *ret has only its number. 0 or
- * -errno; never -ENOENT. */
+/* The same for the tree that @image has opened, also if the image was renamed since, or is being renamed. For a tree that
+ * was made by hand, *ret has only its number. 0 or -errno; never -ENOENT. */
 int generation_load_of(const Image *image, Generation **ret);
 
 /* Makes the path of `<number>.json` of image @name, which need not exist. *ret is to be freed. 0 or -ENOMEM. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Renames an image, for chroot-rename. Two directories must be renamed: the tree and the directory of the old
- * generations. After a crash between the two, the generations would look like those of a removed image. So before the
- * first step, a mark in the image's staging directory must say what is to be done. */
+ * generations. After a crash between the two, the generations would look like those of a removed image, and the image
+ * like one of which nothing is known. So before the first step, marks in the staging directories of both names must say
+ * what is to be done: either may be the next one that somebody locks. */
 
 #include "image/rename.h"
 
@@ -21,23 +22,31 @@ static bool has_generations(int images_fd, const char *name) {
         return fd >= 0 && exists_at(fd, name);
 }
 
-/* Renames the image. Both names are locked. */
-static int rename_locked(const Staging *staging, const char *new_name) {
-        int images_fd = staging->images_fd;
+static int write_mark(const Staging *staging, const char *mark, const char *name) {
+        return file_replace_at(staging->lock_fd, mark, name, strlen(name), 0600);
+}
 
-        int r = image_recognize(images_fd, staging->name);
+/* Renames the image. Both names are locked. */
+static int rename_locked(const Staging *old, const Staging *new) {
+        int images_fd = old->images_fd;
+
+        int r = image_recognize(images_fd, old->name);
         if (r < 0)
                 return r;
-        if (exists_at(images_fd, new_name) || has_generations(images_fd, new_name))
+        if (exists_at(images_fd, new->name) || has_generations(images_fd, new->name))
                 return -EEXIST;
-        r = file_replace_at(staging->lock_fd, IMAGE_RENAME_MARK, new_name, strlen(new_name), 0600);
+        /* The second is never there without the first, which makes sure that it does not outlast the lock. */
+        r = write_mark(old, IMAGE_RENAMED_TO, new->name);
         if (r < 0)
                 return r;
-        if (renameat2(images_fd, staging->name, images_fd, new_name, RENAME_NOREPLACE) < 0)
+        r = write_mark(new, IMAGE_RENAMED_FROM, old->name);
+        if (r < 0)
+                return r;
+        if (renameat2(images_fd, old->name, images_fd, new->name, RENAME_NOREPLACE) < 0)
                 return -errno;
         if (fsync(images_fd) < 0)
                 return -errno;
-        return image_rename_generations(images_fd, staging->name, new_name);
+        return image_rename_generations(images_fd, old->name, new->name);
 }
 
 int image_rename(const char *root_dir, const char *name, const char *new_name, Turn *turn) {
@@ -54,7 +63,7 @@ int image_rename(const char *root_dir, const char *name, const char *new_name, T
                 return r;
         r = staging_lock(root_dir, ordered ? new_name : name, turn, &second);
         if (r == 0) {
-                r = rename_locked(ordered ? &first : &second, new_name);
+                r = ordered ? rename_locked(&first, &second) : rename_locked(&second, &first);
                 (void) staging_discard(&second);
         }
         (void) staging_discard(&first);

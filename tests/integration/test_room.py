@@ -4,6 +4,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 import host
 from lab import IMAGE, Lab, Site
+from maintenance import running
 from pace import PATIENCE
 from simulation.jobspec import Job
 from terminal import Terminal
@@ -292,6 +294,7 @@ def test_copy_and_rename(make_site, tiny_root: Path) -> None:
     (tiny_root / "new").rename(tiny_root / "third")
     assert site.call("gc").returncode == 0
     assert generations(site) == {"copy": 1, "third": 2, "third@1": 1}
+    assert not (tiny_root / ".staging").exists()
     # Killed before the first.
     (tiny_root / ".staging" / "third").mkdir(parents=True)
     (tiny_root / ".staging" / "third" / "renamed-to").write_text("fourth")
@@ -299,3 +302,30 @@ def test_copy_and_rename(make_site, tiny_root: Path) -> None:
     assert generations(site) == {"copy": 1, "third": 2, "third@1": 1}
     assert site.call("chroot-rollback", "third").returncode == 0
     assert not (tiny_root / ".staging").exists()
+
+
+@pytest.mark.parametrize("names", (("a", "b"), ("b", "a")), ids=("up", "down"))
+def test_killed_rename(make_site, tiny_root: Path, names: tuple[str, str]) -> None:
+    """SIGKILL before the second of the two renames. Who changes the image under its new name first, completes it; nothing
+    that is known of the image is lost meanwhile."""
+    old, new = names
+    site = make_site(root=tiny_root)
+    publisher = str(site.lab.driver.parent / "tests" / "unit" / "image-publish")
+    (tiny_root / IMAGE).rename(tiny_root / old)
+    for text in ("1", "2"):
+        subprocess.run([publisher, str(tiny_root), old, text], check=True, timeout=PATIENCE)
+    record = tiny_root / ".generations" / old / "3.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "user": "nobody", "env": ["COLOUR=green"]}))
+    done = subprocess.run(["strace", "-qq", "-o", "/dev/null", "-e", "inject=renameat2:signal=KILL:when=2",
+                           *site.argv("chroot-rename", old, new)], check=False, timeout=PATIENCE)
+    assert done.returncode == -signal.SIGKILL
+    assert (tiny_root / new).exists() and (tiny_root / ".generations" / old).exists()
+
+    with running(site, new) as build:
+        assert build.run_script("id -un; echo $COLOUR").stdout == b"nobody\ngreen\n"
+    subprocess.run([publisher, str(tiny_root), new, "3"], check=True, timeout=PATIENCE)
+    assert site.call("gc").returncode == 0
+    assert generations(site) == {new: 4, f"{new}@3": 3}
+    with site.started(Job(image=new)) as build:
+        assert build.run_script("id -un; echo $COLOUR; cat /zzz").stdout == b"nobody\ngreen\n3\n"
+    assert not (tiny_root / ".generations" / old).exists() and not (tiny_root / ".staging").exists()

@@ -321,6 +321,91 @@ static void test_held_and_renamed(void **state) {
         assert_true(file_handle_open(held->fd, "1:00000000") < 0);
 }
 
+/* What is known of the tree that @image has opened. */
+static void assert_source(const Image *image, const char *source) {
+        _cleanup_generation_ Generation *about = NULL;
+
+        assert_int_equal(generation_load_of(image, &about), 0);
+        assert_string_equal(about->source, source);
+}
+
+/* Leaves a mark in the staging directory of @name, as a rename that was killed. */
+static void leave_mark(int root_fd, const char *name, const char *mark, const char *text) {
+        _cleanup_close_ int parent_fd = open_directory_at(root_fd, ".staging", true, 0700);
+        _cleanup_close_ int fd = open_directory_at(parent_fd, name, true, 0700);
+
+        assert_int_equal(file_replace_at(fd, mark, text, strlen(text), 0600), 0);
+}
+
+/* A job has opened it before, or does so while only its tree has the new name. */
+static void test_records_of_renamed(void **state) {
+        _cleanup_image_ Image *current = NULL, *old = NULL, *half = NULL, *copy = NULL;
+        _cleanup_close_ int root_fd = open_directory(state);
+        _cleanup_generation_ Generation *about = NULL;
+        Turn turn = { 0 };
+
+        publish_text(state, "one", 3);
+        publish_text(state, "two", 3);
+        assert_int_equal(generation_hold_reference(*state, "image", &current), 0);
+        assert_int_equal(generation_hold_reference(*state, "image@1", &old), 0);
+        leave_mark(root_fd, "other", "renamed-from", "image");
+        assert_int_equal(renameat(root_fd, "image", root_fd, "other"), 0);
+        assert_int_equal(generation_hold_reference(*state, "other", &half), 0);
+        assert_source(current, "two");
+        assert_source(half, "two");
+        assert_source(old, "one");
+
+        /* Whoever locks the new name completes it. */
+        assert_int_equal(image_rename(*state, "other", "third", &turn), 0);
+        assert_false(exists_at(root_fd, ".staging"));
+        assert_source(current, "two");
+        assert_source(half, "two");
+        assert_source(old, "one");
+
+        /* A copy has a number, too, and no record. */
+        make_by_hand(state, "copy", "hand");
+        _cleanup_close_ int copy_fd = open_directory_at(root_fd, "copy", false, 0);
+        assert_int_equal(fsetxattr(copy_fd, GENERATION_ATTRIBUTE, "2", 1, 0), 0);
+        assert_int_equal(generation_hold_reference(*state, "copy", &copy), 0);
+        assert_int_equal(generation_load_of(copy, &about), 0);
+        assert_null(about->source);
+        assert_int_equal(about->number, 2);
+}
+
+/* Killed before the tree was renamed, or after both. A mark that stays must not give another image's generations away
+ * later, when the old name has been used again. */
+static void test_forgotten_marks(void **state) {
+        _cleanup_close_ int root_fd = open_directory(state);
+        _cleanup_image_ Image *held = NULL;
+        Staging staging;
+
+        for (unsigned round = 0; round < 2; round++) {
+                publish_text(state, "one", 9);
+                publish_text(state, "two", 9);
+                leave_mark(root_fd, "image", "renamed-to", "other");
+                leave_mark(root_fd, "other", "renamed-from", "image");
+                if (round == 1)
+                        assert_int_equal(renameat(root_fd, "image", root_fd, "other"), 0);
+
+                assert_int_equal(staging_try_lock(*state, "image", &staging), 0);
+                assert_int_equal(staging_discard(&staging), 0);
+                staging_done(&staging);
+                assert_false(exists_at(root_fd, ".staging/other/renamed-from"));
+                assert_true(exists_at(root_fd, round == 0 ? ".generations/image/1" : ".generations/other/1"));
+        }
+
+        /* Where only the mark in the other directory is left, it moves nothing to an image with generations. */
+        publish_text(state, "three", 1);
+        assert_int_equal(generation_hold_reference(*state, "image", &held), 0);
+        assert_int_equal(publish_remove(*state, "image", NULL, &(unsigned){ 0 }), 0);
+        leave_mark(root_fd, "other", "renamed-from", "image");
+        assert_int_equal(staging_try_lock(*state, "other", &staging), 0);
+        assert_int_equal(staging_discard(&staging), 0);
+        staging_done(&staging);
+        assert_true(exists_at(root_fd, ".generations/image/1"));
+        assert_true(exists_at(root_fd, ".generations/other/1"));
+}
+
 static void test_remove(void **state) {
         _cleanup_close_ int root_fd = open_directory(state);
         unsigned in_use = 1;
@@ -497,6 +582,8 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_keep_of_unknown, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_held, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_held_and_renamed, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_records_of_renamed, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_forgotten_marks, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_remove, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_killed_after_exchange, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_killed_before_exchange, setup_directory, teardown_directory),
