@@ -49,14 +49,14 @@ static void say_kept(const char *id, const char *why, uint64_t until_usec) {
 /* Is the job kept? */
 static bool keep(const Invocation *invocation, const char *id) {
         const Settings *settings = invocation->settings;
-        const uint64_t keep_usec = keep_failed_usec(settings);
+        uint64_t keep_usec = keep_failed_usec(settings);
         _cleanup_free_ char *why = NULL;
         char size[FORMAT_BYTES_MAX];
         uint64_t until_usec;
         Space space;
 
-        if (keep_usec == 0 || space_look(settings, &space) == 0)
-                return false;
+        if (keep_usec > 0 && space_look(settings, &space) == 0)
+                keep_usec = 0;
         int r = machine_keep(settings, id, keep_usec, &until_usec, &why);
         if (r < 0) {
                 log_warning_errno(r, "Cannot keep the container of failed job %s: %m", id);

@@ -288,8 +288,9 @@ void broker_job_done(BrokerJob *job) {
         *job = BROKER_JOB_NONE;
 }
 
-/* Calls `cleanup` for the job, whose container has ended with its broker. */
+/* Calls `cleanup` for the job, whose container has ended with its broker, unless it was kept before. */
 static void collect(int parent_fd, const char *parent, const char *name, const BrokerCalls *calls) {
+        const BrokerCalls calls_for_others = { .command = calls->command };
         BrokerJob job = BROKER_JOB_NONE;
         BrokerReply reply;
 
@@ -297,7 +298,7 @@ static void collect(int parent_fd, const char *parent, const char *name, const B
         if (job.directory_fd >= 0 && lock_try(job.directory_fd, LOCK_EX) == 0 &&
             string_printf(&job.directory, "%s/%s", parent, name) >= 0 &&
             faccessat(job.directory_fd, RESPONSE, F_OK, AT_SYMLINK_NOFOLLOW) >= 0 &&
-            broker_job_call(&job, calls, BROKER_CLEANUP, NULL, NULL) >= 0)
+            broker_job_call(&job, &calls_for_others, BROKER_KEEP, NULL, NULL) >= 0)
                 broker_job_reap(&job, &reply);
         broker_job_done(&job);
 }

@@ -108,7 +108,9 @@ static int begin(const Settings *settings, const char *id, const MachineDirector
         uint64_t bytes = 0;
 
         if (kept_until(directory, ret_until))
-                return KEEP_ALREADY;
+                return clock_now_usec() < *ret_until ? KEEP_ALREADY : KEEP_NOT;
+        if (keep_usec == 0)
+                return KEEP_NOT;
         (void) measure(settings, id, clock_deadline(MEASURE_USEC), &bytes);
         if (bytes > settings->keep_failed_size_bytes)
                 return KEEP_TOO_LARGE;
@@ -160,11 +162,20 @@ int kept_limit(const Settings *settings) {
         }
 }
 
+/* A look without the lock, as most jobs are not kept. */
+static bool has_been_kept(const Settings *settings, const char *id) {
+        _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
+        uint64_t until_usec;
+
+        return machine_directory_open(settings->runtime_dir, id, false, &directory) >= 0 &&
+               kept_until(&directory, &until_usec);
+}
+
 int machine_keep(const Settings *settings, const char *id, uint64_t keep_usec, uint64_t *ret_until, char **ret_why) {
         _cleanup_machine_directory_ MachineDirectory directory = MACHINE_DIRECTORY_NONE;
         _cleanup_free_ char *why = NULL;
 
-        if (keep_usec == 0 || settings->keep_failed_max == 0)
+        if (settings->keep_failed_max == 0 || (keep_usec == 0 && !has_been_kept(settings, id)))
                 return KEEP_NOT;
         int r = machine_directory_lock(settings->runtime_dir, id, false, LOCK_TIMEOUT_USEC, &directory);
         if (r < 0) /* then it is being made or removed */
@@ -174,7 +185,7 @@ int machine_keep(const Settings *settings, const char *id, uint64_t keep_usec, u
         if (socket_fd < 0)
                 return KEEP_NOT;
         int outcome = begin(settings, id, &directory, keep_usec, ret_until);
-        if (outcome < 0)
+        if (outcome <= KEEP_NOT)
                 return outcome;
         *ret_why = TAKE_PTR(why);
         machine_directory_done(&directory);

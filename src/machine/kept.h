@@ -17,13 +17,14 @@ bool kept_until(const MachineDirectory *directory, uint64_t *ret);
 typedef enum KeepOutcome {
         KEEP_NOT = 0,   /* the settings do not want it, the job did not fail, or it does not run any more */
         KEEP_BEGUN,     /* it is kept from now on */
-        KEEP_ALREADY,   /* it was kept before */
+        KEEP_ALREADY,   /* it was kept before, and its time is not over */
         KEEP_TOO_LARGE, /* it alone has written more than settings->keep_failed_size_bytes */
 } KeepOutcome;
 
-/* Keeps the machine of job @id for @keep_usec (0: not at all), if the job failed. *ret_until gets until when, unless it
- * is KEEP_NOT or KEEP_TOO_LARGE, and *ret_why what failed, to be freed, unless it is KEEP_NOT. What it has written is
- * measured for some milliseconds only: see kept_measure(). Then does what kept_limit() does. A KeepOutcome or -errno. */
+/* Keeps the machine of job @id for @keep_usec (0: only if it is kept already), if the job failed. *ret_until gets until
+ * when, unless it is KEEP_NOT or KEEP_TOO_LARGE, and *ret_why what failed, to be freed, unless it is KEEP_NOT. What it
+ * has written is measured for some milliseconds only: see kept_measure(). Then does what kept_limit() does. A
+ * KeepOutcome or -errno. */
 int machine_keep(const Settings *settings, const char *id, uint64_t keep_usec, uint64_t *ret_until, char **ret_why);
 
 /* Is machine @id, of which this is the directory, kept, or the job that it is a service of? */

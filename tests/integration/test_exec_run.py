@@ -567,6 +567,31 @@ def test_killed(place: Site) -> None:
     assert copy.run("--keep-failed").returncode == 0
 
 
+def test_killed_before_it_knew(place: Site) -> None:
+    """A job is kept, but its broker was killed before it took note of that: the next call leaves it alone, too."""
+    copy = Copy(place, "unknown")
+    copy.write(gitlab_ci="bad: {script: [echo ready, until test -e /gate; do sleep 0.05; done, exit 3]}\n")
+    with subprocess.Popen(copy.argv("--keep-failed"), env=copy.environment(), stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True) as process:
+        wait_for(process, "bad | ready")
+        (job,) = place.jobs()
+        (response,) = (place.runtime_dir / "exec").glob("*/response.json")
+        text = response.read_bytes()
+        done = subprocess.run(place.argv("shell", job), input="touch /gate\n", capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done
+        seen = process.communicate()[0]
+    assert process.returncode == 1 and "ends it" in seen, seen
+    response.parent.mkdir()
+    response.write_bytes(text)
+
+    copy.write(gitlab_ci="a: {script: [echo fine]}\n")
+    done = subprocess.run(copy.argv(), env=copy.environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and not os.listdir(place.runtime_dir / "exec"), done
+    assert place.jobs() == [job] and place.container_pids(), done
+    assert place.call("cleanup", "--now", "--id", job).returncode == 0
+    wait_until(lambda: not place.traces())
+
+
 def test_nobody_reads(place: Site) -> None:
     """`exec | head -1`: the jobs end, and the message says why. And a home that cannot be written."""
     copy = Copy(place, "pipe")

@@ -105,8 +105,13 @@ static void test_keep(void **state) {
                         end_job(&service);
                         assert_true(until == again && until >= before + keep_usec &&
                                     until <= clock_now_usec() + keep_usec);
-                        assert_int_equal(machine_keep(&settings, id, keep_usec, &again, &why_again), KEEP_ALREADY);
+                        /* Also by who would not keep it. */
+                        assert_int_equal(machine_keep(&settings, id, i % 2 ? keep_usec : 0, &again, &why_again),
+                                         KEEP_ALREADY);
                         assert_true(until == again);
+                        assert_int_equal(machine_file_write(&job.directory, "kept", "1"), 0);
+                        assert_int_equal(machine_keep(&settings, id, i % 2 ? keep_usec : 0, &again, &why_again),
+                                         KEEP_NOT); /* its time is over */
                 }
                 end_job(&job);
         }
