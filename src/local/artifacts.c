@@ -23,36 +23,57 @@
 
 #define ARCHIVE_SUFFIX ".zip"
 #define DOTENV_SUFFIX ".env"
+/* Of a file without content that is there if the job has begun in this run. */
+#define BEGUN_SUFFIX ".begun"
 #define REPORT_BYTES_MAX ((uint64_t) 64 * 1024 * 1024)
 
-static int path_of(const LocalStore *store, const char *job, const char *suffix, char **ret) {
+static int path_in(const char *directory, const char *job, const char *suffix, char **ret) {
         _cleanup_free_ char *name = NULL;
 
         int r = hash_file_name(job, suffix, &name);
-        return r < 0 ? r : string_printf(ret, "%s/%s", store->artifacts, name);
+        return r < 0 ? r : string_printf(ret, "%s/%s", directory, name);
 }
 
-void artifacts_forget(const LocalStore *store, const char *job) {
+/* Finds the file that later jobs of this run get: what @job has left in this run, if it is part of it; else what it left
+ * last. Other runs of the same working copy may be replacing that. */
+static int path_to_read(const LocalStore *store, const char *job, const char *suffix, char **ret) {
+        _cleanup_free_ char *begun = NULL;
+
+        int r = store->run ? path_in(store->run, job, BEGUN_SUFFIX, &begun) : 0;
+        if (r < 0)
+                return r;
+        return path_in(begun && access(begun, F_OK) >= 0 ? store->run : store->artifacts, job, suffix, ret);
+}
+
+int artifacts_forget(const LocalStore *store, const char *job) {
         static const char *const suffixes[] = { ARCHIVE_SUFFIX, DOTENV_SUFFIX };
+        _cleanup_free_ char *begun = NULL;
 
         for (size_t i = 0; i < ELEMENTSOF(suffixes); i++) {
-                _cleanup_free_ char *path = NULL;
+                _cleanup_free_ char *path = NULL, *own = NULL;
 
-                if (path_of(store, job, suffixes[i], &path) >= 0)
+                if (path_in(store->artifacts, job, suffixes[i], &path) >= 0)
                         (void) unlink(path);
+                if (path_in(store->run, job, suffixes[i], &own) >= 0)
+                        (void) unlink(own);
         }
+        int r = path_in(store->run, job, BEGUN_SUFFIX, &begun);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int fd = open(begun, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        return fd < 0 ? -errno : 0;
 }
 
 bool artifacts_are_there(const LocalStore *store, const char *job) {
         _cleanup_free_ char *path = NULL;
 
-        return path_of(store, job, ARCHIVE_SUFFIX, &path) >= 0 && access(path, F_OK) >= 0;
+        return path_to_read(store, job, ARCHIVE_SUFFIX, &path) >= 0 && access(path, F_OK) >= 0;
 }
 
 int artifacts_download(const Keeper *keeper, const char *from) {
         _cleanup_free_ char *path = NULL;
 
-        int r = path_of(keeper->store, from, ARCHIVE_SUFFIX, &path);
+        int r = path_to_read(keeper->store, from, ARCHIVE_SUFFIX, &path);
         if (r < 0)
                 return r;
         caller_log(keeper->caller, "\033[32;1mDownloading artifacts for %s...\033[0;m", from);
@@ -85,15 +106,24 @@ static int copy_out(const Keeper *keeper, int bundle_fd, Problem *reterr_problem
         return 0;
 }
 
+/* Where later runs find it, and where this one does. */
+static int paths_to_write(const Keeper *keeper, const char *suffix, char **ret_path, char **ret_own) {
+        const char *job = keeper->caller->job->job->name;
+
+        int r = path_in(keeper->store->artifacts, job, suffix, ret_path);
+        return r < 0 ? r : path_in(keeper->store->run, job, suffix, ret_own);
+}
+
 /* What the job's artifacts are, in the store and, if somebody asked for them, in a directory. */
 static int keep(const Keeper *keeper, int bundle_fd, Problem *reterr_problem) {
         const LocalJob *job = keeper->caller->job;
-        _cleanup_free_ char *path = NULL;
+        _cleanup_free_ char *path = NULL, *own = NULL;
 
-        int r = path_of(keeper->store, job->job->name, ARCHIVE_SUFFIX, &path);
+        int r = paths_to_write(keeper, ARCHIVE_SUFFIX, &path, &own);
         if (r < 0)
                 return r;
-        r = keeper_keep(bundle_fd, path, ARCHIVE_ZIP, keeper_level(job, "ARTIFACT_COMPRESSION_LEVEL"), reterr_problem);
+        r = keeper_keep(keeper, bundle_fd, path, own, ARCHIVE_ZIP, keeper_level(job, "ARTIFACT_COMPRESSION_LEVEL"),
+                        reterr_problem);
         if (r < 0)
                 return r;
         return keeper->directory ? copy_out(keeper, bundle_fd, reterr_problem) : 0;
@@ -209,20 +239,25 @@ static int take_dotenv(const Keeper *keeper, const char *path, const char *data,
 }
 
 static int upload_dotenv(const Keeper *keeper, const Value *reports) {
-        _cleanup_free_ char *path = NULL;
+        _cleanup_free_ char *path = NULL, *own = NULL, *fresh = NULL;
 
         if (!map_get_set(reports, "dotenv"))
                 return 0;
-        int r = path_of(keeper->store, keeper->caller->job->job->name, DOTENV_SUFFIX, &path);
+        int r = paths_to_write(keeper, DOTENV_SUFFIX, &path, &own);
         if (r < 0)
                 return r;
-        _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+        r = keeper_fresh(keeper->store, &fresh);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd < 0)
                 return -errno;
         DotenvReport report = { .fd = fd, .variables = { .arena = keeper->caller->job->arena } };
         r = read_report(keeper, "dotenv", reports, take_dotenv, &report);
+        if (r == 0)
+                r = keeper_publish(fresh, path, own);
         if (r < 0)
-                (void) unlink(path);
+                (void) unlink(fresh);
         return r;
 }
 
@@ -293,7 +328,7 @@ void artifacts_read_dotenv(const LocalStore *store, const char *from, Variables 
         const char *problem;
         size_t size;
 
-        if (path_of(store, from, DOTENV_SUFFIX, &path) < 0 ||
+        if (path_to_read(store, from, DOTENV_SUFFIX, &path) < 0 ||
             file_read_at(AT_FDCWD, path, (size_t) REPORT_BYTES_MAX, &data, &size) < 0 ||
             dotenv_read(data, size, &own, &problem) < 0)
                 return;
@@ -307,7 +342,7 @@ int artifacts_read_file(const LocalStore *store, const char *job, const char *fi
         static BundleEntry entry;
         Problem problem = { 0 };
 
-        int r = path_of(store, job, ARCHIVE_SUFFIX, &path);
+        int r = path_to_read(store, job, ARCHIVE_SUFFIX, &path);
         if (r < 0)
                 return r;
         _cleanup_close_ int archive_fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);

@@ -3,12 +3,14 @@
 
 #include "local/keeper.h"
 
-/* Artifacts and reports of a job. What a job leaves in the store replaces what the last run of the same job left. */
+/* Artifacts and reports of a job. What a job leaves in the store replaces what the last run of the same job left. Several
+ * runs of a working copy may do so at the same time: a job gets what an earlier one left in its own run, whatever the others
+ * do, and the last that there is only of jobs that are not part of the run. */
 
-/* Forgets what an earlier run of the job left. */
-void artifacts_forget(const LocalStore *store, const char *job);
+/* The job begins: forgets what an earlier run of it left. 0 or -errno. */
+int artifacts_forget(const LocalStore *store, const char *job);
 
-/* Did the last run of @job leave artifacts? */
+/* Are there artifacts of @job? */
 bool artifacts_are_there(const LocalStore *store, const char *job);
 /* Puts the artifacts of job @from, which has some, into the project. 0 or -errno. */
 int artifacts_download(const Keeper *keeper, const char *from);

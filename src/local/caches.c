@@ -160,7 +160,8 @@ static int save(const Keeper *keeper, const Value *cache, const char *key, Probl
         if (r < 0 || fd < 0)
                 return r;
         caller_log(keeper->caller, "Found %zu matching files and directories", n);
-        return keeper_keep(fd, path_of(keeper, key), streq(format, "tarzstd") ? ARCHIVE_TAR_ZSTD : ARCHIVE_ZIP,
+        return keeper_keep(keeper, fd, path_of(keeper, key), NULL,
+                           streq(format, "tarzstd") ? ARCHIVE_TAR_ZSTD : ARCHIVE_ZIP,
                            keeper_level(job, "CACHE_COMPRESSION_LEVEL"), reterr_problem);
 }
 

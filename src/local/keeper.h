@@ -20,8 +20,18 @@ bool keeper_is_due(const LocalJob *job, const Value *map, bool success);
 /* Takes the files of @map out of the container, as files_take() does. *ret_fd is negative if it names none. 0 or -errno. */
 int keeper_take(const Keeper *keeper, const Value *map, int *ret_fd, size_t *ret_n);
 
-/* Makes an archive at @path of bundle @bundle_fd: it appears when it is whole. 0, or -errno with @reterr_problem. */
-int keeper_keep(int bundle_fd, const char *path, ArchiveFormat format, int level, Problem *reterr_problem);
+/* Where a file is made that keeper_publish() gives its name, one at a time in each process. If the process is killed, the
+ * file goes with the run. *ret is to be freed. 0 or -ENOMEM. */
+int keeper_fresh(const LocalStore *store, char **ret);
+
+/* The file @fresh, which is complete, takes the place of @path, and also of @own (NULL: it has one name only): that is the
+ * run's own, which stays when another run replaces @path. 0; or -errno, with @fresh as before. */
+int keeper_publish(const char *fresh, const char *path, const char *own);
+
+/* Makes an archive of bundle @bundle_fd, and calls keeper_publish() when it is whole. 0, or -errno with
+ * @reterr_problem. */
+int keeper_keep(const Keeper *keeper, int bundle_fd, const char *path, const char *own, ArchiveFormat format, int level,
+                Problem *reterr_problem);
 
 /* The level of compression that @variable of the job has in GitLab Runner's words. */
 int keeper_level(const LocalJob *job, const char *variable);

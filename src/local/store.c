@@ -17,12 +17,80 @@
 #include "base/lock.h"
 #include "base/string.h"
 
+#define RUN_LOCK "lock"
+
+/* It has only files. */
+static void remove_run(const char *path) {
+        _cleanup_strv_ char **names = NULL;
+
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 || directory_names(fd, &names) < 0)
+                return;
+        for (char **name = names; name && *name; name++)
+                (void) unlinkat(fd, *name, 0);
+        (void) rmdir(path);
+}
+
+/* Opens the lock of a run. A file, because that can be locked on NFS for all hosts. */
+static int open_lock(const char *run, char **ret_path) {
+        int r = string_printf(ret_path, "%s/" RUN_LOCK, run);
+        if (r < 0)
+                return r;
+        int fd = open(*ret_path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        return fd < 0 ? -errno : fd;
+}
+
+/* Removes what calls left that were killed. */
+static void collect_runs(const char *runs) {
+        _cleanup_strv_ char **names = NULL;
+
+        _cleanup_close_ int fd = open(runs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 || directory_names(fd, &names) < 0)
+                return;
+        for (char **name = names; name && *name; name++) {
+                _cleanup_free_ char *run = NULL, *lock = NULL;
+
+                if (string_printf(&run, "%s/%s", runs, *name) < 0)
+                        return;
+                _cleanup_close_ int lock_fd = open_lock(run, &lock);
+                if (lock_fd >= 0 && flock(lock_fd, LOCK_EX | LOCK_NB) >= 0)
+                        remove_run(run);
+        }
+}
+
+/* Makes a directory for this call. Where nothing can be locked, nobody removes it but this call. */
+static int begin_run(const char *runs, LocalStore *store) {
+        for (unsigned tries = 0; tries < 10; tries++) {
+                _cleanup_free_ char *run = NULL, *lock = NULL;
+
+                int r = string_printf(&run, "%s/XXXXXX", runs);
+                if (r < 0)
+                        return r;
+                if (!mkdtemp(run))
+                        return -errno;
+                _cleanup_close_ int fd = open_lock(run, &lock);
+                if (fd < 0 && fd != -ENOENT)
+                        return fd;
+                if (fd < 0 || (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) || access(lock, F_OK) < 0)
+                        continue; /* somebody has collected it already */
+                store->run = TAKE_PTR(run);
+                store->run_lock_fd = TAKE_FD(fd);
+                return 0;
+        }
+        return -EBUSY;
+}
+
 void store_done(LocalStore *store) {
         free(store->path);
         free(store->caches);
         free(store->artifacts);
         free(store->sources);
         free(store->logs);
+        if (store->run) {
+                remove_run(store->run);
+                closep(&store->run_lock_fd);
+        }
+        free(store->run);
         *store = (LocalStore){ 0 };
 }
 
@@ -43,7 +111,7 @@ static int add(const LocalStore *store, const char *name, char **ret) {
 
 int store_open(const char *top, LocalStore *ret) {
         _cleanup_(store_done) LocalStore store = { 0 };
-        _cleanup_free_ char *home = NULL, *name = NULL;
+        _cleanup_free_ char *home = NULL, *runs = NULL;
         const char *slash = strrchr(top, '/');
         _cleanup_free_ char *readable = NULL;
 
@@ -68,6 +136,13 @@ int store_open(const char *top, LocalStore *ret) {
         if (r < 0)
                 return r;
         r = add(&store, "logs", &store.logs);
+        if (r < 0)
+                return r;
+        r = add(&store, "runs", &runs);
+        if (r < 0)
+                return r;
+        collect_runs(runs);
+        r = begin_run(runs, &store);
         if (r < 0)
                 return r;
         *ret = store;

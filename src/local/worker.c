@@ -418,10 +418,13 @@ static void play(Worker *worker) {
                 artifacts_read_dotenv(worker->setup->store, request.pipeline->jobs[worker->setup->sources_of[i]].name,
                                       &dotenv);
         request.dotenv = &dotenv;
-        if (!worker->setup->shell)
-                artifacts_forget(worker->setup->store, request.job->name);
+        int r = worker->setup->shell ? 0 : artifacts_forget(worker->setup->store, request.job->name);
+        if (r < 0) {
+                fail(worker, FAILURE_SYSTEM, -1, "nothing can be written where artifacts are kept");
+                return;
+        }
         local_job_init(&worker->job, &request);
-        int r = open_job(worker);
+        r = open_job(worker);
         if (r < 0) {
                 fail(worker, FAILURE_SYSTEM, -1, strerror(-r));
                 return;

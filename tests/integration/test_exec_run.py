@@ -24,6 +24,7 @@ from terminal import Terminal
 
 PROJECTS = Path(__file__).resolve().parents[1] / "exec"
 USER = 54321
+STRACE = shutil.which("strace")
 # How the table at the end calls a status.
 WORDS = {"success": "passed", "created": "not started"}
 GIT = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "Ann", "GIT_AUTHOR_EMAIL": "ann@example.org",
@@ -453,6 +454,76 @@ def wait_for(process: subprocess.Popen, text: str) -> str:
     raise AssertionError(f"'{text}' did not come\n{seen}")
 
 
+def children_of_user(pid: int) -> list[int]:
+    """Those without rights, that have not ended."""
+    children = map(int, host.read(f"/proc/{pid}/task/{pid}/children").split())
+    return [child for child in children if not host.is_ending(child) and os.stat(f"/proc/{child}").st_uid == USER]
+
+
+def open_gate(place: Site, copy: Copy) -> None:
+    """For the script of its only job, which waits for that."""
+    (job,) = place.jobs()
+    done = subprocess.run(place.argv("shell", job), input="touch /gate\n", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (copy.top, done)
+
+
+GATE = "until test -e /gate; do sleep 0.05; done"
+
+
+def test_two_runs(place: Site) -> None:
+    """Two runs of a working copy at the same time: each job gets what an earlier one left in its own run. A job that is no
+    part of the run gets what there was last."""
+    copy = Copy(place, "two-runs")
+    copy.write(gitlab_ci=f"""
+build: {{stage: build, variables: {{WHO: one}}, script: [echo made by $WHO > file, echo BY=$WHO > env],
+        artifacts: {{paths: [file], reports: {{dotenv: env}}}}}}
+wait: {{stage: test, dependencies: [], script: [echo ready, {GATE}]}}
+last: {{stage: deploy, needs: [build, wait], script: [cat file, echo known by $BY]}}
+""")
+    with subprocess.Popen(copy.argv(), env=copy.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True) as process:
+        seen = wait_for(process, "wait  | ready")
+        (first,) = place.jobs()
+        other = subprocess.run(copy.argv("build", "--variable", "WHO=two"), env=copy.environment(), capture_output=True,
+                               text=True, check=False)
+        assert other.returncode == 0 and place.jobs() == [first], other
+        open_gate(place, copy)
+        seen += process.communicate()[0]
+    assert process.returncode == 0, seen
+    assert "made by one" in log_of("last", seen) and "known by one" in log_of("last", seen), seen
+
+    assert copy.run("build", "--variable", "WHO=three").returncode == 0
+    done = copy.run("last")
+    assert done.returncode == 0 and "made by three" in log_of("last", done.stdout), done
+    assert "known by three" in log_of("last", done.stdout), done
+    (runs,) = copy.home.glob(".local/state/nspawn-runner/exec/*/runs")
+    assert not os.listdir(runs)
+
+
+if STRACE:
+    @pytest.mark.parametrize("what", ("cache", "artifacts"))
+    def test_saver_killed(place: Site, tmp_path: Path, what: str) -> None:
+        """SIGKILL to the process of a job that is about to give an archive its name: no half of one stays."""
+        copy = Copy(place, f"saver-{what}")
+        copy.write(gitlab_ci=f"a: {{{what}: {{paths: [file]}}, script: [echo x > file, echo ready, {GATE}]}}\n")
+        with subprocess.Popen(copy.argv(), env=copy.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True) as process:
+            seen = wait_for(process, "a | ready")
+            (loop,) = children_of_user(process.pid)
+            (worker,) = children_of_user(loop)
+            log = tmp_path / "log"
+            with subprocess.Popen([STRACE, "-q", "-o", log, "-e", "inject=rename,renameat,renameat2:signal=KILL", "-p",
+                                   str(worker)]) as tracer:
+                wait_until(lambda: f"TracerPid:\t{tracer.pid}" in host.read(f"/proc/{worker}/status"))
+                open_gate(place, copy)
+                seen += process.communicate()[0]
+            assert process.returncode == 1 and "killed by SIGKILL" in log.read_text(), seen
+        (store,) = copy.home.glob(".local/state/nspawn-runner/exec/*")
+        assert [os.listdir(store / name) for name in ("caches", "artifacts")] == [[], []], seen
+        assert not os.listdir(store / "runs"), seen
+        wait_until(lambda: not place.traces())
+
+
 SLOW = "a:\n  script:\n    - echo ready\n    - sleep 1000\n  after_script:\n    - echo after $CI_JOB_STATUS\n    - $AFTER\nb:\n" \
        "  stage: deploy\n  script: [echo never]\n"
 
@@ -570,15 +641,14 @@ def test_killed(place: Site) -> None:
 def test_killed_before_it_knew(place: Site) -> None:
     """A job is kept, but its broker was killed before it took note of that: the next call leaves it alone, too."""
     copy = Copy(place, "unknown")
-    copy.write(gitlab_ci="bad: {script: [echo ready, until test -e /gate; do sleep 0.05; done, exit 3]}\n")
+    copy.write(gitlab_ci="bad: {script: [echo ready, " + GATE + ", exit 3]}\n")
     with subprocess.Popen(copy.argv("--keep-failed"), env=copy.environment(), stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True) as process:
         wait_for(process, "bad | ready")
         (job,) = place.jobs()
         (response,) = (place.runtime_dir / "exec").glob("*/response.json")
         text = response.read_bytes()
-        done = subprocess.run(place.argv("shell", job), input="touch /gate\n", capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done
+        open_gate(place, copy)
         seen = process.communicate()[0]
     assert process.returncode == 1 and "ends it" in seen, seen
     response.parent.mkdir()
