@@ -81,17 +81,14 @@ static void warn_of_missing_limits(const Machine *machine) {
                             cpu ? "CPU (cpu_weight)" : "");
 }
 
-/* The request without what depends on the image, which plan_take_image() adds. */
-static MachineRequest request_of_job(const Settings *settings, const JobSpec *job) {
-        MachineRequest request = MACHINE_REQUEST_NONE;
-
-        request.settings = settings;
-        request.id = job->id;
-        request.runtime_max_usec = job_spec_runtime_max_usec(job);
+/* Fills in the request, without what depends on the image, which plan_take_image() adds. */
+static void request_of_job(const Settings *settings, const JobSpec *job, MachineRequest *request) {
+        request->settings = settings;
+        request->id = job->id;
+        request->runtime_max_usec = job_spec_runtime_max_usec(job);
         const uint64_t keep_usec = keep_failed_usec(settings);
-        if (request.runtime_max_usec < USEC_INFINITY - keep_usec)
-                request.runtime_max_usec += keep_usec;
-        return request;
+        if (request->runtime_max_usec < USEC_INFINITY - keep_usec)
+                request->runtime_max_usec += keep_usec;
 }
 
 /* As Docker does, the job may choose the user of its steps. */
@@ -167,9 +164,9 @@ static int take_volumes(const Settings *settings, const JobSpec *job, Machine *m
         return 0;
 }
 
-static int start(const Settings *settings, const JobSpec *job, const MachineDirectory *directory, const Image *image,
+static int start(MachineRequest *request, const JobSpec *job, const MachineDirectory *directory, const Image *image,
                  const char *default_image, JobServices *services, int signal_fd) {
-        MachineRequest request = request_of_job(settings, job);
+        const Settings *settings = request->settings;
         _cleanup_generation_ Generation *known = NULL;
         _cleanup_job_volumes_ JobVolumes volumes = JOB_VOLUMES_NONE;
         _cleanup_machine_ Machine *machine = NULL;
@@ -180,13 +177,13 @@ static int start(const Settings *settings, const JobSpec *job, const MachineDire
                 log_error("systemd-nspawn is not installed: it is in package systemd-container");
                 return -ENOENT;
         }
-        int r = plan_take_image(&request, image, &known);
+        int r = plan_take_image(request, image, &known);
         if (r < 0)
                 return log_error_errno(r, "Cannot read the description of image '%s': %m", image->title);
-        r = take_user(job, &request);
+        r = take_user(job, request);
         if (r != 0)
                 return r;
-        r = plan_logged(&request, &machine, &argv);
+        r = plan_logged(request, &machine, &argv);
         if (r != 0)
                 return r;
         if (job_describe(job, machine) < 0)
@@ -202,7 +199,7 @@ static int start(const Settings *settings, const JobSpec *job, const MachineDire
         if (r < 0)
                 return r;
 
-        if (plan_lacks_sockets(&request))
+        if (plan_lacks_sockets(request))
                 log_warning("Image '%s' has programs of 32-bit x86. They have no network, because they cannot make "
                             "sockets here: the setting system_call_filter can allow that ('socketcall')",
                             image->title);
@@ -319,8 +316,10 @@ static int prepare(const Invocation *invocation) {
         _cleanup_job_spec_ JobSpec job = { 0 };
         _cleanup_job_services_ JobServices services = JOB_SERVICES_NONE;
         _cleanup_image_ Image *image = NULL;
+        MachineRequest request = MACHINE_REQUEST_NONE;
 
         uint64_t begin_usec = clock_now_usec();
+        plan_note_owner(&request);
         /* From here on a signal ends the start, so that what is half started can be removed. */
         _cleanup_close_ int signal_fd = signals_open();
         if (signal_fd < 0)
@@ -352,7 +351,8 @@ static int prepare(const Invocation *invocation) {
         r = take_directory(settings, job.id, &directory);
         if (r < 0)
                 return r;
-        r = start(image_settings, &job, &directory, image, fallback ? fallback : settings->default_image, &services,
+        request_of_job(image_settings, &job, &request);
+        r = start(&request, &job, &directory, image, fallback ? fallback : settings->default_image, &services,
                   signal_fd);
         if (r != 0) {
                 job_services_done(&services);

@@ -7,6 +7,7 @@
 #include "cli/start-common.h"
 
 #include "base/log.h"
+#include "base/process.h"
 #include "base/string.h"
 #include "cli/image-common.h"
 #include "cli/job-common.h"
@@ -40,7 +41,7 @@ static int plan_all(const MachineRequest *request, Machine **ret, char ***ret_ar
 
 /* The command `exec`, or the GitLab Runner that called us: nothing of a job stays when they are killed, as nobody would go on
  * with it. What the job chooses is not in this variable: all of that begins with CUSTOM_ENV_. */
-static void take_owner(MachineRequest *request) {
+void plan_note_owner(MachineRequest *request) {
         const char *text = getenv(LOCAL_OWNER_VARIABLE);
         uint64_t pid;
 
@@ -50,13 +51,16 @@ static void take_owner(MachineRequest *request) {
                 return;
         request->owned = pid > 0;
         request->owner = (pid_t) pid;
+        if (pid == 0 || process_start_time((pid_t) pid, &request->owner_start) < 0)
+                request->owner_start = 0; /* if it has gone, the plan fails */
 }
 
 int plan_logged(const MachineRequest *request, Machine **ret, char ***ret_argv) {
         MachineRequest full = *request;
         Problem problem = { 0 };
 
-        take_owner(&full);
+        if (!full.owned)
+                plan_note_owner(&full);
         int r = plan_all(&full, ret, ret_argv, &problem);
         if (r == 0)
                 return 0;

@@ -13,6 +13,10 @@
 int settings_of_image_logged(const Settings *settings, const ImageChoice *choice, const Image *image, Settings *storage,
                              const Settings **ret);
 
+/* Notes in @request the program that the container ends with: `exec`, or the GitLab Runner that called us. Called before
+ * anything takes long: when that program has been killed, nobody can tell any more which one it was. */
+void plan_note_owner(MachineRequest *request);
+
 /* The plan of the container, and the command that carries it out. */
 int plan_logged(const MachineRequest *request, Machine **ret, char ***ret_argv);
 

@@ -178,7 +178,8 @@ static int fill_in(const MachineRequest *request, Machine *machine, Problem *ret
                 const pid_t owner = request->owner > 0 ? request->owner : getpid();
 
                 machine->owner_pid = (uint64_t) owner;
-                r = process_start_time(owner, &machine->owner_start);
+                machine->owner_start = request->owner_start;
+                r = request->owner_start > 0 ? 0 : process_start_time(owner, &machine->owner_start);
                 if (r < 0)
                         return r;
         }

@@ -32,7 +32,8 @@ typedef struct MachineRequest {
         const char *working_dir;   /* where steps start; NULL: home */
         uint64_t runtime_max_usec; /* the machine ends by itself after this; USEC_INFINITY: never */
         bool owned;                /* it ends with this process, */
-        pid_t owner;               /* or, where that is not 0, with this one */
+        pid_t owner;               /* or, where that is not 0, with this one, */
+        uint64_t owner_start;      /* which started then; 0: look now */
 } MachineRequest;
 
 #define MACHINE_REQUEST_NONE                                         \

@@ -5,6 +5,7 @@ import fcntl
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -316,6 +317,28 @@ if STRACE:
         reached = syscall_sweep(site, stage, follow, POINTS)
         assert reached >= 10, "the points no longer fit what the program does"
         assert host.changes(before, host.fingerprint(tiny_root / "debian", content=True)) == []
+
+    def test_gitlab_runner_killed_early(make_site, tiny_root, tmp_path: Path) -> None:
+        """It is killed while `prepare` still looks for the image: no container is left to run for nobody."""
+        site, log, runner = make_site(root=tiny_root), tmp_path / "log", tmp_path / "gitlab-runner"
+        shutil.copy(os.path.realpath("/bin/bash"), runner)
+        build = started(site)
+        argv = site.argv("prepare", "--default-image", IMAGE)
+        # In a session of its own: the kernel wakes and ends those of ours that are stopped when their parent dies.
+        stop = ["setsid", "strace", "-D", "-q", "-o", str(log), "-e", "trace=flock", "-e",
+                "inject=flock:signal=STOP:when=1"]
+        call = build.start("prepare", [str(runner), "-c", '"$@"; :', "-", *stop, *argv])
+        wait_until(lambda: "stopped by SIGSTOP" in host.read(log) or call.wait(0))
+        assert "stopped by SIGSTOP" in host.read(log), call.output
+        (prepare,) = (pid for pid, command in host.processes().items() if command == " ".join(argv))
+        host.kill(call.pid)
+        wait_until(lambda: f"PPid:\t{call.pid}\n" not in host.read(f"/proc/{prepare}/status"))
+        os.kill(prepare, signal.SIGCONT)
+        wait_until(lambda: prepare not in host.processes())
+        assert call.wait()
+        assert not site.container_pids(), call.output
+        then_cleanup(site, build)
+        assert_clean(site)
 
     @pytest.mark.parametrize("stage", ("prepare", "cleanup"))
     def test_killed_with_a_service(make_site, tiny_root, stage: str) -> None:
