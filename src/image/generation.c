@@ -17,6 +17,7 @@
 #include "base/lock.h"
 #include "base/string.h"
 #include "image/lock.h"
+#include "image/rename-settle.h"
 
 /* How long to look for a tree that is being renamed, or that is locked by somebody who checks whether to remove it. */
 #define SEARCH_USEC (2 * USEC_PER_SEC)
@@ -110,6 +111,28 @@ static int try_open(const char *root_dir, const char *name, uint64_t number, Ima
         return 0;
 }
 
+/* Opens an old generation of an image that is being renamed: its tree is the first thing that gets the new name. */
+static int open_renamed(const char *root_dir, const char *name, uint64_t number, Image **ret) {
+        _cleanup_image_ Image *image = NULL;
+        _cleanup_free_ char *old_name = NULL, *current = NULL;
+        char text[24];
+
+        int r = image_renamed_from(root_dir, name, &old_name);
+        if (r < 0)
+                return r;
+        snprintf(text, sizeof(text), "%" PRIu64, number);
+        r = open_in(root_dir, GENERATIONS_DIRECTORY, old_name, text, number, &image);
+        if (r < 0)
+                return r;
+        size_t n = strlen(image->current_path) - strlen(old_name);
+        if (string_replace(&image->name, name) < 0 || string_replace(&image->title, name) < 0 ||
+            string_printf(&current, "%.*s%s", (int) n, image->current_path, name) < 0 ||
+            string_replace(&image->current_path, current) < 0)
+                return -ENOMEM;
+        *ret = TAKE_PTR(image);
+        return 0;
+}
+
 int generation_open(const char *root_dir, const char *name, uint64_t number, Image **ret) {
         uint64_t deadline = clock_deadline(SEARCH_USEC);
 
@@ -119,6 +142,8 @@ int generation_open(const char *root_dir, const char *name, uint64_t number, Ima
                 return -ENOENT;
         for (;;) {
                 int r = try_open(root_dir, name, number, ret);
+                if (r == -ENOENT)
+                        r = open_renamed(root_dir, name, number, ret);
                 if (r != -ENOENT || !is_known(root_dir, name, number) || clock_now_usec() >= deadline)
                         return r;
                 clock_sleep_usec(USEC_PER_MSEC);

@@ -15,12 +15,6 @@
  * or under that one's number. Functions that open or hold a generation find it there, too.
  *
  * A process that changes any of this for image NAME holds the lock of its staging directory (image/staging.h). */
-#define GENERATIONS_DIRECTORY ".generations"
-
-/* In root_dir: the staging directories of all images. */
-#define STAGING_DIRECTORY ".staging"
-/* The tree's name in the staging directory. */
-#define STAGING_TREE "root"
 
 /* What is known of one generation. */
 typedef struct Generation {

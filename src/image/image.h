@@ -5,6 +5,13 @@
 #include "config/image-name.h"
 #include "config/settings.h"
 
+/* In root_dir: the old generations of all images (image/generation.h), */
+#define GENERATIONS_DIRECTORY ".generations"
+/* and the staging directories of all images (image/staging.h). */
+#define STAGING_DIRECTORY ".staging"
+/* The tree's name in a staging directory. */
+#define STAGING_TREE "root"
+
 /* An image: a directory directly in root_dir that contains a root file system, whoever made it. */
 typedef struct Image {
         char *name;

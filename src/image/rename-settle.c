@@ -13,7 +13,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
-#include "image/generation.h"
+#include "image/image.h"
 
 int image_rename_generations(int images_fd, const char *name, const char *new_name) {
         _cleanup_close_ int fd = open_directory_at(images_fd, GENERATIONS_DIRECTORY, false, 0);
@@ -33,7 +33,7 @@ static int read_mark(int staging_fd, const char *mark, char **ret) {
         if (r < 0)
                 return r;
         if (image_name_problem(name))
-                return -EBADMSG;
+                return -ENOENT; /* nobody can have written that */
         *ret = TAKE_PTR(name);
         return 0;
 }

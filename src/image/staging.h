@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "image/generation.h"
+#include "image/image.h"
 #include "image/turn.h"
 
 /* Images are made in `<root_dir>/.staging/<name>/root`, where no job finds them. The directory `<name>` is locked (flock)

@@ -339,7 +339,7 @@ static void leave_mark(int root_fd, const char *name, const char *mark, const ch
 
 /* A job has opened it before, or does so while only its tree has the new name. */
 static void test_records_of_renamed(void **state) {
-        _cleanup_image_ Image *current = NULL, *old = NULL, *half = NULL, *copy = NULL;
+        _cleanup_image_ Image *current = NULL, *old = NULL, *half = NULL, *half_old = NULL, *copy = NULL;
         _cleanup_close_ int root_fd = open_directory(state);
         _cleanup_generation_ Generation *about = NULL;
         Turn turn = { 0 };
@@ -351,6 +351,10 @@ static void test_records_of_renamed(void **state) {
         leave_mark(root_fd, "other", "renamed-from", "image");
         assert_int_equal(renameat(root_fd, "image", root_fd, "other"), 0);
         assert_int_equal(generation_hold_reference(*state, "other", &half), 0);
+        assert_int_equal(generation_hold_reference(*state, "other@1", &half_old), 0);
+        assert_string_equal(half_old->name, "other");
+        assert_string_equal(half_old->current_path, half->path);
+        assert_source(half_old, "one");
         assert_source(current, "two");
         assert_source(half, "two");
         assert_source(old, "one");
@@ -361,6 +365,7 @@ static void test_records_of_renamed(void **state) {
         assert_source(current, "two");
         assert_source(half, "two");
         assert_source(old, "one");
+        assert_source(half_old, "one");
 
         /* A copy has a number, too, and no record. */
         make_by_hand(state, "copy", "hand");

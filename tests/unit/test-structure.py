@@ -44,7 +44,7 @@ ONE_PLACE = {
     '"/builds"': "base/custom-executor.h",
     '"/cache"': "base/custom-executor.h",
     'streq(strategy, "empty")': "local/sources.c",
-    '".staging"': "image/generation.h",
+    '".staging"': "image/image.h",
     '".caches"': "store/place.h",
     '".builds"': "store/place.h",
     '"agent.sock"': "container/channel.h",
