@@ -126,6 +126,7 @@ static int take_sources(Loop *loop, const PipelineJob *job, const SourcesMaker *
                 .url = arena_printf(&loop->pipeline->arena, "%s.git",
                                     variables_get(about->predefined, "CI_PROJECT_URL")),
                 .depth = kept.depth,
+                .base = variables_get(about->predefined, "CI_MERGE_REQUEST_DIFF_BASE_SHA"),
                 .is_tag = about->is_tag,
                 .committed = invocation_has(loop->run->invocation, "committed"),
                 .submodules = kept.submodules,

@@ -31,23 +31,52 @@ static int run(const char *directory, char *const *arguments) {
         return r > 0 ? -EIO : r;
 }
 
-/* Only the index of the last commit's tree and its objects are of use, and git itself copies them. */
-static int fetch(const SourcesRequest *request, const char *directory) {
-        _cleanup_free_ char *url = NULL, *depth = NULL;
+/* Fetches @refspecs from the working copy's repository. @tags is an option of `git fetch`. */
+static int fetch(const SourcesRequest *request, const char *directory, uint64_t depth, const char *tags,
+                 char *const *refspecs) {
+        _cleanup_free_ char *url = NULL, *limit = NULL;
+        _cleanup_strv_ char **argv = NULL;
 
         int r = string_printf(&url, "file://%s", request->checkout->top);
         if (r < 0)
                 return r;
-        r = string_printf(&depth, "--depth=%" PRIu64, request->depth > 0 ? request->depth : INT32_MAX);
+        r = string_printf(&limit, "--depth=%" PRIu64, depth);
         if (r < 0)
                 return r;
-        r = run(directory, ARGV("init", "--quiet", "--bare", "--template="));
+        r = strv_extend_many(&argv, "-c", "protocol.file.allow=always", "-c", "protocol.version=2", "-c",
+                             "fetch.unpackLimit=1", "-c", "fetch.writeCommitGraph=false", "-c",
+                             "transfer.fsckObjects=false", "fetch", "--quiet", "--no-write-fetch-head",
+                             "--no-recurse-submodules", UPLOAD_PACK, limit, tags, url);
         if (r < 0)
                 return r;
-        r = run(directory, ARGV("-c", "protocol.file.allow=always", "-c", "fetch.unpackLimit=1", "-c",
-                                "fetch.writeCommitGraph=false", "-c", "transfer.fsckObjects=false", "fetch", "--quiet",
-                                "--no-write-fetch-head", "--no-recurse-submodules", UPLOAD_PACK, depth,
-                                request->depth > 0 ? "--no-tags" : "--tags", url, "+HEAD:refs/heads/exec"));
+        r = strv_extend_strv(&argv, refspecs);
+        return r < 0 ? r : run(directory, argv);
+}
+
+/* The commit that a merge request began at, without those before it, where the depth did not reach it. Git's protocol knows
+ * commits by their ids from version 2 on. */
+static int fetch_base(const SourcesRequest *request, const char *directory) {
+        _cleanup_free_ char *name = NULL;
+
+        if (!request->base)
+                return 0;
+        int r = string_printf(&name, "%s^{commit}", request->base);
+        if (r < 0)
+                return r;
+        r = run(directory, ARGV("cat-file", "-e", name));
+        return r == -EIO ? fetch(request, directory, 1, "--no-tags", ARGV(request->base)) : r;
+}
+
+/* Only the index of the last commit's tree and its objects are of use, and git itself copies them. */
+static int fill(const SourcesRequest *request, const char *directory) {
+        int r = run(directory, ARGV("init", "--quiet", "--bare", "--template="));
+        if (r < 0)
+                return r;
+        r = fetch(request, directory, request->depth > 0 ? request->depth : INT32_MAX,
+                  request->depth > 0 ? "--no-tags" : "--tags", ARGV("+HEAD:refs/heads/exec"));
+        if (r < 0)
+                return r;
+        r = fetch_base(request, directory);
         /* The agent knows this format only. */
         return r < 0 ? r :
                        run(directory,
@@ -95,7 +124,7 @@ static int begin_fetch(const SourcesRequest *request, SourcesRepository *reposit
         pid_t pid = fork();
         if (pid == 0) {
                 (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
-                _exit(-fetch(request, repository->fresh)); /* an errno is less than 256 */
+                _exit(-fill(request, repository->fresh)); /* an errno is less than 256 */
         }
         repository->pid = MAX(pid, 0);
         return pid < 0 ? -errno : 0;
@@ -105,8 +134,8 @@ int sources_repository_begin(const SourcesRequest *request, SourcesRepository *r
         repository->lock_fd = lock(request->cache);
         if (repository->lock_fd < 0)
                 return repository->lock_fd;
-        int r = string_printf(&repository->path, "%s/%s-%" PRIu64, request->cache, request->checkout->commit,
-                              request->depth);
+        int r = string_printf(&repository->path, "%s/%s-%" PRIu64 "%s%s", request->cache, request->checkout->commit,
+                              request->depth, request->base ? "-" : "", request->base ? request->base : "");
         if (r < 0)
                 return r;
         return access(repository->path, F_OK) < 0 ? begin_fetch(request, repository) : 0;

@@ -48,4 +48,7 @@ PipelineProvider checkout_provider(Checkout *checkout);
 /* Finds the id of the commit that @revision names. *ret is to be freed. 0; -ENOENT: there is no such commit; or another
  * -errno. */
 int checkout_find_commit(const Checkout *checkout, const char *revision, char **ret);
+/* Finds the commit where the present branch left the default branch; on the default branch itself, where it left the remote's,
+ * or the commit before. *ret is to be freed. 0; -ENODATA: there is no such commit; or another -errno. */
+int checkout_find_base(const Checkout *checkout, char **ret);
 bool checkout_has_tag(const Checkout *checkout, const char *name);

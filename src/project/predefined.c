@@ -141,6 +141,18 @@ static void set_merge_request(const Checkout *checkout, const PipelineRequest *r
         set(variables, "CI_MERGE_REQUEST_SQUASH_ON_MERGE", "false");
 }
 
+/* Which commit a merge request is compared with: the one that rules compare with. */
+static int set_diff_base(const Checkout *checkout, Variables *variables) {
+        _cleanup_free_ char *base = NULL;
+
+        int r = checkout_find_base(checkout, &base);
+        if (r < 0)
+                return r == -ENODATA ? 0 : r;
+        set(variables, "CI_MERGE_REQUEST_DIFF_ID", "1");
+        set(variables, "CI_MERGE_REQUEST_DIFF_BASE_SHA", base);
+        return 0;
+}
+
 /* Sets which branch or tag the pipeline is for. */
 static int set_ref(const Checkout *checkout, const Occasion *occasion, Variables *variables, PipelineRequest *request) {
         bool tag = streq(occasion->source, "tag"), merge_request = streq(occasion->source, "merge_request_event");
@@ -180,9 +192,10 @@ int predefined_fill(const Checkout *checkout, const Occasion *occasion, Variable
         int r = set_ref(checkout, occasion, variables, request);
         if (r < 0)
                 return r;
-        if (streq(request->source, "merge_request_event"))
-                set_merge_request(checkout, request, variables);
-        return 0;
+        if (!streq(request->source, "merge_request_event"))
+                return 0;
+        set_merge_request(checkout, request, variables);
+        return set_diff_base(checkout, variables);
 }
 
 void predefined_fill_user(const Checkout *checkout, Variables *variables) {

@@ -197,9 +197,7 @@ static int provider_list(void *userdata, const PipelineRoot *root, char *const *
         return checkout->fetch ? fetch_list(checkout->fetch, root, ret_paths, reterr_why) : -EUNATCH;
 }
 
-/* Finds where the present branch left the default branch; on the default branch itself, where it left the remote's, or
- * the commit before. -ENODATA: there is no such commit. */
-static int find_base(const Checkout *checkout, char **ret) {
+int checkout_find_base(const Checkout *checkout, char **ret) {
         _cleanup_free_ char *remote = NULL;
 
         if (!checkout->is_git || !checkout->commit || checkout->all_changed)
@@ -235,7 +233,7 @@ static int find_changes_base(const Checkout *checkout, const char *compare_to, c
         _cleanup_free_ char *commit = NULL;
 
         if (!compare_to || !checkout->is_git)
-                return find_base(checkout, ret);
+                return checkout_find_base(checkout, ret);
         int r = find_compared(checkout, compare_to, &commit);
         if (r < 0)
                 return r;

@@ -591,6 +591,32 @@ def test_sources_of_two_kinds(place: Site) -> None:
         assert [log_of(job, done.stdout).count(n) for job, n in (("a", "3"), ("b", "1"), ("c", "3"))] == [1, 1, 1], done
 
 
+def test_merge_request(place: Site) -> None:
+    """What a merge request changes: the commit where it began is there, also where the depth does not reach it."""
+    copy = Copy(place, "merge-request")
+    changed = 'git diff --name-only "$CI_MERGE_REQUEST_DIFF_BASE_SHA'
+    copy.write(gitlab_ci=f"a: {{script: ['{changed}...HEAD\"', 'git fsck'], rules: [{{when: always}}]}}\n"
+                         f"b: {{variables: {{GIT_DEPTH: 1}}, script: ['{changed}\" HEAD', 'git log --format=one:%s'], rules: [{{when: always}}]}}\n")
+    copy.commit()
+    copy.git("checkout", "-q", "-b", "topic")
+    for name in ("second", "third", "fourth"):
+        copy.write(**{name: "new\n"})
+        copy.git("add", "-A")
+        copy.git("commit", "-q", "-m", name)
+    copy.git("checkout", "-q", "main")
+    copy.git("commit", "-q", "--allow-empty", "-m", "Elsewhere")
+    copy.git("checkout", "-q", "topic")
+    for _ in range(2):
+        done = copy.run("--source", "merge_request_event", "--jobs", "2")
+        assert done.returncode == 0, done
+        for job in ("a", "b"):
+            assert [line for line in log_of(job, done.stdout) if line in ("second", "third", "fourth")] == ["fourth", "second", "third"], done.stdout
+        assert [line for line in log_of("b", done.stdout) if line.startswith("one:")] == ["one:fourth"], done.stdout
+    # What a push has compared with is not there.
+    done = copy.run("b")
+    assert done.returncode == 1, done
+
+
 def test_broken_repository(place: Site) -> None:
     """A commit that git cannot copy ends the pipeline, and is copied again the next time."""
     copy = Copy(place, "broken")
