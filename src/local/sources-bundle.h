@@ -11,7 +11,7 @@ typedef struct SourcesRequest {
         const PipelineProvider *provider;
         const char *cache; /* a directory for repositories, which serve later calls */
         const char *ref, *url;
-        uint64_t depth; /* how many commits, as GIT_DEPTH; 0: all, with all tags */
+        uint64_t depth;   /* how many commits, as GIT_DEPTH; 0: all, with all tags */
         const char *base; /* the id of a commit that the repository must have, whatever the depth; or NULL */
         bool is_tag;
         bool committed;  /* as the last commit has the files */

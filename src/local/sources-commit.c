@@ -39,10 +39,21 @@ static int put_packs(Sources *sources, int repository_fd) {
         return 0;
 }
 
-/* Of all tags there are, where all were asked for. */
+/* Whether @repository has the tag that the pipeline is for, at the commit: it may be more than the name of a commit. */
+static bool has_tag(const SourcesRequest *request, const GitCall *repository) {
+        _cleanup_free_ char *name = NULL, *commit = NULL;
+
+        return request->is_tag && string_printf(&name, "refs/tags/%s^{commit}", request->ref) >= 0 &&
+               git_call(repository, ARGV("rev-parse", "--verify", "--quiet", name), &commit) == 0 &&
+               streq(commit, request->checkout->commit);
+}
+
+/* Without a depth, the branches of the server and all tags; else the tags that came with the commits. The pipeline's own one is
+ * where the server would have it after a push. */
 static int put_refs(Sources *sources, const char *repository) {
         const SourcesRequest *request = sources->request;
-        _cleanup_free_ char *tags = NULL, *path = NULL, *head = NULL, *packed = NULL;
+        const GitCall call = { .directory = repository, .bare = true };
+        _cleanup_free_ char *others = NULL, *path = NULL, *head = NULL, *packed = NULL;
 
         int r = string_printf(&head, "%s\n", request->checkout->commit);
         if (r < 0)
@@ -50,18 +61,21 @@ static int put_refs(Sources *sources, const char *repository) {
         r = sources_put_text(sources, ".git/HEAD", head);
         if (r < 0)
                 return r;
+        r = git_call(&call, ARGV("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags/", "refs/remotes/"),
+                     &others);
+        if (r != 0)
+                return r < 0 ? r : -EIO;
+        r = string_printf(&packed, "# pack-refs with: \n%s\n", others);
+        if (r < 0)
+                return r;
+        r = isempty(others) ? 0 : sources_put_text(sources, ".git/packed-refs", packed);
+        if (r < 0)
+                return r;
+        r = sources_put_directory(sources, ".git/refs"); /* git looks for it */
+        if (r < 0 || has_tag(request, &call))
+                return r;
         r = string_printf(&path, ".git/refs/%s/%s", request->is_tag ? "tags" : "remotes/origin", request->ref);
-        if (r < 0)
-                return r;
-        r = sources_put_text(sources, path, head);
-        if (r < 0 || request->depth > 0)
-                return r;
-        const GitCall call = { .directory = repository, .bare = true };
-        r = git_call(&call, ARGV("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags"), &tags);
-        if (r < 0)
-                return r;
-        r = string_printf(&packed, "# pack-refs with: \n%s\n", tags);
-        return r < 0 || isempty(tags) ? r : sources_put_text(sources, ".git/packed-refs", packed);
+        return r < 0 ? r : sources_put_text(sources, path, head);
 }
 
 /* In double quotes, as git's configuration has them. */

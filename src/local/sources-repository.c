@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/hash.h"
 #include "base/lock.h"
 #include "base/process.h"
 #include "base/string.h"
@@ -31,8 +32,8 @@ static int run(const char *directory, char *const *arguments) {
         return r > 0 ? -EIO : r;
 }
 
-/* Fetches @refspecs from the working copy's repository. @tags is an option of `git fetch`. */
-static int fetch(const SourcesRequest *request, const char *directory, uint64_t depth, const char *tags,
+/* Fetches @refspecs from the working copy's repository, with more @options. */
+static int fetch(const SourcesRequest *request, const char *directory, uint64_t depth, char *const *options,
                  char *const *refspecs) {
         _cleanup_free_ char *url = NULL, *limit = NULL;
         _cleanup_strv_ char **argv = NULL;
@@ -46,7 +47,13 @@ static int fetch(const SourcesRequest *request, const char *directory, uint64_t 
         r = strv_extend_many(&argv, "-c", "protocol.file.allow=always", "-c", "protocol.version=2", "-c",
                              "fetch.unpackLimit=1", "-c", "fetch.writeCommitGraph=false", "-c",
                              "transfer.fsckObjects=false", "fetch", "--quiet", "--no-write-fetch-head",
-                             "--no-recurse-submodules", UPLOAD_PACK, limit, tags, url);
+                             "--no-recurse-submodules", UPLOAD_PACK, limit);
+        if (r < 0)
+                return r;
+        r = strv_extend_strv(&argv, options);
+        if (r < 0)
+                return r;
+        r = strv_extend(&argv, url);
         if (r < 0)
                 return r;
         r = strv_extend_strv(&argv, refspecs);
@@ -64,7 +71,20 @@ static int fetch_base(const SourcesRequest *request, const char *directory) {
         if (r < 0)
                 return r;
         r = run(directory, ARGV("cat-file", "-e", name));
-        return r == -EIO ? fetch(request, directory, 1, "--no-tags", ARGV(request->base)) : r;
+        return r == -EIO ? fetch(request, directory, 1, ARGV("--no-tags"), ARGV(request->base)) : r;
+}
+
+/* As GitLab Runner does: without a depth all branches of the server and all tags, as far as they are known here; with one, the
+ * tags of the commits that come anyway. */
+static int fetch_commits(const SourcesRequest *request, const char *directory) {
+        static const char head[] = "+HEAD:refs/heads/exec";
+
+        if (request->depth > 0)
+                return fetch(request, directory, request->depth, ARGV(NULL), ARGV(head));
+        return fetch(request, directory, INT32_MAX, ARGV("--tags"),
+                     request->checkout->remote ?
+                             ARGV(head, "+refs/remotes/origin/*:refs/remotes/origin/*", "^refs/remotes/origin/HEAD") :
+                             ARGV(head, "+refs/heads/*:refs/remotes/origin/*"));
 }
 
 /* Only the index of the last commit's tree and its objects are of use, and git itself copies them. */
@@ -72,8 +92,7 @@ static int fill(const SourcesRequest *request, const char *directory) {
         int r = run(directory, ARGV("init", "--quiet", "--bare", "--template="));
         if (r < 0)
                 return r;
-        r = fetch(request, directory, request->depth > 0 ? request->depth : INT32_MAX,
-                  request->depth > 0 ? "--no-tags" : "--tags", ARGV("+HEAD:refs/heads/exec"));
+        r = fetch_commits(request, directory);
         if (r < 0)
                 return r;
         r = fetch_base(request, directory);
@@ -130,12 +149,36 @@ static int begin_fetch(const SourcesRequest *request, SourcesRepository *reposit
         return pid < 0 ? -errno : 0;
 }
 
+/* A hash of what a repository has besides the commit that is checked out. */
+static int hash_others(const SourcesRequest *request, uint64_t *ret) {
+        const char *branches = request->checkout->remote ? "refs/remotes/origin/" : "refs/heads/";
+        _cleanup_free_ char *refs = NULL;
+        Hash hash;
+
+        int r = git_run(request->checkout->top,
+                        ARGV("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags/",
+                             request->depth > 0 ? NULL : branches),
+                        &refs);
+        if (r != 0)
+                return r < 0 ? r : -EIO;
+        hash_init(&hash, (const uint8_t[16]){ 0 });
+        hash_string(&hash, request->base);
+        hash_string(&hash, refs);
+        *ret = hash_finish(&hash);
+        return 0;
+}
+
 int sources_repository_begin(const SourcesRequest *request, SourcesRepository *repository) {
+        uint64_t others;
+
+        int r = hash_others(request, &others);
+        if (r < 0)
+                return r;
         repository->lock_fd = lock(request->cache);
         if (repository->lock_fd < 0)
                 return repository->lock_fd;
-        int r = string_printf(&repository->path, "%s/%s-%" PRIu64 "%s%s", request->cache, request->checkout->commit,
-                              request->depth, request->base ? "-" : "", request->base ? request->base : "");
+        r = string_printf(&repository->path, "%s/%s-%" PRIu64 "-%016" PRIx64, request->cache, request->checkout->commit,
+                          request->depth, others);
         if (r < 0)
                 return r;
         return access(repository->path, F_OK) < 0 ? begin_fetch(request, repository) : 0;

@@ -6,7 +6,7 @@
 #include "local/sources-bundle.h"
 
 /* A repository of ours with the last commits of the working copy's. It is kept for later calls, until there is another
- * commit. As long as it is open, no other call removes anything in the same directory. */
+ * commit, or other tags or branches. As long as it is open, no other call removes anything in the same directory. */
 typedef struct SourcesRepository {
         char *path;
         char *fresh; /* what it is called while it is being made */

@@ -591,6 +591,47 @@ def test_sources_of_two_kinds(place: Site) -> None:
         assert [log_of(job, done.stdout).count(n) for job, n in (("a", "3"), ("b", "1"), ("c", "3"))] == [1, 1, 1], done
 
 
+def refs_of(copy: Copy, *options: str) -> dict[str, list[str]]:
+    """What the jobs of test_refs see."""
+    done = copy.run("--jobs", "3", *options)
+    assert done.returncode == 0, done
+    return {job: sorted(line for line in log_of(job, done.stdout) if re.match(r"\w+=", line)) for job in ("all", "some", "one")}
+
+
+def test_refs(place: Site) -> None:
+    """Without a depth, the branches and tags that are known of the server; with one, the tags of its commits."""
+    copy = Copy(place, "refs")
+    script = f"['git for-each-ref --format=\"ref=%(refname)\"', 'echo tag=$(git describe --tags)', 'echo diff=$(git diff --name-only origin/main...HEAD)', git fsck]"
+    copy.write(gitlab_ci=f"all: {{variables: {{GIT_DEPTH: 0}}, script: {script}}}\nsome: {{variables: {{GIT_DEPTH: 2}}, script: {script}}}\n"
+                         f"one: {{variables: {{GIT_DEPTH: 1}}, script: {script}}}\n")
+    copy.commit()
+    copy.git("tag", "-a", "-m", "First", "v1")
+    copy.git("checkout", "-q", "-b", "topic")
+    copy.write(new="x\n")
+    copy.git("add", "-A")
+    copy.git("commit", "-q", "-m", "Second")
+    # Without a server, the branches at hand stand for its own.
+    found = refs_of(copy)
+    assert found["all"] == ["diff=new", "ref=refs/remotes/origin/main", "ref=refs/remotes/origin/topic", "ref=refs/tags/v1",
+                            found["all"][-1]] and found["all"][-1].startswith("tag=v1-1-g"), found
+    assert found["some"] == ["diff=", "ref=refs/remotes/origin/topic", "ref=refs/tags/v1", found["all"][-1]], found
+    assert found["one"] == ["diff=", "ref=refs/remotes/origin/topic", "tag="], found
+    # With one, those that were fetched from it; tags are seen at once.
+    copy.git("remote", "add", "origin", "https://gitlab.example.com/group/project.git")
+    for name in ("main", "theirs"):
+        copy.git("update-ref", f"refs/remotes/origin/{name}", "main")
+    copy.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+    copy.git("tag", "-a", "-m", "Second", "v2")
+    found = refs_of(copy)
+    assert found["all"] == ["diff=new", "ref=refs/remotes/origin/main", "ref=refs/remotes/origin/theirs", "ref=refs/remotes/origin/topic",
+                            "ref=refs/tags/v1", "ref=refs/tags/v2", "tag=v2"], found
+    assert found["one"] == ["diff=", "ref=refs/remotes/origin/topic", "ref=refs/tags/v2", "tag=v2"], found
+    # The tag that the pipeline is for stays one with a message, and is where the pipeline is.
+    found = refs_of(copy, "--source", "tag")
+    assert found["one"] == ["diff=", "ref=refs/tags/v2", "tag=v2"], found
+    assert refs_of(copy, "--source", "tag", "--ref", "v3")["one"] == ["diff=", "ref=refs/tags/v2", "ref=refs/tags/v3", "tag=v2"]
+
+
 def test_merge_request(place: Site) -> None:
     """What a merge request changes: the commit where it began is there, also where the depth does not reach it."""
     copy = Copy(place, "merge-request")
