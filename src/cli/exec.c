@@ -29,8 +29,13 @@
 #define KEEP_DEFAULT_USEC (3600 * USEC_PER_SEC)
 
 static int report_problems(const Pipeline *pipeline) {
-        const Problems *problems = &pipeline->context.problems;
+        const Problems *problems = &pipeline->context.problems, *warnings = &pipeline->context.warnings;
 
+        for (size_t i = 0; i < warnings->n; i++) {
+                const Place *place = &warnings->items[i].place;
+
+                log_warning("%s:%u:%u: %s", place->file, place->line, place->column, warnings->items[i].text);
+        }
         for (size_t i = 0; i < problems->n; i++) {
                 const Place *place = &problems->items[i].place;
 

@@ -193,15 +193,13 @@ static int start(const Child *child, const ExecRun *run, int (*run_pipeline)(con
         return r < 0 ? r : WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
 }
 
-static void say_problems(const Child *child, const Pipeline *pipeline) {
-        const Problems *problems = &pipeline->context.problems;
-
+static void say_problems(const Child *child, const Problems *problems, const char *before) {
         for (size_t i = 0; i < problems->n; i++) {
                 _cleanup_free_ char *text = NULL;
                 const Place *place = &problems->items[i].place;
 
-                if (string_printf(&text, "%s:%u:%u: %s", place->file ? place->file : "", place->line, place->column,
-                                  problems->items[i].text) >= 0)
+                if (string_printf(&text, "%s%s:%u:%u: %s", before, place->file ? place->file : "", place->line,
+                                  place->column, problems->items[i].text) >= 0)
                         say(child, text);
         }
 }
@@ -230,7 +228,8 @@ static int evaluate_and_run(Child *child, const Value *trigger, int (*run_pipeli
         request.request.inputs = NULL; /* those of this pipeline; the child has its own in what it includes */
         if (pipeline_evaluate(&request.request, &pipeline) < 0)
                 return -ENOMEM;
-        say_problems(child, pipeline);
+        say_problems(child, &pipeline->context.warnings, "WARNING: ");
+        say_problems(child, &pipeline->context.problems, "");
         if (pipeline->context.problems.n > 0)
                 return NOT_CREATED;
         if (!pipeline->created) {

@@ -9,6 +9,7 @@
 typedef struct Context {
         Arena *arena;
         Problems problems;
+        Problems warnings; /* of what is right, and has no effect: they keep nothing from running */
         RegexCache regexes;
         const PipelineRequest *request;
         Variables variables; /* of the pipeline, without those of the configuration: what includes see */
@@ -17,6 +18,7 @@ typedef struct Context {
 } Context;
 
 #define context_fail(context, place, ...) problem_add(&(context)->problems, (place), __VA_ARGS__)
+#define context_warn(context, place, ...) (void) problem_add(&(context)->warnings, (place), __VA_ARGS__)
 
 /* What to say of files that are not at hand, and of those that could not be fetched: formats for the name, for why not, and for
  * the name of the root. */

@@ -91,7 +91,7 @@ int pipeline_evaluate(const PipelineRequest *request, Pipeline **ret) {
                 return -ENOMEM;
         arena_init(&pipeline->arena, ARENA_BYTES_MAX);
         pipeline->context = (Context){ .arena = &pipeline->arena, .request = request };
-        pipeline->context.problems.arena = &pipeline->arena;
+        pipeline->context.problems.arena = pipeline->context.warnings.arena = &pipeline->arena;
         pipeline->context.regexes.arena = &pipeline->arena;
         pipeline->root_variables.arena = &pipeline->arena;
         *ret = pipeline;

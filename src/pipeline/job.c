@@ -161,8 +161,8 @@ static Value *with_defaults(Pipeline *pipeline, const Value *own, bool trigger) 
         for (size_t i = 0; (name = keyword_default(i)); i++) {
                 const ValuePair *pair = map_find(pipeline->defaults, name);
 
-                if (pair && !map_find(all, name) && !is_in_vain(own, name) && job_inherits(own, "default", name) &&
-                    (!trigger || streq(name, "interruptible")))
+                if (pair && keyword_is_inherited(name) && !map_find(all, name) && !is_in_vain(own, name) &&
+                    job_inherits(own, "default", name) && (!trigger || streq(name, "interruptible")))
                         map_set_pair(&pipeline->arena, all, pair);
         }
         return all;

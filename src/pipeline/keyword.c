@@ -17,6 +17,7 @@ typedef enum KeywordFlags {
         OF_TRIGGER = 1 << 1, /* jobs that trigger a pipeline */
         OF_DEFAULT = 1 << 2,
         OF_GLOBAL = 1 << 3, /* the top level, for old files */
+        IN_VAIN = 1 << 4,   /* as a default: GitLab takes it, and no job gets it */
         OF_BOTH = OF_SCRIPT | OF_TRIGGER,
 } KeywordFlags;
 
@@ -74,7 +75,7 @@ static const Keyword keywords[] = {
         { "stage", OF_BOTH, &shape_name },
         { "start_in", OF_SCRIPT, &shape_start_in },
         { "tags", OF_SCRIPT | OF_DEFAULT, &shape_tags },
-        { "timeout", OF_SCRIPT | OF_DEFAULT, &shape_timeout },
+        { "timeout", OF_SCRIPT | OF_DEFAULT | IN_VAIN, &shape_timeout },
         { "trigger", OF_TRIGGER, &shape_trigger },
         { "variables", OF_BOTH, &shape_job_variables },
         { "when", OF_SCRIPT, &shape_job_when },
@@ -170,6 +171,15 @@ int keyword_check_job(Context *context, const char *name, const Value *job, JobK
 }
 
 int keyword_check_default(Context *context, const Value *defaults) {
+        for (size_t i = 0; defaults->type == VALUE_MAP && i < defaults->n_pairs; i++) {
+                const ValuePair *pair = defaults->pairs + i;
+
+                if (find(pair->key, IN_VAIN) && !value_is_null(pair->value))
+                        context_warn(
+                                context, pair->place,
+                                "'%s' of 'default' has no effect in GitLab, and has none here; write it in the jobs",
+                                pair->key);
+        }
         return check_all(context, "'default'", defaults, OF_DEFAULT, OF_BOTH);
 }
 
@@ -178,6 +188,12 @@ const char *keyword_default(size_t i) {
                 if ((keywords[k].flags & OF_DEFAULT) && i-- == 0)
                         return keywords[k].name;
         return NULL;
+}
+
+bool keyword_is_inherited(const char *name) {
+        const Keyword *keyword = find(name, OF_DEFAULT);
+
+        return keyword && !(keyword->flags & IN_VAIN);
 }
 
 bool keyword_is_global(const char *name) {

@@ -86,11 +86,12 @@ def call(directory: Path, options: str) -> list[str]:
     if done.returncode != 0:
         assert problems and not done.stdout, (options, done)
         return problems
-    assert not problems, done.stderr
+    warnings = [line for line in problems if line.startswith("! WARNING: ")]
+    assert warnings == problems, done.stderr
     if not listing:
-        return done.stdout.splitlines()
+        return warnings + done.stdout.splitlines()
     found = json.loads(done.stdout)
-    lines = [] if found["created"] else [f"none: {found['why']}"]
+    lines = warnings + ([] if found["created"] else [f"none: {found['why']}"])
     if found["name"]:
         lines.append(f"name: {found['name']}")
     return lines + [row(job) for job in found["jobs"]]
