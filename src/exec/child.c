@@ -29,9 +29,8 @@
 
 typedef struct Child {
         const ExecRun *run;
-        const RunState *state;
+        const ExecLevel *level;
         const PipelineJob *job;
-        const LocalStore *store;
         int events_fd;
         const char *text;        /* of CHILD_FILE */
         const Value **artifacts; /* entries that name one, by the numbers of their files */
@@ -55,9 +54,9 @@ static int read_artifact(const Child *child, const Value *entry, char **ret_data
         const char *name = map_get(entry, "job")->string, *path = map_get(entry, "artifact")->string;
         const PipelineJob *job = pipeline_find_job(child->run->pipeline, name);
 
-        if (job && run_state_has_not_run(child->state, (size_t) (job - child->run->pipeline->jobs)))
+        if (job && run_state_has_not_run(child->level->state, (size_t) (job - child->run->pipeline->jobs)))
                 return -ENOENT;
-        return artifacts_read_file(child->store, name, path, FILE_BYTES_MAX, ret_data, ret_size);
+        return artifacts_read_file(child->level->store, name, path, FILE_BYTES_MAX, ret_data, ret_size);
 }
 
 static int provider_read(void *userdata, const PipelineRoot *root, const char *path, char **ret_data, size_t *ret_size,
@@ -137,21 +136,45 @@ static bool forwards(const Value *trigger, const char *what, bool otherwise) {
         return value_is(value, VALUE_BOOLEAN) ? value->boolean : otherwise;
 }
 
-/* What the child's variables are: the configuration's of this job, and with "forward" those of this pipeline. */
+/* The variables that earlier jobs left for this one. */
+static void read_dotenv(const Child *child, Variables *ret) {
+        size_t n;
+        const WorkerSource *sources = exec_earlier_jobs(child->level,
+                                                        (size_t) (child->job - child->run->pipeline->jobs), &n);
+
+        for (size_t i = 0; i < n; i++)
+                artifacts_read_dotenv(sources[i].store, sources[i].job, ret);
+}
+
+/* Adds @from, with what the variables @expanded say in place of references to them. */
+static void forward(const Variables *from, const Variables *expanded, Variables *ret) {
+        for (size_t i = 0; i < from->n; i++) {
+                Variable variable = from->items[i];
+
+                if (!variable.raw)
+                        variable.value = variables_expand(expanded, variable.value, true);
+                variables_set(ret, &variable);
+        }
+}
+
+/* What the child's variables are: the configuration's of this job, and with "forward" those of earlier jobs and of this
+ * pipeline, which are stronger. */
 static void forward_variables(const Child *child, const Value *trigger, Variables *ret) {
-        Variables expanded;
+        const PipelineRequest *request = &child->run->request->request;
+        Variables all = { .arena = ret->arena }, dotenv = { .arena = ret->arena }, expanded;
         const char *loop;
 
-        if (forwards(trigger, "pipeline_variables", false))
-                variables_set_all(ret, child->run->request->request.pipeline);
-        if (!forwards(trigger, "yaml_variables", true))
+        read_dotenv(child, &dotenv);
+        variables_set_all(&all, &child->job->variables);
+        local_add_dotenv(request, &dotenv, &all);
+        local_add_pipeline(child->level->number, &all);
+        (void) variables_expand_nested(&all, true, &expanded, &loop);
+        if (forwards(trigger, "yaml_variables", true))
+                forward(&child->job->yaml, &expanded, ret);
+        if (!forwards(trigger, "pipeline_variables", false))
                 return;
-        (void) variables_expand_nested(&child->job->variables, true, &expanded, &loop);
-        for (size_t i = 0; i < child->job->yaml.n; i++) {
-                const Variable *variable = variables_find(&expanded, child->job->yaml.items[i].key);
-                if (variable)
-                        variables_set(ret, variable);
-        }
+        forward(&dotenv, &expanded, ret);
+        forward(request->pipeline, &expanded, ret);
 }
 
 /* The lines of the process that runs the child pipeline. */
@@ -247,12 +270,12 @@ static int evaluate_and_run(Child *child, const Value *trigger, int (*run_pipeli
         return start(child, &run, run_pipeline);
 }
 
-void exec_child_run(const ExecRun *run, const RunState *state, size_t i, const LocalStore *store, int events_fd,
+void exec_child_run(const ExecRun *run, const ExecLevel *level, size_t i, int events_fd,
                     int (*run_pipeline)(const ExecRun *run)) {
         const PipelineJob *job = run->pipeline->jobs + i;
         const Value *trigger = map_get_set(job->config, "trigger"), *include = map_get_set(trigger, "include");
         const Value *strategy = map_get_set(trigger, "strategy");
-        Child child = { .run = run, .state = state, .job = job, .store = store, .events_fd = events_fd };
+        Child child = { .run = run, .level = level, .job = job, .events_fd = events_fd };
 
         if (!include) {
                 say(&child, "WARNING: 'trigger' of another project starts nothing here: the job counts as succeeded");

@@ -22,6 +22,7 @@
 #include "base/process.h"
 #include "base/string.h"
 #include "exec/child.h"
+#include "exec/earlier.h"
 #include "exec/output.h"
 #include "exec/slots.h"
 #include "local/broker-client.h"
@@ -151,20 +152,16 @@ static const char *make_token(Arena *arena) {
         return text_get(&text);
 }
 
-/* The places of the jobs whose files job @i gets. Returns their number. */
-static size_t find_sources_of(const Loop *loop, size_t i, size_t *places) {
-        size_t n = pipeline_artifact_jobs(loop->pipeline, loop->pipeline->jobs + i, places), kept = 0;
-
-        for (size_t k = 0; k < n; k++)
-                if (!run_state_has_not_run(&loop->state, places[k]))
-                        places[kept++] = places[k];
-        return kept;
+static ExecLevel level_of(const Loop *loop) {
+        return (ExecLevel){ .state = &loop->state, .store = &loop->store, .number = loop->pipeline_number };
 }
 
 /* In the process of the job. */
 static void work(const Loop *loop, size_t i, int events_fd, int cancel_fd, const SourcesMaker *sources) {
         const Invocation *invocation = loop->run->invocation;
-        size_t *places = arena_alloc(&loop->pipeline->arena, loop->pipeline->n_jobs * sizeof(size_t));
+        const ExecLevel level = level_of(loop);
+        size_t n;
+        const WorkerSource *sources_of = exec_earlier_jobs(&level, i, &n);
         const WorkerSetup setup = {
                 .job = {
                         .pipeline = loop->pipeline,
@@ -176,8 +173,8 @@ static void work(const Loop *loop, size_t i, int events_fd, int cancel_fd, const
                         .started_at = loop->started_at,
                 },
                 .store = &loop->store,
-                .sources_of = places,
-                .n_sources_of = find_sources_of(loop, i, places),
+                .sources_of = sources_of,
+                .n_sources_of = n,
                 .top = loop->run->request->checkout->top,
                 .artifacts = invocation_option(invocation, "artifacts"),
                 .broker_fd = loop->run->broker_fd,
@@ -195,11 +192,12 @@ static void work(const Loop *loop, size_t i, int events_fd, int cancel_fd, const
 
 /* In the process of a job with 'trigger'. */
 static void work_as_parent(const Loop *loop, size_t i, int events_fd, int cancel_fd) {
+        const ExecLevel level = level_of(loop);
         ExecRun run = *loop->run;
 
         run.slots_fd = loop->slots_fd;
         run.cancel_fd = cancel_fd;
-        exec_child_run(&run, &loop->state, i, &loop->store, events_fd, exec_run);
+        exec_child_run(&run, &level, i, events_fd, exec_run);
 }
 
 static int start_job(Loop *loop, size_t i) {

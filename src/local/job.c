@@ -106,14 +106,23 @@ static void set_number(LocalJob *job, const char *key, uint64_t number) {
         set(job, key, arena_printf(job->arena, "%" PRIu64, number));
 }
 
-/* Variables of earlier jobs replace those of the configuration, but not those of the project and the pipeline. */
-static void add_dotenv(LocalJob *job, const Variables *dotenv) {
-        const PipelineRequest *request = job->pipeline->context.request;
-
+void local_add_dotenv(const PipelineRequest *request, const Variables *dotenv, Variables *variables) {
         for (size_t i = 0; dotenv && i < dotenv->n; i++)
                 if (!variables_find(request->project, dotenv->items[i].key) &&
                     !variables_find(request->pipeline, dotenv->items[i].key))
-                        variables_set(&job->given, dotenv->items + i);
+                        variables_set(variables, dotenv->items + i);
+}
+
+void local_add_pipeline(uint64_t number, Variables *variables) {
+        const char *url = variables_get(variables, "CI_PROJECT_URL");
+        const char *id = arena_printf(variables->arena, "%" PRIu64, number);
+
+        variables_set(variables, &(Variable){ .key = "CI_PIPELINE_ID", .value = id, .raw = true });
+        if (url)
+                variables_set(variables,
+                              &(Variable){ .key = "CI_PIPELINE_URL",
+                                           .value = arena_printf(variables->arena, "%s/-/pipelines/%s", url, id),
+                                           .raw = true });
 }
 
 /* Adds variables that GitLab only knows when a job runs, as far as they make sense here. */
@@ -121,14 +130,12 @@ static void add_persisted(LocalJob *job, const LocalJobRequest *request) {
         const char *url = variables_get(&job->given, "CI_PROJECT_URL");
 
         set_number(job, "CI_JOB_ID", job->number);
-        set_number(job, "CI_PIPELINE_ID", request->pipeline_number);
+        local_add_pipeline(request->pipeline_number, &job->given);
         set(job, "CI_JOB_TOKEN", job->token);
         set(job, "CI_JOB_STARTED_AT", request->started_at);
         set(job, "CI_PIPELINE_CREATED_AT", request->started_at);
         if (url) {
                 set(job, "CI_JOB_URL", arena_printf(job->arena, "%s/-/jobs/%" PRIu64, url, job->number));
-                set(job, "CI_PIPELINE_URL",
-                    arena_printf(job->arena, "%s/-/pipelines/%" PRIu64, url, request->pipeline_number));
                 set(job, "CI_REPOSITORY_URL", arena_printf(job->arena, "%s.git", url));
         }
 }
@@ -224,7 +231,7 @@ void local_job_init(LocalJob *job, const LocalJobRequest *request) {
                 (void) duration_parse(text, &job->timeout_sec);
 
         variables_set_all(&job->given, &request->job->variables);
-        add_dotenv(job, request->dotenv);
+        local_add_dotenv(request->pipeline->context.request, request->dotenv, &job->given);
         add_persisted(job, request);
         (void) variables_expand_nested(&job->given, false, &merged, &loop);
         job->given = merged;

@@ -362,13 +362,15 @@ static bool download(Worker *worker) {
                 caches_restore(&worker->keeper);
         }
         for (size_t i = 0, n = 0; i < setup->n_sources_of; i++) {
-                const char *from = setup->job.pipeline->jobs[setup->sources_of[i]].name;
+                const WorkerSource *from = setup->sources_of + i;
+                Keeper keeper = worker->keeper;
 
-                if (!artifacts_are_there(setup->store, from))
+                if (!artifacts_are_there(from->store, from->job))
                         continue;
                 if (n++ == 0)
                         begin_section(worker, "Downloading artifacts");
-                int r = artifacts_download(&worker->keeper, from);
+                keeper.store = from->store;
+                int r = artifacts_download(&keeper, from->job);
                 if (r < 0) {
                         fail(worker, FAILURE_SYSTEM, -1, "artifacts of an earlier job cannot be put in place");
                         return false;
@@ -415,8 +417,7 @@ static void play(Worker *worker) {
         Variables dotenv = { .arena = &request.pipeline->arena };
 
         for (size_t i = 0; i < worker->setup->n_sources_of; i++)
-                artifacts_read_dotenv(worker->setup->store, request.pipeline->jobs[worker->setup->sources_of[i]].name,
-                                      &dotenv);
+                artifacts_read_dotenv(worker->setup->sources_of[i].store, worker->setup->sources_of[i].job, &dotenv);
         request.dotenv = &dotenv;
         int r = worker->setup->shell ? 0 : artifacts_forget(worker->setup->store, request.job->name);
         if (r < 0) {

@@ -9,10 +9,16 @@
 /* Runs one job from beginning to end, as GitLab Runner does: the driver's stages in their order, and the files that go in and
  * come out. */
 
+/* A job whose artifacts and dotenv variables another one gets. */
+typedef struct WorkerSource {
+        const LocalStore *store;
+        const char *job;
+} WorkerSource;
+
 typedef struct WorkerSetup {
         LocalJobRequest job; /* without what the driver says about directories */
         const LocalStore *store;
-        const size_t *sources_of; /* places of the jobs whose artifacts it gets, */
+        const WorkerSource *sources_of;
         size_t n_sources_of;
         int broker_fd; /* the first connection */
         int events_fd;
