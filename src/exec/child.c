@@ -54,9 +54,9 @@ static int read_artifact(const Child *child, const Value *entry, char **ret_data
         const char *name = map_get(entry, "job")->string, *path = map_get(entry, "artifact")->string;
         const PipelineJob *job = pipeline_find_job(child->run->pipeline, name);
 
-        if (job && run_state_has_not_run(child->level->state, (size_t) (job - child->run->pipeline->jobs)))
+        if (job && run_state_has_not_run(&child->level->state, (size_t) (job - child->run->pipeline->jobs)))
                 return -ENOENT;
-        return artifacts_read_file(child->level->store, name, path, FILE_BYTES_MAX, ret_data, ret_size);
+        return artifacts_read_file(&child->level->store, name, path, FILE_BYTES_MAX, ret_data, ret_size);
 }
 
 static int provider_read(void *userdata, const PipelineRoot *root, const char *path, char **ret_data, size_t *ret_size,
@@ -139,8 +139,8 @@ static bool forwards(const Value *trigger, const char *what, bool otherwise) {
 /* The variables that earlier jobs left for this one. */
 static void read_dotenv(const Child *child, Variables *ret) {
         size_t n;
-        const WorkerSource *sources = exec_earlier_jobs(child->level,
-                                                        (size_t) (child->job - child->run->pipeline->jobs), &n);
+        const WorkerSource *sources = exec_earlier_jobs(
+                child->level, (size_t) (child->job - child->run->pipeline->jobs), child->events_fd, &n);
 
         for (size_t i = 0; i < n; i++)
                 artifacts_read_dotenv(sources[i].store, sources[i].job, ret);
@@ -266,6 +266,7 @@ static int evaluate_and_run(Child *child, const Value *trigger, int (*run_pipeli
         run.pipeline = pipeline;
         run.take = NULL;
         run.parent = child->job->name;
+        run.above = child->level;
         run.depth++;
         return start(child, &run, run_pipeline);
 }

@@ -153,7 +153,9 @@ static const char *make_token(Arena *arena) {
 }
 
 static ExecLevel level_of(const Loop *loop) {
-        return (ExecLevel){ .state = &loop->state, .store = &loop->store, .number = loop->pipeline_number };
+        return (ExecLevel){
+                .state = loop->state, .store = loop->store, .number = loop->pipeline_number, .above = loop->run->above
+        };
 }
 
 /* In the process of the job. */
@@ -161,7 +163,7 @@ static void work(const Loop *loop, size_t i, int events_fd, int cancel_fd, const
         const Invocation *invocation = loop->run->invocation;
         const ExecLevel level = level_of(loop);
         size_t n;
-        const WorkerSource *sources_of = exec_earlier_jobs(&level, i, &n);
+        const WorkerSource *sources_of = exec_earlier_jobs(&level, i, events_fd, &n);
         const WorkerSetup setup = {
                 .job = {
                         .pipeline = loop->pipeline,

@@ -100,6 +100,7 @@ static int read_need(Pipeline *pipeline, PipelineJob *job, const Value *value, c
                               .artifacts = is_true(value, "artifacts", true),
                               .optional = is_true(value, "optional", false) };
 
+        need.of_project = elsewhere != NULL;
         if (!elsewhere)
                 elsewhere = map_get_set(value, "pipeline");
         need.name = name_of(value);

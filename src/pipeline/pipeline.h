@@ -16,7 +16,8 @@ typedef struct PipelineNeed {
         const char *name;
         size_t job; /* index in Pipeline.jobs; SIZE_MAX: not in the pipeline, because it is optional or elsewhere */
         bool artifacts, optional;
-        const char *elsewhere; /* the project or pipeline that has the job; NULL: this one */
+        const char *elsewhere; /* the project or pipeline that has the job, not expanded; NULL: this one */
+        bool of_project;       /* @elsewhere is a project */
         Place place;
 } PipelineNeed;
 
