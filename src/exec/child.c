@@ -167,7 +167,7 @@ static void forward_variables(const Child *child, const Value *trigger, Variable
         read_dotenv(child, &dotenv);
         variables_set_all(&all, &child->job->variables);
         local_add_dotenv(request, &dotenv, &all);
-        local_add_pipeline(child->level->number, &all);
+        local_add_pipeline(child->run->pipeline, child->level->number, &all);
         (void) variables_expand_nested(&all, true, &expanded, &loop);
         if (forwards(trigger, "yaml_variables", true))
                 forward(&child->job->yaml, &expanded, ret);

@@ -42,7 +42,7 @@ static const char *pipeline_of(const Search *search, const PipelineNeed *need) {
         const char *loop;
 
         variables_set_all(&variables, &search->job->variables);
-        local_add_pipeline(search->level->number, &variables);
+        local_add_pipeline(search->level->state.pipeline, search->level->number, &variables);
         (void) variables_expand_nested(&variables, true, &expanded, &loop);
         return variables_expand(&expanded, need->elsewhere, true);
 }

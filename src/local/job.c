@@ -113,10 +113,13 @@ void local_add_dotenv(const PipelineRequest *request, const Variables *dotenv, V
                         variables_set(variables, dotenv->items + i);
 }
 
-void local_add_pipeline(uint64_t number, Variables *variables) {
+void local_add_pipeline(const Pipeline *pipeline, uint64_t number, Variables *variables) {
         const char *url = variables_get(variables, "CI_PROJECT_URL");
         const char *id = arena_printf(variables->arena, "%" PRIu64, number);
 
+        if (pipeline->name && !variables_find(variables, "CI_PIPELINE_NAME"))
+                variables_set(variables,
+                              &(Variable){ .key = "CI_PIPELINE_NAME", .value = pipeline->name, .raw = true });
         variables_set(variables, &(Variable){ .key = "CI_PIPELINE_ID", .value = id, .raw = true });
         if (url)
                 variables_set(variables,
@@ -130,7 +133,7 @@ static void add_persisted(LocalJob *job, const LocalJobRequest *request) {
         const char *url = variables_get(&job->given, "CI_PROJECT_URL");
 
         set_number(job, "CI_JOB_ID", job->number);
-        local_add_pipeline(request->pipeline_number, &job->given);
+        local_add_pipeline(job->pipeline, request->pipeline_number, &job->given);
         set(job, "CI_JOB_TOKEN", job->token);
         set(job, "CI_JOB_STARTED_AT", request->started_at);
         set(job, "CI_PIPELINE_CREATED_AT", request->started_at);
@@ -180,6 +183,17 @@ static void add_runner(LocalJob *job) {
         set(job, "CI_RUNNER_REVISION", VERSION);
         set(job, "CI_RUNNER_EXECUTABLE_ARCH", arena_printf(job->arena, "linux/%s", architecture()));
         set(job, "RUNNER_TEMP_PROJECT_DIR", job->tmp_dir);
+}
+
+/* What GitLab knows of an environment when the job is created, after the rules. */
+static void add_environment(LocalJob *job) {
+        const char *environment = variables_get(&job->given, "CI_ENVIRONMENT_NAME");
+
+        if (!environment)
+                return;
+        set(job, "CI_ENVIRONMENT_SLUG", environment_slug(job->arena, environment));
+        if (!variables_find(&job->given, "CI_ENVIRONMENT_TIER"))
+                set(job, "CI_ENVIRONMENT_TIER", environment_tier(environment));
 }
 
 static void expand_all(LocalJob *job) {
@@ -235,10 +249,7 @@ void local_job_init(LocalJob *job, const LocalJobRequest *request) {
         add_persisted(job, request);
         (void) variables_expand_nested(&job->given, false, &merged, &loop);
         job->given = merged;
-        /* GitLab makes it when the job is created, after the rules. */
-        const char *environment = variables_get(&job->given, "CI_ENVIRONMENT_NAME");
-        if (environment)
-                set(job, "CI_ENVIRONMENT_SLUG", environment_slug(arena, environment));
+        add_environment(job);
         add_runner(job);
         job->image = image_name(job, request->default_image);
         set(job, "CI_JOB_IMAGE", job->image);

@@ -37,8 +37,8 @@ void local_job_init(LocalJob *job, const LocalJobRequest *request);
 /* Adds variables of earlier jobs to @variables, which have all others that the evaluation knows: they replace those of the
  * configuration, but not those of the project and the pipeline. */
 void local_add_dotenv(const PipelineRequest *request, const Variables *dotenv, Variables *variables);
-/* Adds those that name the pipeline with this number, which nothing replaces. */
-void local_add_pipeline(uint64_t number, Variables *variables);
+/* Adds those that name the pipeline: its number, which nothing replaces, and its name. */
+void local_add_pipeline(const Pipeline *pipeline, uint64_t number, Variables *variables);
 /* What CI_JOB_STATUS is from now on. */
 void local_job_set_status(LocalJob *job, const char *status);
 

@@ -280,3 +280,21 @@ const char *environment_slug(Arena *arena, const char *name) {
         return arena_printf(arena, "%.*s%s%s", (int) n, slug, n > 0 && slug[n - 1] == '-' ? "" : "-",
                             slug_suffix(arena, name));
 }
+
+const char *environment_tier(const char *name) {
+        /* Parts of names, as GitLab looks for them: those of the first line that has one. */
+        static const struct {
+                const char *tier, *parts[10];
+        } tiers[] = {
+                { "development", { "dev", "review", "trunk" } },
+                { "testing", { "test", "tst", "int", "accept", "acpt", "qa", "qc", "control", "quality" } },
+                { "staging", { "stag", "stg", "model", "modl", "pre", "demo", "non" } },
+                { "production", { "prod", "prd", "live" } },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(tiers); i++)
+                for (size_t k = 0; tiers[i].parts[k]; k++)
+                        if (strcasestr(name, tiers[i].parts[k]))
+                                return tiers[i].tier;
+        return "other";
+}

@@ -47,3 +47,6 @@ const char *variable_slug(Arena *arena, const char *text);
 
 /* Makes a name for hosts of the name of an environment, as GitLab's CI_ENVIRONMENT_SLUG. */
 const char *environment_slug(Arena *arena, const char *name);
+
+/* Returns what CI_ENVIRONMENT_TIER is for an environment of that name, where the configuration does not say it. Static. */
+const char *environment_tier(const char *name);

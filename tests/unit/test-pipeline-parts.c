@@ -256,6 +256,26 @@ static void test_environment_slug(_unused_ void **state) {
                 assert_string_equal(environment_slug(&arena, rows[i].name), rows[i].slug);
 }
 
+/* As GitLab's own tests have it. */
+static void test_environment_tier(_unused_ void **state) {
+        static const struct {
+                const char *tier, *names[12];
+        } rows[] = {
+                { "development", { "review/feature", "review/product", "DEV", "development", "trunk" } },
+                { "testing",
+                  { "test", "TEST", "testing-prd", "acceptance-testing", "production-test", "ACPT", "QC", "qa-env-2",
+                    "integration", "quality" } },
+                { "staging",
+                  { "gstg", "staging", "stage", "Model", "MODL", "Pre-production", "pre", "Demo", "non-production" } },
+                { "production", { "gprd", "gprd-cny", "Production/eu", "productioneu", "us-prod-east", "Live" } },
+                { "other", { "canary", "other", "EXP", "", "acpet", "st" } },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                for (size_t k = 0; rows[i].names[k]; k++)
+                        assert_string_equal(environment_tier(rows[i].names[k]), rows[i].tier);
+}
+
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_globs),
         cmocka_unit_test(test_globs_end),
@@ -266,5 +286,6 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nested_expansion),
         cmocka_unit_test(test_expansion_stays_small),
         cmocka_unit_test(test_environment_slug),
+        cmocka_unit_test(test_environment_tier),
 };
 UNIT_FILE(tests);
