@@ -37,7 +37,7 @@ static void add_variable(Text *json, const Variable *variable) {
         text_add(json, "{", 1);
         add_string(json, "key", variable->key);
         add_string(json, "value", variable->value);
-        text_printf(json, "\"public\":%s,\"masked\":%s,\"file\":%s,\"raw\":%s}", variable->masked ? "false" : "true",
+        text_printf(json, "\"public\":%s,\"masked\":%s,\"file\":%s,\"raw\":%s}", variable->private ? "false" : "true",
                     variable->masked ? "true" : "false", variable->file ? "true" : "false",
                     variable->raw ? "true" : "false");
 }

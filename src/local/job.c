@@ -107,10 +107,26 @@ static void set_number(LocalJob *job, const char *key, uint64_t number) {
 }
 
 void local_add_dotenv(const PipelineRequest *request, const Variables *dotenv, Variables *variables) {
-        for (size_t i = 0; dotenv && i < dotenv->n; i++)
-                if (!variables_find(request->project, dotenv->items[i].key) &&
-                    !variables_find(request->pipeline, dotenv->items[i].key))
-                        variables_set(variables, dotenv->items + i);
+        for (size_t i = 0; dotenv && i < dotenv->n; i++) {
+                Variable variable = dotenv->items[i];
+
+                variable.private = true;
+                if (!variables_find(request->project, variable.key) && !variables_find(request->pipeline, variable.key))
+                        variables_set(variables, &variable);
+        }
+}
+
+/* Of variables that are not the configuration's, only those about the user are for services, too. */
+static void hide(const Variables *from, Variables *variables) {
+        for (size_t i = 0; i < from->n; i++) {
+                const Variable *variable = variables_find(variables, from->items[i].key);
+
+                if (!variable || startswith(variable->key, "GITLAB_USER_"))
+                        continue;
+                Variable hidden = *variable;
+                hidden.private = true;
+                variables_set(variables, &hidden);
+        }
 }
 
 void local_add_pipeline(const Pipeline *pipeline, uint64_t number, Variables *variables) {
@@ -134,12 +150,17 @@ static void add_persisted(LocalJob *job, const LocalJobRequest *request) {
 
         set_number(job, "CI_JOB_ID", job->number);
         local_add_pipeline(job->pipeline, request->pipeline_number, &job->given);
-        set(job, "CI_JOB_TOKEN", job->token);
+        variables_set(&job->given,
+                      &(Variable){ .key = "CI_JOB_TOKEN", .value = job->token, .raw = true, .private = true });
         set(job, "CI_JOB_STARTED_AT", request->started_at);
         set(job, "CI_PIPELINE_CREATED_AT", request->started_at);
         if (url) {
                 set(job, "CI_JOB_URL", arena_printf(job->arena, "%s/-/jobs/%" PRIu64, url, job->number));
-                set(job, "CI_REPOSITORY_URL", arena_printf(job->arena, "%s.git", url));
+                /* It has a token in it, in GitLab. */
+                variables_set(&job->given, &(Variable){ .key = "CI_REPOSITORY_URL",
+                                                        .value = arena_printf(job->arena, "%s.git", url),
+                                                        .raw = true,
+                                                        .private = true });
         }
 }
 
@@ -245,6 +266,8 @@ void local_job_init(LocalJob *job, const LocalJobRequest *request) {
                 (void) duration_parse(text, &job->timeout_sec);
 
         variables_set_all(&job->given, &request->job->variables);
+        hide(request->pipeline->context.request->project, &job->given);
+        hide(request->pipeline->context.request->pipeline, &job->given);
         local_add_dotenv(request->pipeline->context.request, request->dotenv, &job->given);
         add_persisted(job, request);
         (void) variables_expand_nested(&job->given, false, &merged, &loop);

@@ -7,9 +7,10 @@
  * earlier one. */
 typedef struct Variable {
         const char *key, *value;
-        bool raw;    /* "expand: false": its value is never expanded */
-        bool file;   /* a job sees the path of a file with this content */
-        bool masked; /* logs do not show its value */
+        bool raw;     /* "expand: false": its value is never expanded */
+        bool file;    /* a job sees the path of a file with this content */
+        bool masked;  /* logs do not show its value */
+        bool private; /* of a job that runs: its services do not get it */
 } Variable;
 
 typedef struct Variables {

@@ -322,16 +322,25 @@ def test_options_file(place: Site) -> None:
 
 
 def test_services(lab: Lab) -> None:
-    """A job's services are there under their names, with variables of their own; the container of each goes with the job."""
+    """A job's services are there under their names, with variables of their own and the configuration's, and with no others; the
+    container of each goes with the job."""
     site = Site(lab, {"default_image": IMAGE, "network": "none"})
     try:
         copy = Copy(site, "services")
-        copy.write(gitlab_ci="a:\n  variables: {WORD: hi}\n  services:\n    - name: debian\n      alias: web\n"
-                             "      variables: {OWN: own-$WORD, HEALTHCHECK_TCP_PORT: '8000'}\n"
-                             "      command: [sh, -c, 'mkdir /w; echo served-$OWN > /w/index; cd /w; exec python3 -m http.server 8000']\n"
-                             "  script:\n    - python3 -c 'import urllib.request as u; print(u.urlopen(\"http://web:8000/index\").read())'\n")
-        done = copy.run()
-        assert done.returncode == 0 and "b'served-own-hi\\n'" in log_of("a", done.stdout), done
+        copy.write(gitlab_ci="stages: [build, test]\nb: {stage: build, script: ['echo LEFT=left > vars'], artifacts: {reports: {dotenv: vars}}}\n"
+                             "a:\n  variables: {WORD: hi, OF_FILE: x}\n  services:\n    - name: debian\n      alias: web\n"
+                             "      variables: {OWN: own-$WORD, HEALTHCHECK_TCP_PORT: '8000', NAMED: $GIVEN-$LEFT-$OF_FILE}\n"
+                             "      command: [sh, -c, 'mkdir /w; env | sort > /w/env; echo served-$OWN > /w/index; cd /w; exec python3 -m http.server 8000']\n"
+                             "  script:\n    - python3 -c 'import urllib.request as u; print(u.urlopen(\"http://web:8000/index\").read())'\n"
+                             "    - python3 -c 'import urllib.request as u; print(u.urlopen(\"http://web:8000/env\").read().decode())'\n"
+                             "    - echo got $GIVEN $LEFT $OF_FILE",
+                   **{".gitlab-ci-local-variables.yml": "OF_FILE: of-file\n"})
+        done = copy.run("--variable", "GIVEN=given")
+        log = log_of("a", done.stdout)
+        assert done.returncode == 0 and {"b'served-own-hi\\n'", "got given left of-file"} <= set(log), done
+        assert {"WORD=hi", "NAMED=given-left-of-file", "CI_JOB_NAME=a", "GITLAB_CI=true", "GITLAB_USER_ID=1"} <= set(log), done
+        private = ("GIVEN=", "LEFT=", "OF_FILE=", "CI_JOB_TOKEN=", "CI_REPOSITORY_URL=")
+        assert not [line for line in log if line.startswith(private)], done
     finally:
         assert site.close() == []
 
