@@ -195,7 +195,7 @@ static void add_runner(LocalJob *job) {
         set(job, "CI_SERVER", "yes");
         set(job, "CI_JOB_STATUS", "running");
         set_number(job, "CI_JOB_TIMEOUT", job->timeout_sec);
-        set(job, "CI_SHARED_ENVIRONMENT", "true");
+        set(job, "CI_DISPOSABLE_ENVIRONMENT", "true"); /* as with executors that make an environment for each job */
         set(job, "CI_RUNNER_ID", "1");
         set(job, "CI_RUNNER_DESCRIPTION", "nspawn-runner exec");
         set(job, "CI_RUNNER_TAGS", runner_tags(job));
