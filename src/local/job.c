@@ -10,6 +10,7 @@
 
 #include "base/custom-executor.h"
 #include "base/string.h"
+#include "local/job-inputs.h"
 #include "pipeline/duration.h"
 
 /* Of one string for a program (MAX_ARG_STRLEN), with a name. */
@@ -242,6 +243,15 @@ static const char *image_name(const LocalJob *job, const char *otherwise) {
         return isempty(name) ? NULL : name;
 }
 
+/* The job with the values of its inputs in its keywords. */
+static const PipelineJob *with_inputs(LocalJob *job, const PipelineJob *from) {
+        PipelineJob *copy = arena_alloc(job->arena, sizeof(*copy));
+
+        *copy = *from;
+        copy->config = local_job_inputs(job->arena, from->config, &job->problem);
+        return copy;
+}
+
 void local_job_init(LocalJob *job, const LocalJobRequest *request) {
         Arena *arena = &request->pipeline->arena;
         const char *path = request->pipeline->context.request->project_path, *loop, *text;
@@ -249,7 +259,6 @@ void local_job_init(LocalJob *job, const LocalJobRequest *request) {
 
         *job = (LocalJob){
                 .pipeline = request->pipeline,
-                .job = request->job,
                 .arena = arena,
                 .number = request->number,
                 .token = request->token,
@@ -259,6 +268,7 @@ void local_job_init(LocalJob *job, const LocalJobRequest *request) {
                 .hostname = request->hostname,
                 .given = { .arena = arena },
         };
+        job->job = with_inputs(job, request->job);
         job->project_dir = arena_printf(arena, "%s/%s", job->builds_dir, path);
         job->tmp_dir = arena_printf(arena, "%s.tmp", job->project_dir);
         const Value *timeout = map_get_set(request->job->config, "timeout");

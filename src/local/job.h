@@ -7,7 +7,8 @@
  * pipeline's arena. */
 typedef struct LocalJob {
         Pipeline *pipeline;
-        const PipelineJob *job;
+        const PipelineJob *job; /* with the values of its inputs */
+        const char *problem;    /* why it cannot run, or NULL */
         Arena *arena;
         uint64_t number; /* CI_JOB_ID */
         const char *token;

@@ -425,6 +425,10 @@ static void play(Worker *worker) {
                 return;
         }
         local_job_init(&worker->job, &request);
+        if (worker->job.problem) {
+                fail(worker, FAILURE_SYSTEM, -1, worker->job.problem);
+                return;
+        }
         r = open_job(worker);
         if (r < 0) {
                 fail(worker, FAILURE_SYSTEM, -1, strerror(-r));
