@@ -190,7 +190,6 @@ static const char *runner_tags(const LocalJob *job) {
 /* GitLab Runner's own. */
 static void add_runner(LocalJob *job) {
         set(job, "CI_BUILDS_DIR", job->builds_dir);
-        set(job, "CI_PROJECT_DIR", job->project_dir);
         set(job, "CI_CONCURRENT_ID", "0");
         set(job, "CI_CONCURRENT_PROJECT_ID", "0");
         set(job, "CI_SERVER", "yes");
@@ -204,6 +203,43 @@ static void add_runner(LocalJob *job) {
         set(job, "CI_RUNNER_VERSION", VERSION);
         set(job, "CI_RUNNER_REVISION", VERSION);
         set(job, "CI_RUNNER_EXECUTABLE_ARCH", arena_printf(job->arena, "linux/%s", architecture()));
+}
+
+/* @path without empty parts, "." and "..", as Go's path.Clean has it: an absolute one. */
+static const char *clean_path(const LocalJob *job, const char *path) {
+        Text text = { .arena = job->arena };
+
+        for (const char *part = path; *part; part += strspn(part, "/")) {
+                size_t n = strcspn(part, "/");
+
+                if (n == 2 && strncmp(part, "..", n) == 0) {
+                        while (text.size > 0 && text.data[--text.size] != '/')
+                                ;
+                        text_add(&text, "", 0);
+                } else if (n > 0 && !(n == 1 && *part == '.')) {
+                        text_add(&text, "/", 1);
+                        text_add(&text, part, n);
+                }
+                part += n;
+        }
+        return text.size > 0 ? text_get(&text) : "/";
+}
+
+/* Where the project is: GIT_CLONE_PATH may say it, below the directory that the driver names. */
+static void add_directories(LocalJob *job, const LocalJobRequest *request) {
+        const Variable *wanted = variables_find(&job->given, "GIT_CLONE_PATH");
+        const char *path = !wanted ? "" : wanted->raw ? wanted->value : local_expand(job, wanted->value);
+        const char *clean = clean_path(job, path), *root = clean_path(job, job->builds_dir);
+        const char *below = startswith(clean, root);
+
+        if (*path && *path == '/' && below && (!*below || *below == '/') && !startswith(below, "/..")) {
+                job->project_dir = clean;
+                job->tmp_dir = arena_printf(job->arena, "%s.tmp", clean);
+        } else if (*path && request->configured)
+                job->problem = arena_printf(job->arena,
+                                            "GIT_CLONE_PATH is '%s', which is not below CI_BUILDS_DIR, '%s'", path,
+                                            job->builds_dir);
+        set(job, "CI_PROJECT_DIR", job->project_dir);
         set(job, "RUNNER_TEMP_PROJECT_DIR", job->tmp_dir);
 }
 
@@ -284,6 +320,7 @@ void local_job_init(LocalJob *job, const LocalJobRequest *request) {
         job->given = merged;
         add_environment(job);
         add_runner(job);
+        add_directories(job, request);
         job->image = image_name(job, request->default_image);
         set(job, "CI_JOB_IMAGE", job->image);
         expand_all(job);

@@ -26,6 +26,7 @@ typedef struct LocalJobRequest {
         uint64_t number, pipeline_number;
         const char *token;
         const char *builds_dir, *cache_dir, *hostname; /* NULL or empty: usual ones */
+        bool configured;                               /* the driver was asked for them */
         const char *default_image;                     /* of jobs without one; or NULL */
         const char *started_at;                        /* for people; or NULL */
         const Variables *dotenv;                       /* of the jobs before; or NULL */

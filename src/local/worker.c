@@ -443,8 +443,11 @@ static void play(Worker *worker) {
         request.builds_dir = string_of(config, "builds_dir");
         request.cache_dir = string_of(config, "cache_dir");
         request.hostname = string_of(config, "hostname");
+        request.configured = true;
         local_job_init(&worker->job, &request);
-        if (prepare(worker))
+        if (worker->job.problem)
+                fail(worker, FAILURE_SYSTEM, -1, worker->job.problem);
+        else if (prepare(worker))
                 run_stages(worker);
         if (worker->setup->keep_failed && worker->failure != FAILURE_NONE && worker->failure != FAILURE_CANCELED)
                 keep_container(worker);

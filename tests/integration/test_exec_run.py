@@ -667,6 +667,24 @@ def test_merge_request(place: Site) -> None:
     assert done.returncode == 1, done
 
 
+def test_clone_path(place: Site) -> None:
+    """GIT_CLONE_PATH says where the project is, anywhere below CI_BUILDS_DIR and nowhere else."""
+    copy = Copy(place, "clone-path")
+    jobs = {"path": "$CI_BUILDS_DIR/$CI_CONCURRENT_ID//x/../go/./src/", "top": "$CI_BUILDS_DIR", "above": "$CI_BUILDS_DIR/../go",
+            "beside": "${CI_BUILDS_DIR}2", "relative": "go", "dots": "$CI_BUILDS_DIR/..go"}
+    copy.write(gitlab_ci="default: {artifacts: {paths: [made]}}\n" + "".join(
+        f"{job}: {{stage: build, variables: {{GIT_CLONE_PATH: '{path}'}}, script: ['echo in $PWD $CI_PROJECT_DIR', cat tracked, touch made]}}\n"
+        for job, path in jobs.items()) + "next: {needs: [path], script: [test -e made, 'echo in $PWD $CI_PROJECT_DIR']}\n", tracked="content\n")
+    copy.commit()
+    done = copy.run("--jobs", "4", *jobs)
+    for job, path in (("path", "/builds/0/go/src"), ("top", "/builds")):
+        assert {f"in {path} {path}", "content"} <= set(log_of(job, done.stdout)), done
+    for job in ("above", "beside", "relative", "dots"):
+        assert any("Job failed: GIT_CLONE_PATH is '" in line for line in log_of(job, done.stdout)), done
+    done = copy.run("next")
+    assert done.returncode == 0 and "in /builds/local/project /builds/local/project" in log_of("next", done.stdout), done
+
+
 def test_broken_repository(place: Site) -> None:
     """A commit that git cannot copy ends the pipeline, and is copied again the next time."""
     copy = Copy(place, "broken")
