@@ -155,10 +155,10 @@ static int hash_others(const SourcesRequest *request, uint64_t *ret) {
         _cleanup_free_ char *refs = NULL;
         Hash hash;
 
-        int r = git_run(request->checkout->top,
-                        ARGV("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags/",
-                             request->depth > 0 ? NULL : branches),
-                        &refs);
+        int r = git_call(&(GitCall){ .directory = request->checkout->top },
+                         ARGV("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags/",
+                              request->depth > 0 ? NULL : branches),
+                         &refs);
         if (r != 0)
                 return r < 0 ? r : -EIO;
         hash_init(&hash, (const uint8_t[16]){ 0 });

@@ -53,7 +53,7 @@ static void collect_runs(const char *runs) {
                 if (string_printf(&run, "%s/%s", runs, *name) < 0)
                         return;
                 _cleanup_close_ int lock_fd = open_lock(run, &lock);
-                if (lock_fd >= 0 && flock(lock_fd, LOCK_EX | LOCK_NB) >= 0)
+                if (lock_fd >= 0 && lock_try(lock_fd, LOCK_EX) == 0)
                         remove_run(run);
         }
 }
@@ -71,7 +71,7 @@ static int begin_run(const char *runs, LocalStore *store) {
                 _cleanup_close_ int fd = open_lock(run, &lock);
                 if (fd < 0 && fd != -ENOENT)
                         return fd;
-                if (fd < 0 || (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) || access(lock, F_OK) < 0)
+                if (fd < 0 || lock_try(fd, LOCK_EX) == -EBUSY || access(lock, F_OK) < 0)
                         continue; /* somebody has collected it already */
                 store->run = TAKE_PTR(run);
                 store->run_lock_fd = TAKE_FD(fd);
