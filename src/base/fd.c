@@ -225,6 +225,37 @@ int memfd_new_sealed(const char *name, const void *data, size_t size) {
         return TAKE_FD(fd);
 }
 
+int memfd_read_sealed(int fd, size_t max_bytes, char **ret_data, size_t *ret_size) {
+        const int needed = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+        size_t size = 0;
+        struct stat st;
+
+        /* Only memory files can have these seals. */
+        int seals = fcntl(fd, F_GET_SEALS);
+        if (seals < 0 || (seals & needed) != needed)
+                return -EPERM;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if ((uintmax_t) st.st_size > max_bytes)
+                return -EFBIG;
+        _cleanup_free_ char *data = malloc((size_t) st.st_size + 1);
+        if (!data)
+                return -ENOMEM;
+        /* The offset belongs to everybody who has the file. */
+        while (size < (size_t) st.st_size) {
+                ssize_t n = pread(fd, data + size, (size_t) st.st_size - size, (off_t) size);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return n < 0 ? -errno : -EIO;
+                size += (size_t) n;
+        }
+        data[size] = 0;
+        *ret_data = TAKE_PTR(data);
+        *ret_size = size;
+        return 0;
+}
+
 int fd_move_to(int fd, int target) {
         if (fd == target) {
                 int r = fd_set_cloexec(fd, false);

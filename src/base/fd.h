@@ -72,6 +72,9 @@ int file_replace_unsynced_at(int dir_fd, const char *name, const void *data, siz
 
 /* Makes a memfd with @data that nobody can change any more, so that a container may have it. Its descriptor, or -errno. */
 int memfd_new_sealed(const char *name, const void *data, size_t size);
+/* Reads all of such a file from somebody who may be hostile: it never waits, and nobody changes it meanwhile. *ret_data as
+ * with fd_read_all(). 0; -EPERM: it is another kind of file, or not sealed; -EFBIG; or another -errno. */
+int memfd_read_sealed(int fd, size_t max_bytes, char **ret_data, size_t *ret_size);
 
 /* Moves @fd to the number @target, which is closed first if it is open, and clears close-on-exec. @fd is consumed. @target
  * or -errno. */

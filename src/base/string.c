@@ -58,10 +58,19 @@ int strv_extendf(char ***v, const char *format, ...) {
 }
 
 int strv_extend_strv(char ***v, char *const *strings) {
-        for (; strings && *strings; strings++) {
-                int r = strv_extend(v, *strings);
-                if (r < 0)
-                        return r;
+        size_t n = strv_length(*v), n_more = strv_length(strings);
+
+        if (n_more == 0)
+                return 0;
+        char **grown = reallocarray(*v, n + n_more + 1, sizeof(char *));
+        if (!grown)
+                return -ENOMEM;
+        *v = grown;
+        for (; *strings; strings++) {
+                grown[n] = strdup(*strings);
+                if (!grown[n])
+                        return -ENOMEM;
+                grown[++n] = NULL;
         }
         return 0;
 }
@@ -73,6 +82,50 @@ int strv_set_variable(char ***v, const char *assignment) {
                 if (strncmp(*variable, assignment, length) == 0)
                         return string_replace(variable, assignment);
         return strv_extend(v, assignment);
+}
+
+/* Takes ownership of @s in every case. */
+static int list_consume(StringList *list, char *s) {
+        if (list->n == list->n_max) {
+                size_t n_max = MAX(2 * list->n_max, (size_t) 16);
+                char **grown = reallocarray(list->strings, n_max + 1, sizeof(char *));
+
+                if (!grown) {
+                        free(s);
+                        return -ENOMEM;
+                }
+                list->strings = grown;
+                list->n_max = n_max;
+        }
+        list->strings[list->n++] = s;
+        list->strings[list->n] = NULL;
+        return 0;
+}
+
+int string_list_add(StringList *list, const char *s) {
+        char *copy = strdup(s);
+        return copy ? list_consume(list, copy) : -ENOMEM;
+}
+
+int string_list_addf(StringList *list, const char *format, ...) {
+        char *s = NULL;
+        va_list ap;
+
+        va_start(ap, format);
+        int r = string_vprintf(&s, format, ap);
+        va_end(ap);
+        return r < 0 ? r : list_consume(list, s);
+}
+
+char **string_list_take(StringList *list) {
+        char **strings = list->strings;
+
+        *list = (StringList){ 0 };
+        return strings;
+}
+
+void string_list_done(StringList *list) {
+        strv_free(string_list_take(list));
 }
 
 const char *strv_value(char *const *v, const char *name) {

@@ -44,6 +44,21 @@ int strv_extendf(char ***v, const char *format, ...) _printf_(2, 3);
 int strv_extend_strv(char ***v, char *const *strings);
 #define strv_extend_many(v, ...) strv_extend_strv(v, ARGV(__VA_ARGS__))
 
+/* Strings that are appended one by one, in time that grows with their number: strv_extend() counts all of them each time. For
+ * lists that somebody may make as long as they like. */
+typedef struct StringList {
+        char **strings; /* as other arrays of owned strings; NULL: empty */
+        size_t n, n_max;
+} StringList;
+
+/* Appends a copy of @s, or what printf makes. 0, or -ENOMEM with *list as it was. */
+int string_list_add(StringList *list, const char *s);
+int string_list_addf(StringList *list, const char *format, ...) _printf_(2, 3);
+/* Empties the list. Its strings (NULL: none), for strv_free(). */
+char **string_list_take(StringList *list);
+void string_list_done(StringList *list);
+#define _cleanup_string_list_ _cleanup_(string_list_done)
+
 /* The value of @name among "NAME=VALUE"s, the last where there are several, or NULL. */
 const char *strv_value(char *const *v, const char *name);
 

@@ -16,9 +16,10 @@
 
 typedef enum BrokerAction {
         BROKER_CLIENT = 1, /* on the first connection only; with a connection for a job */
-        BROKER_OPEN,       /* with the job response, in a memory file */
-        BROKER_CALL,       /* with stdin, stdout, stderr, the variables ("NAME=VALUE", each with a NUL), a script */
-        BROKER_SIGNAL,     /* SIGTERM to the stage that runs */
+        BROKER_OPEN,       /* with the job response, in a sealed memory file */
+        BROKER_CALL,   /* with stdin, stdout, stderr, and in such files the variables ("NAME=VALUE", each with a NUL)
+                            * and a script */
+        BROKER_SIGNAL, /* SIGTERM to the stage that runs */
 } BrokerAction;
 
 typedef enum BrokerStage {

@@ -2,7 +2,8 @@
 
 /* Calls the driver's stages for one job, with the environment and the files that GitLab Runner gives them. Called by the
  * broker, as root. What comes from clients is hostile: it is put into the environment only behind CUSTOM_ENV_, and into
- * files only in a directory that is ours. */
+ * files only in a directory that is ours. It is only read from sealed memory files: another file can make us wait for ever, as
+ * one of FUSE does. */
 
 #include "local/broker-job.h"
 
@@ -26,7 +27,7 @@
 #define RESPONSE "response.json"
 #define EXIT_CODE "build_exit_code"
 #define SCRIPT "script"
-#define BYTES_MAX ((size_t) 256 * 1024 * 1024)
+#define BYTES_MAX ((size_t) 16 * 1024 * 1024)
 
 /* Variables that belong to one job: those of the caller's session must not reach the driver. */
 static bool is_ours(const char *assignment) {
@@ -41,19 +42,17 @@ static bool is_ours(const char *assignment) {
         return false;
 }
 
-static int add_variables(int fd, char ***environment) {
+static int add_variables(int fd, StringList *environment) {
         _cleanup_free_ char *data = NULL;
         size_t size;
 
-        if (lseek(fd, 0, SEEK_SET) < 0)
-                return -errno;
-        int r = fd_read_all(fd, BYTES_MAX, &data, &size);
+        int r = memfd_read_sealed(fd, BYTES_MAX, &data, &size);
         if (r < 0)
                 return r;
         for (char *p = data; p < data + size; p += strlen(p) + 1) {
                 if (!strchr(p, '=') || *p == '=')
                         continue;
-                r = strv_extendf(environment, CUSTOM_ENV_PREFIX "%s", p);
+                r = string_list_addf(environment, CUSTOM_ENV_PREFIX "%s", p);
                 if (r < 0)
                         return r;
         }
@@ -61,11 +60,11 @@ static int add_variables(int fd, char ***environment) {
 }
 
 /* What the broker's own environment has, without what is for one job. */
-static int copy_environment(char ***environment) {
+static int copy_environment(StringList *environment) {
         for (char **p = environ; p && *p; p++) {
                 if (is_ours(*p))
                         continue;
-                int r = strv_extend(environment, *p);
+                int r = string_list_add(environment, *p);
                 if (r < 0)
                         return r;
         }
@@ -73,36 +72,36 @@ static int copy_environment(char ***environment) {
 }
 
 static int make_environment(const BrokerJob *job, const BrokerCalls *calls, int variables_fd, char ***ret) {
-        _cleanup_strv_ char **environment = NULL;
+        _cleanup_string_list_ StringList environment = { 0 };
 
         int r = copy_environment(&environment);
         if (r < 0)
                 return r;
-        r = strv_extendf(&environment, "TMPDIR=%s", job->directory);
+        r = string_list_addf(&environment, "TMPDIR=%s", job->directory);
         if (r < 0)
                 return r;
-        r = strv_extendf(&environment, JOB_RESPONSE_VARIABLE "=%s/" RESPONSE, job->directory);
+        r = string_list_addf(&environment, JOB_RESPONSE_VARIABLE "=%s/" RESPONSE, job->directory);
         if (r < 0)
                 return r;
-        r = strv_extendf(&environment, EXIT_CODE_VARIABLE "=%s/" EXIT_CODE, job->directory);
+        r = string_list_addf(&environment, EXIT_CODE_VARIABLE "=%s/" EXIT_CODE, job->directory);
         if (r < 0)
                 return r;
-        r = strv_extendf(&environment, BUILD_FAILURE_VARIABLE "=%d", BROKER_BUILD_FAILURE);
+        r = string_list_addf(&environment, BUILD_FAILURE_VARIABLE "=%d", BROKER_BUILD_FAILURE);
         if (r < 0)
                 return r;
-        r = strv_extendf(&environment, SYSTEM_FAILURE_VARIABLE "=%d", BROKER_SYSTEM_FAILURE);
+        r = string_list_addf(&environment, SYSTEM_FAILURE_VARIABLE "=%d", BROKER_SYSTEM_FAILURE);
         if (r < 0)
                 return r;
-        r = strv_extendf(&environment, LOCAL_OWNER_VARIABLE "=%d", (int) getpid());
+        r = string_list_addf(&environment, LOCAL_OWNER_VARIABLE "=%d", (int) getpid());
         if (r < 0)
                 return r;
-        r = strv_extendf(&environment, LOCAL_KEEP_VARIABLE "=%" PRIu64, calls->keep_usec);
+        r = string_list_addf(&environment, LOCAL_KEEP_VARIABLE "=%" PRIu64, calls->keep_usec);
         if (r < 0)
                 return r;
         r = variables_fd >= 0 ? add_variables(variables_fd, &environment) : 0;
         if (r < 0)
                 return r;
-        *ret = TAKE_PTR(environment);
+        *ret = string_list_take(&environment);
         return 0;
 }
 
@@ -148,9 +147,7 @@ int broker_job_open(BrokerJob *job, const char *runtime_dir, int response_fd) {
 
         if (job->directory)
                 return -EALREADY;
-        if (lseek(response_fd, 0, SEEK_SET) < 0)
-                return -errno;
-        int r = fd_read_all(response_fd, BYTES_MAX, &data, &size);
+        int r = memfd_read_sealed(response_fd, BYTES_MAX, &data, &size);
         if (r < 0)
                 return r;
         json_auto_t *root = json_loadb(data, size, JSON_ALLOW_NUL, NULL);
@@ -174,9 +171,7 @@ static int take_script(const BrokerJob *job, int fd) {
         _cleanup_free_ char *data = NULL;
         size_t size;
 
-        if (lseek(fd, 0, SEEK_SET) < 0)
-                return -errno;
-        int r = fd_read_all(fd, BYTES_MAX, &data, &size);
+        int r = memfd_read_sealed(fd, BYTES_MAX, &data, &size);
         return r < 0 ? r : write_file(job, SCRIPT, data, size);
 }
 

@@ -26,10 +26,11 @@ typedef struct BrokerCalls {
         uint64_t keep_usec;   /* how long the containers of failed jobs stay; 0: not at all */
 } BrokerCalls;
 
-/* Takes the job response from @response_fd and replaces its owner: what a user runs here never gets the cache or the
- * working copy of a project. 0; -EBADMSG: it is no job response; or another -errno. */
+/* Takes the job response from the sealed memory file @response_fd and replaces its owner: what a user runs here never gets
+ * the cache or the working copy of a project. 0; -EBADMSG: it is no job response; -EPERM: the file is not sealed; or another
+ * -errno. */
 int broker_job_open(BrokerJob *job, const char *runtime_dir, int response_fd);
-/* Starts a stage. @fds as of BROKER_CALL; NULL: it has no output. 0 or -errno. */
+/* Starts a stage. @fds as of BROKER_CALL; NULL: it has no output. 0; -EPERM: a file is not sealed; or another -errno. */
 int broker_job_call(BrokerJob *job, const BrokerCalls *calls, BrokerStage stage, char *const *arguments,
                     const int *fds);
 /* Sends @signal (SIGTERM or SIGKILL) to all processes of the stage, except to `cleanup`, which must end

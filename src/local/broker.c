@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -52,6 +53,32 @@ static void message_done(Message *message) {
         message->n_fds = 0;
 }
 
+/* Takes the descriptors that came with a message, and closes those beyond FDS_MAX: the kernel fills the buffer to its end,
+ * where there is room for one more. Returns false: there were too many, or something else than descriptors. */
+static bool take_fds(struct msghdr *header, Message *message) {
+        bool fine = !(header->msg_flags & MSG_CTRUNC);
+
+        for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(header); cmsg; cmsg = CMSG_NXTHDR(header, cmsg)) {
+                if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS) {
+                        fine = false;
+                        continue;
+                }
+                size_t n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+                for (size_t i = 0; i < n; i++) {
+                        int fd;
+
+                        memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(int));
+                        if (message->n_fds < FDS_MAX) {
+                                message->fds[message->n_fds++] = fd;
+                        } else {
+                                close(fd);
+                                fine = false;
+                        }
+                }
+        }
+        return fine;
+}
+
 static bool take_arguments(Message *message, size_t size) {
         BrokerRequest *request = &message->request;
         size_t n = 0;
@@ -70,7 +97,8 @@ static bool take_arguments(Message *message, size_t size) {
         return true;
 }
 
-/* Receives a request. 1; 0: the client is gone, or sent nonsense. */
+/* Receives a request, with descriptors for message_done() whatever it returns. 1; 0: the client is gone, sent nonsense, or
+ * let another process take what poll() had found. */
 static int receive(int fd, Message *message) {
         union {
                 struct cmsghdr header;
@@ -82,15 +110,12 @@ static int receive(int fd, Message *message) {
         };
 
         message->n_fds = 0;
-        ssize_t n = recvmsg(fd, &header, MSG_CMSG_CLOEXEC);
-        if (n <= 0)
+        ssize_t n = recvmsg(fd, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+        if (n < 0)
                 return 0;
-        for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header); cmsg; cmsg = CMSG_NXTHDR(&header, cmsg))
-                if (cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS) {
-                        message->n_fds = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-                        memcpy(message->fds, CMSG_DATA(cmsg), message->n_fds * sizeof(int));
-                }
-        return !(header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) && take_arguments(message, (size_t) n);
+        /* An empty message may have some, too. */
+        bool fine = take_fds(&header, message);
+        return fine && n > 0 && !(header.msg_flags & MSG_TRUNC) && take_arguments(message, (size_t) n);
 }
 
 static void reply(int fd, uint32_t event, int status) {
@@ -123,8 +148,15 @@ static bool clean_up(const Broker *broker, Client *client) {
         return true;
 }
 
+/* Whoever sends us something else could make poll() wait for it. */
+static bool is_connection(int fd) {
+        struct stat st;
+
+        return fstat(fd, &st) >= 0 && S_ISSOCK(st.st_mode);
+}
+
 static void take_client(Broker *broker, Message *message) {
-        if (message->n_fds != 1 || broker->n_clients == CLIENTS_MAX)
+        if (message->n_fds != 1 || !is_connection(message->fds[0]) || broker->n_clients == CLIENTS_MAX)
                 return;
         broker->clients[broker->n_clients++] = (Client){ .fd = message->fds[0], .job = BROKER_JOB_NONE };
         message->n_fds = 0;

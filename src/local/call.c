@@ -11,7 +11,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -48,25 +47,17 @@ void caller_log(Caller *caller, const char *format, ...) {
         send_line(caller, text);
 }
 
-static int memory_file(const char *name, const void *data, size_t size) {
-        _cleanup_close_ int fd = memfd_create(name, MFD_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        int r = fd_write_all(fd, data, size);
-        return r < 0 ? r : TAKE_FD(fd);
-}
-
 static int ask(Caller *caller, const Call *call, int output_fd) {
         size_t size = 0;
         const char *environment = caller->job ? local_environment(caller->job, &size) : "";
         _cleanup_close_ int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-        _cleanup_close_ int environment_fd = memory_file("environment", environment, size);
+        _cleanup_close_ int environment_fd = memfd_new_sealed("environment", environment, size);
         _cleanup_close_ int script_fd = -EBADF;
 
         if (null_fd < 0 || environment_fd < 0)
                 return null_fd < 0 ? -errno : environment_fd;
         if (call->stage == BROKER_RUN) {
-                script_fd = memory_file("script", call->script, strlen(call->script));
+                script_fd = memfd_new_sealed("script", call->script, strlen(call->script));
                 if (script_fd < 0)
                         return script_fd;
         }

@@ -150,13 +150,10 @@ static int open_job(Worker *worker) {
         const char *response = local_response(&worker->job);
         BrokerReply reply;
 
-        _cleanup_close_ int fd = memfd_create("response", MFD_CLOEXEC);
+        _cleanup_close_ int fd = memfd_new_sealed("response", response, strlen(response));
         if (fd < 0)
-                return -errno;
-        int r = fd_write_all(fd, response, strlen(response));
-        if (r < 0)
-                return r;
-        r = broker_send(worker->caller.broker_fd, BROKER_OPEN, BROKER_CONFIG, NULL, &fd, 1);
+                return fd;
+        int r = broker_send(worker->caller.broker_fd, BROKER_OPEN, BROKER_CONFIG, NULL, &fd, 1);
         if (r < 0)
                 return r;
         for (;;) {

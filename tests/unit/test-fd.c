@@ -281,7 +281,27 @@ static void test_random_name(_unused_ void **state) {
         assert_string_not_equal(one, other);
 }
 
+static void test_read_sealed(_unused_ void **state) {
+        _cleanup_close_ int sealed = memfd_new_sealed("test", "a\0b", 3),
+                            plain = memfd_create("plain", MFD_ALLOW_SEALING);
+        _cleanup_close_ int empty = memfd_new_sealed("test", "", 0), null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        _cleanup_free_ char *data = NULL, *nothing = NULL;
+        size_t size = 9;
+
+        assert_int_equal(memfd_read_sealed(null, 3, &data, &size), -EPERM);
+        assert_int_equal(memfd_read_sealed(plain, 3, &data, &size), -EPERM);
+        assert_int_equal(memfd_read_sealed(sealed, 2, &data, &size), -EFBIG);
+        assert_int_equal(size, 9);
+        assert_int_equal(memfd_read_sealed(empty, 0, &nothing, &size), 0);
+        assert_int_equal(size, 0);
+        assert_true(lseek(sealed, 2, SEEK_SET) == 2);
+        assert_int_equal(memfd_read_sealed(sealed, 3, &data, &size), 0);
+        assert_int_equal(size, 3);
+        assert_memory_equal(data, "a\0b", 4);
+}
+
 static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_read_sealed),
         cmocka_unit_test_setup_teardown(test_read_all, setup_directory, teardown_directory),
         cmocka_unit_test(test_stream),
         cmocka_unit_test(test_read_pipe),

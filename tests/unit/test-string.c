@@ -200,10 +200,29 @@ static void test_utf8_decode(_unused_ void **state) {
         }
 }
 
+static void test_string_list(_unused_ void **state) {
+        _cleanup_string_list_ StringList list = { 0 };
+        char text[16];
+
+        assert_null(string_list_take(&list));
+        for (unsigned i = 0; i < 1000; i++) {
+                snprintf(text, sizeof(text), "%u", i);
+                assert_int_equal(i % 2 ? string_list_add(&list, text) : string_list_addf(&list, "%u", i), 0);
+                assert_string_equal(list.strings[i], text);
+                assert_null(list.strings[i + 1]);
+        }
+        assert_int_equal(list.n, 1000);
+        char **strings = string_list_take(&list);
+        assert_int_equal(strv_length(strings), 1000);
+        assert_null(list.strings);
+        strv_free(strings);
+        assert_int_equal(string_list_add(&list, "again"), 0);
+}
+
 static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_prefix_suffix), cmocka_unit_test(test_strv),         cmocka_unit_test(test_strv_many),
-        cmocka_unit_test(test_replace),       cmocka_unit_test(test_parse_uint64), cmocka_unit_test(test_edit_distance),
-        cmocka_unit_test(test_append),        cmocka_unit_test(test_nearest_name), cmocka_unit_test(test_set_variable),
-        cmocka_unit_test(test_utf8_decode),
+        cmocka_unit_test(test_string_list),   cmocka_unit_test(test_prefix_suffix), cmocka_unit_test(test_strv),
+        cmocka_unit_test(test_strv_many),     cmocka_unit_test(test_replace),       cmocka_unit_test(test_parse_uint64),
+        cmocka_unit_test(test_edit_distance), cmocka_unit_test(test_append),        cmocka_unit_test(test_nearest_name),
+        cmocka_unit_test(test_set_variable),  cmocka_unit_test(test_utf8_decode),
 };
 UNIT_FILE(tests);
