@@ -48,6 +48,11 @@ bool ip_network_has(const IpNetwork *network, const uint8_t *address) {
         return true;
 }
 
+bool ip_network_contains(const IpNetwork *outer, const IpNetwork *inner) {
+        return outer->family == inner->family && outer->prefix <= inner->prefix &&
+               ip_network_has(outer, inner->address);
+}
+
 const char *ip_network_format(const IpNetwork *network, char buffer[static IP_NETWORK_TEXT_MAX]) {
         char address[INET6_ADDRSTRLEN] = "";
 

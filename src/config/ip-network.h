@@ -22,5 +22,8 @@ int ip_network_parse(const char *text, IpNetwork *ret);
 /* Whether @address, in network byte order and of the network's family, belongs to the network. */
 bool ip_network_has(const IpNetwork *network, const uint8_t *address);
 
+/* Whether all addresses of @inner belong to @outer; their families may differ. */
+bool ip_network_contains(const IpNetwork *outer, const IpNetwork *inner);
+
 /* Writes the network as text, with its prefix. Returns @buffer. */
 const char *ip_network_format(const IpNetwork *network, char buffer[static IP_NETWORK_TEXT_MAX]);

@@ -16,6 +16,7 @@
 #include "machine/resolver.h"
 #include "machine/segment-file.h"
 #include "network/backend.h"
+#include "network/closed.h"
 #include "network/egress.h"
 #include "network/hub-rules.h"
 #include "network/nft.h"
@@ -104,6 +105,22 @@ int segment_open(Segment *segment, Problem *reterr_problem) {
         return uplink ? find_names(segment, reterr_problem) : 0;
 }
 
+/* From now on, the rules of `egress` decide about closed networks that one of them allows by name. */
+static int open_networks(Segment *segment, Problem *reterr_problem) {
+        for (size_t i = 0; i < CLOSED_NETWORKS; i++) {
+                const IpNetwork *closed = closed_networks + i;
+
+                /* No router passes packets to IPv6's link-local addresses on. */
+                if ((closed->family == AF_INET6 && (!segment->hub.ipv6 || closed->prefix < 128)) ||
+                    !egress_opens(segment->machine->settings.egress, closed))
+                        continue;
+                int r = hub_rules_open(segment->hub.link, closed, reterr_problem);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 /* The machines are not connected yet. */
 static int load_egress(Segment *segment, Problem *reterr_problem) {
         _cleanup_free_ char *rules = NULL;
@@ -114,7 +131,7 @@ static int load_egress(Segment *segment, Problem *reterr_problem) {
         if (r < 0)
                 return problem_set(reterr_problem, r, "cannot make rules of 'egress': %m");
         r = nft_run(segment->hub.netns_fd, rules, reterr_problem);
-        return r < 0 ? r : hub_rules_allow_link_local(segment->hub.link, reterr_problem);
+        return r < 0 ? r : open_networks(segment, reterr_problem);
 }
 
 static int connect_to_host(Segment *segment, Problem *reterr_problem) {

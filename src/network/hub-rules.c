@@ -7,12 +7,13 @@
 
 #include <sys/socket.h>
 
+#include "network/closed.h"
+
 #define LOOPBACK "lo" /* where packets of the hub's own kernel come from, in rules */
 
 /* The rules in the order in which they count. */
-enum { PRIORITY_OWN = 10, PRIORITY_SPOOFED, PRIORITY_JOBS, PRIORITY_LINK_LOCAL };
+enum { PRIORITY_OWN = 10, PRIORITY_SPOOFED, PRIORITY_JOBS, PRIORITY_CLOSED };
 
-static const IpNetwork link_local = { AF_INET, { 169, 254 }, 16 };
 static const IpNetwork link_local6 = { AF_INET6, { 0xfe, 0x80 }, 10 };
 
 void hub_rules_protect(NetlinkBatch *batch, const AddressBlock *block, bool ipv6) {
@@ -26,21 +27,25 @@ void hub_rules_protect(NetlinkBatch *batch, const AddressBlock *block, bool ipv6
                 { AF_INET6, { PRIORITY_SPOOFED, HUB_BRIDGE } },
                 { AF_INET, { PRIORITY_JOBS, HUB_BRIDGE, .to = &block->pool } },
                 { AF_INET6, { PRIORITY_JOBS, HUB_BRIDGE, .to = &block->pool6 } },
-                { AF_INET, { PRIORITY_LINK_LOCAL, HUB_BRIDGE, .to = &link_local } },
-                { AF_INET6, { PRIORITY_LINK_LOCAL, HUB_BRIDGE, .to = &link_local6 } },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(rules); i++)
                 if (rules[i].family == AF_INET || ipv6)
                         rule_add(batch, rules[i].family, &rules[i].rule);
+        for (size_t i = 0; i < CLOSED_NETWORKS; i++) {
+                const PacketRule rule = { PRIORITY_CLOSED, HUB_BRIDGE, .to = closed_networks + i };
+
+                if (closed_networks[i].family == AF_INET || ipv6)
+                        rule_add(batch, closed_networks[i].family, &rule);
+        }
 }
 
-int hub_rules_allow_link_local(NetlinkSocket *link, Problem *reterr_problem) {
-        const PacketRule rule = { PRIORITY_LINK_LOCAL, HUB_BRIDGE, .to = &link_local };
+int hub_rules_open(NetlinkSocket *link, const IpNetwork *closed, Problem *reterr_problem) {
+        const PacketRule rule = { PRIORITY_CLOSED, HUB_BRIDGE, .to = closed };
         NetlinkBatch batch = { 0 };
         const char *what;
 
-        rule_remove(&batch, AF_INET, &rule);
+        rule_remove(&batch, closed->family, &rule);
         int r = netlink_run(link, &batch, &what);
         return r < 0 ? problem_set(reterr_problem, r, "cannot %s: %m", what) : 0;
 }

@@ -9,12 +9,12 @@
 #define HUB_BRIDGE "br0"
 
 /* Adds the rules that refuse packets from containers of the segment with @block: those with forged sources, those to
- * other jobs, and those to link-local addresses. */
+ * other jobs, and those to closed networks (network/closed.h). */
 void hub_rules_protect(NetlinkBatch *batch, const AddressBlock *block, bool ipv6);
 
-/* Lets containers reach link-local addresses outside. Called when the egress rules decide about these addresses. @link is
- * for the hub's namespace. 0 or -errno. */
-int hub_rules_allow_link_local(NetlinkSocket *link, Problem *reterr_problem);
+/* Lets containers reach one of the closed networks. Called when the egress rules decide about its addresses. @link is for the
+ * hub's namespace. 0 or -errno. */
+int hub_rules_open(NetlinkSocket *link, const IpNetwork *closed, Problem *reterr_problem);
 
 /* Refuses what the hub's own kernel sends, unless it is for a container. Called once the hub is connected, because
  * routes to gateways cannot be made afterwards. Without @ipv6, the kernel may not have IPv6. 0 or -errno. */

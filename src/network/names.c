@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/string.h"
+#include "network/closed.h"
 
 #define DNS_PORT 53
 #define KEYWORD "nameserver"
@@ -55,7 +56,7 @@ static bool is_reachable(const struct sockaddr_storage *server) {
                 return false;
         memcpy(&in, server, sizeof(in));
         uint32_t address = ntohl(in.sin_addr.s_addr);
-        return address >> 24 != 0 && address >> 24 != 127 && address >> 16 != 0xa9fe;
+        return address >> 24 != 0 && address >> 24 != 127 && !closed_has(AF_INET, (const uint8_t *) &in.sin_addr);
 }
 
 /* Returns the address in a nameserver line; NULL: the line is about something else. */

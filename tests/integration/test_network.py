@@ -492,8 +492,8 @@ def test_pasta(private: Callable[..., Site], lan: World, tmp_path: Path, backend
 
 
 def test_egress(private: Callable[..., Site], lan: World) -> None:
-    """The first rule that matches decides; link-local addresses are refused behind them. An image's definition has its own
-    list. Fragments do not get around a rule about ports."""
+    """The first rule that matches decides; link-local addresses and those of clouds are refused behind them, and no rule opens
+    them that does not name them. An image's definition has its own list. Fragments do not get around a rule about ports."""
     for address in (world.FAR, world.ROUTER, world.FAR6):
         for port in (80, 81):
             lan.greet(lan.far, address, port, str(port))
@@ -522,6 +522,18 @@ for offset, more in ((0, 0x2000), (1, 0x2000), (2, 0)):
         assert ask(build, *places[:7]) == ["80", "81", "80", "81", "80", "81", "metadata"]
         build.run_script(f"python3 -c '{fragments}'")
     assert not udp.callers
+    clouds = [(address, 80) for address in (world.METADATA, *world.CLOUDS)]
+    for address, _ in clouds[1:]:
+        lan.greet(lan.far, address, 80, "cloud")
+    for rules in ("[allow any tcp 80, deny any]", "[allow any]", "[deny any udp 53]"):
+        site.define(IMAGE, f"egress: {rules}")
+        with site.started() as build:
+            answers = ask(build, (world.FAR, 80), (world.FAR6, 80), *clouds)
+            assert answers[:2] == ["80", "80"] and set(answers[2:]) <= set(REFUSED), answers
+    allowed = ", ".join(f"'allow {address} tcp 80'" for address, _ in clouds)
+    site.define(IMAGE, f"egress: [allow any tcp 81, {allowed}, deny any]")
+    with site.started() as build:
+        assert ask(build, *clouds) == ["metadata", "cloud", "cloud", "cloud"]
     site.define(IMAGE, "boot: no")
     site.settings["egress"] = []
     site.write_config()

@@ -17,6 +17,7 @@ NAMES = Path("/run/netns")
 
 # What both ends have. The world has an address that is far away, and the one where clouds answer about their machines.
 HOST, ROUTER, FAR, METADATA = "192.168.77.2", "192.168.77.1", "203.0.113.5", "169.254.169.254"
+CLOUDS = "168.63.129.16", "100.100.100.200", "fd00:ec2::254"  # where others do that
 HOST6, ROUTER6, FAR6 = "2001:db8:77::2", "2001:db8:77::1", "2001:db8:5::5"
 
 
@@ -212,7 +213,7 @@ class World:
             if ipv6:
                 self.ip("-n", name, "address", "add", f"{address6}/64", "dev", "uplink", "nodad")
             self.ip("-n", name, "link", "set", "uplink", "up")
-        for address in (FAR, METADATA, FAR6):
+        for address in (FAR, METADATA, FAR6, *CLOUDS):
             self.ip("-n", self.names[1], "address", "add", address, "dev", "lo", *(["nodad"] if ":" in address else []))
         self.host_ip("route", "add", "default", "via", ROUTER)
         if ipv6:

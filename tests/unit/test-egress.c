@@ -12,9 +12,13 @@
         "    iifname != \"br0\" accept\n"                           \
         "    ct state established,related accept\n"
 #define REFUSE "reject with icmpx type admin-prohibited\n"
-#define AFTER                                                                           \
-        "    ip daddr 169.254.0.0/16 " REFUSE "    ip6 daddr fe80::/10 " REFUSE "  }\n" \
+#define AFTER                                                                             \
+        "    ip daddr 169.254.0.0/16 " REFUSE "    ip6 daddr fe80::/10 " REFUSE           \
+        "    ip daddr 168.63.129.16/32 " REFUSE "    ip daddr 100.100.100.200/32 " REFUSE \
+        "    ip6 daddr fd00:ec2::254/128 " REFUSE "  }\n"                                 \
         "}\n"
+#define CLOSED "ip daddr != { 169.254.0.0/16, 168.63.129.16/32, 100.100.100.200/32 }"
+#define CLOSED6 "ip6 daddr != { fe80::/10, fd00:ec2::254/128 }"
 
 static void test_rules(_unused_ void **state) {
         static const struct {
@@ -24,9 +28,18 @@ static void test_rules(_unused_ void **state) {
                 { "allow 192.0.2.7", "    ip daddr 192.0.2.7/32 accept\n" },
                 { "deny any", "     " REFUSE },
                 { "deny 0.0.0.0/0", "    meta nfproto ipv4 " REFUSE },
-                { "allow ::/0 udp", "    meta nfproto ipv6 meta l4proto udp accept\n" },
+                { "allow ::/0 udp", "    meta nfproto ipv6 " CLOSED6 " meta l4proto udp accept\n" },
+                { "allow any", "    meta nfproto ipv4 " CLOSED " accept\n    meta nfproto ipv6 " CLOSED6 " accept\n" },
+                { "allow 168.0.0.0/6",
+                  "    ip daddr 168.0.0.0/6 ip daddr != { 169.254.0.0/16, 168.63.129.16/32 } accept\n" },
+                { "allow fd00::/8 tcp",
+                  "    ip6 daddr fd00::/8 ip6 daddr != { fd00:ec2::254/128 } meta l4proto tcp accept\n" },
+                { "allow 169.254.0.0/16", "    ip daddr 169.254.0.0/16 accept\n" },
+                { "allow 169.254.169.254 tcp 80", "    ip daddr 169.254.169.254/32 tcp dport { 80 } accept\n" },
+                { "deny 169.254.0.0/15", "    ip daddr 169.254.0.0/15 " REFUSE },
                 { "deny fd00::/8 icmp", "    ip6 daddr fd00::/8 meta l4proto { icmp, icmpv6 } " REFUSE },
-                { "  allow \t any  tcp  443 ", "     tcp dport { 443 } accept\n" },
+                { "  allow \t any  tcp  443 ", "    meta nfproto ipv4 " CLOSED " tcp dport { 443 } accept\n"
+                                               "    meta nfproto ipv6 " CLOSED6 " tcp dport { 443 } accept\n" },
                 { "allow 10.1.0.0/16 udp 53,8000-8010",
                   "    ip daddr 10.1.0.0/16 udp dport { 53, 8000-8010 } accept\n" },
                 { "deny any tcp 1-65535", "     tcp dport { 1-65535 } " REFUSE },
@@ -66,7 +79,36 @@ static void test_rules(_unused_ void **state) {
         }
 }
 
-/* In their order, and link-local addresses after them. */
+/* Only a rule that allows them by name opens closed networks. */
+static void test_opens(_unused_ void **state) {
+        static const struct {
+                const char *rule, *closed;
+                bool opens;
+        } table[] = {
+                { "allow any", "169.254.0.0/16", false },
+                { "allow 0.0.0.0/0 tcp 80", "169.254.0.0/16", false },
+                { "allow 169.254.0.0/15", "169.254.0.0/16", false },
+                { "allow 169.254.0.0/16", "169.254.0.0/16", true },
+                { "allow 169.254.169.254 tcp 80", "169.254.0.0/16", true },
+                { "allow 169.254.169.254", "168.63.129.16", false },
+                { "deny 169.254.169.254", "169.254.0.0/16", false },
+                { "allow 168.63.129.16", "168.63.129.16", true },
+                { "allow 168.63.129.0/24", "168.63.129.16", false },
+                { "allow ::/0", "fd00:ec2::254", false },
+                { "allow fd00:ec2::254", "fd00:ec2::254", true },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                IpNetwork closed;
+
+                assert_int_equal(ip_network_parse(table[i].closed, &closed), 0);
+                assert_row(egress_opens(ARGV("deny any udp", table[i].rule), &closed) == table[i].opens, i,
+                           table[i].rule);
+        }
+        assert_false(egress_opens(NULL, &(IpNetwork){ .family = AF_INET }));
+}
+
+/* In their order, and closed networks after them. */
 static void test_order(_unused_ void **state) {
         _cleanup_free_ char *text = NULL;
 
@@ -76,6 +118,7 @@ static void test_order(_unused_ void **state) {
 
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_opens),
         cmocka_unit_test(test_order),
 };
 UNIT_FILE(tests);

@@ -29,6 +29,7 @@ static void test_names(_unused_ void **state) {
                 /* only the host knows which neighbour that is, or has IPv6 at all */
                 { "nameserver fe80::1%lo\n", "nameserver 10.9.8.1\n", { "fe80::1%1" } },
                 { "nameserver 169.254.169.253\n", "nameserver 10.9.8.1\n", { "169.254.169.253" } },
+                { "nameserver 168.63.129.16\n", "nameserver 10.9.8.1\n", { "168.63.129.16" } },
                 { "nameserver 2001:db8::1\n", "nameserver 10.9.8.1\n", { "2001:db8::1" } },
                 { "nameserver ::ffff:127.0.0.1\n", "nameserver 10.9.8.1\n", { "::ffff:127.0.0.1" } },
                 { "nameserver 0.0.0.0\n", "nameserver 10.9.8.1\n", { "0.0.0.0" } },
