@@ -303,7 +303,7 @@ static int fill_services(JobSpec *job) {
                 return 0; /* it gets none of them */
         int r = gitlab_fill_services(job);
         if (r == -E2BIG) {
-                log_error("The variables of a service are too long");
+                log_error("The variables of the services are too long");
                 return STAGE_BUILD_FAILURE;
         }
         return r < 0 ? log_oom() : 0;

@@ -180,7 +180,7 @@ static void warn_of_ignored(const JobSpec *job) {
 int services_begin_logged(const Settings *settings, const JobSpec *job, JobServices *ret) {
         int r = job_services_name(job, ret);
         if (r == SERVICES_TOO_MANY) {
-                log_error("The job has %zu services: %d is the most that a job can have", job->n_services,
+                log_error("The job has %zu services: %d is the most that a job can have", job->n_services_asked,
                           ID_SERVICES_MAX);
                 return STAGE_BUILD_FAILURE;
         }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/id.h"
 #include "base/string.h"
 
 /* Variables of a job can have megabytes each. */
@@ -60,14 +61,15 @@ static bool get_boolean(const json_t *object, const char *key) {
         return json_is_true(json_object_get(object, key));
 }
 
-/* Allocates room for the items of list @key of @object; NULL if the list is empty or is no list. */
-static int allocate_list(const json_t *object, const char *key, size_t size, void *ret_items, const json_t **ret_list) {
+/* Allocates room for the items of list @key of @object, @max at most; NULL if the list is empty or is no list. */
+static int allocate_list(const json_t *object, const char *key, size_t size, size_t max, void *ret_items,
+                         const json_t **ret_list) {
         const json_t *list = json_object_get(object, key);
 
         *ret_list = list;
         if (json_array_size(list) == 0)
                 return 0;
-        void *items = calloc(json_array_size(list), size);
+        void *items = calloc(MIN(json_array_size(list), max), size);
         if (!items)
                 return -ENOMEM;
         *(void **) ret_items = items;
@@ -77,7 +79,7 @@ static int allocate_list(const json_t *object, const char *key, size_t size, voi
 static int read_variables(const json_t *object, JobVariables *ret) {
         const json_t *list;
 
-        int r = allocate_list(object, "variables", sizeof(JobVariable), &ret->items, &list);
+        int r = allocate_list(object, "variables", sizeof(JobVariable), SIZE_MAX, &ret->items, &list);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < json_array_size(list); i++) {
@@ -155,10 +157,14 @@ static int read_service(const json_t *object, JobService *ret) {
 static int read_services(const json_t *root, JobSpec *spec) {
         const json_t *list;
 
-        int r = allocate_list(root, "services", sizeof(JobService), &spec->services, &list);
+        /* A job with more of them gets none, and each can be made large by its variables. */
+        const size_t max = ID_SERVICES_MAX + 1;
+
+        int r = allocate_list(root, "services", sizeof(JobService), max, &spec->services, &list);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < json_array_size(list); i++) {
+        spec->n_services_asked = json_array_size(list);
+        for (size_t i = 0; i < MIN(spec->n_services_asked, max); i++) {
                 r = read_service(json_array_get(list, i), &spec->services[spec->n_services++]);
                 if (r < 0)
                         return r;
@@ -180,7 +186,7 @@ static int read_cache(const json_t *object, JobCache *ret) {
 static int read_caches(const json_t *root, JobSpec *spec) {
         const json_t *list;
 
-        int r = allocate_list(root, "cache", sizeof(JobCache), &spec->caches, &list);
+        int r = allocate_list(root, "cache", sizeof(JobCache), SIZE_MAX, &spec->caches, &list);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < json_array_size(list); i++) {

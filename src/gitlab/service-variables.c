@@ -19,6 +19,8 @@
 #define KEY_VARIABLE "CI_SERVER_TLS_KEY_FILE"
 /* Of a service's own variables, which may multiply as each is made of earlier ones. No program can have more. */
 #define OWN_BYTES_MAX ((size_t) 2 * 1024 * 1024)
+/* Of the variables of all services, which have a copy each: they are in the memory of a process of root. */
+#define ALL_BYTES_MAX ((size_t) 32 * 1024 * 1024)
 /* The directory, inside the container, where the job's scripts write variables of type file. */
 #define DIRECTORY_VARIABLE "RUNNER_TEMP_PROJECT_DIR"
 
@@ -136,7 +138,17 @@ int gitlab_name_services(JobSpec *spec) {
         return 0;
 }
 
+static size_t count_bytes(char *const *environment) {
+        size_t bytes = 0;
+
+        for (; environment && *environment; environment++)
+                bytes += strlen(*environment) + 1;
+        return bytes;
+}
+
 int gitlab_fill_services(JobSpec *spec) {
+        size_t bytes = 0;
+
         for (size_t i = 0; i < spec->n_services; i++) {
                 int r = add_public(spec, &spec->services[i].environment);
                 if (r < 0)
@@ -144,6 +156,9 @@ int gitlab_fill_services(JobSpec *spec) {
                 r = add_own(spec, &spec->services[i]);
                 if (r < 0)
                         return r;
+                bytes += count_bytes(spec->services[i].environment);
+                if (bytes > ALL_BYTES_MAX)
+                        return -E2BIG;
         }
         return 0;
 }

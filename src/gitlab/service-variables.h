@@ -9,5 +9,5 @@ int gitlab_name_services(JobSpec *spec);
 /* Fills in the environment of each service: the job's variables that are public, and those that GitLab Runner adds
  * (CUSTOM_ENV_* of this process), with paths for files; then the service's own variables, which may refer to all variables
  * of the job and to earlier ones of the service. For the one command that starts services. 0; -E2BIG: a service's own
- * variables are too long; or -ENOMEM. */
+ * variables, or those of all services, are too long; or -ENOMEM. */
 int gitlab_fill_services(JobSpec *spec);

@@ -66,6 +66,7 @@ typedef struct JobSpec {
         JobImage image;
         JobService *services;
         size_t n_services;
+        size_t n_services_asked; /* with more than ID_SERVICES_MAX, only the first and one too many are in @services */
         JobCache *caches;
         size_t n_caches;
         JobVariables variables;

@@ -2,8 +2,11 @@
 #include "unit.h"
 
 #include "base/fd.h"
+#include "base/id.h"
 #include "base/string.h"
 #include "gitlab/response.h"
+#include "gitlab/service-variables.h"
+#include "job/services.h"
 
 /* As gitlab-runner writes it. */
 static const char full[] =
@@ -125,6 +128,37 @@ static void test_lists(_unused_ void **state) {
         assert_string_equal(job.variables.items[0].value, "");
         assert_true(job.variables.items[0].masked);
         assert_true(job.variables.items[1].raw && !job.variables.items[1].public);
+}
+
+/* Each of these would be expanded to half a megabyte, in each stage: no more of them are built than it takes to see that they
+ * are too many. */
+static void test_many_services(_unused_ void **state) {
+        static const char one[] =
+                "{\"name\":\"$LONG\",\"alias\":\"$LONG\",\"executor_opts\":{\"docker\":{\"user\":\"$LONG\"}}},";
+        enum { N = 10000, LONG_BYTES = 100000 };
+        _cleanup_free_ char *text = malloc(N * sizeof(one) + 100), *value = malloc(LONG_BYTES + 1);
+        _cleanup_job_spec_ JobSpec job = { 0 };
+        _cleanup_job_services_ JobServices services = JOB_SERVICES_NONE;
+        Problem problem = { 0 };
+        size_t bytes = 0;
+
+        char *end = stpcpy(text, "{\"id\":1,\"services\":[");
+        for (size_t i = 0; i < N; i++)
+                end = stpcpy(end, one);
+        strcpy(end, "{}]}");
+        assert_int_equal(parse(text, &job, &problem), 0);
+        assert_int_equal(job.n_services_asked, N + 1);
+        assert_int_equal(job.n_services, ID_SERVICES_MAX + 1);
+
+        memset(value, 'x', LONG_BYTES);
+        value[LONG_BYTES] = 0;
+        assert_int_equal(setenv("CUSTOM_ENV_LONG", value, 1), 0);
+        assert_int_equal(gitlab_name_services(&job), 0);
+        assert_int_equal(unsetenv("CUSTOM_ENV_LONG"), 0);
+        for (size_t i = 0; i < job.n_services; i++)
+                bytes += strlen(job.services[i].name) + strlen(job.services[i].alias) + strlen(job.services[i].user);
+        assert_int_equal(bytes, (ID_SERVICES_MAX + 1) * 3 * LONG_BYTES);
+        assert_int_equal(job_services_name(&job, &services), SERVICES_TOO_MANY);
 }
 
 /* Only the id has to be there; what is of another type counts as missing. */
@@ -275,6 +309,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_description),
         cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_many_services),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_malformed),
         cmocka_unit_test(test_deep),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "unit.h"
 
+#include "base/id.h"
 #include "base/string.h"
 #include "gitlab/service-variables.h"
 
@@ -122,8 +123,29 @@ static void test_multiplied(_unused_ void **state) {
         assert_int_equal(unsetenv("CUSTOM_ENV_LONG"), 0);
 }
 
+/* What each of them may have, they may not have together. */
+static void test_together(_unused_ void **state) {
+        enum { BYTES = 100000, N_OWN = 10 };
+        _cleanup_job_spec_ JobSpec job = { .n_services = ID_SERVICES_MAX };
+        _cleanup_free_ char *value = malloc(BYTES + 1);
+
+        memset(value, 'x', BYTES);
+        value[BYTES] = 0;
+        job.services = calloc(job.n_services, sizeof(*job.services));
+        for (size_t i = 0; i < job.n_services; i++) {
+                JobVariables *variables = &job.services[i].variables;
+
+                variables->items = calloc(N_OWN, sizeof(*variables->items));
+                for (; variables->n < N_OWN; variables->n++)
+                        variables->items[variables->n] = (JobVariable){ .key = strdup("V"), .value = strdup(value) };
+        }
+        assert_int_equal(gitlab_fill_services(&job), -E2BIG);
+        assert_null(job.services[40].environment);
+}
+
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_complete),
         cmocka_unit_test(test_multiplied),
+        cmocka_unit_test(test_together),
 };
 UNIT_FILE(tests);
