@@ -38,6 +38,8 @@
 #define SCRIPT_MAX_BYTES (256 * 1024 * 1024)
 /* A job's time counts as over this long before our clock says so: GitLab counts from somewhat before `prepare`. */
 #define TIME_OVER_MARGIN_USEC (60 * USEC_PER_SEC)
+/* Of a question to the shell, which may be any program. */
+#define PROBE_TIMEOUT_USEC (10 * USEC_PER_SEC)
 
 /* Opens the script. A person may type it or pipe it in; nothing else may make us wait. Descriptor or -errno. */
 static int open_script(const char *path) {
@@ -168,6 +170,8 @@ static bool knows_quotes(const MachineDirectory *directory, const StepRequest *r
         probe.argv = ARGV(request->argv[0], "-c", "[ $'a' = a ]");
         probe.script_fd = -EBADF;
         probe.stdout_fd = probe.stderr_fd = null_fd;
+        probe.timeout_usec = PROBE_TIMEOUT_USEC;
+        probe.kill_timeout_usec = USEC_PER_SEC;
         return socket_fd < 0 || null_fd < 0 || step_run(socket_fd, &probe, &outcome) < 0 ||
                outcome.result != STEP_EXITED || outcome.exited.code != CLD_EXITED || outcome.exited.status == 0;
 }

@@ -19,6 +19,9 @@
 
 /* Enough for the runs of one job, which come one by one, with room for status and the like. */
 #define BACKLOG 16
+/* An agent takes connections at once, unless the host is very busy. */
+#define CONNECT_TIMEOUT_USEC (10 * USEC_PER_SEC)
+#define CONNECT_AGAIN_USEC (20 * USEC_PER_MSEC)
 /* A container without an init system is ready long before that. */
 #define WARM_MAX_USEC (200 * USEC_PER_MSEC)
 #define WARM_FIRST_USEC (2 * USEC_PER_MSEC)
@@ -54,21 +57,6 @@ int channel_listen(const char *job_directory) {
         return TAKE_FD(fd);
 }
 
-int channel_connect(const char *job_directory) {
-        struct sockaddr_un address;
-
-        int r = socket_address(job_directory, &address);
-        if (r < 0)
-                return r;
-        _cleanup_close_ int fd = socket_new();
-        if (fd < 0)
-                return fd;
-        while (connect(fd, (struct sockaddr *) &address, sizeof(address)) < 0)
-                if (errno != EINTR)
-                        return -errno;
-        return TAKE_FD(fd);
-}
-
 /* 0: the socket is readable. -ETIMEDOUT at @deadline; -EINTR for @signal_fd; or another -errno. */
 static int wait_readable(int socket_fd, int signal_fd, uint64_t deadline) {
         for (;;) {
@@ -86,6 +74,44 @@ static int wait_readable(int socket_fd, int signal_fd, uint64_t deadline) {
                         return -ETIMEDOUT;
                 return pollfds[1].revents ? -EINTR : 0;
         }
+}
+
+/* Waits until there is room for the connection: processes of the job can have the listening socket, and let nobody in. */
+static int connect_within(int fd, const struct sockaddr_un *address, int signal_fd, uint64_t deadline) {
+        while (connect(fd, (const struct sockaddr *) address, sizeof(*address)) < 0) {
+                if (errno != EINTR && errno != EAGAIN)
+                        return -errno;
+                /* The kernel wakes nobody who waits for that without connect(). */
+                int r = wait_readable(-EBADF, signal_fd, MIN(deadline, clock_deadline(CONNECT_AGAIN_USEC)));
+                if (r < 0 && r != -ETIMEDOUT)
+                        return r;
+                if (clock_now_usec() >= deadline)
+                        return -ETIMEDOUT;
+        }
+        return 0;
+}
+
+int channel_connect_within(const char *job_directory, int signal_fd, uint64_t timeout_usec) {
+        struct sockaddr_un address;
+
+        int r = socket_address(job_directory, &address);
+        if (r < 0)
+                return r;
+        _cleanup_close_ int fd = socket_new();
+        if (fd < 0)
+                return fd;
+        r = fd_set_nonblock(fd, true);
+        if (r < 0)
+                return r;
+        r = connect_within(fd, &address, signal_fd, clock_deadline(timeout_usec));
+        if (r < 0)
+                return r;
+        r = fd_set_nonblock(fd, false);
+        return r < 0 ? r : TAKE_FD(fd);
+}
+
+int channel_connect(const char *job_directory) {
+        return channel_connect_within(job_directory, -EBADF, CONNECT_TIMEOUT_USEC);
 }
 
 /* Keeps moves between control groups quick until the socket is readable, or for WARM_MAX_USEC. */

@@ -241,7 +241,8 @@ int kept_wait(const Settings *settings, const char *id, uint64_t deadline) {
         if (!kept_until(&directory, &until_usec))
                 return 0;
         _cleanup_close_ int socket_fd = channel_connect(directory.path);
-        if (socket_fd < 0)
+        /* A job that lets nobody in is there until its time is over. */
+        if (socket_fd < 0 && socket_fd != -ETIMEDOUT)
                 return 0;
         machine_directory_done(&directory); /* others may remove it */
         struct pollfd pollfd = { .fd = socket_fd, .events = 0 };

@@ -295,7 +295,8 @@ static int finish(Run *run) {
 
 /* Does the machine live, although its agent was killed? The container's systemd starts another agent, which answers. */
 static bool machine_lives(const Run *run, const char *machine) {
-        _cleanup_close_ int socket_fd = machine ? channel_connect(machine) : -EBADF;
+        _cleanup_close_ int socket_fd = machine ? channel_connect_within(machine, run->signal_fd, AGENT_TIMEOUT_USEC) :
+                                                  -EBADF;
 
         return socket_fd >= 0 && channel_wait_ready(socket_fd, run->signal_fd, AGENT_TIMEOUT_USEC, false) >= 0;
 }
