@@ -21,6 +21,8 @@
 #include "machine/services.h"
 
 #define COPY_MSEC 200
+/* How long the last copy may take, of all services together. The next script's goes on where it was. */
+#define LAST_COPY_USEC (20 * USEC_PER_SEC)
 
 typedef struct Copy {
         bool thorough;
@@ -71,7 +73,12 @@ void service_copier_end(ServiceCopier *copier) {
         int status;
 
         closep(&copier->stop_fd);
-        if (copier->pid > 0)
+        if (copier->pid > 0) {
+                _cleanup_close_ int pidfd = pidfd_open_cloexec(copier->pid);
+
+                if (pidfd < 0 || pidfd_wait(pidfd, LAST_COPY_USEC) < 0)
+                        (void) kill(copier->pid, SIGKILL);
                 (void) process_wait(copier->pid, &status);
+        }
         *copier = SERVICE_COPIER_NONE;
 }

@@ -22,6 +22,6 @@ typedef struct ServiceCopier {
  * effort. */
 void service_copier_begin(const Settings *settings, const JobSpec *job, OnLine *on_line, ServiceCopier *ret);
 
-/* Returns when all that was printed by now is in the log. */
+/* Returns when all that was printed by now is in the log, or after some seconds: a script does not wait for its services. */
 void service_copier_end(ServiceCopier *copier);
 #define _cleanup_service_copier_ _cleanup_(service_copier_end)

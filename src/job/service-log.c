@@ -21,6 +21,7 @@
 #include "machine/step.h"
 
 #define SHOWN_FILE "log-shown"
+#define CONSOLE_BYTES_MAX ((size_t) MACHINE_LOG_SEGMENTS * MACHINE_LOG_SEGMENT_BYTES)
 /* The container's journal keeps the position itself: journalctl(1), --cursor-file. */
 #define CURSOR_FILE "/run/nspawn-runner-journal-cursor"
 #define END_LINES 15
@@ -89,14 +90,15 @@ static void write_shown(const MachineDirectory *directory, uint64_t offset) {
         (void) machine_file_write(directory, SHOWN_FILE, text);
 }
 
-/* What the container printed. */
+/* What the container has printed by now. It may print faster than anybody reads, so this ends after as much as there can be at
+ * one moment. */
 static void copy_console(const MachineDirectory *directory, const char *prefix, bool all, OnLine *on_line) {
         uint64_t offset = read_shown(directory);
+        size_t size;
 
-        for (;;) {
+        for (size_t copied = 0; copied < CONSOLE_BYTES_MAX; copied += size) {
                 _cleanup_free_ char *text = NULL;
                 uint64_t lost, next = offset;
-                size_t size;
 
                 if (machine_log_read(directory, &next, &text, &size, &lost) < 0 || size == 0)
                         return;

@@ -233,6 +233,11 @@ def test_output(lone) -> None:
         build.run_script("true")
         lines = re.findall(r"\[service:debian-web\] (\w+)", log_of(build))
         assert sorted(lines) == ["begun", "error", "listening"], log_of(build)
+    # No script waits for the end of what has none.
+    endless = Job(image=IMAGE, services=[service("yes", "", alias="flood")], variables=[("CI_DEBUG_SERVICES", "true")])
+    with lone.started(endless) as build:
+        assert build.run_script("sleep 0.3").returncode == 0
+        assert build.run_script("true").returncode == 0
     flood = service("sh", "-c", "yes $(seq 100) | head -c 3000000; echo end; sleep 1000", alias="flood")
     with lone.started(Job(image=IMAGE, services=[flood])) as build:
         wait_until(lambda: "end\n" in lone.call("logs", str(build.job.number), "1").stdout)
