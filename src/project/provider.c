@@ -249,9 +249,11 @@ static int list_changes(const char *top, const char *base, char ***ret) {
         if (r < 0)
                 return r;
         const GitCall call = { .directory = top, .config = config };
-        r = git_list_call(
-                &call, ARGV("diff", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "-z", base, "--"),
-                &changed);
+        /* In a submodule, git would look for changed files with the filters that this one's own configuration names. */
+        r = git_list_call(&call,
+                          ARGV("diff", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv",
+                               "--ignore-submodules=dirty", "-z", base, "--"),
+                          &changed);
         if (r < 0)
                 return r;
         r = git_list(top, ARGV("ls-files", "-z", "--others", "--exclude-standard"), &others);

@@ -477,6 +477,36 @@ class Command(unittest.TestCase):
         self.call("--list", "-C", "bare")
         self.assertFalse((self.path / "caught").exists(), (self.path / "caught").exists() and (self.path / "caught").read_text())
 
+    def test_submodule_starts_nothing(self):
+        """Nor what the configuration of a submodule names. That it is at another commit is a change."""
+        inner, caught = self.path / "sub", self.path.parent / f"{self.path.name}-caught"
+        self.addCleanup(caught.unlink, missing_ok=True)
+        for directory in (self.path, inner):
+            directory.mkdir(exist_ok=True)
+            git(directory, "init", "-q", "-b", "main")
+        (inner / "text").write_text("1\n")
+        (inner / ".gitattributes").write_text("* filter=evil\n")
+        git(inner, "add", ".")
+        git(inner, "commit", "-q", "-m", "x")
+        (self.path / ".gitlab-ci.yml").write_text("a: {script: x, rules: [{changes: [sub]}]}\n")
+        (self.path / ".gitmodules").write_text('[submodule "sub"]\n\tpath = sub\n\turl = ./sub\n')
+        git(self.path, "add", ".")
+        git(self.path, "commit", "-q", "-m", "x")
+        git(self.path, "commit", "-q", "--allow-empty", "-m", "y")
+        for name in ("filter.evil.clean", "filter.evil.process", "core.fsmonitor"):
+            git(inner, "config", name, f"touch {caught}; cat")
+        git(self.path, "config", "submodule.sub.ignore", "none")
+        os.utime(inner / "text", (1, 1))  # git would have to read it
+        self.assertEqual(self.names(), [])
+        self.assertFalse(caught.exists())
+        (inner / "text").write_text("2\n")
+        self.assertEqual(self.names(), [])
+        self.assertFalse(caught.exists())
+        for name in ("filter.evil.clean", "filter.evil.process", "core.fsmonitor"):
+            git(inner, "config", "--unset", name)
+        git(inner, "commit", "-q", "--allow-empty", "-m", "z")
+        self.assertEqual(self.names(), ["a"])
+
     def test_git_refuses(self):
         """A repository that git does not read is no repository, and that is said."""
         git(self.path, "init", "-q", "-b", "main")
