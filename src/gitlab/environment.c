@@ -55,6 +55,24 @@ int gitlab_job_variables(size_t max_bytes) {
         return fd;
 }
 
+int gitlab_variables(NameTable *ret) {
+        _cleanup_name_table_ NameTable table = { 0 };
+
+        for (char **variable = environ; variable && *variable; variable++) {
+                const char *name = startswith(*variable, CUSTOM_ENV_PREFIX);
+                size_t n = name ? strcspn(name, "=") : 0;
+
+                if (n == 0 || !name[n] || name_table_find(&table, name, n)) /* the first counts, as for getenv(3) */
+                        continue;
+                int r = name_table_set(&table, name, n, name + n + 1);
+                if (r < 0)
+                        return r;
+        }
+        *ret = table;
+        table = (NameTable){ 0 };
+        return 0;
+}
+
 static const char word[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
 
 /* Finds the name of the variable that the text behind a '$' begins with. Returns where the name is, with its length
@@ -100,31 +118,16 @@ static int append(Expanded *expanded, const char *piece, size_t n) {
         return 0;
 }
 
-/* Looks the variable up in @own, then in the environment. *ret_value is NULL if it is in neither. */
-static int find_value(const char *name, size_t n, char *const *own, const char **ret_value) {
-        _cleanup_free_ char *variable = NULL;
-
-        for (size_t i = strv_length(own); i-- > 0;)
-                if (strncmp(own[i], name, n) == 0 && own[i][n] == '=') {
-                        *ret_value = own[i] + n + 1;
-                        return 0;
-                }
-        int r = string_printf(&variable, CUSTOM_ENV_PREFIX "%.*s", (int) n, name);
-        if (r < 0)
-                return r;
-        *ret_value = get(variable);
-        return 0;
-}
-
-int gitlab_expand(const char *text, char *const *own, char **ret) {
+int gitlab_expand(const char *text, const NameTable *variables, char **ret) {
         _cleanup_(expanded_done) Expanded expanded = { 0 };
 
+        if (strlen(text) > GITLAB_EXPANDED_BYTES_MAX)
+                return -E2BIG;
         int r = append(&expanded, "", 0);
         if (r < 0)
                 return r;
         for (const char *p = text; *p;) {
                 size_t n = strcspn(p, "$"), name_length, length;
-                const char *value = NULL;
 
                 r = append(&expanded, p, n);
                 if (r < 0)
@@ -141,9 +144,7 @@ int gitlab_expand(const char *text, char *const *own, char **ret) {
                         p += *p == '$';
                         continue;
                 }
-                r = find_value(name, name_length, own, &value);
-                if (r < 0)
-                        return r;
+                const char *value = name_table_find(variables, name, name_length);
                 r = value ? append(&expanded, value, strlen(value)) : 0;
                 if (r < 0)
                         return r;
@@ -153,12 +154,12 @@ int gitlab_expand(const char *text, char *const *own, char **ret) {
         return 0;
 }
 
-int gitlab_expand_in_place(char **text) {
+int gitlab_expand_in_place(char **text, const NameTable *variables) {
         char *expanded;
 
         if (!*text || !strchr(*text, '$'))
                 return 0;
-        int r = gitlab_expand(*text, NULL, &expanded);
+        int r = gitlab_expand(*text, variables, &expanded);
         if (r < 0)
                 return r == -E2BIG ? 0 : r;
         free(*text);

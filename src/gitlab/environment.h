@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-#include "base/macro.h"
+#include "base/name-table.h"
 
 /* Environment variables of GitLab Runner's custom executor. The job chooses CUSTOM_ENV_* variables: never trust them if
  * the job response has the same. The functions that return a string return it from the environment, or NULL if the
@@ -20,13 +20,14 @@ const char *gitlab_claimed_builds_dir(void);
  * than @max_bytes; or another -errno. */
 int gitlab_job_variables(size_t max_bytes);
 
-/* Replaces $NAME and ${NAME} in @text as GitLab Runner does: by the value of CUSTOM_ENV_NAME, or by nothing if there is
- * no such variable; and $$ by $. @own (NULL: none) are "NAME=VALUE"s that take precedence, later ones over earlier
- * ones. *ret is to be freed. 0; -E2BIG: the result would be longer than any argument or variable of a program can be; or
- * -ENOMEM. */
-#define GITLAB_EXPANDED_BYTES_MAX ((size_t) 128 * 1024 - 1) /* MAX_ARG_STRLEN, linux/binfmts.h */
-int gitlab_expand(const char *text, char *const *own, char **ret);
+/* Puts the values of all CUSTOM_ENV_NAME variables under their names. 0 or -ENOMEM. */
+int gitlab_variables(NameTable *ret);
 
-/* The same for @text itself (NULL: nothing), without variables of its own. What would be too long stays as it is. 0 or
- * -ENOMEM. */
-int gitlab_expand_in_place(char **text);
+/* Replaces $NAME and ${NAME} in @text as GitLab Runner does: by what @variables has under NAME, a string, or by nothing if
+ * there is none; and $$ by $. *ret is to be freed. 0; -E2BIG: the text or the result is longer than any argument or variable
+ * of a program can be; or -ENOMEM. */
+#define GITLAB_EXPANDED_BYTES_MAX ((size_t) 128 * 1024 - 1) /* MAX_ARG_STRLEN, linux/binfmts.h */
+int gitlab_expand(const char *text, const NameTable *variables, char **ret);
+
+/* The same for @text itself (NULL: nothing). What would be too long stays as it is. 0 or -ENOMEM. */
+int gitlab_expand_in_place(char **text, const NameTable *variables);

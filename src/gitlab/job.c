@@ -27,14 +27,19 @@ static int expand_image(JobSpec *spec) {
 
 /* Completes what the response leaves to us. */
 static int complete(JobSpec *spec) {
+        _cleanup_name_table_ NameTable variables = { 0 };
+
         int r = expand_image(spec);
         if (r < 0)
                 return r;
-        /* GitLab Runner does not expand `image:docker:user` for us. */
-        r = gitlab_expand_in_place(&spec->image.user);
+        r = gitlab_variables(&variables);
         if (r < 0)
                 return r;
-        r = gitlab_name_services(spec);
+        /* GitLab Runner does not expand `image:docker:user` for us. */
+        r = gitlab_expand_in_place(&spec->image.user, &variables);
+        if (r < 0)
+                return r;
+        r = gitlab_name_services(spec, &variables);
         return r < 0 ? r : string_replace(&spec->builds_dir, gitlab_claimed_builds_dir());
 }
 

@@ -47,13 +47,15 @@ static void strip_credentials(char *url) {
 /* Copies a list of strings, without items that are no strings. *ret is NULL if it is no list. */
 static int copy_list(const json_t *object, const char *key, char ***ret) {
         const json_t *list = json_object_get(object, key);
+        _cleanup_string_list_ StringList items = { 0 };
 
         for (size_t i = 0; i < json_array_size(list); i++) {
                 const char *item = json_string_value(json_array_get(list, i));
-                int r = item ? strv_extend(ret, item) : 0;
+                int r = item ? string_list_add(&items, item) : 0;
                 if (r < 0)
                         return r;
         }
+        *ret = string_list_take(&items);
         return 0;
 }
 
@@ -231,14 +233,16 @@ static int copy_variable(const JobVariables *variables, const char *key, char **
 
 /* Only their names and where they are is in the response. */
 static int read_secret_names(const json_t *root, char ***ret) {
+        _cleanup_string_list_ StringList names = { 0 };
         const char *name;
         json_t *secret;
 
         json_object_foreach (json_object_get(root, "secrets"), name, secret) {
-                int r = strv_extend(ret, name);
+                int r = string_list_add(&names, name);
                 if (r < 0)
                         return r;
         }
+        *ret = string_list_take(&names);
         return 0;
 }
 

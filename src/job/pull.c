@@ -43,7 +43,9 @@ int pull_choose(const Settings *settings, char *const *wanted, PullChoice *ret) 
 
         for (; wanted && *wanted; wanted++) {
                 const char *granted = grant(settings, *wanted);
-                int r = granted ? strv_extend(&choice.policies, granted) : 0;
+                /* Each makes a registry be asked once, however often the job names it. */
+                bool is_new = granted && !has(choice.policies, granted);
+                int r = is_new ? strv_extend(&choice.policies, granted) : 0;
                 if (r < 0)
                         return r;
                 if (!granted && !choice.refused)

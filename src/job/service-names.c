@@ -40,21 +40,22 @@ static int without_port(const char *repository, char **ret) {
 }
 
 /* @name with each '/' as @by. */
-static int replace_slashes(const char *name, const char *by, char **ret) {
-        _cleanup_free_ char *text = strdup("");
+static char *replace_slashes(const char *name, const char *by) {
+        size_t n_slashes = 0;
 
+        for (const char *p = name; *p; p++)
+                n_slashes += *p == '/';
+        char *text = malloc(strlen(name) + n_slashes * strlen(by) + 1), *end = text;
         if (!text)
-                return -ENOMEM;
-        for (const char *p = name; *p;) {
-                size_t n = strcspn(p, "/");
-
-                int r = string_append(&text, "", "%.*s%s", (int) n, p, p[n] ? by : "");
-                if (r < 0)
-                        return r;
-                p += n + (p[n] == '/');
+                return NULL;
+        for (const char *p = name; *p; p++) {
+                if (*p == '/')
+                        end = stpcpy(end, by);
+                else
+                        *end++ = *p;
         }
-        *ret = TAKE_PTR(text);
-        return 0;
+        *end = 0;
+        return text;
 }
 
 int service_names_of_image(const char *image, char ***ret) {
@@ -67,12 +68,10 @@ int service_names_of_image(const char *image, char ***ret) {
         int r = without_port(repository, &name);
         if (r < 0)
                 return r;
-        r = replace_slashes(name, "__", &first);
-        if (r < 0)
-                return r;
-        r = replace_slashes(name, "-", &second);
-        if (r < 0)
-                return r;
+        first = replace_slashes(name, "__");
+        second = replace_slashes(name, "-");
+        if (!first || !second)
+                return -ENOMEM;
         r = strv_extend_many(&names, first, streq(first, second) ? NULL : second);
         if (r < 0)
                 return r;
@@ -82,16 +81,16 @@ int service_names_of_image(const char *image, char ***ret) {
 
 int service_names_split(const char *text, char ***ret) {
         static const char between[] = " ,\t\n\r\v\f";
-        _cleanup_strv_ char **names = NULL;
+        _cleanup_string_list_ StringList names = { 0 };
 
         for (text += strspn(text, between); *text; text += strspn(text, between)) {
                 size_t n = strcspn(text, between);
-                int r = strv_extendf(&names, "%.*s", (int) n, text);
+                int r = string_list_addf(&names, "%.*s", (int) n, text);
                 if (r < 0)
                         return r;
                 text += n;
         }
-        *ret = TAKE_PTR(names);
+        *ret = string_list_take(&names);
         return 0;
 }
 

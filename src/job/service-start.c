@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/name-table.h"
 #include "base/string.h"
 
 /* In the service's own variables, in any case. */
@@ -48,13 +49,35 @@ static int find_arguments(const JobService *service, const ServiceImage *image, 
         return r < 0 ? r : *ret && !isempty((*ret)[0]) ? 0 : -ENOEXEC;
 }
 
-/* Of equal names, the last value counts, at the place of the first. */
-static int set_variables(char ***environment, char *const *assignments) {
+/* Of equal names, the last value counts, at the place of the first. @places has where in the list a name
+ * is, from 1. */
+static int set_variables(StringList *environment, NameTable *places, char *const *assignments) {
         for (; assignments && *assignments; assignments++) {
-                int r = strv_set_variable(environment, *assignments);
+                size_t n = strcspn(*assignments, "=");
+                const void *place = name_table_find(places, *assignments, n);
+
+                int r = place ? string_replace(&environment->strings[(uintptr_t) place - 1], *assignments) :
+                                string_list_add(environment, *assignments);
+                if (r < 0)
+                        return r;
+                r = place ? 0 : name_table_set(places, *assignments, n, (void *) (uintptr_t) environment->n);
                 if (r < 0)
                         return r;
         }
+        return 0;
+}
+
+static int find_environment(const JobService *service, const ServiceImage *image, char ***ret) {
+        _cleanup_string_list_ StringList environment = { 0 };
+        _cleanup_name_table_ NameTable places = { 0 };
+
+        int r = set_variables(&environment, &places, image->environment);
+        if (r < 0)
+                return r;
+        r = set_variables(&environment, &places, service->environment);
+        if (r < 0)
+                return r;
+        *ret = string_list_take(&environment);
         return 0;
 }
 
@@ -114,10 +137,7 @@ int service_start_make(const JobService *service, const ServiceImage *image, Ser
         int r = find_arguments(service, image, &start.argv);
         if (r < 0)
                 return r;
-        r = set_variables(&start.environment, image->environment);
-        if (r < 0)
-                return r;
-        r = set_variables(&start.environment, service->environment);
+        r = find_environment(service, image, &start.environment);
         if (r < 0)
                 return r;
         r = find_ports(service, image, &start.ports);

@@ -51,11 +51,22 @@ static size_t names_bytes(const JobServices *services) {
         return n;
 }
 
+static size_t alias_bytes(const JobSpec *job) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < job->n_services; i++)
+                n += job->services[i].alias ? strlen(job->services[i].alias) : 0;
+        return n;
+}
+
 int job_services_name(const JobSpec *job, JobServices *ret) {
         if (job->n_services == 0)
                 return 0;
         if (job->n_services > ID_SERVICES_MAX)
                 return SERVICES_TOO_MANY;
+        /* Each name is compared with all others. */
+        if (alias_bytes(job) > SERVICES_NAMES_BYTES_MAX)
+                return SERVICES_LONG_NAMES;
         ret->job = job;
         ret->pids = calloc(job->n_services, sizeof(*ret->pids));
         if (!ret->pids)

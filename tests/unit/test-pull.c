@@ -40,6 +40,7 @@ static void test_choice(_unused_ void **state) {
                 { { "always", "if-not-present" }, { NULL }, { "if-not-present" }, { "if-not-present" }, NULL },
                 /* what others fetched is not to be had by not asking */
                 { { "always" }, { NULL }, { "if-not-present" }, { "always" }, NULL },
+                { { "always" }, { NULL }, { "if-not-present", "always" }, { "always" }, NULL },
                 { { "always" }, { NULL }, { "sometimes" }, { "always" }, "sometimes" },
                 { { "always" }, { NULL }, { "sometimes", "never" }, { "never" }, "sometimes" },
                 { { "always" }, { "if-not-present" }, { "if-not-present" }, { "if-not-present" }, NULL },

@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/id.h"
 #include "base/string.h"
+#include "gitlab/environment.h"
 #include "gitlab/response.h"
 #include "gitlab/service-variables.h"
 #include "job/services.h"
@@ -130,6 +131,26 @@ static void test_lists(_unused_ void **state) {
         assert_true(job.variables.items[1].raw && !job.variables.items[1].public);
 }
 
+/* However long a list is. */
+static void test_long_lists(_unused_ void **state) {
+        enum { N = 500000 };
+        _cleanup_free_ char *text = malloc(2 * N * 8 + 100);
+        _cleanup_job_spec_ JobSpec job = { 0 };
+        Problem problem = { 0 };
+
+        char *end = stpcpy(text, "{\"id\":1,\"cache\":[{\"paths\":[");
+        for (size_t i = 0; i < N; i++)
+                end = stpcpy(end, "\"a\",");
+        end = stpcpy(end, "\"b\"]}],\"secrets\":{");
+        for (size_t i = 0; i < N; i++)
+                end += sprintf(end, "\"%zu\":1%s", i % 99999, i + 1 < N ? "," : "");
+        strcpy(end, "}}");
+        assert_int_equal(parse(text, &job, &problem), 0);
+        assert_int_equal(strv_length(job.caches[0].paths), N + 1);
+        assert_string_equal(job.caches[0].paths[N], "b");
+        assert_int_equal(strv_length(job.secret_names), 99999);
+}
+
 /* Each of these would be expanded to half a megabyte, in each stage: no more of them are built than it takes to see that they
  * are too many. */
 static void test_many_services(_unused_ void **state) {
@@ -139,6 +160,7 @@ static void test_many_services(_unused_ void **state) {
         _cleanup_free_ char *text = malloc(N * sizeof(one) + 100), *value = malloc(LONG_BYTES + 1);
         _cleanup_job_spec_ JobSpec job = { 0 };
         _cleanup_job_services_ JobServices services = JOB_SERVICES_NONE;
+        _cleanup_name_table_ NameTable variables = { 0 };
         Problem problem = { 0 };
         size_t bytes = 0;
 
@@ -153,7 +175,8 @@ static void test_many_services(_unused_ void **state) {
         memset(value, 'x', LONG_BYTES);
         value[LONG_BYTES] = 0;
         assert_int_equal(setenv("CUSTOM_ENV_LONG", value, 1), 0);
-        assert_int_equal(gitlab_name_services(&job), 0);
+        assert_int_equal(gitlab_variables(&variables), 0);
+        assert_int_equal(gitlab_name_services(&job, &variables), 0);
         assert_int_equal(unsetenv("CUSTOM_ENV_LONG"), 0);
         for (size_t i = 0; i < job.n_services; i++)
                 bytes += strlen(job.services[i].name) + strlen(job.services[i].alias) + strlen(job.services[i].user);
@@ -309,6 +332,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_description),
         cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_long_lists),
         cmocka_unit_test(test_many_services),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_malformed),

@@ -2,7 +2,7 @@
 #include "unit.h"
 
 #include "base/string.h"
-#include "job/service-names.h"
+#include "job/services.h"
 
 #define DIGEST "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -108,10 +108,29 @@ static void test_assign(_unused_ void **state) {
         service_names_free(all, job.n_services);
 }
 
+/* An alias of two megabytes is split quickly, and refused before its names are compared. So is an image's name read. */
+static void test_long(_unused_ void **state) {
+        enum { BYTES = 2 * 1024 * 1024 };
+        _cleanup_free_ char *text = malloc(BYTES + 1);
+        _cleanup_strv_ char **names = NULL, **of_image = NULL;
+        _cleanup_job_services_ JobServices services = JOB_SERVICES_NONE;
+
+        for (size_t i = 0; i < BYTES; i++)
+                text[i] = i % 2 ? ' ' : (char) ('a' + i / 2 % 26);
+        text[BYTES] = 0;
+        assert_int_equal(service_names_split(text, &names), 0);
+        assert_int_equal(strv_length(names), BYTES / 2);
+        JobService service = { .name = (char *) "db", .alias = text };
+        const JobSpec job = { .services = &service, .n_services = 1 };
+        assert_int_equal(job_services_name(&job, &services), SERVICES_LONG_NAMES);
+        memset(text, '/', BYTES);
+        assert_int_equal(service_names_of_image(text, &of_image), 0);
+        assert_int_equal(strlen(of_image[0]), 2 * BYTES);
+        assert_int_equal(strlen(of_image[1]), BYTES);
+}
+
 static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_of_image),
-        cmocka_unit_test(test_split),
-        cmocka_unit_test(test_valid),
-        cmocka_unit_test(test_assign),
+        cmocka_unit_test(test_of_image), cmocka_unit_test(test_split), cmocka_unit_test(test_valid),
+        cmocka_unit_test(test_assign),   cmocka_unit_test(test_long),
 };
 UNIT_FILE(tests);

@@ -3,10 +3,18 @@
 
 #include "base/id.h"
 #include "base/string.h"
+#include "gitlab/environment.h"
 #include "gitlab/service-variables.h"
 
 #define VARIABLE(name, text, is_public, is_raw) \
         { .key = strdup(name), .value = strdup(text), .public = is_public, .raw = is_raw }
+
+static int name_services(JobSpec *job) {
+        _cleanup_name_table_ NameTable variables = { 0 };
+
+        int r = gitlab_variables(&variables);
+        return r < 0 ? r : gitlab_name_services(job, &variables);
+}
 
 static bool has(char *const *environment, const char *assignment) {
         for (; environment && *environment; environment++)
@@ -72,7 +80,7 @@ static void test_complete(_unused_ void **state) {
                 assert_int_equal(setenv(name, claimed[i] + n + 1, 1), 0);
         }
         setenv("PLAIN", "1", 1);
-        assert_int_equal(gitlab_name_services(&job), 0);
+        assert_int_equal(name_services(&job), 0);
         assert_int_equal(gitlab_fill_services(&job), 0);
 
         assert_string_equal(job.services[0].name, "db:16");
@@ -117,7 +125,7 @@ static void test_multiplied(_unused_ void **state) {
                 assert_int_equal(string_append(&all, "", "%.1000s", text), 0);
         assert_int_equal(setenv("CUSTOM_ENV_LONG", all, 1), 0);
         free(all);
-        assert_int_equal(gitlab_name_services(&job), 0);
+        assert_int_equal(name_services(&job), 0);
         assert_string_equal(job.services[0].name, "$LONG");
         assert_int_equal(gitlab_fill_services(&job), -E2BIG);
         assert_int_equal(unsetenv("CUSTOM_ENV_LONG"), 0);
@@ -143,9 +151,39 @@ static void test_together(_unused_ void **state) {
         assert_null(job.services[40].environment);
 }
 
+/* However many there are, and however often they are referred to, each is looked up quickly. */
+static void test_many_variables(_unused_ void **state) {
+        enum { N_OF_JOB = 50000, N_OWN = 20000, N_REFERENCES = 50000 };
+        _cleanup_job_spec_ JobSpec job = { .n_services = 1 };
+        char key[32], *text = malloc(2 * N_REFERENCES + 1);
+
+        assert_int_equal(unsetenv("CUSTOM_ENV_RUNNER_TEMP_PROJECT_DIR"), 0);
+        job.services = calloc(1, sizeof(*job.services));
+        job.variables.items = calloc(N_OF_JOB, sizeof(JobVariable));
+        for (; job.variables.n < N_OF_JOB; job.variables.n++) {
+                snprintf(key, sizeof(key), "JOB_%zu", job.variables.n);
+                job.variables.items[job.variables.n] = (JobVariable) VARIABLE(key, "x", true, false);
+                job.variables.items[job.variables.n].file = true;
+        }
+        JobVariables *own = &job.services[0].variables;
+        own->items = calloc(N_OWN + 5, sizeof(JobVariable));
+        for (; own->n < N_OWN; own->n++) {
+                snprintf(key, sizeof(key), "OWN_%zu", own->n);
+                own->items[own->n] = (JobVariable) VARIABLE(key, "$JOB_7", true, false);
+        }
+        for (size_t i = 0; i < N_REFERENCES; i++)
+                memcpy(text + 2 * i, "$X", 3);
+        for (size_t i = 0; i < 5; i++)
+                own->items[own->n++] = (JobVariable) VARIABLE("LAST", text, true, false);
+        free(text);
+        assert_int_equal(gitlab_fill_services(&job), 0);
+        assert_true(has(job.services[0].environment, "OWN_19999=x") && has(job.services[0].environment, "LAST="));
+}
+
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_complete),
         cmocka_unit_test(test_multiplied),
         cmocka_unit_test(test_together),
+        cmocka_unit_test(test_many_variables),
 };
 UNIT_FILE(tests);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "unit.h"
 
+#include "base/name-table.h"
 #include "base/string.h"
 #include "base/utf8.h"
 
@@ -200,6 +201,23 @@ static void test_utf8_decode(_unused_ void **state) {
         }
 }
 
+static void test_name_table(_unused_ void **state) {
+        _cleanup_name_table_ NameTable outer = { 0 }, table = { .outer = &outer };
+        static const char names[] = "abcab";
+
+        assert_null(name_table_find(&table, "a", 1));
+        assert_null(name_table_find(NULL, "a", 1));
+        assert_int_equal(name_table_set(&outer, "a", 1, "outer a"), 0);
+        assert_int_equal(name_table_set(&outer, names, 2, "outer ab"), 0);
+        assert_int_equal(name_table_set(&table, names, 2, "first"), 0);
+        assert_int_equal(name_table_set(&table, names + 3, 2, "second"), 0);
+        assert_string_equal(name_table_find(&table, "abx", 2), "second");
+        assert_string_equal(name_table_find(&outer, "ab", 2), "outer ab");
+        assert_string_equal(name_table_find(&table, "a=1", 1), "outer a");
+        assert_null(name_table_find(&table, "abc", 3));
+        assert_null(name_table_find(&table, "", 0));
+}
+
 static void test_string_list(_unused_ void **state) {
         _cleanup_string_list_ StringList list = { 0 };
         char text[16];
@@ -220,9 +238,9 @@ static void test_string_list(_unused_ void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_string_list),   cmocka_unit_test(test_prefix_suffix), cmocka_unit_test(test_strv),
-        cmocka_unit_test(test_strv_many),     cmocka_unit_test(test_replace),       cmocka_unit_test(test_parse_uint64),
-        cmocka_unit_test(test_edit_distance), cmocka_unit_test(test_append),        cmocka_unit_test(test_nearest_name),
-        cmocka_unit_test(test_set_variable),  cmocka_unit_test(test_utf8_decode),
+        cmocka_unit_test(test_name_table),   cmocka_unit_test(test_string_list),   cmocka_unit_test(test_prefix_suffix),
+        cmocka_unit_test(test_strv),         cmocka_unit_test(test_strv_many),     cmocka_unit_test(test_replace),
+        cmocka_unit_test(test_parse_uint64), cmocka_unit_test(test_edit_distance), cmocka_unit_test(test_append),
+        cmocka_unit_test(test_nearest_name), cmocka_unit_test(test_set_variable),  cmocka_unit_test(test_utf8_decode),
 };
 UNIT_FILE(tests);
