@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* Command `logs`: prints what a job's container, or a service of the job, has printed so far, or what the last
- * maintenance of an image said. Only reads. What booted its systemd has a journal of its own inside, which is asked
- * for. */
+ * maintenance of an image said. A terminal gets only text and colours of that. Only reads. What booted its systemd has a
+ * journal of its own inside, which is asked for. */
 
+#include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -12,6 +14,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/string.h"
 #include "cli/commands.h"
 #include "cli/find-machine.h"
@@ -22,11 +25,12 @@
 #include "machine/log.h"
 #include "machine/step.h"
 #include "maintain/maintenance-log.h"
+#include "terminal/shown.h"
 
 #define POLL_USEC (200 * USEC_PER_MSEC)
 
 /* Prints what is new. Returns how many bytes, or -errno. */
-static int print_new(const MachineDirectory *directory, uint64_t *offset) {
+static int print_new(const MachineDirectory *directory, uint64_t *offset, Shown *shown) {
         _cleanup_free_ char *text = NULL;
         uint64_t lost;
         size_t size;
@@ -37,8 +41,8 @@ static int print_new(const MachineDirectory *directory, uint64_t *offset) {
         if (lost > 0)
                 log_notice("(%" PRIu64 " bytes are not kept any more)", lost);
         if (size == 0)
-                return 0;
-        r = fd_write_all(STDOUT_FILENO, text, size);
+                return shown_flush(shown);
+        r = shown_write(shown, text, size);
         return r < 0 ? r : (int) size;
 }
 
@@ -50,11 +54,13 @@ static bool runs(const Settings *settings, const char *id) {
 
 static int print_log(const Settings *settings, const char *id, const MachineDirectory *directory, bool follow) {
         uint64_t offset = 0;
+        Shown shown;
 
+        shown_begin(&shown, STDOUT_FILENO);
         for (;;) {
                 /* Asked before reading, so that everything printed until then is shown. */
                 bool more = follow && runs(settings, id);
-                int r = print_new(directory, &offset);
+                int r = print_new(directory, &offset, &shown);
 
                 if (r < 0 || (r == 0 && !more))
                         return r == -EPIPE ? 0 : r;
@@ -63,8 +69,49 @@ static int print_log(const Settings *settings, const char *id, const MachineDire
         }
 }
 
-/* The journal of a container that booted. */
-static int print_journal(const MachineDirectory *directory, bool follow) {
+/* Shows on a terminal what comes through a pipe. */
+static int show_pipe(int fd, int terminal_fd) {
+        struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+        char data[4096];
+        Shown shown;
+
+        shown_begin(&shown, terminal_fd);
+        for (;;) {
+                ssize_t n = poll(&pollfd, 1, (int) (POLL_USEC / USEC_PER_MSEC)) == 0 ? 0 : read(fd, data, sizeof(data));
+                int r = n > 0 ? shown_write(&shown, data, (size_t) n) : n == 0 ? shown_flush(&shown) : -errno;
+
+                if (r < 0 && r != -EINTR)
+                        return r;
+                if (n == 0 && pollfd.revents)
+                        return 0;
+        }
+}
+
+/* A process between the container and the terminal, while `step_run()` writes to *ret_fd. Its number, or -errno. */
+static pid_t begin_showing(int terminal_fd, int *ret_fd) {
+        int fds[2];
+
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return -errno;
+        pid_t pid = fork();
+        if (pid == 0) {
+                close(fds[1]);
+                /* What was printed until a person ends us is shown. */
+                (void) signal(SIGINT, SIG_IGN);
+                (void) signal(SIGQUIT, SIG_IGN);
+                _exit(show_pipe(fds[0], terminal_fd) < 0);
+        }
+        int error = errno;
+        close(fds[0]);
+        if (pid < 0) {
+                close(fds[1]);
+                return -error;
+        }
+        *ret_fd = fds[1];
+        return pid;
+}
+
+static int ask_journal(const MachineDirectory *directory, bool follow, int stdout_fd, int stderr_fd) {
         StepRequest request = STEP_REQUEST_PLAIN;
         StepOutcome outcome;
 
@@ -74,10 +121,28 @@ static int print_journal(const MachineDirectory *directory, bool follow) {
         request.argv = ARGV("journalctl", "--boot", "--no-pager", "--lines=all", follow ? "--follow" : NULL);
         request.kill_timeout_usec = USEC_PER_SEC;
         request.machine = directory->path;
+        request.stdout_fd = stdout_fd;
+        request.stderr_fd = stderr_fd;
         int r = step_run(socket_fd, &request, &outcome);
         if (r < 0)
                 return r;
         return outcome.result == STEP_CANCELLED ? -ECANCELED : 0;
+}
+
+/* The journal of a container that booted. */
+static int print_journal(const MachineDirectory *directory, bool follow) {
+        bool to = isatty(STDOUT_FILENO), errors = isatty(STDERR_FILENO);
+        int status, pipe_fd = -EBADF;
+
+        if (!to && !errors)
+                return ask_journal(directory, follow, STDOUT_FILENO, STDERR_FILENO);
+        pid_t pid = begin_showing(to ? STDOUT_FILENO : STDERR_FILENO, &pipe_fd);
+        if (pid < 0)
+                return pid;
+        int r = ask_journal(directory, follow, to ? pipe_fd : STDOUT_FILENO, errors ? pipe_fd : STDERR_FILENO);
+        close(pipe_fd);
+        (void) process_wait(pid, &status);
+        return r;
 }
 
 static int print_machine(const Settings *settings, const char *id, bool follow) {
@@ -105,14 +170,16 @@ static int print_machine(const Settings *settings, const char *id, bool follow) 
 
 static int copy_log(int fd, bool follow) {
         char data[4096];
+        Shown shown;
 
+        shown_begin(&shown, STDOUT_FILENO);
         for (;;) {
                 bool more = follow && maintenance_log_grows(fd); /* asked before reading, see above */
                 ssize_t n = read(fd, data, sizeof(data));
 
                 if (n < 0 && errno != EINTR)
                         return -errno;
-                if (n > 0 && fd_write_all(STDOUT_FILENO, data, (size_t) n) < 0)
+                if ((n > 0 && shown_write(&shown, data, (size_t) n) < 0) || (n == 0 && shown_flush(&shown) < 0))
                         return 0; /* nobody reads it any more */
                 if (n == 0 && !more)
                         return 0;

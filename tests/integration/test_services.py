@@ -15,6 +15,7 @@ from lab import IMAGE
 from pace import wait_until
 from simulation.build import Build
 from simulation.gitlabrunner import Job
+from terminal import Terminal
 
 # Answers each connection with what it has as its environment, directory and user.
 ANSWER = """
@@ -206,17 +207,26 @@ def test_slow(lone) -> None:
 
 @pytest.mark.supervisor_matters
 def test_systemd_never_answers(make_site, lab, tiny_root) -> None:
-    """A service that boots, and in which nothing answers, or without end, does not keep the job waiting."""
+    """A service that boots, and in which nothing answers, or without end, does not keep the job waiting. What its journal
+    says to `logs` does nothing to a terminal."""
+    sly = "case $* in *--lines=all*) printf 'a\\033]52;c;eA==\\ab\\n'; printf '\\033[2Jc\\n' >&2; exit;; esac; yes"
     subprocess.run(["cp", "-a", "--reflink=auto", lab.image(), tiny_root / "deaf"], check=True)
     for name in ("systemctl", "journalctl"):
         program = tiny_root / "deaf/usr/bin" / name
         program.unlink()
-        program.write_text("#!/bin/sh\nyes\n" if name == "journalctl" else "#!/bin/sh\nexec sleep 1000\n")
+        program.write_text(f"#!/bin/sh\n{sly}\n" if name == "journalctl" else "#!/bin/sh\nexec sleep 1000\n")
         program.chmod(0o755)
     site = make_site(root=tiny_root, network="private", wait_for_services_timeout="1s")
     deaf = {"name": "deaf", "alias": "", "entrypoint": None, "command": None, "variables": []}
-    result = site.run(Job(["exit 7"], image=IMAGE, services=[deaf]))
-    assert result.exit_code == 7 and "probably didn't start properly" in result.log, str(result)
+    with site.started(Job(image=IMAGE, services=[deaf])) as build:
+        assert "probably didn't start properly" in log_of(build), log_of(build)
+        assert build.run_script("true").returncode == 0
+        done = site.call("logs", str(build.job.number), "1")
+        assert done.stdout.endswith("a\033]52;c;eA==\ab\n") and "\033[2Jc\n" in done.stderr, str(done)
+        with Terminal(site.argv("logs", str(build.job.number), "1")) as terminal:
+            assert terminal.wait() == 0
+            assert b"ab\r\n" in terminal.seen and b"c\r\n" in terminal.seen, terminal.seen
+            assert b"\033" not in terminal.seen.replace(b"\033[0m", b""), terminal.seen
 
 
 @pytest.mark.supervisor_matters
@@ -238,6 +248,15 @@ def test_output(lone) -> None:
     with lone.started(endless) as build:
         assert build.run_script("sleep 0.3").returncode == 0
         assert build.run_script("true").returncode == 0
+    # What a service prints does nothing to the terminal of who looks at it, and is whole in a pipe.
+    sly = service("sh", "-c", "printf 'a\\033]52;c;eA==\\ab \\033[31mred\\n'; sleep 1000", alias="sly")
+    with lone.started(Job(image=IMAGE, services=[sly])) as build:
+        call = ("logs", str(build.job.number), "1")
+        wait_until(lambda: "red" in lone.call(*call).stdout)
+        assert "a\033]52;c;eA==\ab \033[31mred\n" in lone.call(*call).stdout
+        with Terminal(lone.argv(*call)) as terminal:
+            assert terminal.wait() == 0
+            assert b"ab \033[31mred\033[0m\r\n" in terminal.seen and b"\033]" not in terminal.seen, terminal.seen
     flood = service("sh", "-c", "yes $(seq 100) | head -c 3000000; echo end; sleep 1000", alias="flood")
     with lone.started(Job(image=IMAGE, services=[flood])) as build:
         wait_until(lambda: "end\n" in lone.call("logs", str(build.job.number), "1").stdout)
