@@ -203,6 +203,12 @@ int exec_request_init(Invocation *invocation, ExecRequest *ret) {
         if (ret->checkout->trap)
                 return log_error_errno(-EINVAL, "'%s' is a pipe or a device, for which git would wait",
                                        ret->checkout->trap);
+        if (ret->checkout->foreign.problem)
+                return log_error_errno(-EINVAL, "The repository is not that of '%s': %s. Jobs would get another one",
+                                       directory, ret->checkout->foreign.problem);
+        if (ret->checkout->foreign.alternates)
+                log_warning("The repository has commits in '%s', too (objects/info/alternates)",
+                            ret->checkout->foreign.alternates);
         if (ret->checkout->git_refuses)
                 log_warning(
                         "git does not read the repository of '%s': its files are taken as they are, without commits and "

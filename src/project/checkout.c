@@ -23,6 +23,7 @@ void checkout_free(Checkout *checkout) {
                             checkout->message, checkout->other_root,  checkout->changes_base, checkout->trap };
         for (size_t i = 0; i < ELEMENTSOF(strings); i++)
                 free(strings[i]);
+        foreign_done(&checkout->foreign);
         strv_free(checkout->paths);
         strv_free(checkout->other_paths);
         strv_free(checkout->changes);
@@ -229,21 +230,25 @@ static int find_trap(const char *repository, char **ret) {
 
 /* Finds out whether git has a repository for @directory, and where its working copy begins. */
 static int find_top(Checkout *checkout, const char *directory) {
-        _cleanup_free_ char *repository = NULL;
+        _cleanup_free_ char *repository = NULL, *resolved = realpath(directory, NULL);
 
-        checkout->top = realpath(directory, NULL);
-        if (!checkout->top)
+        if (!resolved)
                 return -errno;
-        int r = find_repository(checkout->top, &repository);
+        int r = string_replace(&checkout->top, resolved);
+        if (r < 0)
+                return r;
+        r = find_repository(resolved, &repository);
         if (r < 0)
                 return r;
         r = repository ? find_trap(repository, &checkout->trap) : 0;
         if (r < 0 || checkout->trap)
                 return r;
-        r = git_ask(directory, ARGV("rev-parse", "--show-toplevel"), &checkout->top);
+        r = git_ask(resolved, ARGV("rev-parse", "--show-toplevel"), &checkout->top);
         checkout->is_git = r >= 0;
         checkout->git_refuses = r == -ENOENT && repository;
-        return r == -ENOENT ? 0 : r;
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        return foreign_find(resolved, checkout->top, &checkout->foreign);
 }
 
 /* The working copy may begin above the directory that was opened. */
@@ -267,7 +272,9 @@ int checkout_open(const char *directory, Checkout **ret, const char **reterr_wha
         int r = find_top(checkout, directory);
         if (r < 0)
                 return r;
-        r = checkout->is_git ? read_repository(checkout) : string_replace(&checkout->default_branch, "main");
+        r = checkout->foreign.problem ? 0 :
+            checkout->is_git          ? read_repository(checkout) :
+                                        string_replace(&checkout->default_branch, "main");
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(checkout);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "project/fetch.h"
+#include "project/foreign.h"
 
 /* A working copy on this host: facts from git, and the files as they are, with uncommitted changes. Git is run for
  * this, without its hooks and monitors; nothing is written. */
@@ -17,6 +18,7 @@ typedef struct Checkout {
         bool is_git;
         bool git_refuses;                 /* it is in a repository, but git does not say so */
         char *trap;                       /* a file of the repository that git would wait for, or NULL */
+        Foreign foreign;                  /* whether the repository is another one's */
         const IncludeRoot *include_roots; /* the last one has no name; set by the caller, or NULL */
         Fetch *fetch;                     /* for what no directory stands in for; set by the caller, or NULL */
         bool all_changed; /* set by the caller: there is nothing to compare with, as for tags and schedules */
@@ -36,7 +38,7 @@ typedef struct Checkout {
 } Checkout;
 
 /* Opens the working copy that @directory is in; without git, the directory itself. 0 with @ret for checkout_free(),
- * which is of no use if its @trap is set; or -errno with *reterr_what saying what failed. */
+ * which is of no use if its @trap or @foreign.problem is set; or -errno with *reterr_what saying what failed. */
 int checkout_open(const char *directory, Checkout **ret, const char **reterr_what);
 void checkout_free(Checkout *checkout);
 DEFINE_CLEANUP(Checkout *, checkout_free)

@@ -507,6 +507,90 @@ class Command(unittest.TestCase):
         git(inner, "commit", "-q", "--allow-empty", "-m", "z")
         self.assertEqual(self.names(), ["a"])
 
+    def test_foreign_repository(self):
+        """Nothing in a working copy makes exec read another repository, unless that one says that it is its own."""
+        place = Path(tempfile.mkdtemp(prefix="nspawn-runner-test-"))
+        self.addCleanup(shutil.rmtree, place)
+        secret, copy, inner = place / "secret", place / "copy", place / "copy/deep/er"
+        for directory, name in ((secret, "s"), (copy, "c")):
+            directory.mkdir()
+            git(directory, "init", "-q", "-b", "main")
+            (directory / ".gitlab-ci.yml").write_text(f"{name}: {{script: x}}\n")
+            git(directory, "add", ".")
+            git(directory, "commit", "-q", "-m", "x")
+        inner.mkdir(parents=True)
+        own = copy / ".git"
+
+        def look(directory, why=None):
+            done = self.call("--list", "-C", str(directory))
+            if why:
+                self.assertEqual((done.returncode, done.stdout), (1, ""))
+                self.assertIn("Jobs would get another one", done.stderr)
+                self.assertIn(why, done.stderr)
+            else:
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                self.assertIn("c", done.stdout)
+
+        look(copy)
+        look(inner)
+        git(copy, "config", "core.worktree", str(place))
+        look(copy, "core.worktree")
+        git(copy, "config", "core.worktree", "../../secret")
+        look(copy, "core.worktree")
+        git(copy, "config", "core.worktree", "..")
+        look(inner)
+        git(copy, "config", "--unset", "core.worktree")
+        (own / "commondir").write_text("../../secret/.git\n")
+        look(copy, "commondir")
+        (own / "commondir").unlink()
+        for name in ("refs", "refs/heads/main", "packed-refs"):
+            git(secret, "pack-refs", "--all", "--no-prune")
+            aside = place / "aside"
+            if (own / name).exists():
+                (own / name).rename(aside)
+            (own / name).symlink_to(secret / ".git" / name)
+            look(copy, f"{name}' is a link")
+            (own / name).unlink()
+            if aside.exists():
+                aside.rename(own / name)
+        (own / "refs/heads/link").symlink_to("main")
+        look(copy)
+        # What is left of a .git is none, a .git above is another one's only if it says so.
+        (inner / ".git").mkdir()
+        look(inner)
+        (inner / ".git").rmdir()
+        git(inner, "init", "-q")
+        git(inner, "config", "core.worktree", str(copy))
+        look(inner, "core.worktree")
+        shutil.rmtree(inner / ".git")
+        for link in (False, True):
+            archive = place / f"archive{link}"
+            archive.mkdir()
+            if link:
+                (archive / ".git").symlink_to("../secret/.git")
+            else:
+                (archive / ".git").write_text("gitdir: ../secret/.git\n")
+            look(archive, f"leads to '{secret}/.git'")
+        # It names the working copy, but is not of the repository that it leads to.
+        fake = place / "fake"
+        shutil.copytree(own, fake, symlinks=True)
+        (fake / "commondir").write_text("../secret/.git\n")
+        (fake / "gitdir").write_text(f"{archive}/.git\n")
+        (archive / ".git").unlink()
+        (archive / ".git").write_text("gitdir: ../fake\n")
+        look(archive, f"leads to '{fake}'")
+        git(copy, "worktree", "add", "-q", "--detach", str(place / "linked"))
+        look(place / "linked")
+        (place / "moved").mkdir()
+        shutil.copy(place / "linked/.git", place / "moved/.git")
+        look(place / "moved", "which does not name this working copy")
+        git(secret, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(copy), "sub")
+        look(secret / "sub")
+        git(place, "clone", "-q", "--shared", str(copy), "shared")
+        done = self.call("--list", "-C", str(place / "shared"))
+        self.assertEqual(done.returncode, 0)
+        self.assertIn(f"The repository has commits in '{copy}/.git/objects', too", done.stderr)
+
     def test_git_refuses(self):
         """A repository that git does not read is no repository, and that is said."""
         git(self.path, "init", "-q", "-b", "main")
