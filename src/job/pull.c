@@ -27,14 +27,16 @@ bool pull_fetches(const Settings *settings) {
 static const char *grant(const Settings *settings, const char *wanted) {
         if (settings->allowed_pull_policies)
                 return has(settings->allowed_pull_policies, wanted) ? wanted : NULL;
+        /* A job cannot get an image that the registry has lost, or refuses to this runner, by not asking the
+         * registry. */
+        bool may_not_ask = !pull_fetches(settings) || has(settings->pull, "if-not-present") ||
+                           has(settings->pull, "never");
         if (streq(wanted, "never"))
-                return wanted;
+                return may_not_ask ? wanted : NULL;
         if (!pull_fetches(settings))
                 return NULL;
         if (streq(wanted, "always"))
                 return wanted;
-        /* A job cannot get an image that the registry has lost, or refuses to this runner, by not asking the
-         * registry. */
         return !streq(wanted, "if-not-present") ? NULL : has(settings->pull, "if-not-present") ? wanted : "always";
 }
 

@@ -19,8 +19,8 @@ void pull_choice_done(PullChoice *choice);
 #define _cleanup_pull_choice_ _cleanup_(pull_choice_done)
 
 /* Decides from the settings `pull` and `allowed_pull_policies`, and from the job's `pull_policy` (@wanted, may be
- * NULL). Without allowed_pull_policies, a job cannot ask the registry less often than `pull` does, except that it may
- * say `never`; other policies that it names are left out. 0, PULL_NOT_ALLOWED with ret->refused, or -ENOMEM. */
+ * NULL). Without allowed_pull_policies, a job cannot get an image that is here without asking the registry if `pull` always
+ * asks; policies that it cannot have are left out. 0, PULL_NOT_ALLOWED with ret->refused, or -ENOMEM. */
 int pull_choose(const Settings *settings, char *const *wanted, PullChoice *ret);
 
 /* Does the setting `pull` let images be fetched? */
