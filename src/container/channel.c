@@ -144,12 +144,10 @@ int channel_wait_ready(int socket_fd, int signal_fd, uint64_t timeout_usec, bool
         if (r < 0)
                 return r;
 
-        r = wire_receive(socket_fd, &message);
+        r = wire_receive_plain(socket_fd, &message);
         if (r == 0)
                 return -ECONNRESET;
         if (r < 0)
                 return r;
-        WireType type = message.type;
-        wire_message_done(&message);
-        return type == WIRE_PONG ? 0 : type == WIRE_FAILED ? -ENOEXEC : -EBADMSG;
+        return message.type == WIRE_PONG ? 0 : message.type == WIRE_FAILED ? -ENOEXEC : -EBADMSG;
 }

@@ -24,8 +24,9 @@
 #include "machine/shared.h"
 #include "network/block.h"
 
-/* From SIGTERM to SIGKILL. */
+/* From SIGTERM to SIGKILL, and from there until nobody waits for them any more. */
 #define END_TIMEOUT_USEC (10 * USEC_PER_SEC)
+#define KILL_TIMEOUT_USEC (10 * USEC_PER_SEC)
 #define END_POLL_USEC (5 * USEC_PER_MSEC)
 
 /* Exit statuses of the processes. */
@@ -296,12 +297,16 @@ static void reap_what_ended(JobServices *services) {
 }
 
 void job_services_done(JobServices *services) {
-        uint64_t deadline = clock_deadline(END_TIMEOUT_USEC);
+        uint64_t deadline = clock_deadline(END_TIMEOUT_USEC),
+                 last = clock_deadline(END_TIMEOUT_USEC + KILL_TIMEOUT_USEC);
 
         closep(&services->go_fd);
         if (services->pids) {
                 (void) signal_all(services, SIGTERM);
                 for (reap_what_ended(services); signal_all(services, 0); reap_what_ended(services)) {
+                        /* Those that the kernel holds, as on a disk that does not answer, end without us. */
+                        if (clock_now_usec() >= last)
+                                break;
                         if (clock_now_usec() >= deadline)
                                 (void) signal_all(services, SIGKILL);
                         clock_sleep_usec(END_POLL_USEC);

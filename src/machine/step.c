@@ -163,7 +163,7 @@ static int handle_message(Run *run, WireMessage *message) {
 static int receive(Run *run) {
         static WireMessage message; /* on the stack, the compiler would touch all its pages */
 
-        int r = wire_receive(run->socket_fd, &message);
+        int r = run->started ? wire_receive_plain(run->socket_fd, &message) : wire_receive(run->socket_fd, &message);
         if (r == -EAGAIN)
                 return 0;
         if (r <= 0) {

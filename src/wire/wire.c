@@ -93,7 +93,7 @@ static bool take_fds(struct msghdr *header, WireMessage *message) {
         return fine;
 }
 
-int wire_receive(int socket_fd, WireMessage *message) {
+static int receive(int socket_fd, bool with_fds, WireMessage *message) {
         union {
                 struct cmsghdr header;
                 char space[CMSG_SPACE(sizeof(int) * WIRE_FDS_MAX)];
@@ -104,7 +104,10 @@ int wire_receive(int socket_fd, WireMessage *message) {
                 { .iov_base = message->payload, .iov_len = sizeof(message->payload) },
         };
         struct msghdr header = {
-                .msg_iov = parts, .msg_iovlen = 2, .msg_control = &control, .msg_controllen = sizeof(control)
+                .msg_iov = parts,
+                .msg_iovlen = 2,
+                .msg_control = with_fds ? &control : NULL,
+                .msg_controllen = with_fds ? sizeof(control) : 0,
         };
         ssize_t n;
 
@@ -126,6 +129,14 @@ int wire_receive(int socket_fd, WireMessage *message) {
         message->type = (WireType) wire_header.type;
         message->size = (size_t) n - sizeof(wire_header);
         return 1;
+}
+
+int wire_receive(int socket_fd, WireMessage *message) {
+        return receive(socket_fd, true, message);
+}
+
+int wire_receive_plain(int socket_fd, WireMessage *message) {
+        return receive(socket_fd, false, message);
 }
 
 /* Strings follow, each with a NUL byte behind it: user, directory, directories, shared, environment, arguments. */

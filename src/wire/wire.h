@@ -149,6 +149,9 @@ int wire_send(int socket_fd, WireType type, const void *payload, size_t size, co
 /* Receives one message. Returns 1; 0 at the end of the connection; -EBADMSG: it is not one of our messages (its
  * descriptors are closed); or another -errno (-EAGAIN: there is none yet). After 1, call wire_message_done(). */
 int wire_receive(int socket_fd, WireMessage *message);
+/* The same where no descriptors are expected: a message with some is -EBADMSG, and we never get them. It is the kernel that
+ * drops them then: closing one of FUSE would wait for whoever sent it. Nothing is to be done with the message after 1. */
+int wire_receive_plain(int socket_fd, WireMessage *message);
 
 /* Sends an EXEC message. @script_fd is the script, negative: none; @variables_fd is sent if exec->has_variables. The
  * descriptors stay the caller's. 0; -EMSGSIZE: it does not fit into a message; or another -errno. */

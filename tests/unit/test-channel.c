@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "container/channel.h"
 #include "descriptors.h"
+#include "wire/wire.h"
 
 static void test_connect(void **state) {
         assert_int_equal(channel_connect(*state), -ENOENT);
@@ -40,7 +41,21 @@ static void test_no_room(void **state) {
         assert_int_equal(count_descriptors(0), n + 3);
 }
 
+/* An answer with descriptors is none. */
+static void test_answer(void **state) {
+        _cleanup_close_ int listen_fd = channel_listen(*state), socket_fd = channel_connect(*state);
+        _cleanup_close_ int accepted = accept(listen_fd, NULL, NULL);
+
+        assert_int_equal(wire_send(accepted, WIRE_PONG, NULL, 0, NULL, 0), 0);
+        assert_int_equal(channel_wait_ready(socket_fd, -EBADF, USEC_INFINITY, false), 0);
+        assert_int_equal(wire_send(accepted, WIRE_PONG, NULL, 0, &listen_fd, 1), 0);
+        assert_int_equal(channel_wait_ready(socket_fd, -EBADF, USEC_INFINITY, false), -EBADMSG);
+        assert_int_equal(wire_send(accepted, WIRE_FAILED, NULL, 0, NULL, 0), 0);
+        assert_int_equal(channel_wait_ready(socket_fd, -EBADF, USEC_INFINITY, false), -ENOEXEC);
+}
+
 static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_answer, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_connect, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_no_room, setup_directory, teardown_directory),
 };

@@ -51,6 +51,27 @@ static bool is_same_file(int a, int b) {
                first.st_ino == second.st_ino;
 }
 
+/* Where none are expected, descriptors do not even get to us. */
+static void test_plain(_unused_ void **state) {
+        _cleanup_pair_ int sockets[2], files[2];
+        static WireMessage message;
+        char c;
+
+        connect_pair(sockets);
+        assert_int_equal(pipe2(files, O_CLOEXEC), 0);
+        int n = count_descriptors(0);
+        assert_int_equal(wire_receive_plain(sockets[1], &message), -EAGAIN);
+        assert_int_equal(wire_send(sockets[0], WIRE_PONG, "x", 1, files + 1, 1), 0);
+        assert_int_equal(wire_receive_plain(sockets[1], &message), -EBADMSG);
+        assert_int_equal(wire_send(sockets[0], WIRE_PONG, "x", 1, NULL, 0), 0);
+        assert_int_equal(wire_receive_plain(sockets[1], &message), 1);
+        assert_true(message.type == WIRE_PONG && message.size == 1 && message.n_fds == 0);
+        assert_int_equal(count_descriptors(0), n);
+        closep(files + 1);
+        files[1] = -EBADF;
+        assert_int_equal(read(files[0], &c, 1), 0); /* nobody has it */
+}
+
 static void test_round_trip(_unused_ void **state) {
         static const size_t sizes[] = { 0, 1, 7, 8, 4096, WIRE_MESSAGE_MAX - 1, WIRE_MESSAGE_MAX };
         static unsigned char payload[WIRE_MESSAGE_MAX];
@@ -572,6 +593,7 @@ static void test_notice(_unused_ void **state) {
 
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_notice),
+        cmocka_unit_test(test_plain),
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_take_descriptor),
         cmocka_unit_test(test_order),
