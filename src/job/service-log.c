@@ -21,7 +21,6 @@
 #include "machine/step.h"
 
 #define SHOWN_FILE "log-shown"
-#define CONSOLE_BYTES_MAX ((size_t) MACHINE_LOG_SEGMENTS * MACHINE_LOG_SEGMENT_BYTES)
 /* The container's journal keeps the position itself: journalctl(1), --cursor-file. */
 #define CURSOR_FILE "/run/nspawn-runner-journal-cursor"
 #define END_LINES 15
@@ -96,7 +95,7 @@ static void copy_console(const MachineDirectory *directory, const char *prefix, 
         uint64_t offset = read_shown(directory);
         size_t size;
 
-        for (size_t copied = 0; copied < CONSOLE_BYTES_MAX; copied += size) {
+        for (size_t copied = 0; copied < MACHINE_LOG_BYTES_MAX; copied += size) {
                 _cleanup_free_ char *text = NULL;
                 uint64_t lost, next = offset;
 

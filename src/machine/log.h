@@ -7,6 +7,8 @@
  * that were printed before the file begins. The last two files stay. A reader remembers how many
  * bytes it has read, and learns how many of those that follow are gone. */
 #define MACHINE_LOG_SEGMENT_BYTES (512 * 1024)
+/* What there is at one moment at most. */
+#define MACHINE_LOG_BYTES_MAX (2 * MACHINE_LOG_SEGMENT_BYTES)
 
 typedef struct MachineLog {
         const MachineDirectory *directory;
