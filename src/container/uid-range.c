@@ -15,6 +15,8 @@
 #include "base/hash.h"
 #include "base/string.h"
 
+#define FILE_BYTES_MAX ((size_t) 256 * 1024 * 1024)
+
 /* UIDS-GIDS.md in systemd's source: the blocks for containers, 28664 of them. */
 #define BASE_MIN UINT32_C(0x00080000)
 #define BASE_MAX UINT32_C(0x6FFF0000)
@@ -85,10 +87,10 @@ static const char *parse_field(const char *text, uint64_t *ret) {
         if (*text < '0' || *text > '9')
                 return NULL;
         *ret = strtoull(text, &end, 10);
-        return *end == ':' || *end == '\n' || *end == 0 ? end + (*end == ':') : NULL;
+        return *end == ':' || *end == 0 ? end + (*end == ':') : NULL;
 }
 
-/* @line has the first of its ids in field number @field (the name is number 0), and with @counted, how many in the next
+/* @line, without its end, has the first of its ids in field number @field (the name is number 0), and with @counted, how many in the next
  * one. */
 static bool line_overlaps(const char *line, unsigned field, bool counted, uid_t base, uint32_t width) {
         uint64_t first, count = 1;
@@ -103,6 +105,26 @@ static bool line_overlaps(const char *line, unsigned field, bool counted, uid_t 
         if (!line || (counted && !parse_field(line, &count)))
                 return false;
         return first < (uint64_t) base + width && count > 0 && (first >= base || count > base - first);
+}
+
+/* Does a line of file @path name a number in the range? True also where that cannot be told. */
+static bool file_overlaps(const char *path, unsigned field, bool counted, uid_t base, uint32_t width) {
+        _cleanup_free_ char *data = NULL;
+        size_t size;
+
+        _cleanup_close_ int fd = file_open_regular(path);
+        if (fd < 0)
+                return fd != -ENOENT;
+        if (fd_read_all(fd, FILE_BYTES_MAX, &data, &size) < 0)
+                return true;
+        for (char *line = data, *end; line < data + size; line = end + 1) {
+                end = memchr(line, '\n', (size_t) (data + size - line));
+                end = end ? end : data + size;
+                *end = 0;
+                if (line_overlaps(line, field, counted, base, width))
+                        return true;
+        }
+        return false;
 }
 
 bool uid_range_is_known(const char *etc, uid_t base, uint32_t width) {
@@ -120,15 +142,11 @@ bool uid_range_is_known(const char *etc, uid_t base, uint32_t width) {
         /* The files only: asking the name service would load its modules and may ask a directory server, for a range
          * that systemd reserves for containers. */
         for (size_t i = 0; i < ELEMENTSOF(files); i++) {
-                _cleanup_free_ char *path = NULL, *line = NULL;
-                size_t allocated = 0;
+                _cleanup_free_ char *path = NULL;
 
-                if (string_printf(&path, "%s/%s", etc, files[i].name) < 0)
+                if (string_printf(&path, "%s/%s", etc, files[i].name) < 0 ||
+                    file_overlaps(path, files[i].field, files[i].counted, base, width))
                         return true;
-                _cleanup_fclose_ FILE *f = fopen(path, "re");
-                while (f && getline(&line, &allocated, f) >= 0)
-                        if (line_overlaps(line, files[i].field, files[i].counted, base, width))
-                                return true;
         }
         return false;
 }

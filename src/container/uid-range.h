@@ -33,5 +33,6 @@ void uid_range_release(UidRange *range);
  * else from removing them. Returns how many, or -errno. */
 int uid_range_collect(bool dry_run);
 
-/* Do passwd, group, subuid or subgid in directory @etc name a number in the range? */
+/* Do passwd, group, subuid or subgid in directory @etc name a number in the range? True also where one that is there
+ * cannot be read. */
 bool uid_range_is_known(const char *etc, uid_t base, uint32_t width);

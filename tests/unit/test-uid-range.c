@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -17,6 +18,7 @@
 #include "base/fs.h"
 #include "base/string.h"
 #include "container/uid-range.h"
+#include "files.h"
 
 static void test_known_to_host(_unused_ void **state) {
         static const struct {
@@ -77,6 +79,30 @@ static void test_long_line(_unused_ void **state) {
         assert_int_equal(fclose(f), 0);
         assert_false(uid_range_is_known(directory, 1000000, 196608));
         assert_int_equal(remove_tree_at(AT_FDCWD, directory), 0);
+}
+
+/* What cannot be read may name anybody. */
+static void test_unreadable(void **state) {
+        static const char *const names[] = { "passwd", "group", "subuid", "subgid" };
+        _cleanup_close_ int dir_fd = open_directory(state);
+        struct rlimit before;
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                assert_int_equal(symlinkat(names[i], dir_fd, names[i]), 0); /* a loop */
+                assert_row(uid_range_is_known(*state, 1000000, 196608), i, names[i]);
+                assert_int_equal(unlinkat(dir_fd, names[i], 0), 0);
+                assert_int_equal(mkdirat(dir_fd, names[i], 0755), 0); /* can be opened, but not read */
+                assert_row(uid_range_is_known(*state, 1000000, 196608), i, names[i]);
+                assert_int_equal(unlinkat(dir_fd, names[i], AT_REMOVEDIR), 0);
+                assert_false(uid_range_is_known(*state, 1000000, 196608));
+        }
+        make_file(dir_fd, "passwd", "u:x:1:100::/:/bin/sh\n", 0644);
+        assert_false(uid_range_is_known(*state, 1000000, 196608));
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 0, before.rlim_max }), 0);
+        bool known = uid_range_is_known(*state, 1000000, 196608);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        assert_true(known);
 }
 
 static void test_width(_unused_ void **state) {
@@ -165,7 +191,11 @@ static void test_collect_root(_unused_ void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_known_to_host), cmocka_unit_test(test_long_line),    cmocka_unit_test(test_width),
-        cmocka_unit_test(test_holder_root),   cmocka_unit_test(test_collect_root),
+        cmocka_unit_test(test_known_to_host),
+        cmocka_unit_test(test_long_line),
+        cmocka_unit_test_setup_teardown(test_unreadable, setup_directory, teardown_directory),
+        cmocka_unit_test(test_width),
+        cmocka_unit_test(test_holder_root),
+        cmocka_unit_test(test_collect_root),
 };
 UNIT_FILE(tests);
