@@ -225,7 +225,7 @@ static int start(MachineRequest *request, const JobSpec *job, const MachineDirec
 static int take_directory(const Settings *settings, const char *id, MachineDirectory *ret) {
         _cleanup_strv_ char **services = NULL;
 
-        if (machine_exists(settings, id) || (services_list(settings, id, &services) >= 0 && services)) {
+        if (machine_exists(settings, id) || services_list(settings, id, &services) < 0 || services) {
                 log_verbose("Removing what an earlier attempt left of job %s", id);
                 int r = machine_remove(settings, id);
                 if (r < 0)

@@ -75,10 +75,15 @@ static int find_mounts(CgroupSet *ret) {
 
         if (!f)
                 return -errno;
-        while (getline(&line, &size, f) >= 0 && set.n < ELEMENTSOF(set.directories)) {
+        while (set.n < ELEMENTSOF(set.directories)) {
                 char *mount_point, *type, *options;
                 unsigned flags;
 
+                if (getline(&line, &size, f) < 0) {
+                        if (!feof(f))
+                                return -errno;
+                        break;
+                }
                 if (!cut_mount(line, &mount_point, &type, &options))
                         continue;
                 if (streq(type, "cgroup2"))

@@ -88,21 +88,37 @@ int cgroup_memory_exceeded(const CgroupSet *set, uint64_t *ret_all, uint64_t *re
         return -ENODATA;
 }
 
+/* Was a group removed meanwhile, or does it not have the file? */
+static bool is_gone(int r) {
+        return r == -ENOENT || r == -ENODEV;
+}
+
 /* Adds up how often a process could not be made in the group @fd (consumed) and those below. Until Linux 6.10, the kernel
- * counts in the group of the process that wanted to make one, and from 6.11 on in that of the limit. */
-static void add_refused(int fd, unsigned depth, uint64_t *total) {
+ * counts in the group of the process that wanted to make one, and from 6.11 on in that of the limit. 0 or -errno. */
+static int add_refused(int fd, unsigned depth, uint64_t *total) {
         _cleanup_free_ char *text = NULL;
         uint64_t refused;
 
-        if (file_read_at(fd, "pids.events", FILE_MAX_BYTES, &text, NULL) >= 0 &&
-            sscanf(text, "max %" SCNu64, &refused) == 1)
-                *total += refused;
         _cleanup_closedir_ DIR *dir = directory_stream(fd);
-        for (struct dirent *entry; dir && depth > 0 && (entry = directory_next(dir));) {
-                int child = entry->d_type != DT_DIR ? -EBADF : open_directory_at(dirfd(dir), entry->d_name, false, 0);
-                if (child >= 0)
-                        add_refused(child, depth - 1, total);
+        if (!dir)
+                return -errno;
+        int r = file_read_at(dirfd(dir), "pids.events", FILE_MAX_BYTES, &text, NULL);
+        if (r < 0 && !is_gone(r))
+                return r;
+        if (r >= 0 && sscanf(text, "max %" SCNu64, &refused) == 1)
+                *total += refused;
+        while (depth > 0) {
+                struct dirent *entry = directory_next(dir);
+                if (!entry)
+                        return -errno;
+                if (entry->d_type != DT_DIR)
+                        continue;
+                int child = open_directory_at(dirfd(dir), entry->d_name, false, 0);
+                r = child < 0 ? child : add_refused(child, depth - 1, total);
+                if (r < 0 && !is_gone(r))
+                        return r;
         }
+        return 0;
 }
 
 int cgroup_tasks_refused(const CgroupSet *set, uint64_t *ret) {
@@ -114,8 +130,10 @@ int cgroup_tasks_refused(const CgroupSet *set, uint64_t *ret) {
                         closep(&fd);
                         continue;
                 }
-                *ret = 0;
-                add_refused(fd, CGROUP_DEPTH_MAX, ret);
+                uint64_t total = 0;
+                if (add_refused(fd, CGROUP_DEPTH_MAX, &total) < 0)
+                        return -ENODATA;
+                *ret = total;
                 return 0;
         }
         return -ENODATA;

@@ -185,25 +185,28 @@ static int add_id(const char *name, const char *prefix, char ***ids) {
         return strv_extend(ids, id ? id : job);
 }
 
-/* Adds those of the groups in @dir_fd (consumed), and, @depth deeper, of those in slices. */
+/* Adds those of the groups in @dir_fd (consumed; -ENOENT: it is gone), and, @depth deeper, of those in slices. */
 static int list_groups(int dir_fd, unsigned depth, const char *prefix, char ***ids) {
+        if (dir_fd < 0)
+                return dir_fd == -ENOENT ? 0 : dir_fd;
         _cleanup_closedir_ DIR *dir = directory_stream(dir_fd);
-        struct dirent *entry;
-
-        while (dir && (entry = directory_next(dir))) {
+        if (!dir)
+                return -errno;
+        for (;;) {
+                struct dirent *entry = directory_next(dir);
+                if (!entry)
+                        return -errno;
                 if (entry->d_type != DT_DIR)
                         continue;
                 int r = add_id(entry->d_name, prefix, ids);
                 if (r < 0)
                         return r;
-                int fd = depth > 0 && slice_is_name(entry->d_name) ?
-                                 open_directory_at(dirfd(dir), entry->d_name, false, 0) :
-                                 -ENOENT;
-                r = fd < 0 ? 0 : list_groups(fd, depth - 1, prefix, ids);
+                if (depth == 0 || !slice_is_name(entry->d_name))
+                        continue;
+                r = list_groups(open_directory_at(dirfd(dir), entry->d_name, false, 0), depth - 1, prefix, ids);
                 if (r < 0)
                         return r;
         }
-        return 0;
 }
 
 static int detached_list(const char *prefix, char ***ids) {
@@ -213,9 +216,7 @@ static int detached_list(const char *prefix, char ***ids) {
         if (r < 0)
                 return r == -EOPNOTSUPP ? 0 : r;
         for (size_t i = 0; i < groups.n; i++) {
-                int fd = open_directory_at(AT_FDCWD, groups.directories[i].path, false, 0);
-
-                r = fd < 0 ? 0 : list_groups(fd, 1, prefix, ids);
+                r = list_groups(open_directory_at(AT_FDCWD, groups.directories[i].path, false, 0), 1, prefix, ids);
                 if (r < 0)
                         return r;
         }

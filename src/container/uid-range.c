@@ -90,8 +90,8 @@ static const char *parse_field(const char *text, uint64_t *ret) {
         return *end == ':' || *end == 0 ? end + (*end == ':') : NULL;
 }
 
-/* @line, without its end, has the first of its ids in field number @field (the name is number 0), and with @counted, how many in the next
- * one. */
+/* @line, without its end, has the first of its ids in field number @field (the name is number 0), and with @counted, how
+ * many in the next one. */
 static bool line_overlaps(const char *line, unsigned field, bool counted, uid_t base, uint32_t width) {
         uint64_t first, count = 1;
 
@@ -206,15 +206,17 @@ static bool is_forgotten(int dir_fd, const char *name) {
 
 int uid_range_collect(bool dry_run) {
         _cleanup_closedir_ DIR *dir = opendir(UID_RANGE_LOCKS);
-        struct dirent *entry;
         int n = 0;
 
         if (!dir)
                 return errno == ENOENT ? 0 : -errno;
-        while ((entry = readdir(dir))) {
+        for (;;) {
                 uint64_t base;
                 int fd = -EBADF;
 
+                struct dirent *entry = directory_next(dir);
+                if (!entry)
+                        return errno != 0 ? -errno : n;
                 if (parse_uint64(entry->d_name, &base) < 0 || base < BASE_MIN || base > BASE_MAX)
                         continue;
                 if (dry_run) {
@@ -226,5 +228,4 @@ int uid_range_collect(bool dry_run) {
                 n++;
                 unlock_file(dirfd(dir), entry->d_name, fd);
         }
-        return n;
 }

@@ -121,15 +121,14 @@ int machine_directory_remove(const char *runtime_dir, const char *id) {
 
 /* Appends what the names of the directories in @fd (consumed) have after @prefix, where that is like a job's id. */
 static int list_ids(int fd, const char *prefix, char ***ids) {
-        _cleanup_closedir_ DIR *dir = fdopendir(fd);
-        struct dirent *entry;
+        _cleanup_closedir_ DIR *dir = directory_stream(fd);
 
-        if (!dir) {
-                int r = -errno;
-                close(fd);
-                return r;
-        }
-        while ((entry = readdir(dir))) {
+        if (!dir)
+                return -errno;
+        for (;;) {
+                struct dirent *entry = directory_next(dir);
+                if (!entry)
+                        return -errno;
                 const char *id = startswith(entry->d_name, prefix);
 
                 if (!id || id_problem(id))
@@ -138,7 +137,6 @@ static int list_ids(int fd, const char *prefix, char ***ids) {
                 if (r < 0)
                         return r;
         }
-        return 0;
 }
 
 int machine_directory_list(const char *runtime_dir, char ***ids) {

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/string.h"
 
 #define PROGRAM_FILE "program"
@@ -53,16 +54,18 @@ static bool is_trusted(int process_fd) {
                stat("/proc/self/ns/pid", &ours) >= 0 && its.st_ino == ours.st_ino && its.st_dev == ours.st_dev;
 }
 
-/* A descriptor of the file @wanted, if a trusted process executes it; or -ENOENT. */
+/* A descriptor of the file @wanted, if a trusted process executes it; or -ENOENT; or another -errno. */
 static int find_executed(const char *wanted) {
-        DIR *processes = opendir("/proc");
-        int found = -ENOENT;
+        _cleanup_closedir_ DIR *processes = opendir("/proc");
 
         if (!processes)
                 return -errno;
-        for (struct dirent *entry; found < 0 && (entry = readdir(processes));) {
+        for (;;) {
                 char identity[IDENTITY_MAX];
 
+                struct dirent *entry = directory_next(processes);
+                if (!entry)
+                        return errno != 0 ? -errno : -ENOENT;
                 if (!isdigit((unsigned char) entry->d_name[0]))
                         continue;
                 /* What is opened below this descriptor belongs to this process, or fails once the process has ended. */
@@ -72,10 +75,8 @@ static int find_executed(const char *wanted) {
                         continue;
                 _cleanup_close_ int fd = openat(process_fd, "exe", O_PATH | O_CLOEXEC);
                 if (fd >= 0 && identify(fd, "", identity) >= 0 && streq(identity, wanted))
-                        found = TAKE_FD(fd);
+                        return TAKE_FD(fd);
         }
-        closedir(processes);
-        return found;
 }
 
 /* What we were called with. */

@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/string.h"
 #include "project/git.h"
 
@@ -183,20 +184,26 @@ static bool is_trap(const char *path) {
         return S_ISFIFO(st.st_mode) || S_ISBLK(st.st_mode) || (S_ISCHR(st.st_mode) && !null);
 }
 
-/* Looks for a trap in a directory of a repository. *ret is its path, or unchanged. 0 or -ENOMEM. */
+/* Looks for a trap in a directory of a repository. *ret is its path, or unchanged. 0 or -errno. */
 static int find_trap_in(const char *directory, char **ret) {
         _cleanup_closedir_ DIR *dir = opendir(directory);
 
-        for (struct dirent *entry; dir && !*ret && (entry = readdir(dir));) {
+        if (!dir) /* git finds none there either */
+                return errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EACCES ? 0 : -errno;
+        for (;;) {
                 _cleanup_free_ char *path = NULL;
 
+                struct dirent *entry = directory_next(dir);
+                if (!entry)
+                        return -errno;
                 int r = string_printf(&path, "%s/%s", directory, entry->d_name);
                 if (r < 0)
                         return r;
-                if (is_trap(path))
+                if (is_trap(path)) {
                         *ret = TAKE_PTR(path);
+                        return 0;
+                }
         }
-        return 0;
 }
 
 /* Looks for traps where git reads at each call. Elsewhere, git is given up after a while. */

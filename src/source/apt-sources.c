@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/string.h"
 
 #define FILE_BYTES_MAX (1 << 20)
@@ -234,36 +235,33 @@ int apt_sources_parse_deb822(const char *text, AptSources *sources) {
         return stanza_finish(&stanza, sources);
 }
 
+/* Does @r (-errno) say nothing about the file? One that apt could not read either is skipped. */
+static bool is_of_host(int r) {
+        return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -EIO;
+}
+
 static int read_file(int dir_fd, const char *name, AptSources *sources) {
         _cleanup_free_ char *text = NULL;
         _cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
-        if (fd < 0 || fd_read_all(fd, FILE_BYTES_MAX, &text, NULL) < 0)
-                return 0;
+        int r = fd < 0 ? -errno : fd_read_all(fd, FILE_BYTES_MAX, &text, NULL);
+        if (r < 0)
+                return is_of_host(r) ? r : 0;
         return endswith(name, ".sources") ? apt_sources_parse_deb822(text, sources) :
                                             apt_sources_parse_list(text, sources);
 }
 
 static int read_directory(int fd, AptSources *sources) {
         _cleanup_strv_ char **names = NULL;
-        int dir_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-        _cleanup_closedir_ DIR *dir = dir_fd < 0 ? NULL : fdopendir(dir_fd);
-        struct dirent *entry;
 
-        if (!dir) {
-                closep(&dir_fd);
-                return 0;
-        }
-        while ((entry = readdir(dir))) {
-                if (!endswith(entry->d_name, ".list") && !endswith(entry->d_name, ".sources"))
-                        continue;
-                int r = strv_extend(&names, entry->d_name);
-                if (r < 0)
-                        return r;
-        }
+        int r = directory_names(fd, &names);
+        if (r < 0)
+                return r;
         strv_sort(names);
         for (char **name = names; name && *name; name++) {
-                int r = read_file(fd, *name, sources);
+                if (!endswith(*name, ".list") && !endswith(*name, ".sources"))
+                        continue;
+                r = read_file(fd, *name, sources);
                 if (r < 0)
                         return r;
         }
@@ -273,19 +271,20 @@ static int read_directory(int fd, AptSources *sources) {
 int apt_sources_read(const char *directory, AptSources *ret) {
         _cleanup_apt_sources_ AptSources sources = { 0 };
         _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        int r = 0;
 
+        if (fd < 0 && is_of_host(-errno))
+                return -errno;
         if (fd >= 0) {
-                _cleanup_close_ int parts_fd = openat(fd, "sources.list.d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-                r = read_file(fd, "sources.list", &sources);
+                int r = read_file(fd, "sources.list", &sources);
                 if (r < 0)
                         return r;
-                if (parts_fd >= 0)
-                        r = read_directory(parts_fd, &sources);
+                _cleanup_close_ int parts_fd = openat(fd, "sources.list.d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                if (parts_fd < 0 && is_of_host(-errno))
+                        return -errno;
+                r = parts_fd < 0 ? 0 : read_directory(parts_fd, &sources);
+                if (r < 0)
+                        return r;
         }
-        if (r < 0)
-                return r;
         *ret = sources;
         sources = (AptSources){ 0 };
         return 0;

@@ -24,7 +24,8 @@ void apt_sources_done(AptSources *sources);
 int apt_sources_parse_list(const char *text, AptSources *sources);
 int apt_sources_parse_deb822(const char *text, AptSources *sources);
 
-/* Reads sources.list and sources.list.d/ of @directory (such as /etc/apt). 0 or -ENOMEM. */
+/* Reads sources.list and sources.list.d/ of @directory (such as /etc/apt), as far as they are there and apt itself could read
+ * them. 0; or -errno, so that no mirror is left out because a directory cannot be read to its end. */
 int apt_sources_read(const char *directory, AptSources *ret);
 
 /* Where packages for images of a distribution come from. A NULL field stands for the builder's own default. */

@@ -323,8 +323,12 @@ int build_plan_make(const BuildRequest *request, BuildPlan *ret, Problem *reterr
         if (r < 0)
                 return r;
         r = find_mirror(request, &host, &plan);
-        if (r < 0)
+        if (r == -ENOMEM)
                 return r;
+        if (r < 0)
+                return problem_set(reterr_problem, -EINVAL,
+                                   "The package sources of this host cannot be read from " APT_DIRECTORY ": %s",
+                                   strerror(-r));
         r = check_keyring(request, &plan, reterr_problem);
         if (r < 0)
                 return r;

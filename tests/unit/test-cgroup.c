@@ -13,6 +13,7 @@
 #include "base/string.h"
 #include "container/cgroup-warm.h"
 #include "container/cgroup.h"
+#include "failing.h"
 
 /* Only the kernel makes real groups, and only for root. Here, directories with files of the same names stand for them:
  * what is read from and written to each file. */
@@ -505,6 +506,30 @@ static void test_exceeded(void **state) {
         assert_true(all == 6 && own == 6);
 }
 
+/* What the groups below counted belongs to it. */
+static void test_refused(void **state) {
+        _cleanup_cgroup_set_ CgroupSet set = { 0 };
+        _cleanup_free_ char *below = NULL;
+        uint64_t refused = 1;
+
+        add_hierarchy(&set, state, "v2", CGROUP_UNIFIED);
+        assert_int_equal(cgroup_tasks_refused(&set, &refused), -ENODATA);
+        make_file(set.directories[0].path, "pids.events", "max 5\n");
+        make_directory(set.directories[0].path, "below");
+        assert_int_equal(string_printf(&below, "%s/below", set.directories[0].path), 0);
+        make_directory(below, "without");
+        make_file(below, "pids.events", "max 20\n");
+        assert_int_equal(cgroup_tasks_refused(&set, &refused), 0);
+        assert_int_equal(refused, 25);
+
+        /* What cannot be counted to the end is not known. */
+        failing_readdir(1, EIO);
+        int r = cgroup_tasks_refused(&set, &refused);
+        failing_readdir(0, 0);
+        assert_int_equal(r, -ENODATA);
+        assert_int_equal(refused, 25);
+}
+
 /* The number of this process, each time from the file's beginning: a kernel's file takes no other offset. */
 static void test_warm(void **state) {
         _cleanup_free_ char *text = NULL, *pid = NULL;
@@ -558,6 +583,6 @@ static const struct CMUnitTest tests[] = {
         WITH_DIRECTORY(test_kill),       WITH_DIRECTORY(test_wait_empty),    WITH_DIRECTORY(test_remove),
         WITH_DIRECTORY(test_memory),     cmocka_unit_test(test_of_process),  cmocka_unit_test(test_names),
         WITH_DIRECTORY(test_bound),      WITH_DIRECTORY(test_limited),       WITH_DIRECTORY(test_warm),
-        cmocka_unit_test(test_warm_own), WITH_DIRECTORY(test_exceeded),
+        cmocka_unit_test(test_warm_own), WITH_DIRECTORY(test_exceeded),      WITH_DIRECTORY(test_refused),
 };
 UNIT_FILE(tests);

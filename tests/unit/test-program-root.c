@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/string.h"
+#include "failing.h"
 #include "machine/program.h"
 
 #define NOT_HANDED_OVER 77
@@ -105,6 +106,9 @@ static void test_hand_over(void **state) {
         assert_int_equal(hand_over(&directory), NOT_HANDED_OVER); /* it is ours */
         note(&directory, path);
         assert_int_equal(hand_over(&directory), NOT_HANDED_OVER); /* nobody executes it */
+        failing_readdir(3, EIO);
+        assert_int_equal(hand_over(&directory), 2); /* that is not known */
+        failing_readdir(0, 0);
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 pid_t pid = execute(path, table[i].uid, table[i].contained);
                 int status = hand_over(&directory);
