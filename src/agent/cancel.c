@@ -16,6 +16,7 @@
 #include "agent/agent.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/fs.h"
 
 /* One process as far as ending a step is concerned. */
 typedef struct Process {
@@ -25,61 +26,65 @@ typedef struct Process {
 } Process;
 
 /* Reads the fields that matter of /proc/PID/stat (proc_pid_stat(5)). The command's name, in parentheses, can hold
- * anything. Without sscanf(), which would be a tenth of the agent. */
-static bool read_process(const Surroundings *surroundings, const char *pid, Process *ret) {
+ * anything. Without sscanf(), which would be a tenth of the agent. 1; 0: it is gone; or -errno, which says nothing about it. */
+static int read_process(const Surroundings *surroundings, const char *pid, Process *ret) {
         char path[64], data[512], *fields[22 + 1], *rest = NULL;
 
         snprintf(path, sizeof(path), "%s/stat", pid);
         _cleanup_close_ int fd = surroundings_open_proc(surroundings, path, O_RDONLY);
         if (fd < 0)
-                return false;
+                return fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM ? fd : 0;
         ssize_t n = read(fd, data, sizeof(data) - 1);
         if (n <= 0)
-                return false;
+                return n < 0 && errno == ENOMEM ? -ENOMEM : 0;
         data[n] = 0;
         char *p = strrchr(data, ')');
         if (!p)
-                return false;
+                return 0;
         for (size_t i = 3; i < ELEMENTSOF(fields); i++) {
                 fields[i] = strtok_r(i == 3 ? p + 1 : NULL, " \n", &rest);
                 if (!fields[i])
-                        return false;
+                        return 0;
         }
         if (fields[3][0] == 'Z' || fields[3][0] == 'X')
-                return false; /* dead already; its parent's to reap */
+                return 0; /* dead already; its parent's to reap */
         *ret = (Process){
                 .mark = { atoi(pid), strtoull(fields[22], NULL, 10) },
                 .parent = atoi(fields[4]),
                 .group = atoi(fields[5]),
                 .session = atoi(fields[6]),
         };
-        return true;
+        return 1;
 }
 
-static size_t list_processes(const Surroundings *surroundings, Process **ret) {
-        _cleanup_close_ int fd = surroundings_open_proc(surroundings, ".", O_RDONLY | O_DIRECTORY);
-        _cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-        _cleanup_free_ Process *processes = NULL;
-        size_t n = 0, allocated = 0;
-        struct dirent *entry;
+/* Lists the processes that there are, as far as that is possible. 0; or -errno: there may be more. */
+static int list_processes(const Surroundings *surroundings, Process **processes, size_t *n) {
+        int fd = surroundings_open_proc(surroundings, ".", O_RDONLY | O_DIRECTORY);
+        size_t allocated = 0;
+        int result = 0;
 
-        if (dir)
-                fd = -EBADF; /* it is the stream's now */
-        while (dir && (entry = readdir(dir))) {
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : fd; /* there is no /proc */
+        _cleanup_closedir_ DIR *dir = directory_stream(fd);
+        if (!dir)
+                return -errno;
+        for (;;) {
+                struct dirent *entry = directory_next(dir);
+                if (!entry)
+                        return errno != 0 ? -errno : result;
                 if (!isdigit((unsigned char) entry->d_name[0]))
                         continue;
-                if (n == allocated) {
-                        Process *grown = reallocarray(processes, allocated + 64, sizeof(Process));
+                if (*n == allocated) {
+                        Process *grown = reallocarray(*processes, allocated + 64, sizeof(Process));
                         if (!grown)
-                                break;
-                        processes = grown;
+                                return -ENOMEM;
+                        *processes = grown;
                         allocated += 64;
                 }
-                if (read_process(surroundings, entry->d_name, &processes[n]))
-                        n++;
+                int r = read_process(surroundings, entry->d_name, &(*processes)[*n]);
+                result = MIN(result, r);
+                *n += r > 0;
         }
-        *ret = TAKE_PTR(processes);
-        return n;
 }
 
 static bool was_cancelled(const Step *step, const Process *process) {
@@ -119,15 +124,17 @@ static void signal_group(Step *step, int signal) {
         step->group_gone = step->shell_ended;
 }
 
-/* Sends @signal once to each process of the step's foreground. Returns how many there were. */
-static size_t signal_foreground(const Surroundings *surroundings, Step *step, int signal) {
+/* Sends @signal once to each process of the step's foreground. Was there none, and is that known? */
+static bool signal_foreground(const Surroundings *surroundings, Step *step, int signal) {
         _cleanup_free_ Process *processes = NULL;
-        size_t n = list_processes(surroundings, &processes), found = 0;
+        size_t n = 0, found = 0;
 
+        int r = list_processes(surroundings, &processes, &n);
         mark_foreground(step, processes, n);
         signal_group(step, signal);
-        /* Without this memory, processes that lose their parent cannot be found again. */
-        ProcessMark *marks = reallocarray(step->cancelled, n + 1, sizeof(*marks));
+        /* Without this memory, processes that lose their parent cannot be found again. A list that is not whole does not
+         * replace it. */
+        ProcessMark *marks = r < 0 ? NULL : reallocarray(step->cancelled, n + 1, sizeof(*marks));
         if (marks)
                 step->cancelled = marks;
         for (size_t i = 0; i < n; i++) {
@@ -141,7 +148,7 @@ static size_t signal_foreground(const Surroundings *surroundings, Step *step, in
         }
         if (marks)
                 step->n_cancelled = found;
-        return found;
+        return r >= 0 && found == 0;
 }
 
 void step_cancel(const Surroundings *surroundings, Step *step) {
@@ -159,7 +166,7 @@ bool step_cancel_progress(const Surroundings *surroundings, Step *step) {
 
         if (step->state == STEP_CANCELLED && clock_now_usec() >= step->kill_at_usec)
                 step->state = STEP_KILLING;
-        if (signal_foreground(surroundings, step, step->state == STEP_KILLING ? SIGKILL : 0) > 0 || !step->shell_ended)
+        if (!signal_foreground(surroundings, step, step->state == STEP_KILLING ? SIGKILL : 0) || !step->shell_ended)
                 return false;
         /* No process was seen, but the group can have members that were too fast, or dead ones that nobody reaps.
          * After SIGKILL to the group, none is too fast: they can have no more children. */

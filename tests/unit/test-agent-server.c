@@ -17,6 +17,7 @@
 #include "base/string.h"
 #include "container/channel.h"
 #include "descriptors.h"
+#include "failing.h"
 
 /* The agent's server in a process of its own, outside of any container, asked for steps as `run` asks. What it cannot
  * do here: be PID 1, and be root. */
@@ -727,6 +728,31 @@ static void test_cancel(void **state) {
         }
 }
 
+/* A step has not ended as long as it is not known which processes there are. */
+static void test_cancel_unlisted(_unused_ void **state) {
+        Step step = { .state = STEP_CANCELLED, .kill_at_usec = USEC_INFINITY, .shell_ended = true };
+        struct rlimit before;
+        Surroundings surroundings;
+
+        step.pid = fork();
+        if (step.pid == 0)
+                _exit(0);
+        assert_int_equal(waitpid(step.pid, NULL, 0), step.pid);
+        surroundings_open(&surroundings);
+        assert_true(surroundings.proc_fd >= 0);
+        failing_readdir(3, EIO);
+        assert_false(step_cancel_progress(&surroundings, &step));
+        failing_readdir(0, 0);
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 0, before.rlim_max }), 0);
+        bool ended = step_cancel_progress(&surroundings, &step);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        assert_false(ended);
+        assert_true(step_cancel_progress(&surroundings, &step));
+        free(step.cancelled);
+        surroundings_done(&surroundings);
+}
+
 /* KILL with nothing to kill, before and after, and twice. */
 static void test_cancel_nothing(void **state) {
         _cleanup_call_ Call call = call_connect(*state);
@@ -940,6 +966,7 @@ static const struct CMUnitTest tests[] = {
         WITH_LAB(test_bad_exec),
         WITH_LAB(test_cancel),
         WITH_LAB(test_cancel_nothing),
+        cmocka_unit_test(test_cancel_unlisted),
         WITH_LAB(test_host_gone),
         WITH_LAB(test_steps_at_once),
         WITH_LAB(test_background),
