@@ -39,52 +39,82 @@ static int begin_segment(MachineLog *log) {
                         O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
         if (fd < 0)
                 return -errno;
-        if (log->fd >= 0) {
-                if (log->before != log->begin)
-                        (void) unlinkat(log->directory->fd, segment_name(log->before, name), 0);
-                log->before = log->begin;
-                closep(&log->fd);
-        } else {
-                log->before = log->end;
-        }
+        closep(&log->fd);
         log->fd = fd;
+        if (log->n == MACHINE_LOG_SEGMENTS)
+                (void) unlinkat(log->directory->fd, segment_name(log->before, name), 0);
+        else
+                log->n++;
+        log->before = log->begin;
         log->begin = log->end;
         return 0;
 }
 
+/* @size bytes are not written, or only some of them: the next ones are in a file of their own, which begins where they
+ * belong. */
+static void leave_out(MachineLog *log, size_t size) {
+        char name[NAME_BYTES];
+
+        if (log->fd >= 0 && log->begin == log->end) { /* this one was to be the first in its file */
+                (void) unlinkat(log->directory->fd, segment_name(log->begin, name), 0);
+                log->begin = log->before;
+                log->n--;
+        }
+        closep(&log->fd);
+        log->fd = -EBADF;
+        log->end += size;
+}
+
 void machine_log_append(MachineLog *log, const char *data, size_t size) {
         while (size > 0) {
-                if ((log->fd < 0 || log->end - log->begin >= MACHINE_LOG_SEGMENT_BYTES) && begin_segment(log) < 0)
-                        return;
-                size_t n = MIN(size, MACHINE_LOG_SEGMENT_BYTES - (size_t) (log->end - log->begin));
+                size_t room = log->fd < 0 ? 0 : MACHINE_LOG_SEGMENT_BYTES - (size_t) (log->end - log->begin);
 
-                if (fd_write_all(log->fd, data, n) < 0)
+                if (room == 0) {
+                        if (begin_segment(log) < 0) {
+                                leave_out(log, size);
+                                return;
+                        }
+                        room = MACHINE_LOG_SEGMENT_BYTES;
+                }
+                size_t n = MIN(size, room);
+                if (fd_write_all(log->fd, data, n) < 0) {
+                        leave_out(log, size);
                         return;
+                }
                 log->end += n;
                 data += n;
                 size -= n;
         }
 }
 
-/* The file that has byte @offset, or else the first one after it. False: there is none. */
-static bool find_segment(DIR *dir, uint64_t offset, uint64_t *ret_begin) {
-        bool has_before = false, has_after = false;
-        uint64_t before = 0, after = 0;
-        struct dirent *entry;
+/* Finds the file that has byte @offset, or else the first one after it. *ret_next is where the one after that begins, or
+ * UINT64_MAX: then, bytes may still be appended to the one that was found. 1; 0: there is none; or -errno. */
+static int find_segment(const MachineDirectory *directory, uint64_t offset, uint64_t *ret_begin, uint64_t *ret_next) {
+        _cleanup_closedir_ DIR *dir = directory_stream_of(directory->fd);
+        uint64_t before = 0, after = UINT64_MAX;
+        bool has_before = false;
 
-        while ((entry = readdir(dir))) {
-                const char *number = startswith(entry->d_name, PREFIX);
+        if (!dir)
+                return -errno;
+        for (;;) {
                 uint64_t begin;
 
+                struct dirent *entry = directory_next(dir);
+                if (!entry && errno != 0)
+                        return -errno;
+                if (!entry)
+                        break;
+                const char *number = startswith(entry->d_name, PREFIX);
                 if (!number || parse_uint64(number, &begin) < 0)
                         continue;
                 if (begin <= offset && (!has_before || begin > before))
                         before = begin, has_before = true;
-                if (begin > offset && (!has_after || begin < after))
-                        after = begin, has_after = true;
+                if (begin > offset && begin < after)
+                        after = begin;
         }
         *ret_begin = has_before ? before : after;
-        return has_before || has_after;
+        *ret_next = has_before ? after : UINT64_MAX;
+        return has_before || after != UINT64_MAX;
 }
 
 /* 1: read; 0: nothing there; -ESTALE: look again. */
@@ -119,25 +149,21 @@ int machine_log_read(const MachineDirectory *directory, uint64_t *offset, char *
         *ret = NULL;
         *ret_size = 0;
         *ret_lost = 0;
+        uint64_t from = *offset, begin = 0, next = UINT64_MAX;
         for (unsigned i = 0; i < TRIES_MAX; i++) {
-                uint64_t from = *offset, begin;
-                int dir_fd = openat(directory->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                _cleanup_closedir_ DIR *dir = dir_fd < 0 ? NULL : fdopendir(dir_fd);
-
-                if (!dir) {
-                        int r = -errno;
-                        if (dir_fd >= 0)
-                                close(dir_fd);
+                int r = find_segment(directory, from, &begin, &next);
+                if (r <= 0)
                         return r;
-                }
-                if (!find_segment(dir, from, &begin))
-                        return 0;
                 from = MAX(from, begin);
-                int r = read_segment(directory, begin, &from, ret, ret_size);
+                r = read_segment(directory, begin, &from, ret, ret_size);
                 if (r == -ESTALE)
                         continue;
                 if (r < 0)
                         return r;
+                if (r == 0 && next != UINT64_MAX) { /* there was no room for what was printed there */
+                        from = next;
+                        continue;
+                }
                 if (r > 0) {
                         *ret_lost = from - *ret_size - *offset;
                         *offset = from;

@@ -12,8 +12,9 @@
 
 typedef struct MachineLog {
         const MachineDirectory *directory;
-        int fd;          /* of the last file; negative: there is none */
-        uint64_t begin;  /* its number */
+        int fd;          /* of the last file; negative: the next bytes begin one */
+        size_t n;        /* how many files there are */
+        uint64_t begin;  /* the number of the last one */
         uint64_t before; /* that of the one before */
         uint64_t end;    /* how many bytes there were in all */
 } MachineLog;
@@ -25,7 +26,8 @@ typedef struct MachineLog {
 
 void machine_log_done(MachineLog *log);
 
-/* Best effort: a machine does not end because its log is full. */
+/* Best effort: a machine does not end because its log is full. What cannot be written is missing in the log, and counts as
+ * gone. */
 void machine_log_append(MachineLog *log, const char *data, size_t size);
 
 /* Reads on from byte *offset, at most one file. *ret (to be freed) and *ret_size get what is there, NULL and 0 where there

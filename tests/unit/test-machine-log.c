@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "unit.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "base/fd.h"
 #include "base/string.h"
+#include "failing.h"
 #include "machine/log.h"
 
 #define ROOM (2 * MACHINE_LOG_SEGMENT_BYTES)
@@ -86,8 +90,65 @@ static void test_flood(void **state) {
         }
 }
 
+/* Whoever reads misses what there was no room for, and learns how much that was. */
+static void test_no_room(void **state) {
+        _cleanup_machine_directory_ MachineDirectory directory = open_lab(*state);
+        MachineLog log = MACHINE_LOG_NONE;
+        uint64_t offset = 0, early = 0, lost;
+        struct rlimit before;
+        char text[64];
+
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+        void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+        log.directory = &directory;
+        machine_log_append(&log, "0123", 4);
+        assert_int_equal(read_all(&directory, &early, text, sizeof(text), &lost), 4);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 6, before.rlim_max }), 0);
+        machine_log_append(&log, "456789", 6); /* a part of it fits */
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 0, before.rlim_max }), 0);
+        for (unsigned i = 0; i < 5; i++)
+                machine_log_append(&log, "ab", 2);
+        assert_int_equal(read_all(&directory, &offset, text, sizeof(text), &lost), 6);
+        assert_memory_equal(text, "012345", 6);
+        assert_int_equal(lost, 0);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        machine_log_append(&log, "uv", 2);
+        machine_log_append(&log, "w", 1);
+        (void) signal(SIGXFSZ, handler);
+
+        assert_int_equal(read_all(&directory, &offset, text, sizeof(text), &lost), 3);
+        assert_memory_equal(text, "uvw", 3);
+        assert_int_equal(lost, 14);
+        assert_int_equal(offset, 23);
+        assert_int_equal(read_all(&directory, &early, text, sizeof(text), &lost), 5);
+        assert_memory_equal(text, "45uvw", 5);
+        assert_int_equal(lost, 14);
+        assert_int_equal(early, 23);
+        machine_log_done(&log);
+}
+
+/* What cannot be listed to its end is no empty log. */
+static void test_unreadable(void **state) {
+        _cleanup_machine_directory_ MachineDirectory directory = open_lab(*state);
+        MachineLog log = MACHINE_LOG_NONE;
+        uint64_t offset = 0, lost;
+        char *text = NULL;
+        size_t size;
+
+        log.directory = &directory;
+        machine_log_append(&log, "one", 3);
+        failing_readdir(0, EIO);
+        int r = machine_log_read(&directory, &offset, &text, &size, &lost);
+        failing_readdir(0, 0);
+        assert_int_equal(r, -EIO);
+        assert_int_equal(offset, 0);
+        machine_log_done(&log);
+}
+
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_follow, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_flood, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_no_room, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_unreadable, setup_directory, teardown_directory),
 };
 UNIT_FILE(tests);
