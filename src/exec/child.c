@@ -177,14 +177,18 @@ static void forward_variables(const Child *child, const Value *trigger, Variable
         forward(request->pipeline, &expanded, ret);
 }
 
-/* The lines of the process that runs the child pipeline. */
-static void pass_on(const Child *child, int fd) {
+/* The lines of the process that runs the child pipeline. @fd is consumed. 0 or -errno. */
+static int pass_on(const Child *child, int fd) {
         _cleanup_fclose_ FILE *file = file_stream(fd, "r");
         _cleanup_free_ char *line = NULL;
         size_t allocated = 0;
-        ssize_t n;
 
-        while (file && (n = getline(&line, &allocated, file)) > 0) {
+        if (!file)
+                return -errno;
+        for (;;) {
+                ssize_t n = getline(&line, &allocated, file);
+                if (n < 0)
+                        return feof(file) ? 0 : -errno;
                 line[n - 1] = line[n - 1] == '\n' ? 0 : line[n - 1];
                 say(child, line);
         }
@@ -211,8 +215,9 @@ static int start(const Child *child, const ExecRun *run, int (*run_pipeline)(con
                 close(fds[0]);
                 return -errno;
         }
-        pass_on(child, fds[0]);
+        int failed = pass_on(child, fds[0]);
         int r = process_wait(pid, &status);
+        r = r < 0 ? r : failed;
         return r < 0 ? r : WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
 }
 
