@@ -104,22 +104,40 @@ static int switch_on(const char *name) {
         return 0;
 }
 
+static int keep_routes_of(const char *interface) {
+        _cleanup_free_ char *name = NULL, *path = NULL, *value = NULL;
+
+        if (string_printf(&name, "ipv6/conf/%s/accept_ra", interface) < 0 ||
+            string_printf(&path, "/proc/sys/net/%s", name) < 0)
+                return -ENOMEM;
+        int r = file_read_at(AT_FDCWD, path, 64, &value, NULL);
+        if (r < 0)
+                return r;
+        if (value[0] != '1')
+                return 0;
+        r = netns_set(name, "2");
+        if (r < 0)
+                return r;
+        note_change(name, "1");
+        return 0;
+}
+
 /* With forwarding, the kernel ignores routes from router advertisements unless accept_ra is 2 (ip-sysctl.rst). This
- * keeps a default route that the host has from one. */
-static void keep_announced_routes(void) {
+ * keeps a default route that the host has from one. 0; or -errno: one may be lost. */
+static int keep_announced_routes(void) {
         _cleanup_closedir_ DIR *dir = opendir("/proc/sys/net/ipv6/conf");
-        struct dirent *entry;
 
-        while (dir && (entry = directory_next(dir))) {
-                _cleanup_free_ char *name = NULL, *path = NULL, *value = NULL;
-
-                if (streq(entry->d_name, "all") || startswith(entry->d_name, HUB_HOST_INTERFACE_PREFIX) ||
-                    string_printf(&name, "ipv6/conf/%s/accept_ra", entry->d_name) < 0 ||
-                    string_printf(&path, "/proc/sys/net/%s", name) < 0 ||
-                    file_read_at(AT_FDCWD, path, 64, &value, NULL) < 0 || value[0] != '1')
+        if (!dir)
+                return -errno;
+        for (;;) {
+                struct dirent *entry = directory_next(dir);
+                if (!entry)
+                        return -errno;
+                if (streq(entry->d_name, "all") || startswith(entry->d_name, HUB_HOST_INTERFACE_PREFIX))
                         continue;
-                if (netns_set(name, "2") >= 0)
-                        note_change(name, "1");
+                int r = keep_routes_of(entry->d_name);
+                if (r < 0 && r != -ENOENT) /* an interface that is gone by now */
+                        return r;
         }
 }
 
@@ -129,8 +147,7 @@ static int forward(Hub *hub, Problem *reterr_problem) {
                 return problem_set(reterr_problem, r, "cannot switch net.ipv4.ip_forward on: %m");
         if (!hub->ipv6 || is_on(NETNS_FORWARD6))
                 return 0;
-        keep_announced_routes();
-        if (switch_on(NETNS_FORWARD6) < 0)
+        if (keep_announced_routes() < 0 || switch_on(NETNS_FORWARD6) < 0)
                 hub->ipv6 = false;
         return 0;
 }

@@ -13,8 +13,10 @@
 
 #include "base/fd.h"
 #include "base/string.h"
+#include "failing.h"
 #include "machine/segment-file.h"
 #include "network/hub.h"
+#include "network/nat.h"
 #include "network/netns.h"
 
 /* Hubs and machines that are nothing but network namespaces. The host is one, too. */
@@ -212,6 +214,26 @@ static void test_plug_nothing(_unused_ void **state) {
                 assert_row(hub_plug(&hub, fds[i], 2, &problem) == -EINVAL, i, "");
 }
 
+/* With forwarding, the host would lose routes from router advertisements: it is not switched on where an interface may have
+ * been left out. */
+static void test_keep_announced_routes(_unused_ void **state) {
+        static const char forwarding[] = "/proc/sys/net/" NETNS_FORWARD6;
+        _cleanup_free_ char *before = NULL, *after = NULL;
+        _cleanup_hub_ Hub hub = open_hub(false);
+        Problem problem = { 0 };
+
+        assert_true(hub.ipv6);
+        if (netns_set(NETNS_FORWARD4, "1") < 0 || file_read_at(AT_FDCWD, forwarding, 64, &before, NULL) < 0)
+                skip();
+        assert_string_equal(before, "0\n");
+        failing_readdir(0, EIO);
+        (void) nat_connect(&hub, &problem); /* fails: nothing connects the hub with the host */
+        failing_readdir(0, 0);
+        assert_false(hub.ipv6);
+        assert_int_equal(file_read_at(AT_FDCWD, forwarding, 64, &after, NULL), 0);
+        assert_string_equal(after, "0\n");
+}
+
 /* A host has that. */
 static int switch_loopback_on(void) {
         _cleanup_netlink_ NetlinkSocket *socket = NULL;
@@ -236,5 +258,6 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_block_of_the_past),
         cmocka_unit_test(test_plug_nothing),
+        cmocka_unit_test(test_keep_announced_routes),
 };
 UNIT_FILE(tests, .lacks = lacks);
