@@ -161,41 +161,111 @@ static bool has_children(int fd) {
         return fstat(fd, &st) < 0 || st.st_nlink != 2;
 }
 
-/* Calls @visit for each process in the group @fd (consumed) and below. Returns their number or -errno. */
-static int visit_group(int fd, void (*visit)(pid_t pid, void *userdata), void *userdata) {
+/* Was the group removed meanwhile? */
+static bool is_gone(int r) {
+        return r == -ENOENT || r == -ENODEV;
+}
+
+/* The groups that are still to be visited, the next one last; ".." stands for the way back from one. */
+typedef struct Todo {
+        char **names;
+        size_t n, allocated;
+} Todo;
+
+static void todo_done(Todo *todo) {
+        for (size_t i = 0; i < todo->n; i++)
+                free(todo->names[i]);
+        free(todo->names);
+}
+
+static int todo_add(Todo *todo, const char *name) {
+        if (todo->n == todo->allocated) {
+                size_t allocated = MAX(todo->n * 2, (size_t) 32);
+                char **longer = reallocarray(todo->names, allocated, sizeof(char *));
+                if (!longer)
+                        return -ENOMEM;
+                todo->names = longer;
+                todo->allocated = allocated;
+        }
+        todo->names[todo->n] = strdup(name);
+        if (!todo->names[todo->n])
+                return -ENOMEM;
+        todo->n++;
+        return 0;
+}
+
+/* Adds the groups right below @fd. */
+static int todo_add_below(Todo *todo, int fd) {
+        if (!has_children(fd))
+                return 0;
+        _cleanup_closedir_ DIR *dir = directory_stream_of(fd);
+        if (!dir)
+                return -errno;
+        for (;;) {
+                struct dirent *entry = directory_next(dir);
+                if (!entry)
+                        return -errno;
+                int r = entry->d_type == DT_DIR ? todo_add(todo, entry->d_name) : 0;
+                if (r < 0)
+                        return r;
+        }
+}
+
+typedef struct Visit {
+        void (*visit)(pid_t pid, void *userdata);
+        void *userdata;
+        int n;      /* how many processes were visited */
+        int result; /* the first error */
+} Visit;
+
+/* Goes on after an error: as many as possible are to be killed. */
+static void note_error(Visit *visit, int r) {
+        if (r < 0 && !is_gone(r) && visit->result == 0)
+                visit->result = r;
+}
+
+/* Visits the processes in the group @fd itself, and adds the groups below it to those to be visited. */
+static void visit_one(Visit *visit, int fd, Todo *todo) {
         _cleanup_free_ char *text = NULL;
-        _cleanup_closedir_ DIR *dir = NULL;
-        _cleanup_close_ int group_fd = fd;
-        struct dirent *entry;
         char *state = NULL;
-        int n = 0;
 
         int r = file_read_at(fd, "cgroup.procs", FILE_MAX_BYTES, &text, NULL);
-        if (r < 0 && r != -ENOENT && r != -ENODEV && r != -EOPNOTSUPP)
-                return r;
+        if (r != -EOPNOTSUPP)
+                note_error(visit, r);
         for (char *line = r < 0 ? NULL : strtok_r(text, "\n", &state); line; line = strtok_r(NULL, "\n", &state)) {
                 pid_t pid = atoi(line);
 
-                n++;
+                visit->n++;
                 if (pid > 0) /* 0: of another pid namespace */
-                        visit(pid, userdata);
+                        visit->visit(pid, visit->userdata);
         }
-        if (!has_children(fd))
-                return n;
-        dir = fdopendir(fd);
-        if (!dir)
-                return -errno;
-        (void) TAKE_FD(group_fd);
-        while ((entry = readdir(dir))) {
-                if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+        note_error(visit, todo_add_below(todo, fd));
+}
+
+/* Visits the group @fd (consumed) and those below. Not recursive and with one descriptor, as in remove_children(). */
+static void visit_group(Visit *visit, int fd) {
+        _cleanup_(todo_done) Todo todo = { 0 };
+        _cleanup_close_ int here = fd;
+
+        visit_one(visit, here, &todo);
+        while (todo.n > 0) {
+                _cleanup_free_ char *name = todo.names[--todo.n];
+                const bool back = streq(name, "..");
+
+                int next = open_directory_at(here, name, false, 0);
+                int r = next < 0 || back ? next : todo_add(&todo, "..");
+                if (r < 0) {
+                        closep(&next);
+                        note_error(visit, back && is_gone(r) ? -EIO : r);
+                        if (back)
+                                return;
                         continue;
-                int child = open_directory_at(fd, entry->d_name, false, 0);
-                if (child < 0)
-                        continue;
-                r = visit_group(child, visit, userdata);
-                n += MAX(r, 0);
+                }
+                close(here);
+                here = next;
+                if (!back)
+                        visit_one(visit, here, &todo);
         }
-        return n;
 }
 
 static void kill_member(pid_t pid, _unused_ void *userdata) {
@@ -207,21 +277,17 @@ static void ignore_member(_unused_ pid_t pid, _unused_ void *userdata) {
 }
 
 int cgroup_visit(const CgroupSet *set, void (*visit)(pid_t pid, void *userdata), void *userdata) {
-        int n = 0;
+        Visit all = { .visit = visit, .userdata = userdata };
 
         for (size_t i = 0; i < set->n; i++) {
                 int fd = open(set->directories[i].path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                if (fd < 0) {
-                        if (errno == ENOENT)
-                                continue;
-                        return -errno;
-                }
-                int r = visit_group(fd, visit, userdata);
-                if (r < 0)
-                        return r;
-                n += r;
+
+                if (fd < 0)
+                        note_error(&all, -errno);
+                else
+                        visit_group(&all, fd);
         }
-        return n;
+        return all.result < 0 ? all.result : all.n;
 }
 
 bool cgroup_kill_at_once(const CgroupSet *set) {
@@ -272,18 +338,23 @@ bool cgroup_is_empty(const CgroupSet *set) {
         return cgroup_visit(set, ignore_member, NULL) == 0;
 }
 
-/* The name of a group right below @fd, or NULL. */
-static char *first_child(int fd) {
-        int copy = !has_children(fd) ? -EBADF : openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        _cleanup_closedir_ DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-        struct dirent *entry;
-
-        if (!dir && copy >= 0)
-                close(copy);
-        while (dir && (entry = readdir(dir)))
-                if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
-                        return strdup(entry->d_name);
-        return NULL;
+/* The name of a group right below @fd, to be freed: 1; 0 with NULL: there is none; or -errno. */
+static int first_child(int fd, char **ret) {
+        *ret = NULL;
+        if (!has_children(fd))
+                return 0;
+        _cleanup_closedir_ DIR *dir = directory_stream_of(fd);
+        if (!dir)
+                return -errno;
+        for (;;) {
+                struct dirent *entry = directory_next(dir);
+                if (!entry)
+                        return -errno;
+                if (entry->d_type != DT_DIR)
+                        continue;
+                *ret = strdup(entry->d_name);
+                return *ret ? 1 : -ENOMEM;
+        }
 }
 
 /* Removes all groups below @fd. Not recursive and with one descriptor, because the job chooses how deep groups are
@@ -295,9 +366,12 @@ static int remove_children(int fd) {
         if (here < 0)
                 return -errno;
         for (;;) {
-                _cleanup_free_ char *child = first_child(here);
+                _cleanup_free_ char *child = NULL;
                 int next;
 
+                int r = first_child(here, &child);
+                if (r < 0 && !is_gone(r))
+                        return r;
                 if (!child && depth == 0)
                         return 0;
                 if (child && unlinkat(here, child, AT_REMOVEDIR) >= 0)
@@ -314,10 +388,11 @@ static int remove_children(int fd) {
                 if (next < 0)
                         return -errno;
                 if (child) {
-                        _cleanup_free_ char *grandchild = first_child(next);
-                        if (!grandchild) {
+                        _cleanup_free_ char *grandchild = NULL;
+                        r = first_child(next, &grandchild);
+                        if (r <= 0) {
                                 close(next);
-                                return -EBUSY;
+                                return r == 0 || is_gone(r) ? -EBUSY : r;
                         }
                 }
                 depth = child ? depth + 1 : depth - 1;

@@ -101,8 +101,8 @@ void cgroup_delegate_controllers(const CgroupSet *set);
 /* Has the kernel kill everything in the v2 group and below, this process too. False: it cannot, as before Linux 5.14, or
  * there is no such group. */
 bool cgroup_kill_at_once(const CgroupSet *set);
-/* Sends SIGKILL to everything in the groups and below but this process. Returns how many processes were seen, or
- * -errno. */
+/* Sends SIGKILL to everything in the groups and below but this process. Returns how many processes were seen; or -errno,
+ * when there may be others. */
 int cgroup_kill(const CgroupSet *set);
 /* Waits until nobody is in the groups and below. True: nobody is. False: somebody was after @timeout_usec, or that cannot
  * be told without asking again, as with version 1. The kernel tells it by cgroup.events (cgroups(7)); by then, processes
@@ -111,8 +111,8 @@ bool cgroup_wait_empty(const CgroupSet *set, uint64_t timeout_usec);
 /* Is nobody in the groups and below? False also where that cannot be told. */
 bool cgroup_is_empty(const CgroupSet *set);
 
-/* Calls @visit for every process in the groups and below; a process may be seen more than once. Returns how many, or
- * -errno. */
+/* Calls @visit for every process in the groups and below; a process may be seen more than once. Returns how many; or -errno,
+ * when some may have been left out: a group that cannot be opened or listed, unless it is gone. */
 int cgroup_visit(const CgroupSet *set, void (*visit)(pid_t pid, void *userdata), void *userdata);
 
 /* Removes the groups and those below, which must be empty. Missing is success. 0 or -errno. */

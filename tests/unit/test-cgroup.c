@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -332,6 +333,63 @@ static void test_visit(void **state) {
         assert_int_equal(total, 54300);
 }
 
+/* Nobody can tell who is in what cannot be read; the others are visited nevertheless. */
+static void test_visit_unreadable(void **state) {
+        _cleanup_cgroup_set_ CgroupSet set = { 0 };
+        _cleanup_free_ char *child = NULL;
+        int total = 0;
+
+        add_hierarchy(&set, state, "unreadable", CGROUP_MEMORY);
+        add_hierarchy(&set, state, "readable", CGROUP_PIDS);
+        make_file(set.directories[1].path, "cgroup.procs", "7\n");
+        make_directory(set.directories[0].path, "child");
+        assert_int_equal(cgroup_visit(&set, sum, &total), 1);
+
+        failing_readdir(0, EIO);
+        int r = cgroup_visit(&set, sum, &total);
+        bool empty = cgroup_is_empty(&set);
+        set.n = 1;
+        int removed = cgroup_remove(&set);
+        failing_readdir(0, 0);
+        assert_int_equal(r, -EIO);
+        assert_int_equal(total, 7 + 7);
+        assert_false(empty);
+        assert_int_equal(removed, -EIO);
+
+        assert_int_equal(string_printf(&child, "%s/child", set.directories[0].path), 0);
+        make_directory(child, "cgroup.procs"); /* something to be opened that is not to be read */
+        assert_int_equal(cgroup_visit(&set, sum, &total), -EISDIR);
+        assert_false(cgroup_is_empty(&set));
+        set.n = 2;
+}
+
+/* A container nests its groups as deep as it likes. */
+static void test_visit_deep(void **state) {
+        _cleanup_cgroup_set_ CgroupSet set = { 0 };
+        struct rlimit before;
+        int total = 0;
+
+        add_hierarchy(&set, state, "v1", CGROUP_SYSTEMD);
+        int fd = open(set.directories[0].path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        for (unsigned i = 0; i < 200; i++) {
+                _cleanup_close_ int sibling = open_directory_at(fd, "sibling", true, 0755);
+                int child = open_directory_at(fd, "child", true, 0755);
+
+                assert_true(child >= 0 && sibling >= 0);
+                assert_int_equal(file_replace_at(sibling, "cgroup.procs", "1\n", 2, 0644), 0);
+                close(fd);
+                fd = child;
+        }
+        assert_int_equal(file_replace_at(fd, "cgroup.procs", "1000\n", 5, 0644), 0);
+        close(fd);
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 64, before.rlim_max }), 0);
+        int r = cgroup_visit(&set, sum, &total);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        assert_int_equal(r, 201);
+        assert_int_equal(total, 1200);
+}
+
 static void test_kill(void **state) {
         _cleanup_cgroup_set_ CgroupSet set = { 0 };
         _cleanup_free_ char *at_once = NULL;
@@ -578,11 +636,25 @@ static void test_warm_own(_unused_ void **state) {
 #define WITH_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, setup_directory, teardown_directory)
 
 static const struct CMUnitTest tests[] = {
-        WITH_DIRECTORY(test_limits),     WITH_DIRECTORY(test_limits_hybrid), WITH_DIRECTORY(test_enter),
-        WITH_DIRECTORY(test_born),       WITH_DIRECTORY(test_delegate),      WITH_DIRECTORY(test_visit),
-        WITH_DIRECTORY(test_kill),       WITH_DIRECTORY(test_wait_empty),    WITH_DIRECTORY(test_remove),
-        WITH_DIRECTORY(test_memory),     cmocka_unit_test(test_of_process),  cmocka_unit_test(test_names),
-        WITH_DIRECTORY(test_bound),      WITH_DIRECTORY(test_limited),       WITH_DIRECTORY(test_warm),
-        cmocka_unit_test(test_warm_own), WITH_DIRECTORY(test_exceeded),      WITH_DIRECTORY(test_refused),
+        WITH_DIRECTORY(test_limits),
+        WITH_DIRECTORY(test_limits_hybrid),
+        WITH_DIRECTORY(test_enter),
+        WITH_DIRECTORY(test_born),
+        WITH_DIRECTORY(test_delegate),
+        WITH_DIRECTORY(test_visit),
+        WITH_DIRECTORY(test_visit_unreadable),
+        WITH_DIRECTORY(test_visit_deep),
+        WITH_DIRECTORY(test_kill),
+        WITH_DIRECTORY(test_wait_empty),
+        WITH_DIRECTORY(test_remove),
+        WITH_DIRECTORY(test_memory),
+        cmocka_unit_test(test_of_process),
+        cmocka_unit_test(test_names),
+        WITH_DIRECTORY(test_bound),
+        WITH_DIRECTORY(test_limited),
+        WITH_DIRECTORY(test_warm),
+        cmocka_unit_test(test_warm_own),
+        WITH_DIRECTORY(test_exceeded),
+        WITH_DIRECTORY(test_refused),
 };
 UNIT_FILE(tests);
