@@ -1,25 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Opens what is below a directory. Called by what moves files into and out of the container. It never opens anything
+/* Paths of files below a directory. Called by what moves files into and out of the container. It never opens anything
  * outside of that directory, whatever a job has put there. */
 
 #include "agent/beneath.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 
+#include "base/fs.h"
 #include "wire/bundle.h"
-
-int open_beneath(int dir_fd, const char *path, int flags) {
-        const struct open_how how = { .flags = (uint64_t) flags | O_CLOEXEC,
-                                      .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
-
-        int fd = (int) syscall(SYS_openat2, dir_fd, path, &how, sizeof(how));
-        return fd < 0 ? -errno : fd;
-}
 
 int open_parent_beneath(int dir_fd, const char *path) {
         char parent[BUNDLE_PATH_MAX + 1];

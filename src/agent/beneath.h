@@ -5,10 +5,8 @@
 
 /* Files below a directory of the container: no path leads out of it, wherever symlinks point. */
 
-/* Opens @path, with O_CLOEXEC. The descriptor or -errno. */
-int open_beneath(int dir_fd, const char *path, int flags);
-
-/* Opens the directory that @path, of at most BUNDLE_PATH_MAX bytes, is in. The descriptor or -errno. */
+/* Opens the directory that @path, of at most BUNDLE_PATH_MAX bytes, is in, as open_beneath() does. The descriptor or
+ * -errno. */
 int open_parent_beneath(int dir_fd, const char *path);
 
 /* What @path, which has no slash at its end, is called in its directory. */

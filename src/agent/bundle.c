@@ -19,6 +19,22 @@
 
 #define DEPTH_MAX 200U
 
+/* What an error @r for a file means: 0, the file is left out, as it is not there, or not for us to read, or its path leads out
+ * of the directory. Another one says nothing about the file, and must not leave it out. */
+static int unless_left_out(int r) {
+        switch (r) {
+        case -ENOENT:
+        case -ENOTDIR:
+        case -ENAMETOOLONG:
+        case -ELOOP:
+        case -EXDEV:
+        case -EACCES:
+                return 0;
+        default:
+                return r;
+        }
+}
+
 static int describe(int dir_fd, const char *name, const struct stat *st, bool content, BundleEntry *entry) {
         entry->mode = st->st_mode & 07777;
         entry->size = (uint64_t) st->st_size;
@@ -31,7 +47,7 @@ static int describe(int dir_fd, const char *name, const struct stat *st, bool co
                 ssize_t n = readlinkat(dir_fd, name, entry->link, BUNDLE_PATH_MAX);
 
                 if (n <= 0)
-                        return -ENOENT;
+                        return n < 0 ? -errno : -ENOENT;
                 entry->link[n] = 0;
                 entry->type = BUNDLE_SYMLINK;
         } else
@@ -45,9 +61,13 @@ static int list_at(BundleWriter *writer, int dir_fd, const char *name, BundleEnt
 static int list_directory(BundleWriter *writer, int fd, BundleEntry *entry, unsigned depth) {
         _cleanup_closedir_ DIR *dir = directory_stream(fd);
         size_t n = strlen(entry->path);
-        struct dirent *child;
 
-        while (dir && (child = directory_next(dir))) {
+        if (!dir)
+                return -errno;
+        for (;;) {
+                struct dirent *child = directory_next(dir);
+                if (!child)
+                        return -errno;
                 size_t size = strlen(child->d_name);
 
                 if (n + size + 1 > BUNDLE_PATH_MAX || depth >= DEPTH_MAX)
@@ -60,19 +80,20 @@ static int list_directory(BundleWriter *writer, int fd, BundleEntry *entry, unsi
                 if (r < 0)
                         return r;
         }
-        return 0;
 }
 
 static int list_at(BundleWriter *writer, int dir_fd, const char *name, BundleEntry *entry, unsigned depth) {
         struct stat st;
 
-        if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || describe(dir_fd, name, &st, false, entry) < 0)
-                return 0;
-        int r = bundle_put(writer, entry);
+        int r = fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno :
+                                                                      describe(dir_fd, name, &st, false, entry);
+        if (r < 0)
+                return unless_left_out(r);
+        r = bundle_put(writer, entry);
         if (r < 0 || !S_ISDIR(st.st_mode))
                 return r;
         int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        return fd < 0 ? 0 : list_directory(writer, fd, entry, depth);
+        return fd < 0 ? unless_left_out(-errno) : list_directory(writer, fd, entry, depth);
 }
 
 static int list_path(BundleWriter *writer, int root_fd, const char *path, BundleEntry *entry) {
@@ -80,7 +101,7 @@ static int list_path(BundleWriter *writer, int root_fd, const char *path, Bundle
                 return 0;
         _cleanup_close_ int parent_fd = open_parent_beneath(root_fd, path);
         if (parent_fd < 0)
-                return 0;
+                return unless_left_out(parent_fd);
         strcpy(entry->path, path);
         return list_at(writer, parent_fd, last_part(path), entry, 0);
 }
@@ -129,22 +150,28 @@ static int pack_one(BundleWriter *writer, int root_fd, const char *path, BundleE
         if (!bundle_path_is_plain(path))
                 return -EBADMSG;
         _cleanup_close_ int parent_fd = open_parent_beneath(root_fd, path);
-        if (parent_fd < 0 || fstatat(parent_fd, last_part(path), &st, AT_SYMLINK_NOFOLLOW) < 0)
-                return 0;
+        if (parent_fd < 0)
+                return unless_left_out(parent_fd);
+        if (fstatat(parent_fd, last_part(path), &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return unless_left_out(-errno);
         _cleanup_close_ int fd = -EBADF;
         if (S_ISREG(st.st_mode)) {
                 fd = openat(parent_fd, last_part(path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
                 if (fd < 0) {
-                        (void) path_failed(errno, path);
-                        return 0;
+                        int r = -errno;
+                        (void) path_failed(r, path);
+                        return unless_left_out(r);
                 }
-                if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+                if (fstat(fd, &st) < 0)
+                        return -errno;
+                if (!S_ISREG(st.st_mode))
                         return 0;
         }
         strcpy(entry->path, path);
-        if (describe(parent_fd, last_part(path), &st, true, entry) < 0)
-                return 0;
-        int r = bundle_put(writer, entry);
+        int r = describe(parent_fd, last_part(path), &st, true, entry);
+        if (r < 0)
+                return unless_left_out(r);
+        r = bundle_put(writer, entry);
         return r < 0 || fd < 0 ? r : bundle_put_file(writer, fd, entry->size);
 }
 
@@ -160,7 +187,12 @@ static int pack(const char *directory) {
         _cleanup_close_ int root_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (root_fd < 0)
                 return -errno;
-        while (getdelim(&line, &allocated, 0, stdin) > 0) {
+        for (;;) {
+                if (getdelim(&line, &allocated, 0, stdin) < 0) {
+                        if (!feof(stdin))
+                                return -errno;
+                        break;
+                }
                 r = pack_one(&writer, root_fd, line, &entry);
                 if (r < 0)
                         return r;

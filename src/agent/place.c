@@ -11,6 +11,7 @@
 
 #include "agent/beneath.h"
 #include "base/fd.h"
+#include "base/fs.h"
 
 void place_init(Place *ret, int root_fd, mode_t umask, const GitIndex *index) {
         ret->root_fd = root_fd;

@@ -16,6 +16,7 @@
 
 #include "agent/agent.h"
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/locale.h"
 
 static int open_proc(void) {
@@ -57,11 +58,7 @@ void surroundings_done(Surroundings *surroundings) {
 
 int surroundings_open_proc(const Surroundings *surroundings, const char *path, int flags) {
         /* Not through anything that was mounted over a part of /proc. */
-        struct open_how how = { .flags = (uint64_t) (unsigned) (flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK),
-                                .resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS };
-
-        if (surroundings->proc_fd < 0)
-                return -ENOENT;
-        int fd = (int) syscall(SYS_openat2, surroundings->proc_fd, path, &how, sizeof(how));
-        return fd < 0 ? -errno : fd;
+        return surroundings->proc_fd < 0 ? -ENOENT :
+                                           open_resolving(surroundings->proc_fd, path, flags | O_NOCTTY | O_NONBLOCK,
+                                                          RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS);
 }

@@ -19,7 +19,7 @@
 #include "base/fd.h"
 #include "base/string.h"
 
-static int open_resolving(int dir_fd, const char *path, int flags, uint64_t resolve) {
+int open_resolving(int dir_fd, const char *path, int flags, uint64_t resolve) {
         struct open_how how = { .flags = (uint64_t) (unsigned) (flags | O_CLOEXEC), .resolve = resolve };
 
         for (unsigned tries = 0;; tries++) {
@@ -41,6 +41,10 @@ int find_in_root(int root_fd, const char *path, int flags) {
         int fd = open_in_root(root_fd, path, flags);
 
         return fd == -ENOTDIR || fd == -ELOOP || fd == -ENAMETOOLONG ? -ENOENT : fd;
+}
+
+int open_beneath(int dir_fd, const char *path, int flags) {
+        return open_resolving(dir_fd, path, flags, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
 }
 
 int open_without_symlinks(int dir_fd, const char *path, int flags) {

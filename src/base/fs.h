@@ -7,8 +7,12 @@
 
 #include "base/macro.h"
 
-/* Opens @path as if @root_fd were "/": no symlink, absolute or not, leads out of it (openat2() with RESOLVE_IN_ROOT, Linux
- * 5.6). Adds O_CLOEXEC. Returns the descriptor or -errno. */
+/* Opens @path as openat2() does (Linux 5.6) with @resolve, RESOLVE_* of <linux/openat2.h>, and again when a rename somewhere on
+ * the host got in the way (EAGAIN). Adds O_CLOEXEC. Returns the descriptor or -errno. */
+int open_resolving(int dir_fd, const char *path, int flags, uint64_t resolve);
+
+/* Opens @path as if @root_fd were "/": no symlink, absolute or not, leads out of it (RESOLVE_IN_ROOT). Adds
+ * O_CLOEXEC. Returns the descriptor or -errno. */
 int open_in_root(int root_fd, const char *path, int flags);
 
 /* The same, to find out whether there is such a file: -ENOENT means only that there is none, also because something on the
@@ -16,8 +20,12 @@ int open_in_root(int root_fd, const char *path, int flags);
  * about the file. */
 int find_in_root(int root_fd, const char *path, int flags);
 
-/* Opens @path; no part of it may be a symlink (-ELOOP; openat2() with RESOLVE_NO_SYMLINKS, Linux 5.6). Adds O_CLOEXEC.
- * Returns the descriptor or -errno. */
+/* Opens what is below @dir_fd: -EXDEV where @path, or a symlink in it, leads out (RESOLVE_BENEATH), or is absolute. Adds
+ * O_CLOEXEC. Returns the descriptor or -errno. */
+int open_beneath(int dir_fd, const char *path, int flags);
+
+/* Opens @path; no part of it may be a symlink (-ELOOP; RESOLVE_NO_SYMLINKS). Adds O_CLOEXEC. Returns the descriptor or
+ * -errno. */
 int open_without_symlinks(int dir_fd, const char *path, int flags);
 
 /* Opens the regular file @path as open_in_root() finds it, for reading. Anything else, such as a device or a pipe that nobody

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
@@ -57,13 +56,7 @@ static const char *kind_name(mode_t mode) {
 
 /* Opens @path itself (O_PATH) without following anything. -EXDEV: with @resolve having RESOLVE_NO_XDEV, a mount point. */
 static int open_itself(int tree_fd, const char *path, uint64_t resolve) {
-        struct open_how how = {
-                .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
-                .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | resolve,
-        };
-        int fd = (int) syscall(SYS_openat2, tree_fd, path, &how, sizeof(how));
-
-        return fd < 0 ? -errno : fd;
+        return open_resolving(tree_fd, path, O_PATH | O_NOFOLLOW, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | resolve);
 }
 
 static int check_directory(int tree_fd, const char *name, uint64_t resolve, Problem *reterr_problem) {

@@ -57,7 +57,6 @@ typedef struct Worker {
 
 /* Opens @path, of any length, below @top_fd. Follows no symlink; -EXDEV: something is mounted on the way. */
 static int open_below(int top_fd, const char *path, int flags) {
-        struct open_how how = { .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV | RESOLVE_BENEATH };
         char part[PATH_MAX];
         int fd = top_fd;
 
@@ -72,9 +71,8 @@ static int open_below(int top_fd, const char *path, int flags) {
                 memcpy(part, path, n);
                 part[n] = 0;
                 path += n;
-                how.flags = (uint64_t) (unsigned) ((*path ? O_PATH | O_DIRECTORY : flags) | O_CLOEXEC);
-                int next = (int) syscall(SYS_openat2, fd, part, &how, sizeof(how));
-                int r = next < 0 ? -errno : next;
+                int r = open_resolving(fd, part, *path ? O_PATH | O_DIRECTORY : flags,
+                                       RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV | RESOLVE_BENEATH);
                 if (fd != top_fd)
                         close(fd);
                 if (r < 0 || !*path)

@@ -5,6 +5,7 @@
 
 #include "base/fd.h"
 #include "base/string.h"
+#include "failing.h"
 #include "tree/remove.h"
 
 /* They come behind what the list has. */
@@ -170,6 +171,51 @@ static void test_remove_deep(void **state) {
         assert_false(is_there(dir_fd, "deep"));
 }
 
+/* A rename somewhere on the host gets in the way of any of these. */
+static void test_open_again(void **state) {
+        int (*const functions[])(int dir_fd, const char *path, int flags) = { open_in_root, find_in_root, open_beneath,
+                                                                              open_without_symlinks };
+        _cleanup_close_ int dir_fd = open_directory(state);
+
+        make_file(dir_fd, "file", "", 0644);
+        for (size_t i = 0; i < ELEMENTSOF(functions); i++) {
+                failing_openat2(20, EAGAIN);
+                _cleanup_close_ int fd = functions[i](dir_fd, "file", O_RDONLY);
+                assert_row(fd >= 0, i, "");
+                failing_openat2(1, EMFILE);
+                assert_row(functions[i](dir_fd, "file", O_RDONLY) == -EMFILE, i, "");
+        }
+}
+
+static void test_open_beneath(void **state) {
+        static const struct {
+                const char *path;
+                int result;
+        } table[] = {
+                { "file", 0 },
+                { "d/../file", 0 },
+                { "d/up/file", 0 },
+                { "d/missing", -ENOENT },
+                { "file/file", -ENOTDIR },
+                { "loop", -ELOOP },
+                { "..", -EXDEV },
+                { "d/../../file", -EXDEV },
+                { "/etc", -EXDEV },
+                { "d/out/etc", -EXDEV },
+        };
+        _cleanup_close_ int dir_fd = open_directory(state);
+
+        assert_int_equal(mkdirat(dir_fd, "d", 0755), 0);
+        make_file(dir_fd, "file", "", 0644);
+        assert_int_equal(symlinkat("..", dir_fd, "d/up"), 0);
+        assert_int_equal(symlinkat("/", dir_fd, "d/out"), 0);
+        assert_int_equal(symlinkat("loop", dir_fd, "loop"), 0);
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_close_ int fd = open_beneath(dir_fd, table[i].path, O_RDONLY);
+                assert_row(MIN(fd, 0) == table[i].result, i, table[i].path);
+        }
+}
+
 static void test_own_executable(_unused_ void **state) {
         _cleanup_free_ char *path = NULL, *directory = NULL, *joined = NULL;
 
@@ -198,6 +244,8 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_mkdir_parents, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_remove, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_remove_deep, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_open_again, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_open_beneath, setup_directory, teardown_directory),
         cmocka_unit_test(test_own_executable),
 };
 UNIT_FILE(tests);

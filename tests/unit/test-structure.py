@@ -26,6 +26,8 @@ CALLERS = re.compile(r"(Only )?((?:[\w/-]+\.c(?:, | and )?)+) (?:may )?calls? th
 ONE_PLACE = {
     '"/run/nspawn-runner-agent"': "wire/wire.h",
     "/usr/local/sbin:/usr/local/bin:": "base/process.h",
+    "readdir(": "base/fs.c",  # its errors look like the end
+    "SYS_openat2": "base/fs.c",  # it may have to be tried again
     "O_TMPFILE": "base/new-file.c",  # not every file system can
     '"127.0.1.1': "base/hosts.h",
     "localhost ip6-localhost": "base/hosts.h",
