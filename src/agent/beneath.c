@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "base/fs.h"
 #include "wire/bundle.h"
 
@@ -16,10 +17,8 @@ int open_parent_beneath(int dir_fd, const char *path) {
         char parent[BUNDLE_PATH_MAX + 1];
         const char *slash = strrchr(path, '/');
 
-        if (!slash) {
-                int fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
-                return fd < 0 ? -errno : fd;
-        }
+        if (!slash)
+                return fd_duplicate(dir_fd);
         memcpy(parent, path, (size_t) (slash - path));
         parent[slash - path] = 0;
         return open_beneath(dir_fd, parent, O_RDONLY | O_DIRECTORY);

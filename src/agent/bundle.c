@@ -107,8 +107,8 @@ static int list_path(BundleWriter *writer, int root_fd, const char *path, Bundle
 }
 
 static int list_all(BundleWriter *writer, int root_fd, BundleEntry *entry) {
-        int fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 3);
-        return fd < 0 ? -errno : list_directory(writer, fd, entry, 0);
+        int fd = fd_duplicate(root_fd);
+        return fd < 0 ? fd : list_directory(writer, fd, entry, 0);
 }
 
 static int list_paths(BundleWriter *writer, int root_fd, char *const *paths, BundleEntry *entry) {

@@ -115,14 +115,15 @@ static void start_agent(Init *init) {
         init->agent_pid = MAX(pid, 0);
 }
 
-/* /dev/null to be written to, or a file in memory where a job has put something else. */
+/* /dev/null to be written to, or a file in memory where a job has put something else. A descriptor or -errno. */
 static int open_sink(void) {
         struct stat st;
 
         _cleanup_close_ int fd = open("/dev/null", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
         if (fd >= 0 && fstat(fd, &st) >= 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3))
                 return TAKE_FD(fd);
-        return memfd_create("sink", MFD_CLOEXEC);
+        int sink_fd = memfd_create("sink", MFD_CLOEXEC);
+        return sink_fd < 0 ? -errno : sink_fd;
 }
 
 static void refuse(Init *init, WireNoticeKind kind, int detail) {

@@ -256,6 +256,11 @@ int memfd_read_sealed(int fd, size_t max_bytes, char **ret_data, size_t *ret_siz
         return 0;
 }
 
+int fd_duplicate(int fd) {
+        int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        return copy < 0 ? -errno : copy;
+}
+
 int fd_move_to(int fd, int target) {
         if (fd == target) {
                 int r = fd_set_cloexec(fd, false);

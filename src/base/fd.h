@@ -76,6 +76,9 @@ int memfd_new_sealed(const char *name, const void *data, size_t size);
  * with fd_read_all(). 0; -EPERM: it is another kind of file, or not sealed; -EFBIG; or another -errno. */
 int memfd_read_sealed(int fd, size_t max_bytes, char **ret_data, size_t *ret_size);
 
+/* Another descriptor of what @fd is one of, close-on-exec and none of the three standard ones. Returns it or -errno. */
+int fd_duplicate(int fd);
+
 /* Moves @fd to the number @target, which is closed first if it is open, and clears close-on-exec. @fd is consumed. @target
  * or -errno. */
 int fd_move_to(int fd, int target);

@@ -87,8 +87,8 @@ static int child_exec(const Spawn *spawn, pid_t parent) {
         /* A source that sits on one of the targets would be overwritten before its turn: move it out of the way. */
         int fds[3] = { spawn->stdin_fd, spawn->stdout_fd, spawn->stderr_fd };
         for (int i = 0; i < 3; i++)
-                if (fds[i] >= 0 && fds[i] < 3 && fds[i] != i && (fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3)) < 0)
-                        return -errno;
+                if (fds[i] >= 0 && fds[i] < 3 && fds[i] != i && (fds[i] = fd_duplicate(fds[i])) < 0)
+                        return fds[i];
         for (int i = 0; i < 3; i++) {
                 int r = child_stdio(fds[i], i, null_fd);
                 if (r < 0)

@@ -43,10 +43,8 @@
 
 /* Opens the script. A person may type it or pipe it in; nothing else may make us wait. Descriptor or -errno. */
 static int open_script(const char *path) {
-        if (streq(path, "/dev/stdin") || streq(path, "-")) {
-                int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-                return fd < 0 ? -errno : fd;
-        }
+        if (streq(path, "/dev/stdin") || streq(path, "-"))
+                return fd_duplicate(STDIN_FILENO);
         return file_open_regular(path);
 }
 

@@ -20,8 +20,8 @@ static int take_socket(void) {
         if (fd < 0)
                 return -errno;
         int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-        if (null_fd < 0 || fd_move_to(null_fd, STDIN_FILENO) < 0) {
-                int r = -errno;
+        int r = null_fd < 0 ? -errno : fd_move_to(null_fd, STDIN_FILENO);
+        if (r < 0) {
                 close(fd);
                 return r;
         }

@@ -334,14 +334,15 @@ static int open_target_root(const Preparation *preparation, const Bind *bind, co
         *ret_path = bind->target;
         /* Where systemd-nspawn mounts something over the tree, it makes the targets. */
         if (!tree_place_is_hidden(bind->target) && !target_is_in_bind(preparation->targets, bind->target))
-                return fcntl(request->root_fd, F_DUPFD_CLOEXEC, 3);
+                return fd_duplicate(request->root_fd);
         if (!split_run_target(preparation->targets, bind->target, directory, ret_path))
                 return -ENOENT;
         snprintf(name, sizeof(name), BINDS_RUN "%s", directory);
         int fd = open_directory_at(preparation->binds_fd, name, true, 0755);
         if (fd >= 0 && fchown(fd, job_root(request), job_root(request)) < 0) {
+                int r = -errno;
                 close(fd);
-                return -EPERM;
+                return r;
         }
         return fd;
 }

@@ -15,7 +15,7 @@
 
 /* The directory that @path is in, which is made. */
 static int open_parent(int directory_fd, const char *path) {
-        int fd = fcntl(directory_fd, F_DUPFD_CLOEXEC, 3);
+        int fd = fd_duplicate(directory_fd);
         char part[BUNDLE_PATH_MAX + 1];
 
         for (const char *slash; fd >= 0 && (slash = strchr(path, '/')); path = slash + 1) {
@@ -25,7 +25,7 @@ static int open_parent(int directory_fd, const char *path) {
                 close(fd);
                 fd = next;
         }
-        return fd == -1 ? -errno : fd;
+        return fd;
 }
 
 /* Neither absolute nor with "..": such a link stays inside, whatever else there is. */

@@ -194,7 +194,7 @@ static int select_paths(const FileSelection *selection, int list_fd, char ***ret
 /* The paths, each with its NUL, once. */
 static int write_paths(char *const *paths, size_t *ret_n) {
         _cleanup_close_ int fd = memfd_create("paths", MFD_CLOEXEC);
-        FILE *file = fd < 0 ? NULL : file_stream(fcntl(fd, F_DUPFD_CLOEXEC, 3), "w");
+        FILE *file = fd < 0 ? NULL : file_stream(fd_duplicate(fd), "w");
 
         if (!file)
                 return -errno;

@@ -183,7 +183,7 @@ static int put_blob(Sources *sources, FILE *blobs, const TreeLine *line) {
 /* The ids, for the standard input of `git cat-file`; lines that are no files of ours are emptied. */
 static int write_ids(char **lines, int *ret_fd) {
         _cleanup_close_ int fd = memfd_create("ids", MFD_CLOEXEC);
-        _cleanup_fclose_ FILE *file = fd < 0 ? NULL : file_stream(fcntl(fd, F_DUPFD_CLOEXEC, 3), "w");
+        _cleanup_fclose_ FILE *file = fd < 0 ? NULL : file_stream(fd_duplicate(fd), "w");
 
         if (!file)
                 return -errno;

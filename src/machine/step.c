@@ -74,9 +74,9 @@ static int take_terminal(Run *run, WireMessage *message) {
         r = fd_set_nonblock(message->fds[0], true);
         if (r < 0)
                 return r;
-        int fd = fcntl(message->fds[0], F_DUPFD_CLOEXEC, 3);
+        int fd = fd_duplicate(message->fds[0]);
         if (fd < 0)
-                return -errno;
+                return fd;
         run->input.target_fd = fd;
         run->streams[0].source_fd = TAKE_FD(message->fds[0]);
         terminal_copy_size(run->terminal_fd, fd); /* it may have changed meanwhile */

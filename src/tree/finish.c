@@ -120,7 +120,7 @@ int finish_keyring(int tree_fd, const char *keyring) {
         /* Make each directory on the way, in the tree. */
         char *name = strrchr(directory, '/');
         *name++ = 0;
-        _cleanup_close_ int fd = fcntl(tree_fd, F_DUPFD_CLOEXEC, 3);
+        _cleanup_close_ int fd = fd_duplicate(tree_fd);
         char *state = NULL;
         for (char *part = strtok_r(directory, "/", &state); part && fd >= 0; part = strtok_r(NULL, "/", &state)) {
                 int child = open_directory_at(fd, part, true, 0755);

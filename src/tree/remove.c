@@ -141,9 +141,9 @@ static int remove_once(Removal *removal, int dir_fd, const char *name) {
         _cleanup_close_ int top_fd = open_to_remove(dir_fd, name);
         if (top_fd < 0)
                 return top_fd == -ENOENT ? 0 : top_fd;
-        int fd = fcntl(top_fd, F_DUPFD_CLOEXEC, 3);
+        int fd = fd_duplicate(top_fd);
         if (fd < 0)
-                return -errno;
+                return fd;
         removal->top_fd = top_fd;
         int r = remove_content(removal, fd, REMOVE_DEPTH);
         return r < 0 ? r : unlink_entry(dir_fd, name, AT_REMOVEDIR);

@@ -99,7 +99,7 @@ int btrfs_subvolume_snapshot(int source_fd, int parent_fd, const char *name) {
 /* Makes the nested subvolume at @path, and every directory that leads there, removable. Goes one component at a time: a
  * job made the path, so it may be longer than PATH_MAX. */
 static void unprotect_path(int top_fd, char *path) {
-        _cleanup_close_ int fd = fcntl(top_fd, F_DUPFD_CLOEXEC, 3);
+        _cleanup_close_ int fd = fd_duplicate(top_fd);
 
         for (char *name = strtok(path, "/"); fd >= 0 && name; name = strtok(NULL, "/")) {
                 int child = open_directory_at(fd, name, false, 0);

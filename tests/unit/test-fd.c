@@ -199,6 +199,17 @@ static void test_memfd(_unused_ void **state) {
         assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
 }
 
+static void test_duplicate(_unused_ void **state) {
+        _cleanup_close_ int fd = memfd_new_sealed("test", "text", 4), copy = fd_duplicate(fd);
+        _cleanup_free_ char *data = NULL;
+
+        assert_true(copy >= 3 && copy != fd);
+        assert_true(fcntl(copy, F_GETFD) & FD_CLOEXEC);
+        assert_int_equal(fd_read_all(copy, 100, &data, NULL), 0);
+        assert_string_equal(data, "text");
+        assert_int_equal(fd_duplicate(-EBADF), -EBADF);
+}
+
 static void test_move(_unused_ void **state) {
         int fd = open("/dev/null", O_RDONLY | O_CLOEXEC), target = fcntl(fd, F_DUPFD_CLOEXEC, 200);
 
@@ -312,6 +323,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_publish, setup_directory, teardown_directory),
         cmocka_unit_test(test_write_all_nonblocking),
         cmocka_unit_test(test_memfd),
+        cmocka_unit_test(test_duplicate),
         cmocka_unit_test(test_move),
         cmocka_unit_test(test_random_name),
         cmocka_unit_test_setup_teardown(test_read_number, setup_directory, teardown_directory),

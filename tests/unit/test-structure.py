@@ -28,6 +28,7 @@ ONE_PLACE = {
     "/usr/local/sbin:/usr/local/bin:": "base/process.h",
     "readdir(": "base/fs.c",  # its errors look like the end
     "SYS_openat2": "base/fs.c",  # it may have to be tried again
+    "F_DUPFD_CLOEXEC, 3)": "base/fd.c",  # -1 is taken for -EPERM
     "O_TMPFILE": "base/new-file.c",  # not every file system can
     '"127.0.1.1': "base/hosts.h",
     "localhost ip6-localhost": "base/hosts.h",
