@@ -101,9 +101,7 @@ static bool state_equal(const FileState *a, const FileState *b) {
 /* Opens /etc of the tree. Without that directory, or with something else in its place, the image has none of the
  * files: -ENOENT. */
 static int open_etc(int tree_fd) {
-        int fd = open_in_root(tree_fd, "etc", O_RDONLY | O_DIRECTORY);
-
-        return fd == -ELOOP || fd == -ENOTDIR ? -ENOENT : fd;
+        return find_in_root(tree_fd, "etc", O_RDONLY | O_DIRECTORY);
 }
 
 static int read_all(int tree_fd, FileState *states) {

@@ -163,13 +163,11 @@ static int read_file(int tree_fd, const char *path, int (*parser)(const char *te
 /* pacman has a directory for each package: NAME-VERSION-RELEASE. */
 static int read_pacman(int tree_fd, PackageList *ret) {
         _cleanup_package_list_ PackageList list = { 0 };
-        int fd = open_in_root(tree_fd, "var/lib/pacman/local", O_RDONLY | O_DIRECTORY);
-        if (fd < 0)
-                return fd == -ENOTDIR ? -ENOENT : fd;
-        _cleanup_closedir_ DIR *dir = directory_stream(fd);
-        if (!dir)
-                return -errno;
+        _cleanup_closedir_ DIR *dir = NULL;
 
+        int r = directory_find_in_root(tree_fd, "var/lib/pacman/local", &dir);
+        if (r <= 0)
+                return r < 0 ? r : -ENOENT;
         for (;;) {
                 struct dirent *entry = directory_next(dir);
                 if (!entry && errno != 0)
@@ -183,7 +181,7 @@ static int read_pacman(int tree_fd, PackageList *ret) {
                 if (!version || version == entry->d_name)
                         continue;
                 *version = 0;
-                int r = list_add(&list, entry->d_name, version + 1);
+                r = list_add(&list, entry->d_name, version + 1);
                 if (r < 0)
                         return r;
         }

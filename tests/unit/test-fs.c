@@ -59,12 +59,15 @@ static void test_open_in_root(void **state) {
 static void test_file_read_in_root(void **state) {
         _cleanup_close_ int dir_fd = open_directory(state);
         _cleanup_free_ char *data = NULL, *untouched = NULL;
+        char too_long[NAME_MAX + 2] = "";
         size_t size;
 
+        memset(too_long, 'x', NAME_MAX + 1);
         assert_int_equal(file_replace_at(dir_fd, "file", "text", 4, 0644), 0);
         assert_int_equal(symlinkat("/file", dir_fd, "link"), 0);
         assert_int_equal(mkfifoat(dir_fd, "fifo", 0600), 0);
         assert_int_equal(symlinkat("loop", dir_fd, "loop"), 0);
+        assert_int_equal(symlinkat(too_long, dir_fd, "long"), 0);
         assert_int_equal(file_read_in_root(dir_fd, "link", 4, &data, &size), 0);
         assert_int_equal(size, 4);
         assert_string_equal(data, "text");
@@ -72,11 +75,8 @@ static void test_file_read_in_root(void **state) {
         static const struct {
                 const char *path;
                 int r;
-        } none[] = { { "fifo", -ENOTSUP },
-                     { ".", -EISDIR },
-                     { "none", -ENOENT },
-                     { "file/below", -ENOENT },
-                     { "loop", -ENOENT } };
+        } none[] = { { "fifo", -ENOTSUP },      { ".", -EISDIR },    { "none", -ENOENT },
+                     { "file/below", -ENOENT }, { "loop", -ENOENT }, { "long/file", -ENOENT } };
         for (size_t i = 0; i < ELEMENTSOF(none); i++) {
                 assert_row(file_read_in_root(dir_fd, none[i].path, 4, &untouched, &size) == none[i].r, i, none[i].path);
                 assert_row(file_find_in_root(dir_fd, none[i].path, 4, &untouched, &size) == -ENOENT, i, none[i].path);

@@ -90,6 +90,27 @@ static void test_pacman(void **state) {
         assert_string_equal(text, "bash=5.2-1 gcc-libs=13.2.1-3 ");
 }
 
+/* A list that is not to be found is none, whatever leads nowhere there. */
+static void test_no_list(void **state) {
+        static const char *const paths[] = { "var/lib/dpkg/status", "lib/apk/db/installed", "var/lib/pacman/local" };
+        _cleanup_close_ int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_package_list_ PackageList list = { 0 };
+        char target[NAME_MAX + 2] = "";
+
+        memset(target, 'x', NAME_MAX + 1);
+        for (size_t i = 0; i < ELEMENTSOF(paths); i++) {
+                _cleanup_free_ char *beside = strdup(paths[i]);
+
+                strcpy(strrchr(beside, '/'), "/x");
+                make(fd, beside, "");
+                assert_int_equal(symlinkat(strrchr(paths[i], '/') + 1, fd, paths[i]), 0); /* a loop */
+                assert_row(packages_read(fd, &list) == -ENOENT, i, paths[i]);
+                assert_int_equal(unlinkat(fd, paths[i], 0), 0);
+                assert_int_equal(symlinkat(target, fd, paths[i]), 0);
+                assert_row(packages_read(fd, &list) == -ENOENT, i, paths[i]);
+        }
+}
+
 /* A tree cannot make us read the host's list, or wait. */
 static void test_hostile(void **state) {
         _cleanup_close_ int fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -110,6 +131,7 @@ static void test_hostile(void **state) {
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse),
         cmocka_unit_test_setup_teardown(test_pacman, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_no_list, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_hostile, setup_directory, teardown_directory),
 };
 UNIT_FILE(tests);

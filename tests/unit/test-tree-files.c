@@ -118,7 +118,8 @@ static void test_hostile(void **state) {
         _cleanup_close_ int parent_fd = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         _cleanup_close_ int outside_fd = open_directory_at(parent_fd, "outside", true, 0755);
         _cleanup_close_ int tree_fd = open_directory_at(parent_fd, "tree", true, 0755);
-        _cleanup_tree_files_ TreeFiles *files = NULL, *none = NULL;
+        _cleanup_tree_files_ TreeFiles *files = NULL, *none = NULL, *nothing = NULL;
+        char nowhere[NAME_MAX + 2] = "";
 
         assert_int_equal(string_printf(&outside, "%s/outside", (char *) *state), 0);
         put(outside_fd, "hostname", "precious\n");
@@ -128,6 +129,11 @@ static void test_hostile(void **state) {
         put(outside_fd, "hostname", "changed\n");
         assert_int_equal(tree_files_restore(tree_fd, files, MACHINE), 0);
         assert_true(is(outside_fd, "hostname", "changed\n"));
+
+        assert_int_equal(unlinkat(tree_fd, "etc", 0), 0);
+        memset(nowhere, 'x', sizeof(nowhere) - 1);
+        assert_int_equal(symlinkat(nowhere, tree_fd, "etc"), 0); /* too long a name to be there */
+        assert_int_equal(tree_files_save(tree_fd, &nothing), 0);
 
         assert_int_equal(unlinkat(tree_fd, "etc", 0), 0);
         _cleanup_close_ int etc_fd = open_directory_at(tree_fd, "etc", true, 0755);
